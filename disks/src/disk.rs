@@ -1,0 +1,194 @@
+//! The trait that every disk serves, and the words it is spoken to with.
+//!
+//! One trait for two clocks. A disk never reads a clock: the time goes in with every call. A
+//! modelled disk knows when its next request ends ([`Disk::next_completion`]); a real one has a
+//! file descriptor that becomes readable ([`Disk::wake_fd`]); a paced one has both.
+//!
+//! Invariants: every request submitted is completed exactly once, with its buffers; at most
+//! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
+
+use crate::Buffer;
+use disktime_units::Nanos;
+use std::os::fd::RawFd;
+use thiserror::Error;
+
+/// What is asked of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Fill the buffers from the disk.
+    Read,
+    /// Write the buffers to the disk.
+    Write,
+    /// Make every write that has completed durable.
+    Flush,
+    /// The range is not needed any more; what it reads as afterwards is not defined.
+    Discard,
+    /// The range reads as zeroes afterwards.
+    WriteZeroes,
+}
+
+/// One request to a disk.
+#[derive(Debug)]
+pub struct DiskRequest {
+    /// Chosen by the caller, returned with the completion, unique among those in flight.
+    pub tag: u64,
+    /// What to do.
+    pub operation: Operation,
+    /// Start of the range; a multiple of the disk's `block_bytes`. 0 for a flush.
+    pub offset_bytes: u64,
+    /// Length of the range; a multiple of the disk's `block_bytes`. 0 for a flush.
+    pub len_bytes: u64,
+    /// The write (or zeroing) is durable when it completes.
+    pub fua: bool,
+    /// For reads and writes: consecutive pieces of the range, `len_bytes` in all, each a multiple
+    /// of `block_bytes`. Empty otherwise; and empty for reads and writes that only a model serves
+    /// (a disk with `holds_data == false` ignores buffers).
+    pub buffers: Vec<Buffer>,
+}
+
+/// A request that is done.
+#[derive(Debug)]
+pub struct Completion {
+    /// The request's tag.
+    pub tag: u64,
+    /// Whether it was done. A short read or write is continued by the disk, never reported.
+    pub result: Result<(), DiskError>,
+    /// When it was done, on the clock of the calls; a modelled or paced disk reports the model's
+    /// time, which may lie before the `now` of the call that collected it.
+    pub completed_at: Nanos,
+    /// The request's buffers, in order.
+    pub buffers: Vec<Buffer>,
+}
+
+/// What kind of failure it was; each maps to one error of the doors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskErrorKind {
+    /// The device failed the request (EIO and everything without a better name).
+    Io,
+    /// No space for the write on the file system that holds the disk's file.
+    NoSpace,
+    /// The device does not do this operation.
+    NotSupported,
+    /// An earlier flush failed, so nothing can be called durable any more until a restart.
+    FlushFailedBefore,
+}
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{context}")]
+pub struct DiskError {
+    /// The small, stable kind.
+    pub kind: DiskErrorKind,
+    /// A sentence with operation, place and cause.
+    pub context: String,
+}
+
+/// One point of a seek curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeekPoint {
+    /// Distance in bytes of the disk's address space.
+    pub distance_bytes: u64,
+    /// Seek time for it, without rotation.
+    pub seek: Nanos,
+}
+
+/// Linear cost of a request on a device without seeks: `base + bytes × per_mib / 1 MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinearCost {
+    /// Cost of a read of no bytes.
+    pub read_base: Nanos,
+    /// Cost of a MiB read.
+    pub read_per_mib: Nanos,
+    /// Cost of a write of no bytes.
+    pub write_base: Nanos,
+    /// Cost of a MiB written.
+    pub write_per_mib: Nanos,
+    /// Cost of a flush.
+    pub flush: Nanos,
+}
+
+/// What a disk says of itself. Fixed while it is open.
+#[derive(Debug, Clone)]
+pub struct DiskProperties {
+    /// One line for people: what serves here, e.g. `io_uring on /dev/nvme0n1` or
+    /// `desktop-7200-2008 paced over hdd0.disk (io_uring)`.
+    pub description: String,
+    /// Size of the address space, a multiple of `block_bytes`.
+    pub size_bytes: u64,
+    /// Offsets and lengths of requests are multiples of this (512 or 4096).
+    pub block_bytes: u32,
+    /// Whether a change of place costs a seek, so that streams should be kept apart in time.
+    pub has_seeks: bool,
+    /// W: bound on the service time of one request of at most `quantum_bytes`.
+    pub worst_case: Nanos,
+    /// s: mean cost of a switch between streams: mean seek + half a turn. 0 without seeks.
+    pub switch_cost: Nanos,
+    /// R: the longest seek plus a turn. 0 without seeks.
+    pub worst_seek: Nanos,
+    /// Seek time by distance, ascending, from 0 to the whole disk. Empty without seeks.
+    pub seek_curve: Vec<SeekPoint>,
+    /// Cost model before dispatch.
+    pub cost: LinearCost,
+    /// Bound on requests in flight; 1 on a disk with seeks.
+    pub max_in_flight: usize,
+    /// Requests larger than this are split, so that W stays small.
+    pub quantum_bytes: u32,
+    /// Whether discards do anything; if not they complete at once.
+    pub discards: bool,
+    /// Whether the content is kept; a pure model ignores buffers.
+    pub holds_data: bool,
+    /// Whether a write may be lost by a crash until a flush completes.
+    pub volatile_cache: bool,
+    /// Things the user should be told once at start, as sentences (io_uring refused and why,
+    /// kernel scheduler not `none`, defaults assumed).
+    pub notices: Vec<String>,
+}
+
+/// What serves requests.
+pub trait Disk {
+    /// What it is.
+    fn properties(&self) -> &DiskProperties;
+
+    /// Starts a request at time `now`. The caller keeps at most `max_in_flight` in flight; failures
+    /// are reported by the completion.
+    fn submit(&mut self, now: Nanos, request: DiskRequest);
+
+    /// Appends what was done by `now`, in order of `completed_at`.
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>);
+
+    /// When the next completion can be collected, if that is known. A paced disk names the time
+    /// of its model; if its real I/O then runs late, `collect` finds nothing and the time moves on.
+    fn next_completion(&self) -> Option<Nanos>;
+
+    /// A file descriptor that is readable when `collect` may have something, for a real disk.
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    /// How many requests took longer than the model said, for a paced disk; with the number of
+    /// requests served.
+    fn overruns(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}
+
+impl<D: Disk + ?Sized> Disk for Box<D> {
+    fn properties(&self) -> &DiskProperties {
+        (**self).properties()
+    }
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        (**self).submit(now, request);
+    }
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        (**self).collect(now, completions);
+    }
+    fn next_completion(&self) -> Option<Nanos> {
+        (**self).next_completion()
+    }
+    fn wake_fd(&self) -> Option<RawFd> {
+        (**self).wake_fd()
+    }
+    fn overruns(&self) -> (u64, u64) {
+        (**self).overruns()
+    }
+}

@@ -1,0 +1,87 @@
+//! The words that doors and volumes share: a request for a vdisk and its reply.
+//!
+//! Invariant: every request that a [`crate::Service`] takes is answered by exactly one reply with
+//! the same `origin` and `handle`.
+
+use disktime_disks::Buffer;
+use thiserror::Error;
+
+/// Which vdisk of a disk, as numbered by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VdiskId(pub u32);
+
+/// What a client asks of a vdisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// Fill the buffer.
+    Read,
+    /// Write the buffer.
+    Write,
+    /// Make every write that was replied to before durable.
+    Flush,
+    /// The range is not needed any more.
+    Trim,
+    /// The range reads as zeroes afterwards.
+    WriteZeroes,
+}
+
+/// A request for a vdisk.
+#[derive(Debug)]
+pub struct Request {
+    /// Who asked; chosen by the loop that takes the request in (a connection, a client).
+    pub origin: u64,
+    /// Which of the asker's requests; unique among the origin's requests in flight.
+    pub handle: u64,
+    /// For which vdisk.
+    pub vdisk: VdiskId,
+    /// What to do.
+    pub kind: RequestKind,
+    /// Start of the range in the vdisk, any byte. 0 for a flush.
+    pub offset_bytes: u64,
+    /// Length of the range, any number of bytes. 0 for a flush. A read or write is at most
+    /// 32 MiB (the doors see to it); trim and zeroes may be as long as the vdisk.
+    pub len_bytes: u64,
+    /// The reply waits until the data is durable (writes, zeroes, trims).
+    pub fua: bool,
+    /// Of `len_bytes`: the data of a write, the room for a read. `None` for other kinds, and for
+    /// the data-less clients of a simulation.
+    pub buffer: Option<Buffer>,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub struct Reply {
+    /// As in the request.
+    pub origin: u64,
+    /// As in the request.
+    pub handle: u64,
+    /// As in the request.
+    pub kind: RequestKind,
+    /// Whether it was done.
+    pub result: Result<(), IoError>,
+    /// The request's buffer; the data of a read that succeeded.
+    pub buffer: Option<Buffer>,
+}
+
+/// Why a request failed, as a client sees it. Doors map each to their protocol's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IoError {
+    /// The disk failed it (EIO).
+    #[error("the disk failed the request")]
+    Io,
+    /// Beyond the end for a read, or not understood (EINVAL).
+    #[error("the request is not valid")]
+    Invalid,
+    /// Beyond the end for a write, or no space below (ENOSPC).
+    #[error("there is no space at that place")]
+    NoSpace,
+    /// The vdisk is read-only (EPERM).
+    #[error("the virtual disk is read-only")]
+    ReadOnly,
+    /// The operation is not served (ENOTSUP).
+    #[error("the operation is not supported")]
+    NotSupported,
+    /// The server is going away (ESHUTDOWN).
+    #[error("the server is shutting down")]
+    Shutdown,
+}

@@ -1,0 +1,31 @@
+//! What a loop drives: vdisks in, replies out, at a time that the loop names.
+//!
+//! One trait under two clocks. In virtual time the loop jumps to `next_wake`; in real time it
+//! sleeps until then or until `wake_fd` is readable.
+
+use crate::{Reply, Request};
+use disktime_units::Nanos;
+use std::os::fd::RawFd;
+
+/// Serves the vdisks of one disk.
+pub trait Service {
+    /// Takes a request in. Invalid ones are taken too and answered with an error at the next turn.
+    ///
+    /// # Errors
+    /// The request itself when the vdisk's queue is full: hold it and stop reading from that
+    /// client until a reply for that vdisk has come. This is the back-pressure.
+    fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request>;
+
+    /// Collects completions, dispatches, and appends the replies that are due. Call after a batch
+    /// of `submit`s, at `next_wake`, and when `wake_fd` is readable.
+    fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>);
+
+    /// When `turn` is to be called next if nothing else happens.
+    fn next_wake(&self) -> Option<Nanos>;
+
+    /// Readable when `turn` may have something to do, for a real disk.
+    fn wake_fd(&self) -> Option<RawFd>;
+
+    /// Whether no request is under way: nothing queued, nothing in flight, nothing to answer.
+    fn is_idle(&self) -> bool;
+}
