@@ -1,1 +1,40 @@
-//! In work.
+//! Disk time scheduling: a pure state machine that decides which request goes to the disk next.
+//!
+//! Arrivals, completions and the time go in; dispatches and the next wake-up come out. There is no
+//! I/O, no clock, no thread and no allocation per request in here, and no floating point in a
+//! decision, so that the same code runs on a real disk and, exactly and repeatably, in virtual
+//! time.
+//!
+//! How the rooms of this crate fit together:
+//!
+//! ```text
+//!   Scheduler ── queues of streams (queue.rs) ── books: budgets, deadlines, limits (ledger.rs)
+//!      │                                              │
+//!      ├── BusyMeter: measured time, split (meter.rs) │
+//!      └── Policy: who goes next, who pays ───────────┘
+//!             fahrrad/  slack test, spare time, waiting, switching account
+//!             fifo.rs
+//! ```
+//!
+//! What is not known here: vdisks, protocols, devices; why a request was made.
+#![forbid(unsafe_code)]
+
+mod config;
+mod fahrrad;
+mod fifo;
+mod ledger;
+mod meter;
+mod policy;
+mod queue;
+mod report;
+mod scheduler;
+mod seek_curve;
+mod stream;
+
+pub use config::{
+    Arrival, FlightId, Limit, PolicyKind, RequestId, Reservation, SchedulerConfig, StreamConfig,
+    StreamId, SwitchingAccount,
+};
+pub use report::{DiskCounters, StreamCounters};
+pub use scheduler::{Decision, MERGE_MAX, Scheduler, Settlement};
+pub use seek_curve::SeekCurve;

@@ -51,7 +51,11 @@ fn split_number(text: &str) -> Option<(u128, u32, &str)> {
         return None;
     }
     let digits: u128 = format!("{whole}{decimals}").parse().ok()?;
-    Some((digits, u32::try_from(decimals.len()).ok()?, unit.trim_start()))
+    Some((
+        digits,
+        u32::try_from(decimals.len()).ok()?,
+        unit.trim_start(),
+    ))
 }
 
 /// `digits / 10^decimals × factor`, if that is a whole number that fits.
@@ -70,10 +74,16 @@ fn parse_with_units(
     what: &str,
     example: &str,
 ) -> Result<u64, QuantityError> {
-    let refused =
-        || error(format!("`{text}` is not {what}; write a number and a unit, as in {example}"));
+    let refused = || {
+        error(format!(
+            "`{text}` is not {what}; write a number and a unit, as in {example}"
+        ))
+    };
     let (digits, decimals, unit) = split_number(text.trim()).ok_or_else(refused)?;
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or_else(refused)?;
+    let (_, factor) = units
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(refused)?;
     scale(digits, decimals, *factor)
         .ok_or_else(|| error(format!("`{text}` is not {what} that can be held exactly")))
 }
@@ -91,7 +101,13 @@ pub fn parse_size(text: &str) -> Result<u64, QuantityError> {
 /// # Errors
 /// A sentence that names the units, for anything else.
 pub fn parse_duration(text: &str) -> Result<Nanos, QuantityError> {
-    parse_with_units(text, &DURATIONS, "a duration", "\"500ms\", \"1s\" or \"200us\"").map(Nanos)
+    parse_with_units(
+        text,
+        &DURATIONS,
+        "a duration",
+        "\"500ms\", \"1s\" or \"200us\"",
+    )
+    .map(Nanos)
 }
 
 /// A share of the whole: `40%`, `12.5 %`; at most four decimals and at most 100 %.
@@ -110,17 +126,25 @@ pub fn parse_share(text: &str) -> Result<Share, QuantityError> {
     }
     let ppm = scale(digits, decimals, 10_000).ok_or_else(refused)?;
     if ppm > 1_000_000 {
-        return Err(error(format!("`{text}` is more than the whole disk; a share is at most 100%")));
+        return Err(error(format!(
+            "`{text}` is more than the whole disk; a share is at most 100%"
+        )));
     }
     Ok(Share(u32::try_from(ppm).map_err(|_| refused())?))
 }
 
 /// A size for people: the largest binary unit that divides it, or two decimals of the nearest.
 pub fn format_size(bytes: u64) -> String {
-    let units = [("PiB", 1u64 << 50), ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let units = [
+        ("PiB", 1u64 << 50),
+        ("TiB", 1 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ];
     for (name, factor) in units {
         if bytes >= factor {
-            if bytes % factor == 0 {
+            if bytes.is_multiple_of(factor) {
                 return format!("{}{name}", bytes / factor);
             }
             return format!("{:.2}{name}", bytes as f64 / factor as f64);
@@ -138,9 +162,19 @@ pub fn format_duration(time: Nanos) -> String {
         1_000_000..1_000_000_000 => (time.0 as f64 / 1e6, "ms"),
         _ => (time.0 as f64 / 1e9, "s"),
     };
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
     format!("{text}{unit}")
 }
 
@@ -153,7 +187,17 @@ mod tests {
         assert_eq!(parse_size("64GiB"), Ok(64 << 30));
         assert_eq!(parse_size("1.5KiB"), Ok(1536));
         assert_eq!(parse_size("10 MB"), Ok(10_000_000));
-        for bad in ["", "GiB", "64", "1.GiB", "1.0001B", "-1GiB", "1e3B", "64gib", "99999999PiB"] {
+        for bad in [
+            "",
+            "GiB",
+            "64",
+            "1.GiB",
+            "1.0001B",
+            "-1GiB",
+            "1e3B",
+            "64gib",
+            "99999999PiB",
+        ] {
             assert!(parse_size(bad).is_err(), "{bad} was accepted");
         }
     }

@@ -1,0 +1,118 @@
+//! What the scheduler is told: streams with their reservations, and the disk in a few numbers.
+//!
+//! Nothing here is checked against the sum of a disk; admission happened before (the
+//! `reservations` room), and the promise holds for sets that it admits.
+
+use crate::SeekCurve;
+use disktime_units::{Nanos, Share};
+
+/// Which stream, in order of registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u32);
+
+/// Which queued request; chosen by the caller, unique among requests not yet completed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+/// Which dispatch in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlightId(pub u32);
+
+/// A share of the disk's time, delivered in every period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// u.
+    pub share: Share,
+    /// p.
+    pub period: Nanos,
+}
+
+/// Never more than `share` in any period, own and spare time together; an overrun of one request
+/// is a debt to the next period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// l.
+    pub share: Share,
+    /// The limit's period.
+    pub period: Nanos,
+}
+
+/// What one stream is entitled to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// `None`: best effort, which lives on spare time alone.
+    pub reservation: Option<Reservation>,
+    /// `None`: as much as there is.
+    pub limit: Option<Limit>,
+    /// w: the weight by which spare time is divided, at least 1.
+    pub weight: u32,
+}
+
+impl StreamConfig {
+    /// Best effort with the usual weight of 100.
+    pub const BEST_EFFORT: StreamConfig = StreamConfig {
+        reservation: None,
+        limit: None,
+        weight: 100,
+    };
+}
+
+/// Who pays for the seeks between streams (scheduler-rules §5 of the design; ARCHITECTURE.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchingAccount {
+    /// (a): the stream that is served pays its measured time, the seek to it included.
+    Served,
+    /// (b5): the first request after a switch pays what it would have cost alone; the rest is paid
+    /// by an account that is filled at the rate `Σ factor · s / p` over the reserved streams.
+    Reserved {
+        /// c in per cent: 150 is 1.5.
+        factor_percent: u32,
+    },
+}
+
+/// Which policy decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// Slack-stealing EDF over disk time.
+    Fahrrad,
+    /// In order of arrival; for comparison. The books are kept all the same.
+    Fifo,
+}
+
+/// The disk, as far as scheduling needs to know it.
+#[derive(Debug, Clone)]
+pub struct SchedulerConfig {
+    /// The policy.
+    pub policy: PolicyKind,
+    /// W: bound on the service time of one dispatch.
+    pub worst_case: Nanos,
+    /// s: mean cost of a switch (mean seek + half a turn); zero without seeks.
+    pub switch_cost: Nanos,
+    /// R: cost of the worst return seek; zero without seeks.
+    pub worst_seek: Nanos,
+    /// Seek time by distance.
+    pub seek_curve: SeekCurve,
+    /// Whether a change of place costs a seek.
+    pub has_seeks: bool,
+    /// Who pays for switches.
+    pub switching: SwitchingAccount,
+    /// Bound on dispatches in flight, at least 1.
+    pub max_in_flight: usize,
+    /// Adjacent requests of a stream are merged into one dispatch up to this size.
+    pub merge_limit_bytes: u64,
+}
+
+/// A request that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The caller's name for it.
+    pub id: RequestId,
+    /// Start of the range on the disk; `None` for a request without a place (a flush).
+    pub offset_bytes: Option<u64>,
+    /// Length of the range.
+    pub len_bytes: u64,
+    /// What it costs by the linear model, without seeks; at least 1 ns.
+    pub price: Nanos,
+    /// Requests of the same class whose ranges touch may be merged; `None`: never merged.
+    pub merge_class: Option<u8>,
+}

@@ -1,0 +1,81 @@
+//! Whether to wait for the next request of a stream whose queue just ran empty.
+//!
+//! A client that reads the next block when it has the last would lose the disk after every request:
+//! one request per visit, a seek each time. Keeping the disk idle for it, about eight times its
+//! mean think time, costs less than the switch. Half a wait is worse than none, so there is no
+//! wait at all where the allowance is too short. The waiting is charged to the stream waited for:
+//! its own budget pays, and its solo run has the same think time in it.
+//!
+//! What is not known: think times that depend on what was read.
+
+use crate::ledger::{Account, GRACE_MAX};
+use crate::stream::{Habits, Stream};
+use disktime_units::Nanos;
+
+/// A wait lasts this many mean think times.
+const THINK_FACTOR: u64 = 8;
+/// On spare time, waiting pays only for think times this many times shorter than a switch.
+const SPARE_FACTOR: u64 = 4;
+/// A new observation counts for one part in this many of the moving averages.
+const MEMORY: u64 = 8;
+/// Below this hit rate a stream is not waited for,
+const HIT_RATE_MIN_PPM: u32 = 300_000;
+/// but for one opportunity in this many.
+const RETRY_EVERY: u32 = 50;
+/// Think times beyond this are pauses, not thinking.
+const PAUSE: Nanos = Nanos::from_secs(1);
+
+/// Until when to wait for `stream` on that account, as far as its habits go; `None`: not at all.
+/// `has_budget` and slack are the caller's to see to.
+pub(crate) fn wait_until(
+    stream: &mut Stream,
+    account: Account,
+    now: Nanos,
+    switch_cost: Nanos,
+) -> Option<Nanos> {
+    let habits = &mut stream.habits;
+    if habits.gave_up {
+        return None;
+    }
+    let wanted = Nanos(habits.think.0.saturating_mul(THINK_FACTOR));
+    let longest = match account {
+        Account::Own => wanted.min(GRACE_MAX),
+        Account::Spare if habits.think.0 * SPARE_FACTOR <= switch_cost.0 => wanted.min(switch_cost),
+        Account::Spare => return None,
+    };
+    let until = stream.last_completion + longest;
+    if now >= until {
+        missed(habits);
+        return None;
+    }
+    if habits.hit_rate_ppm < HIT_RATE_MIN_PPM {
+        habits.waits_skipped += 1;
+        if habits.waits_skipped < RETRY_EVERY {
+            habits.gave_up = true;
+            return None;
+        }
+        habits.waits_skipped = 0;
+        habits.hit_rate_ppm = HIT_RATE_MIN_PPM;
+    }
+    Some(until)
+}
+
+fn missed(habits: &mut Habits) {
+    habits.gave_up = true;
+    habits.hit_rate_ppm -= habits.hit_rate_ppm / MEMORY as u32;
+}
+
+/// A request came for a stream that had none: learns its think time, and whether waiting paid.
+pub(crate) fn arrived(stream: &mut Stream, now: Nanos, was_waited_for: bool) {
+    if stream.counters.dispatches == 0 {
+        return;
+    }
+    let think = now.saturating_sub(stream.last_completion);
+    let habits = &mut stream.habits;
+    if think <= PAUSE {
+        habits.think = Nanos((habits.think.0 * (MEMORY - 1) + think.0) / MEMORY);
+    }
+    if was_waited_for {
+        habits.hit_rate_ppm += (1_000_000 - habits.hit_rate_ppm) / MEMORY as u32;
+    }
+}

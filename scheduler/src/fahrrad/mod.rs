@@ -1,0 +1,229 @@
+//! `fahrrad`: slack-stealing EDF over disk time.
+//!
+//! Each stream with a reservation (u, p) has a budget u·p of disk time per period and a deadline
+//! at the period's end. Plain EDF would always serve the earliest deadline, and on a disk with
+//! seeks lose a third of the time to them. Here the disk goes to whoever is *cheapest* among those
+//! whose service endangers nobody: the slack test ([`eligibility`]) says who that is. While a
+//! stream is among them it stays, in the order of its own sweep; when it has to leave, the next is
+//! the one whose next request is nearest by the seek curve. Time that nobody has reserved, or that
+//! its owner does not use, is spare: it goes by weight, and using it never costs reservation.
+//!
+//! A numeric example, W = 25 ms, two streams of 45 % with p = 1 s, both always backlogged, the
+//! switching account having 10 %: at 0 both have 450 ms and deadline 1 s. slack(1 s) = 1000·0.9 −
+//! 900 = 0, so both are eligible; A is nearer and stays until its budget is spent (450 ms). Its
+//! deadline, postponed with the next budget, is then 2 s; B (e = 1 s) is eligible. At 950 ms with
+//! two switches B is spent as well. In the next period B goes first: one switch per period, not two.
+//!
+//! The promise: with Σu + u_sw ≤ 1 and W a true bound, at most W is unspent at the end of any
+//! period in which the stream was backlogged (with the switching account W + its credit's cap + one
+//! return seek). ARCHITECTURE.md has the argument; `tests/` repeats it by brute force.
+//!
+//! On a disk without seeks nothing is gained by staying, so every request is decided on its own:
+//! the stream most behind its fluid share goes first, spare time fills what is left.
+
+mod anticipation;
+mod candidates;
+pub(crate) mod eligibility;
+mod switching;
+
+use crate::config::{SchedulerConfig, StreamId};
+use crate::ledger::{Account, Ledger};
+use crate::policy::{Finished, Pick, Policy};
+use crate::stream::unscaled;
+use disktime_units::Nanos;
+use eligibility::Scan;
+use switching::Switching;
+
+/// While a stream stays, the slack before its effective deadline falls no faster than time passes:
+/// until then no scan is needed.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    stream: StreamId,
+    deadline: Nanos,
+    until: Nanos,
+}
+
+/// The policy.
+#[derive(Debug)]
+pub(crate) struct Fahrrad {
+    scan: Scan,
+    switching: Switching,
+    /// Who was served last.
+    current: Option<StreamId>,
+    /// Where the last dispatch ended.
+    head_bytes: u64,
+    allowance: Option<Allowance>,
+    waiting_for: Option<StreamId>,
+}
+
+impl Fahrrad {
+    pub(crate) fn new(config: &SchedulerConfig) -> Fahrrad {
+        Fahrrad {
+            scan: Scan::default(),
+            switching: Switching::new(config),
+            current: None,
+            head_bytes: 0,
+            allowance: None,
+            waiting_for: None,
+        }
+    }
+
+    /// The current stream, if the last scan still vouches for it.
+    fn stays_unseen(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
+        let allowance = self.allowance.filter(|allowance| now <= allowance.until)?;
+        let stream = ledger.stream(allowance.stream);
+        let vouched = self.current == Some(allowance.stream)
+            && can_use_own(ledger, allowance.stream)
+            && stream.current_demand(ledger.worst_case).deadline == allowance.deadline;
+        vouched.then_some(Pick::Serve {
+            stream: allowance.stream,
+            account: Account::Own,
+        })
+    }
+
+    fn pick_with_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
+        if let Some(pick) = self.stays_unseen(ledger, now) {
+            return pick;
+        }
+        self.allowance = None;
+        self.scan.run(ledger, now);
+        if let Some(pick) = self.choose(ledger, now) {
+            return pick;
+        }
+        // Somebody in grace holds the others up: a stream without requests may not.
+        if ledger.end_graces(now) {
+            self.scan.run(ledger, now);
+            if let Some(pick) = self.choose(ledger, now) {
+                return pick;
+            }
+        }
+        self.last_resort(ledger)
+    }
+
+    /// With an admitted set only limits can leave requests without a candidate. A set that was
+    /// never admitted may get here with requests that nobody may start: the most urgent goes.
+    fn last_resort(&mut self, ledger: &Ledger) -> Pick {
+        let urgent = ledger
+            .active
+            .iter()
+            .filter(|id| ledger.stream(**id).has_queue())
+            .min_by_key(|id| (ledger.stream(**id).deadline, **id));
+        match urgent {
+            Some(stream) if ledger.outstanding == Nanos::ZERO => {
+                let account = if can_use_own(ledger, *stream) {
+                    Account::Own
+                } else {
+                    Account::Spare
+                };
+                Pick::Serve {
+                    stream: *stream,
+                    account,
+                }
+            }
+            _ => Pick::Sleep {
+                until: ledger.next_limit_end(),
+            },
+        }
+    }
+
+    /// Stay, wait, or go to the nearest.
+    fn choose(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
+        let spare = self.spare_window(ledger);
+        let nearest = self.nearest(ledger, spare)?;
+        let Some(current) = self.current else {
+            return Some(self.serve(now, nearest));
+        };
+        let Some(account) = self.account_for(ledger, current, spare) else {
+            return Some(self.serve(now, nearest));
+        };
+        if ledger.stream(current).has_queue() {
+            return Some(self.serve(now, (current, account)));
+        }
+        let pick = self.wait_for(ledger, now, current, account);
+        Some(pick.unwrap_or_else(|| self.serve(now, nearest)))
+    }
+
+    fn serve(&mut self, now: Nanos, (stream, account): (StreamId, Account)) -> Pick {
+        if account == Account::Own
+            && let Some(entry) = self.scan.eligible_entry(stream)
+        {
+            let slack = i64::try_from(entry.slack_before).unwrap_or(i64::MAX);
+            let until = now.saturating_add(Nanos(u64::try_from(unscaled(slack)).unwrap_or(0)));
+            self.allowance = Some(Allowance {
+                stream,
+                deadline: entry.deadline,
+                until,
+            });
+        }
+        Pick::Serve { stream, account }
+    }
+
+    fn wait_for(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Nanos,
+        stream: StreamId,
+        account: Account,
+    ) -> Option<Pick> {
+        let bound = match account {
+            Account::Own => {
+                let slack = self.scan.eligible_entry(stream)?.slack_before;
+                let slack = i64::try_from(slack).unwrap_or(i64::MAX);
+                unscaled(ledger.stream(stream).budget.min(slack))
+            }
+            Account::Spare => unscaled(i64::try_from(self.scan.slack_min).unwrap_or(i64::MAX)),
+        };
+        let bound = now.saturating_add(Nanos(u64::try_from(bound).unwrap_or(0)));
+        let switch_cost = ledger.config.switch_cost;
+        let until = anticipation::wait_until(ledger.stream_mut(stream), account, now, switch_cost)?;
+        let until = until.min(bound);
+        if until <= now {
+            return None;
+        }
+        self.waiting_for = Some(stream);
+        Some(Pick::Wait {
+            stream,
+            account,
+            until,
+        })
+    }
+}
+
+/// Whether a stream has a request and a budget of its own for it.
+fn can_use_own(ledger: &Ledger, id: StreamId) -> bool {
+    let stream = ledger.stream(id);
+    ledger.is_active(id) && stream.is_reserved() && stream.budget > 0 && stream.has_queue()
+}
+
+impl Policy for Fahrrad {
+    fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
+        self.waiting_for = None;
+        if ledger.config.has_seeks {
+            self.pick_with_seeks(ledger, now)
+        } else {
+            self.pick_without_seeks(ledger, now)
+        }
+    }
+
+    fn dispatched(
+        &mut self,
+        _ledger: &mut Ledger,
+        stream: StreamId,
+        _account: Account,
+        end_bytes: Option<u64>,
+    ) {
+        self.current = Some(stream);
+        if let Some(end) = end_bytes {
+            self.head_bytes = end;
+        }
+    }
+
+    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
+        self.switching.settle(ledger, now, finished);
+    }
+
+    fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId, _was_empty: bool) {
+        let was_waited_for = self.waiting_for == Some(stream);
+        anticipation::arrived(ledger.stream_mut(stream), now, was_waited_for);
+    }
+}

@@ -1,0 +1,62 @@
+//! What a policy is: it says whose request goes next, and how a measured time is split.
+//!
+//! The scheduler around it keeps the queues, the books and the requests in flight.
+
+use crate::config::StreamId;
+use crate::ledger::{Account, Ledger};
+use disktime_units::Nanos;
+
+/// A policy's decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// This stream's next request goes, on this account.
+    Serve { stream: StreamId, account: Account },
+    /// The disk stays idle for this stream, on this account, at most until then.
+    Wait {
+        stream: StreamId,
+        account: Account,
+        until: Nanos,
+    },
+    /// Nothing can go before something happens, or before `until`.
+    Sleep { until: Option<Nanos> },
+}
+
+/// A dispatch that completed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished {
+    pub(crate) stream: StreamId,
+    pub(crate) account: Account,
+    /// What the meter measured for it.
+    pub(crate) measured: Nanos,
+    /// What it would have cost had its stream been alone, by the seek curve; without correction.
+    pub(crate) alone: Nanos,
+    /// It continued its stream's last dispatch.
+    pub(crate) sequential: bool,
+    /// Another stream was served before it.
+    pub(crate) switched: bool,
+    /// The stream served before it, if that was on spare time.
+    pub(crate) after_spare_of: Option<StreamId>,
+}
+
+/// Who goes next, and who pays.
+pub(crate) trait Policy: std::fmt::Debug + Send {
+    /// Decides, with at least one request queued somewhere or a stream to wait for. The books are
+    /// at `now`.
+    fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick;
+
+    /// A request of `stream` went to the disk.
+    fn dispatched(
+        &mut self,
+        ledger: &mut Ledger,
+        stream: StreamId,
+        account: Account,
+        end_bytes: Option<u64>,
+    );
+
+    /// Charges a dispatch that completed: the charges to streams and to the switching account are
+    /// to add up to `finished.measured`.
+    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished);
+
+    /// A request arrived for `stream`, which was being waited for or not.
+    fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId, was_empty: bool);
+}

@@ -1,0 +1,285 @@
+//! The requests of one stream that wait, in the order in which the disk should see them.
+//!
+//! `Sweep` order is for disks with seeks: upwards from the stream's own last place, then again from
+//! its lowest (the stream's own C-LOOK). Starting each visit at the *own* last place, not at the
+//! head, is what keeps requests from waiting for minutes (design: scheduler-rules §4). A sweep that
+//! is fed just ahead of itself for ever would starve what lies behind it, so the oldest request is
+//! taken out of turn once it has been passed over too often. `Arrival` order is for everything else.
+//!
+//! Invariants: requests of equal offset leave in order of arrival; a sequential run leaves in
+//! order; requests without a place leave first, in order of arrival. No allocation once the vectors
+//! have grown to the queue's bound, which the caller keeps.
+
+use crate::{Arrival, RequestId};
+use disktime_units::Nanos;
+use std::collections::VecDeque;
+
+/// A request is taken out of turn when this many times the queue's length has been dispatched
+/// since the last look at the oldest.
+const PASSES: usize = 4;
+
+/// In which order a stream's requests leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueOrder {
+    /// Upwards from the stream's own last place, around.
+    Sweep,
+    /// As they came.
+    Arrival,
+}
+
+/// A waiting request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Queued {
+    pub(crate) id: RequestId,
+    pub(crate) offset_bytes: Option<u64>,
+    pub(crate) len_bytes: u64,
+    pub(crate) price: Nanos,
+    pub(crate) merge_class: Option<u8>,
+    /// Order of arrival at the disk, over all streams.
+    pub(crate) sequence: u64,
+    /// Dispatches of this stream when it arrived.
+    arrived_at_dispatch: u64,
+}
+
+impl Queued {
+    fn place(&self) -> (u64, u64) {
+        (self.offset_bytes.unwrap_or(0), self.sequence)
+    }
+
+    fn end_bytes(&self) -> Option<u64> {
+        self.offset_bytes.map(|offset| offset + self.len_bytes)
+    }
+}
+
+/// The queue of one stream.
+#[derive(Debug)]
+pub(crate) struct StreamQueue {
+    order: QueueOrder,
+    /// Requests without a place, and in `Arrival` order all of them.
+    in_order: VecDeque<Queued>,
+    /// In `Sweep` order: by (offset, sequence).
+    by_place: Vec<Queued>,
+    /// Where the sweep goes on: the end of the last dispatch.
+    position_bytes: u64,
+    dispatched: u64,
+    next_age_check: u64,
+}
+
+impl StreamQueue {
+    pub(crate) fn new(order: QueueOrder) -> StreamQueue {
+        StreamQueue {
+            order,
+            in_order: VecDeque::with_capacity(16),
+            by_place: Vec::with_capacity(16),
+            position_bytes: 0,
+            dispatched: 0,
+            next_age_check: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.in_order.is_empty() && self.by_place.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, arrival: Arrival, sequence: u64) {
+        let queued = Queued {
+            id: arrival.id,
+            offset_bytes: arrival.offset_bytes,
+            len_bytes: arrival.len_bytes,
+            price: arrival.price,
+            merge_class: arrival.merge_class,
+            sequence,
+            arrived_at_dispatch: self.dispatched,
+        };
+        if self.order == QueueOrder::Arrival || queued.offset_bytes.is_none() {
+            self.in_order.push_back(queued);
+        } else {
+            let index = self
+                .by_place
+                .partition_point(|other| other.place() < queued.place());
+            self.by_place.insert(index, queued);
+        }
+    }
+
+    /// The request that would leave next.
+    pub(crate) fn peek(&self) -> Option<&Queued> {
+        self.in_order
+            .front()
+            .or_else(|| self.by_place.get(self.sweep_index()))
+    }
+
+    /// The smallest arrival sequence among those that could leave next in order of arrival.
+    pub(crate) fn front_sequence(&self) -> Option<u64> {
+        self.in_order.front().map(|queued| queued.sequence)
+    }
+
+    /// Takes the next request out.
+    pub(crate) fn pop(&mut self) -> Option<Queued> {
+        let queued = match self.in_order.pop_front() {
+            Some(queued) => queued,
+            None if self.by_place.is_empty() => return None,
+            None => {
+                let index = self.overdue_index().unwrap_or_else(|| self.sweep_index());
+                self.by_place.remove(index)
+            }
+        };
+        self.dispatched += 1;
+        if let Some(end) = queued.end_bytes() {
+            self.position_bytes = end;
+        }
+        Some(queued)
+    }
+
+    /// Takes the next request out if it continues `end_bytes` with the same class and fits.
+    pub(crate) fn pop_adjacent(
+        &mut self,
+        end_bytes: u64,
+        class: u8,
+        room_bytes: u64,
+    ) -> Option<Queued> {
+        let fits = |queued: &Queued| {
+            queued.offset_bytes == Some(end_bytes)
+                && queued.merge_class == Some(class)
+                && queued.len_bytes <= room_bytes
+        };
+        let queued = match self.in_order.front() {
+            Some(front) if fits(front) => self.in_order.pop_front()?,
+            Some(_) => return None,
+            None => {
+                let index = self.sweep_index();
+                if !self.by_place.get(index).is_some_and(fits) {
+                    return None;
+                }
+                self.by_place.remove(index)
+            }
+        };
+        self.dispatched += 1;
+        self.position_bytes = queued.end_bytes()?;
+        Some(queued)
+    }
+
+    /// First request at or above the sweep's place, or the lowest.
+    fn sweep_index(&self) -> usize {
+        let position = (self.position_bytes, 0);
+        let index = self
+            .by_place
+            .partition_point(|queued| queued.place() < position);
+        if index == self.by_place.len() {
+            0
+        } else {
+            index
+        }
+    }
+
+    /// The oldest request, if it has been passed over too often. Looked for only now and then, so
+    /// that the cost per dispatch stays constant.
+    fn overdue_index(&mut self) -> Option<usize> {
+        if self.dispatched < self.next_age_check {
+            return None;
+        }
+        let bound = (PASSES * self.by_place.len()).max(64) as u64;
+        self.next_age_check = self.dispatched + bound / 2;
+        let (index, oldest) = self
+            .by_place
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, queued)| queued.sequence)?;
+        (self.dispatched - oldest.arrived_at_dispatch > bound).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(id: u32, offset_bytes: u64) -> Arrival {
+        Arrival {
+            id: RequestId(id),
+            offset_bytes: Some(offset_bytes),
+            len_bytes: 4096,
+            price: Nanos(1),
+            merge_class: Some(0),
+        }
+    }
+
+    fn drain(queue: &mut StreamQueue) -> Vec<u32> {
+        std::iter::from_fn(|| queue.pop().map(|queued| queued.id.0)).collect()
+    }
+
+    #[test]
+    fn a_sweep_goes_up_from_its_own_place_and_around() {
+        let mut queue = StreamQueue::new(QueueOrder::Sweep);
+        queue.push(arrival(0, 50_000), 0);
+        assert_eq!(queue.pop().map(|queued| queued.id.0), Some(0));
+        for (id, offset) in [(1, 10_000), (2, 90_000), (3, 60_000), (4, 20_000)] {
+            queue.push(arrival(id, offset), u64::from(id));
+        }
+        assert_eq!(drain(&mut queue), [3, 2, 1, 4]);
+    }
+
+    #[test]
+    fn requests_without_a_place_go_first_and_equal_places_keep_their_order() {
+        let mut queue = StreamQueue::new(QueueOrder::Sweep);
+        queue.push(arrival(1, 8192), 1);
+        queue.push(arrival(2, 8192), 2);
+        queue.push(
+            Arrival {
+                offset_bytes: None,
+                merge_class: None,
+                ..arrival(3, 0)
+            },
+            3,
+        );
+        assert_eq!(drain(&mut queue), [3, 1, 2]);
+    }
+
+    #[test]
+    fn only_touching_requests_of_one_class_merge() {
+        let mut queue = StreamQueue::new(QueueOrder::Sweep);
+        queue.push(arrival(1, 0), 1);
+        queue.push(arrival(2, 4096), 2);
+        queue.push(
+            Arrival {
+                merge_class: Some(1),
+                ..arrival(3, 8192)
+            },
+            3,
+        );
+        let first = queue.pop().and_then(|queued| queued.end_bytes());
+        assert_eq!(first, Some(4096));
+        assert!(
+            queue.pop_adjacent(4096, 0, 4095).is_none(),
+            "merged beyond the room"
+        );
+        assert_eq!(
+            queue
+                .pop_adjacent(4096, 0, 1 << 20)
+                .map(|queued| queued.id.0),
+            Some(2)
+        );
+        assert!(
+            queue.pop_adjacent(8192, 0, 1 << 20).is_none(),
+            "merged another class"
+        );
+    }
+
+    #[test]
+    fn a_sweep_fed_ahead_of_itself_does_not_starve_what_lies_behind() {
+        let mut queue = StreamQueue::new(QueueOrder::Sweep);
+        queue.push(arrival(0, 1 << 30), 0);
+        queue.pop();
+        queue.push(arrival(1, 0), 1);
+        let mut passed = 0;
+        for step in 2..2_000u32 {
+            queue.push(
+                arrival(step, (1 << 30) + u64::from(step) * 4096),
+                u64::from(step),
+            );
+            if queue.pop().map(|queued| queued.id.0) == Some(1) {
+                return;
+            }
+            passed = step;
+        }
+        panic!("passed over {passed} times");
+    }
+}

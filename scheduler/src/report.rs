@@ -1,0 +1,48 @@
+//! What the scheduler counts: cumulative, so that any window is a difference of two readings.
+
+use disktime_units::Nanos;
+
+/// Counters of one stream since it was added. Times are disk time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StreamCounters {
+    /// Disk time received on its own account, waiting for it included.
+    pub reserved: Nanos,
+    /// Disk time received from spare time, waiting for it and its switches included.
+    pub spare: Nanos,
+    /// The part of `reserved + spare` in which the disk waited for this stream's next request.
+    pub waited: Nanos,
+    /// Periods at whose end it was active and had had what was promised.
+    pub deadlines_met: u64,
+    /// Periods at whose end requests waited and more was unspent than the account's bound.
+    pub deadlines_missed: u64,
+    /// The largest unspent budget seen at the end of a period with requests waiting, in ns;
+    /// negative is a debt.
+    pub unspent_max: Option<i64>,
+    /// The unspent budget at the last such end, in ns.
+    pub unspent_last: i64,
+    /// Requests dispatched.
+    pub requests: u64,
+    /// Dispatches (merged requests count once).
+    pub dispatches: u64,
+}
+
+/// Counters of the disk since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskCounters {
+    /// Time with at least one request in flight.
+    pub busy: Nanos,
+    /// Time the disk was kept idle for a stream's next request while others had requests.
+    pub waiting: Nanos,
+    /// Charges to streams, waiting included.
+    pub charged: Nanos,
+    /// Paid by the switching account.
+    pub switching: Nanos,
+    /// Changes of the stream that is served.
+    pub switches: u64,
+    /// Dispatches.
+    pub dispatches: u64,
+    /// Dispatches that took longer than W.
+    pub overruns: u64,
+    /// The longest dispatch.
+    pub longest: Nanos,
+}

@@ -1,0 +1,440 @@
+//! The state machine around a policy: queues, books, requests in flight, charges.
+//!
+//! Drive it so: [`Scheduler::arrive`] for each request, [`Scheduler::complete`] for each dispatch
+//! that is done, then [`Scheduler::next`] until it does not say [`Decision::Dispatch`]; call `next`
+//! again at the time it names. Times never go backwards (an earlier one counts as the latest seen).
+//!
+//! Invariants (I2, I6 of the house): charges to streams + the switching account = busy + waiting,
+//! exactly, whenever nothing is in flight and no wait is open; the same calls give the same
+//! decisions.
+
+use crate::config::{
+    Arrival, FlightId, PolicyKind, RequestId, SchedulerConfig, StreamConfig, StreamId,
+};
+use crate::fahrrad::Fahrrad;
+use crate::fifo::Fifo;
+use crate::ledger::{Account, Accruing, Ledger};
+use crate::meter::{BusyMeter, MeterMark};
+use crate::policy::{Finished, Pick, Policy};
+use crate::queue::{QueueOrder, Queued};
+use crate::report::{DiskCounters, StreamCounters};
+use crate::stream::{Stream, unscaled};
+use disktime_units::{Nanos, Share};
+
+/// Most requests merged into one dispatch.
+pub const MERGE_MAX: usize = 64;
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Send the requests in the batch to the disk as one; they touch, in order.
+    Dispatch {
+        /// To be named at completion.
+        flight: FlightId,
+        /// Whose they are.
+        stream: StreamId,
+    },
+    /// The bound on requests in flight is reached, or nothing may go: call again after the next
+    /// arrival or completion, or at `until`.
+    Sleep {
+        /// When to call again, if the decision depends on time.
+        until: Option<Nanos>,
+    },
+}
+
+/// What a completed dispatch was charged for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose it was.
+    pub stream: StreamId,
+    /// Its part of the busy time.
+    pub measured: Nanos,
+    /// From dispatch to completion.
+    pub service: Nanos,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    stream: StreamId,
+    account: Account,
+    dispatched_at: Nanos,
+    mark: MeterMark,
+    price: Nanos,
+    alone: Nanos,
+    sequential: bool,
+    switched: bool,
+    after_spare_of: Option<StreamId>,
+}
+
+/// A wait for a stream's next request.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    stream: StreamId,
+    account: Account,
+    since: Nanos,
+}
+
+/// Schedules one disk.
+#[derive(Debug)]
+pub struct Scheduler {
+    ledger: Ledger,
+    policy: Box<dyn Policy>,
+    meter: BusyMeter,
+    flights: Vec<Option<Flight>>,
+    free_flights: Vec<u32>,
+    in_flight: usize,
+    waiting: Option<Waiting>,
+    last_served: Option<(StreamId, Account)>,
+    sequence: u64,
+    now: Nanos,
+    half_turn: Nanos,
+}
+
+impl Scheduler {
+    /// A scheduler without streams for a disk of `disk_bytes`.
+    pub fn new(config: SchedulerConfig, disk_bytes: u64) -> Scheduler {
+        let slots = config.max_in_flight;
+        let half_turn = config
+            .switch_cost
+            .saturating_sub(config.seek_curve.mean(disk_bytes));
+        let policy: Box<dyn Policy> = match config.policy {
+            PolicyKind::Fahrrad => Box::new(Fahrrad::new(&config)),
+            PolicyKind::Fifo => Box::new(Fifo),
+        };
+        Scheduler {
+            ledger: Ledger::new(config),
+            policy,
+            meter: BusyMeter::default(),
+            flights: vec![None; slots],
+            free_flights: (0..slots as u32).rev().collect(),
+            in_flight: 0,
+            waiting: None,
+            last_served: None,
+            sequence: 0,
+            now: Nanos::ZERO,
+            half_turn,
+        }
+    }
+
+    /// Adds a stream. Admission has seen to it that the promise still holds.
+    pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        self.observe(now);
+        let sweeps = self.ledger.config.has_seeks && self.ledger.config.policy != PolicyKind::Fifo;
+        let order = if sweeps {
+            QueueOrder::Sweep
+        } else {
+            QueueOrder::Arrival
+        };
+        self.ledger.add(Stream::new(config, order))
+    }
+
+    /// A request waits.
+    pub fn arrive(&mut self, now: Nanos, stream: StreamId, arrival: Arrival) {
+        let now = self.observe(now);
+        let account = &mut self.ledger.streams[stream.0 as usize];
+        let was_empty = account.queue.is_empty() && account.in_flight == 0;
+        account.queue.push(arrival, self.sequence);
+        self.sequence += 1;
+        self.ledger.queued += 1;
+        if was_empty {
+            self.policy
+                .arrived(&mut self.ledger, now, stream, was_empty);
+        }
+        self.ledger.end_grace(stream);
+        self.ledger.wake(stream, now);
+        if self.limits_apply() {
+            self.ledger.enforce_limit(stream, now);
+        }
+    }
+
+    /// A dispatch is done: charges it.
+    ///
+    /// # Panics
+    /// If the flight is not under way.
+    pub fn complete(&mut self, now: Nanos, flight: FlightId) -> Settlement {
+        let now = self.observe(now);
+        let slot = &mut self.flights[flight.0 as usize];
+        let done = slot.take().expect("a dispatch completes exactly once");
+        self.free_flights.push(flight.0);
+        self.in_flight -= 1;
+        let measured = self.meter.finish(now, done.mark);
+        let service = now - done.dispatched_at;
+        self.ledger.accruing = None;
+        if self.prices_apply() {
+            self.ledger
+                .undo_debit(done.stream, done.account, done.price);
+        }
+        self.note_service(service);
+        self.policy
+            .settle(&mut self.ledger, now, done.finished(measured));
+        let stream = self.ledger.stream_mut(done.stream);
+        stream.in_flight -= 1;
+        stream.last_completion = now;
+        stream.habits.gave_up = false;
+        if stream.queue.is_empty() && stream.in_flight == 0 {
+            self.ledger.begin_grace(done.stream, now);
+        } else if self.limits_apply() {
+            self.ledger.enforce_limit(done.stream, now);
+        }
+        Settlement {
+            stream: done.stream,
+            measured,
+            service,
+        }
+    }
+
+    /// Decides. On `Dispatch`, `batch` holds the requests that go as one, in order.
+    pub fn next(&mut self, now: Nanos, batch: &mut Vec<RequestId>) -> Decision {
+        batch.clear();
+        let now = self.observe(now);
+        if self.in_flight == self.ledger.config.max_in_flight || self.ledger.queued == 0 {
+            return Decision::Sleep { until: None };
+        }
+        match self.policy.pick(&mut self.ledger, now) {
+            Pick::Serve { stream, account } => {
+                let flight = self.dispatch(now, stream, account, batch);
+                Decision::Dispatch { flight, stream }
+            }
+            Pick::Wait {
+                stream,
+                account,
+                until,
+            } => {
+                self.waiting = Some(Waiting {
+                    stream,
+                    account,
+                    since: now,
+                });
+                self.ledger.accruing = Some(Accruing {
+                    stream,
+                    account,
+                    since: now,
+                });
+                Decision::Sleep { until: Some(until) }
+            }
+            Pick::Sleep { until } => Decision::Sleep { until },
+        }
+    }
+
+    /// Brings time forward: charges an open wait, ends periods.
+    fn observe(&mut self, now: Nanos) -> Nanos {
+        self.now = self.now.max(now);
+        let now = self.now;
+        self.ledger.advance(now);
+        if let Some(waiting) = self.waiting.take() {
+            let waited = now - waiting.since;
+            self.ledger.accruing = None;
+            self.ledger.charge(waiting.stream, waiting.account, waited);
+            self.ledger.stream_mut(waiting.stream).counters.waited += waited;
+            self.ledger.counters.waiting += waited;
+        }
+        now
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        account: Account,
+        batch: &mut Vec<RequestId>,
+    ) -> FlightId {
+        let limit_bytes = self.ledger.config.merge_limit_bytes;
+        let last_end = self.ledger.stream(id).last_end_bytes;
+        let stream = self.ledger.stream_mut(id);
+        let first = stream
+            .queue
+            .pop()
+            .expect("a policy picks a stream with requests");
+        let run = collect_run(stream, first, limit_bytes, batch);
+        stream.in_flight += 1;
+        if run.end_bytes.is_some() {
+            stream.last_end_bytes = run.end_bytes;
+        }
+        stream.counters.requests += batch.len() as u64;
+        stream.counters.dispatches += 1;
+        self.ledger.queued -= batch.len();
+        let switched = self.last_served.is_some_and(|(last, _)| last != id);
+        let after_spare_of = match self.last_served {
+            Some((last, Account::Spare)) if last != id => Some(last),
+            _ => None,
+        };
+        self.ledger.counters.switches += u64::from(switched);
+        self.ledger.counters.dispatches += 1;
+        self.last_served = Some((id, account));
+        self.policy
+            .dispatched(&mut self.ledger, id, account, run.end_bytes);
+        if self.prices_apply() {
+            self.ledger.debit(id, account, run.price);
+        } else {
+            self.ledger.accruing = Some(Accruing {
+                stream: id,
+                account,
+                since: now,
+            });
+        }
+        let (alone, sequential) = self.alone(first, run, last_end);
+        let mark = self.meter.start(now, run.price);
+        self.fly(Flight {
+            stream: id,
+            account,
+            dispatched_at: now,
+            mark,
+            price: run.price,
+            alone,
+            sequential,
+            switched,
+            after_spare_of,
+        })
+    }
+
+    fn fly(&mut self, flight: Flight) -> FlightId {
+        let slot = self
+            .free_flights
+            .pop()
+            .expect("the bound on requests in flight was checked");
+        self.flights[slot as usize] = Some(flight);
+        self.in_flight += 1;
+        FlightId(slot)
+    }
+
+    /// What the run would cost had its stream been alone on the disk, and whether it continues the
+    /// stream's last one.
+    fn alone(&self, first: Queued, run: Run, last_end: Option<u64>) -> (Nanos, bool) {
+        let Some(offset) = first.offset_bytes else {
+            return (run.price, false);
+        };
+        match last_end {
+            Some(end) if end == offset => (run.price, true),
+            Some(end) => {
+                let seek = self.ledger.config.seek_curve.seek(offset.abs_diff(end));
+                (seek + self.half_turn + run.price, false)
+            }
+            None => (self.ledger.config.switch_cost + run.price, false),
+        }
+    }
+
+    fn note_service(&mut self, service: Nanos) {
+        let worst_case = self.ledger.config.worst_case;
+        let counters = &mut self.ledger.counters;
+        counters.overruns += u64::from(service > worst_case);
+        counters.longest = counters.longest.max(service);
+    }
+
+    /// With one request in flight the measured time is all there is; with several, each is debited
+    /// its price until its part of the busy time is known.
+    fn prices_apply(&self) -> bool {
+        self.ledger.config.max_in_flight > 1
+    }
+
+    fn limits_apply(&self) -> bool {
+        self.ledger.config.policy != PolicyKind::Fifo
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Requests that wait.
+    pub fn queued(&self) -> usize {
+        self.ledger.queued
+    }
+
+    /// Dispatches in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Streams, numbered from 0.
+    pub fn stream_count(&self) -> usize {
+        self.ledger.streams.len()
+    }
+
+    /// A stream's entitlement.
+    pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
+        self.ledger.stream(stream).config
+    }
+
+    /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
+    /// in them yet.
+    pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
+        self.ledger.stream(stream).counters
+    }
+
+    /// A stream's unspent budget in ns; negative is a debt.
+    pub fn unspent(&self, stream: StreamId) -> i64 {
+        unscaled(self.ledger.stream(stream).budget)
+    }
+
+    /// The disk's counters; `busy` includes requests in flight up to `now`.
+    pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
+        DiskCounters {
+            busy: self.meter.busy(now.max(self.now)),
+            ..self.ledger.counters
+        }
+    }
+
+    /// The unspent budget at a period's end beyond which a deadline counts as missed: W, or with
+    /// the switching account W + the cap of its credit + one return seek.
+    pub fn unspent_bound(&self) -> Nanos {
+        Nanos(u64::try_from(self.ledger.unspent_bound()).unwrap_or(0))
+    }
+
+    /// The share of the disk that the switching account is filled with.
+    pub fn switching_share(&self) -> Share {
+        Share(u32::try_from(self.ledger.switching_share_ppm).unwrap_or(u32::MAX))
+    }
+}
+
+impl Flight {
+    fn finished(&self, measured: Nanos) -> Finished {
+        Finished {
+            stream: self.stream,
+            account: self.account,
+            measured,
+            alone: self.alone,
+            sequential: self.sequential,
+            switched: self.switched,
+            after_spare_of: self.after_spare_of,
+        }
+    }
+}
+
+/// A dispatch under construction.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    price: Nanos,
+    end_bytes: Option<u64>,
+}
+
+/// The request and those that continue it, up to the limit.
+fn collect_run(
+    stream: &mut Stream,
+    first: Queued,
+    limit_bytes: u64,
+    batch: &mut Vec<RequestId>,
+) -> Run {
+    batch.push(first.id);
+    let (mut price, mut len_bytes) = (first.price, first.len_bytes);
+    let Some(offset) = first.offset_bytes else {
+        return Run {
+            price,
+            end_bytes: None,
+        };
+    };
+    if let Some(class) = first.merge_class {
+        while batch.len() < MERGE_MAX && len_bytes < limit_bytes {
+            let room = limit_bytes - len_bytes;
+            let Some(next) = stream.queue.pop_adjacent(offset + len_bytes, class, room) else {
+                break;
+            };
+            batch.push(next.id);
+            len_bytes += next.len_bytes;
+            price += next.price;
+        }
+    }
+    Run {
+        price,
+        end_bytes: Some(offset + len_bytes),
+    }
+}

@@ -1,0 +1,342 @@
+//! One stream's account: budget, deadline, effective deadline, and what an idle stream counts as.
+//!
+//! Budgets are kept in *ppm-nanoseconds* (a nanosecond times a million), because a share in parts
+//! per million of a whole number of nanoseconds is a whole number of them: no rounding ever, so
+//! the promise can be tested exactly. The rules and their proof: ARCHITECTURE.md, "The promise".
+
+use crate::config::StreamConfig;
+use crate::queue::{QueueOrder, StreamQueue};
+use crate::report::StreamCounters;
+use disktime_units::Nanos;
+
+/// Parts per million in one.
+const MILLION: i64 = 1_000_000;
+
+/// Time in ppm-nanoseconds.
+pub(crate) fn scaled(time: Nanos) -> i64 {
+    i64::try_from(time.0)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(MILLION)
+}
+
+/// Whole nanoseconds of a scaled time, rounded down.
+pub(crate) fn unscaled(time: i64) -> i64 {
+    time.div_euclid(MILLION)
+}
+
+/// Whether a stream competes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Nothing to do, and on waking it gets a fresh budget: counted as a slower disk.
+    IdleFresh,
+    /// Nothing to do, but what it would wake with is still what it left with.
+    IdleHeld,
+    /// Backlogged, or in the grace time after its queue ran empty.
+    Active,
+    /// Has requests, but its limit is used up: counted as idle until the limit's period ends.
+    Limited,
+}
+
+/// What an idle stream would have if it woke now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Virtual {
+    /// A whole budget, and a deadline one period away.
+    Fresh,
+    /// This budget until that deadline.
+    Held { budget: i64, deadline: Nanos },
+}
+
+/// Demand of a stream as the slack test sees it: nothing before `deadline`, then `budget` plus the
+/// share of what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demand {
+    pub(crate) deadline: Nanos,
+    pub(crate) budget: i64,
+}
+
+/// A stream: what it is entitled to, what it has had, what it waits for.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) config: StreamConfig,
+    pub(crate) queue: StreamQueue,
+    pub(crate) in_flight: usize,
+    pub(crate) presence: Presence,
+    /// b, in ppm-nanoseconds; negative is a debt. 0 without a reservation.
+    pub(crate) budget: i64,
+    /// d: the end of the current period.
+    pub(crate) deadline: Nanos,
+    /// The empty queue counts as backlogged until then.
+    pub(crate) grace_until: Nanos,
+    /// Virtual time of spare service received: ppm-nanoseconds per unit of weight.
+    pub(crate) tag: u128,
+    /// Limit left in the limit's period, in ppm-nanoseconds.
+    pub(crate) limit_budget: i64,
+    /// When the limit's period ends.
+    pub(crate) limit_end: Nanos,
+    /// Where its last dispatch ended; `None` before the first.
+    pub(crate) last_end_bytes: Option<u64>,
+    /// When its last dispatch completed.
+    pub(crate) last_completion: Nanos,
+    pub(crate) habits: Habits,
+    pub(crate) counters: StreamCounters,
+}
+
+/// What was learnt of a stream's behaviour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Habits {
+    /// Moving average of the time between a completion that emptied its queue and the next arrival.
+    pub(crate) think: Nanos,
+    /// Moving average of "it came back while it was waited for", in ppm.
+    pub(crate) hit_rate_ppm: u32,
+    /// Opportunities to wait that were passed up since the last try.
+    pub(crate) waits_skipped: u32,
+    /// It was waited for in vain since its last completion.
+    pub(crate) gave_up: bool,
+    /// Moving average of measured over estimated service for its own non-sequential requests, ppm.
+    pub(crate) estimate_ratio_ppm: u64,
+}
+
+impl Default for Habits {
+    fn default() -> Habits {
+        Habits {
+            think: Nanos::from_millis(1),
+            hit_rate_ppm: 1_000_000,
+            waits_skipped: 0,
+            gave_up: false,
+            estimate_ratio_ppm: 1_000_000,
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(config: StreamConfig, order: QueueOrder) -> Stream {
+        assert!(config.weight >= 1, "a weight is at least 1");
+        Stream {
+            config,
+            queue: StreamQueue::new(order),
+            in_flight: 0,
+            presence: Presence::IdleFresh,
+            budget: 0,
+            deadline: Nanos::ZERO,
+            grace_until: Nanos::ZERO,
+            tag: 0,
+            limit_budget: 0,
+            limit_end: Nanos::ZERO,
+            last_end_bytes: None,
+            last_completion: Nanos::ZERO,
+            habits: Habits::default(),
+            counters: StreamCounters::default(),
+        }
+    }
+
+    /// u, in parts per million; 0 for best effort.
+    pub(crate) fn share_ppm(&self) -> i64 {
+        self.config
+            .reservation
+            .map_or(0, |reservation| i64::from(reservation.share.0))
+    }
+
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.share_ppm() > 0
+    }
+
+    /// p; zero for best effort.
+    pub(crate) fn period(&self) -> Nanos {
+        self.config
+            .reservation
+            .map_or(Nanos::ZERO, |reservation| reservation.period)
+    }
+
+    /// u·p, exactly.
+    pub(crate) fn budget_per_period(&self) -> i64 {
+        let period = i64::try_from(self.period().0).unwrap_or(i64::MAX);
+        period.saturating_mul(self.share_ppm())
+    }
+
+    /// u·(d − now), exactly; the line that a fluid service of rate u follows.
+    pub(crate) fn fluid_budget(&self, now: Nanos) -> i64 {
+        let left = i64::try_from(self.deadline.saturating_sub(now).0).unwrap_or(i64::MAX);
+        left.saturating_mul(self.share_ppm())
+    }
+
+    /// The demand that the slack test counts: a budget below W competes one period (or more) later,
+    /// together with the next one.
+    pub(crate) fn demand(&self, budget: i64, deadline: Nanos, worst_case: i64) -> Demand {
+        let per_period = self.budget_per_period();
+        if budget >= worst_case || per_period == 0 {
+            return Demand { deadline, budget };
+        }
+        let missing = worst_case - budget;
+        let periods = (missing + per_period - 1) / per_period;
+        let postponed = self.period().0.saturating_mul(periods as u64);
+        Demand {
+            deadline: deadline.saturating_add(Nanos(postponed)),
+            budget: budget + periods * per_period,
+        }
+    }
+
+    /// Demand of the stream as it is (active).
+    pub(crate) fn current_demand(&self, worst_case: i64) -> Demand {
+        self.demand(self.budget, self.deadline, worst_case)
+    }
+
+    /// What it would have if it woke now: a remainder below W is truncated and keeps its deadline,
+    /// a debt is repaid by idle time, everything else starts afresh.
+    pub(crate) fn if_woken(&self, now: Nanos, worst_case: i64) -> Virtual {
+        let per_period = self.budget_per_period();
+        let (mut budget, mut deadline) = (self.budget, self.deadline);
+        if now >= deadline && budget < 0 && per_period > 0 {
+            let to_repay = (-budget + per_period - 1) / per_period;
+            let passed = ((now.0 - deadline.0) / self.period().0.max(1) + 1) as i64;
+            let periods = to_repay.min(passed);
+            budget += periods * per_period;
+            deadline += Nanos(self.period().0 * periods as u64);
+        }
+        if now >= deadline {
+            return Virtual::Fresh;
+        }
+        let left = i64::try_from(deadline.0 - now.0).unwrap_or(i64::MAX);
+        let fluid = left.saturating_mul(self.share_ppm());
+        if budget >= worst_case {
+            if budget > fluid {
+                Virtual::Fresh
+            } else {
+                Virtual::Held { budget, deadline }
+            }
+        } else {
+            Virtual::Held {
+                budget: budget.min(fluid),
+                deadline,
+            }
+        }
+    }
+
+    /// l, in parts per million, and its period.
+    fn limit(&self) -> Option<(i64, Nanos)> {
+        self.config
+            .limit
+            .map(|limit| (i64::from(limit.share.0), limit.period))
+    }
+
+    /// Brings the limit's budget to `now`: unused limit is lost at the end of its period, an
+    /// overrun is carried.
+    pub(crate) fn roll_limit(&mut self, now: Nanos) {
+        let Some((share_ppm, period)) = self.limit() else {
+            return;
+        };
+        if now < self.limit_end {
+            return;
+        }
+        let per_period = i64::try_from(period.0)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(share_ppm);
+        let passed = (now.0 - self.limit_end.0) / period.0 + 1;
+        let refill = per_period.saturating_mul(i64::try_from(passed).unwrap_or(i64::MAX));
+        self.limit_budget = self
+            .limit_budget
+            .min(0)
+            .saturating_add(refill)
+            .min(per_period);
+        self.limit_end += Nanos(period.0 * passed);
+    }
+
+    /// Whether its limit keeps it back; call after `roll_limit`.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        self.config.limit.is_some() && self.limit_budget <= 0
+    }
+
+    /// Whether it has requests waiting.
+    pub(crate) fn has_queue(&self) -> bool {
+        !self.queue.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Limit, Reservation};
+    use disktime_units::Share;
+
+    const W: i64 = 27_000_000 * MILLION;
+
+    fn stream(percent: u32, period_ms: u64) -> Stream {
+        let reservation = Reservation {
+            share: Share::from_percent(percent),
+            period: Nanos::from_millis(period_ms),
+        };
+        let config = StreamConfig {
+            reservation: Some(reservation),
+            ..StreamConfig::BEST_EFFORT
+        };
+        Stream::new(config, QueueOrder::Sweep)
+    }
+
+    #[test]
+    fn a_budget_below_w_competes_one_period_later() {
+        let mut stream = stream(50, 100);
+        stream.deadline = Nanos::from_millis(100);
+        stream.budget = scaled(Nanos::from_millis(30));
+        let demand = stream.current_demand(W);
+        assert_eq!(
+            (demand.deadline, demand.budget),
+            (Nanos::from_millis(100), stream.budget)
+        );
+        stream.budget = scaled(Nanos::from_millis(10));
+        let demand = stream.current_demand(W);
+        assert_eq!(demand.deadline, Nanos::from_millis(200));
+        assert_eq!(demand.budget, scaled(Nanos::from_millis(60)));
+    }
+
+    #[test]
+    fn a_remainder_is_truncated_on_waking_and_keeps_its_deadline() {
+        let mut stream = stream(50, 100);
+        stream.deadline = Nanos::from_millis(100);
+        stream.budget = scaled(Nanos::from_millis(20));
+        let held = Virtual::Held {
+            budget: scaled(Nanos::from_millis(5)),
+            deadline: Nanos::from_millis(100),
+        };
+        assert_eq!(stream.if_woken(Nanos::from_millis(90), W), held);
+        assert_eq!(stream.if_woken(Nanos::from_millis(100), W), Virtual::Fresh);
+    }
+
+    #[test]
+    fn a_debt_is_repaid_by_idle_time_only() {
+        let mut stream = stream(50, 100);
+        stream.deadline = Nanos::from_millis(100);
+        stream.budget = -scaled(Nanos::from_millis(75));
+        let after = |ms| stream.if_woken(Nanos::from_millis(ms), W);
+        let held = |ms: i64, deadline| Virtual::Held {
+            budget: ms * 1_000_000 * MILLION,
+            deadline: Nanos::from_millis(deadline),
+        };
+        assert_eq!(after(50), held(-75, 100));
+        assert_eq!(after(150), held(-25, 200));
+        assert_eq!(after(250), held(25, 300));
+        assert_eq!(after(300), Virtual::Fresh);
+    }
+
+    #[test]
+    fn an_overrun_of_a_limit_is_carried_and_unused_limit_is_not() {
+        let mut stream = stream(10, 100);
+        stream.config.limit = Some(Limit {
+            share: Share::from_percent(20),
+            period: Nanos::from_millis(100),
+        });
+        let per_period = scaled(Nanos::from_millis(20));
+        stream.roll_limit(Nanos::ZERO);
+        assert_eq!(
+            (stream.limit_budget, stream.limit_end),
+            (per_period, Nanos::from_millis(100))
+        );
+        stream.limit_budget = -scaled(Nanos::from_millis(5));
+        assert!(stream.is_at_limit());
+        stream.roll_limit(Nanos::from_millis(100));
+        assert_eq!(stream.limit_budget, scaled(Nanos::from_millis(15)));
+        stream.roll_limit(Nanos::from_millis(950));
+        assert_eq!(
+            (stream.limit_budget, stream.limit_end),
+            (per_period, Nanos::from_millis(1000))
+        );
+    }
+}
