@@ -1,13 +1,29 @@
 //! The loop of one disk: take requests, ask the scheduler, drive the disk, settle charges, answer.
 //!
+//! ```text
+//!   sessions, mailbox ── Reactor (real time) ─┐                       ┌─ Scheduler (who, when)
+//!                                             ├─ Service (volumes) ── DiskLoop
+//!   simulated clients ── virtual time ────────┘                       └─ Disk (does it)
+//! ```
+//!
 //! What is not known here: protocols and file formats.
 
+mod disk_loop;
+mod reactor;
 mod request;
 mod service;
 mod session;
+mod statistics;
 
+pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
+pub use reactor::{Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 pub use request::{IoError, Reply, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
+pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
 
 pub use disktime_disks::{Buffer, BufferPool};
+pub use disktime_scheduler::{
+    DiskCounters, Limit, PolicyKind, Reservation, StreamConfig, StreamCounters, StreamId,
+    SwitchingAccount,
+};

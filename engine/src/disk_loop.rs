@@ -1,0 +1,399 @@
+//! The loop of one disk: arrivals go to the scheduler, its dispatches to the disk, completions are
+//! charged and answered. The same loop runs in virtual and in real time; it never reads a clock.
+//!
+//! Order within a turn: first what the disk has completed, each at *its own* time, with a decision
+//! after each (so that on a paced disk the next request starts where the last one ended, not when
+//! this process woke); then what has arrived, at `now`; then dispatches until the disk is full.
+//!
+//! Invariants (I1, I2, I5 of the house): nothing reaches the disk but through the scheduler; every
+//! [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are held.
+
+use crate::statistics::{LoopReport, Statistics};
+use disktime_disks::{
+    Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, LinearCost, Operation,
+};
+use disktime_scheduler::{
+    Arrival, Decision, FlightId, MERGE_MAX, PolicyKind, RequestId, Scheduler, SchedulerConfig,
+    SeekCurve, StreamConfig, StreamId, SwitchingAccount,
+};
+use disktime_units::Nanos;
+use std::os::fd::RawFd;
+
+/// A request to the disk, paid by a stream.
+#[derive(Debug)]
+pub struct Io {
+    /// Chosen by the caller, returned with the answer.
+    pub tag: u64,
+    /// Who pays.
+    pub stream: StreamId,
+    /// What to do.
+    pub operation: Operation,
+    /// Start of the range, a multiple of the disk's `block_bytes`; 0 for a flush.
+    pub offset_bytes: u64,
+    /// Length, a multiple of the disk's `block_bytes` and at most its `quantum_bytes`; 0 for a flush.
+    pub len_bytes: u64,
+    /// Durable when it completes.
+    pub fua: bool,
+    /// The data or the room for it; `None` on a disk that holds none, and for other operations.
+    pub buffer: Option<Buffer>,
+}
+
+/// An answered [`Io`].
+#[derive(Debug)]
+pub struct IoDone {
+    /// As in the request.
+    pub tag: u64,
+    /// As in the request.
+    pub stream: StreamId,
+    /// As in the request.
+    pub operation: Operation,
+    /// Whether it was done.
+    pub result: Result<(), DiskError>,
+    /// The request's buffer.
+    pub buffer: Option<Buffer>,
+}
+
+/// How a disk is scheduled.
+#[derive(Debug, Clone, Copy)]
+pub struct LoopSettings {
+    /// Who goes next.
+    pub policy: PolicyKind,
+    /// Who pays for switches.
+    pub switching: SwitchingAccount,
+    /// Bound on requests queued and in flight.
+    pub max_queued: usize,
+}
+
+/// A request that is queued or in flight.
+#[derive(Debug)]
+struct Slot {
+    io: Io,
+    arrived_at: Nanos,
+}
+
+/// Drives one disk.
+#[derive(Debug)]
+pub struct DiskLoop<D: Disk> {
+    disk: D,
+    scheduler: Scheduler,
+    slots: Vec<Option<Slot>>,
+    free_slots: Vec<u32>,
+    /// Requests taken in since the last turn, by slot.
+    arrivals: Vec<u32>,
+    /// Requests of each flight, and when it went.
+    flights: Vec<FlightRecord>,
+    batch: Vec<RequestId>,
+    completions: Vec<Completion>,
+    buffer_lists: Vec<Vec<Buffer>>,
+    scheduler_wake: Option<Nanos>,
+    statistics: Statistics,
+}
+
+#[derive(Debug, Default)]
+struct FlightRecord {
+    requests: Vec<RequestId>,
+    dispatched_at: Nanos,
+}
+
+impl<D: Disk> DiskLoop<D> {
+    /// A loop without streams around `disk`.
+    pub fn new(disk: D, settings: LoopSettings) -> DiskLoop<D> {
+        let properties = disk.properties();
+        let max_in_flight = properties.max_in_flight;
+        let config = scheduler_config(properties, settings);
+        let scheduler = Scheduler::new(config, properties.size_bytes);
+        let slots = settings.max_queued;
+        DiskLoop {
+            disk,
+            scheduler,
+            slots: (0..slots).map(|_| None).collect(),
+            free_slots: (0..slots as u32).rev().collect(),
+            arrivals: Vec::with_capacity(slots),
+            flights: (0..max_in_flight)
+                .map(|_| FlightRecord::default())
+                .collect(),
+            batch: Vec::with_capacity(MERGE_MAX),
+            completions: Vec::with_capacity(max_in_flight),
+            buffer_lists: Vec::with_capacity(max_in_flight),
+            scheduler_wake: None,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// What the disk says of itself.
+    pub fn properties(&self) -> &DiskProperties {
+        self.disk.properties()
+    }
+
+    /// The disk, for tests that break it.
+    pub fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
+    /// The disk itself; what was queued is lost.
+    pub fn into_disk(self) -> D {
+        self.disk
+    }
+
+    /// The scheduler, for reading its counters.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// Adds a stream.
+    pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let stream = self.scheduler.add_stream(now, config);
+        self.statistics.add_stream();
+        stream
+    }
+
+    /// Whether another request can be taken in.
+    pub fn has_room(&self) -> bool {
+        !self.free_slots.is_empty()
+    }
+
+    /// Takes a request in; it competes from the next turn on.
+    ///
+    /// # Panics
+    /// If there is no room ([`DiskLoop::has_room`]).
+    pub fn submit(&mut self, now: Nanos, io: Io) {
+        debug_assert!(io.offset_bytes + io.len_bytes <= self.disk.properties().size_bytes);
+        let slot = self
+            .free_slots
+            .pop()
+            .expect("the caller asks for room first");
+        self.slots[slot as usize] = Some(Slot {
+            io,
+            arrived_at: now,
+        });
+        self.arrivals.push(slot);
+    }
+
+    /// One turn: completions, arrivals, dispatches; answers are appended to `done`.
+    pub fn turn(&mut self, now: Nanos, done: &mut Vec<IoDone>) {
+        self.statistics.sample(now, &self.scheduler);
+        self.collect(now, done);
+        self.announce_arrivals(now);
+        self.dispatch(now);
+        self.disk.flush_submissions();
+    }
+
+    /// When the next turn is due if nothing arrives.
+    pub fn next_wake(&self) -> Option<Nanos> {
+        let disk = self.disk.next_completion();
+        match (disk, self.scheduler_wake) {
+            (Some(disk), Some(scheduler)) => Some(disk.min(scheduler)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Readable when a turn may have something to do.
+    pub fn wake_fd(&self) -> Option<RawFd> {
+        self.disk.wake_fd()
+    }
+
+    /// Whether nothing is queued or in flight.
+    pub fn is_idle(&self) -> bool {
+        self.free_slots.len() == self.slots.len()
+    }
+
+    /// What happened so far.
+    pub fn report(&self, now: Nanos) -> LoopReport {
+        self.statistics.report(
+            now,
+            &self.scheduler,
+            self.disk.properties(),
+            self.disk.overruns(),
+        )
+    }
+
+    fn collect(&mut self, now: Nanos, done: &mut Vec<IoDone>) {
+        loop {
+            let mut completions = std::mem::take(&mut self.completions);
+            self.disk.collect(now, &mut completions);
+            if completions.is_empty() {
+                self.completions = completions;
+                return;
+            }
+            for completion in completions.drain(..) {
+                let at = completion.completed_at;
+                self.settle(completion, done);
+                self.dispatch(at);
+            }
+            self.completions = completions;
+        }
+    }
+
+    fn settle(&mut self, completion: Completion, done: &mut Vec<IoDone>) {
+        let at = completion.completed_at;
+        let flight = FlightId(u32::try_from(completion.tag).expect("tags are flights"));
+        let settlement = self.scheduler.complete(at, flight);
+        let mut requests = std::mem::take(&mut self.flights[flight.0 as usize].requests);
+        let dispatched_at = self.flights[flight.0 as usize].dispatched_at;
+        let mut buffers = completion.buffers;
+        let mut returned = buffers.drain(..);
+        let merged = requests.len() > 1;
+        for id in requests.drain(..) {
+            let slot = self.slots[id.0 as usize]
+                .as_mut()
+                .expect("a flight's requests are held");
+            if moves_data(slot.io.operation) {
+                slot.io.buffer = returned.next();
+            }
+            let queued = dispatched_at.saturating_sub(slot.arrived_at);
+            self.statistics
+                .record(settlement.stream, queued, settlement.service);
+            match &completion.result {
+                // One bad place must not fail its neighbours in a merged request: each goes alone.
+                Err(_) if merged => self.enqueue(at, id.0, false),
+                result => self.answer(id, result.clone(), done),
+            }
+        }
+        drop(returned);
+        self.buffer_lists.push(buffers);
+        self.flights[flight.0 as usize].requests = requests;
+    }
+
+    fn answer(&mut self, id: RequestId, result: Result<(), DiskError>, done: &mut Vec<IoDone>) {
+        let slot = self.slots[id.0 as usize]
+            .take()
+            .expect("a request is answered once");
+        self.free_slots.push(id.0);
+        let Io {
+            tag,
+            stream,
+            operation,
+            buffer,
+            ..
+        } = slot.io;
+        done.push(IoDone {
+            tag,
+            stream,
+            operation,
+            result,
+            buffer,
+        });
+    }
+
+    fn announce_arrivals(&mut self, now: Nanos) {
+        for index in 0..self.arrivals.len() {
+            self.enqueue(now, self.arrivals[index], true);
+        }
+        self.arrivals.clear();
+    }
+
+    fn enqueue(&mut self, now: Nanos, slot: u32, may_merge: bool) {
+        let io = &self.slots[slot as usize]
+            .as_ref()
+            .expect("an arrival is held")
+            .io;
+        let arrival = Arrival {
+            id: RequestId(slot),
+            offset_bytes: (io.operation != Operation::Flush).then_some(io.offset_bytes),
+            len_bytes: io.len_bytes,
+            price: price(&self.disk.properties().cost, io),
+            merge_class: merge_class(io).filter(|_| may_merge),
+        };
+        let stream = io.stream;
+        self.scheduler.arrive(now, stream, arrival);
+    }
+
+    fn dispatch(&mut self, now: Nanos) {
+        loop {
+            let mut batch = std::mem::take(&mut self.batch);
+            let decision = self.scheduler.next(now, &mut batch);
+            let decided_at = self.scheduler.now();
+            if let Decision::Dispatch { flight, .. } = decision {
+                self.send(decided_at, flight, &mut batch);
+            }
+            self.batch = batch;
+            if let Decision::Sleep { until } = decision {
+                self.scheduler_wake = until;
+                return;
+            }
+        }
+    }
+
+    fn send(&mut self, now: Nanos, flight: FlightId, batch: &mut Vec<RequestId>) {
+        let mut buffers = self.buffer_lists.pop().unwrap_or_default();
+        let mut len_bytes = 0;
+        for id in batch.iter() {
+            let slot = self.slots[id.0 as usize]
+                .as_mut()
+                .expect("a queued request is held");
+            len_bytes += slot.io.len_bytes;
+            buffers.extend(slot.io.buffer.take());
+        }
+        let first = &self.slots[batch[0].0 as usize]
+            .as_ref()
+            .expect("as above")
+            .io;
+        let request = DiskRequest {
+            tag: u64::from(flight.0),
+            operation: first.operation,
+            offset_bytes: first.offset_bytes,
+            len_bytes,
+            fua: first.fua,
+            buffers,
+        };
+        let record = &mut self.flights[flight.0 as usize];
+        record.dispatched_at = now;
+        std::mem::swap(&mut record.requests, batch);
+        self.disk.submit(now, request);
+    }
+}
+
+/// Whether the operation carries buffers.
+fn moves_data(operation: Operation) -> bool {
+    matches!(operation, Operation::Read | Operation::Write)
+}
+
+/// Reads merge with reads and writes with writes; a durable write stays alone.
+fn merge_class(io: &Io) -> Option<u8> {
+    match io.operation {
+        Operation::Read => Some(0),
+        Operation::Write if !io.fua => Some(1),
+        _ => None,
+    }
+}
+
+/// What the linear model says a request costs.
+fn price(cost: &LinearCost, io: &Io) -> Nanos {
+    let per_mib = |rate: Nanos| {
+        let part = u128::from(rate.0) * u128::from(io.len_bytes) / (1 << 20);
+        Nanos(u64::try_from(part).unwrap_or(u64::MAX))
+    };
+    let price = match io.operation {
+        Operation::Read => cost.read_base + per_mib(cost.read_per_mib),
+        Operation::Write | Operation::WriteZeroes => {
+            let durable = if io.fua { cost.flush } else { Nanos::ZERO };
+            cost.write_base + per_mib(cost.write_per_mib) + durable
+        }
+        Operation::Discard => cost.write_base,
+        Operation::Flush => cost.flush,
+    };
+    price.max(Nanos(1))
+}
+
+fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> SchedulerConfig {
+    let points = properties
+        .seek_curve
+        .iter()
+        .map(|point| (point.distance_bytes, point.seek));
+    let switching = if properties.has_seeks {
+        settings.switching
+    } else {
+        SwitchingAccount::Served
+    };
+    SchedulerConfig {
+        policy: settings.policy,
+        worst_case: properties.worst_case,
+        switch_cost: properties.switch_cost,
+        worst_seek: properties.worst_seek,
+        seek_curve: SeekCurve::new(points.collect()),
+        has_seeks: properties.has_seeks,
+        switching,
+        max_in_flight: properties.max_in_flight,
+        merge_limit_bytes: u64::from(properties.quantum_bytes),
+    }
+}

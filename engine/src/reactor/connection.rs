@@ -1,0 +1,226 @@
+//! One socket with its session: moves bytes, as many as both sides take.
+//!
+//! Invariants: at most one request is held back (the vdisk's queue was full when it came); while
+//! it is, nothing is read. A connection that breaks is dropped; its requests under way are finished
+//! by the service and their replies dropped by the reactor.
+
+use crate::session::{Session, SessionStatus};
+use crate::{BufferPool, Reply, Request};
+use disktime_units::Nanos;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// Bytes read from one connection before the others have their turn.
+const READ_TURN_BYTES: usize = 1 << 20;
+/// Pieces of replies sent with one system call.
+const SLICES: usize = 64;
+
+/// A connection and what it waits for.
+pub(super) struct Connection {
+    socket: OwnedFd,
+    session: Box<dyn Session>,
+    pub(super) origin: u64,
+    held: Option<Request>,
+    /// Requests that the service has and will answer.
+    pub(super) under_way: usize,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// Is in the reactor's list of connections to look at.
+    pub(super) scheduled: bool,
+    failure: Option<String>,
+    /// When the drain gives up on it.
+    pub(super) drain_until: Option<Nanos>,
+}
+
+/// What a look at a connection brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Progress {
+    /// Requests went to the service.
+    pub(super) submitted: bool,
+    /// There is more to read at once.
+    pub(super) more: bool,
+}
+
+impl Connection {
+    pub(super) fn new(socket: OwnedFd, session: Box<dyn Session>, origin: u64) -> Connection {
+        Connection {
+            socket,
+            session,
+            origin,
+            held: None,
+            under_way: 0,
+            readable: true,
+            writable: true,
+            scheduled: false,
+            failure: None,
+            drain_until: None,
+        }
+    }
+
+    /// Reads, parses and submits until the socket, the session or the service has enough.
+    pub(super) fn receive(
+        &mut self,
+        pool: &mut BufferPool,
+        mut submit: impl FnMut(Request) -> Result<(), Request>,
+    ) -> Progress {
+        let mut progress = Progress::default();
+        if let Some(request) = self.held.take() {
+            match submit(request) {
+                Ok(()) => self.count_submitted(&mut progress),
+                Err(request) => {
+                    self.held = Some(request);
+                    return progress;
+                }
+            }
+        }
+        let mut budget = READ_TURN_BYTES;
+        loop {
+            while let Some(mut request) = self.session.next_request(pool) {
+                request.origin = self.origin;
+                match submit(request) {
+                    Ok(()) => self.count_submitted(&mut progress),
+                    Err(request) => {
+                        self.held = Some(request);
+                        return progress;
+                    }
+                }
+            }
+            if !self.readable || self.session.status() != SessionStatus::Open {
+                return progress;
+            }
+            if budget == 0 {
+                progress.more = true;
+                return progress;
+            }
+            match self.read_some(pool) {
+                Some(count) => budget = budget.saturating_sub(count),
+                None => return progress,
+            }
+        }
+    }
+
+    fn count_submitted(&mut self, progress: &mut Progress) {
+        self.under_way += 1;
+        progress.submitted = true;
+    }
+
+    /// Reads once; `None` when there is nothing to read or nothing is wanted.
+    fn read_some(&mut self, pool: &mut BufferPool) -> Option<usize> {
+        let space = self.session.space(pool);
+        if space.is_empty() {
+            return None;
+        }
+        let wanted = space.len();
+        // SAFETY: `space` is valid for writes of its length during the call.
+        let count = unsafe {
+            libc::recv(
+                self.socket.as_raw_fd(),
+                space.as_mut_ptr().cast(),
+                wanted,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        match count {
+            0 => {
+                self.readable = false;
+                self.session.end_of_input();
+                None
+            }
+            1.. => {
+                let count = count as usize;
+                self.session.filled(count);
+                Some(count)
+            }
+            _ => {
+                self.note_error(io::Error::last_os_error(), true);
+                None
+            }
+        }
+    }
+
+    /// Whether a request waits for room in its vdisk's queue.
+    pub(super) fn holds_request(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Takes the answer to one of its requests.
+    pub(super) fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
+        self.under_way -= 1;
+        self.session.reply(reply, pool);
+    }
+
+    /// Sends what waits, as far as the socket takes it.
+    pub(super) fn send(&mut self, pool: &mut BufferPool) {
+        while self.writable && self.failure.is_none() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.session.outgoing(&mut slices);
+            if count == 0 {
+                return;
+            }
+            // SAFETY: an all-zero msghdr is valid; IoSlice has the layout of iovec; the slices
+            // live through the call.
+            let sent = unsafe {
+                let mut message: libc::msghdr = std::mem::zeroed();
+                message.msg_iov = slices.as_mut_ptr().cast();
+                message.msg_iovlen = count;
+                libc::sendmsg(
+                    self.socket.as_raw_fd(),
+                    &message,
+                    libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+                )
+            };
+            if sent < 0 {
+                self.note_error(io::Error::last_os_error(), false);
+                return;
+            }
+            self.session.sent(sent as usize, pool);
+        }
+    }
+
+    fn note_error(&mut self, error: io::Error, reading: bool) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock if reading => self.readable = false,
+            io::ErrorKind::WouldBlock => self.writable = false,
+            io::ErrorKind::Interrupted => {}
+            _ => self.failure = Some(error.to_string()),
+        }
+    }
+
+    /// The server is stopping; the connection has until then to take its answers.
+    pub(super) fn drain(&mut self, until: Nanos) {
+        self.session.drain();
+        self.drain_until = Some(until);
+    }
+
+    /// Why the connection is over, if it is.
+    pub(super) fn over(&self, now: Nanos) -> Option<String> {
+        if let Some(failure) = &self.failure {
+            return Some(failure.clone());
+        }
+        if self.drain_until.is_some_and(|until| now >= until) {
+            return Some("the server stopped before the client took its answers".to_owned());
+        }
+        let answered = self.under_way == 0 && self.held.is_none() && self.nothing_waits();
+        match self.session.status() {
+            SessionStatus::Broken(reason) => Some(reason),
+            SessionStatus::Finishing if answered => Some(String::new()),
+            SessionStatus::Open if self.drain_until.is_some() && answered && !self.readable => {
+                Some(String::new())
+            }
+            _ => None,
+        }
+    }
+
+    fn nothing_waits(&self) -> bool {
+        let mut slices = [IoSlice::new(&[]); 1];
+        self.session.outgoing(&mut slices) == 0
+    }
+
+    /// Gives the session's memory back.
+    pub(super) fn close(mut self, pool: &mut BufferPool) {
+        if let Some(buffer) = self.held.take().and_then(|request| request.buffer) {
+            pool.put(buffer);
+        }
+        self.session.abandon(pool);
+    }
+}

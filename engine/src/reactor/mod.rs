@@ -1,0 +1,364 @@
+//! The real-time loop of one disk: one thread that owns the disk, its scheduler, its vdisks and
+//! the connections that use them. Nothing on the way of a request crosses a thread or takes a lock.
+//!
+//! Each turn: take mail, read from the connections that have something, let the service turn,
+//! deliver the replies, send; then sleep until a descriptor is ready or the service wants its next
+//! turn. A paced disk wants to be looked at on time, and timers of the kernel are late by up to
+//! 150 µs: so the sleep ends early by that much, and the rest is polled.
+//!
+//! What is not known here: what the bytes of a session mean; which disk is below the service.
+
+mod connection;
+mod mailbox;
+mod poller;
+
+pub use mailbox::{ReactorGone, ReactorHandle, ReplyCallback, Visit};
+
+use crate::{BufferPool, Reply, Request, Service};
+use connection::Connection;
+use disktime_units::Nanos;
+use mailbox::{Mail, Shared, next_mail, shutdown_reply};
+use poller::{Poller, TOKEN_DISK, TOKEN_MAILBOX, WakeUp};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+/// The sleep ends this long before the next turn is due; the rest is polled.
+const EARLY: Nanos = Nanos::from_micros(150);
+/// Unused buffers kept for reuse.
+const POOL_BYTES: usize = 64 << 20;
+/// Origins of mailed requests have this bit; the rest is their place in the table of answers.
+const MAILED: u64 = 1 << 63;
+/// How long a stopping reactor lets clients take their answers.
+const DRAIN_TIME: Nanos = Nanos::from_secs(5);
+
+/// Drives a [`Service`] in real time. Built by [`Reactor::new`], run by [`Reactor::run`] on its
+/// own thread.
+pub struct Reactor<S: Service> {
+    service: S,
+    epoch: Instant,
+    poller: Poller,
+    shared: Arc<Shared>,
+    receiver: Receiver<Mail<S>>,
+    connections: Vec<Option<Connection>>,
+    free_connections: Vec<usize>,
+    generation: u64,
+    /// Connections to look at in this turn.
+    scheduled: VecDeque<usize>,
+    /// Callbacks of mailed requests under way.
+    answers: Vec<Option<ReplyCallback>>,
+    free_answers: Vec<usize>,
+    /// Mailed requests whose vdisk's queue was full.
+    held: VecDeque<Request>,
+    replies: Vec<Reply>,
+    pool: BufferPool,
+    stopping: bool,
+}
+
+impl<S: Service> Reactor<S> {
+    /// A reactor for `service`, whose clock starts at `epoch`.
+    ///
+    /// # Errors
+    /// When the kernel refuses an epoll set or an eventfd.
+    pub fn new(service: S, epoch: Instant) -> io::Result<(Reactor<S>, ReactorHandle<S>)> {
+        let poller = Poller::new()?;
+        let wake_up = WakeUp::new()?;
+        poller.watch_level(wake_up.as_raw_fd(), TOKEN_MAILBOX)?;
+        if let Some(fd) = service.wake_fd() {
+            poller.watch_level(fd, TOKEN_DISK)?;
+        }
+        let shared = Arc::new(Shared {
+            wake_up,
+            sleeping: AtomicBool::new(false),
+        });
+        let (handle, receiver) = ReactorHandle::new(Arc::clone(&shared));
+        let reactor = Reactor {
+            service,
+            epoch,
+            poller,
+            shared,
+            receiver,
+            connections: Vec::new(),
+            free_connections: Vec::new(),
+            generation: 0,
+            scheduled: VecDeque::new(),
+            answers: Vec::new(),
+            free_answers: Vec::new(),
+            held: VecDeque::new(),
+            replies: Vec::new(),
+            pool: BufferPool::new(POOL_BYTES),
+            stopping: false,
+        };
+        Ok((reactor, handle))
+    }
+
+    /// Runs until it is told to stop and everything under way is answered; gives the service back.
+    ///
+    /// # Errors
+    /// When waiting for descriptors fails, which leaves nothing to go on with.
+    pub fn run(mut self) -> io::Result<S> {
+        poller::tighten_timers();
+        loop {
+            let mut busy = self.take_mail();
+            busy |= self.receive();
+            busy |= self.turn();
+            self.reap();
+            if self.stopping && self.is_drained() {
+                return Ok(self.service);
+            }
+            self.sleep(busy)?;
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.epoch.elapsed())
+    }
+
+    fn is_drained(&self) -> bool {
+        self.service.is_idle()
+            && self.held.is_empty()
+            && self.connections.iter().all(Option::is_none)
+    }
+
+    /// Whether there was any.
+    fn take_mail(&mut self) -> bool {
+        let mut any = false;
+        while let Some(mail) = next_mail(&self.receiver) {
+            any = true;
+            match mail {
+                Mail::Connect { socket, session } if !self.stopping => {
+                    self.connect(socket, session)
+                }
+                Mail::Connect { .. } => {}
+                Mail::Submit { request, answer } if self.stopping => {
+                    answer(shutdown_reply(request))
+                }
+                Mail::Submit { request, answer } => self.submit_mailed(request, answer),
+                Mail::Visit(visit) => {
+                    let now = self.now();
+                    visit(&mut self.service, now);
+                }
+                Mail::Stop => self.stop(),
+            }
+        }
+        any
+    }
+
+    fn connect(&mut self, socket: std::os::fd::OwnedFd, session: Box<dyn crate::Session>) {
+        let index = self.free_connections.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        });
+        self.generation = (self.generation + 1) & 0x3FFF_FFFF;
+        let origin = self.generation << 32 | index as u64;
+        if let Err(error) = self.poller.watch_socket(socket.as_raw_fd(), origin) {
+            tracing::warn!("a connection cannot be watched and is closed: {error}");
+            self.free_connections.push(index);
+            return;
+        }
+        self.connections[index] = Some(Connection::new(socket, session, origin));
+        self.schedule(index);
+    }
+
+    fn submit_mailed(&mut self, mut request: Request, answer: ReplyCallback) {
+        let index = self.free_answers.pop().unwrap_or_else(|| {
+            self.answers.push(None);
+            self.answers.len() - 1
+        });
+        self.answers[index] = Some(answer);
+        request.origin = MAILED | index as u64;
+        self.held.push_back(request);
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        let until = self.now() + DRAIN_TIME;
+        for index in 0..self.connections.len() {
+            if let Some(connection) = &mut self.connections[index] {
+                connection.drain(until);
+                self.schedule(index);
+            }
+        }
+    }
+
+    fn schedule(&mut self, index: usize) {
+        if let Some(connection) = &mut self.connections[index]
+            && !connection.scheduled
+        {
+            connection.scheduled = true;
+            self.scheduled.push_back(index);
+        }
+    }
+
+    /// Requests out of mail and connections to the service; whether any went or more can be read.
+    fn receive(&mut self) -> bool {
+        let now = self.now();
+        let mut any = self.submit_held(now);
+        for _ in 0..self.scheduled.len() {
+            let Some(index) = self.scheduled.pop_front() else {
+                break;
+            };
+            let service = &mut self.service;
+            let Some(connection) = &mut self.connections[index] else {
+                continue;
+            };
+            connection.scheduled = false;
+            let progress =
+                connection.receive(&mut self.pool, |request| service.submit(now, request));
+            connection.send(&mut self.pool);
+            any |= progress.submitted | progress.more;
+            if progress.more {
+                self.schedule(index);
+            }
+        }
+        any
+    }
+
+    fn submit_held(&mut self, now: Nanos) -> bool {
+        let mut any = false;
+        for _ in 0..self.held.len() {
+            let Some(request) = self.held.pop_front() else {
+                break;
+            };
+            match self.service.submit(now, request) {
+                Ok(()) => any = true,
+                Err(request) => self.held.push_back(request),
+            }
+        }
+        any
+    }
+
+    /// Lets the service turn and delivers its replies; whether there were any.
+    fn turn(&mut self) -> bool {
+        let now = self.now();
+        let mut replies = std::mem::take(&mut self.replies);
+        self.service.turn(now, &mut replies);
+        let any = !replies.is_empty();
+        for reply in replies.drain(..) {
+            if reply.origin & MAILED != 0 {
+                self.answer_mailed(reply);
+            } else {
+                self.deliver(reply);
+            }
+        }
+        self.replies = replies;
+        if any {
+            self.send_all();
+        }
+        any
+    }
+
+    fn answer_mailed(&mut self, reply: Reply) {
+        let index = (reply.origin & !MAILED) as usize;
+        let answer = self.answers[index].take();
+        self.free_answers.push(index);
+        if let Some(answer) = answer {
+            answer(reply);
+        }
+    }
+
+    fn deliver(&mut self, reply: Reply) {
+        let index = (reply.origin & 0xFFFF_FFFF) as usize;
+        match &mut self.connections[index] {
+            Some(connection) if connection.origin == reply.origin => {
+                connection.reply(reply, &mut self.pool);
+                self.schedule(index);
+            }
+            // Its connection is gone; only the memory is left to save.
+            _ => {
+                if let Some(buffer) = reply.buffer {
+                    self.pool.put(buffer);
+                }
+            }
+        }
+    }
+
+    /// Sends what the scheduled connections have; they are read from in the next turn. A vdisk's
+    /// queue may have room again, so those with a request held back get another look too.
+    fn send_all(&mut self) {
+        for position in 0..self.scheduled.len() {
+            let index = self.scheduled[position];
+            if let Some(connection) = &mut self.connections[index] {
+                connection.send(&mut self.pool);
+            }
+        }
+        for index in 0..self.connections.len() {
+            if self.connections[index]
+                .as_ref()
+                .is_some_and(Connection::holds_request)
+            {
+                self.schedule(index);
+            }
+        }
+    }
+
+    /// Closes connections that are over.
+    fn reap(&mut self) {
+        let now = self.now();
+        for index in 0..self.connections.len() {
+            let over = self.connections[index]
+                .as_ref()
+                .and_then(|connection| connection.over(now));
+            let Some(reason) = over else { continue };
+            if !reason.is_empty() {
+                tracing::info!("a connection is closed: {reason}");
+            }
+            if let Some(connection) = self.connections[index].take() {
+                connection.close(&mut self.pool);
+                self.free_connections.push(index);
+            }
+        }
+    }
+
+    /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
+    /// turn.
+    fn sleep(&mut self, busy: bool) -> io::Result<()> {
+        let timeout = if busy || !self.scheduled.is_empty() {
+            Some(Nanos::ZERO)
+        } else {
+            self.shared.sleeping.store(true, Ordering::SeqCst);
+            if self.take_mail() {
+                Some(Nanos::ZERO)
+            } else {
+                self.timeout()
+            }
+        };
+        let (connections, scheduled) = (&mut self.connections, &mut self.scheduled);
+        let wake_up = &self.shared.wake_up;
+        self.poller.wait(timeout, |ready| match ready.token {
+            TOKEN_MAILBOX => wake_up.clear(),
+            TOKEN_DISK => {}
+            origin => {
+                let index = (origin & 0xFFFF_FFFF) as usize;
+                if let Some(connection) = connections.get_mut(index).and_then(Option::as_mut)
+                    && connection.origin == origin
+                {
+                    connection.readable |= ready.readable;
+                    connection.writable |= ready.writable;
+                    if !connection.scheduled {
+                        connection.scheduled = true;
+                        scheduled.push_back(index);
+                    }
+                }
+            }
+        })?;
+        self.shared.sleeping.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn timeout(&self) -> Option<Nanos> {
+        let wake = self.service.next_wake();
+        let drain = self
+            .stopping
+            .then_some(self.now() + Nanos::from_millis(100));
+        let wake = match (wake, drain) {
+            (Some(wake), Some(drain)) => Some(wake.min(drain)),
+            (one, other) => one.or(other),
+        };
+        wake.map(|wake| wake.saturating_sub(self.now()).saturating_sub(EARLY))
+    }
+}
