@@ -1,0 +1,416 @@
+//! Whether the reservations of one disk fit into its time, and its vdisks into its space.
+//!
+//! The rule: Σ reserve + Σ switching ≤ 100 %, over all streams with a reservation, the system
+//! stream included; the switching of a stream is 1.5·s/p where an account pays for switches.
+//! Integers only: parts per million, each stream's switching rounded up, so what is admitted
+//! fits. What is not known here: where the facts about a disk come from.
+
+use crate::configuration::{Configuration, Disk, Policy, Reservation, Switching, Vdisk};
+use crate::finding::{Finding, Severity, Span};
+use crate::remedy::{self, Remedy};
+use disktime_units::{Nanos, Share, format_size};
+
+/// The whole disk, in parts per million.
+pub(crate) const WHOLE_PPM: u64 = Share::WHOLE.0 as u64;
+
+/// What admission has to know about a disk; from its model, its profile, or assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskFacts {
+    /// Whether the head has to move between streams.
+    pub has_seeks: bool,
+    /// W: the longest that one request takes.
+    pub worst_case: Nanos,
+    /// s: a mean seek and half a turn.
+    pub switch_cost: Nanos,
+    /// The size of the device or file; the file's `size` counts where it is `None`.
+    pub size_bytes: Option<u64>,
+    /// What the label and other metadata take of that size.
+    pub overhead_bytes: u64,
+}
+
+impl DiskFacts {
+    /// Facts for a disk without model or profile: what the file says, and defaults for the rest.
+    /// `rotational` is what the device says of itself. The defaults are those of a 7200 rpm disk
+    /// (W = 35 ms, s = 12.7 ms) and of a modest SSD (W = 10 ms); announce them.
+    pub fn assumed(disk: &Disk, rotational: bool) -> DiskFacts {
+        let has_seeks = disk.seeks.map_or(rotational, |seeks| seeks.value);
+        let (worst_case, switch_cost) = match has_seeks {
+            true => (Nanos::from_millis(35), Nanos::from_micros(12_700)),
+            false => (Nanos::from_millis(10), Nanos::ZERO),
+        };
+        DiskFacts {
+            has_seeks,
+            worst_case: disk.worst_case.map_or(worst_case, |own| own.value),
+            switch_cost: disk.switch_cost.map_or(switch_cost, |own| own.value),
+            size_bytes: None,
+            overhead_bytes: 0,
+        }
+    }
+}
+
+/// The reservation of the system stream where the file names none: 1 % in each 4 s on disks with
+/// seeks (its budget of 40 ms is above W there, and it costs little switching), else in each 1 s.
+pub fn default_system_stream(has_seeks: bool) -> (Share, Nanos) {
+    let period = if has_seeks {
+        Nanos::from_secs(4)
+    } else {
+        Nanos::from_secs(1)
+    };
+    (Share::from_percent(1), period)
+}
+
+/// One stream as admission sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamAdmission {
+    /// The vdisk's name, or `system`.
+    pub name: String,
+    /// Whether it is the server's own stream.
+    pub is_system: bool,
+    /// The reserved share; nothing for best effort.
+    pub reserve: Share,
+    /// The period of the reservation.
+    pub period: Option<Nanos>,
+    /// The disk time that the reservation brings in each period.
+    pub budget: Nanos,
+    /// What its period costs in switching.
+    pub switching: Share,
+    /// The limit and its period.
+    pub limit: Option<(Share, Nanos)>,
+    /// The weight when spare time is divided.
+    pub weight: u32,
+}
+
+/// The verdict on one disk.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The disk's name.
+    pub disk: String,
+    /// Its policy.
+    pub policy: Policy,
+    /// Who pays for switches: the file's word, else the account on disks with seeks.
+    pub switching: Switching,
+    /// The facts that were decided on.
+    pub facts: DiskFacts,
+    /// The vdisks in file order, then the system stream.
+    pub streams: Vec<StreamAdmission>,
+    /// Σ reserve, the system stream included.
+    pub reserved: Share,
+    /// Σ switching.
+    pub switching_share: Share,
+    /// What neither takes: left for best effort. Nothing when it does not fit.
+    pub left: Share,
+    /// Bytes that the vdisks and the label take.
+    pub used_bytes: u64,
+    /// Bytes that there are, where that is known.
+    pub size_bytes: Option<u64>,
+    /// Errors and warnings, in file order.
+    pub findings: Vec<Finding>,
+    /// What would fit, when the time does not.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Admission {
+    /// Whether the disk can be served like that.
+    pub fn is_admitted(&self) -> bool {
+        self.findings
+            .iter()
+            .all(|finding| finding.severity != Severity::Error)
+    }
+
+    /// The system stream.
+    pub fn system(&self) -> Option<&StreamAdmission> {
+        self.streams.iter().find(|stream| stream.is_system)
+    }
+
+    /// Reserved and switching together; above 100 % when refused for time.
+    pub fn total(&self) -> Share {
+        Share(self.reserved.0.saturating_add(self.switching_share.0))
+    }
+}
+
+/// A stream that asks for a reservation.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    pub name: String,
+    pub reserve: Share,
+    pub period: Nanos,
+    /// Where the share stands; `None` for the system stream's default.
+    pub span: Option<Span>,
+    pub is_system: bool,
+}
+
+impl Demand {
+    pub fn switching_ppm(&self, cost: Nanos) -> u64 {
+        switching_ppm(cost, self.period)
+    }
+}
+
+/// 1.5·s/p in parts per million, rounded up.
+pub(crate) fn switching_ppm(cost: Nanos, period: Nanos) -> u64 {
+    let ppm = (u128::from(cost.0) * 3 * u128::from(WHOLE_PPM)).div_ceil(u128::from(period.0) * 2);
+    u64::try_from(ppm).unwrap_or(u64::MAX)
+}
+
+/// Σ reserve and Σ switching, in parts per million.
+pub(crate) fn sums_ppm(demands: &[Demand], cost: Nanos) -> (u64, u64) {
+    demands
+        .iter()
+        .fold((0u64, 0u64), |(reserved, switching), demand| {
+            (
+                reserved.saturating_add(u64::from(demand.reserve.0)),
+                switching.saturating_add(demand.switching_ppm(cost)),
+            )
+        })
+}
+
+fn share(ppm: u64) -> Share {
+    Share(u32::try_from(ppm).unwrap_or(u32::MAX))
+}
+
+/// Decides whether the vdisks of `disk` fit. Pure: the same file and facts, the same verdict.
+///
+/// # Panics
+/// When `disk` is not a disk of `configuration`, or `facts` has no worst case.
+pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> Admission {
+    let vdisks: Vec<&Vdisk> = configuration.vdisks_on(&disk.name.value).collect();
+    let by_default = if facts.has_seeks {
+        Switching::Account
+    } else {
+        Switching::Served
+    };
+    // Without seeks there is nothing to account for.
+    let switching = match disk.switching {
+        Some(chosen) if facts.has_seeks => chosen.value,
+        _ => by_default,
+    };
+    let cost = if switching == Switching::Account {
+        facts.switch_cost
+    } else {
+        Nanos::ZERO
+    };
+    let mut demands: Vec<Demand> = vdisks
+        .iter()
+        .filter_map(|vdisk| Some(demand(vdisk, vdisk.reservation?)))
+        .collect();
+    demands.push(system_demand(disk, facts));
+
+    let (reserved, switched) = sums_ppm(&demands, cost);
+    let used = reserved.saturating_add(switched);
+    let mut admission = Admission {
+        disk: disk.name.value.clone(),
+        policy: disk.policy,
+        switching,
+        facts: *facts,
+        streams: streams(&vdisks, &demands, cost),
+        reserved: share(reserved),
+        switching_share: share(switched),
+        left: share(WHOLE_PPM.saturating_sub(used)),
+        used_bytes: vdisks.iter().fold(facts.overhead_bytes, |sum, vdisk| {
+            sum.saturating_add(vdisk.size_bytes.value)
+        }),
+        size_bytes: facts.size_bytes.or(disk.size_bytes.map(|size| size.value)),
+        findings: Vec::new(),
+        remedies: Vec::new(),
+    };
+    if used > WHOLE_PPM {
+        admission.remedies = remedy::remedies(&demands, cost);
+        admission
+            .findings
+            .push(too_much_time(&admission, disk, &demands, cost));
+    }
+    space(&mut admission, disk, &vdisks);
+    warnings(&mut admission, disk, &demands);
+    admission.findings.sort_by_key(|finding| finding.span);
+    admission
+}
+
+fn demand(vdisk: &Vdisk, reservation: Reservation) -> Demand {
+    Demand {
+        name: vdisk.name.value.clone(),
+        reserve: reservation.reserve.value,
+        period: reservation.period.value,
+        span: Some(reservation.reserve.span),
+        is_system: false,
+    }
+}
+
+fn system_demand(disk: &Disk, facts: &DiskFacts) -> Demand {
+    let (reserve, period) = match disk.system {
+        Some(own) => (own.reserve.value, own.period.value),
+        None => default_system_stream(facts.has_seeks),
+    };
+    let span = disk.system.map(|own| own.reserve.span);
+    Demand {
+        name: "system".to_owned(),
+        reserve,
+        period,
+        span,
+        is_system: true,
+    }
+}
+
+fn streams(vdisks: &[&Vdisk], demands: &[Demand], cost: Nanos) -> Vec<StreamAdmission> {
+    let of_vdisk = |vdisk: &&Vdisk| StreamAdmission {
+        name: vdisk.name.value.clone(),
+        is_system: false,
+        reserve: vdisk
+            .reservation
+            .map_or(Share::ZERO, |own| own.reserve.value),
+        period: vdisk.reservation.map(|own| own.period.value),
+        budget: vdisk.reservation.map_or(Nanos::ZERO, |own| own.budget()),
+        switching: share(
+            vdisk
+                .reservation
+                .map_or(0, |own| switching_ppm(cost, own.period.value)),
+        ),
+        limit: vdisk.limit.map(|limit| (limit.share.value, limit.period)),
+        weight: vdisk.weight,
+    };
+    let of_system = |demand: &Demand| StreamAdmission {
+        name: demand.name.clone(),
+        is_system: true,
+        reserve: demand.reserve,
+        period: Some(demand.period),
+        budget: demand.reserve.of(demand.period),
+        switching: share(demand.switching_ppm(cost)),
+        limit: None,
+        weight: 100,
+    };
+    let system = demands.iter().filter(|demand| demand.is_system);
+    vdisks
+        .iter()
+        .map(of_vdisk)
+        .chain(system.map(of_system))
+        .collect()
+}
+
+/// The error points at the first vdisk that did not fit any more.
+fn too_much_time(admission: &Admission, disk: &Disk, demands: &[Demand], cost: Nanos) -> Finding {
+    let span = remedy::offender(demands, cost).and_then(|demand| demand.span);
+    let vdisks: u64 = demands
+        .iter()
+        .filter(|demand| !demand.is_system)
+        .map(|demand| u64::from(demand.reserve.0))
+        .fold(0, u64::saturating_add);
+    let system = admission
+        .system()
+        .map_or(Share::ZERO, |system| system.reserve);
+    let mut parts = format!(
+        "{} for vdisks, {system} for the system stream",
+        share(vdisks)
+    );
+    if admission.switching_share > Share::ZERO {
+        parts.push_str(&format!(", {} for switching", admission.switching_share));
+    }
+    let message = format!(
+        "the reservations on `{}` come to {} of its time: {parts}",
+        admission.disk,
+        admission.total()
+    );
+    let help = match admission.remedies.as_slice() {
+        [] => "no period and no share fits so many reservations: reserve for fewer vdisks, or spread them over more disks".to_owned(),
+        remedies => {
+            let all: Vec<_> = remedies.iter().map(ToString::to_string).collect();
+            format!("what would fit: {}", all.join("; or "))
+        }
+    };
+    Finding::error(span.unwrap_or(disk.name.span), message).help(help)
+}
+
+/// The error points at the first vdisk that does not fit on the disk any more.
+fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
+    let Some(size) = admission
+        .size_bytes
+        .filter(|size| *size < admission.used_bytes)
+    else {
+        return;
+    };
+    let overhead = admission.facts.overhead_bytes;
+    let mut used = overhead;
+    let over = vdisks.iter().find(|vdisk| {
+        used = used.saturating_add(vdisk.size_bytes.value);
+        used > size
+    });
+    let others = admission
+        .used_bytes
+        .saturating_sub(over.map_or(0, |over| over.size_bytes.value));
+    let rest = size.saturating_sub(others) / 4096 * 4096;
+    let help = match over {
+        Some(over) if rest > 0 => {
+            format!(
+                "at most {} are left for `{}`: \"{}KiB\"",
+                format_size(rest),
+                over.name.value,
+                rest / 1024
+            )
+        }
+        _ => "make the vdisks smaller, or put some on another disk".to_owned(),
+    };
+    let message = format!(
+        "the vdisks on `{}` need {} ({} of it for the label), and it has {}",
+        admission.disk,
+        format_size(admission.used_bytes),
+        format_size(overhead),
+        format_size(size)
+    );
+    let span = over.map_or(disk.name.span, |over| over.size_bytes.span);
+    admission
+        .findings
+        .push(Finding::error(span, message).help(help));
+}
+
+fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand]) {
+    let (worst, has_seeks) = (admission.facts.worst_case, admission.facts.has_seeks);
+    for demand in demands {
+        let span = demand.span.unwrap_or(disk.name.span);
+        let budget = demand.reserve.of(demand.period);
+        if budget < worst {
+            let enough = (u128::from(worst.0) * u128::from(WHOLE_PPM))
+                .div_ceil(u128::from(demand.reserve.0.max(1)) * 1_000_000);
+            let message = format!(
+                "`{}` gets {budget} in each period of {}, less than the {worst} that one request may take",
+                demand.name, demand.period
+            );
+            let help = format!(
+                "its share holds over several periods, not in each one; a period of {enough}ms or more would do"
+            );
+            admission
+                .findings
+                .push(Finding::warning(span, message).help(help));
+        }
+        if disk.policy == Policy::Fifo && !demand.is_system {
+            let message = format!("`{}` has a reservation, and `fifo` keeps none", demand.name);
+            let help = "use the policy \"fahrrad\", which keeps it";
+            admission
+                .findings
+                .push(Finding::warning(span, message).help(help));
+        }
+    }
+    match disk.max_in_flight {
+        Some(most) if has_seeks && most.value > 1 => {
+            let message = format!(
+                "`{}` has seeks, and {} requests in flight",
+                admission.disk, most.value
+            );
+            let help =
+                "reservations are kept with one request at a time; leave `max_in_flight` out";
+            admission
+                .findings
+                .push(Finding::error(most.span, message).help(help));
+        }
+        _ => {}
+    }
+    match disk.switching {
+        Some(chosen) if chosen.value == Switching::Account && !has_seeks => {
+            let message = format!(
+                "`{}` has no seeks, so there is no switching to account for",
+                admission.disk
+            );
+            let help = "leave `switching` out";
+            admission
+                .findings
+                .push(Finding::warning(chosen.span, message).help(help));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,239 @@
+//! What a reservation file says, typed, with the place of everything that may still turn out
+//! wrong, so that whoever finds the mistake later (a device too small, a port in use) can point
+//! into the file. Everything here is already checked as far as the file alone can tell.
+//! What is not known here: JSON, and whether anything named here exists.
+
+use crate::finding::{ConfigurationErrors, Finding, Location, Severity, Source, Span};
+use disktime_units::{Nanos, Share};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A value and where it stands in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub span: Span,
+}
+
+/// Judges the `emulate` of a disk, so that this room need not know any disk model.
+pub trait EmulateChecker {
+    /// Whether there is such a model. The value is a text (a preset's name, or `FILE#NAME` with
+    /// FILE already resolved) or an object (the model's parameters).
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what there is.
+    fn check(&self, value: &serde_json::Value) -> Result<(), String>;
+}
+
+impl<F: Fn(&serde_json::Value) -> Result<(), String>> EmulateChecker for F {
+    fn check(&self, value: &serde_json::Value) -> Result<(), String> {
+        self(value)
+    }
+}
+
+/// A reservation file that is right as far as the file alone can tell.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// Where the server keeps everything; already relative to the file's directory.
+    pub state_dir: Spanned<PathBuf>,
+    /// The disks, in file order; at least one.
+    pub disks: Vec<Disk>,
+    /// The virtual disks, in file order.
+    pub vdisks: Vec<Vdisk>,
+    /// The NBD door, if there is to be one.
+    pub nbd: Option<Nbd>,
+    /// The FUSE door, if there is to be one.
+    pub fuse: Option<Fuse>,
+    /// The control socket.
+    pub control: Control,
+    pub(crate) source: Source,
+}
+
+/// How a disk is scheduled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Slack-stealing earliest deadline first over disk time.
+    #[default]
+    Fahrrad,
+    /// First in, first out: keeps no reservation.
+    Fifo,
+}
+
+impl Policy {
+    /// The policy of that name in a file.
+    pub fn from_name(name: &str) -> Option<Policy> {
+        match name {
+            "fahrrad" => Some(Policy::Fahrrad),
+            "fifo" => Some(Policy::Fifo),
+            _ => None,
+        }
+    }
+
+    /// Its name in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Fahrrad => "fahrrad",
+            Policy::Fifo => "fifo",
+        }
+    }
+}
+
+/// Who pays for the seeks between streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switching {
+    /// An account that admission sets aside.
+    Account,
+    /// The stream that is served next.
+    Served,
+}
+
+/// A disk of the file.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    /// Its name; letters, digits, `.`, `_` and `-`.
+    pub name: Spanned<String>,
+    /// The device or file, resolved.
+    pub path: Spanned<PathBuf>,
+    /// The size, if the file says one; always with `emulate`.
+    pub size_bytes: Option<Spanned<u64>>,
+    /// The model to pace it by: a text (preset, or `FILE#NAME` with FILE resolved) or an object.
+    pub emulate: Option<Spanned<serde_json::Value>>,
+    /// The scheduling policy.
+    pub policy: Policy,
+    /// Who pays for switches, where the file says it.
+    pub switching: Option<Spanned<Switching>>,
+    /// The system stream's reservation, where the file says it.
+    pub system: Option<Reservation>,
+    /// Whether it has seeks, where the file says it (never with `emulate`).
+    pub seeks: Option<Spanned<bool>>,
+    /// W, where the file says it (never with `emulate`).
+    pub worst_case: Option<Spanned<Nanos>>,
+    /// s, where the file says it (never with `emulate`).
+    pub switch_cost: Option<Spanned<Nanos>>,
+    /// The most requests in flight, where the file says it.
+    pub max_in_flight: Option<Spanned<u32>>,
+}
+
+/// A share of the disk's time in every period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reservation {
+    /// The share.
+    pub reserve: Spanned<Share>,
+    /// The period.
+    pub period: Spanned<Nanos>,
+}
+
+impl Reservation {
+    /// The disk time that it brings in each period.
+    pub fn budget(&self) -> Nanos {
+        self.reserve.value.of(self.period.value)
+    }
+}
+
+/// The most of the disk's time, own and spare, in any period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The share.
+    pub share: Spanned<Share>,
+    /// The period: the reservation's, or 1 s.
+    pub period: Nanos,
+}
+
+/// A virtual disk of the file.
+#[derive(Debug, Clone)]
+pub struct Vdisk {
+    /// Its name; letters, digits, `.`, `_` and `-`.
+    pub name: Spanned<String>,
+    /// The name of its disk, which is in the file.
+    pub disk: Spanned<String>,
+    /// The size.
+    pub size_bytes: Spanned<u64>,
+    /// Its reservation; best effort without.
+    pub reservation: Option<Reservation>,
+    /// Its limit; at least the reservation.
+    pub limit: Option<Limit>,
+    /// Its weight when spare time is divided.
+    pub weight: u32,
+}
+
+/// The NBD door.
+#[derive(Debug, Clone)]
+pub struct Nbd {
+    /// The unix socket, resolved.
+    pub socket: Spanned<PathBuf>,
+    /// TCP addresses.
+    pub listen: Vec<Spanned<SocketAddr>>,
+}
+
+/// The FUSE door.
+#[derive(Debug, Clone)]
+pub struct Fuse {
+    /// The directory in which each vdisk is a file, resolved.
+    pub mount: Spanned<PathBuf>,
+}
+
+/// The control socket.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// The unix socket, resolved.
+    pub socket: Spanned<PathBuf>,
+}
+
+impl Configuration {
+    /// The file that it was read from.
+    pub fn file(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// The disk of that name.
+    pub fn disk(&self, name: &str) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.name.value == name)
+    }
+
+    /// The vdisk of that name.
+    pub fn vdisk(&self, name: &str) -> Option<&Vdisk> {
+        self.vdisks.iter().find(|vdisk| vdisk.name.value == name)
+    }
+
+    /// The vdisks on the disk of that name, in file order.
+    pub fn vdisks_on<'a>(&'a self, disk: &'a str) -> impl Iterator<Item = &'a Vdisk> {
+        self.vdisks
+            .iter()
+            .filter(move |vdisk| vdisk.disk.value == disk)
+    }
+
+    /// The line and column of a place.
+    pub fn locate(&self, span: Span) -> Location {
+        self.source.locate(span)
+    }
+
+    /// An error that was found later, shown at its place in the file. `help` says what to do.
+    pub fn error_at(
+        &self,
+        span: Span,
+        message: impl AsRef<str>,
+        help: impl AsRef<str>,
+    ) -> ConfigurationErrors {
+        let finding = Finding::error(span, message).help(help);
+        ConfigurationErrors::new(self.source.clone(), vec![finding])
+    }
+
+    /// The errors among `findings`, or `None` when there are only warnings.
+    pub fn errors_of(&self, findings: &[Finding]) -> Option<ConfigurationErrors> {
+        let errors: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .cloned()
+            .collect();
+        (!errors.is_empty()).then(|| ConfigurationErrors::new(self.source.clone(), errors))
+    }
+
+    /// A finding with its line and a mark, as people read it.
+    pub fn render(&self, finding: &Finding) -> String {
+        self.source.render(finding)
+    }
+}

@@ -1,0 +1,326 @@
+//! Every key of the file, once: its type, range, default, and what it is for. The reader takes
+//! unknown keys, ranges and "what would be accepted" from here, and the JSON Schema is written
+//! from it, so that the two cannot disagree. Knows nothing of what the values lead to.
+
+use disktime_units::{Nanos, format_duration};
+
+/// An object with a fixed set of keys.
+pub(crate) struct Table {
+    /// What it describes, with its article.
+    pub what: &'static str,
+    pub fields: &'static [Field],
+}
+
+/// One key.
+pub(crate) struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub required: bool,
+    /// What holds when the key is left out, in words.
+    pub default: &'static str,
+    pub about: &'static str,
+}
+
+/// What a value may be.
+pub(crate) enum Kind {
+    /// A path; a relative one is relative to the state directory.
+    Path,
+    /// A size in bytes, a multiple of [`SIZE_MULTIPLE`].
+    Size,
+    /// A share, more than nothing.
+    Share,
+    Duration {
+        least: Nanos,
+        most: Nanos,
+    },
+    Integer {
+        least: u32,
+        most: u32,
+    },
+    Truth,
+    Choice(&'static [&'static str]),
+    /// A preset's name, `FILE#NAME`, or an object of model parameters.
+    Model,
+    /// `ADDRESS:PORT`, any number of them.
+    Addresses,
+    /// The name of a disk in the same file.
+    DiskName,
+    Object(&'static Table),
+    /// An object whose keys are names that the person chooses.
+    Named(&'static Table),
+}
+
+/// Sizes are multiples of this, the block that every door and disk can address.
+pub(crate) const SIZE_MULTIPLE: u64 = 4096;
+
+/// The longest name; it becomes a file's name and an NBD export's.
+pub(crate) const MAX_NAME: usize = 64;
+
+const PERIOD: Kind = Kind::Duration {
+    least: Nanos::from_millis(10),
+    most: Nanos::from_secs(600),
+};
+
+const fn field(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+) -> Field {
+    Field {
+        name,
+        kind,
+        required: false,
+        default,
+        about,
+    }
+}
+
+const fn required(name: &'static str, kind: Kind, about: &'static str) -> Field {
+    Field {
+        name,
+        kind,
+        required: true,
+        default: "",
+        about,
+    }
+}
+
+/// The file.
+pub(crate) static ROOT: Table = Table {
+    what: "a configuration",
+    fields: &[
+        field(
+            "$schema",
+            Kind::Path,
+            "",
+            "Where editors find the JSON Schema; the server ignores it.",
+        ),
+        required(
+            "state_dir",
+            Kind::Path,
+            "The directory for everything that the server keeps; relative to this file.",
+        ),
+        required(
+            "disks",
+            Kind::Named(&DISK),
+            "The disks, by name; at least one.",
+        ),
+        field(
+            "vdisks",
+            Kind::Named(&VDISK),
+            "none",
+            "The virtual disks, by name.",
+        ),
+        field(
+            "nbd",
+            Kind::Object(&NBD),
+            "no NBD door",
+            "Serve the vdisks over NBD.",
+        ),
+        field(
+            "fuse",
+            Kind::Object(&FUSE),
+            "no FUSE door",
+            "Serve the vdisks as files.",
+        ),
+        field(
+            "control",
+            Kind::Object(&CONTROL),
+            "{}",
+            "Where `disktime status` finds the server.",
+        ),
+    ],
+};
+
+pub(crate) static DISK: Table = Table {
+    what: "a disk",
+    fields: &[
+        required(
+            "path",
+            Kind::Path,
+            "The block device or file that holds the data.",
+        ),
+        field(
+            "size",
+            Kind::Size,
+            "the size of the device or file",
+            "The size; needed when the file does not exist yet, and with `emulate`.",
+        ),
+        field(
+            "emulate",
+            Kind::Model,
+            "the device's own speed",
+            "Pace the disk like a modelled one: a preset's name, `FILE#NAME`, or an object with the model's parameters.",
+        ),
+        field(
+            "policy",
+            Kind::Choice(&["fahrrad", "fifo"]),
+            "fahrrad",
+            "The scheduling policy. `fifo` keeps no reservation; it is there to compare with.",
+        ),
+        field(
+            "switching",
+            Kind::Choice(&["account", "served"]),
+            "account on disks with seeks, served on others",
+            "Who pays for the seeks between streams: an account that admission sets aside, or the stream that is served next.",
+        ),
+        field(
+            "system",
+            Kind::Object(&SYSTEM),
+            "1% per 4s on disks with seeks, 1% per 1s on others",
+            "The reservation of the server's own stream, which pays for metadata.",
+        ),
+        field(
+            "seeks",
+            Kind::Truth,
+            "what the device says",
+            "Whether the disk has seeks. Not with `emulate`, whose model knows.",
+        ),
+        field(
+            "worst_case",
+            Kind::Duration {
+                least: Nanos::from_micros(1),
+                most: Nanos::from_secs(10),
+            },
+            "35ms on disks with seeks, 10ms on others",
+            "W, the longest that one request takes. Not with `emulate`, whose model knows.",
+        ),
+        field(
+            "switch_cost",
+            Kind::Duration {
+                least: Nanos::ZERO,
+                most: Nanos::from_secs(1),
+            },
+            "12.7ms on disks with seeks, 0s on others",
+            "s, a mean seek and half a turn. Not with `emulate`, whose model knows.",
+        ),
+        field(
+            "max_in_flight",
+            Kind::Integer {
+                least: 1,
+                most: 1024,
+            },
+            "1 on disks with seeks, from the device on others",
+            "The most requests given to the device at once.",
+        ),
+    ],
+};
+
+pub(crate) static SYSTEM: Table = Table {
+    what: "the system stream",
+    fields: &[
+        required("reserve", Kind::Share, "Its share of the disk's time."),
+        required("period", PERIOD, "The period in which it gets that share."),
+    ],
+};
+
+pub(crate) static VDISK: Table = Table {
+    what: "a vdisk",
+    fields: &[
+        required("disk", Kind::DiskName, "The disk it lies on."),
+        required("size", Kind::Size, "Its size."),
+        field(
+            "reserve",
+            Kind::Share,
+            "best effort",
+            "The share of the disk's time that it gets in every period, whatever the others do.",
+        ),
+        field(
+            "period",
+            PERIOD,
+            "",
+            "The period of the reservation, and of the limit; required with `reserve`.",
+        ),
+        field(
+            "limit",
+            Kind::Share,
+            "none",
+            "The most of the disk's time that it gets in a period, spare time included; per 1s when there is no `period`.",
+        ),
+        field(
+            "weight",
+            Kind::Integer {
+                least: 1,
+                most: 10_000,
+            },
+            "100",
+            "Its weight when spare time is divided.",
+        ),
+    ],
+};
+
+pub(crate) static NBD: Table = Table {
+    what: "the NBD door",
+    fields: &[
+        field("socket", Kind::Path, "nbd.sock", "The unix socket."),
+        field(
+            "listen",
+            Kind::Addresses,
+            "none",
+            "TCP addresses. NBD has no passwords: whoever reaches the port reaches the data.",
+        ),
+    ],
+};
+
+pub(crate) static FUSE: Table = Table {
+    what: "the FUSE door",
+    fields: &[field(
+        "mount",
+        Kind::Path,
+        "vdisks",
+        "The directory in which each vdisk is a file.",
+    )],
+};
+
+pub(crate) static CONTROL: Table = Table {
+    what: "the control socket",
+    fields: &[field(
+        "socket",
+        Kind::Path,
+        "control.sock",
+        "The unix socket.",
+    )],
+};
+
+impl Kind {
+    /// What would be accepted, as the end of "accepted is …".
+    pub fn accepted(&self) -> String {
+        match self {
+            Kind::Path => "a path in double quotes".to_owned(),
+            Kind::Size => format!(
+                "a size that is a multiple of {SIZE_MULTIPLE} bytes, as in \"64GiB\" or \"512MiB\""
+            ),
+            Kind::Share => "a share above 0% and up to 100%, as in \"40%\" or \"12.5%\"".to_owned(),
+            Kind::Duration { least, most } => format!(
+                "a duration from {} to {}, as in \"{}\"",
+                format_duration(*least),
+                format_duration(*most),
+                if most.0 > 60_000_000_000 { "500ms" } else { "20ms" },
+            ),
+            Kind::Integer { least, most } => {
+                format!("a whole number from {least} to {most}, without quotes")
+            }
+            Kind::Truth => "true or false, without quotes".to_owned(),
+            Kind::Choice(choices) => {
+                let quoted: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+                quoted.join(" or ")
+            }
+            Kind::Model => {
+                "a preset's name as in \"desktop-7200-2008\", \"FILE#NAME\", or an object with the model's parameters".to_owned()
+            }
+            Kind::Addresses => {
+                "a list of addresses with ports, as in [\"127.0.0.1:10809\", \"[::1]:10809\"]".to_owned()
+            }
+            Kind::DiskName => "the name of a disk under `disks`".to_owned(),
+            Kind::Object(table) | Kind::Named(table) => {
+                let first = table.fields.iter().filter(|field| field.required).map(|f| f.name);
+                let keys: Vec<_> = first.chain(table.fields.iter().map(|f| f.name)).take(1).collect();
+                match self {
+                    Kind::Named(_) => format!("an object, as in {{ \"NAME\": {{ \"{}\": … }} }}", keys[0]),
+                    _ => format!("an object, as in {{ \"{}\": … }}", keys[0]),
+                }
+            }
+        }
+    }
+}

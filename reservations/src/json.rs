@@ -1,0 +1,545 @@
+//! A reader of strict JSON (RFC 8259) that keeps the place of every key and value.
+//!
+//! Why not a library: `serde_json` forgets places, and the parsers that keep them are lenient or
+//! stop at the first mistake. This one carries on after the mistakes people make most (comments,
+//! a comma too many or too few), so that one run shows them all. Invariants: it never panics,
+//! nesting is bounded, and without findings a text is accepted exactly when `serde_json` accepts
+//! it (a property test says so). Keys that occur twice are kept; the caller judges them.
+
+use crate::configuration::Spanned;
+use crate::finding::{Finding, Span, shortened};
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+/// Deeper than any configuration, and shallow enough for any stack.
+const MAX_DEPTH: usize = 64;
+
+/// A JSON value; a number is kept as it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(serde_json::Number),
+    /// A text, unescaped.
+    String(String),
+    /// A list.
+    Array(Vec<Spanned<Node>>),
+    /// An object, its members in file order.
+    Object(Vec<Member>),
+    /// Something whose mistake has its finding already; nobody is to complain of it again.
+    Broken,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// The key, unescaped.
+    pub key: Spanned<String>,
+    /// Its value.
+    pub value: Spanned<Node>,
+}
+
+impl Node {
+    /// What a person would call it, with its article.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Node::Null => "null",
+            Node::Bool(_) => "a truth value",
+            Node::Number(_) => "a number",
+            Node::String(_) => "a text",
+            Node::Array(_) => "a list",
+            Node::Object(_) => "an object",
+            Node::Broken => "unreadable",
+        }
+    }
+
+    /// The same value without places. Of keys that occur twice the last counts.
+    pub fn to_value(&self) -> serde_json::Value {
+        match self {
+            Node::Null | Node::Broken => serde_json::Value::Null,
+            Node::Bool(value) => serde_json::Value::Bool(*value),
+            Node::Number(number) => serde_json::Value::Number(number.clone()),
+            Node::String(text) => serde_json::Value::String(text.clone()),
+            Node::Array(items) => items.iter().map(|item| item.value.to_value()).collect(),
+            Node::Object(members) => members
+                .iter()
+                .map(|member| (member.key.value.clone(), member.value.value.to_value()))
+                .collect(),
+        }
+    }
+}
+
+/// Reads `text`. The tree is `None` when a mistake left no way to go on; mistakes that could be
+/// stepped over are findings beside a tree.
+pub fn read(text: &str) -> (Option<Spanned<Node>>, Vec<Finding>) {
+    let mut reader = Reader {
+        text,
+        rest: text.char_indices().peekable(),
+        findings: Vec::new(),
+    };
+    let tree = reader.document();
+    let findings = reader.findings;
+    match tree {
+        Ok(tree) => (Some(tree), findings),
+        Err(fatal) => (None, findings.into_iter().chain([*fatal]).collect()),
+    }
+}
+
+/// A mistake after which nothing that follows can be trusted.
+type Fatal = Box<Finding>;
+
+struct Reader<'a> {
+    text: &'a str,
+    rest: Peekable<CharIndices<'a>>,
+    findings: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn peek(&mut self) -> Option<char> {
+        self.rest.peek().map(|(_, c)| *c)
+    }
+
+    fn position(&mut self) -> usize {
+        self.rest.peek().map_or(self.text.len(), |(at, _)| *at)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        self.rest.next().map(|(_, c)| c)
+    }
+
+    fn span_here(&mut self) -> Span {
+        let start = self.position();
+        Span {
+            start,
+            end: start + self.peek().map_or(0, char::len_utf8),
+        }
+    }
+
+    fn document(&mut self) -> Result<Spanned<Node>, Fatal> {
+        if self.peek() == Some('\u{feff}') {
+            let span = self.span_here();
+            self.next();
+            self.findings.push(
+                Finding::error(span, "the file begins with a byte order mark")
+                    .help("save it as UTF-8 without a byte order mark"),
+            );
+        }
+        self.skip_space();
+        if self.peek().is_none() {
+            let span = self.span_here();
+            return Err(Box::new(Finding::error(span, "the file is empty").help(
+                "a configuration is a JSON object: { \"state_dir\": …, \"disks\": … }",
+            )));
+        }
+        let tree = self.value(0)?;
+        self.skip_space();
+        if self.peek().is_some() {
+            let span = self.span_here();
+            return Err(Box::new(
+                Finding::error(span, "something follows after the end of the configuration")
+                    .help("a file holds one JSON object; is there a brace too many before this?"),
+            ));
+        }
+        Ok(tree)
+    }
+
+    /// Skips white space, and comments with a finding: they are no JSON.
+    fn skip_space(&mut self) {
+        loop {
+            match self.peek() {
+                Some(' ' | '\t' | '\n' | '\r') => {
+                    self.next();
+                }
+                Some('/') if self.text[self.position()..].starts_with("//") => self.comment("\n"),
+                Some('/') if self.text[self.position()..].starts_with("/*") => self.comment("*/"),
+                _ => return,
+            }
+        }
+    }
+
+    fn comment(&mut self, until: &str) {
+        let start = self.position();
+        let body = &self.text[start + 2..];
+        let end = match body.find(until) {
+            Some(at) if until == "\n" => start + 2 + at,
+            Some(at) => start + 2 + at + until.len(),
+            None => self.text.len(),
+        };
+        while self.position() < end {
+            self.next();
+        }
+        self.findings.push(
+            Finding::error(Span { start, end }, "a comment is not JSON")
+                .help("remove it; the file is strict JSON, so that every tool can read it"),
+        );
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Spanned<Node>, Fatal> {
+        let start = self.position();
+        if depth > MAX_DEPTH {
+            let span = self.span_here();
+            return Err(Box::new(
+                Finding::error(span, format!("more than {MAX_DEPTH} levels of brackets"))
+                    .help("no configuration needs that many; are brackets missing before this?"),
+            ));
+        }
+        let node = match self.peek() {
+            Some('{') => self.object(depth)?,
+            Some('[') => self.array(depth)?,
+            Some('"') => Node::String(self.string()?),
+            Some('-' | '0'..='9') => self.number(),
+            _ => self.word()?,
+        };
+        Ok(Spanned {
+            value: node,
+            span: Span {
+                start,
+                end: self.position(),
+            },
+        })
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Node, Fatal> {
+        let open = self.span_here();
+        self.next();
+        let mut members = Vec::new();
+        loop {
+            if self.item_or_end(open, '}', members.is_empty())? {
+                return Ok(Node::Object(members));
+            }
+            if self.peek() != Some('"') {
+                return Err(self.unexpected("a key in double quotes, or `}`"));
+            }
+            let start = self.position();
+            let key = self.string()?;
+            let span = Span {
+                start,
+                end: self.position(),
+            };
+            self.skip_space();
+            if self.peek() != Some(':') {
+                return Err(self.unexpected(&format!("`:` after the key `{}`", shortened(&key))));
+            }
+            self.next();
+            self.skip_space();
+            let value = self.value(depth + 1)?;
+            members.push(Member {
+                key: Spanned { value: key, span },
+                value,
+            });
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<Node, Fatal> {
+        let open = self.span_here();
+        self.next();
+        let mut items = Vec::new();
+        loop {
+            if self.item_or_end(open, ']', items.is_empty())? {
+                return Ok(Node::Array(items));
+            }
+            items.push(self.value(depth + 1)?);
+        }
+    }
+
+    /// Before an item of a list or object: takes the comma and says whether the end is reached.
+    fn item_or_end(&mut self, open: Span, close: char, first: bool) -> Result<bool, Fatal> {
+        let before = self.position();
+        self.skip_space();
+        let mut comma = None;
+        if !first && self.peek() == Some(',') {
+            comma = Some(self.span_here());
+            self.next();
+            self.skip_space();
+        }
+        match (self.peek(), comma) {
+            (None, _) => Err(Box::new(
+                Finding::error(open, "the file ends before this bracket is closed")
+                    .help(format!("add the `{close}` that belongs to it")),
+            )),
+            (Some(found), trailing) if found == close => {
+                self.next();
+                if let Some(span) = trailing {
+                    self.findings.push(
+                        Finding::error(span, format!("a comma before `{close}` is not JSON"))
+                            .help("remove the comma"),
+                    );
+                }
+                Ok(true)
+            }
+            (Some('"' | '{' | '[' | '-' | '0'..='9' | 't' | 'f' | 'n'), None) if !first => {
+                let span = Span {
+                    start: before,
+                    end: before,
+                };
+                self.findings.push(
+                    Finding::error(span, "a comma is missing here").help("add `,` at the mark"),
+                );
+                Ok(false)
+            }
+            (Some(_), None) if !first => Err(self.unexpected(&format!("`,` or `{close}`"))),
+            _ => Ok(false),
+        }
+    }
+
+    fn unexpected(&mut self, wanted: &str) -> Fatal {
+        let span = self.span_here();
+        let found = match self.peek() {
+            None => "the file ends".to_owned(),
+            Some(c) => format!("`{c}` stands"),
+        };
+        let finding = Finding::error(span, format!("{found} where {wanted} is expected"));
+        Box::new(match self.peek() {
+            Some('\'') => finding.help("JSON knows double quotes only: \"like this\""),
+            Some('“' | '”' | '„') => finding.help("use plain double quotes: \"like this\""),
+            _ => finding.help("JSON looks like { \"key\": \"value\", \"list\": [1, 2] }"),
+        })
+    }
+
+    /// `true`, `false` or `null`; anything else is no JSON.
+    fn word(&mut self) -> Result<Node, Fatal> {
+        let start = self.position();
+        let tail = &self.text[start..];
+        let end = tail
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(tail.len());
+        let node = match &tail[..end] {
+            "true" => Node::Bool(true),
+            "false" => Node::Bool(false),
+            "null" => Node::Null,
+            "" => return Err(self.unexpected("a value")),
+            word => {
+                let span = Span {
+                    start,
+                    end: start + end,
+                };
+                return Err(Box::new(
+                    Finding::error(span, format!("`{}` is not a JSON value", shortened(word)))
+                        .help("write texts in double quotes; true, false and null without"),
+                ));
+            }
+        };
+        while self.position() < start + end {
+            self.next();
+        }
+        Ok(node)
+    }
+
+    fn number(&mut self) -> Node {
+        let start = self.position();
+        while self
+            .peek()
+            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '-' | '+' | '.' | '%'))
+        {
+            self.next();
+        }
+        let span = Span {
+            start,
+            end: self.position(),
+        };
+        let written = &self.text[start..span.end];
+        serde_json::from_str(written).map_or_else(
+            |_| {
+                let wrong = format!("`{}` is not a JSON number", shortened(written));
+                let help = match written.starts_with('0') && written.chars().all(char::is_numeric) {
+                    true => "write it without the leading zero",
+                    false => "quantities with a unit are texts in double quotes, as in \"500ms\"",
+                };
+                self.findings.push(Finding::error(span, wrong).help(help));
+                Node::Broken
+            },
+            Node::Number,
+        )
+    }
+
+    fn string(&mut self) -> Result<String, Fatal> {
+        let start = self.position();
+        self.next();
+        let mut text = String::new();
+        loop {
+            let at = self.position();
+            match self.next() {
+                None | Some('\n') => {
+                    let span = Span { start, end: at };
+                    return Err(Box::new(
+                        Finding::error(span, "this text is not closed in its line")
+                            .help("add the `\"` that ends it"),
+                    ));
+                }
+                Some('"') => return Ok(text),
+                Some('\\') => text.push(self.escape(at)),
+                Some(c) if c < ' ' => {
+                    let span = Span {
+                        start: at,
+                        end: self.position(),
+                    };
+                    let code = u32::from(c);
+                    self.findings.push(
+                        Finding::error(span, format!("a raw control character (U+{code:04X})"))
+                            .help(format!("inside a text it is written \\u{code:04x}")),
+                    );
+                }
+                Some(c) => text.push(c),
+            }
+        }
+    }
+
+    /// What stands after a backslash at `at`. A wrong escape is a finding and becomes U+FFFD.
+    fn escape(&mut self, at: usize) -> char {
+        let escaped = match self.peek() {
+            Some('u') => {
+                self.next();
+                self.unicode()
+            }
+            Some(c) => match c {
+                '"' | '\\' | '/' => Some(c),
+                'b' => Some('\u{8}'),
+                'f' => Some('\u{c}'),
+                'n' => Some('\n'),
+                'r' => Some('\r'),
+                't' => Some('\t'),
+                _ => None,
+            }
+            .inspect(|_| {
+                self.rest.next();
+            }),
+            None => None,
+        };
+        escaped.unwrap_or_else(|| {
+            let wrong = self.span_here();
+            let span = Span { start: at, end: wrong.end };
+            self.findings.push(
+                Finding::error(span, "this escape is not JSON")
+                    .help("allowed are \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits"),
+            );
+            char::REPLACEMENT_CHARACTER
+        })
+    }
+
+    fn four_digits(&mut self) -> Option<u32> {
+        let mut value = 0;
+        for _ in 0..4 {
+            value = value * 16 + self.peek()?.to_digit(16)?;
+            self.next();
+        }
+        Some(value)
+    }
+
+    /// The character of a `\u` escape; those beyond U+FFFF are written as two.
+    fn unicode(&mut self) -> Option<char> {
+        let first = self.four_digits()?;
+        if !(0xD800..0xDC00).contains(&first) {
+            return char::from_u32(first);
+        }
+        for expected in ['\\', 'u'] {
+            if self.peek() != Some(expected) {
+                return None;
+            }
+            self.next();
+        }
+        let second = self.four_digits()?;
+        if !(0xDC00..0xE000).contains(&second) {
+            return None;
+        }
+        char::from_u32(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn accepted(text: &str) -> Option<serde_json::Value> {
+        match read(text) {
+            (Some(tree), findings) if findings.is_empty() => Some(tree.value.to_value()),
+            _ => None,
+        }
+    }
+
+    fn assert_same_as_serde(text: &str) {
+        assert_eq!(accepted(text), serde_json::from_str(text).ok(), "{text:?}");
+    }
+
+    #[test]
+    fn corners_of_json_are_judged_as_serde_judges_them() {
+        for text in [
+            "0",
+            "-0",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e5",
+            "1e999",
+            "1E+2",
+            "-",
+            "--1",
+            "0x10",
+            "1_000",
+            "true",
+            "truefalse",
+            "nul",
+            "\"\\u00e9\"",
+            "\"\\ud83d\\ude00\"",
+            "\"\\ud83d\"",
+            "\"\\ude00\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\x41\"",
+            "\"\\",
+            "\"a\tb\"",
+            "\"\u{7f}\"",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[]]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{a:1}",
+            "{\"a\":}",
+            "/**/1",
+            "1//",
+            "'a'",
+            "\u{feff}1",
+            "\u{a0}1",
+            "[\n]",
+            "{\r\n}",
+            "",
+            " ",
+            "\0",
+            "1 1",
+            "[1\"\"]",
+        ] {
+            assert_same_as_serde(text);
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = "[".repeat(100_000);
+        let (tree, findings) = read(&deep);
+        assert!(tree.is_none() && findings[0].message.contains("levels"));
+        let fine = format!("{}{}", "[".repeat(60), "]".repeat(60));
+        assert_same_as_serde(&fine);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn accepts_exactly_what_serde_accepts(text in r#"([\[\]{},:"\\/ tfn\-+.0-9eu*\n\t]|"a"|true|null|"a":|"\\u[0-9a-f]{4}"){0,12}"#) {
+            assert_same_as_serde(&text);
+        }
+
+        #[test]
+        fn spans_lie_within_the_text(text in r#"([\[\]{},:"\\'é😀 \n]|"a"|"a": ?|1){0,20}"#) {
+            let (_, findings) = read(&text);
+            for span in findings.iter().filter_map(|finding| finding.span) {
+                prop_assert!(span.start <= span.end && text.get(span.start..span.end).is_some());
+            }
+        }
+    }
+}

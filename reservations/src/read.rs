@@ -1,0 +1,449 @@
+//! From text to [`Configuration`]: every section in turn, and what the keys have to be together.
+//! It goes on after each mistake, so that one run shows all that can be seen.
+
+use crate::configuration::{
+    Configuration, Control, Disk, EmulateChecker, Fuse, Limit, Nbd, Policy, Reservation, Spanned,
+    Switching, Vdisk,
+};
+use crate::fields::{self, Kind};
+use crate::finding::{ConfigurationErrors, Finding, Severity, Source, Span, shortened};
+use crate::json::{self, Member, Node};
+use crate::values::{Fields, accepted, did_you_mean, duplicates, named};
+use disktime_units::Nanos;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Larger than any configuration that a person or a program would write.
+const MAX_FILE_BYTES: u64 = 8 << 20;
+
+/// The period of a limit that stands alone.
+const LIMIT_PERIOD: Nanos = Nanos::from_secs(1);
+
+impl Configuration {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// All mistakes that could be found, or why the file cannot be read.
+    pub fn load(
+        path: &Path,
+        checker: &dyn EmulateChecker,
+    ) -> Result<Configuration, ConfigurationErrors> {
+        let whole = |message: String, help: &str| {
+            let finding = Finding {
+                severity: Severity::Error,
+                span: None,
+                message,
+                help: Some(help.to_owned()),
+            };
+            ConfigurationErrors::new(Source::new(path, ""), vec![finding])
+        };
+        let unreadable = |error: std::io::Error| {
+            let message = format!("cannot read the configuration {}: {error}", path.display());
+            whole(
+                message,
+                "give the path of a readable JSON file, as in examples/quickstart.json",
+            )
+        };
+        let length = std::fs::metadata(path).map_err(unreadable)?.len();
+        if length > MAX_FILE_BYTES {
+            let message = format!(
+                "{} has {length} bytes, which no configuration has",
+                path.display()
+            );
+            return Err(whole(
+                message,
+                "give the path of a configuration of at most 8 MiB",
+            ));
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Configuration::parse(&text, path, checker),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let finding = Finding::error(
+                    Span {
+                        start: at,
+                        end: at + 1,
+                    },
+                    "this is not UTF-8",
+                )
+                .help("save the file as UTF-8");
+                Err(ConfigurationErrors::new(
+                    Source::new(path, &text),
+                    vec![finding],
+                ))
+            }
+        }
+    }
+
+    /// Reads `text` as the contents of the file `path`, which need not exist.
+    ///
+    /// # Errors
+    /// All mistakes that could be found.
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        checker: &dyn EmulateChecker,
+    ) -> Result<Configuration, ConfigurationErrors> {
+        let source = Source::new(path, text);
+        let (tree, mut findings) = json::read(text);
+        let read = tree.and_then(|tree| {
+            let mut reader = Reader {
+                checker,
+                findings: &mut findings,
+                state_dir: PathBuf::new(),
+            };
+            reader.root(&tree, &source)
+        });
+        match read {
+            Some(configuration) if findings.is_empty() => Ok(configuration),
+            _ => Err(ConfigurationErrors::new(source, findings)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    checker: &'a dyn EmulateChecker,
+    findings: &'a mut Vec<Finding>,
+    state_dir: PathBuf,
+}
+
+impl Reader<'_> {
+    fn report(&mut self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) {
+        self.findings.push(Finding::error(span, message).help(help));
+    }
+
+    fn root(&mut self, tree: &Spanned<Node>, source: &Source) -> Option<Configuration> {
+        let brace = Span {
+            start: tree.span.start,
+            end: tree.span.start + 1,
+        };
+        let root = Fields::open(tree, &fields::ROOT, brace, self.findings)?;
+        root.path("$schema", self.findings);
+        let directory = source.path.parent().unwrap_or(Path::new(""));
+        let state_dir = root.path("state_dir", self.findings).map(|path| Spanned {
+            value: directory.join(path.value),
+            span: path.span,
+        });
+        self.state_dir = state_dir
+            .as_ref()
+            .map(|path| path.value.clone())
+            .unwrap_or_default();
+
+        let disk_members = self.members(&root, "disks", &Kind::Named(&fields::DISK));
+        let disks: Vec<_> = disk_members
+            .iter()
+            .filter_map(|member| self.disk(member))
+            .collect();
+        if let Some(member) = root.member("disks")
+            && matches!(&member.value.value, Node::Object(members) if members.is_empty())
+        {
+            let help = "add one, as in \"hdd0\": { \"path\": \"hdd0.disk\", \"size\": \"64GiB\" }";
+            self.report(member.key.span, "there is no disk", help);
+        }
+        self.same_paths(&disks);
+        let names: Vec<_> = disk_members
+            .iter()
+            .map(|member| member.key.value.as_str())
+            .collect();
+        let vdisks = self
+            .members(&root, "vdisks", &Kind::Named(&fields::VDISK))
+            .into_iter()
+            .filter_map(|member| self.vdisk(member, &names))
+            .collect();
+        Some(Configuration {
+            nbd: root.member("nbd").and_then(|member| self.nbd(member)),
+            fuse: root.member("fuse").and_then(|member| self.fuse(member)),
+            control: self.control(root.member("control"), brace)?,
+            state_dir: state_dir?,
+            disks,
+            vdisks,
+            source: source.clone(),
+        })
+    }
+
+    fn members<'n>(&mut self, root: &Fields<'n>, name: &str, kind: &Kind) -> Vec<&'n Member> {
+        let member = root.member(name);
+        member.map_or_else(Vec::new, |member| {
+            named(&member.value, name, kind, self.findings)
+        })
+    }
+
+    fn resolve(&self, path: Spanned<PathBuf>) -> Spanned<PathBuf> {
+        Spanned {
+            value: self.state_dir.join(path.value),
+            span: path.span,
+        }
+    }
+
+    fn disk(&mut self, member: &Member) -> Option<Disk> {
+        let key = &member.key;
+        let disk = Fields::open(&member.value, &fields::DISK, key.span, self.findings)?;
+        let emulate = disk
+            .member("emulate")
+            .and_then(|member| self.emulate(&member.value));
+        let size_bytes = disk.size("size", self.findings);
+        if disk.has("emulate") && !disk.has("size") {
+            let wrong = format!("the modelled disk `{}` needs a `size`", key.value);
+            self.report(
+                key.span,
+                wrong,
+                "add \"size\": \"64GiB\", or whatever it is to hold",
+            );
+        }
+        for own in ["seeks", "worst_case", "switch_cost"] {
+            if let (true, Some(member)) = (disk.has("emulate"), disk.member(own)) {
+                let wrong = format!("`{own}` of a modelled disk comes from its model");
+                self.report(
+                    member.key.span,
+                    wrong,
+                    format!("leave out `{own}`, or `emulate`"),
+                );
+            }
+        }
+        let policy = disk.choice("policy", self.findings);
+        let switching = disk
+            .choice("switching", self.findings)
+            .map(|choice| Spanned {
+                value: if choice.value == "served" {
+                    Switching::Served
+                } else {
+                    Switching::Account
+                },
+                span: choice.span,
+            });
+        let read = Disk {
+            name: key.clone(),
+            policy: policy
+                .and_then(|name| Policy::from_name(name.value))
+                .unwrap_or_default(),
+            switching,
+            system: disk.member("system").and_then(|member| self.system(member)),
+            seeks: disk.truth("seeks", self.findings),
+            worst_case: disk.duration("worst_case", self.findings),
+            switch_cost: disk.duration("switch_cost", self.findings),
+            max_in_flight: disk.integer("max_in_flight", self.findings),
+            size_bytes,
+            emulate,
+            path: disk
+                .path("path", self.findings)
+                .map(|path| self.resolve(path))?,
+        };
+        Some(read)
+    }
+
+    /// The model as the checker and the server get it: `FILE#NAME` with FILE resolved.
+    fn emulate(&mut self, node: &Spanned<Node>) -> Option<Spanned<serde_json::Value>> {
+        let value = match &node.value {
+            Node::String(text) => match text.split_once('#') {
+                Some((file, name)) if !file.is_empty() => {
+                    format!("{}#{name}", self.state_dir.join(file).display()).into()
+                }
+                _ => text.clone().into(),
+            },
+            Node::Object(_) => {
+                self.duplicates_within(node);
+                node.value.to_value()
+            }
+            Node::Broken => return None,
+            other => {
+                let wrong = format!("`emulate` cannot be {}", other.what());
+                self.report(node.span, wrong, accepted(&Kind::Model));
+                return None;
+            }
+        };
+        if let Err(wrong) = self.checker.check(&value) {
+            self.report(node.span, wrong, accepted(&Kind::Model));
+        }
+        Some(Spanned {
+            value,
+            span: node.span,
+        })
+    }
+
+    fn duplicates_within(&mut self, node: &Spanned<Node>) {
+        match &node.value {
+            Node::Object(members) => {
+                duplicates(members, self.findings);
+                members
+                    .iter()
+                    .for_each(|member| self.duplicates_within(&member.value));
+            }
+            Node::Array(items) => items.iter().for_each(|item| self.duplicates_within(item)),
+            _ => {}
+        }
+    }
+
+    fn system(&mut self, member: &Member) -> Option<Reservation> {
+        let system = Fields::open(
+            &member.value,
+            &fields::SYSTEM,
+            member.key.span,
+            self.findings,
+        )?;
+        let reserve = system.share("reserve", self.findings);
+        let period = system.duration("period", self.findings);
+        Some(Reservation {
+            reserve: reserve?,
+            period: period?,
+        })
+    }
+
+    fn same_paths(&mut self, disks: &[Disk]) {
+        let mut seen: HashMap<&Path, &str> = HashMap::new();
+        for disk in disks {
+            if let Some(first) = seen.get(disk.path.value.as_path()) {
+                let wrong = format!("`{}` has the path of `{first}`", disk.name.value);
+                self.report(
+                    disk.path.span,
+                    wrong,
+                    "every disk has its own device or file",
+                );
+            }
+            seen.insert(&disk.path.value, &disk.name.value);
+        }
+    }
+
+    fn vdisk(&mut self, member: &Member, disks: &[&str]) -> Option<Vdisk> {
+        let key = &member.key;
+        let vdisk = Fields::open(&member.value, &fields::VDISK, key.span, self.findings)?;
+        if key.value == "system" {
+            let wrong = "the name `system` belongs to the server's own stream";
+            self.report(key.span, wrong, "choose another name");
+        }
+        let disk = vdisk.name("disk", self.findings);
+        if let Some(disk) = disk.filter(|disk| !disks.contains(&disk.value)) {
+            let wrong = format!("there is no disk `{}`", shortened(disk.value));
+            let meant = did_you_mean(disk.value, disks.iter().copied());
+            let quoted = |name: &&str| format!("`{}`", shortened(name));
+            let all: Vec<_> = disks.iter().take(8).map(quoted).collect();
+            let there = match all.as_slice() {
+                [] => "add it under `disks`".to_owned(),
+                [one] => format!("the only disk is {one}"),
+                all => format!("the disks are {}", all.join(", ")),
+            };
+            self.report(disk.span, wrong, format!("{meant}{there}"));
+        }
+        let size_bytes = vdisk.size("size", self.findings);
+        let reserve = vdisk.share("reserve", self.findings);
+        let period = vdisk.duration("period", self.findings);
+        self.reserve_and_period(&vdisk);
+        let limit = vdisk.share("limit", self.findings).map(|share| Limit {
+            share,
+            period: period.map_or(LIMIT_PERIOD, |period| period.value),
+        });
+        if let (Some(reserve), Some(limit)) = (reserve, limit)
+            && limit.share.value < reserve.value
+        {
+            let (limited, reserved) = (limit.share.value, reserve.value);
+            let wrong = format!("the limit of {limited} is below the reservation of {reserved}");
+            let help = format!("accepted is a limit from {reserved} to 100 %, or none");
+            self.report(limit.share.span, wrong, help);
+        }
+        let weight = vdisk
+            .integer("weight", self.findings)
+            .map_or(100, |weight| weight.value);
+        let reservation = reserve
+            .zip(period)
+            .map(|(reserve, period)| Reservation { reserve, period });
+        let disk = disk?;
+        Some(Vdisk {
+            name: key.clone(),
+            disk: Spanned {
+                value: disk.value.to_owned(),
+                span: disk.span,
+            },
+            size_bytes: size_bytes?,
+            reservation,
+            limit,
+            weight,
+        })
+    }
+
+    fn reserve_and_period(&mut self, vdisk: &Fields<'_>) {
+        match (vdisk.member("reserve"), vdisk.member("period")) {
+            (Some(reserve), None) => self.report(
+                reserve.key.span,
+                "`reserve` needs a `period`",
+                "add \"period\": \"500ms\"; longer periods waste less of the disk, shorter ones answer sooner",
+            ),
+            (None, Some(period)) if !vdisk.has("limit") => self.report(
+                period.key.span,
+                "`period` means nothing without `reserve` or `limit`",
+                "add \"reserve\": \"10%\", or leave `period` out for best effort",
+            ),
+            _ => {}
+        }
+    }
+
+    fn nbd(&mut self, member: &Member) -> Option<Nbd> {
+        let nbd = Fields::open(&member.value, &fields::NBD, member.key.span, self.findings)?;
+        let mut listen: Vec<Spanned<SocketAddr>> = Vec::new();
+        for text in nbd.texts("listen", self.findings) {
+            match text.value.parse() {
+                Ok(value) if listen.iter().any(|address| address.value == value) => {
+                    let wrong = format!("`{value}` is here a second time");
+                    self.report(text.span, wrong, "remove one of them");
+                }
+                Ok(value) => listen.push(Spanned {
+                    value,
+                    span: text.span,
+                }),
+                Err(_) => {
+                    let wrong =
+                        format!("`{}` is not an address with a port", shortened(text.value));
+                    self.report(text.span, wrong, accepted(&Kind::Addresses));
+                }
+            }
+        }
+        Some(Nbd {
+            socket: self.socket(&nbd, "socket", "nbd.sock", member.key.span)?,
+            listen,
+        })
+    }
+
+    fn fuse(&mut self, member: &Member) -> Option<Fuse> {
+        let fuse = Fields::open(&member.value, &fields::FUSE, member.key.span, self.findings)?;
+        Some(Fuse {
+            mount: self.socket(&fuse, "mount", "vdisks", member.key.span)?,
+        })
+    }
+
+    fn control(&mut self, member: Option<&Member>, place: Span) -> Option<Control> {
+        let Some(member) = member else {
+            let value = self.state_dir.join("control.sock");
+            return Some(Control {
+                socket: Spanned { value, span: place },
+            });
+        };
+        let control = Fields::open(
+            &member.value,
+            &fields::CONTROL,
+            member.key.span,
+            self.findings,
+        )?;
+        Some(Control {
+            socket: self.socket(&control, "socket", "control.sock", member.key.span)?,
+        })
+    }
+
+    /// A path that has a default.
+    fn socket(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &str,
+        default: &str,
+        place: Span,
+    ) -> Option<Spanned<PathBuf>> {
+        let path = match fields.has(name) {
+            true => fields.path(name, self.findings)?,
+            false => Spanned {
+                value: PathBuf::from(default),
+                span: place,
+            },
+        };
+        Some(self.resolve(path))
+    }
+}

@@ -1,0 +1,257 @@
+//! The admission table: for people as text, for machines as JSON. In JSON, shares are numbers
+//! from 0 to 1 and times are milliseconds. Decides nothing.
+
+use crate::admission::{Admission, StreamAdmission};
+use crate::configuration::Configuration;
+use crate::finding::{ConfigurationErrors, Finding, Severity};
+use crate::remedy::Remedy;
+use disktime_units::{Nanos, Share, format_size};
+use serde::ser::{Serialize, Serializer};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// The verdicts on all disks of a file.
+#[derive(Debug, Clone)]
+pub struct AdmissionReport<'a> {
+    configuration: &'a Configuration,
+    /// One per disk, in file order.
+    pub disks: Vec<Admission>,
+}
+
+impl<'a> AdmissionReport<'a> {
+    /// The report on `disks`, which [`crate::admit`] judged.
+    pub fn new(configuration: &'a Configuration, disks: Vec<Admission>) -> AdmissionReport<'a> {
+        AdmissionReport {
+            configuration,
+            disks,
+        }
+    }
+
+    /// Whether every disk is admitted.
+    pub fn is_admitted(&self) -> bool {
+        self.disks.iter().all(Admission::is_admitted)
+    }
+
+    /// Why not, with places in the file; `None` when it is.
+    pub fn errors(&self) -> Option<ConfigurationErrors> {
+        let findings: Vec<Finding> = self
+            .disks
+            .iter()
+            .flat_map(|disk| disk.findings.iter().cloned())
+            .collect();
+        self.configuration.errors_of(&findings)
+    }
+
+    /// The warnings, each rendered with its line.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.disks
+            .iter()
+            .flat_map(|disk| &disk.findings)
+            .filter(|finding| finding.severity == Severity::Warning)
+            .map(|finding| self.configuration.render(finding))
+    }
+
+    fn finding(&self, finding: &Finding) -> Value {
+        let place = finding.span.map(|span| self.configuration.locate(span));
+        json!({
+            "severity": finding.severity,
+            "line": place.map(|place| place.line),
+            "column": place.map(|place| place.column),
+            "message": finding.message,
+            "help": finding.help,
+        })
+    }
+
+    fn disk(&self, disk: &Admission) -> Value {
+        let streams = |system: bool| {
+            let wanted = disk
+                .streams
+                .iter()
+                .filter(move |stream| stream.is_system == system);
+            wanted
+                .map(|one| (one.name.clone(), stream(one)))
+                .collect::<serde_json::Map<_, _>>()
+        };
+        json!({
+            "admitted": disk.is_admitted(),
+            "policy": disk.policy,
+            "switching": disk.switching,
+            "has_seeks": disk.facts.has_seeks,
+            "worst_case_ms": disk.facts.worst_case.as_millis_f64(),
+            "switch_cost_ms": disk.facts.switch_cost.as_millis_f64(),
+            "size_bytes": disk.size_bytes,
+            "used_bytes": disk.used_bytes,
+            "vdisks": streams(false),
+            "system": streams(true).remove("system"),
+            "reserved_share": disk.reserved.as_f64(),
+            "switching_share": disk.switching_share.as_f64(),
+            "total_share": disk.total().as_f64(),
+            "left_share": disk.left.as_f64(),
+            "findings": disk.findings.iter().map(|one| self.finding(one)).collect::<Vec<_>>(),
+            "remedies": disk.remedies.iter().map(remedy).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn stream(stream: &StreamAdmission) -> Value {
+    json!({
+        "reserved_share": stream.reserve.as_f64(),
+        "period_ms": stream.period.map(Nanos::as_millis_f64),
+        "budget_ms": stream.budget.as_millis_f64(),
+        "switching_share": stream.switching.as_f64(),
+        "limit_share": stream.limit.map(|(share, _)| share.as_f64()),
+        "limit_period_ms": stream.limit.map(|(_, period)| period.as_millis_f64()),
+        "weight": stream.weight,
+    })
+}
+
+fn remedy(remedy: &Remedy) -> Value {
+    match remedy {
+        Remedy::LongerPeriod { period, vdisks } => {
+            json!({ "kind": "longer_period", "period_ms": period.as_millis_f64(), "vdisks": vdisks })
+        }
+        Remedy::SmallerShare { vdisk, reserve } => {
+            json!({ "kind": "smaller_share", "vdisk": vdisk, "reserved_share": reserve.as_f64() })
+        }
+        Remedy::SmallerShares { reserves, period } => {
+            let shares: serde_json::Map<_, _> = reserves
+                .iter()
+                .map(|(vdisk, share)| (vdisk.clone(), share.as_f64().into()))
+                .collect();
+            let period = period.map(Nanos::as_millis_f64);
+            json!({ "kind": "smaller_shares", "reserved_shares": shares, "period_ms": period })
+        }
+    }
+}
+
+impl Serialize for AdmissionReport<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let disks: serde_json::Map<_, _> = self
+            .disks
+            .iter()
+            .map(|disk| (disk.disk.clone(), self.disk(disk)))
+            .collect();
+        json!({
+            "file": self.configuration.file().display().to_string(),
+            "admitted": self.is_admitted(),
+            "disks": disks,
+        })
+        .serialize(serializer)
+    }
+}
+
+/// The table of every disk; errors and warnings are not part of it.
+impl fmt::Display for AdmissionReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, disk) in self.disks.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{disk}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let facts = &self.facts;
+        write!(
+            f,
+            "{}: {}, W {}",
+            self.disk,
+            self.policy.name(),
+            facts.worst_case
+        )?;
+        match facts.has_seeks {
+            true => write!(f, ", a switch {}", facts.switch_cost)?,
+            false => write!(f, ", no seeks")?,
+        }
+        if let Some(size) = self.size_bytes {
+            write!(
+                f,
+                ", {} of {} in use",
+                format_size(self.used_bytes),
+                format_size(size)
+            )?;
+        }
+        writeln!(f)?;
+        let mut rows = vec![
+            [
+                "",
+                "reserved",
+                "period",
+                "budget",
+                "switching",
+                "limit",
+                "weight",
+            ]
+            .map(str::to_owned),
+        ];
+        rows.extend(self.streams.iter().map(row));
+        let mut sum = ["sum", "", "", "", "", "", ""].map(str::to_owned);
+        sum[1] = percent(self.reserved);
+        sum[4] = percent(self.switching_share);
+        rows.push(sum);
+        table(f, &rows)?;
+        match self.total() <= Share::WHOLE {
+            true => writeln!(f, "  left for best effort: {}", self.left),
+            false => writeln!(f, "  together {}, more than the disk has", self.total()),
+        }
+    }
+}
+
+fn row(stream: &StreamAdmission) -> [String; 7] {
+    let (reserved, period, budget) = match stream.period {
+        Some(period) => (
+            percent(stream.reserve),
+            period.to_string(),
+            format!("{:.1} ms", stream.budget.as_millis_f64()),
+        ),
+        None => ("best effort".to_owned(), String::new(), String::new()),
+    };
+    let limit = match stream.limit {
+        Some((share, period)) => format!("{share} per {period}"),
+        None => String::new(),
+    };
+    let switching = if stream.period.is_some() {
+        percent(stream.switching)
+    } else {
+        String::new()
+    };
+    let name = if stream.is_system {
+        "(system)".to_owned()
+    } else {
+        stream.name.clone()
+    };
+    let weight = if stream.is_system {
+        String::new()
+    } else {
+        stream.weight.to_string()
+    };
+    [name, reserved, period, budget, switching, limit, weight]
+}
+
+/// With two decimals, so that a column lines up; switching is rounded up already.
+fn percent(share: Share) -> String {
+    format!("{:.2} %", share.as_f64() * 100.0)
+}
+
+/// Names to the left, figures to the right.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[[String; 7]]) -> fmt::Result {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    for row in rows {
+        let mut line = format!("  {:<name$}", row[0], name = widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

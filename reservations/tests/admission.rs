@@ -1,0 +1,298 @@
+//! Admission: the rule's arithmetic, the mixes that have to fit, and that every piece of advice
+//! is right.
+
+use disktime_reservations::{
+    Admission, AdmissionReport, Configuration, DiskFacts, Policy, Remedy, Severity, Switching,
+    admit,
+};
+use disktime_units::{Nanos, Share};
+use proptest::prelude::*;
+use std::path::Path;
+
+/// W and s of the disk on which the scheduler's rules were worked out.
+const HDD: DiskFacts = DiskFacts {
+    has_seeks: true,
+    worst_case: Nanos::from_micros(27_200),
+    switch_cost: Nanos::from_micros(12_700),
+    size_bytes: None,
+    overhead_bytes: 0,
+};
+
+const SSD: DiskFacts = DiskFacts {
+    has_seeks: false,
+    worst_case: Nanos::from_millis(10),
+    switch_cost: Nanos::ZERO,
+    size_bytes: None,
+    overhead_bytes: 0,
+};
+
+/// A reservation in parts per million and microseconds.
+type Ask = (u32, u64);
+
+fn file(disk_keys: &str, asks: &[Ask]) -> Configuration {
+    let vdisks: Vec<_> = asks
+        .iter()
+        .enumerate()
+        .map(|(index, (ppm, us))| {
+            let percent = format!("{}.{:04}%", ppm / 10_000, ppm % 10_000);
+            format!(
+                "\"v{index}\": {{ \"disk\": \"d\", \"size\": \"1GiB\", \"reserve\": \"{percent}\", \"period\": \"{us}us\" }}"
+            )
+        })
+        .collect();
+    let text = format!(
+        "{{ \"state_dir\": \"s\", \"disks\": {{ \"d\": {{ \"path\": \"p\" {disk_keys} }} }},\n\"vdisks\": {{ {} }} }}",
+        vdisks.join(",\n")
+    );
+    parse(&text)
+}
+
+fn parse(text: &str) -> Configuration {
+    let checker = |_: &serde_json::Value| Ok(());
+    Configuration::parse(text, Path::new("dir/test.json"), &checker)
+        .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn verdict(configuration: &Configuration, facts: &DiskFacts) -> Admission {
+    admit(configuration, &configuration.disks[0], facts)
+}
+
+#[test]
+fn the_three_mixes_are_admitted_with_the_system_stream() {
+    for shares in [[45, 45], [60, 30], [10, 80]] {
+        let asks: Vec<Ask> = shares
+            .iter()
+            .map(|share| (share * 10_000, 500_000))
+            .collect();
+        let admission = verdict(&file("", &asks), &HDD);
+        assert!(admission.is_admitted(), "{admission}");
+        assert_eq!(admission.reserved, Share(910_000));
+        // 2 × 1.5 · 12.7 ms / 500 ms = 7.62 %, and 1.5 · 12.7 ms / 4 s = 0.47625 %, rounded up.
+        assert_eq!(admission.switching_share, Share(76_200 + 4_763));
+        assert_eq!(admission.left, Share(1_000_000 - 910_000 - 80_963));
+    }
+}
+
+#[test]
+fn the_sum_may_reach_the_whole_and_no_more() {
+    // Without seeks nothing but the shares counts: 99 % and the system's 1 %.
+    assert!(verdict(&file("", &[(990_000, 1_000_000)]), &SSD).is_admitted());
+    let over = verdict(&file("", &[(990_001, 1_000_000)]), &SSD);
+    assert!(!over.is_admitted());
+    assert_eq!(over.total(), Share(1_000_001));
+    let advice = Remedy::SmallerShare {
+        vdisk: "v0".to_owned(),
+        reserve: Share(990_000),
+    };
+    assert_eq!(over.remedies, [advice]);
+}
+
+#[test]
+fn served_switching_costs_no_account_but_needs_no_seeks_to_be_said() {
+    let asks = [(500_000, 100_000), (490_000, 100_000)];
+    assert!(!verdict(&file("", &asks), &HDD).is_admitted());
+    let served = verdict(&file(", \"switching\": \"served\"", &asks), &HDD);
+    assert!(served.is_admitted(), "{served}");
+    assert_eq!(
+        (served.switching, served.left),
+        (Switching::Served, Share::ZERO)
+    );
+    assert_eq!(verdict(&file("", &asks), &SSD).switching, Switching::Served);
+    let pointless = verdict(&file(", \"switching\": \"account\"", &asks), &SSD);
+    assert!(pointless.is_admitted() && pointless.switching == Switching::Served);
+    assert_eq!(pointless.findings.len(), 1, "{:?}", pointless.findings);
+}
+
+#[test]
+fn a_budget_below_the_worst_case_is_a_warning() {
+    let small = verdict(&file("", &[(50_000, 500_000)]), &HDD);
+    assert!(small.is_admitted());
+    assert_eq!(small.findings.len(), 1);
+    assert_eq!(small.findings[0].severity, Severity::Warning);
+    // 5 % of 544 ms is 27.2 ms.
+    assert!(
+        small.findings[0]
+            .help
+            .as_deref()
+            .unwrap_or_default()
+            .contains("544ms")
+    );
+    assert!(
+        verdict(&file("", &[(50_000, 544_000)]), &HDD)
+            .findings
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_system_stream_can_be_set_and_counts() {
+    let own = ", \"system\": { \"reserve\": \"2%\", \"period\": \"2s\" }";
+    let admission = verdict(&file(own, &[(980_000, 1_000_000)]), &SSD);
+    assert!(admission.is_admitted());
+    let system = admission.system().expect("there is always one");
+    assert_eq!(
+        (system.reserve, system.budget),
+        (Share(20_000), Nanos::from_millis(40))
+    );
+    assert!(!verdict(&file(own, &[(980_001, 1_000_000)]), &SSD).is_admitted());
+}
+
+#[test]
+fn vdisks_and_label_have_to_fit_the_size() {
+    let configuration = file("", &[(10_000, 5_000_000), (10_000, 5_000_000)]);
+    let with = |size, overhead_bytes| DiskFacts {
+        size_bytes: Some(size),
+        overhead_bytes,
+        ..HDD
+    };
+    assert!(verdict(&configuration, &with(2 << 30, 0)).is_admitted());
+    assert!(verdict(&configuration, &with((2 << 30) + 8192, 8192)).is_admitted());
+    let over = verdict(&configuration, &with((2 << 30) + 8191, 8192));
+    assert!(!over.is_admitted());
+    // The second does not fit any more, and that is where the error points.
+    let span = over.findings[0].span.expect("it has a place");
+    assert_eq!(configuration.locate(span).line, 3);
+    // What is suggested fits.
+    let help = over.findings[0].help.clone().unwrap_or_default();
+    let size = help.rsplit('"').nth(1).expect("a size in quotes");
+    let bytes = disktime_units::parse_size(size).expect("as the file would have it");
+    assert_eq!(bytes, (1 << 30) - 4096);
+}
+
+#[test]
+fn the_file_s_words_win_over_assumptions() {
+    let configuration = file(
+        ", \"seeks\": true, \"worst_case\": \"50ms\", \"switch_cost\": \"5ms\"",
+        &[],
+    );
+    let facts = DiskFacts::assumed(&configuration.disks[0], false);
+    assert_eq!(
+        (facts.has_seeks, facts.worst_case, facts.switch_cost),
+        (true, Nanos::from_millis(50), Nanos::from_millis(5))
+    );
+    let bare = DiskFacts::assumed(&file("", &[]).disks[0], false);
+    assert_eq!((bare.has_seeks, bare.switch_cost), (false, Nanos::ZERO));
+}
+
+#[test]
+fn paths_defaults_and_limits_are_resolved() {
+    let configuration = parse(
+        r#"{ "state_dir": "state", "disks": { "d": { "path": "d.disk", "policy": "fifo" }, "e": { "path": "/dev/e", "size": "1GiB", "emulate": "drives.json#x" } },
+            "vdisks": { "z": { "disk": "d", "size": "4KiB", "limit": "20%" }, "a": { "disk": "e", "size": "4KiB", "limit": "20%", "period": "100ms" } },
+            "nbd": {} }"#,
+    );
+    let show = |path: &Path| path.display().to_string();
+    assert_eq!(show(&configuration.state_dir.value), "dir/state");
+    assert_eq!(show(&configuration.disks[0].path.value), "dir/state/d.disk");
+    assert_eq!(configuration.disks[0].policy, Policy::Fifo);
+    assert_eq!(show(&configuration.disks[1].path.value), "/dev/e");
+    let model = configuration.disks[1]
+        .emulate
+        .as_ref()
+        .map(|model| model.value.clone());
+    assert_eq!(model, Some("dir/state/drives.json#x".into()));
+    assert_eq!(
+        show(&configuration.control.socket.value),
+        "dir/state/control.sock"
+    );
+    let nbd = configuration.nbd.as_ref().expect("it is configured");
+    assert_eq!(
+        (show(&nbd.socket.value).as_str(), nbd.listen.len()),
+        ("dir/state/nbd.sock", 0)
+    );
+    assert!(configuration.fuse.is_none());
+    let names: Vec<_> = configuration
+        .vdisks
+        .iter()
+        .map(|vdisk| vdisk.name.value.as_str())
+        .collect();
+    assert_eq!(names, ["z", "a"], "file order is kept");
+    let periods: Vec<_> = configuration
+        .vdisks
+        .iter()
+        .filter_map(|vdisk| Some(vdisk.limit?.period))
+        .collect();
+    assert_eq!(periods, [Nanos::from_secs(1), Nanos::from_millis(100)]);
+    let later = configuration.error_at(configuration.disks[1].path.span, "it is gone", "look");
+    assert!(later.to_string().contains("dir/test.json:1:"), "{later}");
+}
+
+#[test]
+fn the_report_for_machines_has_the_promised_keys() {
+    let configuration = file("", &[(400_000, 500_000)]);
+    let report = AdmissionReport::new(&configuration, vec![verdict(&configuration, &HDD)]);
+    let json = serde_json::to_value(&report).expect("it is plain data");
+    assert_eq!(json["admitted"], true);
+    let vdisk = &json["disks"]["d"]["vdisks"]["v0"];
+    assert_eq!(vdisk["reserved_share"], 0.4);
+    assert_eq!(vdisk["period_ms"], 500.0);
+    assert_eq!(vdisk["budget_ms"], 200.0);
+    assert_eq!(vdisk["switching_share"], 0.0381);
+    assert_eq!(json["disks"]["d"]["system"]["reserved_share"], 0.01);
+    assert_eq!(json["disks"]["d"]["left_share"], 0.547137);
+}
+
+/// The asks after following a piece of advice.
+fn follow(asks: &[Ask], remedy: &Remedy) -> Vec<Ask> {
+    let raise = |us: u64, period: &Nanos| us.max(period.0 / 1_000);
+    let named = |index: usize| format!("v{index}");
+    let changed = |index: usize, (ppm, us): Ask| match remedy {
+        Remedy::LongerPeriod { period, vdisks } => {
+            assert_eq!(vdisks.contains(&named(index)), us < period.0 / 1_000);
+            (ppm, raise(us, period))
+        }
+        Remedy::SmallerShare { vdisk, reserve } if *vdisk == named(index) => (reserve.0, us),
+        Remedy::SmallerShare { .. } => (ppm, us),
+        Remedy::SmallerShares { reserves, period } => {
+            let own = reserves.iter().find(|(name, _)| *name == named(index));
+            let (_, reserve) = own.expect("every vdisk is named");
+            (
+                reserve.0,
+                period.as_ref().map_or(us, |period| raise(us, period)),
+            )
+        }
+    };
+    asks.iter()
+        .enumerate()
+        .map(|(index, ask)| changed(index, *ask))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn every_remedy_is_admitted_and_asks_no_more_than_it_must(
+        asks in prop::collection::vec((1..=1_000_000u32, 10_000..=5_000_000u64), 1..8),
+        shrink in 1..=8u32,
+        cost_us in 0..=40_000u64,
+        has_seeks: bool,
+    ) {
+        let asks: Vec<Ask> = asks.iter().map(|(ppm, us)| ((ppm / shrink).max(1), *us)).collect();
+        let facts = DiskFacts { switch_cost: Nanos::from_micros(cost_us), has_seeks, ..HDD };
+        let admission = verdict(&file("", &asks), &facts);
+        prop_assert_eq!(admission.is_admitted(), admission.total() <= Share::WHOLE);
+        prop_assert_eq!(admission.is_admitted(), admission.remedies.is_empty(), "{:?}", admission.remedies);
+        for remedy in &admission.remedies {
+            let after = verdict(&file("", &follow(&asks, remedy)), &facts);
+            prop_assert!(after.is_admitted(), "{} does not fit: {}", remedy, after);
+            let tighter = match remedy.clone() {
+                Remedy::LongerPeriod { period, vdisks } => {
+                    let period = Nanos(period.0 - 1_000_000);
+                    let shorter = |name: &String| {
+                        let index: usize = name[1..].parse().expect("v and a number");
+                        asks[index].1 < period.0 / 1_000
+                    };
+                    let vdisks = vdisks.into_iter().filter(shorter).collect();
+                    Remedy::LongerPeriod { period, vdisks }
+                }
+                Remedy::SmallerShare { vdisk, reserve } => {
+                    Remedy::SmallerShare { vdisk, reserve: Share(reserve.0 + 1) }
+                }
+                Remedy::SmallerShares { .. } => continue,
+            };
+            let refused = verdict(&file("", &follow(&asks, &tighter)), &facts);
+            prop_assert!(!refused.is_admitted(), "{} would fit as well as {}", tighter, remedy);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A gallery of bad files, each with what a person gets to read. The pictures are snapshots; look
+//! at one before accepting it: would you know what to do?
+
+use disktime_reservations::{AdmissionReport, Configuration, DiskFacts, admit};
+use std::path::Path;
+
+/// A small world of presets, so that the test needs no disk model.
+fn presets(value: &serde_json::Value) -> Result<(), String> {
+    match value {
+        serde_json::Value::String(name) if name == "desktop-7200-2008" || name.contains('#') => {
+            Ok(())
+        }
+        serde_json::Value::String(name) => Err(format!(
+            "there is no preset `{name}`; there is `desktop-7200-2008`"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What `disktime check` would print for the file: its mistakes, or the table and the verdict.
+fn check(text: &str) -> String {
+    let configuration = match Configuration::parse(text, Path::new("bad.json"), &presets) {
+        Ok(configuration) => configuration,
+        Err(errors) => {
+            let json = serde_json::to_string_pretty(&errors.to_json()).expect("values print");
+            assert_eq!(json.matches("\"line\"").count(), errors.findings().len());
+            return errors.to_string();
+        }
+    };
+    let facts = |disk| DiskFacts {
+        overhead_bytes: 1 << 20,
+        ..DiskFacts::assumed(disk, true)
+    };
+    let disks = configuration
+        .disks
+        .iter()
+        .map(|disk| admit(&configuration, disk, &facts(disk)))
+        .collect();
+    let report = AdmissionReport::new(&configuration, disks);
+    let mut shown = report.to_string();
+    for warning in report.warnings() {
+        shown.push_str(&format!("\n{warning}\n"));
+    }
+    match report.errors() {
+        Some(errors) => format!("{shown}\n{errors}"),
+        None => shown,
+    }
+}
+
+/// A file around the given vdisks, one per line.
+fn with_vdisks(vdisks: &str) -> String {
+    format!(
+        r#"{{
+  "state_dir": "state",
+  "disks": {{ "hdd0": {{ "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }} }},
+  "vdisks": {{
+{vdisks}
+  }}
+}}
+"#
+    )
+}
+
+/// A file around the given keys of a disk.
+fn with_disk(keys: &str) -> String {
+    format!(
+        "{{ \"state_dir\": \"state\",\n  \"disks\": {{\n    \"hdd0\": {{ \"path\": \"hdd0.disk\", {keys} }}\n  }}\n}}\n"
+    )
+}
+
+macro_rules! gallery {
+    ($($name:ident: $text:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let text: String = $text.into();
+                insta::with_settings!({ description => text.clone(), omit_expression => true, prepend_module_to_snapshot => false }, {
+                    insta::assert_snapshot!(stringify!($name), check(&text));
+                });
+            }
+        )*
+    };
+}
+
+gallery! {
+    empty_file: "";
+    not_an_object: "[1, 2]\n";
+    nothing_but_braces: "{}\n";
+    brace_missing: "{ \"state_dir\": \"state\",\n  \"disks\": { \"hdd0\": { \"path\": \"a\" }\n";
+    brace_too_many: "{ \"state_dir\": \"state\", \"disks\": { \"hdd0\": { \"path\": \"a\" } } } }\n";
+    text_not_closed: "{ \"state_dir\": \"state,\n  \"disks\": {} }\n";
+    single_quotes: "{ 'state_dir': 'state' }\n";
+    bare_word: "{ \"state_dir\": state }\n";
+    comments_and_commas: "{\n  // where\n  \"state_dir\": \"state\"\n  \"disks\": { \"hdd0\": { \"path\": \"a\", }, } /* done */\n}\n";
+    unit_without_quotes: with_vdisks(r#"    "web": { "disk": "hdd0", "size": 8GiB, "weight": 05 }"#);
+    bad_escape: with_disk(r#""size": "1GiB", "emulate": "C:\models#x""#);
+    unknown_keys: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserved": "40%", "perid": "500ms", "colour": "red" }"#);
+    unknown_section: "{ \"state_dir\": \"state\", \"disk\": {}, \"disks\": { \"hdd0\": { \"path\": \"a\" } } }\n";
+    duplicate_keys: with_vdisks("    \"web\": { \"disk\": \"hdd0\", \"size\": \"8GiB\", \"size\": \"9GiB\" },\n    \"web\": { \"disk\": \"hdd0\", \"size\": \"8GiB\" }");
+    wrong_types: with_vdisks(r#"    "web": { "disk": 1, "size": 8, "reserve": 0.4, "period": true, "weight": "50" },
+    "db": [],
+    "log": null"#);
+    wrong_units: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8Gib", "reserve": "40", "period": "500" },
+    "db": { "disk": "hdd0", "size": "8000B", "reserve": "140%", "period": "1ms", "weight": 0 },
+    "log": { "disk": "hdd0", "size": "0GiB", "reserve": "0%", "period": "2h", "limit": "0%" }"#);
+    bad_names: with_vdisks(r#"    "my disk": { "disk": "hdd0", "size": "8GiB" },
+    "..": { "disk": "hdd0", "size": "8GiB" },
+    "a/b": { "disk": "hdd0", "size": "8GiB" },
+    "": { "disk": "hdd0", "size": "8GiB" },
+    "system": { "disk": "hdd0", "size": "8GiB" },
+    "grün": { "disk": "hdd0", "size": "8GiB" },
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": { "disk": "hdd0", "size": "8GiB" }"#);
+    terminal_escapes: with_vdisks(r#"    "\u001b[31mred": { "disk": "\u202egpj", "size": "8GiB" }"#);
+    unknown_disk: with_vdisks(r#"    "web": { "disk": "hdd1", "size": "8GiB" }"#);
+    missing_keys: "{\n  \"disks\": { \"hdd0\": { \"size\": \"1GiB\" } },\n  \"vdisks\": { \"web\": {} }\n}\n";
+    reserve_without_period: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "40%" }"#);
+    period_without_reserve: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "period": "500ms" }"#);
+    limit_below_reserve: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms", "limit": "30%" }"#);
+    no_disks: "{ \"state_dir\": \"state\", \"disks\": {} }\n";
+    same_path: "{ \"state_dir\": \"state\", \"disks\": {\n  \"a\": { \"path\": \"x\" },\n  \"b\": { \"path\": \"x\" } } }\n";
+    unknown_preset: with_disk(r#""size": "1GiB", "emulate": "desktop-7200""#);
+    modelled_without_size: with_disk(r#""emulate": "desktop-7200-2008""#);
+    modelled_with_own_figures: with_disk(r#""size": "1GiB", "emulate": "desktop-7200-2008", "seeks": true, "worst_case": "20ms""#);
+    unknown_policy: with_disk(r#""policy": "farhad", "switching": "none", "max_in_flight": 1.5"#);
+    many_in_flight_on_seeks: with_disk(r#""size": "1GiB", "max_in_flight": 8"#);
+    bad_addresses: r#"{ "state_dir": "state", "disks": { "hdd0": { "path": "a" } },
+  "nbd": { "listen": ["localhost:10809", "127.0.0.1:1", "127.0.0.1:1", 10809, "127.0.0.1"] },
+  "fuse": { "mount": "" } }
+"#;
+    too_big: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "40GiB" },
+    "db": { "disk": "hdd0", "size": "40GiB" }"#);
+    impossible_sum: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" },
+    "db": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" }"#);
+    periods_too_short: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" },
+    "db": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "100ms", "limit": "50%" },
+    "backup": { "disk": "hdd0", "size": "8GiB", "limit": "20%" }"#);
+    nothing_but_switching: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" },
+    "db": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" }"#);
+    fifo_keeps_nothing: "{ \"state_dir\": \"s\",\n  \"disks\": { \"a\": { \"path\": \"x\", \"policy\": \"fifo\" } },\n  \"vdisks\": { \"v\": { \"disk\": \"a\", \"size\": \"4KiB\", \"reserve\": \"1%\", \"period\": \"1s\" } } }\n";
+}
+
+#[test]
+fn the_place_in_json_is_the_place_in_the_text() {
+    let text = "{ \"état\": 1,\n\t\"state_dir\": \"s\", \"bogus\": 1,\n  \"disks\": { \"a\": { \"path\": \"x\" } } }";
+    let errors = Configuration::parse(text, Path::new("f.json"), &presets).expect_err("bad keys");
+    let places: Vec<_> = errors
+        .findings()
+        .iter()
+        .filter_map(|finding| errors.location(finding))
+        .map(|place| (place.line, place.column))
+        .collect();
+    assert_eq!(places, [(1, 3), (2, 20)]);
+    let shown = errors.to_string();
+    assert!(
+        shown.contains("f.json:1:3") && shown.contains("f.json:2:20"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let missing = Configuration::load(Path::new("no/such/file.json"), &presets);
+    let shown = missing.expect_err("it does not exist").to_string();
+    assert!(
+        shown.contains("no/such/file.json") && shown.contains("No such file"),
+        "{shown}"
+    );
+}
