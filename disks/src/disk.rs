@@ -153,6 +153,10 @@ pub trait Disk {
     /// are reported by the completion.
     fn submit(&mut self, now: Nanos, request: DiskRequest);
 
+    /// Hands what was submitted to the device at once. `collect` does so too; a caller that goes to
+    /// sleep or works on something else after its submits calls this, once for all of them.
+    fn flush_submissions(&mut self) {}
+
     /// Appends what was done by `now`, in order of `completed_at`.
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>);
 
@@ -170,6 +174,25 @@ pub trait Disk {
     fn overruns(&self) -> (u64, u64) {
         (0, 0)
     }
+
+    /// How late after the model's time completions were collected, for a paced disk.
+    fn lateness(&self) -> Option<Lateness> {
+        None
+    }
+}
+
+/// How late after the model's time the completions of a paced disk were collected, by the process
+/// waking late. Overruns, where the real I/O itself was late, are not in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// How many completions it is drawn from.
+    pub count: u64,
+    /// Half were at most this late.
+    pub p50: Nanos,
+    /// 99 % were at most this late.
+    pub p99: Nanos,
+    /// The latest.
+    pub max: Nanos,
 }
 
 impl<D: Disk + ?Sized> Disk for Box<D> {
@@ -178,6 +201,9 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn submit(&mut self, now: Nanos, request: DiskRequest) {
         (**self).submit(now, request);
+    }
+    fn flush_submissions(&mut self) {
+        (**self).flush_submissions();
     }
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         (**self).collect(now, completions);
@@ -190,5 +216,8 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn overruns(&self) -> (u64, u64) {
         (**self).overruns()
+    }
+    fn lateness(&self) -> Option<Lateness> {
+        (**self).lateness()
     }
 }

@@ -1,0 +1,349 @@
+//! Opening what a real disk lies on: a block device or a regular file.
+//!
+//! Finds out once what the engines need to know: size, alignment, whether O_DIRECT works, whether
+//! discards do anything, whether it spins. What is not as it should be but can be lived with
+//! becomes a notice; what cannot becomes a [`BackingError`], a sentence with cause and remedy.
+//!
+//! Invariants: a file is created only when asked, grown when it is smaller than asked, and never
+//! shrunk; nothing is written to it here. It is locked against a second writer ([`image_lock`])
+//! before it is grown.
+//!
+//! [`image_lock`]: crate::image_lock
+
+use crate::backing_error::{BackingError, system};
+use crate::block_device;
+use crate::image_lock::{LockOutcome, lock_image};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What to open and how.
+#[derive(Debug, Clone)]
+pub struct BackingOptions {
+    /// A block device or a regular file.
+    pub path: PathBuf,
+    /// The size that is wanted. A smaller file grows to it, a smaller device is refused; what is
+    /// larger is served whole.
+    pub size_bytes: Option<u64>,
+    /// A missing file may be created (sparse, of `size_bytes`).
+    pub create: bool,
+    /// Go around the page cache where that is possible.
+    pub direct: bool,
+}
+
+/// What it lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackingKind {
+    /// A regular file.
+    File,
+    /// A block device.
+    BlockDevice,
+}
+
+/// An open and locked block device or file.
+#[derive(Debug)]
+pub struct Backing {
+    file: File,
+    /// The path as given.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: BackingKind,
+    /// Its size, a multiple of `block_bytes`.
+    pub size_bytes: u64,
+    /// What offsets and lengths must be multiples of: 512 or 4096.
+    pub block_bytes: u32,
+    /// Whether I/O goes around the page cache.
+    pub direct: bool,
+    /// Whether a discard frees anything.
+    pub discards: bool,
+    /// Whether it spins, where that is known.
+    pub rotational: Option<bool>,
+    /// Sentences for the user.
+    pub notices: Vec<String>,
+    /// A sentence about the kernel's scheduler below, if it reorders.
+    pub queue_notice: Option<String>,
+}
+
+impl Backing {
+    /// Opens, locks, grows and examines.
+    ///
+    /// # Errors
+    /// Whatever keeps the path from being used as a disk of the wanted size.
+    pub fn open(options: &BackingOptions) -> Result<Backing, BackingError> {
+        let path = options.path.as_path();
+        let kind = kind_of(path, options)?;
+        let mut notices = Vec::new();
+        let (file, direct) = open_file(options, kind, &mut notices)?;
+        if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
+            notices.push(notice);
+        }
+        let whole_bytes = match kind {
+            BackingKind::File => grown_file(&file, options)?,
+            BackingKind::BlockDevice => device_size(&file, options)?,
+        };
+        let alignment = if direct {
+            direct_alignment(&file, kind)
+        } else {
+            Some(512)
+        };
+        let (file, direct, block_bytes) = match alignment {
+            Some(block_bytes) => (file, direct, block_bytes),
+            None => {
+                notices.push(buffered_notice(
+                    path,
+                    "the file system does not support O_DIRECT",
+                ));
+                clear_direct(&file).map_err(|source| system(path, "leave O_DIRECT", source))?;
+                (file, false, 512)
+            }
+        };
+        let size_bytes = whole_bytes - whole_bytes % u64::from(block_bytes);
+        if size_bytes == 0 {
+            return Err(BackingError::TooSmall {
+                path: path.to_owned(),
+                size_bytes: whole_bytes,
+                needed_bytes: options.size_bytes.unwrap_or(0).max(u64::from(block_bytes)),
+                remedy: "give the disk a \"size\" to grow the file to",
+            });
+        }
+        let queue = block_device::queue_below(&file, kind);
+        let queue_notice = queue.notice(path);
+        let discards = match kind {
+            BackingKind::File => punches_holes(&file, size_bytes),
+            BackingKind::BlockDevice => queue.discards,
+        };
+        Ok(Backing {
+            file,
+            path: path.to_owned(),
+            kind,
+            size_bytes,
+            block_bytes,
+            direct,
+            discards,
+            rotational: queue.rotational,
+            notices,
+            queue_notice,
+        })
+    }
+
+    /// The descriptor for the engines.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, BackingError> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let may_create = options.create && options.size_bytes.is_some();
+            if !may_create || path.starts_with("/dev") {
+                return Err(missing(path, options));
+            }
+            return Ok(BackingKind::File);
+        }
+        Err(error) => return Err(system(path, "look at it", error)),
+    };
+    let kind = metadata.file_type();
+    let found = if kind.is_file() {
+        return Ok(BackingKind::File);
+    } else if kind.is_block_device() {
+        return Ok(BackingKind::BlockDevice);
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_char_device() {
+        "a character device"
+    } else {
+        "a pipe or a socket"
+    };
+    Err(BackingError::NotADisk {
+        path: path.to_owned(),
+        found,
+    })
+}
+
+fn missing(path: &Path, options: &BackingOptions) -> BackingError {
+    let remedy = if path.starts_with("/dev") {
+        "check the name with `lsblk`".to_owned()
+    } else if options.size_bytes.is_none() {
+        "check the path, or give the disk a \"size\" so that the file can be created".to_owned()
+    } else {
+        format!(
+            "create it: `truncate -s {} {}`",
+            options.size_bytes.unwrap_or(0),
+            path.display()
+        )
+    };
+    BackingError::Missing {
+        path: path.to_owned(),
+        remedy,
+    }
+}
+
+/// Opens the path, with O_DIRECT if that is wanted and works.
+fn open_file(
+    options: &BackingOptions,
+    kind: BackingKind,
+    notices: &mut Vec<String>,
+) -> Result<(File, bool), BackingError> {
+    let path = options.path.as_path();
+    // On a block device O_EXCL means: not while it is mounted or claimed by someone else.
+    let exclusive = if kind == BackingKind::BlockDevice {
+        libc::O_EXCL
+    } else {
+        0
+    };
+    let open = |flags: libc::c_int| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(kind == BackingKind::File && options.create && options.size_bytes.is_some())
+            .truncate(false)
+            .custom_flags(flags | exclusive)
+            .open(path)
+    };
+    if options.direct {
+        match open(libc::O_DIRECT) {
+            Ok(file) => return Ok((file, true)),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                notices.push(buffered_notice(path, "the file system refuses O_DIRECT"));
+            }
+            Err(error) => return Err(opening(path, options, error)),
+        }
+    }
+    open(0)
+        .map(|file| (file, false))
+        .map_err(|error| opening(path, options, error))
+}
+
+fn opening(path: &Path, options: &BackingOptions, error: io::Error) -> BackingError {
+    if error.kind() == io::ErrorKind::NotFound {
+        // The path itself may be created, so it is a directory above it that is not there.
+        let remedy = match path.parent().filter(|parent| !parent.exists()) {
+            Some(parent) => format!("create its directory: `mkdir -p {}`", parent.display()),
+            None => return missing(path, options),
+        };
+        return BackingError::Missing {
+            path: path.to_owned(),
+            remedy,
+        };
+    }
+    system(path, "open it for reading and writing", error)
+}
+
+fn buffered_notice(path: &Path, cause: &str) -> String {
+    format!(
+        "{}: {cause}, so its I/O goes through the page cache: measured disk times are those of \
+         the cache",
+        path.display()
+    )
+}
+
+/// The file's size, after growing it to the wanted one.
+fn grown_file(file: &File, options: &BackingOptions) -> Result<u64, BackingError> {
+    let path = options.path.as_path();
+    let metadata = file
+        .metadata()
+        .map_err(|source| system(path, "find its size", source))?;
+    let wanted = options.size_bytes.unwrap_or(0);
+    if metadata.len() >= wanted {
+        return Ok(metadata.len());
+    }
+    file.set_len(wanted)
+        .map_err(|source| system(path, "grow it to the wanted size", source))?;
+    Ok(wanted)
+}
+
+fn device_size(file: &File, options: &BackingOptions) -> Result<u64, BackingError> {
+    let path = options.path.as_path();
+    let size_bytes = block_device::size_bytes(file)
+        .map_err(|source| system(path, "ask for the device's size", source))?;
+    match options.size_bytes {
+        Some(needed_bytes) if needed_bytes > size_bytes => Err(BackingError::TooSmall {
+            path: path.to_owned(),
+            size_bytes,
+            needed_bytes,
+            remedy: "a device cannot grow: lower \"size\" or leave it out",
+        }),
+        _ => Ok(size_bytes),
+    }
+}
+
+/// What O_DIRECT wants offsets and lengths to be multiples of (512 or 4096); `None` if it does not
+/// work with either.
+fn direct_alignment(file: &File, kind: BackingKind) -> Option<u32> {
+    if let Some((memory, offset)) = statx_alignment(file) {
+        let fits = memory != 0 && memory as usize <= crate::BUFFER_ALIGNMENT;
+        return if fits { block_for(offset) } else { None };
+    }
+    if kind == BackingKind::BlockDevice
+        && let Ok(logical) = block_device::logical_block_bytes(file)
+    {
+        return block_for(logical);
+    }
+    let mut buffer = crate::Buffer::zeroed(4096);
+    [512_usize, 4096]
+        .into_iter()
+        .find(|len| file.read_at(&mut buffer[..*len], 0).is_ok())
+        .map(|len| len as u32)
+}
+
+fn block_for(alignment: u32) -> Option<u32> {
+    match alignment {
+        1..=512 => Some(512),
+        513..=4096 => Some(4096),
+        _ => None,
+    }
+}
+
+/// Memory and offset alignment as the kernel reports them (since Linux 6.1, where the file system
+/// does); zeroes mean that O_DIRECT does not work.
+fn statx_alignment(file: &File) -> Option<(u32, u32)> {
+    const STATX_DIOALIGN: u32 = 0x2000;
+    // SAFETY: `statx` is a plain C struct for which all zeroes is a valid value.
+    let mut result: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, the path is an empty C string, `result` outlives the call.
+    let status = unsafe {
+        libc::statx(
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            STATX_DIOALIGN,
+            &raw mut result,
+        )
+    };
+    (status == 0 && result.stx_mask & STATX_DIOALIGN != 0)
+        .then_some((result.stx_dio_mem_align, result.stx_dio_offset_align))
+}
+
+fn clear_direct(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open; these calls take and give plain integers.
+    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+    if flags < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: as above.
+    let status = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_DIRECT) };
+    if status < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether holes can be punched: tried behind the end of the file, where there is nothing to lose.
+fn punches_holes(file: &File, size_bytes: u64) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    let behind = metadata.len().max(size_bytes).next_multiple_of(1 << 20);
+    let step = metadata.blksize().max(4096);
+    let (Ok(offset), Ok(len)) = (i64::try_from(behind), i64::try_from(step)) else {
+        return false;
+    };
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the descriptor is open; the range lies behind the end of the file.
+    unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) == 0 }
+}

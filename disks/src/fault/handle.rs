@@ -1,0 +1,85 @@
+//! The test's hold on a fault-injecting disk, while the disk itself is with its user.
+
+use super::content::SECTOR_BYTES;
+use super::state::State;
+use super::{Fault, FaultDisk, RandomFaults, ServiceTime};
+use crate::{DiskProperties, SplitMix64};
+use disktime_units::Nanos;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Injects faults into a [`FaultDisk`], looks into it, and crashes it.
+#[derive(Clone)]
+pub struct FaultHandle {
+    pub(super) properties: DiskProperties,
+    pub(super) state: Arc<Mutex<State>>,
+}
+
+impl FaultHandle {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a fault to the script.
+    pub fn inject(&self, fault: Fault) {
+        self.lock().faults.push((fault, 0));
+    }
+
+    /// Ends all scripted faults.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Lets requests that are stuck now end at `now`.
+    pub fn release_stuck(&self, now: Nanos) {
+        self.lock().release_stuck(now);
+    }
+
+    /// How many writes, zeroings, discards and flushes were submitted so far: the crash points.
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// Freezes the disk at the operation of this number, counted from 0 as `operations` counts: it
+    /// and all that is in flight then never complete, and what is submitted later is lost.
+    pub fn freeze_at(&self, operation: u64) {
+        self.lock().freeze_at = Some(operation);
+    }
+
+    /// Whether the disk has reached its crash point.
+    pub fn is_frozen(&self) -> bool {
+        self.lock().frozen
+    }
+
+    /// How many sectors a crash could change now, requests in flight aside.
+    pub fn pending_sectors(&self) -> usize {
+        self.lock().content.pending_sectors()
+    }
+
+    /// Reads what a completed read would see, without a request.
+    ///
+    /// # Panics
+    /// If the place is not that of a sector.
+    pub fn peek(&self, offset_bytes: u64, bytes: &mut [u8]) {
+        assert_eq!(
+            offset_bytes % SECTOR_BYTES as u64,
+            0,
+            "a peek starts at a sector"
+        );
+        self.lock()
+            .content
+            .read(offset_bytes / SECTOR_BYTES as u64, bytes);
+    }
+
+    /// Power is lost and comes back: the disk freezes for ever, and a new one, without its faults,
+    /// holds what survived. The new one takes `service` for its requests.
+    pub fn crash(&self, random: &mut SplitMix64, service: ServiceTime) -> FaultDisk {
+        let content = self.lock().crash(random);
+        let seed = random.next_u64();
+        let mut state = State::new(service, RandomFaults::default(), seed, &self.properties);
+        state.content = content;
+        FaultDisk {
+            properties: self.properties.clone(),
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Opening a real disk: which engine serves it, and what is assumed of a device without a profile.
+//!
+//! io_uring first; where the system refuses it, plain system calls, with a notice that names the
+//! cause. What a device does not tell (how long a request takes) comes from the options or from
+//! defaults, and a notice says which defaults.
+
+use crate::uring::new_ring;
+use crate::{
+    Backing, BackingError, BackingOptions, Disk, DiskProperties, LinearCost, SeekPoint, SyncDisk,
+    UringDisk,
+};
+use disktime_units::Nanos;
+use std::io;
+use std::path::PathBuf;
+
+/// A real disk to open. `None` means: find out, or assume a default and say so.
+#[derive(Debug, Clone)]
+pub struct DiskOptions {
+    /// A block device or a regular file.
+    pub path: PathBuf,
+    /// As in [`BackingOptions`].
+    pub size_bytes: Option<u64>,
+    /// As in [`BackingOptions`].
+    pub create: bool,
+    /// As in [`BackingOptions`].
+    pub direct: bool,
+    /// Plain system calls even where io_uring works.
+    pub force_sync: bool,
+    /// A model stands in front ([`crate::PacedDisk`]): its times count, so nothing is assumed of
+    /// the device, and its kernel scheduler does not matter.
+    pub paced: bool,
+    /// Whether streams should be kept apart in time.
+    pub has_seeks: Option<bool>,
+    /// W.
+    pub worst_case: Option<Nanos>,
+    /// s.
+    pub switch_cost: Option<Nanos>,
+    /// R.
+    pub worst_seek: Option<Nanos>,
+    /// The cost model before dispatch.
+    pub cost: Option<LinearCost>,
+    /// Bound on requests in flight.
+    pub max_in_flight: Option<usize>,
+    /// Largest request.
+    pub quantum_bytes: Option<u32>,
+}
+
+impl DiskOptions {
+    /// What is at `path`, with everything found out or assumed.
+    pub fn new(path: impl Into<PathBuf>) -> DiskOptions {
+        DiskOptions {
+            path: path.into(),
+            size_bytes: None,
+            create: false,
+            direct: true,
+            force_sync: false,
+            paced: false,
+            has_seeks: None,
+            worst_case: None,
+            switch_cost: None,
+            worst_seek: None,
+            cost: None,
+            max_in_flight: None,
+            quantum_bytes: None,
+        }
+    }
+}
+
+/// In flight on a device without seeks.
+const DEPTH: usize = 32;
+/// In flight behind a pacing model, which has one request at a time.
+const PACED_DEPTH: usize = 4;
+
+/// Opens, locks and describes a disk, and starts the engine that serves it.
+///
+/// # Errors
+/// Whatever keeps it from being opened or served, as a sentence with cause and remedy.
+pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingError> {
+    let mut backing = Backing::open(&BackingOptions {
+        path: options.path.clone(),
+        size_bytes: options.size_bytes,
+        create: options.create,
+        direct: options.direct,
+    })?;
+    let mut properties = described(&mut backing, options);
+    if options.force_sync {
+        return sync_disk(backing, properties);
+    }
+    let name = backing.path.display().to_string();
+    match new_ring(properties.max_in_flight) {
+        Ok(ring) => {
+            properties.description = format!("io_uring on {name}");
+            Ok(Box::new(UringDisk::new(ring, backing, properties)))
+        }
+        Err(error) => {
+            let sysctl = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok();
+            let notice = refusal(&name, &error, sysctl.as_deref());
+            properties.notices.push(notice);
+            sync_disk(backing, properties)
+        }
+    }
+}
+
+fn sync_disk(
+    backing: Backing,
+    mut properties: DiskProperties,
+) -> Result<Box<dyn Disk + Send>, BackingError> {
+    let path = backing.path.clone();
+    properties.description = format!("plain system calls on {}", path.display());
+    match SyncDisk::new(backing, properties) {
+        Ok(disk) => Ok(Box::new(disk)),
+        Err(source) => Err(BackingError::System {
+            path,
+            action: "start the threads that serve it",
+            source,
+        }),
+    }
+}
+
+/// Why there is no io_uring, as the user can do something about it. `sysctl` is the content of
+/// `kernel.io_uring_disabled`, where there is one.
+fn refusal(name: &str, error: &io::Error, sysctl: Option<&str>) -> String {
+    let disabled = sysctl.map(str::trim).filter(|value| *value != "0");
+    let cause = match (error.raw_os_error(), disabled) {
+        (Some(libc::ENOSYS), _) => "the kernel has no usable io_uring (Linux 5.6 or newer is \
+                                    needed, and it may be compiled out)"
+            .to_owned(),
+        (Some(libc::EPERM | libc::EACCES), Some(value)) => format!(
+            "kernel.io_uring_disabled is {value}; allow it with `sysctl kernel.io_uring_disabled=0`"
+        ),
+        (Some(libc::EPERM | libc::EACCES), None) => "the system's policy forbids it (a seccomp \
+                                                     filter, as containers have by default)"
+            .to_owned(),
+        (Some(libc::ENOMEM), _) => {
+            "there is not enough lockable memory; raise it with `ulimit -l`".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    format!("{name}: io_uring is refused: {cause}; plain system calls serve it, more slowly")
+}
+
+/// The properties of a real disk; the description is the engine's to set.
+fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
+    let has_seeks = options
+        .has_seeks
+        .unwrap_or(!options.paced && backing.rotational == Some(true));
+    let defaults = Defaults::of(has_seeks);
+    let mut notices = std::mem::take(&mut backing.notices);
+    if !options.paced {
+        notices.extend(backing.queue_notice.take());
+        notices.extend(assumed(backing, options, has_seeks, &defaults));
+    }
+    let depth = if has_seeks {
+        1
+    } else if options.paced {
+        PACED_DEPTH
+    } else {
+        DEPTH
+    };
+    DiskProperties {
+        description: String::new(),
+        size_bytes: backing.size_bytes,
+        block_bytes: backing.block_bytes,
+        has_seeks,
+        worst_case: options.worst_case.unwrap_or(defaults.worst_case),
+        switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
+        worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
+        seek_curve: if has_seeks {
+            default_seek_curve(backing.size_bytes)
+        } else {
+            Vec::new()
+        },
+        cost: options.cost.unwrap_or(defaults.cost),
+        max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
+        quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
+        discards: backing.discards,
+        holds_data: true,
+        volatile_cache: true,
+        notices,
+    }
+}
+
+/// What is assumed of a device that nobody described.
+struct Defaults {
+    kind: &'static str,
+    worst_case: Nanos,
+    switch_cost: Nanos,
+    worst_seek: Nanos,
+    cost: LinearCost,
+    quantum_bytes: u32,
+}
+
+impl Defaults {
+    fn of(has_seeks: bool) -> Defaults {
+        if has_seeks {
+            Defaults::hard_disk()
+        } else {
+            Defaults::solid_state()
+        }
+    }
+
+    /// A 7200 rpm disk of about 100 MB/s: half a turn is 4.2 ms, the mean seek 8.5 ms.
+    fn hard_disk() -> Defaults {
+        let access = Nanos::from_micros(12_700);
+        let per_mib = Nanos::from_micros(10_500);
+        Defaults {
+            kind: "a 7200 rpm hard disk",
+            worst_case: Nanos::from_millis(25),
+            switch_cost: access,
+            worst_seek: Nanos::from_micros(25_300),
+            cost: LinearCost {
+                read_base: access,
+                read_per_mib: per_mib,
+                write_base: access,
+                write_per_mib: per_mib,
+                flush: access,
+            },
+            quantum_bytes: 512 << 10,
+        }
+    }
+
+    /// A plain SATA drive: 500 and 400 MB/s, 90 and 80 thousand reads and writes of 4 KiB a second.
+    fn solid_state() -> Defaults {
+        Defaults {
+            kind: "a SATA SSD",
+            worst_case: Nanos::from_millis(20),
+            switch_cost: Nanos::ZERO,
+            worst_seek: Nanos::ZERO,
+            cost: LinearCost {
+                read_base: base_cost(90_000, 500_000_000),
+                read_per_mib: per_mib(500_000_000),
+                write_base: base_cost(80_000, 400_000_000),
+                write_per_mib: per_mib(400_000_000),
+                flush: Nanos::from_millis(1),
+            },
+            quantum_bytes: 1 << 20,
+        }
+    }
+}
+
+/// `1 / iops - 4096 / bytes_per_second`, at least nothing.
+fn base_cost(iops_4k: u64, bytes_per_second: u64) -> Nanos {
+    let whole = 1_000_000_000 / iops_4k;
+    Nanos(whole.saturating_sub(4096 * 1_000_000_000 / bytes_per_second))
+}
+
+fn per_mib(bytes_per_second: u64) -> Nanos {
+    Nanos((1 << 20) * 1_000_000_000 / bytes_per_second)
+}
+
+/// Seeks of the assumed hard disk by the fraction of the stroke: square root first, then linear.
+fn default_seek_curve(size_bytes: u64) -> Vec<SeekPoint> {
+    const POINTS: [(u64, u64); 9] = [
+        (0, 0),
+        (1, 1_000),
+        (10, 2_200),
+        (50, 3_900),
+        (100, 5_200),
+        (200, 6_900),
+        (333, 8_500),
+        (600, 11_700),
+        (1_000, 17_000),
+    ];
+    POINTS
+        .into_iter()
+        .map(|(thousandths, micros)| SeekPoint {
+            distance_bytes: size_bytes / 1_000 * thousandths
+                + size_bytes % 1_000 * thousandths / 1_000,
+            seek: Nanos::from_micros(micros),
+        })
+        .collect()
+}
+
+fn assumed(
+    backing: &Backing,
+    options: &DiskOptions,
+    has_seeks: bool,
+    defaults: &Defaults,
+) -> Option<String> {
+    let told = options.worst_case.is_some()
+        && options.cost.is_some()
+        && (!has_seeks || (options.switch_cost.is_some() && options.worst_seek.is_some()));
+    if told {
+        return None;
+    }
+    let why = match (options.has_seeks, backing.rotational) {
+        (Some(_), _) => "as configured",
+        (None, Some(true)) => "the kernel calls it rotational",
+        (None, Some(false)) => "the kernel calls it non-rotational",
+        (None, None) => "the kernel does not say whether it spins",
+    };
+    let worst_case = options.worst_case.unwrap_or(defaults.worst_case);
+    let switch_cost = options.switch_cost.unwrap_or(defaults.switch_cost);
+    Some(format!(
+        "{}: it has no profile, so defaults are assumed: {} ({why}), worst case {worst_case}, \
+         switch {switch_cost}",
+        backing.path.display(),
+        defaults.kind
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_its_cause_and_remedy() {
+        let eperm = io::Error::from_raw_os_error(libc::EPERM);
+        let by_sysctl = refusal("d", &eperm, Some("2\n"));
+        assert!(
+            by_sysctl.contains("sysctl kernel.io_uring_disabled=0"),
+            "{by_sysctl}"
+        );
+        let by_filter = refusal("d", &eperm, Some("0\n"));
+        assert!(by_filter.contains("seccomp"), "{by_filter}");
+        let missing = refusal("d", &io::Error::from_raw_os_error(libc::ENOSYS), None);
+        assert!(
+            missing.contains("kernel has no usable io_uring"),
+            "{missing}"
+        );
+    }
+
+    #[test]
+    fn the_default_costs_are_those_of_the_rates_they_name() {
+        let cost = Defaults::solid_state().cost;
+        let read_4k = cost.read_base.0 + cost.read_per_mib.0 * 4096 / (1 << 20);
+        assert!((1_000_000_000 / read_4k).abs_diff(90_000) < 100);
+        let write_4k = cost.write_base.0 + cost.write_per_mib.0 * 4096 / (1 << 20);
+        assert!((1_000_000_000 / write_4k).abs_diff(80_000) < 100);
+    }
+
+    #[test]
+    fn the_default_seek_curve_rises_from_nothing_to_the_whole_disk() {
+        let curve = default_seek_curve(64 << 30);
+        assert_eq!(curve[0].seek, Nanos::ZERO);
+        assert_eq!(
+            curve.last().map(|point| point.distance_bytes),
+            Some(64 << 30)
+        );
+        assert!(
+            curve.is_sorted_by(|a, b| { a.distance_bytes < b.distance_bytes && a.seek < b.seek })
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! A modelled disk in real time: a request is done when the model says so, while its data is read
+//! from or written to a real disk behind it.
+//!
+//! The model keeps its own timeline: a request starts when it is submitted or when the one before
+//! it ended, whichever is later, and its completion carries the model's time, not the time at which
+//! the process happened to wake. A caller that dispatches from a queue passes the time of the last
+//! completion as the submission's `now`; then lateness never adds up.
+//!
+//! Invariants: no request is reported before the model's time, nor before its data has moved. If
+//! the real disk is the slower one, that is an *overrun*: counted, reported at the time it was
+//! found done, and the model's timeline goes on from there.
+//!
+//! What is not known here: how a model finds its times, and what kind of real disk is behind.
+
+use crate::{
+    Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness, Operation,
+};
+use disktime_units::Nanos;
+use hdrhistogram::Histogram;
+use std::os::fd::RawFd;
+
+/// A disk's time without its data: what a paced disk and a disk in virtual time are driven by.
+pub trait ServiceModel {
+    /// Serves a request that starts at `start`, which is never before the end of the previous one.
+    /// Returns the time at which it ends, on the same clock (not the length of the service).
+    fn serve(
+        &mut self,
+        start: Nanos,
+        operation: Operation,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Nanos;
+}
+
+impl<M: ServiceModel + ?Sized> ServiceModel for Box<M> {
+    fn serve(
+        &mut self,
+        start: Nanos,
+        operation: Operation,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Nanos {
+        (**self).serve(start, operation, offset_bytes, len_bytes)
+    }
+}
+
+/// Lateness is recorded up to this; what is later counts as this.
+const LATENESS_NANOS_MAX: u64 = 60_000_000_000;
+
+/// The request in flight.
+#[derive(Debug)]
+struct Current {
+    tag: u64,
+    /// When the model says it ends.
+    finish: Nanos,
+    /// The model's time has passed and the real I/O was not done then.
+    overdue: bool,
+    /// What the real disk said, once it did.
+    real: Option<Completion>,
+}
+
+/// The disk of model `M` over a real disk. One request at a time, as a drive without a command
+/// queue serves them.
+pub struct PacedDisk<M> {
+    model: M,
+    inner: Box<dyn Disk + Send>,
+    properties: DiskProperties,
+    /// When the model is free again.
+    free_at: Nanos,
+    current: Option<Current>,
+    /// Refused without reaching the model: a caller's mistake, answered all the same.
+    refused: Vec<Completion>,
+    scratch: Vec<Completion>,
+    lateness: Histogram<u64>,
+    overruns: u64,
+    served: u64,
+}
+
+impl<M: ServiceModel> PacedDisk<M> {
+    /// Paces `inner` as `model`. `modelled` are the properties of the modelled disk; what concerns
+    /// the data (size, blocks, discards, durability) follows from both.
+    pub fn new(model: M, modelled: DiskProperties, inner: Box<dyn Disk + Send>) -> PacedDisk<M> {
+        let real = inner.properties();
+        let block_bytes = modelled.block_bytes.max(real.block_bytes);
+        let size_bytes = modelled.size_bytes.min(real.size_bytes);
+        let mut notices = modelled.notices.clone();
+        notices.extend(real.notices.iter().cloned());
+        let properties = DiskProperties {
+            description: format!("{} paced over {}", modelled.description, real.description),
+            size_bytes: size_bytes - size_bytes % u64::from(block_bytes),
+            block_bytes,
+            max_in_flight: 1,
+            quantum_bytes: modelled.quantum_bytes.max(block_bytes),
+            discards: real.discards,
+            holds_data: real.holds_data,
+            volatile_cache: real.volatile_cache,
+            notices,
+            ..modelled
+        };
+        let lateness = Histogram::new_with_bounds(1, LATENESS_NANOS_MAX, 2)
+            .expect("the bounds are constants that the histogram accepts");
+        PacedDisk {
+            model,
+            inner,
+            properties,
+            free_at: Nanos::ZERO,
+            current: None,
+            refused: Vec::new(),
+            scratch: Vec::new(),
+            lateness,
+            overruns: 0,
+            served: 0,
+        }
+    }
+
+    /// Takes over what the real disk has done, and notes whether it is late.
+    fn collect_inner(&mut self, now: Nanos) {
+        self.inner.collect(now, &mut self.scratch);
+        for completion in self.scratch.drain(..) {
+            match &mut self.current {
+                Some(current) if current.tag == completion.tag => current.real = Some(completion),
+                _ => debug_assert!(false, "the real disk completed what was never submitted"),
+            }
+        }
+        if let Some(current) = &mut self.current {
+            current.overdue |= current.real.is_none() && now >= current.finish;
+        }
+    }
+
+    /// The current request's completion, if both the model and the real disk are done with it.
+    fn finished(&mut self, now: Nanos) -> Option<Completion> {
+        let current = self.current.as_mut()?;
+        if now < current.finish {
+            return None;
+        }
+        let mut completion = current.real.take()?;
+        self.served += 1;
+        if current.overdue {
+            self.overruns += 1;
+            completion.completed_at = now;
+            self.free_at = self.free_at.max(now);
+        } else {
+            completion.completed_at = current.finish;
+            self.lateness.saturating_record((now - current.finish).0);
+        }
+        self.current = None;
+        Some(completion)
+    }
+}
+
+impl<M: ServiceModel> Disk for PacedDisk<M> {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        if self.current.is_some() {
+            self.refused.push(Completion {
+                tag: request.tag,
+                result: Err(DiskError {
+                    kind: DiskErrorKind::Io,
+                    context: format!(
+                        "{}: a second request was submitted while one is in flight",
+                        self.properties.description
+                    ),
+                }),
+                completed_at: now,
+                buffers: request.buffers,
+            });
+            return;
+        }
+        let start = now.max(self.free_at);
+        let finish = self.model.serve(
+            start,
+            request.operation,
+            request.offset_bytes,
+            request.len_bytes,
+        );
+        debug_assert!(
+            finish >= start,
+            "a model cannot end a request before it starts"
+        );
+        self.free_at = finish;
+        self.current = Some(Current {
+            tag: request.tag,
+            finish,
+            overdue: false,
+            real: None,
+        });
+        self.inner.submit(now, request);
+        // Only one request is ever in flight, so there is nothing to batch it with, and the real
+        // I/O has the model's time to be done in from now on.
+        self.inner.flush_submissions();
+    }
+
+    fn flush_submissions(&mut self) {
+        self.inner.flush_submissions();
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        completions.append(&mut self.refused);
+        self.collect_inner(now);
+        completions.extend(self.finished(now));
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        if let Some(refused) = self.refused.first() {
+            return Some(refused.completed_at);
+        }
+        let current = self.current.as_ref()?;
+        if current.overdue && current.real.is_none() {
+            return self.inner.next_completion();
+        }
+        Some(current.finish)
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        self.inner.wake_fd()
+    }
+
+    fn overruns(&self) -> (u64, u64) {
+        (self.overruns, self.served)
+    }
+
+    fn lateness(&self) -> Option<Lateness> {
+        Some(Lateness {
+            count: self.lateness.len(),
+            p50: Nanos(self.lateness.value_at_quantile(0.5)),
+            p99: Nanos(self.lateness.value_at_quantile(0.99)),
+            max: Nanos(self.lateness.max()),
+        })
+    }
+}

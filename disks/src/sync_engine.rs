@@ -1,0 +1,230 @@
+//! A disk served by plain system calls on a few threads: for systems that refuse io_uring.
+//!
+//! The same [`Transfer`] state machine as the ring's, driven to its end by a worker. Slower, because
+//! each request crosses to another thread and back; the same in everything that can be observed.
+//!
+//! Invariants: requests waiting for a worker and completions waiting to be collected are together
+//! bounded by `max_in_flight`; dropping the disk finishes what was submitted.
+
+use crate::real_device::Device;
+use crate::transfer::{Step, Transfer};
+use crate::uring::too_many;
+use crate::wake_event::WakeEvent;
+use crate::{Backing, Completion, Disk, DiskProperties, DiskRequest};
+use disktime_units::Nanos;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// Enough to keep a device busy; more would only cost wake-ups.
+const WORKERS_MAX: usize = 4;
+
+/// Serves requests on a block device or file through pread, pwrite and their kin.
+pub struct SyncDisk {
+    properties: DiskProperties,
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    in_flight: usize,
+    /// Done without a worker, or refused.
+    ready: Vec<Completion>,
+    /// Room for those that a worker has finished.
+    finished: Vec<Transfer>,
+    spare: Vec<Transfer>,
+    last_now: Nanos,
+}
+
+struct Shared {
+    backing: Backing,
+    device: Device,
+    /// Readable while `finished` may hold something.
+    wake: WakeEvent,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Transfer>,
+    finished: Vec<Transfer>,
+    stop: bool,
+}
+
+impl Shared {
+    /// The state; a worker that panicked cannot have left it half-changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SyncDisk {
+    /// Threads for `backing`, which the caller has described by `properties`.
+    ///
+    /// # Errors
+    /// When the system refuses threads or an eventfd.
+    pub fn new(backing: Backing, properties: DiskProperties) -> io::Result<SyncDisk> {
+        let slots = properties.max_in_flight.max(1);
+        let state = State {
+            waiting: VecDeque::with_capacity(slots),
+            finished: Vec::with_capacity(slots),
+            stop: false,
+        };
+        let shared = Arc::new(Shared {
+            device: Device::new(&backing),
+            backing,
+            wake: WakeEvent::new()?,
+            state: Mutex::new(state),
+            work: Condvar::new(),
+        });
+        let mut disk = SyncDisk {
+            properties,
+            shared,
+            workers: Vec::new(),
+            in_flight: 0,
+            ready: Vec::with_capacity(slots),
+            finished: Vec::with_capacity(slots),
+            spare: (0..slots).map(|_| Transfer::default()).collect(),
+            last_now: Nanos::ZERO,
+        };
+        for number in 0..slots.min(WORKERS_MAX) {
+            let shared = Arc::clone(&disk.shared);
+            let worker = std::thread::Builder::new()
+                .name(format!("disk-io-{number}"))
+                .spawn(move || work(&shared))?;
+            disk.workers.push(worker);
+        }
+        Ok(disk)
+    }
+}
+
+impl Disk for SyncDisk {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        self.last_now = now;
+        let Some(mut transfer) = self.spare.pop() else {
+            self.ready.push(too_many(request, now, &self.properties));
+            return;
+        };
+        transfer.start(request, &self.shared.device);
+        if transfer.next_step().is_none() {
+            self.ready.extend(transfer.finish(now, &self.shared.device));
+            self.spare.push(transfer);
+            return;
+        }
+        self.in_flight += 1;
+        self.shared.lock().waiting.push_back(transfer);
+        self.shared.work.notify_one();
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        self.last_now = now;
+        for mut completion in self.ready.drain(..) {
+            completion.completed_at = now;
+            completions.push(completion);
+        }
+        // Also with nothing in flight: a worker makes it readable a moment after its request can be
+        // seen.
+        self.shared.wake.reset();
+        std::mem::swap(&mut self.shared.lock().finished, &mut self.finished);
+        self.in_flight -= self.finished.len();
+        for mut transfer in self.finished.drain(..) {
+            completions.extend(transfer.finish(now, &self.shared.device));
+            self.spare.push(transfer);
+        }
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        (!self.ready.is_empty()).then_some(self.last_now)
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        Some(self.shared.wake.fd())
+    }
+}
+
+impl Drop for SyncDisk {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.work.notify_all();
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!(disk = %self.properties.description, "an I/O thread panicked");
+            }
+        }
+    }
+}
+
+/// A worker: serves requests until the disk is dropped and none is left.
+fn work(shared: &Shared) {
+    loop {
+        let mut state = shared.lock();
+        let mut transfer = loop {
+            if let Some(transfer) = state.waiting.pop_front() {
+                break transfer;
+            }
+            if state.stop {
+                return;
+            }
+            state = shared
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        while let Some(step) = transfer.next_step() {
+            let returned = call(step, &transfer, shared.backing.fd());
+            transfer.settle(returned, &shared.device);
+        }
+        shared.lock().finished.push(transfer);
+        shared.wake.set();
+    }
+}
+
+/// Makes the call of a step: what it returned, or the negative error number.
+fn call(step: Step, transfer: &Transfer, fd: RawFd) -> i64 {
+    let pieces = transfer.pieces();
+    let (start, count) = (pieces.as_ptr(), pieces.len() as libc::c_int);
+    let returned = match step {
+        Step::Read { offset_bytes } => {
+            // SAFETY: the pieces lie in buffers that the transfer owns and nobody else uses.
+            unsafe { libc::preadv(fd, start, count, offset_bytes as libc::off_t) as i64 }
+        }
+        Step::Write {
+            offset_bytes,
+            durable,
+        } => {
+            let flags = if durable { libc::RWF_DSYNC } else { 0 };
+            // SAFETY: the pieces lie in buffers that the transfer owns, or in static zeroes.
+            unsafe { libc::pwritev2(fd, start, count, offset_bytes as libc::off_t, flags) as i64 }
+        }
+        Step::Allocate {
+            mode,
+            offset_bytes,
+            len_bytes,
+        } => {
+            // SAFETY: the call takes plain integers.
+            i64::from(unsafe {
+                libc::fallocate(
+                    fd,
+                    mode,
+                    offset_bytes as libc::off_t,
+                    len_bytes as libc::off_t,
+                )
+            })
+        }
+        // SAFETY: the call takes plain integers.
+        Step::Sync => i64::from(unsafe { libc::fdatasync(fd) }),
+    };
+    if returned >= 0 {
+        return returned;
+    }
+    -i64::from(
+        io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EIO),
+    )
+}

@@ -1,0 +1,372 @@
+//! A request on its way through system calls: which call comes next, and what its result means.
+//!
+//! Both real engines drive this one state machine, so that they agree on short transfers, zeroing
+//! without help from the device, and durability. A request is a sequence of [`Step`]s:
+//!
+//! - read, write: as many vectored calls as it takes, each going on where the last one stopped;
+//!   a durable write asks for RWF_DSYNC, or is followed by fdatasync where that is not known;
+//! - discard: punch a hole; a device that cannot is not asked;
+//! - write zeroes: the first method that works of: zero the range, punch a hole, write zeroes;
+//! - flush: fdatasync.
+//!
+//! Invariants: the buffers stay where they are from start to [`Transfer::finish`], and `iovecs`
+//! is not touched between `next_step` and the `settle` of its result, so a kernel may read both.
+//! What is not known here: who makes the calls.
+
+use crate::real_device::{Device, PUNCH_HOLE, WRITE_ZEROES, ZERO_RANGE, flush_failed_before};
+use crate::{Buffer, Completion, DiskError, DiskErrorKind, DiskRequest, Operation};
+use disktime_units::Nanos;
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+/// Most pieces that the kernel takes at once (IOV_MAX).
+const PIECES_MAX: usize = 1024;
+/// Zeroes are written from one shared block of this size, several times per call.
+const ZERO_BLOCK_BYTES: usize = 64 << 10;
+/// How many zeroes one call writes at most, so that one request does not hold up the device.
+const ZERO_STEP_BYTES: u64 = 1 << 20;
+
+/// One system call on the disk's file. A vectored one uses the transfer's `pieces()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// preadv.
+    Read { offset_bytes: u64 },
+    /// pwritev2, with RWF_DSYNC if `durable`.
+    Write { offset_bytes: u64, durable: bool },
+    /// fallocate.
+    Allocate {
+        mode: i32,
+        offset_bytes: u64,
+        len_bytes: u64,
+    },
+    /// fdatasync.
+    Sync,
+}
+
+/// A request under way, or room for one.
+#[derive(Debug, Default)]
+pub(crate) struct Transfer {
+    request: Option<DiskRequest>,
+    /// The pieces of all that is left or, for zeroes, of the next call.
+    iovecs: Vec<libc::iovec>,
+    first: usize,
+    done_bytes: u64,
+    step: Option<Step>,
+    result: Option<Result<(), DiskError>>,
+}
+
+// SAFETY: the addresses in `iovecs` point into buffers that `request` owns (or to static zeroes),
+// and move to another thread together with them.
+unsafe impl Send for Transfer {}
+
+impl Transfer {
+    /// Takes a request in; keeps its old memory for the pieces.
+    pub(crate) fn start(&mut self, request: DiskRequest, device: &Device) {
+        debug_assert!(
+            self.request.is_none(),
+            "a transfer serves one request at a time"
+        );
+        self.first = 0;
+        self.done_bytes = 0;
+        self.step = None;
+        self.result = None;
+        self.iovecs.clear();
+        let request = self.request.insert(request);
+        if matches!(request.operation, Operation::Read | Operation::Write) {
+            self.iovecs.extend(request.buffers.iter_mut().map(piece));
+            let held: u64 = request
+                .buffers
+                .iter()
+                .map(|buffer| buffer.len() as u64)
+                .sum();
+            if held != request.len_bytes {
+                self.result = Some(Err(DiskError {
+                    kind: DiskErrorKind::Io,
+                    context: format!(
+                        "{}: a request of {} bytes came with buffers of {held}",
+                        device.name, request.len_bytes
+                    ),
+                }));
+                return;
+            }
+        }
+        self.step = self.first_step(device);
+        if self.step.is_none() && self.result.is_none() {
+            self.result = Some(Ok(()));
+        }
+    }
+
+    /// The call to make now; `None` when the request is done.
+    pub(crate) fn next_step(&self) -> Option<Step> {
+        self.step
+    }
+
+    /// The pieces of memory for a vectored step.
+    pub(crate) fn pieces(&self) -> &[libc::iovec] {
+        let rest = &self.iovecs[self.first..];
+        &rest[..rest.len().min(PIECES_MAX)]
+    }
+
+    /// Takes the result of the step: what the call returned, or the negative error number.
+    pub(crate) fn settle(&mut self, returned: i64, device: &Device) {
+        let Some(step) = self.step.take() else { return };
+        self.step = match step {
+            _ if returned == -i64::from(libc::EINTR) || returned == -i64::from(libc::EAGAIN) => {
+                Some(step)
+            }
+            Step::Read { .. } | Step::Write { .. } => self.settle_bytes(step, returned, device),
+            Step::Allocate { .. } => self.settle_allocate(returned, device),
+            Step::Sync => {
+                if returned < 0 {
+                    device.flush_failed.store(true, Ordering::SeqCst);
+                    self.result = Some(Err(self.error(returned, device)));
+                }
+                None
+            }
+        };
+        if self.step.is_none() && self.result.is_none() {
+            self.result = Some(Ok(()));
+        }
+    }
+
+    /// The completion of a request whose `next_step` is `None`.
+    pub(crate) fn finish(&mut self, now: Nanos, device: &Device) -> Option<Completion> {
+        let mut result = self.result.take()?;
+        let request = self.request.take()?;
+        let promises = request.operation == Operation::Flush || request.fua;
+        if promises && result.is_ok() && device.flush_failed.load(Ordering::SeqCst) {
+            // The kernel reports a lost write to one flush only; one that ran at the same time and
+            // went well proves nothing.
+            result = Err(flush_failed_before(device));
+        }
+        Some(Completion {
+            tag: request.tag,
+            result,
+            completed_at: now,
+            buffers: request.buffers,
+        })
+    }
+
+    fn first_step(&mut self, device: &Device) -> Option<Step> {
+        let request = self.request.as_ref()?;
+        let promises = request.operation == Operation::Flush || request.fua;
+        if promises && device.flush_failed.load(Ordering::SeqCst) {
+            self.result = Some(Err(flush_failed_before(device)));
+            return None;
+        }
+        if request.len_bytes == 0 && request.operation != Operation::Flush {
+            return None;
+        }
+        match request.operation {
+            Operation::Read => Some(Step::Read {
+                offset_bytes: request.offset_bytes,
+            }),
+            Operation::Write => Some(self.write_step(device)),
+            Operation::Flush => Some(Step::Sync),
+            Operation::Discard if device.discards => {
+                Some(self.allocate_step(libc::FALLOC_FL_PUNCH_HOLE))
+            }
+            Operation::Discard => None,
+            Operation::WriteZeroes => Some(self.zero_step(device)),
+        }
+    }
+
+    fn place(&self) -> (u64, u64) {
+        self.request.as_ref().map_or((0, 0), |request| {
+            (
+                request.offset_bytes + self.done_bytes,
+                request.len_bytes - self.done_bytes,
+            )
+        })
+    }
+
+    fn fua(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.fua)
+    }
+
+    fn write_step(&self, device: &Device) -> Step {
+        let durable = self.fua() && device.dsync_works.load(Ordering::Relaxed);
+        Step::Write {
+            offset_bytes: self.place().0,
+            durable,
+        }
+    }
+
+    fn allocate_step(&self, mode: i32) -> Step {
+        let (offset_bytes, len_bytes) = self.place();
+        Step::Allocate {
+            mode: mode | libc::FALLOC_FL_KEEP_SIZE,
+            offset_bytes,
+            len_bytes,
+        }
+    }
+
+    fn zero_step(&mut self, device: &Device) -> Step {
+        match device.zeroing.load(Ordering::Relaxed) {
+            ZERO_RANGE => self.allocate_step(libc::FALLOC_FL_ZERO_RANGE),
+            PUNCH_HOLE => self.allocate_step(libc::FALLOC_FL_PUNCH_HOLE),
+            _ => {
+                let (offset_bytes, left) = self.place();
+                self.iovecs.clear();
+                self.first = 0;
+                let mut fill = left.min(ZERO_STEP_BYTES);
+                while fill > 0 {
+                    let len = fill.min(ZERO_BLOCK_BYTES as u64);
+                    self.iovecs.push(libc::iovec {
+                        iov_base: zeroes().as_ptr().cast_mut().cast(),
+                        iov_len: len as usize,
+                    });
+                    fill -= len;
+                }
+                // Made durable by one sync at the end, not piece by piece.
+                Step::Write {
+                    offset_bytes,
+                    durable: false,
+                }
+            }
+        }
+    }
+
+    fn settle_bytes(&mut self, step: Step, returned: i64, device: &Device) -> Option<Step> {
+        let durable = matches!(step, Step::Write { durable: true, .. });
+        if durable && returned == -i64::from(libc::EOPNOTSUPP) {
+            device.dsync_works.store(false, Ordering::Relaxed);
+            return Some(self.write_step(device));
+        }
+        if returned < 0 {
+            // Through the page cache a failed sync may have dropped other requests' data. Going
+            // around it, the failure is this write's own.
+            if durable && !device.direct {
+                device.flush_failed.store(true, Ordering::SeqCst);
+            }
+            self.result = Some(Err(self.error(returned, device)));
+            return None;
+        }
+        // O_DIRECT goes on at whole blocks only; the odd rest is transferred again.
+        let returned = returned.unsigned_abs();
+        let moved = returned - returned % device.block_bytes;
+        if moved == 0 {
+            self.result = Some(Err(self.ended_early(device)));
+            return None;
+        }
+        self.done_bytes += moved;
+        let (offset_bytes, left) = self.place();
+        let zeroing = self
+            .request
+            .as_ref()
+            .is_some_and(|r| r.operation == Operation::WriteZeroes);
+        if left == 0 {
+            let synced = durable || !self.fua() || matches!(step, Step::Read { .. });
+            return (!synced).then_some(Step::Sync);
+        }
+        if zeroing {
+            return Some(self.zero_step(device));
+        }
+        self.advance(moved);
+        Some(match step {
+            Step::Read { .. } => Step::Read { offset_bytes },
+            _ => self.write_step(device),
+        })
+    }
+
+    fn advance(&mut self, mut moved: u64) {
+        while let Some(piece) = self.iovecs.get_mut(self.first) {
+            let len = piece.iov_len as u64;
+            if moved < len {
+                piece.iov_base = piece.iov_base.wrapping_byte_add(moved as usize);
+                piece.iov_len -= moved as usize;
+                return;
+            }
+            moved -= len;
+            self.first += 1;
+        }
+    }
+
+    fn settle_allocate(&mut self, returned: i64, device: &Device) -> Option<Step> {
+        let zeroing = self
+            .request
+            .as_ref()
+            .is_some_and(|r| r.operation == Operation::WriteZeroes);
+        if returned >= 0 {
+            return self.fua().then_some(Step::Sync);
+        }
+        let unsupported = [libc::EOPNOTSUPP, libc::ENOSYS, libc::EINVAL]
+            .into_iter()
+            .any(|number| returned == -i64::from(number));
+        if unsupported && zeroing {
+            device.zeroing.fetch_max(
+                match device.zeroing.load(Ordering::Relaxed) {
+                    ZERO_RANGE => PUNCH_HOLE,
+                    _ => WRITE_ZEROES,
+                },
+                Ordering::Relaxed,
+            );
+            return Some(self.zero_step(device));
+        }
+        if !unsupported {
+            self.result = Some(Err(self.error(returned, device)));
+        }
+        // A discard that the device does not do is done: it promises nothing.
+        None
+    }
+
+    fn error(&self, returned: i64, device: &Device) -> DiskError {
+        let number = i32::try_from(-returned).unwrap_or(libc::EIO);
+        let kind = match number {
+            libc::ENOSPC | libc::EDQUOT | libc::EFBIG => DiskErrorKind::NoSpace,
+            libc::EOPNOTSUPP | libc::ENOSYS => DiskErrorKind::NotSupported,
+            _ => DiskErrorKind::Io,
+        };
+        let cause = io::Error::from_raw_os_error(number);
+        DiskError {
+            kind,
+            context: format!("{}: {cause}", self.what(device)),
+        }
+    }
+
+    fn ended_early(&self, device: &Device) -> DiskError {
+        DiskError {
+            kind: DiskErrorKind::Io,
+            context: format!(
+                "{}: the device or file ended before the request did; was it truncated?",
+                self.what(device)
+            ),
+        }
+    }
+
+    fn what(&self, device: &Device) -> String {
+        let Some(request) = &self.request else {
+            return device.name.clone();
+        };
+        let word = match request.operation {
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Flush => return format!("{}: flush failed", device.name),
+            Operation::Discard => "discard",
+            Operation::WriteZeroes => "zeroing",
+        };
+        let (offset, len) = (request.offset_bytes, request.len_bytes);
+        format!(
+            "{}: {word} of {len} bytes at byte {offset} failed",
+            device.name
+        )
+    }
+}
+
+fn piece(buffer: &mut Buffer) -> libc::iovec {
+    libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    }
+}
+
+/// Zeroes for devices that cannot make their own. Only ever read.
+fn zeroes() -> &'static Buffer {
+    static ZEROES: OnceLock<Buffer> = OnceLock::new();
+    ZEROES.get_or_init(|| Buffer::zeroed(ZERO_BLOCK_BYTES))
+}
+
+#[cfg(test)]
+#[path = "transfer_tests.rs"]
+mod tests;

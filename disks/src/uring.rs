@@ -1,0 +1,321 @@
+//! A disk served by io_uring: the fast engine for block devices and files.
+//!
+//! Each request in flight has a slot, which owns its buffers and the pieces that the kernel reads;
+//! the slot's number travels through the ring. Submissions gather in the submission queue and go to
+//! the kernel with one call per turn ([`Disk::flush_submissions`] or [`Disk::collect`]).
+//!
+//! Invariants: a slot is not touched between the push of its operation and its completion, whatever
+//! becomes of the call in between, and dropping the disk waits for what is in flight; there is at
+//! most one operation per slot under way and there are fewer slots than entries in either queue, so
+//! neither can overflow; in steady state nothing is allocated.
+//!
+//! With SINGLE_ISSUER and DEFER_TASKRUN the kernel finishes operations only when the ring's own
+//! thread asks it to. The ring is therefore created disabled and belongs to the thread that first
+//! submits or collects. Its own descriptor does not wake a poller for work that is waiting to be
+//! asked for (seen on Linux 6.18 with writes that a worker thread finishes); a registered eventfd
+//! does.
+
+use crate::real_device::Device;
+use crate::transfer::{Step, Transfer};
+use crate::wake_event::WakeEvent;
+use crate::{Backing, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
+use disktime_units::Nanos;
+use io_uring::types::{Fd, FsyncFlags};
+use io_uring::{IoUring, Probe, opcode, squeue};
+use std::io;
+use std::os::fd::RawFd;
+
+/// When the kernel takes no submissions for lack of memory, they are tried again after this.
+const RETRY_AFTER: Nanos = Nanos::from_millis(1);
+
+/// Serves requests on a block device or file through io_uring.
+pub struct UringDisk {
+    /// Before `backing` and `slots`, so that it is closed first.
+    ring: IoUring,
+    /// Set by the kernel when there is something to collect.
+    wake: WakeEvent,
+    /// Whether the ring still has to be enabled by the thread that it will belong to.
+    disabled: bool,
+    backing: Backing,
+    properties: DiskProperties,
+    device: Device,
+    slots: Vec<Transfer>,
+    free: Vec<usize>,
+    /// Done without the kernel, or refused.
+    ready: Vec<Completion>,
+    /// The time of the last call, for retries.
+    last_now: Nanos,
+    /// Whether the last call left submissions behind.
+    backlog: bool,
+}
+
+impl UringDisk {
+    /// Serves `backing`, which the caller has described by `properties`, with a ring made for its
+    /// `max_in_flight`.
+    pub(crate) fn new(ring: NewRing, backing: Backing, properties: DiskProperties) -> UringDisk {
+        let slots = properties.max_in_flight.max(1);
+        let NewRing {
+            ring,
+            wake,
+            disabled,
+        } = ring;
+        let device = Device::new(&backing);
+        UringDisk {
+            ring,
+            wake,
+            disabled,
+            backing,
+            properties,
+            device,
+            slots: (0..slots).map(|_| Transfer::default()).collect(),
+            free: (0..slots).rev().collect(),
+            ready: Vec::with_capacity(slots),
+            last_now: Nanos::ZERO,
+            backlog: false,
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Queues the next call of a slot, or completes its request if there is none.
+    fn advance(&mut self, slot: usize, now: Nanos) {
+        let transfer = &mut self.slots[slot];
+        let Some(step) = transfer.next_step() else {
+            let completion = transfer.finish(now, &self.device);
+            self.free.push(slot);
+            self.ready.extend(completion);
+            return;
+        };
+        let entry = entry_for(step, transfer, Fd(self.backing.fd())).user_data(slot as u64);
+        // SAFETY: the slot owns buffers and pieces and leaves them alone until the completion of
+        // this operation has been taken from the ring.
+        let pushed = unsafe { self.ring.submission().push(&entry) };
+        assert!(
+            pushed.is_ok(),
+            "the submission queue has an entry for every slot"
+        );
+    }
+
+    /// Calls the kernel if there is anything to submit or to be finished.
+    fn enter(&mut self) {
+        if self.disabled {
+            if let Err(error) = self.ring.submitter().register_enable_rings() {
+                tracing::error!(%error, disk = %self.properties.description,
+                    "the ring cannot be enabled; its requests wait");
+                self.backlog = true;
+                return;
+            }
+            self.disabled = false;
+        }
+        let queue = self.ring.submission();
+        let work = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
+        drop(queue);
+        if !work {
+            self.backlog = false;
+            return;
+        }
+        // Whatever is not taken now stays queued with its slot, and is tried again.
+        let result = self.ring.submit();
+        self.backlog = !self.ring.submission().is_empty();
+        if let Err(error) = result
+            && !matches!(
+                error.raw_os_error(),
+                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
+            )
+        {
+            tracing::error!(%error, disk = %self.properties.description,
+                "the kernel takes no submissions");
+            self.backlog = true;
+        }
+    }
+
+    /// Takes finished operations from the ring; says whether any request goes on.
+    fn reap(&mut self, now: Nanos) -> bool {
+        let mut goes_on = false;
+        loop {
+            let entry = self.ring.completion().next();
+            let Some(entry) = entry else { return goes_on };
+            let slot = entry.user_data() as usize;
+            self.slots[slot].settle(i64::from(entry.result()), &self.device);
+            goes_on |= self.slots[slot].next_step().is_some();
+            self.advance(slot, now);
+        }
+    }
+}
+
+impl Disk for UringDisk {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        self.last_now = now;
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot].start(request, &self.device);
+                self.advance(slot, now);
+            }
+            None => self.ready.push(too_many(request, now, &self.properties)),
+        }
+    }
+
+    fn flush_submissions(&mut self) {
+        self.enter();
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        self.last_now = now;
+        self.wake.reset();
+        loop {
+            self.enter();
+            let goes_on = self.reap(now);
+            // The kernel finishes a limited number of operations per call and announces the rest
+            // by this flag only, not by the eventfd again.
+            if self.backlog || !(goes_on || self.ring.submission().taskrun()) {
+                break;
+            }
+        }
+        for mut completion in self.ready.drain(..) {
+            completion.completed_at = now;
+            completions.push(completion);
+        }
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        if !self.ready.is_empty() {
+            return Some(self.last_now);
+        }
+        self.backlog
+            .then(|| self.last_now.saturating_add(RETRY_AFTER))
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        Some(self.wake.fd())
+    }
+}
+
+impl Drop for UringDisk {
+    fn drop(&mut self) {
+        while self.in_flight() > 0 {
+            if self.disabled {
+                self.enter();
+            }
+            match self.ring.submit_and_wait(1) {
+                Ok(_) => {
+                    self.reap(Nanos::ZERO);
+                }
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
+                    ) =>
+                {
+                    self.reap(Nanos::ZERO);
+                }
+                Err(error) => {
+                    // Dropped by another thread than the ring's. The kernel still writes to the
+                    // buffers, so their memory must never be used again.
+                    tracing::warn!(%error, "a disk was dropped with requests in flight by a \
+                        thread that cannot wait for them; their memory is given up");
+                    std::mem::forget(std::mem::take(&mut self.slots));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A request beyond the bound: a caller's mistake, answered all the same.
+pub(crate) fn too_many(
+    request: DiskRequest,
+    now: Nanos,
+    properties: &DiskProperties,
+) -> Completion {
+    Completion {
+        tag: request.tag,
+        result: Err(DiskError {
+            kind: DiskErrorKind::Io,
+            context: format!(
+                "{}: more than {} requests were submitted at once",
+                properties.description, properties.max_in_flight
+            ),
+        }),
+        completed_at: now,
+        buffers: request.buffers,
+    }
+}
+
+/// A ring that no disk uses yet.
+pub(crate) struct NewRing {
+    ring: IoUring,
+    wake: WakeEvent,
+    disabled: bool,
+}
+
+/// A ring with room for `slots` operations; or what the kernel says when it has none for us.
+pub(crate) fn new_ring(slots: usize) -> io::Result<NewRing> {
+    let entries = u32::try_from(slots.max(2).next_power_of_two())
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut wanted = IoUring::builder();
+    wanted
+        .dontfork()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_taskrun_flag()
+        .setup_r_disabled()
+        .setup_submit_all();
+    let (ring, disabled) = match wanted.build(entries) {
+        Ok(ring) => (ring, true),
+        // Kernels before 6.1 do not know these flags.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            (IoUring::builder().dontfork().build(entries)?, false)
+        }
+        Err(error) => return Err(error),
+    };
+    let mut probe = Probe::new();
+    ring.submitter().register_probe(&mut probe)?;
+    let needed = [
+        opcode::Readv::CODE,
+        opcode::Writev::CODE,
+        opcode::Fsync::CODE,
+        opcode::Fallocate::CODE,
+    ];
+    if !needed.into_iter().all(|code| probe.is_supported(code)) {
+        return Err(io::Error::from_raw_os_error(libc::ENOSYS));
+    }
+    let wake = WakeEvent::new()?;
+    ring.submitter().register_eventfd(wake.fd())?;
+    Ok(NewRing {
+        ring,
+        wake,
+        disabled,
+    })
+}
+
+fn entry_for(step: Step, transfer: &Transfer, fd: Fd) -> squeue::Entry {
+    let pieces = transfer.pieces();
+    let (start, count) = (pieces.as_ptr(), pieces.len() as u32);
+    match step {
+        Step::Read { offset_bytes } => opcode::Readv::new(fd, start, count)
+            .offset(offset_bytes)
+            .build(),
+        Step::Write {
+            offset_bytes,
+            durable,
+        } => opcode::Writev::new(fd, start, count)
+            .offset(offset_bytes)
+            .rw_flags(if durable { libc::RWF_DSYNC } else { 0 })
+            .build(),
+        Step::Allocate {
+            mode,
+            offset_bytes,
+            len_bytes,
+        } => opcode::Fallocate::new(fd, len_bytes)
+            .offset(offset_bytes)
+            .mode(mode)
+            .build(),
+        Step::Sync => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
+    }
+}

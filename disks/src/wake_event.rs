@@ -1,0 +1,38 @@
+//! A descriptor that wakes whoever polls it: an eventfd.
+//!
+//! Whoever is woken resets it first and looks for work then: what comes after the look sets it
+//! again, so nothing is missed.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+
+/// Readable from `set` to `reset`.
+#[derive(Debug)]
+pub(crate) struct WakeEvent(File);
+
+impl WakeEvent {
+    pub(crate) fn new() -> io::Result<WakeEvent> {
+        // SAFETY: the call takes plain integers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and owned by nobody else.
+        Ok(WakeEvent(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    pub(crate) fn set(&self) {
+        // Fails only when the counter is full, and then it is readable anyway.
+        let _ = (&self.0).write(&1_u64.to_ne_bytes());
+    }
+
+    pub(crate) fn reset(&self) {
+        // Fails only when it is not set.
+        let _ = (&self.0).read(&mut [0; 8]);
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
