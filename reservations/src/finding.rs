@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// More than anyone reads at once; the rest is counted.
 const MAX_SHOWN: usize = 40;
 
+/// More than this are not even kept: a file that is wrong everywhere must not fill the memory.
+const MAX_KEPT: usize = 200;
+
 /// A stretch of the file's text, in bytes; `end` is not part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -153,7 +156,7 @@ impl Source {
     }
 }
 
-/// Everything that is wrong with a configuration, in file order. Printed, each error shows its
+/// What is wrong with a configuration, in file order, the first 200 of it. Printed, each error shows its
 /// line with a mark and what would be accepted.
 #[derive(Debug, Clone)]
 pub struct ConfigurationErrors {
@@ -165,6 +168,7 @@ impl ConfigurationErrors {
     pub(crate) fn new(source: Source, mut findings: Vec<Finding>) -> ConfigurationErrors {
         findings.sort_by_key(|finding| finding.span);
         findings.dedup();
+        findings.truncate(MAX_KEPT);
         ConfigurationErrors { source, findings }
     }
 

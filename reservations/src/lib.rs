@@ -1,7 +1,7 @@
 //! The reservation file: what a person writes, turned into what the server runs.
 //!
-//! The way through this room: [`json`] reads strict JSON and keeps the place of every value;
-//! [`fields`] lists, once, every key with its type, range and default; `read` turns the tree into
+//! The way through this room: `json` reads strict JSON and keeps the place of every value;
+//! `fields` lists, once, every key with its type, range and default; `read` turns the tree into
 //! a [`Configuration`] and gathers every mistake it can find; [`admit`] decides whether a disk's
 //! reservations fit into its time and its space, and when they do not, what would; [`schema`]
 //! writes the JSON Schema from the same list of keys.

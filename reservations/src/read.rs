@@ -1,24 +1,21 @@
 //! From text to [`Configuration`]: every section in turn, and what the keys have to be together.
 //! It goes on after each mistake, so that one run shows all that can be seen.
 
+mod doors;
+mod vdisk;
+
 use crate::configuration::{
-    Configuration, Control, Disk, EmulateChecker, Fuse, Limit, Nbd, Policy, Reservation, Spanned,
-    Switching, Vdisk,
+    Configuration, Disk, EmulateChecker, Policy, Reservation, Spanned, Switching,
 };
 use crate::fields::{self, Kind};
-use crate::finding::{ConfigurationErrors, Finding, Severity, Source, Span, shortened};
+use crate::finding::{ConfigurationErrors, Finding, Severity, Source, Span};
 use crate::json::{self, Member, Node};
-use crate::values::{Fields, accepted, did_you_mean, duplicates, named};
-use disktime_units::Nanos;
+use crate::values::{Fields, accepted, duplicates, named};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Larger than any configuration that a person or a program would write.
 const MAX_FILE_BYTES: u64 = 8 << 20;
-
-/// The period of a limit that stands alone.
-const LIMIT_PERIOD: Nanos = Nanos::from_secs(1);
 
 impl Configuration {
     /// Reads the file at `path`.
@@ -304,146 +301,5 @@ impl Reader<'_> {
             }
             seen.insert(&disk.path.value, &disk.name.value);
         }
-    }
-
-    fn vdisk(&mut self, member: &Member, disks: &[&str]) -> Option<Vdisk> {
-        let key = &member.key;
-        let vdisk = Fields::open(&member.value, &fields::VDISK, key.span, self.findings)?;
-        if key.value == "system" {
-            let wrong = "the name `system` belongs to the server's own stream";
-            self.report(key.span, wrong, "choose another name");
-        }
-        let disk = vdisk.name("disk", self.findings);
-        if let Some(disk) = disk.filter(|disk| !disks.contains(&disk.value)) {
-            let wrong = format!("there is no disk `{}`", shortened(disk.value));
-            let meant = did_you_mean(disk.value, disks.iter().copied());
-            let quoted = |name: &&str| format!("`{}`", shortened(name));
-            let all: Vec<_> = disks.iter().take(8).map(quoted).collect();
-            let there = match all.as_slice() {
-                [] => "add it under `disks`".to_owned(),
-                [one] => format!("the only disk is {one}"),
-                all => format!("the disks are {}", all.join(", ")),
-            };
-            self.report(disk.span, wrong, format!("{meant}{there}"));
-        }
-        let size_bytes = vdisk.size("size", self.findings);
-        let reserve = vdisk.share("reserve", self.findings);
-        let period = vdisk.duration("period", self.findings);
-        self.reserve_and_period(&vdisk);
-        let limit = vdisk.share("limit", self.findings).map(|share| Limit {
-            share,
-            period: period.map_or(LIMIT_PERIOD, |period| period.value),
-        });
-        if let (Some(reserve), Some(limit)) = (reserve, limit)
-            && limit.share.value < reserve.value
-        {
-            let (limited, reserved) = (limit.share.value, reserve.value);
-            let wrong = format!("the limit of {limited} is below the reservation of {reserved}");
-            let help = format!("accepted is a limit from {reserved} to 100 %, or none");
-            self.report(limit.share.span, wrong, help);
-        }
-        let weight = vdisk
-            .integer("weight", self.findings)
-            .map_or(100, |weight| weight.value);
-        let reservation = reserve
-            .zip(period)
-            .map(|(reserve, period)| Reservation { reserve, period });
-        let disk = disk?;
-        Some(Vdisk {
-            name: key.clone(),
-            disk: Spanned {
-                value: disk.value.to_owned(),
-                span: disk.span,
-            },
-            size_bytes: size_bytes?,
-            reservation,
-            limit,
-            weight,
-        })
-    }
-
-    fn reserve_and_period(&mut self, vdisk: &Fields<'_>) {
-        match (vdisk.member("reserve"), vdisk.member("period")) {
-            (Some(reserve), None) => self.report(
-                reserve.key.span,
-                "`reserve` needs a `period`",
-                "add \"period\": \"500ms\"; longer periods waste less of the disk, shorter ones answer sooner",
-            ),
-            (None, Some(period)) if !vdisk.has("limit") => self.report(
-                period.key.span,
-                "`period` means nothing without `reserve` or `limit`",
-                "add \"reserve\": \"10%\", or leave `period` out for best effort",
-            ),
-            _ => {}
-        }
-    }
-
-    fn nbd(&mut self, member: &Member) -> Option<Nbd> {
-        let nbd = Fields::open(&member.value, &fields::NBD, member.key.span, self.findings)?;
-        let mut listen: Vec<Spanned<SocketAddr>> = Vec::new();
-        for text in nbd.texts("listen", self.findings) {
-            match text.value.parse() {
-                Ok(value) if listen.iter().any(|address| address.value == value) => {
-                    let wrong = format!("`{value}` is here a second time");
-                    self.report(text.span, wrong, "remove one of them");
-                }
-                Ok(value) => listen.push(Spanned {
-                    value,
-                    span: text.span,
-                }),
-                Err(_) => {
-                    let wrong =
-                        format!("`{}` is not an address with a port", shortened(text.value));
-                    self.report(text.span, wrong, accepted(&Kind::Addresses));
-                }
-            }
-        }
-        Some(Nbd {
-            socket: self.socket(&nbd, "socket", "nbd.sock", member.key.span)?,
-            listen,
-        })
-    }
-
-    fn fuse(&mut self, member: &Member) -> Option<Fuse> {
-        let fuse = Fields::open(&member.value, &fields::FUSE, member.key.span, self.findings)?;
-        Some(Fuse {
-            mount: self.socket(&fuse, "mount", "vdisks", member.key.span)?,
-        })
-    }
-
-    fn control(&mut self, member: Option<&Member>, place: Span) -> Option<Control> {
-        let Some(member) = member else {
-            let value = self.state_dir.join("control.sock");
-            return Some(Control {
-                socket: Spanned { value, span: place },
-            });
-        };
-        let control = Fields::open(
-            &member.value,
-            &fields::CONTROL,
-            member.key.span,
-            self.findings,
-        )?;
-        Some(Control {
-            socket: self.socket(&control, "socket", "control.sock", member.key.span)?,
-        })
-    }
-
-    /// A path that has a default.
-    fn socket(
-        &mut self,
-        fields: &Fields<'_>,
-        name: &str,
-        default: &str,
-        place: Span,
-    ) -> Option<Spanned<PathBuf>> {
-        let path = match fields.has(name) {
-            true => fields.path(name, self.findings)?,
-            false => Spanned {
-                value: PathBuf::from(default),
-                span: place,
-            },
-        };
-        Some(self.resolve(path))
     }
 }

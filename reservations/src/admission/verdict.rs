@@ -1,0 +1,144 @@
+//! What admission has to say, in sentences with their places: why a disk is refused and what
+//! would fit, and what will disappoint although it is admitted. The deciding is done elsewhere.
+
+use super::{Admission, Demand, WHOLE_PPM, share};
+use crate::configuration::{Disk, Policy, Switching, Vdisk};
+use crate::finding::Finding;
+use crate::remedy;
+use disktime_units::{Nanos, Share, format_size};
+
+/// The error points at the first vdisk that did not fit any more.
+pub(super) fn too_much_time(
+    admission: &Admission,
+    disk: &Disk,
+    demands: &[Demand],
+    cost: Nanos,
+) -> Finding {
+    let span = remedy::offender(demands, cost).and_then(|demand| demand.span);
+    let vdisks: u64 = demands
+        .iter()
+        .filter(|demand| !demand.is_system)
+        .map(|demand| u64::from(demand.reserve.0))
+        .fold(0, u64::saturating_add);
+    let system = admission
+        .system()
+        .map_or(Share::ZERO, |system| system.reserve);
+    let mut parts = format!(
+        "{} for vdisks, {system} for the system stream",
+        share(vdisks)
+    );
+    if admission.switching_share > Share::ZERO {
+        parts.push_str(&format!(", {} for switching", admission.switching_share));
+    }
+    let message = format!(
+        "the reservations on `{}` come to {} of its time: {parts}",
+        admission.disk,
+        admission.total()
+    );
+    let help = match admission.remedies.as_slice() {
+        [] => "no period and no share fits so many reservations: reserve for fewer vdisks, or spread them over more disks".to_owned(),
+        remedies => {
+            let all: Vec<_> = remedies.iter().map(ToString::to_string).collect();
+            format!("what would fit: {}", all.join("; or "))
+        }
+    };
+    Finding::error(span.unwrap_or(disk.name.span), message).help(help)
+}
+
+/// The error points at the first vdisk that does not fit on the disk any more.
+pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
+    let Some(size) = admission
+        .size_bytes
+        .filter(|size| *size < admission.used_bytes)
+    else {
+        return;
+    };
+    let overhead = admission.facts.overhead_bytes;
+    let mut used = overhead;
+    let over = vdisks.iter().find(|vdisk| {
+        used = used.saturating_add(vdisk.size_bytes.value);
+        used > size
+    });
+    let others = admission
+        .used_bytes
+        .saturating_sub(over.map_or(0, |over| over.size_bytes.value));
+    let rest = size.saturating_sub(others) / 4096 * 4096;
+    let help = match over {
+        Some(over) if rest > 0 => {
+            format!(
+                "at most {} are left for `{}`: \"{}KiB\"",
+                format_size(rest),
+                over.name.value,
+                rest / 1024
+            )
+        }
+        _ => "make the vdisks smaller, or put some on another disk".to_owned(),
+    };
+    let message = format!(
+        "the vdisks on `{}` need {} ({} of it for the label), and it has {}",
+        admission.disk,
+        format_size(admission.used_bytes),
+        format_size(overhead),
+        format_size(size)
+    );
+    let span = over.map_or(disk.name.span, |over| over.size_bytes.span);
+    admission
+        .findings
+        .push(Finding::error(span, message).help(help));
+}
+
+pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand]) {
+    let (worst, has_seeks) = (admission.facts.worst_case, admission.facts.has_seeks);
+    for demand in demands {
+        let span = demand.span.unwrap_or(disk.name.span);
+        let budget = demand.reserve.of(demand.period);
+        if budget < worst {
+            let enough = (u128::from(worst.0) * u128::from(WHOLE_PPM))
+                .div_ceil(u128::from(demand.reserve.0.max(1)) * 1_000_000);
+            let message = format!(
+                "`{}` gets {budget} in each period of {}, less than the {worst} that one request may take",
+                demand.name, demand.period
+            );
+            let help = format!(
+                "its share holds over several periods, not in each one; a period of {enough}ms or more would do"
+            );
+            admission
+                .findings
+                .push(Finding::warning(span, message).help(help));
+        }
+        if disk.policy == Policy::Fifo && !demand.is_system {
+            let message = format!("`{}` has a reservation, and `fifo` keeps none", demand.name);
+            let help = "use the policy \"fahrrad\", which keeps it";
+            admission
+                .findings
+                .push(Finding::warning(span, message).help(help));
+        }
+    }
+    match disk.max_in_flight {
+        Some(most) if has_seeks && most.value > 1 => {
+            let message = format!(
+                "`{}` has seeks, and {} requests in flight",
+                admission.disk, most.value
+            );
+            let help =
+                "reservations are kept with one request at a time; leave `max_in_flight` out";
+            admission
+                .findings
+                .push(Finding::error(most.span, message).help(help));
+        }
+        _ => {}
+    }
+    match disk.switching {
+        Some(chosen) if chosen.value == Switching::Account && !has_seeks => {
+            let message = format!(
+                "`{}` has no seeks, so there is no switching to account for",
+                admission.disk
+            );
+            let help = "leave `switching` out";
+            admission
+                .findings
+                .push(Finding::warning(chosen.span, message).help(help));
+        }
+        _ => {}
+    }
+}
