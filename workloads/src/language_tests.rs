@@ -1,0 +1,246 @@
+//! What the language accepts, what it refuses, and where it says the mistake is.
+
+use super::*;
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Result<Workload, WorkloadError> {
+    Workload::parse(Path::new("dir/load.json"), text)
+}
+
+/// The file with one client that has these keys.
+fn client(keys: &str) -> String {
+    format!("{{ \"duration\": \"60s\",\n  \"clients\": {{ \"c\": {{ {keys} }} }} }}")
+}
+
+fn read_client(keys: &str) -> Client {
+    let mut workload = parse(&client(keys)).unwrap_or_else(|error| panic!("{error}"));
+    workload.clients.remove(0)
+}
+
+fn generated(client: Client) -> Generated {
+    match client.source {
+        Source::Generated(generated) => generated,
+        Source::Trace(_) => panic!("not a trace"),
+    }
+}
+
+#[test]
+fn everything_can_be_written() {
+    let text = r#"{ "duration": "60s", "seed": 7, "clients": {
+      "reader": { "vdisk": "web", "pattern": "semi-random", "run": 16, "block": "8KiB", "read": "70%",
+                  "depth": 16, "think": "0ms", "rate": "400/s", "start": "1s", "stop": "30s",
+                  "offset": "1MiB", "span": "1GiB" },
+      "vm": { "vdisk": "db", "trace": "vm.csv.gz", "dev": 3, "speed": 2.5, "fit": "scale" } } }"#;
+    let workload = parse(text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        (workload.duration, workload.seed),
+        (Nanos::from_secs(60), 7)
+    );
+    let [reader, vm] = &workload.clients[..] else {
+        panic!("two clients")
+    };
+    assert_eq!(
+        (reader.name.as_str(), reader.vdisk.as_str(), reader.depth),
+        ("reader", "web", 16)
+    );
+    assert_eq!(
+        (reader.start, reader.stop),
+        (Nanos::from_secs(1), Nanos::from_secs(30))
+    );
+    assert_eq!(
+        (reader.offset_bytes, reader.span_bytes),
+        (1 << 20, Some(1 << 30))
+    );
+    let rate = Rate {
+        events: 400_000_000,
+        per: Nanos::from_secs(1_000_000),
+    };
+    assert_eq!(
+        reader.source,
+        Source::Generated(Generated {
+            pattern: Pattern::SemiRandom { run: 16 },
+            block_bytes: 8192,
+            read: Share::from_percent(70),
+            pace: Pace::Constant { rate },
+        })
+    );
+    assert_eq!(rate.time_of(1), Nanos::from_micros(2500));
+    assert_eq!(
+        vm.source,
+        Source::Trace(TraceSource {
+            path: "dir/vm.csv.gz".into(),
+            dev: Some(3),
+            speed_ppm: 2_500_000,
+            fit: Fit::Scale
+        })
+    );
+    assert_eq!((vm.depth, vm.stop), (TRACE_DEPTH, Nanos::from_secs(60)));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let workload = parse(&client(r#""vdisk": "web""#)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(workload.seed, 1);
+    let mut expected = Client::new("c", "web", Nanos::from_secs(60));
+    expected.places = workload.clients[0].places.clone();
+    assert_eq!(workload.clients[0], expected);
+    let at = expected.places.vdisk.expect("it is in the file");
+    assert_eq!((at.line, at.column), (2, 32));
+}
+
+#[test]
+fn rates_are_exact() {
+    for (written, index, nanos) in [
+        ("0.5/s", 1, 2_000_000_000),
+        ("30/min", 2, 4_000_000_000),
+        ("3/s", 3_000, 1_000_000_000_000),
+    ] {
+        let pace = generated(read_client(&format!(
+            r#""vdisk": "v", "rate": "{written}""#
+        )))
+        .pace;
+        let Pace::Constant { rate } = pace else {
+            panic!("a rate")
+        };
+        assert_eq!(rate.time_of(index), Nanos(nanos), "{written}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_with_line_column_and_remedy() {
+    // The keys of the client, then what the error has to say.
+    let cases = [
+        (r#""vdisk": "v", "blok": "4KiB""#, "did you mean `block`?"),
+        (
+            r#""vdisk": "v", "vdisk": "w""#,
+            "the key `vdisk` occurs twice",
+        ),
+        (r#""block": "4KiB""#, "a client needs the key `vdisk`"),
+        (r#""vdisk": """#, "the name is empty"),
+        (r#""vdisk": 3"#, "a number is not a text in double quotes"),
+        (r#""vdisk": "v", "pattern": "zigzag""#, "\"semi-random\""),
+        (
+            r#""vdisk": "v", "pattern": "semi-random""#,
+            "needs the key `run`",
+        ),
+        (r#""vdisk": "v", "run": 0"#, "from 1 to"),
+        (r#""vdisk": "v", "block": "4096""#, "is not a size"),
+        (r#""vdisk": "v", "block": "33MiB""#, "32 MiB at most"),
+        (r#""vdisk": "v", "block": "0B""#, "asks for nothing"),
+        (r#""vdisk": "v", "read": "101%""#, "more than the whole"),
+        (r#""vdisk": "v", "depth": 0"#, "from 1 to 65536"),
+        (
+            r#""vdisk": "v", "depth": "16""#,
+            "a whole number without quotes",
+        ),
+        (r#""vdisk": "v", "think": "10""#, "is not a duration"),
+        (r#""vdisk": "v", "rate": "400""#, "\"400/s\""),
+        (r#""vdisk": "v", "rate": "0/s""#, "asks for nothing"),
+        (r#""vdisk": "v", "rate": "1.5.5/s""#, "is not a rate"),
+        (
+            r#""vdisk": "v", "rate": "10/s", "think": "1ms""#,
+            "nobody thinks",
+        ),
+        (r#""vdisk": "v", "start": "60s""#, "never run"),
+        (r#""vdisk": "v", "start": "5s", "stop": "5s""#, "never run"),
+        (r#""vdisk": "v", "span": "0B""#, "cannot be used"),
+        (
+            r#""vdisk": "v", "fit": "wrap""#,
+            "no meaning without a trace",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t.csv", "block": "4KiB""#,
+            "no meaning for a client that replays",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t.csv", "speed": 0"#,
+            "from 0.001",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t.csv", "fit": "squeeze""#,
+            "not a way to fit",
+        ),
+        (r#""vdisk": "v", "trace": """#, "the file's name is empty"),
+    ];
+    for (keys, expected) in cases {
+        let error = parse(&client(keys)).expect_err(keys);
+        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(expected), "{keys}: {text}");
+        assert!(
+            text.contains("dir/load.json:2:") && text.contains(keys),
+            "{keys}: {text}"
+        );
+        assert!(error.problems[0].help.is_some(), "{keys}: {text}");
+    }
+}
+
+#[test]
+fn mistakes_of_the_file_as_a_whole_are_named() {
+    for (text, expected) in [
+        ("", "is empty"),
+        ("[]", "not a list"),
+        ("{", "the file ends"),
+        ("{}", "needs the key `duration`"),
+        (
+            r#"{ "duration": "0s", "clients": { "c": { "vdisk": "v" } } }"#,
+            "does nothing",
+        ),
+        (
+            r#"{ "duration": "1s", "clients": {} }"#,
+            "there is no client",
+        ),
+        (r#"{ "duration": "1s", "clients": [] }"#, "not an object"),
+        (
+            r#"{ "duration": "1s", "clients": { "c": 1 } }"#,
+            "a client is not a number",
+        ),
+        (
+            r#"{ "duration": "1s", "clients": { "": { "vdisk": "v" } } }"#,
+            "not a usable name",
+        ),
+        (
+            r#"{ "duration": "1s", "seed": -1, "clients": { "c": { "vdisk": "v" } } }"#,
+            "from 0 to",
+        ),
+        (
+            r#"{ "duration": "1s", "clients": { "c": { "vdisk": "v" }, "c": { "vdisk": "v" } } }"#,
+            "the client `c` occurs twice",
+        ),
+    ] {
+        let error = parse(text).expect_err(text).to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_shown_at_once() {
+    let error = parse(&client(
+        r#""vdisk": "v", "block": "x", "read": "y", "depth": -1"#,
+    ));
+    assert_eq!(error.expect_err("three mistakes").problems.len(), 3);
+    let error = parse(&client(r#""vdisk": "v", "depth": 16x"#)).expect_err("no number");
+    assert_eq!(error.problems.len(), 1, "one mistake, one finding: {error}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text: String) {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_value_makes_it_panic(
+        key in proptest::sample::select(KEYS.iter().map(|key| key.0).collect::<Vec<_>>()),
+        value in prop_oneof![
+            "\"[ -~]{0,12}\"", "-?[0-9]{1,25}(\\.[0-9]{1,9})?(e[0-9]{1,3})?",
+            Just("null".to_owned()), Just("[]".to_owned()), Just("{}".to_owned()),
+            "\"[0-9]{1,25}(\\.[0-9]{1,9})?(/s|/min|s|ms|GiB|%)?\"",
+        ],
+    ) {
+        let keys = format!(r#""vdisk": "v", "{key}": {value}"#);
+        if let Err(error) = parse(&client(&keys)) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is measured of one client while it runs. Bounded: a histogram of two or three significant
+//! digits and some counters, however many requests there are.
+
+use crate::Operation;
+use crate::report::{ClientReport, Latencies};
+use crate::workload::{Client, Workload};
+use disktime_units::Nanos;
+use hdrhistogram::Histogram;
+
+/// Latencies are held apart up to an hour; longer ones count as
+/// an hour in percentiles (the maximum is exact).
+const LONGEST: u64 = 3_600_000_000_000;
+
+/// With more clients than this, two significant digits have to do: 35 KiB instead of 270 KiB each.
+const MANY_CLIENTS: usize = 1000;
+
+/// A histogram of latencies in nanoseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct LatencyHistogram {
+    histogram: Histogram<u64>,
+    max: Nanos,
+}
+
+impl LatencyHistogram {
+    /// `digits` significant digits, 2 or 3. It starts small and grows as latencies do.
+    pub(crate) fn new(digits: u8) -> LatencyHistogram {
+        let histogram =
+            Histogram::new(digits).expect("hdrhistogram accepts two and three significant digits");
+        LatencyHistogram {
+            histogram,
+            max: Nanos::ZERO,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn record(&mut self, latency: Nanos) {
+        let recorded = self.histogram.record(latency.0.clamp(1, LONGEST));
+        debug_assert!(recorded.is_ok(), "a growing histogram takes every value");
+        self.max = self.max.max(latency);
+    }
+
+    pub(crate) fn at_quantile(&self, quantile: f64) -> Option<Nanos> {
+        // The bucket's upper end can exceed the largest value in it.
+        let bucket = Nanos(self.histogram.value_at_quantile(quantile)).min(self.max);
+        (!self.histogram.is_empty()).then_some(bucket)
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.histogram.reset();
+        self.max = Nanos::ZERO;
+    }
+
+    fn latencies(&self) -> Option<Latencies> {
+        Some(Latencies {
+            p50: self.at_quantile(0.5)?,
+            p99: self.at_quantile(0.99)?,
+            p99_9: self.at_quantile(0.999)?,
+            max: self.max,
+        })
+    }
+}
+
+/// The measurements of one client.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter {
+    /// Throughput is measured from here …
+    start: Nanos,
+    /// … to here; latencies and counts to the end of the run.
+    stop: Nanos,
+    latencies: LatencyHistogram,
+    requests: u64,
+    errors: u64,
+    window_requests: u64,
+    window_bytes: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(client: &Client, workload: &Workload) -> Meter {
+        let duration = workload.duration;
+        let digits = if workload.clients.len() > MANY_CLIENTS {
+            2
+        } else {
+            3
+        };
+        Meter {
+            start: client.start.min(duration),
+            stop: client.stop.min(duration),
+            latencies: LatencyHistogram::new(digits),
+            requests: 0,
+            errors: 0,
+            window_requests: 0,
+            window_bytes: 0,
+        }
+    }
+
+    /// The run ended early: throughput is measured to here at most.
+    pub(crate) fn end_at(&mut self, now: Nanos) {
+        self.stop = self.stop.min(now);
+        self.start = self.start.min(now);
+    }
+
+    /// A request was answered, within the duration of the run.
+    #[inline]
+    pub(crate) fn answered(&mut self, now: Nanos, operation: &Operation, success: bool) {
+        if !success {
+            self.errors += 1;
+            return;
+        }
+        self.requests += 1;
+        self.latencies
+            .record(now.saturating_sub(operation.arrived_at));
+        if now <= self.stop {
+            self.window_requests += 1;
+            self.window_bytes += operation.len_bytes;
+        }
+    }
+
+    pub(crate) fn report(&self, client: &Client, delayed: u64) -> ClientReport {
+        let seconds = self.stop.saturating_sub(self.start).as_secs_f64();
+        let per_second = |count: u64| {
+            if seconds > 0.0 {
+                count as f64 / seconds
+            } else {
+                0.0
+            }
+        };
+        ClientReport {
+            name: client.name.clone(),
+            vdisk: client.vdisk.clone(),
+            iops: per_second(self.window_requests),
+            bytes_per_second: per_second(self.window_bytes),
+            latency: self.latencies.latencies(),
+            requests: self.requests,
+            errors: self.errors,
+            delayed,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What a run was like: per client what it got, per virtual disk and disk what the caller adds.
+//!
+//! Invariant: the same measurements give the same bytes: keys are sorted in JSON, and numbers are
+//! rounded to fixed decimals. In the table the clients keep the order of the workload.
+
+use disktime_units::Nanos;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The result of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadReport {
+    /// How long it ran.
+    pub duration: Nanos,
+    /// The workload's seed.
+    pub seed: u64,
+    /// `virtual` or `real`.
+    pub clock: &'static str,
+    /// The clients, in the workload's order.
+    pub clients: Vec<ClientReport>,
+    /// By virtual disk, filled in by the caller: objects with `reserved_share`,
+    /// `received_share`, `spare_share`, `deadlines_met`, `deadlines_missed`.
+    pub vdisks: BTreeMap<String, Value>,
+    /// By disk, filled in by the caller: objects with `busy_share`, `charged_share`,
+    /// `waiting_share`, `switching_share`.
+    pub disks: BTreeMap<String, Value>,
+}
+
+/// What one client got.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientReport {
+    /// Its name.
+    pub name: String,
+    /// Its virtual disk.
+    pub vdisk: String,
+    /// Requests done per second, between its start and its stop.
+    pub iops: f64,
+    /// Bytes read and written per second, between its start and its stop.
+    pub bytes_per_second: f64,
+    /// Times from arrival to answer; `None` if nothing was done.
+    pub latency: Option<Latencies>,
+    /// Requests done until the end of the run.
+    pub requests: u64,
+    /// Requests answered by an error; not counted above.
+    pub errors: u64,
+    /// Arrivals of an open loop or trace that had to wait because its depth was reached.
+    pub delayed: u64,
+}
+
+/// Percentiles of latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latencies {
+    /// The median.
+    pub p50: Nanos,
+    /// 1 % were longer.
+    pub p99: Nanos,
+    /// 0.1 % were longer.
+    pub p99_9: Nanos,
+    /// The longest.
+    pub max: Nanos,
+}
+
+/// `value` with so many decimals, so that JSON has no noise in the last digits.
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let factor = 10f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+fn micros(time: Nanos) -> Value {
+    json!(time.0 as f64 / 1e3)
+}
+
+impl Latencies {
+    fn to_json(self) -> Value {
+        json!({
+            "p50": micros(self.p50),
+            "p99": micros(self.p99),
+            "p99_9": micros(self.p99_9),
+            "max": micros(self.max),
+        })
+    }
+}
+
+impl ClientReport {
+    fn to_json(&self) -> Value {
+        // Without a request there is no latency: null, not a zero that looks like a good one.
+        let none = json!({ "p50": null, "p99": null, "p99_9": null, "max": null });
+        json!({
+            "vdisk": self.vdisk,
+            "iops": rounded(self.iops, 3),
+            "bytes_per_second": self.bytes_per_second.round() as u64,
+            "latency_us": self.latency.map_or(none, Latencies::to_json),
+            "requests": self.requests,
+            "errors": self.errors,
+            "delayed": self.delayed,
+        })
+    }
+}
+
+impl LoadReport {
+    /// The report of a client.
+    pub fn client(&self, name: &str) -> Option<&ClientReport> {
+        self.clients.iter().find(|client| client.name == name)
+    }
+
+    /// The whole report as JSON, keys sorted.
+    pub fn to_json(&self) -> Value {
+        let clients: BTreeMap<_, _> = self
+            .clients
+            .iter()
+            .map(|client| (client.name.clone(), client.to_json()))
+            .collect();
+        let object = |entries: &BTreeMap<String, Value>| -> Value {
+            Value::Object(entries.clone().into_iter().collect::<Map<_, _>>())
+        };
+        json!({
+            "clients": object(&clients),
+            "clock": self.clock,
+            "disks": object(&self.disks),
+            "duration_s": self.duration.as_secs_f64(),
+            "seed": self.seed,
+            "vdisks": object(&self.vdisks),
+        })
+    }
+
+    /// The JSON text, indented, with a final line break.
+    pub fn to_json_text(&self) -> String {
+        format!("{:#}\n", self.to_json())
+    }
+}
+
+/// A table: a heading, then lines of cells; the first column is text, the others numbers.
+fn write_table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for row in rows {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            if column == 0 {
+                line.push_str(&format!("{cell:<width$}"));
+            } else {
+                line.push_str(&format!("  {cell:>width$}"));
+            }
+        }
+        writeln!(f, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// A field of the caller's objects, as per cent if it is a share.
+fn cell(entry: &Value, key: &str) -> String {
+    match entry.get(key) {
+        Some(Value::Number(share)) if key.ends_with("_share") => {
+            format!("{:.1} %", share.as_f64().unwrap_or(f64::NAN) * 100.0)
+        }
+        Some(Value::Number(count)) => count.to_string(),
+        _ => "-".to_owned(),
+    }
+}
+
+fn entry_rows(
+    what: &str,
+    entries: &BTreeMap<String, Value>,
+    keys: &[(&str, &str)],
+) -> Vec<Vec<String>> {
+    let mut rows = vec![
+        std::iter::once(what)
+            .chain(keys.iter().map(|(title, _)| *title))
+            .map(str::to_owned)
+            .collect(),
+    ];
+    for (name, entry) in entries {
+        rows.push(
+            std::iter::once(name.clone())
+                .chain(keys.iter().map(|(_, key)| cell(entry, key)))
+                .collect(),
+        );
+    }
+    rows
+}
+
+/// For people: the clients, then the virtual disks and disks as far as they are known.
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = [
+            "client", "vdisk", "IOPS", "MB/s", "p50", "p99", "p99.9", "max", "errors", "delayed",
+        ];
+        let mut rows = vec![titles.map(str::to_owned).to_vec()];
+        for client in &self.clients {
+            let latency = |pick: fn(&Latencies) -> Nanos| {
+                client
+                    .latency
+                    .as_ref()
+                    .map_or("-".to_owned(), |all| pick(all).to_string())
+            };
+            rows.push(vec![
+                client.name.clone(),
+                client.vdisk.clone(),
+                format!("{:.1}", client.iops),
+                format!("{:.2}", client.bytes_per_second / 1e6),
+                latency(|all| all.p50),
+                latency(|all| all.p99),
+                latency(|all| all.p99_9),
+                latency(|all| all.max),
+                client.errors.to_string(),
+                client.delayed.to_string(),
+            ]);
+        }
+        write_table(f, &rows)?;
+        if !self.vdisks.is_empty() {
+            writeln!(f)?;
+            let keys = [
+                ("reserved", "reserved_share"),
+                ("received", "received_share"),
+                ("of it spare", "spare_share"),
+                ("deadlines met", "deadlines_met"),
+                ("missed", "deadlines_missed"),
+            ];
+            write_table(f, &entry_rows("vdisk", &self.vdisks, &keys))?;
+        }
+        if !self.disks.is_empty() {
+            writeln!(f)?;
+            let keys = [
+                ("busy", "busy_share"),
+                ("charged", "charged_share"),
+                ("waiting", "waiting_share"),
+                ("switching", "switching_share"),
+            ];
+            write_table(f, &entry_rows("disk", &self.disks, &keys))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> LoadReport {
+        let client = |name: &str, latency| ClientReport {
+            name: name.to_owned(),
+            vdisk: "web".to_owned(),
+            iops: 1.0 / 3.0,
+            bytes_per_second: 4096.4,
+            latency,
+            requests: 20,
+            errors: 1,
+            delayed: 0,
+        };
+        let latency = Latencies {
+            p50: Nanos::from_micros(1500),
+            p99: Nanos(2_000_500),
+            p99_9: Nanos::from_millis(3),
+            max: Nanos::from_secs(1),
+        };
+        LoadReport {
+            duration: Nanos::from_secs(60),
+            seed: 1,
+            clock: "virtual",
+            clients: vec![client("zoe", Some(latency)), client("adam", None)],
+            vdisks: BTreeMap::from([(
+                "web".to_owned(),
+                json!({ "received_share": 0.25, "deadlines_met": 7 }),
+            )]),
+            disks: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn json_has_the_promised_fields() {
+        let json = report().to_json();
+        let zoe = &json["clients"]["zoe"];
+        assert_eq!(zoe["iops"], 0.333);
+        assert_eq!(zoe["bytes_per_second"], 4096);
+        assert_eq!(zoe["latency_us"]["p50"], 1500.0);
+        assert_eq!(zoe["latency_us"]["p99"], 2000.5);
+        assert_eq!(zoe["latency_us"]["max"], 1e6);
+        assert_eq!(zoe["errors"], 1);
+        assert!(json["clients"]["adam"]["latency_us"]["p99_9"].is_null());
+        assert_eq!(json["vdisks"]["web"]["received_share"], 0.25);
+        let text = report().to_json_text();
+        assert!(text.find("adam") < text.find("zoe"), "keys are sorted");
+    }
+
+    #[test]
+    fn the_table_keeps_the_order_and_aligns() {
+        let text = report().to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert!(
+            lines[1].starts_with("zoe ") && lines[2].starts_with("adam"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[0].find("max").map(|at| at + 3),
+            lines[1].find(" 1s").map(|at| at + 3),
+            "{text}"
+        );
+        assert!(text.contains("25.0 %"), "{text}");
+    }
+}

@@ -1,0 +1,445 @@
+//! Writes that can be checked after a crash: every sector says which write it came from.
+//!
+//! A write of 4 KiB blocks gets a *generation*, a number that only grows. Each 512-byte sector of
+//! it holds vdisk, block, sector, generation, a checksum, and content that follows from them. The
+//! checker knows for each block which generation was issued, which was acknowledged, and which had
+//! been acknowledged before a flush that was answered. After a crash a block must hold
+//! - a generation from the last flushed to the last issued one (or zeroes, if none was flushed),
+//! - whole: sectors of different generations are right only while a write was not flushed.
+//!
+//! Invariants: a block has one write under way at most (the order of two would be unknown);
+//! tickets of before a crash mean nothing after it. It does no I/O: the same checker is used over
+//! NBD against a killed server, and in virtual time on a disk that loses its cache.
+//! What it cannot see: a lost write of a block that was not flushed, which is allowed.
+
+use crate::Random;
+use thiserror::Error;
+
+/// Bytes in a block.
+pub const STAMP_BLOCK_BYTES: usize = 4096;
+const SECTOR_BYTES: usize = 512;
+const SECTORS: usize = STAMP_BLOCK_BYTES / SECTOR_BYTES;
+const HEADER_BYTES: usize = 40;
+/// Starts every stamped sector; the last byte is the format's version.
+const MAGIC: u64 = u64::from_le_bytes(*b"dtstamp\x01");
+
+/// A write that is under way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WriteTicket {
+    /// Its generation.
+    pub generation: u64,
+    /// The first block.
+    pub first_block: u64,
+    /// How many blocks.
+    pub blocks: u64,
+    epoch: u64,
+}
+
+impl WriteTicket {
+    /// Start of the range.
+    pub fn offset_bytes(&self) -> u64 {
+        self.first_block * STAMP_BLOCK_BYTES as u64
+    }
+
+    /// Length of the range.
+    pub fn len_bytes(&self) -> usize {
+        self.blocks as usize * STAMP_BLOCK_BYTES
+    }
+}
+
+/// A flush that is under way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FlushTicket {
+    /// What was acknowledged when it was asked for, by block.
+    acknowledged: Vec<u64>,
+    epoch: u64,
+}
+
+/// What a block was found to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Zeroes: it was never written, or nothing of it survived.
+    Zeroes,
+    /// All of one write.
+    Whole {
+        /// Its generation.
+        generation: u64,
+    },
+    /// Sectors of different writes, which is allowed here.
+    Torn,
+}
+
+/// What a block must not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Violation {
+    /// A sector that no write of this checker made for this place.
+    #[error("block {block}, sector {sector}: neither zeroes nor a sector written there")]
+    Foreign {
+        /// The block.
+        block: u64,
+        /// The sector in it.
+        sector: usize,
+    },
+    /// An older generation than allowed.
+    #[error(
+        "block {block} holds generation {found} (0 is zeroes), but {wanted} was promised: a lost write"
+    )]
+    Lost {
+        /// The block.
+        block: u64,
+        /// What it holds.
+        found: u64,
+        /// What it has to hold at least.
+        wanted: u64,
+    },
+    /// A generation that was never issued there.
+    #[error("block {block} holds generation {found}, but the last one issued is {issued}")]
+    Unissued {
+        /// The block.
+        block: u64,
+        /// What it holds.
+        found: u64,
+        /// The last one issued.
+        issued: u64,
+    },
+    /// Sectors of different writes where every write was flushed.
+    #[error(
+        "block {block} is torn between generations {oldest} and {newest}, though it was flushed"
+    )]
+    Torn {
+        /// The block.
+        block: u64,
+        /// The oldest generation in it; 0 is zeroes.
+        oldest: u64,
+        /// The newest.
+        newest: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Block {
+    /// The last generation asked for; 0 is none.
+    issued: u64,
+    /// The last one that was answered.
+    acknowledged: u64,
+    /// The last one answered before a flush that was answered.
+    flushed: u64,
+    under_way: bool,
+}
+
+/// Stamps and checks the blocks of one virtual disk that starts as zeroes.
+#[derive(Debug)]
+pub struct StampChecker {
+    vdisk: u64,
+    blocks: Vec<Block>,
+    generation: u64,
+    epoch: u64,
+}
+
+impl StampChecker {
+    /// A checker of `blocks` blocks; `vdisk` tells the stamps of several virtual disks apart.
+    pub fn new(vdisk: u64, blocks: usize) -> StampChecker {
+        StampChecker {
+            vdisk,
+            blocks: vec![Block::default(); blocks],
+            generation: 0,
+            epoch: 0,
+        }
+    }
+
+    /// How many blocks.
+    pub fn blocks(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    fn range(&mut self, first_block: u64, blocks: u64) -> Option<&mut [Block]> {
+        let first = usize::try_from(first_block).ok()?;
+        let end = first.checked_add(usize::try_from(blocks).ok()?)?;
+        self.blocks.get_mut(first..end)
+    }
+
+    /// Announces a write. `None` if the range is empty or beyond the end, or a write of one of
+    /// its blocks is under way.
+    pub fn begin_write(&mut self, first_block: u64, blocks: u64) -> Option<WriteTicket> {
+        let generation = self.generation + 1;
+        let range = self
+            .range(first_block, blocks)
+            .filter(|range| !range.is_empty())?;
+        if range.iter().any(|block| block.under_way) {
+            return None;
+        }
+        for block in range {
+            block.issued = generation;
+            block.under_way = true;
+        }
+        self.generation = generation;
+        Some(WriteTicket {
+            generation,
+            first_block,
+            blocks,
+            epoch: self.epoch,
+        })
+    }
+
+    /// Fills a buffer of [`WriteTicket::len_bytes`] with the write's content.
+    ///
+    /// # Panics
+    /// If the buffer has another length.
+    pub fn fill(&self, ticket: &WriteTicket, buffer: &mut [u8]) {
+        assert_eq!(
+            buffer.len(),
+            ticket.len_bytes(),
+            "the buffer is the write's"
+        );
+        for (index, sector) in buffer.chunks_exact_mut(SECTOR_BYTES).enumerate() {
+            let block = ticket.first_block + (index / SECTORS) as u64;
+            write_sector(
+                sector,
+                self.vdisk,
+                block,
+                index % SECTORS,
+                ticket.generation,
+            );
+        }
+    }
+
+    /// The write was answered; with `fua` it is durable, too.
+    pub fn write_done(&mut self, ticket: WriteTicket, fua: bool) {
+        if ticket.epoch != self.epoch {
+            return;
+        }
+        let range = self
+            .range(ticket.first_block, ticket.blocks)
+            .unwrap_or_default();
+        for block in range {
+            block.under_way = false;
+            block.acknowledged = ticket.generation;
+            if fua {
+                block.flushed = ticket.generation;
+            }
+        }
+    }
+
+    /// The write was answered by an error: it may have happened or not.
+    pub fn write_failed(&mut self, ticket: WriteTicket) {
+        if ticket.epoch != self.epoch {
+            return;
+        }
+        let range = self
+            .range(ticket.first_block, ticket.blocks)
+            .unwrap_or_default();
+        range.iter_mut().for_each(|block| block.under_way = false);
+    }
+
+    /// Announces a flush: it covers what was acknowledged until now.
+    pub fn begin_flush(&self) -> FlushTicket {
+        let acknowledged = self.blocks.iter().map(|block| block.acknowledged).collect();
+        FlushTicket {
+            acknowledged,
+            epoch: self.epoch,
+        }
+    }
+
+    /// The flush was answered without an error. (One answered by an error is dropped.)
+    pub fn flush_done(&mut self, ticket: FlushTicket) {
+        if ticket.epoch != self.epoch {
+            return;
+        }
+        for (block, acknowledged) in self.blocks.iter_mut().zip(ticket.acknowledged) {
+            block.flushed = block.flushed.max(acknowledged);
+        }
+    }
+
+    /// The server or the machine crashed: nothing is under way any more, and tickets are void.
+    pub fn crashed(&mut self) {
+        self.epoch += 1;
+        self.blocks
+            .iter_mut()
+            .for_each(|block| block.under_way = false);
+    }
+
+    /// Checks a block that was read while everything runs: it holds the last write acknowledged
+    /// before the read was asked for, or one issued since.
+    ///
+    /// # Errors
+    /// What it holds instead.
+    pub fn check_live(&self, block: u64, bytes: &[u8]) -> Result<Found, Violation> {
+        let state = self.state(block);
+        self.judge(
+            block,
+            bytes,
+            state.acknowledged,
+            state.issued,
+            state.acknowledged != state.issued,
+        )
+    }
+
+    /// Checks a block that was read after [`StampChecker::crashed`]. What it holds is from then on
+    /// its content: nothing newer may turn up, and a later flush promises it.
+    ///
+    /// # Errors
+    /// What it holds although it must not.
+    pub fn recover(&mut self, block: u64, bytes: &[u8]) -> Result<Found, Violation> {
+        let state = self.state(block);
+        let found = self.judge(
+            block,
+            bytes,
+            state.flushed,
+            state.issued,
+            state.flushed != state.issued,
+        )?;
+        let survived = match found {
+            Found::Zeroes => Some(0),
+            Found::Whole { generation } => Some(generation),
+            // It stays torn until it is written again; only what was flushed is promised.
+            Found::Torn => None,
+        };
+        if let Some(state) = usize::try_from(block)
+            .ok()
+            .and_then(|block| self.blocks.get_mut(block))
+        {
+            state.acknowledged = survived.unwrap_or(state.flushed);
+            state.issued = survived.unwrap_or(state.issued);
+        }
+        Ok(found)
+    }
+
+    fn state(&self, block: u64) -> Block {
+        usize::try_from(block)
+            .ok()
+            .and_then(|block| self.blocks.get(block))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn judge(
+        &self,
+        block: u64,
+        bytes: &[u8],
+        least: u64,
+        issued: u64,
+        may_be_torn: bool,
+    ) -> Result<Found, Violation> {
+        assert_eq!(
+            bytes.len(),
+            STAMP_BLOCK_BYTES,
+            "a block is checked as a whole"
+        );
+        let (mut oldest, mut newest) = (u64::MAX, 0);
+        for (sector, content) in bytes.chunks_exact(SECTOR_BYTES).enumerate() {
+            let generation = read_sector(content, self.vdisk, block, sector)
+                .ok_or(Violation::Foreign { block, sector })?;
+            oldest = oldest.min(generation);
+            newest = newest.max(generation);
+        }
+        if oldest < least {
+            return Err(Violation::Lost {
+                block,
+                found: oldest,
+                wanted: least,
+            });
+        }
+        if newest > issued {
+            return Err(Violation::Unissued {
+                block,
+                found: newest,
+                issued,
+            });
+        }
+        match (oldest == newest, newest) {
+            (true, 0) => Ok(Found::Zeroes),
+            (true, generation) => Ok(Found::Whole { generation }),
+            (false, _) if may_be_torn => Ok(Found::Torn),
+            (false, _) => Err(Violation::Torn {
+                block,
+                oldest,
+                newest,
+            }),
+        }
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .chunks(8)
+        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            let mixed = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed ^ (mixed >> 29)
+        })
+}
+
+/// Header: magic, vdisk, place (block × 8 + sector), generation, checksum of all but itself.
+fn write_sector(bytes: &mut [u8], vdisk: u64, block: u64, sector: usize, generation: u64) {
+    let place = block * SECTORS as u64 + sector as u64;
+    for (field, value) in [MAGIC, vdisk, place, generation, 0].iter().enumerate() {
+        bytes[field * 8..field * 8 + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    let seed = checksum(&bytes[..HEADER_BYTES]);
+    Random::new(seed).fill(&mut bytes[HEADER_BYTES..]);
+    let sum = checksum(bytes);
+    bytes[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The generation of a sector, 0 for zeroes; `None` if it was not stamped for this place.
+fn read_sector(bytes: &[u8], vdisk: u64, block: u64, sector: usize) -> Option<u64> {
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Some(0);
+    }
+    let generation = u64::from_le_bytes(bytes[24..32].try_into().ok()?);
+    let mut expected = [0; SECTOR_BYTES];
+    write_sector(&mut expected, vdisk, block, sector, generation);
+    (generation > 0 && expected == bytes).then_some(generation)
+}
+
+/// What a [`StampLoad`] does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StampAction {
+    /// Write these blocks, filled by [`StampChecker::fill`].
+    Write {
+        /// To be given back with the answer.
+        ticket: WriteTicket,
+        /// Whether the write asks to be durable by itself.
+        fua: bool,
+    },
+    /// Flush.
+    Flush(FlushTicket),
+}
+
+/// A seeded load of writes and flushes for a [`StampChecker`].
+#[derive(Debug)]
+pub struct StampLoad {
+    random: Random,
+    blocks_most: u64,
+}
+
+impl StampLoad {
+    /// Writes of 1 to `blocks_most` blocks; about every sixteenth action is a flush, and about
+    /// every sixteenth write is durable by itself.
+    pub fn new(seed: u64, blocks_most: u64) -> StampLoad {
+        StampLoad {
+            random: Random::labelled(seed, "stamps"),
+            blocks_most: blocks_most.max(1),
+        }
+    }
+
+    /// The next action, or `None` if every place it looked at is being written: wait for an
+    /// answer then.
+    pub fn next_action(&mut self, checker: &mut StampChecker) -> Option<StampAction> {
+        if self.random.below(16) == 0 {
+            return Some(StampAction::Flush(checker.begin_flush()));
+        }
+        let fua = self.random.below(16) == 0;
+        (0..8).find_map(|_| {
+            let blocks = (1 + self.random.below(self.blocks_most)).min(checker.blocks());
+            let first_block = self.random.below(checker.blocks() - blocks + 1);
+            let ticket = checker.begin_write(first_block, blocks)?;
+            Some(StampAction::Write { ticket, fua })
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "stamps_tests.rs"]
+mod tests;

@@ -1,0 +1,351 @@
+//! Workloads in virtual time on a toy service: one server, first in first out, constant time.
+
+use disktime_engine::{IoError, Reply, Request, Service, VdiskId};
+use disktime_units::{Nanos, Share};
+use disktime_workloads::{
+    Client, Generated, LoadReport, Moment, Pace, Pattern, Rate, Source, VirtualTarget, Workload,
+    WorkloadError, run_virtual,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::RawFd;
+
+const SECOND: Nanos = Nanos::from_secs(1);
+const MILLISECOND: Nanos = Nanos::from_millis(1);
+
+/// Serves one request at a time, each in `service_time`; holds at most `room` requests.
+struct Toy {
+    service_time: Nanos,
+    room: usize,
+    queue: VecDeque<(Request, Nanos)>,
+    free_at: Nanos,
+    fails: bool,
+    served: Vec<(Nanos, u64, u64)>,
+}
+
+impl Toy {
+    fn new(service_time: Nanos) -> Toy {
+        Toy {
+            service_time,
+            room: usize::MAX,
+            queue: VecDeque::new(),
+            free_at: Nanos::ZERO,
+            fails: false,
+            served: Vec::new(),
+        }
+    }
+}
+
+impl Service for Toy {
+    fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
+        if self.queue.len() >= self.room {
+            return Err(request);
+        }
+        self.free_at = self.free_at.max(now) + self.service_time;
+        self.queue.push_back((request, self.free_at));
+        Ok(())
+    }
+
+    fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        while self.queue.front().is_some_and(|(_, done)| *done <= now) {
+            let Some((request, _)) = self.queue.pop_front() else {
+                return;
+            };
+            self.served
+                .push((now, request.origin, request.offset_bytes));
+            replies.push(Reply {
+                origin: request.origin,
+                handle: request.handle,
+                kind: request.kind,
+                result: if self.fails { Err(IoError::Io) } else { Ok(()) },
+                buffer: request.buffer,
+            });
+        }
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        self.queue.front().map(|(_, done)| *done)
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+fn targets() -> BTreeMap<String, VirtualTarget> {
+    let target = |service, vdisk| VirtualTarget {
+        service,
+        vdisk: VdiskId(vdisk),
+        size_bytes: 1 << 30,
+    };
+    BTreeMap::from([
+        ("a".to_owned(), target(0, 0)),
+        ("b".to_owned(), target(1, 0)),
+    ])
+}
+
+fn run(toys: &mut [Toy], workload: &Workload) -> Result<LoadReport, WorkloadError> {
+    run_virtual(toys, &targets(), workload, None, &mut |_, _, _| {})
+}
+
+fn closed(name: &str, vdisk: &str, depth: u32, think: Nanos) -> Client {
+    let mut client = Client::new(name, vdisk, SECOND);
+    client.depth = depth;
+    client.source = Source::Generated(Generated {
+        pattern: Pattern::Random,
+        block_bytes: 4096,
+        read: Share::from_percent(50),
+        pace: Pace::Closed { think },
+    });
+    client
+}
+
+fn workload(clients: Vec<Client>) -> Workload {
+    Workload {
+        clients,
+        ..Workload::new(SECOND, 1)
+    }
+}
+
+#[test]
+fn a_closed_loop_gets_what_the_server_gives() {
+    let report = run(
+        &mut [Toy::new(MILLISECOND), Toy::new(MILLISECOND)],
+        &workload(vec![closed("c", "a", 4, Nanos::ZERO)]),
+    )
+    .expect("it runs");
+    let client = report.client("c").expect("it is reported");
+    assert_eq!(client.requests, 1000);
+    assert_eq!(client.iops, 1000.0);
+    assert_eq!(client.bytes_per_second, 4_096_000.0);
+    // Four in the queue, one served at a time: each waits for the three before it.
+    let latency = client.latency.expect("requests were done");
+    assert_eq!(latency.max, Nanos::from_millis(4));
+    assert!(latency.p50.0.abs_diff(4_000_000) <= 4_000, "{latency:?}");
+}
+
+#[test]
+fn think_time_lowers_the_rate() {
+    let think = Nanos::from_millis(9);
+    let report = run(
+        &mut [Toy::new(MILLISECOND), Toy::new(SECOND)],
+        &workload(vec![closed("c", "a", 1, think)]),
+    )
+    .expect("it runs");
+    assert_eq!(report.client("c").map(|client| client.requests), Some(100));
+}
+
+#[test]
+fn disks_are_independent_and_reports_keep_the_order() {
+    let clients = vec![
+        closed("slow", "b", 1, Nanos::ZERO),
+        closed("fast", "a", 1, Nanos::ZERO),
+    ];
+    let report = run(
+        &mut [Toy::new(MILLISECOND), Toy::new(Nanos::from_millis(10))],
+        &workload(clients),
+    )
+    .expect("it runs");
+    let requests: Vec<_> = report
+        .clients
+        .iter()
+        .map(|c| (c.name.as_str(), c.requests))
+        .collect();
+    assert_eq!(requests, [("slow", 100), ("fast", 1000)]);
+}
+
+#[test]
+fn a_full_queue_holds_clients_back_and_nobody_starves() {
+    let mut toy = Toy::new(MILLISECOND);
+    toy.room = 2;
+    let clients = (0..5)
+        .map(|n| closed(&format!("c{n}"), "a", 3, Nanos::ZERO))
+        .collect();
+    let report = run(&mut [toy, Toy::new(SECOND)], &workload(clients)).expect("it runs");
+    let requests: Vec<_> = report
+        .clients
+        .iter()
+        .map(|client| client.requests)
+        .collect();
+    assert_eq!(requests.iter().sum::<u64>(), 1000);
+    assert!(
+        requests.iter().all(|count| (150..=250).contains(count)),
+        "{requests:?}"
+    );
+}
+
+#[test]
+fn what_is_under_way_at_the_end_is_answered_but_not_measured() {
+    let mut toys = [Toy::new(Nanos::from_millis(300)), Toy::new(SECOND)];
+    let mut moments = Vec::new();
+    let mut under_way_at_end = 0;
+    let load = workload(vec![closed("c", "a", 2, Nanos::ZERO)]);
+    let report = run_virtual(
+        &mut toys,
+        &targets(),
+        &load,
+        Some(Nanos::from_millis(400)),
+        &mut |moment, index, toy| {
+            if index == 0 {
+                moments.push(moment);
+                under_way_at_end = toy.queue.len();
+            }
+        },
+    )
+    .expect("it runs");
+    assert_eq!(report.client("c").map(|client| client.requests), Some(3));
+    let samples = [400, 800].map(|ms| Moment::Sample(Nanos::from_millis(ms)));
+    assert_eq!(moments, [samples[0], samples[1], Moment::End(SECOND)]);
+    assert_eq!(under_way_at_end, 2);
+    assert!(toys[0].is_idle(), "every request was answered");
+}
+
+#[test]
+fn a_rate_is_kept_and_overload_is_counted() {
+    let mut client = closed("c", "a", 8, Nanos::ZERO);
+    if let Source::Generated(generated) = &mut client.source {
+        generated.pace = Pace::Constant {
+            rate: Rate {
+                events: 400,
+                per: SECOND,
+            },
+        };
+    }
+    let mut fast = [Toy::new(MILLISECOND), Toy::new(SECOND)];
+    let report = run(&mut fast, &workload(vec![client.clone()])).expect("it runs");
+    let got = report.client("c").expect("it is reported");
+    assert_eq!((got.requests, got.delayed), (400, 0));
+    assert_eq!(got.latency.map(|all| all.max), Some(MILLISECOND));
+
+    let mut slow = [Toy::new(Nanos::from_millis(10)), Toy::new(SECOND)];
+    let report = run(&mut slow, &workload(vec![client])).expect("it runs");
+    let got = report.client("c").expect("it is reported");
+    assert_eq!(got.requests, 100);
+    assert!(got.delayed > 80, "{}", got.delayed);
+    // Latency counts from the arrival, not from when the depth let the request through.
+    assert!(got.latency.expect("requests were done").max > Nanos::from_millis(700));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
+    let once = |seed| {
+        let clients = vec![
+            closed("x", "a", 3, MILLISECOND),
+            closed("y", "a", 2, Nanos::ZERO),
+        ];
+        let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
+        let report = run(
+            &mut toys,
+            &Workload {
+                seed,
+                ..workload(clients)
+            },
+        )
+        .expect("it runs");
+        (report.to_json_text(), std::mem::take(&mut toys[0].served))
+    };
+    assert_eq!(once(1), once(1));
+    assert_ne!(once(1).1, once(2).1);
+}
+
+#[test]
+fn errors_are_counted_and_do_not_stop_the_clock() {
+    let mut toy = Toy::new(Nanos::ZERO);
+    toy.fails = true;
+    let report = run(
+        &mut [toy, Toy::new(SECOND)],
+        &workload(vec![closed("c", "a", 1, Nanos::ZERO)]),
+    )
+    .expect("it runs");
+    let client = report.client("c").expect("it is reported");
+    assert_eq!(
+        (client.requests, client.errors, client.latency),
+        (0, 1000, None)
+    );
+}
+
+#[test]
+fn a_clock_that_stands_still_is_an_error() {
+    let load = workload(vec![closed("c", "a", 1, Nanos::ZERO)]);
+    let error =
+        run(&mut [Toy::new(Nanos::ZERO), Toy::new(SECOND)], &load).expect_err("no time passes");
+    assert!(error.to_string().contains("stands still"), "{error}");
+}
+
+#[test]
+fn an_unknown_virtual_disk_is_refused_with_the_names_there_are() {
+    let load = workload(vec![closed("c", "wbe", 1, Nanos::ZERO)]);
+    let error = run(&mut [Toy::new(SECOND), Toy::new(SECOND)], &load).expect_err("no such disk");
+    assert!(
+        error.to_string().contains("`wbe`") && error.to_string().contains("`a`, `b`"),
+        "{error}"
+    );
+}
+
+/// Any few clients, on servers with little room.
+fn any_clients() -> impl Strategy<Value = Vec<Client>> {
+    let one = (
+        0usize..2,
+        1u32..40,
+        0u64..3_000_000,
+        0u64..900,
+        1u64..1000,
+        any::<bool>(),
+        0u32..=100,
+    );
+    proptest::collection::vec(one, 1..6).prop_map(|clients| {
+        let client = |(number, (disk, depth, think, start, length, open, read))| {
+            let start = Nanos::from_millis(start);
+            let mut client = Client::new(
+                &format!("c{number}"),
+                ["a", "b"][disk],
+                start + Nanos::from_millis(length),
+            );
+            client.depth = depth;
+            client.start = start;
+            client.source = Source::Generated(Generated {
+                pattern: Pattern::SemiRandom { run: 7 },
+                block_bytes: 4096,
+                read: Share::from_percent(read),
+                pace: match open {
+                    true => Pace::Constant {
+                        rate: Rate {
+                            events: 1 + think % 5000,
+                            per: SECOND,
+                        },
+                    },
+                    false => Pace::Closed {
+                        think: Nanos(think),
+                    },
+                },
+            });
+            client
+        };
+        clients.into_iter().enumerate().map(client).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Every request is answered, none is lost or counted twice, and a second run is the same.
+    #[test]
+    fn any_workload_is_conserved_and_repeats(clients in any_clients(), room in 1usize..50) {
+        let workload = workload(clients);
+        let once = || {
+            let mut toys = [Toy::new(MILLISECOND), Toy::new(Nanos::from_micros(700))];
+            toys.iter_mut().for_each(|toy| toy.room = room);
+            let report = run(&mut toys, &workload).expect("it runs");
+            assert!(toys.iter().all(Service::is_idle), "a request was left");
+            let within = |toy: &Toy| toy.served.iter().filter(|(at, ..)| *at <= SECOND).count() as u64;
+            let served: u64 = toys.iter().map(within).sum();
+            assert_eq!(report.clients.iter().map(|client| client.requests).sum::<u64>(), served);
+            report.to_json_text()
+        };
+        prop_assert_eq!(once(), once());
+    }
+}
