@@ -139,7 +139,7 @@ fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, Backing
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let may_create = options.create && options.size_bytes.is_some();
-            if !may_create || path.starts_with("/dev") {
+            if !may_create || names_device(path) {
                 return Err(missing(path, options));
             }
             return Ok(BackingKind::File);
@@ -164,8 +164,13 @@ fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, Backing
     })
 }
 
+/// Whether the path is one where a device was meant: a file created there would only hide the typo.
+fn names_device(path: &Path) -> bool {
+    path.starts_with("/dev") && !path.starts_with("/dev/shm")
+}
+
 fn missing(path: &Path, options: &BackingOptions) -> BackingError {
-    let remedy = if path.starts_with("/dev") {
+    let remedy = if names_device(path) {
         "check the name with `lsblk`".to_owned()
     } else if options.size_bytes.is_none() {
         "check the path, or give the disk a \"size\" so that the file can be created".to_owned()

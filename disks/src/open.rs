@@ -150,12 +150,10 @@ fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
         notices.extend(backing.queue_notice.take());
         notices.extend(assumed(backing, options, has_seeks, &defaults));
     }
-    let depth = if has_seeks {
-        1
-    } else if options.paced {
+    let depth = if options.paced {
         PACED_DEPTH
     } else {
-        DEPTH
+        defaults.depth
     };
     DiskProperties {
         description: String::new(),
@@ -181,17 +179,18 @@ fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
 }
 
 /// What is assumed of a device that nobody described.
-struct Defaults {
+pub(crate) struct Defaults {
     kind: &'static str,
-    worst_case: Nanos,
-    switch_cost: Nanos,
-    worst_seek: Nanos,
-    cost: LinearCost,
-    quantum_bytes: u32,
+    pub(crate) worst_case: Nanos,
+    pub(crate) switch_cost: Nanos,
+    pub(crate) worst_seek: Nanos,
+    pub(crate) cost: LinearCost,
+    pub(crate) quantum_bytes: u32,
+    pub(crate) depth: usize,
 }
 
 impl Defaults {
-    fn of(has_seeks: bool) -> Defaults {
+    pub(crate) fn of(has_seeks: bool) -> Defaults {
         if has_seeks {
             Defaults::hard_disk()
         } else {
@@ -216,6 +215,7 @@ impl Defaults {
                 flush: access,
             },
             quantum_bytes: 512 << 10,
+            depth: 1,
         }
     }
 
@@ -234,6 +234,7 @@ impl Defaults {
                 flush: Nanos::from_millis(1),
             },
             quantum_bytes: 1 << 20,
+            depth: DEPTH,
         }
     }
 }

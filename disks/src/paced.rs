@@ -63,6 +63,9 @@ struct Current {
 /// queue serves them.
 pub struct PacedDisk<M> {
     model: M,
+    /// Whether the modelled drive answers writes before they are durable, so that a durable write
+    /// takes a flush of its own.
+    model_caches_writes: bool,
     inner: Box<dyn Disk + Send>,
     properties: DiskProperties,
     /// When the model is free again.
@@ -80,6 +83,7 @@ impl<M: ServiceModel> PacedDisk<M> {
     /// Paces `inner` as `model`. `modelled` are the properties of the modelled disk; what concerns
     /// the data (size, blocks, discards, durability) follows from both.
     pub fn new(model: M, modelled: DiskProperties, inner: Box<dyn Disk + Send>) -> PacedDisk<M> {
+        let model_caches_writes = modelled.volatile_cache;
         let real = inner.properties();
         let block_bytes = modelled.block_bytes.max(real.block_bytes);
         let size_bytes = modelled.size_bytes.min(real.size_bytes);
@@ -101,6 +105,7 @@ impl<M: ServiceModel> PacedDisk<M> {
             .expect("the bounds are constants that the histogram accepts");
         PacedDisk {
             model,
+            model_caches_writes,
             inner,
             properties,
             free_at: Nanos::ZERO,
@@ -170,12 +175,11 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
             return;
         }
         let start = now.max(self.free_at);
-        let finish = self.model.serve(
-            start,
-            request.operation,
-            request.offset_bytes,
-            request.len_bytes,
-        );
+        let (offset, len) = (request.offset_bytes, request.len_bytes);
+        let mut finish = self.model.serve(start, request.operation, offset, len);
+        if request.fua && self.model_caches_writes {
+            finish = self.model.serve(finish, Operation::Flush, 0, 0);
+        }
         debug_assert!(
             finish >= start,
             "a model cannot end a request before it starts"

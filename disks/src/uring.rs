@@ -256,24 +256,28 @@ pub(crate) struct NewRing {
 
 /// A ring with room for `slots` operations; or what the kernel says when it has none for us.
 pub(crate) fn new_ring(slots: usize) -> io::Result<NewRing> {
+    match ring_with(slots, true) {
+        // Kernels before 6.1 do not know the flags.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => ring_with(slots, false),
+        made => made,
+    }
+}
+
+/// A ring whose completions are deferred until asked for, or a plain one.
+fn ring_with(slots: usize, deferred: bool) -> io::Result<NewRing> {
     let entries = u32::try_from(slots.max(2).next_power_of_two())
         .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut wanted = IoUring::builder();
-    wanted
-        .dontfork()
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .setup_taskrun_flag()
-        .setup_r_disabled()
-        .setup_submit_all();
-    let (ring, disabled) = match wanted.build(entries) {
-        Ok(ring) => (ring, true),
-        // Kernels before 6.1 do not know these flags.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            (IoUring::builder().dontfork().build(entries)?, false)
-        }
-        Err(error) => return Err(error),
-    };
+    wanted.dontfork();
+    if deferred {
+        wanted
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_r_disabled()
+            .setup_submit_all();
+    }
+    let ring = wanted.build(entries)?;
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe)?;
     let needed = [
@@ -290,7 +294,7 @@ pub(crate) fn new_ring(slots: usize) -> io::Result<NewRing> {
     Ok(NewRing {
         ring,
         wake,
-        disabled,
+        disabled: deferred,
     })
 }
 
@@ -319,3 +323,7 @@ fn entry_for(step: Step, transfer: &Transfer, fd: Fd) -> squeue::Entry {
         Step::Sync => opcode::Fsync::new(fd).flags(FsyncFlags::DATASYNC).build(),
     }
 }
+
+#[cfg(test)]
+#[path = "uring_tests.rs"]
+mod tests;

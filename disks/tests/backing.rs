@@ -1,0 +1,221 @@
+//! Opening real disks: what is accepted, what is refused and in which words.
+
+mod driver;
+
+use disktime_disks::{
+    Backing, BackingError, BackingKind, BackingOptions, DiskOptions, Operation, open_disk,
+};
+use driver::{Driver, request};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const MIB: u64 = 1 << 20;
+
+fn options(path: &Path, size_bytes: Option<u64>, create: bool) -> BackingOptions {
+    BackingOptions {
+        path: path.to_owned(),
+        size_bytes,
+        create,
+        direct: true,
+    }
+}
+
+fn refused(path: &Path, size_bytes: Option<u64>, create: bool) -> BackingError {
+    Backing::open(&options(path, size_bytes, create)).expect_err("cannot be opened")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+#[test]
+fn a_missing_file_is_created_sparse_when_asked() {
+    let folder = folder();
+    let path = folder.path().join("new.disk");
+    let error = refused(&path, Some(64 * MIB), false).to_string();
+    assert!(error.contains("truncate -s 67108864"), "{error}");
+    assert!(!path.exists(), "a refusal created the file");
+    let error = refused(&path, None, true).to_string();
+    assert!(error.contains("\"size\""), "{error}");
+    let backing = Backing::open(&options(&path, Some(64 * MIB), true)).expect("may be created");
+    assert_eq!(
+        (backing.size_bytes, backing.kind),
+        (64 * MIB, BackingKind::File)
+    );
+    assert!(matches!(backing.block_bytes, 512 | 4096));
+    let on_disk = fs::metadata(&path).expect("it is there").blocks() * 512;
+    assert!(
+        on_disk < MIB,
+        "{on_disk} bytes were allocated for an empty file"
+    );
+}
+
+#[test]
+fn a_file_grows_and_never_shrinks() {
+    let folder = folder();
+    let path = folder.path().join("grows.disk");
+    fs::write(&path, vec![7; 8192]).expect("writable");
+    let grown = Backing::open(&options(&path, Some(MIB), false)).expect("may grow");
+    assert_eq!(grown.size_bytes, MIB);
+    drop(grown);
+    let kept = Backing::open(&options(&path, Some(8192), false)).expect("is large enough");
+    assert_eq!(kept.size_bytes, MIB);
+    drop(kept);
+    let content = fs::read(&path).expect("readable");
+    assert!(
+        content[..8192].iter().all(|byte| *byte == 7),
+        "opening changed the content"
+    );
+    assert_eq!(content.len() as u64, MIB);
+}
+
+#[test]
+fn a_file_in_use_is_refused_before_it_is_grown() {
+    let folder = folder();
+    let path = folder.path().join("used.disk");
+    let _first = Backing::open(&options(&path, Some(MIB), true)).expect("free");
+    let error = refused(&path, Some(2 * MIB), true);
+    assert!(matches!(error, BackingError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("fuser"), "{error}");
+    assert_eq!(
+        fs::metadata(&path).expect("it is there").len(),
+        MIB,
+        "the file was grown"
+    );
+}
+
+#[test]
+fn what_is_not_a_disk_is_named() {
+    let folder = folder();
+    let cases = [
+        (folder.path(), "a directory"),
+        (Path::new("/dev/null"), "a character device"),
+    ];
+    for (path, found) in cases {
+        let error = refused(path, Some(MIB), true).to_string();
+        assert!(error.contains(found), "{error}");
+    }
+    let empty = folder.path().join("empty.disk");
+    fs::write(&empty, []).expect("writable");
+    let error = refused(&empty, None, false);
+    assert!(matches!(error, BackingError::TooSmall { .. }), "{error}");
+    let error = refused(&folder.path().join("no/such.disk"), Some(MIB), true).to_string();
+    assert!(error.contains("mkdir -p"), "{error}");
+    let error = refused(Path::new("/dev/no-such-disk"), Some(MIB), true).to_string();
+    assert!(error.contains("lsblk"), "{error}");
+}
+
+#[test]
+fn defaults_are_announced_and_overridden() {
+    let folder = folder();
+    let mut options = DiskOptions::new(folder.path().join("a.disk"));
+    options.size_bytes = Some(MIB);
+    options.create = true;
+    options.has_seeks = Some(false);
+    let disk = open_disk(&options).expect("can be created");
+    let notices = disk.properties().notices.join("\n");
+    assert!(
+        notices.contains("defaults are assumed: a SATA SSD"),
+        "{notices}"
+    );
+    assert_eq!(
+        (
+            disk.properties().max_in_flight,
+            disk.properties().quantum_bytes
+        ),
+        (32, 1 << 20)
+    );
+    drop(disk);
+    options.has_seeks = Some(true);
+    let disk = open_disk(&options).expect("is free again");
+    assert_eq!(
+        (
+            disk.properties().max_in_flight,
+            disk.properties().quantum_bytes
+        ),
+        (1, 512 << 10)
+    );
+    assert!(!disk.properties().seek_curve.is_empty());
+    drop(disk);
+    options.paced = true;
+    let disk = open_disk(&options).expect("is free again");
+    let notices = disk.properties().notices.join("\n");
+    assert!(
+        !notices.contains("assumed"),
+        "a model stands in front: {notices}"
+    );
+}
+
+/// A loop device over a file, gone when dropped.
+struct LoopDevice(PathBuf);
+
+impl LoopDevice {
+    fn over(path: &Path) -> LoopDevice {
+        let output = Command::new("losetup")
+            .args(["--find", "--show"])
+            .arg(path)
+            .output()
+            .expect("losetup cannot be run; install it: apt-get install util-linux");
+        assert!(
+            output.status.success(),
+            "a loop device cannot be made (this test needs root: `sudo cargo test`): {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        LoopDevice(PathBuf::from(
+            String::from_utf8_lossy(&output.stdout).trim(),
+        ))
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup")
+            .arg("--detach")
+            .arg(&self.0)
+            .status();
+    }
+}
+
+#[test]
+fn a_block_device_is_served_and_kept_to_one_user() {
+    let folder = folder();
+    let file = folder.path().join("below");
+    fs::File::create(&file)
+        .and_then(|file| file.set_len(16 * MIB))
+        .expect("writable");
+    let device = LoopDevice::over(&file);
+    let error = refused(&device.0, Some(32 * MIB), false);
+    assert!(matches!(error, BackingError::TooSmall { .. }), "{error}");
+    let mut options = DiskOptions::new(&device.0);
+    options.has_seeks = Some(false);
+    let disk = open_disk(&options).expect("the device is free");
+    assert_eq!(disk.properties().size_bytes, 16 * MIB);
+    let error = refused(&device.0, None, false);
+    assert!(matches!(error, BackingError::InUse { .. }), "{error}");
+    let mut driver = Driver::real(disk);
+    driver.write(MIB, &vec![0x5A; 1 << 20], &[1 << 20], true);
+    driver.run(request(Operation::WriteZeroes, MIB + 65536, 65536));
+    driver.run(request(Operation::Discard, 2 * MIB - 65536, 65536));
+    driver.run(request(Operation::Flush, 0, 0));
+    let mut expected = vec![0x5A; (1 << 20) - 65536];
+    expected[65536..2 * 65536].fill(0);
+    assert!(
+        driver.read(MIB, &[(1 << 20) - 65536]) == expected,
+        "not what was written"
+    );
+    let below = fs::read(&file).expect("readable");
+    assert!(
+        below[1 << 20..(2 << 20) - 65536] == expected,
+        "the flush did not reach the file"
+    );
+    drop(driver);
+    Backing::open(&BackingOptions {
+        path: device.0.clone(),
+        size_bytes: None,
+        create: false,
+        direct: true,
+    })
+    .expect("the device is free again");
+}
