@@ -7,6 +7,8 @@
 //! 2. `next_request()` until `None`; each goes to the service. If the service's queue is full the
 //!    reactor keeps that one request and calls neither `next_request` nor `space` until it fits.
 //! 3. `reply()` for each answer; then `outgoing()` / `sent(n)` while the socket takes bytes.
+//! 4. After `sent`, step 2 again even if the socket has nothing to read: a session that was full
+//!    may hold complete requests that waited for that room. A new one may hold requests too.
 //!
 //! Invariants: memory is bounded. A session with too many requests under way or too many unsent
 //! bytes returns an empty `space()` and no requests until replies are sent; a peer that never

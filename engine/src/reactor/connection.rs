@@ -149,13 +149,15 @@ impl Connection {
         self.session.reply(reply, pool);
     }
 
-    /// Sends what waits, as far as the socket takes it.
-    pub(super) fn send(&mut self, pool: &mut BufferPool) {
+    /// Sends what waits, as far as the socket takes it; whether any of it went. Then the session
+    /// may have room for requests that it had to leave unparsed.
+    pub(super) fn send(&mut self, pool: &mut BufferPool) -> bool {
+        let mut any = false;
         while self.writable && self.failure.is_none() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = self.session.outgoing(&mut slices);
             if count == 0 {
-                return;
+                return any;
             }
             // SAFETY: an all-zero msghdr is valid; IoSlice has the layout of iovec; the slices
             // live through the call.
@@ -171,10 +173,12 @@ impl Connection {
             };
             if sent < 0 {
                 self.note_error(io::Error::last_os_error(), false);
-                return;
+                return any;
             }
             self.session.sent(sent as usize, pool);
+            any = true;
         }
+        any
     }
 
     fn note_error(&mut self, error: io::Error, reading: bool) {

@@ -209,9 +209,11 @@ impl<S: Service> Reactor<S> {
             connection.scheduled = false;
             let progress =
                 connection.receive(&mut self.pool, |request| service.submit(now, request));
-            connection.send(&mut self.pool);
+            // What a session answers by itself goes out here, and nothing else will wake the
+            // requests that waited inside it for that room.
+            let sent = connection.send(&mut self.pool);
             any |= progress.submitted | progress.more;
-            if progress.more {
+            if progress.more || sent {
                 self.schedule(index);
             }
         }

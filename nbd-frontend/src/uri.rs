@@ -1,0 +1,255 @@
+//! NBD URIs: `nbd://host:port/NAME` and `nbd+unix:///NAME?socket=PATH`, as text and back.
+//!
+//! What is not known here: whether anything answers at that address.
+
+use crate::protocol::DEFAULT_PORT;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// By TCP.
+    Tcp {
+        /// Name or address; IPv6 without its brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// By a unix socket.
+    Unix {
+        /// Of the socket.
+        path: PathBuf,
+    },
+}
+
+/// An export of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NbdUri {
+    /// The server.
+    pub transport: Transport,
+    /// The export's name; empty for the server's only export.
+    pub export: String,
+}
+
+/// Why a text is not an NBD URI that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "`{text}` is not a usable NBD URI: {cause}; write nbd://HOST:PORT/NAME or \
+         nbd+unix:///NAME?socket=PATH"
+)]
+pub struct UriError {
+    /// What was given.
+    pub text: String,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+impl NbdUri {
+    /// The export `export` behind the unix socket `path`.
+    pub fn unix(path: impl Into<PathBuf>, export: &str) -> NbdUri {
+        NbdUri {
+            transport: Transport::Unix { path: path.into() },
+            export: export.to_owned(),
+        }
+    }
+
+    /// The export `export` of the server at `host` and `port`.
+    pub fn tcp(host: &str, port: u16, export: &str) -> NbdUri {
+        let transport = Transport::Tcp {
+            host: host.to_owned(),
+            port,
+        };
+        NbdUri {
+            transport,
+            export: export.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for NbdUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let export = Escaped(self.export.as_bytes());
+        match &self.transport {
+            Transport::Tcp { host, port } => {
+                let (open, close) = if host.contains(':') {
+                    ("[", "]")
+                } else {
+                    ("", "")
+                };
+                write!(f, "nbd://{open}{host}{close}")?;
+                if *port != DEFAULT_PORT {
+                    write!(f, ":{port}")?;
+                }
+                write!(f, "/{export}")
+            }
+            Transport::Unix { path } => {
+                use std::os::unix::ffi::OsStrExt;
+                let path = Escaped(path.as_os_str().as_bytes());
+                write!(f, "nbd+unix:///{export}?socket={path}")
+            }
+        }
+    }
+}
+
+impl FromStr for NbdUri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<NbdUri, UriError> {
+        parse(text).map_err(|cause| UriError {
+            text: text.to_owned(),
+            cause,
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<NbdUri, String> {
+    let (scheme, rest) = text.split_once("://").ok_or("it has no `://`")?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, name) = rest.split_once('/').unwrap_or((rest, ""));
+    let export = String::from_utf8(unescape(name)?)
+        .map_err(|_| "its export name is not valid UTF-8".to_owned())?;
+    let transport = match scheme {
+        "nbd" => tcp_transport(authority)?,
+        "nbd+unix" => unix_transport(authority, query)?,
+        "nbds" | "nbds+unix" => return Err("TLS is not supported".into()),
+        _ => return Err(format!("its scheme is `{scheme}`")),
+    };
+    Ok(NbdUri { transport, export })
+}
+
+fn tcp_transport(authority: &str) -> Result<Transport, String> {
+    let bad_port = |port: &str| format!("`{port}` is not a port number");
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, after) = rest.split_once(']').ok_or("its `[` is not closed")?;
+        let port = match after.strip_prefix(':') {
+            Some(port) => Some(port),
+            None if after.is_empty() => None,
+            None => return Err(format!("`{after}` follows the address")),
+        };
+        (host, port)
+    } else {
+        match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        }
+    };
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| bad_port(port))?,
+        None => DEFAULT_PORT,
+    };
+    let host = if host.is_empty() { "localhost" } else { host };
+    Ok(Transport::Tcp {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+fn unix_transport(authority: &str, query: &str) -> Result<Transport, String> {
+    use std::os::unix::ffi::OsStringExt;
+    if !authority.is_empty() {
+        return Err("a unix socket has no host: there are three `/` after the `:`".into());
+    }
+    let socket = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("socket="))
+        .filter(|socket| !socket.is_empty())
+        .ok_or("it has no `?socket=PATH`")?;
+    let path = std::ffi::OsString::from_vec(unescape(socket)?);
+    Ok(Transport::Unix { path: path.into() })
+}
+
+fn unescape(text: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first != b'%' {
+            bytes.push(*first);
+            rest = after;
+            continue;
+        }
+        let digit = |at: usize| after.get(at).and_then(|byte| (*byte as char).to_digit(16));
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+            return Err("a `%` in it is not followed by two hexadecimal digits".into());
+        };
+        bytes.push((high * 16 + low) as u8);
+        rest = &after[2..];
+    }
+    Ok(bytes)
+}
+
+/// Bytes with everything escaped that could be taken for a part of the URI.
+struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0 {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                    write!(f, "{}", *byte as char)?;
+                }
+                _ => write!(f, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_usual_forms_are_understood() {
+        for (text, uri) in [
+            ("nbd://localhost", NbdUri::tcp("localhost", 10809, "")),
+            ("nbd://localhost/", NbdUri::tcp("localhost", 10809, "")),
+            (
+                "nbd://10.0.0.1:1234/web",
+                NbdUri::tcp("10.0.0.1", 1234, "web"),
+            ),
+            ("nbd://[::1]:99/a%20b", NbdUri::tcp("::1", 99, "a b")),
+            (
+                "nbd+unix:///web?socket=/run/x.sock",
+                NbdUri::unix("/run/x.sock", "web"),
+            ),
+            ("nbd+unix://?socket=x%26y", NbdUri::unix("x&y", "")),
+        ] {
+            assert_eq!(text.parse(), Ok(uri), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_the_accepted_forms() {
+        for text in [
+            "",
+            "web",
+            "http://x/y",
+            "nbds://host/x",
+            "nbd+unix:///x",
+            "nbd+unix:///x?socket=",
+            "nbd+unix://host/x?socket=/s",
+            "nbd://host:port/x",
+            "nbd://[::1/x",
+            "nbd://[::1]9/x",
+            "nbd://host/%zz",
+            "nbd://host/%e",
+            "nbd://host/%ff",
+        ] {
+            let error = text.parse::<NbdUri>().expect_err(text).to_string();
+            assert!(error.contains("nbd+unix:///NAME?socket=PATH"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_uri_survives_its_text(export: String, path in "[^\0]{1,40}", port: u16) {
+            for uri in [NbdUri::unix(path, &export), NbdUri::tcp("::1", port, &export)] {
+                prop_assert_eq!(uri.to_string().parse(), Ok(uri));
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A reference server for the tests: the listener and the sessions of this crate over disks that
+//! are vectors of bytes. It answers each batch in reverse order, because the protocol allows it.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use disktime_engine::{BufferPool, IoError, Reply, Request, RequestKind, SessionStatus, VdiskId};
+use disktime_nbd::protocol::{OptionHeader, RequestHeader, option};
+use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri};
+use socket2::Socket;
+use std::io::{IoSlice, Read, Write};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+pub const MIB: u64 = 1 << 20;
+
+/// Every export's bytes; the export's handle is its place in the list.
+pub type Disks = Arc<Vec<Mutex<Vec<u8>>>>;
+
+/// A running reference server; ends when dropped.
+pub struct TestServer {
+    pub folder: tempfile::TempDir,
+    pub disks: Disks,
+    pub tcp_uri: NbdUri,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// The exports that most tests use.
+pub fn usual_exports() -> Vec<Export> {
+    let export =
+        |at: u64, name: &str, size| Export::new(ExportHandle(at), VdiskId(at as u32), name, size);
+    let mut disk = export(0, "disk", 64 * MIB);
+    disk.description = "a disk of the tests".into();
+    let mut locked = export(1, "locked", MIB);
+    locked.flags.read_only = true;
+    // What is asked of it fails with EIO.
+    let broken = export(2, "broken", MIB);
+    vec![disk, locked, broken]
+}
+
+impl TestServer {
+    pub fn start() -> TestServer {
+        TestServer::with(usual_exports(), |_| {})
+    }
+
+    pub fn with(exports: Vec<Export>, configure: impl FnOnce(&mut ListenConfig)) -> TestServer {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let disks: Disks = Arc::new(
+            exports
+                .iter()
+                .map(|export| Mutex::new(vec![0; export.size_bytes as usize]))
+                .collect(),
+        );
+        let mut config = ListenConfig {
+            socket: Some(folder.path().join("nbd.sock")),
+            listen: vec!["127.0.0.1:0".parse().expect("an address")],
+            ..ListenConfig::default()
+        };
+        configure(&mut config);
+        let listener = NbdListener::bind(config).expect("the sockets can be had");
+        let tcp_uri = listener.uris("disk").pop().expect("a TCP address");
+        let (stop, stopped) = oneshot::channel();
+        let served = disks.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(async move {
+                let deliver = Arc::new(move |accepted| {
+                    tokio::spawn(drive(accepted, served.clone()));
+                });
+                let stopped = async move { stopped.await.unwrap_or(()) };
+                listener
+                    .serve(Arc::new(exports), deliver, stopped)
+                    .await
+                    .expect("it serves");
+            });
+        });
+        TestServer {
+            folder,
+            disks,
+            tcp_uri,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn uri(&self, export: &str) -> NbdUri {
+        NbdUri::unix(self.folder.path().join("nbd.sock"), export)
+    }
+
+    pub fn client(&self, export: &str) -> NbdClient {
+        NbdClient::connect(&self.uri(export)).expect("the server takes a client")
+    }
+
+    pub fn bytes(&self, disk: usize, from: usize, len: usize) -> Vec<u8> {
+        self.disks[disk].lock().expect("no test panics in it")[from..from + len].to_vec()
+    }
+
+    /// Ends the server and waits until it has.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the server ends in good order");
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Drives one session until it is over.
+async fn drive(accepted: Accepted, disks: Disks) {
+    let Accepted {
+        export,
+        socket,
+        mut session,
+        ..
+    } = accepted;
+    let disk = export.handle.0 as usize;
+    let broken = export.name == "broken";
+    // SAFETY: the socket owns its descriptor for as long as it lives and always names the same.
+    let socket = unsafe { AsyncFd::register(Socket::from(socket)) };
+    let socket = socket.expect("the runtime watches the socket");
+    let mut pool = BufferPool::new(16 << 20);
+    loop {
+        let mut batch = Vec::new();
+        while let Some(request) = session.next_request(&mut pool) {
+            batch.push(request);
+        }
+        for request in batch.into_iter().rev() {
+            let reply = serve(request, &mut disks[disk].lock().expect("no panic"), broken);
+            session.reply(reply, &mut pool);
+        }
+        let mut slices = [IoSlice::new(&[]); 16];
+        let used = session.outgoing(&mut slices);
+        let status = session.status();
+        if matches!(status, SessionStatus::Broken(_))
+            || status == SessionStatus::Finishing && used == 0
+        {
+            return session.abandon(&mut pool);
+        }
+        if used > 0 {
+            let Ok(mut guard) = socket.ready(Interest::WRITABLE).await else {
+                return;
+            };
+            match guard.try_io(|socket| socket.get_ref().send_vectored(&slices[..used])) {
+                Ok(Ok(count)) => session.sent(count, &mut pool),
+                Ok(Err(_)) => return session.abandon(&mut pool),
+                Err(_) => {}
+            }
+            continue;
+        }
+        let space = session.space(&mut pool);
+        assert!(
+            !space.is_empty(),
+            "nothing is under way, so bytes must be wanted"
+        );
+        let Ok(mut guard) = socket.ready(Interest::READABLE).await else {
+            return;
+        };
+        match guard.try_io(|socket| socket.get_ref().read(space)) {
+            Ok(Ok(0)) => session.end_of_input(),
+            Ok(Ok(count)) => session.filled(count),
+            Ok(Err(_)) => return session.abandon(&mut pool),
+            Err(_) => {}
+        }
+    }
+}
+
+fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
+    let Request {
+        origin,
+        handle,
+        kind,
+        offset_bytes,
+        len_bytes,
+        mut buffer,
+        ..
+    } = request;
+    let range = offset_bytes as usize..(offset_bytes + len_bytes) as usize;
+    match (kind, &mut buffer) {
+        (RequestKind::Read, Some(buffer)) => buffer.copy_from_slice(&disk[range]),
+        (RequestKind::Write, Some(buffer)) => disk[range].copy_from_slice(buffer),
+        (RequestKind::Trim | RequestKind::WriteZeroes, None) => disk[range].fill(0),
+        (RequestKind::Flush, None) => {}
+        (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
+    }
+    let result = if broken { Err(IoError::Io) } else { Ok(()) };
+    Reply {
+        origin,
+        handle,
+        kind,
+        result,
+        buffer,
+    }
+}
+
+/// Runs a tool of the Debian package `package`; the test fails if it is missing or fails.
+pub fn tool(package: &str, name: &str, arguments: &[&str]) -> String {
+    let output = tool_output(package, name, arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{name} {arguments:?} failed:\n{text}\n{errors}"
+    );
+    text
+}
+
+pub fn tool_output(package: &str, name: &str, arguments: &[&str]) -> Output {
+    Command::new(name)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| {
+            panic!("{name} cannot be run ({error}): apt-get install {package}");
+        })
+}
+
+/// The client's half of a handshake for `export`, all at once.
+pub fn opening(export: &str) -> Vec<u8> {
+    let mut bytes = 3u32.to_be_bytes().to_vec();
+    let len_bytes = export.len() as u32 + 6;
+    bytes.extend_from_slice(
+        &OptionHeader {
+            option: option::GO,
+            len_bytes,
+        }
+        .encode(),
+    );
+    bytes.extend_from_slice(&(export.len() as u32).to_be_bytes());
+    bytes.extend_from_slice(export.as_bytes());
+    bytes.extend_from_slice(&[0, 0]);
+    bytes
+}
+
+/// How many bytes the server sends after the opening: greeting, one INFO, one ACK.
+pub const OPENING_ANSWER: usize = 18 + 20 + 12 + 20;
+
+/// Agrees on `export` over a fresh connection.
+pub fn choose(stream: &mut (impl Read + Write), export: &str) {
+    stream
+        .write_all(&opening(export))
+        .expect("the server reads");
+    stream
+        .read_exact(&mut [0; OPENING_ANSWER])
+        .expect("it agrees");
+}
+
+pub fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> [u8; 28] {
+    RequestHeader {
+        flags: 0,
+        command,
+        cookie,
+        offset_bytes,
+        len_bytes,
+    }
+    .encode()
+}
