@@ -2,11 +2,44 @@
 //!
 //! What is not known here: who asked, and why.
 
+mod backing;
+mod backing_error;
+mod block_device;
 mod buffer;
 mod disk;
+mod fault;
+mod hdd;
+mod image_lock;
+mod open;
+mod paced;
+mod random;
+mod real_device;
+mod survey;
+mod sync_engine;
+mod transfer;
+mod uring;
+mod wake_event;
+mod virtual_disk;
 
+pub use backing::{Backing, BackingKind, BackingOptions};
+pub use backing_error::BackingError;
 pub use buffer::{Buffer, BufferPool, BUFFER_ALIGNMENT};
 pub use disk::{
-    Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, LinearCost, Operation,
-    SeekPoint,
+    Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness, LinearCost,
+    Operation, SeekPoint,
 };
+pub use fault::{Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime};
+pub use hdd::{
+    CommandOverheads, Drive, HDD_QUANTUM_BYTES, HddError, HddModel, HddParameters, MeanTime,
+    MeasuredRequest, ModelReport, OverheadSource, ReadAheadPolicy, SeekCurvePoint, SeekParameters,
+    Standing, TraceReport, ZoneParameters, ZoneSummary, demerit_percent, find_drive,
+    fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace,
+    replay,
+};
+pub use open::{DiskOptions, open_disk};
+pub use paced::{PacedDisk, ServiceModel};
+pub use random::SplitMix64;
+pub use survey::{Survey, survey_disk};
+pub use sync_engine::SyncDisk;
+pub use uring::UringDisk;
+pub use virtual_disk::{LinearModel, Store, VirtualDisk, VirtualLinearDisk};

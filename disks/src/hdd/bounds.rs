@@ -1,0 +1,311 @@
+//! What a modelled disk says of itself: bounds and means that schedulers and people use.
+//!
+//! Invariant: [`HddModel::worst_case`] is a true bound on one request of at most that length with
+//! the write cache off, whatever came before; the longest path through the model's own steps.
+
+use super::model::HddModel;
+use super::parameters::SECTOR_BYTES;
+use crate::{DiskProperties, LinearCost, Operation, SeekPoint, SplitMix64};
+use disktime_units::Nanos;
+use serde::Serialize;
+
+/// Points of the seek curve; the scheduler interpolates.
+const CURVE_POINTS: u64 = 64;
+/// Places on the disk between which the mean seek is taken, each with each.
+const PLACES: u64 = 512;
+/// Requests from which a mean is taken.
+const SAMPLES: u32 = 20_000;
+
+/// Longest request that goes to a modelled hard disk in one piece: 5 to 10 ms of the medium at
+/// 50 to 100 MB/s. Longer ones would raise W, and so the shortest useful period; shorter ones
+/// would gain little, as W holds a whole seek and a turn anyway (20 to 30 ms).
+pub const HDD_QUANTUM_BYTES: u32 = 512 << 10;
+
+/// A zone, for people.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ZoneSummary {
+    /// First byte of the zone.
+    pub first_byte: u64,
+    /// Its length in the geometry served.
+    pub bytes: u64,
+    /// Cylinders.
+    pub cylinders: u32,
+    /// Sectors on each track.
+    pub sectors_per_track: u32,
+    /// Sustained rate in units of 10⁶ bytes a second, track switches included.
+    pub mb_per_s: f64,
+}
+
+/// Mean and spread of service times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MeanTime {
+    /// Mean.
+    pub mean_ms: f64,
+    /// Standard deviation.
+    pub deviation_ms: f64,
+}
+
+impl HddModel {
+    /// Time from the end of a track to the start of the next when data streams: the skew, and as
+    /// many turns as it takes when the skew is too short for the switch.
+    fn crossing(&self, skew_ns: u64, switch: Nanos) -> u64 {
+        let turn = self.geometry.turn_ns;
+        skew_ns + switch.0.saturating_sub(skew_ns).div_ceil(turn) * turn
+    }
+
+    /// The longest crossing within zone `index`, and the longest jump that serpentine groups bring
+    /// now and then.
+    fn crossings(&self, index: usize) -> (u64, u64) {
+        let zone = &self.geometry.zones[index];
+        let head = self.timing.head_switch;
+        let arm = self.timing.track_switch.unwrap_or(self.seeks.time(1));
+        let both = arm.max(self.timing.head_switch);
+        if self.geometry.serpentine > 0 {
+            let group = self.geometry.serpentine;
+            let longest = self.seeks.longest(group.saturating_add(1));
+            let usual = self
+                .crossing(zone.track_skew_ns, head)
+                .max(self.crossing(zone.track_skew_ns, both));
+            return (
+                usual,
+                self.crossing(zone.track_skew_ns, longest.max(head).max(both)),
+            );
+        }
+        let usual = self
+            .crossing(zone.track_skew_ns, head)
+            .max(self.crossing(zone.cylinder_skew_ns, both));
+        (usual, 0)
+    }
+
+    /// W: no request of at most `quantum_bytes` takes longer, with the write cache off. With it on
+    /// a request may besides have to wait for dirty data to reach the medium.
+    pub fn worst_case(&self, quantum_bytes: u64) -> Nanos {
+        // A request that is not aligned to sectors touches one more.
+        let count = (quantum_bytes.div_ceil(SECTOR_BYTES) + 1).min(self.geometry.sectors());
+        let turn = self.geometry.turn_ns;
+        let settle = self.timing.write_settle;
+        let mut streaming = 0;
+        let mut slow_bus = false;
+        for (index, zone) in self.geometry.zones.iter().enumerate() {
+            let per_track = u64::from(zone.sectors_per_track);
+            let crossings = (count + per_track - 2) / per_track;
+            let (usual, jump) = self.crossings(index);
+            let group = u64::from(self.geometry.serpentine) * u64::from(self.geometry.surfaces);
+            let jumps = if jump > 0 {
+                crossings.div_ceil(group.max(1)) + crossings.min(1)
+            } else {
+                0
+            };
+            // Every piece is rounded to the nanosecond on its own.
+            let passing = count * turn / per_track + crossings + 1;
+            let time = passing + crossings * usual + jumps * jump.saturating_sub(usual);
+            streaming = streaming.max(time);
+            slow_bus |= self.timing.bus(1).0 > turn / per_track;
+        }
+        let borders = self.zone_borders_within(count);
+        let across = self.widest_border();
+        let border = self
+            .seeks
+            .longest(across + 1)
+            .max(self.timing.head_switch)
+            .0
+            + turn;
+        streaming += borders * border;
+        let arm = (self.seeks.longest(self.geometry.cylinders) + settle)
+            .max(self.timing.head_switch + settle);
+        let bus = self.timing.bus(count);
+        let medium = Nanos(streaming) + self.timing.bus(1);
+        let moving = if slow_bus {
+            bus + medium
+        } else {
+            bus.max(medium)
+        };
+        self.timing.worst_overhead() + arm + Nanos(turn) + moving
+    }
+
+    /// How many zone borders a run of `count` sectors can cross at most.
+    fn zone_borders_within(&self, count: u64) -> u64 {
+        let zones = &self.geometry.zones;
+        let mut most = 0;
+        for (index, zone) in zones.iter().enumerate().skip(1) {
+            // A run that ends just behind this border began `count` sectors earlier.
+            let begin = (zone.first_sector + 1).saturating_sub(count);
+            let first = zones.partition_point(|zone| zone.first_sector <= begin) - 1;
+            most = most.max(index - first);
+        }
+        most as u64
+    }
+
+    /// The longest way of the arm from the last track of a zone to the first of the next.
+    fn widest_border(&self) -> u32 {
+        let ways = self.geometry.zones.windows(2).map(|pair| {
+            let gap = pair[1].first_cylinder - (pair[0].first_cylinder + pair[0].cylinders - 1);
+            gap.saturating_add(self.geometry.serpentine)
+        });
+        ways.max().unwrap_or(1)
+    }
+
+    /// Mean seek between places of the address space, taken at random.
+    pub fn mean_seek(&self) -> Nanos {
+        let sectors = self.size_bytes() / SECTOR_BYTES;
+        let place = |index: u64| {
+            let sector = u128::from(sectors) * u128::from(2 * index + 1) / u128::from(2 * PLACES);
+            self.geometry.locate(sector as u64).cylinder
+        };
+        let places: Vec<u32> = (0..PLACES).map(place).collect();
+        let mut sum = 0;
+        for from in &places {
+            sum += places
+                .iter()
+                .map(|to| self.seeks.time(from.abs_diff(*to)).0)
+                .sum::<u64>();
+        }
+        Nanos(sum / (PLACES * PLACES))
+    }
+
+    /// s: mean cost of a switch between streams, a mean seek and half a turn.
+    pub fn switch_cost(&self) -> Nanos {
+        self.mean_seek() + Nanos(self.geometry.turn_ns / 2)
+    }
+
+    /// R: the longest seek, write settle included, and a turn.
+    pub fn worst_seek(&self) -> Nanos {
+        let longest = self.seeks.longest(self.geometry.cylinders);
+        longest + self.timing.write_settle + Nanos(self.geometry.turn_ns)
+    }
+
+    /// Seek time by distance in bytes, ascending, from 0 to the whole disk. A distance in bytes is
+    /// a mean one: outer cylinders hold more than inner ones.
+    pub fn seek_curve(&self) -> Vec<SeekPoint> {
+        let size = self.size_bytes();
+        let last = u64::from(self.geometry.cylinders.max(2) - 1);
+        let mut curve = vec![SeekPoint {
+            distance_bytes: 0,
+            seek: Nanos::ZERO,
+        }];
+        for index in 0..=CURVE_POINTS {
+            let part = (index as f64 / CURVE_POINTS as f64).powi(3);
+            let cylinders = (1.0 + part * (last - 1) as f64).round() as u64;
+            let bytes = u128::from(size) * u128::from(cylinders) / u128::from(last);
+            let point = SeekPoint {
+                distance_bytes: bytes as u64,
+                seek: self.seeks.time(cylinders as u32),
+            };
+            if curve
+                .last()
+                .is_some_and(|before| before.distance_bytes < point.distance_bytes)
+            {
+                curve.push(point);
+            }
+        }
+        curve
+    }
+
+    /// The zones of the geometry served, outermost first.
+    pub fn zones(&self) -> Vec<ZoneSummary> {
+        let surfaces = u64::from(self.geometry.surfaces);
+        let size = self.size_bytes();
+        let zone_summary = |(index, zone): (usize, &super::geometry::Zone)| {
+            let track_bytes = u64::from(zone.sectors_per_track) * SECTOR_BYTES;
+            let arm = self.timing.track_switch.unwrap_or(self.seeks.time(1));
+            let arm = arm.max(self.timing.head_switch);
+            let lost = if self.geometry.serpentine > 0 {
+                surfaces * self.crossing(zone.track_skew_ns, arm)
+            } else {
+                (surfaces - 1) * self.crossing(zone.track_skew_ns, self.timing.head_switch)
+                    + self.crossing(zone.cylinder_skew_ns, arm)
+            };
+            let cylinder_ns = surfaces * self.geometry.turn_ns + lost;
+            let first_byte = zone.first_sector * SECTOR_BYTES;
+            let next = self.geometry.zones.get(index + 1);
+            let end = next
+                .map_or(size, |next| next.first_sector * SECTOR_BYTES)
+                .min(size);
+            ZoneSummary {
+                first_byte,
+                bytes: end.saturating_sub(first_byte),
+                cylinders: zone.cylinders,
+                sectors_per_track: zone.sectors_per_track,
+                mb_per_s: (surfaces * track_bytes) as f64 * 1e3 / cylinder_ns as f64,
+            }
+        };
+        let zones = self.geometry.zones.iter().enumerate().map(zone_summary);
+        zones.filter(|zone| zone.bytes > 0).collect()
+    }
+
+    /// Reads of `bytes` at random places, one after the other without think time.
+    pub fn mean_random_read(&self, bytes: u64) -> MeanTime {
+        let mut random = SplitMix64::new(1);
+        let places = (self.size_bytes() / bytes.max(1)).max(1);
+        self.sample(bytes, |_| random.below(places) * bytes)
+    }
+
+    /// Reads of `bytes` one behind the other from the start of the disk, without think time.
+    pub fn mean_sequential_read(&self, bytes: u64) -> MeanTime {
+        let places = (self.size_bytes() / bytes.max(1)).max(1);
+        self.sample(bytes, |index| u64::from(index) % places * bytes)
+    }
+
+    fn sample(&self, bytes: u64, mut place: impl FnMut(u32) -> u64) -> MeanTime {
+        let mut model = self.clone();
+        model.reset();
+        let (mut now, mut sum, mut squares) = (Nanos::ZERO, 0.0, 0.0);
+        for index in 0..SAMPLES {
+            let done = model.serve(now, Operation::Read, place(index), bytes);
+            let ms = (done - now).as_millis_f64();
+            sum += ms;
+            squares += ms * ms;
+            now = done;
+        }
+        let mean = sum / f64::from(SAMPLES);
+        let deviation = (squares / f64::from(SAMPLES) - mean * mean).max(0.0).sqrt();
+        MeanTime {
+            mean_ms: mean,
+            deviation_ms: deviation,
+        }
+    }
+}
+
+/// The properties of a disk that is this model, in virtual time or paced in real time.
+pub fn hdd_properties(model: &HddModel, description: String) -> DiskProperties {
+    let rates = model.zones();
+    let bytes: u64 = rates.iter().map(|zone| zone.bytes).sum();
+    let seconds: f64 = rates
+        .iter()
+        .map(|zone| zone.bytes as f64 / (zone.mb_per_s * 1e6))
+        .sum();
+    let per_mib = Nanos((seconds * 1e9 * f64::from(1 << 20) / bytes.max(1) as f64) as u64);
+    let switch_cost = model.switch_cost();
+    let base = switch_cost + model.timing.worst_overhead();
+    let mut notices = Vec::new();
+    if model.write_cache() {
+        notices.push(
+            "the modelled drive's write cache is on: a write is charged when the cache has it, \
+             its way to the medium falls on whoever comes next, and W holds for none of them"
+                .to_owned(),
+        );
+    }
+    DiskProperties {
+        description,
+        size_bytes: model.size_bytes() - model.size_bytes() % SECTOR_BYTES,
+        block_bytes: SECTOR_BYTES as u32,
+        has_seeks: true,
+        worst_case: model.worst_case(u64::from(HDD_QUANTUM_BYTES)),
+        switch_cost,
+        worst_seek: model.worst_seek(),
+        seek_curve: model.seek_curve(),
+        cost: LinearCost {
+            read_base: base,
+            read_per_mib: per_mib,
+            write_base: base + model.timing.write_settle,
+            write_per_mib: per_mib,
+            flush: model.timing.worst_overhead(),
+        },
+        max_in_flight: 1,
+        quantum_bytes: HDD_QUANTUM_BYTES,
+        discards: false,
+        holds_data: false,
+        volatile_cache: model.write_cache(),
+        notices,
+    }
+}

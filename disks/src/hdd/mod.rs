@@ -1,0 +1,38 @@
+//! The modelled hard disk: from a drive's figures to the time of each request.
+//!
+//! - `parameters`: the figures, as people write them, and their checks.
+//! - `presets`, `drives`: drives by name, and what stands behind each.
+//! - `seek`, `geometry`, `cache`: where things lie and what moving there takes.
+//! - `model`: the drive itself, request by request.
+//! - `bounds`: what it says of itself to a scheduler: W, s, R, the seek curve.
+//! - `trace`, `fit`, `report`: the comparison with service times measured on real drives.
+//!
+//! What is not known here: real time, data, who asked.
+
+mod bounds;
+mod cache;
+mod drives;
+mod fit;
+mod geometry;
+mod model;
+mod parameters;
+mod presets;
+mod report;
+mod seek;
+mod trace;
+
+#[cfg(test)]
+mod measured_drives_tests;
+#[cfg(test)]
+mod model_tests;
+
+pub use bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary, hdd_properties};
+pub use drives::{Drive, OverheadSource, find_drive, load_drive};
+pub use fit::fit_overheads;
+pub use model::HddModel;
+pub use parameters::{
+    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, SeekParameters, ZoneParameters,
+};
+pub use presets::{Standing, preset, preset_names};
+pub use report::{ModelReport, SeekCurvePoint, TraceReport};
+pub use trace::{MeasuredRequest, demerit_percent, mean_ms, read_measured_trace, replay};

@@ -1,0 +1,378 @@
+//! A disk in virtual time: a model says when each request is done, and nothing waits.
+//!
+//! [`VirtualDisk`] is the disk over any [`ServiceModel`]; over [`HddModel`] it is a hard disk, and
+//! over [`LinearModel`] ([`VirtualLinearDisk`]) a device without seeks, of which several requests
+//! may be in flight while one server of linear cost works them off in order.
+//!
+//! What is kept of the data is the caller's choice, [`Store`]: simulations of days need the times
+//! and at most a label, not the content.
+//!
+//! Invariants: requests are served in the order in which they were submitted; a request changes
+//! the store when it is submitted, which nobody can tell from later, as the order is the same.
+//! A request without buffers is timed and moves no data.
+
+use crate::hdd::{HddError, HddModel, HddParameters, hdd_properties};
+use crate::{
+    Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, LinearCost,
+    Operation, ServiceModel,
+};
+use disktime_units::Nanos;
+use std::collections::{HashMap, VecDeque};
+
+/// What a virtual disk keeps of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// Nothing; buffers are ignored.
+    None,
+    /// All that was written, in memory, by chunks of 64 KiB.
+    Sparse,
+    /// The first so many bytes, for labels; behind them everything reads as zeroes.
+    Head(u64),
+}
+
+const CHUNK_BYTES: u64 = 64 << 10;
+
+/// Chunks that were written; all others are zero.
+#[derive(Debug, Default)]
+struct Chunks {
+    chunks: HashMap<u64, Box<[u8]>>,
+    /// Bytes from here on are not kept.
+    kept_bytes: u64,
+}
+
+impl Chunks {
+    /// Calls `visit` for each piece of the range that lies in one chunk: chunk, place in it, bytes.
+    fn pieces(mut offset: u64, mut len: u64, mut visit: impl FnMut(u64, usize, usize)) {
+        while len > 0 {
+            let inside = offset % CHUNK_BYTES;
+            let piece = (CHUNK_BYTES - inside).min(len);
+            visit(offset / CHUNK_BYTES, inside as usize, piece as usize);
+            offset += piece;
+            len -= piece;
+        }
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) {
+        let mut done = 0;
+        Self::pieces(offset, into.len() as u64, |chunk, inside, len| {
+            let target = &mut into[done..done + len];
+            match self.chunks.get(&chunk) {
+                Some(bytes) => target.copy_from_slice(&bytes[inside..inside + len]),
+                None => target.fill(0),
+            }
+            done += len;
+        });
+    }
+
+    fn write(&mut self, offset: u64, from: &[u8]) {
+        let kept = self
+            .kept_bytes
+            .saturating_sub(offset)
+            .min(from.len() as u64);
+        let mut done = 0;
+        Self::pieces(offset, kept, |chunk, inside, len| {
+            let empty = || vec![0; CHUNK_BYTES as usize].into_boxed_slice();
+            let bytes = self.chunks.entry(chunk).or_insert_with(empty);
+            bytes[inside..inside + len].copy_from_slice(&from[done..done + len]);
+            done += len;
+        });
+    }
+
+    fn zero(&mut self, offset: u64, len: u64) {
+        // The range may be the whole disk: what was written is the shorter list then.
+        let end = offset + len;
+        if len / CHUNK_BYTES <= self.chunks.len() as u64 {
+            let chunks = &mut self.chunks;
+            return Self::pieces(offset, len, |chunk, inside, len| {
+                if len as u64 == CHUNK_BYTES {
+                    chunks.remove(&chunk);
+                } else if let Some(bytes) = chunks.get_mut(&chunk) {
+                    bytes[inside..inside + len].fill(0);
+                }
+            });
+        }
+        self.chunks.retain(|chunk, bytes| {
+            let start = chunk * CHUNK_BYTES;
+            let from = offset.clamp(start, start + CHUNK_BYTES) - start;
+            let to = end.clamp(start, start + CHUNK_BYTES) - start;
+            bytes[from as usize..to as usize].fill(0);
+            to - from < CHUNK_BYTES
+        });
+    }
+}
+
+/// A disk of model `M` in virtual time.
+#[derive(Debug)]
+pub struct VirtualDisk<M> {
+    model: M,
+    properties: DiskProperties,
+    chunks: Chunks,
+    in_flight: VecDeque<Completion>,
+    /// When the model has done all that was submitted.
+    free_at: Nanos,
+}
+
+impl<M: ServiceModel> VirtualDisk<M> {
+    /// A disk with these properties; `store` decides `holds_data`.
+    pub fn new(model: M, properties: DiskProperties, store: Store) -> VirtualDisk<M> {
+        let kept_bytes = match store {
+            Store::None => 0,
+            Store::Sparse => properties.size_bytes,
+            Store::Head(bytes) => bytes.min(properties.size_bytes),
+        };
+        let properties = DiskProperties {
+            holds_data: store != Store::None,
+            ..properties
+        };
+        VirtualDisk {
+            model,
+            in_flight: VecDeque::with_capacity(properties.max_in_flight),
+            properties,
+            chunks: Chunks {
+                chunks: HashMap::new(),
+                kept_bytes,
+            },
+            free_at: Nanos::ZERO,
+        }
+    }
+
+    /// Why a request cannot be served, if so.
+    fn refusal(&self, request: &DiskRequest) -> Option<String> {
+        let DiskRequest {
+            operation,
+            offset_bytes,
+            len_bytes,
+            ..
+        } = *request;
+        if operation == Operation::Flush {
+            return None;
+        }
+        let block = u64::from(self.properties.block_bytes);
+        let end = offset_bytes.checked_add(len_bytes);
+        if !offset_bytes.is_multiple_of(block) || !len_bytes.is_multiple_of(block) {
+            return Some(format!(
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} is not aligned to {block} bytes"
+            ));
+        }
+        if end.is_none_or(|end| end > self.properties.size_bytes) {
+            return Some(format!(
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} lies beyond the disk's {} bytes",
+                self.properties.size_bytes
+            ));
+        }
+        let moves = matches!(operation, Operation::Read | Operation::Write);
+        let held: u64 = request
+            .buffers
+            .iter()
+            .map(|buffer| buffer.len() as u64)
+            .sum();
+        if moves && self.properties.holds_data && !request.buffers.is_empty() && held != len_bytes {
+            return Some(format!(
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} came with {held} bytes of buffers"
+            ));
+        }
+        None
+    }
+
+    fn move_data(&mut self, request: &mut DiskRequest) {
+        let DiskRequest {
+            operation,
+            offset_bytes,
+            len_bytes,
+            ..
+        } = *request;
+        let mut offset = offset_bytes;
+        match operation {
+            Operation::Read => {
+                for buffer in &mut request.buffers {
+                    self.chunks.read(offset, buffer);
+                    offset += buffer.len() as u64;
+                }
+            }
+            Operation::Write => {
+                for buffer in &request.buffers {
+                    self.chunks.write(offset, buffer);
+                    offset += buffer.len() as u64;
+                }
+            }
+            Operation::WriteZeroes => self.chunks.zero(offset, len_bytes),
+            Operation::Discard if self.properties.discards => self.chunks.zero(offset, len_bytes),
+            Operation::Discard | Operation::Flush => {}
+        }
+    }
+}
+
+impl<M: ServiceModel> Disk for VirtualDisk<M> {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, mut request: DiskRequest) {
+        debug_assert!(
+            self.in_flight.len() < self.properties.max_in_flight,
+            "more requests in flight than the disk takes"
+        );
+        let start = now.max(self.free_at);
+        let result = match self.refusal(&request) {
+            Some(context) => {
+                self.free_at = start;
+                Err(DiskError {
+                    kind: DiskErrorKind::Io,
+                    context,
+                })
+            }
+            None => {
+                let DiskRequest {
+                    operation,
+                    offset_bytes,
+                    len_bytes,
+                    ..
+                } = request;
+                self.free_at = self.model.serve(start, operation, offset_bytes, len_bytes);
+                if request.fua && self.properties.volatile_cache {
+                    self.free_at = self.model.serve(self.free_at, Operation::Flush, 0, 0);
+                }
+                if self.properties.holds_data {
+                    self.move_data(&mut request);
+                }
+                Ok(())
+            }
+        };
+        let buffers: Vec<Buffer> = request.buffers;
+        let completion = Completion {
+            tag: request.tag,
+            result,
+            completed_at: self.free_at,
+            buffers,
+        };
+        self.in_flight.push_back(completion);
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        while self
+            .in_flight
+            .front()
+            .is_some_and(|first| first.completed_at <= now)
+        {
+            completions.extend(self.in_flight.pop_front());
+        }
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        self.in_flight
+            .front()
+            .map(|completion| completion.completed_at)
+    }
+}
+
+impl VirtualDisk<HddModel> {
+    /// A modelled hard disk serving `size_bytes`. `name` is for people.
+    ///
+    /// # Errors
+    /// A sentence that names the parameter that is wrong.
+    pub fn hard_disk(
+        parameters: &HddParameters,
+        size_bytes: u64,
+        name: &str,
+        store: Store,
+    ) -> Result<VirtualDisk<HddModel>, HddError> {
+        let model = HddModel::scaled_to(parameters, size_bytes)?;
+        let properties = hdd_properties(&model, format!("{name} in virtual time"));
+        Ok(VirtualDisk::new(model, properties, store))
+    }
+}
+
+/// A server of linear cost: `base + bytes × per_mib / 1 MiB`, one request after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct LinearModel {
+    cost: LinearCost,
+}
+
+impl LinearModel {
+    /// A server of that cost.
+    pub fn new(cost: LinearCost) -> LinearModel {
+        LinearModel { cost }
+    }
+
+    fn time(&self, operation: Operation, len_bytes: u64) -> Nanos {
+        let sum = |base: Nanos, per_mib: Nanos| {
+            let bytes = u128::from(per_mib.0) * u128::from(len_bytes) >> 20;
+            Nanos(
+                base.0
+                    .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)),
+            )
+        };
+        match operation {
+            Operation::Read => sum(self.cost.read_base, self.cost.read_per_mib),
+            Operation::Write => sum(self.cost.write_base, self.cost.write_per_mib),
+            Operation::Flush => self.cost.flush,
+            // Neither moves data over the link; the device notes the range.
+            Operation::Discard | Operation::WriteZeroes => self.cost.write_base,
+        }
+    }
+}
+
+impl ServiceModel for LinearModel {
+    fn serve(
+        &mut self,
+        start: Nanos,
+        operation: Operation,
+        _offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Nanos {
+        start.saturating_add(self.time(operation, len_bytes))
+    }
+}
+
+/// A device without seeks in virtual time.
+pub type VirtualLinearDisk = VirtualDisk<LinearModel>;
+
+/// Longest request that goes to a device without seeks in one piece.
+const LINEAR_QUANTUM_BYTES: u32 = 256 << 10;
+
+impl VirtualDisk<LinearModel> {
+    /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the
+    /// time in which all of them are done, for a request may be the last of so many.
+    ///
+    /// # Panics
+    /// If `max_in_flight` is 0.
+    pub fn linear(
+        size_bytes: u64,
+        cost: LinearCost,
+        max_in_flight: usize,
+        name: &str,
+        store: Store,
+    ) -> VirtualLinearDisk {
+        assert!(
+            max_in_flight > 0,
+            "a disk takes at least one request at a time"
+        );
+        let model = LinearModel::new(cost);
+        let quantum = u64::from(LINEAR_QUANTUM_BYTES);
+        let longest = [Operation::Read, Operation::Write, Operation::Flush]
+            .map(|operation| model.time(operation, quantum).0);
+        let longest = longest.into_iter().max().unwrap_or(0);
+        let properties = DiskProperties {
+            description: format!("{name} in virtual time"),
+            size_bytes: size_bytes - size_bytes % 512,
+            block_bytes: 512,
+            has_seeks: false,
+            worst_case: Nanos(longest.saturating_mul(max_in_flight as u64)),
+            switch_cost: Nanos::ZERO,
+            worst_seek: Nanos::ZERO,
+            seek_curve: Vec::new(),
+            cost,
+            max_in_flight,
+            quantum_bytes: LINEAR_QUANTUM_BYTES,
+            discards: true,
+            holds_data: false,
+            volatile_cache: false,
+            notices: Vec::new(),
+        };
+        VirtualDisk::new(model, properties, store)
+    }
+}
+
+#[cfg(test)]
+#[path = "virtual_disk_tests.rs"]
+mod tests;
