@@ -1,6 +1,7 @@
 //! What the language accepts, what it refuses, and where it says the mistake is.
 
 use super::*;
+use crate::Rate;
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Result<Workload, WorkloadError> {

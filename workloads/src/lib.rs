@@ -5,24 +5,30 @@
 //! against any [`disktime_engine::Service`], in virtual time, the same bytes every time;
 //! [`run_real`] runs them against a server over NBD, by the clock. Both give a [`LoadReport`].
 //!
-//! The way through this room: `language` reads the file into the values of `workload`; `places`
+//! The way through this room: `language` (with `keys`) reads the file into the values of
+//! `workload`; `places`
 //! and `machine` decide what a client asks for and when, `trace` replays recorded requests;
 //! `simulate` and `load` are the two runners, `meter` what they measure, `report` how it is shown.
-//! `stamps` checks after a crash that nothing promised was lost.
+//! `stamps` (with `stamped_sector` and `stamp_load`) checks after a crash that nothing promised was
+//! lost.
 //!
 //! What is not known here: the insides of the server, of volumes, schedulers and disks. Shares of
 //! disk time come from the caller, who asks the server for them.
 #![forbid(unsafe_code)]
 
 mod error;
+mod keys;
 mod language;
 mod load;
+mod load_client;
 mod machine;
 mod meter;
 mod places;
 mod random;
 mod report;
 mod simulate;
+mod stamp_load;
+mod stamped_sector;
 mod stamps;
 mod trace;
 mod workload;
@@ -34,10 +40,9 @@ pub use places::Pattern;
 pub use random::Random;
 pub use report::{ClientReport, Latencies, LoadReport};
 pub use simulate::{Moment, VirtualTarget, run_virtual};
-pub use stamps::{
-    FlushTicket, Found, STAMP_BLOCK_BYTES, StampAction, StampChecker, StampLoad, Violation,
-    WriteTicket,
-};
+pub use stamp_load::{StampAction, StampLoad};
+pub use stamped_sector::STAMP_BLOCK_BYTES;
+pub use stamps::{FlushTicket, Found, StampChecker, Violation, WriteTicket};
 pub use trace::{TraceReader, TraceRecord, TraceSurvey, survey};
 pub use workload::{
     Client, ClientPlaces, Fit, Generated, MAX_DEPTH, MAX_REQUEST_BYTES, Pace, Rate, Source,

@@ -12,16 +12,8 @@
 //! NBD against a killed server, and in virtual time on a disk that loses its cache.
 //! What it cannot see: a lost write of a block that was not flushed, which is allowed.
 
-use crate::Random;
+use crate::stamped_sector::{SECTOR_BYTES, SECTORS, STAMP_BLOCK_BYTES, read_sector, write_sector};
 use thiserror::Error;
-
-/// Bytes in a block.
-pub const STAMP_BLOCK_BYTES: usize = 4096;
-const SECTOR_BYTES: usize = 512;
-const SECTORS: usize = STAMP_BLOCK_BYTES / SECTOR_BYTES;
-const HEADER_BYTES: usize = 40;
-/// Starts every stamped sector; the last byte is the format's version.
-const MAGIC: u64 = u64::from_le_bytes(*b"dtstamp\x01");
 
 /// A write that is under way.
 #[derive(Debug, PartialEq, Eq)]
@@ -356,87 +348,6 @@ impl StampChecker {
                 newest,
             }),
         }
-    }
-}
-
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes
-        .chunks(8)
-        .fold(0xCBF2_9CE4_8422_2325, |hash: u64, chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            let mixed = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            mixed ^ (mixed >> 29)
-        })
-}
-
-/// Header: magic, vdisk, place (block × 8 + sector), generation, checksum of all but itself.
-fn write_sector(bytes: &mut [u8], vdisk: u64, block: u64, sector: usize, generation: u64) {
-    let place = block * SECTORS as u64 + sector as u64;
-    for (field, value) in [MAGIC, vdisk, place, generation, 0].iter().enumerate() {
-        bytes[field * 8..field * 8 + 8].copy_from_slice(&value.to_le_bytes());
-    }
-    let seed = checksum(&bytes[..HEADER_BYTES]);
-    Random::new(seed).fill(&mut bytes[HEADER_BYTES..]);
-    let sum = checksum(bytes);
-    bytes[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
-}
-
-/// The generation of a sector, 0 for zeroes; `None` if it was not stamped for this place.
-fn read_sector(bytes: &[u8], vdisk: u64, block: u64, sector: usize) -> Option<u64> {
-    if bytes.iter().all(|byte| *byte == 0) {
-        return Some(0);
-    }
-    let generation = u64::from_le_bytes(bytes[24..32].try_into().ok()?);
-    let mut expected = [0; SECTOR_BYTES];
-    write_sector(&mut expected, vdisk, block, sector, generation);
-    (generation > 0 && expected == bytes).then_some(generation)
-}
-
-/// What a [`StampLoad`] does next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum StampAction {
-    /// Write these blocks, filled by [`StampChecker::fill`].
-    Write {
-        /// To be given back with the answer.
-        ticket: WriteTicket,
-        /// Whether the write asks to be durable by itself.
-        fua: bool,
-    },
-    /// Flush.
-    Flush(FlushTicket),
-}
-
-/// A seeded load of writes and flushes for a [`StampChecker`].
-#[derive(Debug)]
-pub struct StampLoad {
-    random: Random,
-    blocks_most: u64,
-}
-
-impl StampLoad {
-    /// Writes of 1 to `blocks_most` blocks; about every sixteenth action is a flush, and about
-    /// every sixteenth write is durable by itself.
-    pub fn new(seed: u64, blocks_most: u64) -> StampLoad {
-        StampLoad {
-            random: Random::labelled(seed, "stamps"),
-            blocks_most: blocks_most.max(1),
-        }
-    }
-
-    /// The next action, or `None` if every place it looked at is being written: wait for an
-    /// answer then.
-    pub fn next_action(&mut self, checker: &mut StampChecker) -> Option<StampAction> {
-        if self.random.below(16) == 0 {
-            return Some(StampAction::Flush(checker.begin_flush()));
-        }
-        let fua = self.random.below(16) == 0;
-        (0..8).find_map(|_| {
-            let blocks = (1 + self.random.below(self.blocks_most)).min(checker.blocks());
-            let first_block = self.random.below(checker.blocks() - blocks + 1);
-            let ticket = checker.begin_write(first_block, blocks)?;
-            Some(StampAction::Write { ticket, fua })
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The checker finds each kind of violation, and accepts everything that a right disk may do.
 
 use super::*;
+use crate::{Random, StampAction, StampLoad};
 
 const ZEROES: [u8; STAMP_BLOCK_BYTES] = [0; STAMP_BLOCK_BYTES];
 
