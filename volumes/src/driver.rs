@@ -1,0 +1,177 @@
+//! Waiting for a disk while it is being opened, in whichever clock.
+//!
+//! Opening reads and writes the label through the disk's loop like everybody else; there is no
+//! reactor yet at that time, so a driver stands in for it: it tells the time and waits.
+
+use crate::VolumeError;
+use crate::below::{DiskLoop, Io, IoDone, StreamId};
+use disktime_disks::{Buffer, Disk, DiskError, Operation};
+use disktime_units::Nanos;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+/// A clock and a way to wait.
+pub trait Driver {
+    /// The time.
+    fn now(&mut self) -> Nanos;
+
+    /// Returns at `until`, or earlier when `readable` is.
+    ///
+    /// # Errors
+    /// When waiting fails.
+    fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError>;
+}
+
+/// Virtual time: waiting is a jump.
+#[derive(Debug, Default)]
+pub struct VirtualDriver {
+    /// The time.
+    pub now: Nanos,
+}
+
+impl Driver for VirtualDriver {
+    fn now(&mut self) -> Nanos {
+        self.now
+    }
+
+    fn wait(&mut self, until: Option<Nanos>, _readable: Option<RawFd>) -> Result<(), VolumeError> {
+        let doing = "a request of the label";
+        self.now = self.now.max(until.ok_or(VolumeError::Stuck { doing })?);
+        Ok(())
+    }
+}
+
+/// Real time, by the caller's clock, with `poll`.
+pub struct RealDriver<F: FnMut() -> Nanos> {
+    clock: F,
+}
+
+impl<F: FnMut() -> Nanos> RealDriver<F> {
+    /// `clock` is the one that the loop will be turned with later.
+    pub fn new(clock: F) -> RealDriver<F> {
+        RealDriver { clock }
+    }
+}
+
+impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
+    fn now(&mut self) -> Nanos {
+        (self.clock)()
+    }
+
+    fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError> {
+        let left = until.map(|until| Duration::from(until.saturating_sub(self.now())));
+        let Some(fd) = readable else {
+            let doing = "a request of the label";
+            std::thread::sleep(left.ok_or(VolumeError::Stuck { doing })?);
+            return Ok(());
+        };
+        let timeout = left.map(|left| libc::timespec {
+            tv_sec: left.as_secs() as libc::time_t,
+            tv_nsec: libc::c_long::from(left.subsec_nanos() as i32),
+        });
+        let timeout = timeout
+            .as_ref()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
+        let mut entry = libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one entry and the timeout live across the call; a null timeout waits for ever,
+        // and a null mask leaves the signals as they are.
+        let outcome = unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) };
+        let error = std::io::Error::last_os_error();
+        if outcome < 0 && error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(VolumeError::Wait(error));
+        }
+        Ok(())
+    }
+}
+
+/// Requests one after the other, each waited for.
+pub(crate) struct Blocking<'a, D: Disk, R: Driver> {
+    pub disk_loop: &'a mut DiskLoop<D>,
+    pub driver: &'a mut R,
+    pub stream: StreamId,
+}
+
+impl<D: Disk, R: Driver> Blocking<'_, D, R> {
+    pub fn read(
+        &mut self,
+        doing: &'static str,
+        offset_bytes: u64,
+        len_bytes: u64,
+    ) -> Result<Vec<u8>, VolumeError> {
+        let mut bytes = Vec::with_capacity(len_bytes as usize);
+        for (offset, len) in self.pieces(offset_bytes, len_bytes) {
+            let buffer = Some(Buffer::zeroed(len as usize));
+            match self.run(doing, Operation::Read, offset, len, buffer)? {
+                Some(buffer) => bytes.extend_from_slice(&buffer),
+                None => bytes.resize(bytes.len() + len as usize, 0),
+            }
+        }
+        Ok(bytes)
+    }
+
+    pub fn write(
+        &mut self,
+        doing: &'static str,
+        offset_bytes: u64,
+        bytes: &[u8],
+    ) -> Result<(), VolumeError> {
+        for (offset, len) in self.pieces(offset_bytes, bytes.len() as u64) {
+            let start = (offset - offset_bytes) as usize;
+            let buffer = Some(Buffer::copy_of(&bytes[start..start + len as usize]));
+            self.run(doing, Operation::Write, offset, len, buffer)?;
+        }
+        Ok(())
+    }
+
+    pub fn flush(&mut self, doing: &'static str) -> Result<(), VolumeError> {
+        self.run(doing, Operation::Flush, 0, 0, None).map(drop)
+    }
+
+    fn pieces(&self, start: u64, len: u64) -> impl Iterator<Item = (u64, u64)> + use<D, R> {
+        let quantum = u64::from(self.disk_loop.properties().quantum_bytes);
+        let step = quantum as usize;
+        (start..start + len)
+            .step_by(step)
+            .map(move |at| (at, quantum.min(start + len - at)))
+    }
+
+    fn run(
+        &mut self,
+        doing: &'static str,
+        operation: Operation,
+        offset_bytes: u64,
+        len_bytes: u64,
+        buffer: Option<Buffer>,
+    ) -> Result<Option<Buffer>, VolumeError> {
+        let failed = |source: DiskError| VolumeError::Disk { doing, source };
+        let now = self.driver.now();
+        let (tag, stream) = (0, self.stream);
+        let io = Io {
+            tag,
+            stream,
+            operation,
+            offset_bytes,
+            len_bytes,
+            fua: false,
+            buffer,
+        };
+        self.disk_loop.submit(now, io);
+        let mut done: Vec<IoDone> = Vec::with_capacity(1);
+        loop {
+            let now = self.driver.now();
+            self.disk_loop.turn(now, &mut done);
+            if let Some(io) = done.pop() {
+                return io.result.map(|()| io.buffer).map_err(failed);
+            }
+            let (wake, fd) = (self.disk_loop.next_wake(), self.disk_loop.wake_fd());
+            if wake.is_none() && fd.is_none() {
+                return Err(VolumeError::Stuck { doing });
+            }
+            self.driver.wait(wake, fd)?;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What can go wrong with a disk's label and its vdisks, as sentences with cause and remedy.
+
+use disktime_disks::DiskError;
+use disktime_units::format_size;
+use thiserror::Error;
+
+/// Why a disk could not be opened, or a change to its vdisks was refused. Nothing was written
+/// unless the variant is `Disk`.
+#[derive(Debug, Error)]
+pub enum VolumeError {
+    /// The disk failed a request while the label or a zero map was read or written.
+    #[error("{doing} failed: {source}")]
+    Disk {
+        /// What was being done.
+        doing: &'static str,
+        /// The disk's own words.
+        source: DiskError,
+    },
+    /// The disk holds something that is not ours.
+    #[error(
+        "the disk holds {found}, not a disktime label; nothing was written. If its content is not \
+         needed any more, `disktime format --force` erases it"
+    )]
+    Foreign {
+        /// What was found, with its article.
+        found: String,
+    },
+    /// The disk has no label, and formatting was not asked for.
+    #[error("the disk has no disktime label yet; `disktime format` writes one")]
+    Unlabelled,
+    /// A label is there, but neither copy is whole.
+    #[error(
+        "both copies of the disktime label are damaged ({first}; {second}), so it is not known \
+         where the vdisks lie; nothing was written. Restore the first 1 MiB of the disk from a \
+         backup, or give the vdisks up with `disktime format --force`"
+    )]
+    Damaged {
+        /// What is wrong with the copy at 0.
+        first: String,
+        /// What is wrong with the copy at 512 KiB.
+        second: String,
+    },
+    /// A label of a later program.
+    #[error(
+        "the disk's label has version {found}, and this program reads version {supported}; use a \
+         newer disktime"
+    )]
+    Version {
+        /// The label's version.
+        found: u32,
+        /// What this program reads.
+        supported: u32,
+    },
+    /// The disk became smaller than what is laid out on it.
+    #[error(
+        "the disk has {}, but the vdisks on it reach up to {}; make it as large as it was",
+        format_size(*.size_bytes), format_size(*.needed_bytes)
+    )]
+    Truncated {
+        /// The disk's size now.
+        size_bytes: u64,
+        /// End of the last extent.
+        needed_bytes: u64,
+    },
+    /// Not even room for the label and one extent.
+    #[error(
+        "the disk has {}, and at least {} are needed for the label and one vdisk",
+        format_size(*.size_bytes), format_size(*.needed_bytes)
+    )]
+    TooSmall {
+        /// The disk's size.
+        size_bytes: u64,
+        /// The least that works.
+        needed_bytes: u64,
+    },
+    /// The vdisk does not fit.
+    #[error(
+        "vdisk `{name}` needs {} more on the disk, and {} are free; make it smaller, or free \
+         space with `disktime remove`{}", format_size(*.needed_bytes), format_size(*.free_bytes),
+        orphans_hint(.orphans)
+    )]
+    NoSpace {
+        /// The vdisk.
+        name: String,
+        /// What it needs beyond what it has, its zero map included.
+        needed_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+        /// Vdisks on the disk that the configuration does not name.
+        orphans: Vec<String>,
+    },
+    /// A vdisk was made smaller in the configuration.
+    #[error(
+        "vdisk `{name}` has {} on the disk, and the configuration says {}; vdisks do not shrink. \
+         Give it its size back, or free it with `disktime remove {name}` (its data is lost)",
+        format_size(*.has_bytes), format_size(*.wanted_bytes)
+    )]
+    Shrinks {
+        /// The vdisk.
+        name: String,
+        /// Its size on the disk.
+        has_bytes: u64,
+        /// Its size in the configuration.
+        wanted_bytes: u64,
+    },
+    /// A name that the label cannot hold.
+    #[error("the vdisk name `{name}` does not fit the label: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong, and what would be accepted.
+        reason: &'static str,
+    },
+    /// The label has a bounded number of places.
+    #[error(
+        "a disk holds at most {limit} vdisks (those that the configuration no longer names \
+         included), and this would be {wanted}; put some on another disk, or free some with \
+         `disktime remove`"
+    )]
+    TooManyVdisks {
+        /// The bound.
+        limit: usize,
+        /// How many it would be.
+        wanted: usize,
+    },
+    /// The extent table is full.
+    #[error(
+        "the label's {limit} bytes do not hold the extents of these vdisks ({wanted} bytes); \
+         remove vdisks that are not needed, so that the others lie in fewer pieces"
+    )]
+    LabelFull {
+        /// The bound.
+        limit: usize,
+        /// What it would be.
+        wanted: usize,
+    },
+    /// A name that is not on the disk.
+    #[error("there is no vdisk `{name}` on the disk; it holds {}", name_list(.present))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// What is there.
+        present: Vec<String>,
+    },
+    /// Two vdisks of one name, or one of no size: the configuration was not validated.
+    #[error("vdisk `{name}`: {reason}")]
+    BadSpec {
+        /// The vdisk.
+        name: String,
+        /// What is wrong, and what would be accepted.
+        reason: &'static str,
+    },
+    /// The disk has work under way but names neither a time nor a file descriptor to wait for.
+    #[error("the disk does not answer {doing}, and there is nothing to wait for")]
+    Stuck {
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// Waiting for the disk failed.
+    #[error("waiting for the disk failed: {0}")]
+    Wait(std::io::Error),
+}
+
+fn orphans_hint(orphans: &[String]) -> String {
+    if orphans.is_empty() {
+        return String::new();
+    }
+    format!(" (not in the configuration: {})", name_list(orphans))
+}
+
+fn name_list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,391 @@
+//! The zero map of an extent: which of its 64 KiB chunks were ever written. Pure.
+//!
+//! An extent that lies where the device may hold old bytes starts with no chunk written; reads of
+//! such chunks are zeroes without a look at the disk, so nothing foreign is ever seen. On the disk
+//! the map is a row of pairs of 4 KiB blocks; each block carries the bits of 32 256 chunks. The
+//! two blocks of a pair alternate: an update goes to the one that does not count, so a torn
+//! write (found by its checksum) leaves the older one, and the greater generation counts.
+//!
+//! | at | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | magic `DTZM` |
+//! | 4 | 4 | crc32c over the 4096 bytes, taken with this field as zero |
+//! | 8 | 8 | generation |
+//! | 16 | 16 | uuid of the vdisk |
+//! | 32 | 16 | uuid of the disk |
+//! | 48 | 8 | place of the map on the disk |
+//! | 56 | 8 | number of the pair within the map |
+//! | 64 | 4032 | one bit per chunk, lowest bit first; 1: written |
+//!
+//! Invariants: a bit is set in memory only when the whole chunk is on the disk; it is set on the
+//! disk only after a flush that began later than that; bits are never cleared. Uuids and place in
+//! every block keep the blocks of a map that lay there before from being taken for this one's.
+
+use crate::label::{EXTENT_ALIGNMENT_BYTES, UNIT_BYTES};
+use crate::label::{Uuid, u32_at, u64_at};
+
+/// What one bit stands for.
+pub const CHUNK_BYTES: u64 = 64 << 10;
+
+const MAGIC: &[u8; 4] = b"DTZM";
+const HEADER_BYTES: usize = 64;
+const BITS_BYTES: usize = UNIT_BYTES - HEADER_BYTES;
+const CHUNKS_PER_BLOCK: u64 = BITS_BYTES as u64 * 8;
+const PAIR_BYTES: u64 = 2 * UNIT_BYTES as u64;
+
+/// How many pairs of blocks the map of an extent has.
+pub fn pair_count(extent_bytes: u64) -> u64 {
+    extent_bytes
+        .div_ceil(CHUNK_BYTES)
+        .div_ceil(CHUNKS_PER_BLOCK)
+}
+
+/// Bytes of the pairs.
+pub fn pairs_bytes(extent_bytes: u64) -> u64 {
+    pair_count(extent_bytes) * PAIR_BYTES
+}
+
+/// Space that the map of an extent takes on the disk.
+pub fn region_bytes(extent_bytes: u64) -> u64 {
+    pairs_bytes(extent_bytes).next_multiple_of(EXTENT_ALIGNMENT_BYTES)
+}
+
+/// Whose map it is; part of every block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapKey {
+    /// The vdisk's uuid.
+    pub vdisk_uuid: Uuid,
+    /// The disk's uuid.
+    pub disk_uuid: Uuid,
+    /// Where the map lies.
+    pub map_offset_bytes: u64,
+}
+
+/// State of one pair.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pair {
+    /// Of the last block written or tried.
+    generation: u64,
+    /// Which block of the pair counts.
+    current: u8,
+    /// Bits were set since the last snapshot.
+    dirty: bool,
+    /// The snapshot is not known to be durable.
+    unsaved: bool,
+}
+
+/// A map in memory.
+#[derive(Debug)]
+pub struct ZeroMap {
+    key: MapKey,
+    chunks: u64,
+    /// Chunks whose data is on the disk, as far as completions say.
+    written: Vec<u8>,
+    /// The bits as of the last snapshot, which is what is written to the disk.
+    snapshot: Vec<u8>,
+    pairs: Vec<Pair>,
+    dirty: Vec<u32>,
+    saving: Vec<u32>,
+}
+
+impl ZeroMap {
+    /// The map of an extent that has just been allocated: nothing is written.
+    pub fn fresh(key: MapKey, extent_bytes: u64) -> ZeroMap {
+        let pairs = pair_count(extent_bytes) as usize;
+        ZeroMap {
+            key,
+            chunks: extent_bytes.div_ceil(CHUNK_BYTES),
+            written: vec![0; pairs * BITS_BYTES],
+            snapshot: vec![0; pairs * BITS_BYTES],
+            pairs: vec![
+                Pair {
+                    generation: 1,
+                    ..Pair::default()
+                };
+                pairs
+            ],
+            dirty: Vec::with_capacity(pairs),
+            saving: Vec::with_capacity(pairs),
+        }
+    }
+
+    /// What a fresh map looks like on the disk: the first block of each pair counts.
+    pub fn encode_fresh(key: &MapKey, extent_bytes: u64) -> Vec<u8> {
+        let mut bytes = vec![0; pairs_bytes(extent_bytes) as usize];
+        for (index, pair) in bytes.chunks_exact_mut(PAIR_BYTES as usize).enumerate() {
+            encode_block(
+                key,
+                index as u64,
+                1,
+                &[0; BITS_BYTES],
+                &mut pair[..UNIT_BYTES],
+            );
+        }
+        bytes
+    }
+
+    /// Reads a map from the bytes of its pairs. `None` if some pair has no whole block.
+    pub fn decode(key: MapKey, extent_bytes: u64, bytes: &[u8]) -> Option<ZeroMap> {
+        let mut map = ZeroMap::fresh(key, extent_bytes);
+        for index in 0..map.pairs.len() {
+            let pair = bytes
+                .get(index * PAIR_BYTES as usize..)?
+                .get(..PAIR_BYTES as usize)?;
+            let (first, second) = pair.split_at(UNIT_BYTES);
+            let found = [first, second].map(|block| decode_block(&key, index as u64, block));
+            let current = usize::from(found[1] > found[0]);
+            let generation = found[current]?;
+            let bits = &[first, second][current][HEADER_BYTES..];
+            let place = index * BITS_BYTES..(index + 1) * BITS_BYTES;
+            map.written[place.clone()].copy_from_slice(bits);
+            map.snapshot[place].copy_from_slice(bits);
+            map.pairs[index] = Pair {
+                generation,
+                current: current as u8,
+                dirty: false,
+                unsaved: false,
+            };
+        }
+        Some(map)
+    }
+
+    /// Whether the chunk is written.
+    pub fn is_written(&self, chunk: u64) -> bool {
+        bit(&self.written, chunk)
+    }
+
+    /// The first chunk in `chunk..limit` whose state differs from that of `chunk`, or `limit`.
+    pub fn run_end(&self, chunk: u64, limit: u64) -> u64 {
+        let limit = limit.min(self.chunks);
+        let state = self.is_written(chunk);
+        let uniform = if state { 0xFF } else { 0x00 };
+        let mut at = chunk + 1;
+        while at < limit {
+            if at % CHUNKS_PER_BLOCK % 8 == 0 && self.written[byte_of(at)] == uniform {
+                at += 8;
+            } else if self.is_written(at) == state {
+                at += 1;
+            } else {
+                return at;
+            }
+        }
+        limit
+    }
+
+    /// Notes that the chunks `from..to` are on the disk.
+    pub fn mark_written(&mut self, from: u64, to: u64) {
+        for chunk in from..to.min(self.chunks) {
+            if self.is_written(chunk) {
+                continue;
+            }
+            self.written[byte_of(chunk)] |= 1 << (chunk % CHUNKS_PER_BLOCK % 8);
+            self.note_dirty((chunk / CHUNKS_PER_BLOCK) as u32);
+        }
+    }
+
+    /// Whether a crash now would find the chunks `from..to` written.
+    pub fn is_durable(&self, from: u64, to: u64) -> bool {
+        (from..to.min(self.chunks)).all(|chunk| {
+            let pair = &self.pairs[(chunk / CHUNKS_PER_BLOCK) as usize];
+            !pair.unsaved && bit(&self.snapshot, chunk)
+        })
+    }
+
+    /// Takes the bits of all changed pairs as they are now, to be written once the data flush that
+    /// is asked for *at this moment* is done. Returns how many blocks there will be.
+    pub fn take_snapshot(&mut self) -> usize {
+        debug_assert!(
+            self.saving.is_empty(),
+            "the last snapshot is still being written"
+        );
+        std::mem::swap(&mut self.dirty, &mut self.saving);
+        for index in &self.saving {
+            let place = *index as usize * BITS_BYTES..(*index as usize + 1) * BITS_BYTES;
+            self.snapshot[place.clone()].copy_from_slice(&self.written[place]);
+            let pair = &mut self.pairs[*index as usize];
+            pair.dirty = false;
+            pair.unsaved = true;
+        }
+        self.saving.len()
+    }
+
+    /// Encodes block `which` of the snapshot into `block` and says where it goes on the disk.
+    pub fn encode_saving(&mut self, which: usize, block: &mut [u8]) -> u64 {
+        let index = self.saving[which];
+        let pair = &mut self.pairs[index as usize];
+        pair.generation += 1;
+        let place = index as usize * BITS_BYTES..(index as usize + 1) * BITS_BYTES;
+        encode_block(
+            &self.key,
+            u64::from(index),
+            pair.generation,
+            &self.snapshot[place],
+            block,
+        );
+        let other = 1 - u64::from(pair.current);
+        self.key.map_offset_bytes + u64::from(index) * PAIR_BYTES + other * UNIT_BYTES as u64
+    }
+
+    /// The snapshot is durable (`saved`), or it is not known what became of it.
+    pub fn finish_snapshot(&mut self, saved: bool) {
+        while let Some(index) = self.saving.pop() {
+            if saved {
+                let pair = &mut self.pairs[index as usize];
+                pair.current = 1 - pair.current;
+                pair.unsaved = false;
+            } else {
+                self.note_dirty(index);
+            }
+        }
+    }
+
+    fn note_dirty(&mut self, index: u32) {
+        let pair = &mut self.pairs[index as usize];
+        if !pair.dirty {
+            pair.dirty = true;
+            self.dirty.push(index);
+        }
+    }
+}
+
+fn byte_of(chunk: u64) -> usize {
+    (chunk / CHUNKS_PER_BLOCK) as usize * BITS_BYTES + (chunk % CHUNKS_PER_BLOCK / 8) as usize
+}
+
+fn bit(bits: &[u8], chunk: u64) -> bool {
+    bits[byte_of(chunk)] >> (chunk % CHUNKS_PER_BLOCK % 8) & 1 == 1
+}
+
+fn encode_block(key: &MapKey, index: u64, generation: u64, bits: &[u8], block: &mut [u8]) {
+    block[..4].copy_from_slice(MAGIC);
+    block[4..8].fill(0);
+    block[8..16].copy_from_slice(&generation.to_le_bytes());
+    block[16..32].copy_from_slice(&key.vdisk_uuid.0);
+    block[32..48].copy_from_slice(&key.disk_uuid.0);
+    block[48..56].copy_from_slice(&key.map_offset_bytes.to_le_bytes());
+    block[56..64].copy_from_slice(&index.to_le_bytes());
+    block[HEADER_BYTES..].copy_from_slice(bits);
+    let crc = crc32c::crc32c(block);
+    block[4..8].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The generation of a whole block of this map.
+fn decode_block(key: &MapKey, index: u64, block: &[u8]) -> Option<u64> {
+    let crc = crc32c::crc32c(&block[..4]);
+    let crc = crc32c::crc32c_append(crc, &[0; 4]);
+    let crc = crc32c::crc32c_append(crc, &block[8..]);
+    let ours = block[..4] == *MAGIC
+        && u32_at(block, 4) == crc
+        && block[16..32] == key.vdisk_uuid.0
+        && block[32..48] == key.disk_uuid.0
+        && u64_at(block, 48) == key.map_offset_bytes
+        && u64_at(block, 56) == index;
+    ours.then(|| u64_at(block, 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTENT_BYTES: u64 = 3 << 30;
+
+    fn key() -> MapKey {
+        MapKey {
+            vdisk_uuid: Uuid::derive(1, &[b"vdisk"]),
+            disk_uuid: Uuid::derive(1, &[b"disk"]),
+            map_offset_bytes: 7 << 20,
+        }
+    }
+
+    /// Writes the snapshot of `map` into `bytes`, as the volume set does on a disk.
+    fn save(map: &mut ZeroMap, bytes: &mut [u8]) {
+        let mut block = vec![0xEE; UNIT_BYTES];
+        for which in 0..map.take_snapshot() {
+            let place = (map.encode_saving(which, &mut block) - key().map_offset_bytes) as usize;
+            bytes[place..place + UNIT_BYTES].copy_from_slice(&block);
+        }
+        map.finish_snapshot(true);
+    }
+
+    #[test]
+    fn what_is_saved_is_found_again_across_the_pairs() {
+        let mut bytes = ZeroMap::encode_fresh(&key(), EXTENT_BYTES);
+        let mut map = ZeroMap::decode(key(), EXTENT_BYTES, &bytes).expect("a fresh map");
+        let edge = CHUNKS_PER_BLOCK;
+        for (from, to) in [(0, 1), (5, 30), (edge - 2, edge + 3), (49_151, 49_152)] {
+            map.mark_written(from, to);
+            assert!(!map.is_durable(from, to));
+            save(&mut map, &mut bytes);
+            assert!(map.is_durable(from, to));
+        }
+        let again = ZeroMap::decode(key(), EXTENT_BYTES, &bytes).expect("a saved map");
+        assert_eq!(again.written, map.written);
+        assert_eq!(again.run_end(5, 100), 30);
+        assert_eq!(again.run_end(30, 49_152), edge - 2);
+        assert_eq!(again.run_end(edge - 2, 49_152), edge + 3);
+        assert_eq!(again.run_end(edge + 3, 49_152), 49_151);
+    }
+
+    #[test]
+    fn a_torn_block_leaves_the_older_one() {
+        let mut bytes = ZeroMap::encode_fresh(&key(), EXTENT_BYTES);
+        let mut map = ZeroMap::fresh(key(), EXTENT_BYTES);
+        map.mark_written(3, 4);
+        save(&mut map, &mut bytes);
+        for torn_bytes in [1, 7, 512, 2048, 4095] {
+            let mut torn = bytes.clone();
+            let mut block = vec![0; UNIT_BYTES];
+            map.mark_written(10, 11);
+            map.mark_written(CHUNKS_PER_BLOCK - 1, CHUNKS_PER_BLOCK);
+            map.take_snapshot();
+            let place = (map.encode_saving(0, &mut block) - key().map_offset_bytes) as usize;
+            map.finish_snapshot(false);
+            assert_ne!(
+                place, UNIT_BYTES,
+                "the block that counts would be overwritten"
+            );
+            torn[place..place + torn_bytes].copy_from_slice(&block[..torn_bytes]);
+            let found = ZeroMap::decode(key(), EXTENT_BYTES, &torn).expect("the older block");
+            assert!(found.is_written(3));
+            assert!(!found.is_written(10), "a torn block was believed");
+        }
+    }
+
+    #[test]
+    fn a_failed_save_is_not_durable_and_is_tried_again() {
+        let mut map = ZeroMap::fresh(key(), EXTENT_BYTES);
+        map.mark_written(3, 4);
+        assert_eq!(map.take_snapshot(), 1);
+        map.finish_snapshot(false);
+        assert!(!map.is_durable(3, 4));
+        assert_eq!(map.take_snapshot(), 1);
+        map.finish_snapshot(true);
+        assert!(map.is_durable(3, 4));
+        assert_eq!(map.take_snapshot(), 0);
+    }
+
+    #[test]
+    fn bits_set_after_the_snapshot_are_not_in_it() {
+        let mut bytes = ZeroMap::encode_fresh(&key(), EXTENT_BYTES);
+        let mut map = ZeroMap::fresh(key(), EXTENT_BYTES);
+        map.mark_written(3, 4);
+        map.take_snapshot();
+        map.mark_written(4, 5);
+        let mut block = vec![0; UNIT_BYTES];
+        let place = (map.encode_saving(0, &mut block) - key().map_offset_bytes) as usize;
+        bytes[place..place + UNIT_BYTES].copy_from_slice(&block);
+        map.finish_snapshot(true);
+        assert!(map.is_durable(3, 4));
+        assert!(!map.is_durable(4, 5));
+        let found = ZeroMap::decode(key(), EXTENT_BYTES, &bytes).expect("a saved map");
+        assert!(found.is_written(3) && !found.is_written(4));
+    }
+
+    #[test]
+    fn the_map_of_another_vdisk_is_not_believed() {
+        let mut other = key();
+        other.vdisk_uuid = Uuid::derive(2, &[b"before"]);
+        let bytes = ZeroMap::encode_fresh(&other, EXTENT_BYTES);
+        assert!(ZeroMap::decode(key(), EXTENT_BYTES, &bytes).is_none());
+    }
+}

@@ -1,0 +1,295 @@
+//! A volume set on a fault-injecting disk in virtual time, with calls that wait.
+#![allow(dead_code, reason = "each test file uses its part of it")]
+
+use disktime_disks::{
+    Buffer, Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultHandle, FaultOptions,
+    Operation, ServiceTime, SplitMix64,
+};
+use disktime_engine::{
+    DiskLoop, IoError, LoopSettings, PolicyKind, Reply, Request, RequestKind, Service,
+    StreamConfig, SwitchingAccount, VdiskId,
+};
+use disktime_units::Nanos;
+use disktime_volumes::{
+    Format, LabelledDisk, OpenOptions, OpenReport, VdiskConfig, VdiskSpec, VirtualDriver,
+    VolumeError, VolumeSet,
+};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+pub const MIB: u64 = 1 << 20;
+pub const BLANK: Format = Format::IfBlank { known_zero: true };
+pub const DIRTY: Format = Format::Force { known_zero: false };
+
+/// A fault-injecting disk with small pieces, so that requests are split. Others may hold the same
+/// disk: what a killed server leaves is found by the next one.
+pub struct TestDisk {
+    disk: Rc<RefCell<FaultDisk>>,
+    properties: DiskProperties,
+    /// So many writes and flushes are let through; what comes then is never heard of.
+    left: Option<u64>,
+}
+
+impl TestDisk {
+    pub fn around(disk: FaultDisk, quantum_bytes: u32) -> TestDisk {
+        TestDisk::sharing(&Rc::new(RefCell::new(disk)), quantum_bytes, None)
+    }
+
+    pub fn sharing(
+        disk: &Rc<RefCell<FaultDisk>>,
+        quantum_bytes: u32,
+        left: Option<u64>,
+    ) -> TestDisk {
+        let mut properties = disk.borrow().properties().clone();
+        properties.quantum_bytes = quantum_bytes;
+        TestDisk {
+            disk: Rc::clone(disk),
+            properties,
+            left,
+        }
+    }
+}
+
+impl Disk for TestDisk {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        assert!(
+            request.len_bytes <= u64::from(self.properties.quantum_bytes),
+            "too long"
+        );
+        if let Some(left) = self
+            .left
+            .as_mut()
+            .filter(|_| request.operation != Operation::Read)
+        {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+        }
+        self.disk.borrow_mut().submit(now, request);
+    }
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        self.disk.borrow_mut().collect(now, completions);
+    }
+    fn next_completion(&self) -> Option<Nanos> {
+        self.disk.borrow().next_completion()
+    }
+}
+
+/// Requests take as long as one another; several are in flight.
+pub fn service() -> ServiceTime {
+    ServiceTime::Constant(Nanos::from_micros(100))
+}
+
+pub fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDisk {
+    FaultDisk::new(FaultOptions {
+        block_bytes,
+        max_in_flight: 8,
+        service: service(),
+        seed,
+        ..FaultOptions::instant(size_bytes)
+    })
+}
+
+/// Fills the disk with bytes that are neither zero nor any test's own, durably.
+pub fn soil(disk: &mut FaultDisk) {
+    let size_bytes = disk.properties().size_bytes;
+    for offset_bytes in (0..size_bytes).step_by(MIB as usize) {
+        let mut garbage = Buffer::zeroed(MIB as usize);
+        garbage.fill(0xEB);
+        run(disk, Operation::Write, offset_bytes, MIB, vec![garbage]);
+    }
+    run(disk, Operation::Flush, 0, 0, Vec::new());
+}
+
+pub fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<Buffer>) {
+    let (offset_bytes, len_bytes) = (at, len);
+    let request = DiskRequest {
+        tag: 0,
+        operation: op,
+        offset_bytes,
+        len_bytes,
+        fua: false,
+        buffers,
+    };
+    disk.submit(Nanos::ZERO, request);
+    let mut done = Vec::new();
+    disk.collect(Nanos::MAX, &mut done);
+    assert!(done.len() == 1 && done[0].result.is_ok());
+}
+
+pub fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
+    let settings = LoopSettings {
+        policy: PolicyKind::Fifo,
+        switching: SwitchingAccount::Served,
+        max_queued: 24,
+    };
+    DiskLoop::new(disk, settings)
+}
+
+pub fn options(format: Format) -> OpenOptions {
+    OpenOptions {
+        format,
+        uuid_seed: 7,
+        system: StreamConfig::BEST_EFFORT,
+    }
+}
+
+pub fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
+    VdiskSpec {
+        name: name.to_owned(),
+        size_bytes,
+    }
+}
+
+pub fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
+    let config = |(name, size): &(&str, u64)| VdiskConfig {
+        spec: spec(name, *size),
+        stream: StreamConfig::BEST_EFFORT,
+    };
+    specs.iter().map(config).collect()
+}
+
+pub fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<D>, VolumeError> {
+    LabelledDisk::open(
+        disk_loop(disk),
+        &mut VirtualDriver::default(),
+        options(format),
+    )
+}
+
+/// A set, its clock, and the replies that came.
+pub struct Machine<D: Disk> {
+    pub set: VolumeSet<D>,
+    pub now: Nanos,
+    pub replies: Vec<Reply>,
+    next_handle: u64,
+}
+
+pub fn open<D: Disk>(
+    disk: D,
+    specs: &[(&str, u64)],
+    format: Format,
+) -> Result<(Machine<D>, OpenReport), VolumeError> {
+    let mut driver = VirtualDriver::default();
+    let (set, report) = VolumeSet::open(
+        disk_loop(disk),
+        &mut driver,
+        &configs(specs),
+        options(format),
+    )?;
+    Ok((
+        Machine {
+            set,
+            now: driver.now,
+            replies: Vec::new(),
+            next_handle: 0,
+        },
+        report,
+    ))
+}
+
+impl<D: Disk> Machine<D> {
+    /// Submits and returns the handle; `None` if the vdisk is full.
+    pub fn submit(
+        &mut self,
+        vdisk: u32,
+        kind: RequestKind,
+        place: (u64, u64),
+        data: Option<&[u8]>,
+        fua: bool,
+    ) -> Option<u64> {
+        let handle = self.next_handle;
+        let buffer = match kind {
+            RequestKind::Read => {
+                let mut room = Buffer::zeroed(place.1 as usize);
+                room.fill(0xCC);
+                Some(room)
+            }
+            RequestKind::Write => data.map(Buffer::copy_of),
+            _ => None,
+        };
+        let (offset_bytes, len_bytes) = place;
+        let vdisk = VdiskId(vdisk);
+        let request = Request {
+            origin: 1,
+            handle,
+            vdisk,
+            kind,
+            offset_bytes,
+            len_bytes,
+            fua,
+            buffer,
+        };
+        self.set.submit(self.now, request).ok()?;
+        self.next_handle += 1;
+        Some(handle)
+    }
+
+    /// One turn and a jump to the next one; false when there is none.
+    pub fn step(&mut self) -> bool {
+        self.set.turn(self.now, &mut self.replies);
+        match self.set.next_wake() {
+            Some(wake) => {
+                self.now = self.now.max(wake);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Turns until nothing is left to wait for.
+    pub fn settle(&mut self) -> Vec<Reply> {
+        while self.step() {}
+        assert!(self.set.is_idle(), "requests are left over");
+        std::mem::take(&mut self.replies)
+    }
+
+    pub fn call(
+        &mut self,
+        vdisk: u32,
+        kind: RequestKind,
+        place: (u64, u64),
+        data: Option<&[u8]>,
+        fua: bool,
+    ) -> Result<Option<Buffer>, IoError> {
+        let handle = self
+            .submit(vdisk, kind, place, data, fua)
+            .expect("the queue is empty");
+        let mut replies = self.settle();
+        assert_eq!(replies.len(), 1, "one request, one reply");
+        let reply = replies.remove(0);
+        assert_eq!((reply.handle, reply.kind), (handle, kind));
+        reply.result.map(|()| reply.buffer)
+    }
+
+    pub fn read(&mut self, vdisk: u32, offset: u64, len: u64) -> Result<Vec<u8>, IoError> {
+        let buffer = self.call(vdisk, RequestKind::Read, (offset, len), None, false)?;
+        Ok(buffer.expect("a read brings its buffer back").to_vec())
+    }
+
+    pub fn write(&mut self, vdisk: u32, offset: u64, data: &[u8]) -> Result<(), IoError> {
+        let place = (offset, data.len() as u64);
+        self.call(vdisk, RequestKind::Write, place, Some(data), false)
+            .map(drop)
+    }
+
+    pub fn write_fua(&mut self, vdisk: u32, offset: u64, data: &[u8]) -> Result<(), IoError> {
+        let place = (offset, data.len() as u64);
+        self.call(vdisk, RequestKind::Write, place, Some(data), true)
+            .map(drop)
+    }
+
+    pub fn flush(&mut self, vdisk: u32) -> Result<(), IoError> {
+        self.call(vdisk, RequestKind::Flush, (0, 0), None, false)
+            .map(drop)
+    }
+}
+
+/// What is on the disk after a power failure.
+pub fn crash(handle: &FaultHandle, seed: u64) -> FaultDisk {
+    handle.crash(&mut SplitMix64::new(seed), service())
+}

@@ -1,0 +1,205 @@
+//! Errors of the disk reach the one that asked, and nobody else.
+
+mod common;
+
+use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, soil};
+use disktime_disks::{DiskErrorKind, Fault, FaultHandle, FaultKind, Operation};
+use disktime_engine::{IoError, RequestKind, Service};
+use disktime_volumes::Format;
+use std::ops::Range;
+
+const IO: FaultKind = FaultKind::Error(DiskErrorKind::Io);
+const UNSUPPORTED: FaultKind = FaultKind::Error(DiskErrorKind::NotSupported);
+
+fn machine(format: Format) -> (Machine<TestDisk>, FaultHandle) {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    if format == DIRTY {
+        soil(&mut disk);
+    }
+    let handle = disk.handle();
+    let specs = [("a", 2 * MIB), ("b", 2 * MIB)];
+    (
+        open(TestDisk::around(disk, 64 << 10), &specs, format)
+            .expect("open")
+            .0,
+        handle,
+    )
+}
+
+/// Where a range of the first vdisk lies on the disk.
+fn place(machine: &Machine<TestDisk>, range: Range<u64>) -> Range<u64> {
+    let start = machine.set.label().vdisks[0].extents[0].offset_bytes;
+    start + range.start..start + range.end
+}
+
+#[test]
+fn a_bad_place_fails_the_requests_that_touch_it() {
+    for format in [BLANK, DIRTY] {
+        let (mut machine, handle) = machine(format);
+        machine.write(0, 0, &vec![1; 1 << 20]).expect("write");
+        machine.write(1, 0, &vec![2; 1 << 20]).expect("write");
+        let range_bytes = place(&machine, 300_000..300_001);
+        for operation in [Operation::Read, Operation::Write] {
+            let range_bytes = range_bytes.clone();
+            handle.inject(Fault {
+                range_bytes,
+                ..Fault::every(operation, IO)
+            });
+        }
+        let blocks: Vec<(u32, u64)> = (0..128)
+            .flat_map(|block| [(0, block * 4096), (1, block * 4096)])
+            .collect();
+        let bad = 300_000 / 4096 * 4096;
+        for kind in [RequestKind::Read, RequestKind::Write] {
+            let handles: Vec<_> = blocks
+                .iter()
+                .map(|(vdisk, at)| {
+                    machine.submit(*vdisk, kind, (*at, 4096), Some(&[3; 4096]), false)
+                })
+                .collect();
+            for reply in machine.settle() {
+                let at = handles
+                    .iter()
+                    .position(|handle| *handle == Some(reply.handle));
+                let failed = blocks[at.expect("one of ours")] == (0, bad);
+                assert_eq!(reply.result, if failed { Err(IoError::Io) } else { Ok(()) });
+                assert!(
+                    reply.buffer.is_some(),
+                    "the buffer comes back with an error, too"
+                );
+            }
+        }
+        assert_eq!(
+            machine.read(0, 0, 1 << 20),
+            Err(IoError::Io),
+            "a large one touches it"
+        );
+        assert_eq!(
+            machine.write(0, bad + 10, b"x"),
+            Err(IoError::Io),
+            "so does a modification"
+        );
+        assert_eq!(
+            machine.flush(0),
+            Ok(()),
+            "a failed read or write does not fail a flush"
+        );
+    }
+}
+
+#[test]
+fn a_failed_first_write_leaves_zeroes_not_what_was_there_before() {
+    let (mut machine, handle) = machine(DIRTY);
+    let range_bytes = place(&machine, 0..65_536);
+    let kind = IO;
+    let operation = Some(Operation::Write);
+    handle.inject(Fault {
+        operation,
+        range_bytes,
+        skip: 0,
+        times: Some(1),
+        kind,
+    });
+    assert_eq!(machine.write(0, 5000, b"x"), Err(IoError::Io));
+    assert_eq!(machine.read(0, 0, 65_536), Ok(vec![0; 65_536]));
+    assert_eq!(
+        machine.write(0, 5000, b"x"),
+        Ok(()),
+        "the claim was given up"
+    );
+}
+
+#[test]
+fn a_failed_flush_is_final() {
+    let (mut machine, handle) = machine(BLANK);
+    machine.write(0, 0, &[1; 4096]).expect("write");
+    let kind = IO;
+    handle.inject(Fault {
+        times: Some(1),
+        ..Fault::every(Operation::Flush, kind)
+    });
+    assert_eq!(machine.flush(0), Err(IoError::Io));
+    for vdisk in [0, 1] {
+        assert_eq!(machine.flush(vdisk), Err(IoError::Io));
+        assert_eq!(machine.write_fua(vdisk, 0, &[1; 512]), Err(IoError::Io));
+        assert_eq!(
+            machine.write(vdisk, 0, &[1; 512]),
+            Ok(()),
+            "plain writes go on"
+        );
+    }
+    assert!(machine.set.flush_failed());
+}
+
+#[test]
+fn a_map_block_that_fails_fails_the_flush_and_the_next_one_tries_again() {
+    let (mut machine, handle) = machine(DIRTY);
+    machine.write(0, 0, &[1; 4096]).expect("write");
+    let map = machine.set.label().vdisks[0].extents[0]
+        .map_offset_bytes
+        .expect("it has a map");
+    machine.write(1, 0, &[1; 4096]).expect("write");
+    let operation = Some(Operation::Write);
+    let range_bytes = map..map + MIB;
+    handle.inject(Fault {
+        operation,
+        range_bytes,
+        skip: 0,
+        times: Some(1),
+        kind: IO,
+    });
+    assert_eq!(machine.flush(1), Ok(()), "the other vdisk's map is whole");
+    assert_eq!(machine.flush(0), Err(IoError::Io));
+    assert_eq!(machine.flush(0), Ok(()));
+}
+
+#[test]
+fn a_device_that_cannot_zero_or_discard_is_helped() {
+    let (mut machine, handle) = machine(BLANK);
+    machine.write(0, 0, &vec![9; 300_000]).expect("write");
+    handle.inject(Fault::every(Operation::WriteZeroes, UNSUPPORTED));
+    handle.inject(Fault::every(Operation::Discard, UNSUPPORTED));
+    let zeroed = machine.call(0, RequestKind::WriteZeroes, (1, 299_998), None, true);
+    assert_eq!(zeroed.map(drop), Ok(()));
+    let mut expected = vec![0; 300_000];
+    (expected[0], expected[299_999]) = (9, 9);
+    assert_eq!(machine.read(0, 0, 300_000), Ok(expected));
+    let trimmed = machine.call(0, RequestKind::Trim, (0, 299_998), None, true);
+    assert_eq!(trimmed.map(drop), Ok(()));
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "never answered")]
+fn a_request_that_is_never_answered_is_noticed() {
+    let (mut machine, _handle) = machine(BLANK);
+    machine.submit(0, RequestKind::Read, (0, 4096), None, false);
+    drop(machine);
+}
+
+#[test]
+fn a_stuck_request_holds_up_itself_only() {
+    let (mut machine, handle) = machine(BLANK);
+    let range_bytes = place(&machine, 0..4096);
+    let kind = FaultKind::Stuck;
+    handle.inject(Fault {
+        operation: None,
+        range_bytes,
+        skip: 0,
+        times: Some(1),
+        kind,
+    });
+    let stuck = machine.submit(0, RequestKind::Read, (0, 4096), None, false);
+    let other = machine.submit(0, RequestKind::Read, (65_536, 4096), None, false);
+    while machine.step() {}
+    let answered: Vec<_> = machine
+        .replies
+        .drain(..)
+        .map(|reply| Some(reply.handle))
+        .collect();
+    assert_eq!(answered, [other]);
+    assert!(!machine.set.is_idle());
+    handle.release_stuck(machine.now);
+    while machine.step() {}
+    assert_eq!(Some(machine.replies[0].handle), stuck);
+}
