@@ -5,7 +5,7 @@
 //! file order; the output is bounded however wrong the file is. What is not known here: what a
 //! configuration means.
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ const MAX_SHOWN: usize = 40;
 
 /// More than this are not even kept: a file that is wrong everywhere must not fill the memory.
 const MAX_KEPT: usize = 200;
+
+/// A longer line was written by a program, and is not shown to people.
+const LONGEST_SHOWN: usize = 10_000;
 
 /// A stretch of the file's text, in bytes; `end` is not part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +138,14 @@ impl Source {
         };
         let title = level.primary_title(finding.message.as_str());
         let group = match finding.span {
+            Some(span) if self.line(span.start).2.len() > LONGEST_SHOWN => {
+                let place = self.locate(span);
+                title.element(
+                    Origin::path(path)
+                        .line(place.line)
+                        .char_column(place.column),
+                )
+            }
             Some(span) => {
                 let (number, start, line) = self.line(span.start);
                 let from = span.start.saturating_sub(start).min(line.len());

@@ -141,10 +141,7 @@ impl Reader<'_> {
             self.report(member.key.span, "there is no disk", help);
         }
         self.same_paths(&disks);
-        let names: Vec<_> = disk_members
-            .iter()
-            .map(|member| member.key.value.as_str())
-            .collect();
+        let names = vdisk::DiskNames::new(&disk_members);
         let vdisks = self
             .members(&root, "vdisks", &Kind::Named(&fields::VDISK))
             .into_iter()

@@ -1,8 +1,5 @@
 //! "Did you mean": the candidate that a person most likely meant. Knows nothing of the file.
 
-/// Among more names than this nobody is asked what was meant.
-const MOST_CANDIDATES: usize = 1000;
-
 /// The candidate nearest to `word`, if it is near enough to be worth a question.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
@@ -12,7 +9,6 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (length / 3).max(1);
     candidates
         .into_iter()
-        .take(MOST_CANDIDATES)
         .map(|candidate| {
             (
                 distance(&word.to_lowercase(), &candidate.to_lowercase()),

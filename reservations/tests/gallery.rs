@@ -166,3 +166,14 @@ fn a_file_that_cannot_be_read_says_so() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_line_too_long_to_show_is_pointed_at_without_it() {
+    let text = format!("{{{} \"bogus\": 1 }}", " ".repeat(20_000));
+    let errors = Configuration::parse(&text, Path::new("f.json"), &presets).expect_err("a bad key");
+    let shown = errors.to_string();
+    assert!(
+        shown.contains("f.json:1:20003") && shown.len() < 2_000,
+        "{shown}"
+    );
+}

@@ -7,12 +7,31 @@ use crate::finding::shortened;
 use crate::json::Member;
 use crate::values::{Fields, did_you_mean};
 use disktime_units::Nanos;
+use std::collections::HashSet;
 
 /// The period of a limit that stands alone.
 const LIMIT_PERIOD: Nanos = Nanos::from_secs(1);
 
+/// The names of the disks, right or wrong otherwise, so that one mistake makes one finding.
+pub(super) struct DiskNames<'n> {
+    all: HashSet<&'n str>,
+    /// Those that may be offered instead of an unknown one; few, so that a file that is wrong
+    /// everywhere is still read quickly.
+    first: Vec<&'n str>,
+}
+
+impl<'n> DiskNames<'n> {
+    pub fn new(members: &[&'n Member]) -> DiskNames<'n> {
+        let names = || members.iter().map(|member| member.key.value.as_str());
+        DiskNames {
+            all: names().collect(),
+            first: names().take(32).collect(),
+        }
+    }
+}
+
 impl Reader<'_> {
-    pub(super) fn vdisk(&mut self, member: &Member, disks: &[&str]) -> Option<Vdisk> {
+    pub(super) fn vdisk(&mut self, member: &Member, disks: &DiskNames<'_>) -> Option<Vdisk> {
         let key = &member.key;
         let vdisk = Fields::open(&member.value, &fields::VDISK, key.span, self.findings)?;
         if key.value == "system" {
@@ -20,17 +39,8 @@ impl Reader<'_> {
             self.report(key.span, wrong, "choose another name");
         }
         let disk = vdisk.name("disk", self.findings);
-        if let Some(disk) = disk.filter(|disk| !disks.contains(&disk.value)) {
-            let wrong = format!("there is no disk `{}`", shortened(disk.value));
-            let meant = did_you_mean(disk.value, disks.iter().copied());
-            let quoted = |name: &&str| format!("`{}`", shortened(name));
-            let all: Vec<_> = disks.iter().take(8).map(quoted).collect();
-            let there = match all.as_slice() {
-                [] => "add it under `disks`".to_owned(),
-                [one] => format!("the only disk is {one}"),
-                all => format!("the disks are {}", all.join(", ")),
-            };
-            self.report(disk.span, wrong, format!("{meant}{there}"));
+        if let Some(disk) = disk.filter(|disk| !disks.all.contains(disk.value)) {
+            self.unknown_disk(disk, disks);
         }
         let size_bytes = vdisk.size("size", self.findings);
         let reserve = vdisk.share("reserve", self.findings);
@@ -66,6 +76,19 @@ impl Reader<'_> {
             limit,
             weight,
         })
+    }
+
+    fn unknown_disk(&mut self, disk: Spanned<&str>, disks: &DiskNames<'_>) {
+        let wrong = format!("there is no disk `{}`", shortened(disk.value));
+        let meant = did_you_mean(disk.value, disks.first.iter().copied());
+        let quoted = |name: &&str| format!("`{}`", shortened(name));
+        let some: Vec<_> = disks.first.iter().take(8).map(quoted).collect();
+        let there = match some.as_slice() {
+            [] => "add it under `disks`".to_owned(),
+            [one] => format!("the only disk is {one}"),
+            some => format!("there are {}", some.join(", ")),
+        };
+        self.report(disk.span, wrong, format!("{meant}{there}"));
     }
 
     fn reserve_and_period(&mut self, vdisk: &Fields<'_>) {
