@@ -1,1 +1,126 @@
-fn main() {}
+//! `disktime`: virtual disks with reserved disk time, served over NBD and FUSE.
+//!
+//! This file only finds out what was asked and turns failures into exit codes.
+
+mod assembly;
+mod chart;
+mod cli;
+mod control;
+mod demo;
+mod disk_thread;
+mod doors;
+mod emulation;
+mod failure;
+mod load;
+mod model;
+mod offline;
+mod serve;
+mod simulate;
+mod state_dir;
+mod status;
+mod table;
+
+use clap::Parser;
+use cli::{Cli, Command, ServerAddress};
+use failure::{Failure, Outcome};
+use serde_json::json;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .with_max_level(log_level())
+        .init();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("disktime: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `DISKTIME_LOG` is one of error, warn, info, debug, trace; warnings are shown without it.
+fn log_level() -> tracing::Level {
+    std::env::var("DISKTIME_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(tracing::Level::WARN)
+}
+
+fn run(command: Command) -> Outcome<ExitCode> {
+    match command {
+        Command::Serve { file } => serve::run(&file)?,
+        Command::Check { file, json } => return check(&file, json),
+        Command::Status { server, json } => status(&server, json)?,
+        Command::Simulate {
+            file,
+            workload,
+            policy,
+            json,
+        } => {
+            simulate::run(&file, &workload, policy.as_deref(), json)?;
+        }
+        Command::Load {
+            file,
+            workload,
+            control,
+            json,
+        } => {
+            load::run(&file, &workload, control.as_deref(), json)?;
+        }
+        Command::Demo { out, half } => demo::run(&out, &half)?,
+        Command::Model { drive, trace, json } => model::run(&drive, trace.as_deref(), json)?,
+        Command::Format { file, disk, force } => offline::format(&file, disk.as_deref(), force)?,
+        Command::Remove { file, vdisk, disk } => offline::remove(&file, &vdisk, disk.as_deref())?,
+        Command::Schema => println!("{:#}", disktime_reservations::schema()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(file: &Path, json: bool) -> Outcome<ExitCode> {
+    let configuration = match disktime_reservations::Configuration::load(file, &emulation::check) {
+        Ok(configuration) => configuration,
+        Err(errors) if json => {
+            println!("{:#}", errors.to_json());
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(errors) => return Err(errors.into()),
+    };
+    let report = assembly::judge(&configuration)?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+        for warning in report.warnings() {
+            eprintln!("{warning}");
+        }
+        if let Some(errors) = report.errors() {
+            return Err(errors.into());
+        }
+    }
+    Ok(if report.is_admitted() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn status(server: &ServerAddress, json: bool) -> Outcome {
+    let socket = match (&server.control, &server.file) {
+        (Some(socket), _) => socket.clone(),
+        (None, Some(file)) => emulation::load(file)?.control.socket.value,
+        (None, None) => return Err(Failure::new("name the server's file, or --control PATH")),
+    };
+    let answer = control::ask(&socket, &json!({ "command": "status" }))?;
+    if json {
+        println!("{answer:#}");
+    } else {
+        print!("{}", status::to_text(&answer));
+    }
+    Ok(())
+}

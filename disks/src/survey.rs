@@ -1,0 +1,101 @@
+//! What a disk will say of itself once it is opened, found out without opening it for writing,
+//! locking it or making it: so that reservations can be judged before anything is changed.
+
+use crate::open::Defaults;
+use crate::{BackingError, BackingKind, DiskOptions, LinearCost, block_device};
+use disktime_units::Nanos;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// What is known of a disk that is not open.
+#[derive(Debug, Clone, Copy)]
+pub struct Survey {
+    /// Whether there is something at its path.
+    pub exists: bool,
+    /// Its size; that of the options if it does not exist yet.
+    pub size_bytes: Option<u64>,
+    /// Whether a change of place costs a seek.
+    pub has_seeks: bool,
+    /// W.
+    pub worst_case: Nanos,
+    /// s.
+    pub switch_cost: Nanos,
+    /// R.
+    pub worst_seek: Nanos,
+    /// The cost model before dispatch.
+    pub cost: LinearCost,
+    /// Bound on requests in flight.
+    pub max_in_flight: usize,
+    /// Largest request.
+    pub quantum_bytes: u32,
+}
+
+/// Looks at what [`crate::open_disk`] would open with the same options.
+///
+/// # Errors
+/// When something is there that cannot be looked at.
+pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
+    let failed = |action| {
+        let path = options.path.clone();
+        move |source| BackingError::System { path, action, source }
+    };
+    let found = match File::open(&options.path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed("look at it")(error)),
+    };
+    let (size_bytes, rotational) = match &found {
+        Some(file) => existing(file).map_err(failed("look at it"))?,
+        None => (options.size_bytes, nearest_directory(&options.path)),
+    };
+    let has_seeks = options.has_seeks.unwrap_or(!options.paced && rotational == Some(true));
+    let defaults = Defaults::of(has_seeks);
+    Ok(Survey {
+        exists: found.is_some(),
+        size_bytes: size_bytes.max(options.size_bytes),
+        has_seeks,
+        worst_case: options.worst_case.unwrap_or(defaults.worst_case),
+        switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
+        worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
+        cost: options.cost.unwrap_or(defaults.cost),
+        max_in_flight: options.max_in_flight.unwrap_or(defaults.depth),
+        quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
+    })
+}
+
+fn existing(file: &File) -> io::Result<(Option<u64>, Option<bool>)> {
+    let metadata = file.metadata()?;
+    if metadata.file_type().is_block_device() {
+        let queue = block_device::queue_below(file, BackingKind::BlockDevice);
+        return Ok((Some(block_device::size_bytes(file)?), queue.rotational));
+    }
+    let queue = block_device::queue_below(file, BackingKind::File);
+    Ok((Some(metadata.len()), queue.rotational))
+}
+
+/// Whether the file that is to be made there will lie on a spinning disk, as far as is known.
+fn nearest_directory(path: &Path) -> Option<bool> {
+    let directory = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir())?;
+    let directory = File::open(directory).ok()?;
+    block_device::queue_below(&directory, BackingKind::File).rotational
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_not_there_yet_is_judged_without_being_made() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("new.disk");
+        let options = DiskOptions { size_bytes: Some(1 << 30), ..DiskOptions::new(&path) };
+        let survey = survey_disk(&options).expect("a survey");
+        assert_eq!((survey.exists, survey.size_bytes), (false, Some(1 << 30)));
+        assert!(!path.exists(), "the survey made the file");
+        let told = DiskOptions { has_seeks: Some(true), ..options };
+        let survey = survey_disk(&told).expect("a survey");
+        assert!(survey.has_seeks && survey.switch_cost > Nanos::ZERO && survey.max_in_flight == 1);
+    }
+}

@@ -1,0 +1,226 @@
+//! From the reservation file to disks that are scheduled: what is known of each before it is
+//! opened, whether its reservations are admitted, and the disk with its loop in either clock.
+
+use crate::emulation;
+use crate::failure::{Failure, Outcome};
+use disktime_disks::{
+    Disk, DiskOptions, LinearCost, PacedDisk, Store, VirtualDisk, open_disk, survey_disk,
+};
+use disktime_engine::{
+    DiskLoop, Limit, LoopSettings, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
+};
+use disktime_reservations::{
+    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Policy, Switching,
+    Vdisk, admit,
+};
+use disktime_volumes::label::EXTENT_ALIGNMENT_BYTES;
+use disktime_volumes::{VdiskConfig, VdiskSpec, VolumeSet};
+use std::path::Path;
+
+/// Any disk.
+pub type AnyDisk = Box<dyn Disk + Send>;
+/// The vdisks of one disk.
+pub type DiskService = VolumeSet<AnyDisk>;
+
+/// c of the switching account, in per cent.
+const SWITCHING_FACTOR_PERCENT: u32 = 150;
+/// Requests queued and in flight per disk.
+const MAX_QUEUED: usize = 1024;
+
+/// How the file's disk is opened.
+fn disk_options(disk: &DiskConfig) -> DiskOptions {
+    DiskOptions {
+        size_bytes: disk.size_bytes.map(|size| size.value),
+        create: true,
+        paced: disk.emulate.is_some(),
+        has_seeks: disk.seeks.map(|seeks| seeks.value),
+        worst_case: disk.worst_case.map(|worst_case| worst_case.value),
+        switch_cost: disk.switch_cost.map(|cost| cost.value),
+        max_in_flight: disk.max_in_flight.map(|depth| depth.value as usize),
+        ..DiskOptions::new(&disk.path.value)
+    }
+}
+
+/// What admission needs to know, without changing anything.
+fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts> {
+    let overhead_bytes = EXTENT_ALIGNMENT_BYTES;
+    if let Some((_, properties)) = emulation::model(configuration, disk)? {
+        return Ok(DiskFacts {
+            has_seeks: properties.has_seeks,
+            worst_case: properties.worst_case,
+            switch_cost: properties.switch_cost,
+            size_bytes: Some(properties.size_bytes),
+            overhead_bytes,
+        });
+    }
+    let place = disk.path.span;
+    let survey = survey_disk(&disk_options(disk)).map_err(|error| {
+        Failure::from(configuration.error_at(
+            place,
+            error.to_string(),
+            "name a block device or a file",
+        ))
+    })?;
+    if !survey.exists && (disk.size_bytes.is_none() || disk.path.value.starts_with("/dev")) {
+        let message = format!("there is no {}", disk.path.value.display());
+        let help =
+            "name a block device or a file, or give the disk a \"size\" so that a file is made";
+        return Err(configuration.error_at(place, message, help).into());
+    }
+    Ok(DiskFacts {
+        has_seeks: survey.has_seeks,
+        worst_case: survey.worst_case,
+        switch_cost: survey.switch_cost,
+        size_bytes: survey.size_bytes,
+        overhead_bytes,
+    })
+}
+
+/// Judges the reservations of all disks.
+pub fn judge(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
+    let verdict = |disk| Ok(admit(configuration, disk, &facts(configuration, disk)?));
+    let disks = configuration
+        .disks
+        .iter()
+        .map(verdict)
+        .collect::<Outcome<Vec<_>>>()?;
+    Ok(AdmissionReport::new(configuration, disks))
+}
+
+/// Judges them, and fails when they are not admitted.
+pub fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
+    let report = judge(configuration)?;
+    match report.errors() {
+        Some(errors) => Err(errors.into()),
+        None => Ok(report),
+    }
+}
+
+/// The scheduler's policy of that name.
+pub fn policy_kind(policy: Policy) -> PolicyKind {
+    match policy {
+        Policy::Fahrrad => PolicyKind::Fahrrad,
+        Policy::Fifo => PolicyKind::Fifo,
+    }
+}
+
+/// A disk with the loop that schedules it.
+pub fn schedule(disk: AnyDisk, admission: &Admission, policy: Policy) -> DiskLoop<AnyDisk> {
+    let switching = match admission.switching {
+        Switching::Served => SwitchingAccount::Served,
+        Switching::Account => SwitchingAccount::Reserved {
+            factor_percent: SWITCHING_FACTOR_PERCENT,
+        },
+    };
+    DiskLoop::new(
+        disk,
+        LoopSettings {
+            policy: policy_kind(policy),
+            switching,
+            max_queued: MAX_QUEUED,
+        },
+    )
+}
+
+/// What the system stream of a disk gets.
+pub fn system_stream(admission: &Admission) -> StreamConfig {
+    let reservation = admission.system().and_then(|system| {
+        Some(Reservation {
+            share: system.reserve,
+            period: system.period?,
+        })
+    });
+    StreamConfig {
+        reservation,
+        ..StreamConfig::BEST_EFFORT
+    }
+}
+
+/// The vdisks of a disk, in file order.
+pub fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
+    configuration.vdisks_on(disk).map(vdisk_config).collect()
+}
+
+fn vdisk_config(vdisk: &Vdisk) -> VdiskConfig {
+    let stream = StreamConfig {
+        reservation: vdisk.reservation.as_ref().map(|reservation| Reservation {
+            share: reservation.reserve.value,
+            period: reservation.period.value,
+        }),
+        limit: vdisk.limit.as_ref().map(|limit| Limit {
+            share: limit.share.value,
+            period: limit.period,
+        }),
+        weight: vdisk.weight,
+    };
+    let spec = VdiskSpec {
+        name: vdisk.name.value.clone(),
+        size_bytes: vdisk.size_bytes.value,
+    };
+    VdiskConfig { spec, stream }
+}
+
+/// What a vdisk is entitled to, for people.
+pub fn entitlement(vdisk: &Vdisk) -> String {
+    let limit = vdisk.limit.as_ref().map_or_else(String::new, |limit| {
+        format!(", at most {}", limit.share.value)
+    });
+    match &vdisk.reservation {
+        Some(reservation) => format!(
+            "{} of {} in every {}{limit}",
+            reservation.reserve.value, vdisk.disk.value, reservation.period.value
+        ),
+        None => format!(
+            "best effort on {}, weight {}{limit}",
+            vdisk.disk.value, vdisk.weight
+        ),
+    }
+}
+
+/// Opens a disk for real. The flag says whether it is known to hold nothing but zeroes.
+pub fn open_real(configuration: &Configuration, disk: &DiskConfig) -> Outcome<(AnyDisk, bool)> {
+    let known_zero = holds_nothing(&disk.path.value);
+    let options = disk_options(disk);
+    let inner = open_disk(&options).map_err(|error| {
+        let help = "nothing was changed; mend it and start again";
+        Failure::from(configuration.error_at(disk.path.span, error.to_string(), help))
+    })?;
+    let opened: AnyDisk = match emulation::model(configuration, disk)? {
+        Some((model, properties)) => Box::new(PacedDisk::new(model, properties, inner)),
+        None => inner,
+    };
+    Ok((opened, known_zero))
+}
+
+/// A file that is not there yet, or one without a single allocated block, reads as zeroes.
+fn holds_nothing(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::metadata(path) {
+        Ok(metadata) => metadata.is_file() && metadata.blocks() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// The disk in virtual time: the model of an emulated one; for others a server of linear cost.
+pub fn open_virtual(configuration: &Configuration, disk: &DiskConfig) -> Outcome<AnyDisk> {
+    if let Some((model, properties)) = emulation::model(configuration, disk)? {
+        return Ok(Box::new(VirtualDisk::new(model, properties, Store::None)));
+    }
+    let survey = survey_disk(&disk_options(disk))?;
+    let Some(size_bytes) = survey.size_bytes else {
+        let help = "give the disk a \"size\"";
+        return Err(configuration
+            .error_at(disk.path.span, "its size is not known", help)
+            .into());
+    };
+    let cost: LinearCost = survey.cost;
+    let name = &disk.name.value;
+    let depth = survey.max_in_flight;
+    Ok(Box::new(VirtualDisk::linear(
+        size_bytes,
+        cost,
+        depth,
+        name,
+        Store::None,
+    )))
+}

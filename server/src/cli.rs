@@ -1,0 +1,127 @@
+//! The command line: what there is to say, and the help that explains it.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Virtual disks with reserved disk time, served over NBD and FUSE.
+#[derive(Debug, Parser)]
+#[command(name = "disktime", version, about, long_about = None, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  \
+    disktime check examples/quickstart.json\n  \
+    disktime serve examples/quickstart.json\n  \
+    disktime status examples/quickstart.json\n  \
+    disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n\n\
+    Exit status: 0 done, 1 failed (the sentence says why), 2 the command line is not understood.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the virtual disks of a reservation file until SIGTERM or SIGINT.
+    Serve {
+        /// The reservation file (JSON; `disktime schema` prints its schema).
+        file: PathBuf,
+    },
+    /// Read a reservation file and say whether its disks can keep what it promises.
+    Check {
+        /// The reservation file.
+        file: PathBuf,
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show who got how much disk time from a running server.
+    Status {
+        #[command(flatten)]
+        server: ServerAddress,
+        /// Print JSON instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a workload against a configuration in virtual time: exact, repeatable, fast.
+    Simulate {
+        /// The reservation file.
+        file: PathBuf,
+        /// The workload file.
+        workload: PathBuf,
+        /// Schedule all disks with this policy instead of the file's (fahrrad, fifo).
+        #[arg(long, value_name = "POLICY")]
+        policy: Option<String>,
+        /// Print JSON instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a workload against the running server over NBD, with a live table.
+    Load {
+        /// The server's reservation file.
+        file: PathBuf,
+        /// The workload file.
+        workload: PathBuf,
+        /// The control socket, if it is not where the file says.
+        #[arg(long, value_name = "PATH")]
+        control: Option<PathBuf>,
+        /// Print JSON instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One minute that shows the difference: the same clients under fifo, then under fahrrad.
+    Demo {
+        /// Where disk-time.svg and report.json go.
+        #[arg(long, value_name = "DIR", default_value = "disktime-demo")]
+        out: PathBuf,
+        /// How long each half takes.
+        #[arg(long, value_name = "DURATION", default_value = "27s")]
+        half: String,
+    },
+    /// Show what a modelled disk does: seek curve, zones, mean random read.
+    Model {
+        /// A preset's name, or FILE#NAME for the drive NAME in a JSON file of drives.
+        #[arg(value_name = "PRESET|FILE#NAME")]
+        drive: String,
+        /// Replay a measured trace (`R|W Hit|Miss lbn sectors service_us think_us` lines, gzip) and
+        /// compare: both means and the demerit.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write an empty label to the disks of a reservation file that have none.
+    Format {
+        /// The reservation file.
+        file: PathBuf,
+        /// Only this disk.
+        #[arg(long, value_name = "NAME")]
+        disk: Option<String>,
+        /// Overwrite whatever the disk holds: partition tables, file systems, virtual disks.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Free the space of a virtual disk that is no longer in the reservation file, with its data.
+    Remove {
+        /// The reservation file.
+        file: PathBuf,
+        /// The virtual disk's name.
+        vdisk: String,
+        /// The disk it is on, if several have one of that name.
+        #[arg(long, value_name = "NAME")]
+        disk: Option<String>,
+    },
+    /// Print the JSON schema of the reservation file.
+    Schema,
+}
+
+/// How a running server is found.
+#[derive(Debug, Args)]
+pub struct ServerAddress {
+    /// The server's reservation file.
+    #[arg(required_unless_present = "control")]
+    pub file: Option<PathBuf>,
+    /// The server's control socket.
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+}

@@ -1,0 +1,157 @@
+//! The control socket: one JSON object a line, a request and its answer.
+//!
+//! Requests: `{"command": "status"}`. An answer has either the result's members or `"error"`.
+//! A client that sends something else gets a sentence and is heard on; a line is at most 64 KiB.
+
+use crate::failure::{Failure, Outcome};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+
+/// Longest line taken from a client.
+const LINE_BYTES: u64 = 64 << 10;
+/// Clients at once.
+const CLIENTS: usize = 32;
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Answers requests.
+pub trait Commands: Send + Sync + 'static {
+    /// The answer to `{"command": "status"}`.
+    fn status(&self) -> impl Future<Output = Outcome<Value>> + Send;
+}
+
+/// The listening socket; its file goes when it is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: std::os::unix::net::UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Binds the socket, for this user alone. The file of a server that was killed is replaced;
+    /// the caller holds the lock of the state directory, so nobody listens there.
+    pub fn bind(path: &Path) -> Outcome<ControlSocket> {
+        let said = |error: std::io::Error| {
+            Failure::new(format!(
+                "the control socket {} cannot be opened: {error}; choose another place with \
+                 \"control\": {{\"socket\": ...}}",
+                path.display()
+            ))
+        };
+        if UnixStream::connect(path).is_ok() {
+            return Err(Failure::new(format!(
+                "another server answers on the control socket {}; stop it first",
+                path.display()
+            )));
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(metadata) if std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
+                std::fs::remove_file(path).map_err(said)?;
+            }
+            _ => {}
+        }
+        let listener = std::os::unix::net::UnixListener::bind(path).map_err(said)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(said)?;
+        listener.set_nonblocking(true).map_err(said)?;
+        Ok(ControlSocket {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Serves clients until the task is dropped.
+    pub async fn serve(self, commands: Arc<impl Commands>) -> Outcome {
+        let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
+        let permits = Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+        loop {
+            let permit = Arc::clone(&permits).acquire_owned().await?;
+            let (stream, _) = listener.accept().await?;
+            let commands = Arc::clone(&commands);
+            tokio::spawn(async move {
+                if let Err(error) = converse(stream, &*commands).await {
+                    tracing::debug!("a control client is gone: {error}");
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn converse(stream: tokio::net::UnixStream, commands: &impl Commands) -> Outcome {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = tokio::io::BufReader::new(reader);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let count = (&mut reader).take(LINE_BYTES).read_line(&mut line).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        let too_long = !line.ends_with('\n') && count as u64 == LINE_BYTES;
+        let answer = if too_long {
+            json!({ "error": "the line is longer than 64 KiB" })
+        } else {
+            answer(&line, commands).await
+        };
+        writer.write_all(format!("{answer}\n").as_bytes()).await?;
+        if too_long {
+            return Ok(());
+        }
+    }
+}
+
+async fn answer(line: &str, commands: &impl Commands) -> Value {
+    let request: Value = match serde_json::from_str(line) {
+        Ok(request) => request,
+        Err(error) => return json!({ "error": format!("the line is not JSON: {error}") }),
+    };
+    let result = match request["command"].as_str() {
+        Some("status") => commands.status().await,
+        Some(other) => Err(Failure::new(format!(
+            "there is no command `{other}`; there is `status`"
+        ))),
+        None => Err(Failure::new(
+            "a request is an object such as {\"command\": \"status\"}",
+        )),
+    };
+    result.unwrap_or_else(|failure| json!({ "error": failure.to_string() }))
+}
+
+/// Asks the server behind `path`.
+pub fn ask(path: &Path, request: &Value) -> Outcome<Value> {
+    let stream = UnixStream::connect(path).map_err(|error| {
+        Failure::new(format!(
+            "no server answers on {}: {error}; start one with `disktime serve FILE`, or name its \
+             control socket with --control PATH",
+            path.display()
+        ))
+    })?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    (&stream).write_all(format!("{request}\n").as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(&stream).read_line(&mut line)?;
+    let answer: Value = serde_json::from_str(&line).map_err(|error| {
+        Failure::new(format!(
+            "the server's answer on {} is not JSON: {error}",
+            path.display()
+        ))
+    })?;
+    match answer["error"].as_str() {
+        Some(error) => Err(Failure::new(format!("the server says: {error}"))),
+        None => Ok(answer),
+    }
+}

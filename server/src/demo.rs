@@ -1,0 +1,226 @@
+//! `disktime demo`: one minute that shows the difference. A sequential reader, a random reader and
+//! a greedy writer share one disk, a sparse file paced as a 2008 desktop hard disk: first under
+//! fifo, then under fahrrad. A table and a picture of disk time over time for both.
+
+use crate::chart::{self, Panel};
+use crate::emulation;
+use crate::failure::{Failure, Outcome};
+use crate::load::add_shares;
+use crate::serve::Server;
+use crate::table::Table;
+use disktime_nbd::NbdUri;
+use disktime_units::{Nanos, parse_duration};
+use disktime_workloads::{LoadReport, Workload, run_real};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The clients, and what they are called in the picture.
+const CLIENTS: [(&str, &str); 3] = [
+    ("reader", "sequential reader (reserved 40 %)"),
+    ("random", "random reader (reserved 30 %)"),
+    ("writer", "greedy writer (best effort)"),
+];
+/// Time between two points of the picture.
+const SAMPLE: Duration = Duration::from_millis(500);
+
+/// One half.
+struct Half {
+    policy: &'static str,
+    report: LoadReport,
+    panel: Panel,
+}
+
+/// Runs the command.
+pub fn run(out: &Path, half: &str) -> Outcome {
+    let duration = parse_duration(half)?;
+    if duration < Nanos::from_secs(2) {
+        return Err(Failure::new(
+            "a half shorter than 2s shows nothing; use --half 10s or more",
+        ));
+    }
+    std::fs::create_dir_all(out).map_err(|error| {
+        Failure::new(format!(
+            "the directory {} cannot be made: {error}; use --out DIR",
+            out.display()
+        ))
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let mut halves = Vec::new();
+    for policy in ["fifo", "fahrrad"] {
+        eprintln!("{policy}: {duration} ...");
+        halves.push(runtime.block_on(run_half(policy, duration))?);
+    }
+    let series: Vec<String> = CLIENTS.iter().map(|(_, name)| (*name).to_owned()).collect();
+    let panels: Vec<Panel> = halves.iter().map(|half| half.panel.clone()).collect();
+    let picture = out.join("disk-time.svg");
+    chart::draw(
+        &picture,
+        "Disk time of three clients on one hard disk",
+        &series,
+        &panels,
+    )?;
+    let report: serde_json::Map<String, Value> = halves
+        .iter()
+        .map(|half| (half.policy.to_owned(), half.report.to_json()))
+        .collect();
+    std::fs::write(
+        out.join("report.json"),
+        format!("{:#}\n", Value::Object(report)),
+    )?;
+    print!("{}", table(&halves));
+    println!(
+        "\nThe picture is {}, the figures are {}.",
+        picture.display(),
+        out.join("report.json").display()
+    );
+    Ok(())
+}
+
+fn configuration(policy: &str) -> Value {
+    json!({
+        "state_dir": ".",
+        "disks": { "hdd0": {
+            "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008", "policy": policy
+        } },
+        "vdisks": {
+            "reader": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" },
+            "random": { "disk": "hdd0", "size": "8GiB", "reserve": "30%", "period": "500ms" },
+            "writer": { "disk": "hdd0", "size": "16GiB" }
+        },
+        "nbd": { "socket": "nbd.sock" },
+        "control": { "socket": "control.sock" }
+    })
+}
+
+fn workload(duration: Nanos) -> Value {
+    let duration = format!("{}ms", duration.0 / 1_000_000);
+    json!({
+        "duration": duration,
+        "clients": {
+            "reader": { "vdisk": "reader", "pattern": "sequential", "block": "64KiB", "depth": 4 },
+            "random": { "vdisk": "random", "pattern": "random", "block": "4KiB", "depth": 4 },
+            "writer": { "vdisk": "writer", "pattern": "random", "block": "64KiB", "read": "0%", "depth": 32 }
+        }
+    })
+}
+
+async fn run_half(policy: &'static str, duration: Nanos) -> Outcome<Half> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("demo.json");
+    std::fs::write(&file, configuration(policy).to_string())?;
+    let configuration = emulation::load(&file)?;
+    let workload_file = directory.path().join("workload.json");
+    let workload = Workload::parse(&workload_file, &workload(duration).to_string())?;
+    let server = Server::start(&configuration).await?;
+    let result = load_and_sample(&server, policy, workload).await;
+    server.stop().await?;
+    result
+}
+
+async fn load_and_sample(
+    server: &Server,
+    policy: &'static str,
+    workload: Workload,
+) -> Outcome<Half> {
+    let uris: BTreeMap<String, NbdUri> = CLIENTS
+        .iter()
+        .filter_map(|(name, _)| Some(((*name).to_owned(), server.uris(name).first()?.clone())))
+        .collect();
+    let before = server.status().await?;
+    let load = tokio::task::spawn_blocking(move || {
+        run_real(&uris, &workload, &AtomicBool::new(false), &mut |_| {})
+    });
+    let mut ticks = tokio::time::interval(SAMPLE);
+    ticks.tick().await;
+    let mut last = before.clone();
+    let mut panel = Panel {
+        title: policy.to_owned(),
+        samples: Vec::new(),
+    };
+    while !load.is_finished() {
+        ticks.tick().await;
+        let now = server.status().await?;
+        panel
+            .samples
+            .push((seconds_since(&before, &now), sample(&last, &now)));
+        last = now;
+    }
+    let mut report = load.await??;
+    add_shares(&mut report, &before, &last);
+    Ok(Half {
+        policy,
+        report,
+        panel,
+    })
+}
+
+fn elapsed_ns(status: &Value) -> f64 {
+    status["disks"]["hdd0"]["total"]["elapsed_ns"]
+        .as_f64()
+        .unwrap_or(0.0)
+}
+
+fn seconds_since(before: &Value, now: &Value) -> f64 {
+    (elapsed_ns(now) - elapsed_ns(before)) / 1e9
+}
+
+/// The share of the disk's time that each client got between two readings.
+fn sample(then: &Value, now: &Value) -> Vec<f64> {
+    let elapsed = (elapsed_ns(now) - elapsed_ns(then)).max(1.0);
+    let received = |status: &Value, name: &str| {
+        let total = &status["vdisks"][name]["total"];
+        total["own_ns"].as_f64().unwrap_or(0.0) + total["spare_ns"].as_f64().unwrap_or(0.0)
+    };
+    CLIENTS
+        .iter()
+        .map(|(name, _)| ((received(now, name) - received(then, name)) / elapsed).max(0.0))
+        .collect()
+}
+
+fn table(halves: &[Half]) -> Table {
+    let mut table = Table::new(&[
+        "client",
+        "policy",
+        "reserved",
+        "disk time received",
+        "IOPS",
+        "MB/s",
+        "p50 ms",
+        "p99 ms",
+        "deadlines missed",
+    ]);
+    for (name, _) in CLIENTS {
+        for half in halves {
+            let Some(client) = half.report.client(name) else {
+                continue;
+            };
+            let vdisk = &half.report.vdisks[name];
+            let percent =
+                |field: &str| format!("{:.1} %", vdisk[field].as_f64().unwrap_or(0.0) * 100.0);
+            let millis = |time: Option<Nanos>| {
+                time.map_or_else(
+                    || "-".to_owned(),
+                    |time| format!("{:.1}", time.as_millis_f64()),
+                )
+            };
+            table.row(vec![
+                name.to_owned(),
+                half.policy.to_owned(),
+                percent("reserved_share"),
+                percent("received_share"),
+                format!("{:.0}", client.iops),
+                format!("{:.2}", client.bytes_per_second / 1e6),
+                millis(client.latency.map(|latency| latency.p50)),
+                millis(client.latency.map(|latency| latency.p99)),
+                vdisk["deadlines_missed"].to_string(),
+            ]);
+        }
+    }
+    table
+}

@@ -1,0 +1,61 @@
+//! From a disk's `emulate` to the model that serves it.
+
+use crate::failure::{Failure, Outcome};
+use disktime_disks::{DiskProperties, HddModel, HddParameters, find_drive, hdd_properties};
+use disktime_reservations::{Configuration, Disk};
+use disktime_units::format_size;
+use serde_json::Value;
+use std::path::Path;
+
+/// Reads a reservation file, with presets and model parameters checked.
+pub fn load(file: &Path) -> Outcome<Configuration> {
+    Ok(Configuration::load(file, &check)?)
+}
+
+/// Whether an `emulate` value stands for a model.
+pub fn check(value: &Value) -> Result<(), String> {
+    parameters(value)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// The parameters and the name that an `emulate` value stands for.
+fn parameters(value: &Value) -> Outcome<(HddParameters, String)> {
+    if let Value::String(text) = value {
+        let drive = find_drive(text)?;
+        return Ok((drive.parameters, drive.name));
+    }
+    let parameters: HddParameters = serde_json::from_value(value.clone())?;
+    HddModel::new(&parameters)?;
+    Ok((parameters, "a modelled disk".to_owned()))
+}
+
+/// The model of an emulated disk at the size that the file gives it, and its properties; `None`
+/// for a disk that is not emulated.
+pub fn model(
+    configuration: &Configuration,
+    disk: &Disk,
+) -> Outcome<Option<(HddModel, DiskProperties)>> {
+    let Some(emulate) = &disk.emulate else {
+        return Ok(None);
+    };
+    let Some(size) = &disk.size_bytes else {
+        let help = "give the disk a \"size\"; it becomes a sparse file of that size";
+        return Err(configuration
+            .error_at(emulate.span, "an emulated disk needs a size", help)
+            .into());
+    };
+    let (parameters, name) = parameters(&emulate.value)?;
+    let model = HddModel::scaled_to(&parameters, size.value).map_err(|error| {
+        let help = format!("{} does not fit this drive", format_size(size.value));
+        Failure::from(configuration.error_at(size.span, error.to_string(), help))
+    })?;
+    let mut properties = hdd_properties(&model, name);
+    if let Some(worst_case) = &disk.worst_case {
+        properties.worst_case = worst_case.value;
+    }
+    if let Some(switch_cost) = &disk.switch_cost {
+        properties.switch_cost = switch_cost.value;
+    }
+    Ok(Some((model, properties)))
+}

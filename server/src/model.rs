@@ -1,0 +1,18 @@
+//! `disktime model`: what a modelled disk does, so that anyone can judge a preset.
+
+use crate::failure::Outcome;
+use disktime_disks::{ModelReport, find_drive, read_measured_trace};
+use std::path::Path;
+
+/// Prints the report on `drive`, with the comparison with a measured trace.
+pub fn run(drive: &str, trace: Option<&Path>, json: bool) -> Outcome {
+    let drive = find_drive(drive)?;
+    let trace = trace.map(read_measured_trace).transpose()?;
+    let report = ModelReport::new(&drive, None, trace.as_deref())?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.render());
+    }
+    Ok(())
+}

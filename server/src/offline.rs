@@ -1,0 +1,113 @@
+//! The commands that change a disk without a server: `format` and `remove`.
+
+use crate::assembly;
+use crate::disk_thread;
+use crate::emulation;
+use crate::failure::{Failure, Outcome};
+use crate::state_dir;
+use disktime_reservations::Configuration;
+use disktime_units::Nanos;
+use disktime_volumes::{RealDriver, VdiskSpec};
+use std::path::Path;
+use std::time::Instant;
+
+/// Writes an empty label to each disk (or to the one named).
+pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
+    let configuration = emulation::load(file)?;
+    let report = assembly::judge_admitted(&configuration)?;
+    known_disk(&configuration, disk)?;
+    let _lock = state_dir::lock(&configuration)?;
+    let epoch = Instant::now();
+    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
+        let name = &config.name.value;
+        if disk.is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        let opened = disk_thread::open(&configuration, config, admission, epoch, force)?;
+        let mut labelled = opened.into_labelled();
+        if !force && !labelled.label().vdisks.is_empty() {
+            return Err(Failure::new(format!(
+                "disk `{name}` has a label with {} vdisks already; nothing was changed. To lose \
+                 them, use --force",
+                labelled.label().vdisks.len()
+            )));
+        }
+        let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
+        labelled
+            .write_format(&mut driver)
+            .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+        println!("{name}: formatted");
+    }
+    Ok(())
+}
+
+/// Frees the space of a vdisk that the file does not name any more.
+pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
+    let configuration = emulation::load(file)?;
+    if configuration.vdisk(vdisk).is_some() {
+        return Err(Failure::new(format!(
+            "vdisk `{vdisk}` is in {}; take it out there first, so that no server serves it again",
+            file.display()
+        )));
+    }
+    let report = assembly::judge_admitted(&configuration)?;
+    known_disk(&configuration, disk)?;
+    let _lock = state_dir::lock(&configuration)?;
+    let epoch = Instant::now();
+    let mut holders = Vec::new();
+    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
+        if disk.is_some_and(|wanted| wanted != config.name.value) {
+            continue;
+        }
+        let opened = disk_thread::open(&configuration, config, admission, epoch, false)?;
+        let labelled = opened.into_labelled();
+        if labelled.label().find(vdisk).is_some() {
+            holders.push((config.name.value.as_str(), labelled));
+        }
+    }
+    let (name, mut labelled) = match holders.len() {
+        1 => holders.remove(0),
+        0 => {
+            return Err(Failure::new(format!(
+                "no disk holds a vdisk `{vdisk}`; nothing was changed"
+            )));
+        }
+        _ => {
+            let names: Vec<&str> = holders.iter().map(|(name, _)| *name).collect();
+            return Err(Failure::new(format!(
+                "several disks hold a vdisk `{vdisk}`: {}; say which with --disk NAME",
+                names.join(", ")
+            )));
+        }
+    };
+    let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
+    labelled
+        .remove(&mut driver, vdisk)
+        .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+    let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
+        .into_iter()
+        .map(|vdisk| vdisk.spec)
+        .collect();
+    println!(
+        "{name}: vdisk `{vdisk}` is freed; {} others are kept",
+        labelled.orphans(&specs).len()
+    );
+    Ok(())
+}
+
+fn known_disk(configuration: &Configuration, disk: Option<&str>) -> Outcome {
+    match disk {
+        Some(name) if configuration.disk(name).is_none() => {
+            let names: Vec<&str> = configuration
+                .disks
+                .iter()
+                .map(|disk| disk.name.value.as_str())
+                .collect();
+            Err(Failure::new(format!(
+                "there is no disk `{name}`; there are {}",
+                names.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,268 @@
+//! `disktime serve`: wiring. Everything is checked before anything is changed; then disks, doors
+//! and the control socket are opened, and at the end closed in the opposite order.
+
+use crate::assembly::{self, DiskService};
+use crate::control::{Commands, ControlSocket};
+use crate::disk_thread::{self, DiskThread};
+use crate::doors::{DoorVdisk, FuseDoor, deliver, exports};
+use crate::failure::{Failure, Outcome};
+use crate::state_dir::{self, StateLock};
+use crate::{emulation, status};
+use disktime_fuse::MountHandle;
+use disktime_nbd::{ListenConfig, NbdListener, NbdUri};
+use disktime_reservations::Configuration;
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A server that runs until it is stopped.
+pub struct Server {
+    disks: Arc<Disks>,
+    vdisks: Arc<Vec<DoorVdisk<DiskService>>>,
+    nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
+    uris: Vec<Vec<NbdUri>>,
+    fuse: Option<MountHandle>,
+    control: JoinHandle<Outcome>,
+    _lock: StateLock,
+}
+
+struct Disks(Vec<DiskThread>);
+
+impl Commands for Disks {
+    async fn status(&self) -> Outcome<Value> {
+        let mut disks = Vec::with_capacity(self.0.len());
+        for disk in &self.0 {
+            disks.push(disk.status().await?);
+        }
+        Ok(status::to_json(&disks))
+    }
+}
+
+/// Runs the command.
+pub fn run(file: &Path) -> Outcome {
+    let configuration = emulation::load(file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let server = Server::start(&configuration).await?;
+        server.announce(&configuration)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        server.stop().await
+    })
+}
+
+impl Server {
+    /// Starts everything; runs within a tokio runtime.
+    ///
+    /// # Errors
+    /// A sentence with the cause. What a disk holds is not changed before everything is checked.
+    pub async fn start(configuration: &Configuration) -> Outcome<Server> {
+        let report = assembly::judge_admitted(configuration)?;
+        for warning in report.warnings() {
+            eprintln!("{warning}");
+        }
+        let lock = state_dir::lock(configuration)?;
+        let listener = bind_nbd(configuration)?;
+        let control = ControlSocket::bind(&configuration.control.socket.value)?;
+        let epoch = Instant::now();
+        let (disks, vdisks) = start_disks(configuration, &report, epoch)?;
+        let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
+        let uris = vdisks
+            .iter()
+            .map(|vdisk| {
+                listener
+                    .as_ref()
+                    .map_or_else(Vec::new, |nbd| nbd.uris(&vdisk.name))
+            })
+            .collect();
+        let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
+        let fuse = mount(configuration, &vdisks).await?;
+        let control = tokio::spawn(control.serve(Arc::clone(&disks)));
+        Ok(Server {
+            disks,
+            vdisks,
+            nbd,
+            uris,
+            fuse,
+            control,
+            _lock: lock,
+        })
+    }
+
+    /// One line per vdisk, then `ready`.
+    fn announce(&self, configuration: &Configuration) -> Outcome {
+        let mut out = std::io::stdout().lock();
+        for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
+            let mut line = format!("{}: {}", vdisk.name, vdisk.description);
+            for uri in uris {
+                line.push_str(&format!("  {uri}"));
+            }
+            if let Some(fuse) = &self.fuse {
+                line.push_str(&format!("  {}", fuse.path().join(&vdisk.name).display()));
+            }
+            writeln!(out, "{line}")?;
+        }
+        writeln!(
+            out,
+            "control: {}",
+            configuration.control.socket.value.display()
+        )?;
+        writeln!(out, "ready")?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// By which URIs a vdisk is reached.
+    pub fn uris(&self, vdisk: &str) -> &[NbdUri] {
+        let position = self
+            .vdisks
+            .iter()
+            .position(|candidate| candidate.name == vdisk);
+        position.map_or(&[], |position| &self.uris[position])
+    }
+
+    /// Who got what so far.
+    ///
+    /// # Errors
+    /// When a disk's thread has stopped.
+    pub async fn status(&self) -> Outcome<Value> {
+        self.disks.status().await
+    }
+
+    /// Stops taking connections, drains what is under way, flushes, unmounts.
+    ///
+    /// # Errors
+    /// What could not be made durable or taken down.
+    pub async fn stop(self) -> Outcome {
+        let mut failures = Vec::new();
+        if let Some((task, stop)) = self.nbd {
+            let _ = stop.send(true);
+            let _ = task.await;
+        }
+        if let Some(fuse) = self.fuse {
+            match fuse.unmount().await {
+                Ok(true) => {}
+                Ok(false) => eprintln!(
+                    "disktime: a file of the FUSE directory is still open somewhere (a loop device?); \
+                     it gets errors from now on"
+                ),
+                Err(error) => failures.push(error.to_string()),
+            }
+        }
+        self.control.abort();
+        let _ = self.control.await;
+        drop(self.vdisks);
+        let disks = Arc::try_unwrap(self.disks)
+            .map_err(|_| Failure::new("a status request outlived the server"))?;
+        for disk in disks.0 {
+            let stopped = tokio::task::spawn_blocking(move || disk.stop()).await?;
+            failures.extend(stopped.err().map(|failure| failure.to_string()));
+        }
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::new(failures.join("\n")))
+        }
+    }
+}
+
+fn bind_nbd(configuration: &Configuration) -> Outcome<Option<NbdListener>> {
+    let Some(nbd) = &configuration.nbd else {
+        return Ok(None);
+    };
+    let config = ListenConfig {
+        socket: Some(nbd.socket.value.clone()),
+        listen: nbd.listen.iter().map(|address| address.value).collect(),
+        ..ListenConfig::default()
+    };
+    let listener = NbdListener::bind(config).map_err(|error| {
+        let message = error.to_string();
+        let span = nbd
+            .listen
+            .iter()
+            .find(|address| message.contains(&address.value.to_string()))
+            .map_or(nbd.socket.span, |address| address.span);
+        Failure::from(configuration.error_at(span, message, ""))
+    })?;
+    Ok(Some(listener))
+}
+
+/// Opens all disks, checks all, then starts all.
+fn start_disks(
+    configuration: &Configuration,
+    report: &disktime_reservations::AdmissionReport<'_>,
+    epoch: Instant,
+) -> Outcome<(Vec<DiskThread>, Vec<DoorVdisk<DiskService>>)> {
+    let mut opened = Vec::with_capacity(configuration.disks.len());
+    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
+        let disk = disk_thread::open(configuration, config, admission, epoch, false)?;
+        disk.check(configuration)?;
+        opened.push(disk);
+    }
+    let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
+    for disk in opened {
+        for notice in &disk.notices {
+            eprintln!("disktime: {notice}");
+        }
+        let facts = disk.facts();
+        let thread = disk.serve(configuration, epoch)?;
+        by_disk.extend(thread.door_vdisks(configuration, facts));
+        threads.push(thread);
+    }
+    // The doors show the vdisks in file order, whatever disk they are on.
+    by_disk.sort_by_key(|vdisk| {
+        configuration
+            .vdisks
+            .iter()
+            .position(|config| config.name.value == vdisk.name)
+    });
+    Ok((threads, by_disk))
+}
+
+fn serve_nbd(
+    listener: NbdListener,
+    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
+) -> (JoinHandle<std::io::Result<()>>, watch::Sender<bool>) {
+    let (stop, mut stopped) = watch::channel(false);
+    let directory = Arc::new(exports(vdisks));
+    let vdisks = Arc::clone(vdisks);
+    let task = tokio::spawn(listener.serve(
+        directory,
+        Arc::new(move |accepted| deliver(&vdisks, accepted)),
+        async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        },
+    ));
+    (task, stop)
+}
+
+async fn mount(
+    configuration: &Configuration,
+    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
+) -> Outcome<Option<MountHandle>> {
+    let Some(fuse) = &configuration.fuse else {
+        return Ok(None);
+    };
+    match disktime_fuse::mount(&fuse.mount.value, FuseDoor::new(Arc::clone(vdisks))).await {
+        Ok(mount) => Ok(Some(mount)),
+        Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
+            eprintln!("disktime: {error}; serving NBD alone");
+            Ok(None)
+        }
+        Err(error) => Err(configuration
+            .error_at(fuse.mount.span, error.to_string(), "")
+            .into()),
+    }
+}
