@@ -8,7 +8,7 @@
 //! of reserved `IdleFresh` streams. Period ends are worked off at their exact times, in order,
 //! however late the call.
 
-use crate::config::{SchedulerConfig, StreamId, SwitchingAccount};
+use crate::config::{PolicyKind, SchedulerConfig, StreamId, SwitchingAccount};
 use crate::report::DiskCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
 use disktime_units::Nanos;
@@ -43,7 +43,7 @@ pub(crate) struct Accruing {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) config: SchedulerConfig,
-    pub(crate) worst_case: i64,
+    pub(crate) worst_case: i128,
     pub(crate) streams: Vec<Stream>,
     pub(crate) active: Vec<StreamId>,
     pub(crate) held: Vec<StreamId>,
@@ -60,10 +60,17 @@ pub(crate) struct Ledger {
     pub(crate) outstanding: Nanos,
     /// v: the virtual time of spare service.
     pub(crate) spare_clock: u128,
+    /// Streams that yielded the disk while in grace, and when.
+    yielded: Vec<StreamId>,
+    yielded_at: Nanos,
+    /// Streams that became active so far.
+    pub(crate) wakes: u64,
+    /// The time up to which the books are kept.
+    now: Nanos,
     /// Nothing in the books changes by itself before this.
     next_event: Nanos,
     /// Unspent budget beyond which a deadline counts as missed.
-    unspent_bound: i64,
+    unspent_bound: i128,
 }
 
 impl Ledger {
@@ -93,6 +100,10 @@ impl Ledger {
             accruing: None,
             outstanding: Nanos::ZERO,
             spare_clock: 0,
+            yielded: Vec::new(),
+            yielded_at: Nanos::ZERO,
+            wakes: 0,
+            now: Nanos::ZERO,
             next_event: Nanos::MAX,
             unspent_bound,
         }
@@ -161,11 +172,15 @@ impl Ledger {
             stream.limit_end = now;
         }
         stream.roll_limit(now);
-        if stream.is_at_limit() {
+        if stream.is_at_limit() && self.limits_apply() {
             self.limit(id);
         } else {
             self.activate(id);
         }
+    }
+
+    fn limits_apply(&self) -> bool {
+        self.config.policy != PolicyKind::Fifo
     }
 
     fn activate(&mut self, id: StreamId) {
@@ -177,12 +192,13 @@ impl Ledger {
             self.next_event = self.next_event.min(deadline);
         }
         self.active.push(id);
+        self.wakes += 1;
     }
 
     /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
     pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
         let stream = self.stream_mut(id);
-        debug_assert!(stream.queue.is_empty() && stream.in_flight == 0);
+        debug_assert!(!stream.is_busy());
         let expected = Nanos(stream.habits.think.0.saturating_mul(8));
         stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
         let until = stream.grace_until;
@@ -200,6 +216,7 @@ impl Ledger {
         let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
         stream.grace_until = Nanos::MAX;
+        stream.yielded = 0;
         let fresh = !stream.is_reserved() || stream.if_woken(now, worst_case) == Virtual::Fresh;
         self.set_idle(id, fresh);
     }
@@ -234,6 +251,9 @@ impl Ledger {
 
     /// Limits a stream that has used up what its limit allows.
     pub(crate) fn enforce_limit(&mut self, id: StreamId, now: Nanos) {
+        if !self.limits_apply() {
+            return;
+        }
         let stream = self.stream_mut(id);
         if stream.presence != Presence::Active || stream.config.limit.is_none() {
             return;
@@ -267,21 +287,48 @@ impl Ledger {
         self.activate(id);
     }
 
-    /// Ends every grace time at once; whether there was one.
-    pub(crate) fn end_graces(&mut self, now: Nanos) -> bool {
-        let mut ended = false;
-        let mut index = 0;
-        while index < self.active.len() {
-            let id = self.active[index];
-            let stream = self.stream(id);
-            if stream.queue.is_empty() && stream.in_flight == 0 {
-                self.go_idle(id, now);
-                ended = true;
-            } else {
-                index += 1;
-            }
+    /// Lets the disk go from a stream in grace to those that have requests: what it is behind its
+    /// line does not count until [`Ledger::end_yield`]. Whether there was anything.
+    pub(crate) fn yield_grace(&mut self, id: StreamId, now: Nanos) -> bool {
+        let stream = self.stream_mut(id);
+        if !stream.is_reserved() || stream.is_busy() {
+            return false;
         }
-        ended
+        let behind = stream.budget - stream.fluid_budget(now);
+        if behind <= 0 {
+            return false;
+        }
+        stream.budget -= behind;
+        stream.yielded += behind;
+        self.yielded.push(id);
+        self.yielded_at = now;
+        true
+    }
+
+    /// What was put aside counts again, less the time that others had meanwhile: a stream in grace
+    /// loses no more of what it is owed than its pause cost, and nobody else makes up for it.
+    pub(crate) fn end_yield(&mut self, now: Nanos) {
+        let used = scaled(now.saturating_sub(self.yielded_at));
+        while let Some(id) = self.yielded.pop() {
+            let stream = self.stream_mut(id);
+            stream.budget += (stream.yielded - used).max(0);
+            stream.yielded = 0;
+        }
+    }
+
+    /// Whether a stream that competes has requests waiting.
+    pub(crate) fn has_requests(&self) -> bool {
+        self.active.iter().any(|id| self.stream(*id).has_queue())
+    }
+
+    /// What its limit leaves a stream in this period, in ppm-nanoseconds.
+    pub(crate) fn limit_left(&mut self, id: StreamId, now: Nanos) -> i128 {
+        let stream = self.stream_mut(id);
+        if stream.config.limit.is_none() {
+            return i128::MAX;
+        }
+        stream.roll_limit(now);
+        stream.limit_budget
     }
 
     /// When the next limited stream may go on.
@@ -294,6 +341,7 @@ impl Ledger {
 
     /// Brings the books to `now`: ends of periods, of grace times and of limits, in order of time.
     pub(crate) fn advance(&mut self, now: Nanos) {
+        self.now = now;
         if now < self.next_event {
             return;
         }
@@ -343,7 +391,8 @@ impl Ledger {
             } else {
                 Nanos::MAX
             };
-            if stream.grace_until < deadline && stream.grace_until <= now {
+            let is_waited_for = self.accruing.is_some_and(|used| used.stream == id);
+            if stream.grace_until < deadline && stream.grace_until <= now && !is_waited_for {
                 let at = stream.grace_until;
                 self.go_idle(id, at);
                 return false;
@@ -364,7 +413,7 @@ impl Ledger {
         let stream = self.stream_mut(id);
         let using = accruing.map_or(0, |used| scaled(stream.deadline.saturating_sub(used.since)));
         let unspent = stream.budget - using;
-        let waiting = stream.has_queue();
+        let waiting = stream.is_busy();
         let counters = &mut stream.counters;
         if waiting {
             let unspent_ns = unscaled(unspent);
@@ -380,8 +429,25 @@ impl Ledger {
         } else {
             counters.deadlines_met += 1;
         }
+        // With an admitted set this never bites. Where the disk could not do what was promised
+        // (W untrue, a set that was never admitted), what was missed is not owed for ever.
+        stream.budget -= (unspent - bound).max(0);
         stream.budget += stream.budget_per_period();
         stream.deadline += stream.period();
+    }
+
+    /// The disk did nothing for `idle`, because nothing was asked of it. Streams in grace count as
+    /// backlogged, but it was they who left the disk idle: each loses what it is behind its line,
+    /// up to that time, and so nobody else will have to make up for it.
+    pub(crate) fn forfeit(&mut self, idle: Nanos) {
+        let now = self.now;
+        for id in &self.active {
+            let stream = &mut self.streams[id.0 as usize];
+            if stream.is_reserved() && !stream.is_busy() {
+                let behind = stream.budget - stream.fluid_budget(now);
+                stream.budget -= behind.clamp(0, scaled(idle));
+            }
+        }
     }
 
     /// Debits the price of a request that goes to the disk, until its charge is known.
@@ -407,6 +473,7 @@ impl Ledger {
     /// Charges `used` to a stream's account.
     pub(crate) fn charge(&mut self, id: StreamId, account: Account, used: Nanos) {
         self.counters.charged += used;
+        let now = self.now;
         let stream = self.stream_mut(id);
         match account {
             Account::Own => {
@@ -419,6 +486,9 @@ impl Ledger {
             }
         }
         if stream.config.limit.is_some() {
+            // First the refill that is due: what is used up to now counts against the period that
+            // `now` is in, so that no unused rest of an older one pays for it.
+            stream.roll_limit(now);
             stream.limit_budget -= scaled(used);
         }
     }

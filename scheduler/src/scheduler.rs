@@ -142,9 +142,7 @@ impl Scheduler {
         }
         self.ledger.end_grace(stream);
         self.ledger.wake(stream, now);
-        if self.limits_apply() {
-            self.ledger.enforce_limit(stream, now);
-        }
+        self.ledger.enforce_limit(stream, now);
     }
 
     /// A dispatch is done: charges it.
@@ -160,6 +158,7 @@ impl Scheduler {
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
         self.ledger.accruing = None;
+        self.ledger.end_yield(now);
         if self.prices_apply() {
             self.ledger
                 .undo_debit(done.stream, done.account, done.price);
@@ -173,8 +172,11 @@ impl Scheduler {
         stream.habits.gave_up = false;
         if stream.queue.is_empty() && stream.in_flight == 0 {
             self.ledger.begin_grace(done.stream, now);
-        } else if self.limits_apply() {
+        } else {
             self.ledger.enforce_limit(done.stream, now);
+        }
+        if let Some(payer) = done.after_spare_of {
+            self.ledger.enforce_limit(payer, now);
         }
         Settlement {
             stream: done.stream,
@@ -189,6 +191,9 @@ impl Scheduler {
         let now = self.observe(now);
         if self.in_flight == self.ledger.config.max_in_flight || self.ledger.queued == 0 {
             return Decision::Sleep { until: None };
+        }
+        if self.in_flight == 0 {
+            self.ledger.end_yield(now);
         }
         match self.policy.pick(&mut self.ledger, now) {
             Pick::Serve { stream, account } => {
@@ -216,11 +221,15 @@ impl Scheduler {
         }
     }
 
-    /// Brings time forward: charges an open wait, ends periods.
+    /// Brings time forward: charges an open wait, ends periods, lets idle time go.
     fn observe(&mut self, now: Nanos) -> Nanos {
+        let passed = now.saturating_sub(self.now);
         self.now = self.now.max(now);
         let now = self.now;
         self.ledger.advance(now);
+        if self.in_flight == 0 && self.waiting.is_none() && passed > Nanos::ZERO {
+            self.ledger.forfeit(passed);
+        }
         if let Some(waiting) = self.waiting.take() {
             let waited = now - waiting.since;
             self.ledger.accruing = None;
@@ -324,10 +333,6 @@ impl Scheduler {
     /// its price until its part of the busy time is known.
     fn prices_apply(&self) -> bool {
         self.ledger.config.max_in_flight > 1
-    }
-
-    fn limits_apply(&self) -> bool {
-        self.ledger.config.policy != PolicyKind::Fifo
     }
 
     /// The latest time seen.

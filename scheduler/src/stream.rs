@@ -2,7 +2,8 @@
 //!
 //! Budgets are kept in *ppm-nanoseconds* (a nanosecond times a million), because a share in parts
 //! per million of a whole number of nanoseconds is a whole number of them: no rounding ever, so
-//! the promise can be tested exactly. The rules and their proof: ARCHITECTURE.md, "The promise".
+//! the promise can be tested exactly. They are kept in 128 bits: in 64, a budget, a debt or a
+//! request that hangs for two and a half hours would overflow. The rules and their proof: ARCHITECTURE.md, "The promise".
 
 use crate::config::StreamConfig;
 use crate::queue::{QueueOrder, StreamQueue};
@@ -10,18 +11,22 @@ use crate::report::StreamCounters;
 use disktime_units::Nanos;
 
 /// Parts per million in one.
-const MILLION: i64 = 1_000_000;
+const MILLION: i128 = 1_000_000;
 
 /// Time in ppm-nanoseconds.
-pub(crate) fn scaled(time: Nanos) -> i64 {
-    i64::try_from(time.0)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(MILLION)
+pub(crate) fn scaled(time: Nanos) -> i128 {
+    i128::from(time.0) * MILLION
 }
 
 /// Whole nanoseconds of a scaled time, rounded down.
-pub(crate) fn unscaled(time: i64) -> i64 {
-    time.div_euclid(MILLION)
+pub(crate) fn unscaled(time: i128) -> i64 {
+    let nanos = time.div_euclid(MILLION);
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// Whole nanoseconds of a scaled time that is a length; zero if it is negative.
+pub(crate) fn length(time: i128) -> Nanos {
+    Nanos(u64::try_from(unscaled(time)).unwrap_or(0))
 }
 
 /// Whether a stream competes.
@@ -43,7 +48,7 @@ pub(crate) enum Virtual {
     /// A whole budget, and a deadline one period away.
     Fresh,
     /// This budget until that deadline.
-    Held { budget: i64, deadline: Nanos },
+    Held { budget: i128, deadline: Nanos },
 }
 
 /// Demand of a stream as the slack test sees it: nothing before `deadline`, then `budget` plus the
@@ -51,7 +56,7 @@ pub(crate) enum Virtual {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Demand {
     pub(crate) deadline: Nanos,
-    pub(crate) budget: i64,
+    pub(crate) budget: i128,
 }
 
 /// A stream: what it is entitled to, what it has had, what it waits for.
@@ -62,7 +67,9 @@ pub(crate) struct Stream {
     pub(crate) in_flight: usize,
     pub(crate) presence: Presence,
     /// b, in ppm-nanoseconds; negative is a debt. 0 without a reservation.
-    pub(crate) budget: i64,
+    pub(crate) budget: i128,
+    /// What is put aside of b while others are served in its grace time.
+    pub(crate) yielded: i128,
     /// d: the end of the current period.
     pub(crate) deadline: Nanos,
     /// The empty queue counts as backlogged until then.
@@ -70,7 +77,7 @@ pub(crate) struct Stream {
     /// Virtual time of spare service received: ppm-nanoseconds per unit of weight.
     pub(crate) tag: u128,
     /// Limit left in the limit's period, in ppm-nanoseconds.
-    pub(crate) limit_budget: i64,
+    pub(crate) limit_budget: i128,
     /// When the limit's period ends.
     pub(crate) limit_end: Nanos,
     /// Where its last dispatch ended; `None` before the first.
@@ -117,6 +124,7 @@ impl Stream {
             in_flight: 0,
             presence: Presence::IdleFresh,
             budget: 0,
+            yielded: 0,
             deadline: Nanos::ZERO,
             grace_until: Nanos::ZERO,
             tag: 0,
@@ -148,27 +156,27 @@ impl Stream {
     }
 
     /// u·p, exactly.
-    pub(crate) fn budget_per_period(&self) -> i64 {
-        let period = i64::try_from(self.period().0).unwrap_or(i64::MAX);
-        period.saturating_mul(self.share_ppm())
+    pub(crate) fn budget_per_period(&self) -> i128 {
+        i128::from(self.period().0) * i128::from(self.share_ppm())
     }
 
     /// u·(d − now), exactly; the line that a fluid service of rate u follows.
-    pub(crate) fn fluid_budget(&self, now: Nanos) -> i64 {
-        let left = i64::try_from(self.deadline.saturating_sub(now).0).unwrap_or(i64::MAX);
-        left.saturating_mul(self.share_ppm())
+    pub(crate) fn fluid_budget(&self, now: Nanos) -> i128 {
+        let left = i128::from(self.deadline.0) - i128::from(now.0);
+        left * i128::from(self.share_ppm())
     }
 
     /// The demand that the slack test counts: a budget below W competes one period (or more) later,
     /// together with the next one.
-    pub(crate) fn demand(&self, budget: i64, deadline: Nanos, worst_case: i64) -> Demand {
+    pub(crate) fn demand(&self, budget: i128, deadline: Nanos, worst_case: i128) -> Demand {
         let per_period = self.budget_per_period();
         if budget >= worst_case || per_period == 0 {
             return Demand { deadline, budget };
         }
         let missing = worst_case - budget;
         let periods = (missing + per_period - 1) / per_period;
-        let postponed = self.period().0.saturating_mul(periods as u64);
+        let count = u64::try_from(periods).unwrap_or(u64::MAX);
+        let postponed = self.period().0.saturating_mul(count);
         Demand {
             deadline: deadline.saturating_add(Nanos(postponed)),
             budget: budget + periods * per_period,
@@ -176,27 +184,26 @@ impl Stream {
     }
 
     /// Demand of the stream as it is (active).
-    pub(crate) fn current_demand(&self, worst_case: i64) -> Demand {
+    pub(crate) fn current_demand(&self, worst_case: i128) -> Demand {
         self.demand(self.budget, self.deadline, worst_case)
     }
 
     /// What it would have if it woke now: a remainder below W is truncated and keeps its deadline,
     /// a debt is repaid by idle time, everything else starts afresh.
-    pub(crate) fn if_woken(&self, now: Nanos, worst_case: i64) -> Virtual {
+    pub(crate) fn if_woken(&self, now: Nanos, worst_case: i128) -> Virtual {
         let per_period = self.budget_per_period();
         let (mut budget, mut deadline) = (self.budget, self.deadline);
         if now >= deadline && budget < 0 && per_period > 0 {
             let to_repay = (-budget + per_period - 1) / per_period;
-            let passed = ((now.0 - deadline.0) / self.period().0.max(1) + 1) as i64;
-            let periods = to_repay.min(passed);
-            budget += periods * per_period;
-            deadline += Nanos(self.period().0 * periods as u64);
+            let passed = (now.0 - deadline.0) / self.period().0 + 1;
+            let periods = passed.min(u64::try_from(to_repay).unwrap_or(u64::MAX));
+            budget += i128::from(periods) * per_period;
+            deadline += Nanos(self.period().0 * periods);
         }
         if now >= deadline {
             return Virtual::Fresh;
         }
-        let left = i64::try_from(deadline.0 - now.0).unwrap_or(i64::MAX);
-        let fluid = left.saturating_mul(self.share_ppm());
+        let fluid = i128::from(deadline.0 - now.0) * i128::from(self.share_ppm());
         if budget >= worst_case {
             if budget > fluid {
                 Virtual::Fresh
@@ -227,22 +234,21 @@ impl Stream {
         if now < self.limit_end {
             return;
         }
-        let per_period = i64::try_from(period.0)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(share_ppm);
+        let per_period = i128::from(period.0) * i128::from(share_ppm);
         let passed = (now.0 - self.limit_end.0) / period.0 + 1;
-        let refill = per_period.saturating_mul(i64::try_from(passed).unwrap_or(i64::MAX));
-        self.limit_budget = self
-            .limit_budget
-            .min(0)
-            .saturating_add(refill)
-            .min(per_period);
+        let refilled = self.limit_budget.min(0) + per_period * i128::from(passed);
+        self.limit_budget = refilled.min(per_period);
         self.limit_end += Nanos(period.0 * passed);
     }
 
     /// Whether its limit keeps it back; call after `roll_limit`.
     pub(crate) fn is_at_limit(&self) -> bool {
         self.config.limit.is_some() && self.limit_budget <= 0
+    }
+
+    /// Whether it has requests waiting or in flight.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.has_queue() || self.in_flight > 0
     }
 
     /// Whether it has requests waiting.
@@ -257,7 +263,7 @@ mod tests {
     use crate::config::{Limit, Reservation};
     use disktime_units::Share;
 
-    const W: i64 = 27_000_000 * MILLION;
+    const W: i128 = 27_000_000 * MILLION;
 
     fn stream(percent: u32, period_ms: u64) -> Stream {
         let reservation = Reservation {
@@ -306,7 +312,7 @@ mod tests {
         stream.deadline = Nanos::from_millis(100);
         stream.budget = -scaled(Nanos::from_millis(75));
         let after = |ms| stream.if_woken(Nanos::from_millis(ms), W);
-        let held = |ms: i64, deadline| Virtual::Held {
+        let held = |ms: i128, deadline| Virtual::Held {
             budget: ms * 1_000_000 * MILLION,
             deadline: Nanos::from_millis(deadline),
         };

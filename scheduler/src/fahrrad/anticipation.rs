@@ -14,6 +14,8 @@ use disktime_units::Nanos;
 
 /// A wait lasts this many mean think times.
 const THINK_FACTOR: u64 = 8;
+/// And at least so long: a client may answer at the very instant, and still come after a decision.
+const WAIT_MIN: Nanos = Nanos::from_micros(200);
 /// On spare time, waiting pays only for think times this many times shorter than a switch.
 const SPARE_FACTOR: u64 = 4;
 /// A new observation counts for one part in this many of the moving averages.
@@ -37,7 +39,7 @@ pub(crate) fn wait_until(
     if habits.gave_up {
         return None;
     }
-    let wanted = Nanos(habits.think.0.saturating_mul(THINK_FACTOR));
+    let wanted = Nanos(habits.think.0.saturating_mul(THINK_FACTOR)).max(WAIT_MIN);
     let longest = match account {
         Account::Own => wanted.min(GRACE_MAX),
         Account::Spare if habits.think.0 * SPARE_FACTOR <= switch_cost.0 => wanted.min(switch_cost),

@@ -50,7 +50,7 @@ impl Fahrrad {
         } else {
             0
         };
-        if self.scan.slack_min < i128::from(needed) {
+        if self.scan.slack_min < needed {
             return None;
         }
         let candidates = ledger
@@ -126,16 +126,35 @@ impl Fahrrad {
     /// of theirs and there is spare time; then the smallest tag.
     pub(super) fn pick_without_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.scan.run(ledger, now);
+        if let Some(wait) = self.wait_for_laggard(ledger, now) {
+            return wait;
+        }
         if let Some(pick) = self.most_behind(ledger, now) {
             return pick;
         }
-        if ledger.outstanding == Nanos::ZERO && ledger.end_graces(now) {
+        while ledger.outstanding == Nanos::ZERO && self.yield_blockers(ledger, now) {
             self.scan.run(ledger, now);
             if let Some(pick) = self.most_behind(ledger, now) {
                 return pick;
             }
         }
         self.last_resort(ledger)
+    }
+
+    /// On a disk that does one request at a time, a client that asks for the next when it has the
+    /// last would get every other turn at most. While it is behind, it is waited for.
+    fn wait_for_laggard(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
+        let current = self.current?;
+        let stream = ledger.stream(current);
+        let behind = ledger.config.max_in_flight == 1
+            && ledger.is_active(current)
+            && stream.is_reserved()
+            && !stream.is_busy()
+            && stream.budget > stream.fluid_budget(now).max(0);
+        if !behind {
+            return None;
+        }
+        self.wait_for(ledger, now, current, Account::Own)
     }
 
     fn most_behind(&self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
@@ -172,7 +191,7 @@ impl Fahrrad {
 }
 
 /// How far a stream is behind the line of its share, in time of its own: (b − u·(d − now)) / u.
-fn lag(ledger: &Ledger, id: StreamId, now: Nanos) -> i64 {
+fn lag(ledger: &Ledger, id: StreamId, now: Nanos) -> i128 {
     let stream = ledger.stream(id);
-    (stream.budget - stream.fluid_budget(now)) / stream.share_ppm().max(1)
+    (stream.budget - stream.fluid_budget(now)) / i128::from(stream.share_ppm().max(1))
 }

@@ -24,7 +24,7 @@ pub(crate) struct Entry {
     /// e: effective deadline.
     pub(crate) deadline: Nanos,
     /// β: demand at e.
-    budget: i64,
+    budget: i128,
     share_ppm: i64,
     pub(crate) stream: StreamId,
     /// Whether it is active; an idle one only counts.
@@ -49,7 +49,7 @@ impl Scan {
             .sort_unstable_by_key(|entry| (entry.deadline, entry.stream));
         let idle_ppm = ledger.idle_share_ppm + ledger.switching_share_ppm;
         let mut rate_ppm = i128::from(1_000_000 - idle_ppm);
-        let mut claimed = i128::from(scaled(ledger.outstanding));
+        let mut claimed = scaled(ledger.outstanding);
         self.slack_min = i128::MAX;
         let mut index = 0;
         while index < self.entries.len() {
@@ -61,7 +61,7 @@ impl Scan {
                     break;
                 }
                 entry.slack_before = slack_before;
-                claimed += i128::from(entry.budget) - i128::from(entry.share_ppm) * ahead;
+                claimed += entry.budget - i128::from(entry.share_ppm) * ahead;
                 rate_ppm -= i128::from(entry.share_ppm);
                 index += 1;
             }
@@ -110,7 +110,7 @@ impl Scan {
         stream: StreamId,
         share_ppm: i64,
         deadline: Nanos,
-        budget: i64,
+        budget: i128,
         active: bool,
     ) {
         self.entries.push(Entry {

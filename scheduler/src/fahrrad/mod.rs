@@ -29,18 +29,22 @@ mod switching;
 use crate::config::{SchedulerConfig, StreamId};
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
-use crate::stream::unscaled;
+use crate::stream::length;
 use disktime_units::Nanos;
 use eligibility::Scan;
 use switching::Switching;
 
 /// While a stream stays, the slack before its effective deadline falls no faster than time passes:
-/// until then no scan is needed.
+/// until then no scan is needed, unless a stream wakes: its deadline may lie before all those that
+/// were looked at, where slack was less than in any of them. (With several requests in flight it falls by their prices instead,
+/// so there is no allowance.)
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     stream: StreamId,
     deadline: Nanos,
     until: Nanos,
+    /// `Ledger::wakes` at the scan.
+    wakes: u64,
 }
 
 /// The policy.
@@ -70,7 +74,9 @@ impl Fahrrad {
 
     /// The current stream, if the last scan still vouches for it.
     fn stays_unseen(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
-        let allowance = self.allowance.filter(|allowance| now <= allowance.until)?;
+        let allowance = self
+            .allowance
+            .filter(|allowance| now <= allowance.until && allowance.wakes == ledger.wakes)?;
         let stream = ledger.stream(allowance.stream);
         let vouched = self.current == Some(allowance.stream)
             && can_use_own(ledger, allowance.stream)
@@ -91,13 +97,25 @@ impl Fahrrad {
             return pick;
         }
         // Somebody in grace holds the others up: a stream without requests may not.
-        if ledger.end_graces(now) {
+        while self.yield_blockers(ledger, now) {
             self.scan.run(ledger, now);
-            if let Some(pick) = self.choose(ledger, now) {
+            let pick = self.choose(ledger, now);
+            // What was put aside counts again after this request.
+            self.allowance = None;
+            if let Some(pick) = pick {
                 return pick;
             }
         }
         self.last_resort(ledger)
+    }
+
+    /// Makes the eligible streams in grace let the disk go; whether there were any.
+    fn yield_blockers(&self, ledger: &mut Ledger, now: Nanos) -> bool {
+        let mut any = false;
+        for entry in self.scan.eligible() {
+            any |= ledger.yield_grace(entry.stream, now);
+        }
+        any
     }
 
     /// With an admitted set only limits can leave requests without a candidate. A set that was
@@ -129,30 +147,36 @@ impl Fahrrad {
     /// Stay, wait, or go to the nearest.
     fn choose(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
         let spare = self.spare_window(ledger);
-        let nearest = self.nearest(ledger, spare)?;
-        let Some(current) = self.current else {
-            return Some(self.serve(now, nearest));
-        };
-        let Some(account) = self.account_for(ledger, current, spare) else {
-            return Some(self.serve(now, nearest));
-        };
-        if ledger.stream(current).has_queue() {
-            return Some(self.serve(now, (current, account)));
+        if let Some(current) = self.current
+            && let Some(account) = self.account_for(ledger, current, spare)
+        {
+            if ledger.stream(current).has_queue() {
+                return Some(self.serve(ledger, now, (current, account)));
+            }
+            if let Some(wait) = self.wait_for(ledger, now, current, account) {
+                return Some(wait);
+            }
         }
-        let pick = self.wait_for(ledger, now, current, account);
-        Some(pick.unwrap_or_else(|| self.serve(now, nearest)))
+        let nearest = self.nearest(ledger, spare)?;
+        Some(self.serve(ledger, now, nearest))
     }
 
-    fn serve(&mut self, now: Nanos, (stream, account): (StreamId, Account)) -> Pick {
+    fn serve(
+        &mut self,
+        ledger: &Ledger,
+        now: Nanos,
+        (stream, account): (StreamId, Account),
+    ) -> Pick {
         if account == Account::Own
+            && ledger.outstanding == Nanos::ZERO
             && let Some(entry) = self.scan.eligible_entry(stream)
         {
-            let slack = i64::try_from(entry.slack_before).unwrap_or(i64::MAX);
-            let until = now.saturating_add(Nanos(u64::try_from(unscaled(slack)).unwrap_or(0)));
+            let until = now.saturating_add(length(entry.slack_before));
             self.allowance = Some(Allowance {
                 stream,
                 deadline: entry.deadline,
                 until,
+                wakes: ledger.wakes,
             });
         }
         Pick::Serve { stream, account }
@@ -165,15 +189,20 @@ impl Fahrrad {
         stream: StreamId,
         account: Account,
     ) -> Option<Pick> {
+        // While something is in flight the disk is not idle; with nobody else's request to hold
+        // back, its idleness costs nobody anything.
+        if ledger.outstanding > Nanos::ZERO || !ledger.has_requests() {
+            return None;
+        }
         let bound = match account {
             Account::Own => {
                 let slack = self.scan.eligible_entry(stream)?.slack_before;
-                let slack = i64::try_from(slack).unwrap_or(i64::MAX);
-                unscaled(ledger.stream(stream).budget.min(slack))
+                ledger.stream(stream).budget.min(slack)
             }
-            Account::Spare => unscaled(i64::try_from(self.scan.slack_min).unwrap_or(i64::MAX)),
+            Account::Spare => self.scan.slack_min,
         };
-        let bound = now.saturating_add(Nanos(u64::try_from(bound).unwrap_or(0)));
+        let bound = length(bound.min(ledger.limit_left(stream, now)));
+        let bound = now.saturating_add(bound);
         let switch_cost = ledger.config.switch_cost;
         let until = anticipation::wait_until(ledger.stream_mut(stream), account, now, switch_cost)?;
         let until = until.min(bound);

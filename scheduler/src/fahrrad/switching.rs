@@ -13,7 +13,7 @@
 use crate::config::{SchedulerConfig, SwitchingAccount};
 use crate::ledger::{Account, CREDIT_CAP, Ledger};
 use crate::policy::Finished;
-use crate::stream::{scaled, unscaled};
+use crate::stream::{length, scaled};
 use disktime_units::Nanos;
 
 /// A new measurement counts for one part in this many of the ratio's moving average.
@@ -26,7 +26,7 @@ const RATIO_RANGE_PPM: (u64, u64) = (100_000, 4_000_000);
 pub(crate) struct Switching {
     enabled: bool,
     /// In ppm-nanoseconds, from 0 to the cap.
-    credit: i64,
+    credit: i128,
     credited_at: Nanos,
 }
 
@@ -69,12 +69,11 @@ impl Switching {
 
     /// Takes up to `amount` out of the credit.
     fn pay(&mut self, ledger: &mut Ledger, now: Nanos, amount: Nanos) -> Nanos {
-        let elapsed = i64::try_from(now.saturating_sub(self.credited_at).0).unwrap_or(i64::MAX);
-        let earned = elapsed.saturating_mul(ledger.switching_share_ppm);
-        self.credit = self.credit.saturating_add(earned).min(scaled(CREDIT_CAP));
+        let elapsed = i128::from(now.saturating_sub(self.credited_at).0);
+        let earned = elapsed * i128::from(ledger.switching_share_ppm);
+        self.credit = (self.credit + earned).min(scaled(CREDIT_CAP));
         self.credited_at = now;
-        let available = u64::try_from(unscaled(self.credit)).unwrap_or(0);
-        let paid = amount.min(Nanos(available));
+        let paid = amount.min(length(self.credit));
         self.credit -= scaled(paid);
         ledger.counters.switching += paid;
         paid

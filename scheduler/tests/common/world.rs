@@ -1,0 +1,458 @@
+//! The loop: events in, decisions out, service on a device.
+
+use super::books::{Backlog, Segment};
+use super::clients::{Behaviour, Client, ClientConfig};
+use super::devices::Device;
+use super::random::Rng;
+use disktime_scheduler::{
+    Arrival, Decision, FlightId, RequestId, Scheduler, SchedulerConfig, StreamConfig,
+    StreamCounters, StreamId,
+};
+use disktime_units::Nanos;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Completion(u32),
+    Issue(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    client: usize,
+    issued_at: Nanos,
+    sequence: u64,
+    offset: u64,
+    len: u64,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    requests: Vec<RequestId>,
+    started_at: Nanos,
+}
+
+/// One dispatch, for comparing runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceEntry {
+    pub at: Nanos,
+    pub stream: u32,
+    pub sequence: u64,
+    pub offset: u64,
+    pub len: u64,
+}
+
+/// After a longer pause, a stream starts afresh: grace time, rest of the period, debt.
+fn long_pause(config: StreamConfig, worst_case: Nanos) -> Nanos {
+    let Some(reservation) = config.reservation else {
+        return Nanos::ZERO;
+    };
+    let debt = worst_case.0 * 2 * 1_000_000 / u64::from(reservation.share.0);
+    Nanos::from_secs(1) + Nanos(2 * reservation.period.0 + debt)
+}
+
+/// Server, clients, clock.
+pub struct World {
+    pub scheduler: Scheduler,
+    pub clients: Vec<Client>,
+    pub now: Nanos,
+    pub trace: Vec<TraceEntry>,
+    pub segments: Vec<Vec<Segment>>,
+    pub backlogs: Vec<Vec<Backlog>>,
+    /// Time with something in flight, with nothing to do, and asleep with requests queued.
+    pub busy: Nanos,
+    pub empty: Nanos,
+    pub asleep: Nanos,
+    /// Answers reach clients before the next decision, or after it.
+    pub answers_first: bool,
+    pub keep_trace: bool,
+    device: Box<dyn Device>,
+    events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
+    event_count: u64,
+    requests: Vec<Option<Request>>,
+    free_requests: Vec<u32>,
+    flights: Vec<Flight>,
+    batch: Vec<RequestId>,
+    seen: Vec<StreamCounters>,
+    backlog_since: Vec<Option<(Nanos, bool)>>,
+    idle_since: Vec<Option<Nanos>>,
+    sequence: u64,
+    worst_case: Nanos,
+    stopping: bool,
+    has_limits: bool,
+    wake: Option<Nanos>,
+}
+
+impl World {
+    pub fn new(config: SchedulerConfig, disk_bytes: u64, device: impl Device + 'static) -> World {
+        let flights = (0..config.max_in_flight).map(|_| Flight::default());
+        World {
+            worst_case: config.worst_case,
+            flights: flights.collect(),
+            scheduler: Scheduler::new(config, disk_bytes),
+            clients: Vec::new(),
+            now: Nanos::ZERO,
+            trace: Vec::new(),
+            segments: Vec::new(),
+            backlogs: Vec::new(),
+            busy: Nanos::ZERO,
+            empty: Nanos::ZERO,
+            asleep: Nanos::ZERO,
+            answers_first: false,
+            keep_trace: true,
+            device: Box::new(device),
+            events: BinaryHeap::new(),
+            event_count: 0,
+            requests: Vec::new(),
+            free_requests: Vec::new(),
+            batch: Vec::new(),
+            seen: Vec::new(),
+            backlog_since: Vec::new(),
+            idle_since: Vec::new(),
+            sequence: 0,
+            stopping: false,
+            has_limits: false,
+            wake: None,
+        }
+    }
+
+    /// Adds a stream with one client, which starts at `start`.
+    pub fn add(&mut self, stream: StreamConfig, client: ClientConfig, start: Nanos, seed: u64) {
+        let id = self.scheduler.add_stream(self.now, stream);
+        assert_eq!(id.0 as usize, self.clients.len());
+        self.has_limits |= stream.limit.is_some();
+        self.clients.push(Client::new(client, Rng::new(seed)));
+        self.segments.push(Vec::new());
+        self.backlogs.push(Vec::new());
+        self.seen.push(StreamCounters::default());
+        self.backlog_since.push(None);
+        self.idle_since.push(None);
+        let index = self.clients.len() - 1;
+        match client.behaviour {
+            Behaviour::Closed { depth, .. } => {
+                for _ in 0..depth {
+                    self.schedule(start, Event::Issue(index));
+                }
+            }
+            Behaviour::Bursts { burst, .. } => {
+                for _ in 0..burst {
+                    self.schedule(start, Event::Issue(index));
+                }
+            }
+            Behaviour::Waker { .. } => self.clients[index].armed = true,
+        }
+    }
+
+    fn schedule(&mut self, at: Nanos, event: Event) {
+        self.event_count += 1;
+        self.events.push(Reverse((at, self.event_count, event)));
+    }
+
+    /// Runs until then. Requests may be left queued and in flight.
+    pub fn run(&mut self, until: Nanos) {
+        loop {
+            let event = self.events.peek().map(|Reverse((at, ..))| *at);
+            let wake = self.wake.filter(|wake| *wake > self.now);
+            let next = event.into_iter().chain(wake).min().unwrap_or(Nanos::MAX);
+            if next > until {
+                self.pass_time(until);
+                return;
+            }
+            self.pass_time(next);
+            self.handle_events();
+            self.decide();
+        }
+    }
+
+    /// Lets what is queued finish, without new requests.
+    pub fn drain(&mut self) {
+        self.stopping = true;
+        while self.scheduler.queued() > 0 || self.scheduler.in_flight() > 0 {
+            self.run(self.now + Nanos::from_millis(100));
+        }
+        let now = self.now;
+        self.scheduler.next(now, &mut self.batch);
+        self.note_charges(now);
+        for stream in 0..self.clients.len() {
+            self.end_backlog(stream);
+        }
+    }
+
+    fn pass_time(&mut self, to: Nanos) {
+        let passed = to - self.now;
+        let from = self.now;
+        self.now = to;
+        if self.scheduler.in_flight() > 0 {
+            self.busy += passed;
+        } else if self.scheduler.queued() == 0 {
+            self.empty += passed;
+        } else if passed > Nanos::ZERO {
+            self.asleep += passed;
+            // A wait is charged as soon as time is seen to pass; asking for a decision would
+            // do it as well, but would decide.
+            let waited = self.scheduler.disk_counters(from).waiting;
+            let stream = self.scheduler.stream_count();
+            assert!(
+                self.has_limits || self.wake.is_some(),
+                "at {from}: {} requests queued in {stream} streams, nothing in flight, and no \
+                 time to wake up (waited {waited} so far)",
+                self.scheduler.queued()
+            );
+        }
+    }
+
+    fn handle_events(&mut self) {
+        let before = self.now;
+        let mut first = true;
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied() {
+            if at > self.now {
+                break;
+            }
+            self.events.pop();
+            match event {
+                Event::Completion(flight) => self.complete(FlightId(flight)),
+                Event::Issue(client) => self.issue(client),
+            }
+            if first {
+                self.note_charges(before);
+                first = false;
+            }
+        }
+    }
+
+    fn complete(&mut self, flight: FlightId) {
+        let now = self.now;
+        let mut requests = std::mem::take(&mut self.flights[flight.0 as usize].requests);
+        let settlement = self.scheduler.complete(now, flight);
+        self.note_charges(self.flights[flight.0 as usize].started_at);
+        if !self.answers_first {
+            // As a loop does that decides before it answers.
+            self.decide();
+        }
+        let stream = settlement.stream.0 as usize;
+        for id in requests.drain(..) {
+            let slot = &mut self.requests[id.0 as usize];
+            let request = slot.take().expect("a request is answered once");
+            self.free_requests.push(id.0);
+            assert_eq!(request.client, stream);
+            self.answer(request);
+        }
+        if self.flights[flight.0 as usize].requests.is_empty() {
+            self.flights[flight.0 as usize].requests = requests;
+        }
+        let idle = self.clients[stream].outstanding == 0;
+        if idle && !self.issues_now(stream) {
+            self.end_backlog(stream);
+        }
+    }
+
+    /// Whether an issue of the stream is due at this very time.
+    fn issues_now(&self, stream: usize) -> bool {
+        let now = self.now;
+        let due = |Reverse((at, _, event)): &Reverse<(Nanos, u64, Event)>| {
+            *at == now && *event == Event::Issue(stream)
+        };
+        matches!(
+            self.clients[stream].config.behaviour,
+            Behaviour::Closed {
+                think: super::Think::None,
+                ..
+            }
+        ) && self.events.iter().any(due)
+    }
+
+    fn end_backlog(&mut self, stream: usize) {
+        if let Some((start, fresh)) = self.backlog_since[stream].take() {
+            self.backlogs[stream].push(Backlog {
+                start,
+                end: self.now,
+                fresh,
+            });
+            self.idle_since[stream] = Some(self.now);
+        }
+    }
+
+    fn answer(&mut self, request: Request) {
+        let now = self.now;
+        let index = request.client;
+        let client = &mut self.clients[index];
+        client.outstanding -= 1;
+        client.completed += 1;
+        client.bytes += request.len;
+        client.longest_latency = client.longest_latency.max(now - request.issued_at);
+        if self.stopping {
+            return;
+        }
+        match client.config.behaviour {
+            Behaviour::Closed { think, .. } => {
+                let at = now + client.think(think);
+                self.schedule(at, Event::Issue(index));
+            }
+            Behaviour::Bursts { burst, pause } if client.outstanding == 0 => {
+                let at = now + client.rng.exponential(pause);
+                for _ in 0..burst {
+                    self.schedule(at, Event::Issue(index));
+                }
+            }
+            Behaviour::Waker { pause, .. } if client.outstanding == 0 => {
+                client.armed = true;
+                // The pause is a bound on how soon it can be woken again, kept in idle_since.
+                let _ = pause;
+            }
+            _ => {}
+        }
+    }
+
+    fn issue(&mut self, index: usize) {
+        if self.stopping {
+            return;
+        }
+        let now = self.now;
+        let client = &mut self.clients[index];
+        let offset = client.place();
+        let config = client.config;
+        client.outstanding += 1;
+        let request = Request {
+            client: index,
+            issued_at: now,
+            sequence: self.sequence,
+            offset,
+            len: config.len,
+        };
+        self.sequence += 1;
+        let id = self.free_requests.pop().unwrap_or_else(|| {
+            self.requests.push(None);
+            self.requests.len() as u32 - 1
+        });
+        self.requests[id as usize] = Some(request);
+        if self.backlog_since[index].is_none() {
+            let config = self.scheduler.stream_config(StreamId(index as u32));
+            let pause = long_pause(config, self.worst_case);
+            let fresh = self.idle_since[index].is_none_or(|idle| now - idle > pause);
+            self.backlog_since[index] = Some((now, fresh));
+        }
+        let arrival = Arrival {
+            id: RequestId(id),
+            offset_bytes: Some(offset),
+            len_bytes: config.len,
+            price: config.price,
+            merge_class: config.merge.then_some(0),
+        };
+        self.scheduler.arrive(now, StreamId(index as u32), arrival);
+    }
+
+    fn decide(&mut self) {
+        loop {
+            let decision = self.scheduler.next(self.now, &mut self.batch);
+            match decision {
+                Decision::Dispatch { flight, stream } => self.dispatch(flight, stream),
+                Decision::Sleep { until } => {
+                    self.wake = until;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn dispatch(&mut self, flight: FlightId, stream: StreamId) {
+        let now = self.now;
+        let first = self.requests[self.batch[0].0 as usize].expect("a queued request is known");
+        let mut end = first.offset;
+        for id in &self.batch {
+            let request = self.requests[id.0 as usize].expect("a queued request is known");
+            assert_eq!(
+                request.client, stream.0 as usize,
+                "a request of another stream"
+            );
+            assert_eq!(request.offset, end, "merged requests touch, in order");
+            end += request.len;
+        }
+        let len = end - first.offset;
+        if self.keep_trace {
+            self.trace.push(TraceEntry {
+                at: now,
+                stream: stream.0,
+                sequence: first.sequence,
+                offset: first.offset,
+                len,
+            });
+        }
+        let price = Nanos(self.clients[first.client].config.price.0 * self.batch.len() as u64);
+        let done = self.device.start(now, Some(first.offset), len, price);
+        let slot = &mut self.flights[flight.0 as usize];
+        slot.requests.clear();
+        slot.requests.extend_from_slice(&self.batch);
+        slot.started_at = now;
+        self.schedule(done, Event::Completion(flight.0));
+        if done - now > Nanos(self.worst_case.0 / 2) {
+            self.wake_wakers(stream);
+        }
+    }
+
+    /// A long request has just been started: the worst moment to come.
+    fn wake_wakers(&mut self, served: StreamId) {
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            let Behaviour::Waker { burst, pause } = client.config.behaviour else {
+                continue;
+            };
+            let rested = match self.idle_since[index] {
+                None => true,
+                Some(idle) => self.now - idle >= client.rng.exponential(pause),
+            };
+            if client.armed && rested && index != served.0 as usize {
+                client.armed = false;
+                for _ in 0..burst {
+                    self.schedule(self.now + Nanos(1), Event::Issue(index));
+                }
+            }
+        }
+    }
+
+    /// Looks which streams were charged by the last call, for time used from `start` on.
+    fn note_charges(&mut self, start: Nanos) {
+        for (index, seen) in self.seen.iter_mut().enumerate() {
+            let counters = self.scheduler.stream_counters(StreamId(index as u32));
+            if counters.reserved > seen.reserved {
+                let own = counters.reserved - seen.reserved;
+                let start = start.min(self.now.saturating_sub(own));
+                let end = self.now;
+                self.segments[index].push(Segment { start, end, own });
+            }
+            *seen = counters;
+        }
+    }
+
+    pub fn counters(&self, stream: usize) -> StreamCounters {
+        self.scheduler.stream_counters(StreamId(stream as u32))
+    }
+
+    /// Charges to streams + switching account = busy + waiting, all seen from both sides. Call
+    /// after `drain`.
+    pub fn assert_charges_add_up(&self, context: &str) {
+        let disk = self.scheduler.disk_counters(self.now);
+        let streams = 0..self.clients.len();
+        let charged: Nanos = streams
+            .map(|stream| self.counters(stream).reserved + self.counters(stream).spare)
+            .sum();
+        assert_eq!(charged, disk.charged, "{context}: sum over streams");
+        assert_eq!(disk.busy, self.busy, "{context}: busy time");
+        assert_eq!(
+            charged + disk.switching,
+            disk.busy + disk.waiting,
+            "{context}: I2"
+        );
+        assert_eq!(
+            self.now,
+            self.busy + self.empty + self.asleep,
+            "{context}: the clock"
+        );
+        if !self.has_limits {
+            assert_eq!(
+                disk.waiting, self.asleep,
+                "{context}: asleep with requests queued"
+            );
+        }
+    }
+}
