@@ -296,7 +296,7 @@ impl LinearModel {
 
     fn time(&self, operation: Operation, len_bytes: u64) -> Nanos {
         let sum = |base: Nanos, per_mib: Nanos| {
-            let bytes = u128::from(per_mib.0) * u128::from(len_bytes) >> 20;
+            let bytes = (u128::from(per_mib.0) * u128::from(len_bytes)) >> 20;
             Nanos(
                 base.0
                     .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)),

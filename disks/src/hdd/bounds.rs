@@ -49,26 +49,30 @@ impl HddModel {
     /// Time from the end of a track to the start of the next when data streams: the skew, and as
     /// many turns as it takes when the skew is too short for the switch.
     fn crossing(&self, skew_ns: u64, switch: Nanos) -> u64 {
-        let turn = self.geometry.turn_ns;
+        let turn = self.arm.geometry.turn_ns;
         skew_ns + switch.0.saturating_sub(skew_ns).div_ceil(turn) * turn
     }
 
     /// The longest crossing within zone `index`, and the longest jump that serpentine groups bring
     /// now and then.
     fn crossings(&self, index: usize) -> (u64, u64) {
-        let zone = &self.geometry.zones[index];
-        let head = self.timing.head_switch;
-        let arm = self.timing.track_switch.unwrap_or(self.seeks.time(1));
-        let both = arm.max(self.timing.head_switch);
-        if self.geometry.serpentine > 0 {
-            let group = self.geometry.serpentine;
-            let longest = self.seeks.longest(group.saturating_add(1));
+        let zone = &self.arm.geometry.zones[index];
+        let head = self.arm.timing.head_switch;
+        let arm = self
+            .arm
+            .timing
+            .track_switch
+            .unwrap_or(self.arm.seeks.time(1));
+        let both = arm.max(self.arm.timing.head_switch);
+        if self.arm.geometry.serpentine > 0 {
+            let group = self.arm.geometry.serpentine;
+            let back = self.arm.seeks.time(group).max(self.arm.timing.head_switch);
             let usual = self
                 .crossing(zone.track_skew_ns, head)
                 .max(self.crossing(zone.track_skew_ns, both));
             return (
                 usual,
-                self.crossing(zone.track_skew_ns, longest.max(head).max(both)),
+                self.crossing(zone.track_skew_ns + zone.group_shift_ns, back.max(both)),
             );
         }
         let usual = self
@@ -81,51 +85,46 @@ impl HddModel {
     /// a request may besides have to wait for dirty data to reach the medium.
     pub fn worst_case(&self, quantum_bytes: u64) -> Nanos {
         // A request that is not aligned to sectors touches one more.
-        let count = (quantum_bytes.div_ceil(SECTOR_BYTES) + 1).min(self.geometry.sectors());
-        let turn = self.geometry.turn_ns;
-        let settle = self.timing.write_settle;
+        let count = (quantum_bytes.div_ceil(SECTOR_BYTES) + 1).min(self.arm.geometry.sectors());
+        let turn = self.arm.geometry.turn_ns;
+        let settle = self.arm.timing.write_settle;
         let mut streaming = 0;
         let mut slow_bus = false;
-        for (index, zone) in self.geometry.zones.iter().enumerate() {
+        for (index, zone) in self.arm.geometry.zones.iter().enumerate() {
             let per_track = u64::from(zone.sectors_per_track);
             let crossings = (count + per_track - 2) / per_track;
             let (usual, jump) = self.crossings(index);
-            let group = u64::from(self.geometry.serpentine) * u64::from(self.geometry.surfaces);
-            let jumps = if jump > 0 {
-                crossings.div_ceil(group.max(1)) + crossings.min(1)
-            } else {
-                0
+            let group =
+                u64::from(self.arm.geometry.serpentine) * u64::from(self.arm.geometry.surfaces);
+            // A run shorter than a group meets one border of groups at most.
+            let jumps = match crossings {
+                _ if jump == 0 => 0,
+                0 => 0,
+                few if few <= group => 1,
+                many => many.div_ceil(group.max(1)) + 1,
             };
             // Every piece is rounded to the nanosecond on its own.
             let passing = count * turn / per_track + crossings + 1;
             let time = passing + crossings * usual + jumps * jump.saturating_sub(usual);
             streaming = streaming.max(time);
-            slow_bus |= self.timing.bus(1).0 > turn / per_track;
+            slow_bus |= self.arm.timing.bus(1).0 > turn / per_track;
         }
-        let borders = self.zone_borders_within(count);
-        let across = self.widest_border();
-        let border = self
-            .seeks
-            .longest(across + 1)
-            .max(self.timing.head_switch)
-            .0
-            + turn;
-        streaming += borders * border;
-        let arm = (self.seeks.longest(self.geometry.cylinders) + settle)
-            .max(self.timing.head_switch + settle);
-        let bus = self.timing.bus(count);
-        let medium = Nanos(streaming) + self.timing.bus(1);
+        streaming += self.zone_borders_within(count) * self.worst_border();
+        let arm = (self.arm.seeks.longest(self.arm.geometry.cylinders) + settle)
+            .max(self.arm.timing.head_switch + settle);
+        let bus = self.arm.timing.bus(count);
+        let medium = Nanos(streaming) + self.arm.timing.bus(1);
         let moving = if slow_bus {
             bus + medium
         } else {
             bus.max(medium)
         };
-        self.timing.worst_overhead() + arm + Nanos(turn) + moving
+        self.arm.timing.worst_overhead() + arm + Nanos(turn) + moving
     }
 
     /// How many zone borders a run of `count` sectors can cross at most.
     fn zone_borders_within(&self, count: u64) -> u64 {
-        let zones = &self.geometry.zones;
+        let zones = &self.arm.geometry.zones;
         let mut most = 0;
         for (index, zone) in zones.iter().enumerate().skip(1) {
             // A run that ends just behind this border began `count` sectors earlier.
@@ -136,13 +135,20 @@ impl HddModel {
         most as u64
     }
 
-    /// The longest way of the arm from the last track of a zone to the first of the next.
-    fn widest_border(&self) -> u32 {
-        let ways = self.geometry.zones.windows(2).map(|pair| {
-            let gap = pair[1].first_cylinder - (pair[0].first_cylinder + pair[0].cylinders - 1);
-            gap.saturating_add(self.geometry.serpentine)
-        });
-        ways.max().unwrap_or(1)
+    /// The longest time from the last track of a zone to the first of the next: the shift between
+    /// the two, and as many turns as the arm needs.
+    fn worst_border(&self) -> u64 {
+        let geometry = &self.arm.geometry;
+        let time = |zone: &super::geometry::Zone| {
+            let (from, to) = (
+                geometry.locate(zone.first_sector - 1),
+                geometry.locate(zone.first_sector),
+            );
+            let shift = (to.phase_ns + geometry.turn_ns - from.phase_ns) % geometry.turn_ns;
+            let seek = self.arm.seeks.time(from.cylinder.abs_diff(to.cylinder));
+            self.crossing(shift, seek.max(self.arm.timing.head_switch))
+        };
+        geometry.zones.iter().skip(1).map(time).max().unwrap_or(0)
     }
 
     /// Mean seek between places of the address space, taken at random.
@@ -150,14 +156,14 @@ impl HddModel {
         let sectors = self.size_bytes() / SECTOR_BYTES;
         let place = |index: u64| {
             let sector = u128::from(sectors) * u128::from(2 * index + 1) / u128::from(2 * PLACES);
-            self.geometry.locate(sector as u64).cylinder
+            self.arm.geometry.locate(sector as u64).cylinder
         };
         let places: Vec<u32> = (0..PLACES).map(place).collect();
         let mut sum = 0;
         for from in &places {
             sum += places
                 .iter()
-                .map(|to| self.seeks.time(from.abs_diff(*to)).0)
+                .map(|to| self.arm.seeks.time(from.abs_diff(*to)).0)
                 .sum::<u64>();
         }
         Nanos(sum / (PLACES * PLACES))
@@ -165,20 +171,20 @@ impl HddModel {
 
     /// s: mean cost of a switch between streams, a mean seek and half a turn.
     pub fn switch_cost(&self) -> Nanos {
-        self.mean_seek() + Nanos(self.geometry.turn_ns / 2)
+        self.mean_seek() + Nanos(self.arm.geometry.turn_ns / 2)
     }
 
     /// R: the longest seek, write settle included, and a turn.
     pub fn worst_seek(&self) -> Nanos {
-        let longest = self.seeks.longest(self.geometry.cylinders);
-        longest + self.timing.write_settle + Nanos(self.geometry.turn_ns)
+        let longest = self.arm.seeks.longest(self.arm.geometry.cylinders);
+        longest + self.arm.timing.write_settle + Nanos(self.arm.geometry.turn_ns)
     }
 
     /// Seek time by distance in bytes, ascending, from 0 to the whole disk. A distance in bytes is
     /// a mean one: outer cylinders hold more than inner ones.
     pub fn seek_curve(&self) -> Vec<SeekPoint> {
         let size = self.size_bytes();
-        let last = u64::from(self.geometry.cylinders.max(2) - 1);
+        let last = u64::from(self.arm.geometry.cylinders.max(2) - 1);
         let mut curve = vec![SeekPoint {
             distance_bytes: 0,
             seek: Nanos::ZERO,
@@ -189,7 +195,7 @@ impl HddModel {
             let bytes = u128::from(size) * u128::from(cylinders) / u128::from(last);
             let point = SeekPoint {
                 distance_bytes: bytes as u64,
-                seek: self.seeks.time(cylinders as u32),
+                seek: self.arm.seeks.time(cylinders as u32),
             };
             if curve
                 .last()
@@ -203,21 +209,25 @@ impl HddModel {
 
     /// The zones of the geometry served, outermost first.
     pub fn zones(&self) -> Vec<ZoneSummary> {
-        let surfaces = u64::from(self.geometry.surfaces);
+        let surfaces = u64::from(self.arm.geometry.surfaces);
         let size = self.size_bytes();
         let zone_summary = |(index, zone): (usize, &super::geometry::Zone)| {
             let track_bytes = u64::from(zone.sectors_per_track) * SECTOR_BYTES;
-            let arm = self.timing.track_switch.unwrap_or(self.seeks.time(1));
-            let arm = arm.max(self.timing.head_switch);
-            let lost = if self.geometry.serpentine > 0 {
+            let arm = self
+                .arm
+                .timing
+                .track_switch
+                .unwrap_or(self.arm.seeks.time(1));
+            let arm = arm.max(self.arm.timing.head_switch);
+            let lost = if self.arm.geometry.serpentine > 0 {
                 surfaces * self.crossing(zone.track_skew_ns, arm)
             } else {
-                (surfaces - 1) * self.crossing(zone.track_skew_ns, self.timing.head_switch)
+                (surfaces - 1) * self.crossing(zone.track_skew_ns, self.arm.timing.head_switch)
                     + self.crossing(zone.cylinder_skew_ns, arm)
             };
-            let cylinder_ns = surfaces * self.geometry.turn_ns + lost;
+            let cylinder_ns = surfaces * self.arm.geometry.turn_ns + lost;
             let first_byte = zone.first_sector * SECTOR_BYTES;
-            let next = self.geometry.zones.get(index + 1);
+            let next = self.arm.geometry.zones.get(index + 1);
             let end = next
                 .map_or(size, |next| next.first_sector * SECTOR_BYTES)
                 .min(size);
@@ -229,7 +239,7 @@ impl HddModel {
                 mb_per_s: (surfaces * track_bytes) as f64 * 1e3 / cylinder_ns as f64,
             }
         };
-        let zones = self.geometry.zones.iter().enumerate().map(zone_summary);
+        let zones = self.arm.geometry.zones.iter().enumerate().map(zone_summary);
         zones.filter(|zone| zone.bytes > 0).collect()
     }
 
@@ -276,7 +286,7 @@ pub fn hdd_properties(model: &HddModel, description: String) -> DiskProperties {
         .sum();
     let per_mib = Nanos((seconds * 1e9 * f64::from(1 << 20) / bytes.max(1) as f64) as u64);
     let switch_cost = model.switch_cost();
-    let base = switch_cost + model.timing.worst_overhead();
+    let base = switch_cost + model.arm.timing.worst_overhead();
     let mut notices = Vec::new();
     if model.write_cache() {
         notices.push(
@@ -297,9 +307,9 @@ pub fn hdd_properties(model: &HddModel, description: String) -> DiskProperties {
         cost: LinearCost {
             read_base: base,
             read_per_mib: per_mib,
-            write_base: base + model.timing.write_settle,
+            write_base: base + model.arm.timing.write_settle,
             write_per_mib: per_mib,
-            flush: model.timing.worst_overhead(),
+            flush: model.arm.timing.worst_overhead(),
         },
         max_in_flight: 1,
         quantum_bytes: HDD_QUANTUM_BYTES,

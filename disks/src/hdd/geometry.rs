@@ -21,6 +21,10 @@ pub(crate) struct Zone {
     pub track_skew_ns: u64,
     /// Shift from the last track of a cylinder to the first of the next.
     pub cylinder_skew_ns: u64,
+    /// Angle of its first track.
+    phase_ns: u64,
+    /// What the first track of a serpentine group is shifted beyond the skew.
+    pub group_shift_ns: u64,
     /// Shift between the first tracks of two cylinders, modulo a turn.
     cylinder_step_ns: u64,
 }
@@ -131,6 +135,8 @@ impl Geometry {
         let cylinder_skew_ns = shift(zone.cylinder_skew_sectors);
         let step = track_skew_ns * u64::from(self.surfaces - 1) + cylinder_skew_ns;
         self.zones.push(Zone {
+            phase_ns: 0,
+            group_shift_ns: 0,
             first_sector: self.sectors,
             first_cylinder: first,
             cylinders,
@@ -179,6 +185,33 @@ impl Geometry {
         u64::from(self.surfaces) * u64::from(sectors_per_track)
     }
 
+    /// Shifts groups and zones against those before them as far as the arm's way between them
+    /// takes, so that streaming over such a border costs no turn. Published parameters do not say
+    /// how drives do it, but that they do.
+    pub(crate) fn align_borders(&mut self, move_ns: impl Fn(u32) -> u64) {
+        for index in 0..self.zones.len() {
+            if self.serpentine > 0 && self.surfaces.is_multiple_of(2) {
+                // After an even number of surfaces the arm is back where the group began.
+                let zone = &mut self.zones[index];
+                zone.group_shift_ns =
+                    move_ns(self.serpentine).saturating_sub(zone.track_skew_ns) % self.turn_ns;
+            }
+            let Some(before) = index.checked_sub(1).map(|before| &self.zones[before]) else {
+                continue;
+            };
+            let serpentine = self.serpentine > 0;
+            let skew_ns = if serpentine {
+                before.track_skew_ns
+            } else {
+                before.cylinder_skew_ns
+            };
+            let first = self.zones[index].first_sector;
+            let (from, to) = (self.locate(first - 1), self.locate(first));
+            let shift_ns = skew_ns.max(move_ns(from.cylinder.abs_diff(to.cylinder)));
+            self.zones[index].phase_ns = (from.phase_ns + shift_ns) % self.turn_ns;
+        }
+    }
+
     /// Sectors that the geometry holds.
     pub(crate) fn sectors(&self) -> u64 {
         self.sectors
@@ -197,12 +230,14 @@ impl Geometry {
         let track = inside / u64::from(zone.sectors_per_track);
         let in_track = (inside - track * u64::from(zone.sectors_per_track)) as u32;
         let (cylinder, surface, phase_ns) = if self.serpentine > 0 {
-            let (cylinder, surface) = self.serpentine_place(zone, track);
-            (cylinder, surface, track * zone.track_skew_ns % self.turn_ns)
+            let (group, cylinder, surface) = self.serpentine_place(zone, track);
+            let shift = zone.phase_ns + track * zone.track_skew_ns + group * zone.group_shift_ns;
+            (cylinder, surface, shift % self.turn_ns)
         } else {
             let cylinder = (track / u64::from(self.surfaces)) as u32;
             let surface = (track % u64::from(self.surfaces)) as u32;
-            let shift = u64::from(cylinder) * zone.cylinder_step_ns
+            let shift = zone.phase_ns
+                + u64::from(cylinder) * zone.cylinder_step_ns
                 + u64::from(surface) * zone.track_skew_ns;
             (cylinder, surface, shift % self.turn_ns)
         };
@@ -215,9 +250,9 @@ impl Geometry {
         }
     }
 
-    /// Cylinder within the zone, and surface, of a track in a serpentine layout. The last group of
+    /// Group, cylinder within the zone, and surface of a track in a serpentine layout. The last group of
     /// a zone may be narrower than the others.
-    fn serpentine_place(&self, zone: &Zone, track: u64) -> (u32, u32) {
+    fn serpentine_place(&self, zone: &Zone, track: u64) -> (u64, u32, u32) {
         let surfaces = u64::from(self.surfaces);
         let group = track / (u64::from(self.serpentine) * surfaces);
         let group_start = group * u64::from(self.serpentine);
@@ -229,7 +264,7 @@ impl Geometry {
         } else {
             run
         };
-        ((group_start + run) as u32, surface as u32)
+        (group, (group_start + run) as u32, surface as u32)
     }
 }
 

@@ -70,6 +70,10 @@ fn the_overheads_in_the_table_are_what_the_fit_finds() {
             fitted.write_cache,
             "{name}: the drives had their write cache on"
         );
+        println!(
+            "{name}: {:?} bus {:?}",
+            fitted.overhead_ms, fitted.bus_mb_per_s
+        );
         let pairs = |parameters: &HddParameters| parameters.overhead_ms.expect("given").pairs();
         for (found, table) in pairs(&fitted).into_iter().zip(pairs(&drive.parameters)) {
             let apart = (found.1[0] - table.1[0])

@@ -1,14 +1,15 @@
 //! The modelled hard disk: from a drive's figures to the time of each request.
 //!
-//! - `parameters`: the figures, as people write them, and their checks.
+//! - `parameters`, `validation`: the figures, as people write them, and their checks.
 //! - `presets`, `drives`: drives by name, and what stands behind each.
-//! - `seek`, `geometry`, `cache`: where things lie and what moving there takes.
-//! - `model`: the drive itself, request by request.
+//! - `seek`, `geometry`, `timing`, `arm`: where things lie and what moving there takes.
+//! - `cache`, `model`: the drive itself, request by request.
 //! - `bounds`: what it says of itself to a scheduler: W, s, R, the seek curve.
 //! - `trace`, `fit`, `report`: the comparison with service times measured on real drives.
 //!
 //! What is not known here: real time, data, who asked.
 
+mod arm;
 mod bounds;
 mod cache;
 mod drives;
@@ -19,7 +20,9 @@ mod parameters;
 mod presets;
 mod report;
 mod seek;
+mod timing;
 mod trace;
+mod validation;
 
 #[cfg(test)]
 mod measured_drives_tests;

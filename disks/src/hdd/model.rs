@@ -13,64 +13,14 @@
 //! the same calls answer the same. A request never ends before it starts.
 //! Not modelled: command queueing, defects, thermal recalibration, half-written 4 KiB sectors.
 
+use super::arm::Arm;
 use super::cache::{DirtyQueue, Segments};
-use super::geometry::{Geometry, Place};
-use super::parameters::{
-    CommandOverheads, DEFAULT_BUS_MB_PER_S, HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES,
-};
+use super::geometry::Geometry;
+use super::parameters::{HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES};
 use super::seek::SeekTable;
+use super::timing::Timing;
 use crate::{Operation, ServiceModel};
 use disktime_units::Nanos;
-
-/// Overheads, switches and rates in nanoseconds.
-#[derive(Debug, Clone)]
-pub(crate) struct Timing {
-    read_hit: [Nanos; 2],
-    read_miss: [Nanos; 2],
-    write_hit: [Nanos; 2],
-    write_miss: [Nanos; 2],
-    pub head_switch: Nanos,
-    pub write_settle: Nanos,
-    /// From a track to the next one in the same stream, where it is not a seek over a cylinder.
-    pub track_switch: Option<Nanos>,
-    bus_ps_per_byte: u64,
-}
-
-impl Timing {
-    fn new(parameters: &HddParameters) -> Timing {
-        let scale = parameters.time_scale;
-        let nanos = |ms: f64| Nanos((ms * scale * 1e6).round() as u64);
-        let pair = |ms: [f64; 2]| ms.map(nanos);
-        let overheads: CommandOverheads = parameters.overhead_ms.unwrap_or_default();
-        let rate = parameters.bus_mb_per_s.unwrap_or(DEFAULT_BUS_MB_PER_S);
-        Timing {
-            read_hit: pair(overheads.read_hit),
-            read_miss: pair(overheads.read_miss),
-            write_hit: pair(overheads.write_hit),
-            write_miss: pair(overheads.write_miss),
-            head_switch: nanos(parameters.head_switch_ms),
-            write_settle: nanos(parameters.write_settle_ms),
-            track_switch: parameters.track_switch_ms.map(nanos),
-            bus_ps_per_byte: (1e6 / rate * scale).round() as u64,
-        }
-    }
-
-    /// Time of `sectors` on the bus.
-    pub(crate) fn bus(&self, sectors: u64) -> Nanos {
-        Nanos(sectors * SECTOR_BYTES * self.bus_ps_per_byte / 1000)
-    }
-
-    /// The largest overhead of any command.
-    pub(crate) fn worst_overhead(&self) -> Nanos {
-        let all = [
-            self.read_hit,
-            self.read_miss,
-            self.write_hit,
-            self.write_miss,
-        ];
-        all.into_iter().flatten().max().unwrap_or(Nanos::ZERO)
-    }
-}
 
 /// The drive reading on: the head is about to read `next` at time `at`.
 #[derive(Debug, Clone, Copy)]
@@ -85,17 +35,12 @@ struct ReadAhead {
 /// A modelled hard disk and its state.
 #[derive(Debug, Clone)]
 pub struct HddModel {
-    pub(crate) geometry: Geometry,
-    pub(crate) seeks: SeekTable,
-    pub(crate) timing: Timing,
+    pub(crate) arm: Arm,
     size_bytes: u64,
     write_cache: bool,
     read_ahead_sectors: u64,
     segments: Segments,
     dirty: DirtyQueue,
-    /// Where the head is.
-    cylinder: u32,
-    surface: u32,
     read_ahead: Option<ReadAhead>,
     /// When the last command was answered.
     answered: Nanos,
@@ -127,7 +72,7 @@ impl HddModel {
     /// A sentence that names the field that is wrong, or says why the size is not possible.
     pub fn scaled_to(parameters: &HddParameters, size_bytes: u64) -> Result<HddModel, HddError> {
         parameters.validate()?;
-        let geometry = Geometry::new(parameters, size_bytes)?;
+        let mut geometry = Geometry::new(parameters, size_bytes)?;
         let seeks = SeekTable::new(parameters, geometry.cylinders, geometry.scaled);
         let mut timing = Timing::new(parameters);
         if timing.track_switch.is_none() && parameters.skew_rev > 0.0 {
@@ -135,6 +80,7 @@ impl HddModel {
             let skew = Nanos((parameters.skew_rev * geometry.turn_ns as f64) as u64);
             timing.track_switch = Some(seeks.time(1).min(skew));
         }
+        geometry.align_borders(|distance| seeks.time(distance).max(timing.head_switch).0);
         let cache_sectors =
             u64::from(parameters.cache_segments) * u64::from(parameters.seg_sectors);
         let dirty_limit = parameters
@@ -144,16 +90,12 @@ impl HddModel {
             .read_ahead_sectors
             .unwrap_or(parameters.seg_sectors);
         Ok(HddModel {
-            geometry,
-            seeks,
-            timing,
+            arm: Arm::new(geometry, seeks, timing),
             size_bytes,
             write_cache: parameters.write_cache,
             read_ahead_sectors: u64::from(read_ahead_sectors),
             segments: Segments::new(parameters.cache_segments, parameters.seg_sectors),
             dirty: DirtyQueue::new(dirty_limit),
-            cylinder: 0,
-            surface: 0,
             read_ahead: None,
             answered: Nanos::ZERO,
             mechanism_free: Nanos::ZERO,
@@ -177,7 +119,7 @@ impl HddModel {
 
     /// One turn of the platters.
     pub fn turn(&self) -> Nanos {
-        Nanos(self.geometry.turn_ns)
+        Nanos(self.arm.geometry.turn_ns)
     }
 
     /// Serves a request that arrives at `start` and says when it is done. A command that arrives
@@ -194,11 +136,13 @@ impl HddModel {
         let first = offset_bytes / SECTOR_BYTES;
         let end = (offset_bytes + len_bytes)
             .div_ceil(SECTOR_BYTES)
-            .min(self.geometry.sectors());
+            .min(self.arm.geometry.sectors());
         let finish = match operation {
             Operation::Flush => self.flush(start),
-            Operation::Discard => start + self.timing.read_hit[usize::from(self.last_was_write)],
-            _ if first >= end => start + self.timing.read_hit[usize::from(self.last_was_write)],
+            Operation::Discard => {
+                start + self.arm.timing.read_hit[usize::from(self.last_was_write)]
+            }
+            _ if first >= end => start + self.arm.timing.read_hit[usize::from(self.last_was_write)],
             Operation::Read => self.read(start, first, end),
             Operation::Write => self.write(start, first, end, true),
             Operation::WriteZeroes => self.write(start, first, end, false),
@@ -224,14 +168,14 @@ impl HddModel {
             let Some((first, end)) = self.dirty.pop() else {
                 break;
             };
-            now = self.access(now, first, end, self.timing.write_settle).1;
+            now = self.access(now, first, end, self.arm.timing.write_settle).1;
             self.mechanism_free = now;
         }
     }
 
     fn read(&mut self, start: Nanos, first: u64, end: u64) -> Nanos {
         let after = usize::from(self.last_was_write);
-        let bus = self.timing.bus(end - first);
+        let bus = self.arm.timing.bus(end - first);
         let sequential = first == self.last_read_end;
         self.last_read_end = end;
         let found = self.segments.find(first);
@@ -239,7 +183,7 @@ impl HddModel {
         if let Some(index) = found {
             if end <= self.segments.get(index).end {
                 self.prolong_read_ahead(index, end);
-                return start + self.timing.read_hit[after] + bus;
+                return start + self.arm.timing.read_hit[after] + bus;
             }
             if let Some(finish) = self.read_from_stream(start, index, first, end) {
                 return finish;
@@ -248,7 +192,7 @@ impl HddModel {
         self.last_was_hit = false;
         // What a segment already holds of the start need not be read again.
         let from = found.map_or(first, |index| self.segments.get(index).end.max(first));
-        let begin = (start + self.timing.read_miss[after]).max(self.mechanism_free);
+        let begin = (start + self.arm.timing.read_miss[after]).max(self.mechanism_free);
         let segment = found.or_else(|| self.segments.allocate(first));
         let (reached, done) = self.access(begin, from, end, Nanos::ZERO);
         self.mechanism_free = done;
@@ -277,22 +221,22 @@ impl HddModel {
         let after = usize::from(self.last_was_write);
         ahead.limit = ahead.limit.max(end);
         while ahead.next < end {
-            let place = self.geometry.locate(ahead.next);
+            let place = self.arm.geometry.locate(ahead.next);
             let count = u64::from(place.sectors_per_track - place.sector).min(end - ahead.next);
-            ahead.at = self.pass(ahead.at, place, count as u32, Nanos::ZERO).1;
+            ahead.at = self.arm.pass(ahead.at, place, count as u32, Nanos::ZERO).1;
             ahead.next += count;
         }
         self.segments.extend(index, end);
         self.read_ahead = Some(ahead);
         self.mechanism_free = ahead.at;
         self.prolong_read_ahead(index, end);
-        let over_bus = start + self.timing.read_hit[after] + self.timing.bus(end - first);
+        let over_bus = start + self.arm.timing.read_hit[after] + self.arm.timing.bus(end - first);
         Some(self.last_sector_over_bus(over_bus, ahead.at))
     }
 
     /// The bus carries sectors while later ones are read; the last can follow only when read.
     fn last_sector_over_bus(&self, over_bus: Nanos, read: Nanos) -> Nanos {
-        over_bus.max(read + self.timing.bus(1))
+        over_bus.max(read + self.arm.timing.bus(1))
     }
 
     fn start_read_ahead(&mut self, segment: Option<usize>, end: u64, at: Nanos, reads_on: bool) {
@@ -310,7 +254,7 @@ impl HddModel {
 
     fn read_ahead_limit(&self, end: u64) -> u64 {
         let reach = self.read_ahead_sectors.min(self.segments.length);
-        (end + reach).min(self.geometry.sectors())
+        (end + reach).min(self.arm.geometry.sectors())
     }
 
     /// The host has read up to `end` from this segment, so there is room to read on.
@@ -325,16 +269,16 @@ impl HddModel {
 
     /// Reads on until `until` or the limit.
     fn read_on(&mut self, ahead: &mut ReadAhead, until: Nanos) {
-        let turn_ns = self.geometry.turn_ns;
+        let turn_ns = self.arm.geometry.turn_ns;
         while ahead.next < ahead.limit && ahead.at < until {
-            let place = self.geometry.locate(ahead.next);
+            let place = self.arm.geometry.locate(ahead.next);
             let on_track = u64::from(place.sectors_per_track - place.sector);
             let count = on_track.min(ahead.limit - ahead.next) as u32;
-            let begun = self.reach(ahead.at, place, Nanos::ZERO);
+            let begun = self.arm.reach(ahead.at, place, Nanos::ZERO);
             let passed = place.sector_ns(place.sector + count, turn_ns);
             let base = place.sector_ns(place.sector, turn_ns);
             if begun + Nanos(passed - base) <= until {
-                self.settle_at(place);
+                self.arm.settle_at(place);
                 ahead.at = begun + Nanos(passed - base);
                 ahead.next += u64::from(count);
                 continue;
@@ -344,7 +288,7 @@ impl HddModel {
             let whole = (time * u64::from(place.sectors_per_track) / turn_ns) as u32;
             let whole = whole.min(count);
             if whole > 0 {
-                self.settle_at(place);
+                self.arm.settle_at(place);
                 let passed = place.sector_ns(place.sector + whole, turn_ns);
                 ahead.at = begun + Nanos(passed - base);
                 ahead.next += u64::from(whole);
@@ -360,12 +304,12 @@ impl HddModel {
         self.last_was_hit = self.last_write.0 <= first && first <= self.last_write.1;
         self.last_write = (first, end);
         let overhead = if self.last_was_hit {
-            self.timing.write_hit
+            self.arm.timing.write_hit
         } else {
-            self.timing.write_miss
+            self.arm.timing.write_miss
         };
         let bus = if over_bus {
-            self.timing.bus(end - first)
+            self.arm.timing.bus(end - first)
         } else {
             Nanos::ZERO
         };
@@ -380,7 +324,7 @@ impl HddModel {
                     break;
                 };
                 let from = self.mechanism_free.max(start);
-                let settle = self.timing.write_settle;
+                let settle = self.arm.timing.write_settle;
                 self.mechanism_free = self.access(from, dirty_first, dirty_end, settle).1;
                 room_at = self.mechanism_free.max(begin);
             }
@@ -389,104 +333,38 @@ impl HddModel {
         }
         // The bus fills the buffer while the arm moves. A bus slower than the medium must be done
         // before the first sector passes under the head, or the buffer would run dry.
-        let place = self.geometry.locate(first);
-        let medium_ns = self.geometry.turn_ns / u64::from(place.sectors_per_track);
-        let slow_bus = self.timing.bus(1).0 > medium_ns;
+        let place = self.arm.geometry.locate(first);
+        let medium_ns = self.arm.geometry.turn_ns / u64::from(place.sectors_per_track);
+        let slow_bus = self.arm.timing.bus(1).0 > medium_ns;
         let begin = (start + overhead[after]).max(self.mechanism_free);
         let begin = if slow_bus && over_bus {
             begin.max(received)
         } else {
             begin
         };
-        let settle = self.timing.write_settle;
+        let settle = self.arm.timing.write_settle;
         let done = self.access(begin, first, end, settle).1;
         self.mechanism_free = done;
         done.max(received)
     }
 
+    /// Moves the arm over a run of sectors, which ends the read-ahead.
+    fn access(&mut self, start: Nanos, first: u64, end: u64, settle: Nanos) -> (Nanos, Nanos) {
+        self.read_ahead = None;
+        self.arm.access(start, first, end, settle)
+    }
+
     fn flush(&mut self, start: Nanos) -> Nanos {
-        let mut now = start + self.timing.write_hit[usize::from(self.last_was_write)];
+        let mut now = start + self.arm.timing.write_hit[usize::from(self.last_was_write)];
         if self.write_cache {
             // A run whose destaging has begun must be finished too.
             now = now.max(self.mechanism_free);
         }
         while let Some((first, end)) = self.dirty.pop() {
-            now = self.access(now, first, end, self.timing.write_settle).1;
+            now = self.access(now, first, end, self.arm.timing.write_settle).1;
             self.mechanism_free = now;
         }
         now
-    }
-
-    /// Moves to `first` and passes over the sectors up to `end`: when the first one begins, and
-    /// when the last one ends.
-    /// Only the way to the first needs the arm to settle for a write: from there on the skew, which
-    /// drives make wide enough for writing, covers the switches.
-    fn access(&mut self, start: Nanos, first: u64, end: u64, settle: Nanos) -> (Nanos, Nanos) {
-        self.read_ahead = None;
-        let (mut now, mut next, mut reached) = (start, first, None);
-        let mut settle = settle;
-        while next < end {
-            let place = self.geometry.locate(next);
-            let count = u64::from(place.sectors_per_track - place.sector).min(end - next);
-            let (begun, done) = self.pass(now, place, count as u32, settle);
-            reached.get_or_insert(begun);
-            settle = Nanos::ZERO;
-            now = done;
-            next += count;
-        }
-        (reached.unwrap_or(start), now)
-    }
-
-    /// Reaches `place` and reads or writes `count` sectors of its track.
-    #[inline]
-    fn pass(&mut self, now: Nanos, place: Place, count: u32, settle: Nanos) -> (Nanos, Nanos) {
-        let begun = self.reach(now, place, settle);
-        self.settle_at(place);
-        let turn_ns = self.geometry.turn_ns;
-        let passed =
-            place.sector_ns(place.sector + count, turn_ns) - place.sector_ns(place.sector, turn_ns);
-        (begun, begun + Nanos(passed))
-    }
-
-    /// When the first sector of `place` begins to pass under the head, if the arm starts now.
-    #[inline]
-    fn reach(&self, now: Nanos, place: Place, settle: Nanos) -> Nanos {
-        let turn_ns = self.geometry.turn_ns;
-        let ready = now + self.move_time(place, settle);
-        let angle = place.angle_ns(turn_ns);
-        let phase = ready.0 % turn_ns;
-        let wait = if angle >= phase {
-            angle - phase
-        } else {
-            angle + turn_ns - phase
-        };
-        ready + Nanos(wait)
-    }
-
-    #[inline]
-    fn move_time(&self, place: Place, settle: Nanos) -> Nanos {
-        let distance = self.cylinder.abs_diff(place.cylinder);
-        if distance == 0 {
-            if self.surface == place.surface {
-                return Nanos::ZERO;
-            }
-            return self.timing.head_switch + settle;
-        }
-        let arm = match self.timing.track_switch {
-            Some(track_switch) if distance == 1 && place.sector == 0 => track_switch,
-            _ => self.seeks.time(distance) + settle,
-        };
-        if self.surface == place.surface {
-            arm
-        } else {
-            arm.max(self.timing.head_switch)
-        }
-    }
-
-    #[inline]
-    fn settle_at(&mut self, place: Place) {
-        self.cylinder = place.cylinder;
-        self.surface = place.surface;
     }
 
     /// Whether the last read or write was of the kind that the cache serves.
@@ -498,7 +376,7 @@ impl HddModel {
     pub fn reset(&mut self) {
         self.segments.clear();
         while self.dirty.pop().is_some() {}
-        (self.cylinder, self.surface) = (0, 0);
+        self.arm.reset();
         self.read_ahead = None;
         (self.answered, self.mechanism_free) = (Nanos::ZERO, Nanos::ZERO);
         (self.last_was_write, self.last_was_hit) = (false, false);

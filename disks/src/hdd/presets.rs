@@ -40,38 +40,44 @@ impl Standing {
     }
 }
 
-const PRESETS: [(&str, fn() -> HddParameters, Standing); 4] = [
-    (
-        "desktop-7200-2008",
-        desktop_7200_2008,
-        Standing::AssembledFromDataSheets,
-    ),
-    (
-        "enterprise-15k",
-        enterprise_15k,
-        Standing::ExtractedFromHardware,
-    ),
-    (
-        "nearline-7200-4tb",
-        nearline_7200_4tb,
-        Standing::AssembledFromDataSheets,
-    ),
-    (
-        "nearline-7200-18tb",
-        nearline_7200_18tb,
-        Standing::AssembledFromDataSheets,
-    ),
+struct Preset {
+    name: &'static str,
+    build: fn() -> HddParameters,
+    standing: Standing,
+}
+
+const PRESETS: [Preset; 4] = [
+    Preset {
+        name: "desktop-7200-2008",
+        build: desktop_7200_2008,
+        standing: Standing::AssembledFromDataSheets,
+    },
+    Preset {
+        name: "enterprise-15k",
+        build: enterprise_15k,
+        standing: Standing::ExtractedFromHardware,
+    },
+    Preset {
+        name: "nearline-7200-4tb",
+        build: nearline_7200_4tb,
+        standing: Standing::AssembledFromDataSheets,
+    },
+    Preset {
+        name: "nearline-7200-18tb",
+        build: nearline_7200_18tb,
+        standing: Standing::AssembledFromDataSheets,
+    },
 ];
 
 /// The names of all presets.
 pub fn preset_names() -> Vec<&'static str> {
-    PRESETS.iter().map(|(name, _, _)| *name).collect()
+    PRESETS.iter().map(|preset| preset.name).collect()
 }
 
 /// A preset and what stands behind it.
 pub fn preset(name: &str) -> Option<(HddParameters, Standing)> {
-    let (_, build, standing) = PRESETS.iter().find(|preset| preset.0 == name)?;
-    Some((build(), *standing))
+    let preset = PRESETS.iter().find(|preset| preset.name == name)?;
+    Some(((preset.build)(), preset.standing))
 }
 
 /// The smallest figures of a drive, from which the rest is filled in with defaults.

@@ -1,0 +1,54 @@
+//! Overheads, switches and rates of a drive, in integers and with its `time_scale` applied.
+
+use super::parameters::{CommandOverheads, DEFAULT_BUS_MB_PER_S, HddParameters, SECTOR_BYTES};
+use disktime_units::Nanos;
+
+/// Overheads, switches and rates in nanoseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Timing {
+    pub read_hit: [Nanos; 2],
+    pub read_miss: [Nanos; 2],
+    pub write_hit: [Nanos; 2],
+    pub write_miss: [Nanos; 2],
+    pub head_switch: Nanos,
+    pub write_settle: Nanos,
+    /// From a track to the next one in the same stream, where it is not a seek over a cylinder.
+    pub track_switch: Option<Nanos>,
+    bus_ps_per_byte: u64,
+}
+
+impl Timing {
+    pub(crate) fn new(parameters: &HddParameters) -> Timing {
+        let scale = parameters.time_scale;
+        let nanos = |ms: f64| Nanos((ms * scale * 1e6).round() as u64);
+        let pair = |ms: [f64; 2]| ms.map(nanos);
+        let overheads: CommandOverheads = parameters.overhead_ms.unwrap_or_default();
+        let rate = parameters.bus_mb_per_s.unwrap_or(DEFAULT_BUS_MB_PER_S);
+        Timing {
+            read_hit: pair(overheads.read_hit),
+            read_miss: pair(overheads.read_miss),
+            write_hit: pair(overheads.write_hit),
+            write_miss: pair(overheads.write_miss),
+            head_switch: nanos(parameters.head_switch_ms),
+            write_settle: nanos(parameters.write_settle_ms),
+            track_switch: parameters.track_switch_ms.map(nanos),
+            bus_ps_per_byte: (1e6 / rate * scale).round() as u64,
+        }
+    }
+
+    /// Time of `sectors` on the bus.
+    pub(crate) fn bus(&self, sectors: u64) -> Nanos {
+        Nanos(sectors * SECTOR_BYTES * self.bus_ps_per_byte / 1000)
+    }
+
+    /// The largest overhead of any command.
+    pub(crate) fn worst_overhead(&self) -> Nanos {
+        let all = [
+            self.read_hit,
+            self.read_miss,
+            self.write_hit,
+            self.write_miss,
+        ];
+        all.into_iter().flatten().max().unwrap_or(Nanos::ZERO)
+    }
+}
