@@ -225,8 +225,10 @@ impl<D: Disk> VolumeSet<D> {
         now: Nanos,
         (id, work, start, end): (u32, Work, u64, u64),
         result: Result<(), DiskError>,
-        mut buffer: Option<Buffer>,
+        buffer: Option<Buffer>,
     ) {
+        // Where no data is held there is nothing to gather or to merge.
+        let mut buffer = buffer.filter(|_| self.holds_data);
         // The answer made room in the loop for the second half of a piece.
         match (&result, work) {
             (Ok(()), Work::ModifyRead) => {

@@ -161,7 +161,7 @@ impl ZeroMap {
         let uniform = if state { 0xFF } else { 0x00 };
         let mut at = chunk + 1;
         while at < limit {
-            if at % CHUNKS_PER_BLOCK % 8 == 0 && self.written[byte_of(at)] == uniform {
+            if (at % CHUNKS_PER_BLOCK).is_multiple_of(8) && self.written[byte_of(at)] == uniform {
                 at += 8;
             } else if self.is_written(at) == state {
                 at += 1;

@@ -191,6 +191,46 @@ fn a_crash_while_formatting_a_blank_disk_leaves_one_that_can_be_formatted() {
     }
 }
 
+/// Freed space needs a map, and the map may lie in known-zero space: after a crash that leaves the
+/// old table, that space must not be taken for zeroes.
+#[test]
+fn a_map_written_for_nothing_is_never_seen_by_a_later_vdisk() {
+    let freed = || {
+        let disk = base(BLANK);
+        let handle = disk.handle();
+        Change::Remove.run(disk).expect("remove");
+        crash(&handle, 2)
+    };
+    let specs = [(OLD, MIB), ("new", 3 * MIB)];
+    let probe = freed();
+    let handle = probe.handle();
+    let (machine, _) =
+        open(TestDisk::around(probe, QUANTUM), &specs, Format::Refuse).expect("open");
+    let extents = &machine.set.label().vdisks[1].extents;
+    assert!(extents.len() == 2 && extents[0].map_offset_bytes > Some(extents[1].offset_bytes));
+    for point in 0..handle.operations() {
+        for seed in 0..6 {
+            let disk = freed();
+            let handle = disk.handle();
+            handle.freeze_at(point);
+            assert!(open(TestDisk::around(disk, QUANTUM), &specs, Format::Refuse).is_err());
+            let disk = crash(&handle, seed * 100 + point);
+            let handle = disk.handle();
+            if table(disk).iter().any(|(name, _)| name == "new") {
+                continue;
+            }
+            let specs = [(OLD, MIB), ("wide", 7 * MIB)];
+            let disk = TestDisk::around(crash(&handle, seed), QUANTUM);
+            let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
+            let found = machine.read(1, 0, 7 * MIB).expect("readable");
+            assert!(
+                found.iter().all(|byte| *byte == 0),
+                "it sees the map of another"
+            );
+        }
+    }
+}
+
 /// A client of one vdisk: stamps, and what it waits for.
 struct Client {
     checker: StampChecker,

@@ -75,7 +75,7 @@ proptest! {
         known_zero: bool,
     ) {
         let mut label = empty(200, known_zero);
-        let mut used_before = vec![false; 200];
+        let mut used_before = [false; 200];
         for (which, size) in steps {
             let name = format!("v{which}");
             let has = label.find(&name).map_or(0, |vdisk| vdisk.size_bytes);
