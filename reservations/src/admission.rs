@@ -30,31 +30,11 @@ pub struct DiskFacts {
     pub overhead_bytes: u64,
 }
 
-impl DiskFacts {
-    /// Facts for a disk without model or profile: what the file says, and defaults for the rest.
-    /// `rotational` is what the device says of itself. The defaults are those of a 7200 rpm disk
-    /// (W = 35 ms, s = 12.7 ms) and of a modest SSD (W = 10 ms); announce them.
-    pub fn assumed(disk: &Disk, rotational: bool) -> DiskFacts {
-        let has_seeks = disk.seeks.map_or(rotational, |seeks| seeks.value);
-        let (worst_case, switch_cost) = match has_seeks {
-            true => (Nanos::from_millis(35), Nanos::from_micros(12_700)),
-            false => (Nanos::from_millis(10), Nanos::ZERO),
-        };
-        DiskFacts {
-            has_seeks,
-            worst_case: disk.worst_case.map_or(worst_case, |own| own.value),
-            switch_cost: disk.switch_cost.map_or(switch_cost, |own| own.value),
-            size_bytes: None,
-            overhead_bytes: 0,
-        }
-    }
-}
-
-/// The reservation of the system stream where the file names none: 1 % in each 4 s on disks with
-/// seeks (its budget of 40 ms is above W there, and it costs little switching), else in each 1 s.
+/// The reservation of the system stream where the file names none: 1 % in each 5 s on disks with
+/// seeks (its budget of 50 ms is above W there, and it costs little switching), else in each 1 s.
 pub fn default_system_stream(has_seeks: bool) -> (Share, Nanos) {
     let period = if has_seeks {
-        Nanos::from_secs(4)
+        Nanos::from_secs(5)
     } else {
         Nanos::from_secs(1)
     };

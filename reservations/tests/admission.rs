@@ -67,9 +67,9 @@ fn the_three_mixes_are_admitted_with_the_system_stream() {
         let admission = verdict(&file("", &asks), &HDD);
         assert!(admission.is_admitted(), "{admission}");
         assert_eq!(admission.reserved, Share(910_000));
-        // 2 × 1.5 · 12.7 ms / 500 ms = 7.62 %, and 1.5 · 12.7 ms / 4 s = 0.47625 %, rounded up.
-        assert_eq!(admission.switching_share, Share(76_200 + 4_763));
-        assert_eq!(admission.left, Share(1_000_000 - 910_000 - 80_963));
+        // 2 × 1.5 · 12.7 ms / 500 ms = 7.62 %, and 1.5 · 12.7 ms / 5 s = 0.381 %.
+        assert_eq!(admission.switching_share, Share(76_200 + 3_810));
+        assert_eq!(admission.left, Share(1_000_000 - 910_000 - 80_010));
     }
 }
 
@@ -160,21 +160,6 @@ fn vdisks_and_label_have_to_fit_the_size() {
 }
 
 #[test]
-fn the_file_s_words_win_over_assumptions() {
-    let configuration = file(
-        ", \"seeks\": true, \"worst_case\": \"50ms\", \"switch_cost\": \"5ms\"",
-        &[],
-    );
-    let facts = DiskFacts::assumed(&configuration.disks[0], false);
-    assert_eq!(
-        (facts.has_seeks, facts.worst_case, facts.switch_cost),
-        (true, Nanos::from_millis(50), Nanos::from_millis(5))
-    );
-    let bare = DiskFacts::assumed(&file("", &[]).disks[0], false);
-    assert_eq!((bare.has_seeks, bare.switch_cost), (false, Nanos::ZERO));
-}
-
-#[test]
 fn paths_defaults_and_limits_are_resolved() {
     let configuration = parse(
         r#"{ "state_dir": "state", "disks": { "d": { "path": "d.disk", "policy": "fifo" }, "e": { "path": "/dev/e", "size": "1GiB", "emulate": "drives.json#x" } },
@@ -229,7 +214,7 @@ fn the_report_for_machines_has_the_promised_keys() {
     assert_eq!(vdisk["budget_ms"], 200.0);
     assert_eq!(vdisk["switching_share"], 0.0381);
     assert_eq!(json["disks"]["d"]["system"]["reserved_share"], 0.01);
-    assert_eq!(json["disks"]["d"]["left_share"], 0.547137);
+    assert_eq!(json["disks"]["d"]["left_share"], 0.54809);
 }
 
 /// The asks after following a piece of advice.

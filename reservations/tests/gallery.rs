@@ -1,7 +1,8 @@
 //! A gallery of bad files, each with what a person gets to read. The pictures are snapshots; look
 //! at one before accepting it: would you know what to do?
 
-use disktime_reservations::{AdmissionReport, Configuration, DiskFacts, admit};
+use disktime_reservations::{AdmissionReport, Configuration, Disk, DiskFacts, admit};
+use disktime_units::Nanos;
 use std::path::Path;
 
 /// A small world of presets, so that the test needs no disk model.
@@ -27,9 +28,15 @@ fn check(text: &str) -> String {
             return errors.to_string();
         }
     };
-    let facts = |disk| DiskFacts {
-        overhead_bytes: 1 << 20,
-        ..DiskFacts::assumed(disk, true)
+    let facts = |disk: &Disk| {
+        let has_seeks = disk.seeks.is_none_or(|seeks| seeks.value);
+        DiskFacts {
+            has_seeks,
+            worst_case: Nanos::from_millis(if has_seeks { 35 } else { 10 }),
+            switch_cost: Nanos::from_micros(if has_seeks { 12_700 } else { 0 }),
+            size_bytes: None,
+            overhead_bytes: 1 << 20,
+        }
     };
     let disks = configuration
         .disks
