@@ -204,7 +204,7 @@ impl Defaults {
         let per_mib = Nanos::from_micros(10_500);
         Defaults {
             kind: "a 7200 rpm hard disk",
-            worst_case: Nanos::from_millis(25),
+            worst_case: Nanos::from_millis(35),
             switch_cost: access,
             worst_seek: Nanos::from_micros(25_300),
             cost: LinearCost {

@@ -183,7 +183,7 @@ pub(crate) static DISK: Table = Table {
                 least: Nanos::from_micros(1),
                 most: Nanos::from_secs(10),
             },
-            "35ms on disks with seeks, 10ms on others",
+            "35ms on disks with seeks, 20ms on others",
             "W, the longest that one request takes. Not with `emulate`, whose model knows.",
         ),
         field(

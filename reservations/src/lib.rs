@@ -19,6 +19,7 @@ mod fields;
 mod finding;
 mod json;
 mod read;
+mod reference;
 mod remedy;
 mod report;
 mod schema;
@@ -32,6 +33,7 @@ pub use configuration::{
 };
 pub use finding::{ConfigurationErrors, Finding, Location, Severity, Span};
 pub use json::{Member, Node, read as read_json};
+pub use reference::reference;
 pub use remedy::Remedy;
 pub use report::AdmissionReport;
 pub use schema::schema;

@@ -1,7 +1,7 @@
 //! The JSON Schema: the checked-in file is the generated one, the examples are valid by it, and it
 //! refuses what the parser refuses for the same reasons.
 
-use disktime_reservations::{Configuration, schema};
+use disktime_reservations::{Configuration, reference, schema};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -20,18 +20,28 @@ fn parses(text: &str) -> Result<Configuration, String> {
         .map_err(|errors| errors.to_string())
 }
 
-#[test]
-fn the_schema_file_is_up_to_date() {
-    let path = here("disktime.schema.json");
-    let text = serde_json::to_string_pretty(&schema()).expect("values print") + "\n";
+/// Compares a checked-in file with what it is generated from, or writes it anew when asked to.
+fn assert_up_to_date(file: &str, text: &str) {
+    let path = here(file);
     if std::env::var_os("DISKTIME_UPDATE").is_some() {
-        std::fs::write(&path, &text).expect("the schema file can be written");
+        std::fs::write(&path, text).expect("the file can be written");
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == text,
-        "reservations/disktime.schema.json is out of date; write it anew with\n    DISKTIME_UPDATE=1 cargo test -p disktime-reservations --test schema"
+        "{file} is out of date; write it anew with\n    DISKTIME_UPDATE=1 cargo test -p disktime-reservations --test schema"
     );
+}
+
+#[test]
+fn the_schema_file_is_up_to_date() {
+    let text = serde_json::to_string_pretty(&schema()).expect("values print") + "\n";
+    assert_up_to_date("disktime.schema.json", &text);
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    assert_up_to_date("../docs/configuration.md", &reference());
 }
 
 #[test]
