@@ -116,7 +116,10 @@ fn every_drive_of_the_file_is_modelled_or_refused_by_name() {
             let error = found
                 .expect_err("zones in words cannot be modelled")
                 .to_string();
-            assert!(error.contains(&name), "{error}");
+            assert!(
+                error.contains(&name) && error.contains("`zones`"),
+                "{error}"
+            );
             continue;
         }
         let report = ModelReport::new(&found.expect("it is a drive"), None, None).expect("valid");

@@ -355,6 +355,22 @@ fn wrong_parameters_are_refused_by_field() {
             .to_string();
         assert!(error.contains(expected), "{field} = {value}: {error}");
     }
+    let half = serde_json::json!({"preset": "enterprise-15k", "time_scale": 2});
+    let slow = HddParameters::from_json(&half).expect("a preset may be changed");
+    assert_eq!((slow.rpm, slow.time_scale), (15_000.0, 2.0));
+    let nobody = serde_json::json!({"preset": "floppy"});
+    let error = HddParameters::from_json(&nobody)
+        .expect_err("unknown")
+        .to_string();
+    assert!(
+        error.contains("floppy") && error.contains("enterprise-15k"),
+        "{error}"
+    );
+    let words = serde_json::json!({"preset": "enterprise-15k", "zones": "many"});
+    let error = HddParameters::from_json(&words)
+        .expect_err("not zones")
+        .to_string();
+    assert!(error.contains("`zones` is wrong"), "{error}");
     let error = find_drive("desktop")
         .expect_err("no such preset")
         .to_string();

@@ -165,7 +165,7 @@ pub struct HddParameters {
     #[serde(default)]
     pub head_switch_ms: f64,
     /// What a seek before a write takes longer, because a write must be steadier.
-    #[serde(default, alias = "write_seek_extra_ms")]
+    #[serde(default)]
     pub write_settle_ms: f64,
     /// From the end of a track to the next track while data streams, where that differs from a
     /// seek over one cylinder.

@@ -1,19 +1,49 @@
 //! The checks of a drive's figures. Errors are sentences that name the field and what it may be.
 
 use super::parameters::{HddError, HddParameters, SeekParameters, lee};
+use super::presets::{preset, preset_names};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The longest time that a field may name; a typing error should not become a day.
 const LONGEST_MS: f64 = 10_000.0;
 
 impl HddParameters {
-    /// Reads a drive from a JSON object and checks it.
+    /// Reads a drive from a JSON object and checks it. With a member `"preset": NAME` the other
+    /// members replace what the preset says, as in
+    /// `{"preset": "desktop-7200-2008", "time_scale": 2}`.
     ///
     /// # Errors
     /// A sentence that names the field.
-    pub fn from_json(value: &serde_json::Value) -> Result<HddParameters, HddError> {
-        let parameters = HddParameters::deserialize(value)
-            .map_err(|error| HddError::new(format!("the drive's parameters are wrong: {error}")))?;
+    pub fn from_json(value: &Value) -> Result<HddParameters, HddError> {
+        let mut value = value.clone();
+        if let Some(members) = value.as_object_mut()
+            && !members.contains_key("write_settle_ms")
+            && let Some(extra) = members.remove("write_seek_extra_ms")
+        {
+            // Some published parameters call it so.
+            members.insert("write_settle_ms".to_owned(), extra);
+        }
+        if let Some(members) = value.as_object_mut()
+            && let Some(name) = members.remove("preset")
+        {
+            let base = name.as_str().and_then(preset).ok_or_else(|| {
+                HddError::new(format!(
+                    "`preset` is {name}; the presets are {}",
+                    preset_names().join(", ")
+                ))
+            })?;
+            let mut whole = as_json(&base.0)?;
+            for (field, replacement) in std::mem::take(members) {
+                whole[field] = replacement;
+            }
+            value = whole;
+        }
+        let parameters =
+            HddParameters::deserialize(&value).map_err(|error| match wrong_field(&value) {
+                Some((field, error)) => HddError::new(format!("`{field}` is wrong: {error}")),
+                None => HddError::new(format!("the drive's parameters are wrong: {error}")),
+            })?;
         parameters.validate()?;
         Ok(parameters)
     }
@@ -166,4 +196,21 @@ fn in_range(name: &str, value: f64, low: f64, high: f64) -> Result<(), HddError>
     Err(HddError::new(format!(
         "`{name}` is {value}; it must lie between {low} and {high}"
     )))
+}
+
+fn as_json(parameters: &HddParameters) -> Result<Value, HddError> {
+    serde_json::to_value(parameters)
+        .map_err(|error| HddError::new(format!("the parameters cannot be written: {error}")))
+}
+
+/// The field of a refused object that is to blame: the one that spoils a good drive. None where a
+/// field is missing rather than wrong.
+fn wrong_field(value: &Value) -> Option<(String, serde_json::Error)> {
+    let good = as_json(&preset(preset_names().first()?)?.0).ok()?;
+    value.as_object()?.iter().find_map(|(field, value)| {
+        let mut drive = good.clone();
+        drive[field] = value.clone();
+        let error = HddParameters::deserialize(&drive).err()?;
+        Some((field.clone(), error))
+    })
 }
