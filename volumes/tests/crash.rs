@@ -12,16 +12,22 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 const QUANTUM: u32 = 128 << 10;
-const OLD: &str = "old";
+/// Names as long as they may be, so that the table takes several sectors and can be torn.
+const OLD: &str = "old-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+const GONE: &str = "gone-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+const NEW: &str = "new-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\
+    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
-/// A disk with a vdisk `old` that holds known bytes, and one `gone`; everything durable.
+/// A disk with a vdisk `OLD` that holds known bytes, and one `GONE`; everything durable.
 fn base(format: Format) -> FaultDisk {
     let mut disk = new_disk(16 * MIB, 4096, 9);
     if format == DIRTY {
         soil(&mut disk);
     }
     let handle = disk.handle();
-    let specs = [(OLD, MIB), ("gone", MIB)];
+    let specs = [(OLD, MIB), (GONE, MIB)];
     let (mut machine, _) = open(TestDisk::around(disk, QUANTUM), &specs, format).expect("open");
     machine.write(0, 0, &old_data()).expect("write");
     machine.write(1, 0, &[0x77; 70_000]).expect("write");
@@ -45,8 +51,8 @@ enum Change {
 impl Change {
     fn specs(self) -> Vec<(&'static str, u64)> {
         match self {
-            Change::Create => vec![(OLD, MIB), ("gone", MIB), ("new", 3 * MIB)],
-            Change::Grow => vec![(OLD, 4 * MIB), ("gone", MIB)],
+            Change::Create => vec![(OLD, MIB), (GONE, MIB), (NEW, 3 * MIB)],
+            Change::Grow => vec![(OLD, 4 * MIB), (GONE, MIB)],
             Change::Remove => vec![(OLD, MIB)],
         }
     }
@@ -55,7 +61,7 @@ impl Change {
         let disk = TestDisk::around(disk, QUANTUM);
         if let Change::Remove = self {
             let mut disk = labelled(disk, Format::Refuse)?;
-            return disk.remove(&mut VirtualDriver::default(), "gone");
+            return disk.remove(&mut VirtualDriver::default(), GONE);
         }
         open(disk, &self.specs(), Format::Refuse).map(drop)
     }
@@ -68,7 +74,7 @@ impl Change {
                 .map(|(name, size)| ((*name).to_owned(), *size))
                 .collect()
         };
-        let before = named(&[(OLD, MIB), ("gone", MIB)]);
+        let before = named(&[(OLD, MIB), (GONE, MIB)]);
         let after = named(&self.specs());
         assert!(
             table == before || table == after,
@@ -201,7 +207,7 @@ fn a_map_written_for_nothing_is_never_seen_by_a_later_vdisk() {
         Change::Remove.run(disk).expect("remove");
         crash(&handle, 2)
     };
-    let specs = [(OLD, MIB), ("new", 3 * MIB)];
+    let specs = [(OLD, MIB), (NEW, 3 * MIB)];
     let probe = freed();
     let handle = probe.handle();
     let (machine, _) =
@@ -216,7 +222,7 @@ fn a_map_written_for_nothing_is_never_seen_by_a_later_vdisk() {
             assert!(open(TestDisk::around(disk, QUANTUM), &specs, Format::Refuse).is_err());
             let disk = crash(&handle, seed * 100 + point);
             let handle = disk.handle();
-            if table(disk).iter().any(|(name, _)| name == "new") {
+            if table(disk).iter().any(|(name, _)| name == NEW) {
                 continue;
             }
             let specs = [(OLD, MIB), ("wide", 7 * MIB)];
