@@ -267,8 +267,8 @@ impl Ledger {
 
     fn unlimit_at(&mut self, id: StreamId, now: Nanos) {
         let stream = self.stream_mut(id);
-        let at = stream.limit_end;
-        stream.roll_limit(at.min(now));
+        let at = stream.limit_release().min(now);
+        stream.roll_limit(at);
         if stream.is_at_limit() {
             return;
         }
@@ -277,6 +277,11 @@ impl Ledger {
         let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
         if stream.is_reserved() {
+            if stream.deadline <= at {
+                // These periods ended while its limit held it back: it had more than was promised.
+                let passed = (at.0 - stream.deadline.0) / stream.period().0 + 1;
+                stream.counters.deadlines_met += passed;
+            }
             if let Virtual::Held { budget, deadline } = stream.if_woken(at, worst_case) {
                 (stream.budget, stream.deadline) = (budget, deadline);
             } else {
@@ -400,7 +405,47 @@ impl Ledger {
             if deadline > now {
                 return true;
             }
+            let until = now.min(stream.grace_until);
+            let more = (until.0 - deadline.0) / stream.period().0;
             self.end_period(id);
+            self.end_unserved_periods(id, more);
+        }
+    }
+
+    /// Many periods passed in one go, in which nothing completed: a request that hung, a clock that
+    /// jumped. The same as `count` single ends, without a loop that could take for ever.
+    fn end_unserved_periods(&mut self, id: StreamId, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let bound = self.unspent_bound;
+        let is_served = self
+            .accruing
+            .is_some_and(|used| used.stream == id && used.account == Account::Own);
+        let stream = self.stream_mut(id);
+        let (budget, per_period) = (stream.budget, stream.budget_per_period());
+        let periods = i128::from(count);
+        stream.deadline += Nanos(stream.period().0 * count);
+        if is_served {
+            // It uses all of the disk, so what is unspent falls from one end to the next.
+            stream.budget += per_period * periods;
+            stream.counters.deadlines_met += count;
+            return;
+        }
+        // Unspent at the ends: b, b + u·p, … until more than the bound.
+        let within = ((bound - budget).div_euclid(per_period) + 1).clamp(0, periods);
+        let last = (budget + per_period * (periods - 1)).min(bound + per_period);
+        stream.budget = last.min(bound) + per_period;
+        let waiting = stream.is_busy();
+        let met = if waiting {
+            u64::try_from(within).unwrap_or(0)
+        } else {
+            count
+        };
+        stream.counters.deadlines_met += met;
+        stream.counters.deadlines_missed += count - met;
+        if waiting {
+            stream.counters.note_unspent(unscaled(last));
         }
     }
 
@@ -416,13 +461,7 @@ impl Ledger {
         let waiting = stream.is_busy();
         let counters = &mut stream.counters;
         if waiting {
-            let unspent_ns = unscaled(unspent);
-            counters.unspent_last = unspent_ns;
-            counters.unspent_max = Some(
-                counters
-                    .unspent_max
-                    .map_or(unspent_ns, |old| old.max(unspent_ns)),
-            );
+            counters.note_unspent(unscaled(unspent));
         }
         if waiting && unspent > bound {
             counters.deadlines_missed += 1;

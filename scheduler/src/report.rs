@@ -13,7 +13,7 @@ pub struct StreamCounters {
     pub waited: Nanos,
     /// Periods at whose end it was active and had had what was promised.
     pub deadlines_met: u64,
-    /// Periods at whose end requests waited and more was unspent than the account's bound.
+    /// Periods at whose end requests waited or were in service and more was unspent than the account's bound.
     pub deadlines_missed: u64,
     /// The largest unspent budget seen at the end of a period with requests waiting, in ns;
     /// negative is a debt.
@@ -24,6 +24,15 @@ pub struct StreamCounters {
     pub requests: u64,
     /// Dispatches (merged requests count once).
     pub dispatches: u64,
+}
+
+impl StreamCounters {
+    /// What was unspent at the end of a period with requests waiting.
+    pub(crate) fn note_unspent(&mut self, unspent: i64) {
+        self.unspent_last = unspent;
+        let most = self.unspent_max.map_or(unspent, |old| old.max(unspent));
+        self.unspent_max = Some(most);
+    }
 }
 
 /// Counters of the disk since the start.

@@ -241,6 +241,21 @@ impl Stream {
         self.limit_end += Nanos(period.0 * passed);
     }
 
+    /// When its limit lets it go on, if it does.
+    pub(crate) fn limit_release(&self) -> Nanos {
+        let Some((share_ppm, period)) = self.limit() else {
+            return self.limit_end;
+        };
+        let per_period = i128::from(period.0) * i128::from(share_ppm);
+        if per_period == 0 {
+            return Nanos::MAX;
+        }
+        let debt = self.limit_budget.min(0).unsigned_abs();
+        let more = u64::try_from(debt / per_period.unsigned_abs()).unwrap_or(u64::MAX);
+        let more = Nanos(more.saturating_mul(period.0));
+        self.limit_end.saturating_add(more)
+    }
+
     /// Whether its limit keeps it back; call after `roll_limit`.
     pub(crate) fn is_at_limit(&self) -> bool {
         self.config.limit.is_some() && self.limit_budget <= 0

@@ -29,7 +29,12 @@ use Kind::{R, Run16, Run128, Seq, Seq1};
 fn client(kind: Kind, index: usize) -> ClientConfig {
     let (pattern, depth, think, len) = match kind {
         Seq => (Pattern::Sequential, 8, Think::None, 64 << 10),
-        Seq1 => (Pattern::Sequential, 1, Think::Fixed(Nanos::from_micros(100)), 64 << 10),
+        Seq1 => (
+            Pattern::Sequential,
+            1,
+            Think::Fixed(Nanos::from_micros(100)),
+            64 << 10,
+        ),
         Run16 => (Pattern::Runs(16), 8, Think::None, 4 << 10),
         Run128 => (Pattern::Runs(128), 8, Think::None, 4 << 10),
         R(depth) => (Pattern::Random, depth, Think::None, 4 << 10),
@@ -45,17 +50,32 @@ fn client(kind: Kind, index: usize) -> ClientConfig {
 }
 
 /// Requests per second of each kind, in that mix; `length` after two seconds of warm-up.
-fn rates(streams: &[(StreamConfig, Kind)], account: SwitchingAccount, length: Nanos, seed: u64) -> (Vec<f64>, World) {
+fn rates(
+    streams: &[(StreamConfig, Kind)],
+    account: SwitchingAccount,
+    length: Nanos,
+    seed: u64,
+) -> (Vec<f64>, World) {
     let mut world = World::new(toy_hdd(account), DISK_BYTES, ToyHdd::default());
     world.keep_trace = false;
     for (index, (config, kind)) in streams.iter().enumerate() {
-        world.add(*config, client(*kind, index), Nanos::ZERO, seed * 100 + index as u64);
+        world.add(
+            *config,
+            client(*kind, index),
+            Nanos::ZERO,
+            seed * 100 + index as u64,
+        );
     }
     world.run(secs(2));
-    let before: Vec<u64> = world.clients.iter().map(|client| client.completed).collect();
+    let before: Vec<u64> = world
+        .clients
+        .iter()
+        .map(|client| client.completed)
+        .collect();
     world.run(secs(2) + length);
     let rates = world.clients.iter().zip(before);
-    let rates = rates.map(|(client, before)| (client.completed - before) as f64 / length.as_secs_f64());
+    let rates =
+        rates.map(|(client, before)| (client.completed - before) as f64 / length.as_secs_f64());
     (rates.collect(), world)
 }
 
@@ -87,8 +107,10 @@ fn isolation(
     seed: u64,
 ) -> (f64, f64, f64) {
     let mut rng = Rng::new(seed);
-    let periods: Vec<Nanos> =
-        kinds.iter().map(|_| Nanos(period.0 / 100 * rng.range(60, 160))).collect();
+    let periods: Vec<Nanos> = kinds
+        .iter()
+        .map(|_| Nanos(period.0 / 100 * rng.range(60, 160)))
+        .collect();
     let taken = switching_ppm(&toy_hdd(account), &periods);
     let share = (1_000_000 - taken) as u32 / kinds.len() as u32;
     let streams: Vec<_> = kinds
@@ -99,15 +121,25 @@ fn isolation(
     // Where a window cuts through periods, up to u·p(1 − u) at each end is a matter of luck.
     let length = secs(90).max(Nanos(period.0 * 200));
     let (rates, world) = rates(&streams, account, length, seed);
-    let ratios = kinds.iter().zip(&rates).map(|(kind, rate)| rate / solos(*kind));
+    let ratios = kinds
+        .iter()
+        .zip(&rates)
+        .map(|(kind, rate)| rate / solos(*kind));
     let efficiency: f64 = ratios.clone().sum();
     let worst = ratios.fold(f64::MAX, f64::min) / (f64::from(share) / 1e6);
     for index in 0..kinds.len() {
         let counters = world.counters(index);
-        assert_eq!(counters.deadlines_missed, 0, "{kinds:?} p {period} seed {seed}: {counters:?}");
+        assert_eq!(
+            counters.deadlines_missed, 0,
+            "{kinds:?} p {period} seed {seed}: {counters:?}"
+        );
     }
     let disk = world.scheduler.disk_counters(world.now);
-    (worst, efficiency, disk.switches as f64 / world.now.as_secs_f64())
+    (
+        worst,
+        efficiency,
+        disk.switches as f64 / world.now.as_secs_f64(),
+    )
 }
 
 fn table(account: SwitchingAccount, periods: &[Nanos], seeds: u64) -> Vec<(f64, f64)> {
@@ -117,7 +149,12 @@ fn table(account: SwitchingAccount, periods: &[Nanos], seeds: u64) -> Vec<(f64, 
             known.push((*kind, solo(*kind)));
         }
     }
-    let solos = |kind: Kind| known.iter().find(|(other, _)| *other == kind).map_or(0.0, |k| k.1);
+    let solos = |kind: Kind| {
+        known
+            .iter()
+            .find(|(other, _)| *other == kind)
+            .map_or(0.0, |k| k.1)
+    };
     let mut result = Vec::new();
     for period in periods {
         let (mut worst, mut sum) = (f64::MAX, 0.0);
@@ -129,7 +166,10 @@ fn table(account: SwitchingAccount, periods: &[Nanos], seeds: u64) -> Vec<(f64, 
                 cell.1 += efficiency / seeds as f64;
                 cell.2 += switches / seeds as f64;
             }
-            println!("{account:?} p {period:?} {name:>14}: isolation {:.3} efficiency {:.3} switches/s {:.1}", cell.0, cell.1, cell.2);
+            println!(
+                "{account:?} p {period:?} {name:>14}: isolation {:.3} efficiency {:.3} switches/s {:.1}",
+                cell.0, cell.1, cell.2
+            );
             worst = worst.min(cell.0);
             sum += cell.0;
         }
@@ -150,15 +190,27 @@ fn isolation_with_the_switching_account_is_at_least_98_per_cent() {
 
 #[test]
 fn isolation_holds_in_random_mixes_with_unequal_shares() {
-    let pool = [Seq, Seq1, Run16, Run128, R(1), R(2), R(4), R(8), R(16), R(32)];
+    let pool = [
+        Seq,
+        Seq1,
+        Run16,
+        Run128,
+        R(1),
+        R(2),
+        R(4),
+        R(8),
+        R(16),
+        R(32),
+    ];
     let solos = pool.map(solo);
     let mut worst_of_all = f64::MAX;
     for seed in 0..40 {
         let mut rng = Rng::new(seed);
         let count = rng.range(2, 6) as usize;
         let chosen: Vec<usize> = (0..count).map(|_| rng.range(0, 10) as usize).collect();
-        let periods: Vec<Nanos> =
-            (0..count).map(|_| rng.log_uniform(ms(500), secs(5))).collect();
+        let periods: Vec<Nanos> = (0..count)
+            .map(|_| rng.log_uniform(ms(500), secs(5)))
+            .collect();
         let taken = switching_ppm(&toy_hdd(RESERVED), &periods);
         let shares = rng.shares(count, 1_000_000 - taken);
         let streams: Vec<_> = (0..count)
@@ -171,7 +223,9 @@ fn isolation_holds_in_random_mixes_with_unequal_shares() {
             assert_eq!(world.counters(index).deadlines_missed, 0, "seed {seed}");
             // On the charge alone half a period at each end may lack.
             let noise = periods[index].as_secs_f64() / 400.0;
-            if iso < 0.985 { println!("seed {seed} stream {index} of {streams:?}: {iso:.3}"); }
+            if iso < 0.985 {
+                println!("seed {seed} stream {index} of {streams:?}: {iso:.3}");
+            }
             assert!(
                 iso >= 0.98 - noise,
                 "seed {seed}: isolation {iso:.3} of stream {index} in {streams:?}"
@@ -184,6 +238,14 @@ fn isolation_holds_in_random_mixes_with_unequal_shares() {
 #[test]
 fn isolation_with_each_paying_its_seeks_is_what_the_design_expects() {
     let results = table(SwitchingAccount::Served, &[ms(500), ms(1000)], 1);
-    assert!(results[0].1 >= 0.92, "p = 500 ms: mean of the worst {:.3}", results[0].1);
-    assert!(results[1].1 >= 0.95, "p = 1 s: mean of the worst {:.3}", results[1].1);
+    assert!(
+        results[0].1 >= 0.92,
+        "p = 500 ms: mean of the worst {:.3}",
+        results[0].1
+    );
+    assert!(
+        results[1].1 >= 0.95,
+        "p = 1 s: mean of the worst {:.3}",
+        results[1].1
+    );
 }

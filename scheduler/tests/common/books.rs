@@ -31,8 +31,24 @@ pub struct Shortfall {
     pub periods: u64,
 }
 
-/// Own time received until each of `times`, which ascend.
-fn received(segments: &[Segment], times: &[Nanos]) -> Vec<i128> {
+/// The largest shortfall against the line u·t over any window between `from` and `to`, in ns.
+pub fn any_window(segments: &[Segment], share_ppm: u32, from: Nanos, to: Nanos) -> i128 {
+    let due = |at: Nanos| i128::from(at.0) * i128::from(share_ppm) / 1_000_000;
+    let (mut got, mut highest, mut worst) = (0i128, -due(from), 0i128);
+    let within = segments
+        .iter()
+        .filter(|one| one.start >= from && one.end <= to);
+    for segment in within {
+        // Behind the line most just before service, ahead of it most just after.
+        worst = worst.max(highest - (got - due(segment.start)));
+        got += i128::from(segment.own.0);
+        highest = highest.max(got - due(segment.end));
+    }
+    worst
+}
+
+/// Time received until each of `times`, which ascend.
+pub fn received(segments: &[Segment], times: &[Nanos]) -> Vec<i128> {
     let (mut index, mut sum) = (0, 0i128);
     let mut result = Vec::with_capacity(times.len());
     for time in times {

@@ -59,11 +59,15 @@ pub struct World {
     pub now: Nanos,
     pub trace: Vec<TraceEntry>,
     pub segments: Vec<Vec<Segment>>,
+    /// The same for own and spare time together.
+    pub used: Vec<Vec<Segment>>,
     pub backlogs: Vec<Vec<Backlog>>,
     /// Time with something in flight, with nothing to do, and asleep with requests queued.
     pub busy: Nanos,
     pub empty: Nanos,
     pub asleep: Nanos,
+    /// The longest sleep with requests queued.
+    pub longest_sleep: Nanos,
     /// Answers reach clients before the next decision, or after it.
     pub answers_first: bool,
     pub keep_trace: bool,
@@ -79,6 +83,8 @@ pub struct World {
     idle_since: Vec<Option<Nanos>>,
     sequence: u64,
     worst_case: Nanos,
+    merge_limit: u64,
+    sleep_so_far: Nanos,
     stopping: bool,
     has_limits: bool,
     wake: Option<Nanos>,
@@ -89,16 +95,20 @@ impl World {
         let flights = (0..config.max_in_flight).map(|_| Flight::default());
         World {
             worst_case: config.worst_case,
+            merge_limit: config.merge_limit_bytes,
             flights: flights.collect(),
             scheduler: Scheduler::new(config, disk_bytes),
             clients: Vec::new(),
             now: Nanos::ZERO,
             trace: Vec::new(),
             segments: Vec::new(),
+            used: Vec::new(),
             backlogs: Vec::new(),
             busy: Nanos::ZERO,
             empty: Nanos::ZERO,
             asleep: Nanos::ZERO,
+            longest_sleep: Nanos::ZERO,
+            sleep_so_far: Nanos::ZERO,
             answers_first: false,
             keep_trace: true,
             device: Box::new(device),
@@ -124,6 +134,7 @@ impl World {
         self.has_limits |= stream.limit.is_some();
         self.clients.push(Client::new(client, Rng::new(seed)));
         self.segments.push(Vec::new());
+        self.used.push(Vec::new());
         self.backlogs.push(Vec::new());
         self.seen.push(StreamCounters::default());
         self.backlog_since.push(None);
@@ -185,10 +196,13 @@ impl World {
         self.now = to;
         if self.scheduler.in_flight() > 0 {
             self.busy += passed;
+            self.sleep_so_far = Nanos::ZERO;
         } else if self.scheduler.queued() == 0 {
             self.empty += passed;
         } else if passed > Nanos::ZERO {
             self.asleep += passed;
+            self.sleep_so_far += passed;
+            self.longest_sleep = self.longest_sleep.max(self.sleep_so_far);
             // A wait is charged as soon as time is seen to pass; asking for a decision would
             // do it as well, but would decide.
             let waited = self.scheduler.disk_counters(from).waiting;
@@ -369,6 +383,14 @@ impl World {
             end += request.len;
         }
         let len = end - first.offset;
+        assert!(
+            self.batch.len() <= disktime_scheduler::MERGE_MAX,
+            "too many merged"
+        );
+        assert!(
+            self.batch.len() == 1 || len <= self.merge_limit,
+            "merged beyond the limit"
+        );
         if self.keep_trace {
             self.trace.push(TraceEntry {
                 at: now,
@@ -419,6 +441,13 @@ impl World {
                 let start = start.min(self.now.saturating_sub(own));
                 let end = self.now;
                 self.segments[index].push(Segment { start, end, own });
+            }
+            let before = seen.reserved + seen.spare;
+            let own = counters.reserved + counters.spare - before;
+            if own > Nanos::ZERO {
+                let start = start.min(self.now.saturating_sub(own));
+                let end = self.now;
+                self.used[index].push(Segment { start, end, own });
             }
             *seen = counters;
         }
