@@ -92,7 +92,7 @@ pub enum VolumeError {
     /// A vdisk was made smaller in the configuration.
     #[error(
         "vdisk `{name}` has {} on the disk, and the configuration says {}; vdisks do not shrink. \
-         Give it its size back, or free it with `disktime remove {name}` (its data is lost)",
+         Give it its size back, or free it with `disktime remove CONFIG {name}` (its data is lost)",
         format_size(*.has_bytes), format_size(*.wanted_bytes)
     )]
     Shrinks {

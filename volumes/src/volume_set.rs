@@ -131,7 +131,7 @@ impl<D: Disk> VolumeSet<D> {
                 report.messages.push(format!(
                     "the zero map of vdisk `{name}` is damaged, so what it holds cannot be told \
                      from what the disk held before; every request for it fails until it is \
-                     restored, or freed with `disktime remove {name}`"
+                     restored, or freed with `disktime remove CONFIG {name}`"
                 ));
             }
             let stream = disk.disk_loop.add_stream(driver.now(), vdisk.stream);
