@@ -8,6 +8,9 @@
 //! of reserved `IdleFresh` streams. Period ends are worked off at their exact times, in order,
 //! however late the call.
 
+mod grace;
+mod periods;
+
 use crate::config::{PolicyKind, SchedulerConfig, StreamId, SwitchingAccount};
 use crate::report::DiskCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
@@ -195,21 +198,6 @@ impl Ledger {
         self.wakes += 1;
     }
 
-    /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
-    pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
-        let stream = self.stream_mut(id);
-        debug_assert!(!stream.is_busy());
-        let expected = Nanos(stream.habits.think.0.saturating_mul(8));
-        stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
-        let until = stream.grace_until;
-        self.next_event = self.next_event.min(until);
-    }
-
-    /// A stream in grace has a request again.
-    pub(crate) fn end_grace(&mut self, id: StreamId) {
-        self.stream_mut(id).grace_until = Nanos::MAX;
-    }
-
     /// An active stream without requests goes idle as of `now`.
     fn go_idle(&mut self, id: StreamId, now: Nanos) {
         remove(&mut self.active, id);
@@ -292,35 +280,6 @@ impl Ledger {
         self.activate(id);
     }
 
-    /// Lets the disk go from a stream in grace to those that have requests: what it is behind its
-    /// line does not count until [`Ledger::end_yield`]. Whether there was anything.
-    pub(crate) fn yield_grace(&mut self, id: StreamId, now: Nanos) -> bool {
-        let stream = self.stream_mut(id);
-        if !stream.is_reserved() || stream.is_busy() {
-            return false;
-        }
-        let behind = stream.budget - stream.fluid_budget(now);
-        if behind <= 0 {
-            return false;
-        }
-        stream.budget -= behind;
-        stream.yielded += behind;
-        self.yielded.push(id);
-        self.yielded_at = now;
-        true
-    }
-
-    /// What was put aside counts again, less the time that others had meanwhile: a stream in grace
-    /// loses no more of what it is owed than its pause cost, and nobody else makes up for it.
-    pub(crate) fn end_yield(&mut self, now: Nanos) {
-        let used = scaled(now.saturating_sub(self.yielded_at));
-        while let Some(id) = self.yielded.pop() {
-            let stream = self.stream_mut(id);
-            stream.budget += (stream.yielded - used).max(0);
-            stream.yielded = 0;
-        }
-    }
-
     /// Whether a stream that competes has requests waiting.
     pub(crate) fn has_requests(&self) -> bool {
         self.active.iter().any(|id| self.stream(*id).has_queue())
@@ -342,151 +301,6 @@ impl Ledger {
             .iter()
             .map(|id| self.stream(*id).limit_end)
             .min()
-    }
-
-    /// Brings the books to `now`: ends of periods, of grace times and of limits, in order of time.
-    pub(crate) fn advance(&mut self, now: Nanos) {
-        self.now = now;
-        if now < self.next_event {
-            return;
-        }
-        let mut index = 0;
-        while index < self.active.len() {
-            let id = self.active[index];
-            if self.advance_stream(id, now) {
-                index += 1;
-            }
-        }
-        let mut index = 0;
-        while index < self.limited.len() {
-            let id = self.limited[index];
-            while self.stream(id).presence == Presence::Limited && self.stream(id).limit_end <= now
-            {
-                self.unlimit_at(id, now);
-            }
-            if self.stream(id).presence == Presence::Limited {
-                index += 1;
-            } else {
-                self.advance_stream(id, now);
-            }
-        }
-        self.next_event = self.find_next_event();
-    }
-
-    fn find_next_event(&self) -> Nanos {
-        let active = self.active.iter().map(|id| {
-            let stream = self.stream(*id);
-            let deadline = if stream.is_reserved() {
-                stream.deadline
-            } else {
-                Nanos::MAX
-            };
-            deadline.min(stream.grace_until)
-        });
-        let limited = self.limited.iter().map(|id| self.stream(*id).limit_end);
-        active.chain(limited).min().unwrap_or(Nanos::MAX)
-    }
-
-    /// Period ends and grace end of one active stream up to `now`; whether it is still active.
-    fn advance_stream(&mut self, id: StreamId, now: Nanos) -> bool {
-        loop {
-            let stream = self.stream(id);
-            let deadline = if stream.is_reserved() {
-                stream.deadline
-            } else {
-                Nanos::MAX
-            };
-            let is_waited_for = self.accruing.is_some_and(|used| used.stream == id);
-            if stream.grace_until < deadline && stream.grace_until <= now && !is_waited_for {
-                let at = stream.grace_until;
-                self.go_idle(id, at);
-                return false;
-            }
-            if deadline > now {
-                return true;
-            }
-            let until = now.min(stream.grace_until);
-            let more = (until.0 - deadline.0) / stream.period().0;
-            self.end_period(id);
-            self.end_unserved_periods(id, more);
-        }
-    }
-
-    /// Many periods passed in one go, in which nothing completed: a request that hung, a clock that
-    /// jumped. The same as `count` single ends, without a loop that could take for ever.
-    fn end_unserved_periods(&mut self, id: StreamId, count: u64) {
-        if count == 0 {
-            return;
-        }
-        let bound = self.unspent_bound;
-        let is_served = self
-            .accruing
-            .is_some_and(|used| used.stream == id && used.account == Account::Own);
-        let stream = self.stream_mut(id);
-        let (budget, per_period) = (stream.budget, stream.budget_per_period());
-        let periods = i128::from(count);
-        stream.deadline += Nanos(stream.period().0 * count);
-        if is_served {
-            // It uses all of the disk, so what is unspent falls from one end to the next.
-            stream.budget += per_period * periods;
-            stream.counters.deadlines_met += count;
-            return;
-        }
-        // Unspent at the ends: b, b + u·p, … until more than the bound.
-        let within = ((bound - budget).div_euclid(per_period) + 1).clamp(0, periods);
-        let last = (budget + per_period * (periods - 1)).min(bound + per_period);
-        stream.budget = last.min(bound) + per_period;
-        let waiting = stream.is_busy();
-        let met = if waiting {
-            u64::try_from(within).unwrap_or(0)
-        } else {
-            count
-        };
-        stream.counters.deadlines_met += met;
-        stream.counters.deadlines_missed += count - met;
-        if waiting {
-            stream.counters.note_unspent(unscaled(last));
-        }
-    }
-
-    /// One period of an active stream ends: remainder and debt are carried into the next.
-    fn end_period(&mut self, id: StreamId) {
-        let bound = self.unspent_bound;
-        let accruing = self
-            .accruing
-            .filter(|used| used.stream == id && used.account == Account::Own);
-        let stream = self.stream_mut(id);
-        let using = accruing.map_or(0, |used| scaled(stream.deadline.saturating_sub(used.since)));
-        let unspent = stream.budget - using;
-        let waiting = stream.is_busy();
-        let counters = &mut stream.counters;
-        if waiting {
-            counters.note_unspent(unscaled(unspent));
-        }
-        if waiting && unspent > bound {
-            counters.deadlines_missed += 1;
-        } else {
-            counters.deadlines_met += 1;
-        }
-        // With an admitted set this never bites. Where the disk could not do what was promised
-        // (W untrue, a set that was never admitted), what was missed is not owed for ever.
-        stream.budget -= (unspent - bound).max(0);
-        stream.budget += stream.budget_per_period();
-        stream.deadline += stream.period();
-    }
-
-    /// The disk did nothing for `idle`, because nothing was asked of it. Streams in grace count as
-    /// backlogged, but it was they who left the disk idle: each loses what it is behind its line,
-    /// up to that time, and so nobody else will have to make up for it.
-    pub(crate) fn forfeit(&mut self, idle: Nanos) {
-        let now = self.now;
-        for id in &self.active {
-            let stream = &mut self.streams[id.0 as usize];
-            if stream.is_reserved() && !stream.is_busy() {
-                let behind = stream.budget - stream.fluid_budget(now);
-                stream.budget -= behind.clamp(0, scaled(idle));
-            }
-        }
     }
 
     /// Debits the price of a request that goes to the disk, until its charge is known.

@@ -112,16 +112,18 @@ pub fn adverse(seed: u64, clients: Clients, used_ppm: u64, has_seeks: bool) -> W
 pub fn on_toy_hdd(seed: u64, clients: Clients, switching: SwitchingAccount) -> World {
     let mut rng = Rng::new(seed);
     let config = toy_hdd(switching);
-    let worst_case = config.worst_case;
-    let count = rng.range(2, 9) as usize;
-    let periods: Vec<Nanos> = (0..count)
-        .map(|_| rng.log_uniform(ms(250), secs(5)))
+    let count = rng.range(2, 9);
+    let mut periods: Vec<Nanos> = (0..count)
+        .map(|_| rng.log_uniform(ms(100), secs(5)))
         .collect();
+    // Short periods cost much switching; something has to be left to reserve.
+    while switching_ppm(&config, &periods) > 700_000 {
+        periods.pop();
+    }
     let taken = switching_ppm(&config, &periods);
-    let shares = rng.shares(count, 1_000_000 - taken);
+    let shares = rng.shares(periods.len(), 1_000_000 - taken);
     let mut world = World::new(config, DISK_BYTES, ToyHdd::default());
     world.answers_first = rng.percent(50);
-    let _ = worst_case;
     populate(&mut world, &mut rng, clients, &shares, &periods);
     world
 }

@@ -20,6 +20,7 @@ pub use clients::{Behaviour, ClientConfig, Pattern, Think};
 pub use devices::{Device, ServiceTimes, ToyHdd};
 #[allow(unused_imports)]
 pub use random::Rng;
+#[allow(unused_imports)]
 pub use world::World;
 
 use disktime_scheduler::{

@@ -1,0 +1,73 @@
+//! Grace: an empty queue counts as backlogged for a while, because the client may only be thinking.
+//!
+//! That protects what the stream is owed, and must not cost others what they are owed. Two rules
+//! see to it, with one argument. Let x = b − u·(d − now) be what a stream is behind its line; slack
+//! at D is (D − now)·(1 − Σu) less the sum of x over the streams with e ≤ D. When the disk spends a
+//! time t on nothing, or on somebody who could not go while the stream in grace held him up, slack
+//! falls by at most t, and every stream in grace loses min(x, t). Either some x in the sum was t or
+//! more, and slack is back where it was; or none of them is behind any more, and slack is ≥ 0.
+
+use super::{GRACE, GRACE_MAX, Ledger};
+use crate::config::StreamId;
+use crate::stream::scaled;
+use disktime_units::Nanos;
+
+impl Ledger {
+    /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
+    pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
+        let stream = self.stream_mut(id);
+        debug_assert!(!stream.is_busy());
+        let expected = Nanos(stream.habits.think.0.saturating_mul(8));
+        stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
+        let until = stream.grace_until;
+        self.next_event = self.next_event.min(until);
+    }
+
+    /// A stream in grace has a request again.
+    pub(crate) fn end_grace(&mut self, id: StreamId) {
+        self.stream_mut(id).grace_until = Nanos::MAX;
+    }
+
+    /// The disk did nothing for `idle`, because nothing was asked of it. Streams in grace count as
+    /// backlogged, but it was they who left the disk idle: each loses what it is behind its line,
+    /// up to that time, and so nobody else will have to make up for it.
+    pub(crate) fn forfeit(&mut self, idle: Nanos) {
+        let now = self.now;
+        for id in &self.active {
+            let stream = &mut self.streams[id.0 as usize];
+            if stream.is_reserved() && !stream.is_busy() {
+                let behind = stream.budget - stream.fluid_budget(now);
+                stream.budget -= behind.clamp(0, scaled(idle));
+            }
+        }
+    }
+
+    /// Lets the disk go from a stream in grace to those that have requests: what it is behind its
+    /// line does not count until [`Ledger::end_yield`]. Whether there was anything.
+    pub(crate) fn yield_grace(&mut self, id: StreamId, now: Nanos) -> bool {
+        let stream = self.stream_mut(id);
+        if !stream.is_reserved() || stream.is_busy() {
+            return false;
+        }
+        let behind = stream.budget - stream.fluid_budget(now);
+        if behind <= 0 {
+            return false;
+        }
+        stream.budget -= behind;
+        stream.yielded += behind;
+        self.yielded.push(id);
+        self.yielded_at = now;
+        true
+    }
+
+    /// What was put aside counts again, less the time that others had meanwhile: a stream in grace
+    /// loses no more of what it is owed than its pause cost, and nobody else makes up for it.
+    pub(crate) fn end_yield(&mut self, now: Nanos) {
+        let used = scaled(now.saturating_sub(self.yielded_at));
+        while let Some(id) = self.yielded.pop() {
+            let stream = self.stream_mut(id);
+            stream.budget += (stream.yielded - used).max(0);
+            stream.yielded = 0;
+        }
+    }
+}
