@@ -1,0 +1,239 @@
+//! The place in the file tree: is it fit to be mounted on, is a dead server's mount still there,
+//! and how it is unmounted. Blocking; to be called off the async threads.
+//!
+//! What is removed by itself: only a dead mount of our own type. Everything else is the user's.
+
+use crate::FuseError;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The mount's type as the kernel shows it is `fuse.` + this.
+pub(crate) const SUBTYPE: &str = "disktime";
+const FILE_SYSTEM: &str = "fuse.disktime";
+
+/// A server may have been killed again and again, each start mounting over the dead.
+const STALE_MOUNTS_MAX: usize = 16;
+
+/// Makes the directory fit to be mounted on, and returns its absolute path.
+pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
+    check_support()?;
+    let path = absolute(directory)?;
+    remove_stale(&path)?;
+    let failed = |operation| {
+        let path = path.clone();
+        move |source| FuseError::Directory {
+            path,
+            operation,
+            source,
+        }
+    };
+    match fs::metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(&path).map_err(failed("created"))?;
+        }
+        Err(error) => return Err(failed("looked at")(error)),
+        Ok(metadata) if !metadata.is_dir() => return Err(FuseError::NotADirectory { path }),
+        Ok(_) => {}
+    }
+    if fs::read_dir(&path)
+        .map_err(failed("read"))?
+        .next()
+        .is_some()
+    {
+        return Err(FuseError::NotEmpty { path });
+    }
+    Ok(path)
+}
+
+fn check_support() -> Result<(), FuseError> {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&search).any(|place| place.join("fusermount3").is_file()) {
+        return Err(FuseError::NotInstalled);
+    }
+    match fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/fuse")
+    {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FuseError::NoDevice),
+        // The file's permissions do not bind fusermount3, which is set-uid root.
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
+        Err(source) => Err(FuseError::DeviceRefused { source }),
+    }
+}
+
+/// The path as the kernel's table of mounts has it. The last component is not followed, as it
+/// cannot be looked at while a dead mount is there, unless it is a link.
+fn absolute(directory: &Path) -> Result<PathBuf, FuseError> {
+    if let Ok(path) = fs::canonicalize(directory) {
+        return Ok(path);
+    }
+    let failed = |operation, source| FuseError::Directory {
+        path: directory.into(),
+        operation,
+        source,
+    };
+    let path = std::path::absolute(directory).map_err(|source| failed("found", source))?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(path);
+    };
+    fs::create_dir_all(parent).map_err(|source| failed("created", source))?;
+    let parent = fs::canonicalize(parent).map_err(|source| failed("found", source))?;
+    Ok(parent.join(name))
+}
+
+fn remove_stale(path: &Path) -> Result<(), FuseError> {
+    for _ in 0..STALE_MOUNTS_MAX {
+        let Some(file_system) = fuse_mount_at(path)? else {
+            return Ok(());
+        };
+        let path = path.to_path_buf();
+        let is_dead =
+            fs::metadata(&path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN));
+        if !is_dead {
+            return Err(FuseError::AlreadyMounted { path, file_system });
+        }
+        if file_system != FILE_SYSTEM {
+            let reason = "it is not disktime's".into();
+            return Err(FuseError::Stale {
+                path,
+                file_system,
+                reason,
+            });
+        }
+        tracing::info!("cleaning up {path:?}, the mount of a server that is gone");
+        if let Err(reason) = fusermount(&["-u", "-z"], &path) {
+            return Err(FuseError::Stale {
+                path,
+                file_system,
+                reason,
+            });
+        }
+    }
+    Err(FuseError::Stale {
+        path: path.into(),
+        file_system: FILE_SYSTEM.into(),
+        reason: format!("it is there more than {STALE_MOUNTS_MAX} times"),
+    })
+}
+
+/// How an unmount ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unmounted {
+    /// Nobody had a file open, and the session is over.
+    Now,
+    /// Gone from the file tree; files that are open keep the session alive until they are closed.
+    WhenFilesAreClosed,
+}
+
+/// Unmounts what [`prepare`] made room for. One that somebody else unmounted is fine.
+pub(crate) fn unmount(path: &Path) -> Result<Unmounted, FuseError> {
+    if fuse_mount_at(path)?.as_deref() != Some(FILE_SYSTEM) {
+        return Ok(Unmounted::Now);
+    }
+    if fusermount(&["-u", "-q"], path).is_ok() {
+        return Ok(Unmounted::Now);
+    }
+    match fusermount(&["-u", "-z"], path) {
+        Ok(()) => Ok(Unmounted::WhenFilesAreClosed),
+        Err(reason) => Err(FuseError::Unmount {
+            path: path.into(),
+            reason,
+        }),
+    }
+}
+
+fn fusermount(options: &[&str], path: &Path) -> Result<(), String> {
+    let output = Command::new("fusermount3")
+        .args(options)
+        .arg("--")
+        .arg(path)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("fusermount3 cannot be started ({error})"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(match said.trim() {
+        "" => format!("fusermount3 ended with {}", output.status),
+        said => said.to_string(),
+    })
+}
+
+/// The type of the uppermost FUSE mount at exactly this place.
+fn fuse_mount_at(path: &Path) -> Result<Option<String>, FuseError> {
+    let table = fs::read("/proc/self/mountinfo").map_err(|source| FuseError::Directory {
+        path: "/proc/self/mountinfo".into(),
+        operation: "read",
+        source,
+    })?;
+    Ok(uppermost(&table, path).filter(|kind| kind == "fuse" || kind.starts_with("fuse.")))
+}
+
+/// The type of the last mount at this place in a table of the form of `/proc/self/mountinfo`.
+fn uppermost(table: &[u8], path: &Path) -> Option<String> {
+    let lines = table.split(|byte| *byte == b'\n');
+    lines.rev().find_map(|line| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let place = OsString::from_vec(unescape(fields.get(4)?));
+        let dash = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
+        let kind = fields.get(dash + 1)?;
+        (place.as_bytes() == path.as_os_str().as_bytes())
+            .then(|| String::from_utf8_lossy(kind).into_owned())
+    })
+}
+
+/// Undoes the kernel's `\040` for a space and its like.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        let octal = tail.get(..3).filter(|_| first == b'\\');
+        let byte = octal
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match byte {
+            Some(byte) => {
+                plain.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                plain.push(first);
+                rest = tail;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[u8] = b"21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+        30 21 0:40 / /srv/my\\040disks rw,nosuid - fuse.disktime disktime rw,user_id=0\n\
+        31 21 0:41 / /srv/x rw shared:7 master:1 - fuse.sshfs host: rw\n\
+        32 31 0:42 / /srv/x rw - tmpfs tmpfs rw\n";
+
+    #[test]
+    fn the_uppermost_mount_at_exactly_that_place_is_found() {
+        let kind = |path: &str| uppermost(TABLE, Path::new(path));
+        assert_eq!(kind("/srv/my disks").as_deref(), Some("fuse.disktime"));
+        assert_eq!(kind("/srv/x").as_deref(), Some("tmpfs"));
+        assert_eq!(kind("/").as_deref(), Some("ext4"));
+        assert_eq!(kind("/srv"), None);
+    }
+
+    #[test]
+    fn only_whole_octal_escapes_are_undone() {
+        assert_eq!(unescape(b"a\\040b\\134c"), b"a b\\c");
+        assert_eq!(unescape(b"a\\04"), b"a\\04");
+        assert_eq!(unescape(b"\\9990"), b"\\9990");
+    }
+}

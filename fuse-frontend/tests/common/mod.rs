@@ -1,0 +1,316 @@
+//! What the tests of the mounted directory share: vdisks in memory that keep a record of what they
+//! were asked, a mount of them, and the programs that some tests need.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use disktime_engine::{Buffer, IoError, RequestKind};
+use disktime_fuse::{FuseBackend, FuseFile, MountHandle};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+pub const MIB: u64 = 1 << 20;
+
+/// Long enough for anything that ends at all.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the backend was asked, in order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub kind: RequestKind,
+    pub offset_bytes: u64,
+    pub len_bytes: u64,
+    pub fua: bool,
+}
+
+/// Vdisks in memory.
+#[derive(Debug)]
+pub struct Memory {
+    pub files: Vec<FuseFile>,
+    contents: Vec<Mutex<Vec<u8>>>,
+    asked: Mutex<Vec<Asked>>,
+    /// If set, every request gets this answer.
+    failure: Mutex<Option<IoError>>,
+    /// Reads and writes pass one permit each while there is a gate.
+    gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+impl Memory {
+    pub fn new(files: &[(&str, u64)]) -> Memory {
+        let files: Vec<FuseFile> = files
+            .iter()
+            .map(|(name, size_bytes)| FuseFile {
+                name: (*name).into(),
+                size_bytes: *size_bytes,
+                read_only: name.starts_with("read-only"),
+                optimal_io_bytes: 64 << 10,
+            })
+            .collect();
+        Memory {
+            contents: files
+                .iter()
+                .map(|file| Mutex::new(vec![0; file.size_bytes as usize]))
+                .collect(),
+            files,
+            asked: Mutex::default(),
+            failure: Mutex::default(),
+            gate: Mutex::default(),
+        }
+    }
+
+    pub fn content(&self, file: usize) -> MutexGuard<'_, Vec<u8>> {
+        self.contents[file]
+            .lock()
+            .expect("no test panics with this lock")
+    }
+
+    /// What was asked since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.asked.lock().expect("no panic with this lock"))
+    }
+
+    /// As [`Memory::take_asked`] without flushes, which other tests may cause: a process that they start
+    /// closes this process's open files.
+    pub fn take_transfers(&self) -> Vec<Asked> {
+        let mut asked = self.take_asked();
+        asked.retain(|asked| asked.kind != RequestKind::Flush);
+        asked
+    }
+
+    pub fn count_asked(&self, kind: RequestKind) -> usize {
+        let asked = self.asked.lock().expect("no panic with this lock");
+        asked.iter().filter(|asked| asked.kind == kind).count()
+    }
+
+    pub fn fail_with(&self, failure: Option<IoError>) {
+        *self.failure.lock().expect("no panic with this lock") = failure;
+    }
+
+    /// Holds reads and writes from now on, until the gate is dropped.
+    pub fn close_gate(&self) -> ClosedGate {
+        let gate = Arc::new(Semaphore::new(0));
+        *self.gate.lock().expect("no panic with this lock") = Some(gate.clone());
+        ClosedGate(gate)
+    }
+
+    /// Flushes are not held: a program that any test starts gets this process's open files, closes
+    /// them, which is a flush, and would never begin.
+    async fn pass_gate(&self, kind: RequestKind) {
+        if kind == RequestKind::Flush {
+            return;
+        }
+        let gate = self.gate.lock().expect("no panic with this lock").clone();
+        if let Some(gate) = gate {
+            gate.acquire().await.expect("gates are not closed").forget();
+        }
+    }
+
+    fn perform(&self, file: usize, asked: Asked, buffer: Option<Buffer>) -> Option<Buffer> {
+        let mut content = self.content(file);
+        let range = asked.offset_bytes as usize..(asked.offset_bytes + asked.len_bytes) as usize;
+        let content = &mut content[range];
+        match (asked.kind, buffer) {
+            (RequestKind::Read, Some(mut buffer)) => {
+                buffer.copy_from_slice(content);
+                Some(buffer)
+            }
+            (RequestKind::Write, Some(buffer)) => {
+                content.copy_from_slice(&buffer);
+                Some(buffer)
+            }
+            (RequestKind::WriteZeroes, None) => {
+                content.fill(0);
+                None
+            }
+            (RequestKind::Flush, None) => None,
+            (kind, buffer) => panic!("{kind:?} with {buffer:?} is not a request"),
+        }
+    }
+}
+
+/// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.
+pub struct ClosedGate(Arc<Semaphore>);
+
+impl Drop for ClosedGate {
+    fn drop(&mut self) {
+        self.0.add_permits(1000);
+    }
+}
+
+/// The backend of a mount.
+pub struct Shared(pub Arc<Memory>);
+
+impl FuseBackend for Shared {
+    fn files(&self) -> Vec<FuseFile> {
+        self.0.files.clone()
+    }
+
+    async fn submit(
+        &self,
+        file: usize,
+        kind: RequestKind,
+        offset_bytes: u64,
+        len_bytes: u64,
+        fua: bool,
+        buffer: Option<Buffer>,
+    ) -> Result<Option<Buffer>, IoError> {
+        let asked = Asked {
+            kind,
+            offset_bytes,
+            len_bytes,
+            fua,
+        };
+        self.0
+            .asked
+            .lock()
+            .expect("no panic with this lock")
+            .push(asked);
+        self.0.pass_gate(kind).await;
+        if let Some(failure) = *self.0.failure.lock().expect("no panic with this lock") {
+            return Err(failure);
+        }
+        Ok(self.0.perform(file, asked, buffer))
+    }
+}
+
+/// A mounted directory of vdisks in memory. The threads of its runtime answer the kernel, so the test's own
+/// thread may block in system calls.
+pub struct Mounted {
+    pub memory: Arc<Memory>,
+    pub handle: Option<MountHandle>,
+    pub runtime: Runtime,
+    pub directory: TempDir,
+}
+
+impl Mounted {
+    pub fn new(files: &[(&str, u64)]) -> Mounted {
+        let memory = Arc::new(Memory::new(files));
+        let runtime = runtime();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let place = directory.path().join("vdisks");
+        let mounted = runtime.block_on(disktime_fuse::mount(&place, Shared(memory.clone())));
+        let handle = Some(mounted.unwrap_or_else(|error| panic!("{error}")));
+        Mounted {
+            memory,
+            handle,
+            runtime,
+            directory,
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join("vdisks").join(name)
+    }
+
+    pub fn open(&self, name: &str) -> File {
+        open_with(&self.path(name), 0)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            let result = self.runtime.block_on(handle.unmount());
+            if !std::thread::panicking() {
+                result.unwrap_or_else(|error| panic!("{error}"));
+            }
+        }
+    }
+}
+
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Opens for reading and writing with additional flags.
+pub fn open_with(path: &Path, flags: i32) -> File {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags)
+        .open(path)
+        .unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
+pub fn fallocate(file: &File, mode: i32, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
+    // SAFETY: only passes numbers.
+    let result = unsafe {
+        libc::fallocate(
+            file.as_raw_fd(),
+            mode,
+            offset_bytes as i64,
+            len_bytes as i64,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The system's number for an error.
+#[track_caller]
+pub fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
+    result
+        .expect_err("must fail")
+        .raw_os_error()
+        .expect("from the system")
+}
+
+/// Bytes that differ from place to place.
+pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut bytes = Vec::with_capacity(len);
+    for _ in 0..len {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        bytes.push((state >> 56) as u8);
+    }
+    bytes
+}
+
+/// Runs a program of a Debian package and returns what it printed; a missing or failing one fails the test.
+#[track_caller]
+pub fn run(package: &str, program: &str, arguments: &[&str]) -> String {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let output = Command::new(program)
+        .args(arguments)
+        .env("PATH", path)
+        .output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("this test needs {program} ({error}): apt-get install {package}")
+    });
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?} ended with {}\n{said}{complained}",
+        output.status
+    );
+    said
+}
+
+/// Waits until `is_so`; fails the test when it never is.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

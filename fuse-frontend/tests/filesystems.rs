@@ -1,0 +1,124 @@
+//! Real file systems on the files: made and checked in place, and mounted through a loop device.
+
+mod common;
+
+use common::{MIB, Mounted, pattern, run};
+use disktime_engine::RequestKind;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn ext4_is_made_and_checked_directly_on_a_file() {
+    let mounted = Mounted::new(&[("web", 64 * MIB)]);
+    let path = mounted.path("web");
+    let path = path.to_str().expect("text");
+    run("e2fsprogs", "mkfs.ext4", &["-q", "-F", path]);
+    run("e2fsprogs", "e2fsck", &["-f", "-n", path]);
+}
+
+/// A loop device, detached at the end whatever happens.
+struct Loop(String);
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if !Command::new("losetup")
+            .args(["-d", &self.0])
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            eprintln!("{} could not be detached", self.0);
+        }
+    }
+}
+
+/// A mount, unmounted at the end whatever happens.
+struct Ext4<'a>(&'a Path);
+
+impl Drop for Ext4<'_> {
+    fn drop(&mut self) {
+        if !Command::new("umount")
+            .arg(self.0)
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            eprintln!("{:?} could not be unmounted", self.0);
+        }
+    }
+}
+
+#[test]
+fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
+    // SAFETY: only returns a number.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    assert!(
+        is_root,
+        "this test attaches a loop device and mounts it: run it as root"
+    );
+    let mounted = Mounted::new(&[("web", 96 * MIB)]);
+    let backing = mounted.path("web");
+    let backing = backing.to_str().expect("text");
+    let arguments = ["--find", "--show", "--direct-io=on", backing];
+    let device = Loop(run("util-linux", "losetup", &arguments).trim().to_string());
+    let queue = Path::new("/sys/block").join(device.0.trim_start_matches("/dev/"));
+    assert_eq!(
+        fs::read_to_string(queue.join("loop/dio"))
+            .expect("readable")
+            .trim(),
+        "1"
+    );
+
+    run("e2fsprogs", "mkfs.ext4", &["-q", &device.0]);
+    let place = tempfile::tempdir().expect("a directory");
+    let content = |number: u64| pattern(300_000 + number as usize * 1001, number);
+    run(
+        "mount",
+        "mount",
+        &[&device.0, place.path().to_str().expect("text")],
+    );
+    {
+        let _ext4 = Ext4(place.path());
+        for number in 0..50 {
+            fs::write(place.path().join(format!("file-{number}")), content(number))
+                .expect("written");
+        }
+        for number in (0..50).step_by(3) {
+            fs::remove_file(place.path().join(format!("file-{number}"))).expect("removed");
+        }
+        mounted.memory.take_asked();
+        let one = fs::File::open(place.path().join("file-1")).expect("there");
+        one.sync_all().expect("fsync");
+        let flushes = |asked: &common::Asked| asked.kind == RequestKind::Flush;
+        assert!(
+            mounted.memory.take_asked().iter().any(flushes),
+            "fsync above reaches the backend"
+        );
+        run(
+            "util-linux",
+            "fstrim",
+            &[place.path().to_str().expect("text")],
+        );
+        let zeroes = |asked: &common::Asked| asked.kind == RequestKind::WriteZeroes;
+        assert!(
+            mounted.memory.take_asked().iter().any(zeroes),
+            "trim above reaches the backend"
+        );
+    }
+    run("e2fsprogs", "e2fsck", &["-f", "-n", &device.0]);
+    run(
+        "mount",
+        "mount",
+        &["-o", "ro", &device.0, place.path().to_str().expect("text")],
+    );
+    let _ext4 = Ext4(place.path());
+    for number in 0..50 {
+        let path = place.path().join(format!("file-{number}"));
+        match number % 3 {
+            0 => assert!(!path.exists()),
+            _ => assert!(
+                fs::read(&path).expect("read") == content(number),
+                "{path:?}"
+            ),
+        }
+    }
+}
