@@ -1,1 +1,62 @@
-fn main() {}
+//! Project tasks: install what the tests need, check the style, run everything.
+//!
+//! Knows the workspace's folders, cargo, and Debian's packages; no crate of the project. Uses the standard library
+//! alone, so that it builds in seconds.
+
+mod packages;
+mod report;
+mod steps;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Project tasks of disktime.
+
+Usage: cargo xtask TASK
+
+  test       everything that must pass, as CI runs it:
+               1. packages   the Debian packages that the tests need are installed if this
+                             is root or sudo asks no password; else the command is shown
+               2. format     cargo fmt --all --check
+               3. lints      cargo clippy --workspace --all-targets -- -D warnings
+               4. tests      cargo test --workspace; among them tidy (below) and the
+                             interoperability tests against fio, libnbd, QEMU, ext4
+             then a summary: each step, each skipped test with its reason, and last
+             a line `N passed, N failed, N skipped`
+  tidy       only the project's style rules, with warnings: files of at most 500 lines that say
+             first what they are for, no trailing blanks, no unfinished marks, licences
+  packages   only step 1
+
+All steps run even if one fails. Exit code: 0 all passed, 1 something failed, 2 usage.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let passed = match arguments[..] {
+        ["test"] => steps::test(&workspace()),
+        ["tidy"] => steps::tidy(&workspace()),
+        ["packages"] => packages::provide(),
+        ["--help" | "-h" | "help"] => {
+            print!("{HELP}");
+            true
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The root of the workspace, which is the folder above this crate.
+fn workspace() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}

@@ -1,0 +1,104 @@
+//! The Debian packages that the tests need: which are missing, and installing them when that is allowed.
+//!
+//! A program that is there counts, whoever put it there; so this works on other systems too as long as
+//! nothing is missing.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A program that tests run, and the package that brings it.
+const NEEDED: [(&str, &str); 14] = [
+    ("e2fsck", "e2fsprogs"),
+    ("fio", "fio"),
+    ("fstrim", "util-linux"),
+    ("fusermount3", "fuse3"),
+    ("losetup", "mount"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("mount", "mount"),
+    ("nbdcopy", "libnbd-bin"),
+    ("nbdinfo", "libnbd-bin"),
+    ("nbdkit", "nbdkit"),
+    ("nbdsh", "libnbd-bin"),
+    ("qemu-img", "qemu-utils"),
+    ("qemu-io", "qemu-utils"),
+    ("qemu-nbd", "qemu-utils"),
+];
+
+/// Installs what is missing if it may; says what it does. Whether everything is there in the end.
+pub(crate) fn provide() -> bool {
+    let missing = missing();
+    if missing.is_empty() {
+        println!("all packages that the tests need are installed");
+        return true;
+    }
+    println!("missing: {}", missing.join(" "));
+    let Some(prefix) = privilege() else {
+        println!("this is neither root nor may it use sudo without a password; install them with");
+        println!("  sudo apt-get install {}", missing.join(" "));
+        return false;
+    };
+    // A fresh machine has no list of packages, or an old one.
+    if !apt_get(prefix, &["install"], &missing) {
+        apt_get(prefix, &["update"], &[]);
+        apt_get(prefix, &["install"], &missing);
+    }
+    let missing = self::missing();
+    if !missing.is_empty() {
+        println!(
+            "still missing: {}; see what apt-get said above",
+            missing.join(" ")
+        );
+    }
+    missing.is_empty()
+}
+
+/// The packages of the programs that are not there.
+fn missing() -> Vec<&'static str> {
+    // Programs for the administrator are often not in the PATH of others, and are found by full path.
+    let path = env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin:/sbin";
+    let is_there = |program: &str| {
+        env::split_paths(&path).any(|place| Path::new(&place).join(program).is_file())
+    };
+    let absent = NEEDED.iter().filter(|(program, _)| !is_there(program));
+    let mut packages: Vec<&str> = absent.map(|(_, package)| *package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+/// How to become root: nothing to do, `sudo -n`, or not at all.
+fn privilege() -> Option<&'static [&'static str]> {
+    let succeeds = |program: &str, arguments: &[&str], expected: &str| {
+        let output = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        output.is_ok_and(|output| {
+            output.status.success() && output.stdout.starts_with(expected.as_bytes())
+        })
+    };
+    if succeeds("id", &["-u"], "0\n") {
+        return Some(&[]);
+    }
+    succeeds("sudo", &["-n", "true"], "").then_some(&["sudo", "-n"])
+}
+
+fn apt_get(prefix: &[&str], task: &[&str], packages: &[&str]) -> bool {
+    let options: &[&str] = &[
+        "env",
+        "DEBIAN_FRONTEND=noninteractive",
+        "apt-get",
+        "--yes",
+        "--no-install-recommends",
+        "-qq",
+    ];
+    let words: Vec<&str> = [prefix, options, task, packages].concat();
+    println!("> {}", words.join(" "));
+    let status = Command::new(words[0])
+        .args(&words[1..])
+        .stdin(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
