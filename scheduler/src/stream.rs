@@ -29,6 +29,15 @@ pub(crate) fn length(time: i128) -> Nanos {
     Nanos(u64::try_from(unscaled(time)).unwrap_or(0))
 }
 
+/// `dividend / divisor`; in 64 bits where both fit, which they do but for absurd periods: this is
+/// done for every stream in every scan.
+pub(crate) fn divide(dividend: i128, divisor: i128) -> i128 {
+    match (i64::try_from(dividend), i64::try_from(divisor)) {
+        (Ok(dividend), Ok(divisor)) => i128::from(dividend.wrapping_div(divisor)),
+        _ => dividend / divisor,
+    }
+}
+
 /// Whether a stream competes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -174,7 +183,7 @@ impl Stream {
             return Demand { deadline, budget };
         }
         let missing = worst_case - budget;
-        let periods = (missing + per_period - 1) / per_period;
+        let periods = divide(missing + per_period - 1, per_period);
         let count = u64::try_from(periods).unwrap_or(u64::MAX);
         let postponed = self.period().0.saturating_mul(count);
         Demand {

@@ -10,7 +10,7 @@ use super::{Fahrrad, can_use_own};
 use crate::config::{StreamId, SwitchingAccount};
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
-use crate::stream::scaled;
+use crate::stream::{divide, scaled};
 use disktime_units::Nanos;
 
 /// Δ: how much disk time a stream may be ahead of the one most behind on spare time.
@@ -193,5 +193,6 @@ impl Fahrrad {
 /// How far a stream is behind the line of its share, in time of its own: (b − u·(d − now)) / u.
 fn lag(ledger: &Ledger, id: StreamId, now: Nanos) -> i128 {
     let stream = ledger.stream(id);
-    (stream.budget - stream.fluid_budget(now)) / i128::from(stream.share_ppm().max(1))
+    let behind = stream.budget - stream.fluid_budget(now);
+    divide(behind, i128::from(stream.share_ppm().max(1)))
 }
