@@ -215,7 +215,7 @@ fn a_limited_stream_alone_leaves_the_disk_idle_until_its_period_ends() {
 }
 
 #[test]
-fn a_stream_whose_limit_equals_its_reservation_gets_it() {
+fn a_stream_whose_limit_equals_its_reservation_lacks_at_most_w_in_each_period() {
     for offset in [ms(0), ms(130), ms(500), ms(870)] {
         let worst_case = ms(10);
         let device = Adversary {
@@ -236,9 +236,20 @@ fn a_stream_whose_limit_equals_its_reservation_gets_it() {
         );
         world.run(secs(40) + offset);
         let got = world.counters(0);
-        println!("{offset}: {got:?}");
-        let all = got.reserved + got.spare;
-        assert!(all >= ms(16_000 - 420), "received {all} of 16 s: {got:?}");
+        // Known weakness: what the limit holds back is not owed later. A request that straddles a
+        // period's end is charged to the next one's limit, so with deadlines that coincide one
+        // request of every period is lost, where without a limit it would be lost once.
+        let ends: Vec<Nanos> = (0..=40)
+            .map(|k| offset + Nanos(k * 1_000_000_000))
+            .collect();
+        let received = books::received(&world.used[0], &ends);
+        for (k, pair) in received.windows(2).enumerate() {
+            let one = pair[1] - pair[0];
+            assert!(
+                one >= 390_000_000,
+                "offset {offset}: {one} in period {k}: {got:?}"
+            );
+        }
         assert_eq!(world.counters(1).deadlines_missed, 0);
     }
 }
