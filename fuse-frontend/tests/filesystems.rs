@@ -2,11 +2,10 @@
 
 mod common;
 
-use common::{MIB, Mounted, pattern, run};
+use common::{MIB, Mounted, command, pattern, run};
 use disktime_engine::RequestKind;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 #[test]
 fn ext4_is_made_and_checked_directly_on_a_file() {
@@ -22,28 +21,23 @@ struct Loop(String);
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        if !Command::new("losetup")
-            .args(["-d", &self.0])
-            .status()
-            .is_ok_and(|status| status.success())
-        {
-            eprintln!("{} could not be detached", self.0);
-        }
+        clean_up("losetup", &["-d", &self.0]);
     }
 }
 
 /// A mount, unmounted at the end whatever happens.
-struct Ext4<'a>(&'a Path);
+struct Ext4<'a>(&'a str);
 
 impl Drop for Ext4<'_> {
     fn drop(&mut self) {
-        if !Command::new("umount")
-            .arg(self.0)
-            .status()
-            .is_ok_and(|status| status.success())
-        {
-            eprintln!("{:?} could not be unmounted", self.0);
-        }
+        clean_up("umount", &[self.0]);
+    }
+}
+
+fn clean_up(program: &str, arguments: &[&str]) {
+    let status = command(program, arguments).status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("{program} {arguments:?} failed");
     }
 }
 
@@ -59,7 +53,7 @@ fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
     let backing = mounted.path("web");
     let backing = backing.to_str().expect("text");
     let arguments = ["--find", "--show", "--direct-io=on", backing];
-    let device = Loop(run("util-linux", "losetup", &arguments).trim().to_string());
+    let device = Loop(run("mount", "losetup", &arguments).trim().to_string());
     let queue = Path::new("/sys/block").join(device.0.trim_start_matches("/dev/"));
     assert_eq!(
         fs::read_to_string(queue.join("loop/dio"))
@@ -69,35 +63,31 @@ fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
     );
 
     run("e2fsprogs", "mkfs.ext4", &["-q", &device.0]);
-    let place = tempfile::tempdir().expect("a directory");
+    let temporary = tempfile::tempdir().expect("a directory");
+    let place = temporary.path().to_str().expect("text");
     let content = |number: u64| pattern(300_000 + number as usize * 1001, number);
-    run(
-        "mount",
-        "mount",
-        &[&device.0, place.path().to_str().expect("text")],
-    );
+    run("mount", "mount", &[&device.0, place]);
     {
-        let _ext4 = Ext4(place.path());
+        let _ext4 = Ext4(place);
         for number in 0..50 {
-            fs::write(place.path().join(format!("file-{number}")), content(number))
-                .expect("written");
+            fs::write(
+                Path::new(place).join(format!("file-{number}")),
+                content(number),
+            )
+            .expect("written");
         }
         for number in (0..50).step_by(3) {
-            fs::remove_file(place.path().join(format!("file-{number}"))).expect("removed");
+            fs::remove_file(Path::new(place).join(format!("file-{number}"))).expect("removed");
         }
         mounted.memory.take_asked();
-        let one = fs::File::open(place.path().join("file-1")).expect("there");
+        let one = fs::File::open(Path::new(place).join("file-1")).expect("there");
         one.sync_all().expect("fsync");
         let flushes = |asked: &common::Asked| asked.kind == RequestKind::Flush;
         assert!(
             mounted.memory.take_asked().iter().any(flushes),
             "fsync above reaches the backend"
         );
-        run(
-            "util-linux",
-            "fstrim",
-            &[place.path().to_str().expect("text")],
-        );
+        run("util-linux", "fstrim", &[place]);
         let zeroes = |asked: &common::Asked| asked.kind == RequestKind::WriteZeroes;
         assert!(
             mounted.memory.take_asked().iter().any(zeroes),
@@ -105,14 +95,10 @@ fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
         );
     }
     run("e2fsprogs", "e2fsck", &["-f", "-n", &device.0]);
-    run(
-        "mount",
-        "mount",
-        &["-o", "ro", &device.0, place.path().to_str().expect("text")],
-    );
-    let _ext4 = Ext4(place.path());
+    run("mount", "mount", &["-o", "ro", &device.0, place]);
+    let _ext4 = Ext4(place);
     for number in 0..50 {
-        let path = place.path().join(format!("file-{number}"));
+        let path = Path::new(place).join(format!("file-{number}"));
         match number % 3 {
             0 => assert!(!path.exists()),
             _ => assert!(

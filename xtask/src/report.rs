@@ -25,10 +25,10 @@ impl Report {
         if line == "failures:" || line.starts_with("test result: ") {
             self.in_successes = false;
         }
-        if let Some(skipped) = line.trim_start().strip_prefix("SKIPPED ") {
-            if !self.skipped.iter().any(|known| known == skipped) {
-                self.skipped.push(skipped.to_string());
-            }
+        if let Some(skipped) = line.trim_start().strip_prefix("SKIPPED ")
+            && !self.skipped.iter().any(|known| known == skipped)
+        {
+            self.skipped.push(skipped.to_string());
         }
         if let Some(result) = line.strip_prefix("test result: ") {
             self.passed += count_before(result, " passed");

@@ -287,11 +287,7 @@ pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
 /// Runs a program of a Debian package and returns what it printed; a missing or failing one fails the test.
 #[track_caller]
 pub fn run(package: &str, program: &str, arguments: &[&str]) -> String {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let output = Command::new(program)
-        .args(arguments)
-        .env("PATH", path)
-        .output();
+    let output = command(program, arguments).output();
     let output = output.unwrap_or_else(|error| {
         panic!("this test needs {program} ({error}): apt-get install {package}")
     });
@@ -313,4 +309,12 @@ pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// A program that may be one for administrators, whose folders are not in everybody's PATH.
+pub fn command(program: &str, arguments: &[&str]) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
+    let mut command = Command::new(program);
+    command.args(arguments).env("PATH", path);
+    command
 }
