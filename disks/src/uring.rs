@@ -36,6 +36,8 @@ pub struct UringDisk {
     wake: WakeEvent,
     /// Whether the ring still has to be enabled by the thread that it will belong to.
     disabled: bool,
+    /// The kernel refused the last submission for good; said once.
+    refused: bool,
     backing: Backing,
     properties: DiskProperties,
     device: Device,
@@ -64,6 +66,7 @@ impl UringDisk {
             ring,
             wake,
             disabled,
+            refused: false,
             backing,
             properties,
             device,
@@ -125,9 +128,13 @@ impl UringDisk {
                 Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
             )
         {
-            tracing::error!(%error, disk = %self.properties.description,
-                "the kernel takes no submissions");
+            if !std::mem::replace(&mut self.refused, true) {
+                tracing::error!(%error, disk = %self.properties.description,
+                    "the kernel takes no submissions; requests wait until it does");
+            }
             self.backlog = true;
+        } else {
+            self.refused = false;
         }
     }
 

@@ -1,4 +1,9 @@
-//! The disks of a running server: each opened, labelled and on a thread of its own.
+//! The disks of a running server, each on a thread of its own from the moment it is opened to the
+//! moment it is closed: a ring belongs to the thread that uses it first.
+//!
+//! Two steps, so that nothing is written before all disks of the file are found in order: a thread
+//! opens its disk, reads the label, checks that the vdisks fit, and waits; told to go on, it writes
+//! what has to be written and serves.
 
 use crate::assembly::{self, AnyDisk, DiskService};
 use crate::doors::DoorVdisk;
@@ -7,28 +12,54 @@ use crate::status::{DiskStatus, SYSTEM};
 use disktime_engine::{Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
-use disktime_volumes::{Driver, Format, LabelledDisk, OpenOptions, RealDriver, VdiskSpec};
+use disktime_volumes::{Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskSpec};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
-/// A disk whose label was read and found in order; nothing is written yet.
-pub struct OpenedDisk<'a> {
-    config: &'a DiskConfig,
-    labelled: LabelledDisk<AnyDisk>,
+/// A disk whose label was read and found in order; its thread waits to be told to serve it.
+pub struct OpenedDisk {
+    name: String,
+    policy: &'static str,
+    facts: DiskFacts,
     /// What the user should be told.
     pub notices: Vec<String>,
+    go: SyncSender<()>,
+    started: Receiver<Outcome<Started>>,
+    thread: JoinHandle<Outcome>,
+}
+
+/// What the doors tell clients of a disk.
+#[derive(Debug, Clone, Copy)]
+struct DiskFacts {
+    /// Whether it seeks.
+    rotational: bool,
+    /// Whether trims do anything.
+    discards: bool,
+}
+
+/// What a thread tells when it has found its disk in order.
+struct Found {
+    facts: DiskFacts,
+    notices: Vec<String>,
+}
+
+/// What a thread tells when it serves its disk.
+struct Started {
+    description: String,
+    streams: Vec<(String, usize)>,
+    reactor: ReactorHandle<DiskService>,
 }
 
 /// A disk that is being served.
 pub struct DiskThread {
     name: String,
-    description: String,
     policy: &'static str,
-    streams: Vec<(String, usize)>,
-    reactor: ReactorHandle<DiskService>,
-    thread: JoinHandle<std::io::Result<DiskService>>,
-    epoch: Instant,
+    facts: DiskFacts,
+    started: Started,
+    thread: JoinHandle<Outcome>,
 }
 
 fn clock(epoch: Instant) -> impl FnMut() -> Nanos {
@@ -43,38 +74,127 @@ fn uuid_seed() -> u64 {
     (time.as_nanos() as u64) ^ (u64::from(std::process::id()) << 40)
 }
 
-/// Opens a disk and reads its label. Nothing is written to it.
+/// Opens a disk on this thread and reads its label. Nothing is written to it.
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
-pub fn open<'a>(
+pub fn open_here(
     configuration: &Configuration,
-    config: &'a DiskConfig,
+    config: &DiskConfig,
     admission: &Admission,
     epoch: Instant,
     force: bool,
-) -> Outcome<OpenedDisk<'a>> {
+) -> Outcome<LabelledDisk<AnyDisk>> {
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
-    let notices = disk.properties().notices.clone();
     let disk_loop = assembly::schedule(disk, admission, config.policy);
-    let format = if force {
-        Format::Force { known_zero }
-    } else {
-        Format::IfBlank { known_zero }
-    };
-    let options = OpenOptions {
-        format,
-        uuid_seed: uuid_seed(),
-        system: assembly::system_stream(admission),
-    };
-    let mut driver = RealDriver::new(clock(epoch));
-    let labelled = LabelledDisk::open(disk_loop, &mut driver, options)
+    let format =
+        if force { Format::Force { known_zero } } else { Format::IfBlank { known_zero } };
+    let options =
+        OpenOptions { format, uuid_seed: uuid_seed(), system: assembly::system_stream(admission) };
+    LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
+        .map_err(|error| at_disk(configuration, config, &error))
+}
+
+/// Opens the disk at position `index` of the file on a thread of its own, and checks that its
+/// vdisks fit.
+///
+/// # Errors
+/// As [`open_here`]; vdisks that shrank or do not fit.
+pub fn open(
+    configuration: &Arc<Configuration>,
+    index: usize,
+    admission: &Admission,
+    epoch: Instant,
+) -> Outcome<OpenedDisk> {
+    let config = &configuration.disks[index];
+    let name = config.name.value.clone();
+    let (found_sender, found) = sync_channel(1);
+    let (started_sender, started) = sync_channel(1);
+    let (go, may_go) = sync_channel(1);
+    let (configuration, admission) = (Arc::clone(configuration), admission.clone());
+    let policy = config.policy.name();
+    let thread = std::thread::Builder::new().name(format!("disk {name}")).spawn(move || {
+        let config = &configuration.disks[index];
+        let labelled = match open_and_check(&configuration, config, &admission, epoch) {
+            Ok((labelled, found)) => {
+                let _ = found_sender.send(Ok(found));
+                labelled
+            }
+            Err(failure) => {
+                let _ = found_sender.send(Err(failure));
+                return Ok(());
+            }
+        };
+        // The sender is dropped when another disk of the file is not in order.
+        if may_go.recv().is_err() {
+            return Ok(());
+        }
+        serve(&configuration, config, labelled, epoch, &started_sender)
+    })?;
+    let found: Found = found.recv()??;
+    Ok(OpenedDisk { name, policy, facts: found.facts, notices: found.notices, go, started, thread })
+}
+
+fn open_and_check(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    admission: &Admission,
+    epoch: Instant,
+) -> Outcome<(LabelledDisk<AnyDisk>, Found)> {
+    let labelled = open_here(configuration, config, admission, epoch, false)?;
+    let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
+    let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
+    disktime_volumes::reconcile(labelled.label(), &specs)
         .map_err(|error| at_disk(configuration, config, &error))?;
-    Ok(OpenedDisk {
-        config,
-        labelled,
-        notices,
-    })
+    let properties = labelled.disk_loop().properties();
+    let facts = DiskFacts { rotational: properties.has_seeks, discards: properties.discards };
+    let found = Found { facts, notices: properties.notices.clone() };
+    Ok((labelled, found))
+}
+
+/// Writes what has to be written, serves until told to stop, makes everything durable.
+fn serve(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    labelled: LabelledDisk<AnyDisk>,
+    epoch: Instant,
+    started: &SyncSender<Outcome<Started>>,
+) -> Outcome {
+    let name = &config.name.value;
+    let vdisks = assembly::vdisk_configs(configuration, name);
+    let mut driver = RealDriver::new(clock(epoch));
+    let (service, report) = match DiskService::from_labelled(labelled, &mut driver, &vdisks) {
+        Ok(served) => served,
+        Err(error) => {
+            let _ = started.send(Err(at_disk(configuration, config, &error)));
+            return Ok(());
+        }
+    };
+    tell(configuration, name, &report);
+    let mut streams = vec![(SYSTEM.to_owned(), service.system_stream().0 as usize)];
+    for (position, vdisk) in vdisks.iter().enumerate() {
+        let stream = service.stream(VdiskId(position as u32)).map_or(0, |stream| stream.0);
+        streams.push((vdisk.spec.name.clone(), stream as usize));
+    }
+    let description = service.disk_loop().properties().description.clone();
+    let (reactor, handle) = Reactor::new(service, epoch)?;
+    let _ = started.send(Ok(Started { description, streams, reactor: handle }));
+    flush_all(reactor.run()?, name, epoch)
+}
+
+/// What was found on the disk that the file does not say.
+fn tell(configuration: &Configuration, name: &str, report: &OpenReport) {
+    for message in &report.messages {
+        eprintln!("disktime: {name}: {message}");
+    }
+    for (orphan, size_bytes) in &report.orphans {
+        eprintln!(
+            "disktime: {name} still holds vdisk `{orphan}` ({}), which the file does not name; it \
+             is kept until `disktime remove {} {orphan}` frees it",
+            format_size(*size_bytes),
+            configuration.file().display()
+        );
+    }
 }
 
 fn at_disk(
@@ -86,79 +206,22 @@ fn at_disk(
     configuration.error_at(config.path.span, message, "").into()
 }
 
-impl OpenedDisk<'_> {
-    /// Whether its vdisks fit, before any disk is changed.
+impl OpenedDisk {
+    /// Lets the thread write what has to be written, and serve.
     ///
     /// # Errors
-    /// Vdisks that shrank or do not fit.
-    pub fn check(&self, configuration: &Configuration) -> Outcome {
-        let specs: Vec<VdiskSpec> = assembly::vdisk_configs(configuration, &self.config.name.value)
-            .into_iter()
-            .map(|vdisk| vdisk.spec)
-            .collect();
-        disktime_volumes::reconcile(self.labelled.label(), &specs)
-            .map(|_| ())
-            .map_err(|error| at_disk(configuration, self.config, &error))
-    }
-
-    /// Writes what has to be written, and serves the disk on a thread of its own.
-    ///
-    /// # Errors
-    /// The disk's failures; a thread that cannot be started.
-    pub fn serve(self, configuration: &Configuration, epoch: Instant) -> Outcome<DiskThread> {
-        let name = self.config.name.value.clone();
-        let vdisks = assembly::vdisk_configs(configuration, &name);
-        let mut driver = RealDriver::new(clock(epoch));
-        let (service, report) = DiskService::from_labelled(self.labelled, &mut driver, &vdisks)
-            .map_err(|error| at_disk(configuration, self.config, &error))?;
-        for message in &report.messages {
-            eprintln!("disktime: {name}: {message}");
-        }
-        for (orphan, size_bytes) in &report.orphans {
-            eprintln!(
-                "disktime: {name} still holds vdisk `{orphan}` ({}), which the file does not name; \
-                 it is kept until `disktime remove {} {orphan}` frees it",
-                format_size(*size_bytes),
-                configuration.file().display()
-            );
-        }
-        let mut streams = vec![(SYSTEM.to_owned(), service.system_stream().0 as usize)];
-        for (position, vdisk) in vdisks.iter().enumerate() {
-            let stream = service
-                .stream(VdiskId(position as u32))
-                .map_or(0, |stream| stream.0);
-            streams.push((vdisk.spec.name.clone(), stream as usize));
-        }
-        let description = service.disk_loop().properties().description.clone();
-        let (reactor, handle) = Reactor::new(service, epoch)?;
-        let thread = std::thread::Builder::new()
-            .name(format!("disk {name}"))
-            .spawn(move || reactor.run())?;
-        let policy = self.config.policy.name();
-        Ok(DiskThread {
-            name,
-            description,
-            policy,
-            streams,
-            reactor: handle,
-            thread,
-            epoch,
-        })
-    }
-
-    /// The disk with its label, for the commands that run without a server.
-    pub fn into_labelled(self) -> LabelledDisk<AnyDisk> {
-        self.labelled
+    /// The disk's failures.
+    pub fn serve(self) -> Outcome<DiskThread> {
+        let _ = self.go.send(());
+        let started = self.started.recv()??;
+        let OpenedDisk { name, policy, facts, thread, .. } = self;
+        Ok(DiskThread { name, policy, facts, started, thread })
     }
 }
 
 impl DiskThread {
     /// Its vdisks as the doors see them.
-    pub fn door_vdisks(
-        &self,
-        configuration: &Configuration,
-        service: ServiceFacts,
-    ) -> Vec<DoorVdisk<DiskService>> {
+    pub fn door_vdisks(&self, configuration: &Configuration) -> Vec<DoorVdisk<DiskService>> {
         configuration
             .vdisks_on(&self.name)
             .enumerate()
@@ -167,9 +230,9 @@ impl DiskThread {
                 description: assembly::entitlement(vdisk),
                 size_bytes: vdisk.size_bytes.value,
                 vdisk: VdiskId(position as u32),
-                rotational: service.rotational,
-                discards: service.discards,
-                reactor: self.reactor.clone(),
+                rotational: self.facts.rotational,
+                discards: self.facts.discards,
+                reactor: self.started.reactor.clone(),
             })
             .collect()
     }
@@ -180,16 +243,16 @@ impl DiskThread {
     /// When the disk's thread has stopped.
     pub async fn status(&self) -> Outcome<DiskStatus> {
         let (sender, receiver) = oneshot::channel();
-        self.reactor.visit(Box::new(move |service, now| {
+        self.started.reactor.visit(Box::new(move |service, now| {
             // Nobody waits any more when the client has gone.
             let _ = sender.send(service.report(now));
         }))?;
         let report = receiver.await?;
         Ok(DiskStatus {
             name: self.name.clone(),
-            description: self.description.clone(),
+            description: self.started.description.clone(),
             policy: self.policy,
-            streams: self.streams.clone(),
+            streams: self.started.streams.clone(),
             report,
         })
     }
@@ -199,33 +262,11 @@ impl DiskThread {
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
     pub fn stop(self) -> Outcome {
-        let _ = self.reactor.stop();
+        let _ = self.started.reactor.stop();
         let name = self.name;
-        let service = self
-            .thread
+        self.thread
             .join()
-            .map_err(|_| Failure::new(format!("the thread of disk {name} panicked")))??;
-        flush_all(service, &name, self.epoch)
-    }
-}
-
-/// What the doors tell clients of a disk.
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceFacts {
-    /// Whether it seeks.
-    pub rotational: bool,
-    /// Whether trims do anything.
-    pub discards: bool,
-}
-
-impl OpenedDisk<'_> {
-    /// What the doors tell clients of it.
-    pub fn facts(&self) -> ServiceFacts {
-        let properties = self.labelled.disk_loop().properties();
-        ServiceFacts {
-            rotational: properties.has_seeks,
-            discards: properties.discards,
-        }
+            .map_err(|_| Failure::new(format!("the thread of disk {name} panicked")))?
     }
 }
 

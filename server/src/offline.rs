@@ -23,8 +23,8 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let opened = disk_thread::open(&configuration, config, admission, epoch, force)?;
-        let mut labelled = opened.into_labelled();
+        let mut labelled =
+            disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         if !force && !labelled.label().vdisks.is_empty() {
             return Err(Failure::new(format!(
                 "disk `{name}` has a label with {} vdisks already; nothing was changed. To lose \
@@ -59,8 +59,7 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
         if disk.is_some_and(|wanted| wanted != config.name.value) {
             continue;
         }
-        let opened = disk_thread::open(&configuration, config, admission, epoch, false)?;
-        let labelled = opened.into_labelled();
+        let labelled = disk_thread::open_here(&configuration, config, admission, epoch, false)?;
         if labelled.label().find(vdisk).is_some() {
             holders.push((config.name.value.as_str(), labelled));
         }

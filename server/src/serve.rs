@@ -77,7 +77,7 @@ impl Server {
         let listener = bind_nbd(configuration)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let epoch = Instant::now();
-        let (disks, vdisks) = start_disks(configuration, &report, epoch)?;
+        let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), &report, epoch)?;
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
         let uris = vdisks
             .iter()
@@ -201,24 +201,21 @@ fn bind_nbd(configuration: &Configuration) -> Outcome<Option<NbdListener>> {
 
 /// Opens all disks, checks all, then starts all.
 fn start_disks(
-    configuration: &Configuration,
+    configuration: &Arc<Configuration>,
     report: &disktime_reservations::AdmissionReport<'_>,
     epoch: Instant,
 ) -> Outcome<(Vec<DiskThread>, Vec<DoorVdisk<DiskService>>)> {
     let mut opened = Vec::with_capacity(configuration.disks.len());
-    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
-        let disk = disk_thread::open(configuration, config, admission, epoch, false)?;
-        disk.check(configuration)?;
-        opened.push(disk);
+    for (index, admission) in report.disks.iter().enumerate() {
+        opened.push(disk_thread::open(configuration, index, admission, epoch)?);
     }
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
         for notice in &disk.notices {
             eprintln!("disktime: {notice}");
         }
-        let facts = disk.facts();
-        let thread = disk.serve(configuration, epoch)?;
-        by_disk.extend(thread.door_vdisks(configuration, facts));
+        let thread = disk.serve()?;
+        by_disk.extend(thread.door_vdisks(configuration));
         threads.push(thread);
     }
     // The doors show the vdisks in file order, whatever disk they are on.

@@ -108,6 +108,10 @@ fn fill(
             "overruns".to_owned(),
             json!(loop_report.windows.total.counters.overruns),
         );
+        figures.insert(
+            "unspent_bound_ms".to_owned(),
+            json!(loop_report.unspent_bound.as_millis_f64()),
+        );
     }
     report.disks.insert(disk.to_owned(), figures);
     for (position, vdisk) in configuration.vdisks_on(disk).enumerate() {
