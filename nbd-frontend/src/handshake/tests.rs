@@ -1,3 +1,5 @@
+//! The handshake, step by step, against what clients send and what they must get.
+
 use super::*;
 use crate::export::{ExportFlags, ExportHandle};
 use crate::protocol::{be64, transmission_flag};

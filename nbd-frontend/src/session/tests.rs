@@ -1,3 +1,5 @@
+//! The transmission phase: requests in, replies out, bounds kept, garbage refused.
+
 use super::*;
 use crate::export::ExportHandle;
 use crate::protocol::{command, command_flag};
