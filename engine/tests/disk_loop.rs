@@ -1,0 +1,242 @@
+//! The loop of one disk on disks in virtual time: what is merged and what is not, who gets an
+//! error, that charges add up, that a decision is made at the time of the completion it follows.
+
+use disktime_disks::{
+    Disk, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, Operation,
+    ServiceTime,
+};
+use disktime_engine::{
+    Buffer, DiskLoop, Io, IoDone, LoopSettings, PolicyKind, Reservation, StreamConfig, StreamId,
+    SwitchingAccount,
+};
+use disktime_units::{Nanos, Share};
+
+const SERVICE: Nanos = Nanos::from_millis(5);
+
+fn disk(max_in_flight: usize) -> (FaultDisk, FaultHandle) {
+    let options = FaultOptions {
+        max_in_flight,
+        service: ServiceTime::Constant(SERVICE),
+        ..FaultOptions::instant(1 << 30)
+    };
+    let disk = FaultDisk::new(options);
+    let handle = disk.handle();
+    (disk, handle)
+}
+
+fn disk_loop(disk: FaultDisk) -> DiskLoop<FaultDisk> {
+    let settings = LoopSettings {
+        policy: PolicyKind::Fahrrad,
+        switching: SwitchingAccount::Served,
+        max_queued: 64,
+    };
+    DiskLoop::new(disk, settings)
+}
+
+fn write(tag: u64, stream: StreamId, offset_bytes: u64) -> Io {
+    Io {
+        tag,
+        stream,
+        operation: Operation::Write,
+        offset_bytes,
+        len_bytes: 4096,
+        fua: false,
+        buffer: Some(Buffer::copy_of(&[tag as u8; 4096])),
+    }
+}
+
+/// Turns until nothing is under way; the answers and the time.
+fn run(disk_loop: &mut DiskLoop<FaultDisk>, mut now: Nanos) -> (Vec<IoDone>, Nanos) {
+    let mut done = Vec::new();
+    disk_loop.turn(now, &mut done);
+    while !disk_loop.is_idle() {
+        now = disk_loop.next_wake().expect("something is under way");
+        disk_loop.turn(now, &mut done);
+    }
+    (done, now)
+}
+
+#[test]
+fn adjacent_requests_of_a_stream_go_as_one_and_are_answered_one_by_one() {
+    let (disk, handle) = disk(1);
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    for index in 0..8 {
+        disk_loop.submit(Nanos::ZERO, write(index, stream, index * 4096));
+    }
+    let (done, now) = run(&mut disk_loop, Nanos::ZERO);
+    assert_eq!(
+        now, SERVICE,
+        "eight adjacent writes took more than one dispatch"
+    );
+    assert_eq!(
+        done.iter().map(|io| io.tag).collect::<Vec<_>>(),
+        (0..8).collect::<Vec<_>>()
+    );
+    for io in &done {
+        let buffer = io.buffer.as_ref().expect("a write gives its buffer back");
+        assert!(
+            buffer.iter().all(|byte| *byte == io.tag as u8),
+            "buffers changed hands"
+        );
+    }
+    let mut content = vec![0; 8 * 4096];
+    handle.peek(0, &mut content);
+    assert!((0..8).all(|index| content[index * 4096] == index as u8));
+}
+
+#[test]
+fn a_bad_place_fails_the_one_that_asked_and_not_those_it_was_merged_with() {
+    let (disk, handle) = disk(1);
+    handle.inject(Fault {
+        operation: Some(Operation::Write),
+        range_bytes: 8192..8193,
+        skip: 0,
+        times: None,
+        kind: FaultKind::Error(DiskErrorKind::Io),
+    });
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    for index in 0..5 {
+        disk_loop.submit(Nanos::ZERO, write(index, stream, index * 4096));
+    }
+    let (mut done, _) = run(&mut disk_loop, Nanos::ZERO);
+    done.sort_by_key(|io| io.tag);
+    assert_eq!(done.len(), 5, "each request is answered once");
+    let failed: Vec<u64> = done
+        .iter()
+        .filter(|io| io.result.is_err())
+        .map(|io| io.tag)
+        .collect();
+    assert_eq!(failed, [2]);
+    assert!(
+        done.iter().all(|io| io.buffer.is_some()),
+        "a buffer was lost"
+    );
+}
+
+#[test]
+fn the_next_request_starts_when_the_last_ended_not_when_the_loop_woke() {
+    let (disk, _) = disk(1);
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    for index in 0..10 {
+        // Apart, so that they are not merged.
+        disk_loop.submit(Nanos::ZERO, write(index, stream, index * (1 << 20)));
+    }
+    let mut done = Vec::new();
+    disk_loop.turn(Nanos::ZERO, &mut done);
+    // Every wake-up is two milliseconds late.
+    let mut now = Nanos::ZERO;
+    while !disk_loop.is_idle() {
+        now = disk_loop.next_wake().expect("under way") + Nanos::from_millis(2);
+        disk_loop.turn(now, &mut done);
+    }
+    let last = now - Nanos::from_millis(2);
+    assert_eq!(last, Nanos(SERVICE.0 * 10), "lateness added up");
+    let report = disk_loop.report(now);
+    let total = report.windows.total.counters;
+    assert_eq!(
+        (total.busy, total.charged),
+        (Nanos(SERVICE.0 * 10), Nanos(SERVICE.0 * 10))
+    );
+}
+
+#[test]
+fn charges_add_up_to_busy_time_with_several_in_flight() {
+    let (disk, _) = disk(8);
+    let mut disk_loop = disk_loop(disk);
+    let reserved = StreamConfig {
+        reservation: Some(Reservation {
+            share: Share::from_percent(50),
+            period: Nanos::from_millis(100),
+        }),
+        ..StreamConfig::BEST_EFFORT
+    };
+    let streams = [
+        disk_loop.add_stream(Nanos::ZERO, reserved),
+        disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT),
+    ];
+    let mut done = Vec::new();
+    let mut now = Nanos::ZERO;
+    let mut tag = 0;
+    for round in 0..200u64 {
+        while disk_loop.has_room() {
+            let stream = streams[(tag % 2) as usize];
+            disk_loop.submit(now, write(tag % 64, stream, (tag * 7919 % 1000) << 20));
+            tag += 1;
+        }
+        disk_loop.turn(now, &mut done);
+        // Sometimes the loop is late, sometimes somebody wakes it early.
+        let wake = disk_loop.next_wake().expect("under way");
+        now = if round % 3 == 0 {
+            now + Nanos(1_234_567)
+        } else {
+            wake
+        };
+    }
+    let (rest, end) = run(&mut disk_loop, now);
+    let report = disk_loop.report(end);
+    let total = report.windows.total.counters;
+    assert_eq!(total.charged, total.busy + total.waiting);
+    let charged: Nanos = report
+        .streams
+        .iter()
+        .map(|stream| stream.windows.total.counters.reserved + stream.windows.total.counters.spare)
+        .sum();
+    assert_eq!(charged, total.charged);
+    assert_eq!(
+        (done.len() + rest.len()) as u64,
+        tag,
+        "an answer is missing or came twice"
+    );
+}
+
+#[test]
+fn windows_show_what_happened_in_them_and_nothing_older() {
+    let (disk, _) = disk(1);
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    let burst = |disk_loop: &mut DiskLoop<FaultDisk>, at: Nanos| {
+        for index in 0..20 {
+            disk_loop.submit(at, write(index, stream, index * (1 << 20)));
+        }
+        run(disk_loop, at).1
+    };
+    let first_end = burst(&mut disk_loop, Nanos::ZERO);
+    assert_eq!(first_end, Nanos::from_millis(100));
+    // Nothing for twenty seconds, then another burst.
+    let end = burst(&mut disk_loop, Nanos::from_secs(20));
+    let report = disk_loop.report(end);
+    let busy =
+        |window: disktime_engine::Window<disktime_engine::DiskCounters>| window.counters.busy;
+    assert_eq!(busy(report.windows.total), Nanos::from_millis(200));
+    assert_eq!(busy(report.windows.last_1s), Nanos::from_millis(100));
+    assert_eq!(busy(report.windows.last_10s), Nanos::from_millis(100));
+    assert_eq!(report.streams[0].service_time.count, 40);
+}
+
+#[test]
+fn a_disk_takes_no_more_than_it_says() {
+    let (disk, _) = disk(4);
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    let mut index = 0;
+    while disk_loop.has_room() {
+        disk_loop.submit(Nanos::ZERO, write(index, stream, index * (1 << 20)));
+        index += 1;
+    }
+    assert_eq!(
+        index, 64,
+        "the bound on held requests is what was asked for"
+    );
+    let mut done = Vec::new();
+    disk_loop.turn(Nanos::ZERO, &mut done);
+    assert_eq!(
+        disk_loop.scheduler().in_flight(),
+        disk_loop.properties().max_in_flight
+    );
+    assert_eq!(disk_loop.disk_mut().properties().max_in_flight, 4);
+    let (done, now) = run(&mut disk_loop, Nanos::ZERO);
+    assert_eq!((done.len(), now), (64, Nanos(SERVICE.0 * 16)));
+}
