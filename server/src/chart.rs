@@ -31,8 +31,15 @@ pub struct Panel {
     pub samples: Vec<(f64, Vec<f64>)>,
 }
 
-/// Draws the panels under each other, with a legend of the series on top.
-pub fn draw(file: &Path, heading: &str, series: &[String], panels: &[Panel]) -> Outcome {
+/// Draws the panels under each other, with a legend of the series on top. `reserved` are the shares
+/// that the first series have reserved, drawn as dashed lines on top of each other.
+pub fn draw(
+    file: &Path,
+    heading: &str,
+    series: &[String],
+    reserved: &[f64],
+    panels: &[Panel],
+) -> Outcome {
     let height = LEGEND_HEIGHT + PANEL_HEIGHT * panels.len() as u32;
     let mut svg = String::new();
     {
@@ -45,7 +52,7 @@ pub fn draw(file: &Path, heading: &str, series: &[String], panels: &[Panel]) -> 
             .iter()
             .zip(panels)
         {
-            stacked(area, series.len(), panel)?;
+            stacked(area, series.len(), reserved, panel)?;
         }
         root.present().map_err(drawn)?;
     }
@@ -81,7 +88,7 @@ fn legend(area: &Area<'_>, heading: &str, series: &[String]) -> Outcome {
     Ok(())
 }
 
-fn stacked(area: &Area<'_>, series: usize, panel: &Panel) -> Outcome {
+fn stacked(area: &Area<'_>, series: usize, reserved: &[f64], panel: &Panel) -> Outcome {
     let end = panel.samples.last().map_or(1.0, |(time, _)| *time);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 16))
@@ -115,6 +122,13 @@ fn stacked(area: &Area<'_>, series: usize, panel: &Panel) -> Outcome {
             bottom = top;
         }
         start = *time;
+    }
+    let mut level = 0.0;
+    for share in reserved {
+        level += share;
+        let line = [(0.0, level), (end, level)];
+        let dashes = DashedLineSeries::new(line, 6, 4, BLACK.stroke_width(1));
+        chart.draw_series(dashes).map_err(drawn)?;
     }
     Ok(())
 }

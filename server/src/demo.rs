@@ -2,6 +2,7 @@
 //! a greedy writer share one disk, a sparse file paced as a 2008 desktop hard disk: first under
 //! fifo, then under fahrrad. A table and a picture of disk time over time for both.
 
+use crate::assembly;
 use crate::chart::{self, Panel};
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
@@ -23,6 +24,8 @@ const CLIENTS: [(&str, &str); 3] = [
     ("random", "random reader (reserved 30 %)"),
     ("writer", "greedy writer (best effort)"),
 ];
+/// What they have reserved.
+const RESERVED: [f64; 2] = [0.40, 0.30];
 /// Time between two points of the picture.
 const SAMPLE: Duration = Duration::from_millis(500);
 
@@ -117,7 +120,8 @@ async fn run_half(policy: &'static str, duration: Nanos) -> Outcome<Half> {
     let configuration = emulation::load(&file)?;
     let workload_file = directory.path().join("workload.json");
     let workload = Workload::parse(&workload_file, &workload(duration).to_string())?;
-    let server = Server::start(&configuration).await?;
+    let report = assembly::judge_admitted(&configuration)?;
+    let server = Server::start(&configuration, &report).await?;
     let result = load_and_sample(&server, policy, workload).await;
     server.stop().await?;
     result

@@ -12,7 +12,9 @@ use crate::status::{DiskStatus, SYSTEM};
 use disktime_engine::{Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
-use disktime_volumes::{Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskSpec};
+use disktime_volumes::{
+    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskSpec,
+};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -87,10 +89,16 @@ pub fn open_here(
 ) -> Outcome<LabelledDisk<AnyDisk>> {
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
     let disk_loop = assembly::schedule(disk, admission, config.policy);
-    let format =
-        if force { Format::Force { known_zero } } else { Format::IfBlank { known_zero } };
-    let options =
-        OpenOptions { format, uuid_seed: uuid_seed(), system: assembly::system_stream(admission) };
+    let format = if force {
+        Format::Force { known_zero }
+    } else {
+        Format::IfBlank { known_zero }
+    };
+    let options = OpenOptions {
+        format,
+        uuid_seed: uuid_seed(),
+        system: assembly::system_stream(admission),
+    };
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
         .map_err(|error| at_disk(configuration, config, &error))
 }
@@ -113,26 +121,36 @@ pub fn open(
     let (go, may_go) = sync_channel(1);
     let (configuration, admission) = (Arc::clone(configuration), admission.clone());
     let policy = config.policy.name();
-    let thread = std::thread::Builder::new().name(format!("disk {name}")).spawn(move || {
-        let config = &configuration.disks[index];
-        let labelled = match open_and_check(&configuration, config, &admission, epoch) {
-            Ok((labelled, found)) => {
-                let _ = found_sender.send(Ok(found));
-                labelled
-            }
-            Err(failure) => {
-                let _ = found_sender.send(Err(failure));
+    let thread = std::thread::Builder::new()
+        .name(format!("disk {name}"))
+        .spawn(move || {
+            let config = &configuration.disks[index];
+            let labelled = match open_and_check(&configuration, config, &admission, epoch) {
+                Ok((labelled, found)) => {
+                    let _ = found_sender.send(Ok(found));
+                    labelled
+                }
+                Err(failure) => {
+                    let _ = found_sender.send(Err(failure));
+                    return Ok(());
+                }
+            };
+            // The sender is dropped when another disk of the file is not in order.
+            if may_go.recv().is_err() {
                 return Ok(());
             }
-        };
-        // The sender is dropped when another disk of the file is not in order.
-        if may_go.recv().is_err() {
-            return Ok(());
-        }
-        serve(&configuration, config, labelled, epoch, &started_sender)
-    })?;
+            serve(&configuration, config, labelled, epoch, &started_sender)
+        })?;
     let found: Found = found.recv()??;
-    Ok(OpenedDisk { name, policy, facts: found.facts, notices: found.notices, go, started, thread })
+    Ok(OpenedDisk {
+        name,
+        policy,
+        facts: found.facts,
+        notices: found.notices,
+        go,
+        started,
+        thread,
+    })
 }
 
 fn open_and_check(
@@ -147,8 +165,14 @@ fn open_and_check(
     disktime_volumes::reconcile(labelled.label(), &specs)
         .map_err(|error| at_disk(configuration, config, &error))?;
     let properties = labelled.disk_loop().properties();
-    let facts = DiskFacts { rotational: properties.has_seeks, discards: properties.discards };
-    let found = Found { facts, notices: properties.notices.clone() };
+    let facts = DiskFacts {
+        rotational: properties.has_seeks,
+        discards: properties.discards,
+    };
+    let found = Found {
+        facts,
+        notices: properties.notices.clone(),
+    };
     Ok((labelled, found))
 }
 
@@ -173,12 +197,18 @@ fn serve(
     tell(configuration, name, &report);
     let mut streams = vec![(SYSTEM.to_owned(), service.system_stream().0 as usize)];
     for (position, vdisk) in vdisks.iter().enumerate() {
-        let stream = service.stream(VdiskId(position as u32)).map_or(0, |stream| stream.0);
+        let stream = service
+            .stream(VdiskId(position as u32))
+            .map_or(0, |stream| stream.0);
         streams.push((vdisk.spec.name.clone(), stream as usize));
     }
     let description = service.disk_loop().properties().description.clone();
     let (reactor, handle) = Reactor::new(service, epoch)?;
-    let _ = started.send(Ok(Started { description, streams, reactor: handle }));
+    let _ = started.send(Ok(Started {
+        description,
+        streams,
+        reactor: handle,
+    }));
     flush_all(reactor.run()?, name, epoch)
 }
 
@@ -214,8 +244,20 @@ impl OpenedDisk {
     pub fn serve(self) -> Outcome<DiskThread> {
         let _ = self.go.send(());
         let started = self.started.recv()??;
-        let OpenedDisk { name, policy, facts, thread, .. } = self;
-        Ok(DiskThread { name, policy, facts, started, thread })
+        let OpenedDisk {
+            name,
+            policy,
+            facts,
+            thread,
+            ..
+        } = self;
+        Ok(DiskThread {
+            name,
+            policy,
+            facts,
+            started,
+            thread,
+        })
     }
 }
 

@@ -25,7 +25,10 @@ fn parameters(value: &Value) -> Outcome<(HddParameters, String)> {
         let drive = find_drive(text)?;
         return Ok((drive.parameters, drive.name));
     }
-    Ok((HddParameters::from_json(value)?, "a modelled disk".to_owned()))
+    Ok((
+        HddParameters::from_json(value)?,
+        "a modelled disk".to_owned(),
+    ))
 }
 
 /// The model of an emulated disk at the size that the file gives it, and its properties; `None`

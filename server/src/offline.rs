@@ -23,8 +23,7 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let mut labelled =
-            disk_thread::open_here(&configuration, config, admission, epoch, force)?;
+        let mut labelled = disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         if !force && !labelled.label().vdisks.is_empty() {
             return Err(Failure::new(format!(
                 "disk `{name}` has a label with {} vdisks already; nothing was changed. To lose \

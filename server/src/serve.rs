@@ -10,7 +10,7 @@ use crate::state_dir::{self, StateLock};
 use crate::{emulation, status};
 use disktime_fuse::MountHandle;
 use disktime_nbd::{ListenConfig, NbdListener, NbdUri};
-use disktime_reservations::Configuration;
+use disktime_reservations::{AdmissionReport, Configuration};
 use serde_json::Value;
 use std::io::Write;
 use std::path::Path;
@@ -53,7 +53,11 @@ pub fn run(file: &Path) -> Outcome {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let server = Server::start(&configuration).await?;
+        let report = assembly::judge_admitted(&configuration)?;
+        for warning in report.warnings() {
+            eprintln!("{warning}");
+        }
+        let server = Server::start(&configuration, &report).await?;
         server.announce(&configuration)?;
         tokio::select! {
             _ = terminate.recv() => {}
@@ -68,16 +72,15 @@ impl Server {
     ///
     /// # Errors
     /// A sentence with the cause. What a disk holds is not changed before everything is checked.
-    pub async fn start(configuration: &Configuration) -> Outcome<Server> {
-        let report = assembly::judge_admitted(configuration)?;
-        for warning in report.warnings() {
-            eprintln!("{warning}");
-        }
+    pub async fn start(
+        configuration: &Configuration,
+        report: &AdmissionReport<'_>,
+    ) -> Outcome<Server> {
         let lock = state_dir::lock(configuration)?;
         let listener = bind_nbd(configuration)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let epoch = Instant::now();
-        let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), &report, epoch)?;
+        let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), report, epoch)?;
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
         let uris = vdisks
             .iter()
@@ -202,7 +205,7 @@ fn bind_nbd(configuration: &Configuration) -> Outcome<Option<NbdListener>> {
 /// Opens all disks, checks all, then starts all.
 fn start_disks(
     configuration: &Arc<Configuration>,
-    report: &disktime_reservations::AdmissionReport<'_>,
+    report: &AdmissionReport<'_>,
     epoch: Instant,
 ) -> Outcome<(Vec<DiskThread>, Vec<DoorVdisk<DiskService>>)> {
     let mut opened = Vec::with_capacity(configuration.disks.len());
