@@ -1,1 +1,13 @@
-//! Benchmarks.
+//! What benchmark programs share: finding the program under test, saying what machine it ran on,
+//! and tables in Markdown, ready for a document.
+//!
+//! What is not known here: what is measured.
+
+pub mod machine;
+pub mod markdown;
+pub mod program;
+
+/// Why a benchmark could not be run, as a sentence with the remedy.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// A result, or why there is none.
+pub type Outcome<T = ()> = Result<T, Failure>;

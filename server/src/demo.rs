@@ -64,8 +64,9 @@ pub fn run(out: &Path, half: &str) -> Outcome {
     let picture = out.join("disk-time.svg");
     chart::draw(
         &picture,
-        "Disk time of three clients on one hard disk",
+        "Disk time of three clients on one hard disk (dashed: what is reserved)",
         &series,
+        &RESERVED,
         &panels,
     )?;
     let report: serde_json::Map<String, Value> = halves
