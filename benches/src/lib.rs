@@ -3,6 +3,7 @@
 //!
 //! What is not known here: what is measured.
 
+pub mod child;
 pub mod machine;
 pub mod markdown;
 pub mod program;

@@ -1,0 +1,95 @@
+//! Isolation: what a stream keeps of its own, whatever the others on the disk do.
+//!
+//! `virtual` runs every mix on the modelled hard disk in virtual time, exactly; `real` serves a
+//! paced hard disk over NBD and loads it with fio. Both print tables in Markdown and write what was
+//! measured as JSON; `real` fails when a target is missed.
+
+mod fio;
+mod kind;
+mod matrix;
+mod real;
+mod server;
+mod solo;
+
+use clap::{Args, Parser, Subcommand};
+use disktime_benches::program::Program;
+use disktime_benches::{Outcome, machine};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What a stream keeps of its own, whatever the others on the disk do.
+#[derive(Debug, Parser)]
+#[command(arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    clock: Clock,
+}
+
+#[derive(Debug, Subcommand)]
+enum Clock {
+    /// Every mix on the modelled hard disk, in virtual time.
+    Virtual(Options),
+    /// Served over NBD and loaded by fio, on a paced hard disk. Takes about 25 minutes.
+    Real {
+        #[command(flatten)]
+        options: Options,
+        /// Seconds for each measurement of a guarantee.
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<u64>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// Where the measurements go, as JSON.
+    #[arg(long, value_name = "DIR", default_value = "target/isolation")]
+    out: PathBuf,
+    /// A part of it, in a fraction of the time.
+    #[arg(long)]
+    quick: bool,
+    /// The program under test, if it is not to be built.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
+fn write(out: &Path, name: &str, measured: &Value) -> Outcome {
+    std::fs::create_dir_all(out)?;
+    let path = out.join(name);
+    std::fs::write(&path, format!("{measured:#}\n"))?;
+    println!("\nMeasurements: {}", path.display());
+    Ok(())
+}
+
+/// Whether every target was met.
+fn run(clock: Clock) -> Outcome<bool> {
+    println!("{}\n", machine::sentence());
+    match clock {
+        Clock::Virtual(options) => {
+            let program = Program::find(options.program.as_deref())?;
+            let measured = matrix::run(&program, options.quick)?;
+            write(&options.out, "virtual.json", &measured)?;
+            Ok(true)
+        }
+        Clock::Real { options, seconds } => {
+            let program = Program::find(options.program.as_deref())?;
+            let (measured, met) = real::run(&program, options.quick, seconds)?;
+            write(&options.out, "real.json", &measured)?;
+            Ok(met)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().clock) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("isolation: a target was missed");
+            ExitCode::FAILURE
+        }
+        Err(failure) => {
+            eprintln!("isolation: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

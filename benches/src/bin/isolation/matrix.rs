@@ -1,0 +1,421 @@
+//! The matrix in virtual time: mixes × periods × ways of scheduling, each against its clients alone
+//! on the disk, admitted to the limit.
+//!
+//! A window is a whole number of all periods, so that no part of a period is counted for or
+//! against anybody.
+
+use crate::kind::{Kind, Pattern};
+use crate::solo::{Shared, efficiency, worst};
+use disktime_benches::Outcome;
+use disktime_benches::markdown::Table;
+use disktime_benches::program::Program;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const WINDOW_S: f64 = 120.0;
+const PERIODS_MS: [u64; 6] = [100, 250, 500, 1_000, 2_500, 5_000];
+/// The period at which the mixes are shown one by one.
+const SHOWN_PERIOD_MS: u64 = 1_000;
+
+use Pattern::{Random, Runs, Sequential};
+
+/// Kinds of which each meets each.
+const KINDS: [Kind; 9] = [
+    Kind::reads(Sequential, 1),
+    Kind::reads(Sequential, 8),
+    Kind::writes(Sequential, 8),
+    Kind::reads(Runs(16), 4),
+    Kind::reads(Runs(128), 4),
+    Kind::reads(Random, 1),
+    Kind::reads(Random, 8),
+    Kind::reads(Random, 32),
+    Kind::writes(Random, 8),
+];
+
+/// Larger mixes.
+const CROWDS: [&[Kind]; 3] = [
+    &[KINDS[1], KINDS[6], KINDS[3], KINDS[0]],
+    &[KINDS[1], KINDS[5], KINDS[4], KINDS[7], KINDS[0]],
+    &[KINDS[8], KINDS[1], KINDS[8], KINDS[1], KINDS[5]],
+];
+
+/// How the disk is scheduled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Account,
+    Served,
+    Fifo,
+}
+
+const WAYS: [Way; 3] = [Way::Account, Way::Served, Way::Fifo];
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Way::Account => "fahrrad",
+            Way::Served => "fahrrad, each pays its seeks",
+            Way::Fifo => "fifo",
+        }
+    }
+}
+
+fn mixes() -> Vec<Vec<Kind>> {
+    let pairs = KINDS
+        .iter()
+        .enumerate()
+        .flat_map(|(index, first)| KINDS[index..].iter().map(|second| vec![*first, *second]));
+    pairs
+        .chain(CROWDS.iter().map(|crowd| crowd.to_vec()))
+        .collect()
+}
+
+fn name(mix: &[Kind]) -> String {
+    let names: Vec<String> = mix.iter().map(Kind::to_string).collect();
+    names.join(" / ")
+}
+
+/// One cell of the matrix.
+#[derive(Debug, Clone)]
+struct Cell {
+    way: Way,
+    period_ms: u64,
+    mix: Vec<Kind>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+struct Figures {
+    streams: Vec<Shared>,
+    /// Share reserved less share received on reservation, of the stream with the greatest.
+    shortfall: f64,
+    switches_per_second: f64,
+    /// The greatest unspent budget at a period's end over the promise's bound.
+    unspent_of_bound: f64,
+    missed: u64,
+}
+
+/// Runs files through the program in a directory of its own.
+struct Simulator<'a> {
+    program: &'a Program,
+    directory: tempfile::TempDir,
+}
+
+impl Simulator<'_> {
+    fn new(program: &Program) -> Outcome<Simulator<'_>> {
+        Ok(Simulator {
+            program,
+            directory: tempfile::tempdir()?,
+        })
+    }
+
+    fn write(&self, name: &str, content: &Value) -> Outcome<std::path::PathBuf> {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content.to_string())?;
+        Ok(path)
+    }
+
+    fn check(&self, configuration: &Value) -> Outcome<Value> {
+        let file = self.write("configuration.json", configuration)?;
+        self.program
+            .json(&["check".as_ref(), file.as_os_str(), "--json".as_ref()])
+    }
+
+    fn simulate(&self, configuration: &Value, clients: Value, way: Way) -> Outcome<Value> {
+        let file = self.write("configuration.json", configuration)?;
+        let workload = json!({ "duration": format!("{WINDOW_S}s"), "clients": clients });
+        let workload = self.write("workload.json", &workload)?;
+        let policy = if way == Way::Fifo { "fifo" } else { "fahrrad" };
+        let arguments: [&std::ffi::OsStr; 6] = [
+            "simulate".as_ref(),
+            Path::as_os_str(&file),
+            Path::as_os_str(&workload),
+            "--policy".as_ref(),
+            policy.as_ref(),
+            "--json".as_ref(),
+        ];
+        self.program.json(&arguments)
+    }
+
+    /// Equal shares to the limit: what admission leaves, divided.
+    fn configuration(&self, cell: &Cell) -> Outcome<(Value, f64)> {
+        let count = cell.mix.len() as u64;
+        let probe = configuration(cell, Some(10_000));
+        let left = self.check(&probe)?["disks"]["h"]["left_share"]
+            .as_f64()
+            .ok_or("disktime check says nothing of what is left")?;
+        let share_ppm = 10_000 + (left * 1e6).round() as u64 / count;
+        Ok((configuration(cell, Some(share_ppm)), share_ppm as f64 / 1e6))
+    }
+
+    fn alone(&self, slot: usize, kind: Kind) -> Outcome<f64> {
+        let mix = vec![kind; 5];
+        let cell = Cell {
+            way: Way::Account,
+            period_ms: SHOWN_PERIOD_MS,
+            mix,
+        };
+        let vdisk = format!("v{slot}");
+        let clients = json!({ format!("c{slot}"): kind.client(&vdisk) });
+        let report = self.simulate(&configuration(&cell, None), clients, Way::Account)?;
+        figure(&report["clients"][format!("c{slot}")], "iops")
+    }
+
+    fn run(&self, cell: &Cell, alone: &HashMap<(usize, Kind), f64>) -> Outcome<Figures> {
+        let (configuration, share) = self.configuration(cell)?;
+        let clients: serde_json::Map<_, _> = cell
+            .mix
+            .iter()
+            .enumerate()
+            .map(|(slot, kind)| (format!("c{slot}"), kind.client(&format!("v{slot}"))))
+            .collect();
+        let report = self.simulate(&configuration, Value::Object(clients), cell.way)?;
+        let disk = &report["disks"]["h"];
+        let bound_ms = figure(disk, "unspent_bound_ms")?;
+        let mut figures = Figures {
+            streams: Vec::new(),
+            shortfall: f64::MIN,
+            switches_per_second: figure(disk, "switches")? / WINDOW_S,
+            unspent_of_bound: f64::MIN,
+            missed: 0,
+        };
+        for (slot, kind) in cell.mix.iter().enumerate() {
+            let vdisk = &report["vdisks"][format!("v{slot}")];
+            figures.streams.push(Shared {
+                iops: figure(&report["clients"][format!("c{slot}")], "iops")?,
+                alone: alone[&(slot, *kind)],
+                share,
+            });
+            let own = figure(vdisk, "own_ns")? / (WINDOW_S * 1e9);
+            figures.shortfall = figures.shortfall.max(share - own);
+            let unspent_ms = vdisk["unspent_max_ms"].as_f64().unwrap_or(0.0);
+            figures.unspent_of_bound = figures.unspent_of_bound.max(unspent_ms / bound_ms);
+            figures.missed += figure(vdisk, "deadlines_missed")? as u64;
+        }
+        Ok(figures)
+    }
+}
+
+fn figure(value: &Value, field: &str) -> Outcome<f64> {
+    let number = value[field].as_f64();
+    number.ok_or_else(|| format!("disktime reports no {field}").into())
+}
+
+/// Vdisks with equal shares, or without any reservation.
+fn configuration(cell: &Cell, share_ppm: Option<u64>) -> Value {
+    let mut disk = json!({ "path": "h.disk", "size": "64GiB", "emulate": "desktop-7200-2008" });
+    if cell.way == Way::Served {
+        disk["switching"] = json!("served");
+    }
+    let vdisks = (0..cell.mix.len()).map(|slot| {
+        let mut vdisk = json!({ "disk": "h", "size": "8GiB" });
+        if let Some(ppm) = share_ppm {
+            vdisk["reserve"] = json!(format!("{}.{:04}%", ppm / 10_000, ppm % 10_000));
+            vdisk["period"] = json!(format!("{}ms", cell.period_ms));
+        }
+        (format!("v{slot}"), vdisk)
+    });
+    let vdisks: serde_json::Map<_, _> = vdisks.collect();
+    json!({ "state_dir": "s", "disks": { "h": disk }, "vdisks": vdisks })
+}
+
+/// Does `work` for each item on all processors; results in order.
+fn in_parallel<T: Sync, R: Send>(
+    program: &Program,
+    items: &[T],
+    work: impl Fn(&Simulator<'_>, &T) -> Outcome<R> + Sync,
+) -> Outcome<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<BTreeMap<usize, R>> = Mutex::default();
+    let one_thread = || -> Outcome {
+        let simulator = Simulator::new(program)?;
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else {
+                return Ok(());
+            };
+            let result = work(&simulator, item)?;
+            let mut results = results.lock().map_err(|_| "another thread failed")?;
+            results.insert(index, result);
+            eprint!("\r{} of {} ", results.len(), items.len());
+        }
+    };
+    std::thread::scope(|scope| {
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(one_thread)).collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .map_err(|_| "a thread of the benchmark panicked")?
+        })
+    })?;
+    eprintln!();
+    let results = results
+        .into_inner()
+        .map_err(|_| "a thread of the benchmark panicked")?;
+    Ok(results.into_values().collect())
+}
+
+/// Runs the matrix, prints its tables, and returns what was measured.
+pub fn run(program: &Program, quick: bool) -> Outcome<Value> {
+    let mixes = mixes();
+    let periods: &[u64] = if quick {
+        &[500, SHOWN_PERIOD_MS]
+    } else {
+        &PERIODS_MS
+    };
+    let lone: Vec<(usize, Kind)> = {
+        let mut seen = std::collections::HashSet::new();
+        let all = mixes.iter().flat_map(|mix| mix.iter().copied().enumerate());
+        all.filter(|client| seen.insert(*client)).collect()
+    };
+    let rates = in_parallel(program, &lone, |simulator, (slot, kind)| {
+        simulator.alone(*slot, *kind)
+    })?;
+    let alone: HashMap<(usize, Kind), f64> = lone.into_iter().zip(rates).collect();
+    let mut cells = Vec::new();
+    for way in WAYS {
+        for period_ms in periods {
+            // A queue in order of arrival knows no periods.
+            if way == Way::Fifo && *period_ms != SHOWN_PERIOD_MS {
+                continue;
+            }
+            let of_mix = |mix: &Vec<Kind>| Cell {
+                way,
+                period_ms: *period_ms,
+                mix: mix.clone(),
+            };
+            cells.extend(mixes.iter().map(of_mix));
+        }
+    }
+    let figures = in_parallel(program, &cells, |simulator, cell| {
+        simulator
+            .run(cell, &alone)
+            .map_err(|error| format!("{}: {error}", name(&cell.mix)).into())
+    })?;
+    let cells: Vec<(Cell, Figures)> = cells.into_iter().zip(figures).collect();
+    println!("{}", summary(&cells, periods));
+    println!("{}", one_by_one(&cells));
+    Ok(to_json(&cells))
+}
+
+fn summary(cells: &[(Cell, Figures)], periods: &[u64]) -> Table {
+    let mut table = Table::new(&[
+        "scheduling",
+        "period",
+        "mixes",
+        "worst isolation",
+        "mean of worst",
+        "mean efficiency",
+        "switches/s",
+        "greatest shortfall",
+        "closest to the bound",
+        "missed",
+    ]);
+    for way in WAYS {
+        for period_ms in periods {
+            let chosen: Vec<&Figures> = cells
+                .iter()
+                .filter(|(cell, _)| cell.way == way && cell.period_ms == *period_ms)
+                .map(|(_, figures)| figures)
+                .collect();
+            if chosen.is_empty() {
+                continue;
+            }
+            let mean = |of: &dyn Fn(&Figures) -> f64| {
+                chosen.iter().map(|figures| of(figures)).sum::<f64>() / chosen.len() as f64
+            };
+            let greatest = |of: &dyn Fn(&Figures) -> f64| {
+                chosen
+                    .iter()
+                    .map(|figures| of(figures))
+                    .fold(f64::MIN, f64::max)
+            };
+            let least = -greatest(&|figures| -worst(&figures.streams));
+            let missed: u64 = chosen.iter().map(|figures| figures.missed).sum();
+            let fifo = way == Way::Fifo;
+            table.row(vec![
+                way.name().to_owned(),
+                if fifo {
+                    "-".to_owned()
+                } else {
+                    format!("{period_ms} ms")
+                },
+                chosen.len().to_string(),
+                format!("{least:.3}"),
+                format!("{:.3}", mean(&|figures| worst(&figures.streams))),
+                format!("{:.3}", mean(&|figures| efficiency(&figures.streams))),
+                format!("{:.1}", mean(&|figures| figures.switches_per_second)),
+                format!("{:.3} pp", greatest(&|figures| figures.shortfall) * 100.0),
+                if fifo {
+                    "-".to_owned()
+                } else {
+                    format!(
+                        "{:.1} %",
+                        greatest(&|figures| figures.unspent_of_bound) * 100.0
+                    )
+                },
+                missed.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+fn one_by_one(cells: &[(Cell, Figures)]) -> Table {
+    let mut headings = vec!["mix".to_owned()];
+    for way in WAYS {
+        headings.push(format!("{}: isolation", way.name()));
+        headings.push("efficiency".to_owned());
+    }
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+    let mut table = Table::new(&headings);
+    let mut rows: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for way in WAYS {
+        let chosen = cells
+            .iter()
+            .filter(|(cell, _)| cell.way == way && cell.period_ms == SHOWN_PERIOD_MS);
+        for (index, (cell, figures)) in chosen.enumerate() {
+            let row = rows.entry(index).or_insert_with(|| vec![name(&cell.mix)]);
+            row.push(format!("{:.3}", worst(&figures.streams)));
+            row.push(format!("{:.3}", efficiency(&figures.streams)));
+        }
+    }
+    rows.into_values().for_each(|row| table.row(row));
+    table
+}
+
+fn to_json(cells: &[(Cell, Figures)]) -> Value {
+    let cells: Vec<Value> = cells
+        .iter()
+        .map(|(cell, figures)| {
+            let streams: Vec<Value> = cell
+                .mix
+                .iter()
+                .zip(&figures.streams)
+                .map(|(kind, stream)| {
+                    json!({
+                        "kind": kind.to_string(),
+                        "share": stream.share,
+                        "iops": stream.iops,
+                        "iops_alone": stream.alone,
+                        "isolation": stream.isolation(),
+                    })
+                })
+                .collect();
+            json!({
+                "scheduling": cell.way.name(),
+                "period_ms": cell.period_ms,
+                "streams": streams,
+                "efficiency": efficiency(&figures.streams),
+                "switches_per_second": figures.switches_per_second,
+                "shortfall": figures.shortfall,
+                "unspent_of_bound": figures.unspent_of_bound,
+                "deadlines_missed": figures.missed,
+            })
+        })
+        .collect();
+    json!({ "machine": disktime_benches::machine::describe(), "window_s": WINDOW_S, "cells": cells })
+}

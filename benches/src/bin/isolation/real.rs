@@ -1,0 +1,365 @@
+//! The guarantee in real time: `disktime serve` on a paced hard disk, loaded by fio over NBD.
+//!
+//! First shares: what a vdisk received on its reservation, read from the server's own books before
+//! and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds of
+//! others, over its share of what it has alone; and the same under `fifo`, for comparison.
+
+use crate::fio::{self, Job};
+use crate::kind::{Kind, Pattern};
+use crate::server::{Reserve, Server};
+use crate::solo::{Shared, efficiency};
+use disktime_benches::markdown::Table;
+use disktime_benches::program::Program;
+use disktime_benches::{Outcome, machine};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use Pattern::{Random, Sequential};
+
+/// Received and reserved differ by this at most.
+const SHARE_TARGET: f64 = 0.01;
+/// Requests that the modelled time could not be kept for, at most.
+const PACING_TARGET: f64 = 0.001;
+/// Charges and measured time differ by this at most.
+const CHARGES_TARGET: f64 = 0.01;
+/// Least isolation.
+const ISOLATION_TARGET: f64 = 0.95;
+/// The share of which isolation is measured.
+const VICTIM_PERCENT: u32 = 45;
+/// Before a measurement starts.
+const RAMP_S: u64 = 2;
+
+/// How long and how much.
+struct Plan {
+    splits: &'static [(u32, u32)],
+    share_s: u64,
+    victims: &'static [Kind],
+    others: &'static [Kind],
+    isolation_s: u64,
+    fifo_s: u64,
+}
+
+const VICTIMS: [Kind; 4] = [
+    Kind::reads(Sequential, 1),
+    Kind::reads(Sequential, 8),
+    Kind::reads(Random, 1),
+    Kind::reads(Random, 8),
+];
+
+const OTHERS: [Kind; 9] = [
+    Kind::reads(Sequential, 1),
+    Kind::reads(Sequential, 8),
+    Kind::reads(Sequential, 64),
+    Kind::reads(Random, 1),
+    Kind::reads(Random, 8),
+    Kind::reads(Random, 64),
+    Kind::writes(Random, 1),
+    Kind::writes(Random, 8),
+    Kind::writes(Random, 64),
+];
+
+const WHOLE: Plan = Plan {
+    splits: &[(60, 30), (45, 45), (10, 80)],
+    share_s: 30,
+    victims: &VICTIMS,
+    others: &OTHERS,
+    isolation_s: 20,
+    fifo_s: 8,
+};
+
+const QUICK: Plan = Plan {
+    splits: &[(45, 45)],
+    share_s: 15,
+    victims: &[VICTIMS[0], VICTIMS[3]],
+    others: &[OTHERS[1], OTHERS[5], OTHERS[8]],
+    isolation_s: 12,
+    fifo_s: 6,
+};
+
+/// Runs it all; what was measured, and whether every target was met.
+pub fn run(program: &Program, quick: bool, seconds: Option<u64>) -> Outcome<(Value, bool)> {
+    let mut plan = if quick { QUICK } else { WHOLE };
+    if let Some(seconds) = seconds {
+        (plan.share_s, plan.isolation_s) = (seconds, seconds);
+        plan.fifo_s = plan.fifo_s.min(seconds);
+    }
+    let shares = shares(program, &plan)?;
+    let isolation = isolation(program, &plan)?;
+    let parts = [&shares, &isolation];
+    let met = parts.iter().all(|part| part["met"] == true);
+    let measured = json!({
+        "machine": machine::describe(), "shares": shares, "isolation": isolation, "met": met,
+    });
+    Ok((measured, met))
+}
+
+/// A difference of two readings of the server's books.
+struct Books<'a> {
+    before: &'a Value,
+    after: &'a Value,
+}
+
+impl Books<'_> {
+    fn difference(&self, path: &str) -> Outcome<f64> {
+        let read = |value: &Value| value.pointer(path).and_then(Value::as_f64);
+        match (read(self.before), read(self.after)) {
+            (Some(before), Some(after)) => Ok(after - before),
+            _ => Err(format!("the server's status has no {path}").into()),
+        }
+    }
+
+    fn disk(&self, field: &str) -> Outcome<f64> {
+        self.difference(&format!("/disks/hdd0/total/{field}"))
+    }
+
+    fn pacing(&self, field: &str) -> Outcome<f64> {
+        self.difference(&format!("/disks/hdd0/pacing/{field}"))
+    }
+}
+
+fn shares(program: &Program, plan: &Plan) -> Outcome<Value> {
+    println!("Shares: sequential reads of depth 8 against random reads of depth 8, p = 500 ms\n");
+    let mut table = Table::new(&[
+        "reserved",
+        "received on reservation",
+        "spare",
+        "farthest off",
+        "requests late",
+        "charges off by",
+        "load",
+    ]);
+    let (mut measured, mut met) = (Vec::new(), true);
+    for (first, second) in plan.splits {
+        let reserves = [*first, *second].map(|percent| Reserve {
+            percent,
+            period_ms: 500,
+        });
+        let server = Server::start(program, "fahrrad", &reserves)?;
+        let jobs = [
+            Job {
+                kind: Kind::reads(Sequential, 8),
+                uri: server.uri("v0"),
+            },
+            Job {
+                kind: Kind::reads(Random, 8),
+                uri: server.uri("v1"),
+            },
+        ];
+        let run = fio::start(&jobs, 0, RAMP_S + plan.share_s + 2)?;
+        std::thread::sleep(Duration::from_secs(RAMP_S));
+        let before = server.status()?;
+        std::thread::sleep(Duration::from_secs(plan.share_s));
+        let after = server.status()?;
+        let load = machine::load();
+        run.rates()?;
+        let books = Books {
+            before: &before,
+            after: &after,
+        };
+        let elapsed = books.disk("elapsed_ns")?;
+        let part = |vdisk: &str, account: &str| {
+            let path = format!("/vdisks/{vdisk}/total/{account}");
+            Ok::<f64, disktime_benches::Failure>(books.difference(&path)? / elapsed)
+        };
+        let own = [part("v0", "own_ns")?, part("v1", "own_ns")?];
+        let spare = [part("v0", "spare_ns")?, part("v1", "spare_ns")?];
+        let reserved = [f64::from(*first) / 100.0, f64::from(*second) / 100.0];
+        let off = (own[0] - reserved[0])
+            .abs()
+            .max((own[1] - reserved[1]).abs());
+        let late = books.pacing("overruns")? / books.pacing("requests")?.max(1.0);
+        let used = books.disk("busy_ns")? + books.disk("waiting_ns")?;
+        let charged = books.disk("charged_ns")? + books.disk("switching_ns")?;
+        let charges_off = (charged / used - 1.0).abs();
+        met &= off <= SHARE_TARGET && late <= PACING_TARGET && charges_off <= CHARGES_TARGET;
+        table.row(vec![
+            format!("{first} % / {second} %"),
+            format!("{:.2} % / {:.2} %", own[0] * 100.0, own[1] * 100.0),
+            format!("{:.2} % / {:.2} %", spare[0] * 100.0, spare[1] * 100.0),
+            format!("{:.2} pp", off * 100.0),
+            format!("{:.3} %", late * 100.0),
+            format!("{:.3} %", charges_off * 100.0),
+            format!("{load:.1}"),
+        ]);
+        measured.push(json!({
+            "reserved": reserved, "own": own, "spare": spare, "late": late,
+            "charges_off": charges_off, "load": load, "log": server.log(),
+        }));
+        eprintln!("{first}/{second}: received {:.4} and {:.4}", own[0], own[1]);
+    }
+    println!("{table}");
+    Ok(json!({ "runs": measured, "met": met }))
+}
+
+/// Throughput of kinds alone on the disk, measured once each.
+struct Alone<'a> {
+    server: &'a Server,
+    seconds: u64,
+    known: HashMap<(usize, Kind), f64>,
+}
+
+impl Alone<'_> {
+    fn rate(&mut self, slot: usize, kind: Kind) -> Outcome<f64> {
+        if let Some(known) = self.known.get(&(slot, kind)) {
+            return Ok(*known);
+        }
+        let job = Job {
+            kind,
+            uri: self.server.uri(&format!("v{slot}")),
+        };
+        let rate = fio::start(&[job], RAMP_S, self.seconds)?.rates()?[0];
+        eprintln!("{kind} alone: {rate:.1} requests/s");
+        self.known.insert((slot, kind), rate);
+        Ok(rate)
+    }
+}
+
+/// A victim beside another.
+struct Pair {
+    victim: Kind,
+    other: Kind,
+    shared: [Shared; 2],
+    load: f64,
+}
+
+/// Measures each pair; the second of a pair that is alike is a different vdisk all the same.
+fn pairs(server: &Server, plan: &Plan, seconds: u64, alone: &mut Alone<'_>) -> Outcome<Vec<Pair>> {
+    let share = f64::from(VICTIM_PERCENT) / 100.0;
+    let mut pairs = Vec::new();
+    for victim in plan.victims {
+        for other in plan.others {
+            let jobs = [
+                Job {
+                    kind: *victim,
+                    uri: server.uri("v0"),
+                },
+                Job {
+                    kind: *other,
+                    uri: server.uri("v1"),
+                },
+            ];
+            let rates = fio::start(&jobs, RAMP_S, seconds)?.rates()?;
+            let shared = [
+                Shared {
+                    iops: rates[0],
+                    alone: alone.rate(0, *victim)?,
+                    share,
+                },
+                Shared {
+                    iops: rates[1],
+                    alone: alone.rate(1, *other)?,
+                    share,
+                },
+            ];
+            let load = machine::load();
+            eprintln!(
+                "{victim} beside {other}: {:.1} requests/s, isolation {:.3}, load {load:.1}",
+                rates[0],
+                shared[0].isolation()
+            );
+            pairs.push(Pair {
+                victim: *victim,
+                other: *other,
+                shared,
+                load,
+            });
+        }
+    }
+    Ok(pairs)
+}
+
+fn isolation(program: &Program, plan: &Plan) -> Outcome<Value> {
+    println!(
+        "Isolation: a stream with {VICTIM_PERCENT} % and p = 1 s beside another with as much\n"
+    );
+    let reserve = Reserve {
+        percent: VICTIM_PERCENT,
+        period_ms: 1_000,
+    };
+    let server = Server::start(program, "fahrrad", &[reserve; 2])?;
+    let mut alone = Alone {
+        server: &server,
+        seconds: plan.isolation_s,
+        known: HashMap::new(),
+    };
+    let fahrrad = pairs(&server, plan, plan.isolation_s, &mut alone)?;
+    let fifo_server = Server::start(program, "fifo", &[reserve; 2])?;
+    let fifo = pairs(&fifo_server, plan, plan.fifo_s, &mut alone)?;
+    let mut table = Table::new(&[
+        "stream",
+        "beside",
+        "alone",
+        "fahrrad",
+        "isolation",
+        "efficiency",
+        "fifo",
+        "isolation",
+        "efficiency",
+    ]);
+    for (ours, theirs) in fahrrad.iter().zip(&fifo) {
+        let mut row = vec![
+            ours.victim.to_string(),
+            ours.other.to_string(),
+            format!("{:.1}/s", ours.shared[0].alone),
+        ];
+        for pair in [ours, theirs] {
+            row.push(format!("{:.1}/s", pair.shared[0].iops));
+            row.push(format!("{:.3}", pair.shared[0].isolation()));
+            row.push(format!("{:.3}", efficiency(&pair.shared)));
+        }
+        table.row(row);
+    }
+    println!("{table}");
+    println!(
+        "{}",
+        worst_and_mean(&[("fahrrad", &fahrrad), ("fifo", &fifo)])
+    );
+    let met = fahrrad
+        .iter()
+        .all(|pair| pair.shared[0].isolation() >= ISOLATION_TARGET);
+    Ok(json!({
+        "fahrrad": pairs_to_json(&fahrrad), "fifo": pairs_to_json(&fifo), "met": met,
+        "logs": [server.log(), fifo_server.log()],
+    }))
+}
+
+fn worst_and_mean(policies: &[(&str, &[Pair])]) -> Table {
+    let mut table = Table::new(&[
+        "policy",
+        "worst isolation",
+        "mean isolation",
+        "worst efficiency",
+        "mean efficiency",
+    ]);
+    for (name, pairs) in policies {
+        let mut row = vec![(*name).to_owned()];
+        let figures: [&dyn Fn(&Pair) -> f64; 2] = [&|pair| pair.shared[0].isolation(), &|pair| {
+            efficiency(&pair.shared)
+        }];
+        for figure in figures {
+            let least = pairs.iter().map(figure).fold(f64::MAX, f64::min);
+            let mean = pairs.iter().map(figure).sum::<f64>() / pairs.len() as f64;
+            row.extend([format!("{least:.3}"), format!("{mean:.3}")]);
+        }
+        table.row(row);
+    }
+    table
+}
+
+fn pairs_to_json(pairs: &[Pair]) -> Value {
+    let pair = |pair: &Pair| {
+        json!({
+            "victim": pair.victim.to_string(),
+            "other": pair.other.to_string(),
+            "victim_iops": pair.shared[0].iops,
+            "victim_iops_alone": pair.shared[0].alone,
+            "other_iops": pair.shared[1].iops,
+            "other_iops_alone": pair.shared[1].alone,
+            "isolation": pair.shared[0].isolation(),
+            "efficiency": efficiency(&pair.shared),
+            "load": pair.load,
+        })
+    };
+    pairs.iter().map(pair).collect()
+}

@@ -1,0 +1,68 @@
+//! The program under test: `disktime`, built in the profile of the benchmark and run as a user
+//! would run it.
+
+use crate::Outcome;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where `disktime` is.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// The program at `path`, or else the one beside the running benchmark, built first if the
+    /// benchmark was started by cargo.
+    ///
+    /// # Errors
+    /// If it cannot be built or is not there.
+    pub fn find(path: Option<&Path>) -> Outcome<Program> {
+        if let Some(path) = path {
+            return Program::at(path.to_owned());
+        }
+        let own = std::env::current_exe()?;
+        let directory = own.parent().ok_or("the benchmark has no directory")?;
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            let mut build = Command::new(cargo);
+            build.args(["build", "--package", "disktime"]);
+            if directory.ends_with("release") {
+                build.arg("--release");
+            }
+            if !build.status()?.success() {
+                return Err("disktime could not be built; the compiler's messages say why".into());
+            }
+        }
+        Program::at(directory.join("disktime"))
+    }
+
+    fn at(path: PathBuf) -> Outcome<Program> {
+        if path.is_file() {
+            return Ok(Program { path });
+        }
+        let message = format!(
+            "there is no {}; build it with `cargo build --release -p disktime`, or name it with \
+             --program",
+            path.display()
+        );
+        Err(message.into())
+    }
+
+    /// A command that runs it.
+    pub fn command(&self) -> Command {
+        Command::new(&self.path)
+    }
+
+    /// Runs it to its end and reads the JSON that it prints. What it warns of is not shown.
+    ///
+    /// # Errors
+    /// With what it said, if it fails.
+    pub fn json<I: AsRef<std::ffi::OsStr>>(&self, arguments: &[I]) -> Outcome<Value> {
+        let output = self.command().args(arguments).output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}
