@@ -161,18 +161,15 @@ impl Statistics {
             let counters = scheduler.stream_counters(id);
             StreamReport {
                 config: scheduler.stream_config(id),
-                windows: self.windows(
-                    now,
-                    counters,
-                    |reading| reading.streams.get(index).copied().unwrap_or_default(),
-                    stream_difference,
-                ),
+                windows: self.windows(now, counters, |reading| {
+                    reading.streams.get(index).copied().unwrap_or_default()
+                }),
                 queue_time: percentiles(&self.times[index].queue),
                 service_time: percentiles(&self.times[index].service),
             }
         };
         LoopReport {
-            windows: self.windows(now, disk_now, |reading| reading.disk, disk_difference),
+            windows: self.windows(now, disk_now, |reading| reading.disk),
             streams: (0..scheduler.stream_count()).map(stream).collect(),
             worst_case: properties.worst_case,
             unspent_bound: scheduler.unspent_bound(),
@@ -181,29 +178,18 @@ impl Statistics {
         }
     }
 
-    fn windows<T: Copy + Default>(
+    fn windows<T: Counters>(
         &self,
         now: Nanos,
         counters: T,
         of: impl Fn(&Reading) -> T,
-        difference: impl Fn(T, T) -> T,
     ) -> Windows<T> {
         let window = |length: Nanos| {
-            let start = now.saturating_sub(length);
-            let before = self
-                .readings
-                .iter()
-                .rev()
-                .find(|reading| reading.at <= start);
-            match before.or(self.readings.front()) {
-                Some(reading) => Window {
-                    elapsed: now.saturating_sub(reading.at),
-                    counters: difference(counters, of(reading)),
-                },
-                None => Window {
-                    elapsed: now,
-                    counters,
-                },
+            let elapsed = length.min(now);
+            let then = self.counters_at(now - elapsed, now, counters, &of);
+            Window {
+                elapsed,
+                counters: counters.since(then),
             }
         };
         Windows {
@@ -215,7 +201,80 @@ impl Statistics {
             },
         }
     }
+
+    /// The counters at `start`, in a straight line between the readings on both sides of it. As the
+    /// first turn after a pause takes a reading, nothing of what follows it falls before it.
+    fn counters_at<T: Counters>(
+        &self,
+        start: Nanos,
+        now: Nanos,
+        counters: T,
+        of: &impl Fn(&Reading) -> T,
+    ) -> T {
+        let after = self.readings.partition_point(|reading| reading.at <= start);
+        let (from, before) = match after.checked_sub(1).map(|index| &self.readings[index]) {
+            Some(reading) => (reading.at, of(reading)),
+            None => (Nanos::ZERO, T::default()),
+        };
+        let (to, next) = match self.readings.get(after) {
+            Some(reading) => (reading.at, of(reading)),
+            None => (now, counters),
+        };
+        let span = to.saturating_sub(from).0.max(1);
+        before.plus_part(next.since(before), start.saturating_sub(from).0, span)
+    }
 }
+
+/// Counters that only grow, or are kept as they are.
+trait Counters: Copy + Default {
+    /// What was counted after `then`.
+    fn since(self, then: Self) -> Self;
+    /// These plus `part / whole` of `more`.
+    fn plus_part(self, more: Self, part: u64, whole: u64) -> Self;
+}
+
+/// `part / whole` of a count.
+fn part_of(count: u64, part: u64, whole: u64) -> u64 {
+    let value = u128::from(count) * u128::from(part) / u128::from(whole);
+    u64::try_from(value).unwrap_or(count)
+}
+
+/// A completion can lie before the reading that still saw its request as busy, so a counter may
+/// step back by less than that request: such a difference is nothing.
+macro_rules! growing_counters {
+    ($type:ty, times: [$($time:ident),*], counts: [$($count:ident),*], kept: [$($kept:ident),*]) => {
+        impl Counters for $type {
+            fn since(self, then: Self) -> Self {
+                Self {
+                    $($time: self.$time.saturating_sub(then.$time),)*
+                    $($count: self.$count.saturating_sub(then.$count),)*
+                    $($kept: self.$kept,)*
+                }
+            }
+
+            fn plus_part(self, more: Self, part: u64, whole: u64) -> Self {
+                Self {
+                    $($time: self.$time + Nanos(part_of(more.$time.0, part, whole)),)*
+                    $($count: self.$count + part_of(more.$count, part, whole),)*
+                    $($kept: self.$kept,)*
+                }
+            }
+        }
+    };
+}
+
+growing_counters!(
+    StreamCounters,
+    times: [reserved, spare, waited],
+    counts: [deadlines_met, deadlines_missed, requests, dispatches],
+    kept: [unspent_max, unspent_last]
+);
+growing_counters!(
+    DiskCounters,
+    times: [busy, waiting, charged, switching],
+    counts: [switches, dispatches, overruns],
+    kept: [longest]
+);
 
 fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
     if histogram.is_empty() {
@@ -227,32 +286,5 @@ fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
         p99: Nanos(histogram.value_at_quantile(0.99)),
         p99_9: Nanos(histogram.value_at_quantile(0.999)),
         max: Nanos(histogram.max()),
-    }
-}
-
-fn stream_difference(now: StreamCounters, then: StreamCounters) -> StreamCounters {
-    StreamCounters {
-        reserved: now.reserved - then.reserved,
-        spare: now.spare - then.spare,
-        waited: now.waited - then.waited,
-        deadlines_met: now.deadlines_met - then.deadlines_met,
-        deadlines_missed: now.deadlines_missed - then.deadlines_missed,
-        requests: now.requests - then.requests,
-        dispatches: now.dispatches - then.dispatches,
-        unspent_max: now.unspent_max,
-        unspent_last: now.unspent_last,
-    }
-}
-
-fn disk_difference(now: DiskCounters, then: DiskCounters) -> DiskCounters {
-    DiskCounters {
-        busy: now.busy - then.busy,
-        waiting: now.waiting - then.waiting,
-        charged: now.charged - then.charged,
-        switching: now.switching - then.switching,
-        switches: now.switches - then.switches,
-        dispatches: now.dispatches - then.dispatches,
-        overruns: now.overruns - then.overruns,
-        longest: now.longest,
     }
 }

@@ -240,3 +240,35 @@ fn a_disk_takes_no_more_than_it_says() {
     let (done, now) = run(&mut disk_loop, Nanos::ZERO);
     assert_eq!((done.len(), now), (64, Nanos(SERVICE.0 * 16)));
 }
+
+#[test]
+fn a_window_after_a_pause_is_as_long_as_it_says() {
+    let (disk, _) = disk(1);
+    let mut disk_loop = disk_loop(disk);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    let mut done = Vec::new();
+    disk_loop.submit(Nanos::ZERO, write(0, stream, 0));
+    run(&mut disk_loop, Nanos::ZERO);
+    // Twelve seconds of nothing, then half a second of work, looked at in the middle of a request.
+    let mut now = Nanos::from_secs(12);
+    for index in 0..64 {
+        disk_loop.submit(now, write(index, stream, index * (1 << 20)));
+    }
+    disk_loop.turn(now, &mut done);
+    while now < Nanos::from_millis(12_250) {
+        now = disk_loop.next_wake().expect("under way");
+        disk_loop.turn(now, &mut done);
+    }
+    let report = disk_loop.report(now);
+    let window = report.windows.last_1s;
+    assert_eq!(window.elapsed, Nanos::from_secs(1));
+    assert_eq!(window.counters.busy, Nanos::from_millis(250));
+    assert_eq!(
+        report.windows.last_10s.counters.busy,
+        Nanos::from_millis(250)
+    );
+    assert_eq!(
+        report.streams[0].windows.last_10s.elapsed,
+        Nanos::from_secs(10)
+    );
+}

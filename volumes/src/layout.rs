@@ -12,6 +12,9 @@ use disktime_engine::RequestKind;
 /// costs less than coming back for the other end.
 const MODIFY_AT_ONCE_BYTES: u64 = 64 << 10;
 
+/// How far ahead a written run is looked at; a multiple of every disk's quantum.
+const SCAN_BYTES: u64 = 16 << 20;
+
 /// An extent of an open vdisk.
 #[derive(Debug)]
 pub(crate) struct MappedExtent {
@@ -168,6 +171,11 @@ impl Layout {
         at: u64,
         piece: impl FnOnce(u64) -> (Piece, u64),
     ) -> (Piece, u64) {
+        // A written run is consumed piece by piece, so only the near part of it is looked at; an
+        // unwritten one is consumed whole.
+        if let (true, stop) = self.run(at, range_end.min(at + SCAN_BYTES)) {
+            return piece(stop);
+        }
         match self.run(at, range_end) {
             (true, stop) => piece(stop),
             (false, stop) => (

@@ -64,14 +64,8 @@ impl Connection {
         mut submit: impl FnMut(Request) -> Result<(), Request>,
     ) -> Progress {
         let mut progress = Progress::default();
-        if let Some(request) = self.held.take() {
-            match submit(request) {
-                Ok(()) => self.count_submitted(&mut progress),
-                Err(request) => {
-                    self.held = Some(request);
-                    return progress;
-                }
-            }
+        if self.held.is_some() {
+            return progress;
         }
         let mut budget = READ_TURN_BYTES;
         loop {
@@ -95,6 +89,26 @@ impl Connection {
             match self.read_some(pool) {
                 Some(count) => budget = budget.saturating_sub(count),
                 None => return progress,
+            }
+        }
+    }
+
+    /// Offers the request that was held back; whether it went.
+    pub(super) fn submit_held(
+        &mut self,
+        submit: impl FnOnce(Request) -> Result<(), Request>,
+    ) -> bool {
+        let Some(request) = self.held.take() else {
+            return true;
+        };
+        match submit(request) {
+            Ok(()) => {
+                self.under_way += 1;
+                true
+            }
+            Err(request) => {
+                self.held = Some(request);
+                false
             }
         }
     }

@@ -14,7 +14,7 @@ mod poller;
 
 pub use mailbox::{ReactorGone, ReactorHandle, ReplyCallback, Visit};
 
-use crate::{BufferPool, Reply, Request, Service};
+use crate::{BufferPool, Reply, Request, Service, VdiskId};
 use connection::Connection;
 use disktime_units::Nanos;
 use mailbox::{Mail, Shared, next_mail, shutdown_reply};
@@ -52,8 +52,11 @@ pub struct Reactor<S: Service> {
     /// Callbacks of mailed requests under way.
     answers: Vec<Option<ReplyCallback>>,
     free_answers: Vec<usize>,
-    /// Mailed requests whose vdisk's queue was full.
-    held: VecDeque<Request>,
+    /// Who has a request whose vdisk's queue was full, in the order in which they came. While one
+    /// waits, no later request for that vdisk passes it, or a busy client would keep it waiting.
+    waiters: VecDeque<Waiter>,
+    /// The vdisks that turned a request away in this turn.
+    full: Vec<VdiskId>,
     replies: Vec<Reply>,
     pool: BufferPool,
     stopping: bool,
@@ -88,7 +91,8 @@ impl<S: Service> Reactor<S> {
             scheduled: VecDeque::new(),
             answers: Vec::new(),
             free_answers: Vec::new(),
-            held: VecDeque::new(),
+            waiters: VecDeque::new(),
+            full: Vec::new(),
             replies: Vec::new(),
             pool: BufferPool::new(POOL_BYTES),
             stopping: false,
@@ -120,7 +124,7 @@ impl<S: Service> Reactor<S> {
 
     fn is_drained(&self) -> bool {
         self.service.is_idle()
-            && self.held.is_empty()
+            && self.waiters.is_empty()
             && self.connections.iter().all(Option::is_none)
     }
 
@@ -171,7 +175,7 @@ impl<S: Service> Reactor<S> {
         });
         self.answers[index] = Some(answer);
         request.origin = MAILED | index as u64;
-        self.held.push_back(request);
+        self.waiters.push_back(Waiter::Mail(request));
     }
 
     fn stop(&mut self) {
@@ -197,18 +201,24 @@ impl<S: Service> Reactor<S> {
     /// Requests out of mail and connections to the service; whether any went or more can be read.
     fn receive(&mut self) -> bool {
         let now = self.now();
-        let mut any = self.submit_held(now);
+        self.full.clear();
+        let mut any = self.submit_waiting(now);
         for _ in 0..self.scheduled.len() {
             let Some(index) = self.scheduled.pop_front() else {
                 break;
             };
-            let service = &mut self.service;
+            let (service, full) = (&mut self.service, &mut self.full);
             let Some(connection) = &mut self.connections[index] else {
                 continue;
             };
             connection.scheduled = false;
+            let waited = connection.holds_request();
             let progress =
-                connection.receive(&mut self.pool, |request| service.submit(now, request));
+                connection.receive(&mut self.pool, |request| offer(service, full, now, request));
+            if connection.holds_request() && !waited {
+                self.waiters
+                    .push_back(Waiter::Connection(connection.origin));
+            }
             // What a session answers by itself goes out here, and nothing else will wake the
             // requests that waited inside it for that room.
             let sent = connection.send(&mut self.pool);
@@ -220,18 +230,47 @@ impl<S: Service> Reactor<S> {
         any
     }
 
-    fn submit_held(&mut self, now: Nanos) -> bool {
+    /// Offers the waiting requests again, each in its turn; whether any went.
+    fn submit_waiting(&mut self, now: Nanos) -> bool {
         let mut any = false;
-        for _ in 0..self.held.len() {
-            let Some(request) = self.held.pop_front() else {
+        for _ in 0..self.waiters.len() {
+            let Some(waiter) = self.waiters.pop_front() else {
                 break;
             };
-            match self.service.submit(now, request) {
-                Ok(()) => any = true,
-                Err(request) => self.held.push_back(request),
-            }
+            any |= match waiter {
+                Waiter::Mail(request) => {
+                    match offer(&mut self.service, &mut self.full, now, request) {
+                        Ok(()) => true,
+                        Err(request) => {
+                            self.waiters.push_back(Waiter::Mail(request));
+                            false
+                        }
+                    }
+                }
+                Waiter::Connection(origin) => self.submit_held(now, origin),
+            };
         }
         any
+    }
+
+    /// Offers the request that a connection holds; whether it went.
+    fn submit_held(&mut self, now: Nanos, origin: u64) -> bool {
+        let index = (origin & 0xFFFF_FFFF) as usize;
+        let (service, full) = (&mut self.service, &mut self.full);
+        // A connection that is gone took its request with it.
+        let Some(connection) = self.connections[index]
+            .as_mut()
+            .filter(|connection| connection.origin == origin)
+        else {
+            return false;
+        };
+        let went = connection.submit_held(|request| offer(service, full, now, request));
+        if went {
+            self.schedule(index);
+        } else {
+            self.waiters.push_back(Waiter::Connection(origin));
+        }
+        went
     }
 
     /// Lets the service turn and delivers its replies; whether there were any.
@@ -279,21 +318,12 @@ impl<S: Service> Reactor<S> {
         }
     }
 
-    /// Sends what the scheduled connections have; they are read from in the next turn. A vdisk's
-    /// queue may have room again, so those with a request held back get another look too.
+    /// Sends what the scheduled connections have; they are read from in the next turn.
     fn send_all(&mut self) {
         for position in 0..self.scheduled.len() {
             let index = self.scheduled[position];
             if let Some(connection) = &mut self.connections[index] {
                 connection.send(&mut self.pool);
-            }
-        }
-        for index in 0..self.connections.len() {
-            if self.connections[index]
-                .as_ref()
-                .is_some_and(Connection::holds_request)
-            {
-                self.schedule(index);
             }
         }
     }
@@ -363,4 +393,27 @@ impl<S: Service> Reactor<S> {
         };
         wake.map(|wake| wake.saturating_sub(self.now()).saturating_sub(EARLY))
     }
+}
+
+/// Whose request waits for room in its vdisk's queue.
+enum Waiter {
+    /// A door on another thread sent it.
+    Mail(Request),
+    /// The connection of that origin holds it.
+    Connection(u64),
+}
+
+/// Offers a request to the service, unless one for the same vdisk was turned away in this turn.
+fn offer<S: Service>(
+    service: &mut S,
+    full: &mut Vec<VdiskId>,
+    now: Nanos,
+    request: Request,
+) -> Result<(), Request> {
+    if full.contains(&request.vdisk) {
+        return Err(request);
+    }
+    service
+        .submit(now, request)
+        .inspect_err(|request| full.push(request.vdisk))
 }
