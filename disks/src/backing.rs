@@ -13,7 +13,7 @@
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
 use crate::image_lock::{LockOutcome, lock_image};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -146,6 +146,12 @@ fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, Backing
         }
         Err(error) => return Err(system(path, "look at it", error)),
     };
+    kind_found(path, &metadata)
+}
+
+/// What can be a disk; anything else is refused before it is opened, which a pipe would not survive
+/// and a tape would notice.
+pub(crate) fn kind_found(path: &Path, metadata: &Metadata) -> Result<BackingKind, BackingError> {
     let kind = metadata.file_type();
     let found = if kind.is_file() {
         return Ok(BackingKind::File);

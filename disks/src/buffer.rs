@@ -33,7 +33,11 @@ impl Buffer {
         let Some(start) = NonNull::new(start) else {
             handle_alloc_error(layout)
         };
-        Buffer { start, capacity, len }
+        Buffer {
+            start,
+            capacity,
+            len,
+        }
     }
 
     /// A buffer with a copy of `bytes`.
@@ -53,7 +57,10 @@ impl Buffer {
     /// # Panics
     /// If `len` exceeds the capacity.
     pub fn set_len(&mut self, len: usize) {
-        assert!(len <= self.capacity, "a buffer cannot be longer than its memory");
+        assert!(
+            len <= self.capacity,
+            "a buffer cannot be longer than its memory"
+        );
         self.len = len;
     }
 
@@ -145,7 +152,9 @@ impl BufferPool {
     /// Gives a buffer back.
     pub fn put(&mut self, buffer: Buffer) {
         let capacity = buffer.capacity();
-        let Some(class) = Self::class_for(capacity) else { return };
+        let Some(class) = Self::class_for(capacity) else {
+            return;
+        };
         if Self::class_bytes(class) == capacity && self.held_bytes + capacity <= self.limit_bytes {
             self.held_bytes += capacity;
             self.free[class].push(buffer);
@@ -186,7 +195,11 @@ mod tests {
         assert_eq!(again.as_ptr(), address, "the buffer was not reused");
         pool.put(again);
         pool.put(Buffer::zeroed(1 << 20));
-        assert_eq!(pool.held_bytes, 16 << 10, "a buffer above the limit was kept");
+        assert_eq!(
+            pool.held_bytes,
+            16 << 10,
+            "a buffer above the limit was kept"
+        );
     }
 
     #[test]

@@ -170,7 +170,7 @@ pub trait Disk {
     }
 
     /// How many requests took longer than the model said, for a paced disk; with the number of
-    /// requests served.
+    /// requests served. Flushes and durable writes are not counted: they wait for the real disk.
     fn overruns(&self) -> (u64, u64) {
         (0, 0)
     }

@@ -18,23 +18,24 @@ mod survey;
 mod sync_engine;
 mod transfer;
 mod uring;
-mod wake_event;
 mod virtual_disk;
+mod wake_event;
 
 pub use backing::{Backing, BackingKind, BackingOptions};
 pub use backing_error::BackingError;
-pub use buffer::{Buffer, BufferPool, BUFFER_ALIGNMENT};
+pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use disk::{
     Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness, LinearCost,
     Operation, SeekPoint,
 };
-pub use fault::{Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime};
+pub use fault::{
+    Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
+};
 pub use hdd::{
     CommandOverheads, Drive, HDD_QUANTUM_BYTES, HddError, HddModel, HddParameters, MeanTime,
     MeasuredRequest, ModelReport, OverheadSource, ReadAheadPolicy, SeekCurvePoint, SeekParameters,
-    Standing, TraceReport, ZoneParameters, ZoneSummary, demerit_percent, find_drive,
-    fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace,
-    replay,
+    Standing, TraceReport, ZoneParameters, ZoneSummary, demerit_percent, find_drive, fit_overheads,
+    hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace, replay,
 };
 pub use open::{DiskOptions, open_disk};
 pub use paced::{PacedDisk, ServiceModel};

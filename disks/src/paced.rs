@@ -55,6 +55,9 @@ struct Current {
     finish: Nanos,
     /// The model's time has passed and the real I/O was not done then.
     overdue: bool,
+    /// Counts for the pacing: what makes data durable takes as long as the real disk needs, which
+    /// no model knows.
+    paced: bool,
     /// What the real disk said, once it did.
     real: Option<Completion>,
 }
@@ -139,9 +142,9 @@ impl<M: ServiceModel> PacedDisk<M> {
             return None;
         }
         let mut completion = current.real.take()?;
-        self.served += 1;
+        self.served += u64::from(current.paced);
         if current.overdue {
-            self.overruns += 1;
+            self.overruns += u64::from(current.paced);
             completion.completed_at = now;
             self.free_at = self.free_at.max(now);
         } else {
@@ -189,6 +192,7 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
             tag: request.tag,
             finish,
             overdue: false,
+            paced: request.operation != Operation::Flush && !request.fua,
             real: None,
         });
         self.inner.submit(now, request);

@@ -1,6 +1,8 @@
 //! What a disk will say of itself once it is opened, found out without opening it for writing,
 //! locking it or making it: so that reservations can be judged before anything is changed.
 
+use crate::backing::kind_found;
+use crate::backing_error::system;
 use crate::open::Defaults;
 use crate::{BackingError, BackingKind, DiskOptions, LinearCost, block_device};
 use disktime_units::Nanos;
@@ -37,20 +39,23 @@ pub struct Survey {
 /// # Errors
 /// When something is there that cannot be looked at.
 pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
-    let failed = |action| {
-        let path = options.path.clone();
-        move |source| BackingError::System { path, action, source }
-    };
-    let found = match File::open(&options.path) {
-        Ok(file) => Some(file),
+    let path = options.path.as_path();
+    let failed = |source| system(path, "look at it", source);
+    let found = match std::fs::metadata(path) {
+        Ok(metadata) => {
+            kind_found(path, &metadata)?;
+            Some(File::open(path).map_err(failed)?)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed("look at it")(error)),
+        Err(error) => return Err(failed(error)),
     };
     let (size_bytes, rotational) = match &found {
-        Some(file) => existing(file).map_err(failed("look at it"))?,
+        Some(file) => existing(file).map_err(failed)?,
         None => (options.size_bytes, nearest_directory(&options.path)),
     };
-    let has_seeks = options.has_seeks.unwrap_or(!options.paced && rotational == Some(true));
+    let has_seeks = options
+        .has_seeks
+        .unwrap_or(!options.paced && rotational == Some(true));
     let defaults = Defaults::of(has_seeks);
     Ok(Survey {
         exists: found.is_some(),
@@ -77,7 +82,10 @@ fn existing(file: &File) -> io::Result<(Option<u64>, Option<bool>)> {
 
 /// Whether the file that is to be made there will lie on a spinning disk, as far as is known.
 fn nearest_directory(path: &Path) -> Option<bool> {
-    let directory = path.ancestors().skip(1).find(|ancestor| ancestor.is_dir())?;
+    let directory = path
+        .ancestors()
+        .skip(1)
+        .find(|ancestor| ancestor.is_dir())?;
     let directory = File::open(directory).ok()?;
     block_device::queue_below(&directory, BackingKind::File).rotational
 }
@@ -90,11 +98,17 @@ mod tests {
     fn a_disk_that_is_not_there_yet_is_judged_without_being_made() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("new.disk");
-        let options = DiskOptions { size_bytes: Some(1 << 30), ..DiskOptions::new(&path) };
+        let options = DiskOptions {
+            size_bytes: Some(1 << 30),
+            ..DiskOptions::new(&path)
+        };
         let survey = survey_disk(&options).expect("a survey");
         assert_eq!((survey.exists, survey.size_bytes), (false, Some(1 << 30)));
         assert!(!path.exists(), "the survey made the file");
-        let told = DiskOptions { has_seeks: Some(true), ..options };
+        let told = DiskOptions {
+            has_seeks: Some(true),
+            ..options
+        };
         let survey = survey_disk(&told).expect("a survey");
         assert!(survey.has_seeks && survey.switch_cost > Nanos::ZERO && survey.max_in_flight == 1);
     }

@@ -2,8 +2,8 @@
 //! and the distributions of queue time and service time per stream.
 //!
 //! Windows are differences of cumulative counters: a reading is kept every 100 ms of activity, at
-//! most [`READINGS`] of them. Requests in flight are charged when they complete, so a window can be
-//! off by one request at each end.
+//! most [`READINGS`] of them, and between two readings a straight line is assumed. Requests in flight
+//! are charged when they complete, so a window can be off by one request at each end.
 
 use disktime_disks::DiskProperties;
 use disktime_scheduler::{DiskCounters, Scheduler, StreamConfig, StreamCounters, StreamId};

@@ -262,11 +262,14 @@ fn a_window_after_a_pause_is_as_long_as_it_says() {
     let report = disk_loop.report(now);
     let window = report.windows.last_1s;
     assert_eq!(window.elapsed, Nanos::from_secs(1));
-    assert_eq!(window.counters.busy, Nanos::from_millis(250));
-    assert_eq!(
-        report.windows.last_10s.counters.busy,
-        Nanos::from_millis(250)
-    );
+    // What was done since the last reading before the pause is spread over the pause.
+    for window in [window, report.windows.last_10s] {
+        let busy = window.counters.busy;
+        assert!(
+            busy >= Nanos::from_millis(250) && busy <= Nanos::from_millis(255),
+            "{busy}"
+        );
+    }
     assert_eq!(
         report.streams[0].windows.last_10s.elapsed,
         Nanos::from_secs(10)

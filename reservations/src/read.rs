@@ -62,7 +62,8 @@ impl Configuration {
                 let finding = Finding::error(
                     Span {
                         start: at,
-                        end: at + 1,
+                        // What is not UTF-8 is shown as one character of three bytes.
+                        end: at + char::REPLACEMENT_CHARACTER.len_utf8(),
                     },
                     "this is not UTF-8",
                 )

@@ -107,14 +107,12 @@ struct Known {
     name: &'static str,
     source: OverheadSource,
     read_ahead: ReadAheadPolicy,
-    bus_mb_per_s: Option<f64>,
     overheads: CommandOverheads,
 }
 
 impl Known {
     fn complete(&self, parameters: &mut HddParameters) {
         parameters.overhead_ms = Some(self.overheads);
-        parameters.bus_mb_per_s = parameters.bus_mb_per_s.or(self.bus_mb_per_s);
         parameters.read_ahead = self.read_ahead;
     }
 
@@ -141,8 +139,8 @@ const fn overheads(
 }
 
 /// The bus of the host on which the drives of DiskSim's validation set were measured, slower than
-/// their media.
-const MEASURING_HOST_BUS: Option<f64> = Some(5.0);
+/// their media. It counts where a trace of theirs is replayed, not where a drive is served.
+pub(super) const MEASURING_HOST_BUS: Option<f64> = Some(5.0);
 
 /// Overheads in ms. The fitted ones are what [`super::fit_overheads`] finds in the first half of
 /// the trace that was measured on the drive; a test compares them with what it finds today.
@@ -151,42 +149,36 @@ const KNOWN: [Known; 6] = [
         name: "seagate_barracuda_4lp_st32171w",
         source: OverheadSource::FittedToMeasuredTrace,
         read_ahead: ReadAheadPolicy::Always,
-        bus_mb_per_s: MEASURING_HOST_BUS,
         overheads: overheads([0.461, 0.461], [1.28, 1.07], [0.949, 0.949], [1.142, 1.135]),
     },
     Known {
         name: "quantum_atlas_iii",
         source: OverheadSource::FittedToMeasuredTrace,
         read_ahead: ReadAheadPolicy::Sequential,
-        bus_mb_per_s: MEASURING_HOST_BUS,
         overheads: overheads([0.328, 0.328], [0.25, 0.21], [0.383, 0.383], [0.451, 0.45]),
     },
     Known {
         name: "ibm_dnes_309170w",
         source: OverheadSource::FittedToMeasuredTrace,
         read_ahead: ReadAheadPolicy::Always,
-        bus_mb_per_s: MEASURING_HOST_BUS,
         overheads: overheads([0.091, 0.091], [0.25, 0.7], [0.087, 0.087], [0.088, 0.088]),
     },
     Known {
         name: "seagate_cheetah_9lp",
         source: OverheadSource::FittedToMeasuredTrace,
         read_ahead: ReadAheadPolicy::Always,
-        bus_mb_per_s: MEASURING_HOST_BUS,
         overheads: overheads([0.254, 0.279], [0.4, 0.45], [0.472, 0.472], [0.71, 0.701]),
     },
     Known {
         name: "quantum_atlas_10k",
         source: OverheadSource::DiskSim,
         read_ahead: ReadAheadPolicy::Always,
-        bus_mb_per_s: MEASURING_HOST_BUS,
         overheads: overheads([0.184, 0.184], [0.0, 0.0], [0.19, 0.19], [0.345, 0.497]),
     },
     Known {
         name: "seagate_cheetah_15k5_146",
         source: OverheadSource::DiskSim,
         read_ahead: ReadAheadPolicy::Always,
-        bus_mb_per_s: None,
         overheads: overheads([0.162, 0.158], [0.0, 0.106], [0.276, 0.456], [0.629, 0.228]),
     },
 ];

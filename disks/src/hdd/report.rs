@@ -1,7 +1,7 @@
 //! What a modelled disk does, for people and for machines: the report of `disktime model`.
 
 use super::bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary};
-use super::drives::{Drive, OverheadSource};
+use super::drives::{Drive, MEASURING_HOST_BUS, OverheadSource};
 use super::fit::fit_overheads;
 use super::model::HddModel;
 use super::parameters::{CommandOverheads, HddError};
@@ -253,8 +253,9 @@ fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceReport, HddErr
     if fitted_to_first_half {
         parameters = fit_overheads(&parameters, &trace[..half])?;
     } else if drive.overheads == OverheadSource::FittedToMeasuredTrace {
-        // The known drives were measured with their write cache on.
+        // The known drives were measured with their write cache on, over the bus of that host.
         parameters.write_cache = true;
+        parameters.bus_mb_per_s = parameters.bus_mb_per_s.or(MEASURING_HOST_BUS);
     }
     let times = replay(&mut HddModel::new(&parameters)?, trace)?;
     let measured: Vec<Nanos> = trace.iter().map(|request| request.service).collect();
