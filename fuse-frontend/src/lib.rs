@@ -25,4 +25,4 @@ mod transfer;
 
 pub use backend::{FuseBackend, FuseFile};
 pub use error::FuseError;
-pub use mount::{MountHandle, mount};
+pub use mount::{MountHandle, mount, prepare};

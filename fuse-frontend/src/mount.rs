@@ -27,6 +27,15 @@ pub struct MountHandle {
     session: ManuallyDrop<fuse3::raw::MountHandle>,
 }
 
+/// Makes `directory` fit to be mounted on, as [`mount`] does first, and returns its absolute path:
+/// for a caller that wants to know before it changes anything else.
+///
+/// # Errors
+/// As [`mount`].
+pub async fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
+    off_thread(directory, mountpoint::prepare).await
+}
+
 /// Mounts the backend's files on `directory`, which is created if it is missing; the dead mount of a
 /// server that was killed is cleaned up first. Serves on the tokio runtime of the caller.
 ///
@@ -36,7 +45,7 @@ pub struct MountHandle {
 pub async fn mount<B: FuseBackend>(directory: &Path, backend: B) -> Result<MountHandle, FuseError> {
     let (owner, made) = (current_user(), Timestamp::from(SystemTime::now()));
     let files = Directory::new(backend.files(), owner, made)?;
-    let path = off_thread(directory, mountpoint::prepare).await?;
+    let path = prepare(directory).await?;
 
     let in_flight = Arc::new(InFlight::default());
     let filesystem = VdiskFilesystem::new(files, backend, in_flight.clone());

@@ -168,7 +168,7 @@ pub(crate) static DISK: Table = Table {
         field(
             "system",
             Kind::Object(&SYSTEM),
-            "1% per 5s on disks with seeks, 1% per 1s on others",
+            "1% per 5s on disks with seeks, 1% per 2s on others",
             "The reservation of the server's own stream, which pays for metadata.",
         ),
         field(

@@ -80,12 +80,10 @@ impl Finding {
         }
     }
 
-    /// The same with what would be accepted.
+    /// The same with what would be accepted; an empty text adds nothing.
     pub fn help(self, help: impl AsRef<str>) -> Finding {
-        Finding {
-            help: Some(visible(help.as_ref())),
-            ..self
-        }
+        let help = Some(visible(help.as_ref())).filter(|help| !help.is_empty());
+        Finding { help, ..self }
     }
 }
 

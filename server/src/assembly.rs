@@ -4,7 +4,8 @@
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use disktime_disks::{
-    Disk, DiskOptions, LinearCost, PacedDisk, Store, VirtualDisk, open_disk, survey_disk,
+    BackingError, Disk, DiskOptions, LinearCost, PacedDisk, Store, VirtualDisk, open_disk,
+    survey_disk,
 };
 use disktime_engine::{
     DiskLoop, Limit, LoopSettings, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
@@ -14,8 +15,9 @@ use disktime_reservations::{
     Vdisk, admit,
 };
 use disktime_volumes::label::EXTENT_ALIGNMENT_BYTES;
-use disktime_volumes::{VdiskConfig, VdiskSpec, VolumeSet};
+use disktime_volumes::{MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Any disk.
 pub type AnyDisk = Box<dyn Disk + Send>;
@@ -24,8 +26,6 @@ pub type DiskService = VolumeSet<AnyDisk>;
 
 /// c of the switching account, in per cent.
 const SWITCHING_FACTOR_PERCENT: u32 = 150;
-/// Requests queued and in flight per disk.
-const MAX_QUEUED: usize = 1024;
 
 /// How the file's disk is opened.
 fn disk_options(disk: &DiskConfig) -> DiskOptions {
@@ -106,6 +106,8 @@ pub fn policy_kind(policy: Policy) -> PolicyKind {
 
 /// A disk with the loop that schedules it.
 pub fn schedule(disk: AnyDisk, admission: &Admission, policy: Policy) -> DiskLoop<AnyDisk> {
+    // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
+    let max_queued = admission.streams.len() * MAX_QUEUED_PARTS;
     let switching = match admission.switching {
         Switching::Served => SwitchingAccount::Served,
         Switching::Account => SwitchingAccount::Reserved {
@@ -117,7 +119,7 @@ pub fn schedule(disk: AnyDisk, admission: &Admission, policy: Policy) -> DiskLoo
         LoopSettings {
             policy: policy_kind(policy),
             switching,
-            max_queued: MAX_QUEUED,
+            max_queued,
         },
     )
 }
@@ -181,7 +183,7 @@ pub fn entitlement(vdisk: &Vdisk) -> String {
 pub fn open_real(configuration: &Configuration, disk: &DiskConfig) -> Outcome<(AnyDisk, bool)> {
     let known_zero = holds_nothing(&disk.path.value);
     let options = disk_options(disk);
-    let inner = open_disk(&options).map_err(|error| {
+    let inner = open_when_free(&options).map_err(|error| {
         let help = "nothing was changed; mend it and start again";
         Failure::from(configuration.error_at(disk.path.span, error.to_string(), help))
     })?;
@@ -190,6 +192,28 @@ pub fn open_real(configuration: &Configuration, disk: &DiskConfig) -> Outcome<(A
         None => inner,
     };
     Ok((opened, known_zero))
+}
+
+/// How long a disk may be in use before it is refused.
+const LET_GO_TIME: Duration = Duration::from_secs(5);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// Opens a disk. The kernel closes the files of a server that was killed only when what its ring
+/// had in flight has ended; one that is started again at once would find its own disk in use.
+fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
+    let until = Instant::now() + LET_GO_TIME;
+    let mut told = false;
+    loop {
+        match open_disk(options) {
+            Err(BackingError::InUse { .. }) if Instant::now() < until => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!("{} is in use; waiting a moment", options.path.display());
+                }
+                std::thread::sleep(LOOK_AGAIN_AFTER);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// A file that is not there yet, or one without a single allocated block, reads as zeroes.

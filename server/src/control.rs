@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 /// Longest line taken from a client.
 const LINE_BYTES: u64 = 64 << 10;
 /// Clients at once.
 const CLIENTS: usize = 32;
+/// When a client cannot be accepted (too many open files), the next try comes after this.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -66,21 +69,39 @@ impl ControlSocket {
         })
     }
 
-    /// Serves clients until the task is dropped.
-    pub async fn serve(self, commands: Arc<impl Commands>) -> Outcome {
+    /// Serves clients until `stop` is done; then nobody holds `commands` any more.
+    pub async fn serve(
+        self,
+        commands: Arc<impl Commands>,
+        stop: impl Future<Output = ()>,
+    ) -> Outcome {
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
-        let permits = Arc::new(tokio::sync::Semaphore::new(CLIENTS));
+        let mut clients = JoinSet::new();
+        tokio::pin!(stop);
         loop {
-            let permit = Arc::clone(&permits).acquire_owned().await?;
-            let (stream, _) = listener.accept().await?;
-            let commands = Arc::clone(&commands);
-            tokio::spawn(async move {
-                if let Err(error) = converse(stream, &*commands).await {
-                    tracing::debug!("a control client is gone: {error}");
+            tokio::select! {
+                () = &mut stop => break,
+                accepted = listener.accept(), if clients.len() < CLIENTS => {
+                    let stream = match accepted {
+                        Ok((stream, _)) => stream,
+                        Err(error) => {
+                            tracing::warn!("a control client cannot be accepted: {error}");
+                            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                            continue;
+                        }
+                    };
+                    let commands = Arc::clone(&commands);
+                    clients.spawn(async move {
+                        if let Err(error) = converse(stream, &*commands).await {
+                            tracing::debug!("a control client is gone: {error}");
+                        }
+                    });
                 }
-                drop(permit);
-            });
+                Some(_) = clients.join_next() => {}
+            }
         }
+        clients.shutdown().await;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::assembly::{self, AnyDisk, DiskService};
 use crate::doors::DoorVdisk;
 use crate::failure::{Failure, Outcome};
 use crate::status::{DiskStatus, SYSTEM};
+use crate::untouched::Untouched;
 use disktime_engine::{Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
@@ -76,7 +77,8 @@ fn uuid_seed() -> u64 {
     (time.as_nanos() as u64) ^ (u64::from(std::process::id()) << 40)
 }
 
-/// Opens a disk on this thread and reads its label. Nothing is written to it.
+/// Opens a disk on this thread and reads its label. Nothing is written to it; until the guard is
+/// told to keep it, a file that was made or grown for it is taken back.
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
@@ -86,7 +88,8 @@ pub fn open_here(
     admission: &Admission,
     epoch: Instant,
     force: bool,
-) -> Outcome<LabelledDisk<AnyDisk>> {
+) -> Outcome<(LabelledDisk<AnyDisk>, Untouched)> {
+    let untouched = Untouched::look(&config.path.value);
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
     let disk_loop = assembly::schedule(disk, admission, config.policy);
     let format = if force {
@@ -100,6 +103,7 @@ pub fn open_here(
         system: assembly::system_stream(admission),
     };
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
+        .map(|labelled| (labelled, untouched))
         .map_err(|error| at_disk(configuration, config, &error))
 }
 
@@ -125,10 +129,11 @@ pub fn open(
         .name(format!("disk {name}"))
         .spawn(move || {
             let config = &configuration.disks[index];
-            let labelled = match open_and_check(&configuration, config, &admission, epoch) {
-                Ok((labelled, found)) => {
+            let opened = open_and_check(&configuration, config, &admission, epoch);
+            let (labelled, untouched) = match opened {
+                Ok((labelled, untouched, found)) => {
                     let _ = found_sender.send(Ok(found));
-                    labelled
+                    (labelled, untouched)
                 }
                 Err(failure) => {
                     let _ = found_sender.send(Err(failure));
@@ -139,6 +144,7 @@ pub fn open(
             if may_go.recv().is_err() {
                 return Ok(());
             }
+            untouched.keep();
             serve(&configuration, config, labelled, epoch, &started_sender)
         })?;
     let found: Found = found.recv()??;
@@ -158,8 +164,8 @@ fn open_and_check(
     config: &DiskConfig,
     admission: &Admission,
     epoch: Instant,
-) -> Outcome<(LabelledDisk<AnyDisk>, Found)> {
-    let labelled = open_here(configuration, config, admission, epoch, false)?;
+) -> Outcome<(LabelledDisk<AnyDisk>, Untouched, Found)> {
+    let (labelled, untouched) = open_here(configuration, config, admission, epoch, false)?;
     let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
     let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
     disktime_volumes::reconcile(labelled.label(), &specs)
@@ -173,7 +179,7 @@ fn open_and_check(
         facts,
         notices: properties.notices.clone(),
     };
-    Ok((labelled, found))
+    Ok((labelled, untouched, found))
 }
 
 /// Writes what has to be written, serves until told to stop, makes everything durable.
@@ -237,6 +243,17 @@ fn at_disk(
 }
 
 impl OpenedDisk {
+    /// Leaves the disk as it was before it was opened.
+    pub fn give_up(self) {
+        let OpenedDisk {
+            name, go, thread, ..
+        } = self;
+        drop(go);
+        if !matches!(thread.join(), Ok(Ok(()))) {
+            tracing::warn!("disk {name} could not be closed in good order");
+        }
+    }
+
     /// Lets the thread write what has to be written, and serve.
     ///
     /// # Errors

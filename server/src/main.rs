@@ -19,6 +19,7 @@ mod simulate;
 mod state_dir;
 mod status;
 mod table;
+mod untouched;
 
 use clap::Parser;
 use cli::{Cli, Command, ServerAddress};

@@ -23,7 +23,8 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let mut labelled = disk_thread::open_here(&configuration, config, admission, epoch, force)?;
+        let (mut labelled, untouched) =
+            disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         if !force && !labelled.label().vdisks.is_empty() {
             return Err(Failure::new(format!(
                 "disk `{name}` has a label with {} vdisks already; nothing was changed. To lose \
@@ -31,6 +32,7 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
                 labelled.label().vdisks.len()
             )));
         }
+        untouched.keep();
         let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
         labelled
             .write_format(&mut driver)
@@ -58,12 +60,13 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
         if disk.is_some_and(|wanted| wanted != config.name.value) {
             continue;
         }
-        let labelled = disk_thread::open_here(&configuration, config, admission, epoch, false)?;
+        let (labelled, untouched) =
+            disk_thread::open_here(&configuration, config, admission, epoch, false)?;
         if labelled.label().find(vdisk).is_some() {
-            holders.push((config.name.value.as_str(), labelled));
+            holders.push((config.name.value.as_str(), labelled, untouched));
         }
     }
-    let (name, mut labelled) = match holders.len() {
+    let (name, mut labelled, untouched) = match holders.len() {
         1 => holders.remove(0),
         0 => {
             return Err(Failure::new(format!(
@@ -71,13 +74,14 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
             )));
         }
         _ => {
-            let names: Vec<&str> = holders.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = holders.iter().map(|(name, ..)| *name).collect();
             return Err(Failure::new(format!(
                 "several disks hold a vdisk `{vdisk}`: {}; say which with --disk NAME",
                 names.join(", ")
             )));
         }
     };
+    untouched.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled
         .remove(&mut driver, vdisk)

@@ -3,17 +3,17 @@
 
 use crate::assembly::{self, DiskService};
 use crate::control::{Commands, ControlSocket};
-use crate::disk_thread::{self, DiskThread};
+use crate::disk_thread::{self, DiskThread, OpenedDisk};
 use crate::doors::{DoorVdisk, FuseDoor, deliver, exports};
 use crate::failure::{Failure, Outcome};
 use crate::state_dir::{self, StateLock};
 use crate::{emulation, status};
-use disktime_fuse::MountHandle;
+use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::{ListenConfig, NbdListener, NbdUri};
-use disktime_reservations::{AdmissionReport, Configuration};
+use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use serde_json::Value;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +27,7 @@ pub struct Server {
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
-    control: JoinHandle<Outcome>,
+    control: (JoinHandle<Outcome>, watch::Sender<bool>),
     _lock: StateLock,
 }
 
@@ -79,6 +79,7 @@ impl Server {
         let lock = state_dir::lock(configuration)?;
         let listener = bind_nbd(configuration)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
+        let fuse_place = fuse_place(configuration).await?;
         let epoch = Instant::now();
         let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), report, epoch)?;
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
@@ -90,9 +91,16 @@ impl Server {
                     .map_or_else(Vec::new, |nbd| nbd.uris(&vdisk.name))
             })
             .collect();
+        let fuse = match fuse_place {
+            Some(place) => Some(mount(configuration, place, &vdisks).await?),
+            None => None,
+        };
         let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
-        let fuse = mount(configuration, &vdisks).await?;
-        let control = tokio::spawn(control.serve(Arc::clone(&disks)));
+        let (stop, stopped) = stop_switch();
+        let control = (
+            tokio::spawn(control.serve(Arc::clone(&disks), stopped)),
+            stop,
+        );
         Ok(Server {
             disks,
             vdisks,
@@ -164,8 +172,9 @@ impl Server {
                 Err(error) => failures.push(error.to_string()),
             }
         }
-        self.control.abort();
-        let _ = self.control.await;
+        let (task, stop) = self.control;
+        let _ = stop.send(true);
+        let _ = task.await;
         drop(self.vdisks);
         let disks = Arc::try_unwrap(self.disks)
             .map_err(|_| Failure::new("a status request outlived the server"))?;
@@ -210,7 +219,13 @@ fn start_disks(
 ) -> Outcome<(Vec<DiskThread>, Vec<DoorVdisk<DiskService>>)> {
     let mut opened = Vec::with_capacity(configuration.disks.len());
     for (index, admission) in report.disks.iter().enumerate() {
-        opened.push(disk_thread::open(configuration, index, admission, epoch)?);
+        match disk_thread::open(configuration, index, admission, epoch) {
+            Ok(disk) => opened.push(disk),
+            Err(failure) => {
+                opened.into_iter().for_each(OpenedDisk::give_up);
+                return Err(failure);
+            }
+        }
     }
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
@@ -235,34 +250,54 @@ fn serve_nbd(
     listener: NbdListener,
     vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
 ) -> (JoinHandle<std::io::Result<()>>, watch::Sender<bool>) {
-    let (stop, mut stopped) = watch::channel(false);
+    let (stop, stopped) = stop_switch();
     let directory = Arc::new(exports(vdisks));
     let vdisks = Arc::clone(vdisks);
     let task = tokio::spawn(listener.serve(
         directory,
         Arc::new(move |accepted| deliver(&vdisks, accepted)),
-        async move {
-            let _ = stopped.wait_for(|stop| *stop).await;
-        },
+        stopped,
     ));
     (task, stop)
 }
 
-async fn mount(
-    configuration: &Configuration,
-    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
-) -> Outcome<Option<MountHandle>> {
+/// A switch, and what is done when it is set or dropped.
+fn stop_switch() -> (watch::Sender<bool>, impl Future<Output = ()>) {
+    let (stop, mut stopped) = watch::channel(false);
+    let done = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    (stop, done)
+}
+
+/// Where the FUSE door goes, looked at before any disk is changed; `None` if there is none, or if
+/// this machine has no FUSE and NBD can be served alone.
+async fn fuse_place(configuration: &Configuration) -> Outcome<Option<&Spanned<PathBuf>>> {
     let Some(fuse) = &configuration.fuse else {
         return Ok(None);
     };
-    match disktime_fuse::mount(&fuse.mount.value, FuseDoor::new(Arc::clone(vdisks))).await {
-        Ok(mount) => Ok(Some(mount)),
+    match disktime_fuse::prepare(&fuse.mount.value).await {
+        Ok(_) => Ok(Some(&fuse.mount)),
         Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
             eprintln!("disktime: {error}; serving NBD alone");
             Ok(None)
         }
-        Err(error) => Err(configuration
-            .error_at(fuse.mount.span, error.to_string(), "")
-            .into()),
+        Err(error) => Err(at_mount(configuration, &fuse.mount, &error)),
     }
+}
+
+async fn mount(
+    configuration: &Configuration,
+    place: &Spanned<PathBuf>,
+    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
+) -> Outcome<MountHandle> {
+    disktime_fuse::mount(&place.value, FuseDoor::new(Arc::clone(vdisks)))
+        .await
+        .map_err(|error| at_mount(configuration, place, &error))
+}
+
+fn at_mount(configuration: &Configuration, place: &Spanned<PathBuf>, error: &FuseError) -> Failure {
+    configuration
+        .error_at(place.span, error.to_string(), "")
+        .into()
 }

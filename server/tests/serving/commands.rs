@@ -1,0 +1,118 @@
+//! The commands that talk to a server or read a workload, when there is something wrong.
+
+use crate::place::{Place, assert_says, exits_with};
+use crate::programs::text;
+use serde_json::Value;
+
+const WEB: [(&str, &str); 1] = [("web", r#""size": "16MiB""#)];
+
+const WORKLOAD: &str = r#"{ "duration": "1s", "clients": {
+    "reader": { "vdisk": "wbe", "pattern": "random", "block": "4KiB" } } }"#;
+
+#[test]
+fn a_workload_that_names_an_unknown_vdisk() {
+    let place = Place::with(&WEB);
+    let workload = place.write("workload.json", WORKLOAD);
+    let sentence = place.fails(&["simulate", text(&workload)]);
+    assert_says(&sentence, &["wbe", "web"]);
+    let server = place.start();
+    let sentence = place.fails(&["load", text(&workload)]);
+    assert_says(&sentence, &["wbe", "web"]);
+    server.stop();
+}
+
+#[test]
+fn a_workload_that_is_wrong() {
+    let place = Place::with(&WEB);
+    let workload = place.write("workload.json", "{ \"duration\": 60 ");
+    assert_says(
+        &place.fails(&["simulate", text(&workload)]),
+        &["workload.json"],
+    );
+    let unknown = WORKLOAD.replace("wbe", "web").replace("pattern", "patern");
+    let workload = place.write("workload.json", unknown);
+    assert_says(
+        &place.fails(&["simulate", text(&workload)]),
+        &["workload.json", "patern"],
+    );
+    let absent = place.path("absent.json");
+    assert_says(
+        &place.fails(&["simulate", text(&absent)]),
+        &["absent.json", "No such file"],
+    );
+}
+
+#[test]
+fn a_policy_that_nobody_knows() {
+    let place = Place::with(&WEB);
+    let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
+    let sentence = place.fails(&["simulate", text(&workload), "--policy", "farhad"]);
+    assert_says(&sentence, &["`farhad`", "fahrrad", "fifo"]);
+}
+
+#[test]
+fn a_server_that_is_not_there() {
+    let place = Place::with(&WEB);
+    let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
+    let remedy = ["no server answers", "disktime serve", "--control"];
+    assert_says(&place.fails(&["status"]), &remedy);
+    assert_says(&place.fails(&["load", text(&workload)]), &remedy);
+    let nowhere = place.path("nowhere.sock");
+    let command = place.bare(&["status", "--control", text(&nowhere)]);
+    assert_says(
+        &exits_with(command, 1),
+        &["nowhere.sock", "no server answers"],
+    );
+    // One that was killed leaves its socket.
+    let server = place.start();
+    server.kill();
+    assert_says(&place.fails(&["status"]), &remedy);
+}
+
+#[test]
+fn a_load_without_the_nbd_door() {
+    let place = Place::new();
+    let vdisk = r#""web": { "disk": "d0", "size": "16MiB" }"#;
+    place.configure_as(crate::place::PLAIN_DISK, vdisk, r#""fuse": {}"#);
+    let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
+    let server = place.start();
+    assert_says(
+        &place.fails(&["load", text(&workload)]),
+        &["nbd", "restart"],
+    );
+    server.stop();
+}
+
+#[test]
+fn a_model_that_nobody_knows() {
+    let place = Place::new();
+    let sentence = exits_with(place.bare(&["model", "desktop-7200"]), 1);
+    assert_says(&sentence, &["desktop-7200", "desktop-7200-2008"]);
+    let file = place.write("drives.json", "{}");
+    let drive = format!("{}#mine", text(&file));
+    assert_says(
+        &exits_with(place.bare(&["model", &drive]), 1),
+        &["mine", "drives.json"],
+    );
+    let trace = ["model", "desktop-7200-2008", "--trace", "absent.gz"];
+    assert_says(&exits_with(place.bare(&trace), 1), &["absent.gz"]);
+}
+
+#[test]
+fn check_and_the_schema_are_for_machines_too() {
+    let place = Place::with(&WEB);
+    let told: Value =
+        serde_json::from_str(&place.succeeds(&["check", "--json"])).expect("it is JSON");
+    assert!(
+        told["disks"].is_object() || told["disks"].is_array(),
+        "{told}"
+    );
+    let schema = crate::programs::finished(place.bare(&["schema"]));
+    let schema: Value = serde_json::from_slice(&schema.stdout).expect("it is JSON");
+    assert!(schema["properties"]["vdisks"].is_object());
+    place.write("disktime.json", "{");
+    let output = crate::programs::finished(place.command(&["check", "--json"]));
+    assert_eq!(output.status.code(), Some(1));
+    let errors: Value = serde_json::from_slice(&output.stdout).expect("errors are JSON, too");
+    assert!(errors.to_string().contains("disktime.json"), "{errors}");
+}

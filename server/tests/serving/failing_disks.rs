@@ -1,0 +1,106 @@
+//! Disks that fail: the client that asked gets the error, and nobody else (I7).
+
+use crate::nbd::{assert_same, pattern};
+use crate::place::{MIB, PLAIN_DISK, Place};
+use crate::programs::{Loop, Mounted, text, tool};
+use disktime_engine::RequestKind;
+use std::fs::OpenOptions;
+
+const EIO: u32 = 5;
+const ENOSPC: u32 = 28;
+
+/// A place with the plain disk and another one, a vdisk on each.
+fn beside(path: &str, size: &str) -> Place {
+    let place = Place::new();
+    let disks = format!(r#"{PLAIN_DISK}, "poor": {{ "path": "{path}", {size} "seeks": false }}"#);
+    let vdisks = r#""poor": { "disk": "poor", "size": "48MiB" },
+        "good": { "disk": "d0", "size": "48MiB" }"#;
+    place.configure_as(&disks, vdisks, r#""nbd": {}, "fuse": {}"#);
+    place
+}
+
+#[test]
+fn a_full_file_system_is_enospc_to_the_one_who_wrote() {
+    let place = beside("small/poor.disk", r#""size": "64MiB","#);
+    let small = Mounted::new(
+        &["-t", "tmpfs", "-o", "size=8m", "disktime-test"],
+        &place.path("state/small"),
+    );
+    let server = place.start();
+    let (mut poor, mut good) = (server.client("poor"), server.client("good"));
+    poor.write(0, &[1; 4096]);
+    let mut failed = None;
+    for mebibyte in 1..48 {
+        let data = pattern(1 << 20, mebibyte);
+        let (error, _) = poor.ask(RequestKind::Write, mebibyte * MIB, 1 << 20, &data);
+        if error != 0 {
+            assert_eq!(error, ENOSPC);
+            failed = Some(mebibyte);
+            break;
+        }
+        good.write(mebibyte * MIB, &data);
+    }
+    let failed = failed.expect("8 MiB do not hold 48");
+    // What is there stays readable, can be overwritten, and the other disk goes on.
+    assert_same(
+        &poor.read(MIB, 1 << 20),
+        &pattern(1 << 20, 1),
+        "written before",
+    );
+    poor.write(0, &[2; 4096]);
+    assert_eq!(poor.read(0, 4096), [2; 4096]);
+    good.write(failed * MIB, &pattern(1 << 20, 99));
+    good.flush();
+    // With more room it takes writes again.
+    let remount = ["-o", "remount,size=80m", text(&small.directory)];
+    tool("mount", "mount", &remount);
+    poor.write(failed * MIB, &pattern(1 << 20, failed));
+    poor.flush();
+    drop((poor, good));
+    server.stop();
+    let server = place.start();
+    for mebibyte in 1..=failed {
+        let got = server.client("poor").read(mebibyte * MIB, 1 << 20);
+        assert_same(&got, &pattern(1 << 20, mebibyte), "after a restart");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_is_eio_to_the_one_who_read() {
+    let backing_place = Place::new();
+    let backing = backing_place.write("backing", vec![0; 64 << 20]);
+    let device = Loop::attach(&backing);
+    let place = beside(text(&device.device), "");
+    let server = place.start();
+    let (mut poor, mut good) = (server.client("poor"), server.client("good"));
+    let data = poor.fill(1);
+    good.fill(2);
+    // The second half of what the device stands on vanishes; the kernel fails reads there.
+    let file = OpenOptions::new()
+        .write(true)
+        .open(&backing)
+        .expect("it is there");
+    file.set_len(32 << 20).expect("a file can be cut");
+    let (error, _) = poor.ask(RequestKind::Read, 40 * MIB, 4096, &[]);
+    assert_eq!(error, EIO);
+    let by_fuse = std::fs::File::open(server.file("poor")).expect("it is there");
+    let read = std::os::unix::fs::FileExt::read_at(&by_fuse, &mut [0; 4096], 40 * MIB);
+    assert_eq!(
+        read.expect_err("by this door, too").raw_os_error(),
+        Some(libc::EIO)
+    );
+    // A request that reaches into the bad part fails as a whole; what lies before it is fine.
+    let (error, _) = poor.ask(RequestKind::Read, 4 * MIB, 32 << 20, &[]);
+    assert_eq!(error, EIO);
+    assert_same(
+        &poor.read(4 * MIB, 1 << 20),
+        &data[4 << 20..5 << 20],
+        "the good part",
+    );
+    good.write(0, &[7; 4096]);
+    assert_eq!(good.read(0, 4096), [7; 4096]);
+    good.flush();
+    drop((poor, good, by_fuse));
+    server.stop();
+}

@@ -1,0 +1,154 @@
+//! Disks that hold something else: refused and left as they are, byte for byte, until they are
+//! formatted by force.
+
+use crate::nbd::{assert_zeroes, pattern};
+use crate::place::{MIB, Place, assert_says};
+use crate::programs::{Loop, text, tool};
+use std::fs;
+
+const DISK: &str = r#""d0": { "path": "d0.disk", "seeks": false }"#;
+const VDISK: &str = r#""a": { "disk": "d0", "size": "8MiB" }"#;
+
+/// A place whose disk holds these bytes.
+fn holding(content: &[u8]) -> Place {
+    let place = Place::new();
+    fs::create_dir(place.path("state")).expect("a directory");
+    place.write("state/d0.disk", content);
+    place.configure_as(DISK, VDISK, r#""nbd": {}"#);
+    place
+}
+
+/// Refused by every command that would write, and then taken by force.
+#[track_caller]
+fn refused_then_forced(place: &Place, found: &str) {
+    let before = place.contents();
+    for arguments in [&["serve"][..], &["format"], &["remove", "b"]] {
+        let sentence = place.fails(arguments);
+        assert_says(
+            &sentence,
+            &[found, "`d0`", "format --force", "disktime.json:2:"],
+        );
+        let after = place.contents();
+        assert_eq!(
+            after.get(&place.disk_file()),
+            before.get(&place.disk_file()),
+            "{arguments:?}"
+        );
+    }
+    assert_says(&place.succeeds(&["format", "--force"]), &["d0: formatted"]);
+    let server = place.start();
+    assert_zeroes(
+        &server.client("a").read_all(),
+        "a vdisk on a disk that held something",
+    );
+    server.stop();
+}
+
+#[test]
+fn a_file_system_is_left_alone() {
+    let place = holding(&vec![0; 64 << 20]);
+    tool("e2fsprogs", "mkfs.ext4", &["-q", text(&place.disk_file())]);
+    refused_then_forced(&place, "ext4");
+    // The file system is gone, not half gone.
+    let output = crate::programs::tool_output(
+        "e2fsprogs",
+        "e2fsck",
+        &["-f", "-n", text(&place.disk_file())],
+    );
+    assert!(!output.status.success());
+}
+
+#[test]
+fn a_partition_table_is_left_alone() {
+    let mut content = vec![0; 32 << 20];
+    content[450] = 0x83;
+    content[454..462].copy_from_slice(&[0, 8, 0, 0, 0, 0xE8, 0, 0]);
+    content[510..512].copy_from_slice(&[0x55, 0xAA]);
+    refused_then_forced(&holding(&content), "MBR partition table");
+}
+
+#[test]
+fn bytes_that_nobody_knows_are_left_alone() {
+    refused_then_forced(&holding(&pattern(32 << 20, 1)), "something else");
+    // Even one byte in the last sector.
+    let mut content = vec![0; 32 << 20];
+    content[(32 << 20) - 3] = 1;
+    refused_then_forced(&holding(&content), "something else");
+}
+
+#[test]
+fn a_foreign_file_is_not_even_grown() {
+    let place = holding(&pattern(32 << 20, 2));
+    let disk = r#""d0": { "path": "d0.disk", "size": "64MiB", "seeks": false }"#;
+    place.configure_as(disk, VDISK, r#""nbd": {}"#);
+    refused_then_forced(&place, "something else");
+    assert_eq!(
+        fs::metadata(place.disk_file()).expect("it is there").len(),
+        64 * MIB
+    );
+}
+
+#[test]
+fn one_foreign_disk_keeps_the_others_from_being_made() {
+    let place = holding(&pattern(32 << 20, 3));
+    let disks = format!(r#""new": {{ "path": "new.disk", "size": "64MiB" }}, {DISK}"#);
+    let vdisks = format!(r#""b": {{ "disk": "new", "size": "8MiB" }}, {VDISK}"#);
+    place.configure_as(&disks, &vdisks, r#""nbd": {}"#);
+    let before = fs::read(place.disk_file()).expect("it is there");
+    assert_says(&place.fails(&["serve"]), &["`d0`", "something else"]);
+    assert_eq!(fs::read(place.disk_file()).expect("it is there"), before);
+    assert!(
+        !place.path("state/new.disk").exists(),
+        "a disk was made for nothing"
+    );
+    // By force on the one that is named; the other is not touched by that either.
+    place.succeeds(&["format", "--force", "--disk", "d0"]);
+    assert!(!place.path("state/new.disk").exists(), "it was not named");
+    place.start().stop();
+}
+
+#[test]
+fn a_label_is_not_overwritten_without_force() {
+    let place = holding(&vec![0; 32 << 20]);
+    let server = place.start();
+    server.client("a").write(0, b"kept");
+    server.stop();
+    assert_says(&place.fails(&["format"]), &["`d0`", "1 vdisk", "--force"]);
+    assert_says(&place.fails(&["format", "--disk", "d1"]), &["`d1`", "d0"]);
+    let server = place.start();
+    assert_eq!(server.client("a").read(0, 4), b"kept");
+    server.stop();
+    place.succeeds(&["format", "--force"]);
+    let server = place.start();
+    assert_zeroes(&server.client("a").read_all(), "after a format by force");
+    server.stop();
+}
+
+#[test]
+fn a_block_device_is_served_and_kept_from_others() {
+    let place = Place::new();
+    let backing = place.write("backing", vec![0; 64 << 20]);
+    let device = Loop::attach(&backing);
+    let disk = format!(
+        r#""d0": {{ "path": "{}", "seeks": false }}"#,
+        text(&device.device)
+    );
+    place.configure_as(
+        &disk,
+        r#""a": { "disk": "d0", "size": "40MiB" }"#,
+        r#""nbd": {}"#,
+    );
+    let server = place.start();
+    let data = server.client("a").fill(8);
+    // mkfs asks the kernel whether the device is in use, as other programs do.
+    let output =
+        crate::programs::tool_output("e2fsprogs", "mkfs.ext4", &["-q", text(&device.device)]);
+    assert!(
+        !output.status.success(),
+        "a file system was made on a disk that is served"
+    );
+    server.stop();
+    let server = place.start();
+    crate::nbd::assert_same(&server.client("a").read_all(), &data, "after a restart");
+    server.stop();
+}

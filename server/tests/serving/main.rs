@@ -1,0 +1,25 @@
+//! The program as people run it: started, used by the clients that they use, fed with what is
+//! wrong, killed, and started again. Every test has a directory, a server and sockets of its own,
+//! so all run side by side.
+//!
+//! Needs root (loop devices, mounts) and some Debian packages; a test that lacks one fails with the
+//! sentence that says which. Nothing here depends on how fast the machine is: what is waited for
+//! has a limit only so that a hang becomes a failure.
+
+mod nbd;
+mod place;
+mod programs;
+mod server;
+
+mod bad_input;
+mod clients;
+mod commands;
+mod failing_disks;
+mod foreign_disks;
+mod kill;
+mod lifecycle;
+mod misbehaving_clients;
+mod refusals;
+mod simulate;
+mod status;
+mod vdisks;

@@ -1,0 +1,197 @@
+//! NBD clients of the tests: one that behaves, with an answer to every question, and the bare
+//! socket for those that do not.
+
+use crate::programs::PATIENCE;
+use disktime_engine::RequestKind;
+use disktime_nbd::protocol::{
+    INIT_MAGIC, OPTION_MAGIC, OptionHeader, RequestHeader, handshake_flag, option,
+};
+use disktime_nbd::{ClientRequest, NbdClient, NbdUri, Transport};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// A client that asks one thing at a time.
+pub struct Client {
+    client: NbdClient,
+}
+
+impl Client {
+    #[track_caller]
+    pub fn connect(uri: &NbdUri) -> Client {
+        let client = NbdClient::connect(uri);
+        Client {
+            client: client.unwrap_or_else(|error| panic!("{uri}: {error}")),
+        }
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.client.info().size_bytes
+    }
+
+    /// Asks; the reply's error number is 0 when it was done, and a read's data is returned.
+    #[track_caller]
+    pub fn ask(
+        &mut self,
+        kind: RequestKind,
+        offset_bytes: u64,
+        len_bytes: u32,
+        data: &[u8],
+    ) -> (u32, Vec<u8>) {
+        let fua = false;
+        let request = ClientRequest {
+            tag: 7,
+            kind,
+            offset_bytes,
+            len_bytes,
+            fua,
+            data,
+        };
+        let mut got = Vec::new();
+        let reply = self.client.call(&request, &mut got);
+        let reply = reply.unwrap_or_else(|error| panic!("{kind:?} at {offset_bytes}: {error}"));
+        (reply.error, got)
+    }
+
+    #[track_caller]
+    fn done(
+        &mut self,
+        kind: RequestKind,
+        offset_bytes: u64,
+        len_bytes: u32,
+        data: &[u8],
+    ) -> Vec<u8> {
+        let (error, got) = self.ask(kind, offset_bytes, len_bytes, data);
+        assert_eq!(
+            error, 0,
+            "{kind:?} of {len_bytes} bytes at {offset_bytes} failed"
+        );
+        got
+    }
+
+    #[track_caller]
+    pub fn read(&mut self, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
+        self.done(RequestKind::Read, offset_bytes, len_bytes, &[])
+    }
+
+    #[track_caller]
+    pub fn write(&mut self, offset_bytes: u64, data: &[u8]) {
+        self.done(RequestKind::Write, offset_bytes, data.len() as u32, data);
+    }
+
+    #[track_caller]
+    pub fn flush(&mut self) {
+        self.done(RequestKind::Flush, 0, 0, &[]);
+    }
+
+    #[track_caller]
+    pub fn write_zeroes(&mut self, offset_bytes: u64, len_bytes: u32) {
+        self.done(RequestKind::WriteZeroes, offset_bytes, len_bytes, &[]);
+    }
+
+    /// The whole vdisk.
+    #[track_caller]
+    pub fn read_all(&mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while (all.len() as u64) < self.size_bytes() {
+            let left = self.size_bytes() - all.len() as u64;
+            all.extend(self.read(all.len() as u64, left.min(4 << 20) as u32));
+        }
+        all
+    }
+
+    /// Writes the whole vdisk with bytes that differ from place to place and from seed to seed,
+    /// makes them durable, and returns them.
+    #[track_caller]
+    pub fn fill(&mut self, seed: u64) -> Vec<u8> {
+        let bytes = pattern(self.size_bytes() as usize, seed);
+        for (chunk, data) in bytes.chunks(4 << 20).enumerate() {
+            self.write((chunk as u64) * (4 << 20), data);
+        }
+        self.flush();
+        bytes
+    }
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Compares without printing megabytes.
+#[track_caller]
+pub fn assert_same(got: &[u8], expected: &[u8], what: &str) {
+    assert_eq!(got.len(), expected.len(), "{what}: lengths");
+    if let Some(at) = got.iter().zip(expected).position(|(a, b)| a != b) {
+        panic!(
+            "{what}: byte {at} is {:#x} and should be {:#x}",
+            got[at], expected[at]
+        );
+    }
+}
+
+#[track_caller]
+pub fn assert_zeroes(got: &[u8], what: &str) {
+    if let Some(at) = got.iter().position(|byte| *byte != 0) {
+        panic!("{what}: byte {at} is {:#x} and should be 0", got[at]);
+    }
+}
+
+/// A connection to the unix socket behind a URI, before the handshake. A server that hangs makes
+/// the test fail, not hang.
+#[track_caller]
+pub fn raw(uri: &NbdUri) -> UnixStream {
+    let Transport::Unix { path } = &uri.transport else {
+        panic!("{uri} is not a unix socket's");
+    };
+    let stream = UnixStream::connect(path).unwrap_or_else(|error| panic!("{uri}: {error}"));
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time limit");
+    stream
+}
+
+/// A connection that has chosen its export the old way (EXPORT_NAME), ready for requests.
+#[track_caller]
+pub fn chosen(uri: &NbdUri) -> UnixStream {
+    let mut stream = raw(uri);
+    let mut greeting = [0; 18];
+    stream.read_exact(&mut greeting).expect("a greeting");
+    assert_eq!(greeting[..8], INIT_MAGIC.to_be_bytes());
+    assert_eq!(greeting[8..16], OPTION_MAGIC.to_be_bytes());
+    let flags = handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES;
+    let mut message = u32::from(flags).to_be_bytes().to_vec();
+    let len_bytes = uri.export.len() as u32;
+    message.extend(
+        OptionHeader {
+            option: option::EXPORT_NAME,
+            len_bytes,
+        }
+        .encode(),
+    );
+    message.extend(uri.export.as_bytes());
+    stream.write_all(&message).expect("the server reads");
+    stream.read_exact(&mut [0; 10]).expect("size and flags");
+    stream
+}
+
+/// The bytes of a request's header.
+pub fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
+    RequestHeader {
+        flags: 0,
+        command,
+        cookie,
+        offset_bytes,
+        len_bytes,
+    }
+    .encode()
+    .to_vec()
+}

@@ -1,0 +1,212 @@
+//! A directory of a test's own, with a reservation file in it and the program to run on it. When
+//! it goes, what is mounted below it goes too.
+
+use crate::programs::{finished, unmount_below};
+use crate::server::Server;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+pub const MIB: u64 = 1 << 20;
+
+/// A plain file as a disk: no model, no seeks, as quick as the machine is.
+pub const PLAIN_DISK: &str = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#;
+
+pub struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Place {
+        let directory = tempfile::Builder::new().prefix("disktime-").tempdir();
+        Place {
+            directory: directory.expect("a temporary directory"),
+        }
+    }
+
+    /// A place with one plain disk `d0` and these vdisks, all doors open.
+    pub fn with(vdisks: &[(&str, &str)]) -> Place {
+        let place = Place::new();
+        place.configure(vdisks);
+        place
+    }
+
+    pub fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        path
+    }
+
+    /// Writes the reservation file: one plain disk and these vdisks in this order. A vdisk is its
+    /// name and what follows `"disk": "d0"` in its object.
+    pub fn configure(&self, vdisks: &[(&str, &str)]) {
+        let vdisks: Vec<String> = vdisks
+            .iter()
+            .map(|(name, rest)| format!(r#""{name}": {{ "disk": "d0", {rest} }}"#))
+            .collect();
+        self.configure_as(PLAIN_DISK, &vdisks.join(", "), r#""nbd": {}, "fuse": {}"#);
+    }
+
+    /// Writes the reservation file out of the insides of its sections.
+    pub fn configure_as(&self, disks: &str, vdisks: &str, doors: &str) {
+        let text = format!(
+            "{{ \"state_dir\": \"state\",\n  \"disks\": {{ {disks} }},\n  \
+             \"vdisks\": {{ {vdisks} }},\n  {doors} }}\n"
+        );
+        self.write("disktime.json", text);
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.path("disktime.json")
+    }
+
+    pub fn disk_file(&self) -> PathBuf {
+        self.path("state/d0.disk")
+    }
+
+    pub fn mount(&self) -> PathBuf {
+        self.path("state/vdisks")
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.path("state/control.sock")
+    }
+
+    /// A file at the disk's place that is full of bytes that are not zero, and a label on top.
+    pub fn make_garbage_disk(&self) {
+        fs::create_dir_all(self.path("state")).expect("a directory");
+        let file = fs::File::create(self.disk_file()).expect("a file");
+        let garbage = vec![0xA5; MIB as usize];
+        for mebibyte in 0..256 {
+            file.write_all_at(&garbage, mebibyte * MIB)
+                .expect("room for 256 MiB");
+        }
+        self.succeeds(&["format", "--force"]);
+    }
+
+    /// The program with these arguments.
+    pub fn bare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_disktime"));
+        command.args(arguments).current_dir(self.root());
+        command.env_remove("DISKTIME_LOG");
+        command
+    }
+
+    /// The program with a sub-command, this place's file, and what follows.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut all = vec![arguments[0], "disktime.json"];
+        all.extend_from_slice(&arguments[1..]);
+        self.bare(&all)
+    }
+
+    pub fn start(&self) -> Server {
+        Server::start(self.command(&["serve"]))
+    }
+
+    /// Runs a sub-command on this place's file; it must succeed. Returns its stdout.
+    #[track_caller]
+    pub fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = finished(self.command(arguments));
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a sub-command on this place's file; it must fail with status 1 and say something.
+    #[track_caller]
+    pub fn fails(&self, arguments: &[&str]) -> String {
+        exits_with(self.command(arguments), 1)
+    }
+
+    /// Every file below this place with its length and a checksum; sockets, the lock and
+    /// directories by name.
+    pub fn contents(&self) -> BTreeMap<PathBuf, (u64, u32)> {
+        let mut found = BTreeMap::new();
+        look(self.root(), &mut found);
+        found
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        unmount_below(self.root());
+    }
+}
+
+/// Runs a command that must end with this status and a sentence on stderr, which is returned.
+#[track_caller]
+pub fn exits_with(command: Command, status: i32) -> String {
+    let shown = format!("{command:?}");
+    let output = finished(command);
+    assert_eq!(
+        output.status.code(),
+        Some(status),
+        "{shown}: {}",
+        said(&output)
+    );
+    let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!sentence.trim().is_empty(), "{shown} said nothing");
+    assert!(!sentence.contains("panicked"), "{shown}: {sentence}");
+    sentence
+}
+
+/// All of these must be in the sentence.
+#[track_caller]
+pub fn assert_says(sentence: &str, fragments: &[&str]) {
+    for fragment in fragments {
+        assert!(
+            sentence.contains(fragment),
+            "`{fragment}` is not in: {sentence}"
+        );
+    }
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn look(directory: &Path, found: &mut BTreeMap<PathBuf, (u64, u32)>) {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory:?}: {error}"));
+    for entry in entries {
+        let entry = entry.expect("a directory that nobody changes");
+        let (path, kind) = (entry.path(), entry.file_type().expect("its type"));
+        let is_lock = path.file_name().is_some_and(|name| name == "lock");
+        let content = if kind.is_file() && !is_lock {
+            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+            (bytes.len() as u64, checksum(&bytes))
+        } else {
+            (0, 0)
+        };
+        if kind.is_dir() {
+            look(&path, found);
+        }
+        found.insert(path, content);
+    }
+}
+
+/// FNV-1a over words: enough to see that nothing changed.
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01B3);
+        hash ^= hash >> 31;
+    }
+    (hash ^ (hash >> 32)) as u32
+}

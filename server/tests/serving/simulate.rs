@@ -1,0 +1,67 @@
+//! `disktime simulate`: the same bytes every time, the policy that is asked for, and a report of
+//! the same form as a load's (I6).
+
+use crate::place::Place;
+use crate::programs::text;
+use crate::status::check_load;
+use serde_json::Value;
+use std::path::PathBuf;
+
+fn prepared() -> (Place, PathBuf) {
+    let place = Place::new();
+    let disk =
+        r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
+    let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" },
+        "db": { "disk": "hdd0", "size": "8GiB", "reserve": "20%", "period": "500ms" },
+        "idle": { "disk": "hdd0", "size": "8GiB" }"#;
+    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let workload = place.write(
+        "workload.json",
+        r#"{ "duration": "20s", "seed": 7, "clients": {
+            "sequential": { "vdisk": "web", "pattern": "sequential", "block": "64KiB", "depth": 2 },
+            "random": { "vdisk": "db", "pattern": "random", "block": "4KiB", "depth": 32, "read": "70%" }
+        } }"#,
+    );
+    (place, workload)
+}
+
+#[test]
+fn runs_are_byte_identical_and_touch_nothing() {
+    let (place, workload) = prepared();
+    let before = place.contents();
+    let first = place.succeeds(&["simulate", text(&workload), "--json"]);
+    for _ in 0..2 {
+        let again = place.succeeds(&["simulate", text(&workload), "--json"]);
+        assert!(again == first, "two runs differ");
+    }
+    assert_eq!(place.contents(), before, "a simulation needs no disk");
+    let tables = place.succeeds(&["simulate", text(&workload)]);
+    assert_eq!(tables, place.succeeds(&["simulate", text(&workload)]));
+    let report: Value = serde_json::from_str(&first).expect("it is JSON");
+    check_load(&report, "virtual");
+
+    let other_seed = std::fs::read_to_string(&workload)
+        .expect("it is there")
+        .replace(": 7,", ": 8,");
+    let other_seed = place.write("other.json", other_seed);
+    let other = place.succeeds(&["simulate", text(&other_seed), "--json"]);
+    assert!(other != first, "the seed changes nothing");
+}
+
+#[test]
+fn the_policy_can_be_chosen() {
+    let (place, workload) = prepared();
+    let run = |policy: &[&str]| -> Value {
+        let arguments = [&["simulate", text(&workload), "--json"][..], policy].concat();
+        serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
+    };
+    let received = |report: &Value| report["vdisks"]["web"]["received_share"].as_f64();
+    let (fahrrad, fifo) = (run(&[]), run(&["--policy", "fifo"]));
+    assert_eq!(fahrrad, run(&["--policy", "fahrrad"]));
+    // Two sequential requests against thirty-two random ones: only a reservation helps.
+    assert!(
+        received(&fahrrad).is_some_and(|share| share >= 0.59),
+        "{fahrrad:#}"
+    );
+    assert!(received(&fifo).is_some_and(|share| share < 0.3), "{fifo:#}");
+}

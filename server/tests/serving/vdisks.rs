@@ -1,0 +1,142 @@
+//! Vdisks that come, grow, go and come back, over restarts of the server.
+
+use crate::nbd::{assert_same, assert_zeroes};
+use crate::place::{MIB, Place, assert_says};
+use crate::server::sizes;
+
+/// On a disk that holds nothing but zeroes, and on one that held something else before.
+fn on_both_kinds(check: fn(Place)) {
+    check(Place::new());
+    let place = Place::new();
+    place.configure(&[]);
+    place.make_garbage_disk();
+    check(place);
+}
+
+#[test]
+fn a_vdisk_starts_as_zeroes() {
+    on_both_kinds(|place| {
+        place.configure(&[("a", r#""size": "48MiB""#)]);
+        let server = place.start();
+        assert_zeroes(&server.client("a").read_all(), "a new vdisk");
+        // Around what was written, too, down to the byte.
+        let mut client = server.client("a");
+        client.write(10 * MIB + 1000, &[0xEE; 5]);
+        let around = client.read(10 * MIB, 8192);
+        assert_zeroes(&around[..1000], "before");
+        assert_eq!(around[1000..1005], [0xEE; 5]);
+        assert_zeroes(&around[1005..], "behind");
+        server.stop();
+        let server = place.start();
+        let all = server.client("a").read_all();
+        let written = 10 * MIB as usize + 1000;
+        assert_zeroes(&all[..written], "before, after a restart");
+        assert_eq!(all[written..written + 5], [0xEE; 5]);
+        assert_zeroes(&all[written + 5..], "behind, after a restart");
+        server.stop();
+    });
+}
+
+#[test]
+fn a_vdisk_that_grew_keeps_its_data_and_the_rest_is_zeroes() {
+    on_both_kinds(|place| {
+        let b = ("b", r#""size": "16MiB""#);
+        place.configure(&[("a", r#""size": "16MiB""#), b]);
+        let server = place.start();
+        let data_of_a = server.client("a").fill(1);
+        let data_of_b = server.client("b").fill(2);
+        server.stop();
+        for mebibytes in [32_usize, 37] {
+            place.configure(&[b, ("a", &format!(r#""size": "{mebibytes}MiB""#))]);
+            let server = place.start();
+            let all = server.client("a").read_all();
+            assert_eq!(all.len(), mebibytes << 20);
+            assert_same(&all[..16 << 20], &data_of_a, "the old part");
+            assert_zeroes(&all[16 << 20..], "the new part");
+            assert_same(&server.client("b").read_all(), &data_of_b, "the neighbour");
+            server.stop();
+        }
+    });
+}
+
+#[test]
+fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
+    let keep = ("keep", r#""size": "100MiB""#);
+    let place = Place::with(&[keep, ("gone", r#""size": "100MiB""#)]);
+    let server = place.start();
+    let data = server.client("gone").fill(4);
+    server.stop();
+
+    // Without it, the server says so and serves the rest; its space is not given away.
+    place.configure(&[keep]);
+    let server = place.start();
+    assert_eq!(sizes(&server).into_keys().collect::<Vec<_>>(), ["keep"]);
+    let said = server.stop();
+    assert_says(&said, &["`gone`", "100MiB", "disktime remove"]);
+    let third = ("third", r#""size": "120MiB""#);
+    place.configure(&[keep, third]);
+    let sentence = place.fails(&["serve"]);
+    assert_says(&sentence, &["third", "free", "`gone`", "disktime remove"]);
+
+    // Named again, it has its old data.
+    place.configure(&[("gone", r#""size": "100MiB""#), keep]);
+    let server = place.start();
+    assert_same(&server.client("gone").read_all(), &data, "named again");
+    server.stop();
+
+    // One that the file names is not removed; one that it does not name is, and makes room.
+    assert_says(
+        &place.fails(&["remove", "gone"]),
+        &["`gone`", "take it out"],
+    );
+    place.configure(&[keep]);
+    assert_says(
+        &place.fails(&["remove", "other"]),
+        &["`other`", "nothing was changed"],
+    );
+    assert_says(&place.succeeds(&["remove", "gone"]), &["`gone`", "freed"]);
+    assert_says(
+        &place.fails(&["remove", "gone"]),
+        &["`gone`", "nothing was changed"],
+    );
+    place.configure(&[keep, third]);
+    let server = place.start();
+    assert_zeroes(&server.client("third").read_all(), "a vdisk in freed space");
+    let said = server.stop();
+    assert!(!said.contains("still holds"), "{said}");
+}
+
+#[test]
+fn a_vdisk_in_freed_space_starts_as_zeroes() {
+    on_both_kinds(|place| {
+        for round in 1..=3 {
+            let name = format!("v{round}");
+            place.configure(&[(&name, r#""size": "200MiB""#)]);
+            let server = place.start();
+            assert_zeroes(&server.client(&name).read_all(), "in space that was freed");
+            server.client(&name).fill(round);
+            server.stop();
+            place.configure(&[]);
+            place.succeeds(&["remove", &name]);
+        }
+    });
+}
+
+#[test]
+fn shrinking_is_refused_and_changes_nothing() {
+    let b = ("b", r#""size": "8MiB""#);
+    let place = Place::with(&[("a", r#""size": "16MiB""#), b]);
+    let server = place.start();
+    let data = server.client("a").fill(9);
+    server.stop();
+    // `c` is new and would fit, but nothing is done by halves.
+    place.configure(&[("c", r#""size": "8MiB""#), b, ("a", r#""size": "12MiB""#)]);
+    let before = place.contents();
+    let sentence = place.fails(&["serve"]);
+    assert_says(&sentence, &["`a`", "16MiB", "12MiB", "disktime remove"]);
+    assert_eq!(place.contents(), before, "nothing was changed");
+    place.configure(&[("a", r#""size": "16MiB""#), b]);
+    let server = place.start();
+    assert_same(&server.client("a").read_all(), &data, "with its size again");
+    server.stop();
+}
