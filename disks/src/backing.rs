@@ -79,6 +79,7 @@ impl Backing {
         if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
             notices.push(notice);
         }
+        still_there(&file, path)?;
         let whole_bytes = match kind {
             BackingKind::File => grown_file(&file, options)?,
             BackingKind::BlockDevice => device_size(&file, options)?,
@@ -132,6 +133,22 @@ impl Backing {
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// Whether the file that is locked now is still the one that the path names: whoever made it may
+/// have taken it back in the meantime ([`crate::remove_unused`]).
+fn still_there(file: &File, path: &Path) -> Result<(), BackingError> {
+    let metadata = file
+        .metadata()
+        .map_err(|source| system(path, "look at it", source))?;
+    if metadata.nlink() == 0 {
+        let cause = "another program has just removed it".to_owned();
+        return Err(BackingError::InUse {
+            path: path.to_owned(),
+            cause,
+        });
+    }
+    Ok(())
 }
 
 fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, BackingError> {

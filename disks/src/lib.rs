@@ -14,6 +14,7 @@ mod open;
 mod paced;
 mod random;
 mod real_device;
+mod remove_unused;
 mod survey;
 mod sync_engine;
 mod transfer;
@@ -40,6 +41,7 @@ pub use hdd::{
 pub use open::{DiskOptions, open_disk};
 pub use paced::{PacedDisk, ServiceModel};
 pub use random::SplitMix64;
+pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};
 pub use sync_engine::SyncDisk;
 pub use uring::UringDisk;

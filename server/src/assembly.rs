@@ -14,8 +14,9 @@ use disktime_reservations::{
     Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Policy, Switching,
     Vdisk, admit,
 };
-use disktime_volumes::label::EXTENT_ALIGNMENT_BYTES;
+use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
 use disktime_volumes::{MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -214,6 +215,46 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
             opened => return opened,
         }
     }
+}
+
+/// Growing a file that holds something else would move its end, where some formats keep what
+/// identifies them: such a file is refused before it is opened.
+///
+/// # Errors
+/// When the file is shorter than its size in the reservation file and has content but no label.
+pub fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) -> Outcome {
+    let path = disk.path.value.as_path();
+    let (Some(size), Ok(metadata)) = (&disk.size_bytes, std::fs::metadata(path)) else {
+        return Ok(());
+    };
+    if !metadata.is_file() || metadata.len() >= size.value || holds_nothing(path) {
+        return Ok(());
+    }
+    if has_label(path)? {
+        return Ok(());
+    }
+    let message = format!(
+        "disk `{}`: {} holds something that is no label of ours, and is shorter than its \"size\"; \
+         nothing was changed",
+        disk.name.value,
+        path.display()
+    );
+    let help = format!(
+        "to lose what it holds: `disktime format {} --disk {} --force`",
+        configuration.file().display(),
+        disk.name.value
+    );
+    Err(configuration.error_at(disk.path.span, message, help).into())
+}
+
+/// Whether either place of a label begins like one.
+fn has_label(path: &Path) -> Outcome<bool> {
+    let file = std::fs::File::open(path)?;
+    let begins_like_one = |offset: &u64| {
+        let mut start = [0; LABEL_MAGIC.len()];
+        file.read_exact_at(&mut start, *offset).is_ok() && start == *LABEL_MAGIC
+    };
+    Ok(COPY_OFFSETS.iter().any(begins_like_one))
 }
 
 /// A file that is not there yet, or one without a single allocated block, reads as zeroes.

@@ -78,7 +78,7 @@ fn uuid_seed() -> u64 {
 }
 
 /// Opens a disk on this thread and reads its label. Nothing is written to it; until the guard is
-/// told to keep it, a file that was made or grown for it is taken back.
+/// told to keep it, a file that was made for it is taken back.
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
@@ -89,8 +89,13 @@ pub fn open_here(
     epoch: Instant,
     force: bool,
 ) -> Outcome<(LabelledDisk<AnyDisk>, Untouched)> {
-    let untouched = Untouched::look(&config.path.value);
+    let path = config.path.value.as_path();
+    let was_missing = !path.exists();
+    if !force {
+        assembly::refuse_to_grow_foreign(configuration, config)?;
+    }
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
+    let untouched = Untouched::after_opening(path, was_missing);
     let disk_loop = assembly::schedule(disk, admission, config.policy);
     let format = if force {
         Format::Force { known_zero }

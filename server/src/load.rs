@@ -4,7 +4,6 @@
 use crate::control;
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
-use crate::simulate::shares;
 use crate::status::SYSTEM;
 use disktime_nbd::NbdUri;
 use disktime_reservations::Configuration;
@@ -34,7 +33,7 @@ pub fn run(file: &Path, workload: &Path, control: Option<&Path>, json: bool) -> 
     if json {
         print!("{}", report.to_json_text());
     } else {
-        print!("{report}\n{}", shares(&report.to_json()));
+        print!("{report}");
     }
     Ok(())
 }

@@ -25,6 +25,7 @@ use clap::Parser;
 use cli::{Cli, Command, ServerAddress};
 use failure::{Failure, Outcome};
 use serde_json::json;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -32,10 +33,14 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
         .with_max_level(log_level())
         .init();
+    if prints_only(&cli.command) {
+        end_quietly_on_closed_pipe();
+    }
     match run(cli.command) {
         Ok(code) => code,
         Err(failure) => {
@@ -43,6 +48,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a command does nothing but print.
+fn prints_only(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Serve { .. }
+            | Command::Load { .. }
+            | Command::Demo { .. }
+            | Command::Format { .. }
+            | Command::Remove { .. }
+    )
+}
+
+/// `disktime check FILE | head -1` ends like other programs, instead of failing to print.
+fn end_quietly_on_closed_pipe() {
+    // SAFETY: sets this process's disposition of one signal to the default, before any thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// `DISKTIME_LOG` is one of error, warn, info, debug, trace; warnings are shown without it.

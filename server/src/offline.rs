@@ -18,20 +18,25 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
     known_disk(&configuration, disk)?;
     let _lock = state_dir::lock(&configuration)?;
     let epoch = Instant::now();
+    // All are opened and looked at before the first is written.
+    let mut opened = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
-        let name = &config.name.value;
+        let name = config.name.value.as_str();
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let (mut labelled, untouched) =
+        let (labelled, untouched) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
-        if !force && !labelled.label().vdisks.is_empty() {
+        let vdisks = labelled.label().vdisks.len();
+        if !force && vdisks > 0 {
             return Err(Failure::new(format!(
-                "disk `{name}` has a label with {} vdisks already; nothing was changed. To lose \
-                 them, use --force",
-                labelled.label().vdisks.len()
+                "disk `{name}` has a label with {vdisks} vdisks already; nothing was changed. To \
+                 lose them, use --disk {name} --force"
             )));
         }
+        opened.push((name, labelled, untouched));
+    }
+    for (name, mut labelled, untouched) in opened {
         untouched.keep();
         let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
         labelled
@@ -57,7 +62,8 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
     let epoch = Instant::now();
     let mut holders = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
-        if disk.is_some_and(|wanted| wanted != config.name.value) {
+        let is_wanted = disk.is_none_or(|wanted| wanted == config.name.value);
+        if !is_wanted || !config.path.value.exists() {
             continue;
         }
         let (labelled, untouched) =

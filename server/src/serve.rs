@@ -58,7 +58,10 @@ pub fn run(file: &Path) -> Outcome {
             eprintln!("{warning}");
         }
         let server = Server::start(&configuration, &report).await?;
-        server.announce(&configuration)?;
+        if let Err(failure) = server.announce(&configuration) {
+            server.stop().await?;
+            return Err(failure);
+        }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}

@@ -5,7 +5,6 @@ use crate::assembly::{self, DiskService};
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use crate::status::{SYSTEM, disk_window, reserved_share, vdisk_window};
-use crate::table::Table;
 use disktime_engine::{LoopReport, VdiskId};
 use disktime_reservations::{Configuration, Policy};
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
@@ -22,7 +21,7 @@ pub fn run(file: &Path, workload: &Path, policy: Option<&str>, json: bool) -> Ou
     if json {
         print!("{}", report.to_json_text());
     } else {
-        print!("{report}\n{}", shares(&report.to_json()));
+        print!("{report}");
     }
     Ok(())
 }
@@ -138,41 +137,4 @@ fn fill(
             .vdisks
             .insert(vdisk.name.value.clone(), Value::Object(figures));
     }
-}
-
-/// The shares in a report, for people.
-pub fn shares(report: &Value) -> String {
-    let percent = |value: &Value| format!("{:.2} %", value.as_f64().unwrap_or(0.0) * 100.0);
-    let mut vdisks = Table::new(&[
-        "vdisk", "reserved", "received", "own", "spare", "met", "missed",
-    ]);
-    for (name, vdisk) in report["vdisks"].as_object().into_iter().flatten() {
-        vdisks.row(vec![
-            name.clone(),
-            percent(&vdisk["reserved_share"]),
-            percent(&vdisk["received_share"]),
-            percent(&vdisk["own_share"]),
-            percent(&vdisk["spare_share"]),
-            vdisk["deadlines_met"].to_string(),
-            vdisk["deadlines_missed"].to_string(),
-        ]);
-    }
-    let mut disks = Table::new(&[
-        "disk",
-        "busy",
-        "charged",
-        "waiting",
-        "switching",
-        "idle",
-        "switches",
-    ]);
-    for (name, disk) in report["disks"].as_object().into_iter().flatten() {
-        let mut row = vec![name.clone()];
-        for figure in ["busy", "charged", "waiting", "switching", "idle"] {
-            row.push(percent(&disk[format!("{figure}_share")]));
-        }
-        row.push(disk["switches"].to_string());
-        disks.row(row);
-    }
-    format!("{vdisks}\n{disks}")
 }

@@ -1,66 +1,41 @@
-//! A disk's file as it was before it was opened. Opening makes a missing file and lets a short one
-//! grow; when the disk is then refused, or another disk of the same file is, that is taken back, so
-//! that a refusal changes nothing on disk.
+//! A disk's file that was made by opening it. When the disk is then refused, or another disk of the
+//! reservation file is, it is taken back, so that a refusal leaves nothing behind.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use disktime_disks::remove_unused;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Puts the file back as it was when it is dropped, unless it was told to keep what was done.
+/// Takes the file back when it is dropped, unless it was told to keep it.
 #[derive(Debug)]
-#[must_use = "dropping it takes back what opening did"]
+#[must_use = "dropping it takes back the file that opening made"]
 pub struct Untouched {
-    path: PathBuf,
-    before: Before,
-}
-
-#[derive(Debug)]
-enum Before {
-    Missing,
-    /// A regular file of so many bytes.
-    File(u64),
-    /// A device, or something that cannot be opened anyway; or what was done is to be kept.
-    Keep,
+    /// Path, device and inode of a file that was not there before.
+    made: Option<(PathBuf, u64, u64)>,
 }
 
 impl Untouched {
-    /// Looks at the file.
-    pub fn look(path: &Path) -> Untouched {
-        let before = match std::fs::metadata(path) {
-            Ok(metadata) if metadata.is_file() => Before::File(metadata.len()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Before::Missing,
-            _ => Before::Keep,
-        };
-        let path = path.to_owned();
-        Untouched { path, before }
+    /// To be called when the disk is open. `was_missing`: its file was not there before.
+    pub fn after_opening(path: &Path, was_missing: bool) -> Untouched {
+        let metadata = was_missing.then(|| std::fs::metadata(path).ok()).flatten();
+        let made = metadata.map(|metadata| (path.to_owned(), metadata.dev(), metadata.ino()));
+        Untouched { made }
     }
 
     /// From now on the file is a disk of ours.
     pub fn keep(mut self) {
-        self.before = Before::Keep;
-    }
-
-    fn put_back(&self) -> std::io::Result<()> {
-        match self.before {
-            Before::Keep => Ok(()),
-            Before::Missing if !self.path.exists() => Ok(()),
-            Before::Missing => std::fs::remove_file(&self.path),
-            Before::File(len) if std::fs::metadata(&self.path)?.len() == len => Ok(()),
-            Before::File(len) => OpenOptions::new()
-                .write(true)
-                .open(&self.path)?
-                .set_len(len),
-        }
+        self.made = None;
     }
 }
 
 impl Drop for Untouched {
     fn drop(&mut self) {
-        if let Err(error) = self.put_back() {
-            tracing::warn!(
-                "{} cannot be put back as it was before it was opened: {error}",
-                self.path.display()
-            );
+        let Some((path, device, inode)) = &self.made else {
+            return;
+        };
+        match remove_unused(path, *device, *inode) {
+            Ok(true) => {}
+            Ok(false) => tracing::info!("{} is used or written by now; it stays", path.display()),
+            Err(error) => tracing::warn!("{} cannot be removed again: {error}", path.display()),
         }
     }
 }
@@ -70,29 +45,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_opening_did_is_taken_back_or_kept() {
+    fn what_opening_made_is_taken_back_or_kept() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("d.disk");
-        drop(Untouched::look(&path));
-        let guard = Untouched::look(&path);
-        std::fs::write(&path, "made").expect("a file");
-        drop(guard);
-        assert!(!path.exists());
-        std::fs::write(&path, "short").expect("a file");
-        let guard = Untouched::look(&path);
-        let file = OpenOptions::new()
-            .write(true)
-            .open(&path)
-            .expect("it is there");
-        file.set_len(1 << 20).expect("it grows");
-        drop(guard);
-        assert_eq!(std::fs::read(&path).expect("it is there"), b"short");
-        let guard = Untouched::look(&path);
-        file.set_len(1 << 20).expect("it grows");
-        guard.keep();
-        assert_eq!(
-            std::fs::metadata(&path).expect("it is there").len(),
-            1 << 20
+        let make = || {
+            let file = std::fs::File::create(&path).expect("a file");
+            file.set_len(1 << 20).expect("it grows");
+        };
+        make();
+        drop(Untouched::after_opening(&path, false));
+        assert!(path.exists(), "a file that was there before was removed");
+        Untouched::after_opening(&path, true).keep();
+        assert!(path.exists(), "a file that was to be kept was removed");
+        drop(Untouched::after_opening(&path, true));
+        assert!(
+            !path.exists(),
+            "a file that was made for nothing is still there"
         );
     }
 }

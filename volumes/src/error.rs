@@ -19,7 +19,7 @@ pub enum VolumeError {
     /// The disk holds something that is not ours.
     #[error(
         "the disk holds {found}, not a disktime label; nothing was written. If its content is not \
-         needed any more, `disktime format --force` erases it"
+         needed any more, `disktime format FILE --disk NAME --force` erases it"
     )]
     Foreign {
         /// What was found, with its article.
@@ -32,7 +32,7 @@ pub enum VolumeError {
     #[error(
         "both copies of the disktime label are damaged ({first}; {second}), so it is not known \
          where the vdisks lie; nothing was written. Restore the first 1 MiB of the disk from a \
-         backup, or give the vdisks up with `disktime format --force`"
+         backup, or give the vdisks up with `disktime format FILE --disk NAME --force`"
     )]
     Damaged {
         /// What is wrong with the copy at 0.

@@ -51,11 +51,12 @@ impl<D: Disk> VolumeSet<D> {
         let Some(vdisk) = self.vdisks.get(request.vdisk.0 as usize) else {
             return Some(IoError::Invalid);
         };
+        if request.kind == RequestKind::Flush {
+            // A damaged vdisk takes no writes, so there is nothing that could be lost.
+            return (self.flush_failed && !vdisk.damaged).then_some(IoError::Io);
+        }
         if vdisk.damaged {
             return Some(IoError::Io);
-        }
-        if request.kind == RequestKind::Flush {
-            return self.flush_failed.then_some(IoError::Io);
         }
         let is_read = request.kind == RequestKind::Read;
         let end = request.offset_bytes.checked_add(request.len_bytes);

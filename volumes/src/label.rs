@@ -43,7 +43,8 @@ pub const MAX_VDISKS: usize = 1024;
 /// Longest name of a vdisk, in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
 
-const MAGIC: &[u8; 8] = b"DISKTIME";
+/// How a copy begins.
+pub const MAGIC: &[u8; 8] = b"DISKTIME";
 /// The version that this program writes and reads.
 pub const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 128;
