@@ -65,4 +65,19 @@ impl Program {
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     }
+
+    /// What admission says of a reservation file, admitted or not.
+    ///
+    /// # Errors
+    /// If there is no verdict.
+    pub fn check(&self, file: &Path) -> Outcome<Value> {
+        let output = self
+            .command()
+            .arg("check")
+            .arg(file)
+            .arg("--json")
+            .output()?;
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned().into())
+    }
 }

@@ -258,7 +258,7 @@ fn a_damaged_map_is_the_failure_of_its_vdisk_alone() {
         "{report:?}"
     );
     assert_eq!(machine.read(0, 0, 10), Err(IoError::Io));
-    assert_eq!(machine.flush(0), Err(IoError::Io));
+    assert_eq!(machine.flush(0), Ok(()));
     assert_eq!(machine.read(1, 0, 10), Ok(vec![0; 10]));
 }
 

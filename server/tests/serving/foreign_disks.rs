@@ -26,7 +26,7 @@ fn refused_then_forced(place: &Place, found: &str) {
         let sentence = place.fails(arguments);
         assert_says(
             &sentence,
-            &[found, "`d0`", "format --force", "disktime.json:2:"],
+            &[found, "`d0`", "--disk NAME --force", "disktime.json:2:"],
         );
         let after = place.contents();
         assert_eq!(

@@ -16,6 +16,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WINDOW_S: f64 = 120.0;
+/// Mixes that cannot have this much for each are left out.
+const SHARE_MIN_PPM: u64 = 30_000;
 const PERIODS_MS: [u64; 6] = [100, 250, 500, 1_000, 2_500, 5_000];
 /// The period at which the mixes are shown one by one.
 const SHOWN_PERIOD_MS: u64 = 1_000;
@@ -117,12 +119,6 @@ impl Simulator<'_> {
         Ok(path)
     }
 
-    fn check(&self, configuration: &Value) -> Outcome<Value> {
-        let file = self.write("configuration.json", configuration)?;
-        self.program
-            .json(&["check".as_ref(), file.as_os_str(), "--json".as_ref()])
-    }
-
     fn simulate(&self, configuration: &Value, clients: Value, way: Way) -> Outcome<Value> {
         let file = self.write("configuration.json", configuration)?;
         let workload = json!({ "duration": format!("{WINDOW_S}s"), "clients": clients });
@@ -139,15 +135,24 @@ impl Simulator<'_> {
         self.program.json(&arguments)
     }
 
-    /// Equal shares to the limit: what admission leaves, divided.
-    fn configuration(&self, cell: &Cell) -> Outcome<(Value, f64)> {
+    /// Equal shares to the limit: what admission leaves, divided. `None` where the switching of
+    /// such short periods leaves nothing worth dividing.
+    fn configuration(&self, cell: &Cell) -> Outcome<Option<(Value, f64)>> {
         let count = cell.mix.len() as u64;
-        let probe = configuration(cell, Some(10_000));
-        let left = self.check(&probe)?["disks"]["h"]["left_share"]
-            .as_f64()
-            .ok_or("disktime check says nothing of what is left")?;
-        let share_ppm = 10_000 + (left * 1e6).round() as u64 / count;
-        Ok((configuration(cell, Some(share_ppm)), share_ppm as f64 / 1e6))
+        let file = self.write(
+            "configuration.json",
+            &configuration(cell, Some(SHARE_MIN_PPM)),
+        )?;
+        let verdict = self.program.check(&file)?;
+        if verdict["admitted"] != true {
+            return Ok(None);
+        }
+        let left = figure(&verdict["disks"]["h"], "left_share")?;
+        let share_ppm = SHARE_MIN_PPM + (left * 1e6).round() as u64 / count;
+        Ok(Some((
+            configuration(cell, Some(share_ppm)),
+            share_ppm as f64 / 1e6,
+        )))
     }
 
     fn alone(&self, slot: usize, kind: Kind) -> Outcome<f64> {
@@ -163,8 +168,10 @@ impl Simulator<'_> {
         figure(&report["clients"][format!("c{slot}")], "iops")
     }
 
-    fn run(&self, cell: &Cell, alone: &HashMap<(usize, Kind), f64>) -> Outcome<Figures> {
-        let (configuration, share) = self.configuration(cell)?;
+    fn run(&self, cell: &Cell, alone: &HashMap<(usize, Kind), f64>) -> Outcome<Option<Figures>> {
+        let Some((configuration, share)) = self.configuration(cell)? else {
+            return Ok(None);
+        };
         let clients: serde_json::Map<_, _> = cell
             .mix
             .iter()
@@ -194,7 +201,7 @@ impl Simulator<'_> {
             figures.unspent_of_bound = figures.unspent_of_bound.max(unspent_ms / bound_ms);
             figures.missed += figure(vdisk, "deadlines_missed")? as u64;
         }
-        Ok(figures)
+        Ok(Some(figures))
     }
 }
 
@@ -295,7 +302,12 @@ pub fn run(program: &Program, quick: bool) -> Outcome<Value> {
             .run(cell, &alone)
             .map_err(|error| format!("{}: {error}", name(&cell.mix)).into())
     })?;
-    let cells: Vec<(Cell, Figures)> = cells.into_iter().zip(figures).collect();
+    let admitted = |(cell, figures): (Cell, Option<Figures>)| Some((cell, figures?));
+    let cells: Vec<(Cell, Figures)> = cells
+        .into_iter()
+        .zip(figures)
+        .filter_map(admitted)
+        .collect();
     println!("{}", summary(&cells, periods));
     println!("{}", one_by_one(&cells));
     Ok(to_json(&cells))
