@@ -78,7 +78,8 @@ fn uuid_seed() -> u64 {
 }
 
 /// Opens a disk on this thread and reads its label. Nothing is written to it; until the guard is
-/// told to keep it, a file that was made for it is taken back.
+/// told to keep it, a file that was made for it is taken back: by the guard when it goes, so the
+/// disk has to go first (what is bound later is dropped earlier).
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
@@ -88,7 +89,7 @@ pub fn open_here(
     admission: &Admission,
     epoch: Instant,
     force: bool,
-) -> Outcome<(LabelledDisk<AnyDisk>, Untouched)> {
+) -> Outcome<(Untouched, LabelledDisk<AnyDisk>)> {
     let path = config.path.value.as_path();
     let was_missing = !path.exists();
     if !force {
@@ -108,7 +109,7 @@ pub fn open_here(
         system: assembly::system_stream(admission),
     };
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
-        .map(|labelled| (labelled, untouched))
+        .map(|labelled| (untouched, labelled))
         .map_err(|error| at_disk(configuration, config, &error))
 }
 
@@ -135,10 +136,10 @@ pub fn open(
         .spawn(move || {
             let config = &configuration.disks[index];
             let opened = open_and_check(&configuration, config, &admission, epoch);
-            let (labelled, untouched) = match opened {
-                Ok((labelled, untouched, found)) => {
+            let (untouched, labelled) = match opened {
+                Ok((untouched, labelled, found)) => {
                     let _ = found_sender.send(Ok(found));
-                    (labelled, untouched)
+                    (untouched, labelled)
                 }
                 Err(failure) => {
                     let _ = found_sender.send(Err(failure));
@@ -169,8 +170,8 @@ fn open_and_check(
     config: &DiskConfig,
     admission: &Admission,
     epoch: Instant,
-) -> Outcome<(LabelledDisk<AnyDisk>, Untouched, Found)> {
-    let (labelled, untouched) = open_here(configuration, config, admission, epoch, false)?;
+) -> Outcome<(Untouched, LabelledDisk<AnyDisk>, Found)> {
+    let (untouched, labelled) = open_here(configuration, config, admission, epoch, false)?;
     let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
     let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
     disktime_volumes::reconcile(labelled.label(), &specs)
@@ -184,7 +185,7 @@ fn open_and_check(
         facts,
         notices: properties.notices.clone(),
     };
-    Ok((labelled, untouched, found))
+    Ok((untouched, labelled, found))
 }
 
 /// Writes what has to be written, serves until told to stop, makes everything durable.

@@ -25,7 +25,7 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let (labelled, untouched) =
+        let (untouched, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         let vdisks = labelled.label().vdisks.len();
         if !force && vdisks > 0 {
@@ -66,7 +66,7 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
         if !is_wanted || !config.path.value.exists() {
             continue;
         }
-        let (labelled, untouched) =
+        let (untouched, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, false)?;
         if labelled.label().find(vdisk).is_some() {
             holders.push((config.name.value.as_str(), labelled, untouched));

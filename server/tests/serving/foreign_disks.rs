@@ -26,7 +26,7 @@ fn refused_then_forced(place: &Place, found: &str) {
         let sentence = place.fails(arguments);
         assert_says(
             &sentence,
-            &[found, "`d0`", "--disk NAME --force", "disktime.json:2:"],
+            &[found, "`d0`", "--force", "disktime.json:2:"],
         );
         let after = place.contents();
         assert_eq!(
@@ -81,7 +81,7 @@ fn a_foreign_file_is_not_even_grown() {
     let place = holding(&pattern(32 << 20, 2));
     let disk = r#""d0": { "path": "d0.disk", "size": "64MiB", "seeks": false }"#;
     place.configure_as(disk, VDISK, r#""nbd": {}"#);
-    refused_then_forced(&place, "something else");
+    refused_then_forced(&place, "something that is no label of ours");
     assert_eq!(
         fs::metadata(place.disk_file()).expect("it is there").len(),
         64 * MIB
