@@ -24,10 +24,7 @@ fn refused_then_forced(place: &Place, found: &str) {
     let before = place.contents();
     for arguments in [&["serve"][..], &["format"], &["remove", "b"]] {
         let sentence = place.fails(arguments);
-        assert_says(
-            &sentence,
-            &[found, "`d0`", "--force", "disktime.json:2:"],
-        );
+        assert_says(&sentence, &[found, "`d0`", "--force", "disktime.json:2:"]);
         let after = place.contents();
         assert_eq!(
             after.get(&place.disk_file()),
