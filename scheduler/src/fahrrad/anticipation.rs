@@ -3,7 +3,10 @@
 //! A client that reads the next block when it has the last would lose the disk after every request:
 //! one request per visit, a seek each time. Keeping the disk idle for it, about eight times its
 //! mean think time, costs less than the switch. Half a wait is worse than none, so there is no
-//! wait at all where the allowance is too short. The waiting is charged to the stream waited for:
+//! wait at all where the allowance is too short. Think times have a long tail (a client that was not
+//! scheduled for some milliseconds), and leaving costs the way there and back and a whole visit of
+//! somebody else; so a stream that has come back so far is waited for at least as long as the round
+//! trip takes, whatever its mean, and on spare time as long as one way. The waiting is charged to the stream waited for:
 //! its own budget pays, and its solo run has the same think time in it.
 //!
 //! What is not known: think times that depend on what was read.
@@ -39,10 +42,13 @@ pub(crate) fn wait_until(
     if habits.gave_up {
         return None;
     }
-    let wanted = Nanos(habits.think.0.saturating_mul(THINK_FACTOR)).max(WAIT_MIN);
     let longest = match account {
-        Account::Own => wanted.min(GRACE_MAX),
-        Account::Spare if habits.think.0 * SPARE_FACTOR <= switch_cost.0 => wanted.min(switch_cost),
+        Account::Own => {
+            let round_trip = Nanos(switch_cost.0 * 2);
+            let wanted = Nanos(habits.think.0.saturating_mul(THINK_FACTOR));
+            wanted.max(round_trip).clamp(WAIT_MIN, GRACE_MAX)
+        }
+        Account::Spare if habits.think.0 * SPARE_FACTOR <= switch_cost.0 => switch_cost,
         Account::Spare => return None,
     };
     let until = stream.last_completion + longest;

@@ -15,9 +15,11 @@ use disktime_units::Nanos;
 impl Ledger {
     /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
     pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
+        let round_trip = Nanos(self.config.switch_cost.0 * 2);
         let stream = self.stream_mut(id);
         debug_assert!(!stream.is_busy());
-        let expected = Nanos(stream.habits.think.0.saturating_mul(8));
+        // At least as long as it may be waited for.
+        let expected = Nanos(stream.habits.think.0.saturating_mul(8)).max(round_trip);
         stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
         let until = stream.grace_until;
         self.next_event = self.next_event.min(until);

@@ -67,7 +67,12 @@ impl Ledger {
             if deadline > now {
                 return true;
             }
-            let until = now.min(stream.grace_until);
+            // A wait may outlast the grace time; the stream is active as long as it is waited for.
+            let until = if is_waited_for {
+                now
+            } else {
+                now.min(stream.grace_until)
+            };
             let more = (until.0 - deadline.0) / stream.period().0;
             self.end_period(id);
             self.end_unserved_periods(id, more);
