@@ -51,7 +51,10 @@ fn a_foreign_disk_is_named_and_left_alone() {
         .expect_err("it holds ext4")
         .to_string();
     assert!(refused.contains("an ext4 file system"), "{refused}");
-    assert!(refused.contains("disktime format FILE --disk NAME --force"), "{refused}");
+    assert!(
+        refused.contains("disktime format FILE --disk NAME --force"),
+        "{refused}"
+    );
     assert_eq!(handle.operations(), before, "something was written");
     let disk = crash(&handle, 1);
     try_open(disk, &[("a", MIB)], DIRTY).expect("forced");

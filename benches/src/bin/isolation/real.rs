@@ -13,7 +13,7 @@ use disktime_benches::program::Program;
 use disktime_benches::{Outcome, machine};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use Pattern::{Random, Sequential};
 
@@ -27,6 +27,12 @@ const CHARGES_TARGET: f64 = 0.01;
 const ISOLATION_TARGET: f64 = 0.95;
 /// The share of which isolation is measured.
 const VICTIM_PERCENT: u32 = 45;
+/// The period of the streams whose shares are measured.
+const SHARE_PERIOD_MS: u64 = 500;
+/// Readings of the server's books at each end of a measurement of shares,
+const READINGS: u32 = 10;
+/// and the time that they are spread over: a period.
+const READINGS_TIME: Duration = Duration::from_millis(SHARE_PERIOD_MS);
 /// Before a measurement starts.
 const RAMP_S: u64 = 2;
 
@@ -118,6 +124,31 @@ impl Books<'_> {
     }
 }
 
+/// The server's books, several times over one period. Where in a period a stream is served is the
+/// scheduler's to choose, so a window that cuts through periods may show up to u·p·(1 − u) too much
+/// or too little at each end; the mean of windows that start all over a period does not.
+fn readings(server: &Server) -> Outcome<Vec<Value>> {
+    let start = Instant::now();
+    let mut readings = Vec::new();
+    for count in 1..=READINGS {
+        readings.push(server.status()?);
+        let next = READINGS_TIME * count / READINGS;
+        std::thread::sleep(next.saturating_sub(start.elapsed()));
+    }
+    Ok(readings)
+}
+
+/// What a vdisk received on an account, over the disk's time; the mean of all windows.
+fn mean_part(before: &[Value], after: &[Value], vdisk: &str, account: &str) -> Outcome<f64> {
+    let path = format!("/vdisks/{vdisk}/total/{account}");
+    let mut sum = 0.0;
+    for (before, after) in before.iter().zip(after) {
+        let books = Books { before, after };
+        sum += books.difference(&path)? / books.disk("elapsed_ns")?;
+    }
+    Ok(sum / before.len() as f64)
+}
+
 fn shares(program: &Program, plan: &Plan) -> Outcome<Value> {
     println!("Shares: sequential reads of depth 8 against random reads of depth 8, p = 500 ms\n");
     let mut table = Table::new(&[
@@ -133,7 +164,7 @@ fn shares(program: &Program, plan: &Plan) -> Outcome<Value> {
     for (first, second) in plan.splits {
         let reserves = [*first, *second].map(|percent| Reserve {
             percent,
-            period_ms: 500,
+            period_ms: SHARE_PERIOD_MS,
         });
         let server = Server::start(program, "fahrrad", &reserves)?;
         let jobs = [
@@ -148,22 +179,18 @@ fn shares(program: &Program, plan: &Plan) -> Outcome<Value> {
         ];
         let run = fio::start(&jobs, 0, RAMP_S + plan.share_s + 2)?;
         std::thread::sleep(Duration::from_secs(RAMP_S));
-        let before = server.status()?;
-        std::thread::sleep(Duration::from_secs(plan.share_s));
-        let after = server.status()?;
+        let before = readings(&server)?;
+        std::thread::sleep(Duration::from_secs(plan.share_s) - READINGS_TIME);
+        let after = readings(&server)?;
         let load = machine::load();
         run.rates()?;
-        let books = Books {
-            before: &before,
-            after: &after,
-        };
-        let elapsed = books.disk("elapsed_ns")?;
-        let part = |vdisk: &str, account: &str| {
-            let path = format!("/vdisks/{vdisk}/total/{account}");
-            Ok::<f64, disktime_benches::Failure>(books.difference(&path)? / elapsed)
-        };
+        let part = |vdisk: &str, account: &str| mean_part(&before, &after, vdisk, account);
         let own = [part("v0", "own_ns")?, part("v1", "own_ns")?];
         let spare = [part("v0", "spare_ns")?, part("v1", "spare_ns")?];
+        let books = Books {
+            before: &before[0],
+            after: &after[0],
+        };
         let reserved = [f64::from(*first) / 100.0, f64::from(*second) / 100.0];
         let off = (own[0] - reserved[0])
             .abs()
