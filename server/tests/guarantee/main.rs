@@ -212,9 +212,11 @@ fn isolation_is_at_least_98_per_cent_for_periods_from_half_a_second() {
         .iter()
         .map(|mix| isolation(&mut simulator, &mut worst, mix))
         .collect();
-    let least = ratios.iter().copied().fold(f64::MAX, f64::min);
     let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    let least = ratios.iter().zip(&mixes).min_by(|a, b| a.0.total_cmp(b.0));
+    let (least, mix) = least.expect("there are mixes");
     println!("isolation: worst {least:.4}, mean of each mix's worst {mean:.4}; {worst:.4?}");
+    println!("the worst isolation: {mix}");
 }
 
 #[test]
