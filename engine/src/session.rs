@@ -14,7 +14,7 @@
 //! bytes returns an empty `space()` and no requests until replies are sent; a peer that never
 //! reads its replies therefore stops being read, and holds nobody else up.
 
-use crate::{Buffer, BufferPool, Reply, Request};
+use crate::{BufferPool, Reply, Request};
 use std::io::IoSlice;
 
 /// Whether a session goes on.
@@ -64,10 +64,5 @@ pub trait Session: Send {
     /// come later are dropped by the reactor.
     fn abandon(&mut self, pool: &mut BufferPool) {
         let _ = pool;
-    }
-
-    /// A buffer that a reply brought but the session does not need.
-    fn recycle(&mut self, buffer: Buffer, pool: &mut BufferPool) {
-        pool.put(buffer);
     }
 }
