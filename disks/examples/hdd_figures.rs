@@ -1,5 +1,5 @@
-//! Prints what the hard-disk presets do: reference means, the runs of Fig. 2 (RTAS 2008), and how
-//! many requests a second the model itself serves.
+//! Prints what the hard-disk presets do: reference means, the runs of Fig. 2 (RTAS 2008), how many
+//! requests a second the model itself serves, and what a guess of positioning costs.
 //!
 //! `cargo run --release -p disktime-disks --example hdd_figures`
 
@@ -23,6 +23,7 @@ fn main() {
             model.worst_seek(),
             standing.describe()
         );
+        println!("  {:.0} ns a guess of positioning", guess_ns(&model));
         println!("  {:.2} million requests a second", speed(model) / 1e6);
     }
     let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");
@@ -56,6 +57,24 @@ fn run_ms(model: &HddModel, length: u64) -> f64 {
         }
     }
     now.as_millis_f64() / runs as f64
+}
+
+/// One look-up of a place and one guess from it, as a scheduler does for each candidate.
+fn guess_ns(model: &HddModel) -> f64 {
+    let map = model.positioning_map();
+    let mut random = SplitMix64::new(1);
+    let offsets: Vec<u64> = (0..1024)
+        .map(|_| random.below(model.size_bytes()))
+        .collect();
+    let (begin, guesses) = (Instant::now(), 4_000_000usize);
+    let (mut now, mut from) = (Nanos::ZERO, map.place(0));
+    for index in 0..guesses {
+        let to = map.place(offsets[index % 1024]);
+        now += map.positioning(now, from, to, false);
+        from = to;
+    }
+    assert!(now > Nanos::ZERO);
+    begin.elapsed().as_nanos() as f64 / guesses as f64
 }
 
 /// Half random, half in runs of 16; a quarter writes.

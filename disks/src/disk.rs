@@ -7,7 +7,7 @@
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
 
-use crate::Buffer;
+use crate::{Buffer, PositioningMap};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use thiserror::Error;
@@ -127,6 +127,9 @@ pub struct DiskProperties {
     pub worst_seek: Nanos,
     /// Seek time by distance, ascending, from 0 to the whole disk. Empty without seeks.
     pub seek_curve: Vec<SeekPoint>,
+    /// Seeks and angles of every place, where the disk is modelled and so they are known. A pacing
+    /// disk turns with the clock of the calls, like a modelled one.
+    pub positioning: Option<PositioningMap>,
     /// Cost model before dispatch.
     pub cost: LinearCost,
     /// Bound on requests in flight; 1 on a disk with seeks.

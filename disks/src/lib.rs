@@ -33,10 +33,11 @@ pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
 pub use hdd::{
-    CommandOverheads, Drive, HDD_QUANTUM_BYTES, HddError, HddModel, HddParameters, MeanTime,
-    MeasuredRequest, ModelReport, OverheadSource, ReadAheadPolicy, SeekCurvePoint, SeekParameters,
-    Standing, TraceReport, ZoneParameters, ZoneSummary, demerit_percent, find_drive, fit_overheads,
-    hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace, replay,
+    CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError, HddModel, HddParameters,
+    MeanTime, MeasuredRequest, ModelReport, OverheadSource, PositioningMap, ReadAheadPolicy,
+    SeekCurvePoint, SeekParameters, Standing, TraceReport, ZoneParameters, ZoneSummary,
+    demerit_percent, find_drive, fit_overheads, hdd_properties, load_drive, mean_ms, preset,
+    preset_names, read_measured_trace, replay,
 };
 pub use open::{DiskOptions, open_disk};
 pub use paced::{PacedDisk, ServiceModel};

@@ -168,6 +168,7 @@ fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
         } else {
             Vec::new()
         },
+        positioning: None,
         cost: options.cost.unwrap_or(defaults.cost),
         max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
         quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),

@@ -361,6 +361,7 @@ impl VirtualDisk<LinearModel> {
             switch_cost: Nanos::ZERO,
             worst_seek: Nanos::ZERO,
             seek_curve: Vec::new(),
+            positioning: None,
             cost,
             max_in_flight,
             quantum_bytes: LINEAR_QUANTUM_BYTES,

@@ -45,6 +45,7 @@ fn modelled_properties() -> DiskProperties {
         switch_cost: zero,
         worst_seek: zero,
         seek_curve: Vec::new(),
+        positioning: None,
         cost: LinearCost {
             read_base: zero,
             read_per_mib: zero,

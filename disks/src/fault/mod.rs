@@ -151,6 +151,7 @@ impl FaultDisk {
             switch_cost: Nanos::ZERO,
             worst_seek: Nanos::ZERO,
             seek_curve: Vec::new(),
+            positioning: None,
             cost,
             max_in_flight: options.max_in_flight.max(1),
             quantum_bytes: 1 << 20,

@@ -93,9 +93,16 @@ impl Arm {
 
     #[inline]
     pub(crate) fn move_time(&self, place: Place, settle: Nanos) -> Nanos {
-        let distance = self.cylinder.abs_diff(place.cylinder);
+        self.move_between((self.cylinder, self.surface), place, settle)
+    }
+
+    /// The way from cylinder and surface `from` to `place`.
+    #[inline]
+    pub(crate) fn move_between(&self, from: (u32, u32), place: Place, settle: Nanos) -> Nanos {
+        let (cylinder, surface) = from;
+        let distance = cylinder.abs_diff(place.cylinder);
         if distance == 0 {
-            if self.surface == place.surface {
+            if surface == place.surface {
                 return Nanos::ZERO;
             }
             return self.timing.head_switch + settle;
@@ -104,7 +111,7 @@ impl Arm {
             Some(track_switch) if distance == 1 && place.sector == 0 => track_switch,
             _ => self.seeks.time(distance) + settle,
         };
-        if self.surface == place.surface {
+        if surface == place.surface {
             arm
         } else {
             arm.max(self.timing.head_switch)

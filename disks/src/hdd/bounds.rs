@@ -304,6 +304,7 @@ pub fn hdd_properties(model: &HddModel, description: String) -> DiskProperties {
         switch_cost,
         worst_seek: model.worst_seek(),
         seek_curve: model.seek_curve(),
+        positioning: Some(model.positioning_map()),
         cost: LinearCost {
             read_base: base,
             read_per_mib: per_mib,

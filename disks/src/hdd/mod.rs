@@ -4,7 +4,8 @@
 //! - `presets`, `drives`: drives by name, and what stands behind each.
 //! - `seek`, `geometry`, `timing`, `arm`: where things lie and what moving there takes.
 //! - `cache`, `model`: the drive itself, request by request.
-//! - `bounds`: what it says of itself to a scheduler: W, s, R, the seek curve.
+//! - `bounds`, `positioning`: what it says of itself to a scheduler: W, s, R, the seek curve; and
+//!   places, angles and seeks, to guess positioning times.
 //! - `trace`, `fit`, `report`: the comparison with service times measured on real drives.
 //!
 //! What is not known here: real time, data, who asked.
@@ -17,6 +18,7 @@ mod fit;
 mod geometry;
 mod model;
 mod parameters;
+mod positioning;
 mod presets;
 mod report;
 mod seek;
@@ -36,6 +38,7 @@ pub use model::HddModel;
 pub use parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, SeekParameters, ZoneParameters,
 };
+pub use positioning::{DiskPlace, PositioningMap};
 pub use presets::{Standing, preset, preset_names};
 pub use report::{ModelReport, SeekCurvePoint, TraceReport};
 pub use trace::{MeasuredRequest, demerit_percent, mean_ms, read_measured_trace, replay};
