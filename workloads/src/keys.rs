@@ -1,9 +1,5 @@
-//! The keys of a workload file, once, with what each accepts; and how their values are read: exact,
-//! and with a sentence for what cannot be read. What a value leads to is not known here.
-
-use crate::workload::Rate;
-use disktime_reservations::Node;
-use disktime_units::{Nanos, parse_duration, parse_size};
+//! The keys of a workload file, once, with what each accepts. The file's reader, the command line
+//! and the tests of the documentation go by these lists. What a key leads to is not known here.
 
 /// Which clients have a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,194 +12,168 @@ pub(crate) enum Of {
     Trace,
 }
 
-/// A key of a client: its name, who has it, and what is accepted.
-pub(crate) struct Key(pub &'static str, pub Of, pub &'static str);
+/// How a value is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In double quotes.
+    Text,
+    /// A number, `true` or `false`, without quotes.
+    Bare,
+    /// A list or an object.
+    Nested,
+}
+
+/// A key of a client: its name, who has it, how its value is written, and what is accepted.
+pub(crate) struct Key(pub &'static str, pub Of, pub Form, pub &'static str);
 
 /// The keys of a client.
-pub(crate) const KEYS: [Key; 16] = [
+pub(crate) const KEYS: [Key; 24] = [
     Key(
         "vdisk",
         Of::Any,
+        Form::Text,
         "the name of a virtual disk, as in \"web\"",
     ),
+    Key("kind", Of::Generated, Form::Text, KIND),
     Key(
-        "pattern",
+        "mix",
         Of::Generated,
-        "\"random\" (default), \"sequential\" or \"semi-random\"",
+        Form::Nested,
+        "a list of parts, as in [{ \"weight\": 9, \"kind\": \"random\" }, { \"weight\": 1, \"kind\": \"log-writer\" }]",
     ),
+    Key("pattern", Of::Generated, Form::Text, PATTERN),
+    Key("run", Of::Generated, Form::Bare, RUN),
+    Key("theta", Of::Generated, Form::Bare, THETA),
+    Key("popular", Of::Generated, Form::Text, POPULAR),
+    Key("block", Of::Generated, Form::Text, BLOCK),
+    Key("read", Of::Generated, Form::Text, READ),
+    Key("fua", Of::Generated, Form::Bare, FUA),
     Key(
-        "run",
+        "commit",
         Of::Generated,
-        "how many consecutive blocks a semi-random run has, 1 or more, as in 16",
-    ),
-    Key(
-        "block",
-        Of::Generated,
-        "a size from 1B to 32MiB, as in \"4KiB\" (default)",
-    ),
-    Key(
-        "read",
-        Of::Generated,
-        "the share of reads, as in \"100%\" (default) or \"70%\"",
+        Form::Bare,
+        "after how many requests a flush is asked for, from 1 to 1000000, as in 10; 0 for no flush",
     ),
     Key(
         "think",
         Of::Generated,
-        "a duration, as in \"0ms\" (default) or \"10ms\"; only without `rate`",
+        Form::Text,
+        "a duration, or a law of durations, as in \"0ms\" (default), \"10ms\", \"exponential 10ms\" or \"uniform 5ms 15ms\"; only without `rate`",
     ),
     Key(
         "rate",
         Of::Generated,
-        "requests per time, as in \"400/s\", \"0.5/s\" or \"30/min\"",
+        Form::Text,
+        "requests per time, as in \"400/s\", \"0.5/s\", \"30/min\", \"poisson 400/s\" or \"bursts 30/s\"",
+    ),
+    Key(
+        "burst_period",
+        Of::Generated,
+        Form::Text,
+        "the time from one burst to the next, as in \"1s\" or \"uniform 100ms 1s\" (default); only with bursts",
     ),
     Key(
         "trace",
         Of::Trace,
-        "a file of lines time_us,dev,op,offset,bytes, as in \"vm.csv.gz\"",
+        Form::Text,
+        "a file with recorded requests, as in \"vm.csv.gz\"",
+    ),
+    Key(
+        "format",
+        Of::Trace,
+        Form::Text,
+        "\"auto\" (default), \"csv\", \"msr\", \"spc\", \"blkparse\" or \"fio\"",
     ),
     Key(
         "dev",
         Of::Trace,
-        "the number of a device in the trace, as in 0; all devices if left out",
+        Form::Bare,
+        "the number of a device in the trace, as in 0, or \"8,16\" for blkparse; all devices if left out",
     ),
     Key(
         "speed",
         Of::Trace,
+        Form::Bare,
         "how much faster than recorded, from 0.001 to 1000000, as in 1.0 (default)",
     ),
     Key(
         "fit",
         Of::Trace,
+        Form::Text,
         "\"refuse\" (default), \"wrap\" or \"scale\"",
     ),
     Key(
         "depth",
         Of::Any,
-        "requests under way at most, from 1 to 65536, as in 16 (default 1; for a trace 128)",
+        Form::Bare,
+        "requests under way at most, from 1 to 65536, as in 16 (default 1; with a rate or a trace 128)",
     ),
     Key(
         "start",
         Of::Any,
+        Form::Text,
         "a duration from the start of the workload, as in \"0s\" (default)",
     ),
     Key(
         "stop",
         Of::Any,
+        Form::Text,
         "a duration after `start`, as in \"60s\"; by default the workload's",
     ),
-    Key(
-        "offset",
-        Of::Any,
-        "where the part that it uses starts, as in \"0B\" (default) or \"1GiB\"",
-    ),
-    Key(
-        "span",
-        Of::Any,
-        "the size of the part that it uses, as in \"1GiB\"; by default the rest",
-    ),
+    Key("offset", Of::Any, Form::Text, OFFSET),
+    Key("span", Of::Any, Form::Text, SPAN),
 ];
+
+/// The keys of a part of a mix.
+pub(crate) const MIX_KEYS: [Key; 11] = [
+    Key(
+        "weight",
+        Of::Generated,
+        Form::Bare,
+        "how often it is drawn in relation to the other parts, from 1 to 1000000, as in 1 (default)",
+    ),
+    Key("kind", Of::Generated, Form::Text, KIND),
+    Key("pattern", Of::Generated, Form::Text, PATTERN),
+    Key("run", Of::Generated, Form::Bare, RUN),
+    Key("theta", Of::Generated, Form::Bare, THETA),
+    Key("popular", Of::Generated, Form::Text, POPULAR),
+    Key("block", Of::Generated, Form::Text, BLOCK),
+    Key("read", Of::Generated, Form::Text, READ),
+    Key("fua", Of::Generated, Form::Bare, FUA),
+    Key("offset", Of::Generated, Form::Text, OFFSET),
+    Key("span", Of::Generated, Form::Text, SPAN),
+];
+
+const KIND: &str = "the name of a kind of generator, whose defaults it has, as in \"random\" (default), \"sequential\", \"semi-random\", \"zipf\", \"bursts\", \"poisson\", \"constant\", \"closed-loop\", \"media-player\", \"web-server\", \"oltp\" or \"log-writer\"";
+const PATTERN: &str = "\"random\" (default), \"sequential\", \"semi-random\" or \"zipf\"";
+const RUN: &str = "how many consecutive blocks a semi-random run has, 1 or more, as in 16";
+const THETA: &str =
+    "how unequal blocks are by Zipf's law, from 0 (not at all) to 5, as in 0.99 (default)";
+const POPULAR: &str = "where popular blocks lie: \"scattered\" (default) or \"first\"";
+const BLOCK: &str = "a size from 1B to 32MiB, as in \"4KiB\" (default)";
+const READ: &str = "the share of reads, as in \"100%\" (default) or \"70%\"";
+const FUA: &str = "whether writes are answered only when they are durable: true or false (default)";
+const OFFSET: &str = "where the part that it uses starts, as in \"0B\" (default) or \"1GiB\"";
+const SPAN: &str = "the size of the part that it uses, as in \"1GiB\"; by default the rest";
 
 /// The keys of the file.
 pub(crate) const ROOT_KEYS: [Key; 3] = [
     Key(
         "duration",
         Of::Any,
+        Form::Text,
         "how long the workload runs, more than nothing, as in \"60s\"",
     ),
-    Key("seed", Of::Any, "a whole number from 0, as in 1 (default)"),
+    Key(
+        "seed",
+        Of::Any,
+        Form::Bare,
+        "a whole number from 0, as in 1 (default)",
+    ),
     Key(
         "clients",
         Of::Any,
+        Form::Nested,
         "an object, as in { \"reader\": { \"vdisk\": \"web\" } }",
     ),
 ];
-
-/// What is wrong with a value, as a sentence; what would be accepted is in its [`Key`].
-pub(crate) type Converted<T> = Result<T, String>;
-
-pub(crate) fn text(node: &Node) -> Converted<&str> {
-    match node {
-        Node::String(text) => Ok(text),
-        other => Err(format!("{} is not a text in double quotes", other.what())),
-    }
-}
-
-pub(crate) fn convert_text<T, E: std::fmt::Display>(
-    node: &Node,
-    convert: impl FnOnce(&str) -> Result<T, E>,
-) -> Converted<T> {
-    convert(text(node)?).map_err(|error| error.to_string())
-}
-
-pub(crate) fn duration(node: &Node) -> Converted<Nanos> {
-    convert_text(node, parse_duration)
-}
-
-pub(crate) fn positive_duration(node: &Node) -> Converted<Nanos> {
-    match duration(node)? {
-        Nanos::ZERO => Err("a workload that takes no time does nothing".to_owned()),
-        time => Ok(time),
-    }
-}
-
-pub(crate) fn size(node: &Node) -> Converted<u64> {
-    convert_text(node, parse_size)
-}
-
-pub(crate) fn integer(node: &Node, least: u64, most: u64) -> Converted<u64> {
-    let Node::Number(number) = node else {
-        return Err(format!(
-            "{} is not a whole number without quotes",
-            node.what()
-        ));
-    };
-    match number.as_u64() {
-        Some(value) if (least..=most).contains(&value) => Ok(value),
-        _ => Err(format!(
-            "{number} is not a whole number from {least} to {most}"
-        )),
-    }
-}
-
-pub(crate) fn speed(node: &Node) -> Converted<u64> {
-    let Node::Number(number) = node else {
-        return Err(format!("{} is not a number without quotes", node.what()));
-    };
-    match number.as_f64() {
-        Some(speed) if (0.001..=1e6).contains(&speed) => Ok((speed * 1e6).round() as u64),
-        _ => Err(format!("{number} is not a number from 0.001 to 1000000")),
-    }
-}
-
-/// `400/s`, `0.5/s`, `30/min`: exact, with at most six decimals.
-pub(crate) fn rate(node: &Node) -> Converted<Rate> {
-    let written = text(node)?;
-    let refused = || format!("`{written}` is not a rate");
-    let (number, unit) = written.split_once('/').ok_or_else(refused)?;
-    let per = match unit.trim() {
-        "s" => Nanos::from_secs(1),
-        "min" => Nanos::from_secs(60),
-        _ => return Err(refused()),
-    };
-    let (whole, decimals) = number
-        .trim()
-        .split_once('.')
-        .unwrap_or((number.trim(), "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(decimals) || decimals.len() > 6 {
-        return Err(refused());
-    }
-    let scaled: u64 = format!("{whole}{decimals:0<6}")
-        .parse()
-        .map_err(|_| refused())?;
-    match scaled {
-        0 => Err("a rate of zero asks for nothing".to_owned()),
-        events if events > 1_000_000_000_000_000 => {
-            Err(format!("`{written}` is more than 1000000000/s"))
-        }
-        events => Ok(Rate {
-            events,
-            per: Nanos(per.0 * 1_000_000),
-        }),
-    }
-}

@@ -3,21 +3,16 @@
 //! `{ "duration": "60s", "seed": 1, "clients": { "reader": { "vdisk": "web", … } } }`
 //!
 //! Invariants: no text makes it panic; whatever it accepts can be run on a virtual disk that is
-//! large enough; what is left out has the default that [`KEYS`] names. The keys of a client are
-//! listed once, in [`KEYS`]; a new generator adds its keys there and its reading below.
+//! large enough; what is left out has the default that `keys` names. The keys are listed once, in
+//! `keys`; `language_client` reads a client, `language_generated` what it makes up.
 //! What is not known here: which virtual disks there are, and how large.
 
-use crate::keys::{
-    KEYS, Key, Of, ROOT_KEYS, convert_text, duration, integer, positive_duration, rate, size,
-    speed, text,
-};
-use crate::workload::{
-    Client, ClientPlaces, Fit, Generated, MAX_DEPTH, MAX_REQUEST_BYTES, Pace, Source, TRACE_DEPTH,
-    TraceSource, Workload,
-};
-use crate::{Location, Pattern, WorkloadError};
+use crate::keys::{Key, ROOT_KEYS};
+use crate::values::{integer, positive_duration};
+use crate::workload::Workload;
+use crate::{Location, WorkloadError};
 use disktime_reservations::{Finding, Member, Node, Span, Spanned, nearest, read_json};
-use disktime_units::{Nanos, Share, parse_share};
+use disktime_units::Nanos;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,43 +62,44 @@ impl Workload {
 }
 
 /// What a reading of a value found: the value, or a finding that is noted.
-type Read<T> = Option<T>;
+pub(crate) type Read<T> = Option<T>;
 
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     file: &'a Arc<str>,
     text: &'a str,
-    directory: &'a Path,
+    /// Where paths in the file start.
+    pub(crate) directory: &'a Path,
     findings: Vec<Finding>,
 }
 
 /// An object whose keys are checked.
-struct Object<'a> {
-    members: &'a [Member],
-    keys: &'static [Key],
+pub(crate) struct Object<'a> {
+    pub(crate) members: &'a [Member],
+    pub(crate) keys: &'static [Key],
 }
 
 impl<'a> Object<'a> {
-    fn get(&self, name: &str) -> Option<&'a Spanned<Node>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Spanned<Node>> {
         self.members
             .iter()
             .find(|member| member.key.value == name)
             .map(|member| &member.value)
     }
 
-    fn accepted(&self, name: &str) -> &'static str {
+    pub(crate) fn accepted(&self, name: &str) -> &'static str {
         self.keys
             .iter()
             .find(|key| key.0 == name)
-            .map_or("", |key| key.2)
+            .map_or("", |key| key.3)
     }
 }
 
 impl Reader<'_> {
-    fn note(&mut self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) {
+    pub(crate) fn note(&mut self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) {
         self.findings.push(Finding::error(span, message).help(help));
     }
 
-    fn location(&self, span: Span) -> Location {
+    pub(crate) fn location(&self, span: Span) -> Location {
         Location::in_text(self.file, self.text, span)
     }
 
@@ -178,7 +174,7 @@ impl Reader<'_> {
     }
 
     /// Checks the keys of an object: known, and each once.
-    fn object<'t>(
+    pub(crate) fn object<'t>(
         &mut self,
         what: &str,
         members: &'t [Member],
@@ -206,7 +202,7 @@ impl Reader<'_> {
     }
 
     /// A value that may be left out; `convert` says what is wrong with it.
-    fn optional<'t, T>(
+    pub(crate) fn optional<'t, T>(
         &mut self,
         object: &Object<'t>,
         name: &str,
@@ -226,7 +222,7 @@ impl Reader<'_> {
         }
     }
 
-    fn required<'t, T>(
+    pub(crate) fn required<'t, T>(
         &mut self,
         object: &Object<'t>,
         span: Span,
@@ -244,189 +240,6 @@ impl Reader<'_> {
             self.note(mark, format!("{what} needs the key `{name}`"), help);
         }
         self.optional(object, name, convert)
-    }
-
-    fn client(&mut self, member: &Member, until: Nanos) -> Read<Client> {
-        let name = &member.key.value;
-        let Node::Object(members) = &member.value.value else {
-            if member.value.value == Node::Broken {
-                return None;
-            }
-            let help =
-                "a client is an object, as in { \"vdisk\": \"web\", \"pattern\": \"random\" }";
-            self.note(
-                member.value.span,
-                format!("a client is not {}", member.value.value.what()),
-                help,
-            );
-            return None;
-        };
-        let object = self.object("a client", members, &KEYS);
-        let vdisk = self.required(&object, member.value.span, "a client", "vdisk", |node| {
-            text(node).and_then(|name| match name {
-                "" => Err("the name is empty".to_owned()),
-                name => Ok(name.to_owned()),
-            })
-        });
-        let is_trace = object.get("trace").is_some();
-        self.only_own_keys(&object, is_trace);
-        let source = if is_trace {
-            self.trace(&object)
-        } else {
-            self.generated(&object, member.value.span)
-        };
-        let mut client = Client::new(name, &vdisk?, until);
-        client.depth = self
-            .optional(&object, "depth", |node| {
-                integer(node, 1, u64::from(MAX_DEPTH))
-            })
-            .and_then(|depth| u32::try_from(depth).ok())
-            .unwrap_or(if is_trace { TRACE_DEPTH } else { 1 });
-        self.window(&object, &mut client, until);
-        client.offset_bytes = self.optional(&object, "offset", size).unwrap_or(0);
-        client.span_bytes = self.optional(&object, "span", |node| match size(node) {
-            Ok(0) => Err("a part of no bytes cannot be used".to_owned()),
-            other => other,
-        });
-        client.source = source?;
-        let place = |key: &str| object.get(key).map(|value| self.location(value.span));
-        let own = Some(self.location(member.key.span));
-        client.places = ClientPlaces {
-            vdisk: place("vdisk"),
-            range: place("span")
-                .or_else(|| place("offset"))
-                .or_else(|| own.clone()),
-            trace: place("trace").or(own),
-        };
-        Some(client)
-    }
-
-    /// A replayed client makes nothing up, and a made-up one replays nothing.
-    fn only_own_keys(&mut self, object: &Object<'_>, is_trace: bool) {
-        for member in object.members {
-            let of = object
-                .keys
-                .iter()
-                .find(|key| key.0 == member.key.value)
-                .map(|key| key.1);
-            let name = &member.key.value;
-            match of {
-                Some(Of::Generated) if is_trace => {
-                    let message =
-                        format!("`{name}` has no meaning for a client that replays a trace");
-                    self.note(member.key.span, message, "remove it, or remove `trace`");
-                }
-                Some(Of::Trace) if !is_trace => {
-                    let message = format!("`{name}` has no meaning without a trace");
-                    self.note(member.key.span, message, "remove it, or add `trace`");
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn window(&mut self, object: &Object<'_>, client: &mut Client, until: Nanos) {
-        client.start = self
-            .optional(object, "start", duration)
-            .unwrap_or(Nanos::ZERO);
-        client.stop = self
-            .optional(object, "stop", duration)
-            .unwrap_or(until)
-            .min(until);
-        if client.start >= client.stop {
-            let key = ["start", "stop"]
-                .into_iter()
-                .find_map(|key| object.get(key));
-            if let Some(value) = key {
-                let message = format!(
-                    "the client would start at {} and stop at {}, and never run",
-                    client.start, client.stop
-                );
-                self.note(
-                    value.span,
-                    message,
-                    "`start` is before `stop`, and before the workload's end",
-                );
-            }
-        }
-    }
-
-    fn generated(&mut self, object: &Object<'_>, span: Span) -> Read<Source> {
-        let run = self.optional(object, "run", |node| integer(node, 1, 1 << 40));
-        let pattern = self.pattern(object, run, span);
-        let block_bytes = self.optional(object, "block", |node| match size(node)? {
-            0 => Err("a request of no bytes asks for nothing".to_owned()),
-            bytes if bytes > MAX_REQUEST_BYTES => Err("a request has 32 MiB at most".to_owned()),
-            bytes => Ok(bytes),
-        });
-        let read = self.optional(object, "read", |node| convert_text(node, parse_share));
-        let think = self
-            .optional(object, "think", duration)
-            .unwrap_or(Nanos::ZERO);
-        let rate = self.optional(object, "rate", rate);
-        if let (Some(_), true, Some(value)) = (rate, think > Nanos::ZERO, object.get("think")) {
-            let help =
-                "remove `think` for requests at a constant rate, or `rate` for a closed loop";
-            self.note(
-                value.span,
-                "with a rate nobody waits for answers, so nobody thinks",
-                help,
-            );
-        }
-        Some(Source::Generated(Generated {
-            pattern: pattern?,
-            block_bytes: block_bytes.unwrap_or(4096),
-            read: read.unwrap_or(Share::WHOLE),
-            pace: rate.map_or(Pace::Closed { think }, |rate| Pace::Constant { rate }),
-        }))
-    }
-
-    fn pattern(&mut self, object: &Object<'_>, run: Option<u64>, span: Span) -> Read<Pattern> {
-        let Some(value) = object.get("pattern") else {
-            return Some(Pattern::Random);
-        };
-        let name = self.optional(object, "pattern", |node| match text(node)? {
-            name @ ("random" | "sequential" | "semi-random") => Ok(name),
-            other => Err(format!("`{other}` is not a pattern")),
-        })?;
-        match (name, run) {
-            ("random", _) => Some(Pattern::Random),
-            ("sequential", _) => Some(Pattern::Sequential),
-            (_, Some(run)) => Some(Pattern::SemiRandom { run }),
-            (_, None) => {
-                if object.get("run").is_none() {
-                    let at = if value.span.end > value.span.start {
-                        value.span
-                    } else {
-                        span
-                    };
-                    let help = format!("`run` is {}", object.accepted("run"));
-                    self.note(at, "a semi-random client needs the key `run`", help);
-                }
-                None
-            }
-        }
-    }
-
-    fn trace(&mut self, object: &Object<'_>) -> Read<Source> {
-        let path = self.optional(object, "trace", |node| match text(node)? {
-            "" => Err("the file's name is empty".to_owned()),
-            name => Ok(name.to_owned()),
-        });
-        let dev = self.optional(object, "dev", |node| integer(node, 0, u64::MAX));
-        let speed_ppm = self.optional(object, "speed", speed).unwrap_or(1_000_000);
-        let fit = self.optional(object, "fit", |node| match text(node)? {
-            "refuse" => Ok(Fit::Refuse),
-            "wrap" => Ok(Fit::Wrap),
-            "scale" => Ok(Fit::Scale),
-            other => Err(format!("`{other}` is not a way to fit a trace")),
-        });
-        Some(Source::Trace(TraceSource {
-            path: self.directory.join(path?),
-            dev,
-            speed_ppm,
-            fit: fit.unwrap_or(Fit::Refuse),
-        }))
     }
 }
 

@@ -1,8 +1,15 @@
 //! What the language accepts, what it refuses, and where it says the mistake is.
 
 use super::*;
-use crate::Rate;
+use crate::Pattern;
+use crate::generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
+use crate::keys::KEYS;
+use crate::kinds::Kind;
+use crate::places::Popularity;
+use crate::workload::{Client, Fit, OPEN_DEPTH, Source, TraceSource};
+use disktime_units::Share;
 use proptest::prelude::*;
+use std::num::NonZeroU32;
 
 fn parse(text: &str) -> Result<Workload, WorkloadError> {
     Workload::parse(Path::new("dir/load.json"), text)
@@ -58,12 +65,15 @@ fn everything_can_be_written() {
     };
     assert_eq!(
         reader.source,
-        Source::Generated(Generated {
-            pattern: Pattern::SemiRandom { run: 16 },
-            block_bytes: 8192,
-            read: Share::from_percent(70),
-            pace: Pace::Constant { rate },
-        })
+        Source::Generated(Generated::blocks(
+            Blocks {
+                pattern: Pattern::SemiRandom { run: 16 },
+                block_bytes: 8192,
+                read: Share::from_percent(70),
+                fua: false,
+            },
+            Pace::Constant { rate },
+        ))
     );
     assert_eq!(rate.time_of(1), Nanos::from_micros(2500));
     assert_eq!(
@@ -75,7 +85,7 @@ fn everything_can_be_written() {
             fit: Fit::Scale
         })
     );
-    assert_eq!((vm.depth, vm.stop), (TRACE_DEPTH, Nanos::from_secs(60)));
+    assert_eq!((vm.depth, vm.stop), (OPEN_DEPTH, Nanos::from_secs(60)));
 }
 
 #[test]
@@ -87,6 +97,114 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(workload.clients[0], expected);
     let at = expected.places.vdisk.expect("it is in the file");
     assert_eq!((at.line, at.column), (2, 32));
+}
+
+#[test]
+fn every_kind_can_be_written_and_has_its_defaults() {
+    for kind in Kind::ALL {
+        let client = read_client(&format!(r#""vdisk": "v", "kind": "{}""#, kind.name()));
+        let mut expected = Client::of_kind(kind, "c", "v", Nanos::from_secs(60));
+        expected.places = client.places.clone();
+        assert_eq!(client, expected);
+    }
+}
+
+#[test]
+fn the_defaults_of_a_kind_can_be_changed() {
+    let oltp = generated(read_client(
+        r#""vdisk": "v", "kind": "oltp", "block": "16KiB", "commit": 4, "rate": "poisson 100/s""#,
+    ));
+    let Requests::Blocks(blocks) = oltp.requests else {
+        panic!("blocks")
+    };
+    assert_eq!(
+        (blocks.block_bytes, blocks.read),
+        (16_384, Share::from_percent(70))
+    );
+    assert_eq!(oltp.commit_every, NonZeroU32::new(4));
+    assert!(matches!(oltp.pace, Pace::Poisson { .. }));
+    let none = generated(read_client(r#""vdisk": "v", "kind": "oltp", "commit": 0"#));
+    assert_eq!(none.commit_every, None);
+    let closed = read_client(r#""vdisk": "v", "kind": "media-player", "think": "0ms""#);
+    assert_eq!(closed.depth, 1, "a closed loop");
+    assert_eq!(generated(closed).pace, Pace::GREEDY);
+    let zipf = generated(read_client(
+        r#""vdisk": "v", "pattern": "zipf", "theta": 1.2, "popular": "first", "fua": true"#,
+    ));
+    let Requests::Blocks(blocks) = zipf.requests else {
+        panic!("blocks")
+    };
+    let popularity = Popularity {
+        theta_ppm: 1_200_000,
+        scattered: false,
+    };
+    assert_eq!(
+        (blocks.pattern, blocks.fua),
+        (Pattern::Zipf(popularity), true)
+    );
+    let web = generated(read_client(
+        r#""vdisk": "v", "kind": "web-server", "theta": 0"#,
+    ));
+    let files = Files {
+        directories: Popularity::scattered(0),
+        read: Share::WHOLE,
+    };
+    assert_eq!(web.requests, Requests::Files(files));
+}
+
+#[test]
+fn laws_of_time_can_be_written() {
+    let pace = |keys: &str| generated(read_client(&format!(r#""vdisk": "v", {keys}"#))).pace;
+    let ms = Nanos::from_millis;
+    assert_eq!(
+        pace(r#""think": "exponential 10ms""#),
+        Pace::Closed {
+            think: Times::Exponential { mean: ms(10) }
+        }
+    );
+    assert_eq!(
+        pace(r#""think": "uniform 5ms 15ms""#),
+        Pace::Closed {
+            think: Times::Uniform {
+                least: ms(5),
+                most: ms(15)
+            }
+        }
+    );
+    let Pace::Bursts { period, rate } = pace(r#""rate": "bursts 30/s""#) else {
+        panic!("bursts")
+    };
+    assert_eq!(
+        (period, rate.count_in(Nanos::from_secs(2))),
+        (Kind::BURST_PERIOD, 60)
+    );
+    for keys in [r#""rate": "bursts 5/s", "#, r#""kind": "bursts", "#] {
+        let Pace::Bursts { period, .. } = pace(&format!(r#"{keys} "burst_period": "1s""#)) else {
+            panic!("bursts")
+        };
+        assert_eq!(period, Times::Constant(Nanos::from_secs(1)));
+    }
+}
+
+#[test]
+fn a_mix_can_be_written() {
+    let mix = generated(read_client(
+        r#""vdisk": "v", "commit": 5, "mix": [ { "weight": 7, "block": "8KiB", "span": "1GiB" },
+           { "kind": "log-writer", "offset": "1GiB", "span": "64MiB" } ]"#,
+    ));
+    let data = Blocks {
+        block_bytes: 8192,
+        ..Blocks::RANDOM_READS
+    };
+    let mut data = MixPart::new(7, Requests::Blocks(data));
+    data.span_bytes = Some(1 << 30);
+    let mut log = MixPart::new(1, Kind::LogWriter.generated().requests);
+    (log.offset_bytes, log.span_bytes) = (1 << 30, Some(64 << 20));
+    assert_eq!(mix.requests, Requests::Mix(vec![data, log]));
+    assert_eq!(
+        (mix.pace, mix.commit_every),
+        (Pace::GREEDY, NonZeroU32::new(5))
+    );
 }
 
 #[test]
@@ -141,6 +259,68 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         (
             r#""vdisk": "v", "rate": "10/s", "think": "1ms""#,
             "nobody thinks",
+        ),
+        (r#""vdisk": "v", "kind": "tape""#, "not a kind of generator"),
+        (
+            r#""vdisk": "v", "theta": 1"#,
+            "no meaning for the pattern \"random\"",
+        ),
+        (
+            r#""vdisk": "v", "run": 3"#,
+            "no meaning for the pattern \"random\"",
+        ),
+        (
+            r#""vdisk": "v", "pattern": "zipf", "theta": 5.1"#,
+            "from 0 to 5",
+        ),
+        (
+            r#""vdisk": "v", "pattern": "zipf", "popular": "last""#,
+            "\"scattered\"",
+        ),
+        (r#""vdisk": "v", "fua": "yes""#, "neither true nor false"),
+        (r#""vdisk": "v", "commit": -1"#, "from 0 to 1000000"),
+        (r#""vdisk": "v", "think": "normal 5ms""#, "law of durations"),
+        (
+            r#""vdisk": "v", "think": "uniform 5ms 4ms""#,
+            "is longer than",
+        ),
+        (
+            r#""vdisk": "v", "rate": "pareto 5/s""#,
+            "not a law of arrivals",
+        ),
+        (
+            r#""vdisk": "v", "burst_period": "1s""#,
+            "no meaning without bursts",
+        ),
+        (
+            r#""vdisk": "v", "kind": "bursts", "burst_period": "0s""#,
+            "no end of bursts",
+        ),
+        (r#""vdisk": "v", "mix": []"#, "the mix has no part"),
+        (r#""vdisk": "v", "mix": {}"#, "not a list of parts"),
+        (
+            r#""vdisk": "v", "mix": [3]"#,
+            "a part of a mix is not a number",
+        ),
+        (
+            r#""vdisk": "v", "mix": [{ "weight": 0 }]"#,
+            "from 1 to 1000000",
+        ),
+        (
+            r#""vdisk": "v", "mix": [{ "rate": "5/s" }]"#,
+            "not known here",
+        ),
+        (
+            r#""vdisk": "v", "block": "4KiB", "mix": [{}]"#,
+            "no meaning for a mix",
+        ),
+        (
+            r#""vdisk": "v", "kind": "web-server", "block": "4KiB""#,
+            "asks for whole files",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t.csv", "kind": "oltp""#,
+            "no meaning for a client that replays",
         ),
         (r#""vdisk": "v", "start": "60s""#, "never run"),
         (r#""vdisk": "v", "start": "5s", "stop": "5s""#, "never run"),

@@ -16,9 +16,15 @@
 //! disk time come from the caller, who asks the server for them.
 #![forbid(unsafe_code)]
 
+mod arrivals;
+mod command_line;
 mod error;
+mod generated;
 mod keys;
+mod kinds;
 mod language;
+mod language_client;
+mod language_generated;
 mod load;
 mod load_client;
 mod machine;
@@ -26,17 +32,24 @@ mod meter;
 mod places;
 mod random;
 mod report;
+mod requests;
 mod simulate;
 mod stamp_load;
 mod stamped_sector;
 mod stamps;
+#[cfg(test)]
+mod statistics;
 mod trace;
+mod values;
 mod workload;
+mod zipf;
 
 pub use error::{Location, Problem, WorkloadError};
+pub use generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
+pub use kinds::Kind;
 pub use load::{ClientProgress, Progress, run_real};
 pub use machine::{ClientMachine, Operation};
-pub use places::Pattern;
+pub use places::{Pattern, Popularity};
 pub use random::Random;
 pub use report::{ClientReport, Latencies, LoadReport};
 pub use simulate::{Moment, VirtualTarget, run_virtual};
@@ -45,6 +58,6 @@ pub use stamped_sector::STAMP_BLOCK_BYTES;
 pub use stamps::{FlushTicket, Found, StampChecker, Violation, WriteTicket};
 pub use trace::{TraceReader, TraceRecord, TraceSurvey, survey};
 pub use workload::{
-    Client, ClientPlaces, Fit, Generated, MAX_DEPTH, MAX_REQUEST_BYTES, Pace, Rate, Source,
-    TRACE_DEPTH, TraceSource, Workload,
+    Client, ClientPlaces, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, Source, TraceSource,
+    Workload,
 };

@@ -67,7 +67,7 @@ impl Shared {
 
     pub(crate) fn report(&self, client: &Client) -> ClientReport {
         let state = self.lock();
-        state.meter.report(client, state.machine.delayed())
+        state.meter.report(client, &state.machine)
     }
 
     /// What was done since the last call, `seconds` ago.
@@ -104,7 +104,7 @@ impl State {
             .ok_or_else(|| WorkloadError::new("the server answered a request that was not made"))?;
         self.free.push(reply.tag);
         let success = reply.error == 0;
-        self.machine.completed(now, success);
+        self.machine.completed(now, &operation, success);
         if now > duration {
             return Ok(());
         }
@@ -265,7 +265,7 @@ impl Payload {
             offset_bytes: operation.offset_bytes,
             // Machines ask for 32 MiB at most.
             len_bytes: operation.len_bytes as u32,
-            fua: false,
+            fua: operation.fua,
             data,
         }
     }

@@ -3,15 +3,21 @@
 //!
 //! Invariants: at most `depth` requests are under way; places and directions depend on the seed
 //! and the client's name alone, never on time; nothing is asked for before `start` or at or after
-//! `stop`. What is not known here: who answers, and how long that takes.
+//! `stop`; nothing is allocated once it is made. A user of a closed loop thinks from the moment at
+//! which its answer was handed out (`completed`), whenever the disk was done with it. What is not
+//! known here: who answers, and how long that takes.
 
-use crate::places::Places;
+use crate::arrivals::{Arrivals, Clockwork};
+use crate::generated::{Generated, Pace};
+use crate::requests::{Chooser, Wanted};
 use crate::trace::{Replay, TraceRecord};
-use crate::workload::{Client, Generated, Pace, Rate, Source};
+use crate::workload::{Client, Source};
 use crate::{Random, WorkloadError};
 use disktime_engine::RequestKind;
-use disktime_units::{Nanos, Share, format_size};
-use std::collections::VecDeque;
+use disktime_units::{Nanos, format_size};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::num::NonZeroU32;
 
 /// A user whose request failed waits so long before the next one: a disk that fails at once
 /// would otherwise be asked without end, and virtual time would stand still.
@@ -26,6 +32,10 @@ pub struct Operation {
     pub offset_bytes: u64,
     /// Length of the range.
     pub len_bytes: u64,
+    /// Whether it is answered only when it is durable.
+    pub fua: bool,
+    /// Which user of a closed loop asks, from 0 to the depth; 0 in an open loop.
+    pub user: u32,
     /// Since when it wants it: latency counts from here. In an open loop and in a trace this may
     /// lie before the time of the poll, when the depth held it back.
     pub arrived_at: Nanos,
@@ -41,23 +51,19 @@ pub struct ClientMachine {
     /// When the depth last held arrivals back: those before this moment came too early.
     full_until: Nanos,
     delayed: u64,
-    arrivals: Arrivals,
+    longest_delay: Nanos,
+    asker: Asker,
 }
 
 #[derive(Debug)]
-enum Arrivals {
-    /// Users that are ready to ask, each at its time, ascending.
-    Closed {
-        shape: Shape,
-        think: Nanos,
-        ready: VecDeque<Nanos>,
-    },
-    /// The next arrival by the clock.
-    Constant {
-        shape: Shape,
-        rate: Rate,
-        start: Nanos,
-        index: u64,
+enum Asker {
+    /// Users that wait for their answers.
+    Closed(Closed),
+    /// Requests come by the clock.
+    Open {
+        chooser: Chooser,
+        arrivals: Arrivals,
+        commits: Commits,
     },
     /// The next line.
     Trace {
@@ -66,30 +72,66 @@ enum Arrivals {
     },
 }
 
-/// Made-up requests without their time.
+/// The users of a closed loop.
 #[derive(Debug)]
-struct Shape {
-    places: Places,
-    block_bytes: u64,
-    read: Share,
-    directions: Random,
+struct Closed {
+    chooser: Chooser,
+    think: Clockwork,
+    /// Users that are ready to ask, each at its time; of those at one time, who came first.
+    ready: BinaryHeap<Reverse<(Nanos, u64, u32)>>,
+    turn: u64,
+    /// The transaction that each user is in; empty without transactions.
+    commits: Vec<Commits>,
 }
 
-impl Shape {
-    fn next(&mut self, base_bytes: u64, arrived_at: Nanos) -> Operation {
-        let read = match self.read {
-            Share::WHOLE => true,
-            Share(0) => false,
-            Share(ppm) => self.directions.below(1_000_000) < u64::from(ppm),
-        };
+impl Closed {
+    fn ready_at(&mut self, at: Nanos, user: u32) {
+        self.ready.push(Reverse((at, self.turn, user)));
+        self.turn += 1;
+    }
+}
+
+/// How far a transaction is.
+#[derive(Debug, Clone, Copy)]
+struct Commits {
+    every: Option<NonZeroU32>,
+    done: u32,
+}
+
+impl Commits {
+    /// Whether the next request is the flush that ends the transaction.
+    #[inline]
+    fn step(&mut self) -> bool {
+        match self.every {
+            Some(every) if self.done >= every.get() => {
+                self.done = 0;
+                true
+            }
+            Some(_) => {
+                self.done += 1;
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+const FLUSH: Wanted = Wanted {
+    kind: RequestKind::Flush,
+    offset_bytes: 0,
+    len_bytes: 0,
+    fua: false,
+};
+
+impl Wanted {
+    #[inline]
+    fn by(self, user: u32, arrived_at: Nanos) -> Operation {
         Operation {
-            kind: if read {
-                RequestKind::Read
-            } else {
-                RequestKind::Write
-            },
-            offset_bytes: base_bytes + self.places.next_block() * self.block_bytes,
-            len_bytes: self.block_bytes,
+            kind: self.kind,
+            offset_bytes: self.offset_bytes,
+            len_bytes: self.len_bytes,
+            fua: self.fua,
+            user,
             arrived_at,
         }
     }
@@ -106,15 +148,13 @@ impl ClientMachine {
         size_bytes: u64,
     ) -> Result<ClientMachine, WorkloadError> {
         let range_bytes = range_of(client, size_bytes)?;
-        let arrivals = match &client.source {
-            Source::Generated(generated) => {
-                generated_arrivals(client, generated, seed, range_bytes)?
-            }
+        let asker = match &client.source {
+            Source::Generated(generated) => asker_of(client, generated, seed, range_bytes)?,
             Source::Trace(source) => {
                 let mut replay = Replay::new(source, range_bytes, client.start)
                     .map_err(|error| error.or_at(client.places.trace.as_ref()))?;
                 let next = replay.next()?;
-                Arrivals::Trace {
+                Asker::Trace {
                     replay: Box::new(replay),
                     next,
                 }
@@ -127,7 +167,8 @@ impl ClientMachine {
             outstanding: 0,
             full_until: Nanos::ZERO,
             delayed: 0,
-            arrivals,
+            longest_delay: Nanos::ZERO,
+            asker,
         })
     }
 
@@ -150,57 +191,74 @@ impl ClientMachine {
         let Some(arrived_at) = self.next_event().filter(|at| *at <= now) else {
             return Ok(None);
         };
-        let operation = match &mut self.arrivals {
-            Arrivals::Closed { shape, ready, .. } => {
-                ready.pop_front();
+        let operation = match &mut self.asker {
+            Asker::Closed(closed) => {
+                let Some(Reverse((_, _, user))) = closed.ready.pop() else {
+                    return Ok(None);
+                };
+                let ends = closed
+                    .commits
+                    .get_mut(user as usize)
+                    .is_some_and(Commits::step);
+                let wanted = if ends { FLUSH } else { closed.chooser.next() };
                 // A user of a closed loop asks when it is woken; a late clock is not latency.
-                shape.next(self.base_bytes, now)
+                wanted.by(user, now)
             }
-            Arrivals::Constant { shape, index, .. } => {
-                *index += 1;
-                shape.next(self.base_bytes, arrived_at)
+            Asker::Open {
+                chooser,
+                arrivals,
+                commits,
+            } => {
+                arrivals.advance();
+                let wanted = if commits.step() {
+                    FLUSH
+                } else {
+                    chooser.next()
+                };
+                wanted.by(0, arrived_at)
             }
-            Arrivals::Trace { replay, next } => {
+            Asker::Trace { replay, next } => {
                 let Some((_, record)) = next.take() else {
                     return Ok(None);
                 };
                 *next = replay.next()?;
-                Operation {
-                    kind: if record.write {
-                        RequestKind::Write
-                    } else {
-                        RequestKind::Read
-                    },
-                    offset_bytes: self.base_bytes + record.offset_bytes,
-                    len_bytes: record.len_bytes,
-                    arrived_at,
-                }
+                record.wanted(self.base_bytes).by(0, arrived_at)
             }
         };
-        if !matches!(self.arrivals, Arrivals::Closed { .. }) && arrived_at < self.full_until {
+        if !matches!(self.asker, Asker::Closed(_)) && arrived_at < self.full_until {
             self.delayed += 1;
+            self.longest_delay = self.longest_delay.max(now.saturating_sub(arrived_at));
         }
         self.outstanding += 1;
         Ok(Some(operation))
     }
 
-    /// One of its requests was answered.
+    /// One of its requests was answered, and the answer is handed out now.
     #[inline]
-    pub fn completed(&mut self, now: Nanos, success: bool) {
+    pub fn completed(&mut self, now: Nanos, operation: &Operation, success: bool) {
         assert!(self.outstanding > 0, "an answer without a request");
         if self.outstanding == self.depth {
             self.full_until = now;
         }
         self.outstanding -= 1;
-        if let Arrivals::Closed { think, ready, .. } = &mut self.arrivals {
-            let pause = if success {
-                *think
+        if let Asker::Closed(closed) = &mut self.asker {
+            let within = closed
+                .commits
+                .get(operation.user as usize)
+                .is_some_and(|commits| {
+                    commits.every.is_some() && operation.kind != RequestKind::Flush
+                });
+            let think = if within {
+                Nanos::ZERO
             } else {
-                (*think).max(PAUSE_AFTER_ERROR)
+                closed.think.draw()
             };
-            let at = now.saturating_add(pause);
-            let later = ready.iter().rev().take_while(|other| **other > at).count();
-            ready.insert(ready.len() - later, at);
+            let pause = if success {
+                think
+            } else {
+                think.max(PAUSE_AFTER_ERROR)
+            };
+            closed.ready_at(now.saturating_add(pause), operation.user);
         }
     }
 
@@ -214,6 +272,11 @@ impl ClientMachine {
         self.delayed
     }
 
+    /// The longest that the depth held an arrival back.
+    pub fn longest_delay(&self) -> Nanos {
+        self.longest_delay
+    }
+
     /// Whether it will never ask again.
     pub fn is_done(&self, now: Nanos) -> bool {
         now >= self.stop || (self.outstanding == 0 && self.next_event().is_none())
@@ -221,12 +284,10 @@ impl ClientMachine {
 
     #[inline]
     fn next_arrival(&self) -> Option<Nanos> {
-        match &self.arrivals {
-            Arrivals::Closed { ready, .. } => ready.front().copied(),
-            Arrivals::Constant {
-                rate, start, index, ..
-            } => Some(start.saturating_add(rate.time_of(*index))),
-            Arrivals::Trace { next, .. } => next.map(|(at, _)| at),
+        match &self.asker {
+            Asker::Closed(closed) => closed.ready.peek().map(|Reverse((at, _, _))| *at),
+            Asker::Open { arrivals, .. } => Some(arrivals.next()),
+            Asker::Trace { next, .. } => next.map(|(at, _)| at),
         }
     }
 }
@@ -250,46 +311,47 @@ fn range_of(client: &Client, size_bytes: u64) -> Result<u64, WorkloadError> {
     Ok(range)
 }
 
-fn generated_arrivals(
+fn asker_of(
     client: &Client,
     generated: &Generated,
     seed: u64,
     range_bytes: u64,
-) -> Result<Arrivals, WorkloadError> {
-    let blocks = range_bytes / generated.block_bytes;
-    if blocks == 0 {
-        return Err(WorkloadError::at(
-            client.places.range.as_ref(),
-            format!(
-                "client `{}` asks for blocks of {}, but the range that it uses has {} only",
-                client.name,
-                format_size(generated.block_bytes),
-                format_size(range_bytes)
-            ),
-        ));
-    }
-    // Two sequences, so that changing the share of reads does not change the places.
-    let places = Random::labelled(seed, &client.name);
-    let directions = Random::labelled(seed, &format!("{} directions", client.name));
-    let shape = Shape {
-        places: Places::new(generated.pattern, blocks, places),
-        block_bytes: generated.block_bytes,
-        read: generated.read,
-        directions,
+) -> Result<Asker, WorkloadError> {
+    let chooser = Chooser::new(
+        &generated.requests,
+        client.offset_bytes,
+        range_bytes,
+        seed,
+        &client.name,
+    )
+    .map_err(|error| error.or_at(client.places.range.as_ref()))?;
+    let random = |purpose: &str| Random::labelled(seed, &format!("{} {purpose}", client.name));
+    let commits = Commits {
+        every: generated.commit_every,
+        done: 0,
     };
-    Ok(match generated.pace {
-        Pace::Closed { think } => Arrivals::Closed {
-            shape,
-            think,
-            ready: std::iter::repeat_n(client.start, client.depth as usize).collect(),
-        },
-        Pace::Constant { rate } => Arrivals::Constant {
-            shape,
-            rate,
-            start: client.start,
-            index: 0,
-        },
-    })
+    if let Some(arrivals) = Arrivals::new(generated.pace, client.start, random("arrivals")) {
+        return Ok(Asker::Open {
+            chooser,
+            arrivals,
+            commits,
+        });
+    }
+    let Pace::Closed { think } = generated.pace else {
+        return Err(WorkloadError::new("this pace is neither open nor closed"));
+    };
+    let mut closed = Closed {
+        chooser,
+        think: Clockwork::new(think, random("think times")),
+        ready: BinaryHeap::with_capacity(client.depth as usize),
+        turn: 0,
+        commits: Vec::new(),
+    };
+    if generated.commit_every.is_some() {
+        closed.commits = vec![commits; client.depth as usize];
+    }
+    (0..client.depth).for_each(|user| closed.ready_at(client.start, user));
+    Ok(Asker::Closed(closed))
 }
 
 #[cfg(test)]

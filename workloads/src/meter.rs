@@ -1,9 +1,9 @@
 //! What is measured of one client while it runs. Bounded: a histogram of two or three significant
 //! digits and some counters, however many requests there are.
 
-use crate::Operation;
 use crate::report::{ClientReport, Latencies};
 use crate::workload::{Client, Workload};
+use crate::{ClientMachine, Operation};
 use disktime_units::Nanos;
 use hdrhistogram::Histogram;
 
@@ -115,7 +115,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn report(&self, client: &Client, delayed: u64) -> ClientReport {
+    pub(crate) fn report(&self, client: &Client, machine: &ClientMachine) -> ClientReport {
         let seconds = self.stop.saturating_sub(self.start).as_secs_f64();
         let per_second = |count: u64| {
             if seconds > 0.0 {
@@ -132,7 +132,8 @@ impl Meter {
             latency: self.latencies.latencies(),
             requests: self.requests,
             errors: self.errors,
-            delayed,
+            delayed: machine.delayed(),
+            longest_delay: machine.longest_delay(),
         }
     }
 }

@@ -66,6 +66,32 @@ impl Random {
         }
     }
 
+    /// A uniform number from `least` to `most`, both included.
+    ///
+    /// # Panics
+    /// If `most` is less than `least`.
+    #[inline]
+    pub fn between(&mut self, least: u64, most: u64) -> u64 {
+        assert!(least <= most, "there is no number from {least} to {most}");
+        match (most - least).checked_add(1) {
+            Some(count) => least + self.below(count),
+            None => self.bits(),
+        }
+    }
+
+    /// A uniform number from 0 (included) to 1 (not included), in steps of 2^-53.
+    #[inline]
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// An exponentially distributed number with the mean 1, at most 36.8.
+    #[inline]
+    pub fn exponential(&mut self) -> f64 {
+        // Not `f64::ln`, which may differ between machines in its last digit.
+        -libm::log1p(-self.unit())
+    }
+
     /// Fills `bytes` with random content.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
@@ -78,6 +104,7 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::{kolmogorov_smirnov, moments};
 
     #[test]
     fn the_sequence_is_the_published_one() {
@@ -110,6 +137,28 @@ mod tests {
             .map(|n| (f64::from(*n) - 1e4).powi(2) / 1e4)
             .sum();
         assert!(chi < 27.9, "chi-square {chi}, counts {counts:?}");
+    }
+
+    #[test]
+    fn numbers_between_bounds_reach_both() {
+        let mut random = Random::labelled(7, "between");
+        let drawn: Vec<u64> = (0..1000).map(|_| random.between(3, 5)).collect();
+        assert!((3..=5).all(|number| drawn.contains(&number)));
+        assert!(drawn.iter().all(|number| (3..=5).contains(number)));
+        assert_eq!(random.between(9, 9), 9);
+        random.between(0, u64::MAX);
+    }
+
+    #[test]
+    fn exponential_numbers_are_exponential() {
+        let mut random = Random::labelled(7, "exponential");
+        let mut drawn: Vec<f64> = (0..100_000).map(|_| random.exponential()).collect();
+        let (mean, variance) = moments(&drawn);
+        // Standard errors: of the mean 0.0032, of the variance √8/√n = 0.0089; four of each.
+        assert!((mean - 1.0).abs() < 0.013, "mean {mean}");
+        assert!((variance - 1.0).abs() < 0.036, "variance {variance}");
+        let distance = kolmogorov_smirnov(&mut drawn, |x| 1.0 - (-x).exp());
+        assert!(distance < 1.95, "Kolmogorov-Smirnov {distance}");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct ClientReport {
     pub errors: u64,
     /// Arrivals of an open loop or trace that had to wait because its depth was reached.
     pub delayed: u64,
+    /// The longest that one of those waited.
+    pub longest_delay: Nanos,
 }
 
 /// Percentiles of latency.
@@ -94,6 +96,7 @@ impl ClientReport {
             "requests": self.requests,
             "errors": self.errors,
             "delayed": self.delayed,
+            "delayed_longest_us": micros(self.longest_delay),
         })
     }
 }
@@ -254,6 +257,7 @@ mod tests {
             requests: 20,
             errors: 1,
             delayed: 0,
+            longest_delay: Nanos::ZERO,
         };
         let latency = Latencies {
             p50: Nanos::from_micros(1500),

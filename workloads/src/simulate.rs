@@ -75,8 +75,7 @@ pub fn run_virtual<S: Service>(
             observe(moment, index, service)
         })?;
         for player in &run.players {
-            reports[player.number] =
-                Some(player.meter.report(player.client, player.machine.delayed()));
+            reports[player.number] = Some(player.meter.report(player.client, &player.machine));
         }
     }
     Ok(LoadReport {
@@ -333,7 +332,9 @@ impl<'a> Run<'a> {
                 .meter
                 .answered(self.now, &operation, reply.result.is_ok());
         }
-        player.machine.completed(self.now, reply.result.is_ok());
+        player
+            .machine
+            .completed(self.now, &operation, reply.result.is_ok());
         let vdisk = player.vdisk;
         self.schedule(index);
         Ok(vdisk)
@@ -397,7 +398,7 @@ impl Player<'_> {
             kind: operation.kind,
             offset_bytes: operation.offset_bytes,
             len_bytes: operation.len_bytes,
-            fua: false,
+            fua: operation.fua,
             buffer: None,
         }
     }

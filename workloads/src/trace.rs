@@ -4,8 +4,10 @@
 //! read is an error with file and line, never skipped. Times that go back are read as "at once",
 //! because recorders on several processors write such lines.
 
+use crate::requests::Wanted;
 use crate::workload::{Fit, MAX_REQUEST_BYTES, TraceSource};
 use crate::{Location, WorkloadError};
+use disktime_engine::RequestKind;
 use disktime_units::{Nanos, format_size};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -35,6 +37,22 @@ pub struct TraceRecord {
     pub len_bytes: u64,
     /// The line, counted from 1.
     pub line: u64,
+}
+
+impl TraceRecord {
+    /// The request in a range that starts at `base_bytes`.
+    pub(crate) fn wanted(&self, base_bytes: u64) -> Wanted {
+        Wanted {
+            kind: if self.write {
+                RequestKind::Write
+            } else {
+                RequestKind::Read
+            },
+            offset_bytes: base_bytes + self.offset_bytes,
+            len_bytes: self.len_bytes,
+            fua: false,
+        }
+    }
 }
 
 /// Reads a trace line by line.

@@ -3,8 +3,9 @@
 //!
 //! What is not known here: how requests are served, and by which clock.
 
-use crate::{Location, Pattern};
-use disktime_units::{Nanos, Share};
+use crate::Location;
+use crate::generated::{Blocks, Generated, Pace};
+use disktime_units::Nanos;
 use std::path::PathBuf;
 
 /// The largest read or write that a door takes.
@@ -13,8 +14,9 @@ pub const MAX_REQUEST_BYTES: u64 = 32 << 20;
 /// The most requests that one client may have under way; it bounds memory.
 pub const MAX_DEPTH: u32 = 65_536;
 
-/// Requests under way at most in a replayed trace, unless its client says otherwise.
-pub const TRACE_DEPTH: u32 = 128;
+/// Requests under way at most in an open loop and in a replayed trace, unless the client says
+/// otherwise; 1 in a closed loop.
+pub const OPEN_DEPTH: u32 = 128;
 
 /// Some clients, for some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Client {
 pub struct ClientPlaces {
     /// The name of the virtual disk.
     pub vdisk: Option<Location>,
+    /// The client.
+    pub client: Option<Location>,
     /// The client's range, or else the client.
     pub range: Option<Location>,
     /// The trace file, or else the client.
@@ -68,51 +72,6 @@ pub enum Source {
     Generated(Generated),
     /// They were recorded.
     Trace(TraceSource),
-}
-
-/// Made-up requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generated {
-    /// Where they go.
-    pub pattern: Pattern,
-    /// Length of each.
-    pub block_bytes: u64,
-    /// How many of them are reads; the others are writes.
-    pub read: Share,
-    /// When they come.
-    pub pace: Pace,
-}
-
-/// When made-up requests come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// Closed loop: each of `depth` users waits for its answer, thinks, and asks again.
-    Closed {
-        /// Time between an answer and the next request.
-        think: Nanos,
-    },
-    /// Open loop: at constant distance in time, whatever the answers do.
-    Constant {
-        /// How often.
-        rate: Rate,
-    },
-}
-
-/// A rate, exact: so many events in so much time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many, not zero.
-    pub events: u64,
-    /// In how long, not zero.
-    pub per: Nanos,
-}
-
-impl Rate {
-    /// When event number `index` comes, the first (0) coming at once.
-    pub fn time_of(self, index: u64) -> Nanos {
-        let time = u128::from(index) * u128::from(self.per.0) / u128::from(self.events);
-        Nanos(u64::try_from(time).unwrap_or(u64::MAX))
-    }
 }
 
 /// Recorded requests.
@@ -156,12 +115,7 @@ impl Client {
         Client {
             name: name.to_owned(),
             vdisk: vdisk.to_owned(),
-            source: Source::Generated(Generated {
-                pattern: Pattern::Random,
-                block_bytes: 4096,
-                read: Share::WHOLE,
-                pace: Pace::Closed { think: Nanos::ZERO },
-            }),
+            source: Source::Generated(Generated::blocks(Blocks::RANDOM_READS, Pace::GREEDY)),
             depth: 1,
             start: Nanos::ZERO,
             stop,

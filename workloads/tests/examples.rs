@@ -92,7 +92,7 @@ fn a_recorded_trace_replays_in_its_order_at_its_times() {
         );
         latest = latest.max(Nanos(record.time_us * 100));
         assert_eq!(operation.arrived_at, latest);
-        machine.completed(at, true);
+        machine.completed(at, &operation, true);
     }
     assert_eq!(reader.next_record(), Ok(None));
 }

@@ -4,7 +4,7 @@
 use disktime_nbd::NbdUri;
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Client, Generated, LoadReport, Pace, Pattern, Rate, Source, Workload, WorkloadError, run_real,
+    Blocks, Client, Generated, LoadReport, Pace, Rate, Source, Workload, WorkloadError, run_real,
 };
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Write};
@@ -97,12 +97,11 @@ fn speak(mut output: UnixStream, manner: Manner) -> std::io::Result<()> {
 fn client(name: &str, depth: u32, pace: Pace, duration: Nanos) -> Client {
     let mut client = Client::new(name, "web", duration);
     client.depth = depth;
-    client.source = Source::Generated(Generated {
-        pattern: Pattern::Random,
-        block_bytes: 4096,
+    let blocks = Blocks {
         read: Share::from_percent(50),
-        pace,
-    });
+        ..Blocks::RANDOM_READS
+    };
+    client.source = Source::Generated(Generated::blocks(blocks, pace));
     client
 }
 
@@ -112,7 +111,7 @@ fn run(manner: Manner, workload: &Workload) -> Result<LoadReport, WorkloadError>
     run_real(&targets, workload, &AtomicBool::new(false), &mut |_| {})
 }
 
-const CLOSED: Pace = Pace::Closed { think: Nanos::ZERO };
+const CLOSED: Pace = Pace::GREEDY;
 
 #[test]
 fn clients_of_every_depth_and_pace_are_served() {

@@ -3,11 +3,12 @@
 use disktime_engine::{IoError, Reply, Request, Service, VdiskId};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Client, Generated, LoadReport, Moment, Pace, Pattern, Rate, Source, VirtualTarget, Workload,
-    WorkloadError, run_virtual,
+    Blocks, Client, Generated, Kind, LoadReport, Moment, Pace, Pattern, Rate, Source, Times,
+    VirtualTarget, Workload, WorkloadError, run_virtual,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
 use std::os::fd::RawFd;
 
 const SECOND: Nanos = Nanos::from_secs(1);
@@ -95,12 +96,12 @@ fn run(toys: &mut [Toy], workload: &Workload) -> Result<LoadReport, WorkloadErro
 fn closed(name: &str, vdisk: &str, depth: u32, think: Nanos) -> Client {
     let mut client = Client::new(name, vdisk, SECOND);
     client.depth = depth;
-    client.source = Source::Generated(Generated {
-        pattern: Pattern::Random,
-        block_bytes: 4096,
+    let blocks = Blocks {
         read: Share::from_percent(50),
-        pace: Pace::Closed { think },
-    });
+        ..Blocks::RANDOM_READS
+    };
+    let think = Times::Constant(think);
+    client.source = Source::Generated(Generated::blocks(blocks, Pace::Closed { think }));
     client
 }
 
@@ -294,11 +295,11 @@ fn any_clients() -> impl Strategy<Value = Vec<Client>> {
         0u64..3_000_000,
         0u64..900,
         1u64..1000,
-        any::<bool>(),
+        0u8..5,
         0u32..=100,
     );
     proptest::collection::vec(one, 1..6).prop_map(|clients| {
-        let client = |(number, (disk, depth, think, start, length, open, read))| {
+        let client = |(number, (disk, depth, think, start, length, law, read))| {
             let start = Nanos::from_millis(start);
             let mut client = Client::new(
                 &format!("c{number}"),
@@ -307,21 +308,29 @@ fn any_clients() -> impl Strategy<Value = Vec<Client>> {
             );
             client.depth = depth;
             client.start = start;
-            client.source = Source::Generated(Generated {
+            let blocks = Blocks {
                 pattern: Pattern::SemiRandom { run: 7 },
-                block_bytes: 4096,
                 read: Share::from_percent(read),
-                pace: match open {
-                    true => Pace::Constant {
-                        rate: Rate {
-                            events: 1 + think % 5000,
-                            per: SECOND,
-                        },
-                    },
-                    false => Pace::Closed {
-                        think: Nanos(think),
-                    },
+                ..Blocks::RANDOM_READS
+            };
+            let (rate, mean) = (Rate::per_second(1 + think % 5000), Nanos(think));
+            let pace = match law {
+                0 => Pace::Closed {
+                    think: Times::Constant(mean),
                 },
+                1 => Pace::Closed {
+                    think: Times::Exponential { mean },
+                },
+                2 => Pace::Constant { rate },
+                3 => Pace::Poisson { rate },
+                _ => Pace::Bursts {
+                    period: Kind::BURST_PERIOD,
+                    rate,
+                },
+            };
+            client.source = Source::Generated(Generated {
+                commit_every: NonZeroU32::new(depth % 4),
+                ..Generated::blocks(blocks, pace)
             });
             client
         };

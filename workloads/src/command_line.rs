@@ -1,0 +1,147 @@
+//! Clients written on a command line: `oltp,vdisk=db,depth=4,think=exponential 5ms`.
+//!
+//! The text is turned into a workload file and read as one, so that both accept the same keys and
+//! complain in the same words. A mix or a trace's name with a comma needs the braces of a file:
+//! `{ "vdisk": "db", "mix": [ … ] }`. What is not known here: what the keys mean.
+
+use crate::WorkloadError;
+use crate::keys::{Form, KEYS};
+use crate::kinds::Kind;
+use crate::workload::Workload;
+use serde_json::{Map, Value};
+use std::path::Path;
+
+impl Workload {
+    /// The workload of clients written on a command line, each as `KIND,KEY=VALUE,…` (the kind or
+    /// `trace=FILE` first) or as an object in braces; `duration` is written as in a file. Paths of
+    /// traces start at the current directory.
+    ///
+    /// # Errors
+    /// As for [`Workload::read`], naming the client's text.
+    pub fn from_command_line(
+        clients: &[String],
+        duration: &str,
+        seed: u64,
+    ) -> Result<Workload, WorkloadError> {
+        let mut objects = Vec::with_capacity(clients.len());
+        let mut names: Vec<String> = Vec::with_capacity(clients.len());
+        for text in clients {
+            let (name, object) = client_object(text)?;
+            let taken = names.iter().filter(|other| **other == name).count();
+            objects.push(match taken {
+                0 => format!("{}: {object}", Value::from(name.as_str())),
+                more => format!("{}: {object}", Value::from(format!("{name} {}", more + 1))),
+            });
+            names.push(name);
+        }
+        let text = format!(
+            "{{ \"duration\": {}, \"seed\": {seed}, \"clients\": {{\n{}\n}} }}",
+            Value::from(duration),
+            objects.join(",\n")
+        );
+        Workload::parse(Path::new("command line"), &text)
+    }
+}
+
+/// The name and the JSON text of a client.
+fn client_object(text: &str) -> Result<(String, String), WorkloadError> {
+    if text.trim_start().starts_with('{') {
+        return Ok(("client".to_owned(), text.to_owned()));
+    }
+    let mut object = Map::new();
+    let mut name = "client".to_owned();
+    for (number, part) in text.split(',').enumerate() {
+        let (key, value) = match part.split_once('=') {
+            Some((key, value)) => (key.trim(), value.trim()),
+            None if number == 0 => ("kind", part.trim()),
+            None => {
+                return Err(WorkloadError::new(format!(
+                    "`{part}` in the client `{text}` is not a key with its value"
+                ))
+                .help("a client is written as in `oltp,vdisk=db,depth=4`"));
+            }
+        };
+        if key == "kind" && Kind::from_name(value).is_none() {
+            let kinds = Kind::ALL.map(Kind::name).join(", ");
+            return Err(
+                WorkloadError::new(format!("`{value}` is not a kind of generator"))
+                    .help(format!("the kinds are {kinds}; or write trace=FILE")),
+            );
+        }
+        if matches!(key, "kind" | "name") {
+            value.clone_into(&mut name);
+        }
+        if key != "name"
+            && object
+                .insert(key.to_owned(), json_value(key, value))
+                .is_some()
+        {
+            return Err(WorkloadError::new(format!(
+                "the key `{key}` occurs twice in the client `{text}`; keep one of them"
+            )));
+        }
+    }
+    Ok((name, Value::Object(object).to_string()))
+}
+
+/// A value with or without quotes, as its key wants it.
+fn json_value(key: &str, value: &str) -> Value {
+    let bare = KEYS
+        .iter()
+        .any(|known| known.0 == key && known.2 == Form::Bare);
+    match serde_json::from_str(value) {
+        Ok(number @ (Value::Number(_) | Value::Bool(_))) if bare => number,
+        // What cannot be read is for the reader of the file to complain of.
+        _ => Value::from(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(clients: &[&str]) -> Result<Workload, WorkloadError> {
+        let clients: Vec<String> = clients.iter().map(|text| (*text).to_owned()).collect();
+        Workload::from_command_line(&clients, "10s", 7)
+    }
+
+    #[test]
+    fn a_command_line_says_what_a_file_does() {
+        let written = read(&[
+            "oltp,vdisk=db,depth=4,think=exponential 5ms,commit=3",
+            "oltp,vdisk=db,name=second,fua=true",
+            "vdisk=web",
+            "{ \"vdisk\": \"web\", \"mix\": [ {}, { \"kind\": \"zipf\" } ] }",
+        ])
+        .unwrap_or_else(|error| panic!("{error}"));
+        let file = r#"{ "duration": "10s", "seed": 7, "clients": {
+            "oltp": { "vdisk": "db", "kind": "oltp", "depth": 4, "think": "exponential 5ms", "commit": 3 },
+            "second": { "vdisk": "db", "kind": "oltp", "fua": true },
+            "client": { "vdisk": "web" },
+            "client 2": { "vdisk": "web", "mix": [ {}, { "kind": "zipf" } ] } } }"#;
+        let mut file =
+            Workload::parse(Path::new("w"), file).unwrap_or_else(|error| panic!("{error}"));
+        for (written, filed) in written.clients.iter().zip(&mut file.clients) {
+            filed.places = written.places.clone();
+        }
+        assert_eq!(written, file);
+    }
+
+    #[test]
+    fn mistakes_on_a_command_line_are_named() {
+        for (client, expected) in [
+            ("oltp", "needs the key `vdisk`"),
+            ("tape,vdisk=v", "not a kind of generator"),
+            ("oltp,vdisk=v,deep", "not a key with its value"),
+            ("oltp,vdisk=v,depth=x", "without quotes"),
+            ("oltp,vdisk=v,vdisk=w", "occurs twice"),
+            ("oltp,vdisk=v,dpeth=3", "did you mean `depth`"),
+            ("oltp,vdisk=v,rate=5", "is not a rate"),
+            ("{ \"vdisk\": 3 }", "not a text"),
+            ("{", "command line"),
+        ] {
+            let error = read(&[client]).expect_err(client).to_string();
+            assert!(error.contains(expected), "{client}: {error}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Made-up requests as values: what is asked for, and when.
+//!
+//! What is not known here: the machines that follow these values (`requests`, `arrivals`), and
+//! how they are written in a file (`language`).
+
+use crate::Pattern;
+use crate::places::Popularity;
+use disktime_units::{Nanos, Share};
+use std::num::NonZeroU32;
+
+/// Made-up requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generated {
+    /// What is asked for, and where.
+    pub requests: Requests,
+    /// How many requests make a transaction, after which a flush is asked for; none if `None`. In
+    /// a closed loop each user has its own transactions: it flushes when its requests are
+    /// answered, and thinks after the flush, not before.
+    pub commit_every: Option<NonZeroU32>,
+    /// When.
+    pub pace: Pace,
+}
+
+impl Generated {
+    /// Blocks at a pace, without transactions.
+    pub fn blocks(blocks: Blocks, pace: Pace) -> Generated {
+        Generated {
+            requests: Requests::Blocks(blocks),
+            commit_every: None,
+            pace,
+        }
+    }
+}
+
+/// What is asked for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requests {
+    /// Blocks of one size.
+    Blocks(Blocks),
+    /// Whole files of a web server.
+    Files(Files),
+    /// Now this, now that: for each request one part is drawn by its weight.
+    Mix(Vec<MixPart>),
+}
+
+/// Blocks of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// Where they are.
+    pub pattern: Pattern,
+    /// Length of each.
+    pub block_bytes: u64,
+    /// How many of them are read; the others are written.
+    pub read: Share,
+    /// Whether a write is answered only when it is durable.
+    pub fua: bool,
+}
+
+impl Blocks {
+    /// Random reads of 4 KiB.
+    pub const RANDOM_READS: Blocks = Blocks {
+        pattern: Pattern::Random,
+        block_bytes: 4096,
+        read: Share::WHOLE,
+        fua: false,
+    };
+}
+
+/// Whole files of a web server: directories of 36 files, nine in each of four classes of size, as
+/// SPECweb96 and SPECweb99 have them. `requests` has the figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    /// How popular directories are.
+    pub directories: Popularity,
+    /// How many files are read; the others are written.
+    pub read: Share,
+}
+
+/// A part of a mix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MixPart {
+    /// How often, in relation to the other parts.
+    pub weight: NonZeroU32,
+    /// What is asked for.
+    pub requests: Requests,
+    /// Start of the part of the client's range in which it is.
+    pub offset_bytes: u64,
+    /// Length of that part; the rest of the range if `None`.
+    pub span_bytes: Option<u64>,
+}
+
+impl MixPart {
+    /// A part that uses the client's whole range. A weight of 0 counts as 1.
+    pub fn new(weight: u32, requests: Requests) -> MixPart {
+        MixPart {
+            weight: NonZeroU32::new(weight).unwrap_or(NonZeroU32::MIN),
+            requests,
+            offset_bytes: 0,
+            span_bytes: None,
+        }
+    }
+}
+
+/// When made-up requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Closed loop: each of `depth` users waits for its answer, thinks, and asks again.
+    Closed {
+        /// Time from when an answer was handed out to the next request.
+        think: Times,
+    },
+    /// Open loop: at constant distance in time, whatever the answers do.
+    Constant {
+        /// How often.
+        rate: Rate,
+    },
+    /// Open loop: at exponentially distributed distances, so that one arrival says nothing about
+    /// the next.
+    Poisson {
+        /// How often on average.
+        rate: Rate,
+    },
+    /// Open loop: at the start of every period some requests at once.
+    Bursts {
+        /// How long a period is; drawn anew for each.
+        period: Times,
+        /// The most that a period's requests are per time: their count is uniform from 1 to
+        /// `rate` × period (rounded down, and 1 at least).
+        rate: Rate,
+    },
+}
+
+impl Pace {
+    /// A closed loop without thinking.
+    pub const GREEDY: Pace = Pace::Closed {
+        think: Times::Constant(Nanos::ZERO),
+    };
+}
+
+/// Lengths of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// Always the same.
+    Constant(Nanos),
+    /// Exponentially distributed.
+    Exponential {
+        /// The mean.
+        mean: Nanos,
+    },
+    /// Any from `least` to `most`.
+    Uniform {
+        /// The shortest.
+        least: Nanos,
+        /// The longest, not less than `least`.
+        most: Nanos,
+    },
+}
+
+impl Times {
+    /// The mean.
+    pub fn mean(self) -> Nanos {
+        match self {
+            Times::Constant(time) => time,
+            Times::Exponential { mean } => mean,
+            Times::Uniform { least, most } => {
+                Nanos(least.0 / 2 + most.0 / 2 + (least.0 & most.0 & 1))
+            }
+        }
+    }
+}
+
+/// A rate, exact: so many events in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, not zero.
+    pub events: u64,
+    /// In how long, not zero.
+    pub per: Nanos,
+}
+
+impl Rate {
+    /// So many per second.
+    pub const fn per_second(events: u64) -> Rate {
+        Rate {
+            events,
+            per: Nanos::from_secs(1),
+        }
+    }
+
+    /// When event number `index` comes, the first (0) coming at once.
+    pub fn time_of(self, index: u64) -> Nanos {
+        let time = u128::from(index) * u128::from(self.per.0) / u128::from(self.events);
+        Nanos(u64::try_from(time).unwrap_or(u64::MAX))
+    }
+
+    /// How many events there are in a time, rounded down.
+    pub fn count_in(self, time: Nanos) -> u64 {
+        let count = u128::from(time.0) * u128::from(self.events) / u128::from(self.per.0);
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// The mean time between two events, in nanoseconds.
+    pub fn mean_gap_ns(self) -> f64 {
+        self.per.0 as f64 / self.events as f64
+    }
+}

@@ -1,0 +1,156 @@
+//! Ranks by Zipf's law: the rank k of n is drawn with a probability proportional to 1/k^θ.
+//!
+//! Drawn by rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to generate
+//! variates from monotone discrete distributions", ACM TOMACS 6(3), 1996): constant time and
+//! memory for any n, no table. The hat is the integral of x^-θ, inverted at a uniform number; a
+//! drawn rank is kept if it lies under the steps of the distribution, which it does in more than
+//! nine of ten cases.
+//!
+//! Invariants: the same numbers on every machine, because logarithms and exponentials are those of
+//! the `libm` crate, whose results do not depend on the machine. θ = 0 is uniform.
+
+use crate::Random;
+
+/// The most that θ may be, in parts per million: beyond it hardly anything but rank 0 is drawn.
+pub(crate) const MAX_THETA_PPM: u32 = 5_000_000;
+
+/// A sampler of ranks.
+#[derive(Debug, Clone)]
+pub(crate) struct Zipf {
+    ranks: u64,
+    theta: f64,
+    /// The integral at the left end of the hat's range …
+    area_first: f64,
+    /// … and at its right end.
+    area_last: f64,
+    /// Where a drawn place is so near to its rank that it need not be looked at closer.
+    near: f64,
+}
+
+impl Zipf {
+    /// A sampler of the ranks 0 to `ranks - 1`.
+    pub(crate) fn new(ranks: u64, theta_ppm: u32) -> Zipf {
+        assert!(ranks > 0, "there is nothing to draw from");
+        let theta = f64::from(theta_ppm) / 1e6;
+        let mut zipf = Zipf {
+            ranks,
+            theta,
+            area_first: 0.0,
+            area_last: 0.0,
+            near: 0.0,
+        };
+        zipf.area_first = zipf.area(1.5) - 1.0;
+        zipf.area_last = zipf.area(ranks as f64 + 0.5);
+        zipf.near = 2.0 - zipf.place(zipf.area(2.5) - zipf.height(2.0));
+        zipf
+    }
+
+    /// The next rank, 0 being the most frequent one.
+    #[inline]
+    pub(crate) fn draw(&self, random: &mut Random) -> u64 {
+        if self.theta == 0.0 {
+            return random.below(self.ranks);
+        }
+        loop {
+            let area = self.area_last + random.unit() * (self.area_first - self.area_last);
+            let place = self.place(area);
+            let rank = (place + 0.5).clamp(1.0, self.ranks as f64) as u64;
+            let middle = rank as f64;
+            if middle - place <= self.near || area >= self.area(middle + 0.5) - self.height(middle)
+            {
+                return rank - 1;
+            }
+        }
+    }
+
+    /// x^-θ.
+    fn height(&self, x: f64) -> f64 {
+        libm::exp(-self.theta * libm::log(x))
+    }
+
+    /// The integral of x^-θ from 1 to x, also where θ is 1.
+    fn area(&self, x: f64) -> f64 {
+        let log = libm::log(x);
+        exp_minus_one_over((1.0 - self.theta) * log) * log
+    }
+
+    /// The inverse of `area`.
+    fn place(&self, area: f64) -> f64 {
+        // Rounding may lead beyond the pole, where there is nothing.
+        let scaled = (area * (1.0 - self.theta)).max(-1.0);
+        libm::exp(log_of_one_plus_over(scaled) * area)
+    }
+}
+
+/// (e^x − 1) / x, and its limit at 0.
+fn exp_minus_one_over(x: f64) -> f64 {
+    if x.abs() > 1e-8 {
+        libm::expm1(x) / x
+    } else {
+        1.0 + x / 2.0
+    }
+}
+
+/// ln(1 + x) / x, and its limit at 0.
+fn log_of_one_plus_over(x: f64) -> f64 {
+    if x.abs() > 1e-8 {
+        libm::log1p(x) / x
+    } else {
+        1.0 - x / 2.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::chi_square;
+
+    /// The 0.1 % point of chi-square with so many degrees of freedom (Wilson and Hilferty).
+    fn limit(degrees: f64) -> f64 {
+        let ninth = 2.0 / (9.0 * degrees);
+        degrees * (1.0 - ninth + 3.0902 * ninth.sqrt()).powi(3)
+    }
+
+    #[test]
+    fn ranks_follow_the_law_at_every_theta() {
+        for theta_ppm in [
+            0, 200_000, 500_000, 990_000, 1_000_000, 1_500_000, 2_500_000,
+        ] {
+            let zipf = Zipf::new(40, theta_ppm);
+            let mut random = Random::labelled(1, "zipf");
+            let mut counts = [0u64; 40];
+            for _ in 0..200_000 {
+                counts[zipf.draw(&mut random) as usize] += 1;
+            }
+            let theta = f64::from(theta_ppm) / 1e6;
+            let weights: Vec<f64> = (1..=40).map(|k| f64::from(k).powf(-theta)).collect();
+            let chi = chi_square(&counts, &weights);
+            assert!(chi < limit(39.0), "theta {theta}: chi-square {chi}");
+        }
+    }
+
+    #[test]
+    fn many_ranks_and_few_are_drawn_alike() {
+        let mut random = Random::labelled(1, "zipf");
+        let one = Zipf::new(1, 990_000);
+        assert!((0..100).all(|_| one.draw(&mut random) == 0));
+        // A trillion ranks at θ = 1: the first has 1/H(n) = 1/28.2 of the draws.
+        let many = Zipf::new(1 << 40, 1_000_000);
+        let drawn: Vec<u64> = (0..100_000).map(|_| many.draw(&mut random)).collect();
+        assert!(drawn.iter().all(|rank| *rank < 1 << 40));
+        let first = drawn.iter().filter(|rank| **rank == 0).count() as f64;
+        let harmonic = (2f64.powi(40)).ln() + 0.577_215_664_9;
+        let expected = 1e5 / harmonic;
+        assert!(
+            (first - expected).abs() < 4.0 * expected.sqrt(),
+            "{first} of 100,000, not {expected:.0}"
+        );
+        // Half of the draws lie below the rank whose harmonic number is half of the whole.
+        let median_rank = (harmonic / 2.0 - 0.577_215_664_9).exp();
+        let below = drawn
+            .iter()
+            .filter(|rank| (**rank as f64) < median_rank)
+            .count();
+        assert!(below.abs_diff(50_000) < 4 * 158, "{below} below the median");
+    }
+}
