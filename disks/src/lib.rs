@@ -33,11 +33,11 @@ pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
 pub use hdd::{
-    CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError, HddModel, HddParameters,
-    MeanTime, MeasuredRequest, ModelReport, OverheadSource, PositioningMap, ReadAheadPolicy,
-    SeekCurvePoint, SeekParameters, Standing, TraceReport, ZoneParameters, ZoneSummary,
-    demerit_percent, find_drive, fit_overheads, hdd_properties, load_drive, mean_ms, preset,
-    preset_names, read_measured_trace, replay,
+    CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
+    HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
+    PositioningMap, ReadAheadPolicy, SeekCurvePoint, SeekParameters, Standing, TraceReport,
+    WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent, find_drive, fit_overheads,
+    hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace, replay,
 };
 pub use open::{DiskOptions, open_disk};
 pub use paced::{PacedDisk, ServiceModel};

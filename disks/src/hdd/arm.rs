@@ -18,6 +18,17 @@ pub(crate) struct Arm {
     surface: u32,
 }
 
+/// The way to a run of sectors, and over it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Passage {
+    /// When the head was over the first track and ready.
+    pub arrived: Nanos,
+    /// When the first sector came by.
+    pub begun: Nanos,
+    /// When the last one had passed.
+    pub done: Nanos,
+}
+
 impl Arm {
     pub(crate) fn new(geometry: Geometry, seeks: SeekTable, timing: Timing) -> Arm {
         Arm {
@@ -34,53 +45,67 @@ impl Arm {
         (self.cylinder, self.surface) = (0, 0);
     }
 
-    /// Moves to `first` and passes over the sectors up to `end`: when the first one begins, and
-    /// when the last one ends.
+    /// Moves to `first` and passes over the sectors up to `end`. The medium is not touched before
+    /// `ready`, however near the arm may be.
     /// Only the way to the first needs the arm to settle for a write: from there on the skew, which
     /// drives make wide enough for writing, covers the switches.
     pub(crate) fn access(
         &mut self,
         start: Nanos,
+        ready: Nanos,
         first: u64,
         end: u64,
         settle: Nanos,
-    ) -> (Nanos, Nanos) {
-        let (mut now, mut next, mut reached) = (start, first, None);
-        let mut settle = settle;
-        while next < end {
-            let place = self.geometry.locate(next);
-            let count = u64::from(place.sectors_per_track - place.sector).min(end - next);
-            let (begun, done) = self.pass(now, place, count as u32, settle);
-            reached.get_or_insert(begun);
-            settle = Nanos::ZERO;
-            now = done;
+    ) -> Passage {
+        let place = self.geometry.locate(first);
+        let arrived = (start + self.move_time(place, settle)).max(ready);
+        let begun = self.wait_for(arrived, place);
+        let (mut done, mut next, mut place) = (begun, first, place);
+        loop {
+            let left = u64::from(place.sectors_per_track - place.sector);
+            let count = left.min(end - next);
+            done += self.passing(place, count as u32);
+            self.settle_at(place);
             next += count;
+            if next >= end {
+                break;
+            }
+            place = self.geometry.locate(next);
+            done = self.reach(done, place);
         }
-        (reached.unwrap_or(start), now)
+        Passage {
+            arrived,
+            begun,
+            done,
+        }
     }
 
-    /// Reaches `place` and reads or writes `count` sectors of its track.
+    /// Streams on to `place` and over `count` sectors of its track: when they have passed.
     #[inline]
-    pub(crate) fn pass(
-        &mut self,
-        now: Nanos,
-        place: Place,
-        count: u32,
-        settle: Nanos,
-    ) -> (Nanos, Nanos) {
-        let begun = self.reach(now, place, settle);
+    pub(crate) fn pass(&mut self, now: Nanos, place: Place, count: u32) -> Nanos {
+        let begun = self.reach(now, place);
         self.settle_at(place);
+        begun + self.passing(place, count)
+    }
+
+    /// How long `count` sectors from `place` on take to pass.
+    #[inline]
+    fn passing(&self, place: Place, count: u32) -> Nanos {
         let turn_ns = self.geometry.turn_ns;
-        let passed =
-            place.sector_ns(place.sector + count, turn_ns) - place.sector_ns(place.sector, turn_ns);
-        (begun, begun + Nanos(passed))
+        let end = place.sector_ns(place.sector + count, turn_ns);
+        Nanos(end - place.sector_ns(place.sector, turn_ns))
     }
 
     /// When the first sector of `place` begins to pass under the head, if the arm starts now.
     #[inline]
-    pub(crate) fn reach(&self, now: Nanos, place: Place, settle: Nanos) -> Nanos {
+    pub(crate) fn reach(&self, now: Nanos, place: Place) -> Nanos {
+        self.wait_for(now + self.move_time(place, Nanos::ZERO), place)
+    }
+
+    /// When `place` comes by, for a head that is over its track at `ready`.
+    #[inline]
+    fn wait_for(&self, ready: Nanos, place: Place) -> Nanos {
         let turn_ns = self.geometry.turn_ns;
-        let ready = now + self.move_time(place, settle);
         let angle = place.angle_ns(turn_ns);
         let phase = ready.0 % turn_ns;
         let wait = if angle >= phase {
@@ -89,6 +114,12 @@ impl Arm {
             angle + turn_ns - phase
         };
         ready + Nanos(wait)
+    }
+
+    /// Whether the arm is over the cylinder of `place` already.
+    #[inline]
+    pub(crate) fn is_over(&self, place: Place) -> bool {
+        self.cylinder == place.cylinder
     }
 
     #[inline]

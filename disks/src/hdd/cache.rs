@@ -5,6 +5,8 @@
 //! that no request allocates; a segment never holds more than its length. Segments hold sector
 //! numbers, never data.
 
+use super::parameters::WriteInvalidation;
+
 /// Bound on separate runs of dirty sectors.
 const MOST_DIRTY_EXTENTS: usize = 256;
 
@@ -76,6 +78,14 @@ impl Segments {
         Some(index)
     }
 
+    /// Sectors from `start` up to where the segment begins were read too. Those nearest to it are
+    /// kept.
+    pub(crate) fn prepend(&mut self, index: usize, start: u64) {
+        let slot = &mut self.slots[index];
+        let room = slot.end.saturating_sub(self.length);
+        slot.start = slot.start.min(start.max(room));
+    }
+
     /// Extends a segment to `end`, dropping its oldest sectors beyond its length.
     #[inline]
     pub(crate) fn extend(&mut self, index: usize, end: u64) {
@@ -84,12 +94,17 @@ impl Segments {
         slot.start = slot.start.max(slot.end.saturating_sub(self.length));
     }
 
-    /// Drops every segment that overlaps a write of `start` up to `end`: the measured drives give
-    /// up the whole segment, not the part that was overwritten.
-    pub(crate) fn invalidate(&mut self, start: u64, end: u64) {
+    /// A write of `start` up to `end` makes what the cache holds of it stale.
+    pub(crate) fn invalidate(&mut self, start: u64, end: u64, effect: WriteInvalidation) {
         for slot in &mut self.slots {
-            if slot.start < end && start < slot.end {
-                *slot = Segment::default();
+            let overlaps = slot.start < end && start < slot.end;
+            match effect {
+                WriteInvalidation::All => *slot = Segment::default(),
+                WriteInvalidation::Segment if overlaps => *slot = Segment::default(),
+                // What lies behind the write is what will be read next.
+                WriteInvalidation::Overlap if overlaps && end < slot.end => slot.start = end,
+                WriteInvalidation::Overlap if overlaps => slot.end = start.max(slot.start),
+                _ => {}
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Finding a drive by what the user wrote: a preset's name, or `FILE#NAME` for the drive NAME in a
 //! JSON file of drives; and the command overheads of drives whose published parameters lack them.
 
-use super::parameters::{CommandOverheads, HddError, HddParameters, ReadAheadPolicy};
+use super::parameters::{
+    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, WriteInvalidation,
+};
 use super::presets::{Standing, preset, preset_names};
 use serde::Serialize;
 use serde_json::Value;
@@ -106,14 +108,15 @@ pub fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
 struct Known {
     name: &'static str,
     source: OverheadSource,
-    read_ahead: ReadAheadPolicy,
     overheads: CommandOverheads,
+    /// What the cache does, where it is not what a cache does by default.
+    cache: fn(&mut HddParameters),
 }
 
 impl Known {
     fn complete(&self, parameters: &mut HddParameters) {
         parameters.overhead_ms = Some(self.overheads);
-        parameters.read_ahead = self.read_ahead;
+        (self.cache)(parameters);
     }
 
     fn standing(&self) -> Standing {
@@ -124,23 +127,7 @@ impl Known {
     }
 }
 
-const fn overheads(
-    read_hit: [f64; 2],
-    read_miss: [f64; 2],
-    write_hit: [f64; 2],
-    write_miss: [f64; 2],
-) -> CommandOverheads {
-    CommandOverheads {
-        read_hit,
-        read_miss,
-        write_hit,
-        write_miss,
-    }
-}
-
-/// The bus of the host on which the drives of DiskSim's validation set were measured, slower than
-/// their media. It counts where a trace of theirs is replayed, not where a drive is served.
-pub(super) const MEASURING_HOST_BUS: Option<f64> = Some(5.0);
+fn default_cache(_: &mut HddParameters) {}
 
 /// Overheads in ms. The fitted ones are what [`super::fit_overheads`] finds in the first half of
 /// the trace that was measured on the drive; a test compares them with what it finds today.
@@ -148,37 +135,92 @@ const KNOWN: [Known; 6] = [
     Known {
         name: "seagate_barracuda_4lp_st32171w",
         source: OverheadSource::FittedToMeasuredTrace,
-        read_ahead: ReadAheadPolicy::Always,
-        overheads: overheads([0.461, 0.461], [1.28, 1.07], [0.949, 0.949], [1.142, 1.135]),
+        overheads: CommandOverheads {
+            read_hit: [0.462, 0.477],
+            read_miss: [1.006, 1.006],
+            read_ready: [2.281, 2.281],
+            read_stream: Some(0.457),
+            write_hit: [0.891, 0.944],
+            write_miss: [1.143, 1.137],
+        },
+        cache: |parameters| {
+            parameters.write_invalidates = WriteInvalidation::All;
+            parameters.reads_hit_writes = true;
+        },
     },
     Known {
         name: "quantum_atlas_iii",
         source: OverheadSource::FittedToMeasuredTrace,
-        read_ahead: ReadAheadPolicy::Sequential,
-        overheads: overheads([0.328, 0.328], [0.25, 0.21], [0.383, 0.383], [0.451, 0.45]),
+        overheads: CommandOverheads {
+            read_hit: [0.331, 0.338],
+            read_miss: [0.0, 0.0],
+            read_ready: [1.424, 1.424],
+            read_stream: Some(0.327),
+            write_hit: [0.436, 0.386],
+            write_miss: [0.452, 0.451],
+        },
+        cache: |parameters| {
+            parameters.seg_sectors = 512;
+            parameters.read_ahead = ReadAheadPolicy::Sequential;
+            parameters.read_ahead_keeps = true;
+            parameters.read_on_arrival = true;
+            parameters.write_invalidates = WriteInvalidation::Overlap;
+            parameters.reads_hit_writes = true;
+        },
     },
     Known {
         name: "ibm_dnes_309170w",
         source: OverheadSource::FittedToMeasuredTrace,
-        read_ahead: ReadAheadPolicy::Always,
-        overheads: overheads([0.091, 0.091], [0.25, 0.7], [0.087, 0.087], [0.088, 0.088]),
+        overheads: CommandOverheads {
+            read_hit: [0.091, 0.091],
+            read_miss: [0.346, 0.346],
+            read_ready: [1.298, 1.298],
+            read_stream: Some(0.091),
+            write_hit: [0.087, 0.088],
+            write_miss: [0.088, 0.088],
+        },
+        cache: |parameters| parameters.read_ahead_keeps = true,
     },
     Known {
         name: "seagate_cheetah_9lp",
         source: OverheadSource::FittedToMeasuredTrace,
-        read_ahead: ReadAheadPolicy::Always,
-        overheads: overheads([0.254, 0.279], [0.4, 0.45], [0.472, 0.472], [0.71, 0.701]),
+        overheads: CommandOverheads {
+            read_hit: [0.261, 0.279],
+            read_miss: [0.315, 0.315],
+            read_ready: [0.844, 0.844],
+            read_stream: Some(0.078),
+            write_hit: [0.692, 0.472],
+            write_miss: [0.748, 0.706],
+        },
+        cache: |parameters| {
+            parameters.write_invalidates = WriteInvalidation::Overlap;
+            parameters.reads_hit_writes = true;
+        },
     },
     Known {
         name: "quantum_atlas_10k",
         source: OverheadSource::DiskSim,
-        read_ahead: ReadAheadPolicy::Always,
-        overheads: overheads([0.184, 0.184], [0.0, 0.0], [0.19, 0.19], [0.345, 0.497]),
+        overheads: CommandOverheads {
+            read_hit: [0.184, 0.184],
+            read_miss: [0.0, 0.0],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
+            write_hit: [0.19, 0.19],
+            write_miss: [0.345, 0.497],
+        },
+        cache: default_cache,
     },
     Known {
         name: "seagate_cheetah_15k5_146",
         source: OverheadSource::DiskSim,
-        read_ahead: ReadAheadPolicy::Always,
-        overheads: overheads([0.162, 0.158], [0.0, 0.106], [0.276, 0.456], [0.629, 0.228]),
+        overheads: CommandOverheads {
+            read_hit: [0.162, 0.158],
+            read_miss: [0.0, 0.106],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
+            write_hit: [0.276, 0.456],
+            write_miss: [0.629, 0.228],
+        },
+        cache: default_cache,
     },
 ];

@@ -1,32 +1,47 @@
-//! Finds a drive's command overheads, its bus rate, its kind of read-ahead and whether its write
-//! cache was on, in a measured trace.
+//! Finds a drive's command overheads, its bus rate, what its cache does and whether its write cache
+//! was on, in a measured trace.
 //!
 //! The mechanics (geometry, seeks, rotation) are given by the drive's parameters; what they do not
 //! tell is the time of the electronics and what the cache does. A request that the cache serves
 //! takes overhead and bus and nothing else, so its overhead is the median of what was measured
-//! less the bus, which a few requests taken for the wrong kind do not move. Reads from the medium
-//! are a matter of rotation, so their overhead is searched by the demerit of those reads alone: no
-//! figure can make up for the error of another kind.
+//! less the bus, which a few requests taken for the wrong kind do not move. For requests that the
+//! medium serves the model's mean is brought to the measured one, kind by kind, over replays
+//! with the platter at different angles: no figure can make up for the error of another kind, and
+//! none follows the luck of one replay.
 //!
 //! Fit on one part of a trace and judge on another; the fit has no say over the mechanics.
 
-use super::model::HddModel;
-use super::parameters::{
-    CommandOverheads, DEFAULT_BUS_MB_PER_S, HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES,
-};
-use super::trace::{MeasuredRequest, demerit_percent, replay_with_hits};
-use crate::Operation;
+use super::cache_fit::{fit_cache, measured_hits, rest_ms};
+use super::model::{HddModel, Served};
+use super::parameters::{CommandOverheads, HddError, HddParameters, SECTOR_BYTES};
+use super::trace::{MeasuredRequest, replay_served};
+use crate::{Operation, SplitMix64};
 use disktime_units::Nanos;
 
-/// Steps of the search for the overhead of reads from the medium, in ms.
-const STEPS_MS: [f64; 4] = [0.2, 0.05, 0.02, 0.01];
-/// Bound on the steps of one width.
-const MOST_STEPS: usize = 50;
 /// A kind with fewer requests than this keeps what it has.
 const FEWEST_REQUESTS: usize = 10;
+/// Replays from which a mean is taken.
+const REPLAYS: u64 = 4;
+/// Bound on the steps towards a mean.
+const MOST_STEPS: usize = 6;
+/// A mean as near as this is reached.
+const ENOUGH_MS: f64 = 0.003;
+/// Two means further apart than so many standard errors do differ.
+const STANDARD_ERRORS: f64 = 3.0;
+/// Part of the requests left out of a mean at either end: retries and the like.
+const TRIMMED: f64 = 0.02;
 
-/// The parameters with the overheads, the bus rate, the read-ahead policy and the write cache that
-/// fit `trace` best. What the parameters already say of these is kept as a starting point only.
+/// A kind of request that the medium serves.
+#[derive(Debug, Clone, Copy)]
+struct Kind {
+    operation: Operation,
+    served: Served,
+    /// After a read (0) or a write (1).
+    after: usize,
+}
+
+/// The parameters with the overheads, the bus rate, the cache and the write cache that fit `trace`
+/// best. What the parameters already say of these is kept as a starting point only.
 ///
 /// # Errors
 /// If the parameters are wrong or the trace does not fit the drive.
@@ -34,59 +49,60 @@ pub fn fit_overheads(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],
 ) -> Result<HddParameters, HddError> {
-    let mut best: Option<(f64, HddParameters)> = None;
-    let policies = [ReadAheadPolicy::Always, ReadAheadPolicy::Sequential];
-    for (policy, write_cache) in policies
-        .into_iter()
-        .flat_map(|policy| [(policy, true), (policy, false)])
-    {
-        let mut candidate = parameters.clone();
-        (candidate.read_ahead, candidate.write_cache) = (policy, write_cache);
-        candidate.bus_mb_per_s = bus_rate(trace).or(candidate.bus_mb_per_s);
-        let demerit = fit_with_policy(&mut candidate, trace)?;
-        if best.as_ref().is_none_or(|(least, _)| demerit < *least) {
-            best = Some((demerit, candidate));
-        }
+    let mut fitted = parameters.clone();
+    fitted.bus_mb_per_s = bus_rate(trace).or(fitted.bus_mb_per_s);
+    if let Some(write_cache) = write_cache(&fitted, trace) {
+        fitted.write_cache = write_cache;
     }
-    best.map(|(_, parameters)| parameters)
-        .ok_or_else(|| HddError::new("there was nothing to fit the overheads to"))
-}
-
-fn fit_with_policy(
-    parameters: &mut HddParameters,
-    trace: &[MeasuredRequest],
-) -> Result<f64, HddError> {
+    fit_cache(&mut fitted, trace)?;
     // The kinds do not depend on the overheads but for requests on the edge; twice is enough.
     for _ in 0..2 {
-        fit_cached(parameters, trace)?;
-        for after in [0, 1] {
-            fit_read_miss(parameters, trace, after)?;
+        fit_cached(&mut fitted, trace)?;
+        fit_medium(&mut fitted, trace, Operation::Read, Served::Far)?;
+        fit_medium(&mut fitted, trace, Operation::Read, Served::Near)?;
+        if !fitted.write_cache {
+            fit_medium(&mut fitted, trace, Operation::Write, Served::Far)?;
+            fit_medium(&mut fitted, trace, Operation::Write, Served::Near)?;
         }
     }
-    let times = replay_with_hits(&mut HddModel::new(parameters)?, trace)?;
-    let measured: Vec<Nanos> = trace.iter().map(|request| request.service).collect();
-    let modelled: Vec<Nanos> = times.iter().map(|(time, _)| *time).collect();
-    Ok(demerit_percent(&measured, &modelled))
+    Ok(fitted)
 }
 
-/// Medians for the three kinds that take overhead and bus alone.
+/// Whether most writes were answered before the platter could come round; nothing where there are
+/// few.
+fn write_cache(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<bool> {
+    let mut rests: Vec<f64> = trace
+        .iter()
+        .filter(|request| request.operation == Operation::Write)
+        .map(|request| rest_ms(request, parameters))
+        .collect();
+    rests.sort_by(f64::total_cmp);
+    let (quarter, half) = (rests.len() / 4, rests.len() / 2);
+    let turn_ms = 60_000.0 / parameters.rpm * parameters.time_scale;
+    (rests.len() >= FEWEST_REQUESTS)
+        .then(|| rests[half] < turn_ms / 2.0 && rests[half] - rests[quarter] < turn_ms / 8.0)
+}
+
+/// Medians for the kinds that take overhead and bus alone.
 fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Result<(), HddError> {
-    let rate = parameters.bus_mb_per_s.unwrap_or(DEFAULT_BUS_MB_PER_S);
-    let served = replay_with_hits(&mut HddModel::new(parameters)?, trace)?;
+    let hits = measured_hits(parameters, trace);
+    let served = replay_served(&mut HddModel::new(parameters)?, trace, None)?;
     let quarter_turn_ms = 15_000.0 / parameters.rpm * parameters.time_scale;
     let mut rests: [Vec<f64>; 6] = Default::default();
-    for (index, (request, (_, hit))) in trace.iter().zip(&served).enumerate() {
-        let kind = match (request.operation, hit) {
-            (Operation::Read, true) => 0,
-            (Operation::Write, true) if parameters.write_cache => 1,
-            (Operation::Write, false) if parameters.write_cache => 2,
+    let mut streams = Vec::new();
+    for (index, (request, (_, served))) in trace.iter().zip(&served).enumerate() {
+        let rest = rest_ms(request, parameters);
+        let kind = match (request.operation, served) {
+            (Operation::Read, Served::FromCache) if hits[index] => 0,
+            (Operation::Write, Served::Near) if parameters.write_cache => 1,
+            (Operation::Write, Served::Far) if parameters.write_cache => 2,
             _ => continue,
         };
-        let bus_ms = request.len_bytes as f64 / rate / 1e3;
-        let rest_ms = request.service.as_millis_f64() - bus_ms;
-        // What waited for the platter was not served by the cache, whatever the model thinks.
-        if rest_ms < quarter_turn_ms {
-            rests[2 * kind + follows_write(trace, index)].push(rest_ms);
+        if kind == 0 && streams_on(trace, index) {
+            streams.push(rest);
+        } else if rest < quarter_turn_ms {
+            // What waited for the platter was not served by the cache, whatever the model thinks.
+            rests[2 * kind + follows_write(trace, index)].push(rest);
         }
     }
     let overheads = parameters.overhead_ms.get_or_insert_default();
@@ -100,11 +116,18 @@ fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Resu
         for after in [0, 1] {
             // A kind too rare after one operation borrows from the same kind after the other.
             if let Some(value) = medians[after].or(medians[1 - after]) {
-                pair[after] = (value.max(0.0) * 1e3).round() / 1e3;
+                pair[after] = rounded(value);
             }
         }
     }
+    if let Some(value) = median(&mut streams) {
+        overheads.read_stream = Some(rounded(value));
+    }
     Ok(())
+}
+
+fn rounded(ms: f64) -> f64 {
+    (ms.max(0.0) * 1e3).round() / 1e3
 }
 
 fn median(values: &mut [f64]) -> Option<f64> {
@@ -119,55 +142,136 @@ fn follows_write(trace: &[MeasuredRequest], index: usize) -> usize {
     usize::from(index > 0 && trace[index - 1].operation == Operation::Write)
 }
 
-/// Descends to the least demerit of the reads from the medium after a read (0) or a write (1).
-fn fit_read_miss(
+/// Whether the request goes on where a read just before it ended.
+fn streams_on(trace: &[MeasuredRequest], index: usize) -> bool {
+    let Some(before) = index.checked_sub(1).map(|before| &trace[before]) else {
+        return false;
+    };
+    before.operation == Operation::Read
+        && before.offset_bytes + before.len_bytes == trace[index].offset_bytes
+}
+
+/// Brings the mean of a kind to the measured one by the overhead that it hangs on.
+fn fit_medium(
     parameters: &mut HddParameters,
     trace: &[MeasuredRequest],
-    after: usize,
+    operation: Operation,
+    served: Served,
 ) -> Result<(), HddError> {
-    let Some(mut least) = read_miss_demerit(parameters, trace, after)? else {
-        return Ok(());
-    };
-    for step in STEPS_MS {
-        for _ in 0..MOST_STEPS {
-            let before = least;
-            for change in [step, -step] {
-                let mut candidate = parameters.clone();
-                let value = &mut candidate.overhead_ms.get_or_insert_default().read_miss[after];
-                *value = ((*value + change).max(0.0) * 1e3).round() / 1e3;
-                let demerit = read_miss_demerit(&candidate, trace, after)?;
-                if let Some(demerit) = demerit.filter(|demerit| *demerit < least) {
-                    (*parameters, least) = (candidate, demerit);
-                    break;
-                }
+    let overheads = parameters.overhead_ms.get_or_insert_default();
+    if (operation, served) == (Operation::Read, Served::Near) {
+        // Below that it has no effect from which to step.
+        for after in [0, 1] {
+            overheads.read_ready[after] =
+                overheads.read_ready[after].max(overheads.read_miss[after]);
+        }
+    }
+    let kinds = [0, 1].map(|after| Kind {
+        operation,
+        served,
+        after,
+    });
+    for _ in 0..MOST_STEPS {
+        let errors = mean_errors(parameters, trace, &kinds)?;
+        let count: f64 = errors.iter().flatten().map(|error| error.count).sum();
+        if count == 0.0 {
+            break;
+        }
+        let sum = |error: &MeanError| error.ms * error.count;
+        let common = errors.iter().flatten().map(sum).sum::<f64>() / count;
+        let mut steps = [common; 2];
+        for (step, error) in steps.iter_mut().zip(errors) {
+            // Waits for the platter scatter: a difference that this explains is none.
+            if let Some(error) = error.filter(|error| error.is_apart(common)) {
+                *step = error.ms;
             }
-            if least >= before {
-                break;
-            }
+        }
+        for (kind, step) in kinds.iter().zip(steps) {
+            let overhead = kind.overhead(parameters);
+            *overhead = rounded(*overhead - step);
+        }
+        if steps.iter().all(|step| step.abs() < ENOUGH_MS) {
+            break;
         }
     }
     Ok(())
 }
 
-fn read_miss_demerit(
+impl Kind {
+    fn overhead(self, parameters: &mut HddParameters) -> &mut f64 {
+        let overheads = parameters.overhead_ms.get_or_insert_default();
+        let pair = match (self.operation, self.served) {
+            (Operation::Write, Served::Near) => &mut overheads.write_hit,
+            (Operation::Write, _) => &mut overheads.write_miss,
+            (_, Served::Near) => &mut overheads.read_ready,
+            _ => &mut overheads.read_miss,
+        };
+        &mut pair[self.after]
+    }
+}
+
+/// How much longer the model takes for a kind than was measured.
+#[derive(Debug, Clone, Copy)]
+struct MeanError {
+    ms: f64,
+    /// Of how many measured requests.
+    count: f64,
+    /// Standard error of their mean.
+    scatter_ms: f64,
+}
+
+impl MeanError {
+    fn is_apart(self, common_ms: f64) -> bool {
+        (self.ms - common_ms).abs() > STANDARD_ERRORS * self.scatter_ms
+    }
+}
+
+/// Nothing for a rare kind.
+fn mean_errors(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],
-    after: usize,
-) -> Result<Option<f64>, HddError> {
-    let served = replay_with_hits(&mut HddModel::new(parameters)?, trace)?;
-    let mut measured = Vec::new();
-    let mut modelled = Vec::new();
-    for (index, (request, (time, hit))) in trace.iter().zip(&served).enumerate() {
-        let missed = request.operation == Operation::Read && !hit;
-        if missed && follows_write(trace, index) == after {
-            measured.push(request.service);
-            modelled.push(*time);
+    kinds: &[Kind; 2],
+) -> Result<[Option<MeanError>; 2], HddError> {
+    let hits = measured_hits(parameters, trace);
+    let mut model = HddModel::new(parameters)?;
+    let mut times: [(Vec<Nanos>, Vec<Nanos>); 2] = Default::default();
+    for seed in 0..REPLAYS {
+        let served = replay_served(&mut model, trace, Some(SplitMix64::new(seed)))?;
+        for (index, (request, (time, served))) in trace.iter().zip(&served).enumerate() {
+            let of_kind = |kind: &Kind| {
+                request.operation == kind.operation
+                    && *served == kind.served
+                    && follows_write(trace, index) == kind.after
+            };
+            if let Some(kind) = kinds.iter().position(of_kind).filter(|_| !hits[index]) {
+                times[kind].0.push(request.service);
+                times[kind].1.push(*time);
+            }
         }
     }
-    if measured.len() < FEWEST_REQUESTS {
-        return Ok(None);
-    }
-    Ok(Some(demerit_percent(&measured, &modelled)))
+    Ok(times.map(|(mut measured, mut modelled)| {
+        let count = measured.len() as f64 / REPLAYS as f64;
+        if count < FEWEST_REQUESTS as f64 {
+            return None;
+        }
+        let (mean, deviation) = trimmed_mean_ms(&mut measured);
+        Some(MeanError {
+            ms: trimmed_mean_ms(&mut modelled).0 - mean,
+            count,
+            scatter_ms: deviation / count.sqrt(),
+        })
+    }))
+}
+
+/// Mean and standard deviation.
+fn trimmed_mean_ms(times: &mut [Nanos]) -> (f64, f64) {
+    times.sort_unstable();
+    let out = (times.len() as f64 * TRIMMED) as usize;
+    let kept = &times[out..times.len() - out];
+    let count = kept.len().max(1) as f64;
+    let mean = kept.iter().copied().map(Nanos::as_millis_f64).sum::<f64>() / count;
+    let square = |time: &Nanos| (time.as_millis_f64() - mean).powi(2);
+    (mean, (kept.iter().map(square).sum::<f64>() / count).sqrt())
 }
 
 /// The bus rate by what fast requests of two lengths differ in: these come from or go to the
@@ -205,10 +309,11 @@ fn bus_rate(trace: &[MeasuredRequest]) -> Option<f64> {
 
 impl CommandOverheads {
     /// The figures as pairs, for reports.
-    pub fn pairs(&self) -> [(&'static str, [f64; 2]); 4] {
+    pub fn pairs(&self) -> [(&'static str, [f64; 2]); 5] {
         [
             ("read hit", self.read_hit),
             ("read miss", self.read_miss),
+            ("read ready", self.read_ready),
             ("write hit", self.write_hit),
             ("write miss", self.write_miss),
         ]

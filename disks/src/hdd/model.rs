@@ -16,7 +16,9 @@
 use super::arm::Arm;
 use super::cache::{DirtyQueue, Segments};
 use super::geometry::Geometry;
-use super::parameters::{HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES};
+use super::parameters::{
+    HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES, WriteInvalidation,
+};
 use super::seek::SeekTable;
 use super::timing::Timing;
 use crate::{Operation, ServiceModel};
@@ -24,12 +26,23 @@ use disktime_units::Nanos;
 
 /// The drive reading on: the head is about to read `next` at time `at`.
 #[derive(Debug, Clone, Copy)]
-struct ReadAhead {
-    segment: usize,
-    next: u64,
-    at: Nanos,
+pub(super) struct ReadAhead {
+    pub segment: usize,
+    pub next: u64,
+    pub at: Nanos,
     /// Reads on up to this sector.
-    limit: u64,
+    pub limit: u64,
+}
+
+/// How the last read or write was served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// A read, from the cache.
+    FromCache,
+    /// From or to the cylinder where the arm was.
+    Near,
+    /// From or to another cylinder.
+    Far,
 }
 
 /// A modelled hard disk and its state.
@@ -38,22 +51,29 @@ pub struct HddModel {
     pub(crate) arm: Arm,
     size_bytes: u64,
     write_cache: bool,
-    read_ahead_sectors: u64,
-    segments: Segments,
+    pub(super) policy: CachePolicy,
+    pub(super) segments: Segments,
     dirty: DirtyQueue,
-    read_ahead: Option<ReadAhead>,
+    pub(super) read_ahead: Option<ReadAhead>,
     /// When the last command was answered.
     answered: Nanos,
     /// When the arm has finished what it is doing.
-    mechanism_free: Nanos,
-    last_was_write: bool,
-    /// Whether the last read or write was served as the cache's.
-    last_was_hit: bool,
-    /// The sectors of the last write.
-    last_write: (u64, u64),
+    pub(super) mechanism_free: Nanos,
+    pub(super) last_was_write: bool,
+    pub(super) last_served: Served,
     /// Where the last read ended.
-    last_read_end: u64,
-    sequential_read_ahead: bool,
+    pub(super) last_read_end: u64,
+}
+
+/// What the cache does, as the parameters say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CachePolicy {
+    pub read_ahead: ReadAheadPolicy,
+    pub read_ahead_sectors: u64,
+    pub keeps: bool,
+    pub on_arrival: bool,
+    write_invalidates: WriteInvalidation,
+    reads_hit_writes: bool,
 }
 
 impl HddModel {
@@ -93,17 +113,22 @@ impl HddModel {
             arm: Arm::new(geometry, seeks, timing),
             size_bytes,
             write_cache: parameters.write_cache,
-            read_ahead_sectors: u64::from(read_ahead_sectors),
+            policy: CachePolicy {
+                read_ahead: parameters.read_ahead,
+                read_ahead_sectors: u64::from(read_ahead_sectors),
+                keeps: parameters.read_ahead_keeps,
+                on_arrival: parameters.read_on_arrival,
+                write_invalidates: parameters.write_invalidates,
+                reads_hit_writes: parameters.reads_hit_writes,
+            },
             segments: Segments::new(parameters.cache_segments, parameters.seg_sectors),
             dirty: DirtyQueue::new(dirty_limit),
             read_ahead: None,
             answered: Nanos::ZERO,
             mechanism_free: Nanos::ZERO,
             last_was_write: false,
-            last_was_hit: false,
-            last_write: (u64::MAX, 0),
+            last_served: Served::Far,
             last_read_end: u64::MAX,
-            sequential_read_ahead: parameters.read_ahead == ReadAheadPolicy::Sequential,
         })
     }
 
@@ -168,146 +193,27 @@ impl HddModel {
             let Some((first, end)) = self.dirty.pop() else {
                 break;
             };
-            now = self.access(now, first, end, self.arm.timing.write_settle).1;
-            self.mechanism_free = now;
+            now = self.destage(now, first, end);
         }
     }
 
-    fn read(&mut self, start: Nanos, first: u64, end: u64) -> Nanos {
-        let after = usize::from(self.last_was_write);
-        let bus = self.arm.timing.bus(end - first);
-        let sequential = first == self.last_read_end;
-        self.last_read_end = end;
-        let found = self.segments.find(first);
-        self.last_was_hit = true;
-        if let Some(index) = found {
-            if end <= self.segments.get(index).end {
-                self.prolong_read_ahead(index, end);
-                return start + self.arm.timing.read_hit[after] + bus;
-            }
-            if let Some(finish) = self.read_from_stream(start, index, first, end) {
-                return finish;
-            }
-        }
-        self.last_was_hit = false;
-        // What a segment already holds of the start need not be read again.
-        let from = found.map_or(first, |index| self.segments.get(index).end.max(first));
-        let begin = (start + self.arm.timing.read_miss[after]).max(self.mechanism_free);
-        let segment = found.or_else(|| self.segments.allocate(first));
-        let (reached, done) = self.access(begin, from, end, Nanos::ZERO);
-        self.mechanism_free = done;
-        self.start_read_ahead(
-            segment,
-            end,
-            done,
-            sequential || !self.sequential_read_ahead,
-        );
-        self.last_sector_over_bus(reached + bus, done)
-    }
-
-    /// A read that the running read-ahead is about to reach waits for it.
-    fn read_from_stream(
-        &mut self,
-        start: Nanos,
-        index: usize,
-        first: u64,
-        end: u64,
-    ) -> Option<Nanos> {
-        let mut ahead = self.read_ahead.filter(|ahead| ahead.segment == index)?;
-        if ahead.at < start && ahead.next >= ahead.limit {
-            // It had stopped; the platter has turned on since.
-            return None;
-        }
-        let after = usize::from(self.last_was_write);
-        ahead.limit = ahead.limit.max(end);
-        while ahead.next < end {
-            let place = self.arm.geometry.locate(ahead.next);
-            let count = u64::from(place.sectors_per_track - place.sector).min(end - ahead.next);
-            ahead.at = self.arm.pass(ahead.at, place, count as u32, Nanos::ZERO).1;
-            ahead.next += count;
-        }
-        self.segments.extend(index, end);
-        self.read_ahead = Some(ahead);
-        self.mechanism_free = ahead.at;
-        self.prolong_read_ahead(index, end);
-        let over_bus = start + self.arm.timing.read_hit[after] + self.arm.timing.bus(end - first);
-        Some(self.last_sector_over_bus(over_bus, ahead.at))
-    }
-
-    /// The bus carries sectors while later ones are read; the last can follow only when read.
-    fn last_sector_over_bus(&self, over_bus: Nanos, read: Nanos) -> Nanos {
-        over_bus.max(read + self.arm.timing.bus(1))
-    }
-
-    fn start_read_ahead(&mut self, segment: Option<usize>, end: u64, at: Nanos, reads_on: bool) {
-        self.read_ahead = segment.and_then(|segment| {
-            self.segments.extend(segment, end);
-            let limit = self.read_ahead_limit(end);
-            reads_on.then_some(ReadAhead {
-                segment,
-                next: end,
-                at,
-                limit,
-            })
-        });
-    }
-
-    fn read_ahead_limit(&self, end: u64) -> u64 {
-        let reach = self.read_ahead_sectors.min(self.segments.length);
-        (end + reach).min(self.arm.geometry.sectors())
-    }
-
-    /// The host has read up to `end` from this segment, so there is room to read on.
-    fn prolong_read_ahead(&mut self, index: usize, end: u64) {
-        let limit = self.read_ahead_limit(end);
-        if let Some(ahead) = &mut self.read_ahead
-            && ahead.segment == index
-        {
-            ahead.limit = ahead.limit.max(limit);
-        }
-    }
-
-    /// Reads on until `until` or the limit.
-    fn read_on(&mut self, ahead: &mut ReadAhead, until: Nanos) {
-        let turn_ns = self.arm.geometry.turn_ns;
-        while ahead.next < ahead.limit && ahead.at < until {
-            let place = self.arm.geometry.locate(ahead.next);
-            let on_track = u64::from(place.sectors_per_track - place.sector);
-            let count = on_track.min(ahead.limit - ahead.next) as u32;
-            let begun = self.arm.reach(ahead.at, place, Nanos::ZERO);
-            let passed = place.sector_ns(place.sector + count, turn_ns);
-            let base = place.sector_ns(place.sector, turn_ns);
-            if begun + Nanos(passed - base) <= until {
-                self.arm.settle_at(place);
-                ahead.at = begun + Nanos(passed - base);
-                ahead.next += u64::from(count);
-                continue;
-            }
-            // The command comes while this track is read: only whole sectors count.
-            let time = until.saturating_sub(begun).0;
-            let whole = (time * u64::from(place.sectors_per_track) / turn_ns) as u32;
-            let whole = whole.min(count);
-            if whole > 0 {
-                self.arm.settle_at(place);
-                let passed = place.sector_ns(place.sector + whole, turn_ns);
-                ahead.at = begun + Nanos(passed - base);
-                ahead.next += u64::from(whole);
-            }
-            break;
-        }
-        self.segments.extend(ahead.segment, ahead.next);
+    /// Brings a dirty run to the medium: when it is there.
+    fn destage(&mut self, now: Nanos, first: u64, end: u64) -> Nanos {
+        self.read_ahead = None;
+        let settle = self.arm.timing.write_settle;
+        self.mechanism_free = self.arm.access(now, now, first, end, settle).done;
+        self.mechanism_free
     }
 
     fn write(&mut self, start: Nanos, first: u64, end: u64, over_bus: bool) -> Nanos {
         let after = usize::from(self.last_was_write);
-        // A write that continues or repeats the one before it is the cheap kind.
-        self.last_was_hit = self.last_write.0 <= first && first <= self.last_write.1;
-        self.last_write = (first, end);
-        let overhead = if self.last_was_hit {
-            self.arm.timing.write_hit
+        let place = self.arm.geometry.locate(first);
+        let (served, overhead) = if self.arm.is_over(place) {
+            (Served::Near, self.arm.timing.write_hit)
         } else {
-            self.arm.timing.write_miss
+            (Served::Far, self.arm.timing.write_miss)
         };
+        self.last_served = served;
         let bus = if over_bus {
             self.arm.timing.bus(end - first)
         } else {
@@ -315,7 +221,13 @@ impl HddModel {
         };
         let received = start + overhead[after] + bus;
         self.read_ahead = None;
-        self.segments.invalidate(first, end);
+        self.segments
+            .invalidate(first, end, self.policy.write_invalidates);
+        if self.policy.reads_hit_writes
+            && let Some(segment) = self.segments.allocate(first)
+        {
+            self.segments.extend(segment, end);
+        }
         if self.write_cache && self.dirty.can_ever_hold(end - first) {
             let begin = start + overhead[after];
             let mut room_at = begin;
@@ -324,16 +236,13 @@ impl HddModel {
                     break;
                 };
                 let from = self.mechanism_free.max(start);
-                let settle = self.arm.timing.write_settle;
-                self.mechanism_free = self.access(from, dirty_first, dirty_end, settle).1;
-                room_at = self.mechanism_free.max(begin);
+                room_at = self.destage(from, dirty_first, dirty_end).max(begin);
             }
             self.dirty.push(first, end);
             return room_at + bus;
         }
         // The bus fills the buffer while the arm moves. A bus slower than the medium must be done
         // before the first sector passes under the head, or the buffer would run dry.
-        let place = self.arm.geometry.locate(first);
         let medium_ns = self.arm.geometry.turn_ns / u64::from(place.sectors_per_track);
         let slow_bus = self.arm.timing.bus(1).0 > medium_ns;
         let begin = (start + overhead[after]).max(self.mechanism_free);
@@ -342,16 +251,7 @@ impl HddModel {
         } else {
             begin
         };
-        let settle = self.arm.timing.write_settle;
-        let done = self.access(begin, first, end, settle).1;
-        self.mechanism_free = done;
-        done.max(received)
-    }
-
-    /// Moves the arm over a run of sectors, which ends the read-ahead.
-    fn access(&mut self, start: Nanos, first: u64, end: u64, settle: Nanos) -> (Nanos, Nanos) {
-        self.read_ahead = None;
-        self.arm.access(start, first, end, settle)
+        self.destage(begin, first, end).max(received)
     }
 
     fn flush(&mut self, start: Nanos) -> Nanos {
@@ -361,15 +261,14 @@ impl HddModel {
             now = now.max(self.mechanism_free);
         }
         while let Some((first, end)) = self.dirty.pop() {
-            now = self.access(now, first, end, self.arm.timing.write_settle).1;
-            self.mechanism_free = now;
+            now = self.destage(now, first, end);
         }
         now
     }
 
-    /// Whether the last read or write was of the kind that the cache serves.
-    pub(crate) fn last_was_hit(&self) -> bool {
-        self.last_was_hit
+    /// How the last read or write was served.
+    pub(crate) fn last_served(&self) -> Served {
+        self.last_served
     }
 
     /// Forgets all state: the head at the outermost cylinder, an empty cache, time zero.
@@ -379,8 +278,8 @@ impl HddModel {
         self.arm.reset();
         self.read_ahead = None;
         (self.answered, self.mechanism_free) = (Nanos::ZERO, Nanos::ZERO);
-        (self.last_was_write, self.last_was_hit) = (false, false);
-        (self.last_write, self.last_read_end) = ((u64::MAX, 0), u64::MAX);
+        (self.last_was_write, self.last_served) = (false, Served::Far);
+        self.last_read_end = u64::MAX;
     }
 
     /// Whether writes wait in the cache.

@@ -113,9 +113,17 @@ pub enum SeekParameters {
 pub struct CommandOverheads {
     /// A read served from the cache.
     pub read_hit: [f64; 2],
-    /// A read that needs the medium.
+    /// A read that needs the medium: until the arm starts.
     pub read_miss: [f64; 2],
-    /// A write that continues or overwrites what the cache holds.
+    /// The same until the medium can be read. The electronics work on while the arm moves, so this
+    /// counts where the arm has nowhere to go; a long seek hides it.
+    #[serde(default)]
+    pub read_ready: [f64; 2],
+    /// A read that the cache serves and that goes on where the read before it ended, where that
+    /// is not `read_hit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_stream: Option<f64>,
+    /// A write that needs no seek.
     pub write_hit: [f64; 2],
     /// Any other write.
     pub write_miss: [f64; 2],
@@ -127,6 +135,8 @@ impl Default for CommandOverheads {
         CommandOverheads {
             read_hit: [0.1, 0.2],
             read_miss: [0.3, 0.3],
+            read_ready: [1.0, 1.0],
+            read_stream: None,
             write_hit: [0.3, 0.3],
             write_miss: [0.3, 0.3],
         }
@@ -142,6 +152,21 @@ pub enum ReadAheadPolicy {
     Always,
     /// Only after one that began where the read before it ended.
     Sequential,
+    /// Not at all.
+    Never,
+}
+
+/// What a write makes stale of what the cache holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteInvalidation {
+    /// The sectors that it overwrites.
+    Overlap,
+    /// Every segment that it overlaps, as a whole.
+    #[default]
+    Segment,
+    /// Everything.
+    All,
 }
 
 /// A hard disk. Field names are those of a drive in JSON; unknown fields are refused.
@@ -187,6 +212,20 @@ pub struct HddParameters {
     /// When the drive reads on after a read that the medium served.
     #[serde(default)]
     pub read_ahead: ReadAheadPolicy,
+    /// Reading on stops when the segment is full. Otherwise it goes on, as in a ring, over what was
+    /// asked for, which the host has by then.
+    #[serde(default)]
+    pub read_ahead_keeps: bool,
+    /// Where the drive reads on, it also keeps the sectors that pass under the head while it waits
+    /// for the first that was asked for.
+    #[serde(default)]
+    pub read_on_arrival: bool,
+    /// What a write makes stale.
+    #[serde(default)]
+    pub write_invalidates: WriteInvalidation,
+    /// What was written can be read from the cache.
+    #[serde(default)]
+    pub reads_hit_writes: bool,
     /// How far the drive reads on after a read, in sectors; by default until the segment is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_ahead_sectors: Option<u32>,

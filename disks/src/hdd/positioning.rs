@@ -79,12 +79,14 @@ impl PositioningMap {
     /// passes under the head: the drive's overhead, the seek, and the wait for the platter.
     #[inline]
     pub fn positioning(&self, now: Nanos, from: DiskPlace, to: DiskPlace, write: bool) -> Nanos {
-        let overhead = if write {
-            self.arm.timing.write_miss[1]
+        let timing = &self.arm.timing;
+        let moving = if !write {
+            (timing.read_miss[0] + self.seek_between(from, to, false)).max(timing.read_ready[0])
+        } else if from.place.cylinder == to.place.cylinder {
+            timing.write_hit[1] + self.seek_between(from, to, true)
         } else {
-            self.arm.timing.read_miss[0]
+            timing.write_miss[1] + self.seek_between(from, to, true)
         };
-        let moving = overhead + self.seek_between(from, to, write);
         let turn_ns = self.arm.geometry.turn_ns;
         let phase = (now + moving).0 % turn_ns;
         let wait = if to.angle_ns >= phase {

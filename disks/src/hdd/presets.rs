@@ -4,7 +4,8 @@
 //! one drive. [`Standing`] says what stands behind each.
 
 use super::parameters::{
-    CommandOverheads, HddParameters, ReadAheadPolicy, SeekParameters, ZoneParameters,
+    CommandOverheads, HddParameters, ReadAheadPolicy, SeekParameters, WriteInvalidation,
+    ZoneParameters,
 };
 use serde::Serialize;
 
@@ -102,6 +103,10 @@ fn drive(
         cache_segments: 32,
         seg_sectors: 2048,
         read_ahead: ReadAheadPolicy::Always,
+        read_ahead_keeps: false,
+        read_on_arrival: false,
+        write_invalidates: WriteInvalidation::Segment,
+        reads_hit_writes: false,
         read_ahead_sectors: None,
         write_cache: false,
         write_cache_sectors: None,
@@ -154,6 +159,8 @@ fn desktop_7200_2008() -> HddParameters {
         overhead_ms: Some(CommandOverheads {
             read_hit: [0.2, 0.2],
             read_miss: [1.2, 1.2],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
             write_hit: [0.3, 0.3],
             write_miss: [0.3, 0.3],
         }),
@@ -185,6 +192,8 @@ fn enterprise_15k() -> HddParameters {
         overhead_ms: Some(CommandOverheads {
             read_hit: [0.162, 0.158],
             read_miss: [0.0, 0.106],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
             write_hit: [0.276, 0.456],
             write_miss: [0.629, 0.228],
         }),
@@ -249,6 +258,8 @@ fn nearline_7200_4tb() -> HddParameters {
         overhead_ms: Some(CommandOverheads {
             read_hit: [0.1, 0.1],
             read_miss: [0.1, 0.1],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
             write_hit: [0.1, 0.1],
             write_miss: [0.1, 0.1],
         }),
@@ -309,6 +320,8 @@ fn nearline_7200_18tb() -> HddParameters {
         overhead_ms: Some(CommandOverheads {
             read_hit: [0.08, 0.08],
             read_miss: [0.1, 0.1],
+            read_ready: [0.0, 0.0],
+            read_stream: None,
             write_hit: [0.08, 0.08],
             write_miss: [0.1, 0.1],
         }),

@@ -1,12 +1,12 @@
 //! What a modelled disk does, for people and for machines: the report of `disktime model`.
 
 use super::bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary};
-use super::drives::{Drive, MEASURING_HOST_BUS, OverheadSource};
-use super::fit::fit_overheads;
+use super::drives::{Drive, OverheadSource};
+use super::judge::{TraceReport, judge};
 use super::model::HddModel;
-use super::parameters::{CommandOverheads, HddError};
+use super::parameters::HddError;
 use super::presets::Standing;
-use super::trace::{MeasuredRequest, demerit_percent, mean_ms, replay};
+use super::trace::MeasuredRequest;
 use disktime_units::{Nanos, format_size};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -18,33 +18,6 @@ pub struct SeekCurvePoint {
     pub distance_bytes: u64,
     /// Seek time.
     pub seek_ms: f64,
-}
-
-/// A measured trace against the model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TraceReport {
-    /// Requests in the trace.
-    pub requests: usize,
-    /// Requests on which the figures below were taken: all, or the second half where the first
-    /// was used for fitting.
-    pub judged_requests: usize,
-    /// Mean of the measured service times.
-    pub measured_mean_ms: f64,
-    /// Mean of the model's.
-    pub modelled_mean_ms: f64,
-    /// RMS horizontal distance of the two cumulative distributions in % of the measured mean.
-    pub demerit_percent: f64,
-    /// The same over the whole trace, the part used for fitting included.
-    pub whole_trace_demerit_percent: f64,
-    /// Whether overheads, bus rate, read-ahead and write cache were fitted to the first half of
-    /// this very trace, because nobody gave them.
-    pub fitted_to_first_half: bool,
-    /// The drive was modelled with its write cache on.
-    pub write_cache: bool,
-    /// The overheads used.
-    pub overheads_ms: CommandOverheads,
-    /// The bus rate used, in units of 10⁶ bytes a second.
-    pub bus_mb_per_s: Option<f64>,
 }
 
 /// What a modelled disk does.
@@ -204,33 +177,6 @@ impl ModelReport {
     }
 }
 
-impl TraceReport {
-    fn render_into(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "\nmeasured trace: {} requests", self.requests)?;
-        if self.judged_requests < self.requests {
-            writeln!(
-                out,
-                "  overheads were fitted to its first half; judged on the other {} requests",
-                self.judged_requests
-            )?;
-        }
-        writeln!(out, "  measured mean  {:.3} ms", self.measured_mean_ms)?;
-        writeln!(out, "  modelled mean  {:.3} ms", self.modelled_mean_ms)?;
-        writeln!(
-            out,
-            "  demerit        {:.2} % of the measured mean (whole trace {:.2} %)",
-            self.demerit_percent, self.whole_trace_demerit_percent
-        )?;
-        for (name, [after_read, after_write]) in self.overheads_ms.pairs() {
-            writeln!(
-                out,
-                "  overhead {name:10}  {after_read:.3} ms after a read, {after_write:.3} after a write"
-            )?;
-        }
-        Ok(())
-    }
-}
-
 fn describe_overheads(source: OverheadSource) -> &'static str {
     match source {
         OverheadSource::Given => "given with the drive",
@@ -238,41 +184,4 @@ fn describe_overheads(source: OverheadSource) -> &'static str {
         OverheadSource::DiskSim => "those of the drive's DiskSim 4.0 parameters",
         OverheadSource::Assumed => "not known, assumed",
     }
-}
-
-/// Compares with a trace. Overheads that nobody measured are fitted to its first half first. The
-/// whole drive is modelled, whatever size is served, as the trace was measured on it.
-fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceReport, HddError> {
-    let half = trace.len() / 2;
-    let unknown = matches!(
-        drive.overheads,
-        OverheadSource::Assumed | OverheadSource::DiskSim
-    );
-    let fitted_to_first_half = unknown && half > 0;
-    let mut parameters = drive.parameters.clone();
-    if fitted_to_first_half {
-        parameters = fit_overheads(&parameters, &trace[..half])?;
-    } else if drive.overheads == OverheadSource::FittedToMeasuredTrace {
-        // The known drives were measured with their write cache on, over the bus of that host.
-        parameters.write_cache = true;
-        parameters.bus_mb_per_s = parameters.bus_mb_per_s.or(MEASURING_HOST_BUS);
-    }
-    let times = replay(&mut HddModel::new(&parameters)?, trace)?;
-    let measured: Vec<Nanos> = trace.iter().map(|request| request.service).collect();
-    let judged_from = match drive.overheads {
-        OverheadSource::Given => 0,
-        _ => half,
-    };
-    Ok(TraceReport {
-        requests: trace.len(),
-        judged_requests: trace.len() - judged_from,
-        measured_mean_ms: mean_ms(measured[judged_from..].iter().copied()),
-        modelled_mean_ms: mean_ms(times[judged_from..].iter().copied()),
-        demerit_percent: demerit_percent(&measured[judged_from..], &times[judged_from..]),
-        whole_trace_demerit_percent: demerit_percent(&measured, &times),
-        fitted_to_first_half,
-        write_cache: parameters.write_cache,
-        overheads_ms: parameters.overhead_ms.unwrap_or_default(),
-        bus_mb_per_s: parameters.bus_mb_per_s,
-    })
 }

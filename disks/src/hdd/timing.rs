@@ -8,6 +8,10 @@ use disktime_units::Nanos;
 pub(crate) struct Timing {
     pub read_hit: [Nanos; 2],
     pub read_miss: [Nanos; 2],
+    /// The medium can be read no earlier than this after the command.
+    pub read_ready: [Nanos; 2],
+    /// A cached read that goes on where the one before it ended.
+    pub read_stream: Nanos,
     pub write_hit: [Nanos; 2],
     pub write_miss: [Nanos; 2],
     pub head_switch: Nanos,
@@ -27,6 +31,8 @@ impl Timing {
         Timing {
             read_hit: pair(overheads.read_hit),
             read_miss: pair(overheads.read_miss),
+            read_ready: pair(overheads.read_ready),
+            read_stream: nanos(overheads.read_stream.unwrap_or(overheads.read_hit[0])),
             write_hit: pair(overheads.write_hit),
             write_miss: pair(overheads.write_miss),
             head_switch: nanos(parameters.head_switch_ms),
@@ -46,6 +52,8 @@ impl Timing {
         let all = [
             self.read_hit,
             self.read_miss,
+            self.read_ready,
+            [self.read_stream; 2],
             self.write_hit,
             self.write_miss,
         ];

@@ -8,9 +8,9 @@
 //! between the cumulative distributions of measured and modelled service times, here in per cent
 //! of the measured mean.
 
-use super::model::HddModel;
+use super::model::{HddModel, Served};
 use super::parameters::{HddError, SECTOR_BYTES};
-use crate::Operation;
+use crate::{Operation, SplitMix64};
 use disktime_units::Nanos;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
@@ -117,17 +117,20 @@ fn parse_fields(fields: &[&str]) -> Result<MeasuredRequest, String> {
 /// # Errors
 /// If a request lies beyond the end of the modelled drive.
 pub fn replay(model: &mut HddModel, trace: &[MeasuredRequest]) -> Result<Vec<Nanos>, HddError> {
-    Ok(replay_with_hits(model, trace)?
+    Ok(replay_served(model, trace, None)?
         .into_iter()
         .map(|(time, _)| time)
         .collect())
 }
 
-/// As [`replay`], with whether the model took the request for one that its cache serves.
-pub(crate) fn replay_with_hits(
+/// As [`replay`], with how the model served each request. With `shaken`, each think time is changed
+/// by up to half a turn either way, so that several replays together show the distribution of the
+/// waits for the platter rather than one draw from it: the traces do not hold the platter's phase.
+pub(crate) fn replay_served(
     model: &mut HddModel,
     trace: &[MeasuredRequest],
-) -> Result<Vec<(Nanos, bool)>, HddError> {
+    mut shaken: Option<SplitMix64>,
+) -> Result<Vec<(Nanos, Served)>, HddError> {
     model.reset();
     let mut now = Nanos::ZERO;
     let mut times = Vec::with_capacity(trace.len());
@@ -147,8 +150,14 @@ pub(crate) fn replay_with_hits(
             request.offset_bytes,
             request.len_bytes,
         );
-        times.push((done - now, model.last_was_hit()));
+        times.push((done - now, model.last_served()));
         now = done + request.think;
+        if let Some(random) = &mut shaken {
+            let turn = model.turn().0;
+            now = (now + Nanos(random.below(turn)))
+                .saturating_sub(Nanos(turn / 2))
+                .max(done);
+        }
     }
     Ok(times)
 }

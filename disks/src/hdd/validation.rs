@@ -84,6 +84,11 @@ impl HddParameters {
         for (name, pair) in [
             ("overhead_ms.read_hit", overheads.read_hit),
             ("overhead_ms.read_miss", overheads.read_miss),
+            ("overhead_ms.read_ready", overheads.read_ready),
+            (
+                "overhead_ms.read_stream",
+                [overheads.read_stream.unwrap_or(0.0); 2],
+            ),
             ("overhead_ms.write_hit", overheads.write_hit),
             ("overhead_ms.write_miss", overheads.write_miss),
         ] {

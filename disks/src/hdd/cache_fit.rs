@@ -1,0 +1,189 @@
+//! Finds out of a measured trace what a drive's cache does: when it reads on, how far, what it
+//! keeps and what a write makes stale.
+//!
+//! A read that the cache serves takes the electronics' time and the bus's, always the same, and
+//! less than any read that waits for the platter. So which reads were served by the cache can be
+//! seen in the measured times themselves, and a cache is right when it serves the same reads. This
+//! does not hang on where the platter happened to be, nor on how well the overheads are known.
+
+use super::model::{HddModel, Served};
+use super::parameters::{
+    DEFAULT_BUS_MB_PER_S, HddError, HddParameters, ReadAheadPolicy, WriteInvalidation,
+};
+use super::trace::{MeasuredRequest, replay_served};
+use crate::Operation;
+use disktime_units::Nanos;
+
+/// The cluster of cached reads is looked for in windows of this part of a turn.
+const WINDOW_PARTS: f64 = 64.0;
+/// Cached reads lie at most this part of a turn above the middle of their cluster.
+const SPREAD_PARTS: f64 = 16.0;
+/// A cluster must hold this many times what waits spread evenly over a turn would put there.
+const CLUSTER_DENSITY: f64 = 4.0;
+/// Fewer reads than this are no cluster.
+const FEWEST_IN_CLUSTER: usize = 10;
+
+/// A measured time less what the bus took of it, in ms.
+pub(super) fn rest_ms(request: &MeasuredRequest, parameters: &HddParameters) -> f64 {
+    let rate = parameters.bus_mb_per_s.unwrap_or(DEFAULT_BUS_MB_PER_S);
+    request.service.as_millis_f64() - request.len_bytes as f64 / rate / 1e3
+}
+
+/// Which requests of the trace are reads that the real drive's cache served.
+pub(super) fn measured_hits(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Vec<bool> {
+    let turn_ms = 60_000.0 / parameters.rpm * parameters.time_scale;
+    let is_read = |request: &&MeasuredRequest| request.operation == Operation::Read;
+    let mut rests: Vec<f64> = trace
+        .iter()
+        .filter(is_read)
+        .map(|request| rest_ms(request, parameters))
+        .collect();
+    rests.sort_by(f64::total_cmp);
+    let reads = rests.len();
+    let rests: Vec<f64> = rests
+        .into_iter()
+        .take_while(|rest| *rest < turn_ms / 2.0)
+        .collect();
+    let window = turn_ms / WINDOW_PARTS;
+    let (mut most, mut middle, mut end) = (0, 0.0, 0);
+    for (begin, rest) in rests.iter().enumerate() {
+        while end < rests.len() && rests[end] - rest <= window {
+            end += 1;
+        }
+        if end - begin > most {
+            (most, middle) = (end - begin, rests[begin + (end - begin) / 2]);
+        }
+    }
+    let by_chance = CLUSTER_DENSITY * reads as f64 / WINDOW_PARTS;
+    let dense = most >= FEWEST_IN_CLUSTER && most as f64 > by_chance.min(reads as f64 / 20.0);
+    let limit = if dense {
+        middle + turn_ms / SPREAD_PARTS
+    } else {
+        f64::NEG_INFINITY
+    };
+    let hit =
+        |request: &MeasuredRequest| is_read(&request) && rest_ms(request, parameters) <= limit;
+    trace.iter().map(hit).collect()
+}
+
+/// Chooses among the caches that a drive may have the one that serves the reads that the drive's
+/// cache served. What the parameters say is kept unless another is clearly better.
+pub(super) fn fit_cache(
+    parameters: &mut HddParameters,
+    trace: &[MeasuredRequest],
+) -> Result<(), HddError> {
+    let hits = measured_hits(parameters, trace);
+    let reads = trace
+        .iter()
+        .filter(|request| request.operation == Operation::Read);
+    // A change must set right more reads than that by chance.
+    let margin = 2 + reads.count() / 1000;
+    let mut least = wrong(parameters, trace, &hits)?;
+    let given = parameters.clone();
+    // These hang together: what is kept shows only in a segment that is large enough.
+    for basic in lengths(&given, &given).iter().flat_map(basic_caches) {
+        let count = wrong(&basic, trace, &hits)?;
+        if count + margin <= least {
+            (least, *parameters) = (count, basic);
+        }
+    }
+    loop {
+        let before = least;
+        for candidate in changed_caches(parameters, &given) {
+            let count = wrong(&candidate, trace, &hits)?;
+            if count + margin <= least {
+                (least, *parameters) = (count, candidate);
+            }
+        }
+        if least == before {
+            return Ok(());
+        }
+    }
+}
+
+/// How many reads the model's cache serves that the drive's did not, or the other way round.
+fn wrong(
+    parameters: &HddParameters,
+    trace: &[MeasuredRequest],
+    hits: &[bool],
+) -> Result<usize, HddError> {
+    let served = replay_served(&mut HddModel::new(parameters)?, trace, None)?;
+    let differs = |((request, (_, served)), hit): ((&MeasuredRequest, &(Nanos, Served)), &bool)| {
+        request.operation == Operation::Read && (*served == Served::FromCache) != *hit
+    };
+    Ok(trace
+        .iter()
+        .zip(&served)
+        .zip(hits)
+        .filter(|all| differs(*all))
+        .count())
+}
+
+/// Every combination of the policies that hang together.
+fn basic_caches(given: &HddParameters) -> Vec<HddParameters> {
+    let mut caches = Vec::new();
+    for read_ahead in [
+        ReadAheadPolicy::Always,
+        ReadAheadPolicy::Sequential,
+        ReadAheadPolicy::Never,
+    ] {
+        for bits in 0..4 {
+            caches.push(HddParameters {
+                read_ahead,
+                read_ahead_keeps: bits & 1 != 0,
+                read_on_arrival: bits & 2 != 0,
+                ..given.clone()
+            });
+        }
+    }
+    caches
+}
+
+/// Segments of other lengths than those given: drives divide their memory as they see fit, and what
+/// is published is one of the ways.
+fn lengths(now: &HddParameters, given: &HddParameters) -> Vec<HddParameters> {
+    [(1, 4), (1, 2), (1, 1), (2, 1), (4, 1), (8, 1)]
+        .into_iter()
+        .map(|(times, parts)| HddParameters {
+            seg_sectors: (given.seg_sectors.saturating_mul(times) / parts).clamp(1, 1 << 20),
+            ..now.clone()
+        })
+        .collect()
+}
+
+/// The cache with one thing changed.
+fn changed_caches(now: &HddParameters, given: &HddParameters) -> Vec<HddParameters> {
+    let mut caches = basic_caches(now);
+    for write_invalidates in [
+        WriteInvalidation::Overlap,
+        WriteInvalidation::Segment,
+        WriteInvalidation::All,
+    ] {
+        caches.push(HddParameters {
+            write_invalidates,
+            ..now.clone()
+        });
+    }
+    for reads_hit_writes in [false, true] {
+        caches.push(HddParameters {
+            reads_hit_writes,
+            ..now.clone()
+        });
+    }
+    caches.extend(lengths(now, given));
+    for reach in [
+        None,
+        Some(8),
+        Some(16),
+        Some(32),
+        Some(64),
+        Some(128),
+        Some(256),
+    ] {
+        caches.push(HddParameters {
+            read_ahead_sectors: reach,
+            ..now.clone()
+        });
+    }
+    caches
+}
