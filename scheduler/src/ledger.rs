@@ -4,16 +4,22 @@
 //! them, so that their promises can be compared.
 //!
 //! Invariants: `active` holds exactly the streams whose presence is `Active`, `held` those that
-//! are `IdleHeld`, `limited` those that are `Limited`; `idle_share_ppm` is the sum of the shares
-//! of reserved `IdleFresh` streams. Period ends are worked off at their exact times, in order,
-//! however late the call.
+//! are `IdleHeld`, `limited` those that are `Limited`, `in_grace` the active ones without requests;
+//! `idle_share_ppm` is the sum of the shares of reserved `IdleFresh` and `Limited` streams. Every
+//! stream whose books change by themselves has a timer that is not later than that.
+//!
+//! Period ends are counted at their exact times, but worked off only when the stream is next
+//! touched: carrying budget into the next period moves neither its line nor its effective deadline, so
+//! nobody else sees it. Hence no event costs more than the logarithm of the number of streams.
 
 mod grace;
+mod limits;
 mod periods;
 
-use crate::config::{PolicyKind, SchedulerConfig, StreamId, SwitchingAccount};
+use crate::config::{SchedulerConfig, StreamId, SwitchingAccount};
 use crate::report::DiskCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
+use crate::stream_heap::StreamHeap;
 use disktime_units::Nanos;
 
 /// How long an empty queue counts as backlogged at least, so that a client that issues its next
@@ -51,6 +57,12 @@ pub(crate) struct Ledger {
     pub(crate) active: Vec<StreamId>,
     pub(crate) held: Vec<StreamId>,
     pub(crate) limited: Vec<StreamId>,
+    /// Active streams that have nothing to do for the moment.
+    pub(crate) in_grace: Vec<StreamId>,
+    /// Streams whose standing changed since the policy last looked.
+    pub(crate) changed: Vec<StreamId>,
+    /// Not later than when each stream's books change by themselves.
+    timers: StreamHeap<Nanos>,
     /// Σ u of idle reserved streams that would wake fresh.
     pub(crate) idle_share_ppm: i64,
     /// Rate of the switching account in ppm.
@@ -66,12 +78,10 @@ pub(crate) struct Ledger {
     /// Streams that yielded the disk while in grace, and when.
     yielded: Vec<StreamId>,
     yielded_at: Nanos,
-    /// Streams that became active so far.
-    pub(crate) wakes: u64,
+    /// The earliest effective deadline of a stream that woke since the policy last reset this.
+    pub(crate) woken_deadline: Nanos,
     /// The time up to which the books are kept.
     now: Nanos,
-    /// Nothing in the books changes by itself before this.
-    next_event: Nanos,
     /// Unspent budget beyond which a deadline counts as missed.
     unspent_bound: i128,
 }
@@ -96,6 +106,9 @@ impl Ledger {
             active: Vec::new(),
             held: Vec::new(),
             limited: Vec::new(),
+            in_grace: Vec::new(),
+            changed: Vec::new(),
+            timers: StreamHeap::default(),
             idle_share_ppm: 0,
             switching_share_ppm: 0,
             counters: DiskCounters::default(),
@@ -105,9 +118,8 @@ impl Ledger {
             spare_clock: 0,
             yielded: Vec::new(),
             yielded_at: Nanos::ZERO,
-            wakes: 0,
+            woken_deadline: Nanos::MAX,
             now: Nanos::ZERO,
-            next_event: Nanos::MAX,
             unspent_bound,
         }
     }
@@ -158,8 +170,7 @@ impl Ledger {
         let worst_case = self.worst_case;
         match self.stream(id).presence {
             Presence::Active | Presence::Limited => return,
-            Presence::IdleHeld => remove(&mut self.held, id),
-            Presence::IdleFresh => self.idle_share_ppm -= self.stream(id).share_ppm(),
+            Presence::IdleHeld | Presence::IdleFresh => self.leave(id),
         }
         let spare_clock = self.spare_clock;
         let stream = self.stream_mut(id);
@@ -182,125 +193,138 @@ impl Ledger {
         }
     }
 
-    fn limits_apply(&self) -> bool {
-        self.config.policy != PolicyKind::Fifo
+    /// The list of a presence.
+    fn list(&mut self, presence: Presence) -> Option<&mut Vec<StreamId>> {
+        match presence {
+            Presence::IdleFresh => None,
+            Presence::IdleHeld => Some(&mut self.held),
+            Presence::Active => Some(&mut self.active),
+            Presence::Limited => Some(&mut self.limited),
+        }
+    }
+
+    /// Takes a stream out of the presence that it has.
+    fn leave(&mut self, id: StreamId) {
+        let (presence, slot) = (self.stream(id).presence, self.stream(id).slot);
+        if matches!(presence, Presence::IdleFresh | Presence::Limited) {
+            self.idle_share_ppm -= self.stream(id).share_ppm();
+        }
+        let Some(list) = self.list(presence) else {
+            return;
+        };
+        list.swap_remove(slot as usize);
+        if let Some(moved) = list.get(slot as usize).copied() {
+            self.stream_mut(moved).slot = slot;
+        }
+    }
+
+    /// Gives a stream that left its presence another.
+    fn enter(&mut self, id: StreamId, presence: Presence) {
+        if matches!(presence, Presence::IdleFresh | Presence::Limited) {
+            self.idle_share_ppm += self.stream(id).share_ppm();
+        }
+        let slot = self.list(presence).map_or(0, |list| {
+            list.push(id);
+            list.len() - 1
+        });
+        let stream = self.stream_mut(id);
+        stream.presence = presence;
+        stream.slot = slot as u32;
+        self.changed(id);
+        self.set_timer(id);
     }
 
     fn activate(&mut self, id: StreamId) {
+        let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
-        stream.presence = Presence::Active;
         stream.grace_until = Nanos::MAX;
         if stream.is_reserved() {
-            let deadline = stream.deadline;
-            self.next_event = self.next_event.min(deadline);
+            let deadline = stream.current_demand(worst_case).deadline;
+            self.woken_deadline = self.woken_deadline.min(deadline);
         }
-        self.active.push(id);
-        self.wakes += 1;
+        self.enter(id, Presence::Active);
     }
 
     /// An active stream without requests goes idle as of `now`.
     fn go_idle(&mut self, id: StreamId, now: Nanos) {
-        remove(&mut self.active, id);
+        self.end_grace(id);
+        self.leave(id);
         let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
-        stream.grace_until = Nanos::MAX;
         stream.yielded = 0;
         let fresh = !stream.is_reserved() || stream.if_woken(now, worst_case) == Virtual::Fresh;
-        self.set_idle(id, fresh);
-    }
-
-    fn set_idle(&mut self, id: StreamId, fresh: bool) {
-        if fresh {
-            self.idle_share_ppm += self.stream(id).share_ppm();
-            self.stream_mut(id).presence = Presence::IdleFresh;
-        } else {
-            self.held.push(id);
-            self.stream_mut(id).presence = Presence::IdleHeld;
-        }
-    }
-
-    /// An idle stream whose old budget has run out counts as fresh from now on.
-    pub(crate) fn held_becomes_fresh(&mut self, index: usize) {
-        let id = self.held.swap_remove(index);
-        self.set_idle(id, true);
-    }
-
-    /// Takes a stream with requests out of the competition until its limit's period ends. It
-    /// counts as fresh idle, the most that it could wake with. Its old deadline is not kept: what
-    /// the limit holds back is not owed.
-    fn limit(&mut self, id: StreamId) {
-        self.idle_share_ppm += self.stream(id).share_ppm();
-        let stream = self.stream_mut(id);
-        stream.presence = Presence::Limited;
-        let until = stream.limit_end;
-        self.limited.push(id);
-        self.next_event = self.next_event.min(until);
-    }
-
-    /// Limits a stream that has used up what its limit allows.
-    pub(crate) fn enforce_limit(&mut self, id: StreamId, now: Nanos) {
-        if !self.limits_apply() {
-            return;
-        }
-        let stream = self.stream_mut(id);
-        if stream.presence != Presence::Active || stream.config.limit.is_none() {
-            return;
-        }
-        stream.roll_limit(now);
-        if stream.is_at_limit() && stream.has_queue() {
-            remove(&mut self.active, id);
-            self.limit(id);
-        }
-    }
-
-    fn unlimit_at(&mut self, id: StreamId, now: Nanos) {
-        let stream = self.stream_mut(id);
-        let at = stream.limit_release().min(now);
-        stream.roll_limit(at);
-        if stream.is_at_limit() {
-            return;
-        }
-        remove(&mut self.limited, id);
-        self.idle_share_ppm -= self.stream(id).share_ppm();
-        let worst_case = self.worst_case;
-        let stream = self.stream_mut(id);
-        if stream.is_reserved() {
-            if stream.deadline <= at {
-                // These periods ended while its limit held it back: it had more than was promised.
-                let passed = (at.0 - stream.deadline.0) / stream.period().0 + 1;
-                stream.counters.deadlines_met += passed;
-            }
-            if let Virtual::Held { budget, deadline } = stream.if_woken(at, worst_case) {
-                (stream.budget, stream.deadline) = (budget, deadline);
+        self.enter(
+            id,
+            if fresh {
+                Presence::IdleFresh
             } else {
-                (stream.budget, stream.deadline) =
-                    (stream.budget_per_period(), at + stream.period());
+                Presence::IdleHeld
+            },
+        );
+    }
+
+    /// Brings idle streams that hold a remainder to what they would wake with now: less and less.
+    /// Whether that is less than was counted for any.
+    pub(crate) fn refine_held(&mut self, now: Nanos) -> bool {
+        let worst_case = self.worst_case;
+        let mut any = false;
+        for index in 0..self.held.len() {
+            let id = self.held[index];
+            let stream = self.stream_mut(id);
+            if let Virtual::Held { budget, deadline } = stream.if_woken(now, worst_case)
+                && (budget, deadline) != (stream.budget, stream.deadline)
+            {
+                (stream.budget, stream.deadline) = (budget, deadline);
+                self.changed(id);
+                any = true;
             }
         }
-        self.activate(id);
+        any
     }
 
-    /// Whether a stream that competes has requests waiting.
-    pub(crate) fn has_requests(&self) -> bool {
-        self.active.iter().any(|id| self.stream(*id).has_queue())
-    }
-
-    /// What its limit leaves a stream in this period, in ppm-nanoseconds.
-    pub(crate) fn limit_left(&mut self, id: StreamId, now: Nanos) -> i128 {
+    /// Notes that a stream stands differently now.
+    pub(crate) fn changed(&mut self, id: StreamId) {
         let stream = self.stream_mut(id);
-        if stream.config.limit.is_none() {
-            return i128::MAX;
+        if !stream.is_noted {
+            stream.is_noted = true;
+            self.changed.push(id);
         }
-        stream.roll_limit(now);
-        stream.limit_budget
     }
 
-    /// When the next limited stream may go on.
-    pub(crate) fn next_limit_end(&self) -> Option<Nanos> {
-        self.limited
-            .iter()
-            .map(|id| self.stream(*id).limit_end)
-            .min()
+    /// The budget of an active stream changed: its timer may have to be earlier.
+    fn budget_changed(&mut self, id: StreamId) {
+        self.changed(id);
+        let stream = &self.streams[id.0 as usize];
+        // A timer that is too early does no harm.
+        if self.timers.key(id).is_none_or(|set| set > stream.deadline) {
+            self.set_timer(id);
+        }
+    }
+
+    /// Sets a stream's timer to when its books change by themselves.
+    fn set_timer(&mut self, id: StreamId) {
+        let stream = &self.streams[id.0 as usize];
+        let at = match stream.presence {
+            Presence::IdleFresh => Nanos::MAX,
+            Presence::IdleHeld => stream.held_until(self.worst_case),
+            Presence::Active => stream.active_until(self.worst_case),
+            Presence::Limited => stream.limit_release(),
+        };
+        if at == Nanos::MAX {
+            self.timers.remove(id);
+        } else {
+            self.timers.set(id, at);
+        }
+    }
+
+    /// On which account a stream is served if it may go at all: its own while it has budget.
+    pub(crate) fn account(&self, id: StreamId) -> Account {
+        let stream = self.stream(id);
+        if stream.is_reserved() && stream.budget > 0 {
+            Account::Own
+        } else {
+            Account::Spare
+        }
     }
 
     /// Debits the price of a request that goes to the disk, until its charge is known.
@@ -311,6 +335,7 @@ impl Ledger {
             Account::Own => stream.budget -= scaled(price),
             Account::Spare => stream.tag += spare_tag(price, stream.config.weight),
         }
+        self.budget_changed(id);
     }
 
     /// Takes a debit back; the charge follows.
@@ -321,6 +346,7 @@ impl Ledger {
             Account::Own => stream.budget += scaled(price),
             Account::Spare => stream.tag -= spare_tag(price, stream.config.weight),
         }
+        self.changed(id);
     }
 
     /// Charges `used` to a stream's account.
@@ -344,18 +370,11 @@ impl Ledger {
             stream.roll_limit(now);
             stream.limit_budget -= scaled(used);
         }
+        self.budget_changed(id);
     }
 }
 
 /// Spare service of length `used` in virtual time: the more weight, the less.
 pub(crate) fn spare_tag(used: Nanos, weight: u32) -> u128 {
     u128::from(used.0) * 1_000_000 / u128::from(weight)
-}
-
-fn remove(list: &mut Vec<StreamId>, id: StreamId) {
-    let index = list
-        .iter()
-        .position(|other| *other == id)
-        .expect("the books list every stream once");
-    list.swap_remove(index);
 }

@@ -30,6 +30,7 @@ mod report;
 mod scheduler;
 mod seek_curve;
 mod stream;
+mod stream_heap;
 
 pub use config::{
     Arrival, FlightId, Limit, PolicyKind, RequestId, Reservation, SchedulerConfig, StreamConfig,

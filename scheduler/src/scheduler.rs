@@ -132,8 +132,13 @@ impl Scheduler {
     pub fn arrive(&mut self, now: Nanos, stream: StreamId, arrival: Arrival) {
         let now = self.observe(now);
         let account = &mut self.ledger.streams[stream.0 as usize];
-        let was_empty = account.queue.is_empty() && account.in_flight == 0;
-        account.queue.push(arrival, self.sequence);
+        let was_empty = !account.is_busy();
+        if was_empty {
+            self.ledger.roll(stream, now);
+        }
+        let queue = &mut self.ledger.stream_mut(stream).queue;
+        queue.push(arrival, self.sequence);
+        self.ledger.changed(stream);
         self.sequence += 1;
         self.ledger.queued += 1;
         if was_empty {
@@ -158,6 +163,7 @@ impl Scheduler {
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
         self.ledger.accruing = None;
+        self.ledger.roll(done.stream, now);
         self.ledger.end_yield(now);
         if self.prices_apply() {
             self.ledger
@@ -234,6 +240,7 @@ impl Scheduler {
             let waited = now - waiting.since;
             self.ledger.accruing = None;
             self.ledger.charge(waiting.stream, waiting.account, waited);
+            self.ledger.wait_ended(waiting.stream);
             self.ledger.stream_mut(waiting.stream).counters.waited += waited;
             self.ledger.counters.waiting += waited;
         }
@@ -248,6 +255,8 @@ impl Scheduler {
         batch: &mut Vec<RequestId>,
     ) -> FlightId {
         let limit_bytes = self.ledger.config.merge_limit_bytes;
+        self.ledger.roll(id, now);
+        self.ledger.changed(id);
         let last_end = self.ledger.stream(id).last_end_bytes;
         let stream = self.ledger.stream_mut(id);
         let first = stream
@@ -363,12 +372,12 @@ impl Scheduler {
     /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
     /// in them yet.
     pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
-        self.ledger.stream(stream).counters
+        self.ledger.as_of_now(stream).counters
     }
 
     /// A stream's unspent budget in ns; negative is a debt.
     pub fn unspent(&self, stream: StreamId) -> i64 {
-        unscaled(self.ledger.stream(stream).budget)
+        unscaled(self.ledger.as_of_now(stream).budget)
     }
 
     /// The disk's counters; `busy` includes requests in flight up to `now`.

@@ -95,6 +95,12 @@ pub(crate) struct Stream {
     pub(crate) last_completion: Nanos,
     pub(crate) habits: Habits,
     pub(crate) counters: StreamCounters,
+    /// Its index in the list of its presence, if there is one.
+    pub(crate) slot: u32,
+    /// Its index among those in grace.
+    pub(crate) grace_slot: u32,
+    /// It is on the list of streams that changed since the policy last looked.
+    pub(crate) is_noted: bool,
 }
 
 /// What was learnt of a stream's behaviour.
@@ -143,6 +149,9 @@ impl Stream {
             last_completion: Nanos::ZERO,
             habits: Habits::default(),
             counters: StreamCounters::default(),
+            slot: 0,
+            grace_slot: 0,
+            is_noted: false,
         }
     }
 
@@ -195,6 +204,38 @@ impl Stream {
     /// Demand of the stream as it is (active).
     pub(crate) fn current_demand(&self, worst_case: i128) -> Demand {
         self.demand(self.budget, self.deadline, worst_case)
+    }
+
+    /// When an active stream's books change by themselves in a way that others see: its grace ends,
+    /// a debt is repaid, or its effective deadline passes. Ends of periods in between change nothing
+    /// that others see, and are worked off when the stream is next looked at.
+    pub(crate) fn active_until(&self, worst_case: i128) -> Nanos {
+        if !self.is_reserved() {
+            return self.grace_until;
+        }
+        let own = if self.budget > 0 {
+            self.current_demand(worst_case).deadline
+        } else {
+            let periods = divide(-self.budget, self.budget_per_period());
+            let periods = u64::try_from(periods).unwrap_or(u64::MAX);
+            let repaid = self.period().0.saturating_mul(periods);
+            self.deadline.saturating_add(Nanos(repaid))
+        };
+        own.min(self.grace_until)
+    }
+
+    /// When an idle stream that holds a remainder or a debt will count as fresh.
+    pub(crate) fn held_until(&self, worst_case: i128) -> Nanos {
+        if self.budget >= worst_case && self.budget > 0 {
+            let left = divide(self.budget - 1, i128::from(self.share_ppm().max(1)));
+            let left = Nanos(u64::try_from(left).unwrap_or(u64::MAX));
+            return self.deadline.saturating_sub(left);
+        }
+        let per_period = self.budget_per_period().max(1);
+        let periods = divide(-self.budget.min(0) + per_period - 1, per_period);
+        let periods = u64::try_from(periods).unwrap_or(u64::MAX);
+        let repaid = self.period().0.saturating_mul(periods);
+        self.deadline.saturating_add(Nanos(repaid))
     }
 
     /// What it would have if it woke now: a remainder below W is truncated and keeps its deadline,
@@ -268,6 +309,13 @@ impl Stream {
     /// Whether its limit keeps it back; call after `roll_limit`.
     pub(crate) fn is_at_limit(&self) -> bool {
         self.config.limit.is_some() && self.limit_budget <= 0
+    }
+
+    /// Behind its fluid share, but for the time that passes for all: b/u − d in nanoseconds.
+    pub(crate) fn lag(&self) -> i64 {
+        let behind = divide(self.budget, i128::from(self.share_ppm().max(1)));
+        let lag = behind - i128::from(self.deadline.0);
+        i64::try_from(lag).unwrap_or(if lag < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// Whether it has requests waiting or in flight.

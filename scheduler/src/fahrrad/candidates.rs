@@ -6,15 +6,18 @@
 //! may be served from spare time while its tag is within a window of the smallest; the window buys
 //! long visits (few seeks) for a bounded unfairness.
 
-use super::{Fahrrad, can_use_own};
+use super::Fahrrad;
+use super::standing::lives_on_spare;
 use crate::config::{StreamId, SwitchingAccount};
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
-use crate::stream::{divide, scaled};
+use crate::stream::scaled;
 use disktime_units::Nanos;
 
 /// Δ: how much disk time a stream may be ahead of the one most behind on spare time.
 const SPARE_WINDOW: Nanos = Nanos::from_millis(100);
+/// So many candidates are looked at one by one.
+const FEW: usize = 16;
 
 /// Whose spare turn it is.
 #[derive(Debug, Clone, Copy)]
@@ -30,36 +33,29 @@ impl SpareWindow {
     }
 }
 
-/// Whether spare time is what the stream would have to use.
-fn lives_on_spare(ledger: &Ledger, id: StreamId) -> bool {
-    let stream = ledger.stream(id);
-    ledger.is_active(id) && (!stream.is_reserved() || stream.budget <= 0)
-}
-
 impl Fahrrad {
     /// The spare window, if there is spare time now and somebody to use it. While somebody can be
     /// served on its own account, spare time is begun only if there is slack for the way back.
     pub(super) fn spare_window(&self, ledger: &mut Ledger) -> Option<SpareWindow> {
-        let own_waits = self
-            .scan
-            .eligible()
-            .any(|entry| can_use_own(ledger, entry.stream));
+        let own_waits = self.look.candidates > 0;
         let pays_return = matches!(ledger.config.switching, SwitchingAccount::Reserved { .. });
         let needed = if own_waits && pays_return {
             scaled(ledger.config.worst_seek)
         } else {
             0
         };
-        if self.scan.slack_min < needed {
+        if self.look.slack_min < needed {
             return None;
         }
-        let candidates = ledger
-            .active
-            .iter()
-            .filter(|id| lives_on_spare(ledger, **id) && ledger.stream(**id).has_queue());
-        let smallest_tag = candidates.map(|id| ledger.stream(*id).tag).min()?;
+        let (smallest_tag, _) = self.standing.spare.first()?;
         ledger.spare_clock = ledger.spare_clock.max(smallest_tag);
         Some(SpareWindow { smallest_tag })
+    }
+
+    /// Whether slack lets a stream go on its own account.
+    pub(super) fn is_eligible(&self, id: StreamId) -> bool {
+        let deadline = self.standing.deadline(id);
+        deadline.is_some_and(|deadline| deadline <= self.look.short_at)
     }
 
     /// On which account a stream could be served or waited for now, whether it has requests or not.
@@ -73,59 +69,48 @@ impl Fahrrad {
         if !ledger.is_active(id) {
             return None;
         }
-        if stream.is_reserved() && stream.budget > 0 {
-            return self.scan.eligible_entry(id).map(|_| Account::Own);
+        if !lives_on_spare(stream) {
+            return self.is_eligible(id).then_some(Account::Own);
         }
         spare
             .filter(|window| window.allows(ledger, id))
             .map(|_| Account::Spare)
     }
 
-    /// The nearest request that may go.
+    /// The nearest request that may go. Among the few who may on their own account when nothing is
+    /// to spare, each is looked at; else the search goes outwards from the head.
     pub(super) fn nearest(
         &self,
         ledger: &Ledger,
         spare: Option<SpareWindow>,
     ) -> Option<(StreamId, Account)> {
-        let own = self
-            .scan
-            .eligible()
-            .filter(|entry| can_use_own(ledger, entry.stream))
-            .map(|entry| (entry.deadline, entry.stream, Account::Own));
-        let on_spare = spare.into_iter().flat_map(|window| {
-            ledger
-                .active
-                .iter()
-                .filter(move |id| {
-                    lives_on_spare(ledger, **id)
-                        && ledger.stream(**id).has_queue()
-                        && window.allows(ledger, **id)
-                })
-                .map(|id| (Nanos::MAX, *id, Account::Spare))
-        });
-        own.chain(on_spare)
-            .min_by_key(|(deadline, id, _)| (self.seek_to(ledger, *id), *deadline, *id))
-            .map(|(_, id, account)| (id, account))
+        if spare.is_none() && self.look.candidates <= FEW {
+            let own = self.standing.agenda.candidates_until(self.look.short_at);
+            let nearest = own.min_by_key(|entry| {
+                let distance = self.distance(ledger, entry.stream);
+                (distance, entry.deadline, entry.stream)
+            });
+            return nearest.map(|entry| (entry.stream, Account::Own));
+        }
+        let rank = |id| match self.account_for(ledger, id, spare)? {
+            Account::Own => self.standing.deadline(id),
+            Account::Spare => Some(Nanos::MAX),
+        };
+        let nearest = self.standing.places.nearest(self.head_bytes, rank)?;
+        Some((nearest, ledger.account(nearest)))
     }
 
-    fn seek_to(&self, ledger: &Ledger, id: StreamId) -> Nanos {
-        let next = ledger
-            .stream(id)
-            .queue
-            .peek()
-            .and_then(|queued| queued.offset_bytes);
-        next.map_or(Nanos::ZERO, |offset| {
-            ledger
-                .config
-                .seek_curve
-                .seek(offset.abs_diff(self.head_bytes))
-        })
+    fn distance(&self, ledger: &Ledger, id: StreamId) -> u64 {
+        let next = ledger.stream(id).queue.peek();
+        let offset = next.and_then(|queued| queued.offset_bytes);
+        // A request without a place needs no seek.
+        offset.map_or(0, |offset| offset.abs_diff(self.head_bytes) + 1)
     }
 
     /// Without seeks: the one most behind its fluid share on its own account, unless all are ahead
     /// of theirs and there is spare time; then the smallest tag.
     pub(super) fn pick_without_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
-        self.scan.run(ledger, now);
+        self.look(ledger, now);
         if let Some(wait) = self.wait_for_laggard(ledger, now) {
             return wait;
         }
@@ -133,7 +118,7 @@ impl Fahrrad {
             return pick;
         }
         while ledger.outstanding == Nanos::ZERO && self.yield_blockers(ledger, now) {
-            self.scan.run(ledger, now);
+            self.look(ledger, now);
             if let Some(pick) = self.most_behind(ledger, now) {
                 return pick;
             }
@@ -158,29 +143,23 @@ impl Fahrrad {
     }
 
     fn most_behind(&self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
-        let own = self
-            .scan
-            .eligible()
-            .filter(|entry| can_use_own(ledger, entry.stream))
-            .map(|entry| (lag(ledger, entry.stream, now), entry.stream))
-            .max_by_key(|(lag, id)| (*lag, std::cmp::Reverse(*id)));
-        let spare = if self.scan.slack_min >= 0 {
-            let users = ledger
-                .active
-                .iter()
-                .filter(|id| lives_on_spare(ledger, **id) && ledger.stream(**id).has_queue());
-            users.map(|id| (ledger.stream(*id).tag, *id)).min()
+        let own = self.look.most_behind;
+        let spare = if self.look.slack_min >= 0 {
+            self.standing.spare.first()
         } else {
             None
         };
         if let Some((tag, _)) = spare {
             ledger.spare_clock = ledger.spare_clock.max(tag);
         }
+        let is_behind = |lag: i64| i128::from(lag) + i128::from(now.0) >= 0;
         match (own, spare) {
-            (Some((lag, stream)), spare) if lag >= 0 || spare.is_none() => Some(Pick::Serve {
-                stream,
-                account: Account::Own,
-            }),
+            (Some((lag, stream)), spare) if spare.is_none() || is_behind(lag) => {
+                Some(Pick::Serve {
+                    stream,
+                    account: Account::Own,
+                })
+            }
             (_, Some((_, stream))) => Some(Pick::Serve {
                 stream,
                 account: Account::Spare,
@@ -188,11 +167,4 @@ impl Fahrrad {
             (_, None) => None,
         }
     }
-}
-
-/// How far a stream is behind the line of its share, in time of its own: (b − u·(d − now)) / u.
-fn lag(ledger: &Ledger, id: StreamId, now: Nanos) -> i128 {
-    let stream = ledger.stream(id);
-    let behind = stream.budget - stream.fluid_budget(now);
-    divide(behind, i128::from(stream.share_ppm().max(1)))
 }

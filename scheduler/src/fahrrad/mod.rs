@@ -3,7 +3,7 @@
 //! Each stream with a reservation (u, p) has a budget u·p of disk time per period and a deadline
 //! at the period's end. Plain EDF would always serve the earliest deadline, and on a disk with
 //! seeks lose a third of the time to them. Here the disk goes to whoever is *cheapest* among those
-//! whose service endangers nobody: the slack test ([`eligibility`]) says who that is. While a
+//! whose service endangers nobody: the slack test ([`agenda`]) says who that is. While a
 //! stream is among them it stays, in the order of its own sweep; when it has to leave, the next is
 //! the one whose next request is nearest by the seek curve. Time that nobody has reserved, or that
 //! its owner does not use, is spare: it goes by weight, and using it never costs reservation.
@@ -21,36 +21,40 @@
 //! On a disk without seeks nothing is gained by staying, so every request is decided on its own:
 //! the stream most behind its fluid share goes first, spare time fills what is left.
 
+mod agenda;
 mod anticipation;
+mod blocks;
 mod candidates;
-pub(crate) mod eligibility;
+mod places;
+mod standing;
 mod switching;
 
 use crate::config::{SchedulerConfig, StreamId};
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
-use crate::stream::length;
+use crate::stream::{length, scaled};
+use agenda::{Look, Terms};
 use disktime_units::Nanos;
-use eligibility::Scan;
+use standing::Standing;
 use switching::Switching;
 
 /// While a stream stays, the slack before its effective deadline falls no faster than time passes:
-/// until then no scan is needed, unless a stream wakes: its deadline may lie before all those that
-/// were looked at, where slack was less than in any of them. (With several requests in flight it falls by their prices instead,
+/// until then nobody else need be looked at, unless a stream wakes: its deadline may lie before all
+/// those that were looked at, where slack was less than in any of them. (With several requests in flight it falls by their prices instead,
 /// so there is no allowance.)
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     stream: StreamId,
     deadline: Nanos,
     until: Nanos,
-    /// `Ledger::wakes` at the scan.
-    wakes: u64,
 }
 
 /// The policy.
 #[derive(Debug)]
 pub(crate) struct Fahrrad {
-    scan: Scan,
+    standing: Standing,
+    /// As of the last decision that looked at everybody.
+    look: Look,
     switching: Switching,
     /// Who was served last.
     current: Option<StreamId>,
@@ -63,7 +67,8 @@ pub(crate) struct Fahrrad {
 impl Fahrrad {
     pub(crate) fn new(config: &SchedulerConfig) -> Fahrrad {
         Fahrrad {
-            scan: Scan::default(),
+            standing: Standing::default(),
+            look: Look::NOTHING,
             switching: Switching::new(config),
             current: None,
             head_bytes: 0,
@@ -72,11 +77,11 @@ impl Fahrrad {
         }
     }
 
-    /// The current stream, if the last scan still vouches for it.
+    /// The current stream, if the last look still vouches for it.
     fn stays_unseen(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
-        let allowance = self
-            .allowance
-            .filter(|allowance| now <= allowance.until && allowance.wakes == ledger.wakes)?;
+        let allowance = self.allowance.filter(|allowance| {
+            now <= allowance.until && ledger.woken_deadline >= allowance.deadline
+        })?;
         let stream = ledger.stream(allowance.stream);
         let vouched = self.current == Some(allowance.stream)
             && can_use_own(ledger, allowance.stream)
@@ -87,18 +92,29 @@ impl Fahrrad {
         })
     }
 
+    /// Looks at everybody.
+    fn look(&mut self, ledger: &mut Ledger, now: Nanos) {
+        self.standing.refresh(ledger);
+        self.look = self.standing.agenda.look(terms(ledger, now));
+        let enough = self.look.slack_min >= scaled(ledger.config.worst_seek);
+        if !enough && ledger.refine_held(now) {
+            self.standing.refresh(ledger);
+            self.look = self.standing.agenda.look(terms(ledger, now));
+        }
+    }
+
     fn pick_with_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         if let Some(pick) = self.stays_unseen(ledger, now) {
             return pick;
         }
         self.allowance = None;
-        self.scan.run(ledger, now);
+        self.look(ledger, now);
         if let Some(pick) = self.choose(ledger, now) {
             return pick;
         }
         // Somebody in grace holds the others up: a stream without requests may not.
         while self.yield_blockers(ledger, now) {
-            self.scan.run(ledger, now);
+            self.look(ledger, now);
             let pick = self.choose(ledger, now);
             // What was put aside counts again after this request.
             self.allowance = None;
@@ -112,8 +128,11 @@ impl Fahrrad {
     /// Makes the eligible streams in grace let the disk go; whether there were any.
     fn yield_blockers(&self, ledger: &mut Ledger, now: Nanos) -> bool {
         let mut any = false;
-        for entry in self.scan.eligible() {
-            any |= ledger.yield_grace(entry.stream, now);
+        for index in 0..ledger.in_grace.len() {
+            let id = ledger.in_grace[index];
+            if self.is_eligible(id) {
+                any |= ledger.yield_grace(id, now);
+            }
         }
         any
     }
@@ -163,20 +182,21 @@ impl Fahrrad {
 
     fn serve(
         &mut self,
-        ledger: &Ledger,
+        ledger: &mut Ledger,
         now: Nanos,
         (stream, account): (StreamId, Account),
     ) -> Pick {
         if account == Account::Own
             && ledger.outstanding == Nanos::ZERO
-            && let Some(entry) = self.scan.eligible_entry(stream)
+            && let Some(deadline) = self.standing.deadline(stream)
         {
-            let until = now.saturating_add(length(entry.slack_before));
+            let terms = terms(ledger, now);
+            let slack = self.standing.agenda.slack_before(terms, deadline);
+            ledger.woken_deadline = Nanos::MAX;
             self.allowance = Some(Allowance {
                 stream,
-                deadline: entry.deadline,
-                until,
-                wakes: ledger.wakes,
+                deadline,
+                until: now.saturating_add(length(slack)),
             });
         }
         Pick::Serve { stream, account }
@@ -191,15 +211,20 @@ impl Fahrrad {
     ) -> Option<Pick> {
         // While something is in flight the disk is not idle; with nobody else's request to hold
         // back, its idleness costs nobody anything.
-        if ledger.outstanding > Nanos::ZERO || !ledger.has_requests() {
+        if ledger.outstanding > Nanos::ZERO || !self.standing.has_candidates() {
             return None;
         }
         let bound = match account {
             Account::Own => {
-                let slack = self.scan.eligible_entry(stream)?.slack_before;
+                let deadline = self.standing.deadline(stream)?;
+                if deadline > self.look.short_at {
+                    return None;
+                }
+                let terms = terms(ledger, now);
+                let slack = self.standing.agenda.slack_before(terms, deadline);
                 ledger.stream(stream).budget.min(slack)
             }
-            Account::Spare => self.scan.slack_min,
+            Account::Spare => self.look.slack_min,
         };
         let bound = length(bound.min(ledger.limit_left(stream, now)));
         let bound = now.saturating_add(bound);
@@ -215,6 +240,15 @@ impl Fahrrad {
             account,
             until,
         })
+    }
+}
+
+/// What slack depends on besides the demands.
+fn terms(ledger: &Ledger, now: Nanos) -> Terms {
+    Terms {
+        now,
+        rate_ppm: 1_000_000 - ledger.idle_share_ppm - ledger.switching_share_ppm,
+        outstanding: scaled(ledger.outstanding),
     }
 }
 

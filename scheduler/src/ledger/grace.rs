@@ -9,25 +9,38 @@
 
 use super::{GRACE, GRACE_MAX, Ledger};
 use crate::config::StreamId;
-use crate::stream::scaled;
+use crate::stream::{Presence, scaled};
 use disktime_units::Nanos;
 
 impl Ledger {
     /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
     pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
         let round_trip = Nanos(self.config.switch_cost.0 * 2);
+        let slot = self.in_grace.len() as u32;
         let stream = self.stream_mut(id);
-        debug_assert!(!stream.is_busy());
+        debug_assert!(!stream.is_busy() && stream.presence == Presence::Active);
         // At least as long as it may be waited for.
         let expected = Nanos(stream.habits.think.0.saturating_mul(8)).max(round_trip);
         stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
-        let until = stream.grace_until;
-        self.next_event = self.next_event.min(until);
+        stream.grace_slot = slot;
+        self.in_grace.push(id);
+        self.changed(id);
+        self.set_timer(id);
     }
 
-    /// A stream in grace has a request again.
+    /// A stream in grace has a request again, or goes idle. Its timer may stay early.
     pub(crate) fn end_grace(&mut self, id: StreamId) {
-        self.stream_mut(id).grace_until = Nanos::MAX;
+        let stream = self.stream_mut(id);
+        if stream.grace_until == Nanos::MAX || stream.presence != Presence::Active {
+            return;
+        }
+        stream.grace_until = Nanos::MAX;
+        let slot = stream.grace_slot;
+        self.in_grace.swap_remove(slot as usize);
+        if let Some(moved) = self.in_grace.get(slot as usize).copied() {
+            self.stream_mut(moved).grace_slot = slot;
+        }
+        self.changed(id);
     }
 
     /// The disk did nothing for `idle`, because nothing was asked of it. Streams in grace count as
@@ -35,11 +48,13 @@ impl Ledger {
     /// up to that time, and so nobody else will have to make up for it.
     pub(crate) fn forfeit(&mut self, idle: Nanos) {
         let now = self.now;
-        for id in &self.active {
-            let stream = &mut self.streams[id.0 as usize];
-            if stream.is_reserved() && !stream.is_busy() {
+        for index in 0..self.in_grace.len() {
+            let id = self.in_grace[index];
+            let stream = self.stream_mut(id);
+            if stream.is_reserved() {
                 let behind = stream.budget - stream.fluid_budget(now);
                 stream.budget -= behind.clamp(0, scaled(idle));
+                self.budget_changed(id);
             }
         }
     }
@@ -57,6 +72,7 @@ impl Ledger {
         }
         stream.budget -= behind;
         stream.yielded += behind;
+        self.budget_changed(id);
         self.yielded.push(id);
         self.yielded_at = now;
         true
@@ -70,6 +86,7 @@ impl Ledger {
             let stream = self.stream_mut(id);
             stream.budget += (stream.yielded - used).max(0);
             stream.yielded = 0;
+            self.changed(id);
         }
     }
 }

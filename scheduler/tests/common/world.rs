@@ -359,6 +359,8 @@ impl World {
     fn decide(&mut self) {
         loop {
             let decision = self.scheduler.next(self.now, &mut self.batch);
+            // A wait that ended by itself has been charged.
+            self.note_charges(self.now);
             match decision {
                 Decision::Dispatch { flight, stream } => self.dispatch(flight, stream),
                 Decision::Sleep { until } => {

@@ -1,0 +1,293 @@
+//! Who may start a request without endangering anybody's deadline: the slack test.
+//!
+//! `slack(D) = (D − now)·(1 − U_idle − u_sw) − outstanding − Σ_{e_i ≤ D} (β_i + u_i·(D − e_i))`
+//! is the disk time left over before D when everything promised by then has been delivered; U_idle
+//! is the share of idle streams, counted as a slower disk, u_sw that of the switching account,
+//! `outstanding` the price of what is in flight, (e_i, β_i) the demand of stream i. Between two
+//! effective deadlines slack only grows, so it is looked at in the e_i alone.
+//!
+//! A stream may go on its own account iff it has budget and slack(D) ≥ 0 for every D before its own
+//! effective deadline: one request of lateness is the price of non-preemption, and W is what the
+//! promise allows for it. Spare time may be used iff slack is ≥ 0 everywhere. So one number says who
+//! is eligible: the first D with slack(D) < 0, here `short_at`.
+//!
+//! Invariant (proved in ARCHITECTURE.md, "The promise"): with nothing in flight, if slack is
+//! negative somewhere, then some stream with requests or in grace is eligible.
+//!
+//! **How it is computed.** With U(D) and C(D) the sums of u_i and of β_i − u_i·e_i over e_i ≤ D,
+//! `slack(D) = D·(R − U(D)) − C(D) − now·R − outstanding`. Demands lie in blocks in order of e; a block
+//! keeps its own sums, and the least `D·(a − U(D)) − C(D)` within it for the rate `a` that was left when
+//! it was last looked at. With another rate a' left, that least value is off by at most
+//! (a' − a)·D at one of the block's ends: a bound from below, which is enough for all blocks but those that
+//! could be short or hold the minimum; these are computed anew. The answers are exact.
+
+use super::blocks::{Block, Blocks, Keyed};
+use crate::config::StreamId;
+use disktime_units::Nanos;
+use std::cmp::Reverse;
+
+/// One stream's demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Demanded {
+    /// e: effective deadline.
+    pub(crate) deadline: Nanos,
+    pub(crate) stream: StreamId,
+    /// u.
+    pub(crate) share_ppm: i64,
+    /// β: demand at e.
+    pub(crate) budget: i128,
+    /// Behind its fluid share, up to the time that passes for all: b/u − d in ns. `None`: it has no
+    /// request or no budget, so it only counts.
+    pub(crate) lag: Option<i64>,
+}
+
+impl Keyed for Demanded {
+    type Key = (Nanos, StreamId);
+
+    fn key(&self) -> Self::Key {
+        (self.deadline, self.stream)
+    }
+}
+
+impl Demanded {
+    /// β − u·e: what it adds to C.
+    fn constant(&self) -> i128 {
+        self.budget - product(self.deadline, self.share_ppm)
+    }
+}
+
+fn product(time: Nanos, rate_ppm: i64) -> i128 {
+    i128::from(time.0) * i128::from(rate_ppm)
+}
+
+/// The most behind: lag first, then the lower number.
+type MostBehind = Option<(i64, Reverse<StreamId>)>;
+
+/// A block in a few numbers.
+#[derive(Debug, Clone, Copy)]
+struct Summary {
+    share_ppm: i64,
+    constant: i128,
+    /// a: the rate that was left before this block when `least` was computed.
+    rate_ppm: i64,
+    least: i128,
+    candidates: usize,
+    most_behind: MostBehind,
+}
+
+/// What slack depends on besides the demands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) now: Nanos,
+    /// R = 1 − U_idle − u_sw.
+    pub(crate) rate_ppm: i64,
+    /// The price of what is in flight, in ppm-nanoseconds.
+    pub(crate) outstanding: i128,
+}
+
+/// The state of things at one time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// The first D with slack(D) < 0; streams with e up to it are eligible. `MAX`: there is none.
+    pub(crate) short_at: Nanos,
+    /// The least slack over all D; with a shortage that of the first.
+    pub(crate) slack_min: i128,
+    /// Eligible streams with requests and budget.
+    pub(crate) candidates: usize,
+    /// The one of them most behind: b/u − d.
+    pub(crate) most_behind: Option<(i64, StreamId)>,
+}
+
+impl Look {
+    /// Before anybody was looked at.
+    pub(crate) const NOTHING: Look = Look {
+        short_at: Nanos::MAX,
+        slack_min: i128::MAX,
+        candidates: 0,
+        most_behind: None,
+    };
+}
+
+/// The demands of all streams, in order of effective deadline.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    demands: Blocks<Demanded, Summary>,
+    candidates: usize,
+}
+
+/// Slack along the way through the blocks.
+#[derive(Debug, Clone, Copy)]
+struct Walk {
+    /// R − U so far.
+    rate_ppm: i64,
+    /// −now·R − outstanding − C so far.
+    offset: i128,
+}
+
+impl Walk {
+    fn new(terms: Terms) -> Walk {
+        Walk {
+            rate_ppm: terms.rate_ppm,
+            offset: -product(terms.now, terms.rate_ppm) - terms.outstanding,
+        }
+    }
+
+    fn pass(&mut self, summary: &Summary) {
+        self.rate_ppm -= summary.share_ppm;
+        self.offset -= summary.constant;
+    }
+
+    /// Slack at the deadline of `demand`, which is added.
+    fn step(&mut self, demand: &Demanded) -> i128 {
+        self.rate_ppm -= demand.share_ppm;
+        self.offset -= demand.constant();
+        product(demand.deadline, self.rate_ppm) + self.offset
+    }
+}
+
+fn summarize(entries: &[Demanded], rate_ppm: i64) -> Summary {
+    let mut walk = Walk {
+        rate_ppm,
+        offset: 0,
+    };
+    let (mut least, mut candidates, mut most_behind) = (i128::MAX, 0, None);
+    for demand in entries {
+        least = least.min(walk.step(demand));
+        if let Some(lag) = demand.lag {
+            candidates += 1;
+            most_behind = most_behind.max(Some((lag, Reverse(demand.stream))));
+        }
+    }
+    Summary {
+        share_ppm: rate_ppm - walk.rate_ppm,
+        constant: -walk.offset,
+        rate_ppm,
+        least,
+        candidates,
+        most_behind,
+    }
+}
+
+/// The least slack in a block. Exact if it is below `bound`; otherwise it may be stated too low, but
+/// not below `bound`.
+fn least_slack(block: &mut Block<Demanded, Summary>, walk: Walk, bound: i128) -> (i128, Summary) {
+    let entries = &block.entries;
+    let summary = block
+        .summary
+        .get_or_insert_with(|| summarize(entries, walk.rate_ppm));
+    let change = walk.rate_ppm - summary.rate_ppm;
+    let edge = if change >= 0 {
+        entries[0].deadline
+    } else {
+        entries[entries.len() - 1].deadline
+    };
+    let mut least = summary.least + product(edge, change) + walk.offset;
+    if change != 0 && least < bound {
+        *summary = summarize(entries, walk.rate_ppm);
+        least = summary.least + walk.offset;
+    }
+    (least, *summary)
+}
+
+impl Agenda {
+    /// Puts a demand in, or changes it: `old` is the key that the stream's last one had.
+    pub(crate) fn set(&mut self, old: Option<Nanos>, demand: Demanded) {
+        if old == Some(demand.deadline)
+            && let Some(entry) = self.demands.get_mut(demand.key())
+        {
+            self.candidates -= usize::from(entry.lag.is_some());
+            *entry = demand;
+        } else {
+            if let Some(deadline) = old {
+                self.remove(deadline, demand.stream);
+            }
+            self.demands.insert(demand);
+        }
+        self.candidates += usize::from(demand.lag.is_some());
+    }
+
+    /// Takes a stream's demand out.
+    pub(crate) fn remove(&mut self, deadline: Nanos, stream: StreamId) {
+        let gone = self.demands.remove((deadline, stream));
+        self.candidates -= usize::from(gone.lag.is_some());
+    }
+
+    /// Streams with requests and budget, eligible or not.
+    pub(crate) fn candidates(&self) -> usize {
+        self.candidates
+    }
+
+    /// Where slack runs out first, and who could go before.
+    pub(crate) fn look(&mut self, terms: Terms) -> Look {
+        let mut walk = Walk::new(terms);
+        let mut look = Look::NOTHING;
+        let mut most_behind: MostBehind = None;
+        for index in 0..self.demands.blocks.len() {
+            let block = &mut self.demands.blocks[index];
+            let (least, summary) = least_slack(block, walk, look.slack_min);
+            look.slack_min = look.slack_min.min(least);
+            if least < 0 {
+                look.short_at = first_shortage(&block.entries, walk);
+                let urgent = self.candidates_from(index, look.short_at);
+                for (lag, stream) in urgent.filter_map(|demand| Some((demand.lag?, demand.stream)))
+                {
+                    look.candidates += 1;
+                    most_behind = most_behind.max(Some((lag, Reverse(stream))));
+                }
+                break;
+            }
+            look.candidates += summary.candidates;
+            most_behind = most_behind.max(summary.most_behind);
+            walk.pass(&summary);
+        }
+        look.most_behind = most_behind.map(|(lag, stream)| (lag, stream.0));
+        look
+    }
+
+    /// The least slack over all D before `deadline`.
+    pub(crate) fn slack_before(&mut self, terms: Terms, deadline: Nanos) -> i128 {
+        let mut walk = Walk::new(terms);
+        let mut slack = i128::MAX;
+        for block in &mut self.demands.blocks {
+            if block.entries[0].deadline >= deadline {
+                break;
+            }
+            let is_whole = block
+                .entries
+                .last()
+                .is_some_and(|last| last.deadline < deadline);
+            if is_whole {
+                let (least, summary) = least_slack(block, walk, slack);
+                slack = slack.min(least);
+                walk.pass(&summary);
+                continue;
+            }
+            for demand in &block.entries {
+                if demand.deadline >= deadline {
+                    break;
+                }
+                slack = slack.min(walk.step(demand));
+            }
+        }
+        slack
+    }
+
+    /// Streams with requests and budget whose deadline is not beyond `until`, most urgent first.
+    pub(crate) fn candidates_until(&self, until: Nanos) -> impl Iterator<Item = &Demanded> {
+        self.candidates_from(0, until)
+    }
+
+    fn candidates_from(&self, block: usize, until: Nanos) -> impl Iterator<Item = &Demanded> {
+        self.demands.blocks[block..]
+            .iter()
+            .flat_map(|block| &block.entries)
+            .take_while(move |demand| demand.deadline <= until)
+            .filter(|demand| demand.lag.is_some())
+    }
+}
+
+/// The first deadline in these entries at which slack is negative.
+fn first_shortage(entries: &[Demanded], mut walk: Walk) -> Nanos {
+    let short = entries.iter().find(|demand| walk.step(demand) < 0);
+    short.map_or(Nanos::MAX, |demand| demand.deadline)
+}
