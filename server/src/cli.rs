@@ -1,6 +1,8 @@
 //! The command line: what there is to say, and the help that explains it.
 
+use crate::failure::Outcome;
 use clap::{Args, Parser, Subcommand};
+use disktime_workloads::Workload;
 use std::path::PathBuf;
 
 /// Virtual disks with reserved disk time, served over NBD and FUSE.
@@ -10,7 +12,8 @@ use std::path::PathBuf;
     disktime check examples/quickstart.json\n  \
     disktime serve examples/quickstart.json\n  \
     disktime status examples/quickstart.json\n  \
-    disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n\n\
+    disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n  \
+    disktime simulate examples/quickstart.json --client oltp,vdisk=db,depth=4 --client media-player,vdisk=web\n\n\
     Exit status: 0 done, 1 failed (the sentence says why), 2 the command line is not understood.")]
 pub struct Cli {
     /// What to do.
@@ -46,8 +49,8 @@ pub enum Command {
     Simulate {
         /// The reservation file.
         file: PathBuf,
-        /// The workload file.
-        workload: PathBuf,
+        #[command(flatten)]
+        workload: WorkloadSource,
         /// Schedule all disks with this policy instead of the file's (fahrrad, fifo).
         #[arg(long, value_name = "POLICY")]
         policy: Option<String>,
@@ -59,8 +62,8 @@ pub enum Command {
     Load {
         /// The server's reservation file.
         file: PathBuf,
-        /// The workload file.
-        workload: PathBuf,
+        #[command(flatten)]
+        workload: WorkloadSource,
         /// The control socket, if it is not where the file says.
         #[arg(long, value_name = "PATH")]
         control: Option<PathBuf>,
@@ -111,8 +114,48 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         disk: Option<String>,
     },
+    /// List the kinds of generators, the keys of clients, and the formats of traces.
+    Workloads,
     /// Print the JSON schema of the reservation file.
     Schema,
+}
+
+/// Which workload runs: a file, or clients on the command line.
+#[derive(Debug, Args)]
+pub struct WorkloadSource {
+    /// The workload file.
+    #[arg(required_unless_present = "client", conflicts_with = "client")]
+    pub workload: Option<PathBuf>,
+    /// A client instead of a file, as in `oltp,vdisk=db,depth=4` or `trace=vm.csv.gz,vdisk=db`; may be
+    /// given several times. `disktime workloads` lists the kinds and keys.
+    #[arg(long, value_name = "KIND,KEY=VALUE,…")]
+    pub client: Vec<String>,
+    /// How long the clients of the command line run.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "60s",
+        conflicts_with = "workload"
+    )]
+    pub duration: String,
+    /// The seed of the clients of the command line.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        conflicts_with = "workload"
+    )]
+    pub seed: u64,
+}
+
+impl WorkloadSource {
+    /// Reads it.
+    pub fn read(&self) -> Outcome<Workload> {
+        Ok(match &self.workload {
+            Some(file) => Workload::read(file)?,
+            None => Workload::from_command_line(&self.client, &self.duration, self.seed)?,
+        })
+    }
 }
 
 /// How a running server is found.

@@ -15,9 +15,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// Runs the command.
-pub fn run(file: &Path, workload: &Path, control: Option<&Path>, json: bool) -> Outcome {
+pub fn run(file: &Path, workload: &Workload, control: Option<&Path>, json: bool) -> Outcome {
     let configuration = emulation::load(file)?;
-    let workload = Workload::read(workload)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
     let ask = || control::ask(socket, &json!({ "command": "status" }));
     let before = ask()?;
@@ -25,7 +24,7 @@ pub fn run(file: &Path, workload: &Path, control: Option<&Path>, json: bool) -> 
     let mut show = |progress: &Progress| print_progress(progress, live);
     let mut report = run_real(
         &uris(&configuration)?,
-        &workload,
+        workload,
         &AtomicBool::new(false),
         &mut show,
     )?;

@@ -87,7 +87,7 @@ fn run(command: Command) -> Outcome<ExitCode> {
             policy,
             json,
         } => {
-            simulate::run(&file, &workload, policy.as_deref(), json)?;
+            simulate::run(&file, &workload.read()?, policy.as_deref(), json)?;
         }
         Command::Load {
             file,
@@ -95,12 +95,13 @@ fn run(command: Command) -> Outcome<ExitCode> {
             control,
             json,
         } => {
-            load::run(&file, &workload, control.as_deref(), json)?;
+            load::run(&file, &workload.read()?, control.as_deref(), json)?;
         }
         Command::Demo { out, half } => demo::run(&out, &half)?,
         Command::Model { drive, trace, json } => model::run(&drive, trace.as_deref(), json)?,
         Command::Format { file, disk, force } => offline::format(&file, disk.as_deref(), force)?,
         Command::Remove { file, vdisk, disk } => offline::remove(&file, &vdisk, disk.as_deref())?,
+        Command::Workloads => print!("{}", disktime_workloads::help()),
         Command::Schema => println!("{:#}", disktime_reservations::schema()),
     }
     Ok(ExitCode::SUCCESS)

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Runs the command.
-pub fn run(file: &Path, workload: &Path, policy: Option<&str>, json: bool) -> Outcome {
+pub fn run(file: &Path, workload: &Workload, policy: Option<&str>, json: bool) -> Outcome {
     let configuration = emulation::load(file)?;
     let policy = policy.map(named_policy).transpose()?;
-    let report = simulate(&configuration, &Workload::read(workload)?, policy)?;
+    let report = simulate(&configuration, workload, policy)?;
     if json {
         print!("{}", report.to_json_text());
     } else {

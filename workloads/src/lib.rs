@@ -20,6 +20,7 @@ mod arrivals;
 mod command_line;
 mod error;
 mod generated;
+mod help;
 mod keys;
 mod kinds;
 mod language;
@@ -46,6 +47,7 @@ mod zipf;
 
 pub use error::{Location, Problem, WorkloadError};
 pub use generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
+pub use help::help;
 pub use kinds::Kind;
 pub use load::{ClientProgress, Progress, run_real};
 pub use machine::{ClientMachine, Operation};
