@@ -1,0 +1,60 @@
+//! What an experiment is: where the claim comes from, what it says, and a function that measures.
+//!
+//! To add one: a file in `experiments/` with a `pub const` of this type, and its line in
+//! `experiments/mod.rs`. Nothing else has to know it.
+
+use crate::lab::Lab;
+use crate::{Finding, Outcome};
+use disktime_units::Nanos;
+
+/// Where a claim comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A published paper.
+    Paper,
+    /// This project; no paper says so.
+    Own,
+}
+
+impl Origin {
+    /// As a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Paper => "paper",
+            Origin::Own => "own",
+        }
+    }
+}
+
+/// Whether an experiment can be run in real time.
+#[derive(Debug, Clone, Copy)]
+pub enum Real {
+    /// It can: so many runs, and each takes that long unless told otherwise.
+    Runs {
+        /// How many.
+        runs: u32,
+        /// Warm-up and measured time of each.
+        each: Nanos,
+    },
+    /// It cannot; a sentence says why.
+    No(&'static str),
+}
+
+/// An experiment.
+#[derive(Debug, Clone, Copy)]
+pub struct Experiment {
+    /// Its short name: `R2`.
+    pub id: &'static str,
+    /// What it is about, in a few words.
+    pub title: &'static str,
+    /// Who made the claim.
+    pub origin: Origin,
+    /// Where the claim is made: paper, section, figure.
+    pub source: &'static str,
+    /// The claim, as a sentence.
+    pub claim: &'static str,
+    /// Whether it can be run in real time.
+    pub real: Real,
+    /// Measures.
+    pub run: fn(&Lab<'_>) -> Outcome<Finding>,
+}

@@ -1,0 +1,384 @@
+//! What an experiment found: measured values held against expected ones, figures, tables, notes.
+//! The verdict is computed from the checks; nobody writes it down.
+
+use crate::figure::Figure;
+use serde_json::{Value, json};
+
+/// Whether a claim came out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every check holds.
+    Reproduced,
+    /// The decisive checks hold, others do not.
+    Partly,
+    /// A decisive check fails, or every check does.
+    NotReproduced,
+}
+
+impl Verdict {
+    /// As in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Reproduced => "reproduced",
+            Verdict::Partly => "partly",
+            Verdict::NotReproduced => "not reproduced",
+        }
+    }
+}
+
+/// What a measured value is held to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bound {
+    /// As much, give or take that fraction of it.
+    Relative {
+        /// What is expected.
+        expected: f64,
+        /// Fraction of it.
+        tolerance: f64,
+    },
+    /// As much, give or take that much.
+    Absolute {
+        /// What is expected.
+        expected: f64,
+        /// In the value's unit.
+        tolerance: f64,
+    },
+    /// That or more.
+    AtLeast(f64),
+    /// That or less.
+    AtMost(f64),
+    /// From, to.
+    Between(f64, f64),
+}
+
+/// A measured value and what it is held to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// Its name in the report: `iops_n16`.
+    pub key: String,
+    /// What was measured, in words.
+    pub what: String,
+    /// What was measured.
+    pub measured: f64,
+    /// What it is held to.
+    pub bound: Bound,
+    /// The unit of both; empty for ratios.
+    pub unit: &'static str,
+    /// Whether the claim stands and falls with it.
+    pub decisive: bool,
+}
+
+impl Check {
+    /// A check that is one of several.
+    pub fn new(
+        key: impl Into<String>,
+        what: impl Into<String>,
+        measured: f64,
+        bound: Bound,
+        unit: &'static str,
+    ) -> Check {
+        Check {
+            key: key.into(),
+            what: what.into(),
+            measured,
+            bound,
+            unit,
+            decisive: false,
+        }
+    }
+
+    /// The claim stands and falls with it.
+    #[must_use]
+    pub fn decisive(mut self) -> Check {
+        self.decisive = true;
+        self
+    }
+
+    /// Whether it holds. What could not be measured (not a number) does not.
+    pub fn holds(&self) -> bool {
+        let value = self.measured;
+        match self.bound {
+            Bound::Relative {
+                expected,
+                tolerance,
+            } => (value - expected).abs() <= tolerance * expected.abs(),
+            Bound::Absolute {
+                expected,
+                tolerance,
+            } => (value - expected).abs() <= tolerance,
+            Bound::AtLeast(least) => value >= least,
+            Bound::AtMost(most) => value <= most,
+            Bound::Between(from, to) => value >= from && value <= to,
+        }
+    }
+
+    fn with_unit(&self, value: f64) -> String {
+        with_unit(value, self.unit)
+    }
+
+    /// What is expected, for people.
+    pub fn expected_text(&self) -> String {
+        match self.bound {
+            Bound::Relative { expected, .. } | Bound::Absolute { expected, .. } => {
+                self.with_unit(expected)
+            }
+            Bound::AtLeast(least) => format!("at least {}", self.with_unit(least)),
+            Bound::AtMost(most) => format!("at most {}", self.with_unit(most)),
+            Bound::Between(from, to) => {
+                format!("{} to {}", number(from), self.with_unit(to))
+            }
+        }
+    }
+
+    /// What was measured, for people.
+    pub fn measured_text(&self) -> String {
+        self.with_unit(self.measured)
+    }
+
+    /// How far off it may be, for people.
+    pub fn tolerance_text(&self) -> String {
+        match self.bound {
+            Bound::Relative { tolerance, .. } => format!("± {} %", number(tolerance * 100.0)),
+            Bound::Absolute { tolerance, .. } => format!("± {}", self.with_unit(tolerance)),
+            Bound::AtLeast(_) | Bound::AtMost(_) | Bound::Between(..) => "none".to_owned(),
+        }
+    }
+}
+
+/// A table of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What it shows.
+    pub title: String,
+    /// The headings; the first column is text.
+    pub columns: Vec<String>,
+    /// The cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table without rows.
+    pub fn new(title: impl Into<String>, columns: &[&str]) -> Table {
+        Table {
+            title: title.into(),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(cells);
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "title": self.title, "columns": self.columns, "rows": self.rows })
+    }
+}
+
+/// What an experiment found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Finding {
+    /// How it was measured: disk, streams, times.
+    pub set_up: String,
+    /// What was held against what.
+    pub checks: Vec<Check>,
+    /// The pictures.
+    pub figures: Vec<Figure>,
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// What differs from the paper or is not known of it, and what the figures mean.
+    pub notes: Vec<String>,
+}
+
+impl Finding {
+    /// A finding without results yet.
+    pub fn new(set_up: impl Into<String>) -> Finding {
+        Finding {
+            set_up: set_up.into(),
+            ..Finding::default()
+        }
+    }
+
+    /// Adds a check.
+    pub fn check(&mut self, check: Check) {
+        self.checks.push(check);
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// The verdict: all checks hold; or the decisive ones and some others do; or not.
+    pub fn verdict(&self) -> Verdict {
+        let failed = self.checks.iter().filter(|check| !check.holds());
+        let decisive = failed.clone().any(|check| check.decisive);
+        match failed.count() {
+            // Nothing was held against anything: nothing is shown.
+            _ if self.checks.is_empty() => Verdict::NotReproduced,
+            0 => Verdict::Reproduced,
+            all if decisive || all == self.checks.len() => Verdict::NotReproduced,
+            _ => Verdict::Partly,
+        }
+    }
+
+    /// Why the verdict is what it is.
+    pub fn reason(&self) -> String {
+        if self.checks.is_empty() {
+            return "nothing was measured that could be held against the claim".to_owned();
+        }
+        let failed: Vec<String> = self
+            .checks
+            .iter()
+            .filter(|check| !check.holds())
+            .map(|check| {
+                let decisive = if check.decisive { " (decisive)" } else { "" };
+                let tolerance = match check.bound {
+                    Bound::Relative { .. } | Bound::Absolute { .. } => {
+                        format!(" {}", check.tolerance_text())
+                    }
+                    _ => String::new(),
+                };
+                format!(
+                    "{}: {}, expected {}{tolerance}{decisive}",
+                    check.what,
+                    check.measured_text(),
+                    check.expected_text(),
+                )
+            })
+            .collect();
+        if failed.is_empty() {
+            return match self.checks.len() {
+                1 => "the check holds".to_owned(),
+                count => format!("all {count} checks hold"),
+            };
+        }
+        format!(
+            "{} of {} checks fail: {}",
+            failed.len(),
+            self.checks.len(),
+            failed.join("; ")
+        )
+    }
+}
+
+/// A number for people: four significant digits at most.
+pub fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "not measured".to_owned();
+    }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = value.abs().log10().floor() as i32;
+    let decimals = (3 - digits).clamp(0, 6) as usize;
+    let text = format!("{value:.decimals$}");
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
+    let text = if text == "-0" { "0" } else { text };
+    text.to_owned()
+}
+
+/// A number with its unit.
+pub fn with_unit(value: f64, unit: &str) -> String {
+    if unit.is_empty() {
+        number(value)
+    } else {
+        format!("{} {unit}", number(value))
+    }
+}
+
+/// A number for a report: six significant digits, so that the last bits make no noise; what is not
+/// a number is null.
+pub fn json_number(value: f64) -> Value {
+    if !value.is_finite() {
+        return Value::Null;
+    }
+    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    json!(rounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(values: &[(f64, bool)]) -> Finding {
+        let mut finding = Finding::new("a test");
+        for (value, decisive) in values {
+            let bound = Bound::Relative {
+                expected: 10.0,
+                tolerance: 0.1,
+            };
+            let check = Check::new("key", "what", *value, bound, "ms");
+            finding.check(if *decisive { check.decisive() } else { check });
+        }
+        finding
+    }
+
+    #[test]
+    fn a_verdict_follows_the_data() {
+        assert_eq!(
+            finding(&[(10.5, true), (9.5, false)]).verdict(),
+            Verdict::Reproduced
+        );
+        assert_eq!(
+            finding(&[(10.5, true), (12.0, false)]).verdict(),
+            Verdict::Partly
+        );
+        assert_eq!(
+            finding(&[(12.0, true), (10.0, false)]).verdict(),
+            Verdict::NotReproduced
+        );
+        assert_eq!(
+            finding(&[(12.0, false), (0.0, false)]).verdict(),
+            Verdict::NotReproduced
+        );
+        assert_eq!(finding(&[]).verdict(), Verdict::NotReproduced);
+    }
+
+    #[test]
+    fn what_was_not_measured_does_not_hold() {
+        for bound in [
+            Bound::AtLeast(0.0),
+            Bound::AtMost(1.0),
+            Bound::Between(0.0, 1.0),
+            Bound::Absolute {
+                expected: 0.0,
+                tolerance: 1.0,
+            },
+        ] {
+            let check = Check::new("key", "what", f64::NAN, bound, "");
+            assert!(!check.holds(), "{bound:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_names_what_failed() {
+        let reason = finding(&[(12.0, true), (10.0, false)]).reason();
+        assert!(reason.contains("1 of 2 checks fail"), "{reason}");
+        assert!(
+            reason.contains("12 ms, expected 10 ms ± 10 % (decisive)"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn numbers_have_four_digits() {
+        let cases = [
+            (70.654_32, "70.65"),
+            (4552.4, "4552"),
+            (0.012_345, "0.01235"),
+            (1.0, "1"),
+            (123_456.0, "123456"),
+            (-0.000_000_1, "0"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(number(value), text);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Where an experiment measures: it hands a [`Setup`] in and gets a [`Run`] back, in virtual time
+//! or on a disk in real time, for as long as the session says.
+//!
+//! Invariant: in virtual time the result depends on the setup alone.
+
+use crate::real::RealDisk;
+use crate::run::simulate;
+use crate::{Outcome, Run, Setup};
+use disktime_units::Nanos;
+
+/// How long runs are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// As long as the figures need.
+    Full,
+    /// A quarter of that, for tests; claims may fail for want of time.
+    Quick,
+    /// In real time: each run as long as that, warm-up included.
+    Real(Nanos),
+}
+
+/// What an experiment measures with.
+#[derive(Debug)]
+pub struct Lab<'a> {
+    length: Length,
+    real: Option<&'a RealDisk>,
+}
+
+impl<'a> Lab<'a> {
+    /// Measures in virtual time.
+    pub fn simulated(length: Length) -> Lab<'static> {
+        Lab { length, real: None }
+    }
+
+    /// Measures on a disk in real time, each run `each` long.
+    pub fn real(disk: &'a RealDisk, each: Nanos) -> Lab<'a> {
+        Lab {
+            length: Length::Real(each),
+            real: Some(disk),
+        }
+    }
+
+    /// Whether the clock is a real one.
+    pub fn is_real(&self) -> bool {
+        self.real.is_some()
+    }
+
+    /// The measured time of a run that takes so many seconds in full, in whole seconds.
+    pub fn seconds(&self, full: u64) -> Nanos {
+        match self.length {
+            Length::Full => Nanos::from_secs(full),
+            Length::Quick => Nanos::from_secs((full / 4).max(2)),
+            // Two seconds of it are the usual warm-up.
+            Length::Real(each) => Nanos::from_secs((each.0 / 1_000_000_000).max(4) - 2),
+        }
+    }
+
+    /// How many seeds, points or mixes of `full` are to be looked at.
+    pub fn count(&self, full: usize) -> usize {
+        match self.length {
+            Length::Full => full,
+            Length::Quick | Length::Real(_) => full.div_ceil(4),
+        }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// If the setup is not possible, as a sentence.
+    pub fn run(&self, setup: &Setup) -> Outcome<Run> {
+        match self.real {
+            Some(disk) => disk.run(setup),
+            None => simulate(setup),
+        }
+    }
+
+    /// Requests per second that each stream would get with the disk for itself: in the same place,
+    /// with the same clients, swept by this project's scheduler.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub fn rates_alone(&self, setup: &Setup) -> Outcome<Vec<f64>> {
+        (0..setup.streams.len())
+            .map(|index| Ok(self.run(&setup.alone(index))?.iops(index)))
+            .collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! The directory that the report goes to.
+//!
+//! Invariants: a file that this program did not make is never overwritten, and that is found out
+//! before anything is run; a file is there whole or not at all.
+
+use crate::report::{Conditions, Entry, GENERATOR, report_text};
+use crate::{Outcome, ReproError, page};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// By this a picture is known as ours.
+const SVG_MARK: &str = "<!-- made by disktime paper-repro -->";
+/// How far into a file the mark is looked for.
+const HEAD_BYTES: u64 = 4096;
+
+/// A directory that can be written to.
+#[derive(Debug)]
+pub struct Output {
+    directory: PathBuf,
+}
+
+impl Output {
+    /// Makes the directory if it is not there, and tries to write in it.
+    ///
+    /// # Errors
+    /// If that is not possible, as a sentence.
+    pub fn prepare(directory: &Path) -> Outcome<Output> {
+        let failed = |error: std::io::Error| {
+            ReproError::new(format!(
+                "the report cannot be written to {}: {error}; name another directory with --out DIR",
+                directory.display()
+            ))
+        };
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        tempfile::tempfile_in(directory).map_err(failed)?;
+        let output = Output {
+            directory: directory.to_owned(),
+        };
+        output.refuse_foreign("report.json")?;
+        output.refuse_foreign("report.html")?;
+        Ok(output)
+    }
+
+    /// Where a file goes.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Writes the report, the page and the pictures.
+    ///
+    /// # Errors
+    /// If a figure cannot be drawn or a file not be written, or a file is somebody else's.
+    pub fn write(&self, conditions: &Conditions, entries: &[Entry]) -> Outcome {
+        let mut files = vec![("report.json".to_owned(), report_text(conditions, entries))];
+        for figure in entries.iter().flat_map(|entry| &entry.finding.figures) {
+            files.push((
+                figure.file_name(),
+                format!("{}\n{SVG_MARK}\n", figure.to_svg()?),
+            ));
+        }
+        files.push(("report.html".to_owned(), page::page(conditions, entries)?));
+        for (name, _) in &files {
+            self.refuse_foreign(name)?;
+        }
+        files
+            .iter()
+            .try_for_each(|(name, content)| self.put(name, content))
+    }
+
+    /// Fails if there is a file of that name that is not ours.
+    fn refuse_foreign(&self, name: &str) -> Outcome {
+        let path = self.path(name);
+        match is_ours(&path) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ReproError::new(format!(
+                "{} was not made by this program and is not overwritten; move it away, or name \
+                 another directory with --out DIR",
+                path.display()
+            ))),
+            Err(error) => Err(ReproError::new(format!(
+                "{} cannot be read, so it is not known whether it may be overwritten: {error}; \
+                 name another directory with --out DIR",
+                path.display()
+            ))),
+        }
+    }
+
+    fn put(&self, name: &str, content: &str) -> Outcome {
+        let path = self.path(name);
+        let written = tempfile::NamedTempFile::new_in(&self.directory).and_then(|mut file| {
+            file.write_all(content.as_bytes())?;
+            allow_reading(file.as_file())?;
+            file.persist(&path)?;
+            Ok(())
+        });
+        written.map_err(|error| {
+            ReproError::new(format!(
+                "{} cannot be written: {error}; make room, or name another directory with --out DIR",
+                path.display()
+            ))
+        })
+    }
+}
+
+/// A temporary file is its owner's alone; a report is for everyone.
+fn allow_reading(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+/// Whether there is nothing at `path`, or a file that this program made.
+fn is_ours(path: &Path) -> std::io::Result<bool> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        other => other?,
+    };
+    if !metadata.is_file() {
+        return Ok(false);
+    }
+    let is_picture = path.extension().is_some_and(|extension| extension == "svg");
+    let mut text = Vec::new();
+    let mut file = File::open(path)?;
+    if is_picture {
+        // The mark of a picture is at its end.
+        let skip = metadata.len().saturating_sub(HEAD_BYTES);
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(skip))?;
+        file.read_to_end(&mut text)?;
+        return Ok(String::from_utf8_lossy(&text).contains(SVG_MARK));
+    }
+    file.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).contains(GENERATOR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_made_is_left_alone() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for name in ["report.json", "report.html"] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, "precious").expect("a file");
+            let error = Output::prepare(directory.path()).expect_err("it is somebody else's");
+            assert!(error.to_string().contains(name), "{error}");
+            assert_eq!(std::fs::read(&path).expect("it is there"), b"precious");
+            std::fs::remove_file(path).expect("it can go");
+        }
+        assert!(Output::prepare(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_said_in_a_sentence() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        let error = Output::prepare(&file.join("below")).expect_err("a file is no directory");
+        assert!(error.to_string().contains("--out DIR"), "{error}");
+    }
+
+    #[test]
+    fn our_own_files_are_replaced() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let output = Output::prepare(directory.path()).expect("a new directory");
+        let conditions = Conditions {
+            clock: "virtual".to_owned(),
+        };
+        for _ in 0..2 {
+            output.write(&conditions, &[]).expect("ours to write");
+        }
+        assert!(Output::prepare(directory.path()).is_ok());
+    }
+}

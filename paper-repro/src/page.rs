@@ -1,0 +1,194 @@
+//! The report for people: `report.html`, one page without anything from elsewhere.
+
+use crate::Outcome;
+use crate::finding::{Check, Finding, Table, Verdict};
+use crate::report::{Conditions, Entry, GENERATOR};
+use std::fmt::Write;
+
+const STYLE: &str = "\
+:root{color-scheme:light}\
+body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;max-width:62rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.7rem;line-height:1.2}h2{font-size:1.25rem;margin:3rem 0 .3rem;padding-top:.8rem;border-top:2px solid #ddd}\
+h3{font-size:1rem;margin:1.4rem 0 .3rem}\
+table{border-collapse:collapse;font-size:.92rem;margin:.4rem 0}caption{text-align:left;font-weight:600;padding:.2rem 0}\
+th,td{border:1px solid #ccc;padding:.25rem .55rem;vertical-align:top;text-align:left}\
+td.n{text-align:right;font-variant-numeric:tabular-nums}thead th{background:#f3f3f3}\
+.scroll{overflow-x:auto}\
+.verdict{display:inline-block;padding:0 .5rem;border-radius:.3rem;font-weight:600;white-space:nowrap}\
+.reproduced{background:#d5efe5;color:#00513b}.partly{background:#fbeccb;color:#6b4700}.failed{background:#f8dccb;color:#7a2f00}\
+figure{margin:.8rem 0}figure svg{width:100%;height:auto;border:1px solid #ddd}\
+dl{margin:.4rem 0}dt{font-weight:600}dd{margin:0 0 .4rem 0}.source{color:#555}";
+
+/// The page.
+///
+/// # Errors
+/// If a figure cannot be drawn.
+pub fn page(conditions: &Conditions, entries: &[Entry]) -> Outcome<String> {
+    let mut html = String::new();
+    let _ = write!(
+        html,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"generator\" content=\"{GENERATOR}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>The papers' figures, run again</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    );
+    introduction(&mut html, conditions, entries);
+    summary(&mut html, entries);
+    for entry in entries {
+        section(&mut html, entry)?;
+    }
+    html.push_str("</body>\n</html>\n");
+    Ok(html)
+}
+
+/// Text as it may stand in HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+fn introduction(html: &mut String, conditions: &Conditions, entries: &[Entry]) {
+    let papers = entries
+        .iter()
+        .filter(|entry| entry.experiment.origin == crate::Origin::Paper)
+        .count();
+    let _ = write!(
+        html,
+        "<h1>The papers' figures, run again</h1>\n\
+         <p>{papers} claims of <em>Virtualizing Disk Performance</em> (Kaldewey, Wong, Golding, \
+         Povzner, Brandt, Maltzahn; RTAS 2008), <em>Efficient Guaranteed Disk Request Scheduling \
+         with Fahrrad</em> (Povzner, Kaldewey, Brandt, Golding, Wong, Maltzahn; EuroSys 2008) and \
+         <em>Zygaria: Storage Performance as a Managed Resource</em> (Wong, Golding, Lin, \
+         Becker-Szendy; RTAS 2006), and {own} of this project's own, which no paper makes.</p>\n\
+         <p>Clock: {clock}. A verdict is computed from the checks below it. It is \
+         <em>reproduced</em> when all hold, <em>partly</em> when the decisive ones and some others \
+         do, and <em>not reproduced</em> otherwise. What is not known of a paper's set-up is said \
+         under <em>deviations</em>; nothing was tuned to a verdict.</p>\n",
+        own = entries.len() - papers,
+        clock = escaped(&conditions.clock),
+    );
+}
+
+fn badge(verdict: Verdict) -> String {
+    let class = match verdict {
+        Verdict::Reproduced => "reproduced",
+        Verdict::Partly => "partly",
+        Verdict::NotReproduced => "failed",
+    };
+    format!("<span class=\"verdict {class}\">{}</span>", verdict.name())
+}
+
+fn summary(html: &mut String, entries: &[Entry]) {
+    html.push_str(
+        "<div class=\"scroll\"><table>\n<caption>Summary</caption>\n<thead><tr><th>id</th>\
+         <th>experiment</th><th>source</th><th>verdict</th><th>why</th></tr></thead>\n<tbody>\n",
+    );
+    for entry in entries {
+        let experiment = &entry.experiment;
+        let _ = writeln!(
+            html,
+            "<tr><td><a href=\"#{id}\">{id}</a></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escaped(experiment.title),
+            escaped(experiment.source),
+            badge(entry.finding.verdict()),
+            escaped(&entry.finding.reason()),
+            id = escaped(experiment.id),
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn section(html: &mut String, entry: &Entry) -> Outcome {
+    let experiment = &entry.experiment;
+    let finding = &entry.finding;
+    let _ = write!(
+        html,
+        "<h2 id=\"{id}\">{id}: {title} {badge}</h2>\n<dl>\n\
+         <dt>Source</dt><dd class=\"source\">{source}</dd>\n<dt>Claim</dt><dd>{claim}</dd>\n\
+         <dt>Set-up</dt><dd>{set_up}</dd>\n</dl>\n",
+        id = escaped(experiment.id),
+        title = escaped(experiment.title),
+        badge = badge(finding.verdict()),
+        source = escaped(experiment.source),
+        claim = escaped(experiment.claim),
+        set_up = escaped(&finding.set_up),
+    );
+    for figure in &finding.figures {
+        let _ = write!(
+            html,
+            "<figure role=\"img\" aria-label=\"{}\">\n{}</figure>\n",
+            escaped(&figure.title),
+            figure.to_svg()?
+        );
+    }
+    html.push_str("<h3>Measured</h3>\n");
+    checks(html, &finding.checks);
+    for one in &finding.tables {
+        table(html, one);
+    }
+    verdict(html, finding);
+    Ok(())
+}
+
+fn checks(html: &mut String, checks: &[Check]) {
+    html.push_str(
+        "<div class=\"scroll\"><table>\n<thead><tr><th>check</th><th>expected</th><th>tolerance</th>\
+         <th>measured</th><th>holds</th></tr></thead>\n<tbody>\n",
+    );
+    for check in checks {
+        let _ = writeln!(
+            html,
+            "<tr><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+            escaped(&check.what),
+            if check.decisive {
+                " <b>(decisive)</b>"
+            } else {
+                ""
+            },
+            escaped(&check.expected_text()),
+            escaped(&check.tolerance_text()),
+            escaped(&check.measured_text()),
+            if check.holds() { "yes" } else { "<b>no</b>" },
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn table(html: &mut String, table: &Table) {
+    let _ = write!(
+        html,
+        "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
+        escaped(&table.title)
+    );
+    for column in &table.columns {
+        let _ = write!(html, "<th>{}</th>", escaped(column));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        html.push_str("<tr>");
+        for (index, cell) in row.iter().enumerate() {
+            let class = if index == 0 { "" } else { " class=\"n\"" };
+            let _ = write!(html, "<td{class}>{}</td>", escaped(cell));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+fn verdict(html: &mut String, finding: &Finding) {
+    let _ = write!(
+        html,
+        "<h3>Verdict</h3>\n<p>{} {}.</p>\n",
+        badge(finding.verdict()),
+        escaped(&finding.reason())
+    );
+    if !finding.notes.is_empty() {
+        html.push_str("<h3>Deviations and notes</h3>\n<ul>\n");
+        for note in &finding.notes {
+            let _ = writeln!(html, "<li>{}</li>", escaped(note));
+        }
+        html.push_str("</ul>\n");
+    }
+}

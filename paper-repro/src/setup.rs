@@ -1,0 +1,214 @@
+//! What an experiment runs: a modelled disk, a policy, and streams with their reservations and
+//! clients. Values only; `run` runs them.
+//!
+//! Every stream has a part of the disk of its own: the disk is cut into as many equal slots as
+//! there are streams, and a stream lies at the start of its slot. Leaving out the clients of the
+//! others ([`Setup::alone`]) does not move it.
+
+use crate::{Outcome, ReproError};
+use disktime_disks::{HddModel, HddParameters, preset};
+use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
+use disktime_units::{Nanos, Share};
+use disktime_workloads::{Client, Generated, Pace, Pattern, Rate, Source};
+
+/// The papers' drive: a 7200 rpm desktop disk of 2008.
+pub const PAPER_DRIVE: &str = "desktop-7200-2008";
+
+/// A modelled drive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriveSetup {
+    /// The name of the preset.
+    pub preset: &'static str,
+    /// How much of it is served; all of it if `None`.
+    pub size_bytes: Option<u64>,
+    /// What is served is its outer part, with that part's short seeks.
+    pub short_stroke: bool,
+}
+
+impl DriveSetup {
+    /// The whole of the papers' drive.
+    pub fn papers() -> DriveSetup {
+        DriveSetup {
+            preset: PAPER_DRIVE,
+            size_bytes: None,
+            short_stroke: false,
+        }
+    }
+
+    /// The drive's parameters.
+    ///
+    /// # Errors
+    /// If there is no such preset.
+    pub fn parameters(&self) -> Outcome<HddParameters> {
+        let (mut parameters, _) = preset(self.preset)
+            .ok_or_else(|| ReproError::new(format!("there is no drive `{}`", self.preset)))?;
+        parameters.short_stroke = self.short_stroke;
+        Ok(parameters)
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    /// If there is no such preset, or it has no such size.
+    pub fn model(&self) -> Outcome<HddModel> {
+        let parameters = self.parameters()?;
+        let whole = parameters.size_bytes();
+        let size_bytes = self.size_bytes.unwrap_or(whole - whole % 4096);
+        Ok(HddModel::scaled_to(&parameters, size_bytes)?)
+    }
+}
+
+/// One stream: a virtual disk, what it is entitled to, and who uses it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamSetup {
+    /// Its name in reports.
+    pub name: String,
+    /// What it is entitled to.
+    pub config: StreamConfig,
+    /// Its clients; their `vdisk` is set by [`Setup::stream`].
+    pub clients: Vec<Client>,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// The disk.
+    pub drive: DriveSetup,
+    /// Who decides.
+    pub policy: PolicyKind,
+    /// Who pays for switches.
+    pub switching: SwitchingAccount,
+    /// The streams.
+    pub streams: Vec<StreamSetup>,
+    /// Time before the figures are taken; a multiple of `sample_every`.
+    pub warm_up: Nanos,
+    /// Time in which they are taken.
+    pub duration: Nanos,
+    /// How often counters are read.
+    pub sample_every: Nanos,
+    /// Where random choices come from.
+    pub seed: u64,
+}
+
+impl Setup {
+    /// A run on the papers' drive without streams yet: 2 s of warm-up, counters every 100 ms, the
+    /// stream that is served pays for its seek (as both papers charge it).
+    pub fn new(policy: PolicyKind, duration: Nanos) -> Setup {
+        Setup {
+            drive: DriveSetup::papers(),
+            policy,
+            switching: SwitchingAccount::Served,
+            streams: Vec::new(),
+            warm_up: Nanos::from_secs(2),
+            duration,
+            sample_every: Nanos::from_millis(100),
+            seed: 1,
+        }
+    }
+
+    /// Adds a stream with one client.
+    #[must_use]
+    pub fn stream(self, name: &str, config: StreamConfig, client: Client) -> Setup {
+        self.shared_stream(name, config, vec![client])
+    }
+
+    /// Adds a stream with some clients.
+    #[must_use]
+    pub fn shared_stream(
+        mut self,
+        name: &str,
+        config: StreamConfig,
+        mut clients: Vec<Client>,
+    ) -> Setup {
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.vdisk = name.to_owned();
+            client.name = if number == 0 {
+                name.to_owned()
+            } else {
+                format!("{name} {}", number + 1)
+            };
+        }
+        self.streams.push(StreamSetup {
+            name: name.to_owned(),
+            config,
+            clients,
+        });
+        self
+    }
+
+    /// The same run with the clients of one stream only: the disk for itself.
+    #[must_use]
+    pub fn alone(&self, index: usize) -> Setup {
+        let mut alone = self.clone();
+        alone.policy = PolicyKind::Fahrrad;
+        alone.switching = SwitchingAccount::Served;
+        for (other, stream) in alone.streams.iter_mut().enumerate() {
+            stream.config = StreamConfig::BEST_EFFORT;
+            if other != index {
+                stream.clients.clear();
+            }
+        }
+        alone
+    }
+
+    /// Warm-up and measured time together.
+    pub fn end(&self) -> Nanos {
+        self.warm_up + self.duration
+    }
+}
+
+/// A share of disk time in every period, with the usual weight and no limit.
+pub fn reserved(share: Share, period: Nanos) -> StreamConfig {
+    StreamConfig {
+        reservation: Some(Reservation { share, period }),
+        ..StreamConfig::BEST_EFFORT
+    }
+}
+
+/// A share given as a fraction, to the nearest part per million.
+pub fn share(fraction: f64) -> Share {
+    Share((fraction.clamp(0.0, 1.0) * 1e6).round() as u32)
+}
+
+/// A client in a closed loop without think time: reads of `block_bytes`, `depth` under way. It
+/// goes on as long as the run does.
+pub fn reader(pattern: Pattern, block_bytes: u64, depth: u32) -> Client {
+    let mut client = Client::new("", "", Nanos::MAX);
+    client.depth = depth;
+    client.source = Source::Generated(Generated {
+        pattern,
+        block_bytes,
+        read: Share::WHOLE,
+        pace: Pace::Closed { think: Nanos::ZERO },
+    });
+    client
+}
+
+/// The same client, writing.
+#[must_use]
+pub fn writing(mut client: Client) -> Client {
+    if let Source::Generated(generated) = &mut client.source {
+        generated.read = Share(0);
+    }
+    client
+}
+
+/// The same client with a think time between answer and next request.
+#[must_use]
+pub fn thinking(mut client: Client, think: Nanos) -> Client {
+    if let Source::Generated(generated) = &mut client.source {
+        generated.pace = Pace::Closed { think };
+    }
+    client
+}
+
+/// The same client in an open loop at a constant rate.
+#[must_use]
+pub fn at_rate(mut client: Client, events: u64, per: Nanos) -> Client {
+    if let Source::Generated(generated) = &mut client.source {
+        generated.pace = Pace::Constant {
+            rate: Rate { events, per },
+        };
+    }
+    client
+}
