@@ -9,7 +9,9 @@ use crate::{Outcome, ReproError};
 use disktime_disks::{HddModel, HddParameters, preset};
 use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
 use disktime_units::{Nanos, Share};
-use disktime_workloads::{Client, Generated, Pace, Pattern, Rate, Source};
+use disktime_workloads::{
+    Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Requests, Source, Times,
+};
 
 /// The papers' drive: a 7200 rpm desktop disk of 2008.
 pub const PAPER_DRIVE: &str = "desktop-7200-2008";
@@ -173,42 +175,64 @@ pub fn share(fraction: f64) -> Share {
 /// A client in a closed loop without think time: reads of `block_bytes`, `depth` under way. It
 /// goes on as long as the run does.
 pub fn reader(pattern: Pattern, block_bytes: u64, depth: u32) -> Client {
-    let mut client = Client::new("", "", Nanos::MAX);
-    client.depth = depth;
-    client.source = Source::Generated(Generated {
+    let blocks = Blocks {
         pattern,
         block_bytes,
-        read: Share::WHOLE,
-        pace: Pace::Closed { think: Nanos::ZERO },
-    });
+        ..Blocks::RANDOM_READS
+    };
+    let mut client = Client::new("", "", Nanos::MAX);
+    client.depth = depth;
+    client.source = Source::Generated(Generated::blocks(blocks, Pace::GREEDY));
     client
 }
 
 /// The same client, writing.
 #[must_use]
 pub fn writing(mut client: Client) -> Client {
-    if let Source::Generated(generated) = &mut client.source {
-        generated.read = Share(0);
+    if let Source::Generated(Generated {
+        requests: Requests::Blocks(blocks),
+        ..
+    }) = &mut client.source
+    {
+        blocks.read = Share(0);
     }
     client
 }
 
-/// The same client with a think time between answer and next request.
+/// The same client at another pace. An open loop has room for what waits: a depth of
+/// [`OPEN_DEPTH`], unless it is larger already.
 #[must_use]
-pub fn thinking(mut client: Client, think: Nanos) -> Client {
+pub fn paced(mut client: Client, pace: Pace) -> Client {
     if let Source::Generated(generated) = &mut client.source {
-        generated.pace = Pace::Closed { think };
+        generated.pace = pace;
+    }
+    if !matches!(pace, Pace::Closed { .. }) {
+        client.depth = client.depth.max(OPEN_DEPTH);
     }
     client
+}
+
+/// The same client with a constant think time between answer and next request.
+#[must_use]
+pub fn thinking(client: Client, think: Nanos) -> Client {
+    let think = Times::Constant(think);
+    paced(client, Pace::Closed { think })
 }
 
 /// The same client in an open loop at a constant rate.
 #[must_use]
-pub fn at_rate(mut client: Client, events: u64, per: Nanos) -> Client {
-    if let Source::Generated(generated) = &mut client.source {
-        generated.pace = Pace::Constant {
-            rate: Rate { events, per },
-        };
+pub fn at_rate(client: Client, per_second: u64) -> Client {
+    let rate = Rate::per_second(per_second);
+    paced(client, Pace::Constant { rate })
+}
+
+/// A client of one of the named kinds, with its defaults.
+pub fn of_kind(kind: Kind) -> Client {
+    let mut client = Client::new("", "", Nanos::MAX);
+    let generated = kind.generated();
+    if !matches!(generated.pace, Pace::Closed { .. }) {
+        client.depth = OPEN_DEPTH;
     }
+    client.source = Source::Generated(generated);
     client
 }

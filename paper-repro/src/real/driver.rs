@@ -137,7 +137,7 @@ impl Driver {
             kind: operation.kind,
             offset_bytes: operation.offset_bytes,
             len_bytes: operation.len_bytes,
-            fua: false,
+            fua: operation.fua,
             buffer,
         }
     }
@@ -175,7 +175,9 @@ impl Driver {
         } else {
             player.errors += 1;
         }
-        player.machine.completed(now, reply.result.is_ok());
+        player
+            .machine
+            .completed(now, &operation, reply.result.is_ok());
         Ok(())
     }
 
@@ -226,6 +228,7 @@ impl Driver {
             requests: player.latencies.len() as u64,
             errors: player.errors,
             delayed: player.machine.delayed(),
+            longest_delay: player.machine.longest_delay(),
         });
         LoadReport {
             duration: workload.duration,

@@ -70,6 +70,7 @@ impl ReadOnlyDisk {
             switch_cost: survey.switch_cost,
             worst_seek: survey.worst_seek,
             seek_curve: Vec::new(),
+            positioning: None,
             cost: LinearCost { ..survey.cost },
             max_in_flight: 1,
             quantum_bytes: QUANTUM_BYTES,
