@@ -53,30 +53,76 @@ pub struct Configuration {
 
 /// How a disk is scheduled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// Slack-stealing earliest deadline first over disk time.
+    /// Slack-stealing earliest deadline first over disk time: ours.
     #[default]
     Fahrrad,
-    /// First in, first out: keeps no reservation.
+    /// Budgets and deadlines with the papers' committed set.
+    FahrradDss,
+    /// Token buckets in disk time.
+    ZygariaUtil,
+    /// Token buckets in I/Os.
+    ZygariaIops,
+    /// Tags for reservation, limit and weight, in I/Os.
+    Mclock,
+    /// Start-time fair queueing.
+    SfqD,
+    /// Earliest deadline first over the budgets, without looking ahead.
+    Edf,
+    /// Upwards over all streams, and around.
+    CLook,
+    /// First in, first out.
     Fifo,
 }
 
 impl Policy {
+    /// All names, as a file may say them; ours first.
+    pub const NAMES: &'static [&'static str] = &[
+        "fahrrad",
+        "fahrrad-dss",
+        "zygaria-util",
+        "zygaria-iops",
+        "mclock",
+        "sfq-d",
+        "edf",
+        "c-look",
+        "fifo",
+    ];
+
+    /// All policies, in the order of their names.
+    pub const ALL: &'static [Policy] = &[
+        Policy::Fahrrad,
+        Policy::FahrradDss,
+        Policy::ZygariaUtil,
+        Policy::ZygariaIops,
+        Policy::Mclock,
+        Policy::SfqD,
+        Policy::Edf,
+        Policy::CLook,
+        Policy::Fifo,
+    ];
+
     /// The policy of that name in a file.
     pub fn from_name(name: &str) -> Option<Policy> {
-        match name {
-            "fahrrad" => Some(Policy::Fahrrad),
-            "fifo" => Some(Policy::Fifo),
-            _ => None,
-        }
+        let position = Policy::NAMES.iter().position(|other| *other == name)?;
+        Policy::ALL.get(position).copied()
     }
 
     /// Its name in a file.
     pub fn name(self) -> &'static str {
+        Policy::NAMES[self as usize]
+    }
+
+    /// What it does to a reservation instead of keeping it.
+    pub fn shortcoming(self) -> Option<&'static str> {
         match self {
-            Policy::Fahrrad => "fahrrad",
-            Policy::Fifo => "fifo",
+            Policy::Fahrrad => None,
+            Policy::FahrradDss | Policy::Edf => Some("may be late with it by several requests"),
+            Policy::ZygariaUtil => Some("keeps it in the long run, not in each period"),
+            Policy::ZygariaIops | Policy::Mclock => Some("counts I/Os, not disk time"),
+            Policy::SfqD => Some("takes it for a weight, and counts requests, not disk time"),
+            Policy::CLook | Policy::Fifo => Some("keeps none"),
         }
     }
 }
@@ -235,5 +281,23 @@ impl Configuration {
     /// A finding with its line and a mark, as people read it.
     pub fn render(&self, finding: &Finding) -> String {
         self.source.render(finding)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_has_its_name_and_ours_comes_first() {
+        assert_eq!(Policy::ALL.len(), Policy::NAMES.len());
+        for (policy, name) in Policy::ALL.iter().zip(Policy::NAMES) {
+            assert_eq!(policy.name(), *name);
+            assert_eq!(Policy::from_name(name), Some(*policy));
+            let written = serde_json::to_value(policy).expect("a policy is a text");
+            assert_eq!(written, **name);
+        }
+        assert_eq!(Policy::ALL[0], Policy::default());
+        assert_eq!(Policy::from_name("farhad"), None);
     }
 }

@@ -2,6 +2,7 @@
 //! unknown keys, ranges and "what would be accepted" from here, and the JSON Schema is written
 //! from it, so that the two cannot disagree. Knows nothing of what the values lead to.
 
+use crate::configuration::Policy;
 use disktime_units::{Nanos, format_duration};
 
 /// An object with a fixed set of keys.
@@ -155,9 +156,9 @@ pub(crate) static DISK: Table = Table {
         ),
         field(
             "policy",
-            Kind::Choice(&["fahrrad", "fifo"]),
+            Kind::Choice(Policy::NAMES),
             "fahrrad",
-            "The scheduling policy. `fifo` keeps no reservation; it is there to compare with.",
+            "The scheduling policy. `fahrrad` keeps reservations; the others are there to compare with (ARCHITECTURE.md, \"Other policies\").",
         ),
         field(
             "switching",
@@ -304,7 +305,12 @@ impl Kind {
             Kind::Truth => "true or false, without quotes".to_owned(),
             Kind::Choice(choices) => {
                 let quoted: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-                quoted.join(" or ")
+                match quoted.split_last() {
+                    Some((last, others)) if !others.is_empty() => {
+                        format!("{} or {last}", others.join(", "))
+                    }
+                    _ => quoted.concat(),
+                }
             }
             Kind::Model => {
                 "a preset's name as in \"desktop-7200-2008\", \"FILE#NAME\", or an object with the model's parameters".to_owned()

@@ -3,6 +3,8 @@
 //! Nothing here is checked against the sum of a disk; admission happened before (the
 //! `reservations` room), and the promise holds for sets that it admits.
 
+pub use crate::policies::PolicyKind;
+
 use crate::SeekCurve;
 use disktime_units::{Nanos, Share};
 
@@ -68,15 +70,6 @@ pub enum SwitchingAccount {
         /// c in per cent: 150 is 1.5.
         factor_percent: u32,
     },
-}
-
-/// Which policy decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PolicyKind {
-    /// Slack-stealing EDF over disk time.
-    Fahrrad,
-    /// In order of arrival; for comparison. The books are kept all the same.
-    Fifo,
 }
 
 /// The disk, as far as scheduling needs to know it.

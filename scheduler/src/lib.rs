@@ -13,7 +13,7 @@
 //!      ├── BusyMeter: measured time, split (meter.rs) │
 //!      └── Policy: who goes next, who pays ───────────┘
 //!             fahrrad/  slack test, spare time, waiting, switching account
-//!             fifo.rs
+//!             policies/ what others do, to compare with
 //! ```
 //!
 //! What is not known here: vdisks, protocols, devices; why a request was made.
@@ -21,9 +21,9 @@
 
 mod config;
 mod fahrrad;
-mod fifo;
 mod ledger;
 mod meter;
+mod policies;
 mod policy;
 mod queue;
 mod report;
@@ -33,8 +33,11 @@ mod stream;
 mod stream_heap;
 
 pub use config::{
-    Arrival, FlightId, Limit, PolicyKind, RequestId, Reservation, SchedulerConfig, StreamConfig,
-    StreamId, SwitchingAccount,
+    Arrival, FlightId, Limit, RequestId, Reservation, SchedulerConfig, StreamConfig, StreamId,
+    SwitchingAccount,
+};
+pub use policies::{
+    MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
 pub use report::{DiskCounters, StreamCounters};
 pub use scheduler::{Decision, MERGE_MAX, Scheduler, Settlement};

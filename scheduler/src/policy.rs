@@ -59,4 +59,12 @@ pub(crate) trait Policy: std::fmt::Debug + Send {
 
     /// A request arrived for `stream`, which was being waited for or not.
     fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId, was_empty: bool);
+
+    /// Whether [`Policy::queued`] is to be called.
+    fn wants_arrivals(&self) -> bool {
+        false
+    }
+
+    /// A request arrived for `stream`, and is in its queue and in the books.
+    fn queued(&mut self, _ledger: &Ledger, _now: Nanos, _stream: StreamId) {}
 }

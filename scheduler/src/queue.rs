@@ -25,6 +25,8 @@ pub(crate) enum QueueOrder {
     Sweep,
     /// As they came.
     Arrival,
+    /// Upwards from where the policy says; nobody goes out of turn.
+    Elevator,
 }
 
 /// A waiting request.
@@ -108,6 +110,37 @@ impl StreamQueue {
             .or_else(|| self.by_place.get(self.sweep_index()))
     }
 
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.in_order.len() + self.by_place.len()
+    }
+
+    /// The request that would leave next if the sweep went on from there.
+    pub(crate) fn peek_from(&self, position_bytes: u64) -> Option<&Queued> {
+        self.in_order
+            .front()
+            .or_else(|| self.by_place.get(self.index_from(position_bytes)))
+    }
+
+    /// Lets the sweep go on from there.
+    pub(crate) fn go_on_from(&mut self, position_bytes: u64) {
+        self.position_bytes = position_bytes;
+    }
+
+    /// In `Arrival` order: the requests, oldest first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Queued> {
+        self.in_order.iter()
+    }
+
+    /// In `Arrival` order: lets that request go before the older ones.
+    pub(crate) fn bring_forward(&mut self, index: usize) {
+        if index > 0
+            && let Some(queued) = self.in_order.remove(index)
+        {
+            self.in_order.push_front(queued);
+        }
+    }
+
     /// The smallest arrival sequence among those that could leave next in order of arrival.
     pub(crate) fn front_sequence(&self) -> Option<u64> {
         self.in_order.front().map(|queued| queued.sequence)
@@ -160,7 +193,11 @@ impl StreamQueue {
 
     /// First request at or above the sweep's place, or the lowest.
     fn sweep_index(&self) -> usize {
-        let position = (self.position_bytes, 0);
+        self.index_from(self.position_bytes)
+    }
+
+    fn index_from(&self, position_bytes: u64) -> usize {
+        let position = (position_bytes, 0);
         let index = self
             .by_place
             .partition_point(|queued| queued.place() < position);
@@ -174,7 +211,7 @@ impl StreamQueue {
     /// The oldest request, if it has been passed over too often. Looked for only now and then, so
     /// that the cost per dispatch stays constant.
     fn overdue_index(&mut self) -> Option<usize> {
-        if self.dispatched < self.next_age_check {
+        if self.order == QueueOrder::Elevator || self.dispatched < self.next_age_check {
             return None;
         }
         let bound = (PASSES * self.by_place.len()).max(64) as u64;

@@ -8,15 +8,12 @@
 //! exactly, whenever nothing is in flight and no wait is open; the same calls give the same
 //! decisions.
 
-use crate::config::{
-    Arrival, FlightId, PolicyKind, RequestId, SchedulerConfig, StreamConfig, StreamId,
-};
-use crate::fahrrad::Fahrrad;
-use crate::fifo::Fifo;
+use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig, StreamConfig, StreamId};
 use crate::ledger::{Account, Accruing, Ledger};
 use crate::meter::{BusyMeter, MeterMark};
+use crate::policies;
 use crate::policy::{Finished, Pick, Policy};
-use crate::queue::{QueueOrder, Queued};
+use crate::queue::Queued;
 use crate::report::{DiskCounters, StreamCounters};
 use crate::stream::{Stream, unscaled};
 use disktime_units::{Nanos, Share};
@@ -79,6 +76,8 @@ struct Waiting {
 pub struct Scheduler {
     ledger: Ledger,
     policy: Box<dyn Policy>,
+    /// Whether the policy is told of every arrival.
+    wants_arrivals: bool,
     meter: BusyMeter,
     flights: Vec<Option<Flight>>,
     free_flights: Vec<u32>,
@@ -97,12 +96,10 @@ impl Scheduler {
         let half_turn = config
             .switch_cost
             .saturating_sub(config.seek_curve.mean(disk_bytes));
-        let policy: Box<dyn Policy> = match config.policy {
-            PolicyKind::Fahrrad => Box::new(Fahrrad::new(&config)),
-            PolicyKind::Fifo => Box::new(Fifo),
-        };
+        let policy = policies::build(&config);
         Scheduler {
             ledger: Ledger::new(config),
+            wants_arrivals: policy.wants_arrivals(),
             policy,
             meter: BusyMeter::default(),
             flights: vec![None; slots],
@@ -119,12 +116,7 @@ impl Scheduler {
     /// Adds a stream. Admission has seen to it that the promise still holds.
     pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
         self.observe(now);
-        let sweeps = self.ledger.config.has_seeks && self.ledger.config.policy != PolicyKind::Fifo;
-        let order = if sweeps {
-            QueueOrder::Sweep
-        } else {
-            QueueOrder::Arrival
-        };
+        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
         self.ledger.add(Stream::new(config, order))
     }
 
@@ -148,6 +140,9 @@ impl Scheduler {
         self.ledger.end_grace(stream);
         self.ledger.wake(stream, now);
         self.ledger.enforce_limit(stream, now);
+        if self.wants_arrivals {
+            self.policy.queued(&self.ledger, now, stream);
+        }
     }
 
     /// A dispatch is done: charges it.

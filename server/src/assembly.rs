@@ -97,10 +97,17 @@ pub fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<
     }
 }
 
-/// The scheduler's policy of that name.
+/// The scheduler's policy, with its usual numbers.
 pub fn policy_kind(policy: Policy) -> PolicyKind {
     match policy {
         Policy::Fahrrad => PolicyKind::Fahrrad,
+        Policy::FahrradDss => PolicyKind::FahrradDss,
+        Policy::ZygariaUtil => PolicyKind::ZygariaUtil(Default::default()),
+        Policy::ZygariaIops => PolicyKind::ZygariaIops(Default::default()),
+        Policy::Mclock => PolicyKind::Mclock(Default::default()),
+        Policy::SfqD => PolicyKind::SfqD(Default::default()),
+        Policy::Edf => PolicyKind::Edf,
+        Policy::CLook => PolicyKind::CLook,
         Policy::Fifo => PolicyKind::Fifo,
     }
 }

@@ -28,6 +28,8 @@ pub enum Command {
     Serve {
         /// The reservation file (JSON; `disktime schema` prints its schema).
         file: PathBuf,
+        #[command(flatten)]
+        policy: PolicyOverride,
     },
     /// Read a reservation file and say whether its disks can keep what it promises.
     Check {
@@ -51,9 +53,8 @@ pub enum Command {
         file: PathBuf,
         #[command(flatten)]
         workload: WorkloadSource,
-        /// Schedule all disks with this policy instead of the file's (fahrrad, fifo).
-        #[arg(long, value_name = "POLICY")]
-        policy: Option<String>,
+        #[command(flatten)]
+        policy: PolicyOverride,
         /// Print JSON instead of tables.
         #[arg(long)]
         json: bool,
@@ -156,6 +157,16 @@ impl WorkloadSource {
             None => Workload::from_command_line(&self.client, &self.duration, self.seed)?,
         })
     }
+}
+
+/// Which policy is to decide.
+#[derive(Debug, Args)]
+pub struct PolicyOverride {
+    /// Schedule all disks with this policy, whatever the file says: fahrrad, fahrrad-dss,
+    /// zygaria-util, zygaria-iops, mclock, sfq-d, edf, c-look, fifo. Only fahrrad keeps
+    /// reservations; the others are there to compare with.
+    #[arg(long = "policy", value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// How a running server is found.

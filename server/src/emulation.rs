@@ -1,8 +1,9 @@
-//! From a disk's `emulate` to the model that serves it.
+//! From a reservation file to a configuration, and from a disk's `emulate` to the model that serves
+//! it.
 
 use crate::failure::{Failure, Outcome};
 use disktime_disks::{DiskProperties, HddModel, HddParameters, find_drive, hdd_properties};
-use disktime_reservations::{Configuration, Disk};
+use disktime_reservations::{Configuration, Disk, Policy};
 use disktime_units::format_size;
 use serde_json::Value;
 use std::path::Path;
@@ -10,6 +11,25 @@ use std::path::Path;
 /// Reads a reservation file, with presets and model parameters checked.
 pub fn load(file: &Path) -> Outcome<Configuration> {
     Ok(Configuration::load(file, &check)?)
+}
+
+/// The same, with all disks under this policy instead of the file's.
+pub fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configuration> {
+    let mut configuration = load(file)?;
+    let Some(name) = policy else {
+        return Ok(configuration);
+    };
+    let policy = Policy::from_name(name).ok_or_else(|| {
+        let names: Vec<_> = Policy::NAMES.iter().map(|one| format!("`{one}`")).collect();
+        Failure::new(format!(
+            "there is no policy `{name}`; there are {}",
+            names.join(", ")
+        ))
+    })?;
+    for disk in &mut configuration.disks {
+        disk.policy = policy;
+    }
+    Ok(configuration)
 }
 
 /// Whether an `emulate` value stands for a model.

@@ -78,7 +78,7 @@ fn log_level() -> tracing::Level {
 
 fn run(command: Command) -> Outcome<ExitCode> {
     match command {
-        Command::Serve { file } => serve::run(&file)?,
+        Command::Serve { file, policy } => serve::run(&file, policy.name.as_deref())?,
         Command::Check { file, json } => return check(&file, json),
         Command::Status { server, json } => status(&server, json)?,
         Command::Simulate {
@@ -87,7 +87,7 @@ fn run(command: Command) -> Outcome<ExitCode> {
             policy,
             json,
         } => {
-            simulate::run(&file, &workload.read()?, policy.as_deref(), json)?;
+            simulate::run(&file, &workload.read()?, policy.name.as_deref(), json)?;
         }
         Command::Load {
             file,

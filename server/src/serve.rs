@@ -44,8 +44,8 @@ impl Commands for Disks {
 }
 
 /// Runs the command.
-pub fn run(file: &Path) -> Outcome {
-    let configuration = emulation::load(file)?;
+pub fn run(file: &Path, policy: Option<&str>) -> Outcome {
+    let configuration = emulation::load_under(file, policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

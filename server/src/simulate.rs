@@ -6,7 +6,7 @@ use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use crate::status::{SYSTEM, disk_window, reserved_share, vdisk_window};
 use disktime_engine::{LoopReport, VdiskId};
-use disktime_reservations::{Configuration, Policy};
+use disktime_reservations::Configuration;
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
 use serde_json::{Map, Value, json};
@@ -15,9 +15,8 @@ use std::path::Path;
 
 /// Runs the command.
 pub fn run(file: &Path, workload: &Workload, policy: Option<&str>, json: bool) -> Outcome {
-    let configuration = emulation::load(file)?;
-    let policy = policy.map(named_policy).transpose()?;
-    let report = simulate(&configuration, workload, policy)?;
+    let configuration = emulation::load_under(file, policy)?;
+    let report = simulate(&configuration, workload)?;
     if json {
         print!("{}", report.to_json_text());
     } else {
@@ -26,27 +25,15 @@ pub fn run(file: &Path, workload: &Workload, policy: Option<&str>, json: bool) -
     Ok(())
 }
 
-fn named_policy(name: &str) -> Outcome<Policy> {
-    Policy::from_name(name).ok_or_else(|| {
-        Failure::new(format!(
-            "there is no policy `{name}`; there are `fahrrad` and `fifo`"
-        ))
-    })
-}
-
 /// Runs a workload against a configuration.
-pub fn simulate(
-    configuration: &Configuration,
-    workload: &Workload,
-    policy: Option<Policy>,
-) -> Outcome<LoadReport> {
+pub fn simulate(configuration: &Configuration, workload: &Workload) -> Outcome<LoadReport> {
     let admitted = assembly::judge_admitted(configuration)?;
     let mut services = Vec::new();
     let mut targets = BTreeMap::new();
     for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
         let name = &disk.name.value;
         let virtual_disk = assembly::open_virtual(configuration, disk)?;
-        let disk_loop = assembly::schedule(virtual_disk, admission, policy.unwrap_or(disk.policy));
+        let disk_loop = assembly::schedule(virtual_disk, admission, disk.policy);
         let options = OpenOptions {
             format: Format::IfBlank { known_zero: true },
             uuid_seed: workload.seed,

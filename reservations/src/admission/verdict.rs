@@ -2,7 +2,7 @@
 //! would fit, and what will disappoint although it is admitted. The deciding is done elsewhere.
 
 use super::{Admission, Demand, WHOLE_PPM, share};
-use crate::configuration::{Disk, Policy, Switching, Vdisk};
+use crate::configuration::{Disk, Switching, Vdisk};
 use crate::finding::Finding;
 use crate::remedy;
 use disktime_units::{Nanos, Share, format_size};
@@ -106,8 +106,12 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
                 .findings
                 .push(Finding::warning(span, message).help(help));
         }
-        if disk.policy == Policy::Fifo && !demand.is_system {
-            let message = format!("`{}` has a reservation, and `fifo` keeps none", demand.name);
+        if let (Some(shortcoming), false) = (disk.policy.shortcoming(), demand.is_system) {
+            let message = format!(
+                "`{}` has a reservation, and `{}` {shortcoming}",
+                demand.name,
+                disk.policy.name()
+            );
             let help = "use the policy \"fahrrad\", which keeps it";
             admission
                 .findings

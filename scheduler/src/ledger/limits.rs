@@ -5,13 +5,13 @@
 //! kept: what the limit holds back is not owed.
 
 use super::Ledger;
-use crate::config::{PolicyKind, StreamId};
+use crate::config::StreamId;
 use crate::stream::{Presence, Virtual};
 use disktime_units::Nanos;
 
 impl Ledger {
     pub(super) fn limits_apply(&self) -> bool {
-        self.config.policy != PolicyKind::Fifo
+        self.config.policy.keeps_limits_of_time()
     }
 
     /// Takes a stream with requests, which has left its presence, out of the competition.

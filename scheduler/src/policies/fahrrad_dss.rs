@@ -1,0 +1,212 @@
+//! `fahrrad-dss`: budgets, deadlines, and the papers' *disk scheduling set*.
+//!
+//! Source: Povzner, Kaldewey, Brandt, Golding, Wong, Maltzahn, *Efficient Guaranteed Disk Request
+//! Scheduling with Fahrrad*, EuroSys 2008. A reservation (u, p) is a budget of disk time u·p and a
+//! deadline in every period. Requests of a stream are *committed* to the set in order of arrival,
+//! at most ⌊b/W⌋ of them, and such that the set may be served in any order whatever without
+//! anybody's deadline being missed if each takes W. Inside the set the disk policy reorders
+//! freely, over all streams: here upwards from the head, and around. When a request completes, what it did not
+//! use of W is there to commit more. (Reuther and Pohlack, RTSS 2003, have the same idea: the *dynamic
+//! active subset*.)
+//!
+//! Not known of the paper, so chosen. *When the set may grow:* with c_i committed of stream i, and
+//! slack(D) what is left until D after all budgets due by D, one more of k is committed iff
+//! slack(D) − Σ_{d_i > D} c_i·W ≥ W for every deadline D before d_k. Idle streams count as a slower
+//! disk, or with what they have left. *Spare time:* when the set is empty, the stream that has had
+//! least spare time for its weight goes, whether it has a budget below W or none. *The disk
+//! policy.* Limits of disk time are kept.
+//!
+//! Where it fails:
+//! - *Remainders.* A budget below W commits nothing, and still counts against everybody due later. With
+//!   W = 10 ms and ten streams of 10 % per 95 ms, each has 9.5 ms: the set is always empty, everything
+//!   is spare time, and reservations decide nothing. Two such beside one of 50 % per second, and
+//!   that one commits nothing either until they are due, though it has 500 ms. Budgets that are carried over and never
+//!   committed grow up to the bound at which they are cut: deadlines are missed that slack stealing
+//!   meets (unspent up to several W instead of one).
+//! - *W is charged in advance.* With requests of 1 ms and W = 27 ms, u = 50 % and p = 250 ms commit 4
+//!   requests at a time instead of 125, and the order of 4 is all that the disk policy has to choose from. That is
+//!   less of a loss than it seems, since a completion gives 26 ms back at once; but a stream whose budget
+//!   is down to 26 ms is done for this period.
+//! - *Order by place across streams.* The next one ahead belongs to somebody else: every request pays
+//!   a seek between streams, where staying with one while that is safe pays one per visit.
+//! - *A stream that thinks* has nothing to commit when its turn comes, and is not waited for.
+//! - *Spare time comes last:* best effort waits until all reserved budgets are below W, then gets
+//!   everything until the next period begins.
+
+use super::c_look::place_in_sweep;
+use super::{least_spare, unlimited_with_requests};
+use crate::config::StreamId;
+use crate::ledger::{Account, Ledger};
+use crate::policy::{Finished, Pick, Policy};
+use crate::stream::{Virtual, scaled};
+use disktime_units::Nanos;
+
+/// What is due at a deadline.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    deadline: Nanos,
+    /// What is still owed until then, in ppm-nanoseconds.
+    budget: i128,
+    share_ppm: i64,
+    /// Who may commit; `None` for an idle stream.
+    stream: Option<StreamId>,
+}
+
+/// The policy.
+#[derive(Debug, Default)]
+pub(crate) struct FahrradDss {
+    /// How many of each stream's first requests are committed.
+    committed: Vec<u32>,
+    /// By deadline; kept for its memory.
+    due: Vec<Due>,
+    head_bytes: u64,
+    /// Requests of each stream dispatched so far.
+    count: super::RequestCount,
+}
+
+impl FahrradDss {
+    fn committed(&self, id: StreamId) -> u32 {
+        self.committed[id.0 as usize]
+    }
+
+    /// Lists what is owed, by deadline. Streams that are held back have nothing committed.
+    fn list(&mut self, ledger: &Ledger, now: Nanos) {
+        self.committed.resize(ledger.streams.len(), 0);
+        for id in &ledger.limited {
+            self.committed[id.0 as usize] = 0;
+        }
+        self.due.clear();
+        for id in &ledger.active {
+            let stream = ledger.stream(*id);
+            if stream.is_reserved() {
+                self.due.push(Due {
+                    deadline: stream.deadline,
+                    budget: stream.budget,
+                    share_ppm: stream.share_ppm(),
+                    stream: Some(*id),
+                });
+            }
+        }
+        for id in &ledger.held {
+            let stream = ledger.stream(*id);
+            let (budget, deadline) = match stream.if_woken(now, ledger.worst_case) {
+                Virtual::Held { budget, deadline } => (budget, deadline),
+                Virtual::Fresh => (stream.budget_per_period(), now + stream.period()),
+            };
+            self.due.push(Due {
+                deadline,
+                budget,
+                share_ppm: stream.share_ppm(),
+                stream: None,
+            });
+        }
+        self.due
+            .sort_unstable_by_key(|due| (due.deadline, due.stream));
+    }
+
+    /// Commits what may be committed, in order of deadlines; one pass.
+    fn commit(&mut self, ledger: &Ledger, now: Nanos) {
+        self.list(ledger, now);
+        let worst_case = ledger.worst_case.max(1);
+        let rate = i128::from(1_000_000 - ledger.idle_share_ppm);
+        // Of streams due later than what has been passed.
+        let mut later: i128 = self
+            .due
+            .iter()
+            .filter_map(|due| due.stream)
+            .map(|id| i128::from(self.committed[id.0 as usize]))
+            .sum();
+        // Demand until D is `owed + shares · D`.
+        let (mut owed, mut shares) = (scaled(ledger.outstanding), 0i128);
+        let mut least_slack = i128::MAX;
+        let mut index = 0;
+        while index < self.due.len() {
+            let deadline = self.due[index].deadline;
+            let time = i128::from(deadline.0);
+            let first = index;
+            while index < self.due.len() && self.due[index].deadline == deadline {
+                let due = self.due[index];
+                owed += due.budget - i128::from(due.share_ppm) * time;
+                shares += i128::from(due.share_ppm);
+                if let Some(id) = due.stream {
+                    later -= i128::from(self.committed(id));
+                }
+                index += 1;
+            }
+            for due in first..index {
+                let (budget, stream) = (self.due[due].budget, self.due[due].stream);
+                if let Some(id) = stream {
+                    let more = self.may_commit(ledger, id, budget, least_slack);
+                    self.committed[id.0 as usize] += more;
+                    if least_slack != i128::MAX {
+                        least_slack -= i128::from(more) * worst_case;
+                    }
+                }
+            }
+            let capacity = (time - i128::from(now.0)) * rate;
+            let slack = capacity - (owed + shares * time) - later * worst_case;
+            least_slack = least_slack.min(slack);
+        }
+    }
+
+    /// How many more requests of a stream may join, with that slack at all earlier deadlines.
+    fn may_commit(&self, ledger: &Ledger, id: StreamId, budget: i128, slack: i128) -> u32 {
+        let stream = ledger.stream(id);
+        let worst_case = ledger.worst_case.max(1);
+        let committed = self.committed(id);
+        let waiting = stream.queue.len();
+        let covered = (budget.max(0) / worst_case).min(i128::from(u32::MAX / 2));
+        let wanted = i128::try_from(waiting).map_or(covered, |waiting| covered.min(waiting));
+        let wanted = wanted - i128::from(committed);
+        let more = wanted.min(slack.max(0) / worst_case).max(0);
+        u32::try_from(more).unwrap_or(0)
+    }
+
+    /// The committed request that is next by place, and where in its stream's queue it is.
+    fn next_by_place(&self, ledger: &Ledger) -> Option<(StreamId, usize)> {
+        let head_bytes = self.head_bytes;
+        unlimited_with_requests(ledger)
+            .flat_map(|id| {
+                let committed = self.committed(id) as usize;
+                let first = ledger.stream(id).queue.in_order().take(committed);
+                first.enumerate().map(move |(index, queued)| {
+                    let place = place_in_sweep(head_bytes, queued.offset_bytes);
+                    (place, queued.sequence, id, index)
+                })
+            })
+            .min()
+            .map(|(_, _, id, index)| (id, index))
+    }
+}
+
+impl Policy for FahrradDss {
+    fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
+        self.commit(ledger, now);
+        if let Some((stream, index)) = self.next_by_place(ledger) {
+            ledger.stream_mut(stream).queue.bring_forward(index);
+            let account = Account::Own;
+            return Pick::Serve { stream, account };
+        }
+        if let Some(stream) = least_spare(ledger) {
+            let account = Account::Spare;
+            return Pick::Serve { stream, account };
+        }
+        Pick::Sleep {
+            until: ledger.next_limit_end(),
+        }
+    }
+
+    fn dispatched(&mut self, ledger: &mut Ledger, id: StreamId, _: Account, end: Option<u64>) {
+        let requests = self.count.of_dispatch(ledger, id);
+        let gone = u32::try_from(requests).unwrap_or(u32::MAX);
+        let committed = &mut self.committed[id.0 as usize];
+        *committed = committed.saturating_sub(gone);
+        self.head_bytes = end.unwrap_or(self.head_bytes);
+    }
+
+    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
+        ledger.charge(finished.stream, finished.account, finished.measured);
+    }
+
+    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
+}

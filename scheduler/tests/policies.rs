@@ -1,0 +1,174 @@
+//! What every policy has in common: charges add up, nobody sleeps over work, no run differs from
+//! its repetition, every request is served, nothing is allocated per request.
+
+mod common;
+
+use common::devices::{DISK_BYTES, Linear, Overlapping, ToyHdd, transfer};
+use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, mixes, ms, secs};
+use common::{plain_disk, reserved, toy_hdd};
+use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, StreamId, SwitchingAccount};
+use disktime_units::Nanos;
+
+fn client(rng: &mut Rng, index: usize) -> ClientConfig {
+    let think = Think::Exponential(ms(rng.range(1, 30)));
+    let behaviour = match rng.range(0, 4) {
+        0 => Behaviour::Closed { depth: 1, think },
+        1 => Behaviour::Bursts {
+            burst: rng.range(1, 60) as usize,
+            pause: ms(rng.range(1, 3_000)),
+        },
+        _ => Behaviour::Closed {
+            depth: rng.range(1, 12) as usize,
+            think: Think::None,
+        },
+    };
+    let pattern = match rng.range(0, 3) {
+        0 => Pattern::Sequential,
+        1 => Pattern::Runs(rng.range(2, 64)),
+        _ => Pattern::Random,
+    };
+    ClientConfig {
+        behaviour,
+        pattern,
+        len: 4096,
+        price: transfer(4096),
+        zone: mixes::zone(index),
+        merge: rng.percent(50),
+    }
+}
+
+/// A disk: with seeks, without, one at a time or several.
+fn disk(kind: PolicyKind, which: u64, seed: u64) -> World {
+    let policy = |config: SchedulerConfig| SchedulerConfig {
+        policy: kind,
+        ..config
+    };
+    let several = SchedulerConfig {
+        max_in_flight: 8,
+        merge_limit_bytes: 64 << 10,
+        ..plain_disk(ms(10))
+    };
+    let rng = Rng::new(seed);
+    let most = ms(3);
+    match which {
+        0 => World::new(
+            policy(toy_hdd(SwitchingAccount::Served)),
+            DISK_BYTES,
+            ToyHdd::default(),
+        ),
+        1 => World::new(policy(plain_disk(ms(5))), DISK_BYTES, Linear::default()),
+        2 => World::new(policy(several), DISK_BYTES, Linear::default()),
+        _ => World::new(policy(several), DISK_BYTES, Overlapping { rng, most }),
+    }
+}
+
+fn mix(kind: PolicyKind, which: u64, seed: u64) -> World {
+    let mut world = disk(kind, which, seed);
+    let mut rng = Rng::new(seed);
+    world.answers_first = rng.percent(50);
+    let count = rng.range(1, 6) as usize;
+    let shares = rng.shares(count, 800_000);
+    for (index, share) in shares.iter().enumerate() {
+        let config = StreamConfig {
+            weight: rng.range(1, 300) as u32,
+            ..reserved(*share, ms(rng.range(100, 2_000)))
+        };
+        let start = ms(rng.range(0, 500));
+        let client = client(&mut rng, index);
+        world.add(config, client, start, rng.next());
+    }
+    for index in count..count + rng.range(0, 3) as usize {
+        let client = client(&mut rng, index);
+        world.add(StreamConfig::BEST_EFFORT, client, Nanos::ZERO, rng.next());
+    }
+    world
+}
+
+#[test]
+fn charges_add_up_and_the_disk_never_sleeps_over_work() {
+    for kind in PolicyKind::all() {
+        for which in 0..4 {
+            for seed in 0..6 {
+                let context = format!("{} on disk {which}, seed {seed}", kind.name());
+                let mut world = mix(kind, which, seed);
+                world.keep_trace = false;
+                world.run(secs(20));
+                world.drain();
+                world.assert_charges_add_up(&context);
+                if kind != PolicyKind::Fahrrad {
+                    assert_eq!(world.asleep, Nanos::ZERO, "{context}: asleep over requests");
+                }
+                for stream in 0..world.clients.len() {
+                    let requests = world.counters(stream).requests;
+                    assert_eq!(requests, world.clients[stream].completed, "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for kind in PolicyKind::all() {
+        for which in [0, 3] {
+            let run = |seed| {
+                let mut world = mix(kind, which, seed);
+                world.run(secs(10));
+                world.trace
+            };
+            let (first, again, other) = (run(3), run(3), run(4));
+            assert!(first == again, "{}: two runs differ", kind.name());
+            assert!(first != other, "{}: the seed changes nothing", kind.name());
+        }
+    }
+}
+
+#[test]
+fn every_policy_has_a_name_that_finds_it() {
+    let mut names: Vec<&str> = PolicyKind::all().iter().map(|kind| kind.name()).collect();
+    for kind in PolicyKind::all() {
+        assert_eq!(PolicyKind::from_name(kind.name()), Some(kind));
+    }
+    assert_eq!(PolicyKind::from_name("farhad"), None);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), PolicyKind::all().len());
+}
+
+#[test]
+fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
+    for kind in PolicyKind::all() {
+        for merge in [false, true] {
+            let mut world = disk(kind, 0, 1);
+            let mut add = |pattern, depth| {
+                let index = world.clients.len();
+                let client = ClientConfig {
+                    behaviour: Behaviour::Closed {
+                        depth,
+                        think: Think::None,
+                    },
+                    pattern,
+                    len: 4096,
+                    price: transfer(4096),
+                    zone: mixes::zone(index),
+                    merge,
+                };
+                world.add(reserved(400_000, secs(1)), client, Nanos::ZERO, 1);
+            };
+            add(Pattern::Sequential, 8);
+            add(Pattern::Random, 8);
+            world.run(secs(10));
+            let mut end = None;
+            for entry in world.trace.iter().filter(|entry| entry.stream == 0) {
+                assert!(
+                    end.is_none_or(|end| end == entry.offset),
+                    "{}, merge {merge}: {entry:?} after {end:?}",
+                    kind.name()
+                );
+                end = Some(entry.offset + entry.len);
+            }
+            let requests = world.scheduler.stream_counters(StreamId(0)).requests;
+            assert!(requests > 5, "{}: {requests}", kind.name());
+        }
+    }
+}
