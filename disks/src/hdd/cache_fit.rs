@@ -6,6 +6,7 @@
 //! seen in the measured times themselves, and a cache is right when it serves the same reads. This
 //! does not hang on where the platter happened to be, nor on how well the overheads are known.
 
+use super::bus_fit::{SPREAD_PARTS, cluster_ms, turn_ms};
 use super::model::{HddModel, Served};
 use super::parameters::{
     DEFAULT_BUS_MB_PER_S, HddError, HddParameters, ReadAheadPolicy, WriteInvalidation,
@@ -13,15 +14,6 @@ use super::parameters::{
 use super::trace::{MeasuredRequest, replay_served};
 use crate::Operation;
 use disktime_units::Nanos;
-
-/// The cluster of cached reads is looked for in windows of this part of a turn.
-const WINDOW_PARTS: f64 = 64.0;
-/// Cached reads lie at most this part of a turn above the middle of their cluster.
-const SPREAD_PARTS: f64 = 16.0;
-/// A cluster must hold this many times what waits spread evenly over a turn would put there.
-const CLUSTER_DENSITY: f64 = 4.0;
-/// Fewer reads than this are no cluster.
-const FEWEST_IN_CLUSTER: usize = 10;
 
 /// A measured time less what the bus took of it, in ms.
 pub(super) fn rest_ms(request: &MeasuredRequest, parameters: &HddParameters) -> f64 {
@@ -31,35 +23,16 @@ pub(super) fn rest_ms(request: &MeasuredRequest, parameters: &HddParameters) -> 
 
 /// Which requests of the trace are reads that the real drive's cache served.
 pub(super) fn measured_hits(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Vec<bool> {
-    let turn_ms = 60_000.0 / parameters.rpm * parameters.time_scale;
+    let turn_ms = turn_ms(parameters);
     let is_read = |request: &&MeasuredRequest| request.operation == Operation::Read;
     let mut rests: Vec<f64> = trace
         .iter()
         .filter(is_read)
         .map(|request| rest_ms(request, parameters))
         .collect();
-    rests.sort_by(f64::total_cmp);
-    let reads = rests.len();
-    let rests: Vec<f64> = rests
-        .into_iter()
-        .take_while(|rest| *rest < turn_ms / 2.0)
-        .collect();
-    let window = turn_ms / WINDOW_PARTS;
-    let (mut most, mut middle, mut end) = (0, 0.0, 0);
-    for (begin, rest) in rests.iter().enumerate() {
-        while end < rests.len() && rests[end] - rest <= window {
-            end += 1;
-        }
-        if end - begin > most {
-            (most, middle) = (end - begin, rests[begin + (end - begin) / 2]);
-        }
-    }
-    let by_chance = CLUSTER_DENSITY * reads as f64 / WINDOW_PARTS;
-    let dense = most >= FEWEST_IN_CLUSTER && most as f64 > by_chance.min(reads as f64 / 20.0);
-    let limit = if dense {
-        middle + turn_ms / SPREAD_PARTS
-    } else {
-        f64::NEG_INFINITY
+    let limit = match cluster_ms(&mut rests, turn_ms) {
+        Some(middle) => middle + turn_ms / SPREAD_PARTS,
+        None => f64::NEG_INFINITY,
     };
     let hit =
         |request: &MeasuredRequest| is_read(&request) && rest_ms(request, parameters) <= limit;

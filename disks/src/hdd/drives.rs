@@ -137,8 +137,8 @@ const KNOWN: [Known; 6] = [
         source: OverheadSource::FittedToMeasuredTrace,
         overheads: CommandOverheads {
             read_hit: [0.462, 0.477],
-            read_miss: [1.006, 1.006],
-            read_ready: [2.281, 2.281],
+            read_miss: [1.059, 0.931],
+            read_ready: [2.358, 2.218],
             read_stream: Some(0.457),
             write_hit: [0.891, 0.944],
             write_miss: [1.143, 1.137],
@@ -154,7 +154,7 @@ const KNOWN: [Known; 6] = [
         overheads: CommandOverheads {
             read_hit: [0.331, 0.338],
             read_miss: [0.0, 0.0],
-            read_ready: [1.424, 1.424],
+            read_ready: [1.448, 1.293],
             read_stream: Some(0.327),
             write_hit: [0.436, 0.386],
             write_miss: [0.452, 0.451],

@@ -11,10 +11,11 @@
 //!
 //! Fit on one part of a trace and judge on another; the fit has no say over the mechanics.
 
+use super::bus_fit::{bus_rate, turn_ms};
 use super::cache_fit::{fit_cache, measured_hits, rest_ms};
 use super::model::{HddModel, Served};
-use super::parameters::{CommandOverheads, HddError, HddParameters, SECTOR_BYTES};
-use super::trace::{MeasuredRequest, replay_served};
+use super::parameters::{CommandOverheads, HddError, HddParameters};
+use super::trace::{MeasuredRequest, demerit_percent, replay_served};
 use crate::{Operation, SplitMix64};
 use disktime_units::Nanos;
 
@@ -26,8 +27,8 @@ const REPLAYS: u64 = 4;
 const MOST_STEPS: usize = 6;
 /// A mean as near as this is reached.
 const ENOUGH_MS: f64 = 0.003;
-/// Two means further apart than so many standard errors do differ.
-const STANDARD_ERRORS: f64 = 3.0;
+/// A demerit by this factor smaller is no chance.
+const CLEARLY_BETTER: f64 = 0.8;
 /// Part of the requests left out of a mean at either end: retries and the like.
 const TRIMMED: f64 = 0.02;
 
@@ -50,7 +51,7 @@ pub fn fit_overheads(
     trace: &[MeasuredRequest],
 ) -> Result<HddParameters, HddError> {
     let mut fitted = parameters.clone();
-    fitted.bus_mb_per_s = bus_rate(trace).or(fitted.bus_mb_per_s);
+    fitted.bus_mb_per_s = bus_rate(parameters, trace).or(fitted.bus_mb_per_s);
     if let Some(write_cache) = write_cache(&fitted, trace) {
         fitted.write_cache = write_cache;
     }
@@ -58,6 +59,9 @@ pub fn fit_overheads(
     // The kinds do not depend on the overheads but for requests on the edge; twice is enough.
     for _ in 0..2 {
         fit_cached(&mut fitted, trace)?;
+        if fitted.write_cache {
+            fit_write_cache(&mut fitted, trace)?;
+        }
         fit_medium(&mut fitted, trace, Operation::Read, Served::Far)?;
         fit_medium(&mut fitted, trace, Operation::Read, Served::Near)?;
         if !fitted.write_cache {
@@ -78,7 +82,7 @@ fn write_cache(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<
         .collect();
     rests.sort_by(f64::total_cmp);
     let (quarter, half) = (rests.len() / 4, rests.len() / 2);
-    let turn_ms = 60_000.0 / parameters.rpm * parameters.time_scale;
+    let turn_ms = turn_ms(parameters);
     (rests.len() >= FEWEST_REQUESTS)
         .then(|| rests[half] < turn_ms / 2.0 && rests[half] - rests[quarter] < turn_ms / 8.0)
 }
@@ -87,7 +91,7 @@ fn write_cache(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<
 fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Result<(), HddError> {
     let hits = measured_hits(parameters, trace);
     let served = replay_served(&mut HddModel::new(parameters)?, trace, None)?;
-    let quarter_turn_ms = 15_000.0 / parameters.rpm * parameters.time_scale;
+    let quarter_turn_ms = turn_ms(parameters) / 4.0;
     let mut rests: [Vec<f64>; 6] = Default::default();
     let mut streams = Vec::new();
     for (index, (request, (_, served))) in trace.iter().zip(&served).enumerate() {
@@ -181,9 +185,9 @@ fn fit_medium(
         let common = errors.iter().flatten().map(sum).sum::<f64>() / count;
         let mut steps = [common; 2];
         for (step, error) in steps.iter_mut().zip(errors) {
-            // Waits for the platter scatter: a difference that this explains is none.
-            if let Some(error) = error.filter(|error| error.is_apart(common)) {
-                *step = error.ms;
+            // Waits for the platter scatter: a difference counts as far as they do not explain it.
+            if let Some(error) = error {
+                *step += error.beyond_scatter(common);
             }
         }
         for (kind, step) in kinds.iter().zip(steps) {
@@ -221,8 +225,14 @@ struct MeanError {
 }
 
 impl MeanError {
-    fn is_apart(self, common_ms: f64) -> bool {
-        (self.ms - common_ms).abs() > STANDARD_ERRORS * self.scatter_ms
+    /// What it differs from the common one, less what scatter accounts for (James and Stein).
+    fn beyond_scatter(self, common_ms: f64) -> f64 {
+        let apart = self.ms - common_ms;
+        let explained = (self.scatter_ms / apart).powi(2);
+        if apart == 0.0 || explained >= 1.0 {
+            return 0.0;
+        }
+        apart * (1.0 - explained)
     }
 }
 
@@ -274,37 +284,41 @@ fn trimmed_mean_ms(times: &mut [Nanos]) -> (f64, f64) {
     (mean, (kept.iter().map(square).sum::<f64>() / count).sqrt())
 }
 
-/// The bus rate by what fast requests of two lengths differ in: these come from or go to the
-/// cache. Writes are preferred, for an immediately reported write is never anything else.
-fn bus_rate(trace: &[MeasuredRequest]) -> Option<f64> {
-    let rate = |operation: Operation| {
-        let fast = |sectors: u64| {
-            let alike = |request: &&MeasuredRequest| {
-                request.operation == operation && request.len_bytes == sectors * SECTOR_BYTES
-            };
-            let mut times: Vec<u64> = trace
-                .iter()
-                .filter(alike)
-                .map(|request| request.service.0)
-                .collect();
-            times.sort_unstable();
-            // The tenth part is among the fast ones and not the luck of one measurement.
-            (times.len() >= 50).then(|| times[times.len() / 10])
-        };
-        let known: Vec<(u64, u64)> = [2, 4, 8, 16, 32, 64, 128]
-            .into_iter()
-            .filter_map(|sectors| fast(sectors).map(|time| (sectors, time)))
-            .collect();
-        let ((short, short_time), (long, long_time)) = (known.first()?, known.last()?);
-        let nanos = long_time
-            .checked_sub(*short_time)
-            .filter(|nanos| *nanos > 0)?;
-        Some(((long - short) * SECTOR_BYTES) as f64 * 1e3 / nanos as f64)
+/// Chooses the bound on the write cache with which the model's writes are most like the measured
+/// ones. It shows only where writes follow one another faster than the medium takes them.
+fn fit_write_cache(
+    parameters: &mut HddParameters,
+    trace: &[MeasuredRequest],
+) -> Result<(), HddError> {
+    let given = parameters.write_cache_sectors;
+    let Some(now) = write_demerit(parameters, trace)? else {
+        return Ok(());
     };
-    let plausible = |rate: &f64| (1.0..2_000.0).contains(rate);
-    let found = rate(Operation::Write).filter(plausible);
-    let found = found.or_else(|| rate(Operation::Read).filter(plausible))?;
-    Some((found * 100.0).round() / 100.0)
+    let mut least = now * CLEARLY_BETTER;
+    let mut best = given;
+    for sectors in [8, 16, 32, 64, 128, 256, 512, 1024] {
+        parameters.write_cache_sectors = Some(sectors);
+        if let Some(demerit) = write_demerit(parameters, trace)?.filter(|demerit| *demerit < least)
+        {
+            (least, best) = (demerit, Some(sectors));
+        }
+    }
+    parameters.write_cache_sectors = best;
+    Ok(())
+}
+
+fn write_demerit(
+    parameters: &HddParameters,
+    trace: &[MeasuredRequest],
+) -> Result<Option<f64>, HddError> {
+    let served = replay_served(&mut HddModel::new(parameters)?, trace, None)?;
+    let (measured, modelled): (Vec<Nanos>, Vec<Nanos>) = trace
+        .iter()
+        .zip(served)
+        .filter(|(request, _)| request.operation == Operation::Write)
+        .map(|(request, (time, _))| (request.service, time))
+        .unzip();
+    Ok((measured.len() >= FEWEST_REQUESTS).then(|| demerit_percent(&measured, &modelled)))
 }
 
 impl CommandOverheads {

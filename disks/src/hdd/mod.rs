@@ -6,12 +6,13 @@
 //! - `cache`, `model`, `reading`: the drive itself, request by request.
 //! - `bounds`, `positioning`: what it says of itself to a scheduler: W, s, R, the seek curve; and
 //!   places, angles and seeks, to guess positioning times.
-//! - `trace`, `fit`, `cache_fit`, `judge`, `report`: the comparison with service times measured on real drives.
+//! - `trace`, `fit`, `bus_fit`, `cache_fit`, `judge`, `report`: the comparison with service times measured on real drives.
 //!
 //! What is not known here: real time, data, who asked.
 
 mod arm;
 mod bounds;
+mod bus_fit;
 mod cache;
 mod cache_fit;
 mod drives;
@@ -29,6 +30,8 @@ mod timing;
 mod trace;
 mod validation;
 
+#[cfg(test)]
+mod fit_tests;
 #[cfg(test)]
 mod measured_drives_tests;
 #[cfg(test)]

@@ -124,7 +124,7 @@ pub fn replay(model: &mut HddModel, trace: &[MeasuredRequest]) -> Result<Vec<Nan
 }
 
 /// As [`replay`], with how the model served each request. With `shaken`, each think time is changed
-/// by up to half a turn either way, so that several replays together show the distribution of the
+/// by up to half a turn (or half of itself) either way, so that several replays together show the distribution of the
 /// waits for the platter rather than one draw from it: the traces do not hold the platter's phase.
 pub(crate) fn replay_served(
     model: &mut HddModel,
@@ -153,10 +153,8 @@ pub(crate) fn replay_served(
         times.push((done - now, model.last_served()));
         now = done + request.think;
         if let Some(random) = &mut shaken {
-            let turn = model.turn().0;
-            now = (now + Nanos(random.below(turn)))
-                .saturating_sub(Nanos(turn / 2))
-                .max(done);
+            let width = model.turn().min(request.think).0;
+            now = (now + Nanos(random.below(width.max(1)))).saturating_sub(Nanos(width / 2));
         }
     }
     Ok(times)
