@@ -4,7 +4,7 @@
 //! how they are written in a file (`language`).
 
 use crate::Pattern;
-use crate::places::Popularity;
+use crate::places::{Popularity, common_divisor};
 use disktime_units::{Nanos, Share};
 use std::num::NonZeroU32;
 
@@ -43,6 +43,29 @@ pub enum Requests {
     Mix(Vec<MixPart>),
 }
 
+impl Requests {
+    /// What all places and lengths are multiples of, beside the start of the client's range.
+    pub(crate) fn grain_bytes(&self) -> u64 {
+        match self {
+            Requests::Blocks(blocks) => blocks.block_bytes,
+            Requests::Files(_) => FILE_GRAIN_BYTES,
+            Requests::Mix(parts) => parts.iter().fold(0, |grain, part| {
+                let own = common_divisor(part.offset_bytes, part.requests.grain_bytes());
+                common_divisor(grain, own)
+            }),
+        }
+    }
+
+    /// Whether a write may ask to be durable.
+    pub(crate) fn uses_fua(&self) -> bool {
+        match self {
+            Requests::Blocks(blocks) => blocks.fua && blocks.read != Share::WHOLE,
+            Requests::Files(_) => false,
+            Requests::Mix(parts) => parts.iter().any(|part| part.requests.uses_fua()),
+        }
+    }
+}
+
 /// Blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocks {
@@ -65,6 +88,9 @@ impl Blocks {
         fua: false,
     };
 }
+
+/// What files of a web server are rounded up to.
+pub(crate) const FILE_GRAIN_BYTES: u64 = 4096;
 
 /// Whole files of a web server: directories of 36 files, nine in each of four classes of size, as
 /// SPECweb96 and SPECweb99 have them. `requests` has the figures.

@@ -27,7 +27,7 @@ pub(crate) enum Form {
 pub(crate) struct Key(pub &'static str, pub Of, pub Form, pub &'static str);
 
 /// The keys of a client.
-pub(crate) const KEYS: [Key; 24] = [
+pub(crate) const KEYS: [Key; 28] = [
     Key(
         "vdisk",
         Of::Any,
@@ -91,10 +91,34 @@ pub(crate) const KEYS: [Key; 24] = [
         "the number of a device in the trace, as in 0, or \"8,16\" for blkparse; all devices if left out",
     ),
     Key(
+        "event",
+        Of::Trace,
+        Form::Text,
+        "which lines of blkparse are the requests: \"queued\" (default) or \"issued\"",
+    ),
+    Key(
+        "unsorted",
+        Of::Trace,
+        Form::Text,
+        "what is done about times that go back: \"refuse\" (default) or \"at-once\"",
+    ),
+    Key(
+        "timing",
+        Of::Trace,
+        Form::Text,
+        "when requests come: \"recorded\" (default), or \"asap\", as fast as answers do",
+    ),
+    Key(
         "speed",
         Of::Trace,
         Form::Bare,
         "how much faster than recorded, from 0.001 to 1000000, as in 1.0 (default)",
+    ),
+    Key(
+        "max_gap",
+        Of::Trace,
+        Form::Text,
+        "the longest pause between two requests, to which longer ones are cut, as in \"1s\"; none if left out",
     ),
     Key(
         "fit",

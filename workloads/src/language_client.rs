@@ -3,8 +3,11 @@
 
 use crate::keys::{KEYS, Of};
 use crate::language::{Object, Read, Reader};
-use crate::values::{duration, integer, size, speed, text};
-use crate::workload::{Client, ClientPlaces, Fit, MAX_DEPTH, OPEN_DEPTH, Source, TraceSource};
+use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
+use crate::values::{device, duration, integer, size, speed, text};
+use crate::workload::{
+    Client, ClientPlaces, Fit, MAX_DEPTH, OPEN_DEPTH, Source, Timing, TraceSource,
+};
 use disktime_reservations::{Member, Node};
 use disktime_units::Nanos;
 
@@ -121,19 +124,82 @@ impl Reader<'_> {
             "" => Err("the file's name is empty".to_owned()),
             name => Ok(name.to_owned()),
         });
-        let dev = self.optional(object, "dev", |node| integer(node, 0, u64::MAX));
-        let speed_ppm = self.optional(object, "speed", speed).unwrap_or(1_000_000);
-        let fit = self.optional(object, "fit", |node| match text(node)? {
-            "refuse" => Ok(Fit::Refuse),
-            "wrap" => Ok(Fit::Wrap),
-            "scale" => Ok(Fit::Scale),
-            other => Err(format!("`{other}` is not a way to fit a trace")),
-        });
+        let format = self.choice(object, "format", &FORMATS, "a format of traces");
+        let event = self.choice(object, "event", &EVENTS, "an event that can be replayed");
+        let unsorted = self.choice(object, "unsorted", &UNSORTED, "a way to deal with them");
+        let fit = self.choice(object, "fit", &FITS, "a way to fit a trace");
+        if format
+            .flatten()
+            .is_some_and(|format| format != TraceFormat::Blkparse)
+        {
+            let why = "for other formats than blkparse";
+            self.without(object, &["event"], why, "remove it, or `format`");
+        }
+        let dev = self.optional(object, "dev", device);
+        let timing = self.timing(object);
         Some(Source::Trace(TraceSource {
             path: self.directory.join(path?),
+            options: TraceOptions {
+                format: format.unwrap_or(None),
+                event: event.unwrap_or_default(),
+                unsorted: unsorted.unwrap_or_default(),
+            },
             dev,
-            speed_ppm,
+            timing,
             fit: fit.unwrap_or(Fit::Refuse),
         }))
     }
+
+    fn timing(&mut self, object: &Object<'_>) -> Timing {
+        let recorded = self
+            .choice(object, "timing", &TIMINGS, "a timing")
+            .unwrap_or(true);
+        let speed_ppm = self.optional(object, "speed", speed).unwrap_or(1_000_000);
+        let max_gap = self.optional(object, "max_gap", duration);
+        if recorded {
+            return Timing::Recorded { speed_ppm, max_gap };
+        }
+        let why = "when requests come as fast as answers do";
+        self.without(object, &["speed", "max_gap"], why, "remove it, or `timing`");
+        Timing::AsFastAsPossible
+    }
+
+    /// One of some words, and what it stands for.
+    fn choice<T: Copy>(
+        &mut self,
+        object: &Object<'_>,
+        name: &str,
+        choices: &[(&str, T)],
+        what: &str,
+    ) -> Read<T> {
+        self.optional(object, name, |node| {
+            let written = text(node)?;
+            choices
+                .iter()
+                .find(|(word, _)| *word == written)
+                .map(|(_, choice)| *choice)
+                .ok_or_else(|| format!("`{written}` is not {what}"))
+        })
+    }
 }
+
+const FORMATS: [(&str, Option<TraceFormat>); 6] = [
+    ("auto", None),
+    ("csv", Some(TraceFormat::Csv)),
+    ("msr", Some(TraceFormat::Msr)),
+    ("spc", Some(TraceFormat::Spc)),
+    ("blkparse", Some(TraceFormat::Blkparse)),
+    ("fio", Some(TraceFormat::Fio)),
+];
+const EVENTS: [(&str, TraceEvent); 2] = [
+    ("queued", TraceEvent::Queued),
+    ("issued", TraceEvent::Issued),
+];
+const UNSORTED: [(&str, Unsorted); 2] =
+    [("refuse", Unsorted::Refuse), ("at-once", Unsorted::AtOnce)];
+const TIMINGS: [(&str, bool); 2] = [("recorded", true), ("asap", false)];
+const FITS: [(&str, Fit); 3] = [
+    ("refuse", Fit::Refuse),
+    ("wrap", Fit::Wrap),
+    ("scale", Fit::Scale),
+];

@@ -54,7 +54,7 @@ impl Reader<'_> {
     }
 
     /// Notes each of `keys` that is there: it has no meaning.
-    fn without(&mut self, object: &Object<'_>, keys: &[&str], why: &str, help: &str) {
+    pub(crate) fn without(&mut self, object: &Object<'_>, keys: &[&str], why: &str, help: &str) {
         for member in object.members {
             let name = member.key.value.as_str();
             if keys.contains(&name) {

@@ -6,7 +6,8 @@ use crate::generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, 
 use crate::keys::KEYS;
 use crate::kinds::Kind;
 use crate::places::Popularity;
-use crate::workload::{Client, Fit, OPEN_DEPTH, Source, TraceSource};
+use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
+use crate::workload::{Client, Fit, OPEN_DEPTH, Source, Timing, TraceSource};
 use disktime_units::Share;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -79,10 +80,13 @@ fn everything_can_be_written() {
     assert_eq!(
         vm.source,
         Source::Trace(TraceSource {
-            path: "dir/vm.csv.gz".into(),
             dev: Some(3),
-            speed_ppm: 2_500_000,
-            fit: Fit::Scale
+            timing: Timing::Recorded {
+                speed_ppm: 2_500_000,
+                max_gap: None
+            },
+            fit: Fit::Scale,
+            ..TraceSource::new("dir/vm.csv.gz")
         })
     );
     assert_eq!((vm.depth, vm.stop), (OPEN_DEPTH, Nanos::from_secs(60)));
@@ -184,6 +188,42 @@ fn laws_of_time_can_be_written() {
         };
         assert_eq!(period, Times::Constant(Nanos::from_secs(1)));
     }
+}
+
+#[test]
+fn a_trace_can_be_read_in_many_ways() {
+    let trace =
+        |keys: &str| match read_client(&format!(r#""vdisk": "v", "trace": "t", {keys}"#)).source {
+            Source::Trace(source) => source,
+            Source::Generated(_) => panic!("a trace"),
+        };
+    let read = trace(
+        r#""format": "blkparse", "event": "issued", "unsorted": "at-once", "dev": "8,16",
+           "max_gap": "1s""#,
+    );
+    let expected = TraceSource {
+        options: TraceOptions {
+            format: Some(TraceFormat::Blkparse),
+            event: TraceEvent::Issued,
+            unsorted: Unsorted::AtOnce,
+        },
+        dev: Some(8 << 20 | 16),
+        timing: Timing::Recorded {
+            speed_ppm: 1_000_000,
+            max_gap: Some(Nanos::from_secs(1)),
+        },
+        ..TraceSource::new("dir/t")
+    };
+    assert_eq!(read, expected);
+    assert_eq!(
+        trace(r#""timing": "asap""#).timing,
+        Timing::AsFastAsPossible
+    );
+    for format in TraceFormat::ALL {
+        let read = trace(&format!(r#""format": "{}""#, format.name()));
+        assert_eq!(read.options.format, Some(format));
+    }
+    assert_eq!(trace(r#""format": "auto""#), TraceSource::new("dir/t"));
 }
 
 #[test]
@@ -342,6 +382,26 @@ fn mistakes_are_named_with_line_column_and_remedy() {
             "not a way to fit",
         ),
         (r#""vdisk": "v", "trace": """#, "the file's name is empty"),
+        (
+            r#""vdisk": "v", "trace": "t", "format": "pcap""#,
+            "not a format of traces",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t", "timing": "asap", "speed": 2"#,
+            "as fast as answers do",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t", "dev": "sda""#,
+            "not a device as in",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t", "format": "csv", "event": "issued""#,
+            "no meaning for other formats than blkparse",
+        ),
+        (
+            r#""vdisk": "v", "trace": "t", "unsorted": "sort""#,
+            "not a way to deal with them",
+        ),
     ];
     for (keys, expected) in cases {
         let error = parse(&client(keys)).expect_err(keys);

@@ -58,8 +58,10 @@ pub use simulate::{Moment, VirtualTarget, run_virtual};
 pub use stamp_load::{StampAction, StampLoad};
 pub use stamped_sector::STAMP_BLOCK_BYTES;
 pub use stamps::{FlushTicket, Found, StampChecker, Violation, WriteTicket};
-pub use trace::{TraceReader, TraceRecord, TraceSurvey, survey};
+pub use trace::{
+    TraceEvent, TraceFormat, TraceOptions, TraceReader, TraceRecord, TraceSurvey, Unsorted, survey,
+};
 pub use workload::{
-    Client, ClientPlaces, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, Source, TraceSource,
-    Workload,
+    Client, ClientPlaces, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, Source, Timing,
+    TraceSource, Workload,
 };

@@ -4,11 +4,11 @@
 use crate::load::ClientProgress;
 use crate::meter::{LatencyHistogram, Meter};
 use crate::report::ClientReport;
-use crate::workload::{Client, Workload};
+use crate::workload::{Client, Source, Workload};
 use crate::{ClientMachine, Operation, Random, WorkloadError};
 use disktime_engine::RequestKind;
 use disktime_nbd::{
-    ClientError, ClientReply, ClientRequest, NbdClient, NbdReceiver, NbdSender, NbdUri,
+    ClientError, ClientReply, ClientRequest, ExportFlags, NbdClient, NbdReceiver, NbdSender, NbdUri,
 };
 use disktime_units::Nanos;
 use std::sync::mpsc::Sender;
@@ -152,7 +152,10 @@ impl Player {
     ) -> Result<Player, WorkloadError> {
         let connection = NbdClient::connect(uri)
             .map_err(|error| WorkloadError::at(client.places.vdisk.as_ref(), error.to_string()))?;
-        let machine = ClientMachine::new(client, workload.seed, connection.info().size_bytes)?;
+        let info = connection.info();
+        check_abilities(client, info.flags)?;
+        let align_bytes = info.block_sizes.map_or(1, |[least, ..]| u64::from(least));
+        let machine = ClientMachine::aligned(client, workload.seed, info.size_bytes, align_bytes)?;
         let state = State {
             machine,
             meter: Meter::new(client, workload),
@@ -208,6 +211,28 @@ impl Player {
         spawn(&name, done, move || reading.read(receiver))?;
         spawn(&name, done, move || threads.write(sender, payload))
     }
+}
+
+/// Refuses a client that would ask for what the server said it cannot do.
+fn check_abilities(client: &Client, flags: ExportFlags) -> Result<(), WorkloadError> {
+    let Source::Generated(generated) = &client.source else {
+        // What a trace asks for shows only while it is read; the server then answers with an error.
+        return Ok(());
+    };
+    let lacking = if generated.commit_every.is_some() && !flags.flush {
+        "flush; write \"commit\": 0"
+    } else if generated.requests.uses_fua() && !flags.fua {
+        "write durably; write \"fua\": false"
+    } else {
+        return Ok(());
+    };
+    Err(WorkloadError::at(
+        client.places.client.as_ref(),
+        format!(
+            "virtual disk `{}` cannot {lacking} for client `{}`",
+            client.vdisk, client.name
+        ),
+    ))
 }
 
 /// How a thread of a client ended.

@@ -147,11 +147,26 @@ impl ClientMachine {
         seed: u64,
         size_bytes: u64,
     ) -> Result<ClientMachine, WorkloadError> {
+        ClientMachine::aligned(client, seed, size_bytes, 1)
+    }
+
+    /// The same for a server that takes multiples of `align_bytes` only.
+    ///
+    /// # Errors
+    /// As for [`ClientMachine::new`], and if a request would not be such a multiple.
+    pub fn aligned(
+        client: &Client,
+        seed: u64,
+        size_bytes: u64,
+        align_bytes: u64,
+    ) -> Result<ClientMachine, WorkloadError> {
+        let align_bytes = align_bytes.max(1);
         let range_bytes = range_of(client, size_bytes)?;
+        check_alignment(client, align_bytes)?;
         let asker = match &client.source {
             Source::Generated(generated) => asker_of(client, generated, seed, range_bytes)?,
             Source::Trace(source) => {
-                let mut replay = Replay::new(source, range_bytes, client.start)
+                let mut replay = Replay::new(source, range_bytes, align_bytes, client.start)
                     .map_err(|error| error.or_at(client.places.trace.as_ref()))?;
                 let next = replay.next()?;
                 Asker::Trace {
@@ -222,10 +237,11 @@ impl ClientMachine {
                     return Ok(None);
                 };
                 *next = replay.next()?;
-                record.wanted(self.base_bytes).by(0, arrived_at)
+                let since = if replay.is_closed() { now } else { arrived_at };
+                record.wanted(self.base_bytes).by(0, since)
             }
         };
-        if !matches!(self.asker, Asker::Closed(_)) && arrived_at < self.full_until {
+        if self.is_open() && arrived_at < self.full_until {
             self.delayed += 1;
             self.longest_delay = self.longest_delay.max(now.saturating_sub(arrived_at));
         }
@@ -283,6 +299,15 @@ impl ClientMachine {
     }
 
     #[inline]
+    fn is_open(&self) -> bool {
+        match &self.asker {
+            Asker::Closed(_) => false,
+            Asker::Open { .. } => true,
+            Asker::Trace { replay, .. } => !replay.is_closed(),
+        }
+    }
+
+    #[inline]
     fn next_arrival(&self) -> Option<Nanos> {
         match &self.asker {
             Asker::Closed(closed) => closed.ready.peek().map(|Reverse((at, _, _))| *at),
@@ -309,6 +334,29 @@ fn range_of(client: &Client, size_bytes: u64) -> Result<u64, WorkloadError> {
         ));
     }
     Ok(range)
+}
+
+/// Refuses what a server would refuse that takes whole blocks only.
+fn check_alignment(client: &Client, align_bytes: u64) -> Result<(), WorkloadError> {
+    let grain = match &client.source {
+        Source::Generated(generated) => generated.requests.grain_bytes(),
+        // Its lines are looked at one by one.
+        Source::Trace(_) => 0,
+    };
+    if [client.offset_bytes, grain]
+        .iter()
+        .all(|bytes| bytes.is_multiple_of(align_bytes))
+    {
+        return Ok(());
+    }
+    Err(WorkloadError::at(
+        client.places.client.as_ref(),
+        format!(
+            "client `{}` asks for other than multiples of {align_bytes} bytes, which are all that \
+             the server takes; change its `block` or `offset`",
+            client.name
+        ),
+    ))
 }
 
 fn asker_of(

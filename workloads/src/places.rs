@@ -89,7 +89,8 @@ impl Popular {
     }
 }
 
-fn common_divisor(mut a: u64, mut b: u64) -> u64 {
+/// The greatest common divisor; of 0 and any number that number.
+pub(crate) fn common_divisor(mut a: u64, mut b: u64) -> u64 {
     while b > 0 {
         (a, b) = (b, a % b);
     }

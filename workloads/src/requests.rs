@@ -10,7 +10,7 @@
 //! Invariants: every request lies in the client's range; places do not depend on the share of
 //! reads; nothing is allocated after the start. What is not known here: time.
 
-use crate::generated::{Blocks, Files, MixPart, Requests};
+use crate::generated::{Blocks, FILE_GRAIN_BYTES, Files, MixPart, Requests};
 use crate::places::{Places, Popular};
 use crate::{Random, WorkloadError};
 use disktime_engine::RequestKind;
@@ -127,8 +127,6 @@ impl BlockChooser {
     }
 }
 
-/// What files are rounded up to.
-const FILE_GRAIN: u64 = 4096;
 /// The smallest file of each class.
 const CLASS_UNITS: [u64; 4] = [100, 1_000, 10_000, 100_000];
 /// How many of a hundred requests go to each class.
@@ -137,7 +135,7 @@ const CLASS_SHARES: [u64; 4] = [35, 50, 14, 1];
 const FILES_IN_CLASS: u64 = 9;
 
 fn file_bytes(class: usize, file: u64) -> u64 {
-    (CLASS_UNITS[class] * file).next_multiple_of(FILE_GRAIN)
+    (CLASS_UNITS[class] * file).next_multiple_of(FILE_GRAIN_BYTES)
 }
 
 #[derive(Debug)]

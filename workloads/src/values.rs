@@ -53,6 +53,15 @@ pub(crate) fn integer(node: &Node, least: u64, most: u64) -> Converted<u64> {
     }
 }
 
+/// The number of a device in a trace: `3`, or major and minor as in "8,16" or "8:16".
+pub(crate) fn device(node: &Node) -> Converted<u64> {
+    match node {
+        Node::String(text) => crate::trace::device(text.as_bytes())
+            .ok_or_else(|| format!("`{text}` is not a device as in \"8,16\"")),
+        number => integer(number, 0, u64::MAX),
+    }
+}
+
 pub(crate) fn speed(node: &Node) -> Converted<u64> {
     let Node::Number(number) = node else {
         return Err(format!("{} is not a number without quotes", node.what()));

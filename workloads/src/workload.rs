@@ -5,6 +5,7 @@
 
 use crate::Location;
 use crate::generated::{Blocks, Generated, Pace};
+use crate::trace::TraceOptions;
 use disktime_units::Nanos;
 use std::path::PathBuf;
 
@@ -77,14 +78,52 @@ pub enum Source {
 /// Recorded requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceSource {
-    /// The file: `time_us,dev,op,offset,bytes`, plain or compressed by gzip.
+    /// The file, plain or compressed by gzip.
     pub path: PathBuf,
-    /// Only lines of this device; `None` for all.
+    /// How it is read.
+    pub options: TraceOptions,
+    /// Only requests of this device; `None` for all.
     pub dev: Option<u64>,
-    /// How much faster than recorded, in parts per million: 2,000,000 is twice as fast.
-    pub speed_ppm: u64,
+    /// When its requests come.
+    pub timing: Timing,
     /// What is done about offsets that the virtual disk does not have.
     pub fit: Fit,
+}
+
+impl TraceSource {
+    /// A whole trace as recorded.
+    pub fn new(path: impl Into<PathBuf>) -> TraceSource {
+        TraceSource {
+            path: path.into(),
+            options: TraceOptions::default(),
+            dev: None,
+            timing: Timing::AS_RECORDED,
+            fit: Fit::Refuse,
+        }
+    }
+}
+
+/// When recorded requests come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// Open loop: at the times of the recording. What the depth holds back comes later, and is
+    /// counted as delayed.
+    Recorded {
+        /// How much faster than recorded, in parts per million: 2,000,000 is twice as fast.
+        speed_ppm: u64,
+        /// No pause between two requests is longer than this, after the speed is applied.
+        max_gap: Option<Nanos>,
+    },
+    /// Closed loop: whenever fewer requests than the depth are under way.
+    AsFastAsPossible,
+}
+
+impl Timing {
+    /// At the times of the recording, pauses and all.
+    pub const AS_RECORDED: Timing = Timing::Recorded {
+        speed_ppm: 1_000_000,
+        max_gap: None,
+    };
 }
 
 /// What is done when a trace was recorded on a larger disk.
@@ -92,7 +131,7 @@ pub struct TraceSource {
 pub enum Fit {
     /// It is an error.
     Refuse,
-    /// Offsets are taken modulo the range.
+    /// Offsets are taken modulo the range, rounded down to 512 bytes.
     Wrap,
     /// Offsets are scaled linearly to the range, in steps of 512 bytes.
     Scale,

@@ -2,7 +2,8 @@
 
 use disktime_units::Nanos;
 use disktime_workloads::{
-    Client, ClientMachine, Fit, Source, TraceReader, TraceSource, Workload, survey,
+    Client, ClientMachine, Fit, Source, Timing, TraceOptions, TraceReader, TraceSource, Workload,
+    survey,
 };
 use std::path::{Path, PathBuf};
 
@@ -52,10 +53,8 @@ fn recorded_traces_read_whole() {
     ] {
         let path = directory.join(format!("{name}.csv.gz"));
         let source = TraceSource {
-            path,
-            dev: None,
-            speed_ppm: 1_000_000,
             fit: Fit::Wrap,
+            ..TraceSource::new(path)
         };
         let found = survey(&source, 64 << 30).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(found.requests, requests, "{name}");
@@ -71,14 +70,17 @@ fn a_recorded_trace_replays_in_its_order_at_its_times() {
     let mut client = Client::new("vm", "db", Nanos::MAX);
     client.depth = 1000;
     client.source = Source::Trace(TraceSource {
-        path: path.clone(),
         dev: Some(0),
-        speed_ppm: 10_000_000,
-        fit: Fit::Refuse,
+        timing: Timing::Recorded {
+            speed_ppm: 10_000_000,
+            max_gap: None,
+        },
+        ..TraceSource::new(&path)
     });
     let mut machine =
         ClientMachine::new(&client, 1, 16 << 30).unwrap_or_else(|error| panic!("{error}"));
-    let mut reader = TraceReader::open(&path).unwrap_or_else(|error| panic!("{error}"));
+    let mut reader =
+        TraceReader::open(&path, TraceOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     let mut latest = Nanos::ZERO;
     while let Some(at) = machine.next_event() {
         let operation = machine.poll(at).expect("a good trace").expect("it is due");
@@ -90,7 +92,7 @@ fn a_recorded_trace_replays_in_its_order_at_its_times() {
             (operation.offset_bytes, operation.len_bytes),
             (record.offset_bytes, record.len_bytes)
         );
-        latest = latest.max(Nanos(record.time_us * 100));
+        latest = latest.max(Nanos(record.at.0 / 10));
         assert_eq!(operation.arrived_at, latest);
         machine.completed(at, &operation, true);
     }
