@@ -45,19 +45,20 @@ impl Arm {
         (self.cylinder, self.surface) = (0, 0);
     }
 
-    /// Moves to `first` and passes over the sectors up to `end`. The medium is not touched before
-    /// `ready`, however near the arm may be.
+    /// Moves to `place`, where sector `first` lies, and passes over the sectors up to `end`. The
+    /// medium is not touched before `ready`, however near the arm may be.
     /// Only the way to the first needs the arm to settle for a write: from there on the skew, which
     /// drives make wide enough for writing, covers the switches.
+    #[inline]
     pub(crate) fn access(
         &mut self,
         start: Nanos,
         ready: Nanos,
+        place: Place,
         first: u64,
         end: u64,
         settle: Nanos,
     ) -> Passage {
-        let place = self.geometry.locate(first);
         let arrived = (start + self.move_time(place, settle)).max(ready);
         let begun = self.wait_for(arrived, place);
         let (mut done, mut next, mut place) = (begun, first, place);

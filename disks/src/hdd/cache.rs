@@ -15,13 +15,14 @@ const MOST_DIRTY_EXTENTS: usize = 256;
 pub(crate) struct Segment {
     pub start: u64,
     pub end: u64,
-    used: u64,
 }
 
 /// Segments, replaced by least recent use.
 #[derive(Debug, Clone)]
 pub(crate) struct Segments {
     slots: Vec<Segment>,
+    /// When each was used last; by itself, for that is scanned most.
+    used: Vec<u64>,
     /// Sectors of a segment.
     pub length: u64,
     clock: u64,
@@ -31,12 +32,14 @@ impl Segments {
     pub(crate) fn new(count: u32, length: u32) -> Segments {
         let slots = vec![Segment::default(); count as usize];
         Segments {
+            used: vec![0; slots.len()],
             slots,
             length: u64::from(length),
             clock: 0,
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> Segment {
         self.slots[index]
     }
@@ -59,21 +62,20 @@ impl Segments {
 
     fn touch(&mut self, index: usize) {
         self.clock += 1;
-        self.slots[index].used = self.clock;
+        self.used[index] = self.clock;
     }
 
     /// Takes the least recently used segment for a run from `start`; `None` without a cache.
+    #[inline]
     pub(crate) fn allocate(&mut self, start: u64) -> Option<usize> {
-        let (index, _) = self
-            .slots
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, slot)| slot.used)?;
-        self.slots[index] = Segment {
-            start,
-            end: start,
-            used: 0,
-        };
+        let mut index = 0;
+        let mut least = *self.used.first()?;
+        for (other, used) in self.used.iter().enumerate() {
+            if *used < least {
+                (index, least) = (other, *used);
+            }
+        }
+        self.slots[index] = Segment { start, end: start };
         self.touch(index);
         Some(index)
     }
@@ -95,21 +97,29 @@ impl Segments {
     }
 
     /// A write of `start` up to `end` makes what the cache holds of it stale.
+    #[inline]
     pub(crate) fn invalidate(&mut self, start: u64, end: u64, effect: WriteInvalidation) {
-        for slot in &mut self.slots {
-            let overlaps = slot.start < end && start < slot.end;
-            match effect {
-                WriteInvalidation::All => *slot = Segment::default(),
-                WriteInvalidation::Segment if overlaps => *slot = Segment::default(),
+        if effect == WriteInvalidation::All {
+            return self.clear();
+        }
+        for (slot, used) in self.slots.iter_mut().zip(&mut self.used) {
+            if slot.start >= end || start >= slot.end {
+                continue;
+            }
+            if effect == WriteInvalidation::Segment {
+                // An empty segment is the first to be taken again.
+                (*slot, *used) = (Segment::default(), 0);
+            } else if end < slot.end {
                 // What lies behind the write is what will be read next.
-                WriteInvalidation::Overlap if overlaps && end < slot.end => slot.start = end,
-                WriteInvalidation::Overlap if overlaps => slot.end = start.max(slot.start),
-                _ => {}
+                slot.start = end;
+            } else {
+                slot.end = start.max(slot.start);
             }
         }
     }
 
     pub(crate) fn clear(&mut self) {
+        self.used.fill(0);
         self.slots.fill(Segment::default());
     }
 }

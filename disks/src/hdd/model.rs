@@ -201,7 +201,8 @@ impl HddModel {
     fn destage(&mut self, now: Nanos, first: u64, end: u64) -> Nanos {
         self.read_ahead = None;
         let settle = self.arm.timing.write_settle;
-        self.mechanism_free = self.arm.access(now, now, first, end, settle).done;
+        let place = self.arm.geometry.locate(first);
+        self.mechanism_free = self.arm.access(now, now, place, first, end, settle).done;
         self.mechanism_free
     }
 
@@ -251,7 +252,10 @@ impl HddModel {
         } else {
             begin
         };
-        self.destage(begin, first, end).max(received)
+        let settle = self.arm.timing.write_settle;
+        let passage = self.arm.access(begin, begin, place, first, end, settle);
+        self.mechanism_free = passage.done;
+        passage.done.max(received)
     }
 
     fn flush(&mut self, start: Nanos) -> Nanos {

@@ -10,6 +10,7 @@ use super::parameters::ReadAheadPolicy;
 use disktime_units::Nanos;
 
 impl HddModel {
+    #[inline]
     pub(super) fn read(&mut self, start: Nanos, first: u64, end: u64) -> Nanos {
         let after = usize::from(self.last_was_write);
         let sequential = first == self.last_read_end;
@@ -34,6 +35,7 @@ impl HddModel {
         self.read_medium(start, found, first, end, sequential)
     }
 
+    #[inline]
     fn read_medium(
         &mut self,
         start: Nanos,
@@ -54,7 +56,7 @@ impl HddModel {
         let begin = (start + self.arm.timing.read_miss[after]).max(self.mechanism_free);
         let ready = start + self.arm.timing.read_ready[after];
         let segment = found.or_else(|| self.segments.allocate(first));
-        let passage = self.arm.access(begin, ready, from, end, Nanos::ZERO);
+        let passage = self.arm.access(begin, ready, place, from, end, Nanos::ZERO);
         self.mechanism_free = passage.done;
         let reads_on = match self.policy.read_ahead {
             ReadAheadPolicy::Always => true,
@@ -118,6 +120,7 @@ impl HddModel {
     }
 
     /// How far a drive reads on that keeps a segment from `start` on, after a read up to `end`.
+    #[inline]
     fn read_ahead_limit(&self, start: u64, end: u64) -> u64 {
         let reach = self.policy.read_ahead_sectors.min(self.segments.length);
         let limit = if self.policy.keeps {
@@ -129,6 +132,7 @@ impl HddModel {
     }
 
     /// The host has read up to `end` from this segment, so there is room to read on.
+    #[inline]
     fn prolong_read_ahead(&mut self, index: usize, first: u64, end: u64) {
         let Some(mut ahead) = self.read_ahead.filter(|ahead| ahead.segment == index) else {
             return;
@@ -146,6 +150,7 @@ impl HddModel {
     }
 
     /// Reads on until `until` or the limit.
+    #[inline]
     pub(super) fn read_on(&mut self, ahead: &mut ReadAhead, until: Nanos) {
         let turn_ns = self.arm.geometry.turn_ns;
         while ahead.next < ahead.limit && ahead.at < until {

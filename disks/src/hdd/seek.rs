@@ -62,6 +62,7 @@ impl SeekTable {
     }
 
     /// Time of a seek over `distance` cylinders of the geometry served.
+    #[inline]
     pub(crate) fn time(&self, distance: u32) -> Nanos {
         if distance == 0 {
             return Nanos::ZERO;
@@ -76,7 +77,12 @@ impl SeekTable {
         let Some(&(high, high_time)) = self.points.get(after) else {
             return Nanos(low_time);
         };
-        let (part, gap) = (u128::from(distance - low), u128::from(high - low));
+        let (part, gap) = (distance - low, high - low);
+        // No sum of the two products is larger than this one.
+        if low_time.max(high_time).checked_mul(gap).is_some() {
+            return Nanos((low_time * (gap - part) + high_time * part) / gap);
+        }
+        let (part, gap) = (u128::from(part), u128::from(gap));
         let weighted = u128::from(low_time) * (gap - part) + u128::from(high_time) * part;
         Nanos((weighted / gap) as u64)
     }

@@ -43,6 +43,7 @@ impl Timing {
     }
 
     /// Time of `sectors` on the bus.
+    #[inline]
     pub(crate) fn bus(&self, sectors: u64) -> Nanos {
         Nanos(sectors * SECTOR_BYTES * self.bus_ps_per_byte / 1000)
     }
