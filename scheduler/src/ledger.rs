@@ -78,8 +78,10 @@ pub(crate) struct Ledger {
     /// Streams that yielded the disk while in grace, and when.
     yielded: Vec<StreamId>,
     yielded_at: Nanos,
-    /// The earliest effective deadline of a stream that woke since the policy last reset this.
+    /// The earliest effective deadline of a stream that woke since the policy last looked at all.
     pub(crate) woken_deadline: Nanos,
+    /// And since it last let a stream stay.
+    pub(crate) woken_since_allowance: Nanos,
     /// The time up to which the books are kept.
     now: Nanos,
     /// Unspent budget beyond which a deadline counts as missed.
@@ -119,6 +121,7 @@ impl Ledger {
             yielded: Vec::new(),
             yielded_at: Nanos::ZERO,
             woken_deadline: Nanos::MAX,
+            woken_since_allowance: Nanos::MAX,
             now: Nanos::ZERO,
             unspent_bound,
         }
@@ -241,6 +244,7 @@ impl Ledger {
         if stream.is_reserved() {
             let deadline = stream.current_demand(worst_case).deadline;
             self.woken_deadline = self.woken_deadline.min(deadline);
+            self.woken_since_allowance = self.woken_since_allowance.min(deadline);
         }
         self.enter(id, Presence::Active);
     }

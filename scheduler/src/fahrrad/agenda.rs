@@ -20,6 +20,13 @@
 //! it was last looked at. With another rate a' left, that least value is off by at most
 //! (a' − a)·D at one of the block's ends: a bound from below, which is enough for all blocks but those that
 //! could be short or hold the minimum; these are computed anew. The answers are exact.
+//!
+//! **How long it holds.** Whatever happens, the slack at a given D falls no faster than time passes, but
+//! for the prices of what is in flight: service on one's own account lowers it for D before one's
+//! deadline by what was used, spare service everywhere, ends of periods, wakes and going idle nowhere (in
+//! the exact form, of which the one here is a bound from below). Between two D slack grows. So a look vouches for all D from
+//! the first that was seen until its least slack has passed; only a stream that wakes with an
+//! earlier deadline asks for another.
 
 use super::blocks::{Block, Blocks, Keyed};
 use crate::config::StreamId;
@@ -88,10 +95,14 @@ pub(crate) struct Terms {
 /// The state of things at one time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
+    /// When.
+    pub(crate) at: Nanos,
+    /// The first D that was looked at.
+    pub(crate) first: Nanos,
     /// The first D with slack(D) < 0; streams with e up to it are eligible. `MAX`: there is none.
     pub(crate) short_at: Nanos,
-    /// The least slack over all D; with a shortage that of the first.
-    pub(crate) slack_min: i128,
+    /// The least slack over all D before `short_at`.
+    pub(crate) slack: i128,
     /// Eligible streams with requests and budget.
     pub(crate) candidates: usize,
     /// The one of them most behind: b/u − d.
@@ -101,18 +112,28 @@ pub(crate) struct Look {
 impl Look {
     /// Before anybody was looked at.
     pub(crate) const NOTHING: Look = Look {
+        at: Nanos::ZERO,
+        first: Nanos::ZERO,
         short_at: Nanos::MAX,
-        slack_min: i128::MAX,
+        slack: -1,
         candidates: 0,
         most_behind: None,
     };
+
+    /// The slack that is there for spare time: negative if there is a shortage.
+    pub(crate) fn spare(&self) -> i128 {
+        if self.short_at == Nanos::MAX {
+            self.slack
+        } else {
+            -1
+        }
+    }
 }
 
 /// The demands of all streams, in order of effective deadline.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     demands: Blocks<Demanded, Summary>,
-    candidates: usize,
 }
 
 /// Slack along the way through the blocks.
@@ -195,7 +216,6 @@ impl Agenda {
         if old == Some(demand.deadline)
             && let Some(entry) = self.demands.get_mut(demand.key())
         {
-            self.candidates -= usize::from(entry.lag.is_some());
             *entry = demand;
         } else {
             if let Some(deadline) = old {
@@ -203,31 +223,34 @@ impl Agenda {
             }
             self.demands.insert(demand);
         }
-        self.candidates += usize::from(demand.lag.is_some());
     }
 
     /// Takes a stream's demand out.
     pub(crate) fn remove(&mut self, deadline: Nanos, stream: StreamId) {
-        let gone = self.demands.remove((deadline, stream));
-        self.candidates -= usize::from(gone.lag.is_some());
+        self.demands.remove((deadline, stream));
     }
 
-    /// Streams with requests and budget, eligible or not.
-    pub(crate) fn candidates(&self) -> usize {
-        self.candidates
+    /// The first effective deadline.
+    fn first_deadline(&self) -> Nanos {
+        let first = self.demands.blocks.first();
+        first.map_or(Nanos::MAX, |block| block.entries[0].deadline)
     }
 
     /// Where slack runs out first, and who could go before.
     pub(crate) fn look(&mut self, terms: Terms) -> Look {
         let mut walk = Walk::new(terms);
-        let mut look = Look::NOTHING;
+        let mut look = Look {
+            at: terms.now,
+            first: self.first_deadline(),
+            slack: i128::MAX,
+            ..Look::NOTHING
+        };
         let mut most_behind: MostBehind = None;
         for index in 0..self.demands.blocks.len() {
             let block = &mut self.demands.blocks[index];
-            let (least, summary) = least_slack(block, walk, look.slack_min);
-            look.slack_min = look.slack_min.min(least);
+            let (least, summary) = least_slack(block, walk, look.slack);
             if least < 0 {
-                look.short_at = first_shortage(&block.entries, walk);
+                (look.short_at, look.slack) = first_shortage(&block.entries, walk, look.slack);
                 let urgent = self.candidates_from(index, look.short_at);
                 for (lag, stream) in urgent.filter_map(|demand| Some((demand.lag?, demand.stream)))
                 {
@@ -236,6 +259,7 @@ impl Agenda {
                 }
                 break;
             }
+            look.slack = look.slack.min(least);
             look.candidates += summary.candidates;
             most_behind = most_behind.max(summary.most_behind);
             walk.pass(&summary);
@@ -286,8 +310,15 @@ impl Agenda {
     }
 }
 
-/// The first deadline in these entries at which slack is negative.
-fn first_shortage(entries: &[Demanded], mut walk: Walk) -> Nanos {
-    let short = entries.iter().find(|demand| walk.step(demand) < 0);
-    short.map_or(Nanos::MAX, |demand| demand.deadline)
+/// The first deadline in these entries at which slack is negative, and the least slack before it, or
+/// `slack` if that is less.
+fn first_shortage(entries: &[Demanded], mut walk: Walk, mut slack: i128) -> (Nanos, i128) {
+    for demand in entries {
+        let here = walk.step(demand);
+        if here < 0 {
+            return (demand.deadline, slack);
+        }
+        slack = slack.min(here);
+    }
+    (Nanos::MAX, slack)
 }

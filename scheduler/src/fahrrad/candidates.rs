@@ -7,7 +7,7 @@
 //! long visits (few seeks) for a bounded unfairness.
 
 use super::Fahrrad;
-use super::standing::lives_on_spare;
+use super::standing::can_pay;
 use crate::config::{StreamId, SwitchingAccount};
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
@@ -44,7 +44,7 @@ impl Fahrrad {
         } else {
             0
         };
-        if self.look.slack_min < needed {
+        if self.spare_slack < needed {
             return None;
         }
         let (smallest_tag, _) = self.standing.spare.first()?;
@@ -52,10 +52,13 @@ impl Fahrrad {
         Some(SpareWindow { smallest_tag })
     }
 
-    /// Whether slack lets a stream go on its own account.
-    pub(super) fn is_eligible(&self, id: StreamId) -> bool {
-        let deadline = self.standing.deadline(id);
-        deadline.is_some_and(|deadline| deadline <= self.look.short_at)
+    /// Whether slack lets a stream with a reservation go on its own account.
+    pub(super) fn is_eligible(&self, ledger: &Ledger, id: StreamId) -> bool {
+        if self.look.short_at == Nanos::MAX {
+            return true;
+        }
+        let demand = ledger.stream(id).current_demand(ledger.worst_case);
+        demand.deadline <= self.look.short_at
     }
 
     /// On which account a stream could be served or waited for now, whether it has requests or not.
@@ -69,8 +72,8 @@ impl Fahrrad {
         if !ledger.is_active(id) {
             return None;
         }
-        if !lives_on_spare(stream) {
-            return self.is_eligible(id).then_some(Account::Own);
+        if can_pay(stream) {
+            return self.is_eligible(ledger, id).then_some(Account::Own);
         }
         spare
             .filter(|window| window.allows(ledger, id))
@@ -84,7 +87,7 @@ impl Fahrrad {
         ledger: &Ledger,
         spare: Option<SpareWindow>,
     ) -> Option<(StreamId, Account)> {
-        if spare.is_none() && self.look.candidates <= FEW {
+        if self.is_fresh && spare.is_none() && self.look.candidates <= FEW {
             let own = self.standing.agenda.candidates_until(self.look.short_at);
             let nearest = own.min_by_key(|entry| {
                 let distance = self.distance(ledger, entry.stream);
@@ -93,7 +96,7 @@ impl Fahrrad {
             return nearest.map(|entry| (entry.stream, Account::Own));
         }
         let rank = |id| match self.account_for(ledger, id, spare)? {
-            Account::Own => self.standing.deadline(id),
+            Account::Own => Some(ledger.stream(id).deadline),
             Account::Spare => Some(Nanos::MAX),
         };
         let nearest = self.standing.places.nearest(self.head_bytes, rank)?;
@@ -142,9 +145,22 @@ impl Fahrrad {
         self.wait_for(ledger, now, current, Account::Own)
     }
 
-    fn most_behind(&self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
-        let own = self.look.most_behind;
-        let spare = if self.look.slack_min >= 0 {
+    /// The one most behind of those that may go on their own account.
+    fn first_own(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<(i64, StreamId)> {
+        if self.is_fresh {
+            return self.look.most_behind;
+        }
+        let (lag, first) = self.standing.own.first()?;
+        if self.is_eligible(ledger, first) {
+            return Some((lag.0, first));
+        }
+        self.look_at_all(ledger, now);
+        self.look.most_behind
+    }
+
+    fn most_behind(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
+        let own = self.first_own(ledger, now);
+        let spare = if self.spare_slack >= 0 {
             self.standing.spare.first()
         } else {
             None

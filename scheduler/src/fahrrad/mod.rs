@@ -55,6 +55,12 @@ pub(crate) struct Fahrrad {
     standing: Standing,
     /// As of the last decision that looked at everybody.
     look: Look,
+    /// At least the slack that there is for spare time now; negative: there is none.
+    spare_slack: i128,
+    /// Nothing but time and requests since then.
+    look_holds: bool,
+    /// It was made for this very decision.
+    is_fresh: bool,
     switching: Switching,
     /// Who was served last.
     current: Option<StreamId>,
@@ -69,6 +75,9 @@ impl Fahrrad {
         Fahrrad {
             standing: Standing::default(),
             look: Look::NOTHING,
+            spare_slack: -1,
+            look_holds: false,
+            is_fresh: false,
             switching: Switching::new(config),
             current: None,
             head_bytes: 0,
@@ -80,7 +89,7 @@ impl Fahrrad {
     /// The current stream, if the last look still vouches for it.
     fn stays_unseen(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
         let allowance = self.allowance.filter(|allowance| {
-            now <= allowance.until && ledger.woken_deadline >= allowance.deadline
+            now <= allowance.until && ledger.woken_since_allowance >= allowance.deadline
         })?;
         let stream = ledger.stream(allowance.stream);
         let vouched = self.current == Some(allowance.stream)
@@ -92,15 +101,37 @@ impl Fahrrad {
         })
     }
 
-    /// Looks at everybody.
+    /// Sees to it that what is known of slack is true now, looking at everybody if need be.
     fn look(&mut self, ledger: &mut Ledger, now: Nanos) {
         self.standing.refresh(ledger);
-        self.look = self.standing.agenda.look(terms(ledger, now));
-        let enough = self.look.slack_min >= scaled(ledger.config.worst_seek);
-        if !enough && ledger.refine_held(now) {
-            self.standing.refresh(ledger);
-            self.look = self.standing.agenda.look(terms(ledger, now));
+        self.is_fresh = false;
+        let enough = scaled(ledger.config.worst_seek);
+        let left = self.look.slack - scaled(now - self.look.at) - scaled(ledger.outstanding);
+        let holds = self.look_holds && ledger.woken_deadline >= self.look.first;
+        let is_short = self.look.short_at < Nanos::MAX;
+        if holds && !is_short && left >= enough {
+            self.spare_slack = left;
+            self.look.candidates = self.standing.own.len();
+            return;
         }
+        // In a shortage those who may go are known as well; but it may be over before that.
+        let recent = now - self.look.at <= length(ledger.worst_case);
+        if holds && is_short && left >= 0 && recent && !ledger.config.has_seeks {
+            return;
+        }
+        self.look_at_all(ledger, now);
+        if self.spare_slack < enough && ledger.refine_held(now) {
+            self.look_at_all(ledger, now);
+        }
+    }
+
+    /// Looks at everybody.
+    fn look_at_all(&mut self, ledger: &mut Ledger, now: Nanos) {
+        self.standing.refresh_demands(ledger);
+        ledger.woken_deadline = Nanos::MAX;
+        self.look = self.standing.agenda.look(terms(ledger, now));
+        (self.look_holds, self.is_fresh) = (true, true);
+        self.spare_slack = self.look.spare();
     }
 
     fn pick_with_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
@@ -115,10 +146,7 @@ impl Fahrrad {
         // Somebody in grace holds the others up: a stream without requests may not.
         while self.yield_blockers(ledger, now) {
             self.look(ledger, now);
-            let pick = self.choose(ledger, now);
-            // What was put aside counts again after this request.
-            self.allowance = None;
-            if let Some(pick) = pick {
+            if let Some(pick) = self.choose(ledger, now) {
                 return pick;
             }
         }
@@ -126,14 +154,15 @@ impl Fahrrad {
     }
 
     /// Makes the eligible streams in grace let the disk go; whether there were any.
-    fn yield_blockers(&self, ledger: &mut Ledger, now: Nanos) -> bool {
+    fn yield_blockers(&mut self, ledger: &mut Ledger, now: Nanos) -> bool {
         let mut any = false;
         for index in 0..ledger.in_grace.len() {
             let id = ledger.in_grace[index];
-            if self.is_eligible(id) {
+            if self.is_eligible(ledger, id) {
                 any |= ledger.yield_grace(id, now);
             }
         }
+        self.look_holds &= !any;
         any
     }
 
@@ -186,20 +215,26 @@ impl Fahrrad {
         now: Nanos,
         (stream, account): (StreamId, Account),
     ) -> Pick {
-        if account == Account::Own
-            && ledger.outstanding == Nanos::ZERO
-            && let Some(deadline) = self.standing.deadline(stream)
-        {
-            let terms = terms(ledger, now);
-            let slack = self.standing.agenda.slack_before(terms, deadline);
-            ledger.woken_deadline = Nanos::MAX;
+        if account == Account::Own && ledger.outstanding == Nanos::ZERO {
+            let demand = ledger.stream(stream).current_demand(ledger.worst_case);
+            let slack = self.slack_before(ledger, now, demand.deadline);
+            ledger.woken_since_allowance = Nanos::MAX;
             self.allowance = Some(Allowance {
                 stream,
-                deadline,
+                deadline: demand.deadline,
                 until: now.saturating_add(length(slack)),
             });
         }
         Pick::Serve { stream, account }
+    }
+
+    /// At least the slack before a deadline.
+    fn slack_before(&mut self, ledger: &Ledger, now: Nanos, deadline: Nanos) -> i128 {
+        if !self.is_fresh {
+            return self.look.slack - scaled(now - self.look.at) - scaled(ledger.outstanding);
+        }
+        let terms = terms(ledger, now);
+        self.standing.agenda.slack_before(terms, deadline)
     }
 
     fn wait_for(
@@ -216,15 +251,14 @@ impl Fahrrad {
         }
         let bound = match account {
             Account::Own => {
-                let deadline = self.standing.deadline(stream)?;
-                if deadline > self.look.short_at {
+                if !self.is_eligible(ledger, stream) {
                     return None;
                 }
-                let terms = terms(ledger, now);
-                let slack = self.standing.agenda.slack_before(terms, deadline);
+                let demand = ledger.stream(stream).current_demand(ledger.worst_case);
+                let slack = self.slack_before(ledger, now, demand.deadline);
                 ledger.stream(stream).budget.min(slack)
             }
-            Account::Spare => self.look.slack_min,
+            Account::Spare => self.spare_slack,
         };
         let bound = length(bound.min(ledger.limit_left(stream, now)));
         let bound = now.saturating_add(bound);

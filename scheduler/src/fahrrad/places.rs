@@ -176,7 +176,7 @@ mod tests {
                 places.set(StreamId(id), None, Some(Next::At(7)));
                 places.set(StreamId(id), Some(Next::At(7)), Some(next(*offset)));
             }
-            let rank = |id: StreamId| (id.0 % modulus == 0).then_some(id.0 / 7);
+            let rank = |id: StreamId| id.0.is_multiple_of(modulus).then_some(id.0 / 7);
             let found = places.nearest(head, rank);
             let expected = (0u32..)
                 .zip(&offsets)

@@ -1,12 +1,13 @@
-//! Where every stream stands: its demand, its spare tag, the place of its next request, in the order that
+//! Where every stream stands: its demand, its turn, the place of its next request, in the order that
 //! each decision needs.
 //!
 //! The books note which streams changed; before a decision those, and only those, are put where they
-//! belong now. So a decision costs the logarithm of the number of streams, and a stream that is served again and
-//! again costs nothing until somebody else is to be considered.
+//! belong now, and their demands only when slack is to be computed anew. So a decision costs the
+//! logarithm of the number of streams, and a stream that is served again and again costs nothing
+//! until somebody else is to be considered.
 //!
-//! Invariant after [`Standing::refresh`]: everything here is what one would get by looking at all
-//! streams (checked against that by a test).
+//! Invariant after [`Standing::refresh_demands`]: everything here is what one would get by looking at
+//! all streams (checked against that by a test).
 
 use super::agenda::{Agenda, Demanded};
 use super::places::{Next, Places};
@@ -15,29 +16,36 @@ use crate::ledger::Ledger;
 use crate::stream::{Presence, Stream};
 use crate::stream_heap::StreamHeap;
 use disktime_units::Nanos;
+use std::cmp::Reverse;
 
-/// Where a stream stands now.
+/// Where a stream stood when it was last looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Entry {
     demand: Option<Nanos>,
     next: Option<Next>,
+    /// Its demand is to be looked at.
+    is_stale: bool,
 }
 
 /// Where all streams stand.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     pub(super) agenda: Agenda,
+    /// Streams with requests and budget, the one most behind its fluid share first.
+    pub(super) own: StreamHeap<Reverse<i64>>,
     /// Streams with requests that live on spare time: best effort, or without budget.
     pub(super) spare: StreamHeap<u128>,
     pub(super) places: Places,
     entries: Vec<Entry>,
+    stale: Vec<StreamId>,
 }
 
 impl Standing {
-    /// Takes note of all streams that changed.
+    /// Takes note of all streams that changed, but for their demands.
     pub(super) fn refresh(&mut self, ledger: &mut Ledger) {
         if self.entries.len() < ledger.streams.len() {
             self.entries.resize(ledger.streams.len(), Entry::default());
+            self.stale.reserve(ledger.streams.len());
         }
         while let Some(id) = ledger.changed.pop() {
             ledger.stream_mut(id).is_noted = false;
@@ -47,36 +55,52 @@ impl Standing {
 
     fn place(&mut self, ledger: &Ledger, id: StreamId) {
         let stream = ledger.stream(id);
-        let entry = self.entries[id.0 as usize];
-        let demand = demanded(stream, id, ledger.worst_case);
-        match (entry.demand, demand) {
-            (old, Some(demand)) => self.agenda.set(old, demand),
-            (Some(old), None) => self.agenda.remove(old, id),
-            (None, None) => {}
-        }
-        if lives_on_spare(stream) && stream.has_queue() {
-            if self.spare.key(id) != Some(stream.tag) {
-                self.spare.set(id, stream.tag);
+        let waits = stream.presence == Presence::Active && stream.has_queue();
+        if waits && can_pay(stream) {
+            self.spare.remove(id);
+            let lag = Reverse(stream.lag());
+            if self.own.key(id) != Some(lag) {
+                self.own.set(id, lag);
             }
         } else {
-            self.spare.remove(id);
+            self.own.remove(id);
+            if !waits {
+                self.spare.remove(id);
+            } else if self.spare.key(id) != Some(stream.tag) {
+                self.spare.set(id, stream.tag);
+            }
         }
-        let next = next(ledger, stream);
-        self.places.set(id, entry.next, next);
-        self.entries[id.0 as usize] = Entry {
-            demand: demand.map(|demand| demand.deadline),
-            next,
-        };
+        let entry = &mut self.entries[id.0 as usize];
+        if ledger.config.has_seeks {
+            let next = if waits { next(stream) } else { None };
+            self.places.set(id, entry.next, next);
+            entry.next = next;
+        }
+        if !entry.is_stale && (stream.is_reserved() || entry.demand.is_some()) {
+            entry.is_stale = true;
+            self.stale.push(id);
+        }
     }
 
-    /// The effective deadline of a stream that has a demand.
-    pub(super) fn deadline(&self, id: StreamId) -> Option<Nanos> {
-        self.entries.get(id.0 as usize)?.demand
+    /// Brings the demands to date.
+    pub(super) fn refresh_demands(&mut self, ledger: &mut Ledger) {
+        self.refresh(ledger);
+        while let Some(id) = self.stale.pop() {
+            let entry = &mut self.entries[id.0 as usize];
+            let demand = demanded(ledger.stream(id), id, ledger.worst_case);
+            match (entry.demand, demand) {
+                (old, Some(demand)) => self.agenda.set(old, demand),
+                (Some(old), None) => self.agenda.remove(old, id),
+                (None, None) => {}
+            }
+            entry.demand = demand.map(|demand| demand.deadline);
+            entry.is_stale = false;
+        }
     }
 
-    /// Whether a stream is somebody to serve if it were not for deadlines and turns.
+    /// Whether there is somebody to serve if it were not for deadlines and turns.
     pub(super) fn has_candidates(&self) -> bool {
-        self.agenda.candidates() + self.spare.len() > 0
+        self.own.len() + self.spare.len() > 0
     }
 }
 
@@ -87,7 +111,7 @@ fn demanded(stream: &Stream, id: StreamId, worst_case: i128) -> Option<Demanded>
         return None;
     }
     let demand = stream.current_demand(worst_case);
-    let can_go = stream.presence == Presence::Active && stream.has_queue() && stream.budget > 0;
+    let can_go = stream.presence == Presence::Active && stream.has_queue() && can_pay(stream);
     Some(Demanded {
         deadline: demand.deadline,
         stream: id,
@@ -97,15 +121,12 @@ fn demanded(stream: &Stream, id: StreamId, worst_case: i128) -> Option<Demanded>
     })
 }
 
-/// Whether spare time is what the stream would have to use.
-pub(super) fn lives_on_spare(stream: &Stream) -> bool {
-    stream.presence == Presence::Active && (!stream.is_reserved() || stream.budget <= 0)
+/// Whether a stream has budget of its own.
+pub(super) fn can_pay(stream: &Stream) -> bool {
+    stream.is_reserved() && stream.budget > 0
 }
 
-fn next(ledger: &Ledger, stream: &Stream) -> Option<Next> {
-    if !ledger.config.has_seeks || stream.presence != Presence::Active {
-        return None;
-    }
+fn next(stream: &Stream) -> Option<Next> {
     let queued = stream.queue.peek()?;
     Some(queued.offset_bytes.map_or(Next::Anywhere, Next::At))
 }

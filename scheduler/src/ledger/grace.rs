@@ -87,6 +87,9 @@ impl Ledger {
             stream.budget += (stream.yielded - used).max(0);
             stream.yielded = 0;
             self.changed(id);
+            // What is owed is more than when the policy last looked.
+            self.woken_deadline = Nanos::ZERO;
+            self.woken_since_allowance = Nanos::ZERO;
         }
     }
 }
