@@ -73,6 +73,8 @@ type MostBehind = Option<(i64, Reverse<StreamId>)>;
 /// A block in a few numbers.
 #[derive(Debug, Clone, Copy)]
 struct Summary {
+    first: Nanos,
+    last: Nanos,
     share_ppm: i64,
     constant: i128,
     /// a: the rate that was left before this block when `least` was computed.
@@ -180,6 +182,8 @@ fn summarize(entries: &[Demanded], rate_ppm: i64) -> Summary {
         }
     }
     Summary {
+        first: entries[0].deadline,
+        last: entries[entries.len() - 1].deadline,
         share_ppm: rate_ppm - walk.rate_ppm,
         constant: -walk.offset,
         rate_ppm,
@@ -189,25 +193,35 @@ fn summarize(entries: &[Demanded], rate_ppm: i64) -> Summary {
     }
 }
 
-/// The least slack in a block. Exact if it is below `bound`; otherwise it may be stated too low, but
-/// not below `bound`.
-fn least_slack(block: &mut Block<Demanded, Summary>, walk: Walk, bound: i128) -> (i128, Summary) {
+impl Summary {
+    /// The least slack in the block, or less if the rate has changed.
+    fn least(&self, walk: Walk) -> i128 {
+        let change = walk.rate_ppm - self.rate_ppm;
+        let edge = if change >= 0 { self.first } else { self.last };
+        self.least + product(edge, change) + walk.offset
+    }
+}
+
+/// A block's summary, computed anew if its least slack could be below `bound`; if it is not, it may
+/// be stated too low, but not below `bound`.
+#[inline]
+fn summary(block: &mut Block<Demanded, Summary>, walk: Walk, bound: i128) -> (&Summary, i128) {
+    let known = block.summary.as_ref();
+    let least = known.map_or(i128::MIN, |known| known.least(walk));
+    let is_exact = known.is_some_and(|known| known.rate_ppm == walk.rate_ppm);
+    if !is_exact && least < bound {
+        block.summary = None;
+    }
     let entries = &block.entries;
     let summary = block
         .summary
         .get_or_insert_with(|| summarize(entries, walk.rate_ppm));
-    let change = walk.rate_ppm - summary.rate_ppm;
-    let edge = if change >= 0 {
-        entries[0].deadline
+    let least = if is_exact || least >= bound {
+        least
     } else {
-        entries[entries.len() - 1].deadline
+        summary.least + walk.offset
     };
-    let mut least = summary.least + product(edge, change) + walk.offset;
-    if change != 0 && least < bound {
-        *summary = summarize(entries, walk.rate_ppm);
-        least = summary.least + walk.offset;
-    }
-    (least, *summary)
+    (summary, least)
 }
 
 impl Agenda {
@@ -248,7 +262,7 @@ impl Agenda {
         let mut most_behind: MostBehind = None;
         for index in 0..self.demands.blocks.len() {
             let block = &mut self.demands.blocks[index];
-            let (least, summary) = least_slack(block, walk, look.slack);
+            let (summary, least) = summary(block, walk, look.slack);
             if least < 0 {
                 (look.short_at, look.slack) = first_shortage(&block.entries, walk, look.slack);
                 let urgent = self.candidates_from(index, look.short_at);
@@ -262,7 +276,7 @@ impl Agenda {
             look.slack = look.slack.min(least);
             look.candidates += summary.candidates;
             most_behind = most_behind.max(summary.most_behind);
-            walk.pass(&summary);
+            walk.pass(summary);
         }
         look.most_behind = most_behind.map(|(lag, stream)| (lag, stream.0));
         look
@@ -281,9 +295,9 @@ impl Agenda {
                 .last()
                 .is_some_and(|last| last.deadline < deadline);
             if is_whole {
-                let (least, summary) = least_slack(block, walk, slack);
+                let (summary, least) = summary(block, walk, slack);
                 slack = slack.min(least);
-                walk.pass(&summary);
+                walk.pass(summary);
                 continue;
             }
             for demand in &block.entries {
