@@ -16,6 +16,8 @@ pub mod experiments;
 pub mod figure;
 mod finding;
 mod lab;
+pub mod measures;
+pub mod mixes;
 mod output;
 mod page;
 mod progress;

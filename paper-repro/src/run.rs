@@ -211,7 +211,8 @@ impl StreamSpan {
 /// If the setup is not possible, as a sentence.
 pub fn simulate(setup: &Setup) -> Outcome<Run> {
     let model = setup.drive.model()?;
-    let properties = hdd_properties(&model, setup.drive.preset.to_owned());
+    let mut properties = hdd_properties(&model, setup.drive.preset.to_owned());
+    properties.worst_case = setup.worst_case.unwrap_or(properties.worst_case);
     let disk: AnyDisk = Box::new(VirtualDisk::new(model, properties, Store::None));
     let (service, targets) = assemble(setup, disk)?;
     let workload = workload(setup);

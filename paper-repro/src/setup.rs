@@ -10,7 +10,7 @@ use disktime_disks::{HddModel, HddParameters, preset};
 use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Requests, Source, Times,
+    Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times,
 };
 
 /// The papers' drive: a 7200 rpm desktop disk of 2008.
@@ -80,6 +80,8 @@ pub struct Setup {
     pub policy: PolicyKind,
     /// Who pays for switches.
     pub switching: SwitchingAccount,
+    /// What the scheduler is told of W; the drive's own bound if `None`.
+    pub worst_case: Option<Nanos>,
     /// The streams.
     pub streams: Vec<StreamSetup>,
     /// Time before the figures are taken; a multiple of `sample_every`.
@@ -100,6 +102,7 @@ impl Setup {
             drive: DriveSetup::papers(),
             policy,
             switching: SwitchingAccount::Served,
+            worst_case: None,
             streams: Vec::new(),
             warm_up: Nanos::from_secs(2),
             duration,
@@ -180,59 +183,32 @@ pub fn reader(pattern: Pattern, block_bytes: u64, depth: u32) -> Client {
         block_bytes,
         ..Blocks::RANDOM_READS
     };
-    let mut client = Client::new("", "", Nanos::MAX);
-    client.depth = depth;
-    client.source = Source::Generated(Generated::blocks(blocks, Pace::GREEDY));
-    client
+    Client::new("", "", Nanos::MAX)
+        .generating(Generated::blocks(blocks, Pace::GREEDY))
+        .depth(depth)
 }
 
 /// The same client, writing.
 #[must_use]
-pub fn writing(mut client: Client) -> Client {
-    if let Source::Generated(Generated {
-        requests: Requests::Blocks(blocks),
-        ..
-    }) = &mut client.source
-    {
-        blocks.read = Share(0);
-    }
-    client
-}
-
-/// The same client at another pace. An open loop has room for what waits: a depth of
-/// [`OPEN_DEPTH`], unless it is larger already.
-#[must_use]
-pub fn paced(mut client: Client, pace: Pace) -> Client {
-    if let Source::Generated(generated) = &mut client.source {
-        generated.pace = pace;
-    }
-    if !matches!(pace, Pace::Closed { .. }) {
-        client.depth = client.depth.max(OPEN_DEPTH);
-    }
-    client
+pub fn writing(client: Client) -> Client {
+    client.blocks(|blocks| blocks.read = Share::ZERO)
 }
 
 /// The same client with a constant think time between answer and next request.
 #[must_use]
 pub fn thinking(client: Client, think: Nanos) -> Client {
     let think = Times::Constant(think);
-    paced(client, Pace::Closed { think })
+    client.pace(Pace::Closed { think })
 }
 
-/// The same client in an open loop at a constant rate.
+/// The same client in an open loop at a constant rate, with room for what waits.
 #[must_use]
 pub fn at_rate(client: Client, per_second: u64) -> Client {
     let rate = Rate::per_second(per_second);
-    paced(client, Pace::Constant { rate })
+    client.pace(Pace::Constant { rate }).depth(OPEN_DEPTH)
 }
 
 /// A client of one of the named kinds, with its defaults.
 pub fn of_kind(kind: Kind) -> Client {
-    let mut client = Client::new("", "", Nanos::MAX);
-    let generated = kind.generated();
-    if !matches!(generated.pace, Pace::Closed { .. }) {
-        client.depth = OPEN_DEPTH;
-    }
-    client.source = Source::Generated(generated);
-    client
+    Client::of_kind(kind, "", "", Nanos::MAX)
 }

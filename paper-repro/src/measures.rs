@@ -1,0 +1,84 @@
+//! What is computed from runs: isolation, efficiency, errors of utilization, fairness.
+
+use crate::Run;
+use disktime_units::Nanos;
+
+/// Throughput over share × throughput alone: 1 is what was promised.
+pub fn isolation(rate: f64, alone: f64, share: f64) -> f64 {
+    rate / (share * alone)
+}
+
+/// Σ throughput over throughput alone: 1 is perfect time slicing with free switches.
+pub fn efficiency(rates: &[f64], alone: &[f64]) -> f64 {
+    rates.iter().zip(alone).map(|(rate, alone)| rate / alone).sum()
+}
+
+/// Jain's index of values that should be equal: 1 is fair, 1/n is all for one.
+pub fn jain(values: &[f64]) -> f64 {
+    let sum: f64 = values.iter().sum();
+    let squares: f64 = values.iter().map(|value| value * value).sum();
+    sum * sum / (values.len() as f64 * squares)
+}
+
+/// The mean.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The least; not a number if there is none.
+pub fn least(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NAN, f64::min)
+}
+
+/// The greatest; not a number if there is none.
+pub fn greatest(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::NAN, f64::max)
+}
+
+/// The value that the given part of all values does not exceed; not a number if there is none.
+pub fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1) as f64;
+    sorted
+        .get((last * part).round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
+/// In every window of `width`, for every stream: received share of the disk's time less `shares`.
+pub fn share_errors(run: &Run, shares: &[f64], width: Nanos) -> Vec<f64> {
+    let seconds = width.as_secs_f64();
+    let windows = run.windows(width);
+    let of_window = |window: &Vec<crate::StreamSpan>| -> Vec<f64> {
+        let spans = window.iter().zip(shares);
+        spans
+            .map(|(span, share)| span.disk_time() / seconds - share)
+            .collect()
+    };
+    windows.iter().flat_map(of_window).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jain_is_one_when_equal_and_a_part_when_not() {
+        assert!((jain(&[2.0, 2.0, 2.0]) - 1.0).abs() < 1e-12);
+        assert!((jain(&[1.0, 0.0, 0.0, 0.0]) - 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_a_number() {
+        assert!(least(&[]).is_nan() && greatest(&[]).is_nan() && quantile(&[], 0.5).is_nan());
+        assert_eq!((least(&[3.0, 1.0]), greatest(&[3.0, 1.0])), (1.0, 3.0));
+        assert_eq!(quantile(&[4.0, 1.0, 3.0, 2.0, 5.0], 0.5), 3.0);
+    }
+
+    #[test]
+    fn perfect_slices_have_efficiency_one() {
+        assert!((efficiency(&[30.0, 500.0], &[60.0, 1000.0]) - 1.0).abs() < 1e-12);
+        assert!((isolation(30.0, 60.0, 0.5) - 1.0).abs() < 1e-12);
+    }
+}
