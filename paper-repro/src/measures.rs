@@ -10,7 +10,11 @@ pub fn isolation(rate: f64, alone: f64, share: f64) -> f64 {
 
 /// Σ throughput over throughput alone: 1 is perfect time slicing with free switches.
 pub fn efficiency(rates: &[f64], alone: &[f64]) -> f64 {
-    rates.iter().zip(alone).map(|(rate, alone)| rate / alone).sum()
+    rates
+        .iter()
+        .zip(alone)
+        .map(|(rate, alone)| rate / alone)
+        .sum()
 }
 
 /// Jain's index of values that should be equal: 1 is fair, 1/n is all for one.

@@ -40,9 +40,10 @@ impl Kind {
     pub fn client(self) -> Client {
         match self {
             Kind::Sequential => reader(Pattern::Sequential, 64 << 10, 8),
-            Kind::Synchronous => {
-                thinking(reader(Pattern::Sequential, 64 << 10, 1), Nanos::from_micros(100))
-            }
+            Kind::Synchronous => thinking(
+                reader(Pattern::Sequential, 64 << 10, 1),
+                Nanos::from_micros(100),
+            ),
             Kind::Random(depth) => reader(Pattern::Random, 4096, depth),
             Kind::Runs(run) => reader(Pattern::SemiRandom { run }, 4096, 4),
         }
@@ -108,7 +109,12 @@ impl Mix {
 
     /// The shares when everything that can be reserved is: with the switching account less than
     /// the whole disk.
-    pub fn shares(&self, facts: &DiskFacts, period: Nanos, switching: SwitchingAccount) -> Vec<f64> {
+    pub fn shares(
+        &self,
+        facts: &DiskFacts,
+        period: Nanos,
+        switching: SwitchingAccount,
+    ) -> Vec<f64> {
         let taken = match switching {
             SwitchingAccount::Served => 0.0,
             SwitchingAccount::Reserved { factor_percent } => {
@@ -166,7 +172,10 @@ mod tests {
         let facts = DiskFacts::of(&DriveSetup::papers()).expect("the papers' drive");
         let second = Nanos::from_secs(1);
         for mix in MIXES {
-            let sum: f64 = mix.shares(&facts, second, SwitchingAccount::Served).iter().sum();
+            let sum: f64 = mix
+                .shares(&facts, second, SwitchingAccount::Served)
+                .iter()
+                .sum();
             assert!(sum <= 1.0 && sum > 0.9999, "{}: {sum}", mix.name());
             let taken = facts.switching_share(FACTOR_PERCENT, &mix.periods(second));
             let left: f64 = mix.shares(&facts, second, ACCOUNT).iter().sum();

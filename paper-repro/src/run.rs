@@ -7,7 +7,7 @@
 use crate::service::RawVdisks;
 use crate::setup::{DriveSetup, Setup};
 use crate::{Outcome, ReproError};
-use disktime_disks::{Disk, Store, VirtualDisk, hdd_properties};
+use disktime_disks::{Disk, DiskProperties, HddModel, Store, VirtualDisk, hdd_properties};
 use disktime_engine::{DiskCounters, DiskLoop, LoopSettings, StreamCounters, StreamId, VdiskId};
 use disktime_units::Nanos;
 use disktime_workloads::{
@@ -211,8 +211,7 @@ impl StreamSpan {
 /// If the setup is not possible, as a sentence.
 pub fn simulate(setup: &Setup) -> Outcome<Run> {
     let model = setup.drive.model()?;
-    let mut properties = hdd_properties(&model, setup.drive.preset.to_owned());
-    properties.worst_case = setup.worst_case.unwrap_or(properties.worst_case);
+    let properties = properties(setup, &model);
     let disk: AnyDisk = Box::new(VirtualDisk::new(model, properties, Store::None));
     let (service, targets) = assemble(setup, disk)?;
     let workload = workload(setup);
@@ -226,6 +225,14 @@ pub fn simulate(setup: &Setup) -> Outcome<Run> {
         &mut |moment, _, service| take_sample(setup, moment, service, &mut samples),
     )?;
     Ok(finish(setup, &services[0], samples, &report))
+}
+
+/// What the modelled disk says of itself, as far as the setup does not say otherwise.
+pub(crate) fn properties(setup: &Setup, model: &HddModel) -> DiskProperties {
+    let mut properties = hdd_properties(model, setup.drive.preset.to_owned());
+    properties.worst_case = setup.worst_case.unwrap_or(properties.worst_case);
+    properties.quantum_bytes = setup.quantum_bytes.unwrap_or(properties.quantum_bytes);
+    properties
 }
 
 /// The disk with its loop and vdisks, and where these are.

@@ -9,9 +9,7 @@ use crate::{Outcome, ReproError};
 use disktime_disks::{HddModel, HddParameters, preset};
 use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
 use disktime_units::{Nanos, Share};
-use disktime_workloads::{
-    Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times,
-};
+use disktime_workloads::{Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times};
 
 /// The papers' drive: a 7200 rpm desktop disk of 2008.
 pub const PAPER_DRIVE: &str = "desktop-7200-2008";
@@ -82,6 +80,9 @@ pub struct Setup {
     pub switching: SwitchingAccount,
     /// What the scheduler is told of W; the drive's own bound if `None`.
     pub worst_case: Option<Nanos>,
+    /// The largest request, and the limit to which adjacent requests are merged into one; the
+    /// product's if `None`. As large as a block: nothing is merged.
+    pub quantum_bytes: Option<u32>,
     /// The streams.
     pub streams: Vec<StreamSetup>,
     /// Time before the figures are taken; a multiple of `sample_every`.
@@ -103,6 +104,7 @@ impl Setup {
             policy,
             switching: SwitchingAccount::Served,
             worst_case: None,
+            quantum_bytes: None,
             streams: Vec::new(),
             warm_up: Nanos::from_secs(2),
             duration,

@@ -89,7 +89,7 @@ fn look(figure: &Figure, name: &str) -> Look {
                 Shape::Cross
             },
             dashes: if index == 0 { (6, 4) } else { (2, 3) },
-            width: 1,
+            width: 2,
         };
     }
     Look {

@@ -10,10 +10,10 @@ mod read_only_disk;
 
 use crate::experiment::{Experiment, Real};
 use crate::progress::Progress;
-use crate::run::{AnyDisk, Run};
+use crate::run::{AnyDisk, Run, properties};
 use crate::setup::{PAPER_DRIVE, Setup};
 use crate::{Outcome, ReproError};
-use disktime_disks::{DiskOptions, PacedDisk, hdd_properties, open_disk};
+use disktime_disks::{DiskOptions, PacedDisk, open_disk};
 use read_only_disk::ReadOnlyDisk;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -120,10 +120,12 @@ impl RealDisk {
 
     fn open(&self, setup: &Setup, directory: &Path) -> Outcome<AnyDisk> {
         match &self.place {
-            Place::ReadOnly(path) => Ok(Box::new(ReadOnlyDisk::open(path)?)),
+            Place::ReadOnly(path) => Ok(Box::new(
+                ReadOnlyDisk::open(path)?.with_quantum(setup.quantum_bytes),
+            )),
             Place::Paced => {
                 let model = setup.drive.model()?;
-                let properties = hdd_properties(&model, setup.drive.preset.to_owned());
+                let properties = properties(setup, &model);
                 // Sparse: it holds no more than what is written, and nothing is.
                 let inner = open_disk(&DiskOptions {
                     size_bytes: Some(properties.size_bytes),

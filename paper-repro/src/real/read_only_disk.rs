@@ -87,6 +87,12 @@ impl ReadOnlyDisk {
         })
     }
 
+    /// With another largest request.
+    pub(super) fn with_quantum(mut self, quantum_bytes: Option<u32>) -> ReadOnlyDisk {
+        self.properties.quantum_bytes = quantum_bytes.unwrap_or(QUANTUM_BYTES);
+        self
+    }
+
     fn read(&self, request: &mut DiskRequest) -> Result<(), DiskError> {
         let failed = |context: String| DiskError {
             kind: DiskErrorKind::Io,
