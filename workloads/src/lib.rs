@@ -5,9 +5,10 @@
 //! against any [`disktime_engine::Service`], in virtual time, the same bytes every time;
 //! [`run_real`] runs them against a server over NBD, by the clock. Both give a [`LoadReport`].
 //!
-//! The way through this room: `language` (with `keys`) reads the file into the values of
-//! `workload`; `places`
-//! and `machine` decide what a client asks for and when, `trace` replays recorded requests;
+//! The way through this room: `workload` and `generated` are a workload as values, `kinds` the named
+//! generators; `language` (with `keys` and `values`) reads them from a file, `command_line` from
+//! arguments. `requests` (with `places` and `zipf`) decides what a client asks for, `arrivals`
+//! when, `trace` reads and replays recorded requests, and `machine` makes a client of them.
 //! `simulate` and `load` are the two runners, `meter` what they measure, `report` how it is shown.
 //! `stamps` (with `stamped_sector` and `stamp_load`) checks after a crash that nothing promised was
 //! lost.
@@ -15,6 +16,11 @@
 //! What is not known here: the insides of the server, of volumes, schedulers and disks. Shares of
 //! disk time come from the caller, who asks the server for them.
 #![forbid(unsafe_code)]
+
+/// The examples of the page are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/workloads.md")]
+pub struct Documentation;
 
 mod arrivals;
 mod command_line;

@@ -1,13 +1,14 @@
 //! Workloads in virtual time on a toy service: one server, first in first out, constant time.
 
-use disktime_engine::{IoError, Reply, Request, Service, VdiskId};
+use disktime_engine::{IoError, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
     Blocks, Client, Generated, Kind, LoadReport, Moment, Pace, Pattern, Rate, Source, Times,
-    VirtualTarget, Workload, WorkloadError, run_virtual,
+    Timing, TraceSource, VirtualTarget, Workload, WorkloadError, run_virtual,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
 use std::num::NonZeroU32;
 use std::os::fd::RawFd;
 
@@ -22,6 +23,7 @@ struct Toy {
     free_at: Nanos,
     fails: bool,
     served: Vec<(Nanos, u64, u64)>,
+    kinds: Vec<(u64, RequestKind, bool)>,
 }
 
 impl Toy {
@@ -33,6 +35,7 @@ impl Toy {
             free_at: Nanos::ZERO,
             fails: false,
             served: Vec::new(),
+            kinds: Vec::new(),
         }
     }
 }
@@ -52,6 +55,7 @@ impl Service for Toy {
             let Some((request, _)) = self.queue.pop_front() else {
                 return;
             };
+            self.kinds.push((request.origin, request.kind, request.fua));
             self.served
                 .push((now, request.origin, request.offset_bytes));
             replies.push(Reply {
@@ -138,6 +142,55 @@ fn think_time_lowers_the_rate() {
     )
     .expect("it runs");
     assert_eq!(report.client("c").map(|client| client.requests), Some(100));
+}
+
+/// Hands replies out only at every full 10 ms, long after they are ready.
+struct Late(Toy);
+
+const LATE: u64 = 10_000_000;
+
+impl Service for Late {
+    fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
+        self.0.submit(now, request)
+    }
+
+    fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        if now.0.is_multiple_of(LATE) {
+            self.0.turn(now, replies);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        self.0
+            .next_wake()
+            .map(|at| Nanos(at.0.next_multiple_of(LATE)))
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.0.is_idle()
+    }
+}
+
+#[test]
+fn thinking_starts_when_the_answer_is_handed_out() {
+    // Served at 1 ms, handed out at 10, thought until 15, served at 16, handed out at 20. Thinking
+    // from when the disk was done, it would ask at 6 ms already, and be answered twice by 10.
+    let mut services = [Late(Toy::new(MILLISECOND)), Late(Toy::new(SECOND))];
+    let load = workload(vec![closed("c", "a", 1, Nanos::from_millis(5))]);
+    let report =
+        run_virtual(&mut services, &targets(), &load, None, &mut |_, _, _| {}).expect("it runs");
+    let client = report.client("c").expect("it is reported");
+    // Asked at 0, 15, 25, 35, …: handed out at 10, 20, 30, …, 1000.
+    assert_eq!(client.requests, 100);
+    assert_eq!(
+        client.latency.map(|all| all.max),
+        Some(Nanos::from_millis(10))
+    );
+    assert_eq!(client.latency.map(|all| all.p50.0 / 100_000), Some(50));
 }
 
 #[test]
@@ -251,6 +304,70 @@ fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
     };
     assert_eq!(once(1), once(1));
     assert_ne!(once(1).1, once(2).1);
+}
+
+#[test]
+fn flushes_and_durable_writes_reach_the_service() {
+    let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
+    let clients = vec![
+        Client::of_kind(Kind::Oltp, "oltp", "a", SECOND).pace(Pace::GREEDY),
+        Client::of_kind(Kind::LogWriter, "log", "a", SECOND),
+    ];
+    run(&mut toys, &workload(clients)).expect("it runs");
+    let of = |origin| {
+        toys[0]
+            .kinds
+            .iter()
+            .filter(move |(from, ..)| *from == origin)
+    };
+    let flushes = of(0)
+        .filter(|(_, kind, _)| *kind == RequestKind::Flush)
+        .count();
+    // The two take turns of 1 ms; every eleventh of the database's 500 is a flush.
+    assert_eq!(flushes, 500 / 11);
+    assert!(of(0).all(|(.., fua)| !fua));
+    assert!(of(1).count() > 400);
+    assert!(of(1).all(|(_, kind, fua)| *kind == RequestKind::Write && *fua));
+}
+
+#[test]
+fn a_trace_as_fast_as_possible_waits_for_answers_and_nothing_else() {
+    let mut trace = tempfile::NamedTempFile::new().expect("a temporary file");
+    for line in 0..100 {
+        writeln!(trace, "{},0,R,{},512", line * 1_000_000, line * 512).expect("a line");
+    }
+    let mut client = Client::new("c", "a", SECOND).depth(4);
+    client.source = Source::Trace(TraceSource {
+        timing: Timing::AsFastAsPossible,
+        ..TraceSource::new(trace.path())
+    });
+    let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
+    let report = run(&mut toys, &workload(vec![client])).expect("it runs");
+    let client = report.client("c").expect("it is reported");
+    assert_eq!((client.requests, client.delayed), (100, 0));
+    let (last, _, offset) = toys[0].served[99];
+    assert_eq!((last, offset), (Nanos::from_millis(100), 99 * 512));
+    assert_eq!(
+        client.latency.map(|all| all.max),
+        Some(Nanos::from_millis(4))
+    );
+}
+
+#[test]
+fn what_the_depth_holds_back_of_a_trace_is_counted() {
+    let mut trace = tempfile::NamedTempFile::new().expect("a temporary file");
+    for line in 0..10 {
+        writeln!(trace, "{line},0,R,0,512").expect("a line");
+    }
+    let mut client = Client::new("c", "a", SECOND).depth(2);
+    client.source = Source::Trace(TraceSource::new(trace.path()));
+    let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
+    let report = run(&mut toys, &workload(vec![client])).expect("it runs");
+    let client = report.client("c").expect("it is reported");
+    assert_eq!((client.requests, client.delayed), (10, 8));
+    // The last, due at 9 us, could be asked for when eight were answered.
+    let expected = Nanos::from_millis(8).saturating_sub(Nanos::from_micros(9));
+    assert_eq!(client.longest_delay, expected);
 }
 
 #[test]

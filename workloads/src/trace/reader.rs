@@ -161,7 +161,7 @@ impl TraceReader {
             file: Arc::from(name),
             input,
             options,
-            text: Vec::new(),
+            text: Vec::with_capacity(MAX_LINE_BYTES as usize),
             line: 0,
             fio: FioState::default(),
             origin: None,
