@@ -4,7 +4,8 @@
 use disktime_nbd::NbdUri;
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Blocks, Client, Generated, LoadReport, Pace, Rate, Source, Workload, WorkloadError, run_real,
+    Blocks, Client, Generated, Kind, LoadReport, Pace, Rate, Source, Workload, WorkloadError,
+    run_real,
 };
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Write};
@@ -21,6 +22,10 @@ const EIO: u32 = 5;
 enum Manner {
     Right,
     FailsWrites,
+    /// Fails writes that do not ask to be durable.
+    WantsDurable,
+    /// Cannot flush or write durably, and takes whole sectors only.
+    Plain,
     /// Closes the connection after this many requests.
     Closes(u32),
 }
@@ -52,11 +57,18 @@ fn speak(mut output: UnixStream, manner: Manner) -> std::io::Result<()> {
     let header: [u8; 16] = take(&mut input)?;
     let len = u32::from_be_bytes(header[12..].try_into().expect("four bytes"));
     input.read_exact(&mut vec![0; len as usize])?;
-    // The option's answers: the export's size and flags (has flags, flush, FUA), then the end.
+    // The option's answers: block sizes, the export's size and flags (has flags, flush, FUA), then
+    // the end.
+    let (flags, least) = match manner {
+        Manner::Plain => (1, 512u32),
+        _ => (13, 1),
+    };
+    let sizes = [least, 4096, 32 << 20].map(u32::to_be_bytes).concat();
     for (kind, data) in [
+        (3u32, [&[0, 3][..], &sizes].concat()),
         (
-            3u32,
-            [&[0, 0][..], &EXPORT_BYTES.to_be_bytes(), &[0, 13]].concat(),
+            3,
+            [&[0, 0][..], &EXPORT_BYTES.to_be_bytes(), &[0, flags]].concat(),
         ),
         (1, Vec::new()),
     ] {
@@ -78,11 +90,13 @@ fn speak(mut output: UnixStream, manner: Manner) -> std::io::Result<()> {
         if command == 1 {
             input.read_exact(&mut export[offset..offset + len])?;
         }
-        let error = if command == 1 && manner == Manner::FailsWrites {
-            EIO
-        } else {
-            0
+        let durable = request[5] & 1 == 1;
+        let fails = match manner {
+            Manner::FailsWrites => true,
+            Manner::WantsDurable => !durable,
+            _ => false,
         };
+        let error = if command == 1 && fails { EIO } else { 0 };
         output.write_all(&0x6744_6698_u32.to_be_bytes())?;
         output.write_all(&error.to_be_bytes())?;
         output.write_all(&request[8..16])?;
@@ -228,4 +242,53 @@ fn a_client_beyond_the_end_of_the_export_is_refused_before_anything_runs() {
             .to_string()
             .contains("beyond the end")
     );
+}
+
+#[test]
+fn every_kind_is_served_with_its_flushes_and_durable_writes() {
+    let duration = Nanos::from_millis(300);
+    let kinds = Kind::ALL
+        .into_iter()
+        // A directory of files is larger than this server's export.
+        .filter(|kind| *kind != Kind::WebServer)
+        .map(|kind| Client::of_kind(kind, kind.name(), "web", duration));
+    let workload = Workload {
+        clients: kinds.collect(),
+        ..Workload::new(duration, 1)
+    };
+    let report = run(Manner::WantsDurable, &workload).expect("it runs");
+    for client in &report.clients {
+        assert!(client.requests > 0, "{client:?}");
+        let writes_plainly = client.name == Kind::Oltp.name();
+        assert!(client.errors == 0 || writes_plainly, "{client:?}");
+    }
+}
+
+#[test]
+fn what_the_server_cannot_do_is_refused_before_anything_runs() {
+    let hour = Nanos::from_secs(3600);
+    let odd =
+        Client::of_kind(Kind::Random, "c", "web", hour).blocks(|blocks| blocks.block_bytes = 1000);
+    let shifted = Client::of_kind(Kind::Random, "c", "web", hour).within(100, 8192);
+    for (client, expected) in [
+        (
+            Client::of_kind(Kind::Oltp, "c", "web", hour),
+            "cannot flush",
+        ),
+        (
+            Client::of_kind(Kind::LogWriter, "c", "web", hour),
+            "cannot write durably",
+        ),
+        (odd, "multiples of 512 bytes"),
+        (shifted, "multiples of 512 bytes"),
+    ] {
+        let workload = Workload {
+            clients: vec![client],
+            ..Workload::new(hour, 1)
+        };
+        let error = run(Manner::Plain, &workload)
+            .expect_err(expected)
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
