@@ -41,6 +41,8 @@ pub struct TraceReport {
     pub fitted_to_first_half: bool,
     /// Reads and writes by themselves.
     pub kinds: Vec<KindReport>,
+    /// The two distributions of service time side by side.
+    pub distribution: Vec<QuantilePoint>,
     /// Reads that came from the cache.
     pub cached_reads: CachedReads,
     /// The drive was modelled with its write cache on.
@@ -67,6 +69,20 @@ pub struct KindReport {
     /// Demerit of this kind in % of its own measured mean.
     pub demerit_percent: f64,
 }
+
+/// So many of the judged requests took at most so long.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct QuantilePoint {
+    /// Which part of the requests.
+    pub percent: u32,
+    /// On the real drive.
+    pub measured_ms: f64,
+    /// In the model.
+    pub modelled_ms: f64,
+}
+
+/// Points of the distribution that is reported.
+const PERCENTS: [u32; 13] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99];
 
 /// How many of the judged reads the cache served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -174,6 +190,7 @@ pub(super) fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceRep
         swapped_demerit_percent,
         fitted_to_first_half,
         kinds: comparison.kinds(trace, judged.clone()),
+        distribution: comparison.distribution(judged.clone()),
         cached_reads: comparison.cached_reads(trace, judged),
         write_cache: parameters.write_cache,
         overheads_ms: parameters.overhead_ms.unwrap_or_default(),
@@ -204,6 +221,28 @@ impl Comparison {
 
     fn demerit_percent(&self, part: Range<usize>) -> f64 {
         demerit_percent(&self.measured[part.clone()], &self.modelled[part])
+    }
+
+    fn distribution(&self, part: Range<usize>) -> Vec<QuantilePoint> {
+        let sorted = |times: &[Nanos]| {
+            let mut times = times.to_vec();
+            times.sort_unstable();
+            times
+        };
+        let (measured, modelled) = (
+            sorted(&self.measured[part.clone()]),
+            sorted(&self.modelled[part]),
+        );
+        let quantile = |times: &[Nanos], percent: u32| {
+            let index = times.len() * percent as usize / 100;
+            times.get(index).map_or(0.0, |time| time.as_millis_f64())
+        };
+        let point = |percent| QuantilePoint {
+            percent,
+            measured_ms: quantile(&measured, percent),
+            modelled_ms: quantile(&modelled, percent),
+        };
+        PERCENTS.map(point).to_vec()
     }
 
     fn kinds(&self, trace: &[MeasuredRequest], part: Range<usize>) -> Vec<KindReport> {
@@ -279,6 +318,14 @@ impl TraceReport {
                 kind.measured_mean_ms,
                 kind.modelled_mean_ms,
                 kind.demerit_percent
+            )?;
+        }
+        writeln!(out, "  at most       measured   modelled")?;
+        for point in &self.distribution {
+            writeln!(
+                out,
+                "  {:3} %      {:8.3} ms {:8.3} ms",
+                point.percent, point.measured_ms, point.modelled_ms
             )?;
         }
         let cached = self.cached_reads;

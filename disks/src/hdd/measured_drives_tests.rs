@@ -66,6 +66,11 @@ fn service_times_are_those_measured_on_real_drives() {
         };
         assert!(reads.demerit_percent <= most, "{name}: {reads:?}");
         assert!(writes.demerit_percent <= 8.0, "{name}: {writes:?}");
+        // Nor anywhere in the distribution: nowhere further apart than a seventh of the mean.
+        for point in &report.distribution {
+            let apart = (point.measured_ms - point.modelled_ms).abs();
+            assert!(apart <= report.measured_mean_ms / 7.0, "{name}: {point:?}");
+        }
         let cached = report.cached_reads;
         assert!(
             cached.both * 100 >= cached.measured.max(cached.modelled) * 85,

@@ -40,7 +40,7 @@ mod model_tests;
 pub use bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary, hdd_properties};
 pub use drives::{Drive, OverheadSource, find_drive, load_drive};
 pub use fit::fit_overheads;
-pub use judge::{CacheReport, CachedReads, KindReport, TraceReport};
+pub use judge::{CacheReport, CachedReads, KindReport, QuantilePoint, TraceReport};
 pub use model::HddModel;
 pub use parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, SeekParameters, WriteInvalidation,
