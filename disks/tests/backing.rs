@@ -10,8 +10,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock};
 
 const MIB: u64 = 1 << 20;
+
+/// A process holds copies of our open files from its fork to its exec, and so their locks: nothing
+/// is started while a test closes a file and opens it again.
+static STARTING: RwLock<()> = RwLock::new(());
 
 fn options(path: &Path, size_bytes: Option<u64>, create: bool) -> BackingOptions {
     BackingOptions {
@@ -32,6 +37,7 @@ fn folder() -> tempfile::TempDir {
 
 #[test]
 fn a_missing_file_is_created_sparse_when_asked() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let path = folder.path().join("new.disk");
     let error = refused(&path, Some(64 * MIB), false).to_string();
@@ -54,6 +60,7 @@ fn a_missing_file_is_created_sparse_when_asked() {
 
 #[test]
 fn a_file_grows_and_never_shrinks() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let path = folder.path().join("grows.disk");
     fs::write(&path, vec![7; 8192]).expect("writable");
@@ -73,6 +80,7 @@ fn a_file_grows_and_never_shrinks() {
 
 #[test]
 fn a_file_in_use_is_refused_before_it_is_grown() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let path = folder.path().join("used.disk");
     let _first = Backing::open(&options(&path, Some(MIB), true)).expect("free");
@@ -109,6 +117,7 @@ fn what_is_not_a_disk_is_named() {
 
 #[test]
 fn defaults_are_announced_and_overridden() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let mut options = DiskOptions::new(folder.path().join("a.disk"));
     options.size_bytes = Some(MIB);
@@ -153,6 +162,7 @@ struct LoopDevice(PathBuf);
 
 impl LoopDevice {
     fn over(path: &Path) -> LoopDevice {
+        let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let output = Command::new("losetup")
             .args(["--find", "--show"])
             .arg(path)
@@ -171,6 +181,7 @@ impl LoopDevice {
 
 impl Drop for LoopDevice {
     fn drop(&mut self) {
+        let _alone = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let _ = Command::new("losetup")
             .arg("--detach")
             .arg(&self.0)
