@@ -23,3 +23,4 @@ mod refusals;
 mod simulate;
 mod status;
 mod vdisks;
+mod workloads;
