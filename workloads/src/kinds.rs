@@ -6,7 +6,7 @@
 use crate::Pattern;
 use crate::generated::{Blocks, Files, Generated, Pace, Rate, Requests, Times};
 use crate::places::Popularity;
-use crate::workload::{Client, OPEN_DEPTH, Source};
+use crate::workload::{Client, OPEN_DEPTH, Source, TraceSource};
 use disktime_units::{Nanos, Share};
 use std::num::NonZeroU32;
 
@@ -202,6 +202,18 @@ impl Client {
         self
     }
 
+    /// The same, replaying a trace; its depth becomes the usual one.
+    pub fn replaying(mut self, trace: TraceSource) -> Client {
+        self.depth = OPEN_DEPTH;
+        self.source = Source::Trace(trace);
+        self
+    }
+
+    /// The same in a closed loop with these think times; the depth stays as it is.
+    pub fn thinking(self, think: Times) -> Client {
+        self.pace(Pace::Closed { think })
+    }
+
     /// The same with so many requests under way at most.
     pub fn depth(mut self, depth: u32) -> Client {
         self.depth = depth;
@@ -284,6 +296,15 @@ mod tests {
             },
         );
         assert_eq!(client.source, Source::Generated(expected));
-        assert_eq!(client.depth(3).depth, 3);
+        let closed = client.depth(3).thinking(Times::Constant(Nanos(7)));
+        assert_eq!(closed.depth, 3);
+        let Source::Generated(generated) = &closed.source else {
+            panic!("generated");
+        };
+        let think = Times::Constant(Nanos(7));
+        assert_eq!(generated.pace, Pace::Closed { think });
+        let replaying = closed.replaying(TraceSource::new("t"));
+        assert_eq!(replaying.depth, OPEN_DEPTH);
+        assert_eq!(replaying.source, Source::Trace(TraceSource::new("t")));
     }
 }

@@ -7,8 +7,8 @@
 //!
 //! The way through this room: `workload` and `generated` are a workload as values, `kinds` the named
 //! generators; `language` (with `keys` and `values`) reads them from a file, `command_line` from
-//! arguments. `requests` (with `places` and `zipf`) decides what a client asks for, `arrivals`
-//! when, `trace` reads and replays recorded requests, and `machine` makes a client of them.
+//! arguments. `requests` (with `places` and `zipf`) decides what a client asks for, `arrivals` and
+//! `closed_loop` when, `trace` reads and replays recorded requests, and `machine` makes a client of them.
 //! `simulate` and `load` are the two runners, `meter` what they measure, `report` how it is shown.
 //! `stamps` (with `stamped_sector` and `stamp_load`) checks after a crash that nothing promised was
 //! lost.
@@ -23,6 +23,7 @@
 pub struct Documentation;
 
 mod arrivals;
+mod closed_loop;
 mod command_line;
 mod error;
 mod generated;

@@ -8,6 +8,7 @@
 //! known here: who answers, and how long that takes.
 
 use crate::arrivals::{Arrivals, Clockwork};
+use crate::closed_loop::{Closed, Commits};
 use crate::generated::{Generated, Pace};
 use crate::requests::{Chooser, Wanted};
 use crate::trace::{Replay, TraceRecord};
@@ -15,13 +16,6 @@ use crate::workload::{Client, Source};
 use crate::{Random, WorkloadError};
 use disktime_engine::RequestKind;
 use disktime_units::{Nanos, format_size};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::num::NonZeroU32;
-
-/// A user whose request failed waits so long before the next one: a disk that fails at once
-/// would otherwise be asked without end, and virtual time would stand still.
-const PAUSE_AFTER_ERROR: Nanos = Nanos::from_millis(1);
 
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,57 +65,6 @@ enum Asker {
         next: Option<(Nanos, TraceRecord)>,
     },
 }
-
-/// The users of a closed loop.
-#[derive(Debug)]
-struct Closed {
-    chooser: Chooser,
-    think: Clockwork,
-    /// Users that are ready to ask, each at its time; of those at one time, who came first.
-    ready: BinaryHeap<Reverse<(Nanos, u64, u32)>>,
-    turn: u64,
-    /// The transaction that each user is in; empty without transactions.
-    commits: Vec<Commits>,
-}
-
-impl Closed {
-    fn ready_at(&mut self, at: Nanos, user: u32) {
-        self.ready.push(Reverse((at, self.turn, user)));
-        self.turn += 1;
-    }
-}
-
-/// How far a transaction is.
-#[derive(Debug, Clone, Copy)]
-struct Commits {
-    every: Option<NonZeroU32>,
-    done: u32,
-}
-
-impl Commits {
-    /// Whether the next request is the flush that ends the transaction.
-    #[inline]
-    fn step(&mut self) -> bool {
-        match self.every {
-            Some(every) if self.done >= every.get() => {
-                self.done = 0;
-                true
-            }
-            Some(_) => {
-                self.done += 1;
-                false
-            }
-            None => false,
-        }
-    }
-}
-
-const FLUSH: Wanted = Wanted {
-    kind: RequestKind::Flush,
-    offset_bytes: 0,
-    len_bytes: 0,
-    fua: false,
-};
 
 impl Wanted {
     #[inline]
@@ -208,14 +151,9 @@ impl ClientMachine {
         };
         let operation = match &mut self.asker {
             Asker::Closed(closed) => {
-                let Some(Reverse((_, _, user))) = closed.ready.pop() else {
+                let Some((user, wanted)) = closed.ask() else {
                     return Ok(None);
                 };
-                let ends = closed
-                    .commits
-                    .get_mut(user as usize)
-                    .is_some_and(Commits::step);
-                let wanted = if ends { FLUSH } else { closed.chooser.next() };
                 // A user of a closed loop asks when it is woken; a late clock is not latency.
                 wanted.by(user, now)
             }
@@ -225,12 +163,7 @@ impl ClientMachine {
                 commits,
             } => {
                 arrivals.advance();
-                let wanted = if commits.step() {
-                    FLUSH
-                } else {
-                    chooser.next()
-                };
-                wanted.by(0, arrived_at)
+                commits.next(chooser).by(0, arrived_at)
             }
             Asker::Trace { replay, next } => {
                 let Some((_, record)) = next.take() else {
@@ -258,23 +191,7 @@ impl ClientMachine {
         }
         self.outstanding -= 1;
         if let Asker::Closed(closed) = &mut self.asker {
-            let within = closed
-                .commits
-                .get(operation.user as usize)
-                .is_some_and(|commits| {
-                    commits.every.is_some() && operation.kind != RequestKind::Flush
-                });
-            let think = if within {
-                Nanos::ZERO
-            } else {
-                closed.think.draw()
-            };
-            let pause = if success {
-                think
-            } else {
-                think.max(PAUSE_AFTER_ERROR)
-            };
-            closed.ready_at(now.saturating_add(pause), operation.user);
+            closed.answered(now, operation, success);
         }
     }
 
@@ -310,7 +227,7 @@ impl ClientMachine {
     #[inline]
     fn next_arrival(&self) -> Option<Nanos> {
         match &self.asker {
-            Asker::Closed(closed) => closed.ready.peek().map(|Reverse((at, _, _))| *at),
+            Asker::Closed(closed) => closed.next(),
             Asker::Open { arrivals, .. } => Some(arrivals.next()),
             Asker::Trace { next, .. } => next.map(|(at, _)| at),
         }
@@ -374,10 +291,7 @@ fn asker_of(
     )
     .map_err(|error| error.or_at(client.places.range.as_ref()))?;
     let random = |purpose: &str| Random::labelled(seed, &format!("{} {purpose}", client.name));
-    let commits = Commits {
-        every: generated.commit_every,
-        done: 0,
-    };
+    let commits = Commits::new(generated.commit_every);
     if let Some(arrivals) = Arrivals::new(generated.pace, client.start, random("arrivals")) {
         return Ok(Asker::Open {
             chooser,
@@ -388,18 +302,14 @@ fn asker_of(
     let Pace::Closed { think } = generated.pace else {
         return Err(WorkloadError::new("this pace is neither open nor closed"));
     };
-    let mut closed = Closed {
+    let think = Clockwork::new(think, random("think times"));
+    Ok(Asker::Closed(Closed::new(
+        client.depth,
+        client.start,
         chooser,
-        think: Clockwork::new(think, random("think times")),
-        ready: BinaryHeap::with_capacity(client.depth as usize),
-        turn: 0,
-        commits: Vec::new(),
-    };
-    if generated.commit_every.is_some() {
-        closed.commits = vec![commits; client.depth as usize];
-    }
-    (0..client.depth).for_each(|user| closed.ready_at(client.start, user));
-    Ok(Asker::Closed(closed))
+        think,
+        generated.commit_every,
+    )))
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! What a client asks for, when, and within which bounds.
 
 use super::*;
+use crate::closed_loop::PAUSE_AFTER_ERROR;
 use crate::generated::{Blocks, Rate, Requests, Times};
 use crate::{Kind, Pattern};
 use disktime_units::Share;
+use std::num::NonZeroU32;
 
 const SECOND: Nanos = Nanos::from_secs(1);
 
