@@ -23,9 +23,10 @@
 //!   sequential reader that reserves half of the disk is promised 35 a second, 8 ms of its 500; the
 //!   other 490 ms are up to the weights, also in I/Os: of two streams with equal weights, one random
 //!   and one sequential, each gets 70 a second, 16 ms against 984.
-//! - Promise more than the disk does at its worst, and in bad seconds every R is in the past: the least
-//!   one goes, streams get in proportion of what they reserved, nobody what was promised, and limits and weights mean
-//!   nothing, since constraint-based service asks for neither.
+//! - Promise more than the disk does at its worst, and in bad seconds every R is in the past. New requests then
+//!   have R = their time of arrival: first come, first served. 50 and 100 a second promised on a disk
+//!   that does 71 come out as 36 and 36 if both have four requests outstanding; limits and weights
+//!   mean nothing, since constraint-based service asks for neither.
 //! - Every request is a decision of its own: two streams that both read sequentially change places
 //!   with each of them. 1 ms of data costs 12 ms of seek.
 //! - A promise holds second by second only as far as the tags are in time; a stream that comes back from a pause starts at

@@ -3,7 +3,8 @@
 //! A stream has a *reserve* bucket and, if it is limited, a *limit* bucket. Both fill at their
 //! rates up to what they bring in the time that may be saved, and are full at first. A stream may
 //! be served while its limit bucket holds more than nothing. Among those whose reserve bucket does
-//! too, the one whose reserve bucket would overflow first goes; if there is none, the one with the
+//! too, the one whose reserve bucket would overflow first goes (or overflowed first, if it has not been
+//! served since); if there is none, the one with the
 //! least recent usage, for its weight. What is served in the second way is not taken from the
 //! reserve bucket. A bucket may be overdrawn by what one dispatch costs.
 //!
@@ -20,8 +21,9 @@ use disktime_units::Nanos;
 /// Tokens that fill at a rate and are capped.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
+    /// What was in it when something was last taken out.
     grains: i128,
-    /// When it was last looked at; `None`: never, so it is full.
+    /// When that was; `None`: never, so it is full.
     at: Option<Nanos>,
 }
 
@@ -31,16 +33,23 @@ impl Bucket {
         at: None,
     };
 
-    /// Lets in what came since the last look, at `rate` grains per ns.
-    fn fill(&mut self, now: Nanos, rate: i128, cap: i128) {
-        self.grains = match self.at {
-            None => cap,
-            Some(at) => {
-                let passed = i128::from(now.saturating_sub(at).0);
-                (self.grains + passed * rate).min(cap)
-            }
-        };
+    /// What is in it, filling at `rate` grains per ns.
+    fn level(&self, now: Nanos, rate: i128, cap: i128) -> i128 {
+        self.at.map_or(cap, |at| {
+            let passed = i128::from(now.saturating_sub(at).0);
+            (self.grains + passed * rate).min(cap)
+        })
+    }
+
+    fn take(&mut self, now: Nanos, rate: i128, cap: i128, grains: i128) {
+        self.grains = self.level(now, rate, cap) - grains;
         self.at = Some(now);
+    }
+
+    /// When it overflows, or overflowed.
+    fn overflow(&self, rate: i128, cap: i128) -> i128 {
+        self.at
+            .map_or(0, |at| i128::from(at.0) + (cap - self.grains) / rate)
     }
 }
 
@@ -80,6 +89,15 @@ pub(super) enum Source {
     Reserve,
     /// Nobody's (and limit tokens).
     Unreserved,
+}
+
+/// What a dispatch costs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bill {
+    pub(super) stream: StreamId,
+    pub(super) source: Source,
+    pub(super) now: Nanos,
+    pub(super) grains: i128,
 }
 
 /// Who may go.
@@ -140,40 +158,48 @@ impl TokenPools {
     }
 
     /// When the limit bucket of a stream holds something again, if it holds nothing now.
-    fn held_until(&mut self, stream: &Stream, id: StreamId, now: Nanos) -> Option<Nanos> {
+    fn held_until(&self, stream: &Stream, id: StreamId, now: Nanos) -> Option<Nanos> {
         let limit = stream.config.limit?;
         let rate = self.currency.rate(i64::from(limit.share.0));
         let cap = self.currency.cap(rate);
-        let bucket = &mut self.pools[id.0 as usize].limit;
-        bucket.fill(now, rate, cap);
-        if bucket.grains > 0 {
+        let level = self.pools[id.0 as usize].limit.level(now, rate, cap);
+        if level > 0 {
             return None;
         }
-        let wait = (1 - bucket.grains + rate - 1).checked_div(rate);
+        // The first nanosecond in which it holds more than nothing.
+        let wait = (rate - level).checked_div(rate);
         let wait = wait.and_then(|wait| u64::try_from(wait).ok());
         Some(now.saturating_add(Nanos(wait.unwrap_or(u64::MAX))))
     }
 
-    /// How long until the reserve bucket of a stream overflows, if it holds anything.
-    fn overflow(&mut self, stream: &Stream, id: StreamId, now: Nanos) -> Option<i128> {
+    /// When the reserve bucket of a stream overflows, if it holds anything.
+    fn overflow(&self, stream: &Stream, id: StreamId, now: Nanos) -> Option<i128> {
         let rate = self.currency.rate(stream.share_ppm());
         let cap = self.currency.cap(rate);
-        let bucket = &mut self.pools[id.0 as usize].reserve;
-        bucket.fill(now, rate, cap);
-        if rate == 0 || bucket.grains <= 0 {
-            return None;
-        }
-        Some((cap - bucket.grains) / rate)
+        let bucket = &self.pools[id.0 as usize].reserve;
+        let holds = rate > 0 && bucket.level(now, rate, cap) > 0;
+        holds.then(|| bucket.overflow(rate, cap))
     }
 
     /// Takes `grains` from where a dispatch of the stream was paid from; negative gives back.
-    pub(super) fn pay(&mut self, id: StreamId, source: Source, now: Nanos, grains: i128) {
-        let slot = self.currency.usage_slot;
+    pub(super) fn pay(&mut self, ledger: &Ledger, bill: Bill) {
+        let Bill {
+            stream: id,
+            source,
+            now,
+            grains,
+        } = bill;
+        let stream = ledger.stream(id);
+        let currency = self.currency;
         let pool = &mut self.pools[id.0 as usize];
         if source == Source::Reserve {
-            pool.reserve.grains -= grains;
+            let rate = currency.rate(stream.share_ppm());
+            pool.reserve.take(now, rate, currency.cap(rate), grains);
         }
-        pool.limit.grains -= grains;
-        pool.usage.add(now, slot, grains);
+        if let Some(limit) = stream.config.limit {
+            let rate = currency.rate(i64::from(limit.share.0));
+            pool.limit.take(now, rate, currency.cap(rate), grains);
+        }
+        pool.usage.add(now, currency.usage_slot, grains);
     }
 }

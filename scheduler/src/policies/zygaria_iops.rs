@@ -26,7 +26,7 @@
 //! - say 140 I/Os per second, since the mix does that much, and tokens come faster than the disk
 //!   can serve them: every bucket is full, all overflow now, and the reservations no longer decide.
 
-use super::tokens::{Choice, Currency, Source, TokenPools};
+use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaIopsConfig, serve};
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
@@ -75,8 +75,13 @@ impl Policy for ZygariaIops {
 
     fn dispatched(&mut self, ledger: &mut Ledger, id: StreamId, _: Account, _: Option<u64>) {
         let requests = self.count.of_dispatch(ledger, id);
-        let grains = IO * i128::from(requests);
-        self.pools.pay(id, self.source, self.now, grains);
+        let bill = Bill {
+            stream: id,
+            source: self.source,
+            now: self.now,
+            grains: IO * i128::from(requests),
+        };
+        self.pools.pay(ledger, bill);
     }
 
     fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {

@@ -24,7 +24,7 @@
 //!   a bucket that is full takes no more: what it could not use in time is lost.
 //! - *The seek is the victim's.* A neighbour with many short visits makes everybody pay for them.
 
-use super::tokens::{Choice, Currency, Source, TokenPools};
+use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaUtilConfig, serve};
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
@@ -105,8 +105,13 @@ impl Policy for ZygariaUtil {
         let followers = self.count.of_dispatch(ledger, id).saturating_sub(1);
         let mut estimate = self.picked;
         estimate.time += Nanos(self.config.sequential.0 * followers);
-        self.pools
-            .pay(id, estimate.source, self.now, scaled(estimate.time));
+        let bill = Bill {
+            stream: id,
+            source: estimate.source,
+            now: self.now,
+            grains: scaled(estimate.time),
+        };
+        self.pools.pay(ledger, bill);
         if self.in_flight.len() < ledger.streams.len() {
             let bound = ledger.config.max_in_flight;
             self.in_flight
@@ -118,8 +123,13 @@ impl Policy for ZygariaUtil {
     fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
         let id = finished.stream;
         if let Some(estimate) = self.in_flight[id.0 as usize].pop_front() {
-            let correction = scaled(finished.measured) - scaled(estimate.time);
-            self.pools.pay(id, estimate.source, now, correction);
+            let correction = Bill {
+                stream: id,
+                source: estimate.source,
+                now,
+                grains: scaled(finished.measured) - scaled(estimate.time),
+            };
+            self.pools.pay(ledger, correction);
         }
         ledger.charge(id, finished.account, finished.measured);
     }
