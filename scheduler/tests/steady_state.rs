@@ -5,8 +5,8 @@ mod common;
 use common::devices::DISK_BYTES;
 use common::{RESERVED, ms, plain_disk, reserved, secs, toy_hdd};
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, Limit, RequestId, Scheduler, SchedulerConfig, StreamConfig,
-    StreamId, SwitchingAccount,
+    Arrival, Decision, FlightId, Limit, PolicyKind, RequestId, Scheduler, SchedulerConfig,
+    StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -148,11 +148,17 @@ fn nothing_is_allocated_in_steady_state() {
         max_in_flight: 32,
         ..plain_disk(ms(27))
     };
-    for (config, depth) in [(serial.clone(), 1), (serial, 16), (many, 16)] {
-        let mut driven = Loop::new(config, &streams, depth);
-        driven.run(5_000, ms(3));
-        let allocated = driven.run(100_000, ms(3));
-        assert_eq!(allocated, 0, "depth {depth}");
+    for policy in PolicyKind::all() {
+        for (config, depth) in [(&serial, 1), (&serial, 16), (&many, 16)] {
+            let config = SchedulerConfig {
+                policy,
+                ..config.clone()
+            };
+            let mut driven = Loop::new(config, &streams, depth);
+            driven.run(5_000, ms(3));
+            let allocated = driven.run(50_000, ms(3));
+            assert_eq!(allocated, 0, "{}, depth {depth}", policy.name());
+        }
     }
 }
 

@@ -20,7 +20,7 @@
 //! - *A stream that thinks between requests is never waited for*, so it loses the disk at each
 //!   answer, to a stream that stays as long as its budget lasts.
 
-use super::{least_spare, unlimited_with_requests};
+use super::{earliest_due, least_spare};
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
@@ -32,13 +32,7 @@ pub(crate) struct Edf;
 
 impl Policy for Edf {
     fn pick(&mut self, ledger: &mut Ledger, _now: Nanos) -> Pick {
-        let due = unlimited_with_requests(ledger)
-            .filter(|id| {
-                let stream = ledger.stream(*id);
-                stream.is_reserved() && stream.budget > 0
-            })
-            .min_by_key(|id| (ledger.stream(*id).deadline, *id));
-        if let Some(stream) = due {
+        if let Some(stream) = earliest_due(ledger) {
             let account = Account::Own;
             return Pick::Serve { stream, account };
         }

@@ -34,11 +34,11 @@
 //!   everything until the next period begins.
 
 use super::c_look::place_in_sweep;
-use super::{least_spare, unlimited_with_requests};
+use super::{earliest_due, least_spare, unlimited_with_requests};
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
-use crate::stream::{Virtual, scaled};
+use crate::stream::{Presence, Virtual, scaled};
 use disktime_units::Nanos;
 
 /// What is due at a deadline.
@@ -76,28 +76,25 @@ impl FahrradDss {
             self.committed[id.0 as usize] = 0;
         }
         self.due.clear();
-        for id in &ledger.active {
-            let stream = ledger.stream(*id);
-            if stream.is_reserved() {
-                self.due.push(Due {
-                    deadline: stream.deadline,
-                    budget: stream.budget,
-                    share_ppm: stream.share_ppm(),
-                    stream: Some(*id),
-                });
+        for (index, stream) in ledger.streams.iter().enumerate() {
+            if !stream.is_reserved() {
+                continue;
             }
-        }
-        for id in &ledger.held {
-            let stream = ledger.stream(*id);
-            let (budget, deadline) = match stream.if_woken(now, ledger.worst_case) {
-                Virtual::Held { budget, deadline } => (budget, deadline),
-                Virtual::Fresh => (stream.budget_per_period(), now + stream.period()),
+            let fresh = (stream.budget_per_period(), now + stream.period());
+            let (budget, deadline) = match stream.presence {
+                Presence::Active => (stream.budget, stream.deadline),
+                Presence::IdleFresh | Presence::Limited => fresh,
+                Presence::IdleHeld => match stream.if_woken(now, ledger.worst_case) {
+                    Virtual::Held { budget, deadline } => (budget, deadline),
+                    Virtual::Fresh => fresh,
+                },
             };
+            let id = StreamId(index as u32);
             self.due.push(Due {
                 deadline,
                 budget,
                 share_ppm: stream.share_ppm(),
-                stream: None,
+                stream: ledger.is_active(id).then_some(id),
             });
         }
         self.due
@@ -108,7 +105,6 @@ impl FahrradDss {
     fn commit(&mut self, ledger: &Ledger, now: Nanos) {
         self.list(ledger, now);
         let worst_case = ledger.worst_case.max(1);
-        let rate = i128::from(1_000_000 - ledger.idle_share_ppm);
         // Of streams due later than what has been passed.
         let mut later: i128 = self
             .due
@@ -143,7 +139,7 @@ impl FahrradDss {
                     }
                 }
             }
-            let capacity = (time - i128::from(now.0)) * rate;
+            let capacity = (time - i128::from(now.0)) * 1_000_000;
             let slack = capacity - (owed + shares * time) - later * worst_case;
             least_slack = least_slack.min(slack);
         }
@@ -184,6 +180,10 @@ impl Policy for FahrradDss {
         self.commit(ledger, now);
         if let Some((stream, index)) = self.next_by_place(ledger) {
             ledger.stream_mut(stream).queue.bring_forward(index);
+            let account = Account::Own;
+            return Pick::Serve { stream, account };
+        }
+        if let Some(stream) = earliest_due(ledger) {
             let account = Account::Own;
             return Pick::Serve { stream, account };
         }

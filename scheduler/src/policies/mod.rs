@@ -28,7 +28,7 @@ pub use kind::{
 
 use crate::config::{SchedulerConfig, StreamId};
 use crate::fahrrad::Fahrrad;
-use crate::ledger::Ledger;
+use crate::ledger::{Account, Ledger};
 use crate::policy::{Pick, Policy};
 use crate::queue::QueueOrder;
 
@@ -79,6 +79,13 @@ fn unlimited_with_requests(ledger: &Ledger) -> impl Iterator<Item = StreamId> + 
 fn serve(ledger: &Ledger, stream: StreamId) -> Pick {
     let account = ledger.account(stream);
     Pick::Serve { stream, account }
+}
+
+/// The stream with requests and budget left that is due first.
+fn earliest_due(ledger: &Ledger) -> Option<StreamId> {
+    unlimited_with_requests(ledger)
+        .filter(|id| ledger.account(*id) == Account::Own)
+        .min_by_key(|id| (ledger.stream(*id).deadline, *id))
 }
 
 /// From spare time: the stream that has had least of it for its weight.
