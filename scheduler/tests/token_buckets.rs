@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::devices::{DISK_BYTES, Linear};
+use common::devices::{DISK_BYTES, Linear, ToyHdd, transfer};
 use common::{
-    Behaviour, ClientConfig, Pattern, Think, World, mixes, ms, plain_disk, reserved, secs,
+    Behaviour, ClientConfig, Pattern, Think, World, mixes, ms, plain_disk, reserved, secs, toy_hdd,
 };
 use disktime_scheduler::{
-    Limit, PolicyKind, SchedulerConfig, StreamConfig, ZygariaIopsConfig, ZygariaUtilConfig,
+    Limit, PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount, ZygariaIopsConfig,
+    ZygariaUtilConfig,
 };
 use disktime_units::{Nanos, Share};
 
@@ -208,4 +209,35 @@ fn a_limit_in_ios_counts_ios() {
     let requests = world.counters(0).requests;
     assert!((500..=511).contains(&requests), "{requests}");
     assert_eq!(world.asleep, Nanos::ZERO, "the other could go");
+}
+
+#[test]
+fn staying_buys_throughput_at_the_same_shares() {
+    // Two sequential streams, half of a hard disk each: what both together read in MB/s.
+    let together = |stay| {
+        let config = SchedulerConfig {
+            policy: PolicyKind::ZygariaUtil(ZygariaUtilConfig {
+                stay,
+                ..ZygariaUtilConfig::default()
+            }),
+            ..toy_hdd(SwitchingAccount::Served)
+        };
+        let mut world = World::new(config, DISK_BYTES, ToyHdd::default());
+        for index in [0, 4] {
+            let reader = ClientConfig {
+                len: 64 << 10,
+                ..client(index, Pattern::Sequential, transfer(64 << 10))
+            };
+            world.add(reserved(500_000, secs(1)), reader, Nanos::ZERO, 1);
+        }
+        world.run(secs(60));
+        for stream in 0..2 {
+            let got = received(&world, stream).as_secs_f64() / 60.0;
+            assert!((got - 0.5).abs() < 0.01, "stay {stay}: {got}");
+        }
+        world.clients.iter().map(|one| one.bytes).sum::<u64>() / 60_000_000
+    };
+    let (turns, visits) = (together(Nanos::ZERO), together(ms(250)));
+    assert!(turns < 5, "request by request: {turns} MB/s");
+    assert!(visits > 70, "250 ms at a time: {visits} MB/s");
 }

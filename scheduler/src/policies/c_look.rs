@@ -7,13 +7,10 @@
 //! Where it fails:
 //! - *It knows no streams.* Shares are by the number of requests in each part of the disk.
 //! - *It starves.* A sequential stream that keeps the next request queued always has the nearest
-//!   one ahead: the head never leaves it. With 64 KiB at 80 MB/s that is 10 GB, or two minutes
-//!   without a single request for everybody else, and for ever if the stream starts again at its
-//!   beginning before the end of the disk is reached... which is below the head, so that is the one
-//!   moment when the others are served.
+//!   one ahead: the head stays with it until the end of its part of the disk. At 80 MB/s a part of 80 GB
+//!   is 17 minutes without a single request for anybody else.
 //! - *It ping-pongs.* With requests of ten streams mixed by place, nearly every request is another
-//!   stream's; a share of the disk held for one of them buys seeks for all (isolation 0.66 to
-//!   0.91 in the comparison that our rules came from).
+//!   stream's; a share of the disk held for one of them buys seeks for all.
 //!
 //! What it is good at: total throughput. Depths add up over streams, so that seeks get short; beside
 //! a policy that serves one stream at a time it may have more requests per second, in unfair parts.

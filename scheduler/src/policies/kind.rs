@@ -43,6 +43,9 @@ pub struct ZygariaUtilConfig {
     pub saved: Nanos,
     /// Length of one of the 20 slots of the moving average of usage.
     pub usage_slot: Nanos,
+    /// How long a stream that has tokens keeps the disk once it has it. Zero: the choice is made
+    /// anew for each request.
+    pub stay: Nanos,
 }
 
 impl Default for ZygariaUtilConfig {
@@ -53,6 +56,7 @@ impl Default for ZygariaUtilConfig {
             sequential_gap_bytes: 100 * 512,
             saved: Nanos::from_secs(1),
             usage_slot: Nanos::from_millis(50),
+            stay: Nanos::ZERO,
         }
     }
 }
@@ -67,6 +71,9 @@ pub struct ZygariaIopsConfig {
     pub saved: Nanos,
     /// Length of one of the 20 slots of the moving average of usage.
     pub usage_slot: Nanos,
+    /// How long a stream that has tokens keeps the disk once it has it. Zero: the choice is made
+    /// anew for each request.
+    pub stay: Nanos,
 }
 
 impl Default for ZygariaIopsConfig {
@@ -75,6 +82,7 @@ impl Default for ZygariaIopsConfig {
             nominal_iops: None,
             saved: Nanos::from_secs(1),
             usage_slot: Nanos::from_millis(50),
+            stay: Nanos::ZERO,
         }
     }
 }

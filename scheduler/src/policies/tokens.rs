@@ -70,6 +70,8 @@ pub(super) struct Currency {
     pub(super) saved: Nanos,
     /// Length of a slot of the average of usage.
     pub(super) usage_slot: Nanos,
+    /// How long a stream with tokens keeps the disk once it has it.
+    pub(super) stay: Nanos,
 }
 
 impl Currency {
@@ -114,6 +116,8 @@ pub(super) enum Choice {
 pub(super) struct TokenPools {
     currency: Currency,
     pools: Vec<Pool>,
+    /// Who was chosen last, and since when without interruption.
+    visit: Option<(StreamId, Nanos)>,
 }
 
 impl TokenPools {
@@ -121,6 +125,7 @@ impl TokenPools {
         TokenPools {
             currency,
             pools: Vec::new(),
+            visit: None,
         }
     }
 
@@ -134,7 +139,7 @@ impl TokenPools {
             };
             self.pools.resize(ledger.streams.len(), pool);
         }
-        let (mut due, mut least_used) = (None, None);
+        let (mut due, mut least_used, mut stays) = (None, None, None);
         let mut released: Option<Nanos> = None;
         for id in with_requests(ledger) {
             let stream = ledger.stream(id);
@@ -144,17 +149,32 @@ impl TokenPools {
             }
             if let Some(overflow) = self.overflow(stream, id, now) {
                 due = min_of(due, (overflow, id));
+                if self.stays_with(id, now) {
+                    stays = Some(id);
+                }
             }
             let usage = &mut self.pools[id.0 as usize].usage;
             let used = usage.at(now, self.currency.usage_slot);
             let for_weight = used.saturating_mul(1_000) / u128::from(stream.config.weight);
             least_used = min_of(least_used, (for_weight, id));
         }
-        match (due, least_used) {
-            (Some((_, id)), _) => Choice::Serve(id, Source::Reserve),
-            (None, Some((_, id))) => Choice::Serve(id, Source::Unreserved),
-            (None, None) => Choice::Sleep(released),
+        let chosen = stays
+            .or(due.map(|(_, id)| id))
+            .map(|id| (id, Source::Reserve));
+        let chosen = chosen.or(least_used.map(|(_, id)| (id, Source::Unreserved)));
+        let Some((id, source)) = chosen else {
+            return Choice::Sleep(released);
+        };
+        if self.visit.is_none_or(|(last, _)| last != id) {
+            self.visit = Some((id, now));
         }
+        Choice::Serve(id, source)
+    }
+
+    /// Whether a stream was chosen last, and not for so long yet that others have a say.
+    fn stays_with(&self, id: StreamId, now: Nanos) -> bool {
+        self.visit
+            .is_some_and(|(last, since)| last == id && now - since < self.currency.stay)
     }
 
     /// When the limit bucket of a stream holds something again, if it holds nothing now.

@@ -51,6 +51,7 @@ impl ZygariaIops {
             grains_per_ppm: i128::from(nominal_iops),
             saved: config.saved,
             usage_slot: config.usage_slot,
+            stay: config.stay,
         };
         ZygariaIops {
             pools: TokenPools::new(currency),
