@@ -35,10 +35,10 @@ pub use fault::{
 pub use hdd::{
     CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
     HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
-    PositioningMap, QuantilePoint, ReadAheadPolicy, SeekCurvePoint, SeekParameters, Standing,
-    TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent, find_drive,
-    fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names, read_measured_trace,
-    replay,
+    PositioningMap, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint, SeekParameters,
+    Standing, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
+    find_drive, fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names,
+    read_measured_trace, replay,
 };
 pub use open::{DiskOptions, open_disk};
 pub use paced::{PacedDisk, ServiceModel};

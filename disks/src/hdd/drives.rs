@@ -2,7 +2,7 @@
 //! JSON file of drives; and the command overheads of drives whose published parameters lack them.
 
 use super::parameters::{
-    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, WriteInvalidation,
+    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
 use super::presets::{Standing, preset, preset_names};
 use serde::Serialize;
@@ -169,7 +169,7 @@ const KNOWN: [Known; 6] = [
             parameters.seg_sectors = 512;
             parameters.read_ahead = ReadAheadPolicy::Sequential;
             parameters.read_ahead_keeps = true;
-            parameters.read_on_arrival = true;
+            parameters.read_before = ReadBefore::Track;
             parameters.write_invalidates = WriteInvalidation::Overlap;
             parameters.reads_hit_writes = true;
         },

@@ -118,7 +118,7 @@ fn drives() -> Vec<(&'static str, u32, u32, u64, serde_json::Value)> {
             96,
             50,
             serde_json::json!({
-                "read_ahead": "sequential", "read_on_arrival": true, "read_ahead_keeps": true,
+                "read_ahead": "sequential", "read_before": "passing", "read_ahead_keeps": true,
                 "write_cache": true, "reads_hit_writes": true, "write_invalidates": "overlap"
             }),
         ),

@@ -9,7 +9,7 @@ use super::drives::{Drive, OverheadSource};
 use super::fit::fit_overheads;
 use super::model::{HddModel, Served};
 use super::parameters::{
-    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, WriteInvalidation,
+    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
 use super::trace::{MeasuredRequest, demerit_percent, mean_ms, replay_served};
 use crate::Operation;
@@ -108,8 +108,8 @@ pub struct CacheReport {
     pub read_ahead_keeps: bool,
     /// Bound on reading on, where it is not the segment.
     pub read_ahead_sectors: Option<u32>,
-    /// Whether it keeps what passes before the first sector.
-    pub read_on_arrival: bool,
+    /// What it takes of the track before the first sector.
+    pub read_before: ReadBefore,
     /// What a write makes stale.
     pub write_invalidates: WriteInvalidation,
     /// Whether what was written can be read from it.
@@ -124,7 +124,7 @@ impl CacheReport {
             read_ahead: parameters.read_ahead,
             read_ahead_keeps: parameters.read_ahead_keeps,
             read_ahead_sectors: parameters.read_ahead_sectors,
-            read_on_arrival: parameters.read_on_arrival,
+            read_before: parameters.read_before,
             write_invalidates: parameters.write_invalidates,
             reads_hit_writes: parameters.reads_hit_writes,
         }
@@ -149,9 +149,11 @@ impl CacheReport {
             if let Some(sectors) = self.read_ahead_sectors {
                 let _ = write!(text, ", {sectors} sectors at most");
             }
-            if self.read_on_arrival {
-                text += ", and keeps what passes before";
-            }
+            text += match self.read_before {
+                ReadBefore::Nothing => "",
+                ReadBefore::Passing => ", and keeps what passes before",
+                ReadBefore::Track => ", and takes the track from its start",
+            };
         }
         text += match self.write_invalidates {
             WriteInvalidation::Overlap => "; a write makes stale what it overwrites",

@@ -31,6 +31,8 @@ mod trace;
 mod validation;
 
 #[cfg(test)]
+mod cache_tests;
+#[cfg(test)]
 mod fit_tests;
 #[cfg(test)]
 mod measured_drives_tests;
@@ -43,8 +45,8 @@ pub use fit::fit_overheads;
 pub use judge::{CacheReport, CachedReads, KindReport, QuantilePoint, TraceReport};
 pub use model::HddModel;
 pub use parameters::{
-    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, SeekParameters, WriteInvalidation,
-    ZoneParameters,
+    CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, SeekParameters,
+    WriteInvalidation, ZoneParameters,
 };
 pub use positioning::{DiskPlace, PositioningMap};
 pub use presets::{Standing, preset, preset_names};

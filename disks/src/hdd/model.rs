@@ -17,7 +17,7 @@ use super::arm::Arm;
 use super::cache::{DirtyQueue, Segments};
 use super::geometry::Geometry;
 use super::parameters::{
-    HddError, HddParameters, ReadAheadPolicy, SECTOR_BYTES, WriteInvalidation,
+    HddError, HddParameters, ReadAheadPolicy, ReadBefore, SECTOR_BYTES, WriteInvalidation,
 };
 use super::seek::SeekTable;
 use super::timing::Timing;
@@ -32,6 +32,8 @@ pub(super) struct ReadAhead {
     pub at: Nanos,
     /// Reads on up to this sector.
     pub limit: u64,
+    /// The sectors from here on to the segment's start are there too from a time on.
+    pub before: Option<(u64, Nanos)>,
 }
 
 /// How the last read or write was served.
@@ -71,7 +73,7 @@ pub(super) struct CachePolicy {
     pub read_ahead: ReadAheadPolicy,
     pub read_ahead_sectors: u64,
     pub keeps: bool,
-    pub on_arrival: bool,
+    pub before: ReadBefore,
     write_invalidates: WriteInvalidation,
     reads_hit_writes: bool,
 }
@@ -117,7 +119,7 @@ impl HddModel {
                 read_ahead: parameters.read_ahead,
                 read_ahead_sectors: u64::from(read_ahead_sectors),
                 keeps: parameters.read_ahead_keeps,
-                on_arrival: parameters.read_on_arrival,
+                before: parameters.read_before,
                 write_invalidates: parameters.write_invalidates,
                 reads_hit_writes: parameters.reads_hit_writes,
             },

@@ -432,6 +432,10 @@ proptest! {
         };
         if slow_bus {
             drive.bus_mb_per_s = Some(3.0);
+            drive.read_before = ReadBefore::Track;
+            drive.read_ahead_keeps = true;
+            drive.reads_hit_writes = true;
+            drive.write_invalidates = WriteInvalidation::Overlap;
         }
         let size = (drive.size_bytes() / 100 * size_share).max(4096);
         let model = HddModel::scaled_to(&drive, size).expect("the drive is valid");

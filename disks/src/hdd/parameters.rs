@@ -156,6 +156,19 @@ pub enum ReadAheadPolicy {
     Never,
 }
 
+/// What a drive that reads on takes of the track before the first sector that was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBefore {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What passes under the head while it waits for the first sector.
+    Passing,
+    /// All of it; what did not pass before comes by within a turn.
+    Track,
+}
+
 /// What a write makes stale of what the cache holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,10 +229,9 @@ pub struct HddParameters {
     /// asked for, which the host has by then.
     #[serde(default)]
     pub read_ahead_keeps: bool,
-    /// Where the drive reads on, it also keeps the sectors that pass under the head while it waits
-    /// for the first that was asked for.
+    /// What a drive that reads on takes of the track before the first sector asked for.
     #[serde(default)]
-    pub read_on_arrival: bool,
+    pub read_before: ReadBefore,
     /// What a write makes stale.
     #[serde(default)]
     pub write_invalidates: WriteInvalidation,

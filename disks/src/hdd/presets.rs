@@ -4,8 +4,8 @@
 //! one drive. [`Standing`] says what stands behind each.
 
 use super::parameters::{
-    CommandOverheads, HddParameters, ReadAheadPolicy, SeekParameters, WriteInvalidation,
-    ZoneParameters,
+    CommandOverheads, HddParameters, ReadAheadPolicy, ReadBefore, SeekParameters,
+    WriteInvalidation, ZoneParameters,
 };
 use serde::Serialize;
 
@@ -104,7 +104,7 @@ fn drive(
         seg_sectors: 2048,
         read_ahead: ReadAheadPolicy::Always,
         read_ahead_keeps: false,
-        read_on_arrival: false,
+        read_before: ReadBefore::Nothing,
         write_invalidates: WriteInvalidation::Segment,
         reads_hit_writes: false,
         read_ahead_sectors: None,

@@ -5,8 +5,10 @@
 //! anything else: whether they read on after every read, over what was asked for or only until the
 //! segment is full, and whether they keep what passes before the first sector comes by.
 
+use super::arm::Passage;
+use super::geometry::Place;
 use super::model::{HddModel, ReadAhead, Served};
-use super::parameters::ReadAheadPolicy;
+use super::parameters::{ReadAheadPolicy, ReadBefore};
 use disktime_units::Nanos;
 
 impl HddModel {
@@ -66,24 +68,42 @@ impl HddModel {
         self.read_ahead = None;
         if let Some(segment) = segment {
             self.segments.extend(segment, end);
-            if reads_on && self.policy.on_arrival {
-                let waited = (passage.begun - passage.arrived).0;
-                let per_track = u64::from(place.sectors_per_track);
-                let passed = waited * per_track / self.arm.geometry.turn_ns;
-                let on_track = passed.min(u64::from(place.sector));
-                self.segments.prepend(segment, from - on_track);
-            }
             if reads_on {
+                let before = self.read_before(segment, from, place, passage);
+                // Room is left for what is still to come.
+                let start = self.segments.get(segment).start;
+                let start = before.map_or(start, |(first, _)| start.min(first));
                 self.read_ahead = Some(ReadAhead {
                     segment,
                     next: end,
                     at: passage.done,
-                    limit: self.read_ahead_limit(self.segments.get(segment).start, end),
+                    limit: self.read_ahead_limit(start, end),
+                    before,
                 });
             }
         }
         let bus = self.arm.timing.bus(end - first);
         self.last_sector_over_bus(passage.begun + bus, passage.done)
+    }
+
+    /// Takes what passed of the track before sector `from`; what is still to come and when.
+    fn read_before(
+        &mut self,
+        segment: usize,
+        from: u64,
+        place: Place,
+        passage: Passage,
+    ) -> Option<(u64, Nanos)> {
+        if self.policy.before == ReadBefore::Nothing {
+            return None;
+        }
+        let turn_ns = self.arm.geometry.turn_ns;
+        let waited = (passage.begun - passage.arrived).0;
+        let passed = waited * u64::from(place.sectors_per_track) / turn_ns;
+        let on_track = u64::from(place.sector);
+        self.segments.prepend(segment, from - passed.min(on_track));
+        let to_come = self.policy.before == ReadBefore::Track && passed < on_track;
+        to_come.then(|| (from - on_track, passage.arrived + Nanos(turn_ns)))
     }
 
     /// A read that the running read-ahead is about to reach waits for it.
@@ -152,6 +172,9 @@ impl HddModel {
     /// Reads on until `until` or the limit.
     #[inline]
     pub(super) fn read_on(&mut self, ahead: &mut ReadAhead, until: Nanos) {
+        if let Some((start, _)) = ahead.before.take_if(|(_, at)| *at <= until) {
+            self.segments.prepend(ahead.segment, start);
+        }
         let turn_ns = self.arm.geometry.turn_ns;
         while ahead.next < ahead.limit && ahead.at < until {
             let place = self.arm.geometry.locate(ahead.next);
