@@ -7,14 +7,14 @@
 //! Where it fails:
 //! - *It knows no streams.* Shares are by the number of requests in each part of the disk.
 //! - *It starves.* A sequential stream that keeps the next request queued always has the nearest
-//!   one ahead: the head stays with it until the end of its part of the disk. At 80 MB/s a part of 80 GB
-//!   is 17 minutes without a single request for anybody else.
+//!   one ahead: the head stays with it until the end of its part of the disk. At 80 MB/s a part of
+//!   80 GB is 17 minutes without a single request for anybody else.
 //! - *It ping-pongs.* With requests of ten streams mixed by place, nearly every request is another
 //!   stream's; a share of the disk held for one of them buys seeks for all.
 //!
-//! What it is good at: total throughput. Depths add up over streams, so that seeks get short; beside
-//! a policy that serves one stream at a time it may have more requests per second, in unfair parts.
-//! It knows no reservations, limits or weights.
+//! What it is good at: total throughput. Depths add up over streams, so that seeks get short;
+//! beside a policy that serves one stream at a time it may have more requests per second, in unfair
+//! parts. It knows no reservations, limits or weights.
 
 use super::{serve, with_requests};
 use crate::config::StreamId;

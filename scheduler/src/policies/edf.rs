@@ -7,13 +7,13 @@
 //!
 //! Where it fails:
 //! - *It cannot be interrupted, and does not look ahead.* A request is started when b > 0, however
-//!   little that is. Of n streams with equal periods that each enter their last request with b = 1 µs,
-//!   each overshoots by up to W, and the last finds that its period is over: up to (n − 1)·W
-//!   short. Twenty streams of 50 ms per second and requests of 9.7 ms (W = 10 ms) use 58.2 ms each; those due last have
-//!   all of their 50 ms unspent, 5 W, where slack stealing leaves at most W.
-//! - *Spare time is not looked at either:* it is given away as soon as nobody with budget has a request, though one
-//!   may be back within a millisecond. Sets of streams that sleep until somebody's long request has just
-//!   started left up to 19 W unspent.
+//!   little that is. Of n streams with equal periods that each enter their last request with b = 1
+//!   µs, each overshoots by up to W, and the last finds that its period is over: up to (n − 1)·W
+//!   short. Twenty streams of 50 ms per second and requests of 9.7 ms (W = 10 ms) use 58.2 ms each;
+//!   those due last have all of their 50 ms unspent, 5 W, where slack stealing leaves at most W.
+//! - *Spare time is not looked at either:* it is given away as soon as nobody with budget has a
+//!   request, though one may be back within a millisecond. Sets of streams that sleep until
+//!   somebody's long request has just started left up to 19 W unspent.
 //! - *No freedom.* The stream with the earliest deadline goes, wherever the head is, though most
 //!   periods have slack to finish a neighbour's run first. Three streams with periods of 100, 110
 //!   and 120 ms change places at every period end, and every change is a seek.
@@ -21,8 +21,8 @@
 //!   than 100 %. EDF then fails whoever is due last, not everybody a little: with 60 % per 100 ms
 //!   and 40 % per 200 ms, a third stream with 20 % per 10 s gets 1 % of the disk.
 //! - *A stream that thinks between requests is never waited for*, so it loses the disk at each
-//!   answer, and the other seeks twice for each of its requests: the same reader of depth 1 that has
-//!   35 MB/s under slack stealing has 2.
+//!   answer, and the other seeks twice for each of its requests: the same reader of depth 1 that
+//!   has 35 MB/s under slack stealing has 2.
 
 use super::{earliest_due, least_spare};
 use crate::config::StreamId;

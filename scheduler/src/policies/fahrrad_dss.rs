@@ -4,33 +4,36 @@
 //! Scheduling with Fahrrad*, EuroSys 2008. A reservation (u, p) is a budget of disk time u·p and a
 //! deadline in every period. Requests of a stream are *committed* to the set in order of arrival,
 //! at most ⌊b/W⌋ of them, and such that the set may be served in any order whatever without
-//! anybody's deadline being missed if each takes W. Inside the set the disk policy reorders
-//! freely, over all streams: here upwards from the head, and around. When a request completes, what it did not
-//! use of W is there to commit more. (Reuther and Pohlack, RTSS 2003, have the same idea: the *dynamic
-//! active subset*.)
+//! anybody's deadline being missed if each takes W. Inside the set the disk policy reorders freely,
+//! over all streams: here upwards from the head, and around. When a request completes, what it did
+//! not use of W is there to commit more. (Reuther and Pohlack, RTSS 2003, have the same idea: the
+//! *dynamic active subset*.)
 //!
 //! Not known of the paper, so chosen. *When the set may grow:* with c_i committed of stream i, and
 //! slack(D) what is left until D after all budgets due by D, one more of k is committed iff
 //! slack(D) − Σ_{d_i > D} c_i·W ≥ W for every deadline D before d_k. Idle streams are counted as if
-//! they woke now: the set is served in any order, so all of it may lie before a waker. *Remainders:* when the set is
-//! empty, of the streams with budget left the one due first goes, on its own account. *Spare time:*
-//! after that, by weight. *The disk policy.* Limits of disk time are kept.
+//! they woke now: the set is served in any order, so all of it may lie before a waker.
+//! *Remainders:* when the set is empty, of the streams with budget left the one due first goes, on
+//! its own account. *Spare time:* after that, by weight. *The disk policy.* Limits of disk time are
+//! kept. With several requests in flight those under way count at their price, and nothing is
+//! promised.
 //!
 //! Where it fails (ours, in the same sets: at most W unspent at a period's end):
-//! - *Remainders.* A budget below W commits nothing. With W = 10 ms and ten streams of 10 % in 95 ms,
-//!   each has 9.5 ms, the set is always empty, and what is left is EDF, request by request.
-//! - *W is charged in advance.* With requests of 1 ms and W = 27 ms, u = 50 % and p = 250 ms commit 4
-//!   requests at a time instead of 125, and the order of 4 is all that the disk policy has to choose from; a
-//!   completion gives 26 ms back at once, but an idle stream of short period keeps the set small for all.
-//! - *Pauses.* A stream that ran empty for a moment is owed what it was owed, and the set may not grow into that; but
-//!   when the set is empty, others go by EDF all the same, one request per pause. In 200 random
-//!   sets whose streams sleep until somebody's long request has just started up to 6.5 W were unspent (all
-//!   backlogged: 1.0 W).
+//! - *Remainders.* A budget below W commits nothing. With W = 10 ms and ten streams of 10 % in 95
+//!   ms, each has 9.5 ms, the set is always empty, and what is left is EDF, request by request.
+//! - *W is charged in advance.* With requests of 1 ms and W = 27 ms, u = 50 % and p = 250 ms commit
+//!   4 requests at a time instead of 125, and the order of 4 is all that the disk policy has to
+//!   choose from; a completion gives 26 ms back at once, but an idle stream of short period keeps
+//!   the set small for all.
+//! - *Pauses.* A stream that ran empty for a moment is owed what it was owed, and the set may not
+//!   grow into that; but when the set is empty, others go by EDF all the same, one request per
+//!   pause. In 200 random sets whose streams sleep until somebody's long request has just started
+//!   up to 6.5 W were unspent; without such streams 1.0 W.
 //! - *A stream that thinks* after each answer has nothing to commit when its turn comes, and is not
 //!   waited for: half of the disk reserved for a sequential reader of depth 1 beside eight random
 //!   requests comes to 4 % of what it should, and it misses every deadline.
-//! - *Order by place across streams.* The next one ahead belongs to somebody else: 13 changes of stream a second between two random streams
-//!   where staying with one while that is safe has one.
+//! - *Order by place across streams.* The next one ahead belongs to somebody else: 13 changes of
+//!   stream a second between two random streams where staying with one while that is safe has one.
 //! - *Spare time comes last:* best effort waits until all reserved budgets are used, then gets
 //!   everything until the next period begins.
 

@@ -1,9 +1,9 @@
 //! `fifo`: first come, first served, over all streams; what a disk without a scheduler does.
 //!
 //! Where it fails: a stream gets as much of the disk as it has requests outstanding. A reader with
-//! 2 sequential requests of 64 KiB outstanding, 1 ms each, beside one with 32 random requests of
-//! 13 ms gets one turn in 17: 2 ms of every 420, though it may have 60 % reserved. Every request
-//! after another stream's pays a seek. Nothing starves, and the longest wait is the whole queue.
+//! 2 sequential requests of 64 KiB outstanding, 1 ms each, beside one with 32 random requests of 13
+//! ms gets one turn in 17: 2 ms of every 420, though it may have 60 % reserved. Every request after
+//! another stream's pays a seek. Nothing starves, and the longest wait is the whole queue.
 //!
 //! It knows no reservations, limits or weights; the books count the deadlines that it misses.
 

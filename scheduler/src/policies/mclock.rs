@@ -7,30 +7,32 @@
 //!   R = max(t, R' + 1/r)    L = max(t, L' + 1/l)    P = max(v, P' + 1/w)
 //! ```
 //!
-//! where R', L', P' are those of its stream's previous request. *Constraint-based*: if some R ≤ now,
-//! the least R goes. *Weight-based*: otherwise, of the streams with L ≤ now, the least P goes, and
-//! the stream's R tags move back by 1/r, so that service by weight does not count as reserved. r is u
-//! times the I/Os per second that the disk is said to do (`nominal_iops`), l the same of the limit.
+//! where R', L', P' are those of its stream's previous request. *Constraint-based*: if some R ≤
+//! now, the least R goes. *Weight-based*: otherwise, of the streams with L ≤ now, the least P goes,
+//! and the stream's R tags move back by 1/r, so that service by weight does not count as reserved.
+//! r is u times the I/Os per second that the disk is said to do (`nominal_iops`), l the same of the
+//! limit.
 //!
 //! Where this differs from the paper: there, P tags are in real time, and when a stream wakes, all
 //! others' are moved so that the least of them is now. Here they are in a time of their own, whose
 //! present v is the least tag of those that wait: the same order. The length of 1/w in it is
-//! arbitrary, so shares by weight do not depend on how fast the disk is. Requests of one stream go in order of arrival; those merged
-//! into one dispatch use up a tag each. The paper's cost of large requests is left out: every request costs one.
+//! arbitrary, so shares by weight do not depend on how fast the disk is. Requests of one stream go
+//! in order of arrival; those merged into one dispatch use up a tag each. The paper's cost of large
+//! requests is left out: every request costs one.
 //!
 //! Where it fails: the tags count I/Os, and a disk's I/Os differ 64-fold in time.
-//! - A disk of 14 ms per random and 0.22 ms per sequential request can promise 71 I/Os per second. A
-//!   sequential reader that reserves half of the disk is promised 35 a second, 8 ms of its 500; the
-//!   other 490 ms are up to the weights, also in I/Os: of two streams with equal weights, one random
-//!   and one sequential, each gets 70 a second, 16 ms against 984.
-//! - Promise more than the disk does at its worst, and in bad seconds every R is in the past. New requests then
-//!   have R = their time of arrival: first come, first served. 50 and 100 a second promised on a disk
-//!   that does 71 come out as 36 and 36 if both have four requests outstanding; limits and weights
-//!   mean nothing, since constraint-based service asks for neither.
+//! - A disk of 14 ms per random and 0.22 ms per sequential request can promise 71 I/Os per second.
+//!   A sequential reader that reserves half of the disk is promised 35 a second, 8 ms of its 500;
+//!   the other 490 ms are up to the weights, also in I/Os: of two streams with equal weights, one
+//!   random and one sequential, each gets 70 a second, 16 ms against 984.
+//! - Promise more than the disk does at its worst, and in bad seconds every R is in the past. New
+//!   requests then have R = their time of arrival: first come, first served. 50 and 100 a second
+//!   promised on a disk that does 71 come out as 36 and 36 if both have four requests outstanding;
+//!   limits and weights mean nothing, since constraint-based service asks for neither.
 //! - Every request is a decision of its own: two streams that both read sequentially change places
-//!   with each of them. 1 ms of data costs 12 ms of seek.
-//! - A promise holds second by second only as far as the tags are in time; a stream that comes back from a pause starts at
-//!   now: it may neither save nor be late.
+//!   with each of them. 0.8 ms of data costs 16 ms of seek and turn.
+//! - Nothing can be saved, and nothing is caught up: a stream that comes back from a pause starts
+//!   at now, and is never waited for.
 
 use super::{RequestCount, min_of, serve, with_requests};
 use crate::config::StreamId;

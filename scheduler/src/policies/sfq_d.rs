@@ -7,24 +7,24 @@
 //!   S = max(v, F')    F = S + c / φ    v = S of the last dispatched
 //! ```
 //!
-//! with F' of the stream's previous request. The least S goes while fewer than D are outstanding.
-//! φ is the stream's share; streams without one divide what is not reserved by their weights. c is 1 per
-//! request, or its bytes. When nothing is left to do, v goes to the largest F, so that nobody is made to wait for what he
-//! had while he was alone.
+//! with F' of the stream's previous request. The least S goes while fewer than D are outstanding. φ
+//! is the stream's share; streams without one divide what is not reserved by their weights. c is 1
+//! per request, or its bytes. When nothing is left to do, v goes to the largest F, so that nobody
+//! has to wait for what he had while he was alone.
 //!
 //! Not from the paper: that shares of a reservation are the weights; the algorithm only knows
-//! proportions. Requests of one stream go in order of arrival, and merged ones cost as many
-//! as they are.
+//! proportions. Requests of one stream go in order of arrival, and merged ones cost as many as they
+//! are.
 //!
 //! Where it fails: it is fair in what c counts, over any interval, to within D + 1 requests per
 //! stream; but time is not what it counts.
 //! - A sequential and a random stream with equal shares get equal requests: 0.22 ms against 14 ms
-//!   each, 1.5 % of the disk's time against 98.5 %. With c = bytes, and 256 KiB against 4 KiB at a time, the random stream gets 64
-//!   requests for one: 896 ms against 10.
-//! - There are no reservations: with five streams active, one with φ = 10 % gets 10 % of whatever the mix yields, which
-//!   may be a tenth of what it would yield alone. Nor limits.
-//! - With D = 1 every request is another stream's, a seek each. With D larger the disk may
-//!   reorder, and the D in flight before a request are what it waits for: 8 of 14 ms are 112 ms.
+//!   each, 1.5 % of the disk's time against 98.5 %. With c = bytes, and 256 KiB against 4 KiB at a
+//!   time, the random stream gets 64 requests for one: 896 ms against 17.
+//! - There are no reservations: with five streams active, one with φ = 10 % gets 10 % of whatever
+//!   the mix yields, which may be a tenth of what it would yield alone. Nor limits.
+//! - With D = 1 every request is another stream's, a seek each. With D larger the disk may reorder,
+//!   and the D in flight before a request are what it waits for: 8 of 14 ms are 112 ms.
 
 use super::{RequestCount, SfqConfig, SfqCost, serve, with_requests};
 use crate::config::StreamId;

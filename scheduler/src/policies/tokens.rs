@@ -3,10 +3,10 @@
 //! A stream has a *reserve* bucket and, if it is limited, a *limit* bucket. Both fill at their
 //! rates up to what they bring in the time that may be saved, and are full at first. A stream may
 //! be served while its limit bucket holds more than nothing. Among those whose reserve bucket does
-//! too, the one whose reserve bucket would overflow first goes (or overflowed first, if it has not been
-//! served since); if there is none, the one with the
-//! least recent usage, for its weight. What is served in the second way is not taken from the
-//! reserve bucket. A bucket may be overdrawn by what one dispatch costs.
+//! too, the one whose reserve bucket would overflow first goes (or overflowed first, if it has not
+//! been served since); if there is none, the one with the least recent usage, for its weight. What
+//! is served in the second way is not taken from the reserve bucket. A bucket may be overdrawn by
+//! what one dispatch costs.
 //!
 //! Tokens are whole numbers of *grains*, so fine that a share in parts per million brings a whole
 //! number of them in each nanosecond: nothing is ever rounded.

@@ -1,5 +1,5 @@
-//! Recent usage: a moving average over 20 slots of time, of which each older one counts 0.9 as
-//! much as the next.
+//! Recent usage: a moving average over 20 slots of time, of which each older one counts 0.9 as much
+//! as the next.
 
 use disktime_units::Nanos;
 

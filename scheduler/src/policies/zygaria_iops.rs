@@ -9,22 +9,22 @@
 //! to do (`nominal_iops`).
 //!
 //! Not known of the paper, so chosen: the length of a slot (50 ms, so that the average remembers as
-//! long as tokens are saved); that buckets are full at first; that a stream may go while its
-//! bucket holds more than nothing, rather than a whole token; that usage is divided by the weight (with equal
-//! weights, the paper's rule); that requests of one stream go in order of arrival. Requests that
-//! are merged into one dispatch cost a token each.
+//! long as tokens are saved); that buckets are full at first; that a stream may go while its bucket
+//! holds more than nothing, rather than a whole token; that usage is divided by the weight (with
+//! equal weights, the paper's rule); that requests of one stream go in order of arrival. Requests
+//! that are merged into one dispatch cost a token each.
 //!
 //! Where it fails: the cost of an I/O varies 64-fold, and a token does not. On a disk of 14 ms per
 //! random request and 0.22 ms per sequential one, `nominal_iops` must be 70, or random readers
 //! cannot have what was promised. Then
-//! - half of it reserved to a sequential reader promises 35 I/Os per second, which take 8 ms of each
-//!   second. Whether it gets more is not its reservation's doing but the spare rule's: of two
-//!   streams with equal usage *in I/Os* one gets 98 % of the disk's time;
-//! - with both streams backlogged, half and half means 35 I/Os of each per second: 8 ms for one and 490 ms for
-//!   the other. The rest goes by equal I/Os again. The sequential stream ends far above what it
-//!   reserved in I/Os and far below half of what it does alone;
-//! - say 140 I/Os per second, since the mix does that much, and tokens come faster than the disk
-//!   can serve them: every bucket is full, all overflow now, and the reservations no longer decide.
+//! - half of it reserved to a sequential reader promises 35 I/Os per second, which take 8 ms of
+//!   each second. Whether it gets more is not its reservation's doing but the spare rule's, and of
+//!   two streams with equal usage *in I/Os* one gets 98 % of the disk's time;
+//! - with 10 % reserved, 7 I/Os per second, it may get as many as the random stream, 70: 1000 % of
+//!   what it reserved, and 1.5 % of what it does alone;
+//! - say 700 I/Os per second, since a better mix does that much, and tokens come faster than the
+//!   disk can serve them: every bucket is full, the one that overflowed first goes, and so streams
+//!   take turns. Two random streams that reserved 20 % and 80 % get half of the disk each.
 
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaIopsConfig, serve};

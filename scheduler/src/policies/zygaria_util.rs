@@ -1,28 +1,30 @@
 //! `zygaria-util`: reservations and limits in disk time, kept by token buckets.
 //!
-//! Source: Kaldewey, Wong, Golding, Povzner, Brandt, Maltzahn, *Virtualizing Disk Performance*, RTAS
-//! 2008. The scheduler of `zygaria-iops` with disk time as the currency: a dispatch is charged an
-//! *estimate* (300 µs if it starts less than 100 sectors after its stream's last request, else
+//! Source: Kaldewey, Wong, Golding, Povzner, Brandt, Maltzahn, *Virtualizing Disk Performance*,
+//! RTAS 2008. The scheduler of `zygaria-iops` with disk time as the currency: a dispatch is charged
+//! an *estimate* (300 µs if it starts less than 100 sectors after its stream's last request, else
 //! 20 ms), and the charge is corrected by the measured time when it completes. A bucket fills at u
-//! seconds per second; at most a second's worth is saved. The stream that is served pays for the seek to it.
+//! seconds per second; at most a second's worth is saved. The stream that is served pays for the
+//! seek to it.
 //!
 //! Not known of the paper, so chosen: as for `zygaria-iops`. Further: "after the previous request"
 //! is read as after its end, and not before it; a merged dispatch is estimated as its first request
 //! and so many sequential ones; if several requests of one stream are outstanding, corrections are
 //! made in order of dispatch, which changes nothing in their sum. The paper asks for scheduling so
-//! coarse that seeks between streams are few (section 2.2); by what mechanism is not known, so there is none
-//! by default. `stay` is one: a stream with tokens keeps the disk for so long.
+//! coarse that seeks between streams are few (section 2.2); by what mechanism is not known, so
+//! there is none by default. `stay` is one: a stream with tokens keeps the disk for so long.
 //!
 //! Where it fails: shares come out right, and that was the paper's point; what they cost does not.
 //! - *No runs.* Of two backlogged streams the one served has its bucket overflow later than the
-//!   other's, so they take turns, request by request. Two sequential streams of 64 KiB requests with half of
-//!   a disk of 80 MB/s each get half of its time, and 2 MB/s: 0.8 ms of data for every 16 ms of seek and turn. With one of them
-//!   random it is 2.5 MB/s. With `stay` = 250 ms both have more than 35 MB/s.
+//!   other's, so they take turns, request by request. Two sequential streams of 64 KiB requests
+//!   with half of a disk of 80 MB/s each get half of its time, and 2 MB/s: 0.8 ms of data for every
+//!   16 ms of seek and turn. With one of them random it is 2.5 MB/s. With `stay` = 250 ms both have
+//!   more than 35 MB/s.
 //! - *No deadlines.* A stream gets u of the time in the long run; in a given second it may get
-//!   nothing, if others have saved: a stream with half of the disk that starts after a pause has all of it for
-//!   half a second, until its bucket would overflow no earlier than the other's.
-//! - *A stream that thinks* between requests is never waited for. It saves tokens meanwhile, but
-//!   a bucket that is full takes no more: what it could not use in time is lost.
+//!   nothing, if others have saved: a stream with half of the disk that starts after a pause has
+//!   all of it for half a second, until its bucket would overflow no earlier than the other's.
+//! - *A stream that thinks* between requests is never waited for. It saves tokens meanwhile, but a
+//!   bucket that is full takes no more: what it could not use in time is lost.
 //! - *The seek is the victim's.* A neighbour with many short visits makes everybody pay for them.
 
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};

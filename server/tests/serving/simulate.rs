@@ -4,6 +4,7 @@
 use crate::place::Place;
 use crate::programs::text;
 use crate::status::check_load;
+use disktime_reservations::Policy;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -64,4 +65,23 @@ fn the_policy_can_be_chosen() {
         "{fahrrad:#}"
     );
     assert!(received(&fifo).is_some_and(|share| share < 0.3), "{fifo:#}");
+    for name in Policy::NAMES {
+        let report = run(&["--policy", name]);
+        check_load(&report, "virtual");
+        let same = report == fahrrad;
+        assert_eq!(same, *name == "fahrrad", "{name} decides like fahrrad");
+        let requests = received(&report).is_some_and(|share| share > 0.0);
+        assert!(requests, "{name} served nothing: {report:#}");
+    }
+}
+
+#[test]
+fn the_file_and_the_command_line_choose_the_same() {
+    let (place, workload) = prepared();
+    let arguments = ["simulate", text(&workload), "--json"];
+    let by_command = place.succeeds(&[&arguments[..], &["--policy", "zygaria-util"]].concat());
+    let file = std::fs::read_to_string(place.file()).expect("it is there");
+    let file = file.replace(r#""emulate":"#, r#""policy": "zygaria-util", "emulate":"#);
+    place.write("disktime.json", file);
+    assert!(place.succeeds(&arguments) == by_command);
 }

@@ -1,6 +1,6 @@
 //! What `status` and `load` tell: the names that programs rely on, and sums that come out (I2).
 
-use crate::place::Place;
+use crate::place::{Place, assert_says};
 use crate::programs::text;
 use crate::server::Server;
 use serde_json::Value;
@@ -178,4 +178,15 @@ fn the_server_is_found_by_its_control_socket() {
     ]);
     check_load(&json(&told), "real");
     server.stop();
+}
+
+#[test]
+fn the_policy_of_the_command_line_is_the_one_that_is_shown() {
+    let place = Place::with(&[("web", r#""size": "8MiB""#)]);
+    let server = Server::start(place.command(&["serve", "--policy", "mclock"]));
+    let status = json(&place.succeeds(&["status", "--json"]));
+    assert_eq!(status["disks"]["d0"]["policy"], "mclock", "{status:#}");
+    drop(server);
+    let sentence = place.fails(&["serve", "--policy", "mclok"]);
+    assert_says(&sentence, &["`mclok`", "`mclock`", "`sfq-d`", "`fahrrad`"]);
 }
