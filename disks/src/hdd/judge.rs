@@ -12,7 +12,7 @@ use super::parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
 use super::trace::{MeasuredRequest, demerit_percent, mean_ms, replay_served};
-use crate::Operation;
+use crate::{Operation, SplitMix64};
 use disktime_units::Nanos;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -36,6 +36,9 @@ pub struct TraceReport {
     pub whole_trace_demerit_percent: f64,
     /// The same of the first half, for a model that was fitted to the second.
     pub swapped_demerit_percent: Option<f64>,
+    /// The demerit of the model against itself with the platter at other angles, mean of a few
+    /// pairs of replays: as the trace does not hold the platter's phase, less is luck.
+    pub chance_percent: f64,
     /// Whether overheads, bus rate, cache and write cache were fitted to the first half of this
     /// very trace, because the drive's parameters do not say them.
     pub fitted_to_first_half: bool,
@@ -83,6 +86,9 @@ pub struct QuantilePoint {
 
 /// Points of the distribution that is reported.
 const PERCENTS: [u32; 13] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99];
+
+/// Pairs of replays that show what chance alone does.
+const CHANCE_PAIRS: u64 = 4;
 
 /// How many of the judged reads the cache served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -190,6 +196,7 @@ pub(super) fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceRep
         demerit_percent: comparison.demerit_percent(judged.clone()),
         whole_trace_demerit_percent: comparison.demerit_percent(0..trace.len()),
         swapped_demerit_percent,
+        chance_percent: comparison.chance_percent(trace, judged.clone())?,
         fitted_to_first_half,
         kinds: comparison.kinds(trace, judged.clone()),
         distribution: comparison.distribution(judged.clone()),
@@ -223,6 +230,24 @@ impl Comparison {
 
     fn demerit_percent(&self, part: Range<usize>) -> f64 {
         demerit_percent(&self.measured[part.clone()], &self.modelled[part])
+    }
+
+    fn chance_percent(
+        &self,
+        trace: &[MeasuredRequest],
+        part: Range<usize>,
+    ) -> Result<f64, HddError> {
+        let mut model = HddModel::new(&self.parameters)?;
+        let mut times = |seed: u64| {
+            let served = replay_served(&mut model, trace, Some(SplitMix64::new(seed)))?;
+            let times = served[part.clone()].iter().map(|(time, _)| *time);
+            Ok::<Vec<Nanos>, HddError>(times.collect())
+        };
+        let mut sum = 0.0;
+        for pair in 0..CHANCE_PAIRS {
+            sum += demerit_percent(&times(2 * pair)?, &times(2 * pair + 1)?);
+        }
+        Ok(sum / CHANCE_PAIRS as f64)
     }
 
     fn distribution(&self, part: Range<usize>) -> Vec<QuantilePoint> {
@@ -304,6 +329,11 @@ impl TraceReport {
             out,
             "  demerit        {:.2} % of the measured mean (whole trace {:.2} %)",
             self.demerit_percent, self.whole_trace_demerit_percent
+        )?;
+        writeln!(
+            out,
+            "  by chance      {:.2} %, two replays of the model with the platter at other angles",
+            self.chance_percent
         )?;
         if let Some(percent) = self.swapped_demerit_percent {
             writeln!(
