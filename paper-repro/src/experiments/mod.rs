@@ -2,6 +2,16 @@
 
 use crate::Experiment;
 
+mod f1_reservable;
+mod f2_four_streams;
+mod o1_utilization_error;
+mod o2_lag;
+mod o3_isolation;
+mod o4_efficiency;
+mod o5_periods;
+mod o6_worst_case;
+mod o7_wake_up;
+mod o8_depth;
 mod r1_runs;
 mod r2_throughput_reservations;
 mod r3_time_reservations;
@@ -10,6 +20,7 @@ mod r5_r6_estimates;
 mod r7_nominal_capacity;
 mod r8_transients;
 mod rtas;
+mod z1_macro;
 
 /// All of them.
 pub const ALL: &[Experiment] = &[
@@ -21,4 +32,15 @@ pub const ALL: &[Experiment] = &[
     r5_r6_estimates::SEQUENTIAL_OVER,
     r7_nominal_capacity::EXPERIMENT,
     r8_transients::EXPERIMENT,
+    f1_reservable::EXPERIMENT,
+    f2_four_streams::EXPERIMENT,
+    z1_macro::EXPERIMENT,
+    o1_utilization_error::EXPERIMENT,
+    o2_lag::EXPERIMENT,
+    o3_isolation::EXPERIMENT,
+    o4_efficiency::EXPERIMENT,
+    o5_periods::EXPERIMENT,
+    o6_worst_case::EXPERIMENT,
+    o7_wake_up::EXPERIMENT,
+    o8_depth::EXPERIMENT,
 ];

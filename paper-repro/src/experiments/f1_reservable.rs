@@ -1,0 +1,158 @@
+//! F1: how much of a disk can be reserved by throughput, and how much by time.
+
+use crate::figure::{Axis, Figure, Mark, Series};
+use crate::measures::least;
+use crate::mixes::{ACCOUNT, FACTOR_PERCENT, MIXES};
+use crate::setup::{DriveSetup, Setup, reader, reserved, share};
+use crate::{Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, number};
+use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_units::Nanos;
+use disktime_workloads::Pattern;
+
+/// The experiment.
+pub const EXPERIMENT: Experiment = Experiment {
+    id: "F1",
+    title: "reservable share, by throughput and by time",
+    origin: Origin::Paper,
+    source: "Fahrrad, EuroSys 2008, abstract",
+    claim: "Reserving throughput has to assume the worst case of every request, so that less than \
+            0.01 % of the achievable bandwidth can be reserved; of disk time nearly 100 % can.",
+    real: Real::No("half of it is arithmetic on the drive's worst case"),
+    run,
+};
+
+/// Requests for which the reservable throughput is computed.
+const SIZES: [(u64, &str); 2] = [(512, "512 B"), (4096, "4 KiB")];
+/// The mix whose time is all reserved: four streams.
+const MIX: usize = 7;
+const PERIODS: [Nanos; 2] = [Nanos::from_secs(1), Nanos::from_secs(5)];
+
+/// Bytes per second of a sequential reader alone.
+fn achievable(lab: &Lab<'_>) -> Outcome<f64> {
+    let setup = Setup::new(PolicyKind::Fifo, lab.seconds(20)).stream(
+        "sequential",
+        StreamConfig::BEST_EFFORT,
+        reader(Pattern::Sequential, 64 << 10, 8),
+    );
+    Ok(lab.run(&setup)?.bytes_per_second(0))
+}
+
+fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+    let model = DriveSetup::papers().model()?;
+    let achievable = achievable(lab)?;
+    let mut finding = Finding::new(format!(
+        "By throughput: one request in every worst-case time of the drive (longest seek, a turn, \
+         transfer in the innermost zone), relative to the {} MB/s of a sequential reader. By time: \
+         four backlogged streams ({}) that together reserve all that admission gives; measured is \
+         what the worst of them received of its reservation.",
+        number(achievable / 1e6),
+        MIXES[MIX].name()
+    ));
+    let mut bars = Vec::new();
+    for (bytes, name) in SIZES {
+        let worst = model.worst_case(bytes).as_secs_f64();
+        let part = bytes as f64 / worst / achievable * 100.0;
+        let what = format!("reservable throughput ÷ achievable bandwidth, requests of {name}");
+        finding.check(Check::new(
+            format!("throughput_{bytes}"),
+            what,
+            part,
+            Bound::AtMost(0.01),
+            "%",
+        ));
+        bars.push((format!("IOPS, {name}"), part));
+    }
+    let (reservable, received) = by_time(lab, SwitchingAccount::Served, PERIODS[0])?;
+    finding.check(
+        Check::new(
+            "time",
+            "reservable share of the time",
+            reservable,
+            Bound::AtLeast(99.0),
+            "%",
+        )
+        .decisive(),
+    );
+    finding.check(
+        Check::new(
+            "time_received",
+            "received ÷ reserved time of the worst stream with all of it reserved",
+            received,
+            Bound::AtLeast(99.0),
+            "%",
+        )
+        .decisive(),
+    );
+    bars.push(("time, (a) served pays".to_owned(), reservable));
+    for period in PERIODS {
+        let (reservable, received) = by_time(lab, ACCOUNT, period)?;
+        let name = format!(
+            "reservable share of the time with a switching account, periods around {period}"
+        );
+        let key = format!("time_account_{}s", period.0 / 1_000_000_000);
+        finding.check(Check::new(key, name, reservable, Bound::AtLeast(90.0), "%"));
+        finding.note(format!(
+            "With the switching account (c = {}) and periods around {period}, {} % can be reserved; the \
+             worst stream received {} % of its reservation on its own account.",
+            f64::from(FACTOR_PERCENT) / 100.0,
+            number(reservable),
+            number(received)
+        ));
+        bars.push((format!("time, (b) p = {period}"), reservable));
+    }
+    finding.figures.push(figure(&bars));
+    finding.note(
+        "The paper's worst case and request size are not known. With this drive's the reservable \
+         throughput is above 0.01 % of the bandwidth, but of that order: a worst case that counts \
+         retries or recalibration, or a faster drive, gives the paper's figure.",
+    );
+    finding.note(
+        "(a): the stream that is served pays for the seek to it; (b): seeks between streams are paid \
+         by an account that admission sets aside.",
+    );
+    Ok(finding)
+}
+
+/// What can be reserved, and what the worst stream received of its reservation, in per cent.
+fn by_time(lab: &Lab<'_>, switching: SwitchingAccount, period: Nanos) -> Outcome<(f64, f64)> {
+    let facts = DiskFacts::of(&DriveSetup::papers())?;
+    let shares = MIXES[MIX].shares(&facts, period, switching);
+    let mut setup = Setup::new(PolicyKind::Fahrrad, lab.seconds(60));
+    setup.switching = switching;
+    for (index, (kind, _)) in MIXES[MIX].streams.iter().enumerate() {
+        let config = reserved(share(shares[index]), period);
+        setup = setup.stream(
+            &format!("{} {}", index + 1, kind.name()),
+            config,
+            kind.client(),
+        );
+    }
+    let run = lab.run(&setup)?;
+    let received: Vec<f64> = (0..shares.len())
+        .map(|index| run.own_share(index) / shares[index] * 100.0)
+        .collect();
+    Ok((shares.iter().sum::<f64>() * 100.0, least(&received)))
+}
+
+fn figure(bars: &[(String, f64)]) -> Figure {
+    let names: Vec<&str> = bars.iter().map(|(name, _)| name.as_str()).collect();
+    let values = bars
+        .iter()
+        .enumerate()
+        .map(|(index, (_, value))| (index as f64, *value));
+    let paper = vec![(0.0, 0.01), (1.0, 0.01), (2.0, 100.0)];
+    Figure::single(
+        "f1-reservable",
+        "What can be reserved of a disk",
+        Axis::groups("what is reserved", &names),
+        Axis::logarithmic("reservable ÷ achievable (%)", 0.001, 200.0),
+        vec![
+            Series::new("this drive", Mark::Bars, values.collect()),
+            Series::reference(
+                "Fahrrad's abstract (below 0.01 %, nearly 100 %)",
+                Mark::Points,
+                paper,
+            ),
+        ],
+    )
+}
