@@ -116,6 +116,8 @@ pub(crate) struct Habits {
     pub(crate) gave_up: bool,
     /// Moving average of measured over estimated service for its own non-sequential requests, ppm.
     pub(crate) estimate_ratio_ppm: u64,
+    /// The same for requests that continue the stream's last one.
+    pub(crate) sequential_ratio_ppm: u64,
 }
 
 impl Default for Habits {
@@ -126,6 +128,7 @@ impl Default for Habits {
             waits_skipped: 0,
             gave_up: false,
             estimate_ratio_ppm: 1_000_000,
+            sequential_ratio_ppm: 1_000_000,
         }
     }
 }

@@ -249,3 +249,30 @@ fn isolation_with_each_paying_its_seeks_is_what_the_design_expects() {
         results[1].1
     );
 }
+
+#[test]
+fn a_sequential_stream_does_not_pay_its_way_back_though_the_price_has_an_access_in_it() {
+    // What a linear cost model says of a hard disk: every request an access, read-ahead or not.
+    // The victim has no weight to speak of, so that spare time does not hide what it was charged.
+    let access = ms(14);
+    let measure = |alone: bool| {
+        let mut world = World::new(toy_hdd(RESERVED), DISK_BYTES, ToyHdd::default());
+        world.keep_trace = false;
+        let add = |world: &mut World, config: StreamConfig, weight, kind, index: usize| {
+            let mut client = client(kind, index);
+            client.price += access;
+            let config = StreamConfig { weight, ..config };
+            world.add(config, client, Nanos::ZERO, index as u64);
+        };
+        add(&mut world, reserved(400_000, secs(2)), 1, Seq1, 0);
+        for index in (1..5).filter(|_| !alone) {
+            add(&mut world, reserved(80_000, ms(300)), 10_000, R(1), index);
+        }
+        world.run(secs(4));
+        let before = world.clients[0].completed;
+        world.run(secs(104));
+        (world.clients[0].completed - before) as f64
+    };
+    let isolation = measure(false) / measure(true) / 0.4;
+    assert!(isolation >= 0.99, "{isolation:.3}");
+}

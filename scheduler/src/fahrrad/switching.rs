@@ -2,7 +2,8 @@
 //!
 //! A stream that is served on its own account after somebody else pays what its request would have
 //! cost had it been alone: the estimate of the seek curve from its *own* last place, corrected by
-//! the ratio of measured to estimated time that its own requests show. What the request took
+//! the ratio of measured to estimated time that its own requests show, one for those that continue
+//! a run and one for the others. What the request took
 //! longer is paid by whoever used spare time before it (spare time pays its way back), else by
 //! the account's saved credit, and what the credit does not cover by the stream itself: the
 //! account can therefore never take time that admission did not set aside for it.
@@ -20,6 +21,8 @@ use disktime_units::Nanos;
 const RATIO_MEMORY: u64 = 16;
 /// Bounds of one measured ratio, in ppm: beyond them something else happened (an error, a hiccup).
 const RATIO_RANGE_PPM: (u64, u64) = (100_000, 4_000_000);
+/// The same for requests that continue a run, which the drive may have read ahead.
+const SEQUENTIAL_RATIO_RANGE_PPM: (u64, u64) = (1_000, 4_000_000);
 
 /// The account's credit.
 #[derive(Debug)]
@@ -61,7 +64,12 @@ impl Switching {
         if !self.enabled || !done.switched || done.account == Account::Spare {
             return Nanos::ZERO;
         }
-        let ratio = ledger.stream(done.stream).habits.estimate_ratio_ppm;
+        let habits = &ledger.stream(done.stream).habits;
+        let ratio = if done.sequential {
+            habits.sequential_ratio_ppm
+        } else {
+            habits.estimate_ratio_ppm
+        };
         let alone = u128::from(done.alone.0) * u128::from(ratio) / 1_000_000;
         let alone = Nanos(u64::try_from(alone).unwrap_or(u64::MAX));
         done.measured.saturating_sub(alone)
@@ -80,14 +88,20 @@ impl Switching {
     }
 }
 
-/// Learns from a request that followed its own stream, away from where the last one ended.
+/// Learns from a request that followed its own stream: apart for those that continue a run and
+/// those that do not, as the linear model's price has an access in it that a continued run does not
+/// pay. Without that, a sequential stream would be charged the whole way back to its run.
 fn learn_ratio(ledger: &mut Ledger, done: Finished) {
-    if done.switched || done.sequential || done.alone == Nanos::ZERO {
+    if done.switched || done.alone == Nanos::ZERO {
         return;
     }
-    let (least, most) = RATIO_RANGE_PPM;
+    let habits = &mut ledger.stream_mut(done.stream).habits;
+    let (known, (least, most)) = if done.sequential {
+        (&mut habits.sequential_ratio_ppm, SEQUENTIAL_RATIO_RANGE_PPM)
+    } else {
+        (&mut habits.estimate_ratio_ppm, RATIO_RANGE_PPM)
+    };
     let ratio = u128::from(done.measured.0) * 1_000_000 / u128::from(done.alone.0);
     let ratio = u64::try_from(ratio).unwrap_or(most).clamp(least, most);
-    let known = &mut ledger.stream_mut(done.stream).habits.estimate_ratio_ppm;
     *known = (*known * (RATIO_MEMORY - 1) + ratio) / RATIO_MEMORY;
 }
