@@ -8,8 +8,8 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use disktime_scheduler::{
-    Arrival, Decision, PolicyKind, RequestId, Reservation, Scheduler, SchedulerConfig, SeekCurve,
-    StreamConfig, StreamId, SwitchingAccount,
+    Arrival, Decision, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,
+    SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use std::hint::black_box;
@@ -71,6 +71,7 @@ impl Device {
             has_seeks,
             // A thousand periods of seconds would be more switching than there is time.
             switching: SwitchingAccount::Served,
+            order: RequestOrder::Sweep,
             max_in_flight: 1,
             merge_limit_bytes: 1 << 20,
         }
@@ -132,6 +133,7 @@ impl Bench {
             offset_bytes: Some(block * BLOCK_BYTES),
             len_bytes: BLOCK_BYTES,
             price: Nanos::from_micros(50),
+            write: false,
             merge_class: None,
         };
         self.scheduler

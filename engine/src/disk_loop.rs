@@ -8,6 +8,7 @@
 //! Invariants (I1, I2, I5 of the house): nothing reaches the disk but through the scheduler; every
 //! [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are held.
 
+use crate::order::Order;
 use crate::statistics::{LoopReport, Statistics};
 use disktime_disks::{
     Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, LinearCost, Operation,
@@ -60,6 +61,8 @@ pub struct LoopSettings {
     pub policy: PolicyKind,
     /// Who pays for switches.
     pub switching: SwitchingAccount,
+    /// In which order the requests of one stream go.
+    pub order: Order,
     /// Bound on requests queued and in flight.
     pub max_queued: usize,
 }
@@ -292,6 +295,7 @@ impl<D: Disk> DiskLoop<D> {
             offset_bytes: (io.operation != Operation::Flush).then_some(io.offset_bytes),
             len_bytes: io.len_bytes,
             price: price(&self.disk.properties().cost, io),
+            write: !matches!(io.operation, Operation::Read),
             merge_class: merge_class(io).filter(|_| may_merge),
         };
         let stream = io.stream;
@@ -393,6 +397,7 @@ fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> Sche
         seek_curve: SeekCurve::new(points.collect()),
         has_seeks: properties.has_seeks,
         switching,
+        order: settings.order.with_map_of(properties),
         max_in_flight: properties.max_in_flight,
         merge_limit_bytes: u64::from(properties.quantum_bytes),
     }

@@ -9,6 +9,7 @@
 //! What is not known here: protocols and file formats.
 
 mod disk_loop;
+mod order;
 mod reactor;
 mod request;
 mod service;
@@ -16,6 +17,7 @@ mod session;
 mod statistics;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
+pub use order::Order;
 pub use reactor::{Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 pub use request::{IoError, Reply, Request, RequestKind, VdiskId};
 pub use service::Service;

@@ -6,8 +6,8 @@ use disktime_disks::{
     ServiceTime,
 };
 use disktime_engine::{
-    Buffer, DiskLoop, Io, IoDone, LoopSettings, PolicyKind, Reservation, StreamConfig, StreamId,
-    SwitchingAccount,
+    Buffer, DiskLoop, Io, IoDone, LoopSettings, Order, PolicyKind, Reservation, StreamConfig,
+    StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 
@@ -28,6 +28,7 @@ fn disk_loop(disk: FaultDisk) -> DiskLoop<FaultDisk> {
     let settings = LoopSettings {
         policy: PolicyKind::Fahrrad,
         switching: SwitchingAccount::Served,
+        order: Order::Sweep,
         max_queued: 64,
     };
     DiskLoop::new(disk, settings)

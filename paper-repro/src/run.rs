@@ -8,7 +8,9 @@ use crate::service::RawVdisks;
 use crate::setup::{DriveSetup, Setup};
 use crate::{Outcome, ReproError};
 use disktime_disks::{Disk, DiskProperties, HddModel, Store, VirtualDisk, hdd_properties};
-use disktime_engine::{DiskCounters, DiskLoop, LoopSettings, StreamCounters, StreamId, VdiskId};
+use disktime_engine::{
+    DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, StreamId, VdiskId,
+};
 use disktime_units::Nanos;
 use disktime_workloads::{
     Client, ClientReport, Latencies, LoadReport, Moment, VirtualTarget, Workload, run_virtual,
@@ -258,6 +260,7 @@ pub(crate) fn assemble(
     let settings = LoopSettings {
         policy: setup.policy,
         switching: setup.switching,
+        order: Order::Sweep,
         max_queued: usize::try_from(most).unwrap_or(usize::MAX).max(1),
     };
     let mut service = RawVdisks::new(DiskLoop::new(disk, settings));

@@ -137,6 +137,16 @@ pub enum Switching {
     Served,
 }
 
+/// In which order one stream's requests go to a disk with seeks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RequestOrder {
+    /// Upwards from the stream's own last place, and around.
+    #[default]
+    Sweep,
+    /// The least estimated positioning time first.
+    LeastPositioning,
+}
+
 /// A disk of the file.
 #[derive(Debug, Clone)]
 pub struct Disk {
@@ -152,6 +162,8 @@ pub struct Disk {
     pub policy: Policy,
     /// Who pays for switches, where the file says it.
     pub switching: Option<Spanned<Switching>>,
+    /// The order of each stream's requests.
+    pub order: RequestOrder,
     /// The system stream's reservation, where the file says it.
     pub system: Option<Reservation>,
     /// Whether it has seeks, where the file says it (never with `emulate`).

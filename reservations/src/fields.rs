@@ -167,6 +167,12 @@ pub(crate) static DISK: Table = Table {
             "Who pays for the seeks between streams: an account that admission sets aside, or the stream that is served next.",
         ),
         field(
+            "order",
+            Kind::Choice(&["sweep", "least-positioning"]),
+            "sweep",
+            "The order in which one stream's requests go to a disk with seeks: upwards and around, or the least estimated positioning time first (by the model with `emulate`, else as learnt). More requests per second for deep random queues, less even latencies.",
+        ),
+        field(
             "system",
             Kind::Object(&SYSTEM),
             "1% per 5s on disks with seeks, 1% per 2s on others",

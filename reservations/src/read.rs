@@ -5,7 +5,7 @@ mod doors;
 mod vdisk;
 
 use crate::configuration::{
-    Configuration, Disk, EmulateChecker, Policy, Reservation, Spanned, Switching,
+    Configuration, Disk, EmulateChecker, Policy, RequestOrder, Reservation, Spanned, Switching,
 };
 use crate::fields::{self, Kind};
 use crate::finding::{ConfigurationErrors, Finding, Severity, Source, Span};
@@ -209,12 +209,17 @@ impl Reader<'_> {
                 },
                 span: choice.span,
             });
+        let order = disk.choice("order", self.findings);
         let read = Disk {
             name: key.clone(),
             policy: policy
                 .and_then(|name| Policy::from_name(name.value))
                 .unwrap_or_default(),
             switching,
+            order: match order.map(|choice| choice.value) {
+                Some("least-positioning") => RequestOrder::LeastPositioning,
+                _ => RequestOrder::Sweep,
+            },
             system: disk.member("system").and_then(|member| self.system(member)),
             seeks: disk.truth("seeks", self.findings),
             worst_case: disk.duration("worst_case", self.findings),

@@ -5,7 +5,7 @@
 
 pub use crate::policies::PolicyKind;
 
-use crate::SeekCurve;
+use crate::{RequestOrder, SeekCurve};
 use disktime_units::{Nanos, Share};
 
 /// Which stream, in order of registration.
@@ -89,6 +89,9 @@ pub struct SchedulerConfig {
     pub has_seeks: bool,
     /// Who pays for switches.
     pub switching: SwitchingAccount,
+    /// In which order a stream's requests go, on a disk with seeks; the other policies have orders
+    /// of their own.
+    pub order: RequestOrder,
     /// Bound on dispatches in flight, at least 1.
     pub max_in_flight: usize,
     /// Adjacent requests of a stream are merged into one dispatch up to this size.
@@ -106,6 +109,8 @@ pub struct Arrival {
     pub len_bytes: u64,
     /// What it costs by the linear model, without seeks; at least 1 ns.
     pub price: Nanos,
+    /// Whether it writes: writes settle longer.
+    pub write: bool,
     /// Requests of the same class whose ranges touch may be merged; `None`: never merged.
     pub merge_class: Option<u8>,
 }

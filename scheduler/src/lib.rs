@@ -25,6 +25,7 @@ mod ledger;
 mod meter;
 mod policies;
 mod policy;
+mod positioning;
 mod queue;
 mod report;
 mod scheduler;
@@ -39,6 +40,7 @@ pub use config::{
 pub use policies::{
     MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
+pub use positioning::{Positioning, RequestOrder};
 pub use report::{DiskCounters, StreamCounters};
 pub use scheduler::{Decision, MERGE_MAX, Scheduler, Settlement};
 pub use seek_curve::SeekCurve;

@@ -18,6 +18,9 @@ use std::collections::VecDeque;
 /// since the last look at the oldest.
 const PASSES: usize = 4;
 
+/// So many requests on either side of the head are compared by positioning time.
+const COMPARED: usize = 64;
+
 /// In which order a stream's requests leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QueueOrder {
@@ -36,6 +39,7 @@ pub(crate) struct Queued {
     pub(crate) offset_bytes: Option<u64>,
     pub(crate) len_bytes: u64,
     pub(crate) price: Nanos,
+    pub(crate) write: bool,
     pub(crate) merge_class: Option<u8>,
     /// Order of arrival at the disk, over all streams.
     pub(crate) sequence: u64,
@@ -89,6 +93,7 @@ impl StreamQueue {
             offset_bytes: arrival.offset_bytes,
             len_bytes: arrival.len_bytes,
             price: arrival.price,
+            write: arrival.write,
             merge_class: arrival.merge_class,
             sequence,
             arrived_at_dispatch: self.dispatched,
@@ -163,6 +168,59 @@ impl StreamQueue {
         Some(queued)
     }
 
+    /// Takes out the request with the least estimate, but one without a place, one that was passed
+    /// over too often and one that continues the last go before it. A request that continues
+    /// another waits for that one, so that runs stay in order. Compared are those nearest to the head.
+    pub(crate) fn pop_least(
+        &mut self,
+        head_bytes: u64,
+        estimate: impl Fn(u64, bool) -> Nanos,
+    ) -> Option<Queued> {
+        if !self.in_order.is_empty() || self.by_place.len() < 2 {
+            return self.pop();
+        }
+        let next = self.sweep_index();
+        let continues = self.by_place[next].offset_bytes == Some(self.position_bytes)
+            && self.position_bytes == head_bytes;
+        let index = match self.overdue_index() {
+            Some(overdue) => overdue,
+            None if continues => next,
+            None => self.least_index(head_bytes, estimate),
+        };
+        let queued = self.by_place.remove(index);
+        self.dispatched += 1;
+        if let Some(end) = queued.end_bytes() {
+            self.position_bytes = end;
+        }
+        Some(queued)
+    }
+
+    fn least_index(&self, head_bytes: u64, estimate: impl Fn(u64, bool) -> Nanos) -> usize {
+        let here = self
+            .by_place
+            .partition_point(|queued| queued.place() < (head_bytes, 0));
+        let from = here.saturating_sub(COMPARED);
+        let to = (here + COMPARED).min(self.by_place.len());
+        let heads_run = |index: &usize| {
+            let before = index.checked_sub(1).map(|before| &self.by_place[before]);
+            let run = before.and_then(Queued::end_bytes);
+            run.is_none() || run != self.by_place[*index].offset_bytes
+        };
+        let legs = (from..to).filter(heads_run).map(|index| {
+            let queued = &self.by_place[index];
+            let offset = queued.offset_bytes.unwrap_or(head_bytes);
+            let distance = offset.abs_diff(head_bytes);
+            (
+                estimate(offset, queued.write),
+                distance,
+                queued.sequence,
+                index,
+            )
+        });
+        let least = legs.min();
+        least.map_or_else(|| self.sweep_index(), |(.., index)| index)
+    }
+
     /// Takes the next request out if it continues `end_bytes` with the same class and fits.
     pub(crate) fn pop_adjacent(
         &mut self,
@@ -215,13 +273,16 @@ impl StreamQueue {
             return None;
         }
         let bound = (PASSES * self.by_place.len()).max(64) as u64;
-        self.next_age_check = self.dispatched + bound / 2;
         let (index, oldest) = self
             .by_place
             .iter()
             .enumerate()
             .min_by_key(|(_, queued)| queued.sequence)?;
-        (self.dispatched - oldest.arrived_at_dispatch > bound).then_some(index)
+        let is_overdue = self.dispatched - oldest.arrived_at_dispatch > bound;
+        // Where one is overdue, others may be.
+        let pause = if is_overdue { 1 } else { bound / 2 };
+        self.next_age_check = self.dispatched + pause;
+        is_overdue.then_some(index)
     }
 }
 
@@ -235,6 +296,7 @@ mod tests {
             offset_bytes: Some(offset_bytes),
             len_bytes: 4096,
             price: Nanos(1),
+            write: false,
             merge_class: Some(0),
         }
     }
@@ -298,6 +360,31 @@ mod tests {
             queue.pop_adjacent(8192, 0, 1 << 20).is_none(),
             "merged another class"
         );
+    }
+
+    #[test]
+    fn the_least_estimate_goes_but_runs_stay_in_order_and_nobody_is_passed_over_for_ever() {
+        let mut queue = StreamQueue::new(QueueOrder::Sweep);
+        for (id, offset) in [(1, 80_000), (2, 8_192), (3, 12_288), (4, 40_960)] {
+            queue.push(arrival(id, offset), u64::from(id));
+        }
+        // The middle of the run has the least estimate; its head goes first, then it follows.
+        let estimate = |offset: u64, _| Nanos(offset.abs_diff(12_000));
+        let mut pop = |head| queue.pop_least(head, estimate).map(|queued| queued.id.0);
+        assert_eq!(
+            [pop(0), pop(12_288), pop(16_384), pop(45_056)],
+            [2, 3, 4, 1].map(Some)
+        );
+
+        queue.push(arrival(1, 1 << 30), 5);
+        for step in 6..2_000u32 {
+            queue.push(arrival(step, 4096 * u64::from(step % 9)), u64::from(step));
+            let near = |offset: u64, _| Nanos(offset);
+            if queue.pop_least(0, near).map(|queued| queued.id.0) == Some(1) {
+                return;
+            }
+        }
+        panic!("the far request was passed over for ever");
     }
 
     #[test]

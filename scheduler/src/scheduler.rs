@@ -8,11 +8,14 @@
 //! exactly, whenever nothing is in flight and no wait is open; the same calls give the same
 //! decisions.
 
-use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig, StreamConfig, StreamId};
+use crate::config::{
+    Arrival, FlightId, PolicyKind, RequestId, SchedulerConfig, StreamConfig, StreamId,
+};
 use crate::ledger::{Account, Accruing, Ledger};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
 use crate::policy::{Finished, Pick, Policy};
+use crate::positioning::{LearntPositioning, RequestOrder};
 use crate::queue::Queued;
 use crate::report::{DiskCounters, StreamCounters};
 use crate::stream::{Stream, unscaled};
@@ -61,6 +64,8 @@ struct Flight {
     sequential: bool,
     switched: bool,
     after_spare_of: Option<StreamId>,
+    /// How far from the end of the last dispatch it lies.
+    distance_bytes: Option<u64>,
 }
 
 /// A wait for a stream's next request.
@@ -87,6 +92,9 @@ pub struct Scheduler {
     sequence: u64,
     now: Nanos,
     half_turn: Nanos,
+    /// Where the last dispatch ended.
+    head_bytes: u64,
+    learnt: LearntPositioning,
 }
 
 impl Scheduler {
@@ -110,6 +118,8 @@ impl Scheduler {
             sequence: 0,
             now: Nanos::ZERO,
             half_turn,
+            head_bytes: 0,
+            learnt: LearntPositioning::new(),
         }
     }
 
@@ -165,6 +175,10 @@ impl Scheduler {
                 .undo_debit(done.stream, done.account, done.price);
         }
         self.note_service(service);
+        if let Some(distance_bytes) = done.distance_bytes {
+            let positioning = service.saturating_sub(done.price);
+            self.learnt.learn(distance_bytes, positioning);
+        }
         self.policy
             .settle(&mut self.ledger, now, done.finished(measured));
         let stream = self.ledger.stream_mut(done.stream);
@@ -253,11 +267,10 @@ impl Scheduler {
         self.ledger.roll(id, now);
         self.ledger.changed(id);
         let last_end = self.ledger.stream(id).last_end_bytes;
-        let stream = self.ledger.stream_mut(id);
-        let first = stream
-            .queue
-            .pop()
+        let first = self
+            .take_next(now, id)
             .expect("a policy picks a stream with requests");
+        let stream = self.ledger.stream_mut(id);
         let run = collect_run(stream, first, limit_bytes, batch);
         stream.in_flight += 1;
         if run.end_bytes.is_some() {
@@ -286,6 +299,8 @@ impl Scheduler {
             });
         }
         let (alone, sequential) = self.alone(first, run, last_end);
+        let distance_bytes = first.offset_bytes.map(|to| to.abs_diff(self.head_bytes));
+        self.head_bytes = run.end_bytes.unwrap_or(self.head_bytes);
         let mark = self.meter.start(now, run.price);
         self.fly(Flight {
             stream: id,
@@ -297,7 +312,29 @@ impl Scheduler {
             sequential,
             switched,
             after_spare_of,
+            distance_bytes,
         })
+    }
+
+    /// The stream's next request, in the order that the disk is to see.
+    fn take_next(&mut self, now: Nanos, id: StreamId) -> Option<Queued> {
+        let head = self.head_bytes;
+        let queue = &mut self.ledger.streams[id.0 as usize].queue;
+        let config = &self.ledger.config;
+        let RequestOrder::LeastPositioning { map } = &config.order else {
+            return queue.pop();
+        };
+        if config.policy != PolicyKind::Fahrrad || !config.has_seeks {
+            return queue.pop();
+        }
+        match map {
+            Some(map) => queue.pop_least(head, |to, write| map.estimate(now, head, to, write)),
+            None => queue.pop_least(head, |to, _| {
+                let distance = to.abs_diff(head);
+                let learnt = self.learnt.expect(distance);
+                learnt.unwrap_or_else(|| config.seek_curve.seek(distance))
+            }),
+        }
     }
 
     fn fly(&mut self, flight: Flight) -> FlightId {

@@ -243,6 +243,7 @@ fn arrival(id: u32) -> Arrival {
         offset_bytes: Some(u64::from(id) << 20),
         len_bytes: 4096,
         price: Nanos(51_200),
+        write: false,
         merge_class: None,
     }
 }

@@ -42,6 +42,7 @@ fn arrival(id: u32, place: u64) -> Arrival {
         offset_bytes: Some(place % (DISK_BYTES / 4096) * 4096),
         len_bytes: 4096,
         price: Nanos(51_200),
+        write: false,
         merge_class: Some(0),
     }
 }

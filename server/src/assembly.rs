@@ -8,11 +8,11 @@ use disktime_disks::{
     survey_disk,
 };
 use disktime_engine::{
-    DiskLoop, Limit, LoopSettings, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
+    DiskLoop, Limit, LoopSettings, Order, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
 };
 use disktime_reservations::{
-    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Policy, Switching,
-    Vdisk, admit,
+    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Policy, RequestOrder,
+    Switching, Vdisk, admit,
 };
 use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
 use disktime_volumes::{MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
@@ -113,7 +113,11 @@ pub fn policy_kind(policy: Policy) -> PolicyKind {
 }
 
 /// A disk with the loop that schedules it.
-pub fn schedule(disk: AnyDisk, admission: &Admission, policy: Policy) -> DiskLoop<AnyDisk> {
+pub fn schedule(
+    disk: AnyDisk,
+    admission: &Admission,
+    config: &DiskConfig,
+) -> DiskLoop<AnyDisk> {
     // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
     let max_queued = admission.streams.len() * MAX_QUEUED_PARTS;
     let switching = match admission.switching {
@@ -125,8 +129,12 @@ pub fn schedule(disk: AnyDisk, admission: &Admission, policy: Policy) -> DiskLoo
     DiskLoop::new(
         disk,
         LoopSettings {
-            policy: policy_kind(policy),
+            policy: policy_kind(config.policy),
             switching,
+            order: match config.order {
+                RequestOrder::Sweep => Order::Sweep,
+                RequestOrder::LeastPositioning => Order::LeastPositioning,
+            },
             max_queued,
         },
     )

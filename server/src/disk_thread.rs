@@ -97,7 +97,7 @@ pub fn open_here(
     }
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
     let untouched = Untouched::after_opening(path, was_missing);
-    let disk_loop = assembly::schedule(disk, admission, config.policy);
+    let disk_loop = assembly::schedule(disk, admission, config);
     let format = if force {
         Format::Force { known_zero }
     } else {

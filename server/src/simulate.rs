@@ -33,7 +33,7 @@ pub fn simulate(configuration: &Configuration, workload: &Workload) -> Outcome<L
     for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
         let name = &disk.name.value;
         let virtual_disk = assembly::open_virtual(configuration, disk)?;
-        let disk_loop = assembly::schedule(virtual_disk, admission, disk.policy);
+        let disk_loop = assembly::schedule(virtual_disk, admission, disk);
         let options = OpenOptions {
             format: Format::IfBlank { known_zero: true },
             uuid_seed: workload.seed,

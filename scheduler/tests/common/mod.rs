@@ -24,7 +24,8 @@ pub use random::Rng;
 pub use world::World;
 
 use disktime_scheduler::{
-    PolicyKind, Reservation, SchedulerConfig, SeekCurve, StreamConfig, SwitchingAccount,
+    PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
+    SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 
@@ -48,6 +49,7 @@ pub fn plain_disk(worst_case: Nanos) -> SchedulerConfig {
         seek_curve: SeekCurve::default(),
         has_seeks: false,
         switching: SwitchingAccount::Served,
+        order: RequestOrder::Sweep,
         max_in_flight: 1,
         merge_limit_bytes: 0,
     }
@@ -65,6 +67,7 @@ pub fn toy_hdd(switching: SwitchingAccount) -> SchedulerConfig {
         seek_curve: curve,
         has_seeks: true,
         switching,
+        order: RequestOrder::Sweep,
         max_in_flight: 1,
         merge_limit_bytes: 256 << 10,
     }

@@ -351,6 +351,7 @@ impl World {
             offset_bytes: Some(offset),
             len_bytes: config.len,
             price: config.price,
+            write: false,
             merge_class: config.merge.then_some(0),
         };
         self.scheduler.arrive(now, StreamId(index as u32), arrival);

@@ -6,7 +6,7 @@ use disktime_disks::{
     Operation, ServiceTime, SplitMix64,
 };
 use disktime_engine::{
-    DiskLoop, IoError, LoopSettings, PolicyKind, Reply, Request, RequestKind, Service,
+    DiskLoop, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind, Service,
     StreamConfig, SwitchingAccount, VdiskId,
 };
 use disktime_units::Nanos;
@@ -125,6 +125,7 @@ pub fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
     let settings = LoopSettings {
         policy: PolicyKind::Fifo,
         switching: SwitchingAccount::Served,
+        order: Order::Sweep,
         max_queued: 24,
     };
     DiskLoop::new(disk, settings)
