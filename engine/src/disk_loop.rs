@@ -150,6 +150,20 @@ impl<D: Disk> DiskLoop<D> {
         stream
     }
 
+    /// Adds a group: an account that several streams share.
+    pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let group = self.scheduler.add_group(now, config);
+        self.statistics.add_stream();
+        group
+    }
+
+    /// Adds a stream that shares a group's account, with a weight among its members.
+    pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
+        let stream = self.scheduler.add_member(now, group, weight);
+        self.statistics.add_stream();
+        stream
+    }
+
     /// Whether another request can be taken in.
     pub fn has_room(&self) -> bool {
         !self.free_slots.is_empty()

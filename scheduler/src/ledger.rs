@@ -12,7 +12,9 @@
 //! touched: carrying budget into the next period moves neither its line nor its effective deadline, so
 //! nobody else sees it. Hence no event costs more than the logarithm of the number of streams.
 
+mod changes;
 mod grace;
+mod groups;
 mod limits;
 mod periods;
 
@@ -21,6 +23,8 @@ use crate::report::DiskCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
 use crate::stream_heap::StreamHeap;
 use disktime_units::Nanos;
+use groups::Group;
+use std::collections::BTreeMap;
 
 /// How long an empty queue counts as backlogged at least, so that a client that issues its next
 /// request when the last is answered keeps what it has left of its budget.
@@ -57,6 +61,11 @@ pub(crate) struct Ledger {
     pub(crate) active: Vec<StreamId>,
     pub(crate) held: Vec<StreamId>,
     pub(crate) limited: Vec<StreamId>,
+    /// Streams whose reservations are to grow, and by how much together.
+    pub(crate) pending: Vec<StreamId>,
+    pub(crate) pending_share_ppm: i64,
+    /// Streams that others share the account of.
+    groups: BTreeMap<u32, Group>,
     /// Active streams that have nothing to do for the moment.
     pub(crate) in_grace: Vec<StreamId>,
     /// Streams whose standing changed since the policy last looked.
@@ -108,6 +117,9 @@ impl Ledger {
             active: Vec::new(),
             held: Vec::new(),
             limited: Vec::new(),
+            pending: Vec::new(),
+            pending_share_ppm: 0,
+            groups: BTreeMap::new(),
             in_grace: Vec::new(),
             changed: Vec::new(),
             timers: StreamHeap::default(),
@@ -160,11 +172,14 @@ impl Ledger {
             return;
         };
         let cost = self.config.switch_cost.0 * u64::from(factor_percent) / 100;
-        self.switching_share_ppm = self
-            .streams
-            .iter()
-            .filter(|stream| stream.is_reserved())
-            .map(|stream| (cost * 1_000_000).div_ceil(stream.period().0) as i64)
+        // What is pending is set aside already.
+        let reserved = self.streams.iter().filter_map(|stream| {
+            let pending = stream.pending.and_then(|config| config.reservation);
+            pending.or(stream.config.reservation)
+        });
+        self.switching_share_ppm = reserved
+            .filter(|reservation| reservation.share.0 > 0)
+            .map(|reservation| (cost * 1_000_000).div_ceil(reservation.period.0) as i64)
             .sum();
     }
 
@@ -334,39 +349,38 @@ impl Ledger {
     /// Debits the price of a request that goes to the disk, until its charge is known.
     pub(crate) fn debit(&mut self, id: StreamId, account: Account, price: Nanos) {
         self.outstanding += price;
-        let stream = self.stream_mut(id);
+        let payer = self.payer(id);
+        let stream = self.stream_mut(payer);
         match account {
             Account::Own => stream.budget -= scaled(price),
             Account::Spare => stream.tag += spare_tag(price, stream.config.weight),
         }
-        self.budget_changed(id);
+        self.budget_changed(payer);
     }
 
     /// Takes a debit back; the charge follows.
     pub(crate) fn undo_debit(&mut self, id: StreamId, account: Account, price: Nanos) {
         self.outstanding -= price;
-        let stream = self.stream_mut(id);
+        let payer = self.payer(id);
+        let stream = self.stream_mut(payer);
         match account {
             Account::Own => stream.budget += scaled(price),
             Account::Spare => stream.tag -= spare_tag(price, stream.config.weight),
         }
-        self.changed(id);
+        self.changed(payer);
     }
 
-    /// Charges `used` to a stream's account.
+    /// Charges `used` to the account of a stream, which may be its group's.
     pub(crate) fn charge(&mut self, id: StreamId, account: Account, used: Nanos) {
         self.counters.charged += used;
+        self.count(id, account, used);
+        self.charge_member(id, used);
         let now = self.now;
-        let stream = self.stream_mut(id);
+        let payer = self.payer(id);
+        let stream = self.stream_mut(payer);
         match account {
-            Account::Own => {
-                stream.budget -= scaled(used);
-                stream.counters.reserved += used;
-            }
-            Account::Spare => {
-                stream.tag += spare_tag(used, stream.config.weight);
-                stream.counters.spare += used;
-            }
+            Account::Own => stream.budget -= scaled(used),
+            Account::Spare => stream.tag += spare_tag(used, stream.config.weight),
         }
         if stream.config.limit.is_some() {
             // First the refill that is due: what is used up to now counts against the period that
@@ -374,7 +388,7 @@ impl Ledger {
             stream.roll_limit(now);
             stream.limit_budget -= scaled(used);
         }
-        self.budget_changed(id);
+        self.budget_changed(payer);
     }
 }
 

@@ -32,8 +32,10 @@ pub(crate) struct Finished {
     pub(crate) alone: Nanos,
     /// It continued its stream's last dispatch.
     pub(crate) sequential: bool,
-    /// Another stream was served before it.
+    /// Somebody else, with an account of their own, was served before it.
     pub(crate) switched: bool,
+    /// Another stream was served before it, of the same group or not.
+    pub(crate) moved: bool,
     /// The stream served before it, if that was on spare time.
     pub(crate) after_spare_of: Option<StreamId>,
 }

@@ -63,6 +63,7 @@ struct Flight {
     alone: Nanos,
     sequential: bool,
     switched: bool,
+    moved: bool,
     after_spare_of: Option<StreamId>,
     /// How far from the end of the last dispatch it lies.
     distance_bytes: Option<u64>,
@@ -123,33 +124,88 @@ impl Scheduler {
         }
     }
 
-    /// Adds a stream. Admission has seen to it that the promise still holds.
+    /// Adds a stream. Admission has seen to it that the promise still holds. While others are being
+    /// served its reservation begins when it breaks none of theirs ([`Scheduler::reconfigure`]).
     pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let now = self.observe(now);
+        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
+        let plain = StreamConfig {
+            reservation: None,
+            ..config
+        };
+        let id = self.ledger.add(Stream::new(plain, order));
+        self.ledger.reconfigure(id, config, now);
+        id
+    }
+
+    /// Changes what a stream (or a group) is entitled to, which admission has looked at. No request is lost. Less, and other
+    /// weights and limits, hold at once; more begins when it breaks nobody's promise, at the latest
+    /// when those who are behind now have had what they are owed. A new period begins then.
+    pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
+        let now = self.observe(now);
+        self.ledger.reconfigure(stream, config, now);
+    }
+
+    /// Whether a change of the stream's reservation is still to take effect.
+    pub fn is_pending(&self, stream: StreamId) -> bool {
+        self.ledger.stream(stream).pending.is_some()
+    }
+
+    /// Adds a group: an account that members share. It has no requests of its own.
+    ///
+    /// # Panics
+    /// If the policy is not `fahrrad`; the others know no groups.
+    pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let policy = self.ledger.config.policy;
+        assert!(
+            policy == PolicyKind::Fahrrad,
+            "the policy {} knows no groups",
+            policy.name()
+        );
+        let group = self.add_stream(now, config);
+        self.ledger.make_group(group);
+        group
+    }
+
+    /// Adds a stream to a group: the group's account pays for it, and `weight` divides what the
+    /// group has among its members.
+    ///
+    /// # Panics
+    /// If `group` was not added as a group.
+    pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
         self.observe(now);
         let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
-        self.ledger.add(Stream::new(config, order))
+        let config = StreamConfig {
+            weight,
+            ..StreamConfig::BEST_EFFORT
+        };
+        self.ledger.add_member(group, Stream::new(config, order))
     }
 
     /// A request waits.
     pub fn arrive(&mut self, now: Nanos, stream: StreamId, arrival: Arrival) {
         let now = self.observe(now);
-        let account = &mut self.ledger.streams[stream.0 as usize];
-        let was_empty = !account.is_busy();
-        if was_empty {
-            self.ledger.roll(stream, now);
+        debug_assert!(!self.ledger.is_group(stream), "a group has no requests");
+        let payer = self.ledger.payer(stream);
+        if !self.ledger.stream(payer).is_busy() {
+            self.ledger.roll(payer, now);
+        }
+        let account = self.ledger.stream(stream);
+        let (was_idle, was_empty) = (!account.is_busy(), account.queue.is_empty());
+        if was_empty && payer != stream {
+            self.ledger.member_waits(payer, stream);
         }
         let queue = &mut self.ledger.stream_mut(stream).queue;
         queue.push(arrival, self.sequence);
-        self.ledger.changed(stream);
+        self.ledger.changed(payer);
         self.sequence += 1;
         self.ledger.queued += 1;
-        if was_empty {
-            self.policy
-                .arrived(&mut self.ledger, now, stream, was_empty);
+        if was_idle {
+            self.policy.arrived(&mut self.ledger, now, stream, was_idle);
         }
-        self.ledger.end_grace(stream);
-        self.ledger.wake(stream, now);
-        self.ledger.enforce_limit(stream, now);
+        self.ledger.end_grace(payer);
+        self.ledger.wake(payer, now);
+        self.ledger.enforce_limit(payer, now);
         if self.wants_arrivals {
             self.policy.queued(&self.ledger, now, stream);
         }
@@ -168,7 +224,8 @@ impl Scheduler {
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
         self.ledger.accruing = None;
-        self.ledger.roll(done.stream, now);
+        let payer = self.ledger.payer(done.stream);
+        self.ledger.roll(payer, now);
         self.ledger.end_yield(now);
         if self.prices_apply() {
             self.ledger
@@ -185,12 +242,16 @@ impl Scheduler {
         stream.in_flight -= 1;
         stream.last_completion = now;
         stream.habits.gave_up = false;
-        if stream.queue.is_empty() && stream.in_flight == 0 {
-            self.ledger.begin_grace(done.stream, now);
-        } else {
-            self.ledger.enforce_limit(done.stream, now);
+        if payer != done.stream {
+            self.ledger.stream_mut(payer).in_flight -= 1;
         }
-        if let Some(payer) = done.after_spare_of {
+        if self.ledger.stream(payer).is_busy() {
+            self.ledger.enforce_limit(payer, now);
+        } else {
+            self.ledger.begin_grace(payer, done.stream, now);
+        }
+        if let Some(spare_user) = done.after_spare_of {
+            let payer = self.ledger.payer(spare_user);
             self.ledger.enforce_limit(payer, now);
         }
         Settlement {
@@ -212,6 +273,7 @@ impl Scheduler {
         }
         match self.policy.pick(&mut self.ledger, now) {
             Pick::Serve { stream, account } => {
+                let stream = self.ledger.next_of(stream);
                 let flight = self.dispatch(now, stream, account, batch);
                 Decision::Dispatch { flight, stream }
             }
@@ -226,7 +288,7 @@ impl Scheduler {
                     since: now,
                 });
                 self.ledger.accruing = Some(Accruing {
-                    stream,
+                    stream: self.ledger.payer(stream),
                     account,
                     since: now,
                 });
@@ -249,7 +311,7 @@ impl Scheduler {
             let waited = now - waiting.since;
             self.ledger.accruing = None;
             self.ledger.charge(waiting.stream, waiting.account, waited);
-            self.ledger.wait_ended(waiting.stream);
+            self.ledger.wait_ended(self.ledger.payer(waiting.stream));
             self.ledger.stream_mut(waiting.stream).counters.waited += waited;
             self.ledger.counters.waiting += waited;
         }
@@ -264,8 +326,12 @@ impl Scheduler {
         batch: &mut Vec<RequestId>,
     ) -> FlightId {
         let limit_bytes = self.ledger.config.merge_limit_bytes;
-        self.ledger.roll(id, now);
-        self.ledger.changed(id);
+        let payer = self.ledger.payer(id);
+        self.ledger.roll(payer, now);
+        self.ledger.changed(payer);
+        if payer != id {
+            self.ledger.member_served(payer, id);
+        }
         let last_end = self.ledger.stream(id).last_end_bytes;
         let first = self
             .take_next(now, id)
@@ -278,22 +344,31 @@ impl Scheduler {
         }
         stream.counters.requests += batch.len() as u64;
         stream.counters.dispatches += 1;
+        let is_empty = stream.queue.is_empty();
+        if payer != id {
+            let group = self.ledger.stream_mut(payer);
+            group.in_flight += 1;
+            group.members_waiting -= u32::from(is_empty);
+        }
         self.ledger.queued -= batch.len();
-        let switched = self.last_served.is_some_and(|(last, _)| last != id);
-        let after_spare_of = match self.last_served {
-            Some((last, Account::Spare)) if last != id => Some(last),
+        let last = self.last_served;
+        let came_from = |last: StreamId| self.ledger.payer(last) != payer;
+        let switched = last.is_some_and(|(last, _)| came_from(last));
+        let moved = last.is_some_and(|(last, _)| last != id);
+        let after_spare_of = match last {
+            Some((last, Account::Spare)) if came_from(last) => Some(last),
             _ => None,
         };
         self.ledger.counters.switches += u64::from(switched);
         self.ledger.counters.dispatches += 1;
         self.last_served = Some((id, account));
         self.policy
-            .dispatched(&mut self.ledger, id, account, run.end_bytes);
+            .dispatched(&mut self.ledger, payer, account, run.end_bytes);
         if self.prices_apply() {
             self.ledger.debit(id, account, run.price);
         } else {
             self.ledger.accruing = Some(Accruing {
-                stream: id,
+                stream: payer,
                 account,
                 since: now,
             });
@@ -311,6 +386,7 @@ impl Scheduler {
             alone,
             sequential,
             switched,
+            moved,
             after_spare_of,
             distance_bytes,
         })
@@ -441,6 +517,7 @@ impl Flight {
             alone: self.alone,
             sequential: self.sequential,
             switched: self.switched,
+            moved: self.moved,
             after_spare_of: self.after_spare_of,
         }
     }

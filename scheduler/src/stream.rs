@@ -5,7 +5,7 @@
 //! the promise can be tested exactly. They are kept in 128 bits: in 64, a budget, a debt or a
 //! request that hangs for two and a half hours would overflow. The rules and their proof: ARCHITECTURE.md, "The promise".
 
-use crate::config::StreamConfig;
+use crate::config::{StreamConfig, StreamId};
 use crate::queue::{QueueOrder, StreamQueue};
 use crate::report::StreamCounters;
 use disktime_units::Nanos;
@@ -101,6 +101,12 @@ pub(crate) struct Stream {
     pub(crate) grace_slot: u32,
     /// It is on the list of streams that changed since the policy last looked.
     pub(crate) is_noted: bool,
+    /// What it will be entitled to as soon as nobody else suffers.
+    pub(crate) pending: Option<StreamConfig>,
+    /// The group whose account pays for it.
+    pub(crate) group: Option<StreamId>,
+    /// Of a group: members with requests.
+    pub(crate) members_waiting: u32,
 }
 
 /// What was learnt of a stream's behaviour.
@@ -155,6 +161,9 @@ impl Stream {
             slot: 0,
             grace_slot: 0,
             is_noted: false,
+            pending: None,
+            group: None,
+            members_waiting: 0,
         }
     }
 
@@ -326,9 +335,9 @@ impl Stream {
         self.has_queue() || self.in_flight > 0
     }
 
-    /// Whether it has requests waiting.
+    /// Whether it, or a member of it, has requests waiting.
     pub(crate) fn has_queue(&self) -> bool {
-        !self.queue.is_empty()
+        self.members_waiting > 0 || !self.queue.is_empty()
     }
 }
 

@@ -104,7 +104,7 @@ impl Fahrrad {
     }
 
     fn distance(&self, ledger: &Ledger, id: StreamId) -> u64 {
-        let next = ledger.stream(id).queue.peek();
+        let next = ledger.stream(ledger.next_of(id)).queue.peek();
         let offset = next.and_then(|queued| queued.offset_bytes);
         // A request without a place needs no seek.
         offset.map_or(0, |offset| offset.abs_diff(self.head_bytes) + 1)

@@ -94,6 +94,9 @@ impl Fahrrad {
         let stream = ledger.stream(allowance.stream);
         let vouched = self.current == Some(allowance.stream)
             && can_use_own(ledger, allowance.stream)
+            // A member of a group that is thinking may be worth a wait.
+            && !(ledger.is_group(allowance.stream)
+                && ledger.may_come_back(allowance.stream).is_some())
             && stream.current_demand(ledger.worst_case).deadline == allowance.deadline;
         vouched.then_some(Pick::Serve {
             stream: allowance.stream,
@@ -121,6 +124,10 @@ impl Fahrrad {
         }
         self.look_at_all(ledger, now);
         if self.spare_slack < enough && ledger.refine_held(now) {
+            self.look_at_all(ledger, now);
+        }
+        if !ledger.pending.is_empty() && self.spare_slack >= 0 {
+            ledger.apply_pending(now);
             self.look_at_all(ledger, now);
         }
     }
@@ -199,6 +206,12 @@ impl Fahrrad {
             && let Some(account) = self.account_for(ledger, current, spare)
         {
             if ledger.stream(current).has_queue() {
+                // Within a group the member that was served last may be worth waiting for, too.
+                if ledger.is_group(current)
+                    && let Some(wait) = self.wait_for(ledger, now, current, account)
+                {
+                    return Some(wait);
+                }
                 return Some(self.serve(ledger, now, (current, account)));
             }
             if let Some(wait) = self.wait_for(ledger, now, current, account) {
@@ -263,14 +276,15 @@ impl Fahrrad {
         let bound = length(bound.min(ledger.limit_left(stream, now)));
         let bound = now.saturating_add(bound);
         let switch_cost = ledger.config.switch_cost;
-        let until = anticipation::wait_until(ledger.stream_mut(stream), account, now, switch_cost)?;
+        let who = ledger.may_come_back(stream)?;
+        let until = anticipation::wait_until(ledger.stream_mut(who), account, now, switch_cost)?;
         let until = until.min(bound);
         if until <= now {
             return None;
         }
-        self.waiting_for = Some(stream);
+        self.waiting_for = Some(who);
         Some(Pick::Wait {
-            stream,
+            stream: who,
             account,
             until,
         })
@@ -281,7 +295,10 @@ impl Fahrrad {
 fn terms(ledger: &Ledger, now: Nanos) -> Terms {
     Terms {
         now,
-        rate_ppm: 1_000_000 - ledger.idle_share_ppm - ledger.switching_share_ppm,
+        rate_ppm: 1_000_000
+            - ledger.idle_share_ppm
+            - ledger.switching_share_ppm
+            - ledger.pending_share_ppm,
         outstanding: scaled(ledger.outstanding),
     }
 }

@@ -72,7 +72,7 @@ impl Standing {
         }
         let entry = &mut self.entries[id.0 as usize];
         if ledger.config.has_seeks {
-            let next = if waits { next(stream) } else { None };
+            let next = if waits { next(ledger, id) } else { None };
             self.places.set(id, entry.next, next);
             entry.next = next;
         }
@@ -126,7 +126,7 @@ pub(super) fn can_pay(stream: &Stream) -> bool {
     stream.is_reserved() && stream.budget > 0
 }
 
-fn next(stream: &Stream) -> Option<Next> {
-    let queued = stream.queue.peek()?;
+fn next(ledger: &Ledger, id: StreamId) -> Option<Next> {
+    let queued = ledger.stream(ledger.next_of(id)).queue.peek()?;
     Some(queued.offset_bytes.map_or(Next::Anywhere, Next::At))
 }

@@ -92,7 +92,7 @@ impl Switching {
 /// those that do not, as the linear model's price has an access in it that a continued run does not
 /// pay. Without that, a sequential stream would be charged the whole way back to its run.
 fn learn_ratio(ledger: &mut Ledger, done: Finished) {
-    if done.switched || done.alone == Nanos::ZERO {
+    if done.moved || done.alone == Nanos::ZERO {
         return;
     }
     let habits = &mut ledger.stream_mut(done.stream).habits;

@@ -13,14 +13,16 @@ use crate::stream::{Presence, scaled};
 use disktime_units::Nanos;
 
 impl Ledger {
-    /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins.
-    pub(crate) fn begin_grace(&mut self, id: StreamId, now: Nanos) {
+    /// The queue of a stream ran empty, nothing of it is in flight: its grace time begins, by the
+    /// habits of the one of it that was served.
+    pub(crate) fn begin_grace(&mut self, id: StreamId, served: StreamId, now: Nanos) {
+        let think = self.stream(served).habits.think;
         let round_trip = Nanos(self.config.switch_cost.0 * 2);
         let slot = self.in_grace.len() as u32;
         let stream = self.stream_mut(id);
         debug_assert!(!stream.is_busy() && stream.presence == Presence::Active);
         // At least as long as it may be waited for.
-        let expected = Nanos(stream.habits.think.0.saturating_mul(8)).max(round_trip);
+        let expected = Nanos(think.0.saturating_mul(8)).max(round_trip);
         stream.grace_until = now + expected.clamp(GRACE, GRACE_MAX);
         stream.grace_slot = slot;
         self.in_grace.push(id);

@@ -18,7 +18,7 @@ pub enum Clients {
 }
 
 /// A client's behaviour, at random.
-fn behaviour(rng: &mut Rng, clients: Clients) -> Behaviour {
+fn behaviour_of(rng: &mut Rng, clients: Clients) -> Behaviour {
     let depth = rng.range(2, 6) as usize;
     let kind = match clients {
         Clients::Backlogged => 0,
@@ -77,6 +77,17 @@ fn random_client(rng: &mut Rng, index: usize, behaviour: Behaviour) -> ClientCon
 
 /// A mix on a disk whose service times are an adversary's, with `used_ppm` reserved in all.
 pub fn adverse(seed: u64, clients: Clients, used_ppm: u64, has_seeks: bool) -> World {
+    adverse_with(seed, clients, used_ppm, has_seeks, false)
+}
+
+/// The same, with half of the reservations being those of groups if asked for.
+pub fn adverse_with(
+    seed: u64,
+    clients: Clients,
+    used_ppm: u64,
+    has_seeks: bool,
+    with_groups: bool,
+) -> World {
     let mut rng = Rng::new(seed);
     let worst_case = rng.log_uniform(ms(2), ms(30));
     let mut config = plain_disk(worst_case);
@@ -95,6 +106,7 @@ pub fn adverse(seed: u64, clients: Clients, used_ppm: u64, has_seeks: bool) -> W
     };
     let mut world = World::new(config, DISK_BYTES, device);
     world.answers_first = rng.percent(50);
+    world.with_groups = with_groups;
     let count = rng.range(2, 21) as usize;
     let mut periods: Vec<Nanos> = (0..count)
         .map(|_| rng.log_uniform(ms(50), secs(5)))
@@ -130,7 +142,7 @@ pub fn on_toy_hdd(seed: u64, clients: Clients, switching: SwitchingAccount) -> W
 
 fn populate(world: &mut World, rng: &mut Rng, clients: Clients, shares: &[u32], periods: &[Nanos]) {
     for (index, (share, period)) in shares.iter().zip(periods).enumerate() {
-        let behaviour = behaviour(rng, clients);
+        let behaviour = behaviour_of(rng, clients);
         let client = random_client(rng, index, behaviour);
         let config = StreamConfig {
             weight: rng.range(1, 200) as u32,
@@ -141,6 +153,16 @@ fn populate(world: &mut World, rng: &mut Rng, clients: Clients, shares: &[u32], 
         } else {
             Nanos(rng.range(0, 3_000_000_000))
         };
+        if world.with_groups && rng.percent(50) {
+            let group = world.add_group(config);
+            for _ in 0..rng.range(1, 5) {
+                let behaviour = behaviour_of(rng, clients);
+                let client = random_client(rng, index, behaviour);
+                let weight = rng.range(1, 200) as u32;
+                world.add_member(group, weight, client, rng.next());
+            }
+            continue;
+        }
         world.add(config, client, start, rng.next());
     }
     let greedy = rng.range(0, 3) as usize;

@@ -1,7 +1,7 @@
 //! The loop: events in, decisions out, service on a device.
 
 use super::books::{Backlog, Segment};
-use super::clients::{Behaviour, Client, ClientConfig};
+use super::clients::{Behaviour, Client, ClientConfig, Pattern, Think};
 use super::devices::Device;
 use super::random::Rng;
 use disktime_scheduler::{
@@ -71,6 +71,8 @@ pub struct World {
     /// Answers reach clients before the next decision, or after it.
     pub answers_first: bool,
     pub keep_trace: bool,
+    /// Mixes make groups.
+    pub with_groups: bool,
     device: Box<dyn Device>,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     event_count: u64,
@@ -111,6 +113,7 @@ impl World {
             sleep_so_far: Nanos::ZERO,
             answers_first: false,
             keep_trace: true,
+            with_groups: false,
             device: Box::new(device),
             events: BinaryHeap::new(),
             event_count: 0,
@@ -130,8 +133,45 @@ impl World {
     /// Adds a stream with one client, which starts at `start`.
     pub fn add(&mut self, stream: StreamConfig, client: ClientConfig, start: Nanos, seed: u64) {
         let id = self.scheduler.add_stream(self.now, stream);
-        assert_eq!(id.0 as usize, self.clients.len());
         self.has_limits |= stream.limit.is_some();
+        self.register(id, client, start, seed);
+    }
+
+    /// Adds a group, which has no client.
+    pub fn add_group(&mut self, group: StreamConfig) -> StreamId {
+        let id = self.scheduler.add_group(self.now, group);
+        self.has_limits |= group.limit.is_some();
+        let nobody = ClientConfig {
+            behaviour: Behaviour::Closed {
+                depth: 0,
+                think: Think::None,
+            },
+            pattern: Pattern::Sequential,
+            len: 4096,
+            price: Nanos(1),
+            zone: (0, 4096),
+            merge: false,
+        };
+        self.register(id, nobody, Nanos::ZERO, 0);
+        id
+    }
+
+    /// Adds a member of a group with one client.
+    pub fn add_member(&mut self, group: StreamId, weight: u32, client: ClientConfig, seed: u64) {
+        let id = self.scheduler.add_member(self.now, group, weight);
+        self.register(id, client, Nanos::ZERO, seed);
+    }
+
+    /// Changes what a stream is entitled to.
+    pub fn reconfigure(&mut self, stream: usize, config: StreamConfig) {
+        let id = StreamId(stream as u32);
+        self.scheduler.reconfigure(self.now, id, config);
+        self.note_charges(self.now);
+        self.decide();
+    }
+
+    fn register(&mut self, id: StreamId, client: ClientConfig, start: Nanos, seed: u64) {
+        assert_eq!(id.0 as usize, self.clients.len());
         self.clients.push(Client::new(client, Rng::new(seed)));
         self.segments.push(Vec::new());
         self.used.push(Vec::new());
