@@ -8,18 +8,17 @@
 //! exactly, whenever nothing is in flight and no wait is open; the same calls give the same
 //! decisions.
 
-use crate::config::{
-    Arrival, FlightId, PolicyKind, RequestId, SchedulerConfig, StreamConfig, StreamId,
-};
+mod dispatch;
+mod entitlements;
+mod readings;
+
+use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig, StreamId};
 use crate::ledger::{Account, Accruing, Ledger};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
 use crate::policy::{Finished, Pick, Policy};
-use crate::positioning::{LearntPositioning, RequestOrder};
-use crate::queue::Queued;
-use crate::report::{DiskCounters, StreamCounters};
-use crate::stream::{Stream, unscaled};
-use disktime_units::{Nanos, Share};
+use crate::positioning::LearntPositioning;
+use disktime_units::Nanos;
 
 /// Most requests merged into one dispatch.
 pub const MERGE_MAX: usize = 64;
@@ -122,64 +121,6 @@ impl Scheduler {
             head_bytes: 0,
             learnt: LearntPositioning::new(),
         }
-    }
-
-    /// Adds a stream. Admission has seen to it that the promise still holds. While others are being
-    /// served its reservation begins when it breaks none of theirs ([`Scheduler::reconfigure`]).
-    pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
-        let now = self.observe(now);
-        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
-        let plain = StreamConfig {
-            reservation: None,
-            ..config
-        };
-        let id = self.ledger.add(Stream::new(plain, order));
-        self.ledger.reconfigure(id, config, now);
-        id
-    }
-
-    /// Changes what a stream (or a group) is entitled to, which admission has looked at. No request is lost. Less, and other
-    /// weights and limits, hold at once; more begins when it breaks nobody's promise, at the latest
-    /// when those who are behind now have had what they are owed. A new period begins then.
-    pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
-        let now = self.observe(now);
-        self.ledger.reconfigure(stream, config, now);
-    }
-
-    /// Whether a change of the stream's reservation is still to take effect.
-    pub fn is_pending(&self, stream: StreamId) -> bool {
-        self.ledger.stream(stream).pending.is_some()
-    }
-
-    /// Adds a group: an account that members share. It has no requests of its own.
-    ///
-    /// # Panics
-    /// If the policy is not `fahrrad`; the others know no groups.
-    pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
-        let policy = self.ledger.config.policy;
-        assert!(
-            policy == PolicyKind::Fahrrad,
-            "the policy {} knows no groups",
-            policy.name()
-        );
-        let group = self.add_stream(now, config);
-        self.ledger.make_group(group);
-        group
-    }
-
-    /// Adds a stream to a group: the group's account pays for it, and `weight` divides what the
-    /// group has among its members.
-    ///
-    /// # Panics
-    /// If `group` was not added as a group.
-    pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
-        self.observe(now);
-        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
-        let config = StreamConfig {
-            weight,
-            ..StreamConfig::BEST_EFFORT
-        };
-        self.ledger.add_member(group, Stream::new(config, order))
     }
 
     /// A request waits.
@@ -318,127 +259,6 @@ impl Scheduler {
         now
     }
 
-    fn dispatch(
-        &mut self,
-        now: Nanos,
-        id: StreamId,
-        account: Account,
-        batch: &mut Vec<RequestId>,
-    ) -> FlightId {
-        let limit_bytes = self.ledger.config.merge_limit_bytes;
-        let payer = self.ledger.payer(id);
-        self.ledger.roll(payer, now);
-        self.ledger.changed(payer);
-        if payer != id {
-            self.ledger.member_served(payer, id);
-        }
-        let last_end = self.ledger.stream(id).last_end_bytes;
-        let first = self
-            .take_next(now, id)
-            .expect("a policy picks a stream with requests");
-        let stream = self.ledger.stream_mut(id);
-        let run = collect_run(stream, first, limit_bytes, batch);
-        stream.in_flight += 1;
-        if run.end_bytes.is_some() {
-            stream.last_end_bytes = run.end_bytes;
-        }
-        stream.counters.requests += batch.len() as u64;
-        stream.counters.dispatches += 1;
-        let is_empty = stream.queue.is_empty();
-        if payer != id {
-            let group = self.ledger.stream_mut(payer);
-            group.in_flight += 1;
-            group.members_waiting -= u32::from(is_empty);
-        }
-        self.ledger.queued -= batch.len();
-        let last = self.last_served;
-        let came_from = |last: StreamId| self.ledger.payer(last) != payer;
-        let switched = last.is_some_and(|(last, _)| came_from(last));
-        let moved = last.is_some_and(|(last, _)| last != id);
-        let after_spare_of = match last {
-            Some((last, Account::Spare)) if came_from(last) => Some(last),
-            _ => None,
-        };
-        self.ledger.counters.switches += u64::from(switched);
-        self.ledger.counters.dispatches += 1;
-        self.last_served = Some((id, account));
-        self.policy
-            .dispatched(&mut self.ledger, payer, account, run.end_bytes);
-        if self.prices_apply() {
-            self.ledger.debit(id, account, run.price);
-        } else {
-            self.ledger.accruing = Some(Accruing {
-                stream: payer,
-                account,
-                since: now,
-            });
-        }
-        let (alone, sequential) = self.alone(first, run, last_end);
-        let distance_bytes = first.offset_bytes.map(|to| to.abs_diff(self.head_bytes));
-        self.head_bytes = run.end_bytes.unwrap_or(self.head_bytes);
-        let mark = self.meter.start(now, run.price);
-        self.fly(Flight {
-            stream: id,
-            account,
-            dispatched_at: now,
-            mark,
-            price: run.price,
-            alone,
-            sequential,
-            switched,
-            moved,
-            after_spare_of,
-            distance_bytes,
-        })
-    }
-
-    /// The stream's next request, in the order that the disk is to see.
-    fn take_next(&mut self, now: Nanos, id: StreamId) -> Option<Queued> {
-        let head = self.head_bytes;
-        let queue = &mut self.ledger.streams[id.0 as usize].queue;
-        let config = &self.ledger.config;
-        let RequestOrder::LeastPositioning { map } = &config.order else {
-            return queue.pop();
-        };
-        if config.policy != PolicyKind::Fahrrad || !config.has_seeks {
-            return queue.pop();
-        }
-        match map {
-            Some(map) => queue.pop_least(head, |to, write| map.estimate(now, head, to, write)),
-            None => queue.pop_least(head, |to, _| {
-                let distance = to.abs_diff(head);
-                let learnt = self.learnt.expect(distance);
-                learnt.unwrap_or_else(|| config.seek_curve.seek(distance))
-            }),
-        }
-    }
-
-    fn fly(&mut self, flight: Flight) -> FlightId {
-        let slot = self
-            .free_flights
-            .pop()
-            .expect("the bound on requests in flight was checked");
-        self.flights[slot as usize] = Some(flight);
-        self.in_flight += 1;
-        FlightId(slot)
-    }
-
-    /// What the run would cost had its stream been alone on the disk, and whether it continues the
-    /// stream's last one.
-    fn alone(&self, first: Queued, run: Run, last_end: Option<u64>) -> (Nanos, bool) {
-        let Some(offset) = first.offset_bytes else {
-            return (run.price, false);
-        };
-        match last_end {
-            Some(end) if end == offset => (run.price, true),
-            Some(end) => {
-                let seek = self.ledger.config.seek_curve.seek(offset.abs_diff(end));
-                (seek + self.half_turn + run.price, false)
-            }
-            None => (self.ledger.config.switch_cost + run.price, false),
-        }
-    }
-
     fn note_service(&mut self, service: Nanos) {
         let worst_case = self.ledger.config.worst_case;
         let counters = &mut self.ledger.counters;
@@ -450,61 +270,6 @@ impl Scheduler {
     /// its price until its part of the busy time is known.
     fn prices_apply(&self) -> bool {
         self.ledger.config.max_in_flight > 1
-    }
-
-    /// The latest time seen.
-    pub fn now(&self) -> Nanos {
-        self.now
-    }
-
-    /// Requests that wait.
-    pub fn queued(&self) -> usize {
-        self.ledger.queued
-    }
-
-    /// Dispatches in flight.
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// Streams, numbered from 0.
-    pub fn stream_count(&self) -> usize {
-        self.ledger.streams.len()
-    }
-
-    /// A stream's entitlement.
-    pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
-        self.ledger.stream(stream).config
-    }
-
-    /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
-    /// in them yet.
-    pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
-        self.ledger.as_of_now(stream).counters
-    }
-
-    /// A stream's unspent budget in ns; negative is a debt.
-    pub fn unspent(&self, stream: StreamId) -> i64 {
-        unscaled(self.ledger.as_of_now(stream).budget)
-    }
-
-    /// The disk's counters; `busy` includes requests in flight up to `now`.
-    pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
-        DiskCounters {
-            busy: self.meter.busy(now.max(self.now)),
-            ..self.ledger.counters
-        }
-    }
-
-    /// The unspent budget at a period's end beyond which a deadline counts as missed: W, or with
-    /// the switching account W + the cap of its credit + one return seek.
-    pub fn unspent_bound(&self) -> Nanos {
-        Nanos(u64::try_from(self.ledger.unspent_bound()).unwrap_or(0))
-    }
-
-    /// The share of the disk that the switching account is filled with.
-    pub fn switching_share(&self) -> Share {
-        Share(u32::try_from(self.ledger.switching_share_ppm).unwrap_or(u32::MAX))
     }
 }
 
@@ -520,44 +285,5 @@ impl Flight {
             moved: self.moved,
             after_spare_of: self.after_spare_of,
         }
-    }
-}
-
-/// A dispatch under construction.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    price: Nanos,
-    end_bytes: Option<u64>,
-}
-
-/// The request and those that continue it, up to the limit.
-fn collect_run(
-    stream: &mut Stream,
-    first: Queued,
-    limit_bytes: u64,
-    batch: &mut Vec<RequestId>,
-) -> Run {
-    batch.push(first.id);
-    let (mut price, mut len_bytes) = (first.price, first.len_bytes);
-    let Some(offset) = first.offset_bytes else {
-        return Run {
-            price,
-            end_bytes: None,
-        };
-    };
-    if let Some(class) = first.merge_class {
-        while batch.len() < MERGE_MAX && len_bytes < limit_bytes {
-            let room = limit_bytes - len_bytes;
-            let Some(next) = stream.queue.pop_adjacent(offset + len_bytes, class, room) else {
-                break;
-            };
-            batch.push(next.id);
-            len_bytes += next.len_bytes;
-            price += next.price;
-        }
-    }
-    Run {
-        price,
-        end_bytes: Some(offset + len_bytes),
     }
 }

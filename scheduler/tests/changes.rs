@@ -69,14 +69,13 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
         world.drain();
         world.assert_charges_add_up(&format!("seed {seed}"));
         let bound = world.scheduler.unspent_bound().0 as i64;
-        for stream in 0..count {
+        for (stream, wanted) in wanted.iter().enumerate() {
             let counters = world.counters(stream);
             let unspent = counters.unspent_max.unwrap_or(i64::MIN);
             assert!(
                 unspent <= bound && counters.deadlines_missed == 0,
-                "seed {seed}: stream {stream} ({:?}): {unspent} ns unspent at a period's end, \
+                "seed {seed}: stream {stream} ({wanted:?}): {unspent} ns unspent at a period's end, \
                  bound {bound}; {} missed",
-                wanted[stream],
                 counters.deadlines_missed
             );
         }

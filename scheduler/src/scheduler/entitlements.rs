@@ -1,0 +1,67 @@
+//! Streams, groups, and what they are entitled to.
+
+use super::Scheduler;
+use crate::config::{PolicyKind, StreamConfig, StreamId};
+use crate::policies;
+use crate::stream::Stream;
+use disktime_units::Nanos;
+
+impl Scheduler {
+    /// Adds a stream. Admission has seen to it that the promise still holds. While others are being
+    /// served its reservation begins when it breaks none of theirs ([`Scheduler::reconfigure`]).
+    pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let now = self.observe(now);
+        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
+        let plain = StreamConfig {
+            reservation: None,
+            ..config
+        };
+        let id = self.ledger.add(Stream::new(plain, order));
+        self.ledger.reconfigure(id, config, now);
+        id
+    }
+
+    /// Changes what a stream (or a group) is entitled to, which admission has looked at. No request is lost. Less, and other
+    /// weights and limits, hold at once; more begins when it breaks nobody's promise, at the latest
+    /// when those who are behind now have had what they are owed. A new period begins then.
+    pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
+        let now = self.observe(now);
+        self.ledger.reconfigure(stream, config, now);
+    }
+
+    /// Whether a change of the stream's reservation is still to take effect.
+    pub fn is_pending(&self, stream: StreamId) -> bool {
+        self.ledger.stream(stream).pending.is_some()
+    }
+
+    /// Adds a group: an account that members share. It has no requests of its own.
+    ///
+    /// # Panics
+    /// If the policy is not `fahrrad`; the others know no groups.
+    pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
+        let policy = self.ledger.config.policy;
+        assert!(
+            policy == PolicyKind::Fahrrad,
+            "the policy {} knows no groups",
+            policy.name()
+        );
+        let group = self.add_stream(now, config);
+        self.ledger.make_group(group);
+        group
+    }
+
+    /// Adds a stream to a group: the group's account pays for it, and `weight` divides what the
+    /// group has among its members.
+    ///
+    /// # Panics
+    /// If `group` was not added as a group.
+    pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
+        self.observe(now);
+        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
+        let config = StreamConfig {
+            weight,
+            ..StreamConfig::BEST_EFFORT
+        };
+        self.ledger.add_member(group, Stream::new(config, order))
+    }
+}

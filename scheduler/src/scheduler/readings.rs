@@ -1,0 +1,64 @@
+//! What can be read off a scheduler: counters, and the numbers that its promise is made of.
+
+use super::Scheduler;
+use crate::config::{StreamConfig, StreamId};
+use crate::report::{DiskCounters, StreamCounters};
+use crate::stream::unscaled;
+use disktime_units::{Nanos, Share};
+
+impl Scheduler {
+    /// The latest time seen.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Requests that wait.
+    pub fn queued(&self) -> usize {
+        self.ledger.queued
+    }
+
+    /// Dispatches in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Streams, numbered from 0.
+    pub fn stream_count(&self) -> usize {
+        self.ledger.streams.len()
+    }
+
+    /// A stream's entitlement.
+    pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
+        self.ledger.stream(stream).config
+    }
+
+    /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
+    /// in them yet.
+    pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
+        self.ledger.as_of_now(stream).counters
+    }
+
+    /// A stream's unspent budget in ns; negative is a debt.
+    pub fn unspent(&self, stream: StreamId) -> i64 {
+        unscaled(self.ledger.as_of_now(stream).budget)
+    }
+
+    /// The disk's counters; `busy` includes requests in flight up to `now`.
+    pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
+        DiskCounters {
+            busy: self.meter.busy(now.max(self.now)),
+            ..self.ledger.counters
+        }
+    }
+
+    /// The unspent budget at a period's end beyond which a deadline counts as missed: W, or with
+    /// the switching account W + the cap of its credit + one return seek.
+    pub fn unspent_bound(&self) -> Nanos {
+        Nanos(u64::try_from(self.ledger.unspent_bound()).unwrap_or(0))
+    }
+
+    /// The share of the disk that the switching account is filled with.
+    pub fn switching_share(&self) -> Share {
+        Share(u32::try_from(self.ledger.switching_share_ppm).unwrap_or(u32::MAX))
+    }
+}
