@@ -133,6 +133,11 @@ impl Run {
         self.stream(index).own.as_secs_f64() / self.seconds()
     }
 
+    /// The share of the disk's time in which the disk waited for its next request.
+    pub fn waited_share(&self, index: usize) -> f64 {
+        self.stream(index).waited.as_secs_f64() / self.seconds()
+    }
+
     /// Latencies of a stream's first client, if it did anything.
     pub fn latency(&self, index: usize) -> Option<Latencies> {
         self.clients.get(index)?.first()?.latency
@@ -177,6 +182,8 @@ pub struct StreamSpan {
     pub own: Nanos,
     /// Disk time from spare time.
     pub spare: Nanos,
+    /// The part of both in which the disk waited for its next request.
+    pub waited: Nanos,
     /// Requests answered.
     pub requests: u64,
     /// Their bytes.
@@ -194,6 +201,7 @@ impl StreamSpan {
         StreamSpan {
             own: after.reserved.saturating_sub(before.reserved),
             spare: after.spare.saturating_sub(before.spare),
+            waited: after.waited.saturating_sub(before.waited),
             requests: to.requests - from.requests,
             bytes: to.bytes - from.bytes,
             met: after.deadlines_met - before.deadlines_met,

@@ -1,12 +1,12 @@
 //! R3: the same sweep with reservations in disk time.
 
 use super::rtas::{
-    DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, SPLITS, greatest_error, percent, sweep,
+    DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, SPLITS, greatest_error, in_time, percent,
+    sweep,
 };
 use crate::figure::{Axis, Figure, Mark, Panel, Series};
 use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run};
 use disktime_engine::PolicyKind;
-use disktime_scheduler::ZygariaUtilConfig;
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -28,11 +28,7 @@ pub const EXPERIMENT: Experiment = Experiment {
 const ERROR_ALLOWED: f64 = 5.0;
 
 fn run(lab: &Lab<'_>) -> Outcome<Finding> {
-    let paper = sweep(
-        lab,
-        PolicyKind::ZygariaUtil(ZygariaUtilConfig::default()),
-        &SPLITS,
-    )?;
+    let paper = sweep(lab, in_time(), &SPLITS)?;
     let ours = sweep(lab, PolicyKind::Fahrrad, &SPLITS)?;
     let mut finding = Finding::new(format!(
         "{SET_UP} Policies zygaria-util (token buckets in disk time, the paper's) and fahrrad (ours, \

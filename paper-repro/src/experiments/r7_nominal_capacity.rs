@@ -1,12 +1,10 @@
 //! R7: reservations in I/Os per second when the disk is said to do more than it does.
 
 use super::rtas::{
-    DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, alone, in_iops, pair, percent,
+    DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, alone, in_iops, in_time, pair, percent,
 };
 use crate::figure::{Axis, Figure, Mark, Panel, Series};
 use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, number};
-use disktime_engine::PolicyKind;
-use disktime_scheduler::ZygariaUtilConfig;
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -64,11 +62,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
             ],
         });
     }
-    let in_time = lab.run(&pair(
-        lab,
-        PolicyKind::ZygariaUtil(ZygariaUtilConfig::default()),
-        0.1,
-    ))?;
+    let in_time = lab.run(&pair(lab, in_time(), 0.1))?;
     finding.check(Check::new(
         "time_instead",
         "for comparison: 90 % of the time reserved by the random stream, received, zygaria-util",

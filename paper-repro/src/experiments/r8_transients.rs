@@ -1,12 +1,11 @@
 //! R8: streams that start and stop.
 
-use super::rtas::BLOCK_BYTES;
+use super::rtas::{BLOCK_BYTES, in_time};
 use crate::figure::{Axis, Figure, Mark, Panel, Series};
 use crate::measures::greatest;
 use crate::setup::{Setup, reader, reserved, share};
 use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run};
 use disktime_engine::PolicyKind;
-use disktime_scheduler::ZygariaUtilConfig;
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
@@ -76,8 +75,7 @@ fn transients(run: &Run) -> Vec<f64> {
 }
 
 fn run(lab: &Lab<'_>) -> Outcome<Finding> {
-    let tokens = PolicyKind::ZygariaUtil(ZygariaUtilConfig::default());
-    let paper = lab.run(&setup(tokens, OUR_PERIOD))?;
+    let paper = lab.run(&setup(in_time(), OUR_PERIOD))?;
     let ours = lab.run(&setup(PolicyKind::Fahrrad, OUR_PERIOD))?;
     let mut finding = Finding::new(
         "A sequential stream is always there; a random one comes for 10 s and is away for 10 s, six \

@@ -268,6 +268,7 @@ fn table(policies: &[(&str, PolicyKind)], runs: &[Run], asked: &[f64]) -> Table 
             "asked (IOPS)",
             "IOPS",
             "time (%)",
+            "of it waited for (%)",
             "p50 (ms)",
             "p99 (ms)",
         ],
@@ -285,6 +286,7 @@ fn table(policies: &[(&str, PolicyKind)], runs: &[Run], asked: &[f64]) -> Table 
                 asked.unwrap_or_else(|| "all".to_owned()),
                 number(run.iops(stream)),
                 number(run.share(stream) * 100.0),
+                number(run.waited_share(stream) * 100.0),
                 millis(latency.map(|latency| latency.p50)),
                 millis(latency.map(|latency| latency.p99)),
             ]);
