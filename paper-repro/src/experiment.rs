@@ -35,6 +35,8 @@ pub enum Real {
         runs: u32,
         /// Warm-up and measured time of each.
         each: Nanos,
+        /// Whether some of its clients write: then it is run on our own paced disk only.
+        writes: bool,
     },
     /// It cannot; a sentence says why.
     No(&'static str),

@@ -84,4 +84,11 @@ fn a_device_is_not_read_without_consent() {
     ];
     let (_, errors) = said(&program(&other));
     assert!(errors.contains("name the same one in both"), "{errors}");
+    let writing = ["run", "O7", "--real", path, "--i-consent-to-reading", path];
+    let (_, errors) = said(&program(&writing));
+    assert!(errors.contains("O7 has clients that write"), "{errors}");
+    let long = ["run", "O4", "--real", "paced"];
+    let (_, errors) = said(&program(&long));
+    assert!(errors.contains("O4 is not run in real time"), "{errors}");
+    assert_eq!(std::fs::read(&file).expect("it is there"), vec![0; 1 << 20]);
 }

@@ -19,6 +19,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: POLICIES.len() as u32,
         each: Nanos::from_secs(60),
+        writes: false,
     },
     run,
 };

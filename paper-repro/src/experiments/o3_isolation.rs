@@ -20,6 +20,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: 3 * 4 * 3 + 3,
         each: Nanos::from_secs(40),
+        writes: true,
     },
     run,
 };

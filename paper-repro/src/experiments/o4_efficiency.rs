@@ -4,7 +4,7 @@ use super::rtas::{STAY_NOTE, in_time, in_time_coarsely};
 use crate::figure::{Axis, Figure, Mark, Series};
 use crate::measures::{efficiency, isolation, least, mean};
 use crate::mixes::{KINDS, MIXES};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Setup, Table, number};
 use disktime_engine::{PolicyKind, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -22,6 +22,9 @@ pub const EXPERIMENT: Experiment = Experiment {
 };
 
 const PERIOD: Nanos = Nanos::from_secs(1);
+/// No two requests of 64 KiB are merged: merged, a stream with eight of them under way has nothing
+/// waiting while they are served, and whoever does not wait for it takes it for idle.
+const QUANTUM_BYTES: u32 = 64 << 10;
 /// A policy isolates if its worst stream has that much of its share.
 const ISOLATES: f64 = 0.8;
 /// Runs of a minute repeat to about this much.
@@ -48,8 +51,11 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     let policies = policies();
     let mut cells: Vec<Vec<Cell>> = policies.iter().map(|_| Vec::new()).collect();
     for mix in &MIXES {
-        let of_policy =
-            |policy| mix.setup(policy, SwitchingAccount::Served, PERIOD, lab.seconds(60));
+        let of_policy = |policy| -> Outcome<Setup> {
+            let mut setup = mix.setup(policy, SwitchingAccount::Served, PERIOD, lab.seconds(60))?;
+            setup.quantum_bytes = Some(QUANTUM_BYTES);
+            Ok(setup)
+        };
         let alone = lab.rates_alone(&of_policy(PolicyKind::Fahrrad)?)?;
         for ((_, policy), results) in policies.iter().zip(&mut cells) {
             let run = lab.run(&of_policy(*policy)?)?;
@@ -65,7 +71,8 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     }
     let mut finding = Finding::new(format!(
         "Nine mixes of two to five backlogged streams ({KINDS}), reserved to the whole disk, periods \
-         around 1 s of which no two coincide; each stream pays for the seeks to it. Efficiency: Σ \
+         around 1 s of which no two coincide; each stream pays for the seeks to it; merged \
+         up to 64 KiB. Efficiency: Σ \
          throughput ÷ throughput alone, swept by place. Isolation: of the worst stream."
     ));
     let ours = mean(

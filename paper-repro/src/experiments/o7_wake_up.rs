@@ -20,6 +20,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: WAYS as u32,
         each: Nanos::from_secs(60),
+        writes: true,
     },
     run,
 };

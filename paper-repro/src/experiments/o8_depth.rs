@@ -19,6 +19,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: (DEPTHS.len() * WAYS.len()) as u32,
         each: Nanos::from_secs(30),
+        writes: false,
     },
     run,
 };

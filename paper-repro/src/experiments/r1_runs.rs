@@ -18,6 +18,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: LENGTHS.len() as u32,
         each: Nanos::from_secs(12),
+        writes: false,
     },
     run,
 };

@@ -20,6 +20,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: SPLITS.len() as u32 * 2,
         each: Nanos::from_secs(RUN_SECONDS / 3),
+        writes: false,
     },
     run,
 };

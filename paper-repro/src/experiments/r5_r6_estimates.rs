@@ -33,6 +33,7 @@ pub const RANDOM: Experiment = Experiment {
     real: Real::Runs {
         runs: (SPLITS.len() * RANDOM_ESTIMATES.len()) as u32,
         each: Nanos::from_secs(RUN_SECONDS / 4),
+        writes: false,
     },
     run: |lab| {
         run(
@@ -59,6 +60,7 @@ pub const SEQUENTIAL_OVER: Experiment = Experiment {
     real: Real::Runs {
         runs: (SPLITS.len() * SEQUENTIAL_ESTIMATES.len()) as u32,
         each: Nanos::from_secs(RUN_SECONDS / 4),
+        writes: false,
     },
     run: |lab| {
         run(

@@ -18,6 +18,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     real: Real::Runs {
         runs: (SPLITS.len() * FACTORS.len()) as u32 + 2,
         each: Nanos::from_secs(RUN_SECONDS / 4),
+        writes: false,
     },
     run,
 };

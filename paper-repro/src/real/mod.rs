@@ -41,7 +41,7 @@ impl RealDisk {
     /// The disk that the user named. A device has to be named again as consent.
     ///
     /// # Errors
-    /// If the consent is missing or names something else.
+    /// If the consent is missing or names something else, or the experiment writes.
     pub fn choose(
         place: &Path,
         consent: Option<&Path>,
@@ -50,6 +50,13 @@ impl RealDisk {
         let place = if place.as_os_str() == "paced" {
             Place::Paced
         } else {
+            if let Real::Runs { writes: true, .. } = experiment.real {
+                return Err(ReproError::new(format!(
+                    "{} has clients that write, and {} is only ever read here; use --real paced",
+                    experiment.id,
+                    place.display()
+                )));
+            }
             require_consent(place, consent)?;
             // Found out now rather than after the first minute.
             ReadOnlyDisk::open(place)?;
