@@ -48,6 +48,8 @@ pub struct Percentiles {
     pub count: u64,
     /// The median.
     pub p50: Nanos,
+    /// 9 of 10 took at most this.
+    pub p90: Nanos,
     /// 99 of 100 took at most this.
     pub p99: Nanos,
     /// 999 of 1000 took at most this.
@@ -283,6 +285,7 @@ fn percentiles(histogram: &Histogram<u64>) -> Percentiles {
     Percentiles {
         count: histogram.len(),
         p50: Nanos(histogram.value_at_quantile(0.5)),
+        p90: Nanos(histogram.value_at_quantile(0.9)),
         p99: Nanos(histogram.value_at_quantile(0.99)),
         p99_9: Nanos(histogram.value_at_quantile(0.999)),
         max: Nanos(histogram.max()),

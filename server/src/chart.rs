@@ -1,21 +1,20 @@
 //! A picture of disk time over time: one panel per run, the shares of the vdisks stacked.
-//!
-//! Colours are the Okabe-Ito palette, which colour-blind readers can tell apart.
 
 use crate::failure::{Failure, Outcome};
+use crate::palette::{self, Colour};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fmt::Display;
 use std::path::Path;
 
-const PALETTE: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(230, 159, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(213, 94, 0),
-    RGBColor(120, 120, 120),
+const PALETTE: [Colour; 7] = [
+    palette::BLUE,
+    palette::ORANGE,
+    palette::GREEN,
+    palette::PURPLE,
+    palette::SKY_BLUE,
+    palette::VERMILLION,
+    palette::GREY,
 ];
 const WIDTH: u32 = 960;
 const PANEL_HEIGHT: u32 = 300;
@@ -64,6 +63,11 @@ pub fn draw(
     })
 }
 
+fn colour(series: usize) -> RGBColor {
+    let (red, green, blue) = PALETTE[series % PALETTE.len()];
+    RGBColor(red, green, blue)
+}
+
 fn drawn(error: impl Display) -> Failure {
     Failure::new(format!("the picture cannot be drawn: {error}"))
 }
@@ -79,7 +83,7 @@ fn legend(area: &Area<'_>, heading: &str, series: &[String]) -> Outcome {
     let step = (WIDTH as i32 - 32) / series.len().max(1) as i32;
     for (index, name) in series.iter().enumerate() {
         let x = 16 + step * index as i32;
-        let colour = PALETTE[index % PALETTE.len()];
+        let colour = colour(index);
         area.draw(&Rectangle::new([(x, 40), (x + 14, 54)], colour.filled()))
             .map_err(drawn)?;
         area.draw(&Text::new(name.clone(), (x + 20, 48), style.clone()))
@@ -112,7 +116,7 @@ fn stacked(area: &Area<'_>, series: usize, reserved: &[f64], panel: &Panel) -> O
         let mut bottom = 0.0;
         for (index, share) in shares.iter().enumerate().take(series) {
             let top = (bottom + share).min(1.0);
-            let colour = PALETTE[index % PALETTE.len()].filled();
+            let colour = colour(index).filled();
             chart
                 .draw_series(std::iter::once(Rectangle::new(
                     [(start, bottom), (*time, top)],

@@ -47,7 +47,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Run a workload against a configuration in virtual time: exact, repeatable, fast.
+    /// Say what these reservations would give: a workload against them in virtual time, exactly.
     Simulate {
         /// The reservation file.
         file: PathBuf,
@@ -55,6 +55,15 @@ pub enum Command {
         workload: WorkloadSource,
         #[command(flatten)]
         policy: PolicyOverride,
+        /// Run it under these policies too, and show them side by side.
+        #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+        compare: Vec<String>,
+        /// Run each virtual disk also with its disk for itself, and show how much of that is left.
+        #[arg(long)]
+        solo: bool,
+        /// Draw a picture: disk time per virtual disk over time, with its deadlines.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         /// Print JSON instead of tables.
         #[arg(long)]
         json: bool,

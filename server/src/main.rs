@@ -14,6 +14,7 @@ mod failure;
 mod load;
 mod model;
 mod offline;
+mod palette;
 mod serve;
 mod simulate;
 mod state_dir;
@@ -85,9 +86,19 @@ fn run(command: Command) -> Outcome<ExitCode> {
             file,
             workload,
             policy,
+            compare,
+            solo,
+            svg,
             json,
         } => {
-            simulate::run(&file, &workload.read()?, policy.name.as_deref(), json)?;
+            let options = simulate::Options {
+                policy: policy.name,
+                compare,
+                solo,
+                svg,
+                json,
+            };
+            simulate::run(&file, &workload.read()?, &options)?;
         }
         Command::Load {
             file,

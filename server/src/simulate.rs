@@ -1,127 +1,156 @@
-//! `disktime simulate`: a workload against a configuration in virtual time. The same scheduler,
-//! loop and volumes as in the server, on the modelled disk; the same bytes every time.
+//! `disktime simulate`: what would these reservations give me? A workload against a configuration
+//! in virtual time; the same bytes every time. Figures as tables or JSON, other policies and each
+//! vdisk alone on its disk to compare with, and a picture.
 
-use crate::assembly::{self, DiskService};
+mod figures;
+mod picture;
+mod run;
+mod svg;
+mod tables;
+mod timeline;
+
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
-use crate::status::{SYSTEM, disk_window, reserved_share, vdisk_window};
-use disktime_engine::{LoopReport, VdiskId};
-use disktime_reservations::Configuration;
-use disktime_volumes::{Format, OpenOptions, VirtualDriver};
-use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::path::Path;
+use disktime_reservations::{Configuration, Policy, Spanned, Switching};
+use disktime_workloads::{LoadReport, Workload};
+use figures::Alone;
+use run::Run;
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use timeline::Sampling;
+
+/// What is asked for, beside the figures.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Another policy than the file's.
+    pub policy: Option<String>,
+    /// Policies to compare with.
+    pub compare: Vec<String>,
+    /// Each vdisk also alone.
+    pub solo: bool,
+    /// Where the picture goes.
+    pub svg: Option<PathBuf>,
+    /// JSON instead of tables.
+    pub json: bool,
+}
 
 /// Runs the command.
-pub fn run(file: &Path, workload: &Workload, policy: Option<&str>, json: bool) -> Outcome {
-    let configuration = emulation::load_under(file, policy)?;
-    let report = simulate(&configuration, workload)?;
-    if json {
-        print!("{}", report.to_json_text());
-    } else {
-        print!("{report}");
+pub fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
+    let configuration = emulation::load_under(file, options.policy.as_deref())?;
+    let others = others(file, &options.compare)?;
+    let sampling = options
+        .svg
+        .as_ref()
+        .map(|_| sampling(&configuration, workload));
+    let first = run::run(&configuration, workload, sampling)?;
+    let alone = options
+        .solo
+        .then(|| alone(&configuration, workload))
+        .transpose()?;
+    let report = figures::report(&first, alone.as_ref());
+    if let Some((svg, sampling)) = options.svg.as_ref().zip(sampling) {
+        let text = picture::draw(&first, &report, sampling.interval);
+        write(svg, &text)?;
+    }
+    let mut compared = Vec::new();
+    for (policy, configuration) in &others {
+        let other = run::run(configuration, workload, None)?;
+        compared.push((policy.as_str(), figures::report(&other, alone.as_ref())));
+    }
+    if options.json {
+        print!("{}", json_text(&report, &compared));
+        return Ok(());
+    }
+    print!("{}", tables::whole(&report));
+    if !compared.is_empty() {
+        let name = policy_name(&configuration);
+        let mut all = vec![(name, &report)];
+        all.extend(compared.iter().map(|(policy, report)| (*policy, report)));
+        print!("\n{}", tables::compared(&all));
     }
     Ok(())
 }
 
-/// Runs a workload against a configuration.
-pub fn simulate(configuration: &Configuration, workload: &Workload) -> Outcome<LoadReport> {
-    let admitted = assembly::judge_admitted(configuration)?;
-    let mut services = Vec::new();
-    let mut targets = BTreeMap::new();
-    for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
-        let name = &disk.name.value;
-        let virtual_disk = assembly::open_virtual(configuration, disk)?;
-        let disk_loop = assembly::schedule(virtual_disk, admission, disk);
-        let options = OpenOptions {
-            format: Format::IfBlank { known_zero: true },
-            uuid_seed: workload.seed,
-            system: assembly::system_stream(admission),
-        };
-        let vdisks = assembly::vdisk_configs(configuration, name);
-        let mut driver = VirtualDriver::default();
-        let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
-            .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
-        for (position, vdisk) in vdisks.iter().enumerate() {
-            let target = VirtualTarget {
-                service: services.len(),
-                vdisk: VdiskId(position as u32),
-                size_bytes: vdisk.spec.size_bytes,
-            };
-            targets.insert(vdisk.spec.name.clone(), target);
-        }
-        services.push(service);
+/// The report; the others, if there are any, under `compared`.
+fn json_text(report: &LoadReport, compared: &[(&str, LoadReport)]) -> String {
+    let mut value = report.to_json();
+    if let Some(object) = value.as_object_mut().filter(|_| !compared.is_empty()) {
+        let others = compared
+            .iter()
+            .map(|(policy, report)| ((*policy).to_owned(), report.to_json()));
+        let others: Map<String, Value> = others.collect();
+        object.insert("compared".to_owned(), Value::Object(others));
     }
-    let mut reports: Vec<Option<LoopReport>> = vec![None; services.len()];
-    let mut observe = |moment: Moment, index: usize, service: &mut DiskService| {
-        if let Moment::End(now) = moment {
-            reports[index] = Some(service.report(now));
-        }
-    };
-    let mut report = run_virtual(&mut services, &targets, workload, None, &mut observe)?;
-    for (disk, (service, loop_report)) in configuration
-        .disks
-        .iter()
-        .zip(services.iter().zip(&reports))
-    {
-        if let Some(loop_report) = loop_report {
-            fill(
-                &mut report,
-                configuration,
-                &disk.name.value,
-                service,
-                loop_report,
-            );
-        }
-    }
-    Ok(report)
+    format!("{value:#}\n")
 }
 
-/// Adds what a disk and its vdisks received to the report.
-fn fill(
-    report: &mut LoadReport,
-    configuration: &Configuration,
-    disk: &str,
-    service: &DiskService,
-    loop_report: &LoopReport,
-) {
-    let mut figures = disk_window(loop_report.windows.total);
-    if let Some(figures) = figures.as_object_mut() {
-        let system = &loop_report.streams[service.system_stream().0 as usize];
-        figures.insert(SYSTEM.to_owned(), vdisk_window(system.windows.total));
-        figures.insert(
-            "overruns".to_owned(),
-            json!(loop_report.windows.total.counters.overruns),
-        );
-        figures.insert(
-            "unspent_bound_ms".to_owned(),
-            json!(loop_report.unspent_bound.as_millis_f64()),
-        );
-    }
-    report.disks.insert(disk.to_owned(), figures);
-    for (position, vdisk) in configuration.vdisks_on(disk).enumerate() {
-        let Some(stream) = service.stream(VdiskId(position as u32)) else {
-            continue;
-        };
-        let stream = &loop_report.streams[stream.0 as usize];
-        let mut figures = Map::new();
-        figures.insert(
-            "reserved_share".to_owned(),
-            json!(reserved_share(&stream.config)),
-        );
-        if let Value::Object(window) = vdisk_window(stream.windows.total) {
-            figures.extend(window);
+/// The configuration under each of the other policies.
+fn others(file: &Path, names: &[String]) -> Outcome<Vec<(String, Configuration)>> {
+    let mut others: Vec<(String, Configuration)> = Vec::new();
+    for name in names {
+        let configuration = emulation::load_under(file, Some(name))?;
+        if others.iter().any(|(other, _)| other == name) {
+            return Err(Failure::new(format!(
+                "`{name}` is named twice in --compare; once is enough"
+            )));
         }
-        let unspent = stream
-            .windows
-            .total
-            .counters
-            .unspent_max
-            .map(|unspent| unspent as f64 / 1e6);
-        figures.insert("unspent_max_ms".to_owned(), json!(unspent));
-        report
-            .vdisks
-            .insert(vdisk.name.value.clone(), Value::Object(figures));
+        others.push((name.clone(), configuration));
     }
+    Ok(others)
+}
+
+/// The policy of all disks, if it is one.
+fn policy_name(configuration: &Configuration) -> &'static str {
+    let mut policies = configuration.disks.iter().map(|disk| disk.policy);
+    match policies.next() {
+        Some(first) if policies.all(|other| other == first) => first.name(),
+        _ => "as in the file",
+    }
+}
+
+/// What each vdisk that has clients gets with its disk for itself: nobody else asks for anything,
+/// no limit holds it back, and no account is set aside.
+fn alone(configuration: &Configuration, workload: &Workload) -> Outcome<Alone> {
+    let mut configuration = configuration.clone();
+    for vdisk in &mut configuration.vdisks {
+        (vdisk.reservation, vdisk.limit) = (None, None);
+    }
+    for disk in &mut configuration.disks {
+        disk.policy = Policy::Fahrrad;
+        disk.switching = Some(Spanned {
+            value: Switching::Served,
+            span: disk.name.span,
+        });
+    }
+    let mut all = Alone::new();
+    for vdisk in &configuration.vdisks {
+        let name = &vdisk.name.value;
+        let mut its_own = workload.clone();
+        its_own.clients.retain(|client| client.vdisk == *name);
+        if its_own.clients.is_empty() {
+            continue;
+        }
+        let Run { load, .. } = run::run(&configuration, &its_own, None)?;
+        all.extend(load.loads);
+    }
+    Ok(all)
+}
+
+fn sampling(configuration: &Configuration, workload: &Workload) -> Sampling {
+    let reservations = configuration.vdisks.iter();
+    let reservations = reservations.filter_map(|vdisk| vdisk.reservation.as_ref());
+    let shortest = reservations
+        .map(|reservation| reservation.period.value)
+        .min();
+    let streams = configuration.vdisks.len() + configuration.disks.len();
+    Sampling::new(workload.duration, shortest, streams)
+}
+
+fn write(file: &Path, text: &str) -> Outcome {
+    std::fs::write(file, text).map_err(|error| {
+        Failure::new(format!(
+            "the picture {} cannot be written: {error}; name a file in a directory that is there",
+            file.display()
+        ))
+    })
 }

@@ -45,11 +45,13 @@ fn windows<T: Copy>(windows: &Windows<T>) -> [(&'static str, Window<T>); 3] {
     ]
 }
 
-fn percentiles(times: &Percentiles) -> Value {
+/// Percentiles in microseconds.
+pub fn percentiles(times: &Percentiles) -> Value {
     let micros = |time: Nanos| time.0 as f64 / 1e3;
     json!({
         "count": times.count,
         "p50": micros(times.p50),
+        "p90": micros(times.p90),
         "p99": micros(times.p99),
         "p99_9": micros(times.p99_9),
         "max": micros(times.max),

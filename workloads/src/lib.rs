@@ -60,7 +60,7 @@ pub use load::{ClientProgress, Progress, run_real};
 pub use machine::{ClientMachine, Operation};
 pub use places::{Pattern, Popularity};
 pub use random::Random;
-pub use report::{ClientReport, Latencies, LoadReport};
+pub use report::{ClientReport, Latencies, LoadReport, VdiskLoad};
 pub use simulate::{Moment, VirtualTarget, run_virtual};
 pub use stamp_load::{StampAction, StampLoad};
 pub use stamped_sector::STAMP_BLOCK_BYTES;

@@ -92,6 +92,7 @@ pub fn run_real(
         seed: workload.seed,
         clock: "real",
         clients: reports.collect(),
+        loads: BTreeMap::new(),
         vdisks: BTreeMap::new(),
         disks: BTreeMap::new(),
     })

@@ -1,7 +1,7 @@
 //! What is measured of one client while it runs. Bounded: a histogram of two or three significant
 //! digits and some counters, however many requests there are.
 
-use crate::report::{ClientReport, Latencies};
+use crate::report::{ClientReport, Latencies, VdiskLoad};
 use crate::workload::{Client, Workload};
 use crate::{ClientMachine, Operation};
 use disktime_units::Nanos;
@@ -50,9 +50,16 @@ impl LatencyHistogram {
         self.max = Nanos::ZERO;
     }
 
+    fn add(&mut self, other: &LatencyHistogram) {
+        let added = self.histogram.add(&other.histogram);
+        debug_assert!(added.is_ok(), "a growing histogram takes every value");
+        self.max = self.max.max(other.max);
+    }
+
     fn latencies(&self) -> Option<Latencies> {
         Some(Latencies {
             p50: self.at_quantile(0.5)?,
+            p90: self.at_quantile(0.9)?,
             p99: self.at_quantile(0.99)?,
             p99_9: self.at_quantile(0.999)?,
             max: self.max,
@@ -69,6 +76,7 @@ pub(crate) struct Meter {
     stop: Nanos,
     latencies: LatencyHistogram,
     requests: u64,
+    bytes: u64,
     errors: u64,
     window_requests: u64,
     window_bytes: u64,
@@ -87,6 +95,7 @@ impl Meter {
             stop: client.stop.min(duration),
             latencies: LatencyHistogram::new(digits),
             requests: 0,
+            bytes: 0,
             errors: 0,
             window_requests: 0,
             window_bytes: 0,
@@ -107,6 +116,7 @@ impl Meter {
             return;
         }
         self.requests += 1;
+        self.bytes += operation.len_bytes;
         self.latencies
             .record(now.saturating_sub(operation.arrived_at));
         if now <= self.stop {
@@ -134,6 +144,30 @@ impl Meter {
             errors: self.errors,
             delayed: machine.delayed(),
             longest_delay: machine.longest_delay(),
+        }
+    }
+
+    /// What several clients got together.
+    pub(crate) fn report_together(meters: &[&Meter], duration: Nanos) -> VdiskLoad {
+        let seconds = duration.as_secs_f64();
+        let per_second = |count: u64| {
+            if seconds > 0.0 {
+                count as f64 / seconds
+            } else {
+                0.0
+            }
+        };
+        let mut latencies: Option<LatencyHistogram> = None;
+        for meter in meters {
+            match &mut latencies {
+                Some(together) => together.add(&meter.latencies),
+                None => latencies = Some(meter.latencies.clone()),
+            }
+        }
+        VdiskLoad {
+            iops: per_second(meters.iter().map(|meter| meter.requests).sum()),
+            bytes_per_second: per_second(meters.iter().map(|meter| meter.bytes).sum()),
+            latency: latencies.and_then(|latencies| latencies.latencies()),
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct LoadReport {
     pub clock: &'static str,
     /// The clients, in the workload's order.
     pub clients: Vec<ClientReport>,
+    /// By virtual disk, what all its clients together got; empty where it was not measured.
+    pub loads: BTreeMap<String, VdiskLoad>,
     /// By virtual disk, filled in by the caller: objects with `reserved_share`,
     /// `received_share`, `spare_share`, `deadlines_met`, `deadlines_missed`.
     pub vdisks: BTreeMap<String, Value>,
@@ -50,11 +52,24 @@ pub struct ClientReport {
     pub longest_delay: Nanos,
 }
 
+/// What all clients of a virtual disk together got, over the whole duration.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct VdiskLoad {
+    /// Requests done per second.
+    pub iops: f64,
+    /// Bytes read and written per second.
+    pub bytes_per_second: f64,
+    /// Times from arrival to answer; `None` if nothing was done.
+    pub latency: Option<Latencies>,
+}
+
 /// Percentiles of latency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latencies {
     /// The median.
     pub p50: Nanos,
+    /// 10 % were longer.
+    pub p90: Nanos,
     /// 1 % were longer.
     pub p99: Nanos,
     /// 0.1 % were longer.
@@ -74,9 +89,11 @@ fn micros(time: Nanos) -> Value {
 }
 
 impl Latencies {
-    fn to_json(self) -> Value {
+    /// In microseconds.
+    pub fn to_json(self) -> Value {
         json!({
             "p50": micros(self.p50),
+            "p90": micros(self.p90),
             "p99": micros(self.p99),
             "p99_9": micros(self.p99_9),
             "max": micros(self.max),
@@ -87,7 +104,7 @@ impl Latencies {
 impl ClientReport {
     fn to_json(&self) -> Value {
         // Without a request there is no latency: null, not a zero that looks like a good one.
-        let none = json!({ "p50": null, "p99": null, "p99_9": null, "max": null });
+        let none = json!({ "p50": null, "p90": null, "p99": null, "p99_9": null, "max": null });
         json!({
             "vdisk": self.vdisk,
             "iops": rounded(self.iops, 3),
@@ -134,7 +151,8 @@ impl LoadReport {
 }
 
 /// A table: a heading, then lines of cells; the first column is text, the others numbers.
-fn write_table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
+fn table(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
     let columns = rows.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
         .map(|column| {
@@ -153,9 +171,10 @@ fn write_table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result 
                 line.push_str(&format!("  {cell:>width$}"));
             }
         }
-        writeln!(f, "{}", line.trim_end())?;
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
-    Ok(())
+    text
 }
 
 /// A field of the caller's objects, as per cent if it is a share.
@@ -190,34 +209,43 @@ fn entry_rows(
     rows
 }
 
-/// For people: the clients, then the virtual disks and disks as far as they are known.
-impl fmt::Display for LoadReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LoadReport {
+    /// The clients as a table, in the workload's order.
+    pub fn clients_text(&self) -> String {
         let titles = [
             "client", "vdisk", "IOPS", "MB/s", "p50", "p99", "p99.9", "max", "errors", "delayed",
         ];
         let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        for client in &self.clients {
-            let latency = |pick: fn(&Latencies) -> Nanos| {
-                client
-                    .latency
-                    .as_ref()
-                    .map_or("-".to_owned(), |all| pick(all).to_string())
-            };
-            rows.push(vec![
-                client.name.clone(),
-                client.vdisk.clone(),
-                format!("{:.1}", client.iops),
-                format!("{:.2}", client.bytes_per_second / 1e6),
-                latency(|all| all.p50),
-                latency(|all| all.p99),
-                latency(|all| all.p99_9),
-                latency(|all| all.max),
-                client.errors.to_string(),
-                client.delayed.to_string(),
-            ]);
-        }
-        write_table(f, &rows)?;
+        rows.extend(self.clients.iter().map(client_row));
+        table(&rows)
+    }
+}
+
+fn client_row(client: &ClientReport) -> Vec<String> {
+    let latency = |pick: fn(&Latencies) -> Nanos| {
+        client
+            .latency
+            .as_ref()
+            .map_or("-".to_owned(), |all| pick(all).to_string())
+    };
+    vec![
+        client.name.clone(),
+        client.vdisk.clone(),
+        format!("{:.1}", client.iops),
+        format!("{:.2}", client.bytes_per_second / 1e6),
+        latency(|all| all.p50),
+        latency(|all| all.p99),
+        latency(|all| all.p99_9),
+        latency(|all| all.max),
+        client.errors.to_string(),
+        client.delayed.to_string(),
+    ]
+}
+
+/// For people: the clients, then the virtual disks and disks as far as they are known.
+impl fmt::Display for LoadReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.clients_text())?;
         if !self.vdisks.is_empty() {
             writeln!(f)?;
             let keys = [
@@ -227,7 +255,7 @@ impl fmt::Display for LoadReport {
                 ("deadlines met", "deadlines_met"),
                 ("missed", "deadlines_missed"),
             ];
-            write_table(f, &entry_rows("vdisk", &self.vdisks, &keys))?;
+            f.write_str(&table(&entry_rows("vdisk", &self.vdisks, &keys)))?;
         }
         if !self.disks.is_empty() {
             writeln!(f)?;
@@ -237,7 +265,7 @@ impl fmt::Display for LoadReport {
                 ("waiting", "waiting_share"),
                 ("switching", "switching_share"),
             ];
-            write_table(f, &entry_rows("disk", &self.disks, &keys))?;
+            f.write_str(&table(&entry_rows("disk", &self.disks, &keys)))?;
         }
         Ok(())
     }
@@ -261,6 +289,7 @@ mod tests {
         };
         let latency = Latencies {
             p50: Nanos::from_micros(1500),
+            p90: Nanos::from_micros(1600),
             p99: Nanos(2_000_500),
             p99_9: Nanos::from_millis(3),
             max: Nanos::from_secs(1),
@@ -270,6 +299,7 @@ mod tests {
             seed: 1,
             clock: "virtual",
             clients: vec![client("zoe", Some(latency)), client("adam", None)],
+            loads: BTreeMap::new(),
             vdisks: BTreeMap::from([(
                 "web".to_owned(),
                 json!({ "received_share": 0.25, "deadlines_met": 7 }),

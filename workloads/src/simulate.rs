@@ -9,7 +9,7 @@
 
 use crate::meter::Meter;
 use crate::workload::{Client, Workload};
-use crate::{ClientMachine, LoadReport, Operation, WorkloadError};
+use crate::{ClientMachine, LoadReport, Operation, VdiskLoad, WorkloadError};
 use disktime_engine::{Reply, Request, Service, VdiskId};
 use disktime_units::Nanos;
 use std::cmp::Reverse;
@@ -70,6 +70,7 @@ pub fn run_virtual<S: Service>(
         run.add(number, client, workload, target)?;
     }
     let mut reports = vec![None; workload.clients.len()];
+    let mut loads = BTreeMap::new();
     for (index, (run, service)) in runs.iter_mut().zip(services.iter_mut()).enumerate() {
         run.run(service, sample_every, &mut |moment, service| {
             observe(moment, index, service)
@@ -77,12 +78,14 @@ pub fn run_virtual<S: Service>(
         for player in &run.players {
             reports[player.number] = Some(player.meter.report(player.client, &player.machine));
         }
+        run.add_loads(&mut loads);
     }
     Ok(LoadReport {
         duration: workload.duration,
         seed: workload.seed,
         clock: "virtual",
         clients: reports.into_iter().flatten().collect(),
+        loads,
         vdisks: BTreeMap::new(),
         disks: BTreeMap::new(),
     })
@@ -171,6 +174,19 @@ impl<'a> Run<'a> {
         });
         self.schedule(self.players.len() - 1);
         Ok(())
+    }
+
+    /// What the clients of each virtual disk got together.
+    fn add_loads(&self, loads: &mut BTreeMap<String, VdiskLoad>) {
+        let mut by_vdisk: BTreeMap<&str, Vec<&Meter>> = BTreeMap::new();
+        for player in &self.players {
+            let meters = by_vdisk.entry(player.client.vdisk.as_str()).or_default();
+            meters.push(&player.meter);
+        }
+        for (vdisk, meters) in by_vdisk {
+            let load = Meter::report_together(&meters, self.duration);
+            loads.insert(vdisk.to_owned(), load);
+        }
     }
 
     /// Runs to the duration, announces the end, and waits for what is under way.

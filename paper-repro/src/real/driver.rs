@@ -235,6 +235,7 @@ impl Driver {
             seed: workload.seed,
             clock: "real",
             clients: clients.collect(),
+            loads: BTreeMap::new(),
             vdisks: BTreeMap::new(),
             disks: BTreeMap::new(),
         }
@@ -247,6 +248,7 @@ fn latencies(all: &mut [Nanos]) -> Option<Latencies> {
     let at = |quantile: f64| all[(last as f64 * quantile).round() as usize];
     Some(Latencies {
         p50: at(0.5),
+        p90: at(0.9),
         p99: at(0.99),
         p99_9: at(0.999),
         max: all[last],

@@ -1,0 +1,401 @@
+//! The picture of a run: for each disk a strip with the whole of its time, and under it a lane per
+//! vdisk with what it received in each interval, against what it has reserved, and its deadlines.
+//!
+//! Colour is never the only carrier: areas have patterns and lanes have names, deadlines that were
+//! missed have a shape of their own. Invariant: the same run gives the same bytes.
+
+mod deadlines;
+mod look;
+mod time_axis;
+
+use super::run::{DiskRun, Run};
+use super::svg::{Anchor, Svg, fitting, width_of};
+use super::timeline::{Deadlines, Interval};
+use deadlines::draw_deadlines;
+use disktime_engine::StreamId;
+use disktime_units::Nanos;
+use disktime_workloads::LoadReport;
+use look::{Look, THE_REST};
+use serde_json::Value;
+use time_axis::TimeAxis;
+
+const WIDTH: f64 = 800.0;
+/// Where the axes begin: left of it are the lanes' names.
+const LEFT: f64 = 150.0;
+/// Where they end: right of it is what a lane came to.
+const RIGHT: f64 = 668.0;
+const MARGIN: f64 = 8.0;
+const STRIP_HEIGHT: f64 = 96.0;
+/// Under each lane, for its deadlines.
+const TICKS_HEIGHT: f64 = 12.0;
+const GAP: f64 = 8.0;
+/// More lanes than that are not drawn; the strip shows the rest as one.
+const MOST_LANES: usize = 24;
+
+const GRID: &str = "stroke=\"#dddddd\" stroke-width=\"1\"";
+const FRAME: &str = "stroke=\"#000\" stroke-width=\"1\"";
+const SMALL: f64 = 11.0;
+const SOFT: &str = "fill=\"#444444\"";
+
+/// What a lane shows.
+struct Lane<'a> {
+    name: &'a str,
+    look: Look,
+    stream: StreamId,
+    reserved: Option<f64>,
+    period: Option<Nanos>,
+    limit: Option<f64>,
+    figures: &'a Value,
+    deadlines: Vec<Deadlines>,
+}
+
+/// Draws a run that was sampled; `interval` is what the areas are averages of.
+pub fn draw(run: &Run, report: &LoadReport, interval: Nanos) -> String {
+    let axis = TimeAxis::new(report.duration, LEFT, RIGHT);
+    let mut svg = Svg::new();
+    let mut notes = Vec::new();
+    let mut y = draw_top(&mut svg, run, report, interval);
+    for disk in &run.disks {
+        y = draw_disk(&mut svg, y, disk, report, &axis, interval, &mut notes);
+    }
+    for note in notes {
+        svg.text((MARGIN, y + 12.0), SMALL, Anchor::Start, &note, SOFT);
+        y += 16.0;
+    }
+    let title = "Disk time per virtual disk over time";
+    svg.finish(WIDTH, y + 8.0, title, &look::definitions())
+}
+
+fn draw_top(svg: &mut Svg, run: &Run, report: &LoadReport, interval: Nanos) -> f64 {
+    let bold = "font-weight=\"bold\"";
+    let title = "Disk time per virtual disk over time";
+    svg.text((MARGIN, 22.0), 17.0, Anchor::Start, title, bold);
+    let policies: Vec<&str> = run.disks.iter().map(|disk| disk.policy.name()).collect();
+    let same = policies.windows(2).all(|pair| pair[0] == pair[1]);
+    let policy = if same {
+        policies.first().copied()
+    } else {
+        None
+    };
+    let under = policy.map_or_else(String::new, |policy| format!(" under {policy}"));
+    let subtitle = format!(
+        "{} in virtual time{under}; each step is the mean of {interval}",
+        report.duration
+    );
+    svg.text((MARGIN, 40.0), 12.0, Anchor::Start, &subtitle, SOFT);
+    look::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
+}
+
+fn lanes<'a>(disk: &'a DiskRun, report: &'a LoadReport) -> Vec<Lane<'a>> {
+    let vdisks = disk.vdisks.iter().enumerate();
+    let lane = |(index, (name, stream)): (usize, &'a (String, StreamId))| {
+        let config = &disk.report.streams[stream.0 as usize].config;
+        let timeline = disk.timeline.as_ref();
+        Lane {
+            name,
+            look: Look::of(index),
+            stream: *stream,
+            reserved: config
+                .reservation
+                .map(|reservation| reservation.share.as_f64()),
+            period: config.reservation.map(|reservation| reservation.period),
+            limit: config.limit.map(|limit| limit.share.as_f64()),
+            figures: report.vdisks.get(name).unwrap_or(&Value::Null),
+            deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(*stream)),
+        }
+    };
+    vdisks.take(MOST_LANES).map(lane).collect()
+}
+
+fn draw_disk(
+    svg: &mut Svg,
+    top: f64,
+    disk: &DiskRun,
+    report: &LoadReport,
+    axis: &TimeAxis,
+    interval: Nanos,
+    notes: &mut Vec<String>,
+) -> f64 {
+    let intervals = disk
+        .timeline
+        .as_ref()
+        .map_or_else(Vec::new, |timeline| timeline.intervals(interval));
+    let lanes = lanes(disk, report);
+    let figures = report.disks.get(&disk.name).unwrap_or(&Value::Null);
+    let mut y = top + 12.0;
+    draw_strip(svg, y, disk, &lanes, figures, &intervals, axis);
+    y += STRIP_HEIGHT + 18.0;
+    let (height, most) = (lane_height(lanes.len()), scale(&lanes, &intervals));
+    for lane in &lanes {
+        draw_lane(svg, (y, height), lane, &intervals, axis, most);
+        draw_lane_texts(svg, (y, height), lane);
+        notes.extend(draw_deadlines(
+            svg,
+            y + height,
+            lane.name,
+            &lane.deadlines,
+            axis,
+        ));
+        y += height + TICKS_HEIGHT + GAP;
+    }
+    let hidden = disk.vdisks.len() - lanes.len();
+    if hidden > 0 {
+        notes.push(format!(
+            "{hidden} more virtual disks of {} are drawn in its strip only, as one.",
+            disk.name
+        ));
+    }
+    axis.draw_labels(svg, y - GAP + 2.0);
+    y + 34.0
+}
+
+fn lane_height(lanes: usize) -> f64 {
+    match lanes {
+        0..=3 => 76.0,
+        4..=6 => 56.0,
+        7..=12 => 42.0,
+        _ => 34.0,
+    }
+}
+
+/// The share at the top of all lanes of a disk, so that they can be compared.
+fn scale(lanes: &[Lane<'_>], intervals: &[Interval]) -> f64 {
+    let marked = lanes.iter().flat_map(|lane| [lane.reserved, lane.limit]);
+    let marked = marked.flatten().fold(0.0, f64::max);
+    let received = intervals.iter().flat_map(|interval| {
+        lanes.iter().map(|lane| {
+            let used = &interval.streams[lane.stream.0 as usize];
+            (used.own + used.spare) / interval.length()
+        })
+    });
+    let most = received.fold(marked, f64::max);
+    let steps = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8];
+    let step = steps.into_iter().find(|step| *step >= most);
+    step.unwrap_or(1.0)
+}
+
+/// A stepped area between two heights per interval.
+fn area(intervals: &[Interval], axis: &TimeAxis, heights: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let steps = || intervals.iter().zip(heights);
+    let upper = steps().flat_map(|(interval, (_, upper))| {
+        [
+            (axis.x(interval.from), *upper),
+            (axis.x(interval.to), *upper),
+        ]
+    });
+    let lower = steps().rev().flat_map(|(interval, (lower, _))| {
+        [
+            (axis.x(interval.to), *lower),
+            (axis.x(interval.from), *lower),
+        ]
+    });
+    upper.chain(lower).collect()
+}
+
+/// The whole disk: what everybody used, on top of each other.
+fn draw_strip(
+    svg: &mut Svg,
+    top: f64,
+    disk: &DiskRun,
+    lanes: &[Lane<'_>],
+    figures: &Value,
+    intervals: &[Interval],
+    axis: &TimeAxis,
+) {
+    let bottom = top + STRIP_HEIGHT;
+    axis.draw_grid(svg, top, bottom);
+    let mut levels = vec![0.0; intervals.len()];
+    let mut stack = |part: &dyn Fn(&Interval) -> f64| -> Vec<(f64, f64)> {
+        let steps = intervals.iter().zip(levels.iter_mut());
+        let heights = steps.map(|(interval, level)| {
+            let lower = bottom - *level * STRIP_HEIGHT;
+            *level = (*level + part(interval) / interval.length().max(1.0)).min(1.0);
+            (lower, bottom - *level * STRIP_HEIGHT)
+        });
+        heights.collect()
+    };
+    let mut layers: Vec<(Look, &str, Vec<(f64, f64)>)> = Vec::new();
+    for lane in lanes {
+        let stream = lane.stream.0 as usize;
+        let used =
+            |interval: &Interval| interval.streams[stream].own + interval.streams[stream].spare;
+        layers.push((lane.look, lane.name, stack(&used)));
+    }
+    let drawn: Vec<usize> = lanes.iter().map(|lane| lane.stream.0 as usize).collect();
+    let rest = |interval: &Interval| -> f64 {
+        let streams = interval.streams.iter().enumerate();
+        let others = streams.filter(|(index, _)| !drawn.contains(index));
+        others.map(|(_, used)| used.own + used.spare).sum::<f64>() + interval.switching
+    };
+    layers.push((THE_REST, "", stack(&rest)));
+    for (look, name, heights) in &layers {
+        look.fill(svg, &area(intervals, axis, heights), false);
+        if let Some(place) = place_for(name, heights, intervals, axis) {
+            let halo =
+                "stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\" font-weight=\"bold\"";
+            svg.text(place, 12.0, Anchor::Middle, name, halo);
+        }
+    }
+    draw_frame(svg, (top, STRIP_HEIGHT), 1.0);
+    draw_strip_texts(svg, top, disk, figures);
+}
+
+/// Where in a layer its name fits, in the longest stretch that is thick enough.
+fn place_for(
+    name: &str,
+    heights: &[(f64, f64)],
+    intervals: &[Interval],
+    axis: &TimeAxis,
+) -> Option<(f64, f64)> {
+    const THICK: f64 = 15.0;
+    let width = width_of(name, 12.0) + 8.0;
+    let mut best: Option<(f64, f64, f64)> = None;
+    for start in 0..heights.len() {
+        // The stretch from here on in which one line of text stays inside the layer.
+        let (mut upper, mut lower) = (f64::MIN, f64::MAX);
+        for end in start..heights.len() {
+            upper = upper.max(heights[end].1);
+            lower = lower.min(heights[end].0);
+            if lower - upper < THICK {
+                break;
+            }
+            let (from, to) = (axis.x(intervals[start].from), axis.x(intervals[end].to));
+            if best.is_none_or(|(length, ..)| to - from > length + 0.01) {
+                best = Some((to - from, (from + to) / 2.0, (upper + lower) / 2.0 + 4.2));
+            }
+        }
+    }
+    best.filter(|(length, ..)| *length >= width && !name.is_empty())
+        .map(|(_, x, y)| (x, y))
+}
+
+fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &Value) {
+    let name = fitting(&disk.name, 14.0, LEFT - 44.0);
+    let bold = "font-weight=\"bold\"";
+    svg.text((MARGIN, top + 14.0), 14.0, Anchor::Start, &name, bold);
+    svg.text(
+        (MARGIN, top + 30.0),
+        SMALL,
+        Anchor::Start,
+        "the whole disk,",
+        SOFT,
+    );
+    svg.text(
+        (MARGIN, top + 44.0),
+        SMALL,
+        Anchor::Start,
+        "share of its time",
+        SOFT,
+    );
+    let lines = [
+        ("busy", "busy_share"),
+        ("waiting", "waiting_share"),
+        ("idle", "idle_share"),
+        ("switching", "switching_share"),
+    ];
+    for (index, (what, key)) in lines.iter().enumerate() {
+        let text = format!("{what} {}", percent(figures[key].as_f64().unwrap_or(0.0)));
+        let y = top + 14.0 + 15.0 * index as f64;
+        svg.text((RIGHT + 8.0, y), SMALL, Anchor::Start, &text, "");
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// A share as it was written: without decimals that are zero.
+fn short_percent(share: f64) -> String {
+    format!("{} %", (share * 1e6).round() / 1e4)
+}
+
+fn draw_frame(svg: &mut Svg, (top, height): (f64, f64), most: f64) {
+    svg.line((LEFT, top), (LEFT, top + height), FRAME);
+    svg.line((LEFT, top + height), (RIGHT, top + height), FRAME);
+    let full = short_percent(most);
+    svg.text((LEFT - 4.0, top + 8.0), 10.0, Anchor::End, &full, SOFT);
+    svg.text((LEFT - 4.0, top + height), 10.0, Anchor::End, "0", SOFT);
+}
+
+/// What a vdisk received: on its reservation below, spare time on top.
+fn draw_lane(
+    svg: &mut Svg,
+    (top, height): (f64, f64),
+    lane: &Lane<'_>,
+    intervals: &[Interval],
+    axis: &TimeAxis,
+    most: f64,
+) {
+    let bottom = top + height;
+    axis.draw_grid(svg, top, bottom);
+    let y = |share: f64| bottom - (share / most).min(1.0) * height;
+    let used = |interval: &Interval| interval.streams[lane.stream.0 as usize];
+    let own: Vec<(f64, f64)> = intervals
+        .iter()
+        .map(|interval| (bottom, y(used(interval).own / interval.length().max(1.0))))
+        .collect();
+    let spare: Vec<(f64, f64)> = intervals
+        .iter()
+        .zip(&own)
+        .map(|(interval, (_, lower))| {
+            let all = used(interval).own + used(interval).spare;
+            (*lower, y(all / interval.length().max(1.0)))
+        })
+        .collect();
+    lane.look.fill(svg, &area(intervals, axis, &own), false);
+    lane.look.fill(svg, &area(intervals, axis, &spare), true);
+    if let Some(reserved) = lane.reserved {
+        let line = y(reserved);
+        svg.line((LEFT, line), (RIGHT, line), look::RESERVED);
+    }
+    if let Some(limit) = lane.limit {
+        svg.line((LEFT, y(limit)), (RIGHT, y(limit)), look::LIMIT);
+    }
+    draw_frame(svg, (top, height), most);
+}
+
+fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
+    let swatch = [
+        (MARGIN, top + 1.0),
+        (MARGIN + 12.0, top + 1.0),
+        (MARGIN + 12.0, top + 12.0),
+        (MARGIN, top + 12.0),
+    ];
+    lane.look.fill(svg, &swatch, false);
+    let name = fitting(lane.name, 12.0, LEFT - MARGIN - 56.0);
+    let full = super::svg::escaped(lane.name);
+    svg.raw(&format!("<g><title>{full}</title>"));
+    let bold = "font-weight=\"bold\"";
+    svg.text(
+        (MARGIN + 17.0, top + 11.0),
+        12.0,
+        Anchor::Start,
+        &name,
+        bold,
+    );
+    svg.raw("</g>");
+    let entitled = match (lane.reserved, lane.period) {
+        (Some(reserved), Some(period)) => format!("{} per {period}", short_percent(reserved)),
+        _ => "best effort".to_owned(),
+    };
+    svg.text((MARGIN, top + 25.0), SMALL, Anchor::Start, &entitled, SOFT);
+    if let Some(limit) = lane.limit {
+        let text = format!("at most {}", short_percent(limit));
+        let y = top + 38.0;
+        svg.text((MARGIN, y), SMALL, Anchor::Start, &text, SOFT);
+    }
+    let received = lane.figures["received_share"].as_f64().unwrap_or(0.0);
+    let spare = lane.figures["spare_share"].as_f64().unwrap_or(0.0);
+    let right = RIGHT + 8.0;
+    let text = format!("received {}", percent(received));
+    svg.text((right, top + 11.0), SMALL, Anchor::Start, &text, "");
+    let text = format!("of it spare {}", percent(spare));
+    svg.text((right, top + 25.0), SMALL, Anchor::Start, &text, SOFT);
+    if lane.reserved.is_some() {
+        let missed = lane.figures["deadlines_missed"].as_u64().unwrap_or(0);
+        let met = lane.figures["deadlines_met"].as_u64().unwrap_or(0);
+        let y = top + height.max(36.0) + 3.0;
+        let text = format!("{met} met, {missed} missed");
+        svg.text((right, y), SMALL, Anchor::Start, &text, "");
+    }
+}

@@ -1,0 +1,126 @@
+//! One run of a workload against a configuration in virtual time: the same scheduler, loop and
+//! volumes as in the server, on the modelled disks.
+//!
+//! Invariant: looking at the counters on the way (a [`Timeline`]) changes nothing of the run.
+
+use super::timeline::{Sampling, Timeline};
+use crate::assembly::{self, DiskService};
+use crate::failure::{Failure, Outcome};
+use disktime_engine::{LoopReport, StreamId, VdiskId};
+use disktime_reservations::{Configuration, Policy};
+use disktime_volumes::{Format, OpenOptions, VirtualDriver};
+use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
+use std::collections::BTreeMap;
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Run {
+    /// What the clients saw.
+    pub load: LoadReport,
+    /// What the disks counted, in file order.
+    pub disks: Vec<DiskRun>,
+}
+
+/// What one disk counted.
+#[derive(Debug)]
+pub struct DiskRun {
+    /// Its name.
+    pub name: String,
+    /// Who decided.
+    pub policy: Policy,
+    /// The stream that pays for metadata.
+    pub system: StreamId,
+    /// Its vdisks with their streams, in file order.
+    pub vdisks: Vec<(String, StreamId)>,
+    /// The counters at the end.
+    pub report: LoopReport,
+    /// The counters on the way, if they were asked for.
+    pub timeline: Option<Timeline>,
+}
+
+/// Runs a workload against a configuration.
+///
+/// # Errors
+/// Reservations that are not admitted, a workload that does not fit.
+pub fn run(
+    configuration: &Configuration,
+    workload: &Workload,
+    sampling: Option<Sampling>,
+) -> Outcome<Run> {
+    let mut services = Vec::new();
+    let targets = open(configuration, workload, &mut services)?;
+    let mut reports: Vec<Option<LoopReport>> = vec![None; services.len()];
+    let mut timelines: Vec<Timeline> = services.iter().map(|_| Timeline::default()).collect();
+    let mut observe = |moment: Moment, index: usize, service: &mut DiskService| {
+        let (Moment::Sample(now) | Moment::End(now)) = moment;
+        if sampling.is_some() {
+            timelines[index].sample(now, service.disk_loop().scheduler());
+        }
+        if let Moment::End(now) = moment {
+            reports[index] = Some(service.report(now));
+        }
+    };
+    let every = sampling.map(|sampling| sampling.every);
+    let load = run_virtual(&mut services, &targets, workload, every, &mut observe)?;
+    let counted = reports.into_iter().zip(timelines);
+    let disks = configuration.disks.iter().zip(services.iter().zip(counted));
+    let disks = disks.filter_map(|(disk, (service, (report, timeline)))| {
+        Some(DiskRun {
+            name: disk.name.value.clone(),
+            policy: disk.policy,
+            system: service.system_stream(),
+            vdisks: streams(configuration, &disk.name.value, service),
+            report: report?,
+            timeline: sampling.map(|_| timeline),
+        })
+    });
+    let disks = disks.collect();
+    Ok(Run { load, disks })
+}
+
+/// Opens all disks with their vdisks; returns where each vdisk is.
+fn open(
+    configuration: &Configuration,
+    workload: &Workload,
+    services: &mut Vec<DiskService>,
+) -> Outcome<BTreeMap<String, VirtualTarget>> {
+    let admitted = assembly::judge_admitted(configuration)?;
+    let mut targets = BTreeMap::new();
+    for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
+        let name = &disk.name.value;
+        let virtual_disk = assembly::open_virtual(configuration, disk)?;
+        let disk_loop = assembly::schedule(virtual_disk, admission, disk);
+        let options = OpenOptions {
+            format: Format::IfBlank { known_zero: true },
+            uuid_seed: workload.seed,
+            system: assembly::system_stream(admission),
+        };
+        let vdisks = assembly::vdisk_configs(configuration, name);
+        let mut driver = VirtualDriver::default();
+        let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
+            .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+        for (position, vdisk) in vdisks.iter().enumerate() {
+            let target = VirtualTarget {
+                service: services.len(),
+                vdisk: VdiskId(position as u32),
+                size_bytes: vdisk.spec.size_bytes,
+            };
+            targets.insert(vdisk.spec.name.clone(), target);
+        }
+        services.push(service);
+    }
+    Ok(targets)
+}
+
+fn streams(
+    configuration: &Configuration,
+    disk: &str,
+    service: &DiskService,
+) -> Vec<(String, StreamId)> {
+    let vdisks = configuration.vdisks_on(disk).enumerate();
+    let streams = vdisks.filter_map(|(position, vdisk)| {
+        let stream = service.stream(VdiskId(position as u32))?;
+        Some((vdisk.name.value.clone(), stream))
+    });
+    streams.collect()
+}

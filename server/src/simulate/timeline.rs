@@ -1,0 +1,309 @@
+//! Disk time over time: counters read at regular moments, and what they say of each interval.
+//!
+//! A request's time is counted when it completes, so an interval can count more than it is long;
+//! what is too much was used just before and is moved there. Invariants: memory is bounded whatever
+//! the duration and the number of streams; the parts of an interval add up to at most its length.
+
+use disktime_engine::{Scheduler, StreamId};
+use disktime_units::Nanos;
+
+/// Intervals that a picture shows at most.
+const MOST_INTERVALS: u64 = 120;
+/// And at least, if periods are shorter.
+const FEWEST_INTERVALS: u64 = 20;
+/// Readings in a run, so that each is less than a dot of the picture wide …
+const READINGS: u64 = 2_000;
+/// … unless that many streams would be too much to keep.
+const READINGS_OF_STREAMS: u64 = 2_000_000;
+
+/// How often counters are read, and over what they are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
+    /// Time between two readings; `interval` is a multiple of it.
+    pub every: Nanos,
+    /// The length of an interval.
+    pub interval: Nanos,
+}
+
+impl Sampling {
+    /// For a run of that length with so many streams: intervals of a round length that are not
+    /// shorter than a period, if there are enough of them.
+    pub fn new(duration: Nanos, shortest_period: Option<Nanos>, streams: usize) -> Sampling {
+        let duration = duration.0.max(1);
+        let fewest = duration / FEWEST_INTERVALS;
+        let by_period = shortest_period.map_or(0, |period| period.0.min(fewest));
+        let interval = round_up(by_period.max(duration / MOST_INTERVALS).max(1));
+        let readings =
+            (READINGS_OF_STREAMS / streams.max(1) as u64).clamp(MOST_INTERVALS, READINGS);
+        let finest = duration.div_ceil(readings);
+        let parts = [500, 200, 100, 50, 20, 10, 5, 2, 1]
+            .into_iter()
+            .find(|parts| interval % parts == 0 && interval / parts >= finest)
+            .unwrap_or(1);
+        Sampling {
+            every: Nanos(interval / parts),
+            interval: Nanos(interval),
+        }
+    }
+}
+
+/// The next 1, 2 or 5 times a power of ten.
+fn round_up(value: u64) -> u64 {
+    let mut power = 1u64;
+    loop {
+        for step in [1, 2, 5] {
+            let round = power.saturating_mul(step);
+            if round >= value {
+                return round;
+            }
+        }
+        power = power.saturating_mul(10);
+    }
+}
+
+/// Cumulative counters of one stream.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reading {
+    own: Nanos,
+    spare: Nanos,
+    met: u64,
+    missed: u64,
+}
+
+/// The counters of a disk at regular moments.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    times: Vec<Nanos>,
+    switching: Vec<Nanos>,
+    /// By moment, then stream.
+    readings: Vec<Vec<Reading>>,
+}
+
+/// Disk time in an interval, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Used {
+    /// On its own account.
+    pub own: f64,
+    /// Spare time.
+    pub spare: f64,
+}
+
+/// What happened in an interval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interval {
+    /// When it began.
+    pub from: Nanos,
+    /// When it ended.
+    pub to: Nanos,
+    /// By stream.
+    pub streams: Vec<Used>,
+    /// The switching account, in nanoseconds.
+    pub switching: f64,
+}
+
+/// Deadlines between two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// About when.
+    pub at: Nanos,
+    /// How many were met.
+    pub met: u64,
+    /// How many were missed.
+    pub missed: u64,
+}
+
+impl Timeline {
+    /// Reads the counters.
+    pub fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
+        if self.times.last().is_some_and(|last| *last >= now) {
+            return;
+        }
+        let reading = |index: usize| {
+            let counters = scheduler.stream_counters(StreamId(index as u32));
+            Reading {
+                own: counters.reserved,
+                spare: counters.spare,
+                met: counters.deadlines_met,
+                missed: counters.deadlines_missed,
+            }
+        };
+        self.times.push(now);
+        self.switching.push(scheduler.disk_counters(now).switching);
+        self.readings
+            .push((0..scheduler.stream_count()).map(reading).collect());
+    }
+
+    /// The deadlines of a stream, in order of time.
+    pub fn deadlines(&self, stream: StreamId) -> Vec<Deadlines> {
+        let mut all = Vec::new();
+        let (mut met, mut missed) = (0, 0);
+        for (at, streams) in self.times.iter().zip(&self.readings) {
+            let reading = streams[stream.0 as usize];
+            if (reading.met, reading.missed) != (met, missed) {
+                all.push(Deadlines {
+                    at: *at,
+                    met: reading.met - met,
+                    missed: reading.missed - missed,
+                });
+            }
+            (met, missed) = (reading.met, reading.missed);
+        }
+        all
+    }
+
+    /// What happened in each interval of that length; the last may be shorter.
+    pub fn intervals(&self, length: Nanos) -> Vec<Interval> {
+        let mut intervals: Vec<Interval> = Vec::new();
+        for part in self.parts() {
+            match intervals.last_mut() {
+                Some(last) if part.from.0 / length.0.max(1) == last.from.0 / length.0.max(1) => {
+                    last.extend(&part);
+                }
+                _ => intervals.push(part),
+            }
+        }
+        intervals
+    }
+
+    /// What happened between every two readings, with what is too much moved to the time before.
+    fn parts(&self) -> Vec<Interval> {
+        let mut parts: Vec<Interval> = (0..self.times.len())
+            .map(|index| self.part(index))
+            .collect();
+        for index in (1..parts.len()).rev() {
+            if let Some(too_much) = parts[index].take_too_much() {
+                parts[index - 1].add(&too_much);
+            }
+        }
+        if let Some(first) = parts.first_mut() {
+            first.take_too_much();
+        }
+        parts
+    }
+
+    fn part(&self, index: usize) -> Interval {
+        let before = index.checked_sub(1);
+        let difference = |now: Nanos, then: Nanos| now.saturating_sub(then).0 as f64;
+        let streams = self.readings[index]
+            .iter()
+            .enumerate()
+            .map(|(stream, now)| {
+                let then = before.map_or_else(Reading::default, |at| self.readings[at][stream]);
+                Used {
+                    own: difference(now.own, then.own),
+                    spare: difference(now.spare, then.spare),
+                }
+            });
+        Interval {
+            from: before.map_or(Nanos::ZERO, |at| self.times[at]),
+            to: self.times[index],
+            streams: streams.collect(),
+            switching: difference(
+                self.switching[index],
+                before.map_or(Nanos::ZERO, |at| self.switching[at]),
+            ),
+        }
+    }
+}
+
+impl Interval {
+    /// Its length in nanoseconds.
+    pub fn length(&self) -> f64 {
+        self.to.saturating_sub(self.from).0 as f64
+    }
+
+    fn used(&self) -> f64 {
+        let streams = self.streams.iter().map(|used| used.own + used.spare);
+        streams.sum::<f64>() + self.switching
+    }
+
+    /// Takes out what does not fit into its length.
+    fn take_too_much(&mut self) -> Option<Interval> {
+        let used = self.used();
+        if used <= self.length() {
+            return None;
+        }
+        let mut too_much = self.clone();
+        let fits = self.length() / used;
+        self.scale(fits);
+        too_much.scale(1.0 - fits);
+        Some(too_much)
+    }
+
+    fn scale(&mut self, factor: f64) {
+        for used in &mut self.streams {
+            used.own *= factor;
+            used.spare *= factor;
+        }
+        self.switching *= factor;
+    }
+
+    fn add(&mut self, other: &Interval) {
+        for (used, more) in self.streams.iter_mut().zip(&other.streams) {
+            used.own += more.own;
+            used.spare += more.spare;
+        }
+        self.switching += other.switching;
+    }
+
+    /// Takes the part that follows it.
+    fn extend(&mut self, next: &Interval) {
+        self.to = next.to;
+        self.add(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_round_and_few_whatever_the_duration() {
+        let sampling = |seconds, period, streams| {
+            Sampling::new(
+                Nanos::from_secs(seconds),
+                Some(Nanos::from_millis(period)),
+                streams,
+            )
+        };
+        assert_eq!(sampling(1, 500, 3).interval, Nanos::from_millis(50));
+        assert_eq!(sampling(10, 500, 3).interval, Nanos::from_millis(500));
+        assert_eq!(sampling(60, 500, 3).interval, Nanos::from_millis(500));
+        assert_eq!(sampling(7200, 500, 3).interval, Nanos::from_secs(100));
+        for (seconds, streams) in [(1, 1), (60, 5), (7200, 20), (60, 100_000)] {
+            let sampling = sampling(seconds, 250, streams);
+            assert_eq!(sampling.interval.0 % sampling.every.0, 0);
+            let readings = seconds * 1_000_000_000 / sampling.every.0;
+            assert!(readings <= 2_000, "{readings} readings of {seconds} s");
+            assert!(readings * streams as u64 <= 120 * 100_000);
+        }
+    }
+
+    #[test]
+    fn what_an_interval_cannot_hold_was_used_before_it() {
+        let reading = |own: u64, spare: u64| Reading {
+            own: Nanos(own),
+            spare: Nanos(spare),
+            ..Reading::default()
+        };
+        let timeline = Timeline {
+            times: vec![Nanos(10), Nanos(20), Nanos(30)],
+            switching: vec![Nanos(0); 3],
+            readings: vec![
+                vec![reading(0, 0), reading(4, 0)],
+                vec![reading(0, 0), reading(4, 0)],
+                vec![reading(15, 0), reading(4, 5)],
+            ],
+        };
+        let parts = timeline.intervals(Nanos(10));
+        let used: Vec<f64> = parts.iter().map(Interval::used).collect();
+        assert_eq!(
+            used,
+            [4.0, 10.0, 10.0],
+            "20 in the last, half of it is moved"
+        );
+        assert_eq!(parts[1].streams[0].own, 7.5);
+        assert_eq!(timeline.intervals(Nanos(30)).len(), 1);
+        assert_eq!(timeline.intervals(Nanos(30))[0].streams[0].own, 15.0);
+    }
+}
