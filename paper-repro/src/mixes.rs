@@ -1,11 +1,11 @@
 //! The mixes that schedulers are compared on: streams of a few kinds, all of them backlogged, with
 //! reservations that together take all that admission gives.
 
-use crate::setup::{Setup, reader, reserved, share, thinking};
+use crate::setup::{Setup, at_rate, of_kind, reader, reserved, share, thinking};
 use crate::{DiskFacts, Outcome};
 use disktime_engine::{PolicyKind, SwitchingAccount};
 use disktime_units::Nanos;
-use disktime_workloads::{Client, Pattern};
+use disktime_workloads::{Client, Kind as NamedKind, Pattern};
 
 /// c of the switching account, in per cent, as the product has it.
 pub const FACTOR_PERCENT: u32 = 150;
@@ -23,6 +23,10 @@ pub enum Kind {
     Random(u32),
     /// 4 KiB reads in runs of that length at random places, four under way.
     Runs(u64),
+    /// 4 KiB sequential reads by the clock, so many per second.
+    Media(u64),
+    /// Bursts of random 4 KiB reads.
+    Bursts,
 }
 
 impl Kind {
@@ -33,6 +37,8 @@ impl Kind {
             Kind::Synchronous => "seq1".to_owned(),
             Kind::Random(depth) => format!("r{depth}"),
             Kind::Runs(length) => format!("run{length}"),
+            Kind::Media(rate) => format!("media{rate}"),
+            Kind::Bursts => "bursts".to_owned(),
         }
     }
 
@@ -46,6 +52,8 @@ impl Kind {
             ),
             Kind::Random(depth) => reader(Pattern::Random, 4096, depth),
             Kind::Runs(run) => reader(Pattern::SemiRandom { run }, 4096, 4),
+            Kind::Media(rate) => at_rate(reader(Pattern::Sequential, 4096, 1), rate),
+            Kind::Bursts => of_kind(NamedKind::Bursts),
         }
     }
 }
@@ -85,6 +93,15 @@ pub const MIXES: [Mix; 9] = [
         (Kind::Synchronous, 0.1),
     ]),
 ];
+
+/// A mix of streams that come by the clock beside a greedy one: the first three ask for less than
+/// their shares allow.
+pub const CLOCKED: Mix = Mix::new(&[
+    (Kind::Media(400), 0.2),
+    (Kind::Media(800), 0.4),
+    (Kind::Bursts, 0.3),
+    (Kind::Random(32), 0.1),
+]);
 
 impl Mix {
     const fn new(streams: &'static [(Kind, f64)]) -> Mix {
