@@ -7,6 +7,7 @@ pub mod child;
 pub mod machine;
 pub mod markdown;
 pub mod program;
+pub mod soak;
 
 /// Why a benchmark could not be run, as a sentence with the remedy.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

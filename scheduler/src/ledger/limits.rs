@@ -75,9 +75,10 @@ impl Ledger {
         stream.limit_budget
     }
 
-    /// When the next limited stream may go on.
+    /// When the next limited stream may go on: a debt may last for several of its limit's periods.
     pub(crate) fn next_limit_end(&self) -> Option<Nanos> {
-        let releases = self.limited.iter().map(|id| self.stream(*id).limit_end);
+        let limited = self.limited.iter();
+        let releases = limited.map(|id| self.stream(*id).limit_release());
         releases.min()
     }
 }

@@ -1,0 +1,111 @@
+//! What one stream received on its own account, held against whole periods from the start of a
+//! backlog and inside it.
+//!
+//! Knows only when time was received, not what the scheduler thinks of it.
+
+use disktime_units::Nanos;
+
+/// Parts per million in one.
+const MILLION: i128 = 1_000_000;
+
+/// The worst shortfalls seen, in ppm-nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shortfall {
+    /// k·u·p − received over k periods from the start.
+    pub(super) from_start: i128,
+    /// The same over any k whole periods.
+    pub(super) inside: i128,
+    /// Period ends looked at.
+    pub(super) periods: u64,
+}
+
+/// A backlog under way.
+#[derive(Debug, Clone, Copy)]
+struct Backlog {
+    next_end: Nanos,
+    /// Received − due at `next_end` if nothing more were received, at the end before the maximum.
+    ahead: i128,
+    highest: i128,
+}
+
+/// The books of one stream.
+#[derive(Debug)]
+pub(super) struct Windows {
+    per_period: i128,
+    period: Nanos,
+    backlog: Option<Backlog>,
+    pub(super) worst: Shortfall,
+}
+
+impl Windows {
+    pub(super) fn new(share_ppm: u32, period: Nanos) -> Windows {
+        Windows {
+            per_period: i128::from(period.0) * i128::from(share_ppm),
+            period,
+            backlog: None,
+            worst: Shortfall::default(),
+        }
+    }
+
+    /// A backlog begins, so long after the last that the stream starts afresh.
+    pub(super) fn begin(&mut self, at: Nanos) {
+        self.backlog = Some(Backlog {
+            next_end: at + self.period,
+            ahead: -self.per_period,
+            highest: 0,
+        });
+    }
+
+    /// It had `own` on its own account from `start` on, until `end`.
+    pub(super) fn receive(&mut self, start: Nanos, end: Nanos, own: Nanos) {
+        let Some(backlog) = &mut self.backlog else {
+            return;
+        };
+        while backlog.next_end <= end {
+            let part = backlog.next_end.0.saturating_sub(start.0).min(own.0);
+            let ahead = backlog.ahead + i128::from(part) * MILLION;
+            let worst = &mut self.worst;
+            worst.from_start = worst.from_start.max(-ahead);
+            worst.inside = worst.inside.max(backlog.highest - ahead);
+            worst.periods += 1;
+            backlog.highest = backlog.highest.max(ahead);
+            backlog.ahead -= self.per_period;
+            backlog.next_end += self.period;
+        }
+        backlog.ahead += i128::from(own.0) * MILLION;
+    }
+
+    /// The backlog is over.
+    pub(super) fn end(&mut self, at: Nanos) {
+        self.receive(at, at, Nanos::ZERO);
+        self.backlog = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortfalls_are_counted_at_whole_periods() {
+        let mut windows = Windows::new(500_000, Nanos(100));
+        windows.begin(Nanos(1_000));
+        // 30 of 50 in the first period, 20 late; then 60, so 10 ahead; then nothing in the third.
+        windows.receive(Nanos(1_000), Nanos(1_030), Nanos(30));
+        windows.receive(Nanos(1_100), Nanos(1_180), Nanos(80));
+        windows.end(Nanos(1_300));
+        let worst = windows.worst;
+        assert_eq!(worst.periods, 3);
+        assert_eq!(worst.from_start, 40 * MILLION);
+        assert_eq!(worst.inside, 50 * MILLION);
+    }
+
+    #[test]
+    fn a_service_across_an_end_counts_up_to_it() {
+        let mut windows = Windows::new(500_000, Nanos(100));
+        windows.begin(Nanos(0));
+        windows.receive(Nanos(80), Nanos(130), Nanos(50));
+        windows.end(Nanos(130));
+        assert_eq!(windows.worst.from_start, 30 * MILLION);
+    }
+}
