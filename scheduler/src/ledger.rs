@@ -282,20 +282,30 @@ impl Ledger {
         );
     }
 
-    /// Brings idle streams that hold a remainder to what they would wake with now: less and less.
+    /// Brings idle streams that hold a remainder or a debt to what they would wake with now: less and
+    /// less. A debt that is repaid in the middle of a period makes a stream fresh before its timer says
+    /// so; counted with the whole period's budget it could keep everybody from the disk.
     /// Whether that is less than was counted for any.
     pub(crate) fn refine_held(&mut self, now: Nanos) -> bool {
         let worst_case = self.worst_case;
         let mut any = false;
-        for index in 0..self.held.len() {
+        for index in (0..self.held.len()).rev() {
             let id = self.held[index];
             let stream = self.stream_mut(id);
-            if let Virtual::Held { budget, deadline } = stream.if_woken(now, worst_case)
-                && (budget, deadline) != (stream.budget, stream.deadline)
-            {
-                (stream.budget, stream.deadline) = (budget, deadline);
-                self.changed(id);
-                any = true;
+            match stream.if_woken(now, worst_case) {
+                Virtual::Held { budget, deadline }
+                    if (budget, deadline) != (stream.budget, stream.deadline) =>
+                {
+                    (stream.budget, stream.deadline) = (budget, deadline);
+                    self.changed(id);
+                    any = true;
+                }
+                Virtual::Held { .. } => {}
+                Virtual::Fresh => {
+                    self.leave(id);
+                    self.enter(id, Presence::IdleFresh);
+                    any = true;
+                }
             }
         }
         any

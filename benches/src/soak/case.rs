@@ -323,10 +323,7 @@ impl Style {
         };
         let long = Nanos::from_secs(100);
         let moment = |rng: &mut Rng| rng.log_uniform(Nanos::from_millis(1), long);
-        let joins = match self.comes_and_goes && rng.percent(40) {
-            true => moment(rng),
-            false => Nanos::ZERO,
-        };
+        let joins = Nanos::ZERO;
         let pause = match rng.percent(50) {
             true => moment(rng),
             false => Nanos::ZERO,
@@ -359,7 +356,8 @@ fn behaviour(rng: &mut Rng) -> Behaviour {
 impl Case {
     /// Says in a line what kind of set it is.
     pub(super) fn describe(&self) -> String {
-        let count = |which: fn(&Member) -> bool| self.members.iter().filter(|one| which(one)).count();
+        let count =
+            |which: fn(&Member) -> bool| self.members.iter().filter(|one| which(one)).count();
         let config = &self.config;
         format!(
             "{:?}, {} streams ({} with limits, {} joining later, {} best effort), W {}, switch {}, return \

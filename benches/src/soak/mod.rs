@@ -18,8 +18,8 @@
 //! * a limited stream has at most its limit + W in any of its limit's periods (2W with the switching
 //!   account, which makes a user of spare time pay the way back).
 //!
-//! Where several requests are in flight nothing is promised of periods, and only the last three
-//! are checked.
+//! Where several requests are in flight nothing is promised of periods, and only the sums and the
+//! idleness are checked.
 
 mod case;
 mod outcome;

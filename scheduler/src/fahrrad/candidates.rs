@@ -120,6 +120,13 @@ impl Fahrrad {
         if let Some(pick) = self.most_behind(ledger, now) {
             return pick;
         }
+        if !self.is_fresh {
+            // Who may go has changed since the last look: an effective deadline moved.
+            self.look_at_all(ledger, now);
+            if let Some(pick) = self.most_behind(ledger, now) {
+                return pick;
+            }
+        }
         while ledger.outstanding == Nanos::ZERO && self.yield_blockers(ledger, now) {
             self.look(ledger, now);
             if let Some(pick) = self.most_behind(ledger, now) {

@@ -264,6 +264,9 @@ impl Fahrrad {
         }
         let bound = match account {
             Account::Own => {
+                if !self.is_fresh && !self.is_eligible(ledger, stream) {
+                    self.look_at_all(ledger, now);
+                }
                 if !self.is_eligible(ledger, stream) {
                     return None;
                 }
@@ -321,11 +324,16 @@ impl Policy for Fahrrad {
 
     fn dispatched(
         &mut self,
-        _ledger: &mut Ledger,
+        ledger: &mut Ledger,
         stream: StreamId,
-        _account: Account,
+        account: Account,
         end_bytes: Option<u64>,
     ) {
+        if account == Account::Spare {
+            let has_slack = self.spare_slack >= scaled(ledger.config.worst_seek);
+            self.switching
+                .spare_begins(has_slack && !ledger.has_yielded());
+        }
         self.current = Some(stream);
         if let Some(end) = end_bytes {
             self.head_bytes = end;

@@ -4,7 +4,8 @@
 //! cost had it been alone: the estimate of the seek curve from its *own* last place, corrected by
 //! the ratio of measured to estimated time that its own requests show, one for those that continue
 //! a run and one for the others. What the request took
-//! longer is paid by whoever used spare time before it (spare time pays its way back), else by
+//! longer is paid by whoever used spare time before it (spare time that was begun with slack for it
+//! pays its way back), else by
 //! the account's saved credit, and what the credit does not cover by the stream itself: the
 //! account can therefore never take time that admission did not set aside for it.
 //!
@@ -31,6 +32,8 @@ pub(crate) struct Switching {
     /// In ppm-nanoseconds, from 0 to the cap.
     credit: i128,
     credited_at: Nanos,
+    /// There was slack for the way back when the last spare dispatch was begun.
+    spare_pays_return: bool,
 }
 
 impl Switching {
@@ -39,7 +42,14 @@ impl Switching {
             enabled: matches!(config.switching, SwitchingAccount::Reserved { .. }),
             credit: scaled(CREDIT_CAP),
             credited_at: Nanos::ZERO,
+            spare_pays_return: false,
         }
+    }
+
+    /// Spare service is begun. Its user pays the way back only if there is slack for it: what he
+    /// pays is not taken from anybody's budget, so it must not be anybody's time.
+    pub(crate) fn spare_begins(&mut self, slack_for_return: bool) {
+        self.spare_pays_return = slack_for_return;
     }
 
     /// Charges a completed dispatch to its stream, to the user of spare time before it, and to the
@@ -48,7 +58,8 @@ impl Switching {
         let extra = self.extra(ledger, done);
         let mut own = done.measured - extra;
         if extra > Nanos::ZERO {
-            if let Some(spare_user) = done.after_spare_of {
+            let spare_user = done.after_spare_of.filter(|_| self.spare_pays_return);
+            if let Some(spare_user) = spare_user {
                 ledger.charge(spare_user, Account::Spare, extra);
             } else {
                 let paid = self.pay(ledger, now, extra);

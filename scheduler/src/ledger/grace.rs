@@ -80,6 +80,11 @@ impl Ledger {
         true
     }
 
+    /// Whether somebody's lag is put aside.
+    pub(crate) fn has_yielded(&self) -> bool {
+        !self.yielded.is_empty()
+    }
+
     /// What was put aside counts again, less the time that others had meanwhile: a stream in grace
     /// loses no more of what it is owed than its pause cost, and nobody else makes up for it.
     pub(crate) fn end_yield(&mut self, now: Nanos) {

@@ -1,0 +1,38 @@
+//! A part of the soak in every run of the tests: some hundred sets of streams against the adversary.
+//! The command `soak` runs as many as one likes.
+
+use disktime_benches::soak::{self, Account, Totals};
+
+fn all_hold(account: Account, seeds: std::ops::Range<u64>, requests: u64) {
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let outcome = soak::run(seed, Some(account), requests);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}, {requests} requests: {:#?}",
+            outcome.violations
+        );
+        totals.add(&outcome);
+    }
+    println!("{account:?}:\n{totals}");
+    // The bounds are tight, and the sets are to get near them; else they do not test much.
+    assert!(totals.periods > 10_000 && totals.unspent.ratio > 0.5);
+}
+
+#[test]
+fn the_promise_holds_under_the_adversary_when_the_served_pays() {
+    all_hold(Account::Served, 0..2_000, 5_000);
+}
+
+#[test]
+fn the_promise_holds_under_the_adversary_with_the_switching_account() {
+    all_hold(Account::Reserved, 0..2_000, 5_000);
+}
+
+#[test]
+fn a_seed_is_the_same_run_every_time() {
+    for seed in 0..20 {
+        let (one, other) = (soak::run(seed, None, 2_000), soak::run(seed, None, 2_000));
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+}
