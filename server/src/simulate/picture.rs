@@ -174,22 +174,26 @@ fn scale(lanes: &[Lane<'_>], intervals: &[Interval]) -> f64 {
     step.unwrap_or(1.0)
 }
 
-/// A stepped area between two heights per interval.
+/// A stepped area between two heights per interval: nothing where it is nowhere thick, and corners
+/// only where a height changes.
 fn area(intervals: &[Interval], axis: &TimeAxis, heights: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let steps = || intervals.iter().zip(heights);
-    let upper = steps().flat_map(|(interval, (_, upper))| {
-        [
-            (axis.x(interval.from), *upper),
-            (axis.x(interval.to), *upper),
-        ]
-    });
-    let lower = steps().rev().flat_map(|(interval, (lower, _))| {
-        [
-            (axis.x(interval.to), *lower),
-            (axis.x(interval.from), *lower),
-        ]
-    });
-    upper.chain(lower).collect()
+    if heights.iter().all(|(lower, upper)| lower - upper < 0.05) {
+        return Vec::new();
+    }
+    let edge = |height: fn(&(f64, f64)) -> f64| {
+        let mut corners: Vec<(f64, f64)> = Vec::new();
+        for (interval, heights) in intervals.iter().zip(heights) {
+            let (to, height) = (axis.x(interval.to), height(heights));
+            match corners.last_mut() {
+                Some(last) if (last.1 - height).abs() < 0.05 => last.0 = to,
+                _ => corners.extend([(axis.x(interval.from), height), (to, height)]),
+            }
+        }
+        corners
+    };
+    let mut corners = edge(|heights| heights.1);
+    corners.extend(edge(|heights| heights.0).into_iter().rev());
+    corners
 }
 
 /// The whole disk: what everybody used, on top of each other.
@@ -394,8 +398,11 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
     if lane.reserved.is_some() {
         let missed = lane.figures["deadlines_missed"].as_u64().unwrap_or(0);
         let met = lane.figures["deadlines_met"].as_u64().unwrap_or(0);
-        let y = top + height.max(36.0) + 3.0;
         let text = format!("{met} met, {missed} missed");
-        svg.text((right, y), SMALL, Anchor::Start, &text, "");
+        // Many digits are drawn smaller rather than cut.
+        let room = WIDTH - right - 4.0;
+        let size = (SMALL * room / width_of(&text, SMALL)).clamp(7.0, SMALL);
+        let y = top + height.max(36.0) + 3.0;
+        svg.text((right, y), size.floor(), Anchor::Start, &text, "");
     }
 }

@@ -4,6 +4,7 @@
 use super::figures::rounded;
 use crate::status::SYSTEM;
 use crate::table::Table;
+use disktime_units::Nanos;
 use disktime_workloads::LoadReport;
 use serde_json::Value;
 
@@ -25,8 +26,8 @@ pub fn whole(report: &LoadReport) -> String {
 pub fn compared(runs: &[(&str, &LoadReport)]) -> String {
     let with_alone = runs.iter().any(|(_, report)| has_alone(report));
     let mut heading = vec![
-        "vdisk", "policy", "reserved", "received", "spare", "IOPS", "MB/s", "p50 ms", "p99 ms",
-        "p99.9 ms", "missed",
+        "vdisk", "policy", "received", "spare", "IOPS", "MB/s", "p50 ms", "p99 ms", "p99.9",
+        "missed",
     ];
     if with_alone {
         heading.push("isolation");
@@ -37,9 +38,7 @@ pub fn compared(runs: &[(&str, &LoadReport)]) -> String {
         for (policy, report) in runs {
             let vdisk = &report.vdisks[name];
             let mut row = vec![name.clone(), (*policy).to_owned()];
-            row.extend(
-                ["reserved_share", "received_share", "spare_share"].map(|key| percent(&vdisk[key])),
-            );
+            row.extend(["received_share", "spare_share"].map(|key| percent(&vdisk[key])));
             row.extend(throughput(vdisk));
             row.extend(["p50", "p99", "p99_9"].map(|key| millis(&vdisk["latency_us"][key])));
             row.push(count(&vdisk["deadlines_missed"]));
@@ -153,7 +152,7 @@ fn disk_table(report: &LoadReport, name: &str, disk: &Value) -> String {
 fn latency_table(report: &LoadReport) -> String {
     let with_alone = has_alone(report);
     let mut heading = vec![
-        "vdisk", "IOPS", "MB/s", "p50 ms", "p90 ms", "p99 ms", "p99.9 ms", "max ms",
+        "vdisk", "IOPS", "MB/s", "p50 ms", "p90 ms", "p99 ms", "p99.9", "max ms",
     ];
     if with_alone {
         heading.extend(["alone IOPS", "of alone", "isolation"]);
@@ -216,6 +215,8 @@ fn unused(vdisk: &Value) -> String {
 fn number(value: &Value, decimals: usize) -> String {
     value
         .as_f64()
+        // No zero with a minus.
+        .map(|value| rounded(value, decimals as i32) + 0.0)
         .map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
@@ -239,10 +240,10 @@ fn millis(micros: &Value) -> String {
 }
 
 fn duration(millis: &Value) -> String {
-    millis.as_f64().map_or_else(
-        || "-".to_owned(),
-        |millis| format!("{} ms", rounded(millis, 3)),
-    )
+    let nanos = |millis: f64| Nanos((millis * 1e6).round() as u64);
+    millis
+        .as_f64()
+        .map_or_else(|| "-".to_owned(), |millis| nanos(millis).to_string())
 }
 
 fn count(value: &Value) -> String {

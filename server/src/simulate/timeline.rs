@@ -116,7 +116,10 @@ impl Timeline {
     /// Reads the counters.
     pub fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
         if self.times.last().is_some_and(|last| *last >= now) {
-            return;
+            // The last regular moment can be the end, which is announced after what happened then.
+            self.times.pop();
+            self.switching.pop();
+            self.readings.pop();
         }
         let reading = |index: usize| {
             let counters = scheduler.stream_counters(StreamId(index as u32));

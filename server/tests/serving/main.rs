@@ -19,6 +19,7 @@ mod foreign_disks;
 mod kill;
 mod lifecycle;
 mod misbehaving_clients;
+mod planner;
 mod refusals;
 mod simulate;
 mod status;
