@@ -38,7 +38,7 @@ impl Sampling {
         let finest = duration.div_ceil(readings);
         let parts = [500, 200, 100, 50, 20, 10, 5, 2, 1]
             .into_iter()
-            .find(|parts| interval % parts == 0 && interval / parts >= finest)
+            .find(|parts| interval.is_multiple_of(*parts) && interval / parts >= finest)
             .unwrap_or(1);
         Sampling {
             every: Nanos(interval / parts),

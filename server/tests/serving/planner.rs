@@ -5,7 +5,7 @@
 use crate::place::{Place, assert_says, exits_with};
 use crate::programs::text;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const HARD_DISK: &str =
     r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
@@ -26,7 +26,7 @@ fn place(duration: &str) -> (Place, PathBuf) {
     (place, workload)
 }
 
-fn report(place: &Place, workload: &PathBuf, more: &[&str]) -> Value {
+fn report(place: &Place, workload: &Path, more: &[&str]) -> Value {
     let arguments = [&["simulate", text(workload), "--json"][..], more].concat();
     serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
 }

@@ -1,0 +1,120 @@
+//! The strip at the top of a disk: what everybody used of each interval, on top of each other.
+
+use super::look::{Look, THE_REST};
+use super::time_axis::TimeAxis;
+use super::{LEFT, Lane, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent};
+use crate::simulate::run::DiskRun;
+use crate::simulate::svg::{Anchor, Svg, fitting, width_of};
+use crate::simulate::timeline::Interval;
+use serde_json::Value;
+
+/// How it looks, whose it is, and from where to where it goes in each interval.
+type Layer<'a> = (Look, &'a str, Vec<(f64, f64)>);
+
+/// The whole disk: what everybody used, on top of each other.
+pub fn draw_strip(
+    svg: &mut Svg,
+    top: f64,
+    disk: &DiskRun,
+    lanes: &[Lane<'_>],
+    figures: &Value,
+    intervals: &[Interval],
+    axis: &TimeAxis,
+) {
+    let bottom = top + STRIP_HEIGHT;
+    axis.draw_grid(svg, top, bottom);
+    let mut levels = vec![0.0; intervals.len()];
+    let mut stack = |part: &dyn Fn(&Interval) -> f64| -> Vec<(f64, f64)> {
+        let steps = intervals.iter().zip(levels.iter_mut());
+        let heights = steps.map(|(interval, level)| {
+            let lower = bottom - *level * STRIP_HEIGHT;
+            *level = (*level + part(interval) / interval.length().max(1.0)).min(1.0);
+            (lower, bottom - *level * STRIP_HEIGHT)
+        });
+        heights.collect()
+    };
+    let mut layers: Vec<Layer<'_>> = Vec::new();
+    for lane in lanes {
+        let stream = lane.stream.0 as usize;
+        let used =
+            |interval: &Interval| interval.streams[stream].own + interval.streams[stream].spare;
+        layers.push((lane.look, lane.name, stack(&used)));
+    }
+    let drawn: Vec<usize> = lanes.iter().map(|lane| lane.stream.0 as usize).collect();
+    let rest = |interval: &Interval| -> f64 {
+        let streams = interval.streams.iter().enumerate();
+        let others = streams.filter(|(index, _)| !drawn.contains(index));
+        others.map(|(_, used)| used.own + used.spare).sum::<f64>() + interval.switching
+    };
+    layers.push((THE_REST, "", stack(&rest)));
+    for (look, name, heights) in &layers {
+        look.fill(svg, &area(intervals, axis, heights), false);
+        if let Some(place) = place_for(name, heights, intervals, axis) {
+            let halo =
+                "stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\" font-weight=\"bold\"";
+            svg.text(place, 12.0, Anchor::Middle, name, halo);
+        }
+    }
+    draw_frame(svg, (top, STRIP_HEIGHT), 1.0);
+    draw_strip_texts(svg, top, disk, figures);
+}
+
+/// Where in a layer its name fits, in the longest stretch that is thick enough.
+fn place_for(
+    name: &str,
+    heights: &[(f64, f64)],
+    intervals: &[Interval],
+    axis: &TimeAxis,
+) -> Option<(f64, f64)> {
+    const THICK: f64 = 15.0;
+    let width = width_of(name, 12.0) + 8.0;
+    let mut best: Option<(f64, f64, f64)> = None;
+    for start in 0..heights.len() {
+        // The stretch from here on in which one line of text stays inside the layer.
+        let (mut upper, mut lower) = (f64::MIN, f64::MAX);
+        for end in start..heights.len() {
+            upper = upper.max(heights[end].1);
+            lower = lower.min(heights[end].0);
+            if lower - upper < THICK {
+                break;
+            }
+            let (from, to) = (axis.x(intervals[start].from), axis.x(intervals[end].to));
+            if best.is_none_or(|(length, ..)| to - from > length + 0.01) {
+                best = Some((to - from, (from + to) / 2.0, (upper + lower) / 2.0 + 4.2));
+            }
+        }
+    }
+    best.filter(|(length, ..)| *length >= width && !name.is_empty())
+        .map(|(_, x, y)| (x, y))
+}
+
+fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &Value) {
+    let name = fitting(&disk.name, 14.0, LEFT - 44.0);
+    let bold = "font-weight=\"bold\"";
+    svg.text((MARGIN, top + 14.0), 14.0, Anchor::Start, &name, bold);
+    svg.text(
+        (MARGIN, top + 30.0),
+        SMALL,
+        Anchor::Start,
+        "the whole disk,",
+        SOFT,
+    );
+    svg.text(
+        (MARGIN, top + 44.0),
+        SMALL,
+        Anchor::Start,
+        "share of its time",
+        SOFT,
+    );
+    let lines = [
+        ("busy", "busy_share"),
+        ("waiting", "waiting_share"),
+        ("idle", "idle_share"),
+        ("switching", "switching_share"),
+    ];
+    for (index, (what, key)) in lines.iter().enumerate() {
+        let text = format!("{what} {}", percent(figures[key].as_f64().unwrap_or(0.0)));
+        let y = top + 14.0 + 15.0 * index as f64;
+        svg.text((RIGHT + 8.0, y), SMALL, Anchor::Start, &text, "");
+    }
+}
