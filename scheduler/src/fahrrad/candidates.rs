@@ -8,7 +8,7 @@
 
 use super::Fahrrad;
 use super::standing::can_pay;
-use crate::config::{StreamId, SwitchingAccount};
+use crate::config::StreamId;
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
 use crate::stream::scaled;
@@ -35,11 +35,12 @@ impl SpareWindow {
 
 impl Fahrrad {
     /// The spare window, if there is spare time now and somebody to use it. While somebody can be
-    /// served on its own account, spare time is begun only if there is slack for the way back.
+    /// served on its own account, spare time is begun only if there is slack for the way back: with
+    /// the switching account spare time pays for it, and without it the one who waits is served
+    /// that much earlier.
     pub(super) fn spare_window(&self, ledger: &mut Ledger) -> Option<SpareWindow> {
         let own_waits = self.look.candidates > 0;
-        let pays_return = matches!(ledger.config.switching, SwitchingAccount::Reserved { .. });
-        let needed = if own_waits && pays_return {
+        let needed = if own_waits {
             scaled(ledger.config.worst_seek)
         } else {
             0
