@@ -107,8 +107,8 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     finding.tables.push(table);
     finding.note(
         "Half a period is less than W, so a budget competes together with the next one, a period \
-         later. Under (a), where the stream also pays for the seek to its place, it can therefore \
-         wait for the end of a second period; under (b), the default, it pays only what its read \
+         later. Under (a), where the stream also pays for the seek to its place, it may therefore \
+         have to wait for the end of a second period; under (b), the default, it pays only what its read \
          would have cost alone.",
     );
     finding.note(
