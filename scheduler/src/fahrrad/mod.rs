@@ -38,6 +38,9 @@ use disktime_units::Nanos;
 use standing::Standing;
 use switching::Switching;
 
+/// In a shortage on a disk with seeks, a look is used again while so many may go.
+const MANY: usize = 32;
+
 /// While a stream stays, the slack before its effective deadline falls no faster than time passes:
 /// until then nobody else need be looked at, unless a stream wakes: its deadline may lie before all
 /// those that were looked at, where slack was less than in any of them. (With several requests in flight it falls by their prices instead,
@@ -119,7 +122,8 @@ impl Fahrrad {
         }
         // In a shortage those who may go are known as well; but it may be over before that.
         let recent = now - self.look.at <= length(ledger.worst_case);
-        if holds && is_short && left >= 0 && recent && !ledger.config.has_seeks {
+        let many = !ledger.config.has_seeks || self.look.candidates >= MANY;
+        if holds && is_short && left >= 0 && recent && many {
             return;
         }
         self.look_at_all(ledger, now);
@@ -149,6 +153,12 @@ impl Fahrrad {
         self.look(ledger, now);
         if let Some(pick) = self.choose(ledger, now) {
             return pick;
+        }
+        if !self.is_fresh {
+            self.look_at_all(ledger, now);
+            if let Some(pick) = self.choose(ledger, now) {
+                return pick;
+            }
         }
         // Somebody in grace holds the others up: a stream without requests may not.
         while self.yield_blockers(ledger, now) {

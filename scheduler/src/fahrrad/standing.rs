@@ -7,7 +7,7 @@
 //! until somebody else is to be considered.
 //!
 //! Invariant after [`Standing::refresh_demands`]: everything here is what one would get by looking at
-//! all streams (checked against that by a test).
+//! all streams.
 
 use super::agenda::{Agenda, Demanded};
 use super::places::{Next, Places};
@@ -112,13 +112,15 @@ fn demanded(stream: &Stream, id: StreamId, worst_case: i128) -> Option<Demanded>
     }
     let demand = stream.current_demand(worst_case);
     let can_go = stream.presence == Presence::Active && stream.has_queue() && can_pay(stream);
-    Some(Demanded {
-        deadline: demand.deadline,
-        stream: id,
-        share_ppm: stream.share_ppm(),
-        budget: demand.budget,
-        lag: can_go.then(|| stream.lag()),
-    })
+    let lag = can_go.then(|| stream.lag());
+    let share_ppm = stream.share_ppm();
+    Some(Demanded::new(
+        id,
+        share_ppm,
+        demand.deadline,
+        demand.budget,
+        lag,
+    ))
 }
 
 /// Whether a stream has budget of its own.
