@@ -2,7 +2,8 @@
 //! times.
 //!
 //! Admission asks for Σu + Σc·s/p ≤ 1 with c·s/p rounded up to a millionth, and for nothing else: a
-//! budget u·p below W is accepted. So are joining streams whose share was kept free.
+//! budget u·p below W is accepted. So are streams that join while others are served, and shares that
+//! move from one to another: the scheduler lets them begin when that breaks nobody's promise.
 
 use super::random::Rng;
 use disktime_scheduler::{
@@ -113,6 +114,14 @@ pub(super) struct Member {
     pub(super) leaves: Nanos,
 }
 
+/// Half of what one stream has reserved is given to another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change {
+    pub(super) at: Nanos,
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
 /// A set.
 #[derive(Debug)]
 pub struct Case {
@@ -121,6 +130,8 @@ pub struct Case {
     pub(super) config: SchedulerConfig,
     /// In order of joining.
     pub(super) members: Vec<Member>,
+    /// When half of what one stream has goes to another.
+    pub(super) changes: Vec<Change>,
     /// Clients hear of answers before the next decision.
     pub(super) answers_first: bool,
     pub(super) rng: Rng,
@@ -154,8 +165,10 @@ impl Case {
             members.push(style.greedy(&mut rng));
         }
         members.sort_by_key(|member| member.joins);
+        let changes = style.changes(&mut rng, &members);
         Case {
             seed,
+            changes,
             account,
             config,
             members,
@@ -302,6 +315,24 @@ impl Style {
         self.member(rng, config, behaviour)
     }
 
+    /// Changes while they are served: the sum stays what it was.
+    fn changes(self, rng: &mut Rng, members: &[Member]) -> Vec<Change> {
+        if !self.comes_and_goes || rng.percent(50) {
+            return Vec::new();
+        }
+        let count = members.len() as u64;
+        let draw = |rng: &mut Rng| Change {
+            at: rng.log_uniform(Nanos::from_millis(1), Nanos::from_secs(100)),
+            from: rng.range(0, count) as usize,
+            to: rng.range(0, count) as usize,
+        };
+        let is_reserved = |index: usize| members[index].config.reservation.is_some();
+        let mut changes: Vec<Change> = (0..rng.range(1, 5)).map(|_| draw(rng)).collect();
+        changes.retain(|one| one.from != one.to && is_reserved(one.from) && is_reserved(one.to));
+        changes.sort_by_key(|one| one.at);
+        changes
+    }
+
     fn greedy(self, rng: &mut Rng) -> Member {
         self.member(rng, StreamConfig::BEST_EFFORT, Behaviour::Greedy)
     }
@@ -323,7 +354,10 @@ impl Style {
         };
         let long = Nanos::from_secs(100);
         let moment = |rng: &mut Rng| rng.log_uniform(Nanos::from_millis(1), long);
-        let joins = Nanos::ZERO;
+        let joins = match self.comes_and_goes && rng.percent(40) {
+            true => moment(rng),
+            false => Nanos::ZERO,
+        };
         let pause = match rng.percent(50) {
             true => moment(rng),
             false => Nanos::ZERO,
@@ -360,13 +394,14 @@ impl Case {
             |which: fn(&Member) -> bool| self.members.iter().filter(|one| which(one)).count();
         let config = &self.config;
         format!(
-            "{:?}, {} streams ({} with limits, {} joining later, {} best effort), W {}, switch {}, return \
-             {}, {} in flight",
+            "{:?}, {} streams ({} with limits, {} joining later, {} best effort), {} changes, W {}, \
+             switch {}, return {}, {} in flight",
             self.account,
             self.members.len(),
             count(|one| one.config.limit.is_some()),
             count(|one| one.joins > Nanos::ZERO),
             count(|one| one.config.reservation.is_none()),
+            self.changes.len(),
             config.worst_case,
             config.switch_cost,
             config.worst_seek,

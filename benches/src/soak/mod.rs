@@ -2,8 +2,8 @@
 //! of admission, service times and clients that do their worst, and books of what each stream
 //! received that do not use the scheduler's own.
 //!
-//! `case` makes a set from a seed, `world` runs it, `windows` keeps the books of one stream,
-//! `outcome` says how close each bound was. A seed gives the same run every time.
+//! `case` makes a set from a seed, `world` runs it, `party` and `windows` keep the books of one stream,
+//! `verdict` compares them with what was promised, `outcome` says how close each bound was. A seed gives the same run every time.
 //!
 //! What is checked, with W the bound on one dispatch and B the bound on what may be unspent (W; with
 //! the switching account W + the cap of its credit + one return seek):
@@ -18,6 +18,10 @@
 //! * a limited stream has at most its limit + W in any of its limit's periods (2W with the switching
 //!   account, which makes a user of spare time pay the way back).
 //!
+//! A stream is backlogged while it has requests queued or in service at every decision; a client that
+//! hears of its answer only after the next decision is not, if that was its only request. What a limit holds back
+//! is not owed, so that of limited streams only the limit is checked.
+//!
 //! Where several requests are in flight nothing is promised of periods, and only the sums and the
 //! idleness are checked.
 
@@ -25,6 +29,7 @@ mod case;
 mod outcome;
 mod party;
 mod random;
+mod verdict;
 mod windows;
 mod world;
 

@@ -29,6 +29,8 @@ pub(super) struct Party {
     next_offset: u64,
     /// After a longer pause it starts afresh.
     long_pause: Nanos,
+    /// The largest debt, in ppm-nanoseconds.
+    debt: Nanos,
     idle_since: Option<Nanos>,
     pub(super) windows: Option<Windows>,
     seen_own: Nanos,
@@ -51,9 +53,9 @@ impl Party {
         let sixth = DISK_BYTES / 6 / BLOCK_BYTES * BLOCK_BYTES;
         let start = index as u64 % 6 * sixth;
         let reservation = member.config.reservation;
-        let debt = |ppm: u64| Nanos(worst_case.0 * 2 * 1_000_000 / ppm.max(1));
+        let debt = Nanos(worst_case.0 * 2 * 1_000_000);
         let long_pause = reservation.map_or(Nanos::ZERO, |own| {
-            LONGEST_GRACE + own.period + own.period + debt(u64::from(own.share.0))
+            LONGEST_GRACE + own.period + own.period + Nanos(debt.0 / u64::from(own.share.0))
         });
         let has_limit = member.config.limit.is_some();
         // What a limit holds back is not owed, so its stream is promised less.
@@ -72,6 +74,7 @@ impl Party {
             zone: (start, start + sixth),
             next_offset: start,
             long_pause,
+            debt,
             idle_since: None,
             windows,
             seen_own: Nanos::ZERO,
@@ -85,13 +88,15 @@ impl Party {
         }
     }
 
-    /// Its next request, if it has a name left for one.
-    pub(super) fn issue(&mut self, now: Nanos, rng: &mut Rng) -> Option<Arrival> {
+    /// Its next request, if it has a name left for one. A reservation that is not yet `settled`
+    /// begins later than the backlog does.
+    pub(super) fn issue(&mut self, now: Nanos, rng: &mut Rng, settled: bool) -> Option<Arrival> {
         let id = self.free.pop()?;
         if !self.backlogged {
             self.backlogged = true;
             let pause = self.long_pause;
-            let fresh = self.idle_since.is_none_or(|idle| now - idle > pause);
+            let rested = self.idle_since.is_none_or(|idle| now - idle > pause);
+            let fresh = rested && settled;
             if let Some(windows) = self.windows.as_mut().filter(|_| fresh) {
                 windows.begin(now);
             }
@@ -120,6 +125,22 @@ impl Party {
             write: false,
             merge_class: client.merge.then_some(0),
         })
+    }
+
+    /// It is entitled to something else from now on: what it receives is looked at again from the start of
+    /// its next backlog.
+    pub(super) fn entitled(&mut self, share_ppm: u32, now: Nanos) {
+        let Some(own) = &mut self.member.config.reservation else {
+            return;
+        };
+        own.share.0 = share_ppm;
+        let debt = Nanos(self.debt.0 / u64::from(share_ppm.max(1)));
+        self.long_pause = LONGEST_GRACE + own.period + own.period + debt;
+        self.idle_since = Some(now);
+        if let Some(windows) = &mut self.windows {
+            windows.end(now);
+            windows.change(share_ppm);
+        }
     }
 
     /// A request is answered.

@@ -47,6 +47,11 @@ impl Windows {
         }
     }
 
+    /// It is entitled to another share.
+    pub(super) fn change(&mut self, share_ppm: u32) {
+        self.per_period = i128::from(self.period.0) * i128::from(share_ppm);
+    }
+
     /// A backlog begins, so long after the last that the stream starts afresh.
     pub(super) fn begin(&mut self, at: Nanos) {
         self.backlog = Some(Backlog {

@@ -1,7 +1,7 @@
 //! The loop: clients' requests in, decisions out, service by an adversary; and the books of all
 //! that, seen from outside the scheduler.
 
-use super::case::{Account, Behaviour, Case};
+use super::case::{Behaviour, Case, Change};
 use super::outcome::Outcome;
 use super::party::Party;
 use super::random::Rng;
@@ -21,6 +21,8 @@ enum Event {
     IssueAll,
     /// A waker is ready.
     Arm,
+    /// Shares move; instead of the stream the number of the change.
+    Change,
 }
 
 /// A dispatch in flight.
@@ -33,40 +35,43 @@ struct Flight {
 
 /// The disk's time, by what it was spent on.
 #[derive(Debug, Default)]
-struct Clock {
-    busy: Nanos,
+pub(super) struct Clock {
+    pub(super) busy: Nanos,
     /// With nothing to do.
-    empty: Nanos,
+    pub(super) empty: Nanos,
     /// Idle with requests queued.
-    asleep: Nanos,
+    pub(super) asleep: Nanos,
     /// That of it which is not yet known to be a wait.
     unexplained: Nanos,
     /// Idle because limits held everybody back.
-    held_back: Nanos,
+    pub(super) held_back: Nanos,
     waiting_seen: Nanos,
 }
 
-struct World {
-    scheduler: Scheduler,
-    parties: Vec<Party>,
-    joined: usize,
+pub(super) struct World {
+    pub(super) scheduler: Scheduler,
+    pub(super) parties: Vec<Party>,
+    pub(super) joined: usize,
     owners: Vec<u32>,
+    changes: Vec<Change>,
     wakers: Vec<u32>,
-    worst_case: Nanos,
+    pub(super) worst_case: Nanos,
     has_limits: bool,
+    /// Streams join later, or shares change.
+    comes_and_goes: bool,
     answers_first: bool,
     stopping: bool,
     rng: Rng,
-    now: Nanos,
+    pub(super) now: Nanos,
     wake: Option<Nanos>,
     events: BinaryHeap<Reverse<(Nanos, u32, Event)>>,
     flights: Vec<Flight>,
     in_flight: usize,
     queued: usize,
     batch: Vec<RequestId>,
-    clock: Clock,
-    served: u64,
-    violations: Vec<String>,
+    pub(super) clock: Clock,
+    pub(super) served: u64,
+    pub(super) violations: Vec<String>,
 }
 
 /// Runs a set until so many requests are served, and looks at what came of it.
@@ -101,9 +106,12 @@ impl World {
             parties: Vec::with_capacity(case.members.len()),
             joined: 0,
             owners: Vec::new(),
+            changes: Vec::new(),
             wakers: Vec::new(),
             worst_case,
             has_limits: case.members.iter().any(|one| one.config.limit.is_some()),
+            comes_and_goes: !case.changes.is_empty()
+                || case.members.iter().any(|one| one.joins > Nanos::ZERO),
             answers_first: case.answers_first,
             stopping: false,
             rng: case.rng,
@@ -117,6 +125,10 @@ impl World {
             served: 0,
             violations: Vec::new(),
         };
+        world.changes = case.changes;
+        for index in 0..world.changes.len() {
+            world.schedule(world.changes[index].at, index as u32, Event::Change);
+        }
         for (index, member) in case.members.into_iter().enumerate() {
             let number = index as u32;
             let first_id = world.owners.len() as u32;
@@ -137,7 +149,7 @@ impl World {
         world
     }
 
-    fn violate(&mut self, what: String) {
+    pub(super) fn violate(&mut self, what: String) {
         let now = self.now;
         self.violations.push(format!("at {now}: {what}"));
     }
@@ -215,7 +227,9 @@ impl World {
 
     fn handle(&mut self, party: u32, event: Event) {
         let index = party as usize;
-        if event == Event::Join {
+        if event == Event::Change {
+            self.change(self.changes[index]);
+        } else if event == Event::Join {
             let config = self.parties[index].member.config;
             let id = self.scheduler.add_stream(self.now, config);
             assert_eq!(id.0, party, "streams join in their order");
@@ -249,6 +263,22 @@ impl World {
         eprintln!("{line}");
     }
 
+    fn change(&mut self, change: Change) {
+        if change.from.max(change.to) >= self.joined {
+            return;
+        }
+        let share = |party: &Party| party.member.config.reservation.map_or(0, |own| own.share.0);
+        let moved = share(&self.parties[change.from]) / 2;
+        for (index, less, more) in [(change.from, moved, 0), (change.to, 0, moved)] {
+            let share = share(&self.parties[index]) - less + more;
+            self.parties[index].entitled(share, self.now);
+            let config = self.parties[index].member.config;
+            let stream = StreamId(index as u32);
+            self.scheduler.reconfigure(self.now, stream, config);
+            self.explain_sleep();
+        }
+    }
+
     fn issue_all(&mut self, index: usize) {
         while !self.stopping && !self.parties[index].free.is_empty() {
             self.issue(index);
@@ -259,8 +289,10 @@ impl World {
         if self.stopping {
             return;
         }
-        if let Some(arrival) = self.parties[index].issue(self.now, &mut self.rng) {
-            let stream = StreamId(index as u32);
+        let stream = StreamId(index as u32);
+        let settled = !self.comes_and_goes || !self.scheduler.is_pending(stream);
+        let party = &mut self.parties[index];
+        if let Some(arrival) = party.issue(self.now, &mut self.rng, settled) {
             self.scheduler.arrive(self.now, stream, arrival);
             // The disk stood idle before it came.
             self.explain_sleep();
@@ -293,6 +325,11 @@ impl World {
             self.note_limited(now);
         }
         if !self.answers_first {
+            // A client that has nothing queued when a decision is made is not backlogged, however
+            // soon it asks again.
+            if self.parties[index].outstanding as usize == requests.len() {
+                self.parties[index].rests(now);
+            }
             self.decide();
         }
         for id in requests.drain(..) {
@@ -397,118 +434,6 @@ impl World {
                 party.armed = false;
                 self.schedule(self.now + Nanos(1), number, Event::IssueAll);
             }
-        }
-    }
-}
-
-impl World {
-    /// The verdict.
-    fn outcome(mut self, seed: u64, account: Account, one_at_a_time: bool) -> Outcome {
-        let mut outcome = Outcome {
-            seed,
-            account: Some(account),
-            requests: self.served,
-            ..Outcome::default()
-        };
-        self.check_sums();
-        for index in 0..self.joined {
-            if one_at_a_time {
-                self.check_promise(index, &mut outcome);
-                self.check_limit(index, account, &mut outcome);
-            }
-        }
-        outcome.violations = self.violations;
-        outcome
-    }
-
-    fn check_sums(&mut self) {
-        let disk = self.scheduler.disk_counters(self.now);
-        let charged: Nanos = (0..self.joined)
-            .map(|index| self.scheduler.stream_counters(StreamId(index as u32)))
-            .map(|counters| counters.reserved + counters.spare)
-            .sum();
-        let clock = &self.clock;
-        let sums = [
-            ("charges by stream", charged, "of the disk", disk.charged),
-            ("busy time", clock.busy, "of the disk", disk.busy),
-            (
-                "charges and switching",
-                disk.charged + disk.switching,
-                "busy and waiting",
-                disk.busy + disk.waiting,
-            ),
-            (
-                "asleep",
-                clock.asleep,
-                "waiting and held back by limits",
-                disk.waiting + clock.held_back,
-            ),
-            (
-                "the clock",
-                self.now,
-                "busy, empty and asleep",
-                clock.busy + clock.empty + clock.asleep,
-            ),
-        ];
-        for (left, one, right, other) in sums {
-            if one != other {
-                self.violate(format!("{left}: {} ns; {right}: {} ns", one.0, other.0));
-            }
-        }
-        if disk.longest > self.worst_case {
-            self.violate(format!("a dispatch took {}, more than W", disk.longest));
-        }
-    }
-
-    fn check_promise(&mut self, index: usize, outcome: &mut Outcome) {
-        let id = StreamId(index as u32);
-        let counters = self.scheduler.stream_counters(id);
-        let bound = self.scheduler.unspent_bound().0 as i64;
-        let member = self.parties[index].member;
-        outcome.deadlines += counters.deadlines_met + counters.deadlines_missed;
-        let unspent = counters.unspent_max.unwrap_or(0);
-        outcome.unspent = outcome.unspent.max(unspent as f64 / bound as f64);
-        if unspent > bound || counters.deadlines_missed > 0 {
-            let missed = counters.deadlines_missed;
-            self.violate(format!(
-                "stream {index} ({member:?}): {unspent} ns unspent at a period end, {missed} missed; \
-                 the bound is {bound}"
-            ));
-        }
-        let Some(windows) = &mut self.parties[index].windows else {
-            return;
-        };
-        windows.end(self.now);
-        let worst = windows.worst;
-        let nanos = |ppm_nanos: i128| (ppm_nanos / 1_000_000) as i64;
-        let (from_start, inside) = (nanos(worst.from_start), nanos(worst.inside));
-        let bound_inside = bound + self.worst_case.0 as i64;
-        outcome.periods += worst.periods;
-        outcome.from_start = outcome.from_start.max(from_start as f64 / bound as f64);
-        outcome.inside = outcome.inside.max(inside as f64 / bound_inside as f64);
-        if from_start > bound || inside > bound_inside {
-            self.violate(format!(
-                "stream {index} ({member:?}): short by {from_start} ns from the start of a backlog \
-                 (bound {bound}), by {inside} over whole periods inside one (bound {bound_inside})"
-            ));
-        }
-    }
-
-    fn check_limit(&mut self, index: usize, account: Account, outcome: &mut Outcome) {
-        let Some(over) = self.parties[index].over_limit() else {
-            return;
-        };
-        let allowed = match account {
-            Account::Served => self.worst_case.0,
-            Account::Reserved => self.worst_case.0 * 2,
-        } as i64;
-        outcome.over_limit = outcome.over_limit.max(over as f64 / allowed as f64);
-        if over > allowed {
-            let member = self.parties[index].member;
-            self.violate(format!(
-                "stream {index} ({member:?}): {over} ns beyond its limit in a period of it, allowed \
-                 {allowed}"
-            ));
         }
     }
 }
