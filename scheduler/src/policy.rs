@@ -46,6 +46,9 @@ pub(crate) trait Policy: std::fmt::Debug + Send {
     /// at `now`.
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick;
 
+    /// A request of `stream` is about to go to the disk after another stream's.
+    fn returns_to(&mut self, _ledger: &mut Ledger, _now: Nanos, _stream: StreamId) {}
+
     /// A request of `stream` went to the disk.
     fn dispatched(
         &mut self,

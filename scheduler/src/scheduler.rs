@@ -136,8 +136,9 @@ impl Scheduler {
         if was_empty && payer != stream {
             self.ledger.member_waits(payer, stream);
         }
-        let queue = &mut self.ledger.stream_mut(stream).queue;
-        queue.push(arrival, self.sequence);
+        let account = self.ledger.stream_mut(stream);
+        account.last_arrival = now;
+        account.queue.push(arrival, self.sequence);
         self.ledger.changed(payer);
         self.sequence += 1;
         self.ledger.queued += 1;

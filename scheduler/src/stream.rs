@@ -93,6 +93,8 @@ pub(crate) struct Stream {
     pub(crate) last_end_bytes: Option<u64>,
     /// When its last dispatch completed.
     pub(crate) last_completion: Nanos,
+    /// When its last request came.
+    pub(crate) last_arrival: Nanos,
     pub(crate) habits: Habits,
     pub(crate) counters: StreamCounters,
     /// Its index in the list of its presence, if there is one.
@@ -118,6 +120,8 @@ pub(crate) struct Habits {
     pub(crate) hit_rate_ppm: u32,
     /// Opportunities to wait that were passed up since the last try.
     pub(crate) waits_skipped: u32,
+    /// How often of late its requests came without being answered, up to a few.
+    pub(crate) unprompted: u8,
     /// It was waited for in vain since its last completion.
     pub(crate) gave_up: bool,
     /// Moving average of measured over estimated service for its own non-sequential requests, ppm.
@@ -132,6 +136,7 @@ impl Default for Habits {
             think: Nanos::from_millis(1),
             hit_rate_ppm: 1_000_000,
             waits_skipped: 0,
+            unprompted: 0,
             gave_up: false,
             estimate_ratio_ppm: 1_000_000,
             sequential_ratio_ppm: 1_000_000,
@@ -156,6 +161,7 @@ impl Stream {
             limit_end: Nanos::ZERO,
             last_end_bytes: None,
             last_completion: Nanos::ZERO,
+            last_arrival: Nanos::ZERO,
             habits: Habits::default(),
             counters: StreamCounters::default(),
             slot: 0,

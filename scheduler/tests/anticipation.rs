@@ -198,3 +198,38 @@ fn a_thinker_that_was_alone_for_hours_owns_no_hoard() {
     assert_eq!(late.deadlines_missed, 0, "{late:?}");
     assert!(late.reserved + late.spare >= ms(5_900), "{late:?}");
 }
+
+#[test]
+fn a_client_that_goes_by_the_clock_is_not_waited_for() {
+    let mut world = World::new(toy_hdd(RESERVED), DISK_BYTES, ToyHdd::default());
+    let player = ClientConfig {
+        behaviour: Behaviour::Clock {
+            every: Nanos::from_micros(2_500),
+            most: 4_000,
+        },
+        merge: false,
+        ..client(0, Pattern::Sequential, 4 << 10, 1, Nanos::ZERO)
+    };
+    world.add(reserved(200_000, secs(1)), player, Nanos::ZERO, 1);
+    let random = client(1, Pattern::Random, 4 << 10, 8, Nanos::ZERO);
+    world.add(reserved(300_000, secs(1)), random, Nanos::ZERO, 2);
+    world.add(
+        StreamConfig::BEST_EFFORT,
+        client(2, Pattern::Random, 4 << 10, 8, Nanos::ZERO),
+        Nanos::ZERO,
+        3,
+    );
+    world.run(secs(60));
+    let waited = world
+        .scheduler
+        .disk_counters(world.now)
+        .waiting
+        .as_secs_f64();
+    let played = world.clients[0].completed as f64 / 60.0;
+    println!("waited {waited:.2} s of 60; {played:.1} of 400 a second");
+    // Before it is known what kind it is, some waits are tried.
+    assert!(waited < 1.5, "waited {waited} s");
+    assert!(played > 395.0, "{played} of 400 a second");
+    assert_eq!(world.counters(0).deadlines_missed, 0);
+    assert_eq!(world.counters(1).deadlines_missed, 0);
+}

@@ -9,6 +9,9 @@
 //! trip takes, whatever its mean, and on spare time as long as one way. The waiting is charged to the stream waited for:
 //! its own budget pays, and its solo run has the same think time in it.
 //!
+//! A client that goes by the clock (a media player) is not waited for: its requests come whether or not it
+//! is answered, gather while others are served, and are done in one go when its turn is.
+//!
 //! What is not known: think times that depend on what was read.
 
 use crate::ledger::{Account, GRACE_MAX};
@@ -30,6 +33,13 @@ const RETRY_EVERY: u32 = 50;
 /// Think times beyond this are pauses, not thinking.
 const PAUSE: Nanos = Nanos::from_secs(1);
 
+/// Of late, this often in a row, requests came while none was answered: by the clock.
+const UNPROMPTED: u8 = 2;
+/// The count goes no higher, so that it can fall again.
+const UNPROMPTED_MAX: u8 = 4;
+/// So many at least have to wait to tell.
+const QUEUE_MIN: usize = 4;
+
 /// Until when to wait for `stream` on that account, as far as its habits go; `None`: not at all.
 /// `has_budget` and slack are the caller's to see to.
 pub(crate) fn wait_until(
@@ -39,7 +49,7 @@ pub(crate) fn wait_until(
     switch_cost: Nanos,
 ) -> Option<Nanos> {
     let habits = &mut stream.habits;
-    if habits.gave_up {
+    if habits.gave_up || habits.unprompted >= UNPROMPTED {
         return None;
     }
     let longest = match account {
@@ -66,6 +76,21 @@ pub(crate) fn wait_until(
         habits.hit_rate_ppm = HIT_RATE_MIN_PPM;
     }
     Some(until)
+}
+
+/// The disk comes back to a stream: did requests go on coming while it was away? A client that sends the next
+/// when it has an answer sends nothing after the first moments; one that goes by the clock did
+/// until now, and loses nothing by not being waited for.
+pub(crate) fn returned_to(stream: &mut Stream, now: Nanos) {
+    let away = now.saturating_sub(stream.last_completion);
+    let quiet = now.saturating_sub(stream.last_arrival);
+    let is_quiet = quiet.0.saturating_mul(4) >= away.0;
+    let unprompted = &mut stream.habits.unprompted;
+    if is_quiet {
+        *unprompted = unprompted.saturating_sub(1);
+    } else if stream.queue.len() >= QUEUE_MIN {
+        *unprompted = (*unprompted + 1).min(UNPROMPTED_MAX);
+    }
 }
 
 fn missed(habits: &mut Habits) {

@@ -350,6 +350,10 @@ impl Policy for Fahrrad {
         }
     }
 
+    fn returns_to(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId) {
+        anticipation::returned_to(ledger.stream_mut(stream), now);
+    }
+
     fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
         self.switching.settle(ledger, now, finished);
     }

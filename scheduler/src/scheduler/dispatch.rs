@@ -24,6 +24,10 @@ impl Scheduler {
         if payer != id {
             self.ledger.member_served(payer, id);
         }
+        let last = self.last_served;
+        if last.is_some_and(|(last, _)| last != id) {
+            self.policy.returns_to(&mut self.ledger, now, id);
+        }
         let last_end = self.ledger.stream(id).last_end_bytes;
         let first = self
             .take_next(now, id)
@@ -43,7 +47,6 @@ impl Scheduler {
             group.members_waiting -= u32::from(is_empty);
         }
         self.ledger.queued -= batch.len();
-        let last = self.last_served;
         let came_from = |last: StreamId| self.ledger.payer(last) != payer;
         let switched = last.is_some_and(|(last, _)| came_from(last));
         let moved = last.is_some_and(|(last, _)| last != id);

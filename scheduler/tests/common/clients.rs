@@ -24,6 +24,8 @@ pub enum Behaviour {
     /// Sleeps until another's request that is long has just been started, then so many at once,
     /// then a pause.
     Waker { burst: usize, pause: Nanos },
+    /// By the clock, one each time, as long as no more than `most` are outstanding.
+    Clock { every: Nanos, most: usize },
 }
 
 /// Where requests go.

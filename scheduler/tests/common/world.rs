@@ -192,6 +192,7 @@ impl World {
                 }
             }
             Behaviour::Waker { .. } => self.clients[index].armed = true,
+            Behaviour::Clock { .. } => self.schedule(start, Event::Issue(index)),
         }
     }
 
@@ -363,6 +364,12 @@ impl World {
             return;
         }
         let now = self.now;
+        if let Behaviour::Clock { every, most } = self.clients[index].config.behaviour {
+            self.schedule(now + every, Event::Issue(index));
+            if self.clients[index].outstanding >= most {
+                return;
+            }
+        }
         let client = &mut self.clients[index];
         let offset = client.place();
         let config = client.config;
