@@ -7,10 +7,13 @@
 
 mod verdict;
 
-use crate::configuration::{Configuration, Disk, Policy, Reservation, Switching, Vdisk};
+use crate::configuration::{
+    Configuration, Disk, Group, Limit, Policy, Reservation, Spanned, Switching, Vdisk,
+};
 use crate::finding::{Finding, Severity, Span};
 use crate::remedy::{self, Remedy};
 use disktime_units::{Nanos, Share};
+use std::collections::HashMap;
 
 /// The whole disk, in parts per million.
 pub(crate) const WHOLE_PPM: u64 = Share::WHOLE.0 as u64;
@@ -49,6 +52,10 @@ pub struct StreamAdmission {
     pub name: String,
     /// Whether it is the server's own stream.
     pub is_system: bool,
+    /// Whether it is a group, whose account its members share.
+    pub is_group: bool,
+    /// The group that it is in; then it has no reservation and no limit of its own.
+    pub group: Option<String>,
     /// The reserved share; nothing for best effort.
     pub reserve: Share,
     /// The period of the reservation.
@@ -74,7 +81,7 @@ pub struct Admission {
     pub switching: Switching,
     /// The facts that were decided on.
     pub facts: DiskFacts,
-    /// The vdisks in file order, then the system stream.
+    /// The vdisks in file order, those of a group together under it, then the system stream.
     pub streams: Vec<StreamAdmission>,
     /// Σ reserve, the system stream included.
     pub reserved: Share,
@@ -168,10 +175,14 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
     } else {
         Nanos::ZERO
     };
-    let mut demands: Vec<Demand> = vdisks
-        .iter()
-        .filter_map(|vdisk| Some(demand(vdisk, vdisk.reservation?)))
+    let groups: Vec<&Group> = configuration.groups_on(&disk.name.value).collect();
+    let of_groups = groups.iter().map(|group| (&group.name, group.reservation));
+    let of_vdisks = vdisks.iter().map(|vdisk| (&vdisk.name, vdisk.reservation));
+    let mut demands: Vec<Demand> = of_groups
+        .chain(of_vdisks)
+        .filter_map(|(name, reservation)| Some(demand(name, reservation?)))
         .collect();
+    demands.sort_by_key(|demand| demand.span);
     demands.push(system_demand(disk, facts));
 
     let (reserved, switched) = sums_ppm(&demands, cost);
@@ -181,7 +192,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         policy: disk.policy,
         switching,
         facts: *facts,
-        streams: streams(&vdisks, &demands, cost),
+        streams: streams(&vdisks, &groups, &demands, cost),
         reserved: share(reserved),
         switching_share: share(switched),
         left: share(WHOLE_PPM.saturating_sub(used)),
@@ -200,13 +211,14 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
     }
     verdict::space(&mut admission, disk, &vdisks);
     verdict::warnings(&mut admission, disk, &demands);
+    verdict::groups(&mut admission, configuration, disk, &groups);
     admission.findings.sort_by_key(|finding| finding.span);
     admission
 }
 
-fn demand(vdisk: &Vdisk, reservation: Reservation) -> Demand {
+fn demand(name: &Spanned<String>, reservation: Reservation) -> Demand {
     Demand {
-        name: vdisk.name.value.clone(),
+        name: name.value.clone(),
         reserve: reservation.reserve.value,
         period: reservation.period.value,
         span: Some(reservation.reserve.span),
@@ -229,37 +241,78 @@ fn system_demand(disk: &Disk, facts: &DiskFacts) -> Demand {
     }
 }
 
-fn streams(vdisks: &[&Vdisk], demands: &[Demand], cost: Nanos) -> Vec<StreamAdmission> {
-    let of_vdisk = |vdisk: &&Vdisk| StreamAdmission {
-        name: vdisk.name.value.clone(),
-        is_system: false,
-        reserve: vdisk
-            .reservation
-            .map_or(Share::ZERO, |own| own.reserve.value),
-        period: vdisk.reservation.map(|own| own.period.value),
-        budget: vdisk.reservation.map_or(Nanos::ZERO, |own| own.budget()),
-        switching: share(
-            vdisk
-                .reservation
-                .map_or(0, |own| switching_ppm(cost, own.period.value)),
-        ),
-        limit: vdisk.limit.map(|limit| (limit.share.value, limit.period)),
-        weight: vdisk.weight,
-    };
+fn streams(
+    vdisks: &[&Vdisk],
+    groups: &[&Group],
+    demands: &[Demand],
+    cost: Nanos,
+) -> Vec<StreamAdmission> {
+    let mut members: HashMap<&str, Vec<&Vdisk>> = HashMap::new();
+    for vdisk in vdisks {
+        if let Some(group) = &vdisk.group {
+            members.entry(&group.value).or_default().push(vdisk);
+        }
+    }
+    let groups: HashMap<&str, &Group> = groups
+        .iter()
+        .map(|group| (&*group.name.value, *group))
+        .collect();
+    let mut streams = Vec::new();
+    for vdisk in vdisks {
+        let Some(group) = &vdisk.group else {
+            streams.push(of_vdisk(vdisk, cost));
+            continue;
+        };
+        // All of a group come with its first.
+        let together = members.remove(group.value.as_str()).unwrap_or_default();
+        if let (Some(group), false) = (groups.get(group.value.as_str()), together.is_empty()) {
+            let (reservation, limit) = (group.reservation, group.limit);
+            streams.push(StreamAdmission {
+                is_group: true,
+                ..entitled(&group.name.value, reservation, limit, group.weight, cost)
+            });
+        }
+        streams.extend(together.into_iter().map(|vdisk| of_vdisk(vdisk, cost)));
+    }
     let of_system = |demand: &Demand| StreamAdmission {
-        name: demand.name.clone(),
         is_system: true,
         reserve: demand.reserve,
         period: Some(demand.period),
         budget: demand.reserve.of(demand.period),
         switching: share(demand.switching_ppm(cost)),
-        limit: None,
-        weight: 100,
+        ..entitled(&demand.name, None, None, 100, cost)
     };
     let system = demands.iter().filter(|demand| demand.is_system);
-    vdisks
-        .iter()
-        .map(of_vdisk)
-        .chain(system.map(of_system))
-        .collect()
+    streams.extend(system.map(of_system));
+    streams
+}
+
+fn of_vdisk(vdisk: &Vdisk, cost: Nanos) -> StreamAdmission {
+    let (reservation, limit) = (vdisk.reservation, vdisk.limit);
+    StreamAdmission {
+        group: vdisk.group.as_ref().map(|group| group.value.clone()),
+        ..entitled(&vdisk.name.value, reservation, limit, vdisk.weight, cost)
+    }
+}
+
+/// A stream that is neither a group nor in one.
+fn entitled(
+    name: &str,
+    reservation: Option<Reservation>,
+    limit: Option<Limit>,
+    weight: u32,
+    cost: Nanos,
+) -> StreamAdmission {
+    StreamAdmission {
+        name: name.to_owned(),
+        is_system: false,
+        is_group: false,
+        group: None,
+        reserve: reservation.map_or(Share::ZERO, |own| own.reserve.value),
+        period: reservation.map(|own| own.period.value),
+        budget: reservation.map_or(Nanos::ZERO, |own| own.budget()),
+        switching: share(reservation.map_or(0, |own| switching_ppm(cost, own.period.value))),
+        limit: limit.map(|limit| (limit.share.value, limit.period)),
+        weight,
+    }
 }

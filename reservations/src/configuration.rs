@@ -42,6 +42,8 @@ pub struct Configuration {
     pub disks: Vec<Disk>,
     /// The virtual disks, in file order.
     pub vdisks: Vec<Vdisk>,
+    /// The groups, in file order.
+    pub groups: Vec<Group>,
     /// The NBD door, if there is to be one.
     pub nbd: Option<Nbd>,
     /// The FUSE door, if there is to be one.
@@ -214,6 +216,23 @@ pub struct Vdisk {
     pub reservation: Option<Reservation>,
     /// Its limit; at least the reservation.
     pub limit: Option<Limit>,
+    /// Its weight when spare time is divided, or its group's time.
+    pub weight: u32,
+    /// The name of its group, which is in the file; then it has no reservation and no limit.
+    pub group: Option<Spanned<String>>,
+}
+
+/// A reservation that several vdisks of one disk share.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its name, which no vdisk has.
+    pub name: Spanned<String>,
+    /// The disk that all its members lie on; `None` without members.
+    pub disk: Option<String>,
+    /// Its reservation; best effort without.
+    pub reservation: Option<Reservation>,
+    /// Its limit; at least the reservation.
+    pub limit: Option<Limit>,
     /// Its weight when spare time is divided.
     pub weight: u32,
 }
@@ -262,6 +281,18 @@ impl Configuration {
         self.vdisks
             .iter()
             .filter(move |vdisk| vdisk.disk.value == disk)
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name.value == name)
+    }
+
+    /// The groups with members on the disk of that name, in file order.
+    pub fn groups_on<'a>(&'a self, disk: &'a str) -> impl Iterator<Item = &'a Group> {
+        self.groups
+            .iter()
+            .filter(move |group| group.disk.as_deref() == Some(disk))
     }
 
     /// The line and column of a place.

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Addresses,
     /// The name of a disk in the same file.
     DiskName,
+    /// The name of a group in the same file.
+    GroupName,
     Object(&'static Table),
     /// An object whose keys are names that the person chooses.
     Named(&'static Table),
@@ -112,6 +114,12 @@ pub(crate) static ROOT: Table = Table {
             Kind::Named(&VDISK),
             "none",
             "The virtual disks, by name.",
+        ),
+        field(
+            "groups",
+            Kind::Named(&GROUP),
+            "none",
+            "Reservations that several vdisks share, by name.",
         ),
         field(
             "nbd",
@@ -228,6 +236,12 @@ pub(crate) static VDISK: Table = Table {
         required("disk", Kind::DiskName, "The disk it lies on."),
         required("size", Kind::Size, "Its size."),
         field(
+            "group",
+            Kind::GroupName,
+            "none",
+            "The group whose reservation and limit it shares; then it has none of its own.",
+        ),
+        field(
             "reserve",
             Kind::Share,
             "best effort",
@@ -252,7 +266,40 @@ pub(crate) static VDISK: Table = Table {
                 most: 10_000,
             },
             "100",
-            "Its weight when spare time is divided.",
+            "Its weight when spare time is divided; in a group, when the group's time is divided among its members.",
+        ),
+    ],
+};
+
+pub(crate) static GROUP: Table = Table {
+    what: "a group",
+    fields: &[
+        field(
+            "reserve",
+            Kind::Share,
+            "best effort",
+            "The share of the disk's time that its members get together in every period. What one of them leaves is the others' first.",
+        ),
+        field(
+            "period",
+            PERIOD,
+            "",
+            "The period of the reservation, and of the limit; required with `reserve`.",
+        ),
+        field(
+            "limit",
+            Kind::Share,
+            "none",
+            "The most of the disk's time that its members get together in a period, spare time included; per 1s when there is no `period`.",
+        ),
+        field(
+            "weight",
+            Kind::Integer {
+                least: 1,
+                most: 10_000,
+            },
+            "100",
+            "Its weight when spare time is divided between it and whoever is not in it.",
         ),
     ],
 };
@@ -325,6 +372,7 @@ impl Kind {
                 "a list of addresses with ports, as in [\"127.0.0.1:10809\", \"[::1]:10809\"]".to_owned()
             }
             Kind::DiskName => "the name of a disk under `disks`".to_owned(),
+            Kind::GroupName => "the name of a group under `groups`".to_owned(),
             Kind::Object(table) | Kind::Named(table) => {
                 let first = table.fields.iter().filter(|field| field.required).map(|f| f.name);
                 let keys: Vec<_> = first.chain(table.fields.iter().map(|f| f.name)).take(1).collect();

@@ -28,7 +28,7 @@ mod values;
 
 pub use admission::{Admission, DiskFacts, StreamAdmission, admit, default_system_stream};
 pub use configuration::{
-    Configuration, Control, Disk, EmulateChecker, Fuse, Limit, Nbd, Policy, RequestOrder,
+    Configuration, Control, Disk, EmulateChecker, Fuse, Group, Limit, Nbd, Policy, RequestOrder,
     Reservation, Spanned, Switching, Vdisk,
 };
 pub use finding::{ConfigurationErrors, Finding, Location, Severity, Span};

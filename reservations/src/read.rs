@@ -2,6 +2,7 @@
 //! It goes on after each mistake, so that one run shows all that can be seen.
 
 mod doors;
+mod group;
 mod vdisk;
 
 use crate::configuration::{
@@ -142,12 +143,19 @@ impl Reader<'_> {
             self.report(member.key.span, "there is no disk", help);
         }
         self.same_paths(&disks);
-        let names = vdisk::DiskNames::new(&disk_members);
-        let vdisks = self
+        let disk_names = vdisk::Names::new(&disk_members);
+        let group_members = self.members(&root, "groups", &Kind::Named(&fields::GROUP));
+        let mut groups: Vec<_> = group_members
+            .iter()
+            .filter_map(|member| self.group(member))
+            .collect();
+        let group_names = vdisk::Names::new(&group_members);
+        let vdisks: Vec<_> = self
             .members(&root, "vdisks", &Kind::Named(&fields::VDISK))
             .into_iter()
-            .filter_map(|member| self.vdisk(member, &names))
+            .filter_map(|member| self.vdisk(member, &disk_names, &group_names))
             .collect();
+        self.place_groups(&mut groups, &vdisks);
         Some(Configuration {
             nbd: root.member("nbd").and_then(|member| self.nbd(member)),
             fuse: root.member("fuse").and_then(|member| self.fuse(member)),
@@ -155,6 +163,7 @@ impl Reader<'_> {
             state_dir: state_dir?,
             disks,
             vdisks,
+            groups,
             source: source.clone(),
         })
     }

@@ -63,15 +63,20 @@ impl<'a> AdmissionReport<'a> {
     }
 
     fn disk(&self, disk: &Admission) -> Value {
-        let streams = |system: bool| {
-            let wanted = disk
-                .streams
+        let streams = |wanted: fn(&StreamAdmission) -> bool| {
+            disk.streams
                 .iter()
-                .filter(move |stream| stream.is_system == system);
-            wanted
+                .filter(move |stream| wanted(stream))
                 .map(|one| (one.name.clone(), stream(one)))
                 .collect::<serde_json::Map<_, _>>()
         };
+        let vdisks = streams(|stream| !stream.is_system && !stream.is_group);
+        let mut groups = streams(|stream| stream.is_group);
+        for (name, group) in &mut groups {
+            let of_group = |stream: &&StreamAdmission| stream.group.as_ref() == Some(name);
+            let members = disk.streams.iter().filter(of_group);
+            group["members"] = members.map(|member| member.name.as_str()).collect();
+        }
         json!({
             "admitted": disk.is_admitted(),
             "policy": disk.policy,
@@ -81,8 +86,9 @@ impl<'a> AdmissionReport<'a> {
             "switch_cost_ms": disk.facts.switch_cost.as_millis_f64(),
             "size_bytes": disk.size_bytes,
             "used_bytes": disk.used_bytes,
-            "vdisks": streams(false),
-            "system": streams(true).remove("system"),
+            "vdisks": vdisks,
+            "groups": groups,
+            "system": streams(|stream| stream.is_system).remove("system"),
             "reserved_share": disk.reserved.as_f64(),
             "switching_share": disk.switching_share.as_f64(),
             "total_share": disk.total().as_f64(),
@@ -102,6 +108,7 @@ fn stream(stream: &StreamAdmission) -> Value {
         "limit_share": stream.limit.map(|(share, _)| share.as_f64()),
         "limit_period_ms": stream.limit.map(|(_, period)| period.as_millis_f64()),
         "weight": stream.weight,
+        "group": stream.group,
     })
 }
 
@@ -208,6 +215,7 @@ fn row(stream: &StreamAdmission) -> [String; 7] {
             period.to_string(),
             format!("{:.1} ms", stream.budget.as_millis_f64()),
         ),
+        None if stream.group.is_some() => ("its group's".to_owned(), String::new(), String::new()),
         None => ("best effort".to_owned(), String::new(), String::new()),
     };
     let limit = match stream.limit {
@@ -219,10 +227,10 @@ fn row(stream: &StreamAdmission) -> [String; 7] {
     } else {
         String::new()
     };
-    let name = if stream.is_system {
-        "(system)".to_owned()
-    } else {
-        stream.name.clone()
+    let name = match (stream.is_system, &stream.group) {
+        (true, _) => "(system)".to_owned(),
+        (false, Some(_)) => format!("  {}", stream.name),
+        (false, None) => stream.name.clone(),
     };
     let weight = if stream.is_system {
         String::new()

@@ -97,7 +97,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Addresses => {
             json!({ "type": "array", "items": reference("address"), "uniqueItems": true })
         }
-        Kind::DiskName => reference("name"),
+        Kind::DiskName | Kind::GroupName => reference("name"),
         Kind::Object(table) => object(table),
         Kind::Named(table) => {
             let mut named = json!({

@@ -68,6 +68,12 @@ fn with_vdisks(vdisks: &str) -> String {
     )
 }
 
+/// A file around the given groups and vdisks.
+fn with_groups(groups: &str, vdisks: &str) -> String {
+    let section = format!("  \"groups\": {{ {groups} }},\n  \"vdisks\"");
+    with_vdisks(vdisks).replace("  \"vdisks\"", &section)
+}
+
 /// A file around the given keys of a disk.
 fn with_disk(keys: &str) -> String {
     format!(
@@ -144,6 +150,18 @@ gallery! {
     nothing_but_switching: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" },
     "db": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" }"#);
     fifo_keeps_nothing: "{ \"state_dir\": \"s\",\n  \"disks\": { \"a\": { \"path\": \"x\", \"policy\": \"fifo\" } },\n  \"vdisks\": { \"v\": { \"disk\": \"a\", \"size\": \"4KiB\", \"reserve\": \"1%\", \"period\": \"1s\" } } }\n";
+    unknown_group: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms" }, "tenant-b": {}"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenat-a" },
+    "db": { "disk": "hdd0", "size": "8GiB", "group": "tenant-b" }"#);
+    member_with_its_own: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenant-a", "reserve": "10%", "period": "500ms", "limit": "50%" }"#);
+    group_in_a_group: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms", "group": "tenant-b" }, "tenant-b": { "reserve": "40%" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenant-a" }"#);
+    group_without_members: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB" }"#);
+    group_with_the_name_of_a_vdisk: with_groups(r#""web": { "reserve": "40%", "period": "250ms" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "web" }"#);
+    group_on_two_disks: "{ \"state_dir\": \"state\",\n  \"disks\": { \"hdd0\": { \"path\": \"a\" }, \"hdd1\": { \"path\": \"b\" } },\n  \"groups\": { \"tenant-a\": { \"reserve\": \"40%\", \"period\": \"250ms\" } },\n  \"vdisks\": {\n    \"web\": { \"disk\": \"hdd0\", \"size\": \"1GiB\", \"group\": \"tenant-a\" },\n    \"db\": { \"disk\": \"hdd1\", \"size\": \"1GiB\", \"group\": \"tenant-a\" }\n  } }\n";
+    group_under_a_policy_that_knows_none: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenant-a" }"#).replace("\"emulate\"", "\"policy\": \"mclock\", \"emulate\"");
+    groups_that_want_too_much: with_groups(r#""tenant-a": { "reserve": "60%", "period": "250ms" }, "tenant-b": { "reserve": "40%", "period": "250ms", "limit": "80%" }"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenant-a", "weight": 200 },
+    "db": { "disk": "hdd0", "size": "8GiB", "group": "tenant-b" },
+    "mail": { "disk": "hdd0", "size": "8GiB", "group": "tenant-a" },
+    "own": { "disk": "hdd0", "size": "8GiB", "reserve": "10%", "period": "250ms" }"#);
 }
 
 #[test]

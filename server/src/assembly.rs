@@ -11,11 +11,12 @@ use disktime_engine::{
     DiskLoop, Limit, LoopSettings, Order, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
 };
 use disktime_reservations::{
-    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Policy, RequestOrder,
-    Switching, Vdisk, admit,
+    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Group, Policy,
+    RequestOrder, Switching, Vdisk, admit,
 };
 use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
-use disktime_volumes::{MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
+use disktime_volumes::{GroupConfig, MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
+use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -113,11 +114,7 @@ pub fn policy_kind(policy: Policy) -> PolicyKind {
 }
 
 /// A disk with the loop that schedules it.
-pub fn schedule(
-    disk: AnyDisk,
-    admission: &Admission,
-    config: &DiskConfig,
-) -> DiskLoop<AnyDisk> {
+pub fn schedule(disk: AnyDisk, admission: &Admission, config: &DiskConfig) -> DiskLoop<AnyDisk> {
     // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
     let max_queued = admission.streams.len() * MAX_QUEUED_PARTS;
     let switching = match admission.switching {
@@ -156,26 +153,47 @@ pub fn system_stream(admission: &Admission) -> StreamConfig {
 
 /// The vdisks of a disk, in file order.
 pub fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
-    configuration.vdisks_on(disk).map(vdisk_config).collect()
+    let groups: HashMap<&str, GroupConfig> = configuration
+        .groups_on(disk)
+        .map(|group| (group.name.value.as_str(), group_config(group)))
+        .collect();
+    let config = |vdisk: &Vdisk| VdiskConfig {
+        spec: VdiskSpec {
+            name: vdisk.name.value.clone(),
+            size_bytes: vdisk.size_bytes.value,
+        },
+        stream: stream_config(&vdisk.reservation, &vdisk.limit, vdisk.weight),
+        group: vdisk
+            .group
+            .as_ref()
+            .and_then(|group| groups.get(group.value.as_str()).cloned()),
+    };
+    configuration.vdisks_on(disk).map(config).collect()
 }
 
-fn vdisk_config(vdisk: &Vdisk) -> VdiskConfig {
-    let stream = StreamConfig {
-        reservation: vdisk.reservation.as_ref().map(|reservation| Reservation {
+fn group_config(group: &Group) -> GroupConfig {
+    GroupConfig {
+        name: group.name.value.clone(),
+        stream: stream_config(&group.reservation, &group.limit, group.weight),
+    }
+}
+
+fn stream_config(
+    reservation: &Option<disktime_reservations::Reservation>,
+    limit: &Option<disktime_reservations::Limit>,
+    weight: u32,
+) -> StreamConfig {
+    StreamConfig {
+        reservation: reservation.as_ref().map(|reservation| Reservation {
             share: reservation.reserve.value,
             period: reservation.period.value,
         }),
-        limit: vdisk.limit.as_ref().map(|limit| Limit {
+        limit: limit.as_ref().map(|limit| Limit {
             share: limit.share.value,
             period: limit.period,
         }),
-        weight: vdisk.weight,
-    };
-    let spec = VdiskSpec {
-        name: vdisk.name.value.clone(),
-        size_bytes: vdisk.size_bytes.value,
-    };
-    VdiskConfig { spec, stream }
+        weight,
+    }
 }
 
 /// What a vdisk is entitled to, for people.
@@ -183,12 +201,16 @@ pub fn entitlement(vdisk: &Vdisk) -> String {
     let limit = vdisk.limit.as_ref().map_or_else(String::new, |limit| {
         format!(", at most {}", limit.share.value)
     });
-    match &vdisk.reservation {
-        Some(reservation) => format!(
+    match (&vdisk.reservation, &vdisk.group) {
+        (Some(reservation), _) => format!(
             "{} of {} in every {}{limit}",
             reservation.reserve.value, vdisk.disk.value, reservation.period.value
         ),
-        None => format!(
+        (None, Some(group)) => format!(
+            "of the group {} on {}, weight {}",
+            group.value, vdisk.disk.value, vdisk.weight
+        ),
+        (None, None) => format!(
             "best effort on {}, weight {}{limit}",
             vdisk.disk.value, vdisk.weight
         ),

@@ -8,6 +8,7 @@
 use crate::assembly::{self, AnyDisk, DiskService};
 use crate::doors::DoorVdisk;
 use crate::failure::{Failure, Outcome};
+use crate::groups::{self, GroupStreams};
 use crate::status::{DiskStatus, SYSTEM};
 use crate::untouched::Untouched;
 use disktime_engine::{Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId};
@@ -53,6 +54,7 @@ struct Found {
 struct Started {
     description: String,
     streams: Vec<(String, usize)>,
+    groups: Vec<GroupStreams>,
     reactor: ReactorHandle<DiskService>,
 }
 
@@ -215,10 +217,12 @@ fn serve(
         streams.push((vdisk.spec.name.clone(), stream as usize));
     }
     let description = service.disk_loop().properties().description.clone();
+    let groups = groups::groups(configuration, name, &service);
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let _ = started.send(Ok(Started {
         description,
         streams,
+        groups,
         reactor: handle,
     }));
     flush_all(reactor.run()?, name, epoch)
@@ -318,6 +322,7 @@ impl DiskThread {
             description: self.started.description.clone(),
             policy: self.policy,
             streams: self.started.streams.clone(),
+            groups: self.started.groups.clone(),
             report,
         })
     }

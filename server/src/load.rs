@@ -98,10 +98,15 @@ pub fn add_shares(report: &mut LoadReport, before: &Value, after: &Value) {
         figures.insert("pacing".to_owned(), pacing(&before["disks"][name], disk));
         report.disks.insert(name.clone(), Value::Object(figures));
     }
-    for (name, vdisk) in after["vdisks"].as_object().into_iter().flatten() {
-        let mut figures = vdisk_shares(&before["vdisks"][name], vdisk);
-        figures.insert("reserved_share".to_owned(), vdisk["reserved_share"].clone());
-        report.vdisks.insert(name.clone(), Value::Object(figures));
+    for (kind, shares) in [
+        ("vdisks", &mut report.vdisks),
+        ("groups", &mut report.groups),
+    ] {
+        for (name, after) in after[kind].as_object().into_iter().flatten() {
+            let mut figures = vdisk_shares(&before[kind][name], after);
+            figures.insert("reserved_share".to_owned(), after["reserved_share"].clone());
+            shares.insert(name.clone(), Value::Object(figures));
+        }
     }
 }
 

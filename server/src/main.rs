@@ -11,6 +11,7 @@ mod disk_thread;
 mod doors;
 mod emulation;
 mod failure;
+mod groups;
 mod load;
 mod model;
 mod offline;

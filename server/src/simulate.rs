@@ -9,6 +9,7 @@ mod svg;
 mod tables;
 mod timeline;
 
+use crate::assembly;
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
@@ -94,6 +95,8 @@ fn others(file: &Path, names: &[String]) -> Outcome<Vec<(String, Configuration)>
                 "`{name}` is named twice in --compare; once is enough"
             )));
         }
+        // Before the first runs, so that nobody waits for a refusal.
+        assembly::judge_admitted(&configuration)?;
         others.push((name.clone(), configuration));
     }
     Ok(others)
@@ -113,8 +116,9 @@ fn policy_name(configuration: &Configuration) -> &'static str {
 fn alone(configuration: &Configuration, workload: &Workload) -> Outcome<Alone> {
     let mut configuration = configuration.clone();
     for vdisk in &mut configuration.vdisks {
-        (vdisk.reservation, vdisk.limit) = (None, None);
+        (vdisk.reservation, vdisk.limit, vdisk.group) = (None, None, None);
     }
+    configuration.groups.clear();
     for disk in &mut configuration.disks {
         disk.policy = Policy::Fahrrad;
         disk.switching = Some(Spanned {
@@ -137,12 +141,15 @@ fn alone(configuration: &Configuration, workload: &Workload) -> Outcome<Alone> {
 }
 
 fn sampling(configuration: &Configuration, workload: &Workload) -> Sampling {
-    let reservations = configuration.vdisks.iter();
-    let reservations = reservations.filter_map(|vdisk| vdisk.reservation.as_ref());
-    let shortest = reservations
+    let of_vdisks = configuration.vdisks.iter().map(|vdisk| &vdisk.reservation);
+    let of_groups = configuration.groups.iter().map(|group| &group.reservation);
+    let shortest = of_vdisks
+        .chain(of_groups)
+        .flatten()
         .map(|reservation| reservation.period.value)
         .min();
-    let streams = configuration.vdisks.len() + configuration.disks.len();
+    let vdisks = configuration.vdisks.len() + configuration.groups.len();
+    let streams = vdisks + configuration.disks.len();
     Sampling::new(workload.duration, shortest, streams)
 }
 

@@ -3,6 +3,7 @@
 //! Shares are numbers from 0 to 1 of the window's length; received = reserved part + spare part.
 //! What is not known here: where the reports came from (a running server, a simulation).
 
+use crate::groups::{GroupStreams, group_of};
 use crate::table::Table;
 use disktime_engine::{
     DiskCounters, LoopReport, Percentiles, StreamConfig, StreamCounters, StreamReport, Window,
@@ -22,6 +23,8 @@ pub struct DiskStatus {
     pub policy: &'static str,
     /// Its vdisks with the number of their stream, in file order; the system stream is `system`.
     pub streams: Vec<(String, usize)>,
+    /// Its groups, in file order.
+    pub groups: Vec<GroupStreams>,
     /// The counters.
     pub report: LoopReport,
 }
@@ -131,55 +134,75 @@ fn disk(status: &DiskStatus) -> Value {
     Value::Object(object)
 }
 
-fn vdisk(disk: &str, stream: &StreamReport) -> Value {
+/// What a stream or group is entitled to, what it got in each window, and what was unspent.
+fn account(
+    disk: &str,
+    config: &StreamConfig,
+    counted: &Windows<StreamCounters>,
+) -> Map<String, Value> {
     let mut object = Map::new();
     object.insert("disk".into(), json!(disk));
-    object.insert(
-        "reserved_share".into(),
-        json!(reserved_share(&stream.config)),
-    );
-    let period = stream
-        .config
+    object.insert("reserved_share".into(), json!(reserved_share(config)));
+    let period = config
         .reservation
         .map(|reservation| reservation.period.as_millis_f64());
     object.insert("period_ms".into(), json!(period));
     object.insert(
         "limit_share".into(),
-        json!(stream.config.limit.map(|limit| limit.share.as_f64())),
+        json!(config.limit.map(|limit| limit.share.as_f64())),
     );
-    object.insert("weight".into(), json!(stream.config.weight));
-    for (name, window) in windows(&stream.windows) {
+    object.insert("weight".into(), json!(config.weight));
+    for (name, window) in windows(counted) {
         object.insert(name.into(), vdisk_window(window));
     }
-    let total = stream.windows.total.counters;
+    let total = counted.total.counters;
     let unspent = |nanos: i64| nanos as f64 / 1e6;
     object.insert("unspent_last_ms".into(), json!(unspent(total.unspent_last)));
     object.insert(
         "unspent_max_ms".into(),
         json!(total.unspent_max.map(unspent)),
     );
+    object
+}
+
+fn vdisk(disk: &str, stream: &StreamReport, group: Option<&str>) -> Value {
+    let mut object = account(disk, &stream.config, &stream.windows);
+    object.insert("group".into(), json!(group));
     object.insert("queue_time_us".into(), percentiles(&stream.queue_time));
     object.insert("service_time_us".into(), percentiles(&stream.service_time));
     Value::Object(object)
 }
 
-/// All disks and vdisks.
+fn group(disk: &str, group: &GroupStreams, report: &LoopReport) -> Value {
+    let config = &report.streams[group.account].config;
+    let mut object = account(disk, config, &group.windows(report));
+    object.insert("members".into(), json!(group.member_names()));
+    Value::Object(object)
+}
+
+/// All disks, groups and vdisks.
 pub fn to_json(disks: &[DiskStatus]) -> Value {
     let mut by_disk = Map::new();
     let mut by_vdisk = Map::new();
+    let mut by_group = Map::new();
     let mut by_system = Map::new();
     for status in disks {
         by_disk.insert(status.name.clone(), disk(status));
         for (name, stream) in &status.streams {
-            let value = vdisk(&status.name, &status.report.streams[*stream]);
+            let of = group_of(&status.groups, name).map(|group| group.name.as_str());
+            let value = vdisk(&status.name, &status.report.streams[*stream], of);
             if name == SYSTEM && *stream == 0 {
                 by_system.insert(status.name.clone(), value);
             } else {
                 by_vdisk.insert(name.clone(), value);
             }
         }
+        for one in &status.groups {
+            let value = group(&status.name, one, &status.report);
+            by_group.insert(one.name.clone(), value);
+        }
     }
-    json!({ "disks": by_disk, "vdisks": by_vdisk, "system": by_system })
+    json!({ "disks": by_disk, "vdisks": by_vdisk, "groups": by_group, "system": by_system })
 }
 
 fn percent(value: &Value) -> String {
@@ -251,14 +274,28 @@ fn vdisk_table(status: &Value) -> String {
         "queue p50/p99 ms",
         "service p50/p99 ms",
     ]);
-    let vdisks = status["vdisks"].as_object().into_iter().flatten();
-    for (name, vdisk) in vdisks {
-        table.row(vdisk_row(name, vdisk));
+    for (name, row) in rows(&status["groups"], &status["vdisks"]) {
+        table.row(vdisk_row(&name, row));
     }
     for (disk, system) in status["system"].as_object().into_iter().flatten() {
         table.row(vdisk_row(&format!("({disk}: {SYSTEM})"), system));
     }
     table.to_string()
+}
+
+/// The lines of a table out of objects by name: each group with its members beneath it, then the
+/// vdisks that are in none.
+pub fn rows<'v>(groups: &'v Value, vdisks: &'v Value) -> Vec<(String, &'v Value)> {
+    let all = |value: &'v Value| value.as_object().into_iter().flatten();
+    let mut rows = Vec::new();
+    for (name, group) in all(groups) {
+        rows.push((name.clone(), group));
+        let members = all(vdisks).filter(|(_, vdisk)| vdisk["group"] == **name);
+        rows.extend(members.map(|(name, vdisk)| (format!("  {name}"), vdisk)));
+    }
+    let others = all(vdisks).filter(|(_, vdisk)| vdisk["group"].is_null());
+    rows.extend(others.map(|(name, vdisk)| (name.clone(), vdisk)));
+    rows
 }
 
 fn vdisk_row(name: &str, vdisk: &Value) -> Vec<String> {

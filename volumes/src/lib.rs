@@ -35,4 +35,4 @@ pub use label::{Extent, Label, Uuid, VdiskEntry};
 pub use labelled::{Format, LabelledDisk, OpenOptions};
 pub use space::{Plan, VdiskSpec, reconcile};
 pub use vdisk::{MAX_QUEUED_PARTS, MAX_REQUEST_BYTES, MAX_REQUESTS};
-pub use volume_set::{OpenReport, VdiskConfig, VolumeSet};
+pub use volume_set::{GroupConfig, OpenReport, VdiskConfig, VolumeSet};

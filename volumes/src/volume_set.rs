@@ -34,7 +34,18 @@ const POOL_BYTES: usize = 32 << 20;
 pub struct VdiskConfig {
     /// Name and size.
     pub spec: VdiskSpec,
-    /// What its stream gets.
+    /// What its stream gets; in a group only its weight counts.
+    pub stream: StreamConfig,
+    /// The group whose account pays for it.
+    pub group: Option<GroupConfig>,
+}
+
+/// A group: one account for several vdisks. Those that name the same group mean the same account.
+#[derive(Debug, Clone)]
+pub struct GroupConfig {
+    /// Its name.
+    pub name: String,
+    /// What its members get together.
     pub stream: StreamConfig,
 }
 
@@ -59,6 +70,7 @@ pub struct VolumeSet<D: Disk> {
     pub(crate) holds_data: bool,
     pub(crate) discards: bool,
     pub(crate) vdisks: Vec<Vdisk>,
+    groups: Vec<(String, StreamId)>,
     pub(crate) requests: Slab<RequestState>,
     pub(crate) parts: Slab<Part>,
     pub(crate) pool: BufferPool,
@@ -118,6 +130,7 @@ impl<D: Disk> VolumeSet<D> {
         disk.apply(driver, plan)?;
         disk.settle(driver)?;
         let mut open = Vec::with_capacity(vdisks.len());
+        let mut groups = Vec::new();
         for vdisk in vdisks {
             let name = vdisk.spec.name.clone();
             let present = Vec::new();
@@ -134,13 +147,15 @@ impl<D: Disk> VolumeSet<D> {
                      restored, or freed with `disktime remove CONFIG {name}`"
                 ));
             }
-            let stream = disk.disk_loop.add_stream(driver.now(), vdisk.stream);
+            let stream = add_stream(&mut disk.disk_loop, driver.now(), vdisk, &mut groups);
             let mut state = Vdisk::new(name, entry.size_bytes, stream, layout);
             state.damaged = damaged;
             open.push(state);
         }
         report.messages.append(&mut disk.messages);
-        Ok((Self::new(disk, open, driver.now()), report))
+        let mut set = Self::new(disk, open, driver.now());
+        set.groups = groups;
+        Ok((set, report))
     }
 
     fn new(disk: LabelledDisk<D>, vdisks: Vec<Vdisk>, now: Nanos) -> VolumeSet<D> {
@@ -156,6 +171,7 @@ impl<D: Disk> VolumeSet<D> {
             discards: properties.discards,
             ready: VecDeque::with_capacity(vdisks.len()),
             vdisks,
+            groups: Vec::new(),
             requests: Slab::new(),
             parts: Slab::new(),
             pool: BufferPool::new(POOL_BYTES),
@@ -189,6 +205,12 @@ impl<D: Disk> VolumeSet<D> {
     /// The stream that pays for a vdisk.
     pub fn stream(&self, vdisk: VdiskId) -> Option<StreamId> {
         self.vdisks.get(vdisk.0 as usize).map(|vdisk| vdisk.stream)
+    }
+
+    /// The stream that is a group's account.
+    pub fn group_stream(&self, name: &str) -> Option<StreamId> {
+        let group = self.groups.iter().find(|(group, _)| group == name);
+        group.map(|(_, stream)| *stream)
     }
 
     /// The stream that pays for label and zero maps.
@@ -320,6 +342,28 @@ impl<D: Disk> Drop for VolumeSet<D> {
             self.requests.len()
         );
     }
+}
+
+/// The stream of a vdisk; its group is added before the first of its members.
+fn add_stream<D: Disk>(
+    disk_loop: &mut DiskLoop<D>,
+    now: Nanos,
+    vdisk: &VdiskConfig,
+    groups: &mut Vec<(String, StreamId)>,
+) -> StreamId {
+    let Some(group) = &vdisk.group else {
+        return disk_loop.add_stream(now, vdisk.stream);
+    };
+    let known = groups.iter().find(|(name, _)| *name == group.name);
+    let account = match known {
+        Some((_, account)) => *account,
+        None => {
+            let account = disk_loop.add_group(now, group.stream);
+            groups.push((group.name.clone(), account));
+            account
+        }
+    };
+    disk_loop.add_member(now, account, vdisk.stream.weight)
 }
 
 /// The extents of a vdisk with their maps, and whether a map is damaged.

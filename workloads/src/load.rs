@@ -94,6 +94,7 @@ pub fn run_real(
         clients: reports.collect(),
         loads: BTreeMap::new(),
         vdisks: BTreeMap::new(),
+        groups: BTreeMap::new(),
         disks: BTreeMap::new(),
     })
 }

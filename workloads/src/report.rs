@@ -24,6 +24,8 @@ pub struct LoadReport {
     /// By virtual disk, filled in by the caller: objects with `reserved_share`,
     /// `received_share`, `spare_share`, `deadlines_met`, `deadlines_missed`.
     pub vdisks: BTreeMap<String, Value>,
+    /// By group, the same of its members together.
+    pub groups: BTreeMap<String, Value>,
     /// By disk, filled in by the caller: objects with `busy_share`, `charged_share`,
     /// `waiting_share`, `switching_share`.
     pub disks: BTreeMap<String, Value>,
@@ -139,6 +141,7 @@ impl LoadReport {
             "clock": self.clock,
             "disks": object(&self.disks),
             "duration_s": self.duration.as_secs_f64(),
+            "groups": object(&self.groups),
             "seed": self.seed,
             "vdisks": object(&self.vdisks),
         })
@@ -256,6 +259,10 @@ impl fmt::Display for LoadReport {
                 ("missed", "deadlines_missed"),
             ];
             f.write_str(&table(&entry_rows("vdisk", &self.vdisks, &keys)))?;
+            if !self.groups.is_empty() {
+                writeln!(f)?;
+                f.write_str(&table(&entry_rows("group", &self.groups, &keys)))?;
+            }
         }
         if !self.disks.is_empty() {
             writeln!(f)?;
@@ -304,6 +311,7 @@ mod tests {
                 "web".to_owned(),
                 json!({ "received_share": 0.25, "deadlines_met": 7 }),
             )]),
+            groups: BTreeMap::new(),
             disks: BTreeMap::new(),
         }
     }

@@ -87,6 +87,7 @@ pub fn run_virtual<S: Service>(
         clients: reports.into_iter().flatten().collect(),
         loads,
         vdisks: BTreeMap::new(),
+        groups: BTreeMap::new(),
         disks: BTreeMap::new(),
     })
 }

@@ -2,7 +2,7 @@
 //! would fit, and what will disappoint although it is admitted. The deciding is done elsewhere.
 
 use super::{Admission, Demand, WHOLE_PPM, share};
-use crate::configuration::{Disk, Switching, Vdisk};
+use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk};
 use crate::finding::Finding;
 use crate::remedy;
 use disktime_units::{Nanos, Share, format_size};
@@ -23,8 +23,12 @@ pub(super) fn too_much_time(
     let system = admission
         .system()
         .map_or(Share::ZERO, |system| system.reserve);
+    let whom = match admission.streams.iter().any(|stream| stream.is_group) {
+        true => "vdisks and groups",
+        false => "vdisks",
+    };
     let mut parts = format!(
-        "{} for vdisks, {system} for the system stream",
+        "{} for {whom}, {system} for the system stream",
         share(vdisks)
     );
     if admission.switching_share > Share::ZERO {
@@ -144,5 +148,43 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
                 .push(Finding::warning(chosen.span, message).help(help));
         }
         _ => {}
+    }
+}
+
+/// Groups under a policy that knows none, and groups of nobody.
+pub(super) fn groups(
+    admission: &mut Admission,
+    configuration: &Configuration,
+    disk: &Disk,
+    groups: &[&Group],
+) {
+    if disk.policy != Policy::Fahrrad {
+        for group in groups {
+            let message = format!(
+                "`{}` on `{}` is a group, and `{}` knows no groups",
+                group.name.value,
+                admission.disk,
+                disk.policy.name()
+            );
+            let help = "use the policy \"fahrrad\", or give each vdisk a reservation of its own instead of `group`";
+            let finding = Finding::error(group.name.span, message).help(help);
+            admission.findings.push(finding);
+        }
+    }
+    // They lie on no disk, so they are told of once, with the first.
+    let first = configuration.disks.first().map(|first| &first.name.value);
+    if first != Some(&disk.name.value) {
+        return;
+    }
+    let empty = configuration
+        .groups
+        .iter()
+        .filter(|group| group.disk.is_none());
+    for group in empty {
+        let name = &group.name.value;
+        let message = format!("no vdisk is in the group `{name}`, so it reserves nothing");
+        let help = format!("add \"group\": \"{name}\" to its vdisks, or leave it out");
+        let finding = Finding::warning(group.name.span, message).help(help);
+        admission.findings.push(finding);
     }
 }

@@ -12,26 +12,38 @@ use std::collections::HashSet;
 /// The period of a limit that stands alone.
 const LIMIT_PERIOD: Nanos = Nanos::from_secs(1);
 
-/// The names of the disks, right or wrong otherwise, so that one mistake makes one finding.
-pub(super) struct DiskNames<'n> {
+/// The names of the disks or groups, right or wrong otherwise, so that one mistake makes one finding.
+pub(super) struct Names<'n> {
     all: HashSet<&'n str>,
     /// Those that may be offered instead of an unknown one; few, so that a file that is wrong
     /// everywhere is still read quickly.
     first: Vec<&'n str>,
 }
 
-impl<'n> DiskNames<'n> {
-    pub fn new(members: &[&'n Member]) -> DiskNames<'n> {
+impl<'n> Names<'n> {
+    pub fn new(members: &[&'n Member]) -> Names<'n> {
         let names = || members.iter().map(|member| member.key.value.as_str());
-        DiskNames {
+        Names {
             all: names().collect(),
             first: names().take(32).collect(),
         }
     }
 }
 
+/// What a vdisk or a group is entitled to.
+pub(super) struct Entitlement {
+    pub reservation: Option<Reservation>,
+    pub limit: Option<Limit>,
+    pub weight: u32,
+}
+
 impl Reader<'_> {
-    pub(super) fn vdisk(&mut self, member: &Member, disks: &DiskNames<'_>) -> Option<Vdisk> {
+    pub(super) fn vdisk(
+        &mut self,
+        member: &Member,
+        disks: &Names<'_>,
+        groups: &Names<'_>,
+    ) -> Option<Vdisk> {
         let key = &member.key;
         let vdisk = Fields::open(&member.value, &fields::VDISK, key.span, self.findings)?;
         if key.value == "system" {
@@ -40,13 +52,38 @@ impl Reader<'_> {
         }
         let disk = vdisk.name("disk", self.findings);
         if let Some(disk) = disk.filter(|disk| !disks.all.contains(disk.value)) {
-            self.unknown_disk(disk, disks);
+            self.unknown("disk", disk, disks);
         }
         let size_bytes = vdisk.size("size", self.findings);
-        let reserve = vdisk.share("reserve", self.findings);
-        let period = vdisk.duration("period", self.findings);
-        self.reserve_and_period(&vdisk);
-        let limit = vdisk.share("limit", self.findings).map(|share| Limit {
+        let group = vdisk.name("group", self.findings);
+        if let Some(group) = group {
+            if !groups.all.contains(group.value) {
+                self.unknown("group", group, groups);
+            }
+            self.nothing_of_its_own(&key.value, group.value, &vdisk);
+        }
+        let entitlement = self.entitlement(&vdisk);
+        let owned = |text: Spanned<&str>| Spanned {
+            value: text.value.to_owned(),
+            span: text.span,
+        };
+        Some(Vdisk {
+            name: key.clone(),
+            disk: disk.map(owned)?,
+            size_bytes: size_bytes?,
+            reservation: entitlement.reservation,
+            limit: entitlement.limit,
+            weight: entitlement.weight,
+            group: group.map(owned),
+        })
+    }
+
+    /// `reserve`, `period`, `limit` and `weight`, and what they have to be together.
+    pub(super) fn entitlement(&mut self, fields: &Fields<'_>) -> Entitlement {
+        let reserve = fields.share("reserve", self.findings);
+        let period = fields.duration("period", self.findings);
+        self.reserve_and_period(fields);
+        let limit = fields.share("limit", self.findings).map(|share| Limit {
             share,
             period: period.map_or(LIMIT_PERIOD, |period| period.value),
         });
@@ -58,47 +95,53 @@ impl Reader<'_> {
             let help = format!("accepted is a limit from {reserved} to 100 %, or none");
             self.report(limit.share.span, wrong, help);
         }
-        let weight = vdisk
-            .integer("weight", self.findings)
-            .map_or(100, |weight| weight.value);
-        let reservation = reserve
-            .zip(period)
-            .map(|(reserve, period)| Reservation { reserve, period });
-        let disk = disk?;
-        Some(Vdisk {
-            name: key.clone(),
-            disk: Spanned {
-                value: disk.value.to_owned(),
-                span: disk.span,
-            },
-            size_bytes: size_bytes?,
-            reservation,
+        Entitlement {
+            reservation: reserve
+                .zip(period)
+                .map(|(reserve, period)| Reservation { reserve, period }),
             limit,
-            weight,
-        })
+            weight: fields
+                .integer("weight", self.findings)
+                .map_or(100, |weight| weight.value),
+        }
     }
 
-    fn unknown_disk(&mut self, disk: Spanned<&str>, disks: &DiskNames<'_>) {
-        let wrong = format!("there is no disk `{}`", shortened(disk.value));
-        let meant = did_you_mean(disk.value, disks.first.iter().copied());
+    /// A member has what its group has.
+    fn nothing_of_its_own(&mut self, name: &str, group: &str, vdisk: &Fields<'_>) {
+        let (name, group) = (shortened(name), shortened(group));
+        for own in ["reserve", "period", "limit"] {
+            if let Some(member) = vdisk.member(own) {
+                let wrong =
+                    format!("`{name}` is in the group `{group}`, so it has no `{own}` of its own");
+                let help = format!(
+                    "leave out `{own}`, which is for the group to have, or `group`; `weight` divides the group's time among its members"
+                );
+                self.report(member.key.span, wrong, help);
+            }
+        }
+    }
+
+    fn unknown(&mut self, what: &str, name: Spanned<&str>, names: &Names<'_>) {
+        let wrong = format!("there is no {what} `{}`", shortened(name.value));
+        let meant = did_you_mean(name.value, names.first.iter().copied());
         let quoted = |name: &&str| format!("`{}`", shortened(name));
-        let some: Vec<_> = disks.first.iter().take(8).map(quoted).collect();
+        let some: Vec<_> = names.first.iter().take(8).map(quoted).collect();
         let there = match some.as_slice() {
-            [] => "add it under `disks`".to_owned(),
-            [one] => format!("the only disk is {one}"),
+            [] => format!("add it under `{what}s`"),
+            [one] => format!("the only {what} is {one}"),
             some => format!("there are {}", some.join(", ")),
         };
-        self.report(disk.span, wrong, format!("{meant}{there}"));
+        self.report(name.span, wrong, format!("{meant}{there}"));
     }
 
     fn reserve_and_period(&mut self, vdisk: &Fields<'_>) {
         match (vdisk.member("reserve"), vdisk.member("period")) {
-            (Some(reserve), None) => self.report(
+            (Some(reserve), None) if !vdisk.has("group") => self.report(
                 reserve.key.span,
                 "`reserve` needs a `period`",
                 "add \"period\": \"500ms\"; longer periods waste less of the disk, shorter ones answer sooner",
             ),
-            (None, Some(period)) if !vdisk.has("limit") => self.report(
+            (None, Some(period)) if !vdisk.has("limit") && !vdisk.has("group") => self.report(
                 period.key.span,
                 "`period` means nothing without `reserve` or `limit`",
                 "add \"reserve\": \"10%\", or leave `period` out for best effort",

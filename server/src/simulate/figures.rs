@@ -4,8 +4,9 @@
 //! idle time and what was in flight at the end add up to the whole.
 
 use super::run::{DiskRun, Run};
+use crate::groups::{GroupStreams, group_of};
 use crate::status::{SYSTEM, disk_window, percentiles, reserved_share, vdisk_window};
-use disktime_engine::{StreamId, StreamReport};
+use disktime_engine::{StreamConfig, StreamCounters, StreamId, StreamReport, Window};
 use disktime_units::Nanos;
 use disktime_workloads::{LoadReport, VdiskLoad};
 use serde_json::{Map, Value, json};
@@ -21,11 +22,17 @@ pub fn report(run: &Run, alone: Option<&Alone>) -> LoadReport {
         for (name, stream) in &disk.vdisks {
             let load = run.load.loads.get(name).copied().unwrap_or_default();
             let mut figures = vdisk(disk, *stream, &load);
+            let of = group_of(&disk.groups, name).map(|group| group.name.as_str());
+            figures.insert("group".to_owned(), json!(of));
             if let Some(alone) = alone {
                 let reserved = figures["reserved_share"].as_f64().unwrap_or(0.0);
                 compare_with_alone(&mut figures, &load, alone.get(name), reserved);
             }
             report.vdisks.insert(name.clone(), Value::Object(figures));
+        }
+        for group in &disk.groups {
+            let figures = Value::Object(self::group(disk, group));
+            report.groups.insert(group.name.clone(), figures);
         }
         let figures = self::disk(disk, &run.load, alone);
         report
@@ -63,13 +70,36 @@ fn object(value: Value) -> Map<String, Value> {
 
 fn vdisk(disk: &DiskRun, id: StreamId, load: &VdiskLoad) -> Map<String, Value> {
     let stream = &disk.report.streams[id.0 as usize];
-    let total = stream.windows.total;
-    let (config, counters) = (&stream.config, &total.counters);
+    let mut figures = account(disk, &stream.config, stream.windows.total);
+    figures.extend(object(json!({
+        "iops": rounded(load.iops, 3),
+        "bytes_per_second": load.bytes_per_second.round() as u64,
+        "latency_us": load.latency.map(|latency| latency.to_json()),
+        "queue_time_us": percentiles(&stream.queue_time),
+        "service_time_us": percentiles(&stream.service_time),
+    })));
+    figures
+}
+
+fn group(disk: &DiskRun, group: &GroupStreams) -> Map<String, Value> {
+    let config = &disk.report.streams[group.account].config;
+    let mut figures = account(disk, config, group.windows(&disk.report).total);
+    figures.insert("members".to_owned(), json!(group.member_names()));
+    figures
+}
+
+/// What a vdisk or a group is entitled to, and what it received.
+fn account(
+    disk: &DiskRun,
+    config: &StreamConfig,
+    total: Window<StreamCounters>,
+) -> Map<String, Value> {
+    let counters = &total.counters;
     let reserved = reserved_share(config);
     let own = share(counters.reserved, total.elapsed);
-    let others = disk.report.streams.iter().enumerate();
-    let others = others.filter(|(index, _)| *index != id.0 as usize);
-    let others: Nanos = others.fold(Nanos::ZERO, |sum, (_, other)| sum + received(other));
+    let all = disk.report.streams.iter().map(received);
+    let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
+    let others = all.saturating_sub(counters.reserved + counters.spare);
     let period = config.reservation.map(|reservation| reservation.period);
     let unspent = counters.unspent_max.map(|unspent| unspent as f64 / 1e6);
     let mut figures = object(vdisk_window(total));
@@ -83,11 +113,6 @@ fn vdisk(disk: &DiskRun, id: StreamId, load: &VdiskLoad) -> Map<String, Value> {
         "others_share": share(others, total.elapsed),
         "unspent_max_ms": unspent,
         "unspent_bound_ms": disk.report.unspent_bound.as_millis_f64(),
-        "iops": rounded(load.iops, 3),
-        "bytes_per_second": load.bytes_per_second.round() as u64,
-        "latency_us": load.latency.map(|latency| latency.to_json()),
-        "queue_time_us": percentiles(&stream.queue_time),
-        "service_time_us": percentiles(&stream.service_time),
     })));
     figures
 }

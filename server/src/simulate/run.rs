@@ -6,6 +6,7 @@
 use super::timeline::{Sampling, Timeline};
 use crate::assembly::{self, DiskService};
 use crate::failure::{Failure, Outcome};
+use crate::groups::{self, GroupStreams};
 use disktime_engine::{LoopReport, StreamId, VdiskId};
 use disktime_reservations::{Configuration, Policy};
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
@@ -32,6 +33,8 @@ pub struct DiskRun {
     pub system: StreamId,
     /// Its vdisks with their streams, in file order.
     pub vdisks: Vec<(String, StreamId)>,
+    /// Its groups, in file order.
+    pub groups: Vec<GroupStreams>,
     /// The counters at the end.
     pub report: LoopReport,
     /// The counters on the way, if they were asked for.
@@ -70,6 +73,7 @@ pub fn run(
             policy: disk.policy,
             system: service.system_stream(),
             vdisks: streams(configuration, &disk.name.value, service),
+            groups: groups::groups(configuration, &disk.name.value, service),
             report: report?,
             timeline: sampling.map(|_| timeline),
         })

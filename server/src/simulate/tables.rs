@@ -2,7 +2,7 @@
 //! by side. At most 100 columns wide with names of usual length.
 
 use super::figures::rounded;
-use crate::status::SYSTEM;
+use crate::status::{SYSTEM, rows};
 use crate::table::Table;
 use disktime_units::Nanos;
 use disktime_workloads::LoadReport;
@@ -117,9 +117,10 @@ fn disk_table(report: &LoadReport, name: &str, disk: &Value) -> String {
         "missed",
         "unspent ms",
     ]);
-    let on_disk = report.vdisks.iter();
+    let whole = report.to_json();
+    let on_disk = rows(&whole["groups"], &whole["vdisks"]).into_iter();
     for (vdisk, figures) in on_disk.filter(|(_, figures)| figures["disk"] == name) {
-        let mut row = vec![vdisk.clone(), reserved(&figures["reserved_share"])];
+        let mut row = vec![vdisk, reserved(&figures["reserved_share"])];
         row.push(duration(&figures["period_ms"]));
         row.push(percent(&figures["limit_share"]));
         row.extend(

@@ -150,6 +150,7 @@ pub fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
     let config = |(name, size): &(&str, u64)| VdiskConfig {
         spec: spec(name, *size),
         stream: StreamConfig::BEST_EFFORT,
+        group: None,
     };
     specs.iter().map(config).collect()
 }

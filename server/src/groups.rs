@@ -1,0 +1,88 @@
+//! A group as people see it: its account's deadlines and unspent time, and what its members
+//! received together.
+//!
+//! The scheduler counts what was received at the member that received it, and deadlines at the
+//! group. Invariant: sums over the streams of a loop's report count everything once; what is summed
+//! here is never put back there.
+
+use disktime_engine::{LoopReport, StreamCounters, Window, Windows};
+use disktime_reservations::Configuration;
+use disktime_volumes::VolumeSet;
+
+/// A group of a disk that is served, or simulated.
+#[derive(Debug, Clone)]
+pub struct GroupStreams {
+    /// Its name.
+    pub name: String,
+    /// The number of its account's stream.
+    pub account: usize,
+    /// Its members with the numbers of their streams, in file order.
+    pub members: Vec<(String, usize)>,
+}
+
+/// The groups on a disk whose vdisks are served, in file order.
+pub fn groups<D: disktime_disks::Disk>(
+    configuration: &Configuration,
+    disk: &str,
+    service: &VolumeSet<D>,
+) -> Vec<GroupStreams> {
+    let of_disk = configuration.groups_on(disk);
+    let mut groups: Vec<GroupStreams> = of_disk
+        .filter_map(|group| {
+            let account = service.group_stream(&group.name.value)?;
+            Some(GroupStreams {
+                name: group.name.value.clone(),
+                account: account.0 as usize,
+                members: Vec::new(),
+            })
+        })
+        .collect();
+    for vdisk in configuration.vdisks_on(disk) {
+        let name = &vdisk.name.value;
+        let stream = service.vdisk_id(name).and_then(|id| service.stream(id));
+        let group = vdisk.group.as_ref().and_then(|of| {
+            let mut all = groups.iter_mut();
+            all.find(|group| group.name == of.value)
+        });
+        if let (Some(stream), Some(group)) = (stream, group) {
+            group.members.push((name.clone(), stream.0 as usize));
+        }
+    }
+    groups
+}
+
+impl GroupStreams {
+    /// What it counted: its members' times and requests, its account's deadlines.
+    pub fn windows(&self, report: &LoopReport) -> Windows<StreamCounters> {
+        let over = |of: fn(&Windows<StreamCounters>) -> Window<StreamCounters>| {
+            let mut window = of(&report.streams[self.account].windows);
+            for (_, member) in &self.members {
+                let more = of(&report.streams[*member].windows).counters;
+                let counters = &mut window.counters;
+                counters.reserved += more.reserved;
+                counters.spare += more.spare;
+                counters.waited += more.waited;
+                counters.requests += more.requests;
+                counters.dispatches += more.dispatches;
+            }
+            window
+        };
+        Windows {
+            last_1s: over(|windows| windows.last_1s),
+            last_10s: over(|windows| windows.last_10s),
+            total: over(|windows| windows.total),
+        }
+    }
+
+    /// The names of its members.
+    pub fn member_names(&self) -> Vec<&str> {
+        self.members.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// The group that a vdisk is in.
+pub fn group_of<'g>(groups: &'g [GroupStreams], vdisk: &str) -> Option<&'g GroupStreams> {
+    groups
+        .iter()
+        .find(|group| group.members.iter().any(|(name, _)| name == vdisk))
+}
