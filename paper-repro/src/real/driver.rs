@@ -237,6 +237,7 @@ impl Driver {
             clients: clients.collect(),
             loads: BTreeMap::new(),
             vdisks: BTreeMap::new(),
+            groups: BTreeMap::new(),
             disks: BTreeMap::new(),
         }
     }
