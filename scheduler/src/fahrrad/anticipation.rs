@@ -38,7 +38,7 @@ const UNPROMPTED: u8 = 2;
 /// The count goes no higher, so that it can fall again.
 const UNPROMPTED_MAX: u8 = 4;
 /// So many at least have to wait to tell.
-const QUEUE_MIN: usize = 4;
+const QUEUE_MIN: usize = 2;
 
 /// Until when to wait for `stream` on that account, as far as its habits go; `None`: not at all.
 /// `has_budget` and slack are the caller's to see to.
