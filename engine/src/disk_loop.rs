@@ -164,6 +164,12 @@ impl<D: Disk> DiskLoop<D> {
         stream
     }
 
+    /// Changes what a stream is entitled to, while it is served; admission has looked at it. The
+    /// next turn decides by it.
+    pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
+        self.scheduler.reconfigure(now, stream, config);
+    }
+
     /// Whether another request can be taken in.
     pub fn has_room(&self) -> bool {
         !self.free_slots.is_empty()

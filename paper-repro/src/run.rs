@@ -143,6 +143,26 @@ impl Run {
         self.clients.get(index)?.first()?.latency
     }
 
+    /// The largest unspent budget at a period's end of any stream, as a part of the account's bound,
+    /// warm-up included; not a number if no period ended.
+    pub fn unspent_part(&self) -> f64 {
+        let streams = self.samples.last().map_or(&[][..], |last| &last.streams);
+        let most = streams
+            .iter()
+            .filter_map(|stream| stream.counters.unspent_max)
+            .max();
+        most.map_or(f64::NAN, |most| most as f64 / self.unspent_bound.0 as f64)
+    }
+
+    /// Deadlines of all streams that were missed, warm-up included.
+    pub fn deadlines_missed(&self) -> u64 {
+        let streams = self.samples.last().map_or(&[][..], |last| &last.streams);
+        streams
+            .iter()
+            .map(|stream| stream.counters.deadlines_missed)
+            .sum()
+    }
+
     /// Changes of the stream that is served, per second.
     pub fn switches_per_second(&self) -> f64 {
         match (self.samples.first(), self.samples.last()) {
@@ -232,7 +252,10 @@ pub fn simulate(setup: &Setup) -> Outcome<Run> {
         &targets,
         &workload,
         Some(setup.sample_every),
-        &mut |moment, _, service| take_sample(setup, moment, service, &mut samples),
+        &mut |moment, _, service| {
+            take_sample(setup, moment, service, &mut samples);
+            make_changes(setup, moment, service);
+        },
     )?;
     Ok(finish(setup, &services[0], samples, &report))
 }
@@ -242,7 +265,27 @@ pub(crate) fn properties(setup: &Setup, model: &HddModel) -> DiskProperties {
     let mut properties = hdd_properties(model, setup.drive.preset.to_owned());
     properties.worst_case = setup.worst_case.unwrap_or(properties.worst_case);
     properties.quantum_bytes = setup.quantum_bytes.unwrap_or(properties.quantum_bytes);
+    mislead(&mut properties, setup.estimates_percent);
     properties
+}
+
+/// Puts every estimate off by the same factor; bounds stay true.
+fn mislead(properties: &mut DiskProperties, percent: u32) {
+    let scale = |time: &mut Nanos| time.0 = time.0 * u64::from(percent) / 100;
+    for point in &mut properties.seek_curve {
+        scale(&mut point.seek);
+    }
+    scale(&mut properties.switch_cost);
+    let cost = &mut properties.cost;
+    for time in [
+        &mut cost.read_base,
+        &mut cost.read_per_mib,
+        &mut cost.write_base,
+        &mut cost.write_per_mib,
+        &mut cost.flush,
+    ] {
+        scale(time);
+    }
 }
 
 /// The disk with its loop and vdisks, and where these are.
@@ -324,6 +367,14 @@ pub(crate) fn take_sample(
         disk: scheduler.disk_counters(at),
         streams: streams.collect(),
     });
+}
+
+/// Makes the changes that are due.
+fn make_changes(setup: &Setup, moment: Moment, service: &mut RawVdisks<AnyDisk>) {
+    let Moment::Sample(now) = moment else { return };
+    for change in setup.changes.iter().filter(|change| change.at == now) {
+        service.reconfigure(now, VdiskId(change.stream as u32), change.config);
+    }
 }
 
 /// Puts a run's results together.

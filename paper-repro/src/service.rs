@@ -76,6 +76,12 @@ impl<D: Disk> RawVdisks<D> {
         VdiskId(self.ranges.len() as u32 - 1)
     }
 
+    /// Changes what a vdisk is entitled to while it is served.
+    pub fn reconfigure(&mut self, now: Nanos, vdisk: VdiskId, config: StreamConfig) {
+        let stream = self.ranges[vdisk.0 as usize].stream;
+        self.disk_loop.reconfigure(now, stream, config);
+    }
+
     /// The loop, for reading what it counted.
     pub fn disk_loop(&self) -> &DiskLoop<D> {
         &self.disk_loop

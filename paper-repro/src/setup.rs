@@ -23,6 +23,10 @@ pub struct DriveSetup {
     pub size_bytes: Option<u64>,
     /// What is served is its outer part, with that part's short seeks.
     pub short_stroke: bool,
+    /// Writes are answered as soon as the drive's cache has them.
+    pub write_cache: bool,
+    /// Segments of the drive's cache; the preset's if `None`.
+    pub cache_segments: Option<u32>,
 }
 
 impl DriveSetup {
@@ -32,6 +36,8 @@ impl DriveSetup {
             preset: PAPER_DRIVE,
             size_bytes: None,
             short_stroke: false,
+            write_cache: false,
+            cache_segments: None,
         }
     }
 
@@ -43,6 +49,8 @@ impl DriveSetup {
         let (mut parameters, _) = preset(self.preset)
             .ok_or_else(|| ReproError::new(format!("there is no drive `{}`", self.preset)))?;
         parameters.short_stroke = self.short_stroke;
+        parameters.write_cache |= self.write_cache;
+        parameters.cache_segments = self.cache_segments.unwrap_or(parameters.cache_segments);
         Ok(parameters)
     }
 
@@ -69,6 +77,17 @@ pub struct StreamSetup {
     pub clients: Vec<Client>,
 }
 
+/// A change of what a stream is entitled to, in the middle of a run in virtual time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// When: a multiple of the sampling interval.
+    pub at: Nanos,
+    /// The stream's index.
+    pub stream: usize,
+    /// What it is entitled to from then on.
+    pub config: StreamConfig,
+}
+
 /// A run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
@@ -80,11 +99,16 @@ pub struct Setup {
     pub switching: SwitchingAccount,
     /// What the scheduler is told of W; the drive's own bound if `None`.
     pub worst_case: Option<Nanos>,
+    /// What the scheduler is told of seeks, switches and costs without seeks, in per cent of what
+    /// the drive really takes; W and R stay what they are.
+    pub estimates_percent: u32,
     /// The largest request, and the limit to which adjacent requests are merged into one; the
     /// product's if `None`. As large as a block: nothing is merged.
     pub quantum_bytes: Option<u32>,
     /// The streams.
     pub streams: Vec<StreamSetup>,
+    /// Changes in the middle of the run.
+    pub changes: Vec<Change>,
     /// Time before the figures are taken; a multiple of `sample_every`.
     pub warm_up: Nanos,
     /// Time in which they are taken.
@@ -104,8 +128,10 @@ impl Setup {
             policy,
             switching: SwitchingAccount::Served,
             worst_case: None,
+            estimates_percent: 100,
             quantum_bytes: None,
             streams: Vec::new(),
+            changes: Vec::new(),
             warm_up: Nanos::from_secs(2),
             duration,
             sample_every: Nanos::from_millis(100),
@@ -149,6 +175,8 @@ impl Setup {
         let mut alone = self.clone();
         alone.policy = PolicyKind::Fahrrad;
         alone.switching = SwitchingAccount::Served;
+        alone.estimates_percent = 100;
+        alone.changes.clear();
         for (other, stream) in alone.streams.iter_mut().enumerate() {
             stream.config = StreamConfig::BEST_EFFORT;
             if other != index {

@@ -12,6 +12,7 @@ mod o5_periods;
 mod o6_worst_case;
 mod o7_wake_up;
 mod o8_depth;
+mod o9_accounts;
 mod r1_runs;
 mod r2_throughput_reservations;
 mod r3_time_reservations;
@@ -43,4 +44,5 @@ pub const ALL: &[Experiment] = &[
     o6_worst_case::EXPERIMENT,
     o7_wake_up::EXPERIMENT,
     o8_depth::EXPERIMENT,
+    o9_accounts::EXPERIMENT,
 ];

@@ -25,10 +25,10 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
-const VICTIMS: [Kind; 3] = [Kind::Sequential, Kind::Random(8), Kind::Synchronous];
-const VICTIM_SHARE: f64 = 0.4;
+pub(super) const VICTIMS: [Kind; 3] = [Kind::Sequential, Kind::Random(8), Kind::Synchronous];
+pub(super) const VICTIM_SHARE: f64 = 0.4;
 const VICTIM_PERIOD: Nanos = Nanos::from_secs(2);
-const ADVERSARIES: [&str; 4] = ["4 short", "3 greedy", "1 deep", "2 bursty"];
+pub(super) const ADVERSARIES: [&str; 4] = ["4 short", "3 greedy", "1 deep", "2 bursty"];
 const WAYS: [(&str, PolicyKind, SwitchingAccount); 3] = [
     (
         "fahrrad, (b) switching account",
@@ -56,7 +56,8 @@ fn heavy(config: StreamConfig) -> StreamConfig {
     }
 }
 
-fn adversaries(number: usize) -> Vec<(StreamConfig, Client)> {
+/// The streams of an adversary; `period` is the victim's.
+pub(super) fn adversaries(number: usize, period: Nanos) -> Vec<(StreamConfig, Client)> {
     let random = |depth: u32| reader(Pattern::Random, 4096, depth);
     let short = Nanos::from_millis(300);
     match number {
@@ -71,7 +72,7 @@ fn adversaries(number: usize) -> Vec<(StreamConfig, Client)> {
                 writing(reader(Pattern::Random, 64 << 10, 32)),
             ),
         ],
-        2 => vec![(heavy(reserved(share(0.4), VICTIM_PERIOD)), random(32))],
+        2 => vec![(heavy(reserved(share(0.4), period)), random(32))],
         _ => (0..2)
             .map(|_| {
                 (
@@ -94,7 +95,10 @@ fn setup(lab: &Lab<'_>, victim: Kind, adversary: usize, way: usize) -> Setup {
         ..reserved(share(VICTIM_SHARE), VICTIM_PERIOD)
     };
     setup = setup.stream("victim", config, victim.client());
-    for (index, (config, client)) in adversaries(adversary).into_iter().enumerate() {
+    for (index, (config, client)) in adversaries(adversary, VICTIM_PERIOD)
+        .into_iter()
+        .enumerate()
+    {
         setup = setup.stream(&format!("adversary {}", index + 1), config, client);
     }
     setup
