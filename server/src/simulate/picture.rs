@@ -12,6 +12,7 @@ mod time_axis;
 use super::run::{DiskRun, Run};
 use super::svg::{Anchor, Svg, fitting, width_of};
 use super::timeline::{Deadlines, Interval};
+use crate::groups::group_of;
 use deadlines::draw_deadlines;
 use disktime_engine::StreamId;
 use disktime_units::Nanos;
@@ -39,16 +40,39 @@ const FRAME: &str = "stroke=\"#000\" stroke-width=\"1\"";
 const SMALL: f64 = 11.0;
 const SOFT: &str = "fill=\"#444444\"";
 
+/// Whose lane it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind<'a> {
+    /// A vdisk that is in no group.
+    Vdisk,
+    /// A group: what its members received together.
+    Group,
+    /// A vdisk in the group of that name.
+    MemberOf(&'a str),
+}
+
 /// What a lane shows.
 struct Lane<'a> {
     name: &'a str,
     look: Look,
-    stream: StreamId,
+    /// Whose time it shows: its own, or that of a group's members.
+    streams: Vec<usize>,
+    kind: Kind<'a>,
     reserved: Option<f64>,
     period: Option<Nanos>,
     limit: Option<f64>,
     figures: &'a Value,
     deadlines: Vec<Deadlines>,
+}
+
+impl Lane<'_> {
+    /// What it used of an interval: on its account, and spare time.
+    fn used(&self, interval: &Interval) -> (f64, f64) {
+        let streams = self.streams.iter().map(|stream| &interval.streams[*stream]);
+        streams.fold((0.0, 0.0), |(own, spare), used| {
+            (own + used.own, spare + used.spare)
+        })
+    }
 }
 
 /// Draws a run that was sampled; `interval` is what the areas are averages of.
@@ -88,25 +112,47 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &LoadReport, interval: Nanos) -> f
     look::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
 }
 
+/// Each group with its members beneath it, then the vdisks that are in none.
 fn lanes<'a>(disk: &'a DiskRun, report: &'a LoadReport) -> Vec<Lane<'a>> {
-    let vdisks = disk.vdisks.iter().enumerate();
-    let lane = |(index, (name, stream)): (usize, &'a (String, StreamId))| {
-        let config = &disk.report.streams[stream.0 as usize].config;
+    let mut lanes: Vec<Lane<'a>> = Vec::new();
+    let mut add = |name: &'a str, account: usize, streams: Vec<usize>, figures, kind: Kind<'a>| {
+        let config = &disk.report.streams[account].config;
         let timeline = disk.timeline.as_ref();
-        Lane {
+        let look = Look::of(lanes.len());
+        lanes.push(Lane {
             name,
-            look: Look::of(index),
-            stream: *stream,
+            look,
+            streams,
+            kind,
             reserved: config
                 .reservation
                 .map(|reservation| reservation.share.as_f64()),
             period: config.reservation.map(|reservation| reservation.period),
             limit: config.limit.map(|limit| limit.share.as_f64()),
-            figures: report.vdisks.get(name).unwrap_or(&Value::Null),
-            deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(*stream)),
-        }
+            figures,
+            deadlines: timeline.map_or_else(Vec::new, |timeline| {
+                timeline.deadlines(StreamId(account as u32))
+            }),
+        });
     };
-    vdisks.take(MOST_LANES).map(lane).collect()
+    let of_vdisk = |name: &str| report.vdisks.get(name).unwrap_or(&Value::Null);
+    for group in &disk.groups {
+        let streams = group.members.iter().map(|(_, stream)| *stream).collect();
+        let figures = report.groups.get(&group.name).unwrap_or(&Value::Null);
+        add(&group.name, group.account, streams, figures, Kind::Group);
+        for (name, stream) in &group.members {
+            let kind = Kind::MemberOf(&group.name);
+            add(name, *stream, vec![*stream], of_vdisk(name), kind);
+        }
+    }
+    for (name, stream) in &disk.vdisks {
+        if group_of(&disk.groups, name).is_none() {
+            let stream = stream.0 as usize;
+            add(name, stream, vec![stream], of_vdisk(name), Kind::Vdisk);
+        }
+    }
+    lanes.truncate(MOST_LANES);
+    lanes
 }
 
 fn draw_disk(
@@ -140,7 +186,8 @@ fn draw_disk(
         ));
         y += height + TICKS_HEIGHT + GAP;
     }
-    let hidden = disk.vdisks.len() - lanes.len();
+    let drawn = lanes.iter().filter(|lane| lane.kind != Kind::Group);
+    let hidden = disk.vdisks.len() - drawn.count();
     if hidden > 0 {
         notes.push(format!(
             "{hidden} more virtual disks of {} are drawn in its strip only, as one.",
@@ -166,8 +213,8 @@ fn scale(lanes: &[Lane<'_>], intervals: &[Interval]) -> f64 {
     let marked = marked.flatten().fold(0.0, f64::max);
     let received = intervals.iter().flat_map(|interval| {
         lanes.iter().map(|lane| {
-            let used = &interval.streams[lane.stream.0 as usize];
-            (used.own + used.spare) / interval.length()
+            let (own, spare) = lane.used(interval);
+            (own + spare) / interval.length()
         })
     });
     let most = received.fold(marked, f64::max);
@@ -227,17 +274,21 @@ fn draw_lane(
     let bottom = top + height;
     axis.draw_grid(svg, top, bottom);
     let y = |share: f64| bottom - (share / most).min(1.0) * height;
-    let used = |interval: &Interval| interval.streams[lane.stream.0 as usize];
     let own: Vec<(f64, f64)> = intervals
         .iter()
-        .map(|interval| (bottom, y(used(interval).own / interval.length().max(1.0))))
+        .map(|interval| {
+            (
+                bottom,
+                y(lane.used(interval).0 / interval.length().max(1.0)),
+            )
+        })
         .collect();
     let spare: Vec<(f64, f64)> = intervals
         .iter()
         .zip(&own)
         .map(|(interval, (_, lower))| {
-            let all = used(interval).own + used(interval).spare;
-            (*lower, y(all / interval.length().max(1.0)))
+            let (own, spare) = lane.used(interval);
+            (*lower, y((own + spare) / interval.length().max(1.0)))
         })
         .collect();
     lane.look.fill(svg, &area(intervals, axis, &own), false);
@@ -272,9 +323,16 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
         bold,
     );
     svg.raw("</g>");
-    let entitled = match (lane.reserved, lane.period) {
-        (Some(reserved), Some(period)) => format!("{} per {period}", short_percent(reserved)),
-        _ => "best effort".to_owned(),
+    let entitled = match (lane.kind, lane.reserved, lane.period) {
+        (Kind::MemberOf(group), ..) => fitting(&format!("of {group}"), SMALL, LEFT - MARGIN - 36.0),
+        (Kind::Group, Some(reserved), Some(period)) => {
+            format!("group, {} per {period}", short_percent(reserved))
+        }
+        (Kind::Group, ..) => "group, best effort".to_owned(),
+        (Kind::Vdisk, Some(reserved), Some(period)) => {
+            format!("{} per {period}", short_percent(reserved))
+        }
+        (Kind::Vdisk, ..) => "best effort".to_owned(),
     };
     svg.text((MARGIN, top + 25.0), SMALL, Anchor::Start, &entitled, SOFT);
     if let Some(limit) = lane.limit {

@@ -16,6 +16,7 @@ mod clients;
 mod commands;
 mod failing_disks;
 mod foreign_disks;
+mod groups;
 mod kill;
 mod lifecycle;
 mod misbehaving_clients;

@@ -2,7 +2,9 @@
 
 use super::look::{Look, THE_REST};
 use super::time_axis::TimeAxis;
-use super::{LEFT, Lane, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent};
+use super::{
+    Kind, LEFT, Lane, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent,
+};
 use crate::simulate::run::DiskRun;
 use crate::simulate::svg::{Anchor, Svg, fitting, width_of};
 use crate::simulate::timeline::Interval;
@@ -34,13 +36,19 @@ pub fn draw_strip(
         heights.collect()
     };
     let mut layers: Vec<Layer<'_>> = Vec::new();
-    for lane in lanes {
-        let stream = lane.stream.0 as usize;
-        let used =
-            |interval: &Interval| interval.streams[stream].own + interval.streams[stream].spare;
+    // What a group received is what its members did.
+    let lanes: Vec<&Lane<'_>> = lanes
+        .iter()
+        .filter(|lane| lane.kind != Kind::Group)
+        .collect();
+    for lane in &lanes {
+        let used = |interval: &Interval| {
+            let (own, spare) = lane.used(interval);
+            own + spare
+        };
         layers.push((lane.look, lane.name, stack(&used)));
     }
-    let drawn: Vec<usize> = lanes.iter().map(|lane| lane.stream.0 as usize).collect();
+    let drawn: Vec<usize> = lanes.iter().flat_map(|lane| lane.streams.clone()).collect();
     let rest = |interval: &Interval| -> f64 {
         let streams = interval.streams.iter().enumerate();
         let others = streams.filter(|(index, _)| !drawn.contains(index));

@@ -1,0 +1,163 @@
+//! A reservation that several vdisks share, from the file to the disk: what `simulate`, `status` and
+//! `load` tell of it, and what is refused.
+
+use crate::place::{Place, assert_says};
+use crate::programs::text;
+use serde_json::Value;
+
+const HARD_DISK: &str =
+    r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
+const GROUPS: &str =
+    r#""groups": { "tenant": { "reserve": "40%", "period": "500ms" } }, "nbd": {}"#;
+const VDISKS: &str = r#""web": { "disk": "hdd0", "size": "8GiB", "group": "tenant", "weight": 300 },
+    "mail": { "disk": "hdd0", "size": "8GiB", "group": "tenant" },
+    "db": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" },
+    "greedy": { "disk": "hdd0", "size": "8GiB", "weight": 10000 }"#;
+const WEB: &str = r#""web": { "vdisk": "web", "pattern": "random", "depth": 4 }"#;
+const MAIL: &str = r#""mail": { "vdisk": "mail", "pattern": "random", "depth": 4 }"#;
+/// Takes all that anybody leaves.
+const OTHERS: &str = r#""db": { "vdisk": "db", "pattern": "random", "depth": 4 },
+    "greedy": { "vdisk": "greedy", "pattern": "random", "depth": 32 }"#;
+
+fn place() -> Place {
+    let place = Place::new();
+    place.configure_as(HARD_DISK, VDISKS, GROUPS);
+    place
+}
+
+fn simulated(place: &Place, clients: &[&str], more: &[&str]) -> Value {
+    let clients = clients.join(",\n");
+    let workload = format!(r#"{{ "duration": "20s", "clients": {{ {clients} }} }}"#);
+    let workload = place.write("workload.json", workload);
+    let arguments = [&["simulate", text(&workload), "--json"][..], more].concat();
+    serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
+}
+
+#[track_caller]
+fn number(value: &Value, key: &str) -> f64 {
+    value[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key} is no number in {value:#}"))
+}
+
+#[track_caller]
+fn is_near(value: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (value - expected).abs() <= tolerance,
+        "{value} instead of {expected} ± {tolerance}"
+    );
+}
+
+#[test]
+fn members_share_by_weight_and_every_share_is_counted_once() {
+    let place = place();
+    let report = simulated(&place, &[WEB, MAIL, OTHERS], &[]);
+    let (disk, group) = (&report["disks"]["hdd0"], &report["groups"]["tenant"]);
+    assert_eq!(group["members"], serde_json::json!(["web", "mail"]));
+    assert_eq!(number(group, "reserved_share"), 0.4);
+    is_near(number(group, "own_share"), 0.4, 0.005);
+    assert!(number(group, "deadlines_met") >= 39.0 && group["deadlines_missed"] == 0);
+    let of = |name: &str, key: &str| number(&report["vdisks"][name], key);
+    let parts = of("web", "received_share") + of("mail", "received_share");
+    is_near(number(group, "received_share"), parts, 5e-6);
+    is_near(of("web", "received_share") / parts, 0.75, 0.03);
+    assert_eq!(report["vdisks"]["web"]["group"], "tenant");
+    assert_eq!(report["vdisks"]["db"]["group"], Value::Null);
+    let mut whole = number(&disk["system"], "received_share");
+    for key in ["switching_share", "idle_share", "in_flight_share"] {
+        whole += number(disk, key);
+    }
+    for name in ["web", "mail", "db", "greedy"] {
+        whole += of(name, "received_share");
+    }
+    is_near(whole, 1.0, 1e-5);
+    let apart = number(group, "received_share") + number(group, "others_share");
+    let one = of("db", "received_share") + of("db", "others_share");
+    is_near(apart, one, 1e-5);
+}
+
+#[test]
+fn what_a_member_leaves_is_its_siblings_before_it_is_the_best_effort_neighbours() {
+    let place = place();
+    let report = simulated(&place, &[WEB, OTHERS], &[]);
+    let web = &report["vdisks"]["web"];
+    is_near(number(web, "own_share"), 0.4, 0.005);
+    assert_eq!(number(&report["vdisks"]["mail"], "received_share"), 0.0);
+    let left = number(&report["vdisks"]["greedy"], "received_share");
+    assert!(left < 0.25, "{left} went to the best-effort neighbour");
+    assert_eq!(report["groups"]["tenant"]["deadlines_missed"], 0);
+}
+
+#[test]
+fn tables_and_picture_show_the_group_with_its_members() {
+    let place = place();
+    let picture = place.path("picture.svg");
+    simulated(&place, &[WEB, MAIL, OTHERS], &["--svg", text(&picture)]);
+    let drawn = std::fs::read_to_string(&picture).expect("the picture is there");
+    for words in ["group, 40 % per 500ms", "of tenant", ">tenant<"] {
+        assert!(drawn.contains(words), "no {words} in the picture");
+    }
+    let table = place.succeeds(&["simulate", text(&place.path("workload.json")), "--solo"]);
+    let lines: Vec<&str> = table.lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("tenant "));
+    let at = at.unwrap_or_else(|| panic!("no line of the group in\n{table}"));
+    assert!(lines[at + 1].starts_with("  mail ") && lines[at + 2].starts_with("  web "));
+    let check: Value = serde_json::from_str(&place.succeeds(&["check", "--json"])).expect("JSON");
+    let disk = &check["disks"]["hdd0"];
+    assert_eq!(disk["groups"]["tenant"]["budget_ms"], 200.0);
+    assert_eq!(disk["vdisks"]["web"]["group"], "tenant");
+    // 40 % for the group, 40 % for the vdisk of its own, 1 % for the system stream.
+    assert_eq!(number(disk, "reserved_share"), 0.81);
+}
+
+#[test]
+fn a_policy_that_knows_no_groups_is_refused_wherever_it_comes_from() {
+    let place = place();
+    let workload = format!(r#"{{ "duration": "1s", "clients": {{ {WEB} }} }}"#);
+    let workload = place.write("workload.json", workload);
+    for arguments in [
+        &["serve", "--policy", "mclock"][..],
+        &["simulate", text(&workload), "--policy", "mclock"],
+        &["simulate", text(&workload), "--compare", "mclock"],
+    ] {
+        let sentence = place.fails(arguments);
+        let says = ["`tenant`", "`mclock` knows no groups", "fahrrad"];
+        assert_says(&sentence, &says);
+    }
+}
+
+#[test]
+fn a_group_is_served_and_its_status_is_that_of_its_members_together() {
+    let place = place();
+    let server = place.start();
+    let workload = format!(r#"{{ "duration": "2s", "clients": {{ {WEB}, {MAIL} }} }}"#);
+    let workload = place.write("workload.json", workload);
+    let told = place.succeeds(&["load", text(&workload), "--json"]);
+    let load: Value = serde_json::from_str(&told).expect("JSON");
+    let received = number(&load["groups"]["tenant"], "received_share");
+    assert!(received > 0.0, "{load:#}");
+    let status = place.succeeds(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&status).expect("JSON");
+    let group = &status["groups"]["tenant"];
+    assert_eq!(group["members"], serde_json::json!(["web", "mail"]));
+    assert_eq!(
+        (number(group, "reserved_share"), number(group, "period_ms")),
+        (0.4, 500.0)
+    );
+    let total = |vdisk: &str, key: &str| number(&status["vdisks"][vdisk]["total"], key);
+    for key in ["own_ns", "spare_ns", "requests"] {
+        let parts = total("web", key) + total("mail", key);
+        assert_eq!(number(&group["total"], key), parts, "{key}");
+    }
+    assert!(total("mail", "requests") > 0.0);
+    assert!(
+        group["total"]["deadlines_met"].as_u64() > Some(0),
+        "{group:#}"
+    );
+    let table = place.succeeds(&["status"]);
+    assert!(
+        table.lines().any(|line| line.starts_with("  mail ")),
+        "{table}"
+    );
+    server.stop();
+}
