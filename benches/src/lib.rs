@@ -4,6 +4,7 @@
 //! What is not known here: what is measured.
 
 pub mod child;
+pub mod decision;
 pub mod limits;
 pub mod machine;
 pub mod markdown;
