@@ -116,12 +116,14 @@ impl Mix {
 
     /// Periods around `period`, of which no two coincide.
     pub fn periods(&self, period: Nanos) -> Vec<Nanos> {
-        let factors = PERIOD_FACTORS.iter().cycle().take(self.streams.len());
-        let scaled = |factor: &f64| {
+        let count = PERIOD_FACTORS.len();
+        let scaled = |index: usize| {
+            // Beyond five streams each round of factors is a little longer.
+            let factor = PERIOD_FACTORS[index % count] * (1.0 + 0.03 * (index / count) as f64);
             let millis = (period.as_millis_f64() * factor).round();
             Nanos::from_millis(millis as u64)
         };
-        factors.map(scaled).collect()
+        (0..self.streams.len()).map(scaled).collect()
     }
 
     /// The shares when everything that can be reserved is: with the switching account less than

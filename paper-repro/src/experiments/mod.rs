@@ -4,6 +4,7 @@ use crate::Experiment;
 
 mod f1_reservable;
 mod f2_four_streams;
+mod o10_untested;
 mod o1_utilization_error;
 mod o2_lag;
 mod o3_isolation;
@@ -45,4 +46,5 @@ pub const ALL: &[Experiment] = &[
     o7_wake_up::EXPERIMENT,
     o8_depth::EXPERIMENT,
     o9_accounts::EXPERIMENT,
+    o10_untested::EXPERIMENT,
 ];
