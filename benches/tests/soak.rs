@@ -36,3 +36,17 @@ fn a_seed_is_the_same_run_every_time() {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
 }
+
+/// A reservation that began while somebody in grace had put aside what he was owed; a budget that fell below W in a
+/// shortage; way back to nobody; clients that hear of their answers late; a service that was under way at a change.
+#[test]
+fn sets_that_broke_something_once_hold() {
+    for seed in [27_920, 25_974, 8_256, 14_014, 13_342] {
+        let outcome = soak::run(seed, None, 25_000);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}: {:#?}",
+            outcome.violations
+        );
+    }
+}

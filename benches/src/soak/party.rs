@@ -138,7 +138,7 @@ impl Party {
         self.long_pause = LONGEST_GRACE + own.period + own.period + debt;
         self.idle_since = Some(now);
         if let Some(windows) = &mut self.windows {
-            windows.end(now);
+            windows.abandon();
             windows.change(share_ppm);
         }
     }

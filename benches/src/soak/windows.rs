@@ -80,6 +80,12 @@ impl Windows {
         backlog.ahead += i128::from(own.0) * MILLION;
     }
 
+    /// What happens from here on is no longer looked at: a service may be under way, of which it is not
+    /// known yet how long it takes.
+    pub(super) fn abandon(&mut self) {
+        self.backlog = None;
+    }
+
     /// The backlog is over.
     pub(super) fn end(&mut self, at: Nanos) {
         self.receive(at, at, Nanos::ZERO);

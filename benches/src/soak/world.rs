@@ -246,23 +246,6 @@ impl World {
         }
     }
 
-    fn dbg(&self, what: &str, index: usize) {
-        let now = self.now;
-        let mut line = format!("{} {what} {index}:", now.0 as f64 / 1e6);
-        for i in 0..self.joined {
-            let p = &self.parties[i];
-            let c = self.scheduler.stream_counters(StreamId(i as u32));
-            line += &format!(
-                " [{i} q{} o{} b{:.2} miss{}]",
-                p.queued,
-                p.outstanding,
-                self.scheduler.unspent(StreamId(i as u32)) as f64 / 1e6,
-                c.deadlines_missed
-            );
-        }
-        eprintln!("{line}");
-    }
-
     fn change(&mut self, change: Change) {
         if change.from.max(change.to) >= self.joined {
             return;
@@ -383,9 +366,6 @@ impl World {
             match decision {
                 Decision::Dispatch { flight, stream } => self.dispatch(flight, stream),
                 Decision::Sleep { until } => {
-                    if std::env::var("DBG").is_ok() && self.in_flight == 0 {
-                        self.dbg("sleep", until.map_or(0, |u| u.0 as usize));
-                    }
                     self.wake = until;
                     return;
                 }
@@ -395,9 +375,6 @@ impl World {
 
     fn dispatch(&mut self, flight: FlightId, stream: StreamId) {
         let index = stream.0 as usize;
-        if std::env::var("DBG").is_ok() {
-            self.dbg("dispatch", index);
-        }
         let count = self.batch.len();
         if self
             .batch

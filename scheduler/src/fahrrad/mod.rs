@@ -130,7 +130,8 @@ impl Fahrrad {
         if self.spare_slack < enough && ledger.refine_held(now) {
             self.look_at_all(ledger, now);
         }
-        if !ledger.pending.is_empty() && self.spare_slack >= 0 {
+        // What somebody in grace put aside is owed to him still.
+        if !ledger.pending.is_empty() && self.spare_slack >= 0 && !ledger.has_yielded() {
             ledger.apply_pending(now);
             self.look_at_all(ledger, now);
         }

@@ -72,17 +72,22 @@ impl Ledger {
     fn take_effect(&mut self, id: StreamId, config: StreamConfig, now: Nanos) {
         self.roll(id, now);
         self.leave(id);
+        let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
-        let ahead = if stream.is_reserved() && now < stream.deadline {
-            (stream.budget - stream.fluid_budget(now)).min(0)
-        } else {
-            stream.budget.min(0)
+        let is_idle = matches!(stream.presence, Presence::IdleFresh | Presence::IdleHeld);
+        let ahead = match stream.if_woken(now, worst_case) {
+            // Idle time has repaid what it had too much.
+            Virtual::Fresh if is_idle || !stream.is_reserved() => 0,
+            Virtual::Held { budget, deadline } if is_idle => {
+                let left = i128::from(deadline.0 - now.0) * i128::from(stream.share_ppm());
+                (budget - left).min(0)
+            }
+            _ => (stream.budget - stream.fluid_budget(now)).min(0),
         };
         let limit_changes = stream.config.limit != config.limit;
         stream.config = config;
         stream.yielded = 0;
         stream.budget = 0;
-        let is_idle = matches!(stream.presence, Presence::IdleFresh | Presence::IdleHeld);
         if stream.is_reserved() && is_idle && ahead == 0 {
             // It will wake with a whole budget.
             stream.deadline = now;
