@@ -26,6 +26,6 @@ pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
 
 pub use disktime_disks::{Buffer, BufferPool};
 pub use disktime_scheduler::{
-    DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters, StreamId,
-    SwitchingAccount,
+    DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters,
+    StreamId, SwitchingAccount,
 };

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Memory, Mounted, Shared, errno_of, runtime, wait_until};
+use common::{Memory, Mounted, Shared, Turn, errno_of, runtime, wait_until};
 use disktime_engine::RequestKind;
 use disktime_fuse::{FuseError, MountHandle, mount};
 use std::fs;
@@ -42,6 +42,7 @@ fn rerun(test: &str, directory: &Path) -> Command {
 
 #[test]
 fn a_missing_directory_is_created_and_a_full_one_or_a_file_refused() {
+    let _turn = Turn::wait();
     let temporary = tempfile::tempdir().expect("a directory");
     let place = temporary.path().join("a/b/c d");
     let handle = try_mount(&place).expect("mounted");
@@ -139,6 +140,7 @@ fn an_unmount_by_the_administrator_is_no_error() {
 #[test]
 fn the_mount_of_a_killed_server_is_cleaned_up() {
     const NAME: &str = "the_mount_of_a_killed_server_is_cleaned_up";
+    let _turn = Turn::wait();
     if let Some(directory) = std::env::var_os(RERUN) {
         let _handle = try_mount(Path::new(&directory)).unwrap_or_else(|error| panic!("{error}"));
         println!("serving");
@@ -188,6 +190,7 @@ impl Drop for Killed {
 
 #[test]
 fn a_machine_without_fusermount3_gets_the_install_command() {
+    let _turn = Turn::wait();
     if let Some(directory) = std::env::var_os(RERUN) {
         let error = try_mount(Path::new(&directory)).expect_err("cannot be mounted");
         assert!(error.is_missing_support());

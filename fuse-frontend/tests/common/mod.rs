@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -77,8 +77,7 @@ impl Memory {
         std::mem::take(&mut *self.asked.lock().expect("no panic with this lock"))
     }
 
-    /// As [`Memory::take_asked`] without flushes, which other tests may cause: a process that they start
-    /// closes this process's open files.
+    /// As [`Memory::take_asked`] without flushes, which every closing of a written file is.
     pub fn take_transfers(&self) -> Vec<Asked> {
         let mut asked = self.take_asked();
         asked.retain(|asked| asked.kind != RequestKind::Flush);
@@ -101,8 +100,8 @@ impl Memory {
         ClosedGate(gate)
     }
 
-    /// Flushes are not held: a program that any test starts gets this process's open files, closes
-    /// them, which is a flush, and would never begin.
+    /// Flushes are not held: a program that the test starts gets its open files, closes them, which is a
+    /// flush, and would never begin.
     async fn pass_gate(&self, kind: RequestKind) {
         if kind == RequestKind::Flush {
             return;
@@ -181,6 +180,20 @@ impl FuseBackend for Shared {
     }
 }
 
+/// Held by a test for as long as it has a mount. The tests of one program share one process, and a
+/// program that one of them starts gets, until its `exec`, a copy of every open file: of `/dev/fuse`,
+/// which keeps a connection alive whose server is gone, and of files in that mount, whose closing waits
+/// for this very server. A real server opens no files of its own mount.
+pub struct Turn(#[allow(dead_code, reason = "only held")] MutexGuard<'static, ()>);
+
+impl Turn {
+    pub fn wait() -> Turn {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        // A test that failed leaves nothing behind that the next one could see.
+        Turn(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A mounted directory of vdisks in memory. The threads of its runtime answer the kernel, so the test's own
 /// thread may block in system calls.
 pub struct Mounted {
@@ -188,10 +201,13 @@ pub struct Mounted {
     pub handle: Option<MountHandle>,
     pub runtime: Runtime,
     pub directory: TempDir,
+    /// Last, as fields are dropped in order.
+    _turn: Turn,
 }
 
 impl Mounted {
     pub fn new(files: &[(&str, u64)]) -> Mounted {
+        let turn = Turn::wait();
         let memory = Arc::new(Memory::new(files));
         let runtime = runtime();
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -203,6 +219,7 @@ impl Mounted {
             handle,
             runtime,
             directory,
+            _turn: turn,
         }
     }
 

@@ -1,12 +1,15 @@
-//! The loop: events in, decisions out, service on a device.
+//! The loop: events in, decisions out, service on a device. What clients do is in `answers`, the books
+//! are kept in `charges`.
+
+mod answers;
+mod charges;
 
 use super::books::{Backlog, Segment};
 use super::clients::{Behaviour, Client, ClientConfig, Pattern, Think};
 use super::devices::Device;
-use super::random::Rng;
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, RequestId, Scheduler, SchedulerConfig, StreamConfig,
-    StreamCounters, StreamId,
+    Decision, FlightId, RequestId, Scheduler, SchedulerConfig, StreamConfig, StreamCounters,
+    StreamId,
 };
 use disktime_units::Nanos;
 use std::cmp::Reverse;
@@ -41,15 +44,6 @@ pub struct TraceEntry {
     pub sequence: u64,
     pub offset: u64,
     pub len: u64,
-}
-
-/// After a longer pause, a stream starts afresh: grace time, rest of the period, debt.
-fn long_pause(config: StreamConfig, worst_case: Nanos) -> Nanos {
-    let Some(reservation) = config.reservation else {
-        return Nanos::ZERO;
-    };
-    let debt = worst_case.0 * 2 * 1_000_000 / u64::from(reservation.share.0);
-    Nanos::from_secs(1) + Nanos(2 * reservation.period.0 + debt)
 }
 
 /// Server, clients, clock.
@@ -168,32 +162,6 @@ impl World {
         self.scheduler.reconfigure(self.now, id, config);
         self.note_charges(self.now);
         self.decide();
-    }
-
-    fn register(&mut self, id: StreamId, client: ClientConfig, start: Nanos, seed: u64) {
-        assert_eq!(id.0 as usize, self.clients.len());
-        self.clients.push(Client::new(client, Rng::new(seed)));
-        self.segments.push(Vec::new());
-        self.used.push(Vec::new());
-        self.backlogs.push(Vec::new());
-        self.seen.push(StreamCounters::default());
-        self.backlog_since.push(None);
-        self.idle_since.push(None);
-        let index = self.clients.len() - 1;
-        match client.behaviour {
-            Behaviour::Closed { depth, .. } => {
-                for _ in 0..depth {
-                    self.schedule(start, Event::Issue(index));
-                }
-            }
-            Behaviour::Bursts { burst, .. } => {
-                for _ in 0..burst {
-                    self.schedule(start, Event::Issue(index));
-                }
-            }
-            Behaviour::Waker { .. } => self.clients[index].armed = true,
-            Behaviour::Clock { .. } => self.schedule(start, Event::Issue(index)),
-        }
     }
 
     fn schedule(&mut self, at: Nanos, event: Event) {
@@ -317,93 +285,6 @@ impl World {
         ) && self.events.iter().any(due)
     }
 
-    fn end_backlog(&mut self, stream: usize) {
-        if let Some((start, fresh)) = self.backlog_since[stream].take() {
-            self.backlogs[stream].push(Backlog {
-                start,
-                end: self.now,
-                fresh,
-            });
-            self.idle_since[stream] = Some(self.now);
-        }
-    }
-
-    fn answer(&mut self, request: Request) {
-        let now = self.now;
-        let index = request.client;
-        let client = &mut self.clients[index];
-        client.outstanding -= 1;
-        client.completed += 1;
-        client.bytes += request.len;
-        client.longest_latency = client.longest_latency.max(now - request.issued_at);
-        if self.stopping {
-            return;
-        }
-        match client.config.behaviour {
-            Behaviour::Closed { think, .. } => {
-                let at = now + client.think(think);
-                self.schedule(at, Event::Issue(index));
-            }
-            Behaviour::Bursts { burst, pause } if client.outstanding == 0 => {
-                let at = now + client.rng.exponential(pause);
-                for _ in 0..burst {
-                    self.schedule(at, Event::Issue(index));
-                }
-            }
-            Behaviour::Waker { pause, .. } if client.outstanding == 0 => {
-                client.armed = true;
-                // The pause is a bound on how soon it can be woken again, kept in idle_since.
-                let _ = pause;
-            }
-            _ => {}
-        }
-    }
-
-    fn issue(&mut self, index: usize) {
-        if self.stopping {
-            return;
-        }
-        let now = self.now;
-        if let Behaviour::Clock { every, most } = self.clients[index].config.behaviour {
-            self.schedule(now + every, Event::Issue(index));
-            if self.clients[index].outstanding >= most {
-                return;
-            }
-        }
-        let client = &mut self.clients[index];
-        let offset = client.place();
-        let config = client.config;
-        client.outstanding += 1;
-        let request = Request {
-            client: index,
-            issued_at: now,
-            sequence: self.sequence,
-            offset,
-            len: config.len,
-        };
-        self.sequence += 1;
-        let id = self.free_requests.pop().unwrap_or_else(|| {
-            self.requests.push(None);
-            self.requests.len() as u32 - 1
-        });
-        self.requests[id as usize] = Some(request);
-        if self.backlog_since[index].is_none() {
-            let config = self.scheduler.stream_config(StreamId(index as u32));
-            let pause = long_pause(config, self.worst_case);
-            let fresh = self.idle_since[index].is_none_or(|idle| now - idle > pause);
-            self.backlog_since[index] = Some((now, fresh));
-        }
-        let arrival = Arrival {
-            id: RequestId(id),
-            offset_bytes: Some(offset),
-            len_bytes: config.len,
-            price: config.price,
-            write: false,
-            merge_class: config.merge.then_some(0),
-        };
-        self.scheduler.arrive(now, StreamId(index as u32), arrival);
-    }
-
     fn decide(&mut self) {
         loop {
             let decision = self.scheduler.next(self.now, &mut self.batch);
@@ -459,79 +340,6 @@ impl World {
         self.schedule(done, Event::Completion(flight.0));
         if done - now > Nanos(self.worst_case.0 / 2) {
             self.wake_wakers(stream);
-        }
-    }
-
-    /// A long request has just been started: the worst moment to come.
-    fn wake_wakers(&mut self, served: StreamId) {
-        for index in 0..self.clients.len() {
-            let client = &mut self.clients[index];
-            let Behaviour::Waker { burst, pause } = client.config.behaviour else {
-                continue;
-            };
-            let rested = match self.idle_since[index] {
-                None => true,
-                Some(idle) => self.now - idle >= client.rng.exponential(pause),
-            };
-            if client.armed && rested && index != served.0 as usize {
-                client.armed = false;
-                for _ in 0..burst {
-                    self.schedule(self.now + Nanos(1), Event::Issue(index));
-                }
-            }
-        }
-    }
-
-    /// Looks which streams were charged by the last call, for time used from `start` on.
-    fn note_charges(&mut self, start: Nanos) {
-        for (index, seen) in self.seen.iter_mut().enumerate() {
-            let counters = self.scheduler.stream_counters(StreamId(index as u32));
-            if counters.reserved > seen.reserved {
-                let own = counters.reserved - seen.reserved;
-                let start = start.min(self.now.saturating_sub(own));
-                let end = self.now;
-                self.segments[index].push(Segment { start, end, own });
-            }
-            let before = seen.reserved + seen.spare;
-            let own = counters.reserved + counters.spare - before;
-            if own > Nanos::ZERO {
-                let start = start.min(self.now.saturating_sub(own));
-                let end = self.now;
-                self.used[index].push(Segment { start, end, own });
-            }
-            *seen = counters;
-        }
-    }
-
-    pub fn counters(&self, stream: usize) -> StreamCounters {
-        self.scheduler.stream_counters(StreamId(stream as u32))
-    }
-
-    /// Charges to streams + switching account = busy + waiting, all seen from both sides. Call
-    /// after `drain`.
-    pub fn assert_charges_add_up(&self, context: &str) {
-        let disk = self.scheduler.disk_counters(self.now);
-        let streams = 0..self.clients.len();
-        let charged: Nanos = streams
-            .map(|stream| self.counters(stream).reserved + self.counters(stream).spare)
-            .sum();
-        assert_eq!(charged, disk.charged, "{context}: sum over streams");
-        assert_eq!(disk.busy, self.busy, "{context}: busy time");
-        assert_eq!(
-            charged + disk.switching,
-            disk.busy + disk.waiting,
-            "{context}: I2"
-        );
-        assert_eq!(
-            self.now,
-            self.busy + self.empty + self.asleep,
-            "{context}: the clock"
-        );
-        if !self.has_limits {
-            assert_eq!(
-                disk.waiting, self.asleep,
-                "{context}: asleep with requests queued"
-            );
         }
     }
 }
