@@ -89,7 +89,7 @@ impl<B: FuseBackend> VdiskFilesystem<B> {
     }
 
     fn refuse<T>(&self, request: Request, what: &str, name: &OsStr) -> Result<T> {
-        tracing::info!(
+        tracing::warn!(
             "refused to {what} {name:?} for process {}: the files are the vdisks of the \
              configuration, and only that changes them",
             request.pid
@@ -184,7 +184,7 @@ impl<B: FuseBackend> Filesystem for VdiskFilesystem<B> {
             return Err(libc::EROFS.into());
         }
         if flags as i32 & libc::O_TRUNC != 0 && file.size_bytes != 0 {
-            tracing::info!(
+            tracing::warn!(
                 "refused to truncate {:?} for process {}: a vdisk keeps its size; write without \
                  truncating (dd: conv=notrunc, shell: 1<>)",
                 file.name,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program that tests run, and the package that brings it.
-const NEEDED: [(&str, &str); 13] = [
+const NEEDED: [(&str, &str); 14] = [
     ("e2fsck", "e2fsprogs"),
     ("fio", "fio"),
     ("fstrim", "util-linux"),
@@ -22,6 +22,7 @@ const NEEDED: [(&str, &str); 13] = [
     ("qemu-img", "qemu-utils"),
     ("qemu-io", "qemu-utils"),
     ("qemu-nbd", "qemu-utils"),
+    ("sqlite3", "sqlite3"),
 ];
 
 /// Installs what is missing if it may; says what it does. Whether everything is there in the end.

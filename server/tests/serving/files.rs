@@ -1,0 +1,97 @@
+//! The vdisks as files of the running server: what is given back, and what is refused and why.
+
+use crate::nbd::{assert_same, pattern};
+use crate::place::{MIB, Place, assert_says};
+use crate::programs::{Loop, Mounted, text, tool};
+use crate::server::Server;
+use std::fs;
+
+#[test]
+fn a_file_system_trims_what_it_does_not_use() {
+    let place = Place::with(&[("db", r#""size": "96MiB""#)]);
+    let server = place.start();
+    let device = Loop::attach(&server.file("db"));
+    tool("e2fsprogs", "mkfs.ext4", &["-q", text(&device.device)]);
+    let mounted = Mounted::new(&[text(&device.device)], &place.path("mnt"));
+    let (kept, removed) = (pattern(8 << 20, 21), pattern(48 << 20, 22));
+    fs::write(mounted.directory.join("kept"), &kept).expect("room for it");
+    fs::write(mounted.directory.join("removed"), &removed).expect("room for it");
+    tool("coreutils", "sync", &["-f", text(&mounted.directory)]);
+    fs::remove_file(mounted.directory.join("removed")).expect("it is there");
+    tool("coreutils", "sync", &["-f", text(&mounted.directory)]);
+    let said = tool(
+        "util-linux",
+        "fstrim",
+        &["--verbose", text(&mounted.directory)],
+    );
+    let trimmed = said
+        .split(['(', ' '])
+        .find_map(|word| word.parse::<u64>().ok().filter(|count| *count > 1000));
+    assert!(trimmed >= Some(40 * MIB), "{said}");
+
+    let got = fs::read(mounted.directory.join("kept")).expect("it is there");
+    assert_same(&got, &kept, "what was not trimmed");
+    drop(mounted);
+    tool("e2fsprogs", "e2fsck", &["-f", "-n", text(&device.device)]);
+    drop(device);
+    server.stop();
+}
+
+#[test]
+fn what_would_change_the_directory_is_refused_and_the_log_says_why() {
+    let place = Place::with(&[("web", r#""size": "1MiB""#), ("db", r#""size": "1MiB""#)]);
+    let server = Server::start(place.command(&["serve"]));
+    let (web, other) = (server.file("web"), place.mount().join("other"));
+    let attempts = [
+        fs::remove_file(&web),
+        fs::rename(&web, server.file("db")),
+        fs::rename(&web, &other),
+        fs::write(&other, "new"),
+        fs::hard_link(&web, &other),
+        fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&web)
+            .map(drop),
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&web)
+            .and_then(|file| file.set_len(4096)),
+    ];
+    for (number, attempt) in attempts.into_iter().enumerate() {
+        let error = attempt.expect_err("refused");
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM), "attempt {number}");
+    }
+    // SAFETY: only returns a number.
+    let own = format!("process {}", unsafe { libc::gettid() });
+    let said = server.stop();
+    assert_says(
+        &said,
+        &["remove \"web\"", "rename \"web\"", "create \"other\""],
+    );
+    assert_says(
+        &said,
+        &["truncate \"web\"", "change the size of \"web\"", &own],
+    );
+}
+
+#[test]
+fn a_file_has_no_extended_attributes() {
+    let place = Place::with(&[("web", r#""size": "1MiB""#)]);
+    let server = place.start();
+    let file = std::ffi::CString::new(text(&server.file("web"))).expect("no NUL");
+    let (name, value) = (c"user.colour", b"red");
+    // SAFETY: NUL-terminated strings, and three bytes that live through the call.
+    let set = unsafe {
+        libc::setxattr(
+            file.as_ptr(),
+            name.as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            0,
+        )
+    };
+    let error = std::io::Error::last_os_error().raw_os_error();
+    assert_eq!((set, error), (-1, Some(libc::EOPNOTSUPP)));
+    server.stop();
+}
