@@ -55,6 +55,14 @@ pub enum BackingError {
         /// How that is known.
         cause: String,
     },
+    /// A disk in memory is larger than what the system gives.
+    #[error("{size_bytes} bytes of memory cannot be had: {source}; choose a smaller \"size\"")]
+    Memory {
+        /// What was asked.
+        size_bytes: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system refused something else.
     #[error("{}: cannot {action}: {source}", path.display())]
     System {

@@ -10,6 +10,8 @@ mod disk;
 mod fault;
 mod hdd;
 mod image_lock;
+mod mapping;
+mod memory;
 mod open;
 mod paced;
 mod random;
@@ -40,7 +42,8 @@ pub use hdd::{
     find_drive, fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names,
     read_measured_trace, replay,
 };
-pub use open::{DiskOptions, open_disk};
+pub use memory::MemoryDisk;
+pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, ServiceModel};
 pub use random::SplitMix64;
 pub use remove_unused::remove_unused;

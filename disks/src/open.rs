@@ -4,6 +4,7 @@
 //! cause. What a device does not tell (how long a request takes) comes from the options or from
 //! defaults, and a notice says which defaults.
 
+use crate::memory::{MemoryDisk, NULL_KEPT_BYTES};
 use crate::uring::new_ring;
 use crate::{
     Backing, BackingError, BackingOptions, Disk, DiskProperties, LinearCost, SeekPoint, SyncDisk,
@@ -13,12 +14,23 @@ use disktime_units::Nanos;
 use std::io;
 use std::path::PathBuf;
 
+/// Where a disk's data lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Medium {
+    /// On a block device or in a regular file.
+    Path(PathBuf),
+    /// In memory, as long as the disk is open.
+    Memory,
+    /// Nowhere, but for the first MiB: reads are zeroes, what is written is dropped. For benches.
+    Null,
+}
+
 /// A real disk to open. `None` means: find out, or assume a default and say so.
 #[derive(Debug, Clone)]
 pub struct DiskOptions {
-    /// A block device or a regular file.
-    pub path: PathBuf,
-    /// As in [`BackingOptions`].
+    /// Where the data lie.
+    pub medium: Medium,
+    /// As in [`BackingOptions`]; needed where the data do not lie at a path.
     pub size_bytes: Option<u64>,
     /// As in [`BackingOptions`].
     pub create: bool,
@@ -49,7 +61,7 @@ impl DiskOptions {
     /// What is at `path`, with everything found out or assumed.
     pub fn new(path: impl Into<PathBuf>) -> DiskOptions {
         DiskOptions {
-            path: path.into(),
+            medium: Medium::Path(path.into()),
             size_bytes: None,
             create: false,
             direct: true,
@@ -76,13 +88,32 @@ const PACED_DEPTH: usize = 4;
 /// # Errors
 /// Whatever keeps it from being opened or served, as a sentence with cause and remedy.
 pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingError> {
+    let path = match &options.medium {
+        Medium::Path(path) => path,
+        Medium::Memory => return memory_disk(options, u64::MAX),
+        Medium::Null => return memory_disk(options, NULL_KEPT_BYTES),
+    };
     let mut backing = Backing::open(&BackingOptions {
-        path: options.path.clone(),
+        path: path.clone(),
         size_bytes: options.size_bytes,
         create: options.create,
         direct: options.direct,
     })?;
-    let mut properties = described(&mut backing, options);
+    let mut notices = std::mem::take(&mut backing.notices);
+    let has_seeks = options
+        .has_seeks
+        .unwrap_or(!options.paced && backing.rotational == Some(true));
+    let defaults = Defaults::of(has_seeks);
+    if !options.paced {
+        notices.extend(backing.queue_notice.take());
+        notices.extend(assumed(&backing, options, has_seeks, &defaults));
+    }
+    let mut properties = DiskProperties {
+        block_bytes: backing.block_bytes,
+        discards: backing.discards,
+        notices,
+        ..described(options, has_seeks, backing.size_bytes)
+    };
     if options.force_sync {
         return sync_disk(backing, properties);
     }
@@ -139,17 +170,38 @@ fn refusal(name: &str, error: &io::Error, sysctl: Option<&str>) -> String {
     format!("{name}: io_uring is refused: {cause}; plain system calls serve it, more slowly")
 }
 
-/// The properties of a real disk; the description is the engine's to set.
-fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
-    let has_seeks = options
-        .has_seeks
-        .unwrap_or(!options.paced && backing.rotational == Some(true));
-    let defaults = Defaults::of(has_seeks);
-    let mut notices = std::mem::take(&mut backing.notices);
-    if !options.paced {
-        notices.extend(backing.queue_notice.take());
-        notices.extend(assumed(backing, options, has_seeks, &defaults));
+fn memory_disk(
+    options: &DiskOptions,
+    kept_bytes: u64,
+) -> Result<Box<dyn Disk + Send>, BackingError> {
+    let (description, notice) = match options.medium {
+        Medium::Null => (
+            "null (keeps nothing; for benches)",
+            "a disk is null: its reads are zeroes, and what is written to it is dropped",
+        ),
+        _ => (
+            "memory",
+            "a disk lies in memory: what it holds is gone when the server stops",
+        ),
+    };
+    let size_bytes = options.size_bytes.unwrap_or(0);
+    let has_seeks = options.has_seeks.unwrap_or(false);
+    let properties = DiskProperties {
+        description: description.to_owned(),
+        block_bytes: 512,
+        notices: vec![notice.to_owned()],
+        volatile_cache: false,
+        ..described(options, has_seeks, size_bytes - size_bytes % 512)
+    };
+    match MemoryDisk::new(properties, kept_bytes) {
+        Ok(disk) => Ok(Box::new(disk)),
+        Err(source) => Err(BackingError::Memory { size_bytes, source }),
     }
+}
+
+/// The properties of a disk; the description is the engine's to set.
+fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskProperties {
+    let defaults = Defaults::of(has_seeks);
     let depth = if options.paced {
         PACED_DEPTH
     } else {
@@ -157,14 +209,14 @@ fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
     };
     DiskProperties {
         description: String::new(),
-        size_bytes: backing.size_bytes,
-        block_bytes: backing.block_bytes,
+        size_bytes,
+        block_bytes: 4096,
         has_seeks,
         worst_case: options.worst_case.unwrap_or(defaults.worst_case),
         switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
         worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
         seek_curve: if has_seeks {
-            default_seek_curve(backing.size_bytes)
+            default_seek_curve(size_bytes)
         } else {
             Vec::new()
         },
@@ -172,10 +224,10 @@ fn described(backing: &mut Backing, options: &DiskOptions) -> DiskProperties {
         cost: options.cost.unwrap_or(defaults.cost),
         max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
         quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
-        discards: backing.discards,
+        discards: true,
         holds_data: true,
         volatile_cache: true,
-        notices,
+        notices: Vec::new(),
     }
 }
 

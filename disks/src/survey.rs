@@ -4,7 +4,7 @@
 use crate::backing::kind_found;
 use crate::backing_error::system;
 use crate::open::Defaults;
-use crate::{BackingError, BackingKind, DiskOptions, LinearCost, block_device};
+use crate::{BackingError, BackingKind, DiskOptions, LinearCost, Medium, block_device};
 use disktime_units::Nanos;
 use std::fs::File;
 use std::io;
@@ -39,7 +39,9 @@ pub struct Survey {
 /// # Errors
 /// When something is there that cannot be looked at.
 pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
-    let path = options.path.as_path();
+    let Medium::Path(path) = &options.medium else {
+        return Ok(Survey::described(options, true, options.size_bytes, None));
+    };
     let failed = |source| system(path, "look at it", source);
     let found = match std::fs::metadata(path) {
         Ok(metadata) => {
@@ -51,23 +53,40 @@ pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
     };
     let (size_bytes, rotational) = match &found {
         Some(file) => existing(file).map_err(failed)?,
-        None => (options.size_bytes, nearest_directory(&options.path)),
+        None => (options.size_bytes, nearest_directory(path)),
     };
-    let has_seeks = options
-        .has_seeks
-        .unwrap_or(!options.paced && rotational == Some(true));
-    let defaults = Defaults::of(has_seeks);
-    Ok(Survey {
-        exists: found.is_some(),
-        size_bytes: size_bytes.max(options.size_bytes),
-        has_seeks,
-        worst_case: options.worst_case.unwrap_or(defaults.worst_case),
-        switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
-        worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
-        cost: options.cost.unwrap_or(defaults.cost),
-        max_in_flight: options.max_in_flight.unwrap_or(defaults.depth),
-        quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
-    })
+    let size_bytes = size_bytes.max(options.size_bytes);
+    Ok(Survey::described(
+        options,
+        found.is_some(),
+        size_bytes,
+        rotational,
+    ))
+}
+
+impl Survey {
+    fn described(
+        options: &DiskOptions,
+        exists: bool,
+        size_bytes: Option<u64>,
+        rotational: Option<bool>,
+    ) -> Survey {
+        let has_seeks = options
+            .has_seeks
+            .unwrap_or(!options.paced && rotational == Some(true));
+        let defaults = Defaults::of(has_seeks);
+        Survey {
+            exists,
+            size_bytes,
+            has_seeks,
+            worst_case: options.worst_case.unwrap_or(defaults.worst_case),
+            switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
+            worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
+            cost: options.cost.unwrap_or(defaults.cost),
+            max_in_flight: options.max_in_flight.unwrap_or(defaults.depth),
+            quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
+        }
+    }
 }
 
 fn existing(file: &File) -> io::Result<(Option<u64>, Option<bool>)> {

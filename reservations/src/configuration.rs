@@ -154,9 +154,9 @@ pub enum RequestOrder {
 pub struct Disk {
     /// Its name; letters, digits, `.`, `_` and `-`.
     pub name: Spanned<String>,
-    /// The device or file, resolved.
-    pub path: Spanned<PathBuf>,
-    /// The size, if the file says one; always with `emulate`.
+    /// Where its data lie.
+    pub medium: Spanned<Medium>,
+    /// The size, if the file says one; always with `emulate`, and when there is no path.
     pub size_bytes: Option<Spanned<u64>>,
     /// The model to pace it by: a text (preset, or `FILE#NAME` with FILE resolved) or an object.
     pub emulate: Option<Spanned<serde_json::Value>>,
@@ -176,6 +176,27 @@ pub struct Disk {
     pub switch_cost: Option<Spanned<Nanos>>,
     /// The most requests in flight, where the file says it.
     pub max_in_flight: Option<Spanned<u32>>,
+}
+
+/// Where a disk's data lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Medium {
+    /// On a device or in a file, whose path is resolved.
+    Path(PathBuf),
+    /// In memory, as long as the server runs.
+    Memory,
+    /// Nowhere.
+    Null,
+}
+
+impl Disk {
+    /// The device or file that it lies on.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.medium.value {
+            Medium::Path(path) => Some(path),
+            Medium::Memory | Medium::Null => None,
+        }
+    }
 }
 
 /// A share of the disk's time in every period.

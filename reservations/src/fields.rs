@@ -39,6 +39,8 @@ pub(crate) enum Kind {
         most: u32,
     },
     Truth,
+    /// `true`; what is not so is left out.
+    True,
     Choice(&'static [&'static str]),
     /// A preset's name, `FILE#NAME`, or an object of model parameters.
     Model,
@@ -142,19 +144,35 @@ pub(crate) static ROOT: Table = Table {
     ],
 };
 
+/// The keys of a disk of which it has exactly one.
+pub(crate) const MEDIA: [&str; 3] = ["path", "memory", "null"];
+
 pub(crate) static DISK: Table = Table {
     what: "a disk",
     fields: &[
-        required(
+        field(
             "path",
             Kind::Path,
+            "this, `memory` or `null` is required",
             "The block device or file that holds the data.",
+        ),
+        field(
+            "memory",
+            Kind::True,
+            "",
+            "Instead of `path`: the data lie in memory and are gone when the server stops. For tests and benches. Memory is taken when it is first written.",
+        ),
+        field(
+            "null",
+            Kind::True,
+            "",
+            "Instead of `path`: reads are zeroes, what is written is dropped. For benches of everything above the disk.",
         ),
         field(
             "size",
             Kind::Size,
             "the size of the device or file",
-            "The size; needed when the file does not exist yet, and with `emulate`.",
+            "The size; needed when the file does not exist yet, and with `emulate`, `memory` or `null`.",
         ),
         field(
             "emulate",
@@ -356,6 +374,7 @@ impl Kind {
                 format!("a whole number from {least} to {most}, without quotes")
             }
             Kind::Truth => "true or false, without quotes".to_owned(),
+            Kind::True => "true, without quotes (or leave it out)".to_owned(),
             Kind::Choice(choices) => {
                 let quoted: Vec<_> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
                 match quoted.split_last() {

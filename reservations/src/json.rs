@@ -49,7 +49,8 @@ impl Node {
     pub fn what(&self) -> &'static str {
         match self {
             Node::Null => "null",
-            Node::Bool(_) => "a truth value",
+            Node::Bool(true) => "true",
+            Node::Bool(false) => "false",
             Node::Number(_) => "a number",
             Node::String(_) => "a text",
             Node::Array(_) => "a list",

@@ -1,18 +1,16 @@
 //! From text to [`Configuration`]: every section in turn, and what the keys have to be together.
 //! It goes on after each mistake, so that one run shows all that can be seen.
 
+mod disk;
 mod doors;
 mod group;
 mod vdisk;
 
-use crate::configuration::{
-    Configuration, Disk, EmulateChecker, Policy, RequestOrder, Reservation, Spanned, Switching,
-};
+use crate::configuration::{Configuration, EmulateChecker, Spanned};
 use crate::fields::{self, Kind};
 use crate::finding::{ConfigurationErrors, Finding, Severity, Source, Span};
 use crate::json::{self, Member, Node};
-use crate::values::{Fields, accepted, duplicates, named};
-use std::collections::HashMap;
+use crate::values::{Fields, duplicates, named};
 use std::path::{Path, PathBuf};
 
 /// Larger than any configuration that a person or a program would write.
@@ -182,96 +180,6 @@ impl Reader<'_> {
         }
     }
 
-    fn disk(&mut self, member: &Member) -> Option<Disk> {
-        let key = &member.key;
-        let disk = Fields::open(&member.value, &fields::DISK, key.span, self.findings)?;
-        let emulate = disk
-            .member("emulate")
-            .and_then(|member| self.emulate(&member.value));
-        let size_bytes = disk.size("size", self.findings);
-        if disk.has("emulate") && !disk.has("size") {
-            let wrong = format!("the modelled disk `{}` needs a `size`", key.value);
-            self.report(
-                key.span,
-                wrong,
-                "add \"size\": \"64GiB\", or whatever it is to hold",
-            );
-        }
-        for own in ["seeks", "worst_case", "switch_cost"] {
-            if let (true, Some(member)) = (disk.has("emulate"), disk.member(own)) {
-                let wrong = format!("`{own}` of a modelled disk comes from its model");
-                self.report(
-                    member.key.span,
-                    wrong,
-                    format!("leave out `{own}`, or `emulate`"),
-                );
-            }
-        }
-        let policy = disk.choice("policy", self.findings);
-        let switching = disk
-            .choice("switching", self.findings)
-            .map(|choice| Spanned {
-                value: if choice.value == "served" {
-                    Switching::Served
-                } else {
-                    Switching::Account
-                },
-                span: choice.span,
-            });
-        let order = disk.choice("order", self.findings);
-        let read = Disk {
-            name: key.clone(),
-            policy: policy
-                .and_then(|name| Policy::from_name(name.value))
-                .unwrap_or_default(),
-            switching,
-            order: match order.map(|choice| choice.value) {
-                Some("least-positioning") => RequestOrder::LeastPositioning,
-                _ => RequestOrder::Sweep,
-            },
-            system: disk.member("system").and_then(|member| self.system(member)),
-            seeks: disk.truth("seeks", self.findings),
-            worst_case: disk.duration("worst_case", self.findings),
-            switch_cost: disk.duration("switch_cost", self.findings),
-            max_in_flight: disk.integer("max_in_flight", self.findings),
-            size_bytes,
-            emulate,
-            path: disk
-                .path("path", self.findings)
-                .map(|path| self.resolve(path))?,
-        };
-        Some(read)
-    }
-
-    /// The model as the checker and the server get it: `FILE#NAME` with FILE resolved.
-    fn emulate(&mut self, node: &Spanned<Node>) -> Option<Spanned<serde_json::Value>> {
-        let value = match &node.value {
-            Node::String(text) => match text.split_once('#') {
-                Some((file, name)) if !file.is_empty() => {
-                    format!("{}#{name}", self.state_dir.join(file).display()).into()
-                }
-                _ => text.clone().into(),
-            },
-            Node::Object(_) => {
-                self.duplicates_within(node);
-                node.value.to_value()
-            }
-            Node::Broken => return None,
-            other => {
-                let wrong = format!("`emulate` cannot be {}", other.what());
-                self.report(node.span, wrong, accepted(&Kind::Model));
-                return None;
-            }
-        };
-        if let Err(wrong) = self.checker.check(&value) {
-            self.report(node.span, wrong, accepted(&Kind::Model));
-        }
-        Some(Spanned {
-            value,
-            span: node.span,
-        })
-    }
-
     fn duplicates_within(&mut self, node: &Spanned<Node>) {
         match &node.value {
             Node::Object(members) => {
@@ -282,36 +190,6 @@ impl Reader<'_> {
             }
             Node::Array(items) => items.iter().for_each(|item| self.duplicates_within(item)),
             _ => {}
-        }
-    }
-
-    fn system(&mut self, member: &Member) -> Option<Reservation> {
-        let system = Fields::open(
-            &member.value,
-            &fields::SYSTEM,
-            member.key.span,
-            self.findings,
-        )?;
-        let reserve = system.share("reserve", self.findings);
-        let period = system.duration("period", self.findings);
-        Some(Reservation {
-            reserve: reserve?,
-            period: period?,
-        })
-    }
-
-    fn same_paths(&mut self, disks: &[Disk]) {
-        let mut seen: HashMap<&Path, &str> = HashMap::new();
-        for disk in disks {
-            if let Some(first) = seen.get(disk.path.value.as_path()) {
-                let wrong = format!("`{}` has the path of `{first}`", disk.name.value);
-                self.report(
-                    disk.path.span,
-                    wrong,
-                    "every disk has its own device or file",
-                );
-            }
-            seen.insert(&disk.path.value, &disk.name.value);
         }
     }
 }

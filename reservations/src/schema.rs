@@ -2,7 +2,7 @@
 //! It says what one key accepts; what keys have to be together (sums, limits, names that exist)
 //! is for `disktime check` to say.
 
-use crate::fields::{Field, Kind, MAX_NAME, ROOT, Table};
+use crate::fields::{Field, Kind, MAX_NAME, MEDIA, ROOT, Table};
 use disktime_units::format_duration;
 use serde_json::{Map, Value, json};
 
@@ -63,7 +63,12 @@ fn object(table: &Table) -> Value {
         object["dependentRequired"] = json!({ "reserve": ["period"] });
     }
     if table.fields.iter().any(|field| field.name == "emulate") {
-        object["dependentRequired"] = json!({ "emulate": ["size"] });
+        let with_size = ["emulate", "memory", "null"].map(|key| (key.to_owned(), json!(["size"])));
+        object["dependentRequired"] = Map::from_iter(with_size).into();
+        object["oneOf"] = MEDIA
+            .map(|key| json!({ "required": [key] }))
+            .to_vec()
+            .into();
     }
     object
 }
@@ -92,6 +97,7 @@ fn kind(kind: &Kind) -> Value {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
         Kind::Truth => json!({ "type": "boolean" }),
+        Kind::True => json!({ "const": true }),
         Kind::Choice(choices) => json!({ "enum": choices }),
         Kind::Model => json!({ "type": ["string", "object"] }),
         Kind::Addresses => {

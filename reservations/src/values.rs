@@ -213,7 +213,7 @@ impl<'n> Fields<'n> {
     pub fn truth(&self, name: &str, findings: &mut Vec<Finding>) -> Option<Spanned<bool>> {
         let (field, node) = self.get(name)?;
         match node.value {
-            Node::Bool(value) => Some(Spanned {
+            Node::Bool(value) if value || !matches!(field.kind, Kind::True) => Some(Spanned {
                 value,
                 span: node.span,
             }),

@@ -168,9 +168,15 @@ fn paths_defaults_and_limits_are_resolved() {
     );
     let show = |path: &Path| path.display().to_string();
     assert_eq!(show(&configuration.state_dir.value), "dir/state");
-    assert_eq!(show(&configuration.disks[0].path.value), "dir/state/d.disk");
+    assert_eq!(
+        show(configuration.disks[0].path().expect("a path")),
+        "dir/state/d.disk"
+    );
     assert_eq!(configuration.disks[0].policy, Policy::Fifo);
-    assert_eq!(show(&configuration.disks[1].path.value), "/dev/e");
+    assert_eq!(
+        show(configuration.disks[1].path().expect("a path")),
+        "/dev/e"
+    );
     let model = configuration.disks[1]
         .emulate
         .as_ref()
@@ -198,7 +204,7 @@ fn paths_defaults_and_limits_are_resolved() {
         .filter_map(|vdisk| Some(vdisk.limit?.period))
         .collect();
     assert_eq!(periods, [Nanos::from_secs(1), Nanos::from_millis(100)]);
-    let later = configuration.error_at(configuration.disks[1].path.span, "it is gone", "look");
+    let later = configuration.error_at(configuration.disks[1].medium.span, "it is gone", "look");
     assert!(later.to_string().contains("dir/test.json:1:"), "{later}");
 }
 

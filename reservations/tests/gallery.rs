@@ -131,6 +131,8 @@ gallery! {
     limit_below_reserve: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms", "limit": "30%" }"#);
     no_disks: "{ \"state_dir\": \"state\", \"disks\": {} }\n";
     same_path: "{ \"state_dir\": \"state\", \"disks\": {\n  \"a\": { \"path\": \"x\" },\n  \"b\": { \"path\": \"x\" } } }\n";
+    memory_and_path: with_disk(r#""memory": true, "size": "1GiB""#);
+    memory_without_size: "{ \"state_dir\": \"state\", \"disks\": {\n  \"a\": { \"memory\": true },\n  \"b\": { \"null\": false, \"size\": \"1GiB\" } } }\n";
     unknown_preset: with_disk(r#""size": "1GiB", "emulate": "desktop-7200""#);
     modelled_without_size: with_disk(r#""emulate": "desktop-7200-2008""#);
     modelled_with_own_figures: with_disk(r#""size": "1GiB", "emulate": "desktop-7200-2008", "seeks": true, "worst_case": "20ms""#);

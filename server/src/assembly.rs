@@ -4,15 +4,15 @@
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use disktime_disks::{
-    BackingError, Disk, DiskOptions, LinearCost, PacedDisk, Store, VirtualDisk, open_disk,
+    BackingError, Disk, DiskOptions, LinearCost, Medium, PacedDisk, Store, VirtualDisk, open_disk,
     survey_disk,
 };
 use disktime_engine::{
     DiskLoop, Limit, LoopSettings, Order, PolicyKind, Reservation, StreamConfig, SwitchingAccount,
 };
 use disktime_reservations::{
-    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Group, Policy,
-    RequestOrder, Switching, Vdisk, admit,
+    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Group,
+    Medium as MediumConfig, Policy, RequestOrder, Switching, Vdisk, admit,
 };
 use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
 use disktime_volumes::{GroupConfig, MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
@@ -39,7 +39,12 @@ fn disk_options(disk: &DiskConfig) -> DiskOptions {
         worst_case: disk.worst_case.map(|worst_case| worst_case.value),
         switch_cost: disk.switch_cost.map(|cost| cost.value),
         max_in_flight: disk.max_in_flight.map(|depth| depth.value as usize),
-        ..DiskOptions::new(&disk.path.value)
+        medium: match &disk.medium.value {
+            MediumConfig::Path(path) => Medium::Path(path.clone()),
+            MediumConfig::Memory => Medium::Memory,
+            MediumConfig::Null => Medium::Null,
+        },
+        ..DiskOptions::new("")
     }
 }
 
@@ -55,7 +60,7 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts>
             overhead_bytes,
         });
     }
-    let place = disk.path.span;
+    let place = disk.medium.span;
     let survey = survey_disk(&disk_options(disk)).map_err(|error| {
         Failure::from(configuration.error_at(
             place,
@@ -63,8 +68,10 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts>
             "name a block device or a file",
         ))
     })?;
-    if !survey.exists && (disk.size_bytes.is_none() || disk.path.value.starts_with("/dev")) {
-        let message = format!("there is no {}", disk.path.value.display());
+    if let Some(path) = disk.path().filter(|_| !survey.exists)
+        && (disk.size_bytes.is_none() || path.starts_with("/dev"))
+    {
+        let message = format!("there is no {}", path.display());
         let help =
             "name a block device or a file, or give the disk a \"size\" so that a file is made";
         return Err(configuration.error_at(place, message, help).into());
@@ -219,11 +226,11 @@ pub fn entitlement(vdisk: &Vdisk) -> String {
 
 /// Opens a disk for real. The flag says whether it is known to hold nothing but zeroes.
 pub fn open_real(configuration: &Configuration, disk: &DiskConfig) -> Outcome<(AnyDisk, bool)> {
-    let known_zero = holds_nothing(&disk.path.value);
+    let known_zero = disk.path().is_none_or(holds_nothing);
     let options = disk_options(disk);
     let inner = open_when_free(&options).map_err(|error| {
         let help = "nothing was changed; mend it and start again";
-        Failure::from(configuration.error_at(disk.path.span, error.to_string(), help))
+        Failure::from(configuration.error_at(disk.medium.span, error.to_string(), help))
     })?;
     let opened: AnyDisk = match emulation::model(configuration, disk)? {
         Some((model, properties)) => Box::new(PacedDisk::new(model, properties, inner)),
@@ -243,9 +250,9 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
     let mut told = false;
     loop {
         match open_disk(options) {
-            Err(BackingError::InUse { .. }) if Instant::now() < until => {
+            Err(BackingError::InUse { path, .. }) if Instant::now() < until => {
                 if !std::mem::replace(&mut told, true) {
-                    tracing::info!("{} is in use; waiting a moment", options.path.display());
+                    tracing::info!("{} is in use; waiting a moment", path.display());
                 }
                 std::thread::sleep(LOOK_AGAIN_AFTER);
             }
@@ -260,8 +267,10 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
 /// # Errors
 /// When the file is shorter than its size in the reservation file and has content but no label.
 pub fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) -> Outcome {
-    let path = disk.path.value.as_path();
-    let (Some(size), Ok(metadata)) = (&disk.size_bytes, std::fs::metadata(path)) else {
+    let (Some(size), Some(path)) = (&disk.size_bytes, disk.path()) else {
+        return Ok(());
+    };
+    let Ok(metadata) = std::fs::metadata(path) else {
         return Ok(());
     };
     if !metadata.is_file() || metadata.len() >= size.value || holds_nothing(path) {
@@ -281,7 +290,9 @@ pub fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) 
         configuration.file().display(),
         disk.name.value
     );
-    Err(configuration.error_at(disk.path.span, message, help).into())
+    Err(configuration
+        .error_at(disk.medium.span, message, help)
+        .into())
 }
 
 /// Whether either place of a label begins like one.
@@ -312,7 +323,7 @@ pub fn open_virtual(configuration: &Configuration, disk: &DiskConfig) -> Outcome
     let Some(size_bytes) = survey.size_bytes else {
         let help = "give the disk a \"size\"";
         return Err(configuration
-            .error_at(disk.path.span, "its size is not known", help)
+            .error_at(disk.medium.span, "its size is not known", help)
             .into());
     };
     let cost: LinearCost = survey.cost;

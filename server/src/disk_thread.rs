@@ -92,13 +92,12 @@ pub fn open_here(
     epoch: Instant,
     force: bool,
 ) -> Outcome<(Untouched, LabelledDisk<AnyDisk>)> {
-    let path = config.path.value.as_path();
-    let was_missing = !path.exists();
+    let missing = config.path().filter(|path| !path.exists());
     if !force {
         assembly::refuse_to_grow_foreign(configuration, config)?;
     }
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
-    let untouched = Untouched::after_opening(path, was_missing);
+    let untouched = Untouched::after_opening(missing);
     let disk_loop = assembly::schedule(disk, admission, config);
     let format = if force {
         Format::Force { known_zero }
@@ -249,7 +248,9 @@ fn at_disk(
     error: &dyn std::error::Error,
 ) -> Failure {
     let message = format!("disk `{}`: {error}", config.name.value);
-    configuration.error_at(config.path.span, message, "").into()
+    configuration
+        .error_at(config.medium.span, message, "")
+        .into()
 }
 
 impl OpenedDisk {

@@ -25,6 +25,10 @@ pub fn format(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         if disk.is_some_and(|wanted| wanted != name) {
             continue;
         }
+        if config.path().is_none() {
+            println!("{name}: nothing to format; it lies in memory and is empty at every start");
+            continue;
+        }
         let (untouched, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         let vdisks = labelled.label().vdisks.len();
@@ -63,7 +67,7 @@ pub fn remove(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
     let mut holders = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
         let is_wanted = disk.is_none_or(|wanted| wanted == config.name.value);
-        if !is_wanted || !config.path.value.exists() {
+        if !is_wanted || !config.path().is_some_and(|path| path.exists()) {
             continue;
         }
         let (untouched, labelled) =

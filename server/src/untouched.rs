@@ -14,10 +14,12 @@ pub struct Untouched {
 }
 
 impl Untouched {
-    /// To be called when the disk is open. `was_missing`: its file was not there before.
-    pub fn after_opening(path: &Path, was_missing: bool) -> Untouched {
-        let metadata = was_missing.then(|| std::fs::metadata(path).ok()).flatten();
-        let made = metadata.map(|metadata| (path.to_owned(), metadata.dev(), metadata.ino()));
+    /// To be called when the disk is open. `missing`: its file was not there before.
+    pub fn after_opening(missing: Option<&Path>) -> Untouched {
+        let made = missing.and_then(|path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((path.to_owned(), metadata.dev(), metadata.ino()))
+        });
         Untouched { made }
     }
 
@@ -53,11 +55,11 @@ mod tests {
             file.set_len(1 << 20).expect("it grows");
         };
         make();
-        drop(Untouched::after_opening(&path, false));
+        drop(Untouched::after_opening(None));
         assert!(path.exists(), "a file that was there before was removed");
-        Untouched::after_opening(&path, true).keep();
+        Untouched::after_opening(Some(&path)).keep();
         assert!(path.exists(), "a file that was to be kept was removed");
-        drop(Untouched::after_opening(&path, true));
+        drop(Untouched::after_opening(Some(&path)));
         assert!(
             !path.exists(),
             "a file that was made for nothing is still there"

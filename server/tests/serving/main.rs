@@ -15,6 +15,7 @@ mod bad_input;
 mod clients;
 mod commands;
 mod database;
+mod disks_in_memory;
 mod failing_disks;
 mod files;
 mod foreign_disks;

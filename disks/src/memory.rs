@@ -1,0 +1,298 @@
+//! A disk in memory, for tests and benches: all of it ([`Medium::Memory`]) or only its beginning
+//! ([`Medium::Null`]), where a label lies; behind that everything reads as zeroes and what is
+//! written is dropped.
+//!
+//! A request is served where it is submitted and collected by the next `collect`, so a caller that
+//! looks at its clock in between is told what the copying took.
+//!
+//! Memory is taken from the system by the first write to each page, not when the disk is opened;
+//! a disk that is larger than the memory and swap space that the system would give is refused.
+//!
+//! Invariants: what was never written reads as zeroes; nothing outlives the disk.
+//!
+//! [`Medium::Memory`]: crate::Medium::Memory
+//! [`Medium::Null`]: crate::Medium::Null
+
+use crate::mapping::Mapping;
+use crate::uring::too_many;
+use crate::{
+    Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Operation,
+};
+use disktime_units::Nanos;
+use std::io;
+
+/// What a disk of [`Medium::Null`](crate::Medium::Null) keeps: the room of a label.
+pub(crate) const NULL_KEPT_BYTES: u64 = 1 << 20;
+
+/// Serves requests from memory.
+#[derive(Debug)]
+pub struct MemoryDisk {
+    properties: DiskProperties,
+    /// The first bytes of the disk; what lies behind them is not kept.
+    kept: Mapping,
+    ready: Vec<Completion>,
+    last_now: Nanos,
+}
+
+impl MemoryDisk {
+    /// A disk of zeroes that keeps its first `kept_bytes`.
+    pub(crate) fn new(properties: DiskProperties, kept_bytes: u64) -> io::Result<MemoryDisk> {
+        let kept_bytes = kept_bytes.min(properties.size_bytes);
+        let kept_bytes =
+            usize::try_from(kept_bytes).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        Ok(MemoryDisk {
+            ready: Vec::with_capacity(properties.max_in_flight),
+            properties,
+            kept: Mapping::zeroed(kept_bytes)?,
+            last_now: Nanos::ZERO,
+        })
+    }
+
+    /// The kept part of a range, as a range of the mapping.
+    fn kept_range(&self, offset_bytes: u64, len_bytes: u64) -> std::ops::Range<usize> {
+        let kept = self.kept.len() as u64;
+        // Both are at most `kept`, which is a usize.
+        let start = offset_bytes.min(kept) as usize;
+        let end = offset_bytes.saturating_add(len_bytes).min(kept) as usize;
+        start..end
+    }
+
+    fn serve(&mut self, request: &mut DiskRequest) -> Result<(), DiskError> {
+        let end = request.offset_bytes.checked_add(request.len_bytes);
+        if end.is_none_or(|end| end > self.properties.size_bytes) {
+            return Err(self.refusal(request));
+        }
+        let mut offset_bytes = request.offset_bytes;
+        match request.operation {
+            Operation::Read => {
+                for buffer in &mut request.buffers {
+                    self.read(offset_bytes, buffer);
+                    offset_bytes += buffer.len() as u64;
+                }
+            }
+            Operation::Write => {
+                for buffer in &request.buffers {
+                    let range = self.kept_range(offset_bytes, buffer.len() as u64);
+                    let len = range.len();
+                    self.kept[range].copy_from_slice(&buffer[..len]);
+                    offset_bytes += buffer.len() as u64;
+                }
+            }
+            Operation::WriteZeroes | Operation::Discard => {
+                let range = self.kept_range(offset_bytes, request.len_bytes);
+                self.kept.zero(range);
+            }
+            Operation::Flush => {}
+        }
+        Ok(())
+    }
+
+    fn read(&self, offset_bytes: u64, buffer: &mut Buffer) {
+        let range = self.kept_range(offset_bytes, buffer.len() as u64);
+        let (kept, dropped) = buffer.split_at_mut(range.len());
+        kept.copy_from_slice(&self.kept[range]);
+        dropped.fill(0);
+    }
+
+    fn refusal(&self, request: &DiskRequest) -> DiskError {
+        DiskError {
+            kind: DiskErrorKind::Io,
+            context: format!(
+                "{}: {:?} of {} bytes at byte {} lies beyond the disk's {} bytes",
+                self.properties.description,
+                request.operation,
+                request.len_bytes,
+                request.offset_bytes,
+                self.properties.size_bytes
+            ),
+        }
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, mut request: DiskRequest) {
+        self.last_now = now;
+        if self.ready.len() >= self.properties.max_in_flight {
+            self.ready.push(too_many(request, now, &self.properties));
+            return;
+        }
+        let result = self.serve(&mut request);
+        self.ready.push(Completion {
+            tag: request.tag,
+            result,
+            completed_at: now,
+            buffers: request.buffers,
+        });
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        self.last_now = now;
+        for mut completion in self.ready.drain(..) {
+            completion.completed_at = now;
+            completions.push(completion);
+        }
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        (!self.ready.is_empty()).then_some(self.last_now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DiskOptions, Medium, open_disk};
+
+    const SIZE_BYTES: u64 = 8 << 20;
+
+    fn open(medium: Medium) -> Box<dyn Disk + Send> {
+        let options = DiskOptions {
+            medium,
+            size_bytes: Some(SIZE_BYTES),
+            ..DiskOptions::new("")
+        };
+        open_disk(&options).expect("a disk in memory")
+    }
+
+    fn run(
+        disk: &mut dyn Disk,
+        operation: Operation,
+        offset_bytes: u64,
+        len_bytes: u64,
+        buffers: Vec<Buffer>,
+    ) -> Completion {
+        let request = DiskRequest {
+            tag: 7,
+            operation,
+            offset_bytes,
+            len_bytes,
+            fua: false,
+            buffers,
+        };
+        disk.submit(Nanos(5), request);
+        assert_eq!(disk.next_completion(), Some(Nanos(5)));
+        let mut completions = Vec::new();
+        disk.collect(Nanos(9), &mut completions);
+        assert_eq!(disk.next_completion(), None);
+        let completion = completions.pop().expect("it is served at once");
+        assert_eq!(
+            (completion.tag, completion.completed_at),
+            (7, Nanos(9)),
+            "the time is that of the look"
+        );
+        completion
+    }
+
+    fn write(disk: &mut dyn Disk, offset_bytes: u64, byte: u8, len: usize) {
+        let mut buffer = Buffer::zeroed(len);
+        buffer.fill(byte);
+        let done = run(
+            disk,
+            Operation::Write,
+            offset_bytes,
+            len as u64,
+            vec![buffer],
+        );
+        assert_eq!(done.result, Ok(()));
+    }
+
+    fn read(disk: &mut dyn Disk, offset_bytes: u64, len: usize) -> Vec<u8> {
+        let mut buffer = Buffer::zeroed(len);
+        buffer.fill(0xEE);
+        let done = run(
+            disk,
+            Operation::Read,
+            offset_bytes,
+            len as u64,
+            vec![buffer],
+        );
+        assert_eq!(done.result, Ok(()));
+        done.buffers[0].to_vec()
+    }
+
+    #[test]
+    fn memory_gives_back_what_was_written_and_zeroes_elsewhere() {
+        let mut disk = open(Medium::Memory);
+        write(&mut *disk, 3 << 20, 0xAB, 8192);
+        let around = read(&mut *disk, (3 << 20) - 4096, 16384);
+        let expected = |at: usize| if (4096..12288).contains(&at) { 0xAB } else { 0 };
+        assert!((0..16384).all(|at| around[at] == expected(at)));
+        write(&mut *disk, SIZE_BYTES - 4096, 0xCD, 4096);
+        assert!(
+            read(&mut *disk, SIZE_BYTES - 4096, 4096)
+                .iter()
+                .all(|byte| *byte == 0xCD)
+        );
+    }
+
+    #[test]
+    fn zeroes_and_discards_leave_zeroes_and_their_neighbours_alone() {
+        for operation in [Operation::WriteZeroes, Operation::Discard] {
+            let mut disk = open(Medium::Memory);
+            write(&mut *disk, 0, 0xAB, 4 << 20);
+            // Odd in pages at both ends, and long enough for whole pages to be given back.
+            let (start, len) = (512, (3 << 20) - 1024);
+            let done = run(&mut *disk, operation, start, len, Vec::new());
+            assert_eq!(done.result, Ok(()));
+            let found = read(&mut *disk, 0, 4 << 20);
+            let hole = start as usize..(start + len) as usize;
+            assert!(
+                found
+                    .iter()
+                    .enumerate()
+                    .all(|(at, byte)| *byte == if hole.contains(&at) { 0 } else { 0xAB }),
+                "{operation:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn null_keeps_a_label_and_drops_the_rest() {
+        let mut disk = open(Medium::Null);
+        write(&mut *disk, NULL_KEPT_BYTES - 4096, 0xAB, 8192);
+        let found = read(&mut *disk, NULL_KEPT_BYTES - 4096, 8192);
+        assert!(found[..4096].iter().all(|byte| *byte == 0xAB));
+        assert!(
+            found[4096..].iter().all(|byte| *byte == 0),
+            "it kept what lies behind the label"
+        );
+    }
+
+    #[test]
+    fn beyond_the_end_is_refused() {
+        for medium in [Medium::Memory, Medium::Null] {
+            let mut disk = open(medium);
+            let buffers = vec![Buffer::zeroed(8192)];
+            let done = run(
+                &mut *disk,
+                Operation::Read,
+                SIZE_BYTES - 4096,
+                8192,
+                buffers,
+            );
+            assert_eq!(
+                done.result.map_err(|error| error.kind),
+                Err(DiskErrorKind::Io)
+            );
+            assert_eq!(done.buffers.len(), 1, "its buffer is lost");
+        }
+    }
+
+    #[test]
+    fn more_than_there_can_be_is_refused_with_a_remedy() {
+        let options = DiskOptions {
+            medium: Medium::Memory,
+            size_bytes: Some(1 << 60),
+            ..DiskOptions::new("")
+        };
+        let error = open_disk(&options)
+            .err()
+            .expect("nobody has that much")
+            .to_string();
+        assert!(error.contains("\"size\""), "{error}");
+    }
+}
