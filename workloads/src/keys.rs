@@ -34,20 +34,20 @@ pub(crate) const KEYS: [Key; 28] = [
         Form::Text,
         "the name of a virtual disk, as in \"web\"",
     ),
-    Key("kind", Of::Generated, Form::Text, KIND),
+    KIND,
     Key(
         "mix",
         Of::Generated,
         Form::Nested,
         "a list of parts, as in [{ \"weight\": 9, \"kind\": \"random\" }, { \"weight\": 1, \"kind\": \"log-writer\" }]",
     ),
-    Key("pattern", Of::Generated, Form::Text, PATTERN),
-    Key("run", Of::Generated, Form::Bare, RUN),
-    Key("theta", Of::Generated, Form::Bare, THETA),
-    Key("popular", Of::Generated, Form::Text, POPULAR),
-    Key("block", Of::Generated, Form::Text, BLOCK),
-    Key("read", Of::Generated, Form::Text, READ),
-    Key("fua", Of::Generated, Form::Bare, FUA),
+    PATTERN,
+    RUN,
+    THETA,
+    POPULAR,
+    BLOCK,
+    READ,
+    FUA,
     Key(
         "commit",
         Of::Generated,
@@ -156,27 +156,66 @@ pub(crate) const MIX_KEYS: [Key; 11] = [
         Form::Bare,
         "how often it is drawn in relation to the other parts, from 1 to 1000000, as in 1 (default)",
     ),
-    Key("kind", Of::Generated, Form::Text, KIND),
-    Key("pattern", Of::Generated, Form::Text, PATTERN),
-    Key("run", Of::Generated, Form::Bare, RUN),
-    Key("theta", Of::Generated, Form::Bare, THETA),
-    Key("popular", Of::Generated, Form::Text, POPULAR),
-    Key("block", Of::Generated, Form::Text, BLOCK),
-    Key("read", Of::Generated, Form::Text, READ),
-    Key("fua", Of::Generated, Form::Bare, FUA),
+    KIND,
+    PATTERN,
+    RUN,
+    THETA,
+    POPULAR,
+    BLOCK,
+    READ,
+    FUA,
     Key("offset", Of::Generated, Form::Text, OFFSET),
     Key("span", Of::Generated, Form::Text, SPAN),
 ];
 
-const KIND: &str = "the name of a kind of generator, whose defaults it has, as in \"random\" (default), \"sequential\", \"semi-random\", \"zipf\", \"bursts\", \"poisson\", \"constant\", \"closed-loop\", \"media-player\", \"web-server\", \"oltp\" or \"log-writer\"";
-const PATTERN: &str = "\"random\" (default), \"sequential\", \"semi-random\" or \"zipf\"";
-const RUN: &str = "how many consecutive blocks a semi-random run has, 1 or more, as in 16";
-const THETA: &str =
-    "how unequal blocks are by Zipf's law, from 0 (not at all) to 5, as in 0.99 (default)";
-const POPULAR: &str = "where popular blocks lie: \"scattered\" (default) or \"first\"";
-const BLOCK: &str = "a size from 1B to 32MiB, as in \"4KiB\" (default)";
-const READ: &str = "the share of reads, as in \"100%\" (default) or \"70%\"";
-const FUA: &str = "whether writes are answered only when they are durable: true or false (default)";
+const KIND: Key = Key(
+    "kind",
+    Of::Generated,
+    Form::Text,
+    "the name of a kind of generator, whose defaults it has, as in \"random\" (default), \"sequential\", \"semi-random\", \"zipf\", \"bursts\", \"poisson\", \"constant\", \"closed-loop\", \"media-player\", \"web-server\", \"oltp\" or \"log-writer\"",
+);
+const PATTERN: Key = Key(
+    "pattern",
+    Of::Generated,
+    Form::Text,
+    "\"random\" (default), \"sequential\", \"semi-random\" or \"zipf\"",
+);
+const RUN: Key = Key(
+    "run",
+    Of::Generated,
+    Form::Bare,
+    "how many consecutive blocks a semi-random run has, 1 or more, as in 16",
+);
+const THETA: Key = Key(
+    "theta",
+    Of::Generated,
+    Form::Bare,
+    "how unequal blocks are by Zipf's law, from 0 (not at all) to 5, as in 0.99 (default)",
+);
+const POPULAR: Key = Key(
+    "popular",
+    Of::Generated,
+    Form::Text,
+    "where popular blocks lie: \"scattered\" (default) or \"first\"",
+);
+const BLOCK: Key = Key(
+    "block",
+    Of::Generated,
+    Form::Text,
+    "a size from 1B to 32MiB, as in \"4KiB\" (default)",
+);
+const READ: Key = Key(
+    "read",
+    Of::Generated,
+    Form::Text,
+    "the share of reads, as in \"100%\" (default) or \"70%\"",
+);
+const FUA: Key = Key(
+    "fua",
+    Of::Generated,
+    Form::Bare,
+    "whether writes are answered only when they are durable: true or false (default)",
+);
 const OFFSET: &str = "where the part that it uses starts, as in \"0B\" (default) or \"1GiB\"";
 const SPAN: &str = "the size of the part that it uses, as in \"1GiB\"; by default the rest";
 
