@@ -4,7 +4,7 @@
 use super::parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
-use super::presets::{Standing, preset, preset_names};
+use super::presets::{CHEETAH_15K5_OVERHEADS, Standing, preset, preset_names};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -219,14 +219,7 @@ const KNOWN: [Known; 6] = [
     Known {
         name: "seagate_cheetah_15k5_146",
         source: OverheadSource::DiskSim,
-        overheads: CommandOverheads {
-            read_hit: [0.162, 0.158],
-            read_miss: [0.0, 0.106],
-            read_ready: [0.0, 0.0],
-            read_stream: None,
-            write_hit: [0.276, 0.456],
-            write_miss: [0.629, 0.228],
-        },
+        overheads: CHEETAH_15K5_OVERHEADS,
         cache: default_cache,
     },
 ];

@@ -181,6 +181,16 @@ fn desktop_7200_2008() -> HddParameters {
     }
 }
 
+/// What the electronics of a Seagate Cheetah 15K.5 take, in ms, by DiskSim's parameters of it.
+pub(super) const CHEETAH_15K5_OVERHEADS: CommandOverheads = CommandOverheads {
+    read_hit: [0.162, 0.158],
+    read_miss: [0.0, 0.106],
+    read_ready: [0.0, 0.0],
+    read_stream: None,
+    write_hit: [0.276, 0.456],
+    write_miss: [0.629, 0.228],
+};
+
 /// Seagate Cheetah 15K.5, 146 GB, as extracted from the drive by CMU's Parallel Data Laboratory.
 fn enterprise_15k() -> HddParameters {
     HddParameters {
@@ -189,14 +199,7 @@ fn enterprise_15k() -> HddParameters {
         skew_rev: 0.1417,
         cache_segments: 32,
         seg_sectors: 1200,
-        overhead_ms: Some(CommandOverheads {
-            read_hit: [0.162, 0.158],
-            read_miss: [0.0, 0.106],
-            read_ready: [0.0, 0.0],
-            read_stream: None,
-            write_hit: [0.276, 0.456],
-            write_miss: [0.629, 0.228],
-        }),
+        overhead_ms: Some(CHEETAH_15K5_OVERHEADS),
         src: "Seagate Cheetah 15K.5 146 GB, extracted with DIXtrac (CMU PDL) for DiskSim"
             .to_owned(),
         ..drive(
