@@ -3,7 +3,7 @@
 mod common;
 
 use common::devices::{Adversary, DISK_BYTES, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, books, mixes, ms, secs};
+use common::{Behaviour, ClientConfig, Pattern, Rng, World, books, mixes, ms, secs};
 use common::{plain_disk, reserved, toy_hdd};
 use disktime_scheduler::{
     Arrival, Decision, RequestId, Scheduler, SchedulerConfig, StreamConfig, SwitchingAccount,
@@ -22,15 +22,8 @@ fn steady(worst_case: Nanos, times: ServiceTimes) -> Adversary {
 
 fn client(index: usize, depth: usize, pattern: Pattern, len: u64) -> ClientConfig {
     ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth,
-            think: Think::None,
-        },
-        pattern,
         len,
-        price: transfer(len),
-        zone: mixes::zone(index),
-        merge: false,
+        ..ClientConfig::closed(index, depth, pattern, transfer(len))
     }
 }
 

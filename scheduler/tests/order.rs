@@ -4,21 +4,14 @@ mod common;
 
 use common::devices::{DISK_BYTES, ToyHdd, transfer};
 use common::mixes::{self, Clients};
-use common::{Behaviour, ClientConfig, Pattern, RESERVED, Think, World, ms, reserved, secs};
+use common::{ClientConfig, Pattern, RESERVED, World, ms, reserved, secs};
 use common::{toy_hdd, world::TraceEntry};
 use disktime_scheduler::{PolicyKind, StreamConfig, SwitchingAccount};
 
 fn client(index: usize, depth: usize, pattern: Pattern, merge: bool) -> ClientConfig {
     ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth,
-            think: Think::None,
-        },
-        pattern,
-        len: 4096,
-        price: transfer(4096),
-        zone: mixes::zone(index),
         merge,
+        ..ClientConfig::closed(index, depth, pattern, transfer(4096))
     }
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::devices::{Adversary, DISK_BYTES, Linear, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, mixes, ms, secs};
+use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, ms, secs};
 use common::{plain_disk, reserved, toy_hdd};
 use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
@@ -18,22 +18,7 @@ fn world(policy: PolicyKind, worst_case: Nanos) -> World {
 }
 
 fn client(index: usize, service: Nanos) -> ClientConfig {
-    ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth: 4,
-            think: Think::None,
-        },
-        pattern: Pattern::Random,
-        len: 4096,
-        price: service,
-        zone: mixes::zone(index),
-        merge: false,
-    }
-}
-
-fn received(world: &World, stream: usize) -> Nanos {
-    let counters = world.counters(stream);
-    counters.reserved + counters.spare
+    ClientConfig::closed(index, 4, Pattern::Random, service)
 }
 
 fn unspent_max(world: &World) -> i64 {
@@ -87,7 +72,7 @@ fn edf_fails_whoever_is_due_last_when_too_much_is_promised() {
         3,
     );
     world.run(secs(100));
-    let [first, second, last] = [0, 1, 2].map(|stream| received(&world, stream).as_secs_f64());
+    let [first, second, last] = [0, 1, 2].map(|stream| world.received(stream).as_secs_f64());
     assert!(first >= 59.9 && second >= 38.9, "{first} {second} {last}");
     assert!(last < 1.2, "{last} s of 20 s");
     assert!(world.counters(2).deadlines_missed >= 9);

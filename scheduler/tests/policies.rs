@@ -143,15 +143,8 @@ fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
             let mut add = |pattern, depth| {
                 let index = world.clients.len();
                 let client = ClientConfig {
-                    behaviour: Behaviour::Closed {
-                        depth,
-                        think: Think::None,
-                    },
-                    pattern,
-                    len: 4096,
-                    price: transfer(4096),
-                    zone: mixes::zone(index),
                     merge,
+                    ..ClientConfig::closed(index, depth, pattern, transfer(4096))
                 };
                 world.add(reserved(400_000, secs(1)), client, Nanos::ZERO, 1);
             };

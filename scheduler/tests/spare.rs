@@ -3,10 +3,10 @@
 mod common;
 
 use common::devices::{Adversary, DISK_BYTES, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, RESERVED, Rng, Think, World, books, mixes};
-use common::{ms, plain_disk, reserved, secs, toy_hdd};
-use disktime_scheduler::{Limit, StreamConfig, SwitchingAccount};
-use disktime_units::{Nanos, Share};
+use common::{Behaviour, ClientConfig, Pattern, RESERVED, Rng, Think, World, books};
+use common::{limited, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_scheduler::{StreamConfig, SwitchingAccount};
+use disktime_units::Nanos;
 
 fn client(index: usize, depth: usize, pattern: Pattern) -> ClientConfig {
     let len = if matches!(pattern, Pattern::Sequential) {
@@ -15,15 +15,9 @@ fn client(index: usize, depth: usize, pattern: Pattern) -> ClientConfig {
         4 << 10
     };
     ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth,
-            think: Think::None,
-        },
-        pattern,
         len,
-        price: transfer(len),
-        zone: mixes::zone(index),
         merge: true,
+        ..ClientConfig::closed(index, depth, pattern, transfer(len))
     }
 }
 
@@ -73,17 +67,6 @@ fn spare_time_goes_by_weight_and_touches_no_reservation() {
                 assert_eq!(counters[index].deadlines_missed, 0);
             }
         }
-    }
-}
-
-fn limited(config: StreamConfig, percent: u32, period: Nanos) -> StreamConfig {
-    let limit = Limit {
-        share: Share::from_percent(percent),
-        period,
-    };
-    StreamConfig {
-        limit: Some(limit),
-        ..config
     }
 }
 

@@ -3,13 +3,11 @@
 mod common;
 
 use common::devices::{DISK_BYTES, Linear};
-use common::{
-    Behaviour, ClientConfig, Pattern, Think, World, mixes, ms, plain_disk, reserved, secs,
-};
+use common::{ClientConfig, Pattern, World, limited, ms, plain_disk, reserved, secs};
 use disktime_scheduler::{
-    Limit, MclockConfig, PolicyKind, SchedulerConfig, SfqConfig, SfqCost, StreamConfig,
+    MclockConfig, PolicyKind, SchedulerConfig, SfqConfig, SfqCost, StreamConfig,
 };
-use disktime_units::{Nanos, Share};
+use disktime_units::Nanos;
 
 fn world(policy: PolicyKind, max_in_flight: usize) -> World {
     let config = SchedulerConfig {
@@ -32,34 +30,13 @@ fn sfq(depth: u32, cost: SfqCost) -> PolicyKind {
 }
 
 fn client(index: usize, service: Nanos) -> ClientConfig {
-    ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth: 4,
-            think: Think::None,
-        },
-        pattern: Pattern::Random,
-        len: 4096,
-        price: service,
-        zone: mixes::zone(index),
-        merge: false,
-    }
+    ClientConfig::closed(index, 4, Pattern::Random, service)
 }
 
 fn best_effort(weight: u32) -> StreamConfig {
     StreamConfig {
         weight,
         ..StreamConfig::BEST_EFFORT
-    }
-}
-
-fn limited(config: StreamConfig, percent: u32) -> StreamConfig {
-    let limit = Limit {
-        share: Share::from_percent(percent),
-        period: secs(1),
-    };
-    StreamConfig {
-        limit: Some(limit),
-        ..config
     }
 }
 
@@ -145,7 +122,7 @@ fn mclock_does_not_count_service_by_weight_as_reserved() {
 fn mclock_never_serves_above_a_limit() {
     // Alone, and with 1 ms requests: the disk is idle for most of the time.
     let mut world = mclock(100);
-    let capped = limited(reserved(100_000, secs(1)), 30);
+    let capped = limited(reserved(100_000, secs(1)), 30, secs(1));
     world.add(capped, client(0, ms(1)), Nanos::ZERO, 1);
     world.run(secs(30));
     let turn = 1_000_000_000u64 / 30;
@@ -165,7 +142,7 @@ fn mclock_promised_more_than_there_is_serves_in_order_of_arrival() {
     // 14 ms each: 71 a second, and 150 are promised, 1 : 2, the first limited to 60. All R tags are in
     // the past; those of new requests are their times of arrival.
     let mut world = mclock(200);
-    let first = limited(reserved(250_000, secs(1)), 30);
+    let first = limited(reserved(250_000, secs(1)), 30, secs(1));
     world.add(first, client(0, ms(14)), Nanos::ZERO, 1);
     world.add(
         reserved(500_000, secs(1)),

@@ -4,14 +4,12 @@
 mod common;
 
 use common::devices::{DISK_BYTES, Linear, ToyHdd, transfer};
-use common::{
-    Behaviour, ClientConfig, Pattern, Think, World, mixes, ms, plain_disk, reserved, secs, toy_hdd,
-};
+use common::{ClientConfig, Pattern, World, limited, ms, plain_disk, reserved, secs, toy_hdd};
 use disktime_scheduler::{
-    Limit, PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount, ZygariaIopsConfig,
+    PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount, ZygariaIopsConfig,
     ZygariaUtilConfig,
 };
-use disktime_units::{Nanos, Share};
+use disktime_units::Nanos;
 
 /// A disk on which each client's requests take what they are said to.
 fn world(policy: PolicyKind) -> World {
@@ -23,17 +21,7 @@ fn world(policy: PolicyKind) -> World {
 }
 
 fn client(index: usize, pattern: Pattern, service: Nanos) -> ClientConfig {
-    ClientConfig {
-        behaviour: Behaviour::Closed {
-            depth: 4,
-            think: Think::None,
-        },
-        pattern,
-        len: 4096,
-        price: service,
-        zone: mixes::zone(index),
-        merge: false,
-    }
+    ClientConfig::closed(index, 4, pattern, service)
 }
 
 fn sequential(index: usize) -> ClientConfig {
@@ -44,17 +32,6 @@ fn random(index: usize) -> ClientConfig {
     client(index, Pattern::Random, ms(14))
 }
 
-fn limited(config: StreamConfig, percent: u32) -> StreamConfig {
-    let limit = Limit {
-        share: Share::from_percent(percent),
-        period: secs(1),
-    };
-    StreamConfig {
-        limit: Some(limit),
-        ..config
-    }
-}
-
 fn iops(nominal: u32) -> PolicyKind {
     PolicyKind::ZygariaIops(ZygariaIopsConfig {
         nominal_iops: Some(nominal),
@@ -62,16 +39,11 @@ fn iops(nominal: u32) -> PolicyKind {
     })
 }
 
-fn received(world: &World, stream: usize) -> Nanos {
-    let counters = world.counters(stream);
-    counters.reserved + counters.spare
-}
-
 /// Share of the disk's time between two instants.
 fn share(world: &mut World, stream: usize, until: Nanos) -> f64 {
-    let (before, start) = (received(world, stream), world.now);
+    let (before, start) = (world.received(stream), world.now);
     world.run(until);
-    (received(world, stream) - before).as_secs_f64() / (until - start).as_secs_f64()
+    (world.received(stream) - before).as_secs_f64() / (until - start).as_secs_f64()
 }
 
 #[test]
@@ -169,7 +141,7 @@ fn no_window_has_more_than_the_limit_brings_and_what_was_saved() {
     let util = PolicyKind::ZygariaUtil(ZygariaUtilConfig::default());
     let mut world = world(util);
     // Alone, so that the disk stands idle beside its requests.
-    let capped = limited(reserved(100_000, secs(1)), 20);
+    let capped = limited(reserved(100_000, secs(1)), 20, secs(1));
     world.add(capped, random(0), Nanos::ZERO, 1);
     world.run(secs(60));
     assert!(world.asleep > secs(40), "the disk was not kept idle");
@@ -190,7 +162,7 @@ fn no_window_has_more_than_the_limit_brings_and_what_was_saved() {
             );
         }
     }
-    let got = received(&world, 0);
+    let got = world.received(0);
     let due = most(world.now);
     assert!(
         got <= due && got >= due.saturating_sub(ms(28)),
@@ -201,7 +173,7 @@ fn no_window_has_more_than_the_limit_brings_and_what_was_saved() {
 #[test]
 fn a_limit_in_ios_counts_ios() {
     let mut world = world(iops(100));
-    let capped = limited(StreamConfig::BEST_EFFORT, 10);
+    let capped = limited(StreamConfig::BEST_EFFORT, 10, secs(1));
     world.add(capped, sequential(0), Nanos::ZERO, 1);
     world.add(StreamConfig::BEST_EFFORT, random(1), Nanos::ZERO, 2);
     world.run(secs(50));
@@ -232,7 +204,7 @@ fn staying_buys_throughput_at_the_same_shares() {
         }
         world.run(secs(60));
         for stream in 0..2 {
-            let got = received(&world, stream).as_secs_f64() / 60.0;
+            let got = world.received(stream).as_secs_f64() / 60.0;
             assert!((got - 0.5).abs() < 0.01, "stay {stay}: {got}");
         }
         world.clients.iter().map(|one| one.bytes).sum::<u64>() / 60_000_000

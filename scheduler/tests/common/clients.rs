@@ -52,6 +52,24 @@ pub struct ClientConfig {
     pub merge: bool,
 }
 
+impl ClientConfig {
+    /// So many outstanding without thinking, 4 KiB each, in the part of the disk of that number,
+    /// none merged.
+    pub fn closed(index: usize, depth: usize, pattern: Pattern, price: Nanos) -> ClientConfig {
+        ClientConfig {
+            behaviour: Behaviour::Closed {
+                depth,
+                think: Think::None,
+            },
+            pattern,
+            len: 4096,
+            price,
+            zone: super::mixes::zone(index),
+            merge: false,
+        }
+    }
+}
+
 /// Its state.
 #[derive(Debug)]
 pub struct Client {

@@ -24,7 +24,7 @@ pub use random::Rng;
 pub use world::World;
 
 use disktime_scheduler::{
-    PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
+    Limit, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
     SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
@@ -86,6 +86,15 @@ pub fn reserved(share_ppm: u32, period: Nanos) -> StreamConfig {
             period,
         }),
         ..StreamConfig::BEST_EFFORT
+    }
+}
+
+/// The same with a limit.
+pub fn limited(config: StreamConfig, percent: u32, period: Nanos) -> StreamConfig {
+    let share = Share::from_percent(percent);
+    StreamConfig {
+        limit: Some(Limit { share, period }),
+        ..config
     }
 }
 

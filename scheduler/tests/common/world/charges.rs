@@ -42,6 +42,12 @@ impl World {
         self.scheduler.stream_counters(StreamId(stream as u32))
     }
 
+    /// Disk time of all kinds.
+    pub fn received(&self, stream: usize) -> Nanos {
+        let counters = self.counters(stream);
+        counters.reserved + counters.spare
+    }
+
     /// Charges to streams + switching account = busy + waiting, all seen from both sides. Call
     /// after `drain`.
     pub fn assert_charges_add_up(&self, context: &str) {
