@@ -24,7 +24,7 @@
 //!   answer, and the other seeks twice for each of its requests: the same reader of depth 1 that
 //!   has 35 MB/s under slack stealing has 2.
 
-use super::{earliest_due, least_spare};
+use super::due_or_spare;
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
@@ -36,17 +36,7 @@ pub(crate) struct Edf;
 
 impl Policy for Edf {
     fn pick(&mut self, ledger: &mut Ledger, _now: Nanos) -> Pick {
-        if let Some(stream) = earliest_due(ledger) {
-            let account = Account::Own;
-            return Pick::Serve { stream, account };
-        }
-        if let Some(stream) = least_spare(ledger) {
-            let account = Account::Spare;
-            return Pick::Serve { stream, account };
-        }
-        Pick::Sleep {
-            until: ledger.next_limit_end(),
-        }
+        due_or_spare(ledger)
     }
 
     fn dispatched(&mut self, _: &mut Ledger, _: StreamId, _: Account, _: Option<u64>) {}

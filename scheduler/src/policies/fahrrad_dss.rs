@@ -38,7 +38,7 @@
 //!   everything until the next period begins.
 
 use super::c_look::place_in_sweep;
-use super::{earliest_due, least_spare, unlimited_with_requests};
+use super::{due_or_spare, unlimited_with_requests};
 use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
@@ -187,17 +187,7 @@ impl Policy for FahrradDss {
             let account = Account::Own;
             return Pick::Serve { stream, account };
         }
-        if let Some(stream) = earliest_due(ledger) {
-            let account = Account::Own;
-            return Pick::Serve { stream, account };
-        }
-        if let Some(stream) = least_spare(ledger) {
-            let account = Account::Spare;
-            return Pick::Serve { stream, account };
-        }
-        Pick::Sleep {
-            until: ledger.next_limit_end(),
-        }
+        due_or_spare(ledger)
     }
 
     fn dispatched(&mut self, ledger: &mut Ledger, id: StreamId, _: Account, end: Option<u64>) {

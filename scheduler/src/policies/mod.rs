@@ -96,6 +96,21 @@ fn least_spare(ledger: &mut Ledger) -> Option<StreamId> {
     Some(stream)
 }
 
+/// Budgets by deadline, then spare time; nothing else can become due but by the end of a limit.
+fn due_or_spare(ledger: &mut Ledger) -> Pick {
+    if let Some(stream) = earliest_due(ledger) {
+        let account = Account::Own;
+        return Pick::Serve { stream, account };
+    }
+    if let Some(stream) = least_spare(ledger) {
+        let account = Account::Spare;
+        return Pick::Serve { stream, account };
+    }
+    Pick::Sleep {
+        until: ledger.next_limit_end(),
+    }
+}
+
 /// The smaller, if there is one yet.
 fn min_of<T: Ord>(least: Option<T>, other: T) -> Option<T> {
     Some(match least {
