@@ -1,6 +1,6 @@
 //! What is computed from runs: isolation, efficiency, errors of utilization, fairness.
 
-use crate::Run;
+use crate::{Run, number};
 use disktime_units::Nanos;
 
 /// Throughput over share × throughput alone: 1 is what was promised.
@@ -49,6 +49,29 @@ pub fn quantile(values: &[f64], part: f64) -> f64 {
         .copied()
         .unwrap_or(f64::NAN)
 }
+
+/// What a stream got, as the end of a table's row; its columns are [`RECEIVED_COLUMNS`].
+pub fn received_cells(run: &Run, stream: usize) -> [String; 5] {
+    let latency = run.latency(stream);
+    let millis =
+        |time: Option<Nanos>| time.map_or("-".to_owned(), |time| number(time.as_millis_f64()));
+    [
+        number(run.iops(stream)),
+        number(run.share(stream) * 100.0),
+        number(run.waited_share(stream) * 100.0),
+        millis(latency.map(|latency| latency.p50)),
+        millis(latency.map(|latency| latency.p99)),
+    ]
+}
+
+/// The names of what [`received_cells`] gives.
+pub const RECEIVED_COLUMNS: [&str; 5] = [
+    "IOPS",
+    "share of the time (%)",
+    "of it waited for (%)",
+    "p50 (ms)",
+    "p99 (ms)",
+];
 
 /// In every window of `width`, for every stream: received share of the disk's time less `shares`.
 pub fn share_errors(run: &Run, shares: &[f64], width: Nanos) -> Vec<f64> {

@@ -2,6 +2,7 @@
 
 use super::rtas::BLOCK_BYTES;
 use crate::figure::{Axis, Figure, Mark, Panel, Series};
+use crate::measures::{RECEIVED_COLUMNS, received_cells};
 use crate::setup::{Setup, at_rate, of_kind, reader, reserved, share};
 use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number};
 use disktime_engine::PolicyKind;
@@ -122,31 +123,17 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
 fn table(runs: &[Run]) -> Table {
     let mut table = Table::new(
         "What each stream got",
-        &[
-            "scheduler",
-            "stream",
-            "IOPS",
-            "share of the time (%)",
-            "of it waited for (%)",
-            "p50 (ms)",
-            "p99 (ms)",
-        ],
+        &[&["scheduler", "stream"][..], &RECEIVED_COLUMNS].concat(),
     );
     for ((_, policy), run) in POLICIES.iter().zip(runs) {
         for (stream, name) in NAMES.iter().enumerate() {
-            let latency = run.latency(stream);
-            let millis = |time: Option<Nanos>| {
-                time.map_or("-".to_owned(), |time| number(time.as_millis_f64()))
-            };
-            table.row(vec![
-                (*policy).to_owned(),
-                (*name).to_owned(),
-                number(run.iops(stream)),
-                number(run.share(stream) * 100.0),
-                number(run.waited_share(stream) * 100.0),
-                millis(latency.map(|latency| latency.p50)),
-                millis(latency.map(|latency| latency.p99)),
-            ]);
+            let stream_of = [(*policy).to_owned(), (*name).to_owned()];
+            table.row(
+                stream_of
+                    .into_iter()
+                    .chain(received_cells(run, stream))
+                    .collect(),
+            );
         }
     }
     table

@@ -2,7 +2,7 @@
 
 use super::rtas::{BLOCK_BYTES, in_iops};
 use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::least;
+use crate::measures::{RECEIVED_COLUMNS, least, received_cells};
 use crate::setup::{DriveSetup, Setup, at_rate, reader, reserved, share};
 use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number};
 use disktime_engine::{Limit, PolicyKind, StreamConfig};
@@ -263,33 +263,22 @@ fn table(policies: &[(&str, PolicyKind)], runs: &[Run], asked: &[f64]) -> Table 
     let mut table = Table::new(
         "What each stream got",
         &[
-            "scheduler",
-            "stream",
-            "asked (IOPS)",
-            "IOPS",
-            "time (%)",
-            "of it waited for (%)",
-            "p50 (ms)",
-            "p99 (ms)",
-        ],
+            &["scheduler", "stream", "asked (IOPS)"][..],
+            &RECEIVED_COLUMNS,
+        ]
+        .concat(),
     );
     for ((policy, _), run) in policies.iter().zip(runs) {
         for (stream, name) in STREAMS.iter().enumerate() {
             let asked = stream.checked_sub(1).map(|index| number(asked[index]));
-            let latency = run.latency(stream);
-            let millis = |time: Option<Nanos>| {
-                time.map_or("-".to_owned(), |time| number(time.as_millis_f64()))
-            };
-            table.row(vec![
-                (*policy).to_owned(),
-                (*name).to_owned(),
-                asked.unwrap_or_else(|| "all".to_owned()),
-                number(run.iops(stream)),
-                number(run.share(stream) * 100.0),
-                number(run.waited_share(stream) * 100.0),
-                millis(latency.map(|latency| latency.p50)),
-                millis(latency.map(|latency| latency.p99)),
-            ]);
+            let asked = asked.unwrap_or_else(|| "all".to_owned());
+            let stream_of = [(*policy).to_owned(), (*name).to_owned(), asked];
+            table.row(
+                stream_of
+                    .into_iter()
+                    .chain(received_cells(run, stream))
+                    .collect(),
+            );
         }
     }
     table
