@@ -1,12 +1,11 @@
 //! A reservation that several vdisks share, from the file to the disk: what `simulate`, `status` and
 //! `load` tell of it, and what is refused.
 
+use crate::figures::{HARD_DISK, is_near, number, simulated};
 use crate::place::{Place, assert_says};
 use crate::programs::text;
 use serde_json::Value;
 
-const HARD_DISK: &str =
-    r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
 const GROUPS: &str =
     r#""groups": { "tenant": { "reserve": "40%", "period": "500ms" } }, "nbd": {}"#;
 const VDISKS: &str = r#""web": { "disk": "hdd0", "size": "8GiB", "group": "tenant", "weight": 300 },
@@ -25,33 +24,16 @@ fn place() -> Place {
     place
 }
 
-fn simulated(place: &Place, clients: &[&str], more: &[&str]) -> Value {
+fn of_clients(place: &Place, clients: &[&str], more: &[&str]) -> Value {
     let clients = clients.join(",\n");
     let workload = format!(r#"{{ "duration": "20s", "clients": {{ {clients} }} }}"#);
-    let workload = place.write("workload.json", workload);
-    let arguments = [&["simulate", text(&workload), "--json"][..], more].concat();
-    serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
-}
-
-#[track_caller]
-fn number(value: &Value, key: &str) -> f64 {
-    value[key]
-        .as_f64()
-        .unwrap_or_else(|| panic!("{key} is no number in {value:#}"))
-}
-
-#[track_caller]
-fn is_near(value: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (value - expected).abs() <= tolerance,
-        "{value} instead of {expected} ± {tolerance}"
-    );
+    simulated(place, &place.write("workload.json", workload), more)
 }
 
 #[test]
 fn members_share_by_weight_and_every_share_is_counted_once() {
     let place = place();
-    let report = simulated(&place, &[WEB, MAIL, OTHERS], &[]);
+    let report = of_clients(&place, &[WEB, MAIL, OTHERS], &[]);
     let (disk, group) = (&report["disks"]["hdd0"], &report["groups"]["tenant"]);
     assert_eq!(group["members"], serde_json::json!(["web", "mail"]));
     assert_eq!(number(group, "reserved_share"), 0.4);
@@ -79,7 +61,7 @@ fn members_share_by_weight_and_every_share_is_counted_once() {
 #[test]
 fn what_a_member_leaves_is_its_siblings_before_it_is_the_best_effort_neighbours() {
     let place = place();
-    let report = simulated(&place, &[WEB, OTHERS], &[]);
+    let report = of_clients(&place, &[WEB, OTHERS], &[]);
     let web = &report["vdisks"]["web"];
     is_near(number(web, "own_share"), 0.4, 0.005);
     assert_eq!(number(&report["vdisks"]["mail"], "received_share"), 0.0);
@@ -92,7 +74,7 @@ fn what_a_member_leaves_is_its_siblings_before_it_is_the_best_effort_neighbours(
 fn tables_and_picture_show_the_group_with_its_members() {
     let place = place();
     let picture = place.path("picture.svg");
-    simulated(&place, &[WEB, MAIL, OTHERS], &["--svg", text(&picture)]);
+    of_clients(&place, &[WEB, MAIL, OTHERS], &["--svg", text(&picture)]);
     let drawn = std::fs::read_to_string(&picture).expect("the picture is there");
     for words in ["group, 40 % per 500ms", "of tenant", ">tenant<"] {
         assert!(drawn.contains(words), "no {words} in the picture");

@@ -6,6 +6,7 @@
 //! sentence that says which. Nothing here depends on how fast the machine is: what is waited for
 //! has a limit only so that a hang becomes a failure.
 
+mod figures;
 mod nbd;
 mod place;
 mod programs;

@@ -2,13 +2,12 @@
 //! percentiles are those of a workload that can be worked out by hand, it compares policies and
 //! shows each vdisk alone, and its picture is one.
 
+use crate::figures::{HARD_DISK, is_near, number, simulated};
 use crate::place::{Place, assert_says, exits_with};
 use crate::programs::text;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-const HARD_DISK: &str =
-    r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
 const VDISKS: &str = r#""web": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" },
     "db": { "disk": "hdd0", "size": "8GiB", "reserve": "30%", "period": "250ms", "limit": "60%" },
     "backup": { "disk": "hdd0", "size": "8GiB" }"#;
@@ -26,31 +25,11 @@ fn place(duration: &str) -> (Place, PathBuf) {
     (place, workload)
 }
 
-fn report(place: &Place, workload: &Path, more: &[&str]) -> Value {
-    let arguments = [&["simulate", text(workload), "--json"][..], more].concat();
-    serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
-}
-
-#[track_caller]
-fn number(value: &Value, key: &str) -> f64 {
-    value[key]
-        .as_f64()
-        .unwrap_or_else(|| panic!("{key} is no number in {value:#}"))
-}
-
-#[track_caller]
-fn is_near(value: f64, expected: f64, tolerance: f64) {
-    assert!(
-        (value - expected).abs() <= tolerance,
-        "{value} instead of {expected} ± {tolerance}"
-    );
-}
-
 #[test]
 fn all_shares_of_a_disk_add_up_to_the_whole() {
     let (place, workload) = place("10s");
     for policy in ["fahrrad", "fifo", "mclock"] {
-        let report = report(&place, &workload, &["--policy", policy]);
+        let report = simulated(&place, &workload, &["--policy", policy]);
         let disk = &report["disks"]["hdd0"];
         assert_eq!(disk["policy"], policy);
         let mut whole = number(&disk["system"], "received_share");
@@ -92,7 +71,7 @@ fn percentiles_are_those_worked_out_by_hand() {
         "one": { "vdisk": "web", "rate": "100/s", "span": "4MiB" },
         "other": { "vdisk": "web", "rate": "100/s", "offset": "8MiB", "span": "4MiB" } } }"#;
     let workload = place.write("workload.json", workload);
-    let report = report(&place, &workload, &["--solo"]);
+    let report = simulated(&place, &workload, &["--solo"]);
     let web = &report["vdisks"]["web"];
     assert_eq!(number(web, "iops"), 200.0);
     assert_eq!(number(web, "bytes_per_second"), 200.0 * 4096.0);
@@ -134,7 +113,7 @@ fn percentiles_are_those_worked_out_by_hand() {
 #[test]
 fn isolation_is_what_it_gets_here_over_its_share_of_what_it_gets_alone() {
     let (place, workload) = place("20s");
-    let report = report(&place, &workload, &["--solo", "--compare", "fifo"]);
+    let report = simulated(&place, &workload, &["--solo", "--compare", "fifo"]);
     let mut efficiency = 0.0;
     for name in ["web", "db", "backup"] {
         let vdisk = &report["vdisks"][name];
@@ -164,14 +143,14 @@ fn isolation_is_what_it_gets_here_over_its_share_of_what_it_gets_alone() {
 #[test]
 fn policies_stand_side_by_side_and_the_first_report_stays_what_it_is() {
     let (place, workload) = place("3s");
-    let mut compared = report(&place, &workload, &["--compare", "fifo,sfq-d"]);
+    let mut compared = simulated(&place, &workload, &["--compare", "fifo,sfq-d"]);
     let others = compared
         .as_object_mut()
         .and_then(|all| all.remove("compared"));
     let others = others.expect("there is a comparison");
-    assert_eq!(compared, report(&place, &workload, &[]));
+    assert_eq!(compared, simulated(&place, &workload, &[]));
     for policy in ["fifo", "sfq-d"] {
-        let alone = report(&place, &workload, &["--policy", policy]);
+        let alone = simulated(&place, &workload, &["--policy", policy]);
         assert_eq!(others[policy], alone, "{policy}");
     }
     let table = place.succeeds(&["simulate", text(&workload), "--compare", "fifo,sfq-d"]);

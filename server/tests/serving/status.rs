@@ -1,5 +1,6 @@
 //! What `status` and `load` tell: the names that programs rely on, and sums that come out (I2).
 
+use crate::figures::number;
 use crate::place::{Place, assert_says};
 use crate::programs::text;
 use crate::server::Server;
@@ -10,13 +11,6 @@ const WINDOWS: [&str; 3] = ["last_1s", "last_10s", "total"];
 #[track_caller]
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-#[track_caller]
-fn number(value: &Value, name: &str) -> f64 {
-    value[name]
-        .as_f64()
-        .unwrap_or_else(|| panic!("{name} is no number in {value}"))
 }
 
 #[track_caller]

@@ -1,0 +1,32 @@
+//! What tests of figures share: the modelled disk that they are worked out for, and how a number is taken
+//! out of a report and compared.
+
+use crate::place::Place;
+use crate::programs::text;
+use serde_json::Value;
+use std::path::Path;
+
+pub const HARD_DISK: &str =
+    r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
+
+/// What `simulate` reports of a workload in JSON.
+#[track_caller]
+pub fn simulated(place: &Place, workload: &Path, more: &[&str]) -> Value {
+    let arguments = [&["simulate", text(workload), "--json"][..], more].concat();
+    serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
+}
+
+#[track_caller]
+pub fn number(value: &Value, key: &str) -> f64 {
+    value[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key} is no number in {value:#}"))
+}
+
+#[track_caller]
+pub fn is_near(value: f64, expected: f64, tolerance: f64) {
+    assert!(
+        (value - expected).abs() <= tolerance,
+        "{value} instead of {expected} ± {tolerance}"
+    );
+}
