@@ -248,6 +248,18 @@ pub(crate) static SYSTEM: Table = Table {
     ],
 };
 
+const PERIOD_OF_RESERVATION: Field = field(
+    "period",
+    PERIOD,
+    "",
+    "The period of the reservation, and of the limit; required with `reserve`.",
+);
+
+const WEIGHT: Kind = Kind::Integer {
+    least: 1,
+    most: 10_000,
+};
+
 pub(crate) static VDISK: Table = Table {
     what: "a vdisk",
     fields: &[
@@ -265,12 +277,7 @@ pub(crate) static VDISK: Table = Table {
             "best effort",
             "The share of the disk's time that it gets in every period, whatever the others do.",
         ),
-        field(
-            "period",
-            PERIOD,
-            "",
-            "The period of the reservation, and of the limit; required with `reserve`.",
-        ),
+        PERIOD_OF_RESERVATION,
         field(
             "limit",
             Kind::Share,
@@ -279,10 +286,7 @@ pub(crate) static VDISK: Table = Table {
         ),
         field(
             "weight",
-            Kind::Integer {
-                least: 1,
-                most: 10_000,
-            },
+            WEIGHT,
             "100",
             "Its weight when spare time is divided; in a group, when the group's time is divided among its members.",
         ),
@@ -298,12 +302,7 @@ pub(crate) static GROUP: Table = Table {
             "best effort",
             "The share of the disk's time that its members get together in every period. What one of them leaves is the others' first.",
         ),
-        field(
-            "period",
-            PERIOD,
-            "",
-            "The period of the reservation, and of the limit; required with `reserve`.",
-        ),
+        PERIOD_OF_RESERVATION,
         field(
             "limit",
             Kind::Share,
@@ -312,10 +311,7 @@ pub(crate) static GROUP: Table = Table {
         ),
         field(
             "weight",
-            Kind::Integer {
-                least: 1,
-                most: 10_000,
-            },
+            WEIGHT,
             "100",
             "Its weight when spare time is divided between it and whoever is not in it.",
         ),
