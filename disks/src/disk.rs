@@ -21,7 +21,9 @@ pub enum Operation {
     Write,
     /// Make every write that has completed durable.
     Flush,
-    /// The range is not needed any more; what it reads as afterwards is not defined.
+    /// The range is not needed any more; what it reads as afterwards is not defined, unless the disk
+    /// says so ([`Disk::discard_zeroes`]). A device that turns out not to do it answers
+    /// [`DiskErrorKind::NotSupported`].
     Discard,
     /// The range reads as zeroes afterwards.
     WriteZeroes,
@@ -172,6 +174,23 @@ pub trait Disk {
         None
     }
 
+    /// Whether a discard that succeeds leaves a range that reads as zeroes.
+    fn discard_zeroes(&self) -> bool {
+        false
+    }
+
+    /// Whether reads leave what they read in memory for later ones.
+    fn caches_reads(&self) -> bool {
+        false
+    }
+
+    /// The next part of `from..to` that may hold anything but zeroes; `None` if there is none. A
+    /// disk that cannot tell says that all of it may. Asked while the disk is opened only, as the
+    /// answer may take a system call.
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        (from < to).then_some((from, to))
+    }
+
     /// How many requests took longer than the model said, for a paced disk; with the number of
     /// requests served. Flushes and durable writes are not counted: they wait for the real disk.
     fn overruns(&self) -> (u64, u64) {
@@ -216,6 +235,15 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn wake_fd(&self) -> Option<RawFd> {
         (**self).wake_fd()
+    }
+    fn discard_zeroes(&self) -> bool {
+        (**self).discard_zeroes()
+    }
+    fn caches_reads(&self) -> bool {
+        (**self).caches_reads()
+    }
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        (**self).data_after(from, to)
     }
     fn overruns(&self) -> (u64, u64) {
         (**self).overruns()

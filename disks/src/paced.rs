@@ -226,6 +226,14 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
         self.inner.wake_fd()
     }
 
+    fn discard_zeroes(&self) -> bool {
+        self.inner.discard_zeroes()
+    }
+
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        self.inner.data_after(from, to)
+    }
+
     fn overruns(&self) -> (u64, u64) {
         (self.overruns, self.served)
     }

@@ -304,10 +304,13 @@ impl Transfer {
             );
             return Some(self.zero_step(device));
         }
-        if !unsupported {
-            self.result = Some(Err(self.error(returned, device)));
+        let mut error = self.error(returned, device);
+        if unsupported {
+            // Whoever asked for a discard goes on without; it must not be taken for done, because a
+            // discard that is done leaves zeroes.
+            error.kind = DiskErrorKind::NotSupported;
         }
-        // A discard that the device does not do is done: it promises nothing.
+        self.result = Some(Err(error));
         None
     }
 

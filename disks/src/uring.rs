@@ -201,6 +201,19 @@ impl Disk for UringDisk {
     fn wake_fd(&self) -> Option<RawFd> {
         Some(self.wake.fd())
     }
+
+    fn discard_zeroes(&self) -> bool {
+        // Holes of a file, and of a block device whose queue zeroes, read as zeroes.
+        self.properties.discards
+    }
+
+    fn caches_reads(&self) -> bool {
+        !self.backing.direct
+    }
+
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        self.backing.data_after(from, to)
+    }
 }
 
 impl Drop for UringDisk {

@@ -64,6 +64,15 @@ impl Chunks {
         });
     }
 
+    /// The next chunk of `from..to` that was written to. Not quick: for opening only.
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        let (first, behind) = (from / CHUNK_BYTES, to.div_ceil(CHUNK_BYTES));
+        let present = self.chunks.keys().copied();
+        let next = present.filter(|at| (first..behind).contains(at)).min()?;
+        let start = (next * CHUNK_BYTES).max(from);
+        Some((start, ((next + 1) * CHUNK_BYTES).min(to)))
+    }
+
     fn write(&mut self, offset: u64, from: &[u8]) {
         let kept = self
             .kept_bytes
@@ -246,6 +255,18 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
             buffers,
         };
         self.in_flight.push_back(completion);
+    }
+
+    fn discard_zeroes(&self) -> bool {
+        self.properties.discards && self.properties.holds_data
+    }
+
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        if self.properties.holds_data {
+            self.chunks.data_after(from, to)
+        } else {
+            (from < to).then_some((from, to))
+        }
     }
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {

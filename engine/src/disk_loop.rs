@@ -128,6 +128,11 @@ impl<D: Disk> DiskLoop<D> {
         self.disk.properties()
     }
 
+    /// The disk, for asking what it knows.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The disk, for tests that break it.
     pub fn disk_mut(&mut self) -> &mut D {
         &mut self.disk

@@ -9,6 +9,7 @@
 //! What is not known here: protocols and file formats.
 
 mod disk_loop;
+mod extent;
 mod order;
 mod reactor;
 mod request;
@@ -17,9 +18,10 @@ mod session;
 mod statistics;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
+pub use extent::Extent;
 pub use order::Order;
 pub use reactor::{Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
-pub use request::{IoError, Reply, Request, RequestKind, VdiskId};
+pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};

@@ -21,8 +21,43 @@ pub enum RequestKind {
     Flush,
     /// The range is not needed any more.
     Trim,
-    /// The range reads as zeroes afterwards.
+    /// The range reads as zeroes afterwards; what it held may be given back.
     WriteZeroes,
+    /// The same, but the space of the range stays set aside.
+    ZeroKeepingSpace,
+    /// The same as [`RequestKind::WriteZeroes`] if that is faster than writing the zeroes; if not,
+    /// or if it is not known, [`IoError::NotSupported`] at once and nothing is changed.
+    ZeroFast,
+    /// The range will be read soon: reads it where that helps, into no buffer.
+    Cache,
+    /// Which parts of the range hold data: fills the buffer with [`crate::Extent`]s, as many as fit
+    /// and at least one, and sets its length to them. They may end before the range does.
+    Status,
+}
+
+impl RequestKind {
+    /// Whether the range reads as zeroes afterwards.
+    pub fn zeroes(self) -> bool {
+        matches!(
+            self,
+            RequestKind::WriteZeroes | RequestKind::ZeroKeepingSpace | RequestKind::ZeroFast
+        )
+    }
+
+    /// Whether it changes what the vdisk holds.
+    pub fn modifies(self) -> bool {
+        self.zeroes() || matches!(self, RequestKind::Write | RequestKind::Trim)
+    }
+
+    /// Whether what the range held may be given back, so that nothing is stored there afterwards.
+    pub fn makes_holes(self) -> bool {
+        self == RequestKind::Trim || (self.zeroes() && self != RequestKind::ZeroKeepingSpace)
+    }
+
+    /// Whether its buffer holds the bytes of the range.
+    pub fn moves_data(self) -> bool {
+        matches!(self, RequestKind::Read | RequestKind::Write)
+    }
 }
 
 /// A request for a vdisk.
@@ -43,8 +78,9 @@ pub struct Request {
     pub len_bytes: u64,
     /// The reply waits until the data is durable (writes, zeroes, trims).
     pub fua: bool,
-    /// Of `len_bytes`: the data of a write, the room for a read. `None` for other kinds, and for
-    /// the data-less clients of a simulation.
+    /// Of `len_bytes`: the data of a write, the room for a read. For a status: the room for extents,
+    /// a multiple of [`crate::Extent::BYTES`]. `None` for other kinds, and for the data-less clients
+    /// of a simulation.
     pub buffer: Option<Buffer>,
 }
 
@@ -61,6 +97,26 @@ pub struct Reply {
     pub result: Result<(), IoError>,
     /// The request's buffer; the data of a read that succeeded.
     pub buffer: Option<Buffer>,
+    /// What else is known.
+    pub detail: ReplyDetail,
+}
+
+/// What a reply knows beyond success or failure. Doors may ignore it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplyDetail {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The first and the last bytes of a read's data are zeroes because nothing is stored there.
+    /// Together they are at most the data; if all of it is zeroes, `first_bytes` is its length.
+    Zeroes {
+        /// How many at the beginning.
+        first_bytes: u32,
+        /// How many at the end.
+        last_bytes: u32,
+    },
+    /// The request failed at about this byte of the vdisk, which lies in its range.
+    FailedAt(u64),
 }
 
 /// Why a request failed, as a client sees it. Doors map each to their protocol's number.

@@ -82,12 +82,16 @@ pub struct ClientRequest<'a> {
 
 impl ClientRequest<'_> {
     fn header(&self) -> RequestHeader {
-        let command = match self.kind {
-            RequestKind::Read => command::READ,
-            RequestKind::Write => command::WRITE,
-            RequestKind::Flush => command::FLUSH,
-            RequestKind::Trim => command::TRIM,
-            RequestKind::WriteZeroes => command::WRITE_ZEROES,
+        let (command, flags) = match self.kind {
+            RequestKind::Read => (command::READ, 0),
+            RequestKind::Write => (command::WRITE, 0),
+            RequestKind::Flush => (command::FLUSH, 0),
+            RequestKind::Trim => (command::TRIM, 0),
+            RequestKind::WriteZeroes => (command::WRITE_ZEROES, 0),
+            RequestKind::ZeroKeepingSpace => (command::WRITE_ZEROES, command_flag::NO_HOLE),
+            RequestKind::ZeroFast => (command::WRITE_ZEROES, command_flag::FAST_ZERO),
+            RequestKind::Cache => (command::CACHE, 0),
+            RequestKind::Status => (command::BLOCK_STATUS, 0),
         };
         let reply_bytes = if self.kind == RequestKind::Read {
             self.len_bytes
@@ -95,7 +99,7 @@ impl ClientRequest<'_> {
             0
         };
         RequestHeader {
-            flags: if self.fua { command_flag::FUA } else { 0 },
+            flags: flags | if self.fua { command_flag::FUA } else { 0 },
             command,
             cookie: (u64::from(self.tag) << 32) | u64::from(reply_bytes),
             offset_bytes: self.offset_bytes,

@@ -67,6 +67,10 @@ pub struct ExportFlags {
     pub trim: bool,
     /// WRITE_ZEROES is served.
     pub write_zeroes: bool,
+    /// WRITE_ZEROES with FAST_ZERO is served, or refused at once with ENOTSUP.
+    pub fast_zero: bool,
+    /// CACHE is served.
+    pub cache: bool,
 }
 
 impl Default for ExportFlags {
@@ -79,6 +83,8 @@ impl Default for ExportFlags {
             fua: true,
             trim: true,
             write_zeroes: true,
+            fast_zero: true,
+            cache: true,
         }
     }
 }
@@ -98,6 +104,11 @@ impl ExportFlags {
                 transmission_flag::SEND_WRITE_ZEROES,
             ),
             (self.can_multi_conn, transmission_flag::CAN_MULTI_CONN),
+            (self.cache, transmission_flag::SEND_CACHE),
+            (
+                self.fast_zero && self.write_zeroes && !self.read_only,
+                transmission_flag::SEND_FAST_ZERO,
+            ),
         ];
         pairs
             .iter()
@@ -116,6 +127,8 @@ impl ExportFlags {
             fua: has(transmission_flag::SEND_FUA),
             trim: has(transmission_flag::SEND_TRIM),
             write_zeroes: has(transmission_flag::SEND_WRITE_ZEROES),
+            fast_zero: has(transmission_flag::SEND_FAST_ZERO),
+            cache: has(transmission_flag::SEND_CACHE),
         }
     }
 }

@@ -11,11 +11,15 @@
 //! What is not known here: sockets and time. The caller limits how long a handshake may take.
 
 use crate::export::{Export, ExportDirectory, find_export};
+use crate::negotiated::Negotiated;
 use crate::protocol::{
     INIT_MAGIC, MAXIMUM_STRING_BYTES, OPTION_MAGIC, OptionHeader, OptionReplyHeader, be16, be32,
-    handshake_flag, info, option, option_reply,
+    handshake_flag, info, option, option_reply, transmission_flag,
 };
+use contexts::Selection;
 use std::sync::Arc;
+
+mod contexts;
 
 /// What a handshake may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,11 @@ pub struct Handshake {
     limits: HandshakeLimits,
     stage: Stage,
     zeroes: bool,
+    /// The client asked for structured replies.
+    structured: bool,
+    /// The metadata contexts that it chose last, and for which export.
+    selection: Option<Selection>,
+    negotiated: Negotiated,
     options: u32,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
@@ -85,6 +94,9 @@ impl Handshake {
             limits,
             stage: Stage::ClientFlags,
             zeroes: true,
+            structured: false,
+            selection: None,
+            negotiated: Negotiated::default(),
             options: 0,
             incoming: Vec::new(),
             outgoing,
@@ -104,6 +116,11 @@ impl Handshake {
     /// All of `outgoing` was sent.
     pub fn sent(&mut self) {
         self.outgoing.clear();
+    }
+
+    /// What was agreed on besides the export; final once it is [`Progress::Agreed`].
+    pub fn negotiated(&self) -> Negotiated {
+        self.negotiated
     }
 
     /// The bytes after the last option, which the client sent to the session.
@@ -201,6 +218,9 @@ impl Handshake {
                 return Progress::Aborted;
             }
             option::LIST => self.list(data),
+            option::STRUCTURED_REPLY => self.structured_reply(data),
+            option::LIST_META_CONTEXT => self.list_contexts(data),
+            option::SET_META_CONTEXT => self.set_contexts(data),
             option::STARTTLS => self.refuse(option, "this server does not offer TLS"),
             _ => self.refuse(option, "this server does not know that option"),
         }
@@ -227,6 +247,36 @@ impl Handshake {
         self.push_reply(option::LIST, option_reply::ACK, &[]);
     }
 
+    fn structured_reply(&mut self, data: &[u8]) {
+        let option = option::STRUCTURED_REPLY;
+        if !data.is_empty() {
+            let text = b"STRUCTURED_REPLY carries no data";
+            return self.push_reply(option, option_reply::ERR_INVALID, text);
+        }
+        self.structured = true;
+        self.push_reply(option, option_reply::ACK, &[]);
+    }
+
+    /// The flags of an export, as this client is to see them.
+    fn transmission_flags(&self, export: &Export) -> u16 {
+        let df = if self.structured {
+            transmission_flag::SEND_DF
+        } else {
+            0
+        };
+        export.flags.encode() | df
+    }
+
+    /// The client uses `export` from now on.
+    fn agree(&mut self, export: Export) -> Progress {
+        let chosen = self.selection.take();
+        self.negotiated = Negotiated {
+            structured: self.structured,
+            allocation: chosen.and_then(|selection| selection.number_for(&export)),
+        };
+        Progress::Agreed(Box::new(export))
+    }
+
     /// The old way to choose: success is answered without a header, failure by closing.
     fn export_name(&mut self, data: &[u8]) -> Progress {
         let export = std::str::from_utf8(data)
@@ -240,12 +290,12 @@ impl Handshake {
         };
         self.outgoing
             .extend_from_slice(&export.size_bytes.to_be_bytes());
-        self.outgoing
-            .extend_from_slice(&export.flags.encode().to_be_bytes());
+        let flags = self.transmission_flags(&export);
+        self.outgoing.extend_from_slice(&flags.to_be_bytes());
         if self.zeroes {
             self.outgoing.extend_from_slice(&[0; 124]);
         }
-        Progress::Agreed(Box::new(export))
+        self.agree(export)
     }
 
     fn go_or_info(&mut self, option: u32, data: &[u8]) -> Progress {
@@ -255,22 +305,26 @@ impl Handshake {
             return Progress::Continue;
         };
         let Some(export) = find_export(&*self.directory, name) else {
-            let text = if name.is_empty() {
-                "name an export; `nbdinfo --list` shows which there are".to_owned()
-            } else {
-                let name = truncate_to(name, 256);
-                format!("there is no export {name:?}; `nbdinfo --list` shows which there are")
-            };
-            self.push_reply(option, option_reply::ERR_UNKNOWN, text.as_bytes());
+            self.refuse_name(option, name);
             return Progress::Continue;
         };
         self.push_infos(option, &export, wanted);
         self.push_reply(option, option_reply::ACK, &[]);
         if option == option::GO {
-            Progress::Agreed(Box::new(export))
+            self.agree(export)
         } else {
             Progress::Continue
         }
+    }
+
+    fn refuse_name(&mut self, option: u32, name: &str) {
+        let text = if name.is_empty() {
+            "name an export; `nbdinfo --list` shows which there are".to_owned()
+        } else {
+            let name = truncate_to(name, 256);
+            format!("there is no export {name:?}; `nbdinfo --list` shows which there are")
+        };
+        self.push_reply(option, option_reply::ERR_UNKNOWN, text.as_bytes());
     }
 
     /// EXPORT always, the others as asked for, each once however often it was asked for.
@@ -278,7 +332,7 @@ impl Handshake {
         let mut body = Vec::with_capacity(16);
         body.extend_from_slice(&info::EXPORT.to_be_bytes());
         body.extend_from_slice(&export.size_bytes.to_be_bytes());
-        body.extend_from_slice(&export.flags.encode().to_be_bytes());
+        body.extend_from_slice(&self.transmission_flags(export).to_be_bytes());
         self.push_reply(option, option_reply::INFO, &body);
         let asked = |kind: u16| wanted.chunks_exact(2).any(|pair| be16(pair, 0) == kind);
         if asked(info::NAME) {
@@ -346,5 +400,7 @@ fn truncate_to(text: &str, limit: usize) -> &str {
     &text[..end]
 }
 
+#[cfg(test)]
+mod contexts_tests;
 #[cfg(test)]
 mod tests;

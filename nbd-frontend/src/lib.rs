@@ -13,6 +13,7 @@ mod client;
 mod export;
 mod handshake;
 mod listen;
+mod negotiated;
 pub mod protocol;
 mod server;
 mod session;
@@ -26,6 +27,7 @@ pub use client::{
 pub use export::{Export, ExportDirectory, ExportFlags, ExportHandle, find_export};
 pub use handshake::{Handshake, HandshakeLimits, Progress};
 pub use listen::ListenError;
+pub use negotiated::Negotiated;
 pub use server::{Accepted, Deliver, ListenConfig, NbdListener};
 pub use session::{NbdSession, SessionLimits};
 pub use uri::{NbdUri, Transport, UriError};

@@ -3,6 +3,10 @@
 //! Pure: no I/O, no allocation. All integers on the wire are big-endian. The names are those of
 //! the protocol document of the NBD project, without their `NBD_` prefix.
 
+mod structured;
+
+pub use structured::{ChunkHeader, chunk};
+
 /// First eight bytes that a server sends: "NBDMAGIC".
 pub const INIT_MAGIC: u64 = 0x4e42_444d_4147_4943;
 /// Before the server's flags and before each option: "IHAVEOPT".
@@ -13,6 +17,9 @@ pub const OPTION_REPLY_MAGIC: u64 = 0x0003_e889_0455_65a9;
 pub const REQUEST_MAGIC: u32 = 0x2560_9513;
 /// Before each simple reply.
 pub const SIMPLE_REPLY_MAGIC: u32 = 0x6744_6698;
+
+/// Before each chunk of a structured reply.
+pub const STRUCTURED_REPLY_MAGIC: u32 = 0x668e_33ef;
 
 /// Longest read or write that is served, in bytes.
 pub const MAXIMUM_BLOCK_BYTES: u32 = 32 << 20;
@@ -45,8 +52,14 @@ pub mod transmission_flag {
     pub const SEND_TRIM: u16 = 1 << 5;
     /// WRITE_ZEROES is served.
     pub const SEND_WRITE_ZEROES: u16 = 1 << 6;
+    /// The DF flag of READ is served, as structured replies were agreed on.
+    pub const SEND_DF: u16 = 1 << 7;
     /// A flush on one connection covers all.
     pub const CAN_MULTI_CONN: u16 = 1 << 8;
+    /// CACHE is served.
+    pub const SEND_CACHE: u16 = 1 << 10;
+    /// The FAST_ZERO flag of WRITE_ZEROES is served.
+    pub const SEND_FAST_ZERO: u16 = 1 << 11;
 }
 
 /// Options of the handshake.
@@ -79,6 +92,8 @@ pub mod option_reply {
     pub const SERVER: u32 = 2;
     /// One piece of information.
     pub const INFO: u32 = 3;
+    /// One metadata context.
+    pub const META_CONTEXT: u32 = 4;
     /// Set in every error.
     pub const ERROR_BIT: u32 = 1 << 31;
     /// The option is not known or not served.
@@ -115,8 +130,12 @@ pub mod command {
     pub const FLUSH: u16 = 3;
     /// The range is not needed.
     pub const TRIM: u16 = 4;
+    /// The range will be read soon.
+    pub const CACHE: u16 = 5;
     /// The range is to read as zeroes.
     pub const WRITE_ZEROES: u16 = 6;
+    /// What lies in the range.
+    pub const BLOCK_STATUS: u16 = 7;
 }
 
 /// Flags of commands.
@@ -125,6 +144,22 @@ pub mod command_flag {
     pub const FUA: u16 = 1 << 0;
     /// Do not make a hole of the zeroes.
     pub const NO_HOLE: u16 = 1 << 1;
+    /// At most one chunk of data in the reply.
+    pub const DF: u16 = 1 << 2;
+    /// Exactly one descriptor in the reply.
+    pub const REQ_ONE: u16 = 1 << 3;
+    /// Fail at once if zeroing is not faster than writing.
+    pub const FAST_ZERO: u16 = 1 << 4;
+}
+
+/// What the descriptors of the metadata context `base:allocation` say.
+pub mod allocation {
+    /// The name of the context.
+    pub const NAME: &str = "base:allocation";
+    /// Nothing is stored there.
+    pub const HOLE: u32 = 1 << 0;
+    /// It reads as zeroes.
+    pub const ZERO: u32 = 1 << 1;
 }
 
 /// Error numbers of replies: those of Linux, the few that the protocol allows.
@@ -141,10 +176,28 @@ pub enum ErrorNumber {
     Inval = 22,
     /// No space there.
     NoSpc = 28,
+    /// Too long to be read in one piece.
+    Overflow = 75,
     /// Not supported.
     NotSup = 95,
     /// The server is going away.
     Shutdown = 108,
+}
+
+impl ErrorNumber {
+    /// For people, as sent along with structured replies.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            ErrorNumber::Perm => "the export is read-only",
+            ErrorNumber::Io => "the disk failed the request",
+            ErrorNumber::NoMem => "the server is out of memory",
+            ErrorNumber::Inval => "the server does not serve such a request; see range and flags",
+            ErrorNumber::NoSpc => "there is no space at that place",
+            ErrorNumber::Overflow => "the range is too long to be read in one piece",
+            ErrorNumber::NotSup => "zeroing there is not known to be faster than writing",
+            ErrorNumber::Shutdown => "the server is shutting down",
+        }
+    }
 }
 
 /// The header of an option, in either direction's parser: 16 bytes, then the data.

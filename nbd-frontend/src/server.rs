@@ -9,6 +9,7 @@
 use crate::export::{Export, ExportDirectory};
 use crate::handshake::{Handshake, HandshakeLimits, Progress};
 use crate::listen::{ListenError, UnixSocket, bind_tcp};
+use crate::negotiated::Negotiated;
 use crate::session::{NbdSession, SessionLimits};
 use crate::uri::NbdUri;
 use disktime_engine::Session;
@@ -268,7 +269,7 @@ impl Edge {
                 );
             }
         };
-        let Some((export, carried)) = agreed else {
+        let Some((export, negotiated, carried)) = agreed else {
             return;
         };
         let socket = match into_fd(stream) {
@@ -276,6 +277,7 @@ impl Edge {
             Err(error) => return tracing::warn!("NBD client {peer} was dropped: {error}"),
         };
         let session = NbdSession::new(export.clone(), self.config.session, &carried)
+            .with_negotiated(negotiated)
             .with_lease(Box::new(permit));
         (self.deliver)(Accepted {
             export,
@@ -290,7 +292,7 @@ impl Edge {
 async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut handshake: Handshake,
-) -> Result<Option<(Export, Vec<u8>)>, String> {
+) -> Result<Option<(Export, Negotiated, Vec<u8>)>, String> {
     let mut chunk = [0; 2048];
     loop {
         let progress = handshake.advance();
@@ -312,7 +314,10 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 Ok(count) => handshake.receive(&chunk[..count]),
                 Err(error) => return Err(error.to_string()),
             },
-            Progress::Agreed(export) => return Ok(Some((*export, handshake.into_rest()))),
+            Progress::Agreed(export) => {
+                let negotiated = handshake.negotiated();
+                return Ok(Some((*export, negotiated, handshake.into_rest())));
+            }
             Progress::Aborted => return Ok(None),
             Progress::Broken(reason) => return Err(reason),
         }

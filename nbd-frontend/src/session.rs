@@ -1,4 +1,5 @@
-//! The transmission phase of one connection, without I/O: requests in, simple replies out.
+//! The transmission phase of one connection, without I/O: requests in, replies out, simple or
+//! structured as the handshake agreed.
 //!
 //! Invariants:
 //! - A request holds its place from the moment its header is taken until its reply is sent to the
@@ -12,12 +13,14 @@
 //! nothing to read. Complete requests may have waited here for room.
 
 mod incoming;
+mod outgoing;
 
 use crate::export::Export;
-use crate::protocol::{ErrorNumber, RequestHeader, SimpleReply};
-use crate::verdict::error_number;
-use disktime_engine::{Buffer, BufferPool, Reply, Request, RequestKind, Session, SessionStatus};
+use crate::negotiated::Negotiated;
+use crate::protocol::RequestHeader;
+use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus};
 use incoming::{Input, Stage, Taken};
+use outgoing::Outgoing;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -50,32 +53,23 @@ struct Slot {
     cookie: u64,
     /// What its buffer counts for; kept here because another buffer might come back.
     charged_bytes: usize,
+    offset_bytes: u64,
     len_bytes: u32,
+    /// Its data or descriptors come in one piece.
+    single: bool,
     in_use: bool,
-}
-
-/// A reply on its way to the peer.
-#[derive(Debug)]
-struct Outgoing {
-    header: [u8; SimpleReply::BYTES],
-    data: Option<Buffer>,
-    charged_bytes: usize,
-}
-
-impl Outgoing {
-    fn len(&self) -> usize {
-        self.header.len() + self.data.as_ref().map_or(0, |data| data.len())
-    }
 }
 
 /// One connection that uses one export.
 pub struct NbdSession {
     export: Export,
+    negotiated: Negotiated,
     limits: SessionLimits,
     input: Input,
     stage: Stage,
     slots: Vec<Slot>,
     free_slots: Vec<u32>,
+    /// Replies on their way to the peer, in pieces.
     outgoing: VecDeque<Outgoing>,
     /// How many bytes of the first of `outgoing` were sent.
     front_sent: usize,
@@ -109,11 +103,14 @@ impl NbdSession {
         let unused = Slot {
             cookie: 0,
             charged_bytes: 0,
+            offset_bytes: 0,
             len_bytes: 0,
+            single: false,
             in_use: false,
         };
         NbdSession {
             export,
+            negotiated: Negotiated::default(),
             limits,
             input: Input {
                 bytes,
@@ -133,6 +130,12 @@ impl NbdSession {
             space_in_payload: false,
             _lease: None,
         }
+    }
+
+    /// Speaks as the handshake agreed.
+    pub fn with_negotiated(mut self, negotiated: Negotiated) -> NbdSession {
+        self.negotiated = negotiated;
+        self
     }
 
     /// Keeps `lease` until the session is dropped.
@@ -156,15 +159,6 @@ impl NbdSession {
         entry.in_use = false;
         self.free_slots.push(slot);
         (entry.cookie, entry.charged_bytes)
-    }
-
-    fn answer(&mut self, cookie: u64, error: u32) {
-        let header = SimpleReply { error, cookie }.encode();
-        self.outgoing.push_back(Outgoing {
-            header,
-            data: None,
-            charged_bytes: 0,
-        });
     }
 }
 
@@ -220,42 +214,15 @@ impl Session for NbdSession {
                 pool.put(buffer)
             };
         };
-        let (cookie, charged_bytes) = self.free_slot(reply.handle as u32);
-        let mut error = reply
-            .result
-            .map_or_else(|error| error_number(error) as u32, |()| 0);
-        let is_read = reply.kind == RequestKind::Read;
-        let complete = reply
-            .buffer
-            .as_ref()
-            .is_some_and(|data| data.len() == slot.len_bytes as usize);
-        if is_read && error == 0 && !complete {
-            // Without its data a successful read would put the whole stream out of step.
-            error = ErrorNumber::Io as u32;
-        }
-        let mut outgoing = Outgoing {
-            header: SimpleReply { error, cookie }.encode(),
-            data: None,
-            charged_bytes,
-        };
-        if is_read && error == 0 {
-            outgoing.data = reply.buffer;
-        } else {
-            self.buffer_bytes -= charged_bytes;
-            outgoing.charged_bytes = 0;
-            if let Some(buffer) = reply.buffer {
-                pool.put(buffer);
-            }
-        }
-        self.outgoing.push_back(outgoing);
+        self.free_slot(reply.handle as u32);
+        self.queue_reply(slot, reply, pool);
     }
 
     fn outgoing<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut used = 0;
         let mut skip = self.front_sent;
         for reply in &self.outgoing {
-            let data: &[u8] = reply.data.as_deref().unwrap_or(&[]);
-            for part in [&reply.header[..], data] {
+            for part in [reply.head(), reply.body()] {
                 let here = part.get(skip..).unwrap_or(&[]);
                 skip = skip.saturating_sub(part.len());
                 if here.is_empty() {
@@ -279,8 +246,8 @@ impl Session for NbdSession {
                 return;
             }
             self.front_sent -= len;
-            self.requests -= 1;
             if let Some(done) = self.outgoing.pop_front() {
+                self.requests -= usize::from(done.last);
                 self.buffer_bytes -= done.charged_bytes;
                 if let Some(buffer) = done.data {
                     pool.put(buffer);
@@ -320,5 +287,7 @@ impl Session for NbdSession {
     }
 }
 
+#[cfg(test)]
+mod structured_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
-//! What becomes of a request header, judged against the export and nothing else: served, answered
-//! at once, or refused with which error.
+//! What becomes of a request header, judged against the export and what was agreed on, and nothing
+//! else: served, answered at once, or refused with which error.
 //!
 //! The rules where the protocol leaves a choice: unaligned ranges are served; a zero length is
-//! answered at once; FUA on a command that writes nothing is accepted and ignored; a flag that was
-//! not offered is EINVAL.
+//! answered at once, but for a block status, which must say something; FUA on a command that writes
+//! nothing is accepted and ignored; a flag that was not offered is EINVAL; FAST_ZERO together with
+//! NO_HOLE is ENOTSUP, as nobody here knows whether a disk provisions faster than it writes.
 
 use crate::export::Export;
+use crate::negotiated::Negotiated;
 use crate::protocol::{ErrorNumber, MAXIMUM_BLOCK_BYTES, RequestHeader, command, command_flag};
 use disktime_engine::{IoError, RequestKind};
 
@@ -13,7 +15,12 @@ use disktime_engine::{IoError, RequestKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Goes to the service.
-    Serve { kind: RequestKind, fua: bool },
+    Serve {
+        kind: RequestKind,
+        fua: bool,
+        /// Of a read: one piece of data in the reply. Of a block status: one descriptor.
+        single: bool,
+    },
     /// There is nothing to do: success.
     Nothing,
     /// Refused. The data of a write are still to be thrown away.
@@ -32,26 +39,42 @@ pub(crate) fn payload_bytes(header: &RequestHeader) -> u32 {
 }
 
 /// Judges a header.
-pub(crate) fn judge(header: &RequestHeader, export: &Export) -> Verdict {
+pub(crate) fn judge(header: &RequestHeader, export: &Export, negotiated: Negotiated) -> Verdict {
     let flags = export.flags;
-    let (kind, offered) = match header.command {
-        command::READ => (RequestKind::Read, true),
-        command::WRITE => (RequestKind::Write, true),
-        command::FLUSH => (RequestKind::Flush, flags.flush),
-        command::TRIM => (RequestKind::Trim, flags.trim),
-        command::WRITE_ZEROES => (RequestKind::WriteZeroes, flags.write_zeroes),
+    let has = |flag| header.flags & flag != 0;
+    // Which flags a command takes, besides FUA, and whether it was offered at all.
+    let (kind, takes, offered) = match header.command {
+        command::READ if negotiated.structured => (RequestKind::Read, command_flag::DF, true),
+        command::READ => (RequestKind::Read, 0, true),
+        command::WRITE => (RequestKind::Write, 0, true),
+        command::FLUSH => (RequestKind::Flush, 0, flags.flush),
+        command::TRIM => (RequestKind::Trim, 0, flags.trim),
+        command::CACHE => (RequestKind::Cache, 0, flags.cache),
+        command::WRITE_ZEROES => {
+            let fast = if flags.fast_zero {
+                command_flag::FAST_ZERO
+            } else {
+                0
+            };
+            let kind = match () {
+                () if has(command_flag::FAST_ZERO) => RequestKind::ZeroFast,
+                () if has(command_flag::NO_HOLE) => RequestKind::ZeroKeepingSpace,
+                () => RequestKind::WriteZeroes,
+            };
+            (kind, command_flag::NO_HOLE | fast, flags.write_zeroes)
+        }
+        command::BLOCK_STATUS => {
+            let offered = negotiated.structured && negotiated.allocation.is_some();
+            (RequestKind::Status, command_flag::REQ_ONE, offered)
+        }
         command::DISC => return Verdict::Disconnect,
         _ => return Verdict::Refuse(ErrorNumber::Inval),
     };
-    let mut known = if flags.fua { command_flag::FUA } else { 0 };
-    if kind == RequestKind::WriteZeroes {
-        known |= command_flag::NO_HOLE;
-    }
+    let known = takes | if flags.fua { command_flag::FUA } else { 0 };
     if !offered || header.flags & !known != 0 {
         return Verdict::Refuse(ErrorNumber::Inval);
     }
-    let writes = !matches!(kind, RequestKind::Read | RequestKind::Flush);
-    if writes && flags.read_only {
+    if kind.modifies() && flags.read_only {
         return Verdict::Refuse(ErrorNumber::Perm);
     }
     if let Some(error) = range_error(header, kind, export) {
@@ -60,27 +83,38 @@ pub(crate) fn judge(header: &RequestHeader, export: &Export) -> Verdict {
     if header.len_bytes == 0 && kind != RequestKind::Flush {
         return Verdict::Nothing;
     }
+    if kind == RequestKind::ZeroFast && has(command_flag::NO_HOLE) {
+        return Verdict::Refuse(ErrorNumber::NotSup);
+    }
     Verdict::Serve {
         kind,
-        fua: writes && header.flags & command_flag::FUA != 0,
+        fua: kind.modifies() && has(command_flag::FUA),
+        single: has(command_flag::DF | command_flag::REQ_ONE),
     }
 }
 
 fn range_error(header: &RequestHeader, kind: RequestKind, export: &Export) -> Option<ErrorNumber> {
     let (offset, len) = (header.offset_bytes, header.len_bytes);
-    let has_data = matches!(kind, RequestKind::Read | RequestKind::Write);
     if kind == RequestKind::Flush {
         return (offset != 0 || len != 0).then_some(ErrorNumber::Inval);
     }
-    if has_data && len > export.maximum_block.min(MAXIMUM_BLOCK_BYTES) {
+    if kind == RequestKind::Status && len == 0 {
         return Some(ErrorNumber::Inval);
+    }
+    if kind.moves_data() && len > export.maximum_block.min(MAXIMUM_BLOCK_BYTES) {
+        let whole = header.flags & command_flag::DF != 0;
+        return Some(if whole {
+            ErrorNumber::Overflow
+        } else {
+            ErrorNumber::Inval
+        });
     }
     let inside = offset
         .checked_add(u64::from(len))
         .is_some_and(|end| end <= export.size_bytes);
     match kind {
         _ if inside => None,
-        RequestKind::Write | RequestKind::WriteZeroes => Some(ErrorNumber::NoSpc),
+        _ if kind == RequestKind::Write || kind.zeroes() => Some(ErrorNumber::NoSpc),
         _ => Some(ErrorNumber::Inval),
     }
 }
@@ -109,17 +143,36 @@ mod tests {
         Export::new(ExportHandle(0), VdiskId(0), "disk", 64 * MIB)
     }
 
+    const ALL: Negotiated = Negotiated {
+        structured: true,
+        allocation: Some(1),
+    };
+
+    fn header(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> RequestHeader {
+        RequestHeader {
+            flags,
+            command,
+            cookie: 0,
+            offset_bytes,
+            len_bytes,
+        }
+    }
+
     fn verdict(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> Verdict {
+        let header = header(command, flags, offset_bytes, len_bytes);
+        judge(&header, &export(), Negotiated::default())
+    }
+
+    fn extended(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> Verdict {
         judge(
-            &RequestHeader {
-                flags,
-                command,
-                cookie: 0,
-                offset_bytes,
-                len_bytes,
-            },
+            &header(command, flags, offset_bytes, len_bytes),
             &export(),
+            ALL,
         )
+    }
+
+    fn serve(kind: RequestKind, fua: bool, single: bool) -> Verdict {
+        Verdict::Serve { kind, fua, single }
     }
 
     #[test]
@@ -165,39 +218,87 @@ mod tests {
     #[test]
     fn flags_are_accepted_where_they_were_offered() {
         let refused = Verdict::Refuse(ErrorNumber::Inval);
-        let fua = command_flag::FUA;
-        let write = Verdict::Serve {
-            kind: RequestKind::Write,
-            fua: true,
-        };
+        let (fua, no_hole) = (command_flag::FUA, command_flag::NO_HOLE);
+        let write = serve(RequestKind::Write, true, false);
         assert_eq!(verdict(command::WRITE, fua, 0, 1), write);
-        let read = Verdict::Serve {
-            kind: RequestKind::Read,
-            fua: false,
-        };
+        let read = serve(RequestKind::Read, false, false);
         assert_eq!(
             verdict(command::READ, fua, 0, 1),
             read,
             "FUA is legal on every command"
         );
-        let zeroes = Verdict::Serve {
-            kind: RequestKind::WriteZeroes,
-            fua: true,
-        };
-        let both = fua | command_flag::NO_HOLE;
-        assert_eq!(verdict(command::WRITE_ZEROES, both, 0, 1), zeroes);
-        assert_eq!(
-            verdict(command::WRITE, command_flag::NO_HOLE, 0, 1),
-            refused
-        );
+        let zeroes = serve(RequestKind::ZeroKeepingSpace, true, false);
+        assert_eq!(verdict(command::WRITE_ZEROES, fua | no_hole, 0, 1), zeroes);
+        assert_eq!(verdict(command::WRITE, no_hole, 0, 1), refused);
         for bit in 2..16 {
             assert_eq!(verdict(command::READ, 1 << bit, 0, 1), refused);
-            assert_eq!(verdict(command::WRITE_ZEROES, 1 << bit, 0, 1), refused);
+            assert_eq!(verdict(command::CACHE, 1 << bit, 0, 1), refused);
+            if 1 << bit != command_flag::FAST_ZERO {
+                assert_eq!(verdict(command::WRITE_ZEROES, 1 << bit, 0, 1), refused);
+            }
+            if 1 << bit != command_flag::REQ_ONE {
+                assert_eq!(extended(command::BLOCK_STATUS, 1 << bit, 0, 1), refused);
+            }
         }
         assert_eq!(verdict(command::FLUSH, 0, 0, 1), refused);
-        for unknown in [5, 7, 8, 99, u16::MAX] {
-            assert_eq!(verdict(unknown, 0, 0, 0), refused);
+        for unknown in [8, 9, 99, u16::MAX] {
+            assert_eq!(extended(unknown, 0, 0, 0), refused);
         }
+    }
+
+    #[test]
+    fn what_needs_an_agreement_is_refused_without_it() {
+        let refused = Verdict::Refuse(ErrorNumber::Inval);
+        let status = |negotiated| {
+            let header = header(command::BLOCK_STATUS, command_flag::REQ_ONE, 5, 7);
+            judge(&header, &export(), negotiated)
+        };
+        assert_eq!(status(Negotiated::default()), refused);
+        let structured = true;
+        let allocation = None;
+        assert_eq!(
+            status(Negotiated {
+                structured,
+                allocation
+            }),
+            refused
+        );
+        assert_eq!(status(ALL), serve(RequestKind::Status, false, true));
+        assert_eq!(verdict(command::READ, command_flag::DF, 0, 1), refused);
+        let read = serve(RequestKind::Read, false, true);
+        assert_eq!(extended(command::READ, command_flag::DF, 0, 1), read);
+    }
+
+    #[test]
+    fn a_block_status_lies_inside_and_is_not_empty_and_may_be_long() {
+        let refused = Verdict::Refuse(ErrorNumber::Inval);
+        assert_eq!(extended(command::BLOCK_STATUS, 0, 0, 0), refused);
+        assert_eq!(extended(command::BLOCK_STATUS, 0, 64 * MIB, 1), refused);
+        let whole = extended(command::BLOCK_STATUS, 0, 0, 64 << 20);
+        assert_eq!(whole, serve(RequestKind::Status, false, false));
+    }
+
+    #[test]
+    fn a_read_that_is_too_long_for_one_piece_overflows() {
+        let (flags, long) = (command_flag::DF, MAXIMUM_BLOCK_BYTES + 1);
+        let overflow = Verdict::Refuse(ErrorNumber::Overflow);
+        assert_eq!(extended(command::READ, flags, 0, long), overflow);
+        let longest = extended(command::READ, flags, 0, MAXIMUM_BLOCK_BYTES);
+        assert_eq!(longest, serve(RequestKind::Read, false, true));
+    }
+
+    #[test]
+    fn zeroing_says_how_in_its_flags() {
+        let zeroes = |flags| verdict(command::WRITE_ZEROES, flags, 0, 1);
+        assert_eq!(zeroes(0), serve(RequestKind::WriteZeroes, false, false));
+        let (fast, no_hole) = (command_flag::FAST_ZERO, command_flag::NO_HOLE);
+        assert_eq!(zeroes(fast), serve(RequestKind::ZeroFast, false, false));
+        assert_eq!(zeroes(fast | no_hole), Verdict::Refuse(ErrorNumber::NotSup));
+        let mut export = export();
+        export.flags.fast_zero = false;
+        let header = header(command::WRITE_ZEROES, fast, 0, 1);
+        let refused = Verdict::Refuse(ErrorNumber::Inval);
+        assert_eq!(judge(&header, &export, ALL), refused);
     }
 
     #[test]
@@ -209,14 +310,9 @@ mod tests {
         let export = Export { flags, ..export() };
         for command in [command::WRITE, command::TRIM, command::WRITE_ZEROES] {
             for len_bytes in [0, 1] {
-                let header = RequestHeader {
-                    flags: 0,
-                    command,
-                    cookie: 0,
-                    offset_bytes: 0,
-                    len_bytes,
-                };
-                assert_eq!(judge(&header, &export), Verdict::Refuse(ErrorNumber::Perm));
+                let header = header(command, 0, 0, len_bytes);
+                let verdict = judge(&header, &export, ALL);
+                assert_eq!(verdict, Verdict::Refuse(ErrorNumber::Perm));
             }
         }
     }

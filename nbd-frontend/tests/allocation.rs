@@ -1,7 +1,7 @@
 //! No allocation per request once a session is warm. Alone in its file, because the allocator
 //! that counts is the whole program's.
 
-use disktime_engine::{BufferPool, Reply, RequestKind, Session, VdiskId};
+use disktime_engine::{BufferPool, Reply, ReplyDetail, RequestKind, Session, VdiskId};
 use disktime_nbd::protocol::{RequestHeader, command};
 use disktime_nbd::{Export, ExportHandle, NbdSession, SessionLimits};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -82,6 +82,7 @@ fn a_warm_session_allocates_nothing() {
                 kind: request.kind,
                 result: Ok(()),
                 buffer: request.buffer,
+                detail: ReplyDetail::Nothing,
             };
             session.reply(reply, &mut pool);
         }

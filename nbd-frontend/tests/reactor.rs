@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MIB, choose, header};
-use disktime_engine::{Reactor, Reply, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
 use disktime_nbd::protocol::{SimpleReply, command};
 use disktime_nbd::{
     ClientRequest, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri,
@@ -61,6 +61,7 @@ impl Service for Memory {
                 kind,
                 result: Ok(()),
                 buffer,
+                detail: ReplyDetail::Nothing,
             });
         }
     }

@@ -9,7 +9,7 @@
 
 use disktime_disks::{Disk, Operation};
 use disktime_engine::{
-    DiskLoop, Io, IoDone, IoError, Reply, Request, RequestKind, Service, StreamConfig, StreamId,
+    DiskLoop, Io, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, Service, StreamConfig, StreamId,
     VdiskId,
 };
 use disktime_units::Nanos;
@@ -103,7 +103,7 @@ impl<D: Disk> RawVdisks<D> {
             RequestKind::Read => Operation::Read,
             RequestKind::Write => Operation::Write,
             RequestKind::Flush => Operation::Flush,
-            RequestKind::Trim | RequestKind::WriteZeroes => return Err(IoError::NotSupported),
+            _ => return Err(IoError::NotSupported),
         };
         let end = request.offset_bytes.checked_add(request.len_bytes);
         let fits = end.is_some_and(|end| end <= range.size_bytes)
@@ -144,6 +144,7 @@ impl<D: Disk> RawVdisks<D> {
             kind: asker.kind,
             result: done.result.map_err(|_| IoError::Io),
             buffer: done.buffer,
+            detail: ReplyDetail::Nothing,
         }
     }
 }
@@ -162,6 +163,7 @@ impl<D: Disk> Service for RawVdisks<D> {
                     kind: request.kind,
                     result: Err(error),
                     buffer: request.buffer,
+                    detail: ReplyDetail::Nothing,
                 });
                 return Ok(());
             }

@@ -3,12 +3,20 @@
 use crate::vdisk::{MAX_REQUEST_BYTES, MAX_REQUESTS, RequestState, held_bytes};
 use crate::volume_set::VolumeSet;
 use disktime_disks::Disk;
-use disktime_engine::{IoError, Request, RequestKind};
+use disktime_engine::{Extent, IoError, Request, RequestKind};
+
+/// Bytes that one cache request reads at most.
+const CACHE_BYTES: u64 = 32 << 20;
 
 impl<D: Disk> VolumeSet<D> {
     /// Takes a request in, or gives it back when its vdisk holds enough of them.
     pub(crate) fn take_in(&mut self, request: Request) -> Result<(), Request> {
         let vdisk = request.vdisk.0 as usize;
+        let mut request = request;
+        if request.kind == RequestKind::Cache {
+            // A hint; more than a vdisk's share of memory at once is more than helps.
+            request.len_bytes = request.len_bytes.min(CACHE_BYTES);
+        }
         let held = held_bytes(request.kind, request.len_bytes);
         if let Some(state) = self.vdisks.get_mut(vdisk) {
             let some = state.taken_requests > 0;
@@ -29,6 +37,7 @@ impl<D: Disk> VolumeSet<D> {
             kind: request.kind,
             offset_bytes: request.offset_bytes,
             len_bytes: request.len_bytes,
+            chunks_end: self.chunks_end(&request),
             fua: request.fua,
             buffer: request.buffer,
             range: (0, 0),
@@ -37,6 +46,8 @@ impl<D: Disk> VolumeSet<D> {
             in_ready: false,
             exclusive: false,
             needs_sync: false,
+            zeroes_disk: false,
+            failed_at: None,
             error: None,
         });
         match refusal {
@@ -58,24 +69,50 @@ impl<D: Disk> VolumeSet<D> {
         if vdisk.damaged {
             return Some(IoError::Io);
         }
-        let is_read = request.kind == RequestKind::Read;
+        let kind = request.kind;
         let end = request.offset_bytes.checked_add(request.len_bytes);
-        if end.is_none_or(|end| end > vdisk.size_bytes) {
-            return Some(if is_read {
-                IoError::Invalid
-            } else {
+        let Some(end) = end.filter(|end| *end <= vdisk.size_bytes) else {
+            return Some(if kind.modifies() {
                 IoError::NoSpace
+            } else {
+                IoError::Invalid
             });
-        }
-        let moves_data = is_read || request.kind == RequestKind::Write;
+        };
         let fits = match &request.buffer {
-            Some(buffer) => moves_data && buffer.len() as u64 == request.len_bytes,
-            None => !moves_data || !self.holds_data || request.len_bytes == 0,
+            Some(buffer) if kind == RequestKind::Status => {
+                buffer.len() >= Extent::BYTES && request.len_bytes > 0
+            }
+            Some(buffer) => kind.moves_data() && buffer.len() as u64 == request.len_bytes,
+            None if kind == RequestKind::Status => false,
+            None => !kind.moves_data() || !self.holds_data || request.len_bytes == 0,
         };
         if !fits {
             return Some(IoError::Invalid);
         }
-        (request.fua && !is_read && self.flush_failed).then_some(IoError::Io)
+        if request.fua && kind.modifies() && self.flush_failed {
+            return Some(IoError::Io);
+        }
+        let fast = || {
+            vdisk
+                .layout
+                .zeroes_fast(request.offset_bytes, end, self.zeroes_by_discard())
+        };
+        (kind == RequestKind::ZeroFast && !fast()).then_some(IoError::NotSupported)
+    }
+
+    /// Whether the disk zeroes by giving space back, which is faster than writing. Where seeks cost
+    /// time a real disk would have to write, so a modelled one does.
+    pub(crate) fn zeroes_by_discard(&self) -> bool {
+        self.discards && self.discard_zeroes && !self.has_seeks
+    }
+
+    /// The end of a request's range; that of the vdisk's extents if it reaches the vdisk's end.
+    fn chunks_end(&self, request: &Request) -> u64 {
+        let end = request.offset_bytes.saturating_add(request.len_bytes);
+        match self.vdisks.get(request.vdisk.0 as usize) {
+            Some(vdisk) if end == vdisk.size_bytes => vdisk.layout.end_bytes(),
+            _ => end,
+        }
     }
 
     fn begin(&mut self, id: u32) {
@@ -86,7 +123,12 @@ impl<D: Disk> VolumeSet<D> {
             self.schedule(vdisk);
         } else if request.len_bytes == 0 {
             self.finish(id, Ok(()));
-        } else if request.kind == RequestKind::Read {
+        } else if request.kind == RequestKind::Status {
+            self.answer_status(id);
+        } else if request.kind == RequestKind::Cache && !self.caches_reads {
+            // Nothing between here and the disk would keep what is read.
+            self.finish(id, Ok(()));
+        } else if !request.kind.modifies() {
             self.start(id);
         } else {
             let state = &mut self.vdisks[vdisk];
@@ -107,15 +149,31 @@ impl<D: Disk> VolumeSet<D> {
             RequestKind::Write => {
                 request.exclusive = vdisk.layout.any_unwritten(start, end);
                 request.range = vdisk.layout.padded(start, end);
-                request.needs_sync = request.fua && !durable(&vdisk.layout);
+                // A chunk that is zeroes may be durable as what it was before.
+                request.needs_sync = request.fua && (request.exclusive || !durable(&vdisk.layout));
+                vdisk.layout.mark_held(start, end);
             }
             RequestKind::Trim => {
                 let first = self.grain.ceil(start);
                 request.range = (first, self.grain.floor(end).max(first));
                 request.needs_sync = request.fua;
+                request.zeroes_disk = self.discards && self.discard_zeroes;
+                if request.range.1 < end {
+                    // What is left of the last block is not discarded.
+                    request.chunks_end = request.range.1;
+                }
             }
-            RequestKind::Read | RequestKind::WriteZeroes | RequestKind::Flush => {
+            RequestKind::WriteZeroes | RequestKind::ZeroFast => {
                 request.range = (start, end);
+                request.needs_sync = request.fua;
+                request.zeroes_disk = true;
+            }
+            RequestKind::ZeroKeepingSpace => {
+                request.range = (start, end);
+                vdisk.layout.mark_held(start, end);
+            }
+            RequestKind::Read | RequestKind::Cache | RequestKind::Flush | RequestKind::Status => {
+                request.range = (start, end)
             }
         }
         request.cursor = request.range.0;

@@ -5,6 +5,7 @@
 //! quantum long; no piece reads from a chunk that was never written; extents start and end at
 //! multiples of 1 MiB in the vdisk as on the disk, so chunks and blocks never straddle them.
 
+use crate::presence::Presence;
 use crate::zero_map::{CHUNK_BYTES, ZeroMap};
 use disktime_engine::RequestKind;
 
@@ -26,6 +27,8 @@ pub(crate) struct MappedExtent {
     pub disk_offset_bytes: u64,
     /// Which chunks were written; `None` if what is on the disk counts from the start.
     pub map: Option<ZeroMap>,
+    /// Which chunks may hold anything but zeroes, where there is no map and the disk holds data.
+    pub presence: Option<Presence>,
 }
 
 /// The extents of an open vdisk, in order and without gaps from 0 on.
@@ -98,6 +101,53 @@ impl Layout {
             .all(|(map, from, to)| map.is_durable(from, to))
     }
 
+    /// Notes that a write to the range is going to be sent.
+    pub fn mark_held(&mut self, start: u64, end: u64) {
+        for extent in &mut self.extents {
+            let Some((from, to)) = extent.chunks(start, end) else {
+                continue;
+            };
+            if let Some(presence) = &mut extent.presence {
+                presence.set(from, to, true);
+            }
+        }
+    }
+
+    /// Notes that the whole chunks inside of the range read as zeroes from now on. `on_disk`: what is
+    /// on the disk there is zeroes, too.
+    pub fn mark_zero(&mut self, start: u64, end: u64, on_disk: bool) {
+        for extent in &mut self.extents {
+            let Some((from, to)) = extent.whole_chunks(start, end) else {
+                continue;
+            };
+            match (&mut extent.map, &mut extent.presence) {
+                (Some(map), _) => map.mark_zero(from, to),
+                (None, Some(presence)) if on_disk => presence.set(from, to, false),
+                _ => {}
+            }
+        }
+    }
+
+    /// Where the last extent ends: the vdisk's size or a little behind it.
+    pub fn end_bytes(&self) -> u64 {
+        self.extents.last().map_or(0, |extent| extent.end_bytes)
+    }
+
+    /// Whether the range can be zeroed faster than it is written: what is zeroes already, whole chunks
+    /// with a map, and, if `disk_is_fast`, everything.
+    pub fn zeroes_fast(&self, start: u64, end: u64, disk_is_fast: bool) -> bool {
+        let mut at = start;
+        while at < end {
+            let (zero, stop) = self.zero_run(at, end);
+            let by_map = self.extent(at).map.is_some() && whole_chunks(at, stop).is_some();
+            if !zero && !disk_is_fast && !by_map {
+                return false;
+            }
+            at = stop;
+        }
+        true
+    }
+
     /// Notes that every chunk that the range touches is whole on the disk.
     pub fn mark_written(&mut self, start: u64, end: u64) {
         for extent in &mut self.extents {
@@ -138,7 +188,7 @@ impl Layout {
     ) -> (Piece, u64) {
         match kind {
             RequestKind::Write => self.next_write(range.1, at, grain),
-            RequestKind::Read => self.next_on_disk(range.1, at, |stop| {
+            RequestKind::Read | RequestKind::Cache => self.next_on_disk(range.1, at, |stop| {
                 let start = grain.floor(at);
                 let stop = stop.min(start + grain.quantum_bytes);
                 (
@@ -149,19 +199,39 @@ impl Layout {
                     stop,
                 )
             }),
-            RequestKind::Trim | RequestKind::Flush => self.next_on_disk(range.1, at, |stop| {
-                let end = stop.min(at + grain.quantum_bytes);
-                (Piece::Discard { start: at, end }, end)
-            }),
-            RequestKind::WriteZeroes => self.next_on_disk(range.1, at, |stop| {
-                let end = grain.floor(stop).min(at + grain.quantum_bytes);
-                if grain.is_aligned(at) && end > at {
-                    return (Piece::Zero { start: at, end }, end);
-                }
-                let start = grain.floor(at);
-                let end = start + grain.block_bytes;
-                (Piece::Modify { start, end }, end.min(stop))
-            }),
+            RequestKind::Trim | RequestKind::Flush | RequestKind::Status => {
+                self.next_not_zero(range.1, at, |stop| {
+                    let end = stop.min(at + grain.quantum_bytes);
+                    (Piece::Discard { start: at, end }, end)
+                })
+            }
+            RequestKind::ZeroKeepingSpace => {
+                self.next_on_disk(range.1, at, |stop| next_zero(at, stop, grain))
+            }
+            RequestKind::WriteZeroes | RequestKind::ZeroFast => {
+                let map = self.extent(at).map.is_some();
+                self.next_not_zero(range.1, at, |stop| match whole_chunks(at, stop) {
+                    // Saying so in the map is enough for whole chunks.
+                    Some((start, end)) if map && start == at => {
+                        (Piece::Untouched { start, end }, end)
+                    }
+                    Some((start, _)) if map => next_zero(at, start, grain),
+                    _ => next_zero(at, stop, grain),
+                })
+            }
+        }
+    }
+
+    /// What is known to be zeroes is left alone as a whole; of the rest the near part is looked at.
+    fn next_not_zero(
+        &self,
+        range_end: u64,
+        at: u64,
+        piece: impl FnOnce(u64) -> (Piece, u64),
+    ) -> (Piece, u64) {
+        match self.zero_run(at, range_end) {
+            (true, end) => (Piece::Untouched { start: at, end }, end),
+            (false, stop) => piece(stop),
         }
     }
 
@@ -225,6 +295,21 @@ impl Layout {
         (map.is_written(chunk), end.min(limit))
     }
 
+    /// Whether the byte at `at` is known to read as zeroes because nothing is stored there, and up to
+    /// where (at most `limit`) it goes on so in the same extent.
+    pub fn zero_run(&self, at: u64, limit: u64) -> (bool, u64) {
+        let extent = self.extent(at);
+        let Some(presence) = &extent.presence else {
+            let (written, end) = self.run(at, limit);
+            return (!written, end);
+        };
+        let limit = limit.min(extent.end_bytes);
+        let chunk = (at - extent.start_bytes) / CHUNK_BYTES;
+        let last = (limit - extent.start_bytes).div_ceil(CHUNK_BYTES);
+        let end = extent.start_bytes + presence.run_end(chunk, last) * CHUNK_BYTES;
+        (!presence.is_held(chunk), end.min(limit))
+    }
+
     fn extent(&self, at: u64) -> &MappedExtent {
         let index = self
             .extents
@@ -247,4 +332,29 @@ impl MappedExtent {
         let chunk = |at: u64| (at - self.start_bytes) / CHUNK_BYTES;
         (start < end).then(|| (chunk(start), chunk(end - 1) + 1))
     }
+
+    /// The chunks of the extent that lie inside of a range of the vdisk as a whole.
+    fn whole_chunks(&self, start: u64, end: u64) -> Option<(u64, u64)> {
+        let (start, end) = (start.max(self.start_bytes), end.min(self.end_bytes));
+        let (first, behind) = whole_chunks(start, end)?;
+        let chunk = |at: u64| (at - self.start_bytes) / CHUNK_BYTES;
+        Some((chunk(first), chunk(behind)))
+    }
+}
+
+/// The part of a range that is whole chunks, if there is one.
+pub(crate) fn whole_chunks(start: u64, end: u64) -> Option<(u64, u64)> {
+    let (first, behind) = (start.next_multiple_of(CHUNK_BYTES), end - end % CHUNK_BYTES);
+    (first < behind).then_some((first, behind))
+}
+
+/// The next piece of a zeroing of `at..stop`: whole blocks by the disk, parts of blocks by hand.
+fn next_zero(at: u64, stop: u64, grain: Grain) -> (Piece, u64) {
+    let end = grain.floor(stop).min(at + grain.quantum_bytes);
+    if grain.is_aligned(at) && end > at {
+        return (Piece::Zero { start: at, end }, end);
+    }
+    let start = grain.floor(at);
+    let end = start + grain.block_bytes;
+    (Piece::Modify { start, end }, end.min(stop))
 }

@@ -40,6 +40,8 @@ pub(crate) enum Work {
     Zero,
     /// Discards the range.
     Discard,
+    /// Discards the range so that it reads as zeroes.
+    ZeroByDiscard,
 }
 
 impl<D: Disk> VolumeSet<D> {
@@ -74,7 +76,7 @@ impl<D: Disk> VolumeSet<D> {
                         request.gather_zeroes(start, end);
                     }
                 }
-                Piece::Discard { .. } if !self.discards => {}
+                Piece::Discard { .. } if !self.discards => request.zeroes_disk = false,
                 other => return Some(other),
             }
         }
@@ -91,13 +93,16 @@ impl<D: Disk> VolumeSet<D> {
                 (start, end, Work::Discard)
             }
         };
-        if work == Work::Zero && self.zero_by_writing {
+        let zeroes_by_discard = self.zeroes_by_discard();
+        let request = &mut self.requests[id];
+        if work == Work::Zero && zeroes_by_discard && request.kind.makes_holes() {
+            work = Work::ZeroByDiscard;
+        } else if work == Work::Zero && self.zero_by_writing {
             work = Work::Write;
         }
-        let request = &mut self.requests[id];
         request.outstanding += 1;
         let own = start == request.offset_bytes && end == request.end_bytes();
-        let moves_data = matches!(request.kind, RequestKind::Read | RequestKind::Write);
+        let moves_data = request.kind.moves_data();
         let buffer = match work {
             Work::Read | Work::Write if own && moves_data => {
                 work = Work::Direct;
@@ -105,7 +110,7 @@ impl<D: Disk> VolumeSet<D> {
             }
             Work::Read | Work::ModifyRead => self.part_buffer(start, end),
             Work::Write => self.filled_buffer(id, start, end),
-            Work::Direct | Work::Zero | Work::Discard => None,
+            Work::Direct | Work::Zero | Work::Discard | Work::ZeroByDiscard => None,
         };
         self.send_part(
             now,
@@ -136,7 +141,7 @@ impl<D: Disk> VolumeSet<D> {
             Work::Read | Work::ModifyRead => Operation::Read,
             Work::Direct | Work::Write => Operation::Write,
             Work::Zero => Operation::WriteZeroes,
-            Work::Discard => Operation::Discard,
+            Work::Discard | Work::ZeroByDiscard => Operation::Discard,
         };
         let writes = matches!(operation, Operation::Write | Operation::WriteZeroes);
         let fua = writes && request.fua && !request.needs_sync;
@@ -243,6 +248,16 @@ impl<D: Disk> VolumeSet<D> {
                 };
                 return self.send_part(now, part, buffer);
             }
+            (Err(error), Work::ZeroByDiscard) if error.kind == DiskErrorKind::NotSupported => {
+                self.discards = false;
+                let part = Part::Piece {
+                    request: id,
+                    work: Work::Zero,
+                    start,
+                    end,
+                };
+                return self.send_part(now, part, None);
+            }
             (Err(error), Work::Zero) if error.kind == DiskErrorKind::NotSupported => {
                 self.zero_by_writing = true;
                 let buffer = self.filled_buffer(id, start, end);
@@ -256,8 +271,9 @@ impl<D: Disk> VolumeSet<D> {
             }
             (Err(error), Work::Discard) if error.kind == DiskErrorKind::NotSupported => {
                 self.discards = false;
+                self.requests[id].zeroes_disk = false;
             }
-            (Err(error), _) => self.fail(id, error),
+            (Err(error), _) => self.fail(id, error, start),
             (Ok(()), _) => {}
         }
         let request = &mut self.requests[id];
@@ -274,8 +290,11 @@ impl<D: Disk> VolumeSet<D> {
     }
 
     /// A piece failed: the request fails with the first error, and no further piece is made.
-    fn fail(&mut self, id: u32, error: &DiskError) {
+    fn fail(&mut self, id: u32, error: &DiskError, start: u64) {
         let request = &mut self.requests[id];
+        request
+            .failed_at
+            .get_or_insert(start.max(request.offset_bytes));
         request.error.get_or_insert(io_error(error));
         request.cursor = request.range.1;
         let name = &self.vdisks[request.vdisk].name;
@@ -292,7 +311,11 @@ impl<D: Disk> VolumeSet<D> {
         if request.kind == RequestKind::Write && request.exclusive && error.is_none() {
             vdisk.layout.mark_written(request.range.0, request.range.1);
         }
-        if request.kind != RequestKind::Read {
+        if error.is_none() && request.zeroes_chunks() {
+            let (start, end) = (request.offset_bytes, request.chunks_end);
+            vdisk.layout.mark_zero(start, end, request.zeroes_disk);
+        }
+        if request.kind.modifies() {
             self.release(id, index);
         }
         match (error, self.requests[id].needs_sync) {

@@ -5,7 +5,7 @@
 //! come meanwhile share the next one.
 
 use crate::below::StreamId;
-use crate::layout::{Grain, Layout};
+use crate::layout::{Grain, Layout, whole_chunks};
 use crate::range_locks::{Claim, RangeLocks};
 use crate::zero_map::CHUNK_BYTES;
 use disktime_engine::{Buffer, IoError, RequestKind};
@@ -27,6 +27,8 @@ pub(crate) struct RequestState {
     pub kind: RequestKind,
     pub offset_bytes: u64,
     pub len_bytes: u64,
+    /// Its end; that of the extents if it reaches the vdisk's end, as nothing is stored between.
+    pub chunks_end: u64,
     pub fua: bool,
     pub buffer: Option<Buffer>,
     /// What is worked on: the padded range of a write, the blocks inside of a trim.
@@ -41,6 +43,10 @@ pub(crate) struct RequestState {
     pub exclusive: bool,
     /// Its reply waits for a sync after its data.
     pub needs_sync: bool,
+    /// What it trims or zeroes is zeroes on the disk, too.
+    pub zeroes_disk: bool,
+    /// Where a piece of it failed.
+    pub failed_at: Option<u64>,
     pub error: Option<IoError>,
 }
 
@@ -64,13 +70,20 @@ impl RequestState {
         } else {
             grain.block_bytes
         };
-        let alone = first || (!whole && self.kind != RequestKind::Trim);
+        // Nobody may write into a chunk while it is made to read as zeroes as a whole.
+        let alone = first || (!whole && self.kind != RequestKind::Trim) || self.zeroes_chunks();
         Claim {
             id,
             start_bytes: start - start % unit,
             end_bytes: end.next_multiple_of(unit),
             exclusive: alone,
         }
+    }
+
+    /// Whether chunks are known to be zeroes once it is done.
+    pub fn zeroes_chunks(&self) -> bool {
+        let (start, end) = (self.offset_bytes, self.chunks_end);
+        self.kind.makes_holes() && whole_chunks(start, end).is_some()
     }
 
     /// Puts into `piece`, which is the vdisk's bytes from `start` on, what the request writes.
@@ -113,8 +126,8 @@ impl RequestState {
 /// Bytes that a request holds in memory.
 pub(crate) fn held_bytes(kind: RequestKind, len_bytes: u64) -> u64 {
     match kind {
-        RequestKind::Read | RequestKind::Write => len_bytes,
-        RequestKind::Flush | RequestKind::Trim | RequestKind::WriteZeroes => 0,
+        RequestKind::Read | RequestKind::Write | RequestKind::Cache => len_bytes,
+        _ => 0,
     }
 }
 

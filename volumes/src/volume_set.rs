@@ -18,6 +18,7 @@ use crate::layout::{Grain, Layout, MappedExtent};
 use crate::parts::Part;
 use crate::slab::Slab;
 use crate::space::{VdiskSpec, reconcile};
+use crate::status::{PRESENCE_SEEKS, read_presence};
 use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
 use disktime_disks::{BufferPool, Disk};
@@ -69,6 +70,11 @@ pub struct VolumeSet<D: Disk> {
     pub(crate) grain: Grain,
     pub(crate) holds_data: bool,
     pub(crate) discards: bool,
+    /// What was discarded reads as zeroes.
+    pub(crate) discard_zeroes: bool,
+    pub(crate) has_seeks: bool,
+    /// Reading something makes the next read of it cheaper.
+    pub(crate) caches_reads: bool,
     pub(crate) vdisks: Vec<Vdisk>,
     groups: Vec<(String, StreamId)>,
     pub(crate) requests: Slab<RequestState>,
@@ -169,6 +175,9 @@ impl<D: Disk> VolumeSet<D> {
             grain,
             holds_data: properties.holds_data,
             discards: properties.discards,
+            discard_zeroes: disk.disk_loop.disk().discard_zeroes(),
+            has_seeks: properties.has_seeks,
+            caches_reads: disk.disk_loop.disk().caches_reads(),
             ready: VecDeque::with_capacity(vdisks.len()),
             vdisks,
             groups: Vec::new(),
@@ -258,12 +267,14 @@ impl<D: Disk> VolumeSet<D> {
             vdisk.taken_requests -= 1;
             vdisk.taken_bytes -= request.held_bytes();
         }
+        let detail = self.detail(&request, result);
         self.replies.push(Reply {
             origin: request.origin,
             handle: request.handle,
             kind: request.kind,
             result,
             buffer: request.buffer,
+            detail,
         });
     }
 
@@ -375,6 +386,7 @@ fn read_layout<D: Disk, R: Driver>(
     let mut extents = Vec::with_capacity(entry.extents.len());
     let mut start_bytes = 0;
     let mut damaged = false;
+    let mut seeks_left = PRESENCE_SEEKS;
     for extent in &entry.extents {
         let mut map = None;
         if let Some(map_offset_bytes) = extent.map_offset_bytes {
@@ -397,11 +409,16 @@ fn read_layout<D: Disk, R: Driver>(
         }
         let end_bytes = start_bytes + extent.len_bytes;
         let disk_offset_bytes = extent.offset_bytes;
+        let presence = (map.is_none() && disk.holds_data()).then(|| {
+            let range = (disk_offset_bytes, disk_offset_bytes + extent.len_bytes);
+            read_presence(disk.disk_loop.disk(), range, &mut seeks_left)
+        });
         extents.push(MappedExtent {
             start_bytes,
             end_bytes,
             disk_offset_bytes,
             map,
+            presence,
         });
         start_bytes = end_bytes;
     }

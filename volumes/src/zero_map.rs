@@ -18,7 +18,8 @@
 //! | 64 | 4032 | one bit per chunk, lowest bit first; 1: written |
 //!
 //! Invariants: a bit is set in memory only when the whole chunk is on the disk; it is set on the
-//! disk only after a flush that began later than that; bits are never cleared. Uuids and place in
+//! disk only after a flush that began later than that. A bit is cleared in memory when its whole
+//! chunk was trimmed or zeroed, by a request that had the chunk alone. Uuids and place in
 //! every block keep the blocks of a map that lay there before from being taken for this one's.
 
 use crate::label::{EXTENT_ALIGNMENT_BYTES, UNIT_BYTES};
@@ -180,6 +181,16 @@ impl ZeroMap {
             }
             self.written[byte_of(chunk)] |= 1 << (chunk % CHUNKS_PER_BLOCK % 8);
             self.note_dirty((chunk / CHUNKS_PER_BLOCK) as u32);
+        }
+    }
+
+    /// Notes that the chunks `from..to` read as zeroes, whatever is on the disk.
+    pub fn mark_zero(&mut self, from: u64, to: u64) {
+        for chunk in from..to.min(self.chunks) {
+            if self.is_written(chunk) {
+                self.written[byte_of(chunk)] &= !(1 << (chunk % CHUNKS_PER_BLOCK % 8));
+                self.note_dirty((chunk / CHUNKS_PER_BLOCK) as u32);
+            }
         }
     }
 

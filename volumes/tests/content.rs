@@ -28,10 +28,11 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(RequestKind::Write),
         4 => Just(RequestKind::Read),
         2 => Just(RequestKind::WriteZeroes),
-        1 => Just(RequestKind::Trim),
+        1 => Just(RequestKind::ZeroKeepingSpace),
+        2 => Just(RequestKind::Trim),
         1 => Just(RequestKind::Flush),
     ];
-    let len = prop_oneof![3 => 1..700u64, 3 => 1..20_000u64, 1 => 1..300_000u64];
+    let len = prop_oneof![3 => 1..700u64, 3 => 1..20_000u64, 2 => 1..300_000u64];
     let align = prop_oneof![Just(1u64), Just(512), Just(4096), Just(65536)];
     (
         0..2usize,
@@ -63,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 impl Step {
     fn changes(&self) -> bool {
-        !matches!(self.kind, RequestKind::Read | RequestKind::Flush)
+        self.kind.modifies()
     }
 
     fn touches(&self, other: &Step) -> bool {
@@ -87,9 +88,9 @@ impl Step {
                     *byte = Some(new);
                 }
             }
-            RequestKind::WriteZeroes => target.fill(Some(0)),
             RequestKind::Trim => target.fill(None),
-            RequestKind::Read | RequestKind::Flush => {}
+            kind if kind.zeroes() => target.fill(Some(0)),
+            _ => {}
         }
     }
 }
@@ -145,6 +146,14 @@ fn compare_all(machine: &mut Machine<TestDisk>, model: &Model) -> Result<(), Tes
             .read(vdisk as u32, 0, bytes.len() as u64)
             .expect("it is readable");
         agrees(&found, &[bytes]).map_err(TestCaseError::fail)?;
+        let mut at = 0;
+        for extent in machine.status(vdisk as u32, (0, bytes.len() as u64)) {
+            let end = at + extent.len_bytes as usize;
+            let zeroes = found[at..end].iter().all(|byte| *byte == 0);
+            prop_assert!(zeroes || !extent.zero, "{at}..{end} is called zeroes");
+            at = end;
+        }
+        prop_assert_eq!(at, bytes.len(), "a small vdisk is told as a whole");
     }
     Ok(())
 }

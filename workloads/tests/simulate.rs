@@ -1,6 +1,6 @@
 //! Workloads in virtual time on a toy service: one server, first in first out, constant time.
 
-use disktime_engine::{IoError, Reply, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{IoError, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
     Blocks, Client, Generated, Kind, LoadReport, Moment, Pace, Pattern, Rate, Source, Times,
@@ -64,6 +64,7 @@ impl Service for Toy {
                 kind: request.kind,
                 result: if self.fails { Err(IoError::Io) } else { Ok(()) },
                 buffer: request.buffer,
+                detail: ReplyDetail::Nothing,
             });
         }
     }

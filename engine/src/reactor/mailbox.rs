@@ -3,7 +3,7 @@
 
 use super::poller::WakeUp;
 use crate::session::Session;
-use crate::{IoError, Reply, Request};
+use crate::{IoError, Reply, ReplyDetail, Request};
 use disktime_units::Nanos;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -114,6 +114,7 @@ pub(super) fn shutdown_reply(request: Request) -> Reply {
         kind: request.kind,
         result: Err(IoError::Shutdown),
         buffer: request.buffer,
+        detail: ReplyDetail::Nothing,
     }
 }
 

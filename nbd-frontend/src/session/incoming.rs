@@ -4,9 +4,13 @@
 //! some data) or leaves everything where it is.
 
 use super::{NbdSession, Slot};
-use crate::protocol::{ErrorNumber, RequestHeader};
+use crate::protocol::{ErrorNumber, RequestHeader, command};
 use crate::verdict::{Verdict, judge, payload_bytes};
-use disktime_engine::{Buffer, BufferPool, Request, RequestKind, SessionStatus};
+use disktime_engine::{Buffer, BufferPool, Extent, Request, RequestKind, SessionStatus};
+
+/// Descriptors of a block status at most. With 64 KiB pieces of alternating kind, 32 MiB; the
+/// client asks on from there.
+const STATUS_EXTENTS: usize = 512;
 
 /// The bytes read and not yet understood.
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl NbdSession {
             self.status = SessionStatus::Broken(text.into());
             return None;
         };
-        let verdict = match judge(&header, &self.export) {
+        let verdict = match judge(&header, &self.export, self.negotiated) {
             Verdict::Disconnect => {
                 self.status = SessionStatus::Finishing;
                 return None;
@@ -99,27 +103,16 @@ impl NbdSession {
             _ if self.draining => Verdict::Refuse(ErrorNumber::Shutdown),
             verdict => verdict,
         };
-        let needs_buffer = matches!(
-            verdict,
-            Verdict::Serve {
-                kind: RequestKind::Read | RequestKind::Write,
-                ..
-            }
-        );
-        let buffer_bytes = if needs_buffer {
-            header.len_bytes as usize
-        } else {
-            0
-        };
+        let buffer_bytes = buffer_bytes(&header, verdict);
         if !self.has_room(buffer_bytes) {
             return None;
         }
         self.input.consume(RequestHeader::BYTES);
         self.requests += 1;
         match verdict {
-            Verdict::Serve { kind, fua } => {
-                let buffer = needs_buffer.then(|| pool.take(buffer_bytes));
-                return self.accept(&header, kind, fua, buffer);
+            Verdict::Serve { kind, fua, single } => {
+                let buffer = (buffer_bytes > 0).then(|| pool.take(buffer_bytes));
+                return self.accept(&header, (kind, fua, single), buffer);
             }
             Verdict::Refuse(error) if payload_bytes(&header) > 0 => {
                 let left_bytes = payload_bytes(&header);
@@ -129,8 +122,11 @@ impl NbdSession {
                     error,
                 };
             }
-            Verdict::Refuse(error) => self.answer(header.cookie, error as u32),
-            Verdict::Nothing | Verdict::Disconnect => self.answer(header.cookie, 0),
+            Verdict::Refuse(error) => self.refuse(header.cookie, error),
+            Verdict::Nothing | Verdict::Disconnect if header.command == command::READ => {
+                self.answer_empty_read(header.cookie);
+            }
+            Verdict::Nothing | Verdict::Disconnect => self.confirm(header.cookie),
         }
         Some(Taken::Inside)
     }
@@ -138,8 +134,7 @@ impl NbdSession {
     fn accept(
         &mut self,
         header: &RequestHeader,
-        kind: RequestKind,
-        fua: bool,
+        (kind, fua, single): (RequestKind, bool, bool),
         buffer: Option<Buffer>,
     ) -> Option<Taken> {
         // There are as many slots as requests may be held, so one is free.
@@ -149,7 +144,9 @@ impl NbdSession {
         self.slots[slot as usize] = Slot {
             cookie: header.cookie,
             charged_bytes,
+            offset_bytes: header.offset_bytes,
             len_bytes: header.len_bytes,
+            single,
             in_use: true,
         };
         if kind != RequestKind::Write {
@@ -222,7 +219,7 @@ impl NbdSession {
             let (cookie, charged_bytes) = self.free_slot(slot);
             self.buffer_bytes -= charged_bytes;
             pool.put(buffer);
-            self.answer(cookie, ErrorNumber::Shutdown as u32);
+            self.refuse(cookie, ErrorNumber::Shutdown);
             return Some(Taken::Inside);
         }
         let request = self.request(slot, RequestKind::Write, offset_bytes, fua, Some(buffer));
@@ -246,7 +243,20 @@ impl NbdSession {
         }
         let (cookie, error) = (*cookie, *error);
         self.stage = Stage::Header;
-        self.answer(cookie, error as u32);
+        self.refuse(cookie, error);
         Some(Taken::Inside)
+    }
+}
+
+/// How much room a request needs from its header to its reply.
+fn buffer_bytes(header: &RequestHeader, verdict: Verdict) -> usize {
+    match verdict {
+        Verdict::Serve { kind, .. } if kind.moves_data() => header.len_bytes as usize,
+        Verdict::Serve {
+            kind: RequestKind::Status,
+            single,
+            ..
+        } => Extent::BYTES * if single { 1 } else { STATUS_EXTENTS },
+        _ => 0,
     }
 }

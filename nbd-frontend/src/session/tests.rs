@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::export::ExportHandle;
+use crate::protocol::SimpleReply;
 use crate::protocol::{command, command_flag};
 use crate::verdict::payload_bytes;
-use disktime_engine::{IoError, VdiskId};
+use disktime_engine::{Buffer, IoError, ReplyDetail, RequestKind, VdiskId};
 use proptest::prelude::*;
 
 const MIB: u32 = 1 << 20;
 
-fn pool() -> BufferPool {
+pub(super) fn pool() -> BufferPool {
     BufferPool::new(8 << 20)
 }
 
@@ -18,7 +19,12 @@ fn session(limits: SessionLimits) -> NbdSession {
     NbdSession::new(export, limits, &[])
 }
 
-fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> RequestHeader {
+pub(super) fn header(
+    command: u16,
+    cookie: u64,
+    offset_bytes: u64,
+    len_bytes: u32,
+) -> RequestHeader {
     RequestHeader {
         flags: 0,
         command,
@@ -28,19 +34,19 @@ fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Reque
     }
 }
 
-fn read(cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
+pub(super) fn read(cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
     header(command::READ, cookie, offset_bytes, len_bytes)
         .encode()
         .to_vec()
 }
 
-fn write(cookie: u64, offset_bytes: u64, data: &[u8]) -> Vec<u8> {
+pub(super) fn write(cookie: u64, offset_bytes: u64, data: &[u8]) -> Vec<u8> {
     let header = header(command::WRITE, cookie, offset_bytes, data.len() as u32);
     [&header.encode()[..], data].concat()
 }
 
 /// Feeds what the session wants of `bytes`, taking requests as they come; how many were fed.
-fn feed(
+pub(super) fn feed(
     session: &mut NbdSession,
     pool: &mut BufferPool,
     bytes: &[u8],
@@ -62,7 +68,7 @@ fn feed(
     }
 }
 
-fn answer(request: Request, result: Result<(), IoError>) -> Reply {
+pub(super) fn answer(request: Request, result: Result<(), IoError>) -> Reply {
     let Request {
         origin,
         handle,
@@ -76,11 +82,12 @@ fn answer(request: Request, result: Result<(), IoError>) -> Reply {
         kind,
         result,
         buffer,
+        detail: ReplyDetail::Nothing,
     }
 }
 
 /// Takes all that waits to be sent, `step` bytes at a time.
-fn take_sent(session: &mut NbdSession, pool: &mut BufferPool, step: usize) -> Vec<u8> {
+pub(super) fn take_sent(session: &mut NbdSession, pool: &mut BufferPool, step: usize) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         let mut slices = [IoSlice::new(&[]); 3];

@@ -2,7 +2,10 @@
 //! are vectors of bytes. It answers each batch in reverse order, because the protocol allows it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use disktime_engine::{BufferPool, IoError, Reply, Request, RequestKind, SessionStatus, VdiskId};
+use disktime_engine::{
+    Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
+    VdiskId,
+};
 use disktime_nbd::protocol::{OptionHeader, RequestHeader, option};
 use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri};
 use socket2::Socket;
@@ -191,8 +194,10 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
     match (kind, &mut buffer) {
         (RequestKind::Read, Some(buffer)) => buffer.copy_from_slice(&disk[range]),
         (RequestKind::Write, Some(buffer)) => disk[range].copy_from_slice(buffer),
-        (RequestKind::Trim | RequestKind::WriteZeroes, None) => disk[range].fill(0),
-        (RequestKind::Flush, None) => {}
+        (RequestKind::Trim, None) => disk[range].fill(0),
+        (kind, None) if kind.zeroes() => disk[range].fill(0),
+        (RequestKind::Flush | RequestKind::Cache, None) => {}
+        (RequestKind::Status, Some(buffer)) => tell_extents(&disk[range], offset_bytes, buffer),
         (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
     }
     let result = if broken { Err(IoError::Io) } else { Ok(()) };
@@ -202,7 +207,30 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
         kind,
         result,
         buffer,
+        detail: ReplyDetail::Nothing,
     }
+}
+
+/// Which 64 KiB pieces hold anything but zeroes, a descriptor each.
+fn tell_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
+    let (mut rest, mut at, mut used) = (bytes, offset_bytes, 0);
+    let (entries, _) = buffer.as_chunks_mut::<{ Extent::BYTES }>();
+    for entry in entries {
+        let len = rest.len().min(((64 << 10) - at % (64 << 10)) as usize);
+        if len == 0 {
+            break;
+        }
+        let (piece, behind) = rest.split_at(len);
+        let zero = piece.iter().all(|byte| *byte == 0);
+        *entry = Extent {
+            len_bytes: len as u64,
+            hole: zero,
+            zero,
+        }
+        .encode();
+        (rest, at, used) = (behind, at + len as u64, used + Extent::BYTES);
+    }
+    buffer.set_len(used);
 }
 
 /// Runs a tool of the Debian package `package`; the test fails if it is missing or fails.

@@ -6,8 +6,8 @@ use disktime_disks::{
     Operation, ServiceTime, SplitMix64,
 };
 use disktime_engine::{
-    DiskLoop, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind, Service,
-    StreamConfig, SwitchingAccount, VdiskId,
+    DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
+    Service, StreamConfig, SwitchingAccount, VdiskId,
 };
 use disktime_units::Nanos;
 use disktime_volumes::{
@@ -212,6 +212,7 @@ impl<D: Disk> Machine<D> {
                 Some(room)
             }
             RequestKind::Write => data.map(Buffer::copy_of),
+            RequestKind::Status => Some(Buffer::zeroed(512 * Extent::BYTES)),
             _ => None,
         };
         let (offset_bytes, len_bytes) = place;
@@ -283,6 +284,13 @@ impl<D: Disk> Machine<D> {
         let place = (offset, data.len() as u64);
         self.call(vdisk, RequestKind::Write, place, Some(data), true)
             .map(drop)
+    }
+
+    /// What is known of a range, as far as one answer tells.
+    pub fn status(&mut self, vdisk: u32, place: (u64, u64)) -> Vec<Extent> {
+        let buffer = self.call(vdisk, RequestKind::Status, place, None, false);
+        let buffer = buffer.expect("nothing fails").expect("its buffer");
+        Extent::read_all(&buffer).collect()
     }
 
     pub fn flush(&mut self, vdisk: u32) -> Result<(), IoError> {

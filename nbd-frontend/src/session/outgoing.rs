@@ -1,0 +1,260 @@
+//! The way out: answers of the service, and our own, become bytes for the peer.
+//!
+//! A reply is one piece or, when a structured read has zeroes at its ends, up to three. Each piece
+//! has a head of a few bytes and perhaps a body that lies elsewhere (a buffer, a sentence), so
+//! nothing is copied. The last piece gives the request's place free.
+
+use super::{NbdSession, Slot};
+use crate::protocol::{ChunkHeader, ErrorNumber, SimpleReply, allocation, chunk};
+use crate::verdict::error_number;
+use disktime_engine::{Buffer, BufferPool, Extent, Reply, ReplyDetail, RequestKind};
+
+/// The longest head: that of an error with its offset.
+const HEAD_BYTES: usize = ChunkHeader::BYTES + 14;
+
+/// A piece of a reply on its way to the peer.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    head: [u8; HEAD_BYTES],
+    head_len: u8,
+    /// It ends its reply.
+    pub(super) last: bool,
+    /// The body, from `start` to `end`.
+    pub(super) data: Option<Buffer>,
+    start: u32,
+    end: u32,
+    /// The body where there is no buffer.
+    text: &'static str,
+    pub(super) charged_bytes: usize,
+}
+
+impl Outgoing {
+    /// A piece of a head alone, which is the last.
+    fn new(parts: &[&[u8]]) -> Outgoing {
+        let mut head = [0; HEAD_BYTES];
+        let mut len = 0;
+        for part in parts {
+            head[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        Outgoing {
+            head,
+            head_len: len as u8,
+            last: true,
+            data: None,
+            start: 0,
+            end: 0,
+            text: "",
+            charged_bytes: 0,
+        }
+    }
+
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head[..usize::from(self.head_len)]
+    }
+
+    pub(super) fn body(&self) -> &[u8] {
+        match &self.data {
+            Some(data) => &data[self.start as usize..self.end as usize],
+            None => self.text.as_bytes(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.head().len() + self.body().len()
+    }
+}
+
+/// The header of a chunk with `len_bytes` behind it.
+fn chunk_header(cookie: u64, kind: u16, last: bool, len_bytes: u32) -> [u8; ChunkHeader::BYTES] {
+    let flags = if last { chunk::DONE } else { 0 };
+    ChunkHeader {
+        flags,
+        kind,
+        cookie,
+        len_bytes,
+    }
+    .encode()
+}
+
+impl NbdSession {
+    /// Success without data.
+    pub(super) fn confirm(&mut self, cookie: u64) {
+        let reply = SimpleReply { error: 0, cookie };
+        self.outgoing.push_back(Outgoing::new(&[&reply.encode()]));
+    }
+
+    /// The answer to a read of nothing.
+    pub(super) fn answer_empty_read(&mut self, cookie: u64) {
+        if !self.negotiated.structured {
+            return self.confirm(cookie);
+        }
+        let header = chunk_header(cookie, chunk::NONE, true, 0);
+        self.outgoing.push_back(Outgoing::new(&[&header]));
+    }
+
+    /// An error, with a sentence where the peer can be told one.
+    pub(super) fn refuse(&mut self, cookie: u64, error: ErrorNumber) {
+        let number = error as u32;
+        if !self.negotiated.structured {
+            let reply = SimpleReply {
+                error: number,
+                cookie,
+            };
+            return self.outgoing.push_back(Outgoing::new(&[&reply.encode()]));
+        }
+        let text = error.sentence();
+        let header = chunk_header(cookie, chunk::ERROR, true, 6 + text.len() as u32);
+        let len = text.len() as u16;
+        let mut piece = Outgoing::new(&[&header, &number.to_be_bytes(), &len.to_be_bytes()]);
+        piece.text = text;
+        self.outgoing.push_back(piece);
+    }
+
+    /// An error at a place.
+    fn refuse_at(&mut self, cookie: u64, error: ErrorNumber, offset_bytes: u64) {
+        let header = chunk_header(cookie, chunk::ERROR_OFFSET, true, 14);
+        let (number, text_len) = ((error as u32).to_be_bytes(), [0; 2]);
+        let offset = offset_bytes.to_be_bytes();
+        let piece = Outgoing::new(&[&header, &number, &text_len, &offset]);
+        self.outgoing.push_back(piece);
+    }
+
+    /// Queues the answer of the service to the request that had `slot`.
+    pub(super) fn queue_reply(&mut self, slot: Slot, reply: Reply, pool: &mut BufferPool) {
+        let Slot { cookie, .. } = slot;
+        let complete = match (reply.kind, &reply.buffer) {
+            // Without its data a successful read would put the whole stream out of step.
+            (RequestKind::Read, Some(data)) => data.len() == slot.len_bytes as usize,
+            (RequestKind::Status, Some(extents)) => Extent::read_all(extents)
+                .next()
+                .is_some_and(|first| first.len_bytes > 0),
+            (RequestKind::Read | RequestKind::Status, None) => false,
+            _ => true,
+        };
+        let result = match reply.result {
+            Ok(()) if !complete => Err(ErrorNumber::Io),
+            result => result.map_err(error_number),
+        };
+        match (reply.kind, result, reply.buffer) {
+            (RequestKind::Read, Ok(()), Some(data)) => {
+                self.queue_read(slot, data, reply.detail, pool);
+            }
+            (RequestKind::Status, Ok(()), Some(extents)) => self.queue_status(slot, extents),
+            (_, result, buffer) => {
+                match (result, reply.detail) {
+                    (Ok(()), _) => self.confirm(cookie),
+                    (Err(error), ReplyDetail::FailedAt(at))
+                        if self.negotiated.structured && slot.holds(at) =>
+                    {
+                        self.refuse_at(cookie, error, at);
+                    }
+                    (Err(error), _) => self.refuse(cookie, error),
+                }
+                self.release(slot, buffer, pool);
+            }
+        }
+    }
+
+    /// Gives back at once what a request held whose reply has no data.
+    fn release(&mut self, slot: Slot, buffer: Option<Buffer>, pool: &mut BufferPool) {
+        self.buffer_bytes -= slot.charged_bytes;
+        if let Some(buffer) = buffer {
+            pool.put(buffer);
+        }
+    }
+
+    /// Queues the data of a read: what is known to be zeroes at its ends as holes, the rest as data.
+    fn queue_read(&mut self, slot: Slot, data: Buffer, detail: ReplyDetail, pool: &mut BufferPool) {
+        let Slot {
+            cookie, len_bytes, ..
+        } = slot;
+        if !self.negotiated.structured {
+            let reply = SimpleReply { error: 0, cookie };
+            let head = reply.encode();
+            return self.push_data(&[&head], slot.charged_bytes, (0, len_bytes), data);
+        }
+        let (mut start, mut end) = (0, len_bytes);
+        if let ReplyDetail::Zeroes {
+            first_bytes,
+            last_bytes,
+        } = detail
+        {
+            if first_bytes >= len_bytes {
+                self.push_hole(cookie, slot.offset_bytes, len_bytes, true);
+                return self.release(slot, Some(data), pool);
+            }
+            if !slot.single {
+                start = first_bytes;
+                end = len_bytes - last_bytes.min(len_bytes - first_bytes);
+            }
+        }
+        if start > 0 {
+            self.push_hole(cookie, slot.offset_bytes, start, false);
+        }
+        if end < len_bytes {
+            let at = slot.offset_bytes + u64::from(end);
+            self.push_hole(cookie, at, len_bytes - end, false);
+        }
+        let header = chunk_header(cookie, chunk::OFFSET_DATA, true, 8 + end - start);
+        let offset = (slot.offset_bytes + u64::from(start)).to_be_bytes();
+        self.push_data(&[&header, &offset], slot.charged_bytes, (start, end), data);
+    }
+
+    fn push_hole(&mut self, cookie: u64, offset_bytes: u64, len_bytes: u32, last: bool) {
+        let header = chunk_header(cookie, chunk::OFFSET_HOLE, last, 12);
+        let (offset, len) = (offset_bytes.to_be_bytes(), len_bytes.to_be_bytes());
+        let mut piece = Outgoing::new(&[&header, &offset, &len]);
+        piece.last = last;
+        self.outgoing.push_back(piece);
+    }
+
+    /// Turns extents into descriptors where they lie, and queues them.
+    fn queue_status(&mut self, slot: Slot, mut extents: Buffer) {
+        let (entries, _) = extents.as_chunks_mut::<{ Extent::BYTES }>();
+        let mut left_bytes = u64::from(slot.len_bytes);
+        let mut used = 0;
+        for entry in entries {
+            let extent = Extent::decode(*entry);
+            // Never beyond the request, whatever the service knows.
+            let len_bytes = extent.len_bytes.min(left_bytes);
+            if len_bytes == 0 {
+                break;
+            }
+            left_bytes -= len_bytes;
+            let status = if extent.hole { allocation::HOLE } else { 0 }
+                | if extent.zero { allocation::ZERO } else { 0 };
+            entry[..4].copy_from_slice(&(len_bytes as u32).to_be_bytes());
+            entry[4..].copy_from_slice(&status.to_be_bytes());
+            used += Extent::BYTES as u32;
+        }
+        debug_assert!(used > 0, "a status reply said nothing");
+        let header = chunk_header(slot.cookie, chunk::BLOCK_STATUS, true, 4 + used);
+        let context = self.negotiated.allocation.unwrap_or_default().to_be_bytes();
+        let charged_bytes = slot.charged_bytes;
+        self.push_data(&[&header, &context], charged_bytes, (0, used), extents);
+    }
+
+    /// Queues the last piece of a reply, with data from a buffer.
+    fn push_data(
+        &mut self,
+        head: &[&[u8]],
+        charged_bytes: usize,
+        (start, end): (u32, u32),
+        data: Buffer,
+    ) {
+        let mut piece = Outgoing::new(head);
+        (piece.start, piece.end) = (start, end);
+        piece.data = Some(data);
+        piece.charged_bytes = charged_bytes;
+        self.outgoing.push_back(piece);
+    }
+}
+
+impl Slot {
+    /// Whether a byte of the vdisk lies in the request's range.
+    fn holds(&self, at: u64) -> bool {
+        at.checked_sub(self.offset_bytes)
+            .is_some_and(|inside| inside < u64::from(self.len_bytes))
+    }
+}

@@ -1,0 +1,94 @@
+//! Which chunks of an extent without a zero map may hold anything but zeroes. Pure, in memory only.
+//!
+//! Such an extent lies in space that was zeroes when it was given out, so nothing has to be kept for
+//! its reads to be right; this is what is known on top: for status requests, for reads that need not
+//! send zeroes, and for zeroing what is zeroes. It begins with what the disk says at opening (the
+//! holes of a file); a disk that cannot tell begins with everything held.
+//!
+//! Invariants: a chunk that is not held reads as zeroes. A chunk is held from before the first write
+//! to it is sent until a zeroing or a discard of all of it, which had the chunk alone, has succeeded.
+
+use crate::zero_map::CHUNK_BYTES;
+
+const WORD_BITS: u64 = 64;
+
+/// One bit per chunk.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    chunks: u64,
+    held: Vec<u64>,
+}
+
+impl Presence {
+    /// Everything may be there (`held`), or nothing is.
+    pub fn new(extent_bytes: u64, held: bool) -> Presence {
+        let chunks = extent_bytes.div_ceil(CHUNK_BYTES);
+        let word = if held { u64::MAX } else { 0 };
+        Presence {
+            chunks,
+            held: vec![word; chunks.div_ceil(WORD_BITS) as usize],
+        }
+    }
+
+    pub fn is_held(&self, chunk: u64) -> bool {
+        self.held[(chunk / WORD_BITS) as usize] >> (chunk % WORD_BITS) & 1 == 1
+    }
+
+    /// Notes whether the chunks `from..to` are held.
+    pub fn set(&mut self, from: u64, to: u64, held: bool) {
+        let to = to.min(self.chunks);
+        let mut at = from;
+        while at < to {
+            let until = to.min((at / WORD_BITS + 1) * WORD_BITS);
+            let bits = (u64::MAX >> (WORD_BITS - (until - at))) << (at % WORD_BITS);
+            let word = &mut self.held[(at / WORD_BITS) as usize];
+            *word = if held { *word | bits } else { *word & !bits };
+            at = until;
+        }
+    }
+
+    /// The first chunk in `chunk..limit` whose state differs from that of `chunk`, or `limit`.
+    pub fn run_end(&self, chunk: u64, limit: u64) -> u64 {
+        let limit = limit.min(self.chunks);
+        let held = self.is_held(chunk);
+        let mut at = chunk;
+        while at < limit {
+            let word = self.held[(at / WORD_BITS) as usize];
+            let differs = if held { !word } else { word } >> (at % WORD_BITS);
+            if differs != 0 {
+                return limit.min(at + u64::from(differs.trailing_zeros()));
+            }
+            at = (at / WORD_BITS + 1) * WORD_BITS;
+        }
+        limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_row_of_flags(
+            chunks in 1u64..300,
+            changes in proptest::collection::vec((0u64..300, 0u64..300, any::<bool>()), 0..20),
+        ) {
+            let mut presence = Presence::new(chunks * CHUNK_BYTES, false);
+            let mut flags = vec![false; chunks as usize];
+            for (from, to, held) in changes {
+                presence.set(from, to, held);
+                for flag in flags.iter_mut().take(to as usize).skip(from as usize) {
+                    *flag = held;
+                }
+            }
+            for chunk in 0..chunks {
+                prop_assert_eq!(presence.is_held(chunk), flags[chunk as usize]);
+                let end = (chunk..chunks).find(|at| flags[*at as usize] != flags[chunk as usize]);
+                prop_assert_eq!(presence.run_end(chunk, u64::MAX), end.unwrap_or(chunks));
+                prop_assert_eq!(presence.run_end(chunk, chunk + 1), chunk + 1);
+            }
+        }
+    }
+}
