@@ -1,0 +1,164 @@
+//! What is measured: the cells of the table, and one sample of one server in one of them.
+
+use crate::client::{self, Load};
+use crate::fio;
+use crate::peers::{Backing, Peer, Server};
+use crate::process;
+use disktime_benches::Outcome;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    pub backing: Backing,
+    pub load: Load,
+}
+
+impl Cell {
+    /// As in `memory 4K randread d32 c1`; `--cells` takes parts of it.
+    pub fn name(&self) -> String {
+        let load = self.load;
+        let pattern = if load.sequential { "seq" } else { "rand" };
+        let direction = if load.write { "write" } else { "read" };
+        let block = match load.block_bytes {
+            bytes if bytes >= 1 << 20 => format!("{}M", bytes >> 20),
+            bytes => format!("{}K", bytes >> 10),
+        };
+        format!(
+            "{} {block} {pattern}{direction} d{} c{}",
+            self.backing.name(),
+            load.depth,
+            load.connections
+        )
+    }
+
+    /// Whether client and server share one processor, on all sides: waking another one costs more
+    /// than a request does, and as much as it likes.
+    pub fn is_pinned(&self) -> bool {
+        self.load.depth == 1
+    }
+}
+
+/// All cells of a backing, in the order of the table.
+pub fn cells(backing: Backing) -> Vec<Cell> {
+    let random = [(1, 1), (32, 1), (32, 4), (128, 1), (128, 4)];
+    let random = random.map(|(depth, connections)| (4 << 10, false, depth, connections));
+    let sequential = [(64 << 10, true, 16, 1), (1 << 20, true, 4, 1)];
+    random
+        .into_iter()
+        .chain(sequential)
+        .flat_map(|(block_bytes, sequential, depth, connections)| {
+            [false, true].map(|write| Cell {
+                backing,
+                load: Load {
+                    write,
+                    sequential,
+                    block_bytes,
+                    depth,
+                    connections,
+                },
+            })
+        })
+        .collect()
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Client {
+    /// The one in here: it costs little, so that it is not what is measured.
+    Lean,
+    /// fio's nbd engine: nobody's friend, and the limit itself from about 170,000 a second on.
+    Fio,
+}
+
+/// One server in one cell, once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    pub peer: Peer,
+    pub iops: f64,
+    pub bytes_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p99_9_us: f64,
+    /// The server's processor time per request.
+    pub cpu_us: f64,
+}
+
+impl Sample {
+    pub fn to_json(self) -> Value {
+        json!({
+            "server": self.peer.name(),
+            "iops": self.iops,
+            "bytes_per_second": self.bytes_per_second,
+            "p50_us": self.p50_us,
+            "p99_us": self.p99_us,
+            "p99_9_us": self.p99_9_us,
+            "server_cpu_us_per_request": self.cpu_us,
+        })
+    }
+}
+
+/// Measures a server for `time` after a warm-up.
+///
+/// # Errors
+/// If it fails under way.
+pub fn sample(cell: &Cell, server: &Server, client: Client, time: Duration) -> Outcome<Sample> {
+    let processors = if cell.is_pinned() {
+        0..1
+    } else {
+        0..std::thread::available_parallelism().map_or(1, usize::from)
+    };
+    process::pin(server.process(), processors.clone())?;
+    process::pin(0, processors)?;
+    let mut marks = Vec::with_capacity(2);
+    let mut mark = || marks.push(process::cpu_time(server.process()));
+    let load = cell.load;
+    let measured = match client {
+        Client::Lean => {
+            let times = (time / 4, time);
+            client::run(&server.socket, server.export(), load, times, mark)?
+        }
+        Client::Fio => {
+            mark();
+            let measured = fio::run(&server.socket, server.export(), load, time)?;
+            mark();
+            measured
+        }
+    };
+    let mut marks = marks.into_iter();
+    let (Some(before), Some(after)) = (marks.next(), marks.next()) else {
+        return Err("the processor time was not read".into());
+    };
+    let cpu = after?.saturating_sub(before?);
+    if measured.requests == 0 {
+        return Err(format!("{}: no reply within {time:?}", server.peer.name()).into());
+    }
+    let iops = measured.requests as f64 / measured.elapsed.as_secs_f64();
+    let quantile = |quantile| measured.latency.value_at_quantile(quantile) as f64 / 1e3;
+    Ok(Sample {
+        peer: server.peer,
+        iops,
+        bytes_per_second: iops * f64::from(load.block_bytes),
+        p50_us: quantile(0.5),
+        p99_us: quantile(0.99),
+        p99_9_us: quantile(0.999),
+        cpu_us: cpu.as_secs_f64() * 1e6 / measured.requests as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_has_a_name_of_its_own() {
+        let all: Vec<Cell> = Backing::ALL.into_iter().flat_map(cells).collect();
+        let mut names: Vec<String> = all.iter().map(Cell::name).collect();
+        assert_eq!(names[0], "memory 4K randread d1 c1");
+        assert!(names.contains(&"file 1M seqwrite d4 c1".to_owned()));
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+}

@@ -1,0 +1,77 @@
+//! What a process costs, and where it may run: its processor time over all its threads, dead ones
+//! included, and its affinity.
+
+use disktime_benches::Outcome;
+use std::io;
+use std::time::Duration;
+
+/// Processor time of a process so far.
+///
+/// # Errors
+/// If there is no such process.
+pub fn cpu_time(process: u32) -> Outcome<Duration> {
+    let mut clock = 0;
+    // SAFETY: the second argument is room for a clock's number.
+    let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error).into());
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: room for a time that lives through the call.
+    if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Lets all threads of a process run on these processors only; 0 means this process.
+///
+/// # Errors
+/// If the system refuses.
+pub fn pin(process: u32, processors: std::ops::Range<usize>) -> Outcome {
+    // SAFETY: all zeroes is a valid, empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for processor in processors {
+        // SAFETY: the set is valid; a processor beyond it is ignored.
+        unsafe { libc::CPU_SET(processor, &mut set) };
+    }
+    let process = if process == 0 {
+        std::process::id()
+    } else {
+        process
+    };
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let Some(thread) = task?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        // SAFETY: the set is valid and its size is given. A thread that has ended meanwhile does
+        // not matter.
+        unsafe { libc::sched_setaffinity(thread, size_of::<libc::cpu_set_t>(), &set) };
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_s_time_grows_with_what_it_does() {
+        let before = cpu_time(std::process::id()).expect("this process");
+        let mut sum = 0_u64;
+        while cpu_time(std::process::id()).expect("this process")
+            < before + Duration::from_millis(5)
+        {
+            sum = (0..10_000).fold(sum, |sum, at| std::hint::black_box(sum ^ at));
+        }
+        std::hint::black_box(sum);
+        assert!(cpu_time(5_000_000).is_err());
+    }
+}
