@@ -4,7 +4,7 @@
 //! What is not known here: JSON, and whether anything named here exists.
 
 use crate::finding::{ConfigurationErrors, Finding, Location, Severity, Source, Span};
-use disktime_units::{Nanos, Share};
+use disktime_units::{Nanos, Network, Share};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -241,6 +241,12 @@ pub struct Vdisk {
     pub weight: u32,
     /// The name of its group, which is in the file; then it has no reservation and no limit.
     pub group: Option<Spanned<String>>,
+    /// Whether clients may only read it.
+    pub read_only: bool,
+    /// Who may use it by TCP, where the file says it.
+    pub allow: Option<Vec<Network>>,
+    /// The most NBD connections that use it at once, where the file says it.
+    pub connections: Option<Spanned<u32>>,
 }
 
 /// A reservation that several vdisks of one disk share.
@@ -263,8 +269,35 @@ pub struct Group {
 pub struct Nbd {
     /// The unix socket, resolved.
     pub socket: Spanned<PathBuf>,
+    /// Who may use the unix socket: permission bits.
+    pub socket_mode: u32,
+    /// The user whom the unix socket belongs to, by name or number.
+    pub socket_owner: Option<Spanned<String>>,
+    /// The group that the unix socket belongs to, by name or number.
+    pub socket_group: Option<Spanned<String>>,
     /// TCP addresses.
     pub listen: Vec<Spanned<SocketAddr>>,
+    /// Who may connect by TCP, where the file says it.
+    pub allow: Option<Vec<Network>>,
+    /// How connections are encrypted, if they are.
+    pub tls: Option<Tls>,
+    /// The most connections at once.
+    pub connections: u32,
+    /// How long a handshake may take.
+    pub handshake_time: Nanos,
+    /// How many options a handshake may have.
+    pub handshake_options: u32,
+}
+
+/// How connections are encrypted.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The directory of the certificates and the key, resolved.
+    pub dir: Spanned<PathBuf>,
+    /// Whether clients have to encrypt.
+    pub require: bool,
+    /// Whether clients have to show a certificate.
+    pub client_certificates: bool,
 }
 
 /// The FUSE door.

@@ -46,6 +46,12 @@ pub(crate) enum Kind {
     Model,
     /// `ADDRESS:PORT`, any number of them.
     Addresses,
+    /// `ADDRESS/BITS` or `ADDRESS`, any number of them.
+    Networks,
+    /// Who may do what with a file, in octal digits.
+    Mode,
+    /// The name or number of a user or group of this machine.
+    Account,
     /// The name of a disk in the same file.
     DiskName,
     /// The name of a group in the same file.
@@ -57,6 +63,9 @@ pub(crate) enum Kind {
 
 /// Sizes are multiples of this, the block that every door and disk can address.
 pub(crate) const SIZE_MULTIPLE: u64 = 4096;
+
+/// The most connections that a file may ask for.
+const MAX_CONNECTIONS: u32 = 65_536;
 
 /// The longest name; it becomes a file's name and an NBD export's.
 pub(crate) const MAX_NAME: usize = 64;
@@ -290,6 +299,27 @@ pub(crate) static VDISK: Table = Table {
             "100",
             "Its weight when spare time is divided; in a group, when the group's time is divided among its members.",
         ),
+        field(
+            "read_only",
+            Kind::Truth,
+            "false",
+            "Clients of every door may read it and nothing else.",
+        ),
+        field(
+            "allow",
+            Kind::Networks,
+            "everybody whom `allow` of `nbd` lets in",
+            "Who may use it by TCP; for others it does not exist. The unix socket is not asked.",
+        ),
+        field(
+            "connections",
+            Kind::Integer {
+                least: 1,
+                most: MAX_CONNECTIONS,
+            },
+            "as many as `connections` of `nbd`",
+            "The most NBD connections that use it at once.",
+        ),
     ],
 };
 
@@ -321,12 +351,97 @@ pub(crate) static GROUP: Table = Table {
 pub(crate) static NBD: Table = Table {
     what: "the NBD door",
     fields: &[
-        field("socket", Kind::Path, "nbd.sock", "The unix socket."),
+        field(
+            "socket",
+            Kind::Path,
+            "nbd.sock",
+            "The unix socket. When systemd hands sockets over, those are used instead of `socket` and `listen`.",
+        ),
+        field(
+            "socket_mode",
+            Kind::Mode,
+            "0600",
+            "Who may use the unix socket; to write is to use it. Its folder must let them in too, which `state_dir` does not.",
+        ),
+        field(
+            "socket_owner",
+            Kind::Account,
+            "who runs the server",
+            "The user whom the unix socket belongs to.",
+        ),
+        field(
+            "socket_group",
+            Kind::Account,
+            "the group that the server runs in",
+            "The group that the unix socket belongs to.",
+        ),
         field(
             "listen",
             Kind::Addresses,
             "none",
-            "TCP addresses. NBD has no passwords: whoever reaches the port reaches the data.",
+            "TCP addresses. Without `tls` or `allow`, whoever reaches the port reaches the data.",
+        ),
+        field(
+            "allow",
+            Kind::Networks,
+            "everybody",
+            "Who may connect by TCP; others are closed at once. The unix socket is not asked.",
+        ),
+        field(
+            "tls",
+            Kind::Object(&TLS),
+            "no TLS",
+            "Encrypt, by X.509 certificates (TLS 1.2 and 1.3; there are no pre-shared keys).",
+        ),
+        field(
+            "connections",
+            Kind::Integer {
+                least: 1,
+                most: MAX_CONNECTIONS,
+            },
+            "256",
+            "The most connections at once, handshakes included. More are told so and closed.",
+        ),
+        field(
+            "handshake_time",
+            Kind::Duration {
+                least: Nanos::from_millis(100),
+                most: Nanos::from_secs(600),
+            },
+            "10s",
+            "How long a client may take from its connection to the choice of a vdisk, TLS included.",
+        ),
+        field(
+            "handshake_options",
+            Kind::Integer {
+                least: 4,
+                most: 65_536,
+            },
+            "256",
+            "The most options that a client may send before it has chosen a vdisk.",
+        ),
+    ],
+};
+
+pub(crate) static TLS: Table = Table {
+    what: "`tls` of the NBD door",
+    fields: &[
+        required(
+            "dir",
+            Kind::Path,
+            "The directory of server-cert.pem, server-key.pem and, for client certificates, ca-cert.pem and perhaps ca-crl.pem: the names that libnbd and QEMU use. Changed files are read anew for the next connection.",
+        ),
+        field(
+            "require",
+            Kind::Truth,
+            "true",
+            "Whether clients have to encrypt, by the unix socket too; otherwise they may.",
+        ),
+        field(
+            "client_certificates",
+            Kind::Truth,
+            "false",
+            "Whether clients have to show a certificate that is signed by ca-cert.pem.",
         ),
     ],
 };
@@ -385,6 +500,15 @@ impl Kind {
             }
             Kind::Addresses => {
                 "a list of addresses with ports, as in [\"127.0.0.1:10809\", \"[::1]:10809\"]".to_owned()
+            }
+            Kind::Networks => {
+                "a list of addresses or ranges of them, as in [\"10.0.0.0/8\", \"::1\"]".to_owned()
+            }
+            Kind::Mode => {
+                "three octal digits for user, group and others, as in \"0660\"".to_owned()
+            }
+            Kind::Account => {
+                "the name or number of a user or group of this machine, in double quotes".to_owned()
             }
             Kind::DiskName => "the name of a disk under `disks`".to_owned(),
             Kind::GroupName => "the name of a group under `groups`".to_owned(),

@@ -29,7 +29,7 @@ mod values;
 pub use admission::{Admission, DiskFacts, StreamAdmission, admit, default_system_stream};
 pub use configuration::{
     Configuration, Control, Disk, EmulateChecker, Fuse, Group, Limit, Medium, Nbd, Policy,
-    RequestOrder, Reservation, Spanned, Switching, Vdisk,
+    RequestOrder, Reservation, Spanned, Switching, Tls, Vdisk,
 };
 pub use finding::{ConfigurationErrors, Finding, Location, Severity, Span};
 pub use json::{Member, Node, read as read_json};

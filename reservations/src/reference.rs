@@ -1,7 +1,7 @@
 //! The reference of the file's keys, for people: one table per object, written from the same list
 //! of keys as everything else.
 
-use crate::fields::{CONTROL, DISK, FUSE, Field, GROUP, NBD, ROOT, SYSTEM, Table, VDISK};
+use crate::fields::{CONTROL, DISK, FUSE, Field, GROUP, NBD, ROOT, SYSTEM, TLS, Table, VDISK};
 
 /// The reference in Markdown (`docs/configuration.md`).
 pub fn reference() -> String {
@@ -13,13 +13,14 @@ pub fn reference() -> String {
          prints what it promises; `disktime schema` prints its JSON Schema for editors.\n\n\
          This page is generated from the list of keys in `reservations/src/fields.rs`.\n",
     );
-    let sections: [(&str, &Table); 8] = [
+    let sections: [(&str, &Table); 9] = [
         ("The file", &ROOT),
         ("`disks.NAME`", &DISK),
         ("`disks.NAME.system`", &SYSTEM),
         ("`vdisks.NAME`", &VDISK),
         ("`groups.NAME`", &GROUP),
         ("`nbd`", &NBD),
+        ("`nbd.tls`", &TLS),
         ("`fuse`", &FUSE),
         ("`control`", &CONTROL),
     ];

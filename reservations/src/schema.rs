@@ -31,6 +31,9 @@ fn definitions() -> Value {
         "size": { "type": "string", "pattern": pattern("(B|[KMGTP]iB|[kKMGT]B|[KMG])") },
         "share": { "type": "string", "pattern": pattern("%") },
         "duration": { "type": "string", "pattern": pattern("(ns|us|ms|s|min)") },
+        "network": { "type": "string", "pattern": r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" },
+        "mode": { "type": "string", "pattern": r"^0?[0-7]{3}$" },
+        "account": { "type": "string", "pattern": r"^[^\s:,]+$" },
         "address": { "type": "string", "pattern": r"^(\[[^\]]+\]|[0-9.]+):[0-9]{1,5}$" },
     })
 }
@@ -103,6 +106,11 @@ fn kind(kind: &Kind) -> Value {
         Kind::Addresses => {
             json!({ "type": "array", "items": reference("address"), "uniqueItems": true })
         }
+        Kind::Networks => {
+            json!({ "type": "array", "items": reference("network"), "minItems": 1, "uniqueItems": true })
+        }
+        Kind::Mode => reference("mode"),
+        Kind::Account => reference("account"),
         Kind::DiskName | Kind::GroupName => reference("name"),
         Kind::Object(table) => object(table),
         Kind::Named(table) => {

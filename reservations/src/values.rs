@@ -9,7 +9,9 @@ use crate::fields::{Field, Kind, MAX_NAME, SIZE_MULTIPLE, Table};
 use crate::finding::{Finding, Span, shortened};
 use crate::json::{Member, Node};
 use crate::similar::nearest;
-use disktime_units::{Nanos, Share, parse_duration, parse_share, parse_size};
+use disktime_units::{
+    Nanos, Network, NetworkError, Share, parse_duration, parse_share, parse_size,
+};
 use std::path::PathBuf;
 
 /// The members of one object, known to have only known keys, each once.
@@ -244,6 +246,80 @@ impl<'n> Fields<'n> {
     /// A disk's name; that it exists is for the caller to see.
     pub fn name(&self, name: &str, findings: &mut Vec<Finding>) -> Option<Spanned<&'n str>> {
         self.text(name, findings)
+    }
+
+    /// The permission bits of a file, in octal digits.
+    pub fn mode(&self, name: &str, findings: &mut Vec<Finding>) -> Option<u32> {
+        let text = self.text(name, findings)?;
+        let digits = text.value.strip_prefix('0').filter(|rest| rest.len() == 3);
+        let digits = digits.unwrap_or(text.value);
+        let is_octal =
+            digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+        match u32::from_str_radix(digits, 8) {
+            Ok(mode) if is_octal => Some(mode),
+            _ => {
+                let wrong = format!("`{}` is not the mode of a socket", shortened(text.value));
+                findings.push(Finding::error(text.span, wrong).help(accepted(&Kind::Mode)));
+                None
+            }
+        }
+    }
+
+    /// The name or number of a user or group; that there is one is for the caller to see.
+    pub fn account(&self, name: &str, findings: &mut Vec<Finding>) -> Option<Spanned<String>> {
+        let text = self.text(name, findings)?;
+        let odd = |c: char| c.is_whitespace() || c.is_control() || c == ':' || c == ',';
+        if text.value.is_empty() || text.value.contains(odd) {
+            let wrong = format!("`{}` is not a user or group", shortened(text.value));
+            findings.push(Finding::error(text.span, wrong).help(accepted(&Kind::Account)));
+            return None;
+        }
+        Some(Spanned {
+            value: text.value.to_owned(),
+            span: text.span,
+        })
+    }
+
+    /// Ranges of addresses. `None` also where the list is empty, which is a mistake: it would keep
+    /// everybody out.
+    pub fn networks(&self, name: &str, findings: &mut Vec<Finding>) -> Option<Vec<Network>> {
+        let member = self.member(name)?;
+        if matches!(&member.value.value, Node::Array(items) if items.is_empty()) {
+            let wrong = format!("an empty `{name}` would let nobody in");
+            let help = format!(
+                "leave `{name}` out to let everybody in; {}",
+                accepted(&Kind::Networks)
+            );
+            findings.push(Finding::error(member.value.span, wrong).help(help));
+            return None;
+        }
+        let mut networks: Vec<Network> = Vec::new();
+        for text in self.texts(name, findings) {
+            match text.value.parse::<Network>() {
+                Ok(network) if networks.contains(&network) => {
+                    let wrong = format!("`{network}` is here a second time");
+                    findings.push(Finding::error(text.span, wrong).help("remove one of them"));
+                }
+                Ok(network) => networks.push(network),
+                Err(NetworkError::Overhanging {
+                    meant, prefix_bits, ..
+                }) => {
+                    let wrong = format!(
+                        "`{}` has bits behind its first {prefix_bits}",
+                        shortened(text.value)
+                    );
+                    let help = format!(
+                        "write `{meant}` for the whole range, or leave out `/{prefix_bits}` for this address alone"
+                    );
+                    findings.push(Finding::error(text.span, wrong).help(help));
+                }
+                Err(NetworkError::Unreadable(_)) => {
+                    let wrong = format!("`{}` is not a range of addresses", shortened(text.value));
+                    findings.push(Finding::error(text.span, wrong).help(accepted(&Kind::Networks)));
+                }
+            }
+        }
+        Some(networks)
     }
 
     /// The texts of a list.

@@ -142,6 +142,14 @@ gallery! {
   "nbd": { "listen": ["localhost:10809", "127.0.0.1:1", "127.0.0.1:1", 10809, "127.0.0.1"] },
   "fuse": { "mount": "" } }
 "#;
+    bad_access: r#"{ "state_dir": "state", "disks": { "hdd0": { "path": "a" } },
+  "vdisks": { "web": { "disk": "hdd0", "size": "8GiB", "read_only": "yes", "allow": [], "connections": 0 } },
+  "nbd": { "socket_mode": "rw-rw----", "socket_owner": "a b", "socket_group": 7, "handshake_time": "1ms",
+           "allow": ["10.0.0.1/8", "localhost", "::1", "::1", "10.0.0.0/40"], "connections": 1e9 } }
+"#;
+    bad_tls: r#"{ "state_dir": "state", "disks": { "hdd0": { "path": "a" } },
+  "nbd": { "tls": { "directory": "pki", "require": false, "client_certificates": true } } }
+"#;
     too_big: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "40GiB" },
     "db": { "disk": "hdd0", "size": "40GiB" }"#);
     impossible_sum: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" },

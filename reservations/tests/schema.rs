@@ -86,10 +86,16 @@ fn full() -> Value {
         "vdisks": {
             "web": {
                 "disk": "hdd0", "size": "1.5GiB", "reserve": "12.5%", "period": "1.5s",
-                "limit": "100%", "weight": 10_000,
+                "limit": "100%", "weight": 10_000, "read_only": true,
+                "allow": ["10.0.0.0/8", "::1"], "connections": 4,
             },
         },
-        "nbd": { "socket": "n", "listen": ["127.0.0.1:10809", "[::1]:0"] },
+        "nbd": {
+            "socket": "n", "socket_mode": "0660", "socket_owner": "root", "socket_group": "0",
+            "listen": ["127.0.0.1:10809", "[::1]:0"], "allow": ["127.0.0.0/8", "fd00::/8"],
+            "tls": { "dir": "pki", "require": true, "client_certificates": true },
+            "connections": 64, "handshake_time": "5s", "handshake_options": 32,
+        },
         "fuse": { "mount": "m" },
         "control": { "socket": "c" },
     })
@@ -123,7 +129,10 @@ fn what_is_wrong_with_one_key_is_wrong_for_the_schema_too() {
         ("/vdisks/web/period", json!("500")),
         ("/vdisks/web/weight", json!(10_001)),
         ("/vdisks/web/weight", json!(1.5)),
-        ("/vdisks/web/read_only", json!(true)),
+        ("/vdisks/web/read_only", json!("yes")),
+        ("/vdisks/web/readonly", json!(true)),
+        ("/vdisks/web/allow", json!([])),
+        ("/vdisks/web/connections", json!(0)),
         ("/vdisks/a b", json!({ "disk": "hdd0", "size": "1GiB" })),
         ("/vdisks/..", json!({ "disk": "hdd0", "size": "1GiB" })),
         (
@@ -134,6 +143,17 @@ fn what_is_wrong_with_one_key_is_wrong_for_the_schema_too() {
         ("/nbd/listen", json!("127.0.0.1:1")),
         ("/nbd/listen", json!(["localhost"])),
         ("/nbd/listen", json!(["127.0.0.1:1", "127.0.0.1:1"])),
+        ("/nbd/allow", json!(["localhost"])),
+        ("/nbd/allow", json!("10.0.0.0/8")),
+        ("/nbd/socket_mode", json!("rw")),
+        ("/nbd/socket_mode", json!("4770")),
+        ("/nbd/socket_owner", json!(0)),
+        ("/nbd/socket_group", json!("a b")),
+        ("/nbd/connections", json!("many")),
+        ("/nbd/handshake_time", json!(10)),
+        ("/nbd/tls", json!({ "require": true })),
+        ("/nbd/tls/require", json!("yes")),
+        ("/nbd/tls/psk", json!("keys")),
         ("/fuse/mount", json!([])),
         ("/control", json!("c")),
     ];

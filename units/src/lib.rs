@@ -1,15 +1,17 @@
 //! Quantities with their units, shared by every room: time in nanoseconds, shares in parts per
-//! million, and the way people write sizes, durations, shares and rates in a file.
+//! million, and the way people write sizes, durations, shares and ranges of addresses in a file.
 //!
 //! Invariants: no floating point; arithmetic that could overflow says so in a debug build and
 //! saturates where its name says so. What is not known here: what a quantity is used for.
 #![forbid(unsafe_code)]
 
 mod nanos;
+mod network;
 mod share;
 mod text;
 
 pub use nanos::Nanos;
+pub use network::{Network, NetworkError};
 pub use share::Share;
 pub use text::{
     QuantityError, format_duration, format_size, parse_duration, parse_share, parse_size,

@@ -1,17 +1,36 @@
-//! The doors and the control socket of the file: where, and nothing of how.
+//! The doors and the control socket of the file: where they are, and who may come in.
 
 use super::Reader;
-use crate::configuration::{Control, Fuse, Nbd, Spanned};
+use crate::configuration::{Control, Fuse, Nbd, Spanned, Tls};
 use crate::fields::{self, Kind};
 use crate::finding::{Span, shortened};
 use crate::json::Member;
 use crate::values::{Fields, accepted};
+use disktime_units::Nanos;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 impl Reader<'_> {
     pub(super) fn nbd(&mut self, member: &Member) -> Option<Nbd> {
         let nbd = Fields::open(&member.value, &fields::NBD, member.key.span, self.findings)?;
+        let connections = nbd.integer("connections", self.findings);
+        let handshake_time = nbd.duration("handshake_time", self.findings);
+        let handshake_options = nbd.integer("handshake_options", self.findings);
+        Some(Nbd {
+            listen: self.listen(&nbd),
+            allow: nbd.networks("allow", self.findings),
+            tls: nbd.member("tls").and_then(|member| self.tls(member)),
+            socket_mode: nbd.mode("socket_mode", self.findings).unwrap_or(0o600),
+            socket_owner: nbd.account("socket_owner", self.findings),
+            socket_group: nbd.account("socket_group", self.findings),
+            connections: connections.map_or(256, |count| count.value),
+            handshake_time: handshake_time.map_or(Nanos::from_secs(10), |time| time.value),
+            handshake_options: handshake_options.map_or(256, |count| count.value),
+            socket: self.socket(&nbd, "socket", "nbd.sock", member.key.span)?,
+        })
+    }
+
+    fn listen(&mut self, nbd: &Fields<'_>) -> Vec<Spanned<SocketAddr>> {
         let mut listen: Vec<Spanned<SocketAddr>> = Vec::new();
         for text in nbd.texts("listen", self.findings) {
             match text.value.parse() {
@@ -30,9 +49,26 @@ impl Reader<'_> {
                 }
             }
         }
-        Some(Nbd {
-            socket: self.socket(&nbd, "socket", "nbd.sock", member.key.span)?,
-            listen,
+        listen
+    }
+
+    fn tls(&mut self, member: &Member) -> Option<Tls> {
+        let tls = Fields::open(&member.value, &fields::TLS, member.key.span, self.findings)?;
+        let require = tls.truth("require", self.findings);
+        let client_certificates = tls.truth("client_certificates", self.findings);
+        if let (Some(false), Some(asked)) = (require.map(|truth| truth.value), client_certificates)
+            && asked.value
+        {
+            let wrong = "`client_certificates` keeps nobody out who need not encrypt";
+            let help = "leave out `\"require\": false`, or `client_certificates`";
+            self.report(asked.span, wrong, help);
+        }
+        Some(Tls {
+            dir: tls
+                .path("dir", self.findings)
+                .map(|dir| self.resolve(dir))?,
+            require: require.is_none_or(|truth| truth.value),
+            client_certificates: client_certificates.is_some_and(|truth| truth.value),
         })
     }
 

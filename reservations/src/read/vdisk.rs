@@ -63,6 +63,9 @@ impl Reader<'_> {
             self.nothing_of_its_own(&key.value, group.value, &vdisk);
         }
         let entitlement = self.entitlement(&vdisk);
+        let read_only = vdisk.truth("read_only", self.findings);
+        let allow = vdisk.networks("allow", self.findings);
+        let connections = vdisk.integer("connections", self.findings);
         let owned = |text: Spanned<&str>| Spanned {
             value: text.value.to_owned(),
             span: text.span,
@@ -75,6 +78,9 @@ impl Reader<'_> {
             limit: entitlement.limit,
             weight: entitlement.weight,
             group: group.map(owned),
+            read_only: read_only.is_some_and(|truth| truth.value),
+            allow,
+            connections,
         })
     }
 

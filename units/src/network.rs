@@ -1,0 +1,184 @@
+//! Ranges of network addresses, as people write them: `10.0.0.0/8`, `::1`.
+//!
+//! Invariant: an IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the same address, in
+//! the range and in what is looked for; so it does not matter which kind of socket it came by.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// All addresses that begin like one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+/// Why a text is not a range of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NetworkError {
+    /// No address, or no number behind the `/`.
+    #[error("`{0}` is not a range of addresses")]
+    Unreadable(String),
+    /// The address has bits behind its prefix, which leaves open what was meant.
+    #[error("`{text}` has bits behind its first {prefix_bits}: write `{meant}` for the range")]
+    Overhanging {
+        /// What was given.
+        text: String,
+        /// The length of its prefix.
+        prefix_bits: u8,
+        /// The range that the address is in.
+        meant: Network,
+    },
+}
+
+impl Network {
+    /// Whether the address is in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4()
+            && masked(address, self.prefix_bits) == self.address
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The address with everything behind its first bits cleared.
+fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
+    let behind = u32::from(width(address) - prefix_bits);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(behind).unwrap_or(0);
+            IpAddr::V4((u32::from(address) & mask).into())
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(behind).unwrap_or(0);
+            IpAddr::V6((u128::from(address) & mask).into())
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Network, NetworkError> {
+        let unreadable = || NetworkError::Unreadable(text.to_owned());
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let written: IpAddr = address.parse().map_err(|_| unreadable())?;
+        let address = written.to_canonical();
+        let prefix_bits = match prefix {
+            None => width(address),
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => {
+                let bits: u8 = digits.parse().map_err(|_| unreadable())?;
+                // The prefix of `::ffff:10.0.0.0/104` counts the 96 bits before the IPv4 address.
+                let before = width(written) - width(address);
+                bits.checked_sub(before)
+                    .filter(|bits| *bits <= width(address))
+                    .ok_or_else(unreadable)?
+            }
+            Some(_) => return Err(unreadable()),
+        };
+        let meant = Network {
+            address: masked(address, prefix_bits),
+            prefix_bits,
+        };
+        if meant.address != address {
+            return Err(NetworkError::Overhanging {
+                text: text.to_owned(),
+                prefix_bits,
+                meant,
+            });
+        }
+        Ok(meant)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        if self.prefix_bits < width(self.address) {
+            write!(f, "/{}", self.prefix_bits)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn network(text: &str) -> Network {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn a_range_holds_what_begins_like_it() {
+        for (range, inside, outside) in [
+            ("10.0.0.0/8", "10.255.1.2", "11.0.0.1"),
+            ("192.168.4.0/22", "192.168.7.255", "192.168.8.0"),
+            ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            ("::1", "::1", "::2"),
+            ("fd00::/8", "fdff::1", "fe00::1"),
+            ("0.0.0.0/0", "8.8.8.8", "::1"),
+            ("::/0", "fe80::1", "8.8.8.8"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", "11.0.0.0"),
+        ] {
+            assert!(network(range).contains(address(inside)), "{range} {inside}");
+            assert!(
+                !network(range).contains(address(outside)),
+                "{range} {outside}"
+            );
+        }
+        assert!(network("10.0.0.0/8").contains(address("::ffff:10.0.0.1")));
+    }
+
+    #[test]
+    fn what_is_not_a_range_is_refused() {
+        for text in [
+            "",
+            "10",
+            "10.0.0/8",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "::ffff:10.0.0.0/8",
+            "host",
+            "10.0.0.0/8/8",
+        ] {
+            let error = text.parse::<Network>().expect_err(text);
+            assert_eq!(error, NetworkError::Unreadable(text.to_owned()));
+        }
+        let error = "10.1.2.3/8".parse::<Network>().expect_err("bits behind");
+        assert!(error.to_string().contains("`10.0.0.0/8`"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_range_survives_its_text(bits: u128, prefix_bits in 0..=128_u8, four: bool) {
+            let address = if four {
+                IpAddr::V4((bits as u32).into())
+            } else {
+                IpAddr::V6(bits.into()).to_canonical()
+            };
+            let prefix_bits = prefix_bits.min(width(address));
+            let range = Network { address: masked(address, prefix_bits), prefix_bits };
+            // What is left of an IPv6 address may be an IPv4 one.
+            prop_assume!(range.address.to_canonical() == range.address);
+            prop_assert_eq!(range.to_string().parse(), Ok(range));
+            prop_assert!(range.contains(address));
+        }
+    }
+}
