@@ -34,6 +34,9 @@ pub enum ClientError {
         /// What the system said.
         source: io::Error,
     },
+    /// This client does not encrypt.
+    #[error("{0} wants TLS, which this client does not speak: connect where TLS is not required")]
+    Tls(String),
     /// The server does not give that export.
     #[error("the server refused the export `{export}`: {cause}")]
     Refused {
@@ -142,6 +145,9 @@ impl NbdClient {
     /// # Errors
     /// If nothing answers, the server has no such export, or it does not speak NBD.
     pub fn connect(uri: &NbdUri) -> Result<NbdClient, ClientError> {
+        if uri.tls {
+            return Err(ClientError::Tls(uri.to_string()));
+        }
         let socket = open(&uri.transport).map_err(|source| ClientError::Connect {
             uri: uri.to_string(),
             source,

@@ -144,6 +144,15 @@ pub trait ExportDirectory: Send + Sync {
             .into_iter()
             .find(|export| export.name == name)
     }
+
+    /// Whether the client that asked may begin to use it now; asked once it is found.
+    ///
+    /// # Errors
+    /// A sentence for the client, such as that too many use it already.
+    fn admit(&self, export: &Export) -> Result<(), String> {
+        let _ = export;
+        Ok(())
+    }
 }
 
 impl ExportDirectory for Vec<Export> {

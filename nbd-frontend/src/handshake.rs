@@ -48,10 +48,25 @@ pub enum Progress {
     NeedBytes,
     /// The client uses this export from now on; what it sent ahead is in [`Handshake::into_rest`].
     Agreed(Box<Export>),
+    /// TLS begins with the next byte; call [`Handshake::encrypted`] when it has.
+    StartTls,
     /// The client said good-bye.
     Aborted,
     /// The client broke the protocol; drop it. The sentence is for the log.
     Broken(String),
+}
+
+/// Whether the client's bytes are encrypted, or may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// There is no TLS here (NOTLS).
+    Unavailable,
+    /// The client may begin TLS (SELECTIVETLS).
+    Offered,
+    /// Nothing else is answered before TLS (FORCEDTLS).
+    Required,
+    /// TLS has begun.
+    Active,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +85,7 @@ pub struct Handshake {
     directory: Arc<dyn ExportDirectory>,
     limits: HandshakeLimits,
     stage: Stage,
+    encryption: Encryption,
     zeroes: bool,
     /// The client asked for structured replies.
     structured: bool,
@@ -93,6 +109,7 @@ impl Handshake {
             directory,
             limits,
             stage: Stage::ClientFlags,
+            encryption: Encryption::Unavailable,
             zeroes: true,
             structured: false,
             selection: None,
@@ -101,6 +118,23 @@ impl Handshake {
             incoming: Vec::new(),
             outgoing,
         }
+    }
+
+    /// With TLS, offered or required.
+    pub fn with_encryption(mut self, encryption: Encryption) -> Handshake {
+        self.encryption = encryption;
+        self
+    }
+
+    /// TLS has begun: what comes in from now on was encrypted. Nothing that was said before counts,
+    /// except the flags of the greeting and the number of options.
+    pub fn encrypted(&mut self) {
+        debug_assert!(self.incoming.is_empty(), "plain bytes crossed into TLS");
+        self.incoming.clear();
+        self.structured = false;
+        self.selection = None;
+        self.negotiated = Negotiated::default();
+        self.encryption = Encryption::Active;
     }
 
     /// Takes bytes of the client. Call after `advance` returned [`Progress::NeedBytes`].
@@ -210,6 +244,10 @@ impl Handshake {
     }
 
     fn answer(&mut self, option: u32, data: &[u8]) -> Progress {
+        let may_be_plain = matches!(option, option::STARTTLS | option::ABORT);
+        if self.encryption == Encryption::Required && !may_be_plain {
+            return self.demand_tls(option);
+        }
         match option {
             option::EXPORT_NAME => return self.export_name(data),
             option::GO | option::INFO => return self.go_or_info(option, data),
@@ -221,10 +259,46 @@ impl Handshake {
             option::STRUCTURED_REPLY => self.structured_reply(data),
             option::LIST_META_CONTEXT => self.list_contexts(data),
             option::SET_META_CONTEXT => self.set_contexts(data),
-            option::STARTTLS => self.refuse(option, "this server does not offer TLS"),
+            option::STARTTLS => return self.start_tls(data),
             _ => self.refuse(option, "this server does not know that option"),
         }
         Progress::Continue
+    }
+
+    /// To every option before TLS, where TLS is required.
+    fn demand_tls(&mut self, option: u32) -> Progress {
+        if option == option::EXPORT_NAME {
+            // It cannot be answered with an error.
+            return Progress::Broken("the client did not encrypt, as it has to".into());
+        }
+        let text = b"this server wants TLS (nbds:// or nbds+unix://)";
+        self.push_reply(option, option_reply::ERR_TLS_REQD, text);
+        Progress::Continue
+    }
+
+    fn start_tls(&mut self, data: &[u8]) -> Progress {
+        let mistake = match self.encryption {
+            Encryption::Unavailable => {
+                self.refuse(option::STARTTLS, "this server does not offer TLS");
+                return Progress::Continue;
+            }
+            Encryption::Active => Some("TLS has begun already"),
+            _ if !data.is_empty() => Some("STARTTLS carries no data"),
+            _ => None,
+        };
+        if let Some(mistake) = mistake {
+            let error = option_reply::ERR_INVALID;
+            self.push_reply(option::STARTTLS, error, mistake.as_bytes());
+            return Progress::Continue;
+        }
+        if !self.incoming.is_empty() {
+            // Somebody on the way could have put them there, to be taken for the client's.
+            return Progress::Broken(
+                "the client sent something behind STARTTLS before it was answered".into(),
+            );
+        }
+        self.push_reply(option::STARTTLS, option_reply::ACK, &[]);
+        Progress::StartTls
     }
 
     fn refuse(&mut self, option: u32, text: &str) {
@@ -288,6 +362,9 @@ impl Handshake {
                 "the client asked for the export {name:?}, which does not exist"
             ));
         };
+        if let Err(reason) = self.directory.admit(&export) {
+            return Progress::Broken(reason);
+        }
         self.outgoing
             .extend_from_slice(&export.size_bytes.to_be_bytes());
         let flags = self.transmission_flags(&export);
@@ -308,6 +385,12 @@ impl Handshake {
             self.refuse_name(option, name);
             return Progress::Continue;
         };
+        if option == option::GO
+            && let Err(reason) = self.directory.admit(&export)
+        {
+            self.push_reply(option, option_reply::ERR_POLICY, reason.as_bytes());
+            return Progress::Continue;
+        }
         self.push_infos(option, &export, wanted);
         self.push_reply(option, option_reply::ACK, &[]);
         if option == option::GO {

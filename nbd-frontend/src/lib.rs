@@ -9,6 +9,7 @@
 //! the caller's [`ExportDirectory`], requests go out as [`disktime_engine::Request`].
 #![forbid(unsafe_code)]
 
+mod access;
 mod client;
 mod export;
 mod handshake;
@@ -17,17 +18,21 @@ mod negotiated;
 pub mod protocol;
 mod server;
 mod session;
+mod tls;
 mod uri;
 mod verdict;
+mod welcome;
 
+pub use access::ExportAccess;
 pub use client::{
     CLIENT_MAX_PAYLOAD_BYTES, ClientError, ClientReply, ClientRequest, ExportInfo, NbdClient,
     NbdReceiver, NbdSender,
 };
 pub use export::{Export, ExportDirectory, ExportFlags, ExportHandle, find_export};
-pub use handshake::{Handshake, HandshakeLimits, Progress};
-pub use listen::ListenError;
+pub use handshake::{Encryption, Handshake, HandshakeLimits, Progress};
+pub use listen::{ListenError, SocketAccess};
 pub use negotiated::Negotiated;
-pub use server::{Accepted, Deliver, ListenConfig, NbdListener};
+pub use server::{Accepted, Deliver, ListenConfig, NbdListener, TlsConfig};
 pub use session::{NbdSession, SessionLimits};
+pub use tls::{Credentials, TlsError, TlsSettings};
 pub use uri::{NbdUri, Transport, UriError};

@@ -1,8 +1,8 @@
 //! Listening sockets: bound before anything else happens, so that what is wrong with an address
 //! is said at start, with the remedy.
 //!
-//! Invariants: a unix socket is never open to other users, not even for a moment (its mode is set
-//! before it has a name); a socket that another server answers on is left alone; what is removed
+//! Invariants: a unix socket is never open to others than it shall be, not even for a moment (it
+//! has a mode before it has a name, and its owner and final mode before it listens); a socket that another server answers on is left alone; what is removed
 //! at the end is the socket that was made here, not one that took its place.
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -32,6 +32,25 @@ pub enum ListenError {
         .0.display()
     )]
     PathTooLong(PathBuf),
+    /// Its mode or owner cannot be what is asked for.
+    #[error(
+        "the socket {} cannot be given its owner and mode: {source}: only root may give files away, \
+         and others only to groups that they are in", path.display()
+    )]
+    Access {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What was handed over is something else.
+    #[error("the socket that was handed over as `{name}` cannot be used: {cause}")]
+    Adopted {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// Anything else about a unix socket.
     #[error("the socket {} cannot be made: {source}: see that its folder exists and is writable", path.display())]
     Unix {
@@ -62,17 +81,38 @@ pub enum ListenError {
     },
 }
 
-/// A listening unix socket; its file goes away with it.
+/// Who may use a unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// Permission bits; to write is to use it.
+    pub mode: u32,
+    /// Number of the user it belongs to; unchanged without.
+    pub owner: Option<u32>,
+    /// Number of the group it belongs to; unchanged without.
+    pub group: Option<u32>,
+}
+
+impl Default for SocketAccess {
+    fn default() -> SocketAccess {
+        SocketAccess {
+            mode: 0o600,
+            owner: None,
+            group: None,
+        }
+    }
+}
+
+/// A listening unix socket; if its file was made here, it goes away with it.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     listener: UnixListener,
-    path: PathBuf,
+    path: Option<PathBuf>,
     /// Device and inode of the file that was made.
-    identity: (u64, u64),
+    identity: Option<(u64, u64)>,
 }
 
 impl UnixSocket {
-    pub(crate) fn bind(path: &Path) -> Result<UnixSocket, ListenError> {
+    pub(crate) fn bind(path: &Path, access: SocketAccess) -> Result<UnixSocket, ListenError> {
         let failed = |source| ListenError::Unix {
             path: path.to_owned(),
             source,
@@ -96,9 +136,13 @@ impl UnixSocket {
         let listener = UnixListener::from(OwnedFd::from(socket));
         let made = UnixSocket {
             listener,
-            path: path.to_owned(),
-            identity,
+            path: Some(path.to_owned()),
+            identity: Some(identity),
         };
+        give_access(path, access).map_err(|source| ListenError::Access {
+            path: path.to_owned(),
+            source,
+        })?;
         let socket = socket2::SockRef::from(&made.listener);
         socket
             .listen(BACKLOG)
@@ -107,8 +151,8 @@ impl UnixSocket {
         Ok(made)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     pub(crate) fn listener(&self) -> io::Result<UnixListener> {
@@ -118,17 +162,63 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        let ours = identity(&self.path).is_ok_and(|found| found == self.identity);
-        if !ours {
+        let (Some(path), Some(made)) = (&self.path, self.identity) else {
+            return;
+        };
+        if !identity(path).is_ok_and(|found| found == made) {
             return;
         }
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(
-                "the socket {} cannot be removed: {error}",
-                self.path.display()
-            );
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!("the socket {} cannot be removed: {error}", path.display());
         }
     }
+}
+
+/// Nobody can connect yet, so the order does not matter to clients; the owner comes first, because
+/// giving a file away can take bits of its mode.
+fn give_access(path: &Path, access: SocketAccess) -> io::Result<()> {
+    if access.owner.is_some() || access.group.is_some() {
+        std::os::unix::fs::lchown(path, access.owner, access.group)?;
+    }
+    if access.mode != SocketAccess::default().mode {
+        fs::set_permissions(path, Permissions::from_mode(access.mode))?;
+    }
+    Ok(())
+}
+
+/// A socket that somebody else opened.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Unix(UnixSocket),
+    Tcp(TcpListener),
+}
+
+/// Takes over a listening socket.
+pub(crate) fn adopt(name: String, socket: OwnedFd) -> Result<Listening, ListenError> {
+    let socket = Socket::from(socket);
+    let wrong = |cause: &str| ListenError::Adopted {
+        name: name.clone(),
+        cause: cause.to_owned(),
+    };
+    let failed = |error: io::Error| wrong(&error.to_string());
+    if socket.r#type().map_err(failed)? != Type::STREAM || !socket.is_listener().map_err(failed)? {
+        return Err(wrong("it is not a listening stream socket"));
+    }
+    socket.set_nonblocking(true).map_err(failed)?;
+    socket.set_cloexec(true).map_err(failed)?;
+    let domain = socket.domain().map_err(failed)?;
+    if domain == Domain::IPV4 || domain == Domain::IPV6 {
+        return Ok(Listening::Tcp(socket.into()));
+    }
+    if domain != Domain::UNIX {
+        return Err(wrong("it is neither a unix socket nor TCP"));
+    }
+    let address = socket.local_addr().map_err(failed)?;
+    Ok(Listening::Unix(UnixSocket {
+        path: address.as_pathname().map(Path::to_owned),
+        listener: UnixListener::from(OwnedFd::from(socket)),
+        identity: None,
+    }))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -186,11 +276,15 @@ mod tests {
         tempfile::tempdir().expect("a temporary folder")
     }
 
+    fn bind(path: &Path) -> Result<UnixSocket, ListenError> {
+        UnixSocket::bind(path, SocketAccess::default())
+    }
+
     #[test]
     fn the_socket_is_private_and_goes_away() {
         let folder = folder();
         let path = folder.path().join("nbd.sock");
-        let socket = UnixSocket::bind(&path).expect("a new socket");
+        let socket = bind(&path).expect("a new socket");
         let mode = fs::metadata(&path).expect("its file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).expect("it listens");
@@ -203,8 +297,8 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("nbd.sock");
         drop(UnixListener::bind(&path).expect("a socket that nobody removes"));
-        let socket = UnixSocket::bind(&path).expect("the stale one is replaced");
-        let error = UnixSocket::bind(&path).expect_err("the live one is not");
+        let socket = bind(&path).expect("the stale one is replaced");
+        let error = bind(&path).expect_err("the live one is not");
         assert!(matches!(error, ListenError::SocketInUse(_)), "{error}");
         UnixStream::connect(&path).expect("the first still listens");
         drop(socket);
@@ -214,7 +308,7 @@ mod tests {
     fn a_socket_that_took_its_place_is_not_removed() {
         let folder = folder();
         let path = folder.path().join("nbd.sock");
-        let socket = UnixSocket::bind(&path).expect("a new socket");
+        let socket = bind(&path).expect("a new socket");
         fs::remove_file(&path).expect("someone removes it");
         // A file kept open meanwhile, so that the inode number is not given out again.
         let other = UnixListener::bind(&path).expect("and makes another");
@@ -228,18 +322,18 @@ mod tests {
         let folder = folder();
         let file = folder.path().join("precious");
         fs::write(&file, "data").expect("a file");
-        let error = UnixSocket::bind(&file).expect_err("it is not a socket");
+        let error = bind(&file).expect_err("it is not a socket");
         assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
         assert_eq!(fs::read(&file).expect("still there"), b"data");
         let missing = folder.path().join("no/such/folder.sock");
         assert!(
-            UnixSocket::bind(&missing)
+            bind(&missing)
                 .expect_err("no folder")
                 .to_string()
                 .contains("folder")
         );
         let long = folder.path().join("x".repeat(200));
-        let error = UnixSocket::bind(&long).expect_err("too long");
+        let error = bind(&long).expect_err("too long");
         assert!(matches!(error, ListenError::PathTooLong(_)), "{error}");
     }
 

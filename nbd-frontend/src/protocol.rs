@@ -98,8 +98,12 @@ pub mod option_reply {
     pub const ERROR_BIT: u32 = 1 << 31;
     /// The option is not known or not served.
     pub const ERR_UNSUP: u32 = ERROR_BIT | 1;
+    /// The server does not want to.
+    pub const ERR_POLICY: u32 = ERROR_BIT | 2;
     /// The option's data make no sense.
     pub const ERR_INVALID: u32 = ERROR_BIT | 3;
+    /// Not without TLS.
+    pub const ERR_TLS_REQD: u32 = ERROR_BIT | 5;
     /// There is no such export.
     pub const ERR_UNKNOWN: u32 = ERROR_BIT | 6;
     /// The option's data are too long.

@@ -1,4 +1,5 @@
-//! The edge where connections come in: accept, handshake under a time limit, hand over.
+//! The edge where connections come in: bind or take over the sockets, accept, look who it is; the
+//! rest of a connection's way in is `welcome`'s.
 //!
 //! Invariants: the number of connections is bounded, counted from accept until the session is
 //! dropped; a connection in its handshake holds a bounded amount of memory and a bounded time;
@@ -6,14 +7,18 @@
 //!
 //! What is not known here: who serves the sessions.
 
+use crate::access::{Access, ExportAccess};
 use crate::export::{Export, ExportDirectory};
-use crate::handshake::{Handshake, HandshakeLimits, Progress};
-use crate::listen::{ListenError, UnixSocket, bind_tcp};
-use crate::negotiated::Negotiated;
-use crate::session::{NbdSession, SessionLimits};
+use crate::handshake::HandshakeLimits;
+use crate::listen::{ListenError, Listening, SocketAccess, UnixSocket, adopt, bind_tcp};
+use crate::session::SessionLimits;
+use crate::tls::Credentials;
 use crate::uri::NbdUri;
+use crate::welcome::{Edge, Guest};
 use disktime_engine::Session;
+use disktime_units::Network;
 use socket2::SockRef;
+use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,20 +26,36 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+
+/// How connections are encrypted.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// Certificate and key.
+    pub credentials: Arc<Credentials>,
+    /// Whether clients have to encrypt; otherwise they may.
+    pub require: bool,
+}
 
 /// Where to listen, and what connections may cost.
 #[derive(Debug, Clone)]
 pub struct ListenConfig {
     /// The unix socket's path.
     pub socket: Option<PathBuf>,
+    /// Who may use the unix socket.
+    pub socket_access: SocketAccess,
     /// TCP addresses.
     pub listen: Vec<SocketAddr>,
+    /// Who may connect by TCP; everybody without.
+    pub allow: Option<Vec<Network>>,
+    /// What holds for single exports, by name.
+    pub exports: HashMap<String, ExportAccess>,
+    /// Whether and how connections are encrypted.
+    pub tls: Option<TlsConfig>,
     /// Longest time from accept to the choice of an export.
     pub handshake_time: Duration,
-    /// Most connections at once, handshakes included. More are closed at once.
+    /// Most connections at once, handshakes included. A few more are told so, the rest are closed
+    /// at once.
     pub connections: usize,
     /// Bounds of a handshake.
     pub handshake: HandshakeLimits,
@@ -46,7 +67,11 @@ impl Default for ListenConfig {
     fn default() -> ListenConfig {
         ListenConfig {
             socket: None,
+            socket_access: SocketAccess::default(),
             listen: Vec::new(),
+            allow: None,
+            exports: HashMap::new(),
+            tls: None,
             handshake_time: Duration::from_secs(10),
             connections: 256,
             handshake: HandshakeLimits::default(),
@@ -75,7 +100,7 @@ pub type Deliver = Arc<dyn Fn(Accepted) + Send + Sync>;
 #[derive(Debug)]
 pub struct NbdListener {
     config: ListenConfig,
-    unix: Option<UnixSocket>,
+    unix: Vec<UnixSocket>,
     tcp: Vec<TcpListener>,
 }
 
@@ -85,7 +110,9 @@ impl NbdListener {
     /// # Errors
     /// If one of them cannot be had; then none is kept.
     pub fn bind(config: ListenConfig) -> Result<NbdListener, ListenError> {
-        let unix = config.socket.as_deref().map(UnixSocket::bind).transpose()?;
+        let bind = |path| UnixSocket::bind(path, config.socket_access);
+        let unix = config.socket.as_deref().map(bind).transpose()?;
+        let unix = unix.into_iter().collect();
         let tcp = config
             .listen
             .iter()
@@ -95,9 +122,28 @@ impl NbdListener {
         Ok(NbdListener { config, unix, tcp })
     }
 
-    /// The unix socket's path.
+    /// Takes sockets that somebody else opened (systemd, or a client that starts its server), each
+    /// with its name, instead of the addresses of `config`. Their files are not removed.
+    ///
+    /// # Errors
+    /// If one of them is not a listening stream socket.
+    pub fn adopt(
+        config: ListenConfig,
+        sockets: Vec<(String, OwnedFd)>,
+    ) -> Result<NbdListener, ListenError> {
+        let (mut unix, mut tcp) = (Vec::new(), Vec::new());
+        for (name, socket) in sockets {
+            match adopt(name, socket)? {
+                Listening::Unix(socket) => unix.push(socket),
+                Listening::Tcp(listener) => tcp.push(listener),
+            }
+        }
+        Ok(NbdListener { config, unix, tcp })
+    }
+
+    /// The unix socket's path, if it has one.
     pub fn socket(&self) -> Option<&Path> {
-        self.unix.as_ref().map(UnixSocket::path)
+        self.unix.iter().find_map(UnixSocket::path)
     }
 
     /// The TCP addresses, with the port that the system chose where 0 was asked for.
@@ -108,19 +154,23 @@ impl NbdListener {
             .collect()
     }
 
-    /// By which URIs the export `name` is reached, the unix socket first.
+    /// By which URIs the export `name` is reached, the unix socket first. With TLS they are those of
+    /// TLS, except for a unix socket where it is only offered.
     pub fn uris(&self, name: &str) -> Vec<NbdUri> {
-        let unix = self.socket().map(|path| {
-            NbdUri::unix(
-                std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-                name,
-            )
+        let tls = self.config.tls.as_ref();
+        let encrypted = |uri: NbdUri, encrypted| NbdUri {
+            tls: encrypted,
+            ..uri
+        };
+        let unix = self.unix.iter().filter_map(UnixSocket::path).map(|path| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            encrypted(NbdUri::unix(path, name), tls.is_some_and(|tls| tls.require))
         });
-        let tcp = self
-            .addresses()
-            .into_iter()
-            .map(|address| NbdUri::tcp(&address.ip().to_string(), address.port(), name));
-        unix.into_iter().chain(tcp).collect()
+        let tcp = self.addresses().into_iter().map(|address| {
+            let uri = NbdUri::tcp(&address.ip().to_string(), address.port(), name);
+            encrypted(uri, tls.is_some())
+        });
+        unix.chain(tcp).collect()
     }
 
     /// Accepts connections until `stop` is done; then the sockets are closed, the unix socket's
@@ -136,13 +186,17 @@ impl NbdListener {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let edge = Arc::new(Edge {
-            permits: Arc::new(Semaphore::new(self.config.connections)),
+            access: Arc::new(Access::new(
+                self.config.allow.clone(),
+                self.config.connections,
+                &self.config.exports,
+            )),
             config: self.config,
             directory,
             deliver,
         });
         let mut loops = JoinSet::new();
-        if let Some(socket) = &self.unix {
+        for socket in &self.unix {
             let listener = tokio::net::UnixListener::from_std(socket.listener()?)?;
             loops.spawn(accept_unix(listener, edge.clone()));
         }
@@ -158,14 +212,6 @@ impl NbdListener {
     }
 }
 
-/// What all accepting loops share.
-struct Edge {
-    config: ListenConfig,
-    permits: Arc<Semaphore>,
-    directory: Arc<dyn ExportDirectory>,
-    deliver: Deliver,
-}
-
 async fn accept_unix(listener: tokio::net::UnixListener, edge: Arc<Edge>) {
     let mut handshakes = JoinSet::new();
     loop {
@@ -173,17 +219,22 @@ async fn accept_unix(listener: tokio::net::UnixListener, edge: Arc<Edge>) {
         let Some((stream, _)) = accepted else {
             continue;
         };
-        let Some(permit) = edge.permit() else {
+        let Some(place) = edge.access.place() else {
             continue;
         };
-        let peer = match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
+        let name = match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
             Some(process) => format!("process {process}"),
             None => "a local process".to_owned(),
         };
         let edge = edge.clone();
         handshakes.spawn(async move {
             let into_fd = |stream: tokio::net::UnixStream| stream.into_std().map(OwnedFd::from);
-            edge.welcome(stream, permit, peer, into_fd).await;
+            let guest = Guest {
+                name,
+                address: None,
+                place,
+            };
+            edge.welcome(stream, guest, into_fd).await;
         });
     }
 }
@@ -195,7 +246,14 @@ async fn accept_tcp(listener: tokio::net::TcpListener, edge: Arc<Edge>) {
         let Some((stream, address)) = accepted else {
             continue;
         };
-        let Some(permit) = edge.permit() else {
+        if !edge.access.allows(address.ip()) {
+            edge.access.refusals.say(|more| {
+                let address = address.ip();
+                tracing::warn!("NBD client {address} was refused: `allow` does not name it{more}");
+            });
+            continue;
+        }
+        let Some(place) = edge.access.place() else {
             continue;
         };
         // Replies are small and awaited; and a peer whose machine died is found out by keepalive.
@@ -209,8 +267,12 @@ async fn accept_tcp(listener: tokio::net::TcpListener, edge: Arc<Edge>) {
         let edge = edge.clone();
         handshakes.spawn(async move {
             let into_fd = |stream: tokio::net::TcpStream| stream.into_std().map(OwnedFd::from);
-            edge.welcome(stream, permit, address.to_string(), into_fd)
-                .await;
+            let guest = Guest {
+                name: address.to_string(),
+                address: Some(address.ip()),
+                place,
+            };
+            edge.welcome(stream, guest, into_fd).await;
         });
     }
 }
@@ -233,93 +295,6 @@ async fn accept<T>(
                 }
             },
             Some(_) = handshakes.join_next() => {}
-        }
-    }
-}
-
-impl Edge {
-    fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        let permit = self.permits.clone().try_acquire_owned().ok();
-        if permit.is_none() {
-            tracing::warn!(
-                "an NBD connection was closed: {} are open, which is the limit",
-                self.config.connections
-            );
-        }
-        permit
-    }
-
-    /// Runs the handshake and hands the connection over.
-    async fn welcome<S: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        mut stream: S,
-        permit: OwnedSemaphorePermit,
-        peer: String,
-        into_fd: impl FnOnce(S) -> io::Result<OwnedFd>,
-    ) {
-        let handshake = Handshake::new(self.directory.clone(), self.config.handshake);
-        let limit = self.config.handshake_time;
-        let agreed = match tokio::time::timeout(limit, run(&mut stream, handshake)).await {
-            Ok(Ok(agreed)) => agreed,
-            Ok(Err(reason)) => return tracing::info!("NBD client {peer} was dropped: {reason}"),
-            Err(_) => {
-                let seconds = limit.as_secs_f64();
-                return tracing::info!(
-                    "NBD client {peer} was dropped: it chose no export within {seconds} s"
-                );
-            }
-        };
-        let Some((export, negotiated, carried)) = agreed else {
-            return;
-        };
-        let socket = match into_fd(stream) {
-            Ok(socket) => socket,
-            Err(error) => return tracing::warn!("NBD client {peer} was dropped: {error}"),
-        };
-        let session = NbdSession::new(export.clone(), self.config.session, &carried)
-            .with_negotiated(negotiated)
-            .with_lease(Box::new(permit));
-        (self.deliver)(Accepted {
-            export,
-            socket,
-            session: Box::new(session),
-            peer,
-        });
-    }
-}
-
-/// Drives the handshake over `stream`: the export and what came after; `None` if the client left.
-async fn run<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    mut handshake: Handshake,
-) -> Result<Option<(Export, Negotiated, Vec<u8>)>, String> {
-    let mut chunk = [0; 2048];
-    loop {
-        let progress = handshake.advance();
-        if !handshake.outgoing().is_empty() {
-            let sent = stream.write_all(handshake.outgoing()).await;
-            handshake.sent();
-            if let Err(error) = sent {
-                return if progress == Progress::Aborted {
-                    Ok(None)
-                } else {
-                    Err(error.to_string())
-                };
-            }
-        }
-        match progress {
-            Progress::Continue => {}
-            Progress::NeedBytes => match stream.read(&mut chunk).await {
-                Ok(0) => return Ok(None),
-                Ok(count) => handshake.receive(&chunk[..count]),
-                Err(error) => return Err(error.to_string()),
-            },
-            Progress::Agreed(export) => {
-                let negotiated = handshake.negotiated();
-                return Ok(Some((*export, negotiated, handshake.into_rest())));
-            }
-            Progress::Aborted => return Ok(None),
-            Progress::Broken(reason) => return Err(reason),
         }
     }
 }

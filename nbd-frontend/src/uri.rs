@@ -1,10 +1,11 @@
-//! NBD URIs: `nbd://host:port/NAME` and `nbd+unix:///NAME?socket=PATH`, as text and back.
+//! NBD URIs: `nbd://host:port/NAME` and `nbd+unix:///NAME?socket=PATH`, with `nbds` for TLS, as text
+//! and back.
 //!
 //! What is not known here: whether anything answers at that address.
 
 use crate::protocol::DEFAULT_PORT;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use thiserror::Error;
 
@@ -32,6 +33,8 @@ pub struct NbdUri {
     pub transport: Transport,
     /// The export's name; empty for the server's only export.
     pub export: String,
+    /// Whether the connection is encrypted (`nbds`).
+    pub tls: bool,
 }
 
 /// Why a text is not an NBD URI that can be used.
@@ -53,6 +56,7 @@ impl NbdUri {
         NbdUri {
             transport: Transport::Unix { path: path.into() },
             export: export.to_owned(),
+            tls: false,
         }
     }
 
@@ -65,13 +69,28 @@ impl NbdUri {
         NbdUri {
             transport,
             export: export.to_owned(),
+            tls: false,
         }
+    }
+}
+
+impl NbdUri {
+    /// With the directory where the client finds its certificates, which libnbd reads from the URI.
+    pub fn with_certificates(&self, dir: &Path) -> String {
+        use std::os::unix::ffi::OsStrExt;
+        let mark = match self.transport {
+            Transport::Tcp { .. } => '?',
+            Transport::Unix { .. } => '&',
+        };
+        let dir = Escaped(dir.as_os_str().as_bytes());
+        format!("{self}{mark}tls-certificates={dir}")
     }
 }
 
 impl fmt::Display for NbdUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let export = Escaped(self.export.as_bytes());
+        let scheme = if self.tls { "nbds" } else { "nbd" };
         match &self.transport {
             Transport::Tcp { host, port } => {
                 let (open, close) = if host.contains(':') {
@@ -79,7 +98,7 @@ impl fmt::Display for NbdUri {
                 } else {
                     ("", "")
                 };
-                write!(f, "nbd://{open}{host}{close}")?;
+                write!(f, "{scheme}://{open}{host}{close}")?;
                 if *port != DEFAULT_PORT {
                     write!(f, ":{port}")?;
                 }
@@ -88,7 +107,7 @@ impl fmt::Display for NbdUri {
             Transport::Unix { path } => {
                 use std::os::unix::ffi::OsStrExt;
                 let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "nbd+unix:///{export}?socket={path}")
+                write!(f, "{scheme}+unix:///{export}?socket={path}")
             }
         }
     }
@@ -112,12 +131,15 @@ fn parse(text: &str) -> Result<NbdUri, String> {
     let export = String::from_utf8(unescape(name)?)
         .map_err(|_| "its export name is not valid UTF-8".to_owned())?;
     let transport = match scheme {
-        "nbd" => tcp_transport(authority)?,
-        "nbd+unix" => unix_transport(authority, query)?,
-        "nbds" | "nbds+unix" => return Err("TLS is not supported".into()),
+        "nbd" | "nbds" => tcp_transport(authority)?,
+        "nbd+unix" | "nbds+unix" => unix_transport(authority, query)?,
         _ => return Err(format!("its scheme is `{scheme}`")),
     };
-    Ok(NbdUri { transport, export })
+    Ok(NbdUri {
+        transport,
+        export,
+        tls: scheme.starts_with("nbds"),
+    })
 }
 
 fn tcp_transport(authority: &str) -> Result<Transport, String> {
@@ -202,6 +224,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn with_tls(uri: NbdUri) -> NbdUri {
+        NbdUri { tls: true, ..uri }
+    }
+
     #[test]
     fn the_usual_forms_are_understood() {
         for (text, uri) in [
@@ -217,6 +243,14 @@ mod tests {
                 NbdUri::unix("/run/x.sock", "web"),
             ),
             ("nbd+unix://?socket=x%26y", NbdUri::unix("x&y", "")),
+            (
+                "nbds://host/web?tls-certificates=/etc/pki",
+                with_tls(NbdUri::tcp("host", 10809, "web")),
+            ),
+            (
+                "nbds+unix:///web?tls-certificates=/p&socket=/s",
+                with_tls(NbdUri::unix("/s", "web")),
+            ),
         ] {
             assert_eq!(text.parse(), Ok(uri), "{text}");
         }
@@ -228,7 +262,7 @@ mod tests {
             "",
             "web",
             "http://x/y",
-            "nbds://host/x",
+            "nbdx://host/x",
             "nbd+unix:///x",
             "nbd+unix:///x?socket=",
             "nbd+unix://host/x?socket=/s",
@@ -246,8 +280,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_uri_survives_its_text(export: String, path in "[^\0]{1,40}", port: u16) {
+        fn every_uri_survives_its_text(export: String, path in "[^\0]{1,40}", port: u16, tls: bool) {
             for uri in [NbdUri::unix(path, &export), NbdUri::tcp("::1", port, &export)] {
+                let uri = NbdUri { tls, ..uri };
                 prop_assert_eq!(uri.to_string().parse(), Ok(uri));
             }
         }

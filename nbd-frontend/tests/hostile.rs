@@ -337,18 +337,34 @@ fn a_slow_handshake_is_dropped() {
 }
 
 #[test]
-fn connections_beyond_the_limit_are_closed_and_a_free_place_is_used_again() {
+fn connections_beyond_the_limit_are_told_and_a_free_place_is_used_again() {
     let server = TestServer::with(usual_exports(), |config| config.connections = 2);
     let first = chosen(&server);
     let second = chosen(&server);
-    assert_eq!(to_the_end(&mut raw(&server)), b"");
-    drop((first, second));
-    // The places are free when the server has noticed; until then it closes new connections.
+    let refused = NbdClient::connect(&server.uri("disk"))
+        .err()
+        .expect("it is full")
+        .to_string();
+    assert!(
+        refused.contains("2 connections, which is its limit"),
+        "{refused}"
+    );
+    // Some are told at once; above that many, the next is closed without a word.
+    let is_greeted = |stream: &mut UnixStream| stream.read_exact(&mut [0; 18]).is_ok();
+    let opened = (0..32).map(|_| raw(&server));
+    let told: Vec<_> = opened
+        .map_while(|mut stream| is_greeted(&mut stream).then_some(stream))
+        .collect();
+    assert!((15..=16).contains(&told.len()), "{} were told", told.len());
+    drop((first, second, told));
+    // The places are free when the server has noticed.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         match NbdClient::connect(&server.uri("disk")) {
             Ok(_) => break,
-            Err(ClientError::Io(_)) if std::time::Instant::now() < deadline => {
+            Err(ClientError::Io(_) | ClientError::Refused { .. })
+                if std::time::Instant::now() < deadline =>
+            {
                 std::thread::yield_now();
             }
             Err(error) => panic!("no place became free: {error}"),

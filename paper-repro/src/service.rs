@@ -9,8 +9,8 @@
 
 use disktime_disks::{Disk, Operation};
 use disktime_engine::{
-    DiskLoop, Io, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, Service, StreamConfig, StreamId,
-    VdiskId,
+    DiskLoop, Io, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, Service, StreamConfig,
+    StreamId, VdiskId,
 };
 use disktime_units::Nanos;
 use std::collections::VecDeque;

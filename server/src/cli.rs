@@ -21,15 +21,38 @@ pub struct Cli {
     pub command: Command,
 }
 
+const SERVE_HELP: &str = "\
+Variables for the command of --run:
+  uri         the NBD URI of the only vdisk; of several, the server's, which names none
+  uri_NAME    the NBD URI of the vdisk NAME (`_` for what is no letter or digit)
+  vdisks      the names, with spaces
+  unixsocket  the unix socket's path
+  port        the TCP port
+  mount       the directory of the FUSE door
+
+Sockets that systemd or a client hands over (LISTEN_FDS) are used instead of those of the file, and
+NOTIFY_SOCKET is told when the server is ready and when it stops.
+
+Examples:
+  disktime serve examples/quickstart.json
+  disktime serve examples/quickstart.json --run 'nbdinfo --list \"$uri\"'
+  disktime serve examples/quickstart.json --run 'qemu-img convert disk.qcow2 -n -O raw \"$uri_db\"'
+  nbdinfo --list -- [ disktime serve examples/quickstart.json ]";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the virtual disks of a reservation file until SIGTERM or SIGINT.
+    #[command(after_help = SERVE_HELP)]
     Serve {
         /// The reservation file (JSON; `disktime schema` prints its schema).
         file: PathBuf,
         #[command(flatten)]
         policy: PolicyOverride,
+        /// Run this command by the shell when the server is ready, and end with it and its exit
+        /// status. It finds the server in its environment: $uri, $unixsocket and others, see below.
+        #[arg(long, value_name = "CMD")]
+        run: Option<String>,
     },
     /// Read a reservation file and say whether its disks can keep what it promises.
     Check {

@@ -7,6 +7,7 @@ use crate::chart::{self, Panel};
 use crate::emulation;
 use crate::failure::{Failure, Outcome};
 use crate::load::add_shares;
+use crate::nbd_door;
 use crate::serve::Server;
 use crate::table::Table;
 use disktime_nbd::NbdUri;
@@ -122,7 +123,13 @@ async fn run_half(policy: &'static str, duration: Nanos) -> Outcome<Half> {
     let workload_file = directory.path().join("workload.json");
     let workload = Workload::parse(&workload_file, &workload(duration).to_string())?;
     let report = assembly::judge_admitted(&configuration)?;
-    let server = Server::start(&configuration, &report).await?;
+    let server = Server::start(
+        &configuration,
+        &report,
+        nbd_door::prepare(&configuration)?,
+        Vec::new(),
+    )
+    .await?;
     let result = load_and_sample(&server, policy, workload).await;
     server.stop().await?;
     result

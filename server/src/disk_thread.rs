@@ -302,6 +302,7 @@ impl DiskThread {
                 vdisk: VdiskId(position as u32),
                 rotational: self.facts.rotational,
                 discards: self.facts.discards,
+                read_only: vdisk.read_only,
                 reactor: self.started.reactor.clone(),
             })
             .collect()

@@ -27,6 +27,8 @@ pub struct DoorVdisk<S> {
     pub rotational: bool,
     /// Whether trims do anything.
     pub discards: bool,
+    /// Whether clients may only read it.
+    pub read_only: bool,
     /// The disk's reactor.
     pub reactor: ReactorHandle<S>,
 }
@@ -42,6 +44,7 @@ pub fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
             export.description.clone_from(&vdisk.description);
             export.flags.rotational = vdisk.rotational;
             export.flags.trim = vdisk.discards;
+            export.flags.read_only = vdisk.read_only;
             export
         })
         .collect()
@@ -87,7 +90,7 @@ impl<S: Service + 'static> FuseBackend for FuseDoor<S> {
             .map(|vdisk| FuseFile {
                 name: vdisk.name.clone(),
                 size_bytes: vdisk.size_bytes,
-                read_only: false,
+                read_only: vdisk.read_only,
                 optimal_io_bytes: 64 << 10,
             })
             .collect()

@@ -14,12 +14,15 @@ mod failure;
 mod groups;
 mod load;
 mod model;
+mod nbd_door;
 mod offline;
 mod palette;
+mod run_command;
 mod serve;
 mod simulate;
 mod state_dir;
 mod status;
+mod supervisor;
 mod table;
 mod untouched;
 
@@ -30,6 +33,7 @@ use serde_json::json;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use supervisor::Supervisor;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -43,7 +47,9 @@ fn main() -> ExitCode {
     if prints_only(&cli.command) {
         end_quietly_on_closed_pipe();
     }
-    match run(cli.command) {
+    // SAFETY: no thread was started yet, and nothing was opened.
+    let supervisor = unsafe { Supervisor::take() };
+    match supervisor.and_then(|supervisor| run(cli.command, supervisor)) {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("disktime: {failure}");
@@ -78,9 +84,16 @@ fn log_level() -> tracing::Level {
         .unwrap_or(tracing::Level::WARN)
 }
 
-fn run(command: Command) -> Outcome<ExitCode> {
+fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
     match command {
-        Command::Serve { file, policy } => serve::run(&file, policy.name.as_deref())?,
+        Command::Serve { file, policy, run } => {
+            let options = serve::Options {
+                file: &file,
+                policy: policy.name.as_deref(),
+                run: run.as_deref(),
+            };
+            return serve::run(&options, supervisor);
+        }
         Command::Check { file, json } => return check(&file, json),
         Command::Status { server, json } => status(&server, json)?,
         Command::Simulate {
@@ -129,12 +142,23 @@ fn check(file: &Path, json: bool) -> Outcome<ExitCode> {
         Err(errors) => return Err(errors.into()),
     };
     let report = assembly::judge(&configuration)?;
+    let door = match nbd_door::prepare(&configuration) {
+        Ok(door) => door,
+        Err(errors) if json => {
+            println!("{:#}", errors.to_json());
+            return Ok(ExitCode::FAILURE);
+        }
+        Err(errors) => return Err(errors.into()),
+    };
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{report}");
         for warning in report.warnings() {
             eprintln!("{warning}");
+        }
+        for notice in &door.notices {
+            eprintln!("disktime: {notice}");
         }
         if let Some(errors) = report.errors() {
             return Err(errors.into());

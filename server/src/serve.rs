@@ -6,16 +6,22 @@ use crate::control::{Commands, ControlSocket};
 use crate::disk_thread::{self, DiskThread, OpenedDisk};
 use crate::doors::{DoorVdisk, FuseDoor, deliver, exports};
 use crate::failure::{Failure, Outcome};
+use crate::nbd_door::{self, NbdDoor};
+use crate::run_command::{self, Surroundings};
 use crate::state_dir::{self, StateLock};
+use crate::supervisor::Supervisor;
 use crate::{emulation, status};
 use disktime_fuse::{FuseError, MountHandle};
-use disktime_nbd::{ListenConfig, NbdListener, NbdUri};
+use disktime_nbd::{NbdListener, NbdUri};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use serde_json::Value;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,9 +49,19 @@ impl Commands for Disks {
     }
 }
 
+/// What the command line asks for.
+pub struct Options<'a> {
+    /// The reservation file.
+    pub file: &'a Path,
+    /// A policy for all disks, whatever the file says.
+    pub policy: Option<&'a str>,
+    /// A command that the server serves, and with which it ends.
+    pub run: Option<&'a str>,
+}
+
 /// Runs the command.
-pub fn run(file: &Path, policy: Option<&str>) -> Outcome {
-    let configuration = emulation::load_under(file, policy)?;
+pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCode> {
+    let configuration = emulation::load_under(options.file, options.policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -54,19 +70,44 @@ pub fn run(file: &Path, policy: Option<&str>) -> Outcome {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let report = assembly::judge_admitted(&configuration)?;
+        let door = nbd_door::prepare(&configuration)?;
         for warning in report.warnings() {
             eprintln!("{warning}");
         }
-        let server = Server::start(&configuration, &report).await?;
-        if let Err(failure) = server.announce(&configuration) {
-            server.stop().await?;
-            return Err(failure);
+        for notice in &door.notices {
+            eprintln!("disktime: {notice}");
         }
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        server.stop().await
+        let sockets = std::mem::take(&mut supervisor.sockets);
+        // Standard output belongs to whoever started the server for itself.
+        let quiet = !sockets.is_empty() || options.run.is_some();
+        let server = Server::start(&configuration, &report, door, sockets).await?;
+        let begun = server
+            .announce(&configuration, quiet)
+            .and_then(|()| server.start_command(options.run, &configuration));
+        let command = match begun {
+            Ok(command) => command,
+            Err(failure) => {
+                server.stop().await?;
+                return Err(failure);
+            }
+        };
+        supervisor.ready(&format!("Serving {} vdisks", server.vdisks.len()));
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let ended = match command {
+            Some(command) => run_command::wait(command, stop).await,
+            None => {
+                stop.await;
+                Ok(ExitCode::SUCCESS)
+            }
+        };
+        supervisor.stopping();
+        server.stop().await?;
+        ended
     })
 }
 
@@ -78,9 +119,11 @@ impl Server {
     pub async fn start(
         configuration: &Configuration,
         report: &AdmissionReport<'_>,
+        door: NbdDoor,
+        sockets: Vec<(String, OwnedFd)>,
     ) -> Outcome<Server> {
         let lock = state_dir::lock(configuration)?;
-        let listener = bind_nbd(configuration)?;
+        let listener = door.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let fuse_place = fuse_place(configuration).await?;
         let epoch = Instant::now();
@@ -115,9 +158,9 @@ impl Server {
         })
     }
 
-    /// One line per vdisk, then `ready`.
-    fn announce(&self, configuration: &Configuration) -> Outcome {
-        let mut out = std::io::stdout().lock();
+    /// One line per vdisk, then `ready`; to the log, if standard output is somebody else's.
+    fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
+        let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
         for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
             let mut line = format!("{}: {}", vdisk.name, vdisk.description);
             for uri in uris {
@@ -126,16 +169,42 @@ impl Server {
             if let Some(fuse) = &self.fuse {
                 line.push_str(&format!("  {}", fuse.path().join(&vdisk.name).display()));
             }
+            lines.push(line);
+        }
+        let control = configuration.control.socket.value.display();
+        lines.push(format!("control: {control}"));
+        lines.push("ready".to_owned());
+        if quiet {
+            lines.iter().for_each(|line| tracing::info!("{line}"));
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        for line in lines {
             writeln!(out, "{line}")?;
         }
-        writeln!(
-            out,
-            "control: {}",
-            configuration.control.socket.value.display()
-        )?;
-        writeln!(out, "ready")?;
         out.flush()?;
         Ok(())
+    }
+
+    /// Starts the command of `--run`, if there is one.
+    fn start_command(
+        &self,
+        command: Option<&str>,
+        configuration: &Configuration,
+    ) -> Outcome<Option<Child>> {
+        let Some(command) = command else {
+            return Ok(None);
+        };
+        let tls = configuration.nbd.as_ref().and_then(|nbd| nbd.tls.as_ref());
+        let named = self.vdisks.iter().zip(&self.uris);
+        let surroundings = Surroundings {
+            vdisks: named
+                .map(|(vdisk, uris)| (vdisk.name.clone(), uris.clone()))
+                .collect(),
+            certificates: tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
+            mount: self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
+        };
+        run_command::start(command, &surroundings).map(Some)
     }
 
     /// By which URIs a vdisk is reached.
@@ -191,27 +260,6 @@ impl Server {
             Err(Failure::new(failures.join("\n")))
         }
     }
-}
-
-fn bind_nbd(configuration: &Configuration) -> Outcome<Option<NbdListener>> {
-    let Some(nbd) = &configuration.nbd else {
-        return Ok(None);
-    };
-    let config = ListenConfig {
-        socket: Some(nbd.socket.value.clone()),
-        listen: nbd.listen.iter().map(|address| address.value).collect(),
-        ..ListenConfig::default()
-    };
-    let listener = NbdListener::bind(config).map_err(|error| {
-        let message = error.to_string();
-        let span = nbd
-            .listen
-            .iter()
-            .find(|address| message.contains(&address.value.to_string()))
-            .map_or(nbd.socket.span, |address| address.span);
-        Failure::from(configuration.error_at(span, message, ""))
-    })?;
-    Ok(Some(listener))
 }
 
 /// Opens all disks, checks all, then starts all.

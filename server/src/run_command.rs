@@ -1,0 +1,187 @@
+//! `--run CMD`: a command that finds the server by its environment; when it ends, the server does.
+//!
+//! Invariant: the command does not outlive the server. It is asked to end by SIGTERM when the server
+//! is, and made to a while later.
+
+use crate::failure::{Failure, Outcome};
+use disktime_nbd::{NbdUri, Transport};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// How long the command may take to end when it is asked to.
+const LET_END_TIME: Duration = Duration::from_secs(10);
+
+/// How the command finds the server.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Each vdisk with its URIs, the first the best.
+    pub vdisks: Vec<(String, Vec<NbdUri>)>,
+    /// The directory of the certificates, where TLS is spoken.
+    pub certificates: Option<PathBuf>,
+    /// The directory of the FUSE door.
+    pub mount: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// The variables, by name. `uri` is the only vdisk's; with several it names none, so that a
+    /// command that forgets to choose gets no disk rather than the wrong one, and `uri_NAME` are
+    /// theirs.
+    fn variables(&self) -> Vec<(String, String)> {
+        let mut variables = Vec::new();
+        let mut set = |name: &str, value: String| variables.push((name.to_owned(), value));
+        let names: Vec<&str> = self.vdisks.iter().map(|(name, _)| name.as_str()).collect();
+        set("vdisks", names.join(" "));
+        let first = self.vdisks.first().and_then(|(_, uris)| uris.first());
+        let common = first.cloned().map(|uri| match self.vdisks.len() {
+            1 => uri,
+            _ => NbdUri {
+                export: String::new(),
+                ..uri
+            },
+        });
+        set(
+            "uri",
+            common.map_or_else(String::new, |uri| self.text(&uri)),
+        );
+        for (name, uris) in &self.vdisks {
+            if let Some(uri) = uris.first() {
+                let odd = |c: char| !c.is_ascii_alphanumeric();
+                set(&format!("uri_{}", name.replace(odd, "_")), self.text(uri));
+            }
+        }
+        let all = || self.vdisks.iter().flat_map(|(_, uris)| uris);
+        let socket = all().find_map(|uri| match &uri.transport {
+            Transport::Unix { path } => Some(path.display().to_string()),
+            Transport::Tcp { .. } => None,
+        });
+        set("unixsocket", socket.unwrap_or_default());
+        let port = all().find_map(|uri| match &uri.transport {
+            Transport::Tcp { port, .. } => Some(port.to_string()),
+            Transport::Unix { .. } => None,
+        });
+        set("port", port.unwrap_or_default());
+        if let Some(mount) = &self.mount {
+            set("mount", mount.display().to_string());
+        }
+        variables
+    }
+
+    fn text(&self, uri: &NbdUri) -> String {
+        match &self.certificates {
+            Some(dir) if uri.tls => uri.with_certificates(dir),
+            _ => uri.to_string(),
+        }
+    }
+}
+
+/// The directory as clients on this machine can use it: it has to have who signed the server.
+pub fn certificates(dir: &Path) -> Option<PathBuf> {
+    let dir = std::path::absolute(dir).ok()?;
+    dir.join("ca-cert.pem").is_file().then_some(dir)
+}
+
+/// Starts the command by the shell.
+///
+/// # Errors
+/// When there is no shell.
+pub fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
+    Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .envs(surroundings.variables())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| Failure::new(format!("--run cannot start `sh`: {error}")))
+}
+
+/// Waits for the command's end, or until `stop` is done, which ends it.
+///
+/// # Errors
+/// When it cannot be waited for.
+pub async fn wait(mut child: Child, stop: impl Future<Output = ()>) -> Outcome<ExitCode> {
+    tokio::select! {
+        status = child.wait() => return Ok(exit_code(status?)),
+        () = stop => {}
+    }
+    if let Some(process) = child.id() {
+        // SAFETY: a signal to a child that was not waited for, so that the number is still its own.
+        unsafe { libc::kill(process as i32, libc::SIGTERM) };
+    }
+    match tokio::time::timeout(LET_END_TIME, child.wait()).await {
+        Ok(status) => Ok(exit_code(status?)),
+        Err(_) => {
+            let seconds = LET_END_TIME.as_secs();
+            tracing::warn!("the command of --run did not end within {seconds} s and is killed");
+            child.kill().await?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// As shells tell it: 128 and the signal for a command that was killed.
+fn exit_code(status: std::process::ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn surroundings(names: &[&str]) -> Surroundings {
+        let uris = |name: &str| {
+            vec![
+                NbdUri::unix("/run/nbd.sock", name),
+                NbdUri::tcp("127.0.0.1", 1234, name),
+            ]
+        };
+        Surroundings {
+            vdisks: names
+                .iter()
+                .map(|name| ((*name).to_owned(), uris(name)))
+                .collect(),
+            ..Surroundings::default()
+        }
+    }
+
+    fn value(surroundings: &Surroundings, name: &str) -> Option<String> {
+        let mut variables = surroundings.variables().into_iter();
+        variables
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    #[test]
+    fn one_vdisk_is_the_uri() {
+        let one = surroundings(&["web"]);
+        let uri = "nbd+unix:///web?socket=/run/nbd.sock";
+        assert_eq!(value(&one, "uri").as_deref(), Some(uri));
+        assert_eq!(value(&one, "unixsocket").as_deref(), Some("/run/nbd.sock"));
+        assert_eq!(value(&one, "port").as_deref(), Some("1234"));
+        assert_eq!(value(&one, "mount"), None);
+    }
+
+    #[test]
+    fn of_several_none_is_guessed() {
+        let two = surroundings(&["web", "db-1"]);
+        let uri = "nbd+unix:///?socket=/run/nbd.sock";
+        assert_eq!(value(&two, "uri").as_deref(), Some(uri));
+        let uri = "nbd+unix:///db-1?socket=/run/nbd.sock";
+        assert_eq!(value(&two, "uri_db_1").as_deref(), Some(uri));
+        assert_eq!(value(&two, "vdisks").as_deref(), Some("web db-1"));
+    }
+
+    #[test]
+    fn certificates_are_named_where_tls_is_spoken() {
+        let mut one = surroundings(&["web"]);
+        one.certificates = Some("/etc/pki".into());
+        one.vdisks[0].1[0].tls = true;
+        let uri = "nbds+unix:///web?socket=/run/nbd.sock&tls-certificates=/etc/pki";
+        assert_eq!(value(&one, "uri").as_deref(), Some(uri));
+    }
+}

@@ -1,0 +1,114 @@
+//! What the program that started this one (systemd, or an NBD client that starts its own server)
+//! left for it: sockets that it listens on already, and whom to tell that it is ready.
+//!
+//! Invariants: what is taken is taken out of the environment, so that no program that is started
+//! from here takes it for its own; what is meant for another process is left alone.
+
+use crate::failure::{Failure, Outcome};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// The first descriptor that is handed over.
+const FIRST: RawFd = 3;
+/// More are taken for a mistake.
+const MOST: i32 = 64;
+
+/// Sockets and whom to tell; nothing for a program that was started by hand.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    /// Sockets that listen, by name.
+    pub sockets: Vec<(String, OwnedFd)>,
+    notify: Option<OsString>,
+}
+
+impl Supervisor {
+    /// Takes what the environment names, and takes it out of there.
+    ///
+    /// # Safety
+    /// No other thread runs, and the descriptors behind the standard ones have no other owner: so
+    /// once, at the start of the program.
+    ///
+    /// # Errors
+    /// When the environment contradicts itself.
+    pub unsafe fn take() -> Outcome<Supervisor> {
+        // SAFETY: nobody else reads the environment, as the caller says.
+        let mut take = |name: &str| unsafe {
+            let value = std::env::var_os(name);
+            std::env::remove_var(name);
+            value
+        };
+        let notify = take("NOTIFY_SOCKET").filter(|address| !address.is_empty());
+        let [process, count, names] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(&mut take);
+        take("LISTEN_PIDFDID");
+        let process = process.and_then(|text| text.to_str()?.parse::<u32>().ok());
+        let (Some(count), Some(true)) = (count, process.map(|id| id == std::process::id())) else {
+            let sockets = Vec::new();
+            return Ok(Supervisor { sockets, notify });
+        };
+        let shown = count.to_string_lossy().into_owned();
+        let count = shown
+            .parse()
+            .ok()
+            .filter(|count| (0..=MOST).contains(count));
+        let count = count.ok_or_else(|| {
+            Failure::new(format!(
+                "LISTEN_FDS is {shown:?}, and should be the number of sockets that were handed over, \
+                 0 to {MOST}"
+            ))
+        })?;
+        let names = names.unwrap_or_default();
+        let names: Vec<_> = names.as_bytes().split(|byte| *byte == b':').collect();
+        let socket = |index: i32| {
+            let number = FIRST + index;
+            let name = names.get(index as usize).copied().unwrap_or_default();
+            let name = match String::from_utf8_lossy(name) {
+                name if name.is_empty() => format!("descriptor {number}"),
+                name => format!("descriptor {number}, {name}"),
+            };
+            // SAFETY: asks for a descriptor's flags; any number will do.
+            if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+                return Err(Failure::new(format!(
+                    "LISTEN_FDS counts {count} sockets, but descriptor {number} is not open"
+                )));
+            }
+            // SAFETY: it is open, and ours alone, as the caller says.
+            Ok((name, unsafe { OwnedFd::from_raw_fd(number) }))
+        };
+        let sockets = (0..count).map(socket).collect::<Outcome<Vec<_>>>()?;
+        Ok(Supervisor { sockets, notify })
+    }
+
+    /// Tells that the server is ready, and a sentence on what it does.
+    pub fn ready(&self, doing: &str) {
+        self.tell(&format!("READY=1\nSTATUS={doing}\n"));
+    }
+
+    /// Tells that the server is stopping.
+    pub fn stopping(&self) {
+        self.tell("STOPPING=1\nSTATUS=Making everything durable\n");
+    }
+
+    fn tell(&self, message: &str) {
+        let Some(address) = &self.notify else {
+            return;
+        };
+        if let Err(error) = send(address, message.as_bytes()) {
+            let address = address.display();
+            tracing::warn!("{address} (NOTIFY_SOCKET) cannot be told: {error}");
+        }
+    }
+}
+
+/// An address that begins with `@` is an abstract one.
+fn send(address: &OsStr, message: &[u8]) -> io::Result<()> {
+    let address = match address.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(address)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(message, &address)?;
+    Ok(())
+}
