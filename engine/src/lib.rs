@@ -11,6 +11,7 @@
 mod disk_loop;
 mod extent;
 mod order;
+mod port;
 mod reactor;
 mod request;
 mod service;
@@ -20,7 +21,8 @@ mod statistics;
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
 pub use order::Order;
-pub use reactor::{Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
+pub use port::{Port, PortStatus, Submit};
+pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};

@@ -1,68 +1,95 @@
-//! Two vdisks in memory, served until the directory is unmounted: to try the door and to measure it alone.
+//! Two vdisks in memory, served until Ctrl-C: to try the door and to measure it alone, without a
+//! scheduler and without a disk.
 //!
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 
-use disktime_engine::{Buffer, IoError, RequestKind};
-use disktime_fuse::{FuseBackend, FuseFile};
+use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
+use disktime_fuse::FuseFile;
+use disktime_units::Nanos;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
-use std::sync::RwLock;
+use std::sync::Arc;
+use std::time::Instant;
 
+const VDISKS: u32 = 2;
 const SIZE_BYTES: u64 = 256 << 20;
 
-struct Memory(Vec<RwLock<Vec<u8>>>);
+/// Does each request when it comes, and answers in the next turn.
+struct Memory {
+    contents: Vec<Vec<u8>>,
+    done: Vec<Reply>,
+}
 
-impl FuseBackend for Memory {
-    fn files(&self) -> Vec<FuseFile> {
-        let name = |number| format!("memory{number}");
-        let file = |number| FuseFile {
-            name: name(number),
-            size_bytes: SIZE_BYTES,
-            read_only: false,
-            optimal_io_bytes: 65_536,
-        };
-        (0..self.0.len()).map(file).collect()
-    }
-
-    async fn submit(
-        &self,
-        file: usize,
-        kind: RequestKind,
-        offset_bytes: u64,
-        len_bytes: u64,
-        _fua: bool,
-        mut buffer: Option<Buffer>,
-    ) -> Result<Option<Buffer>, IoError> {
-        let range = offset_bytes as usize..(offset_bytes + len_bytes) as usize;
-        let content = &self.0[file];
-        match (kind, &mut buffer) {
-            (RequestKind::Read, Some(buffer)) => {
-                buffer.copy_from_slice(&content.read().map_err(|_| IoError::Io)?[range]);
-            }
-            (RequestKind::Write, Some(buffer)) => {
-                content.write().map_err(|_| IoError::Io)?[range].copy_from_slice(buffer);
-            }
-            (RequestKind::WriteZeroes, _) => {
-                content.write().map_err(|_| IoError::Io)?[range].fill(0)
-            }
+impl Service for Memory {
+    fn submit(&mut self, _now: Nanos, mut request: Request) -> Result<(), Request> {
+        let start = request.offset_bytes as usize;
+        let content = &mut self.contents[request.vdisk.0 as usize];
+        let content = &mut content[start..start + request.len_bytes as usize];
+        match (request.kind, &mut request.buffer) {
+            (RequestKind::Read, Some(buffer)) => buffer.copy_from_slice(content),
+            (RequestKind::Write, Some(buffer)) => content.copy_from_slice(buffer),
+            (kind, _) if kind.zeroes() => content.fill(0),
             _ => {}
         }
-        Ok(buffer)
+        self.done.push(Reply {
+            origin: request.origin,
+            handle: request.handle,
+            kind: request.kind,
+            result: Ok(()),
+            buffer: request.buffer,
+            detail: ReplyDetail::Nothing,
+        });
+        Ok(())
+    }
+
+    fn turn(&mut self, _now: Nanos, replies: &mut Vec<Reply>) {
+        replies.append(&mut self.done);
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        None
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.done.is_empty()
     }
 }
 
-#[tokio::main]
+fn files() -> Vec<FuseFile> {
+    let file = |number| FuseFile {
+        name: format!("memory{number}"),
+        size_bytes: SIZE_BYTES,
+        read_only: false,
+        optimal_io_bytes: 65_536,
+        disk: 0,
+        vdisk: VdiskId(number),
+    };
+    (0..VDISKS).map(file).collect()
+}
+
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(directory) = std::env::args_os().nth(1).map(PathBuf::from) else {
         return Err("usage: memory DIRECTORY".into());
     };
-    let memory = Memory(
-        (0..2)
-            .map(|_| RwLock::new(vec![0; SIZE_BYTES as usize]))
-            .collect(),
-    );
-    let handle = disktime_fuse::mount(&directory, memory).await?;
+    // Touched, so that nothing is measured that the first touch costs.
+    let content = || vec![1; SIZE_BYTES as usize];
+    let memory = Memory {
+        contents: (0..VDISKS).map(|_| content()).collect(),
+        done: Vec::new(),
+    };
+    let (reactor, host) = Reactor::new(memory, Instant::now())?;
+    let thread = std::thread::spawn(move || reactor.run().map(drop));
+    let hosts = vec![Arc::new(host.clone()) as _];
+    let handle = disktime_fuse::mount(&directory, files(), hosts, 0).await?;
     println!("serving {}; end with Ctrl-C", handle.path().display());
     tokio::signal::ctrl_c().await?;
     handle.unmount().await?;
+    host.stop()?;
+    thread.join().map_err(|_| "the reactor panicked")??;
     Ok(())
 }

@@ -2,11 +2,9 @@
 //!
 //! Invariants: the directory is inode 1; the file at position `i` is inode `i + 2`, always.
 
+use crate::protocol::{Attributes, EntryKind, Statistics};
 use crate::{FuseError, FuseFile};
-use fuse3::raw::reply::{FileAttr, ReplyStatFs};
-use fuse3::{FileType, Timestamp};
-use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::collections::HashMap;
 
 /// The inode of the directory itself, which FUSE fixes.
 pub(crate) const DIRECTORY_INODE: u64 = 1;
@@ -18,8 +16,10 @@ const STATFS_BLOCK_BYTES: u32 = 4096;
 #[derive(Debug)]
 pub(crate) struct Directory {
     files: Vec<FuseFile>,
+    positions: HashMap<Vec<u8>, usize>,
     owner: Owner,
-    made: Timestamp,
+    /// When it was mounted, in seconds since 1970.
+    made_seconds: u64,
 }
 
 /// Who owns directory and files.
@@ -34,30 +34,37 @@ pub(crate) struct Owner {
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a str,
     pub(crate) inode: u64,
-    pub(crate) kind: FileType,
     pub(crate) next: u64,
 }
 
 impl Directory {
-    /// A directory of these files, owned by `owner`, made at `made`.
+    /// A directory of these files, owned by `owner`, made at `made_seconds`.
     pub(crate) fn new(
         files: Vec<FuseFile>,
         owner: Owner,
-        made: Timestamp,
+        made_seconds: u64,
     ) -> Result<Directory, FuseError> {
-        let mut names = HashSet::new();
-        for FuseFile { name, .. } in &files {
+        let mut positions = HashMap::new();
+        for (position, FuseFile { name, .. }) in files.iter().enumerate() {
             let is_component = !matches!(name.as_str(), "" | "." | "..")
                 && name.len() <= NAME_BYTES_MAX as usize
                 && !name.contains(['/', '\0']);
             if !is_component {
                 return Err(FuseError::BadName { name: name.clone() });
             }
-            if !names.insert(name.as_str()) {
+            if positions
+                .insert(name.clone().into_bytes(), position)
+                .is_some()
+            {
                 return Err(FuseError::DuplicateName { name: name.clone() });
             }
         }
-        Ok(Directory { files, owner, made })
+        Ok(Directory {
+            files,
+            positions,
+            owner,
+            made_seconds,
+        })
     }
 
     /// The position of the file with this inode.
@@ -71,97 +78,63 @@ impl Directory {
         &self.files[position]
     }
 
+    pub(crate) fn files(&self) -> &[FuseFile] {
+        &self.files
+    }
+
     /// The inode of the file with this name.
-    pub(crate) fn inode_of(&self, name: &OsStr) -> Option<u64> {
-        let position = self
-            .files
-            .iter()
-            .position(|file| name == file.name.as_str())?;
-        Some(FIRST_FILE_INODE + position as u64)
+    pub(crate) fn inode_of(&self, name: &[u8]) -> Option<u64> {
+        let position = self.positions.get(name)?;
+        Some(FIRST_FILE_INODE + *position as u64)
     }
 
     /// What `stat` shows for an inode.
-    pub(crate) fn attributes(&self, inode: u64) -> Option<FileAttr> {
+    pub(crate) fn attributes(&self, inode: u64) -> Option<Attributes> {
+        let attributes = |kind, mode, size_bytes, block_bytes| Attributes {
+            inode,
+            kind,
+            mode,
+            size_bytes,
+            time_seconds: self.made_seconds,
+            user: self.owner.uid,
+            group: self.owner.gid,
+            block_bytes,
+        };
         if inode == DIRECTORY_INODE {
-            return Some(self.attributes_with(inode, FileType::Directory, 0o700, 0, 4096));
+            return Some(attributes(EntryKind::Directory, 0o700, 0, 4096));
         }
         let file = &self.files[self.position(inode)?];
-        let permissions = if file.read_only { 0o400 } else { 0o600 };
+        let mode = if file.read_only { 0o400 } else { 0o600 };
         let block = file
             .optimal_io_bytes
             .clamp(4096, 1 << 20)
             .next_power_of_two();
-        Some(self.attributes_with(
-            inode,
-            FileType::RegularFile,
-            permissions,
-            file.size_bytes,
-            block,
-        ))
-    }
-
-    fn attributes_with(
-        &self,
-        ino: u64,
-        kind: FileType,
-        perm: u16,
-        size: u64,
-        blksize: u32,
-    ) -> FileAttr {
-        FileAttr {
-            ino,
-            size,
-            // Reserved whole, so `du` shows all of it. The unit is 512 bytes whatever blksize is.
-            blocks: size.div_ceil(512),
-            atime: self.made,
-            mtime: self.made,
-            ctime: self.made,
-            kind,
-            perm,
-            nlink: if kind == FileType::Directory { 2 } else { 1 },
-            uid: self.owner.uid,
-            gid: self.owner.gid,
-            rdev: 0,
-            blksize,
-        }
+        Some(attributes(EntryKind::File, mode, file.size_bytes, block))
     }
 
     /// The listing from the place `from` on, which is 0 or some line's `next`.
-    pub(crate) fn list(&self, from: u64) -> impl Iterator<Item = Listed<'_>> + Send {
-        let dots = [".", ".."].map(|name| (name, DIRECTORY_INODE, FileType::Directory));
-        let files = self.files.iter().enumerate().map(|(position, file)| {
-            (
-                file.name.as_str(),
-                FIRST_FILE_INODE + position as u64,
-                FileType::RegularFile,
-            )
-        });
+    pub(crate) fn list(&self, from: u64) -> impl Iterator<Item = Listed<'_>> {
+        let dots = [".", ".."].map(|name| (name, DIRECTORY_INODE));
+        let files = self.files.iter().enumerate();
+        let files =
+            files.map(|(position, file)| (file.name.as_str(), FIRST_FILE_INODE + position as u64));
         let lines = dots.into_iter().chain(files).zip(1..);
         lines
-            .map(|((name, inode, kind), next)| Listed {
-                name,
-                inode,
-                kind,
-                next,
-            })
+            .map(|((name, inode), next)| Listed { name, inode, next })
             .skip(usize::try_from(from).unwrap_or(usize::MAX))
     }
 
     /// What `statfs` shows: as large as its files together, and full.
-    pub(crate) fn statistics(&self) -> ReplyStatFs {
+    pub(crate) fn statistics(&self) -> Statistics {
         let bytes = self
             .files
             .iter()
             .fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
-        ReplyStatFs {
+        Statistics {
             blocks: bytes.div_ceil(u64::from(STATFS_BLOCK_BYTES)),
-            bfree: 0,
-            bavail: 0,
+            block_bytes: STATFS_BLOCK_BYTES,
             files: self.files.len() as u64,
-            ffree: 0,
-            bsize: STATFS_BLOCK_BYTES,
-            namelen: NAME_BYTES_MAX,
-            frsize: STATFS_BLOCK_BYTES,
+            name_bytes_max: NAME_BYTES_MAX,
         }
     }
 }
@@ -169,6 +142,7 @@ impl Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use disktime_engine::VdiskId;
 
     fn file(name: &str, size_bytes: u64) -> FuseFile {
         FuseFile {
@@ -176,11 +150,13 @@ mod tests {
             size_bytes,
             read_only: false,
             optimal_io_bytes: 65_000,
+            disk: 0,
+            vdisk: VdiskId(0),
         }
     }
 
     fn directory(files: Vec<FuseFile>) -> Result<Directory, FuseError> {
-        Directory::new(files, Owner { uid: 7, gid: 8 }, Timestamp::new(0, 0))
+        Directory::new(files, Owner { uid: 7, gid: 8 }, 0)
     }
 
     #[test]
@@ -199,11 +175,11 @@ mod tests {
     #[test]
     fn inodes_lead_to_their_files_and_nothing_else_does() {
         let directory = directory(vec![file("a", 1), file("b", 513)]).expect("good names");
-        let inode = directory.inode_of(OsStr::new("b")).expect("there");
+        let inode = directory.inode_of(b"b").expect("there");
         assert_eq!(directory.position(inode), Some(1));
         let attributes = directory.attributes(inode).expect("there");
-        assert_eq!((attributes.size, attributes.blocks), (513, 2));
-        assert_eq!(attributes.blksize, 65_536);
+        assert_eq!(attributes.size_bytes, 513);
+        assert_eq!(attributes.block_bytes, 65_536);
         for inode in [0, 1, 4, u64::MAX] {
             assert_eq!(directory.position(inode), None);
         }

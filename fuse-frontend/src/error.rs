@@ -97,7 +97,7 @@ pub enum FuseError {
     },
     /// The mount itself failed.
     #[error(
-        "the FUSE directory cannot be mounted on {path:?} ({source}; what fusermount3 said is printed above); \
+        "the FUSE directory cannot be mounted on {path:?} ({source}); \
          a container needs the capability SYS_ADMIN, another user than root a directory of their own"
     )]
     Mount {

@@ -3,28 +3,37 @@
 //! Invariants: after [`MountHandle::unmount`] no request is with the backend; a handle that is
 //! dropped unmounts too; a program that the server starts does not inherit the session.
 
+use crate::answers::Answers;
+use crate::device::Device;
 use crate::directory::{Directory, Owner};
-use crate::filesystem::{REQUEST_BYTES_MAX, VdiskFilesystem};
-use crate::in_flight::InFlight;
+use crate::inbox::REQUEST_BYTES_MAX;
 use crate::mountpoint::{self, Unmounted};
-use crate::{FuseBackend, FuseError};
-use fuse3::raw::Session;
-use fuse3::{MountOptions, Timestamp};
-use std::fs;
+use crate::port::{FusePort, Shared};
+use crate::{FuseError, FuseFile, fusermount, handshake};
+use disktime_engine::PortHost;
+use std::fmt;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::oneshot;
 
 /// A mounted directory. Dropping it unmounts it; [`MountHandle::unmount`] does so in good order.
-#[derive(Debug)]
 pub struct MountHandle {
     path: PathBuf,
-    in_flight: Arc<InFlight>,
+    shared: Arc<Shared>,
+    /// The reactor that has the port.
+    host: Arc<dyn PortHost>,
+    /// Ends when the port has nothing under way and takes nothing more.
+    drained: oneshot::Receiver<()>,
     unmounted: bool,
-    /// Never dropped, as its own drop would unmount a second time, with a complaint on stderr.
-    session: ManuallyDrop<fuse3::raw::MountHandle>,
+}
+
+impl fmt::Debug for MountHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "MountHandle({:?})", self.path)
+    }
 }
 
 /// Makes `directory` fit to be mounted on, as [`mount`] does first, and returns its absolute path:
@@ -36,44 +45,68 @@ pub async fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
     off_thread(directory, mountpoint::prepare).await
 }
 
-/// Mounts the backend's files on `directory`, which is created if it is missing; the dead mount of a
-/// server that was killed is cleaned up first. Serves on the tokio runtime of the caller.
+/// Mounts these files on `directory`, which is created if it is missing; the dead mount of a
+/// server that was killed is cleaned up first. `hosts` are the reactors of the disks; the one at `home`
+/// serves the directory and its own disk's files, and passes on what concerns the other disks.
 ///
 /// # Errors
 /// A sentence with the remedy. [`FuseError::is_missing_support`] tells whether this machine has
 /// no FUSE at all.
-pub async fn mount<B: FuseBackend>(directory: &Path, backend: B) -> Result<MountHandle, FuseError> {
-    let (owner, made) = (current_user(), Timestamp::from(SystemTime::now()));
-    let files = Directory::new(backend.files(), owner, made)?;
+///
+/// # Panics
+/// If `home` or the disk of a file is not among the hosts.
+pub async fn mount(
+    directory: &Path,
+    files: Vec<FuseFile>,
+    hosts: Vec<Arc<dyn PortHost>>,
+    home: usize,
+) -> Result<MountHandle, FuseError> {
+    assert!(files.iter().all(|file| file.disk < hosts.len()));
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let made_seconds = since_1970.unwrap_or_default().as_secs();
+    let answers = Answers::new(Directory::new(files, current_user(), made_seconds)?);
     let path = prepare(directory).await?;
-
-    let in_flight = Arc::new(InFlight::default());
-    let filesystem = VdiskFilesystem::new(files, backend, in_flight.clone());
-    let mut options = MountOptions::default();
-    options.fs_name("disktime").custom_options(format!(
-        "subtype={},max_read={REQUEST_BYTES_MAX}",
-        mountpoint::SUBTYPE
-    ));
-    // fuse3's other way to mount, for root, blocks a thread per request and is three times slower.
-    let session = Session::new(options)
-        .mount_with_unprivileged(filesystem, &path)
-        .await
-        .map_err(|source| FuseError::Mount {
-            path: path.clone(),
-            source,
-        })?;
-    let session = ManuallyDrop::new(session);
+    let device = off_thread(&path, mount_device).await?;
+    let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
-        in_flight,
+        shared: Arc::default(),
+        host: Arc::clone(&hosts[home]),
+        drained,
         unmounted: false,
-        session,
     };
-    keep_from_children().map_err(|source| FuseError::Mount {
-        path: handle.path.clone(),
+    let shared = Arc::clone(&handle.shared);
+    let port = FusePort::new(device, answers, hosts, home, shared, drained_sender);
+    match handle.host.open_port(Box::new(port)) {
+        Ok(()) => Ok(handle),
+        Err(gone) => Err(failed(&handle.path, io::Error::other(gone))),
+    }
+}
+
+/// Mounts, and greets the kernel. What fails on the way is unmounted.
+fn mount_device(path: &Path) -> Result<Device, FuseError> {
+    let options = format!(
+        "nosuid,nodev,fsname=disktime,subtype={},max_read={REQUEST_BYTES_MAX}",
+        mountpoint::SUBTYPE
+    );
+    let descriptor = fusermount::mount(&options, path).map_err(|source| failed(path, source))?;
+    let greeted = Device::new(descriptor).and_then(|device| {
+        handshake::greet(&device)?;
+        Ok(device)
+    });
+    greeted.map_err(|source| {
+        if let Err(error) = mountpoint::unmount(path) {
+            tracing::warn!("{error}");
+        }
+        failed(path, source)
+    })
+}
+
+fn failed(path: &Path, source: io::Error) -> FuseError {
+    FuseError::Mount {
+        path: path.into(),
         source,
-    })?;
-    Ok(handle)
+    }
 }
 
 impl MountHandle {
@@ -84,21 +117,18 @@ impl MountHandle {
 
     /// Unmounts, and returns when every request that was under way is answered; later ones get
     /// ESHUTDOWN. Returns whether nobody had a file open: one that is open (a loop device, say)
-    /// keeps its connection until it is closed or this process ends.
+    /// keeps its connection until it is closed or its reactor ends.
     ///
     /// # Errors
     /// If `fusermount3` fails; the requests are answered all the same.
     pub async fn unmount(mut self) -> Result<bool, FuseError> {
         let unmounted = off_thread(&self.path, mountpoint::unmount).await;
-        self.in_flight.drain().await;
+        self.close();
+        // It ends by being dropped, by a port that is drained or by a reactor that has ended.
+        let _ = (&mut self.drained).await;
         self.unmounted = unmounted.is_ok();
         match unmounted? {
-            Unmounted::Now => {
-                if let Err(error) = (&mut *self.session).await {
-                    tracing::debug!("the FUSE session ended with: {error}");
-                }
-                Ok(true)
-            }
+            Unmounted::Now => Ok(true),
             Unmounted::WhenFilesAreClosed => {
                 tracing::warn!(
                     "{:?} is unmounted while files in it are open; they fail from now on",
@@ -108,6 +138,12 @@ impl MountHandle {
             }
         }
     }
+
+    /// Takes no more requests.
+    fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.host.wake();
+    }
 }
 
 impl Drop for MountHandle {
@@ -115,7 +151,7 @@ impl Drop for MountHandle {
         if self.unmounted {
             return;
         }
-        self.in_flight.close();
+        self.close();
         if let Err(error) = mountpoint::unmount(&self.path) {
             tracing::warn!("{error}");
         }
@@ -128,38 +164,11 @@ async fn off_thread<T: Send + 'static>(
 ) -> Result<T, FuseError> {
     let owned = path.to_path_buf();
     let joined = tokio::task::spawn_blocking(move || work(&owned)).await;
-    joined.unwrap_or_else(|error| {
-        Err(FuseError::Mount {
-            path: path.into(),
-            source: io::Error::other(error),
-        })
-    })
+    joined.unwrap_or_else(|error| Err(failed(path, io::Error::other(error))))
 }
 
 fn current_user() -> Owner {
     // SAFETY: both calls only return a number and cannot fail.
     let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
     Owner { uid, gid }
-}
-
-/// Marks the session's descriptors close-on-exec, which fuse3 does not. A child that held one
-/// would keep the mount of a killed server alive, and programs that touch it would hang.
-fn keep_from_children() -> io::Result<()> {
-    for entry in fs::read_dir("/proc/self/fd")? {
-        let entry = entry?;
-        // One that was closed meanwhile has no target, and needs nothing.
-        let is_session = fs::read_link(entry.path()).is_ok_and(|to| to == Path::new("/dev/fuse"));
-        let number = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok());
-        let Some(descriptor) = number.filter(|_| is_session) else {
-            continue;
-        };
-        // SAFETY: only sets a flag; a number that is no longer open gives EBADF.
-        if unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
 }

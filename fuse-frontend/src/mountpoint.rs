@@ -4,12 +4,12 @@
 //! What is removed by itself: only a dead mount of our own type. Everything else is the user's.
 
 use crate::FuseError;
+use crate::fusermount::fusermount;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// The mount's type as the kernel shows it is `fuse.` + this.
 pub(crate) const SUBTYPE: &str = "disktime";
@@ -146,24 +146,6 @@ pub(crate) fn unmount(path: &Path) -> Result<Unmounted, FuseError> {
             reason,
         }),
     }
-}
-
-fn fusermount(options: &[&str], path: &Path) -> Result<(), String> {
-    let output = Command::new("fusermount3")
-        .args(options)
-        .arg("--")
-        .arg(path)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("fusermount3 cannot be started ({error})"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(match said.trim() {
-        "" => format!("fusermount3 ended with {}", output.status),
-        said => said.to_string(),
-    })
 }
 
 /// The type of the uppermost FUSE mount at exactly this place.

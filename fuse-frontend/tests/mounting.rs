@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Memory, Mounted, Shared, Turn, errno_of, runtime, wait_until};
+use common::{Memory, Mounted, Turn, errno_of, runtime, wait_until};
 use disktime_engine::RequestKind;
 use disktime_fuse::{FuseError, MountHandle, mount};
 use std::fs;
@@ -16,12 +16,11 @@ use std::sync::Arc;
 const RERUN: &str = "DISKTIME_FUSE_TEST_DIRECTORY";
 
 fn try_mount(place: &Path) -> Result<MountHandle, FuseError> {
-    // The runtime is leaked, not dropped, as the handle lives on it.
-    let runtime = Box::leak(Box::new(runtime()));
-    runtime.block_on(mount(
-        place,
-        Shared(Arc::new(Memory::new(&[("web", 4096)]))),
-    ))
+    let memory = Arc::new(Memory::new(&[("web", 4096)]));
+    // The reactor is leaked, not stopped, as the handle needs it.
+    let served = Box::leak(Box::new(memory.serve()));
+    let files = memory.files.clone();
+    runtime().block_on(mount(place, files, vec![served.host()], 0))
 }
 
 fn is_mounted(place: &Path) -> bool {

@@ -231,17 +231,19 @@ fn holes_and_zeroed_ranges_read_as_zeroes_and_keep_the_size() {
     fallocate(&file, ZERO, 5_000, 5_000).expect("zeroes up to the end");
     fallocate(&file, ZERO | KEEP, 4_000, 1).expect("zeroes");
     fallocate(&file, PUNCH | KEEP, 9_000, 5_000).expect("a hole over the end");
-    let zeroes = |offset_bytes, len_bytes| Asked {
-        kind: RequestKind::WriteZeroes,
+    let asked = |kind, offset_bytes, len_bytes| Asked {
+        kind,
         offset_bytes,
         len_bytes,
         fua: false,
     };
+    // A hole may be given back; what is zeroed stays set aside.
+    let (hole, zeroes) = (RequestKind::WriteZeroes, RequestKind::ZeroKeepingSpace);
     let expected = [
-        zeroes(100, 200),
-        zeroes(5_000, 5_000),
-        zeroes(4_000, 1),
-        zeroes(9_000, 1_000),
+        asked(hole, 100, 200),
+        asked(zeroes, 5_000, 5_000),
+        asked(zeroes, 4_000, 1),
+        asked(hole, 9_000, 1_000),
     ];
     assert_eq!(mounted.memory.take_transfers(), expected);
 

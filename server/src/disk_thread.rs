@@ -11,7 +11,9 @@ use crate::failure::{Failure, Outcome};
 use crate::groups::{self, GroupStreams};
 use crate::status::{DiskStatus, SYSTEM};
 use crate::untouched::Untouched;
-use disktime_engine::{Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{
+    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId,
+};
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{
@@ -290,8 +292,22 @@ impl OpenedDisk {
 }
 
 impl DiskThread {
-    /// Its vdisks as the doors see them.
-    pub fn door_vdisks(&self, configuration: &Configuration) -> Vec<DoorVdisk<DiskService>> {
+    /// Its reactor, for a door that lives there.
+    pub fn port_host(&self) -> Arc<dyn PortHost> {
+        Arc::new(self.started.reactor.clone())
+    }
+
+    /// Whether its disk seeks.
+    pub fn is_rotational(&self) -> bool {
+        self.facts.rotational
+    }
+
+    /// Its vdisks as the doors see them; `disk` is its position in the file.
+    pub fn door_vdisks(
+        &self,
+        configuration: &Configuration,
+        disk: usize,
+    ) -> Vec<DoorVdisk<DiskService>> {
         configuration
             .vdisks_on(&self.name)
             .enumerate()
@@ -299,6 +315,7 @@ impl DiskThread {
                 name: vdisk.name.value.clone(),
                 description: assembly::entitlement(vdisk),
                 size_bytes: vdisk.size_bytes.value,
+                disk,
                 vdisk: VdiskId(position as u32),
                 rotational: self.facts.rotational,
                 discards: self.facts.discards,

@@ -4,7 +4,7 @@
 use crate::assembly::{self, DiskService};
 use crate::control::{Commands, ControlSocket};
 use crate::disk_thread::{self, DiskThread, OpenedDisk};
-use crate::doors::{DoorVdisk, FuseDoor, deliver, exports};
+use crate::doors::{DoorVdisk, deliver, exports, files};
 use crate::failure::{Failure, Outcome};
 use crate::nbd_door::{self, NbdDoor};
 use crate::run_command::{self, Surroundings};
@@ -138,7 +138,7 @@ impl Server {
             })
             .collect();
         let fuse = match fuse_place {
-            Some(place) => Some(mount(configuration, place, &vdisks).await?),
+            Some(place) => Some(mount(configuration, place, &disks.0, &vdisks).await?),
             None => None,
         };
         let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
@@ -284,7 +284,7 @@ fn start_disks(
             eprintln!("disktime: {notice}");
         }
         let thread = disk.serve()?;
-        by_disk.extend(thread.door_vdisks(configuration));
+        by_disk.extend(thread.door_vdisks(configuration, threads.len()));
         threads.push(thread);
     }
     // The doors show the vdisks in file order, whatever disk they are on.
@@ -337,12 +337,17 @@ async fn fuse_place(configuration: &Configuration) -> Outcome<Option<&Spanned<Pa
     }
 }
 
+/// The directory is served by one disk's reactor, which passes on what concerns the others. A disk
+/// without seeks feels that most, so it is the first of those, if there is one.
 async fn mount(
     configuration: &Configuration,
     place: &Spanned<PathBuf>,
-    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
+    disks: &[DiskThread],
+    vdisks: &[DoorVdisk<DiskService>],
 ) -> Outcome<MountHandle> {
-    disktime_fuse::mount(&place.value, FuseDoor::new(Arc::clone(vdisks)))
+    let hosts = disks.iter().map(DiskThread::port_host).collect();
+    let home = disks.iter().position(|disk| !disk.is_rotational());
+    disktime_fuse::mount(&place.value, files(vdisks), hosts, home.unwrap_or(0))
         .await
         .map_err(|error| at_mount(configuration, place, &error))
 }

@@ -1,14 +1,15 @@
 //! What other threads send to a reactor: connections, requests of doors that live on other
-//! threads (FUSE), and questions. Bounded: when it is full, the sender waits.
+//! threads, ports and their answers, and questions. Bounded: when it is full, the sender waits.
 
 use super::poller::WakeUp;
+use crate::port::Port;
 use crate::session::Session;
 use crate::{IoError, Reply, ReplyDetail, Request};
 use disktime_units::Nanos;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// Mail that waits at most.
 const CAPACITY: usize = 1024;
@@ -28,6 +29,8 @@ pub(super) enum Mail<S> {
         request: Request,
         answer: ReplyCallback,
     },
+    Open(Box<dyn Port>),
+    Answer(Reply),
     Visit(Visit<S>),
     Stop,
 }
@@ -99,10 +102,79 @@ impl<S> ReactorHandle<S> {
 
     fn send(&self, mail: Mail<S>) -> Result<(), ReactorGone> {
         self.sender.send(mail).map_err(|_| ReactorGone)?;
+        self.wake_sleeper();
+        Ok(())
+    }
+
+    fn wake_sleeper(&self) {
         if self.shared.sleeping.swap(false, Ordering::SeqCst) {
             self.shared.wake_up.signal();
         }
-        Ok(())
+    }
+}
+
+/// A reactor as ports and whoever opens them see it, whatever service it drives.
+pub trait PortHost: Send + Sync {
+    /// Opens a port on the reactor's thread.
+    ///
+    /// # Errors
+    /// When the reactor has stopped.
+    fn open_port(&self, port: Box<dyn Port>) -> Result<(), ReactorGone>;
+
+    /// As [`ReactorHandle::submit`], but never waits: for reactors among each other.
+    ///
+    /// # Errors
+    /// The request itself, when the mailbox is full or the reactor has stopped.
+    fn try_submit(&self, request: Request, answer: ReplyCallback) -> Result<(), NotTaken>;
+
+    /// Brings an answer to the port of its origin.
+    ///
+    /// # Errors
+    /// When the reactor has stopped.
+    fn answer(&self, reply: Reply) -> Result<(), ReactorGone>;
+
+    /// Lets the reactor look at its ports.
+    fn wake(&self);
+}
+
+/// Why a request was not taken by [`PortHost::try_submit`].
+#[derive(Debug)]
+pub enum NotTaken {
+    /// There is no room now.
+    Full(Request),
+    /// The reactor has stopped.
+    Gone(Request),
+}
+
+impl<S> PortHost for ReactorHandle<S> {
+    fn open_port(&self, port: Box<dyn Port>) -> Result<(), ReactorGone> {
+        self.send(Mail::Open(port))
+    }
+
+    fn try_submit(&self, request: Request, answer: ReplyCallback) -> Result<(), NotTaken> {
+        let not_taken = match self.sender.try_send(Mail::Submit { request, answer }) {
+            Ok(()) => {
+                self.wake_sleeper();
+                return Ok(());
+            }
+            Err(not_taken) => not_taken,
+        };
+        match not_taken {
+            TrySendError::Full(Mail::Submit { request, .. }) => Err(NotTaken::Full(request)),
+            TrySendError::Disconnected(Mail::Submit { request, .. }) => {
+                Err(NotTaken::Gone(request))
+            }
+            _ => unreachable!("the letter that was sent comes back"),
+        }
+    }
+
+    fn answer(&self, reply: Reply) -> Result<(), ReactorGone> {
+        self.send(Mail::Answer(reply))
+    }
+
+    fn wake(&self) {
+        // Even if it is not asleep: it may have looked at its ports already.
+        self.shared.wake_up.signal();
     }
 }
 

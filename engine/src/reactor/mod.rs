@@ -11,14 +11,16 @@
 mod connection;
 mod mailbox;
 mod poller;
+mod ports;
 
-pub use mailbox::{ReactorGone, ReactorHandle, ReplyCallback, Visit};
+pub use mailbox::{NotTaken, PortHost, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 
 use crate::{BufferPool, Reply, Request, Service, VdiskId};
 use connection::Connection;
 use disktime_units::Nanos;
 use mailbox::{Mail, Shared, next_mail, shutdown_reply};
 use poller::{Poller, TOKEN_DISK, TOKEN_MAILBOX, WakeUp};
+use ports::{Ports, is_port};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -47,6 +49,7 @@ pub struct Reactor<S: Service> {
     connections: Vec<Option<Connection>>,
     free_connections: Vec<usize>,
     generation: u64,
+    ports: Ports,
     /// Connections to look at in this turn.
     scheduled: VecDeque<usize>,
     /// Callbacks of mailed requests under way.
@@ -88,6 +91,7 @@ impl<S: Service> Reactor<S> {
             connections: Vec::new(),
             free_connections: Vec::new(),
             generation: 0,
+            ports: Ports::default(),
             scheduled: VecDeque::new(),
             answers: Vec::new(),
             free_answers: Vec::new(),
@@ -111,6 +115,7 @@ impl<S: Service> Reactor<S> {
             busy |= self.receive();
             busy |= self.turn();
             self.reap();
+            busy |= self.ports.turn(&self.poller)?;
             if self.stopping && self.is_drained() {
                 return Ok(self.service);
             }
@@ -142,6 +147,16 @@ impl<S: Service> Reactor<S> {
                     answer(shutdown_reply(request))
                 }
                 Mail::Submit { request, answer } => self.submit_mailed(request, answer),
+                Mail::Open(port) => {
+                    // Its maker notices that it is dropped.
+                    if let Err(error) = self.ports.open(port, &self.poller) {
+                        tracing::error!("a door cannot be watched and is closed: {error}");
+                    }
+                }
+                Mail::Answer(reply) => {
+                    self.ports.reply(reply, &mut self.pool);
+                    self.ports.send(&mut self.pool);
+                }
                 Mail::Visit(visit) => {
                     let now = self.now();
                     visit(&mut self.service, now);
@@ -180,6 +195,7 @@ impl<S: Service> Reactor<S> {
 
     fn stop(&mut self) {
         self.stopping = true;
+        self.ports.drain();
         let until = self.now() + DRAIN_TIME;
         for index in 0..self.connections.len() {
             if let Some(connection) = &mut self.connections[index] {
@@ -203,6 +219,14 @@ impl<S: Service> Reactor<S> {
         let now = self.now();
         self.full.clear();
         let mut any = self.submit_waiting(now);
+        let waiters = &mut self.waiters;
+        any |= self.ports.receive(
+            &mut self.service,
+            &mut self.full,
+            &mut self.pool,
+            now,
+            |origin| waiters.push_back(Waiter::Port(origin)),
+        );
         for _ in 0..self.scheduled.len() {
             let Some(index) = self.scheduled.pop_front() else {
                 break;
@@ -248,6 +272,14 @@ impl<S: Service> Reactor<S> {
                     }
                 }
                 Waiter::Connection(origin) => self.submit_held(now, origin),
+                Waiter::Port(origin) => {
+                    let (service, full) = (&mut self.service, &mut self.full);
+                    let (went, waits) = self.ports.submit_held(origin, service, full, now);
+                    if waits {
+                        self.waiters.push_back(Waiter::Port(origin));
+                    }
+                    went
+                }
             };
         }
         any
@@ -282,12 +314,15 @@ impl<S: Service> Reactor<S> {
         for reply in replies.drain(..) {
             if reply.origin & MAILED != 0 {
                 self.answer_mailed(reply);
+            } else if is_port(reply.origin) {
+                self.ports.reply(reply, &mut self.pool);
             } else {
                 self.deliver(reply);
             }
         }
         self.replies = replies;
         if any {
+            self.ports.send(&mut self.pool);
             self.send_all();
         }
         any
@@ -360,10 +395,11 @@ impl<S: Service> Reactor<S> {
             }
         };
         let (connections, scheduled) = (&mut self.connections, &mut self.scheduled);
-        let wake_up = &self.shared.wake_up;
+        let (wake_up, ports) = (&self.shared.wake_up, &mut self.ports);
         self.poller.wait(timeout, |ready| match ready.token {
             TOKEN_MAILBOX => wake_up.clear(),
             TOKEN_DISK => {}
+            origin if is_port(origin) => ports.note_readable(origin),
             origin => {
                 let index = (origin & 0xFFFF_FFFF) as usize;
                 if let Some(connection) = connections.get_mut(index).and_then(Option::as_mut)
@@ -401,6 +437,8 @@ enum Waiter {
     Mail(Request),
     /// The connection of that origin holds it.
     Connection(u64),
+    /// The port of that origin holds some.
+    Port(u64),
 }
 
 /// Offers a request to the service, unless one for the same vdisk was turned away in this turn.

@@ -56,6 +56,20 @@ impl Poller {
         self.add(fd, token, libc::EPOLLIN as u32)
     }
 
+    /// Watches a descriptor no longer.
+    pub(super) fn forget(&self, fd: RawFd) -> io::Result<()> {
+        // SAFETY: both descriptors are open; no event is needed to delete one.
+        unsafe {
+            checked(libc::epoll_ctl(
+                self.epoll.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                fd,
+                std::ptr::null_mut(),
+            ))?;
+        }
+        Ok(())
+    }
+
     /// Watches a socket for changes to readable and writable.
     pub(super) fn watch_socket(&self, fd: RawFd, token: u64) -> io::Result<()> {
         let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;

@@ -4,18 +4,24 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use disktime_engine::{Buffer, IoError, RequestKind};
-use disktime_fuse::{FuseBackend, FuseFile, MountHandle};
+use disktime_engine::{
+    Buffer, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request, RequestKind,
+    Service, VdiskId,
+};
+use disktime_fuse::{FuseFile, MountHandle};
+use disktime_units::Nanos;
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tokio::sync::Semaphore;
 
 pub const MIB: u64 = 1 << 20;
 
@@ -39,8 +45,8 @@ pub struct Memory {
     asked: Mutex<Vec<Asked>>,
     /// If set, every request gets this answer.
     failure: Mutex<Option<IoError>>,
-    /// Reads and writes pass one permit each while there is a gate.
-    gate: Mutex<Option<Arc<Semaphore>>>,
+    /// Reads and writes wait while it is closed.
+    gate_is_closed: AtomicBool,
 }
 
 impl Memory {
@@ -52,6 +58,13 @@ impl Memory {
                 size_bytes: *size_bytes,
                 read_only: name.starts_with("read-only"),
                 optimal_io_bytes: 64 << 10,
+                disk: 0,
+                vdisk: VdiskId(0),
+            })
+            .zip(0..)
+            .map(|(file, number)| FuseFile {
+                vdisk: VdiskId(number),
+                ..file
             })
             .collect();
         Memory {
@@ -62,7 +75,7 @@ impl Memory {
             files,
             asked: Mutex::default(),
             failure: Mutex::default(),
-            gate: Mutex::default(),
+            gate_is_closed: AtomicBool::new(false),
         }
     }
 
@@ -93,30 +106,39 @@ impl Memory {
         *self.failure.lock().expect("no panic with this lock") = failure;
     }
 
-    /// Holds reads and writes from now on, until the gate is dropped.
-    pub fn close_gate(&self) -> ClosedGate {
-        let gate = Arc::new(Semaphore::new(0));
-        *self.gate.lock().expect("no panic with this lock") = Some(gate.clone());
-        ClosedGate(gate)
+    /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a program
+    /// that the test starts gets its open files, closes them, which is a flush, and would never begin.
+    pub fn close_gate(self: &Arc<Memory>) -> ClosedGate {
+        self.gate_is_closed.store(true, Ordering::SeqCst);
+        ClosedGate(Arc::clone(self))
     }
 
-    /// Flushes are not held: a program that the test starts gets its open files, closes them, which is a
-    /// flush, and would never begin.
-    async fn pass_gate(&self, kind: RequestKind) {
-        if kind == RequestKind::Flush {
-            return;
-        }
-        let gate = self.gate.lock().expect("no panic with this lock").clone();
-        if let Some(gate) = gate {
-            gate.acquire().await.expect("gates are not closed").forget();
+    fn lets_pass(&self, kind: RequestKind) -> bool {
+        kind == RequestKind::Flush || !self.gate_is_closed.load(Ordering::SeqCst)
+    }
+
+    /// A reactor that serves these vdisks, on a thread of its own.
+    pub fn serve(self: &Arc<Memory>) -> Served {
+        let service = MemoryService {
+            memory: Arc::clone(self),
+            waiting: VecDeque::new(),
+            now: Nanos::ZERO,
+        };
+        let (reactor, handle) = Reactor::new(service, Instant::now()).expect("a reactor");
+        let thread = std::thread::spawn(move || {
+            reactor.run().expect("it can wait");
+        });
+        Served {
+            handle,
+            thread: Some(thread),
         }
     }
 
-    fn perform(&self, file: usize, asked: Asked, buffer: Option<Buffer>) -> Option<Buffer> {
-        let mut content = self.content(file);
-        let range = asked.offset_bytes as usize..(asked.offset_bytes + asked.len_bytes) as usize;
-        let content = &mut content[range];
-        match (asked.kind, buffer) {
+    fn perform(&self, request: &mut Request) -> Option<Buffer> {
+        let mut content = self.content(request.vdisk.0 as usize);
+        let start = request.offset_bytes as usize;
+        let content = &mut content[start..start + request.len_bytes as usize];
+        match (request.kind, request.buffer.take()) {
             (RequestKind::Read, Some(mut buffer)) => {
                 buffer.copy_from_slice(content);
                 Some(buffer)
@@ -125,7 +147,7 @@ impl Memory {
                 content.copy_from_slice(&buffer);
                 Some(buffer)
             }
-            (RequestKind::WriteZeroes, None) => {
+            (kind, None) if kind.zeroes() => {
                 content.fill(0);
                 None
             }
@@ -136,47 +158,106 @@ impl Memory {
 }
 
 /// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.
-pub struct ClosedGate(Arc<Semaphore>);
+pub struct ClosedGate(Arc<Memory>);
 
 impl Drop for ClosedGate {
     fn drop(&mut self) {
-        self.0.add_permits(1000);
+        self.0.gate_is_closed.store(false, Ordering::SeqCst);
     }
 }
 
-/// The backend of a mount.
-pub struct Shared(pub Arc<Memory>);
+/// The reactor of vdisks in memory; it ends with this.
+pub struct Served {
+    handle: ReactorHandle<MemoryService>,
+    thread: Option<JoinHandle<()>>,
+}
 
-impl FuseBackend for Shared {
-    fn files(&self) -> Vec<FuseFile> {
-        self.0.files.clone()
+impl Served {
+    pub fn host(&self) -> Arc<dyn PortHost> {
+        Arc::new(self.handle.clone())
     }
+}
 
-    async fn submit(
-        &self,
-        file: usize,
-        kind: RequestKind,
-        offset_bytes: u64,
-        len_bytes: u64,
-        fua: bool,
-        buffer: Option<Buffer>,
-    ) -> Result<Option<Buffer>, IoError> {
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It has ended already only if its thread panicked, which the join shows.
+        let _ = self.handle.stop();
+        let ended = self.thread.take().expect("joined once").join();
+        assert!(
+            ended.is_ok() || std::thread::panicking(),
+            "a reactor panicked"
+        );
+    }
+}
+
+/// Requests of a vdisk that are taken at once at most.
+pub const QUEUE: usize = 16;
+
+/// Serves vdisks in memory.
+pub struct MemoryService {
+    memory: Arc<Memory>,
+    waiting: VecDeque<Request>,
+    now: Nanos,
+}
+
+impl Service for MemoryService {
+    fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
+        self.now = now;
+        let of_vdisk = |waiting: &&Request| waiting.vdisk == request.vdisk;
+        if self.waiting.iter().filter(of_vdisk).count() >= QUEUE {
+            return Err(request);
+        }
         let asked = Asked {
-            kind,
-            offset_bytes,
-            len_bytes,
-            fua,
+            kind: request.kind,
+            offset_bytes: request.offset_bytes,
+            len_bytes: request.len_bytes,
+            fua: request.fua,
         };
-        self.0
+        self.memory
             .asked
             .lock()
             .expect("no panic with this lock")
             .push(asked);
-        self.0.pass_gate(kind).await;
-        if let Some(failure) = *self.0.failure.lock().expect("no panic with this lock") {
-            return Err(failure);
+        self.waiting.push_back(request);
+        Ok(())
+    }
+
+    fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        self.now = now;
+        for _ in 0..self.waiting.len() {
+            let Some(mut request) = self.waiting.pop_front() else {
+                return;
+            };
+            if !self.memory.lets_pass(request.kind) {
+                self.waiting.push_back(request);
+                continue;
+            }
+            let failure = *self.memory.failure.lock().expect("no panic with this lock");
+            let (result, buffer) = match failure {
+                Some(failure) => (Err(failure), request.buffer.take()),
+                None => (Ok(()), self.memory.perform(&mut request)),
+            };
+            replies.push(Reply {
+                origin: request.origin,
+                handle: request.handle,
+                kind: request.kind,
+                result,
+                buffer,
+                detail: ReplyDetail::Nothing,
+            });
         }
-        Ok(self.0.perform(file, asked, buffer))
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        (!self.waiting.is_empty()).then_some(self.now + Nanos::from_millis(1))
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
     }
 }
 
@@ -194,11 +275,12 @@ impl Turn {
     }
 }
 
-/// A mounted directory of vdisks in memory. The threads of its runtime answer the kernel, so the test's own
-/// thread may block in system calls.
+/// A mounted directory of vdisks in memory. A reactor's thread answers the kernel, so the test's own
+/// may block in system calls.
 pub struct Mounted {
     pub memory: Arc<Memory>,
     pub handle: Option<MountHandle>,
+    pub served: Served,
     pub runtime: Runtime,
     pub directory: TempDir,
     /// Last, as fields are dropped in order.
@@ -212,11 +294,14 @@ impl Mounted {
         let runtime = runtime();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path().join("vdisks");
-        let mounted = runtime.block_on(disktime_fuse::mount(&place, Shared(memory.clone())));
+        let served = memory.serve();
+        let mount = disktime_fuse::mount(&place, memory.files.clone(), vec![served.host()], 0);
+        let mounted = runtime.block_on(mount);
         let handle = Some(mounted.unwrap_or_else(|error| panic!("{error}")));
         Mounted {
             memory,
             handle,
+            served,
             runtime,
             directory,
             _turn: turn,

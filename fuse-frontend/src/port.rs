@@ -1,0 +1,316 @@
+//! The door on a reactor's thread: takes the kernel's requests, answers what concerns the directory
+//! itself, submits what concerns a vdisk, and replies. A request for a vdisk of this reactor's disk
+//! crosses no thread; one for another disk is mailed to that disk's reactor, and its answer comes
+//! back by mail.
+//!
+//! Invariants: what is under way is bounded ([`Slots`]), and nothing is read beyond that, so the
+//! kernel holds the programs that ask. A vdisk whose queue is full keeps its own requests waiting
+//! here, in their order, and no other vdisk's. Every request is answered once.
+
+use crate::answers::{Answer, Answers};
+use crate::device::{Device, Taken};
+use crate::inbox::Inbox;
+use crate::protocol::{Header, encode_written};
+use crate::slots::{Slot, Slots};
+use crate::transfer::{Transfer, errno};
+use disktime_engine::{
+    BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind, Submit,
+};
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+
+/// Requests taken from the device in one turn at most.
+const TURN_REQUESTS: usize = 64;
+
+/// What the mount and its port share.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The server is going away: vdisks take no more requests.
+    pub(crate) closing: AtomicBool,
+}
+
+/// The port of a mounted directory.
+pub(crate) struct FusePort {
+    device: Device,
+    inbox: Inbox,
+    answers: Answers,
+    slots: Slots,
+    /// Requests that the queue of their vdisk had no room for, by the position of their file.
+    held: Vec<VecDeque<Request>>,
+    /// The positions of files that have some.
+    holding: Vec<usize>,
+    /// All reactors, and which of them this is.
+    hosts: Vec<Arc<dyn PortHost>>,
+    home: usize,
+    origin: u64,
+    /// How many requests are looked for in a turn: about as many as came in the last.
+    expected: usize,
+    body: Vec<u8>,
+    shared: Arc<Shared>,
+    closing: bool,
+    gone: bool,
+    /// Dropped when nothing is under way and nothing more will be.
+    drained: Option<oneshot::Sender<()>>,
+}
+
+impl FusePort {
+    pub(crate) fn new(
+        device: Device,
+        answers: Answers,
+        hosts: Vec<Arc<dyn PortHost>>,
+        home: usize,
+        shared: Arc<Shared>,
+        drained: oneshot::Sender<()>,
+    ) -> FusePort {
+        let files = answers.directory.files().len();
+        FusePort {
+            device,
+            inbox: Inbox::new(),
+            answers,
+            slots: Slots::default(),
+            held: (0..files).map(|_| VecDeque::new()).collect(),
+            holding: Vec::new(),
+            hosts,
+            home,
+            origin: 0,
+            expected: 1,
+            body: Vec::new(),
+            shared,
+            closing: false,
+            gone: false,
+            drained: Some(drained),
+        }
+    }
+
+    /// Takes one request from the device; `None` if there is none. Whether it was submitted.
+    fn receive_one(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> Option<bool> {
+        match self.inbox.fill(&self.device) {
+            Ok(Taken::Request(_)) => {}
+            Ok(Taken::Nothing) => return None,
+            Ok(Taken::Gone) => {
+                self.gone = true;
+                return None;
+            }
+            Err(error) => {
+                tracing::error!("the FUSE directory ends, as /dev/fuse cannot be read: {error}");
+                self.gone = true;
+                return None;
+            }
+        }
+        let Ok(header) = self.inbox.header() else {
+            tracing::error!("the kernel sent a FUSE request without a header");
+            return Some(false);
+        };
+        self.body.clear();
+        let answer = match self.inbox.operation(&header) {
+            Ok(operation) => self.answers.answer(&header, &operation, &mut self.body),
+            Err(_) => Answer::Error(libc::EINVAL),
+        };
+        match answer {
+            Answer::Transfer(transfer) => return Some(self.begin(&header, transfer, pool, submit)),
+            Answer::Body => self.device.answer(header.unique, 0, &self.body),
+            Answer::Error(error) => self.device.answer(header.unique, error, &[]),
+            Answer::Silence => {}
+        }
+        Some(false)
+    }
+
+    /// Submits a request to its vdisk, or keeps it. Whether it went.
+    fn begin(
+        &mut self,
+        header: &Header,
+        transfer: Transfer,
+        pool: &mut BufferPool,
+        submit: Submit<'_>,
+    ) -> bool {
+        if self.closing {
+            self.device.answer(header.unique, libc::ESHUTDOWN, &[]);
+            return false;
+        }
+        let Transfer {
+            position,
+            kind,
+            len_bytes,
+            ..
+        } = transfer;
+        let file = self.answers.directory.file(position);
+        let (vdisk, disk) = (file.vdisk, file.disk);
+        let buffer = match kind {
+            RequestKind::Read => Some(pool.take(len_bytes as usize)),
+            RequestKind::Write => Some(self.inbox.take_data(len_bytes as usize, pool)),
+            _ => None,
+        };
+        let handle = self.slots.insert(Slot {
+            unique: header.unique,
+            len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u32),
+        });
+        let request = Request {
+            origin: self.origin,
+            handle,
+            vdisk,
+            kind,
+            offset_bytes: transfer.offset_bytes,
+            len_bytes,
+            fua: transfer.durable,
+            buffer,
+        };
+        if !self.held[position].is_empty() {
+            self.held[position].push_back(request);
+            return false;
+        }
+        match self.hand_over(disk, request, submit) {
+            Ok(()) => true,
+            Err(request) => {
+                self.holding.push(position);
+                self.held[position].push_back(request);
+                false
+            }
+        }
+    }
+
+    /// Gives a request to the reactor of its disk, if there is room for it.
+    fn hand_over(
+        &mut self,
+        disk: usize,
+        request: Request,
+        submit: Submit<'_>,
+    ) -> Result<(), Request> {
+        if disk == self.home {
+            return submit(request);
+        }
+        let (home, origin) = (Arc::clone(&self.hosts[self.home]), self.origin);
+        let answer = Box::new(move |mut reply: Reply| {
+            reply.origin = origin;
+            // It fails only when this door's reactor has ended, and the door with it.
+            let _ = home.answer(reply);
+        });
+        match self.hosts[disk].try_submit(request, answer) {
+            Ok(()) => Ok(()),
+            Err(NotTaken::Full(request)) => Err(request),
+            Err(NotTaken::Gone(request)) => {
+                let slot = self.slots.remove(request.handle);
+                self.device
+                    .answer(slot.unique, errno(IoError::Shutdown), &[]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Offers what is held for some files again; whether any went.
+    fn retry(&mut self, foreign: bool, submit: Submit<'_>) -> bool {
+        let mut any = false;
+        let mut still = Vec::new();
+        for position in std::mem::take(&mut self.holding) {
+            let disk = self.answers.directory.file(position).disk;
+            while (disk != self.home) == foreign
+                && let Some(request) = self.held[position].pop_front()
+            {
+                if let Err(request) = self.hand_over(disk, request, &mut *submit) {
+                    self.held[position].push_front(request);
+                    break;
+                }
+                any = true;
+            }
+            if !self.held[position].is_empty() {
+                still.push(position);
+            }
+        }
+        self.holding = still;
+        any
+    }
+
+    fn holds(&self, foreign: bool) -> bool {
+        self.holding
+            .iter()
+            .any(|position| (self.answers.directory.file(*position).disk != self.home) == foreign)
+    }
+}
+
+impl Port for FusePort {
+    fn opened(&mut self, origin: u64) {
+        self.origin = origin;
+    }
+
+    fn descriptor(&self) -> RawFd {
+        self.device.as_raw_fd()
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.gone && self.slots.have_room()
+    }
+
+    fn receive(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> bool {
+        let mut any = false;
+        for count in 0..self.expected {
+            if !self.wants_input() {
+                return any;
+            }
+            match self.receive_one(pool, &mut *submit) {
+                Some(went) => any |= went,
+                None => {
+                    self.expected = count.max(1);
+                    return any;
+                }
+            }
+        }
+        // There may be more: the descriptor says so at once, and then more is looked for.
+        self.expected = (self.expected * 2).min(TURN_REQUESTS);
+        any
+    }
+
+    fn holds_requests(&self) -> bool {
+        self.holds(false)
+    }
+
+    fn submit_held(&mut self, submit: Submit<'_>) -> bool {
+        self.retry(false, submit)
+    }
+
+    fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
+        let slot = self.slots.remove(reply.handle);
+        let data = reply.buffer.as_deref().unwrap_or_default();
+        match (reply.result, reply.kind) {
+            (Err(error), _) => self.device.answer(slot.unique, errno(error), &[]),
+            (Ok(()), RequestKind::Read) if data.len() == slot.len_bytes as usize => {
+                self.device.answer(slot.unique, 0, data);
+            }
+            (Ok(()), RequestKind::Read) => {
+                tracing::error!("a read was answered without its data");
+                self.device.answer(slot.unique, libc::EIO, &[]);
+            }
+            (Ok(()), RequestKind::Write) => {
+                self.body.clear();
+                encode_written(&mut self.body, slot.len_bytes);
+                self.device.answer(slot.unique, 0, &self.body);
+            }
+            (Ok(()), _) => self.device.answer(slot.unique, 0, &[]),
+        }
+        reply.buffer.into_iter().for_each(|buffer| pool.put(buffer));
+    }
+
+    /// Replies go out as they come: one write each is how the kernel takes them.
+    fn send(&mut self, _pool: &mut BufferPool) {}
+
+    fn drain(&mut self) {
+        self.closing = true;
+    }
+
+    fn turn(&mut self) -> PortStatus {
+        self.closing |= self.shared.closing.load(Ordering::Acquire);
+        if self.holds(true) {
+            self.retry(true, &mut Err);
+        }
+        let nothing_under_way = self.slots.count() == 0;
+        if nothing_under_way && (self.closing || self.gone) {
+            self.drained = None;
+        }
+        match (self.gone && nothing_under_way, self.holds(true)) {
+            (true, _) => PortStatus::Over,
+            (false, true) => PortStatus::Busy,
+            (false, false) => PortStatus::Open,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Messages of the kernel, decoded.
+
+use super::opcode::{Opcode, fixed_bytes};
+use super::wire::{Reader, TooShort};
+
+/// Length of a request's header.
+pub(crate) const HEADER_BYTES: usize = 40;
+
+/// The message is not what its opcode says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl From<TooShort> for Malformed {
+    fn from(_: TooShort) -> Malformed {
+        Malformed
+    }
+}
+
+/// What every request begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Length of the whole message.
+    pub(crate) len_bytes: u32,
+    /// What is asked; an unknown number is not an error of the kernel's.
+    pub(crate) opcode: u32,
+    /// What the reply must carry.
+    pub(crate) unique: u64,
+    pub(crate) inode: u64,
+    /// The thread that asks, which is the process for a program of one thread.
+    pub(crate) process: u32,
+}
+
+impl Header {
+    /// Whether data follows.
+    pub(crate) fn is_write(&self) -> bool {
+        self.opcode == Opcode::Write as u32
+    }
+
+    /// The header at the front of `bytes`.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Header, Malformed> {
+        let mut reader = Reader(bytes.get(..HEADER_BYTES).ok_or(Malformed)?);
+        let (len_bytes, opcode) = (reader.u32()?, reader.u32()?);
+        let (unique, inode) = (reader.u64()?, reader.u64()?);
+        let (_user, _group) = (reader.u32()?, reader.u32()?);
+        let process = reader.u32()?;
+        Ok(Header {
+            len_bytes,
+            opcode,
+            unique,
+            inode,
+            process,
+        })
+    }
+}
+
+/// What a program wants to set, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SetAttributes {
+    pub(crate) mode: Option<u32>,
+    pub(crate) user: Option<u32>,
+    pub(crate) group: Option<u32>,
+    pub(crate) size_bytes: Option<u64>,
+}
+
+/// What is asked of the header's inode. Handles are what [`Operation::Open`] was answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation<'a> {
+    Init {
+        major: u32,
+        minor: u32,
+        readahead_bytes: u32,
+        /// The first 32 flags, and 32 more of kernels that have them.
+        flags: u64,
+    },
+    Lookup {
+        name: &'a [u8],
+    },
+    /// Wants no reply.
+    Forget,
+    GetAttributes,
+    SetAttributes(SetAttributes),
+    Access {
+        mask: u32,
+    },
+    /// Something that would change the directory: the verb, for the log, and a name.
+    Change {
+        verb: &'static str,
+        name: &'a [u8],
+    },
+    Open {
+        flags: u32,
+    },
+    Read {
+        offset_bytes: u64,
+        len_bytes: u32,
+    },
+    /// Its data is the variable part, of `len_bytes` or more.
+    Write {
+        handle: u64,
+        offset_bytes: u64,
+        len_bytes: u32,
+        /// The file's flags at the time of the write, those of this write alone included.
+        flags: u32,
+    },
+    Fsync,
+    Flush {
+        handle: u64,
+    },
+    Release,
+    Allocate {
+        handle: u64,
+        offset_bytes: u64,
+        len_bytes: u64,
+        mode: u32,
+    },
+    Statistics,
+    OpenDirectory,
+    ReadDirectory {
+        from: u64,
+        room_bytes: u32,
+        with_attributes: bool,
+    },
+    ReleaseDirectory,
+    FsyncDirectory,
+    Destroy,
+    /// Nothing that is known here: ENOSYS.
+    Unknown,
+}
+
+/// Decodes what follows the header. The fixed part may be longer than it needs to be, and holds the
+/// variable part as well if `variable` is `None`: that is how they come from the device.
+pub(crate) fn decode<'a>(
+    header: &Header,
+    fixed: &'a [u8],
+    variable: Option<&'a [u8]>,
+) -> Result<Operation<'a>, Malformed> {
+    let Some(opcode) = Opcode::from_number(header.opcode) else {
+        return Ok(Operation::Unknown);
+    };
+    let len = fixed_bytes(opcode);
+    let (front, behind) = fixed.split_at_checked(len).ok_or(Malformed)?;
+    let mut fields = Reader(front);
+    let mut rest = Reader(variable.unwrap_or(behind));
+    let operation = match opcode {
+        Opcode::Init => init(fields, behind)?,
+        Opcode::Lookup => Operation::Lookup { name: rest.name()? },
+        Opcode::Forget | Opcode::BatchForget => Operation::Forget,
+        Opcode::GetAttributes => Operation::GetAttributes,
+        Opcode::SetAttributes => Operation::SetAttributes(set_attributes(fields)?),
+        Opcode::Access => Operation::Access {
+            mask: fields.u32()?,
+        },
+        Opcode::Create => change("create", rest)?,
+        Opcode::MakeNode => change("create", rest)?,
+        Opcode::MakeDirectory => change("create the directory", rest)?,
+        Opcode::SymbolicLink | Opcode::Link => change("create the link", rest)?,
+        Opcode::Unlink | Opcode::RemoveDirectory => change("remove", rest)?,
+        Opcode::Rename | Opcode::Rename2 => change("rename", rest)?,
+        Opcode::Open => Operation::Open {
+            flags: fields.u32()?,
+        },
+        Opcode::Read => read(fields)?,
+        Opcode::Write => write(fields)?,
+        Opcode::Fsync => Operation::Fsync,
+        Opcode::Flush => Operation::Flush {
+            handle: fields.u64()?,
+        },
+        Opcode::Release => Operation::Release,
+        Opcode::Allocate => Operation::Allocate {
+            handle: fields.u64()?,
+            offset_bytes: fields.u64()?,
+            len_bytes: fields.u64()?,
+            mode: fields.u32()?,
+        },
+        Opcode::FileSystemStatistics => Operation::Statistics,
+        Opcode::OpenDirectory => Operation::OpenDirectory,
+        Opcode::ReadDirectory => list(fields, false)?,
+        Opcode::ReadDirectoryPlus => list(fields, true)?,
+        Opcode::ReleaseDirectory => Operation::ReleaseDirectory,
+        Opcode::FsyncDirectory => Operation::FsyncDirectory,
+        Opcode::Destroy => Operation::Destroy,
+    };
+    Ok(operation)
+}
+
+fn init<'a>(mut fields: Reader<'_>, behind: &[u8]) -> Result<Operation<'a>, Malformed> {
+    let (major, minor) = (fields.u32()?, fields.u32()?);
+    let (readahead_bytes, low) = (fields.u32()?, fields.u32()?);
+    let high = Reader(behind).u32().unwrap_or(0);
+    Ok(Operation::Init {
+        major,
+        minor,
+        readahead_bytes,
+        flags: u64::from(low) | u64::from(high) << 32,
+    })
+}
+
+fn change<'a>(verb: &'static str, mut rest: Reader<'a>) -> Result<Operation<'a>, Malformed> {
+    let name = rest.name()?;
+    Ok(Operation::Change { verb, name })
+}
+
+fn read<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
+    let (_handle, offset_bytes) = (fields.u64()?, fields.u64()?);
+    Ok(Operation::Read {
+        offset_bytes,
+        len_bytes: fields.u32()?,
+    })
+}
+
+fn write<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
+    let (handle, offset_bytes) = (fields.u64()?, fields.u64()?);
+    let (len_bytes, _write_flags) = (fields.u32()?, fields.u32()?);
+    let _lock_owner = fields.u64()?;
+    Ok(Operation::Write {
+        handle,
+        offset_bytes,
+        len_bytes,
+        flags: fields.u32()?,
+    })
+}
+
+fn list<'a>(mut fields: Reader<'_>, with_attributes: bool) -> Result<Operation<'a>, Malformed> {
+    let (_handle, from) = (fields.u64()?, fields.u64()?);
+    Ok(Operation::ReadDirectory {
+        from,
+        room_bytes: fields.u32()?,
+        with_attributes,
+    })
+}
+
+fn set_attributes(mut fields: Reader<'_>) -> Result<SetAttributes, Malformed> {
+    const MODE: u32 = 1 << 0;
+    const USER: u32 = 1 << 1;
+    const GROUP: u32 = 1 << 2;
+    const SIZE: u32 = 1 << 3;
+    let valid = fields.u32()?;
+    let (_padding, _handle) = (fields.u32()?, fields.u64()?);
+    let size_bytes = fields.u64()?;
+    // A lock's owner and three times, which are not kept.
+    fields.skip(8 + 3 * 8 + 3 * 4)?;
+    let mode = fields.u32()?;
+    let _unused = fields.u32()?;
+    let (user, group) = (fields.u32()?, fields.u32()?);
+    Ok(SetAttributes {
+        mode: (valid & MODE != 0).then_some(mode),
+        user: (valid & USER != 0).then_some(user),
+        group: (valid & GROUP != 0).then_some(group),
+        size_bytes: (valid & SIZE != 0).then_some(size_bytes),
+    })
+}

@@ -1,0 +1,93 @@
+//! Requests that vdisks have and will answer: what a reply needs to know of them, and how many and
+//! how large they may be together.
+//!
+//! Invariant: a slot is taken from the moment in which its request is read to its reply.
+
+/// Requests under way at most. The kernel itself holds back what it does in the background.
+pub(crate) const REQUESTS_MAX: usize = 1024;
+/// Bytes of buffers under way at most.
+const BYTES_MAX: usize = 256 << 20;
+
+/// A request under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// What its reply carries.
+    pub(crate) unique: u64,
+    /// Of its buffer; what a write has written.
+    pub(crate) len_bytes: u32,
+}
+
+/// All of them; the place of one is the handle of its request.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    bytes: usize,
+}
+
+impl Slots {
+    /// Whether there is room for one more.
+    pub(crate) fn have_room(&self) -> bool {
+        self.count() < REQUESTS_MAX && self.bytes < BYTES_MAX
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn insert(&mut self, slot: Slot) -> u64 {
+        self.bytes += slot.len_bytes as usize;
+        match self.free.pop() {
+            Some(place) => {
+                self.slots[place as usize] = slot;
+                u64::from(place)
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u64 - 1
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, handle: u64) -> Slot {
+        let slot = self.slots[handle as usize];
+        debug_assert!(
+            !self.free.contains(&(handle as u32)),
+            "answered exactly once"
+        );
+        self.free.push(handle as u32);
+        self.bytes -= slot.len_bytes as usize;
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(unique: u64, len_bytes: u32) -> Slot {
+        Slot { unique, len_bytes }
+    }
+
+    #[test]
+    fn there_is_room_for_a_number_and_for_a_number_of_bytes() {
+        let mut slots = Slots::default();
+        let handles: Vec<u64> = (0..REQUESTS_MAX as u64)
+            .map(|unique| {
+                assert!(slots.have_room());
+                slots.insert(slot(unique, 4096))
+            })
+            .collect();
+        assert!(!slots.have_room());
+        for (unique, handle) in handles.into_iter().enumerate() {
+            assert_eq!(slots.remove(handle).unique, unique as u64);
+        }
+        assert_eq!(slots.count(), 0);
+        let large: Vec<u64> = (0..256)
+            .map(|unique| slots.insert(slot(unique, 1 << 20)))
+            .collect();
+        assert!(!slots.have_room());
+        slots.remove(large[77]);
+        assert!(slots.have_room());
+    }
+}
