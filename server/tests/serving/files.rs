@@ -5,9 +5,15 @@ use crate::place::{MIB, Place, assert_says};
 use crate::programs::{Loop, Mounted, text, tool};
 use crate::server::Server;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+fn allocated_bytes(file: &Path) -> u64 {
+    fs::metadata(file).expect("there").blocks() * 512
+}
 
 #[test]
-fn a_file_system_trims_what_it_does_not_use() {
+fn space_that_a_file_system_trims_is_given_back() {
     let place = Place::with(&[("db", r#""size": "96MiB""#)]);
     let server = place.start();
     let device = Loop::attach(&server.file("db"));
@@ -17,6 +23,8 @@ fn a_file_system_trims_what_it_does_not_use() {
     fs::write(mounted.directory.join("kept"), &kept).expect("room for it");
     fs::write(mounted.directory.join("removed"), &removed).expect("room for it");
     tool("coreutils", "sync", &["-f", text(&mounted.directory)]);
+    let full = allocated_bytes(&place.disk_file());
+    assert!(full >= 56 * MIB, "{full}");
     fs::remove_file(mounted.directory.join("removed")).expect("it is there");
     tool("coreutils", "sync", &["-f", text(&mounted.directory)]);
     let said = tool(
