@@ -1,0 +1,280 @@
+//! TLS as clients see it: libnbd's and QEMU's over both sockets, and those that try to get around it.
+
+#[path = "common/certificates.rs"]
+mod certificates;
+mod common;
+
+use certificates::{Valid, fill};
+use common::{MIB, TestServer, opening, tool, tool_output, usual_exports};
+use disktime_nbd::protocol::{OptionHeader, OptionReplyHeader, option, option_reply};
+use disktime_nbd::{Credentials, NbdUri, TlsConfig, TlsSettings};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LIBNBD: &str = "libnbd-bin";
+const QEMU: &str = "qemu-utils";
+
+struct World {
+    server: TestServer,
+    dir: TempDir,
+}
+
+impl World {
+    fn new(require: bool, client_certificates: bool) -> World {
+        let dir = tempfile::tempdir().expect("a directory");
+        fill(dir.path());
+        let settings = TlsSettings {
+            dir: dir.path().to_owned(),
+            client_certificates,
+        };
+        let credentials = Arc::new(Credentials::load(settings).expect("they are in order"));
+        let server = TestServer::with(usual_exports(), |config| {
+            config.tls = Some(TlsConfig {
+                credentials,
+                require,
+            });
+            config.handshake_time = Duration::from_secs(5);
+        });
+        World { server, dir }
+    }
+
+    fn uris(&self, tls: bool) -> [NbdUri; 2] {
+        let tcp = self.server.tcp_uri.clone();
+        [self.server.uri("disk"), tcp].map(|uri| NbdUri { tls, ..uri })
+    }
+
+    /// A directory with the authority alone.
+    fn without_certificate(&self) -> PathBuf {
+        let dir = self.dir.path().join("none");
+        fs::create_dir_all(&dir).expect("a directory");
+        fs::copy(self.dir.path().join("ca-cert.pem"), dir.join("ca-cert.pem")).expect("a copy");
+        dir
+    }
+}
+
+fn with(uri: &NbdUri, dir: &Path) -> String {
+    uri.with_certificates(dir)
+}
+
+/// What `nbdinfo` says of the connection's protocol, if it gets that far.
+fn protocol(uri: &str) -> Result<String, String> {
+    let output = tool_output(LIBNBD, "nbdinfo", &[uri]);
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn required_tls_lets_nobody_in_without() {
+    let world = World::new(true, false);
+    for uri in world.uris(true) {
+        let said = protocol(&with(&uri, world.dir.path())).expect("by TLS");
+        assert!(said.contains("with TLS"), "{uri}: {said}");
+    }
+    for uri in world.uris(false) {
+        protocol(&uri.to_string()).expect_err("without TLS");
+    }
+    // Neither does the list say anything.
+    let list = ["--list", &world.server.uri("").to_string()];
+    let output = tool_output(LIBNBD, "nbdinfo", &list);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!said.contains("locked"), "{said}");
+    let list = NbdUri {
+        export: String::new(),
+        ..world.uris(true)[1].clone()
+    };
+    let said = tool(
+        LIBNBD,
+        "nbdinfo",
+        &["--list", &with(&list, world.dir.path())],
+    );
+    assert!(said.contains("locked"), "{said}");
+}
+
+#[test]
+fn offered_tls_leaves_it_to_the_client() {
+    let world = World::new(false, false);
+    for tls in [true, false] {
+        for uri in world.uris(tls) {
+            let text = if tls {
+                with(&uri, world.dir.path())
+            } else {
+                uri.to_string()
+            };
+            let said = protocol(&text).expect("either way");
+            assert_eq!(said.contains("with TLS"), tls, "{uri}: {said}");
+        }
+    }
+}
+
+#[test]
+fn certificates_are_looked_at_by_both_sides() {
+    let world = World::new(true, true);
+    let [_, uri] = world.uris(true);
+    protocol(&with(&uri, world.dir.path())).expect("a client with a certificate");
+    protocol(&with(&uri, &world.without_certificate())).expect_err("a client without");
+    // A client that trusts somebody else does not trust this server.
+    let other = tempfile::tempdir().expect("a directory");
+    fill(other.path());
+    let said = protocol(&with(&uri, other.path())).expect_err("another authority");
+    assert!(said.contains("certificate"), "{said}");
+}
+
+#[test]
+fn a_new_certificate_serves_the_next_client() {
+    let world = World::new(true, false);
+    let [_, uri] = world.uris(true);
+    let text = with(&uri, world.dir.path());
+    protocol(&text).expect("the first certificate");
+    let second = fill(world.dir.path());
+    protocol(&text).expect("of another authority, as is the client's now");
+    // One that is wrong does not replace the one before.
+    second.sign(world.dir.path(), "server", Valid::Past, 7);
+    protocol(&text).expect("the one from before");
+}
+
+#[test]
+fn nbdcopy_brings_a_disk_there_and_back() {
+    let world = World::new(true, true);
+    let data: Vec<u8> = (0..16 * MIB as u32)
+        .flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes())
+        .collect();
+    let file = world.dir.path().join("file");
+    fs::write(&file, &data).expect("a file");
+    let file = file.to_str().expect("a plain path");
+    let back = world.dir.path().join("back");
+    for uri in world.uris(true) {
+        let uri = with(&uri, world.dir.path());
+        tool(LIBNBD, "nbdcopy", &["--flush", file, &uri]);
+        assert!(world.server.bytes(0, 0, data.len()) == data, "{uri}");
+        let target = back.to_str().expect("a plain path");
+        tool(LIBNBD, "nbdcopy", &[&uri, target]);
+        assert!(fs::read(&back).expect("the copy") == data, "{uri}");
+        fs::remove_file(&back).expect("it is there");
+    }
+}
+
+#[test]
+fn qemu_uses_it_with_its_own_objects() {
+    let world = World::new(true, true);
+    let dir = world.dir.path().to_str().expect("a plain path");
+    let object = format!("tls-creds-x509,id=tls0,dir={dir},endpoint=client");
+    let disktime_nbd::Transport::Tcp { host, port } = &world.server.tcp_uri.transport else {
+        panic!("a TCP address");
+    };
+    let image = format!(
+        "driver=nbd,host={host},port={port},export=disk,tls-creds=tls0,tls-hostname=localhost"
+    );
+    let mut arguments = vec!["--object", &object, "--image-opts"];
+    for command in [
+        "write -P 0x5a 4097 3M",
+        "flush",
+        "aio_write -P 0x44 8M 8M",
+        "aio_write -P 0x55 16M 32M",
+        "aio_flush",
+        "read -P 0x5a 4097 3M",
+        "read -P 0x55 16M 32M",
+        "read -P 0x44 8M 8M",
+    ] {
+        arguments.extend(["-c", command]);
+    }
+    arguments.push(&image);
+    let said = tool(QEMU, "qemu-io", &arguments);
+    assert!(
+        !said.contains("failed") && !said.contains("error"),
+        "{said}"
+    );
+    assert_eq!(world.server.bytes(0, 4096, 3), [0, 0x5a, 0x5a]);
+    let info = ["info", "--object", &object, "--image-opts", &image];
+    let said = tool(QEMU, "qemu-img", &info);
+    assert!(said.contains("64 MiB"), "{said}");
+}
+
+/// A connection that has asked for TLS, with what follows right behind.
+fn asked(world: &World, behind: &[u8]) -> UnixStream {
+    let disktime_nbd::Transport::Unix { path } = world.server.uri("disk").transport else {
+        panic!("a unix socket");
+    };
+    let mut stream = UnixStream::connect(path).expect("it listens");
+    let limit = Some(Duration::from_secs(20));
+    stream.set_read_timeout(limit).expect("a time limit");
+    let header = OptionHeader {
+        option: option::STARTTLS,
+        len_bytes: 0,
+    };
+    let message = [&3_u32.to_be_bytes()[..], &header.encode(), behind].concat();
+    stream.write_all(&message).expect("the server reads");
+    stream.read_exact(&mut [0; 18]).expect("a greeting");
+    stream
+}
+
+fn acknowledged(stream: &mut UnixStream) {
+    let mut bytes = [0; OptionReplyHeader::BYTES];
+    stream.read_exact(&mut bytes).expect("an answer");
+    let answer = OptionReplyHeader::decode(&bytes).expect("a reply's magic number");
+    assert_eq!(answer.reply, option_reply::ACK);
+}
+
+/// Everything that still comes.
+fn rest(stream: &mut UnixStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    // A server that closes with unread bytes resets the connection, which is an end as well.
+    let _ = stream.read_to_end(&mut all);
+    all
+}
+
+#[test]
+fn plain_bytes_behind_starttls_are_never_answered() {
+    for require in [true, false] {
+        let world = World::new(require, false);
+        // In one piece with STARTTLS, and after its answer: what is no TLS is not looked at.
+        let plain = &opening("disk")[4..];
+        let all = rest(&mut asked(&world, plain));
+        assert!(all.is_empty(), "{all:x?}");
+        let mut stream = asked(&world, &[]);
+        acknowledged(&mut stream);
+        stream.write_all(plain).expect("the server reads");
+        let all = rest(&mut stream);
+        let answers = option_reply::ACK.to_be_bytes();
+        let answered = all.windows(4).any(|bytes| bytes == answers) && all.len() > 7;
+        assert!(!answered, "{all:x?}");
+        // An alert of TLS at most: type 21, version, two bytes.
+        assert!(
+            all.is_empty() || (all[0] == 21 && all.len() == 7),
+            "{all:x?}"
+        );
+    }
+}
+
+#[test]
+fn half_a_tls_handshake_ends_with_its_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fill(dir.path());
+    let settings = TlsSettings {
+        dir: dir.path().to_owned(),
+        client_certificates: false,
+    };
+    let credentials = Arc::new(Credentials::load(settings).expect("they are in order"));
+    let server = TestServer::with(usual_exports(), |config| {
+        config.tls = Some(TlsConfig {
+            credentials,
+            require: true,
+        });
+        config.handshake_time = Duration::from_millis(100);
+    });
+    let world = World { server, dir };
+    let mut stream = asked(&world, &[]);
+    acknowledged(&mut stream);
+    // The head of a record of 16 KiB that never comes.
+    stream
+        .write_all(&[22, 3, 1, 0x40, 0])
+        .expect("the server reads");
+    assert_eq!(rest(&mut stream), b"");
+}
