@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program that tests run, and the package that brings it.
-const NEEDED: [(&str, &str); 19] = [
+const NEEDED: [(&str, &str); 20] = [
     ("e2fsck", "e2fsprogs"),
     ("fio", "fio"),
     ("fstrim", "util-linux"),
@@ -23,6 +23,7 @@ const NEEDED: [(&str, &str); 19] = [
     ("nbdcopy", "libnbd-bin"),
     ("nbdinfo", "libnbd-bin"),
     ("nbdkit", "nbdkit"),
+    ("nbdsh", "python3-libnbd"),
     ("nsenter", "util-linux"),
     ("qemu-img", "qemu-utils"),
     ("qemu-io", "qemu-utils"),

@@ -21,6 +21,7 @@ mod failing_disks;
 mod files;
 mod foreign_disks;
 mod groups;
+mod holes;
 mod kernel;
 mod kill;
 mod lifecycle;

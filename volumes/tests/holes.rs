@@ -1,0 +1,285 @@
+//! What a vdisk knows of its holes: never written, trimmed, zeroed; and what that saves.
+
+mod common;
+
+use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
+use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use disktime_engine::{
+    Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service, VdiskId,
+};
+use disktime_units::Nanos;
+use disktime_volumes::Format;
+
+const CHUNK: u64 = 64 << 10;
+
+/// A disk that is zeroes and knows what was written to it since.
+fn blank() -> Machine<VirtualLinearDisk> {
+    let step = Nanos::from_micros(10);
+    let cost = LinearCost {
+        read_base: step,
+        read_per_mib: step,
+        write_base: step,
+        write_per_mib: step,
+        flush: step,
+    };
+    let disk = VirtualDisk::linear(32 * MIB, cost, 8, "device", Store::Sparse);
+    open(disk, &[("a", 4 * MIB + 100)], BLANK).expect("open").0
+}
+
+/// A disk that held something else before.
+fn dirty() -> Machine<TestDisk> {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    soil(&mut disk);
+    let disk = TestDisk::around(disk, 128 << 10);
+    open(disk, &[("a", 4 * MIB + 100)], DIRTY).expect("open").0
+}
+
+/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes.
+fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
+    let (mut at, mut found) = (0, Vec::new());
+    for extent in machine.status(0, (0, 4 * MIB + 100)) {
+        assert_eq!(extent.hole, extent.zero);
+        if !extent.zero {
+            found.push((at, at + extent.len_bytes));
+        }
+        at += extent.len_bytes;
+    }
+    assert_eq!(at, 4 * MIB + 100);
+    found
+}
+
+fn call<D: Disk>(machine: &mut Machine<D>, kind: RequestKind, start: u64, end: u64) {
+    let done = machine.call(0, kind, (start, end - start), None, false);
+    assert_eq!(done.map(drop), Ok(()), "{kind:?} of {start}..{end}");
+}
+
+/// What both kinds of space have in common.
+fn story<D: Disk>(machine: &mut Machine<D>) {
+    assert_eq!(held(machine), [], "nothing was written yet");
+    machine.write(0, 3 * CHUNK + 5, &[7; 10]).expect("write");
+    machine.write(0, 4 * MIB + 50, &[8; 50]).expect("write");
+    let last = (4 * MIB, 4 * MIB + 100);
+    assert_eq!(held(machine), [(3 * CHUNK, 4 * CHUNK), last]);
+    // Less than a chunk is not known of.
+    call(machine, RequestKind::WriteZeroes, 3 * CHUNK, 4 * CHUNK - 1);
+    assert_eq!(held(machine), [(3 * CHUNK, 4 * CHUNK), last]);
+    call(machine, RequestKind::WriteZeroes, 3 * CHUNK - 1, 4 * CHUNK);
+    assert_eq!(held(machine), [last]);
+    // The last chunk is whole although the vdisk ends in it.
+    call(machine, RequestKind::WriteZeroes, 4 * MIB, 4 * MIB + 100);
+    assert_eq!(held(machine), []);
+    machine
+        .write(0, CHUNK, &[9; 2 * CHUNK as usize])
+        .expect("write");
+    call(machine, RequestKind::Trim, CHUNK, 2 * CHUNK);
+    assert_eq!(held(machine), [(2 * CHUNK, 3 * CHUNK)]);
+    assert_eq!(machine.read(0, CHUNK, CHUNK), Ok(vec![0; CHUNK as usize]));
+    assert_eq!(machine.read(0, 2 * CHUNK, 2), Ok(vec![9; 2]));
+    call(machine, RequestKind::ZeroKeepingSpace, 2 * CHUNK, 3 * CHUNK);
+    assert_eq!(held(machine), [(2 * CHUNK, 3 * CHUNK)], "its space is kept");
+    assert_eq!(machine.read(0, 2 * CHUNK, 2), Ok(vec![0; 2]));
+}
+
+#[test]
+fn space_that_was_zeroes_knows_its_holes() {
+    story(&mut blank());
+    let mut machine = blank();
+    call(&mut machine, RequestKind::ZeroKeepingSpace, 0, CHUNK);
+    assert_eq!(held(&mut machine), [(0, CHUNK)], "its space is taken");
+}
+
+#[test]
+fn space_with_a_map_knows_its_holes() {
+    story(&mut dirty());
+}
+
+#[test]
+fn holes_with_a_map_are_read_and_zeroed_without_the_disk() {
+    let mut machine = dirty();
+    machine
+        .write(0, 0, &[7; 4 * CHUNK as usize])
+        .expect("write");
+    let before = machine.now;
+    call(&mut machine, RequestKind::WriteZeroes, 0, 2 * CHUNK);
+    call(&mut machine, RequestKind::ZeroFast, CHUNK, 3 * CHUNK);
+    let zeroes = vec![0; 3 * CHUNK as usize];
+    assert_eq!(machine.read(0, 0, 3 * CHUNK), Ok(zeroes));
+    assert_eq!(machine.now, before, "the disk was asked");
+}
+
+#[test]
+fn a_fast_zeroing_that_would_write_is_refused_and_changes_nothing() {
+    let mut machine = dirty();
+    machine.write(0, 0, &[7; CHUNK as usize]).expect("write");
+    let place = (4096, 8192);
+    let refused = machine.call(0, RequestKind::ZeroFast, place, None, false);
+    assert_eq!(refused.map(drop), Err(IoError::NotSupported));
+    assert_eq!(machine.read(0, 4096, 4), Ok(vec![7; 4]));
+    // Never written, so there is nothing to do.
+    call(
+        &mut machine,
+        RequestKind::ZeroFast,
+        2 * CHUNK + 5,
+        2 * CHUNK + 6,
+    );
+    let mut machine = blank();
+    machine.write(0, 0, &[7; CHUNK as usize]).expect("write");
+    call(&mut machine, RequestKind::ZeroFast, 0, CHUNK);
+    assert_eq!(machine.read(0, 0, 4), Ok(vec![0; 4]));
+}
+
+#[test]
+fn holes_survive_what_a_flush_survives() {
+    let mut disk = new_disk(16 * MIB, 4096, 3);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let disk = TestDisk::around(disk, 128 << 10);
+    let specs = [("a", 4 * MIB + 100)];
+    let (mut machine, _) = open(disk, &specs, DIRTY).expect("open");
+    machine
+        .write(0, 0, &[7; 4 * CHUNK as usize])
+        .expect("write");
+    machine.flush(0).expect("flush");
+    call(&mut machine, RequestKind::WriteZeroes, 0, CHUNK);
+    machine.flush(0).expect("flush");
+    let place = (CHUNK, CHUNK);
+    let durable = machine.call(0, RequestKind::WriteZeroes, place, None, true);
+    assert_eq!(durable.map(drop), Ok(()));
+    let disk = TestDisk::around(crash(&handle, 5), 128 << 10);
+    drop(machine);
+    let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
+    assert_eq!(held(&mut machine), [(2 * CHUNK, 4 * CHUNK)]);
+    assert_eq!(
+        machine.read(0, 0, 2 * CHUNK),
+        Ok(vec![0; 2 * CHUNK as usize])
+    );
+}
+
+/// A chunk whose bit is on the disk is zeroed, so the bit is cleared in memory; then a durable write
+/// and a flush that saves the cleared bit overlap in every way. The write must not be lost.
+#[test]
+fn a_durable_write_into_a_fresh_hole_survives_a_flush_at_the_same_time() {
+    for steps in 0..40 {
+        let mut disk = new_disk(16 * MIB, 4096, steps);
+        soil(&mut disk);
+        let handle = disk.handle();
+        let specs = [("a", 4 * MIB + 100)];
+        let disk = TestDisk::around(disk, 128 << 10);
+        let (mut machine, _) = open(disk, &specs, DIRTY).expect("open");
+        machine.write(0, 0, &[7; CHUNK as usize]).expect("write");
+        machine.flush(0).expect("flush");
+        call(&mut machine, RequestKind::WriteZeroes, 0, CHUNK);
+        let first = if steps % 2 == 0 {
+            RequestKind::Write
+        } else {
+            RequestKind::Flush
+        };
+        for kind in [first, RequestKind::Write, RequestKind::Flush] {
+            if kind == RequestKind::Write {
+                machine.submit(0, kind, (10, 5), Some(b"hello"), true);
+            } else {
+                machine.submit(0, kind, (0, 0), None, false);
+            }
+            for _ in 0..steps / 2 {
+                machine.step();
+            }
+        }
+        assert!(machine.settle().iter().all(|reply| reply.result.is_ok()));
+        let disk = TestDisk::around(crash(&handle, steps), 128 << 10);
+        drop(machine);
+        let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
+        let mut expected = vec![0; 20];
+        expected[10..15].copy_from_slice(b"hello");
+        assert_eq!(machine.read(0, 0, 20), Ok(expected), "{steps} steps");
+    }
+}
+
+/// A write that comes while its chunk is trimmed, or just before, is never called a hole.
+fn overlap<D: Disk>(mut machine: Machine<D>) {
+    let kinds = [
+        RequestKind::Trim,
+        RequestKind::WriteZeroes,
+        RequestKind::ZeroFast,
+    ];
+    for (round, kind) in kinds.into_iter().cycle().take(30).enumerate() {
+        let data = [round as u8 + 1; 100];
+        let at = CHUNK + 5000 * (round as u64 % 10);
+        machine.submit(0, RequestKind::Write, (at, 100), Some(&data), false);
+        machine.submit(0, kind, (0, 3 * CHUNK), None, false);
+        for _ in 0..round % 5 {
+            machine.step();
+        }
+        machine.submit(0, RequestKind::Write, (at, 100), Some(&data), false);
+        machine.settle();
+        assert_eq!(machine.read(0, at, 100), Ok(data.to_vec()), "{kind:?}");
+        assert_eq!(held(&mut machine), [(CHUNK, 2 * CHUNK)]);
+    }
+}
+
+#[test]
+fn writes_and_trims_at_the_same_place_keep_their_order() {
+    overlap(blank());
+    overlap(dirty());
+}
+
+#[test]
+fn reads_know_which_of_their_ends_are_holes() {
+    let mut machine = blank();
+    machine
+        .write(0, 2 * CHUNK, &[7; 2 * CHUNK as usize])
+        .expect("write");
+    let mut detail = |start: u64, end: u64| {
+        machine.submit(0, RequestKind::Read, (start, end - start), None, false);
+        let replies = machine.settle();
+        replies[0].detail
+    };
+    let zeroes = |first_bytes, last_bytes| ReplyDetail::Zeroes {
+        first_bytes,
+        last_bytes,
+    };
+    assert_eq!(detail(2 * CHUNK, 3 * CHUNK), ReplyDetail::Nothing);
+    assert_eq!(detail(5, 10), zeroes(5, 0));
+    assert_eq!(detail(2 * CHUNK - 9, 4 * CHUNK + 3), zeroes(9, 3));
+    assert_eq!(
+        detail(3 * CHUNK, 4 * MIB + 100),
+        zeroes(0, 4 * MIB as u32 + 100 - 4 * CHUNK as u32)
+    );
+    assert_eq!(
+        detail(0, 4 * MIB),
+        zeroes(2 * CHUNK as u32, 4 * MIB as u32 - 4 * CHUNK as u32)
+    );
+}
+
+#[test]
+fn a_status_fits_into_the_room_that_it_is_given() {
+    let mut machine = blank();
+    for chunk in [1, 3, 5] {
+        machine.write(0, chunk * CHUNK, b"x").expect("write");
+    }
+    for room in [1, 2, 4] {
+        let request = Request {
+            origin: 1,
+            handle: 1000,
+            vdisk: VdiskId(0),
+            kind: RequestKind::Status,
+            offset_bytes: 100,
+            len_bytes: 4 * MIB,
+            fua: false,
+            buffer: Some(Buffer::zeroed(room * Extent::BYTES)),
+        };
+        machine
+            .set
+            .submit(machine.now, request)
+            .expect("there is room");
+        let replies = machine.settle();
+        let told = replies[0]
+            .buffer
+            .as_deref()
+            .map(|told| Extent::read_all(told).collect());
+        let told: Vec<Extent> = told.expect("its buffer");
+        assert_eq!(told.len(), room);
+        assert_eq!(told[0].len_bytes, CHUNK - 100);
+    }
+    let beyond = machine.call(0, RequestKind::Status, (4 * MIB, 101), None, false);
+    assert_eq!(beyond.map(drop), Err(IoError::Invalid));
+}
