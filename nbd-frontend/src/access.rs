@@ -42,7 +42,9 @@ pub(crate) struct Access {
     permits: Arc<Semaphore>,
     told: Arc<Semaphore>,
     exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
-    pub(crate) refusals: Sparingly,
+    full: Sparingly,
+    taken: Sparingly,
+    strangers: Sparingly,
 }
 
 /// Counts a connection until it is dropped.
@@ -76,13 +78,21 @@ impl Access {
             permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             told: Arc::new(Semaphore::new(TOLD)),
             exports: exports.iter().map(counted).collect(),
-            refusals: Sparingly::default(),
+            full: Sparingly::default(),
+            taken: Sparingly::default(),
+            strangers: Sparingly::default(),
         }
     }
 
     /// Whether a client of this address may connect at all.
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
-        is_allowed(self.allow.as_deref(), address)
+        let allowed = is_allowed(self.allow.as_deref(), address);
+        if !allowed {
+            self.strangers.say(|more| {
+                tracing::warn!("NBD client {address} was refused: `allow` does not name it{more}");
+            });
+        }
+        allowed
     }
 
     /// A place for one more connection; `None` if there is not even one to be told.
@@ -91,7 +101,7 @@ impl Access {
             return Some(Place::Inside(permit));
         }
         let told = self.told.clone().try_acquire_owned().ok();
-        self.refusals.say(|more| {
+        self.full.say(|more| {
             let limit = self.limit;
             tracing::warn!("an NBD client was refused: {limit} connections are the limit{more}");
         });
@@ -170,7 +180,7 @@ impl ExportDirectory for Visitor {
             return Ok(());
         }
         let name = &export.name;
-        self.access.refusals.say(|more| {
+        self.access.taken.say(|more| {
             tracing::warn!(
                 "an NBD client was refused: {limit} connections use {name:?}, its limit{more}"
             );

@@ -247,10 +247,6 @@ async fn accept_tcp(listener: tokio::net::TcpListener, edge: Arc<Edge>) {
             continue;
         };
         if !edge.access.allows(address.ip()) {
-            edge.access.refusals.say(|more| {
-                let address = address.ip();
-                tracing::warn!("NBD client {address} was refused: `allow` does not name it{more}");
-            });
             continue;
         }
         let Some(place) = edge.access.place() else {

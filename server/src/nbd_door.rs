@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ fn tls(
         return Ok(None);
     };
     let settings = TlsSettings {
-        dir: tls.dir.value.clone(),
+        dir: existing(&tls.dir.value),
         client_certificates: tls.client_certificates,
     };
     let credentials = Credentials::load(settings).map_err(|error| {
@@ -117,6 +118,25 @@ fn tls(
         credentials: Arc::new(credentials),
         require: tls.require,
     }))
+}
+
+/// The path, with `NAME/..` left out where it leads nowhere otherwise: what is relative to a state
+/// directory is there before the server has made that directory.
+fn existing(path: &Path) -> PathBuf {
+    let mut shorter = PathBuf::new();
+    for component in path.components() {
+        let goes_back = component == Component::ParentDir
+            && matches!(shorter.components().next_back(), Some(Component::Normal(_)));
+        if goes_back {
+            shorter.pop();
+        } else {
+            shorter.push(component);
+        }
+    }
+    if path.exists() || !shorter.exists() {
+        return path.to_owned();
+    }
+    shorter
 }
 
 fn socket_access(
@@ -151,7 +171,8 @@ fn shut_in(nbd: &Nbd) -> Option<String> {
     let for_others =
         nbd.socket_mode & 0o066 != 0 || nbd.socket_owner.is_some() || nbd.socket_group.is_some();
     // The state directory is made by the server, for its user alone.
-    let mode = std::fs::metadata(folder).map_or(0o700, |found| found.permissions().mode());
+    let mode =
+        std::fs::metadata(existing(folder)).map_or(0o700, |found| found.permissions().mode());
     (for_others && mode & 0o011 == 0).then(|| {
         format!(
             "others may use the socket {}, but may not enter its folder: put it elsewhere, as in \
@@ -206,6 +227,18 @@ fn account_number(name: &str, kind: Account) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_over_a_directory_that_is_not_there_yet_is_found() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = |path: &str| directory.path().join(path);
+        std::fs::create_dir(place("pki")).expect("a directory");
+        assert_eq!(existing(&place("state/../pki")), place("pki"));
+        assert_eq!(existing(&place("state/./sub/../../pki")), place("pki"));
+        assert_eq!(existing(&place("state/../gone")), place("state/../gone"));
+        std::fs::create_dir(place("state")).expect("a directory");
+        assert_eq!(existing(&place("state/../pki")), place("state/../pki"));
+    }
 
     #[test]
     fn users_and_groups_have_numbers() {

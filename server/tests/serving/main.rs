@@ -6,17 +6,21 @@
 //! sentence that says which. Nothing here depends on how fast the machine is: what is waited for
 //! has a limit only so that a hang becomes a failure.
 
+#[path = "../../../nbd-frontend/tests/common/certificates.rs"]
+mod certificates;
 mod figures;
 mod nbd;
 mod place;
 mod programs;
 mod server;
 
+mod access;
 mod bad_input;
 mod clients;
 mod commands;
 mod database;
 mod disks_in_memory;
+mod encrypted;
 mod failing_disks;
 mod files;
 mod foreign_disks;
@@ -31,5 +35,6 @@ mod reconnect;
 mod refusals;
 mod simulate;
 mod status;
+mod supervised;
 mod vdisks;
 mod workloads;

@@ -147,8 +147,15 @@ impl Server {
 
     /// Stops it in good order by a signal; it must exit with status 0. Returns what it said.
     #[track_caller]
-    pub fn stop_by(mut self, signal: i32) -> String {
+    pub fn stop_by(self, signal: i32) -> String {
         self.signal(signal);
+        self.stopped()
+    }
+
+    /// Waits for its end, which somebody else asked for; it must exit with status 0. Returns what it
+    /// said.
+    #[track_caller]
+    pub fn stopped(mut self) -> String {
         let status = self.ended();
         let said = self.said_until_its_end();
         assert_eq!(status.code(), Some(0), "{said}");

@@ -1,0 +1,114 @@
+//! TLS by the whole server: certificates that are wrong, clients through the reactor, and the end.
+
+use crate::certificates::{Valid, fill};
+use crate::nbd::{assert_same, pattern};
+use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
+use crate::programs::{text, tool, tool_output};
+use crate::server::Server;
+use disktime_nbd::NbdUri;
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+
+const LIBNBD: &str = "libnbd-bin";
+
+fn place(tls: &str) -> (Place, PathBuf) {
+    let place = Place::new();
+    let nbd =
+        format!(r#""nbd": {{ "listen": ["127.0.0.1:0"], "tls": {{ "dir": "../pki"{tls} }} }}"#);
+    place.configure_as(
+        PLAIN_DISK,
+        r#""a": { "disk": "d0", "size": "64MiB" }"#,
+        &nbd,
+    );
+    let pki = place.path("pki");
+    (place, pki)
+}
+
+/// Both ways to the vdisk, with the client's certificates.
+fn uris(server: &Server, pki: &std::path::Path) -> Vec<String> {
+    let with = |uri: &NbdUri| uri.with_certificates(pki);
+    server.vdisks[0].uris.iter().map(with).collect()
+}
+
+#[test]
+fn what_is_wrong_with_certificates_is_said_by_check_and_serve() {
+    let (place, pki) = place("");
+    let says = |fragments: &[&str]| {
+        for command in ["check", "serve"] {
+            let said = place.fails(&[command]);
+            assert_says(&said, &["disktime.json:4:"]);
+            assert_says(&said, fragments);
+        }
+        assert!(!place.disk_file().exists(), "no disk was touched");
+    };
+    says(&["/pki cannot be used", "No such file"]);
+    let authority = fill(&pki);
+    fs::remove_file(pki.join("server-key.pem")).expect("it is there");
+    says(&["server-key.pem cannot be read", "No such file"]);
+    fs::copy(pki.join("client-key.pem"), pki.join("server-key.pem")).expect("a copy");
+    says(&["server-key.pem does not belong", "server-cert.pem"]);
+    authority.sign(&pki, "server", Valid::Past, 2);
+    says(&["server-cert.pem has expired on 1999-12-31"]);
+    let mut check = place.command(&["check"]);
+    check.arg("--json");
+    let output = crate::programs::finished(check);
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(found.to_string().contains("has expired"), "{found}");
+    authority.sign(&pki, "server", Valid::Now, 2);
+    place.succeeds(&["check"]);
+}
+
+#[test]
+fn a_key_that_everybody_reads_is_worth_a_word() {
+    let (place, pki) = place("");
+    fill(&pki);
+    let key = pki.join("server-key.pem");
+    let mode = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(&key, mode).expect("it is ours");
+    };
+    mode(0o644);
+    assert_says(&place.start().stop(), &["server-key.pem", "every user"]);
+    mode(0o640);
+    assert!(!place.start().stop().contains("every user"));
+}
+
+#[test]
+fn data_go_there_and_back_by_both_sockets() {
+    let (place, pki) = place(r#", "client_certificates": true"#);
+    fill(&pki);
+    let server = place.start();
+    let uris = uris(&server, &pki);
+    assert!(uris[0].starts_with("nbds+unix:///a?"), "{uris:?}");
+    assert!(uris[1].starts_with("nbds://127.0.0.1:"), "{uris:?}");
+    let plain = uris[1].replace("nbds:", "nbd:");
+    let output = tool_output(LIBNBD, "nbdinfo", &[&plain]);
+    assert!(!output.status.success(), "it let a client in without TLS");
+    for (seed, uri) in uris.iter().enumerate() {
+        let data = pattern(64 * MIB as usize, seed as u64 + 1);
+        let file = place.write("file", &data);
+        tool(LIBNBD, "nbdcopy", &["--flush", text(&file), uri]);
+        let back = place.path("back");
+        tool(LIBNBD, "nbdcopy", &[uri, text(&back)]);
+        assert_same(&fs::read(&back).expect("the copy"), &data, uri);
+        fs::remove_file(&back).expect("it is there");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_command_gets_a_uri_with_certificates() {
+    let (place, pki) = place("");
+    fill(&pki);
+    let mut serve = place.command(&["serve"]);
+    serve.args([
+        "--run",
+        "nbdinfo --size \"$uri\" && nbdinfo \"$uri\" | head -1",
+    ]);
+    let output = crate::programs::finished(serve);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_says(&said, &["67108864\n", "with TLS"]);
+}
