@@ -180,13 +180,14 @@ impl NbdSession {
             last_bytes,
         } = detail
         {
-            if first_bytes >= len_bytes {
+            let all = first_bytes.saturating_add(last_bytes) >= len_bytes;
+            if all {
                 self.push_hole(cookie, slot.offset_bytes, len_bytes, true);
                 return self.release(slot, Some(data), pool);
             }
             if !slot.single {
                 start = first_bytes;
-                end = len_bytes - last_bytes.min(len_bytes - first_bytes);
+                end = len_bytes - last_bytes;
             }
         }
         if start > 0 {

@@ -1,0 +1,77 @@
+//! A peer that sends anything during the handshake.
+//!
+//! Of the input, four bytes choose limits, encryption and how the rest is cut; the rest is what the
+//! client sends. What holds: each step either uses bytes or asks for some, so a handshake ends with
+//! its input; answers of one step are bounded; what is agreed on was offered.
+
+use disktime_engine::VdiskId;
+use disktime_nbd::{
+    Encryption, Export, ExportDirectory, ExportHandle, Handshake, HandshakeLimits, Progress,
+};
+use std::sync::{Arc, LazyLock};
+
+/// Bytes of the input that are not the client's.
+pub const CONTROL_BYTES: usize = 4;
+
+static EXPORTS: LazyLock<Arc<dyn ExportDirectory>> = LazyLock::new(|| {
+    let mut exports: Vec<Export> = ["disk", "web", "größer"]
+        .iter()
+        .zip(0..)
+        .map(|(name, at)| Export::new(ExportHandle(at), VdiskId(at as u32), name, 1 << (20 + at)))
+        .collect();
+    exports[1].description = "40 % of hdd0 in every 250 ms".into();
+    exports[2].flags.read_only = true;
+    Arc::new(exports)
+});
+
+/// The entry point.
+pub fn run(data: &[u8]) {
+    let Some((control, mut rest)) = data.split_at_checked(CONTROL_BYTES) else {
+        return;
+    };
+    let limits = HandshakeLimits {
+        option_bytes: 16 + 64 * u32::from(control[0]),
+        options: 1 + u32::from(control[1]),
+    };
+    let step = 1 + usize::from(control[2]);
+    let encryption = [
+        Encryption::Unavailable,
+        Encryption::Offered,
+        Encryption::Required,
+    ][usize::from(control[3]) % 3];
+    let mut handshake = Handshake::new(EXPORTS.clone(), limits).with_encryption(encryption);
+    let (mut turns, turns_max) = (0, 2 * data.len() + 2);
+    loop {
+        turns += 1;
+        assert!(turns <= turns_max, "a handshake outlives its input");
+        let progress = handshake.advance();
+        // A list of three short exports, or the answer to the longest name.
+        assert!(handshake.outgoing().len() <= 32 << 10, "an answer grew");
+        handshake.sent();
+        match progress {
+            Progress::Continue => {}
+            Progress::NeedBytes => {
+                if rest.is_empty() {
+                    return;
+                }
+                let (now, later) = rest.split_at(rest.len().min(step));
+                handshake.receive(now);
+                rest = later;
+            }
+            Progress::StartTls => {
+                assert_ne!(encryption, Encryption::Unavailable, "TLS out of nowhere");
+                handshake.encrypted();
+            }
+            Progress::Agreed(export) => return check(&export, handshake, data.len()),
+            Progress::Aborted | Progress::Broken(_) => return,
+        }
+    }
+}
+
+fn check(export: &Export, handshake: Handshake, input_bytes: usize) {
+    let offered = EXPORTS.find(&export.name);
+    assert_eq!(offered.as_ref(), Some(export), "an export out of nowhere");
+    let negotiated = handshake.negotiated();
+    assert!(negotiated.structured || negotiated.allocation.is_none());
+    assert!(handshake.into_rest().len() <= input_bytes);
+}

@@ -1,0 +1,304 @@
+//! A peer that sends anything after the handshake, before a service that answers in any order, with
+//! errors and holes among the answers.
+//!
+//! Of the input, eight bytes choose limits, what was agreed on, and how bytes are cut in both
+//! directions; the rest is what the client sends. What holds: places and buffers stay within their
+//! limits; what reaches the service lies in the export and carries the buffer that it needs; every
+//! request is answered; with structured replies what is sent is a row of well-formed chunks that
+//! stay within the request; when all is answered and sent, nothing is held.
+
+use disktime_engine::{
+    Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, Session,
+    SessionStatus, VdiskId,
+};
+use disktime_nbd::protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
+use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
+use std::io::IoSlice;
+
+/// Bytes of the input that are not the client's.
+pub const CONTROL_BYTES: usize = 8;
+/// Size of the export.
+pub const EXPORT_BYTES: u64 = 1 << 20;
+/// Rounds without any progress after which a session counts as stuck.
+const IDLE_ROUNDS_MAX: u32 = 8;
+
+/// The entry point.
+pub fn run(data: &[u8]) {
+    if let Some((control, input)) = data.split_first_chunk::<CONTROL_BYTES>() {
+        Run::new(control, input).to_the_end();
+    }
+}
+
+struct Run<'a> {
+    session: NbdSession,
+    pool: BufferPool,
+    limits: SessionLimits,
+    structured: bool,
+    input: &'a [u8],
+    /// Bytes given and taken at once.
+    give: usize,
+    take: usize,
+    /// What the service holds.
+    held: Vec<Request>,
+    /// Decides on orders and outcomes.
+    choice: u64,
+    sent: Vec<u8>,
+}
+
+impl<'a> Run<'a> {
+    fn new(control: &[u8; CONTROL_BYTES], input: &'a [u8]) -> Run<'a> {
+        let limits = SessionLimits {
+            requests: 1 + usize::from(control[0] % 32),
+            buffer_bytes: 4096 << (control[1] % 8),
+            input_bytes: RequestHeader::BYTES + usize::from(control[2]) * 16,
+        };
+        let structured = control[3] & 1 != 0;
+        let negotiated = Negotiated {
+            structured,
+            allocation: (control[3] & 3 == 3).then_some(1),
+        };
+        let mut export = Export::new(ExportHandle(0), VdiskId(0), "disk", EXPORT_BYTES);
+        export.flags.read_only = control[3] & 4 != 0;
+        export.flags.fast_zero = control[3] & 8 == 0;
+        let carried = usize::from(control[4]).min(input.len());
+        let (carried, input) = input.split_at(carried);
+        let session = NbdSession::new(export, limits, carried).with_negotiated(negotiated);
+        Run {
+            session,
+            pool: BufferPool::new(1 << 20),
+            limits,
+            structured,
+            input,
+            give: 1 + usize::from(control[5]) * 8,
+            take: 1 + usize::from(control[6]) * 8,
+            held: Vec::new(),
+            choice: u64::from(control[7]) | 1,
+            sent: Vec::new(),
+        }
+    }
+
+    fn choose(&mut self, among: u64) -> u64 {
+        self.choice ^= self.choice << 13;
+        self.choice ^= self.choice >> 7;
+        self.choice ^= self.choice << 17;
+        self.choice % among
+    }
+
+    fn to_the_end(mut self) {
+        let mut idle = 0;
+        while idle < IDLE_ROUNDS_MAX {
+            let moved = self.receive() | self.answer() | self.send();
+            self.check_bounds();
+            idle = if moved { 0 } else { idle + 1 };
+            if matches!(self.session.status(), SessionStatus::Broken(_)) {
+                break;
+            }
+            if self.input.is_empty() && idle == 1 {
+                self.session.end_of_input();
+            }
+        }
+        let broken = matches!(self.session.status(), SessionStatus::Broken(_));
+        self.session.abandon(&mut self.pool);
+        if !broken {
+            assert!(self.held.is_empty(), "a request was never answered");
+        }
+        if self.structured {
+            check_chunks(&self.sent, broken);
+        }
+    }
+
+    fn receive(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(request) = self.session.next_request(&mut self.pool) {
+            check_request(&request);
+            self.held.push(request);
+            moved = true;
+        }
+        let space = self.session.space(&mut self.pool);
+        let count = space.len().min(self.input.len()).min(self.give);
+        if count > 0 {
+            let (now, later) = self.input.split_at(count);
+            space[..count].copy_from_slice(now);
+            self.session.filled(count);
+            self.input = later;
+        }
+        moved || count > 0
+    }
+
+    /// Answers some of what is held, in any order.
+    fn answer(&mut self) -> bool {
+        if self.held.is_empty() {
+            return false;
+        }
+        if self.choose(64) == 0 {
+            self.session.drain();
+        }
+        for _ in 0..=self.choose(4) {
+            if self.held.is_empty() {
+                break;
+            }
+            let at = self.choose(self.held.len() as u64) as usize;
+            let request = self.held.swap_remove(at);
+            let reply = self.reply(request);
+            self.session.reply(reply, &mut self.pool);
+        }
+        true
+    }
+
+    fn reply(&mut self, request: Request) -> Reply {
+        let Request {
+            origin,
+            handle,
+            kind,
+            offset_bytes,
+            len_bytes,
+            mut buffer,
+            ..
+        } = request;
+        let failed = self.choose(8) == 0;
+        let detail = match self.choose(4) {
+            0 => ReplyDetail::FailedAt(offset_bytes + self.choose(2 * len_bytes.max(1))),
+            1 => {
+                let first_bytes = self.choose(len_bytes + 2) as u32;
+                let last_bytes = self.choose(len_bytes + 2) as u32;
+                ReplyDetail::Zeroes {
+                    first_bytes,
+                    last_bytes,
+                }
+            }
+            _ => ReplyDetail::Nothing,
+        };
+        if kind == RequestKind::Status
+            && let Some(buffer) = &mut buffer
+        {
+            self.tell(buffer, len_bytes);
+        }
+        Reply {
+            origin,
+            handle,
+            kind,
+            result: if failed { Err(IoError::Io) } else { Ok(()) },
+            buffer,
+            detail,
+        }
+    }
+
+    /// Extents as a service tells them: at least one, none empty; the last may reach further.
+    fn tell(&mut self, buffer: &mut Buffer, len_bytes: u64) {
+        let room = (buffer.len() / Extent::BYTES) as u64;
+        let count = (1 + self.choose(room)) as usize;
+        for entry in 0..count {
+            let extent = Extent {
+                len_bytes: 1 + self.choose(len_bytes),
+                hole: entry % 2 == 0,
+                zero: entry % 3 == 0,
+            };
+            let at = entry * Extent::BYTES;
+            buffer[at..at + Extent::BYTES].copy_from_slice(&extent.encode());
+        }
+        buffer.set_len(count * Extent::BYTES);
+    }
+
+    fn send(&mut self) -> bool {
+        let mut slices = [IoSlice::new(&[]); 4];
+        let used = self.session.outgoing(&mut slices);
+        let before = self.sent.len();
+        for slice in &slices[..used] {
+            let left = self.take - (self.sent.len() - before);
+            self.sent.extend_from_slice(&slice[..slice.len().min(left)]);
+        }
+        let count = self.sent.len() - before;
+        if count > 0 {
+            self.session.sent(count, &mut self.pool);
+        }
+        if !self.structured {
+            self.sent.clear();
+        }
+        count > 0
+    }
+
+    fn check_bounds(&self) {
+        let (requests, bytes) = (
+            self.session.requests_held(),
+            self.session.buffer_bytes_held(),
+        );
+        assert!(requests <= self.limits.requests, "{requests} requests");
+        // One request is let through whatever its size, and a buffer is rounded up.
+        let most = (4 * self.limits.buffer_bytes).max(2 * EXPORT_BYTES as usize) + (64 << 10);
+        assert!(bytes <= most, "{bytes} bytes of buffers");
+        assert!(self.held.len() <= requests);
+    }
+}
+
+/// What a service may rely on.
+fn check_request(request: &Request) {
+    let end = request.offset_bytes.checked_add(request.len_bytes);
+    assert!(end.is_some_and(|end| end <= EXPORT_BYTES), "{request:?}");
+    let room = request.buffer.as_ref().map(|buffer| buffer.len() as u64);
+    match request.kind {
+        kind if kind.moves_data() => assert_eq!(room, Some(request.len_bytes)),
+        RequestKind::Status => {
+            assert!(room.is_some_and(|room| room > 0 && room % Extent::BYTES as u64 == 0));
+        }
+        _ => assert_eq!(room, None),
+    }
+    let is_flush = request.kind == RequestKind::Flush;
+    assert_eq!(request.len_bytes == 0, is_flush, "{request:?}");
+}
+
+/// Replies of a session with structured replies: chunks, and simple replies without data.
+fn check_chunks(mut bytes: &[u8], cut: bool) {
+    while !bytes.is_empty() {
+        let simple = bytes.first_chunk().and_then(SimpleReply::decode);
+        if let Some(reply) = simple {
+            assert_eq!(reply.error, 0, "an error that is no chunk");
+            bytes = &bytes[SimpleReply::BYTES..];
+            continue;
+        }
+        let Some(header) = bytes.first_chunk() else {
+            assert!(cut, "a reply ends within its header");
+            return;
+        };
+        let header = ChunkHeader::decode(header).expect("the magic number of a reply");
+        let Some((body, rest)) =
+            bytes[ChunkHeader::BYTES..].split_at_checked(header.len_bytes as usize)
+        else {
+            assert!(cut, "a reply ends within a chunk");
+            return;
+        };
+        check_chunk(&header, body);
+        bytes = rest;
+    }
+}
+
+fn check_chunk(header: &ChunkHeader, body: &[u8]) {
+    let be = |from: usize, len: usize| {
+        body[from..from + len]
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    let is_last = header.flags == chunk::DONE;
+    assert!(is_last || header.kind == chunk::OFFSET_HOLE);
+    match header.kind {
+        chunk::NONE => assert!(body.is_empty()),
+        chunk::OFFSET_DATA => {
+            assert!(body.len() > 8, "a chunk without data");
+            assert!(be(0, 8) + body.len() as u64 - 8 <= EXPORT_BYTES);
+        }
+        chunk::OFFSET_HOLE => {
+            assert_eq!(body.len(), 12);
+            assert!(be(8, 4) > 0 && be(0, 8) + be(8, 4) <= EXPORT_BYTES);
+        }
+        chunk::BLOCK_STATUS => {
+            assert!(body.len() >= 12 && body.len() % 8 == 4 && be(0, 4) == 1);
+            let lengths = (4..body.len()).step_by(8).map(|at| be(at, 4));
+            assert!(lengths.clone().all(|len| len > 0));
+            assert!(lengths.sum::<u64>() <= EXPORT_BYTES);
+        }
+        chunk::ERROR => assert!(be(0, 4) > 0 && be(4, 2) as usize == body.len() - 6),
+        chunk::ERROR_OFFSET => {
+            assert!(body.len() == 14 && be(0, 4) > 0 && be(6, 8) < EXPORT_BYTES);
+        }
+        other => panic!("a chunk of kind {other}"),
+    }
+}
