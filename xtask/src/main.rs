@@ -3,6 +3,7 @@
 //! Knows the workspace's folders, cargo, and Debian's packages; no crate of the project. Uses the standard library
 //! alone, so that it builds in seconds.
 
+mod fuzz;
 mod packages;
 mod report;
 mod steps;
@@ -23,11 +24,15 @@ Usage: cargo xtask TASK
                3. lints      cargo clippy --workspace --all-targets -- -D warnings
                4. tests      cargo test --workspace; among them tidy (below) and the
                              interoperability tests against fio, libnbd, QEMU, ext4
+               5. fuzzing    of the NBD door, a minute for each of its entry points (below)
              then a summary: each step, each skipped test with its reason, and last
              a line `N passed, N failed, N skipped`
   tidy       only the project's style rules, with warnings: files of at most 500 lines that say
              first what they are for, no trailing blanks, no unfinished marks, licences
   packages   only step 1
+  fuzz [--seconds N]
+             only step 5, for N seconds each: with cargo-fuzz where it is installed for
+             nightly, else with the stable compiler and a mutator of our own
 
 All steps run even if one fails. Exit code: 0 all passed, 1 something failed, 2 usage.
 ";
@@ -39,6 +44,14 @@ fn main() -> ExitCode {
         ["test"] => steps::test(&workspace()),
         ["tidy"] => steps::tidy(&workspace()),
         ["packages"] => packages::provide(),
+        ["fuzz"] => fuzz::run(&workspace(), fuzz::CI_SECONDS),
+        ["fuzz", "--seconds", seconds] => match seconds.parse() {
+            Ok(seconds) => fuzz::run(&workspace(), seconds),
+            Err(_) => {
+                eprintln!("--seconds is followed by a number of seconds, not by `{seconds}`");
+                return ExitCode::from(2);
+            }
+        },
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             true

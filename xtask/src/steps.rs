@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask test`, one after the other, and the summary.
 
 use crate::report::Report;
-use crate::{packages, tidy};
+use crate::{fuzz, packages, tidy};
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -29,6 +29,7 @@ pub(crate) fn test(workspace: &Path) -> bool {
             )
         }),
         timed("tests", || cargo_test(workspace, &mut report)),
+        timed("fuzzing", || fuzz::run(workspace, fuzz::CI_SECONDS)),
     ];
     println!("\n==> summary");
     for step in &steps {

@@ -1,0 +1,91 @@
+//! Fuzzing of the NBD door for a while, by the best means that are installed.
+//!
+//! cargo-fuzz needs a nightly compiler and is guided by coverage; without it the same entry points
+//! run under the stable compiler with the mutator of the crate `fuzz`, from the same corpus.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The entry points.
+const TARGETS: [&str; 2] = ["handshake", "transmission"];
+
+/// How long CI fuzzes each.
+pub(crate) const CI_SECONDS: u32 = 60;
+
+/// Fuzzes each target for so long; whether nothing was found.
+pub(crate) fn run(workspace: &Path, seconds: u32) -> bool {
+    let guided = is_guided(workspace);
+    if guided {
+        println!("cargo-fuzz is installed, so coverage guides the inputs");
+    } else {
+        println!(
+            "without cargo-fuzz on nightly, inputs are mutated blindly; `rustup toolchain install \
+             nightly` and `cargo install cargo-fuzz` bring it"
+        );
+    }
+    TARGETS.iter().all(|target| {
+        let mut command = if guided {
+            guided_run(workspace, target, seconds)
+        } else {
+            blind_run(workspace, target, seconds)
+        };
+        println!("> {command:?}");
+        match command.stdin(Stdio::null()).status() {
+            Ok(status) => status.success(),
+            Err(error) => {
+                println!("it cannot be started: {error}");
+                false
+            }
+        }
+    })
+}
+
+/// Cargo as rustup gives it, for the nightly toolchain.
+fn nightly(workspace: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(workspace)
+        .env_remove("CARGO")
+        .env("RUSTUP_TOOLCHAIN", "nightly");
+    command
+}
+
+fn is_guided(workspace: &Path) -> bool {
+    // Without the toolchain rustup would install it; that is the user's to decide.
+    let installed = Command::new("rustup")
+        .args(["run", "nightly", "rustc", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    installed
+        && nightly(workspace)
+            .args(["fuzz", "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success())
+}
+
+fn guided_run(workspace: &Path, target: &str, seconds: u32) -> Command {
+    // What is found goes to the first folder, which is nobody's; the corpus is only read.
+    let found = std::env::temp_dir().join(format!("disktime-fuzz-{}-{target}", std::process::id()));
+    if let Err(error) = std::fs::create_dir_all(&found) {
+        println!("{}: {error}", found.display());
+    }
+    let mut command = nightly(workspace);
+    command
+        .args(["fuzz", "run", "--fuzz-dir", "fuzz/libfuzzer", target])
+        .arg(found)
+        .arg(format!("fuzz/corpus/{target}"))
+        .args(["--", "-max_len=65536"])
+        .arg(format!("-max_total_time={seconds}"));
+    command
+}
+
+fn blind_run(workspace: &Path, target: &str, seconds: u32) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command
+        .current_dir(workspace)
+        .args(["run", "--quiet", "--profile", "fuzz", "--package"])
+        .args(["disktime-fuzz", "--", target])
+        .arg(seconds.to_string());
+    command
+}
