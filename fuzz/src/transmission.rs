@@ -25,7 +25,7 @@ const IDLE_ROUNDS_MAX: u32 = 8;
 /// The entry point.
 pub fn run(data: &[u8]) {
     if let Some((control, input)) = data.split_first_chunk::<CONTROL_BYTES>() {
-        Run::new(control, input).to_the_end();
+        Run::new(control, input).drive();
     }
 }
 
@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
         self.choice % among
     }
 
-    fn to_the_end(mut self) {
+    fn drive(mut self) {
         let mut idle = 0;
         while idle < IDLE_ROUNDS_MAX {
             let moved = self.receive() | self.answer() | self.send();
