@@ -78,6 +78,7 @@ impl NbdDoor {
         configuration: &Configuration,
         sockets: Vec<(String, OwnedFd)>,
     ) -> Outcome<Option<NbdListener>> {
+        allow_files(self.config.connections);
         if !sockets.is_empty() {
             return Ok(Some(NbdListener::adopt(self.config, sockets)?));
         }
@@ -118,6 +119,33 @@ fn tls(
         credentials: Arc::new(credentials),
         require: tls.require,
     }))
+}
+
+/// Files that are open beside those of connections, and some to spare.
+const OTHER_FILES: u64 = 256;
+
+/// Lets this process have as many files open as the connections need, if it may.
+fn allow_files(connections: usize) {
+    let needed = connections as u64 + OTHER_FILES;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: fills a structure that is ours.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    if !known || limit.rlim_cur >= needed {
+        return;
+    }
+    let may_have = limit.rlim_max;
+    limit.rlim_cur = needed.min(may_have);
+    // SAFETY: reads a structure that is ours.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0;
+    if !raised || may_have < needed {
+        tracing::warn!(
+            "{connections} connections need {needed} open files and this process may have {may_have}: \
+             raise LimitNOFILE= or `ulimit -n`"
+        );
+    }
 }
 
 /// The path, with `NAME/..` left out where it leads nowhere otherwise: what is relative to a state
