@@ -6,6 +6,10 @@
 //!
 //! What is not known here: time, retries and reconnection.
 
+mod extended;
+
+pub use extended::{ExtendedClient, ExtendedReply};
+
 use crate::export::ExportFlags;
 use crate::protocol::{
     INIT_MAGIC, MAXIMUM_BLOCK_BYTES, OPTION_MAGIC, OptionHeader, OptionReplyHeader, RequestHeader,
@@ -322,6 +326,12 @@ fn handshake(
     input: &mut impl Read,
     export: &str,
 ) -> Result<ExportInfo, ClientError> {
+    greet(output, input)?;
+    go(output, input, export)
+}
+
+/// Exchanges the greetings.
+fn greet(output: &mut impl Write, input: &mut impl Read) -> Result<(), ClientError> {
     let mut greeting = [0; 18];
     input.read_exact(&mut greeting)?;
     if be64(&greeting, 0) != INIT_MAGIC || be64(&greeting, 8) != OPTION_MAGIC {
@@ -336,7 +346,16 @@ fn handshake(
         ));
     }
     let known = flags & (handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES);
-    let mut message = u32::from(known).to_be_bytes().to_vec();
+    Ok(output.write_all(&u32::from(known).to_be_bytes())?)
+}
+
+/// Agrees on the export.
+fn go(
+    output: &mut impl Write,
+    input: &mut impl Read,
+    export: &str,
+) -> Result<ExportInfo, ClientError> {
+    let mut message = Vec::new();
     let wanted = [info::BLOCK_SIZE, info::DESCRIPTION];
     let len_bytes = (4 + export.len() + 2 + 2 * wanted.len()) as u32;
     message.extend_from_slice(

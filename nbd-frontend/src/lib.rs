@@ -25,8 +25,8 @@ mod welcome;
 
 pub use access::ExportAccess;
 pub use client::{
-    CLIENT_MAX_PAYLOAD_BYTES, ClientError, ClientReply, ClientRequest, ExportInfo, NbdClient,
-    NbdReceiver, NbdSender,
+    CLIENT_MAX_PAYLOAD_BYTES, ClientError, ClientReply, ClientRequest, ExportInfo, ExtendedClient,
+    ExtendedReply, NbdClient, NbdReceiver, NbdSender,
 };
 pub use export::{Export, ExportDirectory, ExportFlags, ExportHandle, find_export};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, Progress};

@@ -4,7 +4,9 @@ use super::tests::{answer, feed, header, pool, read, take_sent, write};
 use super::*;
 use crate::export::ExportHandle;
 use crate::protocol::{ChunkHeader, SimpleReply, be16, be32, be64, chunk, command, command_flag};
+use crate::verdict::payload_bytes;
 use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, VdiskId};
+use proptest::prelude::*;
 
 /// Flags and kind of a chunk, and what it carries.
 type Chunk = (u16, u16, Vec<u8>);
@@ -246,4 +248,109 @@ fn draining_is_told_in_chunks() {
     feed(&mut session, &mut pool, &read(5, 0, 1), &mut Vec::new());
     let found = chunks(&take_sent(&mut session, &mut pool, 100));
     assert_eq!((found[0].1, be32(&found[0].2, 0)), (chunk::ERROR, 108));
+}
+
+/// A request as a test generates it: command, flags, offset, length.
+fn any_request() -> impl Strategy<Value = (u16, u16, u64, u32)> {
+    let command = (0u16..9).prop_filter("it ends the stream", |it| *it != command::DISC);
+    let offset = prop_oneof![0u64..65 << 20, Just(u64::MAX), Just(0)];
+    (command, 0u16..32, offset, 0u32..5000)
+}
+
+/// The reply to one request: errors and what it tells.
+type Told = (u32, Vec<u8>);
+
+/// Sends the stream cut like that, answering at once, and gives the replies by cookie.
+fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64, Told)> {
+    let export = Export::new(ExportHandle(0), VdiskId(3), "disk", 64 << 20);
+    let negotiated = Negotiated {
+        structured: true,
+        allocation: Some(7),
+    };
+    let mut session = NbdSession::new(export, limits, &[]).with_negotiated(negotiated);
+    let (mut pool, mut rest, mut sent) = (pool(), stream, Vec::new());
+    for cut in cuts.iter().cycle() {
+        let mut now = &rest[..rest.len().min(*cut)];
+        rest = &rest[now.len()..];
+        loop {
+            let mut requests = Vec::new();
+            let fed = feed(&mut session, &mut pool, now, &mut requests);
+            now = &now[fed..];
+            for request in requests {
+                let first_bytes = (request.len_bytes / 3) as u32;
+                let last_bytes = first_bytes / 2;
+                let mut reply = answer(request, Ok(()));
+                reply.detail = ReplyDetail::Zeroes {
+                    first_bytes,
+                    last_bytes,
+                };
+                match (&mut reply.buffer, reply.kind) {
+                    (Some(room), RequestKind::Status) => extents(&[(9000, true, true)])(room),
+                    (Some(data), RequestKind::Read) => data.fill(0x5A),
+                    _ => {}
+                }
+                session.reply(reply, &mut pool);
+            }
+            let more = take_sent(&mut session, &mut pool, 1 << 20);
+            sent.extend_from_slice(&more);
+            if now.is_empty() && fed == 0 && more.is_empty() {
+                break;
+            }
+        }
+        if rest.is_empty() {
+            break;
+        }
+    }
+    let held = (session.requests_held(), session.buffer_bytes_held());
+    assert_eq!(held, (0, 0));
+    let mut told = told(&sent);
+    told.sort();
+    told
+}
+
+fn told(mut bytes: &[u8]) -> Vec<(u64, Told)> {
+    let (mut told, mut body) = (Vec::new(), Vec::new());
+    while !bytes.is_empty() {
+        if let Some(reply) = bytes.first_chunk().and_then(SimpleReply::decode) {
+            told.push((reply.cookie, (reply.error, Vec::new())));
+            bytes = &bytes[SimpleReply::BYTES..];
+            continue;
+        }
+        let header = bytes.first_chunk().and_then(ChunkHeader::decode);
+        let header = header.expect("a chunk");
+        let end = ChunkHeader::BYTES + header.len_bytes as usize;
+        body.extend_from_slice(&bytes[ChunkHeader::BYTES..end]);
+        if header.flags == chunk::DONE {
+            told.push((
+                header.cookie,
+                (u32::from(header.kind), std::mem::take(&mut body)),
+            ));
+        }
+        bytes = &bytes[end..];
+    }
+    told
+}
+
+proptest! {
+    /// However the bytes are cut and whatever the limits, each request has the same answer, once.
+    #[test]
+    fn any_cut_of_the_stream_gives_the_same_replies(
+        asked in proptest::collection::vec(any_request(), 1..30),
+        cuts in proptest::collection::vec(1usize..3000, 1..20),
+        input_bytes in 28usize..10_000,
+    ) {
+        let mut stream = Vec::new();
+        for (cookie, (command, flags, offset_bytes, len_bytes)) in asked.iter().enumerate() {
+            let header = header(*command, cookie as u64, *offset_bytes, *len_bytes);
+            let header = RequestHeader { flags: *flags, ..header };
+            stream.extend_from_slice(&header.encode());
+            let data = payload_bytes(&header) as usize;
+            stream.resize(stream.len() + data, cookie as u8);
+        }
+        let whole = replies_of(&stream, &[usize::MAX], SessionLimits::default());
+        let cookies: Vec<u64> = whole.iter().map(|(cookie, _)| *cookie).collect();
+        prop_assert_eq!(cookies, (0..asked.len() as u64).collect::<Vec<_>>());
+        let limits = SessionLimits { requests: 3, buffer_bytes: 4096, input_bytes };
+        prop_assert_eq!(replies_of(&stream, &cuts, limits), whole);
+    }
 }
