@@ -5,7 +5,7 @@
 //! that some changes know the protocol's magic numbers, lengths and edges.
 
 /// Longest input.
-const INPUT_BYTES_MAX: usize = 64 << 10;
+const INPUT_BYTES_MAX: usize = 16 << 10;
 
 /// Numbers at which something changes.
 const EDGES: [u64; 12] = [

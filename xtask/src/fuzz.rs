@@ -74,7 +74,7 @@ fn guided_run(workspace: &Path, target: &str, seconds: u32) -> Command {
         .args(["fuzz", "run", "--fuzz-dir", "fuzz/libfuzzer", target])
         .arg(found)
         .arg(format!("fuzz/corpus/{target}"))
-        .args(["--", "-max_len=65536"])
+        .args(["--", "-max_len=16384"])
         .arg(format!("-max_total_time={seconds}"));
     command
 }
