@@ -5,11 +5,14 @@
 
 pub mod child;
 pub mod decision;
+pub mod fio;
 pub mod limits;
 pub mod machine;
 pub mod markdown;
+pub mod process;
 pub mod program;
 pub mod soak;
+pub mod spread;
 
 /// Why a benchmark could not be run, as a sentence with the remedy.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

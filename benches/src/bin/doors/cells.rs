@@ -3,8 +3,8 @@
 use crate::client::{self, Load};
 use crate::fio;
 use crate::peers::{Backing, Peer, Server};
-use crate::process;
 use disktime_benches::Outcome;
+use disktime_benches::process;
 use serde_json::{Value, json};
 use std::time::Duration;
 

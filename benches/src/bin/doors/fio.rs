@@ -1,10 +1,9 @@
 //! The other client: fio with its nbd engine, one process, one job per connection.
 
 use crate::client::{Load, Measured, histogram};
-use disktime_benches::Outcome;
+use disktime_benches::{Outcome, fio};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// Runs fio for `time`.
@@ -19,61 +18,35 @@ pub fn run(socket: &Path, export: &str, load: Load, time: Duration) -> Outcome<M
         (false, true) => "randwrite",
     };
     let uri = format!("nbd+unix:///{export}?socket={}", socket.display());
-    let output = Command::new("fio")
-        .args([
-            "--name=doors",
-            "--ioengine=nbd",
-            "--output-format=json",
-            "--thread",
-        ])
-        .args(["--time_based", "--group_reporting", "--norandommap"])
-        .arg(format!("--uri={uri}"))
-        .arg(format!("--rw={pattern}"))
-        .arg(format!("--bs={}", load.block_bytes))
-        .arg(format!(
-            "--iodepth={}",
-            (load.depth / load.connections).max(1)
-        ))
-        .arg(format!("--numjobs={}", load.connections))
-        .arg(format!("--runtime={}ms", time.as_millis()))
-        .output()
-        .map_err(|error| {
-            format!("fio cannot be started ({error}); install it: apt-get install fio")
-        })?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
-    // Warnings may stand before the report.
-    let text = String::from_utf8_lossy(&output.stdout);
-    let start = text.find('{').ok_or("fio gave no report")?;
-    parse(&serde_json::from_str(&text[start..])?, load.write)
+    let report = fio::run(&[
+        "--name=doors".to_owned(),
+        "--ioengine=nbd".to_owned(),
+        "--time_based".to_owned(),
+        "--group_reporting".to_owned(),
+        "--norandommap".to_owned(),
+        format!("--uri={uri}"),
+        format!("--rw={pattern}"),
+        format!("--bs={}", load.block_bytes),
+        format!("--iodepth={}", (load.depth / load.connections).max(1)),
+        format!("--numjobs={}", load.connections),
+        format!("--runtime={}ms", time.as_millis()),
+    ])?;
+    parse(&report, load.write)
 }
 
 /// fio's report of one group of jobs.
 fn parse(report: &Value, write: bool) -> Outcome<Measured> {
-    let direction = if write { "write" } else { "read" };
-    let part = &report["jobs"][0][direction];
-    let number = |value: &Value| value.as_u64().ok_or("fio's report lacks a figure");
-    let requests = number(&part["total_ios"])?;
-    let elapsed = Duration::from_millis(number(&part["runtime"])?);
+    let part = fio::part(report, write)?;
     // Only quantiles are reported: a value per step stands for the requests in it.
     let mut latency = histogram()?;
-    let quantiles = part["clat_ns"]["percentile"]
-        .as_object()
-        .ok_or("fio's report has no percentiles")?;
-    let mut known: Vec<(f64, u64)> = quantiles
-        .iter()
-        .map(|(percent, value)| Ok((percent.parse::<f64>()?, number(value)?)))
-        .collect::<Outcome<_>>()?;
-    known.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut before = 0.0;
-    for (percent, value) in known {
+    for (percent, value) in part.percentiles {
         latency.record_n(value, ((percent - before) * 1e4).round() as u64)?;
         before = percent;
     }
     Ok(Measured {
-        requests,
-        elapsed,
+        requests: part.requests,
+        elapsed: part.elapsed,
         latency,
     })
 }

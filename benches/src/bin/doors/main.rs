@@ -9,7 +9,6 @@ mod cells;
 mod client;
 mod fio;
 mod peers;
-mod process;
 mod report;
 
 use cells::{Cell, Client, cells, sample};

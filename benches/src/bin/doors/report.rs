@@ -6,6 +6,7 @@ use crate::cells::{Cell, Sample};
 use crate::peers::{Backing, Peer};
 use disktime_benches::Outcome;
 use disktime_benches::markdown::Table;
+use disktime_benches::spread::Spread;
 use paper_repro::figure::{Axis, Figure, Mark, Panel, Series};
 use serde_json::{Value, json};
 
@@ -44,36 +45,6 @@ const FIGURES: [Measure; 4] = [
         more_is_better: false,
     },
 ];
-
-/// A median with the least and the greatest.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    pub least: f64,
-    pub median: f64,
-    pub greatest: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Option<Spread> {
-        values.sort_by(f64::total_cmp);
-        Some(Spread {
-            least: *values.first()?,
-            median: values[values.len() / 2],
-            greatest: *values.last()?,
-        })
-    }
-
-    fn to_json(self) -> Value {
-        json!({ "least": self.least, "median": self.median, "greatest": self.greatest })
-    }
-
-    fn text(self) -> String {
-        format!(
-            "{:.2} ({:.2}-{:.2})",
-            self.median, self.least, self.greatest
-        )
-    }
-}
 
 impl Row {
     /// What a peer got, over the rounds.

@@ -1,7 +1,7 @@
 //! What a process costs, and where it may run: its processor time over all its threads, dead ones
 //! included, and its affinity.
 
-use disktime_benches::Outcome;
+use crate::Outcome;
 use std::io;
 use std::time::Duration;
 

@@ -1,0 +1,156 @@
+//! What is measured: the cells of the table, and one sample of one server in one of them.
+
+use crate::peers::{Backing, Peer, Server};
+use disktime_benches::{Outcome, fio, process};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    pub backing: Backing,
+    pub write: bool,
+    pub block_bytes: u32,
+    pub depth: u32,
+}
+
+impl Cell {
+    /// As in `null 4K randread d32`; `--cells` takes parts of it.
+    pub fn name(&self) -> String {
+        let (block, pattern) = match self.is_large() {
+            true => ("1M", "seq"),
+            false => ("4K", "rand"),
+        };
+        let direction = if self.write { "write" } else { "read" };
+        format!(
+            "{} {block} {pattern}{direction} d{}",
+            self.backing.name(),
+            self.depth
+        )
+    }
+
+    fn is_large(&self) -> bool {
+        self.block_bytes > 4 << 10
+    }
+
+    /// Whether client and server share one processor, on all sides: waking another one costs more
+    /// than a request does, and as much as it likes.
+    fn is_pinned(&self) -> bool {
+        self.depth == 1
+    }
+}
+
+/// All cells of a backing, in the order of the table.
+pub fn cells(backing: Backing) -> Vec<Cell> {
+    let kinds = [(4 << 10, 1), (4 << 10, 32), (4 << 10, 128), (1 << 20, 4)];
+    kinds
+        .into_iter()
+        .flat_map(|(block_bytes, depth)| {
+            [false, true].map(|write| Cell {
+                backing,
+                write,
+                block_bytes,
+                depth,
+            })
+        })
+        .collect()
+}
+
+/// One server in one cell, once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    pub peer: Peer,
+    pub iops: f64,
+    pub bytes_per_second: f64,
+    pub p50_us: f64,
+    pub p99_us: f64,
+    pub p99_9_us: f64,
+    /// The server's processor time per request, all of its processes together.
+    pub cpu_us: f64,
+}
+
+impl Sample {
+    pub fn to_json(self) -> Value {
+        json!({
+            "server": self.peer.name(),
+            "iops": self.iops,
+            "bytes_per_second": self.bytes_per_second,
+            "p50_us": self.p50_us,
+            "p99_us": self.p99_us,
+            "p99_9_us": self.p99_9_us,
+            "server_cpu_us_per_request": self.cpu_us,
+        })
+    }
+}
+
+/// Measures a server for `time`.
+///
+/// # Errors
+/// If it fails under way.
+pub fn sample(cell: &Cell, server: &Server, time: Duration) -> Outcome<Sample> {
+    let processors = if cell.is_pinned() {
+        0..1
+    } else {
+        0..std::thread::available_parallelism().map_or(1, usize::from)
+    };
+    server.pin(processors.clone())?;
+    // fio inherits it.
+    process::pin(0, processors)?;
+    let pattern = match (cell.is_large(), cell.write) {
+        (true, false) => "read",
+        (true, true) => "write",
+        (false, false) => "randread",
+        (false, true) => "randwrite",
+    };
+    let size_bytes = std::fs::metadata(&server.file)?.len();
+    let before = server.cpu_time()?;
+    let report = fio::run([
+        "--name=fuse".to_owned(),
+        "--ioengine=io_uring".to_owned(),
+        "--direct=1".to_owned(),
+        "--time_based".to_owned(),
+        "--norandommap".to_owned(),
+        "--allow_file_create=0".to_owned(),
+        format!("--filename={}", server.file.display()),
+        format!("--size={size_bytes}"),
+        format!("--rw={pattern}"),
+        format!("--bs={}", cell.block_bytes),
+        format!("--iodepth={}", cell.depth),
+        format!("--runtime={}ms", time.as_millis()),
+    ])?;
+    let cpu = server.cpu_time()?.saturating_sub(before);
+    let part = fio::part(&report, cell.write)?;
+    if part.requests == 0 {
+        return Err(format!("{}: no reply within {time:?}", server.peer.name()).into());
+    }
+    let iops = part.requests as f64 / part.elapsed.as_secs_f64();
+    let quantile = |wanted: f64| {
+        let found = part.percentiles.iter().find(|(at, _)| *at >= wanted - 1e-9);
+        found.map_or(f64::NAN, |(_, nanos)| *nanos as f64 / 1e3)
+    };
+    Ok(Sample {
+        peer: server.peer,
+        iops,
+        bytes_per_second: iops * f64::from(cell.block_bytes),
+        p50_us: quantile(50.0),
+        p99_us: quantile(99.0),
+        p99_9_us: quantile(99.9),
+        cpu_us: cpu.as_secs_f64() * 1e6 / part.requests as f64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_has_a_name_of_its_own() {
+        let all: Vec<Cell> = Backing::ALL.into_iter().flat_map(cells).collect();
+        let mut names: Vec<String> = all.iter().map(Cell::name).collect();
+        assert_eq!(names[0], "null 4K randread d1");
+        assert!(names.contains(&"memory 1M seqwrite d4".to_owned()));
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+}
