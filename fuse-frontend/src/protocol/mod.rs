@@ -24,3 +24,6 @@ pub(crate) use reply::{
     encode_attributes, encode_entry, encode_init, encode_open, encode_statistics, encode_written,
 };
 pub(crate) use request::{HEADER_BYTES, Header, Malformed, Operation, SetAttributes, decode};
+
+#[cfg(test)]
+mod tests;

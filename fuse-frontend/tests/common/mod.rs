@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -45,9 +45,12 @@ pub struct Memory {
     asked: Mutex<Vec<Asked>>,
     /// If set, every request gets this answer.
     failure: Mutex<Option<IoError>>,
-    /// Reads and writes wait while it is closed.
-    gate_is_closed: AtomicBool,
+    /// Reads and writes wait while it is closed: to one vdisk, or to all.
+    gate: AtomicU32,
 }
+
+const OPEN: u32 = u32::MAX;
+const CLOSED_TO_ALL: u32 = u32::MAX - 1;
 
 impl Memory {
     pub fn new(files: &[(&str, u64)]) -> Memory {
@@ -75,7 +78,7 @@ impl Memory {
             files,
             asked: Mutex::default(),
             failure: Mutex::default(),
-            gate_is_closed: AtomicBool::new(false),
+            gate: AtomicU32::new(OPEN),
         }
     }
 
@@ -109,12 +112,18 @@ impl Memory {
     /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a program
     /// that the test starts gets its open files, closes them, which is a flush, and would never begin.
     pub fn close_gate(self: &Arc<Memory>) -> ClosedGate {
-        self.gate_is_closed.store(true, Ordering::SeqCst);
+        self.close_gate_to(CLOSED_TO_ALL)
+    }
+
+    /// The same for one vdisk.
+    pub fn close_gate_to(self: &Arc<Memory>, vdisk: u32) -> ClosedGate {
+        self.gate.store(vdisk, Ordering::SeqCst);
         ClosedGate(Arc::clone(self))
     }
 
-    fn lets_pass(&self, kind: RequestKind) -> bool {
-        kind == RequestKind::Flush || !self.gate_is_closed.load(Ordering::SeqCst)
+    fn lets_pass(&self, request: &Request) -> bool {
+        let gate = self.gate.load(Ordering::SeqCst);
+        request.kind == RequestKind::Flush || (gate != CLOSED_TO_ALL && gate != request.vdisk.0)
     }
 
     /// A reactor that serves these vdisks, on a thread of its own.
@@ -162,7 +171,7 @@ pub struct ClosedGate(Arc<Memory>);
 
 impl Drop for ClosedGate {
     fn drop(&mut self) {
-        self.0.gate_is_closed.store(false, Ordering::SeqCst);
+        self.0.gate.store(OPEN, Ordering::SeqCst);
     }
 }
 
@@ -228,7 +237,7 @@ impl Service for MemoryService {
             let Some(mut request) = self.waiting.pop_front() else {
                 return;
             };
-            if !self.memory.lets_pass(request.kind) {
+            if !self.memory.lets_pass(&request) {
                 self.waiting.push_back(request);
                 continue;
             }

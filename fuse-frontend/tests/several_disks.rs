@@ -1,0 +1,138 @@
+//! One directory with the files of several disks, each with a reactor of its own: what one of them
+//! does not do in time is its own trouble.
+
+mod common;
+
+use common::{MIB, Memory, QUEUE, Served, Turn, errno_of, open_with, pattern, runtime, wait_until};
+use disktime_engine::RequestKind;
+use disktime_fuse::{FuseFile, MountHandle, mount};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Two disks; the first has the port.
+struct TwoDisks {
+    memories: [Arc<Memory>; 2],
+    handle: Option<MountHandle>,
+    served: Vec<Served>,
+    directory: TempDir,
+    runtime: Runtime,
+    _turn: Turn,
+}
+
+impl TwoDisks {
+    fn new() -> TwoDisks {
+        let turn = Turn::wait();
+        let memories = [["near", "near-too"], ["far", "far-too"]];
+        let memories = memories.map(|names| Arc::new(Memory::new(&names.map(|name| (name, MIB)))));
+        let served: Vec<Served> = memories.iter().map(Memory::serve).collect();
+        let files = memories.iter().enumerate().flat_map(|(disk, memory)| {
+            let files = memory.files.iter().cloned();
+            files.map(move |file| FuseFile { disk, ..file })
+        });
+        let directory = tempfile::tempdir().expect("a directory");
+        let hosts = served.iter().map(Served::host).collect();
+        let runtime = runtime();
+        let mounted = runtime.block_on(mount(directory.path(), files.collect(), hosts, 0));
+        TwoDisks {
+            memories,
+            handle: Some(mounted.unwrap_or_else(|error| panic!("{error}"))),
+            served,
+            directory,
+            runtime,
+            _turn: turn,
+        }
+    }
+
+    fn open(&self, name: &str) -> File {
+        open_with(&self.directory.path().join(name), 0)
+    }
+}
+
+impl Drop for TwoDisks {
+    fn drop(&mut self) {
+        let handle = self.handle.take().expect("unmounted once");
+        let result = self.runtime.block_on(handle.unmount());
+        if !std::thread::panicking() {
+            result.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
+#[test]
+fn every_file_is_on_its_own_disk() {
+    let disks = TwoDisks::new();
+    let names = ["near", "near-too", "far", "far-too"];
+    for (seed, name) in (1..).zip(names) {
+        let file = disks.open(name);
+        file.write_all_at(&pattern(200_000, seed), 4097)
+            .expect("written");
+        file.sync_all().expect("flushed");
+        let mut read = vec![0; 200_000];
+        file.read_exact_at(&mut read, 4097).expect("read");
+        assert!(read == pattern(200_000, seed), "{name}");
+    }
+    for (position, seed) in (0..4).zip(1..) {
+        let content = disks.memories[position / 2].content(position % 2);
+        assert!(
+            content[4097..204_097] == pattern(200_000, seed),
+            "file {position}"
+        );
+    }
+}
+
+/// Reads of a file that nobody answers, more than its vdisk takes; all others are served meanwhile.
+fn stands_still_alone(slow: &str) {
+    let disks = TwoDisks::new();
+    let position = usize::from(slow == "far");
+    let memory = &disks.memories[position];
+    let file = disks.open(slow);
+    let others = ["near", "near-too", "far", "far-too"];
+    let readers = 3 * QUEUE;
+    std::thread::scope(|scope| {
+        let gate = memory.close_gate_to(0);
+        for reader in 0..readers as u64 {
+            let file = &file;
+            scope.spawn(move || {
+                let mut room = [1; 512];
+                file.read_exact_at(&mut room, reader * 512)
+                    .expect("read in the end");
+                assert_eq!(room, [0; 512]);
+            });
+        }
+        let reads = || memory.count_asked(RequestKind::Read);
+        wait_until("its queue is full", || reads() == QUEUE);
+        for (seed, name) in (1..).zip(others).filter(|(_, name)| *name != slow) {
+            let other = disks.open(name);
+            other
+                .write_all_at(&pattern(4096, seed), 8192)
+                .expect("written");
+            let mut read = vec![0; 4096];
+            other.read_exact_at(&mut read, 8192).expect("read");
+            assert!(read == pattern(4096, seed), "{name}");
+        }
+        drop(gate);
+    });
+}
+
+#[test]
+fn a_vdisk_that_stands_still_holds_up_no_other() {
+    stands_still_alone("near");
+}
+
+#[test]
+fn a_vdisk_of_another_disk_that_stands_still_holds_up_no_other() {
+    stands_still_alone("far");
+}
+
+#[test]
+fn a_disk_whose_reactor_has_ended_refuses_and_the_others_go_on() {
+    let mut disks = TwoDisks::new();
+    let (near, far) = (disks.open("near"), disks.open("far"));
+    far.read_exact_at(&mut [0; 512], 0).expect("read");
+    drop(disks.served.pop());
+    assert_eq!(errno_of(far.read_at(&mut [0; 512], 0)), libc::ESHUTDOWN);
+    near.read_exact_at(&mut [0; 512], 0).expect("read");
+}
