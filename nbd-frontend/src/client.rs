@@ -7,22 +7,21 @@
 //! What is not known here: time, retries and reconnection.
 
 mod extended;
+mod wire;
 
 pub use extended::{ExtendedClient, ExtendedReply};
 
 use crate::export::ExportFlags;
 use crate::protocol::{
-    INIT_MAGIC, MAXIMUM_BLOCK_BYTES, OPTION_MAGIC, OptionHeader, OptionReplyHeader, RequestHeader,
-    SimpleReply, be16, be32, be64, command, command_flag, handshake_flag, info, option,
-    option_reply,
+    MAXIMUM_BLOCK_BYTES, OptionHeader, OptionReplyHeader, RequestHeader, SimpleReply, be16, be32,
+    be64, command, command_flag, info, option, option_reply,
 };
-use crate::uri::{NbdUri, Transport};
+use crate::tls::TlsError;
+use crate::uri::NbdUri;
 use disktime_engine::RequestKind;
-use socket2::Socket;
 use std::io::{self, BufReader, ErrorKind, IoSlice, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use thiserror::Error;
+use wire::{Input, Output, wire};
 
 /// Longest read or write that can be sent.
 pub const CLIENT_MAX_PAYLOAD_BYTES: u32 = MAXIMUM_BLOCK_BYTES;
@@ -38,9 +37,14 @@ pub enum ClientError {
         /// What the system said.
         source: io::Error,
     },
-    /// This client does not encrypt.
-    #[error("{0} wants TLS, which this client does not speak: connect where TLS is not required")]
-    Tls(String),
+    /// Its certificates cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
+    /// An encrypted server, and nobody to trust.
+    #[error(
+        "{0} wants TLS: say where the certificates are, with `tls-certificates=DIR` in the URI"
+    )]
+    NobodyToTrust(String),
     /// The server does not give that export.
     #[error("the server refused the export `{export}`: {cause}")]
     Refused {
@@ -128,12 +132,12 @@ pub struct ClientReply {
 
 /// The sending half.
 pub struct NbdSender {
-    socket: Socket,
+    output: Output,
 }
 
 /// The receiving half.
 pub struct NbdReceiver {
-    stream: BufReader<Socket>,
+    stream: BufReader<Input>,
 }
 
 /// A connection that uses one export.
@@ -149,18 +153,9 @@ impl NbdClient {
     /// # Errors
     /// If nothing answers, the server has no such export, or it does not speak NBD.
     pub fn connect(uri: &NbdUri) -> Result<NbdClient, ClientError> {
-        if uri.tls {
-            return Err(ClientError::Tls(uri.to_string()));
-        }
-        let socket = open(&uri.transport).map_err(|source| ClientError::Connect {
-            uri: uri.to_string(),
-            source,
-        })?;
-        let mut sender = NbdSender {
-            socket: socket.try_clone()?,
-        };
-        let mut stream = BufReader::with_capacity(64 << 10, socket);
-        let info = handshake(&mut sender.socket, &mut stream, &uri.export)?;
+        let (mut output, mut stream) = wire(uri)?;
+        let info = go(&mut output, &mut stream, &uri.export)?;
+        let sender = NbdSender { output };
         Ok(NbdClient {
             sender,
             receiver: NbdReceiver { stream },
@@ -231,7 +226,7 @@ impl NbdSender {
         let mut slices = &mut slices[..];
         let mut left = header.len() + request.data.len();
         while left > 0 {
-            match self.socket.write_vectored(slices) {
+            match self.output.write_vectored(slices) {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(count) => {
                     left -= count;
@@ -256,7 +251,11 @@ impl NbdSender {
             offset_bytes: 0,
             len_bytes: 0,
         };
-        Ok(self.socket.write_all(&header.encode())?)
+        self.output.write_all(&header.encode())?;
+        match &mut self.output {
+            Output::Plain(_) => Ok(()),
+            Output::Tls(sender) => Ok(sender.finish()?),
+        }
     }
 }
 
@@ -296,17 +295,6 @@ impl NbdReceiver {
     }
 }
 
-fn open(transport: &Transport) -> io::Result<Socket> {
-    Ok(match transport {
-        Transport::Unix { path } => UnixStream::connect(path)?.into(),
-        Transport::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), *port))?;
-            stream.set_nodelay(true)?;
-            stream.into()
-        }
-    })
-}
-
 /// Reads all of `bytes`; `false` if the stream ended before the first.
 fn read_or_end(stream: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     let first = loop {
@@ -319,34 +307,6 @@ fn read_or_end(stream: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
         stream.read_exact(&mut bytes[first..])?;
     }
     Ok(first > 0)
-}
-
-fn handshake(
-    output: &mut impl Write,
-    input: &mut impl Read,
-    export: &str,
-) -> Result<ExportInfo, ClientError> {
-    greet(output, input)?;
-    go(output, input, export)
-}
-
-/// Exchanges the greetings.
-fn greet(output: &mut impl Write, input: &mut impl Read) -> Result<(), ClientError> {
-    let mut greeting = [0; 18];
-    input.read_exact(&mut greeting)?;
-    if be64(&greeting, 0) != INIT_MAGIC || be64(&greeting, 8) != OPTION_MAGIC {
-        return Err(ClientError::Protocol(
-            "its greeting is not that of an NBD server".into(),
-        ));
-    }
-    let flags = be16(&greeting, 16);
-    if flags & handshake_flag::FIXED_NEWSTYLE == 0 {
-        return Err(ClientError::Protocol(
-            "it does not offer the fixed newstyle handshake".into(),
-        ));
-    }
-    let known = flags & (handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES);
-    Ok(output.write_all(&u32::from(known).to_be_bytes())?)
 }
 
 /// Agrees on the export.

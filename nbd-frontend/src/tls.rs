@@ -3,7 +3,7 @@
 //! The parts: [`Credentials`] are the files of a directory, read anew when they changed;
 //! [`Channel`] is one connection's TLS, which the listener drives during the handshake;
 //! [`TlsSession`] is a session around the plain one, so that whoever serves it (the reactor) need
-//! not know that its bytes are encrypted.
+//! not know that its bytes are encrypted; `client` is the other side, for this crate's own client.
 //!
 //! Invariants: a channel holds a bounded number of bytes in each direction (the constants below
 //! and one TLS record); while its plain bytes are not taken or its encrypted ones not sent, no more
@@ -12,6 +12,7 @@
 //!
 //! What is not known here: NBD's messages, sockets, who may use what.
 
+pub(crate) mod client;
 mod credentials;
 mod session;
 

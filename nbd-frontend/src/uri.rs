@@ -5,6 +5,7 @@
 
 use crate::protocol::DEFAULT_PORT;
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use thiserror::Error;
@@ -35,6 +36,8 @@ pub struct NbdUri {
     pub export: String,
     /// Whether the connection is encrypted (`nbds`).
     pub tls: bool,
+    /// The directory of the client's certificates (`tls-certificates`), for a URI of this machine.
+    pub certificates: Option<PathBuf>,
 }
 
 /// Why a text is not an NBD URI that can be used.
@@ -57,6 +60,7 @@ impl NbdUri {
             transport: Transport::Unix { path: path.into() },
             export: export.to_owned(),
             tls: false,
+            certificates: None,
         }
     }
 
@@ -70,20 +74,19 @@ impl NbdUri {
             transport,
             export: export.to_owned(),
             tls: false,
+            certificates: None,
         }
     }
 }
 
 impl NbdUri {
-    /// With the directory where the client finds its certificates, which libnbd reads from the URI.
-    pub fn with_certificates(&self, dir: &Path) -> String {
-        use std::os::unix::ffi::OsStrExt;
-        let mark = match self.transport {
-            Transport::Tcp { .. } => '?',
-            Transport::Unix { .. } => '&',
-        };
-        let dir = Escaped(dir.as_os_str().as_bytes());
-        format!("{self}{mark}tls-certificates={dir}")
+    /// Encrypted, with the directory where a client on this machine finds its certificates.
+    pub fn with_certificates(&self, dir: &Path) -> NbdUri {
+        NbdUri {
+            tls: true,
+            certificates: Some(dir.to_owned()),
+            ..self.clone()
+        }
     }
 }
 
@@ -102,14 +105,22 @@ impl fmt::Display for NbdUri {
                 if *port != DEFAULT_PORT {
                     write!(f, ":{port}")?;
                 }
-                write!(f, "/{export}")
+                write!(f, "/{export}")?;
             }
             Transport::Unix { path } => {
-                use std::os::unix::ffi::OsStrExt;
                 let path = Escaped(path.as_os_str().as_bytes());
-                write!(f, "{scheme}+unix:///{export}?socket={path}")
+                write!(f, "{scheme}+unix:///{export}?socket={path}")?;
             }
         }
+        let Some(dir) = &self.certificates else {
+            return Ok(());
+        };
+        let mark = match self.transport {
+            Transport::Tcp { .. } => '?',
+            Transport::Unix { .. } => '&',
+        };
+        let dir = Escaped(dir.as_os_str().as_bytes());
+        write!(f, "{mark}tls-certificates={dir}")
     }
 }
 
@@ -139,6 +150,7 @@ fn parse(text: &str) -> Result<NbdUri, String> {
         transport,
         export,
         tls: scheme.starts_with("nbds"),
+        certificates: parameter(query, "tls-certificates")?,
     })
 }
 
@@ -170,17 +182,19 @@ fn tcp_transport(authority: &str) -> Result<Transport, String> {
 }
 
 fn unix_transport(authority: &str, query: &str) -> Result<Transport, String> {
-    use std::os::unix::ffi::OsStringExt;
     if !authority.is_empty() {
         return Err("a unix socket has no host: there are three `/` after the `:`".into());
     }
-    let socket = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("socket="))
-        .filter(|socket| !socket.is_empty())
-        .ok_or("it has no `?socket=PATH`")?;
-    let path = std::ffi::OsString::from_vec(unescape(socket)?);
-    Ok(Transport::Unix { path: path.into() })
+    let path = parameter(query, "socket")?.ok_or("it has no `?socket=PATH`")?;
+    Ok(Transport::Unix { path })
+}
+
+/// A path among the parameters; an empty one is none.
+fn parameter(query: &str, name: &str) -> Result<Option<PathBuf>, String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(key, value)| *key == name && !value.is_empty());
+    let path = found.map(|(_, value)| unescape(value)).transpose()?;
+    Ok(path.map(|path| std::ffi::OsString::from_vec(path).into()))
 }
 
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
@@ -224,10 +238,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn with_tls(uri: NbdUri) -> NbdUri {
-        NbdUri { tls: true, ..uri }
-    }
-
     #[test]
     fn the_usual_forms_are_understood() {
         for (text, uri) in [
@@ -245,11 +255,11 @@ mod tests {
             ("nbd+unix://?socket=x%26y", NbdUri::unix("x&y", "")),
             (
                 "nbds://host/web?tls-certificates=/etc/pki",
-                with_tls(NbdUri::tcp("host", 10809, "web")),
+                NbdUri::tcp("host", 10809, "web").with_certificates(Path::new("/etc/pki")),
             ),
             (
-                "nbds+unix:///web?tls-certificates=/p&socket=/s",
-                with_tls(NbdUri::unix("/s", "web")),
+                "nbds+unix:///web?tls-certificates=/p&socket=/s&tls-hostname=x",
+                NbdUri::unix("/s", "web").with_certificates(Path::new("/p")),
             ),
         ] {
             assert_eq!(text.parse(), Ok(uri), "{text}");
@@ -282,7 +292,8 @@ mod tests {
         #[test]
         fn every_uri_survives_its_text(export: String, path in "[^\0]{1,40}", port: u16, tls: bool) {
             for uri in [NbdUri::unix(path, &export), NbdUri::tcp("::1", port, &export)] {
-                let uri = NbdUri { tls, ..uri };
+                let certificates = tls.then(|| "/p&?q".into());
+                let uri = NbdUri { tls, certificates, ..uri };
                 prop_assert_eq!(uri.to_string().parse(), Ok(uri));
             }
         }

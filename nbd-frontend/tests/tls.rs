@@ -6,8 +6,9 @@ mod common;
 
 use certificates::{Valid, fill};
 use common::{MIB, TestServer, opening, tool, tool_output, usual_exports};
+use disktime_engine::RequestKind;
 use disktime_nbd::protocol::{OptionHeader, OptionReplyHeader, option, option_reply};
-use disktime_nbd::{Credentials, NbdUri, TlsConfig, TlsSettings};
+use disktime_nbd::{ClientRequest, Credentials, NbdClient, NbdUri, TlsConfig, TlsSettings};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -58,7 +59,7 @@ impl World {
 }
 
 fn with(uri: &NbdUri, dir: &Path) -> String {
-    uri.with_certificates(dir)
+    uri.with_certificates(dir).to_string()
 }
 
 /// What `nbdinfo` says of the connection's protocol, if it gets that far.
@@ -159,6 +160,63 @@ fn nbdcopy_brings_a_disk_there_and_back() {
         assert!(fs::read(&back).expect("the copy") == data, "{uri}");
         fs::remove_file(&back).expect("it is there");
     }
+}
+
+/// Many requests under way, sent and received on two threads.
+#[test]
+fn our_own_client_speaks_it_too() {
+    let world = World::new(true, true);
+    for uri in world.uris(true) {
+        let uri = uri.with_certificates(world.dir.path());
+        let client = NbdClient::connect(&uri).expect("a client with a certificate");
+        assert_eq!(client.info().size_bytes, 64 * MIB);
+        let (mut sender, mut receiver, _) = client.split();
+        let data = vec![0x3C; 300_000];
+        for (kind, sent, expected) in [
+            (RequestKind::Write, &data[..], &[][..]),
+            (RequestKind::Read, &[], &data),
+        ] {
+            let (sender, receiver) = (&mut sender, &mut receiver);
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    for tag in 0..50 {
+                        let request = ClientRequest {
+                            tag,
+                            kind,
+                            offset_bytes: u64::from(tag) * 300_000,
+                            len_bytes: 300_000,
+                            fua: false,
+                            data: sent,
+                        };
+                        sender.send_request(&request).expect("it takes requests");
+                    }
+                });
+                for _ in 0..50 {
+                    let mut got = Vec::new();
+                    let reply = receiver.receive_reply(&mut got).expect("proper TLS");
+                    assert_eq!(reply.expect("a reply").error, 0);
+                    assert!(got == expected, "{kind:?}: other data");
+                }
+            });
+        }
+        sender.disconnect().expect("a good-bye");
+        let end = receiver
+            .receive_reply(&mut Vec::new())
+            .expect("in good order");
+        assert_eq!(end, None);
+    }
+    let uri = world.uris(true)[1].clone();
+    let refused = |uri: &NbdUri| match NbdClient::connect(uri) {
+        Ok(_) => panic!("{uri} lets it in"),
+        Err(error) => error.to_string(),
+    };
+    assert!(refused(&uri).contains("tls-certificates=DIR"));
+    let other = tempfile::tempdir().expect("a directory");
+    let said = refused(&uri.with_certificates(other.path()));
+    assert!(said.contains("ca-cert.pem"), "{said}");
+    fill(other.path());
+    let said = refused(&uri.with_certificates(other.path()));
+    assert!(said.contains("invalid peer certificate"), "{said}");
 }
 
 #[test]

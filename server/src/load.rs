@@ -46,12 +46,18 @@ fn uris(configuration: &Configuration) -> Outcome<BTreeMap<String, NbdUri>> {
         )));
     };
     let socket = std::path::absolute(&nbd.socket.value)?;
+    let tls = nbd.tls.as_ref().filter(|tls| tls.require);
     Ok(configuration
         .vdisks
         .iter()
         .map(|vdisk| {
             let name = vdisk.name.value.clone();
-            (name.clone(), NbdUri::unix(socket.clone(), &name))
+            let uri = NbdUri::unix(socket.clone(), &name);
+            let uri = match tls {
+                Some(tls) => uri.with_certificates(&tls.dir.value),
+                None => uri,
+            };
+            (name, uri)
         })
         .collect())
 }

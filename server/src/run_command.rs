@@ -71,7 +71,7 @@ impl Surroundings {
 
     fn text(&self, uri: &NbdUri) -> String {
         match &self.certificates {
-            Some(dir) if uri.tls => uri.with_certificates(dir),
+            Some(dir) if uri.tls => uri.with_certificates(dir).to_string(),
             _ => uri.to_string(),
         }
     }

@@ -3,14 +3,14 @@
 //! Strict on purpose: a chunk outside of the request, data that come twice or not at all, and kinds
 //! that do not belong there are errors of the protocol.
 
-use super::{ClientError, ClientRequest, ExportInfo, go, greet, open};
+use super::wire::{Input, Output, wire};
+use super::{ClientError, ClientRequest, ExportInfo, go};
 use crate::protocol::{
     ChunkHeader, OptionHeader, OptionReplyHeader, SIMPLE_REPLY_MAGIC, SimpleReply, allocation,
     be32, be64, chunk, option, option_reply,
 };
 use crate::uri::NbdUri;
 use disktime_engine::RequestKind;
-use socket2::Socket;
 use std::io::{BufReader, Read, Write};
 
 /// The answer to a request.
@@ -34,8 +34,8 @@ pub struct ExtendedReply {
 
 /// A connection that uses one export with structured replies and `base:allocation`.
 pub struct ExtendedClient {
-    socket: Socket,
-    stream: BufReader<Socket>,
+    socket: Output,
+    stream: BufReader<Input>,
     info: ExportInfo,
     context: u32,
     cookie: u64,
@@ -56,12 +56,7 @@ impl ExtendedClient {
     /// # Errors
     /// If nothing answers, or the server lacks one of them.
     pub fn connect(uri: &NbdUri) -> Result<ExtendedClient, ClientError> {
-        let mut socket = open(&uri.transport).map_err(|source| ClientError::Connect {
-            uri: uri.to_string(),
-            source,
-        })?;
-        let mut stream = BufReader::with_capacity(64 << 10, socket.try_clone()?);
-        greet(&mut socket, &mut stream)?;
+        let (mut socket, mut stream) = wire(uri)?;
         ask(&mut socket, option::STRUCTURED_REPLY, &[])?;
         option_answers(&mut stream, option::STRUCTURED_REPLY)?;
         let mut query = Vec::new();

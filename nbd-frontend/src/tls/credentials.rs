@@ -175,9 +175,8 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
         return Err(TlsError::Directory { path, source });
     }
     let (certificate, key_file) = (dir.join(CERTIFICATE), dir.join(KEY));
-    let chain: Vec<CertificateDer<'static>> =
-        items(&certificate, "the server's certificate", "certificate")?;
-    let key = key(&key_file)?;
+    let chain = certificates(&certificate, "the server's certificate")?;
+    let key = private_key(&key_file)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let unusable = |path: &Path, cause: &dyn std::fmt::Display| TlsError::Unusable {
         path: path.to_owned(),
@@ -207,7 +206,11 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
         .map_err(|error| unusable(dir, &error))?;
     let builder = if settings.client_certificates {
         let authority = dir.join(AUTHORITY);
-        let (roots, revoked) = (roots(&authority)?, revocations(&dir.join(REVOKED))?);
+        let purpose = "the certificate that signs clients' certificates";
+        let (roots, revoked) = (
+            roots(&authority, purpose)?,
+            revocations(&dir.join(REVOKED))?,
+        );
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .with_crls(revoked)
             .allow_unknown_revocation_status()
@@ -254,7 +257,16 @@ fn pem_error(path: &Path, what: &'static str, error: pem::Error) -> TlsError {
     }
 }
 
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// The certificates of a file; at least one.
+pub(super) fn certificates(
+    path: &Path,
+    purpose: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    items(path, purpose, "certificate")
+}
+
+/// The first private key of a file.
+pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_file(path).map_err(|error| match error {
         pem::Error::NoItemsFound => TlsError::Nothing {
             path: path.to_owned(),
@@ -265,10 +277,10 @@ fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     })
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
-    let purpose = "the certificate that signs clients' certificates";
+/// Who signs, by the certificates of a file.
+pub(super) fn roots(path: &Path, purpose: &'static str) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for authority in items::<CertificateDer<'static>>(path, purpose, "certificate")? {
+    for authority in certificates(path, purpose)? {
         roots.add(authority).map_err(|error| TlsError::Unusable {
             path: path.to_owned(),
             cause: error.to_string(),

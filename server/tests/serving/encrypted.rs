@@ -5,7 +5,8 @@ use crate::nbd::{assert_same, pattern};
 use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
 use crate::programs::{text, tool, tool_output};
 use crate::server::Server;
-use disktime_nbd::NbdUri;
+use disktime_engine::RequestKind;
+use disktime_nbd::{ClientRequest, NbdClient, NbdUri};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ fn place(tls: &str) -> (Place, PathBuf) {
 
 /// Both ways to the vdisk, with the client's certificates.
 fn uris(server: &Server, pki: &std::path::Path) -> Vec<String> {
-    let with = |uri: &NbdUri| uri.with_certificates(pki);
+    let with = |uri: &NbdUri| uri.with_certificates(pki).to_string();
     server.vdisks[0].uris.iter().map(with).collect()
 }
 
@@ -95,6 +96,60 @@ fn data_go_there_and_back_by_both_sockets() {
         assert_same(&fs::read(&back).expect("the copy"), &data, uri);
         fs::remove_file(&back).expect("it is there");
     }
+    server.stop();
+}
+
+#[test]
+fn a_stop_answers_and_says_goodbye() {
+    let (place, pki) = place("");
+    fill(&pki);
+    let server = place.start();
+    for uri in &server.vdisks[0].uris {
+        let client = NbdClient::connect(&uri.with_certificates(&pki)).expect("it is let in");
+        let (mut sender, mut receiver, _) = client.split();
+        let data = pattern(MIB as usize, 5);
+        let request = ClientRequest {
+            tag: 1,
+            kind: RequestKind::Write,
+            offset_bytes: 0,
+            len_bytes: MIB as u32,
+            fua: false,
+            data: &data,
+        };
+        sender.send_request(&request).expect("it takes requests");
+        let reply = receiver.receive_reply(&mut Vec::new()).expect("proper TLS");
+        assert_eq!(reply.expect("an answer").error, 0);
+    }
+    let connected = |uri: &NbdUri| {
+        let client = NbdClient::connect(&uri.with_certificates(&pki));
+        client.expect("it is let in").split()
+    };
+    let idle: Vec<_> = server.vdisks[0].uris.iter().map(connected).collect();
+    server.stop();
+    for (_sender, mut receiver, _) in idle {
+        // An end without TLS's good-bye would be an error.
+        let end = receiver.receive_reply(&mut Vec::new());
+        assert_eq!(end.expect("an end in good order"), None);
+    }
+}
+
+#[test]
+fn load_comes_by_tls_where_it_has_to() {
+    let (place, pki) = place(r#", "client_certificates": true"#);
+    fill(&pki);
+    let server = place.start();
+    let client = [
+        "load",
+        "--client",
+        "random,vdisk=a,depth=4",
+        "--duration",
+        "300ms",
+        "--json",
+    ];
+    let report: Value = serde_json::from_str(&place.succeeds(&client)).expect("JSON");
+    let client = &report["clients"]["random"];
+    assert_eq!(client["errors"], 0, "{report}");
+    assert!(client["requests"].as_u64() > Some(0), "{report}");
     server.stop();
 }
 
