@@ -17,6 +17,7 @@
 //! What is not known here: disks, scheduling, and where the bytes of a vdisk lie.
 
 mod answers;
+mod appetite;
 mod device;
 mod directory;
 mod error;

@@ -8,6 +8,7 @@
 //! here, in their order, and no other vdisk's. Every request is answered once.
 
 use crate::answers::{Answer, Answers};
+use crate::appetite::Appetite;
 use crate::device::{Device, Taken};
 use crate::inbox::Inbox;
 use crate::protocol::{Header, encode_written};
@@ -21,9 +22,6 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
-
-/// Requests taken from the device in one turn at most.
-const TURN_REQUESTS: usize = 64;
 
 /// What the mount and its port share.
 #[derive(Debug, Default)]
@@ -46,8 +44,7 @@ pub(crate) struct FusePort {
     hosts: Vec<Arc<dyn PortHost>>,
     home: usize,
     origin: u64,
-    /// How many requests are looked for in a turn: about as many as came in the last.
-    expected: usize,
+    appetite: Appetite,
     body: Vec<u8>,
     shared: Arc<Shared>,
     closing: bool,
@@ -76,7 +73,7 @@ impl FusePort {
             hosts,
             home,
             origin: 0,
-            expected: 1,
+            appetite: Appetite::default(),
             body: Vec::new(),
             shared,
             closing: false,
@@ -244,20 +241,19 @@ impl Port for FusePort {
 
     fn receive(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> bool {
         let mut any = false;
-        for count in 0..self.expected {
+        for count in 0..self.appetite.requests() {
             if !self.wants_input() {
                 return any;
             }
             match self.receive_one(pool, &mut *submit) {
                 Some(went) => any |= went,
                 None => {
-                    self.expected = count.max(1);
+                    self.appetite.came_to_the_end(count);
                     return any;
                 }
             }
         }
-        // There may be more: the descriptor says so at once, and then more is looked for.
-        self.expected = (self.expected * 2).min(TURN_REQUESTS);
+        self.appetite.was_satisfied();
         any
     }
 

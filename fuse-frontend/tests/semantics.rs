@@ -379,3 +379,26 @@ fn fsync_and_close_after_writing_flush_and_reading_does_not() {
         .expect("fsync");
     assert_eq!(flushes(), 1, "a reader's fsync");
 }
+
+#[test]
+fn a_file_is_not_shared_by_mapping_it_as_that_would_be_cached() {
+    let mounted = Mounted::new(&[("web", 4096)]);
+    let file = mounted.open("web");
+    // SAFETY: a new mapping at a place of the kernel's choice, which is refused.
+    let mapping = unsafe {
+        let (null, protection) = (std::ptr::null_mut(), libc::PROT_READ | libc::PROT_WRITE);
+        libc::mmap(
+            null,
+            4096,
+            protection,
+            libc::MAP_SHARED,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    let error = io::Error::last_os_error();
+    assert_eq!(
+        (mapping, error.raw_os_error()),
+        (libc::MAP_FAILED, Some(libc::ENODEV))
+    );
+}
