@@ -169,7 +169,8 @@ pub trait Disk {
     /// of its model; if its real I/O then runs late, `collect` finds nothing and the time moves on.
     fn next_completion(&self) -> Option<Nanos>;
 
-    /// A file descriptor that is readable when `collect` may have something, for a real disk.
+    /// An eventfd that is set when `collect` may have something, for a real disk. It is for whoever
+    /// waits to reset it ([`crate::reset_wake`]) before the next `collect`, or to wait for edges.
     fn wake_fd(&self) -> Option<RawFd> {
         None
     }

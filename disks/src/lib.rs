@@ -51,3 +51,4 @@ pub use survey::{Survey, survey_disk};
 pub use sync_engine::SyncDisk;
 pub use uring::UringDisk;
 pub use virtual_disk::{LinearModel, Store, VirtualDisk, VirtualLinearDisk};
+pub use wake_event::reset_wake;

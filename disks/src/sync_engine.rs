@@ -128,7 +128,6 @@ impl Disk for SyncDisk {
         }
         // Also with nothing in flight: a worker makes it readable a moment after its request can be
         // seen.
-        self.shared.wake.reset();
         std::mem::swap(&mut self.shared.lock().finished, &mut self.finished);
         self.in_flight -= self.finished.len();
         for mut transfer in self.finished.drain(..) {

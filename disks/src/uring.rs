@@ -174,7 +174,6 @@ impl Disk for UringDisk {
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         self.last_now = now;
-        self.wake.reset();
         loop {
             self.enter();
             let goes_on = self.reap(now);

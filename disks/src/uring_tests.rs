@@ -1,6 +1,7 @@
 //! What the conformance tests cannot reach: the ring of older kernels, and drops in mid-air.
 
 use super::*;
+use crate::reset_wake;
 use crate::{BackingOptions, Buffer, DiskOptions, Operation, open_disk};
 use std::path::Path;
 
@@ -60,6 +61,7 @@ fn wait_all(disk: &mut UringDisk) -> Vec<Completion> {
             "nothing was heard of {} requests",
             disk.in_flight()
         );
+        reset_wake(poll.fd);
         disk.collect(Nanos(2), &mut completions);
     }
     completions

@@ -1,10 +1,10 @@
 //! A descriptor that wakes whoever polls it: an eventfd.
 //!
-//! Whoever is woken resets it first and looks for work then: what comes after the look sets it
-//! again, so nothing is missed.
+//! Whoever is woken resets it first ([`reset_wake`]) and looks for work then: what comes after the
+//! look sets it again, so nothing is missed. Who waits for its edges need not reset it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 
 /// Readable from `set` to `reset`.
@@ -27,12 +27,15 @@ impl WakeEvent {
         let _ = (&self.0).write(&1_u64.to_ne_bytes());
     }
 
-    pub(crate) fn reset(&self) {
-        // Fails only when it is not set.
-        let _ = (&self.0).read(&mut [0; 8]);
-    }
-
     pub(crate) fn fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// Makes what [`Disk::wake_fd`](crate::Disk::wake_fd) gave unreadable until it is set again.
+pub fn reset_wake(fd: RawFd) {
+    let mut count = [0_u8; 8];
+    // SAFETY: room for eight bytes that lives through the call; it fails only when it is not set,
+    // as it does not block.
+    unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
 }

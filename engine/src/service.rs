@@ -23,7 +23,8 @@ pub trait Service {
     /// When `turn` is to be called next if nothing else happens.
     fn next_wake(&self) -> Option<Nanos>;
 
-    /// Readable when `turn` may have something to do, for a real disk.
+    /// An eventfd that is set when `turn` may have something to do, for a real disk; for whoever
+    /// waits to reset.
     fn wake_fd(&self) -> Option<RawFd>;
 
     /// Whether no request is under way: nothing queued, nothing in flight, nothing to answer.

@@ -84,6 +84,9 @@ impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
         if outcome < 0 && error.kind() != std::io::ErrorKind::Interrupted {
             return Err(VolumeError::Wait(error));
         }
+        if outcome > 0 {
+            disktime_disks::reset_wake(fd);
+        }
         Ok(())
     }
 }

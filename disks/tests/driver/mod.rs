@@ -1,6 +1,7 @@
 //! Drives a disk as an engine does, under either clock.
 #![allow(dead_code)] // Each test program uses its part.
 
+use disktime_disks::reset_wake;
 use disktime_disks::{Buffer, Completion, Disk, DiskRequest, Operation};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
@@ -104,6 +105,9 @@ impl Driver {
             woken || until_next.is_some(),
             "nothing woke the driver for {PATIENCE:?}"
         );
+        if let Some(fd) = self.disk.wake_fd().filter(|_| woken) {
+            reset_wake(fd);
+        }
     }
 
     /// One request, which succeeds.

@@ -4,6 +4,7 @@
 //! it is, nothing is read. A connection that breaks is dropped; its requests under way are finished
 //! by the service and their replies dropped by the reactor.
 
+use super::poller::{Poller, Ready};
 use crate::session::{Session, SessionStatus};
 use crate::{BufferPool, Reply, Request};
 use disktime_units::Nanos;
@@ -23,8 +24,12 @@ pub(super) struct Connection {
     held: Option<Request>,
     /// Requests that the service has and will answer.
     pub(super) under_way: usize,
-    pub(super) readable: bool,
-    pub(super) writable: bool,
+    readable: bool,
+    writable: bool,
+    /// The peer closed its side: the end of what it sent has to be read, too.
+    closing: bool,
+    /// The socket is watched for room to write.
+    watched_for_room: bool,
     /// Is in the reactor's list of connections to look at.
     pub(super) scheduled: bool,
     failure: Option<String>,
@@ -51,9 +56,30 @@ impl Connection {
             under_way: 0,
             readable: true,
             writable: true,
+            closing: false,
+            watched_for_room: false,
             scheduled: false,
             failure: None,
             drain_until: None,
+        }
+    }
+
+    /// The socket changed.
+    pub(super) fn note(&mut self, ready: Ready) {
+        self.readable |= ready.readable;
+        self.writable |= ready.writable;
+        self.closing |= ready.closing;
+    }
+
+    /// Has the socket watched for room to write exactly while there is none.
+    pub(super) fn watch_room(&mut self, poller: &Poller) {
+        if self.watched_for_room != self.writable {
+            return;
+        }
+        let wanted = !self.writable;
+        match poller.watch_room(self.socket.as_raw_fd(), self.origin, wanted) {
+            Ok(()) => self.watched_for_room = wanted,
+            Err(error) => self.failure = Some(error.to_string()),
         }
     }
 
@@ -142,6 +168,9 @@ impl Connection {
             }
             1.. => {
                 let count = count as usize;
+                // Less than there was room for: the socket is empty, and what comes next is an
+                // event of its own. Only the end of the stream may be there unannounced.
+                self.readable = count == wanted || self.closing;
                 self.session.filled(count);
                 Some(count)
             }

@@ -31,6 +31,10 @@ use std::time::Instant;
 
 /// The sleep ends this long before the next turn is due; the rest is polled.
 const EARLY: Nanos = Nanos::from_micros(150);
+/// Rounds of receiving and answering between two looks at what is ready.
+const ROUNDS: usize = 4;
+/// Turns of the service between two deliveries of its replies.
+const TURNS: usize = 4;
 /// Unused buffers kept for reuse.
 const POOL_BYTES: usize = 64 << 20;
 /// Origins of mailed requests have this bit; the rest is their place in the table of answers.
@@ -52,6 +56,8 @@ pub struct Reactor<S: Service> {
     ports: Ports,
     /// Connections to look at in this turn.
     scheduled: VecDeque<usize>,
+    /// Connections that were looked at since the last reaping; each may be there several times.
+    touched: Vec<usize>,
     /// Callbacks of mailed requests under way.
     answers: Vec<Option<ReplyCallback>>,
     free_answers: Vec<usize>,
@@ -75,7 +81,7 @@ impl<S: Service> Reactor<S> {
         let wake_up = WakeUp::new()?;
         poller.watch_level(wake_up.as_raw_fd(), TOKEN_MAILBOX)?;
         if let Some(fd) = service.wake_fd() {
-            poller.watch_level(fd, TOKEN_DISK)?;
+            poller.watch_edge(fd, TOKEN_DISK)?;
         }
         let shared = Arc::new(Shared {
             wake_up,
@@ -93,6 +99,7 @@ impl<S: Service> Reactor<S> {
             generation: 0,
             ports: Ports::default(),
             scheduled: VecDeque::new(),
+            touched: Vec::new(),
             answers: Vec::new(),
             free_answers: Vec::new(),
             waiters: VecDeque::new(),
@@ -111,9 +118,8 @@ impl<S: Service> Reactor<S> {
     pub fn run(mut self) -> io::Result<S> {
         poller::tighten_timers();
         loop {
-            let mut busy = self.take_mail();
-            busy |= self.receive();
-            busy |= self.turn();
+            self.take_mail();
+            let mut busy = self.rounds();
             self.reap();
             busy |= self.ports.turn(&self.poller)?;
             if self.stopping && self.is_drained() {
@@ -131,6 +137,19 @@ impl<S: Service> Reactor<S> {
         self.service.is_idle()
             && self.waiters.is_empty()
             && self.connections.iter().all(Option::is_none)
+    }
+
+    /// Serves until nothing is left that can be done without the kernel's word that something is
+    /// ready, or the others in this thread have waited long enough; whether it was the latter.
+    fn rounds(&mut self) -> bool {
+        for round in 0..ROUNDS {
+            let submitted = self.receive();
+            let answered = (submitted || round == 0) && self.turn();
+            if !submitted && !answered {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether there was any.
@@ -246,6 +265,8 @@ impl<S: Service> Reactor<S> {
             // What a session answers by itself goes out here, and nothing else will wake the
             // requests that waited inside it for that room.
             let sent = connection.send(&mut self.pool);
+            connection.watch_room(&self.poller);
+            self.touched.push(index);
             any |= progress.submitted | progress.more;
             if progress.more || sent {
                 self.schedule(index);
@@ -305,11 +326,17 @@ impl<S: Service> Reactor<S> {
         went
     }
 
-    /// Lets the service turn and delivers its replies; whether there were any.
+    /// Lets the service turn, again while it has something due at once (a disk in memory), and
+    /// delivers its replies; whether there were any.
     fn turn(&mut self) -> bool {
-        let now = self.now();
         let mut replies = std::mem::take(&mut self.replies);
-        self.service.turn(now, &mut replies);
+        for _ in 0..TURNS {
+            let now = self.now();
+            self.service.turn(now, &mut replies);
+            if self.service.next_wake().is_none_or(|wake| wake > now) {
+                break;
+            }
+        }
         let any = !replies.is_empty();
         for reply in replies.drain(..) {
             if reply.origin & MAILED != 0 {
@@ -359,14 +386,23 @@ impl<S: Service> Reactor<S> {
             let index = self.scheduled[position];
             if let Some(connection) = &mut self.connections[index] {
                 connection.send(&mut self.pool);
+                connection.watch_room(&self.poller);
             }
         }
     }
 
-    /// Closes connections that are over.
+    /// Closes connections that are over; something has happened on those, or the reactor stops.
     fn reap(&mut self) {
+        if self.stopping {
+            self.touched.clear();
+            self.touched.extend(0..self.connections.len());
+        }
+        if self.touched.is_empty() {
+            return;
+        }
         let now = self.now();
-        for index in 0..self.connections.len() {
+        let mut touched = std::mem::take(&mut self.touched);
+        for index in touched.drain(..) {
             let over = self.connections[index]
                 .as_ref()
                 .and_then(|connection| connection.over(now));
@@ -379,6 +415,7 @@ impl<S: Service> Reactor<S> {
                 self.free_connections.push(index);
             }
         }
+        self.touched = touched;
     }
 
     /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
@@ -405,8 +442,7 @@ impl<S: Service> Reactor<S> {
                 if let Some(connection) = connections.get_mut(index).and_then(Option::as_mut)
                     && connection.origin == origin
                 {
-                    connection.readable |= ready.readable;
-                    connection.writable |= ready.writable;
+                    connection.note(ready);
                     if !connection.scheduled {
                         connection.scheduled = true;
                         scheduled.push_back(index);

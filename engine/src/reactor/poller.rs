@@ -1,7 +1,8 @@
 //! The kernel side of waiting: an epoll set with nanosecond timeouts, and an eventfd to wake it.
 //!
-//! Sockets are watched edge-triggered (the connection remembers that it is readable or writable),
-//! the disk's descriptor and the eventfd level-triggered.
+//! Sockets are watched edge-triggered, as the connection remembers that it is readable; for room to
+//! write only while there is none, or each read of the peer would wake us. The disk's eventfd is
+//! edge-triggered too, so that nobody has to read it; the other descriptors are level-triggered.
 
 use disktime_units::Nanos;
 use std::io;
@@ -12,6 +13,9 @@ pub(super) const TOKEN_MAILBOX: u64 = u64::MAX;
 /// The disk may have completions.
 pub(super) const TOKEN_DISK: u64 = u64::MAX - 1;
 
+/// What a socket is watched for always.
+const SOCKET: libc::c_int = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
+
 /// Events taken per wait.
 const EVENTS: usize = 64;
 
@@ -21,6 +25,8 @@ pub(super) struct Ready {
     pub(super) token: u64,
     pub(super) readable: bool,
     pub(super) writable: bool,
+    /// The peer closed its sending side, or both.
+    pub(super) closing: bool,
 }
 
 /// An epoll instance.
@@ -70,19 +76,33 @@ impl Poller {
         Ok(())
     }
 
-    /// Watches a socket for changes to readable and writable.
+    /// Watches an eventfd for being set, whether or not anybody resets it.
+    pub(super) fn watch_edge(&self, fd: RawFd, token: u64) -> io::Result<()> {
+        self.add(fd, token, (libc::EPOLLIN | libc::EPOLLET) as u32)
+    }
+
+    /// Watches a socket for becoming readable.
     pub(super) fn watch_socket(&self, fd: RawFd, token: u64) -> io::Result<()> {
-        let interest = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET;
-        self.add(fd, token, interest as u32)
+        self.add(fd, token, SOCKET as u32)
+    }
+
+    /// Watches a socket for room to write as well, or not any more.
+    pub(super) fn watch_room(&self, fd: RawFd, token: u64, room: bool) -> io::Result<()> {
+        let room = if room { libc::EPOLLOUT } else { 0 };
+        self.change(libc::EPOLL_CTL_MOD, fd, token, (SOCKET | room) as u32)
     }
 
     fn add(&self, fd: RawFd, token: u64, events: u32) -> io::Result<()> {
+        self.change(libc::EPOLL_CTL_ADD, fd, token, events)
+    }
+
+    fn change(&self, what: libc::c_int, fd: RawFd, token: u64, events: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events, u64: token };
         // SAFETY: both descriptors are open and `event` lives through the call.
         unsafe {
             checked(libc::epoll_ctl(
                 self.epoll.as_raw_fd(),
-                libc::EPOLL_CTL_ADD,
+                what,
                 fd,
                 &mut event,
             ))?;
@@ -131,6 +151,7 @@ impl Poller {
                 token,
                 readable: flags & (libc::EPOLLIN as u32 | closing) != 0,
                 writable: flags & (libc::EPOLLOUT as u32 | closing) != 0,
+                closing: flags & closing != 0,
             });
         }
         Ok(())
