@@ -24,6 +24,7 @@ use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, Probe, opcode, squeue};
 use std::io;
 use std::os::fd::RawFd;
+use std::sync::atomic::{Ordering, fence};
 
 /// When the kernel takes no submissions for lack of memory, they are tried again after this.
 const RETRY_AFTER: Nanos = Nanos::from_millis(1);
@@ -138,6 +139,25 @@ impl UringDisk {
         }
     }
 
+    /// Takes what is finished. What the calls in here finish is taken in here, so the eventfd need
+    /// not wake anybody for it.
+    fn collect_quietly(&mut self, now: Nanos) {
+        loop {
+            self.ring.completion().disable_eventfd();
+            self.enter();
+            let goes_on = self.reap(now);
+            self.ring.completion().enable_eventfd();
+            // What came until here was not announced, and is seen by the look behind this fence:
+            // completions, and work that the kernel left or was given meanwhile.
+            fence(Ordering::SeqCst);
+            let more =
+                goes_on || self.ring.submission().taskrun() || !self.ring.completion().is_empty();
+            if self.backlog || !more {
+                return;
+            }
+        }
+    }
+
     /// Takes finished operations from the ring; says whether any request goes on.
     fn reap(&mut self, now: Nanos) -> bool {
         let mut goes_on = false;
@@ -174,14 +194,8 @@ impl Disk for UringDisk {
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         self.last_now = now;
-        loop {
-            self.enter();
-            let goes_on = self.reap(now);
-            // The kernel finishes a limited number of operations per call and announces the rest
-            // by this flag only, not by the eventfd again.
-            if self.backlog || !(goes_on || self.ring.submission().taskrun()) {
-                break;
-            }
+        if self.in_flight() > 0 {
+            self.collect_quietly(now);
         }
         for mut completion in self.ready.drain(..) {
             completion.completed_at = now;

@@ -78,6 +78,7 @@ struct Slot {
 #[derive(Debug)]
 pub struct DiskLoop<D: Disk> {
     disk: D,
+    is_paced: bool,
     scheduler: Scheduler,
     slots: Vec<Option<Slot>>,
     free_slots: Vec<u32>,
@@ -107,6 +108,7 @@ impl<D: Disk> DiskLoop<D> {
         let scheduler = Scheduler::new(config, properties.size_bytes);
         let slots = settings.max_queued;
         DiskLoop {
+            is_paced: disk.lateness().is_some(),
             disk,
             scheduler,
             slots: (0..slots).map(|_| None).collect(),
@@ -218,6 +220,11 @@ impl<D: Disk> DiskLoop<D> {
     /// Readable when a turn may have something to do.
     pub fn wake_fd(&self) -> Option<RawFd> {
         self.disk.wake_fd()
+    }
+
+    /// Whether the disk is paced, so that turns are due to the microsecond.
+    pub fn is_paced(&self) -> bool {
+        self.is_paced
     }
 
     /// Whether nothing is queued or in flight.

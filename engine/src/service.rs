@@ -27,6 +27,13 @@ pub trait Service {
     /// waits to reset.
     fn wake_fd(&self) -> Option<RawFd>;
 
+    /// Whether `next_wake` is to be kept to the microsecond (the disk is paced by a model, whose
+    /// clients would see every delay), or may be late by what the kernel's timers are late, which
+    /// costs no polling.
+    fn is_punctual(&self) -> bool {
+        true
+    }
+
     /// Whether no request is under way: nothing queued, nothing in flight, nothing to answer.
     fn is_idle(&self) -> bool;
 }

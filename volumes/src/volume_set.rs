@@ -340,6 +340,10 @@ impl<D: Disk> Service for VolumeSet<D> {
         self.disk_loop.wake_fd()
     }
 
+    fn is_punctual(&self) -> bool {
+        self.disk_loop.is_paced()
+    }
+
     fn is_idle(&self) -> bool {
         self.requests.len() == 0 && self.replies.is_empty() && self.disk_loop.is_idle()
     }

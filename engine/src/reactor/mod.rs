@@ -4,7 +4,8 @@
 //! Each turn: take mail, read from the connections that have something, let the service turn,
 //! deliver the replies, send; then sleep until a descriptor is ready or the service wants its next
 //! turn. A paced disk wants to be looked at on time, and timers of the kernel are late by up to
-//! 150 µs: so the sleep ends early by that much, and the rest is polled.
+//! 150 µs: so the sleep ends early by that much, and the rest is polled. Other disks wake us by a
+//! descriptor, and what the scheduler still has to wait for may be late.
 //!
 //! What is not known here: what the bytes of a session mean; which disk is below the service.
 
@@ -400,7 +401,12 @@ impl<S: Service> Reactor<S> {
         if self.touched.is_empty() {
             return;
         }
-        let now = self.now();
+        // The time matters to connections that are being drained only.
+        let now = if self.stopping {
+            self.now()
+        } else {
+            Nanos::ZERO
+        };
         let mut touched = std::mem::take(&mut self.touched);
         for index in touched.drain(..) {
             let over = self.connections[index]
@@ -455,15 +461,20 @@ impl<S: Service> Reactor<S> {
     }
 
     fn timeout(&self) -> Option<Nanos> {
-        let wake = self.service.next_wake();
-        let drain = self
-            .stopping
-            .then_some(self.now() + Nanos::from_millis(100));
-        let wake = match (wake, drain) {
+        let drain = self.stopping.then_some(Nanos::from_millis(100));
+        let early = if self.service.is_punctual() {
+            EARLY
+        } else {
+            Nanos::ZERO
+        };
+        let wake = self.service.next_wake().map(|wake| {
+            let left = wake.saturating_sub(self.now());
+            left.saturating_sub(early)
+        });
+        match (wake, drain) {
             (Some(wake), Some(drain)) => Some(wake.min(drain)),
             (one, other) => one.or(other),
-        };
-        wake.map(|wake| wake.saturating_sub(self.now()).saturating_sub(EARLY))
+        }
     }
 }
 

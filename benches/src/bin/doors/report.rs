@@ -89,8 +89,10 @@ impl Row {
             }
         }
         let fifo = |peer| peer == Peer::DisktimeFifo;
-        if let Some(ratio) = self.ratio(&FIGURES[1], fifo) {
-            ratios.insert("iops_to_fifo".to_owned(), ratio.to_json());
+        for figure in &FIGURES[..2] {
+            if let Some(ratio) = self.ratio(figure, fifo) {
+                ratios.insert(format!("{}_to_fifo", figure.name), ratio.to_json());
+            }
         }
         json!({ "cell": self.cell.name(), "rounds": rounds, "ratios": ratios })
     }
@@ -140,15 +142,26 @@ pub fn absolute(rows: &[Row]) -> Table {
 
 /// Ours to the best of the others, with the spread over the rounds.
 pub fn ratios(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["cell", "CPU", "IOPS", "p50", "p99", "IOPS to fifo"]);
+    let headings = [
+        "cell",
+        "CPU",
+        "IOPS",
+        "p50",
+        "p99",
+        "CPU to fifo",
+        "IOPS to fifo",
+    ];
+    let mut table = Table::new(&headings);
     for row in rows {
         let mut cells = vec![row.cell.name()];
         for figure in &FIGURES {
             let ratio = row.ratio(figure, Peer::is_foreign);
             cells.push(ratio.map_or_else(|| "-".to_owned(), Spread::text));
         }
-        let fifo = row.ratio(&FIGURES[1], |peer| peer == Peer::DisktimeFifo);
-        cells.push(fifo.map_or_else(|| "-".to_owned(), Spread::text));
+        for figure in &FIGURES[..2] {
+            let fifo = row.ratio(figure, |peer| peer == Peer::DisktimeFifo);
+            cells.push(fifo.map_or_else(|| "-".to_owned(), Spread::text));
+        }
         table.row(cells);
     }
     table
