@@ -59,6 +59,7 @@ pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationEr
             ..config
         };
         notices.extend(shut_in(nbd));
+        notices.extend(wide_open(configuration, nbd));
     }
     Ok(NbdDoor {
         config,
@@ -210,6 +211,24 @@ fn shut_in(nbd: &Nbd) -> Option<String> {
     })
 }
 
+/// Whom nothing keeps out who reaches the port. TLS alone keeps out listeners, not clients.
+fn wide_open(configuration: &Configuration, nbd: &Nbd) -> Option<String> {
+    let asks_who = nbd.tls.as_ref().is_some_and(|tls| tls.client_certificates);
+    let is_listed = nbd.allow.is_some()
+        || configuration
+            .vdisks
+            .iter()
+            .all(|vdisk| vdisk.allow.is_some());
+    let mut listen = nbd.listen.iter().map(|address| address.value);
+    let address = listen.find(|address| !address.ip().is_loopback())?;
+    (!asks_who && !is_listed).then(|| {
+        format!(
+            "whoever reaches {address} may read and write every vdisk: \"allow\" says who may connect, \
+             and \"client_certificates\" of \"tls\" who can show one"
+        )
+    })
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Account {
     User,
@@ -255,6 +274,30 @@ fn account_number(name: &str, kind: Account) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_keeps_nobody_out_is_worth_a_word() {
+        let notices = |nbd: &str, vdisk: &str| {
+            let text = format!(
+                r#"{{ "state_dir": "state", "disks": {{ "d": {{ "path": "d", "size": "1GiB" }} }},
+                "vdisks": {{ "a": {{ "disk": "d", "size": "1MiB"{vdisk} }} }}, "nbd": {{ {nbd} }} }}"#
+            );
+            let checker = |_: &serde_json::Value| Ok(());
+            let configuration = Configuration::parse(&text, Path::new("test.json"), &checker);
+            let configuration = configuration.expect("a proper file");
+            prepare(&configuration).expect("nothing is missing").notices
+        };
+        let everywhere = r#""listen": ["127.0.0.1:1", "0.0.0.0:10809"]"#;
+        let said = notices(everywhere, "").concat();
+        assert!(said.contains("reaches 0.0.0.0:10809"), "{said}");
+        let listed = r#", "allow": ["10.0.0.0/8"]"#;
+        assert_eq!(notices(&format!("{everywhere}{listed}"), ""), [""; 0]);
+        assert_eq!(notices(everywhere, listed), [""; 0]);
+        assert_eq!(
+            notices(r#""listen": ["127.0.0.1:1", "[::1]:1"]"#, ""),
+            [""; 0]
+        );
+    }
 
     #[test]
     fn a_path_over_a_directory_that_is_not_there_yet_is_found() {

@@ -34,7 +34,7 @@ pub(crate) static NBD: Table = Table {
             "listen",
             Kind::Addresses,
             "none",
-            "TCP addresses. Without `tls` or `allow`, whoever reaches the port reaches the data.",
+            "TCP addresses. Without `allow` and without client certificates, whoever reaches the port reaches the data.",
         ),
         field(
             "allow",

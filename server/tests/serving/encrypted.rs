@@ -133,6 +133,50 @@ fn a_stop_answers_and_says_goodbye() {
     }
 }
 
+/// The replies are much more than sockets hold, so the server stops reading and goes on later.
+#[test]
+fn a_client_that_reads_late_gets_everything() {
+    let (place, pki) = place("");
+    fill(&pki);
+    let server = place.start();
+    let mut witness = NbdClient::connect(&server.vdisks[0].uris[0].with_certificates(&pki))
+        .expect("it is let in");
+    let read = |tag| ClientRequest {
+        tag,
+        kind: RequestKind::Read,
+        offset_bytes: 0,
+        len_bytes: MIB as u32,
+        fua: false,
+        data: &[],
+    };
+    for uri in &server.vdisks[0].uris {
+        let client = NbdClient::connect(&uri.with_certificates(&pki)).expect("it is let in");
+        let (mut sender, mut receiver, _) = client.split();
+        for tag in 0..400 {
+            sender.send_request(&read(tag)).expect("room for a header");
+        }
+        // Meanwhile others are served, and memory stays what one connection may have.
+        let mut got = Vec::new();
+        for tag in 0..20 {
+            let reply = witness.call(&read(tag), &mut got).expect("it is served");
+            assert_eq!((reply.error, got.len() as u64), (0, MIB));
+        }
+        let resident = server.resident_bytes();
+        assert!(resident < 320 * MIB, "{resident} bytes are in use");
+        let mut tags: Vec<u32> = (0..400)
+            .map(|_| {
+                let reply = receiver.receive_reply(&mut got).expect("proper TLS");
+                let reply = reply.expect("a reply");
+                assert_eq!((reply.error, got.len() as u64), (0, MIB));
+                reply.tag
+            })
+            .collect();
+        tags.sort_unstable();
+        assert!(tags.into_iter().eq(0..400), "each once");
+    }
+    server.stop();
+}
+
 #[test]
 fn load_comes_by_tls_where_it_has_to() {
     let (place, pki) = place(r#", "client_certificates": true"#);
