@@ -23,30 +23,36 @@ pub(super) struct Outgoing {
     pub(super) data: Option<Buffer>,
     start: u32,
     end: u32,
-    /// The body where there is no buffer.
-    text: &'static str,
+    /// The body where there is no buffer: this error's sentence.
+    error: Option<ErrorNumber>,
     pub(super) charged_bytes: usize,
 }
 
 impl Outgoing {
-    /// A piece of a head alone, which is the last.
-    fn new(parts: &[&[u8]]) -> Outgoing {
+    /// The last piece of a reply, of a head alone so far.
+    #[inline]
+    fn new<const BYTES: usize>(start_of_head: [u8; BYTES]) -> Outgoing {
         let mut head = [0; HEAD_BYTES];
-        let mut len = 0;
-        for part in parts {
-            head[len..len + part.len()].copy_from_slice(part);
-            len += part.len();
-        }
+        head[..BYTES].copy_from_slice(&start_of_head);
         Outgoing {
             head,
-            head_len: len as u8,
+            head_len: BYTES as u8,
             last: true,
             data: None,
             start: 0,
             end: 0,
-            text: "",
+            error: None,
             charged_bytes: 0,
         }
+    }
+
+    /// More of the head. Sizes are known when this is compiled, so it costs a few stores.
+    #[inline]
+    fn then<const BYTES: usize>(mut self, more: [u8; BYTES]) -> Outgoing {
+        let at = usize::from(self.head_len);
+        self.head[at..at + BYTES].copy_from_slice(&more);
+        self.head_len += BYTES as u8;
+        self
     }
 
     pub(super) fn head(&self) -> &[u8] {
@@ -56,7 +62,7 @@ impl Outgoing {
     pub(super) fn body(&self) -> &[u8] {
         match &self.data {
             Some(data) => &data[self.start as usize..self.end as usize],
-            None => self.text.as_bytes(),
+            None => self.error.map_or(&[], |error| error.sentence().as_bytes()),
         }
     }
 
@@ -66,6 +72,7 @@ impl Outgoing {
 }
 
 /// The header of a chunk with `len_bytes` behind it.
+#[inline]
 fn chunk_header(cookie: u64, kind: u16, last: bool, len_bytes: u32) -> [u8; ChunkHeader::BYTES] {
     let flags = if last { chunk::DONE } else { 0 };
     ChunkHeader {
@@ -81,7 +88,7 @@ impl NbdSession {
     /// Success without data.
     pub(super) fn confirm(&mut self, cookie: u64) {
         let reply = SimpleReply { error: 0, cookie };
-        self.outgoing.push_back(Outgoing::new(&[&reply.encode()]));
+        self.outgoing.push_back(Outgoing::new(reply.encode()));
     }
 
     /// The answer to a read of nothing.
@@ -90,7 +97,7 @@ impl NbdSession {
             return self.confirm(cookie);
         }
         let header = chunk_header(cookie, chunk::NONE, true, 0);
-        self.outgoing.push_back(Outgoing::new(&[&header]));
+        self.outgoing.push_back(Outgoing::new(header));
     }
 
     /// An error, with a sentence where the peer can be told one.
@@ -101,22 +108,24 @@ impl NbdSession {
                 error: number,
                 cookie,
             };
-            return self.outgoing.push_back(Outgoing::new(&[&reply.encode()]));
+            return self.outgoing.push_back(Outgoing::new(reply.encode()));
         }
-        let text = error.sentence();
-        let header = chunk_header(cookie, chunk::ERROR, true, 6 + text.len() as u32);
-        let len = text.len() as u16;
-        let mut piece = Outgoing::new(&[&header, &number.to_be_bytes(), &len.to_be_bytes()]);
-        piece.text = text;
+        let text_len = error.sentence().len() as u16;
+        let header = chunk_header(cookie, chunk::ERROR, true, 6 + u32::from(text_len));
+        let mut piece = Outgoing::new(header)
+            .then(number.to_be_bytes())
+            .then(text_len.to_be_bytes());
+        piece.error = Some(error);
         self.outgoing.push_back(piece);
     }
 
     /// An error at a place.
     fn refuse_at(&mut self, cookie: u64, error: ErrorNumber, offset_bytes: u64) {
         let header = chunk_header(cookie, chunk::ERROR_OFFSET, true, 14);
-        let (number, text_len) = ((error as u32).to_be_bytes(), [0; 2]);
-        let offset = offset_bytes.to_be_bytes();
-        let piece = Outgoing::new(&[&header, &number, &text_len, &offset]);
+        let piece = Outgoing::new(header)
+            .then((error as u32).to_be_bytes())
+            .then([0; 2])
+            .then(offset_bytes.to_be_bytes());
         self.outgoing.push_back(piece);
     }
 
@@ -170,9 +179,8 @@ impl NbdSession {
             cookie, len_bytes, ..
         } = slot;
         if !self.negotiated.structured {
-            let reply = SimpleReply { error: 0, cookie };
-            let head = reply.encode();
-            return self.push_data(&[&head], slot.charged_bytes, (0, len_bytes), data);
+            let head = Outgoing::new(SimpleReply { error: 0, cookie }.encode());
+            return self.push_data(head, slot.charged_bytes, (0, len_bytes), data);
         }
         let (mut start, mut end) = (0, len_bytes);
         if let ReplyDetail::Zeroes {
@@ -199,13 +207,15 @@ impl NbdSession {
         }
         let header = chunk_header(cookie, chunk::OFFSET_DATA, true, 8 + end - start);
         let offset = (slot.offset_bytes + u64::from(start)).to_be_bytes();
-        self.push_data(&[&header, &offset], slot.charged_bytes, (start, end), data);
+        let head = Outgoing::new(header).then(offset);
+        self.push_data(head, slot.charged_bytes, (start, end), data);
     }
 
     fn push_hole(&mut self, cookie: u64, offset_bytes: u64, len_bytes: u32, last: bool) {
         let header = chunk_header(cookie, chunk::OFFSET_HOLE, last, 12);
-        let (offset, len) = (offset_bytes.to_be_bytes(), len_bytes.to_be_bytes());
-        let mut piece = Outgoing::new(&[&header, &offset, &len]);
+        let mut piece = Outgoing::new(header)
+            .then(offset_bytes.to_be_bytes())
+            .then(len_bytes.to_be_bytes());
         piece.last = last;
         self.outgoing.push_back(piece);
     }
@@ -233,18 +243,19 @@ impl NbdSession {
         let header = chunk_header(slot.cookie, chunk::BLOCK_STATUS, true, 4 + used);
         let context = self.negotiated.allocation.unwrap_or_default().to_be_bytes();
         let charged_bytes = slot.charged_bytes;
-        self.push_data(&[&header, &context], charged_bytes, (0, used), extents);
+        let head = Outgoing::new(header).then(context);
+        self.push_data(head, charged_bytes, (0, used), extents);
     }
 
     /// Queues the last piece of a reply, with data from a buffer.
+    #[inline]
     fn push_data(
         &mut self,
-        head: &[&[u8]],
+        mut piece: Outgoing,
         charged_bytes: usize,
         (start, end): (u32, u32),
         data: Buffer,
     ) {
-        let mut piece = Outgoing::new(head);
         (piece.start, piece.end) = (start, end);
         piece.data = Some(data);
         piece.charged_bytes = charged_bytes;
