@@ -170,6 +170,8 @@ impl<D: Disk> VolumeSet<D> {
             }
             RequestKind::ZeroKeepingSpace => {
                 request.range = (start, end);
+                // A hole that it leaves alone may not be durable yet.
+                request.needs_sync = request.fua && vdisk.layout.any_unwritten(start, end);
                 vdisk.layout.mark_held(start, end);
             }
             RequestKind::Read | RequestKind::Cache | RequestKind::Flush | RequestKind::Status => {

@@ -145,13 +145,22 @@ fn holes_survive_what_a_flush_survives() {
     let place = (CHUNK, CHUNK);
     let durable = machine.call(0, RequestKind::WriteZeroes, place, None, true);
     assert_eq!(durable.map(drop), Ok(()));
+    // The second finds the hole that the first made, which is not durable by itself.
+    let place = (2 * CHUNK, CHUNK);
+    for (kind, fua) in [
+        (RequestKind::WriteZeroes, false),
+        (RequestKind::ZeroKeepingSpace, true),
+    ] {
+        let zeroed = machine.call(0, kind, place, None, fua);
+        assert_eq!(zeroed.map(drop), Ok(()));
+    }
     let disk = TestDisk::around(crash(&handle, 5), 128 << 10);
     drop(machine);
     let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
-    assert_eq!(held(&mut machine), [(2 * CHUNK, 4 * CHUNK)]);
+    assert_eq!(held(&mut machine), [(3 * CHUNK, 4 * CHUNK)]);
     assert_eq!(
-        machine.read(0, 0, 2 * CHUNK),
-        Ok(vec![0; 2 * CHUNK as usize])
+        machine.read(0, 0, 3 * CHUNK),
+        Ok(vec![0; 3 * CHUNK as usize])
     );
 }
 
@@ -202,16 +211,17 @@ fn overlap<D: Disk>(mut machine: Machine<D>) {
         RequestKind::ZeroFast,
     ];
     for (round, kind) in kinds.into_iter().cycle().take(30).enumerate() {
-        let data = [round as u8 + 1; 100];
-        let at = CHUNK + 5000 * (round as u64 % 10);
-        machine.submit(0, RequestKind::Write, (at, 100), Some(&data), false);
+        // Whole blocks: what is less has its block alone anyway.
+        let data = [round as u8 + 1; 4096];
+        let at = CHUNK + 4096 * (round as u64 % 10);
+        machine.submit(0, RequestKind::Write, (at, 4096), Some(&data), false);
         machine.submit(0, kind, (0, 3 * CHUNK), None, false);
         for _ in 0..round % 5 {
             machine.step();
         }
-        machine.submit(0, RequestKind::Write, (at, 100), Some(&data), false);
+        machine.submit(0, RequestKind::Write, (at, 4096), Some(&data), false);
         machine.settle();
-        assert_eq!(machine.read(0, at, 100), Ok(data.to_vec()), "{kind:?}");
+        assert_eq!(machine.read(0, at, 4096), Ok(data.to_vec()), "{kind:?}");
         assert_eq!(held(&mut machine), [(CHUNK, 2 * CHUNK)]);
     }
 }
