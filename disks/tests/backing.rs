@@ -7,7 +7,7 @@ use disktime_disks::{
 };
 use driver::{Driver, request};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{PoisonError, RwLock};
@@ -55,6 +55,34 @@ fn a_missing_file_is_created_sparse_when_asked() {
     assert!(
         on_disk < MIB,
         "{on_disk} bytes were allocated for an empty file"
+    );
+}
+
+#[test]
+fn a_file_tells_its_holes_and_a_discard_makes_one() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    let folder = folder();
+    let path = folder.path().join("holes.disk");
+    let file = fs::File::create(&path).expect("writable");
+    file.set_len(16 * MIB).expect("a length");
+    file.write_all_at(&[7; 2 << 20], 4 * MIB).expect("room");
+    // What a page cache holds may count as data or not; what is on the disk is what it is.
+    file.sync_all().expect("it is a disk's file");
+    drop(file);
+    let disk = open_disk(&DiskOptions::new(&path)).expect("it opens");
+    assert_eq!(disk.data_after(0, 16 * MIB), Some((4 * MIB, 6 * MIB)));
+    assert_eq!(disk.data_after(5 * MIB, 16 * MIB), Some((5 * MIB, 6 * MIB)));
+    assert_eq!(disk.data_after(0, 5 * MIB), Some((4 * MIB, 5 * MIB)));
+    assert_eq!(disk.data_after(0, 4 * MIB), None);
+    assert_eq!(disk.data_after(6 * MIB, 16 * MIB), None);
+    assert_eq!(disk.data_after(6 * MIB, 6 * MIB), None);
+    assert!(disk.discard_zeroes(), "holes of a file are zeroes");
+    let mut driver = Driver::real(disk);
+    let discard = request(Operation::Discard, 4 * MIB, MIB);
+    assert_eq!(driver.run(discard).result, Ok(()));
+    assert_eq!(
+        driver.disk.data_after(0, 16 * MIB),
+        Some((5 * MIB, 6 * MIB))
     );
 }
 
