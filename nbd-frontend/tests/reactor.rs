@@ -10,7 +10,7 @@ use disktime_nbd::{
 };
 use disktime_units::Nanos;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -199,6 +199,25 @@ fn a_client_that_is_slow_to_read_is_served_to_the_end() {
         for (count, len_bytes) in [(1500, 16 << 10), (300, 1 << 20), (2000, 512)] {
             ahead_of_replies(&mut server.by_unix(), count, MIB, len_bytes, 0);
             ahead_of_replies(&mut server.by_tcp(), count, MIB, len_bytes, 0);
+        }
+    });
+}
+
+#[test]
+fn what_came_before_the_end_is_answered_and_the_end_is_noticed() {
+    // Request and end may come as one event, and what was read of it as less than there was room for.
+    with_server(|server| {
+        for count in [1, 1, 1, 100, 300] {
+            let mut stream = server.by_unix();
+            choose(&mut stream, "disk");
+            let requests: Vec<u8> = (0..count)
+                .flat_map(|cookie| header(command::READ, cookie, 0, 512))
+                .collect();
+            stream.write_all(&requests).expect("it fits");
+            stream.shutdown(Shutdown::Write).expect("half closed");
+            let mut replies = Vec::new();
+            stream.read_to_end(&mut replies).expect("a clean end");
+            assert_eq!(replies.len() as u64, count * (16 + 512));
         }
     });
 }
