@@ -197,4 +197,6 @@ pub(crate) fn describe(error: &rustls::Error) -> String {
 }
 
 #[cfg(test)]
+mod credentials_tests;
+#[cfg(test)]
 mod tests;
