@@ -114,8 +114,13 @@ impl<'a> Run<'a> {
             self.held.push(request);
             moved = true;
         }
+        let most = if self.choose(4) == 0 {
+            usize::MAX
+        } else {
+            self.give
+        };
         let space = self.session.space(&mut self.pool);
-        let count = space.len().min(self.input.len()).min(self.give);
+        let count = space.len().min(self.input.len()).min(most);
         if count > 0 {
             let (now, later) = self.input.split_at(count);
             space[..count].copy_from_slice(now);
@@ -200,11 +205,17 @@ impl<'a> Run<'a> {
     }
 
     fn send(&mut self) -> bool {
+        // Mostly little at a time; sometimes all, or a long reply would take for ever.
+        let most = if self.choose(4) == 0 {
+            usize::MAX
+        } else {
+            self.take
+        };
         let mut slices = [IoSlice::new(&[]); 4];
         let used = self.session.outgoing(&mut slices);
         let before = self.sent.len();
         for slice in &slices[..used] {
-            let left = self.take - (self.sent.len() - before);
+            let left = most - (self.sent.len() - before);
             self.sent.extend_from_slice(&slice[..slice.len().min(left)]);
         }
         let count = self.sent.len() - before;
