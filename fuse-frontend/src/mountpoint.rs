@@ -61,7 +61,7 @@ fn check_support() -> Result<(), FuseError> {
     {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FuseError::NoDevice),
-        // The file's permissions do not bind fusermount3, which is set-uid root.
+        // fusermount3 opens it as this user too, and says so: what it says is shown.
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
         Err(source) => Err(FuseError::DeviceRefused { source }),
     }
