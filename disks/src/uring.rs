@@ -26,7 +26,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{Ordering, fence};
 
-/// When the kernel takes no submissions for lack of memory, they are tried again after this.
+/// When the kernel takes no submissions for lack of memory, they are tried again after this; and a
+/// flag of the kernel that led to nothing is looked at again.
 const RETRY_AFTER: Nanos = Nanos::from_millis(1);
 
 /// Serves requests on a block device or file through io_uring.
@@ -50,6 +51,9 @@ pub struct UringDisk {
     last_now: Nanos,
     /// Whether the last call left submissions behind.
     backlog: bool,
+    /// The kernel's flag said that there is work, and asking for it brought nothing: looked at again
+    /// soon, whatever the flag means.
+    unsure: bool,
 }
 
 impl UringDisk {
@@ -76,6 +80,7 @@ impl UringDisk {
             ready: Vec::with_capacity(slots),
             last_now: Nanos::ZERO,
             backlog: false,
+            unsure: false,
         }
     }
 
@@ -139,22 +144,34 @@ impl UringDisk {
         }
     }
 
-    /// Takes what is finished. What the calls in here finish is taken in here, so the eventfd need
-    /// not wake anybody for it.
-    fn collect_quietly(&mut self, now: Nanos) {
+    /// Takes what is finished. What the first call finishes is taken here, so the eventfd need not
+    /// wake anybody for it; whatever comes from the second call on sets it as usual.
+    ///
+    /// The kernel finishes a limited number of operations per call and announces the rest by the
+    /// flag only, so a flag is followed as long as that brings anything. It may also be stale: set by
+    /// an interrupt on another processor just after the work that it speaks of was taken here, and
+    /// then it stays until the next work. To follow it for ever would be a livelock.
+    fn take_finished(&mut self, now: Nanos) {
+        let mut first = true;
         loop {
-            self.ring.completion().disable_eventfd();
+            if first {
+                self.ring.completion().disable_eventfd();
+            }
             self.enter();
+            let before = self.ready.len();
             let goes_on = self.reap(now);
-            self.ring.completion().enable_eventfd();
-            // What came until here was not announced, and is seen by the look behind this fence:
-            // completions, and work that the kernel left or was given meanwhile.
-            fence(Ordering::SeqCst);
-            let more =
-                goes_on || self.ring.submission().taskrun() || !self.ring.completion().is_empty();
-            if self.backlog || !more {
+            let reaped = goes_on || self.ready.len() > before;
+            if first {
+                self.ring.completion().enable_eventfd();
+                // What came until here was not announced, and is seen by the look behind the fence.
+                fence(Ordering::SeqCst);
+            }
+            let more = self.ring.submission().taskrun() || !self.ring.completion().is_empty();
+            self.unsure = more && self.in_flight() > 0;
+            if self.backlog || !(goes_on || more) || !(first || reaped) {
                 return;
             }
+            first = false;
         }
     }
 
@@ -194,8 +211,9 @@ impl Disk for UringDisk {
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         self.last_now = now;
+        self.unsure = false;
         if self.in_flight() > 0 {
-            self.collect_quietly(now);
+            self.take_finished(now);
         }
         for mut completion in self.ready.drain(..) {
             completion.completed_at = now;
@@ -207,8 +225,7 @@ impl Disk for UringDisk {
         if !self.ready.is_empty() {
             return Some(self.last_now);
         }
-        self.backlog
-            .then(|| self.last_now.saturating_add(RETRY_AFTER))
+        (self.backlog || self.unsure).then(|| self.last_now.saturating_add(RETRY_AFTER))
     }
 
     fn wake_fd(&self) -> Option<RawFd> {

@@ -117,7 +117,8 @@ pub fn sample(cell: &Cell, server: &Server, client: Client, time: Duration) -> O
     let measured = match client {
         Client::Lean => {
             let times = (time / 4, time);
-            client::run(&server.socket, server.export(), load, times, mark)?
+            client::run(&server.socket, server.export(), load, times, mark)
+                .map_err(|error| format!("{} in {}: {error}", server.peer.name(), cell.name()))?
         }
         Client::Fio => {
             mark();

@@ -76,6 +76,23 @@ impl Row {
         Spread::of(ratios.collect())
     }
 
+    /// Our median and the best of the others' medians.
+    fn side_by_side(&self, figure: &Measure, digits: usize) -> String {
+        let median = |peer: Peer| Some(self.spread(peer, figure.of)?.median);
+        let others = Peer::ALL.into_iter().filter(|peer| peer.is_foreign());
+        let theirs = others.filter_map(median);
+        let best = if figure.more_is_better {
+            theirs.max_by(f64::total_cmp)
+        } else {
+            theirs.min_by(f64::total_cmp)
+        };
+        match (median(Peer::Disktime), best) {
+            (Some(ours), Some(best)) => format!("{ours:.digits$} / {best:.digits$}"),
+            (Some(ours), None) => format!("{ours:.digits$}"),
+            _ => "-".to_owned(),
+        }
+    }
+
     fn to_json(&self) -> Value {
         let rounds: Vec<Vec<Value>> = self
             .rounds
@@ -140,27 +157,31 @@ pub fn absolute(rows: &[Row]) -> Table {
     table
 }
 
-/// Ours to the best of the others, with the spread over the rounds.
+/// Ours beside the best of the others, and the ratios with their spread over the rounds.
 pub fn ratios(rows: &[Row]) -> Table {
-    let headings = [
+    let mut table = Table::new(&[
         "cell",
-        "CPU",
+        "CPU us",
+        "ratio",
         "IOPS",
-        "p50",
-        "p99",
+        "ratio",
+        "p50 ratio",
+        "p99 ratio",
         "CPU to fifo",
         "IOPS to fifo",
-    ];
-    let mut table = Table::new(&headings);
+    ]);
+    let text = |ratio: Option<Spread>| ratio.map_or_else(|| "-".to_owned(), Spread::text);
     for row in rows {
         let mut cells = vec![row.cell.name()];
-        for figure in &FIGURES {
-            let ratio = row.ratio(figure, Peer::is_foreign);
-            cells.push(ratio.map_or_else(|| "-".to_owned(), Spread::text));
+        for (figure, digits) in FIGURES[..2].iter().zip([2, 0]) {
+            cells.push(row.side_by_side(figure, digits));
+            cells.push(text(row.ratio(figure, Peer::is_foreign)));
+        }
+        for figure in &FIGURES[2..] {
+            cells.push(text(row.ratio(figure, Peer::is_foreign)));
         }
         for figure in &FIGURES[..2] {
-            let fifo = row.ratio(figure, |peer| peer == Peer::DisktimeFifo);
-            cells.push(fifo.map_or_else(|| "-".to_owned(), Spread::text));
+            cells.push(text(row.ratio(figure, |peer| peer == Peer::DisktimeFifo)));
         }
         table.row(cells);
     }
@@ -272,5 +293,6 @@ mod tests {
         assert_eq!(fifo.map(|ratio| ratio.median), Some(0.5));
         let text = ratios(&[row]).to_string();
         assert!(text.contains("1.50 (1.20-1.50)"), "{text}");
+        assert!(text.contains("120 / 100"), "{text}");
     }
 }
