@@ -68,7 +68,8 @@ pub fn cells(backing: Backing) -> Vec<Cell> {
 pub enum Client {
     /// The one in here: it costs little, so that it is not what is measured.
     Lean,
-    /// fio's nbd engine: nobody's friend, and the limit itself from about 170,000 a second on.
+    /// fio's nbd engine: nobody's friend. It sends each request by itself and is the limit itself
+    /// at most depths, so servers are woken for nearly every request.
     Fio,
 }
 
