@@ -206,10 +206,20 @@ pub fn picture(rows: &[Row]) -> Outcome<String> {
         let names: Vec<String> = here
             .iter()
             .map(|row| {
-                row.cell
-                    .name()
+                // Ten groups leave room for few letters; capitals are several connections.
+                let name = row.cell.name();
+                let several = !name.ends_with("c1");
+                let short = name
                     .replacen(backing.name(), "", 1)
                     .replace(" 4K rand", "")
+                    .replace("read d", "r")
+                    .replace("write d", "w");
+                let short = short.split(' ').next().unwrap_or_default();
+                if several {
+                    short.to_uppercase()
+                } else {
+                    short.to_owned()
+                }
             })
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -233,7 +243,10 @@ pub fn picture(rows: &[Row]) -> Outcome<String> {
         }
         panels.push(Panel {
             title: backing.name().to_owned(),
-            x: Axis::groups("4 KiB random", &names),
+            x: Axis::groups(
+                "4 KiB random reads and writes, depth; capitals: four connections",
+                &names,
+            ),
             y: Axis::linear("server CPU per request, us", 0.0, highest * 1.1),
             series,
         });
