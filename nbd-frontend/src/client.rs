@@ -251,10 +251,10 @@ impl NbdSender {
             offset_bytes: 0,
             len_bytes: 0,
         };
-        self.output.write_all(&header.encode())?;
+        let header = header.encode();
         match &mut self.output {
-            Output::Plain(_) => Ok(()),
-            Output::Tls(sender) => Ok(sender.finish()?),
+            Output::Plain(socket) => Ok(socket.write_all(&header)?),
+            Output::Tls(sender) => Ok(sender.finish(&header)?),
         }
     }
 }

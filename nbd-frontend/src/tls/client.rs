@@ -116,9 +116,11 @@ impl TlsSender {
         sent.map(|()| made)
     }
 
-    /// Says good-bye.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
+    /// Sends its last bytes and says good-bye, in one piece: who has got the bytes may hang up, and
+    /// anything sent later would find nobody.
+    pub(crate) fn finish(&mut self, last: &[u8]) -> io::Result<()> {
         self.send(|connection| {
+            connection.writer().write_all(last)?;
             connection.send_close_notify();
             Ok(())
         })
