@@ -162,7 +162,7 @@ impl Statistics {
             let id = StreamId(index as u32);
             let counters = scheduler.stream_counters(id);
             StreamReport {
-                config: scheduler.stream_config(id),
+                config: scheduler.asked_config(id),
                 windows: self.windows(now, counters, |reading| {
                     reading.streams.get(index).copied().unwrap_or_default()
                 }),

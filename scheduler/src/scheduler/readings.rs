@@ -27,9 +27,16 @@ impl Scheduler {
         self.ledger.streams.len()
     }
 
-    /// A stream's entitlement.
+    /// A stream's entitlement, as it is in effect.
     pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
         self.ledger.stream(stream).config
+    }
+
+    /// The entitlement that a stream was given last: in effect already, or as soon
+    /// as nobody else suffers from it.
+    pub fn asked_config(&self, stream: StreamId) -> StreamConfig {
+        let stream = self.ledger.stream(stream);
+        stream.pending.unwrap_or(stream.config)
     }
 
     /// A stream's counters at the latest time seen. Requests in flight and an open wait are not

@@ -184,3 +184,22 @@ fn the_policy_of_the_command_line_is_the_one_that_is_shown() {
     let sentence = place.fails(&["serve", "--policy", "mclok"]);
     assert_says(&sentence, &["`mclok`", "`mclock`", "`sfq-d`", "`fahrrad`"]);
 }
+
+#[test]
+fn reservations_are_told_before_anybody_uses_them() {
+    let place = Place::with(&[
+        (
+            "web",
+            r#""size": "64MiB", "reserve": "40%", "period": "500ms", "limit": "60%""#,
+        ),
+        ("backup", r#""size": "64MiB""#),
+    ]);
+    let server = place.start();
+    let status = json(&place.succeeds(&["status", "--json"]));
+    let web = &status["vdisks"]["web"];
+    assert_eq!(number(web, "reserved_share"), 0.4);
+    assert_eq!(number(web, "period_ms"), 500.0);
+    assert_eq!(number(web, "limit_share"), 0.6);
+    assert_eq!(number(&status["vdisks"]["backup"], "reserved_share"), 0.0);
+    server.stop();
+}
