@@ -4,6 +4,7 @@
 //! What is not known here: what is measured.
 
 pub mod child;
+pub mod compare;
 pub mod decision;
 pub mod fio;
 pub mod limits;

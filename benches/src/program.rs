@@ -2,7 +2,7 @@
 //! would run it.
 
 use crate::Outcome;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,6 +52,35 @@ impl Program {
     /// A command that runs it.
     pub fn command(&self) -> Command {
         Command::new(&self.path)
+    }
+
+    /// A command that serves one vdisk `v` of that size on a disk with these keys besides its size, with 80 %
+    /// of it reserved, by one door; its files lie in `directory`.
+    ///
+    /// # Errors
+    /// If the reservation file cannot be written.
+    pub fn serving(
+        &self,
+        directory: &Path,
+        size_bytes: u64,
+        mut disk: Value,
+        (door, keys): (&str, Value),
+    ) -> Outcome<Command> {
+        // Room for the label beside the vdisk.
+        disk["size"] = format!("{}B", size_bytes + (1 << 20)).into();
+        let configuration = json!({
+            "state_dir": ".",
+            "disks": { "d": disk },
+            "vdisks": { "v": {
+                "disk": "d", "size": format!("{size_bytes}B"), "reserve": "80%", "period": "100ms",
+            } },
+            door: keys,
+        });
+        let file = directory.join("disktime.json");
+        std::fs::write(&file, configuration.to_string())?;
+        let mut command = self.command();
+        command.arg("serve").arg(&file);
+        Ok(command)
     }
 
     /// Runs it to its end and reads the JSON that it prints. What it warns of is not shown.

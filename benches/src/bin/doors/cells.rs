@@ -2,10 +2,9 @@
 
 use crate::client::{self, Load};
 use crate::fio;
-use crate::peers::{Backing, Peer, Server};
-use disktime_benches::Outcome;
-use disktime_benches::process;
-use serde_json::{Value, json};
+use crate::peers::{Backing, Server};
+use disktime_benches::compare::Sample;
+use disktime_benches::{Outcome, process};
 use std::time::Duration;
 
 /// A row of the table.
@@ -73,33 +72,6 @@ pub enum Client {
     Fio,
 }
 
-/// One server in one cell, once.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    pub peer: Peer,
-    pub iops: f64,
-    pub bytes_per_second: f64,
-    pub p50_us: f64,
-    pub p99_us: f64,
-    pub p99_9_us: f64,
-    /// The server's processor time per request.
-    pub cpu_us: f64,
-}
-
-impl Sample {
-    pub fn to_json(self) -> Value {
-        json!({
-            "server": self.peer.name(),
-            "iops": self.iops,
-            "bytes_per_second": self.bytes_per_second,
-            "p50_us": self.p50_us,
-            "p99_us": self.p99_us,
-            "p99_9_us": self.p99_9_us,
-            "server_cpu_us_per_request": self.cpu_us,
-        })
-    }
-}
-
 /// Measures a server for `time` after a warm-up.
 ///
 /// # Errors
@@ -139,7 +111,7 @@ pub fn sample(cell: &Cell, server: &Server, client: Client, time: Duration) -> O
     let iops = measured.requests as f64 / measured.elapsed.as_secs_f64();
     let quantile = |quantile| measured.latency.value_at_quantile(quantile) as f64 / 1e3;
     Ok(Sample {
-        peer: server.peer,
+        server: server.peer.name(),
         iops,
         bytes_per_second: iops * f64::from(load.block_bytes),
         p50_us: quantile(0.5),

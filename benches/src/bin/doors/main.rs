@@ -14,35 +14,24 @@ mod report;
 use cells::{Cell, Client, cells, sample};
 use clap::Parser;
 use disktime_benches::Outcome;
+use disktime_benches::compare::{self, Plan, Row};
 use disktime_benches::machine;
 use disktime_benches::program::Program;
 use peers::{Backing, Peer, Server};
-use report::Row;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Our NBD door beside nbdkit, qemu-nbd and qemu-storage-daemon.
 #[derive(Debug, Parser)]
 #[command(name = "doors")]
 struct Arguments {
-    /// One round of short runs.
-    #[arg(long)]
-    quick: bool,
-    /// Rounds; in each, every server has its turn in every cell.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// How long each server is measured in each cell and round.
-    #[arg(long, value_name = "MS", default_value_t = 1500)]
-    milliseconds: u64,
+    #[command(flatten)]
+    plan: Plan,
     /// Only these backings.
     #[arg(long, value_enum, value_delimiter = ',')]
     backings: Vec<Backing>,
     /// Only these servers.
     #[arg(long, value_enum, value_delimiter = ',')]
     peers: Vec<Peer>,
-    /// Only cells whose name has one of these in it, as in `randread d32`.
-    #[arg(long, value_delimiter = ',')]
-    cells: Vec<String>,
     /// Who asks.
     #[arg(long, value_enum, default_value_t = Client::Lean)]
     client: Client,
@@ -53,35 +42,14 @@ struct Arguments {
     /// directory without it.
     #[arg(long, value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
-    /// The disktime to measure; else the one beside this program.
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-    /// Writes all samples there.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Draws a picture there.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
 }
 
-impl Arguments {
-    fn wants(&self, cell: &Cell) -> bool {
-        let name = cell.name();
-        self.cells.is_empty() || self.cells.iter().any(|part| name.contains(part.as_str()))
-    }
-
-    fn time(&self) -> Duration {
-        Duration::from_millis(if self.quick { 300 } else { self.milliseconds })
-    }
-
-    fn rounds(&self) -> usize {
-        if self.quick { 1 } else { self.rounds.max(1) }
-    }
-}
-
 fn main() -> Outcome {
     let arguments = Arguments::parse();
-    let program = Program::find(arguments.program.as_deref())?;
+    let program = arguments.plan.program()?;
     let directory = match &arguments.directory {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,
@@ -97,23 +65,17 @@ fn main() -> Outcome {
         let directory = directory.path().join(backing.name());
         rows.extend(measure(&arguments, *backing, &program, &directory)?);
     }
-    println!("\n{}", report::absolute(&rows));
+    println!("\n{}", compare::absolute(&rows, &Peer::ALL.map(Peer::name)));
     println!("Ours to the best of the others in the same round: median (least-greatest)\n");
     println!("{}", report::ratios(&rows));
     println!("load at the end {:.2}", machine::load());
-    if let Some(file) = &arguments.json {
-        let json = serde_json::to_string_pretty(&report::to_json(&rows, machine))?;
-        write(file, &json)?;
-    }
+    arguments
+        .plan
+        .write_json(machine, &rows, report::ratios_to_json)?;
     if let Some(file) = &arguments.svg {
-        write(file, &report::picture(&rows)?)?;
+        compare::write(file, &report::picture(&rows)?)?;
     }
     Ok(())
-}
-
-fn write(file: &Path, text: &str) -> Outcome {
-    std::fs::write(file, text)
-        .map_err(|error| format!("{} cannot be written: {error}", file.display()).into())
 }
 
 /// All cells of a backing, the servers running side by side.
@@ -128,7 +90,7 @@ fn measure(
     };
     let cells: Vec<Cell> = cells(backing)
         .into_iter()
-        .filter(|cell| arguments.wants(cell))
+        .filter(|cell| arguments.plan.wants(&cell.name()))
         .collect();
     if cells.is_empty() {
         return Ok(Vec::new());
@@ -144,20 +106,9 @@ fn measure(
         }
         servers.push(server);
     }
-    let mut rows = Vec::new();
-    for cell in cells {
-        eprintln!("{}", cell.name());
-        let mut rounds = Vec::new();
-        for round in 0..arguments.rounds() {
-            let mut samples = Vec::new();
-            // Each round begins with another server.
-            for at in 0..servers.len() {
-                let server = &servers[(at + round) % servers.len()];
-                samples.push(sample(&cell, server, arguments.client, arguments.time())?);
-            }
-            rounds.push(samples);
-        }
-        rows.push(Row { cell, rounds });
-    }
-    Ok(rows)
+    let row = |cell: Cell| {
+        let sample = |server: &Server, time| sample(&cell, server, arguments.client, time);
+        arguments.plan.measure(cell.name(), &servers, sample)
+    };
+    cells.into_iter().map(row).collect()
 }

@@ -181,29 +181,13 @@ fn disktime(
     size_bytes: u64,
     directory: &Path,
 ) -> Outcome<Command> {
-    // Room for the label beside the vdisk.
-    let mut disk = json!({ "size": format!("{}B", size_bytes + (1 << 20)), "policy": policy });
-    match backing {
-        Backing::Memory => disk["memory"] = true.into(),
-        Backing::Null => disk["null"] = true.into(),
-        Backing::File => {
-            disk["path"] = "disk".into();
-            disk["seeks"] = false.into();
-        }
-    }
-    let configuration = json!({
-        "state_dir": ".",
-        "disks": { "d": disk },
-        "vdisks": { "v": {
-            "disk": "d", "size": format!("{size_bytes}B"), "reserve": "80%", "period": "100ms",
-        } },
-        "nbd": { "socket": "nbd.sock" },
-    });
-    let file = directory.join("disktime.json");
-    std::fs::write(&file, configuration.to_string())?;
-    let mut command = program.command();
-    command.arg("serve").arg(&file);
-    Ok(command)
+    let disk = match backing {
+        Backing::Memory => json!({ "policy": policy, "memory": true }),
+        Backing::Null => json!({ "policy": policy, "null": true }),
+        Backing::File => json!({ "policy": policy, "path": "disk", "seeks": false }),
+    };
+    let door = ("nbd", json!({ "socket": "nbd.sock" }));
+    program.serving(directory, size_bytes, disk, door)
 }
 
 fn nbdkit(backing: Backing, size_bytes: u64, socket: &Path, file: &Path) -> Command {

@@ -1,8 +1,8 @@
 //! What is measured: the cells of the table, and one sample of one server in one of them.
 
-use crate::peers::{Backing, Peer, Server};
+use crate::peers::{Backing, Server};
+use disktime_benches::compare::Sample;
 use disktime_benches::{Outcome, fio, process};
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A row of the table.
@@ -56,33 +56,6 @@ pub fn cells(backing: Backing) -> Vec<Cell> {
         .collect()
 }
 
-/// One server in one cell, once.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    pub peer: Peer,
-    pub iops: f64,
-    pub bytes_per_second: f64,
-    pub p50_us: f64,
-    pub p99_us: f64,
-    pub p99_9_us: f64,
-    /// The server's processor time per request, all of its processes together.
-    pub cpu_us: f64,
-}
-
-impl Sample {
-    pub fn to_json(self) -> Value {
-        json!({
-            "server": self.peer.name(),
-            "iops": self.iops,
-            "bytes_per_second": self.bytes_per_second,
-            "p50_us": self.p50_us,
-            "p99_us": self.p99_us,
-            "p99_9_us": self.p99_9_us,
-            "server_cpu_us_per_request": self.cpu_us,
-        })
-    }
-}
-
 /// Measures a server for `time`.
 ///
 /// # Errors
@@ -129,7 +102,7 @@ pub fn sample(cell: &Cell, server: &Server, time: Duration) -> Outcome<Sample> {
         found.map_or(f64::NAN, |(_, nanos)| *nanos as f64 / 1e3)
     };
     Ok(Sample {
-        peer: server.peer,
+        server: server.peer.name(),
         iops,
         bytes_per_second: iops * f64::from(cell.block_bytes),
         p50_us: quantile(50.0),

@@ -100,7 +100,9 @@ impl Server {
         };
         match peer {
             Peer::Disktime => {
-                let command = disktime(program, backing, size_bytes, directory)?;
+                let door = ("fuse", json!({ "mount": "vdisks" }));
+                let disk = json!({ backing.name(): true });
+                let command = program.serving(directory, size_bytes, disk, door)?;
                 server.spawn(command, "disktime", directory)?;
             }
             Peer::NullFuse3 => {
@@ -218,30 +220,6 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) -> Outcome {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
-}
-
-fn disktime(
-    program: &Program,
-    backing: Backing,
-    size_bytes: u64,
-    directory: &Path,
-) -> Outcome<Command> {
-    // Room for the label beside the vdisk.
-    let mut disk = json!({ "size": format!("{}B", size_bytes + (1 << 20)) });
-    disk[backing.name()] = true.into();
-    let configuration = json!({
-        "state_dir": ".",
-        "disks": { "d": disk },
-        "vdisks": { "v": {
-            "disk": "d", "size": format!("{size_bytes}B"), "reserve": "80%", "period": "100ms",
-        } },
-        "fuse": { "mount": "vdisks" },
-    });
-    let file = directory.join("disktime.json");
-    std::fs::write(&file, configuration.to_string())?;
-    let mut command = program.command();
-    command.arg("serve").arg(&file);
-    Ok(command)
 }
 
 fn qemu_storage_daemon(size_bytes: u64, file: &Path) -> Command {

@@ -1,0 +1,335 @@
+//! Servers side by side: each is measured in turn, in rounds; medians over the rounds, and in each round
+//! the ratio of ours to the best of others in that figure, so that what changes between rounds is in the
+//! spread of the ratios and not in the ratios.
+//!
+//! What is not known here: which servers there are, and how they are asked.
+
+use crate::Outcome;
+use crate::markdown::Table;
+use crate::program::Program;
+use crate::spread::Spread;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The name of ours.
+pub const OURS: &str = "disktime";
+
+/// What is run, and for how long, as the command line says.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Plan {
+    /// One round of short runs.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds; in each, every server has its turn in every cell.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// How long each server is measured in each cell and round.
+    #[arg(long, value_name = "MS", default_value_t = 1500)]
+    milliseconds: u64,
+    /// Only cells whose name has one of these in it, as in `randread d32`.
+    #[arg(long, value_delimiter = ',')]
+    cells: Vec<String>,
+    /// The disktime to measure; else the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Writes all samples there.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Whether a cell of that name is wanted.
+    pub fn wants(&self, cell: &str) -> bool {
+        self.cells.is_empty() || self.cells.iter().any(|part| cell.contains(part.as_str()))
+    }
+
+    /// The disktime to measure.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn program(&self) -> Outcome<Program> {
+        Program::find(self.program.as_deref())
+    }
+
+    /// Measures all servers in one cell.
+    ///
+    /// # Errors
+    /// If one fails under way.
+    pub fn measure<S>(
+        &self,
+        cell: String,
+        servers: &[S],
+        sample: impl Fn(&S, Duration) -> Outcome<Sample>,
+    ) -> Outcome<Row> {
+        eprintln!("{cell}");
+        let time = Duration::from_millis(if self.quick { 300 } else { self.milliseconds });
+        let rounds = if self.quick { 1 } else { self.rounds.max(1) };
+        // Each round begins with another server.
+        let round = |round: usize| -> Outcome<Vec<Sample>> {
+            let turns = (0..servers.len()).map(|at| &servers[(at + round) % servers.len()]);
+            turns.map(|server| sample(server, time)).collect()
+        };
+        let rounds = (0..rounds).map(round).collect::<Outcome<_>>()?;
+        Ok(Row { cell, rounds })
+    }
+
+    /// Writes everything for programs, if that is wanted; `ratios` are those of a row.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_json(
+        &self,
+        machine: Value,
+        rows: &[Row],
+        ratios: impl Fn(&Row) -> Map<String, Value>,
+    ) -> Outcome {
+        let Some(file) = &self.json else {
+            return Ok(());
+        };
+        let cell = |row: &Row| {
+            let rounds = row.rounds.iter();
+            let rounds = rounds.map(|round| round.iter().copied().map(Sample::to_json).collect());
+            let rounds: Vec<Vec<Value>> = rounds.collect();
+            json!({ "cell": row.cell, "rounds": rounds, "ratios": ratios(row) })
+        };
+        let cells: Vec<Value> = rows.iter().map(cell).collect();
+        let report = json!({ "machine": machine, "cells": cells });
+        write(file, &serde_json::to_string_pretty(&report)?)
+    }
+}
+
+/// Writes a file.
+///
+/// # Errors
+/// With its name.
+pub fn write(file: &Path, text: &str) -> Outcome {
+    std::fs::write(file, text)
+        .map_err(|error| format!("{} cannot be written: {error}", file.display()).into())
+}
+
+/// One server in one cell, once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// Its name.
+    pub server: &'static str,
+    /// Requests per second.
+    pub iops: f64,
+    /// Bytes per second.
+    pub bytes_per_second: f64,
+    /// Half of the requests took at most this long.
+    pub p50_us: f64,
+    /// 99 % did.
+    pub p99_us: f64,
+    /// 99.9 % did.
+    pub p99_9_us: f64,
+    /// The server's processor time per request, all of its processes together.
+    pub cpu_us: f64,
+}
+
+impl Sample {
+    fn to_json(self) -> Value {
+        json!({
+            "server": self.server,
+            "iops": self.iops,
+            "bytes_per_second": self.bytes_per_second,
+            "p50_us": self.p50_us,
+            "p99_us": self.p99_us,
+            "p99_9_us": self.p99_9_us,
+            "server_cpu_us_per_request": self.cpu_us,
+        })
+    }
+}
+
+/// A number of a sample.
+pub type Figure = fn(&Sample) -> f64;
+
+/// A figure of a sample.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure {
+    /// Its name.
+    pub name: &'static str,
+    of: Figure,
+    more_is_better: bool,
+}
+
+const fn measure(name: &'static str, of: Figure, more_is_better: bool) -> Measure {
+    Measure {
+        name,
+        of,
+        more_is_better,
+    }
+}
+
+/// Processor time per request.
+pub const CPU: Measure = measure("cpu", |sample| sample.cpu_us, false);
+/// Requests per second.
+pub const IOPS: Measure = measure("iops", |sample| sample.iops, true);
+/// All that servers are compared by.
+pub const MEASURES: [Measure; 4] = [
+    CPU,
+    IOPS,
+    measure("p50", |sample| sample.p50_us, false),
+    measure("p99", |sample| sample.p99_us, false),
+];
+
+impl Measure {
+    fn best(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        if self.more_is_better {
+            values.max_by(f64::total_cmp)
+        } else {
+            values.min_by(f64::total_cmp)
+        }
+    }
+}
+
+/// A cell with its samples, round by round.
+#[derive(Debug)]
+pub struct Row {
+    /// The cell's name.
+    pub cell: String,
+    /// The samples of each round.
+    pub rounds: Vec<Vec<Sample>>,
+}
+
+impl Row {
+    /// What a server got, in the middle of the rounds.
+    pub fn median(&self, server: &str, of: Figure) -> Option<f64> {
+        let samples = self.rounds.iter().flatten();
+        let values = samples.filter(|sample| sample.server == server).map(of);
+        Spread::of(values.collect()).map(|spread| spread.median)
+    }
+
+    /// Ours to the best of `rivals`, in each round.
+    pub fn ratio(&self, measure: Measure, rivals: &[&str]) -> Option<Spread> {
+        let ratios = self.rounds.iter().filter_map(|round| {
+            let ours = round.iter().find(|sample| sample.server == OURS)?;
+            let theirs = round.iter().filter(|one| rivals.contains(&one.server));
+            Some((measure.of)(ours) / measure.best(theirs.map(measure.of))?)
+        });
+        Spread::of(ratios.collect())
+    }
+
+    /// The same for a table.
+    pub fn ratio_text(&self, measure: Measure, rivals: &[&str]) -> String {
+        let ratio = self.ratio(measure, rivals);
+        ratio.map_or_else(|| "-".to_owned(), Spread::text)
+    }
+
+    /// Our median and the best of the rivals' medians.
+    pub fn side_by_side(&self, measure: Measure, rivals: &[&str], digits: usize) -> String {
+        let rivals = rivals.iter();
+        let best = measure.best(rivals.filter_map(|rival| self.median(rival, measure.of)));
+        match (self.median(OURS, measure.of), best) {
+            (Some(ours), Some(best)) => format!("{ours:.digits$} / {best:.digits$}"),
+            (Some(ours), None) => format!("{ours:.digits$}"),
+            _ => "-".to_owned(),
+        }
+    }
+}
+
+/// What each of these servers got: medians.
+pub fn absolute(rows: &[Row], servers: &[&str]) -> Table {
+    let mut table = Table::new(&[
+        "cell",
+        "server",
+        "IOPS",
+        "MB/s",
+        "p50 us",
+        "p99 us",
+        "p99.9 us",
+        "server CPU us",
+    ]);
+    let figures: [(usize, Figure); 6] = [
+        (0, |sample| sample.iops),
+        (0, |sample| sample.bytes_per_second / 1e6),
+        (1, |sample| sample.p50_us),
+        (1, |sample| sample.p99_us),
+        (1, |sample| sample.p99_9_us),
+        (2, |sample| sample.cpu_us),
+    ];
+    for row in rows {
+        for server in servers {
+            let figure = |(digits, of)| Some(format!("{:.*}", digits, row.median(server, of)?));
+            // A server that does not serve this cell has none of them.
+            let Some(figures) = figures.into_iter().map(figure).collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let mut cells = vec![row.cell.clone(), (*server).to_owned()];
+            cells.extend(figures);
+            table.row(cells);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(server: &'static str, iops: f64, cpu_us: f64) -> Sample {
+        Sample {
+            server,
+            iops,
+            bytes_per_second: iops * 4096.0,
+            p50_us: 10.0,
+            p99_us: 20.0,
+            p99_9_us: 30.0,
+            cpu_us,
+        }
+    }
+
+    #[test]
+    fn ours_is_set_against_the_best_rival_of_the_same_round_in_that_figure() {
+        let row = Row {
+            cell: "null 4K randread d1".to_owned(),
+            rounds: vec![
+                vec![
+                    sample(OURS, 120.0, 3.0),
+                    sample("one", 100.0, 10.0),
+                    sample("two", 50.0, 4.0),
+                    sample("apart", 240.0, 1.0),
+                ],
+                vec![
+                    sample("one", 10.0, 20.0),
+                    sample("two", 5.0, 30.0),
+                    sample(OURS, 15.0, 5.0),
+                ],
+            ],
+        };
+        let rivals = ["one", "two"];
+        let iops = row.ratio(IOPS, &rivals).expect("two rounds");
+        assert_eq!((iops.least, iops.greatest), (1.2, 1.5));
+        let cpu = row.ratio(CPU, &rivals).expect("two rounds");
+        assert_eq!((cpu.least, cpu.greatest), (0.25, 0.75));
+        let apart = row.ratio(IOPS, &["apart"]).expect("one round");
+        assert_eq!(apart.median, 0.5);
+        assert_eq!(row.ratio_text(IOPS, &rivals), "1.50 (1.20-1.50)");
+        assert_eq!(row.ratio_text(IOPS, &["nobody"]), "-");
+        assert_eq!(row.side_by_side(IOPS, &rivals, 0), "120 / 100");
+        let table = absolute(&[row], &[OURS, "nobody"]).to_string();
+        assert!(table.contains("| disktime |"), "{table}");
+        assert!(!table.contains("nobody"), "{table}");
+    }
+
+    #[test]
+    fn every_server_has_its_turn_in_every_round_and_each_round_another_begins() {
+        let plan = Plan {
+            quick: false,
+            rounds: 2,
+            milliseconds: 7,
+            cells: vec!["d32".to_owned()],
+            program: None,
+            json: None,
+        };
+        assert!(plan.wants("null d32") && !plan.wants("null d1"));
+        let row = plan.measure("x".to_owned(), &["a", "b"], |server, time| {
+            Ok(sample(server, 1.0, time.as_millis() as f64))
+        });
+        let row = row.expect("nothing fails");
+        let order = |round: &Vec<Sample>| round.iter().map(|one| one.server).collect::<String>();
+        let orders: Vec<String> = row.rounds.iter().map(order).collect();
+        assert_eq!(orders, ["ab", "ba"]);
+        assert_eq!(row.rounds[0][0].cpu_us, 7.0);
+    }
+}
