@@ -75,15 +75,6 @@ impl<S> ReactorHandle<S> {
         self.send(Mail::Connect { socket, session })
     }
 
-    /// Submits a request; `answer` is called with its reply. The caller bounds how many it has
-    /// under way.
-    ///
-    /// # Errors
-    /// When the reactor has stopped.
-    pub fn submit(&self, request: Request, answer: ReplyCallback) -> Result<(), ReactorGone> {
-        self.send(Mail::Submit { request, answer })
-    }
-
     /// Runs `visit` on the reactor's thread between two turns.
     ///
     /// # Errors
@@ -121,7 +112,8 @@ pub trait PortHost: Send + Sync {
     /// When the reactor has stopped.
     fn open_port(&self, port: Box<dyn Port>) -> Result<(), ReactorGone>;
 
-    /// As [`ReactorHandle::submit`], but never waits: for reactors among each other.
+    /// Submits a request; `answer` is called with its reply. The caller bounds how many it has
+    /// under way. Never waits: for reactors among each other.
     ///
     /// # Errors
     /// The request itself, when the mailbox is full or the reactor has stopped.

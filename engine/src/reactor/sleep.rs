@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 /// The sleep ends this long before the next turn is due; the rest is polled.
 const EARLY: Nanos = Nanos::from_micros(150);
+
 impl<S: Service> Reactor<S> {
     /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
     /// turn.
