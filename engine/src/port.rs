@@ -7,7 +7,7 @@
 //!    much as it takes at a time.
 //! 2. `submit_held()` when it holds requests whose vdisk's queue was full, in its turn among all
 //!    who wait.
-//! 3. `reply()` for each answer, then `send()` once.
+//! 3. `reply()` for each answer, which sends it.
 //! 4. `turn()`, whatever happened, and dropped when it says that it is over.
 //!
 //! Invariants: memory is bounded. A port with too much under way says that it wants no input. A
@@ -41,11 +41,8 @@ pub trait Port: Send {
     /// Submits those again; whether any went.
     fn submit_held(&mut self, submit: Submit<'_>) -> bool;
 
-    /// Takes the answer to a request.
+    /// Takes the answer to a request, and sends it.
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool);
-
-    /// Sends what `reply` left to be sent.
-    fn send(&mut self, pool: &mut BufferPool);
 
     /// The reactor is stopping: what comes from now on is refused.
     fn drain(&mut self);

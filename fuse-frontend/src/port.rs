@@ -199,23 +199,21 @@ impl FusePort {
     /// Offers what is held for some files again; whether any went.
     fn retry(&mut self, foreign: bool, submit: Submit<'_>) -> bool {
         let mut any = false;
-        let mut still = Vec::new();
-        for position in std::mem::take(&mut self.holding) {
-            let disk = self.answers.directory.file(position).disk;
+        let mut holding = std::mem::take(&mut self.holding);
+        holding.retain(|position| {
+            let disk = self.answers.directory.file(*position).disk;
             while (disk != self.home) == foreign
-                && let Some(request) = self.held[position].pop_front()
+                && let Some(request) = self.held[*position].pop_front()
             {
                 if let Err(request) = self.hand_over(disk, request, &mut *submit) {
-                    self.held[position].push_front(request);
+                    self.held[*position].push_front(request);
                     break;
                 }
                 any = true;
             }
-            if !self.held[position].is_empty() {
-                still.push(position);
-            }
-        }
-        self.holding = still;
+            !self.held[*position].is_empty()
+        });
+        self.holding = holding;
         any
     }
 
@@ -265,6 +263,7 @@ impl Port for FusePort {
         self.retry(false, submit)
     }
 
+    /// It goes out as it comes: one write each is how the kernel takes replies.
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
         let slot = self.slots.remove(reply.handle);
         let data = reply.buffer.as_deref().unwrap_or_default();
@@ -286,9 +285,6 @@ impl Port for FusePort {
         }
         reply.buffer.into_iter().for_each(|buffer| pool.put(buffer));
     }
-
-    /// Replies go out as they come: one write each is how the kernel takes them.
-    fn send(&mut self, _pool: &mut BufferPool) {}
 
     fn drain(&mut self) {
         self.closing = true;

@@ -58,8 +58,12 @@ impl<D: Disk> VolumeSet<D> {
                 let start = at;
                 let (zero, mut stop) = layout.zero_run(at, end);
                 // The same may go on in the next extent.
-                while stop < end && layout.zero_run(stop, end).0 == zero {
-                    stop = layout.zero_run(stop, end).1;
+                while stop < end {
+                    let (same, next) = layout.zero_run(stop, end);
+                    if same != zero {
+                        break;
+                    }
+                    stop = next;
                 }
                 at = stop;
                 let extent = Extent {

@@ -172,10 +172,7 @@ impl<S: Service> Reactor<S> {
                         tracing::error!("a door cannot be watched and is closed: {error}");
                     }
                 }
-                Mail::Answer(reply) => {
-                    self.ports.reply(reply, &mut self.pool);
-                    self.ports.send(&mut self.pool);
-                }
+                Mail::Answer(reply) => self.ports.reply(reply, &mut self.pool),
                 Mail::Visit(visit) => {
                     let now = self.now();
                     visit(&mut self.service, now);
@@ -349,7 +346,6 @@ impl<S: Service> Reactor<S> {
         }
         self.replies = replies;
         if any {
-            self.ports.send(&mut self.pool);
             self.send_all();
         }
         any

@@ -113,12 +113,6 @@ impl Ports {
         }
     }
 
-    pub(super) fn send(&mut self, pool: &mut BufferPool) {
-        for opened in self.0.iter_mut().flatten() {
-            opened.port.send(pool);
-        }
-    }
-
     pub(super) fn drain(&mut self) {
         for opened in self.0.iter_mut().flatten() {
             opened.port.drain();
