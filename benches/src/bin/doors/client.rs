@@ -122,15 +122,32 @@ pub fn run(
 pub fn fill(socket: &Path, export: &str) -> Outcome {
     let (mut stream, size_bytes) = connect(socket, export)?;
     let data = pattern(1 << 20);
-    let mut reply = [0; REPLY_BYTES];
     for offset in (0..size_bytes).step_by(data.len()) {
         let len = (size_bytes - offset).min(data.len() as u64) as usize;
-        stream.write_all(&request(true, 0, offset, len as u32))?;
-        stream.write_all(&data[..len])?;
-        stream.read_exact(&mut reply)?;
-        check(&reply)?;
+        write(&mut stream, offset, &data[..len])?;
     }
     stream.write_all(&disconnect())?;
+    Ok(())
+}
+
+/// Writes `first` at the start of the export, and `last` at its end.
+///
+/// # Errors
+/// If the server does not take it.
+pub fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> Outcome {
+    let (mut stream, size_bytes) = connect(socket, export)?;
+    write(&mut stream, 0, first)?;
+    write(&mut stream, size_bytes - last.len() as u64, last)?;
+    stream.write_all(&disconnect())?;
+    Ok(())
+}
+
+fn write(stream: &mut UnixStream, offset: u64, data: &[u8]) -> Outcome {
+    let mut reply = [0; REPLY_BYTES];
+    stream.write_all(&request(true, 0, offset, data.len() as u32))?;
+    stream.write_all(data)?;
+    stream.read_exact(&mut reply)?;
+    check(&reply)?;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! The servers that are compared, and how each is started: from Debian's packages, over a unix
 //! socket, on the same backing. They run side by side and are measured in turn.
+//!
+//! On a file, QEMU's servers serve the very bytes that ours does, in the place of our vdisk: two files
+//! on one disk can be far apart in speed.
 
 use crate::client;
 use disktime_benches::Outcome;
@@ -42,15 +45,18 @@ pub enum Peer {
     /// Ours, first in, first out: what the scheduler costs.
     DisktimeFifo,
     Nbdkit,
+    /// nbdkit's file plugin, which goes through the page cache: shown, but not compared with.
+    NbdkitCached,
     QemuNbd,
     QemuStorageDaemon,
 }
 
 impl Peer {
-    pub const ALL: [Peer; 5] = [
+    pub const ALL: [Peer; 6] = [
         Peer::Disktime,
         Peer::DisktimeFifo,
         Peer::Nbdkit,
+        Peer::NbdkitCached,
         Peer::QemuNbd,
         Peer::QemuStorageDaemon,
     ];
@@ -60,29 +66,30 @@ impl Peer {
             Peer::Disktime => "disktime",
             Peer::DisktimeFifo => "disktime, fifo",
             Peer::Nbdkit => "nbdkit",
+            Peer::NbdkitCached => "nbdkit, page cache",
             Peer::QemuNbd => "qemu-nbd",
             Peer::QemuStorageDaemon => "qemu-storage-daemon",
         }
     }
 
-    /// Whether it is one to be compared with.
-    pub fn is_foreign(self) -> bool {
-        !matches!(self, Peer::Disktime | Peer::DisktimeFifo)
+    /// Whether it is one to be compared with: like with like only.
+    pub fn is_rival(self) -> bool {
+        matches!(self, Peer::Nbdkit | Peer::QemuNbd | Peer::QemuStorageDaemon)
     }
 
-    /// Whether it has such a backing. nbdkit's file plugin goes through the page cache, and QEMU
-    /// has no disk in memory: like is compared with like only.
+    /// Whether it has such a backing. QEMU has no disk in memory.
     pub fn serves(self, backing: Backing) -> bool {
-        match backing {
-            Backing::Memory => !matches!(self, Peer::QemuNbd | Peer::QemuStorageDaemon),
-            Backing::Null => true,
-            Backing::File => !matches!(self, Peer::Nbdkit | Peer::DisktimeFifo),
+        match self {
+            Peer::Disktime => true,
+            Peer::DisktimeFifo | Peer::Nbdkit => backing != Backing::File,
+            Peer::NbdkitCached => backing == Backing::File,
+            Peer::QemuNbd | Peer::QemuStorageDaemon => backing != Backing::Memory,
         }
     }
 
     fn program(self) -> (&'static str, &'static str) {
         match self {
-            Peer::Nbdkit => ("nbdkit", "nbdkit"),
+            Peer::Nbdkit | Peer::NbdkitCached => ("nbdkit", "nbdkit"),
             Peer::QemuNbd => ("qemu-nbd", "qemu-utils"),
             Peer::QemuStorageDaemon => ("qemu-storage-daemon", "qemu-utils"),
             Peer::Disktime | Peer::DisktimeFifo => ("disktime", ""),
@@ -90,12 +97,19 @@ impl Peer {
     }
 
     fn export(self) -> &'static str {
-        if self == Peer::Nbdkit || self == Peer::QemuNbd {
-            ""
-        } else {
-            "v"
+        match self {
+            Peer::Disktime | Peer::DisktimeFifo | Peer::QemuStorageDaemon => "v",
+            Peer::Nbdkit | Peer::NbdkitCached | Peer::QemuNbd => "",
         }
     }
+}
+
+/// Where the bytes of an export lie.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub file: PathBuf,
+    pub offset_bytes: u64,
+    pub size_bytes: u64,
 }
 
 /// A running server.
@@ -106,7 +120,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server in `directory`, which is its own.
+    /// Starts a server in `directory`, which is its own. `shared` is where ours has its bytes on a
+    /// file; a server without it makes a file of its own.
     ///
     /// # Errors
     /// If its program is missing, with how to install it; with what it said, if it does not answer.
@@ -114,21 +129,30 @@ impl Server {
         peer: Peer,
         backing: Backing,
         size_bytes: u64,
+        shared: Option<&Place>,
         directory: &Path,
         program: &Program,
     ) -> Outcome<Server> {
         std::fs::create_dir_all(directory)?;
         let socket = directory.join("nbd.sock");
-        let file = directory.join("disk");
-        if backing == Backing::File && peer.is_foreign() {
-            File::create(&file)?.set_len(size_bytes)?;
+        let own = Place {
+            file: directory.join("disk"),
+            offset_bytes: 0,
+            size_bytes,
+        };
+        let place = match shared {
+            Some(shared) if peer.is_rival() => shared,
+            _ => &own,
+        };
+        if backing == Backing::File && peer != Peer::Disktime && place.file == own.file {
+            File::create(&own.file)?.set_len(size_bytes)?;
         }
         let mut command = match peer {
             Peer::Disktime => disktime(program, "fahrrad", backing, size_bytes, directory)?,
             Peer::DisktimeFifo => disktime(program, "fifo", backing, size_bytes, directory)?,
-            Peer::Nbdkit => nbdkit(backing, size_bytes, &socket, &file),
-            Peer::QemuNbd => qemu_nbd(backing, size_bytes, &socket, &file),
-            Peer::QemuStorageDaemon => qemu_storage_daemon(backing, size_bytes, &socket, &file),
+            Peer::Nbdkit | Peer::NbdkitCached => nbdkit(backing, &socket, place),
+            Peer::QemuNbd => qemu_nbd(backing, &socket, place),
+            Peer::QemuStorageDaemon => qemu_storage_daemon(backing, &socket, place),
         };
         let log = directory.join("log");
         command
@@ -190,39 +214,46 @@ fn disktime(
     program.serving(directory, size_bytes, disk, door)
 }
 
-fn nbdkit(backing: Backing, size_bytes: u64, socket: &Path, file: &Path) -> Command {
+fn nbdkit(backing: Backing, socket: &Path, place: &Place) -> Command {
     let mut command = Command::new("nbdkit");
     command.args(["--foreground", "--unix"]).arg(socket);
+    let size_bytes = place.size_bytes.to_string();
     match backing {
-        Backing::Memory => command.arg("memory").arg(size_bytes.to_string()),
-        Backing::Null => command.arg("null").arg(size_bytes.to_string()),
-        Backing::File => command.arg("file").arg(file),
+        Backing::Memory => command.arg("memory").arg(size_bytes),
+        Backing::Null => command.arg("null").arg(size_bytes),
+        Backing::File => command.arg("file").arg(&place.file),
     };
     command
 }
 
-/// QEMU's description of a backing.
-fn node(backing: Backing, size_bytes: u64, file: &Path) -> String {
+/// QEMU's description of a backing. Ours holds the lock on a file that they share.
+fn node(backing: Backing, place: &Place) -> String {
+    let Place {
+        file,
+        offset_bytes,
+        size_bytes,
+    } = place;
     match backing {
         Backing::File => format!(
-            "driver=file,filename={},aio=io_uring,cache.direct=on",
+            "driver=raw,offset={offset_bytes},size={size_bytes},file.driver=file,\
+             file.filename={},file.aio=io_uring,file.cache.direct=on,file.locking=off",
             file.display()
         ),
         _ => format!("driver=null-co,size={size_bytes},read-zeroes=on"),
     }
 }
 
-fn qemu_nbd(backing: Backing, size_bytes: u64, socket: &Path, file: &Path) -> Command {
+fn qemu_nbd(backing: Backing, socket: &Path, place: &Place) -> Command {
     let mut command = Command::new("qemu-nbd");
     command.args(["--persistent", "--shared=16", "--image-opts"]);
-    command.arg(node(backing, size_bytes, file));
+    command.arg(node(backing, place));
     command.arg("--socket").arg(socket);
     command
 }
 
-fn qemu_storage_daemon(backing: Backing, size_bytes: u64, socket: &Path, file: &Path) -> Command {
+fn qemu_storage_daemon(backing: Backing, socket: &Path, place: &Place) -> Command {
     let mut command = Command::new("qemu-storage-daemon");
-    let node = format!("node-name=n,{}", node(backing, size_bytes, file));
+    let node = format!("node-name=n,{}", node(backing, place));
     let server = format!(
         "addr.type=unix,addr.path={},max-connections=16",
         socket.display()

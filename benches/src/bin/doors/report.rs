@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 /// Those to be compared with.
 fn others() -> Vec<&'static str> {
-    let foreign = Peer::ALL.into_iter().filter(|peer| peer.is_foreign());
-    foreign.map(Peer::name).collect()
+    let rivals = Peer::ALL.into_iter().filter(|peer| peer.is_rival());
+    rivals.map(Peer::name).collect()
 }
 
 fn fifo() -> [&'static str; 1] {
@@ -30,7 +30,7 @@ pub fn ratios_to_json(row: &Row) -> Map<String, Value> {
     to_best.into_iter().chain(to_fifo).flatten().collect()
 }
 
-/// Ours beside the best of the others, and the ratios with their spread over the rounds.
+/// Ours beside the best of the others in each figure, and the ratios with their spread over the rounds.
 pub fn ratios(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         "cell",

@@ -58,7 +58,9 @@ fn main() -> Outcome {
         rows.extend(measure(&arguments, *backing, &program, &directory)?);
     }
     println!("\n{}", compare::absolute(&rows, &Peer::ALL.map(Peer::name)));
-    println!("Ours to the best of the others in the same round: median (least-greatest)\n");
+    println!(
+        "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
+    );
     println!("{}", report::ratios(&rows));
     println!("load at the end {:.2}", machine::load());
     arguments
