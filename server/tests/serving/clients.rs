@@ -4,8 +4,6 @@ use crate::nbd::{assert_same, assert_zeroes, pattern};
 use crate::place::{MIB, Place};
 use crate::programs::{Loop, Mounted, text, tool, tool_output};
 use crate::server::Server;
-use disktime_nbd::NbdUri;
-use serde_json::Value;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -27,57 +25,6 @@ fn start() -> (Place, Server, String) {
     let server = place.start();
     let uri = server.uri("db").to_string();
     (place, server, uri)
-}
-
-#[test]
-fn nbdinfo_lists_what_there_is() {
-    let (_place, server, uri) = start();
-    let all = NbdUri {
-        export: String::new(),
-        ..server.uri("db")
-    }
-    .to_string();
-    let text = tool(LIBNBD, "nbdinfo", &["--list", "--json", &all]);
-    let list: Value = serde_json::from_str(&text).expect("it prints JSON");
-    let exports = list["exports"].as_array().expect("a list of exports");
-    let told: Vec<_> = exports
-        .iter()
-        .map(|export| {
-            (
-                export["export-name"].as_str().unwrap_or_default(),
-                export["export-size"].as_u64().unwrap_or_default(),
-                export["description"].as_str().unwrap_or_default(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            ("web", 32 * MIB, "40 % of d0 in every 500ms"),
-            ("db", 64 * MIB, "best effort on d0, weight 100")
-        ]
-    );
-    let text = tool(LIBNBD, "nbdinfo", &["--json", &uri]);
-    let info: Value = serde_json::from_str(&text).expect("it prints JSON");
-    let export = &info["exports"][0];
-    for ability in [
-        "can_flush",
-        "can_fua",
-        "can_multi_conn",
-        "can_trim",
-        "can_zero",
-    ] {
-        assert_eq!(export[ability], Value::Bool(true), "{ability} in {text}");
-    }
-    assert_eq!(export["is_read_only"], Value::Bool(false));
-    assert_eq!(export["block_size_minimum"], 1);
-    let unknown = NbdUri {
-        export: "nope".into(),
-        ..server.uri("db")
-    }
-    .to_string();
-    assert!(!tool_output(LIBNBD, "nbdinfo", &[&unknown]).status.success());
-    server.stop();
 }
 
 #[test]

@@ -2,9 +2,8 @@
 //! each command and flag with its errors.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, Place};
+use crate::place::{MIB, Place, serve_one};
 use crate::programs::{text, tool};
-use crate::server::Server;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -12,13 +11,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 const LIBNBD: &str = "libnbd-bin";
 const PYTHON: &str = "python3-libnbd";
 const QEMU: &str = "qemu-utils";
-
-fn start() -> (Place, Server, String) {
-    let place = Place::with(&[("db", r#""size": "64MiB""#)]);
-    let server = place.start();
-    let uri = server.uri("db").to_string();
-    (place, server, uri)
-}
 
 /// The extents that `nbdinfo --map` shows: start, length, kind.
 #[track_caller]
@@ -75,32 +67,8 @@ fn qemu_io(uri: &str, commands: &[&str]) {
 }
 
 #[test]
-fn nbdinfo_shows_all_that_is_served() {
-    let (_place, server, uri) = start();
-    let said = tool(LIBNBD, "nbdinfo", &["--json", &uri]);
-    let info: Value = serde_json::from_str(&said).expect("it prints JSON");
-    assert_eq!(info["structured"], Value::Bool(true));
-    let export = &info["exports"][0];
-    assert_eq!(export["contexts"], serde_json::json!(["base:allocation"]));
-    for ability in [
-        "cache",
-        "df",
-        "fast_zero",
-        "flush",
-        "fua",
-        "multi_conn",
-        "trim",
-        "zero",
-    ] {
-        let ability = format!("can_{ability}");
-        assert_eq!(export[&ability], Value::Bool(true), "{ability} in {said}");
-    }
-    server.stop();
-}
-
-#[test]
 fn holes_are_seen_made_and_found_again_after_a_restart() {
-    let (place, server, uri) = start();
+    let (place, server, uri) = serve_one();
     assert_eq!(map(&uri), data_in(&[]));
     qemu_io(&uri, &["write 8M 4M", "write 20M 1M", "write 40M 8M"]);
     assert_eq!(map(&uri), data_in(&[(8, 12), (20, 21), (40, 48)]));
@@ -148,7 +116,7 @@ fn holes_are_seen_made_and_found_again_after_a_restart() {
 
 #[test]
 fn nbdcopy_copies_data_and_leaves_holes() {
-    let (place, server, uri) = start();
+    let (place, server, uri) = serve_one();
     let data = pattern(2 << 20, 5);
     let source = place.path("source");
     let file = File::create(&source).expect("a file");
@@ -178,7 +146,7 @@ fn nbdcopy_copies_data_and_leaves_holes() {
 
 #[test]
 fn fast_zeroing_is_fast_or_refused() {
-    let (place, server, uri) = start();
+    let (place, server, uri) = serve_one();
     let script = r#"
 h.pwrite(b"x" * 1048576, 0)
 h.zero(67108864, 0, nbd.CMD_FLAG_FAST_ZERO)
@@ -219,7 +187,7 @@ assert h.pread(131072, 0) == bytearray(131072)
 /// Every command with every flag that it takes, and the error for each mistake.
 #[test]
 fn nbdsh_uses_each_command_and_flag() {
-    let (_place, server, uri) = start();
+    let (_place, server, uri) = serve_one();
     nbdsh(&uri, include_str!("each_command.py"));
     server.stop();
 }
@@ -227,7 +195,7 @@ fn nbdsh_uses_each_command_and_flag() {
 /// A client of the time before all this: no structured replies, no options but the name.
 #[test]
 fn old_clients_are_served_as_ever() {
-    let (_place, server, uri) = start();
+    let (_place, server, uri) = serve_one();
     let plain = format!(
         "h = nbd.NBD()\nh.set_request_structured_replies(False)\n\
          h.set_handshake_flags(0)\nh.connect_uri({uri:?})\n\

@@ -143,6 +143,15 @@ impl Drop for Place {
     }
 }
 
+/// A place with one vdisk `db` of 64 MiB, served; and its URI.
+#[track_caller]
+pub fn serve_one() -> (Place, Server, String) {
+    let place = Place::with(&[("db", r#""size": "64MiB""#)]);
+    let server = place.start();
+    let uri = server.uri("db").to_string();
+    (place, server, uri)
+}
+
 /// Runs a command that must end with this status and a sentence on stderr, which is returned.
 #[track_caller]
 pub fn exits_with(command: Command, status: i32) -> String {

@@ -1,0 +1,116 @@
+//! `nbdcopy` over several connections, between vdisks, and with holes kept or filled.
+
+use crate::nbd::{assert_same, pattern};
+use crate::place::{MIB, Place};
+use crate::programs::{text, tool};
+use crate::server::Server;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+const LIBNBD: &str = "libnbd-bin";
+
+const VDISKS: [(&str, &str); 2] = [("a", r#""size": "64MiB""#), ("b", r#""size": "64MiB""#)];
+
+/// A server that says who uses what.
+fn start() -> (Place, Server, [String; 2]) {
+    let place = Place::with(&VDISKS);
+    let mut serve = place.command(&["serve"]);
+    serve.env("DISKTIME_LOG", "debug");
+    let server = Server::start(serve);
+    let uris = ["a", "b"].map(|name| server.uri(name).to_string());
+    (place, server, uris)
+}
+
+/// A file of 64 MiB with data in these mebibytes.
+fn sparse(place: &Place, data_in: &[u64]) -> PathBuf {
+    let path = place.path("sparse");
+    let file = File::create(&path).expect("a file");
+    file.set_len(64 * MIB).expect("a length");
+    for mebibyte in data_in {
+        file.write_all_at(&pattern(MIB as usize, *mebibyte), mebibyte * MIB)
+            .expect("room");
+    }
+    path
+}
+
+#[track_caller]
+fn assert_same_files(one: &Path, other: &Path) {
+    let read = |path| fs::read(path).expect("it is there");
+    assert_same(&read(one), &read(other), "the copy");
+}
+
+fn stored_bytes(path: &Path) -> u64 {
+    fs::metadata(path).expect("it is there").blocks() * 512
+}
+
+/// How many bytes of the vdisk are data, as `nbdinfo` sees it.
+#[track_caller]
+fn data_bytes(uri: &str) -> u64 {
+    let totals = tool(LIBNBD, "nbdinfo", &["--map", "--totals", "--json", uri]);
+    let totals: serde_json::Value = serde_json::from_str(&totals).expect("it prints JSON");
+    let kinds = totals.as_array().expect("a list").iter();
+    kinds
+        .filter(|kind| kind["type"] == 0)
+        .map(|kind| kind["size"].as_u64().expect("a number"))
+        .sum()
+}
+
+const SEVERAL: [&str; 4] = ["--connections=4", "--threads=4", "--requests=16", "--flush"];
+
+#[test]
+fn a_copy_uses_several_connections_both_ways() {
+    let (place, server, [a, b]) = start();
+    let source = place.write("source", pattern(64 << 20, 21));
+    let back = place.path("back");
+    let copy = |from: &str, to: &str| {
+        tool(LIBNBD, "nbdcopy", &[&SEVERAL[..], &[from, to]].concat());
+    };
+    copy(text(&source), &a);
+    copy(&a, &b);
+    copy(&b, text(&back));
+    assert_same_files(&back, &source);
+    let said = server.stop();
+    for (vdisk, copies) in [("a", 2), ("b", 2)] {
+        let connections = said.matches(&format!("uses vdisk {vdisk}")).count();
+        assert_eq!(connections, 4 * copies, "connections to {vdisk}: {said}");
+    }
+}
+
+#[test]
+fn holes_are_kept_between_vdisks_and_into_files() {
+    let (place, server, [a, b]) = start();
+    let source = sparse(&place, &[2, 40, 63]);
+    tool(LIBNBD, "nbdcopy", &[text(&source), &a]);
+    tool(LIBNBD, "nbdcopy", &[&a, &b]);
+    assert_eq!([&a, &b].map(|uri| data_bytes(uri)), [3 * MIB; 2]);
+    let back = place.path("back");
+    tool(LIBNBD, "nbdcopy", &[&b, text(&back)]);
+    assert_same_files(&back, &source);
+    assert!(stored_bytes(&back) < 5 * MIB, "{}", stored_bytes(&back));
+    server.stop();
+}
+
+#[test]
+fn allocated_copies_have_no_holes_both_ways() {
+    let (place, server, [a, b]) = start();
+    let source = sparse(&place, &[1, 31]);
+    tool(LIBNBD, "nbdcopy", &["--allocated", text(&source), &a]);
+    assert_eq!(data_bytes(&a), 64 * MIB);
+    tool(LIBNBD, "nbdcopy", &[text(&source), &b]);
+    assert_eq!(data_bytes(&b), 2 * MIB);
+    // Zeroes that are data stay data on the way back, if that is asked for.
+    let back = place.path("back");
+    tool(LIBNBD, "nbdcopy", &["--allocated", &a, text(&back)]);
+    assert_same_files(&back, &source);
+    assert!(stored_bytes(&back) >= 64 * MIB, "{}", stored_bytes(&back));
+    tool(LIBNBD, "nbdcopy", &[&a, text(&back)]);
+    assert_same_files(&back, &source);
+    assert!(stored_bytes(&back) < 4 * MIB, "{}", stored_bytes(&back));
+    // From vdisk to vdisk; what was data there is a hole afterwards, unless it has to be kept.
+    tool(LIBNBD, "nbdcopy", &["--allocated", &b, &a]);
+    assert_eq!(data_bytes(&a), 64 * MIB);
+    tool(LIBNBD, "nbdcopy", &[&b, &a]);
+    assert_eq!(data_bytes(&a), 2 * MIB);
+    server.stop();
+}
