@@ -2,7 +2,7 @@
 //! each command and flag with its errors.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, Place, serve_one};
+use crate::place::{MIB, serve_one};
 use crate::programs::{text, tool};
 use serde_json::Value;
 use std::fs::{self, File};
