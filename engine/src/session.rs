@@ -57,6 +57,10 @@ pub trait Session: Send {
     /// shutting-down error.
     fn drain(&mut self);
 
+    /// The server closes the connection: all that came is answered and sent. From here on nothing is
+    /// wanted, and only a good-bye waits, if the protocol has one.
+    fn finish(&mut self);
+
     /// Whether it goes on.
     fn status(&self) -> SessionStatus;
 

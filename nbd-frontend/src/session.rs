@@ -265,6 +265,12 @@ impl Session for NbdSession {
         self.draining = true;
     }
 
+    fn finish(&mut self) {
+        if self.status == SessionStatus::Open {
+            self.status = SessionStatus::Finishing;
+        }
+    }
+
     fn status(&self) -> SessionStatus {
         if self.status == SessionStatus::Open && self.input_ended && !self.has_step() {
             return SessionStatus::Finishing;

@@ -2,152 +2,13 @@
 
 mod common;
 
+use common::reactor::with_server;
 use common::{MIB, choose, header};
-use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
+use disktime_engine::RequestKind;
 use disktime_nbd::protocol::{SimpleReply, command};
-use disktime_nbd::{
-    ClientRequest, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri,
-};
-use disktime_units::Nanos;
+use disktime_nbd::{ClientRequest, NbdClient};
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::RawFd;
-use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
-
-/// A vdisk in memory that takes few requests at a time and answers the last first.
-struct Memory {
-    bytes: Vec<u8>,
-    queue: Vec<Request>,
-}
-
-impl Service for Memory {
-    fn submit(&mut self, _now: Nanos, request: Request) -> Result<(), Request> {
-        if self.queue.len() == 16 {
-            return Err(request);
-        }
-        self.queue.push(request);
-        Ok(())
-    }
-
-    fn turn(&mut self, _now: Nanos, replies: &mut Vec<Reply>) {
-        while let Some(request) = self.queue.pop() {
-            let Request {
-                origin,
-                handle,
-                kind,
-                offset_bytes,
-                mut buffer,
-                ..
-            } = request;
-            let start = offset_bytes as usize;
-            match (kind, &mut buffer) {
-                (RequestKind::Read, Some(data)) => {
-                    let end = start + data.len();
-                    data.copy_from_slice(&self.bytes[start..end]);
-                }
-                (RequestKind::Write, Some(data)) => {
-                    self.bytes[start..start + data.len()].copy_from_slice(data);
-                }
-                _ => {}
-            }
-            replies.push(Reply {
-                origin,
-                handle,
-                kind,
-                result: Ok(()),
-                buffer,
-                detail: ReplyDetail::Nothing,
-            });
-        }
-    }
-
-    fn next_wake(&self) -> Option<Nanos> {
-        None
-    }
-
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
-    }
-
-    fn is_idle(&self) -> bool {
-        self.queue.is_empty()
-    }
-}
-
-/// Where the server listens.
-struct Doors {
-    socket: PathBuf,
-    address: SocketAddr,
-}
-
-impl Doors {
-    /// The time limits are no waits that a test relies on: a server that hangs fails the test.
-    fn by_unix(&self) -> UnixStream {
-        let stream = UnixStream::connect(&self.socket).expect("it listens");
-        let limit = Some(Duration::from_secs(20));
-        stream.set_read_timeout(limit).expect("a time limit");
-        stream
-    }
-
-    fn by_tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
-        let limit = Some(Duration::from_secs(20));
-        stream.set_read_timeout(limit).expect("a time limit");
-        stream
-    }
-}
-
-/// Runs `clients` against listener, sessions and reactor; everything ends in good order.
-fn with_server(clients: impl FnOnce(&Doors)) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let socket = folder.path().join("nbd.sock");
-    let config = ListenConfig {
-        socket: Some(socket.clone()),
-        listen: vec!["127.0.0.1:0".parse().expect("an address")],
-        ..ListenConfig::default()
-    };
-    let listener = NbdListener::bind(config).expect("the sockets can be had");
-    let doors = Doors {
-        socket,
-        address: listener.addresses()[0],
-    };
-    let memory = Memory {
-        bytes: vec![0; 16 * MIB as usize],
-        queue: Vec::new(),
-    };
-    let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
-    let exports = vec![Export::new(ExportHandle(0), VdiskId(0), "disk", 16 * MIB)];
-    let (stop, stopped) = oneshot::channel::<()>();
-    std::thread::scope(|scope| {
-        let reactor = scope.spawn(move || reactor.run());
-        let to_reactor = handle.clone();
-        let listening = scope.spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.expect("a runtime").block_on(async move {
-                let deliver = Arc::new(move |accepted: disktime_nbd::Accepted| {
-                    let _ = to_reactor.connect(accepted.socket, accepted.session);
-                });
-                let stopped = async move { stopped.await.unwrap_or(()) };
-                listener.serve(Arc::new(exports), deliver, stopped).await
-            })
-        });
-        let outcome = catch_unwind(AssertUnwindSafe(|| clients(&doors)));
-        drop(stop);
-        listening.join().expect("no panic").expect("it served");
-        handle.stop().expect("the reactor is there");
-        reactor.join().expect("no panic").expect("it ran");
-        if let Err(panic) = outcome {
-            resume_unwind(panic);
-        }
-    });
-}
+use std::net::Shutdown;
 
 /// Sends `count` reads, all of them before it takes the first reply; every one is answered.
 fn ahead_of_replies(
@@ -225,8 +86,8 @@ fn what_came_before_the_end_is_answered_and_the_end_is_noticed() {
 #[test]
 fn every_write_is_there_behind_a_short_queue() {
     with_server(|server| {
-        let uri = NbdUri::unix(&server.socket, "disk");
-        let client = NbdClient::connect(&uri).expect("the server takes a client");
+        let uri = &server.uris[0];
+        let client = NbdClient::connect(uri).expect("the server takes a client");
         let (mut sender, mut receiver, _) = client.split();
         let mut data = Vec::new();
         std::thread::scope(|scope| {
@@ -243,7 +104,7 @@ fn every_write_is_there_behind_a_short_queue() {
                 assert_eq!(reply.expect("a reply for every request").error, 0);
             }
         });
-        let mut client = NbdClient::connect(&uri).expect("the server takes a client");
+        let mut client = NbdClient::connect(uri).expect("the server takes a client");
         let read = request(0, RequestKind::Read, &[], 2000 * 4096);
         assert_eq!(client.call(&read, &mut data).expect("served").error, 0);
         assert!(data.iter().all(|byte| *byte == 0xA5));

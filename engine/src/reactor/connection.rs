@@ -237,6 +237,48 @@ impl Connection {
     pub(super) fn drain(&mut self, until: Nanos) {
         self.session.drain();
         self.drain_until = Some(until);
+        // What is there already is answered, even if nobody has told of it yet.
+        self.readable = true;
+    }
+
+    /// Lets the session say good-bye if it is drained. Whether it has to be looked at once more
+    /// instead, as something came in the meantime and wants its answer.
+    pub(super) fn finish(&mut self, pool: &mut BufferPool) -> bool {
+        // One that is scheduled may hold requests that waited for room.
+        let is_drained = self.drain_until.is_some()
+            && !self.scheduled
+            && !self.readable
+            && self.is_answered()
+            && self.session.status() == SessionStatus::Open;
+        if !is_drained {
+            return false;
+        }
+        if self.input_waits() {
+            self.readable = true;
+            return true;
+        }
+        self.session.finish();
+        self.send(pool);
+        false
+    }
+
+    /// Whether the socket has bytes, whatever the poller has told so far.
+    fn input_waits(&self) -> bool {
+        let mut byte = 0_u8;
+        // SAFETY: `byte` is valid for a write of its one byte during the call.
+        let count = unsafe {
+            libc::recv(
+                self.socket.as_raw_fd(),
+                (&raw mut byte).cast(),
+                1,
+                libc::MSG_PEEK | libc::MSG_DONTWAIT,
+            )
+        };
+        count > 0
+    }
+
+    fn is_answered(&self) -> bool {
+        self.under_way == 0 && self.held.is_none() && self.nothing_waits()
     }
 
     /// Why the connection is over, if it is.
@@ -247,13 +289,9 @@ impl Connection {
         if self.drain_until.is_some_and(|until| now >= until) {
             return Some("the server stopped before the client took its answers".to_owned());
         }
-        let answered = self.under_way == 0 && self.held.is_none() && self.nothing_waits();
         match self.session.status() {
             SessionStatus::Broken(reason) => Some(reason),
-            SessionStatus::Finishing if answered => Some(String::new()),
-            SessionStatus::Open if self.drain_until.is_some() && answered && !self.readable => {
-                Some(String::new())
-            }
+            SessionStatus::Finishing if self.is_answered() => Some(String::new()),
             _ => None,
         }
     }

@@ -69,6 +69,8 @@ pub struct Reactor<S: Service> {
     replies: Vec<Reply>,
     pool: BufferPool,
     stopping: bool,
+    /// When a stopping reactor gives up on its connections.
+    drain_until: Nanos,
 }
 
 impl<S: Service> Reactor<S> {
@@ -107,6 +109,7 @@ impl<S: Service> Reactor<S> {
             replies: Vec::new(),
             pool: BufferPool::new(POOL_BYTES),
             stopping: false,
+            drain_until: Nanos::ZERO,
         };
         Ok((reactor, handle))
     }
@@ -158,10 +161,7 @@ impl<S: Service> Reactor<S> {
         while let Some(mail) = next_mail(&self.receiver) {
             any = true;
             match mail {
-                Mail::Connect { socket, session } if !self.stopping => {
-                    self.connect(socket, session)
-                }
-                Mail::Connect { .. } => {}
+                Mail::Connect { socket, session } => self.connect(socket, session),
                 Mail::Submit { request, answer } if self.stopping => {
                     answer(shutdown_reply(request))
                 }
@@ -195,7 +195,11 @@ impl<S: Service> Reactor<S> {
             self.free_connections.push(index);
             return;
         }
-        self.connections[index] = Some(Connection::new(socket, session, origin));
+        let mut connection = Connection::new(socket, session, origin);
+        if self.stopping {
+            connection.drain(self.drain_until);
+        }
+        self.connections[index] = Some(connection);
         self.schedule(index);
     }
 
@@ -212,10 +216,10 @@ impl<S: Service> Reactor<S> {
     fn stop(&mut self) {
         self.stopping = true;
         self.ports.drain();
-        let until = self.now() + DRAIN_TIME;
+        self.drain_until = self.now() + DRAIN_TIME;
         for index in 0..self.connections.len() {
             if let Some(connection) = &mut self.connections[index] {
-                connection.drain(until);
+                connection.drain(self.drain_until);
                 self.schedule(index);
             }
         }
@@ -404,6 +408,15 @@ impl<S: Service> Reactor<S> {
         };
         let mut touched = std::mem::take(&mut self.touched);
         for index in touched.drain(..) {
+            if self.stopping
+                && let Some(connection) = &mut self.connections[index]
+            {
+                let goes_on = connection.finish(&mut self.pool);
+                connection.watch_room(&self.poller);
+                if goes_on {
+                    self.schedule(index);
+                }
+            }
             let over = self.connections[index]
                 .as_ref()
                 .and_then(|connection| connection.over(now));

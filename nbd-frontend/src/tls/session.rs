@@ -5,10 +5,10 @@
 //! encrypted as long as the channel has room and count as sent for the inner session then. So the
 //! inner session's bounds hold for the plain bytes and the channel's for the encrypted ones.
 //!
-//! Invariants: the good-bye (close_notify) goes out after the last reply, also when the server
-//! drains: a session that is drained and has nothing under way ends. A request that comes later is
-//! not taken; its client finds the connection closed in good order. After an error the alert is
-//! what is left to send.
+//! Invariants: the good-bye (close_notify) goes out after the last reply: when the client has said
+//! its own, or when the server closes the connection (`finish`). Until then requests are taken; while
+//! the server drains they are told so by the inner session, as without TLS. After an error the alert
+//! is what is left to send.
 
 use super::{Channel, Plain, describe};
 use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus};
@@ -27,7 +27,6 @@ pub(crate) struct TlsSession<S> {
     starved: bool,
     /// The wire brings nothing any more.
     ended: bool,
-    draining: bool,
     /// The good-bye is said.
     closed: bool,
     failure: Option<String>,
@@ -42,7 +41,6 @@ impl<S: Session> TlsSession<S> {
             under_way: 0,
             starved: false,
             ended: false,
-            draining: false,
             closed: false,
             failure: None,
         }
@@ -110,11 +108,7 @@ impl<S: Session> TlsSession<S> {
         if self.is_over() || self.under_way > 0 {
             return;
         }
-        let ends = match self.inner.status() {
-            SessionStatus::Finishing => true,
-            SessionStatus::Open => self.draining && self.starved,
-            SessionStatus::Broken(_) => false,
-        };
+        let ends = self.inner.status() == SessionStatus::Finishing;
         if ends && self.inner.outgoing(&mut [IoSlice::new(&[])]) == 0 {
             self.channel.finish();
             self.closed = true;
@@ -188,8 +182,11 @@ impl<S: Session> Session for TlsSession<S> {
     }
 
     fn drain(&mut self) {
-        self.draining = true;
         self.inner.drain();
+    }
+
+    fn finish(&mut self) {
+        self.inner.finish();
         self.settle();
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::export::{Export, ExportHandle};
-use crate::protocol::{RequestHeader, SimpleReply, command};
+use crate::protocol::{ErrorNumber, RequestHeader, SimpleReply, command};
 use crate::session::{NbdSession, SessionLimits};
 use disktime_engine::{BufferPool, Reply, ReplyDetail, Request, RequestKind, Session};
 use disktime_engine::{SessionStatus, VdiskId};
@@ -214,6 +214,11 @@ fn reply(cookie: u64) -> Vec<u8> {
     SimpleReply { error: 0, cookie }.encode().to_vec()
 }
 
+fn refusal(cookie: u64) -> Vec<u8> {
+    let error = ErrorNumber::Shutdown as u32;
+    SimpleReply { error, cookie }.encode().to_vec()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
@@ -309,14 +314,20 @@ fn a_drain_answers_what_is_under_way_and_says_goodbye() {
     world.answer(requests.pop().expect("a read"));
     world.deliver(usize::MAX);
     assert_eq!(world.received.len(), 16 + 4096);
-    assert!(world.is_closed());
-    // An idle one ends at once.
-    let mut world = World::new(SessionLimits::default());
-    world.receive(usize::MAX);
-    world.session.drain();
+    // What comes until the end is answered, cut anywhere.
+    world.received.clear();
+    world.say(&header(command::WRITE, 6, 0, 4096));
+    world.say(&[1; 4096]);
+    world.say(&header(command::READ, 7, 0, 4096));
+    assert!(world.receive(7).is_empty(), "no new requests");
+    world.deliver(usize::MAX);
+    assert_eq!(world.received, [refusal(6), refusal(7)].concat());
+    assert!(!world.is_closed());
+    world.session.finish();
     world.deliver(usize::MAX);
     assert!(world.is_closed());
     assert_eq!(world.session.status(), SessionStatus::Finishing);
+    assert!(world.session.space(&mut world.pool).is_empty());
 }
 
 #[test]

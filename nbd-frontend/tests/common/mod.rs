@@ -2,6 +2,8 @@
 //! are vectors of bytes. It answers each batch in reverse order, because the protocol allows it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod reactor;
+
 use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
     VdiskId,

@@ -1,0 +1,163 @@
+//! Listener, sessions and the engine's reactor together, as in the server, over a vdisk in memory.
+
+use super::MIB;
+use disktime_engine::{
+    Reactor, ReactorHandle, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId,
+};
+use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener, NbdUri, Transport};
+use disktime_units::Nanos;
+use std::net::TcpStream;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A vdisk in memory that takes few requests at a time and answers the last first.
+pub struct Memory {
+    bytes: Vec<u8>,
+    pub queue: Vec<Request>,
+    /// Nothing is answered for now.
+    pub holds: bool,
+}
+
+impl Service for Memory {
+    fn submit(&mut self, _now: Nanos, request: Request) -> Result<(), Request> {
+        if self.queue.len() == 16 {
+            return Err(request);
+        }
+        self.queue.push(request);
+        Ok(())
+    }
+
+    fn turn(&mut self, _now: Nanos, replies: &mut Vec<Reply>) {
+        while !self.holds
+            && let Some(request) = self.queue.pop()
+        {
+            let Request {
+                origin,
+                handle,
+                kind,
+                offset_bytes,
+                mut buffer,
+                ..
+            } = request;
+            let start = offset_bytes as usize;
+            match (kind, &mut buffer) {
+                (RequestKind::Read, Some(data)) => {
+                    let end = start + data.len();
+                    data.copy_from_slice(&self.bytes[start..end]);
+                }
+                (RequestKind::Write, Some(data)) => {
+                    self.bytes[start..start + data.len()].copy_from_slice(data);
+                }
+                _ => {}
+            }
+            replies.push(Reply {
+                origin,
+                handle,
+                kind,
+                result: Ok(()),
+                buffer,
+                detail: ReplyDetail::Nothing,
+            });
+        }
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        None
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+/// Where the server listens, and its reactor.
+pub struct Doors {
+    /// The unix socket's and the TCP port's.
+    pub uris: Vec<NbdUri>,
+    pub reactor: ReactorHandle<Memory>,
+}
+
+impl Doors {
+    /// The time limits are no waits that a test relies on: a server that hangs fails the test.
+    pub fn by_unix(&self) -> UnixStream {
+        let Transport::Unix { path } = &self.uris[0].transport else {
+            panic!("{} is no unix socket", self.uris[0]);
+        };
+        let stream = UnixStream::connect(path).expect("it listens");
+        let limit = Some(Duration::from_secs(20));
+        stream.set_read_timeout(limit).expect("a time limit");
+        stream
+    }
+
+    pub fn by_tcp(&self) -> TcpStream {
+        let Transport::Tcp { host, port } = &self.uris[1].transport else {
+            panic!("{} is no port", self.uris[1]);
+        };
+        let stream = TcpStream::connect((host.as_str(), *port)).expect("it listens");
+        let limit = Some(Duration::from_secs(20));
+        stream.set_read_timeout(limit).expect("a time limit");
+        stream
+    }
+}
+
+/// Runs `clients` against listener, sessions and reactor; everything ends in good order.
+pub fn with_server(clients: impl FnOnce(&Doors)) {
+    with_config(|_| {}, clients);
+}
+
+/// The same with another configuration.
+pub fn with_config(configure: impl FnOnce(&mut ListenConfig), clients: impl FnOnce(&Doors)) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut config = ListenConfig {
+        socket: Some(folder.path().join("nbd.sock")),
+        listen: vec!["127.0.0.1:0".parse().expect("an address")],
+        ..ListenConfig::default()
+    };
+    configure(&mut config);
+    let listener = NbdListener::bind(config).expect("the sockets can be had");
+    let memory = Memory {
+        bytes: vec![0; 16 * MIB as usize],
+        queue: Vec::new(),
+        holds: false,
+    };
+    let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
+    let doors = Doors {
+        uris: listener.uris("disk"),
+        reactor: handle.clone(),
+    };
+    let exports = vec![Export::new(ExportHandle(0), VdiskId(0), "disk", 16 * MIB)];
+    let (stop, stopped) = oneshot::channel::<()>();
+    std::thread::scope(|scope| {
+        let reactor = scope.spawn(move || reactor.run());
+        let to_reactor = handle.clone();
+        let listening = scope.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(async move {
+                let deliver = Arc::new(move |accepted: Accepted| {
+                    let _ = to_reactor.connect(accepted.socket, accepted.session);
+                });
+                let stopped = async move { stopped.await.unwrap_or(()) };
+                listener.serve(Arc::new(exports), deliver, stopped).await
+            })
+        });
+        let outcome = catch_unwind(AssertUnwindSafe(|| clients(&doors)));
+        drop(stop);
+        listening.join().expect("no panic").expect("it served");
+        // It fails only where the test has stopped it already.
+        let _ = handle.stop();
+        reactor.join().expect("no panic").expect("it ran");
+        if let Err(panic) = outcome {
+            resume_unwind(panic);
+        }
+    });
+}
