@@ -4,7 +4,8 @@
 //! it is, nothing is read. A connection that breaks is dropped; its requests under way are finished
 //! by the service and their replies dropped by the reactor.
 
-use super::poller::{Poller, Ready};
+use super::gathering::Gathering;
+use super::poller::{Interest, Poller, Ready};
 use crate::session::{Session, SessionStatus};
 use crate::{BufferPool, Reply, Request};
 use disktime_units::Nanos;
@@ -28,8 +29,12 @@ pub(super) struct Connection {
     writable: bool,
     /// The peer closed its side: the end of what it sent has to be read, too.
     closing: bool,
-    /// The socket is watched for room to write.
-    watched_for_room: bool,
+    /// What the socket is watched for.
+    watched_for: Interest,
+    /// Whether the socket wakes us.
+    gathering: Gathering,
+    /// It was time to look, whether or not there is anything.
+    looked: bool,
     /// Is in the reactor's list of connections to look at.
     pub(super) scheduled: bool,
     failure: Option<String>,
@@ -40,13 +45,23 @@ pub(super) struct Connection {
 /// What a look at a connection brought.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
-    /// Requests went to the service.
-    pub(super) submitted: bool,
+    /// Requests that went to the service.
+    pub(super) requests: u32,
+    /// Reads of the socket that brought something.
+    reads: u32,
     /// There is more to read at once.
     pub(super) more: bool,
+    /// It is looked at by the clock from now on.
+    pub(super) gathers: bool,
 }
 
 impl Connection {
+    /// What its socket has to be watched for in the beginning.
+    pub(super) const FIRST_INTEREST: Interest = Interest {
+        input: true,
+        room: false,
+    };
+
     pub(super) fn new(socket: OwnedFd, session: Box<dyn Session>, origin: u64) -> Connection {
         Connection {
             socket,
@@ -57,7 +72,9 @@ impl Connection {
             readable: true,
             writable: true,
             closing: false,
-            watched_for_room: false,
+            watched_for: Connection::FIRST_INTEREST,
+            gathering: Gathering::default(),
+            looked: false,
             scheduled: false,
             failure: None,
             drain_until: None,
@@ -71,50 +88,92 @@ impl Connection {
         self.closing |= ready.closing;
     }
 
-    /// Has the socket watched for room to write exactly while there is none.
-    pub(super) fn watch_room(&mut self, poller: &Poller) {
-        if self.watched_for_room != self.writable {
+    /// Has the socket watched for what it is waited for.
+    pub(super) fn watch(&mut self, poller: &Poller) {
+        let interest = Interest {
+            input: !self.gathering.is_on(),
+            room: !self.writable,
+        };
+        if interest == self.watched_for {
             return;
         }
-        let wanted = !self.writable;
-        match poller.watch_room(self.socket.as_raw_fd(), self.origin, wanted) {
-            Ok(()) => self.watched_for_room = wanted,
+        match poller.watch_socket_for(self.socket.as_raw_fd(), self.origin, interest) {
+            Ok(()) => self.watched_for = interest,
             Err(error) => self.failure = Some(error.to_string()),
         }
     }
 
-    /// Reads, parses and submits until the socket, the session or the service has enough.
+    /// When it wants to be looked at, if that is not when its socket says so.
+    pub(super) fn next_look(&mut self, now: Nanos) -> Option<Nanos> {
+        self.gathering
+            .is_on()
+            .then(|| self.gathering.next_look(now))
+    }
+
+    /// Whether it is time to look; then the socket is read from whatever it says.
+    pub(super) fn look(&mut self, now: Nanos) -> bool {
+        let due = self.gathering.is_due(now);
+        self.readable |= due;
+        self.looked |= due;
+        due
+    }
+
+    /// Reads what there is to read; tells whether the connection is looked at by the clock from
+    /// now on, if it was not.
     pub(super) fn receive(
+        &mut self,
+        now: Nanos,
+        pool: &mut BufferPool,
+        submit: impl FnMut(Request) -> Result<(), Request>,
+    ) -> Progress {
+        let mut progress = Progress::default();
+        self.receive_some(pool, submit, &mut progress);
+        let was_on = self.gathering.is_on();
+        let looked = std::mem::take(&mut self.looked);
+        self.gathering
+            .came(now, looked, progress.requests, progress.reads);
+        progress.gathers = self.gathering.is_on() && !was_on;
+        progress
+    }
+
+    /// Reads, parses and submits until the socket, the session or the service has enough.
+    fn receive_some(
         &mut self,
         pool: &mut BufferPool,
         mut submit: impl FnMut(Request) -> Result<(), Request>,
-    ) -> Progress {
-        let mut progress = Progress::default();
+        progress: &mut Progress,
+    ) {
         if self.held.is_some() {
-            return progress;
+            return;
         }
         let mut budget = READ_TURN_BYTES;
         loop {
             while let Some(mut request) = self.session.next_request(pool) {
                 request.origin = self.origin;
                 match submit(request) {
-                    Ok(()) => self.count_submitted(&mut progress),
+                    Ok(()) => {
+                        self.under_way += 1;
+                        progress.requests += 1;
+                    }
                     Err(request) => {
                         self.held = Some(request);
-                        return progress;
+                        return;
                     }
                 }
             }
             if !self.readable || self.session.status() != SessionStatus::Open {
-                return progress;
+                return;
             }
             if budget == 0 {
                 progress.more = true;
-                return progress;
+                return;
             }
             match self.read_some(pool) {
-                Some(count) => budget = budget.saturating_sub(count),
-                None => return progress,
+                Some(count) => {
+                    progress.reads += 1;
+                    budget = budget.saturating_sub(count);
+                }
+                None => return,
             }
         }
     }
@@ -137,11 +196,6 @@ impl Connection {
                 false
             }
         }
-    }
-
-    fn count_submitted(&mut self, progress: &mut Progress) {
-        self.under_way += 1;
-        progress.submitted = true;
     }
 
     /// Reads once; `None` when there is nothing to read or nothing is wanted.
@@ -235,6 +289,7 @@ impl Connection {
 
     /// The server is stopping; the connection has until then to take its answers.
     pub(super) fn drain(&mut self, until: Nanos) {
+        self.gathering.end();
         self.session.drain();
         self.drain_until = Some(until);
         // What is there already is answered, even if nobody has told of it yet.

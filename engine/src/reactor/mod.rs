@@ -10,6 +10,7 @@
 //! What is not known here: what the bytes of a session mean; which disk is below the service.
 
 mod connection;
+mod gathering;
 mod mailbox;
 mod poller;
 mod ports;
@@ -58,6 +59,8 @@ pub struct Reactor<S: Service> {
     scheduled: VecDeque<usize>,
     /// Connections that were looked at since the last reaping; each may be there several times.
     touched: Vec<usize>,
+    /// Connections that are looked at by the clock; some may be so no longer, or be others by now.
+    gathering: Vec<usize>,
     /// Callbacks of mailed requests under way.
     answers: Vec<Option<ReplyCallback>>,
     free_answers: Vec<usize>,
@@ -102,6 +105,7 @@ impl<S: Service> Reactor<S> {
             ports: Ports::default(),
             scheduled: VecDeque::new(),
             touched: Vec::new(),
+            gathering: Vec::new(),
             answers: Vec::new(),
             free_answers: Vec::new(),
             waiters: VecDeque::new(),
@@ -190,7 +194,9 @@ impl<S: Service> Reactor<S> {
         });
         self.generation = (self.generation + 1) & 0x3FFF_FFFF;
         let origin = self.generation << 32 | index as u64;
-        if let Err(error) = self.poller.watch_socket(socket.as_raw_fd(), origin) {
+        let interest = Connection::FIRST_INTEREST;
+        let fd = socket.as_raw_fd();
+        if let Err(error) = self.poller.watch_socket(fd, origin, interest) {
             tracing::warn!("a connection cannot be watched and is closed: {error}");
             self.free_connections.push(index);
             return;
@@ -257,8 +263,11 @@ impl<S: Service> Reactor<S> {
             };
             connection.scheduled = false;
             let waited = connection.holds_request();
-            let progress =
-                connection.receive(&mut self.pool, |request| offer(service, full, now, request));
+            let submit = |request| offer(service, full, now, request);
+            let progress = connection.receive(now, &mut self.pool, submit);
+            if progress.gathers && !self.gathering.contains(&index) {
+                self.gathering.push(index);
+            }
             if connection.holds_request() && !waited {
                 self.waiters
                     .push_back(Waiter::Connection(connection.origin));
@@ -266,9 +275,9 @@ impl<S: Service> Reactor<S> {
             // What a session answers by itself goes out here, and nothing else will wake the
             // requests that waited inside it for that room.
             let sent = connection.send(&mut self.pool);
-            connection.watch_room(&self.poller);
+            connection.watch(&self.poller);
             self.touched.push(index);
-            any |= progress.submitted | progress.more;
+            any |= progress.requests > 0 || progress.more;
             if progress.more || sent {
                 self.schedule(index);
             }
@@ -386,7 +395,7 @@ impl<S: Service> Reactor<S> {
             let index = self.scheduled[position];
             if let Some(connection) = &mut self.connections[index] {
                 connection.send(&mut self.pool);
-                connection.watch_room(&self.poller);
+                connection.watch(&self.poller);
             }
         }
     }
@@ -412,7 +421,7 @@ impl<S: Service> Reactor<S> {
                 && let Some(connection) = &mut self.connections[index]
             {
                 let goes_on = connection.finish(&mut self.pool);
-                connection.watch_room(&self.poller);
+                connection.watch(&self.poller);
                 if goes_on {
                     self.schedule(index);
                 }

@@ -1,7 +1,8 @@
 //! The kernel side of waiting: an epoll set with nanosecond timeouts, and an eventfd to wake it.
 //!
 //! Sockets are watched edge-triggered, as the connection remembers that it is readable; for room to
-//! write only while there is none, or each read of the peer would wake us. The disk's eventfd is
+//! write only while there is none, or each read of the peer would wake us; for input unless the
+//! connection is looked at by the clock. The disk's eventfd is
 //! edge-triggered too, so that nobody has to read it; the other descriptors are level-triggered.
 
 use disktime_units::Nanos;
@@ -13,8 +14,24 @@ pub(super) const TOKEN_MAILBOX: u64 = u64::MAX;
 /// The disk may have completions.
 pub(super) const TOKEN_DISK: u64 = u64::MAX - 1;
 
-/// What a socket is watched for always.
-const SOCKET: libc::c_int = libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET;
+/// What a socket is watched for always: that its peer goes.
+const SOCKET: libc::c_int = libc::EPOLLRDHUP | libc::EPOLLET;
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Interest {
+    pub(super) input: bool,
+    /// Room to write.
+    pub(super) room: bool,
+}
+
+impl Interest {
+    fn events(self) -> u32 {
+        let input = if self.input { libc::EPOLLIN } else { 0 };
+        let room = if self.room { libc::EPOLLOUT } else { 0 };
+        (SOCKET | input | room) as u32
+    }
+}
 
 /// Events taken per wait.
 const EVENTS: usize = 64;
@@ -81,15 +98,19 @@ impl Poller {
         self.add(fd, token, (libc::EPOLLIN | libc::EPOLLET) as u32)
     }
 
-    /// Watches a socket for becoming readable.
-    pub(super) fn watch_socket(&self, fd: RawFd, token: u64) -> io::Result<()> {
-        self.add(fd, token, SOCKET as u32)
+    /// Watches a socket for what its connection waits for.
+    pub(super) fn watch_socket(&self, fd: RawFd, token: u64, interest: Interest) -> io::Result<()> {
+        self.add(fd, token, interest.events())
     }
 
-    /// Watches a socket for room to write as well, or not any more.
-    pub(super) fn watch_room(&self, fd: RawFd, token: u64, room: bool) -> io::Result<()> {
-        let room = if room { libc::EPOLLOUT } else { 0 };
-        self.change(libc::EPOLL_CTL_MOD, fd, token, (SOCKET | room) as u32)
+    /// Watches a socket for something else from now on; what is there already is reported.
+    pub(super) fn watch_socket_for(
+        &self,
+        fd: RawFd,
+        token: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.change(libc::EPOLL_CTL_MOD, fd, token, interest.events())
     }
 
     fn add(&self, fd: RawFd, token: u64, events: u32) -> io::Result<()> {

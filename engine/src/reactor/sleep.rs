@@ -17,6 +17,8 @@ impl<S: Service> Reactor<S> {
     /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
     /// turn.
     pub(super) fn sleep(&mut self, busy: bool) -> io::Result<()> {
+        // Put on the clock however busy the others are.
+        let look = self.next_look();
         let timeout = if busy || !self.scheduled.is_empty() {
             Some(Nanos::ZERO)
         } else {
@@ -24,7 +26,7 @@ impl<S: Service> Reactor<S> {
             if self.take_mail() {
                 Some(Nanos::ZERO)
             } else {
-                self.timeout()
+                self.timeout(look)
             }
         };
         let (connections, scheduled) = (&mut self.connections, &mut self.scheduled);
@@ -47,10 +49,46 @@ impl<S: Service> Reactor<S> {
             }
         })?;
         self.shared.sleeping.store(false, Ordering::SeqCst);
+        self.look();
         Ok(())
     }
 
-    fn timeout(&self) -> Option<Nanos> {
+    /// Schedules the connections that it is time to look at.
+    fn look(&mut self) {
+        if self.gathering.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let gathering = std::mem::take(&mut self.gathering);
+        for index in &gathering {
+            if self.connections[*index]
+                .as_mut()
+                .is_some_and(|one| one.look(now))
+            {
+                self.schedule(*index);
+            }
+        }
+        self.gathering = gathering;
+    }
+
+    /// When the next of the connections that are looked at by the clock wants to be, from now.
+    fn next_look(&mut self) -> Option<Nanos> {
+        if self.gathering.is_empty() {
+            return None;
+        }
+        let now = self.now();
+        let mut next: Option<Nanos> = None;
+        let connections = &mut self.connections;
+        self.gathering.retain(|index| {
+            let connection = connections[*index].as_mut();
+            let look = connection.and_then(|connection| connection.next_look(now));
+            next = [next, look].into_iter().flatten().min();
+            look.is_some()
+        });
+        next.map(|next| next.saturating_sub(now))
+    }
+
+    fn timeout(&self, look: Option<Nanos>) -> Option<Nanos> {
         let drain = self.stopping.then_some(Nanos::from_millis(100));
         let early = if self.service.is_punctual() {
             EARLY
@@ -61,9 +99,6 @@ impl<S: Service> Reactor<S> {
             let left = wake.saturating_sub(self.now());
             left.saturating_sub(early)
         });
-        match (wake, drain) {
-            (Some(wake), Some(drain)) => Some(wake.min(drain)),
-            (one, other) => one.or(other),
-        }
+        [look, drain, wake].into_iter().flatten().min()
     }
 }
