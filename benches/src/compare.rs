@@ -8,6 +8,7 @@
 //! What is not known here: which servers there are, and how they are asked.
 
 use crate::Outcome;
+use crate::machine;
 use crate::markdown::Table;
 use crate::program::Program;
 use crate::spread::Spread;
@@ -77,16 +78,17 @@ impl Plan {
         Ok(Row { cell, rounds })
     }
 
-    /// Writes everything for programs, if that is wanted; `ratios` are those of a row.
+    /// Prints what `servers` got and the ratios, and writes everything for programs if that is wanted.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn write_json(
-        &self,
-        machine: Value,
-        rows: &[Row],
-        ratios: impl Fn(&Row) -> Map<String, Value>,
-    ) -> Outcome {
+    pub fn report(&self, rows: &[Row], servers: &[&str], ratios: &Ratios<'_>) -> Outcome {
+        println!("\n{}", absolute(rows, servers));
+        println!(
+            "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
+        );
+        println!("{}", (ratios.table)(rows));
+        println!("load at the end {:.2}", machine::load());
         let Some(file) = &self.json else {
             return Ok(());
         };
@@ -94,12 +96,20 @@ impl Plan {
             let rounds = row.rounds.iter();
             let rounds = rounds.map(|round| round.iter().copied().map(Sample::to_json).collect());
             let rounds: Vec<Vec<Value>> = rounds.collect();
-            json!({ "cell": row.cell, "rounds": rounds, "ratios": ratios(row) })
+            json!({ "cell": row.cell, "rounds": rounds, "ratios": (ratios.to_json)(row) })
         };
         let cells: Vec<Value> = rows.iter().map(cell).collect();
-        let report = json!({ "machine": machine, "cells": cells });
+        let report = json!({ "machine": machine::describe(), "cells": cells });
         write(file, &serde_json::to_string_pretty(&report)?)
     }
+}
+
+/// How a benchmark sets ours against the others.
+pub struct Ratios<'a> {
+    /// For people.
+    pub table: &'a dyn Fn(&[Row]) -> Table,
+    /// Of one row, for programs.
+    pub to_json: &'a dyn Fn(&Row) -> Map<String, Value>,
 }
 
 /// Writes a file.
@@ -131,6 +141,33 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What came of `requests` of `block_bytes` in `elapsed`, which took the server `cpu`; `quantile` says
+    /// in nanoseconds how long that per cent of them took at most.
+    ///
+    /// # Errors
+    /// If there were none.
+    pub fn new(
+        server: &'static str,
+        block_bytes: u32,
+        (requests, elapsed): (u64, Duration),
+        cpu: Duration,
+        quantile: impl Fn(f64) -> f64,
+    ) -> Outcome<Sample> {
+        if requests == 0 {
+            return Err(format!("{server}: no reply within {elapsed:?}").into());
+        }
+        let iops = requests as f64 / elapsed.as_secs_f64();
+        Ok(Sample {
+            server,
+            iops,
+            bytes_per_second: iops * f64::from(block_bytes),
+            p50_us: quantile(50.0) / 1e3,
+            p99_us: quantile(99.0) / 1e3,
+            p99_9_us: quantile(99.9) / 1e3,
+            cpu_us: cpu.as_secs_f64() * 1e6 / requests as f64,
+        })
+    }
+
     fn to_json(self) -> Value {
         json!({
             "server": self.server,
@@ -238,7 +275,7 @@ impl Row {
 }
 
 /// What each of these servers got: medians.
-pub fn absolute(rows: &[Row], servers: &[&str]) -> Table {
+fn absolute(rows: &[Row], servers: &[&str]) -> Table {
     let mut table = Table::new(&[
         "cell",
         "server",

@@ -105,20 +105,9 @@ pub fn sample(cell: &Cell, server: &Server, client: Client, time: Duration) -> O
         return Err("the processor time was not read".into());
     };
     let cpu = after?.saturating_sub(before?);
-    if measured.requests == 0 {
-        return Err(format!("{}: no reply within {time:?}", server.peer.name()).into());
-    }
-    let iops = measured.requests as f64 / measured.elapsed.as_secs_f64();
-    let quantile = |quantile| measured.latency.value_at_quantile(quantile) as f64 / 1e3;
-    Ok(Sample {
-        server: server.peer.name(),
-        iops,
-        bytes_per_second: iops * f64::from(load.block_bytes),
-        p50_us: quantile(0.5),
-        p99_us: quantile(0.99),
-        p99_9_us: quantile(0.999),
-        cpu_us: cpu.as_secs_f64() * 1e6 / measured.requests as f64,
-    })
+    let came = (measured.requests, measured.elapsed);
+    let quantile = |percent| measured.latency.value_at_quantile(percent / 100.0) as f64;
+    Sample::new(server.peer.name(), load.block_bytes, came, cpu, quantile)
 }
 
 #[cfg(test)]

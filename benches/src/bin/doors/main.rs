@@ -15,7 +15,7 @@ mod report;
 use cells::{Cell, Client, cells, sample};
 use clap::Parser;
 use disktime_benches::Outcome;
-use disktime_benches::compare::{self, Plan, Row};
+use disktime_benches::compare::{self, Plan, Ratios, Row};
 use disktime_benches::machine;
 use disktime_benches::program::Program;
 use peers::{Backing, Peer, Server};
@@ -55,7 +55,6 @@ fn main() -> Outcome {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,
     };
-    let machine = machine::describe();
     println!("{}", machine::sentence());
     let backings = match arguments.backings.as_slice() {
         [] => &Backing::ALL[..],
@@ -66,15 +65,12 @@ fn main() -> Outcome {
         let directory = directory.path().join(backing.name());
         rows.extend(measure(&arguments, *backing, &program, &directory)?);
     }
-    println!("\n{}", compare::absolute(&rows, &Peer::ALL.map(Peer::name)));
-    println!(
-        "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
-    );
-    println!("{}", report::ratios(&rows));
-    println!("load at the end {:.2}", machine::load());
-    arguments
-        .plan
-        .write_json(machine, &rows, report::ratios_to_json)?;
+    let ratios = Ratios {
+        table: &report::ratios,
+        to_json: &report::ratios_to_json,
+    };
+    let names = Peer::ALL.map(Peer::name);
+    arguments.plan.report(&rows, &names, &ratios)?;
     if let Some(file) = &arguments.svg {
         compare::write(file, &report::picture(&rows)?)?;
     }

@@ -93,23 +93,12 @@ pub fn sample(cell: &Cell, server: &Server, time: Duration) -> Outcome<Sample> {
     ])?;
     let cpu = server.cpu_time()?.saturating_sub(before);
     let part = fio::part(&report, cell.write)?;
-    if part.requests == 0 {
-        return Err(format!("{}: no reply within {time:?}", server.peer.name()).into());
-    }
-    let iops = part.requests as f64 / part.elapsed.as_secs_f64();
     let quantile = |wanted: f64| {
         let found = part.percentiles.iter().find(|(at, _)| *at >= wanted - 1e-9);
-        found.map_or(f64::NAN, |(_, nanos)| *nanos as f64 / 1e3)
+        found.map_or(f64::NAN, |(_, nanos)| *nanos as f64)
     };
-    Ok(Sample {
-        server: server.peer.name(),
-        iops,
-        bytes_per_second: iops * f64::from(cell.block_bytes),
-        p50_us: quantile(50.0),
-        p99_us: quantile(99.0),
-        p99_9_us: quantile(99.9),
-        cpu_us: cpu.as_secs_f64() * 1e6 / part.requests as f64,
-    })
+    let came = (part.requests, part.elapsed);
+    Sample::new(server.peer.name(), cell.block_bytes, came, cpu, quantile)
 }
 
 #[cfg(test)]
