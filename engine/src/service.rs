@@ -34,6 +34,11 @@ pub trait Service {
         true
     }
 
+    /// The server stops and has waited long enough: what is not on the disk yet fails with
+    /// [`crate::IoError::Shutdown`], except flushes, and so does what comes from now on. What is on the disk is
+    /// finished. A service that holds nothing back needs not do anything.
+    fn give_up(&mut self) {}
+
     /// Whether no request is under way: nothing queued, nothing in flight, nothing to answer.
     fn is_idle(&self) -> bool;
 }

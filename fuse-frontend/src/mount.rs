@@ -1,6 +1,7 @@
 //! Mounting and unmounting the directory.
 //!
-//! Invariants: after [`MountHandle::unmount`] no request is with the backend; a handle that is
+//! Invariants: after [`MountHandle::unmount`] no request that takes less than its patience is with the
+//! backend; a handle that is
 //! dropped unmounts too; a program that the server starts does not inherit the session.
 
 use crate::answers::Answers;
@@ -16,8 +17,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
+
+/// How long an unmount waits for what is under way.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A mounted directory. Dropping it unmounts it; [`MountHandle::unmount`] does so in good order.
 pub struct MountHandle {
@@ -115,8 +119,8 @@ impl MountHandle {
         &self.path
     }
 
-    /// Unmounts, and returns when every request that was under way is answered; later ones get
-    /// ESHUTDOWN. Returns whether nobody had a file open: one that is open (a loop device, say)
+    /// Unmounts, and returns when every request that was under way is answered, or five seconds later:
+    /// what takes longer is given up with its reactor. Later ones get ESHUTDOWN. Returns whether nobody had a file open: one that is open (a loop device, say)
     /// keeps its connection until it is closed or its reactor ends.
     ///
     /// # Errors
@@ -125,7 +129,7 @@ impl MountHandle {
         let unmounted = off_thread(&self.path, mountpoint::unmount).await;
         self.close();
         // It ends by being dropped, by a port that is drained or by a reactor that has ended.
-        let _ = (&mut self.drained).await;
+        let _ = tokio::time::timeout(PATIENCE, &mut self.drained).await;
         self.unmounted = unmounted.is_ok();
         match unmounted? {
             Unmounted::Now => Ok(true),

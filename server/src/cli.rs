@@ -42,7 +42,7 @@ Examples:
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the virtual disks of a reservation file until SIGTERM or SIGINT.
+    /// Serve the virtual disks of a reservation file until SIGTERM, SIGINT or SIGHUP.
     #[command(after_help = SERVE_HELP)]
     Serve {
         /// The reservation file (JSON; `disktime schema` prints its schema).

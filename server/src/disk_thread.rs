@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// A disk whose label was read and found in order; its thread waits to be told to serve it.
 pub struct OpenedDisk {
@@ -34,6 +34,7 @@ pub struct OpenedDisk {
     pub notices: Vec<String>,
     go: SyncSender<()>,
     started: Receiver<Outcome<Started>>,
+    running: watch::Receiver<()>,
     thread: JoinHandle<Outcome>,
 }
 
@@ -66,6 +67,8 @@ pub struct DiskThread {
     policy: &'static str,
     facts: DiskFacts,
     started: Started,
+    /// Its sender is dropped when the thread ends.
+    running: watch::Receiver<()>,
     thread: JoinHandle<Outcome>,
 }
 
@@ -132,11 +135,13 @@ pub fn open(
     let (found_sender, found) = sync_channel(1);
     let (started_sender, started) = sync_channel(1);
     let (go, may_go) = sync_channel(1);
+    let (runs, running) = watch::channel(());
     let (configuration, admission) = (Arc::clone(configuration), admission.clone());
     let policy = config.policy.name();
     let thread = std::thread::Builder::new()
         .name(format!("disk {name}"))
         .spawn(move || {
+            let _runs = runs;
             let config = &configuration.disks[index];
             let opened = open_and_check(&configuration, config, &admission, epoch);
             let (untouched, labelled) = match opened {
@@ -164,6 +169,7 @@ pub fn open(
         notices: found.notices,
         go,
         started,
+        running,
         thread,
     })
 }
@@ -278,6 +284,7 @@ impl OpenedDisk {
             name,
             policy,
             facts,
+            running,
             thread,
             ..
         } = self;
@@ -286,6 +293,7 @@ impl OpenedDisk {
             policy,
             facts,
             started,
+            running,
             thread,
         })
     }
@@ -346,12 +354,20 @@ impl DiskThread {
         })
     }
 
-    /// Drains the disk, makes everything durable and closes it.
+    /// Begins to drain the disk, and returns when it is drained, durable and closed. The status can be
+    /// asked for meanwhile.
+    pub fn drain(&self) -> impl Future<Output = ()> + use<> {
+        // It fails when the thread has ended already.
+        let _ = self.started.reactor.stop();
+        let mut running = self.running.clone();
+        async move { while running.changed().await.is_ok() {} }
+    }
+
+    /// What came of it.
     ///
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
-    pub fn stop(self) -> Outcome {
-        let _ = self.started.reactor.stop();
+    pub fn join(self) -> Outcome {
         let name = self.name;
         self.thread
             .join()

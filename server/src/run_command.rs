@@ -1,9 +1,13 @@
 //! `--run CMD`: a command that finds the server by its environment; when it ends, the server does.
 //!
-//! Invariant: the command does not outlive the server. It is asked to end by SIGTERM when the server
-//! is, and made to a while later.
+//! Invariant: the command does not outlive the server, nor does what it has started. When the server is
+//! asked to end, all of that is asked by SIGTERM, and made to a while later, or at once when the server is
+//! asked again. What is still there when the command has ended by itself is left alone: it was put into the
+//! background on purpose.
 
+use crate::descendants;
 use crate::failure::{Failure, Outcome};
+use crate::signals::StopSignals;
 use disktime_nbd::{NbdUri, Transport};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +17,10 @@ use tokio::process::{Child, Command};
 
 /// How long the command may take to end when it is asked to.
 const LET_END_TIME: Duration = Duration::from_secs(10);
+/// How long what is killed may take to be gone.
+const KILLED_TIME: Duration = Duration::from_secs(2);
+/// How often what the command left is looked for.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How the command finds the server.
 #[derive(Debug, Default)]
@@ -88,36 +96,77 @@ pub fn certificates(dir: &Path) -> Option<PathBuf> {
 /// # Errors
 /// When there is no shell.
 pub fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
-    Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .arg("-c")
         .arg(command)
         .envs(surroundings.variables())
-        .kill_on_drop(true)
+        .kill_on_drop(true);
+    // SAFETY: between fork and exec there is one system call. This is the main thread, which lives as
+    // long as the process, as the kernel sends the signal when the thread that forked ends.
+    unsafe {
+        shell.pre_exec(|| {
+            // If the server is killed, the shell begins nothing new.
+            match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+                -1 => Err(std::io::Error::last_os_error()),
+                _ => Ok(()),
+            }
+        });
+    }
+    shell
         .spawn()
         .map_err(|error| Failure::new(format!("--run cannot start `sh`: {error}")))
 }
 
-/// Waits for the command's end, or until `stop` is done, which ends it.
+/// Waits for the command's end, or until a signal asks for it.
 ///
 /// # Errors
 /// When it cannot be waited for.
-pub async fn wait(mut child: Child, stop: impl Future<Output = ()>) -> Outcome<ExitCode> {
+pub async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome<ExitCode> {
     tokio::select! {
         status = child.wait() => return Ok(exit_code(status?)),
-        () = stop => {}
+        () = signals.next() => {}
     }
-    if let Some(process) = child.id() {
-        // SAFETY: a signal to a child that was not waited for, so that the number is still its own.
-        unsafe { libc::kill(process as i32, libc::SIGTERM) };
-    }
-    match tokio::time::timeout(LET_END_TIME, child.wait()).await {
-        Ok(status) => Ok(exit_code(status?)),
-        Err(_) => {
+    let Some(process) = child.id() else {
+        return Ok(exit_code(child.wait().await?));
+    };
+    descendants::adopt_orphans();
+    descendants::signal(&everything(process), libc::SIGTERM);
+    let is_over = tokio::select! {
+        () = all_ended(&mut child) => true,
+        () = tokio::time::sleep(LET_END_TIME) => {
             let seconds = LET_END_TIME.as_secs();
             tracing::warn!("the command of --run did not end within {seconds} s and is killed");
-            child.kill().await?;
-            Ok(ExitCode::FAILURE)
+            false
         }
+        () = signals.next() => false,
+    };
+    if !is_over {
+        descendants::signal(&descendants::of(std::process::id()), libc::SIGKILL);
+        // One that may not be signalled (a program of another user's) is not waited for.
+        let _ = tokio::time::timeout(KILLED_TIME, all_ended(&mut child)).await;
+    }
+    Ok(exit_code(child.wait().await?))
+}
+
+/// The shell and what it has started.
+fn everything(shell: u32) -> Vec<i32> {
+    let mut all = descendants::of(shell);
+    all.insert(0, shell as i32);
+    all
+}
+
+/// Returns when the command has ended and what it left, too.
+async fn all_ended(child: &mut Child) {
+    // It is asked for its status once more, with what could go wrong.
+    let _ = child.wait().await;
+    loop {
+        let left = descendants::of(std::process::id());
+        if left.is_empty() {
+            return;
+        }
+        descendants::reap(&left);
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::doors::{DoorVdisk, deliver, exports, files};
 use crate::failure::{Failure, Outcome};
 use crate::nbd_door::{self, NbdDoor};
 use crate::run_command::{self, Surroundings};
+use crate::signals::StopSignals;
 use crate::state_dir::{self, StateLock};
 use crate::supervisor::Supervisor;
 use crate::{emulation, status};
@@ -22,7 +23,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -67,8 +67,7 @@ pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCod
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = StopSignals::listen()?;
         let report = assembly::judge_admitted(&configuration)?;
         let door = nbd_door::prepare(&configuration)?;
         for warning in report.warnings() {
@@ -92,16 +91,10 @@ pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCod
             }
         };
         supervisor.ready(&format!("Serving {} vdisks", server.vdisks.len()));
-        let stop = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
         let ended = match command {
-            Some(command) => run_command::wait(command, stop).await,
+            Some(command) => run_command::wait(command, &mut signals).await,
             None => {
-                stop.await;
+                signals.next().await;
                 Ok(ExitCode::SUCCESS)
             }
         };
@@ -244,6 +237,11 @@ impl Server {
                 Err(error) => failures.push(error.to_string()),
             }
         }
+        // All at once, as each may take a while; who asks for the status meanwhile gets it.
+        let drains: Vec<_> = self.disks.0.iter().map(DiskThread::drain).collect();
+        for drain in drains {
+            drain.await;
+        }
         let (task, stop) = self.control;
         let _ = stop.send(true);
         let _ = task.await;
@@ -251,7 +249,7 @@ impl Server {
         let disks = Arc::try_unwrap(self.disks)
             .map_err(|_| Failure::new("a status request outlived the server"))?;
         for disk in disks.0 {
-            let stopped = tokio::task::spawn_blocking(move || disk.stop()).await?;
+            let stopped = tokio::task::spawn_blocking(move || disk.join()).await?;
             failures.extend(stopped.err().map(|failure| failure.to_string()));
         }
         if failures.is_empty() {

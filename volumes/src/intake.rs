@@ -69,6 +69,9 @@ impl<D: Disk> VolumeSet<D> {
         if vdisk.damaged {
             return Some(IoError::Io);
         }
+        if self.gave_up {
+            return Some(IoError::Shutdown);
+        }
         let kind = request.kind;
         let end = request.offset_bytes.checked_add(request.len_bytes);
         let Some(end) = end.filter(|end| *end <= vdisk.size_bytes) else {
@@ -178,7 +181,11 @@ impl<D: Disk> VolumeSet<D> {
                 request.range = (start, end)
             }
         }
-        request.cursor = request.range.0;
+        // One that failed while it waited for its claim makes no pieces.
+        request.cursor = match request.error {
+            None => request.range.0,
+            Some(_) => request.range.1,
+        };
         request.in_ready = true;
         vdisk.ready.push_back(id);
         let vdisk = request.vdisk;

@@ -38,6 +38,10 @@ impl<T> Slab<T> {
         value
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().flatten()
+    }
+
     pub fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

@@ -55,6 +55,11 @@ impl RequestState {
         self.offset_bytes + self.len_bytes
     }
 
+    /// Whether all its pieces were made. One that waits for its claim has no range yet.
+    pub fn is_all_sent(&self) -> bool {
+        self.range.1 > 0 && self.cursor >= self.range.1
+    }
+
     /// Bytes that count against the vdisk's bound.
     pub fn held_bytes(&self) -> u64 {
         held_bytes(self.kind, self.len_bytes)

@@ -22,7 +22,7 @@ use crate::status::{PRESENCE_SEEKS, read_presence};
 use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
 use disktime_disks::{BufferPool, Disk};
-use disktime_engine::{IoError, LoopReport, Reply, Request, Service, VdiskId};
+use disktime_engine::{IoError, LoopReport, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -85,6 +85,8 @@ pub struct VolumeSet<D: Disk> {
     pub(crate) ready: VecDeque<usize>,
     /// A flush failed: what is durable is not known any more.
     pub(crate) flush_failed: bool,
+    /// The server stops: nothing new is begun.
+    pub(crate) gave_up: bool,
     /// The device does not zero; zeroes are written.
     pub(crate) zero_by_writing: bool,
     /// Requests whose claim has just been granted.
@@ -186,6 +188,7 @@ impl<D: Disk> VolumeSet<D> {
             pool: BufferPool::new(POOL_BYTES),
             replies: Vec::new(),
             flush_failed: false,
+            gave_up: false,
             zero_by_writing: false,
             granted: Vec::new(),
             done: Vec::new(),
@@ -342,6 +345,17 @@ impl<D: Disk> Service for VolumeSet<D> {
 
     fn is_punctual(&self) -> bool {
         self.disk_loop.is_paced()
+    }
+
+    fn give_up(&mut self) {
+        self.gave_up = true;
+        self.turn_due = true;
+        for request in self.requests.iter_mut() {
+            if request.kind != RequestKind::Flush && !request.is_all_sent() {
+                request.error.get_or_insert(IoError::Shutdown);
+                request.cursor = request.range.1;
+            }
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -203,3 +203,35 @@ fn a_stuck_request_holds_up_itself_only() {
     while machine.step() {}
     assert_eq!(Some(machine.replies[0].handle), stuck);
 }
+
+#[test]
+fn what_is_not_begun_when_the_server_gives_up_is_refused_and_what_is_begun_is_finished() {
+    for format in [BLANK, DIRTY] {
+        let (mut machine, _) = machine(format);
+        machine.write(0, 0, &vec![7; 2 << 20]).expect("write");
+        let all = (0, 2 * MIB);
+        let long = machine.submit(0, RequestKind::ZeroKeepingSpace, all, None, false);
+        // It waits until the zeroing is done, and so does what comes behind.
+        let data = vec![9; 100_000];
+        let waits = machine.submit(0, RequestKind::Write, (1000, 100_000), Some(&data), true);
+        let flush = machine.submit(1, RequestKind::Flush, (0, 0), None, false);
+        let begun = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
+        machine.step();
+        machine.set.give_up();
+        let late = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
+        let late_flush = machine.submit(0, RequestKind::Flush, (0, 0), None, false);
+        let replies = machine.settle();
+        assert_eq!(replies.len(), 6, "each is answered, once");
+        for reply in replies {
+            let handle = Some(reply.handle);
+            let refused = [long, waits, late].contains(&handle);
+            assert!(refused || [flush, begun, late_flush].contains(&handle));
+            let expected = if refused {
+                Err(IoError::Shutdown)
+            } else {
+                Ok(())
+            };
+            assert_eq!(reply.result, expected, "{:?}", reply.kind);
+        }
+    }
+}

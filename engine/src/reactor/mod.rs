@@ -40,7 +40,7 @@ const TURNS: usize = 4;
 const POOL_BYTES: usize = 64 << 20;
 /// Origins of mailed requests have this bit; the rest is their place in the table of answers.
 const MAILED: u64 = 1 << 63;
-/// How long a stopping reactor lets clients take their answers.
+/// How long a stopping reactor lets clients take their answers, and does what they asked for.
 const DRAIN_TIME: Nanos = Nanos::from_secs(5);
 
 /// Drives a [`Service`] in real time. Built by [`Reactor::new`], run by [`Reactor::run`] on its
@@ -74,6 +74,8 @@ pub struct Reactor<S: Service> {
     stopping: bool,
     /// When a stopping reactor gives up on its connections.
     drain_until: Nanos,
+    /// It has, and on what the service had not begun.
+    gave_up: bool,
 }
 
 impl<S: Service> Reactor<S> {
@@ -114,6 +116,7 @@ impl<S: Service> Reactor<S> {
             pool: BufferPool::new(POOL_BYTES),
             stopping: false,
             drain_until: Nanos::ZERO,
+            gave_up: false,
         };
         Ok((reactor, handle))
     }
@@ -129,8 +132,11 @@ impl<S: Service> Reactor<S> {
             let mut busy = self.rounds();
             self.reap();
             busy |= self.ports.turn(&self.poller)?;
-            if self.stopping && self.is_drained() {
-                return Ok(self.service);
+            if self.stopping {
+                if self.is_drained() {
+                    return Ok(self.service);
+                }
+                self.give_up_in_time();
             }
             self.sleep(busy)?;
         }
@@ -138,6 +144,15 @@ impl<S: Service> Reactor<S> {
 
     fn now(&self) -> Nanos {
         Nanos::from(self.epoch.elapsed())
+    }
+
+    /// Nobody is left to be told of what the service has not begun when the connections are given up;
+    /// to zero a few GiB first could take minutes.
+    fn give_up_in_time(&mut self) {
+        if !self.gave_up && self.now() >= self.drain_until {
+            self.gave_up = true;
+            self.service.give_up();
+        }
     }
 
     fn is_drained(&self) -> bool {

@@ -55,8 +55,8 @@ fn one_line_per_vdisk_tells_how_to_reach_it() {
 }
 
 #[test]
-fn both_signals_stop_the_server_and_nothing_is_left() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+fn each_signal_stops_the_server_and_nothing_is_left() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let place = place_with_tcp();
         let server = place.start();
         let Transport::Tcp { port, .. } = server.vdisks[0].uris[1].transport else {

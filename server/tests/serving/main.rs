@@ -38,6 +38,7 @@ mod reconnect;
 mod refusals;
 mod simulate;
 mod status;
+mod stopping;
 mod supervised;
 mod vdisks;
 mod workloads;

@@ -1,0 +1,125 @@
+//! Stopping when something stands in the way: work that takes for ever, a command that does not want to
+//! end or that leaves others behind.
+
+use crate::place::{PLAIN_DISK, Place};
+use crate::programs::die_with_parent;
+use disktime_engine::RequestKind;
+use disktime_nbd::{ClientRequest, NbdClient};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+/// Far more than such a disk zeroes while anybody waits.
+const LONG_BYTES: u64 = 48 << 30;
+
+#[test]
+fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
+    let place = Place::new();
+    let disk = r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
+    let vdisk = r#""a": { "disk": "d0", "size": "48GiB" }"#;
+    place.configure_as(disk, vdisk, r#""nbd": {}, "fuse": {}"#);
+    let server = place.start();
+    let file = OpenOptions::new().write(true).open(server.file("a"));
+    let file = file.expect("it is there");
+    let by_file = std::thread::spawn(move || {
+        let (mode, len) = (libc::FALLOC_FL_ZERO_RANGE, LONG_BYTES as i64);
+        // SAFETY: a plain system call on an open file.
+        let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, len) };
+        (result == 0)
+            .then_some(0)
+            .or(std::io::Error::last_os_error().raw_os_error())
+    });
+    let mut client = NbdClient::connect(&server.uri("a")).expect("it serves");
+    for tag in 0..8 {
+        let request = ClientRequest {
+            tag,
+            kind: RequestKind::ZeroKeepingSpace,
+            offset_bytes: u64::from(tag) << 32,
+            len_bytes: u32::MAX - 4095,
+            fua: false,
+            data: &[],
+        };
+        client.send_request(&request).expect("it is taken");
+    }
+    // It comes behind the others, so that they are there when it is answered.
+    let read = ClientRequest {
+        tag: 8,
+        kind: RequestKind::Read,
+        offset_bytes: 0,
+        len_bytes: 512,
+        fua: false,
+        data: &[],
+    };
+    client.call(&read, &mut Vec::new()).expect("it is answered");
+    server.signal(libc::SIGTERM);
+    // When the doors are closed, who asks what the server does still gets an answer.
+    while place.path("state/nbd.sock").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    place.succeeds(&["status"]);
+    let said = server.stopped();
+    let error = by_file.join().expect("it does not panic");
+    assert!(
+        [libc::ESHUTDOWN, libc::ENOTCONN, libc::ECONNABORTED].contains(&error.unwrap_or_default()),
+        "{error:?} {said}"
+    );
+}
+
+/// `serve --run` of a command whose first line names a process.
+fn serving_a_command(place: &Place, command: &str) -> (Child, i32) {
+    let vdisk = r#""a": { "disk": "d0", "size": "16MiB" }"#;
+    place.configure_as(PLAIN_DISK, vdisk, r#""nbd": {}"#);
+    let mut serve = place.command(&["serve"]);
+    serve.args(["--run", command]);
+    serve.stdout(Stdio::piped()).stderr(Stdio::null());
+    die_with_parent(&mut serve);
+    let mut server = serve.spawn().expect("the program was built");
+    let mut line = String::new();
+    let mut output = BufReader::new(server.stdout.take().expect("a pipe"));
+    output.read_line(&mut line).expect("it starts");
+    let process = line.trim().parse().expect("a number");
+    (server, process)
+}
+
+fn signal(process: u32, signal: i32) {
+    // SAFETY: a signal to our own child, which is not waited for yet.
+    unsafe { libc::kill(process as i32, signal) };
+}
+
+fn exists(process: i32) -> bool {
+    Path::new(&format!("/proc/{process}")).exists()
+}
+
+#[test]
+fn what_a_command_has_started_ends_with_it() {
+    let place = Place::new();
+    // The shell waits for another one, which is what takes time.
+    let command = "sh -c 'echo $$; exec sleep 1000000'; exit 5";
+    let (mut server, started) = serving_a_command(&place, command);
+    signal(server.id(), libc::SIGTERM);
+    let status = server.wait().expect("our child");
+    assert_eq!(status.code(), Some(128 + libc::SIGTERM));
+    assert!(!exists(started), "it outlived the server");
+}
+
+#[test]
+fn a_second_signal_ends_a_command_that_does_not_want_to() {
+    let place = Place::new();
+    let command = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done'; exit 5";
+    let (mut server, started) = serving_a_command(&place, &format!("trap '' TERM; {command}"));
+    signal(server.id(), libc::SIGTERM);
+    // Two that come together would be one: the first is heard when the server says that it stops, and
+    // here it says nothing, so it is told again and again.
+    let status = loop {
+        if let Some(status) = server.try_wait().expect("our child") {
+            break status;
+        }
+        signal(server.id(), libc::SIGTERM);
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(128 + libc::SIGKILL));
+    assert!(!exists(started), "it outlived the server");
+}
