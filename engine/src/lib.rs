@@ -17,6 +17,7 @@ mod request;
 mod service;
 mod session;
 mod statistics;
+mod zero_pieces;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
@@ -27,6 +28,7 @@ pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
+pub use zero_pieces::ZeroPieces;
 
 pub use disktime_disks::{Buffer, BufferPool};
 pub use disktime_scheduler::{

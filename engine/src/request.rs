@@ -3,6 +3,7 @@
 //! Invariant: every request that a [`crate::Service`] takes is answered by exactly one reply with
 //! the same `origin` and `handle`.
 
+use crate::ZeroPieces;
 use disktime_disks::Buffer;
 use thiserror::Error;
 
@@ -107,13 +108,15 @@ pub enum ReplyDetail {
     /// Nothing.
     #[default]
     Nothing,
-    /// The first and the last bytes of a read's data are zeroes because nothing is stored there.
-    /// Together they are at most the data; if all of it is zeroes, `first_bytes` is its length.
+    /// Parts of a read's data are zeroes because nothing is stored there. The first and the last
+    /// together are at most the data; if all of it is zeroes, `first_bytes` is its length.
     Zeroes {
         /// How many at the beginning.
         first_bytes: u32,
         /// How many at the end.
         last_bytes: u32,
+        /// Where between the two.
+        middle: ZeroPieces,
     },
     /// The request failed at about this byte of the vdisk, which lies in its range.
     FailedAt(u64),

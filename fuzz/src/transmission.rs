@@ -4,12 +4,12 @@
 //! Of the input, eight bytes choose limits, what was agreed on, and how bytes are cut in both
 //! directions; the rest is what the client sends. What holds: places and buffers stay within their
 //! limits; what reaches the service lies in the export and carries the buffer that it needs; every
-//! request is answered; with structured replies what is sent is a row of well-formed chunks that
-//! stay within the request; when all is answered and sent, nothing is held.
+//! request is answered; with structured replies what is sent is a row of well-formed chunks, those of
+//! a read cover a range without gaps or overlaps; when all is answered and sent, nothing is held.
 
 use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, Session,
-    SessionStatus, VdiskId,
+    SessionStatus, VdiskId, ZeroPieces,
 };
 use disktime_nbd::protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
 use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
@@ -166,9 +166,16 @@ impl<'a> Run<'a> {
             1 => {
                 let first_bytes = self.choose(len_bytes + 2) as u32;
                 let last_bytes = self.choose(len_bytes + 2) as u32;
+                let mut middle = ZeroPieces::of_read(offset_bytes, len_bytes);
+                for _ in 0..self.choose(4) {
+                    let start = self.choose(len_bytes + 1) as u32;
+                    let end = self.choose(len_bytes + 1) as u32;
+                    middle.add(start, end.max(start));
+                }
                 ReplyDetail::Zeroes {
                     first_bytes,
                     last_bytes,
+                    middle,
                 }
             }
             _ => ReplyDetail::Nothing,
@@ -259,10 +266,13 @@ fn check_request(request: &Request) {
 
 /// Replies of a session with structured replies: chunks, and simple replies without data.
 fn check_chunks(mut bytes: &[u8], cut: bool) {
+    // Of the read that is being answered.
+    let mut parts = Vec::new();
     while !bytes.is_empty() {
         let simple = bytes.first_chunk().and_then(SimpleReply::decode);
         if let Some(reply) = simple {
             assert_eq!(reply.error, 0, "an error that is no chunk");
+            assert!(parts.is_empty(), "a reply inside of another");
             bytes = &bytes[SimpleReply::BYTES..];
             continue;
         }
@@ -277,28 +287,38 @@ fn check_chunks(mut bytes: &[u8], cut: bool) {
             assert!(cut, "a reply ends within a chunk");
             return;
         };
-        check_chunk(&header, body);
+        check_chunk(&header, body, &mut parts);
+        if header.flags == chunk::DONE {
+            parts.sort_unstable();
+            let seam = parts.windows(2).all(|two| two[0].1 == two[1].0);
+            assert!(seam, "the parts of a read do not fit together: {parts:?}");
+            parts.clear();
+        }
         bytes = rest;
     }
 }
 
-fn check_chunk(header: &ChunkHeader, body: &[u8]) {
+/// Notes what range a part of a read covers.
+fn check_chunk(header: &ChunkHeader, body: &[u8], parts: &mut Vec<(u64, u64)>) {
     let be = |from: usize, len: usize| {
         body[from..from + len]
             .iter()
             .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     };
     let is_last = header.flags == chunk::DONE;
-    assert!(is_last || header.kind == chunk::OFFSET_HOLE);
+    let is_part = [chunk::OFFSET_HOLE, chunk::OFFSET_DATA].contains(&header.kind);
+    assert!(is_last || is_part, "more follows what is no part");
+    assert!(is_part || parts.is_empty(), "a part is followed by others");
     match header.kind {
         chunk::NONE => assert!(body.is_empty()),
         chunk::OFFSET_DATA => {
             assert!(body.len() > 8, "a chunk without data");
-            assert!(be(0, 8) + body.len() as u64 - 8 <= EXPORT_BYTES);
+            parts.push((be(0, 8), be(0, 8) + body.len() as u64 - 8));
         }
         chunk::OFFSET_HOLE => {
             assert_eq!(body.len(), 12);
-            assert!(be(8, 4) > 0 && be(0, 8) + be(8, 4) <= EXPORT_BYTES);
+            assert!(be(8, 4) > 0, "an empty hole");
+            parts.push((be(0, 8), be(0, 8) + be(8, 4)));
         }
         chunk::BLOCK_STATUS => {
             assert!(body.len() >= 12 && body.len() % 8 == 4 && be(0, 4) == 1);
@@ -312,4 +332,5 @@ fn check_chunk(header: &ChunkHeader, body: &[u8]) {
         }
         other => panic!("a chunk of kind {other}"),
     }
+    assert!(parts.iter().all(|(_, end)| *end <= EXPORT_BYTES));
 }

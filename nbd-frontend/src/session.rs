@@ -12,6 +12,7 @@
 //! A requirement on the caller: call `next_request` again after `sent`, even when the socket has
 //! nothing to read. Complete requests may have waited here for room.
 
+mod gaps;
 mod incoming;
 mod outgoing;
 
@@ -162,6 +163,32 @@ impl NbdSession {
     }
 }
 
+/// The slices for the next system call.
+struct Slices<'s, 'a> {
+    slices: &'s mut [IoSlice<'a>],
+    used: usize,
+    /// Bytes that were sent already.
+    skip: usize,
+}
+
+impl<'a> Slices<'_, 'a> {
+    /// Adds what of `part` was not sent yet; whether there was room.
+    #[inline]
+    fn add(&mut self, part: &'a [u8]) -> bool {
+        let here = part.get(self.skip..).unwrap_or(&[]);
+        self.skip = self.skip.saturating_sub(part.len());
+        if here.is_empty() {
+            return true;
+        }
+        let Some(slice) = self.slices.get_mut(self.used) else {
+            return false;
+        };
+        *slice = IoSlice::new(here);
+        self.used += 1;
+        true
+    }
+}
+
 impl Session for NbdSession {
     fn space(&mut self, _pool: &mut BufferPool) -> &mut [u8] {
         // What is complete and still here waits for room, or for `next_request`.
@@ -219,23 +246,21 @@ impl Session for NbdSession {
     }
 
     fn outgoing<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut used = 0;
-        let mut skip = self.front_sent;
+        let mut out = Slices {
+            slices,
+            used: 0,
+            skip: self.front_sent,
+        };
         for reply in &self.outgoing {
-            for part in [reply.head(), reply.body()] {
-                let here = part.get(skip..).unwrap_or(&[]);
-                skip = skip.saturating_sub(part.len());
-                if here.is_empty() {
-                    continue;
-                }
-                if used == slices.len() {
-                    return used;
-                }
-                slices[used] = IoSlice::new(here);
-                used += 1;
+            let mut fits = out.add(reply.head()) && out.add(reply.body());
+            if reply.has_gaps() {
+                fits = fits && reply.behind_gaps().all(|part| out.add(part));
+            }
+            if !fits {
+                break;
             }
         }
-        used
+        out.used
     }
 
     fn sent(&mut self, count: usize, pool: &mut BufferPool) {
@@ -293,6 +318,8 @@ impl Session for NbdSession {
     }
 }
 
+#[cfg(test)]
+mod gaps_tests;
 #[cfg(test)]
 mod structured_tests;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! No allocation per request once a session is warm. Alone in its file, because the allocator
 //! that counts is the whole program's.
 
-use disktime_engine::{BufferPool, Extent, Reply, ReplyDetail, RequestKind, Session, VdiskId};
+use disktime_engine::{
+    BufferPool, Extent, Reply, ReplyDetail, RequestKind, Session, VdiskId, ZeroPieces,
+};
 use disktime_nbd::protocol::{RequestHeader, command};
 use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -60,7 +62,12 @@ fn serve(structured: bool) {
             command::CACHE,
             command::READ,
         ][cookie as usize % 8];
-        let len_bytes = if command == command::FLUSH { 0 } else { 4096 };
+        let len_bytes = match command {
+            command::FLUSH => 0,
+            // Long enough for holes in the middle.
+            command::READ if cookie % 8 == 5 => 1 << 20,
+            _ => 4096,
+        };
         let header = RequestHeader {
             flags: 0,
             command,
@@ -96,6 +103,10 @@ fn serve(structured: bool) {
         assert!(rest.is_empty());
         for request in held.drain(..) {
             answered += 1;
+            let mut middle = ZeroPieces::of_read(request.offset_bytes, request.len_bytes);
+            for piece in [3, 5, 6, 9] {
+                middle.add(piece * 65536, (piece + 1) * 65536);
+            }
             let mut buffer = request.buffer;
             if let (RequestKind::Status, Some(room)) = (request.kind, &mut buffer) {
                 let extent = Extent {
@@ -115,6 +126,7 @@ fn serve(structured: bool) {
                 detail: ReplyDetail::Zeroes {
                     first_bytes: 512,
                     last_bytes: 512,
+                    middle,
                 },
             };
             session.reply(reply, &mut pool);

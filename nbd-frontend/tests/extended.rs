@@ -40,9 +40,11 @@ fn reads_come_whole_and_block_status_tells_of_holes() {
     let mut client = client(&server, "disk");
     write(&mut client, 64 * KIB, &[7; 64 << 10]);
     let read = request(RequestKind::Read, 0, 256 << 10, &[]);
-    for flags in [0, command_flag::DF] {
+    let ends = vec![(0, 64 * KIB), (128 * KIB, 128 * KIB)];
+    for (flags, holes) in [(0, ends), (command_flag::DF, vec![])] {
         let reply = client.call(&read, flags).expect("it is served");
         assert_eq!((reply.error, reply.data_chunks), (0, 1));
+        assert_eq!(reply.holes, holes);
         assert!(reply.data == server.bytes(0, 0, 256 << 10));
     }
     let status = request(RequestKind::Status, 10, 256 << 10, &[]);
@@ -52,6 +54,28 @@ fn reads_come_whole_and_block_status_tells_of_holes() {
     assert_eq!(told, [(65_526, hole), (65_536, 0), (65_536, hole)]);
     let one = client.call(&status, command_flag::REQ_ONE);
     assert_eq!(one.expect("it is served").extents, [(65_526, hole)]);
+}
+
+#[test]
+fn holes_in_the_middle_of_a_read_come_as_holes() {
+    let server = TestServer::start();
+    let mut client = client(&server, "disk");
+    for piece in [0, 2, 3, 7, 15] {
+        write(&mut client, piece * 64 * KIB, &[7; 64 << 10]);
+    }
+    let read = request(RequestKind::Read, 1, MIB as u32 - 2, &[]);
+    let reply = client.call(&read, 0).expect("it is served");
+    assert!(reply.data == server.bytes(0, 1, MIB as usize - 2));
+    let piece = 64 * KIB;
+    let holes = [
+        (piece, piece),
+        (4 * piece, 3 * piece),
+        (8 * piece, 7 * piece),
+    ];
+    assert_eq!(reply.holes, holes);
+    assert_eq!(reply.data_chunks, 4);
+    let whole = client.call(&read, command_flag::DF).expect("it is served");
+    assert!((whole.data, whole.data_chunks) == (reply.data, 1));
 }
 
 #[test]

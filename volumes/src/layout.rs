@@ -310,6 +310,20 @@ impl Layout {
         (!presence.is_held(chunk), end.min(limit))
     }
 
+    /// The same, on into the next extents.
+    #[inline]
+    pub fn zero_run_of_all(&self, at: u64, limit: u64) -> (bool, u64) {
+        let (zero, mut stop) = self.zero_run(at, limit);
+        while stop < limit {
+            let (same, next) = self.zero_run(stop, limit);
+            if same != zero {
+                break;
+            }
+            stop = next;
+        }
+        (zero, stop)
+    }
+
     fn extent(&self, at: u64) -> &MappedExtent {
         let index = self
             .extents

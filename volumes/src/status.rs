@@ -5,12 +5,13 @@
 //! was trimmed or zeroed as a whole is a hole; elsewhere so is a chunk that is a hole of the file
 //! below. What is trimmed or zeroed in smaller pieces counts as data, which is always safe to say.
 
+use crate::layout::Layout;
 use crate::presence::Presence;
 use crate::vdisk::RequestState;
 use crate::volume_set::VolumeSet;
 use crate::zero_map::CHUNK_BYTES;
 use disktime_disks::Disk;
-use disktime_engine::{Extent, IoError, ReplyDetail, RequestKind};
+use disktime_engine::{Extent, IoError, ReplyDetail, RequestKind, ZeroPieces};
 
 /// Looks for data in one vdisk's space at opening. A file with more pieces than this is taken for
 /// full from there on, so that opening stays short.
@@ -55,22 +56,13 @@ impl<D: Disk> VolumeSet<D> {
                 if at == end {
                     break;
                 }
-                let start = at;
-                let (zero, mut stop) = layout.zero_run(at, end);
-                // The same may go on in the next extent.
-                while stop < end {
-                    let (same, next) = layout.zero_run(stop, end);
-                    if same != zero {
-                        break;
-                    }
-                    stop = next;
-                }
-                at = stop;
+                let (zero, stop) = layout.zero_run_of_all(at, end);
                 let extent = Extent {
-                    len_bytes: stop - start,
+                    len_bytes: stop - at,
                     hole: zero,
                     zero,
                 };
+                at = stop;
                 *entry = extent.encode();
                 used += Extent::BYTES;
             }
@@ -94,31 +86,40 @@ impl<D: Disk> VolumeSet<D> {
         self.zeroes_of(request)
     }
 
-    /// How much of a read's beginning and end is known to be zeroes. At most 512 looks, as a read has
-    /// at most that many chunks; one for a read inside of a chunk.
+    /// What of a read's data is known to be zeroes. One look if it is the same all through, else one
+    /// for each change, of which there are at most 512, as a read has at most that many chunks.
     fn zeroes_of(&self, request: &RequestState) -> ReplyDetail {
         let layout = &self.vdisks[request.vdisk].layout;
         let (start, end) = (request.offset_bytes, request.end_bytes());
-        let (mut first, mut last) = (start, end);
-        while first < end {
-            match layout.zero_run(first, end) {
-                (true, stop) => first = stop,
-                (false, _) => break,
-            }
+        match layout.zero_run_of_all(start, end) {
+            (false, stop) if stop == end => ReplyDetail::Nothing,
+            run => zeroes_between(layout, run, start, end),
         }
-        while last > first {
-            let chunk = (last - 1) - (last - 1) % CHUNK_BYTES;
-            if !layout.zero_run(chunk.max(first), last).0 {
-                break;
-            }
-            last = chunk.max(first);
+    }
+}
+
+/// The zeroes of `start..end`, of which `run` is the beginning.
+fn zeroes_between(layout: &Layout, run: (bool, u64), start: u64, end: u64) -> ReplyDetail {
+    let relative = |at: u64| (at - start) as u32;
+    let (mut first_bytes, mut last_bytes) = (0, 0);
+    let mut middle = ZeroPieces::of_read(start, end - start);
+    let (mut at, mut run) = (start, run);
+    loop {
+        let (zero, stop) = run;
+        match (zero, at == start, stop == end) {
+            (false, ..) => {}
+            (true, true, _) => first_bytes = relative(stop),
+            (true, false, true) => last_bytes = relative(end) - relative(at),
+            (true, false, false) => middle.add(relative(at), relative(stop)),
         }
-        if first == start && last == end {
-            return ReplyDetail::Nothing;
+        if stop == end {
+            return ReplyDetail::Zeroes {
+                first_bytes,
+                last_bytes,
+                middle,
+            };
         }
-        ReplyDetail::Zeroes {
-            first_bytes: (first - start) as u32,
-            last_bytes: (end - last) as u32,
-        }
+        at = stop;
+        run = layout.zero_run_of_all(at, end);
     }
 }

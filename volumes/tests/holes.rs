@@ -3,7 +3,7 @@
 mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
-use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use disktime_disks::{Disk, LinearCost, SplitMix64, Store, VirtualDisk, VirtualLinearDisk};
 use disktime_engine::{
     Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service, VdiskId,
 };
@@ -232,32 +232,85 @@ fn writes_and_trims_at_the_same_place_keep_their_order() {
     overlap(dirty());
 }
 
+/// The ranges of a read that its answer calls zeroes; they are.
+#[track_caller]
+fn told_zeroes<D: Disk>(machine: &mut Machine<D>, start: u64, len: u64) -> Vec<(u64, u64)> {
+    machine.submit(0, RequestKind::Read, (start, len), None, false);
+    let reply = machine.settle().remove(0);
+    let data = reply.buffer.expect("its data");
+    let ranges = match reply.detail {
+        ReplyDetail::Zeroes {
+            first_bytes,
+            last_bytes,
+            middle,
+        } => [(0, first_bytes)]
+            .into_iter()
+            .chain(middle.runs())
+            .chain([(len as u32 - last_bytes, len as u32)])
+            .filter(|(from, to)| from < to)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let place = |(from, to): (u32, u32)| {
+        let zeroes = &data[from as usize..to as usize];
+        assert!(zeroes.iter().all(|byte| *byte == 0), "{from}..{to}");
+        (start + u64::from(from), start + u64::from(to))
+    };
+    ranges.into_iter().map(place).collect()
+}
+
 #[test]
-fn reads_know_which_of_their_ends_are_holes() {
+fn reads_know_which_of_their_parts_are_holes() {
     let mut machine = blank();
     machine
         .write(0, 2 * CHUNK, &[7; 2 * CHUNK as usize])
         .expect("write");
-    let mut detail = |start: u64, end: u64| {
-        machine.submit(0, RequestKind::Read, (start, end - start), None, false);
-        let replies = machine.settle();
-        replies[0].detail
-    };
-    let zeroes = |first_bytes, last_bytes| ReplyDetail::Zeroes {
-        first_bytes,
-        last_bytes,
-    };
-    assert_eq!(detail(2 * CHUNK, 3 * CHUNK), ReplyDetail::Nothing);
-    assert_eq!(detail(5, 10), zeroes(5, 0));
-    assert_eq!(detail(2 * CHUNK - 9, 4 * CHUNK + 3), zeroes(9, 3));
-    assert_eq!(
-        detail(3 * CHUNK, 4 * MIB + 100),
-        zeroes(0, 4 * MIB as u32 + 100 - 4 * CHUNK as u32)
-    );
-    assert_eq!(
-        detail(0, 4 * MIB),
-        zeroes(2 * CHUNK as u32, 4 * MIB as u32 - 4 * CHUNK as u32)
-    );
+    let mut told = |start: u64, end: u64| told_zeroes(&mut machine, start, end - start);
+    let all = 4 * MIB + 100;
+    assert_eq!(told(2 * CHUNK, 3 * CHUNK), []);
+    assert_eq!(told(5, 10), [(5, 10)]);
+    let start = 2 * CHUNK - 9;
+    let ends = [(start, 2 * CHUNK), (4 * CHUNK, 4 * CHUNK + 3)];
+    assert_eq!(told(start, 4 * CHUNK + 3), ends);
+    assert_eq!(told(3 * CHUNK, all), [(4 * CHUNK, all)]);
+    assert_eq!(told(0, all), [(0, 2 * CHUNK), (4 * CHUNK, all)]);
+    machine.write(0, 7 * CHUNK, b"x").expect("write");
+    let parts = [(2 * CHUNK - 1, 2 * CHUNK), (4 * CHUNK, 7 * CHUNK)];
+    assert_eq!(told_zeroes(&mut machine, 2 * CHUNK - 1, 6 * CHUNK), parts);
+}
+
+/// What reads say of zeroes is what a status says, whatever was written, trimmed and zeroed.
+fn as_a_status_says<D: Disk>(mut machine: Machine<D>, seed: u64) {
+    let mut random = SplitMix64::new(seed);
+    let mut below = move |limit: u64| random.below(limit);
+    for _ in 0..150 {
+        let (at, len) = (below(4 * MIB), 1 + below(5 * CHUNK));
+        let end = (at + len).min(4 * MIB + 100);
+        match below(4) {
+            0 => call(&mut machine, RequestKind::Trim, at, end),
+            1 => call(&mut machine, RequestKind::WriteZeroes, at, end),
+            _ => machine.write(0, at, &[7; 100]).expect("write"),
+        }
+        // No longer than is known to the chunk.
+        let (start, len) = (below(MIB), 1 + below(3 * MIB));
+        let mut at = start;
+        let mut expected = Vec::new();
+        for extent in machine.status(0, (start, len)) {
+            if extent.zero {
+                expected.push((at, at + extent.len_bytes));
+            }
+            at += extent.len_bytes;
+        }
+        assert_eq!(told_zeroes(&mut machine, start, len), expected);
+    }
+}
+
+#[test]
+fn reads_know_of_the_holes_that_a_status_knows() {
+    for seed in 1..5 {
+        as_a_status_says(blank(), seed);
+        as_a_status_says(dirty(), seed);
+    }
 }
 
 #[test]

@@ -2,12 +2,14 @@
 //!
 //! A reply is one piece or, when a structured read has zeroes at its ends, up to three. Each piece
 //! has a head of a few bytes and perhaps a body that lies elsewhere (a buffer, a sentence), so
-//! nothing is copied. The last piece gives the request's place free.
+//! nothing is copied. The last piece gives the request's place free. Zeroes in the middle of a read
+//! are gaps of its last piece's body.
 
+use super::gaps::Gaps;
 use super::{NbdSession, Slot};
 use crate::protocol::{ChunkHeader, ErrorNumber, SimpleReply, allocation, chunk};
 use crate::verdict::error_number;
-use disktime_engine::{Buffer, BufferPool, Extent, Reply, ReplyDetail, RequestKind};
+use disktime_engine::{Buffer, BufferPool, Extent, Reply, ReplyDetail, RequestKind, ZeroPieces};
 
 /// The longest head: that of an error with its offset.
 const HEAD_BYTES: usize = ChunkHeader::BYTES + 14;
@@ -19,10 +21,11 @@ pub(super) struct Outgoing {
     head_len: u8,
     /// It ends its reply.
     pub(super) last: bool,
-    /// The body, from `start` to `end`.
+    /// The body: `start..end`, and what lies behind the gaps.
     pub(super) data: Option<Buffer>,
     start: u32,
     end: u32,
+    gaps: Gaps,
     /// The body where there is no buffer: this error's sentence.
     error: Option<ErrorNumber>,
     pub(super) charged_bytes: usize,
@@ -41,6 +44,7 @@ impl Outgoing {
             data: None,
             start: 0,
             end: 0,
+            gaps: Gaps::NONE,
             error: None,
             charged_bytes: 0,
         }
@@ -59,6 +63,7 @@ impl Outgoing {
         &self.head[..usize::from(self.head_len)]
     }
 
+    /// The body up to the first gap.
     pub(super) fn body(&self) -> &[u8] {
         match &self.data {
             Some(data) => &data[self.start as usize..self.end as usize],
@@ -66,14 +71,35 @@ impl Outgoing {
         }
     }
 
+    #[inline]
+    pub(super) fn has_gaps(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// What of the body lies behind gaps, in order.
+    pub(super) fn behind_gaps(&self) -> impl Iterator<Item = &[u8]> {
+        let data = self.data.as_deref().unwrap_or_default();
+        let parts = self.gaps.parts_behind();
+        parts.map(|(start, end)| &data[start as usize..end as usize])
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.head().len() + self.body().len()
+        let mut len = self.head().len() + self.body().len();
+        if self.has_gaps() {
+            len += self.behind_gaps().map(<[u8]>::len).sum::<usize>();
+        }
+        len
     }
 }
 
 /// The header of a chunk with `len_bytes` behind it.
 #[inline]
-fn chunk_header(cookie: u64, kind: u16, last: bool, len_bytes: u32) -> [u8; ChunkHeader::BYTES] {
+pub(super) fn chunk_header(
+    cookie: u64,
+    kind: u16,
+    last: bool,
+    len_bytes: u32,
+) -> [u8; ChunkHeader::BYTES] {
     let flags = if last { chunk::DONE } else { 0 };
     ChunkHeader {
         flags,
@@ -82,6 +108,14 @@ fn chunk_header(cookie: u64, kind: u16, last: bool, len_bytes: u32) -> [u8; Chun
         len_bytes,
     }
     .encode()
+}
+
+/// The head of a chunk with data, of which `start..end` are a part.
+#[inline]
+fn data_head(slot: &Slot, (start, end): (u32, u32), last: bool) -> Outgoing {
+    let header = chunk_header(slot.cookie, chunk::OFFSET_DATA, last, 8 + end - start);
+    let offset_bytes = slot.offset_bytes + u64::from(start);
+    Outgoing::new(header).then(offset_bytes.to_be_bytes())
 }
 
 impl NbdSession {
@@ -173,7 +207,7 @@ impl NbdSession {
         }
     }
 
-    /// Queues the data of a read: what is known to be zeroes at its ends as holes, the rest as data.
+    /// Queues the data of a read.
     fn queue_read(&mut self, slot: Slot, data: Buffer, detail: ReplyDetail, pool: &mut BufferPool) {
         let Slot {
             cookie, len_bytes, ..
@@ -182,21 +216,41 @@ impl NbdSession {
             let head = Outgoing::new(SimpleReply { error: 0, cookie }.encode());
             return self.push_data(head, slot.charged_bytes, (0, len_bytes), data);
         }
-        let (mut start, mut end) = (0, len_bytes);
         if let ReplyDetail::Zeroes {
             first_bytes,
             last_bytes,
+            middle,
         } = detail
         {
-            let all = first_bytes.saturating_add(last_bytes) >= len_bytes;
-            if all {
-                self.push_hole(cookie, slot.offset_bytes, len_bytes, true);
-                return self.release(slot, Some(data), pool);
-            }
-            if !slot.single {
-                start = first_bytes;
-                end = len_bytes - last_bytes;
-            }
+            let ends = (first_bytes, last_bytes);
+            return self.queue_with_holes(slot, data, ends, middle, pool);
+        }
+        let head = data_head(&slot, (0, len_bytes), true);
+        self.push_data(head, slot.charged_bytes, (0, len_bytes), data);
+    }
+
+    /// Queues the data of a read of which something is known to be zeroes: those as holes.
+    #[cold]
+    fn queue_with_holes(
+        &mut self,
+        slot: Slot,
+        mut data: Buffer,
+        (first_bytes, last_bytes): (u32, u32),
+        middle: ZeroPieces,
+        pool: &mut BufferPool,
+    ) {
+        let Slot {
+            cookie, len_bytes, ..
+        } = slot;
+        if first_bytes.saturating_add(last_bytes) >= len_bytes {
+            self.push_hole(cookie, slot.offset_bytes, len_bytes, true);
+            return self.release(slot, Some(data), pool);
+        }
+        let (mut start, mut end) = (0, len_bytes);
+        let mut gaps = Gaps::NONE;
+        if !slot.single {
+            (start, end) = (first_bytes, len_bytes - last_bytes);
+            gaps = Gaps::between(middle, start, end);
         }
         if start > 0 {
             self.push_hole(cookie, slot.offset_bytes, start, false);
@@ -205,10 +259,11 @@ impl NbdSession {
             let at = slot.offset_bytes + u64::from(end);
             self.push_hole(cookie, at, len_bytes - end, false);
         }
-        let header = chunk_header(cookie, chunk::OFFSET_DATA, true, 8 + end - start);
-        let offset = (slot.offset_bytes + u64::from(start)).to_be_bytes();
-        let head = Outgoing::new(header).then(offset);
-        self.push_data(head, slot.charged_bytes, (start, end), data);
+        gaps.fill(&mut data, cookie, slot.offset_bytes);
+        let stop = gaps.first().unwrap_or(end);
+        let mut head = data_head(&slot, (start, stop), stop == end);
+        head.gaps = gaps;
+        self.push_data(head, slot.charged_bytes, (start, stop), data);
     }
 
     fn push_hole(&mut self, cookie: u64, offset_bytes: u64, len_bytes: u32, last: bool) {

@@ -5,7 +5,7 @@ use super::*;
 use crate::export::ExportHandle;
 use crate::protocol::{ChunkHeader, SimpleReply, be16, be32, be64, chunk, command, command_flag};
 use crate::verdict::payload_bytes;
-use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, VdiskId};
+use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, VdiskId, ZeroPieces};
 use proptest::prelude::*;
 
 /// Flags and kind of a chunk, and what it carries.
@@ -66,6 +66,7 @@ fn read_with(flags: u16, first_bytes: u32, last_bytes: u32) -> Vec<Chunk> {
     let detail = ReplyDetail::Zeroes {
         first_bytes,
         last_bytes,
+        middle: ZeroPieces::NONE,
     };
     let bytes = flagged(command::READ, flags, 4096, 100);
     let sent = exchange(&bytes, Ok(()), detail, |buffer| {
@@ -283,6 +284,7 @@ fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64,
                 reply.detail = ReplyDetail::Zeroes {
                     first_bytes,
                     last_bytes,
+                    middle: ZeroPieces::NONE,
                 };
                 match (&mut reply.buffer, reply.kind) {
                     (Some(room), RequestKind::Status) => extents(&[(9000, true, true)])(room),

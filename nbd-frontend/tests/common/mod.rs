@@ -6,7 +6,7 @@ pub mod reactor;
 
 use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
-    VdiskId,
+    VdiskId, ZeroPieces,
 };
 use disktime_nbd::protocol::{OptionHeader, RequestHeader, option};
 use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri};
@@ -202,6 +202,10 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
         (RequestKind::Status, Some(buffer)) => tell_extents(&disk[range], offset_bytes, buffer),
         (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
     }
+    let detail = match (kind, &buffer) {
+        (RequestKind::Read, Some(data)) => zeroes_of(offset_bytes, data),
+        _ => ReplyDetail::Nothing,
+    };
     let result = if broken { Err(IoError::Io) } else { Ok(()) };
     Reply {
         origin,
@@ -209,8 +213,39 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
         kind,
         result,
         buffer,
-        detail: ReplyDetail::Nothing,
+        detail,
     }
+}
+
+/// As a service that knows of 64 KiB pieces that are zeroes.
+fn zeroes_of(offset_bytes: u64, data: &[u8]) -> ReplyDetail {
+    let is_zero = |piece: &&[u8]| piece.iter().all(|byte| *byte == 0);
+    let mut middle = ZeroPieces::of_read(offset_bytes, data.len() as u64);
+    let mut pieces = Vec::new();
+    let (mut rest, mut at) = (data, offset_bytes);
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.len().min(piece_bytes(at)));
+        pieces.push(piece);
+        (rest, at) = (behind, at + piece.len() as u64);
+        let end = (at - offset_bytes) as u32;
+        if is_zero(&piece) {
+            middle.add(end - piece.len() as u32, end);
+        }
+    }
+    let len = |zeroes: &[&[u8]]| zeroes.concat().len() as u32;
+    let first = pieces.iter().take_while(|piece| is_zero(piece)).count();
+    let behind = &pieces[first..];
+    let last = behind.iter().rev().take_while(|piece| is_zero(piece));
+    ReplyDetail::Zeroes {
+        first_bytes: len(&pieces[..first]),
+        last_bytes: len(&behind[behind.len() - last.count()..]),
+        middle,
+    }
+}
+
+/// How far it is from there to the end of its 64 KiB.
+fn piece_bytes(at: u64) -> usize {
+    ((64 << 10) - at % (64 << 10)) as usize
 }
 
 /// Which 64 KiB pieces hold anything but zeroes, a descriptor each.
@@ -218,7 +253,7 @@ fn tell_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
     let (mut rest, mut at, mut used) = (bytes, offset_bytes, 0);
     let (entries, _) = buffer.as_chunks_mut::<{ Extent::BYTES }>();
     for entry in entries {
-        let len = rest.len().min(((64 << 10) - at % (64 << 10)) as usize);
+        let len = rest.len().min(piece_bytes(at));
         if len == 0 {
             break;
         }

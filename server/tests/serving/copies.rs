@@ -4,9 +4,15 @@ use crate::nbd::{assert_same, pattern};
 use crate::place::{MIB, Place};
 use crate::programs::{text, tool};
 use crate::server::Server;
+use disktime_nbd::NbdUri;
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const LIBNBD: &str = "libnbd-bin";
 
@@ -88,6 +94,71 @@ fn holes_are_kept_between_vdisks_and_into_files() {
     tool(LIBNBD, "nbdcopy", &[&b, text(&back)]);
     assert_same_files(&back, &source);
     assert!(stored_bytes(&back) < 5 * MIB, "{}", stored_bytes(&back));
+    server.stop();
+}
+
+/// Passes bytes between a client and the server and counts those to the client.
+fn counted(place: &Place, server: &NbdUri) -> (NbdUri, Arc<AtomicU64>) {
+    let path = place.path("counted.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let (to, count) = (server.clone(), Arc::new(AtomicU64::new(0)));
+    let counter = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = crate::nbd::raw(&to);
+            let other = |stream: &UnixStream| stream.try_clone().expect("a descriptor");
+            let (from, into) = (other(&client), other(&server));
+            std::thread::spawn(move || pass(from, into, &AtomicU64::new(0)));
+            let counter = Arc::clone(&counter);
+            std::thread::spawn(move || pass(server, client, &counter));
+        }
+    });
+    (NbdUri::unix(&path, &server.export), count)
+}
+
+/// Until one of them closes; then the other hears of it.
+fn pass(mut from: UnixStream, mut into: UnixStream, count: &AtomicU64) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(got @ 1..) = from.read(&mut bytes) {
+        count.fetch_add(got as u64, Ordering::Relaxed);
+        if into.write_all(&bytes[..got]).is_err() {
+            break;
+        }
+    }
+    // It fails when the other side has closed already.
+    let _ = into.shutdown(Shutdown::Write);
+}
+
+/// Even for a client that does not ask where the holes are.
+#[test]
+fn holes_inside_of_reads_are_not_sent() {
+    let (place, server, [a, _]) = start();
+    let source = place.path("source");
+    let file = File::create(&source).expect("a file");
+    file.set_len(64 * MIB).expect("a length");
+    let mut client = server.client("a");
+    for piece in 0..512 {
+        let data = pattern(64 << 10, piece + 1);
+        client.write(piece * 2 * (64 << 10), &data);
+        file.write_all_at(&data, piece * 2 * (64 << 10))
+            .expect("room");
+    }
+    let (uri, count) = counted(&place, &server.uri("a"));
+    let back = place.path("back");
+    let no_extents = ["--no-extents", "--request-size=1048576"];
+    let uri = uri.to_string();
+    let copy = [&no_extents[..], &[&uri, text(&back)]].concat();
+    tool(LIBNBD, "nbdcopy", &copy);
+    assert_same_files(&back, &source);
+    let sent_bytes = count.load(Ordering::Relaxed);
+    let data_bytes = 32 * MIB;
+    assert!(
+        (data_bytes..data_bytes + (128 << 10)).contains(&sent_bytes),
+        "{sent_bytes} bytes came for {data_bytes} bytes of data"
+    );
+    // QEMU puts such replies together, too.
+    let compare = ["compare", "-f", "raw", "-F", "raw", text(&source), &a];
+    tool("qemu-utils", "qemu-img", &compare);
     server.stop();
 }
 

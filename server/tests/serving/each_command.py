@@ -30,6 +30,13 @@ assert chunks(64 * K, 5 * M) == [(5 * M, 64 * K, nbd.READ_HOLE, True)]
 assert chunks(66 * K, M - K) == [(M - K, K, nbd.READ_HOLE, True),
     (M, 64 * K, nbd.READ_DATA, False), (M + 64 * K, K, nbd.READ_HOLE, True)]
 assert chunks(66 * K, M - K, DF) == [(M - K, 66 * K, nbd.READ_DATA, False)]
+h.pwrite(b"4" * K, M + 192 * K)
+parts = [(M - K, K, nbd.READ_HOLE, True), (M, 64 * K, nbd.READ_DATA, False),
+    (M + 64 * K, 128 * K, nbd.READ_HOLE, True), (M + 192 * K, 64 * K, nbd.READ_DATA, False),
+    (M + 256 * K, K, nbd.READ_HOLE, True)]
+assert chunks(258 * K, M - K) == parts
+assert chunks(258 * K, M - K, DF) == [(M - K, 258 * K, nbd.READ_DATA, False)]
+h.trim(64 * K, M + 192 * K)
 assert h.pread(100, 2 * M + 3) == b"2" * 100
 assert h.pread(32 * M, 0)[M:M + 64 * K] == b"1" * 64 * K
 h.pwrite(b"3" * 32 * M, 32 * M)
