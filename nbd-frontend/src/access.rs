@@ -11,6 +11,7 @@
 use crate::export::{Export, ExportDirectory};
 use disktime_units::Network;
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ pub(crate) struct Access {
     full: Sparingly,
     taken: Sparingly,
     strangers: Sparingly,
+    failed: Sparingly,
 }
 
 /// Counts a connection until it is dropped.
@@ -81,6 +83,7 @@ impl Access {
             full: Sparingly::default(),
             taken: Sparingly::default(),
             strangers: Sparingly::default(),
+            failed: Sparingly::default(),
         }
     }
 
@@ -93,6 +96,18 @@ impl Access {
             });
         }
         allowed
+    }
+
+    /// Says that a connection cannot be accepted; that may be so for long.
+    pub(crate) fn accept_failed(&self, error: &io::Error) {
+        let too_many = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+        let remedy = match too_many {
+            true => ": raise LimitNOFILE= or `ulimit -n`, or lower `connections`",
+            false => "",
+        };
+        self.failed.say(|more| {
+            tracing::warn!("an NBD connection cannot be accepted: {error}{remedy}{more}");
+        });
     }
 
     /// A place for one more connection; `None` if there is not even one to be told.

@@ -30,7 +30,7 @@ pub use client::{
 };
 pub use export::{Export, ExportDirectory, ExportFlags, ExportHandle, find_export};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, Progress};
-pub use listen::{ListenError, SocketAccess};
+pub use listen::{ListenError, SocketAccess, UnixSocket};
 pub use negotiated::Negotiated;
 pub use server::{Accepted, Deliver, ListenConfig, NbdListener, TlsConfig};
 pub use session::{NbdSession, SessionLimits};

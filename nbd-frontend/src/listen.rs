@@ -8,10 +8,10 @@
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -104,7 +104,7 @@ impl Default for SocketAccess {
 
 /// A listening unix socket; if its file was made here, it goes away with it.
 #[derive(Debug)]
-pub(crate) struct UnixSocket {
+pub struct UnixSocket {
     listener: UnixListener,
     path: Option<PathBuf>,
     /// Device and inode of the file that was made.
@@ -112,14 +112,18 @@ pub(crate) struct UnixSocket {
 }
 
 impl UnixSocket {
-    pub(crate) fn bind(path: &Path, access: SocketAccess) -> Result<UnixSocket, ListenError> {
+    /// Binds it and listens. What a killed server left there is replaced.
+    ///
+    /// # Errors
+    /// When something else is there, or it cannot be made.
+    pub fn bind(path: &Path, access: SocketAccess) -> Result<UnixSocket, ListenError> {
         let failed = |source| ListenError::Unix {
             path: path.to_owned(),
             source,
         };
         let address =
             SockAddr::unix(path).map_err(|_| ListenError::PathTooLong(path.to_owned()))?;
-        remove_stale(path)?;
+        remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
         // The mode of the socket before it is bound becomes the mode of its file.
         let file = File::from(OwnedFd::from(socket));
@@ -155,7 +159,11 @@ impl UnixSocket {
         self.path.as_deref()
     }
 
-    pub(crate) fn listener(&self) -> io::Result<UnixListener> {
+    /// The socket itself, nonblocking.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
     }
 }
@@ -226,7 +234,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Removes a socket that a killed server left behind.
-fn remove_stale(path: &Path) -> Result<(), ListenError> {
+fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), ListenError> {
     let failed = |source| ListenError::Unix {
         path: path.to_owned(),
         source,
@@ -239,17 +247,30 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     if !found.file_type().is_socket() {
         return Err(ListenError::NotASocket(path.to_owned()));
     }
-    match UnixStream::connect(path) {
+    match knock(address) {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(failed)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(failed(error)),
+        // Also when it has not the time: a server that stands still, with all its places taken.
         _ => Err(ListenError::SocketInUse(path.to_owned())),
     }
 }
 
+/// Connects, if that is possible at once.
+fn knock(address: &SockAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(address)
+}
+
 pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    // `::ffff:10.0.0.1` is an IPv4 address, which a socket for IPv6 alone cannot have.
+    let address = match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    };
     let failed = |source: io::Error| match source.kind() {
         ErrorKind::AddrInUse => ListenError::PortInUse(address),
         ErrorKind::PermissionDenied => ListenError::PortNotPermitted(address),
@@ -271,6 +292,7 @@ pub(crate) fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a temporary folder")
@@ -302,6 +324,35 @@ mod tests {
         assert!(matches!(error, ListenError::SocketInUse(_)), "{error}");
         UnixStream::connect(&path).expect("the first still listens");
         drop(socket);
+    }
+
+    #[test]
+    fn a_server_that_accepts_nobody_is_left_alone_and_not_waited_for() {
+        let folder = folder();
+        let path = folder.path().join("nbd.sock");
+        let standing_still = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        let address = SockAddr::unix(&path).expect("a short path");
+        standing_still.bind(&address).expect("a free place");
+        standing_still.listen(0).expect("it listens");
+        let mut waiting = Vec::new();
+        loop {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+            client.set_nonblocking(true).expect("a flag");
+            if client.connect(&address).is_err() {
+                break;
+            }
+            waiting.push(client);
+        }
+        let error = bind(&path).expect_err("it is in use");
+        assert!(matches!(error, ListenError::SocketInUse(_)), "{error}");
+    }
+
+    #[test]
+    fn an_ipv4_address_in_the_form_of_ipv6_is_that_address() {
+        let mapped = "[::ffff:127.0.0.1]:0".parse().expect("an address");
+        let socket = bind_tcp(mapped).expect("any port");
+        let address = socket.local_addr().expect("its address");
+        assert!(address.is_ipv4() && address.ip().is_loopback());
     }
 
     #[test]

@@ -215,7 +215,7 @@ impl NbdListener {
 async fn accept_unix(listener: tokio::net::UnixListener, edge: Arc<Edge>) {
     let mut handshakes = JoinSet::new();
     loop {
-        let accepted = accept(listener.accept(), &mut handshakes).await;
+        let accepted = accept(listener.accept(), &mut handshakes, &edge.access).await;
         let Some((stream, _)) = accepted else {
             continue;
         };
@@ -242,7 +242,7 @@ async fn accept_unix(listener: tokio::net::UnixListener, edge: Arc<Edge>) {
 async fn accept_tcp(listener: tokio::net::TcpListener, edge: Arc<Edge>) {
     let mut handshakes = JoinSet::new();
     loop {
-        let accepted = accept(listener.accept(), &mut handshakes).await;
+        let accepted = accept(listener.accept(), &mut handshakes, &edge.access).await;
         let Some((stream, address)) = accepted else {
             continue;
         };
@@ -278,6 +278,7 @@ async fn accept_tcp(listener: tokio::net::TcpListener, edge: Arc<Edge>) {
 async fn accept<T>(
     next: impl Future<Output = io::Result<T>>,
     handshakes: &mut JoinSet<()>,
+    access: &Access,
 ) -> Option<T> {
     tokio::pin!(next);
     loop {
@@ -285,7 +286,7 @@ async fn accept<T>(
             accepted = &mut next => match accepted {
                 Ok(accepted) => return Some(accepted),
                 Err(error) => {
-                    tracing::warn!("an NBD connection cannot be accepted: {error}");
+                    access.accept_failed(&error);
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     return None;
                 }

@@ -4,12 +4,12 @@
 //! A client that sends something else gets a sentence and is heard on; a line is at most 64 KiB.
 
 use crate::failure::{Failure, Outcome};
+use disktime_nbd::{SocketAccess, UnixSocket};
 use serde_json::{Value, json};
 use std::future::Future;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
@@ -32,41 +32,18 @@ pub trait Commands: Send + Sync + 'static {
 
 /// The listening socket; its file goes when it is dropped.
 #[derive(Debug)]
-pub struct ControlSocket {
-    listener: std::os::unix::net::UnixListener,
-    path: PathBuf,
-}
+pub struct ControlSocket(UnixSocket);
 
 impl ControlSocket {
-    /// Binds the socket, for this user alone. The file of a server that was killed is replaced;
-    /// the caller holds the lock of the state directory, so nobody listens there.
+    /// Binds the socket, for this user alone. The file of a server that was killed is replaced.
     pub fn bind(path: &Path) -> Outcome<ControlSocket> {
-        let said = |error: std::io::Error| {
-            Failure::new(format!(
-                "the control socket {} cannot be opened: {error}; choose another place with \
-                 \"control\": {{\"socket\": ...}}",
-                path.display()
-            ))
-        };
-        if UnixStream::connect(path).is_ok() {
-            return Err(Failure::new(format!(
-                "another server answers on the control socket {}; stop it first",
-                path.display()
-            )));
-        }
-        match std::fs::symlink_metadata(path) {
-            Ok(metadata) if std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
-                std::fs::remove_file(path).map_err(said)?;
-            }
-            _ => {}
-        }
-        let listener = std::os::unix::net::UnixListener::bind(path).map_err(said)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(said)?;
-        listener.set_nonblocking(true).map_err(said)?;
-        Ok(ControlSocket {
-            listener,
-            path: path.to_owned(),
-        })
+        UnixSocket::bind(path, SocketAccess::default())
+            .map(ControlSocket)
+            .map_err(|error| {
+                Failure::new(format!(
+                    "the control socket cannot be opened: {error} (\"control\": {{\"socket\": ...}})"
+                ))
+            })
     }
 
     /// Serves clients until `stop` is done; then nobody holds `commands` any more.
@@ -75,17 +52,24 @@ impl ControlSocket {
         commands: Arc<impl Commands>,
         stop: impl Future<Output = ()>,
     ) -> Outcome {
-        let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
+        let listener = tokio::net::UnixListener::from_std(self.0.listener()?)?;
         let mut clients = JoinSet::new();
         tokio::pin!(stop);
+        let mut failing = false;
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 accepted = listener.accept(), if clients.len() < CLIENTS => {
                     let stream = match accepted {
-                        Ok((stream, _)) => stream,
+                        Ok((stream, _)) => {
+                            failing = false;
+                            stream
+                        }
                         Err(error) => {
-                            tracing::warn!("a control client cannot be accepted: {error}");
+                            // Once, until one is accepted again.
+                            if !std::mem::replace(&mut failing, true) {
+                                tracing::warn!("a control client cannot be accepted: {error}");
+                            }
                             tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
                             continue;
                         }
@@ -102,12 +86,6 @@ impl ControlSocket {
         }
         clients.shutdown().await;
         Ok(())
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -164,7 +142,17 @@ pub fn ask(path: &Path, request: &Value) -> Outcome<Value> {
     stream.set_write_timeout(Some(PATIENCE))?;
     (&stream).write_all(format!("{request}\n").as_bytes())?;
     let mut line = String::new();
-    BufReader::new(&stream).read_line(&mut line)?;
+    BufReader::new(&stream)
+        .read_line(&mut line)
+        .map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => Failure::new(format!(
+                "the server behind {} does not answer within {} s: it stands still, or has as many \
+                 files open as it may (its log says so)",
+                path.display(),
+                PATIENCE.as_secs()
+            )),
+            _ => Failure::from(error),
+        })?;
     let answer: Value = serde_json::from_str(&line).map_err(|error| {
         Failure::new(format!(
             "the server's answer on {} is not JSON: {error}",

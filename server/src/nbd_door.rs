@@ -79,14 +79,16 @@ impl NbdDoor {
         configuration: &Configuration,
         sockets: Vec<(String, OwnedFd)>,
     ) -> Outcome<Option<NbdListener>> {
-        allow_files(self.config.connections);
+        let mut config = self.config;
+        let others = OTHER_FILES + FILES_OF_A_DISK * configuration.disks.len() as u64;
+        config.connections = allow_files(config.connections, others);
         if !sockets.is_empty() {
-            return Ok(Some(NbdListener::adopt(self.config, sockets)?));
+            return Ok(Some(NbdListener::adopt(config, sockets)?));
         }
         let Some(nbd) = configuration.nbd.as_ref().filter(|_| self.in_file) else {
             return Ok(None);
         };
-        let listener = NbdListener::bind(self.config).map_err(|error| {
+        let listener = NbdListener::bind(config).map_err(|error| {
             let message = error.to_string();
             let span = nbd
                 .listen
@@ -122,12 +124,16 @@ fn tls(
     }))
 }
 
-/// Files that are open beside those of connections, and some to spare.
-const OTHER_FILES: u64 = 256;
+/// Files that are open beside those of connections and disks: sockets, certificates while they are read,
+/// programs that are started, clients of the status and those who are told that there is no room.
+const OTHER_FILES: u64 = 96;
+/// Files that a disk has open.
+const FILES_OF_A_DISK: u64 = 8;
 
-/// Lets this process have as many files open as the connections need, if it may.
-fn allow_files(connections: usize) {
-    let needed = connections as u64 + OTHER_FILES;
+/// Lets this process have as many files open as the connections and others need, if it may; how many
+/// connections fit. More than fit would wait without a word, and everything else would fail.
+fn allow_files(connections: usize, others: u64) -> usize {
+    let needed = connections as u64 + others;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
@@ -135,18 +141,26 @@ fn allow_files(connections: usize) {
     // SAFETY: fills a structure that is ours.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     if !known || limit.rlim_cur >= needed {
-        return;
+        return connections;
     }
     let may_have = limit.rlim_max;
     limit.rlim_cur = needed.min(may_have);
     // SAFETY: reads a structure that is ours.
     let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0;
-    if !raised || may_have < needed {
-        tracing::warn!(
-            "{connections} connections need {needed} open files and this process may have {may_have}: \
-             raise LimitNOFILE= or `ulimit -n`"
-        );
+    if raised && may_have >= needed {
+        return connections;
     }
+    let fit = connections.min(fitting(may_have, others));
+    tracing::warn!(
+        "{connections} connections need {needed} open files and this process may have {may_have}, so it \
+         takes {fit} connections: raise LimitNOFILE= or `ulimit -n`"
+    );
+    fit
+}
+
+/// A process that may have hardly any files still serves a few.
+fn fitting(may_have: u64, others: u64) -> usize {
+    may_have.saturating_sub(others).max(may_have / 8).max(1) as usize
 }
 
 /// The path, with `NAME/..` left out where it leads nowhere otherwise: what is relative to a state
@@ -220,7 +234,7 @@ fn wide_open(configuration: &Configuration, nbd: &Nbd) -> Option<String> {
             .iter()
             .all(|vdisk| vdisk.allow.is_some());
     let mut listen = nbd.listen.iter().map(|address| address.value);
-    let address = listen.find(|address| !address.ip().is_loopback())?;
+    let address = listen.find(|address| !address.ip().to_canonical().is_loopback())?;
     (!asks_who && !is_listed).then(|| {
         format!(
             "whoever reaches {address} may read and write every vdisk: \"allow\" says who may connect, \

@@ -4,6 +4,7 @@
 use crate::nbd::{Client, raw};
 use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
 use crate::programs::{text, tool, tool_output};
+use crate::server::Server;
 use disktime_engine::RequestKind;
 use disktime_nbd::{NbdClient, NbdUri};
 use std::fs;
@@ -214,4 +215,29 @@ fn qemu_keeps_away_from_the_file_of_a_disk_that_is_served() {
     holder.wait().expect("it ends");
     assert_says(&said, &["in use", "d0.disk"]);
     place.start().stop();
+}
+
+#[test]
+fn a_server_that_may_have_few_files_takes_fewer_connections_and_says_so() {
+    let place = place("", "", r#""connections": 500"#);
+    let mut command = std::process::Command::new("sh");
+    let script = "ulimit -n 128; exec \"$0\" serve disktime.json";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_disktime")]);
+    command.current_dir(place.root()).env_remove("DISKTIME_LOG");
+    let server = Server::start(command);
+    let mut clients = Vec::new();
+    let refusal = loop {
+        match NbdClient::connect(&server.uri("a")) {
+            Ok(client) => clients.push(client),
+            Err(error) => break error.to_string(),
+        }
+        assert!(clients.len() < 128, "more clients than files");
+    };
+    let count = format!("{} connections", clients.len());
+    assert_says(&refusal, &[&count, "limit"]);
+    place.succeeds(&["status"]);
+    drop(clients);
+    let said = server.stop();
+    assert_says(&said, &["may have 128", &count, "ulimit -n"]);
+    assert!(!said.contains("cannot be accepted"), "{said}");
 }
