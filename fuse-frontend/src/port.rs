@@ -143,6 +143,7 @@ impl FusePort {
         let handle = self.slots.insert(Slot {
             unique: header.unique,
             len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u32),
+            buffer_bytes: buffer.as_ref().map_or(0, |buffer| buffer.capacity() as u32),
         });
         let request = Request {
             origin: self.origin,

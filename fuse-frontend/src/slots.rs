@@ -13,8 +13,10 @@ const BYTES_MAX: usize = 256 << 20;
 pub(crate) struct Slot {
     /// What its reply carries.
     pub(crate) unique: u64,
-    /// Of its buffer; what a write has written.
+    /// Of its data; what a write has written.
     pub(crate) len_bytes: u32,
+    /// Of its buffer, which may have room for more.
+    pub(crate) buffer_bytes: u32,
 }
 
 /// All of them; the place of one is the handle of its request.
@@ -36,7 +38,7 @@ impl Slots {
     }
 
     pub(crate) fn insert(&mut self, slot: Slot) -> u64 {
-        self.bytes += slot.len_bytes as usize;
+        self.bytes += slot.buffer_bytes as usize;
         match self.free.pop() {
             Some(place) => {
                 self.slots[place as usize] = slot;
@@ -56,7 +58,7 @@ impl Slots {
             "answered exactly once"
         );
         self.free.push(handle as u32);
-        self.bytes -= slot.len_bytes as usize;
+        self.bytes -= slot.buffer_bytes as usize;
         slot
     }
 }
@@ -65,8 +67,13 @@ impl Slots {
 mod tests {
     use super::*;
 
-    fn slot(unique: u64, len_bytes: u32) -> Slot {
-        Slot { unique, len_bytes }
+    fn slot(unique: u64, buffer_bytes: u32) -> Slot {
+        let len_bytes = 512;
+        Slot {
+            unique,
+            len_bytes,
+            buffer_bytes,
+        }
     }
 
     #[test]

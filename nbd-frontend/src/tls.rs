@@ -14,6 +14,7 @@
 
 pub(crate) mod client;
 mod credentials;
+mod revocations;
 mod session;
 
 pub use credentials::{Credentials, TlsError, TlsSettings};

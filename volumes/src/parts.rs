@@ -297,8 +297,14 @@ impl<D: Disk> VolumeSet<D> {
             .get_or_insert(start.max(request.offset_bytes));
         request.error.get_or_insert(io_error(error));
         request.cursor = request.range.1;
-        let name = &self.vdisks[request.vdisk].name;
-        tracing::warn!(vdisk = %name, kind = ?request.kind, "{error}");
+        let (name, kind) = (&self.vdisks[request.vdisk].name, request.kind);
+        match self.failures.say(self.now) {
+            None => {}
+            Some(0) => tracing::warn!(vdisk = %name, ?kind, "{error}"),
+            Some(unsaid) => tracing::warn!(
+                vdisk = %name, ?kind, "{error} ({unsaid} more failed that were not logged)"
+            ),
+        }
     }
 
     fn finish_data_if_done(&mut self, id: u32) {

@@ -18,6 +18,7 @@ use crate::layout::{Grain, Layout, MappedExtent};
 use crate::parts::Part;
 use crate::slab::Slab;
 use crate::space::{VdiskSpec, reconcile};
+use crate::sparingly::Sparingly;
 use crate::status::{PRESENCE_SEEKS, read_presence};
 use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
@@ -85,6 +86,7 @@ pub struct VolumeSet<D: Disk> {
     pub(crate) ready: VecDeque<usize>,
     /// A flush failed: what is durable is not known any more.
     pub(crate) flush_failed: bool,
+    pub(crate) failures: Sparingly,
     /// The server stops: nothing new is begun.
     pub(crate) gave_up: bool,
     /// The device does not zero; zeroes are written.
@@ -188,6 +190,7 @@ impl<D: Disk> VolumeSet<D> {
             pool: BufferPool::new(POOL_BYTES),
             replies: Vec::new(),
             flush_failed: false,
+            failures: Sparingly::default(),
             gave_up: false,
             zero_by_writing: false,
             granted: Vec::new(),

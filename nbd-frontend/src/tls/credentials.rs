@@ -7,10 +7,9 @@
 //!
 //! What is not known here: connections.
 
+use super::revocations::revocations;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime, pem,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
@@ -142,6 +141,15 @@ impl Credentials {
         let seen = stamp(&self.settings.dir);
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if seen != current.seen {
+            let [.., had_list] = &current.seen;
+            if let (true, true, [.., None]) =
+                (self.settings.client_certificates, had_list.is_some(), &seen)
+            {
+                tracing::warn!(
+                    "{} is gone: certificates that were taken back are taken again",
+                    self.settings.dir.join(REVOKED).display()
+                );
+            }
             current.seen = seen;
             match read(&self.settings) {
                 Ok((config, notices)) => {
@@ -188,9 +196,10 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
                 certificate: certificate.clone(),
                 key: key_file.clone(),
             },
-            rustls::Error::InvalidCertificate(cause) => {
-                unusable(&certificate, &format!("{cause:?}"))
-            }
+            rustls::Error::InvalidCertificate(cause) => unusable(
+                &certificate,
+                &format!("it holds no proper certificate ({cause:?})"),
+            ),
             error => unusable(&key_file, &error),
         })?;
     let mut notices = Vec::new();
@@ -207,10 +216,8 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
     let builder = if settings.client_certificates {
         let authority = dir.join(AUTHORITY);
         let purpose = "the certificate that signs clients' certificates";
-        let (roots, revoked) = (
-            roots(&authority, purpose)?,
-            revocations(&dir.join(REVOKED))?,
-        );
+        let roots = roots(&authority, purpose)?;
+        let revoked = revocations(&dir.join(REVOKED), &roots, &mut notices)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .with_crls(revoked)
             .allow_unknown_revocation_status()
@@ -228,7 +235,7 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
 }
 
 /// The PEM sections of a file that are of one kind; at least one.
-fn items<T: PemObject>(
+pub(super) fn items<T: PemObject>(
     path: &Path,
     purpose: &'static str,
     what: &'static str,
@@ -283,18 +290,10 @@ pub(super) fn roots(path: &Path, purpose: &'static str) -> Result<RootCertStore,
     for authority in certificates(path, purpose)? {
         roots.add(authority).map_err(|error| TlsError::Unusable {
             path: path.to_owned(),
-            cause: error.to_string(),
+            cause: format!("it holds something that is no certificate of an authority ({error})"),
         })?;
     }
     Ok(roots)
-}
-
-/// Certificates that were taken back; there need not be such a file.
-fn revocations(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    items(path, "certificates that were taken back", "X509 CRL")
 }
 
 /// Whether the certificate is for servers and for now. A chain is looked for among no authorities at

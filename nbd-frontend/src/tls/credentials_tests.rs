@@ -127,3 +127,28 @@ fn what_is_wrong_with_the_files_is_said_with_their_names() {
         "{said}"
     );
 }
+
+#[test]
+fn a_list_of_what_was_taken_back_that_keeps_out_nobody_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = fill(dir.path());
+    let asks = || {
+        Credentials::load(TlsSettings {
+            client_certificates: true,
+            ..settings(dir.path())
+        })
+    };
+    authority.revoke(dir.path(), 3);
+    let own = asks().expect("the files are in order").notices().concat();
+    assert!(!own.contains("ca-crl.pem"), "{own}");
+    Authority::named("somebody else").revoke(dir.path(), 3);
+    let notices = asks().expect("it may be meant so").notices().concat();
+    assert!(notices.contains("ca-crl.pem") && notices.contains("keeps out nobody"));
+    let list = dir.path().join("ca-crl.pem");
+    std::fs::remove_file(&list).expect("it is there");
+    std::os::unix::fs::symlink("nowhere", &list).expect("a link");
+    let said = asks().expect_err("it cannot be read").to_string();
+    assert!(said.contains("ca-crl.pem cannot be read"), "{said}");
+    std::fs::remove_file(&list).expect("it is there");
+    asks().expect("there need not be one");
+}

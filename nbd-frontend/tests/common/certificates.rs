@@ -26,8 +26,12 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Authority {
+        Authority::named("authority of the tests")
+    }
+
+    pub fn named(name: &str) -> Authority {
         let key = KeyPair::generate().expect("a key");
-        let mut params = params("authority of the tests", Valid::Now, 1);
+        let mut params = params(name, Valid::Now, 1);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).expect("a certificate");
