@@ -2,7 +2,7 @@
 //!
 //! Everything that would change the directory (create, remove, rename, resize, owner, mode) is
 //! refused with EPERM, and the log says why. What is not known here (locks, extended attributes,
-//! seeking for holes, interrupts) is answered ENOSYS once; the kernel then does it itself or
+//! interrupts) is answered ENOSYS once; the kernel then does it itself or
 //! without it, and does not ask again. Without interrupts, a program that is killed ends when its
 //! request is answered, as with a disk.
 
@@ -141,6 +141,15 @@ impl Answers {
                 let durable = Handle::decode(handle).durable;
                 let wish =
                     transfer::allocate(position, file, offset_bytes, len_bytes, mode, durable)?;
+                return Ok(granted(wish));
+            }
+            Operation::Seek {
+                offset_bytes,
+                whence,
+            } => {
+                let position = self.position(inode)?;
+                let file = self.directory.file(position);
+                let wish = transfer::seek(position, file, offset_bytes, whence)?;
                 return Ok(granted(wish));
             }
             Operation::Open { flags } => self.open(header, flags, out)?,

@@ -11,9 +11,9 @@ use crate::answers::{Answer, Answers};
 use crate::appetite::Appetite;
 use crate::device::{Device, Taken};
 use crate::inbox::Inbox;
-use crate::protocol::{Header, encode_written};
+use crate::protocol::{Header, encode_found, encode_written};
 use crate::slots::{Slot, Slots};
-use crate::transfer::{Transfer, errno};
+use crate::transfer::{SEEK_BYTES, Transfer, errno, found};
 use disktime_engine::{
     BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind, Submit,
 };
@@ -138,12 +138,18 @@ impl FusePort {
         let buffer = match kind {
             RequestKind::Read => Some(pool.take(len_bytes as usize)),
             RequestKind::Write => Some(self.inbox.take_data(len_bytes as usize, pool)),
+            RequestKind::Status => Some(pool.take(SEEK_BYTES)),
             _ => None,
         };
         let handle = self.slots.insert(Slot {
             unique: header.unique,
             len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u32),
             buffer_bytes: buffer.as_ref().map_or(0, |buffer| buffer.capacity() as u32),
+            range: (
+                transfer.offset_bytes,
+                transfer.offset_bytes.saturating_add(len_bytes),
+            ),
+            sought: transfer.sought,
         });
         let request = Request {
             origin: self.origin,
@@ -282,6 +288,14 @@ impl Port for FusePort {
                 encode_written(&mut self.body, slot.len_bytes);
                 self.device.answer(slot.unique, 0, &self.body);
             }
+            (Ok(()), RequestKind::Status) => match found(slot.sought, slot.range, data) {
+                Some(offset_bytes) => {
+                    self.body.clear();
+                    encode_found(&mut self.body, offset_bytes);
+                    self.device.answer(slot.unique, 0, &self.body);
+                }
+                None => self.device.answer(slot.unique, libc::ENXIO, &[]),
+            },
             (Ok(()), _) => self.device.answer(slot.unique, 0, &[]),
         }
         reply.buffer.into_iter().for_each(|buffer| pool.put(buffer));

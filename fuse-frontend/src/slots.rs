@@ -3,6 +3,8 @@
 //!
 //! Invariant: a slot is taken from the moment in which its request is read to its reply.
 
+use crate::transfer::Sought;
+
 /// Requests under way at most. The kernel itself holds back what it does in the background.
 pub(crate) const REQUESTS_MAX: usize = 1024;
 /// Bytes of buffers under way at most.
@@ -17,6 +19,9 @@ pub(crate) struct Slot {
     pub(crate) len_bytes: u32,
     /// Of its buffer, which may have room for more.
     pub(crate) buffer_bytes: u32,
+    /// The range that it is about, and for what it looks there if it is a seek.
+    pub(crate) range: (u64, u64),
+    pub(crate) sought: Sought,
 }
 
 /// All of them; the place of one is the handle of its request.
@@ -73,6 +78,8 @@ mod tests {
             unique,
             len_bytes,
             buffer_bytes,
+            range: (0, 0),
+            sought: Sought::Data,
         }
     }
 

@@ -1,10 +1,14 @@
-//! Reads, writes, flushes and zeroes: from what a program asks of a file to what is asked of its
+//! Reads, writes, flushes, zeroes and seeks: from what a program asks of a file to what is asked of its
 //! vdisk. Pure.
 //!
 //! Invariant: a vdisk is only asked for ranges inside it.
 
 use crate::FuseFile;
-use disktime_engine::{IoError, RequestKind};
+use disktime_engine::{Extent, IoError, RequestKind};
+
+/// Room for what lies where a seek looks: the vdisk tells as much as it can in one extent, so what is
+/// sought begins where the first one does or ends.
+pub(crate) const SEEK_BYTES: usize = 2 * Extent::BYTES;
 
 /// What is asked of a vdisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,15 @@ pub(crate) struct Transfer {
     pub(crate) len_bytes: u64,
     /// The answer waits until it is durable.
     pub(crate) durable: bool,
+    /// What the answer to a status is looked through for.
+    pub(crate) sought: Sought,
+}
+
+/// What a seek is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sought {
+    Data,
+    Hole,
 }
 
 /// What becomes of a wish, if no error.
@@ -35,6 +48,7 @@ pub(crate) fn read(position: usize, file: &FuseFile, offset_bytes: u64, len_byte
             offset_bytes,
             len_bytes,
             durable: false,
+            sought: Sought::Data,
         }),
     }
 }
@@ -61,6 +75,7 @@ pub(crate) fn write(
             offset_bytes,
             len_bytes,
             durable,
+            sought: Sought::Data,
         })),
     }
 }
@@ -73,6 +88,7 @@ pub(crate) fn flush(position: usize) -> Wish {
         offset_bytes: 0,
         len_bytes: 0,
         durable: false,
+        sought: Sought::Data,
     })
 }
 
@@ -110,7 +126,51 @@ pub(crate) fn allocate(
         offset_bytes,
         len_bytes: inside_bytes,
         durable,
+        sought: Sought::Data,
     }))
+}
+
+/// As `lseek` with SEEK_DATA or SEEK_HOLE: ENXIO behind the end.
+pub(crate) fn seek(
+    position: usize,
+    file: &FuseFile,
+    offset_bytes: u64,
+    whence: u32,
+) -> Result<Wish, i32> {
+    let sought = match whence as i32 {
+        libc::SEEK_DATA => Sought::Data,
+        libc::SEEK_HOLE => Sought::Hole,
+        _ => return Err(libc::EINVAL),
+    };
+    match len_inside(file, offset_bytes, u64::MAX) {
+        0 => Err(libc::ENXIO),
+        len_bytes => Ok(Wish::Transfer(Transfer {
+            position,
+            kind: RequestKind::Status,
+            offset_bytes,
+            len_bytes,
+            durable: false,
+            sought,
+        })),
+    }
+}
+
+/// Where in the range what is sought begins, by what the vdisk told of that range. What is known to
+/// read as zeroes is a hole, and so is the end of the file.
+pub(crate) fn found(sought: Sought, (start, end): (u64, u64), told: &[u8]) -> Option<u64> {
+    let mut at = start;
+    for extent in Extent::read_all(told) {
+        if extent.zero == (sought == Sought::Hole) {
+            return Some(at);
+        }
+        at = at.saturating_add(extent.len_bytes);
+    }
+    // Nothing is told of what lies behind, and data is always safe to say.
+    match sought {
+        Sought::Data if at < end => Some(at),
+        Sought::Data => None,
+        Sought::Hole => Some(at.min(end)),
+    }
 }
 
 /// How much of a range lies inside the file.
@@ -127,5 +187,43 @@ pub(crate) fn errno(error: IoError) -> i32 {
         IoError::ReadOnly => libc::EROFS,
         IoError::NotSupported => libc::EOPNOTSUPP,
         IoError::Shutdown => libc::ESHUTDOWN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sought_begins_where_the_first_extent_does_or_ends() {
+        let told = |extents: &[(u64, bool)]| -> Vec<u8> {
+            let encode = |(len_bytes, zero): &(u64, bool)| {
+                let (len_bytes, hole, zero) = (*len_bytes, false, *zero);
+                let extent = Extent {
+                    len_bytes,
+                    hole,
+                    zero,
+                };
+                extent.encode()
+            };
+            extents.iter().flat_map(encode).collect()
+        };
+        let find = |sought, extents: &[(u64, bool)]| found(sought, (10, 100), &told(extents));
+        let (data, hole) = (Sought::Data, Sought::Hole);
+        for (extents, first_data, first_hole) in [
+            (&[(90, false)][..], Some(10), Some(100)),
+            (&[(90, true)], None, Some(10)),
+            (&[(30, true), (60, false)], Some(40), Some(10)),
+            (&[(30, false), (60, true)], Some(10), Some(40)),
+            // Not all is told: what is not known may be data.
+            (&[(30, true), (20, true)], Some(60), Some(10)),
+            (&[], Some(10), Some(10)),
+            // More than was asked for.
+            (&[(900, false)], Some(10), Some(100)),
+            (&[(900, true)], None, Some(10)),
+        ] {
+            assert_eq!(find(data, extents), first_data, "{extents:?}");
+            assert_eq!(find(hole, extents), first_hole, "{extents:?}");
+        }
     }
 }

@@ -159,11 +159,13 @@ impl ZeroMap {
     pub fn run_end(&self, chunk: u64, limit: u64) -> u64 {
         let limit = limit.min(self.chunks);
         let state = self.is_written(chunk);
-        let uniform = if state { 0xFF } else { 0x00 };
+        let uniform = if state { [0xFF; 8] } else { [0x00; 8] };
         let mut at = chunk + 1;
         while at < limit {
-            if (at % CHUNKS_PER_BLOCK).is_multiple_of(8) && self.written[byte_of(at)] == uniform {
-                at += 8;
+            // A block holds whole words, so one that begins in it ends in it.
+            let word = at.is_multiple_of(64).then(|| byte_of(at));
+            if word.is_some_and(|at| self.written[at..at + 8] == uniform) {
+                at += 64;
             } else if self.is_written(at) == state {
                 at += 1;
             } else {
@@ -297,6 +299,7 @@ fn decode_block(key: &MapKey, index: u64, block: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const EXTENT_BYTES: u64 = 3 << 30;
 
@@ -335,6 +338,31 @@ mod tests {
         assert_eq!(again.run_end(30, 49_152), edge - 2);
         assert_eq!(again.run_end(edge - 2, 49_152), edge + 3);
         assert_eq!(again.run_end(edge + 3, 49_152), 49_151);
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_ends_where_the_state_changes(
+            changes in prop::collection::vec((0u64..400, 1u64..200, any::<bool>()), 0..12),
+        ) {
+            // Around the edge of a block.
+            let start = CHUNKS_PER_BLOCK - 200;
+            let mut map = ZeroMap::fresh(key(), EXTENT_BYTES);
+            let mut flags = vec![false; 800];
+            for (from, count, written) in changes {
+                let (from, to) = (start + from, start + from + count);
+                match written {
+                    true => map.mark_written(from, to),
+                    false => map.mark_zero(from, to),
+                }
+                flags[(from - start) as usize..(to - start) as usize].fill(written);
+            }
+            for (chunk, flag) in flags.iter().enumerate() {
+                let same = flags[chunk..].iter().take_while(|other| *other == flag).count();
+                let end = map.run_end(start + chunk as u64, start + 800);
+                prop_assert_eq!(end, start + (chunk + same) as u64);
+            }
+        }
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(crate) use reply::{
     Attributes, EntryKind, InitReply, Listing, REPLY_HEADER_BYTES, Statistics, reply_header,
 };
 pub(crate) use reply::{
-    encode_attributes, encode_entry, encode_init, encode_open, encode_statistics, encode_written,
+    encode_attributes, encode_entry, encode_found, encode_init, encode_open, encode_statistics,
+    encode_written,
 };
 pub(crate) use request::{HEADER_BYTES, Header, Malformed, Operation, SetAttributes, decode};
 

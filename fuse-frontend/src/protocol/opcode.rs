@@ -34,11 +34,12 @@ pub(crate) enum Opcode {
     Allocate = 43,
     ReadDirectoryPlus = 44,
     Rename2 = 45,
+    Seek = 46,
 }
 
 impl Opcode {
     /// All that are known.
-    pub(crate) const ALL: [Opcode; 30] = [
+    pub(crate) const ALL: [Opcode; 31] = [
         Opcode::Lookup,
         Opcode::Forget,
         Opcode::GetAttributes,
@@ -69,6 +70,7 @@ impl Opcode {
         Opcode::Allocate,
         Opcode::ReadDirectoryPlus,
         Opcode::Rename2,
+        Opcode::Seek,
     ];
 
     pub(crate) fn from_number(number: u32) -> Option<Opcode> {
@@ -106,7 +108,7 @@ pub(crate) fn fixed_bytes(opcode: Opcode) -> usize {
         | Opcode::Fsync
         | Opcode::FsyncDirectory
         | Opcode::Create => 16,
-        Opcode::Release | Opcode::ReleaseDirectory | Opcode::Flush => 24,
+        Opcode::Release | Opcode::ReleaseDirectory | Opcode::Flush | Opcode::Seek => 24,
         Opcode::Allocate => 32,
         Opcode::Read | Opcode::Write | Opcode::ReadDirectory | Opcode::ReadDirectoryPlus => 40,
         // 16 bytes before protocol 7.36, 64 since; what is missing is taken for zero.

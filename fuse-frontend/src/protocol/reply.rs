@@ -138,6 +138,10 @@ pub(crate) fn encode_written(out: &mut Vec<u8>, len_bytes: u32) {
     out.put_zeroes(4);
 }
 
+pub(crate) fn encode_found(out: &mut Vec<u8>, offset_bytes: u64) {
+    out.put_u64(offset_bytes);
+}
+
 /// What is there is as large as its files together, and full.
 pub(crate) fn encode_statistics(out: &mut Vec<u8>, of: &Statistics) {
     out.put_u64(of.blocks);

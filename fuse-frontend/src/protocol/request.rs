@@ -113,6 +113,11 @@ pub(crate) enum Operation<'a> {
         len_bytes: u64,
         mode: u32,
     },
+    /// For what is data, or for a hole, as `whence` says; the kernel does the other kinds itself.
+    Seek {
+        offset_bytes: u64,
+        whence: u32,
+    },
     Statistics,
     OpenDirectory,
     ReadDirectory {
@@ -172,6 +177,7 @@ pub(crate) fn decode<'a>(
             len_bytes: fields.u64()?,
             mode: fields.u32()?,
         },
+        Opcode::Seek => seek(fields)?,
         Opcode::FileSystemStatistics => Operation::Statistics,
         Opcode::OpenDirectory => Operation::OpenDirectory,
         Opcode::ReadDirectory => list(fields, false)?,
@@ -217,6 +223,14 @@ fn write<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
         offset_bytes,
         len_bytes,
         flags: fields.u32()?,
+    })
+}
+
+fn seek<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
+    let (_handle, offset_bytes) = (fields.u64()?, fields.u64()?);
+    Ok(Operation::Seek {
+        offset_bytes,
+        whence: fields.u32()?,
     })
 }
 

@@ -88,6 +88,12 @@ fn requests_are_what_the_kernel_lays_out() {
         mode: 3,
     };
     decoded(Opcode::Allocate, &allocate, b"", expected);
+    let seek = words(&[9, 4096, halves(libc::SEEK_HOLE as u32, 0)]);
+    let expected = Operation::Seek {
+        offset_bytes: 4096,
+        whence: libc::SEEK_HOLE as u32,
+    };
+    decoded(Opcode::Seek, &seek, b"", expected);
     let list = words(&[0, 17, halves(4096, 0), 0, 0]);
     let expected = Operation::ReadDirectory {
         from: 17,

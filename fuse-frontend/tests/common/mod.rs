@@ -5,8 +5,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use disktime_engine::{
-    Buffer, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request, RequestKind,
-    Service, VdiskId,
+    Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
+    RequestKind, Service, VdiskId,
 };
 use disktime_fuse::{FuseFile, MountHandle};
 use disktime_units::Nanos;
@@ -156,6 +156,10 @@ impl Memory {
                 content.copy_from_slice(&buffer);
                 Some(buffer)
             }
+            (RequestKind::Status, Some(mut buffer)) => {
+                tell_extents(content, request.offset_bytes, &mut buffer);
+                Some(buffer)
+            }
             (kind, None) if kind.zeroes() => {
                 content.fill(0);
                 None
@@ -164,6 +168,33 @@ impl Memory {
             (kind, buffer) => panic!("{kind:?} with {buffer:?} is not a request"),
         }
     }
+}
+
+/// What lies where, in pieces of 64 KiB, as much as there is room for: what is zeroes is a hole.
+fn tell_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
+    const PIECE: usize = 64 << 10;
+    let mut extents: Vec<Extent> = Vec::new();
+    let (mut rest, mut at) = (content, offset_bytes as usize);
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.len().min(PIECE - at % PIECE));
+        let zero = piece.iter().all(|byte| *byte == 0);
+        let len_bytes = piece.len() as u64;
+        match extents.last_mut() {
+            Some(last) if last.zero == zero => last.len_bytes += len_bytes,
+            _ => extents.push(Extent {
+                len_bytes,
+                hole: zero,
+                zero,
+            }),
+        }
+        (rest, at) = (behind, at + piece.len());
+    }
+    let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
+    let told = extents.len().min(entries.len());
+    for (entry, extent) in entries.iter_mut().zip(&extents) {
+        *entry = extent.encode();
+    }
+    room.set_len(told * Extent::BYTES);
 }
 
 /// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.

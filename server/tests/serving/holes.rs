@@ -28,6 +28,24 @@ fn map(uri: &str) -> Vec<(u64, u64, String)> {
         .collect()
 }
 
+/// The extents that `qemu-img map` shows, of a vdisk or of a file.
+#[track_caller]
+fn qemu_map(image: &str) -> Vec<(u64, u64, String)> {
+    let arguments = ["map", "--output=json", "-f", "raw", image];
+    let said = tool(QEMU, "qemu-img", &arguments);
+    let map: Value = serde_json::from_str(&said).expect("it prints JSON");
+    let extents = map.as_array().expect("a list of extents").iter();
+    extents
+        .map(|extent| {
+            let number = |key: &str| extent[key].as_u64().expect("a number");
+            let data = extent["data"].as_bool().expect("a flag");
+            assert_eq!(extent["zero"].as_bool(), Some(!data));
+            let kind = if data { "data" } else { "hole,zero" };
+            (number("start"), number("length"), kind.to_owned())
+        })
+        .collect()
+}
+
 /// Data in these mebibytes and holes elsewhere, as `map` shows it.
 fn data_in(mebibytes: &[(u64, u64)]) -> Vec<(u64, u64, String)> {
     let (mut at, mut all) = (0, Vec::new());
@@ -84,25 +102,9 @@ fn holes_are_seen_made_and_found_again_after_a_restart() {
     // A zeroing without -u keeps its space.
     let after = data_in(&[(8, 9), (10, 12), (20, 21), (40, 41), (42, 48)]);
     assert_eq!(map(&uri), after);
-    let said = tool(
-        QEMU,
-        "qemu-img",
-        &["map", "--output=json", "-f", "raw", &uri],
-    );
-    let qemu: Value = serde_json::from_str(&said).expect("it prints JSON");
-    let qemu: Vec<(u64, u64, String)> = qemu
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|extent| {
-            let number = |key: &str| extent[key].as_u64().expect("a number");
-            let data = extent["data"].as_bool().expect("a flag");
-            assert_eq!(extent["zero"].as_bool(), Some(!data));
-            let kind = if data { "data" } else { "hole,zero" };
-            (number("start"), number("length"), kind.to_owned())
-        })
-        .collect();
-    assert_eq!(qemu, after);
+    assert_eq!(qemu_map(&uri), after);
+    // And so does whoever opens the file; cp and tar look for holes in the same way.
+    assert_eq!(qemu_map(text(&server.file("db"))), after);
     server.stop();
     let server = place.start();
     let again = map(&server.uri("db").to_string());
