@@ -16,6 +16,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Who lists the exports asks about each of them, more than once (`nbdinfo --list`).
+const OPTIONS_OF_A_VDISK: u32 = 4;
+
 /// The door before it is opened.
 pub struct NbdDoor {
     config: ListenConfig,
@@ -44,6 +47,7 @@ pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationEr
         ..ListenConfig::default()
     };
     if let Some(nbd) = &configuration.nbd {
+        let for_listing = OPTIONS_OF_A_VDISK * configuration.vdisks.len() as u32;
         config = ListenConfig {
             socket: Some(nbd.socket.value.clone()),
             socket_access: socket_access(configuration, nbd)?,
@@ -53,7 +57,7 @@ pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationEr
             handshake_time: Duration::from_nanos(nbd.handshake_time.0),
             connections: nbd.connections as usize,
             handshake: HandshakeLimits {
-                options: nbd.handshake_options,
+                options: nbd.handshake_options.saturating_add(for_listing),
                 ..HandshakeLimits::default()
             },
             ..config

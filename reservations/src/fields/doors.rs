@@ -73,7 +73,7 @@ pub(crate) static NBD: Table = Table {
                 most: 65_536,
             },
             "256",
-            "The most options that a client may send before it has chosen a vdisk.",
+            "The most options that a client may send before it has chosen a vdisk, beside four for each vdisk: who lists them asks about each.",
         ),
     ],
 };

@@ -159,3 +159,21 @@ fn a_name_that_does_not_exist_is_an_error() {
     assert!(!output.status.success());
     server.stop();
 }
+
+#[test]
+fn hundreds_of_vdisks_are_listed_by_one_connection() {
+    let place = Place::new();
+    let vdisk = |number| format!(r#""v{number}": {{ "disk": "m", "size": "1MiB" }}"#);
+    let vdisks: Vec<String> = (0..300).map(vdisk).collect();
+    let disk = r#""m": { "memory": true, "size": "1GiB" }"#;
+    place.configure_as(disk, &vdisks.join(", "), r#""nbd": {}"#);
+    let server = place.start();
+    let all = NbdUri {
+        export: String::new(),
+        ..server.uri("v0")
+    };
+    let said = tool(LIBNBD, "nbdinfo", &["--list", "--json", &all.to_string()]);
+    let found: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(found["exports"].as_array().map(Vec::len), Some(300));
+    server.stop();
+}
