@@ -4,9 +4,11 @@
 //! initialised; the pool keeps a bounded number of bytes and gives the rest back to the system.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Every buffer starts at a multiple of this, which is what O_DIRECT asks of the common devices.
 pub const BUFFER_ALIGNMENT: usize = 4096;
@@ -16,9 +18,14 @@ pub struct Buffer {
     start: NonNull<u8>,
     capacity: usize,
     len: usize,
+    /// Who has lent the memory, if it is not this value's own.
+    lender: Option<Lender>,
 }
 
-// SAFETY: the memory is owned by this value alone, so it may move to another thread.
+/// Memory that is lent lives as long as this does.
+pub type Lender = Arc<dyn Any + Send + Sync>;
+
+// SAFETY: the memory is this value's alone, its own or lent, so it may move to another thread.
 unsafe impl Send for Buffer {}
 // SAFETY: a shared reference gives out shared slices only.
 unsafe impl Sync for Buffer {}
@@ -37,6 +44,21 @@ impl Buffer {
             start,
             capacity,
             len,
+            lender: None,
+        }
+    }
+
+    /// A buffer of `len` bytes in memory that somebody else keeps, and gets back when it is dropped.
+    ///
+    /// # Safety
+    /// `start` is a multiple of [`BUFFER_ALIGNMENT`] and points to `len` initialised bytes that live
+    /// as long as `lender`, and that nobody else reads or writes as long as this buffer lives.
+    pub unsafe fn lent(start: NonNull<u8>, len: usize, lender: Lender) -> Buffer {
+        Buffer {
+            start,
+            capacity: len,
+            len,
+            lender: Some(lender),
         }
     }
 
@@ -97,6 +119,9 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.lender.is_some() {
+            return;
+        }
         // SAFETY: allocated in `zeroed` with the same layout, and owned by this value.
         unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) }
     }
@@ -149,8 +174,11 @@ impl BufferPool {
         buffer
     }
 
-    /// Gives a buffer back.
+    /// Gives a buffer back; one that is lent goes to its lender.
     pub fn put(&mut self, buffer: Buffer) {
+        if buffer.lender.is_some() {
+            return;
+        }
         let capacity = buffer.capacity();
         let Some(class) = Self::class_for(capacity) else {
             return;

@@ -30,7 +30,7 @@ pub use session::{Session, SessionStatus};
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
 pub use zero_pieces::ZeroPieces;
 
-pub use disktime_disks::{Buffer, BufferPool};
+pub use disktime_disks::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use disktime_scheduler::{
     DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters,
     StreamId, SwitchingAccount,

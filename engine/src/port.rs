@@ -7,7 +7,7 @@
 //!    much as it takes at a time.
 //! 2. `submit_held()` when it holds requests whose vdisk's queue was full, in its turn among all
 //!    who wait.
-//! 3. `reply()` for each answer, which sends it.
+//! 3. `reply()` for each answer, then `send()`.
 //! 4. `turn()`, whatever happened, and dropped when it says that it is over.
 //!
 //! Invariants: memory is bounded. A port with too much under way says that it wants no input. A
@@ -28,6 +28,11 @@ pub trait Port: Send {
     /// Readable when `receive` may find something.
     fn descriptor(&self) -> RawFd;
 
+    /// Whether `receive` may find something although the descriptor was not seen to be readable.
+    fn is_ready(&mut self) -> bool {
+        false
+    }
+
     /// Whether it would take requests now.
     fn wants_input(&self) -> bool;
 
@@ -41,8 +46,11 @@ pub trait Port: Send {
     /// Submits those again; whether any went.
     fn submit_held(&mut self, submit: Submit<'_>) -> bool;
 
-    /// Takes the answer to a request, and sends it.
+    /// Takes the answer to a request, and sends it at once or with the next `send`.
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool);
+
+    /// Sends the answers that wait.
+    fn send(&mut self) {}
 
     /// The reactor is stopping: what comes from now on is refused.
     fn drain(&mut self);

@@ -4,7 +4,7 @@
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 
 use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
-use disktime_fuse::FuseFile;
+use disktime_fuse::{FuseFile, Transport};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (reactor, host) = Reactor::new(memory, Instant::now())?;
     let thread = std::thread::spawn(move || reactor.run().map(drop));
     let hosts = vec![Arc::new(host.clone()) as _];
-    let handle = disktime_fuse::mount(&directory, files(), hosts, 0).await?;
+    let handle = disktime_fuse::mount(&directory, files(), hosts, 0, Transport::Best).await?;
     println!("serving {}; end with Ctrl-C", handle.path().display());
     tokio::signal::ctrl_c().await?;
     handle.unmount().await?;

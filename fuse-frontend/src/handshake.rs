@@ -1,8 +1,10 @@
 //! The first request of a mount: the kernel says what it can do, and is told what is wanted of it.
 
+use crate::Transport;
 use crate::device::{Device, Taken};
 use crate::inbox::{Inbox, REQUEST_BYTES_MAX};
 use crate::protocol::{InitReply, Operation, encode_init};
+use crate::ring::Ring;
 use std::io;
 use std::time::Duration;
 
@@ -38,14 +40,18 @@ const MAX_PAGES: u64 = 1 << 22;
 /// There are more than 32 flags.
 const EXTENDED: u64 = 1 << 30;
 
+/// Requests may come through a ring.
+const OVER_IO_URING: u64 = 1 << 41;
+
 /// The oldest protocol of 7 that has what is relied on (Linux 5.2).
 const MINOR_MIN: u32 = 31;
 
-/// Greets the kernel.
+/// Greets the kernel. A ring, if there is one, is what requests come by from now on, and the kernel
+/// waits for it to be registered.
 ///
 /// # Errors
 /// If it does not greet, or speaks a protocol that is too old.
-pub(crate) fn greet(device: &Device) -> io::Result<()> {
+pub(crate) fn greet(device: &Device, transport: Transport) -> io::Result<Option<Ring>> {
     if !device.wait(PATIENCE)? {
         return Err(io::Error::other("the kernel does not begin to speak FUSE"));
     }
@@ -74,14 +80,30 @@ pub(crate) fn greet(device: &Device) -> io::Result<()> {
         );
         return Err(io::Error::other(message));
     }
+    let ring = match transport {
+        Transport::Best if flags & OVER_IO_URING != 0 => ring(device),
+        Transport::Best | Transport::Device => None,
+    };
+    let wanted = WANTED | if ring.is_some() { OVER_IO_URING } else { 0 };
     let mut body = Vec::new();
     let reply = InitReply {
         readahead_bytes,
-        flags: flags & WANTED,
+        flags: flags & wanted,
         background_max: BACKGROUND_MAX,
         request_bytes_max: REQUEST_BYTES_MAX,
     };
     encode_init(&mut body, &reply);
     device.answer(header.unique, 0, &body);
-    Ok(())
+    Ok(ring)
+}
+
+fn ring(device: &Device) -> Option<Ring> {
+    Ring::new(device.as_raw_fd())
+        .inspect_err(|error| {
+            tracing::warn!(
+                "the kernel offers FUSE over io_uring, but no ring for it ({error}), so requests come by \
+                 /dev/fuse, which costs more; see kernel.io_uring_disabled, seccomp and memory limits"
+            );
+        })
+        .ok()
 }

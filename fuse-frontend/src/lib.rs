@@ -1,10 +1,10 @@
 //! The FUSE door: a directory with one file per vdisk.
 //!
 //! ```text
-//!   program ── kernel ── /dev/fuse ── port ──► the reactor of the disk, or another's by mail
-//!                                      │
-//!            inbox, device: I/O     answers   what each message comes to: pure
-//!                                      │
+//!   program ── kernel ── source ── port ──► the reactor of the disk, or another's by mail
+//!                          │         │
+//!   device, inbox: /dev/fuse         answers   what each message comes to: pure
+//!   ring: FUSE over io_uring         │
 //!                 protocol, directory, transfer: bytes, names, ranges; pure
 //!   mount ── mountpoint, fusermount   the place in the file tree, before and after
 //! ```
@@ -30,9 +30,11 @@ mod mountpoint;
 mod port;
 mod protocol;
 mod refusals;
+mod ring;
 mod slots;
+mod source;
 mod transfer;
 
 pub use error::FuseError;
 pub use file::FuseFile;
-pub use mount::{MountHandle, mount, prepare};
+pub use mount::{MountHandle, Transport, mount, prepare};

@@ -10,6 +10,7 @@ use crate::directory::{Directory, Owner};
 use crate::inbox::REQUEST_BYTES_MAX;
 use crate::mountpoint::{self, Unmounted};
 use crate::port::{FusePort, Shared};
+use crate::source::Source;
 use crate::{FuseError, FuseFile, fusermount, handshake};
 use disktime_engine::PortHost;
 use std::fmt;
@@ -23,6 +24,17 @@ use tokio::sync::oneshot;
 /// How long an unmount waits for what is under way.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How requests come from the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Over io_uring if the kernel offers it (Linux 6.14, `enable_uring` of its module `fuse` set to
+    /// `Y` before the mount), or else by `/dev/fuse`.
+    #[default]
+    Best,
+    /// By reading and writing `/dev/fuse`.
+    Device,
+}
+
 /// A mounted directory. Dropping it unmounts it; [`MountHandle::unmount`] does so in good order.
 pub struct MountHandle {
     path: PathBuf,
@@ -31,6 +43,7 @@ pub struct MountHandle {
     host: Arc<dyn PortHost>,
     /// Ends when the port has nothing under way and takes nothing more.
     drained: oneshot::Receiver<()>,
+    over_io_uring: bool,
     unmounted: bool,
 }
 
@@ -52,6 +65,7 @@ pub async fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
 /// Mounts these files on `directory`, which is created if it is missing; the dead mount of a
 /// server that was killed is cleaned up first. `hosts` are the reactors of the disks; the one at `home`
 /// serves the directory and its own disk's files, and passes on what concerns the other disks.
+/// `transport` says how the kernel's requests come there.
 ///
 /// # Errors
 /// A sentence with the remedy. [`FuseError::is_missing_support`] tells whether this machine has
@@ -64,23 +78,25 @@ pub async fn mount(
     files: Vec<FuseFile>,
     hosts: Vec<Arc<dyn PortHost>>,
     home: usize,
+    transport: Transport,
 ) -> Result<MountHandle, FuseError> {
     assert!(files.iter().all(|file| file.disk < hosts.len()));
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let made_seconds = since_1970.unwrap_or_default().as_secs();
     let answers = Answers::new(Directory::new(files, current_user(), made_seconds)?);
     let path = prepare(directory).await?;
-    let device = off_thread(&path, mount_device).await?;
+    let source = off_thread(&path, move |path| mount_source(path, transport)).await?;
     let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
         shared: Arc::default(),
         host: Arc::clone(&hosts[home]),
         drained,
+        over_io_uring: source.has_ring(),
         unmounted: false,
     };
     let shared = Arc::clone(&handle.shared);
-    let port = FusePort::new(device, answers, hosts, home, shared, drained_sender);
+    let port = FusePort::new(source, answers, hosts, home, shared, drained_sender);
     match handle.host.open_port(Box::new(port)) {
         Ok(()) => Ok(handle),
         Err(gone) => Err(failed(&handle.path, io::Error::other(gone))),
@@ -88,15 +104,15 @@ pub async fn mount(
 }
 
 /// Mounts, and greets the kernel. What fails on the way is unmounted.
-fn mount_device(path: &Path) -> Result<Device, FuseError> {
+fn mount_source(path: &Path, transport: Transport) -> Result<Source, FuseError> {
     let options = format!(
         "nosuid,nodev,fsname=disktime,subtype={},max_read={REQUEST_BYTES_MAX}",
         mountpoint::SUBTYPE
     );
     let descriptor = fusermount::mount(&options, path).map_err(|source| failed(path, source))?;
     let greeted = Device::new(descriptor).and_then(|device| {
-        handshake::greet(&device)?;
-        Ok(device)
+        let ring = handshake::greet(&device, transport)?;
+        Ok(Source::new(device, ring))
     });
     greeted.map_err(|source| {
         if let Err(error) = mountpoint::unmount(path) {
@@ -117,6 +133,11 @@ impl MountHandle {
     /// Where it is mounted, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether requests come over io_uring, not by `/dev/fuse`.
+    pub fn is_over_io_uring(&self) -> bool {
+        self.over_io_uring
     }
 
     /// Unmounts, and returns when every request that was under way is answered, or five seconds later:
@@ -164,7 +185,7 @@ impl Drop for MountHandle {
 
 async fn off_thread<T: Send + 'static>(
     path: &Path,
-    work: fn(&Path) -> Result<T, FuseError>,
+    work: impl FnOnce(&Path) -> Result<T, FuseError> + Send + 'static,
 ) -> Result<T, FuseError> {
     let owned = path.to_path_buf();
     let joined = tokio::task::spawn_blocking(move || work(&owned)).await;

@@ -10,10 +10,15 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The mount's type as the kernel shows it is `fuse.` + this.
 pub(crate) const SUBTYPE: &str = "disktime";
 const FILE_SYSTEM: &str = "fuse.disktime";
+
+/// How long the kernel may take to cut the connection of a server that was killed.
+const DYING: Duration = Duration::from_secs(10);
 
 /// A server may have been killed again and again, each start mounting over the dead.
 const STALE_MOUNTS_MAX: usize = 16;
@@ -93,9 +98,7 @@ fn remove_stale(path: &Path) -> Result<(), FuseError> {
             return Ok(());
         };
         let path = path.to_path_buf();
-        let is_dead =
-            fs::metadata(&path).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTCONN));
-        if !is_dead {
+        if !is_dead(&path) {
             return Err(FuseError::AlreadyMounted { path, file_system });
         }
         if file_system != FILE_SYSTEM {
@@ -120,6 +123,24 @@ fn remove_stale(path: &Path) -> Result<(), FuseError> {
         file_system: FILE_SYSTEM.into(),
         reason: format!("it is there more than {STALE_MOUNTS_MAX} times"),
     })
+}
+
+/// Whether the server of a mount is gone. Over io_uring its connection ends some time after it, and
+/// requests are cut off one by one until then.
+fn is_dead(path: &Path) -> bool {
+    let until = Instant::now() + DYING;
+    loop {
+        let error = fs::metadata(path)
+            .err()
+            .and_then(|error| error.raw_os_error());
+        match error {
+            Some(libc::ENOTCONN) => return true,
+            Some(libc::ECANCELED | libc::ECONNABORTED) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            _ => return false,
+        }
+    }
 }
 
 /// How an unmount ended.

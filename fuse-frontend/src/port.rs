@@ -8,14 +8,13 @@
 //! here, in their order, and no other vdisk's. Every request is answered once.
 
 use crate::answers::{Answer, Answers};
-use crate::appetite::Appetite;
-use crate::device::{Device, Taken};
-use crate::inbox::Inbox;
-use crate::protocol::{Header, encode_found, encode_written};
+use crate::protocol::{encode_found, encode_written};
 use crate::slots::{Slot, Slots};
+use crate::source::{Next, Source, Ticket};
 use crate::transfer::{SEEK_BYTES, Transfer, errno, found};
 use disktime_engine::{
-    BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind, Submit,
+    Buffer, BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind,
+    Submit,
 };
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -32,8 +31,7 @@ pub(crate) struct Shared {
 
 /// The port of a mounted directory.
 pub(crate) struct FusePort {
-    device: Device,
-    inbox: Inbox,
+    source: Source,
     answers: Answers,
     slots: Slots,
     /// Requests that the queue of their vdisk had no room for, by the position of their file.
@@ -44,7 +42,6 @@ pub(crate) struct FusePort {
     hosts: Vec<Arc<dyn PortHost>>,
     home: usize,
     origin: u64,
-    appetite: Appetite,
     body: Vec<u8>,
     shared: Arc<Shared>,
     closing: bool,
@@ -55,7 +52,7 @@ pub(crate) struct FusePort {
 
 impl FusePort {
     pub(crate) fn new(
-        device: Device,
+        source: Source,
         answers: Answers,
         hosts: Vec<Arc<dyn PortHost>>,
         home: usize,
@@ -64,8 +61,7 @@ impl FusePort {
     ) -> FusePort {
         let files = answers.directory.files().len();
         FusePort {
-            device,
-            inbox: Inbox::new(),
+            source,
             answers,
             slots: Slots::default(),
             held: (0..files).map(|_| VecDeque::new()).collect(),
@@ -73,7 +69,6 @@ impl FusePort {
             hosts,
             home,
             origin: 0,
-            appetite: Appetite::default(),
             body: Vec::new(),
             shared,
             closing: false,
@@ -82,34 +77,37 @@ impl FusePort {
         }
     }
 
-    /// Takes one request from the device; `None` if there is none. Whether it was submitted.
+    /// Takes one message; `None` if there is none. Whether it was submitted.
     fn receive_one(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> Option<bool> {
-        match self.inbox.fill(&self.device) {
-            Ok(Taken::Request(_)) => {}
-            Ok(Taken::Nothing) => return None,
-            Ok(Taken::Gone) => {
+        match self.source.next() {
+            Ok(Next::Message) => {}
+            Ok(Next::Nothing) => return None,
+            Ok(Next::Gone) => {
                 self.gone = true;
                 return None;
             }
             Err(error) => {
-                tracing::error!("the FUSE directory ends, as /dev/fuse cannot be read: {error}");
+                tracing::error!(
+                    "the FUSE directory ends, as the kernel is not understood: {error}"
+                );
                 self.gone = true;
                 return None;
             }
         }
-        let Ok(header) = self.inbox.header() else {
+        let Ok(header) = self.source.header() else {
             tracing::error!("the kernel sent a FUSE request without a header");
             return Some(false);
         };
         self.body.clear();
-        let answer = match self.inbox.operation(&header) {
+        let ticket = self.source.ticket(&header);
+        let answer = match self.source.operation(&header) {
             Ok(operation) => self.answers.answer(&header, &operation, &mut self.body),
             Err(_) => Answer::Error(libc::EINVAL),
         };
         match answer {
-            Answer::Transfer(transfer) => return Some(self.begin(&header, transfer, pool, submit)),
-            Answer::Body => self.device.answer(header.unique, 0, &self.body),
-            Answer::Error(error) => self.device.answer(header.unique, error, &[]),
+            Answer::Transfer(transfer) => return Some(self.begin(ticket, transfer, pool, submit)),
+            Answer::Body => self.source.answer(ticket, 0, &self.body),
+            Answer::Error(error) => self.source.answer(ticket, error, &[]),
             Answer::Silence => {}
         }
         Some(false)
@@ -118,13 +116,13 @@ impl FusePort {
     /// Submits a request to its vdisk, or keeps it. Whether it went.
     fn begin(
         &mut self,
-        header: &Header,
+        ticket: Ticket,
         transfer: Transfer,
         pool: &mut BufferPool,
         submit: Submit<'_>,
     ) -> bool {
         if self.closing {
-            self.device.answer(header.unique, libc::ESHUTDOWN, &[]);
+            self.source.answer(ticket, libc::ESHUTDOWN, &[]);
             return false;
         }
         let Transfer {
@@ -136,13 +134,13 @@ impl FusePort {
         let file = self.answers.directory.file(position);
         let (vdisk, disk) = (file.vdisk, file.disk);
         let buffer = match kind {
-            RequestKind::Read => Some(pool.take(len_bytes as usize)),
-            RequestKind::Write => Some(self.inbox.take_data(len_bytes as usize, pool)),
+            RequestKind::Read => Some(self.source.room(len_bytes as usize, pool)),
+            RequestKind::Write => Some(self.source.data(len_bytes as usize, pool)),
             RequestKind::Status => Some(pool.take(SEEK_BYTES)),
             _ => None,
         };
         let handle = self.slots.insert(Slot {
-            unique: header.unique,
+            ticket,
             len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u32),
             buffer_bytes: buffer.as_ref().map_or(0, |buffer| buffer.capacity() as u32),
             range: (
@@ -196,9 +194,23 @@ impl FusePort {
             Err(NotTaken::Full(request)) => Err(request),
             Err(NotTaken::Gone(request)) => {
                 let slot = self.slots.remove(request.handle);
-                self.device
-                    .answer(slot.unique, errno(IoError::Shutdown), &[]);
+                drop(request);
+                self.source
+                    .answer(slot.ticket, errno(IoError::Shutdown), &[]);
                 Ok(())
+            }
+        }
+    }
+
+    fn reply_read(&mut self, slot: &Slot, data: Option<Buffer>, pool: &mut BufferPool) {
+        match data {
+            Some(data) if data.len() == slot.len_bytes as usize => {
+                self.source.answer_read(slot.ticket, data, pool);
+            }
+            data => {
+                tracing::error!("a read was answered without its data");
+                drop(data);
+                self.source.answer(slot.ticket, libc::EIO, &[]);
             }
         }
     }
@@ -234,31 +246,37 @@ impl FusePort {
 impl Port for FusePort {
     fn opened(&mut self, origin: u64) {
         self.origin = origin;
+        self.source.opened();
     }
 
     fn descriptor(&self) -> RawFd {
-        self.device.as_raw_fd()
+        self.source.descriptor()
+    }
+
+    fn is_ready(&mut self) -> bool {
+        !self.gone && self.source.is_ready()
     }
 
     fn wants_input(&self) -> bool {
-        !self.gone && self.slots.have_room()
+        !self.gone && (self.source.has_ring() || self.slots.have_room())
     }
 
     fn receive(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> bool {
         let mut any = false;
-        for count in 0..self.appetite.requests() {
+        let appetite = self.source.appetite();
+        for count in 0..appetite {
             if !self.wants_input() {
                 return any;
             }
             match self.receive_one(pool, &mut *submit) {
                 Some(went) => any |= went,
                 None => {
-                    self.appetite.came_to_the_end(count);
+                    self.source.came_to_the_end(count);
                     return any;
                 }
             }
         }
-        self.appetite.was_satisfied();
+        self.source.was_satisfied();
         any
     }
 
@@ -270,35 +288,34 @@ impl Port for FusePort {
         self.retry(false, submit)
     }
 
-    /// It goes out as it comes: one write each is how the kernel takes replies.
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
         let slot = self.slots.remove(reply.handle);
-        let data = reply.buffer.as_deref().unwrap_or_default();
-        match (reply.result, reply.kind) {
-            (Err(error), _) => self.device.answer(slot.unique, errno(error), &[]),
-            (Ok(()), RequestKind::Read) if data.len() == slot.len_bytes as usize => {
-                self.device.answer(slot.unique, 0, data);
-            }
-            (Ok(()), RequestKind::Read) => {
-                tracing::error!("a read was answered without its data");
-                self.device.answer(slot.unique, libc::EIO, &[]);
-            }
-            (Ok(()), RequestKind::Write) => {
-                self.body.clear();
-                encode_written(&mut self.body, slot.len_bytes);
-                self.device.answer(slot.unique, 0, &self.body);
-            }
-            (Ok(()), RequestKind::Status) => match found(slot.sought, slot.range, data) {
-                Some(offset_bytes) => {
-                    self.body.clear();
-                    encode_found(&mut self.body, offset_bytes);
-                    self.device.answer(slot.unique, 0, &self.body);
-                }
-                None => self.device.answer(slot.unique, libc::ENXIO, &[]),
-            },
-            (Ok(()), _) => self.device.answer(slot.unique, 0, &[]),
+        if reply.kind == RequestKind::Read && reply.result.is_ok() {
+            return self.reply_read(&slot, reply.buffer, pool);
         }
+        self.body.clear();
+        let error = match (reply.result, reply.kind) {
+            (Err(error), _) => errno(error),
+            (Ok(()), RequestKind::Write) => {
+                encode_written(&mut self.body, slot.len_bytes);
+                0
+            }
+            (Ok(()), RequestKind::Status) => {
+                let told = reply.buffer.as_deref().unwrap_or_default();
+                found(slot.sought, slot.range, told).map_or(libc::ENXIO, |offset_bytes| {
+                    encode_found(&mut self.body, offset_bytes);
+                    0
+                })
+            }
+            (Ok(()), _) => 0,
+        };
+        // Its memory is free before the answer.
         reply.buffer.into_iter().for_each(|buffer| pool.put(buffer));
+        self.source.answer(slot.ticket, error, &self.body);
+    }
+
+    fn send(&mut self) {
+        self.source.send();
     }
 
     fn drain(&mut self) {
@@ -314,7 +331,9 @@ impl Port for FusePort {
         if nothing_under_way && (self.closing || self.gone) {
             self.drained = None;
         }
-        match (self.gone && nothing_under_way, self.holds(true)) {
+        self.send();
+        let busy = self.holds(true) || self.source.is_unsent();
+        match (self.gone && nothing_under_way, busy) {
             (true, _) => PortStatus::Over,
             (false, true) => PortStatus::Busy,
             (false, false) => PortStatus::Open,

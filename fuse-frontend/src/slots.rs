@@ -3,9 +3,11 @@
 //!
 //! Invariant: a slot is taken from the moment in which its request is read to its reply.
 
+use crate::source::Ticket;
 use crate::transfer::Sought;
 
-/// Requests under way at most. The kernel itself holds back what it does in the background.
+/// Requests under way at most. The kernel itself holds back what it does in the background. A ring has a
+/// bound of its own, its entries, and asks for no room here.
 pub(crate) const REQUESTS_MAX: usize = 1024;
 /// Bytes of buffers under way at most.
 const BYTES_MAX: usize = 256 << 20;
@@ -14,7 +16,7 @@ const BYTES_MAX: usize = 256 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// What its reply carries.
-    pub(crate) unique: u64,
+    pub(crate) ticket: Ticket,
     /// Of its data; what a write has written.
     pub(crate) len_bytes: u32,
     /// Of its buffer, which may have room for more.
@@ -75,7 +77,7 @@ mod tests {
     fn slot(unique: u64, buffer_bytes: u32) -> Slot {
         let len_bytes = 512;
         Slot {
-            unique,
+            ticket: Ticket::Unique(unique),
             len_bytes,
             buffer_bytes,
             range: (0, 0),
@@ -94,7 +96,7 @@ mod tests {
             .collect();
         assert!(!slots.have_room());
         for (unique, handle) in handles.into_iter().enumerate() {
-            assert_eq!(slots.remove(handle).unique, unique as u64);
+            assert_eq!(slots.remove(handle), slot(unique as u64, 4096));
         }
         assert_eq!(slots.count(), 0);
         let large: Vec<u64> = (0..256)

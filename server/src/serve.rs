@@ -39,13 +39,30 @@ pub struct Server {
 
 struct Disks(Vec<DiskThread>);
 
-impl Commands for Disks {
+impl Disks {
     async fn status(&self) -> Outcome<Value> {
         let mut disks = Vec::with_capacity(self.0.len());
         for disk in &self.0 {
             disks.push(disk.status().await?);
         }
         Ok(status::to_json(&disks))
+    }
+}
+
+/// What the control socket asks for.
+struct Reporter {
+    disks: Arc<Disks>,
+    /// Where the files are, if there are any.
+    files: Option<Value>,
+}
+
+impl Commands for Reporter {
+    async fn status(&self) -> Outcome<Value> {
+        let mut status = self.disks.status().await?;
+        if let Some(files) = &self.files {
+            status["files"] = files.clone();
+        }
+        Ok(status)
     }
 }
 
@@ -136,8 +153,12 @@ impl Server {
         };
         let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
         let (stop, stopped) = stop_switch();
+        let reporter = Reporter {
+            disks: Arc::clone(&disks),
+            files: fuse.as_ref().map(status::files),
+        };
         let control = (
-            tokio::spawn(control.serve(Arc::clone(&disks), stopped)),
+            tokio::spawn(control.serve(Arc::new(reporter), stopped)),
             stop,
         );
         Ok(Server {
@@ -345,7 +366,8 @@ async fn mount(
 ) -> Outcome<MountHandle> {
     let hosts = disks.iter().map(DiskThread::port_host).collect();
     let home = disks.iter().position(|disk| !disk.is_rotational());
-    disktime_fuse::mount(&place.value, files(vdisks), hosts, home.unwrap_or(0))
+    let (home, transport) = (home.unwrap_or(0), disktime_fuse::Transport::Best);
+    disktime_fuse::mount(&place.value, files(vdisks), hosts, home, transport)
         .await
         .map_err(|error| at_mount(configuration, place, &error))
 }

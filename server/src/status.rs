@@ -9,6 +9,7 @@ use disktime_engine::{
     DiskCounters, LoopReport, Percentiles, StreamConfig, StreamCounters, StreamReport, Window,
     Windows,
 };
+use disktime_fuse::MountHandle;
 use disktime_units::Nanos;
 use serde_json::{Map, Value, json};
 
@@ -205,6 +206,11 @@ pub fn to_json(disks: &[DiskStatus]) -> Value {
     json!({ "disks": by_disk, "vdisks": by_vdisk, "groups": by_group, "system": by_system })
 }
 
+/// Where the vdisks are files, and whether they are served over io_uring.
+pub fn files(mount: &MountHandle) -> Value {
+    json!({ "mount": mount.path(), "over_io_uring": mount.is_over_io_uring() })
+}
+
 fn percent(value: &Value) -> String {
     value
         .as_f64()
@@ -223,6 +229,13 @@ pub fn to_text(status: &Value) -> String {
     text.push_str(&disk_table(status));
     text.push('\n');
     text.push_str(&vdisk_table(status));
+    if let Some(mount) = status["files"]["mount"].as_str() {
+        let transport = match status["files"]["over_io_uring"].as_bool() {
+            Some(true) => "over io_uring",
+            _ => "by /dev/fuse",
+        };
+        text.push_str(&format!("\nfiles in {mount}, served {transport}\n"));
+    }
     text
 }
 

@@ -6,6 +6,7 @@
 mod fuzz;
 mod packages;
 mod report;
+mod settings;
 mod steps;
 mod tidy;
 
@@ -18,8 +19,9 @@ Project tasks of disktime.
 Usage: cargo xtask TASK
 
   test       everything that must pass, as CI runs it:
-               1. packages   the Debian packages that the tests need are installed if this
-                             is root or sudo asks no password; else the command is shown
+               1. packages   the Debian packages that the tests need are installed, and FUSE over
+                             io_uring is switched on in the kernel, if this is root or sudo asks
+                             no password; else the commands are shown
                2. format     cargo fmt --all --check
                3. lints      cargo clippy --workspace --all-targets -- -D warnings
                4. tests      cargo test --workspace; among them tidy (below) and the
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
     let passed = match arguments[..] {
         ["test"] => steps::test(&workspace()),
         ["tidy"] => steps::tidy(&workspace()),
-        ["packages"] => packages::provide(),
+        ["packages"] => steps::provide(),
         ["fuzz"] => fuzz::run(&workspace(), fuzz::CI_SECONDS),
         ["fuzz", "--seconds", seconds] => match seconds.parse() {
             Ok(seconds) => fuzz::run(&workspace(), seconds),

@@ -74,7 +74,7 @@ fn missing() -> Vec<&'static str> {
 }
 
 /// How to become root: nothing to do, `sudo -n`, or not at all.
-fn privilege() -> Option<&'static [&'static str]> {
+pub(crate) fn privilege() -> Option<&'static [&'static str]> {
     let succeeds = |program: &str, arguments: &[&str], expected: &str| {
         let output = Command::new(program)
             .args(arguments)

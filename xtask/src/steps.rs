@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask test`, one after the other, and the summary.
 
 use crate::report::Report;
-use crate::{fuzz, packages, tidy};
+use crate::{fuzz, packages, settings, tidy};
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -9,11 +9,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Whether the machine has what the tests need, which is brought there if that is allowed.
+pub(crate) fn provide() -> bool {
+    packages::provide() & settings::provide()
+}
+
 /// Runs everything that must pass.
 pub(crate) fn test(workspace: &Path) -> bool {
     let mut report = Report::default();
     let steps = [
-        timed("packages", packages::provide),
+        timed("packages", provide),
         timed("format", || cargo(workspace, &["fmt", "--all", "--check"])),
         timed("lints", || {
             cargo(

@@ -404,8 +404,9 @@ impl<S: Service> Reactor<S> {
         }
     }
 
-    /// Sends what the scheduled connections have; they are read from in the next turn.
+    /// Sends what the ports and the scheduled connections have; they are read from in the next turn.
     fn send_all(&mut self) {
+        self.ports.send();
         for position in 0..self.scheduled.len() {
             let index = self.scheduled[position];
             if let Some(connection) = &mut self.connections[index] {

@@ -67,9 +67,12 @@ impl Ports {
     ) -> bool {
         let mut any = false;
         for (place, opened) in self.0.iter_mut().enumerate() {
-            let Some(opened) = opened.as_mut().filter(|opened| opened.readable) else {
+            let Some(opened) = opened.as_mut() else {
                 continue;
             };
+            if !opened.readable && !opened.port.is_ready() {
+                continue;
+            }
             // The descriptor is looked at again before the next sleep.
             opened.readable = false;
             let origin = PORT | place as u64;
@@ -78,6 +81,7 @@ impl Ports {
                 offer(service, full, now, request)
             };
             any |= opened.port.receive(pool, &mut submit);
+            opened.port.send();
             if opened.port.holds_requests() && !opened.waits {
                 opened.waits = true;
                 wait(origin);
@@ -113,6 +117,13 @@ impl Ports {
         }
     }
 
+    /// Sends what the ports have gathered.
+    pub(super) fn send(&mut self) {
+        for opened in self.0.iter_mut().flatten() {
+            opened.port.send();
+        }
+    }
+
     pub(super) fn drain(&mut self) {
         for opened in self.0.iter_mut().flatten() {
             opened.port.drain();
@@ -127,7 +138,7 @@ impl Ports {
             let Some(opened) = place else { continue };
             let descriptor = opened.port.descriptor();
             match opened.port.turn() {
-                PortStatus::Open => {}
+                PortStatus::Open => busy |= opened.port.is_ready(),
                 PortStatus::Busy => busy = true,
                 PortStatus::Over => {
                     if opened.watched {

@@ -103,3 +103,24 @@ fn a_file_has_no_extended_attributes() {
     assert_eq!((set, error), (-1, Some(libc::EOPNOTSUPP)));
     server.stop();
 }
+
+#[test]
+fn the_status_says_where_the_files_are_and_how_they_are_served() {
+    let place = Place::with(&[("web", r#""size": "1MiB""#)]);
+    let server = place.start();
+    // Off in kernels that have it, unless the administrator or a test has switched it on.
+    let switch = fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
+    let switched_on = switch.is_ok_and(|state| state.trim() == "Y");
+    let status = place.succeeds(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    let expected = serde_json::json!({ "mount": place.mount(), "over_io_uring": switched_on });
+    assert_eq!(status["files"], expected);
+    let transport = if switched_on {
+        "over io_uring"
+    } else {
+        "by /dev/fuse"
+    };
+    let mount = text(&place.mount()).to_owned();
+    assert_says(&place.succeeds(&["status"]), &[&mount, transport]);
+    server.stop();
+}

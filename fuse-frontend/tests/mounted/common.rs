@@ -1,14 +1,12 @@
 //! What the tests of the mounted directory share: vdisks in memory that keep a record of what they
 //! were asked, a mount of them, and the programs that some tests need.
 
-// Each test binary uses its own part of this.
-#![allow(dead_code, reason = "each test binary uses a part")]
-
+use crate::TRANSPORT;
 use disktime_engine::{
     Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
     RequestKind, Service, VdiskId,
 };
-use disktime_fuse::{FuseFile, MountHandle};
+use disktime_fuse::{FuseError, FuseFile, MountHandle, Transport};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -320,7 +318,7 @@ impl Turn {
 pub struct Mounted {
     pub memory: Arc<Memory>,
     pub handle: Option<MountHandle>,
-    pub served: Served,
+    _served: Served,
     pub runtime: Runtime,
     pub directory: TempDir,
     /// Last, as fields are dropped in order.
@@ -335,13 +333,13 @@ impl Mounted {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path().join("vdisks");
         let served = memory.serve();
-        let mount = disktime_fuse::mount(&place, memory.files.clone(), vec![served.host()], 0);
+        let mount = mount(&place, memory.files.clone(), vec![served.host()]);
         let mounted = runtime.block_on(mount);
         let handle = Some(mounted.unwrap_or_else(|error| panic!("{error}")));
         Mounted {
             memory,
             handle,
-            served,
+            _served: served,
             runtime,
             directory,
             _turn: turn,
@@ -365,6 +363,33 @@ impl Drop for Mounted {
                 result.unwrap_or_else(|error| panic!("{error}"));
             }
         }
+    }
+}
+
+/// Mounts with the first of the reactors as home, by the transport that this program is for.
+pub async fn mount(
+    place: &Path,
+    files: Vec<FuseFile>,
+    hosts: Vec<Arc<dyn PortHost>>,
+) -> Result<MountHandle, FuseError> {
+    if TRANSPORT == Transport::Best {
+        switch_on_io_uring();
+    }
+    let handle = disktime_fuse::mount(place, files, hosts, 0, TRANSPORT).await?;
+    assert_eq!(handle.is_over_io_uring(), TRANSPORT == Transport::Best);
+    Ok(handle)
+}
+
+/// FUSE over io_uring is off until the kernel is told otherwise.
+fn switch_on_io_uring() {
+    const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
+    let state = std::fs::read_to_string(SWITCH).unwrap_or_else(|error| {
+        panic!("this test needs FUSE over io_uring, Linux 6.14 or later: {SWITCH}: {error}")
+    });
+    if state.trim() != "Y"
+        && let Err(error) = std::fs::write(SWITCH, "Y")
+    {
+        panic!("this test needs FUSE over io_uring ({error}): echo Y | sudo tee {SWITCH}");
     }
 }
 

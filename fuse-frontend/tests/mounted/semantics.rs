@@ -1,8 +1,6 @@
 //! What programs see in the mounted directory: bytes, lengths, durability, and what is refused.
 
-mod common;
-
-use common::{Asked, MIB, Mounted, errno_of, fallocate, open_with, pattern};
+use super::common::{Asked, MIB, Mounted, errno_of, fallocate, open_with, pattern, wait_until};
 use disktime_engine::{IoError, RequestKind};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -338,7 +336,7 @@ fn synchronous_writers_of_one_file_do_not_wait_for_each_other() {
             });
         }
         let writes = || mounted.memory.count_asked(RequestKind::Write) as u64;
-        common::wait_until(
+        wait_until(
             "all writers are at the backend before one is answered",
             || writes() == WRITERS,
         );

@@ -1,8 +1,6 @@
 //! Real file systems on the files: made and checked in place, and mounted through a loop device.
 
-mod common;
-
-use common::{MIB, Mounted, command, pattern, run};
+use super::common::{Asked, MIB, Mounted, command, pattern, run};
 use disktime_engine::RequestKind;
 use std::fs;
 use std::path::Path;
@@ -82,13 +80,13 @@ fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
         mounted.memory.take_asked();
         let one = fs::File::open(Path::new(place).join("file-1")).expect("there");
         one.sync_all().expect("fsync");
-        let flushes = |asked: &common::Asked| asked.kind == RequestKind::Flush;
+        let flushes = |asked: &Asked| asked.kind == RequestKind::Flush;
         assert!(
             mounted.memory.take_asked().iter().any(flushes),
             "fsync above reaches the backend"
         );
         run("util-linux", "fstrim", &[place]);
-        let zeroes = |asked: &common::Asked| asked.kind == RequestKind::WriteZeroes;
+        let zeroes = |asked: &Asked| asked.kind == RequestKind::WriteZeroes;
         assert!(
             mounted.memory.take_asked().iter().any(zeroes),
             "trim above reaches the backend"

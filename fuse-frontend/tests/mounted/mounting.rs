@@ -1,10 +1,8 @@
 //! The mount's own life: what it needs, what it refuses, how it ends well and how it ends badly.
 
-mod common;
-
-use common::{Memory, Mounted, Turn, errno_of, runtime, wait_until};
+use super::common::{Memory, Mounted, Turn, errno_of, mount, run, runtime, wait_until};
 use disktime_engine::RequestKind;
-use disktime_fuse::{FuseError, MountHandle, mount};
+use disktime_fuse::{FuseError, MountHandle};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::RawFd;
@@ -20,7 +18,7 @@ fn try_mount(place: &Path) -> Result<MountHandle, FuseError> {
     // The reactor is leaked, not stopped, as the handle needs it.
     let served = Box::leak(Box::new(memory.serve()));
     let files = memory.files.clone();
-    runtime().block_on(mount(place, files, vec![served.host()], 0))
+    runtime().block_on(mount(place, files, vec![served.host()]))
 }
 
 fn is_mounted(place: &Path) -> bool {
@@ -32,9 +30,10 @@ fn is_mounted(place: &Path) -> bool {
 
 /// Runs one test of this file again, in a process of its own.
 fn rerun(test: &str, directory: &Path) -> Command {
+    let (_program, module) = module_path!().split_once("::").expect("a module");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command
-        .args([test, "--exact", "--nocapture"])
+        .args([&format!("{module}::{test}"), "--exact", "--nocapture"])
         .env(RERUN, directory);
     command
 }
@@ -127,7 +126,7 @@ fn an_unmount_by_the_administrator_is_no_error() {
     let mut mounted = Mounted::new(&[("web", 4096)]);
     let handle = mounted.handle.take().expect("mounted");
     let place = handle.path().to_str().expect("text").to_string();
-    common::run("fuse3", "fusermount3", &["-u", &place]);
+    run("fuse3", "fusermount3", &["-u", &place]);
     assert!(
         mounted
             .runtime
@@ -164,7 +163,10 @@ fn the_mount_of_a_killed_server_is_cleaned_up() {
         assert!(serves, "the server did not start");
         let file = fs::File::open(place.join("web")).expect("served");
         drop(server);
-        assert_eq!(errno_of(fs::metadata(&place)), libc::ENOTCONN);
+        // Over io_uring the kernel cuts the connection a little later.
+        wait_until("the connection is cut", || {
+            errno_of(fs::metadata(&place)) == libc::ENOTCONN
+        });
         assert_eq!(errno_of(file.read_at(&mut [0; 10], 0)), libc::ENOTCONN);
     }
     let handle = try_mount(&place).unwrap_or_else(|error| panic!("{error}"));

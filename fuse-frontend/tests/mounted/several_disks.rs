@@ -1,11 +1,11 @@
 //! One directory with the files of several disks, each with a reactor of its own: what one of them
 //! does not do in time is its own trouble.
 
-mod common;
-
-use common::{MIB, Memory, QUEUE, Served, Turn, errno_of, open_with, pattern, runtime, wait_until};
+use super::common::{
+    MIB, Memory, QUEUE, Served, Turn, errno_of, mount, open_with, pattern, runtime, wait_until,
+};
 use disktime_engine::RequestKind;
-use disktime_fuse::{FuseFile, MountHandle, mount};
+use disktime_fuse::{FuseFile, MountHandle};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl TwoDisks {
         let directory = tempfile::tempdir().expect("a directory");
         let hosts = served.iter().map(Served::host).collect();
         let runtime = runtime();
-        let mounted = runtime.block_on(mount(directory.path(), files.collect(), hosts, 0));
+        let mounted = runtime.block_on(mount(directory.path(), files.collect(), hosts));
         TwoDisks {
             memories,
             handle: Some(mounted.unwrap_or_else(|error| panic!("{error}"))),

@@ -1,0 +1,81 @@
+//! The commands of FUSE over io_uring, as the kernel reads them.
+
+use io_uring::{opcode, squeue, types};
+use std::os::fd::RawFd;
+
+/// A command about an entry.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Command<'a> {
+    /// The entry is there: the places of its header and of its payload, which are read when this is submitted.
+    Register(&'a [libc::iovec; 2]),
+    /// The reply to this request is there, and the next request may come.
+    CommitAndFetch { commit_id: u64 },
+}
+
+impl Command<'_> {
+    pub(super) fn encode(self, device: RawFd, queue: u16, entry: u64) -> squeue::Entry128 {
+        const REGISTER: u32 = 1;
+        const COMMIT_AND_FETCH: u32 = 2;
+        let (number, commit_id) = match self {
+            Command::Register(_) => (REGISTER, 0),
+            Command::CommitAndFetch { commit_id } => (COMMIT_AND_FETCH, commit_id),
+        };
+        let mut fields = [0; 80];
+        fields[8..16].copy_from_slice(&commit_id.to_ne_bytes());
+        fields[16..18].copy_from_slice(&queue.to_ne_bytes());
+        let encoded = opcode::UringCmd80::new(types::Fd(device), number)
+            .cmd(fields)
+            .build()
+            .user_data(entry);
+        match self {
+            Command::Register(places) => with_places(encoded, places),
+            Command::CommitAndFetch { .. } => encoded,
+        }
+    }
+}
+
+/// The submission with an address and a length, which the crate does not name for this operation.
+fn with_places(encoded: squeue::Entry128, places: &[libc::iovec; 2]) -> squeue::Entry128 {
+    const ADDRESS_AT: usize = 16;
+    const LEN_AT: usize = 24;
+    // SAFETY: a submission is 128 bytes in the kernel's layout without padding.
+    let mut bytes: [u8; 128] = unsafe { std::mem::transmute(encoded) };
+    let address = places.as_ptr() as u64;
+    bytes[ADDRESS_AT..ADDRESS_AT + 8].copy_from_slice(&address.to_ne_bytes());
+    bytes[LEN_AT..LEN_AT + 4].copy_from_slice(&(places.len() as u32).to_ne_bytes());
+    // SAFETY: as above, and any bytes are a submission.
+    unsafe { std::mem::transmute(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(submission: squeue::Entry128) -> [u8; 128] {
+        // SAFETY: as in `with_places`.
+        unsafe { std::mem::transmute(submission) }
+    }
+
+    fn word(bytes: &[u8; 128], at: usize) -> u64 {
+        u64::from_ne_bytes(*bytes[at..].first_chunk().expect("inside"))
+    }
+
+    #[test]
+    fn commands_lie_where_the_kernel_reads_them() {
+        let places = [(); 2].map(|()| libc::iovec {
+            iov_base: std::ptr::null_mut(),
+            iov_len: 0,
+        });
+        let register = bytes(Command::Register(&places).encode(5, 3, 17));
+        assert_eq!(word(&register, 16), places.as_ptr() as u64);
+        assert_eq!(register[24..28], 2_u32.to_ne_bytes());
+        let commit = bytes(Command::CommitAndFetch { commit_id: 99 }.encode(5, 3, 17));
+        assert_eq!((word(&commit, 16), word(&commit, 56)), (0, 99));
+        for (number, command) in [(1_u32, register), (2, commit)] {
+            assert_eq!(command[4..8], 5_i32.to_ne_bytes());
+            assert_eq!(command[8..12], number.to_ne_bytes());
+            assert_eq!(word(&command, 32), 17);
+            assert_eq!(command[64..66], 3_u16.to_ne_bytes());
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! How many processors there may ever be: the kernel wants a queue for each.
+
+use std::fs;
+use std::io;
+
+/// Their number.
+pub(super) fn count() -> io::Result<usize> {
+    let list = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    count_in(&list).ok_or_else(|| io::Error::other(format!("{list:?} is no list of processors")))
+}
+
+/// The number in a list as `0-3,8`.
+fn count_in(list: &str) -> Option<usize> {
+    let ranges = list.trim().split(',').map(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+        Some(usize::from(last.checked_sub(first)?) + 1)
+    });
+    ranges.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_and_single_processors_count() {
+        assert_eq!(count_in("0-1\n"), Some(2));
+        assert_eq!(count_in("0\n"), Some(1));
+        assert_eq!(count_in("0-3,8,10-11"), Some(7));
+        for bad in ["", "x", "3-1", "0-", "-1", "0,,1", "0-70000"] {
+            assert_eq!(count_in(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! All that is asked of a mounted directory, with requests that come by `/dev/fuse`.
+
+mod mounted;
+
+const TRANSPORT: disktime_fuse::Transport = disktime_fuse::Transport::Device;

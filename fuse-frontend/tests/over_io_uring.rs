@@ -1,0 +1,5 @@
+//! All that is asked of a mounted directory, with requests that come over io_uring.
+
+mod mounted;
+
+const TRANSPORT: disktime_fuse::Transport = disktime_fuse::Transport::Best;
