@@ -89,7 +89,7 @@ pub(crate) fn greet(device: &Device, transport: Transport) -> io::Result<Option<
     let reply = InitReply {
         readahead_bytes,
         flags: flags & wanted,
-        background_max: BACKGROUND_MAX,
+        background_max: ring.as_ref().map_or(BACKGROUND_MAX, Ring::background_max),
         request_bytes_max: REQUEST_BYTES_MAX,
     };
     encode_init(&mut body, &reply);

@@ -29,12 +29,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Entries of all queues together, unless that is more or less than each should have. An asynchronous
-/// program fills the queue of its processor, and others there wait: so they are many, although most
-/// are never used.
-const ENTRIES: usize = 1024;
-const QUEUE_ENTRIES_MIN: usize = 64;
-const QUEUE_ENTRIES_MAX: usize = 256;
+/// Entries of a queue. All asynchronous requests may come by one queue, and must leave room there for the
+/// others, or a program with many of them would hold up everybody on its processor. So there are many,
+/// of which most are never used and cost no memory.
+const QUEUE_ENTRIES_MAX: usize = 640;
+/// Entries of all queues: what a ring has room for, without the one for the device.
+const ENTRIES_MAX: usize = (32 << 10) - 1;
 
 /// The completion that says that the device may be read.
 const DEVICE: u64 = u64::MAX;
@@ -82,9 +82,8 @@ impl Ring {
     /// A ring for this device, which must outlive it. The kernel knows of it after [`Ring::register`].
     pub(crate) fn new(device: RawFd) -> io::Result<Ring> {
         let queues = processors::count()?;
-        let of_each = (ENTRIES / queues).clamp(QUEUE_ENTRIES_MIN, QUEUE_ENTRIES_MAX);
+        let of_each = (ENTRIES_MAX / queues).min(QUEUE_ENTRIES_MAX);
         let count = queues * of_each;
-        // One more for the device.
         let size = u32::try_from((count + 1).next_power_of_two()).map_err(io::Error::other)?;
         let ring = IoUring::<squeue::Entry128>::builder()
             .dontfork()
@@ -107,6 +106,12 @@ impl Ring {
             refused: false,
             withheld: Vec::new(),
         })
+    }
+
+    /// Asynchronous requests that the kernel should send at once: four fifths of a queue.
+    pub(crate) fn background_max(&self) -> u16 {
+        let of_each = self.entries.iter().take_while(|entry| entry.queue == 0);
+        (of_each.count() * 4 / 5) as u16
     }
 
     /// Gives the kernel all entries. What comes in them comes to the thread that calls this.

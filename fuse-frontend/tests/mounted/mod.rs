@@ -2,6 +2,7 @@
 
 mod common;
 mod filesystems;
+mod holes;
 mod mounting;
 mod semantics;
 mod several_disks;

@@ -47,6 +47,7 @@ fn main() -> Outcome {
     let program = arguments.plan.program()?;
     let directory = tempfile::tempdir()?;
     println!("{}", machine::sentence());
+    println!("FUSE over io_uring: {}", over_io_uring());
     let backings = match arguments.backings.as_slice() {
         [] => &Backing::ALL[..],
         chosen => chosen,
@@ -63,6 +64,12 @@ fn main() -> Outcome {
     let names = Peer::ALL.map(Peer::name);
     arguments.plan.report(&rows, &names, &ratios)?;
     Ok(())
+}
+
+/// The kernel's switch, `Y` or `N`, which is read at a mount; servers that do not know of it go on as before.
+fn over_io_uring() -> String {
+    let switch = std::fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
+    switch.map_or_else(|error| error.to_string(), |state| state.trim().to_owned())
 }
 
 /// All cells of a backing, the servers running side by side.

@@ -1,8 +1,6 @@
 //! Holes in the files: `lseek` finds them, and what is behind the end.
 
-mod common;
-
-use common::{MIB, Mounted, errno_of};
+use super::common::{MIB, Mounted, errno_of};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
