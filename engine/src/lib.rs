@@ -17,6 +17,7 @@ mod request;
 mod service;
 mod session;
 mod statistics;
+mod stored;
 mod zero_pieces;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
@@ -28,6 +29,7 @@ pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
+pub use stored::StoredBytes;
 pub use zero_pieces::ZeroPieces;
 
 pub use disktime_disks::{BUFFER_ALIGNMENT, Buffer, BufferPool};

@@ -63,6 +63,7 @@ fn files() -> Vec<FuseFile> {
     let file = |number| FuseFile {
         name: format!("memory{number}"),
         size_bytes: SIZE_BYTES,
+        stored: None,
         read_only: false,
         optimal_io_bytes: 65_536,
         disk: 0,

@@ -95,6 +95,7 @@ impl Directory {
             kind,
             mode,
             size_bytes,
+            stored_bytes: size_bytes,
             time_seconds: self.made_seconds,
             user: self.owner.uid,
             group: self.owner.gid,
@@ -109,7 +110,14 @@ impl Directory {
             .optimal_io_bytes
             .clamp(4096, 1 << 20)
             .next_power_of_two();
-        Some(attributes(EntryKind::File, mode, file.size_bytes, block))
+        let all = attributes(EntryKind::File, mode, file.size_bytes, block);
+        Some(match &file.stored {
+            Some(stored) => Attributes {
+                stored_bytes: stored.get().min(file.size_bytes),
+                ..all
+            },
+            None => all,
+        })
     }
 
     /// The listing from the place `from` on, which is 0 or some line's `next`.
@@ -148,6 +156,7 @@ mod tests {
         FuseFile {
             name: name.into(),
             size_bytes,
+            stored: None,
             read_only: false,
             optimal_io_bytes: 65_000,
             disk: 0,

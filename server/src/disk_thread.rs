@@ -12,7 +12,7 @@ use crate::groups::{self, GroupStreams};
 use crate::status::{DiskStatus, SYSTEM};
 use crate::untouched::Untouched;
 use disktime_engine::{
-    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, VdiskId,
+    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
 };
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
@@ -58,6 +58,8 @@ struct Started {
     description: String,
     streams: Vec<(String, usize)>,
     groups: Vec<GroupStreams>,
+    /// Of the vdisks in their order.
+    stored: Vec<StoredBytes>,
     reactor: ReactorHandle<DiskService>,
 }
 
@@ -223,6 +225,9 @@ fn serve(
             .map_or(0, |stream| stream.0);
         streams.push((vdisk.spec.name.clone(), stream as usize));
     }
+    let stored = (0..vdisks.len() as u32)
+        .filter_map(|vdisk| service.stored(VdiskId(vdisk)))
+        .collect();
     let description = service.disk_loop().properties().description.clone();
     let groups = groups::groups(configuration, name, &service);
     let (reactor, handle) = Reactor::new(service, epoch)?;
@@ -230,6 +235,7 @@ fn serve(
         description,
         streams,
         groups,
+        stored,
         reactor: handle,
     }));
     flush_all(reactor.run()?, name, epoch)
@@ -318,9 +324,11 @@ impl DiskThread {
     ) -> Vec<DoorVdisk<DiskService>> {
         configuration
             .vdisks_on(&self.name)
+            .zip(&self.started.stored)
             .enumerate()
-            .map(|(position, vdisk)| DoorVdisk {
+            .map(|(position, (vdisk, stored))| DoorVdisk {
                 name: vdisk.name.value.clone(),
+                stored: stored.clone(),
                 description: assembly::entitlement(vdisk),
                 size_bytes: vdisk.size_bytes.value,
                 disk,

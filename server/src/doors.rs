@@ -1,7 +1,7 @@
 //! Between the doors and the reactors: which exports and files there are, and on which disk's
 //! reactor each is.
 
-use disktime_engine::{ReactorHandle, VdiskId};
+use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::FuseFile;
 use disktime_nbd::{Accepted, Export, ExportHandle};
 
@@ -13,6 +13,8 @@ pub struct DoorVdisk<S> {
     pub description: String,
     /// Its size.
     pub size_bytes: u64,
+    /// How much of it is stored.
+    pub stored: StoredBytes,
     /// The position of its disk in the file.
     pub disk: usize,
     /// Its number on its disk.
@@ -64,6 +66,7 @@ pub fn files<S>(vdisks: &[DoorVdisk<S>]) -> Vec<FuseFile> {
     let file = |vdisk: &DoorVdisk<S>| FuseFile {
         name: vdisk.name.clone(),
         size_bytes: vdisk.size_bytes,
+        stored: Some(vdisk.stored.clone()),
         read_only: vdisk.read_only,
         optimal_io_bytes: 64 << 10,
         disk: vdisk.disk,

@@ -7,7 +7,7 @@
 
 use crate::presence::Presence;
 use crate::zero_map::{CHUNK_BYTES, ZeroMap};
-use disktime_engine::RequestKind;
+use disktime_engine::{RequestKind, StoredBytes};
 
 /// A read-modify-write of at most this many bytes is done in one go: reading a little too much
 /// costs less than coming back for the other end.
@@ -35,6 +35,8 @@ pub(crate) struct MappedExtent {
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub extents: Vec<MappedExtent>,
+    /// What is no hole, in whole chunks.
+    pub stored: StoredBytes,
 }
 
 /// What the disk takes.
@@ -76,6 +78,13 @@ impl Grain {
 }
 
 impl Layout {
+    /// Of these extents.
+    pub fn new(extents: Vec<MappedExtent>) -> Layout {
+        let stored = StoredBytes::default();
+        stored.add(extents.iter().map(MappedExtent::stored_bytes).sum());
+        Layout { extents, stored }
+    }
+
     /// Where a byte of the vdisk lies on the disk.
     pub fn disk_offset(&self, at: u64) -> u64 {
         let extent = self.extent(at);
@@ -108,7 +117,10 @@ impl Layout {
                 continue;
             };
             if let Some(presence) = &mut extent.presence {
-                presence.set(from, to, true);
+                let new = presence.set(from, to, true);
+                if new > 0 {
+                    self.stored.add(new * CHUNK_BYTES);
+                }
             }
         }
     }
@@ -120,11 +132,12 @@ impl Layout {
             let Some((from, to)) = extent.whole_chunks(start, end) else {
                 continue;
             };
-            match (&mut extent.map, &mut extent.presence) {
+            let gone = match (&mut extent.map, &mut extent.presence) {
                 (Some(map), _) => map.mark_zero(from, to),
                 (None, Some(presence)) if on_disk => presence.set(from, to, false),
-                _ => {}
-            }
+                _ => 0,
+            };
+            self.stored.subtract(gone * CHUNK_BYTES);
         }
     }
 
@@ -155,7 +168,10 @@ impl Layout {
                 continue;
             };
             if let Some(map) = &mut extent.map {
-                map.mark_written(from, to);
+                let new = map.mark_written(from, to);
+                if new > 0 {
+                    self.stored.add(new * CHUNK_BYTES);
+                }
             }
         }
     }
@@ -340,6 +356,14 @@ impl Layout {
 }
 
 impl MappedExtent {
+    fn stored_bytes(&self) -> u64 {
+        match (&self.map, &self.presence) {
+            (Some(map), _) => map.written_chunks() * CHUNK_BYTES,
+            (None, Some(presence)) => presence.held_chunks() * CHUNK_BYTES,
+            (None, None) => self.end_bytes - self.start_bytes,
+        }
+    }
+
     /// The chunks of the extent that a range of the vdisk touches.
     fn chunks(&self, start: u64, end: u64) -> Option<(u64, u64)> {
         let (start, end) = (start.max(self.start_bytes), end.min(self.end_bytes));

@@ -34,17 +34,32 @@ impl Presence {
         self.held[(chunk / WORD_BITS) as usize] >> (chunk % WORD_BITS) & 1 == 1
     }
 
-    /// Notes whether the chunks `from..to` are held.
-    pub fn set(&mut self, from: u64, to: u64, held: bool) {
+    /// Notes whether the chunks `from..to` are held; how many were not before, or were.
+    pub fn set(&mut self, from: u64, to: u64, held: bool) -> u64 {
         let to = to.min(self.chunks);
-        let mut at = from;
+        let (mut at, mut changed) = (from, 0);
         while at < to {
             let until = to.min((at / WORD_BITS + 1) * WORD_BITS);
             let bits = (u64::MAX >> (WORD_BITS - (until - at))) << (at % WORD_BITS);
             let word = &mut self.held[(at / WORD_BITS) as usize];
-            *word = if held { *word | bits } else { *word & !bits };
+            let differs = if held { !*word } else { *word } & bits;
+            if differs != 0 {
+                *word ^= differs;
+                changed += u64::from(differs.count_ones());
+            }
             at = until;
         }
+        changed
+    }
+
+    /// How many chunks are held.
+    pub fn held_chunks(&self) -> u64 {
+        let words = (0..self.chunks).step_by(WORD_BITS as usize).zip(&self.held);
+        let count = |(from, word): (u64, &u64)| {
+            let here = (self.chunks - from).min(WORD_BITS);
+            u64::from((word & (u64::MAX >> (WORD_BITS - here))).count_ones())
+        };
+        words.map(count).sum()
     }
 
     /// The first chunk in `chunk..limit` whose state differs from that of `chunk`, or `limit`.
@@ -78,11 +93,16 @@ mod tests {
             let mut presence = Presence::new(chunks * CHUNK_BYTES, false);
             let mut flags = vec![false; chunks as usize];
             for (from, to, held) in changes {
-                presence.set(from, to, held);
+                let before = presence.held_chunks();
+                let changed = presence.set(from, to, held);
+                let after = presence.held_chunks();
+                prop_assert_eq!(if held { after - before } else { before - after }, changed);
                 for flag in flags.iter_mut().take(to as usize).skip(from as usize) {
                     *flag = held;
                 }
             }
+            let count = flags.iter().filter(|flag| **flag).count();
+            prop_assert_eq!(presence.held_chunks(), count as u64);
             for chunk in 0..chunks {
                 prop_assert_eq!(presence.is_held(chunk), flags[chunk as usize]);
                 let end = (chunk..chunks).find(|at| flags[*at as usize] != flags[chunk as usize]);

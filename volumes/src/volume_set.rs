@@ -23,7 +23,9 @@ use crate::status::{PRESENCE_SEEKS, read_presence};
 use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
 use disktime_disks::{BufferPool, Disk};
-use disktime_engine::{IoError, LoopReport, Reply, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{
+    IoError, LoopReport, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
+};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -215,6 +217,12 @@ impl<D: Disk> VolumeSet<D> {
         self.vdisks
             .iter()
             .map(|vdisk| (vdisk.name.as_str(), vdisk.size_bytes))
+    }
+
+    /// How much of a vdisk is stored: what it does not know to be a hole.
+    pub fn stored(&self, vdisk: VdiskId) -> Option<StoredBytes> {
+        let vdisk = self.vdisks.get(vdisk.0 as usize)?;
+        Some(vdisk.layout.stored.clone())
     }
 
     /// The stream that pays for a vdisk.
@@ -443,5 +451,5 @@ fn read_layout<D: Disk, R: Driver>(
         });
         start_bytes = end_bytes;
     }
-    Ok((Layout { extents }, damaged))
+    Ok((Layout::new(extents), damaged))
 }

@@ -175,25 +175,38 @@ impl ZeroMap {
         limit
     }
 
-    /// Notes that the chunks `from..to` are on the disk.
-    pub fn mark_written(&mut self, from: u64, to: u64) {
+    /// How many chunks are written.
+    pub fn written_chunks(&self) -> u64 {
+        let ones = |byte: &u8| u64::from(byte.count_ones());
+        self.written.iter().map(ones).sum()
+    }
+
+    /// Notes that the chunks `from..to` are on the disk; how many were not before.
+    pub fn mark_written(&mut self, from: u64, to: u64) -> u64 {
+        let mut changed = 0;
         for chunk in from..to.min(self.chunks) {
             if self.is_written(chunk) {
                 continue;
             }
             self.written[byte_of(chunk)] |= 1 << (chunk % CHUNKS_PER_BLOCK % 8);
             self.note_dirty((chunk / CHUNKS_PER_BLOCK) as u32);
+            changed += 1;
         }
+        changed
     }
 
-    /// Notes that the chunks `from..to` read as zeroes, whatever is on the disk.
-    pub fn mark_zero(&mut self, from: u64, to: u64) {
+    /// Notes that the chunks `from..to` read as zeroes, whatever is on the disk; how many did not
+    /// before.
+    pub fn mark_zero(&mut self, from: u64, to: u64) -> u64 {
+        let mut changed = 0;
         for chunk in from..to.min(self.chunks) {
             if self.is_written(chunk) {
                 self.written[byte_of(chunk)] &= !(1 << (chunk % CHUNKS_PER_BLOCK % 8));
                 self.note_dirty((chunk / CHUNKS_PER_BLOCK) as u32);
+                changed += 1;
             }
         }
+        changed
     }
 
     /// Whether a crash now would find the chunks `from..to` written.
@@ -351,10 +364,12 @@ mod tests {
             let mut flags = vec![false; 800];
             for (from, count, written) in changes {
                 let (from, to) = (start + from, start + from + count);
-                match written {
-                    true => map.mark_written(from, to),
-                    false => map.mark_zero(from, to),
-                }
+                let before = map.written_chunks();
+                let after = match written {
+                    true => before + map.mark_written(from, to),
+                    false => before - map.mark_zero(from, to),
+                };
+                prop_assert_eq!(map.written_chunks(), after);
                 flags[(from - start) as usize..(to - start) as usize].fill(written);
             }
             for (chunk, flag) in flags.iter().enumerate() {

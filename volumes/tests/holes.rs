@@ -34,7 +34,8 @@ fn dirty() -> Machine<TestDisk> {
     open(disk, &[("a", 4 * MIB + 100)], DIRTY).expect("open").0
 }
 
-/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes.
+/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes. As much
+/// is counted as stored.
 fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
     let (mut at, mut found) = (0, Vec::new());
     for extent in machine.status(0, (0, 4 * MIB + 100)) {
@@ -45,6 +46,9 @@ fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
         at += extent.len_bytes;
     }
     assert_eq!(at, 4 * MIB + 100);
+    let chunks = |(start, end): &(u64, u64)| end.div_ceil(CHUNK) - start / CHUNK;
+    let stored = machine.set.stored(VdiskId(0)).expect("it has one").get();
+    assert_eq!(stored, found.iter().map(chunks).sum::<u64>() * CHUNK);
     found
 }
 
@@ -302,6 +306,7 @@ fn as_a_status_says<D: Disk>(mut machine: Machine<D>, seed: u64) {
             at += extent.len_bytes;
         }
         assert_eq!(told_zeroes(&mut machine, start, len), expected);
+        held(&mut machine);
     }
 }
 

@@ -6,7 +6,8 @@ use super::wire::Put;
 /// Length of a reply's header.
 pub(crate) const REPLY_HEADER_BYTES: usize = 16;
 
-/// How long the kernel may remember names and attributes: they never change.
+/// How long the kernel may remember names, and attributes of the directory: they never change. Those of
+/// files do, by other doors: what is stored.
 const REMEMBER_SECONDS: u64 = 3600;
 
 /// The header of a reply with `body_bytes` behind it; an error, which has no body, is an errno.
@@ -43,11 +44,21 @@ pub(crate) struct Attributes {
     /// The permission bits.
     pub(crate) mode: u32,
     pub(crate) size_bytes: u64,
+    pub(crate) stored_bytes: u64,
     /// Of access, change and modification, in seconds since 1970.
     pub(crate) time_seconds: u64,
     pub(crate) user: u32,
     pub(crate) group: u32,
     pub(crate) block_bytes: u32,
+}
+
+impl Attributes {
+    fn remember_seconds(&self) -> u64 {
+        match self.kind {
+            EntryKind::Directory => REMEMBER_SECONDS,
+            EntryKind::File => 0,
+        }
+    }
 }
 
 /// What `statfs` shows.
@@ -93,8 +104,8 @@ pub(crate) fn encode_init(out: &mut Vec<u8>, init: &InitReply) {
 fn put_attributes(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u64(of.inode);
     out.put_u64(of.size_bytes);
-    // Reserved whole, so `du` shows all of it. The unit is 512 bytes, whatever a block is.
-    out.put_u64(of.size_bytes.div_ceil(512));
+    // The unit is 512 bytes, whatever a block is.
+    out.put_u64(of.stored_bytes.div_ceil(512));
     (0..3).for_each(|_| out.put_u64(of.time_seconds));
     out.put_zeroes(3 * 4);
     out.put_u32(of.kind.mode() | of.mode);
@@ -115,14 +126,14 @@ pub(crate) fn encode_entry(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u64(of.inode);
     out.put_u64(0);
     out.put_u64(REMEMBER_SECONDS);
-    out.put_u64(REMEMBER_SECONDS);
+    out.put_u64(of.remember_seconds());
     out.put_zeroes(2 * 4);
     put_attributes(out, of);
 }
 
 /// The answer to a question for attributes, or a wish to change them.
 pub(crate) fn encode_attributes(out: &mut Vec<u8>, of: &Attributes) {
-    out.put_u64(REMEMBER_SECONDS);
+    out.put_u64(of.remember_seconds());
     out.put_zeroes(2 * 4);
     put_attributes(out, of);
 }

@@ -149,7 +149,8 @@ fn replies_have_the_lengths_that_the_kernel_expects() {
         inode: 2,
         kind: EntryKind::File,
         mode: 0o600,
-        size_bytes: 513,
+        size_bytes: 5000,
+        stored_bytes: 513,
         time_seconds: 9,
         user: 1,
         group: 2,
@@ -161,7 +162,7 @@ fn replies_have_the_lengths_that_the_kernel_expects() {
     let word = |at: usize| u64::from_ne_bytes(out[at..at + 8].try_into().expect("eight"));
     assert_eq!(
         (word(16), word(24), word(32)),
-        (2, 513, 2),
+        (2, 5000, 2),
         "inode, size, blocks"
     );
     let mode = u32::from_ne_bytes(out[16 + 60..16 + 64].try_into().expect("four"));
@@ -169,9 +170,10 @@ fn replies_have_the_lengths_that_the_kernel_expects() {
     out.clear();
     encode_entry(&mut out, &attributes);
     assert_eq!(out.len(), 40 + 88);
-    let lengths: [(Encode, usize); 4] = [
+    let lengths: [(Encode, usize); 5] = [
         (|out| encode_open(out, 1, 2), 16),
         (|out| encode_written(out, 1), 8),
+        (|out| encode_found(out, 1), 8),
         (
             |out| {
                 encode_init(
@@ -219,6 +221,7 @@ fn a_listing_ends_where_its_room_ends() {
         kind: EntryKind::File,
         mode: 0o600,
         size_bytes: 1,
+        stored_bytes: 1,
         time_seconds: 0,
         user: 0,
         group: 0,

@@ -4,7 +4,7 @@
 use crate::TRANSPORT;
 use disktime_engine::{
     Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
-    RequestKind, Service, VdiskId,
+    RequestKind, Service, StoredBytes, VdiskId,
 };
 use disktime_fuse::{FuseError, FuseFile, MountHandle, Transport};
 use disktime_units::Nanos;
@@ -57,6 +57,7 @@ impl Memory {
             .map(|(name, size_bytes)| FuseFile {
                 name: (*name).into(),
                 size_bytes: *size_bytes,
+                stored: (*name == "sparse").then(StoredBytes::default),
                 read_only: name.starts_with("read-only"),
                 optimal_io_bytes: 64 << 10,
                 disk: 0,

@@ -4,7 +4,7 @@ use super::common::{MIB, Mounted, errno_of};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 fn seek(file: &File, offset_bytes: u64, whence: i32) -> io::Result<u64> {
     // SAFETY: only moves the descriptor's own offset.
@@ -58,6 +58,24 @@ fn data_and_holes_are_found() {
     let full = mounted.open("full");
     full.write_all_at(&[7; 1000], 0).expect("written");
     assert_eq!(data_in(&full), [(0, 1000)]);
+}
+
+/// Without a wait for anything that the kernel remembers.
+#[test]
+fn what_is_stored_shows_as_blocks_and_is_never_more_than_the_size() {
+    let mounted = Mounted::new(&[("web", MIB), ("sparse", MIB)]);
+    let blocks = |name: &str| mounted.path(name).metadata().expect("there").blocks();
+    assert_eq!((blocks("web"), blocks("sparse")), (MIB / 512, 0));
+    let stored = mounted.memory.files[1].stored.clone().expect("it has one");
+    stored.add(64 * KIB);
+    assert_eq!(blocks("sparse"), 128);
+    stored.add(MIB);
+    assert_eq!(blocks("sparse"), MIB / 512);
+    stored.subtract(MIB);
+    assert_eq!(
+        mounted.open("sparse").metadata().expect("open").blocks(),
+        128
+    );
 }
 
 #[test]

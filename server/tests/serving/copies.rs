@@ -162,6 +162,48 @@ fn holes_inside_of_reads_are_not_sent() {
     server.stop();
 }
 
+/// `cp`, `tar` and `du` ask for the blocks first, and where the data is if there are fewer than the size
+/// makes likely.
+#[test]
+fn programs_that_know_sparse_files_know_the_files() {
+    let (place, server, [a, b]) = start();
+    let source = sparse(&place, &[2, 40, 63]);
+    tool(LIBNBD, "nbdcopy", &[text(&source), &a]);
+    let file = server.file("a");
+    assert_eq!(stored_bytes(&file), 3 * MIB);
+    let back = place.path("back");
+    tool("coreutils", "cp", &[text(&file), text(&back)]);
+    assert_same_files(&back, &source);
+    assert_eq!(stored_bytes(&back), 3 * MIB);
+    let archive = place.path("archive.tar");
+    let folder = file.parent().expect("the mount");
+    let create = ["-S", "-cf", text(&archive), "-C", text(folder), "a"];
+    tool("tar", "tar", &create);
+    let archived = fs::metadata(&archive).expect("it was written").len();
+    assert!(archived < 4 * MIB, "{archived} bytes");
+    tool(
+        "tar",
+        "tar",
+        &["-xf", text(&archive), "-C", text(place.root())],
+    );
+    assert_same_files(&place.path("a"), &source);
+    // What is written, given back and written again by either door is seen at once.
+    let mut client = server.client("b");
+    client.write(10 * MIB, &[7; 1 << 20]);
+    assert_eq!(stored_bytes(&server.file("b")), MIB);
+    tool(
+        "util-linux",
+        "fallocate",
+        &["-p", "-o", "10M", "-l", "512K", text(&server.file("b"))],
+    );
+    assert_eq!(stored_bytes(&server.file("b")), MIB / 2);
+    assert_eq!(data_bytes(&b), MIB / 2);
+    server.stop();
+    let server = place.start();
+    assert_eq!(stored_bytes(&server.file("b")), MIB / 2);
+    server.stop();
+}
+
 #[test]
 fn allocated_copies_have_no_holes_both_ways() {
     let (place, server, [a, b]) = start();
