@@ -9,6 +9,7 @@ use crate::assembly::{self, AnyDisk, DiskService};
 use crate::doors::DoorVdisk;
 use crate::failure::{Failure, Outcome};
 use crate::groups::{self, GroupStreams};
+use crate::say::say;
 use crate::status::{DiskStatus, SYSTEM};
 use crate::untouched::Untouched;
 use disktime_engine::{
@@ -244,15 +245,15 @@ fn serve(
 /// What was found on the disk that the file does not say.
 fn tell(configuration: &Configuration, name: &str, report: &OpenReport) {
     for message in &report.messages {
-        eprintln!("disktime: {name}: {message}");
+        say(format_args!("disktime: {name}: {message}"));
     }
     for (orphan, size_bytes) in &report.orphans {
-        eprintln!(
+        say(format_args!(
             "disktime: {name} still holds vdisk `{orphan}` ({}), which the file does not name; it \
              is kept until `disktime remove {} {orphan}` frees it",
             format_size(*size_bytes),
             configuration.file().display()
-        );
+        ));
     }
 }
 
@@ -367,6 +368,11 @@ impl DiskThread {
     pub fn drain(&self) -> impl Future<Output = ()> + use<> {
         // It fails when the thread has ended already.
         let _ = self.started.reactor.stop();
+        self.until_it_ends()
+    }
+
+    /// Returns when its thread has ended.
+    pub fn until_it_ends(&self) -> impl Future<Output = ()> + use<> {
         let mut running = self.running.clone();
         async move { while running.changed().await.is_ok() {} }
     }

@@ -19,6 +19,7 @@ mod nbd_door;
 mod offline;
 mod palette;
 mod run_command;
+mod say;
 mod serve;
 mod signals;
 mod simulate;
@@ -31,21 +32,15 @@ mod untouched;
 use clap::Parser;
 use cli::{Cli, Command, ServerAddress};
 use failure::{Failure, Outcome};
+use say::say;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use supervisor::Supervisor;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .without_time()
-        .with_max_level(log_level())
-        .init();
+    say::show_log();
     if prints_only(&cli.command) {
         end_quietly_on_closed_pipe();
     }
@@ -54,7 +49,7 @@ fn main() -> ExitCode {
     match supervisor.and_then(|supervisor| run(cli.command, supervisor)) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("disktime: {failure}");
+            say(format_args!("disktime: {failure}"));
             ExitCode::FAILURE
         }
     }
@@ -76,14 +71,6 @@ fn prints_only(command: &Command) -> bool {
 fn end_quietly_on_closed_pipe() {
     // SAFETY: sets this process's disposition of one signal to the default, before any thread.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// `DISKTIME_LOG` is one of error, warn, info, debug, trace; warnings are shown without it.
-fn log_level() -> tracing::Level {
-    std::env::var("DISKTIME_LOG")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(tracing::Level::WARN)
 }
 
 fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {

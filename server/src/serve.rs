@@ -8,6 +8,7 @@ use crate::doors::{DoorVdisk, deliver, exports, files};
 use crate::failure::{Failure, Outcome};
 use crate::nbd_door::{self, NbdDoor};
 use crate::run_command::{self, Surroundings};
+use crate::say::say;
 use crate::signals::StopSignals;
 use crate::state_dir::{self, StateLock};
 use crate::supervisor::Supervisor;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::process::Child;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A server that runs until it is stopped.
 pub struct Server {
@@ -54,6 +55,14 @@ struct Reporter {
     disks: Arc<Disks>,
     /// Where the files are, if there are any.
     files: Option<Value>,
+}
+
+impl Disks {
+    /// Returns when a thread ends that nobody told to.
+    async fn until_one_ends(&self) {
+        let mut threads: JoinSet<()> = self.0.iter().map(DiskThread::until_it_ends).collect();
+        threads.join_next().await;
+    }
 }
 
 impl Commands for Reporter {
@@ -88,10 +97,10 @@ pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCod
         let report = assembly::judge_admitted(&configuration)?;
         let door = nbd_door::prepare(&configuration)?;
         for warning in report.warnings() {
-            eprintln!("{warning}");
+            say(warning);
         }
         for notice in &door.notices {
-            eprintln!("disktime: {notice}");
+            say(format_args!("disktime: {notice}"));
         }
         let sockets = std::mem::take(&mut supervisor.sockets);
         // Standard output belongs to whoever started the server for itself.
@@ -108,12 +117,21 @@ pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCod
             }
         };
         supervisor.ready(&format!("Serving {} vdisks", server.vdisks.len()));
-        let ended = match command {
-            Some(command) => run_command::wait(command, &mut signals).await,
-            None => {
-                signals.next().await;
-                Ok(ExitCode::SUCCESS)
+        let end = async {
+            match command {
+                Some(command) => run_command::wait(command, &mut signals).await,
+                None => {
+                    signals.next().await;
+                    Ok(ExitCode::SUCCESS)
+                }
             }
+        };
+        let ended = tokio::select! {
+            ended = end => ended,
+            // Whoever supervises the server starts it again; half a server would go unnoticed.
+            () = server.disks.until_one_ends() => Err(Failure::new(
+                "the server ends, as a disk's thread has ended by itself",
+            )),
         };
         supervisor.stopping();
         server.stop().await?;
@@ -251,9 +269,9 @@ impl Server {
         if let Some(fuse) = self.fuse {
             match fuse.unmount().await {
                 Ok(true) => {}
-                Ok(false) => eprintln!(
+                Ok(false) => say(
                     "disktime: a file of the FUSE directory is still open somewhere (a loop device?); \
-                     it gets errors from now on"
+                     it gets errors from now on",
                 ),
                 Err(error) => failures.push(error.to_string()),
             }
@@ -300,7 +318,7 @@ fn start_disks(
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
         for notice in &disk.notices {
-            eprintln!("disktime: {notice}");
+            say(format_args!("disktime: {notice}"));
         }
         let thread = disk.serve()?;
         by_disk.extend(thread.door_vdisks(configuration, threads.len()));
@@ -349,7 +367,7 @@ async fn fuse_place(configuration: &Configuration) -> Outcome<Option<&Spanned<Pa
     match disktime_fuse::prepare(&fuse.mount.value).await {
         Ok(_) => Ok(Some(&fuse.mount)),
         Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
-            eprintln!("disktime: {error}; serving NBD alone");
+            say(format_args!("disktime: {error}; serving NBD alone"));
             Ok(None)
         }
         Err(error) => Err(at_mount(configuration, &fuse.mount, &error)),

@@ -8,6 +8,7 @@ use disktime_nbd::{ClientRequest, NbdClient};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -82,6 +83,29 @@ fn serving_a_command(place: &Place, command: &str) -> (Child, i32) {
     output.read_line(&mut line).expect("it starts");
     let process = line.trim().parse().expect("a number");
     (server, process)
+}
+
+#[test]
+fn a_server_whose_words_nobody_reads_goes_on_and_stops_in_good_order() {
+    let place = Place::with(&[("a", r#""size": "16MiB""#)]);
+    let mut serve = place.command(&["serve"]);
+    let (read, written) = std::io::pipe().expect("a pipe");
+    serve.stdout(Stdio::piped()).stderr(written);
+    die_with_parent(&mut serve);
+    let mut server = serve.spawn().expect("the program was built");
+    let output = BufReader::new(server.stdout.take().expect("a pipe"));
+    let mut lines = output.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line == "ready"));
+    // The command holds a copy of the pipe's other end, which is not the one that matters.
+    drop((serve, read));
+    let file = place.mount().join("a");
+    std::fs::remove_file(&file).expect_err("it is refused, and the log says so");
+    std::fs::write(&file, "in vain").expect_err("so is truncating");
+    let open = OpenOptions::new().write(true).open(&file).expect("there");
+    open.write_all_at(b"still served", 0).expect("it serves");
+    // The server has something to say about a file that is still open.
+    signal(server.id(), libc::SIGTERM);
+    assert_eq!(server.wait().expect("our child").code(), Some(0));
 }
 
 fn signal(process: u32, signal: i32) {
