@@ -1,3 +1,5 @@
+//! When gathering pays and when it does not: clients in virtual time, woken or looked at.
+
 use super::*;
 
 /// A client in virtual time: when the socket wakes us, one request per `woken`, and every fourth time two
