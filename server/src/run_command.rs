@@ -55,9 +55,9 @@ impl Surroundings {
             common.map_or_else(String::new, |uri| self.text(&uri)),
         );
         for (name, uris) in &self.vdisks {
-            if let Some(uri) = uris.first() {
-                let odd = |c: char| !c.is_ascii_alphanumeric();
-                set(&format!("uri_{}", name.replace(odd, "_")), self.text(uri));
+            let variable = variable(name);
+            if let Some(uri) = uris.first().filter(|_| self.is_one_vdisks(&variable)) {
+                set(&variable, self.text(uri));
             }
         }
         let all = || self.vdisks.iter().flat_map(|(_, uris)| uris);
@@ -77,12 +77,38 @@ impl Surroundings {
         variables
     }
 
+    /// Whether no two vdisks would have that variable (`a-b` and `a.b`): one of them would be the wrong disk.
+    fn is_one_vdisks(&self, wanted: &str) -> bool {
+        let same = self
+            .vdisks
+            .iter()
+            .filter(|(name, _)| variable(name) == wanted);
+        same.count() == 1
+    }
+
+    /// What the user should be told about the variables.
+    fn notice(&self) -> Option<String> {
+        let ambiguous = |(name, _): &&(String, Vec<NbdUri>)| !self.is_one_vdisks(&variable(name));
+        let (name, _) = self.vdisks.iter().find(ambiguous)?;
+        let variable = variable(name);
+        Some(format!(
+            "--run does not set ${variable}, which would stand for `{name}` and for another vdisk: put the \
+             name behind $unixsocket or $port instead"
+        ))
+    }
+
     fn text(&self, uri: &NbdUri) -> String {
         match &self.certificates {
             Some(dir) if uri.tls => uri.with_certificates(dir).to_string(),
             _ => uri.to_string(),
         }
     }
+}
+
+/// The variable of a vdisk's URI. Shells take letters, digits and `_` in a name.
+fn variable(vdisk: &str) -> String {
+    let odd = |c: char| !c.is_ascii_alphanumeric();
+    format!("uri_{}", vdisk.replace(odd, "_"))
 }
 
 /// The directory as clients on this machine can use it: it has to have who signed the server.
@@ -96,6 +122,9 @@ pub fn certificates(dir: &Path) -> Option<PathBuf> {
 /// # Errors
 /// When there is no shell.
 pub fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
+    if let Some(notice) = surroundings.notice() {
+        tracing::warn!("{notice}");
+    }
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
@@ -223,6 +252,16 @@ mod tests {
         let uri = "nbd+unix:///db-1?socket=/run/nbd.sock";
         assert_eq!(value(&two, "uri_db_1").as_deref(), Some(uri));
         assert_eq!(value(&two, "vdisks").as_deref(), Some("web db-1"));
+    }
+
+    #[test]
+    fn two_names_that_a_shell_cannot_tell_apart_have_no_variable() {
+        let three = surroundings(&["a-b", "a.b", "ab"]);
+        assert_eq!(value(&three, "uri_a_b"), None);
+        assert!(value(&three, "uri_ab").is_some());
+        let notice = three.notice().expect("it is worth a word");
+        assert!(notice.contains("$uri_a_b"), "{notice}");
+        assert_eq!(surroundings(&["a-b", "ab"]).notice(), None);
     }
 
     #[test]
