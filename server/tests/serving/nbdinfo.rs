@@ -1,6 +1,7 @@
 //! What `nbdinfo` tells of the exports, word for word: a change of any flag, block size, context or
 //! description is seen here.
 
+use crate::certificates::fill;
 use crate::place::{MIB, Place};
 use crate::programs::{tool, tool_output};
 use crate::server::Server;
@@ -144,6 +145,23 @@ fn each_export_by_both_sockets_is_as_written_here() {
         for uri in &vdisk.uris {
             tells(&[], uri, &document(vec![expected.clone()]));
         }
+    }
+    server.stop();
+}
+
+#[test]
+fn with_tls_it_is_the_same_but_for_tls() {
+    let place = Place::new();
+    let nbd = r#""nbd": { "listen": ["127.0.0.1:0"], "tls": { "dir": "../pki" } }"#;
+    place.configure_as(DISKS, VDISKS, nbd);
+    let pki = place.path("pki");
+    fill(&pki);
+    let server = place.start();
+    let web = all_expected().remove(0);
+    let mut expected = document(vec![web]);
+    expected["TLS"] = true.into();
+    for uri in &server.vdisks[0].uris {
+        tells(&[], &uri.with_certificates(&pki), &expected);
     }
     server.stop();
 }
