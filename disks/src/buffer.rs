@@ -231,6 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn lent_memory_goes_back_to_its_lender_and_not_to_the_pool() {
+        let lender = Arc::new(std::sync::Mutex::new(Buffer::zeroed(4096)));
+        let start = NonNull::from(&mut lender.lock().expect("alone")[0]);
+        let mut pool = BufferPool::new(1 << 20);
+        for give_to_pool in [false, true] {
+            let of_lender: Lender = Arc::clone(&lender) as Lender;
+            // SAFETY: the start of a buffer of that length, which nobody else uses while this lives.
+            let mut lent = unsafe { Buffer::lent(start, 4096, of_lender) };
+            lent.fill(7 + u8::from(give_to_pool));
+            assert_eq!(Arc::strong_count(&lender), 2);
+            match give_to_pool {
+                true => pool.put(lent),
+                false => drop(lent),
+            }
+            assert_eq!(Arc::strong_count(&lender), 1);
+        }
+        assert_eq!(pool.held_bytes, 0);
+        assert_eq!(lender.lock().expect("alone")[4095], 8);
+    }
+
+    #[test]
     fn zeroed_buffers_from_the_pool_hide_old_content() {
         let mut pool = BufferPool::new(1 << 20);
         let mut buffer = pool.take(4096);
