@@ -1,6 +1,7 @@
 //! Real file systems on the files: made and checked in place, and mounted through a loop device.
 
-use super::common::{Asked, MIB, Mounted, command, pattern, run};
+use super::common::{MIB, Mounted, command, pattern, run};
+use super::memory::Asked;
 use disktime_engine::RequestKind;
 use std::fs;
 use std::path::Path;

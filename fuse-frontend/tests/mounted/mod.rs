@@ -3,6 +3,7 @@
 mod common;
 mod filesystems;
 mod holes;
+mod memory;
 mod mounting;
 mod semantics;
 mod several_disks;

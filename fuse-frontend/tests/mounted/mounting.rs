@@ -1,6 +1,7 @@
 //! The mount's own life: what it needs, what it refuses, how it ends well and how it ends badly.
 
-use super::common::{Memory, Mounted, Turn, errno_of, mount, run, runtime, wait_until};
+use super::common::{Mounted, Turn, errno_of, mount, run, runtime, wait_until};
+use super::memory::Memory;
 use disktime_engine::RequestKind;
 use disktime_fuse::{FuseError, MountHandle};
 use std::fs;

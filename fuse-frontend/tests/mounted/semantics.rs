@@ -1,6 +1,7 @@
 //! What programs see in the mounted directory: bytes, lengths, durability, and what is refused.
 
-use super::common::{Asked, MIB, Mounted, errno_of, fallocate, open_with, pattern, wait_until};
+use super::common::{MIB, Mounted, errno_of, fallocate, open_with, pattern, wait_until};
+use super::memory::Asked;
 use disktime_engine::{IoError, RequestKind};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};

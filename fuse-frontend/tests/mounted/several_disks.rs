@@ -1,9 +1,8 @@
 //! One directory with the files of several disks, each with a reactor of its own: what one of them
 //! does not do in time is its own trouble.
 
-use super::common::{
-    MIB, Memory, QUEUE, Served, Turn, errno_of, mount, open_with, pattern, runtime, wait_until,
-};
+use super::common::{MIB, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
+use super::memory::{Memory, QUEUE, Served};
 use disktime_engine::RequestKind;
 use disktime_fuse::{FuseFile, MountHandle};
 use std::fs::File;

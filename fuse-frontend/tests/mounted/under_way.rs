@@ -1,6 +1,7 @@
 //! Requests that wait for their vdisk, and what may become of those who asked, and of the server.
 
-use super::common::{MIB, Memory, Mounted, Turn, errno_of, mount, open_with, runtime, wait_until};
+use super::common::{MIB, Mounted, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
+use super::memory::{Memory, QUEUE};
 use disktime_engine::RequestKind;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
@@ -31,7 +32,7 @@ fn more_requests_than_are_taken_at_once_are_all_answered() {
             reader.spawn_scoped(scope, read).expect("started");
         }
         wait_until("all that its queue takes are there", || {
-            mounted.memory.count_asked(RequestKind::Read) == super::common::QUEUE
+            mounted.memory.count_asked(RequestKind::Read) == QUEUE
         });
         drop(gate);
     });
@@ -63,6 +64,26 @@ fn a_program_that_is_killed_ends_when_its_request_is_answered() {
         .read_exact_at(&mut byte, MIB - 1)
         .expect("read");
     assert_eq!(byte, [0]);
+}
+
+#[test]
+fn a_read_whose_memory_somebody_keeps_fails_and_spoils_nothing() {
+    let mounted = Mounted::new(&[("web", MIB)]);
+    let file = mounted.open("web");
+    mounted.memory.keep_buffers(true);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| file.read_at(&mut [0; 4096], 0));
+        wait_until("the read is under way", || {
+            mounted.memory.count_asked(RequestKind::Read) == 1
+        });
+        // A write has memory of its own, and is served in the meantime.
+        file.write_all_at(&[7; 4096], 4096).expect("written");
+        mounted.memory.keep_buffers(false);
+        assert_eq!(errno_of(reader.join().expect("no panic")), libc::EIO);
+    });
+    let mut room = [0; 8192];
+    file.read_exact_at(&mut room, 0).expect("read");
+    assert!(room[..4096] == [0; 4096] && room[4096..] == [7; 4096]);
 }
 
 #[test]
@@ -98,7 +119,7 @@ fn large_and_small_requests_take_turns_in_the_same_memory() {
                 let (start, mut sizes) = (thread * 2 * MIB, [MIB, 512, 65_536, 7, 4096 * 3 + 1]);
                 sizes.rotate_left(thread as usize % 5);
                 for (round, size) in (0..6).flat_map(|round| sizes.map(|size| (round, size))) {
-                    let data = super::common::pattern(size as usize, thread * 1000 + round);
+                    let data = pattern(size as usize, thread * 1000 + round);
                     file.write_all_at(&data, start + round * 4099)
                         .expect("written");
                     let mut read = vec![0; data.len()];

@@ -1,0 +1,300 @@
+//! Vdisks in memory that keep a record of what they were asked, and a reactor that serves them.
+
+use disktime_engine::{
+    Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
+    RequestKind, Service, VdiskId,
+};
+use disktime_fuse::{FuseFile, StoredBytes};
+use disktime_units::Nanos;
+use std::collections::VecDeque;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// What the backend was asked, in order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub kind: RequestKind,
+    pub offset_bytes: u64,
+    pub len_bytes: u64,
+    pub fua: bool,
+}
+
+/// Vdisks in memory.
+#[derive(Debug)]
+pub struct Memory {
+    pub files: Vec<FuseFile>,
+    contents: Vec<Mutex<Vec<u8>>>,
+    asked: Mutex<Vec<Asked>>,
+    /// If set, every request gets this answer.
+    failure: Mutex<Option<IoError>>,
+    /// If set, reads are answered without their buffers, which stay here.
+    kept: Mutex<Option<Vec<Buffer>>>,
+    /// Reads and writes wait while it is closed: to one vdisk, or to all.
+    gate: AtomicU32,
+}
+
+const OPEN: u32 = u32::MAX;
+const CLOSED_TO_ALL: u32 = u32::MAX - 1;
+
+impl Memory {
+    pub fn new(files: &[(&str, u64)]) -> Memory {
+        let files: Vec<FuseFile> = files
+            .iter()
+            .map(|(name, size_bytes)| FuseFile {
+                name: (*name).into(),
+                size_bytes: *size_bytes,
+                stored: (*name == "sparse").then(StoredBytes::default),
+                read_only: name.starts_with("read-only"),
+                optimal_io_bytes: 64 << 10,
+                disk: 0,
+                vdisk: VdiskId(0),
+            })
+            .zip(0..)
+            .map(|(file, number)| FuseFile {
+                vdisk: VdiskId(number),
+                ..file
+            })
+            .collect();
+        Memory {
+            contents: files
+                .iter()
+                .map(|file| Mutex::new(vec![0; file.size_bytes as usize]))
+                .collect(),
+            files,
+            asked: Mutex::default(),
+            failure: Mutex::default(),
+            kept: Mutex::default(),
+            gate: AtomicU32::new(OPEN),
+        }
+    }
+
+    pub fn content(&self, file: usize) -> MutexGuard<'_, Vec<u8>> {
+        self.contents[file]
+            .lock()
+            .expect("no test panics with this lock")
+    }
+
+    /// What was asked since the last call.
+    pub fn take_asked(&self) -> Vec<Asked> {
+        std::mem::take(&mut *self.asked.lock().expect("no panic with this lock"))
+    }
+
+    /// As [`Memory::take_asked`] without flushes, which every closing of a written file is.
+    pub fn take_transfers(&self) -> Vec<Asked> {
+        let mut asked = self.take_asked();
+        asked.retain(|asked| asked.kind != RequestKind::Flush);
+        asked
+    }
+
+    pub fn count_asked(&self, kind: RequestKind) -> usize {
+        let asked = self.asked.lock().expect("no panic with this lock");
+        asked.iter().filter(|asked| asked.kind == kind).count()
+    }
+
+    pub fn fail_with(&self, failure: Option<IoError>) {
+        *self.failure.lock().expect("no panic with this lock") = failure;
+    }
+
+    /// Keeps the buffers of reads from now on, or lets go of those it has.
+    pub fn keep_buffers(&self, keep: bool) {
+        *self.kept.lock().expect("no panic with this lock") = keep.then(Vec::new);
+    }
+
+    /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a program
+    /// that the test starts gets its open files, closes them, which is a flush, and would never begin.
+    pub fn close_gate(self: &Arc<Memory>) -> ClosedGate {
+        self.close_gate_to(CLOSED_TO_ALL)
+    }
+
+    /// The same for one vdisk.
+    pub fn close_gate_to(self: &Arc<Memory>, vdisk: u32) -> ClosedGate {
+        self.gate.store(vdisk, Ordering::SeqCst);
+        ClosedGate(Arc::clone(self))
+    }
+
+    fn lets_pass(&self, request: &Request) -> bool {
+        let gate = self.gate.load(Ordering::SeqCst);
+        request.kind == RequestKind::Flush || (gate != CLOSED_TO_ALL && gate != request.vdisk.0)
+    }
+
+    /// A reactor that serves these vdisks, on a thread of its own.
+    pub fn serve(self: &Arc<Memory>) -> Served {
+        let service = MemoryService {
+            memory: Arc::clone(self),
+            waiting: VecDeque::new(),
+            now: Nanos::ZERO,
+        };
+        let (reactor, handle) = Reactor::new(service, Instant::now()).expect("a reactor");
+        let thread = std::thread::spawn(move || {
+            reactor.run().expect("it can wait");
+        });
+        Served {
+            handle,
+            thread: Some(thread),
+        }
+    }
+
+    fn perform(&self, request: &mut Request) -> Option<Buffer> {
+        let mut content = self.content(request.vdisk.0 as usize);
+        let start = request.offset_bytes as usize;
+        let content = &mut content[start..start + request.len_bytes as usize];
+        match (request.kind, request.buffer.take()) {
+            (RequestKind::Read, Some(mut buffer)) => {
+                buffer.copy_from_slice(content);
+                match &mut *self.kept.lock().expect("no panic with this lock") {
+                    Some(kept) => kept.push(buffer),
+                    None => return Some(buffer),
+                }
+                None
+            }
+            (RequestKind::Write, Some(buffer)) => {
+                content.copy_from_slice(&buffer);
+                Some(buffer)
+            }
+            (RequestKind::Status, Some(mut buffer)) => {
+                tell_extents(content, request.offset_bytes, &mut buffer);
+                Some(buffer)
+            }
+            (kind, None) if kind.zeroes() => {
+                content.fill(0);
+                None
+            }
+            (RequestKind::Flush, None) => None,
+            (kind, buffer) => panic!("{kind:?} with {buffer:?} is not a request"),
+        }
+    }
+}
+
+/// What lies where, in pieces of 64 KiB, as much as there is room for: what is zeroes is a hole.
+fn tell_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
+    const PIECE: usize = 64 << 10;
+    let mut extents: Vec<Extent> = Vec::new();
+    let (mut rest, mut at) = (content, offset_bytes as usize);
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.len().min(PIECE - at % PIECE));
+        let zero = piece.iter().all(|byte| *byte == 0);
+        let len_bytes = piece.len() as u64;
+        match extents.last_mut() {
+            Some(last) if last.zero == zero => last.len_bytes += len_bytes,
+            _ => extents.push(Extent {
+                len_bytes,
+                hole: zero,
+                zero,
+            }),
+        }
+        (rest, at) = (behind, at + piece.len());
+    }
+    let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
+    let told = extents.len().min(entries.len());
+    for (entry, extent) in entries.iter_mut().zip(&extents) {
+        *entry = extent.encode();
+    }
+    room.set_len(told * Extent::BYTES);
+}
+
+/// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.
+pub struct ClosedGate(Arc<Memory>);
+
+impl Drop for ClosedGate {
+    fn drop(&mut self) {
+        self.0.gate.store(OPEN, Ordering::SeqCst);
+    }
+}
+
+/// The reactor of vdisks in memory; it ends with this.
+pub struct Served {
+    handle: ReactorHandle<MemoryService>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    pub fn host(&self) -> Arc<dyn PortHost> {
+        Arc::new(self.handle.clone())
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It has ended already only if its thread panicked, which the join shows.
+        let _ = self.handle.stop();
+        let ended = self.thread.take().expect("joined once").join();
+        assert!(
+            ended.is_ok() || std::thread::panicking(),
+            "a reactor panicked"
+        );
+    }
+}
+
+/// Requests of a vdisk that are taken at once at most.
+pub const QUEUE: usize = 16;
+
+/// Serves vdisks in memory.
+pub struct MemoryService {
+    memory: Arc<Memory>,
+    waiting: VecDeque<Request>,
+    now: Nanos,
+}
+
+impl Service for MemoryService {
+    fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
+        self.now = now;
+        let of_vdisk = |waiting: &&Request| waiting.vdisk == request.vdisk;
+        if self.waiting.iter().filter(of_vdisk).count() >= QUEUE {
+            return Err(request);
+        }
+        let asked = Asked {
+            kind: request.kind,
+            offset_bytes: request.offset_bytes,
+            len_bytes: request.len_bytes,
+            fua: request.fua,
+        };
+        self.memory
+            .asked
+            .lock()
+            .expect("no panic with this lock")
+            .push(asked);
+        self.waiting.push_back(request);
+        Ok(())
+    }
+
+    fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        self.now = now;
+        for _ in 0..self.waiting.len() {
+            let Some(mut request) = self.waiting.pop_front() else {
+                return;
+            };
+            if !self.memory.lets_pass(&request) {
+                self.waiting.push_back(request);
+                continue;
+            }
+            let failure = *self.memory.failure.lock().expect("no panic with this lock");
+            let (result, buffer) = match failure {
+                Some(failure) => (Err(failure), request.buffer.take()),
+                None => (Ok(()), self.memory.perform(&mut request)),
+            };
+            replies.push(Reply {
+                origin: request.origin,
+                handle: request.handle,
+                kind: request.kind,
+                result,
+                buffer,
+                detail: ReplyDetail::Nothing,
+            });
+        }
+    }
+
+    fn next_wake(&self) -> Option<Nanos> {
+        (!self.waiting.is_empty()).then_some(self.now + Nanos::from_millis(1))
+    }
+
+    fn wake_fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
