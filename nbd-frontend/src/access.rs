@@ -4,21 +4,24 @@
 //! and no others, and holds what the connection counts for. Invariants: an export that an address
 //! may not use looks to it like one that does not exist; a limit is counted from the choice of the
 //! export to the end of the session; a client above a limit is told so before it is closed, as long
-//! as not too many ask at once.
+//! as not too many ask at once; who has a place and does not choose keeps nobody out who comes later.
 //!
 //! What is not known here: the protocol, TLS, sockets.
 
 use crate::export::{Export, ExportDirectory};
 use disktime_units::Network;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Clients above the limit that are told so at once; more are closed without a word.
 const TOLD: usize = 16;
+/// Who has not chosen an export after that long gives the place to another if there is no other left. A
+/// client that means it needs some milliseconds.
+const UNDISTURBED: Duration = Duration::from_millis(100);
 /// Refusals are logged at most this often; what came between is counted.
 const LOG_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -47,15 +50,26 @@ pub(crate) struct Access {
     taken: Sparingly,
     strangers: Sparingly,
     failed: Sparingly,
+    undecided: Sparingly,
+    /// Who has a place and has not chosen yet, in the order in which they came.
+    choosing: Mutex<Choosing>,
+}
+
+#[derive(Debug, Default)]
+struct Choosing {
+    next: u64,
+    visitors: BTreeMap<u64, (Instant, Weak<Visitor>)>,
 }
 
 /// Counts a connection until it is dropped.
 #[derive(Debug)]
 pub(crate) enum Place {
     /// Among those that are served.
-    Inside(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
+    Inside(OwnedSemaphorePermit),
     /// Above the limit: it gets an answer, and no export.
     Outside(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
+    /// It had one and took its time.
+    Given,
 }
 
 impl Access {
@@ -84,6 +98,8 @@ impl Access {
             taken: Sparingly::default(),
             strangers: Sparingly::default(),
             failed: Sparingly::default(),
+            undecided: Sparingly::default(),
+            choosing: Mutex::default(),
         }
     }
 
@@ -115,6 +131,9 @@ impl Access {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Some(Place::Inside(permit));
         }
+        if let Some(permit) = self.place_of_one_who_takes_time() {
+            return Some(Place::Inside(permit));
+        }
         let told = self.told.clone().try_acquire_owned().ok();
         self.full.say(|more| {
             let limit = self.limit;
@@ -122,6 +141,36 @@ impl Access {
         });
         told.map(Place::Outside)
     }
+
+    /// The oldest who has not chosen leaves, unless that one has just come, too.
+    fn place_of_one_who_takes_time(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let oldest = {
+                let mut choosing = lock(&self.choosing);
+                let oldest = choosing.visitors.first_entry()?;
+                if oldest.get().0.elapsed() < UNDISTURBED {
+                    return None;
+                }
+                oldest.remove().1
+            };
+            // The lock is free: the end of a visitor takes it.
+            let permit = oldest.upgrade().and_then(|visitor| visitor.leave());
+            if permit.is_some() {
+                self.undecided.say(|more| {
+                    let limit = self.limit;
+                    tracing::warn!(
+                        "an NBD client that chose no export was dropped for another one's sake: {limit} \
+                         connections are the limit{more}"
+                    );
+                });
+                return permit;
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One connection's view of the exports.
@@ -130,7 +179,19 @@ pub(crate) struct Visitor {
     access: Arc<Access>,
     /// `None` by a unix socket.
     address: Option<IpAddr>,
-    held: Mutex<(Place, Option<OwnedSemaphorePermit>)>,
+    held: Mutex<Held>,
+    /// Its number among those who choose.
+    number: u64,
+    left: Notify,
+}
+
+#[derive(Debug)]
+struct Held {
+    place: Place,
+    /// Its place at the export.
+    claimed: Option<OwnedSemaphorePermit>,
+    /// It has chosen.
+    settled: bool,
 }
 
 impl Visitor {
@@ -139,13 +200,79 @@ impl Visitor {
         access: Arc<Access>,
         address: Option<IpAddr>,
         place: Place,
-    ) -> Visitor {
-        Visitor {
-            directory,
-            access,
-            address,
-            held: Mutex::new((place, None)),
+    ) -> Arc<Visitor> {
+        let held = Held {
+            place,
+            claimed: None,
+            settled: false,
+        };
+        Arc::new_cyclic(|visitor| {
+            let number = {
+                let mut choosing = lock(&access.choosing);
+                choosing.next += 1;
+                let number = choosing.next;
+                let entry = (Instant::now(), Weak::clone(visitor));
+                if matches!(held.place, Place::Inside(_)) {
+                    choosing.visitors.insert(number, entry);
+                }
+                number
+            };
+            Visitor {
+                directory,
+                access,
+                address,
+                held: Mutex::new(held),
+                number,
+                left: Notify::new(),
+            }
+        })
+    }
+
+    /// Returns when its place went to another.
+    pub(crate) async fn until_it_has_to_leave(&self) {
+        self.left.notified().await;
+    }
+
+    /// Gives its place away, if it has not chosen yet.
+    fn leave(&self) -> Option<OwnedSemaphorePermit> {
+        let mut held = lock(&self.held);
+        if held.settled {
+            return None;
         }
+        match std::mem::replace(&mut held.place, Place::Given) {
+            Place::Inside(permit) => {
+                self.left.notify_one();
+                Some(permit)
+            }
+            other => {
+                held.place = other;
+                None
+            }
+        }
+    }
+
+    fn claim(&self, held: &mut Held, export: &Export) -> Result<(), String> {
+        let Some((rule, permits)) = self.access.exports.get(&export.name) else {
+            return Ok(());
+        };
+        let Some(limit) = rule.connections else {
+            return Ok(());
+        };
+        // A claim that came to nothing (its client asked again) is given back first.
+        held.claimed = None;
+        held.claimed = permits.clone().try_acquire_owned().ok();
+        if held.claimed.is_some() {
+            return Ok(());
+        }
+        let name = &export.name;
+        self.access.taken.say(|more| {
+            tracing::warn!(
+                "an NBD client was refused: {limit} connections use {name:?}, its limit{more}"
+            );
+        });
+        Err(format!(
+            "{limit} connections use {name:?} already, which is its limit; try again later"
+        ))
     }
 
     fn sees(&self, export: &Export) -> bool {
@@ -174,35 +301,24 @@ impl ExportDirectory for Visitor {
     }
 
     fn admit(&self, export: &Export) -> Result<(), String> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let (place, claimed) = &mut *held;
-        if matches!(place, Place::Outside(_)) {
+        let mut held = lock(&self.held);
+        if !matches!(held.place, Place::Inside(_)) {
             let limit = self.access.limit;
             return Err(format!(
                 "the server has {limit} connections, which is its limit; try again later"
             ));
         }
-        let Some((rule, permits)) = self.access.exports.get(&export.name) else {
-            return Ok(());
-        };
-        let Some(limit) = rule.connections else {
-            return Ok(());
-        };
-        // A claim that came to nothing (its client asked again) is given back first.
-        *claimed = None;
-        *claimed = permits.clone().try_acquire_owned().ok();
-        if claimed.is_some() {
-            return Ok(());
-        }
-        let name = &export.name;
-        self.access.taken.say(|more| {
-            tracing::warn!(
-                "an NBD client was refused: {limit} connections use {name:?}, its limit{more}"
-            );
-        });
-        Err(format!(
-            "{limit} connections use {name:?} already, which is its limit; try again later"
-        ))
+        self.claim(&mut held, export)?;
+        held.settled = true;
+        drop(held);
+        lock(&self.access.choosing).visitors.remove(&self.number);
+        Ok(())
+    }
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        lock(&self.access.choosing).visitors.remove(&self.number);
     }
 }
 
@@ -229,86 +345,4 @@ impl Sparingly {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::{ExportHandle, find_export};
-    use disktime_engine::VdiskId;
-
-    fn exports() -> Arc<dyn ExportDirectory> {
-        let export =
-            |at: u64, name: &str| Export::new(ExportHandle(at), VdiskId(at as u32), name, 1 << 20);
-        Arc::new(vec![export(0, "open"), export(1, "inner")])
-    }
-
-    fn access(limit: usize) -> Arc<Access> {
-        let inner = ExportAccess {
-            allow: Some(vec!["10.0.0.0/8".parse().expect("a range")]),
-            connections: Some(1),
-        };
-        let rules = HashMap::from([("inner".to_owned(), inner)]);
-        Arc::new(Access::new(
-            Some(vec![
-                "10.0.0.0/8".parse().expect("a range"),
-                "192.0.2.1".parse().expect("an address"),
-            ]),
-            limit,
-            &rules,
-        ))
-    }
-
-    fn visitor(access: &Arc<Access>, address: Option<&str>) -> Visitor {
-        let address = address.map(|address| address.parse().expect("an address"));
-        let place = access.place().expect("a place");
-        Visitor::new(exports(), access.clone(), address, place)
-    }
-
-    #[test]
-    fn an_address_sees_what_it_may_use() {
-        let access = access(9);
-        assert!(access.allows([192, 0, 2, 1].into()) && !access.allows([192, 0, 2, 2].into()));
-        for (address, seen) in [
-            (Some("10.1.2.3"), 2),
-            (Some("::ffff:10.1.2.3"), 2),
-            (Some("192.0.2.1"), 1),
-            (None, 2),
-        ] {
-            let visitor = visitor(&access, address);
-            assert_eq!(visitor.exports().len(), seen, "{address:?}");
-            assert_eq!(visitor.find("inner").is_some(), seen == 2, "{address:?}");
-            // The empty name means the only export that this client sees.
-            assert_eq!(find_export(&visitor, "").is_some(), seen == 1);
-        }
-    }
-
-    #[test]
-    fn a_limit_counts_until_the_end_and_says_so() {
-        let access = access(9);
-        let first = visitor(&access, None);
-        let export = first.find("inner").expect("it is there");
-        assert_eq!(first.admit(&export), Ok(()));
-        assert_eq!(first.admit(&export), Ok(()), "its own claim is no other's");
-        let second = visitor(&access, None);
-        let refusal = second.admit(&export).expect_err("one is the limit");
-        assert!(refusal.contains("1 connections use \"inner\""), "{refusal}");
-        let open = second.find("open").expect("it is there");
-        assert_eq!(second.admit(&open), Ok(()));
-        drop(first);
-        assert_eq!(second.admit(&export), Ok(()));
-    }
-
-    #[test]
-    fn who_is_above_the_limit_is_told_until_too_many_ask() {
-        let access = access(1);
-        let inside = visitor(&access, None);
-        let outside: Vec<Visitor> = (0..TOLD).map(|_| visitor(&access, None)).collect();
-        assert!(access.place().is_none(), "nobody is left to tell it");
-        let export = inside.find("open").expect("it is there");
-        assert_eq!(inside.admit(&export), Ok(()));
-        for visitor in &outside {
-            let refusal = visitor.admit(&export).expect_err("the server is full");
-            assert!(refusal.contains("1 connections"), "{refusal}");
-        }
-        drop((inside, outside));
-        assert!(matches!(access.place(), Some(Place::Inside(_))));
-    }
-}
+mod tests;

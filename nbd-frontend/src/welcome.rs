@@ -48,12 +48,12 @@ impl Edge {
         into_fd: impl FnOnce(S) -> io::Result<OwnedFd>,
     ) {
         let peer = guest.name;
-        let visitor = Arc::new(Visitor::new(
+        let visitor = Visitor::new(
             self.directory.clone(),
             self.access.clone(),
             guest.address,
             guest.place,
-        ));
+        );
         let encryption = match &self.config.tls {
             None => Encryption::Unavailable,
             Some(tls) if tls.require => Encryption::Required,
@@ -68,7 +68,11 @@ impl Edge {
             stream: &mut stream,
             channel: None,
         };
-        let agreed = match tokio::time::timeout(limit, wire.negotiate(handshake, tls)).await {
+        let negotiated = tokio::select! {
+            negotiated = tokio::time::timeout(limit, wire.negotiate(handshake, tls)) => negotiated,
+            () = visitor.until_it_has_to_leave() => return,
+        };
+        let agreed = match negotiated {
             Ok(Ok(Some(agreed))) => agreed,
             Ok(Ok(None)) => return,
             Ok(Err(reason)) => return tracing::info!("NBD client {peer} was dropped: {reason}"),

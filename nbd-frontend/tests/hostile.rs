@@ -358,10 +358,15 @@ fn connections_beyond_the_limit_are_told_and_a_free_place_is_used_again() {
     assert!((15..=16).contains(&told.len()), "{} were told", told.len());
     drop((first, second, told));
     // The places are free when the server has noticed.
+    drop(let_in_at_last(&server));
+}
+
+/// Tries until there is a place.
+fn let_in_at_last(server: &TestServer) -> NbdClient {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         match NbdClient::connect(&server.uri("disk")) {
-            Ok(_) => break,
+            Ok(client) => return client,
             Err(ClientError::Io(_) | ClientError::Refused { .. })
                 if std::time::Instant::now() < deadline =>
             {
@@ -370,6 +375,19 @@ fn connections_beyond_the_limit_are_told_and_a_free_place_is_used_again() {
             Err(error) => panic!("no place became free: {error}"),
         }
     }
+}
+
+#[test]
+fn silent_clients_keep_nobody_out() {
+    let server = TestServer::with(usual_exports(), |config| config.connections = 2);
+    let mut silent = [raw(&server), raw(&server)];
+    let clients = [let_in_at_last(&server), let_in_at_last(&server)];
+    for stream in &mut silent {
+        assert_eq!(to_the_end(stream).len(), 18, "the greeting, then the end");
+    }
+    // Who has chosen stays.
+    NbdClient::connect(&server.uri("disk")).err().expect("full");
+    drop(clients);
 }
 
 #[test]
