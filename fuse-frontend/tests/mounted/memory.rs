@@ -2,9 +2,9 @@
 
 use disktime_engine::{
     Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
-    RequestKind, Service, VdiskId,
+    RequestKind, Service, StoredBytes, VdiskId,
 };
-use disktime_fuse::{FuseFile, StoredBytes};
+use disktime_fuse::FuseFile;
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
