@@ -6,6 +6,7 @@
 use crate::failure::{Failure, Outcome};
 use disktime_nbd::{SocketAccess, UnixSocket};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -13,11 +14,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Longest line taken from a client.
 const LINE_BYTES: u64 = 64 << 10;
-/// Clients at once.
+/// Clients at once; one more takes the place of the oldest, which may have been forgotten by whoever opened it.
 const CLIENTS: usize = 32;
 /// When a client cannot be accepted (too many open files), the next try comes after this.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -54,12 +55,13 @@ impl ControlSocket {
     ) -> Outcome {
         let listener = tokio::net::UnixListener::from_std(self.0.listener()?)?;
         let mut clients = JoinSet::new();
+        let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
         tokio::pin!(stop);
         let mut failing = false;
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                accepted = listener.accept(), if clients.len() < CLIENTS => {
+                accepted = listener.accept() => {
                     let stream = match accepted {
                         Ok((stream, _)) => {
                             failing = false;
@@ -75,11 +77,18 @@ impl ControlSocket {
                         }
                     };
                     let commands = Arc::clone(&commands);
-                    clients.spawn(async move {
+                    by_age.retain(|client| !client.is_finished());
+                    if by_age.len() >= CLIENTS
+                        && let Some(oldest) = by_age.pop_front()
+                    {
+                        oldest.abort();
+                    }
+                    let client = clients.spawn(async move {
                         if let Err(error) = converse(stream, &*commands).await {
                             tracing::debug!("a control client is gone: {error}");
                         }
                     });
+                    by_age.push_back(client);
                 }
                 Some(_) = clients.join_next() => {}
             }
