@@ -93,25 +93,30 @@ pub async fn mount(
     files: Vec<FuseFile>,
     hosts: Vec<Arc<dyn PortHost>>,
 ) -> Result<MountHandle, FuseError> {
-    if TRANSPORT == Transport::Best {
-        switch_on_io_uring();
-    }
+    let over_io_uring = TRANSPORT == Transport::Best && switch_on_io_uring();
     let handle = disktime_fuse::mount(place, files, hosts, 0, TRANSPORT).await?;
-    assert_eq!(handle.is_over_io_uring(), TRANSPORT == Transport::Best);
+    assert_eq!(handle.is_over_io_uring(), over_io_uring);
     Ok(handle)
 }
 
-/// FUSE over io_uring is off until the kernel is told otherwise.
-fn switch_on_io_uring() {
+/// FUSE over io_uring is off until the kernel is told otherwise; whether it is on now. A kernel that
+/// does not have it yet serves the test by `/dev/fuse`, and the test counts as skipped.
+fn switch_on_io_uring() -> bool {
     const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
-    let state = std::fs::read_to_string(SWITCH).unwrap_or_else(|error| {
-        panic!("this test needs FUSE over io_uring, Linux 6.14 or later: {SWITCH}: {error}")
-    });
+    let Ok(state) = std::fs::read_to_string(SWITCH) else {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        println!(
+            "SKIPPED over_io_uring {test}: this kernel has no FUSE over io_uring (Linux 6.14)"
+        );
+        return false;
+    };
     if state.trim() != "Y"
         && let Err(error) = std::fs::write(SWITCH, "Y")
     {
         panic!("this test needs FUSE over io_uring ({error}): echo Y | sudo tee {SWITCH}");
     }
+    true
 }
 
 pub fn runtime() -> Runtime {
