@@ -147,6 +147,7 @@ impl MountHandle {
     /// # Errors
     /// If `fusermount3` fails; the requests are answered all the same.
     pub async fn unmount(mut self) -> Result<bool, FuseError> {
+        self.shared.unmounting.store(true, Ordering::Release);
         let unmounted = off_thread(&self.path, mountpoint::unmount).await;
         self.close();
         // It ends by being dropped, by a port that is drained or by a reactor that has ended.
@@ -176,6 +177,7 @@ impl Drop for MountHandle {
         if self.unmounted {
             return;
         }
+        self.shared.unmounting.store(true, Ordering::Release);
         self.close();
         if let Err(error) = mountpoint::unmount(&self.path) {
             tracing::warn!("{error}");

@@ -25,6 +25,8 @@ use tokio::sync::oneshot;
 /// What the mount and its port share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    /// The server unmounts the directory itself.
+    pub(crate) unmounting: AtomicBool,
     /// The server is going away: vdisks take no more requests.
     pub(crate) closing: AtomicBool,
 }
@@ -84,6 +86,12 @@ impl FusePort {
             Ok(Next::Nothing) => return None,
             Ok(Next::Gone) => {
                 self.gone = true;
+                if !self.shared.unmounting.load(Ordering::Acquire) {
+                    tracing::warn!(
+                        "the FUSE directory was unmounted by somebody else; its files are there again \
+                         when the server is started again"
+                    );
+                }
                 return None;
             }
             Err(error) => {

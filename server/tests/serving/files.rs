@@ -124,3 +124,22 @@ fn the_status_says_where_the_files_are_and_how_they_are_served() {
     assert_says(&place.succeeds(&["status"]), &[&mount, transport]);
     server.stop();
 }
+
+#[test]
+fn a_directory_that_somebody_else_unmounts_is_told_and_nbd_goes_on() {
+    let place = Place::with(&[("a", r#""size": "16MiB""#)]);
+    let server = place.start();
+    tool("fuse3", "fusermount3", &["-u", text(&place.mount())]);
+    let mut client = server.client("a");
+    client.write(0, b"by the other door");
+    assert_says(&server.stop(), &["unmounted by somebody else"]);
+    // The next server mounts it again, and says nothing of the kind at its end.
+    let server = place.start();
+    assert!(
+        fs::read(server.file("a"))
+            .expect("it is there")
+            .starts_with(b"by the other door")
+    );
+    let said = server.stop();
+    assert!(!said.contains("somebody else"), "{said}");
+}
