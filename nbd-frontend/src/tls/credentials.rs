@@ -216,7 +216,7 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), TlsE
     let builder = if settings.client_certificates {
         let authority = dir.join(AUTHORITY);
         let purpose = "the certificate that signs clients' certificates";
-        let roots = roots(&authority, purpose)?;
+        let roots = roots(&authority, purpose, &mut notices)?;
         let revoked = revocations(&dir.join(REVOKED), &roots, &mut notices)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .with_crls(revoked)
@@ -284,20 +284,69 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
     })
 }
 
-/// Who signs, by the certificates of a file.
-pub(super) fn roots(path: &Path, purpose: &'static str) -> Result<RootCertStore, TlsError> {
+/// Who signs, by the certificates of a file. Whose time is over or has not begun does not sign; that is
+/// noticed, and an error if there is nobody else.
+pub(super) fn roots(
+    path: &Path,
+    purpose: &'static str,
+    notices: &mut Vec<String>,
+) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
+    let mut out_of_time = None;
     for authority in certificates(path, purpose)? {
+        let found = judge(&authority, &[], UnixTime::now());
+        if let Some(when) = found.as_ref().and_then(out_of_time_since) {
+            notices.push(format!(
+                "a certificate in {} {when}: what it signed is not accepted",
+                path.display()
+            ));
+            out_of_time = Some(when);
+            continue;
+        }
         roots.add(authority).map_err(|error| TlsError::Unusable {
             path: path.to_owned(),
             cause: format!("it holds something that is no certificate of an authority ({error})"),
         })?;
     }
-    Ok(roots)
+    match out_of_time {
+        Some(when) if roots.is_empty() => Err(TlsError::OutOfTime {
+            path: path.to_owned(),
+            when,
+        }),
+        _ => Ok(roots),
+    }
 }
 
-/// Whether the certificate is for servers and for now. A chain is looked for among no authorities at
-/// all, so that everything that does not depend on them is judged and nothing else.
+/// What is wrong with a certificate at that time. Its chain is looked for among no authorities at all,
+/// so that everything that does not depend on them is judged and nothing else.
+fn judge(
+    certificate: &CertificateDer<'static>,
+    others: &[CertificateDer<'static>],
+    time: UnixTime,
+) -> Option<webpki::Error> {
+    let certificate = match EndEntityCert::try_from(certificate) {
+        Ok(certificate) => certificate,
+        Err(error) => return Some(error),
+    };
+    let usage = KeyUsage::server_auth();
+    let judged = certificate.verify_for_usage(&[], &[], others, time, usage, None, None);
+    judged.err()
+}
+
+/// In words, if that is what is wrong.
+fn out_of_time_since(wrong: &webpki::Error) -> Option<String> {
+    match wrong {
+        webpki::Error::CertExpired { not_after, .. } => {
+            Some(format!("has expired on {}", date(*not_after)))
+        }
+        webpki::Error::CertNotValidYet { not_before, .. } => {
+            Some(format!("is valid only from {} on", date(*not_before)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the certificate is for servers and for now.
 fn in_time(
     path: &Path,
     chain: &[CertificateDer<'static>],
@@ -310,36 +359,22 @@ fn in_time(
         path: path.to_owned(),
         cause,
     };
-    let certificate = EndEntityCert::try_from(first)
+    EndEntityCert::try_from(first)
         .map_err(|error| unusable(format!("it is no certificate ({error})")))?;
-    let judge = |time| {
-        let usage = KeyUsage::server_auth();
-        let judged = certificate.verify_for_usage(&[], &[], others, time, usage, None, None);
-        judged.err()
-    };
     let now = UnixTime::now();
-    let out_of_time = |when: String| TlsError::OutOfTime {
-        path: path.to_owned(),
-        when,
-    };
-    match judge(now) {
-        Some(webpki::Error::CertExpired { not_after, .. }) => {
-            return Err(out_of_time(format!("has expired on {}", date(not_after))));
-        }
-        Some(webpki::Error::CertNotValidYet { not_before, .. }) => {
-            return Err(out_of_time(format!(
-                "is valid only from {} on",
-                date(not_before)
-            )));
-        }
-        Some(webpki::Error::RequiredEkuNotFoundContext(_)) => {
-            let cause = "its certificate is not for servers (extended key usage serverAuth)";
-            return Err(unusable(cause.to_owned()));
-        }
-        _ => {}
+    let wrong = judge(first, others, now);
+    if let Some(when) = wrong.as_ref().and_then(out_of_time_since) {
+        return Err(TlsError::OutOfTime {
+            path: path.to_owned(),
+            when,
+        });
+    }
+    if let Some(webpki::Error::RequiredEkuNotFoundContext(_)) = wrong {
+        let cause = "its certificate is not for servers (extended key usage serverAuth)";
+        return Err(unusable(cause.to_owned()));
     }
     let later = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + SOON);
-    if let Some(webpki::Error::CertExpired { not_after, .. }) = judge(later) {
+    if let Some(webpki::Error::CertExpired { not_after, .. }) = judge(first, others, later) {
         notices.push(format!(
             "the certificate in {} expires on {}",
             path.display(),

@@ -141,7 +141,7 @@ fn a_list_of_what_was_taken_back_that_keeps_out_nobody_is_noticed() {
     authority.revoke(dir.path(), 3);
     let own = asks().expect("the files are in order").notices().concat();
     assert!(!own.contains("ca-crl.pem"), "{own}");
-    Authority::named("somebody else").revoke(dir.path(), 3);
+    Authority::named("somebody else", Valid::Now).revoke(dir.path(), 3);
     let notices = asks().expect("it may be meant so").notices().concat();
     assert!(notices.contains("ca-crl.pem") && notices.contains("keeps out nobody"));
     let list = dir.path().join("ca-crl.pem");
@@ -151,4 +151,43 @@ fn a_list_of_what_was_taken_back_that_keeps_out_nobody_is_noticed() {
     assert!(said.contains("ca-crl.pem cannot be read"), "{said}");
     std::fs::remove_file(&list).expect("it is there");
     asks().expect("there need not be one");
+}
+
+#[test]
+fn an_authority_that_is_out_of_its_time_signs_nobody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = fill(dir.path());
+    let asks = || {
+        Credentials::load(TlsSettings {
+            client_certificates: true,
+            ..settings(dir.path())
+        })
+    };
+    let old = Authority::named("it was", Valid::Past);
+    old.write(dir.path());
+    let said = asks().expect_err("nobody else signs").to_string();
+    assert!(
+        said.contains("ca-cert.pem has expired on 1999-12-31 00:00 UTC"),
+        "{said}"
+    );
+    Authority::named("it will be", Valid::Future).write(dir.path());
+    let said = asks().expect_err("nobody else signs").to_string();
+    assert!(
+        said.contains("ca-cert.pem is valid only from 2099"),
+        "{said}"
+    );
+    authority.write_with(&old, dir.path());
+    let credentials = asks().expect("the other one is in time");
+    let notices = credentials.notices().concat();
+    assert!(
+        notices.contains("ca-cert.pem has expired on 1999"),
+        "{notices}"
+    );
+    // Clients that the other one signed are let in, and those of this one no more.
+    let mut known = client(dir.path(), true, &rustls::version::TLS12);
+    shake_hands(&mut known, &credentials).expect("its authority is in time");
+    old.sign(dir.path(), "client", Valid::Now, 4);
+    let mut former = client(dir.path(), true, &rustls::version::TLS12);
+    let refused = shake_hands(&mut former, &credentials).err();
+    assert!(refused.is_some(), "its authority is not");
 }

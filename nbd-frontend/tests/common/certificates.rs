@@ -26,12 +26,12 @@ pub struct Authority {
 
 impl Authority {
     pub fn new() -> Authority {
-        Authority::named("authority of the tests")
+        Authority::named("authority of the tests", Valid::Now)
     }
 
-    pub fn named(name: &str) -> Authority {
+    pub fn named(name: &str, valid: Valid) -> Authority {
         let key = KeyPair::generate().expect("a key");
-        let mut params = params(name, Valid::Now, 1);
+        let mut params = params(name, valid, 1);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).expect("a certificate");
@@ -44,6 +44,12 @@ impl Authority {
     /// Writes `ca-cert.pem`.
     pub fn write(&self, dir: &Path) {
         write(dir, "ca-cert.pem", &self.certificate);
+    }
+
+    /// Writes `ca-cert.pem` with another's behind this one's.
+    pub fn write_with(&self, other: &Authority, dir: &Path) {
+        let both = format!("{}{}", self.certificate, other.certificate);
+        write(dir, "ca-cert.pem", &both);
     }
 
     /// Writes `WHO-cert.pem` and `WHO-key.pem` for `server` or `client`.
