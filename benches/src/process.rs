@@ -3,6 +3,7 @@
 
 use crate::Outcome;
 use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Processor time of a process so far.
@@ -27,16 +28,43 @@ pub fn cpu_time(process: u32) -> Outcome<Duration> {
     Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// Lets all threads of a process run on these processors only; 0 means this process.
+/// Where a process may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processors {
+    /// On one, the same for everybody.
+    One,
+    /// Wherever this process was allowed to in the beginning.
+    All,
+}
+
+/// What this process was allowed when it first asked: afterwards it may have been pinned itself.
+fn allowed() -> Outcome<&'static libc::cpu_set_t> {
+    static ALLOWED: OnceLock<libc::cpu_set_t> = OnceLock::new();
+    // SAFETY: all zeroes is a valid, empty set; it is filled up to the size that is given.
+    let (result, set) = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of::<libc::cpu_set_t>();
+        (libc::sched_getaffinity(0, size, &mut set), set)
+    };
+    if result < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    Ok(ALLOWED.get_or_init(|| set))
+}
+
+/// Lets all threads of a process run there; 0 is this one.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn pin(process: u32, processors: std::ops::Range<usize>) -> Outcome {
-    // SAFETY: all zeroes is a valid, empty set.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for processor in processors {
-        // SAFETY: the set is valid; a processor beyond it is ignored.
-        unsafe { libc::CPU_SET(processor, &mut set) };
+/// If the process is not there.
+pub fn pin(process: u32, processors: Processors) -> Outcome {
+    let mut set = *allowed()?;
+    if processors == Processors::One {
+        // SAFETY: the set is valid, and no index is beyond it.
+        unsafe {
+            let one = (0..libc::CPU_SETSIZE as usize).find(|at| libc::CPU_ISSET(*at, &set));
+            libc::CPU_ZERO(&mut set);
+            libc::CPU_SET(one.unwrap_or(0), &mut set);
+        }
     }
     let process = if process == 0 {
         std::process::id()
@@ -73,5 +101,15 @@ mod tests {
         }
         std::hint::black_box(sum);
         assert!(cpu_time(5_000_000).is_err());
+    }
+
+    #[test]
+    fn who_was_pinned_to_one_processor_gets_all_of_them_back() {
+        let count = || std::thread::available_parallelism().map_or(0, usize::from);
+        let before = count();
+        pin(0, Processors::One).expect("this process");
+        assert_eq!(count(), 1);
+        pin(0, Processors::All).expect("this process");
+        assert_eq!(count(), before);
     }
 }

@@ -3,8 +3,9 @@
 use crate::client::{self, Load};
 use crate::fio;
 use crate::peers::{Backing, Server};
+use disktime_benches::Outcome;
 use disktime_benches::compare::Sample;
-use disktime_benches::{Outcome, process};
+use disktime_benches::process::{self, Processors};
 use std::time::Duration;
 
 /// A row of the table.
@@ -72,17 +73,18 @@ pub enum Client {
     Fio,
 }
 
-/// Measures a server for `time` after a warm-up.
+/// Measures a server for `time` after a warm-up, with both sides on these processors.
 ///
 /// # Errors
 /// If it fails under way.
-pub fn sample(cell: &Cell, server: &Server, client: Client, time: Duration) -> Outcome<Sample> {
-    let processors = if cell.is_pinned() {
-        0..1
-    } else {
-        0..std::thread::available_parallelism().map_or(1, usize::from)
-    };
-    process::pin(server.process(), processors.clone())?;
+pub fn sample(
+    cell: &Cell,
+    server: &Server,
+    client: Client,
+    processors: Processors,
+    time: Duration,
+) -> Outcome<Sample> {
+    process::pin(server.process(), processors)?;
     process::pin(0, processors)?;
     let mut marks = Vec::with_capacity(2);
     let mut mark = || marks.push(process::cpu_time(server.process()));

@@ -17,6 +17,7 @@ use clap::Parser;
 use disktime_benches::Outcome;
 use disktime_benches::compare::{self, Plan, Ratios, Row};
 use disktime_benches::machine;
+use disktime_benches::process::Processors;
 use disktime_benches::program::Program;
 use peers::{Backing, Peer, Server};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,10 @@ struct Arguments {
     /// Who asks.
     #[arg(long, value_enum, default_value_t = Client::Lean)]
     client: Client,
+    /// Client and server share one processor in all cells and not only at depth 1: what waking the other
+    /// one costs is left out, and varies most.
+    #[arg(long)]
+    one_processor: bool,
     /// Size of each export.
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     size_mib: u64,
@@ -111,7 +116,13 @@ fn measure(
         servers.push(server);
     }
     let row = |cell: Cell| {
-        let sample = |server: &Server, time| sample(&cell, server, arguments.client, time);
+        let processors = if arguments.one_processor || cell.is_pinned() {
+            Processors::One
+        } else {
+            Processors::All
+        };
+        let client = arguments.client;
+        let sample = |server: &Server, time| sample(&cell, server, client, processors, time);
         arguments.plan.measure(cell.name(), &servers, sample)
     };
     cells.into_iter().map(row).collect()

@@ -2,7 +2,8 @@
 
 use crate::peers::{Backing, Server};
 use disktime_benches::compare::Sample;
-use disktime_benches::{Outcome, fio, process};
+use disktime_benches::process::{self, Processors};
+use disktime_benches::{Outcome, fio};
 use std::time::Duration;
 
 /// A row of the table.
@@ -62,11 +63,11 @@ pub fn cells(backing: Backing) -> Vec<Cell> {
 /// If it fails under way.
 pub fn sample(cell: &Cell, server: &Server, time: Duration) -> Outcome<Sample> {
     let processors = if cell.is_pinned() {
-        0..1
+        Processors::One
     } else {
-        0..std::thread::available_parallelism().map_or(1, usize::from)
+        Processors::All
     };
-    server.pin(processors.clone())?;
+    server.pin(processors)?;
     // fio inherits it.
     process::pin(0, processors)?;
     let pattern = match (cell.is_large(), cell.write) {

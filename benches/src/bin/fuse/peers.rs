@@ -3,7 +3,7 @@
 use crate::null_fuse3;
 use disktime_benches::Outcome;
 use disktime_benches::child::ends_with_us;
-use disktime_benches::process;
+use disktime_benches::process::{self, Processors};
 use disktime_benches::program::Program;
 use serde_json::json;
 use std::fs::File;
@@ -175,10 +175,10 @@ impl Server {
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn pin(&self, processors: std::ops::Range<usize>) -> Outcome {
+    pub fn pin(&self, processors: Processors) -> Outcome {
         self.children
             .iter()
-            .try_for_each(|child| process::pin(child.id(), processors.clone()))
+            .try_for_each(|child| process::pin(child.id(), processors))
     }
 
     /// Writes all of its file once, so that nothing is measured that the first touch costs.
