@@ -16,6 +16,7 @@ mod reactor;
 mod request;
 mod service;
 mod session;
+mod sparingly;
 mod statistics;
 mod stored;
 mod zero_pieces;
@@ -28,6 +29,7 @@ pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, Reply
 pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
+pub use sparingly::Sparingly;
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
 pub use stored::StoredBytes;
 pub use zero_pieces::ZeroPieces;

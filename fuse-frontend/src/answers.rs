@@ -73,7 +73,7 @@ impl Answers {
     pub(crate) fn new(directory: Directory) -> Answers {
         Answers {
             directory,
-            refusals: Refusals::default(),
+            refusals: Refusals::new(),
         }
     }
 

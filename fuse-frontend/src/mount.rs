@@ -1,8 +1,8 @@
 //! Mounting and unmounting the directory.
 //!
 //! Invariants: after [`MountHandle::unmount`] no request that takes less than its patience is with the
-//! backend; a handle that is
-//! dropped unmounts too; a program that the server starts does not inherit the session.
+//! backend; a handle that is dropped unmounts too; a program that the server starts does not inherit the
+//! session.
 
 use crate::answers::Answers;
 use crate::device::Device;
@@ -141,8 +141,9 @@ impl MountHandle {
     }
 
     /// Unmounts, and returns when every request that was under way is answered, or five seconds later:
-    /// what takes longer is given up with its reactor. Later ones get ESHUTDOWN. Returns whether nobody had a file open: one that is open (a loop device, say)
-    /// keeps its connection until it is closed or its reactor ends.
+    /// what takes longer is given up with its reactor. Later ones get ESHUTDOWN. Returns whether nobody had
+    /// a file open: one that is open (a loop device, say) keeps its connection until it is closed or its
+    /// reactor ends.
     ///
     /// # Errors
     /// If `fusermount3` fails; the requests are answered all the same.

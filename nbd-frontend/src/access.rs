@@ -9,7 +9,8 @@
 //! What is not known here: the protocol, TLS, sockets.
 
 use crate::export::{Export, ExportDirectory};
-use disktime_units::Network;
+use disktime_engine::Sparingly;
+use disktime_units::{Nanos, Network};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
@@ -22,8 +23,6 @@ const TOLD: usize = 16;
 /// Who has not chosen an export after that long gives the place to another if there is no other left. A
 /// client that means it needs some milliseconds.
 const UNDISTURBED: Duration = Duration::from_millis(100);
-/// Refusals are logged at most this often; what came between is counted.
-const LOG_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What holds for one export beside what holds for all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,11 +45,11 @@ pub(crate) struct Access {
     permits: Arc<Semaphore>,
     told: Arc<Semaphore>,
     exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
-    full: Sparingly,
-    taken: Sparingly,
-    strangers: Sparingly,
-    failed: Sparingly,
-    undecided: Sparingly,
+    full: Once,
+    taken: Once,
+    strangers: Once,
+    failed: Once,
+    undecided: Once,
     /// Who has a place and has not chosen yet, in the order in which they came.
     choosing: Mutex<Choosing>,
 }
@@ -94,11 +93,11 @@ impl Access {
             permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             told: Arc::new(Semaphore::new(TOLD)),
             exports: exports.iter().map(counted).collect(),
-            full: Sparingly::default(),
-            taken: Sparingly::default(),
-            strangers: Sparingly::default(),
-            failed: Sparingly::default(),
-            undecided: Sparingly::default(),
+            full: Once::default(),
+            taken: Once::default(),
+            strangers: Once::default(),
+            failed: Once::default(),
+            undecided: Once::default(),
             choosing: Mutex::default(),
         }
     }
@@ -323,23 +322,29 @@ impl Drop for Visitor {
 }
 
 /// Says what happens often once, and then how often.
-#[derive(Debug, Default)]
-pub(crate) struct Sparingly(Mutex<(Option<Instant>, u64)>);
+#[derive(Debug)]
+pub(crate) struct Once {
+    since: Instant,
+    sparingly: Mutex<Sparingly>,
+}
 
-impl Sparingly {
+impl Default for Once {
+    fn default() -> Once {
+        Once {
+            since: Instant::now(),
+            sparingly: Mutex::new(Sparingly::with(1)),
+        }
+    }
+}
+
+impl Once {
     /// Lets `say` speak if it is time; it is given what to add about those that were passed over.
     pub(crate) fn say(&self, say: impl FnOnce(&str)) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, passed_over) = &mut *state;
-        let now = Instant::now();
-        if last.is_some_and(|last| now.duration_since(last) < LOG_AGAIN_AFTER) {
-            *passed_over += 1;
-            return;
-        }
-        *last = Some(now);
-        match std::mem::take(passed_over) {
-            0 => say(""),
-            count => say(&format!(" ({count} more were refused meanwhile)")),
+        let mut sparingly = lock(&self.sparingly);
+        match sparingly.say(Nanos::from(self.since.elapsed())) {
+            None => {}
+            Some(0) => say(""),
+            Some(count) => say(&format!(" ({count} more were refused meanwhile)")),
         }
     }
 }

@@ -24,7 +24,6 @@ mod presence;
 mod range_locks;
 mod slab;
 pub mod space;
-mod sparingly;
 mod status;
 mod sync;
 mod uuid;

@@ -18,13 +18,12 @@ use crate::layout::{Grain, Layout, MappedExtent};
 use crate::parts::Part;
 use crate::slab::Slab;
 use crate::space::{VdiskSpec, reconcile};
-use crate::sparingly::Sparingly;
 use crate::status::{PRESENCE_SEEKS, read_presence};
 use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
-    IoError, LoopReport, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
+    IoError, LoopReport, Reply, Request, RequestKind, Service, Sparingly, StoredBytes, VdiskId,
 };
 use disktime_units::Nanos;
 use std::collections::VecDeque;

@@ -9,21 +9,22 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::sync::Barrier;
 
+/// The names in the directory, in their order.
+fn listed(mounted: &Mounted) -> Vec<String> {
+    let entries = fs::read_dir(mounted.path("")).expect("readable");
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.expect("an entry").file_name();
+        name.into_string().expect("text")
+    };
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn files_show_name_size_owner_and_mode() {
     let mounted = Mounted::new(&[("web", 3 * MIB + 5), ("db", MIB), ("read-only", 4096)]);
-    let mut names: Vec<String> = fs::read_dir(mounted.path(""))
-        .expect("readable")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("text")
-        })
-        .collect();
-    names.sort();
-    assert_eq!(names, ["db", "read-only", "web"]);
+    assert_eq!(listed(&mounted), ["db", "read-only", "web"]);
 
     let web = fs::metadata(mounted.path("web")).expect("there");
     assert!(web.is_file());
@@ -45,18 +46,7 @@ fn many_files_are_all_listed() {
         .collect();
     let files: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
     let mounted = Mounted::new(&files);
-    let mut listed: Vec<String> = fs::read_dir(mounted.path(""))
-        .expect("readable")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("text")
-        })
-        .collect();
-    listed.sort();
-    assert_eq!(listed, names);
+    assert_eq!(listed(&mounted), names);
 }
 
 #[test]

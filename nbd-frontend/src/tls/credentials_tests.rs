@@ -65,6 +65,14 @@ fn changed_files_are_for_the_next_connection_and_wrong_ones_for_none() {
     shake_hands(&mut client, &credentials).expect("the new one");
 }
 
+/// Clients must show a certificate.
+fn asking(dir: &std::path::Path) -> TlsSettings {
+    TlsSettings {
+        client_certificates: true,
+        ..settings(dir)
+    }
+}
+
 #[test]
 fn what_is_wrong_with_the_files_is_said_with_their_names() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -107,10 +115,7 @@ fn what_is_wrong_with_the_files_is_said_with_their_names() {
     says(&["server-key.pem", "No such file", "private key"]);
     std::fs::write(dir.path().join("server-cert.pem"), "").expect("a file");
     says(&["server-cert.pem", "holds no certificate"]);
-    let asks = TlsSettings {
-        client_certificates: true,
-        ..settings(dir.path())
-    };
+    let asks = asking(dir.path());
     authority.sign(dir.path(), "server", Valid::Now, 2);
     std::fs::remove_file(dir.path().join("ca-cert.pem")).expect("it is there");
     let said = Credentials::load(asks)
@@ -132,12 +137,7 @@ fn what_is_wrong_with_the_files_is_said_with_their_names() {
 fn a_list_of_what_was_taken_back_that_keeps_out_nobody_is_noticed() {
     let dir = tempfile::tempdir().expect("a directory");
     let authority = fill(dir.path());
-    let asks = || {
-        Credentials::load(TlsSettings {
-            client_certificates: true,
-            ..settings(dir.path())
-        })
-    };
+    let asks = || Credentials::load(asking(dir.path()));
     authority.revoke(dir.path(), 3);
     let own = asks().expect("the files are in order").notices().concat();
     assert!(!own.contains("ca-crl.pem"), "{own}");
@@ -157,12 +157,7 @@ fn a_list_of_what_was_taken_back_that_keeps_out_nobody_is_noticed() {
 fn an_authority_that_is_out_of_its_time_signs_nobody() {
     let dir = tempfile::tempdir().expect("a directory");
     let authority = fill(dir.path());
-    let asks = || {
-        Credentials::load(TlsSettings {
-            client_certificates: true,
-            ..settings(dir.path())
-        })
-    };
+    let asks = || Credentials::load(asking(dir.path()));
     let old = Authority::named("it was", Valid::Past);
     old.write(dir.path());
     let said = asks().expect_err("nobody else signs").to_string();
