@@ -371,5 +371,4 @@ fn zeroes() -> &'static Buffer {
 }
 
 #[cfg(test)]
-#[path = "transfer_tests.rs"]
 mod tests;

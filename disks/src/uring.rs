@@ -375,5 +375,4 @@ fn entry_for(step: Step, transfer: &Transfer, fd: Fd) -> squeue::Entry {
 }
 
 #[cfg(test)]
-#[path = "uring_tests.rs"]
 mod tests;

@@ -396,5 +396,4 @@ impl VirtualDisk<LinearModel> {
 }
 
 #[cfg(test)]
-#[path = "virtual_disk_tests.rs"]
 mod tests;

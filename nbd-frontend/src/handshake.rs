@@ -484,8 +484,4 @@ fn truncate_to(text: &str, limit: usize) -> &str {
 }
 
 #[cfg(test)]
-mod contexts_tests;
-#[cfg(test)]
-mod encryption_tests;
-#[cfg(test)]
 mod tests;

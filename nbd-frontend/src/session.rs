@@ -319,8 +319,4 @@ impl Session for NbdSession {
 }
 
 #[cfg(test)]
-mod gaps_tests;
-#[cfg(test)]
-mod structured_tests;
-#[cfg(test)]
 mod tests;

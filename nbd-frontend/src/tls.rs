@@ -198,6 +198,4 @@ pub(crate) fn describe(error: &rustls::Error) -> String {
 }
 
 #[cfg(test)]
-mod credentials_tests;
-#[cfg(test)]
 mod tests;

@@ -244,5 +244,4 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-#[path = "language_tests.rs"]
 mod tests;

@@ -313,5 +313,4 @@ fn asker_of(
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
 mod tests;

@@ -264,5 +264,4 @@ impl MixChooser {
 }
 
 #[cfg(test)]
-#[path = "requests_tests.rs"]
 mod tests;

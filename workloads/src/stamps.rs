@@ -352,5 +352,4 @@ impl StampChecker {
 }
 
 #[cfg(test)]
-#[path = "stamps_tests.rs"]
 mod tests;

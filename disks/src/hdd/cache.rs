@@ -175,3 +175,6 @@ impl DirtyQueue {
         Some((start, end))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -333,3 +333,6 @@ impl CommandOverheads {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

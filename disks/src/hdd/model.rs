@@ -305,3 +305,6 @@ impl ServiceModel for HddModel {
         HddModel::serve(self, start, operation, offset_bytes, len_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests;

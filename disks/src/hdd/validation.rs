@@ -219,3 +219,6 @@ fn wrong_field(value: &Value) -> Option<(String, serde_json::Error)> {
         Some((field.clone(), error))
     })
 }
+
+#[cfg(test)]
+mod tests;

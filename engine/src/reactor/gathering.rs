@@ -170,5 +170,4 @@ impl Gathering {
 }
 
 #[cfg(test)]
-#[path = "gathering_tests.rs"]
 mod tests;

@@ -1,5 +1,8 @@
 //! The handshake, step by step, against what clients send and what they must get.
 
+mod contexts;
+mod encryption;
+
 use super::*;
 use crate::export::{ExportFlags, ExportHandle};
 use crate::protocol::{be64, transmission_flag};

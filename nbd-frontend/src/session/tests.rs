@@ -1,5 +1,8 @@
 //! The transmission phase: requests in, replies out, bounds kept, garbage refused.
 
+mod gaps;
+mod structured;
+
 use super::*;
 use crate::export::ExportHandle;
 use crate::protocol::SimpleReply;

@@ -1,5 +1,7 @@
 //! A session inside TLS against a client of the same library, over a wire that cuts bytes anywhere.
 
+mod credentials;
+
 use super::*;
 use crate::export::{Export, ExportHandle};
 use crate::protocol::{ErrorNumber, RequestHeader, SimpleReply, command};

@@ -1,0 +1,60 @@
+//! Unit tests of `directory`.
+
+use super::*;
+use disktime_engine::VdiskId;
+
+fn file(name: &str, size_bytes: u64) -> FuseFile {
+    FuseFile {
+        name: name.into(),
+        size_bytes,
+        stored: None,
+        read_only: false,
+        optimal_io_bytes: 65_000,
+        disk: 0,
+        vdisk: VdiskId(0),
+    }
+}
+
+fn directory(files: Vec<FuseFile>) -> Result<Directory, FuseError> {
+    Directory::new(files, Owner { uid: 7, gid: 8 }, 0)
+}
+
+#[test]
+fn names_that_are_no_path_component_or_stand_twice_are_refused() {
+    for name in ["", ".", "..", "a/b", "a\0b", &"x".repeat(256)] {
+        let refused = directory(vec![file(name, 1)]);
+        assert!(
+            matches!(refused, Err(FuseError::BadName { .. })),
+            "{name:?}"
+        );
+    }
+    let twice = directory(vec![file("a", 1), file("a", 2)]);
+    assert!(matches!(twice, Err(FuseError::DuplicateName { .. })));
+}
+
+#[test]
+fn inodes_lead_to_their_files_and_nothing_else_does() {
+    let directory = directory(vec![file("a", 1), file("b", 513)]).expect("good names");
+    let inode = directory.inode_of(b"b").expect("there");
+    assert_eq!(directory.position(inode), Some(1));
+    let attributes = directory.attributes(inode).expect("there");
+    assert_eq!(attributes.size_bytes, 513);
+    assert_eq!(attributes.block_bytes, 65_536);
+    for inode in [0, 1, 4, u64::MAX] {
+        assert_eq!(directory.position(inode), None);
+    }
+    assert!(directory.attributes(4).is_none());
+}
+
+#[test]
+fn a_listing_goes_on_where_it_stopped() {
+    let directory = directory(vec![file("a", 1), file("b", 1)]).expect("good names");
+    let mut from = 0;
+    let mut names = Vec::new();
+    while let Some(line) = directory.list(from).next() {
+        names.push(line.name);
+        from = line.next;
+    }
+    assert_eq!(names, [".", "..", "a", "b"]);
+    assert_eq!(directory.list(u64::MAX).count(), 0);
+}

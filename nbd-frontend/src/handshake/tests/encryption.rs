@@ -1,0 +1,181 @@
+//! STARTTLS as the protocol document has it, and what somebody on the way could try before it.
+
+use super::*;
+
+/// A handshake that got the client's flags and these messages, driven until it wants more or is over.
+fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, Progress) {
+    let mut handshake =
+        Handshake::new(exports(), HandshakeLimits::default()).with_encryption(encryption);
+    handshake.sent();
+    handshake.receive(&hello(BOTH, messages));
+    let (answers, end) = go_on(&mut handshake);
+    (handshake, answers, end)
+}
+
+fn go_on(handshake: &mut Handshake) -> (Vec<u8>, Progress) {
+    let mut answers = Vec::new();
+    loop {
+        let progress = handshake.advance();
+        answers.extend_from_slice(handshake.outgoing());
+        handshake.sent();
+        if progress != Progress::Continue {
+            return (answers, progress);
+        }
+    }
+}
+
+fn go(name: &str) -> Vec<u8> {
+    message(option::GO, &go_data(name, &[]))
+}
+
+fn start_tls() -> Vec<u8> {
+    message(option::STARTTLS, &[])
+}
+
+#[test]
+fn nothing_but_tls_and_goodbye_is_answered_where_tls_is_required() {
+    let asked = [
+        go("web"),
+        message(option::INFO, &go_data("web", &[])),
+        message(option::LIST, &[]),
+        message(option::STRUCTURED_REPLY, &[]),
+        message(option::LIST_META_CONTEXT, &[]),
+        message(0x4444, b"whatever"),
+    ];
+    let (_, answers, end) = driven(Encryption::Required, &asked);
+    assert_eq!(kinds(&answers), [option_reply::ERR_TLS_REQD; 6]);
+    assert_eq!(end, Progress::NeedBytes, "the client may still begin TLS");
+
+    let old = message(option::EXPORT_NAME, b"web");
+    let (_, answers, end) = driven(Encryption::Required, &[old]);
+    assert!(answers.is_empty(), "not a byte about the export");
+    assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+
+    let goodbye = message(option::ABORT, &[]);
+    let (_, answers, end) = driven(Encryption::Required, &[goodbye]);
+    assert_eq!(
+        (kinds(&answers), end),
+        (vec![option_reply::ACK], Progress::Aborted)
+    );
+}
+
+#[test]
+fn where_tls_is_offered_the_client_decides() {
+    let (handshake, _, end) = driven(Encryption::Offered, &[go("web")]);
+    assert!(matches!(end, Progress::Agreed(_)), "{end:?}");
+    drop(handshake);
+    let (_, answers, end) = driven(Encryption::Offered, &[start_tls()]);
+    assert_eq!(
+        (kinds(&answers), end),
+        (vec![option_reply::ACK], Progress::StartTls)
+    );
+}
+
+#[test]
+fn what_was_agreed_before_tls_does_not_hold_in_it() {
+    let before = [message(option::STRUCTURED_REPLY, &[]), start_tls()];
+    let (mut handshake, answers, end) = driven(Encryption::Offered, &before);
+    assert_eq!(kinds(&answers), [option_reply::ACK; 2]);
+    assert_eq!(end, Progress::StartTls);
+    handshake.encrypted();
+    handshake.receive(&go("web"));
+    let (_, end) = go_on(&mut handshake);
+    assert!(matches!(end, Progress::Agreed(_)), "{end:?}");
+    assert_eq!(handshake.negotiated(), Negotiated::default());
+}
+
+#[test]
+fn options_before_tls_count_for_the_limit() {
+    let limits = HandshakeLimits {
+        options: 3,
+        ..HandshakeLimits::default()
+    };
+    let mut handshake = Handshake::new(exports(), limits).with_encryption(Encryption::Required);
+    handshake.sent();
+    let before = [message(option::LIST, &[]), start_tls()];
+    handshake.receive(&hello(BOTH, &before));
+    assert_eq!(go_on(&mut handshake).1, Progress::StartTls);
+    handshake.encrypted();
+    handshake.receive(&message(option::LIST, &[]));
+    assert_eq!(go_on(&mut handshake).1, Progress::NeedBytes);
+    handshake.receive(&go("web"));
+    let (_, end) = go_on(&mut handshake);
+    assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+}
+
+#[test]
+fn bytes_behind_starttls_are_neither_options_nor_tls() {
+    let hello_of_tls = [0x16, 3, 1, 2, 0];
+    for behind in [&go("web")[..], &hello_of_tls, b"x"] {
+        for encryption in [Encryption::Offered, Encryption::Required] {
+            let smuggled = [&start_tls()[..], behind].concat();
+            let (handshake, answers, end) = driven(encryption, &[smuggled]);
+            assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+            assert!(answers.is_empty(), "not even STARTTLS is answered");
+            drop(handshake);
+        }
+    }
+}
+
+#[test]
+fn starttls_out_of_place_is_refused_and_the_handshake_goes_on() {
+    let with_data = message(option::STARTTLS, b"data");
+    for (encryption, asked, refusal) in [
+        (
+            Encryption::Unavailable,
+            start_tls(),
+            option_reply::ERR_UNSUP,
+        ),
+        (Encryption::Offered, with_data, option_reply::ERR_INVALID),
+        (Encryption::Active, start_tls(), option_reply::ERR_INVALID),
+    ] {
+        let (_, answers, end) = driven(encryption, &[asked, go("web")]);
+        assert_eq!(kinds(&answers)[0], refusal, "{encryption:?}");
+        assert!(matches!(end, Progress::Agreed(_)), "{encryption:?} {end:?}");
+    }
+}
+
+/// Lets in everybody but one.
+struct Picky;
+
+impl ExportDirectory for Picky {
+    fn exports(&self) -> Vec<Export> {
+        exports().exports()
+    }
+
+    fn admit(&self, export: &Export) -> Result<(), String> {
+        match export.name.as_str() {
+            "db" => Err("it is taken".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn who_is_not_admitted_is_told_why_and_may_choose_another() {
+    let mut handshake = Handshake::new(Arc::new(Picky), HandshakeLimits::default());
+    handshake.sent();
+    let asked = [
+        message(option::INFO, &go_data("db", &[])),
+        go("db"),
+        go("web"),
+    ];
+    handshake.receive(&hello(BOTH, &asked));
+    let (answers, end) = go_on(&mut handshake);
+    let expected = [
+        option_reply::INFO,
+        option_reply::ACK,
+        option_reply::ERR_POLICY,
+        option_reply::INFO,
+        option_reply::ACK,
+    ];
+    assert_eq!(kinds(&answers), expected);
+    assert!(matches!(end, Progress::Agreed(export) if export.name == "web"));
+
+    let mut handshake = Handshake::new(Arc::new(Picky), HandshakeLimits::default());
+    handshake.sent();
+    handshake.receive(&hello(BOTH, &[message(option::EXPORT_NAME, b"db")]));
+    let (answers, end) = go_on(&mut handshake);
+    assert!(answers.is_empty());
+    assert_eq!(end, Progress::Broken("it is taken".to_owned()));
+}

@@ -1,0 +1,30 @@
+//! Unit tests of `places`.
+
+use super::*;
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn the_nearest_is_the_nearest_of_all_that_may_go(
+        offsets in proptest::collection::vec(proptest::option::of(0u64..500), 1..200),
+        head in 0u64..500,
+        modulus in 1u32..20,
+    ) {
+        let mut places = Places::default();
+        let next = |offset: Option<u64>| offset.map_or(Next::Anywhere, Next::At);
+        for (id, offset) in (0u32..).zip(&offsets) {
+            places.set(StreamId(id), None, Some(Next::At(7)));
+            places.set(StreamId(id), Some(Next::At(7)), Some(next(*offset)));
+        }
+        let rank = |id: StreamId| id.0.is_multiple_of(modulus).then_some(id.0 / 7);
+        let found = places.nearest(head, rank);
+        let expected = (0u32..)
+            .zip(&offsets)
+            .filter_map(|(id, offset)| {
+                let distance = offset.map_or(0, |offset| offset.abs_diff(head) + 1);
+                Some((distance, rank(StreamId(id))?, StreamId(id)))
+            })
+            .min();
+        prop_assert_eq!(found, expected.map(|(_, _, stream)| stream));
+    }
+}
