@@ -1,7 +1,8 @@
 //! From the reservation file to disks that are scheduled: what is known of each before it is
 //! opened, whether its reservations are admitted, and the disk with its loop in either clock.
 
-use crate::emulation;
+pub mod emulation;
+
 use crate::failure::{Failure, Outcome};
 use disktime_disks::{
     BackingError, Disk, DiskOptions, LinearCost, Medium, PacedDisk, Store, VirtualDisk, open_disk,

@@ -1,6 +1,6 @@
 //! The axis of time: seconds, minutes or hours, with round ticks.
 
-use crate::simulate::svg::{Anchor, Svg};
+use crate::commands::simulate::svg::{Anchor, Svg};
 use disktime_units::Nanos;
 
 /// From zero to the duration.

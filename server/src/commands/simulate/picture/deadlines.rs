@@ -3,8 +3,8 @@
 
 use super::look::{draw_met, draw_missed};
 use super::time_axis::TimeAxis;
-use crate::simulate::svg::Svg;
-use crate::simulate::timeline::Deadlines;
+use crate::commands::simulate::svg::Svg;
+use crate::commands::simulate::timeline::Deadlines;
 
 /// Ticks closer than this run into each other.
 const APART: f64 = 4.0;

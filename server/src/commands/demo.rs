@@ -2,14 +2,15 @@
 //! a greedy writer share one disk, a sparse file paced as a 2008 desktop hard disk: first under
 //! fifo, then under fahrrad. A table and a picture of disk time over time for both.
 
-use crate::assembly;
-use crate::chart::{self, Panel};
-use crate::emulation;
+mod chart;
+
+use crate::assembly::{self, emulation};
+use crate::commands::load::add_shares;
 use crate::failure::{Failure, Outcome};
-use crate::load::add_shares;
-use crate::nbd_door;
-use crate::serve::Server;
+use crate::serving::nbd;
+use crate::serving::server::Server;
 use crate::table::Table;
+use chart::Panel;
 use disktime_nbd::NbdUri;
 use disktime_units::{Nanos, parse_duration};
 use disktime_workloads::{LoadReport, Workload, run_real};
@@ -126,7 +127,7 @@ async fn run_half(policy: &'static str, duration: Nanos) -> Outcome<Half> {
     let server = Server::start(
         &configuration,
         &report,
-        nbd_door::prepare(&configuration)?,
+        nbd::prepare(&configuration)?,
         Vec::new(),
     )
     .await?;

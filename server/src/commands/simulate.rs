@@ -9,8 +9,7 @@ mod svg;
 mod tables;
 mod timeline;
 
-use crate::assembly;
-use crate::emulation;
+use crate::assembly::{self, emulation};
 use crate::failure::{Failure, Outcome};
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
 use disktime_workloads::{LoadReport, Workload};

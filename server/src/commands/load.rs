@@ -1,9 +1,9 @@
 //! `disktime load`: a workload against the running server over NBD, with a live table; the shares
 //! are what the server's counters moved by meanwhile.
 
-use crate::control;
-use crate::emulation;
+use crate::assembly::emulation;
 use crate::failure::{Failure, Outcome};
+use crate::serving::control_socket;
 use crate::status::SYSTEM;
 use disktime_nbd::NbdUri;
 use disktime_reservations::Configuration;
@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 pub fn run(file: &Path, workload: &Workload, control: Option<&Path>, json: bool) -> Outcome {
     let configuration = emulation::load(file)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
-    let ask = || control::ask(socket, &json!({ "command": "status" }));
+    let ask = || control_socket::ask(socket, &json!({ "command": "status" }));
     let before = ask()?;
     let live = std::io::stderr().is_terminal();
     let mut show = |progress: &Progress| print_progress(progress, live);

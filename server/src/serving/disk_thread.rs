@@ -6,12 +6,12 @@
 //! what has to be written and serves.
 
 use crate::assembly::{self, AnyDisk, DiskService};
-use crate::doors::DoorVdisk;
+use crate::diagnostics::say;
 use crate::failure::{Failure, Outcome};
 use crate::groups::{self, GroupStreams};
-use crate::say::say;
+use crate::serving::created_file::Untouched;
+use crate::serving::served_vdisks::DoorVdisk;
 use crate::status::{DiskStatus, SYSTEM};
-use crate::untouched::Untouched;
 use disktime_engine::{
     PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
 };

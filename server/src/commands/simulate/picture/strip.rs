@@ -5,9 +5,9 @@ use super::time_axis::TimeAxis;
 use super::{
     Kind, LEFT, Lane, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent,
 };
-use crate::simulate::run::DiskRun;
-use crate::simulate::svg::{Anchor, Svg, fitting, width_of};
-use crate::simulate::timeline::Interval;
+use crate::commands::simulate::run::DiskRun;
+use crate::commands::simulate::svg::{Anchor, Svg, fitting, width_of};
+use crate::commands::simulate::timeline::Interval;
 use serde_json::Value;
 
 /// How it looks, whose it is, and from where to where it goes in each interval.

@@ -1,7 +1,7 @@
 //! A picture of disk time over time: one panel per run, the shares of the vdisks stacked.
 
+use crate::commands::palette::{self, Colour};
 use crate::failure::{Failure, Outcome};
-use crate::palette::{self, Colour};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fmt::Display;

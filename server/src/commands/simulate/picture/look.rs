@@ -1,8 +1,8 @@
 //! How the areas of the vdisks look: a colour and a pattern each, so that they can be told apart
 //! without colours; and the legend.
 
-use crate::palette::{self, Colour};
-use crate::simulate::svg::{Anchor, Svg, hex, width_of};
+use crate::commands::palette::{self, Colour};
+use crate::commands::simulate::svg::{Anchor, Svg, hex, width_of};
 
 /// Vermillion is for what went wrong.
 const COLOURS: [Colour; 6] = [

@@ -5,9 +5,9 @@
 //! asked again. What is still there when the command has ended by itself is left alone: it was put into the
 //! background on purpose.
 
-use crate::descendants;
 use crate::failure::{Failure, Outcome};
-use crate::signals::StopSignals;
+use crate::serving::descendants;
+use crate::serving::signals::StopSignals;
 use disktime_nbd::{NbdUri, Transport};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};

@@ -1,26 +1,23 @@
-//! `disktime serve`: wiring. Everything is checked before anything is changed; then disks, doors
+//! A running server: wiring. Everything is checked before anything is changed; then disks, doors
 //! and the control socket are opened, and at the end closed in the opposite order.
 
-use crate::assembly::{self, DiskService};
-use crate::control::{Commands, ControlSocket};
-use crate::disk_thread::{self, DiskThread, OpenedDisk};
-use crate::doors::{DoorVdisk, deliver, exports, files};
+use crate::assembly::DiskService;
+use crate::diagnostics::say;
 use crate::failure::{Failure, Outcome};
-use crate::nbd_door::{self, NbdDoor};
-use crate::run_command::{self, Surroundings};
-use crate::say::say;
-use crate::signals::StopSignals;
-use crate::state_dir::{self, StateLock};
-use crate::supervisor::Supervisor;
-use crate::{emulation, status};
+use crate::serving::control_socket::{Commands, ControlSocket};
+use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
+use crate::serving::nbd::NbdDoor;
+use crate::serving::run_command::{self, Surroundings};
+use crate::serving::served_vdisks::{DoorVdisk, deliver, exports, files};
+use crate::serving::state_dir::{self, StateLock};
+use crate::status;
 use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::{NbdListener, NbdUri};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use serde_json::Value;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::process::Child;
@@ -59,7 +56,7 @@ struct Reporter {
 
 impl Disks {
     /// Returns when a thread ends that nobody told to.
-    async fn until_one_ends(&self) {
+    pub async fn until_one_ends(&self) {
         let mut threads: JoinSet<()> = self.0.iter().map(DiskThread::until_it_ends).collect();
         threads.join_next().await;
     }
@@ -73,70 +70,6 @@ impl Commands for Reporter {
         }
         Ok(status)
     }
-}
-
-/// What the command line asks for.
-pub struct Options<'a> {
-    /// The reservation file.
-    pub file: &'a Path,
-    /// A policy for all disks, whatever the file says.
-    pub policy: Option<&'a str>,
-    /// A command that the server serves, and with which it ends.
-    pub run: Option<&'a str>,
-}
-
-/// Runs the command.
-pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCode> {
-    let configuration = emulation::load_under(options.file, options.policy)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut signals = StopSignals::listen()?;
-        let report = assembly::judge_admitted(&configuration)?;
-        let door = nbd_door::prepare(&configuration)?;
-        for warning in report.warnings() {
-            say(warning);
-        }
-        for notice in &door.notices {
-            say(format_args!("disktime: {notice}"));
-        }
-        let sockets = std::mem::take(&mut supervisor.sockets);
-        // Standard output belongs to whoever started the server for itself.
-        let quiet = !sockets.is_empty() || options.run.is_some();
-        let server = Server::start(&configuration, &report, door, sockets).await?;
-        let begun = server
-            .announce(&configuration, quiet)
-            .and_then(|()| server.start_command(options.run, &configuration));
-        let command = match begun {
-            Ok(command) => command,
-            Err(failure) => {
-                server.stop().await?;
-                return Err(failure);
-            }
-        };
-        supervisor.ready(&format!("Serving {} vdisks", server.vdisks.len()));
-        let end = async {
-            match command {
-                Some(command) => run_command::wait(command, &mut signals).await,
-                None => {
-                    signals.next().await;
-                    Ok(ExitCode::SUCCESS)
-                }
-            }
-        };
-        let ended = tokio::select! {
-            ended = end => ended,
-            // Whoever supervises the server starts it again; half a server would go unnoticed.
-            () = server.disks.until_one_ends() => Err(Failure::new(
-                "the server ends, as a disk's thread has ended by itself",
-            )),
-        };
-        supervisor.stopping();
-        server.stop().await?;
-        ended
-    })
 }
 
 impl Server {
@@ -191,7 +124,7 @@ impl Server {
     }
 
     /// One line per vdisk, then `ready`; to the log, if standard output is somebody else's.
-    fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
+    pub fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
         let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
         for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
             let mut line = format!("{}: {}", vdisk.name, vdisk.description);
@@ -219,7 +152,7 @@ impl Server {
     }
 
     /// Starts the command of `--run`, if there is one.
-    fn start_command(
+    pub fn start_command(
         &self,
         command: Option<&str>,
         configuration: &Configuration,
@@ -237,6 +170,16 @@ impl Server {
             mount: self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
         };
         run_command::start(command, &surroundings).map(Some)
+    }
+
+    /// How many vdisks it serves.
+    pub fn vdisk_count(&self) -> usize {
+        self.vdisks.len()
+    }
+
+    /// Returns when a disk's thread ends that nobody told to.
+    pub async fn until_a_disk_ends(&self) {
+        self.disks.until_one_ends().await;
     }
 
     /// By which URIs a vdisk is reached.

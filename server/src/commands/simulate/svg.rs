@@ -4,7 +4,7 @@
 //! the same bytes: coordinates have one decimal. Widths of text are estimated, generously, as there
 //! is no font here to measure with.
 
-use crate::palette::Colour;
+use crate::commands::palette::Colour;
 use std::fmt::Write;
 
 /// Width of a letter at font size 1, estimated.

@@ -1,0 +1,101 @@
+//! The commands, a file each: what each of them does with what the command line says.
+
+mod check;
+mod demo;
+mod format;
+mod load;
+mod model;
+mod palette;
+mod remove;
+mod schema;
+mod serve;
+mod simulate;
+mod status;
+mod workloads;
+
+use crate::cli::Command;
+use crate::failure::{Failure, Outcome};
+use crate::serving::supervisor::Supervisor;
+use disktime_reservations::Configuration;
+use std::process::ExitCode;
+
+/// Runs a command.
+///
+/// # Errors
+/// What failed and what to do, as a sentence.
+pub fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
+    match command {
+        Command::Serve { file, policy, run } => {
+            let options = serve::Options {
+                file: &file,
+                policy: policy.name.as_deref(),
+                run: run.as_deref(),
+            };
+            return serve::run(&options, supervisor);
+        }
+        Command::Check { file, json } => return check::run(&file, json),
+        Command::Status { server, json } => status::run(&server, json)?,
+        Command::Simulate {
+            file,
+            workload,
+            policy,
+            compare,
+            solo,
+            svg,
+            json,
+        } => {
+            let options = simulate::Options {
+                policy: policy.name,
+                compare,
+                solo,
+                svg,
+                json,
+            };
+            simulate::run(&file, &workload.read()?, &options)?;
+        }
+        Command::Load {
+            file,
+            workload,
+            control,
+            json,
+        } => {
+            load::run(&file, &workload.read()?, control.as_deref(), json)?;
+        }
+        Command::Demo { out, half } => demo::run(&out, &half)?,
+        Command::Model { drive, trace, json } => model::run(&drive, trace.as_deref(), json)?,
+        Command::Format { file, disk, force } => format::run(&file, disk.as_deref(), force)?,
+        Command::Remove { file, vdisk, disk } => remove::run(&file, &vdisk, disk.as_deref())?,
+        Command::Workloads => workloads::run(),
+        Command::Schema => schema::run(),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a command does nothing but print.
+pub fn prints_only(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Serve { .. }
+            | Command::Load { .. }
+            | Command::Demo { .. }
+            | Command::Format { .. }
+            | Command::Remove { .. }
+    )
+}
+
+fn known_disk(configuration: &Configuration, disk: Option<&str>) -> Outcome {
+    match disk {
+        Some(name) if configuration.disk(name).is_none() => {
+            let names: Vec<&str> = configuration
+                .disks
+                .iter()
+                .map(|disk| disk.name.value.as_str())
+                .collect();
+            Err(Failure::new(format!(
+                "there is no disk `{name}`; there are {}",
+                names.join(", ")
+            )))
+        }
+        _ => Ok(()),
+    }
+}

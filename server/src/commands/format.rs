@@ -1,0 +1,50 @@
+//! `disktime format`: writes an empty label to the disks of a reservation file, without a server.
+
+use crate::assembly::{self, emulation};
+use crate::commands::known_disk;
+use crate::failure::{Failure, Outcome};
+use crate::serving::{disk_thread, state_dir};
+use disktime_units::Nanos;
+use disktime_volumes::RealDriver;
+use std::path::Path;
+use std::time::Instant;
+
+/// Writes an empty label to each disk (or to the one named).
+pub fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
+    let configuration = emulation::load(file)?;
+    let report = assembly::judge_admitted(&configuration)?;
+    known_disk(&configuration, disk)?;
+    let _lock = state_dir::lock(&configuration)?;
+    let epoch = Instant::now();
+    // All are opened and looked at before the first is written.
+    let mut opened = Vec::new();
+    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
+        let name = config.name.value.as_str();
+        if disk.is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        if config.path().is_none() {
+            println!("{name}: nothing to format; it lies in memory and is empty at every start");
+            continue;
+        }
+        let (untouched, labelled) =
+            disk_thread::open_here(&configuration, config, admission, epoch, force)?;
+        let vdisks = labelled.label().vdisks.len();
+        if !force && vdisks > 0 {
+            return Err(Failure::new(format!(
+                "disk `{name}` has a label with {vdisks} vdisks already; nothing was changed. To \
+                 lose them, use --disk {name} --force"
+            )));
+        }
+        opened.push((name, labelled, untouched));
+    }
+    for (name, mut labelled, untouched) in opened {
+        untouched.keep();
+        let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
+        labelled
+            .write_format(&mut driver)
+            .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+        println!("{name}: formatted");
+    }
+    Ok(())
+}

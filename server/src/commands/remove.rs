@@ -1,0 +1,67 @@
+//! `disktime remove`: frees the space of a vdisk that the reservation file does not name, without a
+//! server.
+
+use crate::assembly::{self, emulation};
+use crate::commands::known_disk;
+use crate::failure::{Failure, Outcome};
+use crate::serving::{disk_thread, state_dir};
+use disktime_units::Nanos;
+use disktime_volumes::{RealDriver, VdiskSpec};
+use std::path::Path;
+use std::time::Instant;
+
+/// Frees the space of a vdisk that the file does not name any more.
+pub fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
+    let configuration = emulation::load(file)?;
+    if configuration.vdisk(vdisk).is_some() {
+        return Err(Failure::new(format!(
+            "vdisk `{vdisk}` is in {}; take it out there first, so that no server serves it again",
+            file.display()
+        )));
+    }
+    let report = assembly::judge_admitted(&configuration)?;
+    known_disk(&configuration, disk)?;
+    let _lock = state_dir::lock(&configuration)?;
+    let epoch = Instant::now();
+    let mut holders = Vec::new();
+    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
+        let is_wanted = disk.is_none_or(|wanted| wanted == config.name.value);
+        if !is_wanted || !config.path().is_some_and(|path| path.exists()) {
+            continue;
+        }
+        let (untouched, labelled) =
+            disk_thread::open_here(&configuration, config, admission, epoch, false)?;
+        if labelled.label().find(vdisk).is_some() {
+            holders.push((config.name.value.as_str(), labelled, untouched));
+        }
+    }
+    let (name, mut labelled, untouched) = match holders.len() {
+        1 => holders.remove(0),
+        0 => {
+            return Err(Failure::new(format!(
+                "no disk holds a vdisk `{vdisk}`; nothing was changed"
+            )));
+        }
+        _ => {
+            let names: Vec<&str> = holders.iter().map(|(name, ..)| *name).collect();
+            return Err(Failure::new(format!(
+                "several disks hold a vdisk `{vdisk}`: {}; say which with --disk NAME",
+                names.join(", ")
+            )));
+        }
+    };
+    untouched.keep();
+    let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
+    labelled
+        .remove(&mut driver, vdisk)
+        .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+    let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
+        .into_iter()
+        .map(|vdisk| vdisk.spec)
+        .collect();
+    println!(
+        "{name}: vdisk `{vdisk}` is freed; {} others are kept",
+        labelled.orphans(&specs).len()
+    );
+    Ok(())
+}
