@@ -9,9 +9,9 @@
 
 use crate::Outcome;
 use crate::machine;
-use crate::markdown::Table;
 use crate::program::Program;
 use crate::spread::Spread;
+use disktime_lab::Table;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

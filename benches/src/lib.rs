@@ -1,5 +1,5 @@
-//! What benchmark programs share: finding the program under test, saying what machine it ran on,
-//! and tables in Markdown, ready for a document.
+//! What benchmark programs share: finding the program under test, saying what machine it ran on, and
+//! servers measured side by side.
 //!
 //! What is not known here: what is measured.
 
@@ -9,7 +9,6 @@ pub mod decision;
 pub mod fio;
 pub mod limits;
 pub mod machine;
-pub mod markdown;
 pub mod process;
 pub mod program;
 pub mod soak;

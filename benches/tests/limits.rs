@@ -27,7 +27,7 @@ fn no_policy_that_isolates_is_more_efficient() {
     // What is asked for is 0.92 and 0.98; what this drive's switches leave is in BENCHMARKS.md.
     for (period_ms, least_mean) in [(250, 0.90), (1_000, 0.965)] {
         let period = Nanos::from_millis(period_ms);
-        let mixes: Vec<usize> = (0..paper_repro::mixes::MIXES.len()).collect();
+        let mixes: Vec<usize> = (0..disktime_lab::mixes::MIXES.len()).collect();
         let policies = PolicyKind::all();
         let cells = efficiency::run(&mixes, &policies, period, Nanos::from_secs(20))
             .expect("the drive can be modelled");

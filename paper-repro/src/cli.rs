@@ -1,11 +1,12 @@
 //! The command line: what there is to say, and what is done then.
 
 use crate::experiment::{Experiment, Origin, Real};
-use crate::lab::Length;
-use crate::real::RealDisk;
 use crate::report::{Conditions, Entry};
-use crate::{Outcome, Output, ReproError, experiments, session};
+use crate::{Output, experiments, session};
 use clap::{Parser, Subcommand};
+use disktime_lab::Length;
+use disktime_lab::real::RealDisk;
+use disktime_lab::{LabError, LabResult};
 use disktime_units::{Nanos, parse_duration};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ pub enum Command {
 ///
 /// # Errors
 /// With a sentence for the user.
-pub fn run(cli: Cli) -> Outcome {
+pub fn run(cli: Cli) -> LabResult {
     match cli.command {
         Command::All { out, quick } => simulated(experiments::ALL, Some(&out), quick),
         Command::List => {
@@ -94,14 +95,14 @@ pub fn run(cli: Cli) -> Outcome {
 }
 
 /// The experiments of those names, each once, in the list's order.
-fn chosen(ids: &[String]) -> Outcome<Vec<Experiment>> {
+fn chosen(ids: &[String]) -> LabResult<Vec<Experiment>> {
     for id in ids {
         if !experiments::ALL
             .iter()
             .any(|one| one.id.eq_ignore_ascii_case(id))
         {
             let there: Vec<&str> = experiments::ALL.iter().map(|one| one.id).collect();
-            return Err(ReproError::new(format!(
+            return Err(LabError::new(format!(
                 "there is no experiment `{id}`; there are {}",
                 there.join(", ")
             )));
@@ -133,7 +134,7 @@ fn listing() -> String {
     text
 }
 
-fn simulated(experiments: &[Experiment], out: Option<&Path>, quick: bool) -> Outcome {
+fn simulated(experiments: &[Experiment], out: Option<&Path>, quick: bool) -> LabResult {
     let output = out.map(Output::prepare).transpose()?;
     let (length, clock) = if quick {
         (
@@ -153,32 +154,32 @@ fn in_real_time(
     place: &Path,
     each: Option<&str>,
     consent: Option<&Path>,
-) -> Outcome {
+) -> LabResult {
     let [experiment] = chosen else {
-        return Err(ReproError::new(
+        return Err(LabError::new(
             "--real runs one experiment at a time; name one",
         ));
     };
     let usual = match experiment.real {
         Real::Runs { each, .. } => each,
         Real::No(reason) => {
-            return Err(ReproError::new(format!(
+            return Err(LabError::new(format!(
                 "{} is not run in real time: {reason}",
                 experiment.id
             )));
         }
     };
     let each = match each {
-        Some(text) => parse_duration(text).map_err(|error| ReproError::new(error.to_string()))?,
+        Some(text) => parse_duration(text).map_err(|error| LabError::new(error.to_string()))?,
         None => usual,
     };
     if each < Nanos::from_secs(4) {
-        return Err(ReproError::new(
+        return Err(LabError::new(
             "a run shorter than 4s shows nothing, as 2s of it are warm-up; use --each 10s or more",
         ));
     }
     let output = out.map(Output::prepare).transpose()?;
-    let disk = RealDisk::choose(place, consent, experiment)?;
+    let disk = real_disk(place, consent, experiment)?;
     let entry = session::run_real(experiment, &disk, each)?;
     conclude(
         output.as_ref(),
@@ -188,7 +189,7 @@ fn in_real_time(
 }
 
 /// One line per experiment on standard output, and the files.
-fn conclude(output: Option<&Output>, clock: String, entries: &[Entry]) -> Outcome {
+fn conclude(output: Option<&Output>, clock: String, entries: &[Entry]) -> LabResult {
     if let Some(output) = output {
         output.write(&Conditions { clock }, entries)?;
     }
@@ -205,4 +206,39 @@ fn conclude(output: Option<&Output>, clock: String, entries: &[Entry]) -> Outcom
         println!("\nThe report is {}.", output.path("report.html").display());
     }
     Ok(())
+}
+
+/// The disk that the user named. A device has to be named again as consent.
+fn real_disk(path: &Path, consent: Option<&Path>, experiment: &Experiment) -> LabResult<RealDisk> {
+    let (runs, writes) = match experiment.real {
+        Real::Runs { runs, writes, .. } => (runs, writes),
+        Real::No(_) => (1, false),
+    };
+    if path.as_os_str() == "paced" {
+        return Ok(RealDisk::paced(runs));
+    }
+    if writes {
+        return Err(LabError::new(format!(
+            "{} has clients that write, and {} is only ever read here; use --real paced",
+            experiment.id,
+            path.display()
+        )));
+    }
+    require_consent(path, consent)?;
+    RealDisk::read_only(path, runs)
+}
+
+fn require_consent(path: &Path, consent: Option<&Path>) -> LabResult {
+    let name = path.display();
+    match consent {
+        Some(named) if named == path => Ok(()),
+        Some(named) => Err(LabError::new(format!(
+            "--real names {name} but --i-consent-to-reading names {}; name the same one in both",
+            named.display()
+        ))),
+        None => Err(LabError::new(format!(
+            "this reads {name} at full load for minutes, which slows down its other users; nothing \
+             is written. If that is acceptable, add --i-consent-to-reading {name}"
+        ))),
+    }
 }

@@ -3,8 +3,9 @@
 //! To add one: a file in `experiments/` with a `pub const` of this type, and its line in
 //! `experiments/mod.rs`. Nothing else has to know it.
 
-use crate::lab::Lab;
-use crate::{Finding, Outcome};
+use crate::Finding;
+use disktime_lab::Lab;
+use disktime_lab::LabResult;
 use disktime_units::Nanos;
 
 /// Where a claim comes from.
@@ -58,5 +59,5 @@ pub struct Experiment {
     /// Whether it can be run in real time.
     pub real: Real,
     /// Measures.
-    pub run: fn(&Lab<'_>) -> Outcome<Finding>,
+    pub run: fn(&Lab<'_>) -> LabResult<Finding>,
 }

@@ -1,8 +1,8 @@
 //! What an experiment found: measured values held against expected ones, figures, tables, notes.
 //! The verdict is computed from the checks; nobody writes it down.
 
-use crate::figure::Figure;
-use serde_json::{Value, json};
+use disktime_lab::figure::Figure;
+use disktime_lab::{Table, number, with_unit};
 
 /// Whether a claim came out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,38 +145,6 @@ impl Check {
     }
 }
 
-/// A table of the page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
-    /// What it shows.
-    pub title: String,
-    /// The headings; the first column is text.
-    pub columns: Vec<String>,
-    /// The cells.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table without rows.
-    pub fn new(title: impl Into<String>, columns: &[&str]) -> Table {
-        Table {
-            title: title.into(),
-            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
-            rows: Vec::new(),
-        }
-    }
-
-    /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
-        debug_assert_eq!(cells.len(), self.columns.len());
-        self.rows.push(cells);
-    }
-
-    pub(crate) fn to_json(&self) -> Value {
-        json!({ "title": self.title, "columns": self.columns, "rows": self.rows })
-    }
-}
-
 /// What an experiment found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Finding {
@@ -262,45 +230,6 @@ impl Finding {
             failed.join("; ")
         )
     }
-}
-
-/// A number for people: four significant digits at most.
-pub fn number(value: f64) -> String {
-    if value.is_nan() {
-        return "not measured".to_owned();
-    }
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let digits = value.abs().log10().floor() as i32;
-    let decimals = (3 - digits).clamp(0, 6) as usize;
-    let text = format!("{value:.decimals$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    let text = if text == "-0" { "0" } else { text };
-    text.to_owned()
-}
-
-/// A number with its unit.
-pub fn with_unit(value: f64, unit: &str) -> String {
-    if unit.is_empty() {
-        number(value)
-    } else {
-        format!("{} {unit}", number(value))
-    }
-}
-
-/// A number for a report: six significant digits, so that the last bits make no noise; what is not
-/// a number is null.
-pub fn json_number(value: f64) -> Value {
-    if !value.is_finite() {
-        return Value::Null;
-    }
-    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    json!(rounded)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 //! Invariants: a file that this program did not make is never overwritten, and that is found out
 //! before anything is run; a file is there whole or not at all.
 
+use crate::page;
 use crate::report::{Conditions, Entry, GENERATOR, report_text};
-use crate::{Outcome, ReproError, page};
+use disktime_lab::{LabError, LabResult};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -25,9 +26,9 @@ impl Output {
     ///
     /// # Errors
     /// If that is not possible, as a sentence.
-    pub fn prepare(directory: &Path) -> Outcome<Output> {
+    pub fn prepare(directory: &Path) -> LabResult<Output> {
         let failed = |error: std::io::Error| {
-            ReproError::new(format!(
+            LabError::new(format!(
                 "the report cannot be written to {}: {error}; name another directory with --out DIR",
                 directory.display()
             ))
@@ -51,7 +52,7 @@ impl Output {
     ///
     /// # Errors
     /// If a figure cannot be drawn or a file not be written, or a file is somebody else's.
-    pub fn write(&self, conditions: &Conditions, entries: &[Entry]) -> Outcome {
+    pub fn write(&self, conditions: &Conditions, entries: &[Entry]) -> LabResult {
         let mut files = vec![("report.json".to_owned(), report_text(conditions, entries))];
         for figure in entries.iter().flat_map(|entry| &entry.finding.figures) {
             files.push((
@@ -69,16 +70,16 @@ impl Output {
     }
 
     /// Fails if there is a file of that name that is not ours.
-    fn refuse_foreign(&self, name: &str) -> Outcome {
+    fn refuse_foreign(&self, name: &str) -> LabResult {
         let path = self.path(name);
         match is_ours(&path) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(ReproError::new(format!(
+            Ok(false) => Err(LabError::new(format!(
                 "{} was not made by this program and is not overwritten; move it away, or name \
                  another directory with --out DIR",
                 path.display()
             ))),
-            Err(error) => Err(ReproError::new(format!(
+            Err(error) => Err(LabError::new(format!(
                 "{} cannot be read, so it is not known whether it may be overwritten: {error}; \
                  name another directory with --out DIR",
                 path.display()
@@ -86,7 +87,7 @@ impl Output {
         }
     }
 
-    fn put(&self, name: &str, content: &str) -> Outcome {
+    fn put(&self, name: &str, content: &str) -> LabResult {
         let path = self.path(name);
         let written = tempfile::NamedTempFile::new_in(&self.directory).and_then(|mut file| {
             file.write_all(content.as_bytes())?;
@@ -95,7 +96,7 @@ impl Output {
             Ok(())
         });
         written.map_err(|error| {
-            ReproError::new(format!(
+            LabError::new(format!(
                 "{} cannot be written: {error}; make room, or name another directory with --out DIR",
                 path.display()
             ))

@@ -1,8 +1,9 @@
 //! The report for people: `report.html`, one page without anything from elsewhere.
 
-use crate::Outcome;
-use crate::finding::{Check, Finding, Table, Verdict};
+use crate::finding::{Check, Finding, Verdict};
 use crate::report::{Conditions, Entry, GENERATOR};
+use disktime_lab::LabResult;
+use disktime_lab::Table;
 use std::fmt::Write;
 
 const STYLE: &str = "\
@@ -23,7 +24,7 @@ dl{margin:.4rem 0}dt{font-weight:600}dd{margin:0 0 .4rem 0}.source{color:#555}";
 ///
 /// # Errors
 /// If a figure cannot be drawn.
-pub fn page(conditions: &Conditions, entries: &[Entry]) -> Outcome<String> {
+pub fn page(conditions: &Conditions, entries: &[Entry]) -> LabResult<String> {
     let mut html = String::new();
     let _ = write!(
         html,
@@ -100,7 +101,7 @@ fn summary(html: &mut String, entries: &[Entry]) {
     html.push_str("</tbody></table></div>\n");
 }
 
-fn section(html: &mut String, entry: &Entry) -> Outcome {
+fn section(html: &mut String, entry: &Entry) -> LabResult {
     let experiment = &entry.experiment;
     let finding = &entry.finding;
     let _ = write!(
@@ -160,13 +161,13 @@ fn table(html: &mut String, table: &Table) {
     let _ = write!(
         html,
         "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
-        escaped(&table.title)
+        escaped(&table.title())
     );
-    for column in &table.columns {
+    for column in table.columns() {
         let _ = write!(html, "<th>{}</th>", escaped(column));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
+    for row in table.rows() {
         html.push_str("<tr>");
         for (index, cell) in row.iter().enumerate() {
             let class = if index == 0 { "" } else { " class=\"n\"" };

@@ -3,8 +3,9 @@
 //! Invariant: the same findings give the same bytes; keys are sorted, numbers rounded.
 
 use crate::experiment::Experiment;
-use crate::figure::Figure;
-use crate::finding::{Finding, Table, json_number};
+use crate::finding::Finding;
+use disktime_lab::figure::Figure;
+use disktime_lab::{Table, json_number};
 use serde_json::{Map, Value, json};
 
 /// By this a report is known as ours.

@@ -3,11 +3,11 @@
 //! Invariant: the results come in the order of the list, whichever thread was first.
 
 use crate::experiment::Experiment;
-use crate::lab::{Lab, Length};
-use crate::progress::Progress;
-use crate::real::RealDisk;
 use crate::report::Entry;
-use crate::{Outcome, ReproError};
+use disktime_lab::Progress;
+use disktime_lab::real::RealDisk;
+use disktime_lab::{Lab, Length};
+use disktime_lab::{LabError, LabResult};
 use disktime_units::Nanos;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -21,12 +21,12 @@ const MAX_THREADS: usize = 8;
 ///
 /// # Errors
 /// The first failure, with the name of its experiment.
-pub fn run_simulated(experiments: &[Experiment], length: Length) -> Outcome<Vec<Entry>> {
+pub fn run_simulated(experiments: &[Experiment], length: Length) -> LabResult<Vec<Entry>> {
     let progress = Progress::new(experiments.len() as u64);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = threads.min(MAX_THREADS).min(experiments.len());
     let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<Outcome<Entry>>>> =
+    let results: Vec<Mutex<Option<LabResult<Entry>>>> =
         experiments.iter().map(|_| Mutex::new(None)).collect();
     let running: Mutex<BTreeSet<&str>> = Mutex::default();
     let tell = |id: &'static str, starts: bool| {
@@ -66,7 +66,7 @@ pub fn run_simulated(experiments: &[Experiment], length: Length) -> Outcome<Vec<
             let result = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
             result.unwrap_or_else(|| {
                 let sentence = format!("{}: was not run; this is a bug", experiment.id);
-                Err(ReproError::new(sentence))
+                Err(LabError::new(sentence))
             })
         });
     taken.collect()
@@ -76,7 +76,7 @@ pub fn run_simulated(experiments: &[Experiment], length: Length) -> Outcome<Vec<
 ///
 /// # Errors
 /// If the disk fails or the experiment cannot be run on it.
-pub fn run_real(experiment: &Experiment, disk: &RealDisk, each: Nanos) -> Outcome<Entry> {
+pub fn run_real(experiment: &Experiment, disk: &RealDisk, each: Nanos) -> LabResult<Entry> {
     let mut entry = run_one(experiment, &Lab::real(disk, each))?;
     entry.finding.set_up = format!(
         "In real time on {}, {each} for each run. {}",
@@ -87,9 +87,9 @@ pub fn run_real(experiment: &Experiment, disk: &RealDisk, each: Nanos) -> Outcom
     Ok(entry)
 }
 
-fn run_one(experiment: &Experiment, lab: &Lab<'_>) -> Outcome<Entry> {
+fn run_one(experiment: &Experiment, lab: &Lab<'_>) -> LabResult<Entry> {
     let finding = (experiment.run)(lab)
-        .map_err(|error| ReproError::new(format!("{}: {error}", experiment.id)))?;
+        .map_err(|error| LabError::new(format!("{}: {error}", experiment.id)))?;
     Ok(Entry {
         experiment: *experiment,
         finding,

@@ -1,10 +1,11 @@
 //! All experiments, shortened: that they run, that their report has what it promises, that their
 //! pictures can be read, that the same program gives the same bytes.
 
+use disktime_lab::Length;
 use paper_repro::session::run_simulated;
 use paper_repro::{
-    Bound, Check, Conditions, Entry, Experiment, Length, Origin, Output, Verdict, experiments,
-    page, report_text,
+    Bound, Check, Conditions, Entry, Experiment, Origin, Output, Verdict, experiments, page,
+    report_text,
 };
 use serde_json::Value;
 use std::collections::HashSet;

@@ -8,8 +8,8 @@ use clap::Parser;
 use disktime_benches::Outcome;
 use disktime_benches::decision::{DecisionBench, Device};
 use disktime_benches::machine;
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
 use disktime_units::Share;
-use paper_repro::figure::{Axis, Figure, Mark, Series};
 use std::path::PathBuf;
 use std::time::Instant;
 

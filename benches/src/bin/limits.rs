@@ -4,8 +4,8 @@
 use clap::Parser;
 use disktime_benches::Outcome;
 use disktime_benches::limits::{efficiency, isolation, latency};
-use disktime_benches::markdown::Table;
 use disktime_engine::PolicyKind;
+use disktime_lab::Table;
 use disktime_units::Nanos;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ fn run(cli: &Cli) -> Outcome<bool> {
 
 fn show_efficiency(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
     let policies = PolicyKind::all();
-    let all: Vec<usize> = (0..paper_repro::mixes::MIXES.len()).collect();
+    let all: Vec<usize> = (0..disktime_lab::mixes::MIXES.len()).collect();
     let mut report = Vec::new();
     for (period_ms, least_mean) in EFFICIENCY {
         let period = Nanos::from_millis(period_ms);

@@ -2,10 +2,10 @@
 
 use crate::Outcome;
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::measures::{efficiency, isolation, least};
+use disktime_lab::mixes::MIXES;
+use disktime_lab::simulate;
 use disktime_units::Nanos;
-use paper_repro::measures::{efficiency, isolation, least};
-use paper_repro::mixes::MIXES;
-use paper_repro::simulate;
 use serde_json::{Value, json};
 
 /// A policy isolates if its worst stream has that much of its share.
@@ -83,7 +83,7 @@ pub fn mean_of_ours(cells: &[Cell]) -> f64 {
         .filter(|cell| cell.policy == PolicyKind::Fahrrad.name())
         .map(|cell| cell.efficiency)
         .collect();
-    paper_repro::measures::mean(&ours)
+    disktime_lab::measures::mean(&ours)
 }
 
 impl Cell {

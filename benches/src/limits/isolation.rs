@@ -5,12 +5,12 @@
 
 use crate::Outcome;
 use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::measures::isolation;
+use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
+use disktime_lab::setup::{DriveSetup, of_kind, reader, reserved, share, writing};
+use disktime_lab::{DiskFacts, Setup, simulate};
 use disktime_units::Nanos;
 use disktime_workloads::{Client, Kind as NamedKind, Pattern};
-use paper_repro::measures::isolation;
-use paper_repro::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
-use paper_repro::setup::{DriveSetup, of_kind, reader, reserved, share, writing};
-use paper_repro::{DiskFacts, Setup, simulate};
 use serde_json::{Value, json};
 
 /// The victims.

@@ -3,11 +3,11 @@
 
 use crate::Outcome;
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::mixes::ACCOUNT;
+use disktime_lab::setup::{reader, reserved, share, writing};
+use disktime_lab::{Setup, simulate};
 use disktime_units::Nanos;
 use disktime_workloads::{Latencies, Pace, Pattern, Rate};
-use paper_repro::mixes::ACCOUNT;
-use paper_repro::setup::{reader, reserved, share, writing};
-use paper_repro::{Setup, simulate};
 use serde_json::{Value, json};
 
 /// Its period.

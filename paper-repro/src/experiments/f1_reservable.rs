@@ -1,11 +1,12 @@
 //! F1: how much of a disk can be reserved by throughput, and how much by time.
 
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::measures::least;
-use crate::mixes::{ACCOUNT, FACTOR_PERCENT, MIXES};
-use crate::setup::{DriveSetup, Setup, reader, reserved, share};
-use crate::{Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::measures::least;
+use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, MIXES};
+use disktime_lab::setup::{DriveSetup, Setup, reader, reserved, share};
+use disktime_lab::{DiskFacts, Lab, LabResult, number};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
@@ -28,7 +29,7 @@ const MIX: usize = 7;
 const PERIODS: [Nanos; 2] = [Nanos::from_secs(1), Nanos::from_secs(5)];
 
 /// Bytes per second of a sequential reader alone.
-fn achievable(lab: &Lab<'_>) -> Outcome<f64> {
+fn achievable(lab: &Lab<'_>) -> LabResult<f64> {
     let setup = Setup::new(PolicyKind::Fifo, lab.seconds(20)).stream(
         "sequential",
         StreamConfig::BEST_EFFORT,
@@ -37,7 +38,7 @@ fn achievable(lab: &Lab<'_>) -> Outcome<f64> {
     Ok(lab.run(&setup)?.bytes_per_second(0))
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let model = DriveSetup::papers().model()?;
     let achievable = achievable(lab)?;
     let mut finding = Finding::new(format!(
@@ -114,7 +115,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
 }
 
 /// What can be reserved, and what the worst stream received of its reservation, in per cent.
-fn by_time(lab: &Lab<'_>, switching: SwitchingAccount, period: Nanos) -> Outcome<(f64, f64)> {
+fn by_time(lab: &Lab<'_>, switching: SwitchingAccount, period: Nanos) -> LabResult<(f64, f64)> {
     let facts = DiskFacts::of(&DriveSetup::papers())?;
     let shares = MIXES[MIX].shares(&facts, period, switching);
     let mut setup = Setup::new(PolicyKind::Fahrrad, lab.seconds(60));

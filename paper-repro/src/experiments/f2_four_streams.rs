@@ -1,11 +1,12 @@
 //! F2: Fahrrad's four streams, with and without its scheduler.
 
 use super::rtas::BLOCK_BYTES;
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{RECEIVED_COLUMNS, received_cells};
-use crate::setup::{Setup, at_rate, of_kind, reader, reserved, share};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{RECEIVED_COLUMNS, received_cells};
+use disktime_lab::setup::{Setup, at_rate, of_kind, reader, reserved, share};
+use disktime_lab::{Lab, LabResult, Run, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::{Kind, Pattern};
 
@@ -56,11 +57,11 @@ fn setup(lab: &Lab<'_>, policy: PolicyKind) -> Setup {
     setup
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let runs = POLICIES
         .iter()
         .map(|(policy, _)| lab.run(&setup(lab, *policy)))
-        .collect::<Outcome<Vec<Run>>>()?;
+        .collect::<LabResult<Vec<Run>>>()?;
     let mut finding = Finding::new(
         "Four streams of 4 KiB reads, not merged, each in its quarter of the disk: media 1 and 2 read \
          sequentially at 400 and 800 requests per second and reserve 20 % and 40 % of the time; \
@@ -121,7 +122,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
 }
 
 fn table(runs: &[Run]) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "What each stream got",
         &[&["scheduler", "stream"][..], &RECEIVED_COLUMNS].concat(),
     );

@@ -1,12 +1,11 @@
 //! O10: what the scheduler's design had not tested: limits, many streams, zones and caches, the
 //! drive's write cache, and a change of reservations while they are used.
 
-use crate::figure::Figure;
-use crate::mixes::{ACCOUNT, KINDS};
-use crate::{
-    Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Setup, StreamSpan,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::figure::Figure;
+use disktime_lab::mixes::{ACCOUNT, KINDS};
+use disktime_lab::{Lab, LabResult, Run, Setup, StreamSpan};
 use disktime_units::Nanos;
 
 mod change;
@@ -29,7 +28,7 @@ pub const EXPERIMENT: Experiment = Experiment {
 
 const SECOND: Nanos = Nanos::from_secs(1);
 const ISOLATES: Bound = Bound::AtLeast(0.99);
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut finding = Finding::new(format!(
         "All with the switching account, c = 1.5 ({KINDS}). Limits: r32 with 20 % per 1 s, at most 60 % \
          per 500 ms and all the weight, beside seq and r8 with 10 % each, or beside streams that come by \

@@ -1,13 +1,12 @@
 //! O1: how near received disk time is to reserved disk time, in short and long windows, and how
 //! fairly time and slowdown are divided.
 
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{greatest, jain, mean, share_errors};
-use crate::mixes::{ACCOUNT, KINDS, MIXES, Mix};
-use crate::{
-    Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Setup, Table, number,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{greatest, jain, mean, share_errors};
+use disktime_lab::mixes::{ACCOUNT, KINDS, MIXES, Mix};
+use disktime_lab::{Lab, LabResult, Run, Setup, Table, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -57,7 +56,7 @@ struct Measured {
     shortfall: f64,
 }
 
-fn measure(lab: &Lab<'_>, mix: &Mix, way: usize, alone: &[f64]) -> Outcome<Measured> {
+fn measure(lab: &Lab<'_>, mix: &Mix, way: usize, alone: &[f64]) -> LabResult<Measured> {
     let (_, policy, switching) = WAYS[way];
     let setup: Setup = mix.setup(policy, switching, PERIOD, lab.seconds(120))?;
     let run = lab.run(&setup)?;
@@ -102,7 +101,7 @@ fn shortfall(run: &Run, mix: &Mix, shares: &[f64]) -> f64 {
     greatest(&WINDOWS.iter().map(of_width).collect::<Vec<_>>())
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut measured: Vec<Vec<Measured>> = WAYS.iter().map(|_| Vec::new()).collect();
     for mix in &MIXES {
         let base = mix.setup(
@@ -131,7 +130,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     let what = "largest shortfall of a window beyond 2up(1 − u), account (a)";
     finding.check(Check::new("shortfall", what, short, Bound::AtMost(2.0), "W").decisive());
     for (way, key) in [(0, "served"), (1, "account")] {
-        let index = |of: &dyn Fn(&Measured) -> f64| crate::measures::least(&all(way, of));
+        let index = |of: &dyn Fn(&Measured) -> f64| disktime_lab::measures::least(&all(way, of));
         let what = format!("least weighted Jain index of disk time, {}", WAYS[way].0);
         let time = index(&|one| one.jain_time);
         finding.check(Check::new(
@@ -166,7 +165,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
 }
 
 fn table(measured: &[Vec<Measured>]) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Mix by mix",
         &[
             "mix",

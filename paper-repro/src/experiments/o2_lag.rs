@@ -1,13 +1,12 @@
 //! O2: how much is unspent at deadlines, over random mixes.
 
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::measures::{greatest, quantile};
-use crate::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
-use crate::setup::{DriveSetup, Setup, of_kind, reserved, share};
-use crate::{
-    Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, Table, number,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::measures::{greatest, quantile};
+use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
+use disktime_lab::setup::{DriveSetup, Setup, of_kind, reserved, share};
+use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::{Kind as NamedKind, Random};
 
@@ -51,7 +50,7 @@ pub(super) fn random_mix(
     seed: u64,
     policy: PolicyKind,
     switching: SwitchingAccount,
-) -> Outcome<Setup> {
+) -> LabResult<Setup> {
     let mut random = Random::labelled(seed, "lag");
     let count = 2 + random.below(7) as usize;
     let mut drawn = Vec::new();
@@ -90,7 +89,7 @@ pub(super) fn random_mix(
     Ok(setup)
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut finding = Finding::new(format!(
         "{} random mixes of 2 to 8 streams (kinds as in the other mixes, three in ten bursts), periods of \
          200 ms to 5 s, shares by random weights to the limit of admission, half of the mixes with a \
@@ -99,7 +98,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
         lab.count(SEEDS)
     ));
     let mut series = Vec::new();
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Largest unspent budget of a stream at a period's end (in W)",
         &[
             "policy",

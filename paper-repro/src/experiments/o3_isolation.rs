@@ -1,11 +1,12 @@
 //! O3: a victim's throughput beside each adversary.
 
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{isolation, least};
-use crate::mixes::{ACCOUNT, KINDS, Kind};
-use crate::setup::{Setup, of_kind, reader, reserved, share, writing};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{isolation, least};
+use disktime_lab::mixes::{ACCOUNT, KINDS, Kind};
+use disktime_lab::setup::{Setup, of_kind, reader, reserved, share, writing};
+use disktime_lab::{Lab, LabResult, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::{Client, Kind as NamedKind, Pattern};
 
@@ -104,7 +105,7 @@ fn setup(lab: &Lab<'_>, victim: Kind, adversary: usize, way: usize) -> Setup {
     setup
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut finding = Finding::new(format!(
         "A victim ({KINDS}) with 40 % per 2 s and almost no weight, so that it lives on its own \
          time, beside: 4 short: four r1 with 8 % per 300 ms; 3 greedy: best effort r32, seq, and \
@@ -112,7 +113,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
          reads with 10 % per 300 ms. Isolation: throughput ÷ (share × throughput alone in the same \
          place)."
     ));
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Isolation of the victim",
         &["victim", "beside", WAYS[0].0, WAYS[1].0, WAYS[2].0],
     );

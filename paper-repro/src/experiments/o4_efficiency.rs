@@ -1,11 +1,12 @@
 //! O4: sharing efficiency and isolation of every policy on the same mixes.
 
 use super::rtas::{STAY_NOTE, in_time, in_time_coarsely};
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::measures::{efficiency, isolation, least, mean};
-use crate::mixes::{CLOCKED, KINDS, MIXES, Mix};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Setup, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::measures::{efficiency, isolation, least, mean};
+use disktime_lab::mixes::{CLOCKED, KINDS, MIXES, Mix};
+use disktime_lab::{Lab, LabResult, Setup, Table, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -57,11 +58,11 @@ struct Cell {
     efficiency: f64,
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let policies = policies();
     let mut cells: Vec<Vec<Cell>> = policies.iter().map(|_| Vec::new()).collect();
     for mix in mixes() {
-        let of_policy = |policy| -> Outcome<Setup> {
+        let of_policy = |policy| -> LabResult<Setup> {
             let mut setup = mix.setup(policy, SwitchingAccount::Served, PERIOD, lab.seconds(60))?;
             setup.quantum_bytes = Some(QUANTUM_BYTES);
             Ok(setup)
@@ -143,10 +144,9 @@ fn losses(policies: &[(String, PolicyKind)], cells: &[Vec<Cell>]) -> Vec<String>
 }
 
 fn show(policies: &[(String, PolicyKind)], cells: &[Vec<Cell>]) -> (Table, Figure) {
-    let mut table = Table::new("Isolation of the worst stream / efficiency", &["mix"]);
-    table
-        .columns
-        .extend(policies.iter().map(|(name, _)| name.clone()));
+    let names = policies.iter().map(|(name, _)| name.as_str());
+    let columns = std::iter::once("mix").chain(names);
+    let mut table = Table::titled("Isolation of the worst stream / efficiency", columns);
     for (index, mix) in mixes().enumerate() {
         let mut row = vec![mix.name()];
         row.extend(cells.iter().map(|results| {

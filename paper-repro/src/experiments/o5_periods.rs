@@ -1,13 +1,12 @@
 //! O5: what long periods buy.
 
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{efficiency, mean};
-use crate::mixes::{ACCOUNT, KINDS, MIXES};
-use crate::setup::DriveSetup;
-use crate::{
-    Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, Table, number,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{efficiency, mean};
+use disktime_lab::mixes::{ACCOUNT, KINDS, MIXES};
+use disktime_lab::setup::DriveSetup;
+use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -44,7 +43,7 @@ struct Point {
     random_p99_ms: f64,
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut curves: Vec<Vec<Point>> = Vec::new();
     let mut alone: Vec<Vec<f64>> = Vec::new();
     let served = SwitchingAccount::Served;
@@ -111,7 +110,7 @@ fn point(
     switching: SwitchingAccount,
     period_ms: u64,
     alone: &[Vec<f64>],
-) -> Outcome<Point> {
+) -> LabResult<Point> {
     let period = Nanos::from_millis(period_ms);
     let mut point = Point {
         period_ms: period_ms as f64,
@@ -139,7 +138,7 @@ fn point(
 
 /// Where the efficiency goes, mix by mix.
 fn table(curve: &[Point], facts: DiskFacts) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         format!(
             "Account (a): efficiency, switches per second, and what they cost at s = {} each",
             facts.switch_cost

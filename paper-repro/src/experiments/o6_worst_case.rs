@@ -1,14 +1,13 @@
 //! O6: what the scheduler may be told of W.
 
 use super::o2_lag::random_mix;
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{greatest, quantile};
-use crate::setup::DriveSetup;
-use crate::{
-    Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, Table, number,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_disks::{Operation, ServiceModel};
 use disktime_engine::{PolicyKind, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{greatest, quantile};
+use disktime_lab::setup::DriveSetup;
+use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::Random;
 
@@ -37,7 +36,7 @@ const SEEDS: usize = 40;
 
 /// Service times of random reads of 4 to 512 KiB (up to eight of the mixes' 64 KiB merged), in
 /// nanoseconds.
-fn service_times() -> Outcome<Vec<f64>> {
+fn service_times() -> LabResult<Vec<f64>> {
     const BYTES: [u64; 3] = [4 << 10, 64 << 10, 512 << 10];
     let mut model = DriveSetup::papers().model()?;
     let places = model.size_bytes() / BYTES[2];
@@ -64,7 +63,7 @@ struct Told {
     overruns: f64,
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let times = service_times()?;
     let facts = DiskFacts::of(&DriveSetup::papers())?;
     let percentiles = PERCENTILES.iter().map(|(name, part)| {
@@ -75,7 +74,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     let told = percentiles
         .chain(bound)
         .map(|(name, worst_case)| measure(lab, name, worst_case))
-        .collect::<Outcome<Vec<Told>>>()?;
+        .collect::<LabResult<Vec<Told>>>()?;
     let mut finding = Finding::new(format!(
         "{} random mixes of 2 to 8 streams as in O2, each stream paying for the seeks to it. The \
          scheduler is told as W a percentile of the service times of random 4, 64 and 512 KiB reads, or \
@@ -109,7 +108,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     Ok(finding)
 }
 
-fn measure(lab: &Lab<'_>, name: String, worst_case: Nanos) -> Outcome<Told> {
+fn measure(lab: &Lab<'_>, name: String, worst_case: Nanos) -> LabResult<Told> {
     let mut unspent = Vec::new();
     let (mut overruns, mut dispatches) = (0, 0);
     for seed in 0..lab.count(SEEDS) as u64 {
@@ -134,7 +133,7 @@ fn measure(lab: &Lab<'_>, name: String, worst_case: Nanos) -> Outcome<Told> {
 }
 
 fn table(told: &[Told], facts: DiskFacts) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "What is told as W, and what comes of it",
         &[
             "W told",

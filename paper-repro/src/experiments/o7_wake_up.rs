@@ -1,11 +1,12 @@
 //! O7: a short-period stream that is idle most of the time, and wakes.
 
 use super::rtas::in_time;
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::mixes::{ACCOUNT, Kind};
-use crate::setup::{Setup, at_rate, reader, reserved, share, writing};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::mixes::{ACCOUNT, Kind};
+use disktime_lab::setup::{Setup, at_rate, reader, reserved, share, writing};
+use disktime_lab::{Lab, LabResult, Run, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::{Pace, Pattern, Rate};
 
@@ -56,12 +57,12 @@ fn setup(lab: &Lab<'_>, policy: PolicyKind, switching: SwitchingAccount) -> Setu
         )
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let ways = ways();
     let runs = ways
         .iter()
         .map(|(_, policy, switching)| lab.run(&setup(lab, *policy, *switching)))
-        .collect::<Outcome<Vec<Run>>>()?;
+        .collect::<LabResult<Vec<Run>>>()?;
     let facts = runs[0].facts;
     let mut finding = Finding::new(format!(
         "A stream with 50 % per 50 ms (half a period is less than W = {}) reads one random 4 KiB every \
@@ -69,7 +70,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
         facts.worst_case
     ));
     let bound = (PERIOD + facts.worst_case).as_millis_f64();
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Latency of the short-period stream",
         &[
             "policy",

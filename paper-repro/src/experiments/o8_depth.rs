@@ -1,10 +1,11 @@
 //! O8: a victim's latency beside an aggressor of growing depth.
 
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::mixes::ACCOUNT;
-use crate::setup::{Setup, reader, reserved, share};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::mixes::ACCOUNT;
+use disktime_lab::setup::{Setup, reader, reserved, share};
+use disktime_lab::{Lab, LabResult, Run, number};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
@@ -63,11 +64,11 @@ fn setup(lab: &Lab<'_>, way: usize, depth: u32) -> Setup {
         )
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut curves: Vec<Vec<Run>> = Vec::new();
     for way in 0..WAYS.len() {
         let runs = DEPTHS.iter().map(|depth| lab.run(&setup(lab, way, *depth)));
-        curves.push(runs.collect::<Outcome<_>>()?);
+        curves.push(runs.collect::<LabResult<_>>()?);
     }
     let mut finding = Finding::new(
         "A victim with 50 % per 250 ms keeps two random 4 KiB reads under way; a best-effort aggressor \

@@ -2,14 +2,13 @@
 //! factors and with estimates that are off.
 
 use super::o3_isolation::{ADVERSARIES, VICTIM_SHARE, VICTIMS, adversaries};
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{efficiency, greatest, isolation, least, mean};
-use crate::mixes::{KINDS, Kind, MIXES};
-use crate::setup::{Setup, reserved, share};
-use crate::{
-    Bound, Check, DiskFacts, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number,
-};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{efficiency, greatest, isolation, least, mean};
+use disktime_lab::mixes::{KINDS, Kind, MIXES};
+use disktime_lab::setup::{Setup, reserved, share};
+use disktime_lab::{DiskFacts, Lab, LabResult, Run, Table, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -137,7 +136,7 @@ fn setup(
     setup
 }
 
-fn beside_adversaries(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]) -> Outcome<()> {
+fn beside_adversaries(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]) -> LabResult<()> {
     let mut alone = Vec::new();
     let second = Nanos::from_secs(2);
     for victim in VICTIMS {
@@ -162,7 +161,7 @@ fn beside_adversaries(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]
     Ok(())
 }
 
-fn on_mixes(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]) -> Outcome<()> {
+fn on_mixes(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]) -> LabResult<()> {
     for mix in &MIXES {
         let mut alone = None;
         for (way, account) in WAYS.iter().zip(&mut *accounts) {
@@ -190,8 +189,8 @@ fn on_mixes(lab: &Lab<'_>, facts: &DiskFacts, accounts: &mut [Account]) -> Outco
     Ok(())
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
-    let facts = DiskFacts::of(&crate::setup::DriveSetup::papers())?;
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
+    let facts = DiskFacts::of(&disktime_lab::setup::DriveSetup::papers())?;
     let mut accounts: Vec<Account> = WAYS.iter().map(|_| Account::default()).collect();
     beside_adversaries(lab, &facts, &mut accounts)?;
     on_mixes(lab, &facts, &mut accounts)?;
@@ -275,7 +274,7 @@ fn largest_change(usual: &Account, off: &Account) -> f64 {
 fn by_adversary(accounts: &[Account]) -> Table {
     let mut columns = vec!["victim", "beside"];
     columns.extend(WAYS.iter().map(|way| way.name));
-    let mut table = Table::new("Isolation of the victim at a period of 2 s", &columns);
+    let mut table = Table::titled("Isolation of the victim at a period of 2 s", &columns);
     for (row, victim) in VICTIMS.iter().enumerate() {
         for (adversary, name) in ADVERSARIES.iter().enumerate() {
             let mut cells = vec![victim.name(), (*name).to_owned()];
@@ -289,7 +288,7 @@ fn by_adversary(accounts: &[Account]) -> Table {
 }
 
 fn summary(accounts: &[Account]) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Least isolation beside adversaries by period, the mixes at 1 s, and what was left unspent",
         &[
             "account",

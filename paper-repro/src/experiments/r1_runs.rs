@@ -1,9 +1,10 @@
 //! R1: what a run of n sequential requests at a random place costs.
 
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::setup::{Setup, reader};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::setup::{Setup, reader};
+use disktime_lab::{Lab, LabResult};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
@@ -36,7 +37,7 @@ fn paper_iops(length: f64) -> f64 {
     }
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let mut measured = Vec::new();
     for length in LENGTHS {
         let pattern = Pattern::SemiRandom { run: length };

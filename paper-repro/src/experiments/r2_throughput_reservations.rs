@@ -3,9 +3,10 @@
 use super::rtas::{
     DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, SPLITS, alone, in_iops, percent, sweep,
 };
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{greatest, least};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{greatest, least};
+use disktime_lab::{Lab, LabResult, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -25,7 +26,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let [_, random_alone] = alone(lab)?;
     let nominal = random_alone.floor().max(1.0);
     let runs = sweep(lab, in_iops(nominal), &SPLITS)?;
@@ -77,7 +78,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     Ok(finding)
 }
 
-fn figure(sequential: &[(f64, f64)], random: &[(f64, f64)], runs: &[crate::Run]) -> Figure {
+fn figure(sequential: &[(f64, f64)], random: &[(f64, f64)], runs: &[disktime_lab::Run]) -> Figure {
     let in_percent = |points: &[(f64, f64)]| {
         points
             .iter()

@@ -4,9 +4,10 @@ use super::rtas::{
     DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, SPLITS, greatest_error, in_time, percent,
     sweep,
 };
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::{Lab, LabResult, Run};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -28,7 +29,7 @@ pub const EXPERIMENT: Experiment = Experiment {
 /// Received share may differ from the reserved one by so much, in percentage points.
 const ERROR_ALLOWED: f64 = 5.0;
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let paper = sweep(lab, in_time(), &SPLITS)?;
     let ours = sweep(lab, PolicyKind::Fahrrad, &SPLITS)?;
     let mut finding = Finding::new(format!(

@@ -4,9 +4,10 @@ use super::rtas::{
     DEPTH_NOTE, RUN_SECONDS, SEQUENTIAL, SET_UP, SPLITS, STAY_NOTE, alone, in_iops, in_time,
     in_time_coarsely, percent, sweep,
 };
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::{Lab, LabResult, Run, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -25,7 +26,7 @@ pub const EXPERIMENT: Experiment = Experiment {
     run,
 };
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let [sequential_alone, random_alone] = alone(lab)?;
     let by_request = sweep(lab, in_time(), &SPLITS)?;
     let coarse = sweep(lab, in_time_coarsely(), &SPLITS)?;

@@ -1,9 +1,10 @@
 //! R5 and R6: reservations of disk time survive wrong estimates.
 
 use super::rtas::{DEPTH_NOTE, RUN_SECONDS, SEQUENTIAL, SET_UP, greatest_error, percent, sweep};
-use crate::figure::{Axis, Figure, Mark, Series};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
+use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_lab::{Lab, LabResult, Run};
 use disktime_scheduler::ZygariaUtilConfig;
 use disktime_units::Nanos;
 
@@ -82,7 +83,7 @@ fn run(
     which: &str,
     estimates: &[Nanos],
     config: fn(Nanos) -> ZygariaUtilConfig,
-) -> Outcome<Finding> {
+) -> LabResult<Finding> {
     let mut finding = Finding::new(format!(
         "{SET_UP} Policy zygaria-util; the estimate of {which} requests is changed, the other stays \
          as the paper has it (300 µs sequential, 20 ms random)."

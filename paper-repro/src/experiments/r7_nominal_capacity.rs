@@ -3,8 +3,9 @@
 use super::rtas::{
     DEPTH_NOTE, RANDOM, RUN_SECONDS, SEQUENTIAL, SET_UP, alone, in_iops, in_time, pair, percent,
 };
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::{Lab, LabResult, number};
 use disktime_units::Nanos;
 
 /// The experiment.
@@ -28,7 +29,7 @@ const FACTORS: [f64; 8] = [1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 3.0, 4.0];
 /// The sequential stream's part of what is reserved.
 const SPLITS: [f64; 3] = [0.1, 0.5, 0.9];
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let [_, random_alone] = alone(lab)?;
     let mut finding = Finding::new(format!(
         "{SET_UP} Policy zygaria-iops. The disk is said to do 1 to 4 times the {} IOPS that the \

@@ -1,11 +1,12 @@
 //! R8: streams that start and stop.
 
 use super::rtas::{BLOCK_BYTES, in_time};
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::greatest;
-use crate::setup::{Setup, reader, reserved, share};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::greatest;
+use disktime_lab::setup::{Setup, reader, reserved, share};
+use disktime_lab::{Lab, LabResult, Run};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
@@ -76,7 +77,7 @@ fn transients(run: &Run, window: Nanos) -> Vec<f64> {
         .collect()
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let paper = lab.run(&setup(in_time(), OUR_PERIOD))?;
     let ours = lab.run(&setup(PolicyKind::Fahrrad, OUR_PERIOD))?;
     let mut finding = Finding::new(

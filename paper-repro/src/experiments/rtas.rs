@@ -1,9 +1,9 @@
 //! What the experiments of RTAS 2008 have in common: one sequential and one random stream, 4 KiB
 //! reads with a fixed number under way, that together reserve everything.
 
-use crate::setup::{Setup, reader, reserved, share};
-use crate::{Lab, Outcome, Run};
 use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::setup::{Setup, reader, reserved, share};
+use disktime_lab::{Lab, LabResult, Run};
 use disktime_scheduler::{ZygariaIopsConfig, ZygariaUtilConfig};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
@@ -59,8 +59,8 @@ pub fn pair(lab: &Lab<'_>, policy: PolicyKind, part: f64) -> Setup {
 ///
 /// # Errors
 /// If a run fails.
-pub fn alone(lab: &Lab<'_>) -> Outcome<[f64; 2]> {
-    let rate = |index: usize| -> Outcome<f64> {
+pub fn alone(lab: &Lab<'_>) -> LabResult<[f64; 2]> {
+    let rate = |index: usize| -> LabResult<f64> {
         let mut setup = pair(lab, PolicyKind::Fifo, 0.5).alone(index);
         setup.policy = PolicyKind::Fifo;
         Ok(lab.run(&setup)?.iops(index))
@@ -103,7 +103,7 @@ pub const STAY_NOTE: &str = "RTAS 2008 asks for scheduling so coarse that seeks 
 ///
 /// # Errors
 /// If a run fails.
-pub fn sweep(lab: &Lab<'_>, policy: PolicyKind, splits: &[f64]) -> Outcome<Vec<Run>> {
+pub fn sweep(lab: &Lab<'_>, policy: PolicyKind, splits: &[f64]) -> LabResult<Vec<Run>> {
     splits
         .iter()
         .map(|part| lab.run(&pair(lab, policy, *part)))

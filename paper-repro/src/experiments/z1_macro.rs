@@ -1,11 +1,12 @@
 //! Z1: Zygaria's thousand seconds.
 
 use super::rtas::{BLOCK_BYTES, in_iops};
-use crate::figure::{Axis, Figure, Mark, Panel, Series};
-use crate::measures::{RECEIVED_COLUMNS, least, received_cells};
-use crate::setup::{DriveSetup, Setup, at_rate, reader, reserved, share};
-use crate::{Bound, Check, Experiment, Finding, Lab, Origin, Outcome, Real, Run, Table, number};
+use crate::{Bound, Check, Experiment, Finding, Origin, Real};
 use disktime_engine::{Limit, PolicyKind, StreamConfig};
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::measures::{RECEIVED_COLUMNS, least, received_cells};
+use disktime_lab::setup::{DriveSetup, Setup, at_rate, reader, reserved, share};
+use disktime_lab::{Lab, LabResult, Run, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::{Client, Pattern, Random};
 
@@ -53,7 +54,7 @@ struct Job {
 
 /// The outer part of the papers' drive that does as many random reads as the paper's disk: found
 /// by halving, on the model.
-fn drive() -> Outcome<DriveSetup> {
+fn drive() -> LabResult<DriveSetup> {
     let whole = DriveSetup::papers().parameters()?.size_bytes();
     let (mut small, mut large) = (1_u64 << 30, whole);
     let of_size = |size_bytes: u64| DriveSetup {
@@ -168,7 +169,7 @@ fn offered(jobs: &[Job], windows: usize) -> Vec<f64> {
         .collect()
 }
 
-fn run(lab: &Lab<'_>) -> Outcome<Finding> {
+fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let drive = drive()?;
     let seconds = lab.seconds(SECONDS).0 / 1_000_000_000;
     let policies = [
@@ -179,7 +180,7 @@ fn run(lab: &Lab<'_>) -> Outcome<Finding> {
     let runs = policies
         .iter()
         .map(|(_, policy)| lab.run(&setup(&drive, *policy, seconds)))
-        .collect::<Outcome<Vec<Run>>>()?;
+        .collect::<LabResult<Vec<Run>>>()?;
     let mut finding = Finding::new(format!(
         "{seconds} s on the outer {} GB of the modelled drive, which does {DISK_IOPS} random IOPS. \
          Pool a: background, as fast as it can (32 under way), reserved 10 %, limit 25 %. Pool b: \
@@ -254,13 +255,13 @@ fn asked(seconds: u64) -> Vec<f64> {
             &jobs(pool, seconds),
             (Nanos::from_secs(seconds).0 / WINDOW.0) as usize,
         );
-        asked.push(crate::measures::mean(&windows));
+        asked.push(disktime_lab::measures::mean(&windows));
     }
     asked
 }
 
 fn table(policies: &[(&str, PolicyKind)], runs: &[Run], asked: &[f64]) -> Table {
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "What each stream got",
         &[
             &["scheduler", "stream", "asked (IOPS)"][..],

@@ -3,9 +3,9 @@
 use crate::peers::{Backing, Peer};
 use disktime_benches::Outcome;
 use disktime_benches::compare::{CPU, IOPS, MEASURES, Measure, Row};
-use disktime_benches::markdown::Table;
 use disktime_benches::spread::Spread;
-use paper_repro::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::Table;
+use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
 use serde_json::{Map, Value};
 
 /// Those to be compared with.

@@ -2,8 +2,8 @@
 
 use crate::peers::Peer;
 use disktime_benches::compare::{MEASURES, Row};
-use disktime_benches::markdown::Table;
 use disktime_benches::spread::Spread;
+use disktime_lab::Table;
 use serde_json::{Map, Value};
 
 /// Whom ours is set against: the best of these in each figure.

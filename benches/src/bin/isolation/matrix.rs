@@ -7,8 +7,8 @@
 use crate::kind::{Kind, Pattern};
 use crate::solo::{Shared, efficiency, worst};
 use disktime_benches::Outcome;
-use disktime_benches::markdown::Table;
 use disktime_benches::program::Program;
+use disktime_lab::Table;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

@@ -1,15 +1,16 @@
 //! O10: reservations change while they are used.
 
 use super::{SECOND, all_weight, none_missed, share_by_window, start, with_weight};
-use crate::figure::{Axis, Mark, Panel, Series};
-use crate::measures::mean;
-use crate::mixes::Kind;
-use crate::setup::{Change, reserved, share};
-use crate::{Bound, Check, Finding, Lab, Outcome, StreamSpan};
+use crate::{Bound, Check, Finding};
 use disktime_engine::StreamConfig;
+use disktime_lab::figure::{Axis, Mark, Panel, Series};
+use disktime_lab::measures::mean;
+use disktime_lab::mixes::Kind;
+use disktime_lab::setup::{Change, reserved, share};
+use disktime_lab::{Lab, LabResult, StreamSpan};
 use disktime_units::Nanos;
 
-pub(super) fn change(lab: &Lab<'_>, finding: &mut Finding) -> Outcome<Panel> {
+pub(super) fn change(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
     let config =
         |part: f64, millis: u64| with_weight(1, reserved(share(part), Nanos::from_millis(millis)));
     let mut setup = start(lab, 60)

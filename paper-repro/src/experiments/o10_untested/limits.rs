@@ -1,12 +1,13 @@
 //! O10: a limit, beside backlogged streams and beside such as come by the clock.
 
 use super::{SECOND, all_weight, none_missed, share_by_window, start, with_weight};
-use crate::figure::{Axis, Mark, Panel, Series};
-use crate::measures::greatest;
-use crate::mixes::Kind;
-use crate::setup::{Setup, reserved, share};
-use crate::{Bound, Check, Finding, Lab, Outcome, Run, StreamSpan, Table, number};
+use crate::{Bound, Check, Finding};
 use disktime_engine::{Limit, StreamConfig};
+use disktime_lab::figure::{Axis, Mark, Panel, Series};
+use disktime_lab::measures::greatest;
+use disktime_lab::mixes::Kind;
+use disktime_lab::setup::{Setup, reserved, share};
+use disktime_lab::{Lab, LabResult, Run, StreamSpan, Table, number};
 use disktime_units::Nanos;
 
 const LIMIT: f64 = 0.6;
@@ -40,8 +41,8 @@ const NEIGHBOURS: [Neighbours; 2] = [
     },
 ];
 
-pub(super) fn limits(lab: &Lab<'_>, finding: &mut Finding) -> Outcome<Panel> {
-    let mut table = Table::new(
+pub(super) fn limits(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
+    let mut table = Table::titled(
         "A stream that wants all, limited to 60 % per 500 ms",
         &[
             "beside",

@@ -1,12 +1,13 @@
 //! O10: twelve streams, and four in different places of the drive and without its cache.
 
 use super::{ISOLATES, SECOND, none_missed};
-use crate::figure::{Axis, Mark, Panel, Series};
-use crate::measures::{efficiency, greatest, isolation, least};
-use crate::mixes::{ACCOUNT, Kind, MIXES, Mix};
-use crate::setup::{Setup, StreamSetup};
-use crate::{Bound, Check, Finding, Lab, Outcome, Run, Table, number};
+use crate::{Bound, Check, Finding};
 use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::figure::{Axis, Mark, Panel, Series};
+use disktime_lab::measures::{efficiency, greatest, isolation, least};
+use disktime_lab::mixes::{ACCOUNT, Kind, MIXES, Mix};
+use disktime_lab::setup::{Setup, StreamSetup};
+use disktime_lab::{Lab, LabResult, Run, Table, number};
 use disktime_units::Nanos;
 
 const TWELVE: Mix = Mix {
@@ -39,7 +40,7 @@ struct Measured {
     first_mb_per_s: f64,
 }
 
-fn measure(lab: &Lab<'_>, setup: &Setup) -> Outcome<Measured> {
+fn measure(lab: &Lab<'_>, setup: &Setup) -> LabResult<Measured> {
     let run = lab.run(setup)?;
     let (mut ratios, mut rates, mut alone) = (Vec::new(), Vec::new(), Vec::new());
     let mut first_mb_per_s = f64::NAN;
@@ -65,7 +66,7 @@ fn measure(lab: &Lab<'_>, setup: &Setup) -> Outcome<Measured> {
 }
 
 /// The mix in some slots of the drive; nobody uses the others.
-fn placed(lab: &Lab<'_>, slot_of: fn(usize) -> usize) -> Outcome<Setup> {
+fn placed(lab: &Lab<'_>, slot_of: fn(usize) -> usize) -> LabResult<Setup> {
     let mix = &MIXES[PLACED];
     let duration = lab.seconds(60);
     let mut setup = mix.setup(PolicyKind::Fahrrad, ACCOUNT, SECOND, duration)?;
@@ -83,7 +84,7 @@ fn placed(lab: &Lab<'_>, slot_of: fn(usize) -> usize) -> Outcome<Setup> {
     Ok(setup)
 }
 
-pub(super) fn many_and_places(lab: &Lab<'_>, finding: &mut Finding) -> Outcome<Panel> {
+pub(super) fn many_and_places(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
     let twelve = |millis: u64| {
         let period = Nanos::from_millis(millis);
         TWELVE.setup(PolicyKind::Fahrrad, ACCOUNT, period, lab.seconds(120))
@@ -103,7 +104,7 @@ pub(super) fn many_and_places(lab: &Lab<'_>, finding: &mut Finding) -> Outcome<P
         ("no cache", "no_cache", no_cache),
     ];
     let names = cases.each_ref().map(|(name, ..)| *name);
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "Twelve streams, and four in different places of the drive and its cache",
         &[
             "case",

@@ -1,17 +1,18 @@
 //! O10: readers beside a random writer, with the drive's write cache off and on.
 
 use super::{ISOLATES, start, with_weight};
-use crate::figure::{Axis, Mark, Panel, Series};
-use crate::measures::isolation;
-use crate::mixes::Kind;
-use crate::setup::{Setup, reader, reserved, share, writing};
-use crate::{Check, Finding, Lab, Outcome, Table, number};
+use crate::{Check, Finding};
+use disktime_lab::figure::{Axis, Mark, Panel, Series};
+use disktime_lab::measures::isolation;
+use disktime_lab::mixes::Kind;
+use disktime_lab::setup::{Setup, reader, reserved, share, writing};
+use disktime_lab::{Lab, LabResult, Table, number};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
-pub(super) fn write_cache(lab: &Lab<'_>, finding: &mut Finding) -> Outcome<Panel> {
+pub(super) fn write_cache(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
     let readers = [Kind::Random(8), Kind::Synchronous];
-    let mut table = Table::new(
+    let mut table = Table::titled(
         "A reader beside a random writer, by the drive's write cache",
         &[
             "reader",

@@ -40,7 +40,7 @@ struct Asker {
 
 /// The vdisks of one raw disk.
 #[derive(Debug)]
-pub struct RawVdisks<D: Disk> {
+pub(crate) struct RawVdisks<D: Disk> {
     disk_loop: DiskLoop<D>,
     ranges: Vec<Range>,
     askers: Vec<Asker>,
@@ -51,7 +51,7 @@ pub struct RawVdisks<D: Disk> {
 
 impl<D: Disk> RawVdisks<D> {
     /// No vdisks yet on the disk of `disk_loop`.
-    pub fn new(disk_loop: DiskLoop<D>) -> RawVdisks<D> {
+    pub(crate) fn new(disk_loop: DiskLoop<D>) -> RawVdisks<D> {
         RawVdisks {
             disk_loop,
             ranges: Vec::new(),
@@ -63,7 +63,12 @@ impl<D: Disk> RawVdisks<D> {
     }
 
     /// Adds a vdisk, which must lie on the disk.
-    pub fn add(&mut self, base_bytes: u64, size_bytes: u64, config: StreamConfig) -> VdiskId {
+    pub(crate) fn add(
+        &mut self,
+        base_bytes: u64,
+        size_bytes: u64,
+        config: StreamConfig,
+    ) -> VdiskId {
         debug_assert!(base_bytes + size_bytes <= self.disk_loop.properties().size_bytes);
         let stream = self.disk_loop.add_stream(Nanos::ZERO, config);
         self.ranges.push(Range {
@@ -77,18 +82,18 @@ impl<D: Disk> RawVdisks<D> {
     }
 
     /// Changes what a vdisk is entitled to while it is served.
-    pub fn reconfigure(&mut self, now: Nanos, vdisk: VdiskId, config: StreamConfig) {
+    pub(crate) fn reconfigure(&mut self, now: Nanos, vdisk: VdiskId, config: StreamConfig) {
         let stream = self.ranges[vdisk.0 as usize].stream;
         self.disk_loop.reconfigure(now, stream, config);
     }
 
     /// The loop, for reading what it counted.
-    pub fn disk_loop(&self) -> &DiskLoop<D> {
+    pub(crate) fn disk_loop(&self) -> &DiskLoop<D> {
         &self.disk_loop
     }
 
     /// Requests of a vdisk answered without an error, and their bytes.
-    pub fn answered(&self, vdisk: VdiskId) -> (u64, u64) {
+    pub(crate) fn answered(&self, vdisk: VdiskId) -> (u64, u64) {
         let range = &self.ranges[vdisk.0 as usize];
         (range.requests, range.bytes)
     }

@@ -7,9 +7,9 @@
 //! as requests start when the model has ended the one before.
 
 use crate::progress::Progress;
+use crate::raw_vdisks::RawVdisks;
 use crate::run::{AnyDisk, Run, assemble, finish, take_sample, workload};
-use crate::service::RawVdisks;
-use crate::{Outcome, ReproError, Setup};
+use crate::{LabError, LabResult, Setup};
 use disktime_disks::BufferPool;
 use disktime_engine::{Reply, Request, RequestKind, Service, VdiskId};
 use disktime_units::Nanos;
@@ -50,7 +50,7 @@ struct Driver {
 }
 
 /// Runs it.
-pub(super) fn run(setup: &Setup, disk: AnyDisk, progress: &Progress) -> Outcome<Run> {
+pub(super) fn run(setup: &Setup, disk: AnyDisk, progress: &Progress) -> LabResult<Run> {
     let holds_data = disk.properties().holds_data;
     let (service, targets) = assemble(setup, disk)?;
     let workload = workload(setup);
@@ -103,14 +103,14 @@ impl Driver {
     }
 
     /// Lets every client ask for what it wants by now.
-    fn ask(&mut self, now: Nanos) -> Outcome {
+    fn ask(&mut self, now: Nanos) -> LabResult {
         for origin in 0..self.players.len() {
             while let Some(operation) = self.players[origin].machine.poll(now)? {
                 let request = self.request(origin, operation);
                 self.outstanding += 1;
                 if self.service.submit(now, request).is_err() {
                     // The service has room for the depths of all clients together.
-                    return Err(ReproError::new(
+                    return Err(LabError::new(
                         "the service refused a request; this is a bug",
                     ));
                 }
@@ -142,7 +142,7 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, now: Nanos) -> Outcome {
+    fn turn(&mut self, now: Nanos) -> LabResult {
         let mut replies = std::mem::take(&mut self.replies);
         self.service.turn(now, &mut replies);
         // Reading a device takes its time within the turn.
@@ -154,8 +154,8 @@ impl Driver {
         Ok(())
     }
 
-    fn take_reply(&mut self, now: Nanos, reply: Reply) -> Outcome {
-        let unasked = || ReproError::new("an answer came that nobody had asked for; this is a bug");
+    fn take_reply(&mut self, now: Nanos, reply: Reply) -> LabResult {
+        let unasked = || LabError::new("an answer came that nobody had asked for; this is a bug");
         let player = self
             .players
             .get_mut(reply.origin as usize)
@@ -201,11 +201,11 @@ impl Driver {
     }
 
     /// Takes in the answers to what is under way.
-    fn drain(&mut self, end: Nanos) -> Outcome {
+    fn drain(&mut self, end: Nanos) -> LabResult {
         while self.outstanding > 0 {
             let now = self.clock();
             if now > end + DRAIN {
-                return Err(ReproError::new(format!(
+                return Err(LabError::new(format!(
                     "the disk did not answer {} requests within {DRAIN} of the end",
                     self.outstanding
                 )));

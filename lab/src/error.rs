@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// A failure, as a sentence.
 #[derive(Debug, Error)]
-pub enum ReproError {
+pub enum LabError {
     /// Something that a sentence says.
     #[error("{0}")]
     Sentence(String),
@@ -21,12 +21,12 @@ pub enum ReproError {
     Backing(#[from] BackingError),
 }
 
-impl ReproError {
+impl LabError {
     /// A failure with that sentence.
-    pub fn new(sentence: impl Into<String>) -> ReproError {
-        ReproError::Sentence(sentence.into())
+    pub fn new(sentence: impl Into<String>) -> LabError {
+        LabError::Sentence(sentence.into())
     }
 }
 
 /// The result of what may fail.
-pub type Outcome<T = ()> = Result<T, ReproError>;
+pub type LabResult<T = ()> = Result<T, LabError>;

@@ -2,7 +2,7 @@
 //! reservations that together take all that admission gives.
 
 use crate::setup::{Setup, at_rate, of_kind, reader, reserved, share, thinking};
-use crate::{DiskFacts, Outcome};
+use crate::{DiskFacts, LabResult};
 use disktime_engine::{PolicyKind, SwitchingAccount};
 use disktime_units::Nanos;
 use disktime_workloads::{Client, Kind as NamedKind, Pattern};
@@ -156,7 +156,7 @@ impl Mix {
         switching: SwitchingAccount,
         period: Nanos,
         duration: Nanos,
-    ) -> Outcome<Setup> {
+    ) -> LabResult<Setup> {
         let mut setup = Setup::new(policy, duration);
         setup.switching = switching;
         let facts = DiskFacts::of(&setup.drive)?;

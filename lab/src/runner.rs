@@ -1,11 +1,11 @@
-//! Where an experiment measures: it hands a [`Setup`] in and gets a [`Run`] back, in virtual time
-//! or on a disk in real time, for as long as the session says.
+//! What an experiment measures with: a [`Setup`] goes in and a [`Run`] comes out, in virtual time or
+//! on a disk in real time, for as long as the session says.
 //!
 //! Invariant: in virtual time the result depends on the setup alone.
 
 use crate::real::RealDisk;
 use crate::run::simulate;
-use crate::{Outcome, Run, Setup};
+use crate::{LabResult, Run, Setup};
 use disktime_units::Nanos;
 
 /// How long runs are.
@@ -67,7 +67,7 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// If the setup is not possible, as a sentence.
-    pub fn run(&self, setup: &Setup) -> Outcome<Run> {
+    pub fn run(&self, setup: &Setup) -> LabResult<Run> {
         match self.real {
             Some(disk) => disk.run(setup),
             None => simulate(setup),
@@ -79,7 +79,7 @@ impl<'a> Lab<'a> {
     ///
     /// # Errors
     /// As [`Lab::run`].
-    pub fn rates_alone(&self, setup: &Setup) -> Outcome<Vec<f64>> {
+    pub fn rates_alone(&self, setup: &Setup) -> LabResult<Vec<f64>> {
         (0..setup.streams.len())
             .map(|index| Ok(self.run(&setup.alone(index))?.iops(index)))
             .collect()

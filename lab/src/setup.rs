@@ -5,7 +5,7 @@
 //! there are streams, and a stream lies at the start of its slot. Leaving out the clients of the
 //! others ([`Setup::alone`]) does not move it.
 
-use crate::{Outcome, ReproError};
+use crate::{LabError, LabResult};
 use disktime_disks::{HddModel, HddParameters, preset};
 use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
 use disktime_units::{Nanos, Share};
@@ -45,9 +45,9 @@ impl DriveSetup {
     ///
     /// # Errors
     /// If there is no such preset.
-    pub fn parameters(&self) -> Outcome<HddParameters> {
+    pub fn parameters(&self) -> LabResult<HddParameters> {
         let (mut parameters, _) = preset(self.preset)
-            .ok_or_else(|| ReproError::new(format!("there is no drive `{}`", self.preset)))?;
+            .ok_or_else(|| LabError::new(format!("there is no drive `{}`", self.preset)))?;
         parameters.short_stroke = self.short_stroke;
         parameters.write_cache |= self.write_cache;
         parameters.cache_segments = self.cache_segments.unwrap_or(parameters.cache_segments);
@@ -58,7 +58,7 @@ impl DriveSetup {
     ///
     /// # Errors
     /// If there is no such preset, or it has no such size.
-    pub fn model(&self) -> Outcome<HddModel> {
+    pub fn model(&self) -> LabResult<HddModel> {
         let parameters = self.parameters()?;
         let whole = parameters.size_bytes();
         let size_bytes = self.size_bytes.unwrap_or(whole - whole % 4096);

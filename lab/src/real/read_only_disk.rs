@@ -3,7 +3,7 @@
 //! Invariants: it is opened for reading only, so that no mistake above can write; what is not a
 //! read is answered with an error. A read is done within `submit`, and takes as long as it takes.
 
-use crate::{Outcome, ReproError};
+use crate::{LabError, LabResult};
 use disktime_disks::{
     Completion, Disk, DiskError, DiskErrorKind, DiskOptions, DiskProperties, DiskRequest,
     LinearCost, Operation, survey_disk,
@@ -31,16 +31,16 @@ pub(super) struct ReadOnlyDisk {
 
 impl ReadOnlyDisk {
     /// Opens it, around the page cache if that is possible.
-    pub(super) fn open(path: &Path) -> Outcome<ReadOnlyDisk> {
+    pub(super) fn open(path: &Path) -> LabResult<ReadOnlyDisk> {
         let failed = |error: std::io::Error| {
-            ReproError::new(format!(
+            LabError::new(format!(
                 "{} cannot be read: {error}; name a block device or a file that you may read",
                 path.display()
             ))
         };
         let survey = survey_disk(&DiskOptions::new(path))?;
         if !survey.exists {
-            return Err(ReproError::new(format!(
+            return Err(LabError::new(format!(
                 "there is no {}; name a block device or a file, or `paced`",
                 path.display()
             )));

@@ -4,9 +4,9 @@
 //! Invariants: one setup gives one result, whatever else runs beside it. Rates and shares are of
 //! the measured time, without the warm-up; latencies are of the whole run.
 
-use crate::service::RawVdisks;
+use crate::raw_vdisks::RawVdisks;
 use crate::setup::{DriveSetup, Setup};
-use crate::{Outcome, ReproError};
+use crate::{LabError, LabResult};
 use disktime_disks::{Disk, DiskProperties, HddModel, Store, VirtualDisk, hdd_properties};
 use disktime_engine::{
     DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, StreamId, VdiskId,
@@ -18,7 +18,7 @@ use disktime_workloads::{
 use std::collections::BTreeMap;
 
 /// A disk of either clock.
-pub type AnyDisk = Box<dyn Disk + Send>;
+pub(crate) type AnyDisk = Box<dyn Disk + Send>;
 
 /// One stream's counters at one moment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,7 +75,7 @@ impl DiskFacts {
     ///
     /// # Errors
     /// If the model cannot be made.
-    pub fn of(drive: &DriveSetup) -> Outcome<DiskFacts> {
+    pub fn of(drive: &DriveSetup) -> LabResult<DiskFacts> {
         let properties = hdd_properties(&drive.model()?, String::new());
         Ok(DiskFacts {
             worst_case: properties.worst_case,
@@ -239,7 +239,7 @@ impl StreamSpan {
 ///
 /// # Errors
 /// If the setup is not possible, as a sentence.
-pub fn simulate(setup: &Setup) -> Outcome<Run> {
+pub fn simulate(setup: &Setup) -> LabResult<Run> {
     let model = setup.drive.model()?;
     let properties = properties(setup, &model);
     let disk: AnyDisk = Box::new(VirtualDisk::new(model, properties, Store::None));
@@ -295,14 +295,14 @@ fn mislead(properties: &mut DiskProperties, percent: u32) {
 pub(crate) fn assemble(
     setup: &Setup,
     disk: AnyDisk,
-) -> Outcome<(RawVdisks<AnyDisk>, BTreeMap<String, VirtualTarget>)> {
+) -> LabResult<(RawVdisks<AnyDisk>, BTreeMap<String, VirtualTarget>)> {
     let clients = setup.streams.iter().flat_map(|stream| &stream.clients);
     let most: u64 = clients.map(|client| u64::from(client.depth)).sum();
     let size_bytes = disk.properties().size_bytes;
     let slot_bytes = size_bytes / (setup.streams.len().max(1) as u64);
     let slot_bytes = slot_bytes - slot_bytes % (1 << 20);
     if slot_bytes == 0 {
-        return Err(ReproError::new(format!(
+        return Err(LabError::new(format!(
             "a disk of {size_bytes} bytes is too small for {} streams; use one of at least {} MiB",
             setup.streams.len(),
             setup.streams.len()

@@ -10,8 +10,7 @@ mod marker;
 
 pub use axis::Axis;
 
-use crate::finding::json_number;
-use crate::{Outcome, ReproError};
+use crate::{LabError, LabResult, json_number};
 use serde_json::{Value, json};
 
 /// How a series is drawn.
@@ -111,16 +110,16 @@ impl Figure {
     ///
     /// # Errors
     /// If it cannot be drawn, e.g. because there is nothing in it.
-    pub fn to_svg(&self) -> Outcome<String> {
+    pub fn to_svg(&self) -> LabResult<String> {
         let is_empty = |panel: &Panel| panel.series.iter().all(|series| series.points.is_empty());
         if self.panels.iter().any(is_empty) {
-            return Err(ReproError::new(format!(
+            return Err(LabError::new(format!(
                 "figure `{}` has a panel without a single point",
                 self.name
             )));
         }
         draw::draw(self).map_err(|error| {
-            ReproError::new(format!("figure `{}` cannot be drawn: {error}", self.name))
+            LabError::new(format!("figure `{}` cannot be drawn: {error}", self.name))
         })
     }
 

@@ -3,7 +3,7 @@
 //! One type for linear and logarithmic scales and for named groups, so that every panel is of one
 //! kind. Invariant: the range covers every value that was announced, and is never empty.
 
-use crate::finding::number;
+use crate::number;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! Unit tests of `markdown`.
+//! Unit tests of `table`.
 
 use super::*;
 
