@@ -7,27 +7,11 @@
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
 
-use crate::{Buffer, PositioningMap};
+use crate::Buffer;
+use disktime_drive_models::{CostModel, DriveProperties, Operation, PositioningMap, SeekPoint};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use thiserror::Error;
-
-/// What is asked of a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Fill the buffers from the disk.
-    Read,
-    /// Write the buffers to the disk.
-    Write,
-    /// Make every write that has completed durable.
-    Flush,
-    /// The range is not needed any more; what it reads as afterwards is not defined, unless the disk
-    /// says so ([`Disk::discard_zeroes`]). A device that turns out not to do it answers
-    /// [`DiskErrorKind::NotSupported`].
-    Discard,
-    /// The range reads as zeroes afterwards.
-    WriteZeroes,
-}
 
 /// One request to a disk.
 #[derive(Debug)]
@@ -85,30 +69,6 @@ pub struct DiskError {
     pub context: String,
 }
 
-/// One point of a seek curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeekPoint {
-    /// Distance in bytes of the disk's address space.
-    pub distance_bytes: u64,
-    /// Seek time for it, without rotation.
-    pub seek: Nanos,
-}
-
-/// Linear cost of a request on a device without seeks: `base + bytes × per_mib / 1 MiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinearCost {
-    /// Cost of a read of no bytes.
-    pub read_base: Nanos,
-    /// Cost of a MiB read.
-    pub read_per_mib: Nanos,
-    /// Cost of a write of no bytes.
-    pub write_base: Nanos,
-    /// Cost of a MiB written.
-    pub write_per_mib: Nanos,
-    /// Cost of a flush.
-    pub flush: Nanos,
-}
-
 /// What a disk says of itself. Fixed while it is open.
 #[derive(Debug, Clone)]
 pub struct DiskProperties {
@@ -132,8 +92,8 @@ pub struct DiskProperties {
     /// Seeks and angles of every place, where the disk is modelled and so they are known. A pacing
     /// disk turns with the clock of the calls, like a modelled one.
     pub positioning: Option<PositioningMap>,
-    /// Cost model before dispatch.
-    pub cost: LinearCost,
+    /// Prices before dispatch.
+    pub cost: CostModel,
     /// Bound on requests in flight; 1 on a disk with seeks.
     pub max_in_flight: usize,
     /// Requests larger than this are split, so that W stays small.
@@ -147,6 +107,30 @@ pub struct DiskProperties {
     /// Things the user should be told once at start, as sentences (io_uring refused and why,
     /// kernel scheduler not `none`, defaults assumed).
     pub notices: Vec<String>,
+}
+
+impl DiskProperties {
+    /// The properties of a disk that is a modelled drive, in virtual time or paced in real time.
+    pub fn of_drive(drive: DriveProperties, description: String) -> DiskProperties {
+        DiskProperties {
+            description,
+            size_bytes: drive.size_bytes,
+            block_bytes: drive.block_bytes,
+            has_seeks: drive.has_seeks,
+            worst_case: drive.worst_case,
+            switch_cost: drive.switch_cost,
+            worst_seek: drive.worst_seek,
+            seek_curve: drive.seek_curve,
+            positioning: drive.positioning,
+            cost: drive.cost,
+            max_in_flight: drive.max_in_flight,
+            quantum_bytes: drive.quantum_bytes,
+            discards: drive.discards,
+            holds_data: false,
+            volatile_cache: drive.write_cache,
+            notices: drive.notices,
+        }
+    }
 }
 
 /// What serves requests.

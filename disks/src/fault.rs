@@ -20,9 +20,9 @@ mod state;
 pub use handle::FaultHandle;
 
 use crate::{
-    Completion, Disk, DiskErrorKind, DiskProperties, DiskRequest, LinearCost, Operation,
-    ServiceModel,
+    Completion, CostModel, Disk, DiskErrorKind, DiskProperties, DiskRequest, LinearCost, Operation,
 };
+use disktime_drive_models::ServiceModel;
 use disktime_units::Nanos;
 use state::State;
 use std::ops::Range;
@@ -152,7 +152,7 @@ impl FaultDisk {
             worst_seek: Nanos::ZERO,
             seek_curve: Vec::new(),
             positioning: None,
-            cost,
+            cost: CostModel::Linear(cost),
             max_in_flight: options.max_in_flight.max(1),
             quantum_bytes: 1 << 20,
             discards: true,

@@ -8,13 +8,11 @@ mod block_device;
 mod buffer;
 mod disk;
 mod fault;
-mod hdd;
 mod image_lock;
 mod mapping;
 mod memory;
 mod open;
 mod paced;
-mod random;
 mod real_device;
 mod remove_unused;
 mod survey;
@@ -27,28 +25,18 @@ mod wake_event;
 pub use backing::{Backing, BackingKind, BackingOptions};
 pub use backing_error::BackingError;
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
-pub use disk::{
-    Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness, LinearCost,
-    Operation, SeekPoint,
-};
+pub use disk::{Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness};
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
-pub use hdd::{
-    CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
-    HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
-    PositioningMap, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint, SeekParameters,
-    Standing, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
-    find_drive, fit_overheads, hdd_properties, load_drive, mean_ms, preset, preset_names,
-    read_measured_trace, replay,
-};
 pub use memory::MemoryDisk;
 pub use open::{DiskOptions, Medium, open_disk};
-pub use paced::{PacedDisk, ServiceModel};
-pub use random::SplitMix64;
+pub use paced::PacedDisk;
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};
 pub use sync_engine::SyncDisk;
 pub use uring::UringDisk;
-pub use virtual_disk::{LinearModel, Store, VirtualDisk, VirtualLinearDisk};
+pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk};
 pub use wake_event::reset_wake;
+
+pub use disktime_drive_models::{CostModel, LinearCost, Operation, PositioningMap, SeekPoint};

@@ -7,8 +7,8 @@
 use crate::memory::{MemoryDisk, NULL_KEPT_BYTES};
 use crate::uring::new_ring;
 use crate::{
-    Backing, BackingError, BackingOptions, Disk, DiskProperties, LinearCost, SeekPoint, SyncDisk,
-    UringDisk,
+    Backing, BackingError, BackingOptions, CostModel, Disk, DiskProperties, LinearCost, SeekPoint,
+    SyncDisk, UringDisk,
 };
 use disktime_units::Nanos;
 use std::io;
@@ -221,7 +221,7 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
             Vec::new()
         },
         positioning: None,
-        cost: options.cost.unwrap_or(defaults.cost),
+        cost: CostModel::Linear(options.cost.unwrap_or(defaults.cost)),
         max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
         quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
         discards: true,

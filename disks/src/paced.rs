@@ -12,37 +12,11 @@
 //!
 //! What is not known here: how a model finds its times, and what kind of real disk is behind.
 
-use crate::{
-    Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness, Operation,
-};
+use crate::{Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness};
+use disktime_drive_models::{Operation, ServiceModel};
 use disktime_units::Nanos;
 use hdrhistogram::Histogram;
 use std::os::fd::RawFd;
-
-/// A disk's time without its data: what a paced disk and a disk in virtual time are driven by.
-pub trait ServiceModel {
-    /// Serves a request that starts at `start`, which is never before the end of the previous one.
-    /// Returns the time at which it ends, on the same clock (not the length of the service).
-    fn serve(
-        &mut self,
-        start: Nanos,
-        operation: Operation,
-        offset_bytes: u64,
-        len_bytes: u64,
-    ) -> Nanos;
-}
-
-impl<M: ServiceModel + ?Sized> ServiceModel for Box<M> {
-    fn serve(
-        &mut self,
-        start: Nanos,
-        operation: Operation,
-        offset_bytes: u64,
-        len_bytes: u64,
-    ) -> Nanos {
-        (**self).serve(start, operation, offset_bytes, len_bytes)
-    }
-}
 
 /// Lateness is recorded up to this; what is later counts as this.
 const LATENESS_NANOS_MAX: u64 = 60_000_000_000;

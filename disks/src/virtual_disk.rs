@@ -11,10 +11,9 @@
 //! the store when it is submitted, which nobody can tell from later, as the order is the same.
 //! A request without buffers is timed and moves no data.
 
-use crate::hdd::{HddError, HddModel, HddParameters, hdd_properties};
-use crate::{
-    Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, LinearCost,
-    Operation, ServiceModel,
+use crate::{Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
+use disktime_drive_models::{
+    HddError, HddModel, HddParameters, LinearCost, LinearModel, Operation, ServiceModel,
 };
 use disktime_units::Nanos;
 use std::collections::{HashMap, VecDeque};
@@ -298,58 +297,14 @@ impl VirtualDisk<HddModel> {
         store: Store,
     ) -> Result<VirtualDisk<HddModel>, HddError> {
         let model = HddModel::scaled_to(parameters, size_bytes)?;
-        let properties = hdd_properties(&model, format!("{name} in virtual time"));
+        let description = format!("{name} in virtual time");
+        let properties = DiskProperties::of_drive(model.properties(), description);
         Ok(VirtualDisk::new(model, properties, store))
-    }
-}
-
-/// A server of linear cost: `base + bytes × per_mib / 1 MiB`, one request after the other.
-#[derive(Debug, Clone, Copy)]
-pub struct LinearModel {
-    cost: LinearCost,
-}
-
-impl LinearModel {
-    /// A server of that cost.
-    pub fn new(cost: LinearCost) -> LinearModel {
-        LinearModel { cost }
-    }
-
-    fn time(&self, operation: Operation, len_bytes: u64) -> Nanos {
-        let sum = |base: Nanos, per_mib: Nanos| {
-            let bytes = (u128::from(per_mib.0) * u128::from(len_bytes)) >> 20;
-            Nanos(
-                base.0
-                    .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)),
-            )
-        };
-        match operation {
-            Operation::Read => sum(self.cost.read_base, self.cost.read_per_mib),
-            Operation::Write => sum(self.cost.write_base, self.cost.write_per_mib),
-            Operation::Flush => self.cost.flush,
-            // Neither moves data over the link; the device notes the range.
-            Operation::Discard | Operation::WriteZeroes => self.cost.write_base,
-        }
-    }
-}
-
-impl ServiceModel for LinearModel {
-    fn serve(
-        &mut self,
-        start: Nanos,
-        operation: Operation,
-        _offset_bytes: u64,
-        len_bytes: u64,
-    ) -> Nanos {
-        start.saturating_add(self.time(operation, len_bytes))
     }
 }
 
 /// A device without seeks in virtual time.
 pub type VirtualLinearDisk = VirtualDisk<LinearModel>;
-
-/// Longest request that goes to a device without seeks in one piece.
-const LINEAR_QUANTUM_BYTES: u32 = 256 << 10;
 
 impl VirtualDisk<LinearModel> {
     /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the
@@ -364,33 +319,9 @@ impl VirtualDisk<LinearModel> {
         name: &str,
         store: Store,
     ) -> VirtualLinearDisk {
-        assert!(
-            max_in_flight > 0,
-            "a disk takes at least one request at a time"
-        );
         let model = LinearModel::new(cost);
-        let quantum = u64::from(LINEAR_QUANTUM_BYTES);
-        let longest = [Operation::Read, Operation::Write, Operation::Flush]
-            .map(|operation| model.time(operation, quantum).0);
-        let longest = longest.into_iter().max().unwrap_or(0);
-        let properties = DiskProperties {
-            description: format!("{name} in virtual time"),
-            size_bytes: size_bytes - size_bytes % 512,
-            block_bytes: 512,
-            has_seeks: false,
-            worst_case: Nanos(longest.saturating_mul(max_in_flight as u64)),
-            switch_cost: Nanos::ZERO,
-            worst_seek: Nanos::ZERO,
-            seek_curve: Vec::new(),
-            positioning: None,
-            cost,
-            max_in_flight,
-            quantum_bytes: LINEAR_QUANTUM_BYTES,
-            discards: true,
-            holds_data: false,
-            volatile_cache: false,
-            notices: Vec::new(),
-        };
+        let drive = model.properties(size_bytes, max_in_flight);
+        let properties = DiskProperties::of_drive(drive, format!("{name} in virtual time"));
         VirtualDisk::new(model, properties, store)
     }
 }

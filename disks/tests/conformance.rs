@@ -6,10 +6,11 @@
 mod driver;
 
 use disktime_disks::{
-    Buffer, Disk, DiskOptions, DiskProperties, DiskRequest, FaultDisk, FaultOptions, HddModel,
-    LinearCost, Operation, PacedDisk, ServiceModel, ServiceTime, SplitMix64, Store, VirtualDisk,
-    hdd_properties, open_disk, preset,
+    Buffer, CostModel, Disk, DiskOptions, DiskProperties, DiskRequest, FaultDisk, FaultOptions,
+    LinearCost, Operation, PacedDisk, ServiceTime, Store, VirtualDisk, open_disk,
 };
+use disktime_drive_models::{HddModel, ServiceModel, preset};
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use driver::{Driver, data_request, request};
 use std::path::Path;
@@ -46,13 +47,13 @@ fn modelled_properties() -> DiskProperties {
         worst_seek: zero,
         seek_curve: Vec::new(),
         positioning: None,
-        cost: LinearCost {
+        cost: CostModel::Linear(LinearCost {
             read_base: zero,
             read_per_mib: zero,
             write_base: zero,
             write_per_mib: zero,
             flush: zero,
-        },
+        }),
         max_in_flight: 1,
         quantum_bytes: 512 << 10,
         discards: false,
@@ -303,7 +304,7 @@ fn desktop_drive() -> HddModel {
 fn desktop_properties() -> DiskProperties {
     DiskProperties {
         size_bytes: SIZE_BYTES,
-        ..hdd_properties(&desktop_drive(), "desktop".into())
+        ..DiskProperties::of_drive(desktop_drive().properties(), "desktop".into())
     }
 }
 

@@ -5,8 +5,8 @@ mod driver;
 
 use disktime_disks::{
     Buffer, Disk, DiskErrorKind, Fault, FaultDisk, FaultKind, FaultOptions, Operation, ServiceTime,
-    SplitMix64,
 };
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use driver::{Driver, data_request, request};
 

@@ -10,9 +10,7 @@
 
 use crate::order::Order;
 use crate::statistics::{LoopReport, Statistics};
-use disktime_disks::{
-    Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, LinearCost, Operation,
-};
+use disktime_disks::{Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, Operation};
 use disktime_scheduler::{
     Arrival, Decision, FlightId, MERGE_MAX, PolicyKind, RequestId, Scheduler, SchedulerConfig,
     SeekCurve, StreamConfig, StreamId, SwitchingAccount,
@@ -322,11 +320,12 @@ impl<D: Disk> DiskLoop<D> {
             .as_ref()
             .expect("an arrival is held")
             .io;
+        let cost = &self.disk.properties().cost;
         let arrival = Arrival {
             id: RequestId(slot),
             offset_bytes: (io.operation != Operation::Flush).then_some(io.offset_bytes),
             len_bytes: io.len_bytes,
-            price: price(&self.disk.properties().cost, io),
+            price: cost.price(io.operation, io.len_bytes, io.fua),
             write: !matches!(io.operation, Operation::Read),
             merge_class: merge_class(io).filter(|_| may_merge),
         };
@@ -391,24 +390,6 @@ fn merge_class(io: &Io) -> Option<u8> {
         Operation::Write if !io.fua => Some(1),
         _ => None,
     }
-}
-
-/// What the linear model says a request costs.
-fn price(cost: &LinearCost, io: &Io) -> Nanos {
-    let per_mib = |rate: Nanos| {
-        let part = u128::from(rate.0) * u128::from(io.len_bytes) / (1 << 20);
-        Nanos(u64::try_from(part).unwrap_or(u64::MAX))
-    };
-    let price = match io.operation {
-        Operation::Read => cost.read_base + per_mib(cost.read_per_mib),
-        Operation::Write | Operation::WriteZeroes => {
-            let durable = if io.fua { cost.flush } else { Nanos::ZERO };
-            cost.write_base + per_mib(cost.write_per_mib) + durable
-        }
-        Operation::Discard => cost.write_base,
-        Operation::Flush => cost.flush,
-    };
-    price.max(Nanos(1))
 }
 
 fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> SchedulerConfig {

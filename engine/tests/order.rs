@@ -1,12 +1,12 @@
 //! Least estimated positioning time inside a stream, on modelled hard disks: what it is worth
 //! against a sweep, with the disk's map and with what the scheduler learns by itself.
 
-use disktime_disks::{
-    DiskProperties, HddModel, Operation, SplitMix64, Store, VirtualDisk, hdd_properties, preset,
-};
+use disktime_disks::{DiskProperties, Operation, Store, VirtualDisk};
+use disktime_drive_models::{HddModel, preset};
 use disktime_engine::{
     DiskLoop, Io, LoopSettings, Order, PolicyKind, StreamConfig, StreamId, SwitchingAccount,
 };
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
 const DRIVE: &str = "desktop-7200-2008";
@@ -24,7 +24,7 @@ struct Outcome {
 fn random_reads(order: Order, depth: u64, part: u64, has_map: bool) -> Outcome {
     let (parameters, _) = preset(DRIVE).expect("the preset exists");
     let model = HddModel::scaled_to(&parameters, SIZE_BYTES).expect("the size is possible");
-    let properties = hdd_properties(&model, DRIVE.to_owned());
+    let properties = DiskProperties::of_drive(model.properties(), DRIVE.to_owned());
     let positioning = properties.positioning.clone().filter(|_| has_map);
     let properties = DiskProperties {
         positioning,

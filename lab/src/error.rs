@@ -1,6 +1,7 @@
 //! What can go wrong while experiments are run: one sentence each, with cause and remedy.
 
-use disktime_disks::{BackingError, HddError};
+use disktime_disks::BackingError;
+use disktime_drive_models::HddError;
 use disktime_workloads::WorkloadError;
 use thiserror::Error;
 

@@ -7,7 +7,8 @@
 use crate::raw_vdisks::RawVdisks;
 use crate::setup::{DriveSetup, Setup};
 use crate::{LabError, LabResult};
-use disktime_disks::{Disk, DiskProperties, HddModel, Store, VirtualDisk, hdd_properties};
+use disktime_disks::{Disk, DiskProperties, Store, VirtualDisk};
+use disktime_drive_models::HddModel;
 use disktime_engine::{
     DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, StreamId, VdiskId,
 };
@@ -76,7 +77,7 @@ impl DiskFacts {
     /// # Errors
     /// If the model cannot be made.
     pub fn of(drive: &DriveSetup) -> LabResult<DiskFacts> {
-        let properties = hdd_properties(&drive.model()?, String::new());
+        let properties = DiskProperties::of_drive(drive.model()?.properties(), String::new());
         Ok(DiskFacts {
             worst_case: properties.worst_case,
             switch_cost: properties.switch_cost,
@@ -262,7 +263,8 @@ pub fn simulate(setup: &Setup) -> LabResult<Run> {
 
 /// What the modelled disk says of itself, as far as the setup does not say otherwise.
 pub(crate) fn properties(setup: &Setup, model: &HddModel) -> DiskProperties {
-    let mut properties = hdd_properties(model, setup.drive.preset.to_owned());
+    let mut properties =
+        DiskProperties::of_drive(model.properties(), setup.drive.preset.to_owned());
     properties.worst_case = setup.worst_case.unwrap_or(properties.worst_case);
     properties.quantum_bytes = setup.quantum_bytes.unwrap_or(properties.quantum_bytes);
     mislead(&mut properties, setup.estimates_percent);
@@ -276,16 +278,7 @@ fn mislead(properties: &mut DiskProperties, percent: u32) {
         scale(&mut point.seek);
     }
     scale(&mut properties.switch_cost);
-    let cost = &mut properties.cost;
-    for time in [
-        &mut cost.read_base,
-        &mut cost.read_per_mib,
-        &mut cost.write_base,
-        &mut cost.write_per_mib,
-        &mut cost.flush,
-    ] {
-        scale(time);
-    }
+    properties.cost = properties.cost.in_percent(percent);
 }
 
 /// The disk with its loop and vdisks, and where these are.

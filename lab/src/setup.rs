@@ -6,7 +6,7 @@
 //! others ([`Setup::alone`]) does not move it.
 
 use crate::{LabError, LabResult};
-use disktime_disks::{HddModel, HddParameters, preset};
+use disktime_drive_models::{HddModel, HddParameters, preset};
 use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times};

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, labelled, new_disk, open, soil};
-use disktime_disks::{FaultDisk, SplitMix64};
+use disktime_disks::FaultDisk;
 use disktime_engine::{Buffer, Request, RequestKind, Service, VdiskId};
+use disktime_random::SplitMix64;
 use disktime_volumes::{Format, VirtualDriver, VolumeError};
 use disktime_workloads::{StampAction, StampChecker, StampLoad, WriteTicket};
 use std::cell::RefCell;

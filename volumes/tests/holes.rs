@@ -3,10 +3,11 @@
 mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
-use disktime_disks::{Disk, LinearCost, SplitMix64, Store, VirtualDisk, VirtualLinearDisk};
+use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
 use disktime_engine::{
     Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service, VdiskId,
 };
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use disktime_volumes::Format;
 

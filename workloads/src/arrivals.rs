@@ -3,8 +3,8 @@
 //! Invariants: arrivals depend on the seed alone, not on answers; times never go back; nothing is
 //! allocated. What is not known here: what is asked for.
 
-use crate::Random;
 use crate::generated::{Pace, Rate, Times};
+use disktime_random::Random;
 use disktime_units::Nanos;
 
 /// Draws lengths of time.

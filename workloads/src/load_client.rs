@@ -5,11 +5,12 @@ use crate::load::ClientProgress;
 use crate::meter::{LatencyHistogram, Meter};
 use crate::report::ClientReport;
 use crate::workload::{Client, Source, Workload};
-use crate::{ClientMachine, Operation, Random, WorkloadError};
+use crate::{ClientMachine, Operation, WorkloadError};
 use disktime_engine::RequestKind;
 use disktime_nbd::{
     ClientError, ClientReply, ClientRequest, ExportFlags, NbdClient, NbdReceiver, NbdSender, NbdUri,
 };
+use disktime_random::Random;
 use disktime_units::Nanos;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -7,14 +7,15 @@
 //! which its answer was handed out (`completed`), whenever the disk was done with it. What is not
 //! known here: who answers, and how long that takes.
 
+use crate::WorkloadError;
 use crate::arrivals::{Arrivals, Clockwork};
 use crate::closed_loop::{Closed, Commits};
 use crate::generated::{Generated, Pace};
 use crate::requests::{Chooser, Wanted};
 use crate::trace::{Replay, TraceRecord};
 use crate::workload::{Client, Source};
-use crate::{Random, WorkloadError};
 use disktime_engine::RequestKind;
+use disktime_random::Random;
 use disktime_units::{Nanos, format_size};
 
 /// What a client asks for.

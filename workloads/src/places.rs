@@ -3,8 +3,8 @@
 //! Invariant: every place lies in the range that the client uses. A new pattern is a variant of
 //! [`Pattern`] and an arm in [`Places::next_block`]; nothing else has to know it.
 
-use crate::Random;
 use crate::zipf::{MAX_THETA_PPM, Zipf};
+use disktime_random::Random;
 
 /// How a client walks through its range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

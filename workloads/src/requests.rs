@@ -10,10 +10,11 @@
 //! Invariants: every request lies in the client's range; places do not depend on the share of
 //! reads; nothing is allocated after the start. What is not known here: time.
 
+use crate::WorkloadError;
 use crate::generated::{Blocks, FILE_GRAIN_BYTES, Files, MixPart, Requests};
 use crate::places::{Places, Popular};
-use crate::{Random, WorkloadError};
 use disktime_engine::RequestKind;
+use disktime_random::Random;
 use disktime_units::{Share, format_size};
 
 /// A request without its time.

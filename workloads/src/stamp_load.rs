@@ -1,7 +1,7 @@
 //! A seeded load of writes and flushes for a crash test. It does no I/O and reads no clock.
 
-use crate::Random;
 use crate::stamps::{FlushTicket, StampChecker, WriteTicket};
+use disktime_random::Random;
 
 /// What a [`StampLoad`] does next.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! that follows from the header, so that any change of any byte shows. What is allowed after a
 //! crash is not known here.
 
-use crate::Random;
+use disktime_random::Random;
 
 /// Bytes in a block, the unit of writing.
 pub const STAMP_BLOCK_BYTES: usize = 4096;

@@ -9,7 +9,7 @@
 //! Invariants: the same numbers on every machine, because logarithms and exponentials are those of
 //! the `libm` crate, whose results do not depend on the machine. θ = 0 is uniform.
 
-use crate::Random;
+use disktime_random::Random;
 
 /// The most that θ may be, in parts per million: beyond it hardly anything but rank 0 is drawn.
 pub(crate) const MAX_THETA_PPM: u32 = 5_000_000;

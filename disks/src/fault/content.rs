@@ -5,7 +5,7 @@
 //! newest of them and forgets the older ones; sectors are visited in ascending order, so that one
 //! seed always makes the same crash.
 
-use crate::SplitMix64;
+use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

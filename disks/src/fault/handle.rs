@@ -3,7 +3,8 @@
 use super::content::SECTOR_BYTES;
 use super::state::State;
 use super::{Fault, FaultDisk, RandomFaults, ServiceTime};
-use crate::{DiskProperties, SplitMix64};
+use crate::DiskProperties;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

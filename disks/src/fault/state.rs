@@ -2,9 +2,8 @@
 
 use super::content::{Content, SECTOR_BYTES, Sector};
 use super::{Fault, FaultKind, RandomFaults, ServiceTime};
-use crate::{
-    Completion, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Operation, SplitMix64,
-};
+use crate::{Completion, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Operation};
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
 struct InFlight {

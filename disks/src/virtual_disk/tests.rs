@@ -1,7 +1,8 @@
 //! Virtual disks: times from the model, data by the store.
 
 use super::*;
-use crate::{SplitMix64, preset};
+use disktime_drive_models::preset;
+use disktime_random::SplitMix64;
 
 fn desktop(store: Store) -> VirtualDisk<HddModel> {
     let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");

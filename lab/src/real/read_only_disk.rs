@@ -5,8 +5,8 @@
 
 use crate::{LabError, LabResult};
 use disktime_disks::{
-    Completion, Disk, DiskError, DiskErrorKind, DiskOptions, DiskProperties, DiskRequest,
-    LinearCost, Operation, survey_disk,
+    Completion, CostModel, Disk, DiskError, DiskErrorKind, DiskOptions, DiskProperties,
+    DiskRequest, Operation, survey_disk,
 };
 use disktime_units::Nanos;
 use std::fs::{File, OpenOptions};
@@ -71,7 +71,7 @@ impl ReadOnlyDisk {
             worst_seek: survey.worst_seek,
             seek_curve: Vec::new(),
             positioning: None,
-            cost: LinearCost { ..survey.cost },
+            cost: CostModel::Linear(survey.cost),
             max_in_flight: 1,
             quantum_bytes: QUANTUM_BYTES,
             discards: false,

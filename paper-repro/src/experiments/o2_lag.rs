@@ -7,8 +7,9 @@ use disktime_lab::measures::{greatest, quantile};
 use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
 use disktime_lab::setup::{DriveSetup, Setup, of_kind, reserved, share};
 use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
+use disktime_random::Random;
 use disktime_units::Nanos;
-use disktime_workloads::{Kind as NamedKind, Random};
+use disktime_workloads::Kind as NamedKind;
 
 /// The experiment.
 pub const EXPERIMENT: Experiment = Experiment {

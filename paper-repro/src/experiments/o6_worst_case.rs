@@ -2,14 +2,14 @@
 
 use super::o2_lag::random_mix;
 use crate::{Bound, Check, Experiment, Finding, Origin, Real};
-use disktime_disks::{Operation, ServiceModel};
+use disktime_drive_models::{Operation, ServiceModel};
 use disktime_engine::{PolicyKind, SwitchingAccount};
 use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
 use disktime_lab::measures::{greatest, quantile};
 use disktime_lab::setup::DriveSetup;
 use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
+use disktime_random::Random;
 use disktime_units::Nanos;
-use disktime_workloads::Random;
 
 /// The experiment.
 pub const EXPERIMENT: Experiment = Experiment {

@@ -7,8 +7,9 @@ use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
 use disktime_lab::measures::{RECEIVED_COLUMNS, least, received_cells};
 use disktime_lab::setup::{DriveSetup, Setup, at_rate, reader, reserved, share};
 use disktime_lab::{Lab, LabResult, Run, Table, number};
+use disktime_random::Random;
 use disktime_units::Nanos;
-use disktime_workloads::{Client, Pattern, Random};
+use disktime_workloads::{Client, Pattern};
 
 /// The experiment.
 pub const EXPERIMENT: Experiment = Experiment {

@@ -2,7 +2,8 @@
 //! it.
 
 use crate::failure::{Failure, Outcome};
-use disktime_disks::{DiskProperties, HddModel, HddParameters, find_drive, hdd_properties};
+use disktime_disks::DiskProperties;
+use disktime_drive_models::{HddModel, HddParameters, find_drive};
 use disktime_reservations::{Configuration, Disk, Policy};
 use disktime_units::format_size;
 use serde_json::Value;
@@ -71,7 +72,7 @@ pub fn model(
         let help = format!("{} does not fit this drive", format_size(size.value));
         Failure::from(configuration.error_at(size.span, error.to_string(), help))
     })?;
-    let mut properties = hdd_properties(&model, name);
+    let mut properties = DiskProperties::of_drive(model.properties(), name);
     if let Some(worst_case) = &disk.worst_case {
         properties.worst_case = worst_case.value;
     }

@@ -1,7 +1,7 @@
 //! `disktime model`: what a modelled disk does, so that anyone can judge a preset.
 
 use crate::failure::Outcome;
-use disktime_disks::{ModelReport, find_drive, read_measured_trace};
+use disktime_drive_models::{ModelReport, find_drive, read_measured_trace};
 use std::path::Path;
 
 /// Prints the report on `drive`, with the comparison with a measured trace.

@@ -3,7 +3,7 @@
 //!
 //! What is not known here: what a mix is held to.
 
-use disktime_workloads::Random;
+use disktime_random::Random;
 use serde_json::{Value, json};
 use std::fmt;
 

@@ -6,8 +6,9 @@ use crate::place::Place;
 use crate::server::Server;
 use disktime_engine::RequestKind;
 use disktime_nbd::{ClientError, ClientRequest, NbdClient, NbdUri};
+use disktime_random::Random;
 use disktime_workloads::{
-    FlushTicket, Random, STAMP_BLOCK_BYTES, StampAction, StampChecker, StampLoad, WriteTicket,
+    FlushTicket, STAMP_BLOCK_BYTES, StampAction, StampChecker, StampLoad, WriteTicket,
 };
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};

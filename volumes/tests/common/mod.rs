@@ -3,12 +3,13 @@
 
 use disktime_disks::{
     Buffer, Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultHandle, FaultOptions,
-    Operation, ServiceTime, SplitMix64,
+    Operation, ServiceTime,
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
     Service, StreamConfig, SwitchingAccount, VdiskId,
 };
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use disktime_volumes::{
     Format, LabelledDisk, OpenOptions, OpenReport, VdiskConfig, VdiskSpec, VirtualDriver,

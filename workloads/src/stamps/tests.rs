@@ -1,7 +1,8 @@
 //! The checker finds each kind of violation, and accepts everything that a right disk may do.
 
 use super::*;
-use crate::{Random, StampAction, StampLoad};
+use crate::{StampAction, StampLoad};
+use disktime_random::Random;
 
 const ZEROES: [u8; STAMP_BLOCK_BYTES] = [0; STAMP_BLOCK_BYTES];
 

@@ -5,7 +5,8 @@
 
 use super::model::HddModel;
 use super::parameters::SECTOR_BYTES;
-use crate::{DiskProperties, LinearCost, Operation, SeekPoint, SplitMix64};
+use crate::{CostModel, DriveProperties, LinearCost, Operation, SeekPoint};
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use serde::Serialize;
 
@@ -274,49 +275,52 @@ impl HddModel {
             deviation_ms: deviation,
         }
     }
-}
 
-/// The properties of a disk that is this model, in virtual time or paced in real time.
-pub fn hdd_properties(model: &HddModel, description: String) -> DiskProperties {
-    let rates = model.zones();
-    let bytes: u64 = rates.iter().map(|zone| zone.bytes).sum();
-    let seconds: f64 = rates
-        .iter()
-        .map(|zone| zone.bytes as f64 / (zone.mb_per_s * 1e6))
-        .sum();
-    let per_mib = Nanos((seconds * 1e9 * f64::from(1 << 20) / bytes.max(1) as f64) as u64);
-    let switch_cost = model.switch_cost();
-    let base = switch_cost + model.arm.timing.worst_overhead();
-    let mut notices = Vec::new();
-    if model.write_cache() {
-        notices.push(
-            "the modelled drive's write cache is on: a write is charged when the cache has it, \
-             its way to the medium falls on whoever comes next, and W holds for none of them"
-                .to_owned(),
-        );
+    /// What the drive says of itself, in virtual time or paced in real time.
+    pub fn properties(&self) -> DriveProperties {
+        let mut notices = Vec::new();
+        if self.write_cache() {
+            notices.push(
+                "the modelled drive's write cache is on: a write is charged when the cache has \
+                 it, its way to the medium is charged to the request that comes next, and W is no \
+                 bound on either"
+                    .to_owned(),
+            );
+        }
+        DriveProperties {
+            size_bytes: self.size_bytes() - self.size_bytes() % SECTOR_BYTES,
+            block_bytes: SECTOR_BYTES as u32,
+            has_seeks: true,
+            worst_case: self.worst_case(u64::from(HDD_QUANTUM_BYTES)),
+            switch_cost: self.switch_cost(),
+            worst_seek: self.worst_seek(),
+            seek_curve: self.seek_curve(),
+            positioning: Some(self.positioning_map()),
+            cost: CostModel::Linear(self.linear_cost()),
+            max_in_flight: 1,
+            quantum_bytes: HDD_QUANTUM_BYTES,
+            discards: false,
+            write_cache: self.write_cache(),
+            notices,
+        }
     }
-    DiskProperties {
-        description,
-        size_bytes: model.size_bytes() - model.size_bytes() % SECTOR_BYTES,
-        block_bytes: SECTOR_BYTES as u32,
-        has_seeks: true,
-        worst_case: model.worst_case(u64::from(HDD_QUANTUM_BYTES)),
-        switch_cost,
-        worst_seek: model.worst_seek(),
-        seek_curve: model.seek_curve(),
-        positioning: Some(model.positioning_map()),
-        cost: LinearCost {
+
+    /// Mean access and mean transfer rate over the whole disk.
+    fn linear_cost(&self) -> LinearCost {
+        let rates = self.zones();
+        let bytes: u64 = rates.iter().map(|zone| zone.bytes).sum();
+        let seconds: f64 = rates
+            .iter()
+            .map(|zone| zone.bytes as f64 / (zone.mb_per_s * 1e6))
+            .sum();
+        let per_mib = Nanos((seconds * 1e9 * f64::from(1 << 20) / bytes.max(1) as f64) as u64);
+        let base = self.switch_cost() + self.arm.timing.worst_overhead();
+        LinearCost {
             read_base: base,
             read_per_mib: per_mib,
-            write_base: base + model.arm.timing.write_settle,
+            write_base: base + self.arm.timing.write_settle,
             write_per_mib: per_mib,
-            flush: model.arm.timing.worst_overhead(),
-        },
-        max_in_flight: 1,
-        quantum_bytes: HDD_QUANTUM_BYTES,
-        discards: false,
-        holds_data: false,
-        volatile_cache: model.write_cache(),
-        notices,
+            flush: self.arm.timing.worst_overhead(),
+        }
     }
 }

@@ -1,7 +1,9 @@
-//! A small deterministic generator of random numbers: xoshiro256++, seeded by splitmix64.
+//! xoshiro256++ (Blackman and Vigna, 2019), seeded by splitmix64, with a label for each purpose.
 //!
 //! Invariant: the same seed and label give the same numbers on every machine and in every later
 //! version, because reports are compared byte by byte. It is not fit for secrets.
+
+use crate::SplitMix64;
 
 /// One independent sequence of random numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,33 +11,23 @@ pub struct Random {
     state: [u64; 4],
 }
 
-/// One step of splitmix64: spreads a seed whose bits are not random over 64 bits.
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
-}
-
 impl Random {
     /// The sequence of a seed.
     pub fn new(seed: u64) -> Random {
-        let mut mixer = seed;
+        let mut mixer = SplitMix64::new(seed);
         Random {
-            state: std::array::from_fn(|_| split_mix(&mut mixer)),
+            state: std::array::from_fn(|_| mixer.next_u64()),
         }
     }
 
     /// The sequence of a seed for one purpose, e.g. a client's name: sequences of different labels
-    /// have nothing to do with each other, so adding a client changes no other client.
+    /// are independent of each other, so adding a client changes no other client.
     pub fn labelled(seed: u64, label: &str) -> Random {
         // FNV-1a: short, stable, and good enough before the mixer.
         let hash = label.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
         });
-        let mut mixer = seed;
-        Random::new(split_mix(&mut mixer) ^ hash)
+        Random::new(SplitMix64::new(seed).next_u64() ^ hash)
     }
 
     /// 64 random bits.

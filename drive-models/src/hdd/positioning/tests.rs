@@ -2,7 +2,8 @@
 
 use super::super::{preset, preset_names};
 use super::*;
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 
 /// Random requests without think time: what the map says before each, and what the model takes
 /// for it less the passing of its sectors.

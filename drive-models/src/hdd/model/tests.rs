@@ -1,7 +1,8 @@
 //! The model against arithmetic, published figures and its own bounds.
 
 use super::super::*;
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use proptest::prelude::*;
 

@@ -30,7 +30,7 @@ mod timing;
 mod trace;
 mod validation;
 
-pub use bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary, hdd_properties};
+pub use bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary};
 pub use drives::{Drive, OverheadSource, find_drive, load_drive};
 pub use fit::fit_overheads;
 pub use judge::{CacheReport, CachedReads, KindReport, QuantilePoint, TraceReport};

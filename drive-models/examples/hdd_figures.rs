@@ -1,9 +1,10 @@
 //! Prints what the hard-disk presets do: reference means, the runs of Fig. 2 (RTAS 2008), how many
 //! requests a second the model itself serves, and what a guess of positioning costs.
 //!
-//! `cargo run --release -p disktime-disks --example hdd_figures`
+//! `cargo run --release -p disktime-drive-models --example hdd_figures`
 
-use disktime_disks::{HddModel, Operation, SplitMix64, preset, preset_names};
+use disktime_drive_models::{HddModel, Operation, preset, preset_names};
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use std::time::Instant;
 

@@ -16,7 +16,8 @@ use super::cache_fit::{fit_cache, measured_hits, rest_ms};
 use super::model::{HddModel, Served};
 use super::parameters::{CommandOverheads, HddError, HddParameters};
 use super::trace::{MeasuredRequest, demerit_percent, replay_served};
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
 /// A kind with fewer requests than this keeps what it has.

@@ -10,7 +10,8 @@
 
 use super::model::{HddModel, Served};
 use super::parameters::{HddError, SECTOR_BYTES};
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;

@@ -2,7 +2,8 @@
 
 use super::super::trace::replay_served;
 use super::super::*;
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
 /// A drive's published parameters: mechanics, and how its memory is divided.

@@ -12,7 +12,8 @@ use super::parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
 use super::trace::{MeasuredRequest, demerit_percent, mean_ms, replay_served};
-use crate::{Operation, SplitMix64};
+use crate::Operation;
+use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use serde::Serialize;
 use std::fmt::Write as _;

@@ -1,0 +1,33 @@
+//! Models of drives: from a drive's figures to the time of each request, in virtual time.
+//!
+//! - `operation`: the operations that every disk and every model serves.
+//! - `service_model`: the trait of a model, [`ServiceModel`].
+//! - `cost`: what a request is expected to cost before it is dispatched, [`CostModel`].
+//! - `properties`: what a model says of its drive, [`DriveProperties`].
+//! - `linear`: a device without seeks whose requests take a linear time.
+//! - `hdd`: the modelled hard disk, its presets, its fitting and its validation.
+//!
+//! Invariant: a model is a pure function of the calls made to it: no clock, no I/O per request.
+//!
+//! What is not known here: real devices, data, who sends the requests.
+
+mod cost;
+mod hdd;
+mod linear;
+mod operation;
+mod properties;
+mod service_model;
+
+pub use cost::{CostModel, LinearCost};
+pub use hdd::{
+    CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
+    HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
+    PositioningMap, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint, SeekParameters,
+    Standing, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
+    find_drive, fit_overheads, load_drive, mean_ms, preset, preset_names, read_measured_trace,
+    replay,
+};
+pub use linear::{LINEAR_QUANTUM_BYTES, LinearModel};
+pub use operation::Operation;
+pub use properties::{DriveProperties, SeekPoint};
+pub use service_model::ServiceModel;
