@@ -10,6 +10,7 @@
 //!
 //! [`image_lock`]: crate::image_lock
 
+use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
 use crate::image_lock::{LockOutcome, lock_image};
@@ -67,31 +68,6 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// The next part of `from..to` that may hold anything but zeroes, as far as the file system
-    /// knows; block devices do not know.
-    pub(crate) fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        if self.kind != BackingKind::File {
-            return (from < to).then_some((from, to));
-        }
-        let seek = |at: u64, whence| -> Result<u64, io::Error> {
-            let at = i64::try_from(at).map_err(io::Error::other)?;
-            // SAFETY: the descriptor is open; the call takes and gives plain integers. The file's
-            // position, which it changes, is used by nobody: all I/O names its place.
-            let found = unsafe { libc::lseek(self.fd(), at, whence) };
-            u64::try_from(found).map_err(|_| io::Error::last_os_error())
-        };
-        match seek(from, libc::SEEK_DATA) {
-            Ok(start) if start >= to => None,
-            Ok(start) => {
-                let end = seek(start, libc::SEEK_HOLE).unwrap_or(to);
-                Some((start, end.clamp(start + 1, to)))
-            }
-            // Nothing but a hole up to the end.
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => None,
-            Err(_) => (from < to).then_some((from, to)),
-        }
-    }
-
     /// Opens, locks, grows and examines.
     ///
     /// # Errors
@@ -157,6 +133,32 @@ impl Backing {
     /// The descriptor for the engines.
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+}
+
+impl ContentMap for Backing {
+    /// As far as the file system knows; block devices do not know.
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        if self.kind != BackingKind::File {
+            return (from < to).then_some((from, to));
+        }
+        let seek = |at: u64, whence| -> Result<u64, io::Error> {
+            let at = i64::try_from(at).map_err(io::Error::other)?;
+            // SAFETY: the descriptor is open; the call takes and gives plain integers. The file's
+            // position, which it changes, is used by nobody: all I/O names its place.
+            let found = unsafe { libc::lseek(self.fd(), at, whence) };
+            u64::try_from(found).map_err(|_| io::Error::last_os_error())
+        };
+        match seek(from, libc::SEEK_DATA) {
+            Ok(start) if start >= to => None,
+            Ok(start) => {
+                let end = seek(start, libc::SEEK_HOLE).unwrap_or(to);
+                Some((start, end.clamp(start + 1, to)))
+            }
+            // Nothing but a hole up to the end.
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => None,
+            Err(_) => (from < to).then_some((from, to)),
+        }
     }
 }
 

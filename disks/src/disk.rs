@@ -7,7 +7,7 @@
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
 
-use crate::Buffer;
+use crate::{Buffer, Capabilities, DiscardEffect, PacingReport};
 use disktime_drive_models::{CostModel, DriveProperties, Operation, PositioningMap, SeekPoint};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
@@ -98,12 +98,8 @@ pub struct DiskProperties {
     pub max_in_flight: usize,
     /// Requests larger than this are split, so that W stays small.
     pub quantum_bytes: u32,
-    /// Whether discards do anything; if not they complete at once.
-    pub discards: bool,
-    /// Whether the content is kept; a pure model ignores buffers.
-    pub holds_data: bool,
-    /// Whether a write may be lost by a crash until a flush completes.
-    pub volatile_cache: bool,
+    /// What it can do.
+    pub capabilities: Capabilities,
     /// Things the user should be told once at start, as sentences (io_uring refused and why,
     /// kernel scheduler not `none`, defaults assumed).
     pub notices: Vec<String>,
@@ -125,9 +121,16 @@ impl DiskProperties {
             cost: drive.cost,
             max_in_flight: drive.max_in_flight,
             quantum_bytes: drive.quantum_bytes,
-            discards: drive.discards,
-            holds_data: false,
-            volatile_cache: drive.write_cache,
+            capabilities: Capabilities {
+                discard: if drive.discards {
+                    DiscardEffect::Undefined
+                } else {
+                    DiscardEffect::Ignored
+                },
+                caches_reads: false,
+                holds_data: false,
+                volatile_cache: drive.write_cache,
+            },
             notices: drive.notices,
         }
     }
@@ -159,47 +162,22 @@ pub trait Disk {
         None
     }
 
-    /// Whether a discard that succeeds leaves a range that reads as zeroes.
-    fn discard_zeroes(&self) -> bool {
-        false
+    /// Where its content lies, for a disk that can tell.
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        None
     }
 
-    /// Whether reads leave what they read in memory for later ones.
-    fn caches_reads(&self) -> bool {
-        false
-    }
-
-    /// The next part of `from..to` that may hold anything but zeroes; `None` if there is none. A
-    /// disk that cannot tell says that all of it may. Asked while the disk is opened only, as the
-    /// answer may take a system call.
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        (from < to).then_some((from, to))
-    }
-
-    /// How many requests took longer than the model said, for a paced disk; with the number of
-    /// requests served. Flushes and durable writes are not counted: they wait for the real disk.
-    fn overruns(&self) -> (u64, u64) {
-        (0, 0)
-    }
-
-    /// How late after the model's time completions were collected, for a paced disk.
-    fn lateness(&self) -> Option<Lateness> {
+    /// How well it kept to its model's times, for a paced disk.
+    fn pacing(&self) -> Option<PacingReport> {
         None
     }
 }
 
-/// How late after the model's time the completions of a paced disk were collected, by the process
-/// waking late. Overruns, where the real I/O itself was late, are not in it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lateness {
-    /// How many completions it is drawn from.
-    pub count: u64,
-    /// Half were at most this late.
-    pub p50: Nanos,
-    /// 99 % were at most this late.
-    pub p99: Nanos,
-    /// The latest.
-    pub max: Nanos,
+/// Where the content of a disk lies. Asked while the disk is opened only, as the answer may take a
+/// system call.
+pub trait ContentMap {
+    /// The next part of `from..to` that may hold anything but zeroes; `None` if there is none.
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)>;
 }
 
 impl<D: Disk + ?Sized> Disk for Box<D> {
@@ -221,19 +199,10 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     fn wake_fd(&self) -> Option<RawFd> {
         (**self).wake_fd()
     }
-    fn discard_zeroes(&self) -> bool {
-        (**self).discard_zeroes()
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        (**self).content_map()
     }
-    fn caches_reads(&self) -> bool {
-        (**self).caches_reads()
-    }
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        (**self).data_after(from, to)
-    }
-    fn overruns(&self) -> (u64, u64) {
-        (**self).overruns()
-    }
-    fn lateness(&self) -> Option<Lateness> {
-        (**self).lateness()
+    fn pacing(&self) -> Option<PacingReport> {
+        (**self).pacing()
     }
 }

@@ -20,7 +20,8 @@ mod state;
 pub use handle::FaultHandle;
 
 use crate::{
-    Completion, CostModel, Disk, DiskErrorKind, DiskProperties, DiskRequest, LinearCost, Operation,
+    Capabilities, Completion, CostModel, DiscardEffect, Disk, DiskErrorKind, DiskProperties,
+    DiskRequest, LinearCost, Operation,
 };
 use disktime_drive_models::ServiceModel;
 use disktime_units::Nanos;
@@ -155,9 +156,12 @@ impl FaultDisk {
             cost: CostModel::Linear(cost),
             max_in_flight: options.max_in_flight.max(1),
             quantum_bytes: 1 << 20,
-            discards: true,
-            holds_data: true,
-            volatile_cache: options.volatile_cache,
+            capabilities: Capabilities {
+                discard: DiscardEffect::Undefined,
+                caches_reads: false,
+                holds_data: true,
+                volatile_cache: options.volatile_cache,
+            },
             notices: Vec::new(),
         };
         let state = State::new(options.service, options.random, options.seed, &properties);

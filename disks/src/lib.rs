@@ -6,6 +6,7 @@ mod backing;
 mod backing_error;
 mod block_device;
 mod buffer;
+mod capabilities;
 mod disk;
 mod fault;
 mod image_lock;
@@ -13,6 +14,7 @@ mod mapping;
 mod memory;
 mod open;
 mod paced;
+mod pacing;
 mod real_device;
 mod remove_unused;
 mod survey;
@@ -25,13 +27,17 @@ mod wake_event;
 pub use backing::{Backing, BackingKind, BackingOptions};
 pub use backing_error::BackingError;
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
-pub use disk::{Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness};
+pub use capabilities::{Capabilities, DiscardEffect};
+pub use disk::{
+    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+};
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
 pub use memory::MemoryDisk;
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::PacedDisk;
+pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};
 pub use sync_engine::SyncDisk;

@@ -7,8 +7,8 @@
 use crate::memory::{MemoryDisk, NULL_KEPT_BYTES};
 use crate::uring::new_ring;
 use crate::{
-    Backing, BackingError, BackingOptions, CostModel, Disk, DiskProperties, LinearCost, SeekPoint,
-    SyncDisk, UringDisk,
+    Backing, BackingError, BackingOptions, Capabilities, CostModel, DiscardEffect, Disk,
+    DiskProperties, LinearCost, SeekPoint, SyncDisk, UringDisk,
 };
 use disktime_units::Nanos;
 use std::io;
@@ -110,7 +110,7 @@ pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingE
     }
     let mut properties = DiskProperties {
         block_bytes: backing.block_bytes,
-        discards: backing.discards,
+        capabilities: capabilities_of(&backing),
         notices,
         ..described(options, has_seeks, backing.size_bytes)
     };
@@ -190,12 +190,32 @@ fn memory_disk(
         description: description.to_owned(),
         block_bytes: 512,
         notices: vec![notice.to_owned()],
-        volatile_cache: false,
+        capabilities: Capabilities {
+            discard: DiscardEffect::Undefined,
+            caches_reads: false,
+            holds_data: true,
+            volatile_cache: false,
+        },
         ..described(options, has_seeks, size_bytes - size_bytes % 512)
     };
     match MemoryDisk::new(properties, kept_bytes) {
         Ok(disk) => Ok(Box::new(disk)),
         Err(source) => Err(BackingError::Memory { size_bytes, source }),
+    }
+}
+
+/// What a block device or file can do. Holes of a file, and discarded ranges of a block device whose
+/// queue zeroes them, read as zeroes.
+fn capabilities_of(backing: &Backing) -> Capabilities {
+    Capabilities {
+        discard: if backing.discards {
+            DiscardEffect::Zeroes
+        } else {
+            DiscardEffect::Ignored
+        },
+        caches_reads: !backing.direct,
+        holds_data: true,
+        volatile_cache: true,
     }
 }
 
@@ -224,9 +244,12 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
         cost: CostModel::Linear(options.cost.unwrap_or(defaults.cost)),
         max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
         quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
-        discards: true,
-        holds_data: true,
-        volatile_cache: true,
+        capabilities: Capabilities {
+            discard: DiscardEffect::Undefined,
+            caches_reads: false,
+            holds_data: true,
+            volatile_cache: true,
+        },
         notices: Vec::new(),
     }
 }

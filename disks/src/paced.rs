@@ -12,7 +12,10 @@
 //!
 //! What is not known here: how a model finds its times, and what kind of real disk is behind.
 
-use crate::{Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, Lateness};
+use crate::{
+    Capabilities, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties,
+    DiskRequest, Lateness, PacingReport,
+};
 use disktime_drive_models::{Operation, ServiceModel};
 use disktime_units::Nanos;
 use hdrhistogram::Histogram;
@@ -60,7 +63,7 @@ impl<M: ServiceModel> PacedDisk<M> {
     /// Paces `inner` as `model`. `modelled` are the properties of the modelled disk; what concerns
     /// the data (size, blocks, discards, durability) follows from both.
     pub fn new(model: M, modelled: DiskProperties, inner: Box<dyn Disk + Send>) -> PacedDisk<M> {
-        let model_caches_writes = modelled.volatile_cache;
+        let model_caches_writes = modelled.capabilities.volatile_cache;
         let real = inner.properties();
         let block_bytes = modelled.block_bytes.max(real.block_bytes);
         let size_bytes = modelled.size_bytes.min(real.size_bytes);
@@ -72,9 +75,10 @@ impl<M: ServiceModel> PacedDisk<M> {
             block_bytes,
             max_in_flight: 1,
             quantum_bytes: modelled.quantum_bytes.max(block_bytes),
-            discards: real.discards,
-            holds_data: real.holds_data,
-            volatile_cache: real.volatile_cache,
+            capabilities: Capabilities {
+                caches_reads: false,
+                ..real.capabilities
+            },
             notices,
             ..modelled
         };
@@ -200,24 +204,20 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
         self.inner.wake_fd()
     }
 
-    fn discard_zeroes(&self) -> bool {
-        self.inner.discard_zeroes()
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        self.inner.content_map()
     }
 
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        self.inner.data_after(from, to)
-    }
-
-    fn overruns(&self) -> (u64, u64) {
-        (self.overruns, self.served)
-    }
-
-    fn lateness(&self) -> Option<Lateness> {
-        Some(Lateness {
-            count: self.lateness.len(),
-            p50: Nanos(self.lateness.value_at_quantile(0.5)),
-            p99: Nanos(self.lateness.value_at_quantile(0.99)),
-            max: Nanos(self.lateness.max()),
+    fn pacing(&self) -> Option<PacingReport> {
+        Some(PacingReport {
+            served: self.served,
+            overruns: self.overruns,
+            lateness: Lateness {
+                count: self.lateness.len(),
+                p50: Nanos(self.lateness.value_at_quantile(0.5)),
+                p99: Nanos(self.lateness.value_at_quantile(0.99)),
+                max: Nanos(self.lateness.max()),
+            },
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::real_device::Device;
 use crate::transfer::{Step, Transfer};
 use crate::uring::too_many;
 use crate::wake_event::WakeEvent;
-use crate::{Backing, Completion, Disk, DiskProperties, DiskRequest};
+use crate::{Backing, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::io;
@@ -144,17 +144,8 @@ impl Disk for SyncDisk {
         Some(self.shared.wake.fd())
     }
 
-    fn discard_zeroes(&self) -> bool {
-        // Holes of a file, and of a block device whose queue zeroes, read as zeroes.
-        self.properties.discards
-    }
-
-    fn caches_reads(&self) -> bool {
-        !self.shared.backing.direct
-    }
-
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        self.shared.backing.data_after(from, to)
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        Some(&self.shared.backing)
     }
 }
 

@@ -18,7 +18,9 @@
 use crate::real_device::Device;
 use crate::transfer::{Step, Transfer};
 use crate::wake_event::WakeEvent;
-use crate::{Backing, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
+use crate::{
+    Backing, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+};
 use disktime_units::Nanos;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, Probe, opcode, squeue};
@@ -232,17 +234,8 @@ impl Disk for UringDisk {
         Some(self.wake.fd())
     }
 
-    fn discard_zeroes(&self) -> bool {
-        // Holes of a file, and of a block device whose queue zeroes, read as zeroes.
-        self.properties.discards
-    }
-
-    fn caches_reads(&self) -> bool {
-        !self.backing.direct
-    }
-
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        self.backing.data_after(from, to)
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        Some(&self.backing)
     }
 }
 

@@ -11,7 +11,10 @@
 //! the store when it is submitted, which nobody can tell from later, as the order is the same.
 //! A request without buffers is timed and moves no data.
 
-use crate::{Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
+use crate::{
+    Buffer, Completion, ContentMap, DiscardEffect, Disk, DiskError, DiskErrorKind, DiskProperties,
+    DiskRequest,
+};
 use disktime_drive_models::{
     HddError, HddModel, HddParameters, LinearCost, LinearModel, Operation, ServiceModel,
 };
@@ -63,15 +66,6 @@ impl Chunks {
         });
     }
 
-    /// The next chunk of `from..to` that was written to. Not quick: for opening only.
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        let (first, behind) = (from / CHUNK_BYTES, to.div_ceil(CHUNK_BYTES));
-        let present = self.chunks.keys().copied();
-        let next = present.filter(|at| (first..behind).contains(at)).min()?;
-        let start = (next * CHUNK_BYTES).max(from);
-        Some((start, ((next + 1) * CHUNK_BYTES).min(to)))
-    }
-
     fn write(&mut self, offset: u64, from: &[u8]) {
         let kept = self
             .kept_bytes
@@ -109,6 +103,17 @@ impl Chunks {
     }
 }
 
+impl ContentMap for Chunks {
+    /// By chunk, and not quick.
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        let (first, behind) = (from / CHUNK_BYTES, to.div_ceil(CHUNK_BYTES));
+        let present = self.chunks.keys().copied();
+        let next = present.filter(|at| (first..behind).contains(at)).min()?;
+        let start = (next * CHUNK_BYTES).max(from);
+        Some((start, ((next + 1) * CHUNK_BYTES).min(to)))
+    }
+}
+
 /// A disk of model `M` in virtual time.
 #[derive(Debug)]
 pub struct VirtualDisk<M> {
@@ -128,10 +133,12 @@ impl<M: ServiceModel> VirtualDisk<M> {
             Store::Sparse => properties.size_bytes,
             Store::Head(bytes) => bytes.min(properties.size_bytes),
         };
-        let properties = DiskProperties {
-            holds_data: store != Store::None,
-            ..properties
-        };
+        let mut properties = properties;
+        let capabilities = &mut properties.capabilities;
+        capabilities.holds_data = store != Store::None;
+        if capabilities.discards() && capabilities.holds_data {
+            capabilities.discard = DiscardEffect::Zeroes;
+        }
         VirtualDisk {
             model,
             in_flight: VecDeque::with_capacity(properties.max_in_flight),
@@ -174,7 +181,11 @@ impl<M: ServiceModel> VirtualDisk<M> {
             .iter()
             .map(|buffer| buffer.len() as u64)
             .sum();
-        if moves && self.properties.holds_data && !request.buffers.is_empty() && held != len_bytes {
+        if moves
+            && self.properties.capabilities.holds_data
+            && !request.buffers.is_empty()
+            && held != len_bytes
+        {
             return Some(format!(
                 "{operation:?} of {len_bytes} bytes at {offset_bytes} came with {held} bytes of buffers"
             ));
@@ -204,7 +215,9 @@ impl<M: ServiceModel> VirtualDisk<M> {
                 }
             }
             Operation::WriteZeroes => self.chunks.zero(offset, len_bytes),
-            Operation::Discard if self.properties.discards => self.chunks.zero(offset, len_bytes),
+            Operation::Discard if self.properties.capabilities.discards() => {
+                self.chunks.zero(offset, len_bytes)
+            }
             Operation::Discard | Operation::Flush => {}
         }
     }
@@ -237,10 +250,10 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
                     ..
                 } = request;
                 self.free_at = self.model.serve(start, operation, offset_bytes, len_bytes);
-                if request.fua && self.properties.volatile_cache {
+                if request.fua && self.properties.capabilities.volatile_cache {
                     self.free_at = self.model.serve(self.free_at, Operation::Flush, 0, 0);
                 }
-                if self.properties.holds_data {
+                if self.properties.capabilities.holds_data {
                     self.move_data(&mut request);
                 }
                 Ok(())
@@ -256,16 +269,9 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
         self.in_flight.push_back(completion);
     }
 
-    fn discard_zeroes(&self) -> bool {
-        self.properties.discards && self.properties.holds_data
-    }
-
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        if self.properties.holds_data {
-            self.chunks.data_after(from, to)
-        } else {
-            (from < to).then_some((from, to))
-        }
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        let known = self.properties.capabilities.holds_data;
+        known.then_some(&self.chunks as &dyn ContentMap)
     }
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {

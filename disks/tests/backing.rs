@@ -70,20 +70,22 @@ fn a_file_tells_its_holes_and_a_discard_makes_one() {
     file.sync_all().expect("it is a disk's file");
     drop(file);
     let disk = open_disk(&DiskOptions::new(&path)).expect("it opens");
-    assert_eq!(disk.data_after(0, 16 * MIB), Some((4 * MIB, 6 * MIB)));
-    assert_eq!(disk.data_after(5 * MIB, 16 * MIB), Some((5 * MIB, 6 * MIB)));
-    assert_eq!(disk.data_after(0, 5 * MIB), Some((4 * MIB, 5 * MIB)));
-    assert_eq!(disk.data_after(0, 4 * MIB), None);
-    assert_eq!(disk.data_after(6 * MIB, 16 * MIB), None);
-    assert_eq!(disk.data_after(6 * MIB, 6 * MIB), None);
-    assert!(disk.discard_zeroes(), "holes of a file are zeroes");
+    let map = disk.content_map().expect("a file knows its holes");
+    assert_eq!(map.data_after(0, 16 * MIB), Some((4 * MIB, 6 * MIB)));
+    assert_eq!(map.data_after(5 * MIB, 16 * MIB), Some((5 * MIB, 6 * MIB)));
+    assert_eq!(map.data_after(0, 5 * MIB), Some((4 * MIB, 5 * MIB)));
+    assert_eq!(map.data_after(0, 4 * MIB), None);
+    assert_eq!(map.data_after(6 * MIB, 16 * MIB), None);
+    assert_eq!(map.data_after(6 * MIB, 6 * MIB), None);
+    assert!(
+        disk.properties().capabilities.discard_zeroes(),
+        "holes of a file are zeroes"
+    );
     let mut driver = Driver::real(disk);
     let discard = request(Operation::Discard, 4 * MIB, MIB);
     assert_eq!(driver.run(discard).result, Ok(()));
-    assert_eq!(
-        driver.disk.data_after(0, 16 * MIB),
-        Some((5 * MIB, 6 * MIB))
-    );
+    let map = driver.disk.content_map().expect("it knows them still");
+    assert_eq!(map.data_after(0, 16 * MIB), Some((5 * MIB, 6 * MIB)));
 }
 
 #[test]

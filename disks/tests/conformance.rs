@@ -6,8 +6,9 @@
 mod driver;
 
 use disktime_disks::{
-    Buffer, CostModel, Disk, DiskOptions, DiskProperties, DiskRequest, FaultDisk, FaultOptions,
-    LinearCost, Operation, PacedDisk, ServiceTime, Store, VirtualDisk, open_disk,
+    Buffer, Capabilities, CostModel, DiscardEffect, Disk, DiskOptions, DiskProperties, DiskRequest,
+    FaultDisk, FaultOptions, LinearCost, Operation, PacedDisk, ServiceTime, Store, VirtualDisk,
+    open_disk,
 };
 use disktime_drive_models::{HddModel, ServiceModel, preset};
 use disktime_random::SplitMix64;
@@ -56,9 +57,12 @@ fn modelled_properties() -> DiskProperties {
         }),
         max_in_flight: 1,
         quantum_bytes: 512 << 10,
-        discards: false,
-        holds_data: false,
-        volatile_cache: false,
+        capabilities: Capabilities {
+            discard: DiscardEffect::Ignored,
+            caches_reads: false,
+            holds_data: false,
+            volatile_cache: false,
+        },
         notices: Vec::new(),
     }
 }
@@ -355,8 +359,9 @@ fn model_and_pacing_give_the_same_times() {
             at + late
         };
     }
-    assert_eq!(disk.overruns(), (0, 2000));
-    let lateness = disk.lateness().expect("a paced disk measures it");
+    let pacing = disk.pacing().expect("a paced disk measures it");
+    assert_eq!((pacing.overruns, pacing.served), (0, 2000));
+    let lateness = pacing.lateness;
     assert_eq!(lateness.count, 2000);
     assert!(
         lateness.p50 < latest && lateness.max >= latest,
@@ -383,7 +388,8 @@ fn an_overrun_is_counted_and_moves_the_timeline() {
     disk.collect(Nanos::from_millis(6), &mut completions);
     let completion = completions.pop().expect("the data has come");
     assert_eq!(completion.completed_at, Nanos::from_millis(6));
-    assert_eq!(disk.overruns(), (1, 1));
+    let pacing = disk.pacing().expect("a paced disk measures it");
+    assert_eq!((pacing.overruns, pacing.served), (1, 1));
     disk.submit(model_time, read());
     let next = disk.next_completion().expect("the model names a time");
     assert!(

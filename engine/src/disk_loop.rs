@@ -106,7 +106,7 @@ impl<D: Disk> DiskLoop<D> {
         let scheduler = Scheduler::new(config, properties.size_bytes);
         let slots = settings.max_queued;
         DiskLoop {
-            is_paced: disk.lateness().is_some(),
+            is_paced: disk.pacing().is_some(),
             disk,
             scheduler,
             slots: (0..slots).map(|_| None).collect(),
@@ -236,7 +236,7 @@ impl<D: Disk> DiskLoop<D> {
             now,
             &self.scheduler,
             self.disk.properties(),
-            self.disk.overruns(),
+            self.disk.pacing(),
         )
     }
 

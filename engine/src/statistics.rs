@@ -5,7 +5,7 @@
 //! most [`READINGS`] of them, and between two readings a straight line is assumed. Requests in flight
 //! are charged when they complete, so a window can be off by one request at each end.
 
-use disktime_disks::DiskProperties;
+use disktime_disks::{DiskProperties, PacingReport};
 use disktime_scheduler::{DiskCounters, Scheduler, StreamConfig, StreamCounters, StreamId};
 use disktime_units::{Nanos, Share};
 use hdrhistogram::Histogram;
@@ -104,8 +104,8 @@ pub struct LoopReport {
     pub unspent_bound: Nanos,
     /// The share that the switching account is filled with.
     pub switching_share: Share,
-    /// On a paced disk: requests whose real I/O took longer than the model, and all requests.
-    pub pacing_overruns: (u64, u64),
+    /// How well a paced disk kept to its model's times.
+    pub pacing: Option<PacingReport>,
 }
 
 impl Statistics {
@@ -155,7 +155,7 @@ impl Statistics {
         now: Nanos,
         scheduler: &Scheduler,
         properties: &DiskProperties,
-        pacing_overruns: (u64, u64),
+        pacing: Option<PacingReport>,
     ) -> LoopReport {
         let disk_now = scheduler.disk_counters(now);
         let stream = |index: usize| {
@@ -176,7 +176,7 @@ impl Statistics {
             worst_case: properties.worst_case,
             unspent_bound: scheduler.unspent_bound(),
             switching_share: scheduler.switching_share(),
-            pacing_overruns,
+            pacing,
         }
     }
 

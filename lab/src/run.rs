@@ -383,6 +383,8 @@ pub(crate) fn finish(
         .streams
         .iter()
         .map(|stream| reports.by_ref().take(stream.clients.len()).collect());
+    let pacing = service.disk_loop().report(setup.end()).pacing;
+    let pacing = pacing.unwrap_or_default();
     Run {
         samples,
         clients: clients.collect(),
@@ -392,6 +394,6 @@ pub(crate) fn finish(
             size_bytes: properties.size_bytes,
         },
         unspent_bound: service.disk_loop().scheduler().unspent_bound(),
-        overruns: service.disk_loop().report(setup.end()).pacing_overruns,
+        overruns: (pacing.overruns, pacing.served),
     }
 }

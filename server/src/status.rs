@@ -124,10 +124,10 @@ fn disk(status: &DiskStatus) -> Value {
         "switching_reserved_share".into(),
         json!(report.switching_share.as_f64()),
     );
-    let (late, paced) = report.pacing_overruns;
+    let pacing = report.pacing.unwrap_or_default();
     object.insert(
         "pacing".into(),
-        json!({ "requests": paced, "overruns": late }),
+        json!({ "requests": pacing.served, "overruns": pacing.overruns }),
     );
     for (name, window) in windows(&report.windows) {
         object.insert(name.into(), disk_window(window));

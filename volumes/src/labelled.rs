@@ -198,7 +198,7 @@ impl<D: Disk> LabelledDisk<D> {
     }
 
     pub(crate) fn holds_data(&self) -> bool {
-        self.disk_loop.properties().holds_data
+        self.disk_loop.properties().capabilities.holds_data
     }
 
     pub(crate) fn blocking<'a, R: Driver>(&'a mut self, driver: &'a mut R) -> Blocking<'a, D, R> {

@@ -29,7 +29,10 @@ pub(crate) fn read_presence<D: Disk>(
     while at < end {
         let found = if *seeks_left > 0 {
             *seeks_left -= 1;
-            disk.data_after(at, end)
+            match disk.content_map() {
+                Some(map) => map.data_after(at, end),
+                None => Some((at, end)),
+            }
         } else {
             Some((at, end))
         };

@@ -171,6 +171,7 @@ impl<D: Disk> VolumeSet<D> {
 
     fn new(disk: LabelledDisk<D>, vdisks: Vec<Vdisk>, now: Nanos) -> VolumeSet<D> {
         let properties = disk.disk_loop.properties();
+        let capabilities = properties.capabilities;
         let grain = Grain {
             block_bytes: u64::from(properties.block_bytes),
             quantum_bytes: u64::from(properties.quantum_bytes),
@@ -178,11 +179,11 @@ impl<D: Disk> VolumeSet<D> {
         VolumeSet {
             system: disk.system,
             grain,
-            holds_data: properties.holds_data,
-            discards: properties.discards,
-            discard_zeroes: disk.disk_loop.disk().discard_zeroes(),
+            holds_data: capabilities.holds_data,
+            discards: capabilities.discards(),
+            discard_zeroes: capabilities.discard_zeroes(),
             has_seeks: properties.has_seeks,
-            caches_reads: disk.disk_loop.disk().caches_reads(),
+            caches_reads: capabilities.caches_reads,
             ready: VecDeque::with_capacity(vdisks.len()),
             vdisks,
             groups: Vec::new(),

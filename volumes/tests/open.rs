@@ -324,7 +324,7 @@ fn a_disk_that_holds_no_data_serves_requests_without_buffers() {
     use disktime_engine::{Request, RequestKind, Service, VdiskId};
     let inner = TestDisk::around(new_disk(16 * MIB, 4096, 1), QUANTUM);
     let mut properties = inner.properties().clone();
-    properties.holds_data = false;
+    properties.capabilities.holds_data = false;
     for format in [BLANK, DIRTY] {
         let inner = TestDisk::around(new_disk(16 * MIB, 4096, 1), QUANTUM);
         let disk = Model(inner, properties.clone());

@@ -52,7 +52,7 @@ impl State {
             faults: Vec::new(),
             size_bytes: properties.size_bytes,
             max_in_flight: properties.max_in_flight,
-            volatile_cache: properties.volatile_cache,
+            volatile_cache: properties.capabilities.volatile_cache,
             free_at: Nanos::ZERO,
             in_flight: Vec::with_capacity(properties.max_in_flight),
             sequence: 0,

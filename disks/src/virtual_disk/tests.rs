@@ -77,7 +77,7 @@ fn a_sparse_store_keeps_what_a_plain_array_keeps() {
 #[test]
 fn a_head_store_keeps_the_head_and_no_store_leaves_buffers_alone() {
     let mut disk = desktop(Store::Head(4096));
-    assert!(disk.properties().holds_data);
+    assert!(disk.properties().capabilities.holds_data);
     run(&mut disk, request(Operation::Write, 2048, &[7; 4096]))
         .result
         .expect("valid");
@@ -92,7 +92,7 @@ fn a_head_store_keeps_the_head_and_no_store_leaves_buffers_alone() {
         "a request without buffers is timed"
     );
     let mut disk = desktop(Store::None);
-    assert!(!disk.properties().holds_data);
+    assert!(!disk.properties().capabilities.holds_data);
     assert_eq!(read(&mut disk, 0, 512), vec![0xEE; 512]);
 }
 

@@ -51,7 +51,7 @@ struct Driver {
 
 /// Runs it.
 pub(super) fn run(setup: &Setup, disk: AnyDisk, progress: &Progress) -> LabResult<Run> {
-    let holds_data = disk.properties().holds_data;
+    let holds_data = disk.properties().capabilities.holds_data;
     let (service, targets) = assemble(setup, disk)?;
     let workload = workload(setup);
     let mut players = Vec::new();

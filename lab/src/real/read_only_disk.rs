@@ -5,8 +5,8 @@
 
 use crate::{LabError, LabResult};
 use disktime_disks::{
-    Completion, CostModel, Disk, DiskError, DiskErrorKind, DiskOptions, DiskProperties,
-    DiskRequest, Operation, survey_disk,
+    Capabilities, Completion, CostModel, DiscardEffect, Disk, DiskError, DiskErrorKind,
+    DiskOptions, DiskProperties, DiskRequest, Operation, survey_disk,
 };
 use disktime_units::Nanos;
 use std::fs::{File, OpenOptions};
@@ -74,9 +74,12 @@ impl ReadOnlyDisk {
             cost: CostModel::Linear(survey.cost),
             max_in_flight: 1,
             quantum_bytes: QUANTUM_BYTES,
-            discards: false,
-            holds_data: true,
-            volatile_cache: false,
+            capabilities: Capabilities {
+                discard: DiscardEffect::Ignored,
+                caches_reads: false,
+                holds_data: true,
+                volatile_cache: false,
+            },
             notices: notice.into_iter().collect(),
         };
         Ok(ReadOnlyDisk {

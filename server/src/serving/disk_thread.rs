@@ -191,7 +191,7 @@ fn open_and_check(
     let properties = labelled.disk_loop().properties();
     let facts = DiskFacts {
         rotational: properties.has_seeks,
-        discards: properties.discards,
+        discards: properties.capabilities.discards(),
     };
     let found = Found {
         facts,
