@@ -10,26 +10,26 @@
 
 mod disk_loop;
 mod extent;
+mod log_throttle;
 mod order;
 mod port;
 mod reactor;
 mod request;
 mod service;
 mod session;
-mod sparingly;
 mod statistics;
 mod stored;
 mod zero_pieces;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
+pub use log_throttle::LogThrottle;
 pub use order::Order;
 pub use port::{Port, PortStatus, Submit};
 pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
-pub use sparingly::Sparingly;
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
 pub use stored::StoredBytes;
 pub use zero_pieces::ZeroPieces;

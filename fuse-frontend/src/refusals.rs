@@ -1,6 +1,6 @@
 //! Says in the log what was refused and why.
 
-use disktime_engine::Sparingly;
+use disktime_engine::LogThrottle;
 use disktime_units::Nanos;
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Refusals {
     since: Instant,
-    sparingly: Sparingly,
+    throttle: LogThrottle,
 }
 
 impl Refusals {
@@ -16,13 +16,13 @@ impl Refusals {
     pub(crate) fn new() -> Refusals {
         Refusals {
             since: Instant::now(),
-            sparingly: Sparingly::default(),
+            throttle: LogThrottle::default(),
         }
     }
 
     /// Says that a process was refused to do something with a name.
     pub(crate) fn say(&mut self, verb: &str, name: &str, process: u32) {
-        let Some(unsaid) = self.sparingly.say(Nanos::from(self.since.elapsed())) else {
+        let Some(unsaid) = self.throttle.allow(Nanos::from(self.since.elapsed())) else {
             return;
         };
         let reason = match verb {

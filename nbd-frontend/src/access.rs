@@ -9,7 +9,7 @@
 //! What is not known here: the protocol, TLS, sockets.
 
 use crate::export::{Export, ExportDirectory};
-use disktime_engine::Sparingly;
+use disktime_engine::LogThrottle;
 use disktime_units::{Nanos, Network};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -325,14 +325,14 @@ impl Drop for Visitor {
 #[derive(Debug)]
 pub(crate) struct Once {
     since: Instant,
-    sparingly: Mutex<Sparingly>,
+    throttle: Mutex<LogThrottle>,
 }
 
 impl Default for Once {
     fn default() -> Once {
         Once {
             since: Instant::now(),
-            sparingly: Mutex::new(Sparingly::with(1)),
+            throttle: Mutex::new(LogThrottle::with_burst(1)),
         }
     }
 }
@@ -340,8 +340,8 @@ impl Default for Once {
 impl Once {
     /// Lets `say` speak if it is time; it is given what to add about those that were passed over.
     pub(crate) fn say(&self, say: impl FnOnce(&str)) {
-        let mut sparingly = lock(&self.sparingly);
-        match sparingly.say(Nanos::from(self.since.elapsed())) {
+        let mut throttle = lock(&self.throttle);
+        match throttle.allow(Nanos::from(self.since.elapsed())) {
             None => {}
             Some(0) => say(""),
             Some(count) => say(&format!(" ({count} more were refused meanwhile)")),

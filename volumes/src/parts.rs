@@ -298,7 +298,7 @@ impl<D: Disk> VolumeSet<D> {
         request.error.get_or_insert(io_error(error));
         request.cursor = request.range.1;
         let (name, kind) = (&self.vdisks[request.vdisk].name, request.kind);
-        match self.failures.say(self.now) {
+        match self.failures.allow(self.now) {
             None => {}
             Some(0) => tracing::warn!(vdisk = %name, ?kind, "{error}"),
             Some(unsaid) => tracing::warn!(

@@ -23,7 +23,7 @@ use crate::vdisk::{RequestState, Vdisk};
 use crate::zero_map::{MapKey, ZeroMap, pairs_bytes};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
-    IoError, LoopReport, Reply, Request, RequestKind, Service, Sparingly, StoredBytes, VdiskId,
+    IoError, LogThrottle, LoopReport, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
 };
 use disktime_units::Nanos;
 use std::collections::VecDeque;
@@ -87,7 +87,7 @@ pub struct VolumeSet<D: Disk> {
     pub(crate) ready: VecDeque<usize>,
     /// A flush failed: what is durable is not known any more.
     pub(crate) flush_failed: bool,
-    pub(crate) failures: Sparingly,
+    pub(crate) failures: LogThrottle,
     /// The server stops: nothing new is begun.
     pub(crate) gave_up: bool,
     /// The device does not zero; zeroes are written.
@@ -192,7 +192,7 @@ impl<D: Disk> VolumeSet<D> {
             pool: BufferPool::new(POOL_BYTES),
             replies: Vec::new(),
             flush_failed: false,
-            failures: Sparingly::default(),
+            failures: LogThrottle::default(),
             gave_up: false,
             zero_by_writing: false,
             granted: Vec::new(),
