@@ -10,7 +10,7 @@ use std::time::Instant;
 
 fn main() {
     for name in preset_names() {
-        let Some((parameters, standing)) = preset(name) else {
+        let Some((parameters, provenance)) = preset(name) else {
             continue;
         };
         let model = HddModel::new(&parameters).expect("a preset is valid");
@@ -22,7 +22,7 @@ fn main() {
             model.worst_case(512 << 10),
             model.switch_cost(),
             model.worst_seek(),
-            standing.describe()
+            provenance.describe()
         );
         println!("  {:.0} ns a guess of positioning", guess_ns(&model));
         println!("  {:.2} million requests a second", speed(model) / 1e6);

@@ -40,6 +40,6 @@ pub use parameters::{
     WriteInvalidation, ZoneParameters,
 };
 pub use positioning::{DiskPlace, PositioningMap};
-pub use presets::{Standing, preset, preset_names};
+pub use presets::{Provenance, preset, preset_names};
 pub use report::{ModelReport, SeekCurvePoint};
 pub use trace::{MeasuredRequest, demerit_percent, mean_ms, read_measured_trace, replay};

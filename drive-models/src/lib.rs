@@ -22,8 +22,8 @@ pub use cost::{CostModel, LinearCost};
 pub use hdd::{
     CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
     HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
-    PositioningMap, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint, SeekParameters,
-    Standing, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
+    PositioningMap, Provenance, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint,
+    SeekParameters, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
     find_drive, fit_overheads, load_drive, mean_ms, preset, preset_names, read_measured_trace,
     replay,
 };

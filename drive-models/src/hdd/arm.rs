@@ -1,14 +1,16 @@
 //! The mechanics: an arm that moves its heads over turning platters.
 //!
-//! Invariant: the platter's angle is the time modulo a turn, so that when a sector comes by is
-//! decided by the time alone. What is not known here: commands and caches.
+//! Invariant: the platter's angle is the time modulo a turn, so the time alone decides when a sector
+//! passes under the head.
+//!
+//! What is not known here: commands and caches.
 
-use super::geometry::{Geometry, Place};
+use super::geometry::{Geometry, SectorPlace};
 use super::seek::SeekTable;
 use super::timing::Timing;
 use disktime_units::Nanos;
 
-/// The arm, where it is, and what it moves over.
+/// The arm, its position, and the geometry that it moves over.
 #[derive(Debug, Clone)]
 pub(crate) struct Arm {
     pub geometry: Geometry,
@@ -18,12 +20,12 @@ pub(crate) struct Arm {
     surface: u32,
 }
 
-/// The way to a run of sectors, and over it.
+/// The times of moving to a run of sectors and passing over it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Passage {
     /// When the head was over the first track and ready.
     pub arrived: Nanos,
-    /// When the first sector came by.
+    /// When the first sector began to pass.
     pub begun: Nanos,
     /// When the last one had passed.
     pub done: Nanos,
@@ -40,21 +42,21 @@ impl Arm {
         }
     }
 
-    /// Back over the first track.
+    /// Moves it back over the first track.
     pub(crate) fn reset(&mut self) {
         (self.cylinder, self.surface) = (0, 0);
     }
 
     /// Moves to `place`, where sector `first` lies, and passes over the sectors up to `end`. The
-    /// medium is not touched before `ready`, however near the arm may be.
-    /// Only the way to the first needs the arm to settle for a write: from there on the skew, which
-    /// drives make wide enough for writing, covers the switches.
+    /// medium is not read or written before `ready`, however near the arm is.
+    /// Only the move to the first sector includes a write's settling: afterwards the skew, which is
+    /// wide enough for writing, covers the switches.
     #[inline]
     pub(crate) fn access(
         &mut self,
         start: Nanos,
         ready: Nanos,
-        place: Place,
+        place: SectorPlace,
         first: u64,
         end: u64,
         settle: Nanos,
@@ -81,9 +83,10 @@ impl Arm {
         }
     }
 
-    /// Streams on to `place` and over `count` sectors of its track: when they have passed.
+    /// Goes on streaming to `place` and over `count` sectors of its track; returns when they have
+    /// passed.
     #[inline]
-    pub(crate) fn pass(&mut self, now: Nanos, place: Place, count: u32) -> Nanos {
+    pub(crate) fn pass(&mut self, now: Nanos, place: SectorPlace, count: u32) -> Nanos {
         let begun = self.reach(now, place);
         self.settle_at(place);
         begun + self.passing(place, count)
@@ -91,7 +94,7 @@ impl Arm {
 
     /// How long `count` sectors from `place` on take to pass.
     #[inline]
-    fn passing(&self, place: Place, count: u32) -> Nanos {
+    fn passing(&self, place: SectorPlace, count: u32) -> Nanos {
         let turn_ns = self.geometry.turn_ns;
         let end = place.sector_ns(place.sector + count, turn_ns);
         Nanos(end - place.sector_ns(place.sector, turn_ns))
@@ -99,13 +102,13 @@ impl Arm {
 
     /// When the first sector of `place` begins to pass under the head, if the arm starts now.
     #[inline]
-    pub(crate) fn reach(&self, now: Nanos, place: Place) -> Nanos {
+    pub(crate) fn reach(&self, now: Nanos, place: SectorPlace) -> Nanos {
         self.wait_for(now + self.move_time(place, Nanos::ZERO), place)
     }
 
-    /// When `place` comes by, for a head that is over its track at `ready`.
+    /// When `place` passes under a head that is over its track at `ready`.
     #[inline]
-    fn wait_for(&self, ready: Nanos, place: Place) -> Nanos {
+    fn wait_for(&self, ready: Nanos, place: SectorPlace) -> Nanos {
         let turn_ns = self.geometry.turn_ns;
         let angle = place.angle_ns(turn_ns);
         let phase = ready.0 % turn_ns;
@@ -119,18 +122,23 @@ impl Arm {
 
     /// Whether the arm is over the cylinder of `place` already.
     #[inline]
-    pub(crate) fn is_over(&self, place: Place) -> bool {
+    pub(crate) fn is_over(&self, place: SectorPlace) -> bool {
         self.cylinder == place.cylinder
     }
 
     #[inline]
-    pub(crate) fn move_time(&self, place: Place, settle: Nanos) -> Nanos {
+    pub(crate) fn move_time(&self, place: SectorPlace, settle: Nanos) -> Nanos {
         self.move_between((self.cylinder, self.surface), place, settle)
     }
 
-    /// The way from cylinder and surface `from` to `place`.
+    /// Time to move from cylinder and surface `from` to `place`.
     #[inline]
-    pub(crate) fn move_between(&self, from: (u32, u32), place: Place, settle: Nanos) -> Nanos {
+    pub(crate) fn move_between(
+        &self,
+        from: (u32, u32),
+        place: SectorPlace,
+        settle: Nanos,
+    ) -> Nanos {
         let (cylinder, surface) = from;
         let distance = cylinder.abs_diff(place.cylinder);
         if distance == 0 {
@@ -151,7 +159,7 @@ impl Arm {
     }
 
     #[inline]
-    pub(crate) fn settle_at(&mut self, place: Place) {
+    pub(crate) fn settle_at(&mut self, place: SectorPlace) {
         self.cylinder = place.cylinder;
         self.surface = place.surface;
     }

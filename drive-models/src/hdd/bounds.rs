@@ -1,4 +1,4 @@
-//! What a modelled disk says of itself: bounds and means that schedulers and people use.
+//! Bounds and means of a modelled disk, for schedulers and for people.
 //!
 //! Invariant: [`HddModel::worst_case`] is a true bound on one request of at most that length with
 //! the write cache off, whatever came before; the longest path through the model's own steps.
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// Points of the seek curve; the scheduler interpolates.
 const CURVE_POINTS: u64 = 64;
-/// Places on the disk between which the mean seek is taken, each with each.
+/// Places on the disk between which the mean seek is taken, over all pairs.
 const PLACES: u64 = 512;
 /// Requests from which a mean is taken.
 const SAMPLES: u32 = 20_000;
@@ -54,8 +54,8 @@ impl HddModel {
         skew_ns + switch.0.saturating_sub(skew_ns).div_ceil(turn) * turn
     }
 
-    /// The longest crossing within zone `index`, and the longest jump that serpentine groups bring
-    /// now and then.
+    /// The longest crossing within zone `index`, and the longest jump at the border of a serpentine
+    /// group.
     fn crossings(&self, index: usize) -> (u64, u64) {
         let zone = &self.arm.geometry.zones[index];
         let head = self.arm.timing.head_switch;
@@ -82,8 +82,8 @@ impl HddModel {
         (usual, 0)
     }
 
-    /// W: no request of at most `quantum_bytes` takes longer, with the write cache off. With it on
-    /// a request may besides have to wait for dirty data to reach the medium.
+    /// W: no request of at most `quantum_bytes` takes longer, with the write cache off. With it on a
+    /// request may also have to wait until dirty data is on the medium.
     pub fn worst_case(&self, quantum_bytes: u64) -> Nanos {
         // A request that is not aligned to sectors touches one more.
         let count = (quantum_bytes.div_ceil(SECTOR_BYTES) + 1).min(self.arm.geometry.sectors());
@@ -104,7 +104,7 @@ impl HddModel {
                 few if few <= group => 1,
                 many => many.div_ceil(group.max(1)) + 1,
             };
-            // Every piece is rounded to the nanosecond on its own.
+            // Every part is rounded to the nanosecond by itself.
             let passing = count * turn / per_track + crossings + 1;
             let time = passing + crossings * usual + jumps * jump.saturating_sub(usual);
             streaming = streaming.max(time);
@@ -251,7 +251,7 @@ impl HddModel {
         self.sample(bytes, |_| random.below(places) * bytes)
     }
 
-    /// Reads of `bytes` one behind the other from the start of the disk, without think time.
+    /// Reads of `bytes` in order from the start of the disk, without think time.
     pub fn mean_sequential_read(&self, bytes: u64) -> MeanTime {
         let places = (self.size_bytes() / bytes.max(1)).max(1);
         self.sample(bytes, |index| u64::from(index) % places * bytes)

@@ -1,10 +1,10 @@
-//! Finds the rate of the bus in a measured trace, and the clusters in which times lie that the
-//! electronics and the bus alone determine.
+//! Finds the bus rate in a measured trace, and the clusters of service times that the electronics and
+//! the bus alone determine.
 //!
-//! What the cache takes or gives takes overhead and bus and nothing else, so requests of one length
-//! lie close together, and two lengths differ by the bus. Where no times lie so close together, the
-//! medium served everything, and what two lengths of reads differ in at the fast end is the slower
-//! of medium and bus.
+//! A request that the cache serves takes the overhead and the bus time and nothing else, so the times
+//! of requests of one length lie close together, and two lengths differ by their bus times. Where no
+//! times lie so close together, the medium served every request, and the fastest reads of two lengths
+//! differ by the slower of medium and bus.
 
 use super::parameters::{HddParameters, SECTOR_BYTES};
 use super::trace::MeasuredRequest;
@@ -12,14 +12,15 @@ use crate::Operation;
 
 /// A cluster lies within this part of a turn.
 const WINDOW_PARTS: f64 = 64.0;
-/// What the electronics and the bus determine lies at most this part of a turn above the middle of
-/// its densest cluster.
+/// Times determined by the electronics and the bus lie at most this part of a turn above the middle
+/// of their densest cluster.
 pub(super) const SPREAD_PARTS: f64 = 16.0;
-/// A cluster must hold this many times what waits spread evenly over a turn would put there.
+/// A cluster holds at least this many times the number that evenly spread rotational waits would
+/// put there.
 const DENSITY: f64 = 4.0;
 /// Fewer times than this are no cluster.
 const FEWEST_IN_CLUSTER: usize = 10;
-/// Lengths of which there are fewer requests say nothing.
+/// Lengths with fewer requests are ignored.
 const FEWEST_OF_LENGTH: usize = 50;
 
 /// One turn of the platter.
@@ -27,7 +28,7 @@ pub(super) fn turn_ms(parameters: &HddParameters) -> f64 {
     60_000.0 / parameters.rpm * parameters.time_scale
 }
 
-/// The middle of the densest cluster of times below half a turn; nothing if there is none.
+/// The middle of the densest cluster of times below half a turn; `None` if there is none.
 pub(super) fn cluster_ms(times_ms: &mut [f64], turn_ms: f64) -> Option<f64> {
     times_ms.sort_by(f64::total_cmp);
     let short = times_ms.partition_point(|time| *time < turn_ms / 2.0);
@@ -49,26 +50,26 @@ pub(super) fn cluster_ms(times_ms: &mut [f64], turn_ms: f64) -> Option<f64> {
 /// The rate in units of 10⁶ bytes a second.
 pub(super) fn bus_rate(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<f64> {
     let turn_ms = turn_ms(parameters);
-    // The tenth part is among the fast ones and not the luck of one measurement.
+    // The tenth percentile is among the fast requests, and no single outlier.
     let fast = |times: &mut [f64]| {
         times.sort_by(f64::total_cmp);
         times.get(times.len() / 10).copied()
     };
-    // Several kinds of command have clusters of their own; the fastest kind is the same for every
-    // length, which need not be true of the commonest.
+    // Each kind of command has a cluster of its own; the fastest kind is the same for every length,
+    // which need not hold for the most frequent one.
     let clustered = |times: &mut [f64]| {
         let limit = cluster_ms(times, turn_ms)? + turn_ms / SPREAD_PARTS;
         let end = times.partition_point(|time| *time <= limit);
         fast(&mut times[..end])
     };
-    // Writes that a cache takes are never anything else, reads may be streamed.
+    // Cached writes take only this time; reads may be streamed from the medium.
     let found = rate(trace, Operation::Write, clustered)
         .or_else(|| rate(trace, Operation::Read, clustered))
         .or_else(|| rate(trace, Operation::Read, fast))?;
     Some((found * 100.0).round() / 100.0)
 }
 
-/// The rate by what the shortest and the longest of the lengths differ in.
+/// The rate from the difference between the shortest and the longest of the lengths.
 fn rate(
     trace: &[MeasuredRequest],
     operation: Operation,

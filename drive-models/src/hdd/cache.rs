@@ -1,4 +1,4 @@
-//! What the drive's memory holds: segments of what was read and read ahead, and writes that are
+//! The drive's cache: segments of sectors that were read and read ahead, and writes that are
 //! reported but not yet on the medium.
 //!
 //! Invariants: the number of segments and of dirty extents is fixed when the model is built, so
@@ -21,7 +21,7 @@ pub(crate) struct Segment {
 #[derive(Debug, Clone)]
 pub(crate) struct Segments {
     slots: Vec<Segment>,
-    /// When each was used last; by itself, for that is scanned most.
+    /// When each was used last; a vector of its own, as it is scanned most.
     used: Vec<u64>,
     /// Sectors of a segment.
     pub length: u64,
@@ -44,7 +44,8 @@ impl Segments {
         self.slots[index]
     }
 
-    /// The segment that holds sector `first`, or ends just before it; the fuller one of several.
+    /// The segment that holds sector `first`, or ends just before it; of several, the one that holds
+    /// most.
     #[inline]
     pub(crate) fn find(&mut self, first: u64) -> Option<usize> {
         let mut found: Option<usize> = None;
@@ -80,8 +81,8 @@ impl Segments {
         Some(index)
     }
 
-    /// Sectors from `start` up to where the segment begins were read too. Those nearest to it are
-    /// kept.
+    /// Adds the sectors from `start` up to the segment's start; the nearest ones are kept if not all
+    /// fit.
     pub(crate) fn prepend(&mut self, index: usize, start: u64) {
         let slot = &mut self.slots[index];
         let room = slot.end.saturating_sub(self.length);
@@ -96,7 +97,7 @@ impl Segments {
         slot.start = slot.start.max(slot.end.saturating_sub(self.length));
     }
 
-    /// A write of `start` up to `end` makes what the cache holds of it stale.
+    /// Drops the sectors that a write of `start` up to `end` makes stale.
     #[inline]
     pub(crate) fn invalidate(&mut self, start: u64, end: u64, effect: WriteInvalidation) {
         if effect == WriteInvalidation::All {
@@ -107,10 +108,10 @@ impl Segments {
                 continue;
             }
             if effect == WriteInvalidation::Segment {
-                // An empty segment is the first to be taken again.
+                // An empty segment is reused first.
                 (*slot, *used) = (Segment::default(), 0);
             } else if end < slot.end {
-                // What lies behind the write is what will be read next.
+                // The sectors after the write are more likely to be read next.
                 slot.start = end;
             } else {
                 slot.end = start.max(slot.start);
@@ -146,7 +147,7 @@ impl DirtyQueue {
         self.extents.is_empty()
     }
 
-    /// Whether a write of `count` sectors can be held, if need be after others were destaged.
+    /// Whether a write of `count` sectors can be held, if necessary after others were destaged.
     pub(crate) fn can_ever_hold(&self, count: u64) -> bool {
         count <= self.limit
     }

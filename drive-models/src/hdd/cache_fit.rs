@@ -1,10 +1,10 @@
-//! Finds out of a measured trace what a drive's cache does: when it reads on, how far, what it
-//! keeps and what a write makes stale.
+//! Finds in a measured trace what a drive's cache does: when it reads ahead, how far, what it keeps
+//! and what a write makes stale.
 //!
-//! A read that the cache serves takes the electronics' time and the bus's, always the same, and
-//! less than any read that waits for the platter. So which reads were served by the cache can be
-//! seen in the measured times themselves, and a cache is right when it serves the same reads. This
-//! does not hang on where the platter happened to be, nor on how well the overheads are known.
+//! A read that the cache serves takes the time of the electronics and of the bus, always the same,
+//! and less than any read that waits for the platter. So the measured times show which reads the
+//! cache served, and a modelled cache is right when it serves the same reads. This depends neither
+//! on the platter's phase nor on how well the overheads are known.
 
 use super::bus_fit::{SPREAD_PARTS, cluster_ms, turn_ms};
 use super::model::{HddModel, Served};
@@ -14,7 +14,7 @@ use super::parameters::{
 use super::trace::{MeasuredRequest, replay_served};
 use crate::Operation;
 
-/// A measured time less what the bus took of it, in ms.
+/// A measured time less its bus time, in ms.
 pub(super) fn rest_ms(request: &MeasuredRequest, parameters: &HddParameters) -> f64 {
     let rate = parameters.bus_mb_per_s.unwrap_or(DEFAULT_BUS_MB_PER_S);
     request.service.as_millis_f64() - request.len_bytes as f64 / rate / 1e3
@@ -38,8 +38,8 @@ pub(super) fn measured_hits(parameters: &HddParameters, trace: &[MeasuredRequest
     trace.iter().map(hit).collect()
 }
 
-/// Chooses among the caches that a drive may have the one that serves the reads that the drive's
-/// cache served. What the parameters say is kept unless another is clearly better.
+/// Chooses the modelled cache that serves the reads that the drive's cache served. The parameters'
+/// cache is kept unless another is clearly better.
 pub(super) fn fit_cache(
     parameters: &mut HddParameters,
     trace: &[MeasuredRequest],
@@ -48,11 +48,11 @@ pub(super) fn fit_cache(
     let reads = trace
         .iter()
         .filter(|request| request.operation == Operation::Read);
-    // A change must set right more reads than that by chance.
+    // A change must correct more reads than chance would.
     let margin = 2 + reads.count() / 1000;
     let mut least = wrong(parameters, trace, &hits)?;
     let given = parameters.clone();
-    // These hang together: what is kept shows only in a segment that is large enough.
+    // These are chosen together: what is kept shows only in a segment that is large enough.
     for basic in lengths(&given, &given).iter().flat_map(basic_caches) {
         let count = wrong(&basic, trace, &hits)?;
         if count + margin <= least {
@@ -73,9 +73,9 @@ pub(super) fn fit_cache(
     }
 }
 
-/// How many reads the model's cache serves that the drive's did not, or the other way round; and half
-/// of how many it serves too many or too few in all. Where tracks end is known only nearly (defects
-/// shift them), so a right cache may serve other reads than the drive's, but as many.
+/// The number of reads that only one of the model's and the drive's cache serves, plus half of the
+/// difference of their totals. The ends of tracks are known only approximately (defects shift them),
+/// so a right cache may serve other reads than the drive's, but as many.
 fn wrong(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],
@@ -91,7 +91,7 @@ fn wrong(
     Ok(too_many + too_few + too_many.abs_diff(too_few) / 2)
 }
 
-/// Every combination of the policies that hang together.
+/// Every combination of the policies that are chosen together.
 fn basic_caches(given: &HddParameters) -> Vec<HddParameters> {
     let mut caches = Vec::new();
     for read_ahead in [
@@ -113,8 +113,8 @@ fn basic_caches(given: &HddParameters) -> Vec<HddParameters> {
     caches
 }
 
-/// Segments of other lengths than those given: drives divide their memory as they see fit, and what
-/// is published is one of the ways.
+/// Segments of other lengths than those given: drives can divide their memory in several ways, and
+/// the published parameters show one of them.
 fn lengths(now: &HddParameters, given: &HddParameters) -> Vec<HddParameters> {
     [(1, 4), (1, 2), (1, 1), (2, 1), (4, 1), (8, 1)]
         .into_iter()

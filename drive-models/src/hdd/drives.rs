@@ -4,7 +4,7 @@
 use super::parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
-use super::presets::{CHEETAH_15K5_OVERHEADS, Standing, preset, preset_names};
+use super::presets::{CHEETAH_15K5_OVERHEADS, Provenance, preset, preset_names};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -13,28 +13,28 @@ use std::path::Path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OverheadSource {
-    /// Said by the parameters.
+    /// Given by the parameters.
     Given,
     /// Fitted to the first half of the measured trace, judged on the second.
     FittedToMeasuredTrace,
     /// The drive's parameters for the DiskSim 4.0 simulator.
     DiskSim,
-    /// Nobody knows; middling figures.
+    /// Not known; medium figures are assumed.
     Assumed,
 }
 
-/// A drive that was found.
+/// A drive with its parameters and what they are based on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drive {
     /// The preset's name, or NAME of `FILE#NAME`.
     pub name: String,
     /// Its parameters, complete with overheads.
     pub parameters: HddParameters,
-    /// What its file says, before overheads and cache were filled in: where a fit starts, so that
-    /// nothing found in a trace before has a say.
+    /// The parameters of its file, before overheads and cache were filled in: a fit starts from them,
+    /// so that no earlier fit influences it.
     pub published: HddParameters,
-    /// What stands behind them.
-    pub standing: Standing,
+    /// What the parameters are based on.
+    pub provenance: Provenance,
     /// Where the overheads come from.
     pub overheads: OverheadSource,
 }
@@ -44,13 +44,13 @@ pub struct Drive {
 /// # Errors
 /// A sentence that lists the presets, or says what is wrong with the file or the drive in it.
 pub fn find_drive(text: &str) -> Result<Drive, HddError> {
-    if let Some((parameters, standing)) = preset(text) {
+    if let Some((parameters, provenance)) = preset(text) {
         let name = text.to_owned();
         return Ok(Drive {
             name,
             published: parameters.clone(),
             parameters,
-            standing,
+            provenance,
             overheads: OverheadSource::Given,
         });
     }
@@ -90,55 +90,55 @@ pub fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
         .map_err(|error| HddError::new(format!("{shown}, drive `{name}`: {error}")))?;
     let published = parameters.clone();
     let known = KNOWN.iter().find(|known| known.name == name);
-    let (standing, overheads) = match known {
-        _ if parameters.overhead_ms.is_some() => (Standing::GivenByUser, OverheadSource::Given),
+    let (provenance, overheads) = match known {
+        _ if parameters.overhead_ms.is_some() => (Provenance::GivenByUser, OverheadSource::Given),
         Some(known) => {
             known.complete(&mut parameters);
-            (known.standing(), known.source)
+            (known.provenance(), known.source)
         }
         None => {
             parameters.overhead_ms = Some(CommandOverheads::default());
-            (Standing::GivenByUser, OverheadSource::Assumed)
+            (Provenance::GivenByUser, OverheadSource::Assumed)
         }
     };
     Ok(Drive {
         name: name.to_owned(),
         parameters,
         published,
-        standing,
+        provenance,
         overheads,
     })
 }
 
-/// What published parameters lack of a drive.
-struct Known {
+/// What the published parameters of a drive do not give.
+struct KnownDrive {
     name: &'static str,
     source: OverheadSource,
     overheads: CommandOverheads,
-    /// What the cache does, where it is not what a cache does by default.
+    /// Changes the cache's parameters where they differ from the defaults.
     cache: fn(&mut HddParameters),
 }
 
-impl Known {
+impl KnownDrive {
     fn complete(&self, parameters: &mut HddParameters) {
         parameters.overhead_ms = Some(self.overheads);
         (self.cache)(parameters);
     }
 
-    fn standing(&self) -> Standing {
+    fn provenance(&self) -> Provenance {
         match self.source {
-            OverheadSource::FittedToMeasuredTrace => Standing::ValidatedOnHardware,
-            _ => Standing::ExtractedFromHardware,
+            OverheadSource::FittedToMeasuredTrace => Provenance::ValidatedOnHardware,
+            _ => Provenance::ExtractedFromHardware,
         }
     }
 }
 
 fn default_cache(_: &mut HddParameters) {}
 
-/// Overheads in ms. The fitted ones are what [`super::fit_overheads`] finds in the first half of
-/// the trace that was measured on the drive; a test compares them with what it finds today.
-const KNOWN: [Known; 6] = [
-    Known {
+/// Overheads in ms. The fitted ones are those that [`super::fit_overheads`] finds in the first half
+/// of the trace that was measured on the drive; a test compares the two.
+const KNOWN: [KnownDrive; 6] = [
+    KnownDrive {
         name: "seagate_barracuda_4lp_st32171w",
         source: OverheadSource::FittedToMeasuredTrace,
         overheads: CommandOverheads {
@@ -154,7 +154,7 @@ const KNOWN: [Known; 6] = [
             parameters.reads_hit_writes = true;
         },
     },
-    Known {
+    KnownDrive {
         name: "quantum_atlas_iii",
         source: OverheadSource::FittedToMeasuredTrace,
         overheads: CommandOverheads {
@@ -174,7 +174,7 @@ const KNOWN: [Known; 6] = [
             parameters.reads_hit_writes = true;
         },
     },
-    Known {
+    KnownDrive {
         name: "ibm_dnes_309170w",
         source: OverheadSource::FittedToMeasuredTrace,
         overheads: CommandOverheads {
@@ -187,7 +187,7 @@ const KNOWN: [Known; 6] = [
         },
         cache: |parameters| parameters.read_ahead_keeps = true,
     },
-    Known {
+    KnownDrive {
         name: "seagate_cheetah_9lp",
         source: OverheadSource::FittedToMeasuredTrace,
         overheads: CommandOverheads {
@@ -203,7 +203,7 @@ const KNOWN: [Known; 6] = [
             parameters.reads_hit_writes = true;
         },
     },
-    Known {
+    KnownDrive {
         name: "quantum_atlas_10k",
         source: OverheadSource::DiskSim,
         overheads: CommandOverheads {
@@ -216,7 +216,7 @@ const KNOWN: [Known; 6] = [
         },
         cache: default_cache,
     },
-    Known {
+    KnownDrive {
         name: "seagate_cheetah_15k5_146",
         source: OverheadSource::DiskSim,
         overheads: CHEETAH_15K5_OVERHEADS,

@@ -1,15 +1,15 @@
 //! Finds a drive's command overheads, its bus rate, what its cache does and whether its write cache
 //! was on, in a measured trace.
 //!
-//! The mechanics (geometry, seeks, rotation) are given by the drive's parameters; what they do not
-//! tell is the time of the electronics and what the cache does. A request that the cache serves
-//! takes overhead and bus and nothing else, so its overhead is the median of what was measured
-//! less the bus, which a few requests taken for the wrong kind do not move. For requests that the
-//! medium serves the model's mean is brought to the measured one, kind by kind, over replays
-//! with the platter at different angles: no figure can make up for the error of another kind, and
-//! none follows the luck of one replay.
+//! The drive's parameters give the mechanics (geometry, seeks, rotation); they do not give the time
+//! of the electronics and what the cache does. A request that the cache serves takes the overhead and
+//! the bus time and nothing else, so its overhead is the median of the measured times less the bus
+//! time; a few misclassified requests do not move a median. For requests that the medium serves, the
+//! model's mean is fitted to the measured one, class by class, over replays with the platter at
+//! different angles: so no figure compensates the error of another class, and none depends on one
+//! replay's phase.
 //!
-//! Fit on one part of a trace and judge on another; the fit has no say over the mechanics.
+//! Fit on one part of a trace and judge on another; the fit never changes the mechanics.
 
 use super::bus_fit::{bus_rate, turn_ms};
 use super::cache_fit::{fit_cache, measured_hits, rest_ms};
@@ -20,22 +20,22 @@ use crate::Operation;
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
-/// A kind with fewer requests than this keeps what it has.
+/// A class with fewer requests than this keeps its overhead.
 const FEWEST_REQUESTS: usize = 10;
-/// Replays from which a mean is taken.
+/// Replays over which a mean is taken.
 const REPLAYS: u64 = 4;
-/// Bound on the steps towards a mean.
+/// Bound on the steps towards the measured mean.
 const MOST_STEPS: usize = 6;
-/// A mean as near as this is reached.
+/// A difference of means below this ends the steps.
 const ENOUGH_MS: f64 = 0.003;
-/// A demerit by this factor smaller is no chance.
+/// A demerit smaller by this factor is not due to chance.
 const CLEARLY_BETTER: f64 = 0.8;
-/// Part of the requests left out of a mean at either end: retries and the like.
+/// Part of the requests left out of a mean at either end, as outliers such as retries.
 const TRIMMED: f64 = 0.02;
 
-/// A kind of request that the medium serves.
+/// A class of requests that the medium serves.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
+struct MediumClass {
     operation: Operation,
     served: Served,
     /// After a read (0) or a write (1).
@@ -43,7 +43,7 @@ struct Kind {
 }
 
 /// The parameters with the overheads, the bus rate, the cache and the write cache that fit `trace`
-/// best. What the parameters already say of these is kept as a starting point only.
+/// best. The values in `parameters` are the starting point only.
 ///
 /// # Errors
 /// If the parameters are wrong or the trace does not fit the drive.
@@ -57,7 +57,7 @@ pub fn fit_overheads(
         fitted.write_cache = write_cache;
     }
     fit_cache(&mut fitted, trace)?;
-    // The kinds do not depend on the overheads but for requests on the edge; twice is enough.
+    // The classes depend on the overheads only for requests on their border; two rounds are enough.
     for _ in 0..2 {
         fit_cached(&mut fitted, trace)?;
         if fitted.write_cache {
@@ -73,8 +73,8 @@ pub fn fit_overheads(
     Ok(fitted)
 }
 
-/// Whether most writes were answered before the platter could come round; nothing where there are
-/// few.
+/// Whether most writes were answered before the platter could turn to their sector; `None` if there
+/// are few.
 fn write_cache(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<bool> {
     let mut rests: Vec<f64> = trace
         .iter()
@@ -88,7 +88,7 @@ fn write_cache(parameters: &HddParameters, trace: &[MeasuredRequest]) -> Option<
         .then(|| rests[half] < turn_ms / 2.0 && rests[half] - rests[quarter] < turn_ms / 8.0)
 }
 
-/// Medians for the kinds that take overhead and bus alone.
+/// Medians for the classes that take overhead and bus time alone.
 fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Result<(), HddError> {
     let hits = measured_hits(parameters, trace);
     let served = replay_served(&mut HddModel::new(parameters)?, trace, None)?;
@@ -106,7 +106,8 @@ fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Resu
         if kind == 0 && streams_on(trace, index) {
             streams.push(rest);
         } else if rest < quarter_turn_ms {
-            // What waited for the platter was not served by the cache, whatever the model thinks.
+            // A request that waited for the platter was not served by the cache, even if the model
+            // served it from there.
             rests[2 * kind + follows_write(trace, index)].push(rest);
         }
     }
@@ -119,7 +120,7 @@ fn fit_cached(parameters: &mut HddParameters, trace: &[MeasuredRequest]) -> Resu
     for (pair, rests) in pairs.into_iter().zip(rests.chunks_exact_mut(2)) {
         let medians = [median(&mut rests[0]), median(&mut rests[1])];
         for after in [0, 1] {
-            // A kind too rare after one operation borrows from the same kind after the other.
+            // A class that is too rare after one operation takes the value after the other one.
             if let Some(value) = medians[after].or(medians[1 - after]) {
                 pair[after] = rounded(value);
             }
@@ -147,7 +148,7 @@ fn follows_write(trace: &[MeasuredRequest], index: usize) -> usize {
     usize::from(index > 0 && trace[index - 1].operation == Operation::Write)
 }
 
-/// Whether the request goes on where a read just before it ended.
+/// Whether the request continues where a read just before it ended.
 fn streams_on(trace: &[MeasuredRequest], index: usize) -> bool {
     let Some(before) = index.checked_sub(1).map(|before| &trace[before]) else {
         return false;
@@ -156,7 +157,7 @@ fn streams_on(trace: &[MeasuredRequest], index: usize) -> bool {
         && before.offset_bytes + before.len_bytes == trace[index].offset_bytes
 }
 
-/// Brings the mean of a kind to the measured one by the overhead that it hangs on.
+/// Fits the mean of a class to the measured one by the overhead on which it depends.
 fn fit_medium(
     parameters: &mut HddParameters,
     trace: &[MeasuredRequest],
@@ -165,13 +166,13 @@ fn fit_medium(
 ) -> Result<(), HddError> {
     let overheads = parameters.overhead_ms.get_or_insert_default();
     if (operation, served) == (Operation::Read, Served::Near) {
-        // Below that it has no effect from which to step.
+        // Below that the overhead has no effect, so a step would not be seen.
         for after in [0, 1] {
             overheads.read_ready[after] =
                 overheads.read_ready[after].max(overheads.read_miss[after]);
         }
     }
-    let kinds = [0, 1].map(|after| Kind {
+    let kinds = [0, 1].map(|after| MediumClass {
         operation,
         served,
         after,
@@ -186,7 +187,7 @@ fn fit_medium(
         let common = errors.iter().flatten().map(sum).sum::<f64>() / count;
         let mut steps = [common; 2];
         for (step, error) in steps.iter_mut().zip(errors) {
-            // Waits for the platter scatter: a difference counts as far as they do not explain it.
+            // Rotational waits scatter: only the part of a difference that they do not explain counts.
             if let Some(error) = error {
                 *step += error.beyond_scatter(common);
             }
@@ -202,7 +203,7 @@ fn fit_medium(
     Ok(())
 }
 
-impl Kind {
+impl MediumClass {
     fn overhead(self, parameters: &mut HddParameters) -> &mut f64 {
         let overheads = parameters.overhead_ms.get_or_insert_default();
         let pair = match (self.operation, self.served) {
@@ -215,18 +216,18 @@ impl Kind {
     }
 }
 
-/// How much longer the model takes for a kind than was measured.
+/// How much longer the model takes for a class than was measured.
 #[derive(Debug, Clone, Copy)]
 struct MeanError {
     ms: f64,
-    /// Of how many measured requests.
+    /// Number of measured requests.
     count: f64,
     /// Standard error of their mean.
     scatter_ms: f64,
 }
 
 impl MeanError {
-    /// What it differs from the common one, less what scatter accounts for (James and Stein).
+    /// Its difference from the common value, shrunk by the part due to scatter (James and Stein).
     fn beyond_scatter(self, common_ms: f64) -> f64 {
         let apart = self.ms - common_ms;
         let explained = (self.scatter_ms / apart).powi(2);
@@ -237,11 +238,11 @@ impl MeanError {
     }
 }
 
-/// Nothing for a rare kind.
+/// `None` for a rare class.
 fn mean_errors(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],
-    kinds: &[Kind; 2],
+    kinds: &[MediumClass; 2],
 ) -> Result<[Option<MeanError>; 2], HddError> {
     let hits = measured_hits(parameters, trace);
     let mut model = HddModel::new(parameters)?;
@@ -249,7 +250,7 @@ fn mean_errors(
     for seed in 0..REPLAYS {
         let served = replay_served(&mut model, trace, Some(SplitMix64::new(seed)))?;
         for (index, (request, (time, served))) in trace.iter().zip(&served).enumerate() {
-            let of_kind = |kind: &Kind| {
+            let of_kind = |kind: &MediumClass| {
                 request.operation == kind.operation
                     && *served == kind.served
                     && follows_write(trace, index) == kind.after
@@ -285,8 +286,8 @@ fn trimmed_mean_ms(times: &mut [Nanos]) -> (f64, f64) {
     (mean, (kept.iter().map(square).sum::<f64>() / count).sqrt())
 }
 
-/// Chooses the bound on the write cache with which the model's writes are most like the measured
-/// ones. It shows only where writes follow one another faster than the medium takes them.
+/// Chooses the bound on the write cache with which the model's writes match the measured ones best.
+/// It has an effect only where writes come faster than the medium takes them.
 fn fit_write_cache(
     parameters: &mut HddParameters,
     trace: &[MeasuredRequest],

@@ -1,11 +1,12 @@
-//! Where a sector lies: cylinder, surface and angle, by zone.
+//! The place of a sector: cylinder, surface and angle, by zone.
 //!
 //! Angles are times: how long after the platter's mark a point passes under the head, from 0 to
-//! one turn. Tracks are shifted against one another (skew), so that a switch to the next track
-//! meets its first sector just in time.
+//! one turn. Tracks are shifted against each other (skew), so that after a switch to the next track
+//! its first sector passes without a further turn.
 //!
 //! Invariants: the geometry holds at least the size that is served; sector numbers rise with
-//! cylinders from zone to zone. Defects are not modelled: spare tracks are as if at the end.
+//! cylinders from zone to zone. Defects are not modelled: spare tracks are treated as if they were at
+//! the end.
 
 use super::parameters::{HddError, HddParameters, SECTOR_BYTES, ZoneParameters};
 
@@ -23,7 +24,7 @@ pub(crate) struct Zone {
     pub cylinder_skew_ns: u64,
     /// Angle of its first track.
     phase_ns: u64,
-    /// What the first track of a serpentine group is shifted beyond the skew.
+    /// Shift of the first track of a serpentine group in addition to the skew.
     pub group_shift_ns: u64,
     /// Shift between the first tracks of two cylinders, modulo a turn.
     cylinder_step_ns: u64,
@@ -31,11 +32,11 @@ pub(crate) struct Zone {
 
 /// The part of a track from a sector to the track's end.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct SectorPlace {
     pub cylinder: u32,
     pub surface: u32,
     pub sectors_per_track: u32,
-    /// Which sector of the track.
+    /// The sector's number on the track.
     pub sector: u32,
     /// Angle of the track's first sector.
     pub phase_ns: u64,
@@ -50,7 +51,8 @@ pub(crate) struct Geometry {
     pub turn_ns: u64,
     pub serpentine: u32,
     sectors: u64,
-    /// Whether cylinders were taken away or added, so that seeks go by fraction of the stroke.
+    /// Whether the number of cylinders was changed, so that seeks are scaled by the fraction of the
+    /// stroke.
     pub scaled: bool,
 }
 
@@ -58,7 +60,7 @@ impl Geometry {
     /// The geometry that serves `size_bytes` of the drive.
     ///
     /// # Errors
-    /// If the size is none, or more than a short-stroked drive has.
+    /// If the size is 0, or more than a short-stroked drive has.
     pub(crate) fn new(parameters: &HddParameters, size_bytes: u64) -> Result<Geometry, HddError> {
         let wanted = size_bytes.div_ceil(SECTOR_BYTES);
         if wanted == 0 {
@@ -148,7 +150,7 @@ impl Geometry {
         self.sectors += u64::from(cylinders) * self.sectors_per_cylinder(zone.sectors_per_track);
     }
 
-    /// Gives the last zone the cylinders that are missing, or takes those that are too many.
+    /// Adds missing cylinders to the last zone, or removes those that are too many.
     fn fit_last_zone(
         &mut self,
         zone: &ZoneParameters,
@@ -185,13 +187,13 @@ impl Geometry {
         u64::from(self.surfaces) * u64::from(sectors_per_track)
     }
 
-    /// Shifts groups and zones against those before them as far as the arm's way between them
-    /// takes, so that streaming over such a border costs no turn. Published parameters do not say
-    /// how drives do it, but that they do.
+    /// Shifts groups and zones against those before them by the time that the arm needs between them,
+    /// so that streaming over such a border costs no turn. Drives do so; published parameters do not
+    /// say by how much.
     pub(crate) fn align_borders(&mut self, move_ns: impl Fn(u32) -> u64) {
         for index in 0..self.zones.len() {
             if self.serpentine > 0 && self.surfaces.is_multiple_of(2) {
-                // After an even number of surfaces the arm is back where the group began.
+                // After an even number of surfaces the arm is back at the group's first cylinder.
                 let zone = &mut self.zones[index];
                 zone.group_shift_ns =
                     move_ns(self.serpentine).saturating_sub(zone.track_skew_ns) % self.turn_ns;
@@ -217,9 +219,9 @@ impl Geometry {
         self.sectors
     }
 
-    /// Where `sector` lies; beyond the end, where the last one lies.
+    /// The place of `sector`; of the last sector for numbers beyond the end.
     #[inline]
-    pub(crate) fn locate(&self, sector: u64) -> Place {
+    pub(crate) fn locate(&self, sector: u64) -> SectorPlace {
         let sector = sector.min(self.sectors - 1);
         let index = self
             .zones
@@ -241,7 +243,7 @@ impl Geometry {
                 + u64::from(surface) * zone.track_skew_ns;
             (cylinder, surface, shift % self.turn_ns)
         };
-        Place {
+        SectorPlace {
             cylinder: zone.first_cylinder + cylinder,
             surface,
             sectors_per_track: zone.sectors_per_track,
@@ -272,7 +274,7 @@ fn scale(cylinder: u32, part: f64) -> u32 {
     (f64::from(cylinder) * part).round() as u32
 }
 
-impl Place {
+impl SectorPlace {
     /// Angle at which this sector begins.
     #[inline]
     pub(crate) fn angle_ns(&self, turn_ns: u64) -> u64 {

@@ -1,8 +1,8 @@
-//! The model of a drive against service times measured on the real one.
+//! Compares the model of a drive with service times measured on the real one.
 //!
-//! What nobody knows of a drive is fitted to the first half of its trace, and the second half is
-//! the judge; the other way round as well, so that neither half can flatter. A drive whose overheads
-//! are given is judged as it is, on the whole trace.
+//! Parameters that are not known of a drive are fitted to the first half of its trace, and the model
+//! is judged on the second half; and the other way round, so that the result does not depend on the
+//! choice of the half. A drive whose overheads are given is judged without a fit, on the whole trace.
 
 use super::cache_fit::measured_hits;
 use super::drives::{Drive, OverheadSource};
@@ -37,13 +37,13 @@ pub struct TraceReport {
     pub whole_trace_demerit_percent: f64,
     /// The same of the first half, for a model that was fitted to the second.
     pub swapped_demerit_percent: Option<f64>,
-    /// The demerit of the model against itself with the platter at other angles, mean of a few
-    /// pairs of replays: as the trace does not hold the platter's phase, less is luck.
+    /// The demerit between replays of the model with the platter at different angles, mean of a few
+    /// pairs: the trace does not record the platter's phase, so a smaller demerit is chance.
     pub chance_percent: f64,
     /// Whether overheads, bus rate, cache and write cache were fitted to the first half of this
-    /// very trace, because the drive's parameters do not say them.
+    /// trace, because the drive's parameters do not give them.
     pub fitted_to_first_half: bool,
-    /// Reads and writes by themselves.
+    /// Reads and writes separately.
     pub kinds: Vec<KindReport>,
     /// The two distributions of service time side by side.
     pub distribution: Vec<QuantilePoint>,
@@ -64,7 +64,7 @@ pub struct TraceReport {
 pub struct KindReport {
     /// Reads or writes.
     pub kind: &'static str,
-    /// How many of the judged requests.
+    /// Number of judged requests.
     pub requests: usize,
     /// Mean of the measured service times.
     pub measured_mean_ms: f64,
@@ -74,10 +74,10 @@ pub struct KindReport {
     pub demerit_percent: f64,
 }
 
-/// So many of the judged requests took at most so long.
+/// A point of the two distributions: this part of the judged requests took at most this time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct QuantilePoint {
-    /// Which part of the requests.
+    /// Part of the requests in per cent.
     pub percent: u32,
     /// On the real drive.
     pub measured_ms: f64,
@@ -88,17 +88,17 @@ pub struct QuantilePoint {
 /// Points of the distribution that is reported.
 const PERCENTS: [u32; 13] = [1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99];
 
-/// Pairs of replays that show what chance alone does.
+/// Pairs of replays for `chance_percent`.
 const CHANCE_PAIRS: u64 = 4;
 
 /// How many of the judged reads the cache served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CachedReads {
-    /// By their measured time: too short for the medium.
+    /// By the measured time: too short for the medium.
     pub measured: usize,
     /// In the model.
     pub modelled: usize,
-    /// Both: the same reads.
+    /// In both.
     pub both: usize,
 }
 
@@ -109,17 +109,17 @@ pub struct CacheReport {
     pub segments: u32,
     /// Sectors of a segment.
     pub segment_sectors: u32,
-    /// When it reads on.
+    /// When it reads ahead.
     pub read_ahead: ReadAheadPolicy,
-    /// Whether reading on stops when the segment is full.
+    /// Whether read-ahead stops when the segment is full.
     pub read_ahead_keeps: bool,
-    /// Bound on reading on, where it is not the segment.
+    /// Bound on read-ahead, where it is not the segment.
     pub read_ahead_sectors: Option<u32>,
-    /// What it takes of the track before the first sector.
+    /// Which sectors of the track before the first one it keeps.
     pub read_before: ReadBefore,
     /// What a write makes stale.
     pub write_invalidates: WriteInvalidation,
-    /// Whether what was written can be read from it.
+    /// Whether written sectors can be read from it.
     pub reads_hit_writes: bool,
 }
 
@@ -174,7 +174,7 @@ impl CacheReport {
     }
 }
 
-/// Compares with a trace. What the drive's parameters do not say is fitted to its first half first.
+/// Compares with a trace. Parameters that the drive does not give are fitted to its first half first.
 /// The whole drive is modelled, whatever size is served, as the trace was measured on it.
 pub(super) fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceReport, HddError> {
     let half = trace.len() / 2;

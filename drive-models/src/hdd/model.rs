@@ -2,15 +2,15 @@
 //!
 //! A request's time: command overhead, then either the cache serves it over the bus, or the arm
 //! moves to its cylinder, the platter turns to its first sector, the sectors pass under the head,
-//! track after track, while the bus carries them. After a read the drive reads on into the cache
-//! until the next command. The platter's angle is the time modulo a turn, so the order and the
+//! track after track, while the bus transfers them. After a read the drive reads ahead into the
+//! cache until the next command. The platter's angle is the time modulo a turn, so the order and the
 //! timing of requests matter as they do on a drive.
 //!
-//! With the write cache on, a write is reported when the cache has it; what is dirty goes to the
+//! With the write cache on, a write is reported when the cache has it; dirty runs are written to the
 //! medium in idle time, oldest first, and a run that has begun is finished before the arm is free.
 //!
-//! Invariants: integer nanoseconds, no randomness, no allocation per request; two models given
-//! the same calls answer the same. A request never ends before it starts.
+//! Invariants: integer nanoseconds, no randomness, no allocation per request; two models given the
+//! same calls return the same times. A request never ends before it starts.
 //! Not modelled: command queueing, defects, thermal recalibration, half-written 4 KiB sectors.
 
 use super::arm::Arm;
@@ -24,15 +24,15 @@ use super::timing::Timing;
 use crate::{Operation, ServiceModel};
 use disktime_units::Nanos;
 
-/// The drive reading on: the head is about to read `next` at time `at`.
+/// A running read-ahead: the head is about to read `next` at time `at`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadAhead {
     pub segment: usize,
     pub next: u64,
     pub at: Nanos,
-    /// Reads on up to this sector.
+    /// Reads ahead up to this sector.
     pub limit: u64,
-    /// The sectors from here on to the segment's start are there too from a time on.
+    /// The sectors from this one to the segment's start are in the cache too, from a time on.
     pub before: Option<(u64, Nanos)>,
 }
 
@@ -67,7 +67,7 @@ pub struct HddModel {
     pub(super) last_read_end: u64,
 }
 
-/// What the cache does, as the parameters say.
+/// What the cache does, from the parameters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CachePolicy {
     pub read_ahead: ReadAheadPolicy,
@@ -98,7 +98,7 @@ impl HddModel {
         let seeks = SeekTable::new(parameters, geometry.cylinders, geometry.scaled);
         let mut timing = Timing::new(parameters);
         if timing.track_switch.is_none() && parameters.skew_rev > 0.0 {
-            // A skew given in turns for the whole drive is the drive's own track-to-track time.
+            // A skew given in turns for the whole drive is the drive's track-to-track time.
             let skew = Nanos((parameters.skew_rev * geometry.turn_ns as f64) as u64);
             timing.track_switch = Some(seeks.time(1).min(skew));
         }
@@ -134,7 +134,7 @@ impl HddModel {
         })
     }
 
-    /// Size of the address space: exactly what was asked for.
+    /// Size of the address space: exactly the size given.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
@@ -150,7 +150,7 @@ impl HddModel {
     }
 
     /// Serves a request that arrives at `start` and says when it is done. A command that arrives
-    /// before the former one is answered waits for it.
+    /// before the previous one is answered waits for it.
     pub fn serve(
         &mut self,
         start: Nanos,
@@ -184,7 +184,7 @@ impl HddModel {
         finish
     }
 
-    /// What the drive does by itself between the last answer and the next command.
+    /// Read-ahead and destaging between the last answer and the next command.
     fn work_until(&mut self, until: Nanos) {
         if let Some(mut ahead) = self.read_ahead {
             self.read_on(&mut ahead, until);
@@ -199,7 +199,7 @@ impl HddModel {
         }
     }
 
-    /// Brings a dirty run to the medium: when it is there.
+    /// Writes a dirty run to the medium; returns when it is there.
     fn destage(&mut self, now: Nanos, first: u64, end: u64) -> Nanos {
         self.read_ahead = None;
         let settle = self.arm.timing.write_settle;
@@ -288,7 +288,7 @@ impl HddModel {
         self.last_read_end = u64::MAX;
     }
 
-    /// Whether writes wait in the cache.
+    /// Whether the cache holds dirty sectors.
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }

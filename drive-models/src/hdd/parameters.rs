@@ -1,4 +1,4 @@
-//! What is said of a hard disk: the fields of a drive in JSON, their defaults and their checks.
+//! The parameters of a hard disk: the fields of a drive in JSON and their defaults.
 //!
 //! Invariant: parameters that pass [`HddParameters::validate`] can be built into a model. Floats
 //! are allowed here, because people write milliseconds; the model itself counts nanoseconds.
@@ -115,12 +115,12 @@ pub struct CommandOverheads {
     pub read_hit: [f64; 2],
     /// A read that needs the medium: until the arm starts.
     pub read_miss: [f64; 2],
-    /// The same until the medium can be read. The electronics work on while the arm moves, so this
-    /// counts where the arm has nowhere to go; a long seek hides it.
+    /// The same until the medium can be read. The electronics go on working while the arm moves, so
+    /// this counts where the arm need not move; a long seek hides it.
     #[serde(default)]
     pub read_ready: [f64; 2],
-    /// A read that the cache serves and that goes on where the read before it ended, where that
-    /// is not `read_hit`.
+    /// A read that the cache serves and that continues where the read before it ended, where that
+    /// differs from `read_hit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_stream: Option<f64>,
     /// A write that needs no seek.
@@ -130,7 +130,7 @@ pub struct CommandOverheads {
 }
 
 impl Default for CommandOverheads {
-    /// Middling figures of the SCSI drives for which they were measured.
+    /// Medium figures of the SCSI drives for which they were measured.
     fn default() -> CommandOverheads {
         CommandOverheads {
             read_hit: [0.1, 0.2],
@@ -143,7 +143,7 @@ impl Default for CommandOverheads {
     }
 }
 
-/// When a drive reads on after a read that the medium served.
+/// When a drive reads ahead after a read that the medium served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadAheadPolicy {
@@ -156,20 +156,20 @@ pub enum ReadAheadPolicy {
     Never,
 }
 
-/// What a drive that reads on takes of the track before the first sector that was asked for.
+/// Which sectors of the track before the first one asked for a drive that reads ahead keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadBefore {
     /// Nothing.
     #[default]
     Nothing,
-    /// What passes under the head while it waits for the first sector.
+    /// Those that pass under the head while it waits for the first sector.
     Passing,
-    /// All of it; what did not pass before comes by within a turn.
+    /// All of them; those that did not pass before pass within a turn.
     Track,
 }
 
-/// What a write makes stale of what the cache holds.
+/// Which cached sectors a write makes stale.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteInvalidation {
@@ -202,7 +202,7 @@ pub struct HddParameters {
     /// Change of head within a cylinder.
     #[serde(default)]
     pub head_switch_ms: f64,
-    /// What a seek before a write takes longer, because a write must be steadier.
+    /// Extra time of a seek before a write, as the head must settle more precisely.
     #[serde(default)]
     pub write_settle_ms: f64,
     /// From the end of a track to the next track while data streams, where that differs from a
@@ -222,23 +222,23 @@ pub struct HddParameters {
     /// Sectors of a segment.
     #[serde(default = "default_segment_sectors")]
     pub seg_sectors: u32,
-    /// When the drive reads on after a read that the medium served.
+    /// When the drive reads ahead after a read that the medium served.
     #[serde(default)]
     pub read_ahead: ReadAheadPolicy,
-    /// Reading on stops when the segment is full. Otherwise it goes on, as in a ring, over what was
-    /// asked for, which the host has by then.
+    /// Read-ahead stops when the segment is full. Otherwise it goes on, as in a ring, over the
+    /// sectors asked for, which the host has by then.
     #[serde(default)]
     pub read_ahead_keeps: bool,
-    /// What a drive that reads on takes of the track before the first sector asked for.
+    /// Which sectors of the track before the first one asked for are kept.
     #[serde(default)]
     pub read_before: ReadBefore,
     /// What a write makes stale.
     #[serde(default)]
     pub write_invalidates: WriteInvalidation,
-    /// What was written can be read from the cache.
+    /// Whether written sectors can be read from the cache.
     #[serde(default)]
     pub reads_hit_writes: bool,
-    /// How far the drive reads on after a read, in sectors; by default until the segment is full.
+    /// How far the drive reads ahead after a read, in sectors; by default until the segment is full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_ahead_sectors: Option<u32>,
     /// Whether a write is reported as soon as the cache has it.

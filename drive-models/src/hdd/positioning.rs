@@ -1,18 +1,20 @@
-//! What a scheduler may know of a modelled disk to guess how long a request must wait for the arm
-//! and the platter: places, seeks between them, and the angle at which each passes.
+//! How a scheduler estimates the positioning time of a request on a modelled disk: places, seeks
+//! between them, and the angle at which each passes under the head.
 //!
 //! A scheduler looks a request's place up once, when it arrives ([`PositioningMap::place`]), and
 //! compares candidates with [`PositioningMap::positioning`], which does a table look-up and one
-//! division. All in integers, so that decisions taken from it are the same everywhere.
+//! division. All in integers, so that decisions taken from it are the same on every machine.
 //!
 //! Invariants: no allocation in any query; a copy shares the tables. The platter's angle is the
-//! time modulo a turn on the clock with which the model is served, so the map needs no news from
-//! the model. What is not known here: the cache. A request that the cache would serve takes less
-//! than the map says, and the arm of a drive that reads ahead is a little farther than the end of
-//! the last request.
+//! time modulo a turn on the clock with which the model is served, so the map needs no state of the
+//! model.
+//!
+//! What is not known here: the cache. A request that the cache would serve takes less than the map
+//! says, and the arm of a drive that reads ahead is a little farther than the end of the last
+//! request.
 
 use super::arm::Arm;
-use super::geometry::Place;
+use super::geometry::SectorPlace;
 use super::model::HddModel;
 use super::parameters::SECTOR_BYTES;
 use disktime_units::Nanos;
@@ -24,15 +26,15 @@ pub struct PositioningMap {
     arm: Arc<Arm>,
 }
 
-/// Where a byte lies. Only the map that gave it can tell what it means.
+/// The place of a byte, for the map that returned it.
 #[derive(Debug, Clone, Copy)]
 pub struct DiskPlace {
-    place: Place,
+    place: SectorPlace,
     angle_ns: u64,
 }
 
 impl DiskPlace {
-    /// When its sector begins to pass under the head, from the platter's mark on: less than a turn.
+    /// Time from the platter's mark until its sector begins to pass under the head: less than a turn.
     pub fn angle(&self) -> Nanos {
         Nanos(self.angle_ns)
     }
@@ -44,7 +46,7 @@ impl PositioningMap {
         Nanos(self.arm.geometry.turn_ns)
     }
 
-    /// Where the byte at `offset_bytes` lies; beyond the end, where the last one does.
+    /// The place of the byte at `offset_bytes`; of the last byte for offsets beyond the end.
     #[inline]
     pub fn place(&self, offset_bytes: u64) -> DiskPlace {
         let place = self.arm.geometry.locate(offset_bytes / SECTOR_BYTES);
@@ -52,13 +54,13 @@ impl PositioningMap {
         DiskPlace { place, angle_ns }
     }
 
-    /// When the sector at `offset_bytes` begins to pass under the head after the platter's mark;
+    /// Time from the platter's mark until the sector at `offset_bytes` begins to pass under the head;
     /// divided by [`PositioningMap::turn`], its angle as a part of a turn.
     pub fn angle_of(&self, offset_bytes: u64) -> Nanos {
         self.place(offset_bytes).angle()
     }
 
-    /// Moving the arm or changing the head, with the settling that a write needs, without the turn.
+    /// Time to move the arm or to change the head, with a write's settling, without the rotation.
     pub fn seek(&self, from_bytes: u64, to_bytes: u64, write: bool) -> Nanos {
         self.seek_between(self.place(from_bytes), self.place(to_bytes), write)
     }
@@ -75,8 +77,8 @@ impl PositioningMap {
         self.arm.move_between(from, to.place, settle)
     }
 
-    /// From a command sent at `now` while the arm rests at `from` until the first sector of `to`
-    /// passes under the head: the drive's overhead, the seek, and the wait for the platter.
+    /// Time from a command sent at `now` while the arm rests at `from` until the first sector of `to`
+    /// passes under the head: the drive's overhead, the seek, and the rotational wait.
     #[inline]
     pub fn positioning(&self, now: Nanos, from: DiskPlace, to: DiskPlace, write: bool) -> Nanos {
         let timing = &self.arm.timing;
@@ -99,7 +101,7 @@ impl PositioningMap {
 }
 
 impl HddModel {
-    /// What a scheduler may know to guess positioning times.
+    /// The map by which a scheduler estimates positioning times.
     pub fn positioning_map(&self) -> PositioningMap {
         PositioningMap {
             arm: Arc::new(self.arm.clone()),

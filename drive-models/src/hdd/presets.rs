@@ -1,7 +1,7 @@
-//! Hard disks by name, so that nobody has to have one.
+//! Hard disks by name.
 //!
-//! What is not claimed: that a preset without measured service times behind it is right about any
-//! one drive. [`Standing`] says what stands behind each.
+//! What is not claimed: that a preset without measured service times matches any one drive.
+//! [`Provenance`] says what each preset is based on.
 
 use super::parameters::{
     CommandOverheads, HddParameters, ReadAheadPolicy, ReadBefore, SeekParameters,
@@ -9,10 +9,10 @@ use super::parameters::{
 };
 use serde::Serialize;
 
-/// What stands behind a drive's figures.
+/// What a drive's figures are based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum Provenance {
     /// Service times measured on the drive were compared with the model's.
     ValidatedOnHardware,
     /// Parameters were extracted from a drive, but no measured service times were compared.
@@ -23,20 +23,20 @@ pub enum Standing {
     GivenByUser,
 }
 
-impl Standing {
-    /// As a phrase.
+impl Provenance {
+    /// A phrase for reports.
     pub fn describe(self) -> &'static str {
         match self {
-            Standing::ValidatedOnHardware => {
+            Provenance::ValidatedOnHardware => {
                 "validated against service times measured on the drive"
             }
-            Standing::ExtractedFromHardware => {
+            Provenance::ExtractedFromHardware => {
                 "parameters extracted from the drive; not validated against measured service times"
             }
-            Standing::AssembledFromDataSheets => {
+            Provenance::AssembledFromDataSheets => {
                 "assembled from data sheets; not validated against hardware"
             }
-            Standing::GivenByUser => "given by the user; not validated here",
+            Provenance::GivenByUser => "given by the user; not validated here",
         }
     }
 }
@@ -44,29 +44,29 @@ impl Standing {
 struct Preset {
     name: &'static str,
     build: fn() -> HddParameters,
-    standing: Standing,
+    provenance: Provenance,
 }
 
 const PRESETS: [Preset; 4] = [
     Preset {
         name: "desktop-7200-2008",
         build: desktop_7200_2008,
-        standing: Standing::AssembledFromDataSheets,
+        provenance: Provenance::AssembledFromDataSheets,
     },
     Preset {
         name: "enterprise-15k",
         build: enterprise_15k,
-        standing: Standing::ExtractedFromHardware,
+        provenance: Provenance::ExtractedFromHardware,
     },
     Preset {
         name: "nearline-7200-4tb",
         build: nearline_7200_4tb,
-        standing: Standing::AssembledFromDataSheets,
+        provenance: Provenance::AssembledFromDataSheets,
     },
     Preset {
         name: "nearline-7200-18tb",
         build: nearline_7200_18tb,
-        standing: Standing::AssembledFromDataSheets,
+        provenance: Provenance::AssembledFromDataSheets,
     },
 ];
 
@@ -75,13 +75,13 @@ pub fn preset_names() -> Vec<&'static str> {
     PRESETS.iter().map(|preset| preset.name).collect()
 }
 
-/// A preset and what stands behind it.
-pub fn preset(name: &str) -> Option<(HddParameters, Standing)> {
+/// A preset and what it is based on.
+pub fn preset(name: &str) -> Option<(HddParameters, Provenance)> {
     let preset = PRESETS.iter().find(|preset| preset.name == name)?;
-    Some(((preset.build)(), preset.standing))
+    Some(((preset.build)(), preset.provenance))
 }
 
-/// The smallest figures of a drive, from which the rest is filled in with defaults.
+/// The figures that a preset must name; defaults fill in the others.
 fn drive(
     rpm: f64,
     surfaces: u32,
@@ -149,7 +149,7 @@ fn zones_by_end(ends: &[(u32, u32)]) -> Vec<ZoneParameters> {
 }
 
 /// A desktop drive of 2008: 105 MB/s outside, 55 MB/s inside, mean seek 8.5 ms. The overheads are
-/// those with which runs of 4 KiB requests take what Fig. 2 of Povzner et al. (RTAS 2008) shows:
+/// chosen so that runs of 4 KiB requests take the times of Fig. 2 of Povzner et al. (RTAS 2008):
 /// 14.1 ms for the first and 0.22 ms for each that follows.
 fn desktop_7200_2008() -> HddParameters {
     HddParameters {
@@ -181,7 +181,7 @@ fn desktop_7200_2008() -> HddParameters {
     }
 }
 
-/// What the electronics of a Seagate Cheetah 15K.5 take, in ms, by DiskSim's parameters of it.
+/// Command overheads of a Seagate Cheetah 15K.5 in ms, from its DiskSim parameters.
 pub(super) const CHEETAH_15K5_OVERHEADS: CommandOverheads = CommandOverheads {
     read_hit: [0.162, 0.158],
     read_miss: [0.0, 0.106],

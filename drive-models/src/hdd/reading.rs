@@ -1,12 +1,12 @@
-//! How the modelled drive serves a read: from the cache, from the read-ahead that is under way, or
-//! from the medium; and how it reads on afterwards.
+//! How the modelled drive serves a read: from the cache, from the running read-ahead, or from the
+//! medium; and how it reads ahead afterwards.
 //!
-//! Which of the sectors around a read the cache holds later is what tells drives apart more than
-//! anything else: whether they read on after every read, over what was asked for or only until the
-//! segment is full, and whether they keep what passes before the first sector comes by.
+//! Drives differ most in which sectors around a read their cache holds later: whether they read ahead
+//! after every read, beyond the segment's length (dropping sectors that the host has) or only until
+//! the segment is full, and whether they keep the sectors that pass before the first one asked for.
 
 use super::arm::Passage;
-use super::geometry::Place;
+use super::geometry::SectorPlace;
 use super::model::{HddModel, ReadAhead, Served};
 use super::parameters::{ReadAheadPolicy, ReadBefore};
 use disktime_units::Nanos;
@@ -47,7 +47,7 @@ impl HddModel {
         sequential: bool,
     ) -> Nanos {
         let after = usize::from(self.last_was_write);
-        // What a segment already holds of the start need not be read again.
+        // The first sectors that a segment already holds are not read again.
         let from = found.map_or(first, |index| self.segments.get(index).end.max(first));
         let place = self.arm.geometry.locate(from);
         self.last_served = if self.arm.is_over(place) {
@@ -70,7 +70,7 @@ impl HddModel {
             self.segments.extend(segment, end);
             if reads_on {
                 let before = self.read_before(segment, from, place, passage);
-                // Room is left for what is still to come.
+                // Room is left for the sectors that are still to be read.
                 let start = self.segments.get(segment).start;
                 let start = before.map_or(start, |(first, _)| start.min(first));
                 self.read_ahead = Some(ReadAhead {
@@ -86,12 +86,13 @@ impl HddModel {
         self.last_sector_over_bus(passage.begun + bus, passage.done)
     }
 
-    /// Takes what passed of the track before sector `from`; what is still to come and when.
+    /// Keeps the sectors of the track that passed before sector `from`; returns those that will still
+    /// pass, and when.
     fn read_before(
         &mut self,
         segment: usize,
         from: u64,
-        place: Place,
+        place: SectorPlace,
         passage: Passage,
     ) -> Option<(u64, Nanos)> {
         if self.policy.before == ReadBefore::Nothing {
@@ -117,7 +118,7 @@ impl HddModel {
     ) -> Option<Nanos> {
         let mut ahead = self.read_ahead.filter(|ahead| ahead.segment == index)?;
         if ahead.at < start && ahead.next >= ahead.limit {
-            // It had stopped; the platter has turned on since.
+            // It had stopped; the platter has turned since then.
             return None;
         }
         ahead.limit = ahead.limit.max(end);
@@ -139,7 +140,8 @@ impl HddModel {
         over_bus.max(read + self.arm.timing.bus(1))
     }
 
-    /// How far a drive reads on that keeps a segment from `start` on, after a read up to `end`.
+    /// The sector up to which the drive reads ahead in a segment from `start`, after a read up to
+    /// `end`.
     #[inline]
     fn read_ahead_limit(&self, start: u64, end: u64) -> u64 {
         let reach = self.policy.read_ahead_sectors.min(self.segments.length);
@@ -151,14 +153,14 @@ impl HddModel {
         limit.min(self.arm.geometry.sectors())
     }
 
-    /// The host has read up to `end` from this segment, so there is room to read on.
+    /// The host has read up to `end` from this segment, so there is room to read ahead.
     #[inline]
     fn prolong_read_ahead(&mut self, index: usize, first: u64, end: u64) {
         let Some(mut ahead) = self.read_ahead.filter(|ahead| ahead.segment == index) else {
             return;
         };
         if self.policy.keeps {
-            // What lies before is given up only when the host has come half-way.
+            // Earlier sectors are dropped only when the host has read half of the segment.
             let half_way = self.segments.get(index).start + self.segments.length / 2;
             if end > half_way {
                 ahead.limit = ahead.limit.max(self.read_ahead_limit(first, end));
@@ -169,7 +171,7 @@ impl HddModel {
         self.read_ahead = Some(ahead);
     }
 
-    /// Reads on until `until` or the limit.
+    /// Reads ahead until `until` or the limit.
     #[inline]
     pub(super) fn read_on(&mut self, ahead: &mut ReadAhead, until: Nanos) {
         if let Some((start, _)) = ahead.before.take_if(|(_, at)| *at <= until) {
@@ -189,7 +191,7 @@ impl HddModel {
                 ahead.next += u64::from(count);
                 continue;
             }
-            // The command comes while this track is read: only whole sectors count.
+            // The command arrives while this track is read: only whole sectors count.
             let time = until.saturating_sub(begun).0;
             let whole = (time * u64::from(place.sectors_per_track) / turn_ns) as u32;
             let whole = whole.min(count);

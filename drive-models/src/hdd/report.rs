@@ -1,11 +1,11 @@
-//! What a modelled disk does, for people and for machines: the report of `disktime model`.
+//! The report of `disktime model` on a modelled disk, as text and as JSON.
 
 use super::bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary};
 use super::drives::{Drive, OverheadSource};
 use super::judge::{TraceReport, judge};
 use super::model::HddModel;
 use super::parameters::HddError;
-use super::presets::Standing;
+use super::presets::Provenance;
 use super::trace::MeasuredRequest;
 use disktime_units::{Nanos, format_size};
 use serde::Serialize;
@@ -20,14 +20,15 @@ pub struct SeekCurvePoint {
     pub seek_ms: f64,
 }
 
-/// What a modelled disk does.
+/// The figures of a modelled disk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelReport {
-    /// Preset or drive.
+    /// The preset's or the drive's name.
     pub name: String,
-    /// What stands behind the figures.
-    pub standing: Standing,
-    /// Whether that is a comparison with service times measured on the drive.
+    /// What the figures are based on.
+    #[serde(rename = "standing")]
+    pub provenance: Provenance,
+    /// Whether they were compared with service times measured on the drive.
     pub validated: bool,
     /// Where the figures come from.
     pub source: String,
@@ -45,7 +46,7 @@ pub struct ModelReport {
     pub mean_seek_ms: f64,
     /// 4 KiB reads at random places.
     pub random_read_4k: MeanTime,
-    /// 4 KiB reads one behind the other at the start of the disk.
+    /// 4 KiB reads in order from the start of the disk.
     pub sequential_read_4k: MeanTime,
     /// Requests of at most this many bytes go to the disk in one piece.
     pub quantum_bytes: u32,
@@ -60,8 +61,8 @@ pub struct ModelReport {
 }
 
 impl ModelReport {
-    /// Reports on a drive serving `size_bytes` (by default its own size), and on how it does
-    /// against a trace measured on the real one.
+    /// Reports on a drive serving `size_bytes` (by default its own size), and compares it with a trace
+    /// measured on the real one.
     ///
     /// # Errors
     /// A sentence when the parameters, the size or the trace do not fit.
@@ -79,8 +80,8 @@ impl ModelReport {
         };
         Ok(ModelReport {
             name: drive.name.clone(),
-            standing: drive.standing,
-            validated: drive.standing == Standing::ValidatedOnHardware,
+            provenance: drive.provenance,
+            validated: drive.provenance == Provenance::ValidatedOnHardware,
             source: drive.parameters.src.clone(),
             overhead_source: drive.overheads,
             size_bytes: model.size_bytes(),
@@ -98,7 +99,7 @@ impl ModelReport {
         })
     }
 
-    /// For a terminal.
+    /// The report as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
         self.render_into(&mut text)
@@ -114,7 +115,7 @@ impl ModelReport {
             format_size(self.size_bytes),
             self.rpm
         )?;
-        writeln!(out, "  {}", self.standing.describe())?;
+        writeln!(out, "  {}", self.provenance.describe())?;
         writeln!(out, "  source: {}", self.source)?;
         writeln!(
             out,

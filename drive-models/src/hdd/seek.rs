@@ -2,13 +2,13 @@
 //!
 //! Invariants: distance 0 takes no time; beyond the last point the last time holds. A stretched
 //! table serves a geometry with fewer cylinders: one cylinder stays one cylinder (so that
-//! streaming from track to track costs what it costs on the drive), the whole stroke stays the
-//! whole stroke, and what lies between goes by the fraction of the stroke.
+//! streaming from track to track takes the drive's time), the whole stroke stays the whole stroke,
+//! and distances between are scaled by the fraction of the stroke.
 
 use super::parameters::{HddParameters, SeekParameters, lee};
 use disktime_units::Nanos;
 
-/// Points of a table made from a data sheet; the curve is smooth, so straight lines between so
+/// Points of a table made from a data sheet; the curve is smooth, so straight lines between this
 /// many points stay within a thousandth of it.
 const CURVE_POINTS: u32 = 256;
 
@@ -40,7 +40,7 @@ impl SeekTable {
                 let last = f64::from(parameters.cyls.max(2) - 1);
                 let mut points: Vec<(u64, u64)> = (0..=CURVE_POINTS)
                     .map(|index| {
-                        // Squares put more points where the root bends.
+                        // Squares put more points where the square root bends most.
                         let part = (f64::from(index) / f64::from(CURVE_POINTS)).powi(2);
                         let distance = (1.0 + part * (last - 1.0)).round();
                         let x = if last > 1.0 {

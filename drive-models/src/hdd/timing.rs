@@ -10,13 +10,14 @@ pub(crate) struct Timing {
     pub read_miss: [Nanos; 2],
     /// The medium can be read no earlier than this after the command.
     pub read_ready: [Nanos; 2],
-    /// A cached read that goes on where the one before it ended.
+    /// A cached read that continues where the one before it ended.
     pub read_stream: Nanos,
     pub write_hit: [Nanos; 2],
     pub write_miss: [Nanos; 2],
     pub head_switch: Nanos,
     pub write_settle: Nanos,
-    /// From a track to the next one in the same stream, where it is not a seek over a cylinder.
+    /// From a track to the next one while data streams, where that differs from a seek over a
+    /// cylinder.
     pub track_switch: Option<Nanos>,
     bus_ps_per_byte: u64,
 }

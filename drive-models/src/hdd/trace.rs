@@ -1,4 +1,4 @@
-//! Service times measured on a real drive, and how far a model is from them.
+//! Service times measured on a real drive, and a model's distance from them.
 //!
 //! A measured trace has a request per line, `R|W Hit|Miss lbn sectors service_us think_us`, sent
 //! one at a time: a request is issued when the one before it was answered and its think time has
@@ -18,7 +18,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// A request and what it took on the real drive.
+/// A request and its service time on the real drive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeasuredRequest {
     /// Read or write.
@@ -29,7 +29,7 @@ pub struct MeasuredRequest {
     pub len_bytes: u64,
     /// Measured service time.
     pub service: Nanos,
-    /// From its completion to the next request.
+    /// Time from its completion to the next request.
     pub think: Nanos,
 }
 
@@ -125,8 +125,9 @@ pub fn replay(model: &mut HddModel, trace: &[MeasuredRequest]) -> Result<Vec<Nan
 }
 
 /// As [`replay`], with how the model served each request. With `shaken`, each think time is changed
-/// by up to half a turn (or half of itself) either way, so that several replays together show the distribution of the
-/// waits for the platter rather than one draw from it: the traces do not hold the platter's phase.
+/// by up to half a turn (or half of itself) either way, so that several replays together show the
+/// distribution of rotational waits rather than one sample of it: the traces do not record the
+/// platter's phase.
 pub(crate) fn replay_served(
     model: &mut HddModel,
     trace: &[MeasuredRequest],
@@ -170,7 +171,7 @@ pub fn mean_ms(times: impl ExactSizeIterator<Item = Nanos>) -> f64 {
 /// Demerit in per cent of the measured mean.
 ///
 /// # Panics
-/// If the two have not the same, positive number of requests.
+/// If the two differ in length or are empty.
 pub fn demerit_percent(measured: &[Nanos], modelled: &[Nanos]) -> f64 {
     assert!(
         !measured.is_empty() && measured.len() == modelled.len(),

@@ -5,7 +5,7 @@ use super::presets::{preset, preset_names};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The longest time that a field may name; a typing error should not become a day.
+/// The longest time that a field may name, so that a typing error is refused.
 const LONGEST_MS: f64 = 10_000.0;
 
 impl HddParameters {
@@ -21,7 +21,7 @@ impl HddParameters {
             && !members.contains_key("write_settle_ms")
             && let Some(extra) = members.remove("write_seek_extra_ms")
         {
-            // Some published parameters call it so.
+            // Some published parameters use this name.
             members.insert("write_settle_ms".to_owned(), extra);
         }
         if let Some(members) = value.as_object_mut()
@@ -106,7 +106,7 @@ impl HddParameters {
         for (index, zone) in self.zones.iter().enumerate() {
             let refused = |why: String| Err(HddError::new(format!("`zones[{index}]` {why}")));
             let (first, last) = (zone.first_cylinder, zone.last_cylinder);
-            // Published parameters count the last cylinder now from 0, now from 1.
+            // Some published parameters count the last cylinder from 0, others from 1.
             if first < next_free || last < first || last > self.cyls {
                 return refused(format!(
                     "spans cylinders {first} to {last}; zones must ascend without overlap and \
@@ -208,7 +208,7 @@ fn as_json(parameters: &HddParameters) -> Result<Value, HddError> {
         .map_err(|error| HddError::new(format!("the parameters cannot be written: {error}")))
 }
 
-/// The field of a refused object that is to blame: the one that spoils a good drive. None where a
+/// The wrong field of a refused object: the one that makes a valid drive invalid. `None` where a
 /// field is missing rather than wrong.
 fn wrong_field(value: &Value) -> Option<(String, serde_json::Error)> {
     let good = as_json(&preset(preset_names().first()?)?.0).ok()?;

@@ -81,7 +81,7 @@ fn judged(
         name: name.to_owned(),
         published: parameters.clone(),
         parameters,
-        standing: Standing::GivenByUser,
+        provenance: Provenance::GivenByUser,
         overheads: OverheadSource::Assumed,
     };
     let report = ModelReport::new(&drive, None, Some(&trace)).expect("it fits");
@@ -216,7 +216,7 @@ fn a_trace_that_says_little_changes_little_and_breaks_nothing() {
             name: name.to_owned(),
             parameters: parameters.clone(),
             published: parameters.clone(),
-            standing: Standing::GivenByUser,
+            provenance: Provenance::GivenByUser,
             overheads: OverheadSource::Assumed,
         };
         if part.len() > 1 {

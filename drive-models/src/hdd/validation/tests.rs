@@ -36,7 +36,7 @@ fn service_times_are_those_measured_on_real_drives() {
     };
     for (trace, name, most) in DRIVES {
         let (drive, requests) = measured(&data, trace, name);
-        assert_eq!(drive.standing, Standing::ValidatedOnHardware);
+        assert_eq!(drive.provenance, Provenance::ValidatedOnHardware);
         let report = ModelReport::new(&drive, None, Some(&requests)).expect("it fits");
         println!("{}", report.render());
         let report = report.trace.expect("a trace was given");
