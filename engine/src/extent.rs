@@ -1,10 +1,10 @@
-//! How the answer to a status request says what lies where: a row of extents in the request's
-//! buffer, in the order of the range, without gaps.
+//! The reply to a status request: a list of extents in the request's buffer, in the order of the
+//! range, without gaps.
 //!
 //! The encoding is this crate's own and never leaves the process: eight bytes, the length times
-//! four plus two bits. A door translates it into its protocol.
+//! four plus two bits. A frontend translates it into its protocol.
 
-/// A piece of a vdisk of which the same is known all through.
+/// A range of a vdisk with the same status throughout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// How long it is; at most 2⁶² − 1, which no vdisk reaches.
@@ -19,14 +19,14 @@ impl Extent {
     /// Its size in a buffer.
     pub const BYTES: usize = 8;
 
-    /// As in a buffer.
+    /// Its encoding in a buffer.
     pub fn encode(self) -> [u8; Self::BYTES] {
         debug_assert!(self.len_bytes >> 62 == 0, "an extent longer than any vdisk");
         let flags = u64::from(self.hole) | u64::from(self.zero) << 1;
         (self.len_bytes << 2 | flags).to_ne_bytes()
     }
 
-    /// From a buffer.
+    /// The extent that a buffer encodes.
     pub fn decode(bytes: [u8; Self::BYTES]) -> Extent {
         let number = u64::from_ne_bytes(bytes);
         Extent {

@@ -1,5 +1,5 @@
-//! The order of a stream's requests on a disk with seeks, and the map of the disk that it is taken
-//! from.
+//! The order of a stream's requests on a disk with seeks, and the disk's map that the scheduler asks
+//! for positioning times.
 
 use disktime_disks::{DiskProperties, PositioningMap};
 use disktime_scheduler::{Positioning, RequestOrder};
@@ -9,16 +9,16 @@ use std::sync::Arc;
 /// In which order the requests of one stream go to a disk with seeks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Order {
-    /// Upwards from the stream's own last place, and around.
+    /// By ascending place from the stream's own last place, wrapping around at the end.
     #[default]
     Sweep,
-    /// Least estimated positioning time first: by the disk's map where it is a modelled one, else by
-    /// what the scheduler learns.
+    /// Least estimated positioning time first: by the disk's map if it is a modelled one, else by the
+    /// times that the scheduler learns.
     LeastPositioning,
 }
 
 impl Order {
-    /// As the scheduler is told.
+    /// The scheduler's form of it.
     pub(crate) fn with_map_of(self, properties: &DiskProperties) -> RequestOrder {
         match self {
             Order::Sweep => RequestOrder::Sweep,
@@ -32,7 +32,7 @@ impl Order {
     }
 }
 
-/// A disk's map as the scheduler asks for it.
+/// A disk's map behind the scheduler's interface.
 #[derive(Debug)]
 struct Map(PositioningMap);
 

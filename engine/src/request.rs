@@ -1,4 +1,4 @@
-//! The words that doors and volumes share: a request for a vdisk and its reply.
+//! The types that frontends and volumes share: a request for a vdisk and its reply.
 //!
 //! Invariant: every request that a [`crate::Service`] takes is answered by exactly one reply with
 //! the same `origin` and `handle`.
@@ -64,9 +64,9 @@ impl RequestKind {
 /// A request for a vdisk.
 #[derive(Debug)]
 pub struct Request {
-    /// Who asked; chosen by the loop that takes the request in (a connection, a client).
+    /// The connection or client that sent it; set by the loop that takes the request.
     pub origin: u64,
-    /// Which of the asker's requests; unique among the origin's requests in flight.
+    /// Which of the origin's requests; unique among those in flight.
     pub handle: u64,
     /// For which vdisk.
     pub vdisk: VdiskId,
@@ -75,7 +75,7 @@ pub struct Request {
     /// Start of the range in the vdisk, any byte. 0 for a flush.
     pub offset_bytes: u64,
     /// Length of the range, any number of bytes. 0 for a flush. A read or write is at most
-    /// 32 MiB (the doors see to it); trim and zeroes may be as long as the vdisk.
+    /// 32 MiB (the frontends check it); trim and zeroes may be as long as the vdisk.
     pub len_bytes: u64,
     /// The reply waits until the data is durable (writes, zeroes, trims).
     pub fua: bool,
@@ -102,27 +102,27 @@ pub struct Reply {
     pub detail: ReplyDetail,
 }
 
-/// What a reply knows beyond success or failure. Doors may ignore it.
+/// What a reply tells beyond success or failure. Frontends may ignore it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ReplyDetail {
     /// Nothing.
     #[default]
     Nothing,
-    /// Parts of a read's data are zeroes because nothing is stored there. The first and the last
-    /// together are at most the data; if all of it is zeroes, `first_bytes` is its length.
+    /// Parts of a read's data are zeroes because nothing is stored there. `first_bytes` and
+    /// `last_bytes` together are at most the data; if all of it is zeroes, `first_bytes` is its length.
     Zeroes {
         /// How many at the beginning.
         first_bytes: u32,
         /// How many at the end.
         last_bytes: u32,
-        /// Where between the two.
+        /// Zeroes between the two.
         middle: ZeroPieces,
     },
     /// The request failed at about this byte of the vdisk, which lies in its range.
     FailedAt(u64),
 }
 
-/// Why a request failed, as a client sees it. Doors map each to their protocol's number.
+/// Why a request failed, as a client sees it. Frontends map each to their protocol's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IoError {
     /// The disk failed it (EIO).
@@ -131,7 +131,7 @@ pub enum IoError {
     /// Beyond the end for a read, or not understood (EINVAL).
     #[error("the request is not valid")]
     Invalid,
-    /// Beyond the end for a write, or no space below (ENOSPC).
+    /// Beyond the end for a write, or no space on the file system below (ENOSPC).
     #[error("there is no space at that place")]
     NoSpace,
     /// The vdisk is read-only (EPERM).
@@ -140,7 +140,7 @@ pub enum IoError {
     /// The operation is not served (ENOTSUP).
     #[error("the operation is not supported")]
     NotSupported,
-    /// The server is going away (ESHUTDOWN).
+    /// The server is shutting down (ESHUTDOWN).
     #[error("the server is shutting down")]
     Shutdown,
 }

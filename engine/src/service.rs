@@ -1,4 +1,5 @@
-//! What a loop drives: vdisks in, replies out, at a time that the loop names.
+//! The interface of what a loop drives: requests for vdisks in, replies out, at times that the loop
+//! gives.
 //!
 //! One trait under two clocks. In virtual time the loop jumps to `next_wake`; in real time it
 //! sleeps until then or until `wake_fd` is readable.
@@ -9,7 +10,7 @@ use std::os::fd::RawFd;
 
 /// Serves the vdisks of one disk.
 pub trait Service {
-    /// Takes a request in. Invalid ones are taken too and answered with an error at the next turn.
+    /// Takes a request. Invalid ones are taken too and answered with an error at the next turn.
     ///
     /// # Errors
     /// The request itself when the vdisk's queue is full: hold it and stop reading from that
@@ -23,22 +24,21 @@ pub trait Service {
     /// When `turn` is to be called next if nothing else happens.
     fn next_wake(&self) -> Option<Nanos>;
 
-    /// An eventfd that is set when `turn` may have something to do, for a real disk; for whoever
-    /// waits to reset.
+    /// An eventfd that is set when `turn` may have something to do, for a real disk. The caller resets
+    /// it, or waits for its edges.
     fn wake_fd(&self) -> Option<RawFd>;
 
-    /// Whether `next_wake` is to be kept to the microsecond (the disk is paced by a model, whose
-    /// clients would see every delay), or may be late by what the kernel's timers are late, which
-    /// costs no polling.
+    /// Whether `next_wake` has to be kept to the microsecond (the disk is paced by a model, and its
+    /// clients would see every delay), or may be late as the kernel's timers are, without polling.
     fn is_punctual(&self) -> bool {
         true
     }
 
-    /// The server stops and has waited long enough: what is not on the disk yet fails with
-    /// [`crate::IoError::Shutdown`], except flushes, and so does what comes from now on. What is on the disk is
-    /// finished. A service that holds nothing back needs not do anything.
+    /// The server stops and its drain time is over: queued requests, and those that come from now on,
+    /// fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
+    /// finished. A service without a queue need not do anything.
     fn give_up(&mut self) {}
 
-    /// Whether no request is under way: nothing queued, nothing in flight, nothing to answer.
+    /// Whether no request is queued, in flight, or to be answered.
     fn is_idle(&self) -> bool;
 }

@@ -1,17 +1,17 @@
-//! How much of a vdisk is stored. Who serves the vdisk counts, and whoever shows it looks, on whatever
-//! thread; so nobody has to ask.
+//! How many bytes of a vdisk are stored: a counter that the vdisk's thread changes and any other
+//! thread may read without a message.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes that are stored, as far as is known. Clones are the same count.
+/// Bytes that are stored, as far as is known. Clones share one counter.
 #[derive(Debug, Clone, Default)]
 pub struct StoredBytes(Arc<AtomicU64>);
 
 impl StoredBytes {
     /// How many there are now.
     pub fn get(&self) -> u64 {
-        // A number by itself, which orders nothing.
+        // No other memory depends on this number, so it needs no ordering.
         self.0.load(Ordering::Relaxed)
     }
 

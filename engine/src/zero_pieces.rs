@@ -1,9 +1,9 @@
-//! Which parts inside of a read are zeroes: a bit each for up to 64 pieces of one size, so that the
-//! answer to a read can say so without any memory of its own.
+//! Which parts inside of a read are zeroes: one bit for each of up to 64 pieces of one size, so that
+//! the reply to a read carries it without an allocation.
 //!
 //! Pieces begin at multiples of their size in the vdisk. The size is 64 KiB for reads of up to 4 MiB
-//! and doubles with the length beyond, so what is known is exact for most reads and at least a 64th
-//! of a longer one.
+//! and doubles with the length beyond that, so it is exact for most reads and resolves at least a
+//! 64th of a longer one.
 
 /// The smallest piece.
 const PIECE_BYTES_MIN: u64 = 64 << 10;
@@ -12,20 +12,20 @@ const PIECE_BYTES_MIN: u64 = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ZeroPieces {
     bits: u64,
-    /// Where the first piece that lies in the read as a whole begins.
+    /// Start of the first piece that lies in the read as a whole.
     first_bytes: u32,
     piece_bytes: u32,
 }
 
 impl ZeroPieces {
-    /// Of any read.
+    /// No zeroes, for any read.
     pub const NONE: ZeroPieces = ZeroPieces {
         bits: 0,
         first_bytes: 0,
         piece_bytes: PIECE_BYTES_MIN as u32,
     };
 
-    /// None yet, of a read of `len_bytes` (at most 4 GiB) at `offset_bytes`.
+    /// No zeroes yet, for a read of `len_bytes` (at most 4 GiB) at `offset_bytes`.
     pub fn of_read(offset_bytes: u64, len_bytes: u64) -> ZeroPieces {
         let piece_bytes = len_bytes
             .div_ceil(u64::from(u64::BITS))
@@ -39,13 +39,13 @@ impl ZeroPieces {
         }
     }
 
-    /// Whether nothing is known to be zeroes.
+    /// Whether no piece is known to be zeroes.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.bits == 0
     }
 
-    /// Notes that the bytes `start..end` are zeroes; counts as far as they make whole pieces.
+    /// Notes that the bytes `start..end` are zeroes; only whole pieces in it are kept.
     pub fn add(&mut self, start: u32, end: u32) {
         let from = start
             .saturating_sub(self.first_bytes)
@@ -54,7 +54,7 @@ impl ZeroPieces {
         self.bits |= ones(from, to);
     }
 
-    /// Only what has other bytes between it and both ends of `start..end`.
+    /// Only the pieces with other bytes between them and both ends of `start..end`.
     pub fn inside(mut self, start: u32, end: u32) -> ZeroPieces {
         if !self.is_empty() {
             let from = (start + 1)
@@ -66,7 +66,7 @@ impl ZeroPieces {
         self
     }
 
-    /// Beginnings and ends of what is zeroes, in order; there are other bytes between any two.
+    /// Start and end of each run of zeroes, in order; there are other bytes between any two.
     pub fn runs(self) -> impl Iterator<Item = (u32, u32)> {
         let mut bits = self.bits;
         std::iter::from_fn(move || {

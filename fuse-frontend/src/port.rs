@@ -195,7 +195,7 @@ impl FusePort {
         let answer = Box::new(move |mut reply: Reply| {
             reply.origin = origin;
             // It fails only when this door's reactor has ended, and the door with it.
-            let _ = home.answer(reply);
+            let _ = home.reply_to_port(reply);
         });
         match self.hosts[disk].try_submit(request, answer) {
             Ok(()) => Ok(()),

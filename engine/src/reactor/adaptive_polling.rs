@@ -1,170 +1,179 @@
-//! Whether a connection is looked at by the clock instead of being woken for by its socket.
+//! Whether a connection is polled at short intervals instead of waiting for its socket's events.
 //!
-//! A client that sends each request by itself to a server that answers at once has a wake-up for
-//! nearly every request: its own system call pays for waking us, and we for being woken, and both are
-//! more than the request. Not to be woken for, but to look every few microseconds, lets such a client
-//! send as fast as it can, and brings many requests per look. For a client that waits for each answer it
-//! would be a delay and nothing else; and from here nobody sees what a client still has to send. So it
-//! is tried: for a moment now and then, and kept as long as it is faster.
+//! A client that sends each request by itself to a server that answers at once causes a wake-up for
+//! nearly every request: its system call pays for waking the server, the server pays for being
+//! woken, and both cost more than the request. Polling every few microseconds lets such a client
+//! send as fast as it can and finds many requests at a time. For a client that waits for each
+//! answer polling only adds delay, and the server cannot see what a client still has to send. So
+//! polling is tried for a short time now and then, and kept as long as it brings more requests.
 //!
-//! Invariants: a client that waits for its answer loses [`FRUITLESS_LOOKS`] times [`DELAY`] per trial, and
-//! trials that fail come twice as far apart each, up to [`LONGEST_BACK_OFF`]. Other connections are woken for as ever.
+//! Invariants: a client that waits for its answer loses at most [`FRUITLESS_POLLS_MAX`] times
+//! [`POLL_INTERVAL`] per trial, and failed trials come twice as far apart each time, up to
+//! [`BACK_OFF_MAX`]. Other connections are not affected.
 //!
 //! What is not known here: sockets, clocks.
 
 use disktime_units::Nanos;
 
-/// Between two looks. Timers may add as much again, and more.
-const DELAY: Nanos = Nanos::from_micros(20);
-/// What is compared is what came in that time.
+/// Between two polls. Timers may add as much again, and more.
+const POLL_INTERVAL: Nanos = Nanos::from_micros(20);
+/// Request rates are compared over this time.
 const WINDOW: Nanos = Nanos::from_millis(4);
-/// A look that brings fewer requests than that was not worth waiting for...
-const FEWEST: u32 = 4;
-/// ...but the client may have had no processor; so many in a row end it.
-const FRUITLESS_LOOKS: u32 = 3;
-/// A client that sends so many at a time needs no help.
-const CROWD: u32 = 4;
-/// Of so many reads at least one has to have brought two requests.
+/// A poll that finds fewer requests than this is fruitless...
+const REQUESTS_PER_POLL_MIN: u32 = 4;
+/// ...but the client may not have had a processor; so many in a row end the polling.
+const FRUITLESS_POLLS_MAX: u32 = 3;
+/// A client whose reads bring this many requests each batches them itself and needs no polling.
+const BATCHED_REQUESTS: u32 = 4;
+/// A trial needs at least one read with two requests among so many reads.
 const READS_PER_PAIR: u32 = 16;
-/// Fewer requests per second are not worth a trial.
-const LEAST_RATE: u64 = 30_000;
-/// Faster by that much is faster: in percent of before.
-const FASTER_PERCENT: u64 = 105;
-/// How long it is kept before it has to show again that it is faster.
-const STAY: Nanos = Nanos::from_millis(250);
-const SHORTEST_BACK_OFF: Nanos = Nanos::from_millis(10);
-const LONGEST_BACK_OFF: Nanos = Nanos::from_secs(1);
+/// A trial needs at least this many requests per second.
+const RATE_MIN: u64 = 30_000;
+/// Polling is kept if the rate is at least this many per cent of the rate before.
+const KEEP_PERCENT: u64 = 105;
+/// How long polling is kept before it has to be compared again.
+const KEEP_TIME: Nanos = Nanos::from_millis(250);
+const BACK_OFF_MIN: Nanos = Nanos::from_millis(10);
+const BACK_OFF_MAX: Nanos = Nanos::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// The socket wakes us.
-    Woken,
-    /// We look; so many requests per second came when we were woken.
-    Trial { before: u64 },
-    /// We look, and it is faster.
+enum PollingMode {
+    /// The socket's events wake the reactor.
+    Events,
+    /// Polled, to compare with the requests per second that came with events.
+    Trial { rate_before: u64 },
+    /// Polled, because that was faster.
     Kept { until: Nanos },
 }
 
 /// What came since a point in time.
 #[derive(Debug, Clone, Copy, Default)]
-struct Window {
+struct RateWindow {
     since: Nanos,
     requests: u32,
     reads: u32,
 }
 
-impl Window {
-    /// Whether more than one request is under way, but few come at a time.
+impl RateWindow {
+    /// Whether more than one request is in flight at times, but few come at a time.
     fn is_promising(&self) -> bool {
         let pairs = self.requests.saturating_sub(self.reads);
-        pairs > self.reads / READS_PER_PAIR && self.requests < self.reads.saturating_mul(CROWD)
+        let batched = self.reads.saturating_mul(BATCHED_REQUESTS);
+        pairs > self.reads / READS_PER_PAIR && self.requests < batched
     }
 }
 
-/// The state of one connection.
+/// The polling state of one connection.
 #[derive(Debug)]
-pub(super) struct Gathering {
-    mode: Mode,
-    window: Window,
-    /// The next look; `None` while it is being taken.
-    look_at: Option<Nanos>,
-    /// Looks in a row that brought few.
+pub(super) struct AdaptivePolling {
+    mode: PollingMode,
+    window: RateWindow,
+    /// When the next poll is due; `None` while none is scheduled.
+    poll_at: Option<Nanos>,
+    /// Fruitless polls in a row.
     fruitless: u32,
-    /// No trial before that.
+    /// No trial before this time.
     not_before: Nanos,
     back_off: Nanos,
 }
 
-impl Default for Gathering {
-    fn default() -> Gathering {
-        Gathering {
-            mode: Mode::Woken,
-            window: Window::default(),
-            look_at: None,
+impl Default for AdaptivePolling {
+    fn default() -> AdaptivePolling {
+        AdaptivePolling {
+            mode: PollingMode::Events,
+            window: RateWindow::default(),
+            poll_at: None,
             fruitless: 0,
             not_before: Nanos::ZERO,
-            back_off: SHORTEST_BACK_OFF,
+            back_off: BACK_OFF_MIN,
         }
     }
 }
 
-impl Gathering {
-    /// Whether the connection is looked at by the clock.
+impl AdaptivePolling {
+    /// Whether the connection is polled now.
     pub(super) fn is_on(&self) -> bool {
-        self.mode != Mode::Woken
+        self.mode != PollingMode::Events
     }
 
-    /// The next look, put on the clock if it is not there yet.
-    pub(super) fn next_look(&mut self, now: Nanos) -> Nanos {
-        *self.look_at.get_or_insert(now + DELAY)
+    /// When the next poll is due; schedules one if none is.
+    pub(super) fn next_poll(&mut self, now: Nanos) -> Nanos {
+        *self.poll_at.get_or_insert(now + POLL_INTERVAL)
     }
 
-    /// Whether it is time to look; then that is what the next [`Gathering::came`] tells of.
-    pub(super) fn is_due(&mut self, now: Nanos) -> bool {
-        self.is_on() && self.look_at.take_if(|look_at| *look_at <= now).is_some()
+    /// Whether a poll is due; it is taken then, and its result goes to the next
+    /// [`AdaptivePolling::record`].
+    pub(super) fn take_due(&mut self, now: Nanos) -> bool {
+        self.is_on() && self.poll_at.take_if(|poll_at| *poll_at <= now).is_some()
     }
 
-    /// So many requests came in so many reads of the socket; `looked`: because it was time to.
-    pub(super) fn came(&mut self, now: Nanos, looked: bool, requests: u32, reads: u32) {
+    /// Counts the requests that came in so many reads of the socket; `polled`: because a poll was
+    /// due.
+    pub(super) fn record(&mut self, now: Nanos, polled: bool, requests: u32, reads: u32) {
         self.window.requests += requests;
         self.window.reads += reads;
-        if self.is_on() && looked {
-            self.fruitless = if requests < FEWEST {
+        if self.is_on() && polled {
+            self.fruitless = if requests < REQUESTS_PER_POLL_MIN {
                 self.fruitless + 1
             } else {
                 0
             };
-            if self.fruitless == FRUITLESS_LOOKS {
-                self.stop(now);
+            if self.fruitless == FRUITLESS_POLLS_MAX {
+                self.back_off(now);
                 return;
             }
         }
         let elapsed = now.saturating_sub(self.window.since);
-        if elapsed < WINDOW {
-            return;
+        if elapsed >= WINDOW {
+            self.compare(now, elapsed);
         }
-        let fresh = Window {
+    }
+
+    /// Decides at the end of a window.
+    fn compare(&mut self, now: Nanos, elapsed: Nanos) {
+        let fresh = RateWindow {
             since: now,
-            ..Window::default()
+            ..RateWindow::default()
         };
         let window = std::mem::replace(&mut self.window, fresh);
         let rate = u64::from(window.requests) * 1_000_000_000 / elapsed.0;
         match self.mode {
-            Mode::Woken => {
-                if now >= self.not_before && rate >= LEAST_RATE && window.is_promising() {
-                    self.mode = Mode::Trial { before: rate };
+            PollingMode::Events => {
+                if now >= self.not_before && rate >= RATE_MIN && window.is_promising() {
+                    self.mode = PollingMode::Trial { rate_before: rate };
                 }
             }
-            Mode::Trial { before } if rate * 100 >= before * FASTER_PERCENT => {
-                self.mode = Mode::Kept { until: now + STAY };
-                self.back_off = SHORTEST_BACK_OFF;
+            PollingMode::Trial { rate_before } if rate * 100 >= rate_before * KEEP_PERCENT => {
+                let until = now + KEEP_TIME;
+                self.mode = PollingMode::Kept { until };
+                self.back_off = BACK_OFF_MIN;
             }
-            Mode::Trial { .. } => self.stop(now),
-            Mode::Kept { until } if now >= until => self.wake_again(now),
-            Mode::Kept { .. } => {}
+            PollingMode::Trial { .. } => self.back_off(now),
+            PollingMode::Kept { until } if now >= until => self.wait_for_events(now),
+            PollingMode::Kept { .. } => {}
         }
     }
 
-    /// The socket wakes us again, and from now on always.
-    pub(super) fn end(&mut self) {
+    /// Back to the socket's events, for good.
+    pub(super) fn disable(&mut self) {
         self.not_before = Nanos(u64::MAX);
-        self.wake_again(self.window.since);
+        self.wait_for_events(self.window.since);
     }
 
-    /// The socket wakes us again, and for a while there is no trial.
-    fn stop(&mut self, now: Nanos) {
+    /// Back to the socket's events, without a trial for a while.
+    fn back_off(&mut self, now: Nanos) {
         self.not_before = now + self.back_off;
-        self.back_off = (self.back_off + self.back_off).min(LONGEST_BACK_OFF);
-        self.wake_again(now);
+        self.back_off = (self.back_off + self.back_off).min(BACK_OFF_MAX);
+        self.wait_for_events(now);
     }
 
-    fn wake_again(&mut self, now: Nanos) {
-        self.mode = Mode::Woken;
-        self.look_at = None;
+    fn wait_for_events(&mut self, now: Nanos) {
+        self.mode = PollingMode::Events;
+        self.poll_at = None;
         self.fruitless = 0;
-        self.window = Window {
+        self.window = RateWindow {
             since: now,
-            ..Window::default()
+            ..RateWindow::default()
         };
     }
 }

@@ -1,10 +1,10 @@
 //! One socket with its session: moves bytes, as many as both sides take.
 //!
-//! Invariants: at most one request is held back (the vdisk's queue was full when it came); while
-//! it is, nothing is read. A connection that breaks is dropped; its requests under way are finished
-//! by the service and their replies dropped by the reactor.
+//! Invariants: at most one request is held (the vdisk's queue was full when it came); while it is,
+//! nothing is read. A connection that breaks is dropped; its requests in flight are finished by the
+//! service and their replies dropped by the reactor.
 
-use super::gathering::Gathering;
+use super::adaptive_polling::AdaptivePolling;
 use super::poller::{Interest, Poller, Ready};
 use crate::session::{Session, SessionStatus};
 use crate::{BufferPool, Reply, Request};
@@ -12,51 +12,50 @@ use disktime_units::Nanos;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Bytes read from one connection before the others have their turn.
+/// Bytes read from one connection before the next one is served.
 const READ_TURN_BYTES: usize = 1 << 20;
-/// Pieces of replies sent with one system call.
+/// Slices of replies sent with one system call.
 const SLICES: usize = 64;
 
 /// A connection and what it waits for.
 pub(super) struct Connection {
     socket: OwnedFd,
     session: Box<dyn Session>,
-    pub(super) origin: u64,
+    origin: u64,
     held: Option<Request>,
     /// Requests that the service has and will answer.
-    pub(super) under_way: usize,
+    in_flight: usize,
     readable: bool,
     writable: bool,
-    /// The peer closed its side: the end of what it sent has to be read, too.
+    /// The peer closed its side: the end of the stream has to be read, too.
     closing: bool,
     /// What the socket is watched for.
     watched_for: Interest,
-    /// Whether the socket wakes us.
-    gathering: Gathering,
-    /// It was time to look, whether or not there is anything.
-    looked: bool,
-    /// Is in the reactor's list of connections to look at.
-    pub(super) scheduled: bool,
+    polling: AdaptivePolling,
+    /// A poll was due, whether or not there is anything to read.
+    polled: bool,
+    /// Is in the reactor's list of scheduled connections.
+    scheduled: bool,
     failure: Option<String>,
-    /// When the drain gives up on it.
-    pub(super) drain_until: Option<Nanos>,
+    /// When a draining connection is closed at the latest.
+    drain_until: Option<Nanos>,
 }
 
-/// What a look at a connection brought.
+/// What [`Connection::receive`] brought.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Progress {
-    /// Requests that went to the service.
+    /// Requests that the service took.
     pub(super) requests: u32,
-    /// Reads of the socket that brought something.
+    /// Reads of the socket that brought bytes.
     reads: u32,
     /// There is more to read at once.
     pub(super) more: bool,
-    /// It is looked at by the clock from now on.
-    pub(super) gathers: bool,
+    /// The connection is polled from now on.
+    pub(super) polling_began: bool,
 }
 
 impl Connection {
-    /// What its socket has to be watched for in the beginning.
+    /// What a new connection's socket has to be watched for.
     pub(super) const FIRST_INTEREST: Interest = Interest {
         input: true,
         room: false,
@@ -68,30 +67,45 @@ impl Connection {
             session,
             origin,
             held: None,
-            under_way: 0,
+            in_flight: 0,
             readable: true,
             writable: true,
             closing: false,
             watched_for: Connection::FIRST_INTEREST,
-            gathering: Gathering::default(),
-            looked: false,
+            polling: AdaptivePolling::default(),
+            polled: false,
             scheduled: false,
             failure: None,
             drain_until: None,
         }
     }
 
-    /// The socket changed.
+    /// Identifies the connection in requests and events, also after its index was reused.
+    pub(super) fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    /// Marks it as scheduled; returns whether it was not yet.
+    pub(super) fn schedule(&mut self) -> bool {
+        !std::mem::replace(&mut self.scheduled, true)
+    }
+
+    /// It was taken from the list of scheduled connections.
+    pub(super) fn unschedule(&mut self) {
+        self.scheduled = false;
+    }
+
+    /// Notes an event of the socket.
     pub(super) fn note(&mut self, ready: Ready) {
         self.readable |= ready.readable;
         self.writable |= ready.writable;
         self.closing |= ready.closing;
     }
 
-    /// Has the socket watched for what it is waited for.
+    /// Has the socket watched for the events that are waited for now.
     pub(super) fn watch(&mut self, poller: &Poller) {
         let interest = Interest {
-            input: !self.gathering.is_on(),
+            input: !self.polling.is_on(),
             room: !self.writable,
         };
         if interest == self.watched_for {
@@ -103,23 +117,20 @@ impl Connection {
         }
     }
 
-    /// When it wants to be looked at, if that is not when its socket says so.
-    pub(super) fn next_look(&mut self, now: Nanos) -> Option<Nanos> {
-        self.gathering
-            .is_on()
-            .then(|| self.gathering.next_look(now))
+    /// When its next poll is due, if it is polled.
+    pub(super) fn next_poll(&mut self, now: Nanos) -> Option<Nanos> {
+        self.polling.is_on().then(|| self.polling.next_poll(now))
     }
 
-    /// Whether it is time to look; then the socket is read from whatever it says.
-    pub(super) fn look(&mut self, now: Nanos) -> bool {
-        let due = self.gathering.is_due(now);
+    /// Whether a poll is due; then the socket is read even without an event.
+    pub(super) fn poll(&mut self, now: Nanos) -> bool {
+        let due = self.polling.take_due(now);
         self.readable |= due;
-        self.looked |= due;
+        self.polled |= due;
         due
     }
 
-    /// Reads what there is to read; tells whether the connection is looked at by the clock from
-    /// now on, if it was not.
+    /// Reads what there is to read and submits the requests in it.
     pub(super) fn receive(
         &mut self,
         now: Nanos,
@@ -128,15 +139,16 @@ impl Connection {
     ) -> Progress {
         let mut progress = Progress::default();
         self.receive_some(pool, submit, &mut progress);
-        let was_on = self.gathering.is_on();
-        let looked = std::mem::take(&mut self.looked);
-        self.gathering
-            .came(now, looked, progress.requests, progress.reads);
-        progress.gathers = self.gathering.is_on() && !was_on;
+        let was_on = self.polling.is_on();
+        let polled = std::mem::take(&mut self.polled);
+        self.polling
+            .record(now, polled, progress.requests, progress.reads);
+        progress.polling_began = self.polling.is_on() && !was_on;
         progress
     }
 
-    /// Reads, parses and submits until the socket, the session or the service has enough.
+    /// Reads, parses and submits until the socket is empty, the session wants no bytes, the service
+    /// refuses a request, or the bound on bytes is reached.
     fn receive_some(
         &mut self,
         pool: &mut BufferPool,
@@ -152,7 +164,7 @@ impl Connection {
                 request.origin = self.origin;
                 match submit(request) {
                     Ok(()) => {
-                        self.under_way += 1;
+                        self.in_flight += 1;
                         progress.requests += 1;
                     }
                     Err(request) => {
@@ -178,7 +190,7 @@ impl Connection {
         }
     }
 
-    /// Offers the request that was held back; whether it went.
+    /// Offers the request that is held; returns whether none is held any more.
     pub(super) fn submit_held(
         &mut self,
         submit: impl FnOnce(Request) -> Result<(), Request>,
@@ -188,7 +200,7 @@ impl Connection {
         };
         match submit(request) {
             Ok(()) => {
-                self.under_way += 1;
+                self.in_flight += 1;
                 true
             }
             Err(request) => {
@@ -198,7 +210,7 @@ impl Connection {
         }
     }
 
-    /// Reads once; `None` when there is nothing to read or nothing is wanted.
+    /// Reads once; `None` when there is nothing to read or the session wants no bytes.
     fn read_some(&mut self, pool: &mut BufferPool) -> Option<usize> {
         let space = self.session.space(pool);
         if space.is_empty() {
@@ -222,8 +234,8 @@ impl Connection {
             }
             1.. => {
                 let count = count as usize;
-                // Less than there was room for: the socket is empty, and what comes next is an
-                // event of its own. Only the end of the stream may be there unannounced.
+                // Less than there was room for: the socket is empty, and the next bytes cause an
+                // event. Only the end of the stream may be there without another event.
                 self.readable = count == wanted || self.closing;
                 self.session.filled(count);
                 Some(count)
@@ -240,14 +252,14 @@ impl Connection {
         self.held.is_some()
     }
 
-    /// Takes the answer to one of its requests.
+    /// Takes the reply to one of its requests.
     pub(super) fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
-        self.under_way -= 1;
+        self.in_flight -= 1;
         self.session.reply(reply, pool);
     }
 
-    /// Sends what waits, as far as the socket takes it; whether any of it went. Then the session
-    /// may have room for requests that it had to leave unparsed.
+    /// Sends replies, as far as the socket takes them; returns whether any bytes were sent. Then the
+    /// session may have room for requests that it had to leave unparsed.
     pub(super) fn send(&mut self, pool: &mut BufferPool) -> bool {
         let mut any = false;
         while self.writable && self.failure.is_none() {
@@ -287,17 +299,17 @@ impl Connection {
         }
     }
 
-    /// The server is stopping; the connection has until then to take its answers.
+    /// The server is stopping; the client has until then to take its replies.
     pub(super) fn drain(&mut self, until: Nanos) {
-        self.gathering.end();
+        self.polling.disable();
         self.session.drain();
         self.drain_until = Some(until);
-        // What is there already is answered, even if nobody has told of it yet.
+        // What the socket holds already is answered, even if its event has not been taken yet.
         self.readable = true;
     }
 
-    /// Lets the session say good-bye if it is drained. Whether it has to be looked at once more
-    /// instead, as something came in the meantime and wants its answer.
+    /// Lets the session send its closing message if the connection is drained. If requests arrived
+    /// in the meantime it does not; then it returns true, and the connection has to be served again.
     pub(super) fn finish(&mut self, pool: &mut BufferPool) -> bool {
         // One that is scheduled may hold requests that waited for room.
         let is_drained = self.drain_until.is_some()
@@ -317,7 +329,7 @@ impl Connection {
         false
     }
 
-    /// Whether the socket has bytes, whatever the poller has told so far.
+    /// Whether the socket has bytes, even if no event was reported for them.
     fn input_waits(&self) -> bool {
         let mut byte = 0_u8;
         // SAFETY: `byte` is valid for a write of its one byte during the call.
@@ -333,16 +345,16 @@ impl Connection {
     }
 
     fn is_answered(&self) -> bool {
-        self.under_way == 0 && self.held.is_none() && self.nothing_waits()
+        self.in_flight == 0 && self.held.is_none() && self.is_sent()
     }
 
-    /// Why the connection is over, if it is.
-    pub(super) fn over(&self, now: Nanos) -> Option<String> {
+    /// Why the connection has ended, if it has; empty if the client ended it regularly.
+    pub(super) fn end(&self, now: Nanos) -> Option<String> {
         if let Some(failure) = &self.failure {
             return Some(failure.clone());
         }
         if self.drain_until.is_some_and(|until| now >= until) {
-            return Some("the server stopped before the client took its answers".to_owned());
+            return Some("the server stopped before the client took its replies".to_owned());
         }
         match self.session.status() {
             SessionStatus::Broken(reason) => Some(reason),
@@ -351,12 +363,12 @@ impl Connection {
         }
     }
 
-    fn nothing_waits(&self) -> bool {
+    fn is_sent(&self) -> bool {
         let mut slices = [IoSlice::new(&[]); 1];
         self.session.outgoing(&mut slices) == 0
     }
 
-    /// Gives the session's memory back.
+    /// Returns the connection's buffers to the pool.
     pub(super) fn close(mut self, pool: &mut BufferPool) {
         if let Some(buffer) = self.held.take().and_then(|request| request.buffer) {
             pool.put(buffer);

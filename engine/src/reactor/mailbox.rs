@@ -1,5 +1,8 @@
-//! What other threads send to a reactor: connections, requests of doors that live on other
-//! threads, ports and their answers, and questions. Bounded: when it is full, the sender waits.
+//! What other threads send to a reactor: connections, requests of frontends on other threads, ports
+//! and replies for them, and functions to run on the service.
+//!
+//! Invariants: bounded: a sender waits while the mailbox is full, or gets its request back
+//! ([`PortHost::try_submit`]). No mail is missed: a sender wakes a reactor that sleeps or is about to.
 
 use super::poller::WakeUp;
 use crate::port::Port;
@@ -11,15 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-/// Mail that waits at most.
+/// Bound on messages that wait.
 const CAPACITY: usize = 1024;
 
-/// Called with the answer to a request, on the reactor's thread; must not block.
+/// Called with the reply to a request, on the reactor's thread; must not block.
 pub type ReplyCallback = Box<dyn FnOnce(Reply) + Send>;
-/// Looks at or changes the service between two turns; must not block.
+/// Reads or changes the service between two turns; must not block.
 pub type Visit<S> = Box<dyn FnOnce(&mut S, Nanos) + Send>;
 
-/// A letter.
+/// One message.
 pub(super) enum Mail<S> {
     Connect {
         socket: OwnedFd,
@@ -27,44 +30,75 @@ pub(super) enum Mail<S> {
     },
     Submit {
         request: Request,
-        answer: ReplyCallback,
+        callback: ReplyCallback,
     },
     Open(Box<dyn Port>),
-    Answer(Reply),
+    Reply(Reply),
     Visit(Visit<S>),
     Stop,
 }
 
-pub(super) struct Shared {
-    pub(super) wake_up: WakeUp,
-    /// The reactor is about to sleep: a sender has to wake it.
-    pub(super) sleeping: AtomicBool,
+/// How senders wake the reactor.
+pub(super) struct MailboxSignal {
+    wake_up: WakeUp,
+    /// The reactor sleeps or is about to: a sender has to wake it.
+    sleeping: AtomicBool,
+}
+
+impl MailboxSignal {
+    pub(super) fn new(wake_up: WakeUp) -> MailboxSignal {
+        MailboxSignal {
+            wake_up,
+            sleeping: AtomicBool::new(false),
+        }
+    }
+
+    /// The reactor will sleep unless it finds mail after this call.
+    pub(super) fn announce_sleep(&self) {
+        self.sleeping.store(true, Ordering::SeqCst);
+    }
+
+    /// The reactor is awake and will take its mail.
+    pub(super) fn announce_awake(&self) {
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    /// The event of a sender was taken.
+    pub(super) fn clear(&self) {
+        self.wake_up.clear();
+    }
+
+    fn wake_sleeper(&self) {
+        if self.sleeping.swap(false, Ordering::SeqCst) {
+            self.wake_up.signal();
+        }
+    }
 }
 
 /// Sends to a reactor. Cheap to clone.
 pub struct ReactorHandle<S> {
     sender: SyncSender<Mail<S>>,
-    shared: Arc<Shared>,
+    signal: Arc<MailboxSignal>,
 }
 
 impl<S> Clone for ReactorHandle<S> {
     fn clone(&self) -> ReactorHandle<S> {
         ReactorHandle {
             sender: self.sender.clone(),
-            shared: Arc::clone(&self.shared),
+            signal: Arc::clone(&self.signal),
         }
     }
 }
 
-/// The reactor is gone.
+/// The reactor has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the disk's thread has stopped")]
 pub struct ReactorGone;
 
 impl<S> ReactorHandle<S> {
-    pub(super) fn new(shared: Arc<Shared>) -> (ReactorHandle<S>, Receiver<Mail<S>>) {
+    pub(super) fn new(signal: Arc<MailboxSignal>) -> (ReactorHandle<S>, Receiver<Mail<S>>) {
         let (sender, receiver) = sync_channel(CAPACITY);
-        (ReactorHandle { sender, shared }, receiver)
+        (ReactorHandle { sender, signal }, receiver)
     }
 
     /// Hands a connection over after its handshake.
@@ -93,18 +127,12 @@ impl<S> ReactorHandle<S> {
 
     fn send(&self, mail: Mail<S>) -> Result<(), ReactorGone> {
         self.sender.send(mail).map_err(|_| ReactorGone)?;
-        self.wake_sleeper();
+        self.signal.wake_sleeper();
         Ok(())
-    }
-
-    fn wake_sleeper(&self) {
-        if self.shared.sleeping.swap(false, Ordering::SeqCst) {
-            self.shared.wake_up.signal();
-        }
     }
 }
 
-/// A reactor as ports and whoever opens them see it, whatever service it drives.
+/// A reactor as ports and the code that opens them see it, independent of its service.
 pub trait PortHost: Send + Sync {
     /// Opens a port on the reactor's thread.
     ///
@@ -112,27 +140,27 @@ pub trait PortHost: Send + Sync {
     /// When the reactor has stopped.
     fn open_port(&self, port: Box<dyn Port>) -> Result<(), ReactorGone>;
 
-    /// Submits a request; `answer` is called with its reply. The caller bounds how many it has
-    /// under way. Never waits: for reactors among each other.
+    /// Submits a request; `callback` is called with its reply. The caller bounds how many it has in
+    /// flight. Never waits, so that reactors may submit to each other.
     ///
     /// # Errors
     /// The request itself, when the mailbox is full or the reactor has stopped.
-    fn try_submit(&self, request: Request, answer: ReplyCallback) -> Result<(), NotTaken>;
+    fn try_submit(&self, request: Request, callback: ReplyCallback) -> Result<(), NotTaken>;
 
-    /// Brings an answer to the port of its origin.
+    /// Delivers a reply to the port of its origin.
     ///
     /// # Errors
     /// When the reactor has stopped.
-    fn answer(&self, reply: Reply) -> Result<(), ReactorGone>;
+    fn reply_to_port(&self, reply: Reply) -> Result<(), ReactorGone>;
 
-    /// Lets the reactor look at its ports.
+    /// Makes the reactor serve its ports again.
     fn wake(&self);
 }
 
 /// Why a request was not taken by [`PortHost::try_submit`].
 #[derive(Debug)]
 pub enum NotTaken {
-    /// There is no room now.
+    /// The mailbox is full.
     Full(Request),
     /// The reactor has stopped.
     Gone(Request),
@@ -143,10 +171,10 @@ impl<S> PortHost for ReactorHandle<S> {
         self.send(Mail::Open(port))
     }
 
-    fn try_submit(&self, request: Request, answer: ReplyCallback) -> Result<(), NotTaken> {
-        let not_taken = match self.sender.try_send(Mail::Submit { request, answer }) {
+    fn try_submit(&self, request: Request, callback: ReplyCallback) -> Result<(), NotTaken> {
+        let not_taken = match self.sender.try_send(Mail::Submit { request, callback }) {
             Ok(()) => {
-                self.wake_sleeper();
+                self.signal.wake_sleeper();
                 return Ok(());
             }
             Err(not_taken) => not_taken,
@@ -156,21 +184,21 @@ impl<S> PortHost for ReactorHandle<S> {
             TrySendError::Disconnected(Mail::Submit { request, .. }) => {
                 Err(NotTaken::Gone(request))
             }
-            _ => unreachable!("the letter that was sent comes back"),
+            _ => unreachable!("the message that was sent comes back"),
         }
     }
 
-    fn answer(&self, reply: Reply) -> Result<(), ReactorGone> {
-        self.send(Mail::Answer(reply))
+    fn reply_to_port(&self, reply: Reply) -> Result<(), ReactorGone> {
+        self.send(Mail::Reply(reply))
     }
 
     fn wake(&self) {
-        // Even if it is not asleep: it may have looked at its ports already.
-        self.shared.wake_up.signal();
+        // Even if it does not sleep: it may have served its ports in this turn already.
+        self.signal.wake_up.signal();
     }
 }
 
-/// What an answer looks like when there is nobody left to give one.
+/// The reply to a request that comes after the reactor was told to stop.
 pub(super) fn shutdown_reply(request: Request) -> Reply {
     Reply {
         origin: request.origin,
@@ -182,7 +210,7 @@ pub(super) fn shutdown_reply(request: Request) -> Reply {
     }
 }
 
-/// Takes the next letter, if there is one.
+/// Takes the next message, if there is one.
 pub(super) fn next_mail<S>(receiver: &Receiver<Mail<S>>) -> Option<Mail<S>> {
     receiver.try_recv().ok()
 }

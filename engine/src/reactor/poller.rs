@@ -1,23 +1,23 @@
 //! The kernel side of waiting: an epoll set with nanosecond timeouts, and an eventfd to wake it.
 //!
 //! Sockets are watched edge-triggered, as the connection remembers that it is readable; for room to
-//! write only while there is none, or each read of the peer would wake us; for input unless the
-//! connection is looked at by the clock. The disk's eventfd is
-//! edge-triggered too, so that nobody has to read it; the other descriptors are level-triggered.
+//! write only while there is none, or each read of the peer would cause an event; for input unless
+//! the connection is polled. The disk's eventfd is edge-triggered too, so that it need not be read;
+//! the other descriptors are level-triggered.
 
 use disktime_units::Nanos;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// What an event is about.
+/// The token of the mailbox's eventfd.
 pub(super) const TOKEN_MAILBOX: u64 = u64::MAX;
-/// The disk may have completions.
+/// The token of the disk's eventfd: it may have completions.
 pub(super) const TOKEN_DISK: u64 = u64::MAX - 1;
 
-/// What a socket is watched for always: that its peer goes.
+/// What a socket is watched for always: that its peer closes.
 const SOCKET: libc::c_int = libc::EPOLLRDHUP | libc::EPOLLET;
 
-/// What a connection waits for.
+/// The events that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Interest {
     pub(super) input: bool,
@@ -63,7 +63,7 @@ fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
 
 impl Poller {
     pub(super) fn new() -> io::Result<Poller> {
-        // SAFETY: a plain system call; the descriptor it returns is owned by nobody else.
+        // SAFETY: a plain system call; the descriptor it returns has no other owner.
         let epoll = unsafe {
             let fd = checked(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
             OwnedFd::from_raw_fd(fd)
@@ -74,12 +74,12 @@ impl Poller {
         })
     }
 
-    /// Watches a descriptor for reading, as long as it is readable.
+    /// Watches a descriptor for reading, level-triggered.
     pub(super) fn watch_level(&self, fd: RawFd, token: u64) -> io::Result<()> {
         self.add(fd, token, libc::EPOLLIN as u32)
     }
 
-    /// Watches a descriptor no longer.
+    /// Stops watching a descriptor.
     pub(super) fn forget(&self, fd: RawFd) -> io::Result<()> {
         // SAFETY: both descriptors are open; no event is needed to delete one.
         unsafe {
@@ -93,7 +93,7 @@ impl Poller {
         Ok(())
     }
 
-    /// Watches an eventfd for being set, whether or not anybody resets it.
+    /// Watches an eventfd for being set, edge-triggered: it need not be reset.
     pub(super) fn watch_edge(&self, fd: RawFd, token: u64) -> io::Result<()> {
         self.add(fd, token, (libc::EPOLLIN | libc::EPOLLET) as u32)
     }
@@ -103,7 +103,7 @@ impl Poller {
         self.add(fd, token, interest.events())
     }
 
-    /// Watches a socket for something else from now on; what is there already is reported.
+    /// Changes what a socket is watched for; events that hold already are reported.
     pub(super) fn watch_socket_for(
         &self,
         fd: RawFd,
@@ -117,13 +117,13 @@ impl Poller {
         self.change(libc::EPOLL_CTL_ADD, fd, token, events)
     }
 
-    fn change(&self, what: libc::c_int, fd: RawFd, token: u64, events: u32) -> io::Result<()> {
+    fn change(&self, operation: libc::c_int, fd: RawFd, token: u64, events: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events, u64: token };
         // SAFETY: both descriptors are open and `event` lives through the call.
         unsafe {
             checked(libc::epoll_ctl(
                 self.epoll.as_raw_fd(),
-                what,
+                operation,
                 fd,
                 &mut event,
             ))?;
@@ -131,7 +131,7 @@ impl Poller {
         Ok(())
     }
 
-    /// Waits at most `timeout` (`None`: as long as it takes) and reports what is ready.
+    /// Waits at most `timeout` (`None`: without a limit) and reports what is ready.
     pub(super) fn wait(
         &mut self,
         timeout: Option<Nanos>,
@@ -187,7 +187,7 @@ pub(super) struct WakeUp {
 
 impl WakeUp {
     pub(super) fn new() -> io::Result<WakeUp> {
-        // SAFETY: a plain system call; the descriptor it returns is owned by nobody else.
+        // SAFETY: a plain system call; the descriptor it returns has no other owner.
         let fd = unsafe {
             let fd = checked(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
             OwnedFd::from_raw_fd(fd)

@@ -1,16 +1,16 @@
-//! The ports of a reactor: which have something to read, and which answers are theirs.
+//! The ports of a reactor: which have something to read, and which replies are theirs.
 //!
-//! Invariant: a port's descriptor is watched exactly while the port wants input, as an event that
-//! nobody takes would keep the reactor awake.
+//! Invariant: a port's descriptor is watched exactly while the port wants input, as a level-triggered
+//! event that is not taken would keep the reactor awake.
 
-use super::offer;
+use super::intake::offer;
 use super::poller::Poller;
 use crate::port::{Port, PortStatus};
 use crate::{BufferPool, Reply, Request, Service, VdiskId};
 use disktime_units::Nanos;
 use std::io;
 
-/// Origins of ports have this bit; the rest is the port's place.
+/// Origins of ports have this bit; the rest is the port's index.
 const PORT: u64 = 1 << 62;
 
 /// Whether an origin or an event's token is a port's.
@@ -18,24 +18,24 @@ pub(super) fn is_port(origin: u64) -> bool {
     origin & PORT != 0
 }
 
-struct Opened {
+struct OpenPort {
     port: Box<dyn Port>,
     readable: bool,
     watched: bool,
-    /// Waits in the reactor's list of those whose vdisk's queue was full.
+    /// Is in the reactor's list of waiters, as its vdisk's queue was full.
     waits: bool,
 }
 
 /// All ports of a reactor.
 #[derive(Default)]
-pub(super) struct Ports(Vec<Option<Opened>>);
+pub(super) struct Ports(Vec<Option<OpenPort>>);
 
 impl Ports {
     pub(super) fn open(&mut self, mut port: Box<dyn Port>, poller: &Poller) -> io::Result<()> {
         let origin = PORT | self.0.len() as u64;
         poller.watch_level(port.descriptor(), origin)?;
         port.opened(origin);
-        self.0.push(Some(Opened {
+        self.0.push(Some(OpenPort {
             port,
             readable: true,
             watched: true,
@@ -44,9 +44,9 @@ impl Ports {
         Ok(())
     }
 
-    fn get_mut(&mut self, origin: u64) -> Option<&mut Opened> {
-        let place = usize::try_from(origin & !PORT).ok()?;
-        self.0.get_mut(place)?.as_mut()
+    fn get_mut(&mut self, origin: u64) -> Option<&mut OpenPort> {
+        let index = usize::try_from(origin & !PORT).ok()?;
+        self.0.get_mut(index)?.as_mut()
     }
 
     pub(super) fn note_readable(&mut self, origin: u64) {
@@ -55,8 +55,8 @@ impl Ports {
         }
     }
 
-    /// Requests of the ports that are readable to the service; whether any went. `wait` is told
-    /// the origins of those that hold requests from now on.
+    /// Submits requests of the ports that are readable; returns whether any was submitted. `wait`
+    /// is called with the origin of each port that holds requests from now on.
     pub(super) fn receive<S: Service>(
         &mut self,
         service: &mut S,
@@ -66,16 +66,16 @@ impl Ports {
         mut wait: impl FnMut(u64),
     ) -> bool {
         let mut any = false;
-        for (place, opened) in self.0.iter_mut().enumerate() {
+        for (index, opened) in self.0.iter_mut().enumerate() {
             let Some(opened) = opened.as_mut() else {
                 continue;
             };
             if !opened.readable && !opened.port.is_ready() {
                 continue;
             }
-            // The descriptor is looked at again before the next sleep.
+            // The descriptor is level-triggered: it is reported again before the next sleep.
             opened.readable = false;
-            let origin = PORT | place as u64;
+            let origin = PORT | index as u64;
             let mut submit = |mut request: Request| {
                 request.origin = origin;
                 offer(service, full, now, request)
@@ -90,7 +90,8 @@ impl Ports {
         any
     }
 
-    /// Offers what a port holds, in its turn. Whether any of it went, and whether it goes on waiting.
+    /// Offers the requests that a port holds. Returns whether any was submitted, and whether the
+    /// port goes on waiting.
     pub(super) fn submit_held<S: Service>(
         &mut self,
         origin: u64,
@@ -101,23 +102,23 @@ impl Ports {
         let Some(opened) = self.get_mut(origin) else {
             return (false, false);
         };
-        let went = opened.port.submit_held(&mut |mut request| {
+        let submitted = opened.port.submit_held(&mut |mut request| {
             request.origin = origin;
             offer(service, full, now, request)
         });
         opened.waits = opened.port.holds_requests();
-        (went, opened.waits)
+        (submitted, opened.waits)
     }
 
     pub(super) fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
         match self.get_mut(reply.origin) {
             Some(opened) => opened.port.reply(reply, pool),
-            // The port is over; only the memory is left to save.
+            // The port was dropped in the meantime; only its buffer is reused.
             None => reply.buffer.into_iter().for_each(|buffer| pool.put(buffer)),
         }
     }
 
-    /// Sends what the ports have gathered.
+    /// Sends the replies that the ports have queued.
     pub(super) fn send(&mut self) {
         for opened in self.0.iter_mut().flatten() {
             opened.port.send();
@@ -130,8 +131,8 @@ impl Ports {
         }
     }
 
-    /// Drops ports that are over, and watches the others as they want. Whether one wants its next
-    /// turn at once.
+    /// Drops ports that have ended, and watches the others for input while they want it. Returns
+    /// whether one wants its next turn at once.
     pub(super) fn turn(&mut self, poller: &Poller) -> io::Result<bool> {
         let mut busy = false;
         for (index, place) in self.0.iter_mut().enumerate() {

@@ -1,6 +1,10 @@
 //! The reactor's sleep: until a descriptor is ready, mail comes, or the service's next turn is due.
 //!
-//! Invariant: whoever sends mail sees that the reactor is about to sleep, or the reactor sees the mail.
+//! A paced disk has to be served on time, and the kernel's timers are late by up to 150 µs: the
+//! sleep ends that much early, and the rest is polled. Other disks are waited for by their
+//! descriptor, and the times that the scheduler names may be late.
+//!
+//! Invariant: a sender of mail sees that the reactor is about to sleep, or the reactor sees the mail.
 
 use super::Reactor;
 use super::poller::{TOKEN_DISK, TOKEN_MAILBOX};
@@ -8,87 +12,86 @@ use super::ports::is_port;
 use crate::Service;
 use disktime_units::Nanos;
 use std::io;
-use std::sync::atomic::Ordering;
 
-/// The sleep ends this long before the next turn is due; the rest is polled.
+/// On a paced disk the sleep ends this long before the next turn is due; the rest is polled.
 const EARLY: Nanos = Nanos::from_micros(150);
 
 impl<S: Service> Reactor<S> {
     /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
     /// turn.
     pub(super) fn sleep(&mut self, busy: bool) -> io::Result<()> {
-        // Put on the clock however busy the others are.
-        let look = self.next_look();
+        // Scheduled in every turn, even if it does not sleep.
+        let poll = self.next_poll();
         let timeout = if busy || !self.scheduled.is_empty() {
             Some(Nanos::ZERO)
         } else {
-            self.shared.sleeping.store(true, Ordering::SeqCst);
+            self.signal.announce_sleep();
             if self.take_mail() {
                 Some(Nanos::ZERO)
             } else {
-                self.timeout(look)
+                self.timeout(poll)
             }
         };
         let (connections, scheduled) = (&mut self.connections, &mut self.scheduled);
-        let (wake_up, ports) = (&self.shared.wake_up, &mut self.ports);
+        let (signal, ports) = (&self.signal, &mut self.ports);
         self.poller.wait(timeout, |ready| match ready.token {
-            TOKEN_MAILBOX => wake_up.clear(),
+            TOKEN_MAILBOX => signal.clear(),
             TOKEN_DISK => {}
             origin if is_port(origin) => ports.note_readable(origin),
             origin => {
                 let index = (origin & 0xFFFF_FFFF) as usize;
                 if let Some(connection) = connections.get_mut(index).and_then(Option::as_mut)
-                    && connection.origin == origin
+                    && connection.origin() == origin
                 {
                     connection.note(ready);
-                    if !connection.scheduled {
-                        connection.scheduled = true;
+                    if connection.schedule() {
                         scheduled.push_back(index);
                     }
                 }
             }
         })?;
-        self.shared.sleeping.store(false, Ordering::SeqCst);
-        self.look();
+        self.signal.announce_awake();
+        self.poll_due();
         Ok(())
     }
 
-    /// Schedules the connections that it is time to look at.
-    fn look(&mut self) {
-        if self.gathering.is_empty() {
+    /// Schedules the connections whose poll is due.
+    fn poll_due(&mut self) {
+        if self.polled.is_empty() {
             return;
         }
         let now = self.now();
-        let gathering = std::mem::take(&mut self.gathering);
-        for index in &gathering {
+        let polled = std::mem::take(&mut self.polled);
+        for index in &polled {
             if self.connections[*index]
                 .as_mut()
-                .is_some_and(|one| one.look(now))
+                .is_some_and(|connection| connection.poll(now))
             {
                 self.schedule(*index);
             }
         }
-        self.gathering = gathering;
+        self.polled = polled;
     }
 
-    /// When the next of the connections that are looked at by the clock wants to be, from now.
-    fn next_look(&mut self) -> Option<Nanos> {
-        if self.gathering.is_empty() {
+    /// The time until the next poll of a connection is due, if any is polled.
+    fn next_poll(&mut self) -> Option<Nanos> {
+        if self.polled.is_empty() {
             return None;
         }
         let now = self.now();
         let mut next: Option<Nanos> = None;
         let connections = &mut self.connections;
-        self.gathering.retain(|index| {
+        self.polled.retain(|index| {
             let connection = connections[*index].as_mut();
-            let look = connection.and_then(|connection| connection.next_look(now));
-            next = [next, look].into_iter().flatten().min();
-            look.is_some()
+            let poll = connection.and_then(|connection| connection.next_poll(now));
+            next = [next, poll].into_iter().flatten().min();
+            poll.is_some()
         });
         next.map(|next| next.saturating_sub(now))
     }
 
-    fn timeout(&self, look: Option<Nanos>) -> Option<Nanos> {
+    /// How long to sleep at most.
+    fn timeout(&self, poll: Option<Nanos>) -> Option<Nanos> {
         let drain = self.stopping.then_some(Nanos::from_millis(100));
         let early = if self.service.is_punctual() {
             EARLY
@@ -99,6 +102,6 @@ impl<S: Service> Reactor<S> {
             let left = wake.saturating_sub(self.now());
             left.saturating_sub(early)
         });
-        [look, drain, wake].into_iter().flatten().min()
+        [poll, drain, wake].into_iter().flatten().min()
     }
 }
