@@ -16,7 +16,7 @@ use disktime_reservations::{
     Medium as MediumConfig, Policy, RequestOrder, Switching, Vdisk, admit,
 };
 use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
-use disktime_volumes::{GroupConfig, MAX_QUEUED_PARTS, VdiskConfig, VdiskSpec, VolumeSet};
+use disktime_volumes::{GroupConfig, MAX_QUEUED_IOS, VdiskConfig, VdiskSpec, VolumeSet};
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -124,7 +124,7 @@ pub fn policy_kind(policy: Policy) -> PolicyKind {
 /// A disk with the loop that schedules it.
 pub fn schedule(disk: AnyDisk, admission: &Admission, config: &DiskConfig) -> DiskLoop<AnyDisk> {
     // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
-    let max_queued = admission.streams.len() * MAX_QUEUED_PARTS;
+    let max_queued = admission.streams.len() * MAX_QUEUED_IOS;
     let switching = match admission.switching {
         Switching::Served => SwitchingAccount::Served,
         Switching::Account => SwitchingAccount::Reserved {

@@ -1,11 +1,11 @@
 //! Waiting for a disk while it is being opened, in whichever clock.
 //!
-//! Opening reads and writes the label through the disk's loop like everybody else; there is no
-//! reactor yet at that time, so a driver stands in for it: it tells the time and waits.
+//! Opening reads and writes the label through the disk's loop, as every request does. There is no
+//! reactor yet at that time, so a driver takes its place: it tells the time and waits.
 
 use crate::VolumeError;
-use crate::below::{DiskLoop, Io, IoDone, StreamId};
 use disktime_disks::{Buffer, Disk, DiskError, Operation};
+use disktime_engine::{DiskLoop, Io, IoDone, StreamId};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -91,15 +91,28 @@ impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
     }
 }
 
-/// Requests one after the other, each waited for.
+/// I/Os one after the other, each waited for.
 pub(crate) struct Blocking<'a, D: Disk, R: Driver> {
-    pub disk_loop: &'a mut DiskLoop<D>,
-    pub driver: &'a mut R,
-    pub stream: StreamId,
+    disk_loop: &'a mut DiskLoop<D>,
+    driver: &'a mut R,
+    stream: StreamId,
 }
 
-impl<D: Disk, R: Driver> Blocking<'_, D, R> {
-    pub fn read(
+impl<'a, D: Disk, R: Driver> Blocking<'a, D, R> {
+    /// `stream` pays.
+    pub(crate) fn new(
+        disk_loop: &'a mut DiskLoop<D>,
+        driver: &'a mut R,
+        stream: StreamId,
+    ) -> Blocking<'a, D, R> {
+        Blocking {
+            disk_loop,
+            driver,
+            stream,
+        }
+    }
+
+    pub(crate) fn read(
         &mut self,
         doing: &'static str,
         offset_bytes: u64,
@@ -116,7 +129,7 @@ impl<D: Disk, R: Driver> Blocking<'_, D, R> {
         Ok(bytes)
     }
 
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         doing: &'static str,
         offset_bytes: u64,
@@ -130,7 +143,7 @@ impl<D: Disk, R: Driver> Blocking<'_, D, R> {
         Ok(())
     }
 
-    pub fn flush(&mut self, doing: &'static str) -> Result<(), VolumeError> {
+    pub(crate) fn flush(&mut self, doing: &'static str) -> Result<(), VolumeError> {
         self.run(doing, Operation::Flush, 0, 0, None).map(drop)
     }
 

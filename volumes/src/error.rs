@@ -1,6 +1,7 @@
 //! What can go wrong with a disk's label and its vdisks, as sentences with cause and remedy.
 
-use disktime_disks::DiskError;
+use disktime_disks::{DiskError, DiskErrorKind};
+use disktime_engine::IoError;
 use disktime_units::format_size;
 use thiserror::Error;
 
@@ -177,4 +178,13 @@ fn name_list(names: &[String]) -> String {
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What a client gets for a disk's error.
+pub(crate) fn io_error(error: &DiskError) -> IoError {
+    match error.kind {
+        DiskErrorKind::Io | DiskErrorKind::FlushFailedBefore => IoError::Io,
+        DiskErrorKind::NoSpace => IoError::NoSpace,
+        DiskErrorKind::NotSupported => IoError::NotSupported,
+    }
 }

@@ -4,9 +4,9 @@
 //! matches none is "something else" and is refused as well.
 
 /// How much of the head is looked at.
-pub const HEAD_BYTES: u64 = 1 << 20;
+pub(crate) const HEAD_BYTES: u64 = 1 << 20;
 /// How much of the tail is looked at (a backup partition table, an old software RAID).
-pub const TAIL_BYTES: u64 = 128 << 10;
+pub(crate) const TAIL_BYTES: u64 = 128 << 10;
 
 /// A signature: bytes at a place, and what they mean.
 struct Signature {
@@ -54,7 +54,7 @@ const HEAD: &[Signature] = &[
 ];
 
 /// Names what is there, or `None` when head and tail are all zeroes.
-pub fn identify(head: &[u8], tail: &[u8]) -> Option<String> {
+pub(crate) fn identify(head: &[u8], tail: &[u8]) -> Option<String> {
     let found = HEAD
         .iter()
         .find(|signature| has(head, signature.at, signature.bytes))

@@ -27,13 +27,10 @@
 //! exists at every moment; a decoded label encodes to the same bytes.
 
 use crate::VolumeError;
+pub use crate::geometry::{EXTENT_ALIGNMENT_BYTES, UNIT_BYTES};
 pub use crate::uuid::Uuid;
 use std::fmt;
 
-/// Unit of the label and of zero maps.
-pub const UNIT_BYTES: usize = 4096;
-/// Extents and zero maps lie at multiples of this; the label has the first of them.
-pub const EXTENT_ALIGNMENT_BYTES: u64 = 1 << 20;
 /// Where the two copies lie.
 pub const COPY_OFFSETS: [u64; 2] = [0, COPY_CAPACITY_BYTES as u64];
 /// Room of one copy.
@@ -230,7 +227,7 @@ impl Label {
                 let map = extent.map_offset_bytes.map(|start| {
                     (
                         start,
-                        start + crate::zero_map::region_bytes(extent.len_bytes),
+                        start + crate::geometry::region_bytes(extent.len_bytes),
                     )
                 });
                 std::iter::once(data).chain(map)

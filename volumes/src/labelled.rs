@@ -6,7 +6,6 @@
 //! A disk that holds no data (a pure model) keeps its label in memory only.
 
 use crate::VolumeError;
-use crate::below::{DiskLoop, StreamConfig, StreamId};
 use crate::driver::{Blocking, Driver};
 use crate::foreign;
 use crate::inspect::{newest, refuse_foreign, refuse_later_version};
@@ -16,6 +15,7 @@ use crate::label::{
 use crate::space::{self, Plan, VdiskSpec};
 use crate::zero_map::{MapKey, ZeroMap};
 use disktime_disks::Disk;
+use disktime_engine::{DiskLoop, StreamConfig, StreamId};
 
 /// What may be done with a disk that has no label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,11 +202,7 @@ impl<D: Disk> LabelledDisk<D> {
     }
 
     pub(crate) fn blocking<'a, R: Driver>(&'a mut self, driver: &'a mut R) -> Blocking<'a, D, R> {
-        Blocking {
-            disk_loop: &mut self.disk_loop,
-            driver,
-            stream: self.system,
-        }
+        Blocking::new(&mut self.disk_loop, driver, self.system)
     }
 
     fn look<R: Driver>(&mut self, driver: &mut R, format: Format) -> Result<(), VolumeError> {
@@ -278,11 +274,7 @@ impl<D: Disk> LabelledDisk<D> {
             let Some(map_offset_bytes) = extent.map_offset_bytes else {
                 continue;
             };
-            let key = MapKey {
-                vdisk_uuid: *vdisk_uuid,
-                disk_uuid,
-                map_offset_bytes,
-            };
+            let key = MapKey::new(*vdisk_uuid, disk_uuid, map_offset_bytes);
             let bytes = ZeroMap::encode_fresh(&key, extent.len_bytes);
             disk.write("writing a zero map", map_offset_bytes, &bytes)?;
         }

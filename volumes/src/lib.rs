@@ -1,40 +1,61 @@
-//! How vdisks lie on disks: label, extents, zero maps; and the mapping of their requests.
+//! How vdisks lie on disks: label, extents, zero maps; and the way of their requests to the disk.
 //!
 //! ```text
-//!  Request ─ intake ─ range_locks ─ layout (extents, zero map) ─ parts ─┐
-//!    Reply ──────────────────────────────────────── sync (FLUSH, FUA) ──┴─ DiskLoop
+//!            VolumeSet                 what is served, as a `disktime_engine::Service`
+//!                │
+//!            data_path                 request in, reply out
+//!    ┌───────────┼──────────────┬──────────────┐
+//!  request_table splitter     commit        block_status     pure
+//!  (bounds,      (pieces,     (write, flush, (holes)
+//!   claims)       targets)     write)
+//!                │              │
+//!              layout ── zero_map, allocation_map            pure
+//!                │
+//!            io_queue ── disktime_engine::DiskLoop           the only way to the disk
 //! ```
 //!
-//! [`VolumeSet`] serves the vdisks of one disk as a [`disktime_engine::Service`]. [`LabelledDisk`]
-//! is the disk with its label for the commands that run without a server (format, remove, list).
+//! Request → piece → I/O: a client's request is cut into pieces, which lie together on a disk; a
+//! piece is one or two I/Os. [`LabelledDisk`] is the disk with its label for the commands that run
+//! without a server (format, remove, list).
 //!
-//! What is not known here: protocols and sockets; when a request goes to the disk.
+//! What is not known here: protocols and sockets; when an I/O goes to the disk.
+#![warn(unreachable_pub)]
 
-mod below;
+mod abilities;
+mod allocation_map;
+mod block_status;
+mod commit;
+mod data_path;
 mod driver;
 mod error;
-pub mod foreign;
+mod foreign;
+mod geometry;
+mod ids;
 mod inspect;
-mod intake;
+mod io_queue;
 pub mod label;
 mod labelled;
 mod layout;
-mod parts;
-mod presence;
+mod piece_io;
 mod range_locks;
+mod request;
+mod request_header;
+mod request_table;
+mod rotation;
 mod slab;
 pub mod space;
-mod status;
-mod sync;
+mod splitter;
+mod target;
 mod uuid;
 mod vdisk;
 mod volume_set;
-pub mod zero_map;
+mod zero_map;
 
 pub use driver::{Driver, RealDriver, VirtualDriver};
 pub use error::VolumeError;
+pub use io_queue::MAX_QUEUED_IOS;
 pub use label::{Extent, Label, Uuid, VdiskEntry};
 pub use labelled::{Format, LabelledDisk, OpenOptions};
+pub use request_table::{MAX_REQUEST_BYTES, MAX_REQUESTS};
 pub use space::{Plan, VdiskSpec, reconcile};
-pub use vdisk::{MAX_QUEUED_PARTS, MAX_REQUEST_BYTES, MAX_REQUESTS};
 pub use volume_set::{GroupConfig, OpenReport, VdiskConfig, VolumeSet};

@@ -1,28 +1,39 @@
-//! Who may write where in one vdisk. Pure.
+//! Which requests may write to which ranges of one vdisk at the same time. Pure.
 //!
 //! Ordinary writes share a range; a read-modify-write, or a first write of a chunk, has it alone.
-//! Reads take no lock: a read that meets a write under way may see it or not.
+//! Reads take no lock: a read beside a write in flight may return the old bytes or the new ones.
 //!
 //! Invariants: no exclusive range overlaps another held range; a request never overtakes an
 //! earlier one that it conflicts with; every request that waits is granted once the ones before
 //! it are released. Bounded by the requests that a vdisk takes in.
 
+use crate::ids::RequestId;
 use std::collections::VecDeque;
 
 /// A range that a request writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// The request.
-    pub id: u32,
-    /// First byte.
-    pub start_bytes: u64,
-    /// Behind the last byte.
-    pub end_bytes: u64,
-    /// Whether nobody else may write there meanwhile.
-    pub exclusive: bool,
+pub(crate) struct Claim {
+    id: RequestId,
+    start_bytes: u64,
+    end_bytes: u64,
+    exclusive: bool,
 }
 
 impl Claim {
+    /// `exclusive`: no other request may write to the range meanwhile.
+    pub(crate) fn new(
+        id: RequestId,
+        (start_bytes, end_bytes): (u64, u64),
+        exclusive: bool,
+    ) -> Claim {
+        Claim {
+            id,
+            start_bytes,
+            end_bytes,
+            exclusive,
+        }
+    }
+
     fn conflicts(&self, other: &Claim) -> bool {
         (self.exclusive || other.exclusive)
             && self.start_bytes < other.end_bytes
@@ -32,7 +43,7 @@ impl Claim {
 
 /// The claims of one vdisk.
 #[derive(Debug, Default)]
-pub struct RangeLocks {
+pub(crate) struct RangeLocks {
     held: Vec<Claim>,
     held_exclusive: usize,
     waiting: VecDeque<Claim>,
@@ -40,7 +51,7 @@ pub struct RangeLocks {
 
 impl RangeLocks {
     /// Room for that many requests without allocation.
-    pub fn with_capacity(requests: usize) -> RangeLocks {
+    pub(crate) fn with_capacity(requests: usize) -> RangeLocks {
         RangeLocks {
             held: Vec::with_capacity(requests),
             held_exclusive: 0,
@@ -50,9 +61,9 @@ impl RangeLocks {
 
     /// Whether the claim is granted at once. If not it waits, and [`RangeLocks::release`] names it
     /// later.
-    pub fn claim(&mut self, claim: Claim) -> bool {
-        let nobody_cares = !claim.exclusive && self.held_exclusive == 0 && self.waiting.is_empty();
-        let free = nobody_cares
+    pub(crate) fn claim(&mut self, claim: Claim) -> bool {
+        let all_shared = !claim.exclusive && self.held_exclusive == 0 && self.waiting.is_empty();
+        let free = all_shared
             || !self
                 .held
                 .iter()
@@ -69,11 +80,11 @@ impl RangeLocks {
     /// Gives up what `id` holds, and appends those that are granted by that to `granted`, in their
     /// order. `refresh` states the claim of a waiting request anew: what its earlier neighbours
     /// wrote may have made an exclusive claim a shared one.
-    pub fn release(
+    pub(crate) fn release(
         &mut self,
-        id: u32,
-        mut refresh: impl FnMut(u32) -> Claim,
-        granted: &mut Vec<u32>,
+        id: RequestId,
+        mut refresh: impl FnMut(RequestId) -> Claim,
+        granted: &mut VecDeque<RequestId>,
     ) {
         let Some(position) = self.held.iter().position(|claim| claim.id == id) else {
             return;
@@ -91,7 +102,7 @@ impl RangeLocks {
             }
             self.waiting.remove(index);
             self.hold(claim);
-            granted.push(claim.id);
+            granted.push_back(claim.id);
         }
     }
 

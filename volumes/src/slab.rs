@@ -8,14 +8,14 @@ pub(crate) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    pub fn new() -> Slab<T> {
+    pub(crate) fn new() -> Slab<T> {
         Slab {
             places: Vec::new(),
             free: Vec::new(),
         }
     }
 
-    pub fn insert(&mut self, value: T) -> u32 {
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
         match self.free.pop() {
             Some(id) => {
                 self.places[id as usize] = Some(value);
@@ -30,7 +30,7 @@ impl<T> Slab<T> {
         }
     }
 
-    pub fn remove(&mut self, id: u32) -> T {
+    pub(crate) fn remove(&mut self, id: u32) -> T {
         let value = self.places[id as usize]
             .take()
             .expect("the number is in use");
@@ -38,11 +38,11 @@ impl<T> Slab<T> {
         value
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.places.iter_mut().flatten()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 }

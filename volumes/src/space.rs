@@ -5,8 +5,8 @@
 //! known-zero space (and has no map) or has a map; a plan keeps every vdisk that was there.
 
 use crate::VolumeError;
+use crate::geometry::region_bytes;
 use crate::label::{EXTENT_ALIGNMENT_BYTES, Extent, Label, MAX_NAME_BYTES, Uuid, VdiskEntry};
-use crate::zero_map;
 
 /// What the configuration says of a vdisk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl Plan {
             if extent.offset_bytes >= zero.0 && extent.offset_bytes < zero.1 {
                 continue;
             }
-            let map_bytes = zero_map::region_bytes(extent.len_bytes);
+            let map_bytes = region_bytes(extent.len_bytes);
             needed_bytes += map_bytes;
             let place = take_whole(&mut free, map_bytes).ok_or_else(|| refuse(needed_bytes))?;
             taken_end = taken_end.max(Some(place + map_bytes));

@@ -1,10 +1,10 @@
 //! The zero map of an extent: which of its 64 KiB chunks were ever written. Pure.
 //!
 //! An extent that lies where the device may hold old bytes starts with no chunk written; reads of
-//! such chunks are zeroes without a look at the disk, so nothing foreign is ever seen. On the disk
-//! the map is a row of pairs of 4 KiB blocks; each block carries the bits of 32 256 chunks. The
-//! two blocks of a pair alternate: an update goes to the one that does not count, so a torn
-//! write (found by its checksum) leaves the older one, and the greater generation counts.
+//! such chunks are zeroes without I/O, so a client never sees old bytes. On the disk the map is a
+//! sequence of pairs of 4 KiB blocks; each block carries the bits of 32,256 chunks. The two blocks
+//! of a pair alternate: an update goes to the one that is not current, so a torn write (found by
+//! its checksum) leaves the older one; the block with the greater generation is current.
 //!
 //! | at | bytes | what |
 //! |---|---|---|
@@ -20,46 +20,33 @@
 //! Invariants: a bit is set in memory only when the whole chunk is on the disk; it is set on the
 //! disk only after a flush that began later than that. A bit is cleared in memory when its whole
 //! chunk was trimmed or zeroed, by a request that had the chunk alone. Uuids and place in
-//! every block keep the blocks of a map that lay there before from being taken for this one's.
+//! every block tell its blocks from those of an earlier map at the same place.
 
-use crate::label::{EXTENT_ALIGNMENT_BYTES, UNIT_BYTES};
+use crate::geometry::{
+    CHUNK_BYTES, CHUNKS_PER_BLOCK, MAP_BITS_BYTES as BITS_BYTES, MAP_HEADER_BYTES as HEADER_BYTES,
+    PAIR_BYTES, UNIT_BYTES, pair_count, pairs_bytes,
+};
 use crate::label::{Uuid, u32_at, u64_at};
 
-/// What one bit stands for.
-pub const CHUNK_BYTES: u64 = 64 << 10;
-
 const MAGIC: &[u8; 4] = b"DTZM";
-const HEADER_BYTES: usize = 64;
-const BITS_BYTES: usize = UNIT_BYTES - HEADER_BYTES;
-const CHUNKS_PER_BLOCK: u64 = BITS_BYTES as u64 * 8;
-const PAIR_BYTES: u64 = 2 * UNIT_BYTES as u64;
-
-/// How many pairs of blocks the map of an extent has.
-pub fn pair_count(extent_bytes: u64) -> u64 {
-    extent_bytes
-        .div_ceil(CHUNK_BYTES)
-        .div_ceil(CHUNKS_PER_BLOCK)
-}
-
-/// Bytes of the pairs.
-pub fn pairs_bytes(extent_bytes: u64) -> u64 {
-    pair_count(extent_bytes) * PAIR_BYTES
-}
-
-/// Space that the map of an extent takes on the disk.
-pub fn region_bytes(extent_bytes: u64) -> u64 {
-    pairs_bytes(extent_bytes).next_multiple_of(EXTENT_ALIGNMENT_BYTES)
-}
 
 /// Whose map it is; part of every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MapKey {
-    /// The vdisk's uuid.
-    pub vdisk_uuid: Uuid,
-    /// The disk's uuid.
-    pub disk_uuid: Uuid,
-    /// Where the map lies.
-    pub map_offset_bytes: u64,
+pub(crate) struct MapKey {
+    vdisk_uuid: Uuid,
+    disk_uuid: Uuid,
+    map_offset_bytes: u64,
+}
+
+impl MapKey {
+    /// Of a vdisk on a disk, where the map lies at `map_offset_bytes`.
+    pub(crate) fn new(vdisk_uuid: Uuid, disk_uuid: Uuid, map_offset_bytes: u64) -> MapKey {
+        MapKey {
+            vdisk_uuid,
+            disk_uuid,
+            map_offset_bytes,
+        }
+    }
 }
 
 /// State of one pair.
@@ -77,7 +64,7 @@ struct Pair {
 
 /// A map in memory.
 #[derive(Debug)]
-pub struct ZeroMap {
+pub(crate) struct ZeroMap {
     key: MapKey,
     chunks: u64,
     /// Chunks whose data is on the disk, as far as completions say.
@@ -91,7 +78,7 @@ pub struct ZeroMap {
 
 impl ZeroMap {
     /// The map of an extent that has just been allocated: nothing is written.
-    pub fn fresh(key: MapKey, extent_bytes: u64) -> ZeroMap {
+    pub(crate) fn fresh(key: MapKey, extent_bytes: u64) -> ZeroMap {
         let pairs = pair_count(extent_bytes) as usize;
         ZeroMap {
             key,
@@ -111,7 +98,7 @@ impl ZeroMap {
     }
 
     /// What a fresh map looks like on the disk: the first block of each pair counts.
-    pub fn encode_fresh(key: &MapKey, extent_bytes: u64) -> Vec<u8> {
+    pub(crate) fn encode_fresh(key: &MapKey, extent_bytes: u64) -> Vec<u8> {
         let mut bytes = vec![0; pairs_bytes(extent_bytes) as usize];
         for (index, pair) in bytes.chunks_exact_mut(PAIR_BYTES as usize).enumerate() {
             encode_block(
@@ -126,7 +113,7 @@ impl ZeroMap {
     }
 
     /// Reads a map from the bytes of its pairs. `None` if some pair has no whole block.
-    pub fn decode(key: MapKey, extent_bytes: u64, bytes: &[u8]) -> Option<ZeroMap> {
+    pub(crate) fn decode(key: MapKey, extent_bytes: u64, bytes: &[u8]) -> Option<ZeroMap> {
         let mut map = ZeroMap::fresh(key, extent_bytes);
         for index in 0..map.pairs.len() {
             let pair = bytes
@@ -151,12 +138,12 @@ impl ZeroMap {
     }
 
     /// Whether the chunk is written.
-    pub fn is_written(&self, chunk: u64) -> bool {
+    pub(crate) fn is_written(&self, chunk: u64) -> bool {
         bit(&self.written, chunk)
     }
 
     /// The first chunk in `chunk..limit` whose state differs from that of `chunk`, or `limit`.
-    pub fn run_end(&self, chunk: u64, limit: u64) -> u64 {
+    pub(crate) fn run_end(&self, chunk: u64, limit: u64) -> u64 {
         let limit = limit.min(self.chunks);
         let state = self.is_written(chunk);
         let uniform = if state { [0xFF; 8] } else { [0x00; 8] };
@@ -176,13 +163,13 @@ impl ZeroMap {
     }
 
     /// How many chunks are written.
-    pub fn written_chunks(&self) -> u64 {
+    pub(crate) fn written_chunks(&self) -> u64 {
         let ones = |byte: &u8| u64::from(byte.count_ones());
         self.written.iter().map(ones).sum()
     }
 
     /// Notes that the chunks `from..to` are on the disk; how many were not before.
-    pub fn mark_written(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn mark_written(&mut self, from: u64, to: u64) -> u64 {
         let mut changed = 0;
         for chunk in from..to.min(self.chunks) {
             if self.is_written(chunk) {
@@ -197,7 +184,7 @@ impl ZeroMap {
 
     /// Notes that the chunks `from..to` read as zeroes, whatever is on the disk; how many did not
     /// before.
-    pub fn mark_zero(&mut self, from: u64, to: u64) -> u64 {
+    pub(crate) fn mark_zero(&mut self, from: u64, to: u64) -> u64 {
         let mut changed = 0;
         for chunk in from..to.min(self.chunks) {
             if self.is_written(chunk) {
@@ -210,7 +197,7 @@ impl ZeroMap {
     }
 
     /// Whether a crash now would find the chunks `from..to` written.
-    pub fn is_durable(&self, from: u64, to: u64) -> bool {
+    pub(crate) fn is_durable(&self, from: u64, to: u64) -> bool {
         (from..to.min(self.chunks)).all(|chunk| {
             let pair = &self.pairs[(chunk / CHUNKS_PER_BLOCK) as usize];
             !pair.unsaved && bit(&self.snapshot, chunk)
@@ -219,7 +206,7 @@ impl ZeroMap {
 
     /// Takes the bits of all changed pairs as they are now, to be written once the data flush that
     /// is asked for *at this moment* is done. Returns how many blocks there will be.
-    pub fn take_snapshot(&mut self) -> usize {
+    pub(crate) fn take_snapshot(&mut self) -> usize {
         debug_assert!(
             self.saving.is_empty(),
             "the last snapshot is still being written"
@@ -236,7 +223,7 @@ impl ZeroMap {
     }
 
     /// Encodes block `which` of the snapshot into `block` and says where it goes on the disk.
-    pub fn encode_saving(&mut self, which: usize, block: &mut [u8]) -> u64 {
+    pub(crate) fn encode_saving(&mut self, which: usize, block: &mut [u8]) -> u64 {
         let index = self.saving[which];
         let pair = &mut self.pairs[index as usize];
         pair.generation += 1;
@@ -253,7 +240,7 @@ impl ZeroMap {
     }
 
     /// The snapshot is durable (`saved`), or it is not known what became of it.
-    pub fn finish_snapshot(&mut self, saved: bool) {
+    pub(crate) fn finish_snapshot(&mut self, saved: bool) {
         while let Some(index) = self.saving.pop() {
             if saved {
                 let pair = &mut self.pairs[index as usize];

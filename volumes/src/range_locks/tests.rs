@@ -3,12 +3,11 @@
 use super::*;
 
 fn claim(id: u32, start_bytes: u64, end_bytes: u64, exclusive: bool) -> Claim {
-    Claim {
-        id,
-        start_bytes,
-        end_bytes,
-        exclusive,
-    }
+    Claim::new(RequestId::new(id), (start_bytes, end_bytes), exclusive)
+}
+
+fn ids<const N: usize>(numbers: [u32; N]) -> [RequestId; N] {
+    numbers.map(RequestId::new)
 }
 
 #[test]
@@ -27,15 +26,15 @@ fn shared_claims_overlap_and_exclusive_ones_wait_in_order() {
         locks.claim(claim(4, 60, 70, false)),
         "a neighbour that touches nothing waited"
     );
-    let refresh = |id| if id == 2 { alone } else { later };
-    let mut granted = Vec::new();
-    locks.release(0, refresh, &mut granted);
-    locks.release(4, refresh, &mut granted);
+    let refresh = |id: RequestId| if id.number() == 2 { alone } else { later };
+    let mut granted = VecDeque::new();
+    locks.release(RequestId::new(0), refresh, &mut granted);
+    locks.release(RequestId::new(4), refresh, &mut granted);
     assert!(granted.is_empty());
-    locks.release(1, refresh, &mut granted);
-    assert_eq!(granted, [2]);
-    locks.release(2, refresh, &mut granted);
-    assert_eq!(granted, [2, 3]);
+    locks.release(RequestId::new(1), refresh, &mut granted);
+    assert_eq!(granted, ids([2]));
+    locks.release(RequestId::new(2), refresh, &mut granted);
+    assert_eq!(granted, ids([2, 3]));
 }
 
 #[test]
@@ -45,7 +44,11 @@ fn a_claim_that_became_shared_lets_the_others_in() {
     for id in 1..5 {
         assert!(!locks.claim(claim(id, 0, 64, true)));
     }
-    let mut granted = Vec::new();
-    locks.release(0, |id| claim(id, 0, 64, false), &mut granted);
-    assert_eq!(granted, [1, 2, 3, 4]);
+    let mut granted = VecDeque::new();
+    locks.release(
+        RequestId::new(0),
+        |id| claim(id.number(), 0, 64, false),
+        &mut granted,
+    );
+    assert_eq!(granted, ids([1, 2, 3, 4]));
 }

@@ -1,0 +1,141 @@
+//! What a disk can do, as far as requests are cut by it.
+//!
+//! It starts with what the disk states about itself and is corrected when the disk refuses an
+//! operation as not supported. Corrections go one way: an ability is lost and never comes back, so
+//! a request is not tried by the same refused operation again and again.
+
+use disktime_disks::Disk;
+
+/// Sizes that I/O keeps to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grain {
+    block_bytes: u64,
+    quantum_bytes: u64,
+}
+
+impl Grain {
+    /// `quantum_bytes` is a multiple of `block_bytes`.
+    pub(crate) fn new(block_bytes: u64, quantum_bytes: u64) -> Grain {
+        debug_assert!(quantum_bytes.is_multiple_of(block_bytes));
+        Grain {
+            block_bytes,
+            quantum_bytes,
+        }
+    }
+
+    /// I/O begins and ends at multiples of this.
+    pub(crate) fn block_bytes(&self) -> u64 {
+        self.block_bytes
+    }
+
+    /// Longest I/O.
+    pub(crate) fn quantum_bytes(&self) -> u64 {
+        self.quantum_bytes
+    }
+
+    pub(crate) fn floor(&self, at: u64) -> u64 {
+        at - at % self.block_bytes
+    }
+
+    pub(crate) fn ceil(&self, at: u64) -> u64 {
+        at.next_multiple_of(self.block_bytes)
+    }
+
+    pub(crate) fn is_aligned(&self, at: u64) -> bool {
+        at.is_multiple_of(self.block_bytes)
+    }
+}
+
+/// What the disk can do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Abilities {
+    grain: Grain,
+    holds_data: bool,
+    discards: bool,
+    /// A discarded range reads as zeroes.
+    discard_zeroes: bool,
+    zeroes: bool,
+    has_seeks: bool,
+    caches_reads: bool,
+}
+
+impl Abilities {
+    /// As the disk states them.
+    pub(crate) fn of<D: Disk>(disk: &D) -> Abilities {
+        let properties = disk.properties();
+        let capabilities = properties.capabilities;
+        Abilities {
+            grain: Grain::new(
+                u64::from(properties.block_bytes),
+                u64::from(properties.quantum_bytes),
+            ),
+            holds_data: capabilities.holds_data,
+            discards: capabilities.discards(),
+            discard_zeroes: capabilities.discard_zeroes(),
+            zeroes: true,
+            has_seeks: properties.has_seeks,
+            caches_reads: capabilities.caches_reads,
+        }
+    }
+
+    pub(crate) fn grain(&self) -> Grain {
+        self.grain
+    }
+
+    /// Whether there are bytes to move; a pure model of a disk has none.
+    pub(crate) fn holds_data(&self) -> bool {
+        self.holds_data
+    }
+
+    /// Whether it discards.
+    pub(crate) fn discards(&self) -> bool {
+        self.discards
+    }
+
+    /// Whether a discarded range reads as zeroes.
+    pub(crate) fn discarding_zeroes(&self) -> bool {
+        self.discards && self.discard_zeroes
+    }
+
+    /// Whether zeroing gives space back, which is faster than writing zeroes. Where seeks cost
+    /// time a real disk would have to write, so a modelled one does.
+    pub(crate) fn zeroes_by_discard(&self) -> bool {
+        self.discarding_zeroes() && !self.has_seeks
+    }
+
+    /// Whether it zeroes a range itself, so that zeroes need not be sent.
+    pub(crate) fn zeroes(&self) -> bool {
+        self.zeroes
+    }
+
+    /// Whether reading a range makes the next read of it cheaper.
+    pub(crate) fn caches_reads(&self) -> bool {
+        self.caches_reads
+    }
+
+    /// It refused a discard.
+    pub(crate) fn lose_discard(&mut self) {
+        self.discards = false;
+    }
+
+    /// It refused to zero.
+    pub(crate) fn lose_zeroing(&mut self) {
+        self.zeroes = false;
+    }
+}
+
+#[cfg(test)]
+impl Abilities {
+    /// A disk that can do everything, for unit tests.
+    pub(crate) fn full(grain: Grain) -> Abilities {
+        Abilities {
+            grain,
+            holds_data: true,
+            discards: true,
+            discard_zeroes: true,
+            zeroes: true,
+            has_seeks: false,
+            caches_reads: true,
+        }
+    }
+}

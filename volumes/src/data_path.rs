@@ -1,0 +1,387 @@
+//! The data path: the way of a request from the frontend to the disk and back.
+//!
+//! ```text
+//!   take in ─► begin ─► cut ─► send ───────────────► complete ─► answer
+//!   (bounds,   (claim,  (splitter) (I/O queue)            │         ▲
+//!    validity)  plan)                                     └► commit ┘
+//! ```
+//!
+//! Invariants: a reply is sent after the disk said so, a FLUSH or FUA reply when data and zero map
+//! are durable; an error fails the request whose piece it was, and a failed flush every commit of
+//! the disk from then on. Vdisks with something to send take turns, and within a vdisk its
+//! requests do.
+//!
+//! Completing is in `completion.rs`.
+//!
+//! Not known here: names and uuids (the catalog's), labels, and how streams come and go.
+
+use crate::block_status::BlockStatus;
+use crate::commit::{BlockSource, CommitIo};
+use crate::ids::{RequestId, VdiskSlot};
+use crate::io_queue::IoQueue;
+use crate::request_table::RequestTable;
+use crate::rotation::Rotation;
+use crate::splitter::{Cut, Piece, Splitter};
+use crate::vdisk::OpenVdisk;
+use disktime_disks::Disk;
+use disktime_engine::{
+    DiskLoop, Extent, IoDone, IoError, LogThrottle, Reply, ReplyDetail, Request, RequestKind,
+    StreamId,
+};
+use disktime_units::Nanos;
+
+mod completion;
+
+/// Bytes that one cache request reads at most.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// The requests of a set's vdisks on their way.
+pub(crate) struct DataPath<D: Disk> {
+    io: IoQueue<D>,
+    /// Pays for the zero maps.
+    metadata: StreamId,
+    /// By slot.
+    vdisks: Vec<OpenVdisk>,
+    requests: RequestTable,
+    /// Vdisks with something to send.
+    rotation: Rotation,
+    replies: Vec<Reply>,
+    done: Vec<IoDone>,
+    failures: LogThrottle,
+    /// The server stops: nothing new is begun.
+    stopping: bool,
+    /// The latest time that was named.
+    now: Nanos,
+    /// Something was submitted since the last turn.
+    turn_due: bool,
+}
+
+impl<D: Disk> DataPath<D> {
+    pub(crate) fn new(disk_loop: DiskLoop<D>, metadata: StreamId, now: Nanos) -> DataPath<D> {
+        DataPath {
+            io: IoQueue::new(disk_loop),
+            metadata,
+            vdisks: Vec::new(),
+            requests: RequestTable::new(),
+            rotation: Rotation::default(),
+            replies: Vec::new(),
+            done: Vec::new(),
+            failures: LogThrottle::default(),
+            stopping: false,
+            now,
+            turn_due: false,
+        }
+    }
+
+    /// Serves a vdisk from now on.
+    pub(crate) fn add(&mut self, vdisk: OpenVdisk) -> VdiskSlot {
+        let slot = VdiskSlot::new(self.vdisks.len() as u32);
+        self.vdisks.push(vdisk);
+        self.requests.make_room(slot);
+        self.rotation.make_room(slot);
+        self.io.make_room(slot);
+        slot
+    }
+
+    pub(crate) fn vdisk(&self, slot: VdiskSlot) -> &OpenVdisk {
+        &self.vdisks[slot.index()]
+    }
+
+    /// The vdisks by slot.
+    pub(crate) fn vdisks(&self) -> &[OpenVdisk] {
+        &self.vdisks
+    }
+
+    fn vdisk_mut(&mut self, slot: VdiskSlot) -> &mut OpenVdisk {
+        &mut self.vdisks[slot.index()]
+    }
+
+    pub(crate) fn disk_loop(&self) -> &DiskLoop<D> {
+        self.io.disk_loop()
+    }
+
+    pub(crate) fn disk_loop_mut(&mut self) -> &mut DiskLoop<D> {
+        self.io.disk_loop_mut()
+    }
+
+    /// Whether a flush failed.
+    pub(crate) fn flush_failed(&self) -> bool {
+        self.io.flush_failed()
+    }
+
+    /// How many requests are not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether there is nothing queued, in flight, or to be answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests.len() == 0 && self.replies.is_empty() && self.io.disk_loop().is_idle()
+    }
+
+    /// When the next turn is due if nothing arrives.
+    pub(crate) fn next_wake(&self) -> Option<Nanos> {
+        match self.turn_due {
+            true => Some(self.now),
+            false => self.io.disk_loop().next_wake(),
+        }
+    }
+
+    /// The server stops: what was not cut yet fails, and so does what comes from now on.
+    pub(crate) fn give_up(&mut self) {
+        self.stopping = true;
+        self.turn_due = true;
+        self.requests.give_up();
+    }
+
+    /// One turn: sends what can be sent, and completes what the disk has done.
+    pub(crate) fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        self.now = self.now.max(now);
+        self.turn_due = false;
+        self.send(now);
+        loop {
+            let mut done = std::mem::take(&mut self.done);
+            self.io.turn(now, &mut done);
+            for io in done.drain(..) {
+                self.complete(now, io);
+            }
+            self.done = done;
+            self.send(now);
+            if !self.io.has_sent() {
+                break;
+            }
+        }
+        replies.append(&mut self.replies);
+    }
+}
+
+/// Taking requests in.
+impl<D: Disk> DataPath<D> {
+    /// Takes a request in, or gives it back when its vdisk has as many in flight as it may. One
+    /// without a vdisk is answered with an error.
+    pub(crate) fn submit(
+        &mut self,
+        now: Nanos,
+        slot: Option<VdiskSlot>,
+        mut request: Request,
+    ) -> Result<(), Request> {
+        self.now = self.now.max(now);
+        let Some(slot) = slot else {
+            self.refuse(request, IoError::Invalid);
+            return Ok(());
+        };
+        if request.kind == RequestKind::Cache {
+            // A hint; more than a vdisk's share of memory at once is more than helps.
+            request.len_bytes = request.len_bytes.min(CACHE_BYTES);
+        }
+        if !self.requests.admits(slot, request.kind, request.len_bytes) {
+            return Err(request);
+        }
+        if let Some(error) = self.refusal(slot, &request) {
+            self.refuse(request, error);
+            return Ok(());
+        }
+        self.turn_due = true;
+        let id = self.requests.insert(slot, request);
+        self.begin(id);
+        Ok(())
+    }
+
+    /// Answers a request that is not taken in.
+    fn refuse(&mut self, request: Request, error: IoError) {
+        self.turn_due = true;
+        self.replies.push(Reply {
+            origin: request.origin,
+            handle: request.handle,
+            kind: request.kind,
+            result: Err(error),
+            buffer: request.buffer,
+            detail: ReplyDetail::Nothing,
+        });
+    }
+
+    /// Why a request fails before anything is done.
+    fn refusal(&self, slot: VdiskSlot, request: &Request) -> Option<IoError> {
+        let vdisk = self.vdisk(slot);
+        let kind = request.kind;
+        if kind == RequestKind::Flush {
+            // A damaged vdisk takes no writes, so there is nothing that could be lost.
+            let lost = self.io.flush_failed() && !vdisk.is_damaged();
+            return lost.then_some(IoError::Io);
+        }
+        if vdisk.is_damaged() {
+            return Some(IoError::Io);
+        }
+        if self.stopping {
+            return Some(IoError::Shutdown);
+        }
+        let end = request.offset_bytes.checked_add(request.len_bytes);
+        let Some(end) = end.filter(|end| *end <= vdisk.layout().size_bytes()) else {
+            return Some(match kind.modifies() {
+                true => IoError::NoSpace,
+                false => IoError::Invalid,
+            });
+        };
+        if !self.buffer_fits(request) {
+            return Some(IoError::Invalid);
+        }
+        if request.fua && kind.modifies() && self.io.flush_failed() {
+            return Some(IoError::Io);
+        }
+        let fast = || self.splitter(slot).zeroes_fast(request.offset_bytes, end);
+        (kind == RequestKind::ZeroFast && !fast()).then_some(IoError::NotSupported)
+    }
+
+    fn buffer_fits(&self, request: &Request) -> bool {
+        let kind = request.kind;
+        match &request.buffer {
+            Some(buffer) if kind == RequestKind::Status => {
+                buffer.len() >= Extent::BYTES && request.len_bytes > 0
+            }
+            Some(buffer) => kind.moves_data() && buffer.len() as u64 == request.len_bytes,
+            None if kind == RequestKind::Status => false,
+            None => {
+                !kind.moves_data() || !self.io.abilities().holds_data() || request.len_bytes == 0
+            }
+        }
+    }
+
+    fn splitter(&self, slot: VdiskSlot) -> Splitter<'_> {
+        Splitter::new(self.vdisk(slot).layout(), self.io.abilities())
+    }
+
+    fn begin(&mut self, id: RequestId) {
+        let request = self.requests.get_mut(id);
+        let (slot, header) = (request.slot(), request.header());
+        let kind = header.kind();
+        if kind == RequestKind::Flush {
+            return self.commit(id);
+        }
+        if kind == RequestKind::Status {
+            if let Some(buffer) = request.buffer_mut() {
+                let status = BlockStatus::new(self.vdisks[slot.index()].layout());
+                let used = status.fill(header.start(), header.end(), buffer);
+                buffer.set_len(used);
+            }
+            return self.answer(id, Ok(()));
+        }
+        // Where nothing between here and the disk keeps what is read, reading ahead is of no use.
+        let useless = kind == RequestKind::Cache && !self.io.abilities().caches_reads();
+        if header.len_bytes() == 0 || useless {
+            return self.answer(id, Ok(()));
+        }
+        if kind.modifies() {
+            let claim = self.splitter(slot).claim(id, header);
+            if !self.requests.claim(slot, claim) {
+                return;
+            }
+        }
+        self.start(id);
+    }
+
+    /// A request that has its claim, or needs none, is cut from now on.
+    fn start(&mut self, id: RequestId) {
+        let request = self.requests.get(id);
+        let (slot, header) = (request.slot(), request.header());
+        let plan = self.splitter(slot).plan(header);
+        if matches!(
+            header.kind(),
+            RequestKind::Write | RequestKind::ZeroKeepingSpace
+        ) {
+            let layout = self.vdisk_mut(slot).layout_mut();
+            layout.mark_allocated(header.start(), header.end());
+        }
+        self.requests.get_mut(id).begin(plan);
+        self.requests.queue(id);
+        self.schedule(slot);
+    }
+}
+
+/// Sending.
+impl<D: Disk> DataPath<D> {
+    /// Puts a vdisk into the rotation if it has something to send and may send it.
+    fn schedule(&mut self, slot: VdiskSlot) {
+        let commits = self.vdisk(slot).commits();
+        let has_io = commits.can_begin() || commits.has_io() || self.requests.has_queued(slot);
+        if has_io && self.io.has_room_for(slot) {
+            self.rotation.join(slot);
+        }
+    }
+
+    /// Sends I/Os while the loop has room: of a vdisk after the other, one at a time.
+    fn send(&mut self, now: Nanos) {
+        while self.io.has_room() {
+            let Some(slot) = self.rotation.take_next() else {
+                break;
+            };
+            if !self.send_commit_io(now, slot) {
+                self.send_next_piece(now, slot);
+            }
+            self.schedule(slot);
+        }
+    }
+
+    /// Sends the next piece of the request whose turn it is, if there is any.
+    fn send_next_piece(&mut self, now: Nanos, slot: VdiskSlot) {
+        while let Some(id) = self.requests.take_queued(slot) {
+            if let Some(piece) = self.cut_next_piece(id) {
+                let request = self.requests.get_mut(id);
+                self.io.send_piece(now, id, request, piece);
+                if !request.is_cut() {
+                    self.requests.queue(id);
+                }
+                return;
+            }
+            self.finish_data_if_done(id);
+        }
+    }
+
+    /// The next piece of a request that needs the disk. Holes are read here.
+    fn cut_next_piece(&mut self, id: RequestId) -> Option<Piece> {
+        let request = self.requests.get_mut(id);
+        let layout = self.vdisks[request.slot().index()].layout();
+        let splitter = Splitter::new(layout, self.io.abilities());
+        while !request.is_cut() {
+            let (cut, next) = splitter.cut(request.kind(), request.plan(), request.cursor());
+            request.advance(next);
+            match cut {
+                Cut::Piece(piece) => return Some(piece),
+                Cut::Hole { start, end } if request.kind() == RequestKind::Read => {
+                    request.gather_zeroes(start, end);
+                }
+                Cut::Hole { .. } => {}
+                Cut::NotDiscarded => request.keeps_disk_content(),
+            }
+        }
+        None
+    }
+
+    /// Sends the next I/O of the vdisk's commit, if there is one. Returns whether it did.
+    fn send_commit_io(&mut self, now: Nanos, slot: VdiskSlot) -> bool {
+        let (flush_failed, metadata) = (self.io.flush_failed(), self.metadata);
+        let vdisk = self.vdisk_mut(slot);
+        if vdisk.commits().can_begin() {
+            if flush_failed {
+                vdisk.commits_mut().refuse_waiting();
+                self.answer_committed(slot, Err(IoError::Io));
+                return false;
+            }
+            vdisk.begin_commit(metadata);
+        }
+        let vdisk = &mut self.vdisks[slot.index()];
+        match vdisk.next_commit_io() {
+            None => return false,
+            Some(CommitIo::Flush(target)) => self.io.send_flush(now, slot, target),
+            Some(CommitIo::Write {
+                source: BlockSource::ZeroMap { extent },
+                which,
+                target,
+            }) => {
+                let layout = vdisk.layout_mut();
+                let encode = |block: &mut [u8]| layout.encode_map_block(extent, which, block);
+                self.io.send_block(now, slot, target, encode);
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,155 @@
+//! The way back: an I/O of the disk ends its piece, the pieces a request, the request is answered.
+//!
+//! Invariants: what a write or a hole changed in the layout counts from when all pieces of its
+//! request are back without an error, and before its claim is released; then the request is
+//! answered or joins the next commit, never both.
+
+use super::DataPath;
+use crate::block_status::BlockStatus;
+use crate::error::io_error;
+use crate::ids::{RequestId, VdiskSlot};
+use crate::io_queue::{PieceIo, PieceOutcome, Purpose};
+use crate::splitter::Splitter;
+use disktime_disks::{Disk, DiskError};
+use disktime_engine::{IoDone, IoError, ReplyDetail, RequestKind};
+use disktime_units::Nanos;
+
+impl<D: Disk> DataPath<D> {
+    /// An I/O is back.
+    pub(super) fn complete(&mut self, now: Nanos, io: IoDone) {
+        let (slot, purpose) = self.io.take(&io);
+        match purpose {
+            Purpose::Piece(piece) => self.complete_piece(now, piece, io),
+            Purpose::CommitFlush => {
+                let result = self.flush_result(&io.result);
+                self.complete_commit_io(slot, result);
+            }
+            Purpose::CommitBlock => {
+                self.io.put_back(io.buffer);
+                if let Err(error) = &io.result {
+                    let name = self.vdisk(slot).name();
+                    tracing::warn!(
+                        vdisk = %name, "a block of the zero map was not written: {error}"
+                    );
+                }
+                let result = io.result.map_err(|error| io_error(&error));
+                self.complete_commit_io(slot, result);
+            }
+        }
+        self.schedule(slot);
+    }
+
+    fn complete_piece(&mut self, now: Nanos, piece: PieceIo, io: IoDone) {
+        let id = piece.request();
+        let request = self.requests.get_mut(id);
+        match self.io.piece_done(now, request, piece, io) {
+            PieceOutcome::Continues => return,
+            PieceOutcome::Done => {}
+            PieceOutcome::NotDiscarded => request.keeps_disk_content(),
+            PieceOutcome::Failed(error) => {
+                request.fail(io_error(&error), piece.piece().start());
+                self.log_failure(id, &error);
+            }
+        }
+        self.finish_data_if_done(id);
+    }
+
+    fn log_failure(&mut self, id: RequestId, error: &DiskError) {
+        let request = self.requests.get(id);
+        let (slot, kind) = (request.slot(), request.kind());
+        let name = self.vdisks[slot.index()].name();
+        match self.failures.allow(self.now) {
+            None => {}
+            Some(0) => tracing::warn!(vdisk = %name, ?kind, "{error}"),
+            Some(suppressed) => tracing::warn!(
+                vdisk = %name, ?kind, "{error} ({suppressed} more failures were not logged)"
+            ),
+        }
+    }
+
+    /// If all pieces of a request are back, what it changed counts from now on, and it is answered
+    /// or joins the next commit.
+    pub(super) fn finish_data_if_done(&mut self, id: RequestId) {
+        if !self.requests.is_data_done(id) {
+            return;
+        }
+        let request = self.requests.get(id);
+        let (slot, plan, error) = (request.slot(), request.plan(), request.error());
+        let kind = request.kind();
+        if error.is_none() {
+            let layout = self.vdisks[slot.index()].layout_mut();
+            if kind == RequestKind::Write && plan.is_first_write() {
+                layout.mark_written(plan.range().0, plan.range().1);
+            }
+            if let Some((start, end)) = plan.hole() {
+                layout.mark_hole(start, end, plan.zeroes_disk());
+            }
+        }
+        if kind.modifies() {
+            self.release(id, slot);
+        }
+        match error {
+            Some(error) => self.answer(id, Err(error)),
+            None if plan.needs_commit() => self.commit(id),
+            None => self.answer(id, Ok(())),
+        }
+    }
+
+    /// Releases a request's claim, and starts those that waited for it.
+    fn release(&mut self, id: RequestId, slot: VdiskSlot) {
+        let layout = self.vdisks[slot.index()].layout();
+        let splitter = Splitter::new(layout, self.io.abilities());
+        self.requests.release(id, |waiting, request| {
+            splitter.claim(waiting, request.header())
+        });
+        while let Some(granted) = self.requests.take_granted() {
+            self.start(granted);
+        }
+    }
+
+    /// The next run of the vdisk's commits answers the request.
+    pub(super) fn commit(&mut self, id: RequestId) {
+        let slot = self.requests.get(id).slot();
+        self.vdisk_mut(slot).commits_mut().join(id);
+        self.schedule(slot);
+    }
+
+    /// What a flush of a commit means for it. One that succeeds after another failed proves
+    /// nothing, as a kernel reports a lost write once.
+    fn flush_result(&mut self, result: &Result<(), DiskError>) -> Result<(), IoError> {
+        if let Err(error) = result
+            && self.io.note_flush_failure()
+        {
+            tracing::error!("{error}; no flush is answered any more until the disk is reopened");
+        }
+        match self.io.flush_failed() {
+            true => Err(IoError::Io),
+            false => Ok(()),
+        }
+    }
+
+    fn complete_commit_io(&mut self, slot: VdiskSlot, result: Result<(), IoError>) {
+        if let Some(outcome) = self.vdisk_mut(slot).commit_io_done(result) {
+            self.answer_committed(slot, outcome);
+        }
+    }
+
+    pub(super) fn answer_committed(&mut self, slot: VdiskSlot, result: Result<(), IoError>) {
+        while let Some(id) = self.vdisk_mut(slot).take_committed() {
+            self.answer(id, result);
+        }
+    }
+
+    pub(super) fn answer(&mut self, id: RequestId, result: Result<(), IoError>) {
+        let request = self.requests.get(id);
+        let detail = match (result, request.failed_at()) {
+            (Err(_), Some(at)) => ReplyDetail::FailedAt(at),
+            (Err(_), None) => ReplyDetail::Nothing,
+            (Ok(()), _) => {
+                BlockStatus::new(self.vdisk(request.slot()).layout()).detail(request.header())
+            }
+        };
+        let reply = self.requests.complete(id, result, detail);
+        self.replies.push(reply);
+    }
+}

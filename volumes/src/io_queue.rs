@@ -1,0 +1,317 @@
+//! The I/Os of a set that are in the loops of its disks: what each is for, its buffer, its answer.
+//!
+//! Invariants: the disks are reached through their loops only, and every I/O names the stream of
+//! its target; each I/O in flight has one entry, taken out when it is answered; a vdisk has at most
+//! [`MAX_QUEUED_IOS`] of them (follow-ups of a piece take the place of the I/O before); a failed
+//! flush is remembered for ever. Buffers come from a pool, so nothing is allocated per I/O once
+//! pool and tables have grown.
+//!
+//! Not known here: which requests there are, in which order they go, and when they are answered.
+
+use crate::abilities::Abilities;
+use crate::geometry::UNIT_BYTES;
+use crate::ids::{RequestId, VdiskSlot};
+use crate::piece_io::{FollowUp, follow_up, operation};
+use crate::request::PendingRequest;
+use crate::slab::Slab;
+use crate::splitter::{Action, Piece};
+use crate::target::{DiskIndex, Target};
+use disktime_disks::{Buffer, BufferPool, Disk, DiskError, Operation};
+use disktime_engine::{DiskLoop, Io, IoDone};
+use disktime_units::Nanos;
+
+/// Most I/Os of a vdisk that are queued in the disk's loop at a time.
+pub const MAX_QUEUED_IOS: usize = 256;
+
+/// Unused memory that a set keeps for its I/Os.
+const POOL_BYTES: usize = 32 << 20;
+
+/// What an I/O is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// A piece of a request.
+    Piece(PieceIo),
+    /// A flush of the vdisk's commit.
+    CommitFlush,
+    /// A block of the vdisk's commit.
+    CommitBlock,
+}
+
+/// The I/O of a piece.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PieceIo {
+    request: RequestId,
+    piece: Piece,
+    /// It has the request's own buffer.
+    own_buffer: bool,
+}
+
+impl PieceIo {
+    pub(crate) fn request(&self) -> RequestId {
+        self.request
+    }
+
+    pub(crate) fn piece(&self) -> Piece {
+        self.piece
+    }
+}
+
+/// What became of a piece whose I/O is back.
+#[derive(Debug)]
+pub(crate) enum PieceOutcome {
+    /// A further I/O was sent for it.
+    Continues,
+    /// It is done.
+    Done,
+    /// It is done; the disk still holds what was there.
+    NotDiscarded,
+    /// It failed.
+    Failed(DiskError),
+}
+
+/// The loop of a set's disk, and the I/Os in it.
+pub(crate) struct IoQueue<D: Disk> {
+    disk_loop: DiskLoop<D>,
+    in_flight: Slab<(VdiskSlot, Purpose)>,
+    /// How many of them are a vdisk's, by slot.
+    queued: Vec<usize>,
+    pool: BufferPool,
+    abilities: Abilities,
+    /// A flush failed: what is durable is not known any more.
+    flush_failed: bool,
+    /// Something was sent since this was last asked.
+    sent: bool,
+}
+
+impl<D: Disk> IoQueue<D> {
+    pub(crate) fn new(disk_loop: DiskLoop<D>) -> IoQueue<D> {
+        IoQueue {
+            abilities: Abilities::of(disk_loop.disk()),
+            disk_loop,
+            in_flight: Slab::new(),
+            queued: Vec::new(),
+            pool: BufferPool::new(POOL_BYTES),
+            flush_failed: false,
+            sent: false,
+        }
+    }
+
+    /// Makes room for a vdisk.
+    pub(crate) fn make_room(&mut self, slot: VdiskSlot) {
+        if self.queued.len() <= slot.index() {
+            self.queued.resize(slot.index() + 1, 0);
+        }
+    }
+
+    pub(crate) fn disk_loop(&self) -> &DiskLoop<D> {
+        &self.disk_loop
+    }
+
+    pub(crate) fn disk_loop_mut(&mut self) -> &mut DiskLoop<D> {
+        &mut self.disk_loop
+    }
+
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    /// Whether the loop takes another I/O.
+    pub(crate) fn has_room(&self) -> bool {
+        self.disk_loop.has_room()
+    }
+
+    /// Whether a vdisk is below its bound.
+    pub(crate) fn has_room_for(&self, slot: VdiskSlot) -> bool {
+        self.queued[slot.index()] < MAX_QUEUED_IOS
+    }
+
+    /// Whether a flush failed.
+    pub(crate) fn flush_failed(&self) -> bool {
+        self.flush_failed
+    }
+
+    /// A flush failed; returns whether it is the first.
+    pub(crate) fn note_flush_failure(&mut self) -> bool {
+        !std::mem::replace(&mut self.flush_failed, true)
+    }
+
+    /// Turns the loop; its answers are appended to `done`.
+    pub(crate) fn turn(&mut self, now: Nanos, done: &mut Vec<IoDone>) {
+        self.sent = false;
+        self.disk_loop.turn(now, done);
+    }
+
+    /// Whether something was sent since the loop was turned.
+    pub(crate) fn has_sent(&self) -> bool {
+        self.sent
+    }
+
+    /// Takes the entry of an answered I/O.
+    pub(crate) fn take(&mut self, io: &IoDone) -> (VdiskSlot, Purpose) {
+        let entry = self.in_flight.remove(io.tag as u32);
+        self.queued[entry.0.index()] -= 1;
+        entry
+    }
+
+    /// Sends a piece of a request.
+    pub(crate) fn send_piece(
+        &mut self,
+        now: Nanos,
+        id: RequestId,
+        request: &mut PendingRequest,
+        piece: Piece,
+    ) {
+        request.piece_sent();
+        let header = request.header();
+        let own_buffer = matches!(piece.action(), Action::Read | Action::Write)
+            && header.kind().moves_data()
+            && header.is_range(piece.start(), piece.end());
+        let buffer = match piece.action() {
+            _ if own_buffer => request.lend_buffer(),
+            Action::Read | Action::Modify => self.room(piece),
+            Action::Write => self.filled(request, piece),
+            Action::Zero | Action::ZeroByDiscard | Action::Discard => None,
+        };
+        let io = PieceIo {
+            request: id,
+            piece,
+            own_buffer,
+        };
+        self.send_piece_io(now, request, io, buffer);
+    }
+
+    /// The I/O of a piece is back. Where it was only a part of what the piece needs, or was refused
+    /// as not supported, the next one is sent; it takes the room in the loop that this one left.
+    pub(crate) fn piece_done(
+        &mut self,
+        now: Nanos,
+        request: &mut PendingRequest,
+        io: PieceIo,
+        answer: IoDone,
+    ) -> PieceOutcome {
+        // Where no data is held there is nothing to gather or to merge.
+        let buffer = answer.buffer.filter(|_| self.abilities.holds_data());
+        let piece = io.piece;
+        let next = follow_up(piece.action(), &answer.result, &mut self.abilities);
+        if let FollowUp::Send(action) = next {
+            let buffer = match (buffer, action) {
+                (Some(mut buffer), _) => {
+                    request.overlay(piece.start(), &mut buffer);
+                    Some(buffer)
+                }
+                (None, Action::Write) => self.filled(request, piece),
+                (None, _) => None,
+            };
+            let piece = piece.with_action(action);
+            self.send_piece_io(now, request, PieceIo { piece, ..io }, buffer);
+            return PieceOutcome::Continues;
+        }
+        if io.own_buffer {
+            request.return_buffer(buffer);
+        } else if let Some(buffer) = buffer {
+            if piece.action() == Action::Read && answer.result.is_ok() {
+                request.gather(piece.start(), &buffer);
+            }
+            self.pool.put(buffer);
+        }
+        request.piece_done();
+        match answer.result {
+            _ if next == FollowUp::NotDiscarded => PieceOutcome::NotDiscarded,
+            Ok(()) => PieceOutcome::Done,
+            Err(error) => PieceOutcome::Failed(error),
+        }
+    }
+
+    fn send_piece_io(
+        &mut self,
+        now: Nanos,
+        request: &PendingRequest,
+        io: PieceIo,
+        buffer: Option<Buffer>,
+    ) {
+        let piece = io.piece;
+        let operation = operation(piece.action());
+        let writes = matches!(operation, Operation::Write | Operation::WriteZeroes);
+        let fua = writes && request.header().fua() && !request.plan().needs_commit();
+        let len_bytes = piece.len_bytes();
+        let purpose = Purpose::Piece(io);
+        let (slot, target) = (request.slot(), piece.target());
+        self.send(
+            now,
+            (slot, purpose),
+            target,
+            (operation, len_bytes, fua, buffer),
+        );
+    }
+
+    /// Sends a flush of a vdisk's commit.
+    pub(crate) fn send_flush(&mut self, now: Nanos, slot: VdiskSlot, target: Target) {
+        let entry = (slot, Purpose::CommitFlush);
+        self.send(now, entry, target, (Operation::Flush, 0, false, None));
+    }
+
+    /// Sends a block of a vdisk's commit; `encode` fills it and says where on the disk it goes.
+    pub(crate) fn send_block(
+        &mut self,
+        now: Nanos,
+        slot: VdiskSlot,
+        target: Target,
+        encode: impl FnOnce(&mut [u8]) -> u64,
+    ) {
+        let mut buffer = self.pool.take(UNIT_BYTES);
+        let target = target.advanced(encode(&mut buffer));
+        let entry = (slot, Purpose::CommitBlock);
+        let len_bytes = UNIT_BYTES as u64;
+        self.send(
+            now,
+            entry,
+            target,
+            (Operation::Write, len_bytes, false, Some(buffer)),
+        );
+    }
+
+    /// The buffer of such a block is not needed any more.
+    pub(crate) fn put_back(&mut self, buffer: Option<Buffer>) {
+        if let Some(buffer) = buffer {
+            self.pool.put(buffer);
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Nanos,
+        entry: (VdiskSlot, Purpose),
+        target: Target,
+        (operation, len_bytes, fua, buffer): (Operation, u64, bool, Option<Buffer>),
+    ) {
+        debug_assert!(target.disk() == DiskIndex::FIRST, "a set has one disk");
+        self.queued[entry.0.index()] += 1;
+        self.sent = true;
+        let io = Io {
+            tag: u64::from(self.in_flight.insert(entry)),
+            stream: target.stream(),
+            operation,
+            offset_bytes: target.offset_bytes(),
+            len_bytes,
+            fua,
+            buffer,
+        };
+        self.disk_loop.submit(now, io);
+    }
+
+    /// Room for a piece, with any content; none on a disk that holds no data.
+    fn room(&mut self, piece: Piece) -> Option<Buffer> {
+        let holds_data = self.abilities.holds_data();
+        holds_data.then(|| self.pool.take(piece.len_bytes() as usize))
+    }
+
+    /// The request's bytes for a piece, zeroes where it has none.
+    fn filled(&mut self, request: &PendingRequest, piece: Piece) -> Option<Buffer> {
+        let mut buffer = self.room(piece)?;
+        if !request.header().covers(piece.start(), piece.end()) {
+            buffer.fill(0);
+        }
+        request.overlay(piece.start(), &mut buffer);
+        Some(buffer)
+    }
+}
