@@ -27,7 +27,7 @@ pub use log_throttle::LogThrottle;
 pub use order::Order;
 pub use port::{Port, PortStatus, Submit};
 pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
-pub use request::{IoError, Reply, ReplyDetail, Request, RequestKind, VdiskId};
+pub use request::{IoError, Reply, ReplyDetail, Request, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
 pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
@@ -39,3 +39,4 @@ pub use disktime_scheduler::{
     DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters,
     StreamId, SwitchingAccount,
 };
+pub use disktime_units::RequestKind;

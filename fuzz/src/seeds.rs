@@ -1,7 +1,7 @@
 //! The conversations that the corpus begins with, as clients hold them.
 
 use crate::{handshake, transmission};
-use disktime_nbd::protocol::{
+use disktime_nbd_protocol::{
     OptionHeader, RequestHeader, allocation, command, command_flag, info, option,
 };
 

@@ -11,8 +11,8 @@ use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, Session,
     SessionStatus, VdiskId, ZeroPieces,
 };
-use disktime_nbd::protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
 use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
+use disktime_nbd_protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
 use std::io::IoSlice;
 
 /// Bytes of the input that are not the client's.

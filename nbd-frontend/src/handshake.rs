@@ -1,80 +1,39 @@
 //! The server's side of the fixed newstyle handshake, without I/O: bytes in, bytes out.
 //!
-//! How it is driven: send [`Handshake::outgoing`], then call [`Handshake::advance`] until it asks
-//! for bytes, sending what waits after each step; give it bytes with [`Handshake::receive`].
+//! How it is driven: send [`Handshake::outgoing`], then call [`Handshake::advance`] until it needs
+//! bytes, sending what waits after each step; pass received bytes to [`Handshake::receive`].
 //!
-//! Invariants: one message is handled per step, so that what waits to be sent stays small however
-//! many messages a client sends ahead; an option's data, the number of options and so the memory
-//! are bounded; an option that is not known is answered and the next one is read; what comes after
-//! the last option belongs to the session and is kept for it.
+//! Invariants: one message is handled per step, so the bytes that wait to be sent stay few however
+//! many messages a client sends ahead; the data of an option, the number of options and so the memory
+//! are bounded; an unknown option is answered with an error and the next one is read; bytes after the
+//! last option belong to the session and are kept for it.
 //!
-//! What is not known here: sockets and time. The caller limits how long a handshake may take.
+//! What is not known here: sockets and time. The caller limits the duration of a handshake.
 
 use crate::export::{Export, ExportDirectory, find_export};
 use crate::negotiated::Negotiated;
-use crate::protocol::{
-    INIT_MAGIC, MAXIMUM_STRING_BYTES, OPTION_MAGIC, OptionHeader, OptionReplyHeader, be16, be32,
-    handshake_flag, info, option, option_reply, transmission_flag,
+use contexts::{ALLOCATION_NUMBER, ContextQueries, ContextSelection};
+use disktime_nbd_protocol::{
+    MAXIMUM_STRING_BYTES, OptionHeader, be16, be32, handshake_flag, option, option_reply,
+    transmission_flag,
 };
-use contexts::Selection;
+use replies::Replies;
 use std::sync::Arc;
 
 mod contexts;
+mod limits;
+mod progress;
+mod replies;
 
-/// What a handshake may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HandshakeLimits {
-    /// Longest data of an option; a longer one is skipped and refused.
-    pub option_bytes: u32,
-    /// Most options in one handshake; a client that sends more is dropped.
-    pub options: u32,
-}
-
-impl Default for HandshakeLimits {
-    fn default() -> HandshakeLimits {
-        HandshakeLimits {
-            option_bytes: 16 << 10,
-            options: 256,
-        }
-    }
-}
-
-/// How far a handshake is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// A message was handled; call again.
-    Continue,
-    /// The client has to send more.
-    NeedBytes,
-    /// The client uses this export from now on; what it sent ahead is in [`Handshake::into_rest`].
-    Agreed(Box<Export>),
-    /// TLS begins with the next byte; call [`Handshake::encrypted`] when it has.
-    StartTls,
-    /// The client said good-bye.
-    Aborted,
-    /// The client broke the protocol; drop it. The sentence is for the log.
-    Broken(String),
-}
-
-/// Whether the client's bytes are encrypted, or may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encryption {
-    /// There is no TLS here (NOTLS).
-    Unavailable,
-    /// The client may begin TLS (SELECTIVETLS).
-    Offered,
-    /// Nothing else is answered before TLS (FORCEDTLS).
-    Required,
-    /// TLS has begun.
-    Active,
-}
+pub use limits::HandshakeLimits;
+pub use progress::{Encryption, Progress};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     ClientFlags,
     Option,
-    /// The data of an option that is too long: thrown away, then refused.
-    Skip {
+    /// The data of an option that is too long: skipped, then answered with an error.
+    SkipData {
         option: u32,
         left_bytes: u32,
     },
@@ -86,50 +45,50 @@ pub struct Handshake {
     limits: HandshakeLimits,
     stage: Stage,
     encryption: Encryption,
-    zeroes: bool,
-    /// The client asked for structured replies.
+    /// The reply to EXPORT_NAME ends with 124 zero bytes.
+    padding: bool,
+    /// Structured replies are negotiated.
     structured: bool,
-    /// The metadata contexts that it chose last, and for which export.
-    selection: Option<Selection>,
+    /// The latest choice of metadata contexts.
+    selection: Option<ContextSelection>,
     negotiated: Negotiated,
+    /// Options received so far.
     options: u32,
     incoming: Vec<u8>,
-    outgoing: Vec<u8>,
+    replies: Replies,
 }
 
 impl Handshake {
-    /// A handshake about the exports of `directory`. The greeting waits in `outgoing`.
+    /// A handshake that offers the exports of `directory`. The greeting waits in `outgoing`.
     pub fn new(directory: Arc<dyn ExportDirectory>, limits: HandshakeLimits) -> Handshake {
-        let mut outgoing = Vec::with_capacity(256);
-        outgoing.extend_from_slice(&INIT_MAGIC.to_be_bytes());
-        outgoing.extend_from_slice(&OPTION_MAGIC.to_be_bytes());
-        let flags = handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES;
-        outgoing.extend_from_slice(&flags.to_be_bytes());
         Handshake {
             directory,
             limits,
             stage: Stage::ClientFlags,
             encryption: Encryption::Unavailable,
-            zeroes: true,
+            padding: true,
             structured: false,
             selection: None,
             negotiated: Negotiated::default(),
             options: 0,
             incoming: Vec::new(),
-            outgoing,
+            replies: Replies::greeting(),
         }
     }
 
-    /// With TLS, offered or required.
+    /// Sets whether TLS is offered or required.
     pub fn with_encryption(mut self, encryption: Encryption) -> Handshake {
         self.encryption = encryption;
         self
     }
 
-    /// TLS has begun: what comes in from now on was encrypted. Nothing that was said before counts,
-    /// except the flags of the greeting and the number of options.
+    /// TLS is active from now on. Everything negotiated before it is void, except the client's flags and
+    /// the number of options.
     pub fn encrypted(&mut self) {
-        debug_assert!(self.incoming.is_empty(), "plain bytes crossed into TLS");
+        debug_assert!(
+            self.incoming.is_empty(),
+            "plain bytes were received after STARTTLS"
+        );
         self.incoming.clear();
         self.structured = false;
         self.selection = None;
@@ -137,27 +96,27 @@ impl Handshake {
         self.encryption = Encryption::Active;
     }
 
-    /// Takes bytes of the client. Call after `advance` returned [`Progress::NeedBytes`].
+    /// Adds received bytes. Call after `advance` returned [`Progress::NeedBytes`].
     pub fn receive(&mut self, bytes: &[u8]) {
         self.incoming.extend_from_slice(bytes);
     }
 
-    /// What is to be sent.
+    /// The bytes that wait to be sent.
     pub fn outgoing(&self) -> &[u8] {
-        &self.outgoing
+        self.replies.as_bytes()
     }
 
     /// All of `outgoing` was sent.
     pub fn sent(&mut self) {
-        self.outgoing.clear();
+        self.replies.clear();
     }
 
-    /// What was agreed on besides the export; final once it is [`Progress::Agreed`].
+    /// What was negotiated besides the export; final after [`Progress::Agreed`].
     pub fn negotiated(&self) -> Negotiated {
         self.negotiated
     }
 
-    /// The bytes after the last option, which the client sent to the session.
+    /// The bytes after the last option, which belong to the session.
     pub fn into_rest(self) -> Vec<u8> {
         self.incoming
     }
@@ -167,7 +126,7 @@ impl Handshake {
         match self.stage {
             Stage::ClientFlags => self.client_flags(),
             Stage::Option => self.option(),
-            Stage::Skip { option, left_bytes } => self.skip(option, left_bytes),
+            Stage::SkipData { option, left_bytes } => self.skip_data(option, left_bytes),
         }
     }
 
@@ -183,7 +142,7 @@ impl Handshake {
                 "the client sent unknown handshake flags {flags:#x}"
             ));
         }
-        self.zeroes = flags & u32::from(handshake_flag::NO_ZEROES) == 0;
+        self.padding = flags & u32::from(handshake_flag::NO_ZEROES) == 0;
         self.stage = Stage::Option;
         Progress::Continue
     }
@@ -203,13 +162,11 @@ impl Handshake {
         }
         if header.len_bytes > self.limits.option_bytes {
             if header.option == option::EXPORT_NAME {
-                return Progress::Broken(
-                    "the client asked for an export by too long a name".into(),
-                );
+                return Progress::Broken("the client sent an export name that is too long".into());
             }
             self.options += 1;
             self.incoming.drain(..OptionHeader::BYTES);
-            self.stage = Stage::Skip {
+            self.stage = Stage::SkipData {
                 option: header.option,
                 left_bytes: header.len_bytes,
             };
@@ -228,31 +185,31 @@ impl Handshake {
         self.answer(header.option, &data)
     }
 
-    fn skip(&mut self, option: u32, left_bytes: u32) -> Progress {
+    fn skip_data(&mut self, option: u32, left_bytes: u32) -> Progress {
         let here = self.incoming.len().min(left_bytes as usize);
         self.incoming.drain(..here);
         let left_bytes = left_bytes - here as u32;
         if left_bytes > 0 {
-            self.stage = Stage::Skip { option, left_bytes };
+            self.stage = Stage::SkipData { option, left_bytes };
             return Progress::NeedBytes;
         }
         self.stage = Stage::Option;
         let limit = self.limits.option_bytes;
-        let text = format!("an option may carry at most {limit} bytes");
-        self.push_reply(option, option_reply::ERR_TOO_BIG, text.as_bytes());
+        let text = format!("the data of an option may have at most {limit} bytes");
+        self.replies.error(option, option_reply::ERR_TOO_BIG, &text);
         Progress::Continue
     }
 
     fn answer(&mut self, option: u32, data: &[u8]) -> Progress {
         let may_be_plain = matches!(option, option::STARTTLS | option::ABORT);
         if self.encryption == Encryption::Required && !may_be_plain {
-            return self.demand_tls(option);
+            return self.require_tls(option);
         }
         match option {
             option::EXPORT_NAME => return self.export_name(data),
             option::GO | option::INFO => return self.go_or_info(option, data),
             option::ABORT => {
-                self.push_reply(option, option_reply::ACK, &[]);
+                self.replies.ack(option);
                 return Progress::Aborted;
             }
             option::LIST => self.list(data),
@@ -260,78 +217,120 @@ impl Handshake {
             option::LIST_META_CONTEXT => self.list_contexts(data),
             option::SET_META_CONTEXT => self.set_contexts(data),
             option::STARTTLS => return self.start_tls(data),
-            _ => self.refuse(option, "this server does not know that option"),
+            _ => {
+                let text = "this server does not support that option";
+                self.replies.error(option, option_reply::ERR_UNSUP, text);
+            }
         }
         Progress::Continue
     }
 
-    /// To every option before TLS, where TLS is required.
-    fn demand_tls(&mut self, option: u32) -> Progress {
+    /// The answer to every option before TLS, where TLS is required.
+    fn require_tls(&mut self, option: u32) -> Progress {
         if option == option::EXPORT_NAME {
-            // It cannot be answered with an error.
-            return Progress::Broken("the client did not encrypt, as it has to".into());
+            // EXPORT_NAME cannot be answered with an error.
+            return Progress::Broken(
+                "the client chose an export without TLS, which is required".into(),
+            );
         }
-        let text = b"this server wants TLS (nbds:// or nbds+unix://)";
-        self.push_reply(option, option_reply::ERR_TLS_REQD, text);
+        let text = "this server requires TLS: use nbds:// or nbds+unix://";
+        self.replies.error(option, option_reply::ERR_TLS_REQD, text);
         Progress::Continue
     }
 
     fn start_tls(&mut self, data: &[u8]) -> Progress {
-        let mistake = match self.encryption {
+        let invalid = option_reply::ERR_INVALID;
+        let error = match self.encryption {
             Encryption::Unavailable => {
-                self.refuse(option::STARTTLS, "this server does not offer TLS");
-                return Progress::Continue;
+                Some((option_reply::ERR_UNSUP, "this server does not offer TLS"))
             }
-            Encryption::Active => Some("TLS has begun already"),
-            _ if !data.is_empty() => Some("STARTTLS carries no data"),
+            Encryption::Active => Some((invalid, "TLS is active already")),
+            _ if !data.is_empty() => Some((invalid, "STARTTLS carries no data")),
             _ => None,
         };
-        if let Some(mistake) = mistake {
-            let error = option_reply::ERR_INVALID;
-            self.push_reply(option::STARTTLS, error, mistake.as_bytes());
+        if let Some((error, text)) = error {
+            self.replies.error(option::STARTTLS, error, text);
             return Progress::Continue;
         }
         if !self.incoming.is_empty() {
-            // Somebody on the way could have put them there, to be taken for the client's.
-            return Progress::Broken(
-                "the client sent something behind STARTTLS before it was answered".into(),
-            );
+            // An attacker on the network could have inserted these bytes.
+            return Progress::Broken("bytes followed STARTTLS before it was answered".into());
         }
-        self.push_reply(option::STARTTLS, option_reply::ACK, &[]);
+        self.replies.ack(option::STARTTLS);
         Progress::StartTls
-    }
-
-    fn refuse(&mut self, option: u32, text: &str) {
-        self.push_reply(option, option_reply::ERR_UNSUP, text.as_bytes());
     }
 
     fn list(&mut self, data: &[u8]) {
         if !data.is_empty() {
-            let text = b"LIST carries no data";
-            return self.push_reply(option::LIST, option_reply::ERR_INVALID, text);
+            let text = "LIST carries no data";
+            let invalid = option_reply::ERR_INVALID;
+            return self.replies.error(option::LIST, invalid, text);
         }
         for export in self.directory.exports() {
-            let name = export.name.as_bytes();
-            let mut body = Vec::with_capacity(4 + name.len() + export.description.len());
-            body.extend_from_slice(&(name.len() as u32).to_be_bytes());
-            body.extend_from_slice(name);
-            body.extend_from_slice(truncate(&export.description).as_bytes());
-            self.push_reply(option::LIST, option_reply::SERVER, &body);
+            self.replies.listed_export(&export);
         }
-        self.push_reply(option::LIST, option_reply::ACK, &[]);
+        self.replies.ack(option::LIST);
     }
 
     fn structured_reply(&mut self, data: &[u8]) {
         let option = option::STRUCTURED_REPLY;
         if !data.is_empty() {
-            let text = b"STRUCTURED_REPLY carries no data";
-            return self.push_reply(option, option_reply::ERR_INVALID, text);
+            let text = "STRUCTURED_REPLY carries no data";
+            return self.replies.error(option, option_reply::ERR_INVALID, text);
         }
         self.structured = true;
-        self.push_reply(option, option_reply::ACK, &[]);
+        self.replies.ack(option);
     }
 
-    /// The flags of an export, as this client is to see them.
+    fn list_contexts(&mut self, data: &[u8]) {
+        let option = option::LIST_META_CONTEXT;
+        if let Some((queries, _)) = self.context_queries(option, data) {
+            if queries.match_allocation() {
+                self.replies.allocation_context(option, 0);
+            }
+            self.replies.ack(option);
+        }
+    }
+
+    fn set_contexts(&mut self, data: &[u8]) {
+        let option = option::SET_META_CONTEXT;
+        self.selection = None;
+        if let Some((queries, export)) = self.context_queries(option, data) {
+            let allocation = queries.name_allocation();
+            if allocation {
+                self.replies.allocation_context(option, ALLOCATION_NUMBER);
+            }
+            self.selection = Some(ContextSelection::new(&export, allocation));
+            self.replies.ack(option);
+        }
+    }
+
+    /// Parses the option's data and finds its export, or answers with an error.
+    fn context_queries<'a>(
+        &mut self,
+        option: u32,
+        data: &'a [u8],
+    ) -> Option<(ContextQueries<'a>, Export)> {
+        let queries = if self.structured {
+            ContextQueries::parse(data)
+        } else {
+            Err("structured replies have to be negotiated first")
+        };
+        let queries = match queries {
+            Ok(queries) => queries,
+            Err(text) => {
+                self.replies.error(option, option_reply::ERR_INVALID, text);
+                return None;
+            }
+        };
+        let Some(export) = find_export(&*self.directory, queries.export()) else {
+            self.replies.unknown_export(option, queries.export());
+            return None;
+        };
+        Some((queries, export))
+    }
+
+    /// The export's flags, with those that depend on what was negotiated.
     fn transmission_flags(&self, export: &Export) -> u16 {
         let df = if self.structured {
             transmission_flag::SEND_DF
@@ -351,7 +350,7 @@ impl Handshake {
         Progress::Agreed(Box::new(export))
     }
 
-    /// The old way to choose: success is answered without a header, failure by closing.
+    /// EXPORT_NAME: success is answered without a header, failure by closing the connection.
     fn export_name(&mut self, data: &[u8]) -> Progress {
         let export = std::str::from_utf8(data)
             .ok()
@@ -359,99 +358,42 @@ impl Handshake {
         let Some(export) = export else {
             let name = String::from_utf8_lossy(data);
             return Progress::Broken(format!(
-                "the client asked for the export {name:?}, which does not exist"
+                "the client chose the export {name:?}, which does not exist"
             ));
         };
         if let Err(reason) = self.directory.admit(&export) {
             return Progress::Broken(reason);
         }
-        self.outgoing
-            .extend_from_slice(&export.size_bytes.to_be_bytes());
         let flags = self.transmission_flags(&export);
-        self.outgoing.extend_from_slice(&flags.to_be_bytes());
-        if self.zeroes {
-            self.outgoing.extend_from_slice(&[0; 124]);
-        }
+        self.replies.export_name(&export, flags, self.padding);
         self.agree(export)
     }
 
     fn go_or_info(&mut self, option: u32, data: &[u8]) -> Progress {
         let Some((name, wanted)) = parse_go(data) else {
-            let text = b"the option's data are not a name and a list of information requests";
-            self.push_reply(option, option_reply::ERR_INVALID, text);
+            let text = "the option's data are not a name and a list of information requests";
+            self.replies.error(option, option_reply::ERR_INVALID, text);
             return Progress::Continue;
         };
         let Some(export) = find_export(&*self.directory, name) else {
-            self.refuse_name(option, name);
+            self.replies.unknown_export(option, name);
             return Progress::Continue;
         };
         if option == option::GO
             && let Err(reason) = self.directory.admit(&export)
         {
-            self.push_reply(option, option_reply::ERR_POLICY, reason.as_bytes());
+            let policy = option_reply::ERR_POLICY;
+            self.replies.error(option, policy, &reason);
             return Progress::Continue;
         }
-        self.push_infos(option, &export, wanted);
-        self.push_reply(option, option_reply::ACK, &[]);
+        let flags = self.transmission_flags(&export);
+        self.replies.export_info(option, &export, flags, wanted);
+        self.replies.ack(option);
         if option == option::GO {
             self.agree(export)
         } else {
             Progress::Continue
         }
-    }
-
-    fn refuse_name(&mut self, option: u32, name: &str) {
-        let text = if name.is_empty() {
-            "name an export; `nbdinfo --list` shows which there are".to_owned()
-        } else {
-            let name = truncate_to(name, 256);
-            format!("there is no export {name:?}; `nbdinfo --list` shows which there are")
-        };
-        self.push_reply(option, option_reply::ERR_UNKNOWN, text.as_bytes());
-    }
-
-    /// EXPORT always, the others as asked for, each once however often it was asked for.
-    fn push_infos(&mut self, option: u32, export: &Export, wanted: &[u8]) {
-        let mut body = Vec::with_capacity(16);
-        body.extend_from_slice(&info::EXPORT.to_be_bytes());
-        body.extend_from_slice(&export.size_bytes.to_be_bytes());
-        body.extend_from_slice(&self.transmission_flags(export).to_be_bytes());
-        self.push_reply(option, option_reply::INFO, &body);
-        let asked = |kind: u16| wanted.chunks_exact(2).any(|pair| be16(pair, 0) == kind);
-        if asked(info::NAME) {
-            self.push_info_text(option, info::NAME, &export.name);
-        }
-        if asked(info::DESCRIPTION) {
-            self.push_info_text(option, info::DESCRIPTION, truncate(&export.description));
-        }
-        if asked(info::BLOCK_SIZE) {
-            body.clear();
-            body.extend_from_slice(&info::BLOCK_SIZE.to_be_bytes());
-            for size in [
-                export.minimum_block,
-                export.preferred_block,
-                export.maximum_block,
-            ] {
-                body.extend_from_slice(&size.to_be_bytes());
-            }
-            self.push_reply(option, option_reply::INFO, &body);
-        }
-    }
-
-    fn push_info_text(&mut self, option: u32, kind: u16, text: &str) {
-        let mut body = kind.to_be_bytes().to_vec();
-        body.extend_from_slice(text.as_bytes());
-        self.push_reply(option, option_reply::INFO, &body);
-    }
-
-    fn push_reply(&mut self, option: u32, reply: u32, data: &[u8]) {
-        let header = OptionReplyHeader {
-            option,
-            reply,
-            len_bytes: data.len() as u32,
-        };
-        self.outgoing.extend_from_slice(&header.encode());
-        self.outgoing.extend_from_slice(data);
     }
 }
 
@@ -469,18 +411,6 @@ fn parse_go(data: &[u8]) -> Option<(&str, &[u8])> {
     let name = std::str::from_utf8(&data[4..4 + name_len]).ok()?;
     let count = usize::from(be16(data, 4 + name_len));
     (rest - name_len == 2 * count).then(|| (name, &data[6 + name_len..]))
-}
-
-fn truncate(text: &str) -> &str {
-    truncate_to(text, MAXIMUM_STRING_BYTES)
-}
-
-fn truncate_to(text: &str, limit: usize) -> &str {
-    let mut end = text.len().min(limit);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -1,38 +1,39 @@
-//! The NBD door: the protocol as pure encoding and decoding, the handshake and the transmission
-//! phase as state machines without I/O, the listener that accepts connections, and a client.
+//! The NBD frontend: handshake and transmission as state machines without I/O, access control, and
+//! the listener that accepts connections.
 //!
-//! How a connection lives: [`NbdListener`] accepts it and runs its [`Handshake`]; then it hands
-//! the socket and an [`NbdSession`] to whoever serves that export (see [`disktime_engine::Session`])
-//! and forgets it.
+//! ```text
+//!   NbdListener ── negotiate ── Handshake           accept, handshake (tokio)
+//!        │             └── access                   addresses, limits
+//!        └── Deliver(Accepted { export, socket, session })
+//!                                            └── NbdSession, EncryptedSession   (engine's reactor)
+//! ```
 //!
-//! What is not known here: disks, scheduling, and what an export is made of. The exports come from
-//! the caller's [`ExportDirectory`], requests go out as [`disktime_engine::Request`].
+//! The life of a connection: [`NbdListener`] accepts it and drives its [`Handshake`]; then the socket
+//! and an [`NbdSession`] are delivered to the server, which serves the export with them (see
+//! [`disktime_engine::Session`]).
+//!
+//! What is not known here: disks, scheduling, and what an export consists of. The exports come from
+//! the server's [`ExportDirectory`]; requests leave as [`disktime_engine::Request`].
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod access;
-mod client;
+mod config;
+mod encrypted_session;
 mod export;
 mod handshake;
-mod listen;
+mod handshake_stream;
+mod listener;
+mod negotiate;
 mod negotiated;
-pub mod protocol;
-mod server;
 mod session;
-mod tls;
-mod uri;
-mod verdict;
-mod welcome;
+mod validate;
 
 pub use access::ExportAccess;
-pub use client::{
-    CLIENT_MAX_PAYLOAD_BYTES, ClientError, ClientReply, ClientRequest, ExportInfo, ExtendedClient,
-    ExtendedReply, NbdClient, NbdReceiver, NbdSender,
-};
-pub use export::{Export, ExportDirectory, ExportFlags, ExportHandle, find_export};
+pub use config::{ListenConfig, TlsConfig};
+pub use export::{Export, ExportDirectory, ExportHandle};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, Progress};
-pub use listen::{ListenError, SocketAccess, UnixSocket};
+pub use listener::NbdListener;
+pub use negotiate::{Accepted, Deliver};
 pub use negotiated::Negotiated;
-pub use server::{Accepted, Deliver, ListenConfig, NbdListener, TlsConfig};
 pub use session::{NbdSession, SessionLimits};
-pub use tls::{Credentials, TlsError, TlsSettings};
-pub use uri::{NbdUri, Transport, UriError};

@@ -1,9 +1,9 @@
-//! What a handshake agreed on beyond the export.
+//! What a handshake negotiated besides the export.
 
-/// Extensions that the client asked for. The default is a client that asked for none.
+/// The protocol extensions of a session. The default has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Negotiated {
-    /// Reads are answered by structured replies, and so are errors.
+    /// Reads and errors are answered with structured replies.
     pub structured: bool,
     /// The number of the metadata context `base:allocation`, if it was chosen for the export.
     pub allocation: Option<u32>,

@@ -4,8 +4,8 @@
 use disktime_engine::{
     BufferPool, Extent, Reply, ReplyDetail, RequestKind, Session, VdiskId, ZeroPieces,
 };
-use disktime_nbd::protocol::{RequestHeader, command};
 use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
+use disktime_nbd_protocol::{RequestHeader, command};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::IoSlice;

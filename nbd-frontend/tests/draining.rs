@@ -1,18 +1,15 @@
-//! A server that stops: whoever asked, and whoever asks until its connection is over, gets an answer,
-//! with TLS as without.
+//! A server that stops: every request is answered until the connection is closed, with TLS as without.
 
-#[path = "common/certificates.rs"]
-mod certificates;
 mod common;
 
-use certificates::fill;
-use common::reactor::{Doors, Memory, with_config, with_server};
+use common::reactor::{Memory, RunningServer, with_config, with_server};
 use common::{choose, header};
 use disktime_engine::{ReactorHandle, RequestKind};
-use disktime_nbd::protocol::{ErrorNumber, SimpleReply, command};
-use disktime_nbd::{
-    ClientRequest, Credentials, NbdClient, NbdReceiver, NbdSender, NbdUri, TlsConfig, TlsSettings,
-};
+use disktime_nbd::TlsConfig;
+use disktime_nbd_client::{ClientRequest, NbdClient, NbdReceiver, NbdSender};
+use disktime_nbd_protocol::{ErrorNumber, NbdUri, SimpleReply, command};
+use disktime_sockets::{ServerCredentials, TlsSettings};
+use disktime_test_tls::fill;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -20,24 +17,27 @@ use std::sync::mpsc::{Sender, channel};
 
 const SHUTDOWN: u32 = ErrorNumber::Shutdown as u32;
 
-/// Runs `clients` with each way in: both sockets, without TLS and with it.
-fn by_each_way(clients: impl Fn(&Doors, &NbdUri)) {
-    for way in [0, 1] {
-        with_server(|doors| clients(doors, &doors.uris[way]));
+/// Runs `clients` with each transport: both sockets, without TLS and with it.
+fn with_each_transport(clients: impl Fn(&RunningServer, &NbdUri)) {
+    for transport in [0, 1] {
+        with_server(|server| clients(server, &server.uris[transport]));
         let dir = tempfile::tempdir().expect("a directory");
         fill(dir.path());
         let settings = TlsSettings {
             dir: dir.path().to_owned(),
             client_certificates: false,
         };
-        let credentials = Credentials::load(settings).expect("they are in order");
+        let credentials = ServerCredentials::load(settings).expect("they are valid");
         let tls = TlsConfig {
             credentials: Arc::new(credentials),
             require: true,
         };
         let configure = |config: &mut disktime_nbd::ListenConfig| config.tls = Some(tls);
-        with_config(configure, |doors| {
-            clients(doors, &doors.uris[way].with_certificates(dir.path()));
+        with_config(configure, |server| {
+            clients(
+                server,
+                &server.uris[transport].with_certificates(dir.path()),
+            );
         });
     }
 }
@@ -48,7 +48,7 @@ fn connect(uri: &NbdUri) -> (NbdSender, NbdReceiver) {
     (sender, receiver)
 }
 
-/// Asks for a read, or for a write with data.
+/// Sends a read, or a write with data.
 fn ask(sender: &mut NbdSender, tag: u32, data: &[u8]) {
     let request = ClientRequest {
         tag,
@@ -65,11 +65,11 @@ fn ask(sender: &mut NbdSender, tag: u32, data: &[u8]) {
     sender.send_request(&request).expect("room for so little");
 }
 
-/// The next answer's tag and error; nothing at an end in good order, which with TLS needs its good-bye.
+/// The next reply's tag and error; `None` at a clean end, which with TLS needs close_notify.
 #[track_caller]
 fn answer(receiver: &mut NbdReceiver) -> Option<(u32, u32)> {
     let reply = receiver.receive_reply(&mut Vec::new());
-    let reply = reply.expect("answers, and an end in good order");
+    let reply = reply.expect("replies, and a clean end");
     reply.map(|reply| (reply.tag, reply.error))
 }
 
@@ -86,12 +86,12 @@ fn busy(reactor: &ReactorHandle<Memory>) -> Sender<()> {
     sender
 }
 
-/// Runs `look` on the reactor's thread until it is true.
-fn until(reactor: &ReactorHandle<Memory>, look: fn(&mut Memory) -> bool) {
+/// Runs `condition` on the reactor's thread until it is true.
+fn until(reactor: &ReactorHandle<Memory>, condition: fn(&mut Memory) -> bool) {
     loop {
         let (sender, receiver) = channel();
         let visit = Box::new(move |memory: &mut Memory, _| {
-            let _ = sender.send(look(memory));
+            let _ = sender.send(condition(memory));
         });
         reactor.visit(visit).expect("it runs");
         if receiver.recv().expect("it runs") {
@@ -102,13 +102,13 @@ fn until(reactor: &ReactorHandle<Memory>, look: fn(&mut Memory) -> bool) {
 }
 
 #[test]
-fn what_came_before_the_stop_was_seen_is_told_so() {
-    by_each_way(|doors, uri| {
+fn requests_that_arrive_before_the_stop_takes_effect_get_an_error() {
+    with_each_transport(|server, uri| {
         let (mut sender, mut receiver) = connect(uri);
         ask(&mut sender, 9, &[]);
         assert_eq!(answer(&mut receiver), Some((9, 0)));
-        let busy = busy(&doors.reactor);
-        doors.reactor.stop().expect("it runs");
+        let busy = busy(&server.reactor);
+        server.reactor.stop().expect("it runs");
         for tag in 0..50 {
             ask(&mut sender, 2 * tag, &[]);
             ask(&mut sender, 2 * tag + 1, &[7; 512]);
@@ -124,21 +124,21 @@ fn what_came_before_the_stop_was_seen_is_told_so() {
 }
 
 #[test]
-fn what_comes_while_others_are_under_way_is_told_so() {
-    by_each_way(|doors, uri| {
+fn requests_that_arrive_while_others_are_in_flight_get_an_error() {
+    with_each_transport(|server, uri| {
         let (mut sender, mut receiver) = connect(uri);
-        until(&doors.reactor, |memory| {
+        until(&server.reactor, |memory| {
             memory.holds = true;
             true
         });
         ask(&mut sender, 1, &[]);
-        until(&doors.reactor, |memory| memory.queue.len() == 1);
-        doors.reactor.stop().expect("it runs");
+        until(&server.reactor, |memory| memory.queue.len() == 1);
+        server.reactor.stop().expect("it runs");
         for tag in 2..5 {
             ask(&mut sender, tag, &[7; 512]);
             assert_eq!(answer(&mut receiver), Some((tag, SHUTDOWN)));
         }
-        until(&doors.reactor, |memory| {
+        until(&server.reactor, |memory| {
             memory.holds = false;
             true
         });
@@ -147,18 +147,18 @@ fn what_comes_while_others_are_under_way_is_told_so() {
     });
 }
 
-/// More than a session takes at a time, so most of them wait inside it for room.
+/// The requests are more than a session holds, so most of them wait for room.
 #[test]
-fn what_waits_for_room_is_told_so_too() {
-    with_server(|doors| {
-        let mut stream = doors.by_unix();
+fn requests_that_wait_for_room_get_an_error() {
+    with_server(|server| {
+        let mut stream = server.by_unix();
         choose(&mut stream, "disk");
-        // An answer, so the reactor has the connection.
+        // A reply shows that the reactor has the connection.
         let read = header(command::READ, 0, 0, 512);
         stream.write_all(&read).expect("the server reads");
         stream.read_exact(&mut [0; 16 + 512]).expect("an answer");
-        let busy = busy(&doors.reactor);
-        doors.reactor.stop().expect("it runs");
+        let busy = busy(&server.reactor);
+        server.reactor.stop().expect("it runs");
         let requests: Vec<u8> = (0..2000)
             .flat_map(|cookie| header(command::READ, cookie, 0, 512))
             .collect();

@@ -5,8 +5,9 @@ mod common;
 
 use common::{MIB, TestServer, header, usual_exports};
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::{OptionHeader, allocation, command, command_flag, option};
-use disktime_nbd::{ClientRequest, ExtendedClient, SessionLimits};
+use disktime_nbd::SessionLimits;
+use disktime_nbd_client::{ClientRequest, StructuredClient};
+use disktime_nbd_protocol::{OptionHeader, allocation, command, command_flag, option};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 const KIB: u64 = 1 << 10;
 
-fn client(server: &TestServer, export: &str) -> ExtendedClient {
-    ExtendedClient::connect(&server.uri(export)).expect("the server takes a client")
+fn client(server: &TestServer, export: &str) -> StructuredClient {
+    StructuredClient::connect(&server.uri(export)).expect("the server takes a client")
 }
 
 fn request(kind: RequestKind, offset_bytes: u64, len_bytes: u32, data: &[u8]) -> ClientRequest<'_> {
@@ -29,7 +30,7 @@ fn request(kind: RequestKind, offset_bytes: u64, len_bytes: u32, data: &[u8]) ->
     }
 }
 
-fn write(client: &mut ExtendedClient, offset_bytes: u64, data: &[u8]) {
+fn write(client: &mut StructuredClient, offset_bytes: u64, data: &[u8]) {
     let write = request(RequestKind::Write, offset_bytes, data.len() as u32, data);
     assert_eq!(client.call(&write, 0).expect("it is served").error, 0);
 }
@@ -177,7 +178,7 @@ fn an_extended_conversation_may_break_off_at_every_byte() {
         }
     }
     let data = 28 + 5;
-    let error = 20 + 6 + "the server does not serve such a request; see range and flags".len();
+    let error = 20 + 6 + "the request is not valid: see its range and flags".len();
     let answers = 16 + data + error + (24 + 8) + 16;
     assert_eq!(whole.len(), OPENING_ANSWER + answers);
     write(&mut witness, 9 * MIB, b"still served");

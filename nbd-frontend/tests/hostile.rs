@@ -1,18 +1,19 @@
-//! Clients that misbehave: each suffers alone, memory stays bounded, and a good client that is
-//! connected all the while notices nothing.
+//! Clients that misbehave: only their own connection ends, memory stays bounded, and a well-behaved
+//! client that is connected all the time is served.
 
 mod common;
 
 use common::{MIB, OPENING_ANSWER, TestServer, choose, header, opening, usual_exports};
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::{OptionHeader, command, option};
-use disktime_nbd::{ClientError, ClientRequest, NbdClient, SessionLimits};
+use disktime_nbd::SessionLimits;
+use disktime_nbd_client::{ClientError, ClientRequest, NbdClient};
+use disktime_nbd_protocol::{OptionHeader, command, option};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// A good client that writes, reads and flushes, and checks what it gets.
+/// A well-behaved client that writes, reads, and checks what it gets.
 struct Witness {
     client: NbdClient,
     round: u8,
@@ -88,7 +89,7 @@ fn to_the_end(stream: &mut UnixStream) -> Vec<u8> {
     all
 }
 
-/// Two writes and a read, as one client would send them, and the good-bye.
+/// Two writes, a read and DISC.
 fn conversation() -> Vec<u8> {
     let mut bytes = opening("disk");
     bytes.extend_from_slice(&header(command::WRITE, 1, 0, 40));
@@ -101,7 +102,7 @@ fn conversation() -> Vec<u8> {
 }
 
 #[test]
-fn a_disconnect_at_every_byte_harms_nobody() {
+fn a_disconnect_at_any_byte_affects_no_other_client() {
     let server = TestServer::start();
     let mut witness = Witness::of(&server);
     let bytes = conversation();
@@ -129,7 +130,7 @@ fn a_conversation_cut_at_every_byte_is_the_same_conversation() {
         let mut stream = raw(&server);
         stream.write_all(&bytes[..at]).expect("the server reads");
         if at >= 4 {
-            // The greeting shows that the server has begun on the first piece.
+            // The greeting shows that the server has read the first piece.
             stream.read_exact(&mut [0; 18]).expect("the greeting");
         }
         stream.write_all(&bytes[at..]).expect("the server reads");
@@ -139,7 +140,7 @@ fn a_conversation_cut_at_every_byte_is_the_same_conversation() {
 }
 
 #[test]
-fn garbage_is_cut_off() {
+fn garbage_ends_the_connection() {
     let server = TestServer::start();
     let mut witness = Witness::of(&server);
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
@@ -205,7 +206,7 @@ fn lengths_of_4_gib_are_refused_and_cost_no_memory() {
         stream.read_exact(&mut reply).expect("an answer");
         assert_ne!(reply[4..8], [0; 4]);
     }
-    // The data of this one are thrown away as long as they come.
+    // The data of this write are skipped.
     stream
         .write_all(&header(command::WRITE, 1, 0, u32::MAX))
         .expect("the server reads");
@@ -233,7 +234,7 @@ fn lengths_of_4_gib_are_refused_and_cost_no_memory() {
 }
 
 #[test]
-fn a_client_that_reads_no_replies_is_not_read_any_more() {
+fn a_client_that_reads_no_replies_is_not_read_from() {
     let limit = 4 * MIB;
     let server = TestServer::with(usual_exports(), |config| {
         config.session = SessionLimits {
@@ -249,7 +250,7 @@ fn a_client_that_reads_no_replies_is_not_read_any_more() {
         .expect("a time limit");
     let read = header(command::READ, 9, 0, 1 << 20).repeat(64);
     let mut sent = 0;
-    // Far more than all buffers on the way hold; a server without a bound would take it all.
+    // Far more than all buffers hold; a server without a limit would take all of it.
     while sent < 64 * MIB as usize {
         match stream.write(&read) {
             Ok(count) => sent += count,
@@ -262,7 +263,7 @@ fn a_client_that_reads_no_replies_is_not_read_any_more() {
         "the server took {sent} bytes of requests"
     );
     witness.check();
-    // Once it reads, it is served: nothing was lost.
+    // When it reads, it gets every reply.
     let mut reply = vec![0; 16 + (1 << 20)];
     for _ in 0..200 {
         stream.read_exact(&mut reply).expect("the replies come");
@@ -275,7 +276,7 @@ fn a_client_that_reads_no_replies_is_not_read_any_more() {
 }
 
 #[test]
-fn requests_that_fit_no_block_are_right() {
+fn unaligned_requests_are_served() {
     let server = TestServer::start();
     let mut client = server.client("disk");
     let mut got = Vec::new();
@@ -324,7 +325,7 @@ fn errors_have_their_numbers() {
 }
 
 #[test]
-fn a_slow_handshake_is_dropped() {
+fn a_slow_handshake_is_closed() {
     let server = TestServer::with(usual_exports(), |config| {
         config.handshake_time = Duration::from_millis(50);
     });
@@ -337,7 +338,7 @@ fn a_slow_handshake_is_dropped() {
 }
 
 #[test]
-fn connections_beyond_the_limit_are_told_and_a_free_place_is_used_again() {
+fn connections_above_the_limit_get_an_error_until_others_end() {
     let server = TestServer::with(usual_exports(), |config| config.connections = 2);
     let first = chosen(&server);
     let second = chosen(&server);
@@ -349,20 +350,24 @@ fn connections_beyond_the_limit_are_told_and_a_free_place_is_used_again() {
         refused.contains("2 connections, which is its limit"),
         "{refused}"
     );
-    // Some are told at once; above that many, the next is closed without a word.
+    // Some get an error; above that number, the next is closed without one.
     let is_greeted = |stream: &mut UnixStream| stream.read_exact(&mut [0; 18]).is_ok();
     let opened = (0..32).map(|_| raw(&server));
-    let told: Vec<_> = opened
+    let greeted: Vec<_> = opened
         .map_while(|mut stream| is_greeted(&mut stream).then_some(stream))
         .collect();
-    assert!((15..=16).contains(&told.len()), "{} were told", told.len());
-    drop((first, second, told));
-    // The places are free when the server has noticed.
-    drop(let_in_at_last(&server));
+    assert!(
+        (15..=16).contains(&greeted.len()),
+        "{} were greeted",
+        greeted.len()
+    );
+    drop((first, second, greeted));
+    // The permits are free when the server has noticed the ends.
+    drop(connect_eventually(&server));
 }
 
-/// Tries until there is a place.
-fn let_in_at_last(server: &TestServer) -> NbdClient {
+/// Tries until the server admits it.
+fn connect_eventually(server: &TestServer) -> NbdClient {
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     loop {
         match NbdClient::connect(&server.uri("disk")) {
@@ -372,26 +377,26 @@ fn let_in_at_last(server: &TestServer) -> NbdClient {
             {
                 std::thread::yield_now();
             }
-            Err(error) => panic!("no place became free: {error}"),
+            Err(error) => panic!("the server admits no client: {error}"),
         }
     }
 }
 
 #[test]
-fn silent_clients_keep_nobody_out() {
+fn idle_handshakes_do_not_block_the_server() {
     let server = TestServer::with(usual_exports(), |config| config.connections = 2);
-    let mut silent = [raw(&server), raw(&server)];
-    let clients = [let_in_at_last(&server), let_in_at_last(&server)];
-    for stream in &mut silent {
+    let mut idle = [raw(&server), raw(&server)];
+    let clients = [connect_eventually(&server), connect_eventually(&server)];
+    for stream in &mut idle {
         assert_eq!(to_the_end(stream).len(), 18, "the greeting, then the end");
     }
-    // Who has chosen stays.
+    // A connection that has chosen an export is not closed.
     NbdClient::connect(&server.uri("disk")).err().expect("full");
     drop(clients);
 }
 
 #[test]
-fn the_client_explains_what_it_cannot_do() {
+fn the_client_explains_why_it_cannot_connect() {
     let mut server = TestServer::start();
     let refused = NbdClient::connect(&server.uri("nope"))
         .err()
@@ -407,7 +412,7 @@ fn the_client_explains_what_it_cannot_do() {
 }
 
 #[test]
-fn many_requests_under_way_are_told_apart_by_their_tags() {
+fn many_requests_in_flight_are_identified_by_their_tags() {
     let server = TestServer::start();
     let client = server.client("disk");
     assert_eq!(client.info().size_bytes, 64 * MIB);

@@ -53,7 +53,7 @@ fn nbdinfo_lists_the_exports_over_both_sockets() {
     let server = TestServer::start();
     for uri in [
         server.uri(""),
-        disktime_nbd::NbdUri {
+        disktime_nbd_protocol::NbdUri {
             export: String::new(),
             ..server.tcp_uri.clone()
         },

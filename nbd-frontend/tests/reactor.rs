@@ -5,8 +5,8 @@ mod common;
 use common::reactor::with_server;
 use common::{MIB, choose, header};
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::{SimpleReply, command};
-use disktime_nbd::{ClientRequest, NbdClient};
+use disktime_nbd_client::{ClientRequest, NbdClient};
+use disktime_nbd_protocol::{SimpleReply, command};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 

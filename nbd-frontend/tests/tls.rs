@@ -1,14 +1,14 @@
 //! TLS as clients see it: libnbd's and QEMU's over both sockets, and those that try to get around it.
 
-#[path = "common/certificates.rs"]
-mod certificates;
 mod common;
 
-use certificates::{Valid, fill};
 use common::{MIB, TestServer, opening, tool, tool_output, usual_exports};
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::{OptionHeader, OptionReplyHeader, option, option_reply};
-use disktime_nbd::{ClientRequest, Credentials, NbdClient, NbdUri, TlsConfig, TlsSettings};
+use disktime_nbd::TlsConfig;
+use disktime_nbd_client::{ClientRequest, NbdClient};
+use disktime_nbd_protocol::{NbdUri, OptionHeader, OptionReplyHeader, option, option_reply};
+use disktime_sockets::{ServerCredentials, TlsSettings};
+use disktime_test_tls::{Valid, fill};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -33,7 +33,7 @@ impl World {
             dir: dir.path().to_owned(),
             client_certificates,
         };
-        let credentials = Arc::new(Credentials::load(settings).expect("they are in order"));
+        let credentials = Arc::new(ServerCredentials::load(settings).expect("they are in order"));
         let server = TestServer::with(usual_exports(), |config| {
             config.tls = Some(TlsConfig {
                 credentials,
@@ -224,7 +224,8 @@ fn qemu_uses_it_with_its_own_objects() {
     let world = World::new(true, true);
     let dir = world.dir.path().to_str().expect("a plain path");
     let object = format!("tls-creds-x509,id=tls0,dir={dir},endpoint=client");
-    let disktime_nbd::Transport::Tcp { host, port } = &world.server.tcp_uri.transport else {
+    let disktime_nbd_protocol::Transport::Tcp { host, port } = &world.server.tcp_uri.transport
+    else {
         panic!("a TCP address");
     };
     let image = format!(
@@ -257,7 +258,7 @@ fn qemu_uses_it_with_its_own_objects() {
 
 /// A connection that has asked for TLS, with what follows right behind.
 fn asked(world: &World, behind: &[u8]) -> UnixStream {
-    let disktime_nbd::Transport::Unix { path } = world.server.uri("disk").transport else {
+    let disktime_nbd_protocol::Transport::Unix { path } = world.server.uri("disk").transport else {
         panic!("a unix socket");
     };
     let mut stream = UnixStream::connect(path).expect("it listens");
@@ -319,7 +320,7 @@ fn half_a_tls_handshake_ends_with_its_time() {
         dir: dir.path().to_owned(),
         client_certificates: false,
     };
-    let credentials = Arc::new(Credentials::load(settings).expect("they are in order"));
+    let credentials = Arc::new(ServerCredentials::load(settings).expect("they are in order"));
     let server = TestServer::with(usual_exports(), |config| {
         config.tls = Some(TlsConfig {
             credentials,

@@ -7,11 +7,13 @@
 
 mod nanos;
 mod network;
+mod request_kind;
 mod share;
 mod text;
 
 pub use nanos::Nanos;
 pub use network::{Network, NetworkError};
+pub use request_kind::RequestKind;
 pub use share::Share;
 pub use text::{
     QuantityError, format_duration, format_size, parse_duration, parse_share, parse_size,

@@ -14,7 +14,7 @@ use crate::load_client::{Clock, DRAIN, Done, Player, Shared};
 use crate::simulate::find_target;
 use crate::workload::{Client, Workload};
 use crate::{LoadReport, WorkloadError};
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use disktime_units::Nanos;
 use std::collections::BTreeMap;
 use std::sync::Arc;

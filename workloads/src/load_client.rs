@@ -7,9 +7,10 @@ use crate::report::ClientReport;
 use crate::workload::{Client, Source, Workload};
 use crate::{ClientMachine, Operation, WorkloadError};
 use disktime_engine::RequestKind;
-use disktime_nbd::{
-    ClientError, ClientReply, ClientRequest, ExportFlags, NbdClient, NbdReceiver, NbdSender, NbdUri,
+use disktime_nbd_client::{
+    ClientError, ClientReply, ClientRequest, NbdClient, NbdReceiver, NbdSender,
 };
+use disktime_nbd_protocol::{ExportFlags, NbdUri};
 use disktime_random::Random;
 use disktime_units::Nanos;
 use std::sync::mpsc::Sender;

@@ -1,7 +1,7 @@
 //! Workloads in real time, against a small NBD server of this file: it keeps its export in
 //! memory and answers at once. Nothing here depends on how fast the machine is.
 
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
     Blocks, Client, Generated, Kind, LoadReport, Pace, Rate, Source, Workload, WorkloadError,

@@ -1,8 +1,13 @@
-//! Addresses, limits, and who gives way to whom.
+//! Unit tests of `access`: addresses, limits, and evictions.
 
+use super::control::OVER_LIMIT_MAX;
+use super::undecided::EVICTABLE_AFTER;
 use super::*;
-use crate::export::{ExportHandle, find_export};
+use crate::export::{Export, ExportDirectory, ExportHandle, find_export};
 use disktime_engine::VdiskId;
+use disktime_sockets::AllowList;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 fn exports() -> Arc<dyn ExportDirectory> {
     let export =
@@ -10,14 +15,14 @@ fn exports() -> Arc<dyn ExportDirectory> {
     Arc::new(vec![export(0, "open"), export(1, "inner")])
 }
 
-fn access(limit: usize) -> Arc<Access> {
+fn control(limit: usize) -> Arc<AccessControl> {
     let inner = ExportAccess {
-        allow: Some(vec!["10.0.0.0/8".parse().expect("a range")]),
+        allow: AllowList::of(vec!["10.0.0.0/8".parse().expect("a range")]),
         connections: Some(1),
     };
     let rules = HashMap::from([("inner".to_owned(), inner)]);
-    Arc::new(Access::new(
-        Some(vec![
+    Arc::new(AccessControl::new(
+        AllowList::of(vec![
             "10.0.0.0/8".parse().expect("a range"),
             "192.0.2.1".parse().expect("an address"),
         ]),
@@ -26,38 +31,38 @@ fn access(limit: usize) -> Arc<Access> {
     ))
 }
 
-fn visitor(access: &Arc<Access>, address: Option<&str>) -> Arc<Visitor> {
+fn connection(control: &Arc<AccessControl>, address: Option<&str>) -> ConnectionAccess {
     let address = address.map(|address| address.parse().expect("an address"));
-    let place = access.place().expect("a place");
-    Visitor::new(exports(), access.clone(), address, place)
+    let permit = control.acquire().expect("a permit");
+    ConnectionAccess::new(exports(), control.clone(), address, permit)
 }
 
 #[test]
 fn an_address_sees_what_it_may_use() {
-    let access = access(9);
-    assert!(access.allows([192, 0, 2, 1].into()) && !access.allows([192, 0, 2, 2].into()));
+    let control = control(9);
+    assert!(control.allows([192, 0, 2, 1].into()) && !control.allows([192, 0, 2, 2].into()));
     for (address, seen) in [
         (Some("10.1.2.3"), 2),
         (Some("::ffff:10.1.2.3"), 2),
         (Some("192.0.2.1"), 1),
         (None, 2),
     ] {
-        let visitor = visitor(&access, address);
-        assert_eq!(visitor.exports().len(), seen, "{address:?}");
-        assert_eq!(visitor.find("inner").is_some(), seen == 2, "{address:?}");
+        let connection = connection(&control, address);
+        assert_eq!(connection.exports().len(), seen, "{address:?}");
+        assert_eq!(connection.find("inner").is_some(), seen == 2, "{address:?}");
         // The empty name means the only export that this client sees.
-        assert_eq!(find_export(&*visitor, "").is_some(), seen == 1);
+        assert_eq!(find_export(&connection, "").is_some(), seen == 1);
     }
 }
 
 #[test]
 fn a_limit_counts_until_the_end_and_says_so() {
-    let access = access(9);
-    let first = visitor(&access, None);
+    let control = control(9);
+    let first = connection(&control, None);
     let export = first.find("inner").expect("it is there");
     assert_eq!(first.admit(&export), Ok(()));
     assert_eq!(first.admit(&export), Ok(()), "its own claim is no other's");
-    let second = visitor(&access, None);
+    let second = connection(&control, None);
     let refusal = second.admit(&export).expect_err("one is the limit");
     assert!(refusal.contains("1 connections use \"inner\""), "{refusal}");
     let open = second.find("open").expect("it is there");
@@ -67,40 +72,48 @@ fn a_limit_counts_until_the_end_and_says_so() {
 }
 
 #[test]
-fn who_does_not_choose_gives_the_place_to_another_and_who_has_chosen_stays() {
-    let access = access(2);
-    let (silent, settled) = (visitor(&access, None), visitor(&access, None));
+fn the_oldest_connection_without_an_export_is_evicted_and_one_with_an_export_stays() {
+    let control = control(2);
+    let (silent, settled) = (connection(&control, None), connection(&control, None));
     let export = settled.find("open").expect("it is there");
     assert_eq!(settled.admit(&export), Ok(()));
-    // At first both are left in peace.
-    let told = visitor(&access, None);
-    assert!(told.admit(&export).is_err());
-    drop(told);
-    std::thread::sleep(UNDISTURBED);
-    let next = visitor(&access, None);
+    // A connection is not evicted before it is old enough.
+    let refused = connection(&control, None);
+    assert!(refused.admit(&export).is_err());
+    drop(refused);
+    std::thread::sleep(EVICTABLE_AFTER);
+    let next = connection(&control, None);
     assert_eq!(next.admit(&export), Ok(()));
-    let refusal = silent.admit(&export).expect_err("it took its time");
+    let refusal = silent.admit(&export).expect_err("it was evicted");
     assert!(refusal.contains("2 connections"), "{refusal}");
     drop(silent);
-    assert!(lock(&access.choosing).visitors.is_empty());
-    std::thread::sleep(UNDISTURBED);
-    assert!(visitor(&access, None).admit(&export).is_err(), "both stay");
+    assert!(control.undecided().is_empty());
+    std::thread::sleep(EVICTABLE_AFTER);
+    assert!(
+        connection(&control, None).admit(&export).is_err(),
+        "both stay"
+    );
     drop(settled);
-    assert_eq!(visitor(&access, None).admit(&export), Ok(()));
+    assert_eq!(connection(&control, None).admit(&export), Ok(()));
 }
 
 #[test]
-fn who_is_above_the_limit_is_told_until_too_many_ask() {
-    let access = access(1);
-    let inside = visitor(&access, None);
-    let outside: Vec<_> = (0..TOLD).map(|_| visitor(&access, None)).collect();
-    assert!(access.place().is_none(), "nobody is left to tell it");
+fn a_client_above_the_limit_gets_an_error_until_too_many_ask() {
+    let control = control(1);
+    let inside = connection(&control, None);
+    let outside: Vec<_> = (0..OVER_LIMIT_MAX)
+        .map(|_| connection(&control, None))
+        .collect();
+    assert!(control.acquire().is_none(), "too many are above the limit");
     let export = inside.find("open").expect("it is there");
     assert_eq!(inside.admit(&export), Ok(()));
-    for visitor in &outside {
-        let refusal = visitor.admit(&export).expect_err("the server is full");
+    for connection in &outside {
+        let refusal = connection.admit(&export).expect_err("the server is full");
         assert!(refusal.contains("1 connections"), "{refusal}");
     }
     drop((inside, outside));
-    assert!(matches!(access.place(), Some(Place::Inside(_))));
+    assert!(matches!(
+        control.acquire(),
+        Some(ConnectionPermit::Admitted(_))
+    ));
 }

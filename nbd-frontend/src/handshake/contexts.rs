@@ -1,142 +1,109 @@
-//! Metadata contexts in the handshake: which there are, and which the client chose.
+//! Metadata contexts in the handshake: what an option asks for, and what the client has chosen.
 //!
-//! There is one, `base:allocation`. A query names a context; in a list, `base:` alone names all of
-//! its namespace and no query at all names everything; in a choice, wildcards choose nothing.
-//! Queries of namespaces that are not known here are passed over, as the protocol asks. A choice
-//! replaces the one before, even if it fails, and counts only for the export that it named.
+//! There is one context, `base:allocation`. A query names a context. In LIST_META_CONTEXT, the query
+//! `base:` names all contexts of its namespace, and no query at all names every context; in
+//! SET_META_CONTEXT, such wildcards choose nothing. Queries of unknown namespaces are ignored, as the
+//! protocol demands. A choice replaces the previous one, even if it fails, and holds only for the
+//! export that it named.
 
-use super::Handshake;
-use crate::export::{Export, find_export};
-use crate::protocol::{MAXIMUM_STRING_BYTES, allocation, be32, option, option_reply};
+use crate::export::Export;
+use disktime_nbd_protocol::{MAXIMUM_STRING_BYTES, allocation, be32};
 
-/// The number of `base:allocation` in transmission.
-const ALLOCATION_NUMBER: u32 = 1;
+/// The number of `base:allocation` in the transmission phase.
+pub(super) const ALLOCATION_NUMBER: u32 = 1;
 /// The namespace of the contexts that the protocol itself defines.
-const BASE: &str = "base:";
+const BASE_NAMESPACE: &str = "base:";
 
-/// What a client chose, and for which export.
+/// The contexts that a client chose, and for which export.
 #[derive(Debug)]
-pub(super) struct Selection {
-    /// The export's own name, whatever the client called it.
+pub(super) struct ContextSelection {
+    /// The export's own name, also if the client used the empty name.
     export: String,
     allocation: bool,
 }
 
-impl Selection {
-    /// The number of `base:allocation` for a client that goes on with `export`.
+impl ContextSelection {
+    pub(super) fn new(export: &Export, allocation: bool) -> ContextSelection {
+        ContextSelection {
+            export: export.name.clone(),
+            allocation,
+        }
+    }
+
+    /// The number of `base:allocation`, if it was chosen for `export`.
     pub(super) fn number_for(&self, export: &Export) -> Option<u32> {
         (self.allocation && self.export == export.name).then_some(ALLOCATION_NUMBER)
     }
 }
 
-/// The data of an option about contexts.
-struct Question<'a> {
+/// The data of LIST_META_CONTEXT or SET_META_CONTEXT.
+pub(super) struct ContextQueries<'a> {
     export: &'a str,
     queries: Vec<&'a str>,
 }
 
-impl<'a> Question<'a> {
-    /// `None` if lengths, counts or strings are not as the protocol says.
-    fn parse(data: &'a [u8]) -> Option<Question<'a>> {
+impl<'a> ContextQueries<'a> {
+    /// Parses the data; the error is a text for the client.
+    pub(super) fn parse(data: &'a [u8]) -> Result<ContextQueries<'a>, &'static str> {
+        let parsed = ContextQueries::parse_strings(data)
+            .ok_or("the option's data are not a name and a list of queries")?;
+        if parsed.queries.iter().any(|query| !query.contains(':')) {
+            return Err("a query has to begin with a namespace and a colon");
+        }
+        Ok(parsed)
+    }
+
+    /// `None` if lengths, counts or strings are not as the protocol demands.
+    fn parse_strings(data: &'a [u8]) -> Option<ContextQueries<'a>> {
         let mut rest = data;
-        let export = string(&mut rest)?;
-        let count = number(&mut rest)? as usize;
-        // Each query has at least its length, so the data bound the count.
+        let export = take_string(&mut rest)?;
+        let count = take_number(&mut rest)? as usize;
+        // Each query has at least its length, so the data limit the count.
         if count > rest.len() / 4 {
             return None;
         }
         let mut queries = Vec::with_capacity(count);
         for _ in 0..count {
-            queries.push(string(&mut rest)?);
+            queries.push(take_string(&mut rest)?);
         }
-        rest.is_empty().then_some(Question { export, queries })
+        rest.is_empty()
+            .then_some(ContextQueries { export, queries })
     }
 
-    /// Whether some query has no namespace.
-    fn is_malformed(&self) -> bool {
-        self.queries.iter().any(|query| !query.contains(':'))
+    /// The export that the client named.
+    pub(super) fn export(&self) -> &'a str {
+        self.export
     }
 
-    fn names(&self, context: &str) -> bool {
-        self.queries.contains(&context)
-    }
-}
-
-impl Handshake {
-    pub(super) fn list_contexts(&mut self, data: &[u8]) {
-        let option = option::LIST_META_CONTEXT;
-        let Some((question, _)) = self.question(option, data) else {
-            return;
-        };
-        let all = question.queries.is_empty() || question.names(BASE);
-        if all || question.names(allocation::NAME) {
-            self.push_context(option, 0);
-        }
-        self.push_reply(option, option_reply::ACK, &[]);
+    /// Whether `base:allocation` is named itself.
+    pub(super) fn name_allocation(&self) -> bool {
+        self.contain(allocation::NAME)
     }
 
-    pub(super) fn set_contexts(&mut self, data: &[u8]) {
-        let option = option::SET_META_CONTEXT;
-        self.selection = None;
-        let Some((question, export)) = self.question(option, data) else {
-            return;
-        };
-        let allocation = question.names(allocation::NAME);
-        if allocation {
-            self.push_context(option, ALLOCATION_NUMBER);
-        }
-        self.selection = Some(Selection {
-            export: export.name,
-            allocation,
-        });
-        self.push_reply(option, option_reply::ACK, &[]);
+    /// Whether `base:allocation` is named itself or by a wildcard.
+    pub(super) fn match_allocation(&self) -> bool {
+        self.queries.is_empty() || self.contain(BASE_NAMESPACE) || self.name_allocation()
     }
 
-    /// Reads the option's data and finds its export; what is wrong is answered here.
-    fn question<'a>(&mut self, option: u32, data: &'a [u8]) -> Option<(Question<'a>, Export)> {
-        let question = match Question::parse(data) {
-            _ if !self.structured => Err("ask for structured replies first"),
-            None => Err("the option's data are not a name and a list of queries"),
-            Some(question) if question.is_malformed() => {
-                Err("a query begins with a namespace and a colon")
-            }
-            Some(question) => Ok(question),
-        };
-        let question = match question {
-            Ok(question) => question,
-            Err(text) => {
-                self.push_reply(option, option_reply::ERR_INVALID, text.as_bytes());
-                return None;
-            }
-        };
-        let Some(export) = find_export(&*self.directory, question.export) else {
-            self.refuse_name(option, question.export);
-            return None;
-        };
-        Some((question, export))
-    }
-
-    fn push_context(&mut self, option: u32, number: u32) {
-        let mut body = number.to_be_bytes().to_vec();
-        body.extend_from_slice(allocation::NAME.as_bytes());
-        self.push_reply(option, option_reply::META_CONTEXT, &body);
+    fn contain(&self, query: &str) -> bool {
+        self.queries.contains(&query)
     }
 }
 
 /// Takes a number from the front of `rest`.
-fn number(rest: &mut &[u8]) -> Option<u32> {
-    let (bytes, behind) = rest.split_at_checked(4)?;
-    *rest = behind;
+fn take_number(rest: &mut &[u8]) -> Option<u32> {
+    let (bytes, after) = rest.split_at_checked(4)?;
+    *rest = after;
     Some(be32(bytes, 0))
 }
 
-/// Takes a string with its length from the front of `rest`.
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let len = number(rest)? as usize;
+/// Takes a string, preceded by its length, from the front of `rest`.
+fn take_string<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let len = take_number(rest)? as usize;
     if len > MAXIMUM_STRING_BYTES {
         return None;
     }
-    let (bytes, behind) = rest.split_at_checked(len)?;
-    *rest = behind;
+    let (bytes, after) = rest.split_at_checked(len)?;
+    *rest = after;
     std::str::from_utf8(bytes).ok()
 }

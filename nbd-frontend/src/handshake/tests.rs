@@ -1,12 +1,14 @@
-//! The handshake, step by step, against what clients send and what they must get.
+//! Unit tests of `handshake`: what clients send, and the replies that they get.
 
 mod contexts;
 mod encryption;
 
 use super::*;
-use crate::export::{ExportFlags, ExportHandle};
-use crate::protocol::{be64, transmission_flag};
+use crate::export::ExportHandle;
 use disktime_engine::VdiskId;
+use disktime_nbd_protocol::{
+    ExportFlags, OptionReplyHeader, be64, info, option_reply, transmission_flag,
+};
 use proptest::prelude::*;
 
 const FIXED: u16 = handshake_flag::FIXED_NEWSTYLE;
@@ -49,7 +51,7 @@ pub(super) fn hello(flags: u16, messages: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// What the client gets after the greeting, how it ended, and what is left for the session.
+/// The replies after the greeting, the last progress, and the bytes left for the session.
 pub(super) fn run(
     directory: Arc<dyn ExportDirectory>,
     pieces: &[&[u8]],
@@ -105,7 +107,7 @@ pub(super) fn kinds(answers: &[u8]) -> Vec<u32> {
 }
 
 #[test]
-fn go_tells_what_was_asked_for_and_agrees() {
+fn go_sends_the_requested_information_and_chooses_the_export() {
     let wanted = [
         info::BLOCK_SIZE,
         0x7777,
@@ -140,7 +142,7 @@ fn go_tells_what_was_asked_for_and_agrees() {
 }
 
 #[test]
-fn what_is_not_served_is_answered_and_parsing_goes_on() {
+fn unsupported_options_are_answered_and_parsing_continues() {
     let mut messages: Vec<Vec<u8>> = [option::STARTTLS, 4, 11, 0xdead_beef]
         .map(|option| message(option, b"some data"))
         .into();
@@ -160,7 +162,7 @@ fn what_is_not_served_is_answered_and_parsing_goes_on() {
 }
 
 #[test]
-fn list_names_and_describes_all() {
+fn list_has_names_and_descriptions() {
     let messages = [message(option::LIST, b"x"), message(option::LIST, b"")];
     let (answers, end, _) = run(exports(), &[&hello(BOTH, &messages)]);
     assert_eq!(end, Progress::NeedBytes);
@@ -217,7 +219,7 @@ fn malformed_go_data_are_refused() {
 }
 
 #[test]
-fn export_name_is_answered_with_and_without_zeroes() {
+fn export_name_is_answered_with_and_without_padding() {
     for (flags, len) in [(FIXED, 134), (BOTH, 10)] {
         let bytes = hello(flags, &[message(option::EXPORT_NAME, b"db")]);
         let (answers, end, _) = run(exports(), &[&bytes]);
@@ -230,7 +232,7 @@ fn export_name_is_answered_with_and_without_zeroes() {
 }
 
 #[test]
-fn an_option_that_is_too_long_is_skipped_and_refused() {
+fn an_option_that_is_too_long_is_skipped_and_answered_with_an_error() {
     let long = message(99, &vec![0x49; (16 << 10) + 1]);
     let bytes = hello(BOTH, &[long, message(option::GO, &go_data("db", &[]))]);
     let pieces: Vec<&[u8]> = bytes.chunks(1000).collect();
@@ -247,7 +249,7 @@ fn an_option_that_is_too_long_is_skipped_and_refused() {
 }
 
 #[test]
-fn a_client_that_never_chooses_is_dropped() {
+fn too_many_options_end_the_handshake() {
     let messages = vec![message(1234, b""); 1000];
     let (answers, end, _) = run(exports(), &[&hello(BOTH, &messages)]);
     assert!(matches!(end, Progress::Broken(_)));
@@ -267,7 +269,7 @@ fn wrong_magic_and_unknown_flags_are_broken() {
 }
 
 #[test]
-fn every_way_to_split_the_stream_gives_the_same() {
+fn the_replies_are_the_same_wherever_the_stream_is_split() {
     let messages = [
         message(option::LIST, b""),
         message(77, b"data"),
@@ -288,7 +290,7 @@ fn every_way_to_split_the_stream_gives_the_same() {
 
 proptest! {
     #[test]
-    fn garbage_never_agrees_and_never_panics(bytes: Vec<u8>, valid_start: bool) {
+    fn garbage_chooses_no_export_and_never_panics(bytes: Vec<u8>, valid_start: bool) {
         let mut all = if valid_start { hello(BOTH, &[]) } else { Vec::new() };
         all.extend_from_slice(&bytes);
         let (_, end, _) = run(exports(), &[&all]);

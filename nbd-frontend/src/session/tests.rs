@@ -1,14 +1,13 @@
-//! The transmission phase: requests in, replies out, bounds kept, garbage refused.
+//! Unit tests of `session`: requests in, replies out, limits, invalid requests.
 
 mod gaps;
 mod structured;
 
 use super::*;
 use crate::export::ExportHandle;
-use crate::protocol::SimpleReply;
-use crate::protocol::{command, command_flag};
-use crate::verdict::payload_bytes;
+use crate::validate::payload_bytes;
 use disktime_engine::{Buffer, IoError, ReplyDetail, RequestKind, VdiskId};
+use disktime_nbd_protocol::{RequestHeader, SimpleReply, command, command_flag};
 use proptest::prelude::*;
 
 const MIB: u32 = 1 << 20;
@@ -48,7 +47,8 @@ pub(super) fn write(cookie: u64, offset_bytes: u64, data: &[u8]) -> Vec<u8> {
     [&header.encode()[..], data].concat()
 }
 
-/// Feeds what the session wants of `bytes`, taking requests as they come; how many were fed.
+/// Feeds the session with as many of `bytes` as it takes, and collects its requests; returns how many
+/// bytes it took.
 pub(super) fn feed(
     session: &mut NbdSession,
     pool: &mut BufferPool,
@@ -89,7 +89,7 @@ pub(super) fn answer(request: Request, result: Result<(), IoError>) -> Reply {
     }
 }
 
-/// Takes all that waits to be sent, `step` bytes at a time.
+/// Takes all bytes that wait to be sent, `step` at a time.
 pub(super) fn take_sent(session: &mut NbdSession, pool: &mut BufferPool, step: usize) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -168,7 +168,7 @@ fn the_data_of_a_long_write_are_read_into_its_own_buffer() {
 }
 
 #[test]
-fn what_needs_no_disk_is_answered_at_once() {
+fn requests_that_need_no_disk_are_answered_at_once() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let beyond = 64 << 20;
     let mut flagged = header(command::READ, 5, 0, 1);
@@ -190,7 +190,7 @@ fn what_needs_no_disk_is_answered_at_once() {
     );
     assert!(
         requests.is_empty(),
-        "nothing of this is the service's business"
+        "none of them is submitted to the service"
     );
     let expected: Vec<u8> = [(1, 0), (2, 22), (3, 28), (4, 22), (5, 22), (6, 0), (7, 22)]
         .into_iter()
@@ -201,7 +201,7 @@ fn what_needs_no_disk_is_answered_at_once() {
 }
 
 #[test]
-fn a_write_that_is_too_long_is_thrown_away_within_the_input_buffer() {
+fn the_data_of_a_write_that_is_too_long_are_skipped_in_the_input_buffer() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let len = 33 * MIB;
     let mut bytes = header(command::WRITE, 9, 0, len).encode().to_vec();
@@ -212,7 +212,7 @@ fn a_write_that_is_too_long_is_thrown_away_within_the_input_buffer() {
         feed(&mut session, &mut pool, &bytes, &mut requests),
         bytes.len()
     );
-    assert_eq!(requests.len(), 1, "the read behind it is understood");
+    assert_eq!(requests.len(), 1, "the next request is parsed");
     assert_eq!(
         take_sent(&mut session, &mut pool, 7),
         reply_bytes(9, 22, b"")
@@ -220,7 +220,7 @@ fn a_write_that_is_too_long_is_thrown_away_within_the_input_buffer() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_is_not_read_and_later_gets_every_answer() {
+fn a_peer_that_does_not_read_is_not_read_from_and_later_gets_every_reply() {
     let limits = SessionLimits {
         requests: 8,
         buffer_bytes: 64 << 10,
@@ -245,7 +245,7 @@ fn a_peer_that_reads_nothing_is_not_read_and_later_gets_every_answer() {
             requests
                 .into_iter()
                 .for_each(|it| session.reply(answer(it, Ok(())), &mut pool));
-            // Answered, not sent: still nothing is wanted.
+            // Answered but not sent: there is still no room.
             let stuck = feed(&mut session, &mut pool, &bytes[fed..], &mut Vec::new());
             assert!(stuck == 0 || fed + stuck == bytes.len());
             fed += stuck;
@@ -264,7 +264,7 @@ fn a_peer_that_reads_nothing_is_not_read_and_later_gets_every_answer() {
 }
 
 #[test]
-fn refused_requests_count_too() {
+fn refused_requests_count_against_the_limit() {
     let limits = SessionLimits {
         requests: 8,
         ..SessionLimits::default()
@@ -330,15 +330,15 @@ fn a_read_answered_without_its_data_becomes_an_error() {
 }
 
 #[test]
-fn good_bye_and_the_end_of_input_finish_what_was_asked() {
+fn disc_and_the_end_of_input_finish_after_the_complete_requests() {
     let limits = SessionLimits {
         requests: 1,
         ..SessionLimits::default()
     };
-    for good_bye in [true, false] {
+    for sends_disc in [true, false] {
         let (mut session, mut pool) = (session(limits), pool());
         let mut bytes = [read(1, 0, 1), read(2, 0, 1)].concat();
-        if good_bye {
+        if sends_disc {
             bytes.extend_from_slice(&header(command::DISC, 0, 0, 0).encode());
         }
         let mut requests = Vec::new();
@@ -378,7 +378,7 @@ fn a_wrong_magic_number_breaks_the_session() {
 }
 
 #[test]
-fn while_draining_what_is_under_way_is_answered_and_what_arrives_is_refused() {
+fn while_draining_requests_in_flight_are_answered_and_new_ones_get_an_error() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let second = write(2, 0, b"half of it");
     let bytes = [&read(1, 0, 1)[..], &second[..33]].concat();
@@ -406,7 +406,7 @@ fn while_draining_what_is_under_way_is_answered_and_what_arrives_is_refused() {
 }
 
 #[test]
-fn bytes_sent_ahead_of_the_session_are_its_first() {
+fn bytes_carried_over_from_the_handshake_come_first() {
     let export = Export::new(ExportHandle(0), VdiskId(0), "disk", 1 << 20);
     let bytes = write(1, 0, b"carried");
     for at in 0..=bytes.len() {
@@ -434,7 +434,7 @@ fn any_request() -> impl Strategy<Value = (u16, u16, u64, u32)> {
 }
 
 proptest! {
-    /// However the bytes are cut, the same requests come out, and every request is answered once.
+    /// Wherever the bytes are cut, the requests are the same, and every request is answered once.
     #[test]
     fn any_cut_of_the_stream_gives_the_same_requests(
         asked in proptest::collection::vec(any_request(), 1..40),
@@ -469,7 +469,7 @@ proptest! {
                     }
                     let sent = take_sent(&mut session, &mut pool, 1 << 20);
                     answers.extend_from_slice(&sent);
-                    // What is sent makes room for requests that waited inside.
+                    // Sent replies make room for requests that wait in the input.
                     if now.is_empty() && fed == 0 && sent.is_empty() { break }
                 }
                 rest = &rest[piece..];

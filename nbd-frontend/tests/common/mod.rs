@@ -8,8 +8,9 @@ use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
     VdiskId, ZeroPieces,
 };
-use disktime_nbd::protocol::{OptionHeader, RequestHeader, option};
-use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdClient, NbdListener, NbdUri};
+use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener};
+use disktime_nbd_client::NbdClient;
+use disktime_nbd_protocol::{NbdUri, OptionHeader, RequestHeader, option};
 use socket2::Socket;
 use std::io::{IoSlice, Read, Write};
 use std::process::{Command, Output};

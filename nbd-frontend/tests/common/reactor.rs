@@ -1,10 +1,11 @@
-//! Listener, sessions and the engine's reactor together, as in the server, over a vdisk in memory.
+//! Listener, sessions and the engine's reactor, wired as in the server, over a vdisk in memory.
 
 use super::MIB;
 use disktime_engine::{
     Reactor, ReactorHandle, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId,
 };
-use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener, NbdUri, Transport};
+use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener};
+use disktime_nbd_protocol::{NbdUri, Transport};
 use disktime_units::Nanos;
 use std::net::TcpStream;
 use std::os::fd::RawFd;
@@ -14,11 +15,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// A vdisk in memory that takes few requests at a time and answers the last first.
+/// A vdisk in memory that takes few requests at a time and answers the last one first.
 pub struct Memory {
     bytes: Vec<u8>,
     pub queue: Vec<Request>,
-    /// Nothing is answered for now.
+    /// Requests are queued and not answered.
     pub holds: bool,
 }
 
@@ -78,18 +79,18 @@ impl Service for Memory {
     }
 }
 
-/// Where the server listens, and its reactor.
-pub struct Doors {
-    /// The unix socket's and the TCP port's.
+/// The running server: its addresses and its reactor.
+pub struct RunningServer {
+    /// The URIs of the unix socket and of the TCP port.
     pub uris: Vec<NbdUri>,
     pub reactor: ReactorHandle<Memory>,
 }
 
-impl Doors {
-    /// The time limits are no waits that a test relies on: a server that hangs fails the test.
+impl RunningServer {
+    /// Connects by the unix socket. No test relies on the time limit; it makes a hanging server fail.
     pub fn by_unix(&self) -> UnixStream {
         let Transport::Unix { path } = &self.uris[0].transport else {
-            panic!("{} is no unix socket", self.uris[0]);
+            panic!("{} is not a unix socket", self.uris[0]);
         };
         let stream = UnixStream::connect(path).expect("it listens");
         let limit = Some(Duration::from_secs(20));
@@ -99,7 +100,7 @@ impl Doors {
 
     pub fn by_tcp(&self) -> TcpStream {
         let Transport::Tcp { host, port } = &self.uris[1].transport else {
-            panic!("{} is no port", self.uris[1]);
+            panic!("{} is not TCP", self.uris[1]);
         };
         let stream = TcpStream::connect((host.as_str(), *port)).expect("it listens");
         let limit = Some(Duration::from_secs(20));
@@ -108,13 +109,16 @@ impl Doors {
     }
 }
 
-/// Runs `clients` against listener, sessions and reactor; everything ends in good order.
-pub fn with_server(clients: impl FnOnce(&Doors)) {
+/// Runs `clients` against listener, sessions and reactor, and stops them cleanly.
+pub fn with_server(clients: impl FnOnce(&RunningServer)) {
     with_config(|_| {}, clients);
 }
 
 /// The same with another configuration.
-pub fn with_config(configure: impl FnOnce(&mut ListenConfig), clients: impl FnOnce(&Doors)) {
+pub fn with_config(
+    configure: impl FnOnce(&mut ListenConfig),
+    clients: impl FnOnce(&RunningServer),
+) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = ListenConfig {
         socket: Some(folder.path().join("nbd.sock")),
@@ -129,7 +133,7 @@ pub fn with_config(configure: impl FnOnce(&mut ListenConfig), clients: impl FnOn
         holds: false,
     };
     let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
-    let doors = Doors {
+    let server = RunningServer {
         uris: listener.uris("disk"),
         reactor: handle.clone(),
     };
@@ -150,10 +154,10 @@ pub fn with_config(configure: impl FnOnce(&mut ListenConfig), clients: impl FnOn
                 listener.serve(Arc::new(exports), deliver, stopped).await
             })
         });
-        let outcome = catch_unwind(AssertUnwindSafe(|| clients(&doors)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| clients(&server)));
         drop(stop);
         listening.join().expect("no panic").expect("it served");
-        // It fails only where the test has stopped it already.
+        // This fails only if the test has stopped it already.
         let _ = handle.stop();
         reactor.join().expect("no panic").expect("it ran");
         if let Err(panic) = outcome {

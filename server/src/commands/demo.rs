@@ -11,7 +11,7 @@ use crate::serving::nbd;
 use crate::serving::server::Server;
 use crate::table::Table;
 use chart::Panel;
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use disktime_units::{Nanos, parse_duration};
 use disktime_workloads::{LoadReport, Workload, run_real};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use crate::assembly::emulation;
 use crate::failure::{Failure, Outcome};
 use crate::serving::control_socket;
 use crate::status::SYSTEM;
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use disktime_reservations::Configuration;
 use disktime_workloads::{LoadReport, Progress, Workload, run_real};
 use serde_json::{Map, Value, json};

@@ -4,7 +4,7 @@
 //! A client that sends something else gets a sentence and is heard on; a line is at most 64 KiB.
 
 use crate::failure::{Failure, Outcome};
-use disktime_nbd::{SocketAccess, UnixSocket};
+use disktime_sockets::{SocketAccess, UnixSocket};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::future::Future;

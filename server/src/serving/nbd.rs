@@ -3,11 +3,9 @@
 //! `check` as well as by `serve`.
 
 use crate::failure::{Failure, Outcome};
-use disktime_nbd::{
-    Credentials, ExportAccess, HandshakeLimits, ListenConfig, NbdListener, SocketAccess, TlsConfig,
-    TlsSettings,
-};
+use disktime_nbd::{ExportAccess, HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
 use disktime_reservations::{Configuration, ConfigurationErrors, Nbd, Spanned};
+use disktime_sockets::{ServerCredentials, SocketAccess, TlsSettings};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -36,7 +34,7 @@ pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationEr
     let mut notices = Vec::new();
     let exports = configuration.vdisks.iter().map(|vdisk| {
         let access = ExportAccess {
-            allow: vdisk.allow.clone(),
+            allow: vdisk.allow.clone().into(),
             connections: vdisk.connections.map(|count| count.value as usize),
         };
         (vdisk.name.value.clone(), access)
@@ -52,7 +50,7 @@ pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationEr
             socket: Some(nbd.socket.value.clone()),
             socket_access: socket_access(configuration, nbd)?,
             listen: nbd.listen.iter().map(|address| address.value).collect(),
-            allow: nbd.allow.clone(),
+            allow: nbd.allow.clone().into(),
             tls: tls(configuration, nbd, &mut notices)?,
             handshake_time: Duration::from_nanos(nbd.handshake_time.0),
             connections: nbd.connections as usize,
@@ -117,11 +115,11 @@ fn tls(
         dir: existing(&tls.dir.value),
         client_certificates: tls.client_certificates,
     };
-    let credentials = Credentials::load(settings).map_err(|error| {
+    let credentials = ServerCredentials::load(settings).map_err(|error| {
         let help = "the directory and its files are those that libnbd and QEMU use";
         configuration.error_at(tls.dir.span, error.to_string(), help)
     })?;
-    notices.extend_from_slice(credentials.notices());
+    notices.extend_from_slice(credentials.warnings());
     Ok(Some(TlsConfig {
         credentials: Arc::new(credentials),
         require: tls.require,

@@ -8,7 +8,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::serving::descendants;
 use crate::serving::signals::StopSignals;
-use disktime_nbd::{NbdUri, Transport};
+use disktime_nbd_protocol::{NbdUri, Transport};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use crate::nbd::{assert_same, pattern};
 use crate::place::{MIB, Place};
 use crate::programs::{text, tool};
 use crate::server::Server;
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::Shutdown;

@@ -1,12 +1,13 @@
 //! TLS by the whole server: certificates that are wrong, clients through the reactor, and the end.
 
-use crate::certificates::{Valid, fill};
 use crate::nbd::{assert_same, pattern};
 use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
 use crate::programs::{text, tool, tool_output};
 use crate::server::Server;
 use disktime_engine::RequestKind;
-use disktime_nbd::{ClientRequest, NbdClient, NbdUri};
+use disktime_nbd_client::{ClientRequest, NbdClient};
+use disktime_nbd_protocol::NbdUri;
+use disktime_test_tls::{Valid, fill};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;

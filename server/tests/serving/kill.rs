@@ -5,7 +5,8 @@
 use crate::place::Place;
 use crate::server::Server;
 use disktime_engine::RequestKind;
-use disktime_nbd::{ClientError, ClientRequest, NbdClient, NbdUri};
+use disktime_nbd_client::{ClientError, ClientRequest, NbdClient};
+use disktime_nbd_protocol::NbdUri;
 use disktime_random::Random;
 use disktime_workloads::{
     FlushTicket, STAMP_BLOCK_BYTES, StampAction, StampChecker, StampLoad, WriteTicket,

@@ -4,7 +4,7 @@ use crate::nbd::{Client, assert_same, pattern};
 use crate::place::{MIB, Place, assert_says, exits_with};
 use crate::programs::is_mounted;
 use crate::server::{Server, names, sizes};
-use disktime_nbd::Transport;
+use disktime_nbd_protocol::Transport;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;

@@ -6,8 +6,6 @@
 //! sentence that says which. Nothing here depends on how fast the machine is: what is waited for
 //! has a limit only so that a hang becomes a failure.
 
-#[path = "../../../nbd-frontend/tests/common/certificates.rs"]
-mod certificates;
 mod figures;
 mod nbd;
 mod place;

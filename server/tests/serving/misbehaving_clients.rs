@@ -4,7 +4,7 @@ use crate::nbd::{Client, chosen, header, pattern, raw};
 use crate::place::{MIB, Place};
 use crate::server::Server;
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::command;
+use disktime_nbd_protocol::command;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

@@ -3,10 +3,11 @@
 
 use crate::programs::PATIENCE;
 use disktime_engine::RequestKind;
-use disktime_nbd::protocol::{
-    INIT_MAGIC, OPTION_MAGIC, OptionHeader, RequestHeader, handshake_flag, option,
+use disktime_nbd_client::{ClientRequest, NbdClient};
+use disktime_nbd_protocol::{
+    INIT_MAGIC, NbdUri, OPTION_MAGIC, OptionHeader, RequestHeader, Transport, handshake_flag,
+    option,
 };
-use disktime_nbd::{ClientRequest, NbdClient, NbdUri, Transport};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 

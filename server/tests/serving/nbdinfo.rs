@@ -1,11 +1,11 @@
 //! What `nbdinfo` tells of the exports, word for word: a change of any flag, block size, context or
 //! description is seen here.
 
-use crate::certificates::fill;
 use crate::place::{MIB, Place};
 use crate::programs::{tool, tool_output};
 use crate::server::Server;
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
+use disktime_test_tls::fill;
 use serde_json::{Value, json};
 
 const LIBNBD: &str = "libnbd-bin";

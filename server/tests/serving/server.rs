@@ -2,7 +2,7 @@
 
 use crate::nbd::Client;
 use crate::programs::{PATIENCE, die_with_parent};
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 use crate::place::{PLAIN_DISK, Place};
 use crate::programs::die_with_parent;
 use disktime_engine::RequestKind;
-use disktime_nbd::{ClientRequest, NbdClient};
+use disktime_nbd_client::{ClientRequest, NbdClient};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;

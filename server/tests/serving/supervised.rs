@@ -4,7 +4,7 @@
 use crate::nbd::{Client, assert_same, pattern};
 use crate::place::{MIB, PLAIN_DISK, Place, assert_says, exits_with};
 use crate::programs::{PATIENCE, die_with_parent, finished, text, tool};
-use disktime_nbd::NbdUri;
+use disktime_nbd_protocol::NbdUri;
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, RawFd};

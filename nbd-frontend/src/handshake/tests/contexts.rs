@@ -1,9 +1,9 @@
-//! Structured replies and metadata contexts: what a client gets, and what counts afterwards.
+//! Structured replies and metadata contexts: the replies, and what is negotiated by them.
 
 use super::*;
-use crate::protocol::allocation;
+use disktime_nbd_protocol::allocation;
 
-fn question(name: &str, queries: &[&[u8]]) -> Vec<u8> {
+fn queries_data(name: &str, queries: &[&[u8]]) -> Vec<u8> {
     let mut data = (name.len() as u32).to_be_bytes().to_vec();
     data.extend_from_slice(name.as_bytes());
     data.extend_from_slice(&(queries.len() as u32).to_be_bytes());
@@ -15,26 +15,26 @@ fn question(name: &str, queries: &[&[u8]]) -> Vec<u8> {
 }
 
 fn list(name: &str, queries: &[&[u8]]) -> Vec<u8> {
-    message(option::LIST_META_CONTEXT, &question(name, queries))
+    message(option::LIST_META_CONTEXT, &queries_data(name, queries))
 }
 
 fn set(name: &str, queries: &[&[u8]]) -> Vec<u8> {
-    message(option::SET_META_CONTEXT, &question(name, queries))
+    message(option::SET_META_CONTEXT, &queries_data(name, queries))
 }
 
 fn structured() -> Vec<u8> {
     message(option::STRUCTURED_REPLY, b"")
 }
 
-/// The kinds of the replies to `messages`, after structured replies were agreed on.
+/// The kinds of the replies to `messages`, after structured replies were negotiated.
 fn kinds_of(messages: &[Vec<u8>]) -> Vec<u32> {
     let all = [&[structured()], messages].concat();
     let (answers, _, _) = run(exports(), &[&hello(BOTH, &all)]);
     replies(&answers)[1..].iter().map(|reply| reply.1).collect()
 }
 
-/// What is agreed on once `messages` are answered.
-fn agreed(messages: &[Vec<u8>]) -> Negotiated {
+/// What is negotiated by `messages`.
+fn negotiated_by(messages: &[Vec<u8>]) -> Negotiated {
     let mut handshake = Handshake::new(exports(), HandshakeLimits::default());
     handshake.receive(&hello(BOTH, messages));
     loop {
@@ -57,13 +57,13 @@ const ACK: u32 = option_reply::ACK;
 const INVALID: u32 = option_reply::ERR_INVALID;
 
 #[test]
-fn structured_replies_bring_df() {
+fn structured_replies_add_the_df_flag() {
     let messages = [structured(), structured(), go("db")];
     let (answers, _, _) = run(exports(), &[&hello(BOTH, &messages)]);
     let replies = replies(&answers);
     assert_eq!((replies[0].1, replies[1].1), (ACK, ACK));
     assert_ne!(be16(&replies[2].2, 10) & transmission_flag::SEND_DF, 0);
-    assert!(agreed(&messages).structured);
+    assert!(negotiated_by(&messages).structured);
     let with_data = message(option::STRUCTURED_REPLY, b"x");
     let (answers, _, _) = run(exports(), &[&hello(BOTH, &[with_data, go("db")])]);
     let replies = tests::replies(&answers);
@@ -72,7 +72,7 @@ fn structured_replies_bring_df() {
 }
 
 #[test]
-fn a_list_knows_names_wildcards_and_nothing_else() {
+fn a_list_matches_names_and_wildcards() {
     let none: &[&[u8]] = &[];
     for queries in [
         none,
@@ -99,18 +99,18 @@ fn a_choice_takes_names_only_and_each_once() {
     let nothing: [&[&[u8]]; 3] = [&[], &[b"base:"], &[b"base:other"]];
     for queries in nothing {
         assert_eq!(kinds_of(&[set("web", queries)]), [ACK], "{queries:?}");
-        let negotiated = agreed(&[structured(), set("web", queries), go("web")]);
+        let negotiated = negotiated_by(&[structured(), set("web", queries), go("web")]);
         assert_eq!(negotiated.allocation, None);
     }
 }
 
 #[test]
-fn what_is_malformed_or_too_early_is_refused() {
+fn malformed_or_early_options_are_answered_with_an_error() {
     for early in [list("web", &[]), set("web", &[ALLOCATION])] {
         let (answers, _, _) = run(exports(), &[&hello(BOTH, &[early])]);
         assert_eq!(replies(&answers)[0].1, INVALID);
     }
-    let good = question("web", &[ALLOCATION]);
+    let good = queries_data("web", &[ALLOCATION]);
     let mut many = good.clone();
     many[7..11].copy_from_slice(&u32::MAX.to_be_bytes());
     let mut long = good.clone();
@@ -122,9 +122,9 @@ fn what_is_malformed_or_too_early_is_refused() {
         Vec::new(),
         many,
         long,
-        question("web", &[b"no colon"]),
-        question("web", &[b"base:\xff"]),
-        question("web", &[&[b':'; 4097]]),
+        queries_data("web", &[b"no colon"]),
+        queries_data("web", &[b"base:\xff"]),
+        queries_data("web", &[&[b':'; 4097]]),
     ];
     for data in bad {
         for option in [option::LIST_META_CONTEXT, option::SET_META_CONTEXT] {
@@ -141,11 +141,11 @@ fn what_is_malformed_or_too_early_is_refused() {
 }
 
 #[test]
-fn the_last_choice_counts_and_only_for_its_export() {
+fn the_last_choice_holds_and_only_for_its_export() {
     let chosen = set("web", &[ALLOCATION]);
     let number = |messages: &[Vec<u8>]| {
         let all = [&[structured()], messages].concat();
-        agreed(&all).allocation
+        negotiated_by(&all).allocation
     };
     assert_eq!(number(&[chosen.clone(), go("web")]), Some(1));
     assert_eq!(number(&[chosen.clone(), go("db")]), None);

@@ -1,18 +1,18 @@
-//! STARTTLS as the protocol document has it, and what somebody on the way could try before it.
+//! STARTTLS as the protocol document demands, and what an attacker on the network could insert before it.
 
 use super::*;
 
-/// A handshake that got the client's flags and these messages, driven until it wants more or is over.
+/// A handshake that received the client's flags and these messages, driven until it needs bytes or ends.
 fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, Progress) {
     let mut handshake =
         Handshake::new(exports(), HandshakeLimits::default()).with_encryption(encryption);
     handshake.sent();
     handshake.receive(&hello(BOTH, messages));
-    let (answers, end) = go_on(&mut handshake);
+    let (answers, end) = drive(&mut handshake);
     (handshake, answers, end)
 }
 
-fn go_on(handshake: &mut Handshake) -> (Vec<u8>, Progress) {
+fn drive(handshake: &mut Handshake) -> (Vec<u8>, Progress) {
     let mut answers = Vec::new();
     loop {
         let progress = handshake.advance();
@@ -33,7 +33,7 @@ fn start_tls() -> Vec<u8> {
 }
 
 #[test]
-fn nothing_but_tls_and_goodbye_is_answered_where_tls_is_required() {
+fn only_starttls_and_abort_succeed_where_tls_is_required() {
     let asked = [
         go("web"),
         message(option::INFO, &go_data("web", &[])),
@@ -44,15 +44,15 @@ fn nothing_but_tls_and_goodbye_is_answered_where_tls_is_required() {
     ];
     let (_, answers, end) = driven(Encryption::Required, &asked);
     assert_eq!(kinds(&answers), [option_reply::ERR_TLS_REQD; 6]);
-    assert_eq!(end, Progress::NeedBytes, "the client may still begin TLS");
+    assert_eq!(end, Progress::NeedBytes, "the client may still start TLS");
 
     let old = message(option::EXPORT_NAME, b"web");
     let (_, answers, end) = driven(Encryption::Required, &[old]);
     assert!(answers.is_empty(), "not a byte about the export");
     assert!(matches!(end, Progress::Broken(_)), "{end:?}");
 
-    let goodbye = message(option::ABORT, &[]);
-    let (_, answers, end) = driven(Encryption::Required, &[goodbye]);
+    let abort = message(option::ABORT, &[]);
+    let (_, answers, end) = driven(Encryption::Required, &[abort]);
     assert_eq!(
         (kinds(&answers), end),
         (vec![option_reply::ACK], Progress::Aborted)
@@ -72,20 +72,20 @@ fn where_tls_is_offered_the_client_decides() {
 }
 
 #[test]
-fn what_was_agreed_before_tls_does_not_hold_in_it() {
+fn what_was_negotiated_before_tls_is_void() {
     let before = [message(option::STRUCTURED_REPLY, &[]), start_tls()];
     let (mut handshake, answers, end) = driven(Encryption::Offered, &before);
     assert_eq!(kinds(&answers), [option_reply::ACK; 2]);
     assert_eq!(end, Progress::StartTls);
     handshake.encrypted();
     handshake.receive(&go("web"));
-    let (_, end) = go_on(&mut handshake);
+    let (_, end) = drive(&mut handshake);
     assert!(matches!(end, Progress::Agreed(_)), "{end:?}");
     assert_eq!(handshake.negotiated(), Negotiated::default());
 }
 
 #[test]
-fn options_before_tls_count_for_the_limit() {
+fn options_before_tls_count_against_the_limit() {
     let limits = HandshakeLimits {
         options: 3,
         ..HandshakeLimits::default()
@@ -94,22 +94,22 @@ fn options_before_tls_count_for_the_limit() {
     handshake.sent();
     let before = [message(option::LIST, &[]), start_tls()];
     handshake.receive(&hello(BOTH, &before));
-    assert_eq!(go_on(&mut handshake).1, Progress::StartTls);
+    assert_eq!(drive(&mut handshake).1, Progress::StartTls);
     handshake.encrypted();
     handshake.receive(&message(option::LIST, &[]));
-    assert_eq!(go_on(&mut handshake).1, Progress::NeedBytes);
+    assert_eq!(drive(&mut handshake).1, Progress::NeedBytes);
     handshake.receive(&go("web"));
-    let (_, end) = go_on(&mut handshake);
+    let (_, end) = drive(&mut handshake);
     assert!(matches!(end, Progress::Broken(_)), "{end:?}");
 }
 
 #[test]
-fn bytes_behind_starttls_are_neither_options_nor_tls() {
-    let hello_of_tls = [0x16, 3, 1, 2, 0];
-    for behind in [&go("web")[..], &hello_of_tls, b"x"] {
+fn bytes_after_starttls_end_the_handshake() {
+    let client_hello = [0x16, 3, 1, 2, 0];
+    for inserted in [&go("web")[..], &client_hello, b"x"] {
         for encryption in [Encryption::Offered, Encryption::Required] {
-            let smuggled = [&start_tls()[..], behind].concat();
-            let (handshake, answers, end) = driven(encryption, &[smuggled]);
+            let bytes = [&start_tls()[..], inserted].concat();
+            let (handshake, answers, end) = driven(encryption, &[bytes]);
             assert!(matches!(end, Progress::Broken(_)), "{end:?}");
             assert!(answers.is_empty(), "not even STARTTLS is answered");
             drop(handshake);
@@ -118,7 +118,7 @@ fn bytes_behind_starttls_are_neither_options_nor_tls() {
 }
 
 #[test]
-fn starttls_out_of_place_is_refused_and_the_handshake_goes_on() {
+fn an_invalid_starttls_is_answered_with_an_error_and_the_handshake_continues() {
     let with_data = message(option::STARTTLS, b"data");
     for (encryption, asked, refusal) in [
         (
@@ -135,25 +135,28 @@ fn starttls_out_of_place_is_refused_and_the_handshake_goes_on() {
     }
 }
 
-/// Lets in everybody but one.
-struct Picky;
+/// Admits clients to every export but one.
+struct DirectoryWithBusyExport;
 
-impl ExportDirectory for Picky {
+impl ExportDirectory for DirectoryWithBusyExport {
     fn exports(&self) -> Vec<Export> {
         exports().exports()
     }
 
     fn admit(&self, export: &Export) -> Result<(), String> {
         match export.name.as_str() {
-            "db" => Err("it is taken".to_owned()),
+            "db" => Err("it is busy".to_owned()),
             _ => Ok(()),
         }
     }
 }
 
 #[test]
-fn who_is_not_admitted_is_told_why_and_may_choose_another() {
-    let mut handshake = Handshake::new(Arc::new(Picky), HandshakeLimits::default());
+fn a_client_that_is_not_admitted_gets_an_error_and_may_choose_another_export() {
+    let mut handshake = Handshake::new(
+        Arc::new(DirectoryWithBusyExport),
+        HandshakeLimits::default(),
+    );
     handshake.sent();
     let asked = [
         message(option::INFO, &go_data("db", &[])),
@@ -161,7 +164,7 @@ fn who_is_not_admitted_is_told_why_and_may_choose_another() {
         go("web"),
     ];
     handshake.receive(&hello(BOTH, &asked));
-    let (answers, end) = go_on(&mut handshake);
+    let (answers, end) = drive(&mut handshake);
     let expected = [
         option_reply::INFO,
         option_reply::ACK,
@@ -172,10 +175,13 @@ fn who_is_not_admitted_is_told_why_and_may_choose_another() {
     assert_eq!(kinds(&answers), expected);
     assert!(matches!(end, Progress::Agreed(export) if export.name == "web"));
 
-    let mut handshake = Handshake::new(Arc::new(Picky), HandshakeLimits::default());
+    let mut handshake = Handshake::new(
+        Arc::new(DirectoryWithBusyExport),
+        HandshakeLimits::default(),
+    );
     handshake.sent();
     handshake.receive(&hello(BOTH, &[message(option::EXPORT_NAME, b"db")]));
-    let (answers, end) = go_on(&mut handshake);
+    let (answers, end) = drive(&mut handshake);
     assert!(answers.is_empty());
-    assert_eq!(end, Progress::Broken("it is taken".to_owned()));
+    assert_eq!(end, Progress::Broken("it is busy".to_owned()));
 }

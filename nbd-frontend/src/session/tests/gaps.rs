@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::export::ExportHandle;
-use crate::protocol::{ChunkHeader, be32, be64, chunk, command, command_flag};
 use disktime_engine::{ReplyDetail, VdiskId, ZeroPieces};
+use disktime_nbd_protocol::{ChunkHeader, be32, be64, chunk, command, command_flag};
 use proptest::prelude::*;
 
 const KIB: u32 = 1 << 10;

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::export::ExportHandle;
-use crate::protocol::{ChunkHeader, SimpleReply, be16, be32, be64, chunk, command, command_flag};
-use crate::verdict::payload_bytes;
+use crate::validate::payload_bytes;
 use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, VdiskId, ZeroPieces};
+use disktime_nbd_protocol::{
+    ChunkHeader, SimpleReply, be16, be32, be64, chunk, command, command_flag,
+};
 use proptest::prelude::*;
 
 /// Flags and kind of a chunk, and what it carries.

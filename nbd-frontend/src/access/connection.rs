@@ -1,0 +1,85 @@
+//! One connection's access: the exports that its handshake sees, and its permits.
+
+use super::control::AccessControl;
+use super::permit::{ConnectionPermit, HeldPermits};
+use crate::export::{Export, ExportDirectory};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The directory of the exports that one client may use. Dropping it releases the permits.
+pub(crate) struct ConnectionAccess {
+    directory: Arc<dyn ExportDirectory>,
+    control: Arc<AccessControl>,
+    /// `None` for a unix socket.
+    address: Option<IpAddr>,
+    permits: Arc<HeldPermits>,
+    /// Its number among the undecided connections, if it is one of them.
+    undecided_number: Option<u64>,
+}
+
+impl ConnectionAccess {
+    pub(crate) fn new(
+        directory: Arc<dyn ExportDirectory>,
+        control: Arc<AccessControl>,
+        address: Option<IpAddr>,
+        permit: ConnectionPermit,
+    ) -> ConnectionAccess {
+        let is_admitted = matches!(permit, ConnectionPermit::Admitted(_));
+        let permits = Arc::new(HeldPermits::new(permit));
+        let undecided_number =
+            is_admitted.then(|| control.undecided().add(Arc::downgrade(&permits)));
+        ConnectionAccess {
+            directory,
+            control,
+            address,
+            permits,
+            undecided_number,
+        }
+    }
+
+    /// Returns when the connection is evicted for a newer one.
+    pub(crate) async fn evicted(&self) {
+        self.permits.evicted().await;
+    }
+
+    fn is_visible(&self, export: &Export) -> bool {
+        self.control.allows_export(&export.name, self.address)
+    }
+
+    fn leave_undecided(&self) {
+        if let Some(number) = self.undecided_number {
+            self.control.undecided().remove(number);
+        }
+    }
+}
+
+impl ExportDirectory for ConnectionAccess {
+    fn exports(&self) -> Vec<Export> {
+        let mut exports = self.directory.exports();
+        exports.retain(|export| self.is_visible(export));
+        exports
+    }
+
+    fn find(&self, name: &str) -> Option<Export> {
+        let found = self.directory.find(name)?;
+        if !self.is_visible(&found) {
+            tracing::info!("a client asked for {name:?}, which its address may not use");
+            return None;
+        }
+        Some(found)
+    }
+
+    fn admit(&self, export: &Export) -> Result<(), String> {
+        let acquire = || self.control.acquire_export(&export.name);
+        self.permits
+            .choose_export(acquire, || self.control.limit_error())?;
+        self.leave_undecided();
+        Ok(())
+    }
+}
+
+impl Drop for ConnectionAccess {
+    fn drop(&mut self) {
+        self.leave_undecided();
+    }
+}

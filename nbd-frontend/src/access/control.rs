@@ -1,0 +1,151 @@
+//! The rules and limits of all connections of a listener.
+
+use super::permit::ConnectionPermit;
+use super::refusal_log::RefusalLog;
+use super::rules::ExportAccess;
+use super::undecided::UndecidedConnections;
+use disktime_sockets::AllowList;
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Clients above the limit that get an error at once; further ones are closed without one.
+pub(super) const OVER_LIMIT_MAX: usize = 16;
+
+/// Decides about every connection.
+pub(crate) struct AccessControl {
+    allow: AllowList,
+    limit: usize,
+    permits: Arc<Semaphore>,
+    over_limit_permits: Arc<Semaphore>,
+    exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
+    undecided: UndecidedConnections,
+    limit_log: RefusalLog,
+    export_limit_log: RefusalLog,
+    address_log: RefusalLog,
+    accept_log: RefusalLog,
+    eviction_log: RefusalLog,
+}
+
+impl AccessControl {
+    pub(crate) fn new(
+        allow: AllowList,
+        limit: usize,
+        exports: &HashMap<String, ExportAccess>,
+    ) -> AccessControl {
+        let with_permits = |(name, access): (&String, &ExportAccess)| {
+            let permits = access
+                .connections
+                .unwrap_or(limit)
+                .min(Semaphore::MAX_PERMITS);
+            (
+                name.clone(),
+                (access.clone(), Arc::new(Semaphore::new(permits))),
+            )
+        };
+        AccessControl {
+            allow,
+            limit,
+            permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
+            over_limit_permits: Arc::new(Semaphore::new(OVER_LIMIT_MAX)),
+            exports: exports.iter().map(with_permits).collect(),
+            undecided: UndecidedConnections::default(),
+            limit_log: RefusalLog::default(),
+            export_limit_log: RefusalLog::default(),
+            address_log: RefusalLog::default(),
+            accept_log: RefusalLog::default(),
+            eviction_log: RefusalLog::default(),
+        }
+    }
+
+    /// Whether a client of this address may connect at all.
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        let allowed = self.allow.allows(address);
+        if !allowed {
+            self.address_log.log(|more| {
+                tracing::warn!("NBD client {address} refused: `allow` does not list it{more}");
+            });
+        }
+        allowed
+    }
+
+    /// Logs that a connection cannot be accepted, which may last.
+    pub(crate) fn accept_failed(&self, error: &io::Error) {
+        let too_many = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+        let remedy = match too_many {
+            true => ": raise LimitNOFILE= or `ulimit -n`, or lower `connections`",
+            false => "",
+        };
+        self.accept_log.log(|more| {
+            tracing::warn!("an NBD connection cannot be accepted: {error}{remedy}{more}");
+        });
+    }
+
+    /// A permit for one more connection: within the limit, if need be by evicting the oldest
+    /// connection without an export; else above it. `None` if too many are above it already.
+    pub(crate) fn acquire(&self) -> Option<ConnectionPermit> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Some(ConnectionPermit::Admitted(permit));
+        }
+        let limit = self.limit;
+        if let Some(permit) = self.undecided.evict_oldest() {
+            self.eviction_log.log(|more| {
+                tracing::warn!(
+                    "an NBD client that chose no export was closed for a newer one: the limit is \
+                     {limit} connections{more}"
+                );
+            });
+            return Some(ConnectionPermit::Admitted(permit));
+        }
+        let permit = self.over_limit_permits.clone().try_acquire_owned().ok();
+        self.limit_log.log(|more| {
+            tracing::warn!("an NBD client was refused: the limit is {limit} connections{more}");
+        });
+        permit.map(ConnectionPermit::OverLimit)
+    }
+
+    /// The connections that have not chosen an export.
+    pub(super) fn undecided(&self) -> &UndecidedConnections {
+        &self.undecided
+    }
+
+    /// Whether a client may use the export `name`; `address` is `None` for a unix socket.
+    pub(super) fn allows_export(&self, name: &str, address: Option<IpAddr>) -> bool {
+        match (address, self.exports.get(name)) {
+            (Some(address), Some((rule, _))) => rule.allow.allows(address),
+            _ => true,
+        }
+    }
+
+    /// A permit for one more connection to the export `name`; `None` if it has no limit.
+    pub(super) fn acquire_export(
+        &self,
+        name: &str,
+    ) -> Result<Option<OwnedSemaphorePermit>, String> {
+        let Some((rule, permits)) = self.exports.get(name) else {
+            return Ok(None);
+        };
+        let Some(limit) = rule.connections else {
+            return Ok(None);
+        };
+        if let Ok(permit) = permits.clone().try_acquire_owned() {
+            return Ok(Some(permit));
+        }
+        self.export_limit_log.log(|more| {
+            tracing::warn!(
+                "an NBD client was refused: {limit} connections use {name:?}, its limit{more}"
+            );
+        });
+        Err(format!(
+            "{limit} connections use {name:?} already, which is its limit; try again later"
+        ))
+    }
+
+    /// The error for a client above the limit.
+    pub(super) fn limit_error(&self) -> String {
+        let limit = self.limit;
+        format!("the server has {limit} connections, which is its limit; try again later")
+    }
+}

@@ -1,0 +1,90 @@
+//! What one connection counts against the limits, until it is dropped or evicted.
+//!
+//! Invariant: a connection that has chosen an export keeps its permit until it is dropped.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+/// A connection's place under the limit of all connections.
+#[derive(Debug)]
+pub(crate) enum ConnectionPermit {
+    /// Within the limit.
+    Admitted(OwnedSemaphorePermit),
+    /// Above the limit: the client gets an error, and no export.
+    OverLimit(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit),
+    /// It was admitted, and then closed for a newer connection.
+    Evicted,
+}
+
+/// The permits of one connection.
+#[derive(Debug)]
+pub(super) struct HeldPermits {
+    state: Mutex<State>,
+    evicted: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    connection: ConnectionPermit,
+    /// Its place under the limit of the chosen export.
+    export: Option<OwnedSemaphorePermit>,
+    has_chosen: bool,
+}
+
+impl HeldPermits {
+    pub(super) fn new(connection: ConnectionPermit) -> HeldPermits {
+        HeldPermits {
+            state: Mutex::new(State {
+                connection,
+                export: None,
+                has_chosen: false,
+            }),
+            evicted: Notify::new(),
+        }
+    }
+
+    /// Returns when the connection is evicted.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+
+    /// Notes that the connection has chosen an export, if it is admitted (else the error is `refusal`)
+    /// and `acquire` grants a permit of the export.
+    pub(super) fn choose_export(
+        &self,
+        acquire: impl FnOnce() -> Result<Option<OwnedSemaphorePermit>, String>,
+        refusal: impl FnOnce() -> String,
+    ) -> Result<(), String> {
+        let mut state = self.lock();
+        if !matches!(state.connection, ConnectionPermit::Admitted(_)) {
+            return Err(refusal());
+        }
+        // The permit of an earlier choice must not count against this one.
+        state.export = None;
+        state.export = acquire()?;
+        state.has_chosen = true;
+        Ok(())
+    }
+
+    /// Takes the permit away from a connection that has not chosen an export.
+    pub(super) fn evict(&self) -> Option<OwnedSemaphorePermit> {
+        let mut state = self.lock();
+        if state.has_chosen {
+            return None;
+        }
+        match std::mem::replace(&mut state.connection, ConnectionPermit::Evicted) {
+            ConnectionPermit::Admitted(permit) => {
+                self.evicted.notify_one();
+                Some(permit)
+            }
+            other => {
+                state.connection = other;
+                None
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,182 @@
+//! One connection from its greeting to the choice of an export: NBD's messages and TLS over a stream,
+//! under a time limit.
+//!
+//! Invariant: a connection that chooses no export within the time limit, breaks the protocol or is
+//! evicted is closed; every other one is delivered exactly once.
+//!
+//! What is not known here: who serves the session.
+
+use crate::access::{AccessControl, ConnectionAccess, ConnectionPermit};
+use crate::config::ListenConfig;
+use crate::encrypted_session::EncryptedSession;
+use crate::export::{Export, ExportDirectory};
+use crate::handshake::{Encryption, Handshake, Progress};
+use crate::handshake_stream::HandshakeStream;
+use crate::negotiated::Negotiated;
+use crate::session::NbdSession;
+use disktime_engine::Session;
+use disktime_sockets::{ServerCredentials, TlsChannel};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A connection whose client has chosen an export.
+pub struct Accepted {
+    /// The export, as it was when the client chose it.
+    pub export: Export,
+    /// The connection, nonblocking. Closed when dropped.
+    pub socket: OwnedFd,
+    /// Its state, which includes what the client has already sent: call `next_request` before waiting
+    /// for the socket.
+    pub session: Box<dyn Session>,
+    /// The client's name in the log.
+    pub peer: String,
+}
+
+/// Receives the accepted connections. Must not block; dropping a connection closes it.
+pub type Deliver = Arc<dyn Fn(Accepted) + Send + Sync>;
+
+/// What all connections of a listener share.
+pub(crate) struct Negotiator {
+    pub(crate) config: ListenConfig,
+    pub(crate) access: Arc<AccessControl>,
+    pub(crate) directory: Arc<dyn ExportDirectory>,
+    pub(crate) deliver: Deliver,
+}
+
+/// A connection that was accepted.
+pub(crate) struct NewConnection {
+    /// The client's name in the log.
+    pub(crate) name: String,
+    /// `None` for a unix socket.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) permit: ConnectionPermit,
+}
+
+impl Negotiator {
+    /// Runs the handshake and delivers the connection.
+    pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        mut stream: S,
+        connection: NewConnection,
+        into_fd: impl FnOnce(S) -> io::Result<OwnedFd>,
+    ) {
+        let peer = connection.name;
+        let access = Arc::new(ConnectionAccess::new(
+            self.directory.clone(),
+            self.access.clone(),
+            connection.address,
+            connection.permit,
+        ));
+        let encryption = match &self.config.tls {
+            None => Encryption::Unavailable,
+            Some(tls) if tls.require => Encryption::Required,
+            Some(_) => Encryption::Offered,
+        };
+        let handshake =
+            Handshake::new(access.clone(), self.config.handshake).with_encryption(encryption);
+        let tls = self.config.tls.as_ref().map(|tls| &*tls.credentials);
+        let limit = self.config.handshake_time;
+        let wire = HandshakeStream::new(&mut stream);
+        let negotiated = tokio::select! {
+            negotiated = tokio::time::timeout(limit, drive(wire, handshake, tls)) => negotiated,
+            () = access.evicted() => return,
+        };
+        let agreed = match negotiated {
+            Ok(Ok(Some(agreed))) => agreed,
+            Ok(Ok(None)) => return,
+            Ok(Err(reason)) => {
+                return tracing::info!("NBD client {peer}: connection closed: {reason}");
+            }
+            Err(_) => {
+                let seconds = limit.as_secs_f64();
+                return tracing::info!(
+                    "NBD client {peer}: connection closed: it chose no export within {seconds} s"
+                );
+            }
+        };
+        let socket = match into_fd(stream) {
+            Ok(socket) => socket,
+            Err(error) => return tracing::warn!("NBD client {peer}: connection closed: {error}"),
+        };
+        let Agreed {
+            export,
+            negotiated,
+            carried,
+            channel,
+        } = agreed;
+        // The access holds the connection's permits, so it lives as long as the session.
+        let session = NbdSession::new(export.clone(), self.config.session, &carried)
+            .with_negotiated(negotiated)
+            .with_lease(Box::new(access));
+        let session: Box<dyn Session> = match channel {
+            Some(channel) => Box::new(EncryptedSession::new(session, channel)),
+            None => Box::new(session),
+        };
+        (self.deliver)(Accepted {
+            export,
+            socket,
+            session,
+            peer,
+        });
+    }
+}
+
+/// What a completed handshake agreed on.
+struct Agreed {
+    export: Export,
+    negotiated: Negotiated,
+    /// What the client sent after the handshake, decrypted.
+    carried: Vec<u8>,
+    channel: Option<TlsChannel>,
+}
+
+/// Drives the handshake; `None` if the client closed the connection.
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: HandshakeStream<'_, S>,
+    mut handshake: Handshake,
+    tls: Option<&ServerCredentials>,
+) -> Result<Option<Agreed>, String> {
+    let mut chunk = [0; 2048];
+    loop {
+        let progress = handshake.advance();
+        if !handshake.outgoing().is_empty() {
+            let sent = stream.send(handshake.outgoing()).await;
+            handshake.sent();
+            // A client that sent ABORT need not wait for the reply.
+            if sent.is_err() && progress == Progress::Aborted {
+                return Ok(None);
+            }
+            sent?;
+        }
+        match progress {
+            Progress::Continue => {}
+            Progress::NeedBytes => match stream.receive(&mut chunk).await? {
+                0 => return Ok(None),
+                count => handshake.receive(&chunk[..count]),
+            },
+            Progress::StartTls => {
+                let credentials = tls.ok_or("the server has no TLS credentials")?;
+                if !stream.start_tls(credentials).await? {
+                    return Err("it closed the connection during the TLS handshake".to_owned());
+                }
+                handshake.encrypted();
+            }
+            Progress::Agreed(export) => {
+                return Ok(Some(Agreed {
+                    export: *export,
+                    negotiated: handshake.negotiated(),
+                    carried: handshake.into_rest(),
+                    channel: stream.into_channel(),
+                }));
+            }
+            Progress::Aborted => {
+                stream.close().await;
+                return Ok(None);
+            }
+            Progress::Broken(reason) => return Err(reason),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The receiving side of a session: bytes of the peer become requests for the service, or immediate
+//! replies.
+//!
+//! Invariant: a step either consumes something whole (a header that has room for its request, the rest
+//! of some data) or changes nothing.
+
+use super::held::{HeldRequest, HeldRequests};
+use super::input::InputBuffer;
+use super::replies::ReplyQueue;
+use crate::export::Export;
+use crate::negotiated::Negotiated;
+use crate::validate::{RequestAction, payload_bytes, validate};
+use disktime_engine::{Buffer, BufferPool, Extent, Request, RequestKind};
+use disktime_nbd_protocol::{ErrorNumber, RequestHeader, command};
+
+/// Most descriptors of a block status. With pieces of 64 KiB of alternating kind they cover 32 MiB; the
+/// client continues from there.
+const STATUS_EXTENTS: usize = 512;
+
+/// What the next bytes of the peer are.
+#[derive(Debug)]
+enum Stage {
+    Header,
+    /// The data of a write.
+    Payload {
+        slot: u32,
+        offset_bytes: u64,
+        fua: bool,
+        buffer: Buffer,
+        filled: usize,
+    },
+    /// The data of a refused write.
+    SkipPayload {
+        cookie: u64,
+        left_bytes: u32,
+        error: ErrorNumber,
+    },
+}
+
+/// The result of a step.
+pub(super) enum Step {
+    /// A request for the service.
+    Request(Request),
+    /// Something was consumed and answered here, or begun; continue.
+    Continue,
+    /// Nothing was consumed: more bytes or more room are needed.
+    Wait,
+    /// The client has sent DISC.
+    Disconnect,
+    /// The client broke the protocol. The text is for the log.
+    Broken(&'static str),
+}
+
+/// The parser of received bytes.
+pub(super) struct Receiver {
+    export: Export,
+    negotiated: Negotiated,
+    input: InputBuffer,
+    stage: Stage,
+    /// New requests are answered with ESHUTDOWN.
+    draining: bool,
+    /// The last `space` was in a write's buffer.
+    space_in_payload: bool,
+}
+
+impl Receiver {
+    pub(super) fn new(export: Export, input_bytes: usize, carried: &[u8]) -> Receiver {
+        Receiver {
+            export,
+            negotiated: Negotiated::default(),
+            input: InputBuffer::new(input_bytes.max(RequestHeader::BYTES), carried),
+            stage: Stage::Header,
+            draining: false,
+            space_in_payload: false,
+        }
+    }
+
+    pub(super) fn set_negotiated(&mut self, negotiated: Negotiated) {
+        self.negotiated = negotiated;
+    }
+
+    /// From now on requests are answered with ESHUTDOWN.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether the waiting bytes are enough for a step.
+    pub(super) fn has_step(&self) -> bool {
+        let waiting = self.input.waiting().len();
+        match &self.stage {
+            Stage::Header => waiting >= RequestHeader::BYTES,
+            Stage::Payload { buffer, filled, .. } => filled + waiting >= buffer.len(),
+            Stage::SkipPayload { left_bytes, .. } => waiting >= *left_bytes as usize,
+        }
+    }
+
+    /// Room for received bytes: the rest of a write's own buffer if nothing waits before it.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        let behind_waiting = !self.input.is_empty();
+        self.space_in_payload = false;
+        match &mut self.stage {
+            Stage::Payload { buffer, filled, .. } if !behind_waiting => {
+                self.space_in_payload = true;
+                &mut buffer[*filled..]
+            }
+            _ => self.input.space(),
+        }
+    }
+
+    /// The first `count` bytes of the last `space` were filled.
+    pub(super) fn filled(&mut self, count: usize) {
+        match &mut self.stage {
+            Stage::Payload { filled, .. } if self.space_in_payload => *filled += count,
+            _ => self.input.filled(count),
+        }
+    }
+
+    /// Consumes the next header or data, if they are complete and there is room.
+    pub(super) fn step(
+        &mut self,
+        held: &mut HeldRequests,
+        replies: &mut ReplyQueue,
+        pool: &mut BufferPool,
+    ) -> Step {
+        match self.stage {
+            Stage::Header => self.take_header(held, replies, pool),
+            Stage::Payload { .. } => self.take_payload(held, replies, pool),
+            Stage::SkipPayload { .. } => self.skip_payload(replies),
+        }
+    }
+
+    fn take_header(
+        &mut self,
+        held: &mut HeldRequests,
+        replies: &mut ReplyQueue,
+        pool: &mut BufferPool,
+    ) -> Step {
+        let Some(bytes) = self.input.waiting().first_chunk() else {
+            return Step::Wait;
+        };
+        let Some(header) = RequestHeader::decode(bytes) else {
+            return Step::Broken("the client sent a request with a wrong magic number");
+        };
+        let action = match validate(&header, &self.export, self.negotiated) {
+            RequestAction::Disconnect => return Step::Disconnect,
+            _ if self.draining => RequestAction::Refuse(ErrorNumber::Shutdown),
+            action => action,
+        };
+        let buffer_bytes = buffer_bytes(&header, action);
+        if !held.has_room(buffer_bytes) {
+            return Step::Wait;
+        }
+        self.input.consume(RequestHeader::BYTES);
+        held.count();
+        match action {
+            RequestAction::Submit { kind, fua, single } => {
+                let buffer = (buffer_bytes > 0).then(|| pool.take(buffer_bytes));
+                return self.accept(&header, (kind, fua, single), buffer, held);
+            }
+            RequestAction::Refuse(error) if payload_bytes(&header) > 0 => {
+                self.stage = Stage::SkipPayload {
+                    cookie: header.cookie,
+                    left_bytes: payload_bytes(&header),
+                    error,
+                };
+            }
+            RequestAction::Refuse(error) => replies.push_error(header.cookie, error),
+            RequestAction::Succeed | RequestAction::Disconnect
+                if header.command == command::READ =>
+            {
+                replies.push_empty_read(header.cookie);
+            }
+            RequestAction::Succeed | RequestAction::Disconnect => {
+                replies.push_success(header.cookie);
+            }
+        }
+        Step::Continue
+    }
+
+    fn accept(
+        &mut self,
+        header: &RequestHeader,
+        (kind, fua, single): (RequestKind, bool, bool),
+        buffer: Option<Buffer>,
+        held: &mut HeldRequests,
+    ) -> Step {
+        let request = HeldRequest {
+            cookie: header.cookie,
+            charged_bytes: buffer.as_ref().map_or(0, Buffer::capacity),
+            offset_bytes: header.offset_bytes,
+            len_bytes: header.len_bytes,
+            single,
+        };
+        let Some(slot) = held.insert(request) else {
+            debug_assert!(false, "there are as many slots as requests may be held");
+            return Step::Wait;
+        };
+        match buffer {
+            Some(buffer) if kind == RequestKind::Write => {
+                self.stage = Stage::Payload {
+                    slot,
+                    offset_bytes: header.offset_bytes,
+                    fua,
+                    buffer,
+                    filled: 0,
+                };
+                Step::Continue
+            }
+            buffer => {
+                let range = (header.offset_bytes, u64::from(header.len_bytes));
+                Step::Request(self.request(slot, kind, range, fua, buffer))
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        slot: u32,
+        kind: RequestKind,
+        (offset_bytes, len_bytes): (u64, u64),
+        fua: bool,
+        buffer: Option<Buffer>,
+    ) -> Request {
+        Request {
+            origin: 0,
+            handle: u64::from(slot),
+            vdisk: self.export.vdisk,
+            kind,
+            offset_bytes,
+            len_bytes,
+            fua,
+            buffer,
+        }
+    }
+
+    /// Moves waiting bytes into the write's buffer; the write is submitted once it is full.
+    fn take_payload(
+        &mut self,
+        held: &mut HeldRequests,
+        replies: &mut ReplyQueue,
+        pool: &mut BufferPool,
+    ) -> Step {
+        let Stage::Payload { buffer, filled, .. } = &mut self.stage else {
+            return Step::Wait;
+        };
+        let waiting = self.input.waiting();
+        let here = waiting.len().min(buffer.len() - *filled);
+        buffer[*filled..*filled + here].copy_from_slice(&waiting[..here]);
+        *filled += here;
+        self.input.consume(here);
+        if *filled < buffer.len() {
+            return Step::Wait;
+        }
+        let stage = std::mem::replace(&mut self.stage, Stage::Header);
+        let Stage::Payload {
+            slot,
+            offset_bytes,
+            fua,
+            buffer,
+            ..
+        } = stage
+        else {
+            return Step::Wait;
+        };
+        if self.draining {
+            if let Some(request) = held.remove(u64::from(slot)) {
+                held.release_buffer(request.charged_bytes);
+                replies.push_error(request.cookie, ErrorNumber::Shutdown);
+            }
+            pool.put(buffer);
+            return Step::Continue;
+        }
+        let range = (offset_bytes, buffer.len() as u64);
+        Step::Request(self.request(slot, RequestKind::Write, range, fua, Some(buffer)))
+    }
+
+    fn skip_payload(&mut self, replies: &mut ReplyQueue) -> Step {
+        let Stage::SkipPayload {
+            cookie,
+            left_bytes,
+            error,
+        } = &mut self.stage
+        else {
+            return Step::Wait;
+        };
+        let here = self.input.waiting().len().min(*left_bytes as usize);
+        *left_bytes -= here as u32;
+        self.input.consume(here);
+        if *left_bytes > 0 {
+            return Step::Wait;
+        }
+        replies.push_error(*cookie, *error);
+        self.stage = Stage::Header;
+        Step::Continue
+    }
+
+    /// Discards what was received, and gives back the buffer of an incomplete write.
+    pub(super) fn abandon(&mut self, pool: &mut BufferPool) {
+        self.input.clear();
+        if let Stage::Payload { buffer, .. } = std::mem::replace(&mut self.stage, Stage::Header) {
+            pool.put(buffer);
+        }
+    }
+}
+
+/// The size of the buffer that a request needs from its header to its reply.
+fn buffer_bytes(header: &RequestHeader, action: RequestAction) -> usize {
+    match action {
+        RequestAction::Submit { kind, .. } if kind.moves_data() => header.len_bytes as usize,
+        RequestAction::Submit {
+            kind: RequestKind::Status,
+            single,
+            ..
+        } => Extent::BYTES * if single { 1 } else { STATUS_EXTENTS },
+        _ => 0,
+    }
+}
