@@ -45,9 +45,7 @@ fn both_versions_and_client_certificates_work() {
         let mut with = client(dir.path(), true, version);
         shake_hands(&mut with, &required).expect("a client with a certificate");
         let mut without = client(dir.path(), false, version);
-        let error = shake_hands(&mut without, &required)
-            .err()
-            .expect("one without");
+        let error = shake_hands(&mut without, &required).expect_err("one without");
         assert_eq!(
             error,
             ChannelError::from(rustls::Error::NoCertificatesPresented)
@@ -59,18 +57,14 @@ fn both_versions_and_client_certificates_work() {
     // A revoked certificate is rejected from the next connection on.
     authority.revoke(dir.path(), 3);
     let mut revoked = client(dir.path(), true, &TLS13);
-    let error = shake_hands(&mut revoked, &required)
-        .err()
-        .expect("it is revoked");
+    let error = shake_hands(&mut revoked, &required).expect_err("it is revoked");
     assert!(error.to_string().contains("Revoked"), "{error}");
     // So is a certificate of an unknown authority.
     let other = tempfile::tempdir().expect("a directory");
     fill(other.path());
     authority.write(other.path());
     let mut stranger = client(other.path(), true, &TLS13);
-    shake_hands(&mut stranger, &required)
-        .err()
-        .expect("an unknown authority");
+    shake_hands(&mut stranger, &required).expect_err("an unknown authority");
 }
 
 #[test]
