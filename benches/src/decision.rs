@@ -99,6 +99,7 @@ impl DecisionBench {
         // What the rest of the disk is shared out to, but no more than next to nothing each.
         let rest = (1_000_000 - used.0) / registered.saturating_sub(active).max(1);
         let idle = Share(rest.min(1));
+        let mut all = Vec::new();
         for index in 0..registered {
             let period = Nanos::from_millis(1_000 + u64::from(index * 7 % 4_001));
             let is_active = index % (registered / active) == 0;
@@ -112,7 +113,7 @@ impl DecisionBench {
                 reservation,
                 ..StreamConfig::BEST_EFFORT
             };
-            scheduler.add_stream(Nanos::ZERO, config);
+            all.push(scheduler.add_stream(Nanos::ZERO, config));
         }
         let mut bench = DecisionBench {
             scheduler,
@@ -123,7 +124,7 @@ impl DecisionBench {
             service: device.service(),
         };
         for index in 0..active * DEPTH {
-            let stream = StreamId((index % active) * (registered / active));
+            let stream = all[((index % active) * (registered / active)) as usize];
             bench.streams.push(stream);
             bench.arrive(RequestId(index));
         }

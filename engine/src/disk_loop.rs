@@ -6,17 +6,21 @@
 //! this process woke); then what has arrived, at `now`; then dispatches until the disk is full.
 //!
 //! Invariants (I1, I2, I5 of the house): nothing reaches the disk but through the scheduler; every
-//! [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are held.
+//! [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are held. Streams: `streams.rs`.
+
+mod streams;
 
 use crate::order::Order;
 use crate::statistics::{LoopReport, Statistics};
 use disktime_disks::{Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, Operation};
 use disktime_scheduler::{
     Arrival, Decision, FlightId, MERGE_MAX, PolicyKind, RequestId, Scheduler, SchedulerConfig,
-    SeekCurve, StreamConfig, StreamId, SwitchingAccount,
+    SeekCurve, StreamId, StreamMap, SwitchingAccount,
 };
 use disktime_units::Nanos;
+use slab::Slab;
 use std::os::fd::RawFd;
+use streams::StreamRequests;
 
 /// A request to the disk, paid by a stream.
 #[derive(Debug)]
@@ -78,8 +82,10 @@ pub struct DiskLoop<D: Disk> {
     disk: D,
     is_paced: bool,
     scheduler: Scheduler,
-    slots: Vec<Option<Slot>>,
-    free_slots: Vec<u32>,
+    streams: StreamMap<StreamRequests>,
+    /// Requests queued and in flight, by [`RequestId`]: at most `max_queued`.
+    slots: Slab<Slot>,
+    max_queued: usize,
     /// Requests taken in since the last turn, by slot.
     arrivals: Vec<u32>,
     /// Requests of each flight, and when it went.
@@ -109,8 +115,9 @@ impl<D: Disk> DiskLoop<D> {
             is_paced: disk.pacing().is_some(),
             disk,
             scheduler,
-            slots: (0..slots).map(|_| None).collect(),
-            free_slots: (0..slots as u32).rev().collect(),
+            streams: StreamMap::default(),
+            slots: Slab::with_capacity(slots),
+            max_queued: slots,
             arrivals: Vec::with_capacity(slots),
             flights: (0..max_in_flight)
                 .map(|_| FlightRecord::default())
@@ -148,53 +155,25 @@ impl<D: Disk> DiskLoop<D> {
         &self.scheduler
     }
 
-    /// Adds a stream.
-    pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
-        let stream = self.scheduler.add_stream(now, config);
-        self.statistics.add_stream();
-        stream
-    }
-
-    /// Adds a group: an account that several streams share.
-    pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
-        let group = self.scheduler.add_group(now, config);
-        self.statistics.add_stream();
-        group
-    }
-
-    /// Adds a stream that shares a group's account, with a weight among its members.
-    pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
-        let stream = self.scheduler.add_member(now, group, weight);
-        self.statistics.add_stream();
-        stream
-    }
-
-    /// Changes what a stream is entitled to, while it is served; admission has looked at it. The
-    /// next turn decides by it.
-    pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
-        self.scheduler.reconfigure(now, stream, config);
-    }
-
     /// Whether another request can be taken in.
     pub fn has_room(&self) -> bool {
-        !self.free_slots.is_empty()
+        self.slots.len() < self.max_queued
     }
 
     /// Takes a request in; it competes from the next turn on.
     ///
     /// # Panics
-    /// If there is no room ([`DiskLoop::has_room`]).
+    /// If there is no room ([`DiskLoop::has_room`]); if the stream has been removed or is being
+    /// removed ([`DiskLoop::accepts`]).
     pub fn submit(&mut self, now: Nanos, io: Io) {
         debug_assert!(io.offset_bytes + io.len_bytes <= self.disk.properties().size_bytes);
-        let slot = self
-            .free_slots
-            .pop()
-            .expect("the caller asks for room first");
-        self.slots[slot as usize] = Some(Slot {
+        assert!(self.has_room(), "the caller asks for room first");
+        self.hold(io.stream);
+        let slot = self.slots.insert(Slot {
             io,
             arrived_at: now,
         });
-        self.arrivals.push(slot);
+        self.arrivals.push(slot as u32);
     }
 
     /// One turn: completions, arrivals, dispatches; answers are appended to `done`.
@@ -227,7 +206,7 @@ impl<D: Disk> DiskLoop<D> {
 
     /// Whether nothing is queued or in flight.
     pub fn is_idle(&self) -> bool {
-        self.free_slots.len() == self.slots.len()
+        self.slots.is_empty()
     }
 
     /// What happened so far.
@@ -267,9 +246,7 @@ impl<D: Disk> DiskLoop<D> {
         let mut returned = buffers.drain(..);
         let merged = requests.len() > 1;
         for id in requests.drain(..) {
-            let slot = self.slots[id.0 as usize]
-                .as_mut()
-                .expect("a flight's requests are held");
+            let slot = &mut self.slots[id.0 as usize];
             if moves_data(slot.io.operation) {
                 slot.io.buffer = returned.next();
             }
@@ -279,7 +256,7 @@ impl<D: Disk> DiskLoop<D> {
             match &completion.result {
                 // One bad place must not fail its neighbours in a merged request: each goes alone.
                 Err(_) if merged => self.enqueue(at, id.0, false),
-                result => self.answer(id, result.clone(), done),
+                result => self.answer(at, id, result.clone(), done),
             }
         }
         drop(returned);
@@ -287,11 +264,14 @@ impl<D: Disk> DiskLoop<D> {
         self.flights[flight.0 as usize].requests = requests;
     }
 
-    fn answer(&mut self, id: RequestId, result: Result<(), DiskError>, done: &mut Vec<IoDone>) {
-        let slot = self.slots[id.0 as usize]
-            .take()
-            .expect("a request is answered once");
-        self.free_slots.push(id.0);
+    fn answer(
+        &mut self,
+        now: Nanos,
+        id: RequestId,
+        result: Result<(), DiskError>,
+        done: &mut Vec<IoDone>,
+    ) {
+        let slot = self.slots.remove(id.0 as usize);
         let Io {
             tag,
             stream,
@@ -306,6 +286,7 @@ impl<D: Disk> DiskLoop<D> {
             result,
             buffer,
         });
+        self.release(now, stream);
     }
 
     fn announce_arrivals(&mut self, now: Nanos) {
@@ -316,10 +297,7 @@ impl<D: Disk> DiskLoop<D> {
     }
 
     fn enqueue(&mut self, now: Nanos, slot: u32, may_merge: bool) {
-        let io = &self.slots[slot as usize]
-            .as_ref()
-            .expect("an arrival is held")
-            .io;
+        let io = &self.slots[slot as usize].io;
         let cost = &self.disk.properties().cost;
         let arrival = Arrival {
             id: RequestId(slot),
@@ -353,16 +331,11 @@ impl<D: Disk> DiskLoop<D> {
         let mut buffers = self.buffer_lists.pop().unwrap_or_default();
         let mut len_bytes = 0;
         for id in batch.iter() {
-            let slot = self.slots[id.0 as usize]
-                .as_mut()
-                .expect("a queued request is held");
+            let slot = &mut self.slots[id.0 as usize];
             len_bytes += slot.io.len_bytes;
             buffers.extend(slot.io.buffer.take());
         }
-        let first = &self.slots[batch[0].0 as usize]
-            .as_ref()
-            .expect("as above")
-            .io;
+        let first = &self.slots[batch[0].0 as usize].io;
         let request = DiskRequest {
             tag: u64::from(flight.0),
             operation: first.operation,

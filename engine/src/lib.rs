@@ -37,6 +37,6 @@ pub use zero_pieces::ZeroPieces;
 pub use disktime_disks::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use disktime_scheduler::{
     DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters,
-    StreamId, SwitchingAccount,
+    StreamId, StreamMap, SwitchingAccount,
 };
 pub use disktime_units::RequestKind;

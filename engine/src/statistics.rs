@@ -6,10 +6,12 @@
 //! are charged when they complete, so a window can be off by one request at each end.
 
 use disktime_disks::{DiskProperties, PacingReport};
-use disktime_scheduler::{DiskCounters, Scheduler, StreamConfig, StreamCounters, StreamId};
+use disktime_scheduler::{
+    DiskCounters, Scheduler, StreamConfig, StreamCounters, StreamId, StreamMap,
+};
 use disktime_units::{Nanos, Share};
 use hdrhistogram::Histogram;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 const INTERVAL: Nanos = Nanos::from_millis(100);
 /// Enough for ten seconds.
@@ -24,7 +26,16 @@ const LONGEST: u64 = 3_600_000_000_000;
 struct Reading {
     at: Nanos,
     disk: DiskCounters,
-    streams: Vec<StreamCounters>,
+    /// In the order of the identities.
+    streams: Vec<(StreamId, StreamCounters)>,
+}
+
+impl Reading {
+    /// The stream's counters: nothing if it was not there yet.
+    fn of(&self, stream: StreamId) -> StreamCounters {
+        let found = self.streams.binary_search_by_key(&stream, |(id, _)| *id);
+        found.map_or_else(|_| StreamCounters::default(), |at| self.streams[at].1)
+    }
 }
 
 /// Distributions of one stream since the start, in nanoseconds.
@@ -38,7 +49,7 @@ struct Times {
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     readings: VecDeque<Reading>,
-    times: Vec<Times>,
+    times: StreamMap<Times>,
 }
 
 /// Percentiles of a distribution.
@@ -96,8 +107,8 @@ pub struct StreamReport {
 pub struct LoopReport {
     /// The disk's counters.
     pub windows: Windows<DiskCounters>,
-    /// Its streams, by number.
-    pub streams: Vec<StreamReport>,
+    /// The streams that there are, removed ones with requests left included.
+    pub streams: BTreeMap<StreamId, StreamReport>,
     /// W.
     pub worst_case: Nanos,
     /// Unspent time beyond which a deadline counts as missed.
@@ -109,14 +120,20 @@ pub struct LoopReport {
 }
 
 impl Statistics {
-    pub(crate) fn add_stream(&mut self) {
+    pub(crate) fn add_stream(&mut self, id: StreamId) {
         let histogram = || {
             Histogram::new_with_bounds(1_000, LONGEST, 2).expect("the bounds are valid constants")
         };
-        self.times.push(Times {
+        let times = Times {
             queue: histogram(),
             service: histogram(),
-        });
+        };
+        self.times.insert(id, times);
+    }
+
+    /// Keeps the distributions of the streams that `keeps` accepts.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(StreamId) -> bool) {
+        self.times.retain(keeps);
     }
 
     /// Takes a reading if the last is old enough. Called at the start of each turn, so that a
@@ -137,17 +154,18 @@ impl Statistics {
         reading.at = now;
         reading.disk = scheduler.disk_counters(now);
         reading.streams.clear();
-        let streams = 0..scheduler.stream_count() as u32;
+        let streams = scheduler.streams();
         reading
             .streams
-            .extend(streams.map(|id| scheduler.stream_counters(StreamId(id))));
+            .extend(streams.map(|id| (id, scheduler.stream_counters(id))));
         self.readings.push_back(reading);
     }
 
     pub(crate) fn record(&mut self, stream: StreamId, queued: Nanos, service: Nanos) {
-        let times = &mut self.times[stream.0 as usize];
-        times.queue.saturating_record(queued.0.max(1));
-        times.service.saturating_record(service.0.max(1));
+        if let Some(times) = self.times.get_mut(stream) {
+            times.queue.saturating_record(queued.0.max(1));
+            times.service.saturating_record(service.0.max(1));
+        }
     }
 
     pub(crate) fn report(
@@ -158,21 +176,22 @@ impl Statistics {
         pacing: Option<PacingReport>,
     ) -> LoopReport {
         let disk_now = scheduler.disk_counters(now);
-        let stream = |index: usize| {
-            let id = StreamId(index as u32);
+        let stream = |id: StreamId| {
             let counters = scheduler.stream_counters(id);
-            StreamReport {
+            let times = self.times.get(id);
+            let report = StreamReport {
                 config: scheduler.asked_config(id),
-                windows: self.windows(now, counters, |reading| {
-                    reading.streams.get(index).copied().unwrap_or_default()
-                }),
-                queue_time: percentiles(&self.times[index].queue),
-                service_time: percentiles(&self.times[index].service),
-            }
+                windows: self.windows(now, counters, |reading| reading.of(id)),
+                queue_time: times
+                    .map_or_else(Percentiles::default, |times| percentiles(&times.queue)),
+                service_time: times
+                    .map_or_else(Percentiles::default, |times| percentiles(&times.service)),
+            };
+            (id, report)
         };
         LoopReport {
             windows: self.windows(now, disk_now, |reading| reading.disk),
-            streams: (0..scheduler.stream_count()).map(stream).collect(),
+            streams: scheduler.streams().map(stream).collect(),
             worst_case: properties.worst_case,
             unspent_bound: scheduler.unspent_bound(),
             switching_share: scheduler.switching_share(),
@@ -273,7 +292,7 @@ growing_counters!(
 );
 growing_counters!(
     DiskCounters,
-    times: [busy, waiting, charged, switching],
+    times: [busy, waiting, charged, charged_to_removed, switching],
     counts: [switches, dispatches, overruns],
     kept: [longest]
 );

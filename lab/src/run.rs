@@ -9,9 +9,7 @@ use crate::setup::{DriveSetup, Setup};
 use crate::{LabError, LabResult};
 use disktime_disks::{Disk, DiskProperties, Store, VirtualDisk};
 use disktime_drive_models::HddModel;
-use disktime_engine::{
-    DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, StreamId, VdiskId,
-};
+use disktime_engine::{DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, VdiskId};
 use disktime_units::Nanos;
 use disktime_workloads::{
     Client, ClientReport, Latencies, LoadReport, Moment, VirtualTarget, Workload, run_virtual,
@@ -346,13 +344,14 @@ pub(crate) fn take_sample(
         return;
     }
     let scheduler = service.disk_loop().scheduler();
-    let streams = (0..setup.streams.len() as u32).map(|index| {
+    let streams = scheduler.streams().take(setup.streams.len());
+    let streams = streams.zip(0..).map(|(stream, index)| {
         let (requests, bytes) = service.answered(VdiskId(index));
         StreamSample {
-            counters: scheduler.stream_counters(StreamId(index)),
+            counters: scheduler.stream_counters(stream),
             requests,
             bytes,
-            unspent: scheduler.unspent(StreamId(index)),
+            unspent: scheduler.unspent(stream),
         }
     });
     samples.push(Sample {

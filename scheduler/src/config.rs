@@ -8,10 +8,6 @@ pub use crate::policies::PolicyKind;
 use crate::{RequestOrder, SeekCurve};
 use disktime_units::{Nanos, Share};
 
-/// Which stream, in order of registration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub u32);
-
 /// Which queued request; chosen by the caller, unique among requests not yet completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);

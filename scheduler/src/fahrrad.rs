@@ -29,10 +29,11 @@ mod places;
 mod standing;
 mod switching;
 
-use crate::config::{SchedulerConfig, StreamId};
+use crate::config::SchedulerConfig;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
 use crate::stream::{length, scaled};
+use crate::stream_id::StreamId;
 use agenda::{Look, Terms};
 use disktime_units::Nanos;
 use standing::Standing;
@@ -353,6 +354,16 @@ impl Policy for Fahrrad {
 
     fn returns_to(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId) {
         anticipation::returned_to(ledger.stream_mut(stream), now);
+    }
+
+    fn removed(&mut self, stream: StreamId) {
+        self.standing.forget(stream);
+        self.current = self.current.filter(|current| *current != stream);
+        self.waiting_for = self.waiting_for.filter(|waiting| *waiting != stream);
+        let others = |allowance: &Allowance| allowance.stream != stream;
+        self.allowance = self.allowance.filter(others);
+        // What was seen last holds still (there is only more slack), but names the stream.
+        (self.look_holds, self.is_fresh) = (false, false);
     }
 
     fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {

@@ -17,11 +17,14 @@ mod grace;
 mod groups;
 mod limits;
 mod periods;
+mod removal;
 
-use crate::config::{SchedulerConfig, StreamId, SwitchingAccount};
+use crate::config::{SchedulerConfig, SwitchingAccount};
 use crate::report::DiskCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
 use crate::stream_heap::StreamHeap;
+use crate::stream_id::StreamId;
+use crate::stream_table::StreamTable;
 use disktime_units::Nanos;
 use groups::Group;
 use std::collections::BTreeMap;
@@ -57,7 +60,7 @@ pub(crate) struct Accruing {
 pub(crate) struct Ledger {
     pub(crate) config: SchedulerConfig,
     pub(crate) worst_case: i128,
-    pub(crate) streams: Vec<Stream>,
+    pub(crate) streams: StreamTable,
     pub(crate) active: Vec<StreamId>,
     pub(crate) held: Vec<StreamId>,
     pub(crate) limited: Vec<StreamId>,
@@ -65,7 +68,7 @@ pub(crate) struct Ledger {
     pub(crate) pending: Vec<StreamId>,
     pub(crate) pending_share_ppm: i64,
     /// Streams that others share the account of.
-    groups: BTreeMap<u32, Group>,
+    groups: BTreeMap<StreamId, Group>,
     /// Active streams that have nothing to do for the moment.
     pub(crate) in_grace: Vec<StreamId>,
     /// Streams whose standing changed since the policy last looked.
@@ -113,7 +116,7 @@ impl Ledger {
         Ledger {
             config,
             worst_case,
-            streams: Vec::new(),
+            streams: StreamTable::default(),
             active: Vec::new(),
             held: Vec::new(),
             limited: Vec::new(),
@@ -140,16 +143,21 @@ impl Ledger {
     }
 
     pub(crate) fn stream(&self, id: StreamId) -> &Stream {
-        &self.streams[id.0 as usize]
+        self.streams.get(id)
     }
 
     pub(crate) fn stream_mut(&mut self, id: StreamId) -> &mut Stream {
-        &mut self.streams[id.0 as usize]
+        self.streams.get_mut(id)
     }
 
     /// Whether a stream competes (it may be in grace, without requests).
     pub(crate) fn is_active(&self, id: StreamId) -> bool {
         self.stream(id).presence == Presence::Active
+    }
+
+    /// Whether the stream is there: it has not been removed.
+    pub(crate) fn contains(&self, id: StreamId) -> bool {
+        self.streams.contains(id)
     }
 
     /// The bound on unspent budget that the account promises, in ns.
@@ -159,10 +167,9 @@ impl Ledger {
 
     /// Adds a stream; it starts idle.
     pub(crate) fn add(&mut self, stream: Stream) -> StreamId {
-        let id = StreamId(u32::try_from(self.streams.len()).expect("streams are counted in u32"));
         self.idle_share_ppm += stream.share_ppm();
-        self.streams.push(stream);
-        self.streams[id.0 as usize].tag = self.spare_clock;
+        let id = self.streams.insert(stream);
+        self.stream_mut(id).tag = self.spare_clock;
         self.recompute_switching_share();
         id
     }
@@ -173,7 +180,7 @@ impl Ledger {
         };
         let cost = self.config.switch_cost.0 * u64::from(factor_percent) / 100;
         // What is pending is set aside already.
-        let reserved = self.streams.iter().filter_map(|stream| {
+        let reserved = self.streams.iter().filter_map(|(_, stream)| {
             let pending = stream.pending.and_then(|config| config.reservation);
             pending.or(stream.config.reservation)
         });
@@ -323,7 +330,7 @@ impl Ledger {
     /// The budget of an active stream changed: its timer may have to be earlier.
     fn budget_changed(&mut self, id: StreamId) {
         self.changed(id);
-        let stream = &self.streams[id.0 as usize];
+        let stream = self.streams.get(id);
         // A timer that is too early does no harm.
         if self.timers.key(id).is_none_or(|set| set > stream.deadline) {
             self.set_timer(id);
@@ -332,7 +339,7 @@ impl Ledger {
 
     /// Sets a stream's timer to when its books change by themselves.
     fn set_timer(&mut self, id: StreamId) {
-        let stream = &self.streams[id.0 as usize];
+        let stream = self.streams.get(id);
         let at = match stream.presence {
             Presence::IdleFresh => Nanos::MAX,
             Presence::IdleHeld => stream.held_until(self.worst_case),
@@ -378,6 +385,17 @@ impl Ledger {
             Account::Spare => stream.tag -= spare_tag(price, stream.config.weight),
         }
         self.changed(payer);
+    }
+
+    /// Charges the way back from spare service to the stream that used it. Where that has been
+    /// removed since, its time is counted all the same: spare time is no budget of anybody's.
+    pub(crate) fn charge_spare_user(&mut self, id: StreamId, used: Nanos) {
+        if self.contains(id) {
+            self.charge(id, Account::Spare, used);
+        } else {
+            self.counters.charged += used;
+            self.counters.charged_to_removed += used;
+        }
     }
 
     /// Charges `used` to the account of a stream, which may be its group's.

@@ -32,9 +32,11 @@ mod scheduler;
 mod seek_curve;
 mod stream;
 mod stream_heap;
+mod stream_id;
+mod stream_table;
 
 pub use config::{
-    Arrival, FlightId, Limit, RequestId, Reservation, SchedulerConfig, StreamConfig, StreamId,
+    Arrival, FlightId, Limit, RequestId, Reservation, SchedulerConfig, StreamConfig,
     SwitchingAccount,
 };
 pub use policies::{
@@ -44,3 +46,4 @@ pub use positioning::{Positioning, RequestOrder};
 pub use report::{DiskCounters, StreamCounters};
 pub use scheduler::{Decision, MERGE_MAX, Scheduler, Settlement};
 pub use seek_curve::SeekCurve;
+pub use stream_id::{StreamId, StreamMap};

@@ -26,11 +26,12 @@ pub use kind::{
     MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
 
-use crate::config::{SchedulerConfig, StreamId};
+use crate::config::SchedulerConfig;
 use crate::fahrrad::Fahrrad;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Pick, Policy};
 use crate::queue::QueueOrder;
+use crate::stream_id::{StreamId, StreamMap};
 
 /// The policy that a configuration asks for.
 pub(crate) fn build(config: &SchedulerConfig) -> Box<dyn Policy> {
@@ -122,17 +123,14 @@ fn min_of<T: Ord>(least: Option<T>, other: T) -> Option<T> {
 /// Counts the requests of each dispatch, of which a policy is told only the stream.
 #[derive(Debug, Default)]
 struct RequestCount {
-    seen: Vec<u64>,
+    seen: StreamMap<u64>,
 }
 
 impl RequestCount {
     /// How many requests went with the dispatch of `id` that was just made.
     fn of_dispatch(&mut self, ledger: &Ledger, id: StreamId) -> u64 {
-        let index = id.0 as usize;
-        if self.seen.len() <= index {
-            self.seen.resize(ledger.streams.len(), 0);
-        }
         let requests = ledger.stream(id).counters.requests;
-        requests - std::mem::replace(&mut self.seen[index], requests)
+        let seen = self.seen.get_or_insert_with(id, || 0);
+        requests - std::mem::replace(seen, requests)
     }
 }

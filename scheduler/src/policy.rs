@@ -2,8 +2,8 @@
 //!
 //! The scheduler around it keeps the queues, the books and the requests in flight.
 
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// A policy's decision.
@@ -57,6 +57,9 @@ pub(crate) trait Policy: std::fmt::Debug + Send {
         account: Account,
         end_bytes: Option<u64>,
     );
+
+    /// A stream is about to be removed; it has no request queued or in flight.
+    fn removed(&mut self, _stream: StreamId) {}
 
     /// Charges a dispatch that completed: the charges to streams and to the switching account are
     /// to add up to `finished.measured`.

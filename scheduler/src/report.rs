@@ -44,6 +44,8 @@ pub struct DiskCounters {
     pub waiting: Nanos,
     /// Charges to streams, waiting included.
     pub charged: Nanos,
+    /// The part of `charged` that streams used which have been removed since.
+    pub charged_to_removed: Nanos,
     /// Paid by the switching account.
     pub switching: Nanos,
     /// Changes of the stream that is served.

@@ -12,13 +12,15 @@ mod dispatch;
 mod entitlements;
 mod readings;
 
-use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig, StreamId};
+use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig};
 use crate::ledger::{Account, Accruing, Ledger};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
 use crate::policy::{Finished, Pick, Policy};
 use crate::positioning::LearntPositioning;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
+use slab::Slab;
 
 /// Most requests merged into one dispatch.
 pub const MERGE_MAX: usize = 64;
@@ -68,6 +70,14 @@ struct Flight {
     distance_bytes: Option<u64>,
 }
 
+/// A stream that was served, and which account paid for it. It can have been removed since.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    stream: StreamId,
+    payer: StreamId,
+    account: Account,
+}
+
 /// A wait for a stream's next request.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
@@ -84,11 +94,10 @@ pub struct Scheduler {
     /// Whether the policy is told of every arrival.
     wants_arrivals: bool,
     meter: BusyMeter,
-    flights: Vec<Option<Flight>>,
-    free_flights: Vec<u32>,
-    in_flight: usize,
+    /// By [`FlightId`]; at most as many as the disk takes.
+    flights: Slab<Flight>,
     waiting: Option<Waiting>,
-    last_served: Option<(StreamId, Account)>,
+    last_served: Option<Served>,
     sequence: u64,
     now: Nanos,
     half_turn: Nanos,
@@ -100,19 +109,16 @@ pub struct Scheduler {
 impl Scheduler {
     /// A scheduler without streams for a disk of `disk_bytes`.
     pub fn new(config: SchedulerConfig, disk_bytes: u64) -> Scheduler {
-        let slots = config.max_in_flight;
         let half_turn = config
             .switch_cost
             .saturating_sub(config.seek_curve.mean(disk_bytes));
         let policy = policies::build(&config);
         Scheduler {
+            flights: Slab::with_capacity(config.max_in_flight),
             ledger: Ledger::new(config),
             wants_arrivals: policy.wants_arrivals(),
             policy,
             meter: BusyMeter::default(),
-            flights: vec![None; slots],
-            free_flights: (0..slots as u32).rev().collect(),
-            in_flight: 0,
             waiting: None,
             last_served: None,
             sequence: 0,
@@ -124,7 +130,15 @@ impl Scheduler {
     }
 
     /// A request waits.
+    ///
+    /// # Panics
+    /// If the stream has been removed, or is being removed.
     pub fn arrive(&mut self, now: Nanos, stream: StreamId, arrival: Arrival) {
+        self.ledger.streams.check(stream);
+        assert!(
+            !self.ledger.stream(stream).is_leaving,
+            "{stream:?} is being removed and takes no new requests"
+        );
         let now = self.observe(now);
         debug_assert!(!self.ledger.is_group(stream), "a group has no requests");
         let payer = self.ledger.payer(stream);
@@ -156,13 +170,11 @@ impl Scheduler {
     /// A dispatch is done: charges it.
     ///
     /// # Panics
-    /// If the flight is not under way.
+    /// If there is no such dispatch in flight.
     pub fn complete(&mut self, now: Nanos, flight: FlightId) -> Settlement {
         let now = self.observe(now);
-        let slot = &mut self.flights[flight.0 as usize];
-        let done = slot.take().expect("a dispatch completes exactly once");
-        self.free_flights.push(flight.0);
-        self.in_flight -= 1;
+        let done = self.flights.try_remove(flight.0 as usize);
+        let done = done.expect("a dispatch completes exactly once");
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
         self.ledger.accruing = None;
@@ -192,10 +204,12 @@ impl Scheduler {
         } else {
             self.ledger.begin_grace(payer, done.stream, now);
         }
-        if let Some(spare_user) = done.after_spare_of {
+        let spare_user = done.after_spare_of;
+        if let Some(spare_user) = spare_user.filter(|user| self.ledger.contains(*user)) {
             let payer = self.ledger.payer(spare_user);
             self.ledger.enforce_limit(payer, now);
         }
+        self.finish_removal(done.stream);
         Settlement {
             stream: done.stream,
             measured,
@@ -207,10 +221,10 @@ impl Scheduler {
     pub fn next(&mut self, now: Nanos, batch: &mut Vec<RequestId>) -> Decision {
         batch.clear();
         let now = self.observe(now);
-        if self.in_flight == self.ledger.config.max_in_flight || self.ledger.queued == 0 {
+        if self.flights.len() == self.ledger.config.max_in_flight || self.ledger.queued == 0 {
             return Decision::Sleep { until: None };
         }
-        if self.in_flight == 0 {
+        if self.flights.is_empty() {
             self.ledger.end_yield(now);
         }
         match self.policy.pick(&mut self.ledger, now) {
@@ -246,7 +260,7 @@ impl Scheduler {
         self.now = self.now.max(now);
         let now = self.now;
         self.ledger.advance(now);
-        if self.in_flight == 0 && self.waiting.is_none() && passed > Nanos::ZERO {
+        if self.flights.is_empty() && self.waiting.is_none() && passed > Nanos::ZERO {
             self.ledger.forfeit(passed);
         }
         if let Some(waiting) = self.waiting.take() {

@@ -5,9 +5,10 @@
 //! the promise can be tested exactly. They are kept in 128 bits: in 64, a budget, a debt or a
 //! request that hangs for two and a half hours would overflow. The rules and their proof: ARCHITECTURE.md, "The promise".
 
-use crate::config::{StreamConfig, StreamId};
+use crate::config::StreamConfig;
 use crate::queue::{QueueOrder, StreamQueue};
 use crate::report::StreamCounters;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// Parts per million in one.
@@ -107,6 +108,8 @@ pub(crate) struct Stream {
     pub(crate) pending: Option<StreamConfig>,
     /// The group whose account pays for it.
     pub(crate) group: Option<StreamId>,
+    /// It is being removed: it takes no new requests, and is gone when it has none left.
+    pub(crate) is_leaving: bool,
     /// Of a group: members with requests.
     pub(crate) members_waiting: u32,
 }
@@ -169,6 +172,7 @@ impl Stream {
             is_noted: false,
             pending: None,
             group: None,
+            is_leaving: false,
             members_waiting: 0,
         }
     }

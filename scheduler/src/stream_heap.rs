@@ -4,7 +4,7 @@
 //! one slot per stream; setting, changing and removing cost O(log n) and allocate nothing once all
 //! streams have been in it.
 
-use crate::config::StreamId;
+use crate::stream_id::StreamId;
 
 const ABSENT: u32 = u32::MAX;
 
@@ -37,8 +37,12 @@ impl<K: Ord + Copy> StreamHeap<K> {
     }
 
     fn place(&self, stream: StreamId) -> Option<usize> {
-        let index = *self.index.get(stream.0 as usize)?;
-        (index != ABSENT).then_some(index as usize)
+        let index = *self.index.get(stream.index())?;
+        if index == ABSENT {
+            return None;
+        }
+        debug_assert_eq!(self.heap[index as usize].1, stream, "a removed stream");
+        Some(index as usize)
     }
 
     /// The stream's key, if it is in it.
@@ -54,7 +58,7 @@ impl<K: Ord + Copy> StreamHeap<K> {
                 at
             }
             None => {
-                let number = stream.0 as usize;
+                let number = stream.index();
                 if self.index.len() <= number {
                     self.index.resize(number + 1, ABSENT);
                 }
@@ -71,7 +75,7 @@ impl<K: Ord + Copy> StreamHeap<K> {
             return;
         };
         self.heap.swap_remove(at);
-        self.index[stream.0 as usize] = ABSENT;
+        self.index[stream.index()] = ABSENT;
         if at < self.heap.len() {
             self.settle(at);
         }
@@ -104,7 +108,7 @@ impl<K: Ord + Copy> StreamHeap<K> {
 
     fn put(&mut self, at: usize, entry: (K, StreamId)) {
         self.heap[at] = entry;
-        self.index[entry.1.0 as usize] = at as u32;
+        self.index[entry.1.index()] = at as u32;
     }
 }
 

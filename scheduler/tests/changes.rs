@@ -27,7 +27,8 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
         world.keep_trace = false;
         let mut rng = Rng::new(seed);
         let count = world.clients.len();
-        let id = |stream: usize| StreamId(stream as u32);
+        let ids: Vec<StreamId> = world.scheduler.streams().collect();
+        let id = |stream: usize| ids[stream];
         let mut wanted: Vec<StreamConfig> = (0..count)
             .map(|stream| world.scheduler.stream_config(id(stream)))
             .collect();
@@ -91,7 +92,7 @@ fn a_larger_share_is_delivered_once_it_holds() {
     let mut world = mixes::adverse(4, Clients::Backlogged, 500_000, false);
     world.run(secs(5));
     let more = reserved(400_000, ms(500));
-    let first = world.scheduler.stream_config(StreamId(0));
+    let first = world.scheduler.stream_config(world.stream(0));
     let grown = Share(more.reservation.map_or(0, |r| r.share.0) + share(first));
     let config = reserved(grown.0, ms(500));
     world.reconfigure(0, config);

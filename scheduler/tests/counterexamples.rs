@@ -174,9 +174,7 @@ fn periods_inside_a_backlog_may_lack_two_w_and_no_more() {
         world.drain();
         let bound = world.scheduler.unspent_bound().0 as i64;
         for index in 0..world.clients.len() {
-            let config = world
-                .scheduler
-                .stream_config(disktime_scheduler::StreamId(index as u32));
+            let config = world.scheduler.stream_config(world.stream(index));
             let Some(reservation) = config.reservation else {
                 continue;
             };
@@ -207,9 +205,7 @@ fn an_unaligned_window_lacks_what_a_period_may_move_and_no_more() {
         world.drain();
         let bound = i128::from(world.scheduler.unspent_bound().0);
         for index in 0..world.clients.len() {
-            let config = world
-                .scheduler
-                .stream_config(disktime_scheduler::StreamId(index as u32));
+            let config = world.scheduler.stream_config(world.stream(index));
             let (Some(reservation), Some(backlog)) =
                 (config.reservation, world.backlogs[index].first())
             else {

@@ -113,7 +113,7 @@ fn groups_of_all_kinds_keep_the_promise_at_the_limit_of_admission() {
         let bound = world.scheduler.unspent_bound().0 as i64;
         for stream in 0..world.clients.len() {
             let counters = world.counters(stream);
-            let config = world.scheduler.stream_config(StreamId(stream as u32));
+            let config = world.scheduler.stream_config(world.stream(stream));
             let unspent = counters.unspent_max.unwrap_or(i64::MIN);
             assert!(
                 unspent <= bound && counters.deadlines_missed == 0,

@@ -6,7 +6,7 @@ mod common;
 use common::devices::{DISK_BYTES, Linear, Overlapping, ToyHdd, transfer};
 use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, mixes, ms, secs};
 use common::{plain_disk, reserved, toy_hdd};
-use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, StreamId, SwitchingAccount};
+use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
 fn client(rng: &mut Rng, index: usize) -> ClientConfig {
@@ -160,7 +160,7 @@ fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
                 );
                 end = Some(entry.offset + entry.len);
             }
-            let requests = world.scheduler.stream_counters(StreamId(0)).requests;
+            let requests = world.scheduler.stream_counters(world.stream(0)).requests;
             assert!(requests > 5, "{}: {requests}", kind.name());
         }
     }

@@ -5,7 +5,7 @@ mod common;
 
 use common::mixes::{self, Clients};
 use common::{RESERVED, World, books, secs};
-use disktime_scheduler::{StreamId, SwitchingAccount};
+use disktime_scheduler::SwitchingAccount;
 use disktime_units::Nanos;
 
 /// What a set of runs showed, in ns.
@@ -28,7 +28,7 @@ fn check(seed: u64, mut world: World, length: Nanos, worst: &mut Worst) {
     let bound = world.scheduler.unspent_bound().0 as i64;
     for stream in 0..world.clients.len() {
         let counters = world.counters(stream);
-        let config = world.scheduler.stream_config(StreamId(stream as u32));
+        let config = world.scheduler.stream_config(world.stream(stream));
         let behaviour = world.clients[stream].config.behaviour;
         let unspent = counters.unspent_max.unwrap_or(i64::MIN);
         assert!(

@@ -5,7 +5,7 @@
 //! group. Invariant: sums over the streams of a loop's report count everything once; what is summed
 //! here is never put back there.
 
-use disktime_engine::{LoopReport, StreamCounters, Window, Windows};
+use disktime_engine::{LoopReport, StreamCounters, StreamId, Window, Windows};
 use disktime_reservations::Configuration;
 use disktime_volumes::VolumeSet;
 
@@ -14,10 +14,10 @@ use disktime_volumes::VolumeSet;
 pub struct GroupStreams {
     /// Its name.
     pub name: String,
-    /// The number of its account's stream.
-    pub account: usize,
-    /// Its members with the numbers of their streams, in file order.
-    pub members: Vec<(String, usize)>,
+    /// Its account's stream.
+    pub account: StreamId,
+    /// Its members with their streams, in file order.
+    pub members: Vec<(String, StreamId)>,
 }
 
 /// The groups on a disk whose vdisks are served, in file order.
@@ -32,7 +32,7 @@ pub fn groups<D: disktime_disks::Disk>(
             let account = service.group_stream(&group.name.value)?;
             Some(GroupStreams {
                 name: group.name.value.clone(),
-                account: account.0 as usize,
+                account,
                 members: Vec::new(),
             })
         })
@@ -45,7 +45,7 @@ pub fn groups<D: disktime_disks::Disk>(
             all.find(|group| group.name == of.value)
         });
         if let (Some(stream), Some(group)) = (stream, group) {
-            group.members.push((name.clone(), stream.0 as usize));
+            group.members.push((name.clone(), stream));
         }
     }
     groups
@@ -55,9 +55,9 @@ impl GroupStreams {
     /// What it counted: its members' times and requests, its account's deadlines.
     pub fn windows(&self, report: &LoopReport) -> Windows<StreamCounters> {
         let over = |of: fn(&Windows<StreamCounters>) -> Window<StreamCounters>| {
-            let mut window = of(&report.streams[self.account].windows);
+            let mut window = of(&report.streams[&self.account].windows);
             for (_, member) in &self.members {
-                let more = of(&report.streams[*member].windows).counters;
+                let more = of(&report.streams[member].windows).counters;
                 let counters = &mut window.counters;
                 counters.reserved += more.reserved;
                 counters.spare += more.spare;

@@ -6,8 +6,8 @@
 use crate::groups::{GroupStreams, group_of};
 use crate::table::Table;
 use disktime_engine::{
-    DiskCounters, LoopReport, Percentiles, StreamConfig, StreamCounters, StreamReport, Window,
-    Windows,
+    DiskCounters, LoopReport, Percentiles, StreamConfig, StreamCounters, StreamId, StreamReport,
+    Window, Windows,
 };
 use disktime_fuse::MountHandle;
 use disktime_units::Nanos;
@@ -22,8 +22,8 @@ pub struct DiskStatus {
     pub description: String,
     /// `fahrrad`, `fifo`.
     pub policy: &'static str,
-    /// Its vdisks with the number of their stream, in file order; the system stream is `system`.
-    pub streams: Vec<(String, usize)>,
+    /// Its vdisks with their streams, in file order; the system stream is `system`.
+    pub streams: Vec<(String, StreamId)>,
     /// Its groups, in file order.
     pub groups: Vec<GroupStreams>,
     /// The counters.
@@ -175,7 +175,7 @@ fn vdisk(disk: &str, stream: &StreamReport, group: Option<&str>) -> Value {
 }
 
 fn group(disk: &str, group: &GroupStreams, report: &LoopReport) -> Value {
-    let config = &report.streams[group.account].config;
+    let config = &report.streams[&group.account].config;
     let mut object = account(disk, config, &group.windows(report));
     object.insert("members".into(), json!(group.member_names()));
     Value::Object(object)
@@ -191,8 +191,8 @@ pub fn to_json(disks: &[DiskStatus]) -> Value {
         by_disk.insert(status.name.clone(), disk(status));
         for (name, stream) in &status.streams {
             let of = group_of(&status.groups, name).map(|group| group.name.as_str());
-            let value = vdisk(&status.name, &status.report.streams[*stream], of);
-            if name == SYSTEM && *stream == 0 {
+            let value = vdisk(&status.name, &status.report.streams[stream], of);
+            if name == SYSTEM && stream.index() == 0 {
                 by_system.insert(status.name.clone(), value);
             } else {
                 by_vdisk.insert(name.clone(), value);

@@ -273,7 +273,7 @@ fn label_and_maps_are_paid_by_the_system_stream() {
         let report = machine.set.report(machine.now);
         report
             .streams
-            .iter()
+            .values()
             .map(|stream| stream.windows.total.counters)
             .map(|counters| (counters.reserved + counters.spare).0)
             .collect()

@@ -3,7 +3,6 @@
 use super::case::Account;
 use super::outcome::Outcome;
 use super::world::World;
-use disktime_scheduler::StreamId;
 use disktime_units::Nanos;
 
 impl World {
@@ -29,7 +28,7 @@ impl World {
     fn check_sums(&mut self) {
         let disk = self.scheduler.disk_counters(self.now);
         let charged: Nanos = (0..self.joined)
-            .map(|index| self.scheduler.stream_counters(StreamId(index as u32)))
+            .map(|index| self.scheduler.stream_counters(self.stream(index)))
             .map(|counters| counters.reserved + counters.spare)
             .sum();
         let clock = &self.clock;
@@ -66,7 +65,7 @@ impl World {
     }
 
     fn check_promise(&mut self, index: usize, outcome: &mut Outcome) {
-        let id = StreamId(index as u32);
+        let id = self.stream(index);
         let counters = self.scheduler.stream_counters(id);
         let bound = self.scheduler.unspent_bound().0 as i64;
         let member = self.parties[index].member;

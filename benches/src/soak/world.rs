@@ -154,6 +154,11 @@ impl World {
         self.violations.push(format!("at {now}: {what}"));
     }
 
+    /// The stream that joined as number `index`.
+    pub(super) fn stream(&self, index: usize) -> StreamId {
+        self.scheduler.stream_at(index).expect("it has joined")
+    }
+
     fn schedule(&mut self, at: Nanos, party: u32, event: Event) {
         self.events.push(Reverse((at, party, event)));
     }
@@ -208,7 +213,7 @@ impl World {
         self.clock.waiting_seen = waiting;
         let from = self.now - asleep;
         for index in 0..self.joined {
-            let counters = self.scheduler.stream_counters(StreamId(index as u32));
+            let counters = self.scheduler.stream_counters(self.stream(index));
             self.parties[index].note(&counters, from, self.now);
         }
         if waited == asleep {
@@ -232,7 +237,7 @@ impl World {
         } else if event == Event::Join {
             let config = self.parties[index].member.config;
             let id = self.scheduler.add_stream(self.now, config);
-            assert_eq!(id.0, party, "streams join in their order");
+            assert_eq!(id.index(), index, "streams join in their order");
             self.joined += 1;
             self.explain_sleep();
         } else if self.now >= self.parties[index].member.leaves {
@@ -256,7 +261,7 @@ impl World {
             let share = share(&self.parties[index]) - less + more;
             self.parties[index].entitled(share, self.now);
             let config = self.parties[index].member.config;
-            let stream = StreamId(index as u32);
+            let stream = self.stream(index);
             self.scheduler.reconfigure(self.now, stream, config);
             self.explain_sleep();
         }
@@ -272,7 +277,7 @@ impl World {
         if self.stopping {
             return;
         }
-        let stream = StreamId(index as u32);
+        let stream = self.stream(index);
         let settled = !self.comes_and_goes || !self.scheduler.is_pending(stream);
         let party = &mut self.parties[index];
         if let Some(arrival) = party.issue(self.now, &mut self.rng, settled) {
@@ -301,7 +306,7 @@ impl World {
         let mut requests = std::mem::take(&mut flight.requests);
         self.in_flight -= 1;
         self.served += requests.len() as u64;
-        let index = settlement.stream.0 as usize;
+        let index = settlement.stream.index();
         let counters = self.scheduler.stream_counters(settlement.stream);
         self.parties[index].note(&counters, started, now);
         if self.has_limits {
@@ -328,7 +333,7 @@ impl World {
     fn note_limited(&mut self, now: Nanos) {
         for index in 0..self.joined {
             if self.parties[index].member.config.limit.is_some() {
-                let counters = self.scheduler.stream_counters(StreamId(index as u32));
+                let counters = self.scheduler.stream_counters(self.stream(index));
                 self.parties[index].note(&counters, now, now);
             }
         }
@@ -374,12 +379,12 @@ impl World {
     }
 
     fn dispatch(&mut self, flight: FlightId, stream: StreamId) {
-        let index = stream.0 as usize;
+        let index = stream.index();
         let count = self.batch.len();
         if self
             .batch
             .iter()
-            .any(|id| self.owners[id.0 as usize] != stream.0)
+            .any(|id| self.owners[id.0 as usize] as usize != index)
         {
             self.violate(format!(
                 "a dispatch of stream {index} holds others' requests"

@@ -29,7 +29,7 @@
 //! earlier deadline asks for another.
 
 use super::blocks::{Block, Blocks, Keyed};
-use crate::config::StreamId;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 use std::cmp::Reverse;
 

@@ -8,10 +8,10 @@
 
 use super::Fahrrad;
 use super::standing::can_pay;
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
 use crate::stream::scaled;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// Δ: how much disk time a stream may be ahead of the one most behind on spare time.

@@ -6,7 +6,7 @@
 //! What is not known here: who may go.
 
 use super::blocks::{Blocks, Keyed};
-use crate::config::StreamId;
+use crate::stream_id::StreamId;
 
 /// A stream by the place of its next request.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +121,7 @@ struct Cursor {
 
 impl Cursor {
     fn above(places: &Blocks<Place, ()>, offset_bytes: u64) -> Cursor {
-        let (block, within) = places.position((offset_bytes, StreamId(0)));
+        let (block, within) = places.position((offset_bytes, StreamId::LOWEST));
         Cursor {
             block,
             within,

@@ -11,10 +11,10 @@
 
 use super::agenda::{Agenda, Demanded};
 use super::places::{Next, Places};
-use crate::config::StreamId;
 use crate::ledger::Ledger;
 use crate::stream::{Presence, Stream};
 use crate::stream_heap::StreamHeap;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 use std::cmp::Reverse;
 
@@ -43,9 +43,10 @@ pub(super) struct Standing {
 impl Standing {
     /// Takes note of all streams that changed, but for their demands.
     pub(super) fn refresh(&mut self, ledger: &mut Ledger) {
-        if self.entries.len() < ledger.streams.len() {
-            self.entries.resize(ledger.streams.len(), Entry::default());
-            self.stale.reserve(ledger.streams.len());
+        let slots = ledger.streams.slots();
+        if self.entries.len() < slots {
+            self.entries.resize(slots, Entry::default());
+            self.stale.reserve(slots);
         }
         while let Some(id) = ledger.changed.pop() {
             ledger.stream_mut(id).is_noted = false;
@@ -70,7 +71,7 @@ impl Standing {
                 self.spare.set(id, stream.tag);
             }
         }
-        let entry = &mut self.entries[id.0 as usize];
+        let entry = &mut self.entries[id.index()];
         if ledger.config.has_seeks {
             let next = if waits { next(ledger, id) } else { None };
             self.places.set(id, entry.next, next);
@@ -86,7 +87,7 @@ impl Standing {
     pub(super) fn refresh_demands(&mut self, ledger: &mut Ledger) {
         self.refresh(ledger);
         while let Some(id) = self.stale.pop() {
-            let entry = &mut self.entries[id.0 as usize];
+            let entry = &mut self.entries[id.index()];
             let demand = demanded(ledger.stream(id), id, ledger.worst_case);
             match (entry.demand, demand) {
                 (old, Some(demand)) => self.agenda.set(old, demand),
@@ -96,6 +97,21 @@ impl Standing {
             entry.demand = demand.map(|demand| demand.deadline);
             entry.is_stale = false;
         }
+    }
+
+    /// A stream is about to be removed: nothing of it stays here.
+    pub(super) fn forget(&mut self, id: StreamId) {
+        self.own.remove(id);
+        self.spare.remove(id);
+        let Some(entry) = self.entries.get_mut(id.index()) else {
+            return;
+        };
+        let known = std::mem::take(entry);
+        self.places.set(id, known.next, None);
+        if let Some(deadline) = known.demand {
+            self.agenda.remove(deadline, id);
+        }
+        self.stale.retain(|other| *other != id);
     }
 
     /// Whether there is somebody to serve if it were not for deadlines and turns.

@@ -60,7 +60,7 @@ impl Switching {
         if extra > Nanos::ZERO {
             let spare_user = done.after_spare_of.filter(|_| self.spare_pays_return);
             if let Some(spare_user) = spare_user {
-                ledger.charge(spare_user, Account::Spare, extra);
+                ledger.charge_spare_user(spare_user, extra);
             } else {
                 let paid = self.pay(ledger, now, extra);
                 own += extra - paid;

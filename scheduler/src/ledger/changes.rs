@@ -10,8 +10,9 @@
 //! debt; being behind it is forgotten: a promise counts from the start of its period.
 
 use super::Ledger;
-use crate::config::{PolicyKind, StreamConfig, StreamId};
+use crate::config::{PolicyKind, StreamConfig};
 use crate::stream::{Presence, Virtual};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {
@@ -36,7 +37,7 @@ impl Ledger {
         self.look_again();
     }
 
-    fn withdraw_pending(&mut self, id: StreamId) {
+    pub(super) fn withdraw_pending(&mut self, id: StreamId) {
         if self.stream_mut(id).pending.take().is_some() {
             self.pending.retain(|other| *other != id);
             self.recompute_pending_share();
@@ -64,7 +65,7 @@ impl Ledger {
     }
 
     /// What the policy knows of slack is no longer true.
-    fn look_again(&mut self) {
+    pub(super) fn look_again(&mut self) {
         self.woken_deadline = Nanos::ZERO;
         self.woken_since_allowance = Nanos::ZERO;
     }

@@ -8,8 +8,8 @@
 //! more, and slack is back where it was; or none of them is behind any more, and slack is ≥ 0.
 
 use super::{GRACE, GRACE_MAX, Ledger};
-use crate::config::StreamId;
 use crate::stream::{Presence, scaled};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {

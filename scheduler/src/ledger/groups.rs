@@ -12,8 +12,8 @@
 //! Groups are nested once: a member is no group. Only `fahrrad` knows them.
 
 use super::{Account, Ledger, spare_tag};
-use crate::config::StreamId;
 use crate::stream::Stream;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// How much disk time a member may be ahead of the one most behind.
@@ -22,7 +22,7 @@ const MEMBER_WINDOW: Nanos = Nanos::from_millis(50);
 /// What a group knows of its members.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
-    members: Vec<StreamId>,
+    pub(super) members: Vec<StreamId>,
     /// The virtual time of service within the group.
     clock: u128,
     /// Who was served last.
@@ -32,7 +32,7 @@ pub(crate) struct Group {
 impl Ledger {
     /// Makes a stream without requests of its own a group.
     pub(crate) fn make_group(&mut self, id: StreamId) {
-        self.groups.insert(id.0, Group::default());
+        self.groups.insert(id, Group::default());
     }
 
     /// Adds a stream that shares a group's account.
@@ -51,8 +51,15 @@ impl Ledger {
         member
     }
 
+    /// A member is removed; the account stays as it is.
+    pub(super) fn leave_group(&mut self, group: StreamId, member: StreamId) {
+        let group = self.group_mut(group);
+        group.members.retain(|other| *other != member);
+        group.last = group.last.filter(|last| *last != member);
+    }
+
     fn group_mut(&mut self, id: StreamId) -> &mut Group {
-        let group = self.groups.get_mut(&id.0);
+        let group = self.groups.get_mut(&id);
         group.expect("members are added to a group")
     }
 
@@ -80,11 +87,11 @@ impl Ledger {
         first.copied().unwrap_or(payer)
     }
 
-    fn group(&self, id: StreamId) -> Option<&Group> {
+    pub(super) fn group(&self, id: StreamId) -> Option<&Group> {
         if self.groups.is_empty() {
             return None;
         }
-        self.groups.get(&id.0)
+        self.groups.get(&id)
     }
 
     /// The smallest tag of a group's members with requests.

@@ -5,8 +5,8 @@
 //! kept: what the limit holds back is not owed.
 
 use super::Ledger;
-use crate::config::StreamId;
 use crate::stream::{Presence, Virtual};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {

@@ -1,9 +1,9 @@
 //! The books in time: ends of periods, of grace times and of limits, at their own times.
 
 use super::{Account, Ledger};
-use crate::config::StreamId;
 use crate::report::StreamCounters;
 use crate::stream::{Presence, Stream, Virtual, scaled, unscaled};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {

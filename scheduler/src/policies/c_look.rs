@@ -17,9 +17,9 @@
 //! parts. It knows no reservations, limits or weights.
 
 use super::{serve, with_requests};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// The policy.

@@ -25,9 +25,9 @@
 //!   has 35 MB/s under slack stealing has 2.
 
 use super::due_or_spare;
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// The policy; it has no state of its own.

@@ -39,10 +39,10 @@
 
 use super::c_look::place_in_sweep;
 use super::{due_or_spare, unlimited_with_requests};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
 use crate::stream::{Presence, Virtual, scaled};
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
 /// What is due at a deadline.
@@ -60,7 +60,7 @@ struct Due {
 #[derive(Debug, Default)]
 pub(crate) struct FahrradDss {
     /// How many of each stream's first requests are committed.
-    committed: Vec<u32>,
+    committed: StreamMap<u32>,
     /// By deadline; kept for its memory.
     due: Vec<Due>,
     head_bytes: u64,
@@ -70,17 +70,16 @@ pub(crate) struct FahrradDss {
 
 impl FahrradDss {
     fn committed(&self, id: StreamId) -> u32 {
-        self.committed[id.0 as usize]
+        self.committed.get(id).copied().unwrap_or(0)
     }
 
     /// Lists what is owed, by deadline. Streams that are held back have nothing committed.
     fn list(&mut self, ledger: &Ledger, now: Nanos) {
-        self.committed.resize(ledger.streams.len(), 0);
         for id in &ledger.limited {
-            self.committed[id.0 as usize] = 0;
+            self.committed.insert(*id, 0);
         }
         self.due.clear();
-        for (index, stream) in ledger.streams.iter().enumerate() {
+        for (id, stream) in ledger.streams.iter() {
             if !stream.is_reserved() {
                 continue;
             }
@@ -93,7 +92,6 @@ impl FahrradDss {
                     Virtual::Fresh => fresh,
                 },
             };
-            let id = StreamId(index as u32);
             self.due.push(Due {
                 deadline,
                 budget,
@@ -114,7 +112,7 @@ impl FahrradDss {
             .due
             .iter()
             .filter_map(|due| due.stream)
-            .map(|id| i128::from(self.committed[id.0 as usize]))
+            .map(|id| i128::from(self.committed(id)))
             .sum();
         // Demand until D is `owed + shares · D`.
         let (mut owed, mut shares) = (scaled(ledger.outstanding), 0i128);
@@ -137,7 +135,7 @@ impl FahrradDss {
                 let (budget, stream) = (self.due[due].budget, self.due[due].stream);
                 if let Some(id) = stream {
                     let more = self.may_commit(ledger, id, budget, least_slack);
-                    self.committed[id.0 as usize] += more;
+                    *self.committed.get_or_insert_with(id, || 0) += more;
                     if least_slack != i128::MAX {
                         least_slack -= i128::from(more) * worst_case;
                     }
@@ -193,7 +191,7 @@ impl Policy for FahrradDss {
     fn dispatched(&mut self, ledger: &mut Ledger, id: StreamId, _: Account, end: Option<u64>) {
         let requests = self.count.of_dispatch(ledger, id);
         let gone = u32::try_from(requests).unwrap_or(u32::MAX);
-        let committed = &mut self.committed[id.0 as usize];
+        let committed = self.committed.get_or_insert_with(id, || 0);
         *committed = committed.saturating_sub(gone);
         self.head_bytes = end.unwrap_or(self.head_bytes);
     }

@@ -8,9 +8,9 @@
 //! It knows no reservations, limits or weights; the books count the deadlines that it misses.
 
 use super::{serve, with_requests};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// The policy; it has no state of its own.

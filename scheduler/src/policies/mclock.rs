@@ -35,10 +35,10 @@
 //!   at now, and is never waited for.
 
 use super::{RequestCount, min_of, serve, with_requests};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
 use crate::stream::Stream;
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 
@@ -86,7 +86,7 @@ impl Clock {
 #[derive(Debug)]
 pub(crate) struct Mclock {
     nominal_iops: i128,
-    clocks: Vec<Clock>,
+    clocks: StreamMap<Clock>,
     count: RequestCount,
     /// v.
     weight_now: i128,
@@ -104,11 +104,16 @@ impl Mclock {
     pub(crate) fn new(nominal_iops: u32) -> Mclock {
         Mclock {
             nominal_iops: i128::from(nominal_iops),
-            clocks: Vec::new(),
+            clocks: StreamMap::default(),
             count: RequestCount::default(),
             weight_now: 0,
             by_weight: false,
         }
+    }
+
+    /// The tags of a stream's oldest request.
+    fn front(&self, id: StreamId) -> Option<&Tags> {
+        self.clocks.get(id)?.waiting.front()
     }
 
     fn reservation_turn(&self, stream: &Stream) -> Option<i128> {
@@ -152,19 +157,18 @@ impl Policy for Mclock {
     }
 
     fn queued(&mut self, ledger: &Ledger, now: Nanos, id: StreamId) {
-        if self.clocks.len() < ledger.streams.len() {
-            self.clocks
-                .resize_with(ledger.streams.len(), Clock::default);
-        }
-        let index = id.0 as usize;
-        if self.clocks[index].waiting.is_empty() {
+        self.clocks.get_or_insert_with(id, Clock::default);
+        if self.front(id).is_none() {
             let fronts = with_requests(ledger)
-                .filter_map(|id| self.clocks.get(id.0 as usize)?.waiting.front())
+                .filter_map(|id| self.front(id))
                 .map(|tags| tags.weight);
             self.weight_now = self.weight_now.max(fronts.min().unwrap_or(i128::MIN));
         }
-        let tags = self.tags(ledger.stream(id), &self.clocks[index], now);
-        let clock = &mut self.clocks[index];
+        let Some(clock) = self.clocks.get(id) else {
+            return;
+        };
+        let tags = self.tags(ledger.stream(id), clock, now);
+        let clock = self.clocks.get_or_insert_with(id, Clock::default);
         clock.waiting.push_back(tags);
         clock.last = Some(tags);
     }
@@ -174,8 +178,8 @@ impl Policy for Mclock {
         let mut wake = NEVER;
         let time = i128::from(now.0);
         for id in with_requests(ledger) {
-            let clock = &self.clocks[id.0 as usize];
-            let Some((tags, reservation)) = clock.waiting.front().zip(clock.reservation()) else {
+            let reservation = self.clocks.get(id).and_then(Clock::reservation);
+            let Some((tags, reservation)) = self.front(id).zip(reservation) else {
                 continue;
             };
             if reservation <= time {
@@ -198,7 +202,7 @@ impl Policy for Mclock {
     fn dispatched(&mut self, ledger: &mut Ledger, id: StreamId, _: Account, _: Option<u64>) {
         let requests = self.count.of_dispatch(ledger, id);
         let turn = self.reservation_turn(ledger.stream(id)).unwrap_or(0);
-        let clock = &mut self.clocks[id.0 as usize];
+        let clock = self.clocks.get_or_insert_with(id, Clock::default);
         for _ in 0..requests {
             if let Some(tags) = clock.waiting.pop_front()
                 && ledger.queued == 0

@@ -27,9 +27,9 @@
 //!   and the D in flight before a request are what it waits for: 8 of 14 ms are 112 ms.
 
 use super::{RequestCount, SfqConfig, SfqCost, serve, with_requests};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
 /// Virtual time of a unit of cost at a share of 100 %, times a million.
@@ -50,7 +50,7 @@ struct Flow {
 #[derive(Debug)]
 pub(crate) struct SfqD {
     config: SfqConfig,
-    flows: Vec<Flow>,
+    flows: StreamMap<Flow>,
     count: RequestCount,
     outstanding: u32,
     /// v.
@@ -65,7 +65,7 @@ impl SfqD {
     pub(crate) fn new(config: SfqConfig) -> SfqD {
         SfqD {
             config,
-            flows: Vec::new(),
+            flows: StreamMap::default(),
             count: RequestCount::default(),
             outstanding: 0,
             now: 0,
@@ -93,7 +93,7 @@ fn share_ppm(ledger: &Ledger, id: StreamId) -> u128 {
         return u128::try_from(stream.share_ppm()).unwrap_or(1);
     }
     let (mut reserved, mut weights) = (0u128, 0u128);
-    for other in &ledger.streams {
+    for (_, other) in ledger.streams.iter() {
         if other.is_reserved() {
             reserved += u128::try_from(other.share_ppm()).unwrap_or(0);
         } else {
@@ -110,13 +110,10 @@ impl Policy for SfqD {
     }
 
     fn queued(&mut self, ledger: &Ledger, _now: Nanos, id: StreamId) {
-        if self.flows.len() < ledger.streams.len() {
-            self.flows.resize(ledger.streams.len(), Flow::default());
-        }
         if self.outstanding == 0 && ledger.queued == 1 {
             self.now = self.now.max(self.finish_max);
         }
-        let flow = &mut self.flows[id.0 as usize];
+        let flow = self.flows.get_or_insert_with(id, Flow::default);
         if !flow.waits {
             flow.waits = true;
             flow.start = self.now.max(flow.finish);
@@ -125,7 +122,7 @@ impl Policy for SfqD {
 
     fn pick(&mut self, ledger: &mut Ledger, _now: Nanos) -> Pick {
         let least = with_requests(ledger)
-            .map(|id| (self.flows[id.0 as usize].start, id))
+            .filter_map(|id| Some((self.flows.get(id)?.start, id)))
             .min();
         match least {
             Some((_, stream)) if self.outstanding < self.config.depth.max(1) => {
@@ -141,7 +138,7 @@ impl Policy for SfqD {
         self.outstanding += 1;
         let requests = self.count.of_dispatch(ledger, id);
         let turn = self.cost(requests, end) * UNIT / share_ppm(ledger, id);
-        let flow = &mut self.flows[id.0 as usize];
+        let flow = self.flows.get_or_insert_with(id, Flow::default);
         self.now = flow.start;
         flow.finish = flow.start + turn;
         // One that waits already arrived when v was at most its predecessor's S.

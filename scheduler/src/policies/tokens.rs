@@ -13,9 +13,9 @@
 
 use super::usage::Usage;
 use super::{min_of, with_requests};
-use crate::config::StreamId;
 use crate::ledger::Ledger;
 use crate::stream::Stream;
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
 /// Tokens that fill at a rate and are capped.
@@ -59,6 +59,17 @@ struct Pool {
     reserve: Bucket,
     limit: Bucket,
     usage: Usage,
+}
+
+impl Pool {
+    /// Of a stream that nothing was taken from.
+    fn full() -> Pool {
+        Pool {
+            reserve: Bucket::FULL,
+            limit: Bucket::FULL,
+            usage: Usage::default(),
+        }
+    }
 }
 
 /// What tokens are.
@@ -115,7 +126,7 @@ pub(super) enum Choice {
 #[derive(Debug)]
 pub(super) struct TokenPools {
     currency: Currency,
-    pools: Vec<Pool>,
+    pools: StreamMap<Pool>,
     /// Who was chosen last, and since when without interruption.
     visit: Option<(StreamId, Nanos)>,
 }
@@ -124,21 +135,13 @@ impl TokenPools {
     pub(super) fn new(currency: Currency) -> TokenPools {
         TokenPools {
             currency,
-            pools: Vec::new(),
+            pools: StreamMap::default(),
             visit: None,
         }
     }
 
     /// Who may go now.
     pub(super) fn choose(&mut self, ledger: &Ledger, now: Nanos) -> Choice {
-        if self.pools.len() < ledger.streams.len() {
-            let pool = Pool {
-                reserve: Bucket::FULL,
-                limit: Bucket::FULL,
-                usage: Usage::default(),
-            };
-            self.pools.resize(ledger.streams.len(), pool);
-        }
         let (mut due, mut least_used, mut stays) = (None, None, None);
         let mut released: Option<Nanos> = None;
         for id in with_requests(ledger) {
@@ -153,8 +156,8 @@ impl TokenPools {
                     stays = Some(id);
                 }
             }
-            let usage = &mut self.pools[id.0 as usize].usage;
-            let used = usage.at(now, self.currency.usage_slot);
+            let pool = self.pools.get_or_insert_with(id, Pool::full);
+            let used = pool.usage.at(now, self.currency.usage_slot);
             let for_weight = used.saturating_mul(1_000) / u128::from(stream.config.weight);
             least_used = min_of(least_used, (for_weight, id));
         }
@@ -177,12 +180,16 @@ impl TokenPools {
             .is_some_and(|(last, since)| last == id && now - since < self.currency.stay)
     }
 
+    fn pool(&self, id: StreamId) -> Pool {
+        self.pools.get(id).copied().unwrap_or_else(Pool::full)
+    }
+
     /// When the limit bucket of a stream holds something again, if it holds nothing now.
     fn held_until(&self, stream: &Stream, id: StreamId, now: Nanos) -> Option<Nanos> {
         let limit = stream.config.limit?;
         let rate = self.currency.rate(i64::from(limit.share.0));
         let cap = self.currency.cap(rate);
-        let level = self.pools[id.0 as usize].limit.level(now, rate, cap);
+        let level = self.pool(id).limit.level(now, rate, cap);
         if level > 0 {
             return None;
         }
@@ -196,7 +203,7 @@ impl TokenPools {
     fn overflow(&self, stream: &Stream, id: StreamId, now: Nanos) -> Option<i128> {
         let rate = self.currency.rate(stream.share_ppm());
         let cap = self.currency.cap(rate);
-        let bucket = &self.pools[id.0 as usize].reserve;
+        let bucket = self.pool(id).reserve;
         let holds = rate > 0 && bucket.level(now, rate, cap) > 0;
         holds.then(|| bucket.overflow(rate, cap))
     }
@@ -211,7 +218,7 @@ impl TokenPools {
         } = bill;
         let stream = ledger.stream(id);
         let currency = self.currency;
-        let pool = &mut self.pools[id.0 as usize];
+        let pool = self.pools.get_or_insert_with(id, Pool::full);
         if source == Source::Reserve {
             let rate = currency.rate(stream.share_ppm());
             pool.reserve.take(now, rate, currency.cap(rate), grains);

@@ -28,9 +28,9 @@
 
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaIopsConfig, serve};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// Grains in an I/O: a millionth of an I/O per second brings one in each nanosecond.

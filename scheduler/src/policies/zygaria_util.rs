@@ -29,10 +29,10 @@
 
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaUtilConfig, serve};
-use crate::config::StreamId;
 use crate::ledger::{Account, Ledger};
 use crate::policy::{Finished, Pick, Policy};
 use crate::stream::scaled;
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 
@@ -50,7 +50,7 @@ pub(crate) struct ZygariaUtil {
     pools: TokenPools,
     count: RequestCount,
     /// Of each stream, in order of dispatch.
-    in_flight: Vec<VecDeque<Estimate>>,
+    in_flight: StreamMap<VecDeque<Estimate>>,
     /// The stream that was picked last: from where it pays, and what its first request is
     /// estimated to take.
     picked: Estimate,
@@ -69,7 +69,7 @@ impl ZygariaUtil {
             config,
             pools: TokenPools::new(currency),
             count: RequestCount::default(),
-            in_flight: Vec::new(),
+            in_flight: StreamMap::default(),
             picked: Estimate {
                 source: Source::Unreserved,
                 time: Nanos::ZERO,
@@ -116,17 +116,17 @@ impl Policy for ZygariaUtil {
             grains: scaled(estimate.time),
         };
         self.pools.pay(ledger, bill);
-        if self.in_flight.len() < ledger.streams.len() {
-            let bound = ledger.config.max_in_flight;
-            self.in_flight
-                .resize_with(ledger.streams.len(), || VecDeque::with_capacity(bound));
-        }
-        self.in_flight[id.0 as usize].push_back(estimate);
+        let bound = ledger.config.max_in_flight;
+        let in_flight = self
+            .in_flight
+            .get_or_insert_with(id, || VecDeque::with_capacity(bound));
+        in_flight.push_back(estimate);
     }
 
     fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
         let id = finished.stream;
-        if let Some(estimate) = self.in_flight[id.0 as usize].pop_front() {
+        let in_flight = self.in_flight.get_mut(id);
+        if let Some(estimate) = in_flight.and_then(VecDeque::pop_front) {
             let correction = Bill {
                 stream: id,
                 source: estimate.source,

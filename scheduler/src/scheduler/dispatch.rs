@@ -1,12 +1,13 @@
 //! From the policy's choice to what goes to the disk: which of the stream's requests, merged with those
 //! that it touches, and what is remembered until it is done.
 
-use super::{Flight, MERGE_MAX, Scheduler};
-use crate::config::{FlightId, PolicyKind, RequestId, StreamId};
+use super::{Flight, MERGE_MAX, Scheduler, Served};
+use crate::config::{FlightId, PolicyKind, RequestId};
 use crate::ledger::{Account, Accruing};
 use crate::positioning::RequestOrder;
 use crate::queue::Queued;
 use crate::stream::Stream;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Scheduler {
@@ -25,7 +26,7 @@ impl Scheduler {
             self.ledger.member_served(payer, id);
         }
         let last = self.last_served;
-        if last.is_some_and(|(last, _)| last != id) {
+        if last.is_some_and(|last| last.stream != id) {
             self.policy.returns_to(&mut self.ledger, now, id);
         }
         let last_end = self.ledger.stream(id).last_end_bytes;
@@ -47,16 +48,17 @@ impl Scheduler {
             group.members_waiting -= u32::from(is_empty);
         }
         self.ledger.queued -= batch.len();
-        let came_from = |last: StreamId| self.ledger.payer(last) != payer;
-        let switched = last.is_some_and(|(last, _)| came_from(last));
-        let moved = last.is_some_and(|(last, _)| last != id);
-        let after_spare_of = match last {
-            Some((last, Account::Spare)) if came_from(last) => Some(last),
-            _ => None,
-        };
+        let switched = last.is_some_and(|last| last.payer != payer);
+        let moved = last.is_some_and(|last| last.stream != id);
+        let spare = last.filter(|last| switched && last.account == Account::Spare);
+        let after_spare_of = spare.map(|last| last.stream);
         self.ledger.counters.switches += u64::from(switched);
         self.ledger.counters.dispatches += 1;
-        self.last_served = Some((id, account));
+        self.last_served = Some(Served {
+            stream: id,
+            payer,
+            account,
+        });
         self.policy
             .dispatched(&mut self.ledger, payer, account, run.end_bytes);
         if self.prices_apply() {
@@ -90,7 +92,7 @@ impl Scheduler {
     /// The stream's next request, in the order that the disk is to see.
     fn take_next(&mut self, now: Nanos, id: StreamId) -> Option<Queued> {
         let head = self.head_bytes;
-        let queue = &mut self.ledger.streams[id.0 as usize].queue;
+        let queue = &mut self.ledger.streams.get_mut(id).queue;
         let config = &self.ledger.config;
         let RequestOrder::LeastPositioning { map } = &config.order else {
             return queue.pop();
@@ -109,13 +111,8 @@ impl Scheduler {
     }
 
     fn fly(&mut self, flight: Flight) -> FlightId {
-        let slot = self
-            .free_flights
-            .pop()
-            .expect("the bound on requests in flight was checked");
-        self.flights[slot as usize] = Some(flight);
-        self.in_flight += 1;
-        FlightId(slot)
+        debug_assert!(self.flights.len() < self.ledger.config.max_in_flight);
+        FlightId(self.flights.insert(flight) as u32)
     }
 
     /// What the run would cost had its stream been alone on the disk, and whether it continues the

@@ -1,9 +1,10 @@
 //! Streams, groups, and what they are entitled to.
 
 use super::Scheduler;
-use crate::config::{PolicyKind, StreamConfig, StreamId};
+use crate::config::{PolicyKind, StreamConfig};
 use crate::policies;
 use crate::stream::Stream;
+use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Scheduler {
@@ -25,13 +26,45 @@ impl Scheduler {
     /// weights and limits, hold at once; more begins when it breaks nobody's promise, at the latest
     /// when those who are behind now have had what they are owed. A new period begins then.
     pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
+        self.ledger.streams.check(stream);
         let now = self.observe(now);
         self.ledger.reconfigure(stream, config, now);
     }
 
     /// Whether a change of the stream's reservation is still to take effect.
     pub fn is_pending(&self, stream: StreamId) -> bool {
+        self.ledger.streams.check(stream);
         self.ledger.stream(stream).pending.is_some()
+    }
+
+    /// Removes a stream, a member of a group, or a group. It takes no new requests from now on; what
+    /// it has queued and in flight is served as if it stayed, and then it is gone
+    /// ([`Scheduler::contains`]) and its slot can be used again. Without requests it is gone at once.
+    /// A group takes no new members, and is gone when its last member is.
+    ///
+    /// What it is entitled to counts until it is gone; a limit holds until then too.
+    ///
+    /// # Panics
+    /// If it has been removed.
+    pub fn remove_stream(&mut self, now: Nanos, stream: StreamId) {
+        self.ledger.streams.check(stream);
+        self.observe(now);
+        self.ledger.begin_removal(stream);
+        self.finish_removal(stream);
+    }
+
+    /// Frees the slot of a stream that is being removed and has nothing left to do, and with the last
+    /// member of a group that of the group.
+    pub(super) fn finish_removal(&mut self, stream: StreamId) {
+        if !self.ledger.is_drained(stream) {
+            return;
+        }
+        let group = self.ledger.stream(stream).group;
+        self.policy.removed(stream);
+        self.ledger.remove(stream);
+        if let Some(group) = group {
+            self.finish_removal(group);
+        }
     }
 
     /// Adds a group: an account that members share. It has no requests of its own.
@@ -54,8 +87,13 @@ impl Scheduler {
     /// group has among its members.
     ///
     /// # Panics
-    /// If `group` was not added as a group.
+    /// If `group` was not added as a group, has been removed, or is being removed.
     pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
+        self.ledger.streams.check(group);
+        assert!(
+            !self.ledger.stream(group).is_leaving,
+            "the group {group:?} is being removed and takes no new members"
+        );
         self.observe(now);
         let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
         let config = StreamConfig {

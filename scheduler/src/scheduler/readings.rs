@@ -1,9 +1,10 @@
 //! What can be read off a scheduler: counters, and the numbers that its promise is made of.
 
 use super::Scheduler;
-use crate::config::{StreamConfig, StreamId};
+use crate::config::StreamConfig;
 use crate::report::{DiskCounters, StreamCounters};
 use crate::stream::unscaled;
+use crate::stream_id::StreamId;
 use disktime_units::{Nanos, Share};
 
 impl Scheduler {
@@ -19,22 +20,46 @@ impl Scheduler {
 
     /// Dispatches in flight.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.flights.len()
     }
 
-    /// Streams, numbered from 0.
+    /// How many streams there are, groups included.
     pub fn stream_count(&self) -> usize {
         self.ledger.streams.len()
     }
 
+    /// The streams, groups included, in the order of their slots.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> + '_ {
+        self.ledger.streams.iter().map(|(id, _)| id)
+    }
+
+    /// The stream that has this slot now: without removals the one that was added as number `slot`,
+    /// from 0.
+    pub fn stream_at(&self, slot: usize) -> Option<StreamId> {
+        self.ledger.streams.at(slot)
+    }
+
+    /// Whether the stream is there: removals of streams that had requests take effect when the last
+    /// is done.
+    pub fn contains(&self, stream: StreamId) -> bool {
+        self.ledger.contains(stream)
+    }
+
+    /// Whether the stream is being removed, and has requests (or members) left.
+    pub fn is_leaving(&self, stream: StreamId) -> bool {
+        self.contains(stream) && self.ledger.stream(stream).is_leaving
+    }
+
     /// A stream's entitlement, as it is in effect.
     pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
+        self.ledger.streams.check(stream);
         self.ledger.stream(stream).config
     }
 
     /// The entitlement that a stream was given last: in effect already, or as soon
     /// as nobody else suffers from it.
     pub fn asked_config(&self, stream: StreamId) -> StreamConfig {
+        self.ledger.streams.check(stream);
         let stream = self.ledger.stream(stream);
         stream.pending.unwrap_or(stream.config)
     }
@@ -42,11 +67,13 @@ impl Scheduler {
     /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
     /// in them yet.
     pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
+        self.ledger.streams.check(stream);
         self.ledger.as_of_now(stream).counters
     }
 
     /// A stream's unspent budget in ns; negative is a debt.
     pub fn unspent(&self, stream: StreamId) -> i64 {
+        self.ledger.streams.check(stream);
         unscaled(self.ledger.as_of_now(stream).budget)
     }
 

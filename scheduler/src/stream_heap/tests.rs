@@ -11,7 +11,7 @@ proptest! {
         let mut heap = StreamHeap::default();
         let mut set = std::collections::BTreeSet::new();
         for (id, key) in steps {
-            let stream = StreamId(id);
+            let stream = StreamId::new(id, 0);
             set.retain(|(_, other)| *other != stream);
             match key {
                 Some(key) => {

@@ -158,10 +158,15 @@ impl World {
 
     /// Changes what a stream is entitled to.
     pub fn reconfigure(&mut self, stream: usize, config: StreamConfig) {
-        let id = StreamId(stream as u32);
+        let id = self.stream(stream);
         self.scheduler.reconfigure(self.now, id, config);
         self.note_charges(self.now);
         self.decide();
+    }
+
+    /// The stream that was added as number `index`.
+    pub fn stream(&self, index: usize) -> StreamId {
+        self.scheduler.stream_at(index).expect("it was added")
     }
 
     fn schedule(&mut self, at: Nanos, event: Event) {
@@ -253,7 +258,7 @@ impl World {
             // As a loop does that decides before it answers.
             self.decide();
         }
-        let stream = settlement.stream.0 as usize;
+        let stream = settlement.stream.index();
         for id in requests.drain(..) {
             let slot = &mut self.requests[id.0 as usize];
             let request = slot.take().expect("a request is answered once");
@@ -307,7 +312,8 @@ impl World {
         for id in &self.batch {
             let request = self.requests[id.0 as usize].expect("a queued request is known");
             assert_eq!(
-                request.client, stream.0 as usize,
+                request.client,
+                stream.index(),
                 "a request of another stream"
             );
             assert_eq!(request.offset, end, "merged requests touch, in order");
@@ -325,7 +331,7 @@ impl World {
         if self.keep_trace {
             self.trace.push(TraceEntry {
                 at: now,
-                stream: stream.0,
+                stream: stream.index() as u32,
                 sequence: first.sequence,
                 offset: first.offset,
                 len,

@@ -13,7 +13,8 @@ use crate::serving::created_file::Untouched;
 use crate::serving::served_vdisks::DoorVdisk;
 use crate::status::{DiskStatus, SYSTEM};
 use disktime_engine::{
-    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
+    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, StreamId,
+    VdiskId,
 };
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
@@ -57,7 +58,7 @@ struct Found {
 /// What a thread tells when it serves its disk.
 struct Started {
     description: String,
-    streams: Vec<(String, usize)>,
+    streams: Vec<(String, StreamId)>,
     groups: Vec<GroupStreams>,
     /// Of the vdisks in their order.
     stored: Vec<StoredBytes>,
@@ -219,12 +220,11 @@ fn serve(
         }
     };
     tell(configuration, name, &report);
-    let mut streams = vec![(SYSTEM.to_owned(), service.system_stream().0 as usize)];
+    let mut streams = vec![(SYSTEM.to_owned(), service.system_stream())];
     for (position, vdisk) in vdisks.iter().enumerate() {
-        let stream = service
-            .stream(VdiskId(position as u32))
-            .map_or(0, |stream| stream.0);
-        streams.push((vdisk.spec.name.clone(), stream as usize));
+        let stream = service.stream(VdiskId(position as u32));
+        let stream = stream.unwrap_or_else(|| service.system_stream());
+        streams.push((vdisk.spec.name.clone(), stream));
     }
     let stored = (0..vdisks.len() as u32)
         .filter_map(|vdisk| service.stored(VdiskId(vdisk)))

@@ -11,7 +11,7 @@ use disktime_engine::StreamId;
 fn layout() -> Layout {
     let mib = 1 << 20;
     let extents = (0..2).map(|at| {
-        let target = Target::new(DiskIndex::FIRST, (at + 1) * mib, StreamId(0));
+        let target = Target::new(DiskIndex::FIRST, (at + 1) * mib, StreamId::for_test(0));
         let map = Known::Allocated(AllocationMap::new(mib, false));
         MappedExtent::new((at * mib, (at + 1) * mib), target, map)
     });

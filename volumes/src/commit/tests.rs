@@ -5,7 +5,7 @@ use crate::target::DiskIndex;
 use disktime_engine::StreamId;
 
 fn target(stream: u32) -> Target {
-    Target::whole_disk(DiskIndex::FIRST, StreamId(stream))
+    Target::whole_disk(DiskIndex::FIRST, StreamId::for_test(stream))
 }
 
 fn pipeline() -> CommitPipeline {

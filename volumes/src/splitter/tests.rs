@@ -32,7 +32,7 @@ fn layout(written: &[(u64, u64)]) -> Layout {
         .enumerate()
         .map(|(at, (known, place))| {
             let range = (at as u64 * MIB, (at as u64 + 1) * MIB);
-            let target = Target::new(DiskIndex::FIRST, place, StreamId(5));
+            let target = Target::new(DiskIndex::FIRST, place, StreamId::for_test(5));
             MappedExtent::new(range, target, known)
         });
     let mut layout = Layout::new(extents.collect(), SIZE_BYTES);

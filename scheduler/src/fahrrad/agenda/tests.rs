@@ -61,7 +61,7 @@ proptest! {
         let mut known: BTreeMap<u32, Demanded> = BTreeMap::new();
         let mut terms = Terms { now: Nanos(start), rate_ppm: 1_000_000, outstanding: 0 };
         for (step, (id, ahead_ms, share, budget_ms, waits)) in steps.into_iter().enumerate() {
-            let stream = StreamId(id);
+            let stream = StreamId::new(id, 0);
             let old = known.get(&id).map(|demand| demand.deadline);
             if share == 0 {
                 if let Some(deadline) = old {

@@ -13,16 +13,19 @@ proptest! {
         let mut places = Places::default();
         let next = |offset: Option<u64>| offset.map_or(Next::Anywhere, Next::At);
         for (id, offset) in (0u32..).zip(&offsets) {
-            places.set(StreamId(id), None, Some(Next::At(7)));
-            places.set(StreamId(id), Some(Next::At(7)), Some(next(*offset)));
+            places.set(StreamId::new(id, 0), None, Some(Next::At(7)));
+            places.set(StreamId::new(id, 0), Some(Next::At(7)), Some(next(*offset)));
         }
-        let rank = |id: StreamId| id.0.is_multiple_of(modulus).then_some(id.0 / 7);
+        let rank = |id: StreamId| {
+            let number = id.index() as u32;
+            number.is_multiple_of(modulus).then_some(number / 7)
+        };
         let found = places.nearest(head, rank);
         let expected = (0u32..)
             .zip(&offsets)
             .filter_map(|(id, offset)| {
                 let distance = offset.map_or(0, |offset| offset.abs_diff(head) + 1);
-                Some((distance, rank(StreamId(id))?, StreamId(id)))
+                Some((distance, rank(StreamId::new(id, 0))?, StreamId::new(id, 0)))
             })
             .min();
         prop_assert_eq!(found, expected.map(|(_, _, stream)| stream));

@@ -17,7 +17,7 @@ fn long_pause(config: StreamConfig, worst_case: Nanos) -> Nanos {
 
 impl World {
     pub(super) fn register(&mut self, id: StreamId, client: ClientConfig, start: Nanos, seed: u64) {
-        assert_eq!(id.0 as usize, self.clients.len());
+        assert_eq!(id.index(), self.clients.len());
         self.clients.push(Client::new(client, Rng::new(seed)));
         self.segments.push(Vec::new());
         self.used.push(Vec::new());
@@ -102,7 +102,7 @@ impl World {
         });
         self.requests[id as usize] = Some(request);
         if self.backlog_since[index].is_none() {
-            let config = self.scheduler.stream_config(StreamId(index as u32));
+            let config = self.scheduler.stream_config(self.stream(index));
             let pause = long_pause(config, self.worst_case);
             let fresh = self.idle_since[index].is_none_or(|idle| now - idle > pause);
             self.backlog_since[index] = Some((now, fresh));
@@ -115,7 +115,7 @@ impl World {
             write: false,
             merge_class: config.merge.then_some(0),
         };
-        self.scheduler.arrive(now, StreamId(index as u32), arrival);
+        self.scheduler.arrive(now, self.stream(index), arrival);
     }
 
     /// A long request has just been started: the worst moment to come.
@@ -129,7 +129,7 @@ impl World {
                 None => true,
                 Some(idle) => self.now - idle >= client.rng.exponential(pause),
             };
-            if client.armed && rested && index != served.0 as usize {
+            if client.armed && rested && index != served.index() {
                 client.armed = false;
                 for _ in 0..burst {
                     self.schedule(self.now + Nanos(1), Event::Issue(index));

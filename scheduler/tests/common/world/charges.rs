@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::common::books::{Backlog, Segment};
-use disktime_scheduler::{StreamCounters, StreamId};
+use disktime_scheduler::StreamCounters;
 use disktime_units::Nanos;
 
 impl World {
@@ -20,7 +20,8 @@ impl World {
     /// Looks which streams were charged by the last call, for time used from `start` on.
     pub(super) fn note_charges(&mut self, start: Nanos) {
         for (index, seen) in self.seen.iter_mut().enumerate() {
-            let counters = self.scheduler.stream_counters(StreamId(index as u32));
+            let stream = self.scheduler.stream_at(index).expect("it was added");
+            let counters = self.scheduler.stream_counters(stream);
             if counters.reserved > seen.reserved {
                 let own = counters.reserved - seen.reserved;
                 let start = start.min(self.now.saturating_sub(own));
@@ -39,7 +40,7 @@ impl World {
     }
 
     pub fn counters(&self, stream: usize) -> StreamCounters {
-        self.scheduler.stream_counters(StreamId(stream as u32))
+        self.scheduler.stream_counters(self.stream(stream))
     }
 
     /// Disk time of all kinds.

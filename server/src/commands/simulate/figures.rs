@@ -69,7 +69,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 fn vdisk(disk: &DiskRun, id: StreamId, load: &VdiskLoad) -> Map<String, Value> {
-    let stream = &disk.report.streams[id.0 as usize];
+    let stream = &disk.report.streams[&id];
     let mut figures = account(disk, &stream.config, stream.windows.total);
     figures.extend(object(json!({
         "iops": rounded(load.iops, 3),
@@ -82,7 +82,7 @@ fn vdisk(disk: &DiskRun, id: StreamId, load: &VdiskLoad) -> Map<String, Value> {
 }
 
 fn group(disk: &DiskRun, group: &GroupStreams) -> Map<String, Value> {
-    let config = &disk.report.streams[group.account].config;
+    let config = &disk.report.streams[&group.account].config;
     let mut figures = account(disk, config, group.windows(&disk.report).total);
     figures.insert("members".to_owned(), json!(group.member_names()));
     figures
@@ -97,7 +97,7 @@ fn account(
     let counters = &total.counters;
     let reserved = reserved_share(config);
     let own = share(counters.reserved, total.elapsed);
-    let all = disk.report.streams.iter().map(received);
+    let all = disk.report.streams.values().map(received);
     let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
     let others = all.saturating_sub(counters.reserved + counters.spare);
     let period = config.reservation.map(|reservation| reservation.period);
@@ -151,7 +151,7 @@ fn disk(disk: &DiskRun, load: &LoadReport, alone: Option<&Alone>) -> Map<String,
     let in_flight = (counters.busy + counters.waiting)
         .saturating_sub(counters.charged)
         .saturating_sub(counters.switching);
-    let system = &disk.report.streams[disk.system.0 as usize];
+    let system = &disk.report.streams[&disk.system];
     let mut figures = object(disk_window(total));
     figures.extend(object(json!({
         "policy": disk.policy.name(),

@@ -56,7 +56,7 @@ struct Lane<'a> {
     name: &'a str,
     look: Look,
     /// Whose time it shows: its own, or that of a group's members.
-    streams: Vec<usize>,
+    streams: Vec<StreamId>,
     kind: Kind<'a>,
     reserved: Option<f64>,
     period: Option<Nanos>,
@@ -68,7 +68,10 @@ struct Lane<'a> {
 impl Lane<'_> {
     /// What it used of an interval: on its account, and spare time.
     fn used(&self, interval: &Interval) -> (f64, f64) {
-        let streams = self.streams.iter().map(|stream| &interval.streams[*stream]);
+        let streams = self
+            .streams
+            .iter()
+            .map(|stream| &interval.streams[stream.index()]);
         streams.fold((0.0, 0.0), |(own, spare), used| {
             (own + used.own, spare + used.spare)
         })
@@ -115,26 +118,25 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &LoadReport, interval: Nanos) -> f
 /// Each group with its members beneath it, then the vdisks that are in none.
 fn lanes<'a>(disk: &'a DiskRun, report: &'a LoadReport) -> Vec<Lane<'a>> {
     let mut lanes: Vec<Lane<'a>> = Vec::new();
-    let mut add = |name: &'a str, account: usize, streams: Vec<usize>, figures, kind: Kind<'a>| {
-        let config = &disk.report.streams[account].config;
-        let timeline = disk.timeline.as_ref();
-        let look = Look::of(lanes.len());
-        lanes.push(Lane {
-            name,
-            look,
-            streams,
-            kind,
-            reserved: config
-                .reservation
-                .map(|reservation| reservation.share.as_f64()),
-            period: config.reservation.map(|reservation| reservation.period),
-            limit: config.limit.map(|limit| limit.share.as_f64()),
-            figures,
-            deadlines: timeline.map_or_else(Vec::new, |timeline| {
-                timeline.deadlines(StreamId(account as u32))
-            }),
-        });
-    };
+    let mut add =
+        |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind: Kind<'a>| {
+            let config = &disk.report.streams[&account].config;
+            let timeline = disk.timeline.as_ref();
+            let look = Look::of(lanes.len());
+            lanes.push(Lane {
+                name,
+                look,
+                streams,
+                kind,
+                reserved: config
+                    .reservation
+                    .map(|reservation| reservation.share.as_f64()),
+                period: config.reservation.map(|reservation| reservation.period),
+                limit: config.limit.map(|limit| limit.share.as_f64()),
+                figures,
+                deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(account)),
+            });
+        };
     let of_vdisk = |name: &str| report.vdisks.get(name).unwrap_or(&Value::Null);
     for group in &disk.groups {
         let streams = group.members.iter().map(|(_, stream)| *stream).collect();
@@ -147,8 +149,7 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a LoadReport) -> Vec<Lane<'a>> {
     }
     for (name, stream) in &disk.vdisks {
         if group_of(&disk.groups, name).is_none() {
-            let stream = stream.0 as usize;
-            add(name, stream, vec![stream], of_vdisk(name), Kind::Vdisk);
+            add(name, *stream, vec![*stream], of_vdisk(name), Kind::Vdisk);
         }
     }
     lanes.truncate(MOST_LANES);

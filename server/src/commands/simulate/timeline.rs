@@ -121,8 +121,8 @@ impl Timeline {
             self.switching.pop();
             self.readings.pop();
         }
-        let reading = |index: usize| {
-            let counters = scheduler.stream_counters(StreamId(index as u32));
+        let reading = |stream: StreamId| {
+            let counters = scheduler.stream_counters(stream);
             Reading {
                 own: counters.reserved,
                 spare: counters.spare,
@@ -133,7 +133,7 @@ impl Timeline {
         self.times.push(now);
         self.switching.push(scheduler.disk_counters(now).switching);
         self.readings
-            .push((0..scheduler.stream_count()).map(reading).collect());
+            .push(scheduler.streams().map(reading).collect());
     }
 
     /// The deadlines of a stream, in order of time.
@@ -141,7 +141,7 @@ impl Timeline {
         let mut all = Vec::new();
         let (mut met, mut missed) = (0, 0);
         for (at, streams) in self.times.iter().zip(&self.readings) {
-            let reading = streams[stream.0 as usize];
+            let reading = streams[stream.index()];
             if (reading.met, reading.missed) != (met, missed) {
                 all.push(Deadlines {
                     at: *at,

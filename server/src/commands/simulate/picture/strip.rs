@@ -48,7 +48,8 @@ pub fn draw_strip(
         };
         layers.push((lane.look, lane.name, stack(&used)));
     }
-    let drawn: Vec<usize> = lanes.iter().flat_map(|lane| lane.streams.clone()).collect();
+    let drawn = lanes.iter().flat_map(|lane| &lane.streams);
+    let drawn: Vec<usize> = drawn.map(|stream| stream.index()).collect();
     let rest = |interval: &Interval| -> f64 {
         let streams = interval.streams.iter().enumerate();
         let others = streams.filter(|(index, _)| !drawn.contains(index));
