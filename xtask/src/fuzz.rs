@@ -1,4 +1,4 @@
-//! Fuzzing of the NBD door for a while, by the best means that are installed.
+//! Fuzzes each entry point for a given time, by the best means that are installed.
 //!
 //! cargo-fuzz needs a nightly compiler and is guided by coverage; without it the same entry points
 //! run under the stable compiler with the mutator of the crate `fuzz`, from the same corpus.
@@ -12,7 +12,7 @@ const TARGETS: [&str; 2] = ["handshake", "transmission"];
 /// How long CI fuzzes each.
 pub(crate) const CI_SECONDS: u32 = 60;
 
-/// Fuzzes each target for so long; whether nothing was found.
+/// Fuzzes each target for `seconds`; returns whether no input failed.
 pub(crate) fn run(workspace: &Path, seconds: u32) -> bool {
     let guided = is_guided(workspace);
     if guided {
@@ -51,7 +51,7 @@ fn nightly(workspace: &Path) -> Command {
 }
 
 fn is_guided(workspace: &Path) -> bool {
-    // Without the toolchain rustup would install it; that is the user's to decide.
+    // Asked to run a missing toolchain, rustup would install it; the user decides about that.
     let installed = Command::new("rustup")
         .args(["run", "nightly", "rustc", "--version"])
         .output()
@@ -64,7 +64,7 @@ fn is_guided(workspace: &Path) -> bool {
 }
 
 fn guided_run(workspace: &Path, target: &str, seconds: u32) -> Command {
-    // What is found goes to the first folder, which is nobody's; the corpus is only read.
+    // Inputs that are found go to the first folder, a temporary one; the corpus is only read.
     let found = std::env::temp_dir().join(format!("disktime-fuzz-{}-{target}", std::process::id()));
     if let Err(error) = std::fs::create_dir_all(&found) {
         println!("{}: {error}", found.display());

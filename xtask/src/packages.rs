@@ -1,7 +1,8 @@
-//! The Debian packages that the tests need: which are missing, and installing them when that is allowed.
+//! The Debian packages that the tests need: finds which are missing, and installs them when that
+//! is allowed.
 //!
-//! A program that is there counts, whoever put it there; so this works on other systems too as long as
-//! nothing is missing.
+//! A program that is installed counts, whichever package it came from; so this works on other
+//! systems too as long as no program is missing.
 
 use std::env;
 use std::path::Path;
@@ -31,7 +32,8 @@ const NEEDED: [(&str, &str); 20] = [
     ("sqlite3", "sqlite3"),
 ];
 
-/// Installs what is missing if it may; says what it does. Whether everything is there in the end.
+/// Installs what is missing if this user may; prints what it does. Returns whether everything is
+/// installed in the end.
 pub(crate) fn provide() -> bool {
     let missing = missing();
     if missing.is_empty() {
@@ -61,7 +63,7 @@ pub(crate) fn provide() -> bool {
 
 /// The packages of the programs that are not there.
 fn missing() -> Vec<&'static str> {
-    // Programs for the administrator are often not in the PATH of others, and are found by full path.
+    // Programs for the administrator are often not in a user's PATH, and are run by full path.
     let path = env::var("PATH").unwrap_or_default() + ":/usr/local/sbin:/usr/sbin:/sbin";
     let is_there = |program: &str| {
         env::split_paths(&path).any(|place| Path::new(&place).join(program).is_file())

@@ -1,8 +1,8 @@
 //! Reads what the test binaries print: what to show, what was skipped, and the sums.
 //!
-//! A test that cannot run for a reason that is not its fault prints `SKIPPED name: reason` and returns. The
-//! test harness counts it as passed; here it counts as skipped. Tests run with `--show-output`, so that
-//! such lines are seen; the rest of what passing tests print is kept from the screen.
+//! A test that cannot run for a reason outside of it prints `SKIPPED name: reason` and returns. The
+//! test harness counts it as passed; here it counts as skipped. Tests run with `--show-output`, so
+//! that such lines reach this program; the rest of what passing tests print is not shown.
 
 /// The sums over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 /// FUSE over io_uring, which kernels from 6.14 have and keep switched off.
 const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 
-/// Sets what is missing if it may; says what it does. Whether everything is as it should be in the end.
+/// Sets what is missing if this user may; prints what it does. Returns whether every setting is
+/// right in the end.
 pub(crate) fn provide() -> bool {
     match fs::read_to_string(SWITCH) {
         Ok(state) if state.trim() == "Y" => {
