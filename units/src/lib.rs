@@ -1,16 +1,19 @@
 //! Quantities with their units, shared by every room: time in nanoseconds, shares in parts per
-//! million, and the way people write sizes, durations, shares and ranges of addresses in a file.
+//! million, the names of background work, and the way people write sizes, durations, shares and ranges
+//! of addresses in a file.
 //!
 //! Invariants: no floating point; arithmetic that could overflow says so in a debug build and
 //! saturates where its name says so. What is not known here: what a quantity is used for.
 #![forbid(unsafe_code)]
 
+mod background;
 mod nanos;
 mod network;
 mod request_kind;
 mod share;
 mod text;
 
+pub use background::{BackgroundWork, ByBackgroundWork};
 pub use nanos::Nanos;
 pub use network::{Network, NetworkError};
 pub use request_kind::RequestKind;
