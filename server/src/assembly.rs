@@ -1,7 +1,7 @@
 //! From the reservation file to disks that are scheduled: what is known of each before it is
 //! opened, whether its reservations are admitted, and the disk with its loop in either clock.
 
-pub mod emulation;
+pub(crate) mod emulation;
 
 use crate::failure::{Failure, Outcome};
 use disktime_disks::{
@@ -23,9 +23,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Any disk.
-pub type AnyDisk = Box<dyn Disk + Send>;
+pub(crate) type AnyDisk = Box<dyn Disk + Send>;
 /// The vdisks of one disk.
-pub type DiskService = VolumeSet<AnyDisk>;
+pub(crate) type DiskService = VolumeSet<AnyDisk>;
 
 /// c of the switching account, in per cent.
 const SWITCHING_FACTOR_PERCENT: u32 = 150;
@@ -87,7 +87,7 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts>
 }
 
 /// Judges the reservations of all disks.
-pub fn judge(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
+pub(crate) fn judge(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
     let verdict = |disk| Ok(admit(configuration, disk, &facts(configuration, disk)?));
     let disks = configuration
         .disks
@@ -98,7 +98,7 @@ pub fn judge(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
 }
 
 /// Judges them, and fails when they are not admitted.
-pub fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
+pub(crate) fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
     let report = judge(configuration)?;
     match report.errors() {
         Some(errors) => Err(errors.into()),
@@ -107,7 +107,7 @@ pub fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<
 }
 
 /// The scheduler's policy, with its usual numbers.
-pub fn policy_kind(policy: Policy) -> PolicyKind {
+pub(crate) fn policy_kind(policy: Policy) -> PolicyKind {
     match policy {
         Policy::Fahrrad => PolicyKind::Fahrrad,
         Policy::FahrradDss => PolicyKind::FahrradDss,
@@ -122,7 +122,11 @@ pub fn policy_kind(policy: Policy) -> PolicyKind {
 }
 
 /// A disk with the loop that schedules it.
-pub fn schedule(disk: AnyDisk, admission: &Admission, config: &DiskConfig) -> DiskLoop<AnyDisk> {
+pub(crate) fn schedule(
+    disk: AnyDisk,
+    admission: &Admission,
+    config: &DiskConfig,
+) -> DiskLoop<AnyDisk> {
     // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
     let max_queued = admission.streams.len() * MAX_QUEUED_IOS;
     let switching = match admission.switching {
@@ -146,7 +150,7 @@ pub fn schedule(disk: AnyDisk, admission: &Admission, config: &DiskConfig) -> Di
 }
 
 /// What the system stream of a disk gets.
-pub fn system_stream(admission: &Admission) -> StreamConfig {
+pub(crate) fn system_stream(admission: &Admission) -> StreamConfig {
     let reservation = admission.system().and_then(|system| {
         Some(Reservation {
             share: system.reserve,
@@ -160,7 +164,7 @@ pub fn system_stream(admission: &Admission) -> StreamConfig {
 }
 
 /// The vdisks of a disk, in file order.
-pub fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
+pub(crate) fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
     let groups: HashMap<&str, GroupConfig> = configuration
         .groups_on(disk)
         .map(|group| (group.name.value.as_str(), group_config(group)))
@@ -205,7 +209,7 @@ fn stream_config(
 }
 
 /// What a vdisk is entitled to, for people.
-pub fn entitlement(vdisk: &Vdisk) -> String {
+pub(crate) fn entitlement(vdisk: &Vdisk) -> String {
     let limit = vdisk.limit.as_ref().map_or_else(String::new, |limit| {
         format!(", at most {}", limit.share.value)
     });
@@ -226,7 +230,10 @@ pub fn entitlement(vdisk: &Vdisk) -> String {
 }
 
 /// Opens a disk for real. The flag says whether it is known to hold nothing but zeroes.
-pub fn open_real(configuration: &Configuration, disk: &DiskConfig) -> Outcome<(AnyDisk, bool)> {
+pub(crate) fn open_real(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> Outcome<(AnyDisk, bool)> {
     let known_zero = disk.path().is_none_or(holds_nothing);
     let options = disk_options(disk);
     let inner = open_when_free(&options).map_err(|error| {
@@ -267,7 +274,7 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
 ///
 /// # Errors
 /// When the file is shorter than its size in the reservation file and has content but no label.
-pub fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) -> Outcome {
+pub(crate) fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) -> Outcome {
     let (Some(size), Some(path)) = (&disk.size_bytes, disk.path()) else {
         return Ok(());
     };
@@ -316,7 +323,7 @@ fn holds_nothing(path: &Path) -> bool {
 }
 
 /// The disk in virtual time: the model of an emulated one; for others a server of linear cost.
-pub fn open_virtual(configuration: &Configuration, disk: &DiskConfig) -> Outcome<AnyDisk> {
+pub(crate) fn open_virtual(configuration: &Configuration, disk: &DiskConfig) -> Outcome<AnyDisk> {
     if let Some((model, properties)) = emulation::model(configuration, disk)? {
         return Ok(Box::new(VirtualDisk::new(model, properties, Store::None)));
     }

@@ -15,10 +15,10 @@ use std::path::PathBuf;
     disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n  \
     disktime simulate examples/quickstart.json --client oltp,vdisk=db,depth=4 --client media-player,vdisk=web\n\n\
     Exit status: 0 done, 1 failed (the sentence says why), 2 the command line is not understood.")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const SERVE_HELP: &str = "\
@@ -41,7 +41,7 @@ Examples:
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve the virtual disks of a reservation file until SIGTERM, SIGINT or SIGHUP.
     #[command(after_help = SERVE_HELP)]
     Serve {
@@ -155,14 +155,14 @@ pub enum Command {
 
 /// Which workload runs: a file, or clients on the command line.
 #[derive(Debug, Args)]
-pub struct WorkloadSource {
+pub(crate) struct WorkloadSource {
     /// The workload file.
     #[arg(required_unless_present = "client", conflicts_with = "client")]
-    pub workload: Option<PathBuf>,
+    pub(crate) workload: Option<PathBuf>,
     /// A client instead of a file, as in `oltp,vdisk=db,depth=4` or `trace=vm.csv.gz,vdisk=db`; may be
     /// given several times. `disktime workloads` lists the kinds and keys.
     #[arg(long, value_name = "KIND,KEY=VALUE,…")]
-    pub client: Vec<String>,
+    pub(crate) client: Vec<String>,
     /// How long the clients of the command line run.
     #[arg(
         long,
@@ -170,7 +170,7 @@ pub struct WorkloadSource {
         default_value = "60s",
         conflicts_with = "workload"
     )]
-    pub duration: String,
+    pub(crate) duration: String,
     /// The seed of the clients of the command line.
     #[arg(
         long,
@@ -178,12 +178,12 @@ pub struct WorkloadSource {
         default_value_t = 1,
         conflicts_with = "workload"
     )]
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 impl WorkloadSource {
     /// Reads it.
-    pub fn read(&self) -> Outcome<Workload> {
+    pub(crate) fn read(&self) -> Outcome<Workload> {
         Ok(match &self.workload {
             Some(file) => Workload::read(file)?,
             None => Workload::from_command_line(&self.client, &self.duration, self.seed)?,
@@ -193,21 +193,21 @@ impl WorkloadSource {
 
 /// Which policy is to decide.
 #[derive(Debug, Args)]
-pub struct PolicyOverride {
+pub(crate) struct PolicyOverride {
     /// Schedule all disks with this policy, whatever the file says: fahrrad, fahrrad-dss,
     /// zygaria-util, zygaria-iops, mclock, sfq-d, edf, c-look, fifo. Only fahrrad keeps
     /// reservations; the others are there to compare with.
     #[arg(long = "policy", value_name = "NAME")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// How a running server is found.
 #[derive(Debug, Args)]
-pub struct ServerAddress {
+pub(crate) struct ServerAddress {
     /// The server's reservation file.
     #[arg(required_unless_present = "control")]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// The server's control socket.
     #[arg(long, value_name = "PATH")]
-    pub control: Option<PathBuf>,
+    pub(crate) control: Option<PathBuf>,
 }

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// What failed and what to do, as a sentence.
-pub fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
+pub(crate) fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
     match command {
         Command::Serve { file, policy, run } => {
             let options = serve::Options {
@@ -72,7 +72,7 @@ pub fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
 }
 
 /// Whether a command does nothing but print.
-pub fn prints_only(command: &Command) -> bool {
+pub(crate) fn prints_only(command: &Command) -> bool {
     !matches!(
         command,
         Command::Serve { .. }

@@ -8,13 +8,13 @@ use std::io::{IsTerminal, Write};
 use tracing::Level;
 
 /// Says a sentence.
-pub fn say(sentence: impl Display) {
+pub(crate) fn say(sentence: impl Display) {
     // There is nobody left to be told that it failed.
     let _ = writeln!(std::io::stderr(), "{sentence}");
 }
 
 /// Begins to show the log.
-pub fn show_log() {
+pub(crate) fn show_log() {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// Why a command failed. Exit status 1.
 #[derive(Debug)]
-pub struct Failure(String);
+pub(crate) struct Failure(String);
 
 /// What commands return.
-pub type Outcome<T = ()> = Result<T, Failure>;
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
     /// A sentence.
-    pub fn new(sentence: impl Into<String>) -> Failure {
+    pub(crate) fn new(sentence: impl Into<String>) -> Failure {
         Failure(sentence.into())
     }
 }

@@ -6,11 +6,9 @@ mod assembly;
 mod cli;
 mod commands;
 mod diagnostics;
+mod disk_report;
 mod failure;
-mod groups;
 mod serving;
-mod status;
-mod table;
 
 use clap::Parser;
 use cli::Cli;

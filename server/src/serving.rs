@@ -1,13 +1,13 @@
 //! A server while it runs: wiring of disks, frontends and control socket, disk threads, stopping.
 
-pub mod control_socket;
-pub mod created_file;
-pub mod descendants;
-pub mod disk_thread;
-pub mod nbd;
-pub mod run_command;
-pub mod served_vdisks;
-pub mod server;
-pub mod signals;
-pub mod state_dir;
-pub mod supervisor;
+pub(crate) mod control_socket;
+pub(crate) mod created_file;
+pub(crate) mod descendants;
+pub(crate) mod disk_thread;
+pub(crate) mod nbd;
+pub(crate) mod run_command;
+pub(crate) mod served_vdisks;
+pub(crate) mod server;
+pub(crate) mod signals;
+pub(crate) mod state_dir;
+pub(crate) mod supervisor;

@@ -93,9 +93,6 @@ pub fn run_real(
         clock: "real",
         clients: reports.collect(),
         loads: BTreeMap::new(),
-        vdisks: BTreeMap::new(),
-        groups: BTreeMap::new(),
-        disks: BTreeMap::new(),
     })
 }
 

@@ -1,10 +1,12 @@
-//! What a run was like: per client what it got, per virtual disk and disk what the caller adds.
+//! What the clients of a run got, by client and by virtual disk.
 //!
 //! Invariant: the same measurements give the same bytes: keys are sorted in JSON, and numbers are
-//! rounded to fixed decimals. In the table the clients keep the order of the workload.
+//! rounded to fixed decimals. In the table the clients keep the order of the workload. What is not
+//! known here: shares of disk time, which come from whoever serves the virtual disks.
 
+use disktime_observe::Table;
 use disktime_units::Nanos;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,14 +23,6 @@ pub struct LoadReport {
     pub clients: Vec<ClientReport>,
     /// By virtual disk, what all its clients together got; empty where it was not measured.
     pub loads: BTreeMap<String, VdiskLoad>,
-    /// By virtual disk, filled in by the caller: objects with `reserved_share`,
-    /// `received_share`, `spare_share`, `deadlines_met`, `deadlines_missed`.
-    pub vdisks: BTreeMap<String, Value>,
-    /// By group, the same of its members together.
-    pub groups: BTreeMap<String, Value>,
-    /// By disk, filled in by the caller: objects with `busy_share`, `charged_share`,
-    /// `waiting_share`, `switching_share`.
-    pub disks: BTreeMap<String, Value>,
 }
 
 /// What one client got.
@@ -126,101 +120,25 @@ impl LoadReport {
         self.clients.iter().find(|client| client.name == name)
     }
 
-    /// The whole report as JSON, keys sorted.
+    /// As JSON, keys sorted; without [`LoadReport::loads`], which the caller reports with what it
+    /// knows of the virtual disks.
     pub fn to_json(&self) -> Value {
         let clients: BTreeMap<_, _> = self
             .clients
             .iter()
             .map(|client| (client.name.clone(), client.to_json()))
             .collect();
-        let object = |entries: &BTreeMap<String, Value>| -> Value {
-            Value::Object(entries.clone().into_iter().collect::<Map<_, _>>())
-        };
         json!({
-            "clients": object(&clients),
+            "clients": clients,
             "clock": self.clock,
-            "disks": object(&self.disks),
             "duration_s": self.duration.as_secs_f64(),
-            "groups": object(&self.groups),
             "seed": self.seed,
-            "vdisks": object(&self.vdisks),
         })
     }
 
     /// The JSON text, indented, with a final line break.
     pub fn to_json_text(&self) -> String {
         format!("{:#}\n", self.to_json())
-    }
-}
-
-/// A table: a heading, then lines of cells; the first column is text, the others numbers.
-fn table(rows: &[Vec<String>]) -> String {
-    let mut text = String::new();
-    let columns = rows.first().map_or(0, Vec::len);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if column == 0 {
-                line.push_str(&format!("{cell:<width$}"));
-            } else {
-                line.push_str(&format!("  {cell:>width$}"));
-            }
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// A field of the caller's objects, as per cent if it is a share.
-fn cell(entry: &Value, key: &str) -> String {
-    match entry.get(key) {
-        Some(Value::Number(share)) if key.ends_with("_share") => {
-            format!("{:.1} %", share.as_f64().unwrap_or(f64::NAN) * 100.0)
-        }
-        Some(Value::Number(count)) => count.to_string(),
-        _ => "-".to_owned(),
-    }
-}
-
-fn entry_rows(
-    what: &str,
-    entries: &BTreeMap<String, Value>,
-    keys: &[(&str, &str)],
-) -> Vec<Vec<String>> {
-    let mut rows = vec![
-        std::iter::once(what)
-            .chain(keys.iter().map(|(title, _)| *title))
-            .map(str::to_owned)
-            .collect(),
-    ];
-    for (name, entry) in entries {
-        rows.push(
-            std::iter::once(name.clone())
-                .chain(keys.iter().map(|(_, key)| cell(entry, key)))
-                .collect(),
-        );
-    }
-    rows
-}
-
-impl LoadReport {
-    /// The clients as a table, in the workload's order.
-    pub fn clients_text(&self) -> String {
-        let titles = [
-            "client", "vdisk", "IOPS", "MB/s", "p50", "p99", "p99.9", "max", "errors", "delayed",
-        ];
-        let mut rows = vec![titles.map(str::to_owned).to_vec()];
-        rows.extend(self.clients.iter().map(client_row));
-        table(&rows)
     }
 }
 
@@ -245,36 +163,16 @@ fn client_row(client: &ClientReport) -> Vec<String> {
     ]
 }
 
-/// For people: the clients, then the virtual disks and disks as far as they are known.
+/// The clients as a table, in the workload's order.
 impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.clients_text())?;
-        if !self.vdisks.is_empty() {
-            writeln!(f)?;
-            let keys = [
-                ("reserved", "reserved_share"),
-                ("received", "received_share"),
-                ("of it spare", "spare_share"),
-                ("deadlines met", "deadlines_met"),
-                ("missed", "deadlines_missed"),
-            ];
-            f.write_str(&table(&entry_rows("vdisk", &self.vdisks, &keys)))?;
-            if !self.groups.is_empty() {
-                writeln!(f)?;
-                f.write_str(&table(&entry_rows("group", &self.groups, &keys)))?;
-            }
+        let mut table = Table::new(&[
+            "client", "vdisk", "IOPS", "MB/s", "p50", "p99", "p99.9", "max", "errors", "delayed",
+        ]);
+        for client in &self.clients {
+            table.row(client_row(client));
         }
-        if !self.disks.is_empty() {
-            writeln!(f)?;
-            let keys = [
-                ("busy", "busy_share"),
-                ("charged", "charged_share"),
-                ("waiting", "waiting_share"),
-                ("switching", "switching_share"),
-            ];
-            f.write_str(&table(&entry_rows("disk", &self.disks, &keys)))?;
-        }
-        Ok(())
+        write!(f, "{table}")
     }
 }
 

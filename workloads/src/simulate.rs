@@ -86,9 +86,6 @@ pub fn run_virtual<S: Service>(
         clock: "virtual",
         clients: reports.into_iter().flatten().collect(),
         loads,
-        vdisks: BTreeMap::new(),
-        groups: BTreeMap::new(),
-        disks: BTreeMap::new(),
     })
 }
 

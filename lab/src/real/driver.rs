@@ -236,9 +236,6 @@ impl Driver {
             clock: "real",
             clients: clients.collect(),
             loads: BTreeMap::new(),
-            vdisks: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            disks: BTreeMap::new(),
         }
     }
 }

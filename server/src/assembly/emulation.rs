@@ -10,12 +10,12 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Reads a reservation file, with presets and model parameters checked.
-pub fn load(file: &Path) -> Outcome<Configuration> {
+pub(crate) fn load(file: &Path) -> Outcome<Configuration> {
     Ok(Configuration::load(file, &check)?)
 }
 
 /// The same, with all disks under this policy instead of the file's.
-pub fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configuration> {
+pub(crate) fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configuration> {
     let mut configuration = load(file)?;
     let Some(name) = policy else {
         return Ok(configuration);
@@ -34,7 +34,7 @@ pub fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configuration> {
 }
 
 /// Whether an `emulate` value stands for a model.
-pub fn check(value: &Value) -> Result<(), String> {
+pub(crate) fn check(value: &Value) -> Result<(), String> {
     parameters(value)
         .map(|_| ())
         .map_err(|error| error.to_string())
@@ -54,7 +54,7 @@ fn parameters(value: &Value) -> Outcome<(HddParameters, String)> {
 
 /// The model of an emulated disk at the size that the file gives it, and its properties; `None`
 /// for a disk that is not emulated.
-pub fn model(
+pub(crate) fn model(
     configuration: &Configuration,
     disk: &Disk,
 ) -> Outcome<Option<(HddModel, DiskProperties)>> {

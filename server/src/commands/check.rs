@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command.
-pub fn run(file: &Path, json: bool) -> Outcome<ExitCode> {
+pub(crate) fn run(file: &Path, json: bool) -> Outcome<ExitCode> {
     let configuration = match disktime_reservations::Configuration::load(file, &emulation::check) {
         Ok(configuration) => configuration,
         Err(errors) if json => {

@@ -5,13 +5,13 @@
 mod chart;
 
 use crate::assembly::{self, emulation};
-use crate::commands::load::add_shares;
+use crate::commands::load;
 use crate::failure::{Failure, Outcome};
 use crate::serving::nbd;
 use crate::serving::server::Server;
-use crate::table::Table;
 use chart::Panel;
 use disktime_nbd_protocol::NbdUri;
+use disktime_observe::{ServerDifference, ServerStatus, Table};
 use disktime_units::{Nanos, parse_duration};
 use disktime_workloads::{LoadReport, Workload, run_real};
 use serde_json::{Value, json};
@@ -35,11 +35,12 @@ const SAMPLE: Duration = Duration::from_millis(500);
 struct Half {
     policy: &'static str,
     report: LoadReport,
+    counted: ServerDifference,
     panel: Panel,
 }
 
 /// Runs the command.
-pub fn run(out: &Path, half: &str) -> Outcome {
+pub(crate) fn run(out: &Path, half: &str) -> Outcome {
     let duration = parse_duration(half)?;
     if duration < Nanos::from_secs(2) {
         return Err(Failure::new(
@@ -73,8 +74,11 @@ pub fn run(out: &Path, half: &str) -> Outcome {
     )?;
     let report: serde_json::Map<String, Value> = halves
         .iter()
-        .map(|half| (half.policy.to_owned(), half.report.to_json()))
-        .collect();
+        .map(|half| {
+            let report = load::to_json(&half.report, &half.counted)?;
+            Ok((half.policy.to_owned(), report))
+        })
+        .collect::<Outcome<_>>()?;
     std::fs::write(
         out.join("report.json"),
         format!("{:#}\n", Value::Object(report)),
@@ -161,40 +165,39 @@ async fn load_and_sample(
         let now = server.status().await?;
         panel
             .samples
-            .push((seconds_since(&before, &now), sample(&last, &now)));
+            .push((elapsed_ns(&before, &now) as f64 / 1e9, sample(&last, &now)));
         last = now;
     }
     // The clients stopped somewhere in the last interval: it would show their end as a dip.
     panel.samples.pop();
-    let mut report = load.await??;
-    add_shares(&mut report, &before, &last);
+    let report = load.await??;
+    let counted = last.since(&before);
     Ok(Half {
         policy,
         report,
+        counted,
         panel,
     })
 }
 
-fn elapsed_ns(status: &Value) -> f64 {
-    status["disks"]["hdd0"]["total"]["elapsed_ns"]
-        .as_f64()
-        .unwrap_or(0.0)
-}
-
-fn seconds_since(before: &Value, now: &Value) -> f64 {
-    (elapsed_ns(now) - elapsed_ns(before)) / 1e9
+/// The time between two readings.
+fn elapsed_ns(earlier: &ServerStatus, later: &ServerStatus) -> u64 {
+    let difference = later.since(earlier);
+    let disk = difference.disks.get("hdd0");
+    disk.map_or(0, |disk| disk.window.elapsed_ns)
 }
 
 /// The share of the disk's time that each client got between two readings.
-fn sample(then: &Value, now: &Value) -> Vec<f64> {
-    let elapsed = (elapsed_ns(now) - elapsed_ns(then)).max(1.0);
-    let received = |status: &Value, name: &str| {
-        let total = &status["vdisks"][name]["total"];
-        total["own_ns"].as_f64().unwrap_or(0.0) + total["spare_ns"].as_f64().unwrap_or(0.0)
+fn sample(earlier: &ServerStatus, later: &ServerStatus) -> Vec<f64> {
+    let elapsed = elapsed_ns(earlier, later).max(1) as f64;
+    let difference = later.since(earlier);
+    let received = |name: &str| {
+        let vdisk = difference.vdisks.get(name);
+        vdisk.map_or(0, |vdisk| vdisk.window.received_ns()) as f64
     };
     CLIENTS
         .iter()
-        .map(|(name, _)| ((received(now, name) - received(then, name)) / elapsed).max(0.0))
+        .map(|(name, _)| received(name) / elapsed)
         .collect()
 }
 
@@ -215,9 +218,10 @@ fn table(halves: &[Half]) -> Table {
             let Some(client) = half.report.client(name) else {
                 continue;
             };
-            let vdisk = &half.report.vdisks[name];
-            let percent =
-                |field: &str| format!("{:.1} %", vdisk[field].as_f64().unwrap_or(0.0) * 100.0);
+            let Some(vdisk) = half.counted.vdisks.get(name) else {
+                continue;
+            };
+            let percent = |share: f64| format!("{:.1} %", share * 100.0);
             let millis = |time: Option<Nanos>| {
                 time.map_or_else(
                     || "-".to_owned(),
@@ -227,13 +231,13 @@ fn table(halves: &[Half]) -> Table {
             table.row(vec![
                 name.to_owned(),
                 half.policy.to_owned(),
-                percent("reserved_share"),
-                percent("received_share"),
+                percent(vdisk.reserved_share),
+                percent(vdisk.window.received_share),
                 format!("{:.0}", client.iops),
                 format!("{:.2}", client.bytes_per_second / 1e6),
                 millis(client.latency.map(|latency| latency.p50)),
                 millis(client.latency.map(|latency| latency.p99)),
-                vdisk["deadlines_missed"].to_string(),
+                vdisk.window.deadlines_missed.to_string(),
             ]);
         }
     }

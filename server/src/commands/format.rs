@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Writes an empty label to each disk (or to the one named).
-pub fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
+pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
     let configuration = emulation::load(file)?;
     let report = assembly::judge_admitted(&configuration)?;
     known_disk(&configuration, disk)?;

@@ -5,7 +5,7 @@ use disktime_drive_models::{ModelReport, find_drive, read_measured_trace};
 use std::path::Path;
 
 /// Prints the report on `drive`, with the comparison with a measured trace.
-pub fn run(drive: &str, trace: Option<&Path>, json: bool) -> Outcome {
+pub(crate) fn run(drive: &str, trace: Option<&Path>, json: bool) -> Outcome {
     let drive = find_drive(drive)?;
     let trace = trace.map(read_measured_trace).transpose()?;
     let report = ModelReport::new(&drive, None, trace.as_deref())?;

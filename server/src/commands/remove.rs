@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Frees the space of a vdisk that the file does not name any more.
-pub fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
+pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
     let configuration = emulation::load(file)?;
     if configuration.vdisk(vdisk).is_some() {
         return Err(Failure::new(format!(

@@ -1,6 +1,6 @@
 //! `disktime schema`: the JSON schema of the reservation file.
 
 /// Runs the command.
-pub fn run() {
+pub(crate) fn run() {
     println!("{:#}", disktime_reservations::schema());
 }

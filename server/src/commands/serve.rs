@@ -12,17 +12,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What the command line asks for.
-pub struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// The reservation file.
-    pub file: &'a Path,
+    pub(crate) file: &'a Path,
     /// A policy for all disks, whatever the file says.
-    pub policy: Option<&'a str>,
+    pub(crate) policy: Option<&'a str>,
     /// A command that the server serves, and with which it ends.
-    pub run: Option<&'a str>,
+    pub(crate) run: Option<&'a str>,
 }
 
 /// Runs the command.
-pub fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCode> {
+pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCode> {
     let configuration = emulation::load_under(options.file, options.policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

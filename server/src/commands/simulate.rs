@@ -12,8 +12,8 @@ mod timeline;
 use crate::assembly::{self, emulation};
 use crate::failure::{Failure, Outcome};
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
-use disktime_workloads::{LoadReport, Workload};
-use figures::Alone;
+use disktime_workloads::Workload;
+use figures::{Alone, SimulationReport};
 use run::Run;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -21,21 +21,21 @@ use timeline::Sampling;
 
 /// What is asked for, beside the figures.
 #[derive(Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Another policy than the file's.
-    pub policy: Option<String>,
+    pub(crate) policy: Option<String>,
     /// Policies to compare with.
-    pub compare: Vec<String>,
+    pub(crate) compare: Vec<String>,
     /// Each vdisk also alone.
-    pub solo: bool,
+    pub(crate) solo: bool,
     /// Where the picture goes.
-    pub svg: Option<PathBuf>,
+    pub(crate) svg: Option<PathBuf>,
     /// JSON instead of tables.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Runs the command.
-pub fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
+pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
     let configuration = emulation::load_under(file, options.policy.as_deref())?;
     let others = others(file, &options.compare)?;
     let sampling = options
@@ -47,7 +47,7 @@ pub fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
         .solo
         .then(|| alone(&configuration, workload))
         .transpose()?;
-    let report = figures::report(&first, alone.as_ref());
+    let report = SimulationReport::new(&first, alone.as_ref());
     if let Some((svg, sampling)) = options.svg.as_ref().zip(sampling) {
         let text = picture::draw(&first, &report, sampling.interval);
         write(svg, &text)?;
@@ -55,10 +55,13 @@ pub fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
     let mut compared = Vec::new();
     for (policy, configuration) in &others {
         let other = run::run(configuration, workload, None)?;
-        compared.push((policy.as_str(), figures::report(&other, alone.as_ref())));
+        compared.push((
+            policy.as_str(),
+            SimulationReport::new(&other, alone.as_ref()),
+        ));
     }
     if options.json {
-        print!("{}", json_text(&report, &compared));
+        print!("{}", json_text(&report, &compared)?);
         return Ok(());
     }
     print!("{}", tables::whole(&report));
@@ -72,16 +75,16 @@ pub fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
 }
 
 /// The report; the others, if there are any, under `compared`.
-fn json_text(report: &LoadReport, compared: &[(&str, LoadReport)]) -> String {
-    let mut value = report.to_json();
+fn json_text(report: &SimulationReport, compared: &[(&str, SimulationReport)]) -> Outcome<String> {
+    let mut value = report.to_json()?;
     if let Some(object) = value.as_object_mut().filter(|_| !compared.is_empty()) {
         let others = compared
             .iter()
-            .map(|(policy, report)| ((*policy).to_owned(), report.to_json()));
-        let others: Map<String, Value> = others.collect();
+            .map(|(policy, report)| Ok(((*policy).to_owned(), report.to_json()?)));
+        let others: Map<String, Value> = others.collect::<Outcome<_>>()?;
         object.insert("compared".to_owned(), Value::Object(others));
     }
-    format!("{value:#}\n")
+    Ok(format!("{value:#}\n"))
 }
 
 /// The configuration under each of the other policies.

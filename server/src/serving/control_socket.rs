@@ -1,11 +1,13 @@
-//! The control socket: one JSON object a line, a request and its answer.
+//! The control socket: a unix socket that takes one JSON object per line and answers each by another.
 //!
-//! Requests: `{"command": "status"}`. An answer has either the result's members or `"error"`.
-//! A client that sends something else gets a sentence and is heard on; a line is at most 64 KiB.
+//! Requests: `{"command": "status"}`. An answer is the result, or `{"error": "a sentence"}`. After an
+//! error the connection stays open, except after a line of more than 64 KiB: that one is answered by
+//! an error and closed. Limit: 32 connections; one more closes the oldest.
 
 use crate::failure::{Failure, Outcome};
+use disktime_observe::ServerStatus;
 use disktime_sockets::{SocketAccess, UnixSocket};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -18,26 +20,46 @@ use tokio::task::{AbortHandle, JoinSet};
 
 /// Longest line taken from a client.
 const LINE_BYTES: u64 = 64 << 10;
-/// Clients at once; one more takes the place of the oldest, which may have been forgotten by whoever opened it.
+/// Connections at once; one more closes the oldest, whose client may have left it open unused.
 const CLIENTS: usize = 32;
 /// When a client cannot be accepted (too many open files), the next try comes after this.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Answers requests.
-pub trait Commands: Send + Sync + 'static {
+pub(crate) trait Commands: Send + Sync + 'static {
     /// The answer to `{"command": "status"}`.
-    fn status(&self) -> impl Future<Output = Outcome<Value>> + Send;
+    fn status(&self) -> impl Future<Output = Outcome<ServerStatus>> + Send;
+}
+
+/// A line of a client.
+#[derive(Debug, Serialize, Deserialize)]
+struct ControlRequest {
+    command: Option<String>,
+}
+
+/// The server's line where it cannot answer.
+#[derive(Debug, Serialize, Deserialize)]
+struct ControlError {
+    error: String,
+}
+
+impl ControlError {
+    fn new(sentence: impl Into<String>) -> ControlError {
+        ControlError {
+            error: sentence.into(),
+        }
+    }
 }
 
 /// The listening socket; its file goes when it is dropped.
 #[derive(Debug)]
-pub struct ControlSocket(UnixSocket);
+pub(crate) struct ControlSocket(UnixSocket);
 
 impl ControlSocket {
     /// Binds the socket, for this user alone. The file of a server that was killed is replaced.
-    pub fn bind(path: &Path) -> Outcome<ControlSocket> {
+    pub(crate) fn bind(path: &Path) -> Outcome<ControlSocket> {
         UnixSocket::bind(path, SocketAccess::default())
             .map(ControlSocket)
             .map_err(|error| {
@@ -48,7 +70,7 @@ impl ControlSocket {
     }
 
     /// Serves clients until `stop` is done; then nobody holds `commands` any more.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self,
         commands: Arc<impl Commands>,
         stop: impl Future<Output = ()>,
@@ -110,36 +132,62 @@ async fn converse(stream: tokio::net::UnixStream, commands: &impl Commands) -> O
         }
         let too_long = !line.ends_with('\n') && count as u64 == LINE_BYTES;
         let answer = if too_long {
-            json!({ "error": "the line is longer than 64 KiB" })
+            Err(ControlError::new("the line is longer than 64 KiB"))
         } else {
             answer(&line, commands).await
         };
-        writer.write_all(format!("{answer}\n").as_bytes()).await?;
+        let mut line = match &answer {
+            Ok(status) => serde_json::to_vec(status)?,
+            Err(error) => serde_json::to_vec(error)?,
+        };
+        line.push(b'\n');
+        writer.write_all(&line).await?;
         if too_long {
             return Ok(());
         }
     }
 }
 
-async fn answer(line: &str, commands: &impl Commands) -> Value {
-    let request: Value = match serde_json::from_str(line) {
-        Ok(request) => request,
-        Err(error) => return json!({ "error": format!("the line is not JSON: {error}") }),
-    };
-    let result = match request["command"].as_str() {
-        Some("status") => commands.status().await,
-        Some(other) => Err(Failure::new(format!(
+async fn answer(line: &str, commands: &impl Commands) -> Result<ServerStatus, ControlError> {
+    const EXPECTED: &str = "a request is an object such as {\"command\": \"status\"}";
+    let request: ControlRequest = serde_json::from_str(line).map_err(|error| {
+        if error.is_data() {
+            ControlError::new(EXPECTED)
+        } else {
+            ControlError::new(format!("the line is not JSON: {error}"))
+        }
+    })?;
+    match request.command.as_deref() {
+        Some("status") => commands
+            .status()
+            .await
+            .map_err(|failure| ControlError::new(failure.to_string())),
+        Some(other) => Err(ControlError::new(format!(
             "there is no command `{other}`; there is `status`"
         ))),
-        None => Err(Failure::new(
-            "a request is an object such as {\"command\": \"status\"}",
-        )),
-    };
-    result.unwrap_or_else(|failure| json!({ "error": failure.to_string() }))
+        None => Err(ControlError::new(EXPECTED)),
+    }
 }
 
-/// Asks the server behind `path`.
-pub fn ask(path: &Path, request: &Value) -> Outcome<Value> {
+/// Asks the server that listens on `path` for its status.
+pub(crate) fn ask_status(path: &Path) -> Outcome<ServerStatus> {
+    let request = ControlRequest {
+        command: Some("status".to_owned()),
+    };
+    let line = ask(path, &request)?;
+    if let Ok(ControlError { error }) = serde_json::from_str(&line) {
+        return Err(Failure::new(format!("the server says: {error}")));
+    }
+    serde_json::from_str(&line).map_err(|error| {
+        Failure::new(format!(
+            "the answer on {} is no status that this program can read ({error}): the server is of \
+             another version, or another program listens there",
+            path.display()
+        ))
+    })
+}
+
+fn ask(path: &Path, request: &ControlRequest) -> Outcome<String> {
     let stream = UnixStream::connect(path).map_err(|error| {
         Failure::new(format!(
             "no server answers on {}: {error}; start one with `disktime serve FILE`, or name its \
@@ -147,9 +195,11 @@ pub fn ask(path: &Path, request: &Value) -> Outcome<Value> {
             path.display()
         ))
     })?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    (&stream).write_all(format!("{request}\n").as_bytes())?;
+    stream.set_read_timeout(Some(ANSWER_TIME))?;
+    stream.set_write_timeout(Some(ANSWER_TIME))?;
+    let mut request = serde_json::to_vec(request)?;
+    request.push(b'\n');
+    (&stream).write_all(&request)?;
     let mut line = String::new();
     BufReader::new(&stream)
         .read_line(&mut line)
@@ -158,18 +208,9 @@ pub fn ask(path: &Path, request: &Value) -> Outcome<Value> {
                 "the server behind {} does not answer within {} s: it stands still, or has as many \
                  files open as it may (its log says so)",
                 path.display(),
-                PATIENCE.as_secs()
+                ANSWER_TIME.as_secs()
             )),
             _ => Failure::from(error),
         })?;
-    let answer: Value = serde_json::from_str(&line).map_err(|error| {
-        Failure::new(format!(
-            "the server's answer on {} is not JSON: {error}",
-            path.display()
-        ))
-    })?;
-    match answer["error"].as_str() {
-        Some(error) => Err(Failure::new(format!("the server says: {error}"))),
-        None => Ok(answer),
-    }
+    Ok(line)
 }

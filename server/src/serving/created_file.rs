@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 /// Takes the file back when it is dropped, unless it was told to keep it.
 #[derive(Debug)]
 #[must_use = "dropping it takes back the file that opening made"]
-pub struct Untouched {
+pub(crate) struct Untouched {
     /// Path, device and inode of a file that was not there before.
     made: Option<(PathBuf, u64, u64)>,
 }
 
 impl Untouched {
     /// To be called when the disk is open. `missing`: its file was not there before.
-    pub fn after_opening(missing: Option<&Path>) -> Untouched {
+    pub(crate) fn after_opening(missing: Option<&Path>) -> Untouched {
         let made = missing.and_then(|path| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((path.to_owned(), metadata.dev(), metadata.ino()))
@@ -24,7 +24,7 @@ impl Untouched {
     }
 
     /// From now on the file is a disk of ours.
-    pub fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.made = None;
     }
 }

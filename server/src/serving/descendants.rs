@@ -6,7 +6,7 @@
 use std::fs;
 
 /// The descendants of a process, parents before their children.
-pub fn of(process: u32) -> Vec<i32> {
+pub(crate) fn of(process: u32) -> Vec<i32> {
     let mut found = children(process);
     let mut next = 0;
     while let Some(child) = found.get(next).copied() {
@@ -17,14 +17,14 @@ pub fn of(process: u32) -> Vec<i32> {
 }
 
 /// What a process that ends leaves behind becomes this process's from now on.
-pub fn adopt_orphans() {
+pub(crate) fn adopt_orphans() {
     // SAFETY: sets a flag of this process. If it is refused (it is not, on Linux), orphans go where they
     // always went, and are not found.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1usize) };
 }
 
 /// Sends a signal to each; one that has ended meanwhile is passed over.
-pub fn signal(processes: &[i32], signal: i32) {
+pub(crate) fn signal(processes: &[i32], signal: i32) {
     for process in processes {
         // SAFETY: sends a signal to a process that has just been seen below this one.
         unsafe { libc::kill(*process, signal) };
@@ -32,7 +32,7 @@ pub fn signal(processes: &[i32], signal: i32) {
 }
 
 /// Waits for those of these that have ended and are this process's own; the others are left alone.
-pub fn reap(processes: &[i32]) {
+pub(crate) fn reap(processes: &[i32]) {
     for process in processes {
         // SAFETY: asks about one process and stores nothing.
         unsafe { libc::waitpid(*process, std::ptr::null_mut(), libc::WNOHANG) };

@@ -7,14 +7,12 @@
 
 use crate::assembly::{self, AnyDisk, DiskService};
 use crate::diagnostics::say;
+use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{Failure, Outcome};
-use crate::groups::{self, GroupStreams};
 use crate::serving::created_file::Untouched;
 use crate::serving::served_vdisks::DoorVdisk;
-use crate::status::{DiskStatus, SYSTEM};
 use disktime_engine::{
-    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, StreamId,
-    VdiskId,
+    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
 };
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
@@ -28,12 +26,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
 
 /// A disk whose label was read and found in order; its thread waits to be told to serve it.
-pub struct OpenedDisk {
+pub(crate) struct OpenedDisk {
     name: String,
     policy: &'static str,
     facts: DiskFacts,
     /// What the user should be told.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
     go: SyncSender<()>,
     started: Receiver<Outcome<Started>>,
     running: watch::Receiver<()>,
@@ -58,15 +56,14 @@ struct Found {
 /// What a thread tells when it serves its disk.
 struct Started {
     description: String,
-    streams: Vec<(String, StreamId)>,
-    groups: Vec<GroupStreams>,
+    streams: DiskStreams,
     /// Of the vdisks in their order.
     stored: Vec<StoredBytes>,
     reactor: ReactorHandle<DiskService>,
 }
 
 /// A disk that is being served.
-pub struct DiskThread {
+pub(crate) struct DiskThread {
     name: String,
     policy: &'static str,
     facts: DiskFacts,
@@ -94,7 +91,7 @@ fn uuid_seed() -> u64 {
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
-pub fn open_here(
+pub(crate) fn open_here(
     configuration: &Configuration,
     config: &DiskConfig,
     admission: &Admission,
@@ -128,7 +125,7 @@ pub fn open_here(
 ///
 /// # Errors
 /// As [`open_here`]; vdisks that shrank or do not fit.
-pub fn open(
+pub(crate) fn open(
     configuration: &Arc<Configuration>,
     index: usize,
     admission: &Admission,
@@ -220,22 +217,15 @@ fn serve(
         }
     };
     tell(configuration, name, &report);
-    let mut streams = vec![(SYSTEM.to_owned(), service.system_stream())];
-    for (position, vdisk) in vdisks.iter().enumerate() {
-        let stream = service.stream(VdiskId(position as u32));
-        let stream = stream.unwrap_or_else(|| service.system_stream());
-        streams.push((vdisk.spec.name.clone(), stream));
-    }
     let stored = (0..vdisks.len() as u32)
         .filter_map(|vdisk| service.stored(VdiskId(vdisk)))
         .collect();
     let description = service.disk_loop().properties().description.clone();
-    let groups = groups::groups(configuration, name, &service);
+    let streams = DiskStreams::of(configuration, name, &service);
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let _ = started.send(Ok(Started {
         description,
         streams,
-        groups,
         stored,
         reactor: handle,
     }));
@@ -270,7 +260,7 @@ fn at_disk(
 
 impl OpenedDisk {
     /// Leaves the disk as it was before it was opened.
-    pub fn give_up(self) {
+    pub(crate) fn give_up(self) {
         let OpenedDisk {
             name, go, thread, ..
         } = self;
@@ -284,7 +274,7 @@ impl OpenedDisk {
     ///
     /// # Errors
     /// The disk's failures.
-    pub fn serve(self) -> Outcome<DiskThread> {
+    pub(crate) fn serve(self) -> Outcome<DiskThread> {
         let _ = self.go.send(());
         let started = self.started.recv()??;
         let OpenedDisk {
@@ -308,17 +298,17 @@ impl OpenedDisk {
 
 impl DiskThread {
     /// Its reactor, for a door that lives there.
-    pub fn port_host(&self) -> Arc<dyn PortHost> {
+    pub(crate) fn port_host(&self) -> Arc<dyn PortHost> {
         Arc::new(self.started.reactor.clone())
     }
 
     /// Whether its disk seeks.
-    pub fn is_rotational(&self) -> bool {
+    pub(crate) fn is_rotational(&self) -> bool {
         self.facts.rotational
     }
 
     /// Its vdisks as the doors see them; `disk` is its position in the file.
-    pub fn door_vdisks(
+    pub(crate) fn door_vdisks(
         &self,
         configuration: &Configuration,
         disk: usize,
@@ -346,33 +336,32 @@ impl DiskThread {
     ///
     /// # Errors
     /// When the disk's thread has stopped.
-    pub async fn status(&self) -> Outcome<DiskStatus> {
+    pub(crate) async fn report(&self) -> Outcome<DiskReport> {
         let (sender, receiver) = oneshot::channel();
         self.started.reactor.visit(Box::new(move |service, now| {
             // Nobody waits any more when the client has gone.
             let _ = sender.send(service.report(now));
         }))?;
-        let report = receiver.await?;
-        Ok(DiskStatus {
+        let counted = receiver.await?;
+        Ok(DiskReport {
             name: self.name.clone(),
             description: self.started.description.clone(),
             policy: self.policy,
             streams: self.started.streams.clone(),
-            groups: self.started.groups.clone(),
-            report,
+            counted,
         })
     }
 
     /// Begins to drain the disk, and returns when it is drained, durable and closed. The status can be
     /// asked for meanwhile.
-    pub fn drain(&self) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn drain(&self) -> impl Future<Output = ()> + use<> {
         // It fails when the thread has ended already.
         let _ = self.started.reactor.stop();
         self.until_it_ends()
     }
 
     /// Returns when its thread has ended.
-    pub fn until_it_ends(&self) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn until_it_ends(&self) -> impl Future<Output = ()> + use<> {
         let mut running = self.running.clone();
         async move { while running.changed().await.is_ok() {} }
     }
@@ -381,7 +370,7 @@ impl DiskThread {
     ///
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
-    pub fn join(self) -> Outcome {
+    pub(crate) fn join(self) -> Outcome {
         let name = self.name;
         self.thread
             .join()

@@ -18,19 +18,19 @@ use std::time::Duration;
 const OPTIONS_OF_A_VDISK: u32 = 4;
 
 /// The door before it is opened.
-pub struct NbdDoor {
+pub(crate) struct NbdDoor {
     config: ListenConfig,
     /// Whether the file has such a door.
     in_file: bool,
     /// What is not wrong but worth a word.
-    pub notices: Vec<String>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// Reads what the door needs: users, groups, certificates.
 ///
 /// # Errors
 /// What is missing or does not fit, at its place in the file.
-pub fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationErrors> {
+pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationErrors> {
     let mut notices = Vec::new();
     let exports = configuration.vdisks.iter().map(|vdisk| {
         let access = ExportAccess {
@@ -76,7 +76,7 @@ impl NbdDoor {
     ///
     /// # Errors
     /// What cannot be listened on, and why.
-    pub fn open(
+    pub(crate) fn open(
         self,
         configuration: &Configuration,
         sockets: Vec<(String, OwnedFd)>,

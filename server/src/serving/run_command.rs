@@ -24,13 +24,13 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// How the command finds the server.
 #[derive(Debug, Default)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// Each vdisk with its URIs, the first the best.
-    pub vdisks: Vec<(String, Vec<NbdUri>)>,
+    pub(crate) vdisks: Vec<(String, Vec<NbdUri>)>,
     /// The directory of the certificates, where TLS is spoken.
-    pub certificates: Option<PathBuf>,
+    pub(crate) certificates: Option<PathBuf>,
     /// The directory of the FUSE door.
-    pub mount: Option<PathBuf>,
+    pub(crate) mount: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -112,7 +112,7 @@ fn variable(vdisk: &str) -> String {
 }
 
 /// The directory as clients on this machine can use it: it has to have who signed the server.
-pub fn certificates(dir: &Path) -> Option<PathBuf> {
+pub(crate) fn certificates(dir: &Path) -> Option<PathBuf> {
     let dir = std::path::absolute(dir).ok()?;
     dir.join("ca-cert.pem").is_file().then_some(dir)
 }
@@ -121,7 +121,7 @@ pub fn certificates(dir: &Path) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When there is no shell.
-pub fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
+pub(crate) fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
     if let Some(notice) = surroundings.notice() {
         tracing::warn!("{notice}");
     }
@@ -151,7 +151,7 @@ pub fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
 ///
 /// # Errors
 /// When it cannot be waited for.
-pub async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome<ExitCode> {
+pub(crate) async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome<ExitCode> {
     tokio::select! {
         status = child.wait() => return Ok(exit_code(status?)),
         () = signals.next() => {}

@@ -6,31 +6,31 @@ use disktime_fuse::FuseFile;
 use disktime_nbd::{Accepted, Export, ExportHandle};
 
 /// A vdisk as the doors see it.
-pub struct DoorVdisk<S> {
+pub(crate) struct DoorVdisk<S> {
     /// Its name, which is its export and its file.
-    pub name: String,
+    pub(crate) name: String,
     /// What it is entitled to, for people.
-    pub description: String,
+    pub(crate) description: String,
     /// Its size.
-    pub size_bytes: u64,
+    pub(crate) size_bytes: u64,
     /// How much of it is stored.
-    pub stored: StoredBytes,
+    pub(crate) stored: StoredBytes,
     /// The position of its disk in the file.
-    pub disk: usize,
+    pub(crate) disk: usize,
     /// Its number on its disk.
-    pub vdisk: VdiskId,
+    pub(crate) vdisk: VdiskId,
     /// Whether its disk seeks.
-    pub rotational: bool,
+    pub(crate) rotational: bool,
     /// Whether trims do anything.
-    pub discards: bool,
+    pub(crate) discards: bool,
     /// Whether clients may only read it.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     /// The disk's reactor.
-    pub reactor: ReactorHandle<S>,
+    pub(crate) reactor: ReactorHandle<S>,
 }
 
 /// The exports of all vdisks, in file order; the handle is the position.
-pub fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
+pub(crate) fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
     vdisks
         .iter()
         .enumerate()
@@ -47,7 +47,7 @@ pub fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
 }
 
 /// Hands a connection to the reactor of the disk that its vdisk is on.
-pub fn deliver<S>(vdisks: &[DoorVdisk<S>], accepted: Accepted) {
+pub(crate) fn deliver<S>(vdisks: &[DoorVdisk<S>], accepted: Accepted) {
     let Some(vdisk) = vdisks.get(accepted.export.handle.0 as usize) else {
         return;
     };
@@ -62,7 +62,7 @@ pub fn deliver<S>(vdisks: &[DoorVdisk<S>], accepted: Accepted) {
 }
 
 /// The files of all vdisks, in file order.
-pub fn files<S>(vdisks: &[DoorVdisk<S>]) -> Vec<FuseFile> {
+pub(crate) fn files<S>(vdisks: &[DoorVdisk<S>]) -> Vec<FuseFile> {
     let file = |vdisk: &DoorVdisk<S>| FuseFile {
         name: vdisk.name.clone(),
         size_bytes: vdisk.size_bytes,

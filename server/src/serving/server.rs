@@ -3,6 +3,7 @@
 
 use crate::assembly::DiskService;
 use crate::diagnostics::say;
+use crate::disk_report;
 use crate::failure::{Failure, Outcome};
 use crate::serving::control_socket::{Commands, ControlSocket};
 use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
@@ -10,12 +11,11 @@ use crate::serving::nbd::NbdDoor;
 use crate::serving::run_command::{self, Surroundings};
 use crate::serving::served_vdisks::{DoorVdisk, deliver, exports, files};
 use crate::serving::state_dir::{self, StateLock};
-use crate::status;
 use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
+use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
-use serde_json::Value;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A server that runs until it is stopped.
-pub struct Server {
+pub(crate) struct Server {
     disks: Arc<Disks>,
     vdisks: Arc<Vec<DoorVdisk<DiskService>>>,
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
@@ -39,12 +39,12 @@ pub struct Server {
 struct Disks(Vec<DiskThread>);
 
 impl Disks {
-    async fn status(&self) -> Outcome<Value> {
-        let mut disks = Vec::with_capacity(self.0.len());
+    async fn status(&self) -> Outcome<ServerStatus> {
+        let mut reports = Vec::with_capacity(self.0.len());
         for disk in &self.0 {
-            disks.push(disk.status().await?);
+            reports.push(disk.report().await?);
         }
-        Ok(status::to_json(&disks))
+        Ok(disk_report::status(&reports))
     }
 }
 
@@ -52,24 +52,24 @@ impl Disks {
 struct Reporter {
     disks: Arc<Disks>,
     /// Where the files are, if there are any.
-    files: Option<Value>,
+    files: Option<FilesStatus>,
 }
 
 impl Disks {
     /// Returns when a thread ends that nobody told to.
-    pub async fn until_one_ends(&self) {
+    pub(crate) async fn until_one_ends(&self) {
         let mut threads: JoinSet<()> = self.0.iter().map(DiskThread::until_it_ends).collect();
         threads.join_next().await;
     }
 }
 
 impl Commands for Reporter {
-    async fn status(&self) -> Outcome<Value> {
-        let mut status = self.disks.status().await?;
-        if let Some(files) = &self.files {
-            status["files"] = files.clone();
-        }
-        Ok(status)
+    async fn status(&self) -> Outcome<ServerStatus> {
+        let status = self.disks.status().await?;
+        Ok(ServerStatus {
+            files: self.files.clone(),
+            ..status
+        })
     }
 }
 
@@ -78,7 +78,7 @@ impl Server {
     ///
     /// # Errors
     /// A sentence with the cause. What a disk holds is not changed before everything is checked.
-    pub async fn start(
+    pub(crate) async fn start(
         configuration: &Configuration,
         report: &AdmissionReport<'_>,
         door: NbdDoor,
@@ -107,7 +107,7 @@ impl Server {
         let (stop, stopped) = stop_switch();
         let reporter = Reporter {
             disks: Arc::clone(&disks),
-            files: fuse.as_ref().map(status::files),
+            files: fuse.as_ref().map(files_status),
         };
         let control = (
             tokio::spawn(control.serve(Arc::new(reporter), stopped)),
@@ -125,7 +125,7 @@ impl Server {
     }
 
     /// One line per vdisk, then `ready`; to the log, if standard output is somebody else's.
-    pub fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
+    pub(crate) fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
         let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
         for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
             let mut line = format!("{}: {}", vdisk.name, vdisk.description);
@@ -153,7 +153,7 @@ impl Server {
     }
 
     /// Starts the command of `--run`, if there is one.
-    pub fn start_command(
+    pub(crate) fn start_command(
         &self,
         command: Option<&str>,
         configuration: &Configuration,
@@ -174,17 +174,17 @@ impl Server {
     }
 
     /// How many vdisks it serves.
-    pub fn vdisk_count(&self) -> usize {
+    pub(crate) fn vdisk_count(&self) -> usize {
         self.vdisks.len()
     }
 
     /// Returns when a disk's thread ends that nobody told to.
-    pub async fn until_a_disk_ends(&self) {
+    pub(crate) async fn until_a_disk_ends(&self) {
         self.disks.until_one_ends().await;
     }
 
     /// By which URIs a vdisk is reached.
-    pub fn uris(&self, vdisk: &str) -> &[NbdUri] {
+    pub(crate) fn uris(&self, vdisk: &str) -> &[NbdUri] {
         let position = self
             .vdisks
             .iter()
@@ -196,7 +196,7 @@ impl Server {
     ///
     /// # Errors
     /// When a disk's thread has stopped.
-    pub async fn status(&self) -> Outcome<Value> {
+    pub(crate) async fn status(&self) -> Outcome<ServerStatus> {
         self.disks.status().await
     }
 
@@ -204,7 +204,7 @@ impl Server {
     ///
     /// # Errors
     /// What could not be made durable or taken down.
-    pub async fn stop(self) -> Outcome {
+    pub(crate) async fn stop(self) -> Outcome {
         let mut failures = Vec::new();
         if let Some((task, stop)) = self.nbd {
             let _ = stop.send(true);
@@ -240,6 +240,13 @@ impl Server {
         } else {
             Err(Failure::new(failures.join("\n")))
         }
+    }
+}
+
+fn files_status(mount: &MountHandle) -> FilesStatus {
+    FilesStatus {
+        mount: mount.path().to_owned(),
+        over_io_uring: mount.is_over_io_uring(),
     }
 }
 

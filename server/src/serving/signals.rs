@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Listens for them from its making on.
 #[derive(Debug)]
-pub struct StopSignals {
+pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Option<Signal>,
@@ -17,7 +17,7 @@ impl StopSignals {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn listen() -> io::Result<StopSignals> {
+    pub(crate) fn listen() -> io::Result<StopSignals> {
         let hang_up = match is_ignored(libc::SIGHUP) {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
@@ -30,7 +30,7 @@ impl StopSignals {
     }
 
     /// Returns when one comes.
-    pub async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(hang_up) => hang_up.recv().await,

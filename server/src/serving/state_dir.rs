@@ -10,7 +10,7 @@ use std::path::Path;
 /// Held as long as this process uses the state directory. The kernel lets go of it when the
 /// process ends, however it ends.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 
@@ -18,7 +18,7 @@ pub struct StateLock {
 ///
 /// # Errors
 /// When another server has it, or it cannot be made.
-pub fn lock(configuration: &Configuration) -> Outcome<StateLock> {
+pub(crate) fn lock(configuration: &Configuration) -> Outcome<StateLock> {
     let directory = configuration.state_dir.value.as_path();
     let refused = |doing: &str, error: std::io::Error| {
         let message = format!(

@@ -19,9 +19,9 @@ const MOST: i32 = 64;
 
 /// Sockets and whom to tell; nothing for a program that was started by hand.
 #[derive(Debug, Default)]
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     /// Sockets that listen, by name.
-    pub sockets: Vec<(String, OwnedFd)>,
+    pub(crate) sockets: Vec<(String, OwnedFd)>,
     notify: Option<OsString>,
 }
 
@@ -34,7 +34,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// When the environment contradicts itself.
-    pub unsafe fn take() -> Outcome<Supervisor> {
+    pub(crate) unsafe fn take() -> Outcome<Supervisor> {
         // SAFETY: nobody else reads the environment, as the caller says.
         let mut take = |name: &str| unsafe {
             let value = std::env::var_os(name);
@@ -83,12 +83,12 @@ impl Supervisor {
     }
 
     /// Tells that the server is ready, and a sentence on what it does.
-    pub fn ready(&self, doing: &str) {
+    pub(crate) fn ready(&self, doing: &str) {
         self.tell(&format!("READY=1\nSTATUS={doing}\n"));
     }
 
     /// Tells that the server is stopping.
-    pub fn stopping(&self) {
+    pub(crate) fn stopping(&self) {
         self.tell("STOPPING=1\nSTATUS=Making everything durable\n");
     }
 

@@ -24,8 +24,7 @@ fn memory_serves_like_a_disk_and_forgets_at_the_end() {
     assert_zeroes(&all[hole.clone()], "what was zeroed");
     assert_same(&all[hole.end..], &data_of_a[hole.end..], "behind");
     assert_same(&server.client("b").read_all(), &data_of_b, "the neighbour");
-    let status = place.succeeds(&["status", "--json"]);
-    assert_says(&status, &[r#""description": "memory""#]);
+    assert_eq!(place.status().disks["d0"].description, "memory");
     assert_says(&server.stop(), &["memory", "gone when the server stops"]);
 
     let server = place.start();

@@ -4,6 +4,7 @@ use crate::nbd::{assert_same, pattern};
 use crate::place::{MIB, Place, assert_says};
 use crate::programs::{Loop, Mounted, text, tool};
 use crate::server::Server;
+use disktime_observe::FilesStatus;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -111,10 +112,11 @@ fn the_status_says_where_the_files_are_and_how_they_are_served() {
     // Off in kernels that have it, unless the administrator or a test has switched it on.
     let switch = fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
     let switched_on = switch.is_ok_and(|state| state.trim() == "Y");
-    let status = place.succeeds(&["status", "--json"]);
-    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
-    let expected = serde_json::json!({ "mount": place.mount(), "over_io_uring": switched_on });
-    assert_eq!(status["files"], expected);
+    let expected = FilesStatus {
+        mount: place.mount(),
+        over_io_uring: switched_on,
+    };
+    assert_eq!(place.status().files, Some(expected));
     let transport = if switched_on {
         "over io_uring"
     } else {

@@ -45,7 +45,7 @@ fn members_share_by_weight_and_every_share_is_counted_once() {
     is_near(of("web", "received_share") / parts, 0.75, 0.03);
     assert_eq!(report["vdisks"]["web"]["group"], "tenant");
     assert_eq!(report["vdisks"]["db"]["group"], Value::Null);
-    let mut whole = number(&disk["system"], "received_share");
+    let mut whole = number(&disk["background"]["metadata"], "received_share");
     for key in ["switching_share", "idle_share", "in_flight_share"] {
         whole += number(disk, key);
     }
@@ -118,24 +118,19 @@ fn a_group_is_served_and_its_status_is_that_of_its_members_together() {
     let load: Value = serde_json::from_str(&told).expect("JSON");
     let received = number(&load["groups"]["tenant"], "received_share");
     assert!(received > 0.0, "{load:#}");
-    let status = place.succeeds(&["status", "--json"]);
-    let status: Value = serde_json::from_str(&status).expect("JSON");
-    let group = &status["groups"]["tenant"];
-    assert_eq!(group["members"], serde_json::json!(["web", "mail"]));
-    assert_eq!(
-        (number(group, "reserved_share"), number(group, "period_ms")),
-        (0.4, 500.0)
-    );
-    let total = |vdisk: &str, key: &str| number(&status["vdisks"][vdisk]["total"], key);
-    for key in ["own_ns", "spare_ns", "requests"] {
-        let parts = total("web", key) + total("mail", key);
-        assert_eq!(number(&group["total"], key), parts, "{key}");
-    }
-    assert!(total("mail", "requests") > 0.0);
-    assert!(
-        group["total"]["deadlines_met"].as_u64() > Some(0),
-        "{group:#}"
-    );
+    let status = place.status();
+    let group = &status.groups["tenant"];
+    assert_eq!(group.members, ["web", "mail"]);
+    let entitlement = &group.account.entitlement;
+    assert_eq!(entitlement.reserved_share, 0.4);
+    assert_eq!(entitlement.period_ms, Some(500.0));
+    let total = |vdisk: &str| status.vdisks[vdisk].stream.account.windows.total;
+    let (web, mail, together) = (total("web"), total("mail"), group.account.windows.total);
+    assert_eq!(together.own_ns, web.own_ns + mail.own_ns);
+    assert_eq!(together.spare_ns, web.spare_ns + mail.spare_ns);
+    assert_eq!(together.requests, web.requests + mail.requests);
+    assert!(mail.requests > 0);
+    assert!(together.deadlines_met > 0, "{group:?}");
     let table = place.succeeds(&["status"]);
     assert!(
         table.lines().any(|line| line.starts_with("  mail ")),

@@ -3,6 +3,8 @@
 
 use crate::programs::{finished, unmount_below};
 use crate::server::Server;
+use disktime_observe::ServerStatus;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -120,6 +122,17 @@ impl Place {
         let output = finished(self.command(arguments));
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What the server of this place reports; its JSON must have nothing that the type lacks.
+    #[track_caller]
+    pub fn status(&self) -> ServerStatus {
+        let text = self.succeeds(&["status", "--json"]);
+        let json: Value = serde_json::from_str(&text).expect("it is JSON");
+        let status: ServerStatus = serde_json::from_str(&text).expect("it is a status");
+        let again = serde_json::to_value(&status).expect("it is JSON");
+        assert_eq!(again, json, "the type says something else than the JSON");
+        status
     }
 
     /// Runs a sub-command on this place's file; it must fail with status 1 and say something.

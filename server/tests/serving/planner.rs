@@ -32,7 +32,7 @@ fn all_shares_of_a_disk_add_up_to_the_whole() {
         let report = simulated(&place, &workload, &["--policy", policy]);
         let disk = &report["disks"]["hdd0"];
         assert_eq!(disk["policy"], policy);
-        let mut whole = number(&disk["system"], "received_share");
+        let mut whole = number(&disk["background"]["metadata"], "received_share");
         for key in ["switching_share", "idle_share", "in_flight_share"] {
             whole += number(disk, key);
         }

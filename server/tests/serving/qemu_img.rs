@@ -12,10 +12,8 @@ const KIB: u64 = 1 << 10;
 /// How many requests `status` has counted for the vdisk.
 #[track_caller]
 fn requests_counted(place: &Place) -> u64 {
-    let status = place.succeeds(&["status", "--json"]);
-    let status: Value = serde_json::from_str(&status).expect("it is JSON");
-    let count = &status["vdisks"]["db"]["total"]["requests"];
-    count.as_u64().expect("a number of requests")
+    let status = place.status();
+    status.vdisks["db"].stream.account.windows.total.requests
 }
 
 #[test]

@@ -4,7 +4,6 @@
 use crate::place::{PLAIN_DISK, Place, assert_says, exits_with};
 use crate::programs::is_mounted;
 use crate::server::Server;
-use serde_json::Value;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -98,11 +97,7 @@ fn without_io_uring_plain_calls_serve() {
         &server.said(),
         &["d0.disk", "io_uring is refused", "plain system calls"],
     );
-    let status: Value =
-        serde_json::from_str(&place.succeeds(&["status", "--json"])).expect("it is JSON");
-    let description = status["disks"]["d0"]["description"]
-        .as_str()
-        .unwrap_or_default();
+    let description = &place.status().disks["d0"].description;
     assert_says(description, &["plain system calls"]);
     let data = server.client("a").fill(3);
     crate::nbd::assert_same(&server.client("a").read_all(), &data, "by plain calls");

@@ -4,6 +4,7 @@ use crate::figures::number;
 use crate::place::{Place, assert_says};
 use crate::programs::text;
 use crate::server::Server;
+use disktime_observe::ServerStatus;
 use serde_json::Value;
 
 const WINDOWS: [&str; 3] = ["last_1s", "last_10s", "total"];
@@ -66,52 +67,47 @@ fn the_json_has_the_promised_names_and_the_sums_come_out() {
     let (place, server) = paced();
     let workload = place.write("workload.json", WORKLOAD);
     let load = json(&place.succeeds(&["load", text(&workload), "--json"]));
-    let status = json(&place.succeeds(&["status", "--json"]));
+    let status = place.status();
 
-    let disk = &status["disks"]["hdd0"];
+    let json = serde_json::to_value(&status).expect("it is JSON");
     for window in WINDOWS {
-        check_disk(&disk[window]);
+        check_disk(&json["disks"]["hdd0"][window]);
         for vdisk in ["web", "db", "idle"] {
-            check_vdisk(&status["vdisks"][vdisk][window]);
+            check_vdisk(&json["vdisks"][vdisk][window]);
         }
     }
+    let stream = |vdisk: &str| &status.vdisks[vdisk].stream;
     for (vdisk, reserved) in [("web", 0.4), ("db", 0.3), ("idle", 0.0)] {
-        let vdisk = &status["vdisks"][vdisk];
-        assert_eq!(number(vdisk, "reserved_share"), reserved);
-        for times in ["queue_time_us", "service_time_us"] {
-            let ordered = ["p50", "p99", "p99_9", "max"].map(|name| number(&vdisk[times], name));
-            assert!(ordered.is_sorted(), "{times}: {ordered:?}");
+        let stream = stream(vdisk);
+        assert_eq!(stream.account.entitlement.reserved_share, reserved);
+        for times in [stream.queue_time_us, stream.service_time_us] {
+            let ordered = [times.p50, times.p90, times.p99, times.p99_9, times.max];
+            assert!(ordered.is_sorted(), "{vdisk}: {ordered:?}");
         }
     }
-    assert!(number(disk, "worst_case_ms") > 0.0 && disk["overruns"].is_u64());
-    let db = &status["vdisks"]["db"]["total"];
-    assert!(
-        share(db, "received_share") <= 0.62,
-        "its limit is 60 %: {db}"
-    );
-    assert_eq!(
-        number(&status["vdisks"]["idle"]["total"], "received_share"),
-        0.0
-    );
+    let disk = &status.disks["hdd0"];
+    assert!(disk.worst_case_ms > 0.0);
+    let total = |vdisk: &str| stream(vdisk).account.windows.total;
+    let db = total("db");
+    assert!(db.received_share <= 0.62, "its limit is 60 %: {db:?}");
+    assert_eq!(total("idle").received_share, 0.0);
 
     // What each received is what was charged in all; that and the switching account are the time
     // that the disk was busy or waited on purpose.
-    let total = &disk["total"];
-    let paid = |stream: &Value| number(stream, "own_ns") + number(stream, "spare_ns");
-    let streams: f64 = ["web", "db", "idle"]
-        .iter()
-        .map(|vdisk| paid(&status["vdisks"][vdisk]["total"]))
-        .sum::<f64>()
-        + paid(&status["system"]["hdd0"]["total"]);
-    let charged = number(total, "charged_ns");
-    let used = number(total, "busy_ns") + number(total, "waiting_ns");
+    let of_vdisks = status.vdisks.values().map(|vdisk| &vdisk.stream);
+    let streams = of_vdisks.chain(status.background["hdd0"].values());
+    let received = streams.map(|stream| stream.account.windows.total.received_ns());
+    let streams = received.sum::<u64>() as f64;
+    let counted = disk.windows.total;
+    let charged = counted.charged_ns as f64;
+    let used = (counted.busy_ns + counted.waiting_ns) as f64;
     assert!(used > 1e9, "the load kept it busy for {used} ns");
     let apart = |a: f64, b: f64| (a - b).abs() / b;
     assert!(
         apart(streams, charged) < 0.01,
         "{streams} received, {charged} charged"
     );
-    let paid_in_all = charged + number(total, "switching_ns");
+    let paid_in_all = charged + counted.switching_ns as f64;
     assert!(
         apart(paid_in_all, used) < 0.01,
         "{paid_in_all} paid, {used} used"
@@ -152,11 +148,12 @@ fn the_server_is_found_by_its_control_socket() {
         text(&control),
     ]));
     assert!(output.status.success());
-    let status = json(&String::from_utf8_lossy(&output.stdout));
-    assert!(status["disks"]["hdd0"].is_object());
-    // For people: a line per vdisk, and what the system itself used.
+    let status: ServerStatus =
+        serde_json::from_slice(&output.stdout).expect("it is the JSON of a status");
+    assert!(status.disks.contains_key("hdd0"));
+    // As a table: a line per vdisk, and what the server's own work used.
     let table = place.succeeds(&["status"]);
-    for name in ["hdd0", "web", "db", "idle", "system"] {
+    for name in ["hdd0", "web", "db", "idle", "(hdd0: metadata)"] {
         assert!(table.contains(name), "{name} is not in\n{table}");
     }
     // A load that looks for the server elsewhere than its file says.
@@ -178,8 +175,7 @@ fn the_server_is_found_by_its_control_socket() {
 fn the_policy_of_the_command_line_is_the_one_that_is_shown() {
     let place = Place::with(&[("web", r#""size": "8MiB""#)]);
     let server = Server::start(place.command(&["serve", "--policy", "mclock"]));
-    let status = json(&place.succeeds(&["status", "--json"]));
-    assert_eq!(status["disks"]["d0"]["policy"], "mclock", "{status:#}");
+    assert_eq!(place.status().disks["d0"].policy, "mclock");
     drop(server);
     let sentence = place.fails(&["serve", "--policy", "mclok"]);
     assert_says(&sentence, &["`mclok`", "`mclock`", "`sfq-d`", "`fahrrad`"]);
@@ -195,11 +191,18 @@ fn reservations_are_told_before_anybody_uses_them() {
         ("backup", r#""size": "64MiB""#),
     ]);
     let server = place.start();
-    let status = json(&place.succeeds(&["status", "--json"]));
-    let web = &status["vdisks"]["web"];
-    assert_eq!(number(web, "reserved_share"), 0.4);
-    assert_eq!(number(web, "period_ms"), 500.0);
-    assert_eq!(number(web, "limit_share"), 0.6);
-    assert_eq!(number(&status["vdisks"]["backup"], "reserved_share"), 0.0);
+    let status = place.status();
+    let entitled = |vdisk: &str| &status.vdisks[vdisk].stream.account.entitlement;
+    let web = entitled("web");
+    assert_eq!(web.reserved_share, 0.4);
+    assert_eq!(web.period_ms, Some(500.0));
+    assert_eq!(web.limit_share, Some(0.6));
+    assert_eq!(entitled("backup").reserved_share, 0.0);
+    // The server's own work has a reservation without being named in the file.
+    let metadata = &status.background["d0"]["metadata"].account.entitlement;
+    assert_eq!(
+        (metadata.reserved_share, metadata.period_ms),
+        (0.01, Some(2000.0))
+    );
     server.stop();
 }

@@ -22,17 +22,17 @@ const LEGEND_HEIGHT: u32 = 64;
 
 /// One run.
 #[derive(Debug, Clone)]
-pub struct Panel {
+pub(crate) struct Panel {
     /// What it shows.
-    pub title: String,
+    pub(crate) title: String,
     /// Seconds since the start, and the share of the disk's time (0 to 1) that each series got in
     /// the interval that ends there.
-    pub samples: Vec<(f64, Vec<f64>)>,
+    pub(crate) samples: Vec<(f64, Vec<f64>)>,
 }
 
 /// Draws the panels under each other, with a legend of the series on top. `reserved` are the shares
 /// that the first series have reserved, drawn as dashed lines on top of each other.
-pub fn draw(
+pub(crate) fn draw(
     file: &Path,
     heading: &str,
     series: &[String],

@@ -1,49 +1,176 @@
-//! What a run means for whoever reserves: per vdisk and disk, as JSON.
+//! What a run means for the owner of a reservation: figures per vdisk, group and disk, as JSON too.
 //!
-//! Invariant: of a disk, what its vdisks and its own stream received, the switching account, the
-//! idle time and what was in flight at the end add up to the whole.
+//! Invariant: of a disk, what its vdisks and its background work received, the switching account,
+//! the idle time and what was in flight at the end add up to the whole.
 
 use super::run::{DiskRun, Run};
-use crate::groups::{GroupStreams, group_of};
-use crate::status::{SYSTEM, disk_window, percentiles, reserved_share, vdisk_window};
+use crate::disk_report::{GroupStreams, disk_window, entitlement, percentiles, stream_window};
+use crate::failure::Outcome;
 use disktime_engine::{StreamConfig, StreamCounters, StreamId, StreamReport, Window};
+use disktime_observe::{DiskWindow, Entitlement, Percentiles, StreamWindow};
 use disktime_units::Nanos;
-use disktime_workloads::{LoadReport, VdiskLoad};
-use serde_json::{Map, Value, json};
+use disktime_workloads::{Latencies, LoadReport, VdiskLoad};
+use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What each vdisk that has clients got with its disk for itself, by name.
-pub type Alone = BTreeMap<String, VdiskLoad>;
+pub(crate) type Alone = BTreeMap<String, VdiskLoad>;
 
-/// The report of a run, with what the disks counted.
-pub fn report(run: &Run, alone: Option<&Alone>) -> LoadReport {
-    let mut report = run.load.clone();
-    for disk in &run.disks {
-        for (name, stream) in &disk.vdisks {
-            let load = run.load.loads.get(name).copied().unwrap_or_default();
-            let mut figures = vdisk(disk, *stream, &load);
-            let of = group_of(&disk.groups, name).map(|group| group.name.as_str());
-            figures.insert("group".to_owned(), json!(of));
-            if let Some(alone) = alone {
-                let reserved = figures["reserved_share"].as_f64().unwrap_or(0.0);
-                compare_with_alone(&mut figures, &load, alone.get(name), reserved);
+/// What clients, vdisks, groups and disks got.
+#[derive(Debug, Clone)]
+pub(crate) struct SimulationReport {
+    /// What the clients got.
+    pub(crate) load: LoadReport,
+    /// What the disks counted.
+    pub(crate) figures: Figures,
+}
+
+/// What the disks counted, by name.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) disks: BTreeMap<String, DiskFigures>,
+    pub(crate) vdisks: BTreeMap<String, VdiskFigures>,
+    pub(crate) groups: BTreeMap<String, GroupFigures>,
+}
+
+/// What a disk's time was used for.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DiskFigures {
+    #[serde(flatten)]
+    pub(crate) window: DiskWindow,
+    pub(crate) policy: &'static str,
+    /// Its background work, by name.
+    pub(crate) background: BTreeMap<&'static str, BackgroundFigures>,
+    /// Not charged before it ends.
+    pub(crate) in_flight_share: f64,
+    pub(crate) switching_reserved_share: f64,
+    pub(crate) overruns: u64,
+    pub(crate) worst_case_ms: f64,
+    pub(crate) unspent_bound_ms: f64,
+    /// With `--solo`: the sum of what is left of each vdisk's requests per second alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) efficiency: Option<f64>,
+}
+
+/// What background work received.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct BackgroundFigures {
+    #[serde(flatten)]
+    pub(crate) window: StreamWindow,
+    pub(crate) reserved_share: f64,
+}
+
+/// What a vdisk or a group is entitled to, and what it received.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AccountFigures {
+    #[serde(flatten)]
+    pub(crate) window: StreamWindow,
+    #[serde(flatten)]
+    pub(crate) entitlement: Entitlement,
+    /// The part of its reservation that it did not use.
+    pub(crate) unused_share: f64,
+    /// What all others on the disk received.
+    pub(crate) others_share: f64,
+    pub(crate) unspent_max_ms: Option<f64>,
+    pub(crate) unspent_bound_ms: f64,
+}
+
+/// What a vdisk and its clients got.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct VdiskFigures {
+    #[serde(flatten)]
+    pub(crate) account: AccountFigures,
+    #[serde(flatten)]
+    pub(crate) load: LoadFigures,
+    pub(crate) queue_time_us: Percentiles,
+    pub(crate) service_time_us: Percentiles,
+    pub(crate) group: Option<String>,
+    /// With `--solo`.
+    #[serde(flatten)]
+    pub(crate) comparison: Option<Comparison>,
+}
+
+/// What the clients of a vdisk got together.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LoadFigures {
+    pub(crate) iops: f64,
+    pub(crate) bytes_per_second: u64,
+    /// Null when nothing was answered.
+    pub(crate) latency_us: Option<LatencyMicros>,
+}
+
+/// From arrival to answer.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LatencyMicros {
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p99_9: f64,
+    pub(crate) max: f64,
+}
+
+/// A vdisk beside the same with its disk for itself; all null without requests there.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) alone: Option<LoadFigures>,
+    /// `here ÷ alone`, in requests per second.
+    pub(crate) of_alone: Option<f64>,
+    /// `here ÷ (u × alone)`.
+    pub(crate) isolation: Option<f64>,
+}
+
+/// What a group's members got together.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct GroupFigures {
+    #[serde(flatten)]
+    pub(crate) account: AccountFigures,
+    pub(crate) members: Vec<String>,
+}
+
+impl SimulationReport {
+    /// The report of a run; `alone`: each vdisk's clients with their disk for themselves.
+    pub(crate) fn new(run: &Run, alone: Option<&Alone>) -> SimulationReport {
+        let mut figures = Figures::default();
+        for disk in &run.disks {
+            for (name, stream) in disk.streams.vdisks() {
+                let vdisk = vdisk(disk, name, *stream, &run.load, alone);
+                figures.vdisks.insert(name.clone(), vdisk);
             }
-            report.vdisks.insert(name.clone(), Value::Object(figures));
+            for group in disk.streams.groups() {
+                let figures_of_group = self::group(disk, group);
+                figures
+                    .groups
+                    .insert(group.name().to_owned(), figures_of_group);
+            }
+            let figures_of_disk = self::disk(disk, &run.load, alone);
+            figures.disks.insert(disk.name.clone(), figures_of_disk);
         }
-        for group in &disk.groups {
-            let figures = Value::Object(self::group(disk, group));
-            report.groups.insert(group.name.clone(), figures);
+        SimulationReport {
+            load: run.load.clone(),
+            figures,
         }
-        let figures = self::disk(disk, &run.load, alone);
-        report
-            .disks
-            .insert(disk.name.clone(), Value::Object(figures));
     }
-    report
+
+    /// As JSON: the clients, and what the disks counted.
+    pub(crate) fn to_json(&self) -> Outcome<Value> {
+        let mut whole = self.load.to_json();
+        let figures = serde_json::to_value(&self.figures)?;
+        if let (Value::Object(whole), Value::Object(figures)) = (&mut whole, figures) {
+            whole.extend(figures);
+        }
+        Ok(whole)
+    }
+
+    /// Whether it was compared with each vdisk alone.
+    pub(crate) fn has_alone(&self) -> bool {
+        let mut disks = self.figures.disks.values();
+        disks.any(|disk| disk.efficiency.is_some())
+    }
 }
 
 /// A number with so many decimals.
-pub fn rounded(value: f64, decimals: i32) -> f64 {
+pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
     (value * factor).round() / factor
 }
@@ -60,115 +187,114 @@ fn share(part: Nanos, whole: Nanos) -> f64 {
     rounded(part.0 as f64 / whole.0 as f64, 6)
 }
 
-/// A value that is JSON's object.
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
+fn vdisk(
+    disk: &DiskRun,
+    name: &str,
+    id: StreamId,
+    clients: &LoadReport,
+    alone: Option<&Alone>,
+) -> VdiskFigures {
+    let stream = &disk.counted.streams[&id];
+    let load = clients.loads.get(name).copied().unwrap_or_default();
+    let account = account(disk, &stream.config, stream.windows.total);
+    let reserved = account.entitlement.reserved_share;
+    VdiskFigures {
+        account,
+        load: load_figures(&load),
+        queue_time_us: percentiles(&stream.queue_time),
+        service_time_us: percentiles(&stream.service_time),
+        group: disk.streams.group_of(name).map(str::to_owned),
+        comparison: alone.map(|alone| compare_with_alone(&load, alone.get(name), reserved)),
     }
 }
 
-fn vdisk(disk: &DiskRun, id: StreamId, load: &VdiskLoad) -> Map<String, Value> {
-    let stream = &disk.report.streams[&id];
-    let mut figures = account(disk, &stream.config, stream.windows.total);
-    figures.extend(object(json!({
-        "iops": rounded(load.iops, 3),
-        "bytes_per_second": load.bytes_per_second.round() as u64,
-        "latency_us": load.latency.map(|latency| latency.to_json()),
-        "queue_time_us": percentiles(&stream.queue_time),
-        "service_time_us": percentiles(&stream.service_time),
-    })));
-    figures
+fn load_figures(load: &VdiskLoad) -> LoadFigures {
+    LoadFigures {
+        iops: rounded(load.iops, 3),
+        bytes_per_second: load.bytes_per_second.round() as u64,
+        latency_us: load.latency.as_ref().map(latency_micros),
+    }
 }
 
-fn group(disk: &DiskRun, group: &GroupStreams) -> Map<String, Value> {
-    let config = &disk.report.streams[&group.account].config;
-    let mut figures = account(disk, config, group.windows(&disk.report).total);
-    figures.insert("members".to_owned(), json!(group.member_names()));
-    figures
+fn latency_micros(latency: &Latencies) -> LatencyMicros {
+    let micros = |time: Nanos| time.0 as f64 / 1e3;
+    LatencyMicros {
+        p50: micros(latency.p50),
+        p90: micros(latency.p90),
+        p99: micros(latency.p99),
+        p99_9: micros(latency.p99_9),
+        max: micros(latency.max),
+    }
+}
+
+fn group(disk: &DiskRun, group: &GroupStreams) -> GroupFigures {
+    let config = &disk.counted.streams[&group.account()].config;
+    GroupFigures {
+        account: account(disk, config, group.windows(&disk.counted).total),
+        members: group.member_names().map(str::to_owned).collect(),
+    }
 }
 
 /// What a vdisk or a group is entitled to, and what it received.
-fn account(
-    disk: &DiskRun,
-    config: &StreamConfig,
-    total: Window<StreamCounters>,
-) -> Map<String, Value> {
+fn account(disk: &DiskRun, config: &StreamConfig, total: Window<StreamCounters>) -> AccountFigures {
     let counters = &total.counters;
-    let reserved = reserved_share(config);
+    let entitlement = entitlement(&disk.name, config);
     let own = share(counters.reserved, total.elapsed);
-    let all = disk.report.streams.values().map(received);
+    let all = disk.counted.streams.values().map(received);
     let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
     let others = all.saturating_sub(counters.reserved + counters.spare);
-    let period = config.reservation.map(|reservation| reservation.period);
-    let unspent = counters.unspent_max.map(|unspent| unspent as f64 / 1e6);
-    let mut figures = object(vdisk_window(total));
-    figures.extend(object(json!({
-        "disk": disk.name,
-        "reserved_share": reserved,
-        "period_ms": period.map(Nanos::as_millis_f64),
-        "limit_share": config.limit.map(|limit| limit.share.as_f64()),
-        "weight": config.weight,
-        "unused_share": rounded((reserved - own).max(0.0), 6),
-        "others_share": share(others, total.elapsed),
-        "unspent_max_ms": unspent,
-        "unspent_bound_ms": disk.report.unspent_bound.as_millis_f64(),
-    })));
-    figures
+    AccountFigures {
+        window: stream_window(total),
+        unused_share: rounded((entitlement.reserved_share - own).max(0.0), 6),
+        entitlement,
+        others_share: share(others, total.elapsed),
+        unspent_max_ms: counters.unspent_max.map(|unspent| unspent as f64 / 1e6),
+        unspent_bound_ms: disk.counted.unspent_bound.as_millis_f64(),
+    }
 }
 
-/// `here ÷ (u × alone)`, and `here ÷ alone`, in requests per second.
-fn compare_with_alone(
-    figures: &mut Map<String, Value>,
-    here: &VdiskLoad,
-    alone: Option<&VdiskLoad>,
-    reserved: f64,
-) {
+fn compare_with_alone(here: &VdiskLoad, alone: Option<&VdiskLoad>, reserved: f64) -> Comparison {
     let Some(alone) = alone.filter(|alone| alone.iops > 0.0) else {
-        for key in ["alone", "of_alone", "isolation"] {
-            figures.insert(key.to_owned(), Value::Null);
-        }
-        return;
+        return Comparison::default();
     };
     let of_alone = here.iops / alone.iops;
-    let isolation = (reserved > 0.0).then(|| rounded(of_alone / reserved, 4));
-    figures.insert(
-        "alone".to_owned(),
-        json!({
-            "iops": rounded(alone.iops, 3),
-            "bytes_per_second": alone.bytes_per_second.round() as u64,
-            "latency_us": alone.latency.map(|latency| latency.to_json()),
-        }),
-    );
-    figures.insert("of_alone".to_owned(), json!(rounded(of_alone, 4)));
-    figures.insert("isolation".to_owned(), json!(isolation));
+    Comparison {
+        alone: Some(load_figures(alone)),
+        of_alone: Some(rounded(of_alone, 4)),
+        isolation: (reserved > 0.0).then(|| rounded(of_alone / reserved, 4)),
+    }
 }
 
-fn disk(disk: &DiskRun, load: &LoadReport, alone: Option<&Alone>) -> Map<String, Value> {
-    let total = disk.report.windows.total;
+fn disk(disk: &DiskRun, load: &LoadReport, alone: Option<&Alone>) -> DiskFigures {
+    let total = disk.counted.windows.total;
     let counters = &total.counters;
-    // Its time is known, but nobody is charged before it ends.
     let in_flight = (counters.busy + counters.waiting)
         .saturating_sub(counters.charged)
         .saturating_sub(counters.switching);
-    let system = &disk.report.streams[&disk.system];
-    let mut figures = object(disk_window(total));
-    figures.extend(object(json!({
-        "policy": disk.policy.name(),
-        SYSTEM: vdisk_window(system.windows.total),
-        "system_reserved_share": reserved_share(&system.config),
-        "in_flight_share": share(in_flight, total.elapsed),
-        "switching_reserved_share": disk.report.switching_share.as_f64(),
-        "overruns": counters.overruns,
-        "worst_case_ms": disk.report.worst_case.as_millis_f64(),
-        "unspent_bound_ms": disk.report.unspent_bound.as_millis_f64(),
-    })));
-    if let Some(alone) = alone {
-        let parts = disk.vdisks.iter().filter_map(|(name, _)| {
+    let background = disk.streams.background().map(|(work, id)| {
+        let stream = &disk.counted.streams[&id];
+        let figures = BackgroundFigures {
+            window: stream_window(stream.windows.total),
+            reserved_share: entitlement(&disk.name, &stream.config).reserved_share,
+        };
+        (work.name(), figures)
+    });
+    let efficiency = alone.map(|alone| {
+        let parts = disk.streams.vdisks().iter().filter_map(|(name, _)| {
             let alone = alone.get(name).filter(|alone| alone.iops > 0.0)?;
             Some(load.loads.get(name)?.iops / alone.iops)
         });
-        figures.insert("efficiency".to_owned(), json!(rounded(parts.sum(), 4)));
+        rounded(parts.sum(), 4)
+    });
+    DiskFigures {
+        window: disk_window(total),
+        policy: disk.policy.name(),
+        background: background.collect(),
+        in_flight_share: share(in_flight, total.elapsed),
+        switching_reserved_share: disk.counted.switching_share.as_f64(),
+        overruns: counters.overruns,
+        worst_case_ms: disk.counted.worst_case.as_millis_f64(),
+        unspent_bound_ms: disk.counted.unspent_bound.as_millis_f64(),
+        efficiency,
     }
-    figures
 }

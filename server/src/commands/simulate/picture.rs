@@ -9,16 +9,16 @@ mod look;
 mod strip;
 mod time_axis;
 
+use super::figures::SimulationReport;
 use super::run::{DiskRun, Run};
 use super::svg::{Anchor, Svg, fitting, width_of};
 use super::timeline::{Deadlines, Interval};
-use crate::groups::group_of;
+use crate::disk_report::{disk_window, stream_window};
 use deadlines::draw_deadlines;
 use disktime_engine::StreamId;
+use disktime_observe::StreamWindow;
 use disktime_units::Nanos;
-use disktime_workloads::LoadReport;
 use look::Look;
-use serde_json::Value;
 use strip::draw_strip;
 use time_axis::TimeAxis;
 
@@ -61,17 +61,15 @@ struct Lane<'a> {
     reserved: Option<f64>,
     period: Option<Nanos>,
     limit: Option<f64>,
-    figures: &'a Value,
+    figures: StreamWindow,
     deadlines: Vec<Deadlines>,
 }
 
 impl Lane<'_> {
     /// What it used of an interval: on its account, and spare time.
     fn used(&self, interval: &Interval) -> (f64, f64) {
-        let streams = self
-            .streams
-            .iter()
-            .map(|stream| &interval.streams[stream.index()]);
+        let of = |stream: &StreamId| &interval.streams[stream.index()];
+        let streams = self.streams.iter().map(of);
         streams.fold((0.0, 0.0), |(own, spare), used| {
             (own + used.own, spare + used.spare)
         })
@@ -79,8 +77,8 @@ impl Lane<'_> {
 }
 
 /// Draws a run that was sampled; `interval` is what the areas are averages of.
-pub fn draw(run: &Run, report: &LoadReport, interval: Nanos) -> String {
-    let axis = TimeAxis::new(report.duration, LEFT, RIGHT);
+pub(crate) fn draw(run: &Run, report: &SimulationReport, interval: Nanos) -> String {
+    let axis = TimeAxis::new(report.load.duration, LEFT, RIGHT);
     let mut svg = Svg::new();
     let mut notes = Vec::new();
     let mut y = draw_top(&mut svg, run, report, interval);
@@ -95,7 +93,7 @@ pub fn draw(run: &Run, report: &LoadReport, interval: Nanos) -> String {
     svg.finish(WIDTH, y + 8.0, title, &look::definitions())
 }
 
-fn draw_top(svg: &mut Svg, run: &Run, report: &LoadReport, interval: Nanos) -> f64 {
+fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos) -> f64 {
     let bold = "font-weight=\"bold\"";
     let title = "Disk time per virtual disk over time";
     svg.text((MARGIN, 22.0), 17.0, Anchor::Start, title, bold);
@@ -109,46 +107,49 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &LoadReport, interval: Nanos) -> f
     let under = policy.map_or_else(String::new, |policy| format!(" under {policy}"));
     let subtitle = format!(
         "{} in virtual time{under}; each step is the mean of {interval}",
-        report.duration
+        report.load.duration
     );
     svg.text((MARGIN, 40.0), 12.0, Anchor::Start, &subtitle, SOFT);
     look::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
 }
 
 /// Each group with its members beneath it, then the vdisks that are in none.
-fn lanes<'a>(disk: &'a DiskRun, report: &'a LoadReport) -> Vec<Lane<'a>> {
+fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
     let mut lanes: Vec<Lane<'a>> = Vec::new();
-    let mut add =
-        |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind: Kind<'a>| {
-            let config = &disk.report.streams[&account].config;
-            let timeline = disk.timeline.as_ref();
-            let look = Look::of(lanes.len());
-            lanes.push(Lane {
-                name,
-                look,
-                streams,
-                kind,
-                reserved: config
-                    .reservation
-                    .map(|reservation| reservation.share.as_f64()),
-                period: config.reservation.map(|reservation| reservation.period),
-                limit: config.limit.map(|limit| limit.share.as_f64()),
-                figures,
-                deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(account)),
-            });
-        };
-    let of_vdisk = |name: &str| report.vdisks.get(name).unwrap_or(&Value::Null);
-    for group in &disk.groups {
-        let streams = group.members.iter().map(|(_, stream)| *stream).collect();
-        let figures = report.groups.get(&group.name).unwrap_or(&Value::Null);
-        add(&group.name, group.account, streams, figures, Kind::Group);
-        for (name, stream) in &group.members {
-            let kind = Kind::MemberOf(&group.name);
-            add(name, *stream, vec![*stream], of_vdisk(name), kind);
+    let mut add = |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind| {
+        let config = &disk.counted.streams[&account].config;
+        let timeline = disk.timeline.as_ref();
+        let look = Look::of(lanes.len());
+        lanes.push(Lane {
+            name,
+            look,
+            streams,
+            kind,
+            reserved: config
+                .reservation
+                .map(|reservation| reservation.share.as_f64()),
+            period: config.reservation.map(|reservation| reservation.period),
+            limit: config.limit.map(|limit| limit.share.as_f64()),
+            figures,
+            deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(account)),
+        });
+    };
+    let of_vdisk = |name: &str| {
+        let vdisk = report.figures.vdisks.get(name);
+        vdisk.map_or_else(StreamWindow::default, |vdisk| vdisk.account.window)
+    };
+    for group in disk.streams.groups() {
+        let streams = group.members().iter().map(|(_, stream)| *stream).collect();
+        let figures = group.windows(&disk.counted).total;
+        let (name, figures) = (group.name(), stream_window(figures));
+        add(name, group.account(), streams, figures, Kind::Group);
+        for (member, stream) in group.members() {
+            let kind = Kind::MemberOf(name);
+            add(member, *stream, vec![*stream], of_vdisk(member), kind);
         }
     }
-    for (name, stream) in &disk.vdisks {
-        if group_of(&disk.groups, name).is_none() {
+    for (name, stream) in disk.streams.vdisks() {
+        if disk.streams.group_of(name).is_none() {
             add(name, *stream, vec![*stream], of_vdisk(name), Kind::Vdisk);
         }
     }
@@ -160,7 +161,7 @@ fn draw_disk(
     svg: &mut Svg,
     top: f64,
     disk: &DiskRun,
-    report: &LoadReport,
+    report: &SimulationReport,
     axis: &TimeAxis,
     interval: Nanos,
     notes: &mut Vec<String>,
@@ -170,9 +171,9 @@ fn draw_disk(
         .as_ref()
         .map_or_else(Vec::new, |timeline| timeline.intervals(interval));
     let lanes = lanes(disk, report);
-    let figures = report.disks.get(&disk.name).unwrap_or(&Value::Null);
+    let figures = disk_window(disk.counted.windows.total);
     let mut y = top + 12.0;
-    draw_strip(svg, y, disk, &lanes, figures, &intervals, axis);
+    draw_strip(svg, y, disk, &lanes, &figures, &intervals, axis);
     y += STRIP_HEIGHT + 18.0;
     let (height, most) = (lane_height(lanes.len()), scale(&lanes, &intervals));
     for lane in &lanes {
@@ -188,7 +189,7 @@ fn draw_disk(
         y += height + TICKS_HEIGHT + GAP;
     }
     let drawn = lanes.iter().filter(|lane| lane.kind != Kind::Group);
-    let hidden = disk.vdisks.len() - drawn.count();
+    let hidden = disk.streams.vdisks().len() - drawn.count();
     if hidden > 0 {
         notes.push(format!(
             "{hidden} more virtual disks of {} are drawn in its strip only, as one.",
@@ -341,16 +342,14 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
         let y = top + 38.0;
         svg.text((MARGIN, y), SMALL, Anchor::Start, &text, SOFT);
     }
-    let received = lane.figures["received_share"].as_f64().unwrap_or(0.0);
-    let spare = lane.figures["spare_share"].as_f64().unwrap_or(0.0);
+    let (received, spare) = (lane.figures.received_share, lane.figures.spare_share);
     let right = RIGHT + 8.0;
     let text = format!("received {}", percent(received));
     svg.text((right, top + 11.0), SMALL, Anchor::Start, &text, "");
     let text = format!("of it spare {}", percent(spare));
     svg.text((right, top + 25.0), SMALL, Anchor::Start, &text, SOFT);
     if lane.reserved.is_some() {
-        let missed = lane.figures["deadlines_missed"].as_u64().unwrap_or(0);
-        let met = lane.figures["deadlines_met"].as_u64().unwrap_or(0);
+        let (met, missed) = (lane.figures.deadlines_met, lane.figures.deadlines_missed);
         let text = format!("{met} met, {missed} missed");
         // Many digits are drawn smaller rather than cut.
         let room = WIDTH - right - 4.0;

@@ -5,9 +5,9 @@
 
 use super::timeline::{Sampling, Timeline};
 use crate::assembly::{self, DiskService};
+use crate::disk_report::DiskStreams;
 use crate::failure::{Failure, Outcome};
-use crate::groups::{self, GroupStreams};
-use disktime_engine::{LoopReport, StreamId, VdiskId};
+use disktime_engine::{LoopReport, VdiskId};
 use disktime_reservations::{Configuration, Policy};
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
@@ -15,37 +15,33 @@ use std::collections::BTreeMap;
 
 /// What came of a run.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     /// What the clients saw.
-    pub load: LoadReport,
+    pub(crate) load: LoadReport,
     /// What the disks counted, in file order.
-    pub disks: Vec<DiskRun>,
+    pub(crate) disks: Vec<DiskRun>,
 }
 
 /// What one disk counted.
 #[derive(Debug)]
-pub struct DiskRun {
+pub(crate) struct DiskRun {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Who decided.
-    pub policy: Policy,
-    /// The stream that pays for metadata.
-    pub system: StreamId,
-    /// Its vdisks with their streams, in file order.
-    pub vdisks: Vec<(String, StreamId)>,
-    /// Its groups, in file order.
-    pub groups: Vec<GroupStreams>,
+    pub(crate) policy: Policy,
+    /// Its streams.
+    pub(crate) streams: DiskStreams,
     /// The counters at the end.
-    pub report: LoopReport,
+    pub(crate) counted: LoopReport,
     /// The counters on the way, if they were asked for.
-    pub timeline: Option<Timeline>,
+    pub(crate) timeline: Option<Timeline>,
 }
 
 /// Runs a workload against a configuration.
 ///
 /// # Errors
 /// Reservations that are not admitted, a workload that does not fit.
-pub fn run(
+pub(crate) fn run(
     configuration: &Configuration,
     workload: &Workload,
     sampling: Option<Sampling>,
@@ -71,10 +67,8 @@ pub fn run(
         Some(DiskRun {
             name: disk.name.value.clone(),
             policy: disk.policy,
-            system: service.system_stream(),
-            vdisks: streams(configuration, &disk.name.value, service),
-            groups: groups::groups(configuration, &disk.name.value, service),
-            report: report?,
+            streams: DiskStreams::of(configuration, &disk.name.value, service),
+            counted: report?,
             timeline: sampling.map(|_| timeline),
         })
     });
@@ -114,17 +108,4 @@ fn open(
         services.push(service);
     }
     Ok(targets)
-}
-
-fn streams(
-    configuration: &Configuration,
-    disk: &str,
-    service: &DiskService,
-) -> Vec<(String, StreamId)> {
-    let vdisks = configuration.vdisks_on(disk).enumerate();
-    let streams = vdisks.filter_map(|(position, vdisk)| {
-        let stream = service.stream(VdiskId(position as u32))?;
-        Some((vdisk.name.value.clone(), stream))
-    });
-    streams.collect()
 }

@@ -12,7 +12,7 @@ const LETTER: f64 = 0.56;
 
 /// Where a text stands to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Anchor {
+pub(crate) enum Anchor {
     /// It begins there.
     Start,
     /// It is centred there.
@@ -23,22 +23,22 @@ pub enum Anchor {
 
 /// A picture that is being drawn.
 #[derive(Debug)]
-pub struct Svg {
+pub(crate) struct Svg {
     body: String,
 }
 
 /// A colour as SVG says it.
-pub fn hex((red, green, blue): Colour) -> String {
+pub(crate) fn hex((red, green, blue): Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// How wide a text is, about.
-pub fn width_of(text: &str, size: f64) -> f64 {
+pub(crate) fn width_of(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * LETTER * size
 }
 
 /// As much of a text as fits, with an ellipsis if that is not all.
-pub fn fitting(text: &str, size: f64, width: f64) -> String {
+pub(crate) fn fitting(text: &str, size: f64, width: f64) -> String {
     if width_of(text, size) <= width {
         return text.to_owned();
     }
@@ -48,7 +48,7 @@ pub fn fitting(text: &str, size: f64, width: f64) -> String {
 }
 
 /// Text as XML says it; what XML cannot say is left out.
-pub fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -65,20 +65,20 @@ pub fn escaped(text: &str) -> String {
 
 impl Svg {
     /// An empty picture.
-    pub fn new() -> Svg {
+    pub(crate) fn new() -> Svg {
         Svg {
             body: String::new(),
         }
     }
 
     /// Something that is XML already.
-    pub fn raw(&mut self, xml: &str) {
+    pub(crate) fn raw(&mut self, xml: &str) {
         self.body.push_str(xml);
         self.body.push('\n');
     }
 
     /// A straight line.
-    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), style: &str) {
+    pub(crate) fn line(&mut self, from: (f64, f64), to: (f64, f64), style: &str) {
         let ((x1, y1), (x2, y2)) = (from, to);
         self.add(format_args!(
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" {style}/>"
@@ -86,7 +86,7 @@ impl Svg {
     }
 
     /// A closed shape with these corners.
-    pub fn polygon(&mut self, corners: &[(f64, f64)], style: &str) {
+    pub(crate) fn polygon(&mut self, corners: &[(f64, f64)], style: &str) {
         let mut path = String::new();
         for (index, (x, y)) in corners.iter().enumerate() {
             let letter = if index == 0 { 'M' } else { 'L' };
@@ -97,7 +97,14 @@ impl Svg {
     }
 
     /// A text.
-    pub fn text(&mut self, (x, y): (f64, f64), size: f64, anchor: Anchor, text: &str, style: &str) {
+    pub(crate) fn text(
+        &mut self,
+        (x, y): (f64, f64),
+        size: f64,
+        anchor: Anchor,
+        text: &str,
+        style: &str,
+    ) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -114,7 +121,7 @@ impl Svg {
     }
 
     /// The whole file.
-    pub fn finish(self, width: f64, height: f64, title: &str, definitions: &str) -> String {
+    pub(crate) fn finish(self, width: f64, height: f64, title: &str, definitions: &str) -> String {
         let title = escaped(title);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \

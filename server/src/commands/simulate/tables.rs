@@ -1,30 +1,28 @@
-//! A run for people: one glance per disk, then latencies, then clients; and several policies side
-//! by side. At most 100 columns wide with names of usual length.
+//! A run as tables: a summary and a table per disk, then latencies, then clients; and several
+//! policies side by side. At most 100 columns wide with names of usual length.
 
-use super::figures::rounded;
-use crate::status::{SYSTEM, rows};
-use crate::table::Table;
+use super::figures::{
+    AccountFigures, DiskFigures, LatencyMicros, LoadFigures, SimulationReport, rounded,
+};
+use disktime_observe::{Grouped, Percentiles, Table, grouped};
 use disktime_units::Nanos;
-use disktime_workloads::LoadReport;
-use serde_json::Value;
 
 /// Everything about one run.
-pub fn whole(report: &LoadReport) -> String {
+pub(crate) fn whole(report: &SimulationReport) -> String {
     let mut text = String::new();
-    for (name, disk) in &report.disks {
+    for (name, disk) in &report.figures.disks {
         text.push_str(&disk_sentence(report, name, disk));
         text.push_str(&disk_table(report, name, disk));
         text.push('\n');
     }
-    text.push_str(&latency_table(report));
-    text.push('\n');
-    text.push_str(&report.clients_text());
+    text.push_str(&latency_table(report).to_string());
+    text.push_str(&format!("\n{}", report.load));
     text
 }
 
 /// Several runs, a line per vdisk and policy.
-pub fn compared(runs: &[(&str, &LoadReport)]) -> String {
-    let with_alone = runs.iter().any(|(_, report)| has_alone(report));
+pub(crate) fn compared(runs: &[(&str, &SimulationReport)]) -> String {
+    let with_alone = runs.iter().any(|(_, report)| report.has_alone());
     let mut heading = vec![
         "vdisk", "policy", "received", "spare", "IOPS", "MB/s", "p50 ms", "p99 ms", "p99.9",
         "missed",
@@ -33,17 +31,24 @@ pub fn compared(runs: &[(&str, &LoadReport)]) -> String {
         heading.push("isolation");
     }
     let mut table = Table::new(&heading);
-    let names = runs.first().map(|(_, report)| report.vdisks.keys());
+    let names = runs.first().map(|(_, report)| report.figures.vdisks.keys());
     for name in names.into_iter().flatten() {
         for (policy, report) in runs {
-            let vdisk = &report.vdisks[name];
+            let Some(vdisk) = report.figures.vdisks.get(name) else {
+                continue;
+            };
+            let window = vdisk.account.window;
             let mut row = vec![name.clone(), (*policy).to_owned()];
-            row.extend(["received_share", "spare_share"].map(|key| percent(&vdisk[key])));
-            row.extend(throughput(vdisk));
-            row.extend(["p50", "p99", "p99_9"].map(|key| millis(&vdisk["latency_us"][key])));
-            row.push(count(&vdisk["deadlines_missed"]));
+            row.extend([window.received_share, window.spare_share].map(percent));
+            row.extend(throughput(&vdisk.load));
+            let latency = vdisk.load.latency_us;
+            row.push(optional(latency.map(|times| times.p50), millis));
+            row.push(optional(latency.map(|times| times.p99), millis));
+            row.push(optional(latency.map(|times| times.p99_9), millis));
+            row.push(window.deadlines_missed.to_string());
             if with_alone {
-                row.push(number(&vdisk["isolation"], 3));
+                let isolation = vdisk.comparison.and_then(|comparison| comparison.isolation);
+                row.push(optional(isolation, |isolation| number(isolation, 3)));
             }
             table.row(row);
         }
@@ -51,59 +56,54 @@ pub fn compared(runs: &[(&str, &LoadReport)]) -> String {
     format!("{table}\n{}", compared_disks(runs, with_alone))
 }
 
-fn compared_disks(runs: &[(&str, &LoadReport)], with_alone: bool) -> String {
+fn compared_disks(runs: &[(&str, &SimulationReport)], with_alone: bool) -> Table {
     let mut heading = vec!["disk", "policy", "busy", "waiting", "idle", "switches"];
     if with_alone {
         heading.push("sharing efficiency");
     }
     let mut table = Table::new(&heading);
-    let names = runs.first().map(|(_, report)| report.disks.keys());
+    let names = runs.first().map(|(_, report)| report.figures.disks.keys());
     for name in names.into_iter().flatten() {
         for (policy, report) in runs {
-            let disk = &report.disks[name];
+            let Some(disk) = report.figures.disks.get(name) else {
+                continue;
+            };
+            let window = disk.window;
             let mut row = vec![name.clone(), (*policy).to_owned()];
-            row.extend(
-                ["busy_share", "waiting_share", "idle_share"].map(|key| percent(&disk[key])),
-            );
-            row.push(count(&disk["switches"]));
+            row.extend([window.busy_share, window.waiting_share, window.idle_share].map(percent));
+            row.push(window.switches.to_string());
             if with_alone {
-                row.push(number(&disk["efficiency"], 3));
+                row.push(optional(disk.efficiency, |efficiency| {
+                    number(efficiency, 3)
+                }));
             }
             table.row(row);
         }
     }
-    table.to_string()
+    table
 }
 
-fn has_alone(report: &LoadReport) -> bool {
-    report
-        .disks
-        .values()
-        .any(|disk| disk.get("efficiency").is_some())
-}
-
-fn disk_sentence(report: &LoadReport, name: &str, disk: &Value) -> String {
-    let efficiency = disk
-        .get("efficiency")
-        .map_or_else(String::new, |efficiency| {
-            format!("; sharing efficiency {}", number(efficiency, 3))
-        });
+fn disk_sentence(report: &SimulationReport, name: &str, disk: &DiskFigures) -> String {
+    let efficiency = disk.efficiency.map_or_else(String::new, |efficiency| {
+        format!("; sharing efficiency {}", number(efficiency, 3))
+    });
+    let window = disk.window;
     format!(
         "{name} under {}, {} in virtual time: busy {}, waiting for a client {}, idle {};\n\
          {} switches{efficiency}; W {} ms, unspent at most {} ms\n\n",
-        disk["policy"].as_str().unwrap_or("-"),
-        report.duration,
-        percent(&disk["busy_share"]),
-        percent(&disk["waiting_share"]),
-        percent(&disk["idle_share"]),
-        count(&disk["switches"]),
-        number(&disk["worst_case_ms"], 1),
-        number(&disk["unspent_bound_ms"], 1),
+        disk.policy,
+        report.load.duration,
+        percent(window.busy_share),
+        percent(window.waiting_share),
+        percent(window.idle_share),
+        window.switches,
+        number(disk.worst_case_ms, 1),
+        number(disk.unspent_bound_ms, 1),
     )
 }
 
-/// Who had which share of the disk's time. The shares received add up to the whole.
-fn disk_table(report: &LoadReport, name: &str, disk: &Value) -> String {
+/// Which share of the disk's time each stream received. The shares received add up to the whole.
+fn disk_table(report: &SimulationReport, name: &str, disk: &DiskFigures) -> String {
     let mut table = Table::new(&[
         "vdisk",
         "reserved",
@@ -117,41 +117,63 @@ fn disk_table(report: &LoadReport, name: &str, disk: &Value) -> String {
         "missed",
         "unspent ms",
     ]);
-    let whole = report.to_json();
-    let on_disk = rows(&whole["groups"], &whole["vdisks"]).into_iter();
-    for (vdisk, figures) in on_disk.filter(|(_, figures)| figures["disk"] == name) {
-        let mut row = vec![vdisk, reserved(&figures["reserved_share"])];
-        row.push(duration(&figures["period_ms"]));
-        row.push(percent(&figures["limit_share"]));
-        row.extend(
-            ["received_share", "own_share", "spare_share"].map(|key| percent(&figures[key])),
-        );
-        row.push(unused(figures));
-        row.extend(["deadlines_met", "deadlines_missed"].map(|key| count(&figures[key])));
-        row.push(number(&figures["unspent_max_ms"], 1));
-        table.row(row);
+    let (groups, vdisks) = (&report.figures.groups, &report.figures.vdisks);
+    for (line, entry) in grouped(groups, vdisks, |vdisk| vdisk.group.as_deref()) {
+        let account = match entry {
+            Grouped::Group(group) => &group.account,
+            Grouped::Vdisk(vdisk) => &vdisk.account,
+        };
+        if account.entitlement.disk == name {
+            table.row(account_row(line, account));
+        }
     }
-    let mut other = |what: &str, reserved: String, received: &Value| {
+    let mut other = |what: &str, reserved: String, received: f64| {
         let mut row = vec![what.to_owned(), reserved, String::new(), String::new()];
         row.push(percent(received));
         row.resize(11, String::new());
         table.row(row);
     };
-    let system = &disk[SYSTEM]["received_share"];
-    other("(system)", percent(&disk["system_reserved_share"]), system);
-    if disk["switching_reserved_share"].as_f64() > Some(0.0) {
-        let reserved = percent(&disk["switching_reserved_share"]);
-        other("(switching)", reserved, &disk["switching_share"]);
+    for (work, figures) in &disk.background {
+        let reserved = percent(figures.reserved_share);
+        other(
+            &format!("({work})"),
+            reserved,
+            figures.window.received_share,
+        );
     }
-    other("(idle)", String::new(), &disk["idle_share"]);
-    if disk["in_flight_share"].as_f64() >= Some(0.0005) {
-        other("(in flight)", String::new(), &disk["in_flight_share"]);
+    let window = disk.window;
+    if disk.switching_reserved_share > 0.0 {
+        let reserved = percent(disk.switching_reserved_share);
+        other("(switching)", reserved, window.switching_share);
+    }
+    other("(idle)", String::new(), window.idle_share);
+    if disk.in_flight_share >= 0.0005 {
+        other("(in flight)", String::new(), disk.in_flight_share);
     }
     table.to_string()
 }
 
-fn latency_table(report: &LoadReport) -> String {
-    let with_alone = has_alone(report);
+fn account_row(name: String, account: &AccountFigures) -> Vec<String> {
+    let (window, entitlement) = (account.window, &account.entitlement);
+    let has_reservation = entitlement.reserved_share > 0.0;
+    let if_reserved = |share: f64| optional(has_reservation.then_some(share), percent);
+    vec![
+        name,
+        if_reserved(entitlement.reserved_share),
+        optional(entitlement.period_ms, duration),
+        optional(entitlement.limit_share, percent),
+        percent(window.received_share),
+        percent(window.own_share),
+        percent(window.spare_share),
+        if_reserved(account.unused_share),
+        window.deadlines_met.to_string(),
+        window.deadlines_missed.to_string(),
+        optional(account.unspent_max_ms, |unspent| number(unspent, 1)),
+    ]
+}
+
+fn latency_table(report: &SimulationReport) -> Table {
+    let with_alone = report.has_alone();
     let mut heading = vec![
         "vdisk", "IOPS", "MB/s", "p50 ms", "p90 ms", "p99 ms", "p99.9", "max ms",
     ];
@@ -160,78 +182,72 @@ fn latency_table(report: &LoadReport) -> String {
     }
     let mut table = Table::new(&heading);
     let columns = heading.len();
-    for (name, vdisk) in &report.vdisks {
+    for (name, vdisk) in &report.figures.vdisks {
         let mut row = vec![name.clone()];
-        row.extend(throughput(vdisk));
-        row.extend(times(&vdisk["latency_us"]));
+        row.extend(throughput(&vdisk.load));
+        row.extend(times(vdisk.load.latency_us));
         if with_alone {
-            row.push(number(&vdisk["alone"]["iops"], 1));
-            row.push(percent(&vdisk["of_alone"]));
-            row.push(number(&vdisk["isolation"], 3));
+            let comparison = vdisk.comparison.unwrap_or_default();
+            let alone = comparison.alone.map(|alone| alone.iops);
+            row.push(optional(alone, |iops| number(iops, 1)));
+            row.push(optional(comparison.of_alone, percent));
+            row.push(optional(comparison.isolation, |isolation| {
+                number(isolation, 3)
+            }));
         }
         table.row(row);
-        for (what, key) in [
-            ("  in queue", "queue_time_us"),
-            ("  in service", "service_time_us"),
+        for (what, measured) in [
+            ("  in queue", vdisk.queue_time_us),
+            ("  in service", vdisk.service_time_us),
         ] {
             let mut row = vec![what.to_owned(), String::new(), String::new()];
-            row.extend(times(&vdisk[key]));
+            row.extend(times(measured_times(measured)));
             row.resize(columns, String::new());
             table.row(row);
         }
     }
-    table.to_string()
+    table
 }
 
-fn throughput(vdisk: &Value) -> [String; 2] {
-    let megabytes = vdisk["bytes_per_second"].as_f64().unwrap_or(0.0) / 1e6;
-    [number(&vdisk["iops"], 1), format!("{megabytes:.2}")]
+fn throughput(load: &LoadFigures) -> [String; 2] {
+    let megabytes = load.bytes_per_second as f64 / 1e6;
+    [number(load.iops, 1), format!("{megabytes:.2}")]
 }
 
-fn times(percentiles: &Value) -> [String; 5] {
-    let none = percentiles["count"] == 0;
-    ["p50", "p90", "p99", "p99_9", "max"].map(|key| {
-        if none {
-            "-".to_owned()
-        } else {
-            millis(&percentiles[key])
-        }
+fn measured_times(measured: Percentiles) -> Option<LatencyMicros> {
+    (measured.count > 0).then_some(LatencyMicros {
+        p50: measured.p50,
+        p90: measured.p90,
+        p99: measured.p99,
+        p99_9: measured.p99_9,
+        max: measured.max,
     })
 }
 
-fn reserved(share: &Value) -> String {
-    match share.as_f64() {
-        Some(share) if share > 0.0 => percent(&share.into()),
-        _ => "-".to_owned(),
-    }
+fn times(times: Option<LatencyMicros>) -> [String; 5] {
+    times.map_or_else(
+        || std::array::from_fn(|_| "-".to_owned()),
+        |times| [times.p50, times.p90, times.p99, times.p99_9, times.max].map(millis),
+    )
 }
 
-fn unused(vdisk: &Value) -> String {
-    match vdisk["reserved_share"].as_f64() {
-        Some(reserved) if reserved > 0.0 => percent(&vdisk["unused_share"]),
-        _ => "-".to_owned(),
-    }
+/// A dash where there is nothing.
+fn optional(value: Option<f64>, text: impl Fn(f64) -> String) -> String {
+    value.map_or_else(|| "-".to_owned(), text)
 }
 
-fn number(value: &Value, decimals: usize) -> String {
-    value
-        .as_f64()
-        // No zero with a minus.
-        .map(|value| rounded(value, decimals as i32) + 0.0)
-        .map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+fn number(value: f64, decimals: usize) -> String {
+    // No zero with a minus.
+    let value = rounded(value, decimals as i32) + 0.0;
+    format!("{value:.decimals$}")
 }
 
-fn percent(share: &Value) -> String {
-    share
-        .as_f64()
-        .map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 /// Microseconds as milliseconds, with as many digits as matter.
-fn millis(micros: &Value) -> String {
-    let Some(micros) = micros.as_f64() else {
-        return "-".to_owned();
-    };
+fn millis(micros: f64) -> String {
     let millis = micros / 1e3;
     if millis < 10.0 {
         format!("{millis:.2}")
@@ -240,15 +256,6 @@ fn millis(micros: &Value) -> String {
     }
 }
 
-fn duration(millis: &Value) -> String {
-    let nanos = |millis: f64| Nanos((millis * 1e6).round() as u64);
-    millis
-        .as_f64()
-        .map_or_else(|| "-".to_owned(), |millis| nanos(millis).to_string())
-}
-
-fn count(value: &Value) -> String {
-    value
-        .as_u64()
-        .map_or_else(|| "-".to_owned(), |count| count.to_string())
+fn duration(millis: f64) -> String {
+    Nanos((millis * 1e6).round() as u64).to_string()
 }

@@ -18,17 +18,17 @@ const READINGS_OF_STREAMS: u64 = 2_000_000;
 
 /// How often counters are read, and over what they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sampling {
+pub(crate) struct Sampling {
     /// Time between two readings; `interval` is a multiple of it.
-    pub every: Nanos,
+    pub(crate) every: Nanos,
     /// The length of an interval.
-    pub interval: Nanos,
+    pub(crate) interval: Nanos,
 }
 
 impl Sampling {
     /// For a run of that length with so many streams: intervals of a round length that are not
     /// shorter than a period, if there are enough of them.
-    pub fn new(duration: Nanos, shortest_period: Option<Nanos>, streams: usize) -> Sampling {
+    pub(crate) fn new(duration: Nanos, shortest_period: Option<Nanos>, streams: usize) -> Sampling {
         let duration = duration.0.max(1);
         let fewest = duration / FEWEST_INTERVALS;
         let by_period = shortest_period.map_or(0, |period| period.0.min(fewest));
@@ -72,7 +72,7 @@ struct Reading {
 
 /// The counters of a disk at regular moments.
 #[derive(Debug, Default)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     times: Vec<Nanos>,
     switching: Vec<Nanos>,
     /// By moment, then stream.
@@ -81,40 +81,40 @@ pub struct Timeline {
 
 /// Disk time in an interval, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Used {
+pub(crate) struct Used {
     /// On its own account.
-    pub own: f64,
+    pub(crate) own: f64,
     /// Spare time.
-    pub spare: f64,
+    pub(crate) spare: f64,
 }
 
 /// What happened in an interval.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// When it began.
-    pub from: Nanos,
+    pub(crate) from: Nanos,
     /// When it ended.
-    pub to: Nanos,
+    pub(crate) to: Nanos,
     /// By stream.
-    pub streams: Vec<Used>,
+    pub(crate) streams: Vec<Used>,
     /// The switching account, in nanoseconds.
-    pub switching: f64,
+    pub(crate) switching: f64,
 }
 
 /// Deadlines between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     /// About when.
-    pub at: Nanos,
+    pub(crate) at: Nanos,
     /// How many were met.
-    pub met: u64,
+    pub(crate) met: u64,
     /// How many were missed.
-    pub missed: u64,
+    pub(crate) missed: u64,
 }
 
 impl Timeline {
     /// Reads the counters.
-    pub fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
+    pub(crate) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
         if self.times.last().is_some_and(|last| *last >= now) {
             // The last regular moment can be the end, which is announced after what happened then.
             self.times.pop();
@@ -137,7 +137,7 @@ impl Timeline {
     }
 
     /// The deadlines of a stream, in order of time.
-    pub fn deadlines(&self, stream: StreamId) -> Vec<Deadlines> {
+    pub(crate) fn deadlines(&self, stream: StreamId) -> Vec<Deadlines> {
         let mut all = Vec::new();
         let (mut met, mut missed) = (0, 0);
         for (at, streams) in self.times.iter().zip(&self.readings) {
@@ -155,7 +155,7 @@ impl Timeline {
     }
 
     /// What happened in each interval of that length; the last may be shorter.
-    pub fn intervals(&self, length: Nanos) -> Vec<Interval> {
+    pub(crate) fn intervals(&self, length: Nanos) -> Vec<Interval> {
         let mut intervals: Vec<Interval> = Vec::new();
         for part in self.parts() {
             match intervals.last_mut() {
@@ -211,7 +211,7 @@ impl Timeline {
 
 impl Interval {
     /// Its length in nanoseconds.
-    pub fn length(&self) -> f64 {
+    pub(crate) fn length(&self) -> f64 {
         self.to.saturating_sub(self.from).0 as f64
     }
 

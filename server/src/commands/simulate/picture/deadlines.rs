@@ -12,7 +12,7 @@ const APART: f64 = 4.0;
 const MARKS_APART: f64 = 9.0;
 
 /// Draws them below `top`; returns what is to be said about ticks that were left out.
-pub fn draw_deadlines(
+pub(crate) fn draw_deadlines(
     svg: &mut Svg,
     top: f64,
     name: &str,

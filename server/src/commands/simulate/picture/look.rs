@@ -17,25 +17,25 @@ const PATTERNS: [&str; 4] = ["", "rising", "dots", "falling"];
 /// The pattern of what belongs to no vdisk of the picture.
 const CROSSED: &str = "crossed";
 
-pub const RESERVED: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"";
-pub const LIMIT: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dasharray=\"1.5 3\"";
+pub(crate) const RESERVED: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"";
+pub(crate) const LIMIT: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dasharray=\"1.5 3\"";
 
 /// A colour and a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     colour: Colour,
     pattern: &'static str,
 }
 
 /// The switching account, the system stream, and what is not drawn for itself.
-pub const THE_REST: Look = Look {
+pub(crate) const THE_REST: Look = Look {
     colour: palette::GREY,
     pattern: CROSSED,
 };
 
 impl Look {
     /// The look of the vdisk of that number: different for the first twenty-four.
-    pub fn of(index: usize) -> Look {
+    pub(crate) fn of(index: usize) -> Look {
         let round = index / (COLOURS.len() * PATTERNS.len() / 2);
         Look {
             colour: COLOURS[index % COLOURS.len()],
@@ -44,7 +44,7 @@ impl Look {
     }
 
     /// Fills a shape; spare time is paler.
-    pub fn fill(self, svg: &mut Svg, corners: &[(f64, f64)], pale: bool) {
+    pub(crate) fn fill(self, svg: &mut Svg, corners: &[(f64, f64)], pale: bool) {
         if corners.is_empty() {
             return;
         }
@@ -61,7 +61,7 @@ impl Look {
 }
 
 /// The patterns, white on what is below.
-pub fn definitions() -> String {
+pub(crate) fn definitions() -> String {
     let lines = |name: &str, path: &str| {
         format!(
             "<pattern id=\"{name}\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
@@ -90,7 +90,7 @@ enum Sample {
 }
 
 /// The legend, in as many lines as it needs; returns where it ends.
-pub fn draw_legend(svg: &mut Svg, left: f64, top: f64, right: f64) -> f64 {
+pub(crate) fn draw_legend(svg: &mut Svg, left: f64, top: f64, right: f64) -> f64 {
     let look = Look::of(0);
     let entries = [
         (Sample::Area { look, pale: false }, "on its reservation"),
@@ -138,13 +138,13 @@ fn draw_sample(svg: &mut Svg, sample: Sample, x: f64, y: f64) {
 }
 
 /// A tick downwards from there.
-pub fn draw_met(svg: &mut Svg, x: f64, y: f64) {
+pub(crate) fn draw_met(svg: &mut Svg, x: f64, y: f64) {
     let style = "stroke=\"#333\" stroke-width=\"1\"";
     svg.line((x, y + 1.0), (x, y + 7.0), style);
 }
 
 /// A triangle that points there from below.
-pub fn draw_missed(svg: &mut Svg, x: f64, y: f64) {
+pub(crate) fn draw_missed(svg: &mut Svg, x: f64, y: f64) {
     let fill = hex(palette::VERMILLION);
     let style = format!("fill=\"{fill}\" stroke=\"#000\" stroke-width=\"0.8\"");
     svg.polygon(

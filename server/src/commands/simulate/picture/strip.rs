@@ -8,18 +8,18 @@ use super::{
 use crate::commands::simulate::run::DiskRun;
 use crate::commands::simulate::svg::{Anchor, Svg, fitting, width_of};
 use crate::commands::simulate::timeline::Interval;
-use serde_json::Value;
+use disktime_observe::DiskWindow;
 
 /// How it looks, whose it is, and from where to where it goes in each interval.
 type Layer<'a> = (Look, &'a str, Vec<(f64, f64)>);
 
 /// The whole disk: what everybody used, on top of each other.
-pub fn draw_strip(
+pub(crate) fn draw_strip(
     svg: &mut Svg,
     top: f64,
     disk: &DiskRun,
     lanes: &[Lane<'_>],
-    figures: &Value,
+    figures: &DiskWindow,
     intervals: &[Interval],
     axis: &TimeAxis,
 ) {
@@ -97,7 +97,7 @@ fn place_for(
         .map(|(_, x, y)| (x, y))
 }
 
-fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &Value) {
+fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &DiskWindow) {
     let name = fitting(&disk.name, 14.0, LEFT - 44.0);
     let bold = "font-weight=\"bold\"";
     svg.text((MARGIN, top + 14.0), 14.0, Anchor::Start, &name, bold);
@@ -116,13 +116,13 @@ fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &Value) {
         SOFT,
     );
     let lines = [
-        ("busy", "busy_share"),
-        ("waiting", "waiting_share"),
-        ("idle", "idle_share"),
-        ("switching", "switching_share"),
+        ("busy", figures.busy_share),
+        ("waiting", figures.waiting_share),
+        ("idle", figures.idle_share),
+        ("switching", figures.switching_share),
     ];
-    for (index, (what, key)) in lines.iter().enumerate() {
-        let text = format!("{what} {}", percent(figures[key].as_f64().unwrap_or(0.0)));
+    for (index, (what, share)) in lines.iter().enumerate() {
+        let text = format!("{what} {}", percent(*share));
         let y = top + 14.0 + 15.0 * index as f64;
         svg.text((RIGHT + 8.0, y), SMALL, Anchor::Start, &text, "");
     }

@@ -5,7 +5,7 @@ use disktime_units::Nanos;
 
 /// From zero to the duration.
 #[derive(Debug)]
-pub struct TimeAxis {
+pub(crate) struct TimeAxis {
     duration: Nanos,
     left: f64,
     right: f64,
@@ -16,7 +16,7 @@ pub struct TimeAxis {
 
 impl TimeAxis {
     /// An axis between two places of the picture.
-    pub fn new(duration: Nanos, left: f64, right: f64) -> TimeAxis {
+    pub(crate) fn new(duration: Nanos, left: f64, right: f64) -> TimeAxis {
         let seconds = duration.as_secs_f64().max(1e-9);
         let (unit, unit_seconds) = if seconds < 0.5 {
             ("ms", 0.001)
@@ -38,7 +38,7 @@ impl TimeAxis {
     }
 
     /// Where a time is.
-    pub fn x(&self, at: Nanos) -> f64 {
+    pub(crate) fn x(&self, at: Nanos) -> f64 {
         let part = at.0 as f64 / self.duration.0.max(1) as f64;
         self.left + part.min(1.0) * (self.right - self.left)
     }
@@ -48,7 +48,7 @@ impl TimeAxis {
     }
 
     /// A line at every tick.
-    pub fn draw_grid(&self, svg: &mut Svg, top: f64, bottom: f64) {
+    pub(crate) fn draw_grid(&self, svg: &mut Svg, top: f64, bottom: f64) {
         for tick in &self.ticks {
             let x = self.tick_x(*tick);
             svg.line((x, top), (x, bottom), super::GRID);
@@ -56,7 +56,7 @@ impl TimeAxis {
     }
 
     /// The ticks' labels, and what the axis is.
-    pub fn draw_labels(&self, svg: &mut Svg, top: f64) {
+    pub(crate) fn draw_labels(&self, svg: &mut Svg, top: f64) {
         for tick in &self.ticks {
             let text = format!("{}", (tick * 1e6).round() / 1e6);
             let place = (self.tick_x(*tick), top + 10.0);

@@ -1,4 +1,4 @@
-//! A group as people see it: its account's deadlines and unspent time, and what its members
+//! A group as it is reported: its account's deadlines and unspent time, and what its members
 //! received together.
 //!
 //! The scheduler counts what was received at the member that received it, and deadlines at the
@@ -11,17 +11,15 @@ use disktime_volumes::VolumeSet;
 
 /// A group of a disk that is served, or simulated.
 #[derive(Debug, Clone)]
-pub struct GroupStreams {
-    /// Its name.
-    pub name: String,
-    /// Its account's stream.
-    pub account: StreamId,
+pub(crate) struct GroupStreams {
+    name: String,
+    account: StreamId,
     /// Its members with their streams, in file order.
-    pub members: Vec<(String, StreamId)>,
+    members: Vec<(String, StreamId)>,
 }
 
 /// The groups on a disk whose vdisks are served, in file order.
-pub fn groups<D: disktime_disks::Disk>(
+pub(super) fn groups<D: disktime_disks::Disk>(
     configuration: &Configuration,
     disk: &str,
     service: &VolumeSet<D>,
@@ -52,12 +50,38 @@ pub fn groups<D: disktime_disks::Disk>(
 }
 
 impl GroupStreams {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stream that is its account.
+    pub(crate) fn account(&self) -> StreamId {
+        self.account
+    }
+
+    /// Its members with their streams, in file order.
+    pub(crate) fn members(&self) -> &[(String, StreamId)] {
+        &self.members
+    }
+
+    /// The names of its members.
+    pub(crate) fn member_names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a vdisk is one of its members.
+    pub(crate) fn has_member(&self, vdisk: &str) -> bool {
+        self.member_names().any(|name| name == vdisk)
+    }
+
     /// What it counted: its members' times and requests, its account's deadlines.
-    pub fn windows(&self, report: &LoopReport) -> Windows<StreamCounters> {
+    pub(crate) fn windows(&self, counted: &LoopReport) -> Windows<StreamCounters> {
         let over = |of: fn(&Windows<StreamCounters>) -> Window<StreamCounters>| {
-            let mut window = of(&report.streams[&self.account].windows);
+            let windows = |stream: StreamId| of(&counted.streams[&stream].windows);
+            let mut window = windows(self.account);
             for (_, member) in &self.members {
-                let more = of(&report.streams[member].windows).counters;
+                let more = windows(*member).counters;
                 let counters = &mut window.counters;
                 counters.reserved += more.reserved;
                 counters.spare += more.spare;
@@ -73,16 +97,4 @@ impl GroupStreams {
             total: over(|windows| windows.total),
         }
     }
-
-    /// The names of its members.
-    pub fn member_names(&self) -> Vec<&str> {
-        self.members.iter().map(|(name, _)| name.as_str()).collect()
-    }
-}
-
-/// The group that a vdisk is in.
-pub fn group_of<'g>(groups: &'g [GroupStreams], vdisk: &str) -> Option<&'g GroupStreams> {
-    groups
-        .iter()
-        .find(|group| group.members.iter().any(|(name, _)| name == vdisk))
 }

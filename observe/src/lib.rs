@@ -1,0 +1,40 @@
+//! What is reported of disks, vdisks, groups and background work: one typed status, and its tables.
+//!
+//! ```text
+//!   ServerStatus ┬─ disks ────── DiskStatus: Windows<DiskWindow>, Pacing
+//!                ├─ vdisks ───── VdiskStatus: StreamStatus
+//!                ├─ groups ───── GroupStatus: Account
+//!                ├─ background ─ StreamStatus, by disk and name of the work
+//!                └─ files ────── FilesStatus: the FUSE frontend
+//!   StreamStatus ── Account, Percentiles          Account ── Entitlement, Windows<StreamWindow>
+//! ```
+//!
+//! The server serialises a [`ServerStatus`] on its control socket; `disktime status`, `load`, `demo`
+//! and the tests read that same struct, and `simulate` reports windows and percentiles of the same
+//! types. The keys of the JSON are the names of the fields; docs/status.md explains them.
+//!
+//! Units: `_ns`, `_us` and `_ms` are times; a `_share` is a part of the window's length, from 0 to 1,
+//! with six decimals. A stream has two accounts: `own` is what it received on its reservation,
+//! `spare` what it received beyond; `received` is their sum.
+//!
+//! Invariants: every struct here is plain data that serialises and deserialises without loss; names
+//! are sorted, so the same counters give the same bytes. What is not known here: how things are
+//! served, and where the counters come from (a running server or a simulation).
+#![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
+
+mod difference;
+mod percentiles;
+mod status;
+mod table;
+mod text;
+mod window;
+
+pub use difference::{DiskDifference, ServerDifference, StreamDifference};
+pub use percentiles::Percentiles;
+pub use status::{
+    Account, DiskStatus, Entitlement, FilesStatus, GroupStatus, Grouped, Pacing, ServerStatus,
+    StreamStatus, VdiskStatus, grouped,
+};
+pub use table::Table;
+pub use window::{DiskTimes, DiskWindow, StreamCounts, StreamTimes, StreamWindow, Windows};

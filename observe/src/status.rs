@@ -1,0 +1,176 @@
+//! The status of a server at a moment: the JSON of the control socket as a struct.
+//!
+//! Invariant: keys of the JSON are never renamed without a line in CHANGELOG.md; a reader ignores
+//! keys that it does not know, so that a newer server can add some.
+
+mod tables;
+
+use crate::{DiskWindow, Percentiles, StreamWindow, Windows};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a server reports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// By name.
+    pub disks: BTreeMap<String, DiskStatus>,
+    /// By name.
+    pub vdisks: BTreeMap<String, VdiskStatus>,
+    /// By name.
+    pub groups: BTreeMap<String, GroupStatus>,
+    /// Each disk's background work: by disk, then by the work's name.
+    pub background: BTreeMap<String, BTreeMap<String, StreamStatus>>,
+    /// The FUSE frontend, if vdisks are served as files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesStatus>,
+}
+
+/// What is reported of a disk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// What serves it, for people.
+    pub description: String,
+    /// The name of its scheduling policy.
+    pub policy: String,
+    /// The longest that one request is expected to take (W).
+    pub worst_case_ms: f64,
+    /// The longest that one request took.
+    pub longest_ms: f64,
+    /// Requests that took longer than `worst_case_ms`.
+    pub overruns: u64,
+    /// The share that admission set aside for switching.
+    pub switching_reserved_share: f64,
+    /// How well a paced disk keeps its model's times.
+    pub pacing: Pacing,
+    /// What was counted.
+    #[serde(flatten)]
+    pub windows: Windows<DiskWindow>,
+}
+
+/// How well a paced disk keeps its model's times; zeroes for others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pacing {
+    /// Requests whose completion was paced.
+    pub requests: u64,
+    /// Requests whose real I/O took longer than the model says.
+    pub overruns: u64,
+}
+
+impl Pacing {
+    /// What was counted between an earlier reading and this one.
+    pub fn since(self, earlier: Pacing) -> Pacing {
+        Pacing {
+            requests: self.requests.saturating_sub(earlier.requests),
+            overruns: self.overruns.saturating_sub(earlier.overruns),
+        }
+    }
+}
+
+/// What a stream or group is entitled to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Entitlement {
+    /// The disk it is on.
+    pub disk: String,
+    /// The share that it has reserved; 0 for best effort.
+    pub reserved_share: f64,
+    /// The period of the reservation.
+    pub period_ms: Option<f64>,
+    /// The most that it may receive.
+    pub limit_share: Option<f64>,
+    /// Its weight where spare time is shared.
+    pub weight: u32,
+}
+
+/// What a stream or group is entitled to, and what it received.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// What it is entitled to.
+    #[serde(flatten)]
+    pub entitlement: Entitlement,
+    /// What was counted.
+    #[serde(flatten)]
+    pub windows: Windows<StreamWindow>,
+    /// Reserved time that was left unused at the end of the last period with requests queued.
+    pub unspent_last_ms: f64,
+    /// The most of all periods; null before the first has ended.
+    pub unspent_max_ms: Option<f64>,
+}
+
+/// What is reported of a stream: a vdisk's, or one that pays for a disk's background work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamStatus {
+    /// Entitlement and disk time.
+    #[serde(flatten)]
+    pub account: Account,
+    /// From arrival to dispatch, since the start.
+    pub queue_time_us: Percentiles,
+    /// From dispatch to completion, since the start.
+    pub service_time_us: Percentiles,
+}
+
+/// What is reported of a vdisk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct VdiskStatus {
+    /// Its stream.
+    #[serde(flatten)]
+    pub stream: StreamStatus,
+    /// The group that it is a member of.
+    pub group: Option<String>,
+}
+
+/// What is reported of a group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Entitlement, and the sum of its members' times and requests; deadlines and unspent time are
+    /// the group's.
+    #[serde(flatten)]
+    pub account: Account,
+    /// Its members' names, in the order of the reservation file.
+    pub members: Vec<String>,
+}
+
+/// The FUSE frontend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesStatus {
+    /// The directory with a file per vdisk.
+    pub mount: PathBuf,
+    /// Whether requests come by FUSE over io_uring rather than `/dev/fuse`.
+    pub over_io_uring: bool,
+}
+
+/// A line of a table of streams: a group, or a vdisk in it or outside any.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Grouped<G, V> {
+    /// A group.
+    Group(G),
+    /// A vdisk.
+    Vdisk(V),
+}
+
+/// The lines of a table: each group with its members beneath it (indented), then the vdisks that
+/// are in none.
+pub fn grouped<'s, G, V>(
+    groups: &'s BTreeMap<String, G>,
+    vdisks: &'s BTreeMap<String, V>,
+    group_of: impl Fn(&'s V) -> Option<&'s str>,
+) -> Vec<(String, Grouped<&'s G, &'s V>)> {
+    let mut lines = Vec::new();
+    for (name, group) in groups {
+        lines.push((name.clone(), Grouped::Group(group)));
+        for (member, vdisk) in vdisks {
+            if group_of(vdisk) == Some(name) {
+                lines.push((format!("  {member}"), Grouped::Vdisk(vdisk)));
+            }
+        }
+    }
+    for (name, vdisk) in vdisks {
+        if group_of(vdisk).is_none() {
+            lines.push((name.clone(), Grouped::Vdisk(vdisk)));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Unit tests of `status`: the JSON's keys, and the tables.
+
+use super::*;
+use crate::{DiskTimes, StreamCounts, StreamTimes};
+use disktime_units::Nanos;
+use serde_json::{Value, json};
+
+fn account(reserved_share: f64, own_ms: u64) -> Account {
+    let times = StreamTimes {
+        own: Nanos::from_millis(own_ms),
+        spare: Nanos::from_millis(50),
+        waited: Nanos::from_millis(10),
+    };
+    let counts = StreamCounts {
+        deadlines_met: 2,
+        deadlines_missed: 1,
+        requests: 40,
+    };
+    let window = StreamWindow::new(Nanos::from_secs(1), times, counts);
+    Account {
+        entitlement: Entitlement {
+            disk: "hdd0".to_owned(),
+            reserved_share,
+            period_ms: (reserved_share > 0.0).then_some(500.0),
+            limit_share: None,
+            weight: 100,
+        },
+        windows: Windows {
+            last_1s: window,
+            last_10s: window,
+            total: window,
+        },
+        unspent_last_ms: -0.5,
+        unspent_max_ms: None,
+    }
+}
+
+fn stream(account: Account) -> StreamStatus {
+    let queue_time_us = Percentiles {
+        count: 40,
+        p50: 1500.0,
+        p99: 20_250.0,
+        ..Percentiles::default()
+    };
+    StreamStatus {
+        account,
+        queue_time_us,
+        service_time_us: Percentiles::default(),
+    }
+}
+
+/// A disk with a group of one, a vdisk outside it, background work, and the FUSE frontend.
+fn status() -> ServerStatus {
+    let times = DiskTimes {
+        busy: Nanos::from_millis(600),
+        charged: Nanos::from_millis(580),
+        waiting: Nanos::from_millis(30),
+        switching: Nanos::from_millis(20),
+    };
+    let window = DiskWindow::new(Nanos::from_secs(1), times, 7, 90);
+    let disk = DiskStatus {
+        description: "a modelled disk".to_owned(),
+        policy: "fahrrad".to_owned(),
+        worst_case_ms: 40.0,
+        longest_ms: 12.5,
+        windows: Windows {
+            last_1s: window,
+            last_10s: window,
+            total: window,
+        },
+        ..DiskStatus::default()
+    };
+    let of_group = VdiskStatus {
+        stream: stream(account(0.0, 100)),
+        group: Some("tenant".to_owned()),
+    };
+    let alone = VdiskStatus {
+        stream: stream(account(0.4, 400)),
+        group: None,
+    };
+    let group = GroupStatus {
+        account: account(0.2, 100),
+        members: vec!["web".to_owned()],
+    };
+    let metadata = ("metadata".to_owned(), stream(account(0.01, 1)));
+    let files = FilesStatus {
+        mount: "/mnt/disktime".into(),
+        over_io_uring: false,
+    };
+    ServerStatus {
+        disks: [("hdd0".to_owned(), disk)].into(),
+        vdisks: [("db".to_owned(), alone), ("web".to_owned(), of_group)].into(),
+        groups: [("tenant".to_owned(), group)].into(),
+        background: [("hdd0".to_owned(), [metadata].into())].into(),
+        files: Some(files),
+    }
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("an object");
+    object.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn the_json_says_everything_and_comes_back_the_same() {
+    let status = status();
+    let text = serde_json::to_string(&status).expect("it is JSON");
+    let back: ServerStatus = serde_json::from_str(&text).expect("it is a status");
+    assert_eq!(back, status);
+}
+
+#[test]
+fn keys_are_those_that_readers_know() {
+    let json = serde_json::to_value(status()).expect("it is JSON");
+    assert_eq!(
+        keys(&json),
+        ["background", "disks", "files", "groups", "vdisks"]
+    );
+    let windows = ["last_10s", "last_1s", "total"];
+    let disk = keys(&json["disks"]["hdd0"]);
+    for key in windows.into_iter().chain([
+        "description",
+        "longest_ms",
+        "overruns",
+        "pacing",
+        "policy",
+        "switching_reserved_share",
+        "worst_case_ms",
+    ]) {
+        assert!(disk.contains(&key), "{key} is missing in {disk:?}");
+    }
+    assert_eq!(
+        keys(&json["disks"]["hdd0"]["total"]),
+        [
+            "busy_ns",
+            "busy_share",
+            "charged_ns",
+            "charged_share",
+            "elapsed_ns",
+            "idle_share",
+            "requests_dispatched",
+            "switches",
+            "switching_ns",
+            "switching_share",
+            "waiting_ns",
+            "waiting_share",
+        ]
+    );
+    assert_eq!(
+        keys(&json["vdisks"]["db"]),
+        [
+            "disk",
+            "group",
+            "last_10s",
+            "last_1s",
+            "limit_share",
+            "period_ms",
+            "queue_time_us",
+            "reserved_share",
+            "service_time_us",
+            "total",
+            "unspent_last_ms",
+            "unspent_max_ms",
+            "weight",
+        ]
+    );
+    assert_eq!(
+        keys(&json["background"]["hdd0"]["metadata"]["total"]),
+        [
+            "deadlines_met",
+            "deadlines_missed",
+            "elapsed_ns",
+            "own_ns",
+            "own_share",
+            "received_share",
+            "requests",
+            "spare_ns",
+            "spare_share",
+            "waited_ns",
+            "waited_share",
+        ]
+    );
+    assert_eq!(json["vdisks"]["db"]["limit_share"], Value::Null);
+    assert_eq!(json["vdisks"]["web"]["group"], "tenant");
+    assert_eq!(json["groups"]["tenant"]["members"], json!(["web"]));
+    assert_eq!(json["files"]["over_io_uring"], false);
+}
+
+#[test]
+fn a_key_that_a_newer_server_adds_is_ignored() {
+    let mut json = serde_json::to_value(status()).expect("it is JSON");
+    json["disks"]["hdd0"]["temperature"] = json!(40);
+    json["uptime_s"] = json!(3);
+    let read: ServerStatus = serde_json::from_value(json).expect("it is a status");
+    assert_eq!(read, status());
+}
+
+#[test]
+fn tables_put_members_under_their_group_and_background_work_last() {
+    let text = status().to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[3],
+        "hdd0     total  60.0 %   58.0 %    3.0 %      2.0 %  37.0 %         7  40.0         0"
+    );
+    let first = |line: &str| {
+        line.split("  ")
+            .find(|cell| !cell.is_empty())
+            .map(str::trim)
+            .map(str::to_owned)
+    };
+    let names: Vec<String> = lines[6..10].iter().filter_map(|line| first(line)).collect();
+    assert_eq!(names, ["tenant", "web", "db", "(hdd0: metadata)"]);
+    assert!(lines[7].starts_with("  web"), "{text}");
+    assert!(lines[6].ends_with("- / -"), "{text}");
+    assert!(
+        lines[8].ends_with("1.5 / 20.2           0.0 / 0.0"),
+        "{text}"
+    );
+    assert_eq!(
+        lines.last().copied(),
+        Some("files in /mnt/disktime, served by /dev/fuse")
+    );
+}

@@ -1,0 +1,225 @@
+//! From what the loop of a disk has counted, by the number of a stream, to the status by name.
+//!
+//! What is not known here: where the counters came from (a running server, a simulation).
+
+mod groups;
+
+use disktime_engine::{
+    DiskCounters, LoopReport, Percentiles as LoopPercentiles, StreamConfig, StreamCounters,
+    StreamId, StreamReport, Window, Windows as LoopWindows,
+};
+use disktime_observe::{
+    Account, DiskStatus, DiskTimes, DiskWindow, Entitlement, GroupStatus, Pacing, Percentiles,
+    ServerStatus, StreamCounts, StreamStatus, StreamTimes, StreamWindow, VdiskStatus, Windows,
+};
+use disktime_reservations::Configuration;
+use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
+use disktime_volumes::VolumeSet;
+use std::collections::BTreeMap;
+
+pub(crate) use groups::GroupStreams;
+
+/// The streams of a disk, by the names of what they pay for.
+#[derive(Debug, Clone)]
+pub(crate) struct DiskStreams {
+    /// Its vdisks, in file order.
+    vdisks: Vec<(String, StreamId)>,
+    /// Its groups, in file order.
+    groups: Vec<GroupStreams>,
+    /// Its background work.
+    background: ByBackgroundWork<StreamId>,
+}
+
+/// A disk's counters, with the names of what pays.
+#[derive(Debug, Clone)]
+pub(crate) struct DiskReport {
+    /// The disk's name.
+    pub(crate) name: String,
+    /// What serves it.
+    pub(crate) description: String,
+    /// The name of its policy.
+    pub(crate) policy: &'static str,
+    /// Whose streams were counted.
+    pub(crate) streams: DiskStreams,
+    /// The counters.
+    pub(crate) counted: LoopReport,
+}
+
+impl DiskStreams {
+    /// The streams of a disk whose vdisks are open.
+    pub(crate) fn of<D: disktime_disks::Disk>(
+        configuration: &Configuration,
+        disk: &str,
+        service: &VolumeSet<D>,
+    ) -> DiskStreams {
+        let vdisks = configuration.vdisks_on(disk).filter_map(|vdisk| {
+            let name = &vdisk.name.value;
+            let stream = service.stream(service.vdisk_id(name)?)?;
+            Some((name.clone(), stream))
+        });
+        let background = ByBackgroundWork::from_fn(|work| match work {
+            BackgroundWork::Metadata => service.system_stream(),
+        });
+        DiskStreams {
+            vdisks: vdisks.collect(),
+            groups: groups::groups(configuration, disk, service),
+            background,
+        }
+    }
+
+    /// The vdisks with their streams, in file order.
+    pub(crate) fn vdisks(&self) -> &[(String, StreamId)] {
+        &self.vdisks
+    }
+
+    /// The groups, in file order.
+    pub(crate) fn groups(&self) -> &[GroupStreams] {
+        &self.groups
+    }
+
+    /// The streams of background work.
+    pub(crate) fn background(&self) -> impl Iterator<Item = (BackgroundWork, StreamId)> {
+        self.background.iter().map(|(work, stream)| (work, *stream))
+    }
+
+    /// The name of the group that a vdisk is in.
+    pub(crate) fn group_of(&self, vdisk: &str) -> Option<&str> {
+        let is_member = |group: &&GroupStreams| group.has_member(vdisk);
+        self.groups.iter().find(is_member).map(GroupStreams::name)
+    }
+}
+
+/// What a server reports of its disks; of its frontends nothing is known here.
+pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
+    let mut status = ServerStatus::default();
+    for disk in disks {
+        let streams = &disk.streams;
+        status.disks.insert(disk.name.clone(), disk_status(disk));
+        for (name, id) in streams.vdisks() {
+            let vdisk = VdiskStatus {
+                stream: stream_status(disk, *id),
+                group: streams.group_of(name).map(str::to_owned),
+            };
+            status.vdisks.insert(name.clone(), vdisk);
+        }
+        for group in streams.groups() {
+            let config = &disk.counted.streams[&group.account()].config;
+            let windows = group.windows(&disk.counted);
+            let group_status = GroupStatus {
+                account: account(&disk.name, config, &windows),
+                members: group.member_names().map(str::to_owned).collect(),
+            };
+            status.groups.insert(group.name().to_owned(), group_status);
+        }
+        let works = streams.background();
+        let works = works.map(|(work, id)| (work.name().to_owned(), stream_status(disk, id)));
+        let works: BTreeMap<_, _> = works.collect();
+        status.background.insert(disk.name.clone(), works);
+    }
+    status
+}
+
+fn disk_status(disk: &DiskReport) -> DiskStatus {
+    let counted = &disk.counted;
+    let total = counted.windows.total.counters;
+    let pacing = counted.pacing.unwrap_or_default();
+    DiskStatus {
+        description: disk.description.clone(),
+        policy: disk.policy.to_owned(),
+        worst_case_ms: counted.worst_case.as_millis_f64(),
+        longest_ms: total.longest.as_millis_f64(),
+        overruns: total.overruns,
+        switching_reserved_share: counted.switching_share.as_f64(),
+        pacing: Pacing {
+            requests: pacing.served,
+            overruns: pacing.overruns,
+        },
+        windows: each(&counted.windows, disk_window),
+    }
+}
+
+fn stream_status(disk: &DiskReport, id: StreamId) -> StreamStatus {
+    let stream: &StreamReport = &disk.counted.streams[&id];
+    StreamStatus {
+        account: account(&disk.name, &stream.config, &stream.windows),
+        queue_time_us: percentiles(&stream.queue_time),
+        service_time_us: percentiles(&stream.service_time),
+    }
+}
+
+fn account(disk: &str, config: &StreamConfig, counted: &LoopWindows<StreamCounters>) -> Account {
+    let total = counted.total.counters;
+    let millis = |nanos: i64| nanos as f64 / 1e6;
+    Account {
+        entitlement: entitlement(disk, config),
+        windows: each(counted, stream_window),
+        unspent_last_ms: millis(total.unspent_last),
+        unspent_max_ms: total.unspent_max.map(millis),
+    }
+}
+
+/// What a stream is entitled to.
+pub(crate) fn entitlement(disk: &str, config: &StreamConfig) -> Entitlement {
+    let reservation = config.reservation;
+    Entitlement {
+        disk: disk.to_owned(),
+        reserved_share: reservation.map_or(0.0, |reservation| reservation.share.as_f64()),
+        period_ms: reservation.map(|reservation| reservation.period.as_millis_f64()),
+        limit_share: config.limit.map(|limit| limit.share.as_f64()),
+        weight: config.weight,
+    }
+}
+
+fn each<C: Copy, W>(counted: &LoopWindows<C>, window: impl Fn(Window<C>) -> W) -> Windows<W> {
+    Windows {
+        last_1s: window(counted.last_1s),
+        last_10s: window(counted.last_10s),
+        total: window(counted.total),
+    }
+}
+
+/// One window of a disk.
+pub(crate) fn disk_window(window: Window<DiskCounters>) -> DiskWindow {
+    let counters = window.counters;
+    let times = DiskTimes {
+        busy: counters.busy,
+        charged: counters.charged,
+        waiting: counters.waiting,
+        switching: counters.switching,
+    };
+    DiskWindow::new(
+        window.elapsed,
+        times,
+        counters.switches,
+        counters.dispatches,
+    )
+}
+
+/// One window of a stream.
+pub(crate) fn stream_window(window: Window<StreamCounters>) -> StreamWindow {
+    let counters = window.counters;
+    let times = StreamTimes {
+        own: counters.reserved,
+        spare: counters.spare,
+        waited: counters.waited,
+    };
+    let counts = StreamCounts {
+        deadlines_met: counters.deadlines_met,
+        deadlines_missed: counters.deadlines_missed,
+        requests: counters.requests,
+    };
+    StreamWindow::new(window.elapsed, times, counts)
+}
+
+/// Percentiles in microseconds.
+pub(crate) fn percentiles(times: &LoopPercentiles) -> Percentiles {
+    let micros = |time: Nanos| time.0 as f64 / 1e3;
+    Percentiles {
+        count: times.count,
+        p50: micros(times.p50),
+        p90: micros(times.p90),
+        p99: micros(times.p99),
+        p99_9: micros(times.p99_9),
+        max: micros(times.max),
+    }
+}
