@@ -7,7 +7,7 @@
 //!
 //! What is not known here: which servers there are, and how they are asked.
 
-use crate::Outcome;
+use crate::BenchResult;
 use crate::machine;
 use crate::program::Program;
 use crate::spread::Spread;
@@ -52,7 +52,7 @@ impl Plan {
     ///
     /// # Errors
     /// If there is none.
-    pub fn program(&self) -> Outcome<Program> {
+    pub fn program(&self) -> BenchResult<Program> {
         Program::find(self.program.as_deref())
     }
 
@@ -64,17 +64,17 @@ impl Plan {
         &self,
         cell: String,
         servers: &[S],
-        sample: impl Fn(&S, Duration) -> Outcome<Sample>,
-    ) -> Outcome<Row> {
+        sample: impl Fn(&S, Duration) -> BenchResult<Sample>,
+    ) -> BenchResult<Row> {
         eprintln!("{cell}");
         let time = Duration::from_millis(if self.quick { 300 } else { self.milliseconds });
         let rounds = if self.quick { 1 } else { self.rounds.max(1) };
         // Each round begins with another server.
-        let round = |round: usize| -> Outcome<Vec<Sample>> {
+        let round = |round: usize| -> BenchResult<Vec<Sample>> {
             let turns = (0..servers.len()).map(|at| &servers[(at + round) % servers.len()]);
             turns.map(|server| sample(server, time)).collect()
         };
-        let rounds = (0..rounds).map(round).collect::<Outcome<_>>()?;
+        let rounds = (0..rounds).map(round).collect::<BenchResult<_>>()?;
         Ok(Row { cell, rounds })
     }
 
@@ -82,7 +82,7 @@ impl Plan {
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn report(&self, rows: &[Row], servers: &[&str], ratios: &Ratios<'_>) -> Outcome {
+    pub fn report(&self, rows: &[Row], servers: &[&str], ratios: &Ratios<'_>) -> BenchResult {
         println!("\n{}", absolute(rows, servers));
         println!(
             "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
@@ -116,7 +116,7 @@ pub struct Ratios<'a> {
 ///
 /// # Errors
 /// With its name.
-pub fn write(file: &Path, text: &str) -> Outcome {
+pub fn write(file: &Path, text: &str) -> BenchResult {
     std::fs::write(file, text)
         .map_err(|error| format!("{} cannot be written: {error}", file.display()).into())
 }
@@ -152,7 +152,7 @@ impl Sample {
         (requests, elapsed): (u64, Duration),
         cpu: Duration,
         quantile: impl Fn(f64) -> f64,
-    ) -> Outcome<Sample> {
+    ) -> BenchResult<Sample> {
         if requests == 0 {
             return Err(format!("{server}: no reply within {elapsed:?}").into());
         }

@@ -1,6 +1,6 @@
 //! fio, run to its end, and what it reports.
 
-use crate::Outcome;
+use crate::BenchResult;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::process::Command;
@@ -21,7 +21,7 @@ pub struct FioPart {
 ///
 /// # Errors
 /// If fio is not there, with how to install it; with what it said, if it fails.
-pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome<Value> {
+pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> BenchResult<Value> {
     let output = Command::new("fio")
         .args(["--output-format=json", "--thread"])
         .args(arguments)
@@ -42,7 +42,7 @@ pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Outcome<V
 ///
 /// # Errors
 /// If it has none, as of a direction that had no requests.
-pub fn part(report: &Value, write: bool) -> Outcome<FioPart> {
+pub fn part(report: &Value, write: bool) -> BenchResult<FioPart> {
     let direction = if write { "write" } else { "read" };
     let part = &report["jobs"][0][direction];
     let number = |value: &Value| value.as_u64().ok_or("fio's report lacks a figure");
@@ -52,7 +52,7 @@ pub fn part(report: &Value, write: bool) -> Outcome<FioPart> {
     let mut percentiles: Vec<(f64, u64)> = quantiles
         .iter()
         .map(|(percent, value)| Ok((percent.parse::<f64>()?, number(value)?)))
-        .collect::<Outcome<_>>()?;
+        .collect::<BenchResult<_>>()?;
     percentiles.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(FioPart {
         requests: number(&part["total_ios"])?,

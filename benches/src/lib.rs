@@ -17,4 +17,4 @@ pub mod spread;
 /// Why a benchmark could not be run, as a sentence with the remedy.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A result, or why there is none.
-pub type Outcome<T = ()> = Result<T, Failure>;
+pub type BenchResult<T = ()> = Result<T, Failure>;

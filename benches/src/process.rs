@@ -1,7 +1,7 @@
 //! What a process costs, and where it may run: its processor time over all its threads, dead ones
 //! included, and its affinity.
 
-use crate::Outcome;
+use crate::BenchResult;
 use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// If there is no such process.
-pub fn cpu_time(process: u32) -> Outcome<Duration> {
+pub fn cpu_time(process: u32) -> BenchResult<Duration> {
     let mut clock = 0;
     // SAFETY: the second argument is room for a clock's number.
     let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &mut clock) };
@@ -38,7 +38,7 @@ pub enum Processors {
 }
 
 /// What this process was allowed when it first asked: afterwards it may have been pinned itself.
-fn allowed() -> Outcome<&'static libc::cpu_set_t> {
+fn allowed() -> BenchResult<&'static libc::cpu_set_t> {
     static ALLOWED: OnceLock<libc::cpu_set_t> = OnceLock::new();
     // SAFETY: all zeroes is a valid, empty set; it is filled up to the size that is given.
     let (result, set) = unsafe {
@@ -56,7 +56,7 @@ fn allowed() -> Outcome<&'static libc::cpu_set_t> {
 ///
 /// # Errors
 /// If the process is not there.
-pub fn pin(process: u32, processors: Processors) -> Outcome {
+pub fn pin(process: u32, processors: Processors) -> BenchResult {
     let mut set = *allowed()?;
     if processors == Processors::One {
         // SAFETY: the set is valid, and no index is beyond it.

@@ -1,7 +1,7 @@
 //! The program under test: `disktime`, built in the profile of the benchmark and run as a user
 //! would run it.
 
-use crate::Outcome;
+use crate::BenchResult;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ impl Program {
     ///
     /// # Errors
     /// If it cannot be built or is not there.
-    pub fn find(path: Option<&Path>) -> Outcome<Program> {
+    pub fn find(path: Option<&Path>) -> BenchResult<Program> {
         if let Some(path) = path {
             return Program::at(path.to_owned());
         }
@@ -37,7 +37,7 @@ impl Program {
         Program::at(directory.join("disktime"))
     }
 
-    fn at(path: PathBuf) -> Outcome<Program> {
+    fn at(path: PathBuf) -> BenchResult<Program> {
         if path.is_file() {
             return Ok(Program { path });
         }
@@ -65,7 +65,7 @@ impl Program {
         size_bytes: u64,
         mut disk: Value,
         (door, keys): (&str, Value),
-    ) -> Outcome<Command> {
+    ) -> BenchResult<Command> {
         // Room for the label beside the vdisk.
         disk["size"] = format!("{}B", size_bytes + (1 << 20)).into();
         let configuration = json!({
@@ -87,7 +87,7 @@ impl Program {
     ///
     /// # Errors
     /// With what it said, if it fails.
-    pub fn json<I: AsRef<std::ffi::OsStr>>(&self, arguments: &[I]) -> Outcome<Value> {
+    pub fn json<I: AsRef<std::ffi::OsStr>>(&self, arguments: &[I]) -> BenchResult<Value> {
         let output = self.command().args(arguments).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
@@ -99,7 +99,7 @@ impl Program {
     ///
     /// # Errors
     /// If there is no verdict.
-    pub fn check(&self, file: &Path) -> Outcome<Value> {
+    pub fn check(&self, file: &Path) -> BenchResult<Value> {
         let output = self
             .command()
             .arg("check")

@@ -34,12 +34,12 @@ mod windows;
 mod world;
 
 pub use case::{Account, Case};
-pub use outcome::{Closest, Outcome, Totals};
+pub use outcome::{Closest, SeedOutcome, Totals};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs one seed until so many requests are served. A panic on the way counts as a violation.
-pub fn run(seed: u64, account: Option<Account>, requests: u64) -> Outcome {
+pub fn run(seed: u64, account: Option<Account>, requests: u64) -> SeedOutcome {
     let run = || world::run(Case::random(seed, account), requests);
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic
@@ -47,10 +47,10 @@ pub fn run(seed: u64, account: Option<Account>, requests: u64) -> Outcome {
             .cloned()
             .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let text = text.unwrap_or_else(|| "no message".to_owned());
-        Outcome {
+        SeedOutcome {
             seed,
             violations: vec![format!("it panicked: {text}")],
-            ..Outcome::default()
+            ..SeedOutcome::default()
         }
     })
 }

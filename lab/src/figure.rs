@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+enum Mark {
     /// A line with markers.
     Line,
     /// A line without markers, for curves and for what has many points.
@@ -28,77 +28,146 @@ pub enum Mark {
     Bars,
 }
 
-/// Some values under one name.
+/// Some values under one name; the same name in two panels has the same colour.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Its name in the legend; the same name in two panels is the same colour.
-    pub name: String,
-    /// How it is drawn.
-    pub mark: Mark,
-    /// Whether it is what the paper says (black, dashed), not what was measured here.
-    pub reference: bool,
-    /// x and y.
-    pub points: Vec<(f64, f64)>,
+    name: String,
+    mark: Mark,
+    reference: bool,
+    points: Vec<(f64, f64)>,
 }
 
 impl Series {
-    /// What was measured here.
-    pub fn new(name: impl Into<String>, mark: Mark, points: Vec<(f64, f64)>) -> Series {
+    fn new(
+        name: impl Into<String>,
+        mark: Mark,
+        points: impl IntoIterator<Item = (f64, f64)>,
+    ) -> Series {
         Series {
             name: name.into(),
             mark,
             reference: false,
-            points,
+            points: points.into_iter().collect(),
         }
     }
 
-    /// What the paper says, or what would be ideal.
-    pub fn reference(name: impl Into<String>, mark: Mark, points: Vec<(f64, f64)>) -> Series {
-        Series {
-            reference: true,
-            ..Series::new(name, mark, points)
-        }
+    /// A line with markers through these points.
+    pub fn line(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series::new(name, Mark::Line, points)
     }
+
+    /// A line without markers, for many points.
+    pub fn curve(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series::new(name, Mark::Curve, points)
+    }
+
+    /// A line that stays until the next point.
+    pub fn steps(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series::new(name, Mark::Steps, points)
+    }
+
+    /// Markers alone, one for each group of the axis.
+    pub fn markers(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Series {
+        Series::new(name, Mark::Points, grouped(values))
+    }
+
+    /// Markers alone.
+    pub fn points(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Series {
+        Series::new(name, Mark::Points, points)
+    }
+
+    /// Bars, one for each group of the axis.
+    pub fn bars(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Series {
+        Series::new(name, Mark::Bars, grouped(values))
+    }
+
+    /// What a paper says, or what would be ideal: black and dashed.
+    #[must_use]
+    pub fn reference(mut self) -> Series {
+        self.reference = true;
+        self
+    }
+}
+
+/// Values at 0, 1, 2 and so on.
+fn grouped(values: impl IntoIterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
+    let numbered = values.into_iter().enumerate();
+    numbered.map(|(group, value)| (group as f64, value))
 }
 
 /// Two axes and what is between them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What it shows; may be empty when there is only one.
-    pub title: String,
-    /// The horizontal axis.
-    pub x: Axis,
-    /// The vertical axis.
-    pub y: Axis,
-    /// What is drawn, later ones on top.
-    pub series: Vec<Series>,
+    title: String,
+    x: Axis,
+    y: Axis,
+    series: Vec<Series>,
+}
+
+impl Panel {
+    /// A panel without series; the title may be empty when there is only one panel.
+    pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Panel {
+        Panel {
+            title: title.into(),
+            x,
+            y,
+            series: Vec::new(),
+        }
+    }
+
+    /// Adds a series, on top of those before it.
+    #[must_use]
+    pub fn with(mut self, series: Series) -> Panel {
+        self.series.push(series);
+        self
+    }
+
+    /// Adds several.
+    #[must_use]
+    pub fn with_all(mut self, series: impl IntoIterator<Item = Series>) -> Panel {
+        self.series.extend(series);
+        self
+    }
+
+    /// Adds a reference at one height over the whole width.
+    #[must_use]
+    pub fn level(self, name: impl Into<String>, height: f64) -> Panel {
+        let (from, to) = self.x.ends();
+        self.with(Series::curve(name, [(from, height), (to, height)]).reference())
+    }
+
+    /// Its axes' labels.
+    pub fn labels(&self) -> [&str; 2] {
+        [self.x.label(), self.y.label()]
+    }
 }
 
 /// A picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Its file's name without `.svg`; unique among all experiments.
-    pub name: String,
-    /// What it shows, as a sentence.
-    pub title: String,
-    /// Side by side, two in a row.
-    pub panels: Vec<Panel>,
+    name: String,
+    title: String,
+    panels: Vec<Panel>,
 }
 
 impl Figure {
-    /// A picture with one panel.
-    pub fn single(name: &str, title: &str, x: Axis, y: Axis, series: Vec<Series>) -> Figure {
-        let panel = Panel {
-            title: String::new(),
-            x,
-            y,
-            series,
-        };
+    /// A picture of these panels, two in a row. `name` is its file's without `.svg`.
+    pub fn new(name: &str, title: &str, panels: impl IntoIterator<Item = Panel>) -> Figure {
         Figure {
             name: name.to_owned(),
             title: title.to_owned(),
-            panels: vec![panel],
+            panels: panels.into_iter().collect(),
         }
+    }
+
+    /// What it shows, as a sentence.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Its panels.
+    pub fn panels(&self) -> &[Panel] {
+        &self.panels
     }
 
     /// The file's name.
@@ -124,22 +193,27 @@ impl Figure {
     }
 
     /// The names of all series, each once, in order.
-    pub fn series_names(&self) -> Vec<(&str, &Series)> {
-        let mut names: Vec<(&str, &Series)> = Vec::new();
+    pub fn series_names(&self) -> Vec<&str> {
+        let unique = self.unique_series();
+        unique.iter().map(|series| series.name.as_str()).collect()
+    }
+
+    /// The first series of each name, in order.
+    fn unique_series(&self) -> Vec<&Series> {
+        let mut unique: Vec<&Series> = Vec::new();
         for series in self.panels.iter().flat_map(|panel| &panel.series) {
-            if !names.iter().any(|(name, _)| *name == series.name) {
-                names.push((&series.name, series));
+            if unique.iter().all(|other| other.name != series.name) {
+                unique.push(series);
             }
         }
-        names
+        unique
     }
 
     /// Its values, for programs.
     pub fn to_json(&self) -> Value {
         let series = |series: &Series| {
-            let points: Vec<Value> = series
-                .points
-                .iter()
+            let points = series.points.iter();
+            let points: Vec<Value> = points
                 .map(|(x, y)| json!([json_number(*x), json_number(*y)]))
                 .collect();
             json!({ "name": series.name, "reference": series.reference, "points": points })

@@ -9,7 +9,9 @@ use crate::setup::{DriveSetup, Setup};
 use crate::{LabError, LabResult};
 use disktime_disks::{Disk, DiskProperties, Store, VirtualDisk};
 use disktime_drive_models::HddModel;
-use disktime_engine::{DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, VdiskId};
+use disktime_engine::{
+    DiskCounters, DiskLoop, LoopSettings, Order, StreamCounters, SwitchingAccount, VdiskId,
+};
 use disktime_units::Nanos;
 use disktime_workloads::{
     Client, ClientReport, Latencies, LoadReport, Moment, VirtualTarget, Workload, run_virtual,
@@ -83,14 +85,16 @@ impl DiskFacts {
         })
     }
 
-    /// What the switching account takes of the disk's time, with factor c in per cent, for
-    /// reserved streams of these periods: Σ c·s/p. What is left can be reserved.
-    pub fn switching_share(&self, factor_percent: u32, periods: &[Nanos]) -> f64 {
+    /// What switches take of the disk's time for reserved streams of these periods, which cannot be
+    /// reserved: with the switching account Σ c·s/p.
+    pub fn switching_share(&self, switching: SwitchingAccount, periods: &[Nanos]) -> f64 {
+        let SwitchingAccount::Reserved { factor_percent } = switching else {
+            return 0.0;
+        };
         let factor = f64::from(factor_percent) / 100.0;
         let switch = self.switch_cost.as_secs_f64();
-        periods
-            .iter()
-            .map(|period| factor * switch / period.as_secs_f64())
+        let each = periods.iter();
+        each.map(|period| factor * switch / period.as_secs_f64())
             .sum()
     }
 }
@@ -142,24 +146,38 @@ impl Run {
         self.clients.get(index)?.first()?.latency
     }
 
+    /// One of a stream's latencies in ms; not a number if it did nothing.
+    pub fn latency_ms(&self, index: usize, which: fn(Latencies) -> Nanos) -> f64 {
+        let latency = self.latency(index);
+        latency.map_or(f64::NAN, |all| which(all).as_millis_f64())
+    }
+
+    /// The counters of all streams at the end, warm-up included.
+    pub fn final_counters(&self) -> impl Iterator<Item = &StreamCounters> {
+        let last = self.samples.last().into_iter();
+        last.flat_map(|last| last.streams.iter().map(|stream| &stream.counters))
+    }
+
+    /// The disk's counters at the end, warm-up included.
+    pub fn final_disk(&self) -> DiskCounters {
+        self.samples
+            .last()
+            .map(|last| last.disk)
+            .unwrap_or_default()
+    }
+
     /// The largest unspent budget at a period's end of any stream, as a part of the account's bound,
     /// warm-up included; not a number if no period ended.
     pub fn unspent_part(&self) -> f64 {
-        let streams = self.samples.last().map_or(&[][..], |last| &last.streams);
-        let most = streams
-            .iter()
-            .filter_map(|stream| stream.counters.unspent_max)
-            .max();
+        let unspent = self.final_counters();
+        let most = unspent.filter_map(|counters| counters.unspent_max).max();
         most.map_or(f64::NAN, |most| most as f64 / self.unspent_bound.0 as f64)
     }
 
     /// Deadlines of all streams that were missed, warm-up included.
     pub fn deadlines_missed(&self) -> u64 {
-        let streams = self.samples.last().map_or(&[][..], |last| &last.streams);
-        streams
-            .iter()
-            .map(|stream| stream.counters.deadlines_missed)
-            .sum()
+        let counters = self.final_counters();
+        counters.map(|counters| counters.deadlines_missed).sum()
     }
 
     /// Changes of the stream that is served, per second.
@@ -300,8 +318,8 @@ pub(crate) fn assemble(
         )));
     }
     let settings = LoopSettings {
-        policy: setup.policy,
-        switching: setup.switching,
+        policy: setup.scheduling.policy(),
+        switching: setup.scheduling.switching(),
         order: Order::Sweep,
         max_queued: usize::try_from(most).unwrap_or(usize::MAX).max(1),
     };

@@ -74,6 +74,14 @@ impl<'a> Lab<'a> {
         }
     }
 
+    /// Runs them all, in their order.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub fn run_all(&self, setups: impl IntoIterator<Item = Setup>) -> LabResult<Vec<Run>> {
+        setups.into_iter().map(|setup| self.run(&setup)).collect()
+    }
+
     /// Requests per second that each stream would get with the disk for itself: in the same place,
     /// with the same clients, swept by this project's scheduler.
     ///

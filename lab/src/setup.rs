@@ -5,9 +5,9 @@
 //! there are streams, and a stream lies at the start of its slot. Leaving out the clients of the
 //! others ([`Setup::alone`]) does not move it.
 
-use crate::{LabError, LabResult};
+use crate::{LabError, LabResult, Scheduling};
 use disktime_drive_models::{HddModel, HddParameters, preset};
-use disktime_engine::{PolicyKind, Reservation, StreamConfig, SwitchingAccount};
+use disktime_engine::{Limit, Reservation, StreamConfig};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times};
 
@@ -93,10 +93,8 @@ pub struct Change {
 pub struct Setup {
     /// The disk.
     pub drive: DriveSetup,
-    /// Who decides.
-    pub policy: PolicyKind,
-    /// Who pays for switches.
-    pub switching: SwitchingAccount,
+    /// Which request goes next, and who pays for switches.
+    pub scheduling: Scheduling,
     /// What the scheduler is told of W; the drive's own bound if `None`.
     pub worst_case: Option<Nanos>,
     /// What the scheduler is told of seeks, switches and costs without seeks, in per cent of what
@@ -120,13 +118,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A run on the papers' drive without streams yet: 2 s of warm-up, counters every 100 ms, the
-    /// stream that is served pays for its seek (as both papers charge it).
-    pub fn new(policy: PolicyKind, duration: Nanos) -> Setup {
+    /// A run on the papers' drive without streams yet: 2 s of warm-up, counters every 100 ms.
+    pub fn new(scheduling: impl Into<Scheduling>, duration: Nanos) -> Setup {
         Setup {
             drive: DriveSetup::papers(),
-            policy,
-            switching: SwitchingAccount::Served,
+            scheduling: scheduling.into(),
             worst_case: None,
             estimates_percent: 100,
             quantum_bytes: None,
@@ -137,6 +133,21 @@ impl Setup {
             sample_every: Nanos::from_millis(100),
             seed: 1,
         }
+    }
+
+    /// The same with requests of at most that length, and none merged beyond it.
+    #[must_use]
+    pub fn quantum(self, bytes: u32) -> Setup {
+        Setup {
+            quantum_bytes: Some(bytes),
+            ..self
+        }
+    }
+
+    /// The same with another warm-up, a multiple of the sampling interval.
+    #[must_use]
+    pub fn warm_up(self, warm_up: Nanos) -> Setup {
+        Setup { warm_up, ..self }
     }
 
     /// Adds a stream with one client.
@@ -173,8 +184,7 @@ impl Setup {
     #[must_use]
     pub fn alone(&self, index: usize) -> Setup {
         let mut alone = self.clone();
-        alone.policy = PolicyKind::Fahrrad;
-        alone.switching = SwitchingAccount::Served;
+        alone.scheduling = Scheduling::SERVED;
         alone.estimates_percent = 100;
         alone.changes.clear();
         for (other, stream) in alone.streams.iter_mut().enumerate() {
@@ -192,20 +202,35 @@ impl Setup {
     }
 }
 
-/// A share of disk time in every period, with the usual weight and no limit.
-pub fn reserved(share: Share, period: Nanos) -> StreamConfig {
+/// A share of disk time in every period, as a fraction, with the usual weight and no limit.
+pub fn reserved(fraction: f64, period: Nanos) -> StreamConfig {
+    let share = share(fraction);
     StreamConfig {
         reservation: Some(Reservation { share, period }),
         ..StreamConfig::BEST_EFFORT
     }
 }
 
+/// The same with a limit.
+pub fn limited(config: StreamConfig, fraction: f64, period: Nanos) -> StreamConfig {
+    let share = share(fraction);
+    StreamConfig {
+        limit: Some(Limit { share, period }),
+        ..config
+    }
+}
+
+/// The same with another weight.
+pub fn weighted(weight: u32, config: StreamConfig) -> StreamConfig {
+    StreamConfig { weight, ..config }
+}
+
 /// A share given as a fraction, to the nearest part per million.
-pub fn share(fraction: f64) -> Share {
+fn share(fraction: f64) -> Share {
     Share((fraction.clamp(0.0, 1.0) * 1e6).round() as u32)
 }
 
-/// A client in a closed loop without think time: reads of `block_bytes`, `depth` under way. It
+/// A client in a closed loop without think time: reads of `block_bytes`, `depth` in flight. It
 /// goes on as long as the run does.
 pub fn reader(pattern: Pattern, block_bytes: u64, depth: u32) -> Client {
     let blocks = Blocks {
@@ -238,7 +263,7 @@ pub fn at_rate(client: Client, per_second: u64) -> Client {
     client.pace(Pace::Constant { rate }).depth(OPEN_DEPTH)
 }
 
-/// A client of one of the named kinds, with its defaults.
-pub fn of_kind(kind: Kind) -> Client {
-    Client::of_kind(kind, "", "", Nanos::MAX)
+/// Bursts of random 4 KiB reads, with the named kind's defaults.
+pub fn bursts() -> Client {
+    Client::of_kind(Kind::Bursts, "", "", Nanos::MAX)
 }

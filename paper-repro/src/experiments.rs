@@ -1,6 +1,9 @@
 //! The experiments, one file each, in the order of the report.
 
 use crate::Experiment;
+use disktime_lab::figure::Axis;
+use disktime_lab::measures::{RECEIVED_COLUMNS, received_cells};
+use disktime_lab::{Run, Scheduling, Table};
 
 mod f1_reservable;
 mod f2_four_streams;
@@ -48,3 +51,26 @@ pub const ALL: &[Experiment] = &[
     o9_accounts::EXPERIMENT,
     o10_untested::EXPERIMENT,
 ];
+
+/// The axis of isolation: throughput over share × throughput alone.
+fn isolation_axis(to: f64) -> Axis {
+    Axis::linear("throughput ÷ (share × alone)", 0.0, to)
+}
+
+/// What each stream got under each way of scheduling. `names` are a way's first cells, stream by
+/// stream, below `columns`.
+fn received_table<'a, N: IntoIterator<Item = Vec<String>>>(
+    columns: &[&str],
+    runs: impl Iterator<Item = (&'a Scheduling, &'a Run)>,
+    names: impl Fn(&'a Scheduling) -> N,
+) -> Table {
+    let columns = columns.iter().chain(&RECEIVED_COLUMNS);
+    let mut table = Table::titled("What each stream got", columns);
+    for (way, run) in runs {
+        for (stream, mut row) in names(way).into_iter().enumerate() {
+            row.extend(received_cells(run, stream));
+            table.row(row);
+        }
+    }
+    table
+}

@@ -9,6 +9,8 @@
 //! Invariants: in virtual time the same program gives the same bytes; a verdict is computed from
 //! data and can fail. What is not known here: how a set-up is run (`disktime-lab`).
 
+#![warn(unreachable_pub)]
+
 pub mod cli;
 mod experiment;
 pub mod experiments;
@@ -19,7 +21,7 @@ mod report;
 pub mod session;
 
 pub use experiment::{Experiment, Origin, Real};
-pub use finding::{Bound, Check, Finding, Verdict};
+pub use finding::{Check, Finding, Verdict};
 pub use output::Output;
 pub use page::page;
 pub use report::{Conditions, Entry, report_text};

@@ -54,7 +54,7 @@ impl Output {
     /// If a figure cannot be drawn or a file not be written, or a file is somebody else's.
     pub fn write(&self, conditions: &Conditions, entries: &[Entry]) -> LabResult {
         let mut files = vec![("report.json".to_owned(), report_text(conditions, entries))];
-        for figure in entries.iter().flat_map(|entry| &entry.finding.figures) {
+        for figure in entries.iter().flat_map(|entry| entry.finding.figures()) {
             files.push((
                 figure.file_name(),
                 format!("{}\n{SVG_MARK}\n", figure.to_svg()?),

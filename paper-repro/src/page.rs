@@ -3,8 +3,8 @@
 use crate::finding::{Check, Finding, Verdict};
 use crate::report::{Conditions, Entry, GENERATOR};
 use disktime_lab::LabResult;
-use disktime_lab::Table;
 use std::fmt::Write;
+use std::ops::Range;
 
 const STYLE: &str = "\
 :root{color-scheme:light}\
@@ -82,23 +82,19 @@ fn badge(verdict: Verdict) -> String {
 }
 
 fn summary(html: &mut String, entries: &[Entry]) {
-    html.push_str(
-        "<div class=\"scroll\"><table>\n<caption>Summary</caption>\n<thead><tr><th>id</th>\
-         <th>experiment</th><th>source</th><th>verdict</th><th>why</th></tr></thead>\n<tbody>\n",
-    );
-    for entry in entries {
+    let columns = ["id", "experiment", "source", "verdict", "why"];
+    let rows = entries.iter().map(|entry| {
         let experiment = &entry.experiment;
-        let _ = writeln!(
-            html,
-            "<tr><td><a href=\"#{id}\">{id}</a></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+        let id = escaped(experiment.id);
+        vec![
+            format!("<a href=\"#{id}\">{id}</a>"),
             escaped(experiment.title),
             escaped(experiment.source),
             badge(entry.finding.verdict()),
             escaped(&entry.finding.reason()),
-            id = escaped(experiment.id),
-        );
-    }
-    html.push_str("</tbody></table></div>\n");
+        ]
+    });
+    table(html, "Summary", &columns, rows, 0..0);
 }
 
 fn section(html: &mut String, entry: &Entry) -> LabResult {
@@ -114,64 +110,73 @@ fn section(html: &mut String, entry: &Entry) -> LabResult {
         badge = badge(finding.verdict()),
         source = escaped(experiment.source),
         claim = escaped(experiment.claim),
-        set_up = escaped(&finding.set_up),
+        set_up = escaped(finding.set_up()),
     );
-    for figure in &finding.figures {
+    for figure in finding.figures() {
         let _ = write!(
             html,
             "<figure role=\"img\" aria-label=\"{}\">\n{}</figure>\n",
-            escaped(&figure.title),
+            escaped(figure.title()),
             figure.to_svg()?
         );
     }
     html.push_str("<h3>Measured</h3>\n");
-    checks(html, &finding.checks);
-    for one in &finding.tables {
-        table(html, one);
+    checks(html, finding.checks());
+    for one in finding.tables() {
+        let rows = one.rows().iter();
+        let rows = rows.map(|row| row.iter().map(|cell| escaped(cell)).collect());
+        let figures = 1..one.columns().len();
+        table(html, one.title(), one.columns(), rows, figures);
     }
     verdict(html, finding);
     Ok(())
 }
 
 fn checks(html: &mut String, checks: &[Check]) {
-    html.push_str(
-        "<div class=\"scroll\"><table>\n<thead><tr><th>check</th><th>expected</th><th>tolerance</th>\
-         <th>measured</th><th>holds</th></tr></thead>\n<tbody>\n",
-    );
-    for check in checks {
-        let _ = writeln!(
-            html,
-            "<tr><td>{}{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
-            escaped(&check.what),
-            if check.decisive {
-                " <b>(decisive)</b>"
-            } else {
-                ""
-            },
+    let columns = ["check", "expected", "tolerance", "measured", "holds"];
+    let rows = checks.iter().map(|check| {
+        let decisive = if check.is_decisive() {
+            " <b>(decisive)</b>"
+        } else {
+            ""
+        };
+        vec![
+            format!("{}{decisive}", escaped(check.what())),
             escaped(&check.expected_text()),
             escaped(&check.tolerance_text()),
             escaped(&check.measured_text()),
-            if check.holds() { "yes" } else { "<b>no</b>" },
-        );
-    }
-    html.push_str("</tbody></table></div>\n");
+            if check.holds() { "yes" } else { "<b>no</b>" }.to_owned(),
+        ]
+    });
+    table(html, "", &columns, rows, 1..4);
 }
 
-fn table(html: &mut String, table: &Table) {
-    let _ = write!(
-        html,
-        "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
-        escaped(&table.title())
-    );
-    for column in table.columns() {
-        let _ = write!(html, "<th>{}</th>", escaped(column));
+/// A table whose cells are HTML already; those of the columns in `figures` are figures.
+fn table(
+    html: &mut String,
+    caption: &str,
+    columns: &[impl AsRef<str>],
+    rows: impl Iterator<Item = Vec<String>>,
+    figures: Range<usize>,
+) {
+    html.push_str("<div class=\"scroll\"><table>\n");
+    if !caption.is_empty() {
+        let _ = writeln!(html, "<caption>{}</caption>", escaped(caption));
+    }
+    html.push_str("<thead><tr>");
+    for column in columns {
+        let _ = write!(html, "<th>{}</th>", escaped(column.as_ref()));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
-    for row in table.rows() {
+    for row in rows {
         html.push_str("<tr>");
         for (index, cell) in row.iter().enumerate() {
-            let class = if index == 0 { "" } else { " class=\"n\"" };
-            let _ = write!(html, "<td{class}>{}</td>", escaped(cell));
+            let class = if figures.contains(&index) {
+                " class=\"n\""
+            } else {
+                ""
+            };
+            let _ = write!(html, "<td{class}>{cell}</td>");
         }
         html.push_str("</tr>\n");
     }
@@ -185,9 +190,9 @@ fn verdict(html: &mut String, finding: &Finding) {
         badge(finding.verdict()),
         escaped(&finding.reason())
     );
-    if !finding.notes.is_empty() {
+    if !finding.notes().is_empty() {
         html.push_str("<h3>Deviations and notes</h3>\n<ul>\n");
-        for note in &finding.notes {
+        for note in finding.notes() {
             let _ = writeln!(html, "<li>{}</li>", escaped(note));
         }
         html.push_str("</ul>\n");

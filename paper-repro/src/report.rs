@@ -3,13 +3,13 @@
 //! Invariant: the same findings give the same bytes; keys are sorted, numbers rounded.
 
 use crate::experiment::Experiment;
-use crate::finding::Finding;
+use crate::finding::{Check, Finding};
 use disktime_lab::figure::Figure;
 use disktime_lab::{Table, json_number};
 use serde_json::{Map, Value, json};
 
 /// By this a report is known as ours.
-pub const GENERATOR: &str = "disktime paper-repro";
+pub(crate) const GENERATOR: &str = "disktime paper-repro";
 
 /// An experiment and what came of it.
 #[derive(Debug, Clone)]
@@ -56,38 +56,37 @@ fn entry_json(entry: &Entry) -> Value {
         experiment,
         finding,
     } = entry;
-    let by_key = |of: &dyn Fn(&crate::Check) -> Value| -> Map<String, Value> {
-        let checks = finding.checks.iter();
-        checks.map(|check| (check.key.clone(), of(check))).collect()
+    let by_key = |of: &dyn Fn(&Check) -> Value| -> Map<String, Value> {
+        let checks = finding.checks().iter();
+        checks
+            .map(|check| (check.key().to_owned(), of(check)))
+            .collect()
     };
-    let checks: Vec<Value> = finding
-        .checks
-        .iter()
-        .map(|check| {
-            json!({
-                "key": check.key,
-                "what": check.what,
-                "unit": check.unit,
-                "decisive": check.decisive,
-                "holds": check.holds(),
-            })
+    let checks = finding.checks().iter().map(|check| {
+        json!({
+            "key": check.key(),
+            "what": check.what(),
+            "unit": check.unit(),
+            "decisive": check.is_decisive(),
+            "holds": check.holds(),
         })
-        .collect();
+    });
+    let (figures, tables) = (finding.figures(), finding.tables());
     json!({
         "title": experiment.title,
         "origin": experiment.origin.name(),
         "source": experiment.source,
         "claim": experiment.claim,
-        "set_up": finding.set_up,
+        "set_up": finding.set_up(),
         "expected": by_key(&|check| json!(check.expected_text())),
-        "measured": by_key(&|check| json_number(check.measured)),
+        "measured": by_key(&|check| json_number(check.measured())),
         "tolerance": by_key(&|check| json!(check.tolerance_text())),
-        "checks": checks,
+        "checks": checks.collect::<Vec<_>>(),
         "verdict": finding.verdict().name(),
         "reason": finding.reason(),
-        "figure": finding.figures.first().map(Figure::file_name),
-        "figures": finding.figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
-        "tables": finding.tables.iter().map(Table::to_json).collect::<Vec<_>>(),
-        "notes": finding.notes,
+        "figure": figures.first().map(Figure::file_name),
+        "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
+        "tables": tables.iter().map(Table::to_json).collect::<Vec<_>>(),
+        "notes": finding.notes(),
     })
 }

@@ -4,15 +4,11 @@
 
 use crate::experiment::Experiment;
 use crate::report::Entry;
-use disktime_lab::Progress;
 use disktime_lab::real::RealDisk;
-use disktime_lab::{Lab, Length};
-use disktime_lab::{LabError, LabResult};
+use disktime_lab::{Lab, LabError, LabResult, Length, Progress, parallel};
 use disktime_units::Nanos;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// No more threads than this, however many processors there are.
 const MAX_THREADS: usize = 8;
@@ -23,53 +19,26 @@ const MAX_THREADS: usize = 8;
 /// The first failure, with the name of its experiment.
 pub fn run_simulated(experiments: &[Experiment], length: Length) -> LabResult<Vec<Entry>> {
     let progress = Progress::new(experiments.len() as u64);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.min(MAX_THREADS).min(experiments.len());
-    let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<LabResult<Entry>>>> =
-        experiments.iter().map(|_| Mutex::new(None)).collect();
     let running: Mutex<BTreeSet<&str>> = Mutex::default();
-    let tell = |id: &'static str, starts: bool| {
+    let change = |of: &dyn Fn(&mut BTreeSet<&'static str>)| {
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        if starts {
-            running.insert(id);
-        } else {
-            running.remove(id);
-            progress.step();
-        }
+        of(&mut running);
         progress.message(running.iter().copied().collect::<Vec<_>>().join(" "));
     };
-    let work = || {
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(experiment) = experiments.get(index) else {
-                return;
-            };
-            tell(experiment.id, true);
-            let result = run_one(experiment, &Lab::simulated(length));
-            tell(experiment.id, false);
-            *results[index]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(result);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
-        }
+    let threads = parallel::processors().min(MAX_THREADS);
+    let entries = parallel::map(experiments, threads, |experiment| {
+        change(&|running| {
+            running.insert(experiment.id);
+        });
+        let entry = run_one(experiment, &Lab::simulated(length));
+        progress.step();
+        change(&|running| {
+            running.remove(experiment.id);
+        });
+        entry
     });
     progress.finish();
-    let taken = results
-        .into_iter()
-        .zip(experiments)
-        .map(|(slot, experiment)| {
-            let result = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-            result.unwrap_or_else(|| {
-                let sentence = format!("{}: was not run; this is a bug", experiment.id);
-                Err(LabError::new(sentence))
-            })
-        });
-    taken.collect()
+    entries.into_iter().collect()
 }
 
 /// Runs one in real time on a disk, each of its runs `each` long.
@@ -78,12 +47,11 @@ pub fn run_simulated(experiments: &[Experiment], length: Length) -> LabResult<Ve
 /// If the disk fails or the experiment cannot be run on it.
 pub fn run_real(experiment: &Experiment, disk: &RealDisk, each: Nanos) -> LabResult<Entry> {
     let mut entry = run_one(experiment, &Lab::real(disk, each))?;
-    entry.finding.set_up = format!(
-        "In real time on {}, {each} for each run. {}",
-        disk.describe(),
-        entry.finding.set_up
-    );
-    entry.finding.notes.extend(disk.notes());
+    let disk_and_time = format!("In real time on {}, {each} for each run.", disk.describe());
+    entry.finding.measured_on(&disk_and_time);
+    for note in disk.notes() {
+        entry.finding.note(note);
+    }
     Ok(entry)
 }
 

@@ -5,10 +5,10 @@
 //! same in criterion's care.
 
 use clap::Parser;
-use disktime_benches::Outcome;
 use disktime_benches::decision::{DecisionBench, Device};
-use disktime_benches::machine;
-use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use disktime_benches::{BenchResult, compare, machine};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::{Table, cells};
 use disktime_units::Share;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,6 +18,7 @@ const BATCH: u32 = 10_000;
 const BATCHES: usize = 21;
 /// Active streams; all of them are registered.
 const COUNTS: [u32; 9] = [10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000];
+const DEVICES: [Device; 2] = [Device::HardDisk, Device::Flash];
 /// In nanoseconds, by active streams: 10; 1,000; 1,000 of 100,000.
 const TARGETS: [(f64, f64); 2] = [(10.0, 300.0), (1_000.0, 600.0)];
 
@@ -44,58 +45,40 @@ fn median_ns(device: Device, registered: u32, active: u32, percent: u32) -> f64 
     batches[BATCHES / 2]
 }
 
-fn main() -> Outcome {
+fn main() -> BenchResult {
     let arguments = Arguments::parse();
     println!("{}", machine::sentence());
-    println!("| active streams | reserved | hard disk | no seeks |");
-    println!("|---|---:|---:|---:|");
+    let mut table = Table::new(["active streams", "reserved", "hard disk", "no seeks"]);
     let mut series = Vec::new();
+    let mut measure = |registered: u32, active: u32, percent: u32| {
+        let costs = DEVICES.map(|device| median_ns(device, registered, active, percent));
+        let mut row = cells![format!("{active} of {registered}"), format!("{percent} %")];
+        row.extend(costs.map(|cost| format!("{cost:.0} ns")));
+        table.row(row);
+        costs
+    };
     for percent in [80, 100] {
-        let mut curves = [Vec::new(), Vec::new()];
-        for count in COUNTS {
-            let costs = [Device::HardDisk, Device::Flash]
-                .map(|device| median_ns(device, count, count, percent));
-            println!(
-                "| {count} of {count} | {percent} % | {:.0} ns | {:.0} ns |",
-                costs[0], costs[1]
-            );
-            for (curve, cost) in curves.iter_mut().zip(costs) {
-                curve.push((f64::from(count), cost));
-            }
+        let costs = COUNTS.map(|count| measure(count, count, percent));
+        for (index, device) in DEVICES.iter().enumerate() {
+            let points = COUNTS.iter().zip(&costs);
+            let points = points.map(|(count, costs)| (f64::from(*count), costs[index]));
+            let name = format!("{}, {percent} % reserved", device.name());
+            series.push(Series::line(name, points));
         }
-        let [seeks, flash] = curves;
-        series.push(Series::new(
-            format!("hard disk, {percent} % reserved"),
-            Mark::Line,
-            seeks,
-        ));
-        series.push(Series::new(
-            format!("no seeks, {percent} % reserved"),
-            Mark::Line,
-            flash,
-        ));
     }
-    let costs =
-        [Device::HardDisk, Device::Flash].map(|device| median_ns(device, 100_000, 1_000, 80));
-    println!(
-        "| 1000 of 100000 | 80 % | {:.0} ns | {:.0} ns |",
-        costs[0], costs[1]
-    );
+    measure(100_000, 1_000, 80);
+    println!("{table}");
     let Some(file) = arguments.svg else {
         return Ok(());
     };
-    series.insert(
-        0,
-        Series::reference("at most, 10 and 1,000", Mark::Points, TARGETS.to_vec()),
-    );
-    let figure = Figure::single(
-        "decision-cost",
-        "Cost of one decision: arrival, dispatch and completion",
+    let panel = Panel::new(
+        "",
         Axis::logarithmic("active streams, all backlogged", 10.0, 100_000.0),
         Axis::logarithmic("ns", 100.0, 20_000.0),
-        series,
     );
-    std::fs::write(&file, figure.to_svg()?)
-        .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-    Ok(())
+    let targets = Series::points("at most, 10 and 1,000", TARGETS).reference();
+    let panel = panel.with(targets).with_all(series);
+    let title = "Cost of one decision: arrival, dispatch and completion";
+    let figure = Figure::new("decision-cost", title, [panel]);
+    compare::write(&file, &figure.to_svg()?)
 }

@@ -2,10 +2,11 @@
 //! all figures as JSON; fails when a limit is not reached.
 
 use clap::Parser;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::limits::{efficiency, isolation, latency};
 use disktime_engine::PolicyKind;
-use disktime_lab::Table;
+use disktime_lab::adversaries::Beside;
+use disktime_lab::{Table, cells};
 use disktime_units::Nanos;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Outcome<bool> {
+fn run(cli: &Cli) -> BenchResult<bool> {
     let wants = |part: &str| cli.only.is_empty() || cli.only.iter().any(|only| only == part);
     let duration = Nanos::from_secs(cli.seconds);
     let mut report = json!({ "seconds": cli.seconds });
@@ -72,26 +73,21 @@ fn run(cli: &Cli) -> Outcome<bool> {
     Ok(missed.is_empty())
 }
 
-fn show_efficiency(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
+fn show_efficiency(duration: Nanos, missed: &mut Vec<String>) -> BenchResult<Value> {
     let policies = PolicyKind::all();
-    let all: Vec<usize> = (0..disktime_lab::mixes::MIXES.len()).collect();
     let mut report = Vec::new();
     for (period_ms, least_mean) in EFFICIENCY {
         let period = Nanos::from_millis(period_ms);
-        let cells = efficiency::run(&all, &policies, period, duration)?;
-        let mean = efficiency::mean_of_ours(&cells);
+        let rows = efficiency::run(period, duration)?;
+        let mean = efficiency::mean_of_ours(&rows);
         println!("Worst isolation / efficiency, periods around {period}, the served pays:\n");
-        let mut headings = vec!["mix"];
-        headings.extend(policies.iter().map(|policy| policy.name()));
-        let mut table = Table::new(&headings);
-        for of_mix in cells.chunks(policies.len()) {
-            let mut row = vec![of_mix[0].mix.clone()];
-            row.extend(
-                of_mix
-                    .iter()
-                    .map(|cell| format!("{:.2} / {:.3}", cell.isolation, cell.efficiency)),
-            );
-            table.row(row);
+        let names = policies.iter().map(|policy| policy.name());
+        let mut table = Table::new(std::iter::once("mix").chain(names));
+        for row in &rows {
+            let results = row.results();
+            let cells =
+                results.map(|(_, one)| format!("{:.2} / {:.3}", one.isolation, one.efficiency));
+            table.row(std::iter::once(row.mix().to_owned()).chain(cells).collect());
         }
         println!("{table}\nmean efficiency of ours: {mean:.3}\n");
         if mean < least_mean {
@@ -99,44 +95,41 @@ fn show_efficiency(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> 
                 "mean efficiency {mean:.4} at {period}, asked for {least_mean}"
             ));
         }
-        for (other, ours) in efficiency::losses(&cells) {
-            missed.push(format!(
-                "{} at {period}: {} has efficiency {:.4} (isolation {:.3}), ours {:.4} ({:.3})",
-                other.mix,
-                other.policy,
-                other.efficiency,
-                other.isolation,
-                ours.efficiency,
-                ours.isolation
-            ));
-        }
-        let cells: Vec<Value> = cells.iter().map(efficiency::Cell::json).collect();
+        let losses = efficiency::losses(&rows).into_iter();
+        missed.extend(losses.map(|loss| format!("at {period}: {loss}")));
+        let cells: Vec<Value> = rows.iter().flat_map(|row| row.json()).collect();
         report.push(json!({ "period_ms": period_ms, "mean": mean, "cells": cells }));
     }
     Ok(Value::Array(report))
 }
 
-fn show_isolation(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
+fn show_isolation(duration: Nanos, missed: &mut Vec<String>) -> BenchResult<Value> {
     println!("Isolation of a victim with 40 %, switching account:\n");
     let periods = ISOLATION_MS.map(Nanos::from_millis);
-    let names = periods.map(|period| format!("p = {period}"));
-    let mut headings = vec!["victim", "beside"];
-    headings.extend(names.iter().map(String::as_str));
-    let mut table = Table::new(&headings);
+    let columns = ["victim", "beside"].map(str::to_owned).into_iter();
+    let mut table = Table::new(columns.chain(periods.map(|period| format!("p = {period}"))));
     let mut report = Vec::new();
     for victim in isolation::VICTIMS {
-        for adversary in isolation::Adversary::ALL {
-            let mut row = vec![victim.name(), adversary.name().to_owned()];
+        for adversary in isolation::ADVERSARIES {
+            let mut row = cells![victim.name(), adversary.name()];
             for period in periods {
-                let cell = isolation::run(victim, adversary, period, duration)?;
-                row.push(format!("{:.3}", cell.isolation));
-                if cell.isolation < ISOLATION || cell.deadlines_missed > 0 {
+                let beside = Beside {
+                    victim,
+                    adversary,
+                    period,
+                };
+                let result = isolation::run(beside, duration)?;
+                row.push(format!("{:.3}", result.isolation));
+                if result.isolation < ISOLATION || result.deadlines_missed > 0 {
                     missed.push(format!(
                         "{} beside {} at {period}: isolation {:.4}, {} deadlines missed",
-                        cell.victim, cell.adversary, cell.isolation, cell.deadlines_missed
+                        victim.name(),
+                        adversary.name(),
+                        result.isolation,
+                        result.deadlines_missed
                     ));
                 }
-                report.push(cell.json());
+                report.push(result.json());
             }
             table.row(row);
         }
@@ -145,11 +138,11 @@ fn show_isolation(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
     Ok(Value::Array(report))
 }
 
-fn show_latency(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
+fn show_latency(duration: Nanos, missed: &mut Vec<String>) -> BenchResult<Value> {
     println!(
         "A random 4 KiB read every 60 ms, 50 % of every 50 ms, beside a greedy sequential writer:\n"
     );
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "account",
         "p50",
         "p99",
@@ -159,28 +152,28 @@ fn show_latency(duration: Nanos, missed: &mut Vec<String>) -> Outcome<Value> {
         "writer MB/s",
     ]);
     let mut report = Vec::new();
-    for switching in latency::ACCOUNTS {
+    for account in latency::ACCOUNTS {
         // A thousand requests a minute: ten times as long for the thousandth part.
-        let cell = latency::run(switching, Nanos(duration.0 * 10))?;
-        let seen = cell.latency;
-        table.row(vec![
-            cell.account().to_owned(),
-            seen.p50.to_string(),
-            seen.p99.to_string(),
-            seen.p99_9.to_string(),
-            seen.max.to_string(),
-            cell.bound().to_string(),
-            format!("{:.1}", cell.writer_bytes_per_second / 1e6),
+        let result = latency::run(account, Nanos(duration.0 * 10))?;
+        let seen = result.latency;
+        table.row(cells![
+            result.account(),
+            seen.p50,
+            seen.p99,
+            seen.p99_9,
+            seen.max,
+            result.bound,
+            format!("{:.1}", result.writer_bytes_per_second / 1e6),
         ]);
-        if seen.p99_9 > cell.bound() {
+        if seen.p99_9 > result.bound {
             missed.push(format!(
                 "p99.9 {} with {}, asked for {}",
                 seen.p99_9,
-                cell.account(),
-                cell.bound()
+                result.account(),
+                result.bound
             ));
         }
-        report.push(cell.json());
+        report.push(result.json());
     }
     println!("{table}");
     Ok(Value::Array(report))

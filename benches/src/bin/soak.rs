@@ -2,7 +2,7 @@
 //! each bound was and in which seed; fails with the seed if one did not hold.
 
 use clap::{Parser, ValueEnum};
-use disktime_benches::soak::{self, Account, Outcome, Totals};
+use disktime_benches::soak::{self, Account, SeedOutcome, Totals};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -138,7 +138,7 @@ fn work(cli: &Cli, shared: &Shared) {
 }
 
 /// Says what did not hold, and how to run that alone.
-fn report(cli: &Cli, outcome: &Outcome) {
+fn report(cli: &Cli, outcome: &SeedOutcome) {
     let seed = outcome.seed;
     for violation in &outcome.violations {
         println!("VIOLATION, seed {seed}: {violation}");

@@ -1,100 +1,87 @@
 //! Sharing efficiency of every policy on the nine mixes, each stream paying its seeks.
 
-use crate::Outcome;
-use disktime_engine::{PolicyKind, SwitchingAccount};
-use disktime_lab::measures::{efficiency, isolation, least};
+use super::lab;
+use crate::BenchResult;
+use disktime_engine::PolicyKind;
+use disktime_lab::Setup;
+use disktime_lab::efficiency::{PolicyResult, compare};
+use disktime_lab::measures::mean;
 use disktime_lab::mixes::MIXES;
-use disktime_lab::simulate;
 use disktime_units::Nanos;
 use serde_json::{Value, json};
 
-/// A policy isolates if its worst stream has that much of its share.
-pub const ISOLATES: f64 = 0.8;
-
-/// One policy on one mix.
+/// The policies on one mix, in the order of [`PolicyKind::all`].
 #[derive(Debug, Clone)]
-pub struct Cell {
-    /// The mix.
-    pub mix: String,
-    /// The policy.
-    pub policy: &'static str,
-    /// Throughput ÷ (share × throughput alone) of the worst stream.
-    pub isolation: f64,
-    /// Σ throughput ÷ throughput alone.
-    pub efficiency: f64,
-    /// Changes of the stream that is served, per second.
-    pub switches_per_second: f64,
+pub struct MixRow {
+    mix: String,
+    results: Vec<PolicyResult>,
 }
 
-/// Runs these mixes (by number) under these policies, with periods around `period`.
+/// Runs all mixes under all policies, with periods around `period`.
 ///
 /// # Errors
 /// If the drive cannot be modelled.
-pub fn run(
-    mixes: &[usize],
-    policies: &[PolicyKind],
-    period: Nanos,
-    duration: Nanos,
-) -> Outcome<Vec<Cell>> {
-    let mut cells = Vec::new();
-    for mix in mixes.iter().map(|index| &MIXES[*index]) {
-        let setup = |policy| mix.setup(policy, SwitchingAccount::Served, period, duration);
-        let ours = setup(PolicyKind::Fahrrad)?;
-        let alone: Vec<f64> = (0..ours.streams.len())
-            .map(|index| Ok(simulate(&ours.alone(index))?.iops(index)))
-            .collect::<Outcome<_>>()?;
-        for policy in policies {
-            let run = simulate(&setup(*policy)?)?;
-            let shares = mix.shares(&run.facts, period, SwitchingAccount::Served);
-            let rates: Vec<f64> = (0..alone.len()).map(|index| run.iops(index)).collect();
-            let each: Vec<f64> = (0..alone.len())
-                .map(|index| isolation(rates[index], alone[index], shares[index]))
-                .collect();
-            cells.push(Cell {
-                mix: mix.name(),
-                policy: policy.name(),
-                isolation: least(&each),
-                efficiency: efficiency(&rates, &alone),
-                switches_per_second: run.switches_per_second(),
-            });
-        }
-    }
-    Ok(cells)
+pub fn run(period: Nanos, duration: Nanos) -> BenchResult<Vec<MixRow>> {
+    let setup = |policy| Setup::new(policy, duration);
+    let of_mix = |mix: disktime_lab::mixes::Mix| {
+        Ok(MixRow {
+            mix: mix.name(),
+            results: compare(&lab(), &mix, PolicyKind::all(), period, setup)?,
+        })
+    };
+    MIXES.into_iter().map(of_mix).collect()
 }
 
-/// Cells of other policies that isolate and are more efficient than ours on the same mix.
-pub fn losses(cells: &[Cell]) -> Vec<(&Cell, &Cell)> {
-    let ours = |mix: &str| {
-        let is_ours = |cell: &&Cell| cell.policy == PolicyKind::Fahrrad.name() && cell.mix == mix;
-        cells.iter().find(is_ours)
-    };
-    cells
-        .iter()
-        .filter(|cell| cell.isolation >= ISOLATES)
-        .filter_map(|cell| Some((cell, ours(&cell.mix)?)))
-        .filter(|(other, ours)| other.efficiency > ours.efficiency)
-        .collect()
+impl MixRow {
+    /// The mix.
+    pub fn mix(&self) -> &str {
+        &self.mix
+    }
+
+    /// Each policy's result.
+    pub fn results(&self) -> impl Iterator<Item = (&'static str, &PolicyResult)> {
+        let policies = PolicyKind::all().into_iter();
+        policies.map(|policy| policy.name()).zip(&self.results)
+    }
+
+    fn ours(&self) -> Option<&PolicyResult> {
+        let mut results = self.results();
+        let ours = results.find(|(policy, _)| *policy == PolicyKind::Fahrrad.name());
+        ours.map(|(_, result)| result)
+    }
+
+    /// As JSON, an entry for each policy.
+    pub fn json(&self) -> impl Iterator<Item = Value> {
+        self.results().map(|(policy, result)| {
+            json!({
+                "mix": self.mix,
+                "policy": policy,
+                "isolation": result.isolation,
+                "efficiency": result.efficiency,
+                "switches_per_second": result.switches_per_second,
+            })
+        })
+    }
+}
+
+/// Where another policy isolates and is more efficient than ours, as sentences.
+pub fn losses(rows: &[MixRow]) -> Vec<String> {
+    let mut losses = Vec::new();
+    for row in rows {
+        let Some(ours) = row.ours() else { continue };
+        let better = row.results().filter(|(_, other)| other.beats(ours, 0.0));
+        losses.extend(better.map(|(policy, other)| {
+            format!(
+                "{}: {policy} has efficiency {:.4} (isolation {:.3}), ours {:.4} ({:.3})",
+                row.mix, other.efficiency, other.isolation, ours.efficiency, ours.isolation
+            )
+        }));
+    }
+    losses
 }
 
 /// Mean efficiency of ours.
-pub fn mean_of_ours(cells: &[Cell]) -> f64 {
-    let ours: Vec<f64> = cells
-        .iter()
-        .filter(|cell| cell.policy == PolicyKind::Fahrrad.name())
-        .map(|cell| cell.efficiency)
-        .collect();
-    disktime_lab::measures::mean(&ours)
-}
-
-impl Cell {
-    /// As JSON.
-    pub fn json(&self) -> Value {
-        json!({
-            "mix": self.mix,
-            "policy": self.policy,
-            "isolation": self.isolation,
-            "efficiency": self.efficiency,
-            "switches_per_second": self.switches_per_second,
-        })
-    }
+pub fn mean_of_ours(rows: &[MixRow]) -> f64 {
+    let ours = rows.iter().filter_map(MixRow::ours);
+    mean(ours.map(|result| result.efficiency))
 }

@@ -22,7 +22,7 @@ impl Closest {
 
 /// What one seed showed.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
+pub struct SeedOutcome {
     /// Which.
     pub seed: u64,
     /// Whose account; `None` after a panic.
@@ -56,19 +56,19 @@ pub struct Totals {
     pub deadlines: u64,
     /// Period ends that were looked at from outside.
     pub periods: u64,
-    /// As in [`Outcome`].
+    /// As in [`SeedOutcome`].
     pub unspent: Closest,
-    /// As in [`Outcome`].
+    /// As in [`SeedOutcome`].
     pub from_start: Closest,
-    /// As in [`Outcome`].
+    /// As in [`SeedOutcome`].
     pub inside: Closest,
-    /// As in [`Outcome`].
+    /// As in [`SeedOutcome`].
     pub over_limit: Closest,
 }
 
 impl Totals {
     /// Adds a seed.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &SeedOutcome) {
         self.seeds += 1;
         self.requests += outcome.requests;
         self.deadlines += outcome.deadlines;

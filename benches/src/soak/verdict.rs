@@ -1,18 +1,23 @@
 //! The verdict on a run: what was promised against what was seen.
 
 use super::case::Account;
-use super::outcome::Outcome;
+use super::outcome::SeedOutcome;
 use super::world::World;
 use disktime_units::Nanos;
 
 impl World {
     /// The verdict.
-    pub(super) fn outcome(mut self, seed: u64, account: Account, one_at_a_time: bool) -> Outcome {
-        let mut outcome = Outcome {
+    pub(super) fn outcome(
+        mut self,
+        seed: u64,
+        account: Account,
+        one_at_a_time: bool,
+    ) -> SeedOutcome {
+        let mut outcome = SeedOutcome {
             seed,
             account: Some(account),
             requests: self.served,
-            ..Outcome::default()
+            ..SeedOutcome::default()
         };
         self.check_sums();
         for index in 0..self.joined {
@@ -64,7 +69,7 @@ impl World {
         }
     }
 
-    fn check_promise(&mut self, index: usize, outcome: &mut Outcome) {
+    fn check_promise(&mut self, index: usize, outcome: &mut SeedOutcome) {
         let id = self.stream(index);
         let counters = self.scheduler.stream_counters(id);
         let bound = self.scheduler.unspent_bound().0 as i64;
@@ -102,7 +107,7 @@ impl World {
         }
     }
 
-    fn check_limit(&mut self, index: usize, account: Account, outcome: &mut Outcome) {
+    fn check_limit(&mut self, index: usize, account: Account, outcome: &mut SeedOutcome) {
         let Some(over) = self.parties[index].over_limit() else {
             return;
         };

@@ -2,7 +2,7 @@
 //! that, seen from outside the scheduler.
 
 use super::case::{Behaviour, Case, Change};
-use super::outcome::Outcome;
+use super::outcome::SeedOutcome;
 use super::party::Party;
 use super::random::Rng;
 use disktime_scheduler::{Decision, FlightId, RequestId, Scheduler, StreamId};
@@ -75,7 +75,7 @@ pub(super) struct World {
 }
 
 /// Runs a set until so many requests are served, and looks at what came of it.
-pub(super) fn run(case: Case, requests: u64) -> Outcome {
+pub(super) fn run(case: Case, requests: u64) -> SeedOutcome {
     let (seed, account) = (case.seed, case.account);
     let description = case.describe();
     let one_at_a_time = case.config.max_in_flight == 1;

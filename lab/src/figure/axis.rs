@@ -5,6 +5,7 @@
 
 use crate::number;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use std::fmt::Display;
 use std::ops::Range;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -48,10 +49,12 @@ impl Axis {
     }
 
     /// An axis of named groups.
-    pub fn groups(label: &str, names: &[&str]) -> Axis {
+    pub fn groups<N: Display>(label: &str, names: impl IntoIterator<Item = N>) -> Axis {
+        let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+        let end = names.len() as f64 - 0.5;
         Axis {
-            scale: Scale::Groups(names.iter().map(|name| (*name).to_owned()).collect()),
-            ..Axis::linear(label, -0.5, names.len() as f64 - 0.5)
+            scale: Scale::Groups(names),
+            ..Axis::linear(label, -0.5, end)
         }
     }
 
@@ -65,6 +68,11 @@ impl Axis {
     /// Its label.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// Where it begins and ends.
+    pub(crate) fn ends(&self) -> (f64, f64) {
+        (self.from, self.to)
     }
 
     /// Its groups, if it is made of groups.

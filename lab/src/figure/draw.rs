@@ -68,14 +68,14 @@ impl Look {
 fn look(figure: &Figure, name: &str) -> Look {
     const DASHES: [(u32, u32); 4] = [(0, 0), (9, 4), (3, 3), (14, 5)];
     const SHAPES: [Shape; 4] = [Shape::Disc, Shape::Triangle, Shape::Square, Shape::Diamond];
-    let names = figure.series_names();
-    let is_reference = names
+    let unique = figure.unique_series();
+    let is_reference = unique
         .iter()
-        .any(|(other, series)| *other == name && series.reference);
-    let same_kind = names
+        .any(|series| series.name == name && series.reference);
+    let same_kind = unique
         .iter()
-        .filter(|(_, series)| series.reference == is_reference);
-    let index = same_kind.take_while(|(other, _)| *other != name).count();
+        .filter(|series| series.reference == is_reference);
+    let index = same_kind.take_while(|series| series.name != name).count();
     if is_reference {
         return Look {
             colour: if index == 0 {
@@ -134,7 +134,7 @@ pub(super) fn draw(figure: &Figure) -> Drawn<String> {
 fn legend_places(figure: &Figure) -> Vec<(&str, i32, i32)> {
     let (mut x, mut line) = (MARGIN, 0);
     let mut places = Vec::new();
-    for (name, _) in figure.series_names() {
+    for name in figure.series_names() {
         let width = SAMPLE + 8 + width_of(name, TEXT_SIZE) + 18;
         if x + width > WIDTH as i32 - MARGIN && x > MARGIN {
             (x, line) = (MARGIN, line + 1);
@@ -158,14 +158,14 @@ fn draw_top(area: &Area<'_>, figure: &Figure, legend: &[(&str, i32, i32)]) -> Dr
         .into_font()
         .color(&BLACK)
         .pos(left);
-    let names = figure.series_names();
+    let unique = figure.unique_series();
     for (name, x, line) in legend {
         let y = TITLE_HEIGHT + line * LEGEND_LINE + LEGEND_LINE / 2;
         let look = look(figure, name);
-        let mark = names
+        let mark = unique
             .iter()
-            .find(|(other, _)| other == name)
-            .map_or(Mark::Line, |(_, series)| series.mark);
+            .find(|series| series.name == *name)
+            .map_or(Mark::Line, |series| series.mark);
         draw_sample(area, look, mark, (*x, y))?;
         area.draw(&Text::new(
             (*name).to_owned(),

@@ -1,6 +1,7 @@
 //! Unit tests of `mixes`.
 
 use super::*;
+use crate::Scheduling;
 use crate::setup::DriveSetup;
 
 #[test]
@@ -8,13 +9,17 @@ fn shares_leave_room_for_the_switching_account_and_no_more() {
     let facts = DiskFacts::of(&DriveSetup::papers()).expect("the papers' drive");
     let second = Nanos::from_secs(1);
     for mix in MIXES {
-        let sum: f64 = mix
-            .shares(&facts, second, SwitchingAccount::Served)
-            .iter()
-            .sum();
-        assert!(sum <= 1.0 && sum > 0.9999, "{}: {sum}", mix.name());
-        let taken = facts.switching_share(FACTOR_PERCENT, &mix.periods(second));
-        let left: f64 = mix.shares(&facts, second, ACCOUNT).iter().sum();
-        assert!((left + taken - 1.0).abs() < 1e-4 && left + taken <= 1.0);
+        for scheduling in [Scheduling::SERVED, Scheduling::ACCOUNT] {
+            let switching = scheduling.switching();
+            let taken = facts.switching_share(switching, &mix.periods(second));
+            let sum: f64 = mix.shares(&facts, second, switching).iter().sum();
+            let all = sum + taken;
+            assert!(
+                all <= 1.0 && all > 0.9999,
+                "{}: {sum} + {taken}",
+                mix.name()
+            );
+            assert_eq!(taken > 0.0, scheduling == Scheduling::ACCOUNT);
+        }
     }
 }

@@ -1,17 +1,18 @@
 //! F1: how much of a disk can be reserved by throughput, and how much by time.
 
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
-use disktime_engine::{PolicyKind, StreamConfig, SwitchingAccount};
-use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use crate::{Experiment, Finding, Origin, Real};
+use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
 use disktime_lab::measures::least;
-use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, MIXES};
-use disktime_lab::setup::{DriveSetup, Setup, reader, reserved, share};
+use disktime_lab::mixes::MIXES;
+use disktime_lab::scheduling::{FACTOR_PERCENT, Scheduling};
+use disktime_lab::setup::{DriveSetup, Setup, reader, reserved};
 use disktime_lab::{DiskFacts, Lab, LabResult, number};
 use disktime_units::Nanos;
 use disktime_workloads::Pattern;
 
 /// The experiment.
-pub const EXPERIMENT: Experiment = Experiment {
+pub(super) const EXPERIMENT: Experiment = Experiment {
     id: "F1",
     title: "reservable share, by throughput and by time",
     origin: Origin::Paper,
@@ -30,10 +31,11 @@ const PERIODS: [Nanos; 2] = [Nanos::from_secs(1), Nanos::from_secs(5)];
 
 /// Bytes per second of a sequential reader alone.
 fn achievable(lab: &Lab<'_>) -> LabResult<f64> {
+    let client = reader(Pattern::Sequential, 64 << 10, 8);
     let setup = Setup::new(PolicyKind::Fifo, lab.seconds(20)).stream(
         "sequential",
         StreamConfig::BEST_EFFORT,
-        reader(Pattern::Sequential, 64 << 10, 8),
+        client,
     );
     Ok(lab.run(&setup)?.bytes_per_second(0))
 }
@@ -54,44 +56,29 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
         let worst = model.worst_case(bytes).as_secs_f64();
         let part = bytes as f64 / worst / achievable * 100.0;
         let what = format!("reservable throughput ÷ achievable bandwidth, requests of {name}");
-        finding.check(Check::new(
-            format!("throughput_{bytes}"),
-            what,
-            part,
-            Bound::AtMost(0.01),
-            "%",
-        ));
+        finding
+            .check(format!("throughput_{bytes}"), what, part)
+            .at_most(0.01, "%");
         bars.push((format!("IOPS, {name}"), part));
     }
-    let (reservable, received) = by_time(lab, SwitchingAccount::Served, PERIODS[0])?;
-    finding.check(
-        Check::new(
-            "time",
-            "reservable share of the time",
-            reservable,
-            Bound::AtLeast(99.0),
-            "%",
-        )
-        .decisive(),
-    );
-    finding.check(
-        Check::new(
-            "time_received",
-            "received ÷ reserved time of the worst stream with all of it reserved",
-            received,
-            Bound::AtLeast(99.0),
-            "%",
-        )
-        .decisive(),
-    );
-    bars.push(("time, (a) served pays".to_owned(), reservable));
+    let (reservable, received) = by_time(lab, Scheduling::SERVED, PERIODS[0])?;
+    finding
+        .check("time", "reservable share of the time", reservable)
+        .at_least(99.0, "%")
+        .decisive();
+    let what = "received ÷ reserved time of the worst stream with all of it reserved";
+    finding
+        .check("time_received", what, received)
+        .at_least(99.0, "%")
+        .decisive();
+    bars.push(("time, served pays".to_owned(), reservable));
     for period in PERIODS {
-        let (reservable, received) = by_time(lab, ACCOUNT, period)?;
-        let name = format!(
+        let (reservable, received) = by_time(lab, Scheduling::ACCOUNT, period)?;
+        let what = format!(
             "reservable share of the time with a switching account, periods around {period}"
         );
         let key = format!("time_account_{}s", period.0 / 1_000_000_000);
-        finding.check(Check::new(key, name, reservable, Bound::AtLeast(90.0), "%"));
+        finding.check(key, what, reservable).at_least(90.0, "%");
         finding.note(format!(
             "With the switching account (c = {}) and periods around {period}, {} % can be reserved; the \
              worst stream received {} % of its reservation on its own account.",
@@ -99,61 +86,49 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
             number(reservable),
             number(received)
         ));
-        bars.push((format!("time, (b) p = {period}"), reservable));
+        bars.push((format!("time, account, p = {period}"), reservable));
     }
-    finding.figures.push(figure(&bars));
+    finding.figure(figure(&bars));
     finding.note(
         "The paper's worst case and request size are not known. With this drive's the reservable \
          throughput is above 0.01 % of the bandwidth, but of that order: a worst case that counts \
          retries or recalibration, or a faster drive, gives the paper's figure.",
     );
     finding.note(
-        "(a): the stream that is served pays for the seek to it; (b): seeks between streams are paid \
-         by an account that admission sets aside.",
+        "Served pays: the stream that is served pays for the seek to it. Account: seeks between \
+         streams are paid by an account that admission sets aside.",
     );
     Ok(finding)
 }
 
 /// What can be reserved, and what the worst stream received of its reservation, in per cent.
-fn by_time(lab: &Lab<'_>, switching: SwitchingAccount, period: Nanos) -> LabResult<(f64, f64)> {
+fn by_time(lab: &Lab<'_>, scheduling: Scheduling, period: Nanos) -> LabResult<(f64, f64)> {
     let facts = DiskFacts::of(&DriveSetup::papers())?;
-    let shares = MIXES[MIX].shares(&facts, period, switching);
-    let mut setup = Setup::new(PolicyKind::Fahrrad, lab.seconds(60));
-    setup.switching = switching;
+    let shares = MIXES[MIX].shares(&facts, period, scheduling.switching());
+    let mut setup = Setup::new(scheduling, lab.seconds(60));
     for (index, (kind, _)) in MIXES[MIX].streams.iter().enumerate() {
-        let config = reserved(share(shares[index]), period);
-        setup = setup.stream(
-            &format!("{} {}", index + 1, kind.name()),
-            config,
-            kind.client(),
-        );
+        let name = format!("{} {}", index + 1, kind.name());
+        setup = setup.stream(&name, reserved(shares[index], period), kind.client());
     }
     let run = lab.run(&setup)?;
-    let received: Vec<f64> = (0..shares.len())
-        .map(|index| run.own_share(index) / shares[index] * 100.0)
-        .collect();
-    Ok((shares.iter().sum::<f64>() * 100.0, least(&received)))
+    let shares_in_order = shares.iter().enumerate();
+    let received = shares_in_order.map(|(index, share)| run.own_share(index) / share * 100.0);
+    Ok((shares.iter().sum::<f64>() * 100.0, least(received)))
 }
 
 fn figure(bars: &[(String, f64)]) -> Figure {
-    let names: Vec<&str> = bars.iter().map(|(name, _)| name.as_str()).collect();
-    let values = bars
-        .iter()
-        .enumerate()
-        .map(|(index, (_, value))| (index as f64, *value));
-    let paper = vec![(0.0, 0.01), (1.0, 0.01), (2.0, 100.0)];
-    Figure::single(
-        "f1-reservable",
-        "What can be reserved of a disk",
-        Axis::groups("what is reserved", &names),
+    let names = bars.iter().map(|(name, _)| name);
+    let panel = Panel::new(
+        "",
+        Axis::groups("what is reserved", names),
         Axis::logarithmic("reservable ÷ achievable (%)", 0.001, 200.0),
-        vec![
-            Series::new("this drive", Mark::Bars, values.collect()),
-            Series::reference(
-                "Fahrrad's abstract (below 0.01 %, nearly 100 %)",
-                Mark::Points,
-                paper,
-            ),
-        ],
-    )
+    );
+    let abstract_says = "Fahrrad's abstract (below 0.01 %, nearly 100 %)";
+    let panel = panel
+        .with(Series::bars(
+            "this drive",
+            bars.iter().map(|(_, value)| *value),
+        ))
+        .with(Series::markers(abstract_says, [0.01, 0.01, 100.0]).reference());
+    Figure::new("f1-reservable", "What can be reserved of a disk", [panel])
 }

@@ -1,18 +1,17 @@
 //! O2: how much is unspent at deadlines, over random mixes.
 
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
-use disktime_engine::{PolicyKind, SwitchingAccount};
-use disktime_lab::figure::{Axis, Figure, Mark, Series};
+use crate::{Experiment, Finding, Origin, Real};
+use disktime_engine::StreamConfig;
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
 use disktime_lab::measures::{greatest, quantile};
-use disktime_lab::mixes::{ACCOUNT, FACTOR_PERCENT, Kind};
-use disktime_lab::setup::{DriveSetup, Setup, of_kind, reserved, share};
-use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
+use disktime_lab::mixes::StreamKind;
+use disktime_lab::setup::{DriveSetup, Setup, reserved};
+use disktime_lab::{DiskFacts, Lab, LabResult, Scheduling, Table, cells, number};
 use disktime_random::Random;
 use disktime_units::Nanos;
-use disktime_workloads::Kind as NamedKind;
 
 /// The experiment.
-pub const EXPERIMENT: Experiment = Experiment {
+pub(super) const EXPERIMENT: Experiment = Experiment {
     id: "O2",
     title: "lag at deadlines",
     origin: Origin::Own,
@@ -24,34 +23,27 @@ pub const EXPERIMENT: Experiment = Experiment {
 };
 
 const SEEDS: usize = 60;
-const WAYS: [(&str, PolicyKind, SwitchingAccount); 5] = [
-    ("fahrrad (a)", PolicyKind::Fahrrad, SwitchingAccount::Served),
-    ("fahrrad (b)", PolicyKind::Fahrrad, ACCOUNT),
-    (
-        "fahrrad-dss",
-        PolicyKind::FahrradDss,
-        SwitchingAccount::Served,
-    ),
-    ("edf", PolicyKind::Edf, SwitchingAccount::Served),
-    ("fifo", PolicyKind::Fifo, SwitchingAccount::Served),
+const WAYS: [Scheduling; 5] = [
+    Scheduling::SERVED,
+    Scheduling::ACCOUNT,
+    Scheduling::COMMITTED_SET,
+    Scheduling::EDF,
+    Scheduling::FIFO,
 ];
-const KINDS: [Kind; 7] = [
-    Kind::Sequential,
-    Kind::Synchronous,
-    Kind::Random(1),
-    Kind::Random(8),
-    Kind::Random(32),
-    Kind::Runs(16),
-    Kind::Runs(128),
+/// Names in the checks' keys; what is promised, is promised under these.
+const PROMISED: [&str; 2] = ["served", "account"];
+const KINDS: [StreamKind; 7] = [
+    StreamKind::Sequential,
+    StreamKind::Synchronous,
+    StreamKind::Random(1),
+    StreamKind::Random(8),
+    StreamKind::Random(32),
+    StreamKind::Runs(16),
+    StreamKind::Runs(128),
 ];
 
 /// A random mix, the same for every policy but for what admission leaves to reserve.
-pub(super) fn random_mix(
-    lab: &Lab<'_>,
-    seed: u64,
-    policy: PolicyKind,
-    switching: SwitchingAccount,
-) -> LabResult<Setup> {
+pub(super) fn random_mix(lab: &Lab<'_>, seed: u64, way: Scheduling) -> LabResult<Setup> {
     let mut random = Random::labelled(seed, "lag");
     let count = 2 + random.below(7) as usize;
     let mut drawn = Vec::new();
@@ -59,35 +51,59 @@ pub(super) fn random_mix(
         // Periods from 200 ms to 5 s, evenly by their logarithm.
         let power = random.below(1000) as f64 / 1000.0;
         let period = Nanos::from_millis((200.0 * 25_f64.powf(power)).round() as u64);
-        let weight = 1 + random.below(9);
-        let client = if random.below(10) < 3 {
-            of_kind(NamedKind::Bursts)
+        let weight = (1 + random.below(9)) as f64;
+        let kind = if random.below(10) < 3 {
+            StreamKind::Bursts
         } else {
-            KINDS[random.below(KINDS.len() as u64) as usize].client()
+            KINDS[random.below(KINDS.len() as u64) as usize]
         };
-        drawn.push((period, weight as f64, client));
+        drawn.push((period, weight, kind));
     }
-    let greedy = random.below(2);
-    let mut setup = Setup::new(policy, lab.seconds(60));
-    setup.switching = switching;
+    let has_greedy = random.below(2) == 1;
+    let mut setup = Setup::new(way, lab.seconds(60)).warm_up(Nanos::ZERO);
     setup.seed = seed;
-    setup.warm_up = Nanos::ZERO;
     let facts = DiskFacts::of(&DriveSetup::papers())?;
     let periods: Vec<Nanos> = drawn.iter().map(|(period, ..)| *period).collect();
-    let taken = match switching {
-        SwitchingAccount::Served => 0.0,
-        SwitchingAccount::Reserved { .. } => facts.switching_share(FACTOR_PERCENT, &periods),
-    };
+    let taken = facts.switching_share(way.switching(), &periods);
     let weights: f64 = drawn.iter().map(|(_, weight, _)| weight).sum();
-    for (index, (period, weight, client)) in drawn.into_iter().enumerate() {
+    for (index, (period, weight, kind)) in drawn.into_iter().enumerate() {
         let part = ((1.0 - taken) * weight / weights - 1e-6).max(0.0);
-        setup = setup.stream(&format!("{index}"), reserved(share(part), period), client);
+        setup = setup.stream(&format!("{index}"), reserved(part, period), kind.client());
     }
-    if greedy == 1 {
-        let best_effort = disktime_engine::StreamConfig::BEST_EFFORT;
-        setup = setup.stream("greedy", best_effort, Kind::Random(32).client());
+    if has_greedy {
+        let client = StreamKind::Random(32).client();
+        setup = setup.stream("greedy", StreamConfig::BEST_EFFORT, client);
     }
     Ok(setup)
+}
+
+/// What was unspent over all seeds.
+#[derive(Default)]
+struct Lags {
+    /// The largest of each stream, in W.
+    of_w: Vec<f64>,
+    /// The same as parts of the account's bound.
+    of_bound: Vec<f64>,
+    missed: u64,
+    met: u64,
+}
+
+fn lags(lab: &Lab<'_>, way: Scheduling) -> LabResult<Lags> {
+    let mut lags = Lags::default();
+    for seed in 0..lab.count(SEEDS) as u64 {
+        let run = lab.run(&random_mix(lab, seed, way)?)?;
+        for counters in run.final_counters() {
+            lags.missed += counters.deadlines_missed;
+            lags.met += counters.deadlines_met;
+            if let Some(unspent) = counters.unspent_max {
+                lags.of_w
+                    .push(unspent as f64 / run.facts.worst_case.0 as f64);
+                lags.of_bound
+                    .push(unspent as f64 / run.unspent_bound.0 as f64);
+            }
+        }
+    }
+    Ok(lags)
 }
 
 fn run(lab: &Lab<'_>) -> LabResult<Finding> {
@@ -98,91 +114,60 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
          while it had requests, in W.",
         lab.count(SEEDS)
     ));
-    let mut series = Vec::new();
-    let mut table = Table::titled(
-        "Largest unspent budget of a stream at a period's end (in W)",
-        &[
-            "policy",
-            "streams",
-            "median",
-            "99 %",
-            "largest",
-            "deadlines missed",
-            "deadlines",
-        ],
-    );
-    for (way, (name, policy, switching)) in WAYS.iter().enumerate() {
-        let mut lags = Vec::new();
-        let (mut missed, mut met) = (0, 0);
-        let mut of_bound = Vec::new();
-        for seed in 0..lab.count(SEEDS) as u64 {
-            let run = lab.run(&random_mix(lab, seed, *policy, *switching)?)?;
-            let Some(last) = run.samples.last() else {
-                continue;
-            };
-            let worst_case = run.facts.worst_case.0 as f64;
-            for stream in &last.streams {
-                missed += stream.counters.deadlines_missed;
-                met += stream.counters.deadlines_met;
-                if let Some(unspent) = stream.counters.unspent_max {
-                    lags.push(unspent as f64 / worst_case);
-                    of_bound.push(unspent as f64 / run.unspent_bound.0 as f64);
-                }
-            }
-        }
-        if way < 2 {
-            let key = ["served", "account"][way];
-            let what = format!("largest unspent budget ÷ bound, {name}");
-            let value = greatest(&of_bound);
-            let check = Check::new(
-                format!("unspent_{key}"),
-                what,
-                value,
-                Bound::AtMost(1.0),
-                "",
-            );
-            finding.check(check.decisive());
-            let what = format!("deadlines missed, {name}");
-            let check = Check::new(
-                format!("missed_{key}"),
-                what,
-                missed as f64,
-                Bound::AtMost(0.0),
-                "",
-            );
-            finding.check(check);
-        }
-        table.row(vec![
-            (*name).to_owned(),
-            lags.len().to_string(),
-            number(quantile(&lags, 0.5)),
-            number(quantile(&lags, 0.99)),
-            number(greatest(&lags)),
-            missed.to_string(),
-            (missed + met).to_string(),
-        ]);
-        let points = (0..=50).map(|step| {
-            let part = f64::from(step) / 50.0;
-            (quantile(&lags, part), part * 100.0)
-        });
-        series.push(Series::new(*name, Mark::Curve, points.collect()));
-    }
-    series.push(Series::reference(
-        "W",
-        Mark::Curve,
-        vec![(1.0, 0.0), (1.0, 100.0)],
-    ));
-    finding.tables.push(table);
-    finding.figures.push(Figure::single(
-        "o2-lag",
-        "Largest unspent budget of each stream at any period's end",
+    let columns = [
+        "policy",
+        "streams",
+        "median",
+        "99 %",
+        "largest",
+        "deadlines missed",
+        "deadlines",
+    ];
+    let title = "Largest unspent budget of a stream at a period's end (in W)";
+    let mut table = Table::titled(title, columns);
+    let mut panel = Panel::new(
+        "",
         Axis::linear(
             "unspent ÷ W (below 0: had more than its budget; cut at 8)",
             -1.0,
             8.0,
         ),
         Axis::linear("streams with at most that (%)", 0.0, 100.0),
-        series,
+    );
+    for (index, way) in WAYS.into_iter().enumerate() {
+        let lags = lags(lab, way)?;
+        let name = way.name();
+        if let Some(key) = PROMISED.get(index) {
+            let what = format!("largest unspent budget ÷ bound, {name}");
+            finding
+                .check(format!("unspent_{key}"), what, greatest(&lags.of_bound))
+                .at_most(1.0, "")
+                .decisive();
+            let what = format!("deadlines missed, {name}");
+            finding
+                .check(format!("missed_{key}"), what, lags.missed as f64)
+                .at_most(0.0, "");
+        }
+        let part = |part: f64| quantile(&lags.of_w, part);
+        table.row(cells![
+            name,
+            lags.of_w.len(),
+            number(part(0.5)),
+            number(part(0.99)),
+            number(greatest(&lags.of_w)),
+            lags.missed,
+            lags.missed + lags.met,
+        ]);
+        let parts = (0..=50).map(|step| f64::from(step) / 50.0);
+        let points = parts.map(|of_all| (part(of_all), of_all * 100.0));
+        panel = panel.with(Series::curve(name, points));
+    }
+    let worst_case = Series::curve("W", [(1.0, 0.0), (1.0, 100.0)]).reference();
+    finding.table(table);
+    finding.figure(Figure::new(
+        "o2-lag",
+        "Largest unspent budget of each stream at any period's end",
+        [panel.with(worst_case)],
     ));
     finding.note(
         "A deadline counts as missed when more is unspent than the account's bound. fifo and edf make \

@@ -1,16 +1,17 @@
 //! O4: sharing efficiency and isolation of every policy on the same mixes.
 
 use super::rtas::{STAY_NOTE, in_time, in_time_coarsely};
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
-use disktime_engine::{PolicyKind, SwitchingAccount};
-use disktime_lab::figure::{Axis, Figure, Mark, Series};
-use disktime_lab::measures::{efficiency, isolation, least, mean};
+use crate::{Experiment, Finding, Origin, Real};
+use disktime_engine::PolicyKind;
+use disktime_lab::efficiency::{PolicyResult, compare};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::measures::mean;
 use disktime_lab::mixes::{CLOCKED, KINDS, MIXES, Mix};
 use disktime_lab::{Lab, LabResult, Setup, Table, number};
 use disktime_units::Nanos;
 
 /// The experiment.
-pub const EXPERIMENT: Experiment = Experiment {
+pub(super) const EXPERIMENT: Experiment = Experiment {
     id: "O4",
     title: "efficiency at the same mix against the other policies",
     origin: Origin::Own,
@@ -23,11 +24,9 @@ pub const EXPERIMENT: Experiment = Experiment {
 };
 
 const PERIOD: Nanos = Nanos::from_secs(1);
-/// No two requests of 64 KiB are merged: merged, a stream with eight of them under way has nothing
-/// waiting while they are served, and whoever does not wait for it takes it for idle.
+/// No two requests of 64 KiB are merged: with merging, a stream with eight of them in flight has
+/// none queued while they are served, and a policy that does not wait for it takes it for idle.
 const QUANTUM_BYTES: u32 = 64 << 10;
-/// A policy isolates if its worst stream has that much of its share.
-const ISOLATES: f64 = 0.8;
 /// Runs of a minute repeat to about this much.
 const NOISE: f64 = 0.01;
 
@@ -37,49 +36,29 @@ fn mixes() -> impl Iterator<Item = Mix> {
 }
 
 /// Every policy, and the time tokens' coarse form.
-fn policies() -> Vec<(String, PolicyKind)> {
-    let named = |policy: PolicyKind| (policy.name().to_owned(), policy);
-    let mut policies: Vec<_> = PolicyKind::all().into_iter().map(named).collect();
-    let place = policies.iter().position(|(_, policy)| *policy == in_time());
-    let coarse = ("util, coarse".to_owned(), in_time_coarsely());
-    policies.insert(place.map_or(policies.len(), |place| place + 1), coarse);
-    policies
+fn policies() -> Vec<(&'static str, PolicyKind)> {
+    let all = PolicyKind::all().into_iter();
+    let with_coarse = all.flat_map(|policy| {
+        let coarse = (policy == in_time()).then(|| ("util, coarse", in_time_coarsely()));
+        [Some((policy.name(), policy)), coarse]
+    });
+    with_coarse.flatten().collect()
 }
 
 /// Said when ours loses on the mix of streams that come by the clock.
 const WHY: &str = "Where streams come by the clock, ours waits for the next request of the stream that \
                    it serves, charges the waiting to that stream's reservation, and has that much less \
-                   to give away (F2). Who never waits loses the synchronous readers instead.";
-
-/// One policy on one mix.
-#[derive(Debug, Clone, Copy)]
-struct Cell {
-    isolation: f64,
-    efficiency: f64,
-}
+                   to give away (F2). Policies that never wait lose the synchronous readers instead.";
 
 fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let policies = policies();
-    let mut cells: Vec<Vec<Cell>> = policies.iter().map(|_| Vec::new()).collect();
-    for mix in mixes() {
-        let of_policy = |policy| -> LabResult<Setup> {
-            let mut setup = mix.setup(policy, SwitchingAccount::Served, PERIOD, lab.seconds(60))?;
-            setup.quantum_bytes = Some(QUANTUM_BYTES);
-            Ok(setup)
-        };
-        let alone = lab.rates_alone(&of_policy(PolicyKind::Fahrrad)?)?;
-        for ((_, policy), results) in policies.iter().zip(&mut cells) {
-            let run = lab.run(&of_policy(*policy)?)?;
-            let shares = mix.shares(&run.facts, PERIOD, SwitchingAccount::Served);
-            let rates: Vec<f64> = (0..alone.len()).map(|index| run.iops(index)).collect();
-            let each =
-                (0..alone.len()).map(|index| isolation(rates[index], alone[index], shares[index]));
-            results.push(Cell {
-                isolation: least(&each.collect::<Vec<_>>()),
-                efficiency: efficiency(&rates, &alone),
-            });
-        }
-    }
+    let setup = |policy| Setup::new(policy, lab.seconds(60)).quantum(QUANTUM_BYTES);
+    let of_mix = |mix: Mix| {
+        let policies = policies.iter().map(|(_, policy)| *policy);
+        compare(lab, &mix, policies, PERIOD, setup)
+    };
+    // By mix, and within it by policy.
+    let results: Vec<Vec<PolicyResult>> = mixes().map(of_mix).collect::<LabResult<_>>()?;
     let mut finding = Finding::new(format!(
         "Nine mixes of two to five backlogged streams ({KINDS}), and one of streams that come by the \
          clock (mediaN: 4 KiB sequential reads, N per second; bursts of random reads) beside r32; \
@@ -87,29 +66,25 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
          the seeks to it; merged up to 64 KiB. Efficiency: Σ throughput ÷ throughput alone, swept by \
          place. Isolation: of the worst stream."
     ));
-    let backlogged = cells[0].iter().take(MIXES.len());
-    let ours = mean(&backlogged.map(|cell| cell.efficiency).collect::<Vec<_>>());
+    let backlogged = results.iter().take(MIXES.len());
+    let ours = mean(backlogged.map(|of_mix| of_mix[0].efficiency));
     let what = "mean efficiency of fahrrad over the nine backlogged mixes";
-    finding.check(Check::new(
-        "efficiency",
-        what,
-        ours,
-        Bound::AtLeast(0.98),
-        "",
-    ));
+    finding.check("efficiency", what, ours).at_least(0.98, "");
     let what = "mixes on which a policy that isolates is more efficient than fahrrad by over 0.01";
-    let better = losses(&policies, &cells);
-    let check = Check::new("losses", what, better.len() as f64, Bound::AtMost(0.0), "");
-    finding.check(check.decisive());
+    let better = losses(&policies, &results);
+    finding
+        .check("losses", what, better.len() as f64)
+        .at_most(0.0, "")
+        .decisive();
     if !better.is_empty() {
         finding.note(WHY);
     }
     for loss in better {
         finding.note(loss);
     }
-    let (table, figure) = show(&policies, &cells);
-    finding.tables.push(table);
-    finding.figures.push(figure);
+    let names: Vec<&str> = policies.iter().map(|(name, _)| *name).collect();
+    finding.table(table(&names, &results));
+    finding.figure(figure(&names, &results));
     finding.note(STAY_NOTE);
     finding.note(
         "The kernel's own schedulers (bfq, mq-deadline, kyber, blk-iocost) are not in this table: they \
@@ -121,17 +96,15 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
 }
 
 /// Where another policy isolates and is more efficient.
-fn losses(policies: &[(String, PolicyKind)], cells: &[Vec<Cell>]) -> Vec<String> {
+fn losses(policies: &[(&str, PolicyKind)], results: &[Vec<PolicyResult>]) -> Vec<String> {
     let mut losses = Vec::new();
-    for (index, mix) in mixes().enumerate() {
-        let ours = cells[0][index];
-        for ((name, _), results) in policies.iter().zip(cells).skip(1) {
-            let other = results[index];
-            if other.isolation >= ISOLATES && other.efficiency > ours.efficiency + NOISE {
+    for (mix, of_mix) in mixes().zip(results) {
+        let ours = of_mix[0];
+        for ((name, _), other) in policies.iter().zip(of_mix).skip(1) {
+            if other.beats(&ours, NOISE) {
                 losses.push(format!(
-                    "On {} {} has efficiency {} (isolation {}), fahrrad {} ({}).",
+                    "On {} {name} has efficiency {} (isolation {}), fahrrad {} ({}).",
                     mix.name(),
-                    name,
                     number(other.efficiency),
                     number(other.isolation),
                     number(ours.efficiency),
@@ -143,48 +116,30 @@ fn losses(policies: &[(String, PolicyKind)], cells: &[Vec<Cell>]) -> Vec<String>
     losses
 }
 
-fn show(policies: &[(String, PolicyKind)], cells: &[Vec<Cell>]) -> (Table, Figure) {
-    let names = policies.iter().map(|(name, _)| name.as_str());
-    let columns = std::iter::once("mix").chain(names);
+fn table(names: &[&str], results: &[Vec<PolicyResult>]) -> Table {
+    let columns = std::iter::once("mix").chain(names.iter().copied());
     let mut table = Table::titled("Isolation of the worst stream / efficiency", columns);
-    for (index, mix) in mixes().enumerate() {
-        let mut row = vec![mix.name()];
-        row.extend(cells.iter().map(|results| {
-            format!(
-                "{:.2} / {:.2}",
-                results[index].isolation, results[index].efficiency
-            )
-        }));
-        table.row(row);
+    for (mix, of_mix) in mixes().zip(results) {
+        let cells = of_mix.iter();
+        let cells = cells.map(|one| format!("{:.2} / {:.2}", one.isolation, one.efficiency));
+        table.row(std::iter::once(mix.name()).chain(cells).collect());
     }
-    let bars = |of: fn(&Cell) -> f64| -> Vec<(f64, f64)> {
-        let means = cells
-            .iter()
-            .map(|results| mean(&results.iter().take(MIXES.len()).map(of).collect::<Vec<_>>()));
-        means
-            .enumerate()
-            .map(|(index, value)| (index as f64, value))
-            .collect()
+    table
+}
+
+fn figure(names: &[&str], results: &[Vec<PolicyResult>]) -> Figure {
+    let bars = |name: &str, of: fn(&PolicyResult) -> f64| {
+        let mean_of = |policy: usize| {
+            let backlogged = results.iter().take(MIXES.len());
+            mean(backlogged.map(|of_mix| of(&of_mix[policy])))
+        };
+        Series::bars(name, (0..names.len()).map(mean_of))
     };
-    let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
-    let figure = Figure::single(
-        "o4-efficiency",
-        "Efficiency, and isolation of the worst stream: means of the nine backlogged mixes",
-        Axis::groups("policy", &names),
-        Axis::linear("ratio (1 is ideal)", 0.0, 1.2),
-        vec![
-            Series::new("efficiency", Mark::Bars, bars(|cell| cell.efficiency)),
-            Series::new(
-                "isolation of the worst stream",
-                Mark::Bars,
-                bars(|cell| cell.isolation),
-            ),
-            Series::reference(
-                "ideal",
-                Mark::Curve,
-                vec![(-0.5, 1.0), (policies.len() as f64 - 0.5, 1.0)],
-            ),
-        ],
-    );
-    (table, figure)
+    let ratio = Axis::linear("ratio (1 is ideal)", 0.0, 1.2);
+    let panel = Panel::new("", Axis::groups("policy", names), ratio)
+        .with(bars("efficiency", |one| one.efficiency))
+        .with(bars("isolation of the worst stream", |one| one.isolation))
+        .level("ideal", 1.0);
+    let title = "Efficiency, and isolation of the worst stream: means of the nine backlogged mixes";
+    Figure::new("o4-efficiency", title, [panel])
 }

@@ -1,18 +1,17 @@
 //! O6: what the scheduler may be told of W.
 
 use super::o2_lag::random_mix;
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
+use crate::{Experiment, Finding, Origin, Real};
 use disktime_drive_models::{Operation, ServiceModel};
-use disktime_engine::{PolicyKind, SwitchingAccount};
-use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
 use disktime_lab::measures::{greatest, quantile};
 use disktime_lab::setup::DriveSetup;
-use disktime_lab::{DiskFacts, Lab, LabResult, Table, number};
+use disktime_lab::{DiskFacts, Lab, LabResult, Scheduling, Table, cells, number};
 use disktime_random::Random;
 use disktime_units::Nanos;
 
 /// The experiment.
-pub const EXPERIMENT: Experiment = Experiment {
+pub(super) const EXPERIMENT: Experiment = Experiment {
     id: "O6",
     title: "W from the median to the maximum",
     origin: Origin::Own,
@@ -54,8 +53,8 @@ fn service_times() -> LabResult<Vec<f64>> {
 }
 
 /// What came of one W.
-struct Told {
-    name: String,
+struct ToldWorstCase {
+    name: &'static str,
     worst_case: Nanos,
     /// The largest unspent budget, in ms.
     unspent_ms: f64,
@@ -63,43 +62,43 @@ struct Told {
     overruns: f64,
 }
 
+impl ToldWorstCase {
+    /// The largest unspent budget, in some W.
+    fn unspent_in(&self, worst_case: Nanos) -> f64 {
+        self.unspent_ms / worst_case.as_millis_f64()
+    }
+}
+
 fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let times = service_times()?;
-    let facts = DiskFacts::of(&DriveSetup::papers())?;
-    let percentiles = PERCENTILES.iter().map(|(name, part)| {
-        let time = Nanos(quantile(&times, *part) as u64);
-        ((*name).to_owned(), time)
-    });
-    let bound = std::iter::once(("bound".to_owned(), facts.worst_case));
-    let told = percentiles
-        .chain(bound)
-        .map(|(name, worst_case)| measure(lab, name, worst_case))
-        .collect::<LabResult<Vec<Told>>>()?;
+    let worst_case = DiskFacts::of(&DriveSetup::papers())?.worst_case;
+    let percentiles = PERCENTILES.map(|(name, part)| (name, Nanos(quantile(&times, part) as u64)));
+    let all = percentiles.into_iter().chain([("bound", worst_case)]);
+    let told = all.map(|(name, worst_case)| measure(lab, name, worst_case));
+    let told: Vec<ToldWorstCase> = told.collect::<LabResult<_>>()?;
     let mut finding = Finding::new(format!(
         "{} random mixes of 2 to 8 streams as in O2, each stream paying for the seeks to it. The \
          scheduler is told as W a percentile of the service times of random 4, 64 and 512 KiB reads, or \
-         the drive's own bound, {}.",
+         the drive's own bound, {worst_case}.",
         lab.count(SEEDS),
-        facts.worst_case
     ));
-    let of_true = |index: usize| told[index].unspent_ms / facts.worst_case.as_millis_f64();
-    let of_told = |index: usize| told[index].unspent_ms / told[index].worst_case.as_millis_f64();
+    let hard = told[PERCENTILES.len()].unspent_in(worst_case);
     let what = "largest unspent ÷ W with the true W";
-    let hard = PERCENTILES.len();
-    let check = Check::new("hard", what, of_true(hard), Bound::AtMost(1.0), "");
-    finding.check(check.decisive());
+    finding
+        .check("hard", what, hard)
+        .at_most(1.0, "")
+        .decisive();
+    let soft = told[3].unspent_in(worst_case);
     let what = "largest unspent ÷ true W with the 99.9th percentile";
-    finding.check(Check::new("soft", what, of_true(3), Bound::AtMost(1.0), "").decisive());
+    finding
+        .check("soft", what, soft)
+        .at_most(1.0, "")
+        .decisive();
+    let median = told[0].unspent_in(told[0].worst_case);
     let what = "largest unspent ÷ W that was told, the median";
-    finding.check(Check::new(
-        "median",
-        what,
-        of_told(0),
-        Bound::AtLeast(1.05),
-        "",
-    ));
-    finding.tables.push(table(&told, facts));
-    finding.figures.push(figure(&told, facts));
+    finding.check("median", what, median).at_least(1.05, "");
+    finding.table(table(&told, worst_case));
+    finding.figure(figure(&told, worst_case));
     finding.note(
         "The bound counts the longest seek, a whole turn and 512 KiB in the innermost zone with a \
          track switch. Told a smaller W, a stream may start its last request with less budget left: the \
@@ -108,95 +107,73 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     Ok(finding)
 }
 
-fn measure(lab: &Lab<'_>, name: String, worst_case: Nanos) -> LabResult<Told> {
-    let mut unspent = Vec::new();
+fn measure(lab: &Lab<'_>, name: &'static str, worst_case: Nanos) -> LabResult<ToldWorstCase> {
+    let mut unspent_ms = f64::NAN;
     let (mut overruns, mut dispatches) = (0, 0);
     for seed in 0..lab.count(SEEDS) as u64 {
-        let mut setup = random_mix(lab, seed, PolicyKind::Fahrrad, SwitchingAccount::Served)?;
+        let mut setup = random_mix(lab, seed, Scheduling::SERVED)?;
         setup.worst_case = Some(worst_case);
         let run = lab.run(&setup)?;
-        let Some(last) = run.samples.last() else {
-            continue;
-        };
-        overruns += last.disk.overruns;
-        dispatches += last.disk.dispatches;
-        let each = last.streams.iter();
-        let each = each.filter_map(|stream| stream.counters.unspent_max);
-        unspent.extend(each.map(|unspent| unspent as f64 / 1e6));
+        let disk = run.final_disk();
+        overruns += disk.overruns;
+        dispatches += disk.dispatches;
+        let each = run
+            .final_counters()
+            .filter_map(|counters| counters.unspent_max);
+        unspent_ms = unspent_ms.max(greatest(each.map(|unspent| unspent as f64 / 1e6)));
     }
-    Ok(Told {
+    Ok(ToldWorstCase {
         name,
         worst_case,
-        unspent_ms: greatest(&unspent),
+        unspent_ms,
         overruns: overruns as f64 / dispatches.max(1) as f64 * 100.0,
     })
 }
 
-fn table(told: &[Told], facts: DiskFacts) -> Table {
-    let mut table = Table::titled(
-        "What is told as W, and what comes of it",
-        &[
-            "W told",
-            "ms",
-            "largest unspent (ms)",
-            "÷ W told",
-            "÷ true W",
-            "overruns (%)",
-        ],
-    );
+fn table(told: &[ToldWorstCase], worst_case: Nanos) -> Table {
+    let columns = [
+        "W told",
+        "ms",
+        "largest unspent (ms)",
+        "÷ W told",
+        "÷ true W",
+        "overruns (%)",
+    ];
+    let mut table = Table::titled("What is told as W, and what comes of it", columns);
     for one in told {
-        table.row(vec![
-            one.name.clone(),
+        table.row(cells![
+            one.name,
             number(one.worst_case.as_millis_f64()),
             number(one.unspent_ms),
-            number(one.unspent_ms / one.worst_case.as_millis_f64()),
-            number(one.unspent_ms / facts.worst_case.as_millis_f64()),
+            number(one.unspent_in(one.worst_case)),
+            number(one.unspent_in(worst_case)),
             number(one.overruns),
         ]);
     }
     table
 }
 
-fn figure(told: &[Told], facts: DiskFacts) -> Figure {
-    let names: Vec<&str> = told.iter().map(|one| one.name.as_str()).collect();
-    let points = |of: &dyn Fn(&Told) -> f64| -> Vec<(f64, f64)> {
-        let each = told.iter().enumerate();
-        each.map(|(index, one)| (index as f64, of(one))).collect()
+fn figure(told: &[ToldWorstCase], worst_case: Nanos) -> Figure {
+    let names = || Axis::groups("told as W", told.iter().map(|one| one.name));
+    let line = |name: &str, of: fn(&ToldWorstCase) -> f64| {
+        let points = told.iter().enumerate();
+        Series::line(name, points.map(|(index, one)| (index as f64, of(one))))
     };
-    let bound = facts.worst_case.as_millis_f64();
-    let most = greatest(&told.iter().map(|one| one.overruns).collect::<Vec<_>>());
-    Figure {
-        name: "o6-worst-case".to_owned(),
-        title: "What the scheduler is told as W, and what is unspent at deadlines".to_owned(),
-        panels: vec![
-            Panel {
-                title: "largest unspent budget".to_owned(),
-                x: Axis::groups("told as W", &names),
-                y: Axis::linear("time (ms)", 0.0, bound * 1.3),
-                series: vec![
-                    Series::new("largest unspent", Mark::Line, points(&|one| one.unspent_ms)),
-                    Series::new(
-                        "W told",
-                        Mark::Line,
-                        points(&|one| one.worst_case.as_millis_f64()),
-                    ),
-                    Series::reference(
-                        "true W",
-                        Mark::Curve,
-                        vec![(-0.5, bound), (told.len() as f64 - 0.5, bound)],
-                    ),
-                ],
-            },
-            Panel {
-                title: "requests longer than the W told".to_owned(),
-                x: Axis::groups("told as W", &names),
-                y: Axis::linear("overruns (% of dispatches)", 0.0, (most * 1.2).max(1.0)),
-                series: vec![Series::new(
-                    "overruns",
-                    Mark::Bars,
-                    points(&|one| one.overruns),
-                )],
-            },
+    let bound = worst_case.as_millis_f64();
+    let overruns = || told.iter().map(|one| one.overruns);
+    let most = (greatest(overruns()) * 1.2).max(1.0);
+    let time = Axis::linear("time (ms)", 0.0, bound * 1.3);
+    let share = Axis::linear("overruns (% of dispatches)", 0.0, most);
+    Figure::new(
+        "o6-worst-case",
+        "What the scheduler is told as W, and what is unspent at deadlines",
+        [
+            Panel::new("largest unspent budget", names(), time)
+                .with(line("largest unspent", |one| one.unspent_ms))
+                .with(line("W told", |one| one.worst_case.as_millis_f64()))
+                .level("true W", bound),
+            Panel::new("requests longer than the W told", names(), share)
+                .with(Series::bars("overruns", overruns())),
         ],
-    }
+    )
 }

@@ -1,10 +1,13 @@
 //! R5 and R6: reservations of disk time survive wrong estimates.
 
-use super::rtas::{DEPTH_NOTE, RUN_SECONDS, SEQUENTIAL, SET_UP, greatest_error, percent, sweep};
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
+use super::rtas::{
+    DEPTH_NOTE, RUN_SECONDS, SEQUENTIAL, SET_UP, as_reserved, check_shares, reserved_axis, shares,
+    sweep,
+};
+use crate::{Experiment, Finding, Origin, Real};
 use disktime_engine::PolicyKind;
-use disktime_lab::figure::{Axis, Figure, Mark, Series};
-use disktime_lab::{Lab, LabResult, Run};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::{Lab, LabResult};
 use disktime_scheduler::ZygariaUtilConfig;
 use disktime_units::Nanos;
 
@@ -20,22 +23,17 @@ const SEQUENTIAL_ESTIMATES: [Nanos; 4] = [
     Nanos::from_millis(5),
     Nanos::from_millis(20),
 ];
-/// Received share may differ from the reserved one by so much, in percentage points.
-const ERROR_ALLOWED: f64 = 5.0;
+const EACH: Nanos = Nanos::from_secs(RUN_SECONDS / 4);
 
 /// Random requests under-estimated.
-pub const RANDOM: Experiment = Experiment {
+pub(super) const RANDOM: Experiment = Experiment {
     id: "R5",
     title: "random requests under-estimated",
     origin: Origin::Paper,
     source: "RTAS 2008, §4.3",
     claim: "Control of disk time survives when the estimate of a random request is lowered from \
             20 ms to 5 ms and to 300 µs, as charges are corrected by the measured time.",
-    real: Real::Runs {
-        runs: (SPLITS.len() * RANDOM_ESTIMATES.len()) as u32,
-        each: Nanos::from_secs(RUN_SECONDS / 4),
-        writes: false,
-    },
+    real: Real::reads(SPLITS.len() * RANDOM_ESTIMATES.len(), EACH),
     run: |lab| {
         run(
             lab,
@@ -51,24 +49,21 @@ pub const RANDOM: Experiment = Experiment {
 };
 
 /// Sequential requests over-estimated.
-pub const SEQUENTIAL_OVER: Experiment = Experiment {
+pub(super) const SEQUENTIAL_OVER: Experiment = Experiment {
     id: "R6",
     title: "sequential requests over-estimated",
     origin: Origin::Paper,
     source: "RTAS 2008, §4.3",
     claim: "Control of disk time survives when sequential requests are over-estimated, from 300 µs \
             upward.",
-    real: Real::Runs {
-        runs: (SPLITS.len() * SEQUENTIAL_ESTIMATES.len()) as u32,
-        each: Nanos::from_secs(RUN_SECONDS / 4),
-        writes: false,
-    },
+    real: Real::reads(SPLITS.len() * SEQUENTIAL_ESTIMATES.len(), EACH),
     run: |lab| {
+        let estimates = &SEQUENTIAL_ESTIMATES;
         run(
             lab,
             "r6-sequential-estimate",
             "sequential",
-            &SEQUENTIAL_ESTIMATES,
+            estimates,
             |time| ZygariaUtilConfig {
                 sequential: time,
                 ..ZygariaUtilConfig::default()
@@ -88,54 +83,24 @@ fn run(
         "{SET_UP} Policy zygaria-util; the estimate of {which} requests is changed, the other stays \
          as the paper has it (300 µs sequential, 20 ms random)."
     ));
-    let mut series = vec![Series::reference(
-        "as reserved",
-        Mark::Curve,
-        vec![(0.0, 0.0), (100.0, 100.0)],
-    )];
+    let label = "received by the sequential stream (% of the time)";
+    let y = Axis::linear(label, 0.0, 100.0);
+    let mut panel = Panel::new("", reserved_axis("the time"), y).with(as_reserved());
     for estimate in estimates {
         let runs = sweep(lab, PolicyKind::ZygariaUtil(config(*estimate)), &SPLITS)?;
-        let check = Check::new(
-            format!("error_{}us", estimate.0 / 1000),
-            format!("largest difference of received and reserved share, estimate {estimate}"),
-            percent(greatest_error(&SPLITS, &runs)),
-            Bound::AtMost(ERROR_ALLOWED),
-            "percentage points",
-        );
-        finding.check(check.decisive());
-        series.push(Series::new(
-            format!("estimate {estimate}"),
-            Mark::Line,
-            points(&runs),
-        ));
+        let name = format!("estimate {estimate}");
+        let key = format!("{}us", estimate.0 / 1000);
+        check_shares(&mut finding, (&key, &name), &SPLITS, &runs).decisive();
+        panel = panel.with(Series::line(name, shares(&SPLITS, &runs, SEQUENTIAL)));
     }
-    finding.figures.push(Figure::single(
-        figure,
-        &format!("Received share of the sequential stream, {which} requests wrongly estimated"),
-        Axis::linear(
-            "reserved for the sequential stream (% of the time)",
-            0.0,
-            100.0,
-        ),
-        Axis::linear(
-            "received by the sequential stream (% of the time)",
-            0.0,
-            100.0,
-        ),
-        series,
-    ));
+    let title =
+        format!("Received share of the sequential stream, {which} requests wrongly estimated");
+    finding.figure(Figure::new(figure, &title, [panel]));
     finding.note(
         "The modelled drive serves one request at a time, so every charge is corrected before the \
          next decision: the estimate changes nothing at all here, and the curves coincide. On a \
-         drive with several requests outstanding it could; whether the paper's had them is not \
-         known.",
+         drive with several requests in flight it could; whether the paper's had them is not known.",
     );
     finding.note(DEPTH_NOTE);
     Ok(finding)
-}
-
-fn points(runs: &[Run]) -> Vec<(f64, f64)> {
-    let all = SPLITS.iter().zip(runs);
-    all.map(|(part, run)| (percent(*part), percent(run.share(SEQUENTIAL))))
-        .collect()
 }

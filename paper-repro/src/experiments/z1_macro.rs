@@ -1,18 +1,19 @@
 //! Z1: Zygaria's thousand seconds.
 
+use super::received_table;
 use super::rtas::{BLOCK_BYTES, in_iops};
-use crate::{Bound, Check, Experiment, Finding, Origin, Real};
-use disktime_engine::{Limit, PolicyKind, StreamConfig};
-use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
-use disktime_lab::measures::{RECEIVED_COLUMNS, least, received_cells};
-use disktime_lab::setup::{DriveSetup, Setup, at_rate, reader, reserved, share};
-use disktime_lab::{Lab, LabResult, Run, Table, number};
+use crate::{Experiment, Finding, Origin, Real};
+use disktime_engine::{PolicyKind, StreamConfig};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::measures::{least, mean};
+use disktime_lab::setup::{self, DriveSetup, Setup, at_rate, reader, reserved};
+use disktime_lab::{Lab, LabResult, Run, Scheduling, cells, number};
 use disktime_random::Random;
 use disktime_units::Nanos;
 use disktime_workloads::{Client, Pattern};
 
 /// The experiment.
-pub const EXPERIMENT: Experiment = Experiment {
+pub(super) const EXPERIMENT: Experiment = Experiment {
     id: "Z1",
     title: "a thousand seconds of pools, media and jobs",
     origin: Origin::Paper,
@@ -35,6 +36,7 @@ const MEDIA_OFFER: f64 = 0.10;
 const JOB_COUNT: usize = 100;
 const JOBS_AT_ONCE: usize = 10;
 const WINDOW: Nanos = Nanos::from_secs(10);
+const PERIOD: Nanos = Nanos::from_secs(1);
 const STREAMS: [&str; 6] = [
     "a background",
     "b media 1",
@@ -42,6 +44,13 @@ const STREAMS: [&str; 6] = [
     "b media 3",
     "c jobs",
     "d jobs",
+];
+/// The pools with their streams.
+const POOLS: [(&str, &[usize]); 4] = [
+    ("a: background", &[0]),
+    ("b: media", &[1, 2, 3]),
+    ("c: jobs", &[4]),
+    ("d: jobs", &[5]),
 ];
 
 /// A job that the pool took.
@@ -65,10 +74,8 @@ fn drive() -> LabResult<DriveSetup> {
     };
     while large - small > 1 << 30 {
         let middle = (small + large) / 2;
-        let mean_ms = of_size(middle)
-            .model()?
-            .mean_random_read(u64::from(BLOCK_BYTES))
-            .mean_ms;
+        let model = of_size(middle).model()?;
+        let mean_ms = model.mean_random_read(u64::from(BLOCK_BYTES)).mean_ms;
         if 1000.0 / mean_ms > DISK_IOPS {
             small = middle;
         } else {
@@ -82,26 +89,22 @@ fn drive() -> LabResult<DriveSetup> {
 fn jobs(pool: &str, seconds: u64) -> Vec<Job> {
     let mut random = Random::labelled(2006, pool);
     let pool_rate = (JOBS * DISK_IOPS).floor() as u64;
-    let mut offered: Vec<Job> = (0..JOB_COUNT)
-        .map(|_| {
-            let start = Nanos::from_millis(random.below(seconds * 1000));
-            let duration = Nanos::from_millis(10_000 + random.below(90_001));
-            Job {
-                start,
-                stop: start + duration,
-                rate: 2 + random.below(pool_rate - 1),
-            }
-        })
-        .collect();
+    let offer = |_| {
+        let start = Nanos::from_millis(random.below(seconds * 1000));
+        let duration = Nanos::from_millis(10_000 + random.below(90_001));
+        Job {
+            start,
+            stop: start + duration,
+            rate: 2 + random.below(pool_rate - 1),
+        }
+    };
+    let mut offered: Vec<Job> = (0..JOB_COUNT).map(offer).collect();
     offered.sort_by_key(|job| job.start);
     let mut taken: Vec<Job> = Vec::new();
     for job in offered {
-        let running: Vec<&Job> = taken
-            .iter()
-            .filter(|other| other.stop > job.start)
-            .collect();
-        let used: u64 = running.iter().map(|other| other.rate).sum();
-        if running.len() < JOBS_AT_ONCE && used + job.rate <= pool_rate {
+        let running = taken.iter().filter(|other| other.stop > job.start);
+        let used: u64 = running.clone().map(|other| other.rate).sum();
+        if running.count() < JOBS_AT_ONCE && used + job.rate <= pool_rate {
             taken.push(job);
         }
     }
@@ -118,73 +121,57 @@ fn random_reader(depth: u32) -> Client {
     reader(Pattern::Random, u64::from(BLOCK_BYTES), depth)
 }
 
-fn limited(part: f64, limit: f64) -> StreamConfig {
-    let period = Nanos::from_secs(1);
-    StreamConfig {
-        limit: Some(Limit {
-            share: share(limit),
-            period,
-        }),
-        ..reserved(share(part), period)
-    }
+fn limited((part, limit): (f64, f64)) -> StreamConfig {
+    setup::limited(reserved(part, PERIOD), limit, PERIOD)
 }
 
-fn setup(drive: &DriveSetup, policy: PolicyKind, seconds: u64) -> Setup {
-    let mut setup = Setup::new(policy, Nanos::from_secs(seconds));
+fn setup(drive: &DriveSetup, way: Scheduling, seconds: u64) -> Setup {
+    let mut setup = Setup::new(way, Nanos::from_secs(seconds))
+        .quantum(BLOCK_BYTES)
+        .warm_up(Nanos::ZERO)
+        .stream(STREAMS[0], limited(BACKGROUND), random_reader(32));
     setup.drive = drive.clone();
-    setup.quantum_bytes = Some(BLOCK_BYTES);
-    setup.warm_up = Nanos::ZERO;
     setup.sample_every = Nanos::from_secs(1);
     setup.seed = 2006;
-    setup = setup.stream(
-        STREAMS[0],
-        limited(BACKGROUND.0, BACKGROUND.1),
-        random_reader(32),
-    );
     let media_rate = (MEDIA_OFFER * DISK_IOPS).round() as u64;
     for name in &STREAMS[1..4] {
         let client = reader(Pattern::Sequential, u64::from(BLOCK_BYTES), 1);
-        let config = limited(MEDIA.0 / 3.0, MEDIA.1 / 3.0);
-        setup = setup.stream(name, config, at_rate(client, media_rate));
+        let third = limited((MEDIA.0 / 3.0, MEDIA.1 / 3.0));
+        setup = setup.stream(name, third, at_rate(client, media_rate));
     }
     for name in &STREAMS[4..6] {
-        let config = reserved(share(JOBS), Nanos::from_secs(1));
-        setup = setup.shared_stream(name, config, job_clients(&jobs(name, seconds)));
+        let clients = job_clients(&jobs(name, seconds));
+        setup = setup.shared_stream(name, reserved(JOBS, PERIOD), clients);
     }
     setup
 }
 
 /// What the jobs of a pool ask for in each window, in requests per second.
-fn offered(jobs: &[Job], windows: usize) -> Vec<f64> {
+fn offered(jobs: &[Job], windows: usize) -> impl Iterator<Item = f64> {
     let width = WINDOW.as_secs_f64();
-    (0..windows)
-        .map(|window| {
-            let from = window as f64 * width;
-            let overlap = |job: &Job| {
-                let begin = job.start.as_secs_f64().max(from);
-                let end = job.stop.as_secs_f64().min(from + width);
-                (end - begin).max(0.0) / width
-            };
-            jobs.iter().map(|job| overlap(job) * job.rate as f64).sum()
-        })
-        .collect()
+    (0..windows).map(move |window| {
+        let from = window as f64 * width;
+        let overlap = |job: &Job| {
+            let begin = job.start.as_secs_f64().max(from);
+            let end = job.stop.as_secs_f64().min(from + width);
+            (end - begin).max(0.0) / width
+        };
+        jobs.iter().map(|job| overlap(job) * job.rate as f64).sum()
+    })
 }
 
 fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let drive = drive()?;
     let seconds = lab.seconds(SECONDS).0 / 1_000_000_000;
-    let policies = [
-        ("zygaria-iops (the paper's)", in_iops(DISK_IOPS)),
-        ("fahrrad (ours, disk time)", PolicyKind::Fahrrad),
-        ("none (order of arrival)", PolicyKind::Fifo),
+    let ways = [
+        Scheduling::new("zygaria-iops (the paper's)", in_iops(DISK_IOPS)),
+        Scheduling::new("fahrrad (ours, disk time)", PolicyKind::Fahrrad),
+        Scheduling::new("none (order of arrival)", PolicyKind::Fifo),
     ];
-    let runs = policies
-        .iter()
-        .map(|(_, policy)| lab.run(&setup(&drive, *policy, seconds)))
-        .collect::<LabResult<Vec<Run>>>()?;
+    let runs = lab.run_all(ways.map(|way| setup(&drive, way, seconds)))?;
     let mut finding = Finding::new(format!(
         "{seconds} s on the outer {} GB of the modelled drive, which does {DISK_IOPS} random IOPS. \
-         Pool a: background, as fast as it can (32 under way), reserved 10 %, limit 25 %. Pool b: \
+         Pool a: background, as fast as it can (32 in flight), reserved 10 %, limit 25 %. Pool b: \
          three media streams sharing 33 %, limit 35 %, each asking for 10 %, at 17, 33 and 50 % of the \
          disk. Pools c and d: 28.5 % each, 100 jobs each of U(10, 100) s and U(2, {}) IOPS at random \
          places, starting at U(0, {seconds}) s, rejected if the pool would overflow or ten are there. \
@@ -194,52 +181,41 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     ));
     let asked = asked(seconds);
     for (index, key) in [(0, "zygaria"), (1, "fahrrad")] {
-        let kept: Vec<f64> = (1..STREAMS.len())
-            .map(|stream| runs[index].iops(stream) / asked[stream - 1] * 100.0)
-            .collect();
-        let what = format!(
-            "worst of media and jobs: achieved ÷ asked, {}",
-            policies[index].0
-        );
-        let check = Check::new(
-            format!("kept_{key}"),
-            what,
-            least(&kept),
-            Bound::AtLeast(95.0),
-            "%",
-        );
-        finding.check(if index == 0 { check.decisive() } else { check });
+        let streams = asked.iter().enumerate();
+        let kept = streams.map(|(media, asked)| runs[index].iops(media + 1) / asked * 100.0);
+        let name = ways[index].name();
+        let what = format!("worst of media and jobs: achieved ÷ asked, {name}");
+        finding
+            .check(format!("kept_{key}"), what, least(kept))
+            .at_least(95.0, "%")
+            .decisive_if(index == 0);
     }
     let background = |index: usize| runs[index].iops(0) / DISK_IOPS * 100.0;
-    finding.check(
-        Check::new(
-            "background_zygaria",
-            "background's IOPS of the disk's 112, zygaria-iops",
-            background(0),
-            Bound::Between(10.0, 25.5),
-            "%",
-        )
-        .decisive(),
-    );
-    finding.check(Check::new(
-        "background_fahrrad",
-        "background's share of the time (reserved 10 %, limit 25 %), fahrrad",
-        runs[1].share(0) * 100.0,
-        Bound::Between(10.0, 25.5),
-        "%",
-    ));
-    finding.check(
-        Check::new(
-            "background_none",
-            "background's IOPS of the disk's 112, order of arrival",
-            background(2),
-            Bound::AtLeast(25.0),
-            "%",
-        )
-        .decisive(),
-    );
-    finding.tables.push(table(&policies, &runs, &asked));
-    finding.figures.push(figure(&policies, &runs, seconds));
+    let what = "background's IOPS of the disk's 112, zygaria-iops";
+    finding
+        .check("background_zygaria", what, background(0))
+        .between(10.0, 25.5, "%")
+        .decisive();
+    let what = "background's share of the time (reserved 10 %, limit 25 %), fahrrad";
+    finding
+        .check("background_fahrrad", what, runs[1].share(0) * 100.0)
+        .between(10.0, 25.5, "%");
+    let what = "background's IOPS of the disk's 112, order of arrival";
+    finding
+        .check("background_none", what, background(2))
+        .at_least(25.0, "%")
+        .decisive();
+    let columns = ["scheduler", "stream", "asked (IOPS)"];
+    finding.table(received_table(&columns, ways.iter().zip(&runs), |way| {
+        let asked = asked.iter().map(|asked| number(*asked));
+        let asked = std::iter::once("all".to_owned()).chain(asked);
+        let streams = STREAMS.iter().zip(asked);
+        streams.map(move |(name, asked)| cells![way.name(), name, asked])
+    }));
+    let panels = ways.iter().zip(&runs);
+    let panels = panels.map(|(way, run)| panel(way.name(), run, seconds as f64));
+    let title = "Throughput of Zygaria's four pools in windows of 10 s";
+    finding.figure(Figure::new("z1-macro", title, panels));
     finding.note(
         "What the paper's figure shows of this benchmark is not known in numbers; the claim is worded \
          from its set-up. Its pools share among their streams; here a media stream has a third of its \
@@ -250,80 +226,28 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
 
 /// What each stream but the background asks for on average, in requests per second.
 fn asked(seconds: u64) -> Vec<f64> {
-    let mut asked = vec![(MEDIA_OFFER * DISK_IOPS).round(); 3];
-    for pool in &STREAMS[4..6] {
-        let windows = offered(
-            &jobs(pool, seconds),
-            (Nanos::from_secs(seconds).0 / WINDOW.0) as usize,
-        );
-        asked.push(disktime_lab::measures::mean(&windows));
-    }
-    asked
+    let windows = (Nanos::from_secs(seconds).0 / WINDOW.0) as usize;
+    let media = [(MEDIA_OFFER * DISK_IOPS).round(); 3];
+    let jobs = STREAMS[4..6].iter();
+    let jobs = jobs.map(|pool| mean(offered(&self::jobs(pool, seconds), windows)));
+    media.into_iter().chain(jobs).collect()
 }
 
-fn table(policies: &[(&str, PolicyKind)], runs: &[Run], asked: &[f64]) -> Table {
-    let mut table = Table::titled(
-        "What each stream got",
-        &[
-            &["scheduler", "stream", "asked (IOPS)"][..],
-            &RECEIVED_COLUMNS,
-        ]
-        .concat(),
-    );
-    for ((policy, _), run) in policies.iter().zip(runs) {
-        for (stream, name) in STREAMS.iter().enumerate() {
-            let asked = stream.checked_sub(1).map(|index| number(asked[index]));
-            let asked = asked.unwrap_or_else(|| "all".to_owned());
-            let stream_of = [(*policy).to_owned(), (*name).to_owned(), asked];
-            table.row(
-                stream_of
-                    .into_iter()
-                    .chain(received_cells(run, stream))
-                    .collect(),
-            );
-        }
-    }
-    table
-}
-
-fn figure(policies: &[(&str, PolicyKind)], runs: &[Run], seconds: u64) -> Figure {
-    let pools: [(&str, &[usize]); 4] = [
-        ("a: background", &[0]),
-        ("b: media", &[1, 2, 3]),
-        ("c: jobs", &[4]),
-        ("d: jobs", &[5]),
-    ];
-    let panels = policies.iter().zip(runs).map(|((policy, _), run)| {
-        let windows = run.windows(WINDOW);
-        let mut series: Vec<Series> = pools
-            .iter()
-            .map(|(name, streams)| {
-                let rate = |index: usize| {
-                    let requests = streams
-                        .iter()
-                        .map(|stream| windows[index][*stream].requests);
-                    requests.sum::<u64>() as f64 / WINDOW.as_secs_f64()
-                };
-                let points = (0..windows.len())
-                    .map(|index| (index as f64 * WINDOW.as_secs_f64(), rate(index)));
-                Series::new(*name, Mark::Curve, points.collect())
-            })
-            .collect();
-        let limit = BACKGROUND.1 * DISK_IOPS;
-        let line = vec![(0.0, limit), (seconds as f64, limit)];
-        series.push(Series::reference("limit of a", Mark::Curve, line));
-        Panel {
-            title: (*policy).to_owned(),
-            x: Axis::linear("time (s)", 0.0, seconds as f64),
-            y: Axis::linear("throughput (IOPS)", 0.0, 80.0),
-            series,
-        }
+fn panel(name: &str, run: &Run, seconds: f64) -> Panel {
+    let width = WINDOW.as_secs_f64();
+    let windows = run.windows(WINDOW);
+    let curves = POOLS.iter().map(|(name, streams)| {
+        let points = windows.iter().enumerate().map(|(index, window)| {
+            let requests = streams.iter().map(|stream| window[*stream].requests);
+            (index as f64 * width, requests.sum::<u64>() as f64 / width)
+        });
+        Series::curve(*name, points)
     });
-    Figure {
-        name: "z1-macro".to_owned(),
-        title: "Throughput of Zygaria's four pools in windows of 10 s".to_owned(),
-        panels: panels.collect(),
-    }
+    let x = Axis::linear("time (s)", 0.0, seconds);
+    let y = Axis::linear("throughput (IOPS)", 0.0, 80.0);
+    Panel::new(name, x, y)
+        .with_all(curves)
+        .level("limit of a", BACKGROUND.1 * DISK_IOPS)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::client::{self, Load};
 use crate::fio;
 use crate::peers::{Backing, Server};
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::compare::Sample;
 use disktime_benches::process::{self, Processors};
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub fn sample(
     client: Client,
     processors: Processors,
     time: Duration,
-) -> Outcome<Sample> {
+) -> BenchResult<Sample> {
     process::pin(server.process(), processors)?;
     process::pin(0, processors)?;
     let mut marks = Vec::with_capacity(2);

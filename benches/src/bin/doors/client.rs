@@ -4,7 +4,7 @@
 //!
 //! What is not known here: which server it is.
 
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use hdrhistogram::Histogram;
 use std::io::{IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -38,7 +38,7 @@ pub struct Measured {
 }
 
 /// Three digits, up to a minute.
-pub fn histogram() -> Outcome<Histogram<u64>> {
+pub fn histogram() -> BenchResult<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)
 }
 
@@ -64,7 +64,7 @@ pub fn run(
     load: Load,
     (warm_up, time): (Duration, Duration),
     mut mark: impl FnMut(),
-) -> Outcome<Measured> {
+) -> BenchResult<Measured> {
     let mut connections = Vec::with_capacity(load.connections);
     let mut size_bytes = 0;
     for _ in 0..load.connections {
@@ -119,7 +119,7 @@ pub fn run(
 ///
 /// # Errors
 /// If the server does not take it.
-pub fn fill(socket: &Path, export: &str) -> Outcome {
+pub fn fill(socket: &Path, export: &str) -> BenchResult {
     let (mut stream, size_bytes) = connect(socket, export)?;
     let data = pattern(1 << 20);
     for offset in (0..size_bytes).step_by(data.len()) {
@@ -134,7 +134,7 @@ pub fn fill(socket: &Path, export: &str) -> Outcome {
 ///
 /// # Errors
 /// If the server does not take it.
-pub fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> Outcome {
+pub fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> BenchResult {
     let (mut stream, size_bytes) = connect(socket, export)?;
     write(&mut stream, 0, first)?;
     write(&mut stream, size_bytes - last.len() as u64, last)?;
@@ -142,7 +142,7 @@ pub fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> Out
     Ok(())
 }
 
-fn write(stream: &mut UnixStream, offset: u64, data: &[u8]) -> Outcome {
+fn write(stream: &mut UnixStream, offset: u64, data: &[u8]) -> BenchResult {
     let mut reply = [0; REPLY_BYTES];
     stream.write_all(&request(true, 0, offset, data.len() as u32))?;
     stream.write_all(data)?;
@@ -157,7 +157,7 @@ pub fn answers(socket: &Path, export: &str) -> bool {
 }
 
 /// The handshake, by the oldest way that every server knows: gives simple replies.
-fn connect(socket: &Path, export: &str) -> Outcome<(UnixStream, u64)> {
+fn connect(socket: &Path, export: &str) -> BenchResult<(UnixStream, u64)> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut greeting = [0; 18];
@@ -195,7 +195,7 @@ fn disconnect() -> [u8; REQUEST_BYTES] {
 }
 
 /// The cookie of a reply that says that all is well.
-fn check(reply: &[u8; REPLY_BYTES]) -> Outcome<u64> {
+fn check(reply: &[u8; REPLY_BYTES]) -> BenchResult<u64> {
     let (magic, rest) = reply.split_at(4);
     let (error, cookie) = rest.split_at(4);
     if magic != 0x6744_6698_u32.to_be_bytes() {
@@ -261,7 +261,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn serve(mut self) -> Outcome {
+    fn serve(mut self) -> BenchResult {
         let mut due: Vec<usize> = (0..self.headers.len()).collect();
         let mut under_way = 0;
         let mut receive = vec![0; RECEIVE_BYTES];
@@ -289,7 +289,7 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn send(&mut self, due: &[usize]) -> Outcome {
+    fn send(&mut self, due: &[usize]) -> BenchResult {
         let now = Instant::now();
         for slot in due {
             let offset = self.next_offset();
@@ -332,7 +332,7 @@ impl<'a> Connection<'a> {
         partial: &mut Vec<u8>,
         skip: &mut usize,
         done: &mut Vec<usize>,
-    ) -> Outcome {
+    ) -> BenchResult {
         loop {
             let skipped = bytes.len().min(*skip);
             bytes = &bytes[skipped..];

@@ -1,7 +1,7 @@
 //! The other client: fio with its nbd engine, one process, one job per connection.
 
 use crate::client::{Load, Measured, histogram};
-use disktime_benches::{Outcome, fio};
+use disktime_benches::{BenchResult, fio};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// If fio is not there, with how to install it; with what it said, if it fails.
-pub fn run(socket: &Path, export: &str, load: Load, time: Duration) -> Outcome<Measured> {
+pub fn run(socket: &Path, export: &str, load: Load, time: Duration) -> BenchResult<Measured> {
     let pattern = match (load.sequential, load.write) {
         (true, false) => "read",
         (true, true) => "write",
@@ -35,7 +35,7 @@ pub fn run(socket: &Path, export: &str, load: Load, time: Duration) -> Outcome<M
 }
 
 /// fio's report of one group of jobs.
-fn parse(report: &Value, write: bool) -> Outcome<Measured> {
+fn parse(report: &Value, write: bool) -> BenchResult<Measured> {
     let part = fio::part(report, write)?;
     // Only quantiles are reported: a value per step stands for the requests in it.
     let mut latency = histogram()?;

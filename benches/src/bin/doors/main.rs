@@ -14,7 +14,7 @@ mod report;
 
 use cells::{Cell, Client, cells, sample};
 use clap::Parser;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::compare::{self, Plan, Ratios, Row};
 use disktime_benches::machine;
 use disktime_benches::process::Processors;
@@ -53,7 +53,7 @@ struct Arguments {
     svg: Option<PathBuf>,
 }
 
-fn main() -> Outcome {
+fn main() -> BenchResult {
     let arguments = Arguments::parse();
     let program = arguments.plan.program()?;
     let directory = match &arguments.directory {
@@ -88,7 +88,7 @@ fn measure(
     backing: Backing,
     program: &Program,
     directory: &Path,
-) -> Outcome<Vec<Row>> {
+) -> BenchResult<Vec<Row>> {
     let wanted = |peer: &Peer| {
         peer.serves(backing) && (arguments.peers.is_empty() || arguments.peers.contains(peer))
     };

@@ -5,7 +5,7 @@
 //! on one disk can be far apart in speed.
 
 use crate::client;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::child::ends_with_us;
 use disktime_benches::program::Program;
 use serde_json::json;
@@ -132,7 +132,7 @@ impl Server {
         shared: Option<&Place>,
         directory: &Path,
         program: &Program,
-    ) -> Outcome<Server> {
+    ) -> BenchResult<Server> {
         std::fs::create_dir_all(directory)?;
         let socket = directory.join("nbd.sock");
         let own = Place {
@@ -204,7 +204,7 @@ fn disktime(
     backing: Backing,
     size_bytes: u64,
     directory: &Path,
-) -> Outcome<Command> {
+) -> BenchResult<Command> {
     let disk = match backing {
         Backing::Memory => json!({ "policy": policy, "memory": true }),
         Backing::Null => json!({ "policy": policy, "null": true }),

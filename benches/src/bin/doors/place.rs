@@ -3,7 +3,7 @@
 
 use crate::client;
 use crate::peers::{Place, Server};
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ const BLOCK_BYTES: usize = 4096;
 ///
 /// # Errors
 /// If they do not lie there, or not in one piece.
-pub fn find(server: &Server, file: PathBuf, size_bytes: u64) -> Outcome<Place> {
+pub fn find(server: &Server, file: PathBuf, size_bytes: u64) -> BenchResult<Place> {
     let (first, last) = ([0xA5; BLOCK_BYTES], [0x5A; BLOCK_BYTES]);
     client::write_ends(&server.socket, server.export(), &first, &last)?;
     let handle = File::open(&file)?;

@@ -1,11 +1,12 @@
 //! From rows to a verdict: ours beside the best of the others, and a picture.
 
 use crate::peers::{Backing, Peer};
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::compare::{CPU, IOPS, MEASURES, Measure, Row};
 use disktime_benches::spread::Spread;
 use disktime_lab::Table;
-use disktime_lab::figure::{Axis, Figure, Mark, Panel, Series};
+use disktime_lab::figure::{Axis, Figure, Panel, Series};
+use disktime_lab::measures::greatest;
 use serde_json::{Map, Value};
 
 /// Those to be compared with.
@@ -65,67 +66,51 @@ pub fn ratios(rows: &[Row]) -> Table {
 ///
 /// # Errors
 /// If there is nothing to draw.
-pub fn picture(rows: &[Row]) -> Outcome<String> {
-    let mut panels = Vec::new();
-    for backing in Backing::ALL {
-        // Large blocks cost a hundred times as much and would hide the others.
-        let here: Vec<&Row> = rows
-            .iter()
-            .filter(|row| row.cell.starts_with(&format!("{} 4K ", backing.name())))
-            .collect();
-        if here.is_empty() {
-            continue;
-        }
-        let names: Vec<String> = here
-            .iter()
-            .map(|row| {
-                // Ten groups leave room for few letters; capitals are several connections.
-                let short = row
-                    .cell
-                    .replace(&format!("{} 4K rand", backing.name()), "")
-                    .replace("read d", "r")
-                    .replace("write d", "w");
-                match short.split_once(' ') {
-                    Some((short, "c1")) => short.to_owned(),
-                    _ => short.split(' ').next().unwrap_or_default().to_uppercase(),
-                }
-            })
-            .collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut series = Vec::new();
-        let mut highest = 0.0_f64;
-        for peer in Peer::ALL
-            .into_iter()
-            .filter(|peer| *peer != Peer::DisktimeFifo)
-        {
-            let points: Vec<(f64, f64)> = here
-                .iter()
-                .enumerate()
-                .filter_map(|(at, row)| {
-                    Some((at as f64, row.median(peer.name(), |sample| sample.cpu_us)?))
-                })
-                .collect();
-            highest = points
-                .iter()
-                .fold(highest, |highest, point| highest.max(point.1));
-            if !points.is_empty() {
-                series.push(Series::new(peer.name(), Mark::Bars, points));
-            }
-        }
-        panels.push(Panel {
-            title: backing.name().to_owned(),
-            x: Axis::groups(
-                "4 KiB random reads and writes, depth; capitals: four connections",
-                &names,
-            ),
-            y: Axis::linear("server CPU per request, us", 0.0, highest * 1.1),
-            series,
-        });
-    }
-    let figure = Figure {
-        name: "doors".to_owned(),
-        title: "Server CPU per request over NBD".to_owned(),
-        panels,
-    };
+pub fn picture(rows: &[Row]) -> BenchResult<String> {
+    let panels = Backing::ALL
+        .into_iter()
+        .filter_map(|backing| panel(rows, backing));
+    let figure = Figure::new("doors", "Server CPU per request over NBD", panels);
     Ok(figure.to_svg()?)
+}
+
+fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
+    // Large blocks cost a hundred times as much and would hide the others.
+    let prefix = format!("{} 4K rand", backing.name());
+    let here: Vec<(String, &Row)> = rows
+        .iter()
+        .filter_map(|row| Some((short_name(row.cell.strip_prefix(&prefix)?), row)))
+        .collect();
+    if here.is_empty() {
+        return None;
+    }
+    let shown = Peer::ALL
+        .into_iter()
+        .filter(|peer| *peer != Peer::DisktimeFifo);
+    let of_peer = |peer: Peer| {
+        let cpu = here
+            .iter()
+            .map(|(_, row)| row.median(peer.name(), |sample| sample.cpu_us));
+        // A peer has all cells of a backing, or none.
+        cpu.collect::<Option<Vec<f64>>>().map(|cpu| (peer, cpu))
+    };
+    let bars: Vec<(Peer, Vec<f64>)> = shown.filter_map(of_peer).collect();
+    let highest = greatest(bars.iter().flat_map(|(_, cpu)| cpu));
+    let x = "4 KiB random reads and writes, depth; capitals: four connections";
+    let panel = Panel::new(
+        backing.name(),
+        Axis::groups(x, here.iter().map(|(name, _)| name)),
+        Axis::linear("server CPU per request, us", 0.0, highest * 1.1),
+    );
+    let bars = bars.into_iter();
+    Some(panel.with_all(bars.map(|(peer, cpu)| Series::bars(peer.name(), cpu))))
+}
+
+/// Ten groups leave room for few letters; capitals are several connections.
+fn short_name(cell: &str) -> String {
+    let short = cell.replace("read d", "r").replace("write d", "w");
+    match short.split_once(' ') {
+        Some((short, "c1")) => short.to_owned(),
+        _ => short.split(' ').next().unwrap_or_default().to_uppercase(),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::peers::{Backing, Server};
 use disktime_benches::compare::Sample;
 use disktime_benches::process::{self, Processors};
-use disktime_benches::{Outcome, fio};
+use disktime_benches::{BenchResult, fio};
 use std::time::Duration;
 
 /// A row of the table.
@@ -61,7 +61,7 @@ pub fn cells(backing: Backing) -> Vec<Cell> {
 ///
 /// # Errors
 /// If it fails under way.
-pub fn sample(cell: &Cell, server: &Server, time: Duration) -> Outcome<Sample> {
+pub fn sample(cell: &Cell, server: &Server, time: Duration) -> BenchResult<Sample> {
     let processors = if cell.is_pinned() {
         Processors::One
     } else {

@@ -12,7 +12,7 @@ mod report;
 
 use cells::{Cell, cells, sample};
 use clap::Parser;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::compare::{Plan, Ratios, Row};
 use disktime_benches::machine;
 use disktime_benches::program::Program;
@@ -39,7 +39,7 @@ struct Arguments {
     null_fuse3: Option<PathBuf>,
 }
 
-fn main() -> Outcome {
+fn main() -> BenchResult {
     let arguments = Arguments::parse();
     if let Some(directory) = &arguments.null_fuse3 {
         return null_fuse3::serve(directory, arguments.size_mib << 20);
@@ -78,7 +78,7 @@ fn measure(
     backing: Backing,
     program: &Program,
     directory: &Path,
-) -> Outcome<Vec<Row>> {
+) -> BenchResult<Vec<Row>> {
     let wanted = |peer: &Peer| {
         peer.serves(backing) && (arguments.peers.is_empty() || arguments.peers.contains(peer))
     };

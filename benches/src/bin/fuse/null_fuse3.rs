@@ -1,7 +1,7 @@
 //! The yardstick for FUSE servers on the fuse3 crate: one file that reads as zeroes and forgets what
 //! is written, answered where it is asked, with the flags that our own door uses.
 
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use fuse3::raw::reply::*;
 use fuse3::raw::{Filesystem, Request, Session};
 use fuse3::{Errno, FileType, Inode, MountOptions, Result, Timestamp};
@@ -164,7 +164,7 @@ impl Filesystem for Null {
 ///
 /// # Errors
 /// If it cannot be mounted.
-pub fn serve(directory: &Path, size_bytes: u64) -> Outcome {
+pub fn serve(directory: &Path, size_bytes: u64) -> BenchResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,7 +1,7 @@
 //! The servers that are compared, and how each is started. Each shows one file.
 
 use crate::null_fuse3;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::child::ends_with_us;
 use disktime_benches::process::{self, Processors};
 use disktime_benches::program::Program;
@@ -89,7 +89,7 @@ impl Server {
         size_bytes: u64,
         directory: &Path,
         program: &Program,
-    ) -> Outcome<Server> {
+    ) -> BenchResult<Server> {
         std::fs::create_dir_all(directory)?;
         let mount = directory.join("vdisks");
         let mut server = Server {
@@ -146,7 +146,7 @@ impl Server {
         Ok(server)
     }
 
-    fn spawn(&mut self, mut command: Command, package: &str, directory: &Path) -> Outcome {
+    fn spawn(&mut self, mut command: Command, package: &str, directory: &Path) -> BenchResult {
         let log = File::options()
             .create(true)
             .append(true)
@@ -166,7 +166,7 @@ impl Server {
     ///
     /// # Errors
     /// If one has ended.
-    pub fn cpu_time(&self) -> Outcome<Duration> {
+    pub fn cpu_time(&self) -> BenchResult<Duration> {
         let processes = self.children.iter();
         processes.map(|child| process::cpu_time(child.id())).sum()
     }
@@ -175,7 +175,7 @@ impl Server {
     ///
     /// # Errors
     /// If the system refuses.
-    pub fn pin(&self, processors: Processors) -> Outcome {
+    pub fn pin(&self, processors: Processors) -> BenchResult {
         self.children
             .iter()
             .try_for_each(|child| process::pin(child.id(), processors))
@@ -185,7 +185,7 @@ impl Server {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn fill(&self) -> Outcome {
+    pub fn fill(&self) -> BenchResult {
         let mut file = File::options().write(true).open(&self.file)?;
         let block = vec![0x5A; 1 << 20];
         for _ in 0..file.metadata()?.len() >> 20 {
@@ -211,7 +211,7 @@ impl Drop for Server {
     }
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) -> Outcome {
+fn wait_until(what: &str, is_so: impl Fn() -> bool) -> BenchResult {
     let start = Instant::now();
     while !is_so() {
         if start.elapsed() > START_TIME {

@@ -1,7 +1,7 @@
 //! fio as the client: its NBD engine, one process for all jobs, so that they start together.
 
 use crate::kind::Kind;
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::child::ends_with_us;
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
@@ -23,7 +23,7 @@ pub struct Run {
 ///
 /// # Errors
 /// If fio is not there.
-pub fn start(jobs: &[Job], ramp_s: u64, seconds: u64) -> Outcome<Run> {
+pub fn start(jobs: &[Job], ramp_s: u64, seconds: u64) -> BenchResult<Run> {
     let mut command = Command::new("fio");
     command.args([
         "--output-format=json",
@@ -58,7 +58,7 @@ impl Run {
     ///
     /// # Errors
     /// With what fio said, if it failed.
-    pub fn rates(self) -> Outcome<Vec<f64>> {
+    pub fn rates(self) -> BenchResult<Vec<f64>> {
         let output = self.child.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {

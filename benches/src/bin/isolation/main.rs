@@ -13,7 +13,7 @@ mod solo;
 
 use clap::{Args, Parser, Subcommand};
 use disktime_benches::program::Program;
-use disktime_benches::{Outcome, machine};
+use disktime_benches::{BenchResult, machine};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ struct Options {
     program: Option<PathBuf>,
 }
 
-fn write(out: &Path, name: &str, measured: &Value) -> Outcome {
+fn write(out: &Path, name: &str, measured: &Value) -> BenchResult {
     std::fs::create_dir_all(out)?;
     let path = out.join(name);
     std::fs::write(&path, format!("{measured:#}\n"))?;
@@ -62,7 +62,7 @@ fn write(out: &Path, name: &str, measured: &Value) -> Outcome {
 }
 
 /// Whether every target was met.
-fn run(clock: Clock) -> Outcome<bool> {
+fn run(clock: Clock) -> BenchResult<bool> {
     println!("{}\n", machine::sentence());
     match clock {
         Clock::Virtual(options) => {

@@ -6,7 +6,7 @@
 
 use crate::kind::{Kind, Pattern};
 use crate::solo::{Shared, efficiency, worst};
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::program::Program;
 use disktime_lab::Table;
 use serde_json::{Value, json};
@@ -106,20 +106,20 @@ struct Simulator<'a> {
 }
 
 impl Simulator<'_> {
-    fn new(program: &Program) -> Outcome<Simulator<'_>> {
+    fn new(program: &Program) -> BenchResult<Simulator<'_>> {
         Ok(Simulator {
             program,
             directory: tempfile::tempdir()?,
         })
     }
 
-    fn write(&self, name: &str, content: &Value) -> Outcome<std::path::PathBuf> {
+    fn write(&self, name: &str, content: &Value) -> BenchResult<std::path::PathBuf> {
         let path = self.directory.path().join(name);
         std::fs::write(&path, content.to_string())?;
         Ok(path)
     }
 
-    fn simulate(&self, configuration: &Value, clients: Value, way: Way) -> Outcome<Value> {
+    fn simulate(&self, configuration: &Value, clients: Value, way: Way) -> BenchResult<Value> {
         let file = self.write("configuration.json", configuration)?;
         let workload = json!({ "duration": format!("{WINDOW_S}s"), "clients": clients });
         let workload = self.write("workload.json", &workload)?;
@@ -137,7 +137,7 @@ impl Simulator<'_> {
 
     /// Equal shares to the limit: what admission leaves, divided. `None` where the switching of
     /// such short periods leaves nothing worth dividing.
-    fn configuration(&self, cell: &Cell) -> Outcome<Option<(Value, f64)>> {
+    fn configuration(&self, cell: &Cell) -> BenchResult<Option<(Value, f64)>> {
         let count = cell.mix.len() as u64;
         let file = self.write(
             "configuration.json",
@@ -155,7 +155,7 @@ impl Simulator<'_> {
         )))
     }
 
-    fn alone(&self, slot: usize, kind: Kind) -> Outcome<f64> {
+    fn alone(&self, slot: usize, kind: Kind) -> BenchResult<f64> {
         let mix = vec![kind; 5];
         let cell = Cell {
             way: Way::Account,
@@ -168,7 +168,11 @@ impl Simulator<'_> {
         figure(&report["clients"][format!("c{slot}")], "iops")
     }
 
-    fn run(&self, cell: &Cell, alone: &HashMap<(usize, Kind), f64>) -> Outcome<Option<Figures>> {
+    fn run(
+        &self,
+        cell: &Cell,
+        alone: &HashMap<(usize, Kind), f64>,
+    ) -> BenchResult<Option<Figures>> {
         let Some((configuration, share)) = self.configuration(cell)? else {
             return Ok(None);
         };
@@ -205,7 +209,7 @@ impl Simulator<'_> {
     }
 }
 
-fn figure(value: &Value, field: &str) -> Outcome<f64> {
+fn figure(value: &Value, field: &str) -> BenchResult<f64> {
     let number = value[field].as_f64();
     number.ok_or_else(|| format!("disktime reports no {field}").into())
 }
@@ -232,11 +236,11 @@ fn configuration(cell: &Cell, share_ppm: Option<u64>) -> Value {
 fn in_parallel<T: Sync, R: Send>(
     program: &Program,
     items: &[T],
-    work: impl Fn(&Simulator<'_>, &T) -> Outcome<R> + Sync,
-) -> Outcome<Vec<R>> {
+    work: impl Fn(&Simulator<'_>, &T) -> BenchResult<R> + Sync,
+) -> BenchResult<Vec<R>> {
     let next = AtomicUsize::new(0);
     let results: Mutex<BTreeMap<usize, R>> = Mutex::default();
-    let one_thread = || -> Outcome {
+    let one_thread = || -> BenchResult {
         let simulator = Simulator::new(program)?;
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -266,7 +270,7 @@ fn in_parallel<T: Sync, R: Send>(
 }
 
 /// Runs the matrix, prints its tables, and returns what was measured.
-pub fn run(program: &Program, quick: bool) -> Outcome<Value> {
+pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
     let mixes = mixes();
     let periods: &[u64] = if quick {
         &[500, SHOWN_PERIOD_MS]

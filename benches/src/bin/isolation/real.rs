@@ -9,7 +9,7 @@ use crate::kind::{Kind, Pattern};
 use crate::server::{Reserve, Server};
 use crate::solo::{Shared, efficiency};
 use disktime_benches::program::Program;
-use disktime_benches::{Outcome, machine};
+use disktime_benches::{BenchResult, machine};
 use disktime_lab::Table;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -84,7 +84,7 @@ const QUICK: Plan = Plan {
 };
 
 /// Runs it all; what was measured, and whether every target was met.
-pub fn run(program: &Program, quick: bool, seconds: Option<u64>) -> Outcome<(Value, bool)> {
+pub fn run(program: &Program, quick: bool, seconds: Option<u64>) -> BenchResult<(Value, bool)> {
     let mut plan = if quick { QUICK } else { WHOLE };
     if let Some(seconds) = seconds {
         (plan.share_s, plan.isolation_s) = (seconds, seconds);
@@ -107,7 +107,7 @@ struct Books<'a> {
 }
 
 impl Books<'_> {
-    fn difference(&self, path: &str) -> Outcome<f64> {
+    fn difference(&self, path: &str) -> BenchResult<f64> {
         let read = |value: &Value| value.pointer(path).and_then(Value::as_f64);
         match (read(self.before), read(self.after)) {
             (Some(before), Some(after)) => Ok(after - before),
@@ -115,11 +115,11 @@ impl Books<'_> {
         }
     }
 
-    fn disk(&self, field: &str) -> Outcome<f64> {
+    fn disk(&self, field: &str) -> BenchResult<f64> {
         self.difference(&format!("/disks/hdd0/total/{field}"))
     }
 
-    fn pacing(&self, field: &str) -> Outcome<f64> {
+    fn pacing(&self, field: &str) -> BenchResult<f64> {
         self.difference(&format!("/disks/hdd0/pacing/{field}"))
     }
 }
@@ -127,7 +127,7 @@ impl Books<'_> {
 /// The server's books, several times over one period. Where in a period a stream is served is the
 /// scheduler's to choose, so a window that cuts through periods may show up to u·p·(1 − u) too much
 /// or too little at each end; the mean of windows that start all over a period does not.
-fn readings(server: &Server) -> Outcome<Vec<Value>> {
+fn readings(server: &Server) -> BenchResult<Vec<Value>> {
     let start = Instant::now();
     let mut readings = Vec::new();
     for count in 1..=READINGS {
@@ -139,7 +139,7 @@ fn readings(server: &Server) -> Outcome<Vec<Value>> {
 }
 
 /// What a vdisk received on an account, over the disk's time; the mean of all windows.
-fn mean_part(before: &[Value], after: &[Value], vdisk: &str, account: &str) -> Outcome<f64> {
+fn mean_part(before: &[Value], after: &[Value], vdisk: &str, account: &str) -> BenchResult<f64> {
     let path = format!("/vdisks/{vdisk}/total/{account}");
     let mut sum = 0.0;
     for (before, after) in before.iter().zip(after) {
@@ -149,7 +149,7 @@ fn mean_part(before: &[Value], after: &[Value], vdisk: &str, account: &str) -> O
     Ok(sum / before.len() as f64)
 }
 
-fn shares(program: &Program, plan: &Plan) -> Outcome<Value> {
+fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
     println!("Shares: sequential reads of depth 8 against random reads of depth 8, p = 500 ms\n");
     let mut table = Table::new(&[
         "reserved",
@@ -227,7 +227,7 @@ struct Alone<'a> {
 }
 
 impl Alone<'_> {
-    fn rate(&mut self, slot: usize, kind: Kind) -> Outcome<f64> {
+    fn rate(&mut self, slot: usize, kind: Kind) -> BenchResult<f64> {
         if let Some(known) = self.known.get(&(slot, kind)) {
             return Ok(*known);
         }
@@ -251,7 +251,12 @@ struct Pair {
 }
 
 /// Measures each pair; the second of a pair that is alike is a different vdisk all the same.
-fn pairs(server: &Server, plan: &Plan, seconds: u64, alone: &mut Alone<'_>) -> Outcome<Vec<Pair>> {
+fn pairs(
+    server: &Server,
+    plan: &Plan,
+    seconds: u64,
+    alone: &mut Alone<'_>,
+) -> BenchResult<Vec<Pair>> {
     let share = f64::from(VICTIM_PERCENT) / 100.0;
     let mut pairs = Vec::new();
     for victim in plan.victims {
@@ -296,7 +301,7 @@ fn pairs(server: &Server, plan: &Plan, seconds: u64, alone: &mut Alone<'_>) -> O
     Ok(pairs)
 }
 
-fn isolation(program: &Program, plan: &Plan) -> Outcome<Value> {
+fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
     println!(
         "Isolation: a stream with {VICTIM_PERCENT} % and p = 1 s beside another with as much\n"
     );

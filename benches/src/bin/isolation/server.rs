@@ -1,7 +1,7 @@
 //! A running `disktime serve` on a paced hard disk in a temporary directory: sparse, so that it
 //! takes no room to speak of. It is stopped when it goes out of scope.
 
-use disktime_benches::Outcome;
+use disktime_benches::BenchResult;
 use disktime_benches::child::ends_with_us;
 use disktime_benches::program::Program;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ impl Server {
     ///
     /// # Errors
     /// With what the server said, if it does not start.
-    pub fn start(program: &Program, policy: &str, reserves: &[Reserve]) -> Outcome<Server> {
+    pub fn start(program: &Program, policy: &str, reserves: &[Reserve]) -> BenchResult<Server> {
         let directory = tempfile::tempdir()?;
         let vdisks = reserves.iter().enumerate().map(|(index, reserve)| {
             let vdisk = json!({
@@ -94,7 +94,7 @@ impl Server {
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn status(&self) -> Outcome<Value> {
+    pub fn status(&self) -> BenchResult<Value> {
         let file: PathBuf = self.directory.path().join("disktime.json");
         self.program
             .json(&["status".as_ref(), file.as_os_str(), "--json".as_ref()])
