@@ -1,8 +1,8 @@
-//! Opening what a real disk lies on: a block device or a regular file.
+//! Opening the block device or regular file behind a real disk.
 //!
-//! Finds out once what the engines need to know: size, alignment, whether O_DIRECT works, whether
-//! discards do anything, whether it spins. What is not as it should be but can be lived with
-//! becomes a notice; what cannot becomes a [`BackingError`], a sentence with cause and remedy.
+//! Finds out once what the engines need: size, alignment, whether O_DIRECT works, whether discards
+//! have an effect, whether the device is rotational. A defect that can be worked around becomes a
+//! notice; any other becomes a [`BackingError`], a sentence with cause and remedy.
 //!
 //! Invariants: a file is created only when asked, grown when it is smaller than asked, and never
 //! shrunk; nothing is written to it here. It is locked against a second writer ([`image_lock`])
@@ -22,21 +22,21 @@ use std::path::{Path, PathBuf};
 
 /// What to open and how.
 #[derive(Debug, Clone)]
-pub struct BackingOptions {
+pub(crate) struct BackingOptions {
     /// A block device or a regular file.
-    pub path: PathBuf,
-    /// The size that is wanted. A smaller file grows to it, a smaller device is refused; what is
-    /// larger is served whole.
-    pub size_bytes: Option<u64>,
+    pub(crate) path: PathBuf,
+    /// The size that is wanted. A smaller file is grown, a smaller device is refused, a larger
+    /// one is served whole.
+    pub(crate) size_bytes: Option<u64>,
     /// A missing file may be created (sparse, of `size_bytes`).
-    pub create: bool,
-    /// Go around the page cache where that is possible.
-    pub direct: bool,
+    pub(crate) create: bool,
+    /// Bypass the page cache where that is possible.
+    pub(crate) direct: bool,
 }
 
-/// What it lies on.
+/// What is behind a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackingKind {
+pub(crate) enum BackingKind {
     /// A regular file.
     File,
     /// A block device.
@@ -45,26 +45,17 @@ pub enum BackingKind {
 
 /// An open and locked block device or file.
 #[derive(Debug)]
-pub struct Backing {
+pub(crate) struct Backing {
     file: File,
-    /// The path as given.
-    pub path: PathBuf,
-    /// What it is.
-    pub kind: BackingKind,
-    /// Its size, a multiple of `block_bytes`.
-    pub size_bytes: u64,
-    /// What offsets and lengths must be multiples of: 512 or 4096.
-    pub block_bytes: u32,
-    /// Whether I/O goes around the page cache.
-    pub direct: bool,
-    /// Whether a discard frees anything.
-    pub discards: bool,
-    /// Whether it spins, where that is known.
-    pub rotational: Option<bool>,
-    /// Sentences for the user.
-    pub notices: Vec<String>,
-    /// A sentence about the kernel's scheduler below, if it reorders.
-    pub queue_notice: Option<String>,
+    path: PathBuf,
+    kind: BackingKind,
+    size_bytes: u64,
+    block_bytes: u32,
+    direct: bool,
+    discards: bool,
+    rotational: Option<bool>,
+    notices: Vec<String>,
+    queue_notice: Option<String>,
 }
 
 impl Backing {
@@ -72,7 +63,7 @@ impl Backing {
     ///
     /// # Errors
     /// Whatever keeps the path from being used as a disk of the wanted size.
-    pub fn open(options: &BackingOptions) -> Result<Backing, BackingError> {
+    pub(crate) fn open(options: &BackingOptions) -> Result<Backing, BackingError> {
         let path = options.path.as_path();
         let kind = kind_of(path, options)?;
         let mut notices = Vec::new();
@@ -130,6 +121,46 @@ impl Backing {
         })
     }
 
+    /// The path as given.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size, a multiple of `block_bytes`.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Offsets and lengths must be multiples of this: 512 or 4096.
+    pub(crate) fn block_bytes(&self) -> u32 {
+        self.block_bytes
+    }
+
+    /// Whether I/O bypasses the page cache.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.direct
+    }
+
+    /// Whether a discard frees anything.
+    pub(crate) fn discards(&self) -> bool {
+        self.discards
+    }
+
+    /// Whether it is rotational, where that is known.
+    pub(crate) fn rotational(&self) -> Option<bool> {
+        self.rotational
+    }
+
+    /// Takes the sentences for the user.
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Takes the sentence about the kernel's scheduler below, if that one reorders.
+    pub(crate) fn take_queue_notice(&mut self) -> Option<String> {
+        self.queue_notice.take()
+    }
+
     /// The descriptor for the engines.
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
@@ -144,8 +175,8 @@ impl ContentMap for Backing {
         }
         let seek = |at: u64, whence| -> Result<u64, io::Error> {
             let at = i64::try_from(at).map_err(io::Error::other)?;
-            // SAFETY: the descriptor is open; the call takes and gives plain integers. The file's
-            // position, which it changes, is used by nobody: all I/O names its place.
+            // SAFETY: the descriptor is open; the call takes and returns plain integers. The file's
+            // position, which it changes, is not used: all I/O names its offset.
             let found = unsafe { libc::lseek(self.fd(), at, whence) };
             u64::try_from(found).map_err(|_| io::Error::last_os_error())
         };
@@ -155,15 +186,15 @@ impl ContentMap for Backing {
                 let end = seek(start, libc::SEEK_HOLE).unwrap_or(to);
                 Some((start, end.clamp(start + 1, to)))
             }
-            // Nothing but a hole up to the end.
+            // A hole up to the end.
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => None,
             Err(_) => (from < to).then_some((from, to)),
         }
     }
 }
 
-/// Whether the file that is locked now is still the one that the path names: whoever made it may
-/// have taken it back in the meantime ([`crate::remove_unused`]).
+/// Whether the locked file is still the one that the path names: the program that made it may have
+/// removed it in the meantime ([`crate::remove_unused`]).
 fn still_there(file: &File, path: &Path) -> Result<(), BackingError> {
     let metadata = file
         .metadata()
@@ -193,8 +224,8 @@ fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, Backing
     kind_found(path, &metadata)
 }
 
-/// What can be a disk; anything else is refused before it is opened, which a pipe would not survive
-/// and a tape would notice.
+/// The kind of a path that can be a disk. Others are refused before they are opened, as opening has
+/// effects on pipes and tapes.
 pub(crate) fn kind_found(path: &Path, metadata: &Metadata) -> Result<BackingKind, BackingError> {
     let kind = metadata.file_type();
     let found = if kind.is_file() {
@@ -214,7 +245,7 @@ pub(crate) fn kind_found(path: &Path, metadata: &Metadata) -> Result<BackingKind
     })
 }
 
-/// Whether the path is one where a device was meant: a file created there would only hide the typo.
+/// Whether the path is meant to be a device: a file created there would only hide a typing error.
 fn names_device(path: &Path) -> bool {
     path.starts_with("/dev") && !path.starts_with("/dev/shm")
 }
@@ -244,7 +275,7 @@ fn open_file(
     notices: &mut Vec<String>,
 ) -> Result<(File, bool), BackingError> {
     let path = options.path.as_path();
-    // On a block device O_EXCL means: not while it is mounted or claimed by someone else.
+    // On a block device O_EXCL means: not while it is mounted or opened exclusively elsewhere.
     let exclusive = if kind == BackingKind::BlockDevice {
         libc::O_EXCL
     } else {
@@ -275,7 +306,7 @@ fn open_file(
 
 fn opening(path: &Path, options: &BackingOptions, error: io::Error) -> BackingError {
     if error.kind() == io::ErrorKind::NotFound {
-        // The path itself may be created, so it is a directory above it that is not there.
+        // The path itself may be created, so a directory above it is missing.
         let remedy = match path.parent().filter(|parent| !parent.exists()) {
             Some(parent) => format!("create its directory: `mkdir -p {}`", parent.display()),
             None => return missing(path, options),
@@ -326,8 +357,8 @@ fn device_size(file: &File, options: &BackingOptions) -> Result<u64, BackingErro
     }
 }
 
-/// What O_DIRECT wants offsets and lengths to be multiples of (512 or 4096); `None` if it does not
-/// work with either.
+/// The alignment of offsets and lengths that O_DIRECT needs (512 or 4096); `None` if it works with
+/// neither.
 fn direct_alignment(file: &File, kind: BackingKind) -> Option<u32> {
     if let Some((memory, offset)) = statx_alignment(file) {
         let fits = memory != 0 && memory as usize <= crate::BUFFER_ALIGNMENT;
@@ -374,7 +405,7 @@ fn statx_alignment(file: &File) -> Option<(u32, u32)> {
 }
 
 fn clear_direct(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open; these calls take and give plain integers.
+    // SAFETY: the descriptor is open; these calls take and return plain integers.
     let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
     if flags < 0 {
         return Err(io::Error::last_os_error());
@@ -388,7 +419,7 @@ fn clear_direct(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether holes can be punched: tried behind the end of the file, where there is nothing to lose.
+/// Whether holes can be punched: tried beyond the end of the file, where there is no data.
 fn punches_holes(file: &File, size_bytes: u64) -> bool {
     let Ok(metadata) = file.metadata() else {
         return false;
@@ -399,6 +430,6 @@ fn punches_holes(file: &File, size_bytes: u64) -> bool {
         return false;
     };
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    // SAFETY: the descriptor is open; the range lies behind the end of the file.
+    // SAFETY: the descriptor is open; the range lies beyond the end of the file.
     unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, len) == 0 }
 }

@@ -20,7 +20,7 @@ pub enum BackingError {
     NotADisk {
         /// The path as given.
         path: PathBuf,
-        /// What it is.
+        /// What is there.
         found: &'static str,
     },
     /// The system does not let this user open it.
@@ -39,9 +39,9 @@ pub enum BackingError {
     TooSmall {
         /// The path as given.
         path: PathBuf,
-        /// What there is.
+        /// Its size.
         size_bytes: u64,
-        /// What was asked.
+        /// The size that was wanted.
         needed_bytes: u64,
         /// What to do.
         remedy: &'static str,
@@ -55,12 +55,12 @@ pub enum BackingError {
         /// How that is known.
         cause: String,
     },
-    /// A disk in memory is larger than what the system gives.
+    /// A disk in memory is larger than the memory that the system gives.
     #[error("{size_bytes} bytes of memory cannot be had: {source}; choose a smaller \"size\"")]
     Memory {
-        /// What was asked.
+        /// The size that was wanted.
         size_bytes: u64,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system refused something else.
@@ -68,14 +68,14 @@ pub enum BackingError {
     System {
         /// The path as given.
         path: PathBuf,
-        /// What was tried.
+        /// What failed, as a verb.
         action: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// The error for what the system said to an attempt.
+/// The error of a system call.
 pub(crate) fn system(path: &Path, action: &'static str, source: io::Error) -> BackingError {
     match source.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => BackingError::Permission {

@@ -1,4 +1,4 @@
-//! What the kernel says about a block device: its size, its blocks, its request queue.
+//! What the kernel reports about a block device: its size, its blocks, its request queue.
 //!
 //! What is not known here: what the device is used for.
 
@@ -25,21 +25,21 @@ pub(crate) fn logical_block_bytes(file: &File) -> io::Result<u32> {
     u32::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// What is known of a request queue; nothing, where it cannot be found.
+/// What is known of a request queue; the default, where it cannot be found.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     /// The device's name, e.g. `sda`.
     name: String,
     /// The kernel's scheduler in charge.
     scheduler: Option<String>,
-    /// Whether it spins.
+    /// Whether it is rotational.
     pub(crate) rotational: Option<bool>,
     /// Whether discards free blocks and read as zeroes afterwards.
     pub(crate) discards: bool,
 }
 
 impl Queue {
-    /// A warning if the kernel reorders below us.
+    /// A warning if the kernel reorders requests below this program.
     pub(crate) fn notice(&self, path: &Path) -> Option<String> {
         let scheduler = self
             .scheduler

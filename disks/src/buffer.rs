@@ -1,4 +1,4 @@
-//! Memory that O_DIRECT accepts: aligned, owned by whoever holds it, and recycled by a pool.
+//! Memory that O_DIRECT accepts: aligned, owned by the value that holds it, recycled by a pool.
 //!
 //! Invariants: a buffer's address is a multiple of [`BUFFER_ALIGNMENT`]; its bytes are always
 //! initialised; the pool keeps a bounded number of bytes and gives the rest back to the system.
@@ -18,12 +18,12 @@ pub struct Buffer {
     start: NonNull<u8>,
     capacity: usize,
     len: usize,
-    /// Who has lent the memory, if it is not this value's own.
+    /// The owner of the memory, if it is lent.
     lender: Option<Lender>,
 }
 
-/// Memory that is lent lives as long as this does.
-pub type Lender = Arc<dyn Any + Send + Sync>;
+/// The owner of lent memory, which lives as long as this does.
+type Lender = Arc<dyn Any + Send + Sync>;
 
 // SAFETY: the memory is this value's alone, its own or lent, so it may move to another thread.
 unsafe impl Send for Buffer {}
@@ -48,11 +48,11 @@ impl Buffer {
         }
     }
 
-    /// A buffer of `len` bytes in memory that somebody else keeps, and gets back when it is dropped.
+    /// A buffer of `len` bytes in memory of another owner, which gets it back when it is dropped.
     ///
     /// # Safety
     /// `start` is a multiple of [`BUFFER_ALIGNMENT`] and points to `len` initialised bytes that live
-    /// as long as `lender`, and that nobody else reads or writes as long as this buffer lives.
+    /// as long as `lender`, and that no other code reads or writes as long as this buffer lives.
     pub unsafe fn lent(start: NonNull<u8>, len: usize, lender: Lender) -> Buffer {
         Buffer {
             start,
@@ -74,7 +74,7 @@ impl Buffer {
         self.capacity
     }
 
-    /// Sets the length; bytes beyond the old length hold whatever was there before.
+    /// Sets the length; bytes beyond the old length keep their earlier content.
     ///
     /// # Panics
     /// If `len` exceeds the capacity.
@@ -136,7 +136,7 @@ impl fmt::Debug for Buffer {
 /// Size classes of the pool: 4 KiB, then four times as much each, to 4 MiB.
 const CLASSES: usize = 6;
 
-/// Recycled buffers of one thread. Bounded: what exceeds `limit_bytes` goes back to the system.
+/// Recycled buffers of one thread. Bounded: memory beyond `limit_bytes` is freed.
 #[derive(Debug)]
 pub struct BufferPool {
     free: [Vec<Buffer>; CLASSES],
@@ -174,7 +174,7 @@ impl BufferPool {
         buffer
     }
 
-    /// Gives a buffer back; one that is lent goes to its lender.
+    /// Returns a buffer to the pool; one that is lent goes back to its owner.
     pub fn put(&mut self, buffer: Buffer) {
         if buffer.lender.is_some() {
             return;

@@ -1,8 +1,8 @@
-//! The trait that every disk serves, and the words it is spoken to with.
+//! The trait of every disk, with its requests, completions and properties.
 //!
-//! One trait for two clocks. A disk never reads a clock: the time goes in with every call. A
-//! modelled disk knows when its next request ends ([`Disk::next_completion`]); a real one has a
-//! file descriptor that becomes readable ([`Disk::wake_fd`]); a paced one has both.
+//! One trait for two clocks. A disk never reads a clock: every call passes the time. A modelled disk
+//! knows when its next request ends ([`Disk::next_completion`]); a real one has a file descriptor
+//! that becomes readable ([`Disk::wake_fd`]); a paced one has both.
 //!
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
@@ -32,21 +32,21 @@ pub struct DiskRequest {
     pub buffers: Vec<Buffer>,
 }
 
-/// A request that is done.
+/// A request that has ended.
 #[derive(Debug)]
 pub struct Completion {
     /// The request's tag.
     pub tag: u64,
-    /// Whether it was done. A short read or write is continued by the disk, never reported.
+    /// Whether it succeeded. A short read or write is continued by the disk, never reported.
     pub result: Result<(), DiskError>,
-    /// When it was done, on the clock of the calls; a modelled or paced disk reports the model's
-    /// time, which may lie before the `now` of the call that collected it.
+    /// When it ended, on the clock of the calls; a modelled or paced disk reports the model's time,
+    /// which may be before the `now` of the call that collected it.
     pub completed_at: Nanos,
     /// The request's buffers, in order.
     pub buffers: Vec<Buffer>,
 }
 
-/// What kind of failure it was; each maps to one error of the doors.
+/// The kind of a failure; each maps to one error of the frontends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskErrorKind {
     /// The device failed the request (EIO and everything without a better name).
@@ -55,7 +55,7 @@ pub enum DiskErrorKind {
     NoSpace,
     /// The device does not do this operation.
     NotSupported,
-    /// An earlier flush failed, so nothing can be called durable any more until a restart.
+    /// An earlier flush failed, so no data can be called durable until a restart.
     FlushFailedBefore,
 }
 
@@ -65,14 +65,14 @@ pub enum DiskErrorKind {
 pub struct DiskError {
     /// The small, stable kind.
     pub kind: DiskErrorKind,
-    /// A sentence with operation, place and cause.
+    /// A sentence with operation, range and cause.
     pub context: String,
 }
 
-/// What a disk says of itself. Fixed while it is open.
+/// What a scheduler and a user need to know of a disk. Fixed while it is open.
 #[derive(Debug, Clone)]
 pub struct DiskProperties {
-    /// One line for people: what serves here, e.g. `io_uring on /dev/nvme0n1` or
+    /// One line for people, e.g. `io_uring on /dev/nvme0n1` or
     /// `desktop-7200-2008 paced over hdd0.disk (io_uring)`.
     pub description: String,
     /// Size of the address space, a multiple of `block_bytes`.
@@ -89,8 +89,8 @@ pub struct DiskProperties {
     pub worst_seek: Nanos,
     /// Seek time by distance, ascending, from 0 to the whole disk. Empty without seeks.
     pub seek_curve: Vec<SeekPoint>,
-    /// Seeks and angles of every place, where the disk is modelled and so they are known. A pacing
-    /// disk turns with the clock of the calls, like a modelled one.
+    /// Seeks and angles of every place, where the disk is modelled. A paced disk's platter turns with
+    /// the clock of the calls, like a modelled one's.
     pub positioning: Option<PositioningMap>,
     /// Prices before dispatch.
     pub cost: CostModel,
@@ -98,10 +98,10 @@ pub struct DiskProperties {
     pub max_in_flight: usize,
     /// Requests larger than this are split, so that W stays small.
     pub quantum_bytes: u32,
-    /// What it can do.
+    /// What it can do beyond reading and writing.
     pub capabilities: Capabilities,
-    /// Things the user should be told once at start, as sentences (io_uring refused and why,
-    /// kernel scheduler not `none`, defaults assumed).
+    /// Sentences for the user at start (io_uring refused and why, kernel scheduler not `none`,
+    /// defaults assumed).
     pub notices: Vec<String>,
 }
 
@@ -136,33 +136,34 @@ impl DiskProperties {
     }
 }
 
-/// What serves requests.
+/// A device that serves requests.
 pub trait Disk {
-    /// What it is.
+    /// Its properties.
     fn properties(&self) -> &DiskProperties;
 
     /// Starts a request at time `now`. The caller keeps at most `max_in_flight` in flight; failures
     /// are reported by the completion.
     fn submit(&mut self, now: Nanos, request: DiskRequest);
 
-    /// Hands what was submitted to the device at once. `collect` does so too; a caller that goes to
-    /// sleep or works on something else after its submits calls this, once for all of them.
+    /// Hands the submitted requests to the device at once. `collect` does so too; a caller that sleeps
+    /// or does other work after its submits calls this, once for all of them.
     fn flush_submissions(&mut self) {}
 
-    /// Appends what was done by `now`, in order of `completed_at`.
+    /// Appends the requests that ended by `now`, in order of `completed_at`.
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>);
 
-    /// When the next completion can be collected, if that is known. A paced disk names the time
-    /// of its model; if its real I/O then runs late, `collect` finds nothing and the time moves on.
+    /// When the next completion can be collected, if that is known. A paced disk returns its model's
+    /// time; if its real I/O is later than that, `collect` finds nothing and a later time is
+    /// returned.
     fn next_completion(&self) -> Option<Nanos>;
 
-    /// An eventfd that is set when `collect` may have something, for a real disk. It is for whoever
-    /// waits to reset it ([`crate::reset_wake`]) before the next `collect`, or to wait for edges.
+    /// An eventfd that is set when `collect` may return something, for a real disk. The caller resets
+    /// it ([`crate::reset_wake`]) before the next `collect`, or waits for its edges.
     fn wake_fd(&self) -> Option<RawFd> {
         None
     }
 
-    /// Where its content lies, for a disk that can tell.
+    /// Where its content lies, for a disk that knows.
     fn content_map(&self) -> Option<&dyn ContentMap> {
         None
     }

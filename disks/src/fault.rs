@@ -1,17 +1,17 @@
-//! A disk in memory and in virtual time that fails on purpose: what the layers above are tested on.
+//! A disk in memory and in virtual time that fails on purpose, to test the layers above.
 //!
 //! It has a volatile cache as real disks have: a write is pending until a flush that was submitted
 //! after its completion has completed, or durable at once if it says so (FUA). At a crash
 //! ([`FaultHandle::crash`]) every pending sector is left with any version written since, requests in
-//! flight are lost, done, or torn at sectors. Faults come by script ([`FaultHandle::inject`]) or by
-//! seed ([`RandomFaults`]): errors, late completions, requests that never end. A flush that failed is
+//! flight are lost, done, or torn at sectors. Faults are scripted ([`FaultHandle::inject`]) or random
+//! by seed ([`RandomFaults`]): errors, late completions, requests that never end. A failed flush is
 //! final, as on the real engines.
 //!
-//! Crash points are swept by [`FaultHandle::freeze_at`]: the operation of that number (writes,
-//! zeroings, discards and flushes count) and everything after it never completes.
+//! Tests go through all crash points by [`FaultHandle::freeze_at`]: the operation of that number
+//! (writes, zeroings, discards and flushes count) and everything after it never completes.
 //!
-//! Invariants: the same options, calls and seed give the same result, byte for byte. Modelled is
-//! what layers above can observe; not modelled are caches of reads, and latency beyond [`ServiceTime`].
+//! Invariants: the same options, calls and seed give the same result, byte for byte. Not
+//! modelled: read caches, and latency beyond [`ServiceTime`].
 
 mod content;
 mod handle;
@@ -25,7 +25,7 @@ use crate::{
 };
 use disktime_drive_models::ServiceModel;
 use disktime_units::Nanos;
-use state::State;
+use state::FaultState;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,7 +50,7 @@ pub struct RandomFaults {
     pub stuck_per_million: u32,
 }
 
-/// What happens to a request.
+/// What a fault does to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
     /// It fails. A failed write leaves any part of its range written.
@@ -61,18 +61,18 @@ pub enum FaultKind {
     Stuck,
 }
 
-/// A fault by script: hits requests that match, in the order of their submission.
+/// A scripted fault: hits requests that match, in order of submission.
 #[derive(Debug, Clone)]
 pub struct Fault {
     /// Requests of this kind; all kinds if `None`.
     pub operation: Option<Operation>,
     /// Requests that touch this range of bytes. Flushes, which have no range, match every one.
     pub range_bytes: Range<u64>,
-    /// This many matching requests go unharmed first.
+    /// This many matching requests are not hit first.
     pub skip: u64,
     /// Then this many are hit; all if `None`.
     pub times: Option<u64>,
-    /// How.
+    /// What it does.
     pub kind: FaultKind,
 }
 
@@ -103,7 +103,7 @@ pub struct FaultOptions {
     pub service: ServiceTime,
     /// Faults by chance.
     pub random: RandomFaults,
-    /// Of all chances.
+    /// Seed of all random choices.
     pub seed: u64,
 }
 
@@ -122,10 +122,10 @@ impl FaultOptions {
     }
 }
 
-/// The disk. Its [`FaultHandle`] stays with the test when the disk goes to its user.
+/// The disk. The test keeps its [`FaultHandle`] when it hands the disk to the code under test.
 pub struct FaultDisk {
     properties: DiskProperties,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<FaultState>>,
 }
 
 impl FaultDisk {
@@ -164,22 +164,19 @@ impl FaultDisk {
             },
             notices: Vec::new(),
         };
-        let state = State::new(options.service, options.random, options.seed, &properties);
+        let state = FaultState::new(options.service, options.random, options.seed, &properties);
         FaultDisk {
             properties,
             state: Arc::new(Mutex::new(state)),
         }
     }
 
-    /// Control over the disk, wherever it is.
+    /// Control over the disk.
     pub fn handle(&self) -> FaultHandle {
-        FaultHandle {
-            properties: self.properties.clone(),
-            state: Arc::clone(&self.state),
-        }
+        FaultHandle::new(self.properties.clone(), Arc::clone(&self.state))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FaultState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,16 +1,16 @@
 //! Locks that keep a second writer off a disk's file, understood by QEMU's programs too.
 //!
 //! QEMU's convention for image files: every permission that a program may hold has a number `i`
-//! (0 consistent read, 1 write, 2 write unchanged, 3 resize). Who holds permission `i` keeps a
-//! shared lock on byte 100 + i; who does not want others to hold it keeps one on byte 200 + i.
-//! Having taken its own locks, a program asks whether it *could* take an exclusive lock on 200 + i
-//! for what it holds and on 100 + i for what it does not share; if not, somebody disagrees, and it
-//! gives up. Taking first and asking afterwards means that of two programs at once at least one
-//! sees the other.
+//! (0 consistent read, 1 write, 2 write unchanged, 3 resize). A program that holds permission `i`
+//! keeps a shared lock on byte 100 + i; one that does not let others hold it keeps one on byte
+//! 200 + i. Having taken its own locks, a program asks whether it *could* take an exclusive lock on
+//! 200 + i for each permission that it holds and on 100 + i for each that it does not share; if not,
+//! another program conflicts, and it gives up. As each takes its locks before it asks, at least one
+//! of two programs that start at once sees the other.
 //!
 //! Invariants: the locks belong to the open file description (OFD locks), so they end with it, also
 //! when the process is killed, and they also work within one process. A lock that was refused
-//! leaves none behind.
+//! leaves no other behind.
 
 use crate::BackingError;
 use std::fs::File;
@@ -32,12 +32,12 @@ const PERMISSIONS: [(u32, &str); 4] = [
     (RESIZE, "resizes"),
 ];
 
-/// We read, write and grow the file.
+/// This program reads, writes and grows the file.
 const HELD: u32 = CONSISTENT_READ | WRITE | RESIZE;
-/// Others may read what they know to be in use (QEMU's `--force-share`); nobody else may write.
+/// Others may read a file in use (QEMU's `--force-share`); no other program may write.
 const SHARED: u32 = CONSISTENT_READ | WRITE_UNCHANGED;
 
-/// What became of the attempt to lock.
+/// The result of locking.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LockOutcome {
     /// The locks are held until the file is closed.
@@ -68,7 +68,7 @@ pub(crate) fn lock_image(file: &File, path: &Path) -> Result<LockOutcome, Backin
     }
 }
 
-/// Takes the locks, then looks for contradictions: what a conflicting program does, if any.
+/// Takes the locks, then checks for conflicts; returns what a conflicting program does, if any.
 fn try_lock(file: &File) -> io::Result<Option<&'static str>> {
     for (bit, what) in PERMISSIONS {
         let position = i64::from(bit.trailing_zeros());
@@ -96,7 +96,7 @@ fn unlock(file: &File) {
     for (bit, _) in PERMISSIONS {
         let position = i64::from(bit.trailing_zeros());
         for byte in [HELD_FROM + position, UNSHARED_FROM + position] {
-            // Closing the file would release what is left, so an error here changes nothing.
+            // Closing the file releases the remaining locks, so an error here has no effect.
             let _ = set_lock(file, libc::F_UNLCK, byte);
         }
     }
@@ -113,7 +113,7 @@ fn one_byte(kind: libc::c_int, byte: i64) -> libc::flock {
     lock
 }
 
-/// Whether the lock was taken; `false` if somebody holds an exclusive one.
+/// Whether the lock was taken; `false` if another program holds an exclusive one.
 fn set_lock(file: &File, kind: libc::c_int, byte: i64) -> io::Result<bool> {
     let lock = one_byte(kind, byte);
     // SAFETY: the descriptor is open and `lock` outlives the call.

@@ -1,12 +1,25 @@
-//! What serves a request. One trait, [`Disk`], and behind it real devices, modelled ones and broken ones.
+//! Disks: one trait, [`Disk`], and its implementations on real devices, on models and for tests.
 //!
-//! What is not known here: who asked, and why.
+//! - `disk`, `capabilities`, `pacing`: the trait, its requests, and what a disk says of itself.
+//! - `buffer`: memory for requests.
+//! - `open`, `survey`: opening a real disk, or finding out what would be opened. `backing`,
+//!   `block_device`, `image_lock`, `remove_unused`: the file or device behind it.
+//! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls of
+//!   one request; `device_state` is what they learn of the device. `wake_event` wakes the reactor.
+//! - `memory`, `mapping`: a disk in memory.
+//! - `virtual_disk`: a model in virtual time. `paced`: the same model paced in real time.
+//! - `fault`: a disk that fails on purpose.
+//!
+//! What is not known here: streams, vdisks, clients.
+
+#![warn(unreachable_pub)]
 
 mod backing;
 mod backing_error;
 mod block_device;
 mod buffer;
 mod capabilities;
+mod device_state;
 mod disk;
 mod fault;
 mod image_lock;
@@ -15,7 +28,6 @@ mod memory;
 mod open;
 mod paced;
 mod pacing;
-mod real_device;
 mod remove_unused;
 mod survey;
 mod sync_engine;
@@ -24,7 +36,6 @@ mod uring;
 mod virtual_disk;
 mod wake_event;
 
-pub use backing::{Backing, BackingKind, BackingOptions};
 pub use backing_error::BackingError;
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use capabilities::{Capabilities, DiscardEffect};
@@ -34,14 +45,11 @@ pub use disk::{
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
-pub use memory::MemoryDisk;
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::PacedDisk;
 pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};
-pub use sync_engine::SyncDisk;
-pub use uring::UringDisk;
 pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk};
 pub use wake_event::reset_wake;
 

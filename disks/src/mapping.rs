@@ -1,13 +1,13 @@
-//! Memory straight from the system: zero, whole pages, taken only when it is touched.
+//! Memory from the system: zeroed whole pages, allocated when they are first touched.
 //!
-//! Invariants: the memory is mapped from `zeroed` to drop, readable and writable, and nobody else
+//! Invariants: the memory is mapped from `zeroed` to drop, readable and writable, and no other code
 //! has a pointer to it.
 
 use std::io;
 use std::ops::{Deref, DerefMut, Range};
 use std::ptr::NonNull;
 
-/// Ranges from this length on are given back to the system instead of being overwritten.
+/// Ranges of at least this length are returned to the system instead of being overwritten.
 const GIVE_BACK_BYTES: usize = 256 << 10;
 const PAGE_BYTES: usize = 4096;
 
@@ -38,7 +38,7 @@ impl Mapping {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // Large pages spare faults and misses of the address cache; without them it works too.
+        // Large pages reduce page faults and TLB misses; they are not required.
         // SAFETY: the range was mapped above; the advice changes no content.
         unsafe { libc::madvise(start, len, libc::MADV_HUGEPAGE) };
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -57,7 +57,7 @@ impl Mapping {
         self[last..range.end].fill(0);
     }
 
-    /// Gives whole pages back, which read as zeroes afterwards; whether the system took them.
+    /// Returns whole pages to the system, which read as zeroes afterwards; whether that worked.
     fn give_back(&mut self, pages: Range<usize>) -> bool {
         let slice = &mut self[pages];
         // SAFETY: the slice is whole pages of this private anonymous mapping, which is borrowed

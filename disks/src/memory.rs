@@ -1,14 +1,13 @@
-//! A disk in memory, for tests and benches: all of it ([`Medium::Memory`]) or only its beginning
-//! ([`Medium::Null`]), where a label lies; behind that everything reads as zeroes and what is
-//! written is dropped.
+//! A disk in memory, for tests and benches: all of it ([`Medium::Memory`]) or only its first MiB
+//! ([`Medium::Null`]), which holds a label; beyond that it reads as zeroes and writes are dropped.
 //!
-//! A request is served where it is submitted and collected by the next `collect`, so a caller that
-//! looks at its clock in between is told what the copying took.
+//! A request is served by `submit` and collected by the next `collect`, so a caller that reads its
+//! clock in between sees the time of the copying in the completion.
 //!
-//! Memory is taken from the system by the first write to each page, not when the disk is opened;
-//! a disk that is larger than the memory and swap space that the system would give is refused.
+//! Memory is allocated by the first write to each page, not when the disk is opened; a disk that is
+//! larger than the memory and swap space that the system would give is refused.
 //!
-//! Invariants: what was never written reads as zeroes; nothing outlives the disk.
+//! Invariants: bytes that were never written read as zeroes; the content ends with the disk.
 //!
 //! [`Medium::Memory`]: crate::Medium::Memory
 //! [`Medium::Null`]: crate::Medium::Null
@@ -21,14 +20,14 @@ use crate::{
 use disktime_units::Nanos;
 use std::io;
 
-/// What a disk of [`Medium::Null`](crate::Medium::Null) keeps: the room of a label.
+/// The part that a disk of [`Medium::Null`](crate::Medium::Null) keeps: room for a label.
 pub(crate) const NULL_KEPT_BYTES: u64 = 1 << 20;
 
 /// Serves requests from memory.
 #[derive(Debug)]
-pub struct MemoryDisk {
+pub(crate) struct MemoryDisk {
     properties: DiskProperties,
-    /// The first bytes of the disk; what lies behind them is not kept.
+    /// The first bytes of the disk; later ones are not kept.
     kept: Mapping,
     ready: Vec<Completion>,
     last_now: Nanos,

@@ -1,45 +1,48 @@
 //! Opening a real disk: which engine serves it, and what is assumed of a device without a profile.
 //!
 //! io_uring first; where the system refuses it, plain system calls, with a notice that names the
-//! cause. What a device does not tell (how long a request takes) comes from the options or from
-//! defaults, and a notice says which defaults.
+//! cause. Figures that a device does not report (the time of a request) come from the options or
+//! from defaults, and a notice names the defaults.
 
+use crate::backing::{Backing, BackingOptions};
 use crate::memory::{MemoryDisk, NULL_KEPT_BYTES};
-use crate::uring::new_ring;
+use crate::sync_engine::SyncDisk;
+use crate::uring::{UringDisk, new_ring};
 use crate::{
-    Backing, BackingError, BackingOptions, Capabilities, CostModel, DiscardEffect, Disk,
-    DiskProperties, LinearCost, SeekPoint, SyncDisk, UringDisk,
+    BackingError, Capabilities, CostModel, DiscardEffect, Disk, DiskProperties, LinearCost,
+    SeekPoint,
 };
 use disktime_units::Nanos;
 use std::io;
 use std::path::PathBuf;
 
-/// Where a disk's data lie.
+/// Where a disk's data are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Medium {
     /// On a block device or in a regular file.
     Path(PathBuf),
     /// In memory, as long as the disk is open.
     Memory,
-    /// Nowhere, but for the first MiB: reads are zeroes, what is written is dropped. For benches.
+    /// Nowhere, except for the first MiB: reads return zeroes, writes are dropped. For benches.
     Null,
 }
 
-/// A real disk to open. `None` means: find out, or assume a default and say so.
+/// A real disk to open. `None` means: found out, or a default is assumed with a notice.
 #[derive(Debug, Clone)]
 pub struct DiskOptions {
     /// Where the data lie.
     pub medium: Medium,
-    /// As in [`BackingOptions`]; needed where the data do not lie at a path.
+    /// The size that is wanted: a smaller file is grown, a smaller device is refused. Needed where the
+    /// data are not at a path.
     pub size_bytes: Option<u64>,
-    /// As in [`BackingOptions`].
+    /// A missing file may be created (sparse, of `size_bytes`).
     pub create: bool,
-    /// As in [`BackingOptions`].
+    /// Bypass the page cache where that is possible.
     pub direct: bool,
     /// Plain system calls even where io_uring works.
     pub force_sync: bool,
-    /// A model stands in front ([`crate::PacedDisk`]): its times count, so nothing is assumed of
-    /// the device, and its kernel scheduler does not matter.
+    /// A model paces it ([`crate::PacedDisk`]): the model's times count, so no defaults are assumed
+    /// for the device, and its kernel scheduler does not matter.
     pub paced: bool,
     /// Whether streams should be kept apart in time.
     pub has_seeks: Option<bool>,
@@ -58,7 +61,7 @@ pub struct DiskOptions {
 }
 
 impl DiskOptions {
-    /// What is at `path`, with everything found out or assumed.
+    /// The device or file at `path`, with every figure found out or assumed.
     pub fn new(path: impl Into<PathBuf>) -> DiskOptions {
         DiskOptions {
             medium: Medium::Path(path.into()),
@@ -78,9 +81,9 @@ impl DiskOptions {
     }
 }
 
-/// In flight on a device without seeks.
+/// Requests in flight on a device without seeks.
 const DEPTH: usize = 32;
-/// In flight behind a pacing model, which has one request at a time.
+/// Requests in flight behind a pacing model, which has one at a time.
 const PACED_DEPTH: usize = 4;
 
 /// Opens, locks and describes a disk, and starts the engine that serves it.
@@ -99,25 +102,25 @@ pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingE
         create: options.create,
         direct: options.direct,
     })?;
-    let mut notices = std::mem::take(&mut backing.notices);
+    let mut notices = backing.take_notices();
     let has_seeks = options
         .has_seeks
-        .unwrap_or(!options.paced && backing.rotational == Some(true));
+        .unwrap_or(!options.paced && backing.rotational() == Some(true));
     let defaults = Defaults::of(has_seeks);
     if !options.paced {
-        notices.extend(backing.queue_notice.take());
+        notices.extend(backing.take_queue_notice());
         notices.extend(assumed(&backing, options, has_seeks, &defaults));
     }
     let mut properties = DiskProperties {
-        block_bytes: backing.block_bytes,
+        block_bytes: backing.block_bytes(),
         capabilities: capabilities_of(&backing),
         notices,
-        ..described(options, has_seeks, backing.size_bytes)
+        ..described(options, has_seeks, backing.size_bytes())
     };
     if options.force_sync {
         return sync_disk(backing, properties);
     }
-    let name = backing.path.display().to_string();
+    let name = backing.path().display().to_string();
     match new_ring(properties.max_in_flight) {
         Ok(ring) => {
             properties.description = format!("io_uring on {name}");
@@ -136,7 +139,7 @@ fn sync_disk(
     backing: Backing,
     mut properties: DiskProperties,
 ) -> Result<Box<dyn Disk + Send>, BackingError> {
-    let path = backing.path.clone();
+    let path = backing.path().to_owned();
     properties.description = format!("plain system calls on {}", path.display());
     match SyncDisk::new(backing, properties) {
         Ok(disk) => Ok(Box::new(disk)),
@@ -148,8 +151,8 @@ fn sync_disk(
     }
 }
 
-/// Why there is no io_uring, as the user can do something about it. `sysctl` is the content of
-/// `kernel.io_uring_disabled`, where there is one.
+/// Why io_uring is refused and what the user can do. `sysctl` is the content of
+/// `kernel.io_uring_disabled`, where that exists.
 fn refusal(name: &str, error: &io::Error, sysctl: Option<&str>) -> String {
     let disabled = sysctl.map(str::trim).filter(|value| *value != "0");
     let cause = match (error.raw_os_error(), disabled) {
@@ -208,12 +211,12 @@ fn memory_disk(
 /// queue zeroes them, read as zeroes.
 fn capabilities_of(backing: &Backing) -> Capabilities {
     Capabilities {
-        discard: if backing.discards {
+        discard: if backing.discards() {
             DiscardEffect::Zeroes
         } else {
             DiscardEffect::Ignored
         },
-        caches_reads: !backing.direct,
+        caches_reads: !backing.is_direct(),
         holds_data: true,
         volatile_cache: true,
     }
@@ -254,7 +257,7 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
     }
 }
 
-/// What is assumed of a device that nobody described.
+/// The figures that are assumed of a device without a profile.
 pub(crate) struct Defaults {
     kind: &'static str,
     pub(crate) worst_case: Nanos,
@@ -360,7 +363,7 @@ fn assumed(
     if told {
         return None;
     }
-    let why = match (options.has_seeks, backing.rotational) {
+    let why = match (options.has_seeks, backing.rotational()) {
         (Some(_), _) => "as configured",
         (None, Some(true)) => "the kernel calls it rotational",
         (None, Some(false)) => "the kernel calls it non-rotational",
@@ -371,7 +374,7 @@ fn assumed(
     Some(format!(
         "{}: it has no profile, so defaults are assumed: {} ({why}), worst case {worst_case}, \
          switch {switch_cost}",
-        backing.path.display(),
+        backing.path().display(),
         defaults.kind
     ))
 }

@@ -10,7 +10,7 @@
 //! the real disk is the slower one, that is an *overrun*: counted, reported at the time it was
 //! found done, and the model's timeline goes on from there.
 //!
-//! What is not known here: how a model finds its times, and what kind of real disk is behind.
+//! What is not known here: how a model finds its times, and the kind of the real disk.
 
 use crate::{
     Capabilities, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties,
@@ -21,21 +21,21 @@ use disktime_units::Nanos;
 use hdrhistogram::Histogram;
 use std::os::fd::RawFd;
 
-/// Lateness is recorded up to this; what is later counts as this.
+/// Lateness is recorded up to this; a longer one counts as this.
 const LATENESS_NANOS_MAX: u64 = 60_000_000_000;
 
 /// The request in flight.
 #[derive(Debug)]
 struct Current {
     tag: u64,
-    /// When the model says it ends.
+    /// When it ends by the model.
     finish: Nanos,
     /// The model's time has passed and the real I/O was not done then.
     overdue: bool,
-    /// Counts for the pacing: what makes data durable takes as long as the real disk needs, which
-    /// no model knows.
+    /// Counts for the pacing report. Requests that make data durable do not: they take as long as the
+    /// real disk needs, which no model knows.
     paced: bool,
-    /// What the real disk said, once it did.
+    /// The real disk's completion, once there is one.
     real: Option<Completion>,
 }
 
@@ -51,7 +51,7 @@ pub struct PacedDisk<M> {
     /// When the model is free again.
     free_at: Nanos,
     current: Option<Current>,
-    /// Refused without reaching the model: a caller's mistake, answered all the same.
+    /// Invalid requests, which do not reach the model and are completed with an error.
     refused: Vec<Completion>,
     scratch: Vec<Completion>,
     lateness: Histogram<u64>,
@@ -99,7 +99,7 @@ impl<M: ServiceModel> PacedDisk<M> {
         }
     }
 
-    /// Takes over what the real disk has done, and notes whether it is late.
+    /// Takes the real disk's completions, and notes whether the current one is late.
     fn collect_inner(&mut self, now: Nanos) {
         self.inner.collect(now, &mut self.scratch);
         for completion in self.scratch.drain(..) {
@@ -113,7 +113,8 @@ impl<M: ServiceModel> PacedDisk<M> {
         }
     }
 
-    /// The current request's completion, if both the model and the real disk are done with it.
+    /// The current request's completion, if its time by the model has come and the real disk has
+    /// completed it.
     fn finished(&mut self, now: Nanos) -> Option<Completion> {
         let current = self.current.as_mut()?;
         if now < current.finish {
@@ -174,8 +175,8 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
             real: None,
         });
         self.inner.submit(now, request);
-        // Only one request is ever in flight, so there is nothing to batch it with, and the real
-        // I/O has the model's time to be done in from now on.
+        // Only one request is in flight at a time, so there is none to batch it with, and the real I/O
+        // has the model's time from now on.
         self.inner.flush_submissions();
     }
 

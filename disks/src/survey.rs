@@ -1,10 +1,10 @@
-//! What a disk will say of itself once it is opened, found out without opening it for writing,
-//! locking it or making it: so that reservations can be judged before anything is changed.
+//! The properties that a disk will have once it is opened, found out without opening it for writing,
+//! locking it or creating it, so that reservations can be admitted before anything is changed.
 
-use crate::backing::kind_found;
+use crate::backing::{BackingKind, kind_found};
 use crate::backing_error::system;
 use crate::open::Defaults;
-use crate::{BackingError, BackingKind, DiskOptions, LinearCost, Medium, block_device};
+use crate::{BackingError, DiskOptions, LinearCost, Medium, block_device};
 use disktime_units::Nanos;
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// What is known of a disk that is not open.
 #[derive(Debug, Clone, Copy)]
 pub struct Survey {
-    /// Whether there is something at its path.
+    /// Whether its path exists.
     pub exists: bool,
     /// Its size; that of the options if it does not exist yet.
     pub size_bytes: Option<u64>,
@@ -34,10 +34,10 @@ pub struct Survey {
     pub quantum_bytes: u32,
 }
 
-/// Looks at what [`crate::open_disk`] would open with the same options.
+/// Examines what [`crate::open_disk`] would open with the same options.
 ///
 /// # Errors
-/// When something is there that cannot be looked at.
+/// When the path exists and cannot be examined.
 pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
     let Medium::Path(path) = &options.medium else {
         return Ok(Survey::described(options, true, options.size_bytes, None));
@@ -99,7 +99,7 @@ fn existing(file: &File) -> io::Result<(Option<u64>, Option<bool>)> {
     Ok((Some(metadata.len()), queue.rotational))
 }
 
-/// Whether the file that is to be made there will lie on a spinning disk, as far as is known.
+/// Whether a file that is created there will be on a rotational disk, as far as is known.
 fn nearest_directory(path: &Path) -> Option<bool> {
     let directory = path
         .ancestors()

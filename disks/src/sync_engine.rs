@@ -1,16 +1,17 @@
 //! A disk served by plain system calls on a few threads: for systems that refuse io_uring.
 //!
-//! The same [`Transfer`] state machine as the ring's, driven to its end by a worker. Slower, because
-//! each request crosses to another thread and back; the same in everything that can be observed.
+//! It uses the same [`Transfer`] state machine as the ring; a worker drives it to its end. It is slower,
+//! because each request crosses to another thread and back, and behaves the same otherwise.
 //!
 //! Invariants: requests waiting for a worker and completions waiting to be collected are together
-//! bounded by `max_in_flight`; dropping the disk finishes what was submitted.
+//! bounded by `max_in_flight`; dropping the disk finishes the submitted requests.
 
-use crate::real_device::Device;
+use crate::backing::Backing;
+use crate::device_state::DeviceState;
 use crate::transfer::{Step, Transfer};
 use crate::uring::too_many;
 use crate::wake_event::WakeEvent;
-use crate::{Backing, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
+use crate::{Completion, ContentMap, Disk, DiskProperties, DiskRequest};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::io;
@@ -21,40 +22,41 @@ use std::thread::JoinHandle;
 /// Enough to keep a device busy; more would only cost wake-ups.
 const WORKERS_MAX: usize = 4;
 
-/// Serves requests on a block device or file through pread, pwrite and their kin.
-pub struct SyncDisk {
+/// Serves requests on a block device or file by preadv, pwritev2 and fallocate.
+pub(crate) struct SyncDisk {
     properties: DiskProperties,
-    shared: Arc<Shared>,
+    shared: Arc<WorkerShared>,
     workers: Vec<JoinHandle<()>>,
     in_flight: usize,
-    /// Done without a worker, or refused.
+    /// Completed without a worker, or refused.
     ready: Vec<Completion>,
-    /// Room for those that a worker has finished.
+    /// Room for the transfers that workers have finished.
     finished: Vec<Transfer>,
     spare: Vec<Transfer>,
     last_now: Nanos,
 }
 
-struct Shared {
+/// What the disk and its workers share.
+struct WorkerShared {
     backing: Backing,
-    device: Device,
+    device: DeviceState,
     /// Readable while `finished` may hold something.
     wake: WakeEvent,
-    state: Mutex<State>,
+    queue: Mutex<WorkQueue>,
     work: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct WorkQueue {
     waiting: VecDeque<Transfer>,
     finished: Vec<Transfer>,
     stop: bool,
 }
 
-impl Shared {
-    /// The state; a worker that panicked cannot have left it half-changed.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl WorkerShared {
+    /// The queue; a worker that panicked cannot have left it inconsistent.
+    fn lock(&self) -> MutexGuard<'_, WorkQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,18 +65,18 @@ impl SyncDisk {
     ///
     /// # Errors
     /// When the system refuses threads or an eventfd.
-    pub fn new(backing: Backing, properties: DiskProperties) -> io::Result<SyncDisk> {
+    pub(crate) fn new(backing: Backing, properties: DiskProperties) -> io::Result<SyncDisk> {
         let slots = properties.max_in_flight.max(1);
-        let state = State {
+        let queue = WorkQueue {
             waiting: VecDeque::with_capacity(slots),
             finished: Vec::with_capacity(slots),
             stop: false,
         };
-        let shared = Arc::new(Shared {
-            device: Device::new(&backing),
+        let shared = Arc::new(WorkerShared {
+            device: DeviceState::new(&backing),
             backing,
             wake: WakeEvent::new()?,
-            state: Mutex::new(state),
+            queue: Mutex::new(queue),
             work: Condvar::new(),
         });
         let mut disk = SyncDisk {
@@ -126,8 +128,8 @@ impl Disk for SyncDisk {
             completion.completed_at = now;
             completions.push(completion);
         }
-        // Also with nothing in flight: a worker makes it readable a moment after its request can be
-        // seen.
+        // Also with nothing in flight: a worker sets the eventfd a moment after its request can be
+        // collected.
         std::mem::swap(&mut self.shared.lock().finished, &mut self.finished);
         self.in_flight -= self.finished.len();
         for mut transfer in self.finished.drain(..) {
@@ -162,7 +164,7 @@ impl Drop for SyncDisk {
 }
 
 /// A worker: serves requests until the disk is dropped and none is left.
-fn work(shared: &Shared) {
+fn work(shared: &WorkerShared) {
     loop {
         let mut state = shared.lock();
         let mut transfer = loop {
@@ -187,13 +189,13 @@ fn work(shared: &Shared) {
     }
 }
 
-/// Makes the call of a step: what it returned, or the negative error number.
+/// Makes the call of a step; returns its result, or the negative error number.
 fn call(step: Step, transfer: &Transfer, fd: RawFd) -> i64 {
     let pieces = transfer.pieces();
     let (start, count) = (pieces.as_ptr(), pieces.len() as libc::c_int);
     let returned = match step {
         Step::Read { offset_bytes } => {
-            // SAFETY: the pieces lie in buffers that the transfer owns and nobody else uses.
+            // SAFETY: the pieces lie in buffers that only the transfer owns.
             unsafe { libc::preadv(fd, start, count, offset_bytes as libc::off_t) as i64 }
         }
         Step::Write {

@@ -1,24 +1,24 @@
-//! A request on its way through system calls: which call comes next, and what its result means.
+//! One request as a sequence of system calls: which call comes next, and what its result means.
 //!
 //! Both real engines drive this one state machine, so that they agree on short transfers, zeroing
 //! without help from the device, and durability. A request is a sequence of [`Step`]s:
 //!
-//! - read, write: as many vectored calls as it takes, each going on where the last one stopped;
-//!   a durable write asks for RWF_DSYNC, or is followed by fdatasync where that is not known;
-//! - discard: punch a hole; a device that cannot is not asked;
+//! - read, write: as many vectored calls as it takes, each continuing where the last one stopped;
+//!   a durable write uses RWF_DSYNC, or is followed by fdatasync where that is not known;
+//! - discard: punch a hole; no call on a device that cannot;
 //! - write zeroes: the first method that works of: zero the range, punch a hole, write zeroes;
 //! - flush: fdatasync.
 //!
 //! Invariants: the buffers stay where they are from start to [`Transfer::finish`], and `iovecs`
 //! is not touched between `next_step` and the `settle` of its result, so a kernel may read both.
-//! What is not known here: who makes the calls.
+//!
+//! What is not known here: which engine makes the calls.
 
-use crate::real_device::{Device, PUNCH_HOLE, WRITE_ZEROES, ZERO_RANGE, flush_failed_before};
+use crate::device_state::{DeviceState, ZeroMethod};
 use crate::{Buffer, Completion, DiskError, DiskErrorKind, DiskRequest, Operation};
 use disktime_units::Nanos;
 use std::io;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 
 /// Most pieces that the kernel takes at once (IOV_MAX).
 const PIECES_MAX: usize = 1024;
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Sync,
 }
 
-/// A request under way, or room for one.
+/// A request in flight, or room for one.
 #[derive(Debug, Default)]
 pub(crate) struct Transfer {
     request: Option<DiskRequest>,
@@ -61,8 +61,8 @@ pub(crate) struct Transfer {
 unsafe impl Send for Transfer {}
 
 impl Transfer {
-    /// Takes a request in; keeps its old memory for the pieces.
-    pub(crate) fn start(&mut self, request: DiskRequest, device: &Device) {
+    /// Takes a request; reuses the memory of the pieces.
+    pub(crate) fn start(&mut self, request: DiskRequest, device: &DeviceState) {
         debug_assert!(
             self.request.is_none(),
             "a transfer serves one request at a time"
@@ -73,7 +73,7 @@ impl Transfer {
         self.result = None;
         self.iovecs.clear();
         let request = self.request.insert(request);
-        if matches!(request.operation, Operation::Read | Operation::Write) {
+        if request.operation.moves_data() {
             self.iovecs.extend(request.buffers.iter_mut().map(piece));
             let held: u64 = request
                 .buffers
@@ -85,7 +85,8 @@ impl Transfer {
                     kind: DiskErrorKind::Io,
                     context: format!(
                         "{}: a request of {} bytes came with buffers of {held}",
-                        device.name, request.len_bytes
+                        device.name(),
+                        request.len_bytes
                     ),
                 }));
                 return;
@@ -109,7 +110,7 @@ impl Transfer {
     }
 
     /// Takes the result of the step: what the call returned, or the negative error number.
-    pub(crate) fn settle(&mut self, returned: i64, device: &Device) {
+    pub(crate) fn settle(&mut self, returned: i64, device: &DeviceState) {
         let Some(step) = self.step.take() else { return };
         self.step = match step {
             _ if returned == -i64::from(libc::EINTR) || returned == -i64::from(libc::EAGAIN) => {
@@ -119,7 +120,7 @@ impl Transfer {
             Step::Allocate { .. } => self.settle_allocate(returned, device),
             Step::Sync => {
                 if returned < 0 {
-                    device.flush_failed.store(true, Ordering::SeqCst);
+                    device.note_flush_failure();
                     self.result = Some(Err(self.error(returned, device)));
                 }
                 None
@@ -131,14 +132,14 @@ impl Transfer {
     }
 
     /// The completion of a request whose `next_step` is `None`.
-    pub(crate) fn finish(&mut self, now: Nanos, device: &Device) -> Option<Completion> {
+    pub(crate) fn finish(&mut self, now: Nanos, device: &DeviceState) -> Option<Completion> {
         let mut result = self.result.take()?;
         let request = self.request.take()?;
         let promises = request.operation == Operation::Flush || request.fua;
-        if promises && result.is_ok() && device.flush_failed.load(Ordering::SeqCst) {
-            // The kernel reports a lost write to one flush only; one that ran at the same time and
-            // went well proves nothing.
-            result = Err(flush_failed_before(device));
+        if promises && result.is_ok() && device.flush_failed() {
+            // The kernel reports a lost write to one flush only; the success of one that ran at the same
+            // time proves nothing.
+            result = Err(device.flush_failed_before());
         }
         Some(Completion {
             tag: request.tag,
@@ -148,11 +149,11 @@ impl Transfer {
         })
     }
 
-    fn first_step(&mut self, device: &Device) -> Option<Step> {
+    fn first_step(&mut self, device: &DeviceState) -> Option<Step> {
         let request = self.request.as_ref()?;
         let promises = request.operation == Operation::Flush || request.fua;
-        if promises && device.flush_failed.load(Ordering::SeqCst) {
-            self.result = Some(Err(flush_failed_before(device)));
+        if promises && device.flush_failed() {
+            self.result = Some(Err(device.flush_failed_before()));
             return None;
         }
         if request.len_bytes == 0 && request.operation != Operation::Flush {
@@ -164,7 +165,7 @@ impl Transfer {
             }),
             Operation::Write => Some(self.write_step(device)),
             Operation::Flush => Some(Step::Sync),
-            Operation::Discard if device.discards => {
+            Operation::Discard if device.discards() => {
                 Some(self.allocate_step(libc::FALLOC_FL_PUNCH_HOLE))
             }
             Operation::Discard => None,
@@ -185,8 +186,8 @@ impl Transfer {
         self.request.as_ref().is_some_and(|request| request.fua)
     }
 
-    fn write_step(&self, device: &Device) -> Step {
-        let durable = self.fua() && device.dsync_works.load(Ordering::Relaxed);
+    fn write_step(&self, device: &DeviceState) -> Step {
+        let durable = self.fua() && device.dsync_works();
         Step::Write {
             offset_bytes: self.place().0,
             durable,
@@ -202,11 +203,11 @@ impl Transfer {
         }
     }
 
-    fn zero_step(&mut self, device: &Device) -> Step {
-        match device.zeroing.load(Ordering::Relaxed) {
-            ZERO_RANGE => self.allocate_step(libc::FALLOC_FL_ZERO_RANGE),
-            PUNCH_HOLE => self.allocate_step(libc::FALLOC_FL_PUNCH_HOLE),
-            _ => {
+    fn zero_step(&mut self, device: &DeviceState) -> Step {
+        match device.zero_method() {
+            ZeroMethod::ZeroRange => self.allocate_step(libc::FALLOC_FL_ZERO_RANGE),
+            ZeroMethod::PunchHole => self.allocate_step(libc::FALLOC_FL_PUNCH_HOLE),
+            ZeroMethod::Write => {
                 let (offset_bytes, left) = self.place();
                 self.iovecs.clear();
                 self.first = 0;
@@ -228,24 +229,24 @@ impl Transfer {
         }
     }
 
-    fn settle_bytes(&mut self, step: Step, returned: i64, device: &Device) -> Option<Step> {
+    fn settle_bytes(&mut self, step: Step, returned: i64, device: &DeviceState) -> Option<Step> {
         let durable = matches!(step, Step::Write { durable: true, .. });
         if durable && returned == -i64::from(libc::EOPNOTSUPP) {
-            device.dsync_works.store(false, Ordering::Relaxed);
+            device.dsync_refused();
             return Some(self.write_step(device));
         }
         if returned < 0 {
-            // Through the page cache a failed sync may have dropped other requests' data. Going
-            // around it, the failure is this write's own.
-            if durable && !device.direct {
-                device.flush_failed.store(true, Ordering::SeqCst);
+            // Through the page cache a failed sync may have dropped other requests' data. With
+            // O_DIRECT the failure concerns this write only.
+            if durable && !device.is_direct() {
+                device.note_flush_failure();
             }
             self.result = Some(Err(self.error(returned, device)));
             return None;
         }
-        // O_DIRECT goes on at whole blocks only; the odd rest is transferred again.
+        // O_DIRECT continues at whole blocks only; the incomplete block is transferred again.
         let returned = returned.unsigned_abs();
-        let moved = returned - returned % device.block_bytes;
+        let moved = returned - returned % device.block_bytes();
         if moved == 0 {
             self.result = Some(Err(self.ended_early(device)));
             return None;
@@ -283,7 +284,7 @@ impl Transfer {
         }
     }
 
-    fn settle_allocate(&mut self, returned: i64, device: &Device) -> Option<Step> {
+    fn settle_allocate(&mut self, returned: i64, device: &DeviceState) -> Option<Step> {
         let zeroing = self
             .request
             .as_ref()
@@ -295,18 +296,12 @@ impl Transfer {
             .into_iter()
             .any(|number| returned == -i64::from(number));
         if unsupported && zeroing {
-            device.zeroing.fetch_max(
-                match device.zeroing.load(Ordering::Relaxed) {
-                    ZERO_RANGE => PUNCH_HOLE,
-                    _ => WRITE_ZEROES,
-                },
-                Ordering::Relaxed,
-            );
+            device.zero_method_refused();
             return Some(self.zero_step(device));
         }
         let mut error = self.error(returned, device);
         if unsupported {
-            // Whoever asked for a discard goes on without; it must not be taken for done, because a
+            // The caller continues without the discard; it must not be reported as done, because a
             // discard that is done leaves zeroes.
             error.kind = DiskErrorKind::NotSupported;
         }
@@ -314,7 +309,7 @@ impl Transfer {
         None
     }
 
-    fn error(&self, returned: i64, device: &Device) -> DiskError {
+    fn error(&self, returned: i64, device: &DeviceState) -> DiskError {
         let number = i32::try_from(-returned).unwrap_or(libc::EIO);
         let kind = match number {
             libc::ENOSPC | libc::EDQUOT | libc::EFBIG => DiskErrorKind::NoSpace,
@@ -328,7 +323,7 @@ impl Transfer {
         }
     }
 
-    fn ended_early(&self, device: &Device) -> DiskError {
+    fn ended_early(&self, device: &DeviceState) -> DiskError {
         DiskError {
             kind: DiskErrorKind::Io,
             context: format!(
@@ -338,21 +333,21 @@ impl Transfer {
         }
     }
 
-    fn what(&self, device: &Device) -> String {
+    fn what(&self, device: &DeviceState) -> String {
         let Some(request) = &self.request else {
-            return device.name.clone();
+            return device.name().to_owned();
         };
         let word = match request.operation {
             Operation::Read => "read",
             Operation::Write => "write",
-            Operation::Flush => return format!("{}: flush failed", device.name),
+            Operation::Flush => return format!("{}: flush failed", device.name()),
             Operation::Discard => "discard",
             Operation::WriteZeroes => "zeroing",
         };
         let (offset, len) = (request.offset_bytes, request.len_bytes);
         format!(
             "{}: {word} of {len} bytes at byte {offset} failed",
-            device.name
+            device.name()
         )
     }
 }

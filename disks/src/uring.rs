@@ -4,10 +4,10 @@
 //! the slot's number travels through the ring. Submissions gather in the submission queue and go to
 //! the kernel with one call per turn ([`Disk::flush_submissions`] or [`Disk::collect`]).
 //!
-//! Invariants: a slot is not touched between the push of its operation and its completion, whatever
-//! becomes of the call in between, and dropping the disk waits for what is in flight; there is at
-//! most one operation per slot under way and there are fewer slots than entries in either queue, so
-//! neither can overflow; in steady state nothing is allocated.
+//! Invariants: a slot is not touched between the push of its operation and its completion, even if the
+//! call in between fails, and dropping the disk waits for the requests in flight; each slot has at
+//! most one operation in flight and there are fewer slots than entries in either queue, so neither
+//! can overflow; in steady state nothing is allocated.
 //!
 //! With SINGLE_ISSUER and DEFER_TASKRUN the kernel finishes operations only when the ring's own
 //! thread asks it to. The ring is therefore created disabled and belongs to the thread that first
@@ -15,12 +15,11 @@
 //! asked for (seen on Linux 6.18 with writes that a worker thread finishes); a registered eventfd
 //! does.
 
-use crate::real_device::Device;
+use crate::backing::Backing;
+use crate::device_state::DeviceState;
 use crate::transfer::{Step, Transfer};
 use crate::wake_event::WakeEvent;
-use crate::{
-    Backing, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-};
+use crate::{Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
 use disktime_units::Nanos;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, Probe, opcode, squeue};
@@ -29,32 +28,31 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{Ordering, fence};
 
 /// When the kernel takes no submissions for lack of memory, they are tried again after this; and a
-/// flag of the kernel that led to nothing is looked at again.
+/// kernel flag that brought no completion is checked again after this.
 const RETRY_AFTER: Nanos = Nanos::from_millis(1);
 
 /// Serves requests on a block device or file through io_uring.
-pub struct UringDisk {
+pub(crate) struct UringDisk {
     /// Before `backing` and `slots`, so that it is closed first.
     ring: IoUring,
     /// Set by the kernel when there is something to collect.
     wake: WakeEvent,
-    /// Whether the ring still has to be enabled by the thread that it will belong to.
+    /// Whether the thread that will own the ring still has to enable it.
     disabled: bool,
-    /// The kernel refused the last submission for good; said once.
+    /// The kernel refused the last submission for another reason; logged once.
     refused: bool,
     backing: Backing,
     properties: DiskProperties,
-    device: Device,
+    device: DeviceState,
     slots: Vec<Transfer>,
     free: Vec<usize>,
-    /// Done without the kernel, or refused.
+    /// Completed without the kernel, or refused.
     ready: Vec<Completion>,
     /// The time of the last call, for retries.
     last_now: Nanos,
     /// Whether the last call left submissions behind.
     backlog: bool,
-    /// The kernel's flag said that there is work, and asking for it brought nothing: looked at again
-    /// soon, whatever the flag means.
+    /// The kernel's flag announced work, and asking for it brought none: checked again soon.
     unsure: bool,
 }
 
@@ -68,7 +66,7 @@ impl UringDisk {
             wake,
             disabled,
         } = ring;
-        let device = Device::new(&backing);
+        let device = DeviceState::new(&backing);
         UringDisk {
             ring,
             wake,
@@ -127,7 +125,7 @@ impl UringDisk {
             self.backlog = false;
             return;
         }
-        // Whatever is not taken now stays queued with its slot, and is tried again.
+        // Submissions that are not taken now stay queued with their slots, and are tried again.
         let result = self.ring.submit();
         self.backlog = !self.ring.submission().is_empty();
         if let Err(error) = result
@@ -146,13 +144,13 @@ impl UringDisk {
         }
     }
 
-    /// Takes what is finished. What the first call finishes is taken here, so the eventfd need not
-    /// wake anybody for it; whatever comes from the second call on sets it as usual.
+    /// Takes finished operations. Those that the first call finishes are taken here, so the eventfd is
+    /// disabled for them; later ones set it as usual.
     ///
-    /// The kernel finishes a limited number of operations per call and announces the rest by the
-    /// flag only, so a flag is followed as long as that brings anything. It may also be stale: set by
-    /// an interrupt on another processor just after the work that it speaks of was taken here, and
-    /// then it stays until the next work. To follow it for ever would be a livelock.
+    /// The kernel finishes a limited number of operations per call and announces the rest by its flag
+    /// only, so a set flag is followed by another call as long as that brings completions. The flag may
+    /// also be stale: set by an interrupt on another processor just after its work was taken here;
+    /// then it stays set until the next work. To follow it without a limit would be a livelock.
     fn take_finished(&mut self, now: Nanos) {
         let mut first = true;
         loop {
@@ -165,7 +163,7 @@ impl UringDisk {
             let reaped = goes_on || self.ready.len() > before;
             if first {
                 self.ring.completion().enable_eventfd();
-                // What came until here was not announced, and is seen by the look behind the fence.
+                // Completions up to here were not announced; the check after the fence sees them.
                 fence(Ordering::SeqCst);
             }
             let more = self.ring.submission().taskrun() || !self.ring.completion().is_empty();
@@ -177,7 +175,7 @@ impl UringDisk {
         }
     }
 
-    /// Takes finished operations from the ring; says whether any request goes on.
+    /// Takes finished operations from the ring; returns whether any request continues.
     fn reap(&mut self, now: Nanos) -> bool {
         let mut goes_on = false;
         loop {
@@ -258,8 +256,8 @@ impl Drop for UringDisk {
                     self.reap(Nanos::ZERO);
                 }
                 Err(error) => {
-                    // Dropped by another thread than the ring's. The kernel still writes to the
-                    // buffers, so their memory must never be used again.
+                    // Dropped by another thread than the ring's. The kernel may still write to the
+                    // buffers, so their memory must never be reused.
                     tracing::warn!(%error, "a disk was dropped with requests in flight by a \
                         thread that cannot wait for them; their memory is given up");
                     std::mem::forget(std::mem::take(&mut self.slots));
@@ -270,7 +268,7 @@ impl Drop for UringDisk {
     }
 }
 
-/// A request beyond the bound: a caller's mistake, answered all the same.
+/// The completion of a request beyond the bound, which is the caller's error.
 pub(crate) fn too_many(
     request: DiskRequest,
     now: Nanos,
@@ -297,7 +295,7 @@ pub(crate) struct NewRing {
     disabled: bool,
 }
 
-/// A ring with room for `slots` operations; or what the kernel says when it has none for us.
+/// A ring with room for `slots` operations, or the kernel's error.
 pub(crate) fn new_ring(slots: usize) -> io::Result<NewRing> {
     match ring_with(slots, true) {
         // Kernels before 6.1 do not know the flags.
@@ -306,7 +304,7 @@ pub(crate) fn new_ring(slots: usize) -> io::Result<NewRing> {
     }
 }
 
-/// A ring whose completions are deferred until asked for, or a plain one.
+/// A ring whose completions are deferred until this thread asks for them, or a plain one.
 fn ring_with(slots: usize, deferred: bool) -> io::Result<NewRing> {
     let entries = u32::try_from(slots.max(2).next_power_of_two())
         .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;

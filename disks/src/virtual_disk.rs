@@ -1,25 +1,28 @@
-//! A disk in virtual time: a model says when each request is done, and nothing waits.
+//! A disk in virtual time: a model gives the time at which each request ends, and nothing waits.
 //!
 //! [`VirtualDisk`] is the disk over any [`ServiceModel`]; over [`HddModel`] it is a hard disk, and
 //! over [`LinearModel`] ([`VirtualLinearDisk`]) a device without seeks, of which several requests
 //! may be in flight while one server of linear cost works them off in order.
 //!
-//! What is kept of the data is the caller's choice, [`Store`]: simulations of days need the times
-//! and at most a label, not the content.
+//! The caller chooses how much of the data is kept, [`Store`]: simulations of days need the times and
+//! at most a label, not the content.
 //!
-//! Invariants: requests are served in the order in which they were submitted; a request changes
-//! the store when it is submitted, which nobody can tell from later, as the order is the same.
-//! A request without buffers is timed and moves no data.
+//! Invariants: requests are served in order of submission; a request changes the store when it is
+//! submitted, which has the same effect as at its end, as the order is the same. A request without
+//! buffers is timed and moves no data.
+
+mod chunks;
 
 use crate::{
     Buffer, Completion, ContentMap, DiscardEffect, Disk, DiskError, DiskErrorKind, DiskProperties,
     DiskRequest,
 };
+use chunks::Chunks;
 use disktime_drive_models::{
     HddError, HddModel, HddParameters, LinearCost, LinearModel, Operation, ServiceModel,
 };
 use disktime_units::Nanos;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What a virtual disk keeps of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,90 +31,8 @@ pub enum Store {
     None,
     /// All that was written, in memory, by chunks of 64 KiB.
     Sparse,
-    /// The first so many bytes, for labels; behind them everything reads as zeroes.
+    /// The first bytes, for labels; later ones read as zeroes.
     Head(u64),
-}
-
-const CHUNK_BYTES: u64 = 64 << 10;
-
-/// Chunks that were written; all others are zero.
-#[derive(Debug, Default)]
-struct Chunks {
-    chunks: HashMap<u64, Box<[u8]>>,
-    /// Bytes from here on are not kept.
-    kept_bytes: u64,
-}
-
-impl Chunks {
-    /// Calls `visit` for each piece of the range that lies in one chunk: chunk, place in it, bytes.
-    fn pieces(mut offset: u64, mut len: u64, mut visit: impl FnMut(u64, usize, usize)) {
-        while len > 0 {
-            let inside = offset % CHUNK_BYTES;
-            let piece = (CHUNK_BYTES - inside).min(len);
-            visit(offset / CHUNK_BYTES, inside as usize, piece as usize);
-            offset += piece;
-            len -= piece;
-        }
-    }
-
-    fn read(&self, offset: u64, into: &mut [u8]) {
-        let mut done = 0;
-        Self::pieces(offset, into.len() as u64, |chunk, inside, len| {
-            let target = &mut into[done..done + len];
-            match self.chunks.get(&chunk) {
-                Some(bytes) => target.copy_from_slice(&bytes[inside..inside + len]),
-                None => target.fill(0),
-            }
-            done += len;
-        });
-    }
-
-    fn write(&mut self, offset: u64, from: &[u8]) {
-        let kept = self
-            .kept_bytes
-            .saturating_sub(offset)
-            .min(from.len() as u64);
-        let mut done = 0;
-        Self::pieces(offset, kept, |chunk, inside, len| {
-            let empty = || vec![0; CHUNK_BYTES as usize].into_boxed_slice();
-            let bytes = self.chunks.entry(chunk).or_insert_with(empty);
-            bytes[inside..inside + len].copy_from_slice(&from[done..done + len]);
-            done += len;
-        });
-    }
-
-    fn zero(&mut self, offset: u64, len: u64) {
-        // The range may be the whole disk: what was written is the shorter list then.
-        let end = offset + len;
-        if len / CHUNK_BYTES <= self.chunks.len() as u64 {
-            let chunks = &mut self.chunks;
-            return Self::pieces(offset, len, |chunk, inside, len| {
-                if len as u64 == CHUNK_BYTES {
-                    chunks.remove(&chunk);
-                } else if let Some(bytes) = chunks.get_mut(&chunk) {
-                    bytes[inside..inside + len].fill(0);
-                }
-            });
-        }
-        self.chunks.retain(|chunk, bytes| {
-            let start = chunk * CHUNK_BYTES;
-            let from = offset.clamp(start, start + CHUNK_BYTES) - start;
-            let to = end.clamp(start, start + CHUNK_BYTES) - start;
-            bytes[from as usize..to as usize].fill(0);
-            to - from < CHUNK_BYTES
-        });
-    }
-}
-
-impl ContentMap for Chunks {
-    /// By chunk, and not quick.
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        let (first, behind) = (from / CHUNK_BYTES, to.div_ceil(CHUNK_BYTES));
-        let present = self.chunks.keys().copied();
-        let next = present.filter(|at| (first..behind).contains(at)).min()?;
-        let start = (next * CHUNK_BYTES).max(from);
-        Some((start, ((next + 1) * CHUNK_BYTES).min(to)))
-    }
 }
 
 /// A disk of model `M` in virtual time.
@@ -143,15 +64,12 @@ impl<M: ServiceModel> VirtualDisk<M> {
             model,
             in_flight: VecDeque::with_capacity(properties.max_in_flight),
             properties,
-            chunks: Chunks {
-                chunks: HashMap::new(),
-                kept_bytes,
-            },
+            chunks: Chunks::new(kept_bytes),
             free_at: Nanos::ZERO,
         }
     }
 
-    /// Why a request cannot be served, if so.
+    /// Why a request is refused, if it is.
     fn refusal(&self, request: &DiskRequest) -> Option<String> {
         let DiskRequest {
             operation,
@@ -175,7 +93,7 @@ impl<M: ServiceModel> VirtualDisk<M> {
                 self.properties.size_bytes
             ));
         }
-        let moves = matches!(operation, Operation::Read | Operation::Write);
+        let moves = operation.moves_data();
         let held: u64 = request
             .buffers
             .iter()
@@ -292,7 +210,7 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
 }
 
 impl VirtualDisk<HddModel> {
-    /// A modelled hard disk serving `size_bytes`. `name` is for people.
+    /// A modelled hard disk serving `size_bytes`. `name` is for its description.
     ///
     /// # Errors
     /// A sentence that names the parameter that is wrong.
@@ -313,8 +231,8 @@ impl VirtualDisk<HddModel> {
 pub type VirtualLinearDisk = VirtualDisk<LinearModel>;
 
 impl VirtualDisk<LinearModel> {
-    /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the
-    /// time in which all of them are done, for a request may be the last of so many.
+    /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the time of
+    /// all of them, as a request may be the last of them.
     ///
     /// # Panics
     /// If `max_in_flight` is 0.

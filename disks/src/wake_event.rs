@@ -1,7 +1,8 @@
-//! A descriptor that wakes whoever polls it: an eventfd.
+//! An eventfd that wakes the thread that polls it.
 //!
-//! Whoever is woken resets it first ([`reset_wake`]) and looks for work then: what comes after the
-//! look sets it again, so nothing is missed. Who waits for its edges need not reset it.
+//! A thread that waits for its level resets it first ([`reset_wake`]) and looks for completions
+//! afterwards: later ones set it again, so none is missed. A thread that waits for its edges need not
+//! reset it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,7 +19,7 @@ impl WakeEvent {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is new and owned by nobody else.
+        // SAFETY: the descriptor is new and has no other owner.
         Ok(WakeEvent(unsafe { File::from_raw_fd(fd) }))
     }
 
@@ -32,7 +33,7 @@ impl WakeEvent {
     }
 }
 
-/// Makes what [`Disk::wake_fd`](crate::Disk::wake_fd) gave unreadable until it is set again.
+/// Makes the eventfd of [`Disk::wake_fd`](crate::Disk::wake_fd) unreadable until it is set again.
 pub fn reset_wake(fd: RawFd) {
     let mut count = [0_u8; 8];
     // SAFETY: room for eight bytes that lives through the call; it fails only when it is not set,

@@ -2,9 +2,7 @@
 
 mod driver;
 
-use disktime_disks::{
-    Backing, BackingError, BackingKind, BackingOptions, DiskOptions, Operation, open_disk,
-};
+use disktime_disks::{BackingError, Disk, DiskOptions, Operation, open_disk};
 use driver::{Driver, request};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -18,17 +16,22 @@ const MIB: u64 = 1 << 20;
 /// is started while a test closes a file and opens it again.
 static STARTING: RwLock<()> = RwLock::new(());
 
-fn options(path: &Path, size_bytes: Option<u64>, create: bool) -> BackingOptions {
-    BackingOptions {
-        path: path.to_owned(),
+fn open(
+    path: &Path,
+    size_bytes: Option<u64>,
+    create: bool,
+) -> Result<Box<dyn Disk + Send>, BackingError> {
+    open_disk(&DiskOptions {
         size_bytes,
         create,
-        direct: true,
-    }
+        ..DiskOptions::new(path)
+    })
 }
 
 fn refused(path: &Path, size_bytes: Option<u64>, create: bool) -> BackingError {
-    Backing::open(&options(path, size_bytes, create)).expect_err("cannot be opened")
+    open(path, size_bytes, create)
+        .err()
+        .expect("cannot be opened")
 }
 
 fn folder() -> tempfile::TempDir {
@@ -45,13 +48,12 @@ fn a_missing_file_is_created_sparse_when_asked() {
     assert!(!path.exists(), "a refusal created the file");
     let error = refused(&path, None, true).to_string();
     assert!(error.contains("\"size\""), "{error}");
-    let backing = Backing::open(&options(&path, Some(64 * MIB), true)).expect("may be created");
-    assert_eq!(
-        (backing.size_bytes, backing.kind),
-        (64 * MIB, BackingKind::File)
-    );
-    assert!(matches!(backing.block_bytes, 512 | 4096));
-    let on_disk = fs::metadata(&path).expect("it is there").blocks() * 512;
+    let disk = open(&path, Some(64 * MIB), true).expect("may be created");
+    assert_eq!(disk.properties().size_bytes, 64 * MIB);
+    assert!(matches!(disk.properties().block_bytes, 512 | 4096));
+    let metadata = fs::metadata(&path).expect("it is there");
+    assert!(metadata.is_file());
+    let on_disk = metadata.blocks() * 512;
     assert!(
         on_disk < MIB,
         "{on_disk} bytes were allocated for an empty file"
@@ -94,11 +96,11 @@ fn a_file_grows_and_never_shrinks() {
     let folder = folder();
     let path = folder.path().join("grows.disk");
     fs::write(&path, vec![7; 8192]).expect("writable");
-    let grown = Backing::open(&options(&path, Some(MIB), false)).expect("may grow");
-    assert_eq!(grown.size_bytes, MIB);
+    let grown = open(&path, Some(MIB), false).expect("may grow");
+    assert_eq!(grown.properties().size_bytes, MIB);
     drop(grown);
-    let kept = Backing::open(&options(&path, Some(8192), false)).expect("is large enough");
-    assert_eq!(kept.size_bytes, MIB);
+    let kept = open(&path, Some(8192), false).expect("is large enough");
+    assert_eq!(kept.properties().size_bytes, MIB);
     drop(kept);
     let content = fs::read(&path).expect("readable");
     assert!(
@@ -113,7 +115,7 @@ fn a_file_in_use_is_refused_before_it_is_grown() {
     let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     let folder = folder();
     let path = folder.path().join("used.disk");
-    let _first = Backing::open(&options(&path, Some(MIB), true)).expect("free");
+    let _first = open(&path, Some(MIB), true).expect("free");
     let error = refused(&path, Some(2 * MIB), true);
     assert!(matches!(error, BackingError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("fuser"), "{error}");
@@ -252,11 +254,6 @@ fn a_block_device_is_served_and_kept_to_one_user() {
         "the flush did not reach the file"
     );
     drop(driver);
-    Backing::open(&BackingOptions {
-        path: device.0.clone(),
-        size_bytes: None,
-        create: false,
-        direct: true,
-    })
-    .expect("the device is free again");
+    let again = open(&device.0, None, false);
+    assert!(again.is_ok(), "the device is free again");
 }

@@ -247,7 +247,7 @@ impl<D: Disk> DiskLoop<D> {
         let merged = requests.len() > 1;
         for id in requests.drain(..) {
             let slot = &mut self.slots[id.0 as usize];
-            if moves_data(slot.io.operation) {
+            if slot.io.operation.moves_data() {
                 slot.io.buffer = returned.next();
             }
             let queued = dispatched_at.saturating_sub(slot.arrived_at);
@@ -349,11 +349,6 @@ impl<D: Disk> DiskLoop<D> {
         std::mem::swap(&mut record.requests, batch);
         self.disk.submit(now, request);
     }
-}
-
-/// Whether the operation carries buffers.
-fn moves_data(operation: Operation) -> bool {
-    matches!(operation, Operation::Read | Operation::Write)
 }
 
 /// Reads merge with reads and writes with writes; a durable write stays alone.

@@ -1,5 +1,5 @@
-//! What a disk with a volatile cache holds: what is durable, and every newer version of a sector
-//! that a crash may or may not leave behind.
+//! The content of a disk with a volatile cache: the durable one, and every newer version of a sector
+//! that may survive a crash.
 //!
 //! Invariants: a read sees the newest version; making versions up to a moment durable keeps the
 //! newest of them and forgets the older ones; sectors are visited in ascending order, so that one
@@ -34,7 +34,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Reads what was written last, durable or not.
+    /// Reads the newest versions, durable or not.
     pub(super) fn read(&self, first_sector: u64, bytes: &mut [u8]) {
         for (sector, chunk) in (first_sector..).zip(bytes.chunks_mut(SECTOR_BYTES)) {
             match self
@@ -111,7 +111,7 @@ impl Content {
     }
 
     /// Power is lost: each pending sector is left with one of its versions, or with none of them.
-    /// The extremes (all is lost, all is kept) are as likely as a mixture, because bugs like them.
+    /// Half of the crashes lose all or keep all of them, as these cases find most defects.
     pub(super) fn crash(&mut self, random: &mut SplitMix64) {
         let mode = random.below(4);
         for (sector, mut versions) in std::mem::take(&mut self.pending) {

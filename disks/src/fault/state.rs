@@ -1,4 +1,4 @@
-//! The moving parts of the fault-injecting disk: requests in flight, the script, the crash point.
+//! The state of the fault-injecting disk: requests in flight, scripted faults, the crash point.
 
 use super::content::{Content, SECTOR_BYTES, Sector};
 use super::{Fault, FaultKind, RandomFaults, ServiceTime};
@@ -15,13 +15,13 @@ struct InFlight {
     error: Option<DiskErrorKind>,
 }
 
-pub(super) struct State {
-    pub(super) content: Content,
+pub(super) struct FaultState {
+    content: Content,
     service: ServiceTime,
     random_faults: RandomFaults,
     random: SplitMix64,
-    /// With how many matching requests each has seen.
-    pub(super) faults: Vec<(Fault, u64)>,
+    /// Each with the number of matching requests so far.
+    faults: Vec<(Fault, u64)>,
     size_bytes: u64,
     max_in_flight: usize,
     volatile_cache: bool,
@@ -32,19 +32,19 @@ pub(super) struct State {
     sequence: u64,
     flush_failed: bool,
     /// How many writes, zeroings, discards and flushes were submitted.
-    pub(super) operations: u64,
-    pub(super) freeze_at: Option<u64>,
-    pub(super) frozen: bool,
+    operations: u64,
+    freeze_at: Option<u64>,
+    frozen: bool,
 }
 
-impl State {
+impl FaultState {
     pub(super) fn new(
         service: ServiceTime,
         random_faults: RandomFaults,
         seed: u64,
         properties: &DiskProperties,
-    ) -> State {
-        State {
+    ) -> FaultState {
+        FaultState {
             content: Content::default(),
             service,
             random_faults,
@@ -61,6 +61,35 @@ impl State {
             freeze_at: None,
             frozen: false,
         }
+    }
+
+    pub(super) fn inject(&mut self, fault: Fault) {
+        self.faults.push((fault, 0));
+    }
+
+    pub(super) fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// How many writes, zeroings, discards and flushes were submitted.
+    pub(super) fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    pub(super) fn freeze_at(&mut self, operation: u64) {
+        self.freeze_at = Some(operation);
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(super) fn set_content(&mut self, content: Content) {
+        self.content = content;
     }
 
     pub(super) fn submit(&mut self, now: Nanos, request: DiskRequest) {
@@ -102,7 +131,7 @@ impl State {
         }
     }
 
-    /// What makes a request fail without any fault: a caller's mistake.
+    /// Why a request fails without any fault: it is invalid.
     fn refusal(&self, request: &DiskRequest) -> Option<DiskErrorKind> {
         let beyond = request
             .offset_bytes
@@ -113,7 +142,7 @@ impl State {
             .iter()
             .map(|buffer| buffer.len() as u64)
             .sum();
-        let moves = matches!(request.operation, Operation::Read | Operation::Write);
+        let moves = request.operation.moves_data();
         let sector = SECTOR_BYTES as u64;
         let odd = !request.offset_bytes.is_multiple_of(sector)
             || !request.len_bytes.is_multiple_of(sector);
@@ -226,7 +255,7 @@ impl State {
             return;
         }
         self.sequence += 1;
-        // What a discarded range reads as is not defined, so sometimes nothing happens.
+        // The content of a discarded range is not defined, so sometimes it is kept.
         if request.operation == Operation::Discard && self.random.chance(500_000) {
             return;
         }
@@ -243,7 +272,8 @@ impl State {
         }
     }
 
-    /// Power is lost. What is in flight may have arrived in parts; what survives is returned.
+    /// Power is lost. Parts of the requests in flight may be written; returns the content that
+    /// survives.
     pub(super) fn crash(&mut self, random: &mut SplitMix64) -> Content {
         self.frozen = true;
         for lost in std::mem::take(&mut self.in_flight) {

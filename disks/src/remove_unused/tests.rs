@@ -1,7 +1,7 @@
 //! Unit tests of `remove_unused`.
 
 use super::*;
-use crate::{Backing, BackingOptions};
+use crate::backing::{Backing, BackingOptions};
 
 #[test]
 fn only_an_unused_file_goes() {

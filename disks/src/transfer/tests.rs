@@ -2,18 +2,9 @@
 //! failed syncs.
 
 use super::*;
-use std::sync::atomic::{AtomicBool, AtomicU8};
 
-fn device() -> Device {
-    Device {
-        name: "test".into(),
-        block_bytes: 512,
-        direct: true,
-        discards: true,
-        zeroing: AtomicU8::new(ZERO_RANGE),
-        dsync_works: AtomicBool::new(true),
-        flush_failed: AtomicBool::new(false),
-    }
+fn device() -> DeviceState {
+    DeviceState::described("test".into(), 512, true, true)
 }
 
 fn request(operation: Operation, offset_bytes: u64, lens: &[usize], fua: bool) -> DiskRequest {
@@ -32,13 +23,13 @@ fn request(operation: Operation, offset_bytes: u64, lens: &[usize], fua: bool) -
     }
 }
 
-fn started(request: DiskRequest, device: &Device) -> Transfer {
+fn started(request: DiskRequest, device: &DeviceState) -> Transfer {
     let mut transfer = Transfer::default();
     transfer.start(request, device);
     transfer
 }
 
-fn finished(transfer: &mut Transfer, device: &Device) -> Completion {
+fn finished(transfer: &mut Transfer, device: &DeviceState) -> Completion {
     assert_eq!(transfer.next_step(), None);
     transfer
         .finish(Nanos(5), device)

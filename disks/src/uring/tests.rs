@@ -1,8 +1,9 @@
 //! What the conformance tests cannot reach: the ring of older kernels, and drops in mid-air.
 
 use super::*;
+use crate::backing::BackingOptions;
 use crate::reset_wake;
-use crate::{BackingOptions, Buffer, DiskOptions, Operation, open_disk};
+use crate::{Buffer, DiskOptions, Operation, open_disk};
 use std::path::Path;
 
 const PIECE: u64 = 64 << 10;
