@@ -11,6 +11,8 @@
 //!
 //! What is not known here: real devices, data, who sends the requests.
 
+#![warn(unreachable_pub)]
+
 mod cost;
 mod hdd;
 mod linear;
@@ -20,14 +22,13 @@ mod service_model;
 
 pub use cost::{CostModel, LinearCost};
 pub use hdd::{
-    CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HDD_QUANTUM_BYTES, HddError,
-    HddModel, HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
+    CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HddError, HddModel,
+    HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
     PositioningMap, Provenance, QuantilePoint, ReadAheadPolicy, ReadBefore, SeekCurvePoint,
-    SeekParameters, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, demerit_percent,
-    find_drive, fit_overheads, load_drive, mean_ms, preset, preset_names, read_measured_trace,
-    replay,
+    SeekParameters, TraceReport, WriteInvalidation, ZoneParameters, ZoneSummary, find_drive,
+    preset, preset_names, read_measured_trace,
 };
-pub use linear::{LINEAR_QUANTUM_BYTES, LinearModel};
+pub use linear::LinearModel;
 pub use operation::Operation;
 pub use properties::{DriveProperties, SeekPoint};
 pub use service_model::ServiceModel;

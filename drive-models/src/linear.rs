@@ -6,7 +6,7 @@ use crate::{CostModel, DriveProperties, LinearCost, Operation, ServiceModel};
 use disktime_units::Nanos;
 
 /// Longest request that goes to a device without seeks in one piece.
-pub const LINEAR_QUANTUM_BYTES: u32 = 256 << 10;
+const LINEAR_QUANTUM_BYTES: u32 = 256 << 10;
 
 const BLOCK_BYTES: u32 = 512;
 

@@ -13,9 +13,9 @@ use disktime_units::Nanos;
 /// The arm, its position, and the geometry that it moves over.
 #[derive(Debug, Clone)]
 pub(crate) struct Arm {
-    pub geometry: Geometry,
-    pub seeks: SeekTable,
-    pub timing: Timing,
+    geometry: Geometry,
+    seeks: SeekTable,
+    timing: Timing,
     cylinder: u32,
     surface: u32,
 }
@@ -40,6 +40,24 @@ impl Arm {
             cylinder: 0,
             surface: 0,
         }
+    }
+
+    /// What it moves over.
+    #[inline]
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Seek times.
+    #[inline]
+    pub(crate) fn seeks(&self) -> &SeekTable {
+        &self.seeks
+    }
+
+    /// Overheads, switches and rates.
+    #[inline]
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
     }
 
     /// Moves it back over the first track.

@@ -68,7 +68,7 @@ pub fn find_drive(text: &str) -> Result<Drive, HddError> {
 ///
 /// # Errors
 /// A sentence with the file, the drive and the field.
-pub fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
+pub(super) fn load_drive(path: &Path, name: &str) -> Result<Drive, HddError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| HddError::new(format!("the file {shown} cannot be read: {error}")))?;

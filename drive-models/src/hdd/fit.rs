@@ -47,7 +47,7 @@ struct MediumClass {
 ///
 /// # Errors
 /// If the parameters are wrong or the trace does not fit the drive.
-pub fn fit_overheads(
+pub(super) fn fit_overheads(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],
 ) -> Result<HddParameters, HddError> {

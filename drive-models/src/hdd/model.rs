@@ -13,6 +13,12 @@
 //! same calls return the same times. A request never ends before it starts.
 //! Not modelled: command queueing, defects, thermal recalibration, half-written 4 KiB sectors.
 
+mod bounds;
+mod reading;
+
+pub(super) use bounds::HDD_QUANTUM_BYTES;
+pub use bounds::{MeanTime, ZoneSummary};
+
 use super::arm::Arm;
 use super::cache::{DirtyQueue, Segments};
 use super::geometry::Geometry;
@@ -26,14 +32,14 @@ use disktime_units::Nanos;
 
 /// A running read-ahead: the head is about to read `next` at time `at`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ReadAhead {
-    pub segment: usize,
-    pub next: u64,
-    pub at: Nanos,
+struct ReadAhead {
+    segment: usize,
+    next: u64,
+    at: Nanos,
     /// Reads ahead up to this sector.
-    pub limit: u64,
+    limit: u64,
     /// The sectors from this one to the segment's start are in the cache too, from a time on.
-    pub before: Option<(u64, Nanos)>,
+    before: Option<(u64, Nanos)>,
 }
 
 /// How the last read or write was served.
@@ -50,30 +56,30 @@ pub(crate) enum Served {
 /// A modelled hard disk and its state.
 #[derive(Debug, Clone)]
 pub struct HddModel {
-    pub(crate) arm: Arm,
+    arm: Arm,
     size_bytes: u64,
     write_cache: bool,
-    pub(super) policy: CachePolicy,
-    pub(super) segments: Segments,
+    policy: CachePolicy,
+    segments: Segments,
     dirty: DirtyQueue,
-    pub(super) read_ahead: Option<ReadAhead>,
+    read_ahead: Option<ReadAhead>,
     /// When the last command was answered.
     answered: Nanos,
     /// When the arm has finished what it is doing.
-    pub(super) mechanism_free: Nanos,
-    pub(super) last_was_write: bool,
-    pub(super) last_served: Served,
+    mechanism_free: Nanos,
+    last_was_write: bool,
+    last_served: Served,
     /// Where the last read ended.
-    pub(super) last_read_end: u64,
+    last_read_end: u64,
 }
 
 /// What the cache does, from the parameters.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CachePolicy {
-    pub read_ahead: ReadAheadPolicy,
-    pub read_ahead_sectors: u64,
-    pub keeps: bool,
-    pub before: ReadBefore,
+struct CachePolicy {
+    read_ahead: ReadAheadPolicy,
+    read_ahead_sectors: u64,
+    keeps: bool,
+    before: ReadBefore,
     write_invalidates: WriteInvalidation,
     reads_hit_writes: bool,
 }
@@ -144,9 +150,14 @@ impl HddModel {
         self.write_cache
     }
 
+    /// The arm, with geometry, seeks and overheads.
+    pub(super) fn arm(&self) -> &Arm {
+        &self.arm
+    }
+
     /// One turn of the platters.
     pub fn turn(&self) -> Nanos {
-        Nanos(self.arm.geometry.turn_ns)
+        Nanos(self.arm.geometry().turn_ns)
     }
 
     /// Serves a request that arrives at `start` and says when it is done. A command that arrives
@@ -163,13 +174,15 @@ impl HddModel {
         let first = offset_bytes / SECTOR_BYTES;
         let end = (offset_bytes + len_bytes)
             .div_ceil(SECTOR_BYTES)
-            .min(self.arm.geometry.sectors());
+            .min(self.arm.geometry().sectors());
         let finish = match operation {
             Operation::Flush => self.flush(start),
             Operation::Discard => {
-                start + self.arm.timing.read_hit[usize::from(self.last_was_write)]
+                start + self.arm.timing().read_hit[usize::from(self.last_was_write)]
             }
-            _ if first >= end => start + self.arm.timing.read_hit[usize::from(self.last_was_write)],
+            _ if first >= end => {
+                start + self.arm.timing().read_hit[usize::from(self.last_was_write)]
+            }
             Operation::Read => self.read(start, first, end),
             Operation::Write => self.write(start, first, end, true),
             Operation::WriteZeroes => self.write(start, first, end, false),
@@ -202,23 +215,23 @@ impl HddModel {
     /// Writes a dirty run to the medium; returns when it is there.
     fn destage(&mut self, now: Nanos, first: u64, end: u64) -> Nanos {
         self.read_ahead = None;
-        let settle = self.arm.timing.write_settle;
-        let place = self.arm.geometry.locate(first);
+        let settle = self.arm.timing().write_settle;
+        let place = self.arm.geometry().locate(first);
         self.mechanism_free = self.arm.access(now, now, place, first, end, settle).done;
         self.mechanism_free
     }
 
     fn write(&mut self, start: Nanos, first: u64, end: u64, over_bus: bool) -> Nanos {
         let after = usize::from(self.last_was_write);
-        let place = self.arm.geometry.locate(first);
+        let place = self.arm.geometry().locate(first);
         let (served, overhead) = if self.arm.is_over(place) {
-            (Served::Near, self.arm.timing.write_hit)
+            (Served::Near, self.arm.timing().write_hit)
         } else {
-            (Served::Far, self.arm.timing.write_miss)
+            (Served::Far, self.arm.timing().write_miss)
         };
         self.last_served = served;
         let bus = if over_bus {
-            self.arm.timing.bus(end - first)
+            self.arm.timing().bus(end - first)
         } else {
             Nanos::ZERO
         };
@@ -246,22 +259,22 @@ impl HddModel {
         }
         // The bus fills the buffer while the arm moves. A bus slower than the medium must be done
         // before the first sector passes under the head, or the buffer would run dry.
-        let medium_ns = self.arm.geometry.turn_ns / u64::from(place.sectors_per_track);
-        let slow_bus = self.arm.timing.bus(1).0 > medium_ns;
+        let medium_ns = self.arm.geometry().turn_ns / u64::from(place.sectors_per_track);
+        let slow_bus = self.arm.timing().bus(1).0 > medium_ns;
         let begin = (start + overhead[after]).max(self.mechanism_free);
         let begin = if slow_bus && over_bus {
             begin.max(received)
         } else {
             begin
         };
-        let settle = self.arm.timing.write_settle;
+        let settle = self.arm.timing().write_settle;
         let passage = self.arm.access(begin, begin, place, first, end, settle);
         self.mechanism_free = passage.done;
         passage.done.max(received)
     }
 
     fn flush(&mut self, start: Nanos) -> Nanos {
-        let mut now = start + self.arm.timing.write_hit[usize::from(self.last_was_write)];
+        let mut now = start + self.arm.timing().write_hit[usize::from(self.last_was_write)];
         if self.write_cache {
             // A run whose destaging has begun must be finished too.
             now = now.max(self.mechanism_free);

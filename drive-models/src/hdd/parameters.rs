@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Bytes of a sector; the figures of every drive are in sectors of this size.
-pub const SECTOR_BYTES: u64 = 512;
+pub(crate) const SECTOR_BYTES: u64 = 512;
 
 /// A drive that cannot be modelled; a sentence that names the field and what it may be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -267,7 +267,7 @@ pub struct HddParameters {
 
 /// Bus rate of a drive that names none: that of the host on which the older drives were measured
 /// is much lower, and is part of their table.
-pub const DEFAULT_BUS_MB_PER_S: f64 = 300.0;
+pub(crate) const DEFAULT_BUS_MB_PER_S: f64 = 300.0;
 
 fn default_segments() -> u32 {
     16

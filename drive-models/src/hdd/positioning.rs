@@ -43,14 +43,14 @@ impl DiskPlace {
 impl PositioningMap {
     /// One turn of the platter.
     pub fn turn(&self) -> Nanos {
-        Nanos(self.arm.geometry.turn_ns)
+        Nanos(self.arm.geometry().turn_ns)
     }
 
     /// The place of the byte at `offset_bytes`; of the last byte for offsets beyond the end.
     #[inline]
     pub fn place(&self, offset_bytes: u64) -> DiskPlace {
-        let place = self.arm.geometry.locate(offset_bytes / SECTOR_BYTES);
-        let angle_ns = place.angle_ns(self.arm.geometry.turn_ns);
+        let place = self.arm.geometry().locate(offset_bytes / SECTOR_BYTES);
+        let angle_ns = place.angle_ns(self.arm.geometry().turn_ns);
         DiskPlace { place, angle_ns }
     }
 
@@ -69,7 +69,7 @@ impl PositioningMap {
     #[inline]
     pub fn seek_between(&self, from: DiskPlace, to: DiskPlace, write: bool) -> Nanos {
         let settle = if write {
-            self.arm.timing.write_settle
+            self.arm.timing().write_settle
         } else {
             Nanos::ZERO
         };
@@ -81,7 +81,7 @@ impl PositioningMap {
     /// passes under the head: the drive's overhead, the seek, and the rotational wait.
     #[inline]
     pub fn positioning(&self, now: Nanos, from: DiskPlace, to: DiskPlace, write: bool) -> Nanos {
-        let timing = &self.arm.timing;
+        let timing = self.arm.timing();
         let moving = if !write {
             (timing.read_miss[0] + self.seek_between(from, to, false)).max(timing.read_ready[0])
         } else if from.place.cylinder == to.place.cylinder {
@@ -89,7 +89,7 @@ impl PositioningMap {
         } else {
             timing.write_miss[1] + self.seek_between(from, to, true)
         };
-        let turn_ns = self.arm.geometry.turn_ns;
+        let turn_ns = self.arm.geometry().turn_ns;
         let phase = (now + moving).0 % turn_ns;
         let wait = if to.angle_ns >= phase {
             to.angle_ns - phase
@@ -104,7 +104,7 @@ impl HddModel {
     /// The map by which a scheduler estimates positioning times.
     pub fn positioning_map(&self) -> PositioningMap {
         PositioningMap {
-            arm: Arc::new(self.arm.clone()),
+            arm: Arc::new(self.arm().clone()),
         }
     }
 }

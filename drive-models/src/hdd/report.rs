@@ -1,9 +1,8 @@
 //! The report of `disktime model` on a modelled disk, as text and as JSON.
 
-use super::bounds::{HDD_QUANTUM_BYTES, MeanTime, ZoneSummary};
 use super::drives::{Drive, OverheadSource};
 use super::judge::{TraceReport, judge};
-use super::model::HddModel;
+use super::model::{HDD_QUANTUM_BYTES, HddModel, MeanTime, ZoneSummary};
 use super::parameters::HddError;
 use super::presets::Provenance;
 use super::trace::MeasuredRequest;

@@ -113,22 +113,14 @@ fn parse_fields(fields: &[&str]) -> Result<MeasuredRequest, String> {
     })
 }
 
-/// Modelled service times of the trace's requests, each issued after its predecessor's think time.
+/// Modelled service times of the trace's requests, each issued after its predecessor's think time,
+/// with how the model served each. With `shaken`, each think time is changed by up to half a turn
+/// (or half of itself) either way, so that several replays together show the distribution of
+/// rotational waits rather than one sample of it: the traces do not record the platter's phase.
 ///
 /// # Errors
 /// If a request lies beyond the end of the modelled drive.
-pub fn replay(model: &mut HddModel, trace: &[MeasuredRequest]) -> Result<Vec<Nanos>, HddError> {
-    Ok(replay_served(model, trace, None)?
-        .into_iter()
-        .map(|(time, _)| time)
-        .collect())
-}
-
-/// As [`replay`], with how the model served each request. With `shaken`, each think time is changed
-/// by up to half a turn (or half of itself) either way, so that several replays together show the
-/// distribution of rotational waits rather than one sample of it: the traces do not record the
-/// platter's phase.
-pub(crate) fn replay_served(
+pub(super) fn replay_served(
     model: &mut HddModel,
     trace: &[MeasuredRequest],
     mut shaken: Option<SplitMix64>,
@@ -163,7 +155,7 @@ pub(crate) fn replay_served(
 }
 
 /// Mean in milliseconds.
-pub fn mean_ms(times: impl ExactSizeIterator<Item = Nanos>) -> f64 {
+pub(super) fn mean_ms(times: impl ExactSizeIterator<Item = Nanos>) -> f64 {
     let count = times.len().max(1) as f64;
     times.map(Nanos::as_millis_f64).sum::<f64>() / count
 }
@@ -172,7 +164,7 @@ pub fn mean_ms(times: impl ExactSizeIterator<Item = Nanos>) -> f64 {
 ///
 /// # Panics
 /// If the two differ in length or are empty.
-pub fn demerit_percent(measured: &[Nanos], modelled: &[Nanos]) -> f64 {
+pub(super) fn demerit_percent(measured: &[Nanos], modelled: &[Nanos]) -> f64 {
     assert!(
         !measured.is_empty() && measured.len() == modelled.len(),
         "one time for each request"

@@ -3,6 +3,7 @@
 use super::super::trace::replay_served;
 use super::super::*;
 use crate::Operation;
+use crate::hdd::fit::fit_overheads;
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 

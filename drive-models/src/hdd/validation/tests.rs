@@ -1,6 +1,8 @@
 //! The model against service times measured on real drives, if they are at hand.
 
 use super::super::*;
+use crate::hdd::drives::load_drive;
+use crate::hdd::fit::fit_overheads;
 use std::path::PathBuf;
 
 /// Trace, drive, and the demerit in % of the mean that the model must keep.

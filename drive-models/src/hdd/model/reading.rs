@@ -5,10 +5,10 @@
 //! after every read, beyond the segment's length (dropping sectors that the host has) or only until
 //! the segment is full, and whether they keep the sectors that pass before the first one asked for.
 
-use super::arm::Passage;
-use super::geometry::SectorPlace;
-use super::model::{HddModel, ReadAhead, Served};
-use super::parameters::{ReadAheadPolicy, ReadBefore};
+use super::{HddModel, ReadAhead, Served};
+use crate::hdd::arm::Passage;
+use crate::hdd::geometry::SectorPlace;
+use crate::hdd::parameters::{ReadAheadPolicy, ReadBefore};
 use disktime_units::Nanos;
 
 impl HddModel {
@@ -21,11 +21,11 @@ impl HddModel {
         self.last_served = Served::FromCache;
         if let Some(index) = found {
             let overhead = if sequential && after == 0 {
-                self.arm.timing.read_stream
+                self.arm.timing().read_stream
             } else {
-                self.arm.timing.read_hit[after]
+                self.arm.timing().read_hit[after]
             };
-            let over_bus = start + overhead + self.arm.timing.bus(end - first);
+            let over_bus = start + overhead + self.arm.timing().bus(end - first);
             if end <= self.segments.get(index).end {
                 self.prolong_read_ahead(index, first, end);
                 return over_bus;
@@ -49,14 +49,14 @@ impl HddModel {
         let after = usize::from(self.last_was_write);
         // The first sectors that a segment already holds are not read again.
         let from = found.map_or(first, |index| self.segments.get(index).end.max(first));
-        let place = self.arm.geometry.locate(from);
+        let place = self.arm.geometry().locate(from);
         self.last_served = if self.arm.is_over(place) {
             Served::Near
         } else {
             Served::Far
         };
-        let begin = (start + self.arm.timing.read_miss[after]).max(self.mechanism_free);
-        let ready = start + self.arm.timing.read_ready[after];
+        let begin = (start + self.arm.timing().read_miss[after]).max(self.mechanism_free);
+        let ready = start + self.arm.timing().read_ready[after];
         let segment = found.or_else(|| self.segments.allocate(first));
         let passage = self.arm.access(begin, ready, place, from, end, Nanos::ZERO);
         self.mechanism_free = passage.done;
@@ -82,7 +82,7 @@ impl HddModel {
                 });
             }
         }
-        let bus = self.arm.timing.bus(end - first);
+        let bus = self.arm.timing().bus(end - first);
         self.last_sector_over_bus(passage.begun + bus, passage.done)
     }
 
@@ -98,7 +98,7 @@ impl HddModel {
         if self.policy.before == ReadBefore::Nothing {
             return None;
         }
-        let turn_ns = self.arm.geometry.turn_ns;
+        let turn_ns = self.arm.geometry().turn_ns;
         let waited = (passage.begun - passage.arrived).0;
         let passed = waited * u64::from(place.sectors_per_track) / turn_ns;
         let on_track = u64::from(place.sector);
@@ -123,7 +123,7 @@ impl HddModel {
         }
         ahead.limit = ahead.limit.max(end);
         while ahead.next < end {
-            let place = self.arm.geometry.locate(ahead.next);
+            let place = self.arm.geometry().locate(ahead.next);
             let count = u64::from(place.sectors_per_track - place.sector).min(end - ahead.next);
             ahead.at = self.arm.pass(ahead.at, place, count as u32);
             ahead.next += count;
@@ -137,7 +137,7 @@ impl HddModel {
 
     /// The bus carries sectors while later ones are read; the last can follow only when read.
     fn last_sector_over_bus(&self, over_bus: Nanos, read: Nanos) -> Nanos {
-        over_bus.max(read + self.arm.timing.bus(1))
+        over_bus.max(read + self.arm.timing().bus(1))
     }
 
     /// The sector up to which the drive reads ahead in a segment from `start`, after a read up to
@@ -150,7 +150,7 @@ impl HddModel {
         } else {
             end + reach
         };
-        limit.min(self.arm.geometry.sectors())
+        limit.min(self.arm.geometry().sectors())
     }
 
     /// The host has read up to `end` from this segment, so there is room to read ahead.
@@ -177,9 +177,9 @@ impl HddModel {
         if let Some((start, _)) = ahead.before.take_if(|(_, at)| *at <= until) {
             self.segments.prepend(ahead.segment, start);
         }
-        let turn_ns = self.arm.geometry.turn_ns;
+        let turn_ns = self.arm.geometry().turn_ns;
         while ahead.next < ahead.limit && ahead.at < until {
-            let place = self.arm.geometry.locate(ahead.next);
+            let place = self.arm.geometry().locate(ahead.next);
             let on_track = u64::from(place.sectors_per_track - place.sector);
             let count = on_track.min(ahead.limit - ahead.next) as u32;
             let begun = self.arm.reach(ahead.at, place);
