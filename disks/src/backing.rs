@@ -198,7 +198,7 @@ impl ContentMap for Backing {
 fn still_there(file: &File, path: &Path) -> Result<(), BackingError> {
     let metadata = file
         .metadata()
-        .map_err(|source| system(path, "look at it", source))?;
+        .map_err(|source| system(path, "examine it", source))?;
     if metadata.nlink() == 0 {
         let cause = "another program has just removed it".to_owned();
         return Err(BackingError::InUse {
@@ -219,7 +219,7 @@ fn kind_of(path: &Path, options: &BackingOptions) -> Result<BackingKind, Backing
             }
             return Ok(BackingKind::File);
         }
-        Err(error) => return Err(system(path, "look at it", error)),
+        Err(error) => return Err(system(path, "examine it", error)),
     };
     kind_found(path, &metadata)
 }

@@ -51,8 +51,9 @@ impl Buffer {
     /// A buffer of `len` bytes in memory of another owner, which gets it back when it is dropped.
     ///
     /// # Safety
-    /// `start` is a multiple of [`BUFFER_ALIGNMENT`] and points to `len` initialised bytes that live
-    /// as long as `lender`, and that no other code reads or writes as long as this buffer lives.
+    /// `start` is a multiple of [`BUFFER_ALIGNMENT`] and points to `len` initialised bytes that
+    /// live as long as `lender`, and that no other code reads or writes as long as this buffer
+    /// lives.
     pub unsafe fn lent(start: NonNull<u8>, len: usize, lender: Lender) -> Buffer {
         Buffer {
             start,

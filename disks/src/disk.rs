@@ -1,8 +1,8 @@
 //! The trait of every disk, with its requests, completions and properties.
 //!
-//! One trait for two clocks. A disk never reads a clock: every call passes the time. A modelled disk
-//! knows when its next request ends ([`Disk::next_completion`]); a real one has a file descriptor
-//! that becomes readable ([`Disk::wake_fd`]); a paced one has both.
+//! One trait for two clocks. A disk never reads a clock: every call passes the time. A modelled
+//! disk knows when its next request ends ([`Disk::next_completion`]); a real one has a file
+//! descriptor that becomes readable ([`Disk::wake_fd`]); a paced one has both.
 //!
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
@@ -89,8 +89,8 @@ pub struct DiskProperties {
     pub worst_seek: Nanos,
     /// Seek time by distance, ascending, from 0 to the whole disk. Empty without seeks.
     pub seek_curve: Vec<SeekPoint>,
-    /// Seeks and angles of every place, where the disk is modelled. A paced disk's platter turns with
-    /// the clock of the calls, like a modelled one's.
+    /// Seeks and angles of every place, where the disk is modelled. A paced disk's platter turns
+    /// with the clock of the calls, like a modelled one's.
     pub positioning: Option<PositioningMap>,
     /// Prices before dispatch.
     pub cost: CostModel,
@@ -145,20 +145,20 @@ pub trait Disk {
     /// are reported by the completion.
     fn submit(&mut self, now: Nanos, request: DiskRequest);
 
-    /// Hands the submitted requests to the device at once. `collect` does so too; a caller that sleeps
-    /// or does other work after its submits calls this, once for all of them.
+    /// Hands the submitted requests to the device at once. `collect` does so too; a caller that
+    /// sleeps or does other work after its submits calls this, once for all of them.
     fn flush_submissions(&mut self) {}
 
     /// Appends the requests that ended by `now`, in order of `completed_at`.
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>);
 
-    /// When the next completion can be collected, if that is known. A paced disk returns its model's
-    /// time; if its real I/O is later than that, `collect` finds nothing and a later time is
-    /// returned.
+    /// When the next completion can be collected, if that is known. A paced disk returns its
+    /// model's time; if its real I/O is later than that, `collect` finds nothing and a later time
+    /// is returned.
     fn next_completion(&self) -> Option<Nanos>;
 
-    /// An eventfd that is set when `collect` may return something, for a real disk. The caller resets
-    /// it ([`crate::reset_wake`]) before the next `collect`, or waits for its edges.
+    /// An eventfd that is set when `collect` may return something, for a real disk. The caller
+    /// resets it ([`crate::reset_wake`]) before the next `collect`, or waits for its edges.
     fn wake_fd(&self) -> Option<RawFd> {
         None
     }

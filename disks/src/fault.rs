@@ -2,10 +2,10 @@
 //!
 //! It has a volatile cache as real disks have: a write is pending until a flush that was submitted
 //! after its completion has completed, or durable at once if it says so (FUA). At a crash
-//! ([`FaultHandle::crash`]) every pending sector is left with any version written since, requests in
-//! flight are lost, done, or torn at sectors. Faults are scripted ([`FaultHandle::inject`]) or random
-//! by seed ([`RandomFaults`]): errors, late completions, requests that never end. A failed flush is
-//! final, as on the real engines.
+//! ([`FaultHandle::crash`]) every pending sector is left with any version written since, requests
+//! in flight are lost, done, or torn at sectors. Faults are scripted ([`FaultHandle::inject`]) or
+//! random by seed ([`RandomFaults`]): errors, late completions, requests that never end. A failed
+//! flush is final, as on the real engines.
 //!
 //! Tests go through all crash points by [`FaultHandle::freeze_at`]: the operation of that number
 //! (writes, zeroings, discards and flushes count) and everything after it never completes.

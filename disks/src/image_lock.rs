@@ -1,10 +1,10 @@
 //! Locks that keep a second writer off a disk's file, understood by QEMU's programs too.
 //!
-//! QEMU's convention for image files: every permission that a program may hold has a number `i`
-//! (0 consistent read, 1 write, 2 write unchanged, 3 resize). A program that holds permission `i`
-//! keeps a shared lock on byte 100 + i; one that does not let others hold it keeps one on byte
-//! 200 + i. Having taken its own locks, a program asks whether it *could* take an exclusive lock on
-//! 200 + i for each permission that it holds and on 100 + i for each that it does not share; if not,
+//! QEMU's convention for image files: every permission that a program may hold has a number i
+//! (0 consistent read, 1 write, 2 write unchanged, 3 resize). A program that holds permission i keeps
+//! a shared lock on byte `100 + i`; one that does not let others hold it keeps one on byte `200 + i`.
+//! Having taken its own locks, a program asks whether it *could* take an exclusive lock on `200 + i`
+//! for each permission that it holds and on `100 + i` for each that it does not share; if not,
 //! another program conflicts, and it gives up. As each takes its locks before it asks, at least one
 //! of two programs that start at once sees the other.
 //!
@@ -130,7 +130,8 @@ fn set_lock(file: &File, kind: libc::c_int, byte: i64) -> io::Result<bool> {
 /// Whether another open file holds any lock on the byte.
 fn would_conflict(file: &File, byte: i64) -> io::Result<bool> {
     let mut lock = one_byte(libc::F_WRLCK, byte);
-    // SAFETY: the descriptor is open, and `lock` is valid to read and to write and outlives the call.
+    // SAFETY: the descriptor is open, and `lock` is valid to read and to write and outlives the
+    // call.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) } != 0 {
         return Err(io::Error::last_os_error());
     }

@@ -4,8 +4,9 @@
 //! - `buffer`: memory for requests.
 //! - `open`, `survey`: opening a real disk, or finding out what would be opened. `backing`,
 //!   `block_device`, `image_lock`, `remove_unused`: the file or device behind it.
-//! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls of
-//!   one request; `device_state` is what they learn of the device. `wake_event` wakes the reactor.
+//! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
+//!   of one request; `device_state` is what they learn of the device. `wake_event` wakes the
+//!   reactor.
 //! - `memory`, `mapping`: a disk in memory.
 //! - `virtual_disk`: a model in virtual time. `paced`: the same model paced in real time.
 //! - `fault`: a disk that fails on purpose.

@@ -32,8 +32,8 @@ pub enum Medium {
 pub struct DiskOptions {
     /// Where the data lie.
     pub medium: Medium,
-    /// The size that is wanted: a smaller file is grown, a smaller device is refused. Needed where the
-    /// data are not at a path.
+    /// The size that is wanted: a smaller file is grown, a smaller device is refused. Needed where
+    /// the data are not at a path.
     pub size_bytes: Option<u64>,
     /// A missing file may be created (sparse, of `size_bytes`).
     pub create: bool,
@@ -207,8 +207,8 @@ fn memory_disk(
     }
 }
 
-/// What a block device or file can do. Holes of a file, and discarded ranges of a block device whose
-/// queue zeroes them, read as zeroes.
+/// What a block device or file can do. Holes of a file, and discarded ranges of a block device
+/// whose queue zeroes them, read as zeroes.
 fn capabilities_of(backing: &Backing) -> Capabilities {
     Capabilities {
         discard: if backing.discards() {

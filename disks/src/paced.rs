@@ -32,8 +32,8 @@ struct Current {
     finish: Nanos,
     /// The model's time has passed and the real I/O was not done then.
     overdue: bool,
-    /// Counts for the pacing report. Requests that make data durable do not: they take as long as the
-    /// real disk needs, which no model knows.
+    /// Counts for the pacing report. Requests that make data durable do not: they take as long as
+    /// the real disk needs, which no model knows.
     paced: bool,
     /// The real disk's completion, once there is one.
     real: Option<Completion>,
@@ -175,8 +175,8 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
             real: None,
         });
         self.inner.submit(now, request);
-        // Only one request is in flight at a time, so there is none to batch it with, and the real I/O
-        // has the model's time from now on.
+        // Only one request is in flight at a time, so there is none to batch it with, and the real
+        // I/O has the model's time from now on.
         self.inner.flush_submissions();
     }
 

@@ -1,5 +1,6 @@
-//! The properties that a disk will have once it is opened, found out without opening it for writing,
-//! locking it or creating it, so that reservations can be admitted before anything is changed.
+//! The properties that a disk will have once it is opened, found out without opening it for
+//! writing, locking it or creating it, so that reservations can be admitted before anything is
+//! changed.
 
 use crate::backing::{BackingKind, kind_found};
 use crate::backing_error::system;
@@ -42,7 +43,7 @@ pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
     let Medium::Path(path) = &options.medium else {
         return Ok(Survey::described(options, true, options.size_bytes, None));
     };
-    let failed = |source| system(path, "look at it", source);
+    let failed = |source| system(path, "examine it", source);
     let found = match std::fs::metadata(path) {
         Ok(metadata) => {
             kind_found(path, &metadata)?;

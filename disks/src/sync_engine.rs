@@ -1,7 +1,7 @@
 //! A disk served by plain system calls on a few threads: for systems that refuse io_uring.
 //!
-//! It uses the same [`Transfer`] state machine as the ring; a worker drives it to its end. It is slower,
-//! because each request crosses to another thread and back, and behaves the same otherwise.
+//! It uses the same [`Transfer`] state machine as the ring; a worker drives it to its end. It is
+//! slower, because each request crosses to another thread and back, and behaves the same otherwise.
 //!
 //! Invariants: requests waiting for a worker and completions waiting to be collected are together
 //! bounded by `max_in_flight`; dropping the disk finishes the submitted requests.

@@ -137,8 +137,8 @@ impl Transfer {
         let request = self.request.take()?;
         let promises = request.operation == Operation::Flush || request.fua;
         if promises && result.is_ok() && device.flush_failed() {
-            // The kernel reports a lost write to one flush only; the success of one that ran at the same
-            // time proves nothing.
+            // The kernel reports a lost write to one flush only; the success of one that ran at the
+            // same time proves nothing.
             result = Err(device.flush_failed_before());
         }
         Some(Completion {

@@ -4,10 +4,10 @@
 //! the slot's number travels through the ring. Submissions gather in the submission queue and go to
 //! the kernel with one call per turn ([`Disk::flush_submissions`] or [`Disk::collect`]).
 //!
-//! Invariants: a slot is not touched between the push of its operation and its completion, even if the
-//! call in between fails, and dropping the disk waits for the requests in flight; each slot has at
-//! most one operation in flight and there are fewer slots than entries in either queue, so neither
-//! can overflow; in steady state nothing is allocated.
+//! Invariants: a slot is not touched between the push of its operation and its completion, even if
+//! the call in between fails, and dropping the disk waits for the requests in flight; each slot has
+//! at most one operation in flight and there are fewer slots than entries in either queue, so
+//! neither can overflow; in steady state nothing is allocated.
 //!
 //! With SINGLE_ISSUER and DEFER_TASKRUN the kernel finishes operations only when the ring's own
 //! thread asks it to. The ring is therefore created disabled and belongs to the thread that first
@@ -144,13 +144,14 @@ impl UringDisk {
         }
     }
 
-    /// Takes finished operations. Those that the first call finishes are taken here, so the eventfd is
-    /// disabled for them; later ones set it as usual.
+    /// Takes finished operations. Those that the first call finishes are taken here, so the eventfd
+    /// is disabled for them; later ones set it as usual.
     ///
-    /// The kernel finishes a limited number of operations per call and announces the rest by its flag
-    /// only, so a set flag is followed by another call as long as that brings completions. The flag may
-    /// also be stale: set by an interrupt on another processor just after its work was taken here;
-    /// then it stays set until the next work. To follow it without a limit would be a livelock.
+    /// The kernel finishes a limited number of operations per call and announces the rest by its
+    /// flag only, so a set flag is followed by another call as long as that brings completions. The
+    /// flag may also be stale: set by an interrupt on another processor just after its work was
+    /// taken here; then it stays set until the next work. To follow it without a limit would be a
+    /// livelock.
     fn take_finished(&mut self, now: Nanos) {
         let mut first = true;
         loop {

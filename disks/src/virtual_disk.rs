@@ -4,8 +4,8 @@
 //! over [`LinearModel`] ([`VirtualLinearDisk`]) a device without seeks, of which several requests
 //! may be in flight while one server of linear cost works them off in order.
 //!
-//! The caller chooses how much of the data is kept, [`Store`]: simulations of days need the times and
-//! at most a label, not the content.
+//! The caller chooses how much of the data is kept, [`Store`]: simulations of days need the times
+//! and at most a label, not the content.
 //!
 //! Invariants: requests are served in order of submission; a request changes the store when it is
 //! submitted, which has the same effect as at its end, as the order is the same. A request without
@@ -84,12 +84,14 @@ impl<M: ServiceModel> VirtualDisk<M> {
         let end = offset_bytes.checked_add(len_bytes);
         if !offset_bytes.is_multiple_of(block) || !len_bytes.is_multiple_of(block) {
             return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} is not aligned to {block} bytes"
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} is not aligned to {block} \
+                 bytes"
             ));
         }
         if end.is_none_or(|end| end > self.properties.size_bytes) {
             return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} lies beyond the disk's {} bytes",
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} lies beyond the disk's {} \
+                 bytes",
                 self.properties.size_bytes
             ));
         }
@@ -105,7 +107,8 @@ impl<M: ServiceModel> VirtualDisk<M> {
             && held != len_bytes
         {
             return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} came with {held} bytes of buffers"
+                "{operation:?} of {len_bytes} bytes at {offset_bytes} came with {held} bytes of \
+                 buffers"
             ));
         }
         None
@@ -231,8 +234,8 @@ impl VirtualDisk<HddModel> {
 pub type VirtualLinearDisk = VirtualDisk<LinearModel>;
 
 impl VirtualDisk<LinearModel> {
-    /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the time of
-    /// all of them, as a request may be the last of them.
+    /// A device of linear cost that takes up to `max_in_flight` requests at once. Its W is the time
+    /// of all of them, as a request may be the last of them.
     ///
     /// # Panics
     /// If `max_in_flight` is 0.

@@ -1,8 +1,8 @@
 //! An eventfd that wakes the thread that polls it.
 //!
 //! A thread that waits for its level resets it first ([`reset_wake`]) and looks for completions
-//! afterwards: later ones set it again, so none is missed. A thread that waits for its edges need not
-//! reset it.
+//! afterwards: later ones set it again, so none is missed. A thread that waits for its edges need
+//! not reset it.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,7 +1,8 @@
 //! One body of behaviour that every disk with content has to show, whatever serves it.
 //!
 //! The driver waits as an engine does: for the descriptor if there is one, until the time that the
-//! disk names if it names one. Its clock is real for real and paced disks, and jumps for the others.
+//! disk names if it names one. Its clock is real for real and paced disks, and jumps for the
+//! others.
 
 mod driver;
 

@@ -60,7 +60,7 @@ fn run_ms(model: &HddModel, length: u64) -> f64 {
     now.as_millis_f64() / runs as f64
 }
 
-/// One look-up of a place and one guess from it, as a scheduler does for each candidate.
+/// One look-up of a place and one estimate from it, as a scheduler does for each candidate.
 fn guess_ns(model: &HddModel) -> f64 {
     let map = model.positioning_map();
     let mut random = SplitMix64::new(1);

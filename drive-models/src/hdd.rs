@@ -4,8 +4,8 @@
 //! - `presets`, `drives`: drives by name, and what each is based on.
 //! - `seek`, `geometry`, `timing`, `arm`: the place of a sector and the time to move there.
 //! - `cache`, `model`, `model/reading`: the drive itself, request by request.
-//! - `model/bounds`, `positioning`: what a scheduler needs to know of it: W, s, R, the seek curve; and
-//!   places, angles and seeks, to estimate positioning times.
+//! - `model/bounds`, `positioning`: what a scheduler needs to know of it: W, s, R, the seek curve;
+//!   and places, angles and seeks, to estimate positioning times.
 //! - `trace`, `fit`, `bus_fit`, `cache_fit`, `judge`, `report`: the comparison with service times
 //!   measured on real drives.
 //!

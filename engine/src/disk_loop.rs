@@ -1,12 +1,13 @@
 //! The loop of one disk: arrivals go to the scheduler, its dispatches to the disk, completions are
 //! charged and answered. The same loop runs in virtual and in real time; it never reads a clock.
 //!
-//! Order within a turn: first what the disk has completed, each at *its own* time, with a decision
-//! after each (so that on a paced disk the next request starts where the last one ended, not when
-//! this process woke); then what has arrived, at `now`; then dispatches until the disk is full.
+//! Order within a turn: first the disk's completions, each at *its own* time, with a decision after
+//! each (so that on a paced disk the next request starts where the last one ended, not when this
+//! process woke); then the arrivals, at `now`; then dispatches until the disk is full.
 //!
-//! Invariants (I1, I2, I5 of the house): nothing reaches the disk but through the scheduler; every
-//! [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are held. Streams: `streams.rs`.
+//! Invariants: no request reaches the disk except through the scheduler (I1); charges add up to the
+//! disk's time (I2); every [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are
+//! held (I5). Adding and removing streams: `streams.rs`.
 
 mod streams;
 
@@ -22,20 +23,21 @@ use slab::Slab;
 use std::os::fd::RawFd;
 use streams::StreamRequests;
 
-/// A request to the disk, paid by a stream.
+/// A request to the disk, charged to a stream.
 #[derive(Debug)]
 pub struct Io {
     /// Chosen by the caller, returned with the answer.
     pub tag: u64,
-    /// Who pays.
+    /// The stream that is charged.
     pub stream: StreamId,
     /// What to do.
     pub operation: Operation,
     /// Start of the range, a multiple of the disk's `block_bytes`; 0 for a flush.
     pub offset_bytes: u64,
-    /// Length, a multiple of the disk's `block_bytes` and at most its `quantum_bytes`; 0 for a flush.
+    /// Length, a multiple of the disk's `block_bytes` and at most its `quantum_bytes`; 0 for a
+    /// flush.
     pub len_bytes: u64,
-    /// Durable when it completes.
+    /// Its data is durable when it completes.
     pub fua: bool,
     /// The data or the room for it; `None` on a disk that holds none, and for other operations.
     pub buffer: Option<Buffer>,
@@ -50,7 +52,7 @@ pub struct IoDone {
     pub stream: StreamId,
     /// As in the request.
     pub operation: Operation,
-    /// Whether it was done.
+    /// Whether it succeeded.
     pub result: Result<(), DiskError>,
     /// The request's buffer.
     pub buffer: Option<Buffer>,
@@ -59,11 +61,11 @@ pub struct IoDone {
 /// How a disk is scheduled.
 #[derive(Debug, Clone, Copy)]
 pub struct LoopSettings {
-    /// Who goes next.
+    /// Which stream is served next.
     pub policy: PolicyKind,
-    /// Who pays for switches.
+    /// Which account is charged for switches.
     pub switching: SwitchingAccount,
-    /// In which order the requests of one stream go.
+    /// The order of one stream's requests.
     pub order: Order,
     /// Bound on requests queued and in flight.
     pub max_queued: usize,
@@ -86,9 +88,9 @@ pub struct DiskLoop<D: Disk> {
     /// Requests queued and in flight, by [`RequestId`]: at most `max_queued`.
     slots: Slab<Slot>,
     max_queued: usize,
-    /// Requests taken in since the last turn, by slot.
+    /// Requests submitted since the last turn, by slot.
     arrivals: Vec<u32>,
-    /// Requests of each flight, and when it went.
+    /// Requests of each flight, and when it was dispatched.
     flights: Vec<FlightRecord>,
     batch: Vec<RequestId>,
     completions: Vec<Completion>,
@@ -130,12 +132,12 @@ impl<D: Disk> DiskLoop<D> {
         }
     }
 
-    /// What the disk says of itself.
+    /// The disk's properties.
     pub fn properties(&self) -> &DiskProperties {
         self.disk.properties()
     }
 
-    /// The disk, for asking what it knows.
+    /// The disk, for its content map and pacing report.
     pub fn disk(&self) -> &D {
         &self.disk
     }
@@ -145,7 +147,7 @@ impl<D: Disk> DiskLoop<D> {
         &mut self.disk
     }
 
-    /// The disk itself; what was queued is lost.
+    /// The disk itself; queued requests are lost.
     pub fn into_disk(self) -> D {
         self.disk
     }
@@ -155,12 +157,12 @@ impl<D: Disk> DiskLoop<D> {
         &self.scheduler
     }
 
-    /// Whether another request can be taken in.
+    /// Whether another request can be submitted.
     pub fn has_room(&self) -> bool {
         self.slots.len() < self.max_queued
     }
 
-    /// Takes a request in; it competes from the next turn on.
+    /// Takes a request; it competes from the next turn on.
     ///
     /// # Panics
     /// If there is no room ([`DiskLoop::has_room`]); if the stream has been removed or is being
@@ -194,7 +196,7 @@ impl<D: Disk> DiskLoop<D> {
         }
     }
 
-    /// Readable when a turn may have something to do.
+    /// An eventfd that is set when a turn may have something to do.
     pub fn wake_fd(&self) -> Option<RawFd> {
         self.disk.wake_fd()
     }
@@ -209,7 +211,7 @@ impl<D: Disk> DiskLoop<D> {
         self.slots.is_empty()
     }
 
-    /// What happened so far.
+    /// Counters and distributions since the start.
     pub fn report(&self, now: Nanos) -> LoopReport {
         self.statistics.report(
             now,
@@ -254,7 +256,8 @@ impl<D: Disk> DiskLoop<D> {
             self.statistics
                 .record(settlement.stream, queued, settlement.service);
             match &completion.result {
-                // One bad place must not fail its neighbours in a merged request: each goes alone.
+                // A bad sector must not fail the other requests of a merged one: each is sent
+                // alone.
                 Err(_) if merged => self.enqueue(at, id.0, false),
                 result => self.answer(at, id, result.clone(), done),
             }

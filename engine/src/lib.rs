@@ -1,10 +1,17 @@
 //! The loop of one disk: take requests, ask the scheduler, drive the disk, settle charges, answer.
 //!
 //! ```text
-//!   sessions, mailbox ── Reactor (real time) ─┐                       ┌─ Scheduler (who, when)
+//!   sessions, mailbox ── Reactor (real time) ─┐                       ┌─ Scheduler (which, when)
 //!                                             ├─ Service (volumes) ── DiskLoop
-//!   simulated clients ── virtual time ────────┘                       └─ Disk (does it)
+//!   simulated clients ── virtual time ────────┘                       └─ Disk (serves it)
 //! ```
+//!
+//! - `disk_loop`, `order`, `statistics`: the loop, with I/Os in and completed I/Os out.
+//! - `service`, `request`, `extent`, `zero_pieces`, `stored`: the interface of a vdisk service, its
+//!   requests and replies.
+//! - `reactor`: the thread that runs a service in real time. `session`, `port`: the interfaces of
+//!   the frontends that it drives.
+//! - `log_throttle`: a limit on repeated log messages.
 //!
 //! What is not known here: protocols and file formats.
 

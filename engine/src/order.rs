@@ -1,5 +1,5 @@
-//! The order of a stream's requests on a disk with seeks, and the disk's map that the scheduler asks
-//! for positioning times.
+//! The order of a stream's requests on a disk with seeks, and the disk's map that the scheduler
+//! asks for positioning times.
 
 use disktime_disks::{DiskProperties, PositioningMap};
 use disktime_scheduler::{Positioning, RequestOrder};
@@ -12,8 +12,8 @@ pub enum Order {
     /// By ascending place from the stream's own last place, wrapping around at the end.
     #[default]
     Sweep,
-    /// Least estimated positioning time first: by the disk's map if it is a modelled one, else by the
-    /// times that the scheduler learns.
+    /// Least estimated positioning time first: by the disk's map if it is a modelled one, else by
+    /// the times that the scheduler learns.
     LeastPositioning,
 }
 

@@ -1,18 +1,18 @@
 //! The interface of a frontend that does its own I/O on the reactor's thread: a descriptor to wait
-//! for, requests out, replies in. For frontends whose peer is no byte stream that can be read in any
-//! portion (FUSE: one read is one request). As it runs on the reactor's thread, its requests cross
-//! no thread.
+//! for, requests out, replies in. For frontends whose peer is no byte stream that can be read in
+//! any portion (FUSE: one read is one request). As it runs on the reactor's thread, its requests
+//! cross no thread.
 //!
 //! How the reactor drives it, each turn:
 //! 1. `receive()` when the descriptor was readable and `wants_input()`; the port submits what has
 //!    arrived, up to a bound of its own.
-//! 2. `submit_held()` when it holds requests whose vdisk's queue was full, in order of arrival among
-//!    all waiters.
+//! 2. `submit_held()` when it holds requests whose vdisk's queue was full, in order of arrival
+//!    among all waiters.
 //! 3. `reply()` for each reply, then `send()`.
 //! 4. `turn()` in every turn; the port is dropped when it returns [`PortStatus::Over`].
 //!
-//! Invariants: memory is bounded: a port with too many requests in flight wants no input. A port may
-//! serve vdisks of other reactors too; it sends them mail, and their replies come back by
+//! Invariants: memory is bounded: a port with too many requests in flight wants no input. A port
+//! may serve vdisks of other reactors too; it sends them mail, and their replies come back by
 //! [`crate::PortHost::reply_to_port`].
 
 use crate::{BufferPool, Reply, Request};

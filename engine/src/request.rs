@@ -30,9 +30,9 @@ pub struct Request {
     pub len_bytes: u64,
     /// The reply waits until the data is durable (writes, zeroes, trims).
     pub fua: bool,
-    /// Of `len_bytes`: the data of a write, the room for a read. For a status: the room for extents,
-    /// a multiple of [`crate::Extent::BYTES`]. `None` for other kinds, and for the data-less clients
-    /// of a simulation.
+    /// Of `len_bytes`: the data of a write, the room for a read. For a status: the room for
+    /// extents, a multiple of [`crate::Extent::BYTES`]. `None` for other kinds, and for the
+    /// data-less clients of a simulation.
     pub buffer: Option<Buffer>,
 }
 
@@ -60,7 +60,8 @@ pub enum ReplyDetail {
     #[default]
     Nothing,
     /// Parts of a read's data are zeroes because nothing is stored there. `first_bytes` and
-    /// `last_bytes` together are at most the data; if all of it is zeroes, `first_bytes` is its length.
+    /// `last_bytes` together are at most the data; if all of it is zeroes, `first_bytes` is its
+    /// length.
     Zeroes {
         /// How many at the beginning.
         first_bytes: u32,

@@ -24,8 +24,8 @@ pub trait Service {
     /// When `turn` is to be called next if nothing else happens.
     fn next_wake(&self) -> Option<Nanos>;
 
-    /// An eventfd that is set when `turn` may have something to do, for a real disk. The caller resets
-    /// it, or waits for its edges.
+    /// An eventfd that is set when `turn` may have something to do, for a real disk. The caller
+    /// resets it, or waits for its edges.
     fn wake_fd(&self) -> Option<RawFd>;
 
     /// Whether `next_wake` has to be kept to the microsecond (the disk is paced by a model, and its
@@ -34,8 +34,8 @@ pub trait Service {
         true
     }
 
-    /// The server stops and its drain time is over: queued requests, and those that come from now on,
-    /// fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
+    /// The server stops and its drain time is over: queued requests, and those that come from now
+    /// on, fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
     /// finished. A service without a queue need not do anything.
     fn give_up(&mut self) {}
 

@@ -58,15 +58,15 @@ pub trait Session: Send {
     /// shutting-down error.
     fn drain(&mut self);
 
-    /// The server closes the connection: every request is answered and every reply sent. From now on
-    /// no bytes are wanted, and only the protocol's closing message is queued, if it has one.
+    /// The server closes the connection: every request is answered and every reply sent. From now
+    /// on no bytes are wanted, and only the protocol's closing message is queued, if it has one.
     fn finish(&mut self);
 
     /// Its state.
     fn status(&self) -> SessionStatus;
 
-    /// Returns its buffers when the connection is dropped with requests unanswered; replies that come
-    /// later are dropped by the reactor.
+    /// Returns its buffers when the connection is dropped with requests unanswered; replies that
+    /// come later are dropped by the reactor.
     fn abandon(&mut self, pool: &mut BufferPool) {
         let _ = pool;
     }

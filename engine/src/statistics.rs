@@ -1,8 +1,8 @@
-//! What is shown of a disk: its counters over the last second, the last ten, and since the start,
-//! and the distributions of queue time and service time per stream.
+//! The statistics of a disk: counters over the last second, the last ten, and since the start, and
+//! the distributions of queue time and service time of each stream.
 //!
 //! Windows are differences of cumulative counters: a reading is kept every 100 ms of activity, at
-//! most [`READINGS`] of them, and between two readings a straight line is assumed. Requests in flight
+//! most [`READINGS`] of them, and values between two readings are interpolated. Requests in flight
 //! are charged when they complete, so a window can be off by one request at each end.
 
 use disktime_disks::{DiskProperties, PacingReport};
@@ -45,7 +45,7 @@ struct Times {
     service: Histogram<u64>,
 }
 
-/// Keeps what the report needs.
+/// Readings and distributions for the report.
 #[derive(Debug, Default)]
 pub(crate) struct Statistics {
     readings: VecDeque<Reading>,
@@ -59,11 +59,11 @@ pub struct Percentiles {
     pub count: u64,
     /// The median.
     pub p50: Nanos,
-    /// 9 of 10 took at most this.
+    /// 90 % took at most this.
     pub p90: Nanos,
-    /// 99 of 100 took at most this.
+    /// 99 % took at most this.
     pub p99: Nanos,
-    /// 999 of 1000 took at most this.
+    /// 99.9 % took at most this.
     pub p99_9: Nanos,
     /// The longest.
     pub max: Nanos,
@@ -72,9 +72,9 @@ pub struct Percentiles {
 /// Counters over one window.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Window<T> {
-    /// How long it really was.
+    /// Its real length.
     pub elapsed: Nanos,
-    /// What was counted in it.
+    /// The counts in it.
     pub counters: T,
 }
 
@@ -94,7 +94,7 @@ pub struct Windows<T> {
 pub struct StreamReport {
     /// What it is entitled to.
     pub config: StreamConfig,
-    /// What it got.
+    /// What it received.
     pub windows: Windows<StreamCounters>,
     /// From arrival to dispatch.
     pub queue_time: Percentiles,
@@ -102,7 +102,7 @@ pub struct StreamReport {
     pub service_time: Percentiles,
 }
 
-/// What happened on a disk.
+/// The statistics of a disk.
 #[derive(Debug, Clone)]
 pub struct LoopReport {
     /// The disk's counters.
@@ -113,7 +113,7 @@ pub struct LoopReport {
     pub worst_case: Nanos,
     /// Unspent time beyond which a deadline counts as missed.
     pub unspent_bound: Nanos,
-    /// The share that the switching account is filled with.
+    /// The share of time that fills the switching account.
     pub switching_share: Share,
     /// How well a paced disk kept to its model's times.
     pub pacing: Option<PacingReport>,
@@ -136,8 +136,8 @@ impl Statistics {
         self.times.retain(keeps);
     }
 
-    /// Takes a reading if the last is old enough. Called at the start of each turn, so that a
-    /// pause ends with a reading of what was before it.
+    /// Takes a reading if the last one is old enough. Called at the start of each turn, so that a
+    /// pause ends with a reading of the counters before it.
     pub(crate) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
         if self
             .readings
@@ -223,8 +223,8 @@ impl Statistics {
         }
     }
 
-    /// The counters at `start`, in a straight line between the readings on both sides of it. As the
-    /// first turn after a pause takes a reading, nothing of what follows it falls before it.
+    /// The counters at `start`, interpolated between the readings on both sides of it. As the first
+    /// turn after a pause takes a reading, no count after the pause is put before it.
     fn counters_at<T: Counters>(
         &self,
         start: Nanos,
@@ -246,9 +246,9 @@ impl Statistics {
     }
 }
 
-/// Counters that only grow, or are kept as they are.
+/// Counters that only grow, or that keep their value.
 trait Counters: Copy + Default {
-    /// What was counted after `then`.
+    /// The counts after `then`.
     fn since(self, then: Self) -> Self;
     /// These plus `part / whole` of `more`.
     fn plus_part(self, more: Self, part: u64, whole: u64) -> Self;
@@ -260,8 +260,8 @@ fn part_of(count: u64, part: u64, whole: u64) -> u64 {
     u64::try_from(value).unwrap_or(count)
 }
 
-/// A completion can lie before the reading that still saw its request as busy, so a counter may
-/// step back by less than that request: such a difference is nothing.
+/// A completion can be earlier than a reading that still counted its request as busy, so a counter
+/// may step back by less than that request; such a difference counts as 0.
 macro_rules! growing_counters {
     ($type:ty, times: [$($time:ident),*], counts: [$($count:ident),*], kept: [$($kept:ident),*]) => {
         impl Counters for $type {

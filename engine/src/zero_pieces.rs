@@ -1,9 +1,9 @@
-//! Which parts inside of a read are zeroes: one bit for each of up to 64 pieces of one size, so that
-//! the reply to a read carries it without an allocation.
+//! Which parts inside of a read are zeroes: one bit for each of up to 64 pieces of one size, so
+//! that the reply to a read carries it without an allocation.
 //!
-//! Pieces begin at multiples of their size in the vdisk. The size is 64 KiB for reads of up to 4 MiB
-//! and doubles with the length beyond that, so it is exact for most reads and resolves at least a
-//! 64th of a longer one.
+//! Pieces begin at multiples of their size in the vdisk. The size is 64 KiB for reads of up to 4
+//! MiB and doubles with the length beyond that, so it is exact for most reads and resolves at least
+//! a 64th of a longer one.
 
 /// The smallest piece.
 const PIECE_BYTES_MIN: u64 = 64 << 10;

@@ -46,12 +46,12 @@ fn write(tag: u64, stream: StreamId, offset_bytes: u64) -> Io {
     }
 }
 
-/// Turns until nothing is under way; the answers and the time.
+/// Turns until no request is in flight; returns the answers and the time.
 fn run(disk_loop: &mut DiskLoop<FaultDisk>, mut now: Nanos) -> (Vec<IoDone>, Nanos) {
     let mut done = Vec::new();
     disk_loop.turn(now, &mut done);
     while !disk_loop.is_idle() {
-        now = disk_loop.next_wake().expect("something is under way");
+        now = disk_loop.next_wake().expect("a request is in flight");
         disk_loop.turn(now, &mut done);
     }
     (done, now)
@@ -130,7 +130,7 @@ fn the_next_request_starts_when_the_last_ended_not_when_the_loop_woke() {
     // Every wake-up is two milliseconds late.
     let mut now = Nanos::ZERO;
     while !disk_loop.is_idle() {
-        now = disk_loop.next_wake().expect("under way") + Nanos::from_millis(2);
+        now = disk_loop.next_wake().expect("in flight") + Nanos::from_millis(2);
         disk_loop.turn(now, &mut done);
     }
     let last = now - Nanos::from_millis(2);
@@ -168,8 +168,8 @@ fn charges_add_up_to_busy_time_with_several_in_flight() {
             tag += 1;
         }
         disk_loop.turn(now, &mut done);
-        // Sometimes the loop is late, sometimes somebody wakes it early.
-        let wake = disk_loop.next_wake().expect("under way");
+        // Sometimes the loop is late, sometimes it is woken early.
+        let wake = disk_loop.next_wake().expect("in flight");
         now = if round % 3 == 0 {
             now + Nanos(1_234_567)
         } else {
@@ -250,14 +250,14 @@ fn a_window_after_a_pause_is_as_long_as_it_says() {
     let mut done = Vec::new();
     disk_loop.submit(Nanos::ZERO, write(0, stream, 0));
     run(&mut disk_loop, Nanos::ZERO);
-    // Twelve seconds of nothing, then half a second of work, looked at in the middle of a request.
+    // Twelve seconds of nothing, then half a second of work, read in the middle of a request.
     let mut now = Nanos::from_secs(12);
     for index in 0..64 {
         disk_loop.submit(now, write(index, stream, index * (1 << 20)));
     }
     disk_loop.turn(now, &mut done);
     while now < Nanos::from_millis(12_250) {
-        now = disk_loop.next_wake().expect("under way");
+        now = disk_loop.next_wake().expect("in flight");
         disk_loop.turn(now, &mut done);
     }
     let report = disk_loop.report(now);

@@ -57,7 +57,7 @@ fn random_reads(order: Order, depth: u64, part: u64, has_map: bool) -> Outcome {
         if disk_loop.next_wake().is_none() {
             disk_loop.turn(now, &mut done);
         }
-        now = disk_loop.next_wake().expect("requests are under way");
+        now = disk_loop.next_wake().expect("requests are in flight");
     }
     let rate = answered as f64 / now.as_secs_f64();
     Outcome { rate, longest }
@@ -75,8 +75,8 @@ fn read(tag: u64, stream: StreamId, part: u64, random: &mut SplitMix64) -> Io {
     }
 }
 
-/// What the order is worth: the ratio of requests a second to the sweep's, for a vdisk of one `part`th
-/// of the disk.
+/// What the order is worth: the ratio of requests a second to the sweep's, for a vdisk of one
+/// `part`th of the disk.
 fn gain(depth: u64, part: u64, has_map: bool) -> f64 {
     let sweep = random_reads(Order::Sweep, depth, part, has_map);
     let least = random_reads(Order::LeastPositioning, depth, part, has_map);

@@ -37,7 +37,7 @@ fn lent_memory_goes_back_to_its_lender_and_not_to_the_pool() {
     let mut pool = BufferPool::new(1 << 20);
     for give_to_pool in [false, true] {
         let of_lender: Lender = Arc::clone(&lender) as Lender;
-        // SAFETY: the start of a buffer of that length, which nobody else uses while this lives.
+        // SAFETY: the start of a buffer of that length, which no other code uses while this lives.
         let mut lent = unsafe { Buffer::lent(start, 4096, of_lender) };
         lent.fill(7 + u8::from(give_to_pool));
         assert_eq!(Arc::strong_count(&lender), 2);

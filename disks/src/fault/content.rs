@@ -1,5 +1,5 @@
-//! The content of a disk with a volatile cache: the durable one, and every newer version of a sector
-//! that may survive a crash.
+//! The content of a disk with a volatile cache: the durable one, and every newer version of a
+//! sector that may survive a crash.
 //!
 //! Invariants: a read sees the newest version; making versions up to a moment durable keeps the
 //! newest of them and forgets the older ones; sectors are visited in ascending order, so that one

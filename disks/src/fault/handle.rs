@@ -75,8 +75,8 @@ impl FaultHandle {
             .read(offset_bytes / SECTOR_BYTES as u64, bytes);
     }
 
-    /// Power is lost and comes back: the disk freezes for ever, and a new one, without faults, holds
-    /// the content that survived. `service` is the new one's service time.
+    /// Power is lost and comes back: the disk freezes for ever, and a new one, without faults,
+    /// holds the content that survived. `service` is the new one's service time.
     pub fn crash(&self, random: &mut SplitMix64, service: ServiceTime) -> FaultDisk {
         let content = self.lock().crash(random);
         let seed = random.next_u64();

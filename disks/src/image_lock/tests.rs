@@ -78,10 +78,10 @@ fn qemu_is_refused_while_the_lock_is_held_and_only_then() {
         !qemu("qemu-img", &resize).status.success(),
         "qemu-img grew a locked image"
     );
-    let look = ["-U", "-r", "-f", "raw", "-c", "read 0 4096", text(&path)];
+    let read = ["-U", "-r", "-f", "raw", "-c", "read 0 4096", text(&path)];
     assert!(
-        qemu("qemu-io", &look).status.success(),
-        "a forced look should be possible"
+        qemu("qemu-io", &read).status.success(),
+        "a forced read should be possible"
     );
     drop(file);
     assert!(

@@ -38,7 +38,7 @@ fn run(
     assert_eq!(
         (completion.tag, completion.completed_at),
         (7, Nanos(9)),
-        "the time is that of the look"
+        "the time is that of `collect`"
     );
     completion
 }
@@ -147,7 +147,7 @@ fn more_than_there_can_be_is_refused_with_a_remedy() {
     };
     let error = open_disk(&options)
         .err()
-        .expect("nobody has that much")
+        .expect("no machine has that much memory")
         .to_string();
     assert!(error.contains("\"size\""), "{error}");
 }

@@ -15,7 +15,7 @@ fn only_an_unused_file_goes() {
     };
     let used = Backing::open(&options).expect("a new file");
     let made = std::fs::metadata(&path).expect("it is there");
-    let remove = || remove_unused(&path, made.dev(), made.ino()).expect("it can be looked at");
+    let remove = || remove_unused(&path, made.dev(), made.ino()).expect("it can be examined");
     assert!(!remove(), "a file in use was removed");
     drop(used);
     let other = remove_unused(&path, made.dev(), made.ino() + 1).expect("as above");

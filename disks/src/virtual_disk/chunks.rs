@@ -1,4 +1,5 @@
-//! The content of a disk in virtual time: chunks of 64 KiB that were written; all others are zeroes.
+//! The content of a disk in virtual time: chunks of 64 KiB that were written; all others are
+//! zeroes.
 //!
 //! Invariant: bytes from `kept_bytes` on are never kept, and read as zeroes.
 
@@ -24,8 +25,8 @@ impl Chunks {
         }
     }
 
-    /// Calls `visit` for each part of the range in one chunk, with the chunk's number, the offset in
-    /// it, and the length.
+    /// Calls `visit` for each part of the range in one chunk, with the chunk's number, the offset
+    /// in it, and the length.
     fn pieces(mut offset: u64, mut len: u64, mut visit: impl FnMut(u64, usize, usize)) {
         while len > 0 {
             let inside = offset % CHUNK_BYTES;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// A test that waits this long for nothing has found a lost wake-up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A disk, its clock, and what is under way.
+/// A disk, its clock, and its requests in flight.
 pub struct Driver {
     pub disk: Box<dyn Disk + Send>,
     /// `None`: virtual time.
@@ -65,7 +65,7 @@ impl Driver {
         tag
     }
 
-    /// Everything that is under way.
+    /// All requests in flight.
     pub fn wait_all(&mut self) -> Vec<Completion> {
         let mut completions = Vec::new();
         self.disk.flush_submissions();
@@ -113,7 +113,7 @@ impl Driver {
     /// One request, which succeeds.
     pub fn run(&mut self, request: DiskRequest) -> Completion {
         let tag = self.submit(request);
-        let completion = self.wait_all().pop().expect("one was under way");
+        let completion = self.wait_all().pop().expect("one was in flight");
         assert_eq!(completion.tag, tag);
         completion.result.as_ref().expect("the request succeeds");
         completion

@@ -1,7 +1,7 @@
 //! The mechanics: an arm that moves its heads over turning platters.
 //!
-//! Invariant: the platter's angle is the time modulo a turn, so the time alone decides when a sector
-//! passes under the head.
+//! Invariant: the platter's angle is the time modulo a turn, so the time alone decides when a
+//! sector passes under the head.
 //!
 //! What is not known here: commands and caches.
 

@@ -1,10 +1,10 @@
-//! Finds the bus rate in a measured trace, and the clusters of service times that the electronics and
-//! the bus alone determine.
+//! Finds the bus rate in a measured trace, and the clusters of service times that the electronics
+//! and the bus alone determine.
 //!
-//! A request that the cache serves takes the overhead and the bus time and nothing else, so the times
-//! of requests of one length lie close together, and two lengths differ by their bus times. Where no
-//! times lie so close together, the medium served every request, and the fastest reads of two lengths
-//! differ by the slower of medium and bus.
+//! A request that the cache serves takes the overhead and the bus time and nothing else, so the
+//! times of requests of one length lie close together, and two lengths differ by their bus times.
+//! Where no times lie so close together, the medium served every request, and the fastest reads of
+//! two lengths differ by the slower of medium and bus.
 
 use super::parameters::{HddParameters, SECTOR_BYTES};
 use super::trace::MeasuredRequest;

@@ -44,8 +44,8 @@ impl Segments {
         self.slots[index]
     }
 
-    /// The segment that holds sector `first`, or ends just before it; of several, the one that holds
-    /// most.
+    /// The segment that holds sector `first`, or ends just before it; of several, the one that
+    /// holds most.
     #[inline]
     pub(crate) fn find(&mut self, first: u64) -> Option<usize> {
         let mut found: Option<usize> = None;
@@ -81,8 +81,8 @@ impl Segments {
         Some(index)
     }
 
-    /// Adds the sectors from `start` up to the segment's start; the nearest ones are kept if not all
-    /// fit.
+    /// Adds the sectors from `start` up to the segment's start; the nearest ones are kept if not
+    /// all fit.
     pub(crate) fn prepend(&mut self, index: usize, start: u64) {
         let slot = &mut self.slots[index];
         let room = slot.end.saturating_sub(self.length);

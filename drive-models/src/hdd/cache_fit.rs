@@ -74,8 +74,8 @@ pub(super) fn fit_cache(
 }
 
 /// The number of reads that only one of the model's and the drive's cache serves, plus half of the
-/// difference of their totals. The ends of tracks are known only approximately (defects shift them),
-/// so a right cache may serve other reads than the drive's, but as many.
+/// difference of their totals. The ends of tracks are known only approximately (defects shift
+/// them), so a right cache may serve other reads than the drive's, but as many.
 fn wrong(
     parameters: &HddParameters,
     trace: &[MeasuredRequest],

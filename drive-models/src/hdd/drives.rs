@@ -30,8 +30,8 @@ pub struct Drive {
     pub name: String,
     /// Its parameters, complete with overheads.
     pub parameters: HddParameters,
-    /// The parameters of its file, before overheads and cache were filled in: a fit starts from them,
-    /// so that no earlier fit influences it.
+    /// The parameters of its file, before overheads and cache were filled in: a fit starts from
+    /// them, so that no earlier fit influences it.
     pub published: HddParameters,
     /// What the parameters are based on.
     pub provenance: Provenance,

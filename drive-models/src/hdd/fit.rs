@@ -2,12 +2,12 @@
 //! was on, in a measured trace.
 //!
 //! The drive's parameters give the mechanics (geometry, seeks, rotation); they do not give the time
-//! of the electronics and what the cache does. A request that the cache serves takes the overhead and
-//! the bus time and nothing else, so its overhead is the median of the measured times less the bus
-//! time; a few misclassified requests do not move a median. For requests that the medium serves, the
-//! model's mean is fitted to the measured one, class by class, over replays with the platter at
-//! different angles: so no figure compensates the error of another class, and none depends on one
-//! replay's phase.
+//! of the electronics and what the cache does. A request that the cache serves takes the overhead
+//! and the bus time and nothing else, so its overhead is the median of the measured times less the
+//! bus time; a few misclassified requests do not move a median. For requests that the medium
+//! serves, the model's mean is fitted to the measured one, class by class, over replays with the
+//! platter at different angles: so no figure compensates the error of another class, and none
+//! depends on one replay's phase.
 //!
 //! Fit on one part of a trace and judge on another; the fit never changes the mechanics.
 
@@ -187,7 +187,8 @@ fn fit_medium(
         let common = errors.iter().flatten().map(sum).sum::<f64>() / count;
         let mut steps = [common; 2];
         for (step, error) in steps.iter_mut().zip(errors) {
-            // Rotational waits scatter: only the part of a difference that they do not explain counts.
+            // Rotational waits scatter: only the part of a difference that they do not explain
+            // counts.
             if let Some(error) = error {
                 *step += error.beyond_scatter(common);
             }

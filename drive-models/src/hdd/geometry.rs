@@ -5,8 +5,8 @@
 //! its first sector passes without a further turn.
 //!
 //! Invariants: the geometry holds at least the size that is served; sector numbers rise with
-//! cylinders from zone to zone. Defects are not modelled: spare tracks are treated as if they were at
-//! the end.
+//! cylinders from zone to zone. Defects are not modelled: spare tracks are treated as if they were
+//! at the end.
 
 use super::parameters::{HddError, HddParameters, SECTOR_BYTES, ZoneParameters};
 
@@ -187,9 +187,9 @@ impl Geometry {
         u64::from(self.surfaces) * u64::from(sectors_per_track)
     }
 
-    /// Shifts groups and zones against those before them by the time that the arm needs between them,
-    /// so that streaming over such a border costs no turn. Drives do so; published parameters do not
-    /// say by how much.
+    /// Shifts groups and zones against those before them by the time that the arm needs between
+    /// them, so that streaming over such a border costs no turn. Drives do so; published parameters
+    /// do not say by how much.
     pub(crate) fn align_borders(&mut self, move_ns: impl Fn(u32) -> u64) {
         for index in 0..self.zones.len() {
             if self.serpentine > 0 && self.surfaces.is_multiple_of(2) {
@@ -252,8 +252,8 @@ impl Geometry {
         }
     }
 
-    /// Group, cylinder within the zone, and surface of a track in a serpentine layout. The last group of
-    /// a zone may be narrower than the others.
+    /// Group, cylinder within the zone, and surface of a track in a serpentine layout. The last
+    /// group of a zone may be narrower than the others.
     fn serpentine_place(&self, zone: &Zone, track: u64) -> (u64, u32, u32) {
         let surfaces = u64::from(self.surfaces);
         let group = track / (u64::from(self.serpentine) * surfaces);

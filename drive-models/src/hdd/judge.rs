@@ -1,8 +1,9 @@
 //! Compares the model of a drive with service times measured on the real one.
 //!
-//! Parameters that are not known of a drive are fitted to the first half of its trace, and the model
-//! is judged on the second half; and the other way round, so that the result does not depend on the
-//! choice of the half. A drive whose overheads are given is judged without a fit, on the whole trace.
+//! Parameters that are not known of a drive are fitted to the first half of its trace, and the
+//! model is judged on the second half; and the other way round, so that the result does not depend
+//! on the choice of the half. A drive whose overheads are given is judged without a fit, on the
+//! whole trace.
 
 use super::cache_fit::measured_hits;
 use super::drives::{Drive, OverheadSource};
@@ -174,8 +175,8 @@ impl CacheReport {
     }
 }
 
-/// Compares with a trace. Parameters that the drive does not give are fitted to its first half first.
-/// The whole drive is modelled, whatever size is served, as the trace was measured on it.
+/// Compares with a trace. Parameters that the drive does not give are fitted to its first half
+/// first. The whole drive is modelled, whatever size is served, as the trace was measured on it.
 pub(super) fn judge(drive: &Drive, trace: &[MeasuredRequest]) -> Result<TraceReport, HddError> {
     let half = trace.len() / 2;
     let fitted_to_first_half = drive.overheads != OverheadSource::Given && half > 0;
@@ -320,7 +321,8 @@ impl TraceReport {
         if self.fitted_to_first_half {
             writeln!(
                 out,
-                "  overheads and cache were fitted to its first half; judged on the other {} requests",
+                "  overheads and cache were fitted to its first half; judged on the other {} \
+                 requests",
                 self.judged_requests
             )?;
         }
@@ -376,7 +378,8 @@ impl TraceReport {
         for (name, [after_read, after_write]) in self.overheads_ms.pairs() {
             writeln!(
                 out,
-                "  overhead {name:10}  {after_read:.3} ms after a read, {after_write:.3} after a write"
+                "  overhead {name:10}  {after_read:.3} ms after a read, {after_write:.3} after a \
+                 write"
             )?;
         }
         if let Some(ms) = self.overheads_ms.read_stream {

@@ -3,11 +3,12 @@
 //! A request's time: command overhead, then either the cache serves it over the bus, or the arm
 //! moves to its cylinder, the platter turns to its first sector, the sectors pass under the head,
 //! track after track, while the bus transfers them. After a read the drive reads ahead into the
-//! cache until the next command. The platter's angle is the time modulo a turn, so the order and the
-//! timing of requests matter as they do on a drive.
+//! cache until the next command. The platter's angle is the time modulo a turn, so the order and
+//! the timing of requests matter as they do on a drive.
 //!
-//! With the write cache on, a write is reported when the cache has it; dirty runs are written to the
-//! medium in idle time, oldest first, and a run that has begun is finished before the arm is free.
+//! With the write cache on, a write is reported when the cache has it; dirty runs are written to
+//! the medium in idle time, oldest first, and a run that has begun is finished before the arm is
+//! free.
 //!
 //! Invariants: integer nanoseconds, no randomness, no allocation per request; two models given the
 //! same calls return the same times. A request never ends before it starts.

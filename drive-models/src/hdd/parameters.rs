@@ -107,7 +107,8 @@ pub enum SeekParameters {
     },
 }
 
-/// Time from a command's arrival until the drive acts on it, in ms: `[after a read, after a write]`.
+/// Time from a command's arrival until the drive acts on it, in ms: `[after a read, after a
+/// write]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandOverheads {
@@ -238,7 +239,8 @@ pub struct HddParameters {
     /// Whether written sectors can be read from the cache.
     #[serde(default)]
     pub reads_hit_writes: bool,
-    /// How far the drive reads ahead after a read, in sectors; by default until the segment is full.
+    /// How far the drive reads ahead after a read, in sectors; by default until the segment is
+    /// full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_ahead_sectors: Option<u32>,
     /// Whether a write is reported as soon as the cache has it.

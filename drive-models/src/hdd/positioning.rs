@@ -34,7 +34,8 @@ pub struct DiskPlace {
 }
 
 impl DiskPlace {
-    /// Time from the platter's mark until its sector begins to pass under the head: less than a turn.
+    /// Time from the platter's mark until its sector begins to pass under the head: less than a
+    /// turn.
     pub fn angle(&self) -> Nanos {
         Nanos(self.angle_ns)
     }
@@ -54,8 +55,8 @@ impl PositioningMap {
         DiskPlace { place, angle_ns }
     }
 
-    /// Time from the platter's mark until the sector at `offset_bytes` begins to pass under the head;
-    /// divided by [`PositioningMap::turn`], its angle as a part of a turn.
+    /// Time from the platter's mark until the sector at `offset_bytes` begins to pass under the
+    /// head; divided by [`PositioningMap::turn`], its angle as a part of a turn.
     pub fn angle_of(&self, offset_bytes: u64) -> Nanos {
         self.place(offset_bytes).angle()
     }
@@ -77,8 +78,8 @@ impl PositioningMap {
         self.arm.move_between(from, to.place, settle)
     }
 
-    /// Time from a command sent at `now` while the arm rests at `from` until the first sector of `to`
-    /// passes under the head: the drive's overhead, the seek, and the rotational wait.
+    /// Time from a command sent at `now` while the arm rests at `from` until the first sector of
+    /// `to` passes under the head: the drive's overhead, the seek, and the rotational wait.
     #[inline]
     pub fn positioning(&self, now: Nanos, from: DiskPlace, to: DiskPlace, write: bool) -> Nanos {
         let timing = self.arm.timing();

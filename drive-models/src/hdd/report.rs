@@ -60,8 +60,8 @@ pub struct ModelReport {
 }
 
 impl ModelReport {
-    /// Reports on a drive serving `size_bytes` (by default its own size), and compares it with a trace
-    /// measured on the real one.
+    /// Reports on a drive serving `size_bytes` (by default its own size), and compares it with a
+    /// trace measured on the real one.
     ///
     /// # Errors
     /// A sentence when the parameters, the size or the trace do not fit.

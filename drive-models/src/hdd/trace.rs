@@ -66,7 +66,8 @@ pub fn read_measured_trace(path: &Path) -> Result<Vec<MeasuredRequest>, HddError
         }
         let request = parse_fields(&fields).map_err(|why| {
             HddError::new(format!(
-                "{shown}, line {number}: {why}; a line is `R|W Hit|Miss lbn sectors service_us think_us`"
+                "{shown}, line {number}: {why}; a line is `R|W Hit|Miss lbn sectors service_us \
+                 think_us`"
             ))
         })?;
         if requests.len() == MOST_REQUESTS {

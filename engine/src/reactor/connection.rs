@@ -258,8 +258,8 @@ impl Connection {
         self.session.reply(reply, pool);
     }
 
-    /// Sends replies, as far as the socket takes them; returns whether any bytes were sent. Then the
-    /// session may have room for requests that it had to leave unparsed.
+    /// Sends replies, as far as the socket takes them; returns whether any bytes were sent. Then
+    /// the session may have room for requests that it had to leave unparsed.
     pub(super) fn send(&mut self, pool: &mut BufferPool) -> bool {
         let mut any = false;
         while self.writable && self.failure.is_none() {
@@ -309,7 +309,8 @@ impl Connection {
     }
 
     /// Lets the session send its closing message if the connection is drained. If requests arrived
-    /// in the meantime it does not; then it returns true, and the connection has to be served again.
+    /// in the meantime it does not; then it returns true, and the connection has to be served
+    /// again.
     pub(super) fn finish(&mut self, pool: &mut BufferPool) -> bool {
         // One that is scheduled may hold requests that waited for room.
         let is_drained = self.drain_until.is_some()

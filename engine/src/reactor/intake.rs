@@ -1,5 +1,5 @@
-//! Requests on their way to the service: from mail, from ports, from connections, and those that wait
-//! because their vdisk's queue was full.
+//! Requests on their way to the service: from mail, from ports, from connections, and those that
+//! wait because their vdisk's queue was full.
 //!
 //! Invariants: requests for one vdisk that wait are submitted in order of arrival, before any later
 //! one for that vdisk; a request that the service refused stays with its holder, so each connection

@@ -2,7 +2,8 @@
 //! and replies for them, and functions to run on the service.
 //!
 //! Invariants: bounded: a sender waits while the mailbox is full, or gets its request back
-//! ([`PortHost::try_submit`]). No mail is missed: a sender wakes a reactor that sleeps or is about to.
+//! ([`PortHost::try_submit`]). No mail is missed: a sender wakes a reactor that sleeps or is about
+//! to.
 
 use super::poller::WakeUp;
 use crate::port::Port;

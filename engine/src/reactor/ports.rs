@@ -1,7 +1,7 @@
 //! The ports of a reactor: which have something to read, and which replies are theirs.
 //!
-//! Invariant: a port's descriptor is watched exactly while the port wants input, as a level-triggered
-//! event that is not taken would keep the reactor awake.
+//! Invariant: a port's descriptor is watched exactly while the port wants input, as a
+//! level-triggered event that is not taken would keep the reactor awake.
 
 use super::intake::offer;
 use super::poller::Poller;

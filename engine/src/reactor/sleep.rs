@@ -4,7 +4,8 @@
 //! sleep ends that much early, and the rest is polled. Other disks are waited for by their
 //! descriptor, and the times that the scheduler names may be late.
 //!
-//! Invariant: a sender of mail sees that the reactor is about to sleep, or the reactor sees the mail.
+//! Invariant: a sender of mail sees that the reactor is about to sleep, or the reactor sees the
+//! mail.
 
 use super::Reactor;
 use super::poller::{TOKEN_DISK, TOKEN_MAILBOX};

@@ -33,7 +33,8 @@ fn hidden(published: &serde_json::Value, more: serde_json::Value) -> HddParamete
 }
 
 /// A third at random, the others near or right behind the one before; what the drive takes for it,
-/// with a few microseconds of the host's, and with the platter at angles that nobody wrote down.
+/// with a few microseconds of the host's, and with the platter at angles that the trace does not
+/// record.
 fn measure(drive: &HddParameters, longest_think_ms: u64) -> Vec<MeasuredRequest> {
     let mut random = SplitMix64::new(77);
     let (sectors, mut next) = (drive.size_bytes() / 512, 0);

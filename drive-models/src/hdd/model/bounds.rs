@@ -87,8 +87,8 @@ impl HddModel {
         (usual, 0)
     }
 
-    /// W: no request of at most `quantum_bytes` takes longer, with the write cache off. With it on a
-    /// request may also have to wait until dirty data is on the medium.
+    /// W: no request of at most `quantum_bytes` takes longer, with the write cache off. With it on
+    /// a request may also have to wait until dirty data is on the medium.
     pub fn worst_case(&self, quantum_bytes: u64) -> Nanos {
         // A request that is not aligned to sectors touches one more.
         let count = (quantum_bytes.div_ceil(SECTOR_BYTES) + 1).min(self.arm.geometry().sectors());

@@ -1,9 +1,10 @@
 //! How the modelled drive serves a read: from the cache, from the running read-ahead, or from the
 //! medium; and how it reads ahead afterwards.
 //!
-//! Drives differ most in which sectors around a read their cache holds later: whether they read ahead
-//! after every read, beyond the segment's length (dropping sectors that the host has) or only until
-//! the segment is full, and whether they keep the sectors that pass before the first one asked for.
+//! Drives differ most in which sectors around a read their cache holds later: whether they read
+//! ahead after every read, beyond the segment's length (dropping sectors that the host has) or only
+//! until the segment is full, and whether they keep the sectors that pass before the first one
+//! asked for.
 
 use super::{HddModel, ReadAhead, Served};
 use crate::hdd::arm::Passage;
@@ -86,8 +87,8 @@ impl HddModel {
         self.last_sector_over_bus(passage.begun + bus, passage.done)
     }
 
-    /// Keeps the sectors of the track that passed before sector `from`; returns those that will still
-    /// pass, and when.
+    /// Keeps the sectors of the track that passed before sector `from`; returns those that will
+    /// still pass, and when.
     fn read_before(
         &mut self,
         segment: usize,

@@ -316,7 +316,7 @@ fn read_ahead_ends_with_the_next_command() {
     let back = model.serve(away, Operation::Read, (1 << 30) + (2 << 20), 4096);
     assert!(
         back - away > Nanos::from_millis(3),
-        "nobody was there to read that far"
+        "the drive had no time to read that far"
     );
     model.serve(back, Operation::Write, (1 << 30) + 65536, 4096);
     let again = model.serve(
@@ -379,8 +379,8 @@ fn wrong_parameters_are_refused_by_field() {
     let half = serde_json::json!({"preset": "enterprise-15k", "time_scale": 2});
     let slow = HddParameters::from_json(&half).expect("a preset may be changed");
     assert_eq!((slow.rpm, slow.time_scale), (15_000.0, 2.0));
-    let nobody = serde_json::json!({"preset": "floppy"});
-    let error = HddParameters::from_json(&nobody)
+    let unknown = serde_json::json!({"preset": "floppy"});
+    let error = HddParameters::from_json(&unknown)
         .expect_err("unknown")
         .to_string();
     assert!(

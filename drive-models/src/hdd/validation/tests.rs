@@ -129,7 +129,7 @@ fn every_drive_of_the_file_is_modelled_or_refused_by_name() {
         let report = ModelReport::new(&found.expect("it is a drive"), None, None).expect("valid");
         assert!(report.render().contains(&name) && report.random_read_4k.mean_ms > 1.0);
     }
-    let error = load_drive(&file, "nobody")
+    let error = load_drive(&file, "no_such_drive")
         .expect_err("no such drive")
         .to_string();
     assert!(
