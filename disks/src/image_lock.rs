@@ -1,12 +1,12 @@
 //! Locks that keep a second writer off a disk's file, understood by QEMU's programs too.
 //!
-//! QEMU's convention for image files: every permission that a program may hold has a number i
-//! (0 consistent read, 1 write, 2 write unchanged, 3 resize). A program that holds permission i keeps
-//! a shared lock on byte `100 + i`; one that does not let others hold it keeps one on byte `200 + i`.
-//! Having taken its own locks, a program asks whether it *could* take an exclusive lock on `200 + i`
-//! for each permission that it holds and on `100 + i` for each that it does not share; if not,
-//! another program conflicts, and it gives up. As each takes its locks before it asks, at least one
-//! of two programs that start at once sees the other.
+//! QEMU's convention for image files: every permission that a program may hold has a number: 0
+//! consistent read, 1 write, 2 write unchanged, 3 resize. A program that holds a permission keeps a
+//! shared lock on byte 100 plus its number; one that does not let others hold it keeps one on byte
+//! 200 plus its number. Having taken its own locks, a program asks whether it *could* take an
+//! exclusive lock on the second byte for each permission that it holds, and on the first byte for
+//! each that it does not share; if not, another program conflicts, and it gives up. As each takes its
+//! locks before it asks, at least one of two programs that start at once sees the other.
 //!
 //! Invariants: the locks belong to the open file description (OFD locks), so they end with it, also
 //! when the process is killed, and they also work within one process. A lock that was refused

@@ -263,7 +263,12 @@ fn part_of(count: u64, part: u64, whole: u64) -> u64 {
 /// A completion can be earlier than a reading that still counted its request as busy, so a counter
 /// may step back by less than that request; such a difference counts as 0.
 macro_rules! growing_counters {
-    ($type:ty, times: [$($time:ident),*], counts: [$($count:ident),*], kept: [$($kept:ident),*]) => {
+    (
+        $type:ty,
+        times: [$($time:ident),*],
+        counts: [$($count:ident),*],
+        kept: [$($kept:ident),*]
+    ) => {
         impl Counters for $type {
             fn since(self, then: Self) -> Self {
                 Self {

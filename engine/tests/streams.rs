@@ -1,7 +1,7 @@
-//! Streams that come and go in the loop of one disk, against a model: every request is answered once
-//! and under its own stream, a removed stream is there until the last of its requests is answered
-//! (those not yet announced and those that are tried again included), and its slot's next stream
-//! begins with empty statistics (I2, I5, I8).
+//! Streams that come and go in the loop of one disk, against a model: every request is answered
+//! once and under its own stream, a removed stream is there until the last of its requests is
+//! answered (those not yet announced and those that are tried again included), and its slot's next
+//! stream begins with empty statistics (I2, I5, I8).
 
 use disktime_disks::{
     DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, Operation, ServiceTime,

@@ -3,7 +3,8 @@
 //! A stream is removed in two steps. From [`DiskLoop::remove_stream`] on, the loop takes no new
 //! request of it. The requests that it holds are served and answered as usual, those that arrived
 //! but are not with the scheduler yet and those that are tried again included. With the answer to
-//! the last, the stream is gone from scheduler, loop and statistics, and its slot can be used again.
+//! the last, the stream is gone from scheduler, loop and statistics, and its slot can be used
+//! again.
 //!
 //! Invariants (I8 of the house): `held` is the number of a stream's requests in the loop's table;
 //! the scheduler has a stream at least as long as the loop holds a request of it; an identity of a
@@ -59,8 +60,8 @@ impl<D: Disk> DiskLoop<D> {
         self.scheduler.reconfigure(now, stream, config);
     }
 
-    /// Removes a stream, a member of a group, or a group. The loop takes no new requests of it; it is
-    /// gone when those that are held are answered, without any at once. A group takes no new
+    /// Removes a stream, a member of a group, or a group. The loop takes no new requests of it; it
+    /// is gone when those that are held are answered, without any at once. A group takes no new
     /// members, and is gone when its last member is. [`DiskLoop::has_stream`] says when.
     ///
     /// # Panics
