@@ -15,7 +15,7 @@ use disktime_reservations::{
     Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Group,
     Medium as MediumConfig, Policy, RequestOrder, Switching, Vdisk, admit,
 };
-use disktime_volumes::label::{COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, MAGIC as LABEL_MAGIC};
+use disktime_volumes::label::{COPY_OFFSETS, MAGIC as LABEL_MAGIC, space_bytes};
 use disktime_volumes::{GroupConfig, MAX_QUEUED_IOS, VdiskConfig, VdiskSpec, VolumeSet};
 use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
@@ -51,7 +51,8 @@ fn disk_options(disk: &DiskConfig) -> DiskOptions {
 
 /// What admission needs to know, without changing anything.
 fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts> {
-    let overhead_bytes = EXTENT_ALIGNMENT_BYTES;
+    let vdisks = configuration.vdisks_on(&disk.name.value);
+    let overhead_bytes = space_bytes(vdisks.map(|vdisk| vdisk.name.value.as_str()));
     if let Some((_, properties)) = emulation::model(configuration, disk)? {
         return Ok(DiskFacts {
             has_seeks: properties.has_seeks,

@@ -13,10 +13,12 @@ mod simulate;
 mod status;
 mod workloads;
 
+use crate::assembly::AnyDisk;
 use crate::cli::Command;
 use crate::failure::{Failure, Outcome};
 use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
+use disktime_volumes::LabelledDisk;
 use std::process::ExitCode;
 
 /// Runs a command.
@@ -81,6 +83,13 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Format { .. }
             | Command::Remove { .. }
     )
+}
+
+/// Says what was done to a disk's label beyond what was asked for: an upgrade, a healed copy.
+fn tell_messages(name: &str, labelled: &mut LabelledDisk<AnyDisk>) {
+    for message in labelled.take_messages() {
+        println!("{name}: {message}");
+    }
 }
 
 fn known_disk(configuration: &Configuration, disk: Option<&str>) -> Outcome {

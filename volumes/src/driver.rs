@@ -1,7 +1,10 @@
-//! Waiting for a disk while it is being opened, in whichever clock.
+//! Waits for a disk while it is being opened, in real or in virtual time.
 //!
 //! Opening reads and writes the label through the disk's loop, as every request does. There is no
 //! reactor yet at that time, so a driver takes its place: it tells the time and waits.
+//!
+//! Invariant: one I/O is in flight at a time, and each is waited for. What is not known here: what
+//! the bytes mean.
 
 use crate::VolumeError;
 use disktime_disks::{Buffer, Disk, DiskError, Operation};

@@ -1,5 +1,6 @@
 //! What can go wrong with a disk's label and its vdisks, as sentences with cause and remedy.
 
+use crate::label::ProgramVersion;
 use disktime_disks::{DiskError, DiskErrorKind};
 use disktime_engine::IoError;
 use disktime_units::format_size;
@@ -51,6 +52,30 @@ pub enum VolumeError {
         found: u32,
         /// What this program reads.
         supported: u32,
+    },
+    /// A label that uses what this program does not know.
+    #[error(
+        "the disk's label uses {what}, which this program (disktime {}) does not know; disktime \
+         {written_by} wrote it: use that version or a later one. Nothing was written",
+        ProgramVersion::this()
+    )]
+    UnknownFeature {
+        /// What it uses, by name where it has one.
+        what: String,
+        /// The program that wrote the label.
+        written_by: ProgramVersion,
+    },
+    /// Something else was written over a copy of the label.
+    #[error(
+        "{found} was written over the first copy of the disktime label, and the second copy is \
+         whole; nothing was written. If what was made there is not needed, erase the first 512 KiB \
+         of the disk (`dd if=/dev/zero of=DISK bs=512K count=1 conv=notrunc`) and start again: the \
+         label is then restored from its second copy, without what was overwritten of the vdisks. \
+         To give the vdisks up, `disktime format FILE --disk NAME --force`"
+    )]
+    Overwritten {
+        /// What was found, with its article.
+        found: String,
     },
     /// The disk became smaller than what is laid out on it.
     #[error(
@@ -112,7 +137,7 @@ pub enum VolumeError {
         /// What is wrong, and what would be accepted.
         reason: &'static str,
     },
-    /// The label has a bounded number of places.
+    /// The number of vdisks in a label is bounded.
     #[error(
         "a disk holds at most {limit} vdisks (those that the configuration no longer names \
          included), and this would be {wanted}; put some on another disk, or free some with \
@@ -124,17 +149,34 @@ pub enum VolumeError {
         /// How many it would be.
         wanted: usize,
     },
-    /// The extent table is full.
+    /// The table of vdisks is full.
     #[error(
-        "the label's {limit} bytes do not hold the extents of these vdisks ({wanted} bytes); \
-         remove vdisks that are not needed, so that the others lie in fewer pieces"
+        "the label has room for {limit} bytes of vdisks and extents, and these would take {wanted}; \
+         free vdisks that are not needed with `disktime remove`, so that the others lie in fewer \
+         extents"
     )]
     LabelFull {
         /// The bound.
-        limit: usize,
+        limit: u64,
         /// What it would be.
-        wanted: usize,
+        wanted: u64,
     },
+    /// There is no space for the label's rooms.
+    #[error(
+        "with these vdisks the label needs two free ranges of {} in one piece each for its table, \
+         and the disk does not have them; free space with `disktime remove`",
+        format_size(*.room_bytes)
+    )]
+    NoLabelRoom {
+        /// The size of each.
+        room_bytes: u64,
+    },
+    /// A change of the label failed before.
+    #[error(
+        "an earlier change of the label failed, so it is not known what the disk holds; open the \
+         disk again"
+    )]
+    UpdateFailed,
     /// A name that is not on the disk.
     #[error("there is no vdisk `{name}` on the disk; it holds {}", name_list(.present))]
     Unknown {
@@ -151,7 +193,7 @@ pub enum VolumeError {
         /// What is wrong, and what would be accepted.
         reason: &'static str,
     },
-    /// The disk has work under way but names neither a time nor a file descriptor to wait for.
+    /// The disk has requests in flight but names neither a time nor a file descriptor to wait for.
     #[error("the disk does not answer {doing}, and there is nothing to wait for")]
     Stuck {
         /// What was being done.

@@ -3,9 +3,9 @@
 //! Signatures are those of the formats' own documents; a disk that is not all zeroes there and
 //! matches none is "something else" and is refused as well.
 
-/// How much of the head is looked at.
+/// How many bytes of the head are read.
 pub(crate) const HEAD_BYTES: u64 = 1 << 20;
-/// How much of the tail is looked at (a backup partition table, an old software RAID).
+/// How many bytes of the tail are read (a backup partition table, an old software RAID).
 pub(crate) const TAIL_BYTES: u64 = 128 << 10;
 
 /// A signature: bytes at a place, and what they mean.
@@ -53,17 +53,19 @@ const HEAD: &[Signature] = &[
     signature(0, b"hsqs", "a squashfs file system"),
 ];
 
-/// Names what is there, or `None` when head and tail are all zeroes.
-pub(crate) fn identify(head: &[u8], tail: &[u8]) -> Option<String> {
-    let found = HEAD
-        .iter()
+/// Names the format whose signature is in the first bytes of a disk.
+pub(crate) fn known_format(head: &[u8]) -> Option<&'static str> {
+    HEAD.iter()
         .find(|signature| has(head, signature.at, signature.bytes))
         .map(|signature| signature.meaning)
         .or_else(|| extended_file_system(head))
         .or_else(|| zfs(head))
         .or_else(|| boot_sector(head))
-        .or_else(|| at_the_tail(tail));
-    if let Some(found) = found {
+}
+
+/// Names what is there, or `None` when head and tail are all zeroes.
+pub(crate) fn identify(head: &[u8], tail: &[u8]) -> Option<String> {
+    if let Some(found) = known_format(head).or_else(|| at_the_tail(tail)) {
         return Some(found.to_owned());
     }
     let place = first_nonzero(head)
@@ -88,7 +90,7 @@ fn first_nonzero(bytes: &[u8]) -> Option<usize> {
 
 /// The superblock at 1024: journal says ext3 or later, extents and their like say ext4.
 fn extended_file_system(head: &[u8]) -> Option<&'static str> {
-    if !has(head, 1024 + 0x38, &[0x53, 0xEF]) {
+    if !has(head, 1024 + 0x38, &[0x53, 0xEF]) || head.len() < 2048 {
         return None;
     }
     let features = |at: usize| crate::label::u32_at(head, 1024 + at);

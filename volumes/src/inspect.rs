@@ -1,55 +1,131 @@
-//! What the first MiB and the tail of a disk mean: which copy of a label counts, and whether a disk
-//! without one may be formatted. Pure.
+//! What the first MiB and the tail of a disk mean: which copy of a label counts, whether the other one
+//! has to be written again, and whether a disk without a label may be formatted. Pure.
 
 use crate::VolumeError;
 use crate::foreign;
 use crate::label::{
-    COPY_CAPACITY_BYTES, CopyDefect, Label, UNIT_BYTES, VERSION, is_first_generation_remnant,
+    COPY_CAPACITY_BYTES, CopyDefect, Label, UNIT_BYTES, Update, VERSION,
+    is_first_generation_remnant,
 };
 
-/// The copy that counts, and which of the two it is.
-pub(crate) fn newest(copies: &[Result<Label, CopyDefect>; 2]) -> Option<(usize, &Label)> {
-    let valid = copies
-        .iter()
-        .enumerate()
-        .filter_map(|(at, copy)| Some((at, copy.as_ref().ok()?)));
-    valid.max_by_key(|(_, label)| label.generation)
+/// What was read of the two copies.
+pub(crate) type Copies = [Result<Label, CopyDefect>; 2];
+
+/// A label that was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub label: Label,
+    /// The copy that counts.
+    pub copy: usize,
+    pub healing: Option<Healing>,
 }
 
-/// A whole copy of a later version counts more than an older copy that could be read.
-pub(crate) fn refuse_later_version(
-    copies: &[Result<Label, CopyDefect>; 2],
-) -> Result<(), VolumeError> {
+/// The other copy has to be written again.
+#[derive(Debug)]
+pub(crate) struct Healing {
+    pub update: Update,
+    /// Why and what for, for people, once it is done.
+    pub message: String,
+}
+
+/// The label that counts. `None` if no copy is whole.
+pub(crate) fn find(copies: Copies) -> Option<Found> {
+    let newest = |copies: &Copies| {
+        let whole = copies
+            .iter()
+            .enumerate()
+            .filter_map(|(copy, label)| Some((copy, label.as_ref().ok()?.generation())));
+        // Of two of the same generation the first counts.
+        whole.max_by_key(|(copy, generation)| (*generation, 1 - *copy))
+    };
+    let (copy, _) = newest(&copies)?;
+    let [first, second] = copies;
+    let (counted, other) = if copy == 0 {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    let label = counted.ok()?;
+    let healing = heal(&label, copy, other);
+    Some(Found {
+        label,
+        copy,
+        healing,
+    })
+}
+
+/// In version 1 the copies differ as a rule; its first change writes both.
+fn heal(label: &Label, copy: usize, other: Result<Label, CopyDefect>) -> Option<Healing> {
+    if label.version() != VERSION || other.as_ref() == Ok(label) {
+        return None;
+    }
+    let damaged = 1 - copy;
+    let cause = match other {
+        Ok(older) if older.generation() < label.generation() => {
+            "was a change behind, because an update was interrupted".to_owned()
+        }
+        Ok(_) => "differed".to_owned(),
+        Err(defect) => format!("was damaged ({defect})"),
+    };
+    Some(Healing {
+        update: Update::heal(label, damaged),
+        message: format!(
+            "copy {damaged} of the label {cause}; it was written again from copy {copy}, and no \
+             vdisk is lost"
+        ),
+    })
+}
+
+/// A whole copy that this program does not understand counts more than one that it could read: it
+/// may be the newer one.
+pub(crate) fn refuse_unknown(copies: &Copies) -> Result<(), VolumeError> {
     for copy in copies {
-        if let Err(CopyDefect::Version(found)) = copy {
-            let (found, supported) = (*found, VERSION);
-            return Err(VolumeError::Version { found, supported });
+        match copy {
+            Err(CopyDefect::Version(found)) => {
+                let (found, supported) = (*found, VERSION);
+                return Err(VolumeError::Version { found, supported });
+            }
+            Err(CopyDefect::Unknown { what, written_by }) => {
+                return Err(VolumeError::UnknownFeature {
+                    what: what.clone(),
+                    written_by: *written_by,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Refuses a disk on which another format was written over copy 0 while copy 1 is still whole:
+/// healing would destroy what was made there. The bytes of a healthy copy 0 are those of copy 1, so
+/// a signature that is in both is chance.
+pub(crate) fn refuse_overwritten(head: &[u8], copies: &Copies) -> Result<(), VolumeError> {
+    if copies[0].is_ok() || copies[1].is_err() {
+        return Ok(());
+    }
+    let (first, second) = head.split_at(COPY_CAPACITY_BYTES);
+    match foreign::known_format(first) {
+        Some(found) if foreign::known_format(second) != Some(found) => {
+            let found = found.to_owned();
+            Err(VolumeError::Overwritten { found })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a disk that holds anything, a label that cannot be read included.
 pub(crate) fn refuse_foreign(
     head: &[u8],
     tail: &[u8],
-    copies: &[Result<Label, CopyDefect>; 2],
+    defects: &[CopyDefect; 2],
 ) -> Result<(), VolumeError> {
-    let defect = |at: usize| {
-        copies[at]
-            .as_ref()
-            .err()
-            .cloned()
-            .unwrap_or(CopyDefect::NoMagic)
-    };
     if is_unfinished_format(head, tail) {
         return Ok(());
     }
-    if [defect(0), defect(1)]
-        .iter()
-        .any(|defect| matches!(defect, CopyDefect::Damaged(_)))
-    {
-        let words = |at| format!("copy {at}: {}", defect(at));
+    let is_damaged = |defect: &CopyDefect| matches!(defect, CopyDefect::Damaged(_));
+    if defects.iter().any(is_damaged) {
+        let words = |at: usize| format!("copy {at}: {}", defects[at]);
         return Err(VolumeError::Damaged {
             first: words(0),
             second: words(1),
@@ -70,3 +146,6 @@ fn is_unfinished_format(head: &[u8], tail: &[u8]) -> bool {
     let remnant = is_first_generation_remnant(first_unit) || zero(&first_unit[..512]);
     zero(rest) && zero(others) && zero(tail) && remnant && !zero(first_unit)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,24 @@
 //! A disk with its label: find it, write it, change it, always through the disk's loop.
 //!
-//! Invariants: what counts is never overwritten (an update goes to the other copy, between two
-//! flushes); zero maps are durable before the table that names them; space stops being called
-//! known zero before anything is written to it; nothing is written when a change is refused.
-//! A disk that holds no data (a pure model) keeps its label in memory only.
+//! ```text
+//!   open ── reading ── inspect ──┬── unwritten: formatted at the first change
+//!                                └── found, perhaps with a copy to heal
+//!   apply, remove, write_format, settle ── writing ── Update's steps ── DiskLoop
+//! ```
+//!
+//! Invariants: zero maps and rooms are durable before the table that names them; space stops being
+//! called known zero, durably, before anything is written to it; a damaged or older copy is healed
+//! before the label is changed; nothing is written when a change is refused, and nothing at all by
+//! opening. A disk that holds no data (a pure model) keeps its label in memory only.
+
+mod reading;
+mod writing;
 
 use crate::VolumeError;
 use crate::driver::{Blocking, Driver};
-use crate::foreign;
-use crate::inspect::{newest, refuse_foreign, refuse_later_version};
-use crate::label::{
-    COPY_CAPACITY_BYTES, COPY_OFFSETS, EXTENT_ALIGNMENT_BYTES, Label, UNIT_BYTES, Uuid,
-};
+use crate::inspect::Healing;
+use crate::label::{EXTENT_ALIGNMENT_BYTES, Label, Uuid};
 use crate::space::{self, Plan, VdiskSpec};
-use crate::zero_map::{MapKey, ZeroMap};
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamConfig, StreamId};
 
@@ -35,6 +40,19 @@ pub enum Format {
     },
 }
 
+impl Format {
+    fn is_forced(self) -> bool {
+        matches!(self, Format::Force { .. })
+    }
+
+    fn knows_zeroes(self) -> bool {
+        matches!(
+            self,
+            Format::IfBlank { known_zero: true } | Format::Force { known_zero: true }
+        )
+    }
+}
+
 /// How to open a disk.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenOptions {
@@ -48,26 +66,31 @@ pub struct OpenOptions {
 
 /// A disk whose label is known.
 pub struct LabelledDisk<D: Disk> {
-    pub(crate) disk_loop: DiskLoop<D>,
-    pub(crate) label: Label,
-    pub(crate) system: StreamId,
-    /// Which copy counts; the other one is written next.
-    current_copy: usize,
+    disk_loop: DiskLoop<D>,
+    label: Label,
+    system: StreamId,
+    /// Which copy an update writes first: in version 2 copy 0, else the one that does not count.
+    first_copy: usize,
     /// Formatting was decided but is not written yet.
     unwritten: bool,
+    /// A copy has to be written again.
+    healing: Option<Healing>,
+    /// A step of an update failed: what is on the disk is not known.
+    update_failed: bool,
     /// What people should be told.
-    pub(crate) messages: Vec<String>,
+    messages: Vec<String>,
 }
 
 /// Smallest disk: the label and one extent.
 const MIN_DISK_BYTES: u64 = 2 * EXTENT_ALIGNMENT_BYTES;
 
 impl<D: Disk> LabelledDisk<D> {
-    /// Reads the label, or decides to format. Nothing is written yet; formatting happens with the
-    /// first change, or with [`LabelledDisk::write_format`].
+    /// Reads the label, or decides to format. Nothing is written yet; formatting and healing happen
+    /// with the first change, or with [`LabelledDisk::write_format`].
     ///
     /// # Errors
-    /// A foreign, damaged or truncated disk; the disk's own failures.
+    /// A foreign, damaged or truncated disk; a label that this program does not understand; the
+    /// disk's own failures.
     pub fn open<R: Driver>(
         mut disk_loop: DiskLoop<D>,
         driver: &mut R,
@@ -81,23 +104,19 @@ impl<D: Disk> LabelledDisk<D> {
                 needed_bytes: MIN_DISK_BYTES,
             });
         }
-        let fresh = |known_zero| {
-            let uuid = Uuid::derive(options.uuid_seed, &[b"disk", &size_bytes.to_le_bytes()]);
-            Label::empty(uuid, size_bytes, known_zero)
-        };
+        let uuid = Uuid::derive(options.uuid_seed, &[b"disk", &size_bytes.to_le_bytes()]);
         let mut disk = LabelledDisk {
             disk_loop,
-            label: fresh(matches!(
-                options.format,
-                Format::IfBlank { known_zero: true } | Format::Force { known_zero: true }
-            )),
+            label: Label::empty(uuid, size_bytes, options.format.knows_zeroes()),
             system,
-            current_copy: 0,
+            first_copy: 1,
             unwritten: true,
+            healing: None,
+            update_failed: false,
             messages: Vec::new(),
         };
         if disk.holds_data() {
-            disk.look(driver, options.format)?;
+            disk.read_label(driver, options.format)?;
         }
         Ok(disk)
     }
@@ -109,11 +128,7 @@ impl<D: Disk> LabelledDisk<D> {
 
     /// Vdisks that `specs` does not name, with their sizes.
     pub fn orphans(&self, specs: &[VdiskSpec]) -> Vec<(String, u64)> {
-        let named = |name: &str| specs.iter().any(|spec| spec.name == name);
-        let vdisks = self.label.vdisks.iter().filter(|vdisk| !named(&vdisk.name));
-        vdisks
-            .map(|vdisk| (vdisk.name.clone(), vdisk.size_bytes))
-            .collect()
+        space::orphans(&self.label, specs)
     }
 
     /// Bytes free for vdisks and their zero maps.
@@ -121,27 +136,25 @@ impl<D: Disk> LabelledDisk<D> {
         space::free_bytes(&self.label)
     }
 
-    /// Writes the label of a disk that was opened to be formatted, if that is not done yet.
+    /// What people should be told of what was done so far, as sentences.
+    pub fn take_messages(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// Writes the label of a disk that was opened to be formatted, if that is not done yet, or heals
+    /// the one that is there.
     ///
     /// # Errors
     /// The disk's failures.
     pub fn write_format<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
-        if !self.unwritten {
-            return Ok(());
+        if self.update_failed {
+            return Err(VolumeError::UpdateFailed);
         }
-        self.unwritten = false;
-        if !self.holds_data() {
-            return Ok(());
+        if self.unwritten {
+            self.format(driver)
+        } else {
+            self.heal(driver)
         }
-        // Whole copies, so that the signatures of what was there before are gone as well. Both
-        // are written before any vdisk exists: a crash in between leaves an empty table.
-        for _ in 0..2 {
-            self.label.generation += 1;
-            let mut copy = self.label.encode()?;
-            copy.resize(COPY_CAPACITY_BYTES, 0);
-            self.write_copy(driver, "formatting", &copy)?;
-        }
-        self.wipe_tail(driver)
     }
 
     /// Carries a plan out.
@@ -149,24 +162,24 @@ impl<D: Disk> LabelledDisk<D> {
     /// # Errors
     /// The disk's failures; the table is then the old or the new one.
     pub fn apply<R: Driver>(&mut self, driver: &mut R, plan: Plan) -> Result<(), VolumeError> {
-        let (before, known_zero_from) = (self.label.generation, plan.label.known_zero_from);
+        debug_assert!(
+            plan.label().generation() == self.label.generation(),
+            "the plan is for another table"
+        );
         self.write_format(driver)?;
         if plan.is_empty() {
             return Ok(());
         }
-        debug_assert!(
-            plan.label.generation == before + 1,
-            "the plan is for another table"
-        );
-        if !plan.new_maps.is_empty() {
-            if known_zero_from > self.label.known_zero_from {
+        if plan.writes_ahead() {
+            let (zero_from, _) = plan.label().known_zero();
+            if zero_from > self.label.known_zero().0 {
                 let mut marked = self.label.clone();
-                marked.known_zero_from = known_zero_from;
-                self.write_label(driver, marked)?;
+                marked.end_known_zero_before(zero_from);
+                self.change(driver, marked)?;
             }
-            self.write_maps(driver, &plan)?;
+            self.write_maps(driver, plan.new_maps())?;
         }
-        self.write_label(driver, plan.label)
+        self.change(driver, plan.into_label())
     }
 
     /// Frees a vdisk. Its data is lost.
@@ -175,21 +188,33 @@ impl<D: Disk> LabelledDisk<D> {
     /// When there is no such vdisk; the disk's failures.
     pub fn remove<R: Driver>(&mut self, driver: &mut R, name: &str) -> Result<(), VolumeError> {
         let next = space::without(&self.label, name)?;
-        self.write_label(driver, next)
+        self.change(driver, next)
     }
 
-    /// The loop, for a look at its report.
+    /// The loop, for its properties and its report.
     pub fn disk_loop(&self) -> &DiskLoop<D> {
         &self.disk_loop
     }
 
-    /// Makes durable what was found: after a killed server the label and the zero maps that were
-    /// read may still be in a volatile cache, and promises are about to rest on them.
+    /// The loop, for the streams of vdisks.
+    pub(crate) fn disk_loop_mut(&mut self) -> &mut DiskLoop<D> {
+        &mut self.disk_loop
+    }
+
+    /// Makes durable what was found, and both copies of the label the same: after a killed server
+    /// the label and the zero maps that were read may still be in a volatile cache, and promises
+    /// are about to rest on them.
     pub(crate) fn settle<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
-        if self.holds_data() {
-            self.blocking(driver).flush("making the label durable")?;
+        if !self.holds_data() {
+            return Ok(());
         }
-        Ok(())
+        self.heal(driver)?;
+        self.blocking(driver).flush("making the label durable")
+    }
+
+    /// The disk's loop, and the stream that pays for label and zero maps.
+    pub(crate) fn into_parts(self) -> (DiskLoop<D>, StreamId) {
+        (self.disk_loop, self.system)
     }
 
     /// Gives the disk's loop back.
@@ -203,130 +228,5 @@ impl<D: Disk> LabelledDisk<D> {
 
     pub(crate) fn blocking<'a, R: Driver>(&'a mut self, driver: &'a mut R) -> Blocking<'a, D, R> {
         Blocking::new(&mut self.disk_loop, driver, self.system)
-    }
-
-    fn look<R: Driver>(&mut self, driver: &mut R, format: Format) -> Result<(), VolumeError> {
-        let size_bytes = self.label.size_bytes;
-        let mut disk = self.blocking(driver);
-        let head = disk.read("reading the label", 0, foreign::HEAD_BYTES)?;
-        let copies = COPY_OFFSETS.map(|at| {
-            let start = at as usize;
-            Label::decode(&head[start..start + COPY_CAPACITY_BYTES])
-        });
-        let forced = matches!(format, Format::Force { .. });
-        if !forced {
-            refuse_later_version(&copies)?;
-        }
-        if let Some((copy, label)) = newest(&copies) {
-            return self.take_found(copy, label.clone(), size_bytes, forced);
-        }
-        if forced {
-            return Ok(());
-        }
-        let tail_bytes = foreign::TAIL_BYTES.min(size_bytes - foreign::HEAD_BYTES);
-        let tail = disk.read(
-            "reading the end of the disk",
-            size_bytes - tail_bytes,
-            tail_bytes,
-        )?;
-        refuse_foreign(&head, &tail, &copies)?;
-        match format {
-            Format::Refuse => Err(VolumeError::Unlabelled),
-            Format::IfBlank { .. } | Format::Force { .. } => Ok(()),
-        }
-    }
-
-    /// A whole copy was found: it is the table, or what a forced format has to outnumber.
-    fn take_found(
-        &mut self,
-        copy: usize,
-        found: Label,
-        size_bytes: u64,
-        forced: bool,
-    ) -> Result<(), VolumeError> {
-        self.current_copy = copy;
-        if forced {
-            self.label.generation = found.generation;
-            return Ok(());
-        }
-        self.unwritten = false;
-        self.label = found;
-        if self.label.used_end() > size_bytes {
-            let needed_bytes = self.label.used_end();
-            return Err(VolumeError::Truncated {
-                size_bytes,
-                needed_bytes,
-            });
-        }
-        // A disk that grew has more free space; nothing is known of what is in it.
-        self.label.known_zero_to = self.label.known_zero_to.min(size_bytes);
-        self.label.size_bytes = size_bytes;
-        Ok(())
-    }
-
-    fn write_maps<R: Driver>(&mut self, driver: &mut R, plan: &Plan) -> Result<(), VolumeError> {
-        if !self.holds_data() {
-            return Ok(());
-        }
-        let disk_uuid = self.label.disk_uuid;
-        let mut disk = self.blocking(driver);
-        for (vdisk_uuid, extent) in &plan.new_maps {
-            let Some(map_offset_bytes) = extent.map_offset_bytes else {
-                continue;
-            };
-            let key = MapKey::new(*vdisk_uuid, disk_uuid, map_offset_bytes);
-            let bytes = ZeroMap::encode_fresh(&key, extent.len_bytes);
-            disk.write("writing a zero map", map_offset_bytes, &bytes)?;
-        }
-        disk.flush("making a zero map durable")
-    }
-
-    /// Makes `next` the table: written over the copy that does not count.
-    fn write_label<R: Driver>(
-        &mut self,
-        driver: &mut R,
-        mut next: Label,
-    ) -> Result<(), VolumeError> {
-        next.generation = self.label.generation + 1;
-        let copy = next.encode()?;
-        if self.holds_data() {
-            self.write_copy(driver, "writing the label", &copy)?;
-        }
-        self.label = next;
-        Ok(())
-    }
-
-    fn write_copy<R: Driver>(
-        &mut self,
-        driver: &mut R,
-        doing: &'static str,
-        copy: &[u8],
-    ) -> Result<(), VolumeError> {
-        debug_assert!(copy.len().is_multiple_of(UNIT_BYTES));
-        let other = 1 - self.current_copy;
-        let mut disk = self.blocking(driver);
-        // The copy that counts may still be in a volatile cache if its writer was killed.
-        disk.flush(doing)?;
-        disk.write(doing, COPY_OFFSETS[other], copy)?;
-        disk.flush(doing)?;
-        self.current_copy = other;
-        Ok(())
-    }
-
-    /// The backup of a partition table would come back to life under some tools.
-    fn wipe_tail<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
-        let size_bytes = self.label.size_bytes;
-        let tail_bytes = foreign::TAIL_BYTES.min(size_bytes - foreign::HEAD_BYTES);
-        let mut disk = self.blocking(driver);
-        let tail = disk.read(
-            "reading the end of the disk",
-            size_bytes - tail_bytes,
-            tail_bytes,
-        )?;
-        if tail.iter().all(|byte| *byte == 0) {
-            return Ok(());
-        }
-        disk.write("formatting", size_bytes - tail_bytes, &vec![0; tail.len()])?;
-        disk.flush("formatting")
     }
 }

@@ -1,12 +1,20 @@
-//! Space on a disk: first-fit extents, and what has to change so that the disk holds the vdisks
-//! that a configuration names. Pure; nothing here reads or writes a disk.
+//! Space on a disk: first-fit extents and rooms, and what has to change so that the disk holds the
+//! vdisks that a configuration names. Pure; nothing here reads or writes a disk.
 //!
-//! Invariants: extents and maps are multiples of 1 MiB and disjoint; an extent is either wholly in
-//! known-zero space (and has no map) or has a map; a plan keeps every vdisk that was there.
+//! Invariants: extents, maps and rooms are multiples of 1 MiB and disjoint; an extent is either wholly
+//! in known-zero space (and has no map) or has a map; a plan keeps every vdisk that was there; what
+//! a plan allocates is free in the table before it as well, so that a crash at any moment finds
+//! nothing overwritten.
+
+mod free;
 
 use crate::VolumeError;
 use crate::geometry::region_bytes;
-use crate::label::{EXTENT_ALIGNMENT_BYTES, Extent, Label, MAX_NAME_BYTES, Uuid, VdiskEntry};
+use crate::label::{
+    EXTENT_ALIGNMENT_BYTES, Extent, Label, MAX_NAME_BYTES, Place, Rooms, Uuid, VdiskEntry,
+};
+use free::FreeSpace;
+use std::collections::{HashMap, HashSet};
 
 /// What the configuration says of a vdisk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,58 +28,90 @@ pub struct VdiskSpec {
 /// What has to change on the disk.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The table afterwards (its generation is the next one if anything changes).
-    pub label: Label,
-    /// Vdisks that are new.
-    pub create: Vec<String>,
-    /// Vdisks that grow: name, size before, size afterwards.
-    pub grow: Vec<(String, u64, u64)>,
-    /// Vdisks on the disk that the configuration does not name; kept. Name and size.
-    pub orphans: Vec<(String, u64)>,
-    /// Extents whose zero maps must be on the disk before the table is.
-    pub new_maps: Vec<(Uuid, Extent)>,
+    label: Label,
+    create: Vec<String>,
+    grow: Vec<(String, u64, u64)>,
+    orphans: Vec<(String, u64)>,
+    new_maps: Vec<(Uuid, Extent)>,
+    takes_rooms: bool,
 }
 
 impl Plan {
+    /// The table afterwards. Writing it counts its generation.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// Vdisks that are new.
+    pub fn create(&self) -> &[String] {
+        &self.create
+    }
+
+    /// Vdisks that grow: name, size before, size afterwards.
+    pub fn grow(&self) -> &[(String, u64, u64)] {
+        &self.grow
+    }
+
+    /// Vdisks on the disk that the configuration does not name; kept. Name and size.
+    pub fn orphans(&self) -> &[(String, u64)] {
+        &self.orphans
+    }
+
+    /// Extents whose zero maps must be on the disk before the table is, with their vdisks' uuids.
+    pub fn new_maps(&self) -> &[(Uuid, Extent)] {
+        &self.new_maps
+    }
+
     /// Whether nothing has to be written.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.grow.is_empty()
     }
+
+    /// Whether something is written to newly allocated space before the table names it.
+    pub(crate) fn writes_ahead(&self) -> bool {
+        !self.new_maps.is_empty() || self.takes_rooms
+    }
+
+    pub(crate) fn into_label(self) -> Label {
+        self.label
+    }
 }
 
-/// What has to change on a disk of `label.size_bytes` so that it holds `specs`.
+/// What has to change on a disk of `label.size_bytes()` so that it holds `specs`.
 ///
 /// # Errors
 /// The first vdisk that does not fit, shrinks, or has a name that the label cannot hold. Nothing
 /// has changed then.
 pub fn reconcile(label: &Label, specs: &[VdiskSpec]) -> Result<Plan, VolumeError> {
-    let mut plan = Plan {
-        label: label.clone(),
-        create: Vec::new(),
-        grow: Vec::new(),
-        orphans: Vec::new(),
-        new_maps: Vec::new(),
+    let mut planner = Planner {
+        free: FreeSpace::of(label),
+        positions: positions(label),
+        plan: Plan {
+            label: label.clone(),
+            create: Vec::new(),
+            grow: Vec::new(),
+            orphans: orphans(label, specs),
+            new_maps: Vec::new(),
+            takes_rooms: false,
+        },
     };
-    let named = |name: &str| specs.iter().any(|spec| spec.name == name);
-    for vdisk in label.vdisks.iter().filter(|vdisk| !named(&vdisk.name)) {
-        plan.orphans.push((vdisk.name.clone(), vdisk.size_bytes));
-    }
-    for (index, spec) in specs.iter().enumerate() {
+    let mut named = HashSet::with_capacity(specs.len());
+    for spec in specs {
         check_spec(spec)?;
-        if specs[..index]
-            .iter()
-            .any(|earlier| earlier.name == spec.name)
-        {
+        if !named.insert(spec.name.as_str()) {
             let reason = "it is named twice; every vdisk of a disk has its own name";
             return Err(VolumeError::BadSpec {
                 name: spec.name.clone(),
                 reason,
             });
         }
-        plan.fit(spec)?;
+        planner.fit(spec)?;
     }
+    let Planner {
+        mut free, mut plan, ..
+    } = planner;
     if !plan.is_empty() {
-        plan.label.generation += 1;
+        plan.takes_rooms = place_table(&mut plan.label, &mut free)?;
     }
     plan.label.check_bounds()?;
     Ok(plan)
@@ -83,28 +123,38 @@ pub fn reconcile(label: &Label, specs: &[VdiskSpec]) -> Result<Plan, VolumeError
 /// When there is no such vdisk, with those that are there.
 pub fn without(label: &Label, name: &str) -> Result<Label, VolumeError> {
     let mut next = label.clone();
-    next.vdisks.retain(|vdisk| vdisk.name != name);
-    if next.vdisks.len() == label.vdisks.len() {
-        let present = label
-            .vdisks
-            .iter()
-            .map(|vdisk| vdisk.name.clone())
-            .collect();
+    if !next.take_out(name) {
+        let vdisks = label.vdisks().iter();
         return Err(VolumeError::Unknown {
             name: name.to_owned(),
-            present,
+            present: vdisks.map(|vdisk| vdisk.name().to_owned()).collect(),
         });
     }
-    next.generation += 1;
+    // A table that became shorter needs no new rooms.
+    place_table(&mut next, &mut FreeSpace::of(label))?;
     Ok(next)
 }
 
 /// Bytes that are free for extents and maps.
 pub fn free_bytes(label: &Label) -> u64 {
-    free_ranges(label)
-        .iter()
-        .map(|(start, end)| end - start)
-        .sum()
+    FreeSpace::of(label).bytes()
+}
+
+/// Vdisks on the disk that `specs` does not name, with their sizes.
+pub(crate) fn orphans(label: &Label, specs: &[VdiskSpec]) -> Vec<(String, u64)> {
+    let named: HashSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+    let vdisks = label.vdisks().iter();
+    vdisks
+        .filter(|vdisk| !named.contains(vdisk.name()))
+        .map(|vdisk| (vdisk.name().to_owned(), vdisk.size_bytes()))
+        .collect()
+}
+
+fn positions(label: &Label) -> HashMap<String, usize> {
+    let vdisks = label.vdisks().iter().enumerate();
+    vdisks
+        .map(|(position, vdisk)| (vdisk.name().to_owned(), position))
+        .collect()
 }
 
 fn check_spec(spec: &VdiskSpec) -> Result<(), VolumeError> {
@@ -120,62 +170,90 @@ fn check_spec(spec: &VdiskSpec) -> Result<(), VolumeError> {
     Ok(())
 }
 
-impl Plan {
+/// Has the table of vdisks lie inside if a copy has room for it, else in rooms that hold it: those
+/// that it has, or new ones. Whether they are new.
+fn place_table(label: &mut Label, free: &mut FreeSpace) -> Result<bool, VolumeError> {
+    if label.fits_inside() {
+        label.place_table(Place::Inside);
+        return Ok(false);
+    }
+    let table_bytes = label.table_bytes();
+    if matches!(label.table_place(), Place::Outside(rooms) if rooms.hold(table_bytes)) {
+        return Ok(false);
+    }
+    let room_bytes = Rooms::bytes_for(table_bytes);
+    let mut take = || {
+        let taken = free.take_whole(room_bytes);
+        taken.ok_or(VolumeError::NoLabelRoom { room_bytes })
+    };
+    let offsets = [take()?, take()?];
+    let rooms = Rooms::new(offsets, room_bytes);
+    label.place_table(Place::Outside(rooms));
+    for (_, end) in rooms.ranges() {
+        label.end_known_zero_before(end);
+    }
+    Ok(true)
+}
+
+/// A plan that is being made.
+struct Planner {
+    plan: Plan,
+    /// Free in the table before and in that of the plan.
+    free: FreeSpace,
+    /// Of the plan's vdisks, by name.
+    positions: HashMap<String, usize>,
+}
+
+impl Planner {
     fn fit(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
-        let position = self
-            .label
-            .vdisks
-            .iter()
-            .position(|vdisk| vdisk.name == spec.name);
-        let Some(position) = position else {
-            let uuid = Uuid::derive(
-                0,
-                &[
-                    &self.label.disk_uuid.0,
-                    &self.label.generation.to_le_bytes(),
-                    spec.name.as_bytes(),
-                ],
-            );
-            let extents = self.allocate(&spec.name, uuid, spec.size_bytes)?;
-            let (name, size_bytes) = (spec.name.clone(), spec.size_bytes);
-            self.label.vdisks.push(VdiskEntry {
-                name,
-                uuid,
-                size_bytes,
-                extents,
-            });
-            self.create.push(spec.name.clone());
-            return Ok(());
-        };
-        let (uuid, has_bytes) = (
-            self.label.vdisks[position].uuid,
-            self.label.vdisks[position].size_bytes,
-        );
-        if spec.size_bytes < has_bytes {
-            let (name, wanted_bytes) = (spec.name.clone(), spec.size_bytes);
+        match self.positions.get(&spec.name) {
+            Some(position) => self.grow(*position, spec),
+            None => self.create(spec),
+        }
+    }
+
+    fn create(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
+        let label = &self.plan.label;
+        let words: [&[u8]; 3] = [
+            &label.disk_uuid().0,
+            &label.generation().to_le_bytes(),
+            spec.name.as_bytes(),
+        ];
+        let uuid = Uuid::derive(0, &words);
+        let extents = self.allocate(&spec.name, uuid, spec.size_bytes)?;
+        let (name, size_bytes) = (spec.name.clone(), spec.size_bytes);
+        let position = self.plan.label.vdisks().len();
+        self.positions.insert(name.clone(), position);
+        let entry = VdiskEntry::new(name, uuid, size_bytes, extents);
+        self.plan.label.add(entry);
+        self.plan.create.push(spec.name.clone());
+        Ok(())
+    }
+
+    fn grow(&mut self, position: usize, spec: &VdiskSpec) -> Result<(), VolumeError> {
+        let vdisk = &self.plan.label.vdisks()[position];
+        let (uuid, has_bytes) = (vdisk.uuid(), vdisk.size_bytes());
+        let (name, wanted_bytes) = (spec.name.clone(), spec.size_bytes);
+        if wanted_bytes < has_bytes {
             return Err(VolumeError::Shrinks {
                 name,
                 has_bytes,
                 wanted_bytes,
             });
         }
-        if spec.size_bytes == has_bytes {
+        if wanted_bytes == has_bytes {
             return Ok(());
         }
-        let extents = &self.label.vdisks[position].extents;
-        let laid_out: u64 = extents.iter().map(|extent| extent.len_bytes).sum();
-        let missing = spec.size_bytes.saturating_sub(laid_out);
-        let more = self.allocate(&spec.name, uuid, missing)?;
-        let vdisk = &mut self.label.vdisks[position];
-        vdisk.extents.extend(more);
-        vdisk.size_bytes = spec.size_bytes;
-        self.grow
-            .push((spec.name.clone(), has_bytes, spec.size_bytes));
+        let laid_out: u64 = vdisk.extents().iter().map(|extent| extent.len_bytes).sum();
+        let missing = wanted_bytes.saturating_sub(laid_out);
+        let more = self.allocate(&name, uuid, missing)?;
+        self.plan.label.vdisk_mut(position).grow(wanted_bytes, more);
+        self.plan.grow.push((name, has_bytes, wanted_bytes));
         Ok(())
     }
 
     /// Extents for `size_bytes` more of a vdisk, with their maps where they need any. They are
-    /// taken from the label's free space, but not yet entered into a vdisk.
+    /// taken from the free space, but not yet entered into a vdisk.
     fn allocate(
         &mut self,
         name: &str,
@@ -183,94 +261,44 @@ impl Plan {
         size_bytes: u64,
     ) -> Result<Vec<Extent>, VolumeError> {
         let len_bytes = size_bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
-        let mut free = free_ranges(&self.label);
-        let free_bytes: u64 = free.iter().map(|(start, end)| end - start).sum();
-        let mut needed_bytes = len_bytes;
+        let free_bytes = self.free.bytes();
+        let orphans = &self.plan.orphans;
         let refuse = |needed_bytes| VolumeError::NoSpace {
             name: name.to_owned(),
             needed_bytes,
             free_bytes,
-            orphans: self.orphans.iter().map(|orphan| orphan.0.clone()).collect(),
+            orphans: orphans.iter().map(|orphan| orphan.0.clone()).collect(),
         };
-        let zero = (self.label.known_zero_from, self.label.known_zero_to);
-        let pieces = take(&mut free, len_bytes).ok_or_else(|| refuse(needed_bytes))?;
-        let mut extents: Vec<Extent> = pieces
+        let mut needed_bytes = len_bytes;
+        let zero = self.plan.label.known_zero();
+        let ranges = self.free.take(len_bytes);
+        let ranges = ranges.ok_or_else(|| refuse(needed_bytes))?;
+        let mut extents: Vec<Extent> = ranges
             .into_iter()
-            .flat_map(|piece| split_at_known_zero(piece, zero))
+            .flat_map(|range| split_at_known_zero(range, zero))
             .map(|(start, end)| Extent {
                 offset_bytes: start,
                 len_bytes: end - start,
                 map_offset_bytes: None,
             })
             .collect();
-        let mut taken_end = extents.iter().map(|e| e.offset_bytes + e.len_bytes).max();
+        let ends = extents.iter().map(|e| e.offset_bytes + e.len_bytes);
+        let mut taken_end = ends.max().unwrap_or(0);
         for extent in &mut extents {
             if extent.offset_bytes >= zero.0 && extent.offset_bytes < zero.1 {
                 continue;
             }
             let map_bytes = region_bytes(extent.len_bytes);
             needed_bytes += map_bytes;
-            let place = take_whole(&mut free, map_bytes).ok_or_else(|| refuse(needed_bytes))?;
-            taken_end = taken_end.max(Some(place + map_bytes));
+            let place = self.free.take_whole(map_bytes);
+            let place = place.ok_or_else(|| refuse(needed_bytes))?;
+            taken_end = taken_end.max(place + map_bytes);
             extent.map_offset_bytes = Some(place);
-            self.new_maps.push((uuid, *extent));
+            self.plan.new_maps.push((uuid, *extent));
         }
-        let mark = taken_end.unwrap_or(0).min(zero.1);
-        self.label.known_zero_from = zero.0.max(mark);
+        self.plan.label.end_known_zero_before(taken_end);
         Ok(extents)
     }
-}
-
-/// The free ranges in ascending order. Those of the plan's new vdisks count as used because they
-/// are in its label by then.
-fn free_ranges(label: &Label) -> Vec<(u64, u64)> {
-    let mut used: Vec<(u64, u64)> = label.used_ranges().collect();
-    used.sort_unstable();
-    let end = label.size_bytes / EXTENT_ALIGNMENT_BYTES * EXTENT_ALIGNMENT_BYTES;
-    let mut free = Vec::new();
-    let mut at = EXTENT_ALIGNMENT_BYTES;
-    for (start, used_end) in used {
-        if at < start {
-            free.push((at, start));
-        }
-        at = at.max(used_end);
-    }
-    if at < end {
-        free.push((at, end));
-    }
-    free
-}
-
-/// The first range that holds all of it; else the first ranges together. `None` if they do not.
-fn take(free: &mut Vec<(u64, u64)>, len_bytes: u64) -> Option<Vec<(u64, u64)>> {
-    if len_bytes == 0 {
-        return Some(Vec::new());
-    }
-    if let Some(start) = take_whole(free, len_bytes) {
-        return Some(vec![(start, start + len_bytes)]);
-    }
-    let mut pieces = Vec::new();
-    let mut missing = len_bytes;
-    for range in free.iter_mut() {
-        let piece = (range.1 - range.0).min(missing);
-        pieces.push((range.0, range.0 + piece));
-        range.0 += piece;
-        missing -= piece;
-        if missing == 0 {
-            break;
-        }
-    }
-    free.retain(|range| range.0 < range.1);
-    (missing == 0).then_some(pieces)
-}
-
-fn take_whole(free: &mut [(u64, u64)], len_bytes: u64) -> Option<u64> {
-    let range = free
-        .iter_mut()
-        .find(|range| range.1 - range.0 >= len_bytes)?;
-    let start = range.0;
-    range.0 += len_bytes;
-    Some(start)
 }
 
 /// Cuts a range where known-zero space begins and ends.

@@ -28,7 +28,7 @@ fn machine(format: Format) -> (Machine<TestDisk>, FaultHandle) {
 
 /// Where a range of the first vdisk lies on the disk.
 fn place(machine: &Machine<TestDisk>, range: Range<u64>) -> Range<u64> {
-    let start = machine.set.label().vdisks[0].extents[0].offset_bytes;
+    let start = machine.set.label().vdisks()[0].extents()[0].offset_bytes;
     start + range.start..start + range.end
 }
 
@@ -135,7 +135,7 @@ fn a_failed_flush_is_final() {
 fn a_map_block_that_fails_fails_the_flush_and_the_next_one_tries_again() {
     let (mut machine, handle) = machine(DIRTY);
     machine.write(0, 0, &[1; 4096]).expect("write");
-    let map = machine.set.label().vdisks[0].extents[0]
+    let map = machine.set.label().vdisks()[0].extents()[0]
         .map_offset_bytes
         .expect("it has a map");
     machine.write(1, 0, &[1; 4096]).expect("write");

@@ -183,7 +183,7 @@ fn a_truncated_disk_is_refused_and_a_grown_one_is_used() {
     let (machine, report) =
         open(TestDisk::around(small(32 * MIB), QUANTUM), &specs, BLANK).expect("it grew");
     assert_eq!(report.grown, [("b".to_owned(), MIB, 20 * MIB)]);
-    let extents = &machine.set.label().vdisks[1].extents;
+    let extents = machine.set.label().vdisks()[1].extents();
     let maps: Vec<bool> = extents
         .iter()
         .map(|extent| extent.map_offset_bytes.is_some())
@@ -227,7 +227,7 @@ fn a_removed_vdisk_frees_its_space_and_its_data_is_never_seen_again() {
     let specs = [("a", MIB), ("c", 4 * MIB)];
     let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
     assert_eq!(
-        machine.set.label().vdisks[1].extents[0].offset_bytes,
+        machine.set.label().vdisks()[1].extents()[0].offset_bytes,
         2 * MIB,
         "the space of b"
     );
@@ -247,7 +247,7 @@ fn a_damaged_map_is_the_failure_of_its_vdisk_alone() {
     let handle = disk.handle();
     let map = {
         let table = labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).expect("label");
-        table.label().vdisks[0].extents[0]
+        table.label().vdisks()[0].extents()[0]
             .map_offset_bytes
             .expect("it has a map")
     };
@@ -376,14 +376,14 @@ fn a_plan_is_for_the_disk_that_was_read() {
     let mut disk: LabelledDisk<TestDisk> =
         labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).expect("label");
     let plan = reconcile(disk.label(), &[spec("c", MIB)]).expect("it fits");
-    assert_eq!(plan.orphans.len(), 2);
+    assert_eq!(plan.orphans().len(), 2);
     disk.apply(&mut VirtualDriver::default(), plan)
         .expect("apply");
     let names: Vec<_> = disk
         .label()
-        .vdisks
+        .vdisks()
         .iter()
-        .map(|vdisk| vdisk.name.as_str())
+        .map(|vdisk| vdisk.name())
         .collect();
     assert_eq!(names, ["a", "b", "c"]);
 }

@@ -1,7 +1,7 @@
 //! `disktime format`: writes an empty label to the disks of a reservation file, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::known_disk;
+use crate::commands::{known_disk, tell_messages};
 use crate::failure::{Failure, Outcome};
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
@@ -16,7 +16,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
     known_disk(&configuration, disk)?;
     let _lock = state_dir::lock(&configuration)?;
     let epoch = Instant::now();
-    // All are opened and looked at before the first is written.
+    // All are opened and their labels read before the first is written.
     let mut opened = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
         let name = config.name.value.as_str();
@@ -29,7 +29,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         }
         let (untouched, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
-        let vdisks = labelled.label().vdisks.len();
+        let vdisks = labelled.label().vdisks().len();
         if !force && vdisks > 0 {
             return Err(Failure::new(format!(
                 "disk `{name}` has a label with {vdisks} vdisks already; nothing was changed. To \
@@ -44,6 +44,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
         labelled
             .write_format(&mut driver)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+        tell_messages(name, &mut labelled);
         println!("{name}: formatted");
     }
     Ok(())

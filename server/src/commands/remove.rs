@@ -2,7 +2,7 @@
 //! server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::known_disk;
+use crate::commands::{known_disk, tell_messages};
 use crate::failure::{Failure, Outcome};
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
@@ -55,6 +55,7 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
     labelled
         .remove(&mut driver, vdisk)
         .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
+    tell_messages(name, &mut labelled);
     let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
         .into_iter()
         .map(|vdisk| vdisk.spec)

@@ -78,25 +78,27 @@ impl<D: Disk> VolumeSet<D> {
         let specs: Vec<VdiskSpec> = vdisks.iter().map(|vdisk| vdisk.spec.clone()).collect();
         let plan = reconcile(disk.label(), &specs)?;
         let mut report = OpenReport {
-            created: plan.create.clone(),
-            grown: plan.grow.clone(),
-            orphans: plan.orphans.clone(),
+            created: plan.create().to_vec(),
+            grown: plan.grow().to_vec(),
+            orphans: plan.orphans().to_vec(),
             messages: Vec::new(),
         };
         disk.apply(driver, plan)?;
         disk.settle(driver)?;
+        let label = disk.label().clone();
+        let entries = label.by_name();
         let mut open = Vec::with_capacity(vdisks.len());
         let mut groups = Vec::new();
         for vdisk in vdisks {
             let name = vdisk.spec.name.clone();
-            let entry = disk.label.find(&name).cloned();
+            let entry = entries.get(name.as_str());
             let entry = entry.ok_or(VolumeError::Unknown {
                 name: name.clone(),
                 present: Vec::new(),
             })?;
-            let (known, is_damaged) = read_known(&mut disk, driver, &entry)?;
-            let stream = add_stream(&mut disk.disk_loop, driver.now(), vdisk, &mut groups);
-            let layout = layout_of(&entry, known, stream);
+            let (known, is_damaged) = read_known(&mut disk, driver, entry)?;
+            let stream = add_stream(disk.disk_loop_mut(), driver.now(), vdisk, &mut groups);
+            let layout = layout_of(entry, known, stream);
             if is_damaged {
                 report.messages.push(format!(
                     "the zero map of vdisk `{name}` is damaged, so what it holds cannot be told \
@@ -106,16 +108,18 @@ impl<D: Disk> VolumeSet<D> {
             }
             open.push(OpenVdisk::new(name, stream, layout, is_damaged));
         }
-        report.messages.append(&mut disk.messages);
-        let mut data_path = DataPath::new(disk.disk_loop, disk.system, driver.now());
+        report.messages.append(&mut disk.take_messages());
+        drop(entries);
+        let (disk_loop, system) = disk.into_parts();
+        let mut data_path = DataPath::new(disk_loop, system, driver.now());
         for vdisk in open {
             data_path.add(vdisk);
         }
         let set = VolumeSet {
             data_path,
             groups,
-            system: disk.system,
-            label: disk.label,
+            system,
+            label,
             abandoned: false,
         };
         Ok((set, report))
@@ -153,8 +157,8 @@ fn layout_of(entry: &VdiskEntry, known: Vec<Known>, stream: StreamId) -> Layout 
         let target = Target::new(DiskIndex::FIRST, extent.offset_bytes, stream);
         MappedExtent::new(range, target, known)
     };
-    let extents = entry.extents.iter().zip(known).map(map).collect();
-    Layout::new(extents, entry.size_bytes)
+    let extents = entry.extents().iter().zip(known).map(map).collect();
+    Layout::new(extents, entry.size_bytes())
 }
 
 /// What is known of each extent of a vdisk, and whether a zero map is damaged.
@@ -163,20 +167,20 @@ fn read_known<D: Disk, R: Driver>(
     driver: &mut R,
     entry: &VdiskEntry,
 ) -> Result<(Vec<Known>, bool), VolumeError> {
-    let mut known = Vec::with_capacity(entry.extents.len());
+    let mut known = Vec::with_capacity(entry.extents().len());
     let mut is_damaged = false;
     let mut searches_left = SEARCHES_MAX;
-    for extent in &entry.extents {
+    for extent in entry.extents() {
         known.push(match extent.map_offset_bytes {
             Some(map_offset_bytes) => {
-                let key = MapKey::new(entry.uuid, disk.label.disk_uuid, map_offset_bytes);
+                let key = MapKey::new(entry.uuid(), disk.label().disk_uuid(), map_offset_bytes);
                 let found = read_map(disk, driver, key, extent, map_offset_bytes)?;
                 is_damaged |= found.is_none();
                 Known::Written(found.unwrap_or_else(|| ZeroMap::fresh(key, extent.len_bytes)))
             }
             None if disk.holds_data() => {
                 let range = (extent.offset_bytes, extent.offset_bytes + extent.len_bytes);
-                let content = disk.disk_loop.disk().content_map();
+                let content = disk.disk_loop().disk().content_map();
                 let data_after = |from, to| match content {
                     Some(map) => map.data_after(from, to),
                     None => Some((from, to)),

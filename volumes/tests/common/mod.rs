@@ -1,6 +1,8 @@
 //! A volume set on a fault-injecting disk in virtual time, with calls that wait.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub mod labels;
+
 use disktime_disks::{
     Buffer, Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultHandle, FaultOptions,
     Operation, ServiceTime,

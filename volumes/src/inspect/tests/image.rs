@@ -1,0 +1,164 @@
+//! A small disk as bytes, and labels to put on it.
+
+use super::labels::{self, Header, Section};
+use super::{Copies, find};
+use crate::label::{COPY_CAPACITY_BYTES, COPY_OFFSETS, Draft, Label, Step, Update};
+
+pub(super) const MIB: u64 = 1 << 20;
+pub(super) const DISK_BYTES: u64 = 24 * MIB;
+
+/// The bytes of a disk.
+pub(super) struct Image {
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    pub(super) fn blank() -> Image {
+        Image {
+            bytes: vec![0; DISK_BYTES as usize],
+        }
+    }
+
+    /// A disk on which both copies carry `label`.
+    pub(super) fn with(label: &Label) -> Image {
+        let mut image = Image::blank();
+        for copy in [0, 1] {
+            image.run(Update::heal(label, copy));
+        }
+        image
+    }
+
+    /// A disk with these bytes as its copies.
+    pub(super) fn with_copies(copies: [&[u8]; 2]) -> Image {
+        let mut image = Image::blank();
+        for (offset, copy) in COPY_OFFSETS.iter().zip(copies) {
+            image.at(*offset, copy.len()).copy_from_slice(copy);
+        }
+        image
+    }
+
+    pub(super) fn at(&mut self, offset: u64, len: usize) -> &mut [u8] {
+        &mut self.bytes[offset as usize..][..len]
+    }
+
+    pub(super) fn head(&self) -> &[u8] {
+        &self.bytes[..MIB as usize]
+    }
+
+    pub(super) fn flip(&mut self, bit: u64) {
+        self.bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    }
+
+    pub(super) fn run(&mut self, update: Update) {
+        for step in update {
+            if let Step::Write {
+                offset_bytes,
+                bytes,
+            } = step
+            {
+                self.at(offset_bytes, bytes.len()).copy_from_slice(&bytes);
+            }
+        }
+    }
+
+    /// Both copies as a program reads them.
+    pub(super) fn copies(&self) -> Copies {
+        [0, 1].map(|copy: usize| {
+            let start = COPY_OFFSETS[copy] as usize;
+            let mut draft = Draft::decode(&self.bytes[start..start + COPY_CAPACITY_BYTES])?;
+            for section in draft.outside() {
+                let (offset, len) = section.replica(copy);
+                let bytes = self.bytes[offset as usize..][..len as usize].to_vec();
+                draft.supply(&section, bytes);
+            }
+            draft.finish()
+        })
+    }
+
+    /// The label that counts, after what has to be healed was healed.
+    pub(super) fn healed(&mut self) -> Option<Label> {
+        let found = find(self.copies())?;
+        if let Some(healing) = found.healing {
+            self.run(healing.update);
+            let [first, second] = self.copies();
+            assert_eq!(first.as_ref(), Ok(&found.label), "copy 0 was not healed");
+            assert_eq!(second.as_ref(), Ok(&found.label), "copy 1 was not healed");
+        }
+        Some(found.label)
+    }
+}
+
+pub(super) fn header() -> Header {
+    Header {
+        generation: 5,
+        disk_uuid: [9; 16],
+        size_bytes: DISK_BYTES,
+        known_zero: (10 * MIB, DISK_BYTES),
+        incompatible: 0,
+        compatible: 1 << 9,
+        program: [0, 1, 0],
+    }
+}
+
+/// A vdisk with an extent at a MiB and no map.
+pub(super) fn record(name: &str, at_mib: u64) -> Vec<u8> {
+    labels::record(name, [at_mib as u8; 16], MIB, &[[at_mib * MIB, MIB, 0]])
+}
+
+pub(super) fn skippable(kind: u32, bytes: Vec<u8>, rooms: Option<([u64; 2], u64)>) -> Section {
+    let flags = if rooms.is_some() { labels::OUTSIDE } else { 0 };
+    Section {
+        kind,
+        flags,
+        bytes,
+        rooms,
+    }
+}
+
+/// A label with two vdisks, whose table lies outside if `outside`, and sections of unknown kinds,
+/// one inside and one outside.
+pub(super) fn small(outside: bool) -> Label {
+    let mut table = labels::vdisks(&[record("a", 1), record("b", 2)]);
+    let mut contents = Vec::new();
+    if outside {
+        table.flags |= labels::OUTSIDE;
+        table.rooms = Some(([4 * MIB, 6 * MIB], 2 * MIB));
+        contents.push(table.bytes.clone());
+    }
+    contents.push(b"outside".repeat(20));
+    let sections = [
+        table,
+        skippable(3, b"inside".to_vec(), None),
+        skippable(
+            4,
+            b"outside".repeat(20),
+            Some(([8 * MIB, 12 * MIB], 2 * MIB)),
+        ),
+    ];
+    let header = Header {
+        known_zero: (14 * MIB, DISK_BYTES),
+        ..header()
+    };
+    decode(&labels::version2(&header, &sections), contents)
+}
+
+/// A label whose copies are nearly full, so that a table of a few vdisks lies outside.
+pub(super) fn crowded() -> Label {
+    let kept = skippable(7, vec![0xC3; COPY_CAPACITY_BYTES - 128 - 2 * 64 - 40], None);
+    let header = Header {
+        known_zero: (MIB, MIB),
+        ..header()
+    };
+    decode(
+        &labels::version2(&header, &[labels::vdisks(&[]), kept]),
+        Vec::new(),
+    )
+}
+
+pub(super) fn decode(copy: &[u8], contents: Vec<Vec<u8>>) -> Label {
+    let mut draft = Draft::decode(copy).expect("a copy");
+    for (section, bytes) in draft.outside().iter().zip(contents) {
+        draft.supply(section, bytes);
+    }
+    draft.finish().expect("a label")
+}

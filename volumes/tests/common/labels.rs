@@ -1,0 +1,138 @@
+//! Labels built byte by byte by the tables of docs/disk-format.md, without the program's codec.
+
+/// A disk's label, apart from its sections.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub generation: u64,
+    pub disk_uuid: [u8; 16],
+    pub size_bytes: u64,
+    pub known_zero: (u64, u64),
+    pub incompatible: u64,
+    pub compatible: u64,
+    pub program: [u16; 3],
+}
+
+/// A section: kind, flags, bytes, and the rooms of one that lies outside.
+#[derive(Debug, Clone)]
+pub struct Section {
+    pub kind: u32,
+    pub flags: u32,
+    pub bytes: Vec<u8>,
+    /// Offsets of the two, and the bytes of each.
+    pub rooms: Option<([u64; 2], u64)>,
+}
+
+pub const MUST_UNDERSTAND: u32 = 1;
+pub const OUTSIDE: u32 = 2;
+pub const SECOND_HALF: u32 = 4;
+
+/// Section 1 inside.
+pub fn vdisks(records: &[Vec<u8>]) -> Section {
+    Section {
+        kind: 1,
+        flags: MUST_UNDERSTAND,
+        bytes: records.concat(),
+        rooms: None,
+    }
+}
+
+/// A record of a vdisk; extents are offset, length, place of the zero map.
+pub fn record(name: &str, uuid: [u8; 16], size: u64, extents: &[[u64; 3]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend((name.len() as u16).to_le_bytes());
+    bytes.extend([0, 0]);
+    bytes.extend((extents.len() as u32).to_le_bytes());
+    bytes.extend(size.to_le_bytes());
+    bytes.extend(uuid);
+    bytes.extend(name.bytes());
+    while !bytes.len().is_multiple_of(8) {
+        bytes.push(0);
+    }
+    for number in extents.as_flattened() {
+        bytes.extend(number.to_le_bytes());
+    }
+    bytes
+}
+
+/// A copy of version 2.
+pub fn version2(header: &Header, sections: &[Section]) -> Vec<u8> {
+    let mut directory = Vec::new();
+    let mut inside = Vec::new();
+    let start = 128 + 64 * sections.len();
+    for section in sections {
+        let mut places = [0; 3];
+        match section.rooms {
+            Some(([first, second], room)) => places = [first, second, room],
+            None => {
+                while !(start + inside.len()).is_multiple_of(8) {
+                    inside.push(0);
+                }
+                places[0] = (start + inside.len()) as u64;
+                inside.extend(&section.bytes);
+            }
+        }
+        let entry = directory.len();
+        directory.extend(section.kind.to_le_bytes());
+        directory.extend(section.flags.to_le_bytes());
+        directory.extend((section.bytes.len() as u64).to_le_bytes());
+        directory.extend(crc32c::crc32c(&section.bytes).to_le_bytes());
+        directory.extend([0; 4]);
+        places
+            .iter()
+            .for_each(|place| directory.extend(place.to_le_bytes()));
+        directory.resize(entry + 64, 0);
+    }
+    let count = sections.len() as u32;
+    let mut bytes = shared_header(2, count, header);
+    bytes.extend(header.incompatible.to_le_bytes());
+    bytes.extend(header.compatible.to_le_bytes());
+    for number in header.program {
+        bytes.extend(number.to_le_bytes());
+    }
+    assert_eq!(bytes.len(), 94);
+    bytes.resize(128, 0);
+    bytes.extend(directory);
+    bytes.extend(inside);
+    seal(bytes)
+}
+
+/// A copy of version 1, of which the header's features and program are no part.
+pub fn version1(header: &Header, records: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = shared_header(1, records.len() as u32, header);
+    bytes.resize(128, 0);
+    bytes.extend(records.concat());
+    seal(bytes)
+}
+
+/// The fields that both versions have in the same places.
+fn shared_header(version: u32, count: u32, header: &Header) -> Vec<u8> {
+    let mut bytes = b"DISKTIME".to_vec();
+    bytes.extend(version.to_le_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend([0; 4]);
+    bytes.extend(count.to_le_bytes());
+    bytes.extend(header.generation.to_le_bytes());
+    bytes.extend(header.disk_uuid);
+    bytes.extend(header.size_bytes.to_le_bytes());
+    bytes.extend(header.known_zero.0.to_le_bytes());
+    bytes.extend(header.known_zero.1.to_le_bytes());
+    bytes
+}
+
+/// Pads a copy, and fills in its length and its checksum.
+fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
+    while !bytes.len().is_multiple_of(4096) {
+        bytes.push(0);
+    }
+    let length = bytes.len() as u32;
+    bytes[16..20].copy_from_slice(&length.to_le_bytes());
+    reseal(&mut bytes);
+    bytes
+}
+
+/// Makes the checksum of a copy right again after a change.
+pub fn reseal(bytes: &mut [u8]) {
+    bytes[12..16].fill(0);
+    let checksum = crc32c::crc32c(bytes);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+}

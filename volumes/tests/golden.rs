@@ -1,0 +1,234 @@
+//! The label on a disk is, byte for byte, what docs/disk-format.md says.
+
+mod common;
+
+use common::labels::{
+    Header, MUST_UNDERSTAND, OUTSIDE, SECOND_HALF, Section, record, vdisks, version1, version2,
+};
+use common::{BLANK, DIRTY, MIB, TestDisk, labelled, new_disk, open, soil, spec};
+use disktime_disks::FaultHandle;
+use disktime_volumes::label::{COPY_CAPACITY_BYTES, CopyDefect, Draft, Label, Place};
+use disktime_volumes::{Extent, Format, VirtualDriver, reconcile};
+
+const QUANTUM: u32 = 128 << 10;
+const COPY_OFFSETS: [u64; 2] = [0, 512 << 10];
+
+fn this_program() -> [u16; 3] {
+    let number = |text: &str| text.parse().expect("a number");
+    [
+        number(env!("CARGO_PKG_VERSION_MAJOR")),
+        number(env!("CARGO_PKG_VERSION_MINOR")),
+        number(env!("CARGO_PKG_VERSION_PATCH")),
+    ]
+}
+
+fn on_disk(handle: &FaultHandle, offset: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0xAA; len];
+    handle.peek(offset, &mut bytes);
+    bytes
+}
+
+/// What stands at the beginning of both copies, with what is random in it.
+fn header(label: &Label) -> Header {
+    Header {
+        generation: label.generation(),
+        disk_uuid: label.disk_uuid().0,
+        size_bytes: label.size_bytes(),
+        known_zero: label.known_zero(),
+        incompatible: 0,
+        compatible: 0,
+        program: this_program(),
+    }
+}
+
+fn decode(copy: &[u8]) -> Result<Label, CopyDefect> {
+    let draft = Draft::decode(copy)?;
+    assert_eq!(draft.outside(), [], "all of it lies inside");
+    draft.finish()
+}
+
+#[test]
+fn a_formatted_disk_holds_an_empty_label_and_nothing_else() {
+    let disk = new_disk(16 * MIB, 4096, 1);
+    let handle = disk.handle();
+    let mut disk = labelled(TestDisk::around(disk, QUANTUM), BLANK).expect("open");
+    disk.write_format(&mut VirtualDriver::default())
+        .expect("format");
+    let expected = Header {
+        generation: 1,
+        known_zero: (MIB, 16 * MIB),
+        size_bytes: 16 * MIB,
+        ..header(disk.label())
+    };
+    let mut copy = version2(&expected, &[vdisks(&[])]);
+    assert_eq!(copy.len(), 4096);
+    copy.resize(COPY_CAPACITY_BYTES, 0);
+    for offset in COPY_OFFSETS {
+        assert!(on_disk(&handle, offset, copy.len()) == copy);
+    }
+    assert_eq!(on_disk(&handle, MIB, 4096), [0; 4096]);
+}
+
+#[test]
+fn both_copies_of_a_label_with_vdisks_are_what_the_document_says() {
+    let mut disk = new_disk(32 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let specs = [("a", 3 * MIB - 7), ("größer", MIB)];
+    open(TestDisk::around(disk, QUANTUM), &specs, DIRTY).expect("open");
+    let disk = common::crash(&handle, 1);
+    let handle = disk.handle();
+    let disk = TestDisk::around(disk, QUANTUM);
+    let mut disk = labelled(disk, Format::Refuse).expect("label");
+    let plan = reconcile(disk.label(), &[spec("a", 4 * MIB)]).expect("it fits");
+    disk.apply(&mut VirtualDriver::default(), plan)
+        .expect("it grows");
+    let label = disk.label();
+    let uuid = |at: usize| label.vdisks()[at].uuid().0;
+    // First fit: a at 1, its map at 4; the other at 5, its map at 6; a's growth at 7 with a map at 8.
+    let records = [
+        record(
+            "a",
+            uuid(0),
+            4 * MIB,
+            &[[MIB, 3 * MIB, 4 * MIB], [7 * MIB, MIB, 8 * MIB]],
+        ),
+        record("größer", uuid(1), MIB, &[[5 * MIB, MIB, 6 * MIB]]),
+    ];
+    assert_eq!(records[1].len(), 32 + 8 + 24);
+    let expected = Header {
+        generation: 3,
+        size_bytes: 32 * MIB,
+        known_zero: (MIB, MIB),
+        ..header(label)
+    };
+    let copy = version2(&expected, &[vdisks(&records)]);
+    for offset in COPY_OFFSETS {
+        assert!(on_disk(&handle, offset, copy.len()) == copy);
+    }
+}
+
+/// Two sections outside, one of them in a second half; one of an unknown kind inside.
+#[test]
+fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
+    let header = Header {
+        generation: 77,
+        disk_uuid: [7; 16],
+        size_bytes: 64 * MIB,
+        known_zero: (40 * MIB, 50 * MIB),
+        incompatible: 0,
+        compatible: 1 << 33,
+        program: [9, 8, 7],
+    };
+    let table = record(
+        "v",
+        [1; 16],
+        MIB + 1,
+        &[[MIB, MIB, 0], [30 * MIB, MIB, 31 * MIB]],
+    );
+    let sections = [
+        Section {
+            flags: MUST_UNDERSTAND | OUTSIDE | SECOND_HALF,
+            rooms: Some(([4 * MIB, 8 * MIB], 4 * MIB)),
+            ..vdisks(std::slice::from_ref(&table))
+        },
+        Section {
+            kind: 5,
+            flags: 0,
+            bytes: b"odd".to_vec(),
+            rooms: None,
+        },
+        Section {
+            kind: 1 << 31,
+            flags: OUTSIDE,
+            bytes: vec![0x5A; 5000],
+            rooms: Some(([12 * MIB, 14 * MIB], 2 * MIB)),
+        },
+    ];
+    let copy = version2(&header, &sections);
+    let mut draft = Draft::decode(&copy).expect("a copy");
+    let outside = draft.outside();
+    let replicas: Vec<_> = outside
+        .iter()
+        .map(|section| [section.replica(0), section.replica(1)])
+        .collect();
+    let expected = [
+        [(6 * MIB, 4096), (10 * MIB, 4096)],
+        [(12 * MIB, 8192), (14 * MIB, 8192)],
+    ];
+    assert_eq!(replicas, expected);
+    let padded = |bytes: &[u8], len| [bytes, &vec![0xEE; len - bytes.len()]].concat();
+    draft.supply(&outside[0], padded(&table, 4096));
+    draft.supply(&outside[1], padded(&[0x5A; 5000], 8192));
+    let label = draft.finish().expect("a label");
+    assert_eq!(label.generation(), 77);
+    assert_eq!(label.features().compatible(), 1 << 33);
+    assert_eq!(label.written_by().to_string(), "9.8.7");
+    assert!(matches!(label.table_place(), Place::Outside(_)));
+    let extents = label.find("v").expect("the vdisk").extents();
+    let last = Extent {
+        offset_bytes: 30 * MIB,
+        len_bytes: MIB,
+        map_offset_bytes: Some(31 * MIB),
+    };
+    assert_eq!(extents[1], last);
+    let encoded = label.encode();
+    let written: Vec<_> = encoded.outside().map(|(_, bytes)| bytes).collect();
+    assert_eq!(written.len(), 2);
+    assert!(written[0].starts_with(&table) && written[0].len() == 4096);
+    assert!(written[1].starts_with(&[0x5A; 5000]) && written[1][5000..] == [0; 3192]);
+    assert!(encoded.into_copy() == copy);
+}
+
+#[test]
+fn version_1_is_read() {
+    let header = Header {
+        generation: 12,
+        disk_uuid: [3; 16],
+        size_bytes: 16 * MIB,
+        known_zero: (9 * MIB, 16 * MIB),
+        incompatible: 0,
+        compatible: 0,
+        program: [0; 3],
+    };
+    let records = [
+        record("old", [4; 16], MIB, &[[MIB, MIB, 0]]),
+        record("older", [5; 16], 2 * MIB, &[[2 * MIB, 2 * MIB, 8 * MIB]]),
+    ];
+    let label = decode(&version1(&header, &records)).expect("a label");
+    assert_eq!((label.version(), label.generation()), (1, 12));
+    assert_eq!(label.disk_uuid().0, [3; 16]);
+    assert_eq!(label.known_zero(), header.known_zero);
+    let found: Vec<_> = label
+        .vdisks()
+        .iter()
+        .map(|vdisk| (vdisk.name(), vdisk.uuid().0, vdisk.size_bytes()))
+        .collect();
+    assert_eq!(found, [("old", [4; 16], MIB), ("older", [5; 16], 2 * MIB)]);
+    assert_eq!(
+        label.vdisks()[1].extents()[0].map_offset_bytes,
+        Some(8 * MIB)
+    );
+    // The same table of version 2, by its own header.
+    let as_version2 = version2(&header, &[vdisks(&records)]);
+    let again = decode(&as_version2).expect("a label");
+    assert_eq!(again.vdisks(), label.vdisks());
+}
+
+#[test]
+fn a_copy_holds_as_many_vdisks_as_the_document_says() {
+    let plan = |count: usize| {
+        let specs: Vec<_> = (0..count)
+            .map(|index| spec(&format!("{index:0128}"), MIB))
+            .collect();
+        let empty = Label::empty(disktime_volumes::Uuid([1; 16]), 8 << 30, true);
+        reconcile(&empty, &specs).expect("it fits").label().clone()
+    };
+    let most = plan(2848);
+    assert_eq!(most.table_place(), Place::Inside);
+    assert_eq!(most.encode().into_copy().len(), COPY_CAPACITY_BYTES);
+    assert_eq!(decode(&most.encode().into_copy()), Ok(most));
+    let more = plan(2849);
+    assert!(matches!(more.table_place(), Place::Outside(_)));
+    assert_eq!(more.encode().into_copy().len(), 4096);
+}

@@ -1,0 +1,283 @@
+//! On a disk: copies that are older or damaged are healed and that is said, version 1 is upgraded at
+//! its first change only, and what is not understood is refused and left alone.
+
+mod common;
+
+use common::labels::{self, Header, MUST_UNDERSTAND, Section};
+use common::{BLANK, MIB, TestDisk, crash, labelled, new_disk, open, run, spec};
+use disktime_disks::{Buffer, FaultDisk, FaultHandle, Operation};
+use disktime_volumes::{Format, VirtualDriver, VolumeError, reconcile};
+
+const QUANTUM: u32 = 128 << 10;
+const COPY_1: u64 = 512 << 10;
+
+fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
+    let buffers = vec![Buffer::copy_of(bytes)];
+    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
+    run(disk, Operation::Flush, 0, 0, Vec::new());
+}
+
+fn head(handle: &FaultHandle) -> Vec<u8> {
+    let mut bytes = vec![0; MIB as usize];
+    handle.peek(0, &mut bytes);
+    bytes
+}
+
+fn header() -> Header {
+    Header {
+        generation: 6,
+        disk_uuid: [1; 16],
+        size_bytes: 16 * MIB,
+        known_zero: (4 * MIB, 16 * MIB),
+        incompatible: 0,
+        compatible: 0,
+        program: [7, 1, 2],
+    }
+}
+
+fn record_of_a() -> Vec<u8> {
+    labels::record("a", [2; 16], MIB, &[[MIB, MIB, 0]])
+}
+
+fn disk_with(copies: [&[u8]; 2]) -> FaultDisk {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    put(&mut disk, 0, copies[0]);
+    put(&mut disk, COPY_1, copies[1]);
+    disk
+}
+
+fn served(disk: FaultDisk, specs: &[(&str, u64)]) -> Vec<String> {
+    let disk = TestDisk::around(disk, QUANTUM);
+    let (_, report) = open(disk, specs, Format::Refuse).expect("open");
+    report.messages
+}
+
+#[test]
+fn a_copy_that_is_a_change_behind_is_healed_once_and_that_is_said() {
+    let copy = |generation| {
+        let header = Header {
+            generation,
+            ..header()
+        };
+        labels::version2(&header, &[labels::vdisks(&[record_of_a()])])
+    };
+    for (copies, words) in [
+        (
+            [copy(6), copy(7)],
+            "copy 0 of the label was a change behind",
+        ),
+        (
+            [copy(7), copy(6)],
+            "copy 1 of the label was a change behind",
+        ),
+        (
+            [copy(7), vec![0xEB; 4096]],
+            "copy 1 of the label was damaged (no label)",
+        ),
+    ] {
+        let disk = disk_with([&copies[0], &copies[1]]);
+        let handle = disk.handle();
+        let before = handle.operations();
+        drop(labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).expect("label"));
+        assert_eq!(handle.operations(), before, "opening wrote something");
+        let messages = served(crash(&handle, 1), &[("a", MIB)]);
+        assert!(
+            messages.len() == 1 && messages[0].contains(words),
+            "{messages:?}"
+        );
+        let disk = disk_with([&copies[0], &copies[1]]);
+        let handle = disk.handle();
+        served(disk, &[("a", MIB)]);
+        let found = head(&handle);
+        let whole = [copy(7), vec![0; COPY_1 as usize - 4096]].concat();
+        assert!(found[..COPY_1 as usize] == whole || found[COPY_1 as usize..] == whole);
+        assert!(found[..4096] == copy(7) && found[COPY_1 as usize..][..4096] == copy(7));
+        let messages = served(crash(&handle, 1), &[("a", MIB)]);
+        assert!(messages.is_empty(), "{messages:?}");
+    }
+}
+
+#[test]
+fn version_1_is_kept_by_opening_and_upgraded_by_the_first_change() {
+    let older = Header {
+        generation: 5,
+        ..header()
+    };
+    let newer = labels::version1(&header(), &[record_of_a()]);
+    let copies = [newer, labels::version1(&older, &[])];
+    let disk = disk_with([&copies[0], &copies[1]]);
+    let handle = disk.handle();
+    let before = head(&handle);
+    let messages = served(disk, &[("a", MIB)]);
+    assert!(messages.is_empty(), "{messages:?}");
+    assert!(head(&handle) == before, "opening changed the label");
+    let disk = crash(&handle, 1);
+    let handle = disk.handle();
+    let messages = served(disk, &[("a", 2 * MIB)]);
+    assert!(
+        messages.len() == 1 && messages[0].contains("upgraded from version 1 to version 2"),
+        "{messages:?}"
+    );
+    let found = head(&handle);
+    assert!(found[..4096] == found[COPY_1 as usize..][..4096]);
+    assert_eq!(found[8..12], [2, 0, 0, 0]);
+    let messages = served(crash(&handle, 1), &[("a", 3 * MIB)]);
+    assert!(messages.is_empty(), "{messages:?}");
+}
+
+#[test]
+fn the_upgrade_is_told_by_a_removal_as_well() {
+    let copy = labels::version1(&header(), &[record_of_a()]);
+    let disk = disk_with([&copy, &copy]);
+    let mut disk = labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).expect("label");
+    assert_eq!(disk.label().version(), 1);
+    disk.remove(&mut VirtualDriver::default(), "a")
+        .expect("remove");
+    assert_eq!(disk.label().version(), 2);
+    let messages = disk.take_messages();
+    assert!(
+        messages.len() == 1 && messages[0].contains("upgraded"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_refused_by_name_even_in_one_copy() {
+    let good = labels::version2(&header(), &[labels::vdisks(&[record_of_a()])]);
+    let feature = |bits| {
+        let header = Header {
+            generation: 7,
+            incompatible: bits,
+            ..header()
+        };
+        labels::version2(&header, &[labels::vdisks(&[])])
+    };
+    let strange = Section {
+        kind: 12,
+        flags: MUST_UNDERSTAND,
+        bytes: vec![1; 8],
+        rooms: None,
+    };
+    let section = labels::version2(&header(), &[labels::vdisks(&[]), strange]);
+    for (copy, name) in [
+        (feature(1), "the feature `history`"),
+        (feature(1 << 17), "feature bit 17"),
+        (section, "section 12"),
+    ] {
+        for copies in [[&copy, &good], [&good, &copy], [&copy, &copy]] {
+            let disk = disk_with(copies.map(|copy| &copy[..]));
+            let handle = disk.handle();
+            let before = (handle.operations(), head(&handle));
+            let refused = open(TestDisk::around(disk, QUANTUM), &[("a", MIB)], BLANK);
+            let words = refused
+                .map(drop)
+                .expect_err("it is not understood")
+                .to_string();
+            assert!(
+                words.contains(name) && words.contains("disktime 7.1.2 wrote it"),
+                "{words}"
+            );
+            assert!(words.contains("Nothing was written"), "{words}");
+            assert!((handle.operations(), head(&handle)) == before);
+        }
+        let disk = TestDisk::around(disk_with([&copy, &copy]), QUANTUM);
+        open(disk, &[("a", MIB)], common::DIRTY).expect("a forced format does not mind");
+    }
+}
+
+#[test]
+fn an_unknown_section_outside_is_kept_and_healed_and_its_rooms_are_not_given_away() {
+    let kept = Section {
+        kind: 40,
+        flags: labels::OUTSIDE | labels::SECOND_HALF,
+        bytes: vec![0x99; 5000],
+        rooms: Some(([2 * MIB, 8 * MIB], 2 * MIB)),
+    };
+    let header = Header {
+        known_zero: (10 * MIB, 16 * MIB),
+        ..header()
+    };
+    let sections = [labels::vdisks(&[record_of_a()]), kept.clone()];
+    let copy = labels::version2(&header, &sections);
+    let mut disk = disk_with([&copy, &copy]);
+    for room in [2, 8] {
+        put(
+            &mut disk,
+            (room + 1) * MIB,
+            &[&kept.bytes[..], &[0; 3192]].concat(),
+        );
+    }
+    let handle = disk.handle();
+    let specs = [("a", MIB), ("b", 7 * MIB)];
+    assert_eq!(served(disk, &specs), [""; 0]);
+    let mut disk = crash(&handle, 1);
+    let handle = disk.handle();
+    // Damage to the replica of copy 1.
+    put(&mut disk, 9 * MIB + 4096, &[0; 4096]);
+    let messages = served(disk, &specs);
+    assert!(
+        messages.len() == 1 && messages[0].contains("copy 1 of the label was damaged"),
+        "{messages:?}"
+    );
+    for room in [2, 8] {
+        let mut bytes = vec![0; 8192];
+        handle.peek((room + 1) * MIB, &mut bytes);
+        assert!(bytes[..5000] == kept.bytes && bytes[5000..] == [0; 3192]);
+    }
+    let disk = labelled(TestDisk::around(crash(&handle, 1), QUANTUM), Format::Refuse);
+    let disk = disk.expect("label");
+    let used: Vec<_> = disk.label().used_ranges().collect();
+    assert!(used.contains(&(2 * MIB, 4 * MIB)) && used.contains(&(8 * MIB, 10 * MIB)));
+    assert_eq!(disk.free_bytes(), (15 - 1 - 7 - 2 - 2 - 1) * MIB, "one map");
+}
+
+#[test]
+fn a_room_behind_the_end_of_the_disk_says_that_the_disk_shrank() {
+    let table = Section {
+        flags: MUST_UNDERSTAND | labels::OUTSIDE,
+        rooms: Some(([4 * MIB, 30 * MIB], 2 * MIB)),
+        ..labels::vdisks(&[record_of_a()])
+    };
+    let header = Header {
+        size_bytes: 32 * MIB,
+        known_zero: (32 * MIB, 32 * MIB),
+        ..header()
+    };
+    let copy = labels::version2(&header, &[table]);
+    let refused = labelled(TestDisk::around(disk_with([&copy, &copy]), QUANTUM), BLANK);
+    let words = refused.map(drop).expect_err("it shrank").to_string();
+    assert!(
+        words.contains("has 16MiB") && words.contains("up to 32MiB"),
+        "{words}"
+    );
+}
+
+#[test]
+fn after_a_failed_update_the_label_is_not_changed_again() {
+    use disktime_disks::{DiskErrorKind, Fault, FaultKind};
+    let copy = labels::version2(&header(), &[labels::vdisks(&[record_of_a()])]);
+    let disk = disk_with([&copy, &copy]);
+    let handle = disk.handle();
+    let mut driver = VirtualDriver::default();
+    let mut disk = labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).expect("label");
+    handle.inject(Fault {
+        skip: 1,
+        ..Fault::every(Operation::Write, FaultKind::Error(DiskErrorKind::Io))
+    });
+    let failed = disk.remove(&mut driver, "a");
+    assert!(
+        matches!(failed, Err(VolumeError::Disk { .. })),
+        "{failed:?}"
+    );
+    handle.clear_faults();
+    let operations = handle.operations();
+    let plan = reconcile(disk.label(), &[spec("b", MIB)]).expect("it fits");
+    let refused = disk
+        .apply(&mut driver, plan)
+        .expect_err("not known what is there");
+    assert!(
+        refused.to_string().contains("open the disk again"),
+        "{refused}"
+    );
+    assert_eq!(handle.operations(), operations);
+}
