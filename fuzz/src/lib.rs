@@ -1,4 +1,5 @@
-//! Fuzzing of the NBD door: what a peer sends is arbitrary, what must hold is asserted.
+//! Fuzzing of the NBD frontend and of the disk label: what a peer sends and what a disk holds is
+//! arbitrary, what must hold is asserted.
 //!
 //! ```text
 //!   corpus/ ─┬─ cargo fuzz (libfuzzer/, nightly, guided by coverage) ─┬─ Target::run ── assertions
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod handshake;
+pub mod label;
 pub mod mutate;
 pub mod seeds;
 pub mod transmission;
@@ -27,7 +29,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 2] = [
+pub const TARGETS: [Target; 3] = [
     Target {
         name: "handshake",
         run: handshake::run,
@@ -35,6 +37,10 @@ pub const TARGETS: [Target; 2] = [
     Target {
         name: "transmission",
         run: transmission::run,
+    },
+    Target {
+        name: "label",
+        run: label::run,
     },
 ];
 

@@ -1,4 +1,7 @@
-//! The conversations that the corpus begins with, as clients hold them.
+//! What the corpus begins with: conversations as clients hold them, and labels as programs write
+//! them.
+
+mod labels;
 
 use crate::{handshake, transmission};
 use disktime_nbd_protocol::{
@@ -13,7 +16,10 @@ pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let transmissions = transmissions()
         .into_iter()
         .map(|(name, bytes)| ("transmission", name, bytes));
-    handshakes.chain(transmissions).collect()
+    let labels = labels::labels()
+        .into_iter()
+        .map(|(name, bytes)| ("label", name, bytes));
+    handshakes.chain(transmissions).chain(labels).collect()
 }
 
 fn message(option: u32, data: &[u8]) -> Vec<u8> {

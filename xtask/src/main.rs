@@ -26,7 +26,8 @@ Usage: cargo xtask TASK
                3. lints      cargo clippy --workspace --all-targets -- -D warnings
                4. tests      cargo test --workspace; among them tidy (below) and the
                              interoperability tests against fio, libnbd, QEMU, ext4
-               5. fuzzing    of the NBD door, a minute for each of its entry points (below)
+               5. fuzzing    of the NBD frontend and of the disk label, a minute for each entry
+                             point (below)
              then a summary: each step, each skipped test with its reason, and last
              a line `N passed, N failed, N skipped`
   tidy       only the project's style rules, with warnings: files of at most 500 lines that say
