@@ -9,12 +9,12 @@
 //!   StreamStatus ── Account, Percentiles          Account ── Entitlement, Windows<StreamWindow>
 //! ```
 //!
-//! The server serialises a [`ServerStatus`] on its control socket; `disktime status`, `load`, `demo`
-//! and the tests read that same struct, and `simulate` reports windows and percentiles of the same
-//! types. The keys of the JSON are the names of the fields; docs/status.md explains them.
+//! The server serialises a [`ServerStatus`] on its control socket; `disktime status`, `load`,
+//! `demo` and the tests read that same struct, and `simulate` reports windows and percentiles of
+//! the same types. The keys of the JSON are the names of the fields; docs/status.md explains them.
 //!
-//! Units: `_ns`, `_us` and `_ms` are times; a `_share` is a part of the window's length, from 0 to 1,
-//! with six decimals. A stream has two accounts: `own` is what it received on its reservation,
+//! Units: `_ns`, `_us` and `_ms` are times; a `_share` is a part of the window's length, from 0 to
+//! 1, with six decimals. A stream has two accounts: `own` is what it received on its reservation,
 //! `spare` what it received beyond; `received` is their sum.
 //!
 //! Invariants: every struct here is plain data that serialises and deserialises without loss; names

@@ -1,9 +1,9 @@
-//! From the reservation file to disks that are scheduled: what is known of each before it is
-//! opened, whether its reservations are admitted, and the disk with its loop in either clock.
+//! From the reservation file to scheduled disks: what is known of each disk before it is opened,
+//! whether its reservations are admitted, and the disk with its loop, in real or virtual time.
 
 pub(crate) mod emulation;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
     BackingError, Disk, DiskOptions, LinearCost, Medium, PacedDisk, Store, VirtualDisk, open_disk,
     survey_disk,
@@ -27,7 +27,7 @@ pub(crate) type AnyDisk = Box<dyn Disk + Send>;
 /// The vdisks of one disk.
 pub(crate) type DiskService = VolumeSet<AnyDisk>;
 
-/// c of the switching account, in per cent.
+/// The factor of the switching account (c), in per cent of a switch's mean cost.
 const SWITCHING_FACTOR_PERCENT: u32 = 150;
 
 /// How the file's disk is opened.
@@ -50,7 +50,7 @@ fn disk_options(disk: &DiskConfig) -> DiskOptions {
 }
 
 /// What admission needs to know, without changing anything.
-fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts> {
+fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<DiskFacts> {
     let vdisks = configuration.vdisks_on(&disk.name.value);
     let overhead_bytes = space_bytes(vdisks.map(|vdisk| vdisk.name.value.as_str()));
     if let Some((_, properties)) = emulation::model(configuration, disk)? {
@@ -87,27 +87,29 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> Outcome<DiskFacts>
     })
 }
 
-/// Judges the reservations of all disks.
-pub(crate) fn judge(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
+/// Decides on the reservations of all disks; changes nothing.
+pub(crate) fn admit_all(configuration: &Configuration) -> CommandResult<AdmissionReport<'_>> {
     let verdict = |disk| Ok(admit(configuration, disk, &facts(configuration, disk)?));
     let disks = configuration
         .disks
         .iter()
         .map(verdict)
-        .collect::<Outcome<Vec<_>>>()?;
+        .collect::<CommandResult<Vec<_>>>()?;
     Ok(AdmissionReport::new(configuration, disks))
 }
 
-/// Judges them, and fails when they are not admitted.
-pub(crate) fn judge_admitted(configuration: &Configuration) -> Outcome<AdmissionReport<'_>> {
-    let report = judge(configuration)?;
+/// The same; an error if a disk's reservations are not admitted.
+pub(crate) fn require_admitted(
+    configuration: &Configuration,
+) -> CommandResult<AdmissionReport<'_>> {
+    let report = admit_all(configuration)?;
     match report.errors() {
         Some(errors) => Err(errors.into()),
         None => Ok(report),
     }
 }
 
-/// The scheduler's policy, with its usual numbers.
+/// The scheduler's policy, with its default parameters.
 pub(crate) fn policy_kind(policy: Policy) -> PolicyKind {
     match policy {
         Policy::Fahrrad => PolicyKind::Fahrrad,
@@ -128,7 +130,7 @@ pub(crate) fn schedule(
     admission: &Admission,
     config: &DiskConfig,
 ) -> DiskLoop<AnyDisk> {
-    // Room for what every stream may queue, so that no vdisk's backlog keeps another's requests out.
+    // Every stream's full queue fits, so that one vdisk's backlog never blocks another's requests.
     let max_queued = admission.streams.len() * MAX_QUEUED_IOS;
     let switching = match admission.switching {
         Switching::Served => SwitchingAccount::Served,
@@ -230,11 +232,11 @@ pub(crate) fn entitlement(vdisk: &Vdisk) -> String {
     }
 }
 
-/// Opens a disk for real. The flag says whether it is known to hold nothing but zeroes.
+/// Opens the real disk. The flag says whether it is known to read as zeroes.
 pub(crate) fn open_real(
     configuration: &Configuration,
     disk: &DiskConfig,
-) -> Outcome<(AnyDisk, bool)> {
+) -> CommandResult<(AnyDisk, bool)> {
     let known_zero = disk.path().is_none_or(holds_nothing);
     let options = disk_options(disk);
     let inner = open_when_free(&options).map_err(|error| {
@@ -248,34 +250,39 @@ pub(crate) fn open_real(
     Ok((opened, known_zero))
 }
 
-/// How long a disk may be in use before it is refused.
-const LET_GO_TIME: Duration = Duration::from_secs(5);
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// How long a disk may be in use by another process before it is refused.
+const IN_USE_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Opens a disk. The kernel closes the files of a server that was killed only when what its ring
-/// had in flight has ended; one that is started again at once would find its own disk in use.
+/// Opens a disk, waiting while it is in use. The kernel closes the files of a killed server only
+/// when the requests in its ring have completed; a server that is started at once would find them
+/// open.
 fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
-    let until = Instant::now() + LET_GO_TIME;
-    let mut told = false;
+    let until = Instant::now() + IN_USE_TIMEOUT;
+    let mut logged = false;
     loop {
         match open_disk(options) {
             Err(BackingError::InUse { path, .. }) if Instant::now() < until => {
-                if !std::mem::replace(&mut told, true) {
-                    tracing::info!("{} is in use; waiting a moment", path.display());
+                if !std::mem::replace(&mut logged, true) {
+                    let seconds = IN_USE_TIMEOUT.as_secs();
+                    tracing::info!("{} is in use; waiting up to {seconds} s", path.display());
                 }
-                std::thread::sleep(LOOK_AGAIN_AFTER);
+                std::thread::sleep(RETRY_INTERVAL);
             }
             opened => return opened,
         }
     }
 }
 
-/// Growing a file that holds something else would move its end, where some formats keep what
-/// identifies them: such a file is refused before it is opened.
+/// Refuses to grow a file that holds something else: that would move its end, where some formats
+/// keep their signature. Called before the file is opened.
 ///
 /// # Errors
 /// When the file is shorter than its size in the reservation file and has content but no label.
-pub(crate) fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskConfig) -> Outcome {
+pub(crate) fn refuse_to_grow_foreign(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult {
     let (Some(size), Some(path)) = (&disk.size_bytes, disk.path()) else {
         return Ok(());
     };
@@ -304,8 +311,8 @@ pub(crate) fn refuse_to_grow_foreign(configuration: &Configuration, disk: &DiskC
         .into())
 }
 
-/// Whether either place of a label begins like one.
-fn has_label(path: &Path) -> Outcome<bool> {
+/// Whether either copy of the label begins with its magic.
+fn has_label(path: &Path) -> CommandResult<bool> {
     let file = std::fs::File::open(path)?;
     let begins_like_one = |offset: &u64| {
         let mut start = [0; LABEL_MAGIC.len()];
@@ -314,7 +321,7 @@ fn has_label(path: &Path) -> Outcome<bool> {
     Ok(COPY_OFFSETS.iter().any(begins_like_one))
 }
 
-/// A file that is not there yet, or one without a single allocated block, reads as zeroes.
+/// Whether a file reads as zeroes: it does not exist yet, or has no allocated block.
 fn holds_nothing(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match std::fs::metadata(path) {
@@ -323,8 +330,11 @@ fn holds_nothing(path: &Path) -> bool {
     }
 }
 
-/// The disk in virtual time: the model of an emulated one; for others a server of linear cost.
-pub(crate) fn open_virtual(configuration: &Configuration, disk: &DiskConfig) -> Outcome<AnyDisk> {
+/// The disk in virtual time: the model of an emulated disk; for others a disk of linear cost.
+pub(crate) fn open_virtual(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<AnyDisk> {
     if let Some((model, properties)) = emulation::model(configuration, disk)? {
         return Ok(Box::new(VirtualDisk::new(model, properties, Store::None)));
     }

@@ -1,6 +1,6 @@
-//! The command line: what there is to say, and the help that explains it.
+//! The command line and its help.
 
-use crate::failure::Outcome;
+use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
 use disktime_workloads::Workload;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
     disktime status examples/quickstart.json\n  \
     disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n  \
     disktime simulate examples/quickstart.json --client oltp,vdisk=db,depth=4 --client media-player,vdisk=web\n\n\
-    Exit status: 0 done, 1 failed (the sentence says why), 2 the command line is not understood.")]
+    Exit status: 0 done, 1 failed (standard error says why), 2 wrong use of the command line.")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -23,15 +23,15 @@ pub(crate) struct Cli {
 
 const SERVE_HELP: &str = "\
 Variables for the command of --run:
-  uri         the NBD URI of the only vdisk; of several, the server's, which names none
-  uri_NAME    the NBD URI of the vdisk NAME (`_` for what is no letter or digit)
-  vdisks      the names, with spaces
+  uri         the NBD URI of the only vdisk; with several vdisks, a URI that names none
+  uri_NAME    the NBD URI of the vdisk NAME (in NAME, `_` replaces what is no letter or digit)
+  vdisks      the names of the vdisks, separated by spaces
   unixsocket  the unix socket's path
   port        the TCP port
-  mount       the directory of the FUSE door
+  mount       the directory of the FUSE frontend
 
-Sockets that systemd or a client hands over (LISTEN_FDS) are used instead of those of the file, and
-NOTIFY_SOCKET is told when the server is ready and when it stops.
+Sockets that systemd or a client hands over (LISTEN_FDS) replace those of the file. NOTIFY_SOCKET is
+notified when the server is ready and when it stops.
 
 Examples:
   disktime serve examples/quickstart.json
@@ -49,12 +49,12 @@ pub(crate) enum Command {
         file: PathBuf,
         #[command(flatten)]
         policy: PolicyOverride,
-        /// Run this command by the shell when the server is ready, and end with it and its exit
-        /// status. It finds the server in its environment: $uri, $unixsocket and others, see below.
+        /// Run this command by `sh -c` when the server is ready; the server ends with it and with
+        /// its exit status. Its environment has $uri, $unixsocket and other variables, see below.
         #[arg(long, value_name = "CMD")]
         run: Option<String>,
     },
-    /// Read a reservation file and say whether its disks can keep what it promises.
+    /// Check a reservation file, and whether its disks have the time and space that it reserves.
     Check {
         /// The reservation file.
         file: PathBuf,
@@ -62,7 +62,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show who got how much disk time from a running server.
+    /// Show how much disk time each virtual disk of a running server received.
     Status {
         #[command(flatten)]
         server: ServerAddress,
@@ -70,7 +70,7 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Say what these reservations would give: a workload against them in virtual time, exactly.
+    /// Run a workload against a reservation file in virtual time: what each virtual disk would get.
     Simulate {
         /// The reservation file.
         file: PathBuf,
@@ -78,10 +78,11 @@ pub(crate) enum Command {
         workload: WorkloadSource,
         #[command(flatten)]
         policy: PolicyOverride,
-        /// Run it under these policies too, and show them side by side.
+        /// Run the workload under these policies too, and show all side by side.
         #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
         compare: Vec<String>,
-        /// Run each virtual disk also with its disk for itself, and show how much of that is left.
+        /// Run each virtual disk alone on its disk too, and show how much of that rate is left
+        /// here.
         #[arg(long)]
         solo: bool,
         /// Draw a picture: disk time per virtual disk over time, with its deadlines.
@@ -104,12 +105,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// One minute that shows the difference: the same clients under fifo, then under fahrrad.
+    /// Show the difference in a minute: the same clients under fifo, then under fahrrad.
     Demo {
-        /// Where disk-time.svg and report.json go.
+        /// The directory for disk-time.svg and report.json.
         #[arg(long, value_name = "DIR", default_value = "disktime-demo")]
         out: PathBuf,
-        /// How long each half takes.
+        /// The duration of each of the two runs.
         #[arg(long, value_name = "DURATION", default_value = "27s")]
         half: String,
     },
@@ -133,11 +134,12 @@ pub(crate) enum Command {
         /// Only this disk.
         #[arg(long, value_name = "NAME")]
         disk: Option<String>,
-        /// Overwrite whatever the disk holds: partition tables, file systems, virtual disks.
+        /// Overwrite what the disk holds: partition tables, file systems, virtual disks.
         #[arg(long)]
         force: bool,
     },
-    /// Free the space of a virtual disk that is no longer in the reservation file, with its data.
+    /// Free the space of a virtual disk that is no longer in the reservation file; its data is
+    /// lost.
     Remove {
         /// The reservation file.
         file: PathBuf,
@@ -153,14 +155,14 @@ pub(crate) enum Command {
     Schema,
 }
 
-/// Which workload runs: a file, or clients on the command line.
+/// The workload: a file, or clients on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct WorkloadSource {
     /// The workload file.
     #[arg(required_unless_present = "client", conflicts_with = "client")]
     pub(crate) workload: Option<PathBuf>,
-    /// A client instead of a file, as in `oltp,vdisk=db,depth=4` or `trace=vm.csv.gz,vdisk=db`; may be
-    /// given several times. `disktime workloads` lists the kinds and keys.
+    /// A client instead of a file, as in `oltp,vdisk=db,depth=4` or `trace=vm.csv.gz,vdisk=db`; may
+    /// be given several times. `disktime workloads` lists the kinds and keys.
     #[arg(long, value_name = "KIND,KEY=VALUE,…")]
     pub(crate) client: Vec<String>,
     /// How long the clients of the command line run.
@@ -182,8 +184,8 @@ pub(crate) struct WorkloadSource {
 }
 
 impl WorkloadSource {
-    /// Reads it.
-    pub(crate) fn read(&self) -> Outcome<Workload> {
+    /// Reads the workload.
+    pub(crate) fn read(&self) -> CommandResult<Workload> {
         Ok(match &self.workload {
             Some(file) => Workload::read(file)?,
             None => Workload::from_command_line(&self.client, &self.duration, self.seed)?,
@@ -191,17 +193,17 @@ impl WorkloadSource {
     }
 }
 
-/// Which policy is to decide.
+/// A policy that replaces that of the file.
 #[derive(Debug, Args)]
 pub(crate) struct PolicyOverride {
-    /// Schedule all disks with this policy, whatever the file says: fahrrad, fahrrad-dss,
+    /// Schedule all disks with this policy instead of the file's: fahrrad, fahrrad-dss,
     /// zygaria-util, zygaria-iops, mclock, sfq-d, edf, c-look, fifo. Only fahrrad keeps
     /// reservations; the others are there to compare with.
     #[arg(long = "policy", value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
 
-/// How a running server is found.
+/// The running server: by its file or by its control socket.
 #[derive(Debug, Args)]
 pub(crate) struct ServerAddress {
     /// The server's reservation file.

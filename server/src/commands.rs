@@ -1,4 +1,4 @@
-//! The commands, a file each: what each of them does with what the command line says.
+//! The commands, a file each, and the dispatch from the parsed command line to them.
 
 mod check;
 mod demo;
@@ -15,7 +15,7 @@ mod workloads;
 
 use crate::assembly::AnyDisk;
 use crate::cli::Command;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
 use disktime_volumes::LabelledDisk;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 /// What failed and what to do, as a sentence.
-pub(crate) fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode> {
+pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<ExitCode> {
     match command {
         Command::Serve { file, policy, run } => {
             let options = serve::Options {
@@ -73,7 +73,7 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> Outcome<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a command does nothing but print.
+/// Whether a command only prints.
 pub(crate) fn prints_only(command: &Command) -> bool {
     !matches!(
         command,
@@ -85,14 +85,14 @@ pub(crate) fn prints_only(command: &Command) -> bool {
     )
 }
 
-/// Says what was done to a disk's label beyond what was asked for: an upgrade, a healed copy.
-fn tell_messages(name: &str, labelled: &mut LabelledDisk<AnyDisk>) {
+/// Prints what was done to a disk's label beyond the command: an upgrade, a healed copy.
+fn print_messages(name: &str, labelled: &mut LabelledDisk<AnyDisk>) {
     for message in labelled.take_messages() {
         println!("{name}: {message}");
     }
 }
 
-fn known_disk(configuration: &Configuration, disk: Option<&str>) -> Outcome {
+fn known_disk(configuration: &Configuration, disk: Option<&str>) -> CommandResult {
     match disk {
         Some(name) if configuration.disk(name).is_none() => {
             let names: Vec<&str> = configuration

@@ -1,16 +1,16 @@
-//! What a command that failed says: sentences with cause and remedy, for stderr.
+//! The error of a command: sentences with cause and remedy, printed on standard error.
 
 use std::fmt;
 
-/// Why a command failed. Exit status 1.
+/// Why a command failed; exit status 1.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
 /// What commands return.
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+pub(crate) type CommandResult<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// A sentence.
+    /// A failure with this sentence.
     pub(crate) fn new(sentence: impl Into<String>) -> Failure {
         Failure(sentence.into())
     }
@@ -22,7 +22,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Every error of the rooms below is a sentence already.
+/// The errors of the other crates are sentences; their sources are appended where they add
+/// something.
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
         let mut text = error.to_string();

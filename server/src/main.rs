@@ -1,6 +1,7 @@
 //! `disktime`: virtual disks with reserved disk time, served over NBD and FUSE.
 //!
-//! This file only finds out what was asked and turns failures into exit codes.
+//! This file parses the command line, dispatches, and turns failures into exit codes.
+#![warn(unreachable_pub)]
 
 mod assembly;
 mod cli;
@@ -12,13 +13,13 @@ mod serving;
 
 use clap::Parser;
 use cli::Cli;
-use diagnostics::say;
+use diagnostics::print_diagnostic;
 use serving::supervisor::Supervisor;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    diagnostics::show_log();
+    diagnostics::start_log();
     if commands::prints_only(&cli.command) {
         end_quietly_on_closed_pipe();
     }
@@ -27,13 +28,14 @@ fn main() -> ExitCode {
     match supervisor.and_then(|supervisor| commands::run(cli.command, supervisor)) {
         Ok(code) => code,
         Err(failure) => {
-            say(format_args!("disktime: {failure}"));
+            print_diagnostic(format_args!("disktime: {failure}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// `disktime check FILE | head -1` ends like other programs, instead of failing to print.
+/// A closed pipe ends the program without an error, as it ends other programs that only print
+/// (`disktime check FILE | head -1`).
 fn end_quietly_on_closed_pipe() {
     // SAFETY: sets this process's disposition of one signal to the default, before any thread.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -1,7 +1,6 @@
-//! From a reservation file to a configuration, and from a disk's `emulate` to the model that serves
-//! it.
+//! From a reservation file to a configuration, and from a disk's `emulate` key to its model.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_disks::DiskProperties;
 use disktime_drive_models::{HddModel, HddParameters, find_drive};
 use disktime_reservations::{Configuration, Disk, Policy};
@@ -10,12 +9,12 @@ use serde_json::Value;
 use std::path::Path;
 
 /// Reads a reservation file, with presets and model parameters checked.
-pub(crate) fn load(file: &Path) -> Outcome<Configuration> {
+pub(crate) fn load(file: &Path) -> CommandResult<Configuration> {
     Ok(Configuration::load(file, &check)?)
 }
 
-/// The same, with all disks under this policy instead of the file's.
-pub(crate) fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configuration> {
+/// The same; `policy`, if there is one, replaces the policy of all disks.
+pub(crate) fn load_under(file: &Path, policy: Option<&str>) -> CommandResult<Configuration> {
     let mut configuration = load(file)?;
     let Some(name) = policy else {
         return Ok(configuration);
@@ -33,15 +32,15 @@ pub(crate) fn load_under(file: &Path, policy: Option<&str>) -> Outcome<Configura
     Ok(configuration)
 }
 
-/// Whether an `emulate` value stands for a model.
+/// Checks that an `emulate` value names or describes a model.
 pub(crate) fn check(value: &Value) -> Result<(), String> {
     parameters(value)
         .map(|_| ())
         .map_err(|error| error.to_string())
 }
 
-/// The parameters and the name that an `emulate` value stands for.
-fn parameters(value: &Value) -> Outcome<(HddParameters, String)> {
+/// The parameters and the name that an `emulate` value gives.
+fn parameters(value: &Value) -> CommandResult<(HddParameters, String)> {
     if let Value::String(text) = value {
         let drive = find_drive(text)?;
         return Ok((drive.parameters, drive.name));
@@ -57,7 +56,7 @@ fn parameters(value: &Value) -> Outcome<(HddParameters, String)> {
 pub(crate) fn model(
     configuration: &Configuration,
     disk: &Disk,
-) -> Outcome<Option<(HddModel, DiskProperties)>> {
+) -> CommandResult<Option<(HddModel, DiskProperties)>> {
     let Some(emulate) = &disk.emulate else {
         return Ok(None);
     };

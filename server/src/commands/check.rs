@@ -1,13 +1,13 @@
 //! `disktime check`: whether the disks of a reservation file can keep what it promises.
 
 use crate::assembly::{self, emulation};
-use crate::failure::Outcome;
+use crate::failure::CommandResult;
 use crate::serving::nbd;
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command.
-pub(crate) fn run(file: &Path, json: bool) -> Outcome<ExitCode> {
+pub(crate) fn run(file: &Path, json: bool) -> CommandResult<ExitCode> {
     let configuration = match disktime_reservations::Configuration::load(file, &emulation::check) {
         Ok(configuration) => configuration,
         Err(errors) if json => {
@@ -16,9 +16,9 @@ pub(crate) fn run(file: &Path, json: bool) -> Outcome<ExitCode> {
         }
         Err(errors) => return Err(errors.into()),
     };
-    let report = assembly::judge(&configuration)?;
-    let door = match nbd::prepare(&configuration) {
-        Ok(door) => door,
+    let report = assembly::admit_all(&configuration)?;
+    let frontend = match nbd::prepare(&configuration) {
+        Ok(frontend) => frontend,
         Err(errors) if json => {
             println!("{:#}", errors.to_json());
             return Ok(ExitCode::FAILURE);
@@ -32,7 +32,7 @@ pub(crate) fn run(file: &Path, json: bool) -> Outcome<ExitCode> {
         for warning in report.warnings() {
             eprintln!("{warning}");
         }
-        for notice in &door.notices {
+        for notice in &frontend.notices {
             eprintln!("disktime: {notice}");
         }
         if let Some(errors) = report.errors() {

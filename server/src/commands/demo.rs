@@ -1,12 +1,13 @@
-//! `disktime demo`: one minute that shows the difference. A sequential reader, a random reader and
-//! a greedy writer share one disk, a sparse file paced as a 2008 desktop hard disk: first under
-//! fifo, then under fahrrad. A table and a picture of disk time over time for both.
+//! `disktime demo`: the difference that reservations make, in a minute. A sequential reader, a
+//! random reader and a greedy writer share one disk, a sparse file paced as a 2008 desktop hard
+//! disk: first under fifo, then under fahrrad. The result is a table and a picture of disk time
+//! over time.
 
 mod chart;
 
 use crate::assembly::{self, emulation};
 use crate::commands::load;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::nbd;
 use crate::serving::server::Server;
 use chart::Panel;
@@ -20,19 +21,19 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// The clients, and what they are called in the picture.
+/// The clients, with their names in the picture.
 const CLIENTS: [(&str, &str); 3] = [
     ("reader", "sequential reader (reserved 40 %)"),
     ("random", "random reader (reserved 30 %)"),
     ("writer", "greedy writer (best effort)"),
 ];
-/// What they have reserved.
+/// The shares that the first of them have reserved.
 const RESERVED: [f64; 2] = [0.40, 0.30];
 /// Time between two points of the picture.
 const SAMPLE: Duration = Duration::from_millis(500);
 
-/// One half.
-struct Half {
+/// One run of the clients.
+struct DemoRun {
     policy: &'static str,
     report: LoadReport,
     counted: ServerDifference,
@@ -40,16 +41,16 @@ struct Half {
 }
 
 /// Runs the command.
-pub(crate) fn run(out: &Path, half: &str) -> Outcome {
+pub(crate) fn run(out: &Path, half: &str) -> CommandResult {
     let duration = parse_duration(half)?;
     if duration < Nanos::from_secs(2) {
         return Err(Failure::new(
-            "a half shorter than 2s shows nothing; use --half 10s or more",
+            "runs shorter than 2s show nothing; use --half 10s or more",
         ));
     }
     std::fs::create_dir_all(out).map_err(|error| {
         Failure::new(format!(
-            "the directory {} cannot be made: {error}; use --out DIR",
+            "the directory {} cannot be created: {error}; use --out DIR",
             out.display()
         ))
     })?;
@@ -57,13 +58,13 @@ pub(crate) fn run(out: &Path, half: &str) -> Outcome {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let mut halves = Vec::new();
+    let mut runs = Vec::new();
     for policy in ["fifo", "fahrrad"] {
         eprintln!("{policy}: {duration} ...");
-        halves.push(runtime.block_on(run_half(policy, duration))?);
+        runs.push(runtime.block_on(run_clients(policy, duration))?);
     }
     let series: Vec<String> = CLIENTS.iter().map(|(_, name)| (*name).to_owned()).collect();
-    let panels: Vec<Panel> = halves.iter().map(|half| half.panel.clone()).collect();
+    let panels: Vec<Panel> = runs.iter().map(|run| run.panel.clone()).collect();
     let picture = out.join("disk-time.svg");
     chart::draw(
         &picture,
@@ -72,18 +73,18 @@ pub(crate) fn run(out: &Path, half: &str) -> Outcome {
         &RESERVED,
         &panels,
     )?;
-    let report: serde_json::Map<String, Value> = halves
+    let report: serde_json::Map<String, Value> = runs
         .iter()
-        .map(|half| {
-            let report = load::to_json(&half.report, &half.counted)?;
-            Ok((half.policy.to_owned(), report))
+        .map(|run| {
+            let report = load::to_json(&run.report, &run.counted)?;
+            Ok((run.policy.to_owned(), report))
         })
-        .collect::<Outcome<_>>()?;
+        .collect::<CommandResult<_>>()?;
     std::fs::write(
         out.join("report.json"),
         format!("{:#}\n", Value::Object(report)),
     )?;
-    print!("{}", table(&halves));
+    print!("{}", table(&runs));
     println!(
         "\nThe picture is {}, the figures are {}.",
         picture.display(),
@@ -120,14 +121,14 @@ fn workload(duration: Nanos) -> Value {
     })
 }
 
-async fn run_half(policy: &'static str, duration: Nanos) -> Outcome<Half> {
+async fn run_clients(policy: &'static str, duration: Nanos) -> CommandResult<DemoRun> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("demo.json");
     std::fs::write(&file, configuration(policy).to_string())?;
     let configuration = emulation::load(&file)?;
     let workload_file = directory.path().join("workload.json");
     let workload = Workload::parse(&workload_file, &workload(duration).to_string())?;
-    let report = assembly::judge_admitted(&configuration)?;
+    let report = assembly::require_admitted(&configuration)?;
     let server = Server::start(
         &configuration,
         &report,
@@ -144,7 +145,7 @@ async fn load_and_sample(
     server: &Server,
     policy: &'static str,
     workload: Workload,
-) -> Outcome<Half> {
+) -> CommandResult<DemoRun> {
     let uris: BTreeMap<String, NbdUri> = CLIENTS
         .iter()
         .filter_map(|(name, _)| Some(((*name).to_owned(), server.uris(name).first()?.clone())))
@@ -168,11 +169,11 @@ async fn load_and_sample(
             .push((elapsed_ns(&before, &now) as f64 / 1e9, sample(&last, &now)));
         last = now;
     }
-    // The clients stopped somewhere in the last interval: it would show their end as a dip.
+    // The clients stopped within the last interval: it would show a dip that no policy caused.
     panel.samples.pop();
     let report = load.await??;
     let counted = last.since(&before);
-    Ok(Half {
+    Ok(DemoRun {
         policy,
         report,
         counted,
@@ -201,7 +202,7 @@ fn sample(earlier: &ServerStatus, later: &ServerStatus) -> Vec<f64> {
         .collect()
 }
 
-fn table(halves: &[Half]) -> Table {
+fn table(runs: &[DemoRun]) -> Table {
     let mut table = Table::new(&[
         "client",
         "policy",
@@ -214,11 +215,11 @@ fn table(halves: &[Half]) -> Table {
         "deadlines missed",
     ]);
     for (name, _) in CLIENTS {
-        for half in halves {
-            let Some(client) = half.report.client(name) else {
+        for run in runs {
+            let Some(client) = run.report.client(name) else {
                 continue;
             };
-            let Some(vdisk) = half.counted.vdisks.get(name) else {
+            let Some(vdisk) = run.counted.vdisks.get(name) else {
                 continue;
             };
             let percent = |share: f64| format!("{:.1} %", share * 100.0);
@@ -230,7 +231,7 @@ fn table(halves: &[Half]) -> Table {
             };
             table.row(vec![
                 name.to_owned(),
-                half.policy.to_owned(),
+                run.policy.to_owned(),
                 percent(vdisk.reserved_share),
                 percent(vdisk.window.received_share),
                 format!("{:.0}", client.iops),

@@ -1,22 +1,22 @@
 //! `disktime format`: writes an empty label to the disks of a reservation file, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{known_disk, tell_messages};
-use crate::failure::{Failure, Outcome};
+use crate::commands::{known_disk, print_messages};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
 use disktime_volumes::RealDriver;
 use std::path::Path;
 use std::time::Instant;
 
-/// Writes an empty label to each disk (or to the one named).
-pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
+/// Runs the command: writes an empty label to each disk, or to the one that is named.
+pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult {
     let configuration = emulation::load(file)?;
-    let report = assembly::judge_admitted(&configuration)?;
+    let report = assembly::require_admitted(&configuration)?;
     known_disk(&configuration, disk)?;
     let _lock = state_dir::lock(&configuration)?;
     let epoch = Instant::now();
-    // All are opened and their labels read before the first is written.
+    // All disks are opened and their labels read before the first is written.
     let mut opened = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
         let name = config.name.value.as_str();
@@ -24,10 +24,12 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
             continue;
         }
         if config.path().is_none() {
-            println!("{name}: nothing to format; it lies in memory and is empty at every start");
+            println!(
+                "{name}: nothing to format: this disk has no path and is empty at every start"
+            );
             continue;
         }
-        let (untouched, labelled) =
+        let (created_file, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         let vdisks = labelled.label().vdisks().len();
         if !force && vdisks > 0 {
@@ -36,15 +38,15 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> Outcome {
                  lose them, use --disk {name} --force"
             )));
         }
-        opened.push((name, labelled, untouched));
+        opened.push((name, labelled, created_file));
     }
-    for (name, mut labelled, untouched) in opened {
-        untouched.keep();
+    for (name, mut labelled, created_file) in opened {
+        created_file.keep();
         let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
         labelled
             .write_format(&mut driver)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
-        tell_messages(name, &mut labelled);
+        print_messages(name, &mut labelled);
         println!("{name}: formatted");
     }
     Ok(())

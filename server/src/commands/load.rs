@@ -1,8 +1,8 @@
-//! `disktime load`: a workload against the running server over NBD, with a live table; the shares
-//! are what the server's counters moved by meanwhile.
+//! `disktime load`: runs a workload against the running server over NBD, with a live table. Shares
+//! of disk time are differences of the server's counters before and after the run.
 
 use crate::assembly::emulation;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::ServerDifference;
@@ -15,7 +15,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// Runs the command.
-pub(crate) fn run(file: &Path, workload: &Workload, control: Option<&Path>, json: bool) -> Outcome {
+pub(crate) fn run(
+    file: &Path,
+    workload: &Workload,
+    control: Option<&Path>,
+    json: bool,
+) -> CommandResult {
     let configuration = emulation::load(file)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
     let before = control_socket::ask_status(socket)?;
@@ -37,7 +42,7 @@ pub(crate) fn run(file: &Path, workload: &Workload, control: Option<&Path>, json
 }
 
 /// What the clients got, with what the server counted meanwhile, in one object.
-pub(crate) fn to_json(report: &LoadReport, counted: &ServerDifference) -> Outcome<Value> {
+pub(crate) fn to_json(report: &LoadReport, counted: &ServerDifference) -> CommandResult<Value> {
     let mut whole = report.to_json();
     let counted = serde_json::to_value(counted)?;
     if let (Value::Object(whole), Value::Object(counted)) = (&mut whole, counted) {
@@ -46,11 +51,11 @@ pub(crate) fn to_json(report: &LoadReport, counted: &ServerDifference) -> Outcom
     Ok(whole)
 }
 
-/// By which URI each vdisk is reached.
-fn uris(configuration: &Configuration) -> Outcome<BTreeMap<String, NbdUri>> {
+/// The URI of each vdisk.
+fn uris(configuration: &Configuration) -> CommandResult<BTreeMap<String, NbdUri>> {
     let Some(nbd) = &configuration.nbd else {
         return Err(Failure::new(format!(
-            "{} has no \"nbd\" section, and the load comes over NBD; add one and restart the server",
+            "{} has no \"nbd\" section, and `load` uses NBD; add one and restart the server",
             configuration.file().display()
         )));
     };
@@ -71,7 +76,7 @@ fn uris(configuration: &Configuration) -> Outcome<BTreeMap<String, NbdUri>> {
         .collect())
 }
 
-/// A line per client and second; on a terminal the lines are drawn over.
+/// Prints a line per client and second; on a terminal the next second overwrites them.
 fn print_progress(progress: &Progress, live: bool) {
     for client in &progress.clients {
         let p99 = client
@@ -86,7 +91,7 @@ fn print_progress(progress: &Progress, live: bool) {
         );
     }
     if live {
-        // Up again by as many lines, to be drawn over by the next second.
+        // Moves the cursor up, so that the next second overwrites these lines.
         eprint!("\x1b[{}A", progress.clients.len());
     }
 }

@@ -2,16 +2,16 @@
 //! server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{known_disk, tell_messages};
-use crate::failure::{Failure, Outcome};
+use crate::commands::{known_disk, print_messages};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
 use disktime_volumes::{RealDriver, VdiskSpec};
 use std::path::Path;
 use std::time::Instant;
 
-/// Frees the space of a vdisk that the file does not name any more.
-pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
+/// Runs the command: frees the space of a vdisk that the file does not name any more.
+pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult {
     let configuration = emulation::load(file)?;
     if configuration.vdisk(vdisk).is_some() {
         return Err(Failure::new(format!(
@@ -19,7 +19,7 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
             file.display()
         )));
     }
-    let report = assembly::judge_admitted(&configuration)?;
+    let report = assembly::require_admitted(&configuration)?;
     known_disk(&configuration, disk)?;
     let _lock = state_dir::lock(&configuration)?;
     let epoch = Instant::now();
@@ -29,13 +29,13 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
         if !is_wanted || !config.path().is_some_and(|path| path.exists()) {
             continue;
         }
-        let (untouched, labelled) =
+        let (created_file, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, false)?;
         if labelled.label().find(vdisk).is_some() {
-            holders.push((config.name.value.as_str(), labelled, untouched));
+            holders.push((config.name.value.as_str(), labelled, created_file));
         }
     }
-    let (name, mut labelled, untouched) = match holders.len() {
+    let (name, mut labelled, created_file) = match holders.len() {
         1 => holders.remove(0),
         0 => {
             return Err(Failure::new(format!(
@@ -50,12 +50,12 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> Outcome {
             )));
         }
     };
-    untouched.keep();
+    created_file.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled
         .remove(&mut driver, vdisk)
         .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
-    tell_messages(name, &mut labelled);
+    print_messages(name, &mut labelled);
     let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
         .into_iter()
         .map(|vdisk| vdisk.spec)

@@ -1,8 +1,9 @@
-//! `disktime serve`: a server from a reservation file, until a signal or its `--run` command ends it.
+//! `disktime serve`: serves the vdisks of a reservation file until a stop signal arrives, the
+//! command of `--run` ends, or a disk fails.
 
 use crate::assembly::{self, emulation};
-use crate::diagnostics::say;
-use crate::failure::{Failure, Outcome};
+use crate::diagnostics::print_diagnostic;
+use crate::failure::{CommandResult, Failure};
 use crate::serving::nbd;
 use crate::serving::run_command;
 use crate::serving::server::Server;
@@ -11,18 +12,18 @@ use crate::serving::supervisor::Supervisor;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What the command line asks for.
+/// The command line.
 pub(crate) struct Options<'a> {
     /// The reservation file.
     pub(crate) file: &'a Path,
-    /// A policy for all disks, whatever the file says.
+    /// A policy for all disks, instead of the file's.
     pub(crate) policy: Option<&'a str>,
-    /// A command that the server serves, and with which it ends.
+    /// A command; the server ends with it.
     pub(crate) run: Option<&'a str>,
 }
 
 /// Runs the command.
-pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<ExitCode> {
+pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> CommandResult<ExitCode> {
     let configuration = emulation::load_under(options.file, options.policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -30,18 +31,18 @@ pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<
         .build()?;
     runtime.block_on(async {
         let mut signals = StopSignals::listen()?;
-        let report = assembly::judge_admitted(&configuration)?;
-        let door = nbd::prepare(&configuration)?;
+        let report = assembly::require_admitted(&configuration)?;
+        let frontend = nbd::prepare(&configuration)?;
         for warning in report.warnings() {
-            say(warning);
+            print_diagnostic(warning);
         }
-        for notice in &door.notices {
-            say(format_args!("disktime: {notice}"));
+        for notice in &frontend.notices {
+            print_diagnostic(format_args!("disktime: {notice}"));
         }
         let sockets = std::mem::take(&mut supervisor.sockets);
-        // Standard output belongs to whoever started the server for itself.
+        // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || options.run.is_some();
-        let server = Server::start(&configuration, &report, door, sockets).await?;
+        let server = Server::start(&configuration, &report, frontend, sockets).await?;
         let begun = server
             .announce(&configuration, quiet)
             .and_then(|()| server.start_command(options.run, &configuration));
@@ -64,9 +65,10 @@ pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> Outcome<
         };
         let ended = tokio::select! {
             ended = end => ended,
-            // Whoever supervises the server starts it again; half a server would go unnoticed.
+            // The supervisor starts the server again; a server with a part of its disks would go
+            // unnoticed.
             () = server.until_a_disk_ends() => Err(Failure::new(
-                "the server ends, as a disk's thread has ended by itself",
+                "the server stops because the thread of a disk has ended by itself",
             )),
         };
         supervisor.stopping();

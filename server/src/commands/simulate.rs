@@ -1,6 +1,8 @@
-//! `disktime simulate`: what would these reservations give me? A workload against a configuration
-//! in virtual time; the same bytes every time. Figures as tables or JSON, other policies and each
-//! vdisk alone on its disk to compare with, and a picture.
+//! `disktime simulate`: runs a workload against a reservation file in virtual time and shows what
+//! each vdisk gets: figures as tables or JSON, other policies and each vdisk alone on its disk to
+//! compare with, and a picture.
+//!
+//! Invariant: the same files give the same bytes.
 
 mod figures;
 mod picture;
@@ -10,7 +12,7 @@ mod tables;
 mod timeline;
 
 use crate::assembly::{self, emulation};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
 use disktime_workloads::Workload;
 use figures::{Alone, SimulationReport};
@@ -19,23 +21,23 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use timeline::Sampling;
 
-/// What is asked for, beside the figures.
+/// What is shown, beside the figures.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    /// Another policy than the file's.
+    /// A policy that replaces the file's.
     pub(crate) policy: Option<String>,
     /// Policies to compare with.
     pub(crate) compare: Vec<String>,
-    /// Each vdisk also alone.
+    /// Run each vdisk alone on its disk, too.
     pub(crate) solo: bool,
-    /// Where the picture goes.
+    /// The file of the picture.
     pub(crate) svg: Option<PathBuf>,
     /// JSON instead of tables.
     pub(crate) json: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> Outcome {
+pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> CommandResult {
     let configuration = emulation::load_under(file, options.policy.as_deref())?;
     let others = others(file, &options.compare)?;
     let sampling = options
@@ -75,20 +77,23 @@ pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> Outcom
 }
 
 /// The report; the others, if there are any, under `compared`.
-fn json_text(report: &SimulationReport, compared: &[(&str, SimulationReport)]) -> Outcome<String> {
+fn json_text(
+    report: &SimulationReport,
+    compared: &[(&str, SimulationReport)],
+) -> CommandResult<String> {
     let mut value = report.to_json()?;
     if let Some(object) = value.as_object_mut().filter(|_| !compared.is_empty()) {
         let others = compared
             .iter()
             .map(|(policy, report)| Ok(((*policy).to_owned(), report.to_json()?)));
-        let others: Map<String, Value> = others.collect::<Outcome<_>>()?;
+        let others: Map<String, Value> = others.collect::<CommandResult<_>>()?;
         object.insert("compared".to_owned(), Value::Object(others));
     }
     Ok(format!("{value:#}\n"))
 }
 
 /// The configuration under each of the other policies.
-fn others(file: &Path, names: &[String]) -> Outcome<Vec<(String, Configuration)>> {
+fn others(file: &Path, names: &[String]) -> CommandResult<Vec<(String, Configuration)>> {
     let mut others: Vec<(String, Configuration)> = Vec::new();
     for name in names {
         let configuration = emulation::load_under(file, Some(name))?;
@@ -97,14 +102,14 @@ fn others(file: &Path, names: &[String]) -> Outcome<Vec<(String, Configuration)>
                 "`{name}` is named twice in --compare; once is enough"
             )));
         }
-        // Before the first runs, so that nobody waits for a refusal.
-        assembly::judge_admitted(&configuration)?;
+        // Before the first run, so that a refusal is reported at once.
+        assembly::require_admitted(&configuration)?;
         others.push((name.clone(), configuration));
     }
     Ok(others)
 }
 
-/// The policy of all disks, if it is one.
+/// The policy of all disks, if they have the same.
 fn policy_name(configuration: &Configuration) -> &'static str {
     let mut policies = configuration.disks.iter().map(|disk| disk.policy);
     match policies.next() {
@@ -113,9 +118,9 @@ fn policy_name(configuration: &Configuration) -> &'static str {
     }
 }
 
-/// What each vdisk that has clients gets with its disk for itself: nobody else asks for anything,
-/// no limit holds it back, and no account is set aside.
-fn alone(configuration: &Configuration, workload: &Workload) -> Outcome<Alone> {
+/// What each vdisk that has clients gets with its disk for itself: without other clients, limits
+/// and switching account.
+fn alone(configuration: &Configuration, workload: &Workload) -> CommandResult<Alone> {
     let mut configuration = configuration.clone();
     for vdisk in &mut configuration.vdisks {
         (vdisk.reservation, vdisk.limit, vdisk.group) = (None, None, None);
@@ -155,7 +160,7 @@ fn sampling(configuration: &Configuration, workload: &Workload) -> Sampling {
     Sampling::new(workload.duration, shortest, streams)
 }
 
-fn write(file: &Path, text: &str) -> Outcome {
+fn write(file: &Path, text: &str) -> CommandResult {
     std::fs::write(file, text).map_err(|error| {
         Failure::new(format!(
             "the picture {} cannot be written: {error}; name a file in a directory that is there",

@@ -1,12 +1,12 @@
-//! `disktime status`: who got how much disk time from a running server.
+//! `disktime status`: how much disk time each vdisk of a running server received.
 
 use crate::assembly::emulation;
 use crate::cli::ServerAddress;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket;
 
 /// Runs the command.
-pub(crate) fn run(server: &ServerAddress, json: bool) -> Outcome {
+pub(crate) fn run(server: &ServerAddress, json: bool) -> CommandResult {
     let socket = match (&server.control, &server.file) {
         (Some(socket), _) => socket.clone(),
         (None, Some(file)) => emulation::load(file)?.control.socket.value,

@@ -1,10 +1,11 @@
-//! The control socket: a unix socket that takes one JSON object per line and answers each by another.
+//! The control socket: a unix socket that takes one JSON object per line and answers each by
+//! another.
 //!
-//! Requests: `{"command": "status"}`. An answer is the result, or `{"error": "a sentence"}`. After an
-//! error the connection stays open, except after a line of more than 64 KiB: that one is answered by
-//! an error and closed. Limit: 32 connections; one more closes the oldest.
+//! Requests: `{"command": "status"}`. An answer is the result, or `{"error": "a sentence"}`. After
+//! an error the connection stays open, except after a line of more than 64 KiB: that one is
+//! answered by an error and closed. Limit: 32 connections; one more closes the oldest.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_observe::ServerStatus;
 use disktime_sockets::{SocketAccess, UnixSocket};
 use serde::{Deserialize, Serialize};
@@ -22,15 +23,15 @@ use tokio::task::{AbortHandle, JoinSet};
 const LINE_BYTES: u64 = 64 << 10;
 /// Connections at once; one more closes the oldest, whose client may have left it open unused.
 const CLIENTS: usize = 32;
-/// When a client cannot be accepted (too many open files), the next try comes after this.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// Pause after a connection could not be accepted (too many open files).
+const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a client waits for an answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// Answers requests.
 pub(crate) trait Commands: Send + Sync + 'static {
     /// The answer to `{"command": "status"}`.
-    fn status(&self) -> impl Future<Output = Outcome<ServerStatus>> + Send;
+    fn status(&self) -> impl Future<Output = CommandResult<ServerStatus>> + Send;
 }
 
 /// A line of a client.
@@ -53,13 +54,13 @@ impl ControlError {
     }
 }
 
-/// The listening socket; its file goes when it is dropped.
+/// The listening socket; its file is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ControlSocket(UnixSocket);
 
 impl ControlSocket {
     /// Binds the socket, for this user alone. The file of a server that was killed is replaced.
-    pub(crate) fn bind(path: &Path) -> Outcome<ControlSocket> {
+    pub(crate) fn bind(path: &Path) -> CommandResult<ControlSocket> {
         UnixSocket::bind(path, SocketAccess::default())
             .map(ControlSocket)
             .map_err(|error| {
@@ -69,12 +70,12 @@ impl ControlSocket {
             })
     }
 
-    /// Serves clients until `stop` is done; then nobody holds `commands` any more.
+    /// Serves clients until `stop` is done; all references to `commands` are dropped then.
     pub(crate) async fn serve(
         self,
         commands: Arc<impl Commands>,
         stop: impl Future<Output = ()>,
-    ) -> Outcome {
+    ) -> CommandResult {
         let listener = tokio::net::UnixListener::from_std(self.0.listener()?)?;
         let mut clients = JoinSet::new();
         let mut by_age: VecDeque<AbortHandle> = VecDeque::new();
@@ -90,11 +91,11 @@ impl ControlSocket {
                             stream
                         }
                         Err(error) => {
-                            // Once, until one is accepted again.
+                            // Logged once, until a connection is accepted again.
                             if !std::mem::replace(&mut failing, true) {
-                                tracing::warn!("a control client cannot be accepted: {error}");
+                                tracing::warn!("a control connection cannot be accepted: {error}");
                             }
-                            tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                            tokio::time::sleep(ACCEPT_RETRY_INTERVAL).await;
                             continue;
                         }
                     };
@@ -106,8 +107,8 @@ impl ControlSocket {
                         oldest.abort();
                     }
                     let client = clients.spawn(async move {
-                        if let Err(error) = converse(stream, &*commands).await {
-                            tracing::debug!("a control client is gone: {error}");
+                        if let Err(error) = serve_connection(stream, &*commands).await {
+                            tracing::debug!("a control connection has ended: {error}");
                         }
                     });
                     by_age.push_back(client);
@@ -120,7 +121,10 @@ impl ControlSocket {
     }
 }
 
-async fn converse(stream: tokio::net::UnixStream, commands: &impl Commands) -> Outcome {
+async fn serve_connection(
+    stream: tokio::net::UnixStream,
+    commands: &impl Commands,
+) -> CommandResult {
     let (reader, mut writer) = stream.into_split();
     let mut reader = tokio::io::BufReader::new(reader);
     let mut line = String::new();
@@ -170,7 +174,7 @@ async fn answer(line: &str, commands: &impl Commands) -> Result<ServerStatus, Co
 }
 
 /// Asks the server that listens on `path` for its status.
-pub(crate) fn ask_status(path: &Path) -> Outcome<ServerStatus> {
+pub(crate) fn ask_status(path: &Path) -> CommandResult<ServerStatus> {
     let request = ControlRequest {
         command: Some("status".to_owned()),
     };
@@ -187,7 +191,7 @@ pub(crate) fn ask_status(path: &Path) -> Outcome<ServerStatus> {
     })
 }
 
-fn ask(path: &Path, request: &ControlRequest) -> Outcome<String> {
+fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
     let stream = UnixStream::connect(path).map_err(|error| {
         Failure::new(format!(
             "no server answers on {}: {error}; start one with `disktime serve FILE`, or name its \
@@ -205,8 +209,8 @@ fn ask(path: &Path, request: &ControlRequest) -> Outcome<String> {
         .read_line(&mut line)
         .map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => Failure::new(format!(
-                "the server behind {} does not answer within {} s: it stands still, or has as many \
-                 files open as it may (its log says so)",
+                "the server behind {} did not answer within {} s: it hangs, or its limit of open \
+                 files is reached (its log says so)",
                 path.display(),
                 ANSWER_TIME.as_secs()
             )),

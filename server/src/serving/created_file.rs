@@ -1,43 +1,53 @@
-//! A disk's file that was made by opening it. When the disk is then refused, or another disk of the
-//! reservation file is, it is taken back, so that a refusal leaves nothing behind.
+//! A guard for a disk's file that was created by opening the disk: it removes the file when this
+//! disk or another of the reservation file is refused, so that a refused start leaves nothing
+//! behind.
+//!
+//! Invariant: only a file that is still the created one (device and inode), that no other process
+//! has open and that holds nothing is removed.
 
 use disktime_disks::remove_unused;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Takes the file back when it is dropped, unless it was told to keep it.
+/// Removes the created file when it is dropped, unless [`CreatedFileGuard::keep`] was called.
 #[derive(Debug)]
-#[must_use = "dropping it takes back the file that opening made"]
-pub(crate) struct Untouched {
-    /// Path, device and inode of a file that was not there before.
-    made: Option<(PathBuf, u64, u64)>,
+#[must_use = "dropping it removes the file that opening created"]
+pub(crate) struct CreatedFileGuard {
+    /// Path, device and inode of a file that did not exist before.
+    created: Option<(PathBuf, u64, u64)>,
 }
 
-impl Untouched {
-    /// To be called when the disk is open. `missing`: its file was not there before.
-    pub(crate) fn after_opening(missing: Option<&Path>) -> Untouched {
-        let made = missing.and_then(|path| {
+impl CreatedFileGuard {
+    /// Called when the disk is open. `missing`: the path of its file, if that did not exist before.
+    pub(crate) fn after_opening(missing: Option<&Path>) -> CreatedFileGuard {
+        let created = missing.and_then(|path| {
             let metadata = std::fs::metadata(path).ok()?;
             Some((path.to_owned(), metadata.dev(), metadata.ino()))
         });
-        Untouched { made }
+        CreatedFileGuard { created }
     }
 
-    /// From now on the file is a disk of ours.
+    /// Keeps the file: it is a disk of this server now.
     pub(crate) fn keep(mut self) {
-        self.made = None;
+        self.created = None;
     }
 }
 
-impl Drop for Untouched {
+impl Drop for CreatedFileGuard {
     fn drop(&mut self) {
-        let Some((path, device, inode)) = &self.made else {
+        let Some((path, device, inode)) = &self.created else {
             return;
         };
         match remove_unused(path, *device, *inode) {
             Ok(true) => {}
-            Ok(false) => tracing::info!("{} is used or written by now; it stays", path.display()),
-            Err(error) => tracing::warn!("{} cannot be removed again: {error}", path.display()),
+            Ok(false) => tracing::info!(
+                "{} is kept: it has been written to, or another program has it open",
+                path.display()
+            ),
+            Err(error) => tracing::warn!(
+                "{} was created for a start that failed, and cannot be removed: {error}",
+                path.display()
+            ),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! All processes that a process has started, and those that they have started: a shell that is asked to
-//! end does not pass that on to the programs it runs.
+//! The descendants of a process: a shell that gets SIGTERM does not pass it on to the programs that
+//! it runs, so they are found and signalled one by one.
 //!
-//! Invariant: only children of children of this process are ever signalled. What is not known here: why.
+//! Invariant: only descendants of this process are signalled. What is not known here: why.
 
 use std::fs;
 
@@ -16,30 +16,30 @@ pub(crate) fn of(process: u32) -> Vec<i32> {
     found
 }
 
-/// What a process that ends leaves behind becomes this process's from now on.
+/// Orphans among the descendants become children of this process from now on.
 pub(crate) fn adopt_orphans() {
-    // SAFETY: sets a flag of this process. If it is refused (it is not, on Linux), orphans go where they
-    // always went, and are not found.
+    // SAFETY: sets a flag of this process. Linux does not refuse it; if it did, orphans would go to
+    // init as usual and not be found.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1usize) };
 }
 
-/// Sends a signal to each; one that has ended meanwhile is passed over.
+/// Sends a signal to each; a process that has ended meanwhile is skipped.
 pub(crate) fn signal(processes: &[i32], signal: i32) {
     for process in processes {
-        // SAFETY: sends a signal to a process that has just been seen below this one.
+        // SAFETY: sends a signal to a process that was just listed as a descendant.
         unsafe { libc::kill(*process, signal) };
     }
 }
 
-/// Waits for those of these that have ended and are this process's own; the others are left alone.
+/// Reaps those that have ended and are children of this process.
 pub(crate) fn reap(processes: &[i32]) {
     for process in processes {
-        // SAFETY: asks about one process and stores nothing.
+        // SAFETY: waits for one process without blocking, and stores nothing.
         unsafe { libc::waitpid(*process, std::ptr::null_mut(), libc::WNOHANG) };
     }
 }
 
-/// The kernel lists them by the thread that made them.
+/// The children of all threads of a process; the kernel lists them by thread.
 fn children(process: u32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();

@@ -1,16 +1,16 @@
-//! The disks of a running server, each on a thread of its own from the moment it is opened to the
-//! moment it is closed: a ring belongs to the thread that uses it first.
+//! The disks of a running server, each opened, served and closed on a thread of its own: an
+//! io_uring belongs to the thread that uses it first.
 //!
-//! Two steps, so that nothing is written before all disks of the file are found in order: a thread
-//! opens its disk, reads the label, checks that the vdisks fit, and waits; told to go on, it writes
-//! what has to be written and serves.
+//! Two steps, so that nothing is written before all disks of the file were checked: the thread
+//! opens its disk, reads the label, checks that the vdisks fit, and waits; when all disks are in
+//! order it writes what is due (format, new vdisks) and serves.
 
 use crate::assembly::{self, AnyDisk, DiskService};
-use crate::diagnostics::say;
+use crate::diagnostics::print_diagnostic;
 use crate::disk_report::{DiskReport, DiskStreams};
-use crate::failure::{Failure, Outcome};
-use crate::serving::created_file::Untouched;
-use crate::serving::served_vdisks::DoorVdisk;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::created_file::CreatedFileGuard;
+use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{
     PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
 };
@@ -25,39 +25,39 @@ use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{oneshot, watch};
 
-/// A disk whose label was read and found in order; its thread waits to be told to serve it.
+/// A disk that was opened and checked; its thread waits for [`OpenedDisk::serve`].
 pub(crate) struct OpenedDisk {
     name: String,
     policy: &'static str,
-    facts: DiskFacts,
-    /// What the user should be told.
+    traits: DiskTraits,
+    /// Sentences for the user.
     pub(crate) notices: Vec<String>,
     go: SyncSender<()>,
-    started: Receiver<Outcome<Started>>,
+    started: Receiver<CommandResult<StartedDisk>>,
     running: watch::Receiver<()>,
-    thread: JoinHandle<Outcome>,
+    thread: JoinHandle<CommandResult>,
 }
 
-/// What the doors tell clients of a disk.
+/// What the frontends tell clients of a disk.
 #[derive(Debug, Clone, Copy)]
-struct DiskFacts {
+struct DiskTraits {
     /// Whether it seeks.
     rotational: bool,
     /// Whether trims do anything.
     discards: bool,
 }
 
-/// What a thread tells when it has found its disk in order.
-struct Found {
-    facts: DiskFacts,
+/// What a thread reports when its disk was checked.
+struct CheckedDisk {
+    traits: DiskTraits,
     notices: Vec<String>,
 }
 
-/// What a thread tells when it serves its disk.
-struct Started {
+/// What a thread reports when it serves its disk.
+struct StartedDisk {
     description: String,
     streams: DiskStreams,
-    /// Of the vdisks in their order.
+    /// By vdisk, in their order.
     stored: Vec<StoredBytes>,
     reactor: ReactorHandle<DiskService>,
 }
@@ -66,18 +66,18 @@ struct Started {
 pub(crate) struct DiskThread {
     name: String,
     policy: &'static str,
-    facts: DiskFacts,
-    started: Started,
+    traits: DiskTraits,
+    started: StartedDisk,
     /// Its sender is dropped when the thread ends.
     running: watch::Receiver<()>,
-    thread: JoinHandle<Outcome>,
+    thread: JoinHandle<CommandResult>,
 }
 
 fn clock(epoch: Instant) -> impl FnMut() -> Nanos {
     move || Nanos::from(epoch.elapsed())
 }
 
-/// A number that no other disk gets, for its uuid.
+/// A seed that differs for each disk, for its uuid.
 fn uuid_seed() -> u64 {
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -85,9 +85,9 @@ fn uuid_seed() -> u64 {
     (time.as_nanos() as u64) ^ (u64::from(std::process::id()) << 40)
 }
 
-/// Opens a disk on this thread and reads its label. Nothing is written to it; until the guard is
-/// told to keep it, a file that was made for it is taken back: by the guard when it goes, so the
-/// disk has to go first (what is bound later is dropped earlier).
+/// Opens a disk on this thread and reads its label. Nothing is written to it. The guard removes a
+/// file that was created for the disk unless it is told to keep it; so the disk has to be dropped
+/// before the guard (variables are dropped in reverse order of their binding).
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
@@ -97,13 +97,13 @@ pub(crate) fn open_here(
     admission: &Admission,
     epoch: Instant,
     force: bool,
-) -> Outcome<(Untouched, LabelledDisk<AnyDisk>)> {
+) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>)> {
     let missing = config.path().filter(|path| !path.exists());
     if !force {
         assembly::refuse_to_grow_foreign(configuration, config)?;
     }
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
-    let untouched = Untouched::after_opening(missing);
+    let created_file = CreatedFileGuard::after_opening(missing);
     let disk_loop = assembly::schedule(disk, admission, config);
     let format = if force {
         Format::Force { known_zero }
@@ -116,8 +116,8 @@ pub(crate) fn open_here(
         system: assembly::system_stream(admission),
     };
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
-        .map(|labelled| (untouched, labelled))
-        .map_err(|error| at_disk(configuration, config, &error))
+        .map(|labelled| (created_file, labelled))
+        .map_err(|error| disk_failure(configuration, config, &error))
 }
 
 /// Opens the disk at position `index` of the file on a thread of its own, and checks that its
@@ -130,10 +130,10 @@ pub(crate) fn open(
     index: usize,
     admission: &Admission,
     epoch: Instant,
-) -> Outcome<OpenedDisk> {
+) -> CommandResult<OpenedDisk> {
     let config = &configuration.disks[index];
     let name = config.name.value.clone();
-    let (found_sender, found) = sync_channel(1);
+    let (checked_sender, checked) = sync_channel(1);
     let (started_sender, started) = sync_channel(1);
     let (go, may_go) = sync_channel(1);
     let (runs, running) = watch::channel(());
@@ -145,29 +145,29 @@ pub(crate) fn open(
             let _runs = runs;
             let config = &configuration.disks[index];
             let opened = open_and_check(&configuration, config, &admission, epoch);
-            let (untouched, labelled) = match opened {
-                Ok((untouched, labelled, found)) => {
-                    let _ = found_sender.send(Ok(found));
-                    (untouched, labelled)
+            let (created_file, labelled) = match opened {
+                Ok((created_file, labelled, checked)) => {
+                    let _ = checked_sender.send(Ok(checked));
+                    (created_file, labelled)
                 }
                 Err(failure) => {
-                    let _ = found_sender.send(Err(failure));
+                    let _ = checked_sender.send(Err(failure));
                     return Ok(());
                 }
             };
-            // The sender is dropped when another disk of the file is not in order.
+            // The sender is dropped when another disk of the file is refused.
             if may_go.recv().is_err() {
                 return Ok(());
             }
-            untouched.keep();
+            created_file.keep();
             serve(&configuration, config, labelled, epoch, &started_sender)
         })?;
-    let found: Found = found.recv()??;
+    let checked: CheckedDisk = checked.recv()??;
     Ok(OpenedDisk {
         name,
         policy,
-        facts: found.facts,
-        notices: found.notices,
+        traits: checked.traits,
+        notices: checked.notices,
         go,
         started,
         running,
@@ -180,50 +180,50 @@ fn open_and_check(
     config: &DiskConfig,
     admission: &Admission,
     epoch: Instant,
-) -> Outcome<(Untouched, LabelledDisk<AnyDisk>, Found)> {
-    let (untouched, labelled) = open_here(configuration, config, admission, epoch, false)?;
+) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>, CheckedDisk)> {
+    let (created_file, labelled) = open_here(configuration, config, admission, epoch, false)?;
     let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
     let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
     disktime_volumes::reconcile(labelled.label(), &specs)
-        .map_err(|error| at_disk(configuration, config, &error))?;
+        .map_err(|error| disk_failure(configuration, config, &error))?;
     let properties = labelled.disk_loop().properties();
-    let facts = DiskFacts {
+    let traits = DiskTraits {
         rotational: properties.has_seeks,
         discards: properties.capabilities.discards(),
     };
-    let found = Found {
-        facts,
+    let checked = CheckedDisk {
+        traits,
         notices: properties.notices.clone(),
     };
-    Ok((untouched, labelled, found))
+    Ok((created_file, labelled, checked))
 }
 
-/// Writes what has to be written, serves until told to stop, makes everything durable.
+/// Writes what is due, serves until the reactor is stopped, then flushes.
 fn serve(
     configuration: &Configuration,
     config: &DiskConfig,
     labelled: LabelledDisk<AnyDisk>,
     epoch: Instant,
-    started: &SyncSender<Outcome<Started>>,
-) -> Outcome {
+    started: &SyncSender<CommandResult<StartedDisk>>,
+) -> CommandResult {
     let name = &config.name.value;
     let vdisks = assembly::vdisk_configs(configuration, name);
     let mut driver = RealDriver::new(clock(epoch));
     let (service, report) = match DiskService::from_labelled(labelled, &mut driver, &vdisks) {
         Ok(served) => served,
         Err(error) => {
-            let _ = started.send(Err(at_disk(configuration, config, &error)));
+            let _ = started.send(Err(disk_failure(configuration, config, &error)));
             return Ok(());
         }
     };
-    tell(configuration, name, &report);
+    print_open_report(configuration, name, &report);
     let stored = (0..vdisks.len() as u32)
         .filter_map(|vdisk| service.stored(VdiskId(vdisk)))
         .collect();
     let description = service.disk_loop().properties().description.clone();
     let streams = DiskStreams::of(configuration, name, &service);
     let (reactor, handle) = Reactor::new(service, epoch)?;
-    let _ = started.send(Ok(Started {
+    let _ = started.send(Ok(StartedDisk {
         description,
         streams,
         stored,
@@ -232,13 +232,13 @@ fn serve(
     flush_all(reactor.run()?, name, epoch)
 }
 
-/// What was found on the disk that the file does not say.
-fn tell(configuration: &Configuration, name: &str, report: &OpenReport) {
+/// Prints what opening the disk did and found that the file does not say.
+fn print_open_report(configuration: &Configuration, name: &str, report: &OpenReport) {
     for message in &report.messages {
-        say(format_args!("disktime: {name}: {message}"));
+        print_diagnostic(format_args!("disktime: {name}: {message}"));
     }
     for (orphan, size_bytes) in &report.orphans {
-        say(format_args!(
+        print_diagnostic(format_args!(
             "disktime: {name} still holds vdisk `{orphan}` ({}), which the file does not name; it \
              is kept until `disktime remove {} {orphan}` frees it",
             format_size(*size_bytes),
@@ -247,7 +247,7 @@ fn tell(configuration: &Configuration, name: &str, report: &OpenReport) {
     }
 }
 
-fn at_disk(
+fn disk_failure(
     configuration: &Configuration,
     config: &DiskConfig,
     error: &dyn std::error::Error,
@@ -259,28 +259,28 @@ fn at_disk(
 }
 
 impl OpenedDisk {
-    /// Leaves the disk as it was before it was opened.
-    pub(crate) fn give_up(self) {
+    /// Closes the disk; it is as it was before it was opened.
+    pub(crate) fn close_unchanged(self) {
         let OpenedDisk {
             name, go, thread, ..
         } = self;
         drop(go);
         if !matches!(thread.join(), Ok(Ok(()))) {
-            tracing::warn!("disk {name} could not be closed in good order");
+            tracing::warn!("disk {name} was not closed in good order");
         }
     }
 
-    /// Lets the thread write what has to be written, and serve.
+    /// Lets the thread write what is due, and serve.
     ///
     /// # Errors
     /// The disk's failures.
-    pub(crate) fn serve(self) -> Outcome<DiskThread> {
+    pub(crate) fn serve(self) -> CommandResult<DiskThread> {
         let _ = self.go.send(());
         let started = self.started.recv()??;
         let OpenedDisk {
             name,
             policy,
-            facts,
+            traits,
             running,
             thread,
             ..
@@ -288,7 +288,7 @@ impl OpenedDisk {
         Ok(DiskThread {
             name,
             policy,
-            facts,
+            traits,
             started,
             running,
             thread,
@@ -297,49 +297,49 @@ impl OpenedDisk {
 }
 
 impl DiskThread {
-    /// Its reactor, for a door that lives there.
+    /// Its reactor, for a frontend that is a port of it.
     pub(crate) fn port_host(&self) -> Arc<dyn PortHost> {
         Arc::new(self.started.reactor.clone())
     }
 
     /// Whether its disk seeks.
     pub(crate) fn is_rotational(&self) -> bool {
-        self.facts.rotational
+        self.traits.rotational
     }
 
-    /// Its vdisks as the doors see them; `disk` is its position in the file.
-    pub(crate) fn door_vdisks(
+    /// Its vdisks as the frontends see them; `disk` is its position in the file.
+    pub(crate) fn served_vdisks(
         &self,
         configuration: &Configuration,
         disk: usize,
-    ) -> Vec<DoorVdisk<DiskService>> {
+    ) -> Vec<ServedVdisk<DiskService>> {
         configuration
             .vdisks_on(&self.name)
             .zip(&self.started.stored)
             .enumerate()
-            .map(|(position, (vdisk, stored))| DoorVdisk {
+            .map(|(position, (vdisk, stored))| ServedVdisk {
                 name: vdisk.name.value.clone(),
                 stored: stored.clone(),
                 description: assembly::entitlement(vdisk),
                 size_bytes: vdisk.size_bytes.value,
                 disk,
                 vdisk: VdiskId(position as u32),
-                rotational: self.facts.rotational,
-                discards: self.facts.discards,
+                rotational: self.traits.rotational,
+                discards: self.traits.discards,
                 read_only: vdisk.read_only,
                 reactor: self.started.reactor.clone(),
             })
             .collect()
     }
 
-    /// What happened so far.
+    /// What its loop has counted since the start.
     ///
     /// # Errors
     /// When the disk's thread has stopped.
-    pub(crate) async fn report(&self) -> Outcome<DiskReport> {
+    pub(crate) async fn report(&self) -> CommandResult<DiskReport> {
         let (sender, receiver) = oneshot::channel();
         self.started.reactor.visit(Box::new(move |service, now| {
-            // Nobody waits any more when the client has gone.
+            // It fails when the control connection was closed meanwhile.
             let _ = sender.send(service.report(now));
         }))?;
         let counted = receiver.await?;
@@ -352,10 +352,10 @@ impl DiskThread {
         })
     }
 
-    /// Begins to drain the disk, and returns when it is drained, durable and closed. The status can be
-    /// asked for meanwhile.
+    /// Begins to drain the disk; the future ends when it is drained, flushed and closed. Its status
+    /// can be asked for meanwhile.
     pub(crate) fn drain(&self) -> impl Future<Output = ()> + use<> {
-        // It fails when the thread has ended already.
+        // It fails if the thread has ended already.
         let _ = self.started.reactor.stop();
         self.until_it_ends()
     }
@@ -366,11 +366,11 @@ impl DiskThread {
         async move { while running.changed().await.is_ok() {} }
     }
 
-    /// What came of it.
+    /// The result of its thread.
     ///
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
-    pub(crate) fn join(self) -> Outcome {
+    pub(crate) fn join(self) -> CommandResult {
         let name = self.name;
         self.thread
             .join()
@@ -378,8 +378,8 @@ impl DiskThread {
     }
 }
 
-/// One flush per vdisk, through the loop like everything else.
-fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> Outcome {
+/// Flushes each vdisk, through the loop like every other request.
+fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandResult {
     let mut driver = RealDriver::new(clock(epoch));
     let vdisks = service.vdisks().count();
     for vdisk in 0..vdisks as u32 {

@@ -1,8 +1,8 @@
-//! The NBD door as the reservation file wants it: who may come in, certificates, limits, and the
-//! sockets, ours or handed over. What can be wrong with it is found before any disk is touched, by
-//! `check` as well as by `serve`.
+//! The NBD frontend as the reservation file describes it: addresses that may connect, certificates,
+//! limits, and sockets, bound here or handed over. Its errors are found before any disk is opened,
+//! by `check` as well as by `serve`.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_nbd::{ExportAccess, HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
 use disktime_reservations::{Configuration, ConfigurationErrors, Nbd, Spanned};
 use disktime_sockets::{ServerCredentials, SocketAccess, TlsSettings};
@@ -14,23 +14,23 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Who lists the exports asks about each of them, more than once (`nbdinfo --list`).
+/// A client that lists the exports sends several options for each of them (`nbdinfo --list`).
 const OPTIONS_OF_A_VDISK: u32 = 4;
 
-/// The door before it is opened.
-pub(crate) struct NbdDoor {
+/// The frontend before its sockets are opened.
+pub(crate) struct NbdFrontend {
     config: ListenConfig,
-    /// Whether the file has such a door.
+    /// Whether the file has an `nbd` section.
     in_file: bool,
-    /// What is not wrong but worth a word.
+    /// Sentences for the user on what is allowed but may not be wanted.
     pub(crate) notices: Vec<String>,
 }
 
-/// Reads what the door needs: users, groups, certificates.
+/// Reads what the frontend needs: users, groups, certificates.
 ///
 /// # Errors
-/// What is missing or does not fit, at its place in the file.
-pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdDoor, ConfigurationErrors> {
+/// What is missing or does not fit, with its position in the file.
+pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, ConfigurationErrors> {
     let mut notices = Vec::new();
     let exports = configuration.vdisks.iter().map(|vdisk| {
         let access = ExportAccess {
@@ -60,30 +60,30 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdDoor, Configur
             },
             ..config
         };
-        notices.extend(shut_in(nbd));
-        notices.extend(wide_open(configuration, nbd));
+        notices.extend(unreachable_socket(nbd));
+        notices.extend(open_to_everyone(configuration, nbd));
     }
-    Ok(NbdDoor {
+    Ok(NbdFrontend {
         config,
         in_file: configuration.nbd.is_some(),
         notices,
     })
 }
 
-impl NbdDoor {
-    /// Opens the door: at the sockets that were handed over, if there are any, else where the file
-    /// says. `None` if there is to be none.
+impl NbdFrontend {
+    /// Listens on the sockets that were handed over, if there are any, else on those of the file.
+    /// `None` without either.
     ///
     /// # Errors
-    /// What cannot be listened on, and why.
+    /// An address that cannot be listened on, and why.
     pub(crate) fn open(
         self,
         configuration: &Configuration,
         sockets: Vec<(String, OwnedFd)>,
-    ) -> Outcome<Option<NbdListener>> {
+    ) -> CommandResult<Option<NbdListener>> {
         let mut config = self.config;
         let others = OTHER_FILES + FILES_OF_A_DISK * configuration.disks.len() as u64;
-        config.connections = allow_files(config.connections, others);
+        config.connections = raise_file_limit(config.connections, others);
         if !sockets.is_empty() {
             return Ok(Some(NbdListener::adopt(config, sockets)?));
         }
@@ -112,7 +112,7 @@ fn tls(
         return Ok(None);
     };
     let settings = TlsSettings {
-        dir: existing(&tls.dir.value),
+        dir: before_creation(&tls.dir.value),
         client_certificates: tls.client_certificates,
     };
     let credentials = ServerCredentials::load(settings).map_err(|error| {
@@ -126,48 +126,51 @@ fn tls(
     }))
 }
 
-/// Files that are open beside those of connections and disks: sockets, certificates while they are read,
-/// programs that are started, clients of the status and those who are told that there is no room.
+/// Open files beside those of connections and disks: sockets, certificates while they are read,
+/// programs that are started, control connections, and NBD connections that are closed with an
+/// error because the limit is reached.
 const OTHER_FILES: u64 = 96;
-/// Files that a disk has open.
+/// Open files of a disk.
 const FILES_OF_A_DISK: u64 = 8;
 
-/// Lets this process have as many files open as the connections and others need, if it may; how many
-/// connections fit. More than fit would wait without a word, and everything else would fail.
-fn allow_files(connections: usize, others: u64) -> usize {
+/// Raises this process's limit of open files to what `connections` and `others` need, if that is
+/// allowed; returns how many connections fit. Connections beyond that would hang without an error,
+/// and everything else that opens a file would fail.
+fn raise_file_limit(connections: usize, others: u64) -> usize {
     let needed = connections as u64 + others;
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
-    // SAFETY: fills a structure that is ours.
+    // SAFETY: fills a structure on this stack.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     if !known || limit.rlim_cur >= needed {
         return connections;
     }
-    let may_have = limit.rlim_max;
-    limit.rlim_cur = needed.min(may_have);
-    // SAFETY: reads a structure that is ours.
+    let hard_limit = limit.rlim_max;
+    limit.rlim_cur = needed.min(hard_limit);
+    // SAFETY: reads a structure on this stack.
     let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } == 0;
-    if raised && may_have >= needed {
+    if raised && hard_limit >= needed {
         return connections;
     }
-    let fit = connections.min(fitting(may_have, others));
+    let fit = connections.min(connections_within(hard_limit, others));
     tracing::warn!(
-        "{connections} connections need {needed} open files and this process may have {may_have}, so it \
-         takes {fit} connections: raise LimitNOFILE= or `ulimit -n`"
+        "{connections} connections need {needed} open files and this process may have {hard_limit}, so \
+         it accepts {fit} connections: raise LimitNOFILE= or `ulimit -n`"
     );
     fit
 }
 
-/// A process that may have hardly any files still serves a few.
-fn fitting(may_have: u64, others: u64) -> usize {
-    may_have.saturating_sub(others).max(may_have / 8).max(1) as usize
+/// At least an eighth of the limit, so that a process with a very low one serves some clients.
+fn connections_within(hard_limit: u64, others: u64) -> usize {
+    let left = hard_limit.saturating_sub(others);
+    left.max(hard_limit / 8).max(1) as usize
 }
 
-/// The path, with `NAME/..` left out where it leads nowhere otherwise: what is relative to a state
-/// directory is there before the server has made that directory.
-fn existing(path: &Path) -> PathBuf {
+/// The path, without `NAME/..` where it does not exist otherwise: a path relative to the state
+/// directory can exist before the server has created that directory.
+fn before_creation(path: &Path) -> PathBuf {
     let mut shorter = PathBuf::new();
     for component in path.components() {
         let goes_back = component == Component::ParentDir
@@ -210,26 +213,27 @@ fn socket_access(
     })
 }
 
-/// A socket that others may use, in a folder that keeps them out, is of no use to them.
-fn shut_in(nbd: &Nbd) -> Option<String> {
+/// A notice if other users may use the socket but not enter its directory.
+fn unreachable_socket(nbd: &Nbd) -> Option<String> {
     let folder = nbd.socket.value.parent()?;
     let for_others =
         nbd.socket_mode & 0o066 != 0 || nbd.socket_owner.is_some() || nbd.socket_group.is_some();
-    // The state directory is made by the server, for its user alone.
-    let mode =
-        std::fs::metadata(existing(folder)).map_or(0o700, |found| found.permissions().mode());
+    // The state directory is created by the server, for its user alone.
+    let mode = std::fs::metadata(before_creation(folder))
+        .map_or(0o700, |found| found.permissions().mode());
     (for_others && mode & 0o011 == 0).then(|| {
         format!(
-            "others may use the socket {}, but may not enter its folder: put it elsewhere, as in \
-             \"socket\": \"/run/disktime/nbd.sock\", or chmod the folder",
+            "other users may use the socket {}, but may not enter its directory: put it elsewhere, as in \
+             \"socket\": \"/run/disktime/nbd.sock\", or chmod the directory",
             nbd.socket.value.display()
         )
     })
 }
 
-/// Whom nothing keeps out who reaches the port. TLS alone keeps out listeners, not clients.
-fn wide_open(configuration: &Configuration, nbd: &Nbd) -> Option<String> {
-    let asks_who = nbd.tls.as_ref().is_some_and(|tls| tls.client_certificates);
+/// A notice if every client that reaches a port may use all vdisks. TLS without client certificates
+/// keeps out eavesdroppers, not clients.
+fn open_to_everyone(configuration: &Configuration, nbd: &Nbd) -> Option<String> {
+    let asks_for_certificates = nbd.tls.as_ref().is_some_and(|tls| tls.client_certificates);
     let is_listed = nbd.allow.is_some()
         || configuration
             .vdisks
@@ -237,10 +241,10 @@ fn wide_open(configuration: &Configuration, nbd: &Nbd) -> Option<String> {
             .all(|vdisk| vdisk.allow.is_some());
     let mut listen = nbd.listen.iter().map(|address| address.value);
     let address = listen.find(|address| !address.ip().to_canonical().is_loopback())?;
-    (!asks_who && !is_listed).then(|| {
+    (!asks_for_certificates && !is_listed).then(|| {
         format!(
-            "whoever reaches {address} may read and write every vdisk: \"allow\" says who may connect, \
-             and \"client_certificates\" of \"tls\" who can show one"
+            "every client that reaches {address} may read and write every vdisk: name the addresses that \
+             may connect in \"allow\", or require \"client_certificates\" in \"tls\""
         )
     })
 }
@@ -251,7 +255,7 @@ enum Account {
     Group,
 }
 
-/// The number of a user or group, from wherever this machine keeps them (not only /etc/passwd).
+/// The number of a user or group, by the system's name service (not only /etc/passwd).
 fn account_number(name: &str, kind: Account) -> Option<u32> {
     if let Ok(number) = name.parse() {
         return Some(number);
@@ -279,7 +283,7 @@ fn account_number(name: &str, kind: Account) -> Option<u32> {
                 }
             }
         };
-        // A large group needs a large buffer.
+        // The entry of a large group needs a large buffer.
         if error != libc::ERANGE || buffer.len() >= 16 << 20 {
             return number;
         }

@@ -1,11 +1,11 @@
 //! `--run CMD`: a command that finds the server by its environment; when it ends, the server does.
 //!
-//! Invariant: the command does not outlive the server, nor does what it has started. When the server is
-//! asked to end, all of that is asked by SIGTERM, and made to a while later, or at once when the server is
-//! asked again. What is still there when the command has ended by itself is left alone: it was put into the
-//! background on purpose.
+//! Invariant: neither the command nor a program that it started outlives the server. When the
+//! server gets a stop signal, all of them get SIGTERM; after ten seconds, or at a second stop
+//! signal, those that are left are killed. Programs that still run when the command has ended by
+//! itself are left alone: they were put into the background on purpose.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::descendants;
 use crate::serving::signals::StopSignals;
 use disktime_nbd_protocol::{NbdUri, Transport};
@@ -15,27 +15,27 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
-/// How long the command may take to end when it is asked to.
-const LET_END_TIME: Duration = Duration::from_secs(10);
-/// How long what is killed may take to be gone.
-const KILLED_TIME: Duration = Duration::from_secs(2);
-/// How often what the command left is looked for.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// How long the command and its programs may take to end after SIGTERM.
+const TERMINATE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long killed programs may take to end.
+const KILL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the list of remaining programs is read.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How the command finds the server.
+/// What the command's environment says of the server.
 #[derive(Debug, Default)]
-pub(crate) struct Surroundings {
-    /// Each vdisk with its URIs, the first the best.
+pub(crate) struct CommandEnvironment {
+    /// Each vdisk with its URIs, the preferred one first.
     pub(crate) vdisks: Vec<(String, Vec<NbdUri>)>,
-    /// The directory of the certificates, where TLS is spoken.
+    /// The directory of the certificates, if TLS is used.
     pub(crate) certificates: Option<PathBuf>,
-    /// The directory of the FUSE door.
+    /// The directory of the FUSE frontend.
     pub(crate) mount: Option<PathBuf>,
 }
 
-impl Surroundings {
-    /// The variables, by name. `uri` is the only vdisk's; with several it names none, so that a
-    /// command that forgets to choose gets no disk rather than the wrong one, and `uri_NAME` are
+impl CommandEnvironment {
+    /// The variables, by name. `uri` is that of the only vdisk. With several vdisks it names none,
+    /// so that a command that does not choose gets no disk instead of the wrong one; `uri_NAME` are
     /// theirs.
     fn variables(&self) -> Vec<(String, String)> {
         let mut variables = Vec::new();
@@ -56,7 +56,7 @@ impl Surroundings {
         );
         for (name, uris) in &self.vdisks {
             let variable = variable(name);
-            if let Some(uri) = uris.first().filter(|_| self.is_one_vdisks(&variable)) {
+            if let Some(uri) = uris.first().filter(|_| self.is_unambiguous(&variable)) {
                 set(&variable, self.text(uri));
             }
         }
@@ -77,8 +77,9 @@ impl Surroundings {
         variables
     }
 
-    /// Whether no two vdisks would have that variable (`a-b` and `a.b`): one of them would be the wrong disk.
-    fn is_one_vdisks(&self, wanted: &str) -> bool {
+    /// Whether only one vdisk would have that variable: `a-b` and `a.b` share one, and it would
+    /// name the wrong disk for one of them.
+    fn is_unambiguous(&self, wanted: &str) -> bool {
         let same = self
             .vdisks
             .iter()
@@ -86,9 +87,9 @@ impl Surroundings {
         same.count() == 1
     }
 
-    /// What the user should be told about the variables.
+    /// A sentence for the user if a variable is not set.
     fn notice(&self) -> Option<String> {
-        let ambiguous = |(name, _): &&(String, Vec<NbdUri>)| !self.is_one_vdisks(&variable(name));
+        let ambiguous = |(name, _): &&(String, Vec<NbdUri>)| !self.is_unambiguous(&variable(name));
         let (name, _) = self.vdisks.iter().find(ambiguous)?;
         let variable = variable(name);
         Some(format!(
@@ -105,37 +106,37 @@ impl Surroundings {
     }
 }
 
-/// The variable of a vdisk's URI. Shells take letters, digits and `_` in a name.
+/// The variable of a vdisk's URI. Names of shell variables have letters, digits and `_`.
 fn variable(vdisk: &str) -> String {
     let odd = |c: char| !c.is_ascii_alphanumeric();
     format!("uri_{}", vdisk.replace(odd, "_"))
 }
 
-/// The directory as clients on this machine can use it: it has to have who signed the server.
+/// The directory as clients on this machine can use it, if it has the certificate of the authority.
 pub(crate) fn certificates(dir: &Path) -> Option<PathBuf> {
     let dir = std::path::absolute(dir).ok()?;
     dir.join("ca-cert.pem").is_file().then_some(dir)
 }
 
-/// Starts the command by the shell.
+/// Starts the command by `sh -c`.
 ///
 /// # Errors
-/// When there is no shell.
-pub(crate) fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child> {
-    if let Some(notice) = surroundings.notice() {
+/// When `sh` cannot be started.
+pub(crate) fn start(command: &str, environment: &CommandEnvironment) -> CommandResult<Child> {
+    if let Some(notice) = environment.notice() {
         tracing::warn!("{notice}");
     }
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
         .arg(command)
-        .envs(surroundings.variables())
+        .envs(environment.variables())
         .kill_on_drop(true);
-    // SAFETY: between fork and exec there is one system call. This is the main thread, which lives as
-    // long as the process, as the kernel sends the signal when the thread that forked ends.
+    // SAFETY: between fork and exec there is one system call. The kernel sends the signal when the
+    // thread that forked ends: that is the main thread, which lives as long as the process.
     unsafe {
         shell.pre_exec(|| {
-            // If the server is killed, the shell begins nothing new.
+            // If the server is killed, the shell gets SIGTERM and starts no further command.
             match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
                 -1 => Err(std::io::Error::last_os_error()),
                 _ => Ok(()),
@@ -147,11 +148,11 @@ pub(crate) fn start(command: &str, surroundings: &Surroundings) -> Outcome<Child
         .map_err(|error| Failure::new(format!("--run cannot start `sh`: {error}")))
 }
 
-/// Waits for the command's end, or until a signal asks for it.
+/// Waits until the command ends, or until a stop signal arrives and the command is ended.
 ///
 /// # Errors
 /// When it cannot be waited for.
-pub(crate) async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome<ExitCode> {
+pub(crate) async fn wait(mut child: Child, signals: &mut StopSignals) -> CommandResult<ExitCode> {
     tokio::select! {
         status = child.wait() => return Ok(exit_code(status?)),
         () = signals.next() => {}
@@ -160,11 +161,11 @@ pub(crate) async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome
         return Ok(exit_code(child.wait().await?));
     };
     descendants::adopt_orphans();
-    descendants::signal(&everything(process), libc::SIGTERM);
+    descendants::signal(&with_descendants(process), libc::SIGTERM);
     let is_over = tokio::select! {
         () = all_ended(&mut child) => true,
-        () = tokio::time::sleep(LET_END_TIME) => {
-            let seconds = LET_END_TIME.as_secs();
+        () = tokio::time::sleep(TERMINATE_TIMEOUT) => {
+            let seconds = TERMINATE_TIMEOUT.as_secs();
             tracing::warn!("the command of --run did not end within {seconds} s and is killed");
             false
         }
@@ -172,22 +173,22 @@ pub(crate) async fn wait(mut child: Child, signals: &mut StopSignals) -> Outcome
     };
     if !is_over {
         descendants::signal(&descendants::of(std::process::id()), libc::SIGKILL);
-        // One that may not be signalled (a program of another user's) is not waited for.
-        let _ = tokio::time::timeout(KILLED_TIME, all_ended(&mut child)).await;
+        // A program that may not be signalled (another user's) is not waited for.
+        let _ = tokio::time::timeout(KILL_TIMEOUT, all_ended(&mut child)).await;
     }
     Ok(exit_code(child.wait().await?))
 }
 
-/// The shell and what it has started.
-fn everything(shell: u32) -> Vec<i32> {
+/// The shell and its descendants.
+fn with_descendants(shell: u32) -> Vec<i32> {
     let mut all = descendants::of(shell);
     all.insert(0, shell as i32);
     all
 }
 
-/// Returns when the command has ended and what it left, too.
+/// Returns when the command and its descendants have ended.
 async fn all_ended(child: &mut Child) {
-    // It is asked for its status once more, with what could go wrong.
+    // The caller waits for the status again and reports a failure of that.
     let _ = child.wait().await;
     loop {
         let left = descendants::of(std::process::id());
@@ -195,11 +196,11 @@ async fn all_ended(child: &mut Child) {
             return;
         }
         descendants::reap(&left);
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 
-/// As shells tell it: 128 and the signal for a command that was killed.
+/// As shells report it: 128 + the signal for a command that was killed.
 fn exit_code(status: std::process::ExitStatus) -> ExitCode {
     let code = status
         .code()

@@ -1,13 +1,13 @@
-//! Between the doors and the reactors: which exports and files there are, and on which disk's
-//! reactor each is.
+//! Between the frontends and the reactors: which exports and files there are, and which disk's
+//! reactor serves each.
 
 use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::FuseFile;
 use disktime_nbd::{Accepted, Export, ExportHandle};
 
-/// A vdisk as the doors see it.
-pub(crate) struct DoorVdisk<S> {
-    /// Its name, which is its export and its file.
+/// A vdisk as the frontends see it.
+pub(crate) struct ServedVdisk<S> {
+    /// Its name, which is also that of its export and its file.
     pub(crate) name: String,
     /// What it is entitled to, for people.
     pub(crate) description: String,
@@ -30,7 +30,7 @@ pub(crate) struct DoorVdisk<S> {
 }
 
 /// The exports of all vdisks, in file order; the handle is the position.
-pub(crate) fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
+pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
     vdisks
         .iter()
         .enumerate()
@@ -47,7 +47,7 @@ pub(crate) fn exports<S>(vdisks: &[DoorVdisk<S>]) -> Vec<Export> {
 }
 
 /// Hands a connection to the reactor of the disk that its vdisk is on.
-pub(crate) fn deliver<S>(vdisks: &[DoorVdisk<S>], accepted: Accepted) {
+pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
     let Some(vdisk) = vdisks.get(accepted.export.handle.0 as usize) else {
         return;
     };
@@ -57,13 +57,13 @@ pub(crate) fn deliver<S>(vdisks: &[DoorVdisk<S>], accepted: Accepted) {
         .connect(accepted.socket, accepted.session)
         .is_err()
     {
-        tracing::debug!("{} came while its disk was stopping", accepted.peer);
+        tracing::debug!("{} was dropped: its disk is stopping", accepted.peer);
     }
 }
 
 /// The files of all vdisks, in file order.
-pub(crate) fn files<S>(vdisks: &[DoorVdisk<S>]) -> Vec<FuseFile> {
-    let file = |vdisk: &DoorVdisk<S>| FuseFile {
+pub(crate) fn files<S>(vdisks: &[ServedVdisk<S>]) -> Vec<FuseFile> {
+    let file = |vdisk: &ServedVdisk<S>| FuseFile {
         name: vdisk.name.clone(),
         size_bytes: vdisk.size_bytes,
         stored: Some(vdisk.stored.clone()),

@@ -1,15 +1,17 @@
-//! A running server: wiring. Everything is checked before anything is changed; then disks, doors
-//! and the control socket are opened, and at the end closed in the opposite order.
+//! A running server: the wiring of disks, frontends and control socket.
+//!
+//! Invariants: everything is checked before anything is changed; what is opened is closed in the
+//! opposite order, and disks drain before the control socket closes.
 
 use crate::assembly::DiskService;
-use crate::diagnostics::say;
+use crate::diagnostics::print_diagnostic;
 use crate::disk_report;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket::{Commands, ControlSocket};
 use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
-use crate::serving::nbd::NbdDoor;
-use crate::serving::run_command::{self, Surroundings};
-use crate::serving::served_vdisks::{DoorVdisk, deliver, exports, files};
+use crate::serving::nbd::NbdFrontend;
+use crate::serving::run_command::{self, CommandEnvironment};
+use crate::serving::served_vdisks::{ServedVdisk, deliver, exports, files};
 use crate::serving::state_dir::{self, StateLock};
 use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::NbdListener;
@@ -28,18 +30,18 @@ use tokio::task::{JoinHandle, JoinSet};
 /// A server that runs until it is stopped.
 pub(crate) struct Server {
     disks: Arc<Disks>,
-    vdisks: Arc<Vec<DoorVdisk<DiskService>>>,
+    vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
-    control: (JoinHandle<Outcome>, watch::Sender<bool>),
+    control: (JoinHandle<CommandResult>, watch::Sender<bool>),
     _lock: StateLock,
 }
 
 struct Disks(Vec<DiskThread>);
 
 impl Disks {
-    async fn status(&self) -> Outcome<ServerStatus> {
+    async fn status(&self) -> CommandResult<ServerStatus> {
         let mut reports = Vec::with_capacity(self.0.len());
         for disk in &self.0 {
             reports.push(disk.report().await?);
@@ -48,15 +50,15 @@ impl Disks {
     }
 }
 
-/// What the control socket asks for.
+/// Answers the control socket.
 struct Reporter {
     disks: Arc<Disks>,
-    /// Where the files are, if there are any.
+    /// The FUSE frontend, if there is one.
     files: Option<FilesStatus>,
 }
 
 impl Disks {
-    /// Returns when a thread ends that nobody told to.
+    /// Returns when a disk's thread has ended without being stopped.
     pub(crate) async fn until_one_ends(&self) {
         let mut threads: JoinSet<()> = self.0.iter().map(DiskThread::until_it_ends).collect();
         threads.join_next().await;
@@ -64,7 +66,7 @@ impl Disks {
 }
 
 impl Commands for Reporter {
-    async fn status(&self) -> Outcome<ServerStatus> {
+    async fn status(&self) -> CommandResult<ServerStatus> {
         let status = self.disks.status().await?;
         Ok(ServerStatus {
             files: self.files.clone(),
@@ -77,17 +79,17 @@ impl Server {
     /// Starts everything; runs within a tokio runtime.
     ///
     /// # Errors
-    /// A sentence with the cause. What a disk holds is not changed before everything is checked.
+    /// What is wrong and what to do. No disk is changed before everything was checked.
     pub(crate) async fn start(
         configuration: &Configuration,
         report: &AdmissionReport<'_>,
-        door: NbdDoor,
+        frontend: NbdFrontend,
         sockets: Vec<(String, OwnedFd)>,
-    ) -> Outcome<Server> {
+    ) -> CommandResult<Server> {
         let lock = state_dir::lock(configuration)?;
-        let listener = door.open(configuration, sockets)?;
+        let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
-        let fuse_place = fuse_place(configuration).await?;
+        let fuse_directory = fuse_directory(configuration).await?;
         let epoch = Instant::now();
         let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), report, epoch)?;
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
@@ -99,7 +101,7 @@ impl Server {
                     .map_or_else(Vec::new, |nbd| nbd.uris(&vdisk.name))
             })
             .collect();
-        let fuse = match fuse_place {
+        let fuse = match fuse_directory {
             Some(place) => Some(mount(configuration, place, &disks.0, &vdisks).await?),
             None => None,
         };
@@ -124,8 +126,9 @@ impl Server {
         })
     }
 
-    /// One line per vdisk, then `ready`; to the log, if standard output is somebody else's.
-    pub(crate) fn announce(&self, configuration: &Configuration, quiet: bool) -> Outcome {
+    /// Prints one line per vdisk, then `ready`; to the log if standard output belongs to the
+    /// program that started the server (`quiet`).
+    pub(crate) fn announce(&self, configuration: &Configuration, quiet: bool) -> CommandResult {
         let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
         for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
             let mut line = format!("{}: {}", vdisk.name, vdisk.description);
@@ -157,20 +160,20 @@ impl Server {
         &self,
         command: Option<&str>,
         configuration: &Configuration,
-    ) -> Outcome<Option<Child>> {
+    ) -> CommandResult<Option<Child>> {
         let Some(command) = command else {
             return Ok(None);
         };
         let tls = configuration.nbd.as_ref().and_then(|nbd| nbd.tls.as_ref());
         let named = self.vdisks.iter().zip(&self.uris);
-        let surroundings = Surroundings {
+        let environment = CommandEnvironment {
             vdisks: named
                 .map(|(vdisk, uris)| (vdisk.name.clone(), uris.clone()))
                 .collect(),
             certificates: tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
             mount: self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
         };
-        run_command::start(command, &surroundings).map(Some)
+        run_command::start(command, &environment).map(Some)
     }
 
     /// How many vdisks it serves.
@@ -178,12 +181,12 @@ impl Server {
         self.vdisks.len()
     }
 
-    /// Returns when a disk's thread ends that nobody told to.
+    /// Returns when a disk's thread has ended without being stopped.
     pub(crate) async fn until_a_disk_ends(&self) {
         self.disks.until_one_ends().await;
     }
 
-    /// By which URIs a vdisk is reached.
+    /// The URIs of a vdisk, the preferred one first.
     pub(crate) fn uris(&self, vdisk: &str) -> &[NbdUri] {
         let position = self
             .vdisks
@@ -192,19 +195,20 @@ impl Server {
         position.map_or(&[], |position| &self.uris[position])
     }
 
-    /// Who got what so far.
+    /// The status.
     ///
     /// # Errors
     /// When a disk's thread has stopped.
-    pub(crate) async fn status(&self) -> Outcome<ServerStatus> {
+    pub(crate) async fn status(&self) -> CommandResult<ServerStatus> {
         self.disks.status().await
     }
 
-    /// Stops taking connections, drains what is under way, flushes, unmounts.
+    /// Stops accepting connections, unmounts, drains and flushes the disks, closes the control
+    /// socket.
     ///
     /// # Errors
-    /// What could not be made durable or taken down.
-    pub(crate) async fn stop(self) -> Outcome {
+    /// What could not be flushed or unmounted.
+    pub(crate) async fn stop(self) -> CommandResult {
         let mut failures = Vec::new();
         if let Some((task, stop)) = self.nbd {
             let _ = stop.send(true);
@@ -213,14 +217,15 @@ impl Server {
         if let Some(fuse) = self.fuse {
             match fuse.unmount().await {
                 Ok(true) => {}
-                Ok(false) => say(
-                    "disktime: a file of the FUSE directory is still open somewhere (a loop device?); \
-                     it gets errors from now on",
+                Ok(false) => print_diagnostic(
+                    "disktime: a file of the FUSE directory is still open (a loop device?); its requests \
+                     get errors from now on",
                 ),
                 Err(error) => failures.push(error.to_string()),
             }
         }
-        // All at once, as each may take a while; who asks for the status meanwhile gets it.
+        // All disks at the same time, as each may take seconds; the control socket answers
+        // meanwhile.
         let drains: Vec<_> = self.disks.0.iter().map(DiskThread::drain).collect();
         for drain in drains {
             drain.await;
@@ -255,13 +260,13 @@ fn start_disks(
     configuration: &Arc<Configuration>,
     report: &AdmissionReport<'_>,
     epoch: Instant,
-) -> Outcome<(Vec<DiskThread>, Vec<DoorVdisk<DiskService>>)> {
+) -> CommandResult<(Vec<DiskThread>, Vec<ServedVdisk<DiskService>>)> {
     let mut opened = Vec::with_capacity(configuration.disks.len());
     for (index, admission) in report.disks.iter().enumerate() {
         match disk_thread::open(configuration, index, admission, epoch) {
             Ok(disk) => opened.push(disk),
             Err(failure) => {
-                opened.into_iter().for_each(OpenedDisk::give_up);
+                opened.into_iter().for_each(OpenedDisk::close_unchanged);
                 return Err(failure);
             }
         }
@@ -269,13 +274,13 @@ fn start_disks(
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
         for notice in &disk.notices {
-            say(format_args!("disktime: {notice}"));
+            print_diagnostic(format_args!("disktime: {notice}"));
         }
         let thread = disk.serve()?;
-        by_disk.extend(thread.door_vdisks(configuration, threads.len()));
+        by_disk.extend(thread.served_vdisks(configuration, threads.len()));
         threads.push(thread);
     }
-    // The doors show the vdisks in file order, whatever disk they are on.
+    // Frontends list the vdisks in file order, whatever disk they are on.
     by_disk.sort_by_key(|vdisk| {
         configuration
             .vdisks
@@ -287,7 +292,7 @@ fn start_disks(
 
 fn serve_nbd(
     listener: NbdListener,
-    vdisks: &Arc<Vec<DoorVdisk<DiskService>>>,
+    vdisks: &Arc<Vec<ServedVdisk<DiskService>>>,
 ) -> (JoinHandle<std::io::Result<()>>, watch::Sender<bool>) {
     let (stop, stopped) = stop_switch();
     let directory = Arc::new(exports(vdisks));
@@ -300,7 +305,7 @@ fn serve_nbd(
     (task, stop)
 }
 
-/// A switch, and what is done when it is set or dropped.
+/// A switch, and a future that ends when it is set or dropped.
 fn stop_switch() -> (watch::Sender<bool>, impl Future<Output = ()>) {
     let (stop, mut stopped) = watch::channel(false);
     let done = async move {
@@ -309,39 +314,44 @@ fn stop_switch() -> (watch::Sender<bool>, impl Future<Output = ()>) {
     (stop, done)
 }
 
-/// Where the FUSE door goes, looked at before any disk is changed; `None` if there is none, or if
-/// this machine has no FUSE and NBD can be served alone.
-async fn fuse_place(configuration: &Configuration) -> Outcome<Option<&Spanned<PathBuf>>> {
+/// The directory of the FUSE frontend, checked before any disk is changed; `None` if there is none,
+/// or if this machine has no FUSE and NBD is served alone.
+async fn fuse_directory(configuration: &Configuration) -> CommandResult<Option<&Spanned<PathBuf>>> {
     let Some(fuse) = &configuration.fuse else {
         return Ok(None);
     };
     match disktime_fuse::prepare(&fuse.mount.value).await {
         Ok(_) => Ok(Some(&fuse.mount)),
         Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
-            say(format_args!("disktime: {error}; serving NBD alone"));
+            print_diagnostic(format_args!("disktime: {error}; serving NBD alone"));
             Ok(None)
         }
-        Err(error) => Err(at_mount(configuration, &fuse.mount, &error)),
+        Err(error) => Err(mount_failure(configuration, &fuse.mount, &error)),
     }
 }
 
-/// The directory is served by one disk's reactor, which passes on what concerns the others. A disk
-/// without seeks feels that most, so it is the first of those, if there is one.
+/// Mounts the directory. One disk's reactor serves it and passes requests for other disks to
+/// theirs. That hop costs most on a disk without seeks, so it is the first of those, if there is
+/// one.
 async fn mount(
     configuration: &Configuration,
     place: &Spanned<PathBuf>,
     disks: &[DiskThread],
-    vdisks: &[DoorVdisk<DiskService>],
-) -> Outcome<MountHandle> {
+    vdisks: &[ServedVdisk<DiskService>],
+) -> CommandResult<MountHandle> {
     let hosts = disks.iter().map(DiskThread::port_host).collect();
     let home = disks.iter().position(|disk| !disk.is_rotational());
     let (home, transport) = (home.unwrap_or(0), disktime_fuse::Transport::Best);
     disktime_fuse::mount(&place.value, files(vdisks), hosts, home, transport)
         .await
-        .map_err(|error| at_mount(configuration, place, &error))
+        .map_err(|error| mount_failure(configuration, place, &error))
 }
 
-fn at_mount(configuration: &Configuration, place: &Spanned<PathBuf>, error: &FuseError) -> Failure {
+fn mount_failure(
+    configuration: &Configuration,
+    place: &Spanned<PathBuf>,
+    error: &FuseError,
+) -> Failure {
     configuration
         .error_at(place.span, error.to_string(), "")
         .into()

@@ -1,10 +1,10 @@
-//! The signals that stop the server in good order: SIGTERM, SIGINT, and SIGHUP, which a terminal sends
-//! that is closed. SIGHUP is left ignored where it was (`nohup`).
+//! The signals that stop the server in good order: SIGTERM, SIGINT, and SIGHUP (the terminal was
+//! closed). SIGHUP stays ignored if it was ignored at the start (`nohup`).
 
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Listens for them from its making on.
+/// Receives the stop signals that arrive after it was made.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
     terminate: Signal,
@@ -13,10 +13,10 @@ pub(crate) struct StopSignals {
 }
 
 impl StopSignals {
-    /// Begins to listen; within a tokio runtime.
+    /// Begins to receive; within a tokio runtime.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When a handler cannot be installed.
     pub(crate) fn listen() -> io::Result<StopSignals> {
         let hang_up = match is_ignored(libc::SIGHUP) {
             true => None,
@@ -29,7 +29,7 @@ impl StopSignals {
         })
     }
 
-    /// Returns when one comes.
+    /// Returns when a signal arrives.
     pub(crate) async fn next(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {

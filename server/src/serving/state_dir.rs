@@ -1,24 +1,24 @@
-//! The state directory, and the lock that says that a server is using it.
+//! The state directory and its lock: one server at a time uses a state directory.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_reservations::Configuration;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Held as long as this process uses the state directory. The kernel lets go of it when the
-/// process ends, however it ends.
+/// Held while this process uses the state directory. The kernel releases the lock when the process
+/// ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct StateLock {
     _file: File,
 }
 
-/// Makes the directory if it is not there, for this user alone, and locks it.
+/// Creates the directory if it does not exist, for this user alone, and locks it.
 ///
 /// # Errors
-/// When another server has it, or it cannot be made.
-pub(crate) fn lock(configuration: &Configuration) -> Outcome<StateLock> {
+/// When another server has locked it, or it cannot be created.
+pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
     let directory = configuration.state_dir.value.as_path();
     let refused = |doing: &str, error: std::io::Error| {
         let message = format!(
@@ -32,7 +32,7 @@ pub(crate) fn lock(configuration: &Configuration) -> Outcome<StateLock> {
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .map_err(|error| refused("made", error))?;
+        .map_err(|error| refused("created", error))?;
     let path = directory.join("lock");
     let mut file = open(&path).map_err(|error| refused("used", error))?;
     match file.try_lock() {
@@ -53,12 +53,12 @@ pub(crate) fn lock(configuration: &Configuration) -> Outcome<StateLock> {
         }
         Err(TryLockError::Error(error)) => return Err(refused("locked", error)),
     }
-    let note = |file: &mut File| {
+    let write_process_id = |file: &mut File| {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{}", std::process::id())
     };
-    note(&mut file).map_err(|error| refused("used", error))?;
+    write_process_id(&mut file).map_err(|error| refused("used", error))?;
     Ok(StateLock { _file: file })
 }
 

@@ -1,10 +1,11 @@
-//! What the program that started this one (systemd, or an NBD client that starts its own server)
-//! left for it: sockets that it listens on already, and whom to tell that it is ready.
+//! Socket activation and notification: what the program that started this one (systemd, or an NBD
+//! client that starts its own server) hands over: listening sockets (LISTEN_FDS), and the address
+//! that is notified when the server is ready and when it stops (NOTIFY_SOCKET).
 //!
-//! Invariants: what is taken is taken out of the environment, so that no program that is started
-//! from here takes it for its own; what is meant for another process is left alone.
+//! Invariants: the variables are removed from the environment, so that a program that is started
+//! from here does not use them; descriptors for another process (LISTEN_PID) are left alone.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -12,30 +13,30 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// The first descriptor that is handed over.
+/// The number of the first descriptor that is handed over.
 const FIRST: RawFd = 3;
-/// More are taken for a mistake.
+/// Limit of descriptors: a larger count is an error.
 const MOST: i32 = 64;
 
-/// Sockets and whom to tell; nothing for a program that was started by hand.
+/// The sockets and the address to notify; neither for a program that was started by hand.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
-    /// Sockets that listen, by name.
+    /// Listening sockets, by name.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
     notify: Option<OsString>,
 }
 
 impl Supervisor {
-    /// Takes what the environment names, and takes it out of there.
+    /// Takes what the environment names, and removes it from there.
     ///
     /// # Safety
-    /// No other thread runs, and the descriptors behind the standard ones have no other owner: so
-    /// once, at the start of the program.
+    /// Called once, at the start of the program: no other thread runs, and descriptors after the
+    /// standard ones have no other owner.
     ///
     /// # Errors
-    /// When the environment contradicts itself.
-    pub(crate) unsafe fn take() -> Outcome<Supervisor> {
-        // SAFETY: nobody else reads the environment, as the caller says.
+    /// When LISTEN_FDS is no number from 0 to the limit, or counts a descriptor that is not open.
+    pub(crate) unsafe fn take() -> CommandResult<Supervisor> {
+        // SAFETY: no other thread reads the environment, as the caller promises.
         let mut take = |name: &str| unsafe {
             let value = std::env::var_os(name);
             std::env::remove_var(name);
@@ -69,41 +70,41 @@ impl Supervisor {
                 name if name.is_empty() => format!("descriptor {number}"),
                 name => format!("descriptor {number}, {name}"),
             };
-            // SAFETY: asks for a descriptor's flags; any number will do.
+            // SAFETY: asks for a descriptor's flags; any number is valid.
             if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
                 return Err(Failure::new(format!(
                     "LISTEN_FDS counts {count} sockets, but descriptor {number} is not open"
                 )));
             }
-            // SAFETY: it is open, and ours alone, as the caller says.
+            // SAFETY: it is open, and has no other owner, as the caller promises.
             Ok((name, unsafe { OwnedFd::from_raw_fd(number) }))
         };
-        let sockets = (0..count).map(socket).collect::<Outcome<Vec<_>>>()?;
+        let sockets = (0..count).map(socket).collect::<CommandResult<Vec<_>>>()?;
         Ok(Supervisor { sockets, notify })
     }
 
-    /// Tells that the server is ready, and a sentence on what it does.
-    pub(crate) fn ready(&self, doing: &str) {
-        self.tell(&format!("READY=1\nSTATUS={doing}\n"));
+    /// Notifies that the server is ready; `status` is a sentence for people.
+    pub(crate) fn ready(&self, status: &str) {
+        self.notify(&format!("READY=1\nSTATUS={status}\n"));
     }
 
-    /// Tells that the server is stopping.
+    /// Notifies that the server is stopping.
     pub(crate) fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=Making everything durable\n");
+        self.notify("STOPPING=1\nSTATUS=Making everything durable\n");
     }
 
-    fn tell(&self, message: &str) {
+    fn notify(&self, message: &str) {
         let Some(address) = &self.notify else {
             return;
         };
         if let Err(error) = send(address, message.as_bytes()) {
             let address = address.display();
-            tracing::warn!("{address} (NOTIFY_SOCKET) cannot be told: {error}");
+            tracing::warn!("{address} (NOTIFY_SOCKET) cannot be notified: {error}");
         }
     }
 }
 
-/// An address that begins with `@` is an abstract one.
+/// Sends a datagram; an address that begins with `@` is an abstract one.
 fn send(address: &OsStr, message: &[u8]) -> io::Result<()> {
     let address = match address.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

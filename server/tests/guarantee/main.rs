@@ -82,7 +82,7 @@ impl Worst {
         let open_ns = uncharged_ns(disk);
         assert!(
             (0..=simulator.facts.worst_case as i64).contains(&open_ns),
-            "{open_ns} ns of the disk's time are charged to nobody: {}",
+            "{open_ns} ns of the disk's time are charged to no stream: {}",
             context()
         );
         assert_eq!(
@@ -137,7 +137,7 @@ fn every_pair(switching: Switching) {
     println!("every pair, {switching:?}: {worst:.4?}");
     assert!(
         worst.periods > 10_000,
-        "too few periods were looked at: {worst:?}"
+        "too few periods were checked: {worst:?}"
     );
 }
 

@@ -16,7 +16,7 @@ const SHARE_MIN_PPM: u64 = 30_000;
 pub const PERIODS_MS: [u64; 12] = [
     100, 150, 200, 250, 400, 500, 800, 1_000, 1_500, 2_000, 3_000, 5_000,
 ];
-/// Requests under way.
+/// Requests in flight.
 pub const DEPTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Where a client's requests go.
@@ -265,7 +265,7 @@ pub fn random(
                 pattern: PATTERNS[random.below(4) as usize],
                 writes: random.below(2) == 1,
                 depth: DEPTHS[random.below(6) as usize],
-                // The first never pauses, so that there is somebody to claim something for.
+                // The first never pauses, so that there is a stream to claim something for.
                 think_us: if thinking && index > 0 && random.below(2) == 0 {
                     [100, 1_000, 10_000, 150_000][random.below(4) as usize]
                 } else {

@@ -1,10 +1,10 @@
-//! Who may come in by the NBD door: addresses, the unix socket's mode and owner, limits, and vdisks
+//! Which clients the NBD frontend accepts: addresses, the unix socket's mode and owner, limits, and vdisks
 //! that are only read.
 
 use crate::nbd::{Client, raw};
-use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
 use crate::programs::{text, tool, tool_output};
 use crate::server::Server;
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::NbdClient;
 use disktime_nbd_protocol::NbdUri;
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 const LIBNBD: &str = "libnbd-bin";
 const EPERM: u32 = 1;
 
-/// A place with the vdisks `a` and `b`, each with these further keys, and this NBD door.
-fn place(a: &str, b: &str, nbd: &str) -> Place {
-    let place = Place::new();
+/// A directory with the vdisks `a` and `b`, each with these further keys, and this `nbd` section.
+fn place(a: &str, b: &str, nbd: &str) -> TestDirectory {
+    let place = TestDirectory::new();
     let vdisks = format!(
         r#""a": {{ "disk": "d0", "size": "8MiB"{a} }}, "b": {{ "disk": "d0", "size": "8MiB"{b} }}"#
     );
@@ -50,7 +50,7 @@ fn addresses_that_are_not_allowed_are_kept_out() {
         panic!("127.0.0.1 is not in the list");
     };
     assert!(error.to_string().contains("connection"), "{error}");
-    assert_says(&server.stop(), &["127.0.0.1 was refused", "`allow`"]);
+    assert_says(&server.stop(), &["127.0.0.1 refused", "`allow`"]);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_vdisk_exists_only_for_those_who_may_use_it() {
 
 #[test]
 fn a_vdisk_that_is_only_read_is_written_by_no_door() {
-    let place = Place::with(&[("a", r#""size": "8MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "8MiB""#)]);
     let server = place.start();
     let mut client = server.client("a");
     client.write(4096, b"kept");
@@ -122,10 +122,10 @@ fn the_socket_has_the_mode_and_the_owner_of_the_file() {
     assert_eq!(found.mode() & 0o7777, 0o660);
     assert_eq!((found.uid(), found.gid()), (1, 12345), "`daemon` is user 1");
     let said = server.stop();
-    assert!(!said.contains("folder"), "{said}");
+    assert!(!said.contains("may not enter"), "{said}");
     assert!(!folder.join("nbd.sock").exists());
 
-    // Nobody reaches a socket in a folder that keeps them out, which is worth a word.
+    // A socket in a directory that other users may not enter gives a notice.
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("for its owner");
     let output = place.succeeds(&["check"]);
     assert!(
@@ -133,7 +133,7 @@ fn the_socket_has_the_mode_and_the_owner_of_the_file() {
         "{output}"
     );
     let said = place.start().stop();
-    assert_says(&said, &["may not enter its folder", "nbd.sock"]);
+    assert_says(&said, &["may not enter its directory", "nbd.sock"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn who_is_above_a_limit_is_told_so() {
         assert!(Instant::now() < until, "no place becomes free");
         std::thread::yield_now();
     }
-    assert_says(&server.stop(), &["3 connections are the limit"]);
+    assert_says(&server.stop(), &["the limit is 3 connections"]);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! A reservation file that is wrong: a sentence with place, cause and remedy, status 1, and nothing
 //! changed on disk, by `check` and by `serve` alike.
 
-use crate::place::{PLAIN_DISK, Place, assert_says, exits_with};
+use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says, exits_with};
 use std::fs;
 use std::net::TcpListener;
 
 /// Both commands refuse the file of the place, saying this, and leave no trace.
 #[track_caller]
-fn refused(place: &Place, fragments: &[&str]) {
+fn refused(place: &TestDirectory, fragments: &[&str]) {
     let before = place.contents();
     for command in ["check", "serve"] {
         assert_says(&place.fails(&[command]), fragments);
@@ -17,14 +17,14 @@ fn refused(place: &Place, fragments: &[&str]) {
 
 #[track_caller]
 fn refused_text(text: &str, fragments: &[&str]) {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.write("disktime.json", text);
     refused(&place, fragments);
 }
 
 #[track_caller]
 fn refused_vdisks(disk: &str, vdisks: &str, fragments: &[&str]) {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.configure_as(disk, vdisks, r#""nbd": {}"#);
     refused(&place, fragments);
 }
@@ -36,7 +36,7 @@ fn a_file_that_is_not_json() {
     let open = "{ \"state_dir\": \"s\",\n  \"disks\": { \"d0\": { \"path\": \"a\" }\n";
     refused_text(open, &["disktime.json:2:", "add the `}`"]);
     refused_text("[]", &["disktime.json:1:1"]);
-    let place = Place::new();
+    let place = TestDirectory::new();
     assert_says(&place.fails(&["serve"]), &["disktime.json", "No such file"]);
     fs::create_dir(place.file()).expect("a directory");
     assert_says(&place.fails(&["serve"]), &["disktime.json"]);
@@ -107,7 +107,7 @@ fn disks_that_are_not_there() {
 
 /// `serve` refuses what only shows when it is tried, saying this, and no disk file is made.
 #[track_caller]
-fn refused_by_serve(place: &Place, fragments: &[&str]) {
+fn refused_by_serve(place: &TestDirectory, fragments: &[&str]) {
     assert_says(&place.fails(&["serve"]), fragments);
     assert!(!place.disk_file().exists(), "a disk was made for nothing");
     assert!(!place.path("state/nbd.sock").exists() && !place.control().exists());
@@ -117,12 +117,12 @@ fn refused_by_serve(place: &Place, fragments: &[&str]) {
 fn a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
     let address = taken.local_addr().expect("its address").to_string();
-    let place = Place::new();
-    let doors = format!(r#""nbd": {{ "listen": ["{address}"] }}"#);
+    let place = TestDirectory::new();
+    let frontends = format!(r#""nbd": {{ "listen": ["{address}"] }}"#);
     place.configure_as(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "8MiB" }"#,
-        &doors,
+        &frontends,
     );
     refused_by_serve(
         &place,
@@ -133,8 +133,8 @@ fn a_port_in_use() {
 #[test]
 fn places_that_cannot_be_written() {
     let vdisk = r#""a": { "disk": "d0", "size": "8MiB" }"#;
-    // What lies below a regular file, or in the kernel's own file system, nobody may make.
-    let place = Place::new();
+    // What lies below a regular file, or in the kernel's own file system, no user may create.
+    let place = TestDirectory::new();
     place.write("regular", "content");
     let disk = r#""d0": { "path": "../regular/d0.disk", "size": "64MiB" }"#;
     place.configure_as(disk, vdisk, r#""nbd": {}"#);
@@ -179,7 +179,7 @@ fn places_that_cannot_be_written() {
 
 #[test]
 fn a_mount_point_that_holds_something() {
-    let place = Place::with(&[("a", r#""size": "8MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "8MiB""#)]);
     fs::create_dir_all(place.mount()).expect("a directory");
     fs::write(place.mount().join("precious"), "content").expect("a file");
     let sentence = place.fails(&["serve"]);
@@ -196,7 +196,7 @@ fn a_mount_point_that_holds_something() {
 
 #[test]
 fn a_command_line_that_is_not_understood() {
-    let place = Place::with(&[]);
+    let place = TestDirectory::with(&[]);
     let before = place.contents();
     for arguments in [
         &[][..],

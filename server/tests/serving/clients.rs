@@ -1,9 +1,9 @@
-//! The clients that people use, and the two doors side by side.
+//! Clients of everyday use, and both frontends side by side.
 
 use crate::nbd::{assert_same, assert_zeroes, pattern};
-use crate::place::{MIB, Place};
 use crate::programs::{Loop, Mounted, text, tool, tool_output};
 use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -20,8 +20,8 @@ const DISKS: [(&str, &str); 2] = [
     ("db", r#""size": "64MiB""#),
 ];
 
-fn start() -> (Place, Server, String) {
-    let place = Place::with(&DISKS);
+fn start() -> (TestDirectory, Server, String) {
+    let place = TestDirectory::with(&DISKS);
     let server = place.start();
     let uri = server.uri("db").to_string();
     (place, server, uri)
@@ -42,7 +42,7 @@ fn nbdcopy_brings_a_file_there_and_back() {
     assert_same(
         &fs::read(server.file("db")).expect("it is served"),
         &data,
-        "by the other door",
+        "by the other frontend",
     );
     server.stop();
 }
@@ -221,7 +221,7 @@ fn a_file_system_on_a_loop_device_over_the_fuse_file() {
         drop(mounted);
         check_file_system(&device.device);
     }
-    // The same file system by the other door, and after a restart.
+    // The same file system by the other frontend, and after a restart.
     let copy = place.path("copy");
     tool(LIBNBD, "nbdcopy", &[&uri, text(&copy)]);
     check_file_system(&copy);

@@ -1,7 +1,7 @@
 //! The commands that talk to a server or read a workload, when there is something wrong.
 
-use crate::place::{Place, assert_says, exits_with};
 use crate::programs::text;
+use crate::test_directory::{TestDirectory, assert_says, exits_with};
 use serde_json::Value;
 
 const WEB: [(&str, &str); 1] = [("web", r#""size": "16MiB""#)];
@@ -11,7 +11,7 @@ const WORKLOAD: &str = r#"{ "duration": "1s", "clients": {
 
 #[test]
 fn a_workload_that_names_an_unknown_vdisk() {
-    let place = Place::with(&WEB);
+    let place = TestDirectory::with(&WEB);
     let workload = place.write("workload.json", WORKLOAD);
     let sentence = place.fails(&["simulate", text(&workload)]);
     assert_says(&sentence, &["wbe", "web"]);
@@ -23,7 +23,7 @@ fn a_workload_that_names_an_unknown_vdisk() {
 
 #[test]
 fn a_workload_that_is_wrong() {
-    let place = Place::with(&WEB);
+    let place = TestDirectory::with(&WEB);
     let workload = place.write("workload.json", "{ \"duration\": 60 ");
     assert_says(
         &place.fails(&["simulate", text(&workload)]),
@@ -44,7 +44,7 @@ fn a_workload_that_is_wrong() {
 
 #[test]
 fn a_policy_that_nobody_knows() {
-    let place = Place::with(&WEB);
+    let place = TestDirectory::with(&WEB);
     let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
     let sentence = place.fails(&["simulate", text(&workload), "--policy", "farhad"]);
     assert_says(&sentence, &["`farhad`", "fahrrad", "fifo"]);
@@ -52,7 +52,7 @@ fn a_policy_that_nobody_knows() {
 
 #[test]
 fn a_server_that_is_not_there() {
-    let place = Place::with(&WEB);
+    let place = TestDirectory::with(&WEB);
     let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
     let remedy = ["no server answers", "disktime serve", "--control"];
     assert_says(&place.fails(&["status"]), &remedy);
@@ -71,9 +71,9 @@ fn a_server_that_is_not_there() {
 
 #[test]
 fn a_load_without_the_nbd_door() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let vdisk = r#""web": { "disk": "d0", "size": "16MiB" }"#;
-    place.configure_as(crate::place::PLAIN_DISK, vdisk, r#""fuse": {}"#);
+    place.configure_as(crate::test_directory::PLAIN_DISK, vdisk, r#""fuse": {}"#);
     let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
     let server = place.start();
     assert_says(
@@ -85,7 +85,7 @@ fn a_load_without_the_nbd_door() {
 
 #[test]
 fn a_model_that_nobody_knows() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let sentence = exits_with(place.bare(&["model", "desktop-7200"]), 1);
     assert_says(&sentence, &["desktop-7200", "desktop-7200-2008"]);
     let file = place.write("drives.json", "{}");
@@ -100,7 +100,7 @@ fn a_model_that_nobody_knows() {
 
 #[test]
 fn check_and_the_schema_are_for_machines_too() {
-    let place = Place::with(&WEB);
+    let place = TestDirectory::with(&WEB);
     let told: Value =
         serde_json::from_str(&place.succeeds(&["check", "--json"])).expect("it is JSON");
     assert!(

@@ -1,9 +1,9 @@
 //! `nbdcopy` over several connections, between vdisks, and with holes kept or filled.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, Place};
 use crate::programs::{text, tool};
 use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory};
 use disktime_nbd_protocol::NbdUri;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,8 +19,8 @@ const LIBNBD: &str = "libnbd-bin";
 const VDISKS: [(&str, &str); 2] = [("a", r#""size": "64MiB""#), ("b", r#""size": "64MiB""#)];
 
 /// A server that says who uses what.
-fn start() -> (Place, Server, [String; 2]) {
-    let place = Place::with(&VDISKS);
+fn start() -> (TestDirectory, Server, [String; 2]) {
+    let place = TestDirectory::with(&VDISKS);
     let mut serve = place.command(&["serve"]);
     serve.env("DISKTIME_LOG", "debug");
     let server = Server::start(serve);
@@ -29,7 +29,7 @@ fn start() -> (Place, Server, [String; 2]) {
 }
 
 /// A file of 64 MiB with data in these mebibytes.
-fn sparse(place: &Place, data_in: &[u64]) -> PathBuf {
+fn sparse(place: &TestDirectory, data_in: &[u64]) -> PathBuf {
     let path = place.path("sparse");
     let file = File::create(&path).expect("a file");
     file.set_len(64 * MIB).expect("a length");
@@ -98,7 +98,7 @@ fn holes_are_kept_between_vdisks_and_into_files() {
 }
 
 /// Passes bytes between a client and the server and counts those to the client.
-fn counted(place: &Place, server: &NbdUri) -> (NbdUri, Arc<AtomicU64>) {
+fn counted(place: &TestDirectory, server: &NbdUri) -> (NbdUri, Arc<AtomicU64>) {
     let path = place.path("counted.sock");
     let listener = UnixListener::bind(&path).expect("a socket");
     let (to, count) = (server.clone(), Arc::new(AtomicU64::new(0)));
@@ -187,7 +187,7 @@ fn programs_that_know_sparse_files_know_the_files() {
         &["-xf", text(&archive), "-C", text(place.root())],
     );
     assert_same_files(&place.path("a"), &source);
-    // What is written, given back and written again by either door is seen at once.
+    // What is written, given back and written again by either frontend is seen at once.
     let mut client = server.client("b");
     client.write(10 * MIB, &[7; 1 << 20]);
     assert_eq!(stored_bytes(&server.file("b")), MIB);

@@ -6,9 +6,9 @@
 //! killed when the line of a certain number is read, with the next ones already waiting to be
 //! committed. So nothing here depends on time.
 
-use crate::place::Place;
 use crate::programs::{Loop, Mounted, die_with_parent, text, tool};
 use crate::server::Server;
+use crate::test_directory::TestDirectory;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,7 +28,7 @@ struct FileSystem {
 }
 
 impl FileSystem {
-    fn attach(server: &Server, place: &Place, make: bool) -> FileSystem {
+    fn attach(server: &Server, place: &TestDirectory, make: bool) -> FileSystem {
         let device = Loop::attach(&server.file("db"));
         if make {
             tool(E2FS, "mkfs.ext4", &["-q", text(&device.device)]);
@@ -153,7 +153,7 @@ fn check_database(database: &Path, acknowledged: u64) -> u64 {
         there >= acknowledged,
         "{there} of {acknowledged} acknowledged transactions are there"
     );
-    // A transaction that was under way may be there too, but then all of it.
+    // A transaction that was in flight may be there too, but then all of it.
     assert_eq!(
         counts,
         [there, there, there, there, there * (there + 1) / 2]
@@ -162,7 +162,7 @@ fn check_database(database: &Path, acknowledged: u64) -> u64 {
 }
 
 fn survives_kill_9(journal: &str) {
-    let place = Place::with(&[("db", r#""size": "96MiB""#)]);
+    let place = TestDirectory::with(&[("db", r#""size": "96MiB""#)]);
     let mut server = place.start();
     let file_system = FileSystem::attach(&server, &place, true);
     query(

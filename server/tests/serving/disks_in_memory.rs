@@ -1,10 +1,10 @@
 //! Disks that lie at no path: in memory, and nowhere.
 
 use crate::nbd::{assert_same, assert_zeroes};
-use crate::place::{MIB, Place, assert_says};
+use crate::test_directory::{MIB, TestDirectory, assert_says};
 
-fn place_with(medium: &str) -> Place {
-    let place = Place::new();
+fn place_with(medium: &str) -> TestDirectory {
+    let place = TestDirectory::new();
     let disk = format!(r#""d0": {{ "{medium}": true, "size": "64MiB" }}"#);
     let vdisks = r#""a": { "disk": "d0", "size": "16MiB", "reserve": "50%", "period": "100ms" },
                     "b": { "disk": "d0", "size": "40MiB" }"#;

@@ -1,9 +1,9 @@
 //! TLS by the whole server: certificates that are wrong, clients through the reactor, and the end.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, PLAIN_DISK, Place, assert_says};
 use crate::programs::{text, tool, tool_output};
 use crate::server::Server;
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use disktime_nbd_protocol::NbdUri;
@@ -14,8 +14,8 @@ use std::path::PathBuf;
 
 const LIBNBD: &str = "libnbd-bin";
 
-fn place(tls: &str) -> (Place, PathBuf) {
-    let place = Place::new();
+fn place(tls: &str) -> (TestDirectory, PathBuf) {
+    let place = TestDirectory::new();
     let nbd =
         format!(r#""nbd": {{ "listen": ["127.0.0.1:0"], "tls": {{ "dir": "../pki"{tls} }} }}"#);
     place.configure_as(

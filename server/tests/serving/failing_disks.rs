@@ -1,8 +1,8 @@
-//! Disks that fail: the client that asked gets the error, and nobody else (I7).
+//! Disks that fail: the client that asked gets the error, and no other (I7).
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, PLAIN_DISK, Place};
 use crate::programs::{Loop, Mounted, text, tool};
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory};
 use disktime_engine::RequestKind;
 use std::fs::OpenOptions;
 
@@ -10,8 +10,8 @@ const EIO: u32 = 5;
 const ENOSPC: u32 = 28;
 
 /// A place with the plain disk and another one, a vdisk on each.
-fn beside(path: &str, size: &str) -> Place {
-    let place = Place::new();
+fn beside(path: &str, size: &str) -> TestDirectory {
+    let place = TestDirectory::new();
     let disks = format!(r#"{PLAIN_DISK}, "poor": {{ "path": "{path}", {size} "seeks": false }}"#);
     let vdisks = r#""poor": { "disk": "poor", "size": "48MiB" },
         "good": { "disk": "d0", "size": "48MiB" }"#;
@@ -68,7 +68,7 @@ fn a_full_file_system_is_enospc_to_the_one_who_wrote() {
 
 #[test]
 fn a_disk_that_cannot_be_read_is_eio_to_the_one_who_read() {
-    let backing_place = Place::new();
+    let backing_place = TestDirectory::new();
     let backing = backing_place.write("backing", vec![0; 64 << 20]);
     let device = Loop::attach(&backing);
     let place = beside(text(&device.device), "");
@@ -87,7 +87,7 @@ fn a_disk_that_cannot_be_read_is_eio_to_the_one_who_read() {
     let by_fuse = std::fs::File::open(server.file("poor")).expect("it is there");
     let read = std::os::unix::fs::FileExt::read_at(&by_fuse, &mut [0; 4096], 40 * MIB);
     assert_eq!(
-        read.expect_err("by this door, too").raw_os_error(),
+        read.expect_err("by this frontend, too").raw_os_error(),
         Some(libc::EIO)
     );
     // A request that reaches into the bad part fails as a whole; what lies before it is fine.

@@ -1,8 +1,8 @@
 //! What tests of figures share: the modelled disk that they are worked out for, and how a number is taken
 //! out of a report and compared.
 
-use crate::place::Place;
 use crate::programs::text;
+use crate::test_directory::TestDirectory;
 use serde_json::Value;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub const HARD_DISK: &str =
 
 /// What `simulate` reports of a workload in JSON.
 #[track_caller]
-pub fn simulated(place: &Place, workload: &Path, more: &[&str]) -> Value {
+pub fn simulated(place: &TestDirectory, workload: &Path, more: &[&str]) -> Value {
     let arguments = [&["simulate", text(workload), "--json"][..], more].concat();
     serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
 }

@@ -1,9 +1,9 @@
 //! The vdisks as files of the running server: what is given back, and what is refused and why.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, Place, assert_says};
 use crate::programs::{Loop, Mounted, text, tool};
 use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory, assert_says};
 use disktime_observe::FilesStatus;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ fn allocated_bytes(file: &Path) -> u64 {
 
 #[test]
 fn space_that_a_file_system_trims_is_given_back() {
-    let place = Place::with(&[("db", r#""size": "96MiB""#)]);
+    let place = TestDirectory::with(&[("db", r#""size": "96MiB""#)]);
     let server = place.start();
     let device = Loop::attach(&server.file("db"));
     tool("e2fsprogs", "mkfs.ext4", &["-q", text(&device.device)]);
@@ -48,7 +48,7 @@ fn space_that_a_file_system_trims_is_given_back() {
 
 #[test]
 fn what_would_change_the_directory_is_refused_and_the_log_says_why() {
-    let place = Place::with(&[("web", r#""size": "1MiB""#), ("db", r#""size": "1MiB""#)]);
+    let place = TestDirectory::with(&[("web", r#""size": "1MiB""#), ("db", r#""size": "1MiB""#)]);
     let server = Server::start(place.command(&["serve"]));
     let (web, other) = (server.file("web"), place.mount().join("other"));
     let attempts = [
@@ -86,7 +86,7 @@ fn what_would_change_the_directory_is_refused_and_the_log_says_why() {
 
 #[test]
 fn a_file_has_no_extended_attributes() {
-    let place = Place::with(&[("web", r#""size": "1MiB""#)]);
+    let place = TestDirectory::with(&[("web", r#""size": "1MiB""#)]);
     let server = place.start();
     let file = std::ffi::CString::new(text(&server.file("web"))).expect("no NUL");
     let (name, value) = (c"user.colour", b"red");
@@ -107,7 +107,7 @@ fn a_file_has_no_extended_attributes() {
 
 #[test]
 fn the_status_says_where_the_files_are_and_how_they_are_served() {
-    let place = Place::with(&[("web", r#""size": "1MiB""#)]);
+    let place = TestDirectory::with(&[("web", r#""size": "1MiB""#)]);
     let server = place.start();
     // Off in kernels that have it, unless the administrator or a test has switched it on.
     let switch = fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
@@ -129,18 +129,18 @@ fn the_status_says_where_the_files_are_and_how_they_are_served() {
 
 #[test]
 fn a_directory_that_somebody_else_unmounts_is_told_and_nbd_goes_on() {
-    let place = Place::with(&[("a", r#""size": "16MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "16MiB""#)]);
     let server = place.start();
     tool("fuse3", "fusermount3", &["-u", text(&place.mount())]);
     let mut client = server.client("a");
-    client.write(0, b"by the other door");
+    client.write(0, b"by the other frontend");
     assert_says(&server.stop(), &["unmounted by somebody else"]);
     // The next server mounts it again, and says nothing of the kind at its end.
     let server = place.start();
     assert!(
         fs::read(server.file("a"))
             .expect("it is there")
-            .starts_with(b"by the other door")
+            .starts_with(b"by the other frontend")
     );
     let said = server.stop();
     assert!(!said.contains("somebody else"), "{said}");

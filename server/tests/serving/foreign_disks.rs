@@ -2,16 +2,16 @@
 //! formatted by force.
 
 use crate::nbd::{assert_zeroes, pattern};
-use crate::place::{MIB, Place, assert_says};
 use crate::programs::{Loop, text, tool};
+use crate::test_directory::{MIB, TestDirectory, assert_says};
 use std::fs;
 
 const DISK: &str = r#""d0": { "path": "d0.disk", "seeks": false }"#;
 const VDISK: &str = r#""a": { "disk": "d0", "size": "8MiB" }"#;
 
 /// A place whose disk holds these bytes.
-fn holding(content: &[u8]) -> Place {
-    let place = Place::new();
+fn holding(content: &[u8]) -> TestDirectory {
+    let place = TestDirectory::new();
     fs::create_dir(place.path("state")).expect("a directory");
     place.write("state/d0.disk", content);
     place.configure_as(DISK, VDISK, r#""nbd": {}"#);
@@ -20,7 +20,7 @@ fn holding(content: &[u8]) -> Place {
 
 /// Refused by every command that would write, and then taken by force.
 #[track_caller]
-fn refused_then_forced(place: &Place, found: &str) {
+fn refused_then_forced(place: &TestDirectory, found: &str) {
     let before = place.contents();
     for arguments in [&["serve"][..], &["format"], &["remove", "b"]] {
         let sentence = place.fails(arguments);
@@ -123,7 +123,7 @@ fn a_label_is_not_overwritten_without_force() {
 
 #[test]
 fn a_block_device_is_served_and_kept_from_others() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let backing = place.write("backing", vec![0; 64 << 20]);
     let device = Loop::attach(&backing);
     let disk = format!(

@@ -2,8 +2,8 @@
 //! `load` tell of it, and what is refused.
 
 use crate::figures::{HARD_DISK, is_near, number, simulated};
-use crate::place::{Place, assert_says};
 use crate::programs::text;
+use crate::test_directory::{TestDirectory, assert_says};
 use serde_json::Value;
 
 const GROUPS: &str =
@@ -18,13 +18,13 @@ const MAIL: &str = r#""mail": { "vdisk": "mail", "pattern": "random", "depth": 4
 const OTHERS: &str = r#""db": { "vdisk": "db", "pattern": "random", "depth": 4 },
     "greedy": { "vdisk": "greedy", "pattern": "random", "depth": 32 }"#;
 
-fn place() -> Place {
-    let place = Place::new();
+fn place() -> TestDirectory {
+    let place = TestDirectory::new();
     place.configure_as(HARD_DISK, VDISKS, GROUPS);
     place
 }
 
-fn of_clients(place: &Place, clients: &[&str], more: &[&str]) -> Value {
+fn of_clients(place: &TestDirectory, clients: &[&str], more: &[&str]) -> Value {
     let clients = clients.join(",\n");
     let workload = format!(r#"{{ "duration": "20s", "clients": {{ {clients} }} }}"#);
     simulated(place, &place.write("workload.json", workload), more)

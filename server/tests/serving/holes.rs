@@ -2,8 +2,8 @@
 //! each command and flag with its errors.
 
 use crate::nbd::{assert_same, pattern};
-use crate::place::{MIB, serve_one};
 use crate::programs::{text, tool};
+use crate::test_directory::{MIB, serve_one};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -103,7 +103,7 @@ fn holes_are_seen_made_and_found_again_after_a_restart() {
     let after = data_in(&[(8, 9), (10, 12), (20, 21), (40, 41), (42, 48)]);
     assert_eq!(map(&uri), after);
     assert_eq!(qemu_map(&uri), after);
-    // And so does whoever opens the file; cp and tar look for holes in the same way.
+    // And so does a program that opens the file; cp and tar look for holes in the same way.
     assert_eq!(qemu_map(text(&server.file("db"))), after);
     server.stop();
     let server = place.start();

@@ -4,9 +4,9 @@
 //! User-mode Linux because it needs neither KVM nor an image: it boots in two seconds. Server and
 //! kernel meet in a network namespace of their own, so that no address can clash.
 
-use crate::place::Place;
 use crate::programs::{needs_root, text, tool, tool_output};
 use crate::server::Server;
+use crate::test_directory::TestDirectory;
 use std::fs;
 use std::process::Command;
 
@@ -54,7 +54,7 @@ sleep 100
 "#;
 
 /// The server in a network namespace of its own, where the kernel's end of a wire is too.
-fn start(place: &Place) -> Server {
+fn start(place: &TestDirectory) -> Server {
     let wire = format!(
         "ip link set lo up && ip tuntap add tap0 mode tap && ip addr add {ADDRESS}/24 dev tap0 && \
          ip link set tap0 up && exec \"$@\""
@@ -77,7 +77,7 @@ fn a_kernel_makes_uses_and_checks_a_file_system() {
     tool_output(package, "linux.uml", &["--version"]);
     tool("nbd-client", "nbd-client", &["-V"]);
     tool("kmod", "insmod", &["-V"]);
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.configure_as(
         r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#,
         r#""web": { "disk": "d0", "size": "128MiB", "reserve": "50%", "period": "250ms" }"#,

@@ -2,8 +2,8 @@
 //! was answered is there after the restart (I4), on a disk of zeroes and on one that held something
 //! else, whose zero maps have to survive as well.
 
-use crate::place::Place;
 use crate::server::Server;
+use crate::test_directory::TestDirectory;
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientError, ClientRequest, NbdClient};
 use disktime_nbd_protocol::NbdUri;
@@ -110,7 +110,7 @@ fn recover(server: &Server, vdisk: &str, checker: &mut StampChecker) {
 
 #[test]
 fn what_was_flushed_survives_kill_9() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let disks = r#""zeroes": { "path": "zeroes.disk", "size": "64MiB", "seeks": false },
         "mapped": { "path": "mapped.disk", "seeks": false }"#;
     let vdisks = r#""z": { "disk": "zeroes", "size": "4MiB" },

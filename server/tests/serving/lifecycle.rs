@@ -1,9 +1,9 @@
 //! Starting and stopping: what is announced, what is left behind, who is kept out.
 
 use crate::nbd::{Client, assert_same, pattern};
-use crate::place::{MIB, Place, assert_says, exits_with};
 use crate::programs::is_mounted;
 use crate::server::{Server, names, sizes};
+use crate::test_directory::{MIB, TestDirectory, assert_says, exits_with};
 use disktime_nbd_protocol::Transport;
 use std::fs;
 use std::net::TcpStream;
@@ -18,14 +18,18 @@ const TWO: [(&str, &str); 2] = [
     ("ape", r#""size": "32MiB""#),
 ];
 
-fn place_with_tcp() -> Place {
-    let place = Place::new();
+fn place_with_tcp() -> TestDirectory {
+    let place = TestDirectory::new();
     let vdisks: Vec<String> = TWO
         .iter()
         .map(|(name, rest)| format!(r#""{name}": {{ "disk": "d0", {rest} }}"#))
         .collect();
-    let doors = r#""nbd": { "listen": ["127.0.0.1:0"] }, "fuse": {}"#;
-    place.configure_as(crate::place::PLAIN_DISK, &vdisks.join(", "), doors);
+    let frontends = r#""nbd": { "listen": ["127.0.0.1:0"] }, "fuse": {}"#;
+    place.configure_as(
+        crate::test_directory::PLAIN_DISK,
+        &vdisks.join(", "),
+        frontends,
+    );
     place
 }
 
@@ -79,7 +83,7 @@ fn each_signal_stops_the_server_and_nothing_is_left() {
 
 #[test]
 fn writes_under_way_at_a_stop_are_answered_and_kept() {
-    let place = Place::with(&TWO);
+    let place = TestDirectory::with(&TWO);
     let server = place.start();
     let mut client = server.client("ape");
     let data = pattern(MIB as usize, 3);
@@ -94,14 +98,14 @@ fn writes_under_way_at_a_stop_are_answered_and_kept() {
 
 #[test]
 fn a_second_server_is_kept_out() {
-    let place = Place::with(&TWO);
+    let place = TestDirectory::with(&TWO);
     let server = place.start();
     let sentence = place.fails(&["serve"]);
     let process = format!("process {}", server.process());
     assert_says(&sentence, &["already", &process, "stop it", "state_dir"]);
 
     // Another state directory, but the same disk: the lock on the file keeps it out.
-    let other = Place::new();
+    let other = TestDirectory::new();
     let disk = format!(
         r#""d0": {{ "path": {:?}, "size": "256MiB", "seeks": false }}"#,
         place.disk_file()
@@ -130,7 +134,7 @@ fn a_second_server_is_kept_out() {
 
 #[test]
 fn what_a_killed_server_left_is_cleaned_up() {
-    let place = Place::with(&TWO);
+    let place = TestDirectory::with(&TWO);
     for round in 1..=3_u8 {
         let server = place.start();
         let mut client = server.client("ape");
@@ -152,7 +156,7 @@ fn what_a_killed_server_left_is_cleaned_up() {
         server.kill();
         assert!(place.path("state/nbd.sock").exists() && place.control().exists());
         assert!(is_mounted(&place.mount()), "a dead mount is left");
-        UnixStream::connect(place.path("state/nbd.sock")).expect_err("nobody listens");
+        UnixStream::connect(place.path("state/nbd.sock")).expect_err("it listens no more");
     }
     let server = place.start();
     assert_eq!(server.client("ape").read(0, 3), [3; 3]);
@@ -167,7 +171,7 @@ fn a_restart_finds_the_vdisks_whatever_their_order() {
         r#""size": "24MiB""#,
         r#""size": "8MiB""#,
     ];
-    let place = Place::with(&[("a", rest[0]), ("b", rest[1]), ("c", rest[2])]);
+    let place = TestDirectory::with(&[("a", rest[0]), ("b", rest[1]), ("c", rest[2])]);
     let server = place.start();
     let contents: Vec<Vec<u8>> = ["a", "b", "c"]
         .iter()
@@ -194,7 +198,7 @@ fn a_restart_finds_the_vdisks_whatever_their_order() {
 
 #[test]
 fn several_disks_are_served_by_one_server() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let disks = r#""first": { "path": "one.disk", "size": "64MiB", "seeks": false },
         "second": { "path": "two.disk", "size": "64MiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""x": { "disk": "second", "size": "8MiB" },
@@ -219,9 +223,9 @@ fn several_disks_are_served_by_one_server() {
 
 #[test]
 fn a_door_that_the_file_does_not_name_stays_closed() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let vdisks = r#""a": { "disk": "d0", "size": "8MiB" }"#;
-    place.configure_as(crate::place::PLAIN_DISK, vdisks, r#""fuse": {}"#);
+    place.configure_as(crate::test_directory::PLAIN_DISK, vdisks, r#""fuse": {}"#);
     let server = place.start();
     assert!(server.vdisks[0].uris.is_empty() && server.vdisks[0].file.is_some());
     assert!(!place.path("state/nbd.sock").exists());
@@ -229,22 +233,22 @@ fn a_door_that_the_file_does_not_name_stays_closed() {
         .write(true)
         .open(server.file("a"))
         .expect("it is there");
-    file.write_all_at(b"by the only door", 0)
+    file.write_all_at(b"by the only file", 0)
         .expect("it takes writes");
     drop(file);
     server.stop();
 
-    place.configure_as(crate::place::PLAIN_DISK, vdisks, r#""nbd": {}"#);
+    place.configure_as(crate::test_directory::PLAIN_DISK, vdisks, r#""nbd": {}"#);
     let server = place.start();
     assert!(server.vdisks[0].file.is_none() && !is_mounted(&place.mount()));
-    assert_eq!(server.client("a").read(0, 16), b"by the only door");
+    assert_eq!(server.client("a").read(0, 16), b"by the only file");
     server.stop();
 }
 
 #[test]
 fn a_server_runs_from_any_directory() {
-    let place = Place::with(&TWO);
-    let elsewhere = Place::new();
+    let place = TestDirectory::with(&TWO);
+    let elsewhere = TestDirectory::new();
     let mut command = elsewhere.bare(&["serve"]);
     command.arg(place.file());
     let server = Server::start(command);

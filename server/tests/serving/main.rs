@@ -8,9 +8,9 @@
 
 mod figures;
 mod nbd;
-mod place;
 mod programs;
 mod server;
+mod test_directory;
 
 mod access;
 mod bad_input;

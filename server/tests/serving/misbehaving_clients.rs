@@ -1,8 +1,8 @@
 //! Clients that misbehave: each suffers alone, the others go on, and memory stays bounded.
 
 use crate::nbd::{Client, chosen, header, pattern, raw};
-use crate::place::{MIB, Place};
 use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory};
 use disktime_engine::RequestKind;
 use disktime_nbd_protocol::command;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -14,8 +14,8 @@ use std::time::Duration;
 const EINVAL: u32 = 22;
 const ENOSPC: u32 = 28;
 
-fn start() -> (Place, Server) {
-    let place = Place::with(&[("web", r#""size": "64MiB""#), ("db", r#""size": "64MiB""#)]);
+fn start() -> (TestDirectory, Server) {
+    let place = TestDirectory::with(&[("web", r#""size": "64MiB""#), ("db", r#""size": "64MiB""#)]);
     let server = place.start();
     (place, server)
 }

@@ -1,9 +1,9 @@
 //! What `nbdinfo` tells of the exports, word for word: a change of any flag, block size, context or
 //! description is seen here.
 
-use crate::place::{MIB, Place};
 use crate::programs::{tool, tool_output};
 use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory};
 use disktime_nbd_protocol::NbdUri;
 use disktime_test_tls::fill;
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ const VDISKS: &str = r#"
     "iso": { "disk": "d0", "size": "64MiB", "read_only": true },
     "cold": { "disk": "hdd0", "size": "128MiB", "weight": 7 }"#;
 
-fn start() -> (Place, Server) {
-    let place = Place::new();
+fn start() -> (TestDirectory, Server) {
+    let place = TestDirectory::new();
     place.configure_as(DISKS, VDISKS, r#""nbd": { "listen": ["127.0.0.1:0"] }"#);
     let server = place.start();
     (place, server)
@@ -151,7 +151,7 @@ fn each_export_by_both_sockets_is_as_written_here() {
 
 #[test]
 fn with_tls_it_is_the_same_but_for_tls() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let nbd = r#""nbd": { "listen": ["127.0.0.1:0"], "tls": { "dir": "../pki" } }"#;
     place.configure_as(DISKS, VDISKS, nbd);
     let pki = place.path("pki");
@@ -180,7 +180,7 @@ fn a_name_that_does_not_exist_is_an_error() {
 
 #[test]
 fn hundreds_of_vdisks_are_listed_by_one_connection() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let vdisk = |number| format!(r#""v{number}": {{ "disk": "m", "size": "1MiB" }}"#);
     let vdisks: Vec<String> = (0..300).map(vdisk).collect();
     let disk = r#""m": { "memory": true, "size": "1GiB" }"#;

@@ -3,8 +3,8 @@
 //! shows each vdisk alone, and its picture is one.
 
 use crate::figures::{HARD_DISK, is_near, number, simulated};
-use crate::place::{Place, assert_says, exits_with};
 use crate::programs::text;
+use crate::test_directory::{TestDirectory, assert_says, exits_with};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ const CLIENTS: &str = r#"
     "player": { "vdisk": "db", "kind": "media-player", "rate": "5/s" },
     "writer": { "vdisk": "backup", "pattern": "sequential", "block": "1MiB", "read": "0%", "depth": 8 }"#;
 
-fn place(duration: &str) -> (Place, PathBuf) {
-    let place = Place::new();
+fn place(duration: &str) -> (TestDirectory, PathBuf) {
+    let place = TestDirectory::new();
     place.configure_as(HARD_DISK, VDISKS, r#""nbd": {}"#);
     let workload = format!(r#"{{ "duration": "{duration}", "clients": {{ {CLIENTS} }} }}"#);
     let workload = place.write("workload.json", workload);
@@ -61,7 +61,7 @@ fn all_shares_of_a_disk_add_up_to_the_whole() {
 /// for that long, twice as much.
 #[test]
 fn percentiles_are_those_worked_out_by_hand() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let disk = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false, "max_in_flight": 1,
         "policy": "fifo" }"#;
     let vdisks =
@@ -237,7 +237,7 @@ fn the_picture_is_xml_names_everything_and_is_the_same_every_time() {
 
 #[test]
 fn any_number_of_vdisks_and_any_duration_can_be_drawn() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let vdisks: Vec<String> = (0..30)
         .map(|index| {
             format!(

@@ -2,8 +2,8 @@
 //! where it should.
 
 use crate::nbd::assert_zeroes;
-use crate::place::{MIB, Place, serve_one};
 use crate::programs::tool;
+use crate::test_directory::{MIB, TestDirectory, serve_one};
 use serde_json::Value;
 
 const QEMU: &str = "qemu-utils";
@@ -11,7 +11,7 @@ const KIB: u64 = 1 << 10;
 
 /// How many requests `status` has counted for the vdisk.
 #[track_caller]
-fn requests_counted(place: &Place) -> u64 {
+fn requests_counted(place: &TestDirectory) -> u64 {
     let status = place.status();
     status.vdisks["db"].stream.account.windows.total.requests
 }
@@ -29,7 +29,7 @@ fn info_tells_size_and_format() {
 
 /// The bench with these options and `words` about them; returns how many requests were counted.
 #[track_caller]
-fn bench(place: &Place, uri: &str, options: &[&str], words: &[&str]) -> u64 {
+fn bench(place: &TestDirectory, uri: &str, options: &[&str], words: &[&str]) -> u64 {
     let before = requests_counted(place);
     let arguments = [&["bench", "-f", "raw"], options, &[uri]].concat();
     let said = tool(QEMU, "qemu-img", &arguments);

@@ -1,8 +1,8 @@
 //! QEMU's block layer with `reconnect-delay`: the server is killed and started again under it, and the
 //! guest above sees no error, only a pause.
 
-use crate::place::{MIB, Place};
 use crate::programs::{PATIENCE, die_with_parent, text};
+use crate::test_directory::{MIB, TestDirectory};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -72,7 +72,7 @@ impl Drop for QemuIo {
 
 #[test]
 fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
-    let place = Place::with(&[("web", r#""size": "64MiB""#)]);
+    let place = TestDirectory::with(&[("web", r#""size": "64MiB""#)]);
     let mut server = place.start();
     let socket = place.path("state/nbd.sock");
     let image = format!(
@@ -86,7 +86,7 @@ fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
         client.hears("wrote 65536/65536");
         client.send("flush");
         server.kill();
-        // Sent to nobody; answered by the next server.
+        // Sent while no server runs; answered by the next one.
         client.send(&format!("read -P {round} {at} 64k"));
         server = place.start();
         client.hears("read 65536/65536");

@@ -1,9 +1,9 @@
 //! A system that refuses what the server would like: it says so, with the remedy, and serves
 //! without it as far as it can.
 
-use crate::place::{PLAIN_DISK, Place, assert_says, exits_with};
 use crate::programs::is_mounted;
 use crate::server::Server;
+use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says, exits_with};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -12,7 +12,7 @@ const VDISK: &str = r#""a": { "disk": "d0", "size": "8MiB" }"#;
 
 #[test]
 fn without_fusermount3_nbd_is_served_alone() {
-    let place = Place::with(&[("a", r#""size": "8MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "8MiB""#)]);
     let mut command = place.command(&["serve"]);
     command.env("PATH", place.path("no-programs"));
     let server = Server::start(command);
@@ -29,7 +29,7 @@ fn without_fusermount3_nbd_is_served_alone() {
 
 #[test]
 fn without_fusermount3_and_nbd_there_is_nothing_to_serve() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     place.configure_as(PLAIN_DISK, VDISK, r#""fuse": {}"#);
     let mut command = place.command(&["serve"]);
     command.env("PATH", place.path("no-programs"));
@@ -89,7 +89,7 @@ fn refuse_io_uring(command: &mut Command) {
 
 #[test]
 fn without_io_uring_plain_calls_serve() {
-    let place = Place::with(&[("a", r#""size": "8MiB""#), ("b", r#""size": "8MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "8MiB""#), ("b", r#""size": "8MiB""#)]);
     let mut command = place.command(&["serve"]);
     refuse_io_uring(&mut command);
     let server = Server::start(command);

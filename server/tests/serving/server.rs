@@ -152,7 +152,7 @@ impl Server {
         self.stopped()
     }
 
-    /// Waits for its end, which somebody else asked for; it must exit with status 0. Returns what it
+    /// Waits for its end, which another program caused; it must exit with status 0. Returns what it
     /// said.
     #[track_caller]
     pub fn stopped(mut self) -> String {

@@ -1,15 +1,15 @@
 //! `disktime simulate`: the same bytes every time, the policy that is asked for, and a report of
 //! the same form as a load's (I6).
 
-use crate::place::Place;
 use crate::programs::text;
 use crate::status::check_load;
+use crate::test_directory::TestDirectory;
 use disktime_reservations::Policy;
 use serde_json::Value;
 use std::path::PathBuf;
 
-fn prepared() -> (Place, PathBuf) {
-    let place = Place::new();
+fn prepared() -> (TestDirectory, PathBuf) {
+    let place = TestDirectory::new();
     let disk =
         r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" },

@@ -1,9 +1,9 @@
 //! What `status` and `load` tell: the names that programs rely on, and sums that come out (I2).
 
 use crate::figures::number;
-use crate::place::{Place, assert_says};
 use crate::programs::text;
 use crate::server::Server;
+use crate::test_directory::{TestDirectory, assert_says};
 use disktime_observe::ServerStatus;
 use serde_json::Value;
 
@@ -47,8 +47,8 @@ fn check_vdisk(window: &Value) {
     }
 }
 
-fn paced() -> (Place, Server) {
-    let place = Place::new();
+fn paced() -> (TestDirectory, Server) {
+    let place = TestDirectory::new();
     let disk = r#""hdd0": { "path": "hdd0.disk", "size": "4GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "1GiB", "reserve": "40%", "period": "500ms" },
         "db": { "disk": "hdd0", "size": "1GiB", "reserve": "30%", "period": "250ms", "limit": "60%" },
@@ -140,7 +140,7 @@ pub fn check_load(load: &Value, clock: &str) {
 fn the_server_is_found_by_its_control_socket() {
     let (place, server) = paced();
     let control = place.control();
-    let elsewhere = Place::new();
+    let elsewhere = TestDirectory::new();
     let output = crate::programs::finished(elsewhere.bare(&[
         "status",
         "--json",
@@ -173,7 +173,7 @@ fn the_server_is_found_by_its_control_socket() {
 
 #[test]
 fn the_policy_of_the_command_line_is_the_one_that_is_shown() {
-    let place = Place::with(&[("web", r#""size": "8MiB""#)]);
+    let place = TestDirectory::with(&[("web", r#""size": "8MiB""#)]);
     let server = Server::start(place.command(&["serve", "--policy", "mclock"]));
     assert_eq!(place.status().disks["d0"].policy, "mclock");
     drop(server);
@@ -183,7 +183,7 @@ fn the_policy_of_the_command_line_is_the_one_that_is_shown() {
 
 #[test]
 fn reservations_are_told_before_anybody_uses_them() {
-    let place = Place::with(&[
+    let place = TestDirectory::with(&[
         (
             "web",
             r#""size": "64MiB", "reserve": "40%", "period": "500ms", "limit": "60%""#,

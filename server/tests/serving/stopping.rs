@@ -1,8 +1,8 @@
 //! Stopping when something stands in the way: work that takes for ever, a command that does not want to
 //! end or that leaves others behind.
 
-use crate::place::{PLAIN_DISK, Place};
 use crate::programs::die_with_parent;
+use crate::test_directory::{PLAIN_DISK, TestDirectory};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use std::fs::OpenOptions;
@@ -18,7 +18,7 @@ const LONG_BYTES: u64 = 48 << 30;
 
 #[test]
 fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let disk = r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisk = r#""a": { "disk": "d0", "size": "48GiB" }"#;
     place.configure_as(disk, vdisk, r#""nbd": {}, "fuse": {}"#);
@@ -56,7 +56,7 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
     };
     client.call(&read, &mut Vec::new()).expect("it is answered");
     server.signal(libc::SIGTERM);
-    // When the doors are closed, who asks what the server does still gets an answer.
+    // When the frontends are closed, a status request still gets an answer.
     while place.path("state/nbd.sock").exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -70,7 +70,7 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
 }
 
 /// `serve --run` of a command whose first line names a process.
-fn serving_a_command(place: &Place, command: &str) -> (Child, i32) {
+fn serving_a_command(place: &TestDirectory, command: &str) -> (Child, i32) {
     let vdisk = r#""a": { "disk": "d0", "size": "16MiB" }"#;
     place.configure_as(PLAIN_DISK, vdisk, r#""nbd": {}"#);
     let mut serve = place.command(&["serve"]);
@@ -87,7 +87,7 @@ fn serving_a_command(place: &Place, command: &str) -> (Child, i32) {
 
 #[test]
 fn a_server_whose_words_nobody_reads_goes_on_and_stops_in_good_order() {
-    let place = Place::with(&[("a", r#""size": "16MiB""#)]);
+    let place = TestDirectory::with(&[("a", r#""size": "16MiB""#)]);
     let mut serve = place.command(&["serve"]);
     let (read, written) = std::io::pipe().expect("a pipe");
     serve.stdout(Stdio::piped()).stderr(written);
@@ -119,7 +119,7 @@ fn exists(process: i32) -> bool {
 
 #[test]
 fn what_a_command_has_started_ends_with_it() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     // The shell waits for another one, which is what takes time.
     let command = "sh -c 'echo $$; exec sleep 1000000'; exit 5";
     let (mut server, started) = serving_a_command(&place, command);
@@ -131,7 +131,7 @@ fn what_a_command_has_started_ends_with_it() {
 
 #[test]
 fn a_second_signal_ends_a_command_that_does_not_want_to() {
-    let place = Place::new();
+    let place = TestDirectory::new();
     let command = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done'; exit 5";
     let (mut server, started) = serving_a_command(&place, &format!("trap '' TERM; {command}"));
     signal(server.id(), libc::SIGTERM);

@@ -1,9 +1,9 @@
-//! A server that somebody else started: systemd's sockets and notifications, clients that bring
+//! A server that another program started: systemd's sockets and notifications, clients that bring
 //! their own server, and a command that the server serves.
 
 use crate::nbd::{Client, assert_same, pattern};
-use crate::place::{MIB, PLAIN_DISK, Place, assert_says, exits_with};
 use crate::programs::{PATIENCE, die_with_parent, finished, text, tool};
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says, exits_with};
 use disktime_nbd_protocol::NbdUri;
 use std::fs;
 use std::net::TcpListener;
@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 const LIBNBD: &str = "libnbd-bin";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_disktime");
 
-fn place() -> Place {
-    let place = Place::new();
+fn place() -> TestDirectory {
+    let place = TestDirectory::new();
     place.configure_as(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "16MiB" }"#,
@@ -28,7 +28,7 @@ fn place() -> Place {
 
 /// The server with these descriptors from 3 on, as systemd starts it: the number of its process is
 /// known only to itself, so a shell says it and becomes the server. More arguments may follow.
-fn activated(place: &Place, sockets: &[RawFd], environment: &str) -> Command {
+fn activated(place: &TestDirectory, sockets: &[RawFd], environment: &str) -> Command {
     let mut command = Command::new("sh");
     let script = format!("{environment} exec \"$0\" serve disktime.json \"$@\"");
     command.args(["-c", &script, PROGRAM]);
@@ -60,7 +60,7 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(place: &Place) -> Listener {
+    fn new(place: &TestDirectory) -> Listener {
         let path = place.path("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a limit");
@@ -216,7 +216,7 @@ fn nbd_clients_bring_their_own_server() {
 }
 
 /// `serve --run` of a shell command.
-fn running(place: &Place, command: &str) -> Command {
+fn running(place: &TestDirectory, command: &str) -> Command {
     let mut serve = place.command(&["serve"]);
     serve.args(["--run", command]);
     serve
@@ -235,7 +235,7 @@ fn the_server_ends_with_its_command_and_its_status() {
         "test -S \"$unixsocket\" && test \"$vdisks\" = a",
     ));
     assert_eq!(fine.status.code(), Some(0));
-    // What the command wrote is there afterwards, though nobody flushed it.
+    // What the command wrote is there afterwards, though no client flushed it.
     let write = "qemu-io -f raw -c 'write -P 0x5a 0 1M' \"$uri\"";
     assert_eq!(finished(running(&place, write)).status.code(), Some(0));
     let read = "qemu-io -f raw -r -c 'read -P 0x5a 0 1M' \"$uri\"";

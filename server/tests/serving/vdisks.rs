@@ -1,13 +1,13 @@
 //! Vdisks that come, grow, go and come back, over restarts of the server.
 
 use crate::nbd::{assert_same, assert_zeroes};
-use crate::place::{MIB, Place, assert_says};
 use crate::server::sizes;
+use crate::test_directory::{MIB, TestDirectory, assert_says};
 
 /// On a disk that holds nothing but zeroes, and on one that held something else before.
-fn on_both_kinds(check: fn(Place)) {
-    check(Place::new());
-    let place = Place::new();
+fn on_both_kinds(check: fn(TestDirectory)) {
+    check(TestDirectory::new());
+    let place = TestDirectory::new();
     place.configure(&[]);
     place.make_garbage_disk();
     check(place);
@@ -62,7 +62,7 @@ fn a_vdisk_that_grew_keeps_its_data_and_the_rest_is_zeroes() {
 #[test]
 fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
     let keep = ("keep", r#""size": "100MiB""#);
-    let place = Place::with(&[keep, ("gone", r#""size": "100MiB""#)]);
+    let place = TestDirectory::with(&[keep, ("gone", r#""size": "100MiB""#)]);
     let server = place.start();
     let data = server.client("gone").fill(4);
     server.stop();
@@ -125,7 +125,7 @@ fn a_vdisk_in_freed_space_starts_as_zeroes() {
 #[test]
 fn shrinking_is_refused_and_changes_nothing() {
     let b = ("b", r#""size": "8MiB""#);
-    let place = Place::with(&[("a", r#""size": "16MiB""#), b]);
+    let place = TestDirectory::with(&[("a", r#""size": "16MiB""#), b]);
     let server = place.start();
     let data = server.client("a").fill(9);
     server.stop();

@@ -1,13 +1,13 @@
 //! Workloads as people give them: kinds by name, clients on the command line, traces in every
 //! format, and what is wrong with each.
 
-use crate::place::{Place, assert_says, exits_with};
 use crate::programs::text;
+use crate::test_directory::{TestDirectory, assert_says, exits_with};
 use disktime_workloads::Kind;
 use serde_json::Value;
 
-fn place() -> Place {
-    let place = Place::new();
+fn place() -> TestDirectory {
+    let place = TestDirectory::new();
     let disk =
         r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB" }"#;
@@ -15,7 +15,7 @@ fn place() -> Place {
     place
 }
 
-fn report(place: &Place, arguments: &[&str]) -> Value {
+fn report(place: &TestDirectory, arguments: &[&str]) -> Value {
     let all = [&["simulate"][..], arguments, &["--json"]].concat();
     serde_json::from_str(&place.succeeds(&all)).expect("it is JSON")
 }

@@ -1,7 +1,7 @@
 //! A picture of disk time over time: one panel per run, the shares of the vdisks stacked.
 
 use crate::commands::palette::{self, Colour};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fmt::Display;
@@ -38,7 +38,7 @@ pub(crate) fn draw(
     series: &[String],
     reserved: &[f64],
     panels: &[Panel],
-) -> Outcome {
+) -> CommandResult {
     let height = LEGEND_HEIGHT + PANEL_HEIGHT * panels.len() as u32;
     let mut svg = String::new();
     {
@@ -74,7 +74,7 @@ fn drawn(error: impl Display) -> Failure {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-fn legend(area: &Area<'_>, heading: &str, series: &[String]) -> Outcome {
+fn legend(area: &Area<'_>, heading: &str, series: &[String]) -> CommandResult {
     let left = Pos::new(HPos::Left, VPos::Center);
     let title = ("sans-serif", 20).into_font().color(&BLACK).pos(left);
     area.draw(&Text::new(heading.to_owned(), (16, 18), title))
@@ -92,7 +92,7 @@ fn legend(area: &Area<'_>, heading: &str, series: &[String]) -> Outcome {
     Ok(())
 }
 
-fn stacked(area: &Area<'_>, series: usize, reserved: &[f64], panel: &Panel) -> Outcome {
+fn stacked(area: &Area<'_>, series: usize, reserved: &[f64], panel: &Panel) -> CommandResult {
     let end = panel.samples.last().map_or(1.0, |(time, _)| *time);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 16))

@@ -5,7 +5,7 @@
 
 use super::run::{DiskRun, Run};
 use crate::disk_report::{GroupStreams, disk_window, entitlement, percentiles, stream_window};
-use crate::failure::Outcome;
+use crate::failure::CommandResult;
 use disktime_engine::{StreamConfig, StreamCounters, StreamId, StreamReport, Window};
 use disktime_observe::{DiskWindow, Entitlement, Percentiles, StreamWindow};
 use disktime_units::Nanos;
@@ -153,7 +153,7 @@ impl SimulationReport {
     }
 
     /// As JSON: the clients, and what the disks counted.
-    pub(crate) fn to_json(&self) -> Outcome<Value> {
+    pub(crate) fn to_json(&self) -> CommandResult<Value> {
         let mut whole = self.load.to_json();
         let figures = serde_json::to_value(&self.figures)?;
         if let (Value::Object(whole), Value::Object(figures)) = (&mut whole, figures) {

@@ -1,11 +1,11 @@
 //! The picture of a run: for each disk a strip with the whole of its time, and under it a lane per
 //! vdisk with what it received in each interval, against what it has reserved, and its deadlines.
 //!
-//! Colour is never the only carrier: areas have patterns and lanes have names, deadlines that were
-//! missed have a shape of their own. Invariant: the same run gives the same bytes.
+//! Invariants: colour never carries a meaning alone (areas have patterns, lanes have names, missed
+//! deadlines have a shape of their own); the same run gives the same bytes.
 
 mod deadlines;
-mod look;
+mod fill_style;
 mod strip;
 mod time_axis;
 
@@ -18,21 +18,21 @@ use deadlines::draw_deadlines;
 use disktime_engine::StreamId;
 use disktime_observe::StreamWindow;
 use disktime_units::Nanos;
-use look::Look;
+use fill_style::FillStyle;
 use strip::draw_strip;
 use time_axis::TimeAxis;
 
 const WIDTH: f64 = 800.0;
 /// Where the axes begin: left of it are the lanes' names.
 const LEFT: f64 = 150.0;
-/// Where they end: right of it is what a lane came to.
+/// Where they end: right of it are the lanes' totals.
 const RIGHT: f64 = 668.0;
 const MARGIN: f64 = 8.0;
 const STRIP_HEIGHT: f64 = 96.0;
 /// Under each lane, for its deadlines.
 const TICKS_HEIGHT: f64 = 12.0;
 const GAP: f64 = 8.0;
-/// More lanes than that are not drawn; the strip shows the rest as one.
+/// The most lanes that are drawn; the strip shows the other vdisks as one area.
 const MOST_LANES: usize = 24;
 
 const GRID: &str = "stroke=\"#dddddd\" stroke-width=\"1\"";
@@ -40,9 +40,9 @@ const FRAME: &str = "stroke=\"#000\" stroke-width=\"1\"";
 const SMALL: f64 = 11.0;
 const SOFT: &str = "fill=\"#444444\"";
 
-/// Whose lane it is.
+/// What a lane belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind<'a> {
+enum LaneKind<'a> {
     /// A vdisk that is in no group.
     Vdisk,
     /// A group: what its members received together.
@@ -54,10 +54,10 @@ enum Kind<'a> {
 /// What a lane shows.
 struct Lane<'a> {
     name: &'a str,
-    look: Look,
-    /// Whose time it shows: its own, or that of a group's members.
+    style: FillStyle,
+    /// The streams whose time it shows: its own, or those of a group's members.
     streams: Vec<StreamId>,
-    kind: Kind<'a>,
+    kind: LaneKind<'a>,
     reserved: Option<f64>,
     period: Option<Nanos>,
     limit: Option<f64>,
@@ -90,7 +90,7 @@ pub(crate) fn draw(run: &Run, report: &SimulationReport, interval: Nanos) -> Str
         y += 16.0;
     }
     let title = "Disk time per virtual disk over time";
-    svg.finish(WIDTH, y + 8.0, title, &look::definitions())
+    svg.finish(WIDTH, y + 8.0, title, &fill_style::definitions())
 }
 
 fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos) -> f64 {
@@ -110,7 +110,7 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos
         report.load.duration
     );
     svg.text((MARGIN, 40.0), 12.0, Anchor::Start, &subtitle, SOFT);
-    look::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
+    fill_style::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
 }
 
 /// Each group with its members beneath it, then the vdisks that are in none.
@@ -119,10 +119,10 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
     let mut add = |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind| {
         let config = &disk.counted.streams[&account].config;
         let timeline = disk.timeline.as_ref();
-        let look = Look::of(lanes.len());
+        let style = FillStyle::of(lanes.len());
         lanes.push(Lane {
             name,
-            look,
+            style,
             streams,
             kind,
             reserved: config
@@ -142,15 +142,21 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
         let streams = group.members().iter().map(|(_, stream)| *stream).collect();
         let figures = group.windows(&disk.counted).total;
         let (name, figures) = (group.name(), stream_window(figures));
-        add(name, group.account(), streams, figures, Kind::Group);
+        add(name, group.account(), streams, figures, LaneKind::Group);
         for (member, stream) in group.members() {
-            let kind = Kind::MemberOf(name);
+            let kind = LaneKind::MemberOf(name);
             add(member, *stream, vec![*stream], of_vdisk(member), kind);
         }
     }
     for (name, stream) in disk.streams.vdisks() {
         if disk.streams.group_of(name).is_none() {
-            add(name, *stream, vec![*stream], of_vdisk(name), Kind::Vdisk);
+            add(
+                name,
+                *stream,
+                vec![*stream],
+                of_vdisk(name),
+                LaneKind::Vdisk,
+            );
         }
     }
     lanes.truncate(MOST_LANES);
@@ -188,7 +194,7 @@ fn draw_disk(
         ));
         y += height + TICKS_HEIGHT + GAP;
     }
-    let drawn = lanes.iter().filter(|lane| lane.kind != Kind::Group);
+    let drawn = lanes.iter().filter(|lane| lane.kind != LaneKind::Group);
     let hidden = disk.streams.vdisks().len() - drawn.count();
     if hidden > 0 {
         notes.push(format!(
@@ -225,7 +231,7 @@ fn scale(lanes: &[Lane<'_>], intervals: &[Interval]) -> f64 {
     step.unwrap_or(1.0)
 }
 
-/// A stepped area between two heights per interval: nothing where it is nowhere thick, and corners
+/// A stepped area between two heights per interval: empty if it is thin everywhere, with corners
 /// only where a height changes.
 fn area(intervals: &[Interval], axis: &TimeAxis, heights: &[(f64, f64)]) -> Vec<(f64, f64)> {
     if heights.iter().all(|(lower, upper)| lower - upper < 0.05) {
@@ -293,14 +299,14 @@ fn draw_lane(
             (*lower, y((own + spare) / interval.length().max(1.0)))
         })
         .collect();
-    lane.look.fill(svg, &area(intervals, axis, &own), false);
-    lane.look.fill(svg, &area(intervals, axis, &spare), true);
+    lane.style.fill(svg, &area(intervals, axis, &own), false);
+    lane.style.fill(svg, &area(intervals, axis, &spare), true);
     if let Some(reserved) = lane.reserved {
         let line = y(reserved);
-        svg.line((LEFT, line), (RIGHT, line), look::RESERVED);
+        svg.line((LEFT, line), (RIGHT, line), fill_style::RESERVED);
     }
     if let Some(limit) = lane.limit {
-        svg.line((LEFT, y(limit)), (RIGHT, y(limit)), look::LIMIT);
+        svg.line((LEFT, y(limit)), (RIGHT, y(limit)), fill_style::LIMIT);
     }
     draw_frame(svg, (top, height), most);
 }
@@ -312,7 +318,7 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
         (MARGIN + 12.0, top + 12.0),
         (MARGIN, top + 12.0),
     ];
-    lane.look.fill(svg, &swatch, false);
+    lane.style.fill(svg, &swatch, false);
     let name = fitting(lane.name, 12.0, LEFT - MARGIN - 56.0);
     let full = super::svg::escaped(lane.name);
     svg.raw(&format!("<g><title>{full}</title>"));
@@ -326,15 +332,17 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
     );
     svg.raw("</g>");
     let entitled = match (lane.kind, lane.reserved, lane.period) {
-        (Kind::MemberOf(group), ..) => fitting(&format!("of {group}"), SMALL, LEFT - MARGIN - 36.0),
-        (Kind::Group, Some(reserved), Some(period)) => {
+        (LaneKind::MemberOf(group), ..) => {
+            fitting(&format!("of {group}"), SMALL, LEFT - MARGIN - 36.0)
+        }
+        (LaneKind::Group, Some(reserved), Some(period)) => {
             format!("group, {} per {period}", short_percent(reserved))
         }
-        (Kind::Group, ..) => "group, best effort".to_owned(),
-        (Kind::Vdisk, Some(reserved), Some(period)) => {
+        (LaneKind::Group, ..) => "group, best effort".to_owned(),
+        (LaneKind::Vdisk, Some(reserved), Some(period)) => {
             format!("{} per {period}", short_percent(reserved))
         }
-        (Kind::Vdisk, ..) => "best effort".to_owned(),
+        (LaneKind::Vdisk, ..) => "best effort".to_owned(),
     };
     svg.text((MARGIN, top + 25.0), SMALL, Anchor::Start, &entitled, SOFT);
     if let Some(limit) = lane.limit {

@@ -1,19 +1,19 @@
 //! One run of a workload against a configuration in virtual time: the same scheduler, loop and
 //! volumes as in the server, on the modelled disks.
 //!
-//! Invariant: looking at the counters on the way (a [`Timeline`]) changes nothing of the run.
+//! Invariant: reading the counters during the run (a [`Timeline`]) does not change the run.
 
 use super::timeline::{Sampling, Timeline};
 use crate::assembly::{self, DiskService};
 use crate::disk_report::DiskStreams;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{CommandResult, Failure};
 use disktime_engine::{LoopReport, VdiskId};
 use disktime_reservations::{Configuration, Policy};
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
 use std::collections::BTreeMap;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// What the clients saw.
@@ -27,13 +27,13 @@ pub(crate) struct Run {
 pub(crate) struct DiskRun {
     /// Its name.
     pub(crate) name: String,
-    /// Who decided.
+    /// The scheduling policy.
     pub(crate) policy: Policy,
     /// Its streams.
     pub(crate) streams: DiskStreams,
     /// The counters at the end.
     pub(crate) counted: LoopReport,
-    /// The counters on the way, if they were asked for.
+    /// The counters during the run, if a picture was asked for.
     pub(crate) timeline: Option<Timeline>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn run(
     configuration: &Configuration,
     workload: &Workload,
     sampling: Option<Sampling>,
-) -> Outcome<Run> {
+) -> CommandResult<Run> {
     let mut services = Vec::new();
     let targets = open(configuration, workload, &mut services)?;
     let mut reports: Vec<Option<LoopReport>> = vec![None; services.len()];
@@ -76,13 +76,13 @@ pub(crate) fn run(
     Ok(Run { load, disks })
 }
 
-/// Opens all disks with their vdisks; returns where each vdisk is.
+/// Opens all disks with their vdisks; returns the disk and number of each vdisk.
 fn open(
     configuration: &Configuration,
     workload: &Workload,
     services: &mut Vec<DiskService>,
-) -> Outcome<BTreeMap<String, VirtualTarget>> {
-    let admitted = assembly::judge_admitted(configuration)?;
+) -> CommandResult<BTreeMap<String, VirtualTarget>> {
+    let admitted = assembly::require_admitted(configuration)?;
     let mut targets = BTreeMap::new();
     for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
         let name = &disk.name.value;

@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// Width of a letter at font size 1, estimated.
 const LETTER: f64 = 0.56;
 
-/// Where a text stands to its place.
+/// Where a text stands relative to its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     /// It begins there.
@@ -27,12 +27,12 @@ pub(crate) struct Svg {
     body: String,
 }
 
-/// A colour as SVG says it.
+/// A colour as SVG writes it.
 pub(crate) fn hex((red, green, blue): Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// How wide a text is, about.
+/// The estimated width of a text.
 pub(crate) fn width_of(text: &str, size: f64) -> f64 {
     text.chars().count() as f64 * LETTER * size
 }
@@ -47,7 +47,7 @@ pub(crate) fn fitting(text: &str, size: f64, width: f64) -> String {
     format!("{start}…")
 }
 
-/// Text as XML says it; what XML cannot say is left out.
+/// Text escaped for XML; control characters are left out.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -71,7 +71,7 @@ impl Svg {
         }
     }
 
-    /// Something that is XML already.
+    /// Adds XML as it is.
     pub(crate) fn raw(&mut self, xml: &str) {
         self.body.push_str(xml);
         self.body.push('\n');

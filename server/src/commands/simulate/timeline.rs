@@ -1,22 +1,22 @@
-//! Disk time over time: counters read at regular moments, and what they say of each interval.
+//! Disk time over time: counters read at regular times, and the disk time of each interval.
 //!
 //! A request's time is counted when it completes, so an interval can count more than it is long;
-//! what is too much was used just before and is moved there. Invariants: memory is bounded whatever
+//! the excess was used just before and is moved there. Invariants: memory is bounded whatever
 //! the duration and the number of streams; the parts of an interval add up to at most its length.
 
 use disktime_engine::{Scheduler, StreamId};
 use disktime_units::Nanos;
 
-/// Intervals that a picture shows at most.
+/// The most intervals that a picture shows.
 const MOST_INTERVALS: u64 = 120;
-/// And at least, if periods are shorter.
+/// The fewest, if periods are shorter.
 const FEWEST_INTERVALS: u64 = 20;
-/// Readings in a run, so that each is less than a dot of the picture wide …
+/// Readings in a run, so that each is less than a dot of the picture wide;
 const READINGS: u64 = 2_000;
-/// … unless that many streams would be too much to keep.
+/// fewer if the counters of all streams would take too much memory.
 const READINGS_OF_STREAMS: u64 = 2_000_000;
 
-/// How often counters are read, and over what they are shown.
+/// How often counters are read, and the interval over which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sampling {
     /// Time between two readings; `interval` is a multiple of it.
@@ -70,12 +70,12 @@ struct Reading {
     missed: u64,
 }
 
-/// The counters of a disk at regular moments.
+/// The counters of a disk at regular times.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     times: Vec<Nanos>,
     switching: Vec<Nanos>,
-    /// By moment, then stream.
+    /// By time, then stream.
     readings: Vec<Vec<Reading>>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Interval {
 /// Deadlines between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadlines {
-    /// About when.
+    /// When they were counted.
     pub(crate) at: Nanos,
     /// How many were met.
     pub(crate) met: u64,
@@ -116,7 +116,8 @@ impl Timeline {
     /// Reads the counters.
     pub(crate) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
         if self.times.last().is_some_and(|last| *last >= now) {
-            // The last regular moment can be the end, which is announced after what happened then.
+            // The last regular time can be the end of the run, which is read again after its
+            // requests.
             self.times.pop();
             self.switching.pop();
             self.readings.pop();
@@ -168,18 +169,18 @@ impl Timeline {
         intervals
     }
 
-    /// What happened between every two readings, with what is too much moved to the time before.
+    /// The disk time between every two readings, with the excess moved to the interval before.
     fn parts(&self) -> Vec<Interval> {
         let mut parts: Vec<Interval> = (0..self.times.len())
             .map(|index| self.part(index))
             .collect();
         for index in (1..parts.len()).rev() {
-            if let Some(too_much) = parts[index].take_too_much() {
-                parts[index - 1].add(&too_much);
+            if let Some(excess) = parts[index].take_excess() {
+                parts[index - 1].add(&excess);
             }
         }
         if let Some(first) = parts.first_mut() {
-            first.take_too_much();
+            first.take_excess();
         }
         parts
     }
@@ -220,17 +221,17 @@ impl Interval {
         streams.sum::<f64>() + self.switching
     }
 
-    /// Takes out what does not fit into its length.
-    fn take_too_much(&mut self) -> Option<Interval> {
+    /// Removes and returns what does not fit into its length.
+    fn take_excess(&mut self) -> Option<Interval> {
         let used = self.used();
         if used <= self.length() {
             return None;
         }
-        let mut too_much = self.clone();
+        let mut excess = self.clone();
         let fits = self.length() / used;
         self.scale(fits);
-        too_much.scale(1.0 - fits);
-        Some(too_much)
+        excess.scale(1.0 - fits);
+        Some(excess)
     }
 
     fn scale(&mut self, factor: f64) {
@@ -249,7 +250,7 @@ impl Interval {
         self.switching += other.switching;
     }
 
-    /// Takes the part that follows it.
+    /// Adds the part that follows it.
     fn extend(&mut self, next: &Interval) {
         self.to = next.to;
         self.add(next);

@@ -1,9 +1,9 @@
-//! Unit tests of `untouched`.
+//! Unit tests of `created_file`.
 
 use super::*;
 
 #[test]
-fn what_opening_made_is_taken_back_or_kept() {
+fn a_created_file_is_removed_or_kept() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("d.disk");
     let make = || {
@@ -11,13 +11,10 @@ fn what_opening_made_is_taken_back_or_kept() {
         file.set_len(1 << 20).expect("it grows");
     };
     make();
-    drop(Untouched::after_opening(None));
+    drop(CreatedFileGuard::after_opening(None));
     assert!(path.exists(), "a file that was there before was removed");
-    Untouched::after_opening(Some(&path)).keep();
+    CreatedFileGuard::after_opening(Some(&path)).keep();
     assert!(path.exists(), "a file that was to be kept was removed");
-    drop(Untouched::after_opening(Some(&path)));
-    assert!(
-        !path.exists(),
-        "a file that was made for nothing is still there"
-    );
+    drop(CreatedFileGuard::after_opening(Some(&path)));
+    assert!(!path.exists(), "a created file is still there");
 }

@@ -1,9 +1,9 @@
-//! Unit tests of `nbd_door`.
+//! Unit tests of `nbd`.
 
 use super::*;
 
 #[test]
-fn a_port_that_keeps_nobody_out_is_worth_a_word() {
+fn a_port_that_is_open_to_everyone_gives_a_notice() {
     let notices = |nbd: &str, vdisk: &str| {
         let text = format!(
             r#"{{ "state_dir": "state", "disks": {{ "d": {{ "path": "d", "size": "1GiB" }} }},
@@ -31,11 +31,20 @@ fn a_path_over_a_directory_that_is_not_there_yet_is_found() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = |path: &str| directory.path().join(path);
     std::fs::create_dir(place("pki")).expect("a directory");
-    assert_eq!(existing(&place("state/../pki")), place("pki"));
-    assert_eq!(existing(&place("state/./sub/../../pki")), place("pki"));
-    assert_eq!(existing(&place("state/../gone")), place("state/../gone"));
+    assert_eq!(before_creation(&place("state/../pki")), place("pki"));
+    assert_eq!(
+        before_creation(&place("state/./sub/../../pki")),
+        place("pki")
+    );
+    assert_eq!(
+        before_creation(&place("state/../gone")),
+        place("state/../gone")
+    );
     std::fs::create_dir(place("state")).expect("a directory");
-    assert_eq!(existing(&place("state/../pki")), place("state/../pki"));
+    assert_eq!(
+        before_creation(&place("state/../pki")),
+        place("state/../pki")
+    );
 }
 
 #[test]

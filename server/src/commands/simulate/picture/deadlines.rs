@@ -1,17 +1,17 @@
-//! The deadlines of a lane as ticks. Where they would run into each other fewer are drawn, and the
-//! picture says so; a missed one is never left out, but neighbours share a mark.
+//! The deadlines of a lane as ticks. Where ticks would overlap, one stands for several and a note
+//! says for how many; missed deadlines are always drawn, but neighbours share a mark.
 
-use super::look::{draw_met, draw_missed};
+use super::fill_style::{draw_met, draw_missed};
 use super::time_axis::TimeAxis;
 use crate::commands::simulate::svg::Svg;
 use crate::commands::simulate::timeline::Deadlines;
 
-/// Ticks closer than this run into each other.
+/// The least distance of ticks.
 const APART: f64 = 4.0;
-/// And marks of missed ones.
+/// The least distance of marks of missed deadlines.
 const MARKS_APART: f64 = 9.0;
 
-/// Draws them below `top`; returns what is to be said about ticks that were left out.
+/// Draws them below `top`; returns a note if ticks stand for several deadlines.
 pub(crate) fn draw_deadlines(
     svg: &mut Svg,
     top: f64,

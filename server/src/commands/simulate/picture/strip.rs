@@ -1,19 +1,19 @@
-//! The strip at the top of a disk: what everybody used of each interval, on top of each other.
+//! The strip at the top of a disk: what each vdisk used of each interval, stacked.
 
-use super::look::{Look, THE_REST};
+use super::fill_style::{FillStyle, REMAINDER_STYLE};
 use super::time_axis::TimeAxis;
 use super::{
-    Kind, LEFT, Lane, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent,
+    LEFT, Lane, LaneKind, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent,
 };
 use crate::commands::simulate::run::DiskRun;
 use crate::commands::simulate::svg::{Anchor, Svg, fitting, width_of};
 use crate::commands::simulate::timeline::Interval;
 use disktime_observe::DiskWindow;
 
-/// How it looks, whose it is, and from where to where it goes in each interval.
-type Layer<'a> = (Look, &'a str, Vec<(f64, f64)>);
+/// Its fill, the vdisk's name, and its lower and upper edge in each interval.
+type Layer<'a> = (FillStyle, &'a str, Vec<(f64, f64)>);
 
-/// The whole disk: what everybody used, on top of each other.
+/// Draws the whole disk: what each vdisk used, stacked.
 pub(crate) fn draw_strip(
     svg: &mut Svg,
     top: f64,
@@ -39,14 +39,14 @@ pub(crate) fn draw_strip(
     // What a group received is what its members did.
     let lanes: Vec<&Lane<'_>> = lanes
         .iter()
-        .filter(|lane| lane.kind != Kind::Group)
+        .filter(|lane| lane.kind != LaneKind::Group)
         .collect();
     for lane in &lanes {
         let used = |interval: &Interval| {
             let (own, spare) = lane.used(interval);
             own + spare
         };
-        layers.push((lane.look, lane.name, stack(&used)));
+        layers.push((lane.style, lane.name, stack(&used)));
     }
     let drawn = lanes.iter().flat_map(|lane| &lane.streams);
     let drawn: Vec<usize> = drawn.map(|stream| stream.index()).collect();
@@ -55,9 +55,9 @@ pub(crate) fn draw_strip(
         let others = streams.filter(|(index, _)| !drawn.contains(index));
         others.map(|(_, used)| used.own + used.spare).sum::<f64>() + interval.switching
     };
-    layers.push((THE_REST, "", stack(&rest)));
-    for (look, name, heights) in &layers {
-        look.fill(svg, &area(intervals, axis, heights), false);
+    layers.push((REMAINDER_STYLE, "", stack(&rest)));
+    for (style, name, heights) in &layers {
+        style.fill(svg, &area(intervals, axis, heights), false);
         if let Some(place) = place_for(name, heights, intervals, axis) {
             let halo =
                 "stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\" font-weight=\"bold\"";
@@ -68,7 +68,7 @@ pub(crate) fn draw_strip(
     draw_strip_texts(svg, top, disk, figures);
 }
 
-/// Where in a layer its name fits, in the longest stretch that is thick enough.
+/// Where a layer's name fits: in the longest stretch that is thick enough.
 fn place_for(
     name: &str,
     heights: &[(f64, f64)],

@@ -1,10 +1,10 @@
-//! How the areas of the vdisks look: a colour and a pattern each, so that they can be told apart
-//! without colours; and the legend.
+//! The fill of the vdisks' areas: a colour and a pattern each, so that they differ without colours
+//! too; and the legend.
 
 use crate::commands::palette::{self, Colour};
 use crate::commands::simulate::svg::{Anchor, Svg, hex, width_of};
 
-/// Vermillion is for what went wrong.
+/// Without vermillion, which marks missed deadlines.
 const COLOURS: [Colour; 6] = [
     palette::BLUE,
     palette::ORANGE,
@@ -14,7 +14,7 @@ const COLOURS: [Colour; 6] = [
     palette::YELLOW,
 ];
 const PATTERNS: [&str; 4] = ["", "rising", "dots", "falling"];
-/// The pattern of what belongs to no vdisk of the picture.
+/// The pattern of what is no vdisk's.
 const CROSSED: &str = "crossed";
 
 pub(crate) const RESERVED: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"";
@@ -22,22 +22,22 @@ pub(crate) const LIMIT: &str = "stroke=\"#000\" stroke-width=\"1.5\" stroke-dash
 
 /// A colour and a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct FillStyle {
     colour: Colour,
     pattern: &'static str,
 }
 
-/// The switching account, the system stream, and what is not drawn for itself.
-pub(crate) const THE_REST: Look = Look {
+/// The switching account, background work, and vdisks that have no lane.
+pub(crate) const REMAINDER_STYLE: FillStyle = FillStyle {
     colour: palette::GREY,
     pattern: CROSSED,
 };
 
-impl Look {
-    /// The look of the vdisk of that number: different for the first twenty-four.
-    pub(crate) fn of(index: usize) -> Look {
+impl FillStyle {
+    /// The style of the vdisk of that number: different for the first twenty-four.
+    pub(crate) fn of(index: usize) -> FillStyle {
         let round = index / (COLOURS.len() * PATTERNS.len() / 2);
-        Look {
+        FillStyle {
             colour: COLOURS[index % COLOURS.len()],
             pattern: PATTERNS[(index + round) % PATTERNS.len()],
         }
@@ -83,7 +83,7 @@ pub(crate) fn definitions() -> String {
 /// What an entry of the legend shows.
 #[derive(Debug, Clone, Copy)]
 enum Sample {
-    Area { look: Look, pale: bool },
+    Area { style: FillStyle, pale: bool },
     Line(&'static str),
     Met,
     Missed,
@@ -91,20 +91,20 @@ enum Sample {
 
 /// The legend, in as many lines as it needs; returns where it ends.
 pub(crate) fn draw_legend(svg: &mut Svg, left: f64, top: f64, right: f64) -> f64 {
-    let look = Look::of(0);
+    let style = FillStyle::of(0);
     let entries = [
-        (Sample::Area { look, pale: false }, "on its reservation"),
-        (Sample::Area { look, pale: true }, "spare time"),
+        (Sample::Area { style, pale: false }, "on its reservation"),
+        (Sample::Area { style, pale: true }, "spare time"),
         (Sample::Line(RESERVED), "reserved"),
         (Sample::Line(LIMIT), "limit"),
         (Sample::Met, "deadline met"),
         (Sample::Missed, "deadline missed"),
         (
             Sample::Area {
-                look: THE_REST,
+                style: REMAINDER_STYLE,
                 pale: false,
             },
-            "switching, system",
+            "switching, background",
         ),
     ];
     let (mut x, mut y) = (left, top);
@@ -122,14 +122,14 @@ pub(crate) fn draw_legend(svg: &mut Svg, left: f64, top: f64, right: f64) -> f64
 
 fn draw_sample(svg: &mut Svg, sample: Sample, x: f64, y: f64) {
     match sample {
-        Sample::Area { look, pale } => {
+        Sample::Area { style, pale } => {
             let corners = [
                 (x, y - 10.0),
                 (x + 20.0, y - 10.0),
                 (x + 20.0, y + 1.0),
                 (x, y + 1.0),
             ];
-            look.fill(svg, &corners, pale);
+            style.fill(svg, &corners, pale);
         }
         Sample::Line(style) => svg.line((x, y - 4.0), (x + 20.0, y - 4.0), style),
         Sample::Met => draw_met(svg, x + 10.0, y - 9.0),

@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn twenty_four_vdisks_look_different() {
-    let looks: Vec<Look> = (0..24).map(Look::of).collect();
+    let looks: Vec<FillStyle> = (0..24).map(FillStyle::of).collect();
     for (index, look) in looks.iter().enumerate() {
         assert!(!looks[..index].contains(look), "{index} looks like another");
     }
-    assert_ne!(Look::of(0).pattern, Look::of(1).pattern);
+    assert_ne!(FillStyle::of(0).pattern, FillStyle::of(1).pattern);
 }

@@ -1,5 +1,5 @@
 //! A directory of a test's own, with a reservation file in it and the program to run on it. When
-//! it goes, what is mounted below it goes too.
+//! it is dropped, what is mounted below it is unmounted.
 
 use crate::programs::{finished, unmount_below};
 use crate::server::Server;
@@ -17,21 +17,21 @@ pub const MIB: u64 = 1 << 20;
 /// A plain file as a disk: no model, no seeks, as quick as the machine is.
 pub const PLAIN_DISK: &str = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#;
 
-pub struct Place {
+pub struct TestDirectory {
     directory: TempDir,
 }
 
-impl Place {
-    pub fn new() -> Place {
+impl TestDirectory {
+    pub fn new() -> TestDirectory {
         let directory = tempfile::Builder::new().prefix("disktime-").tempdir();
-        Place {
+        TestDirectory {
             directory: directory.expect("a temporary directory"),
         }
     }
 
-    /// A place with one plain disk `d0` and these vdisks, all doors open.
-    pub fn with(vdisks: &[(&str, &str)]) -> Place {
-        let place = Place::new();
+    /// A directory with one plain disk `d0` and these vdisks, with both frontends.
+    pub fn with(vdisks: &[(&str, &str)]) -> TestDirectory {
+        let place = TestDirectory::new();
         place.configure(vdisks);
         place
     }
@@ -61,10 +61,10 @@ impl Place {
     }
 
     /// Writes the reservation file out of the insides of its sections.
-    pub fn configure_as(&self, disks: &str, vdisks: &str, doors: &str) {
+    pub fn configure_as(&self, disks: &str, vdisks: &str, frontends: &str) {
         let text = format!(
             "{{ \"state_dir\": \"state\",\n  \"disks\": {{ {disks} }},\n  \
-             \"vdisks\": {{ {vdisks} }},\n  {doors} }}\n"
+             \"vdisks\": {{ {vdisks} }},\n  {frontends} }}\n"
         );
         self.write("disktime.json", text);
     }
@@ -105,7 +105,7 @@ impl Place {
         command
     }
 
-    /// The program with a sub-command, this place's file, and what follows.
+    /// The program with a sub-command, this directory's file, and what follows.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut all = vec![arguments[0], "disktime.json"];
         all.extend_from_slice(&arguments[1..]);
@@ -116,7 +116,7 @@ impl Place {
         Server::start(self.command(&["serve"]))
     }
 
-    /// Runs a sub-command on this place's file; it must succeed. Returns its stdout.
+    /// Runs a sub-command on this directory's file; it must succeed. Returns its stdout.
     #[track_caller]
     pub fn succeeds(&self, arguments: &[&str]) -> String {
         let output = finished(self.command(arguments));
@@ -124,7 +124,7 @@ impl Place {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What the server of this place reports; its JSON must have nothing that the type lacks.
+    /// What the server of this directory reports; its JSON must have nothing that the type lacks.
     #[track_caller]
     pub fn status(&self) -> ServerStatus {
         let text = self.succeeds(&["status", "--json"]);
@@ -135,13 +135,13 @@ impl Place {
         status
     }
 
-    /// Runs a sub-command on this place's file; it must fail with status 1 and say something.
+    /// Runs a sub-command on this directory's file; it must fail with status 1 and say something.
     #[track_caller]
     pub fn fails(&self, arguments: &[&str]) -> String {
         exits_with(self.command(arguments), 1)
     }
 
-    /// Every file below this place with its length and a checksum; sockets, the lock and
+    /// Every file below this directory with its length and a checksum; sockets, the lock and
     /// directories by name.
     pub fn contents(&self) -> BTreeMap<PathBuf, (u64, u32)> {
         let mut found = BTreeMap::new();
@@ -150,16 +150,16 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestDirectory {
     fn drop(&mut self) {
         unmount_below(self.root());
     }
 }
 
-/// A place with one vdisk `db` of 64 MiB, served; and its URI.
+/// A directory with one vdisk `db` of 64 MiB, served; and its URI.
 #[track_caller]
-pub fn serve_one() -> (Place, Server, String) {
-    let place = Place::with(&[("db", r#""size": "64MiB""#)]);
+pub fn serve_one() -> (TestDirectory, Server, String) {
+    let place = TestDirectory::with(&[("db", r#""size": "64MiB""#)]);
     let server = place.start();
     let uri = server.uri("db").to_string();
     (place, server, uri)
@@ -205,7 +205,7 @@ fn said(output: &Output) -> String {
 fn look(directory: &Path, found: &mut BTreeMap<PathBuf, (u64, u32)>) {
     let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory:?}: {error}"));
     for entry in entries {
-        let entry = entry.expect("a directory that nobody changes");
+        let entry = entry.expect("a directory that is not changed");
         let (path, kind) = (entry.path(), entry.file_type().expect("its type"));
         let is_lock = path.file_name().is_some_and(|name| name == "lock");
         let content = if kind.is_file() && !is_lock {
