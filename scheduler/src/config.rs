@@ -3,7 +3,7 @@
 //! Nothing here is checked against the sum of a disk; admission happened before (the
 //! `reservations` room), and the promise holds for sets that it admits.
 
-pub use crate::policies::PolicyKind;
+pub(crate) use crate::policies::PolicyKind;
 
 use crate::{RequestOrder, SeekCurve};
 use disktime_units::{Nanos, Share};

@@ -1,51 +1,102 @@
 //! `fahrrad`: slack-stealing EDF over disk time.
 //!
-//! Each stream with a reservation (u, p) has a budget u·p of disk time per period and a deadline
-//! at the period's end. Plain EDF would always serve the earliest deadline, and on a disk with
-//! seeks lose a third of the time to them. Here the disk goes to whoever is *cheapest* among those
-//! whose service endangers nobody: the slack test ([`agenda`]) says who that is. While a
-//! stream is among them it stays, in the order of its own sweep; when it has to leave, the next is
-//! the one whose next request is nearest by the seek curve. Time that nobody has reserved, or that
-//! its owner does not use, is spare: it goes by weight, and using it never costs reservation.
+//! # Why
 //!
-//! A numeric example, W = 25 ms, two streams of 45 % with p = 1 s, both always backlogged, the
-//! switching account having 10 %: at 0 both have 450 ms and deadline 1 s. slack(1 s) = 1000·0.9 −
-//! 900 = 0, so both are eligible; A is nearer and stays until its budget is spent (450 ms). Its
-//! deadline, postponed with the next budget, is then 2 s; B (e = 1 s) is eligible. At 950 ms with
-//! two switches B is spent as well. In the next period B goes first: one switch per period, not two.
+//! Virtual disks that share a disk are to be isolated: each gets the part of the disk that it has
+//! reserved, whatever the others do. Operations per second and bytes per second cannot be divided
+//! so, because what a disk does of them in a second differs 60-fold with the mix. A second of disk
+//! time is always a second. So disk time is what is reserved, charged and reported.
 //!
-//! The promise: with Σu + u_sw ≤ 1 and W a true bound, at most W is unspent at the end of any
-//! period in which the stream was backlogged (with the switching account W + its credit's cap + one
-//! return seek). ARCHITECTURE.md has the argument; `tests/` repeats it by brute force.
+//! Plain EDF over budgets of disk time would always serve the earliest deadline. On a disk with
+//! seeks it loses a third of the time to them, and as a request cannot be interrupted, n streams
+//! together miss their deadlines by up to (n − 1)·W, where W is the longest that a request takes.
+//! Here the disk goes to the stream that is *cheapest to serve* among those whose service endangers
+//! no deadline.
 //!
-//! On a disk without seeks nothing is gained by staying, so every request is decided on its own:
-//! the stream most behind its fluid share goes first, spare time fills what is left.
+//! # Model
+//!
+//! A stream with a reservation (u, p) has a budget b of disk time, of which it gets u·p per period,
+//! and a deadline d at the period's end. Remainder and debt are carried into the next period. A
+//! budget below W competes one period later, together with the next: its *effective deadline* is e,
+//! its demand there β. A stream without a reservation lives on spare time. What a stream uses is
+//! measured, not estimated: with one request in flight the time from dispatch to completion, with
+//! several the busy time divided by what the requests cost by a linear model.
+//!
+//! `slack(D) = (D − now)·(1 − U_idle − u_sw) − outstanding − Σ_{e ≤ D} (β + u·(D − e))` is what is
+//! left of the time until D when all that is promised by then has been delivered. U_idle is the sum
+//! of the shares of idle streams, which count as a slower disk, and u_sw that of the switching
+//! account (`slack_index.rs`).
+//!
+//! # Rules
+//!
+//! 1. *Reserved account.* A stream may start a request on its reserved account iff b > 0 and
+//!    slack(D) ≥ 0 for every D before its e. One request of lateness is the price of requests that
+//!    cannot be interrupted.
+//! 2. *Spare time*, which is not reserved or which its owner does not use, may be used iff slack is
+//!    ≥ 0 everywhere. It goes by weight, and using it never costs reservation (`candidates.rs`).
+//! 3. *Stay.* While a stream is eligible it stays, in the order of its own sweep. When it has to
+//!    leave, the next is the one whose next request is nearest by the seek curve. Each switch costs
+//!    10 to 13 ms, and nothing else is lost.
+//! 4. *Wait.* When the queue of the stream that is served runs empty, the disk waits for its next
+//!    request if that has paid before (`anticipation.rs`).
+//! 5. *Charge.* The stream that is served pays its time. With the switching account it pays after a
+//!    switch only what its request would have cost alone (`switching.rs`).
+//!
+//! Example, W = 25 ms, two streams of 45 % with p = 1 s, both always backlogged, the switching
+//! account having 10 %:
+//!
+//! | time | A: b, e | B: b, e | what happens |
+//! |---|---|---|---|
+//! | 0 ms | 450 ms, 1 s | 450 ms, 1 s | slack(1 s) = 1000·0.9 − 900 = 0: both are eligible; A is nearer and is served |
+//! | 450 ms | 0, 2 s | 450 ms, 1 s | A's budget competes with the next one, at 2 s; B is served |
+//! | 950 ms | 0, 2 s | 0, 2 s | both have what was promised, with two switches in 50 ms |
+//! | 1 s | 450 ms, 2 s | 450 ms, 2 s | B goes on first: one switch per period, not two |
+//!
+//! # The promise, and what feeds back
+//!
+//! With Σu + u_sw ≤ 1 and W a true bound, at most W is unspent at the end of any period in which
+//! the stream was backlogged; with the switching account W + the cap of its credit + one return
+//! seek. The argument is in docs/design/scheduler.md, and `tests/` repeats it by brute force. Three
+//! things are learnt of each stream's client (`client_estimates.rs`): how long it thinks, whether
+//! waiting for it paid, and how its requests compare with their estimates. A wrong estimate costs
+//! efficiency and moves charges between the accounts; it never breaks the promise.
+//!
+//! # How to monitor it
+//!
+//! `StreamCounters` has the time received on both accounts, deadlines met and missed, and the most
+//! that was unspent at a period's end. A missed deadline means that W is not true
+//! (`DiskCounters::overruns` and `longest` show it), that more was reserved than admission allows,
+//! or an error here. `switches` times the switch cost, against `busy`, is what is lost to sharing;
+//! `waiting` is what was spent on waits.
+//!
+//! On a disk without seeks nothing is gained by staying, so each request is decided on its own: the
+//! stream most behind its fluid share goes first, spare time fills what is left.
 
-mod agenda;
 mod anticipation;
 mod blocks;
 mod candidates;
-mod places;
-mod standing;
+mod next_requests;
+mod slack_index;
+mod stream_index;
 mod switching;
 
 use crate::config::SchedulerConfig;
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
-use crate::stream::{length, scaled};
+use crate::policy::{FinishedDispatch, Pick, Policy};
+use crate::ppm_time::{length, scaled};
 use crate::stream_id::StreamId;
-use agenda::{Look, Terms};
 use disktime_units::Nanos;
-use standing::Standing;
-use switching::Switching;
+use slack_index::{SlackScan, SlackTerms};
+use stream_index::StreamIndex;
+use switching::SwitchingCredit;
 
-/// In a shortage on a disk with seeks, a look is used again while so many may go.
+/// In a shortage on a disk with seeks, a scan is used again while so many streams may go.
 const MANY: usize = 32;
 
 /// While a stream stays, the slack before its effective deadline falls no faster than time passes:
-/// until then nobody else need be looked at, unless a stream wakes: its deadline may lie before all
-/// those that were looked at, where slack was less than in any of them. (With several requests in flight it falls by their prices instead,
-/// so there is no allowance.)
+/// until then no other stream need be scanned, unless one wakes whose deadline lies before all those
+/// that were scanned, where slack was less than in any of them. (With several requests in flight
+/// slack falls by their prices instead, so there is no allowance.)
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     stream: StreamId,
@@ -56,17 +107,17 @@ struct Allowance {
 /// The policy.
 #[derive(Debug)]
 pub(crate) struct Fahrrad {
-    standing: Standing,
-    /// As of the last decision that looked at everybody.
-    look: Look,
+    index: StreamIndex,
+    /// As of the last decision that scanned all demands.
+    scan: SlackScan,
     /// At least the slack that there is for spare time now; negative: there is none.
     spare_slack: i128,
-    /// Nothing but time and requests since then.
-    look_holds: bool,
-    /// It was made for this very decision.
+    /// Since the last scan nothing happened but time and requests.
+    scan_holds: bool,
+    /// The scan was made for this very decision.
     is_fresh: bool,
-    switching: Switching,
-    /// Who was served last.
+    switching: SwitchingCredit,
+    /// The account that was served last.
     current: Option<StreamId>,
     /// Where the last dispatch ended.
     head_bytes: u64,
@@ -77,12 +128,12 @@ pub(crate) struct Fahrrad {
 impl Fahrrad {
     pub(crate) fn new(config: &SchedulerConfig) -> Fahrrad {
         Fahrrad {
-            standing: Standing::default(),
-            look: Look::NOTHING,
+            index: StreamIndex::default(),
+            scan: SlackScan::NOTHING,
             spare_slack: -1,
-            look_holds: false,
+            scan_holds: false,
             is_fresh: false,
-            switching: Switching::new(config),
+            switching: SwitchingCredit::new(config),
             current: None,
             head_bytes: 0,
             allowance: None,
@@ -90,81 +141,81 @@ impl Fahrrad {
         }
     }
 
-    /// The current stream, if the last look still vouches for it.
-    fn stays_unseen(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
+    /// The current stream, if the last scan still allows it to stay.
+    fn stays_unscanned(&self, ledger: &Ledger, now: Nanos) -> Option<Pick> {
         let allowance = self.allowance.filter(|allowance| {
-            now <= allowance.until && ledger.woken_since_allowance >= allowance.deadline
+            now <= allowance.until && ledger.woken_since_allowance() >= allowance.deadline
         })?;
         let stream = ledger.stream(allowance.stream);
-        let vouched = self.current == Some(allowance.stream)
-            && can_use_own(ledger, allowance.stream)
+        let stays = self.current == Some(allowance.stream)
+            && ledger.can_use_reserved(allowance.stream)
             // A member of a group that is thinking may be worth a wait.
             && !(ledger.is_group(allowance.stream)
                 && ledger.may_come_back(allowance.stream).is_some())
-            && stream.current_demand(ledger.worst_case).deadline == allowance.deadline;
-        vouched.then_some(Pick::Serve {
+            && stream.current_demand(ledger.worst_case()).deadline == allowance.deadline;
+        stays.then_some(Pick::Serve {
             stream: allowance.stream,
-            account: Account::Own,
+            account: Account::Reserved,
         })
     }
 
-    /// Sees to it that what is known of slack is true now, looking at everybody if need be.
-    fn look(&mut self, ledger: &mut Ledger, now: Nanos) {
-        self.standing.refresh(ledger);
+    /// Makes what is known of slack true as of now, with a scan of all demands if need be.
+    fn update_slack(&mut self, ledger: &mut Ledger, now: Nanos) {
+        self.index.refresh(ledger);
         self.is_fresh = false;
-        let enough = scaled(ledger.config.worst_seek);
-        let left = self.look.slack - scaled(now - self.look.at) - scaled(ledger.outstanding);
-        let holds = self.look_holds && ledger.woken_deadline >= self.look.first;
-        let is_short = self.look.short_at < Nanos::MAX;
+        let enough = scaled(ledger.config().worst_seek);
+        let left = self.scan.slack - scaled(now - self.scan.at) - scaled(ledger.outstanding());
+        let holds = self.scan_holds && ledger.woken_since_scan() >= self.scan.first;
+        let is_short = self.scan.short_at < Nanos::MAX;
         if holds && !is_short && left >= enough {
             self.spare_slack = left;
-            self.look.candidates = self.standing.own.len();
+            self.scan.candidates = self.index.reserved.len();
             return;
         }
-        // In a shortage those who may go are known as well; but it may be over before that.
-        let recent = now - self.look.at <= length(ledger.worst_case);
-        let many = !ledger.config.has_seeks || self.look.candidates >= MANY;
+        // In a shortage the streams that may go are known as well; but it may be over before that.
+        let recent = now - self.scan.at <= length(ledger.worst_case());
+        let many = !ledger.config().has_seeks || self.scan.candidates >= MANY;
         if holds && is_short && left >= 0 && recent && many {
             return;
         }
-        self.look_at_all(ledger, now);
+        self.scan_all(ledger, now);
         if self.spare_slack < enough && ledger.refine_held(now) {
-            self.look_at_all(ledger, now);
+            self.scan_all(ledger, now);
         }
-        // What somebody in grace put aside is owed to him still.
-        if !ledger.pending.is_empty() && self.spare_slack >= 0 && !ledger.has_yielded() {
+        // What a stream in grace set aside is owed to it still.
+        if ledger.has_pending() && self.spare_slack >= 0 && !ledger.has_yielded() {
             ledger.apply_pending(now);
-            self.look_at_all(ledger, now);
+            self.scan_all(ledger, now);
         }
     }
 
-    /// Looks at everybody.
-    fn look_at_all(&mut self, ledger: &mut Ledger, now: Nanos) {
-        self.standing.refresh_demands(ledger);
-        ledger.woken_deadline = Nanos::MAX;
-        self.look = self.standing.agenda.look(terms(ledger, now));
-        (self.look_holds, self.is_fresh) = (true, true);
-        self.spare_slack = self.look.spare();
+    /// Scans all demands.
+    fn scan_all(&mut self, ledger: &mut Ledger, now: Nanos) {
+        self.index.refresh_demands(ledger);
+        ledger.scan_begins();
+        self.scan = self.index.slack.scan(terms(ledger, now));
+        (self.scan_holds, self.is_fresh) = (true, true);
+        self.spare_slack = self.scan.spare();
     }
 
     fn pick_with_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
-        if let Some(pick) = self.stays_unseen(ledger, now) {
+        if let Some(pick) = self.stays_unscanned(ledger, now) {
             return pick;
         }
         self.allowance = None;
-        self.look(ledger, now);
+        self.update_slack(ledger, now);
         if let Some(pick) = self.choose(ledger, now) {
             return pick;
         }
         if !self.is_fresh {
-            self.look_at_all(ledger, now);
+            self.scan_all(ledger, now);
             if let Some(pick) = self.choose(ledger, now) {
                 return pick;
             }
         }
-        // Somebody in grace holds the others up: a stream without requests may not.
+        // A stream in grace holds the others back: a stream without requests may not.
         while self.yield_blockers(ledger, now) {
-            self.look(ledger, now);
+            self.update_slack(ledger, now);
             if let Some(pick) = self.choose(ledger, now) {
                 return pick;
             }
@@ -172,31 +223,31 @@ impl Fahrrad {
         self.last_resort(ledger)
     }
 
-    /// Makes the eligible streams in grace let the disk go; whether there were any.
+    /// Makes the eligible streams in grace leave the disk to others; whether there were any.
     fn yield_blockers(&mut self, ledger: &mut Ledger, now: Nanos) -> bool {
         let mut any = false;
-        for index in 0..ledger.in_grace.len() {
-            let id = ledger.in_grace[index];
+        for index in 0..ledger.in_grace().len() {
+            let id = ledger.in_grace()[index];
             if self.is_eligible(ledger, id) {
                 any |= ledger.yield_grace(id, now);
             }
         }
-        self.look_holds &= !any;
+        self.scan_holds &= !any;
         any
     }
 
     /// With an admitted set only limits can leave requests without a candidate. A set that was
-    /// never admitted may get here with requests that nobody may start: the most urgent goes.
+    /// never admitted may get here with requests that no stream may start: the most urgent goes.
     fn last_resort(&mut self, ledger: &Ledger) -> Pick {
         let urgent = ledger
-            .active
+            .active()
             .iter()
             .filter(|id| ledger.stream(**id).has_queue())
-            .min_by_key(|id| (ledger.stream(**id).deadline, **id));
+            .min_by_key(|id| (ledger.stream(**id).deadline(), **id));
         match urgent {
-            Some(stream) if ledger.outstanding == Nanos::ZERO => {
-                let account = if can_use_own(ledger, *stream) {
-                    Account::Own
+            Some(stream) if ledger.outstanding() == Nanos::ZERO => {
+                let account = if ledger.can_use_reserved(*stream) {
+                    Account::Reserved
                 } else {
                     Account::Spare
                 };
@@ -240,10 +291,10 @@ impl Fahrrad {
         now: Nanos,
         (stream, account): (StreamId, Account),
     ) -> Pick {
-        if account == Account::Own && ledger.outstanding == Nanos::ZERO {
-            let demand = ledger.stream(stream).current_demand(ledger.worst_case);
+        if account == Account::Reserved && ledger.outstanding() == Nanos::ZERO {
+            let demand = ledger.stream(stream).current_demand(ledger.worst_case());
             let slack = self.slack_before(ledger, now, demand.deadline);
-            ledger.woken_since_allowance = Nanos::MAX;
+            ledger.allowance_begins();
             self.allowance = Some(Allowance {
                 stream,
                 deadline: demand.deadline,
@@ -256,10 +307,10 @@ impl Fahrrad {
     /// At least the slack before a deadline.
     fn slack_before(&mut self, ledger: &Ledger, now: Nanos, deadline: Nanos) -> i128 {
         if !self.is_fresh {
-            return self.look.slack - scaled(now - self.look.at) - scaled(ledger.outstanding);
+            return self.scan.slack - scaled(now - self.scan.at) - scaled(ledger.outstanding());
         }
         let terms = terms(ledger, now);
-        self.standing.agenda.slack_before(terms, deadline)
+        self.index.slack.slack_before(terms, deadline)
     }
 
     fn wait_for(
@@ -269,37 +320,36 @@ impl Fahrrad {
         stream: StreamId,
         account: Account,
     ) -> Option<Pick> {
-        // While something is in flight the disk is not idle; with nobody else's request to hold
-        // back, its idleness costs nobody anything.
-        if ledger.outstanding > Nanos::ZERO || !self.standing.has_candidates() {
+        // While something is in flight the disk is not idle; with no other stream's request to hold
+        // back, its idleness costs no stream anything.
+        if ledger.outstanding() > Nanos::ZERO || !self.index.has_candidates() {
             return None;
         }
         let bound = match account {
-            Account::Own => {
+            Account::Reserved => {
                 if !self.is_fresh && !self.is_eligible(ledger, stream) {
-                    self.look_at_all(ledger, now);
+                    self.scan_all(ledger, now);
                 }
                 if !self.is_eligible(ledger, stream) {
                     return None;
                 }
-                let demand = ledger.stream(stream).current_demand(ledger.worst_case);
+                let demand = ledger.stream(stream).current_demand(ledger.worst_case());
                 let slack = self.slack_before(ledger, now, demand.deadline);
-                ledger.stream(stream).budget.min(slack)
+                ledger.stream(stream).budget().min(slack)
             }
             Account::Spare => self.spare_slack,
         };
         let bound = length(bound.min(ledger.limit_left(stream, now)));
         let bound = now.saturating_add(bound);
-        let switch_cost = ledger.config.switch_cost;
-        let who = ledger.may_come_back(stream)?;
-        let until = anticipation::wait_until(ledger.stream_mut(who), account, now, switch_cost)?;
+        let client = ledger.may_come_back(stream)?;
+        let until = anticipation::wait_until(ledger, client, account, now)?;
         let until = until.min(bound);
         if until <= now {
             return None;
         }
-        self.waiting_for = Some(who);
+        self.waiting_for = Some(client);
         Some(Pick::Wait {
-            stream: who,
+            stream: client,
             account,
             until,
         })
@@ -307,27 +357,18 @@ impl Fahrrad {
 }
 
 /// What slack depends on besides the demands.
-fn terms(ledger: &Ledger, now: Nanos) -> Terms {
-    Terms {
+fn terms(ledger: &Ledger, now: Nanos) -> SlackTerms {
+    SlackTerms {
         now,
-        rate_ppm: 1_000_000
-            - ledger.idle_share_ppm
-            - ledger.switching_share_ppm
-            - ledger.pending_share_ppm,
-        outstanding: scaled(ledger.outstanding),
+        rate_ppm: ledger.rate_left_ppm(),
+        outstanding: scaled(ledger.outstanding()),
     }
-}
-
-/// Whether a stream has a request and a budget of its own for it.
-fn can_use_own(ledger: &Ledger, id: StreamId) -> bool {
-    let stream = ledger.stream(id);
-    ledger.is_active(id) && stream.is_reserved() && stream.budget > 0 && stream.has_queue()
 }
 
 impl Policy for Fahrrad {
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.waiting_for = None;
-        if ledger.config.has_seeks {
+        if ledger.config().has_seeks {
             self.pick_with_seeks(ledger, now)
         } else {
             self.pick_without_seeks(ledger, now)
@@ -342,7 +383,7 @@ impl Policy for Fahrrad {
         end_bytes: Option<u64>,
     ) {
         if account == Account::Spare {
-            let has_slack = self.spare_slack >= scaled(ledger.config.worst_seek);
+            let has_slack = self.spare_slack >= scaled(ledger.config().worst_seek);
             self.switching
                 .spare_begins(has_slack && !ledger.has_yielded());
         }
@@ -353,25 +394,26 @@ impl Policy for Fahrrad {
     }
 
     fn returns_to(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId) {
-        anticipation::returned_to(ledger.stream_mut(stream), now);
+        anticipation::returned_to(ledger, stream, now);
+    }
+
+    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: FinishedDispatch) {
+        self.switching.settle(ledger, now, finished);
+    }
+
+    fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId) {
+        let was_waited_for = self.waiting_for == Some(stream);
+        anticipation::arrived(ledger, stream, now, was_waited_for);
     }
 
     fn removed(&mut self, stream: StreamId) {
-        self.standing.forget(stream);
+        self.index.forget(stream);
         self.current = self.current.filter(|current| *current != stream);
         self.waiting_for = self.waiting_for.filter(|waiting| *waiting != stream);
         let others = |allowance: &Allowance| allowance.stream != stream;
         self.allowance = self.allowance.filter(others);
-        // What was seen last holds still (there is only more slack), but names the stream.
-        (self.look_holds, self.is_fresh) = (false, false);
-    }
-
-    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
-        self.switching.settle(ledger, now, finished);
-    }
-
-    fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId, _was_empty: bool) {
-        let was_waited_for = self.waiting_for == Some(stream);
-        anticipation::arrived(ledger.stream_mut(stream), now, was_waited_for);
+        // The slack that was found is still there (a removal only adds to it), but the scan may
+        // name the stream.
+        (self.scan_holds, self.is_fresh) = (false, false);
     }
 }

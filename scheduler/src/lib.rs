@@ -5,20 +5,24 @@
 //! decision, so that the same code runs on a real disk and, exactly and repeatably, in virtual
 //! time.
 //!
-//! How the rooms of this crate fit together:
+//! How the parts of this crate fit together:
 //!
 //! ```text
-//!   Scheduler ── queues of streams (queue.rs) ── books: budgets, deadlines, limits (ledger.rs)
-//!      │                                              │
-//!      ├── BusyMeter: measured time, split (meter.rs) │
-//!      └── Policy: who goes next, who pays ───────────┘
+//!   Scheduler ── Ledger: streams with queues, budgets, deadlines, limits (ledger.rs, queue.rs)
+//!      │           │
+//!      ├── BusyMeter: measured time, divided among requests in flight (meter.rs)
+//!      └── Policy: which stream is served next, and which account pays
 //!             fahrrad/  slack test, spare time, waiting, switching account
 //!             policies/ what others do, to compare with
 //! ```
 //!
+//! Start with `fahrrad.rs`: why, the model, the rules with a numeric example, the promise.
+//!
 //! What is not known here: vdisks, protocols, devices; why a request was made.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
+mod client_estimates;
 mod config;
 mod fahrrad;
 mod ledger;
@@ -26,14 +30,13 @@ mod meter;
 mod policies;
 mod policy;
 mod positioning;
+mod ppm_time;
 mod queue;
 mod report;
 mod scheduler;
 mod seek_curve;
-mod stream;
 mod stream_heap;
 mod stream_id;
-mod stream_table;
 
 pub use config::{
     Arrival, FlightId, Limit, RequestId, Reservation, SchedulerConfig, StreamConfig,

@@ -63,16 +63,16 @@ pub(crate) fn queue_order(kind: PolicyKind, has_seeks: bool) -> QueueOrder {
 /// Streams with requests waiting, whatever a limit of disk time says of them.
 fn with_requests(ledger: &Ledger) -> impl Iterator<Item = StreamId> + '_ {
     ledger
-        .active
+        .active()
         .iter()
-        .chain(&ledger.limited)
+        .chain(ledger.limited())
         .copied()
         .filter(|id| ledger.stream(*id).has_queue())
 }
 
 /// Streams with requests waiting that no limit of disk time holds back.
 fn unlimited_with_requests(ledger: &Ledger) -> impl Iterator<Item = StreamId> + '_ {
-    let active = ledger.active.iter().copied();
+    let active = ledger.active().iter().copied();
     active.filter(|id| ledger.stream(*id).has_queue())
 }
 
@@ -85,22 +85,22 @@ fn serve(ledger: &Ledger, stream: StreamId) -> Pick {
 /// The stream with requests and budget left that is due first.
 fn earliest_due(ledger: &Ledger) -> Option<StreamId> {
     unlimited_with_requests(ledger)
-        .filter(|id| ledger.account(*id) == Account::Own)
-        .min_by_key(|id| (ledger.stream(*id).deadline, *id))
+        .filter(|id| ledger.account(*id) == Account::Reserved)
+        .min_by_key(|id| (ledger.stream(*id).deadline(), *id))
 }
 
 /// From spare time: the stream that has had least of it for its weight.
 fn least_spare(ledger: &mut Ledger) -> Option<StreamId> {
-    let tags = unlimited_with_requests(ledger).map(|id| (ledger.stream(id).tag, id));
+    let tags = unlimited_with_requests(ledger).map(|id| (ledger.stream(id).tag(), id));
     let (tag, stream) = tags.min()?;
-    ledger.spare_clock = ledger.spare_clock.max(tag);
+    ledger.advance_spare_clock(tag);
     Some(stream)
 }
 
 /// Budgets by deadline, then spare time; nothing else can become due but by the end of a limit.
 fn due_or_spare(ledger: &mut Ledger) -> Pick {
     if let Some(stream) = earliest_due(ledger) {
-        let account = Account::Own;
+        let account = Account::Reserved;
         return Pick::Serve { stream, account };
     }
     if let Some(stream) = least_spare(ledger) {
@@ -129,7 +129,7 @@ struct RequestCount {
 impl RequestCount {
     /// How many requests went with the dispatch of `id` that was just made.
     fn of_dispatch(&mut self, ledger: &Ledger, id: StreamId) -> u64 {
-        let requests = ledger.stream(id).counters.requests;
+        let requests = ledger.stream(id).counters().requests;
         let seen = self.seen.get_or_insert_with(id, || 0);
         requests - std::mem::replace(seen, requests)
     }

@@ -1,6 +1,6 @@
-//! What a policy is: it says whose request goes next, and how a measured time is split.
+//! What a policy is: it says which stream's request goes next, and how a measured time is split.
 //!
-//! The scheduler around it keeps the queues, the books and the requests in flight.
+//! The scheduler around it keeps the queues, the ledger and the requests in flight.
 
 use crate::ledger::{Account, Ledger};
 use crate::stream_id::StreamId;
@@ -23,7 +23,7 @@ pub(crate) enum Pick {
 
 /// A dispatch that completed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedDispatch {
     pub(crate) stream: StreamId,
     pub(crate) account: Account,
     /// What the meter measured for it.
@@ -32,18 +32,17 @@ pub(crate) struct Finished {
     pub(crate) alone: Nanos,
     /// It continued its stream's last dispatch.
     pub(crate) sequential: bool,
-    /// Somebody else, with an account of their own, was served before it.
+    /// A stream that another account pays for was served before it.
     pub(crate) switched: bool,
     /// Another stream was served before it, of the same group or not.
     pub(crate) moved: bool,
-    /// The stream served before it, if that was on spare time.
+    /// The stream served before it, if that was on spare time. It can have been removed since.
     pub(crate) after_spare_of: Option<StreamId>,
 }
 
-/// Who goes next, and who pays.
+/// Which stream is served next, and which account pays.
 pub(crate) trait Policy: std::fmt::Debug + Send {
-    /// Decides, with at least one request queued somewhere or a stream to wait for. The books are
-    /// at `now`.
+    /// Decides, with at least one request queued. The ledger is at `now`.
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick;
 
     /// A request of `stream` is about to go to the disk after another stream's.
@@ -58,21 +57,24 @@ pub(crate) trait Policy: std::fmt::Debug + Send {
         end_bytes: Option<u64>,
     );
 
-    /// A stream is about to be removed; it has no request queued or in flight.
-    fn removed(&mut self, _stream: StreamId) {}
-
     /// Charges a dispatch that completed: the charges to streams and to the switching account are
-    /// to add up to `finished.measured`.
-    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished);
+    /// to add up to `finished.measured`. The default: its stream pays all of it.
+    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: FinishedDispatch) {
+        ledger.charge(finished.stream, finished.account, finished.measured);
+    }
 
-    /// A request arrived for `stream`, which was being waited for or not.
-    fn arrived(&mut self, ledger: &mut Ledger, now: Nanos, stream: StreamId, was_empty: bool);
+    /// A request arrived for `stream`, which had none queued or in flight; it may have been waited
+    /// for.
+    fn arrived(&mut self, _ledger: &mut Ledger, _now: Nanos, _stream: StreamId) {}
 
     /// Whether [`Policy::queued`] is to be called.
     fn wants_arrivals(&self) -> bool {
         false
     }
 
-    /// A request arrived for `stream`, and is in its queue and in the books.
+    /// A request arrived for `stream`, and is in its queue and in the ledger.
     fn queued(&mut self, _ledger: &Ledger, _now: Nanos, _stream: StreamId) {}
+
+    /// A stream is about to be removed; it has no request queued or in flight.
+    fn removed(&mut self, _stream: StreamId) {}
 }

@@ -1,13 +1,15 @@
-//! The requests of one stream that wait, in the order in which the disk should see them.
+//! The queued requests of one stream, in the order in which the disk should see them.
 //!
-//! `Sweep` order is for disks with seeks: upwards from the stream's own last place, then again from
-//! its lowest (the stream's own C-LOOK). Starting each visit at the *own* last place, not at the
-//! head, is what keeps requests from waiting for minutes (design: scheduler-rules §4). A sweep that
-//! is fed just ahead of itself for ever would starve what lies behind it, so the oldest request is
-//! taken out of turn once it has been passed over too often. `Arrival` order is for everything else.
+//! `Sweep` order is for disks with seeks: upwards from where the stream's own last request ended,
+//! then again from its lowest (the stream's own C-LOOK). Starting each visit there, and not at the
+//! head, is what keeps requests from waiting for minutes: a C-LOOK from the head begins each visit
+//! at the stream's lowest offset, and a latency of 52 s was measured that way where the own sweep
+//! has 4 s. A sweep that is fed just ahead of itself for ever would starve what lies behind it, so
+//! the oldest request is taken out of turn once it has been passed over too often. `Arrival` order
+//! is for everything else.
 //!
 //! Invariants: requests of equal offset leave in order of arrival; a sequential run leaves in
-//! order; requests without a place leave first, in order of arrival. No allocation once the vectors
+//! order; requests without an offset leave first, in order of arrival. No allocation once the vectors
 //! have grown to the queue's bound, which the caller keeps.
 
 use crate::{Arrival, RequestId};
@@ -15,7 +17,7 @@ use disktime_units::Nanos;
 use std::collections::VecDeque;
 
 /// A request is taken out of turn when this many times the queue's length has been dispatched
-/// since the last look at the oldest.
+/// since the oldest was last checked.
 const PASSES: usize = 4;
 
 /// So many requests on either side of the head are compared by positioning time.
@@ -24,36 +26,56 @@ const COMPARED: usize = 64;
 /// In which order a stream's requests leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum QueueOrder {
-    /// Upwards from the stream's own last place, around.
+    /// Upwards from where the stream's own last request ended, around.
     Sweep,
     /// As they came.
     Arrival,
-    /// Upwards from where the policy says; nobody goes out of turn.
+    /// Upwards from where the policy says; no request goes out of turn.
     Elevator,
 }
 
-/// A waiting request.
+/// A queued request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Queued {
-    pub(crate) id: RequestId,
-    pub(crate) offset_bytes: Option<u64>,
-    pub(crate) len_bytes: u64,
-    pub(crate) price: Nanos,
-    pub(crate) write: bool,
-    pub(crate) merge_class: Option<u8>,
+    arrival: Arrival,
     /// Order of arrival at the disk, over all streams.
-    pub(crate) sequence: u64,
+    sequence: u64,
     /// Dispatches of this stream when it arrived.
     arrived_at_dispatch: u64,
 }
 
 impl Queued {
-    fn place(&self) -> (u64, u64) {
-        (self.offset_bytes.unwrap_or(0), self.sequence)
+    pub(crate) fn id(&self) -> RequestId {
+        self.arrival.id
+    }
+
+    pub(crate) fn offset_bytes(&self) -> Option<u64> {
+        self.arrival.offset_bytes
+    }
+
+    pub(crate) fn len_bytes(&self) -> u64 {
+        self.arrival.len_bytes
+    }
+
+    pub(crate) fn price(&self) -> Nanos {
+        self.arrival.price
+    }
+
+    pub(crate) fn merge_class(&self) -> Option<u8> {
+        self.arrival.merge_class
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Its key in the order by offset.
+    fn key(&self) -> (u64, u64) {
+        (self.offset_bytes().unwrap_or(0), self.sequence)
     }
 
     fn end_bytes(&self) -> Option<u64> {
-        self.offset_bytes.map(|offset| offset + self.len_bytes)
+        self.offset_bytes().map(|offset| offset + self.len_bytes())
     }
 }
 
@@ -61,10 +83,10 @@ impl Queued {
 #[derive(Debug)]
 pub(crate) struct StreamQueue {
     order: QueueOrder,
-    /// Requests without a place, and in `Arrival` order all of them.
+    /// Requests without an offset, and in `Arrival` order all of them.
     in_order: VecDeque<Queued>,
     /// In `Sweep` order: by (offset, sequence).
-    by_place: Vec<Queued>,
+    by_offset: Vec<Queued>,
     /// Where the sweep goes on: the end of the last dispatch.
     position_bytes: u64,
     dispatched: u64,
@@ -76,7 +98,7 @@ impl StreamQueue {
         StreamQueue {
             order,
             in_order: VecDeque::with_capacity(16),
-            by_place: Vec::with_capacity(16),
+            by_offset: Vec::with_capacity(16),
             position_bytes: 0,
             dispatched: 0,
             next_age_check: 0,
@@ -84,27 +106,22 @@ impl StreamQueue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_order.is_empty() && self.by_place.is_empty()
+        self.in_order.is_empty() && self.by_offset.is_empty()
     }
 
     pub(crate) fn push(&mut self, arrival: Arrival, sequence: u64) {
         let queued = Queued {
-            id: arrival.id,
-            offset_bytes: arrival.offset_bytes,
-            len_bytes: arrival.len_bytes,
-            price: arrival.price,
-            write: arrival.write,
-            merge_class: arrival.merge_class,
+            arrival,
             sequence,
             arrived_at_dispatch: self.dispatched,
         };
-        if self.order == QueueOrder::Arrival || queued.offset_bytes.is_none() {
+        if self.order == QueueOrder::Arrival || queued.offset_bytes().is_none() {
             self.in_order.push_back(queued);
         } else {
             let index = self
-                .by_place
-                .partition_point(|other| other.place() < queued.place());
-            self.by_place.insert(index, queued);
+                .by_offset
+                .partition_point(|other| other.key() < queued.key());
+            self.by_offset.insert(index, queued);
         }
     }
 
@@ -112,19 +129,19 @@ impl StreamQueue {
     pub(crate) fn peek(&self) -> Option<&Queued> {
         self.in_order
             .front()
-            .or_else(|| self.by_place.get(self.sweep_index()))
+            .or_else(|| self.by_offset.get(self.sweep_index()))
     }
 
-    /// How many requests wait.
+    /// How many requests are queued.
     pub(crate) fn len(&self) -> usize {
-        self.in_order.len() + self.by_place.len()
+        self.in_order.len() + self.by_offset.len()
     }
 
     /// The request that would leave next if the sweep went on from there.
     pub(crate) fn peek_from(&self, position_bytes: u64) -> Option<&Queued> {
         self.in_order
             .front()
-            .or_else(|| self.by_place.get(self.index_from(position_bytes)))
+            .or_else(|| self.by_offset.get(self.index_from(position_bytes)))
     }
 
     /// Lets the sweep go on from there.
@@ -155,10 +172,10 @@ impl StreamQueue {
     pub(crate) fn pop(&mut self) -> Option<Queued> {
         let queued = match self.in_order.pop_front() {
             Some(queued) => queued,
-            None if self.by_place.is_empty() => return None,
+            None if self.by_offset.is_empty() => return None,
             None => {
                 let index = self.overdue_index().unwrap_or_else(|| self.sweep_index());
-                self.by_place.remove(index)
+                self.by_offset.remove(index)
             }
         };
         self.dispatched += 1;
@@ -168,26 +185,26 @@ impl StreamQueue {
         Some(queued)
     }
 
-    /// Takes out the request with the least estimate, but one without a place, one that was passed
-    /// over too often and one that continues the last go before it. A request that continues
-    /// another waits for that one, so that runs stay in order. Compared are those nearest to the head.
+    /// Takes out the request with the least estimate. One without an offset, one that was passed over
+    /// too often and one that continues the last go before it. A request that continues another
+    /// waits for that one, so that runs stay in order. Those nearest to the head are compared.
     pub(crate) fn pop_least(
         &mut self,
         head_bytes: u64,
         estimate: impl Fn(u64, bool) -> Nanos,
     ) -> Option<Queued> {
-        if !self.in_order.is_empty() || self.by_place.len() < 2 {
+        if !self.in_order.is_empty() || self.by_offset.len() < 2 {
             return self.pop();
         }
         let next = self.sweep_index();
-        let continues = self.by_place[next].offset_bytes == Some(self.position_bytes)
+        let continues = self.by_offset[next].offset_bytes() == Some(self.position_bytes)
             && self.position_bytes == head_bytes;
         let index = match self.overdue_index() {
             Some(overdue) => overdue,
             None if continues => next,
             None => self.least_index(head_bytes, estimate),
         };
-        let queued = self.by_place.remove(index);
+        let queued = self.by_offset.remove(index);
         self.dispatched += 1;
         if let Some(end) = queued.end_bytes() {
             self.position_bytes = end;
@@ -197,27 +214,27 @@ impl StreamQueue {
 
     fn least_index(&self, head_bytes: u64, estimate: impl Fn(u64, bool) -> Nanos) -> usize {
         let here = self
-            .by_place
-            .partition_point(|queued| queued.place() < (head_bytes, 0));
+            .by_offset
+            .partition_point(|queued| queued.key() < (head_bytes, 0));
         let from = here.saturating_sub(COMPARED);
-        let to = (here + COMPARED).min(self.by_place.len());
+        let to = (here + COMPARED).min(self.by_offset.len());
         let heads_run = |index: &usize| {
-            let before = index.checked_sub(1).map(|before| &self.by_place[before]);
+            let before = index.checked_sub(1).map(|before| &self.by_offset[before]);
             let run = before.and_then(Queued::end_bytes);
-            run.is_none() || run != self.by_place[*index].offset_bytes
+            run.is_none() || run != self.by_offset[*index].offset_bytes()
         };
-        let legs = (from..to).filter(heads_run).map(|index| {
-            let queued = &self.by_place[index];
-            let offset = queued.offset_bytes.unwrap_or(head_bytes);
+        let estimates = (from..to).filter(heads_run).map(|index| {
+            let queued = &self.by_offset[index];
+            let offset = queued.offset_bytes().unwrap_or(head_bytes);
             let distance = offset.abs_diff(head_bytes);
             (
-                estimate(offset, queued.write),
+                estimate(offset, queued.arrival.write),
                 distance,
                 queued.sequence,
                 index,
             )
         });
-        let least = legs.min();
+        let least = estimates.min();
         least.map_or_else(|| self.sweep_index(), |(.., index)| index)
     }
 
@@ -229,19 +246,19 @@ impl StreamQueue {
         room_bytes: u64,
     ) -> Option<Queued> {
         let fits = |queued: &Queued| {
-            queued.offset_bytes == Some(end_bytes)
-                && queued.merge_class == Some(class)
-                && queued.len_bytes <= room_bytes
+            queued.offset_bytes() == Some(end_bytes)
+                && queued.merge_class() == Some(class)
+                && queued.len_bytes() <= room_bytes
         };
         let queued = match self.in_order.front() {
             Some(front) if fits(front) => self.in_order.pop_front()?,
             Some(_) => return None,
             None => {
                 let index = self.sweep_index();
-                if !self.by_place.get(index).is_some_and(fits) {
+                if !self.by_offset.get(index).is_some_and(fits) {
                     return None;
                 }
-                self.by_place.remove(index)
+                self.by_offset.remove(index)
             }
         };
         self.dispatched += 1;
@@ -249,7 +266,7 @@ impl StreamQueue {
         Some(queued)
     }
 
-    /// First request at or above the sweep's place, or the lowest.
+    /// First request at or above the sweep's position, or the lowest.
     fn sweep_index(&self) -> usize {
         self.index_from(self.position_bytes)
     }
@@ -257,24 +274,24 @@ impl StreamQueue {
     fn index_from(&self, position_bytes: u64) -> usize {
         let position = (position_bytes, 0);
         let index = self
-            .by_place
-            .partition_point(|queued| queued.place() < position);
-        if index == self.by_place.len() {
+            .by_offset
+            .partition_point(|queued| queued.key() < position);
+        if index == self.by_offset.len() {
             0
         } else {
             index
         }
     }
 
-    /// The oldest request, if it has been passed over too often. Looked for only now and then, so
-    /// that the cost per dispatch stays constant.
+    /// The oldest request, if it has been passed over too often. It is searched for only now and
+    /// then, so that the cost per dispatch stays constant.
     fn overdue_index(&mut self) -> Option<usize> {
         if self.order == QueueOrder::Elevator || self.dispatched < self.next_age_check {
             return None;
         }
-        let bound = (PASSES * self.by_place.len()).max(64) as u64;
+        let bound = (PASSES * self.by_offset.len()).max(64) as u64;
         let (index, oldest) = self
-            .by_place
+            .by_offset
             .iter()
             .enumerate()
             .min_by_key(|(_, queued)| queued.sequence)?;

@@ -1,4 +1,4 @@
-//! The state machine around a policy: queues, books, requests in flight, charges.
+//! The state machine around a policy: queues, ledger, requests in flight, charges.
 //!
 //! Drive it so: [`Scheduler::arrive`] for each request, [`Scheduler::complete`] for each dispatch
 //! that is done, then [`Scheduler::next`] until it does not say [`Decision::Dispatch`]; call `next`
@@ -13,10 +13,10 @@ mod entitlements;
 mod readings;
 
 use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig};
-use crate::ledger::{Account, Accruing, Ledger};
+use crate::ledger::{Account, Ledger};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{FinishedDispatch, Pick, Policy};
 use crate::positioning::LearntPositioning;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
@@ -32,7 +32,7 @@ pub enum Decision {
     Dispatch {
         /// To be named at completion.
         flight: FlightId,
-        /// Whose they are.
+        /// The stream that pays.
         stream: StreamId,
     },
     /// The bound on requests in flight is reached, or nothing may go: call again after the next
@@ -46,7 +46,7 @@ pub enum Decision {
 /// What a completed dispatch was charged for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
-    /// Whose it was.
+    /// Its stream.
     pub stream: StreamId,
     /// Its part of the busy time.
     pub measured: Nanos,
@@ -54,6 +54,7 @@ pub struct Settlement {
     pub service: Nanos,
 }
 
+/// A dispatch in flight.
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     stream: StreamId,
@@ -80,7 +81,7 @@ struct Served {
 
 /// A wait for a stream's next request.
 #[derive(Debug, Clone, Copy)]
-struct Waiting {
+struct OpenWait {
     stream: StreamId,
     account: Account,
     since: Nanos,
@@ -96,9 +97,8 @@ pub struct Scheduler {
     meter: BusyMeter,
     /// By [`FlightId`]; at most as many as the disk takes.
     flights: Slab<Flight>,
-    waiting: Option<Waiting>,
+    waiting: Option<OpenWait>,
     last_served: Option<Served>,
-    sequence: u64,
     now: Nanos,
     half_turn: Nanos,
     /// Where the last dispatch ended.
@@ -121,7 +121,6 @@ impl Scheduler {
             meter: BusyMeter::default(),
             waiting: None,
             last_served: None,
-            sequence: 0,
             now: Nanos::ZERO,
             half_turn,
             head_bytes: 0,
@@ -129,39 +128,23 @@ impl Scheduler {
         }
     }
 
-    /// A request waits.
+    /// A request arrives and is queued.
     ///
     /// # Panics
     /// If the stream has been removed, or is being removed.
     pub fn arrive(&mut self, now: Nanos, stream: StreamId, arrival: Arrival) {
-        self.ledger.streams.check(stream);
+        self.ledger.check(stream);
         assert!(
-            !self.ledger.stream(stream).is_leaving,
+            !self.ledger.stream(stream).is_leaving(),
             "{stream:?} is being removed and takes no new requests"
         );
         let now = self.observe(now);
         debug_assert!(!self.ledger.is_group(stream), "a group has no requests");
-        let payer = self.ledger.payer(stream);
-        if !self.ledger.stream(payer).is_busy() {
-            self.ledger.roll(payer, now);
-        }
-        let account = self.ledger.stream(stream);
-        let (was_idle, was_empty) = (!account.is_busy(), account.queue.is_empty());
-        if was_empty && payer != stream {
-            self.ledger.member_waits(payer, stream);
-        }
-        let account = self.ledger.stream_mut(stream);
-        account.last_arrival = now;
-        account.queue.push(arrival, self.sequence);
-        self.ledger.changed(payer);
-        self.sequence += 1;
-        self.ledger.queued += 1;
+        let was_idle = self.ledger.enqueue(now, stream, arrival);
         if was_idle {
-            self.policy.arrived(&mut self.ledger, now, stream, was_idle);
+            self.policy.arrived(&mut self.ledger, now, stream);
         }
-        self.ledger.end_grace(payer);
-        self.ledger.wake(payer, now);
-        self.ledger.enforce_limit(payer, now);
+        self.ledger.compete(now, stream);
         if self.wants_arrivals {
             self.policy.queued(&self.ledger, now, stream);
         }
@@ -177,37 +160,22 @@ impl Scheduler {
         let done = done.expect("a dispatch completes exactly once");
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
-        self.ledger.accruing = None;
-        let payer = self.ledger.payer(done.stream);
-        self.ledger.roll(payer, now);
+        self.ledger.end_charge(now, done.stream);
         self.ledger.end_yield(now);
         if self.prices_apply() {
             self.ledger
                 .undo_debit(done.stream, done.account, done.price);
         }
-        self.note_service(service);
+        self.ledger.note_service(service);
         if let Some(distance_bytes) = done.distance_bytes {
             let positioning = service.saturating_sub(done.price);
             self.learnt.learn(distance_bytes, positioning);
         }
         self.policy
             .settle(&mut self.ledger, now, done.finished(measured));
-        let stream = self.ledger.stream_mut(done.stream);
-        stream.in_flight -= 1;
-        stream.last_completion = now;
-        stream.habits.gave_up = false;
-        if payer != done.stream {
-            self.ledger.stream_mut(payer).in_flight -= 1;
-        }
-        if self.ledger.stream(payer).is_busy() {
-            self.ledger.enforce_limit(payer, now);
-        } else {
-            self.ledger.begin_grace(payer, done.stream, now);
-        }
-        let spare_user = done.after_spare_of;
-        if let Some(spare_user) = spare_user.filter(|user| self.ledger.contains(*user)) {
-            let payer = self.ledger.payer(spare_user);
-            self.ledger.enforce_limit(payer, now);
+        self.ledger.complete(now, done.stream);
+        if let Some(spare_user) = done.after_spare_of {
+            self.ledger.enforce_limit_of_user(spare_user, now);
         }
         self.finish_removal(done.stream);
         Settlement {
@@ -221,7 +189,8 @@ impl Scheduler {
     pub fn next(&mut self, now: Nanos, batch: &mut Vec<RequestId>) -> Decision {
         batch.clear();
         let now = self.observe(now);
-        if self.flights.len() == self.ledger.config.max_in_flight || self.ledger.queued == 0 {
+        let is_full = self.flights.len() == self.ledger.config().max_in_flight;
+        if is_full || self.ledger.queued() == 0 {
             return Decision::Sleep { until: None };
         }
         if self.flights.is_empty() {
@@ -238,23 +207,20 @@ impl Scheduler {
                 account,
                 until,
             } => {
-                self.waiting = Some(Waiting {
+                self.waiting = Some(OpenWait {
                     stream,
                     account,
                     since: now,
                 });
-                self.ledger.accruing = Some(Accruing {
-                    stream: self.ledger.payer(stream),
-                    account,
-                    since: now,
-                });
+                self.ledger.begin_charge(now, stream, account);
                 Decision::Sleep { until: Some(until) }
             }
             Pick::Sleep { until } => Decision::Sleep { until },
         }
     }
 
-    /// Brings time forward: charges an open wait, ends periods, lets idle time go.
+    /// Brings time forward: charges an open wait, ends periods, takes idle time from streams in
+    /// grace.
     fn observe(&mut self, now: Nanos) -> Nanos {
         let passed = now.saturating_sub(self.now);
         self.now = self.now.max(now);
@@ -263,34 +229,23 @@ impl Scheduler {
         if self.flights.is_empty() && self.waiting.is_none() && passed > Nanos::ZERO {
             self.ledger.forfeit(passed);
         }
-        if let Some(waiting) = self.waiting.take() {
-            let waited = now - waiting.since;
-            self.ledger.accruing = None;
-            self.ledger.charge(waiting.stream, waiting.account, waited);
-            self.ledger.wait_ended(self.ledger.payer(waiting.stream));
-            self.ledger.stream_mut(waiting.stream).counters.waited += waited;
-            self.ledger.counters.waiting += waited;
+        if let Some(wait) = self.waiting.take() {
+            let waited = now - wait.since;
+            self.ledger.charge_wait(wait.stream, wait.account, waited);
         }
         now
-    }
-
-    fn note_service(&mut self, service: Nanos) {
-        let worst_case = self.ledger.config.worst_case;
-        let counters = &mut self.ledger.counters;
-        counters.overruns += u64::from(service > worst_case);
-        counters.longest = counters.longest.max(service);
     }
 
     /// With one request in flight the measured time is all there is; with several, each is debited
     /// its price until its part of the busy time is known.
     fn prices_apply(&self) -> bool {
-        self.ledger.config.max_in_flight > 1
+        self.ledger.config().max_in_flight > 1
     }
 }
 
 impl Flight {
-    fn finished(&self, measured: Nanos) -> Finished {
-        Finished {
+    fn finished(&self, measured: Nanos) -> FinishedDispatch {
+        FinishedDispatch {
             stream: self.stream,
             account: self.account,
             measured,

@@ -5,8 +5,8 @@
 //! its time on pointers; a block of 48 entries is moved in one go, and a walk over all summaries
 //! of a thousand entries reads some twenty of them.
 //!
-//! Invariants: keys are unique and ascend through all blocks; no block is empty; `lasts[i]` is the last
-//! key of block i. Blocks that run empty are kept for later, so that a list whose length has been
+//! Invariants: keys are unique and ascend through all blocks; no block is empty; `lasts[i]` is the
+//! last key of block i. Blocks that run empty are kept for later, so that a list whose length has been
 //! reached before allocates nothing.
 
 /// Entries of a full block.
@@ -162,7 +162,7 @@ impl<E: Keyed, S> Blocks<E, S> {
             .filter(|entry| entry.key() == key)
     }
 
-    /// The entry.
+    /// The entries, in order.
     #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &E> {
         self.blocks.iter().flat_map(|block| &block.entries)

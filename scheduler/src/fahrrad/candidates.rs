@@ -1,5 +1,5 @@
 //! Which stream is next: on spare time by weight, between streams by the seek curve, and on a disk
-//! without seeks by who is most behind.
+//! without seeks the one that is most behind.
 //!
 //! Spare time is shared by start-time tags that persist: a stream's tag moves on only when it is
 //! served from spare time, so that running on its reservation does not cost it spare time. A stream
@@ -7,19 +7,18 @@
 //! long visits (few seeks) for a bounded unfairness.
 
 use super::Fahrrad;
-use super::standing::can_pay;
 use crate::ledger::{Account, Ledger, spare_tag};
 use crate::policy::Pick;
-use crate::stream::scaled;
+use crate::ppm_time::scaled;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// Δ: how much disk time a stream may be ahead of the one most behind on spare time.
 const SPARE_WINDOW: Nanos = Nanos::from_millis(100);
-/// So many candidates are looked at one by one.
+/// So many candidates are compared one by one.
 const FEW: usize = 16;
 
-/// Whose spare turn it is.
+/// Which streams may use spare time now.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SpareWindow {
     smallest_tag: u128,
@@ -28,38 +27,38 @@ pub(super) struct SpareWindow {
 impl SpareWindow {
     fn allows(self, ledger: &Ledger, id: StreamId) -> bool {
         let stream = ledger.stream(id);
-        let window = spare_tag(SPARE_WINDOW, stream.config.weight);
-        stream.tag <= self.smallest_tag + window
+        let window = spare_tag(SPARE_WINDOW, stream.weight());
+        stream.tag() <= self.smallest_tag + window
     }
 }
 
 impl Fahrrad {
-    /// The spare window, if there is spare time now and somebody to use it. While somebody can be
-    /// served on its own account, spare time is begun only if there is slack for the way back: with
-    /// the switching account spare time pays for it, and without it the one who waits is served
-    /// that much earlier.
+    /// The spare window, if there is spare time now and a stream to use it. While a stream can be
+    /// served on its reserved account, spare time is begun only if there is slack for the way back:
+    /// with the switching account spare time pays for it, and without it the stream that waits is
+    /// served that much earlier.
     pub(super) fn spare_window(&self, ledger: &mut Ledger) -> Option<SpareWindow> {
-        let own_waits = self.look.candidates > 0;
+        let own_waits = self.scan.candidates > 0;
         let needed = if own_waits {
-            scaled(ledger.config.worst_seek)
+            scaled(ledger.config().worst_seek)
         } else {
             0
         };
         if self.spare_slack < needed {
             return None;
         }
-        let (smallest_tag, _) = self.standing.spare.first()?;
-        ledger.spare_clock = ledger.spare_clock.max(smallest_tag);
+        let (smallest_tag, _) = self.index.spare.first()?;
+        ledger.advance_spare_clock(smallest_tag);
         Some(SpareWindow { smallest_tag })
     }
 
-    /// Whether slack lets a stream with a reservation go on its own account.
+    /// Whether slack lets a stream with a reservation go on its reserved account.
     pub(super) fn is_eligible(&self, ledger: &Ledger, id: StreamId) -> bool {
-        if self.look.short_at == Nanos::MAX {
+        if self.scan.short_at == Nanos::MAX {
             return true;
         }
-        let demand = ledger.stream(id).current_demand(ledger.worst_case);
-        demand.deadline <= self.look.short_at
+        let demand = ledger.stream(id).current_demand(ledger.worst_case());
+        demand.deadline <= self.scan.short_at
     }
 
     /// On which account a stream could be served or waited for now, whether it has requests or not.
@@ -70,51 +69,51 @@ impl Fahrrad {
         spare: Option<SpareWindow>,
     ) -> Option<Account> {
         let stream = ledger.stream(id);
-        if !ledger.is_active(id) {
+        if !stream.is_active() {
             return None;
         }
-        if can_pay(stream) {
-            return self.is_eligible(ledger, id).then_some(Account::Own);
+        if stream.has_budget() {
+            return self.is_eligible(ledger, id).then_some(Account::Reserved);
         }
         spare
             .filter(|window| window.allows(ledger, id))
             .map(|_| Account::Spare)
     }
 
-    /// The nearest request that may go. Among the few who may on their own account when nothing is
-    /// to spare, each is looked at; else the search goes outwards from the head.
+    /// The nearest request that may go. Where few streams may, on their reserved accounts and with
+    /// no spare time, they are compared one by one; else the search goes outwards from the head.
     pub(super) fn nearest(
         &self,
         ledger: &Ledger,
         spare: Option<SpareWindow>,
     ) -> Option<(StreamId, Account)> {
-        if self.is_fresh && spare.is_none() && self.look.candidates <= FEW {
-            let own = self.standing.agenda.candidates_until(self.look.short_at);
+        if self.is_fresh && spare.is_none() && self.scan.candidates <= FEW {
+            let own = self.index.slack.candidates_until(self.scan.short_at);
             let nearest = own.min_by_key(|entry| {
                 let distance = self.distance(ledger, entry.stream);
                 (distance, entry.deadline, entry.stream)
             });
-            return nearest.map(|entry| (entry.stream, Account::Own));
+            return nearest.map(|entry| (entry.stream, Account::Reserved));
         }
         let rank = |id| match self.account_for(ledger, id, spare)? {
-            Account::Own => Some(ledger.stream(id).deadline),
+            Account::Reserved => Some(ledger.stream(id).deadline()),
             Account::Spare => Some(Nanos::MAX),
         };
-        let nearest = self.standing.places.nearest(self.head_bytes, rank)?;
+        let nearest = self.index.next_requests.nearest(self.head_bytes, rank)?;
         Some((nearest, ledger.account(nearest)))
     }
 
     fn distance(&self, ledger: &Ledger, id: StreamId) -> u64 {
-        let next = ledger.stream(ledger.next_of(id)).queue.peek();
-        let offset = next.and_then(|queued| queued.offset_bytes);
-        // A request without a place needs no seek.
+        let next = ledger.stream(ledger.next_of(id)).queue().peek();
+        let offset = next.and_then(|queued| queued.offset_bytes());
+        // A request without an offset needs no seek.
         offset.map_or(0, |offset| offset.abs_diff(self.head_bytes) + 1)
     }
 
-    /// Without seeks: the one most behind its fluid share on its own account, unless all are ahead
-    /// of theirs and there is spare time; then the smallest tag.
+    /// Without seeks: the stream most behind its fluid share on its reserved account, unless all are
+    /// ahead of theirs and there is spare time; then the smallest tag.
     pub(super) fn pick_without_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
-        self.look(ledger, now);
+        self.update_slack(ledger, now);
         if let Some(wait) = self.wait_for_laggard(ledger, now) {
             return wait;
         }
@@ -122,14 +121,14 @@ impl Fahrrad {
             return pick;
         }
         if !self.is_fresh {
-            // Who may go has changed since the last look: an effective deadline moved.
-            self.look_at_all(ledger, now);
+            // The streams that may go have changed since the scan: an effective deadline moved.
+            self.scan_all(ledger, now);
             if let Some(pick) = self.most_behind(ledger, now) {
                 return pick;
             }
         }
-        while ledger.outstanding == Nanos::ZERO && self.yield_blockers(ledger, now) {
-            self.look(ledger, now);
+        while ledger.outstanding() == Nanos::ZERO && self.yield_blockers(ledger, now) {
+            self.update_slack(ledger, now);
             if let Some(pick) = self.most_behind(ledger, now) {
                 return pick;
             }
@@ -142,46 +141,46 @@ impl Fahrrad {
     fn wait_for_laggard(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
         let current = self.current?;
         let stream = ledger.stream(current);
-        let behind = ledger.config.max_in_flight == 1
-            && ledger.is_active(current)
+        let behind = ledger.config().max_in_flight == 1
+            && stream.is_active()
             && stream.is_reserved()
             && !stream.is_busy()
-            && stream.budget > stream.fluid_budget(now).max(0);
+            && stream.budget() > stream.fluid_budget(now).max(0);
         if !behind {
             return None;
         }
-        self.wait_for(ledger, now, current, Account::Own)
+        self.wait_for(ledger, now, current, Account::Reserved)
     }
 
-    /// The one most behind of those that may go on their own account.
-    fn first_own(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<(i64, StreamId)> {
+    /// The stream most behind of those that may go on their reserved account.
+    fn most_behind_reserved(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<(i64, StreamId)> {
         if self.is_fresh {
-            return self.look.most_behind;
+            return self.scan.most_behind;
         }
-        let (lag, first) = self.standing.own.first()?;
+        let (lag, first) = self.index.reserved.first()?;
         if self.is_eligible(ledger, first) {
             return Some((lag.0, first));
         }
-        self.look_at_all(ledger, now);
-        self.look.most_behind
+        self.scan_all(ledger, now);
+        self.scan.most_behind
     }
 
     fn most_behind(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
-        let own = self.first_own(ledger, now);
+        let own = self.most_behind_reserved(ledger, now);
         let spare = if self.spare_slack >= 0 {
-            self.standing.spare.first()
+            self.index.spare.first()
         } else {
             None
         };
         if let Some((tag, _)) = spare {
-            ledger.spare_clock = ledger.spare_clock.max(tag);
+            ledger.advance_spare_clock(tag);
         }
         let is_behind = |lag: i64| i128::from(lag) + i128::from(now.0) >= 0;
         match (own, spare) {
             (Some((lag, stream)), spare) if spare.is_none() || is_behind(lag) => {
                 Some(Pick::Serve {
                     stream,
-                    account: Account::Own,
+                    account: Account::Reserved,
                 })
             }
             (_, Some((_, stream))) => Some(Pick::Serve {

@@ -1,33 +1,29 @@
-//! The switching account (variant b5): who pays for the seeks between streams.
+//! The switching account: who pays for the seeks between streams.
 //!
-//! A stream that is served on its own account after somebody else pays what its request would have
-//! cost had it been alone: the estimate of the seek curve from its *own* last place, corrected by
-//! the ratio of measured to estimated time that its own requests show, one for those that continue
-//! a run and one for the others. What the request took
-//! longer is paid by whoever used spare time before it (spare time that was begun with slack for it
-//! pays its way back), else by
-//! the account's saved credit, and what the credit does not cover by the stream itself: the
-//! account can therefore never take time that admission did not set aside for it.
+//! A stream that is served on its reserved account after another stream pays what its request would
+//! have cost had it been alone on the disk: the estimate of the seek curve from the end of its *own*
+//! last request, corrected by the ratio of measured to estimated time that its own requests show,
+//! one ratio for those that continue a run and one for the others. What the request took longer is
+//! paid, in this order,
+//!
+//! 1. by the stream that used spare time before it, if that was begun with slack for the way back;
+//! 2. by the credit of the switching account, which fills at the rate that admission set aside;
+//! 3. by the stream itself. So the account never takes time that was not set aside for it.
 //!
 //! Numeric example: a request takes 18 ms after a switch. Alone it would have cost 0.3 ms (it
 //! continues a run). The account has 12 ms: it pays 12, and the stream 6 (0.3 + 5.7).
+//!
+//! docs/design/switching-account.md compares this with other ways.
 
 use crate::config::{SchedulerConfig, SwitchingAccount};
 use crate::ledger::{Account, CREDIT_CAP, Ledger};
-use crate::policy::Finished;
-use crate::stream::{length, scaled};
+use crate::policy::FinishedDispatch;
+use crate::ppm_time::{length, scaled};
 use disktime_units::Nanos;
-
-/// A new measurement counts for one part in this many of the ratio's moving average.
-const RATIO_MEMORY: u64 = 16;
-/// Bounds of one measured ratio, in ppm: beyond them something else happened (an error, a hiccup).
-const RATIO_RANGE_PPM: (u64, u64) = (100_000, 4_000_000);
-/// The same for requests that continue a run, which the drive may have read ahead.
-const SEQUENTIAL_RATIO_RANGE_PPM: (u64, u64) = (1_000, 4_000_000);
 
 /// The account's credit.
 #[derive(Debug)]
-pub(crate) struct Switching {
+pub(super) struct SwitchingCredit {
     enabled: bool,
     /// In ppm-nanoseconds, from 0 to the cap.
     credit: i128,
@@ -36,9 +32,9 @@ pub(crate) struct Switching {
     spare_pays_return: bool,
 }
 
-impl Switching {
-    pub(crate) fn new(config: &SchedulerConfig) -> Switching {
-        Switching {
+impl SwitchingCredit {
+    pub(super) fn new(config: &SchedulerConfig) -> SwitchingCredit {
+        SwitchingCredit {
             enabled: matches!(config.switching, SwitchingAccount::Reserved { .. }),
             credit: scaled(CREDIT_CAP),
             credited_at: Nanos::ZERO,
@@ -46,15 +42,15 @@ impl Switching {
         }
     }
 
-    /// Spare service is begun. Its user pays the way back only if there is slack for it: what he
-    /// pays is not taken from anybody's budget, so it must not be anybody's time.
-    pub(crate) fn spare_begins(&mut self, slack_for_return: bool) {
+    /// Spare service is begun. Its user pays the way back only if there is slack for it: what it
+    /// pays comes from no stream's budget, so it must not be time that a stream counts on.
+    pub(super) fn spare_begins(&mut self, slack_for_return: bool) {
         self.spare_pays_return = slack_for_return;
     }
 
     /// Charges a completed dispatch to its stream, to the user of spare time before it, and to the
     /// account; the three add up to what was measured.
-    pub(crate) fn settle(&mut self, ledger: &mut Ledger, now: Nanos, done: Finished) {
+    pub(super) fn settle(&mut self, ledger: &mut Ledger, now: Nanos, done: FinishedDispatch) {
         let extra = self.extra(ledger, done);
         let mut own = done.measured - extra;
         if extra > Nanos::ZERO {
@@ -67,52 +63,38 @@ impl Switching {
             }
         }
         ledger.charge(done.stream, done.account, own);
-        learn_ratio(ledger, done);
+        learn_service(ledger, done);
     }
 
-    /// What a request cost because somebody else was served before it.
-    fn extra(&self, ledger: &Ledger, done: Finished) -> Nanos {
+    /// What a request cost because another stream was served before it.
+    fn extra(&self, ledger: &Ledger, done: FinishedDispatch) -> Nanos {
         if !self.enabled || !done.switched || done.account == Account::Spare {
             return Nanos::ZERO;
         }
-        let habits = &ledger.stream(done.stream).habits;
-        let ratio = if done.sequential {
-            habits.sequential_ratio_ppm
-        } else {
-            habits.estimate_ratio_ppm
-        };
-        let alone = u128::from(done.alone.0) * u128::from(ratio) / 1_000_000;
-        let alone = Nanos(u64::try_from(alone).unwrap_or(u64::MAX));
+        let estimates = ledger.stream(done.stream).estimates();
+        let alone = estimates.correct(done.alone, done.sequential);
         done.measured.saturating_sub(alone)
     }
 
     /// Takes up to `amount` out of the credit.
     fn pay(&mut self, ledger: &mut Ledger, now: Nanos, amount: Nanos) -> Nanos {
         let elapsed = i128::from(now.saturating_sub(self.credited_at).0);
-        let earned = elapsed * i128::from(ledger.switching_share_ppm);
+        let earned = elapsed * i128::from(ledger.switching_share_ppm());
         self.credit = (self.credit + earned).min(scaled(CREDIT_CAP));
         self.credited_at = now;
         let paid = amount.min(length(self.credit));
         self.credit -= scaled(paid);
-        ledger.counters.switching += paid;
+        ledger.charge_switching_account(paid);
         paid
     }
 }
 
-/// Learns from a request that followed its own stream: apart for those that continue a run and
-/// those that do not, as the linear model's price has an access in it that a continued run does not
-/// pay. Without that, a sequential stream would be charged the whole way back to its run.
-fn learn_ratio(ledger: &mut Ledger, done: Finished) {
-    if done.moved || done.alone == Nanos::ZERO {
-        return;
+/// Learns from a request that followed its own stream's. Those that continue a run are learnt apart
+/// from the others, because the linear model's price has an access in it that a continued run does
+/// not pay. Without that, a sequential stream would be charged the whole way back to its run.
+fn learn_service(ledger: &mut Ledger, done: FinishedDispatch) {
+    if !done.moved && done.alone > Nanos::ZERO {
+        let estimates = ledger.estimates_mut(done.stream);
+        estimates.learn_service(done.alone, done.measured, done.sequential);
     }
-    let habits = &mut ledger.stream_mut(done.stream).habits;
-    let (known, (least, most)) = if done.sequential {
-        (&mut habits.sequential_ratio_ppm, SEQUENTIAL_RATIO_RANGE_PPM)
-    } else {
-        (&mut habits.estimate_ratio_ppm, RATIO_RANGE_PPM)
-    };
-    let ratio = u128::from(done.measured.0) * 1_000_000 / u128::from(done.alone.0);
-    let ratio = u64::try_from(ratio).unwrap_or(most).clamp(least, most);
-    *known = (*known * (RATIO_MEMORY - 1) + ratio) / RATIO_MEMORY;
 }

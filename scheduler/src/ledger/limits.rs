@@ -1,11 +1,9 @@
-//! Limits: a stream that has used up its limit is out of the competition until the limit's period
-//! ends.
+//! Limits: a stream that has used up its limit does not compete until the limit's period ends.
 //!
-//! It counts as fresh idle meanwhile, the most that it could wake with. Its old deadline is not
-//! kept: what the limit holds back is not owed.
+//! Meanwhile it counts as an idle stream that would wake fresh, the most that it could wake with.
+//! Its old deadline is not kept: what the limit holds back is not owed later.
 
-use super::Ledger;
-use crate::stream::{Presence, Virtual};
+use super::{Ledger, StreamState};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -14,33 +12,37 @@ impl Ledger {
         self.config.policy.keeps_limits_of_time()
     }
 
-    /// Takes a stream with requests, which has left its presence, out of the competition.
-    pub(super) fn limit(&mut self, id: StreamId) {
-        self.enter(id, Presence::Limited);
-    }
+    /// Holds a stream back that has used up what its limit allows.
 
-    /// Limits a stream that has used up what its limit allows.
     pub(crate) fn enforce_limit(&mut self, id: StreamId, now: Nanos) {
         if !self.limits_apply() {
             return;
         }
         let stream = self.stream_mut(id);
-        if stream.presence != Presence::Active || stream.config.limit.is_none() {
+        if !stream.is_active() || !stream.has_limit() {
             return;
         }
-        stream.roll_limit(now);
+        stream.refill_limit(now);
         if stream.is_at_limit() && stream.has_queue() {
             self.roll(id, now);
             self.leave(id);
-            self.limit(id);
+            self.enter(id, StreamState::Limited);
         }
     }
 
-    /// Lets a limited stream go on, if its limit allows as of now or of the time it was held until.
-    pub(super) fn unlimit(&mut self, id: StreamId, now: Nanos) {
+    /// The same for the account that pays for a stream, which can have been removed.
+    pub(crate) fn enforce_limit_of_user(&mut self, user: StreamId, now: Nanos) {
+        if self.contains(user) {
+            self.enforce_limit(self.payer(user), now);
+        }
+    }
+
+    /// Lets a limited stream go on, if its limit allows it as of now or of the time it was held
+    /// until.
+    pub(super) fn release_limit(&mut self, id: StreamId, now: Nanos) {
         let stream = self.stream_mut(id);
         let at = stream.limit_release().min(now);
-        stream.roll_limit(at);
+        stream.refill_limit(at);
         if stream.is_at_limit() {
             self.set_timer(id);
             return;
@@ -49,17 +51,8 @@ impl Ledger {
         let worst_case = self.worst_case;
         let stream = self.stream_mut(id);
         if stream.is_reserved() {
-            if stream.deadline <= at {
-                // These periods ended while its limit held it back: it had more than was promised.
-                let passed = (at.0 - stream.deadline.0) / stream.period().0 + 1;
-                stream.counters.deadlines_met += passed;
-            }
-            if let Virtual::Held { budget, deadline } = stream.if_woken(at, worst_case) {
-                (stream.budget, stream.deadline) = (budget, deadline);
-            } else {
-                (stream.budget, stream.deadline) =
-                    (stream.budget_per_period(), at + stream.period());
-            }
+            stream.count_limited_periods(at);
+            stream.wake(at, worst_case);
         }
         self.activate(id);
         self.roll(id, now);
@@ -68,14 +61,11 @@ impl Ledger {
     /// What its limit leaves a stream in this period, in ppm-nanoseconds.
     pub(crate) fn limit_left(&mut self, id: StreamId, now: Nanos) -> i128 {
         let stream = self.stream_mut(id);
-        if stream.config.limit.is_none() {
-            return i128::MAX;
-        }
-        stream.roll_limit(now);
-        stream.limit_budget
+        stream.refill_limit(now);
+        stream.limit_left()
     }
 
-    /// When the next limited stream may go on: a debt may last for several of its limit's periods.
+    /// When the next limited stream may go on.
     pub(crate) fn next_limit_end(&self) -> Option<Nanos> {
         let limited = self.limited.iter();
         let releases = limited.map(|id| self.stream(*id).limit_release());

@@ -23,14 +23,13 @@ use crate::stream_id::StreamId;
 impl Ledger {
     /// A stream takes no new requests, and its group no new members.
     pub(crate) fn begin_removal(&mut self, id: StreamId) {
-        self.stream_mut(id).is_leaving = true;
+        self.stream_mut(id).leave();
     }
 
     /// Whether a stream is being removed and has nothing left to do: no request, no member.
     pub(crate) fn is_drained(&self, id: StreamId) -> bool {
         let stream = self.stream(id);
-        let members = self.group(id).map_or(0, |group| group.members.len());
-        stream.is_leaving && !stream.is_busy() && members == 0
+        stream.is_leaving() && !stream.is_busy() && !self.has_members(id)
     }
 
     /// Frees the slot of a stream that is drained.
@@ -43,13 +42,13 @@ impl Ledger {
         self.changed.retain(|other| *other != id);
         self.yielded.retain(|other| *other != id);
         self.groups.remove(&id);
-        if let Some(group) = self.stream(id).group {
-            self.leave_group(group, id);
+        if let Some(group) = self.stream(id).group() {
+            self.remove_member(group, id);
         }
         let gone = self.streams.remove(id);
-        let used = gone.counters.reserved + gone.counters.spare;
+        let used = gone.counters().reserved + gone.counters().spare;
         self.counters.charged_to_removed += used;
         self.recompute_switching_share();
-        self.look_again();
+        self.void_scans();
     }
 }

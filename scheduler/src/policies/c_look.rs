@@ -18,7 +18,7 @@
 
 use super::{serve, with_requests};
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{Pick, Policy};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -43,25 +43,19 @@ impl Policy for CLook {
         let head_bytes = self.head_bytes;
         let next = with_requests(ledger)
             .filter_map(|id| {
-                let queued = ledger.stream(id).queue.peek_from(head_bytes)?;
-                let place = place_in_sweep(head_bytes, queued.offset_bytes);
-                Some((place, queued.sequence, id))
+                let queued = ledger.stream(id).queue().peek_from(head_bytes)?;
+                let place = place_in_sweep(head_bytes, queued.offset_bytes());
+                Some((place, queued.sequence(), id))
             })
             .min();
         let Some((_, _, stream)) = next else {
             return Pick::Sleep { until: None };
         };
-        ledger.stream_mut(stream).queue.go_on_from(head_bytes);
+        ledger.queue_mut(stream).0.go_on_from(head_bytes);
         serve(ledger, stream)
     }
 
     fn dispatched(&mut self, _: &mut Ledger, _: StreamId, _: Account, end_bytes: Option<u64>) {
         self.head_bytes = end_bytes.unwrap_or(self.head_bytes);
     }
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

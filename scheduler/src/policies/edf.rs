@@ -26,7 +26,7 @@
 
 use super::due_or_spare;
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{Pick, Policy};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -40,10 +40,4 @@ impl Policy for Edf {
     }
 
     fn dispatched(&mut self, _: &mut Ledger, _: StreamId, _: Account, _: Option<u64>) {}
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -39,9 +39,9 @@
 
 use super::c_look::place_in_sweep;
 use super::{due_or_spare, unlimited_with_requests};
-use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
-use crate::stream::{Presence, Virtual, scaled};
+use crate::ledger::{Account, Ledger, StreamState, WakeBudget};
+use crate::policy::{Pick, Policy};
+use crate::ppm_time::scaled;
 use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
@@ -75,28 +75,28 @@ impl FahrradDss {
 
     /// Lists what is owed, by deadline. Streams that are held back have nothing committed.
     fn list(&mut self, ledger: &Ledger, now: Nanos) {
-        for id in &ledger.limited {
+        for id in ledger.limited() {
             self.committed.insert(*id, 0);
         }
         self.due.clear();
-        for (id, stream) in ledger.streams.iter() {
+        for (id, stream) in ledger.streams() {
             if !stream.is_reserved() {
                 continue;
             }
             let fresh = (stream.budget_per_period(), now + stream.period());
-            let (budget, deadline) = match stream.presence {
-                Presence::Active => (stream.budget, stream.deadline),
-                Presence::IdleFresh | Presence::Limited => fresh,
-                Presence::IdleHeld => match stream.if_woken(now, ledger.worst_case) {
-                    Virtual::Held { budget, deadline } => (budget, deadline),
-                    Virtual::Fresh => fresh,
+            let (budget, deadline) = match stream.state() {
+                StreamState::Active => (stream.budget(), stream.deadline()),
+                StreamState::IdleFresh | StreamState::Limited => fresh,
+                StreamState::IdleHeld => match stream.if_woken(now, ledger.worst_case()) {
+                    WakeBudget::Held { budget, deadline } => (budget, deadline),
+                    WakeBudget::Fresh => fresh,
                 },
             };
             self.due.push(Due {
                 deadline,
                 budget,
                 share_ppm: stream.share_ppm(),
-                stream: ledger.is_active(id).then_some(id),
+                stream: stream.is_active().then_some(id),
             });
         }
         self.due
@@ -106,7 +106,7 @@ impl FahrradDss {
     /// Commits what may be committed, in order of deadlines; one pass.
     fn commit(&mut self, ledger: &Ledger, now: Nanos) {
         self.list(ledger, now);
-        let worst_case = ledger.worst_case.max(1);
+        let worst_case = ledger.worst_case().max(1);
         // Of streams due later than what has been passed.
         let mut later: i128 = self
             .due
@@ -115,7 +115,7 @@ impl FahrradDss {
             .map(|id| i128::from(self.committed(id)))
             .sum();
         // Demand until D is `owed + shares · D`.
-        let (mut owed, mut shares) = (scaled(ledger.outstanding), 0i128);
+        let (mut owed, mut shares) = (scaled(ledger.outstanding()), 0i128);
         let mut least_slack = i128::MAX;
         let mut index = 0;
         while index < self.due.len() {
@@ -150,9 +150,9 @@ impl FahrradDss {
     /// How many more requests of a stream may join, with that slack at all earlier deadlines.
     fn may_commit(&self, ledger: &Ledger, id: StreamId, budget: i128, slack: i128) -> u32 {
         let stream = ledger.stream(id);
-        let worst_case = ledger.worst_case.max(1);
+        let worst_case = ledger.worst_case().max(1);
         let committed = self.committed(id);
-        let waiting = stream.queue.len();
+        let waiting = stream.queue().len();
         let covered = (budget.max(0) / worst_case).min(i128::from(u32::MAX / 2));
         let wanted = i128::try_from(waiting).map_or(covered, |waiting| covered.min(waiting));
         let wanted = wanted - i128::from(committed);
@@ -166,10 +166,10 @@ impl FahrradDss {
         unlimited_with_requests(ledger)
             .flat_map(|id| {
                 let committed = self.committed(id) as usize;
-                let first = ledger.stream(id).queue.in_order().take(committed);
+                let first = ledger.stream(id).queue().in_order().take(committed);
                 first.enumerate().map(move |(index, queued)| {
-                    let place = place_in_sweep(head_bytes, queued.offset_bytes);
-                    (place, queued.sequence, id, index)
+                    let place = place_in_sweep(head_bytes, queued.offset_bytes());
+                    (place, queued.sequence(), id, index)
                 })
             })
             .min()
@@ -181,8 +181,8 @@ impl Policy for FahrradDss {
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.commit(ledger, now);
         if let Some((stream, index)) = self.next_by_place(ledger) {
-            ledger.stream_mut(stream).queue.bring_forward(index);
-            let account = Account::Own;
+            ledger.queue_mut(stream).0.bring_forward(index);
+            let account = Account::Reserved;
             return Pick::Serve { stream, account };
         }
         due_or_spare(ledger)
@@ -195,10 +195,4 @@ impl Policy for FahrradDss {
         *committed = committed.saturating_sub(gone);
         self.head_bytes = end.unwrap_or(self.head_bytes);
     }
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -9,7 +9,7 @@
 
 use super::{serve, with_requests};
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{Pick, Policy};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -20,7 +20,7 @@ pub(crate) struct Fifo;
 impl Policy for Fifo {
     fn pick(&mut self, ledger: &mut Ledger, _now: Nanos) -> Pick {
         let first = with_requests(ledger)
-            .filter_map(|id| Some((ledger.stream(id).queue.front_sequence()?, id)))
+            .filter_map(|id| Some((ledger.stream(id).queue().front_sequence()?, id)))
             .min();
         match first {
             Some((_, stream)) => serve(ledger, stream),
@@ -29,10 +29,4 @@ impl Policy for Fifo {
     }
 
     fn dispatched(&mut self, _: &mut Ledger, _: StreamId, _: Account, _: Option<u64>) {}
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -35,9 +35,8 @@
 //!   at now, and is never waited for.
 
 use super::{RequestCount, min_of, serve, with_requests};
-use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
-use crate::stream::Stream;
+use crate::ledger::{Account, Ledger, Stream};
+use crate::policy::{Pick, Policy};
 use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
@@ -134,14 +133,14 @@ impl Mclock {
                 after(last, turn, now + clock.given_back)
             }
         };
-        let limit = match stream.config.limit {
+        let limit = match stream.config().limit {
             None => i128::MIN,
             Some(limit) => match turn(i64::from(limit.share.0), self.nominal_iops) {
                 None => NEVER,
                 Some(turn) => after(clock.last.map(|tags| tags.limit), turn, now),
             },
         };
-        let turn = WEIGHT_TURN / i128::from(stream.config.weight);
+        let turn = WEIGHT_TURN / i128::from(stream.weight());
         let weight = after(clock.last.map(|tags| tags.weight), turn, self.weight_now);
         Tags {
             reservation,
@@ -205,7 +204,7 @@ impl Policy for Mclock {
         let clock = self.clocks.get_or_insert_with(id, Clock::default);
         for _ in 0..requests {
             if let Some(tags) = clock.waiting.pop_front()
-                && ledger.queued == 0
+                && ledger.queued() == 0
             {
                 self.weight_now = self.weight_now.max(tags.weight);
             }
@@ -214,10 +213,4 @@ impl Policy for Mclock {
             clock.given_back += turn * i128::from(requests);
         }
     }
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -28,7 +28,7 @@
 
 use super::{RequestCount, SfqConfig, SfqCost, serve, with_requests};
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{FinishedDispatch, Pick, Policy};
 use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
@@ -93,15 +93,15 @@ fn share_ppm(ledger: &Ledger, id: StreamId) -> u128 {
         return u128::try_from(stream.share_ppm()).unwrap_or(1);
     }
     let (mut reserved, mut weights) = (0u128, 0u128);
-    for (_, other) in ledger.streams.iter() {
+    for (_, other) in ledger.streams() {
         if other.is_reserved() {
             reserved += u128::try_from(other.share_ppm()).unwrap_or(0);
         } else {
-            weights += u128::from(other.config.weight);
+            weights += u128::from(other.weight());
         }
     }
     let rest = 1_000_000u128.saturating_sub(reserved);
-    (rest * u128::from(stream.config.weight) / weights).max(1)
+    (rest * u128::from(stream.weight()) / weights).max(1)
 }
 
 impl Policy for SfqD {
@@ -110,7 +110,7 @@ impl Policy for SfqD {
     }
 
     fn queued(&mut self, ledger: &Ledger, _now: Nanos, id: StreamId) {
-        if self.outstanding == 0 && ledger.queued == 1 {
+        if self.outstanding == 0 && ledger.queued() == 1 {
             self.now = self.now.max(self.finish_max);
         }
         let flow = self.flows.get_or_insert_with(id, Flow::default);
@@ -126,8 +126,8 @@ impl Policy for SfqD {
             .min();
         match least {
             Some((_, stream)) if self.outstanding < self.config.depth.max(1) => {
-                let next = ledger.stream(stream).queue.peek();
-                self.start_bytes = next.and_then(|queued| queued.offset_bytes);
+                let next = ledger.stream(stream).queue().peek();
+                self.start_bytes = next.and_then(|queued| queued.offset_bytes());
                 serve(ledger, stream)
             }
             _ => Pick::Sleep { until: None },
@@ -147,10 +147,8 @@ impl Policy for SfqD {
         self.finish_max = self.finish_max.max(flow.finish);
     }
 
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
+    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: FinishedDispatch) {
         self.outstanding -= 1;
         ledger.charge(finished.stream, finished.account, finished.measured);
     }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -13,8 +13,7 @@
 
 use super::usage::Usage;
 use super::{min_of, with_requests};
-use crate::ledger::Ledger;
-use crate::stream::Stream;
+use crate::ledger::{Ledger, Stream};
 use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 
@@ -158,7 +157,7 @@ impl TokenPools {
             }
             let pool = self.pools.get_or_insert_with(id, Pool::full);
             let used = pool.usage.at(now, self.currency.usage_slot);
-            let for_weight = used.saturating_mul(1_000) / u128::from(stream.config.weight);
+            let for_weight = used.saturating_mul(1_000) / u128::from(stream.weight());
             least_used = min_of(least_used, (for_weight, id));
         }
         let chosen = stays
@@ -186,7 +185,7 @@ impl TokenPools {
 
     /// When the limit bucket of a stream holds something again, if it holds nothing now.
     fn held_until(&self, stream: &Stream, id: StreamId, now: Nanos) -> Option<Nanos> {
-        let limit = stream.config.limit?;
+        let limit = stream.config().limit?;
         let rate = self.currency.rate(i64::from(limit.share.0));
         let cap = self.currency.cap(rate);
         let level = self.pool(id).limit.level(now, rate, cap);
@@ -223,7 +222,7 @@ impl TokenPools {
             let rate = currency.rate(stream.share_ppm());
             pool.reserve.take(now, rate, currency.cap(rate), grains);
         }
-        if let Some(limit) = stream.config.limit {
+        if let Some(limit) = stream.config().limit {
             let rate = currency.rate(i64::from(limit.share.0));
             pool.limit.take(now, rate, currency.cap(rate), grains);
         }

@@ -29,7 +29,7 @@
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaIopsConfig, serve};
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
+use crate::policy::{Pick, Policy};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -84,10 +84,4 @@ impl Policy for ZygariaIops {
         };
         self.pools.pay(ledger, bill);
     }
-
-    fn settle(&mut self, ledger: &mut Ledger, _now: Nanos, finished: Finished) {
-        ledger.charge(finished.stream, finished.account, finished.measured);
-    }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

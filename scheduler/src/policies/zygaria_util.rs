@@ -30,8 +30,8 @@
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaUtilConfig, serve};
 use crate::ledger::{Account, Ledger};
-use crate::policy::{Finished, Pick, Policy};
-use crate::stream::scaled;
+use crate::policy::{FinishedDispatch, Pick, Policy};
+use crate::ppm_time::scaled;
 use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
@@ -81,9 +81,12 @@ impl ZygariaUtil {
     /// What the next request of a stream is charged on dispatch.
     fn estimate(&self, ledger: &Ledger, id: StreamId) -> Nanos {
         let stream = ledger.stream(id);
-        let next = stream.queue.peek().and_then(|queued| queued.offset_bytes);
+        let next = stream
+            .queue()
+            .peek()
+            .and_then(|queued| queued.offset_bytes());
         let gap = next
-            .zip(stream.last_end_bytes)
+            .zip(stream.last_end_bytes())
             .and_then(|(next, last)| next.checked_sub(last));
         match gap {
             Some(gap) if gap < self.config.sequential_gap_bytes => self.config.sequential,
@@ -116,14 +119,14 @@ impl Policy for ZygariaUtil {
             grains: scaled(estimate.time),
         };
         self.pools.pay(ledger, bill);
-        let bound = ledger.config.max_in_flight;
+        let bound = ledger.config().max_in_flight;
         let in_flight = self
             .in_flight
             .get_or_insert_with(id, || VecDeque::with_capacity(bound));
         in_flight.push_back(estimate);
     }
 
-    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: Finished) {
+    fn settle(&mut self, ledger: &mut Ledger, now: Nanos, finished: FinishedDispatch) {
         let id = finished.stream;
         let in_flight = self.in_flight.get_mut(id);
         if let Some(estimate) = in_flight.and_then(VecDeque::pop_front) {
@@ -137,6 +140,4 @@ impl Policy for ZygariaUtil {
         }
         ledger.charge(id, finished.account, finished.measured);
     }
-
-    fn arrived(&mut self, _: &mut Ledger, _: Nanos, _: StreamId, _: bool) {}
 }

@@ -14,14 +14,14 @@ fn arrival(id: u32, offset_bytes: u64) -> Arrival {
 }
 
 fn drain(queue: &mut StreamQueue) -> Vec<u32> {
-    std::iter::from_fn(|| queue.pop().map(|queued| queued.id.0)).collect()
+    std::iter::from_fn(|| queue.pop().map(|queued| queued.id().0)).collect()
 }
 
 #[test]
 fn a_sweep_goes_up_from_its_own_place_and_around() {
     let mut queue = StreamQueue::new(QueueOrder::Sweep);
     queue.push(arrival(0, 50_000), 0);
-    assert_eq!(queue.pop().map(|queued| queued.id.0), Some(0));
+    assert_eq!(queue.pop().map(|queued| queued.id().0), Some(0));
     for (id, offset) in [(1, 10_000), (2, 90_000), (3, 60_000), (4, 20_000)] {
         queue.push(arrival(id, offset), u64::from(id));
     }
@@ -65,7 +65,7 @@ fn only_touching_requests_of_one_class_merge() {
     assert_eq!(
         queue
             .pop_adjacent(4096, 0, 1 << 20)
-            .map(|queued| queued.id.0),
+            .map(|queued| queued.id().0),
         Some(2)
     );
     assert!(
@@ -82,7 +82,7 @@ fn the_least_estimate_goes_but_runs_stay_in_order_and_nobody_is_passed_over_for_
     }
     // The middle of the run has the least estimate; its head goes first, then it follows.
     let estimate = |offset: u64, _| Nanos(offset.abs_diff(12_000));
-    let mut pop = |head| queue.pop_least(head, estimate).map(|queued| queued.id.0);
+    let mut pop = |head| queue.pop_least(head, estimate).map(|queued| queued.id().0);
     assert_eq!(
         [pop(0), pop(12_288), pop(16_384), pop(45_056)],
         [2, 3, 4, 1].map(Some)
@@ -92,7 +92,7 @@ fn the_least_estimate_goes_but_runs_stay_in_order_and_nobody_is_passed_over_for_
     for step in 6..2_000u32 {
         queue.push(arrival(step, 4096 * u64::from(step % 9)), u64::from(step));
         let near = |offset: u64, _| Nanos(offset);
-        if queue.pop_least(0, near).map(|queued| queued.id.0) == Some(1) {
+        if queue.pop_least(0, near).map(|queued| queued.id().0) == Some(1) {
             return;
         }
     }
@@ -111,7 +111,7 @@ fn a_sweep_fed_ahead_of_itself_does_not_starve_what_lies_behind() {
             arrival(step, (1 << 30) + u64::from(step) * 4096),
             u64::from(step),
         );
-        if queue.pop().map(|queued| queued.id.0) == Some(1) {
+        if queue.pop().map(|queued| queued.id().0) == Some(1) {
             return;
         }
         passed = step;

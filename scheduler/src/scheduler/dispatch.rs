@@ -1,12 +1,11 @@
-//! From the policy's choice to what goes to the disk: which of the stream's requests, merged with those
-//! that it touches, and what is remembered until it is done.
+//! From the policy's choice to what goes to the disk: which of the stream's requests, merged with
+//! those that it touches, and what is remembered until it is done.
 
 use super::{Flight, MERGE_MAX, Scheduler, Served};
 use crate::config::{FlightId, PolicyKind, RequestId};
-use crate::ledger::{Account, Accruing};
+use crate::ledger::Account;
 use crate::positioning::RequestOrder;
-use crate::queue::Queued;
-use crate::stream::Stream;
+use crate::queue::{Queued, StreamQueue};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -18,42 +17,23 @@ impl Scheduler {
         account: Account,
         batch: &mut Vec<RequestId>,
     ) -> FlightId {
-        let limit_bytes = self.ledger.config.merge_limit_bytes;
         let payer = self.ledger.payer(id);
-        self.ledger.roll(payer, now);
-        self.ledger.changed(payer);
-        if payer != id {
-            self.ledger.member_served(payer, id);
-        }
+        self.ledger.turn_begins(now, id);
         let last = self.last_served;
-        if last.is_some_and(|last| last.stream != id) {
+        let moved = last.is_some_and(|last| last.stream != id);
+        if moved {
             self.policy.returns_to(&mut self.ledger, now, id);
         }
-        let last_end = self.ledger.stream(id).last_end_bytes;
+        let last_end = self.ledger.stream(id).last_end_bytes();
         let first = self
             .take_next(now, id)
             .expect("a policy picks a stream with requests");
-        let stream = self.ledger.stream_mut(id);
-        let run = collect_run(stream, first, limit_bytes, batch);
-        stream.in_flight += 1;
-        if run.end_bytes.is_some() {
-            stream.last_end_bytes = run.end_bytes;
-        }
-        stream.counters.requests += batch.len() as u64;
-        stream.counters.dispatches += 1;
-        let is_empty = stream.queue.is_empty();
-        if payer != id {
-            let group = self.ledger.stream_mut(payer);
-            group.in_flight += 1;
-            group.members_waiting -= u32::from(is_empty);
-        }
-        self.ledger.queued -= batch.len();
+        let (queue, config) = self.ledger.queue_mut(id);
+        let run = collect_run(queue, first, config.merge_limit_bytes, batch);
         let switched = last.is_some_and(|last| last.payer != payer);
-        let moved = last.is_some_and(|last| last.stream != id);
         let spare = last.filter(|last| switched && last.account == Account::Spare);
         let after_spare_of = spare.map(|last| last.stream);
-        self.ledger.counters.switches += u64::from(switched);
-        self.ledger.counters.dispatches += 1;
+        self.ledger.dispatch(id, batch, run.end_bytes, switched);
         self.last_served = Some(Served {
             stream: id,
             payer,
@@ -64,14 +44,10 @@ impl Scheduler {
         if self.prices_apply() {
             self.ledger.debit(id, account, run.price);
         } else {
-            self.ledger.accruing = Some(Accruing {
-                stream: payer,
-                account,
-                since: now,
-            });
+            self.ledger.begin_charge(now, id, account);
         }
-        let (alone, sequential) = self.alone(first, run, last_end);
-        let distance_bytes = first.offset_bytes.map(|to| to.abs_diff(self.head_bytes));
+        let (alone, sequential) = self.alone(&first, run, last_end);
+        let distance_bytes = first.offset_bytes().map(|to| to.abs_diff(self.head_bytes));
         self.head_bytes = run.end_bytes.unwrap_or(self.head_bytes);
         let mark = self.meter.start(now, run.price);
         self.fly(Flight {
@@ -92,8 +68,7 @@ impl Scheduler {
     /// The stream's next request, in the order that the disk is to see.
     fn take_next(&mut self, now: Nanos, id: StreamId) -> Option<Queued> {
         let head = self.head_bytes;
-        let queue = &mut self.ledger.streams.get_mut(id).queue;
-        let config = &self.ledger.config;
+        let (queue, config) = self.ledger.queue_mut(id);
         let RequestOrder::LeastPositioning { map } = &config.order else {
             return queue.pop();
         };
@@ -111,61 +86,62 @@ impl Scheduler {
     }
 
     fn fly(&mut self, flight: Flight) -> FlightId {
-        debug_assert!(self.flights.len() < self.ledger.config.max_in_flight);
+        debug_assert!(self.flights.len() < self.ledger.config().max_in_flight);
         FlightId(self.flights.insert(flight) as u32)
     }
 
     /// What the run would cost had its stream been alone on the disk, and whether it continues the
     /// stream's last one.
-    fn alone(&self, first: Queued, run: Run, last_end: Option<u64>) -> (Nanos, bool) {
-        let Some(offset) = first.offset_bytes else {
+    fn alone(&self, first: &Queued, run: RequestRun, last_end: Option<u64>) -> (Nanos, bool) {
+        let Some(offset) = first.offset_bytes() else {
             return (run.price, false);
         };
+        let config = self.ledger.config();
         match last_end {
             Some(end) if end == offset => (run.price, true),
             Some(end) => {
-                let seek = self.ledger.config.seek_curve.seek(offset.abs_diff(end));
+                let seek = config.seek_curve.seek(offset.abs_diff(end));
                 (seek + self.half_turn + run.price, false)
             }
-            None => (self.ledger.config.switch_cost + run.price, false),
+            None => (config.switch_cost + run.price, false),
         }
     }
 }
 
-/// A dispatch under construction.
+/// Adjacent requests that go as one dispatch.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct RequestRun {
     price: Nanos,
     end_bytes: Option<u64>,
 }
 
 /// The request and those that continue it, up to the limit.
 fn collect_run(
-    stream: &mut Stream,
+    queue: &mut StreamQueue,
     first: Queued,
     limit_bytes: u64,
     batch: &mut Vec<RequestId>,
-) -> Run {
-    batch.push(first.id);
-    let (mut price, mut len_bytes) = (first.price, first.len_bytes);
-    let Some(offset) = first.offset_bytes else {
-        return Run {
+) -> RequestRun {
+    batch.push(first.id());
+    let (mut price, mut len_bytes) = (first.price(), first.len_bytes());
+    let Some(offset) = first.offset_bytes() else {
+        return RequestRun {
             price,
             end_bytes: None,
         };
     };
-    if let Some(class) = first.merge_class {
+    if let Some(class) = first.merge_class() {
         while batch.len() < MERGE_MAX && len_bytes < limit_bytes {
             let room = limit_bytes - len_bytes;
-            let Some(next) = stream.queue.pop_adjacent(offset + len_bytes, class, room) else {
+            let Some(next) = queue.pop_adjacent(offset + len_bytes, class, room) else {
                 break;
             };
-            batch.push(next.id);
-            len_bytes += next.len_bytes;
-            price += next.price;
+            batch.push(next.id());
+            len_bytes += next.len_bytes();
+            price += next.price();
         }
     }
-    Run {
+    RequestRun {
         price,
         end_bytes: Some(offset + len_bytes),
     }

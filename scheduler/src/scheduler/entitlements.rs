@@ -2,64 +2,76 @@
 
 use super::Scheduler;
 use crate::config::{PolicyKind, StreamConfig};
+use crate::ledger::Stream;
 use crate::policies;
-use crate::stream::Stream;
+use crate::queue::QueueOrder;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Scheduler {
-    /// Adds a stream. Admission has seen to it that the promise still holds. While others are being
-    /// served its reservation begins when it breaks none of theirs ([`Scheduler::reconfigure`]).
+    /// Adds a stream. Admission has checked that the promise still holds. While others are being
+    /// served, its reservation begins when it breaks none of theirs ([`Scheduler::reconfigure`]).
     pub fn add_stream(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
         let now = self.observe(now);
-        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
         let plain = StreamConfig {
             reservation: None,
             ..config
         };
-        let id = self.ledger.add(Stream::new(plain, order));
+        let id = self.ledger.add(Stream::new(plain, self.queue_order()));
         self.ledger.reconfigure(id, config, now);
         id
     }
 
-    /// Changes what a stream (or a group) is entitled to, which admission has looked at. No request is lost. Less, and other
-    /// weights and limits, hold at once; more begins when it breaks nobody's promise, at the latest
-    /// when those who are behind now have had what they are owed. A new period begins then.
+    fn queue_order(&self) -> QueueOrder {
+        let config = self.ledger.config();
+        policies::queue_order(config.policy, config.has_seeks)
+    }
+
+    /// Changes what a stream (or a group) is entitled to, which admission has checked. No request is
+    /// lost. Less, and other weights and limits, hold at once. More begins when it breaks no
+    /// promise, at the latest when the streams that are behind now have had what they are owed. A
+    /// new period begins then.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn reconfigure(&mut self, now: Nanos, stream: StreamId, config: StreamConfig) {
-        self.ledger.streams.check(stream);
+        self.ledger.check(stream);
         let now = self.observe(now);
         self.ledger.reconfigure(stream, config, now);
     }
 
     /// Whether a change of the stream's reservation is still to take effect.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn is_pending(&self, stream: StreamId) -> bool {
-        self.ledger.streams.check(stream);
-        self.ledger.stream(stream).pending.is_some()
+        self.ledger.check(stream);
+        self.ledger.stream(stream).is_pending()
     }
 
     /// Removes a stream, a member of a group, or a group. It takes no new requests from now on; what
     /// it has queued and in flight is served as if it stayed, and then it is gone
-    /// ([`Scheduler::contains`]) and its slot can be used again. Without requests it is gone at once.
-    /// A group takes no new members, and is gone when its last member is.
+    /// ([`Scheduler::contains`]) and its slot can be used again. Without requests it is gone at
+    /// once. A group takes no new members, and is gone when its last member is.
     ///
     /// What it is entitled to counts until it is gone; a limit holds until then too.
     ///
     /// # Panics
-    /// If it has been removed.
+    /// If the stream has been removed.
     pub fn remove_stream(&mut self, now: Nanos, stream: StreamId) {
-        self.ledger.streams.check(stream);
+        self.ledger.check(stream);
         self.observe(now);
         self.ledger.begin_removal(stream);
         self.finish_removal(stream);
     }
 
-    /// Frees the slot of a stream that is being removed and has nothing left to do, and with the last
-    /// member of a group that of the group.
+    /// Frees the slot of a stream that is being removed and has nothing left to do, and with the
+    /// last member of a group that of the group.
     pub(super) fn finish_removal(&mut self, stream: StreamId) {
         if !self.ledger.is_drained(stream) {
             return;
         }
-        let group = self.ledger.stream(stream).group;
+        let group = self.ledger.stream(stream).group();
         self.policy.removed(stream);
         self.ledger.remove(stream);
         if let Some(group) = group {
@@ -70,12 +82,12 @@ impl Scheduler {
     /// Adds a group: an account that members share. It has no requests of its own.
     ///
     /// # Panics
-    /// If the policy is not `fahrrad`; the others know no groups.
+    /// If the policy is not `fahrrad`; the others do not support groups.
     pub fn add_group(&mut self, now: Nanos, config: StreamConfig) -> StreamId {
-        let policy = self.ledger.config.policy;
+        let policy = self.ledger.config().policy;
         assert!(
             policy == PolicyKind::Fahrrad,
-            "the policy {} knows no groups",
+            "the policy {} does not support groups; fahrrad does",
             policy.name()
         );
         let group = self.add_stream(now, config);
@@ -89,17 +101,17 @@ impl Scheduler {
     /// # Panics
     /// If `group` was not added as a group, has been removed, or is being removed.
     pub fn add_member(&mut self, now: Nanos, group: StreamId, weight: u32) -> StreamId {
-        self.ledger.streams.check(group);
+        self.ledger.check(group);
         assert!(
-            !self.ledger.stream(group).is_leaving,
+            !self.ledger.stream(group).is_leaving(),
             "the group {group:?} is being removed and takes no new members"
         );
         self.observe(now);
-        let order = policies::queue_order(self.ledger.config.policy, self.ledger.config.has_seeks);
         let config = StreamConfig {
             weight,
             ..StreamConfig::BEST_EFFORT
         };
-        self.ledger.add_member(group, Stream::new(config, order))
+        let stream = Stream::new(config, self.queue_order());
+        self.ledger.add_member(group, stream)
     }
 }

@@ -1,9 +1,10 @@
-//! What can be read off a scheduler: counters, and the numbers that its promise is made of.
+//! What can be read of a scheduler: its streams, counters, and the numbers that its promise is made
+//! of.
 
 use super::Scheduler;
 use crate::config::StreamConfig;
+use crate::ppm_time::unscaled;
 use crate::report::{DiskCounters, StreamCounters};
-use crate::stream::unscaled;
 use crate::stream_id::StreamId;
 use disktime_units::{Nanos, Share};
 
@@ -13,9 +14,9 @@ impl Scheduler {
         self.now
     }
 
-    /// Requests that wait.
+    /// Requests that are queued.
     pub fn queued(&self) -> usize {
-        self.ledger.queued
+        self.ledger.queued()
     }
 
     /// Dispatches in flight.
@@ -25,18 +26,18 @@ impl Scheduler {
 
     /// How many streams there are, groups included.
     pub fn stream_count(&self) -> usize {
-        self.ledger.streams.len()
+        self.ledger.stream_count()
     }
 
     /// The streams, groups included, in the order of their slots.
     pub fn streams(&self) -> impl Iterator<Item = StreamId> + '_ {
-        self.ledger.streams.iter().map(|(id, _)| id)
+        self.ledger.streams().map(|(id, _)| id)
     }
 
     /// The stream that has this slot now: without removals the one that was added as number `slot`,
     /// from 0.
     pub fn stream_at(&self, slot: usize) -> Option<StreamId> {
-        self.ledger.streams.at(slot)
+        self.ledger.stream_at(slot)
     }
 
     /// Whether the stream is there: removals of streams that had requests take effect when the last
@@ -47,41 +48,52 @@ impl Scheduler {
 
     /// Whether the stream is being removed, and has requests (or members) left.
     pub fn is_leaving(&self, stream: StreamId) -> bool {
-        self.contains(stream) && self.ledger.stream(stream).is_leaving
+        self.contains(stream) && self.ledger.stream(stream).is_leaving()
     }
 
     /// A stream's entitlement, as it is in effect.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn stream_config(&self, stream: StreamId) -> StreamConfig {
-        self.ledger.streams.check(stream);
-        self.ledger.stream(stream).config
+        self.ledger.check(stream);
+        *self.ledger.stream(stream).config()
     }
 
-    /// The entitlement that a stream was given last: in effect already, or as soon
-    /// as nobody else suffers from it.
+    /// The entitlement that a stream was given last: in effect already, or as soon as it harms no
+    /// other stream.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn asked_config(&self, stream: StreamId) -> StreamConfig {
-        self.ledger.streams.check(stream);
-        let stream = self.ledger.stream(stream);
-        stream.pending.unwrap_or(stream.config)
+        self.ledger.check(stream);
+        self.ledger.stream(stream).asked_config()
     }
 
-    /// A stream's counters at the latest time seen. Requests in flight and an open wait are not
-    /// in them yet.
+    /// A stream's counters at the latest time seen. Requests in flight and an open wait are not in
+    /// them yet.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn stream_counters(&self, stream: StreamId) -> StreamCounters {
-        self.ledger.streams.check(stream);
-        self.ledger.as_of_now(stream).counters
+        self.ledger.check(stream);
+        self.ledger.as_of_now(stream).counters()
     }
 
     /// A stream's unspent budget in ns; negative is a debt.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
     pub fn unspent(&self, stream: StreamId) -> i64 {
-        self.ledger.streams.check(stream);
-        unscaled(self.ledger.as_of_now(stream).budget)
+        self.ledger.check(stream);
+        unscaled(self.ledger.as_of_now(stream).budget())
     }
 
     /// The disk's counters; `busy` includes requests in flight up to `now`.
     pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
         DiskCounters {
             busy: self.meter.busy(now.max(self.now)),
-            ..self.ledger.counters
+            ..*self.ledger.counters()
         }
     }
 
@@ -93,6 +105,6 @@ impl Scheduler {
 
     /// The share of the disk that the switching account is filled with.
     pub fn switching_share(&self) -> Share {
-        Share(u32::try_from(self.ledger.switching_share_ppm).unwrap_or(u32::MAX))
+        Share(u32::try_from(self.ledger.switching_share_ppm()).unwrap_or(u32::MAX))
     }
 }

@@ -4,7 +4,7 @@
 //! is freed, so the identity of a removed stream fits no other. Memory is bounded by the most
 //! streams that were there at one time.
 
-use crate::stream::Stream;
+use super::Stream;
 use crate::stream_id::StreamId;
 use slab::Slab;
 

@@ -1,21 +1,22 @@
 //! Where each stream's next request lies, to find the nearest to the head that may go.
 //!
-//! The streams are in order of place; from the head a search goes up and down at once, so that the
-//! first one found that may go is the nearest. Requests without a place (a flush) need no seek and come first.
+//! The streams are in order of offset; from the head a search goes up and down at once, so that the
+//! first one found that may go is the nearest. Requests without an offset (a flush) need no seek and
+//! come first.
 //!
-//! What is not known here: who may go.
+//! What is not known here: which streams may go.
 
 use super::blocks::{Blocks, Keyed};
 use crate::stream_id::StreamId;
 
-/// A stream by the place of its next request.
+/// A stream by the offset of its next request.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct NextOffset {
     offset_bytes: u64,
     stream: StreamId,
 }
 
-impl Keyed for Place {
+impl Keyed for NextOffset {
     type Key = (u64, StreamId);
 
     fn key(&self) -> Self::Key {
@@ -25,44 +26,45 @@ impl Keyed for Place {
 
 /// Where a next request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextPlace {
     /// At this offset.
     At(u64),
-    /// It has no place.
+    /// It has no offset.
     Anywhere,
 }
 
 /// All next requests.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    by_offset: Blocks<Place, ()>,
+pub(super) struct NextRequests {
+    by_offset: Blocks<NextOffset, ()>,
     anywhere: Vec<StreamId>,
 }
 
-impl Places {
+impl NextRequests {
     /// A stream has a next request there now, instead of `old`.
-    pub(super) fn set(&mut self, stream: StreamId, old: Option<Next>, new: Option<Next>) {
+    pub(super) fn set(&mut self, stream: StreamId, old: Option<NextPlace>, new: Option<NextPlace>) {
         if old == new {
             return;
         }
         match old {
-            Some(Next::At(offset)) => {
+            Some(NextPlace::At(offset)) => {
                 self.by_offset.remove((offset, stream));
             }
-            Some(Next::Anywhere) => self.anywhere.retain(|other| *other != stream),
+            Some(NextPlace::Anywhere) => self.anywhere.retain(|other| *other != stream),
             None => {}
         }
         match new {
-            Some(Next::At(offset_bytes)) => self.by_offset.insert(Place {
+            Some(NextPlace::At(offset_bytes)) => self.by_offset.insert(NextOffset {
                 offset_bytes,
                 stream,
             }),
-            Some(Next::Anywhere) => self.anywhere.push(stream),
+            Some(NextPlace::Anywhere) => self.anywhere.push(stream),
             None => {}
         }
     }
 
-    /// The nearest stream that `rank` gives a rank; among the equally near the least of rank and number.
+    /// The nearest stream that `rank` gives a rank; among the equally near the least of rank and
+    /// identity.
     pub(super) fn nearest<R: Ord + Copy>(
         &self,
         head_bytes: u64,
@@ -72,32 +74,32 @@ impl Places {
         if let Some((_, stream)) = self.anywhere.iter().copied().filter_map(ranked).min() {
             return Some(stream);
         }
-        let mut up = Cursor::above(&self.by_offset, head_bytes);
+        let mut up = OffsetCursor::above(&self.by_offset, head_bytes);
         let mut down = up;
         down.step_back(&self.by_offset);
         let mut best: Option<(u64, R, StreamId)> = None;
         loop {
             let above = up.get(&self.by_offset);
             let below = down.get(&self.by_offset);
-            let far_above = above.map(|place| place.offset_bytes - head_bytes);
-            let far_below = below.map(|place| head_bytes - place.offset_bytes);
+            let far_above = above.map(|next| next.offset_bytes - head_bytes);
+            let far_below = below.map(|next| head_bytes - next.offset_bytes);
             let goes_up = match (far_above, far_below) {
                 (None, None) => break,
                 (Some(above), Some(below)) => above <= below,
                 (above, _) => above.is_some(),
             };
-            let (distance, place) = if goes_up {
+            let (distance, next) = if goes_up {
                 (far_above, above)
             } else {
                 (far_below, below)
             };
-            let (Some(distance), Some(place)) = (distance, place) else {
+            let (Some(distance), Some(next)) = (distance, next) else {
                 break;
             };
             if best.is_some_and(|(nearest, ..)| distance > nearest) {
                 break;
             }
-            if let Some((rank, stream)) = ranked(place.stream) {
+            if let Some((rank, stream)) = ranked(next.stream) {
                 let found = (distance, rank, stream);
                 best = Some(best.map_or(found, |best| best.min(found)));
             }
@@ -113,45 +115,48 @@ impl Places {
 
 /// A position in the list; beyond either end there is nothing.
 #[derive(Debug, Clone, Copy)]
-struct Cursor {
+struct OffsetCursor {
     block: usize,
     within: usize,
     before_start: bool,
 }
 
-impl Cursor {
-    fn above(places: &Blocks<Place, ()>, offset_bytes: u64) -> Cursor {
-        let (block, within) = places.position((offset_bytes, StreamId::LOWEST));
-        Cursor {
+impl OffsetCursor {
+    fn above(by_offset: &Blocks<NextOffset, ()>, offset_bytes: u64) -> OffsetCursor {
+        let (block, within) = by_offset.position((offset_bytes, StreamId::LOWEST));
+        OffsetCursor {
             block,
             within,
             before_start: false,
         }
     }
 
-    fn get(self, places: &Blocks<Place, ()>) -> Option<Place> {
+    fn get(self, by_offset: &Blocks<NextOffset, ()>) -> Option<NextOffset> {
         if self.before_start {
             return None;
         }
-        let block = places.blocks.get(self.block)?;
+        let block = by_offset.blocks.get(self.block)?;
         block.entries.get(self.within).copied()
     }
 
-    fn step(&mut self, places: &Blocks<Place, ()>) {
+    fn step(&mut self, by_offset: &Blocks<NextOffset, ()>) {
         self.within += 1;
-        let len = places.blocks.get(self.block).map_or(0, |b| b.entries.len());
+        let len = by_offset
+            .blocks
+            .get(self.block)
+            .map_or(0, |b| b.entries.len());
         if self.within >= len {
             self.block += 1;
             self.within = 0;
         }
     }
 
-    fn step_back(&mut self, places: &Blocks<Place, ()>) {
+    fn step_back(&mut self, by_offset: &Blocks<NextOffset, ()>) {
         if self.within > 0 {
             self.within -= 1;
         } else if self.block > 0 {
             self.block -= 1;
-            self.within = places.blocks[self.block].entries.len() - 1;
+            self.within = by_offset.blocks[self.block].entries.len() - 1;
         } else {
             self.before_start = true;
         }

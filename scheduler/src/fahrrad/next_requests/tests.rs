@@ -1,4 +1,4 @@
-//! Unit tests of `places`.
+//! Unit tests of `requests`.
 
 use super::*;
 use proptest::prelude::*;
@@ -10,17 +10,17 @@ proptest! {
         head in 0u64..500,
         modulus in 1u32..20,
     ) {
-        let mut places = Places::default();
-        let next = |offset: Option<u64>| offset.map_or(Next::Anywhere, Next::At);
+        let mut requests = NextRequests::default();
+        let next = |offset: Option<u64>| offset.map_or(NextPlace::Anywhere, NextPlace::At);
         for (id, offset) in (0u32..).zip(&offsets) {
-            places.set(StreamId::new(id, 0), None, Some(Next::At(7)));
-            places.set(StreamId::new(id, 0), Some(Next::At(7)), Some(next(*offset)));
+            requests.set(StreamId::new(id, 0), None, Some(NextPlace::At(7)));
+            requests.set(StreamId::new(id, 0), Some(NextPlace::At(7)), Some(next(*offset)));
         }
         let rank = |id: StreamId| {
             let number = id.index() as u32;
             number.is_multiple_of(modulus).then_some(number / 7)
         };
-        let found = places.nearest(head, rank);
+        let found = requests.nearest(head, rank);
         let expected = (0u32..)
             .zip(&offsets)
             .filter_map(|(id, offset)| {

@@ -1,0 +1,147 @@
+//! All streams in the orders that decisions need: by effective deadline, by lag, by spare tag, by
+//! the offset of the next request.
+//!
+//! The ledger notes which streams changed; before a decision those, and only those, are put where
+//! they belong now, and their demands only when slack is to be computed anew. So a decision costs
+//! the logarithm of the number of streams, and a stream that is served again and again costs nothing
+//! until another is to be considered.
+//!
+//! Invariant after [`StreamIndex::refresh_demands`]: everything here is what a pass over all streams
+//! would give.
+
+use super::next_requests::{NextPlace, NextRequests};
+use super::slack_index::{SlackIndex, StreamDemand};
+use crate::ledger::{Ledger, Stream, StreamState};
+use crate::stream_heap::StreamHeap;
+use crate::stream_id::StreamId;
+use disktime_units::Nanos;
+use std::cmp::Reverse;
+
+/// Where a stream is in these orders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct IndexEntry {
+    demand: Option<Nanos>,
+    next: Option<NextPlace>,
+    /// Its demand is to be computed anew.
+    is_stale: bool,
+}
+
+/// All streams, in order.
+#[derive(Debug, Default)]
+pub(super) struct StreamIndex {
+    pub(super) slack: SlackIndex,
+    /// Streams with requests and budget, the one most behind its fluid share first.
+    pub(super) reserved: StreamHeap<Reverse<i64>>,
+    /// Streams with requests that live on spare time: best effort, or without budget.
+    pub(super) spare: StreamHeap<u128>,
+    pub(super) next_requests: NextRequests,
+    entries: Vec<IndexEntry>,
+    stale: Vec<StreamId>,
+}
+
+impl StreamIndex {
+    /// Puts the streams that changed where they belong, except by their demands.
+    pub(super) fn refresh(&mut self, ledger: &mut Ledger) {
+        let slots = ledger.slots();
+        if self.entries.len() < slots {
+            self.entries.resize(slots, IndexEntry::default());
+            self.stale.reserve(slots);
+        }
+        while let Some(id) = ledger.next_change() {
+            self.place(ledger, id);
+        }
+    }
+
+    fn place(&mut self, ledger: &Ledger, id: StreamId) {
+        let stream = ledger.stream(id);
+        let waits = Ledger::competes(stream);
+        if waits && stream.has_budget() {
+            self.spare.remove(id);
+            let lag = Reverse(stream.lag());
+            if self.reserved.key(id) != Some(lag) {
+                self.reserved.set(id, lag);
+            }
+        } else {
+            self.reserved.remove(id);
+            if !waits {
+                self.spare.remove(id);
+            } else if self.spare.key(id) != Some(stream.tag()) {
+                self.spare.set(id, stream.tag());
+            }
+        }
+        let entry = &mut self.entries[id.index()];
+        if ledger.config().has_seeks {
+            let next = if waits { next(ledger, id) } else { None };
+            self.next_requests.set(id, entry.next, next);
+            entry.next = next;
+        }
+        if !entry.is_stale && (stream.is_reserved() || entry.demand.is_some()) {
+            entry.is_stale = true;
+            self.stale.push(id);
+        }
+    }
+
+    /// Brings the demands to date.
+    pub(super) fn refresh_demands(&mut self, ledger: &mut Ledger) {
+        self.refresh(ledger);
+        while let Some(id) = self.stale.pop() {
+            let entry = &mut self.entries[id.index()];
+            let demand = demanded(ledger.stream(id), id, ledger.worst_case());
+            match (entry.demand, demand) {
+                (old, Some(demand)) => self.slack.set(old, demand),
+                (Some(old), None) => self.slack.remove(old, id),
+                (None, None) => {}
+            }
+            entry.demand = demand.map(|demand| demand.deadline);
+            entry.is_stale = false;
+        }
+    }
+
+    /// A stream is about to be removed: nothing of it stays here.
+    pub(super) fn forget(&mut self, id: StreamId) {
+        self.reserved.remove(id);
+        self.spare.remove(id);
+        let Some(entry) = self.entries.get_mut(id.index()) else {
+            return;
+        };
+        let known = std::mem::take(entry);
+        self.next_requests.set(id, known.next, None);
+        if let Some(deadline) = known.demand {
+            self.slack.remove(deadline, id);
+        }
+        self.stale.retain(|other| *other != id);
+    }
+
+    /// Whether any stream could be served but for deadlines and turns.
+    pub(super) fn has_candidates(&self) -> bool {
+        self.reserved.len() + self.spare.len() > 0
+    }
+}
+
+/// A stream's demand, if it has a reservation that counts by itself.
+fn demanded(stream: &Stream, id: StreamId, worst_case: i128) -> Option<StreamDemand> {
+    let counts = matches!(stream.state(), StreamState::Active | StreamState::IdleHeld);
+    if !counts || !stream.is_reserved() {
+        return None;
+    }
+    let demand = stream.current_demand(worst_case);
+    let can_go = Ledger::competes(stream) && stream.has_budget();
+    let lag = can_go.then(|| stream.lag());
+    let share_ppm = stream.share_ppm();
+    Some(StreamDemand::new(
+        id,
+        share_ppm,
+        demand.deadline,
+        demand.budget,
+        lag,
+    ))
+}
+
+fn next(ledger: &Ledger, id: StreamId) -> Option<NextPlace> {
+    let queued = ledger.stream(ledger.next_of(id)).queue().peek()?;
+    Some(
+        queued
+            .offset_bytes()
+            .map_or(NextPlace::Anywhere, NextPlace::At),
+    )
+}

@@ -1,0 +1,111 @@
+//! What a stream's limit leaves it. Unused limit is lost at the end of the limit's period; an
+//! overrun is a debt to the next.
+
+use super::Stream;
+use crate::ppm_time::scaled;
+use disktime_units::Nanos;
+
+/// The limit's account.
+#[derive(Debug, Default)]
+pub(super) struct LimitBudget {
+    /// Left in the limit's period, in ppm-nanoseconds; negative is a debt.
+    budget: i128,
+    /// When the limit's period ends.
+    end: Nanos,
+}
+
+impl Stream {
+    pub(crate) fn has_limit(&self) -> bool {
+        self.config.limit.is_some()
+    }
+
+    /// l, in parts per million, and its period.
+    fn limit_terms(&self) -> Option<(i64, Nanos)> {
+        self.config
+            .limit
+            .map(|limit| (i64::from(limit.share.0), limit.period))
+    }
+
+    /// A limit's first period begins.
+    pub(super) fn begin_limit(&mut self, now: Nanos) {
+        self.limit = LimitBudget {
+            budget: 0,
+            end: now,
+        };
+        self.refill_limit(now);
+    }
+
+    /// The limit's first period begins with the stream's first request.
+    pub(in crate::ledger) fn begin_limit_if_new(&mut self, now: Nanos) {
+        if self.has_limit() && self.limit.end == Nanos::ZERO {
+            self.limit.end = now;
+        }
+        self.refill_limit(now);
+    }
+
+    /// Ends the limit's periods up to `now`.
+    pub(in crate::ledger) fn refill_limit(&mut self, now: Nanos) {
+        let Some((share_ppm, period)) = self.limit_terms() else {
+            return;
+        };
+        if now < self.limit.end {
+            return;
+        }
+        let per_period = i128::from(period.0) * i128::from(share_ppm);
+        let passed = (now.0 - self.limit.end.0) / period.0 + 1;
+        let refilled = self.limit.budget.min(0) + per_period * i128::from(passed);
+        self.limit.budget = refilled.min(per_period);
+        self.limit.end += Nanos(period.0 * passed);
+    }
+
+    /// Counts time against the limit, up to `now`. First the refill that is due: what was used up
+    /// to now counts against the period that `now` is in, so that no unused rest of an older one
+    /// pays for it.
+    pub(in crate::ledger) fn use_limit(&mut self, used: Nanos, now: Nanos) {
+        if self.has_limit() {
+            self.refill_limit(now);
+            self.limit.budget -= scaled(used);
+        }
+    }
+
+    /// What the limit leaves it, in ppm-nanoseconds; call after a refill.
+    pub(in crate::ledger) fn limit_left(&self) -> i128 {
+        if self.has_limit() {
+            self.limit.budget
+        } else {
+            i128::MAX
+        }
+    }
+
+    /// Whether its limit holds it back; call after a refill.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        self.limit_left() <= 0
+    }
+
+    /// When its limit lets it go on: a debt can last for several of the limit's periods.
+    pub(in crate::ledger) fn limit_release(&self) -> Nanos {
+        let Some((share_ppm, period)) = self.limit_terms() else {
+            return self.limit.end;
+        };
+        let per_period = i128::from(period.0) * i128::from(share_ppm);
+        if per_period == 0 {
+            return Nanos::MAX;
+        }
+        let debt = self.limit.budget.min(0).unsigned_abs();
+        let more = u64::try_from(debt / per_period.unsigned_abs()).unwrap_or(u64::MAX);
+        let more = Nanos(more.saturating_mul(period.0));
+        self.limit.end.saturating_add(more)
+    }
+
+    /// Counts the periods of its reservation that ended by `at` while its limit held it back: it had
+    /// more than was promised.
+    pub(in crate::ledger) fn count_limited_periods(&mut self, at: Nanos) {
+        if self.deadline <= at {
+            let passed = (at.0 - self.deadline.0) / self.period().0 + 1;
+            self.counters.deadlines_met += passed;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! Unit tests of the limit's account.
+
+use super::*;
+use crate::config::{Limit, StreamConfig};
+use crate::queue::QueueOrder;
+use disktime_units::Share;
+
+#[test]
+fn an_overrun_of_a_limit_is_carried_and_unused_limit_is_not() {
+    let limit = Limit {
+        share: Share::from_percent(20),
+        period: Nanos::from_millis(100),
+    };
+    let config = StreamConfig {
+        limit: Some(limit),
+        ..StreamConfig::BEST_EFFORT
+    };
+    let mut stream = Stream::new(config, QueueOrder::Sweep);
+    let per_period = scaled(Nanos::from_millis(20));
+    stream.refill_limit(Nanos::ZERO);
+    assert_eq!(
+        (stream.limit.budget, stream.limit.end),
+        (per_period, Nanos::from_millis(100))
+    );
+    stream.use_limit(Nanos::from_millis(25), Nanos::from_millis(99));
+    assert_eq!(stream.limit_left(), -scaled(Nanos::from_millis(5)));
+    assert!(stream.is_at_limit());
+    stream.refill_limit(Nanos::from_millis(100));
+    assert_eq!(stream.limit_left(), scaled(Nanos::from_millis(15)));
+    stream.refill_limit(Nanos::from_millis(950));
+    assert_eq!(
+        (stream.limit.budget, stream.limit.end),
+        (per_period, Nanos::from_millis(1000))
+    );
+}
