@@ -1,4 +1,4 @@
-//! What the scheduler is told: streams with their reservations, and the disk in a few numbers.
+//! What the scheduler is given: streams with their reservations, and the disk in a few numbers.
 //!
 //! Nothing here is checked against the sum of a disk; admission happened before (the
 //! `reservations` room), and the promise holds for sets that it admits.
@@ -25,8 +25,8 @@ pub struct Reservation {
     pub period: Nanos,
 }
 
-/// Never more than `share` in any period, own and spare time together; an overrun of one request
-/// is a debt to the next period.
+/// Never more than `share` in any period, reserved and spare time together; an overrun of one
+/// request is a debt to the next period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// l.
@@ -55,13 +55,14 @@ impl StreamConfig {
     };
 }
 
-/// Who pays for the seeks between streams (scheduler-rules §5 of the design; ARCHITECTURE.md).
+/// Which account pays for the seeks between streams (docs/design/switching-account.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwitchingAccount {
-    /// (a): the stream that is served pays its measured time, the seek to it included.
+    /// The served stream pays its measured time, the seek to it included.
     Served,
-    /// (b5): the first request after a switch pays what it would have cost alone; the rest is paid
-    /// by an account that is filled at the rate `Σ factor · s / p` over the reserved streams.
+    /// The switching account pays: the first request after a switch pays what it would have cost
+    /// alone, and the rest is paid by an account that is filled at the rate `Σ factor · s / p` over
+    /// the reserved streams.
     Reserved {
         /// c in per cent: 150 is 1.5.
         factor_percent: u32,
@@ -83,7 +84,7 @@ pub struct SchedulerConfig {
     pub seek_curve: SeekCurve,
     /// Whether a change of place costs a seek.
     pub has_seeks: bool,
-    /// Who pays for switches.
+    /// Which account pays for switches.
     pub switching: SwitchingAccount,
     /// In which order a stream's requests go, on a disk with seeks; the other policies have orders
     /// of their own.
@@ -97,9 +98,9 @@ pub struct SchedulerConfig {
 /// A request that arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// The caller's name for it.
+    /// The caller's number for it.
     pub id: RequestId,
-    /// Start of the range on the disk; `None` for a request without a place (a flush).
+    /// Start of the range on the disk; `None` for a request without an offset (a flush).
     pub offset_bytes: Option<u64>,
     /// Length of the range.
     pub len_bytes: u64,

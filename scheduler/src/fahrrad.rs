@@ -94,9 +94,9 @@ use switching::SwitchingCredit;
 const MANY: usize = 32;
 
 /// While a stream stays, the slack before its effective deadline falls no faster than time passes:
-/// until then no other stream need be scanned, unless one wakes whose deadline lies before all those
-/// that were scanned, where slack was less than in any of them. (With several requests in flight
-/// slack falls by their prices instead, so there is no allowance.)
+/// until then no other stream need be scanned, unless one wakes whose deadline lies before all
+/// those that were scanned, where slack was less than in any of them. (With several requests in
+/// flight slack falls by their prices instead, so there is no allowance.)
 #[derive(Debug, Clone, Copy)]
 struct Allowance {
     stream: StreamId,

@@ -7,9 +7,9 @@
 //!
 //! Invariants: `active` holds exactly the streams whose state is `Active`, `held` those that are
 //! `IdleHeld`, `limited` those that are `Limited`, `in_grace` the active ones without requests;
-//! `idle_share_ppm` is the sum of the shares of reserved `IdleFresh` and `Limited` streams; `queued`
-//! is the number of requests in all queues. Each stream whose account changes by itself has a timer
-//! that is not later than that.
+//! `idle_share_ppm` is the sum of the shares of reserved `IdleFresh` and `Limited` streams;
+//! `queued` is the number of requests in all queues. Each stream whose account changes by itself
+//! has a timer that is not later than that.
 //!
 //! Period ends are counted at their exact times, but worked off only when the stream is next
 //! touched: carrying budget into the next period moves neither its line nor its effective deadline,

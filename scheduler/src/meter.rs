@@ -1,4 +1,4 @@
-//! Who used the disk's busy time, when requests overlap.
+//! Which requests used the disk's busy time, when they overlap.
 //!
 //! While requests are in flight together, each is charged `∫ c / Σ c · dt` with c its price: the
 //! busy time is split in proportion to what the requests cost, and with one request in flight the

@@ -1,14 +1,14 @@
 //! Other policies than ours, behind the same trait: what the papers did, what peers do, and what a
 //! disk does without a scheduler. They are there to be compared with.
 //!
-//! All of them keep the same books: a stream pays its measured time, from its budget while it has
-//! one and from spare time otherwise, whatever the policy itself counts in. So received time, lag
-//! and missed deadlines mean the same under every policy. A policy's own state (tokens, tags) lives
+//! All of them share one ledger: a stream pays its measured time, from its budget while it has one
+//! and from spare time otherwise, whatever the policy itself counts in. So received time, lag and
+//! missed deadlines mean the same under every policy. A policy's own state (tokens, tags) lives
 //! in the policy. None of them waits for a stream, and none uses the switching account: the stream
 //! that is served pays for the seek that led to it.
 //!
-//! What is asked of the books is in this file, or one field of a stream; decisions look at every
-//! stream that has requests.
+//! What policies ask of the ledger is in this file, or one query of a stream; decisions go through
+//! every stream that has requests.
 
 mod c_look;
 mod edf;
@@ -76,7 +76,7 @@ fn unlimited_with_requests(ledger: &Ledger) -> impl Iterator<Item = StreamId> + 
     active.filter(|id| ledger.stream(*id).has_queue())
 }
 
-/// Serves a stream on the account that the books say: its budget while it has one.
+/// Serves a stream on the account that the ledger says: its budget while it has one.
 fn serve(ledger: &Ledger, stream: StreamId) -> Pick {
     let account = ledger.account(stream);
     Pick::Serve { stream, account }

@@ -1,11 +1,12 @@
 //! How long until the first byte of a request passes under the head: told by the disk's maker or
 //! its model, or learnt.
 //!
-//! With a map of the disk ([`Positioning`]) the estimate has the seek and the wait for the platter in
-//! it, and the order of a stream's requests that follows from it (least estimated positioning time) is
-//! worth 1.4 times the requests of a sweep at depth 8 and more at greater depths. Without a map, the
-//! scheduler learns the mean positioning time by distance from what requests take: it cannot know
-//! the platter's angle, so the order becomes that of the shortest seek, and gains little over a sweep.
+//! With a map of the disk ([`Positioning`]) the estimate has the seek and the wait for the platter
+//! in it, and the order of a stream's requests that follows from it (least estimated positioning
+//! time) is worth 1.4 times the requests of a sweep at depth 8 and more at greater depths. Without
+//! a map, the scheduler learns the mean positioning time by distance from what requests take: it
+//! cannot know the platter's angle, so the order becomes that of the shortest seek, and gains
+//! little over a sweep.
 //!
 //! What is not known: caches. A request that the drive's cache would serve takes less.
 
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 /// Tells how long positioning takes on one disk.
 pub trait Positioning: std::fmt::Debug + Send + Sync {
-    /// From a request sent at `now`, with the last one having ended at `from_bytes`, until the first byte
-    /// at `to_bytes` passes under the head.
+    /// From a request sent at `now`, with the last one having ended at `from_bytes`, until the
+    /// first byte at `to_bytes` passes under the head.
     fn estimate(&self, now: Nanos, from_bytes: u64, to_bytes: u64, write: bool) -> Nanos;
 }
 
@@ -35,8 +36,8 @@ pub enum RequestOrder {
 
 /// Distances are told apart by their logarithm.
 const CLASSES: usize = 65;
-/// A new measurement counts for one part in this many at least: the platter's turn is in each, so it
-/// takes hundreds to tell two distances apart.
+/// A new measurement counts for one part in this many at least: the platter's turn is in each, so
+/// it takes hundreds to tell two distances apart.
 const MEMORY: u64 = 512;
 /// Fewer measurements of a class say nothing.
 const ENOUGH: u64 = 8;
@@ -67,7 +68,7 @@ impl LearntPositioning {
         (u64::BITS - distance_bytes.leading_zeros()) as usize
     }
 
-    /// A request that far from the last one took so long to get under way.
+    /// A request that far from the last one took so long to position.
     pub(crate) fn learn(&mut self, distance_bytes: u64, taken: Nanos) {
         let learnt = &mut self.classes[Self::class(distance_bytes)];
         learnt.count = (learnt.count + 1).min(MEMORY);

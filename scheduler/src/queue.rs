@@ -9,8 +9,8 @@
 //! is for everything else.
 //!
 //! Invariants: requests of equal offset leave in order of arrival; a sequential run leaves in
-//! order; requests without an offset leave first, in order of arrival. No allocation once the vectors
-//! have grown to the queue's bound, which the caller keeps.
+//! order; requests without an offset leave first, in order of arrival. No allocation once the
+//! vectors have grown to the queue's bound, which the caller keeps.
 
 use crate::{Arrival, RequestId};
 use disktime_units::Nanos;
@@ -185,9 +185,10 @@ impl StreamQueue {
         Some(queued)
     }
 
-    /// Takes out the request with the least estimate. One without an offset, one that was passed over
-    /// too often and one that continues the last go before it. A request that continues another
-    /// waits for that one, so that runs stay in order. Those nearest to the head are compared.
+    /// Takes out the request with the least estimate. One without an offset, one that was passed
+    /// over too often and one that continues the last go before it. A request that continues
+    /// another waits for that one, so that runs stay in order. Those nearest to the head are
+    /// compared.
     pub(crate) fn pop_least(
         &mut self,
         head_bytes: u64,

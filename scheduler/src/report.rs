@@ -5,7 +5,7 @@ use disktime_units::Nanos;
 /// Counters of one stream since it was added. Times are disk time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamCounters {
-    /// Disk time received on its own account, waiting for it included.
+    /// Disk time received on its reserved account, waiting for it included.
     pub reserved: Nanos,
     /// Disk time received from spare time, waiting for it and its switches included.
     pub spare: Nanos,
@@ -13,7 +13,8 @@ pub struct StreamCounters {
     pub waited: Nanos,
     /// Periods at whose end it was active and had had what was promised.
     pub deadlines_met: u64,
-    /// Periods at whose end requests waited or were in service and more was unspent than the account's bound.
+    /// Periods at whose end requests waited or were in service and more was unspent than the
+    /// account's bound.
     pub deadlines_missed: u64,
     /// The largest unspent budget seen at the end of a period with requests waiting, in ns;
     /// negative is a debt.

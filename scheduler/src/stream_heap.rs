@@ -1,6 +1,6 @@
-//! Streams by a key, the least first: a heap that knows where everybody is.
+//! Streams by a key, the least first: a heap that knows where each stream is in it.
 //!
-//! Used for when a stream's books change by themselves, and for the order of spare tags. Memory is
+//! Used for when a stream's account changes by itself, and for the order of spare tags. Memory is
 //! one slot per stream; setting, changing and removing cost O(log n) and allocate nothing once all
 //! streams have been in it.
 

@@ -46,7 +46,7 @@ fn solo(pattern: Pattern) -> u64 {
     assert_eq!(
         world.scheduler.disk_counters(world.now).waiting,
         Nanos::ZERO,
-        "waited for nobody"
+        "waited for no client"
     );
     world.clients[0].completed
 }
@@ -173,7 +173,7 @@ fn on_spare_time_a_wait_is_no_longer_than_a_switch() {
     world.run(secs(60));
     world.drain();
     world.assert_charges_add_up("spare");
-    assert!(world.asleep > Nanos::ZERO, "nobody was waited for");
+    assert!(world.asleep > Nanos::ZERO, "no client was waited for");
     assert!(
         world.longest_sleep <= switch_cost,
         "slept for {}",

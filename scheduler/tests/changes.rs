@@ -1,5 +1,5 @@
-//! Changing reservations while everybody is being served: no request is lost, and no promise to anybody
-//! else is broken (I8).
+//! Changing reservations while everybody is being served: no request is lost, and no promise to
+//! anybody else is broken (I8).
 
 mod common;
 

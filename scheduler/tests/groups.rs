@@ -24,7 +24,7 @@ fn client(place: usize, depth: usize, pattern: Pattern, think: Think) -> ClientC
     }
 }
 
-/// A group of 40 %, a stream of 30 % beside it, and somebody greedy without a reservation.
+/// A group of 40 %, a stream of 30 % beside it, and a greedy one without a reservation.
 fn world(members: &[(u32, ClientConfig)]) -> (World, StreamId) {
     let config = toy_hdd(SwitchingAccount::Served);
     let mut world = World::new(config, DISK_BYTES, ToyHdd::default());
@@ -34,7 +34,7 @@ fn world(members: &[(u32, ClientConfig)]) -> (World, StreamId) {
     }
     let greedy = |place| client(place, 4, Pattern::Random, Think::None);
     world.add(reserved(300_000, secs(1)), greedy(4), Nanos::ZERO, 7);
-    // Spare time is somebody else's but for a thousandth: what the group gets is its own.
+    // Spare time goes to the greedy stream but for a thousandth: what the group gets is reserved.
     let weighty = StreamConfig {
         weight: 100_000,
         ..StreamConfig::BEST_EFFORT
@@ -125,5 +125,5 @@ fn groups_of_all_kinds_keep_the_promise_at_the_limit_of_admission() {
             groups += usize::from(is_group && config.reservation.is_some());
         }
     }
-    assert!(groups > 100, "{groups} groups were looked at");
+    assert!(groups > 100, "{groups} groups were checked");
 }

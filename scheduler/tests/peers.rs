@@ -184,7 +184,7 @@ enum Adversity {
     None,
     /// All periods end at the same times.
     Aligned,
-    /// Some streams sleep until somebody's long request has just been started.
+    /// Some streams sleep until another's long request has just been started.
     Wakers,
 }
 

@@ -1,4 +1,4 @@
-//! What every policy has in common: charges add up, nobody sleeps over work, no run differs from
+//! What every policy has in common: charges add up, no disk sleeps over work, no run differs from
 //! its repetition, every request is served, nothing is allocated per request.
 
 mod common;

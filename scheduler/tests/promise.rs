@@ -1,5 +1,5 @@
 //! The promise, by brute force: unspent budget at period ends, whole periods inside a backlog,
-//! charges that add up, and a disk that never sleeps while somebody may go (I2, I3).
+//! charges that add up, and a disk that never sleeps while a request may go (I2, I3).
 
 mod common;
 
@@ -68,7 +68,7 @@ fn sweep(name: &str, seeds: std::ops::Range<u64>, length: Nanos, build: impl Fn(
     println!("{name}: {worst:.3?}");
     assert!(
         worst.periods > 1000,
-        "{name}: too few periods inside backlogs were looked at"
+        "{name}: too few periods inside backlogs were checked"
     );
 }
 

@@ -100,8 +100,8 @@ fn mclock_reserves_a_floor_and_not_a_surcharge() {
 
 #[test]
 fn mclock_does_not_count_service_by_weight_as_reserved() {
-    // Alone for 10 s the first has 100 a second, though 20 are reserved. When one comes whose weight
-    // is overwhelming, it has its 20 at once.
+    // Alone for 10 s the first has 100 a second, though 20 are reserved. When one comes whose
+    // weight is overwhelming, it has its 20 at once.
     let mut world = mclock(100);
     world.add(
         reserved(200_000, secs(1)),
@@ -139,8 +139,8 @@ fn mclock_never_serves_above_a_limit() {
 
 #[test]
 fn mclock_promised_more_than_there_is_serves_in_order_of_arrival() {
-    // 14 ms each: 71 a second, and 150 are promised, 1 : 2, the first limited to 60. All R tags are in
-    // the past; those of new requests are their times of arrival.
+    // 14 ms each: 71 a second, and 150 are promised, 1 : 2, the first limited to 60. All R tags are
+    // in the past; those of new requests are their times of arrival.
     let mut world = mclock(200);
     let first = limited(reserved(250_000, secs(1)), 30, secs(1));
     world.add(first, client(0, ms(14)), Nanos::ZERO, 1);

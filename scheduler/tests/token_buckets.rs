@@ -113,8 +113,8 @@ fn a_stream_that_starts_has_the_disk_until_it_has_saved_no_more_than_the_other()
     world.add(half, random(0), Nanos::ZERO, 1);
     world.add(half, sequential(1), secs(10), 2);
     world.run(secs(10));
-    // At 10 s the first has no tokens, and its bucket would overflow at 11 s; the second's, which is
-    // full, would overflow at t + (t − 10 s) when it is served until t.
+    // At 10 s the first has no tokens, and its bucket would overflow at 11 s; the second's, which
+    // is full, would overflow at t + (t − 10 s) when it is served until t.
     let first = share(&mut world, 1, Nanos(10_480_000_000));
     assert!(first > 0.97, "{first} of the first half second");
     world.run(Nanos(10_520_000_000));

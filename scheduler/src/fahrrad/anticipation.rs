@@ -6,8 +6,8 @@
 //! at all where the allowance is too short. Think times have a long tail (a client that was not
 //! scheduled for some milliseconds), and leaving costs the way there and back and a whole visit to
 //! another stream. So a stream that has come back so far is waited for at least as long as the
-//! round trip takes, whatever its mean, and on spare time as long as one way. The wait is charged to
-//! the stream waited for: its own budget pays, and its solo run has the same think time in it.
+//! round trip takes, whatever its mean, and on spare time as long as one way. The wait is charged
+//! to the stream waited for: its own budget pays, and its solo run has the same think time in it.
 //!
 //! A client that goes by a clock (a media player) is not waited for: its requests come whether or
 //! not it is answered, gather while others are served, and are done in one go when its turn is.

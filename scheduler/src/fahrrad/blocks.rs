@@ -6,8 +6,8 @@
 //! of a thousand entries reads some twenty of them.
 //!
 //! Invariants: keys are unique and ascend through all blocks; no block is empty; `lasts[i]` is the
-//! last key of block i. Blocks that run empty are kept for later, so that a list whose length has been
-//! reached before allocates nothing.
+//! last key of block i. Blocks that run empty are kept for later, so that a list whose length has
+//! been reached before allocates nothing.
 
 /// Entries of a full block.
 const BLOCK_MAX: usize = 48;

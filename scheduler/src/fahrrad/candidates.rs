@@ -110,8 +110,8 @@ impl Fahrrad {
         offset.map_or(0, |offset| offset.abs_diff(self.head_bytes) + 1)
     }
 
-    /// Without seeks: the stream most behind its fluid share on its reserved account, unless all are
-    /// ahead of theirs and there is spare time; then the smallest tag.
+    /// Without seeks: the stream most behind its fluid share on its reserved account, unless all
+    /// are ahead of theirs and there is spare time; then the smallest tag.
     pub(super) fn pick_without_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.update_slack(ledger, now);
         if let Some(wait) = self.wait_for_laggard(ledger, now) {

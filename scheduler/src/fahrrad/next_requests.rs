@@ -1,8 +1,8 @@
 //! Where each stream's next request lies, to find the nearest to the head that may go.
 //!
 //! The streams are in order of offset; from the head a search goes up and down at once, so that the
-//! first one found that may go is the nearest. Requests without an offset (a flush) need no seek and
-//! come first.
+//! first one found that may go is the nearest. Requests without an offset (a flush) need no seek
+//! and come first.
 //!
 //! What is not known here: which streams may go.
 

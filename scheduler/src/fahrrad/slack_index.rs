@@ -16,17 +16,19 @@
 //!
 //! **How it is computed.** With U(D) and C(D) the sums of u_i and of β_i − u_i·e_i over e_i ≤ D,
 //! `slack(D) = D·(R − U(D)) − C(D) − now·R − outstanding`. Demands lie in blocks in order of e; a
-//! block keeps its own sums, and the least `D·(a − U(D)) − C(D)` within it for the rate `a` that was
-//! left when it was last computed. With another rate a' left, that least value is off by at most
-//! (a' − a)·D at one of the block's ends: a bound from below, which is enough for all blocks but
-//! those that could be short or hold the minimum; these are computed anew. The answers are exact.
+//! block keeps its own sums, and the least `D·(a − U(D)) − C(D)` within it for the rate `a` that
+//! was left when it was last computed. With another rate a' left, that least value is off by at
+//! most (a' − a)·D at one of the block's ends: a bound from below, which is enough for all blocks
+//! but those that could be short or hold the minimum; these are computed anew. The answers are
+//! exact.
 //!
-//! **How long it holds.** Whatever happens, the slack at a given D falls no faster than time passes,
-//! except for the prices of what is in flight: service on a reserved account lowers it for D before
-//! that stream's deadline by what was used, spare service everywhere, ends of periods, wakes, going
-//! idle and removals nowhere (in the exact form, of which the one here is a bound from below).
-//! Between two D slack grows. So a scan holds for all D from the first that was computed until its
-//! least slack has passed; only a stream that wakes with an earlier deadline asks for another.
+//! **How long it holds.** Whatever happens, the slack at a given D falls no faster than time
+//! passes, except for the prices of what is in flight: service on a reserved account lowers it for
+//! D before that stream's deadline by what was used, spare service everywhere, ends of periods,
+//! wakes, going idle and removals nowhere (in the exact form, of which the one here is a bound from
+//! below). Between two D slack grows. So a scan holds for all D from the first that was computed
+//! until its least slack has passed; only a stream that wakes with an earlier deadline asks for
+//! another.
 
 use super::blocks::{Block, Blocks, Keyed};
 use crate::stream_id::StreamId;
@@ -341,8 +343,8 @@ impl SlackIndex {
     }
 }
 
-/// The first deadline in these entries at which slack is negative, and the least slack before it, or
-/// `slack` if that is less.
+/// The first deadline in these entries at which slack is negative, and the least slack before it,
+/// or `slack` if that is less.
 fn first_shortage(entries: &[StreamDemand], mut walk: SlackWalk, mut slack: i128) -> (Nanos, i128) {
     for demand in entries {
         let here = walk.step(demand);

@@ -3,11 +3,11 @@
 //!
 //! The ledger notes which streams changed; before a decision those, and only those, are put where
 //! they belong now, and their demands only when slack is to be computed anew. So a decision costs
-//! the logarithm of the number of streams, and a stream that is served again and again costs nothing
-//! until another is to be considered.
+//! the logarithm of the number of streams, and a stream that is served again and again costs
+//! nothing until another is to be considered.
 //!
-//! Invariant after [`StreamIndex::refresh_demands`]: everything here is what a pass over all streams
-//! would give.
+//! Invariant after [`StreamIndex::refresh_demands`]: everything here is what a pass over all
+//! streams would give.
 
 use super::next_requests::{NextPlace, NextRequests};
 use super::slack_index::{SlackIndex, StreamDemand};

@@ -1,10 +1,10 @@
-//! The switching account: who pays for the seeks between streams.
+//! The switching account: which account pays for the seeks between streams.
 //!
 //! A stream that is served on its reserved account after another stream pays what its request would
-//! have cost had it been alone on the disk: the estimate of the seek curve from the end of its *own*
-//! last request, corrected by the ratio of measured to estimated time that its own requests show,
-//! one ratio for those that continue a run and one for the others. What the request took longer is
-//! paid, in this order,
+//! have cost had it been alone on the disk: the estimate of the seek curve from the end of its
+//! *own* last request, corrected by the ratio of measured to estimated time that its own requests
+//! show, one ratio for those that continue a run and one for the others. What the request took
+//! longer is paid, in this order,
 //!
 //! 1. by the stream that used spare time before it, if that was begun with slack for the way back;
 //! 2. by the credit of the switching account, which fills at the rate that admission set aside;

@@ -1,7 +1,7 @@
 //! Changing what a stream is entitled to while others are being served.
 //!
-//! A stream that has lent time counts on what is not reserved to get it back before its deadline: it
-//! can be far behind its line with slack to spare. A reservation that grows at that moment would
+//! A stream that has lent time counts on what is not reserved to get it back before its deadline:
+//! it can be far behind its line with slack to spare. A reservation that grows at that moment would
 //! take that slack away and break its promise. So more than a stream has now is *pending* first: it
 //! is counted as a slower disk at once, so that no stream is lent time on it any more, and takes
 //! effect when there is slack everywhere nevertheless. Until then the stream has what it had. Less

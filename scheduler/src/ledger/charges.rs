@@ -1,4 +1,4 @@
-//! Requests and disk time: what arrives, what goes to the disk, who pays.
+//! Requests and disk time: what arrives, what goes to the disk, which account pays.
 //!
 //! Invariant (I2 of the house): `charged` is the sum of what was charged to streams, removed ones
 //! included; what is charged to a stream is counted there once, at the stream that used it, and

@@ -1,11 +1,11 @@
 //! Grace: an empty queue counts as backlogged for a while, because the client may only be thinking.
 //!
 //! That protects what the stream is owed, and must not cost others what they are owed. Two rules
-//! keep it so, with one argument. Let x = b − u·(d − now) be what a stream is behind its line; slack
-//! at D is (D − now)·(1 − Σu) less the sum of x over the streams with e ≤ D. When the disk spends a
-//! time t on nothing, or on a stream that the stream in grace held back until then, slack falls by
-//! at most t, and every stream in grace loses min(x, t). Either some x in the sum was t or more, and
-//! slack is back where it was; or none of them is behind any more, and slack is ≥ 0.
+//! keep it so, with one argument. Let x = b − u·(d − now) be what a stream is behind its line;
+//! slack at D is (D − now)·(1 − Σu) less the sum of x over the streams with e ≤ D. When the disk
+//! spends a time t on nothing, or on a stream that the stream in grace held back until then, slack
+//! falls by at most t, and every stream in grace loses min(x, t). Either some x in the sum was t or
+//! more, and slack is back where it was; or none of them is behind any more, and slack is ≥ 0.
 
 use super::{GRACE, GRACE_MAX, Ledger};
 use crate::ppm_time::scaled;
@@ -44,8 +44,8 @@ impl Ledger {
     }
 
     /// The disk did nothing for `idle`, because no request was there. Streams in grace count as
-    /// backlogged, but it was they who left the disk idle: each loses what it is behind its line, up
-    /// to that time, so that no other stream has to make up for it.
+    /// backlogged, but they left the disk idle: each loses what it is behind its line,
+    /// up to that time, so that no other stream has to make up for it.
     pub(crate) fn forfeit(&mut self, idle: Nanos) {
         let now = self.now;
         for index in 0..self.in_grace.len() {

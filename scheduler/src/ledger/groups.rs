@@ -2,16 +2,16 @@
 //!
 //! A group has a reservation, a limit and a weight like a stream; its members have queues, and a
 //! weight among each other. To the rest of the scheduler the group is one stream: what its members
-//! use is charged to it, its deadline is theirs. Time that one of them does not use never leaves the
-//! account, so the other members have it before it is spare time.
+//! use is charged to it, its deadline is theirs. Time that one of them does not use never leaves
+//! the account, so the other members have it before it is spare time.
 //!
 //! Among the members disk time is divided by start-time tags, as spare time is among streams: the
 //! one that was served last may go on while its tag is within a window of the smallest, so that
 //! visits stay long. A member that comes back after a pause starts where the others are.
 //!
-//! Groups are nested once: a member is no group. Only `fahrrad` supports them. Time and requests are
-//! counted at the members, deadlines and unspent time at the group, so that sums over the streams
-//! count everything once.
+//! Groups are nested once: a member is no group. Only `fahrrad` supports them. Time and requests
+//! are counted at the members, deadlines and unspent time at the group, so that sums over the
+//! streams count everything once.
 
 use super::{Ledger, Stream, spare_tag};
 use crate::stream_id::StreamId;

@@ -6,8 +6,8 @@ use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {
-    /// Brings the ledger to `now`: ends of grace times, of limits, of debts and of what idle streams
-    /// hold, in order of time.
+    /// Brings the ledger to `now`: ends of grace times, of limits, of debts and of what idle
+    /// streams hold, in order of time.
     pub(crate) fn advance(&mut self, now: Nanos) {
         self.now = now;
         if let Some(open) = self.open_charge {

@@ -11,11 +11,12 @@
 //! still comes back in time:
 //!
 //! - *Time that it received in advance* is not given back. It was taken from slack when it was
-//!   used, so nobody else counts on it.
+//!   used, so no other stream counts on it.
 //! - *Time that it lent* is not given back either: it has no deadline any more.
 //! - *Its reservation* can be given to another stream at once. That stream's begins as every
 //!   reservation does that is added beside others: pending, until there is slack for it everywhere.
-//!   So the same share cannot be used twice in a period, by the one that goes and the one that comes.
+//!   So the same share cannot be used twice in a period, by the one that goes and the one that
+//!   comes.
 
 use super::Ledger;
 use crate::stream_id::StreamId;

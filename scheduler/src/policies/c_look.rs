@@ -8,7 +8,7 @@
 //! - *It knows no streams.* Shares are by the number of requests in each part of the disk.
 //! - *It starves.* A sequential stream that keeps the next request queued always has the nearest
 //!   one ahead: the head stays with it until the end of its part of the disk. At 80 MB/s a part of
-//!   80 GB is 17 minutes without a single request for anybody else.
+//!   80 GB is 17 minutes without a single request for any other stream.
 //! - *It ping-pongs.* With requests of ten streams mixed by place, nearly every request is another
 //!   stream's; a share of the disk held for one of them buys seeks for all.
 //!

@@ -4,7 +4,7 @@
 //! Scheduling with Fahrrad*, EuroSys 2008. A reservation (u, p) is a budget of disk time u·p and a
 //! deadline in every period. Requests of a stream are *committed* to the set in order of arrival,
 //! at most ⌊b/W⌋ of them, and such that the set may be served in any order whatever without
-//! anybody's deadline being missed if each takes W. Inside the set the disk policy reorders freely,
+//! a deadline being missed if each takes W. Inside the set the disk policy reorders freely,
 //! over all streams: here upwards from the head, and around. When a request completes, what it did
 //! not use of W is there to commit more. (Reuther and Pohlack, RTSS 2003, have the same idea: the
 //! *dynamic active subset*.)
@@ -15,7 +15,7 @@
 //! they woke now: the set is served in any order, so all of it may lie before a waker.
 //! *Remainders:* when the set is empty, of the streams with budget left the one due first goes, on
 //! its own account. *Spare time:* after that, by weight. *The disk policy.* Limits of disk time are
-//! kept. With several requests in flight those under way count at their price, and nothing is
+//! kept. With several requests in flight they count at their price, and nothing is
 //! promised.
 //!
 //! Where it fails (ours, in the same sets: at most W unspent at a period's end):
@@ -27,12 +27,12 @@
 //!   the set small for all.
 //! - *Pauses.* A stream that ran empty for a moment is owed what it was owed, and the set may not
 //!   grow into that; but when the set is empty, others go by EDF all the same, one request per
-//!   pause. In 200 random sets whose streams sleep until somebody's long request has just started
+//!   pause. In 200 random sets whose streams sleep until another's long request has just started
 //!   up to 6.5 W were unspent; without such streams 1.0 W.
 //! - *A stream that thinks* after each answer has nothing to commit when its turn comes, and is not
 //!   waited for: half of the disk reserved for a sequential reader of depth 1 beside eight random
 //!   requests comes to 4 % of what it should, and it misses every deadline.
-//! - *Order by place across streams.* The next one ahead belongs to somebody else: 13 changes of
+//! - *Order by place across streams.* The next one ahead belongs to another stream: 13 changes of
 //!   stream a second between two random streams where staying with one while that is safe has one.
 //! - *Spare time comes last:* best effort waits until all reserved budgets are used, then gets
 //!   everything until the next period begins.
@@ -52,7 +52,7 @@ struct Due {
     /// What is still owed until then, in ppm-nanoseconds.
     budget: i128,
     share_ppm: i64,
-    /// Who may commit; `None` for an idle stream.
+    /// The stream, which may commit; `None` for an idle one.
     stream: Option<StreamId>,
 }
 

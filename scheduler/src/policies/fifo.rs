@@ -5,7 +5,7 @@
 //! ms gets one turn in 17: 2 ms of every 420, though it may have 60 % reserved. Every request after
 //! another stream's pays a seek. Nothing starves, and the longest wait is the whole queue.
 //!
-//! It knows no reservations, limits or weights; the books count the deadlines that it misses.
+//! It knows no reservations, limits or weights; the ledger counts the deadlines that it misses.
 
 use super::{serve, with_requests};
 use crate::ledger::{Account, Ledger};

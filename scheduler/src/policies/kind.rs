@@ -171,7 +171,7 @@ impl PolicyKind {
         u32::try_from(1_000_000_000 / each.0.max(1)).map_or(u32::MAX, |iops| iops.max(1))
     }
 
-    /// Whether limits of disk time are kept by the books. The others have limits of their own, in
+    /// Whether limits of disk time are kept by the ledger. The others have limits of their own, in
     /// their own currency, or none.
     pub(crate) const fn keeps_limits_of_time(self) -> bool {
         matches!(

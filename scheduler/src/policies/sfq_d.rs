@@ -9,8 +9,8 @@
 //!
 //! with F' of the stream's previous request. The least S goes while fewer than D are outstanding. φ
 //! is the stream's share; streams without one divide what is not reserved by their weights. c is 1
-//! per request, or its bytes. When nothing is left to do, v goes to the largest F, so that nobody
-//! has to wait for what he had while he was alone.
+//! per request, or its bytes. When nothing is left to do, v goes to the largest F, so that no
+//! stream has to wait for what it had while it was alone.
 //!
 //! Not from the paper: that shares of a reservation are the weights; the algorithm only knows
 //! proportions. Requests of one stream go in order of arrival, and merged ones cost as many as they

@@ -99,7 +99,7 @@ impl Currency {
 pub(super) enum Source {
     /// Reserve tokens (and limit tokens).
     Reserve,
-    /// Nobody's (and limit tokens).
+    /// No reserve tokens (limit tokens only).
     Unreserved,
 }
 
@@ -112,12 +112,12 @@ pub(super) struct Bill {
     pub(super) grains: i128,
 }
 
-/// Who may go.
+/// Which stream may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Choice {
     /// This stream.
     Serve(StreamId, Source),
-    /// Nobody: limits hold back all who have requests, until then at least.
+    /// No stream: limits hold back all that have requests, until then at least.
     Sleep(Option<Nanos>),
 }
 
@@ -126,7 +126,7 @@ pub(super) enum Choice {
 pub(super) struct TokenPools {
     currency: Currency,
     pools: StreamMap<Pool>,
-    /// Who was chosen last, and since when without interruption.
+    /// The stream that was chosen last, and since when without interruption.
     visit: Option<(StreamId, Nanos)>,
 }
 
@@ -139,7 +139,7 @@ impl TokenPools {
         }
     }
 
-    /// Who may go now.
+    /// Chooses the stream that goes now.
     pub(super) fn choose(&mut self, ledger: &Ledger, now: Nanos) -> Choice {
         let (mut due, mut least_used, mut stays) = (None, None, None);
         let mut released: Option<Nanos> = None;

@@ -25,7 +25,8 @@
 //!   all of it for half a second, until its bucket would overflow no earlier than the other's.
 //! - *A stream that thinks* between requests is never waited for. It saves tokens meanwhile, but a
 //!   bucket that is full takes no more: what it could not use in time is lost.
-//! - *The seek is the victim's.* A neighbour with many short visits makes everybody pay for them.
+//! - *The served stream pays the seek.* A neighbour with many short visits makes all others pay for
+//!   them.
 
 use super::tokens::{Bill, Choice, Currency, Source, TokenPools};
 use super::{RequestCount, ZygariaUtilConfig, serve};

@@ -75,7 +75,7 @@ fn only_touching_requests_of_one_class_merge() {
 }
 
 #[test]
-fn the_least_estimate_goes_but_runs_stay_in_order_and_nobody_is_passed_over_for_ever() {
+fn the_least_estimate_goes_but_runs_stay_in_order_and_none_is_passed_over_for_ever() {
     let mut queue = StreamQueue::new(QueueOrder::Sweep);
     for (id, offset) in [(1, 80_000), (2, 8_192), (3, 12_288), (4, 40_960)] {
         queue.push(arrival(id, offset), u64::from(id));

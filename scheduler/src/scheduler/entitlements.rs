@@ -27,8 +27,8 @@ impl Scheduler {
         policies::queue_order(config.policy, config.has_seeks)
     }
 
-    /// Changes what a stream (or a group) is entitled to, which admission has checked. No request is
-    /// lost. Less, and other weights and limits, hold at once. More begins when it breaks no
+    /// Changes what a stream (or a group) is entitled to, which admission has checked. No request
+    /// is lost. Less, and other weights and limits, hold at once. More begins when it breaks no
     /// promise, at the latest when the streams that are behind now have had what they are owed. A
     /// new period begins then.
     ///
@@ -49,8 +49,8 @@ impl Scheduler {
         self.ledger.stream(stream).is_pending()
     }
 
-    /// Removes a stream, a member of a group, or a group. It takes no new requests from now on; what
-    /// it has queued and in flight is served as if it stayed, and then it is gone
+    /// Removes a stream, a member of a group, or a group. It takes no new requests from now on;
+    /// what it has queued and in flight is served as if it stayed, and then it is gone
     /// ([`Scheduler::contains`]) and its slot can be used again. Without requests it is gone at
     /// once. A group takes no new members, and is gone when its last member is.
     ///

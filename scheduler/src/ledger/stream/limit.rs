@@ -97,8 +97,8 @@ impl Stream {
         self.limit.end.saturating_add(more)
     }
 
-    /// Counts the periods of its reservation that ended by `at` while its limit held it back: it had
-    /// more than was promised.
+    /// Counts the periods of its reservation that ended by `at` while its limit held it back: it
+    /// had more than was promised.
     pub(in crate::ledger) fn count_limited_periods(&mut self, at: Nanos) {
         if self.deadline <= at {
             let passed = (at.0 - self.deadline.0) / self.period().0 + 1;

@@ -1,23 +1,20 @@
-//! Streams that come and go while others are served, against a model: every request goes out under
-//! the identity of its own stream, a stream is charged for its own requests and no others, charges
-//! add up, slots are used again and never by two streams at a time, and the promise to those that
-//! stay holds (I2, I3, I5, I8).
+//! A disk in virtual time whose streams come and go, and what a model says of them from outside the
+//! scheduler: whose each request is, what each stream was charged, which streams there are.
 
 use disktime_scheduler::{
     Arrival, Decision, FlightId, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,
     SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
-use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 const WORST_CASE: Nanos = Nanos::from_millis(10);
-const DISK_BYTES: u64 = 1 << 36;
+pub const DISK_BYTES: u64 = 1 << 36;
 const WHOLE: u32 = 1_000_000;
 const STREAMS_MAX: usize = 12;
 
-fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> SchedulerConfig {
+pub fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> SchedulerConfig {
     let curve = if has_seeks {
         SeekCurve::new(vec![(0, Nanos::ZERO), (DISK_BYTES, Nanos::from_millis(6))])
     } else {
@@ -47,7 +44,7 @@ fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> Schedule
 
 /// What happens next; numbers choose among what is there.
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     /// A stream with this part of what can still be reserved, in per cent.
     Add {
         percent: u32,
@@ -80,7 +77,7 @@ enum Step {
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let period = 30u64..800;
     prop_oneof![
         3 => (0u32..=100, period.clone(), 0u32..4)
@@ -99,16 +96,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What the model knows of a stream.
 #[derive(Debug, Default)]
-struct Known {
-    outstanding: u32,
+pub struct Known {
+    pub outstanding: u32,
     /// Each of so many requests is followed by the next when it is answered.
-    depth: u32,
-    is_leaving: bool,
-    is_group: bool,
-    group: Option<StreamId>,
+    pub depth: u32,
+    pub is_leaving: bool,
+    pub is_group: bool,
+    pub group: Option<StreamId>,
     /// What its requests took.
-    measured: Nanos,
-    served: u64,
+    pub measured: Nanos,
+    pub served: u64,
 }
 
 struct Flight {
@@ -117,24 +114,24 @@ struct Flight {
     requests: Vec<RequestId>,
 }
 
-struct Model {
-    scheduler: Scheduler,
+pub struct Model {
+    pub scheduler: Scheduler,
     keeps_promise: bool,
     has_groups: bool,
-    streams: BTreeMap<StreamId, Known>,
+    pub streams: BTreeMap<StreamId, Known>,
     given: HashSet<StreamId>,
     streams_max: usize,
     owners: BTreeMap<u32, StreamId>,
     next_request: u32,
     flights: BTreeMap<u32, Flight>,
-    now: Nanos,
+    pub now: Nanos,
     wake: Option<Nanos>,
     random: u64,
-    measured: Nanos,
+    pub measured: Nanos,
 }
 
 impl Model {
-    fn new(policy: PolicyKind, has_seeks: bool, max_in_flight: usize, seed: u64) -> Model {
+    pub fn new(policy: PolicyKind, has_seeks: bool, max_in_flight: usize, seed: u64) -> Model {
         Model {
             scheduler: Scheduler::new(config(policy, has_seeks, max_in_flight), DISK_BYTES),
             keeps_promise: policy == PolicyKind::Fahrrad && max_in_flight == 1,
@@ -159,7 +156,7 @@ impl Model {
         self.random
     }
 
-    fn take(&mut self, step: Step) {
+    pub fn take(&mut self, step: Step) {
         match step {
             Step::Add {
                 percent,
@@ -236,7 +233,7 @@ impl Model {
         self.check_gone();
     }
 
-    fn choose(&self, number: usize, may: impl Fn(&Known) -> bool) -> Option<StreamId> {
+    pub fn choose(&self, number: usize, may: impl Fn(&Known) -> bool) -> Option<StreamId> {
         let able = self.streams.iter().filter(|(_, own)| may(own));
         let able: Vec<StreamId> = able.map(|(id, _)| *id).collect();
         (!able.is_empty()).then(|| able[number % able.len()])
@@ -265,7 +262,7 @@ impl Model {
         }
     }
 
-    fn joined(&mut self, id: StreamId, known: Known) {
+    pub fn joined(&mut self, id: StreamId, known: Known) {
         assert!(self.given.insert(id), "{id:?} was given before");
         let slot_is_free = self.streams.keys().all(|other| other.index() != id.index());
         assert!(slot_is_free, "two streams have the slot of {id:?}");
@@ -284,7 +281,7 @@ impl Model {
         (0..depth).for_each(|_| self.issue(id));
     }
 
-    fn remove(&mut self, id: StreamId) {
+    pub fn remove(&mut self, id: StreamId) {
         self.scheduler.remove_stream(self.now, id);
         let own = self.streams.get_mut(&id).expect("it was chosen");
         own.is_leaving = true;
@@ -330,7 +327,7 @@ impl Model {
         self.scheduler.arrive(self.now, id, arrival);
     }
 
-    fn run(&mut self, until: Nanos) {
+    pub fn run(&mut self, until: Nanos) {
         loop {
             let done = self.flights.values().map(|flight| flight.done).min();
             let wake = self.wake.filter(|wake| *wake > self.now);
@@ -369,7 +366,7 @@ impl Model {
         }
     }
 
-    fn decide(&mut self) {
+    pub fn decide(&mut self) {
         let mut batch = Vec::new();
         loop {
             match self.scheduler.next(self.now, &mut batch) {
@@ -406,7 +403,7 @@ impl Model {
         }
     }
 
-    fn check(&self) {
+    pub fn check(&self) {
         let scheduler = &self.scheduler;
         let there: Vec<StreamId> = scheduler.streams().collect();
         let known: Vec<StreamId> = self.streams.keys().copied().collect();
@@ -448,7 +445,7 @@ impl Model {
     }
 
     /// All streams leave; what is left after that.
-    fn end(mut self) {
+    pub fn end(mut self) {
         for id in self.streams.keys().copied().collect::<Vec<StreamId>>() {
             let own = self.streams.get(&id);
             if own.is_some_and(|own| !own.is_leaving) {
@@ -464,184 +461,4 @@ impl Model {
         let disk = self.scheduler.disk_counters(self.now);
         assert_eq!(disk.charged_to_removed, disk.busy + disk.waiting);
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn i8_streams_that_come_and_go_break_no_promise_and_mix_nothing_up(
-        steps in vec(step(), 1..160),
-        has_seeks: bool,
-        seed: u64,
-    ) {
-        let mut model = Model::new(PolicyKind::Fahrrad, has_seeks, 1, seed);
-        steps.into_iter().for_each(|step| model.take(step));
-        model.end();
-    }
-
-    #[test]
-    fn streams_come_and_go_under_every_policy_and_with_several_requests_in_flight(
-        steps in vec(step(), 1..80),
-        has_seeks: bool,
-        depth in prop::sample::select(vec![1usize, 4]),
-        policy in prop::sample::select(PolicyKind::all().to_vec()),
-        seed: u64,
-    ) {
-        let mut model = Model::new(policy, has_seeks, depth, seed);
-        steps.into_iter().for_each(|step| model.take(step));
-        model.end();
-    }
-}
-
-fn stream_of(percent: u32) -> StreamConfig {
-    StreamConfig {
-        reservation: Some(Reservation {
-            share: Share::from_percent(percent),
-            period: Nanos::from_millis(100),
-        }),
-        ..StreamConfig::BEST_EFFORT
-    }
-}
-
-#[test]
-fn ten_thousand_streams_one_after_the_other_use_the_same_few_slots() {
-    for policy in PolicyKind::all() {
-        let mut model = Model::new(policy, true, 1, 7);
-        for round in 0..10_000 {
-            let id = model.scheduler.add_stream(model.now, stream_of(10));
-            assert!(id.index() <= 3, "{}: slot {}", policy.name(), id.index());
-            model.joined(
-                id,
-                Known {
-                    depth: 2,
-                    ..Known::default()
-                },
-            );
-            model.decide();
-            let leaver = model.choose(round, |own| !own.is_leaving);
-            if model.streams.len() == 3 {
-                model.remove(leaver.expect("three are there"));
-                while model.streams.len() == 3 {
-                    model.run(model.now + Nanos::from_millis(5));
-                }
-            }
-            model.check();
-        }
-        model.end();
-    }
-}
-
-#[test]
-fn an_idle_stream_is_gone_at_once_and_a_busy_one_when_its_last_request_is_done() {
-    let mut model = Model::new(PolicyKind::Fahrrad, false, 1, 3);
-    let idle = model.scheduler.add_stream(Nanos::ZERO, stream_of(40));
-    let busy = model.scheduler.add_stream(Nanos::ZERO, stream_of(40));
-    model.joined(idle, Known::default());
-    model.joined(
-        busy,
-        Known {
-            depth: 3,
-            ..Known::default()
-        },
-    );
-    model.decide();
-    model.remove(idle);
-    assert!(!model.scheduler.contains(idle) && model.scheduler.contains(busy));
-    model.remove(busy);
-    assert!(model.scheduler.contains(busy) && model.scheduler.is_leaving(busy));
-    model.run(Nanos::from_millis(35));
-    assert!(!model.scheduler.contains(busy));
-    assert_eq!(
-        model.measured,
-        model.scheduler.disk_counters(model.now).charged_to_removed
-    );
-}
-
-#[test]
-fn a_group_goes_with_its_last_member_and_a_member_leaves_the_account_to_the_others() {
-    let mut model = Model::new(PolicyKind::Fahrrad, false, 1, 5);
-    let group = model.scheduler.add_group(Nanos::ZERO, stream_of(60));
-    let first = model.scheduler.add_member(Nanos::ZERO, group, 100);
-    let second = model.scheduler.add_member(Nanos::ZERO, group, 100);
-    let greedy = StreamConfig {
-        weight: 1_000_000,
-        ..StreamConfig::BEST_EFFORT
-    };
-    let other = model.scheduler.add_stream(Nanos::ZERO, greedy);
-    model.joined(
-        group,
-        Known {
-            is_group: true,
-            ..Known::default()
-        },
-    );
-    let member = || Known {
-        depth: 2,
-        group: Some(group),
-        ..Known::default()
-    };
-    model.joined(first, member());
-    model.joined(second, member());
-    model.joined(
-        other,
-        Known {
-            depth: 2,
-            ..Known::default()
-        },
-    );
-    model.decide();
-    model.run(Nanos::from_secs(5));
-    model.remove(first);
-    model.run(Nanos::from_secs(6));
-    assert!(!model.scheduler.contains(first));
-    let before = model.scheduler.stream_counters(second).reserved;
-    model.run(Nanos::from_secs(16));
-    let got = (model.scheduler.stream_counters(second).reserved - before).as_secs_f64();
-    assert!((got - 6.0).abs() < 0.1, "{got} s of the group's 6");
-    model.remove(group);
-    assert!(model.scheduler.contains(group), "it has a member");
-    model.remove(second);
-    model.run(Nanos::from_secs(17));
-    assert!(!model.scheduler.contains(second) && !model.scheduler.contains(group));
-    model.check();
-}
-
-fn removed_and_succeeded() -> (Scheduler, StreamId) {
-    let mut scheduler = Scheduler::new(config(PolicyKind::Fahrrad, false, 1), DISK_BYTES);
-    let old = scheduler.add_stream(Nanos::ZERO, stream_of(40));
-    scheduler.remove_stream(Nanos::ZERO, old);
-    let new = scheduler.add_stream(Nanos::ZERO, stream_of(40));
-    assert_eq!((old.index(), old == new), (new.index(), false));
-    assert!(!scheduler.contains(old) && scheduler.contains(new));
-    (scheduler, old)
-}
-
-#[test]
-#[should_panic(expected = "was removed")]
-fn a_removed_streams_identity_takes_no_requests_to_its_successor() {
-    let (mut scheduler, old) = removed_and_succeeded();
-    let arrival = Arrival {
-        id: RequestId(0),
-        offset_bytes: None,
-        len_bytes: 0,
-        price: Nanos(1),
-        write: false,
-        merge_class: None,
-    };
-    scheduler.arrive(Nanos::ZERO, old, arrival);
-}
-
-#[test]
-#[should_panic(expected = "was removed")]
-fn a_removed_streams_identity_does_not_show_its_successors_counters() {
-    let (scheduler, old) = removed_and_succeeded();
-    scheduler.stream_counters(old);
-}
-
-#[test]
-#[should_panic(expected = "was removed")]
-fn a_removed_streams_identity_does_not_remove_its_successor() {
-    let (mut scheduler, old) = removed_and_succeeded();
-    scheduler.remove_stream(Nanos::ZERO, old);
 }
