@@ -9,7 +9,9 @@ use crate::{LabError, LabResult, Scheduling};
 use disktime_drive_models::{HddModel, HddParameters, preset};
 use disktime_engine::{Limit, Reservation, StreamConfig};
 use disktime_units::{Nanos, Share};
-use disktime_workloads::{Blocks, Client, Generated, Kind, OPEN_DEPTH, Pace, Pattern, Rate, Times};
+use disktime_workloads::{
+    Blocks, Client, Generated, GeneratorKind, OPEN_DEPTH, Pace, Pattern, Rate, Times,
+};
 
 /// The papers' drive: a 7200 rpm desktop disk of 2008.
 pub const PAPER_DRIVE: &str = "desktop-7200-2008";
@@ -265,5 +267,5 @@ pub fn at_rate(client: Client, per_second: u64) -> Client {
 
 /// Bursts of random 4 KiB reads, with the named kind's defaults.
 pub fn bursts() -> Client {
-    Client::of_kind(Kind::Bursts, "", "", Nanos::MAX)
+    Client::of_kind(GeneratorKind::Bursts, "", "", Nanos::MAX)
 }

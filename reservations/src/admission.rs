@@ -5,25 +5,25 @@
 //! Integers only: parts per million, each stream's switching rounded up, so what is admitted
 //! fits. What is not known here: where the facts about a disk come from.
 
-mod verdict;
+mod findings;
 
 use crate::configuration::{
-    Configuration, Disk, Group, Limit, Policy, Reservation, Spanned, Switching, Vdisk,
+    Configuration, Disk, Group, Limit, Policy, Reservation, Switching, Vdisk,
 };
-use crate::finding::{Finding, Severity, Span};
 use crate::remedy::{self, Remedy};
+use disktime_documents::{Finding, Severity, Span, Spanned};
 use disktime_units::{Nanos, Share};
 use std::collections::HashMap;
 
 /// The whole disk, in parts per million.
 pub(crate) const WHOLE_PPM: u64 = Share::WHOLE.0 as u64;
 
-/// What admission has to know about a disk; from its model, its profile, or assumed.
+/// What admission needs to know about a disk; from its model, its profile, or assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskFacts {
     /// Whether the head has to move between streams.
     pub has_seeks: bool,
-    /// W: the longest that one request takes.
+    /// W: the longest time that one request takes.
     pub worst_case: Nanos,
     /// s: a mean seek and half a turn.
     pub switch_cost: Nanos,
@@ -70,14 +70,14 @@ pub struct StreamAdmission {
     pub weight: u32,
 }
 
-/// The verdict on one disk.
+/// The result of admission for one disk.
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// The disk's name.
     pub disk: String,
     /// Its policy.
     pub policy: Policy,
-    /// Who pays for switches: the file's word, else the account on disks with seeks.
+    /// What pays for switches: as the file says, otherwise the account on disks with seeks.
     pub switching: Switching,
     /// The facts that were decided on.
     pub facts: DiskFacts,
@@ -87,24 +87,24 @@ pub struct Admission {
     pub reserved: Share,
     /// Σ switching.
     pub switching_share: Share,
-    /// What neither takes: left for best effort. Nothing when it does not fit.
+    /// The rest, for best effort. Zero when the reservations do not fit.
     pub left: Share,
     /// Bytes that the vdisks and the label take.
     pub used_bytes: u64,
-    /// Bytes that there are, where that is known.
+    /// The size of the disk, where that is known.
     pub size_bytes: Option<u64>,
     /// Errors and warnings, in file order.
     pub findings: Vec<Finding>,
-    /// What would fit, when the time does not.
+    /// What would fit, when the reservations do not.
     pub remedies: Vec<Remedy>,
 }
 
 impl Admission {
-    /// Whether the disk can be served like that.
+    /// Whether the disk can be served with these reservations.
     pub fn is_admitted(&self) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.severity != Severity::Error)
+            .all(|finding| finding.severity() != Severity::Error)
     }
 
     /// The system stream.
@@ -130,7 +130,7 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
-    pub fn switching_ppm(&self, cost: Nanos) -> u64 {
+    pub(crate) fn switching_ppm(&self, cost: Nanos) -> u64 {
         switching_ppm(cost, self.period)
     }
 }
@@ -157,7 +157,7 @@ fn share(ppm: u64) -> Share {
     Share(u32::try_from(ppm).unwrap_or(u32::MAX))
 }
 
-/// Decides whether the vdisks of `disk` fit. Pure: the same file and facts, the same verdict.
+/// Decides whether the vdisks of `disk` fit. Pure: the same file and facts give the same result.
 pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> Admission {
     let vdisks: Vec<&Vdisk> = configuration.vdisks_on(&disk.name.value).collect();
     let by_default = if facts.has_seeks {
@@ -207,12 +207,12 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         admission.remedies = remedy::remedies(&demands, cost);
         admission
             .findings
-            .push(verdict::too_much_time(&admission, disk, &demands, cost));
+            .push(findings::too_much_time(&admission, disk, &demands, cost));
     }
-    verdict::space(&mut admission, disk, &vdisks);
-    verdict::warnings(&mut admission, disk, &demands);
-    verdict::groups(&mut admission, configuration, disk, &groups);
-    admission.findings.sort_by_key(|finding| finding.span);
+    findings::space(&mut admission, disk, &vdisks);
+    findings::warnings(&mut admission, disk, &demands);
+    findings::groups(&mut admission, configuration, disk, &groups);
+    admission.findings.sort_by_key(|finding| finding.span());
     admission
 }
 
@@ -263,7 +263,7 @@ fn streams(
             streams.push(of_vdisk(vdisk, cost));
             continue;
         };
-        // All of a group come with its first.
+        // All members of a group follow the group, at its first member's position.
         let together = members.remove(group.value.as_str()).unwrap_or_default();
         if let (Some(group), false) = (groups.get(group.value.as_str()), together.is_empty()) {
             let (reservation, limit) = (group.reservation, group.limit);
@@ -295,7 +295,7 @@ fn of_vdisk(vdisk: &Vdisk, cost: Nanos) -> StreamAdmission {
     }
 }
 
-/// A stream that is neither a group nor in one.
+/// A stream that is neither a group nor a member of one.
 fn entitled(
     name: &str,
     reservation: Option<Reservation>,

@@ -1,29 +1,20 @@
-//! What a reservation file says, typed, with the place of everything that may still turn out
-//! wrong, so that whoever finds the mistake later (a device too small, a port in use) can point
-//! into the file. Everything here is already checked as far as the file alone can tell.
+//! What a reservation file says, typed, with the place of everything that may still be found
+//! wrong later (a device too small, a port in use), so that such an error can point into the file.
+//! Everything here is already checked as far as the file alone can tell.
 //! What is not known here: JSON, and whether anything named here exists.
 
-use crate::finding::{ConfigurationErrors, Finding, Location, Severity, Source, Span};
+use disktime_documents::{Document, DocumentErrors, Finding, Span, Spanned};
 use disktime_units::{Nanos, Network, Share};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// A value and where it stands in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Its place.
-    pub span: Span,
-}
-
-/// Judges the `emulate` of a disk, so that this room need not know any disk model.
+/// Checks the `emulate` of a disk, so that this room need not know any disk model.
 pub trait EmulateChecker {
     /// Whether there is such a model. The value is a text (a preset's name, or `FILE#NAME` with
     /// FILE already resolved) or an object (the model's parameters).
     ///
     /// # Errors
-    /// A sentence that says what is wrong and what there is.
+    /// A sentence that says what is wrong and which models exist.
     fn check(&self, value: &serde_json::Value) -> Result<(), String>;
 }
 
@@ -44,20 +35,20 @@ pub struct Configuration {
     pub vdisks: Vec<Vdisk>,
     /// The groups, in file order.
     pub groups: Vec<Group>,
-    /// The NBD door, if there is to be one.
+    /// The NBD frontend, if it is wanted.
     pub nbd: Option<Nbd>,
-    /// The FUSE door, if there is to be one.
+    /// The FUSE frontend, if it is wanted.
     pub fuse: Option<Fuse>,
     /// The control socket.
     pub control: Control,
-    pub(crate) source: Source,
+    pub(crate) document: Document,
 }
 
 /// How a disk is scheduled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// Slack-stealing earliest deadline first over disk time: ours.
+    /// Slack-stealing earliest deadline first over disk time; the default.
     #[default]
     Fahrrad,
     /// Budgets and deadlines with the papers' committed set.
@@ -70,16 +61,16 @@ pub enum Policy {
     Mclock,
     /// Start-time fair queueing.
     SfqD,
-    /// Earliest deadline first over the budgets, without looking ahead.
+    /// Earliest deadline first over the budgets, without a feasibility test.
     Edf,
-    /// Upwards over all streams, and around.
+    /// Ascending positions over all streams, wrapping around.
     CLook,
     /// First in, first out.
     Fifo,
 }
 
 impl Policy {
-    /// All names, as a file may say them; ours first.
+    /// All names, as a file may say them; the default first.
     pub const NAMES: &'static [&'static str] = &[
         "fahrrad",
         "fahrrad-dss",
@@ -129,7 +120,7 @@ impl Policy {
     }
 }
 
-/// Who pays for the seeks between streams.
+/// What pays for the seeks between streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switching {
@@ -142,7 +133,7 @@ pub enum Switching {
 /// In which order one stream's requests go to a disk with seeks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RequestOrder {
-    /// Upwards from the stream's own last place, and around.
+    /// Ascending from the stream's own last position, wrapping around.
     #[default]
     Sweep,
     /// The least estimated positioning time first.
@@ -154,7 +145,7 @@ pub enum RequestOrder {
 pub struct Disk {
     /// Its name; letters, digits, `.`, `_` and `-`.
     pub name: Spanned<String>,
-    /// Where its data lie.
+    /// What holds its data.
     pub medium: Spanned<Medium>,
     /// The size, if the file says one; always with `emulate`, and when there is no path.
     pub size_bytes: Option<Spanned<u64>>,
@@ -162,7 +153,7 @@ pub struct Disk {
     pub emulate: Option<Spanned<serde_json::Value>>,
     /// The scheduling policy.
     pub policy: Policy,
-    /// Who pays for switches, where the file says it.
+    /// What pays for switches, where the file says it.
     pub switching: Option<Spanned<Switching>>,
     /// The order of each stream's requests.
     pub order: RequestOrder,
@@ -178,19 +169,19 @@ pub struct Disk {
     pub max_in_flight: Option<Spanned<u32>>,
 }
 
-/// Where a disk's data lie.
+/// What holds a disk's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Medium {
-    /// On a device or in a file, whose path is resolved.
+    /// A device or a file, whose path is resolved.
     Path(PathBuf),
-    /// In memory, as long as the server runs.
+    /// Memory, as long as the server runs.
     Memory,
-    /// Nowhere.
+    /// Nothing: reads return zeroes, writes are discarded.
     Null,
 }
 
 impl Disk {
-    /// The device or file that it lies on.
+    /// The device or file that holds its data.
     pub fn path(&self) -> Option<&Path> {
         match &self.medium.value {
             Medium::Path(path) => Some(path),
@@ -215,7 +206,7 @@ impl Reservation {
     }
 }
 
-/// The most of the disk's time, own and spare, in any period.
+/// The most of the disk's time, reserved and spare, in any period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// The share.
@@ -243,7 +234,7 @@ pub struct Vdisk {
     pub group: Option<Spanned<String>>,
     /// Whether clients may only read it.
     pub read_only: bool,
-    /// Who may use it by TCP, where the file says it.
+    /// The addresses that may use it by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// The most NBD connections that use it at once, where the file says it.
     pub connections: Option<Spanned<u32>>,
@@ -254,7 +245,7 @@ pub struct Vdisk {
 pub struct Group {
     /// Its name, which no vdisk has.
     pub name: Spanned<String>,
-    /// The disk that all its members lie on; `None` without members.
+    /// The disk of all its members; `None` without members.
     pub disk: Option<String>,
     /// Its reservation; best effort without.
     pub reservation: Option<Reservation>,
@@ -264,26 +255,26 @@ pub struct Group {
     pub weight: u32,
 }
 
-/// The NBD door.
+/// The NBD frontend.
 #[derive(Debug, Clone)]
 pub struct Nbd {
     /// The unix socket, resolved.
     pub socket: Spanned<PathBuf>,
-    /// Who may use the unix socket: permission bits.
+    /// The permission bits of the unix socket.
     pub socket_mode: u32,
-    /// The user whom the unix socket belongs to, by name or number.
+    /// The user that owns the unix socket, by name or number.
     pub socket_owner: Option<Spanned<String>>,
-    /// The group that the unix socket belongs to, by name or number.
+    /// The group that owns the unix socket, by name or number.
     pub socket_group: Option<Spanned<String>>,
     /// TCP addresses.
     pub listen: Vec<Spanned<SocketAddr>>,
-    /// Who may connect by TCP, where the file says it.
+    /// The addresses that may connect by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// How connections are encrypted, if they are.
     pub tls: Option<Tls>,
     /// The most connections at once.
     pub connections: u32,
-    /// How long a handshake may take.
+    /// The longest time that a handshake may take.
     pub handshake_time: Nanos,
     /// How many options a handshake may have.
     pub handshake_options: u32,
@@ -294,13 +285,13 @@ pub struct Nbd {
 pub struct Tls {
     /// The directory of the certificates and the key, resolved.
     pub dir: Spanned<PathBuf>,
-    /// Whether clients have to encrypt.
+    /// Whether clients must encrypt.
     pub require: bool,
-    /// Whether clients have to show a certificate.
+    /// Whether clients must present a certificate.
     pub client_certificates: bool,
 }
 
-/// The FUSE door.
+/// The FUSE frontend.
 #[derive(Debug, Clone)]
 pub struct Fuse {
     /// The directory in which each vdisk is a file, resolved.
@@ -317,7 +308,7 @@ pub struct Control {
 impl Configuration {
     /// The file that it was read from.
     pub fn file(&self) -> &Path {
-        &self.source.path
+        self.document.path()
     }
 
     /// The disk of that name.
@@ -349,35 +340,19 @@ impl Configuration {
             .filter(move |group| group.disk.as_deref() == Some(disk))
     }
 
-    /// The line and column of a place.
-    pub fn locate(&self, span: Span) -> Location {
-        self.source.locate(span)
-    }
-
     /// An error that was found later, shown at its place in the file. `help` says what to do.
     pub fn error_at(
         &self,
         span: Span,
         message: impl AsRef<str>,
         help: impl AsRef<str>,
-    ) -> ConfigurationErrors {
+    ) -> DocumentErrors {
         let finding = Finding::error(span, message).help(help);
-        ConfigurationErrors::new(self.source.clone(), vec![finding])
+        DocumentErrors::new(self.document.clone(), vec![finding])
     }
 
-    /// The errors among `findings`, or `None` when there are only warnings.
-    pub fn errors_of(&self, findings: &[Finding]) -> Option<ConfigurationErrors> {
-        let errors: Vec<_> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .cloned()
-            .collect();
-        (!errors.is_empty()).then(|| ConfigurationErrors::new(self.source.clone(), errors))
-    }
-
-    /// A finding with its line and a mark, as people read it.
-    pub fn render(&self, finding: &Finding) -> String {
-        self.source.render(finding)
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
     }
 }
 

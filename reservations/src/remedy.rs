@@ -1,9 +1,9 @@
-//! When reservations do not fit: what would. Every suggestion is computed exactly, and admission
-//! would accept it (a property test asks it).
+//! What would fit, when reservations do not. Every suggestion is computed exactly, and admission
+//! accepts it (a property test checks that).
 //!
-//! Kinds: one common longest-needed period (raise every shorter period to it; the smallest whole
-//! millisecond that fits), the largest share for the vdisk that did not fit, or smaller shares
-//! for all, if need be with a longer period too. Knows demands, not the file.
+//! Kinds: one common period (raise every shorter period to it; the smallest whole millisecond that
+//! fits), the largest share for the vdisk that does not fit, or smaller shares for all vdisks,
+//! with a longer period where shares alone are not enough. What is not known here: the file.
 
 use crate::admission::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use disktime_units::{Nanos, Share};
@@ -12,10 +12,10 @@ use std::fmt;
 /// The longest period that the file accepts.
 const MOST_PERIOD_MS: u64 = 600_000;
 
-/// A share below this is no help to anyone.
+/// A smaller share is not worth suggesting.
 const LEAST_SHARE: u64 = 10_000;
 
-/// With a switching cost above this, smaller shares alone are poor advice.
+/// With switching above this, smaller shares alone are not suggested.
 const MUCH_SWITCHING: u64 = 200_000;
 
 /// A change after which the reservations fit.
@@ -25,21 +25,21 @@ pub enum Remedy {
     LongerPeriod {
         /// The smallest whole number of milliseconds that fits.
         period: Nanos,
-        /// Whose period is shorter now.
+        /// The vdisks with a shorter period.
         vdisks: Vec<String>,
     },
     /// Reserve less for one vdisk.
     SmallerShare {
-        /// Which.
+        /// The vdisk.
         vdisk: String,
-        /// The most that fits.
+        /// The largest share that fits.
         reserve: Share,
     },
-    /// Reserve less for every vdisk, in proportion, perhaps with a longer period.
+    /// Reserve less for every vdisk, in proportion; with a longer period where that is needed.
     SmallerShares {
         /// The shares by vdisk.
         reserves: Vec<(String, Share)>,
-        /// Where shares alone do not do: raise shorter periods to this.
+        /// Raise shorter periods to this, where smaller shares alone are not enough.
         period: Option<Nanos>,
     },
 }
@@ -63,7 +63,7 @@ pub(crate) fn offender(demands: &[Demand], cost: Nanos) -> Option<&Demand> {
         })
 }
 
-/// What would fit, best advice first; nothing when no period and no share would.
+/// What would fit, the best suggestion first; empty when no period and no share does.
 pub(crate) fn remedies(demands: &[Demand], cost: Nanos) -> Vec<Remedy> {
     let mut remedies: Vec<_> = longer_period(demands, cost)
         .into_iter()
@@ -150,7 +150,7 @@ fn smaller_shares(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
     let asked: u128 = vdisks().map(|demand| u128::from(demand.reserve.0)).sum();
     let scaled = |demand: &Demand| {
         let part = (u128::from(demand.reserve.0) * rest).checked_div(asked)?;
-        // Never more than was asked, which can happen where the period was the trouble.
+        // Not more than the file reserves: the sum may be too large because of the period alone.
         let part = u32::try_from(part).ok()?.min(demand.reserve.0);
         (part > 0).then(|| (demand.name.clone(), Share(part)))
     };

@@ -1,16 +1,16 @@
 //! The admission table: for people as text, for machines as JSON. In JSON, shares are numbers
-//! from 0 to 1 and times are milliseconds. Decides nothing.
+//! from 0 to 1 and times are milliseconds. It decides nothing.
 
 use crate::admission::{Admission, StreamAdmission};
 use crate::configuration::Configuration;
-use crate::finding::{ConfigurationErrors, Finding, Severity};
 use crate::remedy::Remedy;
+use disktime_documents::{DocumentErrors, Finding, Severity};
 use disktime_units::{Nanos, Share, format_size};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::fmt;
 
-/// The verdicts on all disks of a file.
+/// The results of admission for all disks of a file.
 #[derive(Debug, Clone)]
 pub struct AdmissionReport<'a> {
     configuration: &'a Configuration,
@@ -19,7 +19,7 @@ pub struct AdmissionReport<'a> {
 }
 
 impl<'a> AdmissionReport<'a> {
-    /// The report on `disks`, which [`crate::admit`] judged.
+    /// The report on `disks`, which come from [`crate::admit`].
     pub fn new(configuration: &'a Configuration, disks: Vec<Admission>) -> AdmissionReport<'a> {
         AdmissionReport {
             configuration,
@@ -33,13 +33,13 @@ impl<'a> AdmissionReport<'a> {
     }
 
     /// Why not, with places in the file; `None` when it is.
-    pub fn errors(&self) -> Option<ConfigurationErrors> {
+    pub fn errors(&self) -> Option<DocumentErrors> {
         let findings: Vec<Finding> = self
             .disks
             .iter()
             .flat_map(|disk| disk.findings.iter().cloned())
             .collect();
-        self.configuration.errors_of(&findings)
+        DocumentErrors::errors_of(self.configuration.document(), &findings)
     }
 
     /// The warnings, each rendered with its line.
@@ -47,19 +47,8 @@ impl<'a> AdmissionReport<'a> {
         self.disks
             .iter()
             .flat_map(|disk| &disk.findings)
-            .filter(|finding| finding.severity == Severity::Warning)
-            .map(|finding| self.configuration.render(finding))
-    }
-
-    fn finding(&self, finding: &Finding) -> Value {
-        let place = finding.span.map(|span| self.configuration.locate(span));
-        json!({
-            "severity": finding.severity,
-            "line": place.map(|place| place.line),
-            "column": place.map(|place| place.column),
-            "message": finding.message,
-            "help": finding.help,
-        })
+            .filter(|finding| finding.severity() == Severity::Warning)
+            .map(|finding| self.configuration.document().problem(finding).to_string())
     }
 
     fn disk(&self, disk: &Admission) -> Value {
@@ -77,6 +66,10 @@ impl<'a> AdmissionReport<'a> {
             let members = disk.streams.iter().filter(of_group);
             group["members"] = members.map(|member| member.name.as_str()).collect();
         }
+        let document = self.configuration.document();
+        let findings: Vec<_> = (disk.findings.iter())
+            .map(|finding| document.finding_json(finding))
+            .collect();
         json!({
             "admitted": disk.is_admitted(),
             "policy": disk.policy,
@@ -93,7 +86,7 @@ impl<'a> AdmissionReport<'a> {
             "switching_share": disk.switching_share.as_f64(),
             "total_share": disk.total().as_f64(),
             "left_share": disk.left.as_f64(),
-            "findings": disk.findings.iter().map(|one| self.finding(one)).collect::<Vec<_>>(),
+            "findings": findings,
             "remedies": disk.remedies.iter().map(remedy).collect::<Vec<_>>(),
         })
     }

@@ -1,9 +1,9 @@
 //! Admission: the rule's arithmetic, the mixes that have to fit, and that every piece of advice
 //! is right.
 
+use disktime_documents::Severity;
 use disktime_reservations::{
-    Admission, AdmissionReport, Configuration, DiskFacts, Policy, Remedy, Severity, Switching,
-    admit,
+    Admission, AdmissionReport, Configuration, DiskFacts, Policy, Remedy, Switching, admit,
 };
 use disktime_units::{Nanos, Share};
 use proptest::prelude::*;
@@ -108,12 +108,11 @@ fn a_budget_below_the_worst_case_is_a_warning() {
     let small = verdict(&file("", &[(50_000, 500_000)]), &HDD);
     assert!(small.is_admitted());
     assert_eq!(small.findings.len(), 1);
-    assert_eq!(small.findings[0].severity, Severity::Warning);
+    assert_eq!(small.findings[0].severity(), Severity::Warning);
     // 5 % of 544 ms is 27.2 ms.
     assert!(
         small.findings[0]
-            .help
-            .as_deref()
+            .help_text()
             .unwrap_or_default()
             .contains("544ms")
     );
@@ -150,10 +149,11 @@ fn vdisks_and_label_have_to_fit_the_size() {
     let over = verdict(&configuration, &with((2 << 30) + 8191, 8192));
     assert!(!over.is_admitted());
     // The second does not fit any more, and that is where the error points.
-    let span = over.findings[0].span.expect("it has a place");
-    assert_eq!(configuration.locate(span).line, 3);
+    let span = over.findings[0].span().expect("it has a place");
+    let errors = configuration.error_at(span, "too large", "");
+    assert_eq!(errors.to_json()[0]["line"], 3);
     // What is suggested fits.
-    let help = over.findings[0].help.clone().unwrap_or_default();
+    let help = over.findings[0].help_text().unwrap_or_default();
     let size = help.rsplit('"').nth(1).expect("a size in quotes");
     let bytes = disktime_units::parse_size(size).expect("as the file would have it");
     assert_eq!(bytes, (1 << 30) - 4096);

@@ -217,7 +217,7 @@ proptest! {
             Err(errors) => {
                 prop_assert!(!errors.findings().is_empty());
                 prop_assert!(!errors.to_string().is_empty() && errors.to_json().is_array());
-                let places: Vec<_> = errors.findings().iter().map(|finding| finding.span).collect();
+                let places: Vec<_> = errors.findings().iter().map(|finding| finding.span()).collect();
                 prop_assert!(places.is_sorted());
             }
         }

@@ -1,22 +1,22 @@
-//! When the requests of an open loop come, and how long users of a closed one think.
+//! The arrival times of an open loop, and the think times of a closed loop.
 //!
-//! Invariants: arrivals depend on the seed alone, not on answers; times never go back; nothing is
-//! allocated. What is not known here: what is asked for.
+//! Invariants: arrivals depend on the seed only, not on replies; times never go back; nothing is
+//! allocated. What is not known here: what is requested.
 
 use crate::generated::{Pace, Rate, Times};
 use disktime_random::Random;
 use disktime_units::Nanos;
 
-/// Draws lengths of time.
+/// Draws lengths of time from a law.
 #[derive(Debug, Clone)]
-pub(crate) struct Clockwork {
+pub(crate) struct DurationSampler {
     times: Times,
     random: Random,
 }
 
-impl Clockwork {
-    pub(crate) fn new(times: Times, random: Random) -> Clockwork {
-        Clockwork { times, random }
+impl DurationSampler {
+    pub(crate) fn new(times: Times, random: Random) -> DurationSampler {
+        DurationSampler { times, random }
     }
 
     #[inline]
@@ -38,11 +38,11 @@ impl Clockwork {
 #[derive(Debug)]
 pub(crate) struct Arrivals {
     next: Nanos,
-    law: Law,
+    process: ArrivalProcess,
 }
 
 #[derive(Debug)]
-enum Law {
+enum ArrivalProcess {
     Constant {
         rate: Rate,
         start: Nanos,
@@ -53,10 +53,10 @@ enum Law {
         random: Random,
     },
     Bursts {
-        periods: Clockwork,
+        periods: DurationSampler,
         rate: Rate,
         counts: Random,
-        /// Requests of this burst that are still to come.
+        /// The remaining requests of this burst.
         left: u64,
         next_burst: Nanos,
     },
@@ -66,32 +66,32 @@ impl Arrivals {
     /// The arrivals of a pace from `start`, or `None` for a closed loop.
     pub(crate) fn new(pace: Pace, start: Nanos, mut random: Random) -> Option<Arrivals> {
         let mut next = start;
-        let law = match pace {
+        let process = match pace {
             Pace::Closed { .. } => return None,
-            Pace::Constant { rate } => Law::Constant {
+            Pace::Constant { rate } => ArrivalProcess::Constant {
                 rate,
                 start,
                 index: 0,
             },
             Pace::Poisson { rate } => {
-                // The first comes as long after the start as any after the one before it.
+                // The first gap, from the start, has the same distribution as all others.
                 let gap_ns = rate.mean_gap_ns();
                 next = start.saturating_add(poisson_gap(&mut random, gap_ns));
-                Law::Poisson { gap_ns, random }
+                ArrivalProcess::Poisson { gap_ns, random }
             }
             Pace::Bursts { period, rate } => {
-                let mut law = Law::Bursts {
+                let mut process = ArrivalProcess::Bursts {
                     counts: Random::new(random.bits()),
-                    periods: Clockwork::new(period, random),
+                    periods: DurationSampler::new(period, random),
                     rate,
                     left: 0,
                     next_burst: start,
                 };
-                next = law.following(start);
-                return Some(Arrivals { next, law });
+                next = process.following(start);
+                return Some(Arrivals { next, process });
             }
         };
-        Some(Arrivals { next, law })
+        Some(Arrivals { next, process })
     }
 
     /// When the next request comes.
@@ -100,24 +100,26 @@ impl Arrivals {
         self.next
     }
 
-    /// It came.
+    /// Moves on to the request after that one.
     #[inline]
     pub(crate) fn advance(&mut self) {
-        self.next = self.law.following(self.next);
+        self.next = self.process.following(self.next);
     }
 }
 
-impl Law {
+impl ArrivalProcess {
     /// The arrival after the one at `now`.
     #[inline]
     fn following(&mut self, now: Nanos) -> Nanos {
         match self {
-            Law::Constant { rate, start, index } => {
+            ArrivalProcess::Constant { rate, start, index } => {
                 *index += 1;
                 start.saturating_add(rate.time_of(*index))
             }
-            Law::Poisson { gap_ns, random } => now.saturating_add(poisson_gap(random, *gap_ns)),
-            Law::Bursts {
+            ArrivalProcess::Poisson { gap_ns, random } => {
+                now.saturating_add(poisson_gap(random, *gap_ns))
+            }
+            ArrivalProcess::Bursts {
                 periods,
                 rate,
                 counts,
@@ -126,7 +128,7 @@ impl Law {
             } => {
                 if *left == 0 {
                     let burst = *next_burst;
-                    // Without a length a period would be followed by the next one without end.
+                    // A period of zero length would never let time pass.
                     let period = periods.draw().max(Nanos(1));
                     *left = counts.between(1, rate.count_in(period).max(1));
                     *next_burst = burst.saturating_add(period);

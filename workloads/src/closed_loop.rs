@@ -1,44 +1,44 @@
-//! The users of a closed loop, and the transactions that they and open loops make.
+//! The users of a closed loop, and the transactions of closed and open loops.
 //!
-//! Invariants: a user has one request under way at most; of the users that are ready at one time, who
-//! came first asks first; nothing is allocated once the loop is made. What is not known here: what
-//! is asked for, and how long an answer takes.
+//! Invariants: a user has at most one request in flight; users that are ready at the same time send
+//! their requests in the order in which they became ready; nothing is allocated once the loop is
+//! created. What is not known here: what is requested, and how long a request takes.
 
 use crate::Operation;
-use crate::arrivals::Clockwork;
-use crate::requests::{Chooser, Wanted};
+use crate::arrivals::DurationSampler;
+use crate::requests::{RequestGenerator, RequestSpec};
 use disktime_engine::RequestKind;
 use disktime_units::Nanos;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::num::NonZeroU32;
 
-/// A user whose request failed waits so long before the next one: a disk that fails at once
-/// would otherwise be asked without end, and virtual time would stand still.
+/// The shortest pause of a user after a failed request. Without it, a disk that fails requests at
+/// once would get requests without end, and virtual time would not advance.
 pub(crate) const PAUSE_AFTER_ERROR: Nanos = Nanos::from_millis(1);
 
-const FLUSH: Wanted = Wanted {
+const FLUSH: RequestSpec = RequestSpec {
     kind: RequestKind::Flush,
     offset_bytes: 0,
     len_bytes: 0,
     fua: false,
 };
 
-/// How far a transaction is.
+/// Counts the requests of a transaction.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Commits {
+pub(crate) struct TransactionCounter {
     every: Option<NonZeroU32>,
     done: u32,
 }
 
-impl Commits {
-    pub(crate) fn new(every: Option<NonZeroU32>) -> Commits {
-        Commits { every, done: 0 }
+impl TransactionCounter {
+    pub(crate) fn new(every: Option<NonZeroU32>) -> TransactionCounter {
+        TransactionCounter { every, done: 0 }
     }
 
-    /// The next request: the flush that ends the transaction, or one of `chooser`'s.
+    /// The next request: the flush that ends the transaction, or one of the generator.
     #[inline]
-    pub(crate) fn next(&mut self, chooser: &mut Chooser) -> Wanted {
+    pub(crate) fn next(&mut self, generator: &mut RequestGenerator) -> RequestSpec {
         match self.every {
             Some(every) if self.done >= every.get() => {
                 self.done = 0;
@@ -46,49 +46,49 @@ impl Commits {
             }
             Some(_) => {
                 self.done += 1;
-                chooser.next()
+                generator.next()
             }
-            None => chooser.next(),
+            None => generator.next(),
         }
     }
 }
 
 /// The users of a closed loop.
 #[derive(Debug)]
-pub(crate) struct Closed {
-    chooser: Chooser,
-    think: Clockwork,
-    /// Users that are ready to ask, each at its time; of those at one time, who came first.
+pub(crate) struct ClosedLoop {
+    generator: RequestGenerator,
+    think: DurationSampler,
+    /// When each user is ready for its next request; at equal times in order of `sequence`.
     ready: BinaryHeap<Reverse<(Nanos, u64, u32)>>,
-    turn: u64,
-    /// The transaction that each user is in; empty without transactions.
-    commits: Vec<Commits>,
+    sequence: u64,
+    /// The transaction of each user; empty without transactions.
+    transactions: Vec<TransactionCounter>,
 }
 
-impl Closed {
-    /// Users that all are ready at `start`.
+impl ClosedLoop {
+    /// A loop whose users are all ready at `start`.
     pub(crate) fn new(
         users: u32,
         start: Nanos,
-        chooser: Chooser,
-        think: Clockwork,
+        generator: RequestGenerator,
+        think: DurationSampler,
         commit_every: Option<NonZeroU32>,
-    ) -> Closed {
-        let transactions = if commit_every.is_some() { users } else { 0 };
-        let mut closed = Closed {
-            chooser,
+    ) -> ClosedLoop {
+        let counters = if commit_every.is_some() { users } else { 0 };
+        let mut closed = ClosedLoop {
+            generator,
             think,
             ready: BinaryHeap::with_capacity(users as usize),
-            turn: 0,
-            commits: vec![Commits::new(commit_every); transactions as usize],
+            sequence: 0,
+            transactions: vec![TransactionCounter::new(commit_every); counters as usize],
         };
         (0..users).for_each(|user| closed.ready_at(start, user));
         closed
     }
 
     fn ready_at(&mut self, at: Nanos, user: u32) {
-        self.ready.push(Reverse((at, self.turn, user)));
-        self.turn += 1;
+        self.ready.push(Reverse((at, self.sequence, user)));
+        self.sequence += 1;
     }
 
     /// When the next user is ready.
@@ -97,21 +97,21 @@ impl Closed {
         self.ready.peek().map(|Reverse((at, _, _))| *at)
     }
 
-    /// Who is ready first, and what it asks for.
+    /// The user that is ready first, and its request.
     #[inline]
-    pub(crate) fn ask(&mut self) -> Option<(u32, Wanted)> {
+    pub(crate) fn next_request(&mut self) -> Option<(u32, RequestSpec)> {
         let Reverse((_, _, user)) = self.ready.pop()?;
-        let wanted = match self.commits.get_mut(user as usize) {
-            Some(commits) => commits.next(&mut self.chooser),
-            None => self.chooser.next(),
+        let spec = match self.transactions.get_mut(user as usize) {
+            Some(transactions) => transactions.next(&mut self.generator),
+            None => self.generator.next(),
         };
-        Some((user, wanted))
+        Some((user, spec))
     }
 
-    /// A user has its answer, and thinks; within a transaction it goes on at once.
+    /// A user's request is completed: the user thinks; within a transaction it continues at once.
     #[inline]
-    pub(crate) fn answered(&mut self, now: Nanos, operation: &Operation, success: bool) {
-        let within = !self.commits.is_empty() && operation.kind != RequestKind::Flush;
+    pub(crate) fn completed(&mut self, now: Nanos, operation: &Operation, success: bool) {
+        let within = !self.transactions.is_empty() && operation.kind != RequestKind::Flush;
         let think = if within {
             Nanos::ZERO
         } else {

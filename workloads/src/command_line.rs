@@ -1,13 +1,14 @@
 //! Clients written on a command line: `oltp,vdisk=db,depth=4,think=exponential 5ms`.
 //!
 //! The text is turned into a workload file and read as one, so that both accept the same keys and
-//! complain in the same words. A mix or a trace's name with a comma needs the braces of a file:
-//! `{ "vdisk": "db", "mix": [ … ] }`. What is not known here: what the keys mean.
+//! report mistakes in the same words. A mix, or a trace's name with a comma, needs the braces of a
+//! file: `{ "vdisk": "db", "mix": [ … ] }`. What is not known here: what the keys mean.
 
 use crate::WorkloadError;
-use crate::keys::{Form, KEYS};
-use crate::kinds::Kind;
+use crate::keys::CLIENT;
+use crate::kinds::GeneratorKind;
 use crate::workload::Workload;
+use disktime_documents::Form;
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -56,16 +57,16 @@ fn client_object(text: &str) -> Result<(String, String), WorkloadError> {
             None if number == 0 => ("kind", part.trim()),
             None => {
                 return Err(WorkloadError::new(format!(
-                    "`{part}` in the client `{text}` is not a key with its value"
+                    "`{part}` in the client `{text}` is not KEY=VALUE"
                 ))
-                .help("a client is written as in `oltp,vdisk=db,depth=4`"));
+                .help("write a client as in `oltp,vdisk=db,depth=4`"));
             }
         };
-        if key == "kind" && Kind::from_name(value).is_none() {
-            let kinds = Kind::ALL.map(Kind::name).join(", ");
+        if key == "kind" && GeneratorKind::from_name(value).is_none() {
+            let kinds = GeneratorKind::NAMES.join(", ");
             return Err(
                 WorkloadError::new(format!("`{value}` is not a kind of generator"))
-                    .help(format!("the kinds are {kinds}; or write trace=FILE")),
+                    .help(format!("expected: {kinds}; or trace=FILE")),
             );
         }
         if matches!(key, "kind" | "name") {
@@ -84,14 +85,14 @@ fn client_object(text: &str) -> Result<(String, String), WorkloadError> {
     Ok((name, Value::Object(object).to_string()))
 }
 
-/// A value with or without quotes, as its key wants it.
+/// A value with or without quotes, as its key needs it.
 fn json_value(key: &str, value: &str) -> Value {
-    let bare = KEYS
-        .iter()
-        .any(|known| known.0 == key && known.2 == Form::Bare);
+    let is_bare = CLIENT
+        .key(key)
+        .is_some_and(|key| key.kind().form() == Form::Bare);
     match serde_json::from_str(value) {
-        Ok(number @ (Value::Number(_) | Value::Bool(_))) if bare => number,
-        // What cannot be read is for the reader of the file to complain of.
+        Ok(number @ (Value::Number(_) | Value::Bool(_))) if is_bare => number,
+        // What cannot be read is for the reader of the file to report.
         _ => Value::from(value),
     }
 }

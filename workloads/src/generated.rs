@@ -1,21 +1,21 @@
-//! Made-up requests as values: what is asked for, and when.
+//! Generated requests as values: what is requested, and when.
 //!
-//! What is not known here: the machines that follow these values (`requests`, `arrivals`), and
+//! What is not known here: the generators that follow these values (`requests`, `arrivals`), and
 //! how they are written in a file (`language`).
 
 use crate::Pattern;
-use crate::places::{Popularity, common_divisor};
+use crate::positions::{Popularity, common_divisor};
 use disktime_units::{Nanos, Share};
 use std::num::NonZeroU32;
 
-/// Made-up requests.
+/// Generated requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
-    /// What is asked for, and where.
+    /// What is requested, and where.
     pub requests: Requests,
-    /// How many requests make a transaction, after which a flush is asked for; none if `None`. In
-    /// a closed loop each user has its own transactions: it flushes when its requests are
-    /// answered, and thinks after the flush, not before.
+    /// How many requests make a transaction, which ends with a flush; no flush if `None`. In a
+    /// closed loop each user has its own transactions: it flushes when its requests are completed,
+    /// and thinks after the flush, not before.
     pub commit_every: Option<NonZeroU32>,
     /// When.
     pub pace: Pace,
@@ -32,19 +32,20 @@ impl Generated {
     }
 }
 
-/// What is asked for, and where.
+/// What is requested, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requests {
     /// Blocks of one size.
     Blocks(Blocks),
     /// Whole files of a web server.
     Files(Files),
-    /// Now this, now that: for each request one part is drawn by its weight.
+    /// Several kinds of requests: for each request one part is drawn by its weight.
     Mix(Vec<MixPart>),
 }
 
 impl Requests {
-    /// What all places and lengths are multiples of, beside the start of the client's range.
+    /// All positions and lengths are multiples of this, counted from the start of the client's
+    /// range.
     pub(crate) fn grain_bytes(&self) -> u64 {
         match self {
             Requests::Blocks(blocks) => blocks.block_bytes,
@@ -56,7 +57,7 @@ impl Requests {
         }
     }
 
-    /// Whether a write may ask to be durable.
+    /// Whether a write may use FUA.
     pub(crate) fn uses_fua(&self) -> bool {
         match self {
             Requests::Blocks(blocks) => blocks.fua && blocks.read != Share::WHOLE,
@@ -69,13 +70,13 @@ impl Requests {
 /// Blocks of one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocks {
-    /// Where they are.
+    /// The order of their positions.
     pub pattern: Pattern,
-    /// Length of each.
+    /// The length of each.
     pub block_bytes: u64,
-    /// How many of them are read; the others are written.
+    /// The share that is read; the others are written.
     pub read: Share,
-    /// Whether a write is answered only when it is durable.
+    /// Whether the reply to a write waits until the data are durable.
     pub fua: bool,
 }
 
@@ -107,11 +108,11 @@ pub struct Files {
 pub struct MixPart {
     /// How often, in relation to the other parts.
     pub weight: NonZeroU32,
-    /// What is asked for.
+    /// What is requested.
     pub requests: Requests,
-    /// Start of the part of the client's range in which it is.
+    /// The start of its part of the client's range.
     pub offset_bytes: u64,
-    /// Length of that part; the rest of the range if `None`.
+    /// The length of that part; the rest of the range if `None`.
     pub span_bytes: Option<u64>,
 }
 
@@ -127,37 +128,36 @@ impl MixPart {
     }
 }
 
-/// When made-up requests come.
+/// When generated requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Closed loop: each of `depth` users waits for its answer, thinks, and asks again.
+    /// Closed loop: each of `depth` users waits for its reply, thinks, and sends the next request.
     Closed {
-        /// Time from when an answer was handed out to the next request.
+        /// The time from a reply to the next request.
         think: Times,
     },
-    /// Open loop: at constant distance in time, whatever the answers do.
+    /// Open loop: at constant intervals, whatever the replies do.
     Constant {
         /// How often.
         rate: Rate,
     },
-    /// Open loop: at exponentially distributed distances, so that one arrival says nothing about
-    /// the next.
+    /// Open loop: at exponentially distributed intervals, so that arrivals are independent.
     Poisson {
         /// How often on average.
         rate: Rate,
     },
-    /// Open loop: at the start of every period some requests at once.
+    /// Open loop: at the start of every period several requests at once.
     Bursts {
-        /// How long a period is; drawn anew for each.
+        /// The length of a period, drawn for each.
         period: Times,
-        /// The most that a period's requests are per time: their count is uniform from 1 to
-        /// `rate` × period (rounded down, and 1 at least).
+        /// The largest rate of a period's requests: their count is uniform from 1 to `rate` ×
+        /// period (rounded down, and at least 1).
         rate: Rate,
     },
 }
 
 impl Pace {
-    /// A closed loop without thinking.
+    /// A closed loop without think time.
     pub const GREEDY: Pace = Pace::Closed {
         think: Times::Constant(Nanos::ZERO),
     };
@@ -195,17 +195,17 @@ impl Times {
     }
 }
 
-/// A rate, exact: so many events in so much time.
+/// An exact rate: a number of events per length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many, not zero.
+    /// The number of events, not zero.
     pub events: u64,
-    /// In how long, not zero.
+    /// The length of time, not zero.
     pub per: Nanos,
 }
 
 impl Rate {
-    /// So many per second.
+    /// `events` per second.
     pub const fn per_second(events: u64) -> Rate {
         Rate {
             events,
@@ -213,13 +213,13 @@ impl Rate {
         }
     }
 
-    /// When event number `index` comes, the first (0) coming at once.
+    /// The time of event number `index`; the first (0) is at time zero.
     pub fn time_of(self, index: u64) -> Nanos {
         let time = u128::from(index) * u128::from(self.per.0) / u128::from(self.events);
         Nanos(u64::try_from(time).unwrap_or(u64::MAX))
     }
 
-    /// How many events there are in a time, rounded down.
+    /// The number of events in a length of time, rounded down.
     pub fn count_in(self, time: Nanos) -> u64 {
         let count = u128::from(time.0) * u128::from(self.events) / u128::from(self.per.0);
         u64::try_from(count).unwrap_or(u64::MAX)

@@ -1,242 +1,319 @@
-//! The keys of a workload file, once, with what each accepts. The file's reader, the command line
-//! and the tests of the documentation go by these lists. What a key leads to is not known here.
+//! The keys of a workload file, once, with what each accepts. The file's reader, the command line,
+//! `disktime workloads` and the tests of the documentation go by these tables. What a key leads to
+//! is not known here.
 
-/// Which clients have a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Of {
-    /// All.
-    Any,
-    /// Those that make requests up.
-    Generated,
-    /// Those that replay a trace.
-    Trace,
-}
+use crate::kinds::GeneratorKind;
+use crate::positions::Pattern;
+use crate::workload::{MAX_DEPTH, MAX_REQUEST_BYTES};
+use disktime_documents::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
+use disktime_units::{Nanos, Share};
 
-/// How a value is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// In double quotes.
-    Text,
-    /// A number, `true` or `false`, without quotes.
-    Bare,
-    /// A list or an object.
-    Nested,
-}
+/// The most parts of a mix.
+pub(crate) const MAX_PARTS: usize = 64;
 
-/// A key of a client: its name, who has it, how its value is written, and what is accepted.
-pub(crate) struct Key(pub &'static str, pub Of, pub Form, pub &'static str);
+/// The most that a weight or a transaction may be.
+const MAX_COUNT: u64 = 1_000_000;
 
-/// The keys of a client.
-pub(crate) const KEYS: [Key; 28] = [
-    Key(
+/// A law of times.
+pub(crate) static TIMES: Format = Format {
+    what: "a duration or a law of durations",
+    form: Form::Text,
+    expected: "a duration or a law of durations, as in \"10ms\", \"exponential 10ms\" or \
+        \"uniform 5ms 15ms\"",
+    definition: "times",
+};
+
+/// A rate, with its law of arrivals.
+pub(crate) static RATE: Format = Format {
+    what: "a rate",
+    form: Form::Text,
+    expected: "requests per time with at most six decimals, as in \"400/s\", \"0.5/s\", \
+        \"30/min\", \"poisson 400/s\" or \"bursts 30/s\"",
+    definition: "rate",
+};
+
+static VDISK: Format = Format {
+    what: "the name of a virtual disk",
+    form: Form::Text,
+    expected: "the name of a virtual disk, as in \"web\"",
+    definition: "vdisk",
+};
+
+static DEVICE: Format = Format {
+    what: "a device",
+    form: Form::Bare,
+    expected: "the number of a device in the trace, as in 0, or \"8,16\" for blkparse",
+    definition: "device",
+};
+
+const COUNT: ValueKind = ValueKind::Integer {
+    least: 0,
+    most: MAX_COUNT,
+};
+
+/// The file.
+pub(crate) static ROOT: Table = Table::new(
+    "a workload",
+    &[&[
+        required_key(
+            "duration",
+            ValueKind::Duration {
+                least: Nanos(1),
+                most: Nanos::MAX,
+            },
+            "How long the workload runs.",
+        ),
+        key(
+            "seed",
+            ValueKind::Integer {
+                least: 0,
+                most: u64::MAX,
+            },
+            "1",
+            "The seed of all random choices.",
+        ),
+        required_key(
+            "clients",
+            ValueKind::Named(&CLIENT, NameRule::Text),
+            "The clients, by name.",
+        ),
+    ]],
+);
+
+/// A client.
+pub(crate) static CLIENT: Table = Table::new(
+    "a client",
+    &[
+        COMMON_KEYS,
+        RANGE_KEYS,
+        GENERATOR_KEYS,
+        REQUEST_KEYS,
+        TRACE_KEYS,
+    ],
+);
+
+/// A part of a mix.
+pub(crate) static MIX_PART: Table =
+    Table::new("a part of a mix", &[WEIGHT_KEY, REQUEST_KEYS, RANGE_KEYS]);
+
+/// The keys of all clients.
+pub(crate) const COMMON_KEYS: &[Key] = &[
+    required_key(
         "vdisk",
-        Of::Any,
-        Form::Text,
-        "the name of a virtual disk, as in \"web\"",
+        ValueKind::Format(&VDISK),
+        "The virtual disk that it uses.",
     ),
-    KIND,
-    Key(
-        "mix",
-        Of::Generated,
-        Form::Nested,
-        "a list of parts, as in [{ \"weight\": 9, \"kind\": \"random\" }, { \"weight\": 1, \"kind\": \"log-writer\" }]",
-    ),
-    PATTERN,
-    RUN,
-    THETA,
-    POPULAR,
-    BLOCK,
-    READ,
-    FUA,
-    Key(
-        "commit",
-        Of::Generated,
-        Form::Bare,
-        "after how many requests a flush is asked for, from 1 to 1000000, as in 10; 0 for no flush",
-    ),
-    Key(
-        "think",
-        Of::Generated,
-        Form::Text,
-        "a duration, or a law of durations, as in \"0ms\" (default), \"10ms\", \"exponential 10ms\" or \"uniform 5ms 15ms\"; only without `rate`",
-    ),
-    Key(
-        "rate",
-        Of::Generated,
-        Form::Text,
-        "requests per time, as in \"400/s\", \"0.5/s\", \"30/min\", \"poisson 400/s\" or \"bursts 30/s\"",
-    ),
-    Key(
-        "burst_period",
-        Of::Generated,
-        Form::Text,
-        "the time from one burst to the next, as in \"1s\" or \"uniform 100ms 1s\" (default); only with bursts",
-    ),
-    Key(
-        "trace",
-        Of::Trace,
-        Form::Text,
-        "a file with recorded requests, as in \"vm.csv.gz\"",
-    ),
-    Key(
-        "format",
-        Of::Trace,
-        Form::Text,
-        "\"auto\" (default), \"csv\", \"msr\", \"spc\", \"blkparse\" or \"fio\"",
-    ),
-    Key(
-        "dev",
-        Of::Trace,
-        Form::Bare,
-        "the number of a device in the trace, as in 0, or \"8,16\" for blkparse; all devices if left out",
-    ),
-    Key(
-        "event",
-        Of::Trace,
-        Form::Text,
-        "which lines of blkparse are the requests: \"queued\" (default) or \"issued\"",
-    ),
-    Key(
-        "unsorted",
-        Of::Trace,
-        Form::Text,
-        "what is done about times that go back: \"refuse\" (default) or \"at-once\"",
-    ),
-    Key(
-        "timing",
-        Of::Trace,
-        Form::Text,
-        "when requests come: \"recorded\" (default), or \"asap\", as fast as answers do",
-    ),
-    Key(
-        "speed",
-        Of::Trace,
-        Form::Bare,
-        "how much faster than recorded, from 0.001 to 1000000, as in 1.0 (default)",
-    ),
-    Key(
-        "max_gap",
-        Of::Trace,
-        Form::Text,
-        "the longest pause between two requests, to which longer ones are cut, as in \"1s\"; none if left out",
-    ),
-    Key(
-        "fit",
-        Of::Trace,
-        Form::Text,
-        "\"refuse\" (default), \"wrap\" or \"scale\"",
-    ),
-    Key(
+    key(
         "depth",
-        Of::Any,
-        Form::Bare,
-        "requests under way at most, from 1 to 65536, as in 16 (default 1; with a rate or a trace 128)",
+        ValueKind::Integer {
+            least: 1,
+            most: MAX_DEPTH as u64,
+        },
+        "1; 128 with a rate or a trace",
+        "The most requests in flight.",
     ),
-    Key(
+    key(
         "start",
-        Of::Any,
-        Form::Text,
-        "a duration from the start of the workload, as in \"0s\" (default)",
+        ValueKind::ANY_DURATION,
+        "0s",
+        "When it starts, counted from the start of the workload.",
     ),
-    Key(
+    key(
         "stop",
-        Of::Any,
-        Form::Text,
-        "a duration after `start`, as in \"60s\"; by default the workload's",
+        ValueKind::ANY_DURATION,
+        "the end of the workload",
+        "When it stops, counted from the start of the workload.",
     ),
-    Key("offset", Of::Any, Form::Text, OFFSET),
-    Key("span", Of::Any, Form::Text, SPAN),
 ];
 
-/// The keys of a part of a mix.
-pub(crate) const MIX_KEYS: [Key; 11] = [
-    Key(
-        "weight",
-        Of::Generated,
-        Form::Bare,
-        "how often it is drawn in relation to the other parts, from 1 to 1000000, as in 1 (default)",
+/// The keys of the part of a virtual disk that a client, or a part of a mix, uses.
+pub(crate) const RANGE_KEYS: &[Key] = &[
+    key(
+        "offset",
+        ValueKind::Size {
+            least: 0,
+            most: u64::MAX,
+            multiple: 1,
+        },
+        "0B",
+        "Where the part that it uses starts.",
     ),
-    KIND,
-    PATTERN,
-    RUN,
-    THETA,
-    POPULAR,
-    BLOCK,
-    READ,
-    FUA,
-    Key("offset", Of::Generated, Form::Text, OFFSET),
-    Key("span", Of::Generated, Form::Text, SPAN),
+    key(
+        "span",
+        ValueKind::Size {
+            least: 1,
+            most: u64::MAX,
+            multiple: 1,
+        },
+        "the rest",
+        "The size of the part that it uses.",
+    ),
 ];
 
-const KIND: Key = Key(
-    "kind",
-    Of::Generated,
-    Form::Text,
-    "the name of a kind of generator, whose defaults it has, as in \"random\" (default), \"sequential\", \"semi-random\", \"zipf\", \"bursts\", \"poisson\", \"constant\", \"closed-loop\", \"media-player\", \"web-server\", \"oltp\" or \"log-writer\"",
-);
-const PATTERN: Key = Key(
-    "pattern",
-    Of::Generated,
-    Form::Text,
-    "\"random\" (default), \"sequential\", \"semi-random\" or \"zipf\"",
-);
-const RUN: Key = Key(
-    "run",
-    Of::Generated,
-    Form::Bare,
-    "how many consecutive blocks a semi-random run has, 1 or more, as in 16",
-);
-const THETA: Key = Key(
-    "theta",
-    Of::Generated,
-    Form::Bare,
-    "how unequal blocks are by Zipf's law, from 0 (not at all) to 5, as in 0.99 (default)",
-);
-const POPULAR: Key = Key(
-    "popular",
-    Of::Generated,
-    Form::Text,
-    "where popular blocks lie: \"scattered\" (default) or \"first\"",
-);
-const BLOCK: Key = Key(
-    "block",
-    Of::Generated,
-    Form::Text,
-    "a size from 1B to 32MiB, as in \"4KiB\" (default)",
-);
-const READ: Key = Key(
-    "read",
-    Of::Generated,
-    Form::Text,
-    "the share of reads, as in \"100%\" (default) or \"70%\"",
-);
-const FUA: Key = Key(
-    "fua",
-    Of::Generated,
-    Form::Bare,
-    "whether writes are answered only when they are durable: true or false (default)",
-);
-const OFFSET: &str = "where the part that it uses starts, as in \"0B\" (default) or \"1GiB\"";
-const SPAN: &str = "the size of the part that it uses, as in \"1GiB\"; by default the rest";
+/// The keys of clients that generate requests: when requests come, and what they consist of.
+pub(crate) const GENERATOR_KEYS: &[Key] = &[
+    key(
+        "mix",
+        ValueKind::List(&MIX_PART),
+        "",
+        "Several kinds of requests, drawn by weight, as in [{ \"weight\": 9, \"kind\": \"random\" \
+            }, { \"weight\": 1, \"kind\": \"log-writer\" }].",
+    ),
+    key(
+        "commit",
+        COUNT,
+        "0, no flush",
+        "After how many requests a flush is sent.",
+    ),
+    key(
+        "think",
+        ValueKind::Format(&TIMES),
+        "0ms",
+        "The time from a reply to the next request; only without `rate`.",
+    ),
+    key(
+        "rate",
+        ValueKind::Format(&RATE),
+        "",
+        "How often requests come, whatever the replies do.",
+    ),
+    key(
+        "burst_period",
+        ValueKind::Format(&TIMES),
+        "uniform 100ms 1s",
+        "The time from one burst to the next; only with bursts.",
+    ),
+];
 
-/// The keys of the file.
-pub(crate) const ROOT_KEYS: [Key; 3] = [
-    Key(
-        "duration",
-        Of::Any,
-        Form::Text,
-        "how long the workload runs, more than nothing, as in \"60s\"",
+/// The keys that say what is requested; with a mix they are in its parts.
+pub(crate) const REQUEST_KEYS: &[Key] = &[
+    key(
+        "kind",
+        ValueKind::Choice(&GeneratorKind::NAMES),
+        "random",
+        "The kind of generator, which sets the defaults of the other keys.",
     ),
-    Key(
-        "seed",
-        Of::Any,
-        Form::Bare,
-        "a whole number from 0, as in 1 (default)",
+    key(
+        "pattern",
+        ValueKind::Choice(&Pattern::NAMES),
+        "random",
+        "The order of positions.",
     ),
-    Key(
-        "clients",
-        Of::Any,
-        Form::Nested,
-        "an object, as in { \"reader\": { \"vdisk\": \"web\" } }",
+    key(
+        "run",
+        ValueKind::Integer {
+            least: 1,
+            most: 1 << 40,
+        },
+        "",
+        "How many consecutive blocks a semi-random run has.",
+    ),
+    key(
+        "theta",
+        ValueKind::Number {
+            least: 0.0,
+            most: 5.0,
+        },
+        "0.99",
+        "How unequal the popularity of blocks is by Zipf's law; 0 is equal.",
+    ),
+    key(
+        "popular",
+        ValueKind::Choice(&["scattered", "first"]),
+        "scattered",
+        "Where popular blocks are.",
+    ),
+    key(
+        "block",
+        ValueKind::Size {
+            least: 1,
+            most: MAX_REQUEST_BYTES,
+            multiple: 1,
+        },
+        "4KiB",
+        "The size of a request.",
+    ),
+    key(
+        "read",
+        ValueKind::Share { least: Share::ZERO },
+        "100%",
+        "The share of reads.",
+    ),
+    key(
+        "fua",
+        ValueKind::Truth,
+        "false",
+        "Whether the reply to a write waits until the data are durable.",
+    ),
+];
+
+const WEIGHT_KEY: &[Key] = &[key(
+    "weight",
+    ValueKind::Integer {
+        least: 1,
+        most: MAX_COUNT,
+    },
+    "1",
+    "How often the part is drawn in relation to the other parts.",
+)];
+
+/// The keys of clients that replay a trace.
+pub(crate) const TRACE_KEYS: &[Key] = &[
+    key(
+        "trace",
+        ValueKind::Path,
+        "",
+        "The file with recorded requests, as in \"vm.csv.gz\".",
+    ),
+    key(
+        "format",
+        ValueKind::Choice(&["auto", "csv", "msr", "spc", "blkparse", "fio"]),
+        "auto",
+        "The format of the file.",
+    ),
+    key(
+        "dev",
+        ValueKind::Format(&DEVICE),
+        "all devices",
+        "The device whose requests are replayed.",
+    ),
+    key(
+        "event",
+        ValueKind::Choice(&["queued", "issued"]),
+        "queued",
+        "Which lines of blkparse are the requests.",
+    ),
+    key(
+        "unsorted",
+        ValueKind::Choice(&["refuse", "at-once"]),
+        "refuse",
+        "What happens to a time that is before the one of the line before it.",
+    ),
+    key(
+        "timing",
+        ValueKind::Choice(&["recorded", "asap"]),
+        "recorded",
+        "When requests come: at the recorded times, or as soon as the depth allows.",
+    ),
+    key(
+        "speed",
+        ValueKind::Number {
+            least: 0.001,
+            most: 1e6,
+        },
+        "1",
+        "How much faster than recorded requests come.",
+    ),
+    key(
+        "max_gap",
+        ValueKind::ANY_DURATION,
+        "no limit",
+        "The longest pause between two requests; longer ones are shortened to it.",
+    ),
+    key(
+        "fit",
+        ValueKind::Choice(&["refuse", "wrap", "scale"]),
+        "refuse",
+        "What happens to offsets that the virtual disk does not have.",
     ),
 ];

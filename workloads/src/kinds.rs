@@ -1,113 +1,132 @@
 //! The named kinds of generators: each a set of defaults, every one of which a client may change.
 //!
-//! A new kind is a variant of [`Kind`], its line in [`Kind::ALL`], its name and its defaults; the
-//! language, the command line and their help read the list. docs/workloads.md describes each.
+//! A new kind is a variant of [`GeneratorKind`], its line in [`GeneratorKind::ALL`], its name and
+//! its defaults; the language, the command line and their help read the list. docs/workloads.md
+//! describes each.
 
 use crate::Pattern;
 use crate::generated::{Blocks, Files, Generated, Pace, Rate, Requests, Times};
-use crate::places::Popularity;
-use crate::workload::{Client, OPEN_DEPTH, Source, TraceSource};
+use crate::positions::Popularity;
+use crate::workload::{Client, OPEN_DEPTH, RequestSource, TraceSource};
 use disktime_units::{Nanos, Share};
 use std::num::NonZeroU32;
 
 /// A named kind of generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Block after block, as fast as answers come.
+pub enum GeneratorKind {
+    /// Block after block, without think time.
     Sequential,
-    /// Runs of 16 blocks at random places, as fast as answers come.
+    /// Runs of 16 blocks at random positions, without think time.
     SemiRandom,
-    /// Blocks at uniformly random places, as fast as answers come.
+    /// Blocks at uniformly random positions, without think time.
     Random,
-    /// Blocks by Zipf's law with θ = 0.99, as fast as answers come.
+    /// Blocks by Zipf's law with θ = 0.99, without think time.
     Zipf,
     /// Bursts of random reads: periods of 0.1 to 1 s, 1 to 30 × period requests at once in each.
     Bursts,
     /// Random reads at random times, 50 per second on average.
     Poisson,
-    /// Random reads at constant distance in time, 50 per second.
+    /// Random reads at constant intervals, 50 per second.
     Constant,
-    /// A user who thinks for 10 ms on average between random reads.
+    /// A user that thinks for 10 ms on average between random reads.
     ClosedLoop,
-    /// A player of media: 64 KiB of the next 40 times a second.
+    /// A media player: 64 KiB after 64 KiB, 40 times a second.
     MediaPlayer,
-    /// Whole files as a web server reads them, as fast as answers come.
+    /// Whole files as a web server reads them, without think time.
     WebServer,
-    /// A database: random 8 KiB, 70 % reads, after ten requests a flush and 10 ms to think.
+    /// A database: random 8 KiB, 70 % reads, a flush after ten requests, then 10 ms think time.
     Oltp,
-    /// A log: 4 KiB after 4 KiB, each answered when it is durable.
+    /// A log: writes of 4 KiB after 4 KiB, each with FUA.
     LogWriter,
 }
 
-impl Kind {
+impl GeneratorKind {
     /// All kinds.
-    pub const ALL: [Kind; 12] = [
-        Kind::Sequential,
-        Kind::SemiRandom,
-        Kind::Random,
-        Kind::Zipf,
-        Kind::Bursts,
-        Kind::Poisson,
-        Kind::Constant,
-        Kind::ClosedLoop,
-        Kind::MediaPlayer,
-        Kind::WebServer,
-        Kind::Oltp,
-        Kind::LogWriter,
+    pub const ALL: [GeneratorKind; 12] = [
+        GeneratorKind::Sequential,
+        GeneratorKind::SemiRandom,
+        GeneratorKind::Random,
+        GeneratorKind::Zipf,
+        GeneratorKind::Bursts,
+        GeneratorKind::Poisson,
+        GeneratorKind::Constant,
+        GeneratorKind::ClosedLoop,
+        GeneratorKind::MediaPlayer,
+        GeneratorKind::WebServer,
+        GeneratorKind::Oltp,
+        GeneratorKind::LogWriter,
     ];
+
+    /// The names of all kinds, in the same order.
+    pub(crate) const NAMES: [&'static str; GeneratorKind::ALL.len()] = {
+        let mut names = [""; GeneratorKind::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = GeneratorKind::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
 
     /// Its name in files and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Sequential => "sequential",
-            Kind::SemiRandom => "semi-random",
-            Kind::Random => "random",
-            Kind::Zipf => "zipf",
-            Kind::Bursts => "bursts",
-            Kind::Poisson => "poisson",
-            Kind::Constant => "constant",
-            Kind::ClosedLoop => "closed-loop",
-            Kind::MediaPlayer => "media-player",
-            Kind::WebServer => "web-server",
-            Kind::Oltp => "oltp",
-            Kind::LogWriter => "log-writer",
+            GeneratorKind::Sequential => "sequential",
+            GeneratorKind::SemiRandom => "semi-random",
+            GeneratorKind::Random => "random",
+            GeneratorKind::Zipf => "zipf",
+            GeneratorKind::Bursts => "bursts",
+            GeneratorKind::Poisson => "poisson",
+            GeneratorKind::Constant => "constant",
+            GeneratorKind::ClosedLoop => "closed-loop",
+            GeneratorKind::MediaPlayer => "media-player",
+            GeneratorKind::WebServer => "web-server",
+            GeneratorKind::Oltp => "oltp",
+            GeneratorKind::LogWriter => "log-writer",
         }
     }
 
     /// The kind of a name.
-    pub fn from_name(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn from_name(name: &str) -> Option<GeneratorKind> {
+        GeneratorKind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 
     /// What it does, in a line.
     pub const fn about(self) -> &'static str {
         match self {
-            Kind::Sequential => "4 KiB after 4 KiB, as fast as answers come",
-            Kind::SemiRandom => {
-                "runs of 16 blocks of 4 KiB at random places, as fast as answers come"
+            GeneratorKind::Sequential => "4 KiB after 4 KiB, without think time",
+            GeneratorKind::SemiRandom => {
+                "runs of 16 blocks of 4 KiB at random positions, without think time"
             }
-            Kind::Random => "4 KiB at uniformly random places, as fast as answers come",
-            Kind::Zipf => "4 KiB at places by Zipf's law (theta 0.99), as fast as answers come",
-            Kind::Bursts => {
+            GeneratorKind::Random => "4 KiB at uniformly random positions, without think time",
+            GeneratorKind::Zipf => {
+                "4 KiB at positions by Zipf's law (theta 0.99), without think time"
+            }
+            GeneratorKind::Bursts => {
                 "periods of 0.1 to 1 s, at the start of each 1 to 30 x period random 4 KiB at once"
             }
-            Kind::Poisson => "random 4 KiB at random times, 50 per second on average",
-            Kind::Constant => "random 4 KiB at constant distance in time, 50 per second",
-            Kind::ClosedLoop => {
-                "a user who reads random 4 KiB and thinks 10 ms on average (exponential) after each"
+            GeneratorKind::Poisson => "random 4 KiB at random times, 50 per second on average",
+            GeneratorKind::Constant => "random 4 KiB at constant intervals, 50 per second",
+            GeneratorKind::ClosedLoop => {
+                "a user that reads random 4 KiB and thinks 10 ms on average (exponential) after \
+                    each"
             }
-            Kind::MediaPlayer => "64 KiB after 64 KiB at a fixed 40 per second",
-            Kind::WebServer => {
-                "whole files, four classes from 4 KiB to 900 KB, directories by Zipf's law (theta 1)"
+            GeneratorKind::MediaPlayer => "64 KiB after 64 KiB at a fixed 40 per second",
+            GeneratorKind::WebServer => {
+                "whole files, four classes from 4 KiB to 900 KB, directories by Zipf's law (theta \
+                    1)"
             }
-            Kind::Oltp => {
-                "transactions of 10 random 8 KiB, 70 % reads, then a flush, then 10 ms on average to think"
+            GeneratorKind::Oltp => {
+                "transactions of 10 random 8 KiB, 70 % reads, then a flush, then a think time of \
+                    10 ms on average"
             }
-            Kind::LogWriter => "writes 4 KiB after 4 KiB, each answered when it is durable (FUA)",
+            GeneratorKind::LogWriter => "writes of 4 KiB after 4 KiB, each with FUA",
         }
     }
 
-    /// What it asks for, and when, unless told otherwise.
+    /// Its requests and their times, before any key changes them.
     pub fn generated(self) -> Generated {
         let random = Blocks::RANDOM_READS;
         let of = |pattern, pace| Generated::blocks(Blocks { pattern, ..random }, pace);
@@ -118,21 +137,21 @@ impl Kind {
         };
         let rate = Rate::per_second(50);
         match self {
-            Kind::Sequential => of(Pattern::Sequential, Pace::GREEDY),
-            Kind::SemiRandom => of(Pattern::SemiRandom { run: 16 }, Pace::GREEDY),
-            Kind::Random => of(Pattern::Random, Pace::GREEDY),
-            Kind::Zipf => of(Pattern::Zipf(Popularity::scattered(990_000)), Pace::GREEDY),
-            Kind::Bursts => of(
+            GeneratorKind::Sequential => of(Pattern::Sequential, Pace::GREEDY),
+            GeneratorKind::SemiRandom => of(Pattern::SemiRandom { run: 16 }, Pace::GREEDY),
+            GeneratorKind::Random => of(Pattern::Random, Pace::GREEDY),
+            GeneratorKind::Zipf => of(Pattern::Zipf(Popularity::scattered(990_000)), Pace::GREEDY),
+            GeneratorKind::Bursts => of(
                 Pattern::Random,
                 Pace::Bursts {
-                    period: Kind::BURST_PERIOD,
+                    period: GeneratorKind::BURST_PERIOD,
                     rate: Rate::per_second(30),
                 },
             ),
-            Kind::Poisson => of(Pattern::Random, Pace::Poisson { rate }),
-            Kind::Constant => of(Pattern::Random, Pace::Constant { rate }),
-            Kind::ClosedLoop => of(Pattern::Random, thinks),
-            Kind::MediaPlayer => Generated::blocks(
+            GeneratorKind::Poisson => of(Pattern::Random, Pace::Poisson { rate }),
+            GeneratorKind::Constant => of(Pattern::Random, Pace::Constant { rate }),
+            GeneratorKind::ClosedLoop => of(Pattern::Random, thinks),
+            GeneratorKind::MediaPlayer => Generated::blocks(
                 Blocks {
                     pattern: Pattern::Sequential,
                     block_bytes: 64 << 10,
@@ -142,7 +161,7 @@ impl Kind {
                     rate: Rate::per_second(40),
                 },
             ),
-            Kind::WebServer => Generated {
+            GeneratorKind::WebServer => Generated {
                 requests: Requests::Files(Files {
                     directories: Popularity::scattered(1_000_000),
                     read: Share::WHOLE,
@@ -150,7 +169,7 @@ impl Kind {
                 commit_every: None,
                 pace: Pace::GREEDY,
             },
-            Kind::Oltp => Generated {
+            GeneratorKind::Oltp => Generated {
                 requests: Requests::Blocks(Blocks {
                     block_bytes: 8 << 10,
                     read: Share::from_percent(70),
@@ -159,7 +178,7 @@ impl Kind {
                 commit_every: NonZeroU32::new(10),
                 pace: thinks,
             },
-            Kind::LogWriter => Generated::blocks(
+            GeneratorKind::LogWriter => Generated::blocks(
                 Blocks {
                     pattern: Pattern::Sequential,
                     read: Share::ZERO,
@@ -171,7 +190,7 @@ impl Kind {
         }
     }
 
-    /// The period of bursts unless told otherwise: uniform from 0.1 to 1 s.
+    /// The default period of bursts: uniform from 0.1 to 1 s.
     pub const BURST_PERIOD: Times = Times::Uniform {
         least: Nanos::from_millis(100),
         most: Nanos::from_secs(1),
@@ -179,7 +198,7 @@ impl Kind {
 }
 
 impl Generated {
-    /// Requests under way at most, unless told otherwise.
+    /// The default depth.
     pub fn default_depth(&self) -> u32 {
         match self.pace {
             Pace::Closed { .. } => 1,
@@ -188,24 +207,24 @@ impl Generated {
     }
 }
 
-/// Building a client in code: `Client::of_kind(Kind::Oltp, "db", "db", stop).depth(4)`.
+/// Building a client in code: `Client::of_kind(GeneratorKind::Oltp, "db", "db", stop).depth(4)`.
 impl Client {
     /// A client of a kind, from 0 to `stop`.
-    pub fn of_kind(kind: Kind, name: &str, vdisk: &str, stop: Nanos) -> Client {
+    pub fn of_kind(kind: GeneratorKind, name: &str, vdisk: &str, stop: Nanos) -> Client {
         Client::new(name, vdisk, stop).generating(kind.generated())
     }
 
-    /// The same, asking for this; its depth becomes the usual one.
+    /// The same with these requests; its depth becomes the default.
     pub fn generating(mut self, generated: Generated) -> Client {
         self.depth = generated.default_depth();
-        self.source = Source::Generated(generated);
+        self.source = RequestSource::Generated(generated);
         self
     }
 
-    /// The same, replaying a trace; its depth becomes the usual one.
+    /// The same, replaying a trace; its depth becomes the default.
     pub fn replaying(mut self, trace: TraceSource) -> Client {
         self.depth = OPEN_DEPTH;
-        self.source = Source::Trace(trace);
+        self.source = RequestSource::Trace(trace);
         self
     }
 
@@ -214,7 +233,7 @@ impl Client {
         self.pace(Pace::Closed { think })
     }
 
-    /// The same with so many requests under way at most.
+    /// The same with at most `depth` requests in flight.
     pub fn depth(mut self, depth: u32) -> Client {
         self.depth = depth;
         self
@@ -222,16 +241,16 @@ impl Client {
 
     /// The same at another pace; a replayed client stays as it is, and so does the depth.
     pub fn pace(mut self, pace: Pace) -> Client {
-        if let Source::Generated(generated) = &mut self.source {
+        if let RequestSource::Generated(generated) = &mut self.source {
             generated.pace = pace;
         }
         self
     }
 
     /// The same with its blocks changed: `client.blocks(|blocks| blocks.block_bytes = 65_536)`. A
-    /// client that asks for no blocks of one size stays as it is.
+    /// client without blocks of one size stays as it is.
     pub fn blocks(mut self, change: impl FnOnce(&mut Blocks)) -> Client {
-        if let Source::Generated(Generated {
+        if let RequestSource::Generated(Generated {
             requests: Requests::Blocks(blocks),
             ..
         }) = &mut self.source

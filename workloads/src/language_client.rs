@@ -1,186 +1,141 @@
-//! One client of a workload file: whose it is, when and where it runs, and what it replays.
-//! What it makes up is read in `language_generated`.
+//! One client of a workload file: its virtual disk, when and in which range it runs, and the trace
+//! that it replays. Generators are read in `language_generated`.
 
-use crate::keys::{KEYS, Of};
-use crate::language::{Object, Read, Reader};
+use crate::keys::{GENERATOR_KEYS, REQUEST_KEYS, TRACE_KEYS};
+use crate::language_generated::{generated, span};
 use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
-use crate::values::{device, duration, integer, size, speed, text};
+use crate::values::device;
 use crate::workload::{
-    Client, ClientPlaces, Fit, MAX_DEPTH, OPEN_DEPTH, Source, Timing, TraceSource,
+    Client, ClientExcerpts, Fit, OPEN_DEPTH, RequestSource, Timing, TraceSource,
 };
-use disktime_reservations::{Member, Node};
+use disktime_documents::{Document, Key, Object, Spanned};
 use disktime_units::Nanos;
+use std::path::Path;
 
-impl Reader<'_> {
-    pub(crate) fn client(&mut self, member: &Member, until: Nanos) -> Read<Client> {
-        let name = &member.key.value;
-        let Node::Object(members) = &member.value.value else {
-            if member.value.value == Node::Broken {
-                return None;
-            }
-            let help =
-                "a client is an object, as in { \"vdisk\": \"web\", \"pattern\": \"random\" }";
-            self.note(
-                member.value.span,
-                format!("a client is not {}", member.value.value.what()),
-                help,
-            );
-            return None;
-        };
-        let object = self.object("a client", members, &KEYS);
-        let vdisk = self.required(&object, member.value.span, "a client", "vdisk", |node| {
-            text(node).and_then(|name| match name {
-                "" => Err("the name is empty".to_owned()),
-                name => Ok(name.to_owned()),
-            })
-        });
-        let is_trace = object.get("trace").is_some();
-        self.only_own_keys(&object, is_trace);
-        let source = if is_trace {
-            self.trace(&object)
-        } else {
-            self.generated(&object, member.value.span)
-                .map(Source::Generated)
-        };
-        let mut client = Client::new(name, &vdisk?, until);
-        let depth = self
-            .optional(&object, "depth", |node| {
-                integer(node, 1, u64::from(MAX_DEPTH))
-            })
-            .and_then(|depth| u32::try_from(depth).ok());
-        self.window(&object, &mut client, until);
-        client.offset_bytes = self.optional(&object, "offset", size).unwrap_or(0);
-        client.span_bytes = self.span(&object);
-        client.source = source?;
-        client.depth = depth.unwrap_or(match &client.source {
-            Source::Generated(generated) => generated.default_depth(),
-            Source::Trace(_) => OPEN_DEPTH,
-        });
-        let place = |key: &str| object.get(key).map(|value| self.location(value.span));
-        let own = Some(self.location(member.key.span));
-        client.places = ClientPlaces {
-            vdisk: place("vdisk"),
-            client: own.clone(),
-            range: place("span")
-                .or_else(|| place("offset"))
-                .or_else(|| own.clone()),
-            trace: place("trace").or(own),
-        };
-        Some(client)
-    }
+/// Reads the client `name`, which stops at `until` at the latest.
+pub(crate) fn client(
+    document: &Document,
+    name: &Spanned<String>,
+    object: &Object<'_>,
+    until: Nanos,
+) -> Option<Client> {
+    let vdisk = object.parsed("vdisk", |name| match name {
+        "" => Err("the name is empty".to_owned()),
+        name => Ok(name.to_owned()),
+    });
+    let source = if object.has("trace") {
+        let why = "a client that replays a trace";
+        for keys in [GENERATOR_KEYS, REQUEST_KEYS] {
+            refuse_keys(object, &names(keys), why, "remove it, or remove `trace`");
+        }
+        trace(document.directory(), object).map(RequestSource::Trace)
+    } else {
+        let why = "a client without a trace";
+        refuse_keys(object, &names(TRACE_KEYS), why, "remove it, or add `trace`");
+        generated(object).map(RequestSource::Generated)
+    };
+    let mut client = Client::new(&name.value, &vdisk?.value, until);
+    let depth = object.integer("depth").map(Spanned::into_value);
+    read_window(object, &mut client, until);
+    client.offset_bytes = object.size("offset").map_or(0, Spanned::into_value);
+    client.span_bytes = span(object);
+    client.source = source?;
+    client.depth = depth.unwrap_or(match &client.source {
+        RequestSource::Generated(generated) => generated.default_depth(),
+        RequestSource::Trace(_) => OPEN_DEPTH,
+    });
+    let place = |key: &str| object.node(key).map(|value| document.excerpt(value.span));
+    let own = Some(document.excerpt(name.span));
+    client.excerpts = ClientExcerpts {
+        vdisk: place("vdisk"),
+        client: own.clone(),
+        range: place("span")
+            .or_else(|| place("offset"))
+            .or_else(|| own.clone()),
+        trace: place("trace").or(own),
+    };
+    Some(client)
+}
 
-    /// A replayed client makes nothing up, and a made-up one replays nothing.
-    fn only_own_keys(&mut self, object: &Object<'_>, is_trace: bool) {
-        for member in object.members {
-            let of = object
-                .keys
-                .iter()
-                .find(|key| key.0 == member.key.value)
-                .map(|key| key.1);
-            let name = &member.key.value;
-            match of {
-                Some(Of::Generated) if is_trace => {
-                    let message =
-                        format!("`{name}` has no meaning for a client that replays a trace");
-                    self.note(member.key.span, message, "remove it, or remove `trace`");
-                }
-                Some(Of::Trace) if !is_trace => {
-                    let message = format!("`{name}` has no meaning without a trace");
-                    self.note(member.key.span, message, "remove it, or add `trace`");
-                }
-                _ => {}
-            }
+fn names(keys: &[Key]) -> Vec<&'static str> {
+    keys.iter().map(Key::name).collect()
+}
+
+/// Reports each of `keys` that is there: it has no effect for `what`.
+pub(crate) fn refuse_keys(object: &Object<'_>, keys: &[&str], what: &str, help: &str) {
+    for member in object.members() {
+        let name = member.key.value.as_str();
+        if keys.contains(&name) {
+            let message = format!("`{name}` has no effect for {what}");
+            object.report(member.key.span, message, help);
         }
     }
+}
 
-    fn window(&mut self, object: &Object<'_>, client: &mut Client, until: Nanos) {
-        client.start = self
-            .optional(object, "start", duration)
-            .unwrap_or(Nanos::ZERO);
-        client.stop = self
-            .optional(object, "stop", duration)
-            .unwrap_or(until)
-            .min(until);
-        if client.start >= client.stop {
-            let key = ["start", "stop"]
-                .into_iter()
-                .find_map(|key| object.get(key));
-            if let Some(value) = key {
-                let message = format!(
-                    "the client would start at {} and stop at {}, and never run",
-                    client.start, client.stop
-                );
-                self.note(
-                    value.span,
-                    message,
-                    "`start` is before `stop`, and before the workload's end",
-                );
-            }
+fn read_window(object: &Object<'_>, client: &mut Client, until: Nanos) {
+    client.start = object
+        .duration("start")
+        .map_or(Nanos::ZERO, Spanned::into_value);
+    let stop = object.duration("stop").map_or(until, Spanned::into_value);
+    client.stop = stop.min(until);
+    if client.start >= client.stop {
+        let key = ["start", "stop"]
+            .into_iter()
+            .find_map(|key| object.node(key));
+        if let Some(value) = key {
+            let (start, stop) = (client.start, client.stop);
+            let message = format!("a client that starts at {start} and stops at {stop} never runs");
+            let help = "expected: `start` before `stop` and before the end of the workload";
+            object.report(value.span, message, help);
         }
     }
+}
 
-    fn trace(&mut self, object: &Object<'_>) -> Read<Source> {
-        let path = self.optional(object, "trace", |node| match text(node)? {
-            "" => Err("the file's name is empty".to_owned()),
-            name => Ok(name.to_owned()),
-        });
-        let format = self.choice(object, "format", &FORMATS, "a format of traces");
-        let event = self.choice(object, "event", &EVENTS, "an event that can be replayed");
-        let unsorted = self.choice(object, "unsorted", &UNSORTED, "a way to deal with them");
-        let fit = self.choice(object, "fit", &FITS, "a way to fit a trace");
-        if format
-            .flatten()
-            .is_some_and(|format| format != TraceFormat::Blkparse)
-        {
-            let why = "for other formats than blkparse";
-            self.without(object, &["event"], why, "remove it, or `format`");
-        }
-        let dev = self.optional(object, "dev", device);
-        let timing = self.timing(object);
-        Some(Source::Trace(TraceSource {
-            path: self.directory.join(path?),
-            options: TraceOptions {
-                format: format.unwrap_or(None),
-                event: event.unwrap_or_default(),
-                unsorted: unsorted.unwrap_or_default(),
-            },
-            dev,
-            timing,
-            fit: fit.unwrap_or(Fit::Refuse),
-        }))
+fn trace(directory: &Path, object: &Object<'_>) -> Option<TraceSource> {
+    let path = object.path("trace");
+    let format = object
+        .chosen("format", &FORMATS)
+        .and_then(Spanned::into_value);
+    let event = object.chosen("event", &EVENTS);
+    let unsorted = object.chosen("unsorted", &UNSORTED);
+    let fit = object.chosen("fit", &FITS);
+    if format.is_some_and(|format| format != TraceFormat::Blkparse) {
+        let what = "formats other than blkparse";
+        refuse_keys(object, &["event"], what, "remove it, or `format`");
     }
+    let dev = device(object);
+    let timing = timing(object);
+    Some(TraceSource {
+        path: directory.join(path?.value),
+        options: TraceOptions {
+            format,
+            event: event.map(Spanned::into_value).unwrap_or_default(),
+            unsorted: unsorted.map(Spanned::into_value).unwrap_or_default(),
+        },
+        dev,
+        timing,
+        fit: fit.map_or(Fit::Refuse, Spanned::into_value),
+    })
+}
 
-    fn timing(&mut self, object: &Object<'_>) -> Timing {
-        let recorded = self
-            .choice(object, "timing", &TIMINGS, "a timing")
-            .unwrap_or(true);
-        let speed_ppm = self.optional(object, "speed", speed).unwrap_or(1_000_000);
-        let max_gap = self.optional(object, "max_gap", duration);
-        if recorded {
-            return Timing::Recorded { speed_ppm, max_gap };
-        }
-        let why = "when requests come as fast as answers do";
-        self.without(object, &["speed", "max_gap"], why, "remove it, or `timing`");
-        Timing::AsFastAsPossible
+fn timing(object: &Object<'_>) -> Timing {
+    let is_recorded = object
+        .chosen("timing", &TIMINGS)
+        .is_none_or(Spanned::into_value);
+    let speed = object.number("speed").map_or(1.0, Spanned::into_value);
+    let max_gap = object.duration("max_gap").map(Spanned::into_value);
+    if is_recorded {
+        let speed_ppm = (speed * 1e6).round() as u64;
+        return Timing::Recorded { speed_ppm, max_gap };
     }
-
-    /// One of some words, and what it stands for.
-    fn choice<T: Copy>(
-        &mut self,
-        object: &Object<'_>,
-        name: &str,
-        choices: &[(&str, T)],
-        what: &str,
-    ) -> Read<T> {
-        self.optional(object, name, |node| {
-            let written = text(node)?;
-            choices
-                .iter()
-                .find(|(word, _)| *word == written)
-                .map(|(_, choice)| *choice)
-                .ok_or_else(|| format!("`{written}` is not {what}"))
-        })
-    }
+    let what = "requests that come as fast as the replies";
+    refuse_keys(
+        object,
+        &["speed", "max_gap"],
+        what,
+        "remove it, or `timing`",
+    );
+    Timing::AsFastAsPossible
 }
 
 const FORMATS: [(&str, Option<TraceFormat>); 6] = [

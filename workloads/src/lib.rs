@@ -1,23 +1,24 @@
-//! Workloads: who asks which virtual disk for what, and what came of it.
+//! Workloads: which clients send which requests to which virtual disk, and the figures of a run.
 //!
 //! One language, two clocks. A [`Workload`] is read from a file ([`Workload::read`]) or built in
 //! code; its clients are state machines without I/O ([`ClientMachine`]). [`run_virtual`] runs them
-//! against any [`disktime_engine::Service`], in virtual time, the same bytes every time;
-//! [`run_real`] runs them against a server over NBD, by the clock. Both give a [`LoadReport`].
+//! against any [`disktime_engine::Service`] in virtual time, byte-identical for the same seed;
+//! [`run_real`] runs them against a server over NBD in real time. Both return a [`LoadReport`].
 //!
-//! The way through this room: `workload` and `generated` are a workload as values, `kinds` the named
-//! generators; `language` (with `keys` and `values`) reads them from a file, `command_line` from
-//! arguments. `requests` (with `places` and `zipf`) decides what a client asks for, `arrivals` and
-//! `closed_loop` when, `trace` reads and replays recorded requests, and `machine` makes a client of them.
-//! `simulate` and `load` are the two runners, `meter` what they measure, `report` how it is shown.
-//! `stamps` (with `stamped_sector` and `stamp_load`) checks after a crash that nothing promised was
-//! lost.
+//! The way through this room: `workload` and `generated` are a workload as values, `kinds` the
+//! named generators; `language` (with `keys` and `values`) reads them from a document
+//! (`disktime_documents`), `command_line` from arguments. `requests` (with `positions` and `zipf`)
+//! generates a client's requests, `arrivals` and `closed_loop` their times, `trace` reads and
+//! replays recorded requests, and `machine` makes a client of them. `simulate` and `load` are the
+//! two runners, `meter` the measurements, `report` their output. `stamps` (with `stamped_sector`
+//! and `stamp_load`) checks after a crash that no promised data are lost.
 //!
 //! What is not known here: the insides of the server, of volumes, schedulers and disks. Shares of
 //! disk time come from the caller, who asks the server for them.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
-/// The examples of the page are tests.
+/// The examples in `docs/workloads.md` are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/workloads.md")]
 pub struct Documentation;
@@ -37,7 +38,7 @@ mod load;
 mod load_client;
 mod machine;
 mod meter;
-mod places;
+mod positions;
 mod report;
 mod requests;
 mod simulate;
@@ -51,13 +52,13 @@ mod values;
 mod workload;
 mod zipf;
 
-pub use error::{Location, Problem, WorkloadError};
+pub use error::WorkloadError;
 pub use generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
 pub use help::help;
-pub use kinds::Kind;
+pub use kinds::GeneratorKind;
 pub use load::{ClientProgress, Progress, run_real};
 pub use machine::{ClientMachine, Operation};
-pub use places::{Pattern, Popularity};
+pub use positions::{Pattern, Popularity};
 pub use report::{ClientReport, Latencies, LoadReport, VdiskLoad};
 pub use simulate::{Moment, VirtualTarget, run_virtual};
 pub use stamp_load::{StampAction, StampLoad};
@@ -67,6 +68,6 @@ pub use trace::{
     TraceEvent, TraceFormat, TraceOptions, TraceReader, TraceRecord, TraceSurvey, Unsorted, survey,
 };
 pub use workload::{
-    Client, ClientPlaces, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, Source, Timing,
+    Client, ClientExcerpts, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, RequestSource, Timing,
     TraceSource, Workload,
 };

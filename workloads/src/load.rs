@@ -1,16 +1,17 @@
 //! A workload in real time, against a running server over NBD: one connection per client.
 //!
-//! How a client lives: everything is connected and checked first, then the clock starts for all.
-//! A client of depth 1 is one thread that sends and waits, so that nothing but the server lies in
-//! its latency. A deeper one has two: the writer sends what the machine asks for, the reader takes
-//! the answers in. They are apart because a server that waits for its answers to be read may stop
-//! reading requests: whoever sends must not be the one who reads.
+//! All clients are connected and checked first; then the clock starts for all of them. A client of
+//! depth 1 has one thread that sends and waits, so that its latency contains nothing but the
+//! server's. A client of larger depth has two: the writer sends the machine's requests, the reader
+//! receives the replies. A server that waits for its replies to be read may stop reading requests;
+//! with one thread for both, that would be a deadlock.
 //!
-//! Invariants: memory is bounded by depths and the longest request; what is measured was answered
-//! within the duration; a connection that breaks ends the run with an error, never with figures
-//! that look good. What is not known here: shares of disk time, which the caller asks for.
+//! Invariants: memory is bounded by the depths and the longest request; only requests that are
+//! completed within the duration are measured; a connection that breaks ends the run with an error,
+//! never with figures. What is not known here: shares of disk time, which the caller asks the
+//! server for.
 
-use crate::load_client::{Clock, DRAIN, Done, Player, Shared};
+use crate::load_client::{ClientExit, ClientState, Clock, DRAIN_TIMEOUT, LoadClient};
 use crate::simulate::find_target;
 use crate::workload::{Client, Workload};
 use crate::{LoadReport, WorkloadError};
@@ -22,10 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// How often progress is told.
-const TICK: Duration = Duration::from_secs(1);
-/// How soon a cancellation is noticed.
-const CANCEL_CHECK: Duration = Duration::from_millis(100);
+/// How often progress is reported.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the run checks for a cancellation.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What happened since the last call; for a live table.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,34 +42,34 @@ pub struct Progress {
 pub struct ClientProgress {
     /// Its name.
     pub name: String,
-    /// Requests done per second.
+    /// Requests completed per second.
     pub iops: f64,
     /// Bytes per second.
     pub bytes_per_second: f64,
-    /// 1 % of the requests took longer; `None` if none was done.
+    /// 1 % of the requests took longer; `None` if none was completed.
     pub p99: Option<Nanos>,
-    /// Requests under way.
-    pub under_way: u32,
-    /// Requests answered by an error since the start.
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Failed requests since the start.
     pub errors: u64,
 }
 
 /// Runs a workload against a running server. `targets` says where each virtual disk is served.
-/// `progress` is called about once a second; setting `cancel` ends the run early, with a report of
-/// what was done until then.
+/// `progress` is called about once a second; setting `cancel` ends the run early, with a report up
+/// to that time.
 ///
 /// # Errors
-/// A virtual disk that is not there, a server that does not answer or breaks off, a client that
-/// does not fit its virtual disk, a trace that cannot be read.
+/// A virtual disk that does not exist, a server that does not reply or closes a connection, a
+/// client that does not fit its virtual disk, a trace that cannot be read.
 pub fn run_real(
     targets: &BTreeMap<String, NbdUri>,
     workload: &Workload,
     cancel: &AtomicBool,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<LoadReport, WorkloadError> {
-    let mut players = Vec::new();
+    let mut clients = Vec::new();
     for client in &workload.clients {
-        players.push(Player::connect(
+        clients.push(LoadClient::connect(
             find_target(targets, client)?,
             client,
             workload,
@@ -76,17 +77,17 @@ pub fn run_real(
     }
     let clock = Clock(Instant::now());
     let (done, finished) = channel();
-    let shared: Vec<Arc<Shared>> = players.iter().map(|player| player.shared.clone()).collect();
+    let states: Vec<Arc<ClientState>> = clients.iter().map(LoadClient::state).collect();
     let duration = workload.duration;
-    for player in players {
-        player.start(clock, duration, &done)?;
+    for client in clients {
+        client.start(clock, duration, &done)?;
     }
     drop(done);
-    let end = supervise(&shared, workload, clock, cancel, &finished, progress)?;
-    let reports = shared
+    let end = supervise(&states, workload, clock, cancel, &finished, progress)?;
+    let reports = states
         .iter()
         .zip(&workload.clients)
-        .map(|(shared, client)| shared.report(client));
+        .map(|(state, client)| state.report(client));
     Ok(LoadReport {
         duration: end,
         seed: workload.seed,
@@ -96,52 +97,47 @@ pub fn run_real(
     })
 }
 
-/// Waits for the clients, tells the progress, and says when the run ended.
+/// Waits for the clients, reports the progress, and returns the time at which the run ended.
 fn supervise(
-    shared: &[Arc<Shared>],
+    states: &[Arc<ClientState>],
     workload: &Workload,
     clock: Clock,
     cancel: &AtomicBool,
-    finished: &Receiver<Done>,
+    finished: &Receiver<ClientExit>,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Nanos, WorkloadError> {
     let mut end = workload.duration;
-    let mut told = Nanos::ZERO;
+    let mut reported = Nanos::ZERO;
     let mut result = Ok(());
     loop {
-        match finished.recv_timeout(CANCEL_CHECK) {
+        match finished.recv_timeout(CANCEL_INTERVAL) {
             Ok((_, Ok(()))) => {}
-            Ok((name, Err(mut error))) => {
-                for problem in &mut error.problems {
-                    problem.message = format!("client `{name}`: {}", problem.message);
-                }
-                result = result.and(Err(error));
-            }
+            Ok((name, Err(error))) => result = result.and(Err(error.of_client(&name))),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
         let now = clock.now();
         if (cancel.load(Ordering::Relaxed) || result.is_err()) && now < end {
             end = now;
-            shared.iter().for_each(|shared| shared.stop(end));
+            states.iter().for_each(|state| state.stop(end));
         }
-        if now <= end && now.saturating_sub(told) >= Nanos::from(TICK) {
+        if now <= end && now.saturating_sub(reported) >= Nanos::from(PROGRESS_INTERVAL) {
             progress(&take_progress(
-                shared,
+                states,
                 workload,
                 now,
-                now.saturating_sub(told),
+                now.saturating_sub(reported),
             ));
-            told = now;
+            reported = now;
         }
-        if now > end.saturating_add(Nanos::from(DRAIN)) {
+        if now > end.saturating_add(Nanos::from(DRAIN_TIMEOUT)) {
             result = result.and(Err(WorkloadError::new(format!(
-                "the server did not answer everything within {} s of the end; its log may say why",
-                DRAIN.as_secs()
+                "the server did not complete all requests within {} s after the end; check its log",
+                DRAIN_TIMEOUT.as_secs()
             ))));
             break;
         }
-        // After a failure the others are not waited for.
+        // After a failure the other clients get one second.
         if result.is_err() && now > end.saturating_add(Nanos::from_secs(1)) {
             break;
         }
@@ -149,12 +145,17 @@ fn supervise(
     result.map(|()| end)
 }
 
-fn take_progress(shared: &[Arc<Shared>], workload: &Workload, at: Nanos, since: Nanos) -> Progress {
+fn take_progress(
+    states: &[Arc<ClientState>],
+    workload: &Workload,
+    at: Nanos,
+    since: Nanos,
+) -> Progress {
     let seconds = since.as_secs_f64();
     let one =
-        |(shared, client): (&Arc<Shared>, &Client)| shared.take_progress(&client.name, seconds);
+        |(state, client): (&Arc<ClientState>, &Client)| state.take_progress(&client.name, seconds);
     Progress {
         at,
-        clients: shared.iter().zip(&workload.clients).map(one).collect(),
+        clients: states.iter().zip(&workload.clients).map(one).collect(),
     }
 }

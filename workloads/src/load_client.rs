@@ -1,10 +1,10 @@
-//! One client of a real-time run: its connection, its threads, and what they share.
-//! See `load` for how a client lives. What is not known here: the other clients.
+//! One client of a real-time run: its connection, its threads, and the state that they share.
+//! `load` explains the threads. What is not known here: the other clients.
 
 use crate::load::ClientProgress;
 use crate::meter::{LatencyHistogram, Meter};
 use crate::report::ClientReport;
-use crate::workload::{Client, Source, Workload};
+use crate::workload::{Client, RequestSource, Workload};
 use crate::{ClientMachine, Operation, WorkloadError};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{
@@ -18,10 +18,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the server may take to answer what is under way at the end.
-pub(crate) const DRAIN: Duration = Duration::from_secs(60);
+/// How long the server may take to complete the requests that are in flight at the end.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The run's clock: zero is its start.
+/// The run's clock, which starts at zero.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock(pub Instant);
 
@@ -31,34 +31,34 @@ impl Clock {
     }
 }
 
-/// What the threads of a client share with each other and with the supervisor.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    /// Something was answered, or the run is to stop.
+/// The state that the threads of a client share with each other and with the supervisor.
+pub(crate) struct ClientState {
+    locked: Mutex<LockedState>,
+    /// Signals that a request is completed, or that the run must stop.
     changed: Condvar,
 }
 
-struct State {
+struct LockedState {
     machine: ClientMachine,
     meter: Meter,
-    /// What is under way, by tag.
-    under_way: Vec<Option<Operation>>,
+    /// Requests in flight, by tag.
+    in_flight: Vec<Option<Operation>>,
     free: Vec<u32>,
     stop: bool,
-    /// Since the last progress.
+    /// Latencies since the last progress report.
     interval: LatencyHistogram,
     interval_requests: u64,
     interval_bytes: u64,
     errors: u64,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A thread that panicked left counters at worst one request off.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl ClientState {
+    fn lock(&self) -> MutexGuard<'_, LockedState> {
+        // After a panic of a thread the counters are off by at most one request.
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run ends now, before its time: no more requests, and throughput is measured to here.
+    /// Ends the run early: no more requests, and throughput is measured up to `end`.
     pub(crate) fn stop(&self, end: Nanos) {
         let mut state = self.lock();
         state.stop = true;
@@ -72,45 +72,47 @@ impl Shared {
         state.meter.report(client, &state.machine)
     }
 
-    /// What was done since the last call, `seconds` ago.
+    /// The progress since the last call, `seconds` ago.
     pub(crate) fn take_progress(&self, name: &str, seconds: f64) -> ClientProgress {
         self.lock().take_progress(name, seconds)
     }
 }
 
-impl State {
-    /// The next request and its tag, if it is time for one.
+impl LockedState {
+    /// The next request and its tag, if one is due.
     fn poll(&mut self, now: Nanos) -> Result<Option<(u32, Operation)>, WorkloadError> {
         let Some(operation) = self.machine.poll(now)? else {
             return Ok(None);
         };
         let tag = self.free.pop().unwrap_or_else(|| {
-            self.under_way.push(None);
+            self.in_flight.push(None);
             // The depth bounds the number of tags far below this type's range.
-            (self.under_way.len() - 1) as u32
+            (self.in_flight.len() - 1) as u32
         });
-        self.under_way[tag as usize] = Some(operation);
+        self.in_flight[tag as usize] = Some(operation);
         Ok(Some((tag, operation)))
     }
 
-    fn answered(
+    fn completed(
         &mut self,
         now: Nanos,
         duration: Nanos,
         reply: &ClientReply,
     ) -> Result<(), WorkloadError> {
         let operation = self
-            .under_way
+            .in_flight
             .get_mut(reply.tag as usize)
             .and_then(Option::take)
-            .ok_or_else(|| WorkloadError::new("the server answered a request that was not made"))?;
+            .ok_or_else(|| {
+                WorkloadError::new("the server sent a reply with the tag of no request in flight")
+            })?;
         self.free.push(reply.tag);
         let success = reply.error == 0;
         self.machine.completed(now, &operation, success);
         if now > duration {
             return Ok(());
         }
-        self.meter.answered(now, &operation, success);
+        self.meter.completed(now, &operation, success);
         if success {
             self.interval
                 .record(now.saturating_sub(operation.arrived_at));
@@ -128,7 +130,7 @@ impl State {
             iops: self.interval_requests as f64 / seconds,
             bytes_per_second: self.interval_bytes as f64 / seconds,
             p99: self.interval.at_quantile(0.99),
-            under_way: self.machine.outstanding(),
+            in_flight: self.machine.outstanding(),
             errors: self.errors,
         };
         self.interval.reset();
@@ -138,30 +140,31 @@ impl State {
 }
 
 /// A client that is connected and ready.
-pub(crate) struct Player {
+pub(crate) struct LoadClient {
     name: String,
     depth: u32,
     connection: NbdClient,
-    pub(crate) shared: Arc<Shared>,
+    state: Arc<ClientState>,
     payload: Payload,
 }
 
-impl Player {
+impl LoadClient {
     pub(crate) fn connect(
         uri: &NbdUri,
         client: &Client,
         workload: &Workload,
-    ) -> Result<Player, WorkloadError> {
-        let connection = NbdClient::connect(uri)
-            .map_err(|error| WorkloadError::at(client.places.vdisk.as_ref(), error.to_string()))?;
+    ) -> Result<LoadClient, WorkloadError> {
+        let connection = NbdClient::connect(uri).map_err(|error| {
+            WorkloadError::at(client.excerpts.vdisk.as_ref(), error.to_string())
+        })?;
         let info = connection.info();
         check_abilities(client, info.flags)?;
         let align_bytes = info.block_sizes.map_or(1, |[least, ..]| u64::from(least));
         let machine = ClientMachine::aligned(client, workload.seed, info.size_bytes, align_bytes)?;
-        let state = State {
+        let state = LockedState {
             machine,
             meter: Meter::new(client, workload),
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             free: Vec::new(),
             stop: false,
             interval: LatencyHistogram::new(2),
@@ -169,35 +172,39 @@ impl Player {
             interval_bytes: 0,
             errors: 0,
         };
-        Ok(Player {
+        Ok(LoadClient {
             name: client.name.clone(),
             depth: client.depth,
             connection,
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
+            state: Arc::new(ClientState {
+                locked: Mutex::new(state),
                 changed: Condvar::new(),
             }),
             payload: Payload::new(workload.seed, &client.name),
         })
     }
 
-    /// Starts the threads. They are not joined: a server that never answers must not hold the
-    /// run up, so each says when it is done, and the process ends those that never are.
+    pub(crate) fn state(&self) -> Arc<ClientState> {
+        Arc::clone(&self.state)
+    }
+
+    /// Starts the threads. They are not joined: a server that never replies must not block the run,
+    /// so each thread reports its end, and threads that never end are ended with the process.
     pub(crate) fn start(
         self,
         clock: Clock,
         duration: Nanos,
-        done: &Sender<Done>,
+        done: &Sender<ClientExit>,
     ) -> Result<(), WorkloadError> {
-        let Player {
+        let LoadClient {
             name,
             depth,
             connection,
-            shared,
+            state,
             payload,
         } = self;
-        let threads = Threads {
-            shared,
+        let threads = ClientThreads {
+            state,
             clock,
             duration,
         };
@@ -205,8 +212,8 @@ impl Player {
             return spawn(&name, done, move || threads.lockstep(connection, payload));
         }
         let (sender, receiver, _info) = connection.split();
-        let reading = Threads {
-            shared: threads.shared.clone(),
+        let reading = ClientThreads {
+            state: threads.state.clone(),
             clock,
             duration,
         };
@@ -215,10 +222,10 @@ impl Player {
     }
 }
 
-/// Refuses a client that would ask for what the server said it cannot do.
+/// Refuses a client that needs what the server does not support.
 fn check_abilities(client: &Client, flags: ExportFlags) -> Result<(), WorkloadError> {
-    let Source::Generated(generated) = &client.source else {
-        // What a trace asks for shows only while it is read; the server then answers with an error.
+    let RequestSource::Generated(generated) = &client.source else {
+        // What a trace needs is known only while it is read; the server then fails the request.
         return Ok(());
     };
     let lacking = if generated.commit_every.is_some() && !flags.flush {
@@ -229,7 +236,7 @@ fn check_abilities(client: &Client, flags: ExportFlags) -> Result<(), WorkloadEr
         return Ok(());
     };
     Err(WorkloadError::at(
-        client.places.client.as_ref(),
+        client.excerpts.client.as_ref(),
         format!(
             "virtual disk `{}` cannot {lacking} for client `{}`",
             client.vdisk, client.name
@@ -237,29 +244,29 @@ fn check_abilities(client: &Client, flags: ExportFlags) -> Result<(), WorkloadEr
     ))
 }
 
-/// How a thread of a client ended.
-pub(crate) type Done = (String, Result<(), WorkloadError>);
+/// The client of a thread, and how the thread ended.
+pub(crate) type ClientExit = (String, Result<(), WorkloadError>);
 
 fn spawn(
     name: &str,
-    done: &Sender<Done>,
+    done: &Sender<ClientExit>,
     work: impl FnOnce() -> Result<(), WorkloadError> + Send + 'static,
 ) -> Result<(), WorkloadError> {
     let (client, done) = (name.to_owned(), done.clone());
     let label = name.chars().filter(|c| !c.is_control()).take(15).collect();
     let spawned = thread::Builder::new().name(label).spawn(move || {
         let result = work();
-        // Nobody listens any more when the run was given up.
+        // The receiver is gone when the run has ended already.
         let _ = done.send((client, result));
     });
     spawned.map(drop).map_err(|error| {
         WorkloadError::new(format!(
-            "no thread could be started for client `{name}`: {error}"
+            "cannot start a thread for client `{name}`: {error}"
         ))
     })
 }
 
-/// Data for writes: random, so that no layer below finds anything to compress.
+/// Data for writes: random, so that no layer below can compress them.
 struct Payload {
     random: Random,
     bytes: Vec<u8>,
@@ -273,7 +280,7 @@ impl Payload {
         }
     }
 
-    /// The request of an operation; grows to the longest write that there is, 32 MiB at most.
+    /// The request of an operation; the data grow to the longest write, at most 32 MiB.
     fn request(&mut self, tag: u32, operation: &Operation) -> ClientRequest<'_> {
         let len = operation.len_bytes as usize;
         let old = self.bytes.len();
@@ -290,7 +297,7 @@ impl Payload {
             tag,
             kind: operation.kind,
             offset_bytes: operation.offset_bytes,
-            // Machines ask for 32 MiB at most.
+            // A machine's requests have at most 32 MiB.
             len_bytes: operation.len_bytes as u32,
             fua: operation.fua,
             data,
@@ -299,16 +306,16 @@ impl Payload {
 }
 
 /// What the threads of a client do.
-struct Threads {
-    shared: Arc<Shared>,
+struct ClientThreads {
+    state: Arc<ClientState>,
     clock: Clock,
     duration: Nanos,
 }
 
-impl Threads {
-    /// Waits for the next operation; `None` when there will be none.
+impl ClientThreads {
+    /// Waits for the next operation; `None` when there is none any more.
     fn next(&self) -> Result<Option<(u32, Operation)>, WorkloadError> {
-        let mut state = self.shared.lock();
+        let mut state = self.state.lock();
         loop {
             let now = self.clock.now();
             if state.stop || now >= self.duration || state.machine.is_done(now) {
@@ -324,7 +331,7 @@ impl Threads {
                 .min(self.duration);
             let pause = Duration::from(until.saturating_sub(now));
             state = self
-                .shared
+                .state
                 .changed
                 .wait_timeout(state, pause)
                 .unwrap_or_else(PoisonError::into_inner)
@@ -332,10 +339,10 @@ impl Threads {
         }
     }
 
-    fn answered(&self, reply: &ClientReply) -> Result<(), WorkloadError> {
+    fn completed(&self, reply: &ClientReply) -> Result<(), WorkloadError> {
         let now = self.clock.now();
-        let result = self.shared.lock().answered(now, self.duration, reply);
-        self.shared.changed.notify_one();
+        let result = self.state.lock().completed(now, self.duration, reply);
+        self.state.changed.notify_one();
         result
     }
 
@@ -348,10 +355,10 @@ impl Threads {
         while let Some((tag, operation)) = self.next()? {
             let reply = connection
                 .call(&payload.request(tag, &operation), &mut data)
-                .map_err(broken)?;
-            self.answered(&reply)?;
+                .map_err(connection_error)?;
+            self.completed(&reply)?;
         }
-        // The server may be gone already; the run is over.
+        // The run is over; the server may have ended already.
         let _ = connection.disconnect();
         Ok(())
     }
@@ -360,38 +367,41 @@ impl Threads {
         while let Some((tag, operation)) = self.next()? {
             sender
                 .send_request(&payload.request(tag, &operation))
-                .map_err(broken)?;
+                .map_err(connection_error)?;
         }
-        self.wait_for_answers();
-        // The reader goes on until the server closes; this asks it to.
+        self.wait_for_replies();
+        // The reader ends when the server closes the connection; this requests it.
         let _ = sender.disconnect();
         Ok(())
     }
 
-    /// Returns when nothing is under way, or when the server has had its time to answer.
-    fn wait_for_answers(&self) {
-        let waiting = |state: &mut State| state.machine.outstanding() > 0;
+    /// Returns when no request is in flight, or after the drain timeout.
+    fn wait_for_replies(&self) {
+        let waiting = |state: &mut LockedState| state.machine.outstanding() > 0;
         drop(
-            self.shared
+            self.state
                 .changed
-                .wait_timeout_while(self.shared.lock(), DRAIN, waiting),
+                .wait_timeout_while(self.state.lock(), DRAIN_TIMEOUT, waiting),
         );
     }
 
     fn read(&self, mut receiver: NbdReceiver) -> Result<(), WorkloadError> {
         let mut data = Vec::new();
-        while let Some(reply) = receiver.receive_reply(&mut data).map_err(broken)? {
-            self.answered(&reply)?;
+        while let Some(reply) = receiver
+            .receive_reply(&mut data)
+            .map_err(connection_error)?
+        {
+            self.completed(&reply)?;
         }
-        match self.shared.lock().machine.outstanding() {
+        match self.state.lock().machine.outstanding() {
             0 => Ok(()),
             left => Err(WorkloadError::new(format!(
-                "the server closed the connection with {left} requests unanswered; its log says why"
+                "the server closed the connection with {left} requests in flight; check its log"
             ))),
         }
     }
 }
 
-fn broken(error: ClientError) -> WorkloadError {
+fn connection_error(error: ClientError) -> WorkloadError {
     WorkloadError::new(error.to_string())
 }

@@ -1,38 +1,39 @@
-//! One client as a state machine without I/O: it says when it wants to act, what it asks for when
-//! it is polled, and is told of answers. The same machine runs in virtual and in real time.
+//! One client as a state machine without I/O: it says when its next request is due, returns the
+//! request when it is polled, and is told of completions. The same machine runs in virtual and in
+//! real time.
 //!
-//! Invariants: at most `depth` requests are under way; places and directions depend on the seed
-//! and the client's name alone, never on time; nothing is asked for before `start` or at or after
-//! `stop`; nothing is allocated once it is made. A user of a closed loop thinks from the moment at
-//! which its answer was handed out (`completed`), whenever the disk was done with it. What is not
-//! known here: who answers, and how long that takes.
+//! Invariants: at most `depth` requests are in flight; positions and directions depend on the seed
+//! and the client's name only, never on time; no request comes before `start`, or at or after
+//! `stop`; nothing is allocated once it is created. A user of a closed loop thinks from the time of
+//! the call of `completed`, whenever the disk completed the request. What is not known here: what
+//! serves the requests, and how long that takes.
 
 use crate::WorkloadError;
-use crate::arrivals::{Arrivals, Clockwork};
-use crate::closed_loop::{Closed, Commits};
+use crate::arrivals::{Arrivals, DurationSampler};
+use crate::closed_loop::{ClosedLoop, TransactionCounter};
 use crate::generated::{Generated, Pace};
-use crate::requests::{Chooser, Wanted};
+use crate::requests::{RequestGenerator, RequestSpec};
 use crate::trace::{Replay, TraceRecord};
-use crate::workload::{Client, Source};
+use crate::workload::{Client, RequestSource};
 use disktime_engine::RequestKind;
 use disktime_random::Random;
 use disktime_units::{Nanos, format_size};
 
-/// What a client asks for.
+/// A request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// What to do.
+    /// The kind of request.
     pub kind: RequestKind,
     /// Start of the range in the virtual disk.
     pub offset_bytes: u64,
     /// Length of the range.
     pub len_bytes: u64,
-    /// Whether it is answered only when it is durable.
+    /// Whether the reply waits until the data are durable.
     pub fua: bool,
-    /// Which user of a closed loop asks, from 0 to the depth; 0 in an open loop.
+    /// The user of a closed loop, from 0 to the depth; 0 in an open loop.
     pub user: u32,
-    /// Since when it wants it: latency counts from here. In an open loop and in a trace this may
-    /// lie before the time of the poll, when the depth held it back.
+    /// When it was due: latency counts from here. In an open loop and in a trace this may be before
+    /// the time of the poll, when the depth delayed it.
     pub arrived_at: Nanos,
 }
 
@@ -43,31 +44,31 @@ pub struct ClientMachine {
     stop: Nanos,
     depth: u32,
     outstanding: u32,
-    /// When the depth last held arrivals back: those before this moment came too early.
+    /// Until when the depth was reached: arrivals before this time are delayed.
     full_until: Nanos,
     delayed: u64,
     longest_delay: Nanos,
-    asker: Asker,
+    stream: RequestStream,
 }
 
 #[derive(Debug)]
-enum Asker {
-    /// Users that wait for their answers.
-    Closed(Closed),
-    /// Requests come by the clock.
+enum RequestStream {
+    /// Users that wait for their replies.
+    Closed(ClosedLoop),
+    /// Requests come at their arrival times.
     Open {
-        chooser: Chooser,
+        generator: RequestGenerator,
         arrivals: Arrivals,
-        commits: Commits,
+        transactions: TransactionCounter,
     },
-    /// The next line.
+    /// Requests come from a trace; `next` is the next one.
     Trace {
         replay: Box<Replay>,
         next: Option<(Nanos, TraceRecord)>,
     },
 }
 
-impl Wanted {
+impl RequestSpec {
     #[inline]
     fn by(self, user: u32, arrived_at: Nanos) -> Operation {
         Operation {
@@ -85,7 +86,7 @@ impl ClientMachine {
     /// A client of a virtual disk of `size_bytes`.
     ///
     /// # Errors
-    /// If its range or block does not fit the virtual disk, or its trace cannot be replayed there.
+    /// If its range or block does not fit the virtual disk, or its trace cannot be replayed on it.
     pub fn new(
         client: &Client,
         seed: u64,
@@ -94,7 +95,7 @@ impl ClientMachine {
         ClientMachine::aligned(client, seed, size_bytes, 1)
     }
 
-    /// The same for a server that takes multiples of `align_bytes` only.
+    /// The same for a server that accepts only multiples of `align_bytes`.
     ///
     /// # Errors
     /// As for [`ClientMachine::new`], and if a request would not be such a multiple.
@@ -107,13 +108,15 @@ impl ClientMachine {
         let align_bytes = align_bytes.max(1);
         let range_bytes = range_of(client, size_bytes)?;
         check_alignment(client, align_bytes)?;
-        let asker = match &client.source {
-            Source::Generated(generated) => asker_of(client, generated, seed, range_bytes)?,
-            Source::Trace(source) => {
+        let stream = match &client.source {
+            RequestSource::Generated(generated) => {
+                request_stream(client, generated, seed, range_bytes)?
+            }
+            RequestSource::Trace(source) => {
                 let mut replay = Replay::new(source, range_bytes, align_bytes, client.start)
-                    .map_err(|error| error.or_at(client.places.trace.as_ref()))?;
+                    .map_err(|error| error.or_at(client.excerpts.trace.as_ref()))?;
                 let next = replay.next()?;
-                Asker::Trace {
+                RequestStream::Trace {
                     replay: Box::new(replay),
                     next,
                 }
@@ -127,12 +130,12 @@ impl ClientMachine {
             full_until: Nanos::ZERO,
             delayed: 0,
             longest_delay: Nanos::ZERO,
-            asker,
+            stream,
         })
     }
 
-    /// When it is to be polled next, if only time passes: perhaps a time that has passed already.
-    /// `None` while it waits for answers, and when it is done.
+    /// When its next request is due, which may be in the past. `None` while it waits for replies,
+    /// and when it is done.
     #[inline]
     pub fn next_event(&self) -> Option<Nanos> {
         if self.outstanding >= self.depth {
@@ -141,38 +144,38 @@ impl ClientMachine {
         self.next_arrival().filter(|at| *at < self.stop)
     }
 
-    /// What it asks for now, if anything. Call until `None`.
+    /// The next request that is due, if any. Call until `None`.
     ///
     /// # Errors
-    /// If its trace cannot be read on.
+    /// If its trace cannot be read any further.
     #[inline]
     pub fn poll(&mut self, now: Nanos) -> Result<Option<Operation>, WorkloadError> {
         let Some(arrived_at) = self.next_event().filter(|at| *at <= now) else {
             return Ok(None);
         };
-        let operation = match &mut self.asker {
-            Asker::Closed(closed) => {
-                let Some((user, wanted)) = closed.ask() else {
+        let operation = match &mut self.stream {
+            RequestStream::Closed(closed) => {
+                let Some((user, spec)) = closed.next_request() else {
                     return Ok(None);
                 };
-                // A user of a closed loop asks when it is woken; a late clock is not latency.
-                wanted.by(user, now)
+                // A user of a closed loop starts when it is polled; a late poll is not latency.
+                spec.by(user, now)
             }
-            Asker::Open {
-                chooser,
+            RequestStream::Open {
+                generator,
                 arrivals,
-                commits,
+                transactions,
             } => {
                 arrivals.advance();
-                commits.next(chooser).by(0, arrived_at)
+                transactions.next(generator).by(0, arrived_at)
             }
-            Asker::Trace { replay, next } => {
+            RequestStream::Trace { replay, next } => {
                 let Some((_, record)) = next.take() else {
                     return Ok(None);
                 };
                 *next = replay.next()?;
                 let since = if replay.is_closed() { now } else { arrived_at };
-                record.wanted(self.base_bytes).by(0, since)
+                record.spec(self.base_bytes).by(0, since)
             }
         };
         if self.is_open() && arrived_at < self.full_until {
@@ -183,54 +186,54 @@ impl ClientMachine {
         Ok(Some(operation))
     }
 
-    /// One of its requests was answered, and the answer is handed out now.
+    /// One of its requests is completed.
     #[inline]
     pub fn completed(&mut self, now: Nanos, operation: &Operation, success: bool) {
-        assert!(self.outstanding > 0, "an answer without a request");
+        assert!(self.outstanding > 0, "a completion without a request");
         if self.outstanding == self.depth {
             self.full_until = now;
         }
         self.outstanding -= 1;
-        if let Asker::Closed(closed) = &mut self.asker {
-            closed.answered(now, operation, success);
+        if let RequestStream::Closed(closed) = &mut self.stream {
+            closed.completed(now, operation, success);
         }
     }
 
-    /// Requests under way.
+    /// The number of requests in flight.
     pub fn outstanding(&self) -> u32 {
         self.outstanding
     }
 
-    /// Arrivals of an open loop or trace that the depth held back.
+    /// The number of arrivals of an open loop or trace that the depth delayed.
     pub fn delayed(&self) -> u64 {
         self.delayed
     }
 
-    /// The longest that the depth held an arrival back.
+    /// The longest such delay.
     pub fn longest_delay(&self) -> Nanos {
         self.longest_delay
     }
 
-    /// Whether it will never ask again.
+    /// Whether it sends no more requests.
     pub fn is_done(&self, now: Nanos) -> bool {
         now >= self.stop || (self.outstanding == 0 && self.next_event().is_none())
     }
 
     #[inline]
     fn is_open(&self) -> bool {
-        match &self.asker {
-            Asker::Closed(_) => false,
-            Asker::Open { .. } => true,
-            Asker::Trace { replay, .. } => !replay.is_closed(),
+        match &self.stream {
+            RequestStream::Closed(_) => false,
+            RequestStream::Open { .. } => true,
+            RequestStream::Trace { replay, .. } => !replay.is_closed(),
         }
     }
 
     #[inline]
     fn next_arrival(&self) -> Option<Nanos> {
-        match &self.asker {
-            Asker::Closed(closed) => closed.next(),
-            Asker::Open { arrivals, .. } => Some(arrivals.next()),
-            Asker::Trace { next, .. } => next.map(|(at, _)| at),
+        match &self.stream {
+            RequestStream::Closed(closed) => closed.next(),
+            RequestStream::Open { arrivals, .. } => Some(arrivals.next()),
+            RequestStream::Trace { next, .. } => next.map(|(at, _)| at),
         }
     }
 }
@@ -241,10 +244,11 @@ fn range_of(client: &Client, size_bytes: u64) -> Result<u64, WorkloadError> {
     let range = client.span_bytes.unwrap_or(left);
     if range > left || range == 0 {
         return Err(WorkloadError::at(
-            client.places.range.as_ref(),
+            client.excerpts.range.as_ref(),
             format!(
-                "client `{}` goes beyond the end of virtual disk `{}`, which has {}; \
-                 `offset` + `span` may be that at most",
+                "client `{}` goes beyond the end of virtual disk `{}`; its `offset` + `span` may \
+                    be \
+                 at most {}",
                 client.name,
                 client.vdisk,
                 format_size(size_bytes)
@@ -254,12 +258,12 @@ fn range_of(client: &Client, size_bytes: u64) -> Result<u64, WorkloadError> {
     Ok(range)
 }
 
-/// Refuses what a server would refuse that takes whole blocks only.
+/// Refuses a client whose requests are not multiples of what the server accepts.
 fn check_alignment(client: &Client, align_bytes: u64) -> Result<(), WorkloadError> {
     let grain = match &client.source {
-        Source::Generated(generated) => generated.requests.grain_bytes(),
-        // Its lines are looked at one by one.
-        Source::Trace(_) => 0,
+        RequestSource::Generated(generated) => generated.requests.grain_bytes(),
+        // The lines of a trace are checked one by one.
+        RequestSource::Trace(_) => 0,
     };
     if [client.offset_bytes, grain]
         .iter()
@@ -268,46 +272,49 @@ fn check_alignment(client: &Client, align_bytes: u64) -> Result<(), WorkloadErro
         return Ok(());
     }
     Err(WorkloadError::at(
-        client.places.client.as_ref(),
+        client.excerpts.client.as_ref(),
         format!(
-            "client `{}` asks for other than multiples of {align_bytes} bytes, which are all that \
-             the server takes; change its `block` or `offset`",
+            "the server accepts only multiples of {align_bytes} bytes, but client `{}` sends \
+                others; \
+             change its `block` or `offset`",
             client.name
         ),
     ))
 }
 
-fn asker_of(
+fn request_stream(
     client: &Client,
     generated: &Generated,
     seed: u64,
     range_bytes: u64,
-) -> Result<Asker, WorkloadError> {
-    let chooser = Chooser::new(
+) -> Result<RequestStream, WorkloadError> {
+    let generator = RequestGenerator::new(
         &generated.requests,
         client.offset_bytes,
         range_bytes,
         seed,
         &client.name,
     )
-    .map_err(|error| error.or_at(client.places.range.as_ref()))?;
+    .map_err(|error| error.or_at(client.excerpts.range.as_ref()))?;
     let random = |purpose: &str| Random::labelled(seed, &format!("{} {purpose}", client.name));
-    let commits = Commits::new(generated.commit_every);
+    let transactions = TransactionCounter::new(generated.commit_every);
     if let Some(arrivals) = Arrivals::new(generated.pace, client.start, random("arrivals")) {
-        return Ok(Asker::Open {
-            chooser,
+        return Ok(RequestStream::Open {
+            generator,
             arrivals,
-            commits,
+            transactions,
         });
     }
     let Pace::Closed { think } = generated.pace else {
-        return Err(WorkloadError::new("this pace is neither open nor closed"));
+        return Err(WorkloadError::new(
+            "this pace is neither open nor closed; this is a bug",
+        ));
     };
-    let think = Clockwork::new(think, random("think times"));
-    Ok(Asker::Closed(Closed::new(
+    let think = DurationSampler::new(think, random("think times"));
+    Ok(RequestStream::Closed(ClosedLoop::new(
         client.depth,
         client.start,
-        chooser,
+        generator,
         think,
         generated.commit_every,
     )))

@@ -1,5 +1,5 @@
-//! What is measured of one client while it runs. Bounded: a histogram of two or three significant
-//! digits and some counters, however many requests there are.
+//! The measurements of one client while it runs. Their memory is bounded: a histogram of two or
+//! three significant digits and some counters, however many requests there are.
 
 use crate::report::{ClientReport, Latencies, VdiskLoad};
 use crate::workload::{Client, Workload};
@@ -7,11 +7,11 @@ use crate::{ClientMachine, Operation};
 use disktime_units::Nanos;
 use hdrhistogram::Histogram;
 
-/// Latencies are held apart up to an hour; longer ones count as
-/// an hour in percentiles (the maximum is exact).
+/// Latencies above an hour count as an hour in percentiles; the maximum is exact.
 const LONGEST: u64 = 3_600_000_000_000;
 
-/// With more clients than this, two significant digits have to do: 35 KiB instead of 270 KiB each.
+/// With more clients than this, histograms have two significant digits: 35 KiB instead of 270 KiB
+/// each.
 const MANY_CLIENTS: usize = 1000;
 
 /// A histogram of latencies in nanoseconds.
@@ -22,7 +22,8 @@ pub(crate) struct LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// `digits` significant digits, 2 or 3. It starts small and grows as latencies do.
+    /// A histogram of `digits` significant digits, 2 or 3. It starts small and grows with the
+    /// latencies.
     pub(crate) fn new(digits: u8) -> LatencyHistogram {
         let histogram =
             Histogram::new(digits).expect("hdrhistogram accepts two and three significant digits");
@@ -102,15 +103,15 @@ impl Meter {
         }
     }
 
-    /// The run ended early: throughput is measured to here at most.
+    /// The run ended early: throughput is measured up to here.
     pub(crate) fn end_at(&mut self, now: Nanos) {
         self.stop = self.stop.min(now);
         self.start = self.start.min(now);
     }
 
-    /// A request was answered, within the duration of the run.
+    /// A request is completed within the duration of the run.
     #[inline]
-    pub(crate) fn answered(&mut self, now: Nanos, operation: &Operation, success: bool) {
+    pub(crate) fn completed(&mut self, now: Nanos, operation: &Operation, success: bool) {
         if !success {
             self.errors += 1;
             return;
@@ -147,7 +148,7 @@ impl Meter {
         }
     }
 
-    /// What several clients got together.
+    /// The sum of several clients.
     pub(crate) fn report_together(meters: &[&Meter], duration: Nanos) -> VdiskLoad {
         let seconds = duration.as_secs_f64();
         let per_second = |count: u64| {

@@ -1,8 +1,8 @@
-//! What the clients of a run got, by client and by virtual disk.
+//! The figures of a run, by client and by virtual disk.
 //!
 //! Invariant: the same measurements give the same bytes: keys are sorted in JSON, and numbers are
 //! rounded to fixed decimals. In the table the clients keep the order of the workload. What is not
-//! known here: shares of disk time, which come from whoever serves the virtual disks.
+//! known here: shares of disk time, which come from the server of the virtual disks.
 
 use disktime_observe::Table;
 use disktime_units::Nanos;
@@ -13,7 +13,7 @@ use std::fmt;
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadReport {
-    /// How long it ran.
+    /// How long the run took.
     pub duration: Nanos,
     /// The workload's seed.
     pub seed: u64,
@@ -21,41 +21,42 @@ pub struct LoadReport {
     pub clock: &'static str,
     /// The clients, in the workload's order.
     pub clients: Vec<ClientReport>,
-    /// By virtual disk, what all its clients together got; empty where it was not measured.
+    /// By virtual disk, the figures of all its clients together; empty where they were not
+    /// measured.
     pub loads: BTreeMap<String, VdiskLoad>,
 }
 
-/// What one client got.
+/// The figures of one client.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientReport {
     /// Its name.
     pub name: String,
     /// Its virtual disk.
     pub vdisk: String,
-    /// Requests done per second, between its start and its stop.
+    /// Requests completed per second, between its start and its stop.
     pub iops: f64,
     /// Bytes read and written per second, between its start and its stop.
     pub bytes_per_second: f64,
-    /// Times from arrival to answer; `None` if nothing was done.
+    /// Times from arrival to completion; `None` if no request was completed.
     pub latency: Option<Latencies>,
-    /// Requests done until the end of the run.
+    /// Requests completed until the end of the run.
     pub requests: u64,
-    /// Requests answered by an error; not counted above.
+    /// Failed requests; not counted above.
     pub errors: u64,
-    /// Arrivals of an open loop or trace that had to wait because its depth was reached.
+    /// Arrivals of an open loop or trace that were delayed because the depth was reached.
     pub delayed: u64,
-    /// The longest that one of those waited.
+    /// The longest such delay.
     pub longest_delay: Nanos,
 }
 
-/// What all clients of a virtual disk together got, over the whole duration.
+/// The figures of all clients of a virtual disk together, over the whole duration.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct VdiskLoad {
-    /// Requests done per second.
+    /// Requests completed per second.
     pub iops: f64,
     /// Bytes read and written per second.
     pub bytes_per_second: f64,
-    /// Times from arrival to answer; `None` if nothing was done.
+    /// Times from arrival to completion; `None` if no request was completed.
     pub latency: Option<Latencies>,
 }
 
@@ -74,7 +75,7 @@ pub struct Latencies {
     pub max: Nanos,
 }
 
-/// `value` with so many decimals, so that JSON has no noise in the last digits.
+/// `value` rounded to `decimals`, so that JSON has no noise in the last digits.
 fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
     (value * factor).round() / factor
@@ -99,7 +100,7 @@ impl Latencies {
 
 impl ClientReport {
     fn to_json(&self) -> Value {
-        // Without a request there is no latency: null, not a zero that looks like a good one.
+        // Without a request there is no latency: null, because a zero would look like a good one.
         let none = json!({ "p50": null, "p90": null, "p99": null, "p99_9": null, "max": null });
         json!({
             "vdisk": self.vdisk,

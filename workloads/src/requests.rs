@@ -1,97 +1,97 @@
-//! What a generated client asks for next, without its time: blocks, files, or a mix.
+//! The requests of a generated client without their times: blocks, files, or a mix.
 //!
 //! **Files** are those of the benchmarks SPECweb96 and SPECweb99 (static part): every directory has
-//! 36 files, nine in each of four classes. Class c has files of i × 100 × 10^c bytes for i = 1 to 9 (to
-//! 0.9, 9, 90, 900 KB), about 5 MB in all; 35, 50, 14 and 1 % of the requests go to the classes,
-//! and directories are chosen by Zipf's law with θ = 1. Our assembly, not theirs: within a class the
-//! files are equally popular; a file starts at a multiple of 4 KiB, is rounded up to one, and is asked
-//! for in one request; popular directories lie scattered over the range.
+//! 36 files, nine in each of four classes. Class c has files of i × 100 × 10^c bytes for i = 1 to 9
+//! (to 0.9, 9, 90, 900 KB), about 5 MB in all; 35, 50, 14 and 1 % of the requests go to the
+//! classes, and directories are chosen by Zipf's law with θ = 1. These are disktime's choices, not
+//! SPEC's: within a class the files are equally popular; a file starts at a multiple of 4 KiB, is
+//! rounded up to one, and is read in one request; popular directories are scattered over the range.
 //!
-//! Invariants: every request lies in the client's range; places do not depend on the share of
+//! Invariants: every request is inside the client's range; positions do not depend on the share of
 //! reads; nothing is allocated after the start. What is not known here: time.
 
 use crate::WorkloadError;
 use crate::generated::{Blocks, FILE_GRAIN_BYTES, Files, MixPart, Requests};
-use crate::places::{Places, Popular};
+use crate::positions::{PopularitySampler, PositionGenerator};
 use disktime_engine::RequestKind;
 use disktime_random::Random;
 use disktime_units::{Share, format_size};
 
 /// A request without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct RequestSpec {
     pub kind: RequestKind,
     pub offset_bytes: u64,
     pub len_bytes: u64,
     pub fua: bool,
 }
 
-/// Chooses one request after the other.
+/// Generates one request after the other.
 #[derive(Debug)]
-pub(crate) enum Chooser {
-    Blocks(BlockChooser),
-    Files(Box<FileChooser>),
-    Mix(MixChooser),
+pub(crate) enum RequestGenerator {
+    Blocks(BlockGenerator),
+    Files(Box<FileGenerator>),
+    Mix(MixGenerator),
 }
 
-impl Chooser {
-    /// A chooser of requests within `base_bytes .. base_bytes + range_bytes`. `label` is the
-    /// client's name, from which its random numbers come.
+impl RequestGenerator {
+    /// A generator of requests within `base_bytes .. base_bytes + range_bytes`. `label` is the
+    /// client's name, which with the seed determines its random numbers.
     ///
     /// # Errors
-    /// If the range does not have the room.
+    /// If the range is too small.
     pub(crate) fn new(
         requests: &Requests,
         base_bytes: u64,
         range_bytes: u64,
         seed: u64,
         label: &str,
-    ) -> Result<Chooser, WorkloadError> {
-        // Two sequences, so that changing the share of reads does not change the places.
-        let places = Random::labelled(seed, label);
+    ) -> Result<RequestGenerator, WorkloadError> {
+        // Two sequences, so that changing the share of reads does not change the positions.
+        let positions = Random::labelled(seed, label);
         let directions = Random::labelled(seed, &format!("{label} directions"));
         match requests {
             Requests::Blocks(blocks) => {
                 let count = range_bytes / blocks.block_bytes.max(1);
                 if count == 0 {
                     return Err(WorkloadError::new(format!(
-                        "client `{label}` asks for blocks of {}, but the range that it uses has {} only",
+                        "client `{label}` uses blocks of {}, but its range has only {}; use a \
+                            smaller `block` or a larger `span`",
                         format_size(blocks.block_bytes),
                         format_size(range_bytes)
                     )));
                 }
-                Ok(Chooser::Blocks(BlockChooser {
+                Ok(RequestGenerator::Blocks(BlockGenerator {
                     base_bytes,
-                    places: Places::new(blocks.pattern, count, places),
-                    directions: Directions(blocks.read, directions),
+                    positions: PositionGenerator::new(blocks.pattern, count, positions),
+                    directions: DirectionSampler(blocks.read, directions),
                     blocks: *blocks,
                 }))
             }
             Requests::Files(files) => {
-                FileChooser::new(files, base_bytes, range_bytes, label, places, directions)
-                    .map(|files| Chooser::Files(Box::new(files)))
+                FileGenerator::new(files, base_bytes, range_bytes, label, positions, directions)
+                    .map(|files| RequestGenerator::Files(Box::new(files)))
             }
-            Requests::Mix(parts) => {
-                MixChooser::new(parts, base_bytes, range_bytes, seed, label).map(Chooser::Mix)
-            }
+            Requests::Mix(parts) => MixGenerator::new(parts, base_bytes, range_bytes, seed, label)
+                .map(RequestGenerator::Mix),
         }
     }
 
     #[inline]
-    pub(crate) fn next(&mut self) -> Wanted {
+    pub(crate) fn next(&mut self) -> RequestSpec {
         match self {
-            Chooser::Blocks(blocks) => blocks.next(),
-            Chooser::Files(files) => files.next(),
-            Chooser::Mix(mix) => mix.next(),
+            RequestGenerator::Blocks(blocks) => blocks.next(),
+            RequestGenerator::Files(files) => files.next(),
+            RequestGenerator::Mix(mix) => mix.next(),
         }
     }
 }
 
 /// Draws reads and writes.
 #[derive(Debug)]
-struct Directions(Share, Random);
+struct DirectionSampler(Share, Random);
 
-impl Directions {
+impl DirectionSampler {
     #[inline]
     fn next(&mut self) -> RequestKind {
         let read = match self.0 {
@@ -108,20 +108,20 @@ impl Directions {
 }
 
 #[derive(Debug)]
-pub(crate) struct BlockChooser {
+pub(crate) struct BlockGenerator {
     base_bytes: u64,
     blocks: Blocks,
-    places: Places,
-    directions: Directions,
+    positions: PositionGenerator,
+    directions: DirectionSampler,
 }
 
-impl BlockChooser {
+impl BlockGenerator {
     #[inline]
-    fn next(&mut self) -> Wanted {
+    fn next(&mut self) -> RequestSpec {
         let kind = self.directions.next();
-        Wanted {
+        RequestSpec {
             kind,
-            offset_bytes: self.base_bytes + self.places.next_block() * self.blocks.block_bytes,
+            offset_bytes: self.base_bytes + self.positions.next_block() * self.blocks.block_bytes,
             len_bytes: self.blocks.block_bytes,
             fua: self.blocks.fua && kind == RequestKind::Write,
         }
@@ -130,7 +130,7 @@ impl BlockChooser {
 
 /// The smallest file of each class.
 const CLASS_UNITS: [u64; 4] = [100, 1_000, 10_000, 100_000];
-/// How many of a hundred requests go to each class.
+/// The share of requests for each class, in per cent.
 const CLASS_SHARES: [u64; 4] = [35, 50, 14, 1];
 /// Files of a class, the i-th of i units.
 const FILES_IN_CLASS: u64 = 9;
@@ -140,25 +140,25 @@ fn file_bytes(class: usize, file: u64) -> u64 {
 }
 
 #[derive(Debug)]
-pub(crate) struct FileChooser {
+pub(crate) struct FileGenerator {
     base_bytes: u64,
     directory_bytes: u64,
-    /// Where each file starts in its directory, by class.
+    /// The start of each file in its directory, by class.
     starts: [[u64; FILES_IN_CLASS as usize]; 4],
-    directories: Popular,
-    places: Random,
-    directions: Directions,
+    directories: PopularitySampler,
+    positions: Random,
+    directions: DirectionSampler,
 }
 
-impl FileChooser {
+impl FileGenerator {
     fn new(
         files: &Files,
         base_bytes: u64,
         range_bytes: u64,
         label: &str,
-        places: Random,
+        positions: Random,
         directions: Random,
-    ) -> Result<FileChooser, WorkloadError> {
+    ) -> Result<FileGenerator, WorkloadError> {
         let mut starts = [[0; FILES_IN_CLASS as usize]; 4];
         let mut directory_bytes = 0;
         for (class, starts) in starts.iter_mut().enumerate() {
@@ -170,32 +170,33 @@ impl FileChooser {
         let count = range_bytes / directory_bytes;
         if count == 0 {
             return Err(WorkloadError::new(format!(
-                "client `{label}` is a web server whose directories have {} each, but the range \
-                 that it uses has {} only",
+                "client `{label}` is a web server whose directories need {} each, but its range \
+                    has \
+                 only {}; use a larger `span`",
                 format_size(directory_bytes),
                 format_size(range_bytes)
             )));
         }
-        Ok(FileChooser {
+        Ok(FileGenerator {
             base_bytes,
             directory_bytes,
             starts,
-            directories: Popular::new(count, files.directories),
-            places,
-            directions: Directions(files.read, directions),
+            directories: PopularitySampler::new(count, files.directories),
+            positions,
+            directions: DirectionSampler(files.read, directions),
         })
     }
 
-    fn next(&mut self) -> Wanted {
-        let directory = self.directories.draw(&mut self.places);
-        let mut drawn = self.places.below(100);
+    fn next(&mut self) -> RequestSpec {
+        let directory = self.directories.draw(&mut self.positions);
+        let mut drawn = self.positions.below(100);
         let mut class = 0;
         while drawn >= CLASS_SHARES[class] {
             drawn -= CLASS_SHARES[class];
             class += 1;
         }
-        let file = self.places.between(1, FILES_IN_CLASS);
-        Wanted {
+        let file = self.positions.between(1, FILES_IN_CLASS);
+        RequestSpec {
             kind: self.directions.next(),
             offset_bytes: self.base_bytes
                 + directory * self.directory_bytes
@@ -207,27 +208,27 @@ impl FileChooser {
 }
 
 #[derive(Debug)]
-pub(crate) struct MixChooser {
-    /// The weights of the parts up to each, added up.
+pub(crate) struct MixGenerator {
+    /// For each part the sum of the weights up to it.
     until: Vec<u64>,
     whole: u64,
-    parts: Vec<Chooser>,
-    turns: Random,
+    parts: Vec<RequestGenerator>,
+    draws: Random,
 }
 
-impl MixChooser {
+impl MixGenerator {
     fn new(
         parts: &[MixPart],
         base_bytes: u64,
         range_bytes: u64,
         seed: u64,
         label: &str,
-    ) -> Result<MixChooser, WorkloadError> {
-        let mut mix = MixChooser {
+    ) -> Result<MixGenerator, WorkloadError> {
+        let mut mix = MixGenerator {
             until: Vec::with_capacity(parts.len()),
             whole: 0,
             parts: Vec::with_capacity(parts.len()),
-            turns: Random::labelled(seed, &format!("{label} mix")),
+            draws: Random::labelled(seed, &format!("{label} mix")),
         };
         for (number, part) in (1..).zip(parts) {
             let left = range_bytes.saturating_sub(part.offset_bytes);
@@ -235,13 +236,13 @@ impl MixChooser {
             if span == 0 || span > left {
                 return Err(WorkloadError::new(format!(
                     "part {number} of the mix of client `{label}` goes beyond the end of the \
-                     client's range, which has {}; its `offset` + `span` may be that at most",
+                     client's range; its `offset` + `span` may be at most {}",
                     format_size(range_bytes)
                 )));
             }
             mix.whole += u64::from(part.weight.get());
             mix.until.push(mix.whole);
-            mix.parts.push(Chooser::new(
+            mix.parts.push(RequestGenerator::new(
                 &part.requests,
                 base_bytes + part.offset_bytes,
                 span,
@@ -251,14 +252,14 @@ impl MixChooser {
         }
         if mix.parts.is_empty() {
             return Err(WorkloadError::new(format!(
-                "the mix of client `{label}` has no part; give it one at least"
+                "the mix of client `{label}` has no parts; add at least one"
             )));
         }
         Ok(mix)
     }
 
-    fn next(&mut self) -> Wanted {
-        let drawn = self.turns.below(self.whole);
+    fn next(&mut self) -> RequestSpec {
+        let drawn = self.draws.below(self.whole);
         let part = self.until.partition_point(|until| *until <= drawn);
         self.parts[part].next()
     }

@@ -1,11 +1,11 @@
-//! A workload in virtual time: clients and services, and a clock that jumps to whatever is next.
+//! A workload in virtual time: clients and services, and a clock that jumps to the next event.
 //!
 //! Invariants: the same workload on equal services gives the same requests at the same times.
-//! Disks share nothing, so each service is run by itself, one after the other. Nothing is
-//! allocated per request once the tables have grown to the clients' depths. What is measured
-//! ended within the duration; what is then under way is still answered (a request is never
-//! dropped), but after the end has been announced, so that a caller's figures do not see it.
-//! What is not known here: what a service is made of.
+//! Disks share nothing, so services run one after the other. Nothing is allocated per request once
+//! the tables have grown to the clients' depths. Only requests that are completed within the
+//! duration are measured. Requests that are in flight at the end are still completed (a request is
+//! never dropped), but after the end is announced, so that they are not in a caller's figures.
+//! What is not known here: what a service consists of.
 
 use crate::meter::Meter;
 use crate::workload::{Client, Workload};
@@ -15,39 +15,39 @@ use disktime_units::Nanos;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
-/// Rounds without progress of the clock before it is called standing still.
+/// After this many rounds without progress of the clock the run is given up.
 const MAX_ROUNDS_AT_ONE_TIME: u64 = 1_000_000;
 
-/// How long after the end a service may take to answer what is under way.
-const DRAIN: Nanos = Nanos::from_secs(24 * 3600);
+/// How long after the end a service may take to complete the requests in flight.
+const DRAIN_TIMEOUT: Nanos = Nanos::from_secs(24 * 3600);
 
-/// Where a virtual disk is.
+/// The service and the number of a virtual disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VirtualTarget {
-    /// Index of the service that has it.
+    /// The index of its service.
     pub service: usize,
-    /// Its number there.
+    /// Its number in that service.
     pub vdisk: VdiskId,
     /// Its size.
     pub size_bytes: u64,
 }
 
-/// A moment at which the caller may look at a service.
+/// A time at which the caller may inspect a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// One of the regular samples.
     Sample(Nanos),
-    /// The end of the workload's duration; what was under way is answered after this.
+    /// The end of the workload's duration; requests in flight are completed after this.
     End(Nanos),
 }
 
-/// Runs a workload against services, in virtual time that starts at zero. `targets` says where
-/// each virtual disk is. `observe` is called with each service at every multiple of
+/// Runs a workload against services, in virtual time that starts at zero. `targets` says which
+/// service has each virtual disk. `observe` is called with each service at every multiple of
 /// `sample_every`, and at the end: for one service after the other, each from 0 to the duration.
 ///
 /// # Errors
-/// A virtual disk that is not there, a client that does not fit, a trace that cannot be read, or
-/// a service that never answers.
+/// A virtual disk that does not exist, a client that does not fit, a trace that cannot be read, or
+/// a service that does not complete a request.
 pub fn run_virtual<S: Service>(
     services: &mut [S],
     targets: &BTreeMap<String, VirtualTarget>,
@@ -55,15 +55,15 @@ pub fn run_virtual<S: Service>(
     sample_every: Option<Nanos>,
     observe: &mut dyn FnMut(Moment, usize, &mut S),
 ) -> Result<LoadReport, WorkloadError> {
-    let mut runs: Vec<Run<'_>> = services
+    let mut runs: Vec<ServiceRun<'_>> = services
         .iter()
-        .map(|_| Run::new(workload.duration))
+        .map(|_| ServiceRun::new(workload.duration))
         .collect();
     for (number, client) in workload.clients.iter().enumerate() {
         let target = find_target(targets, client)?;
         let run = runs.get_mut(target.service).ok_or_else(|| {
             WorkloadError::new(format!(
-                "virtual disk `{}` is on a disk that is not there",
+                "virtual disk `{}` is on a disk that does not exist",
                 client.vdisk
             ))
         })?;
@@ -75,8 +75,8 @@ pub fn run_virtual<S: Service>(
         run.run(service, sample_every, &mut |moment, service| {
             observe(moment, index, service)
         })?;
-        for player in &run.players {
-            reports[player.number] = Some(player.meter.report(player.client, &player.machine));
+        for client in &run.clients {
+            reports[client.number] = Some(client.meter.report(client.client, &client.machine));
         }
         run.add_loads(&mut loads);
     }
@@ -89,18 +89,23 @@ pub fn run_virtual<S: Service>(
     })
 }
 
-/// The target of a client, or an error that lists the virtual disks that there are.
+/// The target of a client, or an error that lists the virtual disks.
 pub(crate) fn find_target<'a, T>(
     targets: &'a BTreeMap<String, T>,
     client: &Client,
 ) -> Result<&'a T, WorkloadError> {
     targets.get(&client.vdisk).ok_or_else(|| {
         let names: Vec<_> = targets.keys().map(|name| format!("`{name}`")).collect();
-        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
         WorkloadError::at(
-            client.places.vdisk.as_ref(),
+            client.excerpts.vdisk.as_ref(),
             format!(
-                "client `{}` uses virtual disk `{}`, which the configuration does not have; it has {there}",
+                "client `{}` uses virtual disk `{}`, which does not exist; the virtual disks are \
+                    {known}",
                 client.name, client.vdisk
             ),
         )
@@ -108,43 +113,44 @@ pub(crate) fn find_target<'a, T>(
 }
 
 /// One client in a run.
-struct Player<'a> {
-    /// Its place in the workload.
+struct SimulatedClient<'a> {
+    /// Its index in the workload.
     number: usize,
     client: &'a Client,
     machine: ClientMachine,
     meter: Meter,
     vdisk: VdiskId,
-    /// What is under way, by handle.
-    under_way: Vec<Option<Operation>>,
+    /// Requests in flight, by handle.
+    in_flight: Vec<Option<Operation>>,
     free: Vec<u32>,
-    /// A request that the full queue of the virtual disk did not take.
-    held: Option<Request>,
+    /// A request that waits because the queue of the virtual disk is full.
+    waiting: Option<Request>,
     /// The earliest wake-up of this client in the heap.
     wake: Option<Nanos>,
 }
 
 /// One service and its clients.
-struct Run<'a> {
+struct ServiceRun<'a> {
     duration: Nanos,
     now: Nanos,
     rounds_now: u64,
-    players: Vec<Player<'a>>,
-    /// When clients want to act; entries that no longer agree with `Player::wake` are skipped.
+    clients: Vec<SimulatedClient<'a>>,
+    /// When clients are due; entries that differ from `SimulatedClient::wake` are stale and
+    /// skipped.
     wakes: BinaryHeap<Reverse<(Nanos, usize)>>,
-    /// Clients with a held request, by virtual disk, first come first served.
+    /// Clients with a waiting request, by virtual disk, in the order of their requests.
     blocked: BTreeMap<VdiskId, VecDeque<usize>>,
     outstanding: u64,
     replies: Vec<Reply>,
 }
 
-impl<'a> Run<'a> {
-    fn new(duration: Nanos) -> Run<'a> {
-        Run {
+impl<'a> ServiceRun<'a> {
+    fn new(duration: Nanos) -> ServiceRun<'a> {
+        ServiceRun {
             duration,
             now: Nanos::ZERO,
             rounds_now: 0,
-            players: Vec::new(),
+            clients: Vec::new(),
             wakes: BinaryHeap::new(),
             blocked: BTreeMap::new(),
             outstanding: 0,
@@ -159,27 +165,27 @@ impl<'a> Run<'a> {
         workload: &Workload,
         target: &VirtualTarget,
     ) -> Result<(), WorkloadError> {
-        self.players.push(Player {
+        self.clients.push(SimulatedClient {
             number,
             client,
             machine: ClientMachine::new(client, workload.seed, target.size_bytes)?,
             meter: Meter::new(client, workload),
             vdisk: target.vdisk,
-            under_way: Vec::new(),
+            in_flight: Vec::new(),
             free: Vec::new(),
-            held: None,
+            waiting: None,
             wake: None,
         });
-        self.schedule(self.players.len() - 1);
+        self.schedule(self.clients.len() - 1);
         Ok(())
     }
 
-    /// What the clients of each virtual disk got together.
+    /// Adds the figures of the clients of each virtual disk together.
     fn add_loads(&self, loads: &mut BTreeMap<String, VdiskLoad>) {
         let mut by_vdisk: BTreeMap<&str, Vec<&Meter>> = BTreeMap::new();
-        for player in &self.players {
-            let meters = by_vdisk.entry(player.client.vdisk.as_str()).or_default();
-            meters.push(&player.meter);
+        for client in &self.clients {
+            let meters = by_vdisk.entry(client.client.vdisk.as_str()).or_default();
+            meters.push(&client.meter);
         }
         for (vdisk, meters) in by_vdisk {
             let load = Meter::report_together(&meters, self.duration);
@@ -187,7 +193,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs to the duration, announces the end, and waits for what is under way.
+    /// Runs to the duration, announces the end, and waits for the requests in flight.
     fn run<S: Service>(
         &mut self,
         service: &mut S,
@@ -220,7 +226,7 @@ impl<'a> Run<'a> {
         self.drain(service)
     }
 
-    /// Moves the clock; a wake-up in the past is one for now.
+    /// Moves the clock; an event in the past happens now.
     fn advance(&mut self, next: Nanos) -> Result<(), WorkloadError> {
         if next > self.now {
             self.now = next;
@@ -229,8 +235,8 @@ impl<'a> Run<'a> {
         self.rounds_now += 1;
         if self.rounds_now > MAX_ROUNDS_AT_ONE_TIME {
             return Err(WorkloadError::new(format!(
-                "virtual time stands still at {}: requests cost no time and are repeated without \
-                 end; give the clients a think time or a rate",
+                "virtual time does not advance beyond {}: requests take no time and are repeated \
+                 without end; give the clients a think time or a rate",
                 self.now
             )));
         }
@@ -238,8 +244,8 @@ impl<'a> Run<'a> {
     }
 
     fn next_wake(&mut self) -> Option<Nanos> {
-        while let Some(Reverse((at, player))) = self.wakes.peek().copied() {
-            if self.players[player].wake == Some(at) {
+        while let Some(Reverse((at, client))) = self.wakes.peek().copied() {
+            if self.clients[client].wake == Some(at) {
                 return Some(at);
             }
             self.wakes.pop();
@@ -247,24 +253,24 @@ impl<'a> Run<'a> {
         None
     }
 
-    /// Puts a client's next event into the heap, unless an entry for it is there.
+    /// Adds a client's next event to the heap, unless it has an entry that is as early.
     #[inline]
     fn schedule(&mut self, index: usize) {
-        let player = &mut self.players[index];
-        if player.held.is_some() {
+        let client = &mut self.clients[index];
+        if client.waiting.is_some() {
             return;
         }
-        if let Some(at) = player.machine.next_event() {
-            // The past is now, and must not sort before what other clients do now.
+        if let Some(at) = client.machine.next_event() {
+            // An event in the past is due now, and must not sort before other clients' events now.
             let at = at.max(self.now);
-            if player.wake.is_none_or(|wake| at < wake) {
-                player.wake = Some(at);
+            if client.wake.is_none_or(|wake| at < wake) {
+                client.wake = Some(at);
                 self.wakes.push(Reverse((at, index)));
             }
         }
     }
 
-    /// Lets every client act that wants to by now.
+    /// Polls every client that is due.
     fn act<S: Service>(&mut self, service: &mut S) -> Result<(), WorkloadError> {
         if self.now >= self.duration {
             self.forget_wakes();
@@ -275,15 +281,15 @@ impl<'a> Run<'a> {
                 break;
             }
             self.wakes.pop();
-            if self.players[index].wake != Some(at) {
+            if self.clients[index].wake != Some(at) {
                 continue;
             }
-            self.players[index].wake = None;
-            while self.players[index].held.is_none() {
-                let Some(operation) = self.players[index].machine.poll(self.now)? else {
+            self.clients[index].wake = None;
+            while self.clients[index].waiting.is_none() {
+                let Some(operation) = self.clients[index].machine.poll(self.now)? else {
                     break;
                 };
-                let request = self.players[index].request(index, operation);
+                let request = self.clients[index].request(index, operation);
                 self.submit(service, index, request);
             }
             self.schedule(index);
@@ -293,12 +299,12 @@ impl<'a> Run<'a> {
 
     fn forget_wakes(&mut self) {
         self.wakes.clear();
-        for player in &mut self.players {
-            player.wake = None;
+        for client in &mut self.clients {
+            client.wake = None;
         }
     }
 
-    /// Offers a request; returns whether it was taken.
+    /// Submits a request; returns whether the service accepted it.
     #[inline]
     fn submit<S: Service>(&mut self, service: &mut S, index: usize, request: Request) -> bool {
         match service.submit(self.now, request) {
@@ -311,13 +317,13 @@ impl<'a> Run<'a> {
                     .entry(request.vdisk)
                     .or_default()
                     .push_back(index);
-                self.players[index].held = Some(request);
+                self.clients[index].waiting = Some(request);
                 false
             }
         }
     }
 
-    /// Lets the service act, and hands out its replies.
+    /// Runs a turn of the service, and passes its replies to the clients.
     fn turn<S: Service>(&mut self, service: &mut S) -> Result<(), WorkloadError> {
         let mut replies = std::mem::take(&mut self.replies);
         service.turn(self.now, &mut replies);
@@ -330,44 +336,45 @@ impl<'a> Run<'a> {
     }
 
     fn take_reply(&mut self, reply: &Reply) -> Result<VdiskId, WorkloadError> {
-        let unasked = || WorkloadError::new("the service answered a request that nobody made");
-        let index = usize::try_from(reply.origin).map_err(|_| unasked())?;
-        let player = self.players.get_mut(index).ok_or_else(unasked)?;
-        let handle = u32::try_from(reply.handle).map_err(|_| unasked())?;
-        let operation = player
-            .under_way
+        let unknown =
+            || WorkloadError::new("the service replied to a request that is not in flight");
+        let index = usize::try_from(reply.origin).map_err(|_| unknown())?;
+        let client = self.clients.get_mut(index).ok_or_else(unknown)?;
+        let handle = u32::try_from(reply.handle).map_err(|_| unknown())?;
+        let operation = client
+            .in_flight
             .get_mut(handle as usize)
             .and_then(Option::take)
-            .ok_or_else(unasked)?;
-        player.free.push(handle);
+            .ok_or_else(unknown)?;
+        client.free.push(handle);
         self.outstanding -= 1;
         if self.now <= self.duration {
-            player
+            client
                 .meter
-                .answered(self.now, &operation, reply.result.is_ok());
+                .completed(self.now, &operation, reply.result.is_ok());
         }
-        player
+        client
             .machine
             .completed(self.now, &operation, reply.result.is_ok());
-        let vdisk = player.vdisk;
+        let vdisk = client.vdisk;
         self.schedule(index);
         Ok(vdisk)
     }
 
-    /// A reply made room in the queue of a virtual disk: offers what was held, in order.
+    /// A reply made room in the queue of a virtual disk: submits waiting requests, in order.
     #[inline]
     fn unblock<S: Service>(&mut self, service: &mut S, vdisk: VdiskId) {
         if self.blocked.is_empty() {
             return;
         }
         while let Some(index) = self.blocked.get_mut(&vdisk).and_then(VecDeque::pop_front) {
-            let Some(request) = self.players[index].held.take() else {
+            let Some(request) = self.clients[index].waiting.take() else {
                 continue;
             };
             if !self.submit(service, index, request) {
-                // It went to the back of the line; it was the first, and stays so.
-                if let Some(line) = self.blocked.get_mut(&vdisk) {
-                    line.rotate_right(1);
+                // It was appended to the queue again; it was the first, and stays the first.
+                if let Some(queue) = self.blocked.get_mut(&vdisk) {
+                    queue.rotate_right(1);
                 }
                 return;
             }
@@ -375,19 +382,19 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Waits until everything under way is answered. Nothing new is asked.
+    /// Waits until all requests in flight are completed. No new request is sent.
     fn drain<S: Service>(&mut self, service: &mut S) -> Result<(), WorkloadError> {
         self.blocked.clear();
-        let end = self.duration.saturating_add(DRAIN);
+        let end = self.duration.saturating_add(DRAIN_TIMEOUT);
         while self.outstanding > 0 {
             let next = service.next_wake().filter(|at| *at <= end).ok_or_else(|| {
                 WorkloadError::new(format!(
-                    "{} requests were never answered; this is a bug of the service",
+                    "the service did not complete {} requests; this is a bug of the service",
                     self.outstanding
                 ))
             })?;
             self.advance(next)?;
-            // The duration is over, even where the clock has not moved on yet.
+            // The duration is over, even where the clock has not advanced yet.
             self.now = self.now.max(self.duration + Nanos(1));
             self.turn(service)?;
         }
@@ -395,16 +402,16 @@ impl<'a> Run<'a> {
     }
 }
 
-impl Player<'_> {
-    /// Makes a request of what the client asks for, and remembers it by its handle.
+impl SimulatedClient<'_> {
+    /// Makes a request of an operation, and stores the operation under its handle.
     #[inline]
     fn request(&mut self, index: usize, operation: Operation) -> Request {
         let handle = self.free.pop().unwrap_or_else(|| {
-            self.under_way.push(None);
+            self.in_flight.push(None);
             // The depth bounds the number of handles far below this type's range.
-            (self.under_way.len() - 1) as u32
+            (self.in_flight.len() - 1) as u32
         });
-        self.under_way[handle as usize] = Some(operation);
+        self.in_flight[handle as usize] = Some(operation);
         Request {
             origin: index as u64,
             handle: u64::from(handle),

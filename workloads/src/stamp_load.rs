@@ -8,9 +8,9 @@ use disktime_random::Random;
 pub enum StampAction {
     /// Write these blocks, filled by [`StampChecker::fill`].
     Write {
-        /// To be given back with the answer.
+        /// To be passed to the checker when the write is completed.
         ticket: WriteTicket,
-        /// Whether the write asks to be durable by itself.
+        /// Whether the write uses FUA.
         fua: bool,
     },
     /// Flush.
@@ -26,7 +26,7 @@ pub struct StampLoad {
 
 impl StampLoad {
     /// Writes of 1 to `blocks_most` blocks; about every sixteenth action is a flush, and about
-    /// every sixteenth write is durable by itself.
+    /// every sixteenth write uses FUA.
     pub fn new(seed: u64, blocks_most: u64) -> StampLoad {
         StampLoad {
             random: Random::labelled(seed, "stamps"),
@@ -34,8 +34,8 @@ impl StampLoad {
         }
     }
 
-    /// The next action, or `None` if every place it looked at is being written: wait for an
-    /// answer then.
+    /// The next action, or `None` if each of eight drawn ranges has a write in flight: wait for a
+    /// completion then.
     pub fn next_action(&mut self, checker: &mut StampChecker) -> Option<StampAction> {
         if self.random.below(16) == 0 {
             return Some(StampAction::Flush(checker.begin_flush()));

@@ -1,12 +1,12 @@
-//! How a stamped sector looks: a header that says which write of which place it is, and content
-//! that follows from the header, so that any change of any byte shows. What is allowed after a
+//! The format of a stamped sector: a header that identifies the write and the position, and content
+//! that follows from the header, so that a change of any byte is detected. What is allowed after a
 //! crash is not known here.
 
 use disktime_random::Random;
 
 /// Bytes in a block, the unit of writing.
 pub const STAMP_BLOCK_BYTES: usize = 4096;
-/// Bytes in a sector, the unit that a disk writes whole.
+/// Bytes in a sector, the unit that a disk writes atomically.
 pub(crate) const SECTOR_BYTES: usize = 512;
 /// Sectors in a block.
 pub(crate) const SECTORS: usize = STAMP_BLOCK_BYTES / SECTOR_BYTES;
@@ -25,7 +25,7 @@ fn checksum(bytes: &[u8]) -> u64 {
         })
 }
 
-/// Header: magic, vdisk, place (block × 8 + sector), generation, checksum of all but itself.
+/// Header: magic, vdisk, position (block × 8 + sector), generation, checksum of all but itself.
 pub(crate) fn write_sector(
     bytes: &mut [u8],
     vdisk: u64,
@@ -33,8 +33,8 @@ pub(crate) fn write_sector(
     sector: usize,
     generation: u64,
 ) {
-    let place = block * SECTORS as u64 + sector as u64;
-    for (field, value) in [MAGIC, vdisk, place, generation, 0].iter().enumerate() {
+    let position = block * SECTORS as u64 + sector as u64;
+    for (field, value) in [MAGIC, vdisk, position, generation, 0].iter().enumerate() {
         bytes[field * 8..field * 8 + 8].copy_from_slice(&value.to_le_bytes());
     }
     let seed = checksum(&bytes[..HEADER_BYTES]);
@@ -43,7 +43,7 @@ pub(crate) fn write_sector(
     bytes[HEADER_BYTES - 8..HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// The generation of a sector, 0 for zeroes; `None` if it was not stamped for this place.
+/// The generation of a sector, 0 for zeroes; `None` if it was not stamped for this position.
 pub(crate) fn read_sector(bytes: &[u8], vdisk: u64, block: u64, sector: usize) -> Option<u64> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Some(0);

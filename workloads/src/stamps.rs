@@ -2,27 +2,27 @@
 //!
 //! A write of 4 KiB blocks gets a *generation*, a number that only grows. Each 512-byte sector of
 //! it holds vdisk, block, sector, generation, a checksum, and content that follows from them. The
-//! checker knows for each block which generation was issued, which was acknowledged, and which had
-//! been acknowledged before a flush that was answered. After a crash a block must hold
+//! checker knows for each block which generation was issued, which was acknowledged, and which was
+//! acknowledged before a flush that is completed. After a crash a block must hold
 //! - a generation from the last flushed to the last issued one (or zeroes, if none was flushed),
-//! - whole: sectors of different generations are right only while a write was not flushed.
+//! - whole: sectors of different generations are allowed only while a write is not flushed.
 //!
-//! Invariants: a block has one write under way at most (the order of two would be unknown);
-//! tickets of before a crash mean nothing after it. It does no I/O: the same checker is used over
-//! NBD against a killed server, and in virtual time on a disk that loses its cache.
-//! What it cannot see: a lost write of a block that was not flushed, which is allowed.
+//! Invariants: a block has at most one write in flight (the order of two would be unknown);
+//! tickets from before a crash have no effect after it. It does no I/O: the same checker is used
+//! over NBD against a killed server, and in virtual time on a disk that loses its cache.
+//! What it cannot detect: a lost write of a block that was not flushed, which is allowed.
 
 use crate::stamped_sector::{SECTOR_BYTES, SECTORS, STAMP_BLOCK_BYTES, read_sector, write_sector};
 use thiserror::Error;
 
-/// A write that is under way.
+/// A write in flight.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WriteTicket {
     /// Its generation.
     pub generation: u64,
     /// The first block.
     pub first_block: u64,
-    /// How many blocks.
+    /// The number of blocks.
     pub blocks: u64,
     epoch: u64,
 }
@@ -39,10 +39,10 @@ impl WriteTicket {
     }
 }
 
-/// A flush that is under way.
+/// A flush in flight.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FlushTicket {
-    /// What was acknowledged when it was asked for, by block.
+    /// The generation of each block that was acknowledged when the flush began.
     acknowledged: Vec<u64>,
     epoch: u64,
 }
@@ -50,7 +50,7 @@ pub struct FlushTicket {
 /// What a block was found to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// Zeroes: it was never written, or nothing of it survived.
+    /// Zeroes: it was never written, or no write survived.
     Zeroes,
     /// All of one write.
     Whole {
@@ -64,7 +64,7 @@ pub enum Found {
 /// What a block must not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Violation {
-    /// A sector that no write of this checker made for this place.
+    /// A sector that no write of this checker wrote at this position.
     #[error("block {block}, sector {sector}: neither zeroes nor a sector written there")]
     Foreign {
         /// The block.
@@ -74,7 +74,8 @@ pub enum Violation {
     },
     /// An older generation than allowed.
     #[error(
-        "block {block} holds generation {found} (0 is zeroes), but {wanted} was promised: a lost write"
+        "block {block} holds generation {found} (0 is zeroes), but {spec} was promised: a lost \
+            write"
     )]
     Lost {
         /// The block.
@@ -82,7 +83,7 @@ pub enum Violation {
         /// What it holds.
         found: u64,
         /// What it has to hold at least.
-        wanted: u64,
+        spec: u64,
     },
     /// A generation that was never issued there.
     #[error("block {block} holds generation {found}, but the last one issued is {issued}")]
@@ -110,13 +111,13 @@ pub enum Violation {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Block {
-    /// The last generation asked for; 0 is none.
+    /// The last generation issued; 0 is none.
     issued: u64,
-    /// The last one that was answered.
+    /// The last one acknowledged.
     acknowledged: u64,
-    /// The last one answered before a flush that was answered.
+    /// The last one acknowledged before a flush that is completed.
     flushed: u64,
-    under_way: bool,
+    in_flight: bool,
 }
 
 /// Stamps and checks the blocks of one virtual disk that starts as zeroes.
@@ -150,19 +151,19 @@ impl StampChecker {
         self.blocks.get_mut(first..end)
     }
 
-    /// Announces a write. `None` if the range is empty or beyond the end, or a write of one of
-    /// its blocks is under way.
+    /// Begins a write. `None` if the range is empty or beyond the end, or a write of one of
+    /// its blocks is in flight.
     pub fn begin_write(&mut self, first_block: u64, blocks: u64) -> Option<WriteTicket> {
         let generation = self.generation + 1;
         let range = self
             .range(first_block, blocks)
             .filter(|range| !range.is_empty())?;
-        if range.iter().any(|block| block.under_way) {
+        if range.iter().any(|block| block.in_flight) {
             return None;
         }
         for block in range {
             block.issued = generation;
-            block.under_way = true;
+            block.in_flight = true;
         }
         self.generation = generation;
         Some(WriteTicket {
@@ -195,7 +196,7 @@ impl StampChecker {
         }
     }
 
-    /// The write was answered; with `fua` it is durable, too.
+    /// The write is completed; with `fua` it is durable, too.
     pub fn write_done(&mut self, ticket: WriteTicket, fua: bool) {
         if ticket.epoch != self.epoch {
             return;
@@ -204,7 +205,7 @@ impl StampChecker {
             .range(ticket.first_block, ticket.blocks)
             .unwrap_or_default();
         for block in range {
-            block.under_way = false;
+            block.in_flight = false;
             block.acknowledged = ticket.generation;
             if fua {
                 block.flushed = ticket.generation;
@@ -212,7 +213,7 @@ impl StampChecker {
         }
     }
 
-    /// The write was answered by an error: it may have happened or not.
+    /// The write failed: it may have happened or not.
     pub fn write_failed(&mut self, ticket: WriteTicket) {
         if ticket.epoch != self.epoch {
             return;
@@ -220,10 +221,10 @@ impl StampChecker {
         let range = self
             .range(ticket.first_block, ticket.blocks)
             .unwrap_or_default();
-        range.iter_mut().for_each(|block| block.under_way = false);
+        range.iter_mut().for_each(|block| block.in_flight = false);
     }
 
-    /// Announces a flush: it covers what was acknowledged until now.
+    /// Begins a flush: it covers what is acknowledged now.
     pub fn begin_flush(&self) -> FlushTicket {
         let acknowledged = self.blocks.iter().map(|block| block.acknowledged).collect();
         FlushTicket {
@@ -232,7 +233,7 @@ impl StampChecker {
         }
     }
 
-    /// The flush was answered without an error. (One answered by an error is dropped.)
+    /// The flush is completed. (The ticket of a flush that failed is dropped.)
     pub fn flush_done(&mut self, ticket: FlushTicket) {
         if ticket.epoch != self.epoch {
             return;
@@ -242,22 +243,23 @@ impl StampChecker {
         }
     }
 
-    /// The server or the machine crashed: nothing is under way any more, and tickets are void.
+    /// The server or the machine crashed: nothing is in flight any more, and tickets have no
+    /// effect.
     pub fn crashed(&mut self) {
         self.epoch += 1;
         self.blocks
             .iter_mut()
-            .for_each(|block| block.under_way = false);
+            .for_each(|block| block.in_flight = false);
     }
 
     /// Checks a block that was read while everything runs: it holds the last write acknowledged
-    /// before the read was asked for, or one issued since.
+    /// before the read began, or one issued since.
     ///
     /// # Errors
     /// What it holds instead.
     pub fn check_live(&self, block: u64, bytes: &[u8]) -> Result<Found, Violation> {
         let state = self.state(block);
-        self.judge(
+        self.check(
             block,
             bytes,
             state.acknowledged,
@@ -267,13 +269,13 @@ impl StampChecker {
     }
 
     /// Checks a block that was read after [`StampChecker::crashed`]. What it holds is from then on
-    /// its content: nothing newer may turn up, and a later flush promises it.
+    /// its content: nothing newer may appear, and a later flush promises it.
     ///
     /// # Errors
-    /// What it holds although it must not.
+    /// Why its content is not allowed.
     pub fn recover(&mut self, block: u64, bytes: &[u8]) -> Result<Found, Violation> {
         let state = self.state(block);
-        let found = self.judge(
+        let found = self.check(
             block,
             bytes,
             state.flushed,
@@ -283,7 +285,7 @@ impl StampChecker {
         let survived = match found {
             Found::Zeroes => Some(0),
             Found::Whole { generation } => Some(generation),
-            // It stays torn until it is written again; only what was flushed is promised.
+            // It stays torn until it is written again; only the flushed generation is promised.
             Found::Torn => None,
         };
         if let Some(state) = usize::try_from(block)
@@ -304,7 +306,7 @@ impl StampChecker {
             .unwrap_or_default()
     }
 
-    fn judge(
+    fn check(
         &self,
         block: u64,
         bytes: &[u8],
@@ -328,7 +330,7 @@ impl StampChecker {
             return Err(Violation::Lost {
                 block,
                 found: oldest,
-                wanted: least,
+                spec: least,
             });
         }
         if newest > issued {

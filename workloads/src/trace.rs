@@ -1,12 +1,12 @@
 //! Recorded requests: read from files of five formats, and replayed.
 //!
-//! `reader` opens a file and yields its requests one by one; `format` tells the formats apart, and
+//! `reader` opens a file and yields its requests one by one; `format` detects the format, and
 //! `csv`, `blkparse` and `fio` read a line of each; `fields` reads numbers and times. `replay`
-//! fits the requests into a client's range and decides when they come.
+//! fits the requests into a client's range and determines their times.
 //!
-//! Invariants: a trace is streamed; whatever its length, one line is held. A line that cannot be
-//! read is an error with file and line, never skipped. Times never go back: unless asked to be read as
-//! "at once", a line that does is an error.
+//! Invariants: a trace is streamed; whatever its length, one line is in memory. A line that cannot
+//! be read is an error with file and line, never skipped. Times never go back: a line whose time
+//! does is an error, or comes at once if the options say so.
 
 mod blkparse;
 mod csv;

@@ -1,30 +1,30 @@
-//! A workload as a value: who asks which virtual disk for what, how often and how long. Read from
-//! a file by [`Workload::parse`], or built in code.
+//! A workload as a value: which clients send which requests to which virtual disk, how often and
+//! how long. Read from a file by [`Workload::parse`], or built in code.
 //!
 //! What is not known here: how requests are served, and by which clock.
 
-use crate::Location;
 use crate::generated::{Blocks, Generated, Pace};
 use crate::trace::TraceOptions;
+use disktime_documents::Excerpt;
 use disktime_units::Nanos;
 use std::path::PathBuf;
 
-/// The largest read or write that a door takes.
+/// The largest read or write that a frontend accepts.
 pub const MAX_REQUEST_BYTES: u64 = 32 << 20;
 
-/// The most requests that one client may have under way; it bounds memory.
+/// The most requests that one client may have in flight; it bounds memory.
 pub const MAX_DEPTH: u32 = 65_536;
 
-/// Requests under way at most in an open loop and in a replayed trace, unless the client says
+/// The most requests in flight in an open loop and in a replayed trace, unless the client says
 /// otherwise; 1 in a closed loop.
 pub const OPEN_DEPTH: u32 = 128;
 
-/// Some clients, for some time.
+/// A set of clients with a duration and a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
-    /// How long it runs; what completes later is not measured.
+    /// How long it runs; requests that complete later are not measured.
     pub duration: Nanos,
-    /// Where all random choices come from.
+    /// The seed of all random choices.
     pub seed: u64,
     /// The clients, in the file's order; their names are unique.
     pub clients: Vec<Client>,
@@ -37,39 +37,39 @@ pub struct Client {
     pub name: String,
     /// The virtual disk that it uses.
     pub vdisk: String,
-    /// What it asks for.
-    pub source: Source,
-    /// Requests under way at most.
+    /// Where its requests come from.
+    pub source: RequestSource,
+    /// The most requests in flight.
     pub depth: u32,
     /// When it starts.
     pub start: Nanos,
-    /// When it stops asking.
+    /// When it stops sending requests.
     pub stop: Nanos,
     /// Start of the part of the virtual disk that it uses.
     pub offset_bytes: u64,
     /// Length of that part; the rest of the virtual disk if `None`.
     pub span_bytes: Option<u64>,
-    /// Where the file says so, for errors that show only when the virtual disk is known.
-    pub places: ClientPlaces,
+    /// The lines of the file, for errors that are found only when the virtual disk is known.
+    pub excerpts: ClientExcerpts,
 }
 
-/// Where in the file a client's keys are. Empty for a client built in code.
+/// The lines of a client's keys in the file. Empty for a client built in code.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClientPlaces {
+pub struct ClientExcerpts {
     /// The name of the virtual disk.
-    pub vdisk: Option<Location>,
+    pub vdisk: Option<Excerpt>,
     /// The client.
-    pub client: Option<Location>,
+    pub client: Option<Excerpt>,
     /// The client's range, or else the client.
-    pub range: Option<Location>,
+    pub range: Option<Excerpt>,
     /// The trace file, or else the client.
-    pub trace: Option<Location>,
+    pub trace: Option<Excerpt>,
 }
 
 /// Where a client's requests come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// They are made up.
+pub enum RequestSource {
+    /// They are generated.
     Generated(Generated),
     /// They were recorded.
     Trace(TraceSource),
@@ -86,7 +86,7 @@ pub struct TraceSource {
     pub dev: Option<u64>,
     /// When its requests come.
     pub timing: Timing,
-    /// What is done about offsets that the virtual disk does not have.
+    /// What happens to offsets that the virtual disk does not have.
     pub fit: Fit,
 }
 
@@ -106,27 +106,27 @@ impl TraceSource {
 /// When recorded requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
-    /// Open loop: at the times of the recording. What the depth holds back comes later, and is
-    /// counted as delayed.
+    /// Open loop: at the times of the recording. Requests that the depth delays are counted as
+    /// delayed.
     Recorded {
         /// How much faster than recorded, in parts per million: 2,000,000 is twice as fast.
         speed_ppm: u64,
         /// No pause between two requests is longer than this, after the speed is applied.
         max_gap: Option<Nanos>,
     },
-    /// Closed loop: whenever fewer requests than the depth are under way.
+    /// Closed loop: whenever fewer requests than the depth are in flight.
     AsFastAsPossible,
 }
 
 impl Timing {
-    /// At the times of the recording, pauses and all.
+    /// At the times of the recording, with all pauses.
     pub const AS_RECORDED: Timing = Timing::Recorded {
         speed_ppm: 1_000_000,
         max_gap: None,
     };
 }
 
-/// What is done when a trace was recorded on a larger disk.
+/// What happens to the requests of a trace that was recorded on a larger disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
     /// It is an error.
@@ -154,13 +154,13 @@ impl Client {
         Client {
             name: name.to_owned(),
             vdisk: vdisk.to_owned(),
-            source: Source::Generated(Generated::blocks(Blocks::RANDOM_READS, Pace::GREEDY)),
+            source: RequestSource::Generated(Generated::blocks(Blocks::RANDOM_READS, Pace::GREEDY)),
             depth: 1,
             start: Nanos::ZERO,
             stop,
             offset_bytes: 0,
             span_bytes: None,
-            places: ClientPlaces::default(),
+            excerpts: ClientExcerpts::default(),
         }
     }
 }

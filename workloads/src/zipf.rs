@@ -3,15 +3,15 @@
 //! Drawn by rejection-inversion (W. Hörmann, G. Derflinger, "Rejection-inversion to generate
 //! variates from monotone discrete distributions", ACM TOMACS 6(3), 1996): constant time and
 //! memory for any n, no table. The hat is the integral of x^-θ, inverted at a uniform number; a
-//! drawn rank is kept if it lies under the steps of the distribution, which it does in more than
-//! nine of ten cases.
+//! drawn rank is accepted if it is under the steps of the distribution, in more than nine of ten
+//! cases.
 //!
 //! Invariants: the same numbers on every machine, because logarithms and exponentials are those of
 //! the `libm` crate, whose results do not depend on the machine. θ = 0 is uniform.
 
 use disktime_random::Random;
 
-/// The most that θ may be, in parts per million: beyond it hardly anything but rank 0 is drawn.
+/// The most that θ may be, in parts per million: beyond it almost only rank 0 is drawn.
 pub(crate) const MAX_THETA_PPM: u32 = 5_000_000;
 
 /// A sampler of ranks.
@@ -23,14 +23,14 @@ pub(crate) struct Zipf {
     area_first: f64,
     /// … and at its right end.
     area_last: f64,
-    /// Where a drawn place is so near to its rank that it need not be looked at closer.
+    /// A drawn position that is nearer to its rank than this is accepted without the exact test.
     near: f64,
 }
 
 impl Zipf {
     /// A sampler of the ranks 0 to `ranks - 1`.
     pub(crate) fn new(ranks: u64, theta_ppm: u32) -> Zipf {
-        assert!(ranks > 0, "there is nothing to draw from");
+        assert!(ranks > 0, "expected at least one rank");
         let theta = f64::from(theta_ppm) / 1e6;
         let mut zipf = Zipf {
             ranks,
@@ -41,7 +41,7 @@ impl Zipf {
         };
         zipf.area_first = zipf.area(1.5) - 1.0;
         zipf.area_last = zipf.area(ranks as f64 + 0.5);
-        zipf.near = 2.0 - zipf.place(zipf.area(2.5) - zipf.height(2.0));
+        zipf.near = 2.0 - zipf.position(zipf.area(2.5) - zipf.height(2.0));
         zipf
     }
 
@@ -53,10 +53,11 @@ impl Zipf {
         }
         loop {
             let area = self.area_last + random.unit() * (self.area_first - self.area_last);
-            let place = self.place(area);
-            let rank = (place + 0.5).clamp(1.0, self.ranks as f64) as u64;
+            let position = self.position(area);
+            let rank = (position + 0.5).clamp(1.0, self.ranks as f64) as u64;
             let middle = rank as f64;
-            if middle - place <= self.near || area >= self.area(middle + 0.5) - self.height(middle)
+            if middle - position <= self.near
+                || area >= self.area(middle + 0.5) - self.height(middle)
             {
                 return rank - 1;
             }
@@ -75,8 +76,8 @@ impl Zipf {
     }
 
     /// The inverse of `area`.
-    fn place(&self, area: f64) -> f64 {
-        // Rounding may lead beyond the pole, where there is nothing.
+    fn position(&self, area: f64) -> f64 {
+        // Rounding may lead beyond the pole, where the function is not defined.
         let scaled = (area * (1.0 - self.theta)).max(-1.0);
         libm::exp(log_of_one_plus_over(scaled) * area)
     }

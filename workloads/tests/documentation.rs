@@ -3,7 +3,7 @@
 
 use disktime_units::Nanos;
 use disktime_workloads::{
-    ClientMachine, Kind, TraceFormat, TraceOptions, TraceReader, Workload, help,
+    ClientMachine, GeneratorKind, TraceFormat, TraceOptions, TraceReader, Workload, help,
 };
 use std::path::{Path, PathBuf};
 
@@ -100,7 +100,7 @@ fn every_kind_and_key_is_on_the_page() {
         .filter_map(|line| line.strip_prefix("  "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert!(names.len() > Kind::ALL.len() + 30, "{help}");
+    assert!(names.len() > GeneratorKind::ALL.len() + 30, "{help}");
     for name in names {
         assert!(page.contains(&format!("`{name}`")), "{name} is missing");
     }

@@ -4,8 +4,8 @@
 use disktime_nbd_protocol::NbdUri;
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Blocks, Client, Generated, Kind, LoadReport, Pace, Rate, Source, Workload, WorkloadError,
-    run_real,
+    Blocks, Client, Generated, GeneratorKind, LoadReport, Pace, Rate, RequestSource, Workload,
+    WorkloadError, run_real,
 };
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Write};
@@ -115,7 +115,7 @@ fn client(name: &str, depth: u32, pace: Pace, duration: Nanos) -> Client {
         read: Share::from_percent(50),
         ..Blocks::RANDOM_READS
     };
-    client.source = Source::Generated(Generated::blocks(blocks, pace));
+    client.source = RequestSource::Generated(Generated::blocks(blocks, pace));
     client
 }
 
@@ -220,7 +220,7 @@ fn a_server_that_is_not_there_is_named() {
         ..Workload::new(duration, 1)
     };
     let error = run_real(&targets, &workload, &AtomicBool::new(false), &mut |_| {})
-        .expect_err("nobody there");
+        .expect_err("no server there");
     assert!(error.to_string().contains("/nowhere/nbd.sock"), "{error}");
 }
 
@@ -247,10 +247,10 @@ fn a_client_beyond_the_end_of_the_export_is_refused_before_anything_runs() {
 #[test]
 fn every_kind_is_served_with_its_flushes_and_durable_writes() {
     let duration = Nanos::from_millis(300);
-    let kinds = Kind::ALL
+    let kinds = GeneratorKind::ALL
         .into_iter()
         // A directory of files is larger than this server's export.
-        .filter(|kind| *kind != Kind::WebServer)
+        .filter(|kind| *kind != GeneratorKind::WebServer)
         .map(|kind| Client::of_kind(kind, kind.name(), "web", duration));
     let workload = Workload {
         clients: kinds.collect(),
@@ -259,7 +259,7 @@ fn every_kind_is_served_with_its_flushes_and_durable_writes() {
     let report = run(Manner::WantsDurable, &workload).expect("it runs");
     for client in &report.clients {
         assert!(client.requests > 0, "{client:?}");
-        let writes_plainly = client.name == Kind::Oltp.name();
+        let writes_plainly = client.name == GeneratorKind::Oltp.name();
         assert!(client.errors == 0 || writes_plainly, "{client:?}");
     }
 }
@@ -267,16 +267,16 @@ fn every_kind_is_served_with_its_flushes_and_durable_writes() {
 #[test]
 fn what_the_server_cannot_do_is_refused_before_anything_runs() {
     let hour = Nanos::from_secs(3600);
-    let odd =
-        Client::of_kind(Kind::Random, "c", "web", hour).blocks(|blocks| blocks.block_bytes = 1000);
-    let shifted = Client::of_kind(Kind::Random, "c", "web", hour).within(100, 8192);
+    let odd = Client::of_kind(GeneratorKind::Random, "c", "web", hour)
+        .blocks(|blocks| blocks.block_bytes = 1000);
+    let shifted = Client::of_kind(GeneratorKind::Random, "c", "web", hour).within(100, 8192);
     for (client, expected) in [
         (
-            Client::of_kind(Kind::Oltp, "c", "web", hour),
+            Client::of_kind(GeneratorKind::Oltp, "c", "web", hour),
             "cannot flush",
         ),
         (
-            Client::of_kind(Kind::LogWriter, "c", "web", hour),
+            Client::of_kind(GeneratorKind::LogWriter, "c", "web", hour),
             "cannot write durably",
         ),
         (odd, "multiples of 512 bytes"),

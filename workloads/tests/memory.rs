@@ -3,8 +3,8 @@
 use disktime_engine::RequestKind;
 use disktime_units::Nanos;
 use disktime_workloads::{
-    Client, ClientMachine, Kind, MixPart, Pace, Requests, Source, Timing, TraceFormat,
-    TraceOptions, TraceReader, TraceSource,
+    Client, ClientMachine, GeneratorKind, MixPart, Pace, RequestSource, Requests, Timing,
+    TraceFormat, TraceOptions, TraceReader, TraceSource,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -153,7 +153,7 @@ fn a_long_compressed_trace_is_replayed_in_constant_memory() {
     let file = packed_trace(REPLAYED);
     for timing in [Timing::AS_RECORDED, Timing::AsFastAsPossible] {
         let mut client = Client::new("c", "v", Nanos::MAX).depth(4);
-        client.source = Source::Trace(TraceSource {
+        client.source = RequestSource::Trace(TraceSource {
             options: TraceOptions {
                 format: Some(TraceFormat::Blkparse),
                 ..TraceOptions::default()
@@ -180,14 +180,14 @@ fn a_long_compressed_trace_is_replayed_in_constant_memory() {
 
 #[test]
 fn generators_allocate_nothing_per_request() {
-    let mut clients: Vec<Client> = Kind::ALL
+    let mut clients: Vec<Client> = GeneratorKind::ALL
         .into_iter()
         .map(|kind| Client::of_kind(kind, kind.name(), "v", Nanos::MAX).depth(16))
         .collect();
-    let mut mix = Kind::Oltp.generated();
+    let mut mix = GeneratorKind::Oltp.generated();
     mix.requests = Requests::Mix(vec![
-        MixPart::new(3, Kind::Zipf.generated().requests),
-        MixPart::new(1, Kind::WebServer.generated().requests),
+        MixPart::new(3, GeneratorKind::Zipf.generated().requests),
+        MixPart::new(1, GeneratorKind::WebServer.generated().requests),
     ]);
     clients.push(
         Client::new("mix", "v", Nanos::MAX)
@@ -195,8 +195,8 @@ fn generators_allocate_nothing_per_request() {
             .depth(16),
     );
     clients.push(
-        Client::of_kind(Kind::Random, "bursts", "v", Nanos::MAX).pace(Pace::Bursts {
-            period: Kind::BURST_PERIOD,
+        Client::of_kind(GeneratorKind::Random, "bursts", "v", Nanos::MAX).pace(Pace::Bursts {
+            period: GeneratorKind::BURST_PERIOD,
             rate: disktime_workloads::Rate::per_second(1_000),
         }),
     );

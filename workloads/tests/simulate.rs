@@ -3,8 +3,8 @@
 use disktime_engine::{IoError, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
-    Blocks, Client, Generated, Kind, LoadReport, Moment, Pace, Pattern, Rate, Source, Times,
-    Timing, TraceSource, VirtualTarget, Workload, WorkloadError, run_virtual,
+    Blocks, Client, Generated, GeneratorKind, LoadReport, Moment, Pace, Pattern, Rate,
+    RequestSource, Times, Timing, TraceSource, VirtualTarget, Workload, WorkloadError, run_virtual,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -106,7 +106,7 @@ fn closed(name: &str, vdisk: &str, depth: u32, think: Nanos) -> Client {
         ..Blocks::RANDOM_READS
     };
     let think = Times::Constant(think);
-    client.source = Source::Generated(Generated::blocks(blocks, Pace::Closed { think }));
+    client.source = RequestSource::Generated(Generated::blocks(blocks, Pace::Closed { think }));
     client
 }
 
@@ -214,7 +214,7 @@ fn disks_are_independent_and_reports_keep_the_order() {
 }
 
 #[test]
-fn a_full_queue_holds_clients_back_and_nobody_starves() {
+fn a_full_queue_delays_clients_and_no_client_starves() {
     let mut toy = Toy::new(MILLISECOND);
     toy.room = 2;
     let clients = (0..5)
@@ -262,7 +262,7 @@ fn what_is_under_way_at_the_end_is_answered_but_not_measured() {
 #[test]
 fn a_rate_is_kept_and_overload_is_counted() {
     let mut client = closed("c", "a", 8, Nanos::ZERO);
-    if let Source::Generated(generated) = &mut client.source {
+    if let RequestSource::Generated(generated) = &mut client.source {
         generated.pace = Pace::Constant {
             rate: Rate {
                 events: 400,
@@ -311,8 +311,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
 fn flushes_and_durable_writes_reach_the_service() {
     let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
     let clients = vec![
-        Client::of_kind(Kind::Oltp, "oltp", "a", SECOND).pace(Pace::GREEDY),
-        Client::of_kind(Kind::LogWriter, "log", "a", SECOND),
+        Client::of_kind(GeneratorKind::Oltp, "oltp", "a", SECOND).pace(Pace::GREEDY),
+        Client::of_kind(GeneratorKind::LogWriter, "log", "a", SECOND),
     ];
     run(&mut toys, &workload(clients)).expect("it runs");
     let of = |origin| {
@@ -338,7 +338,7 @@ fn a_trace_as_fast_as_possible_waits_for_answers_and_nothing_else() {
         writeln!(trace, "{},0,R,{},512", line * 1_000_000, line * 512).expect("a line");
     }
     let mut client = Client::new("c", "a", SECOND).depth(4);
-    client.source = Source::Trace(TraceSource {
+    client.source = RequestSource::Trace(TraceSource {
         timing: Timing::AsFastAsPossible,
         ..TraceSource::new(trace.path())
     });
@@ -361,7 +361,7 @@ fn what_the_depth_holds_back_of_a_trace_is_counted() {
         writeln!(trace, "{line},0,R,0,512").expect("a line");
     }
     let mut client = Client::new("c", "a", SECOND).depth(2);
-    client.source = Source::Trace(TraceSource::new(trace.path()));
+    client.source = RequestSource::Trace(TraceSource::new(trace.path()));
     let mut toys = [Toy::new(MILLISECOND), Toy::new(SECOND)];
     let report = run(&mut toys, &workload(vec![client])).expect("it runs");
     let client = report.client("c").expect("it is reported");
@@ -392,7 +392,7 @@ fn a_clock_that_stands_still_is_an_error() {
     let load = workload(vec![closed("c", "a", 1, Nanos::ZERO)]);
     let error =
         run(&mut [Toy::new(Nanos::ZERO), Toy::new(SECOND)], &load).expect_err("no time passes");
-    assert!(error.to_string().contains("stands still"), "{error}");
+    assert!(error.to_string().contains("does not advance"), "{error}");
 }
 
 #[test]
@@ -442,11 +442,11 @@ fn any_clients() -> impl Strategy<Value = Vec<Client>> {
                 2 => Pace::Constant { rate },
                 3 => Pace::Poisson { rate },
                 _ => Pace::Bursts {
-                    period: Kind::BURST_PERIOD,
+                    period: GeneratorKind::BURST_PERIOD,
                     rate,
                 },
             };
-            client.source = Source::Generated(Generated {
+            client.source = RequestSource::Generated(Generated {
                 commit_every: NonZeroU32::new(depth % 4),
                 ..Generated::blocks(blocks, pace)
             });

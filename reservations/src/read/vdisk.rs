@@ -1,27 +1,26 @@
 //! One virtual disk of the file, and what its keys have to be together.
 
 use super::Reader;
-use crate::configuration::{Limit, Reservation, Spanned, Vdisk};
-use crate::fields;
-use crate::finding::shortened;
-use crate::json::Member;
-use crate::values::{Fields, did_you_mean};
+use super::frontends::networks;
+use crate::configuration::{Limit, Reservation, Vdisk};
+use disktime_documents::{Member, Object, Spanned, did_you_mean, shortened};
 use disktime_units::Nanos;
 use std::collections::HashSet;
 
-/// The period of a limit that stands alone.
+/// The period of a limit without a reservation.
 const LIMIT_PERIOD: Nanos = Nanos::from_secs(1);
 
-/// The names of the disks or groups, right or wrong otherwise, so that one mistake makes one finding.
+/// The names of the disks or groups, also of those with mistakes, so that one mistake makes one
+/// finding.
 pub(super) struct Names<'n> {
     all: HashSet<&'n str>,
-    /// Those that may be offered instead of an unknown one; few, so that a file that is wrong
-    /// everywhere is still read quickly.
+    /// The ones to suggest instead of an unknown name; few, so that a file that is wrong everywhere
+    /// is still read quickly.
     first: Vec<&'n str>,
 }
 
 impl<'n> Names<'n> {
-    pub fn new(members: &[&'n Member]) -> Names<'n> {
+    pub(super) fn new(members: &'n [Member]) -> Names<'n> {
         let names = || members.iter().map(|member| member.key.value.as_str());
         Names {
             all: names().collect(),
@@ -39,57 +38,62 @@ pub(super) struct Entitlement {
 
 impl Reader<'_> {
     pub(super) fn vdisk(
-        &mut self,
-        member: &Member,
+        &self,
+        name: &Spanned<String>,
+        vdisk: &Object<'_>,
         disks: &Names<'_>,
         groups: &Names<'_>,
     ) -> Option<Vdisk> {
-        let key = &member.key;
-        let vdisk = Fields::open(&member.value, &fields::VDISK, key.span, self.findings)?;
-        if key.value == "system" {
-            let wrong = "the name `system` belongs to the server's own stream";
-            self.report(key.span, wrong, "choose another name");
+        self.check_reserved_name(name);
+        let disk = self.known_name(vdisk, "disk", disks);
+        let size_bytes = vdisk.size("size");
+        let group = self.known_name(vdisk, "group", groups);
+        if let Some(group) = &group {
+            refuse_own_entitlement(&name.value, &group.value, vdisk);
         }
-        let disk = vdisk.name("disk", self.findings);
-        if let Some(disk) = disk.filter(|disk| !disks.all.contains(disk.value)) {
-            self.unknown("disk", disk, disks);
-        }
-        let size_bytes = vdisk.size("size", self.findings);
-        let group = vdisk.name("group", self.findings);
-        if let Some(group) = group {
-            if !groups.all.contains(group.value) {
-                self.unknown("group", group, groups);
-            }
-            self.nothing_of_its_own(&key.value, group.value, &vdisk);
-        }
-        let entitlement = self.entitlement(&vdisk);
-        let read_only = vdisk.truth("read_only", self.findings);
-        let allow = vdisk.networks("allow", self.findings);
-        let connections = vdisk.integer("connections", self.findings);
-        let owned = |text: Spanned<&str>| Spanned {
-            value: text.value.to_owned(),
-            span: text.span,
-        };
+        let entitlement = self.entitlement(vdisk);
+        let read_only = vdisk.truth("read_only");
         Some(Vdisk {
-            name: key.clone(),
-            disk: disk.map(owned)?,
+            name: name.clone(),
+            allow: networks(vdisk, "allow"),
+            connections: vdisk.integer("connections"),
+            disk: disk?,
             size_bytes: size_bytes?,
             reservation: entitlement.reservation,
             limit: entitlement.limit,
             weight: entitlement.weight,
-            group: group.map(owned),
-            read_only: read_only.is_some_and(|truth| truth.value),
-            allow,
-            connections,
+            group,
+            read_only: read_only.is_some_and(Spanned::into_value),
         })
     }
 
+    pub(super) fn check_reserved_name(&self, name: &Spanned<String>) {
+        if name.value == "system" {
+            let message = "the name `system` is reserved for the server's own stream";
+            self.root.report(name.span, message, "choose another name");
+        }
+    }
+
+    /// The name of a disk or group; one that does not exist is reported, and returned all the same.
+    fn known_name(
+        &self,
+        vdisk: &Object<'_>,
+        what: &str,
+        names: &Names<'_>,
+    ) -> Option<Spanned<String>> {
+        let name = vdisk.text(what)?;
+        if !names.all.contains(name.value) {
+            report_unknown(vdisk, what, name, names);
+        }
+        Some(name.map(str::to_owned))
+    }
+
     /// `reserve`, `period`, `limit` and `weight`, and what they have to be together.
-    pub(super) fn entitlement(&mut self, fields: &Fields<'_>) -> Entitlement {
-        let reserve = fields.share("reserve", self.findings);
-        let period = fields.duration("period", self.findings);
-        self.reserve_and_period(fields);
-        let limit = fields.share("limit", self.findings).map(|share| Limit {
+    pub(super) fn entitlement(&self, object: &Object<'_>) -> Entitlement {
+        let reserve = object.share("reserve");
+        let period = object.duration("period");
+        check_reserve_and_period(object);
+        let limit = object.share("limit").map(|share| Limit {
             share,
             period: period.map_or(LIMIT_PERIOD, |period| period.value),
         });
@@ -97,62 +101,62 @@ impl Reader<'_> {
             && limit.share.value < reserve.value
         {
             let (limited, reserved) = (limit.share.value, reserve.value);
-            let wrong = format!("the limit of {limited} is below the reservation of {reserved}");
-            let help = format!("accepted is a limit from {reserved} to 100 %, or none");
-            self.report(limit.share.span, wrong, help);
+            let message = format!("the limit of {limited} is below the reservation of {reserved}");
+            let help = format!("expected: a limit from {reserved} to 100 %, or no `limit`");
+            object.report(limit.share.span, message, help);
         }
         Entitlement {
             reservation: reserve
                 .zip(period)
                 .map(|(reserve, period)| Reservation { reserve, period }),
             limit,
-            weight: fields
-                .integer("weight", self.findings)
-                .map_or(100, |weight| weight.value),
+            weight: object.integer("weight").map_or(100, Spanned::into_value),
         }
     }
+}
 
-    /// A member has what its group has.
-    fn nothing_of_its_own(&mut self, name: &str, group: &str, vdisk: &Fields<'_>) {
-        let (name, group) = (shortened(name), shortened(group));
-        for own in ["reserve", "period", "limit"] {
-            if let Some(member) = vdisk.member(own) {
-                let wrong =
-                    format!("`{name}` is in the group `{group}`, so it has no `{own}` of its own");
-                let help = format!(
-                    "leave out `{own}`, which is for the group to have, or `group`; `weight` divides the group's time among its members"
-                );
-                self.report(member.key.span, wrong, help);
-            }
+/// A member of a group has the reservation and the limit of the group.
+fn refuse_own_entitlement(name: &str, group: &str, vdisk: &Object<'_>) {
+    let (name, group) = (shortened(name), shortened(group));
+    for own in ["reserve", "period", "limit"] {
+        if let Some(member) = vdisk.member(own) {
+            let message =
+                format!("`{name}` is in the group `{group}` and cannot have its own `{own}`");
+            let help = format!(
+                "move `{own}` to the group, or remove `group`; `weight` divides the group's time \
+                    among its members"
+            );
+            vdisk.report(member.key.span, message, help);
         }
     }
+}
 
-    fn unknown(&mut self, what: &str, name: Spanned<&str>, names: &Names<'_>) {
-        let wrong = format!("there is no {what} `{}`", shortened(name.value));
-        let meant = did_you_mean(name.value, names.first.iter().copied());
-        let quoted = |name: &&str| format!("`{}`", shortened(name));
-        let some: Vec<_> = names.first.iter().take(8).map(quoted).collect();
-        let there = match some.as_slice() {
-            [] => format!("add it under `{what}s`"),
-            [one] => format!("the only {what} is {one}"),
-            some => format!("there are {}", some.join(", ")),
-        };
-        self.report(name.span, wrong, format!("{meant}{there}"));
-    }
+fn report_unknown(vdisk: &Object<'_>, what: &str, name: Spanned<&str>, names: &Names<'_>) {
+    let message = format!("there is no {what} `{}`", shortened(name.value));
+    let meant = did_you_mean(name.value, names.first.iter().copied());
+    let quoted = |name: &&str| format!("`{}`", shortened(name));
+    let some: Vec<_> = names.first.iter().take(8).map(quoted).collect();
+    let known = match some.as_slice() {
+        [] => format!("add it under `{what}s`"),
+        [one] => format!("the only {what} is {one}"),
+        some => format!("the {what}s are {}", some.join(", ")),
+    };
+    vdisk.report(name.span, message, format!("{meant}{known}"));
+}
 
-    fn reserve_and_period(&mut self, vdisk: &Fields<'_>) {
-        match (vdisk.member("reserve"), vdisk.member("period")) {
-            (Some(reserve), None) if !vdisk.has("group") => self.report(
-                reserve.key.span,
-                "`reserve` needs a `period`",
-                "add \"period\": \"500ms\"; longer periods waste less of the disk, shorter ones answer sooner",
-            ),
-            (None, Some(period)) if !vdisk.has("limit") && !vdisk.has("group") => self.report(
-                period.key.span,
-                "`period` means nothing without `reserve` or `limit`",
-                "add \"reserve\": \"10%\", or leave `period` out for best effort",
-            ),
-            _ => {}
-        }
+fn check_reserve_and_period(object: &Object<'_>) {
+    match (object.member("reserve"), object.member("period")) {
+        (Some(reserve), None) if !object.has("group") => object.report(
+            reserve.key.span,
+            "`reserve` needs a `period`",
+            "add \"period\": \"500ms\"; longer periods lose less time to seeks, shorter periods \
+                give lower latencies",
+        ),
+        (None, Some(period)) if !object.has("limit") && !object.has("group") => object.report(
+            period.key.span,
+            "`period` has no effect without `reserve` or `limit`",
+            "add \"reserve\": \"10%\", or remove `period` for best effort",
+        ),
+        _ => {}
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::failure::{CommandResult, Failure};
 use disktime_nbd::{ExportAccess, HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
-use disktime_reservations::{Configuration, ConfigurationErrors, Nbd, Spanned};
+use disktime_reservations::{Configuration, DocumentErrors, Nbd, Spanned};
 use disktime_sockets::{ServerCredentials, SocketAccess, TlsSettings};
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -30,7 +30,7 @@ pub(crate) struct NbdFrontend {
 ///
 /// # Errors
 /// What is missing or does not fit, with its position in the file.
-pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, ConfigurationErrors> {
+pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, DocumentErrors> {
     let mut notices = Vec::new();
     let exports = configuration.vdisks.iter().map(|vdisk| {
         let access = ExportAccess {
@@ -107,7 +107,7 @@ fn tls(
     configuration: &Configuration,
     nbd: &Nbd,
     notices: &mut Vec<String>,
-) -> Result<Option<TlsConfig>, ConfigurationErrors> {
+) -> Result<Option<TlsConfig>, DocumentErrors> {
     let Some(tls) = &nbd.tls else {
         return Ok(None);
     };
@@ -187,10 +187,7 @@ fn before_creation(path: &Path) -> PathBuf {
     shorter
 }
 
-fn socket_access(
-    configuration: &Configuration,
-    nbd: &Nbd,
-) -> Result<SocketAccess, ConfigurationErrors> {
+fn socket_access(configuration: &Configuration, nbd: &Nbd) -> Result<SocketAccess, DocumentErrors> {
     let number = |account: &Option<Spanned<String>>, kind: Account| {
         let Some(account) = account else {
             return Ok(None);

@@ -3,7 +3,7 @@
 
 use crate::programs::text;
 use crate::test_directory::{TestDirectory, assert_says, exits_with};
-use disktime_workloads::Kind;
+use disktime_workloads::GeneratorKind;
 use serde_json::Value;
 
 fn place() -> TestDirectory {
@@ -45,7 +45,7 @@ fn a_command_line_gives_what_a_file_does() {
 #[test]
 fn every_listed_kind_runs() {
     let place = place();
-    for kind in Kind::ALL.map(Kind::name) {
+    for kind in GeneratorKind::ALL.map(GeneratorKind::name) {
         let client = format!("{kind},vdisk=web");
         let report = report(&place, &["--client", &client, "--duration", "2s"]);
         let client = &report["clients"][kind];

@@ -15,7 +15,7 @@ fn arrivals(pace: Pace, start: Nanos, count: usize) -> Vec<Nanos> {
 }
 
 fn drawn(times: Times, count: usize) -> Vec<f64> {
-    let mut clockwork = Clockwork::new(times, Random::labelled(1, "times"));
+    let mut clockwork = DurationSampler::new(times, Random::labelled(1, "times"));
     (0..count).map(|_| clockwork.draw().as_secs_f64()).collect()
 }
 

@@ -23,7 +23,7 @@ fn a_command_line_says_what_a_file_does() {
             "client 2": { "vdisk": "web", "mix": [ {}, { "kind": "zipf" } ] } } }"#;
     let mut file = Workload::parse(Path::new("w"), file).unwrap_or_else(|error| panic!("{error}"));
     for (written, filed) in written.clients.iter().zip(&mut file.clients) {
-        filed.places = written.places.clone();
+        filed.excerpts = written.excerpts.clone();
     }
     assert_eq!(written, file);
 }
@@ -33,12 +33,12 @@ fn mistakes_on_a_command_line_are_named() {
     for (client, expected) in [
         ("oltp", "needs the key `vdisk`"),
         ("tape,vdisk=v", "not a kind of generator"),
-        ("oltp,vdisk=v,deep", "not a key with its value"),
-        ("oltp,vdisk=v,depth=x", "without quotes"),
+        ("oltp,vdisk=v,deep", "not KEY=VALUE"),
+        ("oltp,vdisk=v,depth=x", "`depth` cannot be a text"),
         ("oltp,vdisk=v,vdisk=w", "occurs twice"),
         ("oltp,vdisk=v,dpeth=3", "did you mean `depth`"),
         ("oltp,vdisk=v,rate=5", "is not a rate"),
-        ("{ \"vdisk\": 3 }", "not a text"),
+        ("{ \"vdisk\": 3 }", "`vdisk` cannot be a number"),
         ("{", "command line"),
     ] {
         let error = read(&[client]).expect_err(client).to_string();

@@ -5,17 +5,20 @@ use std::collections::HashSet;
 
 #[test]
 fn names_are_unique_and_lead_back() {
-    let names: HashSet<_> = Kind::ALL.map(Kind::name).into_iter().collect();
-    assert_eq!(names.len(), Kind::ALL.len());
-    for kind in Kind::ALL {
-        assert_eq!(Kind::from_name(kind.name()), Some(kind));
+    let names: HashSet<_> = GeneratorKind::ALL
+        .map(GeneratorKind::name)
+        .into_iter()
+        .collect();
+    assert_eq!(names.len(), GeneratorKind::ALL.len());
+    for kind in GeneratorKind::ALL {
+        assert_eq!(GeneratorKind::from_name(kind.name()), Some(kind));
     }
-    assert_eq!(Kind::from_name("zigzag"), None);
+    assert_eq!(GeneratorKind::from_name("zigzag"), None);
 }
 
 #[test]
 fn the_builder_changes_what_it_says() {
-    let client = Client::of_kind(Kind::MediaPlayer, "m", "v", Nanos::from_secs(9))
+    let client = Client::of_kind(GeneratorKind::MediaPlayer, "m", "v", Nanos::from_secs(9))
         .blocks(|blocks| blocks.block_bytes = 4096)
         .pace(Pace::Constant {
             rate: Rate::per_second(400),
@@ -37,15 +40,18 @@ fn the_builder_changes_what_it_says() {
             rate: Rate::per_second(400),
         },
     );
-    assert_eq!(client.source, Source::Generated(expected));
+    assert_eq!(client.source, RequestSource::Generated(expected));
     let closed = client.depth(3).thinking(Times::Constant(Nanos(7)));
     assert_eq!(closed.depth, 3);
-    let Source::Generated(generated) = &closed.source else {
+    let RequestSource::Generated(generated) = &closed.source else {
         panic!("generated");
     };
     let think = Times::Constant(Nanos(7));
     assert_eq!(generated.pace, Pace::Closed { think });
     let replaying = closed.replaying(TraceSource::new("t"));
     assert_eq!(replaying.depth, OPEN_DEPTH);
-    assert_eq!(replaying.source, Source::Trace(TraceSource::new("t")));
+    assert_eq!(
+        replaying.source,
+        RequestSource::Trace(TraceSource::new("t"))
+    );
 }

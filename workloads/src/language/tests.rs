@@ -3,11 +3,11 @@
 use super::*;
 use crate::Pattern;
 use crate::generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
-use crate::keys::KEYS;
-use crate::kinds::Kind;
-use crate::places::Popularity;
+use crate::kinds::GeneratorKind;
+use crate::positions::Popularity;
 use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
-use crate::workload::{Client, Fit, OPEN_DEPTH, Source, Timing, TraceSource};
+use crate::workload::{Client, Fit, OPEN_DEPTH, RequestSource, Timing, TraceSource};
+use disktime_documents::Key;
 use disktime_units::Share;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -28,8 +28,8 @@ fn read_client(keys: &str) -> Client {
 
 fn generated(client: Client) -> Generated {
     match client.source {
-        Source::Generated(generated) => generated,
-        Source::Trace(_) => panic!("not a trace"),
+        RequestSource::Generated(generated) => generated,
+        RequestSource::Trace(_) => panic!("not a trace"),
     }
 }
 
@@ -66,7 +66,7 @@ fn everything_can_be_written() {
     };
     assert_eq!(
         reader.source,
-        Source::Generated(Generated::blocks(
+        RequestSource::Generated(Generated::blocks(
             Blocks {
                 pattern: Pattern::SemiRandom { run: 16 },
                 block_bytes: 8192,
@@ -79,7 +79,7 @@ fn everything_can_be_written() {
     assert_eq!(rate.time_of(1), Nanos::from_micros(2500));
     assert_eq!(
         vm.source,
-        Source::Trace(TraceSource {
+        RequestSource::Trace(TraceSource {
             dev: Some(3),
             timing: Timing::Recorded {
                 speed_ppm: 2_500_000,
@@ -97,18 +97,18 @@ fn what_is_left_out_has_its_default() {
     let workload = parse(&client(r#""vdisk": "web""#)).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(workload.seed, 1);
     let mut expected = Client::new("c", "web", Nanos::from_secs(60));
-    expected.places = workload.clients[0].places.clone();
+    expected.excerpts = workload.clients[0].excerpts.clone();
     assert_eq!(workload.clients[0], expected);
-    let at = expected.places.vdisk.expect("it is in the file");
-    assert_eq!((at.line, at.column), (2, 32));
+    let at = expected.excerpts.vdisk.expect("it is in the file");
+    assert_eq!((at.line(), at.column()), (2, 32));
 }
 
 #[test]
 fn every_kind_can_be_written_and_has_its_defaults() {
-    for kind in Kind::ALL {
+    for kind in GeneratorKind::ALL {
         let client = read_client(&format!(r#""vdisk": "v", "kind": "{}""#, kind.name()));
         let mut expected = Client::of_kind(kind, "c", "v", Nanos::from_secs(60));
-        expected.places = client.places.clone();
+        expected.excerpts = client.excerpts.clone();
         assert_eq!(client, expected);
     }
 }
@@ -180,7 +180,7 @@ fn laws_of_time_can_be_written() {
     };
     assert_eq!(
         (period, rate.count_in(Nanos::from_secs(2))),
-        (Kind::BURST_PERIOD, 60)
+        (GeneratorKind::BURST_PERIOD, 60)
     );
     for keys in [r#""rate": "bursts 5/s", "#, r#""kind": "bursts", "#] {
         let Pace::Bursts { period, .. } = pace(&format!(r#"{keys} "burst_period": "1s""#)) else {
@@ -194,8 +194,8 @@ fn laws_of_time_can_be_written() {
 fn a_trace_can_be_read_in_many_ways() {
     let trace =
         |keys: &str| match read_client(&format!(r#""vdisk": "v", "trace": "t", {keys}"#)).source {
-            Source::Trace(source) => source,
-            Source::Generated(_) => panic!("a trace"),
+            RequestSource::Trace(source) => source,
+            RequestSource::Generated(_) => panic!("a trace"),
         };
     let read = trace(
         r#""format": "blkparse", "event": "issued", "unsorted": "at-once", "dev": "8,16",
@@ -238,7 +238,7 @@ fn a_mix_can_be_written() {
     };
     let mut data = MixPart::new(7, Requests::Blocks(data));
     data.span_bytes = Some(1 << 30);
-    let mut log = MixPart::new(1, Kind::LogWriter.generated().requests);
+    let mut log = MixPart::new(1, GeneratorKind::LogWriter.generated().requests);
     (log.offset_bytes, log.span_bytes) = (1 << 30, Some(64 << 20));
     assert_eq!(mix.requests, Requests::Mix(vec![data, log]));
     assert_eq!(
@@ -270,13 +270,10 @@ fn mistakes_are_named_with_line_column_and_remedy() {
     // The keys of the client, then what the error has to say.
     let cases = [
         (r#""vdisk": "v", "blok": "4KiB""#, "did you mean `block`?"),
-        (
-            r#""vdisk": "v", "vdisk": "w""#,
-            "the key `vdisk` occurs twice",
-        ),
+        (r#""vdisk": "v", "vdisk": "w""#, "`vdisk` occurs twice"),
         (r#""block": "4KiB""#, "a client needs the key `vdisk`"),
         (r#""vdisk": """#, "the name is empty"),
-        (r#""vdisk": 3"#, "a number is not a text in double quotes"),
+        (r#""vdisk": 3"#, "`vdisk` cannot be a number"),
         (r#""vdisk": "v", "pattern": "zigzag""#, "\"semi-random\""),
         (
             r#""vdisk": "v", "pattern": "semi-random""#,
@@ -284,30 +281,33 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         ),
         (r#""vdisk": "v", "run": 0"#, "from 1 to"),
         (r#""vdisk": "v", "block": "4096""#, "is not a size"),
-        (r#""vdisk": "v", "block": "33MiB""#, "32 MiB at most"),
-        (r#""vdisk": "v", "block": "0B""#, "asks for nothing"),
-        (r#""vdisk": "v", "read": "101%""#, "more than the whole"),
-        (r#""vdisk": "v", "depth": 0"#, "from 1 to 65536"),
+        (r#""vdisk": "v", "block": "33MiB""#, "from 1B to 32MiB"),
         (
-            r#""vdisk": "v", "depth": "16""#,
-            "a whole number without quotes",
+            r#""vdisk": "v", "block": "0B""#,
+            "`block` of 0B is too small",
         ),
+        (
+            r#""vdisk": "v", "read": "101%""#,
+            "not a share from 0% to 100%",
+        ),
+        (r#""vdisk": "v", "depth": 0"#, "from 1 to 65536"),
+        (r#""vdisk": "v", "depth": "16""#, "cannot be a text"),
         (r#""vdisk": "v", "think": "10""#, "is not a duration"),
         (r#""vdisk": "v", "rate": "400""#, "\"400/s\""),
-        (r#""vdisk": "v", "rate": "0/s""#, "asks for nothing"),
+        (r#""vdisk": "v", "rate": "0/s""#, "generates no requests"),
         (r#""vdisk": "v", "rate": "1.5.5/s""#, "is not a rate"),
         (
             r#""vdisk": "v", "rate": "10/s", "think": "1ms""#,
-            "nobody thinks",
+            "do not wait for",
         ),
-        (r#""vdisk": "v", "kind": "tape""#, "not a kind of generator"),
+        (r#""vdisk": "v", "kind": "tape""#, "`kind` cannot be"),
         (
             r#""vdisk": "v", "theta": 1"#,
-            "no meaning for the pattern \"random\"",
+            "no effect for the pattern \"random\"",
         ),
         (
             r#""vdisk": "v", "run": 3"#,
-            "no meaning for the pattern \"random\"",
+            "no effect for the pattern \"random\"",
         ),
         (
             r#""vdisk": "v", "pattern": "zipf", "theta": 5.1"#,
@@ -317,7 +317,7 @@ fn mistakes_are_named_with_line_column_and_remedy() {
             r#""vdisk": "v", "pattern": "zipf", "popular": "last""#,
             "\"scattered\"",
         ),
-        (r#""vdisk": "v", "fua": "yes""#, "neither true nor false"),
+        (r#""vdisk": "v", "fua": "yes""#, "cannot be a text"),
         (r#""vdisk": "v", "commit": -1"#, "from 0 to 1000000"),
         (r#""vdisk": "v", "think": "normal 5ms""#, "law of durations"),
         (
@@ -330,17 +330,20 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         ),
         (
             r#""vdisk": "v", "burst_period": "1s""#,
-            "no meaning without bursts",
+            "no effect for a client without bursts",
         ),
         (
             r#""vdisk": "v", "kind": "bursts", "burst_period": "0s""#,
-            "no end of bursts",
+            "must be above 0s",
         ),
-        (r#""vdisk": "v", "mix": []"#, "the mix has no part"),
-        (r#""vdisk": "v", "mix": {}"#, "not a list of parts"),
+        (
+            r#""vdisk": "v", "mix": []"#,
+            "a mix has 1 to 64 parts, not 0",
+        ),
+        (r#""vdisk": "v", "mix": {}"#, "`mix` cannot be an object"),
         (
             r#""vdisk": "v", "mix": [3]"#,
-            "a part of a mix is not a number",
+            "a part of a mix must be an object, not a number",
         ),
         (
             r#""vdisk": "v", "mix": [{ "weight": 0 }]"#,
@@ -348,30 +351,27 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         ),
         (
             r#""vdisk": "v", "mix": [{ "rate": "5/s" }]"#,
-            "not known here",
+            "not a key of a part of a mix",
         ),
         (
             r#""vdisk": "v", "block": "4KiB", "mix": [{}]"#,
-            "no meaning for a mix",
+            "no effect for a mix",
         ),
         (
             r#""vdisk": "v", "kind": "web-server", "block": "4KiB""#,
-            "asks for whole files",
+            "requests whole files",
         ),
         (
             r#""vdisk": "v", "trace": "t.csv", "kind": "oltp""#,
-            "no meaning for a client that replays",
+            "no effect for a client that replays",
         ),
-        (r#""vdisk": "v", "start": "60s""#, "never run"),
-        (r#""vdisk": "v", "start": "5s", "stop": "5s""#, "never run"),
-        (r#""vdisk": "v", "span": "0B""#, "cannot be used"),
-        (
-            r#""vdisk": "v", "fit": "wrap""#,
-            "no meaning without a trace",
-        ),
+        (r#""vdisk": "v", "start": "60s""#, "never runs"),
+        (r#""vdisk": "v", "start": "5s", "stop": "5s""#, "never runs"),
+        (r#""vdisk": "v", "span": "0B""#, "is too small"),
+        (r#""vdisk": "v", "fit": "wrap""#, "client without a trace"),
         (
             r#""vdisk": "v", "trace": "t.csv", "block": "4KiB""#,
-            "no meaning for a client that replays",
+            "no effect for a client that replays",
         ),
         (
             r#""vdisk": "v", "trace": "t.csv", "speed": 0"#,
@@ -379,40 +379,40 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         ),
         (
             r#""vdisk": "v", "trace": "t.csv", "fit": "squeeze""#,
-            "not a way to fit",
+            "`fit` cannot be \"squeeze\"",
         ),
-        (r#""vdisk": "v", "trace": """#, "the file's name is empty"),
+        (r#""vdisk": "v", "trace": """#, "`trace` is empty"),
         (
             r#""vdisk": "v", "trace": "t", "format": "pcap""#,
-            "not a format of traces",
+            "`format` cannot be \"pcap\"",
         ),
         (
             r#""vdisk": "v", "trace": "t", "timing": "asap", "speed": 2"#,
-            "as fast as answers do",
+            "as fast as the replies",
         ),
         (
             r#""vdisk": "v", "trace": "t", "dev": "sda""#,
-            "not a device as in",
+            "`sda` is not a device",
         ),
         (
             r#""vdisk": "v", "trace": "t", "format": "csv", "event": "issued""#,
-            "no meaning for other formats than blkparse",
+            "no effect for formats other than blkparse",
         ),
         (
             r#""vdisk": "v", "trace": "t", "unsorted": "sort""#,
-            "not a way to deal with them",
+            "`unsorted` cannot be \"sort\"",
         ),
     ];
     for (keys, expected) in cases {
         let error = parse(&client(keys)).expect_err(keys);
-        assert_eq!(error.problems.len(), 1, "{keys}: {error}");
+        assert_eq!(error.problems().len(), 1, "{keys}: {error}");
         let text = error.to_string();
         assert!(text.contains(expected), "{keys}: {text}");
         assert!(
             text.contains("dir/load.json:2:") && text.contains(keys),
             "{keys}: {text}"
         );
-        assert!(error.problems[0].help.is_some(), "{keys}: {text}");
+        assert!(error.problems()[0].help.is_some(), "{keys}: {text}");
     }
 }
 
@@ -420,25 +420,28 @@ fn mistakes_are_named_with_line_column_and_remedy() {
 fn mistakes_of_the_file_as_a_whole_are_named() {
     for (text, expected) in [
         ("", "is empty"),
-        ("[]", "not a list"),
+        ("[]", "must be an object, not a list"),
         ("{", "the file ends"),
-        ("{}", "needs the key `duration`"),
+        ("{}", "a workload needs the key `duration`"),
         (
             r#"{ "duration": "0s", "clients": { "c": { "vdisk": "v" } } }"#,
-            "does nothing",
+            "`duration` of 0s is too short",
         ),
         (
             r#"{ "duration": "1s", "clients": {} }"#,
-            "there is no client",
+            "`clients` is empty",
         ),
-        (r#"{ "duration": "1s", "clients": [] }"#, "not an object"),
+        (
+            r#"{ "duration": "1s", "clients": [] }"#,
+            "`clients` cannot be a list",
+        ),
         (
             r#"{ "duration": "1s", "clients": { "c": 1 } }"#,
-            "a client is not a number",
+            "a client must be an object, not a number",
         ),
         (
             r#"{ "duration": "1s", "clients": { "": { "vdisk": "v" } } }"#,
-            "not a usable name",
+            "this name is empty",
         ),
         (
             r#"{ "duration": "1s", "seed": -1, "clients": { "c": { "vdisk": "v" } } }"#,
@@ -446,7 +449,7 @@ fn mistakes_of_the_file_as_a_whole_are_named() {
         ),
         (
             r#"{ "duration": "1s", "clients": { "c": { "vdisk": "v" }, "c": { "vdisk": "v" } } }"#,
-            "the client `c` occurs twice",
+            "`c` occurs twice",
         ),
     ] {
         let error = parse(text).expect_err(text).to_string();
@@ -459,9 +462,13 @@ fn all_mistakes_are_shown_at_once() {
     let error = parse(&client(
         r#""vdisk": "v", "block": "x", "read": "y", "depth": -1"#,
     ));
-    assert_eq!(error.expect_err("three mistakes").problems.len(), 3);
+    assert_eq!(error.expect_err("three mistakes").problems().len(), 3);
     let error = parse(&client(r#""vdisk": "v", "depth": 16x"#)).expect_err("no number");
-    assert_eq!(error.problems.len(), 1, "one mistake, one finding: {error}");
+    assert_eq!(
+        error.problems().len(),
+        1,
+        "one mistake, one finding: {error}"
+    );
 }
 
 proptest! {
@@ -472,7 +479,7 @@ proptest! {
 
     #[test]
     fn no_value_makes_it_panic(
-        key in proptest::sample::select(KEYS.iter().map(|key| key.0).collect::<Vec<_>>()),
+        key in proptest::sample::select(CLIENT.keys().map(Key::name).collect::<Vec<_>>()),
         value in prop_oneof![
             "\"[ -~]{0,12}\"", "-?[0-9]{1,25}(\\.[0-9]{1,9})?(e[0-9]{1,3})?",
             Just("null".to_owned()), Just("[]".to_owned()), Just("{}".to_owned()),

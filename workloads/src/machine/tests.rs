@@ -3,7 +3,7 @@
 use super::*;
 use crate::closed_loop::PAUSE_AFTER_ERROR;
 use crate::generated::{Blocks, Rate, Requests, Times};
-use crate::{Kind, Pattern};
+use crate::{GeneratorKind, Pattern};
 use disktime_units::Share;
 use std::num::NonZeroU32;
 
@@ -11,8 +11,8 @@ const SECOND: Nanos = Nanos::from_secs(1);
 
 fn generated(client: &mut Client) -> &mut Generated {
     match &mut client.source {
-        Source::Generated(generated) => generated,
-        Source::Trace(_) => unreachable!("new clients are generated"),
+        RequestSource::Generated(generated) => generated,
+        RequestSource::Trace(_) => unreachable!("new clients are generated"),
     }
 }
 
@@ -90,7 +90,7 @@ fn an_open_loop_comes_by_the_clock_and_counts_what_the_depth_held_back() {
     assert_eq!(
         machine.next_event(),
         None,
-        "the depth bounds what is under way"
+        "the depth bounds the requests in flight"
     );
     machine.completed(Nanos::from_millis(10), &OP, true);
     let late = poll(&mut machine, Nanos::from_millis(10)).expect("it was due at 2 ms");
@@ -185,20 +185,20 @@ fn the_range_is_kept_to() {
 #[test]
 fn each_user_of_a_database_flushes_after_its_own_requests_and_then_thinks() {
     let think = Times::Constant(Nanos::from_millis(5));
-    let mut client = Client::of_kind(Kind::Oltp, "db", "v", Nanos::MAX)
+    let mut client = Client::of_kind(GeneratorKind::Oltp, "db", "v", Nanos::MAX)
         .depth(3)
         .pace(Pace::Closed { think });
     generated(&mut client).commit_every = NonZeroU32::new(4);
     let mut machine = machine(&client);
     let mut random = Random::new(3);
     let mut now = Nanos::ZERO;
-    let mut under_way: Vec<Operation> = Vec::new();
+    let mut in_flight: Vec<Operation> = Vec::new();
     let mut since_flush = [0; 3];
     let mut idle_until = [Nanos::ZERO; 3];
     for _ in 0..5_000 {
         while let Some(operation) = poll(&mut machine, now) {
             let user = operation.user as usize;
-            assert!(under_way.iter().all(|other| other.user != operation.user));
+            assert!(in_flight.iter().all(|other| other.user != operation.user));
             assert!(now >= idle_until[user], "it thinks");
             if operation.kind == RequestKind::Flush {
                 assert_eq!(since_flush[user], 4);
@@ -208,11 +208,11 @@ fn each_user_of_a_database_flushes_after_its_own_requests_and_then_thinks() {
                 since_flush[user] += 1;
                 assert!(since_flush[user] <= 4);
             }
-            under_way.push(operation);
+            in_flight.push(operation);
         }
         now += Nanos::from_micros(700);
-        if !under_way.is_empty() {
-            let answered = under_way.swap_remove(random.below(under_way.len() as u64) as usize);
+        if !in_flight.is_empty() {
+            let answered = in_flight.swap_remove(random.below(in_flight.len() as u64) as usize);
             machine.completed(now, &answered, true);
             if answered.kind == RequestKind::Flush {
                 idle_until[answered.user as usize] = now + Nanos::from_millis(5);
@@ -223,7 +223,7 @@ fn each_user_of_a_database_flushes_after_its_own_requests_and_then_thinks() {
 
 #[test]
 fn an_open_loop_flushes_after_so_many_requests() {
-    let mut client = Client::of_kind(Kind::Constant, "c", "v", Nanos::MAX);
+    let mut client = Client::of_kind(GeneratorKind::Constant, "c", "v", Nanos::MAX);
     generated(&mut client).commit_every = NonZeroU32::new(2);
     let mut machine = machine(&client);
     let kinds: Vec<_> = std::iter::from_fn(|| poll(&mut machine, SECOND))
@@ -236,7 +236,7 @@ fn an_open_loop_flushes_after_so_many_requests() {
 
 #[test]
 fn thinking_starts_when_the_answer_is_handed_out() {
-    let mut client = Client::of_kind(Kind::ClosedLoop, "c", "v", Nanos::MAX);
+    let mut client = Client::of_kind(GeneratorKind::ClosedLoop, "c", "v", Nanos::MAX);
     let least = Nanos::from_millis(5);
     let most = Nanos::from_millis(6);
     client = client.pace(Pace::Closed {
@@ -254,7 +254,7 @@ fn thinking_starts_when_the_answer_is_handed_out() {
 
 #[test]
 fn every_kind_asks_within_its_range_and_repeats_itself() {
-    for kind in Kind::ALL {
+    for kind in GeneratorKind::ALL {
         let client = Client::of_kind(kind, "c", "v", Nanos::MAX).within(12_288, 64 << 20);
         let run = || {
             let mut machine = machine(&client);
@@ -280,11 +280,11 @@ fn every_kind_asks_within_its_range_and_repeats_itself() {
         let writes = operations.iter().filter(of(RequestKind::Write)).count();
         let flushes = operations.iter().filter(of(RequestKind::Flush)).count();
         match kind {
-            Kind::LogWriter => {
+            GeneratorKind::LogWriter => {
                 assert_eq!(writes, 2_000);
                 assert!(operations.iter().all(|(_, operation)| operation.fua));
             }
-            Kind::Oltp => {
+            GeneratorKind::Oltp => {
                 assert_eq!(flushes, 181, "every eleventh of 2,000 asks for a flush");
                 // 1,819 draws at 30 %: four standard deviations are 78.
                 assert!(writes.abs_diff(546) < 78, "{writes} writes");
@@ -296,7 +296,7 @@ fn every_kind_asks_within_its_range_and_repeats_itself() {
 
 #[test]
 fn a_player_keeps_its_rate_and_its_order() {
-    let client = Client::of_kind(Kind::MediaPlayer, "m", "v", Nanos::MAX);
+    let client = Client::of_kind(GeneratorKind::MediaPlayer, "m", "v", Nanos::MAX);
     let mut machine = machine(&client);
     for frame in 0..1_000 {
         let at = machine.next_event().expect("it goes on");

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::Pattern;
-use crate::places::Popularity;
+use crate::positions::Popularity;
 use crate::statistics::{chi_square, moments};
 use std::collections::BTreeMap;
 
-fn drawn(requests: &Requests, range_bytes: u64, count: usize) -> Vec<Wanted> {
-    let mut chooser =
-        Chooser::new(requests, 1 << 20, range_bytes, 1, "client").expect("it fits the range");
-    (0..count).map(|_| chooser.next()).collect()
+fn drawn(requests: &Requests, range_bytes: u64, count: usize) -> Vec<RequestSpec> {
+    let mut generator = RequestGenerator::new(requests, 1 << 20, range_bytes, 1, "client")
+        .expect("it fits the range");
+    (0..count).map(|_| generator.next()).collect()
 }
 
 fn web() -> Requests {
@@ -30,16 +30,16 @@ fn a_web_server_reads_files_of_four_classes() {
     let requests = drawn(&web(), 10 * DIRECTORY_BYTES + 5, 100_000);
     let mut classes = [0u64; 4];
     let mut files: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-    for wanted in &requests {
-        let offset = wanted.offset_bytes - (1 << 20);
-        assert!(offset + wanted.len_bytes <= 10 * DIRECTORY_BYTES);
-        assert_eq!((offset % 4096, wanted.len_bytes % 4096), (0, 0));
+    for spec in &requests {
+        let offset = spec.offset_bytes - (1 << 20);
+        assert!(offset + spec.len_bytes <= 10 * DIRECTORY_BYTES);
+        assert_eq!((offset % 4096, spec.len_bytes % 4096), (0, 0));
         // The classes lie one after the other in a directory; these are their ends.
         let ends = [9 * 4096, 98_304, 565_248, DIRECTORY_BYTES];
         let place = offset % DIRECTORY_BYTES;
         let class = ends.iter().position(|end| place < *end).expect("a class");
         classes[class] += 1;
-        *files.entry((place, wanted.len_bytes)).or_default() += 1;
+        *files.entry((place, spec.len_bytes)).or_default() += 1;
     }
     // Chi-square with three degrees of freedom: 16.3 is the 0.1 % point.
     let chi = chi_square(&classes, &[35.0, 50.0, 14.0, 1.0]);
@@ -52,8 +52,8 @@ fn a_web_server_reads_files_of_four_classes() {
     }
     assert_eq!(end, DIRECTORY_BYTES);
     let mut directories = [0u64; 10];
-    for wanted in &requests {
-        directories[((wanted.offset_bytes - (1 << 20)) / DIRECTORY_BYTES) as usize] += 1;
+    for spec in &requests {
+        directories[((spec.offset_bytes - (1 << 20)) / DIRECTORY_BYTES) as usize] += 1;
     }
     // Zipf with θ = 1 over ten directories; nine degrees of freedom, 0.1 % point 27.9.
     let weights: Vec<f64> = (1..=10).map(|rank| 1.0 / f64::from(rank)).collect();
@@ -63,9 +63,10 @@ fn a_web_server_reads_files_of_four_classes() {
 
 #[test]
 fn a_web_server_needs_room_for_a_directory() {
-    let error = Chooser::new(&web(), 0, DIRECTORY_BYTES - 1, 1, "www").expect_err("too small");
+    let error =
+        RequestGenerator::new(&web(), 0, DIRECTORY_BYTES - 1, 1, "www").expect_err("too small");
     assert!(error.to_string().contains("`www`"), "{error}");
-    assert!(Chooser::new(&web(), 0, DIRECTORY_BYTES, 1, "www").is_ok());
+    assert!(RequestGenerator::new(&web(), 0, DIRECTORY_BYTES, 1, "www").is_ok());
 }
 
 fn blocks(pattern: Pattern, block_bytes: u64, read: u32) -> Requests {
@@ -90,23 +91,23 @@ fn a_mix_draws_its_parts_by_weight_and_keeps_them_apart() {
     let (mut counts, mut next) = ([0u64; 3], 0);
     let mut runs = Vec::new();
     let mut since_log = 0.0;
-    for wanted in &requests {
-        let offset = wanted.offset_bytes - (1 << 20);
-        let part = match wanted.len_bytes {
+    for spec in &requests {
+        let offset = spec.offset_bytes - (1 << 20);
+        let part = match spec.len_bytes {
             512 => {
                 assert_eq!(
                     offset,
                     (1 << 20) + next % (1 << 16),
                     "the log is written in order"
                 );
-                assert!(wanted.kind == RequestKind::Write && wanted.fua);
+                assert!(spec.kind == RequestKind::Write && spec.fua);
                 next += 512;
                 runs.push(since_log);
                 since_log = -1.0;
                 0
             }
             8192 if offset < 1 << 20 => {
-                assert_eq!(wanted.fua, wanted.kind == RequestKind::Write);
+                assert_eq!(spec.fua, spec.kind == RequestKind::Write);
                 1
             }
             _ => {
@@ -130,10 +131,11 @@ fn a_part_beyond_the_range_is_refused() {
     let mut part = MixPart::new(1, blocks(Pattern::Random, 4096, 100));
     part.offset_bytes = 1 << 20;
     let mix = |part: &MixPart| Requests::Mix(vec![part.clone()]);
-    assert!(Chooser::new(&mix(&part), 0, 1 << 20, 1, "c").is_err());
-    assert!(Chooser::new(&mix(&part), 0, (1 << 20) + 4096, 1, "c").is_ok());
+    assert!(RequestGenerator::new(&mix(&part), 0, 1 << 20, 1, "c").is_err());
+    assert!(RequestGenerator::new(&mix(&part), 0, (1 << 20) + 4096, 1, "c").is_ok());
     part.span_bytes = Some(8192);
-    let error = Chooser::new(&mix(&part), 0, (1 << 20) + 4096, 1, "c").expect_err("beyond");
+    let error =
+        RequestGenerator::new(&mix(&part), 0, (1 << 20) + 4096, 1, "c").expect_err("beyond");
     assert!(error.to_string().contains("part 1 of the mix"), "{error}");
-    assert!(Chooser::new(&Requests::Mix(Vec::new()), 0, 1 << 20, 1, "c").is_err());
+    assert!(RequestGenerator::new(&Requests::Mix(Vec::new()), 0, 1 << 20, 1, "c").is_err());
 }

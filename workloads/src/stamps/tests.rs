@@ -8,7 +8,9 @@ const ZEROES: [u8; STAMP_BLOCK_BYTES] = [0; STAMP_BLOCK_BYTES];
 
 /// Issues a write of one block and returns its content.
 fn write(checker: &mut StampChecker, block: u64) -> (WriteTicket, Vec<u8>) {
-    let ticket = checker.begin_write(block, 1).expect("nothing is under way");
+    let ticket = checker
+        .begin_write(block, 1)
+        .expect("no write is in flight");
     let mut content = vec![0xEE; ticket.len_bytes()];
     checker.fill(&ticket, &mut content);
     (ticket, content)
@@ -37,7 +39,7 @@ fn a_flushed_write_that_is_lost_is_found() {
     let lost = Violation::Lost {
         block: 2,
         found: 0,
-        wanted: 2,
+        spec: 2,
     };
     assert_eq!(checker.recover(2, &ZEROES), Err(lost));
     assert!(matches!(
@@ -110,7 +112,7 @@ fn torn_after_a_flush_is_a_violation_even_with_new_sectors_only() {
         checker.check_live(0, &torn),
         Err(Violation::Lost {
             found: 1,
-            wanted: 2,
+            spec: 2,
             ..
         })
     ));

@@ -1,11 +1,11 @@
 //! What `blkparse` prints by default: a line per event, `8,0 1 42 0.001234567 697 Q WS 223490 + 8
-//! [kworker/1:2]`: device, processor, sequence number, seconds, process, event, what is asked for,
-//! first sector, number of sectors, name of the process.
+//! [kworker/1:2]`: device, processor, sequence number, seconds, process, event, operation, first
+//! sector, number of sectors, name of the process.
 //!
-//! Events other than the wanted one are passed over, messages too. What is asked for has a letter
-//! for the operation (R, W, D discard, N none), F before it for a flush that comes first, F after
-//! it for a write that is to be durable; S, A, M and others do not change what is replayed. At the end
-//! blkparse prints a summary, which ends the trace.
+//! Other events than the selected one, and messages, are ignored. The operation has a letter (R, W,
+//! D discard, N none), F before it for a flush that comes first, F after it for a write with FUA;
+//! S, A, M and others do not change what is replayed. At the end blkparse prints a summary, which
+//! ends the trace.
 
 use super::fields::{column, number, seconds, words};
 use super::format::TraceEvent;
@@ -24,37 +24,37 @@ pub(crate) fn device(text: &[u8]) -> Option<u64> {
     (major < 1 << 12 && minor < 1 << 20).then_some(major << 20 | minor)
 }
 
-/// What an event asks for.
-struct Asked {
+/// The operation of an event.
+struct EventOperation {
     flush_before: bool,
-    operation: Option<RequestKind>,
+    kind: Option<RequestKind>,
     fua: bool,
 }
 
-fn asked(letters: &[u8]) -> Option<Asked> {
+fn event_operation(letters: &[u8]) -> Option<EventOperation> {
     let (flush_before, rest) = match letters {
         [b'F', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    let (operation, rest) = match rest {
+    let (kind, rest) = match rest {
         [b'R', rest @ ..] => (Some(RequestKind::Read), rest),
         [b'W', rest @ ..] => (Some(RequestKind::Write), rest),
         // Discards, and erasures, which are printed with a second letter.
         [b'D', rest @ ..] => (Some(RequestKind::Trim), rest),
         [b'N', rest @ ..] => (None, rest),
-        // An old kernel's flush by itself.
+        // A flush without data, as old kernels print it.
         [] if flush_before => (None, rest),
         _ => return None,
     };
-    Some(Asked {
+    Some(EventOperation {
         flush_before,
-        operation,
+        kind,
         fua: rest.contains(&b'F'),
     })
 }
 
 /// Reads a line.
-pub(super) fn line(text: &[u8], wanted: TraceEvent) -> Result<Parsed, String> {
+pub(super) fn line(text: &[u8], selected: TraceEvent) -> Result<Parsed, String> {
     let mut found: [&[u8]; 10] = [&[]; 10];
     let count = words(text, &mut found);
     let [
@@ -87,16 +87,16 @@ pub(super) fn line(text: &[u8], wanted: TraceEvent) -> Result<Parsed, String> {
         let event = String::from_utf8_lossy(event);
         return Err(format!("`{event}` is not an event of blkparse"));
     }
-    let letter = match wanted {
+    let letter = match selected {
         TraceEvent::Queued => b"Q",
         TraceEvent::Issued => b"D",
     };
     if event != letter {
         return Ok(Parsed::Nothing);
     }
-    let asked = asked(letters).ok_or_else(|| {
+    let operation = event_operation(letters).ok_or_else(|| {
         let letters = String::from_utf8_lossy(letters);
-        format!("`{letters}` is not what an event asks for, as in R, WS or FWFS")
+        format!("expected an operation as in R, WS or FWFS, found `{letters}`")
     })?;
     let flush = Line {
         at,
@@ -107,14 +107,17 @@ pub(super) fn line(text: &[u8], wanted: TraceEvent) -> Result<Parsed, String> {
         len_bytes: 0,
     };
     let has_range = count >= 10 && plus == b"+";
-    let Some(kind) = asked.operation.filter(|_| has_range || !asked.flush_before) else {
-        return Ok(match asked.flush_before {
+    let Some(kind) = operation
+        .kind
+        .filter(|_| has_range || !operation.flush_before)
+    else {
+        return Ok(match operation.flush_before {
             true => Parsed::One(flush),
             false => Parsed::Nothing,
         });
     };
     if !has_range {
-        return Err("the sectors are missing, as in `223490 + 8`".to_owned());
+        return Err("expected the sectors as in `223490 + 8`, found none".to_owned());
     }
     let bytes = |name: &str, sectors: &[u8]| {
         column(name, sectors)?
@@ -123,13 +126,13 @@ pub(super) fn line(text: &[u8], wanted: TraceEvent) -> Result<Parsed, String> {
     };
     let request = Line {
         kind,
-        fua: asked.fua,
+        fua: operation.fua,
         offset_bytes: bytes("first sector", first)?,
         len_bytes: bytes("number of sectors", sectors)?,
         ..flush
     };
-    Ok(match asked.flush_before {
-        // A flush with nothing after it, printed with its zero sectors.
+    Ok(match operation.flush_before {
+        // A flush without data, printed with zero sectors.
         true if request.len_bytes == 0 => Parsed::One(flush),
         true => Parsed::Two(flush, request),
         false => Parsed::One(request),

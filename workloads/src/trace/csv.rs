@@ -1,11 +1,11 @@
-//! The formats whose columns are separated by commas: ours, MSR Cambridge's, and SPC's.
+//! The formats whose columns are separated by commas: disktime's own, MSR Cambridge's, and SPC's.
 
 use super::fields::{column, columns, seconds, time};
 use super::format::TraceFormat;
 use super::reader::Line;
 use disktime_engine::RequestKind;
 
-/// The columns of our format, which may also be the first line of the file.
+/// The columns of disktime's own format, which may also be the first line of the file.
 const COLUMNS: &str = "time_us,dev,op,offset,bytes";
 
 /// Sectors of SPC's addresses.
@@ -18,7 +18,7 @@ fn operation(text: &[u8]) -> Result<RequestKind, String> {
         Ok(RequestKind::Write)
     } else {
         Err(format!(
-            "`{}` is neither R nor W",
+            "expected R or W, found `{}`",
             String::from_utf8_lossy(text)
         ))
     }
@@ -71,7 +71,7 @@ pub(super) fn msr(text: &[u8]) -> Result<Line, String> {
 
 const SPC_COLUMNS: &str = "ASU,LBA,Size,Opcode,Timestamp";
 
-/// A line of SPC; columns after the fifth are the writer's own, and not looked at.
+/// A line of SPC; columns after the fifth are not standard, and ignored.
 pub(super) fn spc(text: &[u8]) -> Result<Line, String> {
     let mut found: [&[u8]; 5] = [&[]; 5];
     let count = columns(text, &mut found);
@@ -92,7 +92,7 @@ pub(super) fn spc(text: &[u8]) -> Result<Line, String> {
     })
 }
 
-/// The format whose columns a first line names.
+/// The format whose column names the first line holds.
 pub(super) fn heading(text: &[u8]) -> Option<TraceFormat> {
     [
         (COLUMNS, TraceFormat::Csv),

@@ -1,9 +1,10 @@
-//! Columns, numbers and times in a line of a trace; without allocation, because there are millions.
+//! Columns, numbers and times in a line of a trace. Nothing is allocated, because there are
+//! millions of lines.
 
 use disktime_units::Nanos;
 
-/// Splits a line at its commas into `found`; returns how many columns there are, also those for
-/// which there was no room.
+/// Splits a line at its commas into `found`; returns the number of columns, also of those for which
+/// `found` has no room.
 pub(crate) fn columns<'a>(line: &'a [u8], found: &mut [&'a [u8]]) -> usize {
     let mut count = 0;
     for column in line.split(|byte| *byte == b',') {
@@ -15,7 +16,7 @@ pub(crate) fn columns<'a>(line: &'a [u8], found: &mut [&'a [u8]]) -> usize {
     count
 }
 
-/// Splits a line at white space into `found`; returns how many words there are.
+/// Splits a line at white space into `found`; returns the number of words.
 pub(crate) fn words<'a>(line: &'a [u8], found: &mut [&'a [u8]]) -> usize {
     let mut count = 0;
     let words = line.split(u8::is_ascii_whitespace);
@@ -32,7 +33,7 @@ pub(crate) fn is_number(text: &[u8]) -> bool {
     number(text).is_some()
 }
 
-/// A whole number of digits alone; faster than `str::parse`, which matters at ten million lines.
+/// A whole number of digits only; faster than `str::parse`, which matters at ten million lines.
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -58,7 +59,7 @@ pub(crate) fn column(name: &str, text: &[u8]) -> Result<u64, String> {
     })
 }
 
-/// A time in a unit of so many nanoseconds.
+/// A time in units of `unit_ns` nanoseconds.
 pub(crate) fn time(name: &str, text: &[u8], unit_ns: u64) -> Result<Nanos, String> {
     column(name, text)?
         .checked_mul(unit_ns)

@@ -1,20 +1,20 @@
-//! An iolog of fio. The first line says `fio version 2 iolog` or `fio version 3 iolog`; then come `FILE
-//! ACTION`, for files that are added, opened and closed, and `FILE ACTION OFFSET BYTES` for read,
-//! write, trim, sync and datasync. Version 3 has a time in microseconds before each; version 2 has
-//! none, but `FILE wait MICROSECONDS 0`, which is the time since the wait before it.
+//! An iolog of fio. The first line says `fio version 2 iolog` or `fio version 3 iolog`; then come
+//! `FILE ACTION`, for files that are added, opened and closed, and `FILE ACTION OFFSET BYTES` for
+//! read, write, trim, sync and datasync. Version 3 has a time in microseconds before each; version
+//! 2 has none, but `FILE wait MICROSECONDS 0`, the time since the wait before it.
 //!
-//! Files are numbered in the order in which they occur; their names are held, so their number is
-//! bounded.
+//! Files are numbered in the order in which they occur; their names are kept in memory, so their
+//! number is bounded.
 
 use super::fields::{column, time, words};
 use super::reader::{Line, Parsed};
 use disktime_engine::RequestKind;
 use disktime_units::Nanos;
 
-/// More files than this are not told apart; it bounds memory.
+/// The most files of an iolog; it bounds memory.
 const MAX_FILES: usize = 4096;
 
-/// What is known from the lines so far.
+/// The state after the lines so far.
 #[derive(Debug, Default)]
 pub(super) struct FioState {
     version: Option<u8>,
@@ -59,7 +59,7 @@ impl FioState {
                 return Ok(Parsed::Nothing);
             }
             (b"wait", _) if version == 3 => {
-                return Err("version 3 has times, and no `wait`".to_owned());
+                return Err("an iolog of version 3 has times and no `wait`".to_owned());
             }
             _ => {}
         }

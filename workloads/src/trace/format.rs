@@ -1,4 +1,4 @@
-//! The formats of traces, and how they are told apart.
+//! The formats of traces, and how they are detected.
 
 use super::fields::{columns, is_number};
 
@@ -47,23 +47,28 @@ impl TraceFormat {
             .find(|format| format.name() == name)
     }
 
-    /// What a line of it is, for messages.
+    /// A description of its lines, for messages.
     pub(crate) const fn line(self) -> &'static str {
         match self {
             TraceFormat::Csv => {
                 "a line of a csv trace is `time_us,dev,op,offset,bytes`, as in `1500,0,R,4096,8192`"
             }
             TraceFormat::Msr => {
-                "a line of an MSR trace is `Timestamp,Hostname,DiskNumber,Type,Offset,Size,ResponseTime`, as in `128166372003061629,usr,0,Read,7014609920,24576,41286`"
+                "a line of an MSR trace is \
+                    `Timestamp,Hostname,DiskNumber,Type,Offset,Size,ResponseTime`, as in \
+                    `128166372003061629,usr,0,Read,7014609920,24576,41286`"
             }
             TraceFormat::Spc => {
-                "a line of an SPC trace is `ASU,LBA,Size,Opcode,Timestamp`, as in `0,20941264,8192,W,0.551706`"
+                "a line of an SPC trace is `ASU,LBA,Size,Opcode,Timestamp`, as in \
+                    `0,20941264,8192,W,0.551706`"
             }
             TraceFormat::Blkparse => {
-                "a request printed by blkparse is `8,0 1 42 0.001234567 697 Q WS 223490 + 8 [kworker/1:2]`"
+                "a request printed by blkparse is `8,0 1 42 0.001234567 697 Q WS 223490 + 8 \
+                    [kworker/1:2]`"
             }
             TraceFormat::Fio => {
-                "a line of a fio iolog is `FILE ACTION OFFSET BYTES` (version 3: with microseconds before it), as in `/dev/sdb read 4096 8192`"
+                "a line of a fio iolog is `FILE ACTION OFFSET BYTES` (version 3: with \
+                    microseconds before it), as in `/dev/sdb read 4096 8192`"
             }
         }
     }
@@ -109,30 +114,30 @@ impl TraceFormat {
 /// Which of blkparse's events are the requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TraceEvent {
-    /// `Q`: as programs asked for them.
+    /// `Q`: as programs submitted them.
     #[default]
     Queued,
-    /// `D`: as the device was given them, merged and in the scheduler's order.
+    /// `D`: as they were sent to the device, merged and in the scheduler's order.
     Issued,
 }
 
-/// What is done about a line whose time is before that of the line before it.
+/// What happens to a line whose time is earlier than that of the line before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unsorted {
     /// It is an error.
     #[default]
     Refuse,
-    /// It comes at once after the line before it.
+    /// Its request comes at once after the one before it.
     AtOnce,
 }
 
 /// How a trace is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TraceOptions {
-    /// Its format; found out from the first line if `None`.
+    /// Its format; detected from the first line if `None`.
     pub format: Option<TraceFormat>,
     /// For blkparse: which events are the requests.
     pub event: TraceEvent,
-    /// What is done about times that go back.
+    /// What happens to times that go back.
     pub unsorted: Unsorted,
 }

@@ -3,9 +3,10 @@
 use super::fio::FioState;
 use super::format::{TraceFormat, TraceOptions, Unsorted};
 use super::{blkparse, csv};
-use crate::requests::Wanted;
+use crate::WorkloadError;
+use crate::requests::RequestSpec;
 use crate::workload::MAX_REQUEST_BYTES;
-use crate::{Location, WorkloadError};
+use disktime_documents::Excerpt;
 use disktime_engine::RequestKind;
 use disktime_units::Nanos;
 use flate2::bufread::MultiGzDecoder;
@@ -14,11 +15,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A longer line is not one of a trace.
+/// The longest line of a trace.
 const MAX_LINE_BYTES: u64 = 1024;
-/// Read from the file at a time.
+/// How much is read from the file at a time.
 const CHUNK_BYTES: usize = 128 << 10;
-/// The most that a trim may be long, which is what the protocol can say.
+/// The longest trim, which is the limit of the NBD protocol.
 const MAX_TRIM_BYTES: u64 = u32::MAX as u64;
 
 /// One request of a trace.
@@ -29,9 +30,9 @@ pub struct TraceRecord {
     /// Number of the device in the recording: as written; for blkparse major × 2^20 + minor; for
     /// fio the number of the file, from 0 in the order in which they occur.
     pub dev: u64,
-    /// What was asked for.
+    /// The kind of request.
     pub kind: RequestKind,
-    /// A write that was to be durable.
+    /// Whether it is a write with FUA.
     pub fua: bool,
     /// Start of the range; 0 for a flush.
     pub offset_bytes: u64,
@@ -43,9 +44,9 @@ pub struct TraceRecord {
 
 impl TraceRecord {
     /// The request in a range that starts at `base_bytes`.
-    pub(crate) fn wanted(&self, base_bytes: u64) -> Wanted {
+    pub(crate) fn spec(&self, base_bytes: u64) -> RequestSpec {
         let flush = self.kind == RequestKind::Flush;
-        Wanted {
+        RequestSpec {
             kind: self.kind,
             offset_bytes: if flush {
                 0
@@ -174,7 +175,8 @@ impl TraceReader {
     /// The next request, or `None` at the end.
     ///
     /// # Errors
-    /// If the file cannot be read on, or the line is not one of its format, or goes back in time.
+    /// If the file cannot be read any further, or the line is not in its format, or its time goes
+    /// back.
     pub fn next_record(&mut self) -> Result<Option<TraceRecord>, WorkloadError> {
         if let Some(second) = self.second.take() {
             return self.record(second).map(Some);
@@ -216,7 +218,7 @@ impl TraceReader {
             .read_until(b'\n', &mut self.text);
         self.line += 1;
         match read {
-            Err(error) => Err(self.error(format!("the trace cannot be read on: {error}"))),
+            Err(error) => Err(self.error(format!("the trace cannot be read any further: {error}"))),
             Ok(bytes) if bytes as u64 == MAX_LINE_BYTES && !self.text.ends_with(b"\n") => {
                 let what = format!("the line has more than {MAX_LINE_BYTES} bytes");
                 Err(self.error(what).help("this is not a trace; check the file"))
@@ -225,8 +227,8 @@ impl TraceReader {
         }
     }
 
-    /// The format, which the first line shows if nobody said it; `None` for a line to be passed
-    /// over: an empty one, or one that only names the columns.
+    /// The format, which is detected from the first line if it is not given; `None` for a line to
+    /// ignore: an empty one, or one with the names of the columns.
     fn format(&mut self) -> Result<Option<TraceFormat>, WorkloadError> {
         let text = self.text.trim_ascii();
         if text.is_empty() {
@@ -239,13 +241,13 @@ impl TraceReader {
                     .iter()
                     .map(|format| format!("\"{}\"", format.name()))
                     .collect();
-                let what = "this line is of no known format of traces".to_owned();
+                let what = "this line is in no known format of traces".to_owned();
                 let help = format!("write \"format\": one of {}", names.join(", "));
                 return Err(self.error(what).help(help));
             }
             self.options.format = found;
         }
-        // Only before the first request may columns be named.
+        // The names of the columns may only stand before the first request.
         Ok(self
             .options
             .format
@@ -292,6 +294,6 @@ impl TraceReader {
     pub(crate) fn error(&self, message: String) -> WorkloadError {
         let text = String::from_utf8_lossy(self.text.trim_ascii());
         let line = usize::try_from(self.line).unwrap_or(usize::MAX);
-        WorkloadError::at(Some(&Location::line(&self.file, line, &text)), message)
+        WorkloadError::at(Some(&Excerpt::of_line(&self.file, line, &text)), message)
     }
 }

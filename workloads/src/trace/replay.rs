@@ -1,4 +1,4 @@
-//! A trace as a client replays it: requests of its device, moved into its range, at their times.
+//! The replay of a trace: requests of the client's device, moved into its range, at their times.
 
 use super::reader::{TraceReader, TraceRecord};
 use crate::WorkloadError;
@@ -6,24 +6,24 @@ use crate::workload::{Fit, Timing, TraceSource};
 use disktime_engine::RequestKind;
 use disktime_units::{Nanos, format_size};
 
-/// What a whole trace is like; learnt by reading it once before it is replayed.
+/// The extent of a whole trace; found by reading it once before it is replayed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TraceSurvey {
-    /// How many requests.
+    /// The number of requests.
     pub requests: u64,
-    /// Where the furthest of them ends.
+    /// The largest end of a request.
     pub extent_bytes: u64,
-    /// The longest of them.
+    /// The length of the longest request.
     pub longest_bytes: u64,
-    /// The time of the last of them, as recorded.
+    /// The time of the last request, as recorded.
     pub last: Nanos,
 }
 
-/// Reads a whole trace without replaying it, so that a bad line shows before anything has run.
+/// Reads a whole trace without replaying it, so that a bad line is reported before the run.
 ///
 /// # Errors
 /// A file or line that cannot be read; with [`Fit::Refuse`] an offset beyond `range_bytes`; a
-/// request longer than the range; no line at all of the device.
+/// request longer than the range; a trace without a request of the device.
 pub fn survey(source: &TraceSource, range_bytes: u64) -> Result<TraceSurvey, WorkloadError> {
     survey_aligned(source, range_bytes, 1)
 }
@@ -82,7 +82,7 @@ fn check(
     }
     if record.len_bytes > range_bytes {
         let what = format!(
-            "the request has {}, but the client may use {} only",
+            "the request has {}, but the client may use only {}",
             format_size(record.len_bytes),
             format_size(range_bytes)
         );
@@ -90,8 +90,11 @@ fn check(
     }
     let odd = |bytes: u64| !bytes.is_multiple_of(align_bytes);
     if odd(record.len_bytes) || odd(record.offset_bytes) {
-        let what = format!("the server takes multiples of {align_bytes} bytes only");
-        return Err((what, "use a server that takes any, as disktime does"));
+        let what = format!("the server accepts only multiples of {align_bytes} bytes");
+        return Err((
+            what,
+            "use a server that accepts any length, as disktime does",
+        ));
     }
     Ok(())
 }
@@ -104,7 +107,7 @@ pub(crate) struct Replay {
     range_bytes: u64,
     extent_bytes: u64,
     align_bytes: u64,
-    /// The time of the request before, as recorded, and as replayed.
+    /// The time of the previous request, as recorded and as replayed.
     recorded: Nanos,
     replayed: Nanos,
 }
@@ -128,7 +131,7 @@ impl Replay {
         })
     }
 
-    /// Whether requests come as fast as answers do.
+    /// Whether requests come as fast as replies.
     pub(crate) fn is_closed(&self) -> bool {
         self.source.timing == Timing::AsFastAsPossible
     }
@@ -188,7 +191,7 @@ pub(super) fn fitted_offset(
     let last = range_bytes.checked_sub(record.len_bytes)?;
     let offset = match fit {
         Fit::Refuse => return (record.offset_bytes <= last).then_some(record.offset_bytes),
-        // Whole grains, so that places stay as aligned as they were recorded.
+        // Whole grains, so that positions stay as aligned as they were recorded.
         Fit::Wrap => match range_bytes / grain_bytes {
             0 => record.offset_bytes % range_bytes,
             grains => record.offset_bytes % (grains * grain_bytes),
@@ -199,7 +202,7 @@ pub(super) fn fitted_offset(
             u64::try_from(scaled).ok()? / grain_bytes * grain_bytes
         }
     };
-    // What would stick out at the end is moved back, to a multiple of 512 as recorded ones are.
+    // A request that would end beyond the range is moved back, to a multiple of the grain.
     Some(if offset <= last {
         offset
     } else {

@@ -96,7 +96,7 @@ fn a_bad_line_is_named() {
         .expect_err("X is no operation")
         .to_string();
     assert!(
-        error.contains("`X` is neither R nor W") && error.contains("t.csv:2:1"),
+        error.contains("expected R or W, found `X`") && error.contains("t.csv:2:1"),
         "{error}"
     );
     for bad in [
@@ -142,7 +142,7 @@ fn a_request_beyond_the_end_is_refused_with_its_line() {
     let trace = file("1,0,R,0,512\n2,0,R,512,1024\n");
     let error = survey(&source(trace.path(), Fit::Refuse), 1024).expect_err("beyond the end");
     assert_eq!(
-        error.problems[0].location.as_ref().map(|at| at.line),
+        error.problems()[0].excerpt.as_ref().map(|at| at.line()),
         Some(2)
     );
     assert!(survey(&source(trace.path(), Fit::Wrap), 1024).is_ok());
@@ -269,7 +269,7 @@ fn a_bad_line_of_any_format_is_named_with_its_line() {
     let cases = [
         (
             "128166372003061629,usr,0,Read,0,512,1\n1,usr,0,Scribble,0,512,1",
-            "neither R nor W",
+            "expected R or W, found `Scribble`",
         ),
         (
             "128166372003061629,usr,0,Read,0,512,1\n1,usr,0,Read,0,512",
@@ -283,11 +283,11 @@ fn a_bad_line_of_any_format_is_named_with_its_line() {
         ),
         (
             "8,0 0 1 0.1 1 Q R 8 + 8 [a]\n8,0 0 1 0.2 1 Q R 8 - 8 [a]",
-            "the sectors are missing",
+            "expected the sectors as in `223490 + 8`",
         ),
         (
             "8,0 0 1 0.1 1 Q R 8 + 8 [a]\n8,0 0 1 0.2 1 Q X 8 + 8 [a]",
-            "not what an event asks for",
+            "expected an operation as in R, WS or FWFS",
         ),
         (
             "8,0 0 1 0.1 1 Q R 8 + 8 [a]\n8,0 0 1 0.2 1 17 R 8 + 8 [a]",
@@ -315,10 +315,10 @@ fn a_bad_line_of_any_format_is_named_with_its_line() {
     ];
     for (text, expected) in cases {
         let error = all(reader(text)).expect_err(text);
-        let line = error.problems[0].location.as_ref().map(|at| at.line);
+        let line = error.problems()[0].excerpt.as_ref().map(|at| at.line());
         assert_eq!(line, Some(2), "{error}");
         assert!(error.to_string().contains(expected), "{text}: {error}");
-        assert!(error.problems[0].help.is_some(), "{error}");
+        assert!(error.problems()[0].help.is_some(), "{error}");
     }
     for (text, expected) in [
         ("hello world", "no known format"),
@@ -412,7 +412,7 @@ fn what_a_server_with_whole_sectors_would_refuse_is_refused() {
     let source = source(trace.path(), Fit::Wrap);
     assert!(survey(&source, 4096).is_ok());
     let error = Replay::new(&source, 4096, 512, Nanos::ZERO).expect_err("100 is no multiple");
-    let at = error.problems[0].location.as_ref().map(|at| at.line);
+    let at = error.problems()[0].excerpt.as_ref().map(|at| at.line());
     assert_eq!(at, Some(2), "{error}");
 }
 

@@ -4,16 +4,19 @@
 //! stop at the first mistake. This one carries on after the mistakes people make most (comments,
 //! a comma too many or too few), so that one run shows them all. Invariants: it never panics,
 //! nesting is bounded, and without findings a text is accepted exactly when `serde_json` accepts
-//! it (a property test says so). Keys that occur twice are kept; the caller judges them.
+//! it (a property test compares the two), except that a key which occurs twice in an object is a
+//! mistake here; the tree has the first of them.
 
 mod scalars;
 
-use crate::configuration::Spanned;
-use crate::finding::{Finding, Span, shortened};
+use crate::finding::{Findings, shortened};
+use crate::key::{Table, ValueKind};
+use crate::span::{Span, Spanned};
+use std::collections::HashSet;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// Deeper than any configuration, and shallow enough for any stack.
+/// Deeper than any document that is meant to be read, and shallow enough for any stack.
 const MAX_DEPTH: usize = 64;
 
 /// A JSON value; a number is kept as it was written.
@@ -31,7 +34,7 @@ pub enum Node {
     Array(Vec<Spanned<Node>>),
     /// An object, its members in file order.
     Object(Vec<Member>),
-    /// Something whose mistake has its finding already; nobody is to complain of it again.
+    /// A value whose mistake is reported already; it must not be reported again.
     Broken,
 }
 
@@ -45,7 +48,7 @@ pub struct Member {
 }
 
 impl Node {
-    /// What a person would call it, with its article.
+    /// What it is called in a sentence, with its article.
     pub fn what(&self) -> &'static str {
         match self {
             Node::Null => "null",
@@ -59,7 +62,7 @@ impl Node {
         }
     }
 
-    /// The same value without places. Of keys that occur twice the last counts.
+    /// The same value without places.
     pub fn to_value(&self) -> serde_json::Value {
         match self {
             Node::Null | Node::Broken => serde_json::Value::Null,
@@ -75,32 +78,27 @@ impl Node {
     }
 }
 
-/// Reads `text`. The tree is `None` when a mistake left no way to go on; mistakes that could be
-/// stepped over are findings beside a tree.
-pub fn read(text: &str) -> (Option<Spanned<Node>>, Vec<Finding>) {
-    let mut reader = Reader {
+/// Parses `text` as an object of `table`, which is named in messages. `None` after a mistake that
+/// leaves no way to go on; after other mistakes there is a tree beside the findings.
+pub(crate) fn parse(text: &str, table: &Table, findings: &Findings) -> Option<Spanned<Node>> {
+    let mut parser = Parser {
         text,
         rest: text.char_indices().peekable(),
-        findings: Vec::new(),
+        findings,
     };
-    let tree = reader.document();
-    let findings = reader.findings;
-    match tree {
-        Ok(tree) => (Some(tree), findings),
-        Err(fatal) => (None, findings.into_iter().chain([*fatal]).collect()),
-    }
+    parser.document(table).ok()
 }
 
-/// A mistake after which nothing that follows can be trusted.
-type Fatal = Box<Finding>;
+/// A mistake after which nothing that follows can be trusted. It is reported already.
+struct Fatal;
 
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
     rest: Peekable<CharIndices<'a>>,
-    findings: Vec<Finding>,
+    findings: &'a Findings,
 }
 
-impl Reader<'_> {
+impl Parser<'_> {
     fn peek(&mut self) -> Option<char> {
         self.rest.peek().map(|(_, c)| *c)
     }
@@ -113,6 +111,21 @@ impl Reader<'_> {
         self.rest.next().map(|(_, c)| c)
     }
 
+    fn skip_to(&mut self, end: usize) {
+        while self.position() < end {
+            self.next();
+        }
+    }
+
+    /// From `start` to here.
+    fn span_from(&mut self, start: usize) -> Span {
+        Span {
+            start,
+            end: self.position(),
+        }
+    }
+
+    /// The next character.
     fn span_here(&mut self) -> Span {
         let start = self.position();
         Span {
@@ -121,35 +134,45 @@ impl Reader<'_> {
         }
     }
 
-    fn document(&mut self) -> Result<Spanned<Node>, Fatal> {
+    fn report(&self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) {
+        self.findings.report(span, message, help);
+    }
+
+    fn fatal(&self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) -> Fatal {
+        self.report(span, message, help);
+        Fatal
+    }
+
+    fn document(&mut self, table: &Table) -> Result<Spanned<Node>, Fatal> {
         if self.peek() == Some('\u{feff}') {
             let span = self.span_here();
             self.next();
-            self.findings.push(
-                Finding::error(span, "the file begins with a byte order mark")
-                    .help("save it as UTF-8 without a byte order mark"),
-            );
+            let help = "save the file as UTF-8 without a byte order mark";
+            self.report(span, "the file begins with a byte order mark", help);
         }
         self.skip_space();
         if self.peek().is_none() {
+            let example = ValueKind::object_example(table);
+            let help = format!(
+                "expected: {} as a JSON object, as in {example}",
+                table.what()
+            );
             let span = self.span_here();
-            return Err(Box::new(Finding::error(span, "the file is empty").help(
-                "a configuration is a JSON object: { \"state_dir\": …, \"disks\": … }",
-            )));
+            return Err(self.fatal(span, "the file is empty", help));
         }
         let tree = self.value(0)?;
         self.skip_space();
         if self.peek().is_some() {
             let span = self.span_here();
-            return Err(Box::new(
-                Finding::error(span, "something follows after the end of the configuration")
-                    .help("a file holds one JSON object; is there a brace too many before this?"),
-            ));
+            let message = "there is more text after the end of the JSON object";
+            let help =
+                "a file holds one JSON object; check for a closing brace too many before this";
+            return Err(self.fatal(span, message, help));
         }
         Ok(tree)
     }
 
-    /// Skips white space, and comments with a finding: they are no JSON.
+    /// Skips white space; comments too, each with a finding.
     fn skip_space(&mut self) {
         loop {
             match self.peek() {
@@ -171,25 +194,23 @@ impl Reader<'_> {
             Some(at) => start + 2 + at + until.len(),
             None => self.text.len(),
         };
-        while self.position() < end {
-            self.next();
-        }
-        self.findings.push(
-            Finding::error(Span { start, end }, "a comment is not JSON")
-                .help("remove it; the file is strict JSON, so that every tool can read it"),
-        );
+        self.skip_to(end);
+        let help = "remove the comment: the file is strict JSON, so that every tool can read it";
+        self.report(Span { start, end }, "JSON has no comments", help);
     }
 
     fn value(&mut self, depth: usize) -> Result<Spanned<Node>, Fatal> {
         let start = self.position();
         if depth > MAX_DEPTH {
             let span = self.span_here();
-            return Err(Box::new(
-                Finding::error(span, format!("more than {MAX_DEPTH} levels of brackets"))
-                    .help("no configuration needs that many; are brackets missing before this?"),
+            let message = format!("there are more than {MAX_DEPTH} levels of brackets");
+            return Err(self.fatal(
+                span,
+                message,
+                "check for missing closing brackets before this",
             ));
         }
-        let node = match self.peek() {
+        let value = match self.peek() {
             Some('{') => self.object(depth)?,
             Some('[') => self.array(depth)?,
             Some('"') => Node::String(self.string()?),
@@ -197,11 +218,8 @@ impl Reader<'_> {
             _ => self.word()?,
         };
         Ok(Spanned {
-            value: node,
-            span: Span {
-                start,
-                end: self.position(),
-            },
+            value,
+            span: self.span_from(start),
         })
     }
 
@@ -209,19 +227,19 @@ impl Reader<'_> {
         let open = self.span_here();
         self.next();
         let mut members = Vec::new();
+        let mut seen = HashSet::new();
+        let mut is_first = true;
         loop {
-            if self.item_or_end(open, '}', members.is_empty())? {
+            if self.item_or_end(open, '}', is_first)? {
                 return Ok(Node::Object(members));
             }
+            is_first = false;
             if self.peek() != Some('"') {
                 return Err(self.unexpected("a key in double quotes, or `}`"));
             }
             let start = self.position();
             let key = self.string()?;
-            let span = Span {
-                start,
-                end: self.position(),
-            };
+            let span = self.span_from(start);
             self.skip_space();
             if self.peek() != Some(':') {
                 return Err(self.unexpected(&format!("`:` after the key `{}`", shortened(&key))));
@@ -229,6 +247,11 @@ impl Reader<'_> {
             self.next();
             self.skip_space();
             let value = self.value(depth + 1)?;
+            if !seen.insert(key.clone()) {
+                let message = format!("`{}` occurs twice in this object", shortened(&key));
+                self.report(span, message, "remove or rename one of them");
+                continue;
+            }
             members.push(Member {
                 key: Spanned { value: key, span },
                 value,
@@ -249,57 +272,54 @@ impl Reader<'_> {
     }
 
     /// Before an item of a list or object: takes the comma and says whether the end is reached.
-    fn item_or_end(&mut self, open: Span, close: char, first: bool) -> Result<bool, Fatal> {
+    fn item_or_end(&mut self, open: Span, close: char, is_first: bool) -> Result<bool, Fatal> {
         let before = self.position();
         self.skip_space();
         let mut comma = None;
-        if !first && self.peek() == Some(',') {
+        if !is_first && self.peek() == Some(',') {
             comma = Some(self.span_here());
             self.next();
             self.skip_space();
         }
         match (self.peek(), comma) {
-            (None, _) => Err(Box::new(
-                Finding::error(open, "the file ends before this bracket is closed")
-                    .help(format!("add the `{close}` that belongs to it")),
-            )),
+            (None, _) => {
+                let help = format!("add the `{close}` that closes it");
+                Err(self.fatal(open, "the file ends before this bracket is closed", help))
+            }
             (Some(found), trailing) if found == close => {
                 self.next();
                 if let Some(span) = trailing {
-                    self.findings.push(
-                        Finding::error(span, format!("a comma before `{close}` is not JSON"))
-                            .help("remove the comma"),
-                    );
+                    let message = format!("JSON has no comma before `{close}`");
+                    self.report(span, message, "remove the comma");
                 }
                 Ok(true)
             }
-            (Some('"' | '{' | '[' | '-' | '0'..='9' | 't' | 'f' | 'n'), None) if !first => {
+            (Some('"' | '{' | '[' | '-' | '0'..='9' | 't' | 'f' | 'n'), None) if !is_first => {
                 let span = Span {
                     start: before,
                     end: before,
                 };
-                self.findings.push(
-                    Finding::error(span, "a comma is missing here").help("add `,` at the mark"),
-                );
+                self.report(span, "a comma is missing here", "add `,` at the mark");
                 Ok(false)
             }
-            (Some(_), None) if !first => Err(self.unexpected(&format!("`,` or `{close}`"))),
+            (Some(_), None) if !is_first => Err(self.unexpected(&format!("`,` or `{close}`"))),
             _ => Ok(false),
         }
     }
 
-    fn unexpected(&mut self, wanted: &str) -> Fatal {
+    fn unexpected(&mut self, expected: &str) -> Fatal {
         let span = self.span_here();
-        let found = match self.peek() {
-            None => "the file ends".to_owned(),
-            Some(c) => format!("`{c}` stands"),
+        let found = self.peek();
+        let message = match found {
+            None => format!("expected {expected}, found the end of the file"),
+            Some(c) => format!("expected {expected}, found `{c}`"),
         };
-        let finding = Finding::error(span, format!("{found} where {wanted} is expected"));
-        Box::new(match self.peek() {
-            Some('\'') => finding.help("JSON knows double quotes only: \"like this\""),
-            Some('“' | '”' | '„') => finding.help("use plain double quotes: \"like this\""),
-            _ => finding.help("JSON looks like { \"key\": \"value\", \"list\": [1, 2] }"),
-        })
+        let help = match found {
+            Some('\'') => "JSON has double quotes only: \"like this\"",
+            Some('“' | '”' | '„') => "use plain double quotes: \"like this\"",
+            _ => "JSON looks like { \"key\": \"value\", \"list\": [1, 2] }",
+        };
+        self.fatal(span, message, help)
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::statistics::chi_square;
 
 fn drawn(pattern: Pattern, blocks: u64, count: usize) -> Vec<u64> {
-    let mut places = Places::new(pattern, blocks, Random::labelled(1, "places"));
+    let mut places = PositionGenerator::new(pattern, blocks, Random::labelled(1, "places"));
     (0..count).map(|_| places.next_block()).collect()
 }
 
@@ -84,7 +84,7 @@ fn every_block_has_its_popularity_and_popular_ones_lie_scattered() {
 #[test]
 fn scattering_leaves_no_block_out() {
     for count in [1, 2, 3, 10, 97, 618, 1024, 3_000] {
-        let popular = Popular::new(count, Popularity::scattered(1));
+        let popular = PopularitySampler::new(count, Popularity::scattered(1));
         let hit: std::collections::HashSet<_> = (0..count)
             .map(|rank| rank * popular.stride % count)
             .collect();

@@ -1,11 +1,12 @@
-//! Words, numbers and texts of JSON: the leaves of the tree. A number or an escape that is wrong
-//! leaves a finding and lets the reader go on; a word that is no JSON does not, because nobody
-//! can tell where it ends.
+//! Words, numbers and texts of JSON: the leaves of the tree. After a wrong number or escape the
+//! parser reports it and goes on; after a word that is not JSON it stops, because it cannot tell
+//! where that value ends.
 
-use super::{Fatal, Node, Reader};
-use crate::finding::{Finding, Span, shortened};
+use super::{Fatal, Node, Parser};
+use crate::finding::shortened;
+use crate::span::Span;
 
-impl Reader<'_> {
+impl Parser<'_> {
     /// `true`, `false` or `null`; anything else is no JSON.
     pub(super) fn word(&mut self) -> Result<Node, Fatal> {
         let start = self.position();
@@ -23,15 +24,12 @@ impl Reader<'_> {
                     start,
                     end: start + end,
                 };
-                return Err(Box::new(
-                    Finding::error(span, format!("`{}` is not a JSON value", shortened(word)))
-                        .help("write texts in double quotes; true, false and null without"),
-                ));
+                let message = format!("`{}` is not a JSON value", shortened(word));
+                let help = "write texts in double quotes; true, false and null without quotes";
+                return Err(self.fatal(span, message, help));
             }
         };
-        while self.position() < start + end {
-            self.next();
-        }
+        self.skip_to(start + end);
         Ok(node)
     }
 
@@ -43,10 +41,7 @@ impl Reader<'_> {
         {
             self.next();
         }
-        let span = Span {
-            start,
-            end: self.position(),
-        };
+        let span = self.span_from(start);
         let written = &self.text[start..span.end];
         serde_json::from_str(written).map_or_else(
             |_| {
@@ -55,7 +50,7 @@ impl Reader<'_> {
                     true => "write it without the leading zero",
                     false => "quantities with a unit are texts in double quotes, as in \"500ms\"",
                 };
-                self.findings.push(Finding::error(span, wrong).help(help));
+                self.report(span, wrong, help);
                 Node::Broken
             },
             Node::Number,
@@ -70,31 +65,23 @@ impl Reader<'_> {
             let at = self.position();
             match self.next() {
                 None | Some('\n') => {
-                    let span = Span { start, end: at };
-                    return Err(Box::new(
-                        Finding::error(span, "this text is not closed in its line")
-                            .help("add the `\"` that ends it"),
-                    ));
+                    let message = "this text has no closing `\"` in its line";
+                    return Err(self.fatal(Span { start, end: at }, message, "add the `\"`"));
                 }
                 Some('"') => return Ok(text),
                 Some('\\') => text.push(self.escape(at)),
                 Some(c) if c < ' ' => {
-                    let span = Span {
-                        start: at,
-                        end: self.position(),
-                    };
+                    let span = self.span_from(at);
                     let code = u32::from(c);
-                    self.findings.push(
-                        Finding::error(span, format!("a raw control character (U+{code:04X})"))
-                            .help(format!("inside a text it is written \\u{code:04x}")),
-                    );
+                    let message = format!("this text contains a control character (U+{code:04X})");
+                    self.report(span, message, format!("write it as \\u{code:04x}"));
                 }
                 Some(c) => text.push(c),
             }
         }
     }
 
-    /// What stands after a backslash at `at`. A wrong escape is a finding and becomes U+FFFD.
+    /// What stands after a backslash at `at`. A wrong escape is reported and becomes U+FFFD.
     fn escape(&mut self, at: usize) -> char {
         let escaped = match self.peek() {
             Some('u') => {
@@ -116,12 +103,13 @@ impl Reader<'_> {
             None => None,
         };
         escaped.unwrap_or_else(|| {
-            let wrong = self.span_here();
-            let span = Span { start: at, end: wrong.end };
-            self.findings.push(
-                Finding::error(span, "this escape is not JSON")
-                    .help("allowed are \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits"),
-            );
+            let span = Span {
+                start: at,
+                end: self.span_here().end,
+            };
+            let help =
+                "expected: \\\" \\\\ \\/ \\b \\f \\n \\r \\t, or \\u with four hexadecimal digits";
+            self.report(span, "JSON has no such escape", help);
             char::REPLACEMENT_CHARACTER
         })
     }

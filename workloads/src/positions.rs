@@ -1,19 +1,19 @@
-//! Where a generated client goes next: one chooser of blocks for each pattern.
+//! The positions of a generated client's requests: one generator of block numbers for each pattern.
 //!
-//! Invariant: every place lies in the range that the client uses. A new pattern is a variant of
-//! [`Pattern`] and an arm in [`Places::next_block`]; nothing else has to know it.
+//! Invariant: every position is in the range that the client uses. A new pattern is a variant of
+//! [`Pattern`] and an arm in [`PositionGenerator::next_block`].
 
 use crate::zipf::{MAX_THETA_PPM, Zipf};
 use disktime_random::Random;
 
-/// How a client walks through its range.
+/// The order of a client's positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
     /// Each block is drawn uniformly.
     Random,
-    /// Block after block, from the start of the range, and again from the start at its end.
+    /// Block after block from the start of the range; at its end from the start again.
     Sequential,
-    /// Runs of so many consecutive blocks, each run at a uniformly drawn place.
+    /// Runs of consecutive blocks, each run at a uniformly drawn position.
     SemiRandom {
         /// Blocks in a run, at least 1.
         run: u64,
@@ -43,8 +43,8 @@ impl Pattern {
 pub struct Popularity {
     /// θ in parts per million, at most 5,000,000: 0 is uniform, 990,000 is usual.
     pub theta_ppm: u32,
-    /// Whether the popular ones lie scattered over the range; else they lie at its start, the most
-    /// popular one first.
+    /// Whether the popular ones are scattered over the range; otherwise they are at its start, the
+    /// most popular one first.
     pub scattered: bool,
 }
 
@@ -58,25 +58,25 @@ impl Popularity {
     }
 }
 
-/// Draws things by their popularity.
+/// Draws blocks or directories by their popularity.
 #[derive(Debug, Clone)]
-pub(crate) struct Popular {
+pub(crate) struct PopularitySampler {
     zipf: Zipf,
     count: u64,
-    /// The thing of rank k is number k × `stride` modulo `count`: each once, because the two have
-    /// no common divisor, and neighbours in rank far apart, because the stride is near to the golden
-    /// section of the count.
+    /// The item of rank k is number k × `stride` modulo `count`: each item once, because the two
+    /// have no common divisor, and neighbours in rank far apart, because the stride is near the
+    /// golden section of the count.
     stride: u64,
 }
 
-impl Popular {
-    /// Among `count > 0` things.
-    pub(crate) fn new(count: u64, popularity: Popularity) -> Popular {
+impl PopularitySampler {
+    /// Draws from `count > 0` items.
+    pub(crate) fn new(count: u64, popularity: Popularity) -> PopularitySampler {
         let golden = (u128::from(count) * 618_034 / 1_000_000) as u64;
         let stride = (golden.max(1)..)
             .find(|stride| common_divisor(*stride, count) == 1)
             .unwrap_or(1);
-        Popular {
+        PopularitySampler {
             zipf: Zipf::new(count, popularity.theta_ppm.min(MAX_THETA_PPM)),
             count,
             stride: if popularity.scattered { stride } else { 1 },
@@ -97,29 +97,29 @@ pub(crate) fn common_divisor(mut a: u64, mut b: u64) -> u64 {
     a
 }
 
-/// The chooser of one client.
+/// The positions of one client.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct PositionGenerator {
     pattern: Pattern,
     /// Blocks in the range.
     blocks: u64,
     next: u64,
     left_in_run: u64,
-    popular: Option<Popular>,
+    popular: Option<PopularitySampler>,
     random: Random,
 }
 
-impl Places {
-    /// Chooses among `blocks > 0` blocks.
-    pub(crate) fn new(pattern: Pattern, blocks: u64, random: Random) -> Places {
+impl PositionGenerator {
+    /// Positions among `blocks > 0` blocks.
+    pub(crate) fn new(pattern: Pattern, blocks: u64, random: Random) -> PositionGenerator {
         assert!(blocks > 0, "a client needs at least one block");
-        Places {
+        PositionGenerator {
             pattern,
             blocks,
             next: 0,
             left_in_run: 0,
             popular: match pattern {
-                Pattern::Zipf(popularity) => Some(Popular::new(blocks, popularity)),
+                Pattern::Zipf(popularity) => Some(PopularitySampler::new(blocks, popularity)),
                 _ => None,
             },
             random,
@@ -137,7 +137,8 @@ impl Places {
             Pattern::Sequential => self.step(),
             Pattern::SemiRandom { run } => {
                 if self.left_in_run == 0 {
-                    // A run lies in the range as a whole; one longer than the range fills it.
+                    // A run is inside the range as a whole; one that is longer than the range fills
+                    // it.
                     self.left_in_run = run.min(self.blocks);
                     self.next = self.random.below(self.blocks - self.left_in_run + 1);
                 }

@@ -1,13 +1,13 @@
-//! What admission has to say, in sentences with their places: why a disk is refused and what
-//! would fit, and what will disappoint although it is admitted. The deciding is done elsewhere.
+//! Findings of admission: why a disk is refused and what would fit, and warnings about
+//! reservations that are admitted but weaker than their author may expect. Decides nothing.
 
 use super::{Admission, Demand, WHOLE_PPM, share};
 use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk};
-use crate::finding::Finding;
 use crate::remedy;
+use disktime_documents::Finding;
 use disktime_units::{Nanos, Share, format_size};
 
-/// The error points at the first vdisk that did not fit any more.
+/// The error points at the first vdisk that does not fit.
 pub(super) fn too_much_time(
     admission: &Admission,
     disk: &Disk,
@@ -35,12 +35,14 @@ pub(super) fn too_much_time(
         parts.push_str(&format!(", {} for switching", admission.switching_share));
     }
     let message = format!(
-        "the reservations on `{}` come to {} of its time: {parts}",
+        "the reservations on `{}` sum to {} of its time: {parts}",
         admission.disk,
         admission.total()
     );
     let help = match admission.remedies.as_slice() {
-        [] => "no period and no share fits so many reservations: reserve for fewer vdisks, or spread them over more disks".to_owned(),
+        [] => "so many reservations fit with no period and no share: reserve for fewer vdisks, or \
+            use more disks"
+            .to_owned(),
         remedies => {
             let all: Vec<_> = remedies.iter().map(ToString::to_string).collect();
             format!("what would fit: {}", all.join("; or "))
@@ -49,7 +51,7 @@ pub(super) fn too_much_time(
     Finding::error(span.unwrap_or(disk.name.span), message).help(help)
 }
 
-/// The error points at the first vdisk that does not fit on the disk any more.
+/// The error points at the first vdisk that does not fit on the disk.
 pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
     let Some(size) = admission
         .size_bytes
@@ -70,16 +72,16 @@ pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
     let help = match over {
         Some(over) if rest > 0 => {
             format!(
-                "at most {} are left for `{}`: \"{}KiB\"",
+                "`{1}` can have at most {0}: \"{2}KiB\"",
                 format_size(rest),
                 over.name.value,
                 rest / 1024
             )
         }
-        _ => "make the vdisks smaller, or put some on another disk".to_owned(),
+        _ => "make the vdisks smaller, or move some to another disk".to_owned(),
     };
     let message = format!(
-        "the vdisks on `{}` need {} ({} of it for the label), and it has {}",
+        "the vdisks on `{}` need {} ({} of it for the label), but the disk has {}",
         admission.disk,
         format_size(admission.used_bytes),
         format_size(overhead),
@@ -100,11 +102,13 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
             let enough = (u128::from(worst.0) * u128::from(WHOLE_PPM))
                 .div_ceil(u128::from(demand.reserve.0.max(1)) * 1_000_000);
             let message = format!(
-                "`{}` gets {budget} in each period of {}, less than the {worst} that one request may take",
+                "`{}` gets {budget} in each period of {}, less than the {worst} that one request \
+                    may take",
                 demand.name, demand.period
             );
             let help = format!(
-                "its share holds over several periods, not in each one; a period of {enough}ms or more would do"
+                "its share is kept over several periods, not in each one; use a period of at \
+                    least {enough}ms"
             );
             admission
                 .findings
@@ -112,11 +116,11 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
         }
         if let (Some(shortcoming), false) = (disk.policy.shortcoming(), demand.is_system) {
             let message = format!(
-                "`{}` has a reservation, and `{}` {shortcoming}",
+                "`{}` has a reservation, but the policy `{}` {shortcoming}",
                 demand.name,
                 disk.policy.name()
             );
-            let help = "use the policy \"fahrrad\", which keeps it";
+            let help = "use the policy \"fahrrad\", which keeps reservations";
             admission
                 .findings
                 .push(Finding::warning(span, message).help(help));
@@ -125,11 +129,11 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
     match disk.max_in_flight {
         Some(most) if has_seeks && most.value > 1 => {
             let message = format!(
-                "`{}` has seeks, and {} requests in flight",
+                "`{}` has seeks, and `max_in_flight` is {}",
                 admission.disk, most.value
             );
-            let help =
-                "reservations are kept with one request at a time; leave `max_in_flight` out";
+            let help = "a disk with seeks keeps reservations with one request in flight; remove \
+                `max_in_flight`";
             admission
                 .findings
                 .push(Finding::error(most.span, message).help(help));
@@ -139,10 +143,10 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
     match disk.switching {
         Some(chosen) if chosen.value == Switching::Account && !has_seeks => {
             let message = format!(
-                "`{}` has no seeks, so there is no switching to account for",
+                "`{}` has no seeks, so `switching` has no effect",
                 admission.disk
             );
-            let help = "leave `switching` out";
+            let help = "remove `switching`";
             admission
                 .findings
                 .push(Finding::warning(chosen.span, message).help(help));
@@ -151,7 +155,7 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
     }
 }
 
-/// Groups under a policy that knows none, and groups of nobody.
+/// Groups under a policy that has none, and groups without members.
 pub(super) fn groups(
     admission: &mut Admission,
     configuration: &Configuration,
@@ -161,17 +165,18 @@ pub(super) fn groups(
     if disk.policy != Policy::Fahrrad {
         for group in groups {
             let message = format!(
-                "`{}` on `{}` is a group, and `{}` knows no groups",
+                "`{}` on `{}` is a group, but the policy `{}` has no groups",
                 group.name.value,
                 admission.disk,
                 disk.policy.name()
             );
-            let help = "use the policy \"fahrrad\", or give each vdisk a reservation of its own instead of `group`";
+            let help = "use the policy \"fahrrad\", or give each vdisk its own reservation \
+                instead of `group`";
             let finding = Finding::error(group.name.span, message).help(help);
             admission.findings.push(finding);
         }
     }
-    // They lie on no disk, so they are told of once, with the first.
+    // An empty group is on no disk; it is reported once, with the first disk.
     let first = configuration.disks.first().map(|first| &first.name.value);
     if first != Some(&disk.name.value) {
         return;
@@ -182,8 +187,8 @@ pub(super) fn groups(
         .filter(|group| group.disk.is_none());
     for group in empty {
         let name = &group.name.value;
-        let message = format!("no vdisk is in the group `{name}`, so it reserves nothing");
-        let help = format!("add \"group\": \"{name}\" to its vdisks, or leave it out");
+        let message = format!("no vdisk is in the group `{name}`, so it has no effect");
+        let help = format!("add \"group\": \"{name}\" to its vdisks, or remove the group");
         let finding = Finding::warning(group.name.span, message).help(help);
         admission.findings.push(finding);
     }

@@ -1,7 +1,14 @@
-//! "Did you mean": the candidate that a person most likely meant. Knows nothing of the file.
+//! "Did you mean": the candidate that is most like a misspelt word.
 
-/// The candidate nearest to `word`, if it is near enough to be worth a question.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// "did you mean `NAME`? " with the candidate nearest to `word`; empty if none is near.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, candidates)
+        .map(|name| format!("did you mean `{name}`? "))
+        .unwrap_or_default()
+}
+
+/// The candidate nearest to `word`: at most a third of its characters differ.
+fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length > 64 {
         return None;
