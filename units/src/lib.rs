@@ -1,10 +1,11 @@
 //! Quantities with their units, shared by every room: time in nanoseconds, shares in parts per
-//! million, the names of background work, and the way people write sizes, durations, shares and ranges
+//! million, the names of background work, and the text forms of sizes, durations, shares and ranges
 //! of addresses in a file.
 //!
-//! Invariants: no floating point; arithmetic that could overflow says so in a debug build and
-//! saturates where its name says so. What is not known here: what a quantity is used for.
+//! Invariants: no floating point; arithmetic that overflows panics in a debug build, and saturates
+//! where its name says so. What is not known here: what a quantity is used for.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod background;
 mod nanos;

@@ -10,9 +10,9 @@ use std::time::Duration;
 pub struct Nanos(pub u64);
 
 impl Nanos {
-    /// No time at all, and the start of every clock.
+    /// A length of zero, and the start of every clock.
     pub const ZERO: Nanos = Nanos(0);
-    /// Later than anything that happens.
+    /// Later than every event.
     pub const MAX: Nanos = Nanos(u64::MAX);
 
     /// A length of `value` microseconds.

@@ -1,14 +1,14 @@
-//! Ranges of network addresses, as people write them: `10.0.0.0/8`, `::1`.
+//! Ranges of network addresses in text form: `10.0.0.0/8`, `::1`.
 //!
-//! Invariant: an IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the same address, in
-//! the range and in what is looked for; so it does not matter which kind of socket it came by.
+//! Invariant: an IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is the same address, both
+//! in a range and in an address that is tested; so the kind of socket makes no difference.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 use thiserror::Error;
 
-/// All addresses that begin like one.
+/// All addresses with the same leading bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -18,13 +18,13 @@ pub struct Network {
 /// Why a text is not a range of addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NetworkError {
-    /// No address, or no number behind the `/`.
-    #[error("`{0}` is not a range of addresses")]
+    /// No address, or no number after the `/`.
+    #[error("expected an address or a range as in 10.0.0.0/8, found `{0}`")]
     Unreadable(String),
-    /// The address has bits behind its prefix, which leaves open what was meant.
-    #[error("`{text}` has bits behind its first {prefix_bits}: write `{meant}` for the range")]
+    /// The address has bits set after its prefix, so it may be meant as a range or as one address.
+    #[error("`{text}` has bits set after its first {prefix_bits}: write `{meant}` for the range")]
     Overhanging {
-        /// What was given.
+        /// The text.
         text: String,
         /// The length of its prefix.
         prefix_bits: u8,
@@ -46,7 +46,7 @@ fn width(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// The address with everything behind its first bits cleared.
+/// The address with all bits after the prefix cleared.
 fn masked(address: IpAddr, prefix_bits: u8) -> IpAddr {
     let behind = u32::from(width(address) - prefix_bits);
     match address {

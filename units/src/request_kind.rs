@@ -20,8 +20,8 @@ pub enum RequestKind {
     ZeroFast,
     /// The range will be read soon: reads it where that helps, into no buffer.
     Cache,
-    /// Which parts of the range hold data: fills the buffer with extents, as many as fit and at least
-    /// one, and sets its length to them. They may end before the range does.
+    /// Which parts of the range hold data: fills the buffer with extents, as many as fit and at
+    /// least one, and sets its length to them. They may end before the range does.
     Status,
 }
 

@@ -9,7 +9,7 @@ use std::ops::{Add, AddAssign};
 pub struct Share(pub u32);
 
 impl Share {
-    /// Nothing.
+    /// 0 %.
     pub const ZERO: Share = Share(0);
     /// The whole disk.
     pub const WHOLE: Share = Share(1_000_000);
@@ -37,7 +37,7 @@ impl Share {
 
     /// The share that `part` is of `whole`, rounded up, and at most `u32::MAX` parts per million.
     pub fn ratio_ceil(part: Nanos, whole: Nanos) -> Share {
-        assert!(whole.0 > 0, "a share of no time is not defined");
+        assert!(whole.0 > 0, "a share of zero time is not defined");
         let ppm = (u128::from(part.0) * 1_000_000).div_ceil(u128::from(whole.0));
         Share(u32::try_from(ppm).unwrap_or(u32::MAX))
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for Share {
     }
 }
 
-/// As per cent, with as many decimals as it takes: `40 %`, `12.5 %`.
+/// In per cent, with as many decimals as needed: `40 %`, `12.5 %`.
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0 / 10_000, self.0 % 10_000);

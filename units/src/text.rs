@@ -1,10 +1,10 @@
-//! How people write quantities: `64GiB`, `500ms`, `40%`. Parsing is exact (no floating point) and
-//! an error says what would be accepted.
+//! The text forms of quantities: `64GiB`, `500ms`, `40%`. Parsing is exact (no floating point), and
+//! an error says what was expected.
 
 use crate::{Nanos, Share};
 use thiserror::Error;
 
-/// A quantity that could not be read; the sentence says what would be accepted.
+/// A quantity that cannot be read; the sentence says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct QuantityError {
@@ -40,7 +40,7 @@ const DURATIONS: [(&str, u64); 5] = [
     ("min", 60_000_000_000),
 ];
 
-/// A decimal number as (digits without the point, number of decimals), and what follows it.
+/// A decimal number as (digits without the point, number of decimals), and the text after it.
 fn split_number(text: &str) -> Option<(u128, u32, &str)> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -84,8 +84,11 @@ fn parse_with_units(
         .iter()
         .find(|(name, _)| *name == unit)
         .ok_or_else(refused)?;
-    scale(digits, decimals, *factor)
-        .ok_or_else(|| error(format!("`{text}` is not {what} that can be held exactly")))
+    scale(digits, decimals, *factor).ok_or_else(|| {
+        error(format!(
+            "`{text}` is not {what} that can be represented exactly"
+        ))
+    })
 }
 
 /// A size in bytes: `4096B`, `4KiB`, `1.5GiB`, `64GB`.
@@ -117,7 +120,8 @@ pub fn parse_duration(text: &str) -> Result<Nanos, QuantityError> {
 pub fn parse_share(text: &str) -> Result<Share, QuantityError> {
     let refused = || {
         error(format!(
-            "`{text}` is not a share; write per cent with at most four decimals, as in \"40%\" or \"12.5%\""
+            "`{text}` is not a share; write per cent with at most four decimals, as in \"40%\" or \
+                \"12.5%\""
         ))
     };
     let (digits, decimals, unit) = split_number(text.trim()).ok_or_else(refused)?;
@@ -127,7 +131,7 @@ pub fn parse_share(text: &str) -> Result<Share, QuantityError> {
     let ppm = scale(digits, decimals, 10_000).ok_or_else(refused)?;
     if ppm > 1_000_000 {
         return Err(error(format!(
-            "`{text}` is more than the whole disk; a share is at most 100%"
+            "`{text}` is more than 100%, the largest share"
         )));
     }
     Ok(Share(u32::try_from(ppm).map_err(|_| refused())?))
