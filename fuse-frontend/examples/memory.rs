@@ -1,5 +1,5 @@
-//! Two vdisks in memory, served until Ctrl-C: to try the door and to measure it alone, without a
-//! scheduler and without a disk.
+//! Two vdisks in memory, served until Ctrl-C: to try the frontend and to measure it alone, without
+//! a scheduler and without a disk.
 //!
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 

@@ -1,30 +1,29 @@
-//! The kernel's side of the door: `/dev/fuse` once it is mounted. One read takes one request, one
-//! write brings one reply.
+//! `/dev/fuse` once it is mounted. One read takes one request, one write sends one reply.
 
 use crate::protocol::{REPLY_HEADER_BYTES, reply_header};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// A mounted connection.
+/// The device of a mounted directory.
 #[derive(Debug)]
 pub(crate) struct Device(OwnedFd);
 
-/// What a read of the device came to, besides errors that nobody expects.
+/// The result of a read of the device, besides unexpected errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum DeviceRead {
     /// A request of so many bytes.
     Request(usize),
-    /// There is none now.
-    Nothing,
-    /// The directory is unmounted, or the connection was cut.
-    Gone,
+    /// There is no request now.
+    Empty,
+    /// The directory is unmounted, or the connection was aborted.
+    Disconnected,
 }
 
 impl Device {
-    /// A descriptor of `/dev/fuse` that is mounted. From now on reading it does not wait.
+    /// Takes a descriptor of `/dev/fuse` that is mounted and makes it non-blocking.
     pub(crate) fn new(descriptor: OwnedFd) -> io::Result<Device> {
-        // SAFETY: only asks for and sets flags of an open descriptor.
+        // SAFETY: reads and sets flags of an open descriptor only.
         let set = unsafe {
             let flags = libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL);
             libc::fcntl(
@@ -43,11 +42,11 @@ impl Device {
         self.0.as_raw_fd()
     }
 
-    /// Takes the next request into `parts`, which must have room for the largest.
-    pub(crate) fn take(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<Taken> {
+    /// Reads the next request into `parts`, which must have room for the largest.
+    pub(crate) fn read(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<DeviceRead> {
         loop {
-            // SAFETY: IoSliceMut has the layout of iovec; the parts live through the call and are
-            // written to by nobody else.
+            // SAFETY: IoSliceMut has the layout of iovec; the parts outlive the call, and
+            // the exclusive borrow keeps other code from them.
             let count = unsafe {
                 libc::readv(
                     self.as_raw_fd(),
@@ -56,22 +55,22 @@ impl Device {
                 )
             };
             if let Ok(count) = usize::try_from(count) {
-                return Ok(Taken::Request(count));
+                return Ok(DeviceRead::Request(count));
             }
             let error = io::Error::last_os_error();
             match error.raw_os_error() {
-                // The program that asked was killed while its request was being read.
+                // The program was killed while its request was being read.
                 Some(libc::ENOENT | libc::EINTR) => {}
-                Some(libc::EAGAIN) => return Ok(Taken::Nothing),
-                Some(libc::ENODEV | libc::ECONNABORTED) => return Ok(Taken::Gone),
+                Some(libc::EAGAIN) => return Ok(DeviceRead::Empty),
+                Some(libc::ENODEV | libc::ECONNABORTED) => return Ok(DeviceRead::Disconnected),
                 _ => return Err(error),
             }
         }
     }
 
-    /// Waits until there is a request, at most so long; whether there is.
-    pub(crate) fn wait(&self, patience: Duration) -> io::Result<bool> {
-        let until = Instant::now() + patience;
+    /// Waits for a request, at most for `timeout`; whether there is one.
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<bool> {
+        let until = Instant::now() + timeout;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let mut watched = libc::pollfd {
@@ -79,7 +78,7 @@ impl Device {
                 events: libc::POLLIN,
                 revents: 0,
             };
-            // SAFETY: one entry, which lives through the call.
+            // SAFETY: one entry, which outlives the call.
             match unsafe { libc::poll(&mut watched, 1, left.as_millis() as libc::c_int) } {
                 -1 => {
                     let error = io::Error::last_os_error();
@@ -93,21 +92,21 @@ impl Device {
         }
     }
 
-    /// Answers a request: with an errno and no body, or with 0 and the body.
-    pub(crate) fn answer(&self, unique: u64, error: i32, body: &[u8]) {
+    /// Replies to a request with an errno and no body, or with 0 and the body.
+    pub(crate) fn reply(&self, unique: u64, error: i32, body: &[u8]) {
         let header = reply_header(unique, error, body.len());
         let Err(failure) = self.write(&header, body) else {
             return;
         };
         match failure.raw_os_error() {
-            // The program that asked was killed meanwhile, or nobody is left to be told.
+            // The program was killed meanwhile, or the directory is unmounted.
             Some(libc::ENOENT | libc::ENODEV | libc::ECONNABORTED | libc::EPERM) => {}
             _ if !body.is_empty() => {
-                tracing::error!("the kernel does not take a FUSE reply: {failure}");
-                // Or the program would wait for ever.
-                self.answer(unique, libc::EIO, &[]);
+                tracing::error!("the kernel refused a FUSE reply, so the request fails: {failure}");
+                // Without any reply the program would wait for ever.
+                self.reply(unique, libc::EIO, &[]);
             }
-            _ => tracing::error!("the kernel does not take a FUSE reply: {failure}"),
+            _ => tracing::error!("the kernel refused a FUSE reply: {failure}"),
         }
     }
 
@@ -115,7 +114,7 @@ impl Device {
         let parts = [IoSlice::new(header), IoSlice::new(body)];
         let count = if body.is_empty() { 1 } else { 2 };
         loop {
-            // SAFETY: IoSlice has the layout of iovec, and both live through the call.
+            // SAFETY: IoSlice has the layout of iovec, and both outlive the call.
             let written = unsafe { libc::writev(self.as_raw_fd(), parts.as_ptr().cast(), count) };
             if written >= 0 {
                 return Ok(());

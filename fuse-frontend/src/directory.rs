@@ -1,4 +1,4 @@
-//! Names, inodes and attributes: a flat directory whose files never come, go or change. Pure.
+//! Names, inodes and attributes of a flat directory with a fixed list of files. Pure.
 //!
 //! Invariants: the directory is inode 1; the file at position `i` is inode `i + 2`, always.
 
@@ -19,7 +19,7 @@ pub(crate) struct Directory {
     positions: HashMap<Vec<u8>, usize>,
     owner: Owner,
     /// When it was mounted, in seconds since 1970.
-    made_seconds: u64,
+    created_seconds: u64,
 }
 
 /// Who owns directory and files.
@@ -29,20 +29,20 @@ pub(crate) struct Owner {
     pub(crate) gid: u32,
 }
 
-/// One line of a listing; `next` is where a listing goes on behind it.
+/// One line of a listing; a listing that starts at `next` continues after it.
 #[derive(Debug)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct DirectoryLine<'a> {
     pub(crate) name: &'a str,
     pub(crate) inode: u64,
     pub(crate) next: u64,
 }
 
 impl Directory {
-    /// A directory of these files, owned by `owner`, made at `made_seconds`.
+    /// A directory of these files, owned by `owner`, created at `created_seconds`.
     pub(crate) fn new(
         files: Vec<FuseFile>,
         owner: Owner,
-        made_seconds: u64,
+        created_seconds: u64,
     ) -> Result<Directory, FuseError> {
         let mut positions = HashMap::new();
         for (position, FuseFile { name, .. }) in files.iter().enumerate() {
@@ -63,7 +63,7 @@ impl Directory {
             files,
             positions,
             owner,
-            made_seconds,
+            created_seconds,
         })
     }
 
@@ -73,7 +73,7 @@ impl Directory {
         (position < self.files.len()).then_some(position)
     }
 
-    /// The file at a position that [`Directory::position`] gave.
+    /// The file at a position that came from [`Directory::position`].
     pub(crate) fn file(&self, position: usize) -> &FuseFile {
         &self.files[position]
     }
@@ -96,7 +96,7 @@ impl Directory {
             mode,
             size_bytes,
             stored_bytes: size_bytes,
-            time_seconds: self.made_seconds,
+            time_seconds: self.created_seconds,
             user: self.owner.uid,
             group: self.owner.gid,
             block_bytes,
@@ -120,19 +120,19 @@ impl Directory {
         })
     }
 
-    /// The listing from the place `from` on, which is 0 or some line's `next`.
-    pub(crate) fn list(&self, from: u64) -> impl Iterator<Item = Listed<'_>> {
+    /// The listing from `from` on, which is 0 or the `next` of a line.
+    pub(crate) fn list(&self, from: u64) -> impl Iterator<Item = DirectoryLine<'_>> {
         let dots = [".", ".."].map(|name| (name, DIRECTORY_INODE));
         let files = self.files.iter().enumerate();
         let files =
             files.map(|(position, file)| (file.name.as_str(), FIRST_FILE_INODE + position as u64));
         let lines = dots.into_iter().chain(files).zip(1..);
         lines
-            .map(|((name, inode), next)| Listed { name, inode, next })
+            .map(|((name, inode), next)| DirectoryLine { name, inode, next })
             .skip(usize::try_from(from).unwrap_or(usize::MAX))
     }
 
-    /// What `statfs` shows: as large as its files together, and full.
+    /// What `statfs` shows: the sum of the files' sizes, and no free space.
     pub(crate) fn statistics(&self) -> Statistics {
         let bytes = self
             .files

@@ -1,4 +1,4 @@
-//! Why the directory cannot be mounted or unmounted: sentences with the remedy.
+//! Why the directory cannot be mounted or unmounted: sentences that say what to do.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,86 +10,92 @@ use thiserror::Error;
 pub enum FuseError {
     /// `fusermount3` is not in the PATH.
     #[error(
-        "the program fusermount3 is not there, so the FUSE directory cannot be mounted; \
+        "the FUSE directory cannot be mounted: the program fusermount3 is not in PATH; \
          install Debian's package fuse3 (apt-get install fuse3)"
     )]
     NotInstalled,
     /// No `/dev/fuse`.
     #[error(
-        "/dev/fuse is not there, so the FUSE directory cannot be mounted; load the kernel module \
+        "the FUSE directory cannot be mounted: /dev/fuse does not exist; load the kernel module \
          (modprobe fuse), or give the container the device (--device /dev/fuse)"
     )]
     NoDevice,
     /// `/dev/fuse` cannot be opened.
     #[error(
-        "/dev/fuse cannot be opened ({source}), so the FUSE directory cannot be mounted; a \
+        "the FUSE directory cannot be mounted: /dev/fuse cannot be opened ({source}); a \
          container needs the device (--device /dev/fuse) and the capability SYS_ADMIN"
     )]
     DeviceRefused {
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// The directory cannot be made, looked at or read.
+    /// The directory cannot be created, accessed or read.
     #[error(
-        "the directory {path:?} cannot be {operation} ({source}); choose another for the FUSE mount, or mend its permissions"
+        "the directory {path:?} cannot be {operation} ({source}); choose another directory for \
+            the FUSE mount, or correct its permissions"
     )]
     Directory {
-        /// Which.
+        /// The directory.
         path: PathBuf,
         /// "created", "read", …
         operation: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// Something that is no directory is there.
+    /// The path exists and is not a directory.
     #[error(
-        "{path:?} is not a directory; the FUSE mount needs one, which may be missing but not something else"
+        "{path:?} is not a directory; the FUSE mount needs a directory, or a path where it can \
+            create one"
     )]
     NotADirectory {
-        /// Where.
+        /// The directory.
         path: PathBuf,
     },
-    /// Files are there that the mount would hide.
+    /// The directory has files that the mount would hide.
     #[error(
-        "the directory {path:?} is not empty, and a FUSE mount would hide what is in it; move that away or choose another directory"
+        "the directory {path:?} is not empty, and the FUSE mount would hide its files; move them \
+            or choose another directory"
     )]
     NotEmpty {
-        /// Which.
+        /// The directory.
         path: PathBuf,
     },
-    /// A living FUSE mount is there.
+    /// The directory is the mount of a running FUSE server.
     #[error(
-        "{path:?} is already the mount of another FUSE server (type {file_system}); stop that server, or \
+        "{path:?} is already the mount of another FUSE server (type {file_system}); stop that \
+            server, or \
          unmount it with `fusermount3 -u {}`", path.display()
     )]
     AlreadyMounted {
-        /// Where.
+        /// The directory.
         path: PathBuf,
         /// The type that the kernel reports.
         file_system: String,
     },
-    /// A dead mount is there that is not ours or does not go away.
+    /// The directory is a stale mount that is not disktime's or cannot be unmounted.
     #[error(
-        "{path:?} is the mount of a FUSE server that is gone (type {file_system}) and was not cleaned up: {reason}; \
+        "{path:?} is the stale mount of a FUSE server that has ended (type {file_system}), and it \
+            was not unmounted: {reason}; \
          unmount it with `fusermount3 -u -z {}`", path.display()
     )]
     Stale {
-        /// Where.
+        /// The directory.
         path: PathBuf,
         /// The type that the kernel reports.
         file_system: String,
-        /// Why it is still there.
+        /// Why it was not unmounted.
         reason: String,
     },
     /// A file's name is not one component of a path.
     #[error(
-        "{name:?} cannot be the name of a file in the FUSE directory: a name has 1 to 255 bytes, no '/', and is not '.' or '..'"
+        "{name:?} cannot be the name of a file in the FUSE directory: a name has 1 to 255 bytes, \
+            no '/', and is not '.' or '..'"
     )]
     BadName {
         /// The name.
         name: String,
     },
-    /// Two files have one name.
+    /// Two files have the same name.
     #[error("two files of the FUSE directory have the name {name:?}; rename one")]
     DuplicateName {
         /// The name.
@@ -98,26 +104,29 @@ pub enum FuseError {
     /// The mount itself failed.
     #[error(
         "the FUSE directory cannot be mounted on {path:?} ({source}); \
-         a container needs the capability SYS_ADMIN, another user than root a directory of their own"
+         a container needs the capability SYS_ADMIN, and a user other than root needs to own the \
+         directory"
     )]
     Mount {
-        /// Where.
+        /// The directory.
         path: PathBuf,
         /// What failed.
         source: io::Error,
     },
     /// The unmount failed.
-    #[error("the FUSE directory {path:?} cannot be unmounted: {reason}; unmount it with `fusermount3 -u -z {}`", path.display())]
+    #[error("the FUSE directory {path:?} cannot be unmounted: {reason}; unmount it with \
+        `fusermount3 -u -z {}`", path.display())]
     Unmount {
-        /// Where.
+        /// The directory.
         path: PathBuf,
-        /// What was said.
+        /// The error output of fusermount3.
         reason: String,
     },
 }
 
 impl FuseError {
-    /// Whether this machine has no FUSE at all: a server with other doors says so and goes on.
+    /// Whether this machine has no FUSE at all: a server with other frontends logs it and
+    /// continues.
     pub fn is_missing_support(&self) -> bool {
         matches!(
             self,

@@ -9,15 +9,15 @@ pub struct FuseFile {
     pub name: String,
     /// Its length, which is the vdisk's size.
     pub size_bytes: u64,
-    /// How much of it programs are told is stored (`st_blocks`); all of it without.
+    /// How much of it is reported as stored (`st_blocks`); all of it if `None`.
     pub stored: Option<StoredBytes>,
-    /// Whether it refuses to be opened for writing.
+    /// Whether opening it for writing is refused.
     pub read_only: bool,
-    /// What programs are told to read and write at a time (`st_blksize`), rounded up to a power
-    /// of two from 4 KiB to 1 MiB.
+    /// The size of reads and writes that is recommended to programs (`st_blksize`), rounded up to a
+    /// power of two from 4 KiB to 1 MiB.
     pub optimal_io_bytes: u32,
-    /// The position of its disk's reactor among those that [`crate::mount`] is given.
+    /// The index of its disk's reactor among those that [`crate::mount`] gets.
     pub disk: usize,
-    /// Which vdisk of that disk it is.
+    /// The vdisk on that disk.
     pub vdisk: VdiskId,
 }

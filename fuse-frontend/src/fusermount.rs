@@ -1,4 +1,4 @@
-//! The program fusermount3, which mounts and unmounts for everybody: it is set-uid root where
+//! The program fusermount3, which mounts and unmounts for all users: it is set-uid root where
 //! users other than root may mount.
 
 use std::io;
@@ -8,10 +8,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs it with options on a place.
+/// Runs it with options for a path.
 ///
 /// # Errors
-/// What it said.
+/// Its error output.
 pub(crate) fn fusermount(options: &[&str], path: &Path) -> Result<(), String> {
     run(Command::new("fusermount3").args(options), path)
 }
@@ -33,14 +33,14 @@ fn run(command: &mut Command, path: &Path) -> Result<(), String> {
     })
 }
 
-/// Mounts on a place; the descriptor of `/dev/fuse` that serves the mount. Programs that this one
-/// starts do not inherit it: one that held it would keep the mount of a killed server alive, and
-/// whoever touches that would hang.
+/// Mounts on a path; returns the descriptor of `/dev/fuse` that serves the mount. Programs that
+/// this one starts do not inherit it: such a program would keep the mount of a killed server alive,
+/// and programs that access it would hang.
 ///
 /// # Errors
-/// What it said, or that it sent no descriptor.
+/// Its error output, or that it sent no descriptor.
 pub(crate) fn mount(options: &str, path: &Path) -> io::Result<OwnedFd> {
-    // A pair of datagram sockets keeps the message whole. It sends the descriptor before it ends.
+    // Datagram sockets keep the message whole. fusermount3 sends the descriptor before it ends.
     let (own, its) = UnixDatagram::pair()?;
     let number = its.as_raw_fd();
     let mut command = Command::new("fusermount3");
@@ -58,7 +58,7 @@ pub(crate) fn mount(options: &str, path: &Path) -> io::Result<OwnedFd> {
     receive_descriptor(&own)
 }
 
-/// Room for one descriptor in a control message, aligned as the kernel wants it.
+/// Room for one descriptor in a control message, aligned as the kernel requires.
 #[repr(align(8))]
 struct ControlRoom([u8; 64]);
 
@@ -69,9 +69,9 @@ fn receive_descriptor(socket: &UnixDatagram) -> io::Result<OwnedFd> {
         iov_base: byte.as_mut_ptr().cast(),
         iov_len: byte.len(),
     };
-    // SAFETY: an all-zero msghdr is valid; what is put into it lives through the calls, and the control
-    // room is aligned and of the length that is told. A control message is only looked at
-    // where the kernel has put one.
+    // SAFETY: an all-zero msghdr is valid; the pointers in it outlive the calls, and the control
+    // room is aligned and has the given length. A control message is only read where the kernel has
+    // written one.
     let descriptor = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &mut part;
@@ -89,10 +89,10 @@ fn receive_descriptor(socket: &UnixDatagram) -> io::Result<OwnedFd> {
         is_descriptor.then(|| libc::CMSG_DATA(control).cast::<i32>().read_unaligned())
     };
     match descriptor {
-        // SAFETY: the kernel has just opened it for this process, and nobody else knows of it.
+        // SAFETY: the kernel has just opened it for this process, and it has no other owner.
         Some(descriptor) => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
         None => Err(io::Error::other(
-            "fusermount3 sent no descriptor of the mount",
+            "fusermount3 reported success but sent no descriptor of the mount",
         )),
     }
 }

@@ -1,21 +1,22 @@
-//! The first request of a mount: the kernel says what it can do, and is told what is wanted of it.
+//! The handshake, the first request of a mount: the kernel says what it supports, and the reply
+//! says what is used.
 
 use crate::Transport;
-use crate::device::{Device, Taken};
-use crate::inbox::{Inbox, REQUEST_BYTES_MAX};
+use crate::device::{Device, DeviceRead};
 use crate::protocol::{InitReply, Operation, encode_init};
+use crate::read_buffer::{REQUEST_BYTES_MAX, ReadBuffer};
 use crate::ring::Ring;
 use std::io;
 use std::time::Duration;
 
-/// Requests that the kernel hands out at once of those that nobody waits for in a system call
-/// (asynchronous ones, as a loop device's). Its own default holds at 12.
+/// The limit of asynchronous requests (those for which no program waits in a system call, as of a
+/// loop device) that the kernel sends at once. Its own default is 12.
 const BACKGROUND_MAX: u16 = 512;
 
-/// The kernel sends it at the mount.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for the kernel's first request, which it sends at the mount.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is wanted, if the kernel has it.
+/// The features that are used if the kernel has them.
 const WANTED: u64 = ASYNC_READ
     | ATOMIC_TRUNCATE
     | BIG_WRITES
@@ -26,7 +27,7 @@ const WANTED: u64 = ASYNC_READ
     | MAX_PAGES
     | EXTENDED;
 const ASYNC_READ: u64 = 1 << 0;
-/// `open` is told of O_TRUNC, so that it can be refused with a reason.
+/// `open` carries O_TRUNC, so that it can be refused with a reason.
 const ATOMIC_TRUNCATE: u64 = 1 << 3;
 /// Writes of more than a page.
 const BIG_WRITES: u64 = 1 << 5;
@@ -40,43 +41,49 @@ const MAX_PAGES: u64 = 1 << 22;
 /// There are more than 32 flags.
 const EXTENDED: u64 = 1 << 30;
 
-/// Requests may come through a ring.
+/// Requests may come by a ring.
 const OVER_IO_URING: u64 = 1 << 41;
 
-/// The oldest protocol of 7 that has what is relied on (Linux 5.2).
+/// The oldest minor version of protocol 7 that has all that is needed (Linux 5.2).
 const MINOR_MIN: u32 = 31;
 
-/// Greets the kernel. A ring, if there is one, is what requests come by from now on, and the kernel
-/// waits for it to be registered.
+/// Does the handshake. If it returns a ring, requests come by the ring from now on, and the kernel
+/// waits until it is registered.
 ///
 /// # Errors
-/// If it does not greet, or speaks a protocol that is too old.
-pub(crate) fn greet(device: &Device, transport: Transport) -> io::Result<Option<Ring>> {
-    if !device.wait(PATIENCE)? {
-        return Err(io::Error::other("the kernel does not begin to speak FUSE"));
+/// If the kernel does not begin the handshake, or its protocol is too old.
+pub(crate) fn run(device: &Device, transport: Transport) -> io::Result<Option<Ring>> {
+    if !device.wait(TIMEOUT)? {
+        return Err(io::Error::other(
+            "the kernel sent no FUSE handshake within 10 s",
+        ));
     }
-    let mut inbox = Inbox::new();
-    match inbox.fill(device)? {
-        Taken::Request(_) => {}
-        Taken::Nothing | Taken::Gone => {
-            return Err(io::Error::other("it was unmounted at once"));
+    let mut read_buffer = ReadBuffer::new();
+    match read_buffer.fill(device)? {
+        DeviceRead::Request(_) => {}
+        DeviceRead::Empty | DeviceRead::Disconnected => {
+            return Err(io::Error::other(
+                "it was unmounted before the FUSE handshake",
+            ));
         }
     }
-    let unexpected = |_| io::Error::other("the kernel does not greet first");
-    let header = inbox.header().map_err(unexpected)?;
+    let unexpected = |_| io::Error::other("the kernel's first FUSE request is not a handshake");
+    let header = read_buffer.header().map_err(unexpected)?;
     let Operation::Init {
         major,
         minor,
         readahead_bytes,
         flags,
-    } = inbox.operation(&header).map_err(unexpected)?
+    } = read_buffer.operation(&header).map_err(unexpected)?
     else {
-        return Err(io::Error::other("the kernel does not greet first"));
+        return Err(io::Error::other(
+            "the kernel's first FUSE request is not a handshake",
+        ));
     };
     if major != 7 || minor < MINOR_MIN {
-        device.answer(header.unique, libc::EPROTO, &[]);
+        device.reply(header.unique, libc::EPROTO, &[]);
         let message = format!(
-            "the kernel speaks FUSE {major}.{minor}; this needs 7.{MINOR_MIN}, Linux 5.2 or later"
+            "expected FUSE protocol 7.{MINOR_MIN} or later (Linux 5.2), found {major}.{minor}"
         );
         return Err(io::Error::other(message));
     }
@@ -93,7 +100,7 @@ pub(crate) fn greet(device: &Device, transport: Transport) -> io::Result<Option<
         request_bytes_max: REQUEST_BYTES_MAX,
     };
     encode_init(&mut body, &reply);
-    device.answer(header.unique, 0, &body);
+    device.reply(header.unique, 0, &body);
     Ok(ring)
 }
 
@@ -101,8 +108,11 @@ fn ring(device: &Device) -> Option<Ring> {
     Ring::new(device.as_raw_fd())
         .inspect_err(|error| {
             tracing::warn!(
-                "the kernel offers FUSE over io_uring, but no ring for it ({error}), so requests come by \
-                 /dev/fuse, which costs more; see kernel.io_uring_disabled, seccomp and memory limits"
+                "the kernel offers FUSE over io_uring, but a ring cannot be created ({error}); \
+                    requests \
+                 come by /dev/fuse, which costs more processor time; check \
+                 kernel.io_uring_disabled, \
+                 seccomp and memory limits"
             );
         })
         .ok()

@@ -1,39 +1,43 @@
-//! The FUSE door: a directory with one file per vdisk.
+//! The FUSE frontend: a directory with one file per vdisk.
 //!
 //! ```text
-//!   program ── kernel ── source ── port ──► the reactor of the disk, or another's by mail
-//!                          │         │
-//!   device, inbox: /dev/fuse         answers   what each message comes to: pure
-//!   ring: FUSE over io_uring         │
-//!                 protocol, directory, transfer: bytes, names, ranges; pure
-//!   mount ── mountpoint, fusermount   the place in the file tree, before and after
+//!   program ── kernel ── connection ── port ──► the reactor of the disk; another's by its mailbox
+//!                            │           │
+//!   device, read_buffer: /dev/fuse     handler: what to do for each message; pure
+//!   ring: FUSE over io_uring             │
+//!                       protocol, directory, vdisk_request: bytes, names, ranges; pure
+//!                                        │
+//!                       in_flight: the table of requests that vdisks serve; bounded
+//!   mount ── handshake, mountpoint, fusermount: mounting and unmounting
 //! ```
 //!
 //! A file is as long as its vdisk and never changes its length. Every read and write goes through
-//! to the vdisk (no page cache in between), so all doors of a vdisk see the same bytes. A write
-//! by a file opened with `O_SYNC` or `O_DSYNC` is answered when it is durable; `fsync`, and `close` after
-//! writing, are answered when everything written before is.
+//! to the vdisk without the page cache, so all frontends of a vdisk see the same bytes. The reply
+//! to a write of a file that is opened with `O_SYNC` or `O_DSYNC` is sent when the data are
+//! durable; the reply to `fsync`, and to `close` after writing, when all data written before are
+//! durable.
 //!
-//! What is not known here: disks, scheduling, and where the bytes of a vdisk lie.
+//! What is not known here: disks, scheduling, and where the bytes of a vdisk are stored.
+#![warn(unreachable_pub)]
 
-mod answers;
-mod appetite;
+mod batch_size;
+mod connection;
 mod device;
 mod directory;
 mod error;
 mod file;
 mod fusermount;
+mod handler;
 mod handshake;
-mod inbox;
+mod in_flight;
 mod mount;
 mod mountpoint;
 mod port;
 mod protocol;
-mod refusals;
+mod read_buffer;
+mod refusal_log;
 mod ring;
-mod slots;
-mod source;
-mod transfer;
+mod vdisk_request;
 
 pub use error::FuseError;
 pub use file::FuseFile;

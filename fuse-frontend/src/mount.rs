@@ -1,50 +1,50 @@
 //! Mounting and unmounting the directory.
 //!
-//! Invariants: after [`MountHandle::unmount`] no request that takes less than its patience is with the
-//! backend; a handle that is dropped unmounts too; a program that the server starts does not inherit the
-//! session.
+//! Invariants: after [`MountHandle::unmount`] no request is in flight that takes less than its
+//! timeout; a handle that is dropped unmounts too; a program that the server starts does not
+//! inherit the connection.
 
-use crate::answers::Answers;
+use crate::connection::KernelConnection;
 use crate::device::Device;
 use crate::directory::{Directory, Owner};
-use crate::inbox::REQUEST_BYTES_MAX;
+use crate::handler::OperationHandler;
 use crate::mountpoint::{self, Unmounted};
-use crate::port::{FusePort, Shared};
-use crate::source::Source;
+use crate::port::{FusePort, MountState};
+use crate::read_buffer::REQUEST_BYTES_MAX;
 use crate::{FuseError, FuseFile, fusermount, handshake};
 use disktime_engine::PortHost;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
-/// How long an unmount waits for what is under way.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an unmount waits for requests in flight.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How requests come from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// Over io_uring if the kernel offers it (Linux 6.14, `enable_uring` of its module `fuse` set to
-    /// `Y` before the mount), or else by `/dev/fuse`.
+    /// Over io_uring if the kernel offers it (Linux 6.14, `enable_uring` of its module `fuse` set
+    /// to `Y` before the mount), otherwise by `/dev/fuse`.
     #[default]
     Best,
     /// By reading and writing `/dev/fuse`.
     Device,
 }
 
-/// A mounted directory. Dropping it unmounts it; [`MountHandle::unmount`] does so in good order.
+/// A mounted directory. Dropping it unmounts it at once; [`MountHandle::unmount`] waits for
+/// requests in flight.
 pub struct MountHandle {
     path: PathBuf,
-    shared: Arc<Shared>,
-    /// The reactor that has the port.
+    state: Arc<MountState>,
+    /// The reactor that serves the port.
     host: Arc<dyn PortHost>,
-    /// Ends when the port has nothing under way and takes nothing more.
+    /// Ends when the port has no request in flight and accepts no more.
     drained: oneshot::Receiver<()>,
-    over_io_uring: bool,
-    unmounted: bool,
+    is_over_io_uring: bool,
+    is_unmounted: bool,
 }
 
 impl fmt::Debug for MountHandle {
@@ -53,8 +53,8 @@ impl fmt::Debug for MountHandle {
     }
 }
 
-/// Makes `directory` fit to be mounted on, as [`mount`] does first, and returns its absolute path:
-/// for a caller that wants to know before it changes anything else.
+/// Prepares `directory` for a mount, as [`mount`] does first, and returns its absolute path: for a
+/// caller that has to know before it changes anything else.
 ///
 /// # Errors
 /// As [`mount`].
@@ -62,13 +62,13 @@ pub async fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
     off_thread(directory, mountpoint::prepare).await
 }
 
-/// Mounts these files on `directory`, which is created if it is missing; the dead mount of a
-/// server that was killed is cleaned up first. `hosts` are the reactors of the disks; the one at `home`
-/// serves the directory and its own disk's files, and passes on what concerns the other disks.
-/// `transport` says how the kernel's requests come there.
+/// Mounts these files on `directory`, which is created if it is missing; the stale mount of a
+/// server that was killed is removed first. `hosts` are the reactors of the disks; the one at
+/// `home` serves the directory and its own disk's files, and passes requests for other disks on to
+/// their reactors. `transport` says how the kernel's requests come to it.
 ///
 /// # Errors
-/// A sentence with the remedy. [`FuseError::is_missing_support`] tells whether this machine has
+/// A sentence that says what to do. [`FuseError::is_missing_support`] says whether this machine has
 /// no FUSE at all.
 ///
 /// # Panics
@@ -82,39 +82,39 @@ pub async fn mount(
 ) -> Result<MountHandle, FuseError> {
     assert!(files.iter().all(|file| file.disk < hosts.len()));
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let made_seconds = since_1970.unwrap_or_default().as_secs();
-    let answers = Answers::new(Directory::new(files, current_user(), made_seconds)?);
+    let created_seconds = since_1970.unwrap_or_default().as_secs();
+    let handler = OperationHandler::new(Directory::new(files, current_user(), created_seconds)?);
     let path = prepare(directory).await?;
-    let source = off_thread(&path, move |path| mount_source(path, transport)).await?;
+    let connection = off_thread(&path, move |path| connect(path, transport)).await?;
     let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
-        shared: Arc::default(),
+        state: Arc::default(),
         host: Arc::clone(&hosts[home]),
         drained,
-        over_io_uring: source.has_ring(),
-        unmounted: false,
+        is_over_io_uring: connection.has_ring(),
+        is_unmounted: false,
     };
-    let shared = Arc::clone(&handle.shared);
-    let port = FusePort::new(source, answers, hosts, home, shared, drained_sender);
+    let state = Arc::clone(&handle.state);
+    let port = FusePort::new(connection, handler, hosts, home, state, drained_sender);
     match handle.host.open_port(Box::new(port)) {
         Ok(()) => Ok(handle),
-        Err(gone) => Err(failed(&handle.path, io::Error::other(gone))),
+        Err(error) => Err(failed(&handle.path, io::Error::other(error))),
     }
 }
 
-/// Mounts, and greets the kernel. What fails on the way is unmounted.
-fn mount_source(path: &Path, transport: Transport) -> Result<Source, FuseError> {
+/// Mounts, and does the handshake with the kernel. If that fails, the directory is unmounted.
+fn connect(path: &Path, transport: Transport) -> Result<KernelConnection, FuseError> {
     let options = format!(
         "nosuid,nodev,fsname=disktime,subtype={},max_read={REQUEST_BYTES_MAX}",
         mountpoint::SUBTYPE
     );
     let descriptor = fusermount::mount(&options, path).map_err(|source| failed(path, source))?;
-    let greeted = Device::new(descriptor).and_then(|device| {
-        let ring = handshake::greet(&device, transport)?;
-        Ok(Source::new(device, ring))
+    let connected = Device::new(descriptor).and_then(|device| {
+        let ring = handshake::run(&device, transport)?;
+        Ok(KernelConnection::new(device, ring))
     });
-    greeted.map_err(|source| {
+    connected.map_err(|source| {
         if let Err(error) = mountpoint::unmount(path) {
             tracing::warn!("{error}");
         }
@@ -130,35 +130,36 @@ fn failed(path: &Path, source: io::Error) -> FuseError {
 }
 
 impl MountHandle {
-    /// Where it is mounted, as an absolute path.
+    /// The mounted directory, as an absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether requests come over io_uring, not by `/dev/fuse`.
     pub fn is_over_io_uring(&self) -> bool {
-        self.over_io_uring
+        self.is_over_io_uring
     }
 
-    /// Unmounts, and returns when every request that was under way is answered, or five seconds later:
-    /// what takes longer is given up with its reactor. Later ones get ESHUTDOWN. Returns whether nobody had
-    /// a file open: one that is open (a loop device, say) keeps its connection until it is closed or its
-    /// reactor ends.
+    /// Unmounts, and returns when every request in flight is completed, or after five seconds: a
+    /// request that takes longer fails when its reactor ends. Later requests get ESHUTDOWN. Returns
+    /// whether no file was open: an open file (of a loop device, for example) keeps its connection
+    /// until it is closed or its reactor ends.
     ///
     /// # Errors
-    /// If `fusermount3` fails; the requests are answered all the same.
+    /// If `fusermount3` fails; the requests are completed all the same.
     pub async fn unmount(mut self) -> Result<bool, FuseError> {
-        self.shared.unmounting.store(true, Ordering::Release);
+        self.state.begin_unmount();
         let unmounted = off_thread(&self.path, mountpoint::unmount).await;
         self.close();
-        // It ends by being dropped, by a port that is drained or by a reactor that has ended.
-        let _ = tokio::time::timeout(PATIENCE, &mut self.drained).await;
-        self.unmounted = unmounted.is_ok();
+        // The sender is dropped by a port that is drained, or with a reactor that has ended.
+        let _ = tokio::time::timeout(UNMOUNT_TIMEOUT, &mut self.drained).await;
+        self.is_unmounted = unmounted.is_ok();
         match unmounted? {
             Unmounted::Now => Ok(true),
             Unmounted::WhenFilesAreClosed => {
                 tracing::warn!(
-                    "{:?} is unmounted while files in it are open; they fail from now on",
+                    "{:?} is unmounted while files in it are open; requests to them fail from now \
+                        on",
                     self.path
                 );
                 Ok(false)
@@ -166,19 +167,19 @@ impl MountHandle {
         }
     }
 
-    /// Takes no more requests.
+    /// Refuses requests from now on.
     fn close(&self) {
-        self.shared.closing.store(true, Ordering::Release);
+        self.state.close();
         self.host.wake();
     }
 }
 
 impl Drop for MountHandle {
     fn drop(&mut self) {
-        if self.unmounted {
+        if self.is_unmounted {
             return;
         }
-        self.shared.unmounting.store(true, Ordering::Release);
+        self.state.begin_unmount();
         self.close();
         if let Err(error) = mountpoint::unmount(&self.path) {
             tracing::warn!("{error}");

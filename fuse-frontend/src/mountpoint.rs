@@ -1,7 +1,8 @@
-//! The place in the file tree: is it fit to be mounted on, is a dead server's mount still there,
-//! and how it is unmounted. Blocking; to be called off the async threads.
+//! The mount point: checks that a directory can be mounted on, removes the stale mount of a server
+//! that was killed, and unmounts. Blocking; not to be called on async threads.
 //!
-//! What is removed by itself: only a dead mount of our own type. Everything else is the user's.
+//! Only a stale mount of disktime's own type is removed automatically. Everything else is the
+//! user's.
 
 use crate::FuseError;
 use crate::fusermount::fusermount;
@@ -17,13 +18,13 @@ use std::time::{Duration, Instant};
 pub(crate) const SUBTYPE: &str = "disktime";
 const FILE_SYSTEM: &str = "fuse.disktime";
 
-/// How long the kernel may take to cut the connection of a server that was killed.
-const DYING: Duration = Duration::from_secs(10);
+/// How long the kernel may take to abort the connection of a server that was killed.
+const ABORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A server may have been killed again and again, each start mounting over the dead.
+/// A server may be killed several times, each start mounting over the stale mount before.
 const STALE_MOUNTS_MAX: usize = 16;
 
-/// Makes the directory fit to be mounted on, and returns its absolute path.
+/// Prepares the directory for a mount, and returns its absolute path.
 pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
     check_support()?;
     let path = absolute(directory)?;
@@ -40,7 +41,7 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(&path).map_err(failed("created"))?;
         }
-        Err(error) => return Err(failed("looked at")(error)),
+        Err(error) => return Err(failed("accessed")(error)),
         Ok(metadata) if !metadata.is_dir() => return Err(FuseError::NotADirectory { path }),
         Ok(_) => {}
     }
@@ -66,14 +67,14 @@ fn check_support() -> Result<(), FuseError> {
     {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FuseError::NoDevice),
-        // fusermount3 opens it as this user too, and says so: what it says is shown.
+        // fusermount3 opens it as this user too, and reports the error, which is shown.
         Err(error) if error.raw_os_error() == Some(libc::EACCES) => Ok(()),
         Err(source) => Err(FuseError::DeviceRefused { source }),
     }
 }
 
-/// The path as the kernel's table of mounts has it. The last component is not followed, as it
-/// cannot be looked at while a dead mount is there, unless it is a link.
+/// The path as in the kernel's table of mounts. The last component is not resolved unless it is a
+/// link, because it cannot be accessed while a stale mount is on it.
 fn absolute(directory: &Path) -> Result<PathBuf, FuseError> {
     if let Ok(path) = fs::canonicalize(directory) {
         return Ok(path);
@@ -98,18 +99,18 @@ fn remove_stale(path: &Path) -> Result<(), FuseError> {
             return Ok(());
         };
         let path = path.to_path_buf();
-        if !is_dead(&path) {
+        if !is_stale(&path) {
             return Err(FuseError::AlreadyMounted { path, file_system });
         }
         if file_system != FILE_SYSTEM {
-            let reason = "it is not disktime's".into();
+            let reason = "it is not a mount of disktime".into();
             return Err(FuseError::Stale {
                 path,
                 file_system,
                 reason,
             });
         }
-        tracing::info!("cleaning up {path:?}, the mount of a server that is gone");
+        tracing::info!("unmounting {path:?}, the stale mount of a server that was killed");
         if let Err(reason) = fusermount(&["-u", "-z"], &path) {
             return Err(FuseError::Stale {
                 path,
@@ -121,14 +122,14 @@ fn remove_stale(path: &Path) -> Result<(), FuseError> {
     Err(FuseError::Stale {
         path: path.into(),
         file_system: FILE_SYSTEM.into(),
-        reason: format!("it is there more than {STALE_MOUNTS_MAX} times"),
+        reason: format!("more than {STALE_MOUNTS_MAX} mounts are stacked there"),
     })
 }
 
-/// Whether the server of a mount is gone. Over io_uring its connection ends some time after it, and
-/// requests are cut off one by one until then.
-fn is_dead(path: &Path) -> bool {
-    let until = Instant::now() + DYING;
+/// Whether the server of a mount has ended. Over io_uring the connection ends some time after the
+/// server, and requests are cancelled one by one until then.
+fn is_stale(path: &Path) -> bool {
+    let until = Instant::now() + ABORT_TIMEOUT;
     loop {
         let error = fs::metadata(path)
             .err()
@@ -146,13 +147,13 @@ fn is_dead(path: &Path) -> bool {
 /// How an unmount ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unmounted {
-    /// Nobody had a file open, and the session is over.
+    /// No file was open, and the connection has ended.
     Now,
-    /// Gone from the file tree; files that are open keep the session alive until they are closed.
+    /// Removed from the file tree; open files keep the connection until they are closed.
     WhenFilesAreClosed,
 }
 
-/// Unmounts what [`prepare`] made room for. One that somebody else unmounted is fine.
+/// Unmounts a directory that [`prepare`] prepared. It may be unmounted already.
 pub(crate) fn unmount(path: &Path) -> Result<Unmounted, FuseError> {
     if fuse_mount_at(path)?.as_deref() != Some(FILE_SYSTEM) {
         return Ok(Unmounted::Now);
@@ -169,30 +170,30 @@ pub(crate) fn unmount(path: &Path) -> Result<Unmounted, FuseError> {
     }
 }
 
-/// The type of the uppermost FUSE mount at exactly this place.
+/// The type of the topmost FUSE mount on exactly this path.
 fn fuse_mount_at(path: &Path) -> Result<Option<String>, FuseError> {
     let table = fs::read("/proc/self/mountinfo").map_err(|source| FuseError::Directory {
         path: "/proc/self/mountinfo".into(),
         operation: "read",
         source,
     })?;
-    Ok(uppermost(&table, path).filter(|kind| kind == "fuse" || kind.starts_with("fuse.")))
+    Ok(topmost(&table, path).filter(|kind| kind == "fuse" || kind.starts_with("fuse.")))
 }
 
-/// The type of the last mount at this place in a table of the form of `/proc/self/mountinfo`.
-fn uppermost(table: &[u8], path: &Path) -> Option<String> {
+/// The type of the last mount on this path in a table in the format of `/proc/self/mountinfo`.
+fn topmost(table: &[u8], path: &Path) -> Option<String> {
     let lines = table.split(|byte| *byte == b'\n');
     lines.rev().find_map(|line| {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-        let place = OsString::from_vec(unescape(fields.get(4)?));
+        let mounted_on = OsString::from_vec(unescape(fields.get(4)?));
         let dash = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
         let kind = fields.get(dash + 1)?;
-        (place.as_bytes() == path.as_os_str().as_bytes())
+        (mounted_on.as_bytes() == path.as_os_str().as_bytes())
             .then(|| String::from_utf8_lossy(kind).into_owned())
     })
 }
 
-/// Undoes the kernel's `\040` for a space and its like.
+/// Undoes the kernel's escapes, `\040` for a space.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;

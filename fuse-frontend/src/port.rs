@@ -1,17 +1,18 @@
-//! The door on a reactor's thread: takes the kernel's requests, answers what concerns the directory
-//! itself, submits what concerns a vdisk, and replies. A request for a vdisk of this reactor's disk
-//! crosses no thread; one for another disk is mailed to that disk's reactor, and its answer comes
-//! back by mail.
+//! The FUSE frontend on a reactor's thread: receives the kernel's messages, replies to those about
+//! the directory itself, submits requests to vdisks, and replies when they are completed. A request
+//! for a vdisk of this reactor's disk crosses no thread; one for another disk goes to that disk's
+//! reactor by its mailbox, and the reply comes back by mailbox.
 //!
-//! Invariants: what is under way is bounded ([`Slots`]), and nothing is read beyond that, so the
-//! kernel holds the programs that ask. A vdisk whose queue is full keeps its own requests waiting
-//! here, in their order, and no other vdisk's. Every request is answered once.
+//! Invariants: the requests in flight are bounded ([`InFlightTable`]), and no message is read
+//! beyond that bound, so the kernel blocks the programs: that is the back-pressure. When the queue
+//! of a vdisk is full, the requests of that vdisk are queued here in their order; other vdisks are
+//! served meanwhile. Every request is completed once.
 
-use crate::answers::{Answer, Answers};
+use crate::connection::{KernelConnection, Received, ReplyTo};
+use crate::handler::{Handled, OperationHandler};
+use crate::in_flight::{InFlightRequest, InFlightTable};
 use crate::protocol::{encode_found, encode_written};
-use crate::slots::{Slot, Slots};
-use crate::source::{Next, Source, Ticket};
-use crate::transfer::{SEEK_BYTES, Transfer, errno, found};
+use crate::vdisk_request::{SEEK_REPLY_BYTES, VdiskRequest, errno, find_target};
 use disktime_engine::{
     Buffer, BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind,
     Submit,
@@ -22,326 +23,337 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
-/// What the mount and its port share.
+/// How far the server has come with the end of a mount; shared by the mount's handle and its port.
 #[derive(Debug, Default)]
-pub(crate) struct Shared {
-    /// The server unmounts the directory itself.
-    pub(crate) unmounting: AtomicBool,
-    /// The server is going away: vdisks take no more requests.
-    pub(crate) closing: AtomicBool,
+pub(crate) struct MountState {
+    unmounting: AtomicBool,
+    closing: AtomicBool,
+}
+
+impl MountState {
+    /// The server itself unmounts the directory: a connection that ends from now on is expected.
+    pub(crate) fn begin_unmount(&self) {
+        self.unmounting.store(true, Ordering::Release);
+    }
+
+    fn is_unmounting(&self) -> bool {
+        self.unmounting.load(Ordering::Acquire)
+    }
+
+    /// Requests to vdisks are refused from now on.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
 }
 
 /// The port of a mounted directory.
 pub(crate) struct FusePort {
-    source: Source,
-    answers: Answers,
-    slots: Slots,
-    /// Requests that the queue of their vdisk had no room for, by the position of their file.
-    held: Vec<VecDeque<Request>>,
-    /// The positions of files that have some.
-    holding: Vec<usize>,
-    /// All reactors, and which of them this is.
+    connection: KernelConnection,
+    handler: OperationHandler,
+    in_flight: InFlightTable,
+    /// Requests for which the queue of their vdisk had no room, by the position of their file.
+    queued: Vec<VecDeque<Request>>,
+    /// The positions of the files that have queued requests.
+    positions_with_queued: Vec<usize>,
+    /// All reactors, and the index of this one.
     hosts: Vec<Arc<dyn PortHost>>,
     home: usize,
     origin: u64,
     body: Vec<u8>,
-    shared: Arc<Shared>,
-    closing: bool,
-    gone: bool,
-    /// Dropped when nothing is under way and nothing more will be.
+    state: Arc<MountState>,
+    is_closing: bool,
+    is_disconnected: bool,
+    /// Dropped when no request is in flight and none can follow.
     drained: Option<oneshot::Sender<()>>,
 }
 
 impl FusePort {
     pub(crate) fn new(
-        source: Source,
-        answers: Answers,
+        connection: KernelConnection,
+        handler: OperationHandler,
         hosts: Vec<Arc<dyn PortHost>>,
         home: usize,
-        shared: Arc<Shared>,
+        state: Arc<MountState>,
         drained: oneshot::Sender<()>,
     ) -> FusePort {
-        let files = answers.directory.files().len();
+        let files = handler.directory().files().len();
         FusePort {
-            source,
-            answers,
-            slots: Slots::default(),
-            held: (0..files).map(|_| VecDeque::new()).collect(),
-            holding: Vec::new(),
+            connection,
+            handler,
+            in_flight: InFlightTable::default(),
+            queued: (0..files).map(|_| VecDeque::new()).collect(),
+            positions_with_queued: Vec::new(),
             hosts,
             home,
             origin: 0,
             body: Vec::new(),
-            shared,
-            closing: false,
-            gone: false,
+            state,
+            is_closing: false,
+            is_disconnected: false,
             drained: Some(drained),
         }
     }
 
-    /// Takes one message; `None` if there is none. Whether it was submitted.
+    /// Receives one message; `None` if there is none. Whether it was submitted to a vdisk.
     fn receive_one(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> Option<bool> {
-        match self.source.next() {
-            Ok(Next::Message) => {}
-            Ok(Next::Nothing) => return None,
-            Ok(Next::Gone) => {
-                self.gone = true;
-                if !self.shared.unmounting.load(Ordering::Acquire) {
+        match self.connection.receive() {
+            Ok(Received::Message) => {}
+            Ok(Received::Empty) => return None,
+            Ok(Received::Disconnected) => {
+                self.is_disconnected = true;
+                if !self.state.is_unmounting() {
                     tracing::warn!(
-                        "the FUSE directory was unmounted by somebody else; its files are there again \
-                         when the server is started again"
+                        "the FUSE directory was unmounted by another program; restart the server \
+                            to \
+                         mount it again"
                     );
                 }
                 return None;
             }
             Err(error) => {
-                tracing::error!(
-                    "the FUSE directory ends, as the kernel is not understood: {error}"
-                );
-                self.gone = true;
+                tracing::error!("the FUSE connection failed, and the directory with it: {error}");
+                self.is_disconnected = true;
                 return None;
             }
         }
-        let Ok(header) = self.source.header() else {
-            tracing::error!("the kernel sent a FUSE request without a header");
+        let Ok(header) = self.connection.header() else {
+            tracing::error!("the kernel sent a FUSE request without a complete header; ignored");
             return Some(false);
         };
         self.body.clear();
-        let ticket = self.source.ticket(&header);
-        let answer = match self.source.operation(&header) {
-            Ok(operation) => self.answers.answer(&header, &operation, &mut self.body),
-            Err(_) => Answer::Error(libc::EINVAL),
+        let reply_to = self.connection.reply_to(&header);
+        let handled = match self.connection.operation(&header) {
+            Ok(operation) => self.handler.handle(&header, &operation, &mut self.body),
+            Err(_) => Handled::Error(libc::EINVAL),
         };
-        match answer {
-            Answer::Transfer(transfer) => return Some(self.begin(ticket, transfer, pool, submit)),
-            Answer::Body => self.source.answer(ticket, 0, &self.body),
-            Answer::Error(error) => self.source.answer(ticket, error, &[]),
-            Answer::Silence => {}
+        match handled {
+            Handled::Request(request) => return Some(self.begin(reply_to, request, pool, submit)),
+            Handled::Reply => self.connection.reply(reply_to, 0, &self.body),
+            Handled::Error(error) => self.connection.reply(reply_to, error, &[]),
+            Handled::NoReply => {}
         }
         Some(false)
     }
 
-    /// Submits a request to its vdisk, or keeps it. Whether it went.
+    /// Submits a request to its vdisk, or queues it. Whether it was submitted.
     fn begin(
         &mut self,
-        ticket: Ticket,
-        transfer: Transfer,
+        reply_to: ReplyTo,
+        wanted: VdiskRequest,
         pool: &mut BufferPool,
         submit: Submit<'_>,
     ) -> bool {
-        if self.closing {
-            self.source.answer(ticket, libc::ESHUTDOWN, &[]);
+        if self.is_closing {
+            self.connection.reply(reply_to, libc::ESHUTDOWN, &[]);
             return false;
         }
-        let Transfer {
+        let VdiskRequest {
             position,
             kind,
+            offset_bytes,
             len_bytes,
             ..
-        } = transfer;
-        let file = self.answers.directory.file(position);
+        } = wanted;
+        let file = self.handler.directory().file(position);
         let (vdisk, disk) = (file.vdisk, file.disk);
+        let len = len_bytes as usize;
         let buffer = match kind {
-            RequestKind::Read => Some(self.source.room(len_bytes as usize, pool)),
-            RequestKind::Write => Some(self.source.data(len_bytes as usize, pool)),
-            RequestKind::Status => Some(pool.take(SEEK_BYTES)),
+            RequestKind::Read => Some(self.connection.buffer_for_read(len, pool)),
+            RequestKind::Write => Some(self.connection.written_data(len, pool)),
+            RequestKind::Status => Some(pool.take(SEEK_REPLY_BYTES)),
             _ => None,
         };
-        let handle = self.slots.insert(Slot {
-            ticket,
+        let handle = self.in_flight.insert(InFlightRequest {
+            reply_to,
             len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u32),
             buffer_bytes: buffer.as_ref().map_or(0, |buffer| buffer.capacity() as u32),
-            range: (
-                transfer.offset_bytes,
-                transfer.offset_bytes.saturating_add(len_bytes),
-            ),
-            sought: transfer.sought,
+            range: (offset_bytes, offset_bytes.saturating_add(len_bytes)),
+            target: wanted.target,
         });
         let request = Request {
             origin: self.origin,
             handle,
             vdisk,
             kind,
-            offset_bytes: transfer.offset_bytes,
+            offset_bytes,
             len_bytes,
-            fua: transfer.durable,
+            fua: wanted.durable,
             buffer,
         };
-        if !self.held[position].is_empty() {
-            self.held[position].push_back(request);
+        if !self.queued[position].is_empty() {
+            self.queued[position].push_back(request);
             return false;
         }
-        match self.hand_over(disk, request, submit) {
+        match self.submit(disk, request, submit) {
             Ok(()) => true,
             Err(request) => {
-                self.holding.push(position);
-                self.held[position].push_back(request);
+                self.positions_with_queued.push(position);
+                self.queued[position].push_back(request);
                 false
             }
         }
     }
 
-    /// Gives a request to the reactor of its disk, if there is room for it.
-    fn hand_over(
-        &mut self,
-        disk: usize,
-        request: Request,
-        submit: Submit<'_>,
-    ) -> Result<(), Request> {
+    /// Submits a request to the reactor of its disk, if there is room for it.
+    fn submit(&mut self, disk: usize, request: Request, submit: Submit<'_>) -> Result<(), Request> {
         if disk == self.home {
             return submit(request);
         }
         let (home, origin) = (Arc::clone(&self.hosts[self.home]), self.origin);
-        let answer = Box::new(move |mut reply: Reply| {
+        let on_reply = Box::new(move |mut reply: Reply| {
             reply.origin = origin;
-            // It fails only when this door's reactor has ended, and the door with it.
+            // It fails only when this port's reactor has ended, and the port with it.
             let _ = home.reply_to_port(reply);
         });
-        match self.hosts[disk].try_submit(request, answer) {
+        match self.hosts[disk].try_submit(request, on_reply) {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(request)) => Err(request),
             Err(NotTaken::Gone(request)) => {
-                let slot = self.slots.remove(request.handle);
+                let refused = self.in_flight.remove(request.handle);
                 drop(request);
-                self.source
-                    .answer(slot.ticket, errno(IoError::Shutdown), &[]);
+                let error = errno(IoError::Shutdown);
+                self.connection.reply(refused.reply_to, error, &[]);
                 Ok(())
             }
         }
     }
 
-    fn reply_read(&mut self, slot: &Slot, data: Option<Buffer>, pool: &mut BufferPool) {
+    fn reply_read(&mut self, to: &InFlightRequest, data: Option<Buffer>, pool: &mut BufferPool) {
         match data {
-            Some(data) if data.len() == slot.len_bytes as usize => {
-                self.source.answer_read(slot.ticket, data, pool);
+            Some(data) if data.len() == to.len_bytes as usize => {
+                self.connection.reply_read(to.reply_to, data, pool);
             }
             data => {
-                tracing::error!("a read was answered without its data");
+                tracing::error!("a vdisk completed a read without its data");
                 drop(data);
-                self.source.answer(slot.ticket, libc::EIO, &[]);
+                self.connection.reply(to.reply_to, libc::EIO, &[]);
             }
         }
     }
 
-    /// Offers what is held for some files again; whether any went.
-    fn retry(&mut self, foreign: bool, submit: Submit<'_>) -> bool {
+    /// Submits queued requests, for other reactors' disks or for this one's; whether any went.
+    fn submit_queued(&mut self, to_other_disks: bool, submit: Submit<'_>) -> bool {
         let mut any = false;
-        let mut holding = std::mem::take(&mut self.holding);
-        holding.retain(|position| {
-            let disk = self.answers.directory.file(*position).disk;
-            while (disk != self.home) == foreign
-                && let Some(request) = self.held[*position].pop_front()
+        let mut positions = std::mem::take(&mut self.positions_with_queued);
+        positions.retain(|position| {
+            let disk = self.handler.directory().file(*position).disk;
+            while (disk != self.home) == to_other_disks
+                && let Some(request) = self.queued[*position].pop_front()
             {
-                if let Err(request) = self.hand_over(disk, request, &mut *submit) {
-                    self.held[*position].push_front(request);
+                if let Err(request) = self.submit(disk, request, &mut *submit) {
+                    self.queued[*position].push_front(request);
                     break;
                 }
                 any = true;
             }
-            !self.held[*position].is_empty()
+            !self.queued[*position].is_empty()
         });
-        self.holding = holding;
+        self.positions_with_queued = positions;
         any
     }
 
-    fn holds(&self, foreign: bool) -> bool {
-        self.holding
-            .iter()
-            .any(|position| (self.answers.directory.file(*position).disk != self.home) == foreign)
+    fn has_queued(&self, for_other_disks: bool) -> bool {
+        let is_other = |position| self.handler.directory().file(position).disk != self.home;
+        let mut positions = self.positions_with_queued.iter();
+        positions.any(|position| is_other(*position) == for_other_disks)
     }
 }
 
 impl Port for FusePort {
     fn opened(&mut self, origin: u64) {
         self.origin = origin;
-        self.source.opened();
+        self.connection.opened();
     }
 
     fn descriptor(&self) -> RawFd {
-        self.source.descriptor()
+        self.connection.descriptor()
     }
 
     fn is_ready(&mut self) -> bool {
-        !self.gone && self.source.is_ready()
+        !self.is_disconnected && self.connection.is_ready()
     }
 
     fn wants_input(&self) -> bool {
-        !self.gone && (self.source.has_ring() || self.slots.have_room())
+        !self.is_disconnected && (self.connection.has_ring() || self.in_flight.has_room())
     }
 
     fn receive(&mut self, pool: &mut BufferPool, submit: Submit<'_>) -> bool {
         let mut any = false;
-        let appetite = self.source.appetite();
-        for count in 0..appetite {
+        for count in 0..self.connection.batch_size() {
             if !self.wants_input() {
                 return any;
             }
             match self.receive_one(pool, &mut *submit) {
-                Some(went) => any |= went,
+                Some(submitted) => any |= submitted,
                 None => {
-                    self.source.came_to_the_end(count);
+                    self.connection.ended_after(count);
                     return any;
                 }
             }
         }
-        self.source.was_satisfied();
+        self.connection.was_full();
         any
     }
 
     fn holds_requests(&self) -> bool {
-        self.holds(false)
+        self.has_queued(false)
     }
 
     fn submit_held(&mut self, submit: Submit<'_>) -> bool {
-        self.retry(false, submit)
+        self.submit_queued(false, submit)
     }
 
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
-        let slot = self.slots.remove(reply.handle);
+        let request = self.in_flight.remove(reply.handle);
         if reply.kind == RequestKind::Read && reply.result.is_ok() {
-            return self.reply_read(&slot, reply.buffer, pool);
+            return self.reply_read(&request, reply.buffer, pool);
         }
         self.body.clear();
         let error = match (reply.result, reply.kind) {
             (Err(error), _) => errno(error),
             (Ok(()), RequestKind::Write) => {
-                encode_written(&mut self.body, slot.len_bytes);
+                encode_written(&mut self.body, request.len_bytes);
                 0
             }
             (Ok(()), RequestKind::Status) => {
-                let told = reply.buffer.as_deref().unwrap_or_default();
-                found(slot.sought, slot.range, told).map_or(libc::ENXIO, |offset_bytes| {
+                let extents = reply.buffer.as_deref().unwrap_or_default();
+                let found = find_target(request.target, request.range, extents);
+                found.map_or(libc::ENXIO, |offset_bytes| {
                     encode_found(&mut self.body, offset_bytes);
                     0
                 })
             }
             (Ok(()), _) => 0,
         };
-        // Its memory is free before the answer.
+        // The ring entry's memory must be free before the reply.
         reply.buffer.into_iter().for_each(|buffer| pool.put(buffer));
-        self.source.answer(slot.ticket, error, &self.body);
+        self.connection.reply(request.reply_to, error, &self.body);
     }
 
     fn send(&mut self) {
-        self.source.send();
+        self.connection.send();
     }
 
     fn drain(&mut self) {
-        self.closing = true;
+        self.is_closing = true;
     }
 
     fn turn(&mut self) -> PortStatus {
-        self.closing |= self.shared.closing.load(Ordering::Acquire);
-        if self.holds(true) {
-            self.retry(true, &mut Err);
+        self.is_closing |= self.state.is_closing();
+        if self.has_queued(true) {
+            self.submit_queued(true, &mut Err);
         }
-        let nothing_under_way = self.slots.count() == 0;
-        if nothing_under_way && (self.closing || self.gone) {
+        let is_idle = self.in_flight.count() == 0;
+        if is_idle && (self.is_closing || self.is_disconnected) {
             self.drained = None;
         }
         self.send();
-        let busy = self.holds(true) || self.source.is_unsent();
-        match (self.gone && nothing_under_way, busy) {
+        let is_busy = self.has_queued(true) || self.connection.has_unsent_replies();
+        match (self.is_disconnected && is_idle, is_busy) {
             (true, _) => PortStatus::Over,
             (false, true) => PortStatus::Busy,
             (false, false) => PortStatus::Open,

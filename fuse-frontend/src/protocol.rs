@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Numbers are the kernel's own, in the machine's order of bytes. The layouts are those of
-//! `linux/fuse.h`, protocol 7.31 and later; what later versions append is not looked at.
+//! `linux/fuse.h`, protocol 7.31 and later; what later versions append is ignored.
 //!
 //! Invariants: nothing that the kernel sends makes the decoder panic; a message that is too short
 //! for its opcode is an error of that message alone.

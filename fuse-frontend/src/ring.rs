@@ -1,17 +1,18 @@
-//! FUSE over io_uring: each entry of the ring is with the kernel until a request comes in it, and then the
-//! server's until its reply is committed, which gives the entry back. Data lies in the entry's own
-//! memory, and the vdisk reads and writes it there.
+//! FUSE over io_uring. The kernel has an entry of the ring until a request comes in it; then the
+//! server has the entry until it commits the reply, which returns the entry to the kernel. Data are
+//! in the entry's own memory (its payload), and the vdisk reads and writes them there.
 //!
-//! Each processor has a queue, and a request comes by the queue of the processor that the program runs
-//! on: the entries of a queue are how many requests of that processor are under way at once. The kernel
-//! keeps the others.
+//! The kernel has a queue for each processor, and a request comes by the queue of the processor
+//! that the program runs on: the entries of a queue bound the requests of that processor that are
+//! in flight at once. The kernel queues the others.
 //!
-//! The kernel fills entries when this thread enters or leaves it, so a thread that sleeps in any system
-//! call is interrupted for them, and most often finds them there without asking.
+//! The kernel fills entries when this thread enters or leaves the kernel. So a new request
+//! interrupts any system call in which the thread sleeps, and most requests are in the completion
+//! queue without a further call.
 //!
-//! Invariants: an entry's memory is touched here only while the entry is the server's; it goes back when
-//! nobody has a buffer in it. Memory that the kernel may still write to is never given back to the
-//! system. Both queues of the ring have room for every entry.
+//! Invariants: an entry's memory is accessed here only while the server has the entry; the entry is
+//! committed only when no buffer refers to its memory. Memory that the kernel may still write to is
+//! never unmapped. Submission and completion queue have room for every entry.
 
 mod arena;
 mod command;
@@ -29,37 +30,37 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Entries of a queue. All asynchronous requests may come by one queue, and must leave room there for the
-/// others, or a program with many of them would hold up everybody on its processor. So there are many,
-/// of which most are never used and cost no memory.
+/// Entries of a queue. All asynchronous requests may come by one queue and must leave room there
+/// for the others, or a program with many of them would block every other program on its processor.
+/// So a queue has many entries; most of them are never used and cost no memory.
 const QUEUE_ENTRIES_MAX: usize = 640;
-/// Entries of all queues: what a ring has room for, without the one for the device.
+/// Entries of all queues: the room of a ring, without the submission that watches the device.
 const ENTRIES_MAX: usize = (32 << 10) - 1;
 
-/// The completion that says that the device may be read.
+/// Marks the completion that says that the device is readable.
 const DEVICE: u64 = u64::MAX;
 
-/// Keeps the memory for a buffer in an entry; a second reference is a buffer that somebody has.
-type Lender = Arc<Arc<Arena>>;
+/// Owns the memory of an entry's payload; a second reference belongs to a buffer in that memory.
+type PayloadOwner = Arc<Arc<Arena>>;
 
 struct Entry {
     queue: u16,
-    /// Of the request that it holds.
+    /// Identifies the entry's request when its reply is committed.
     commit_id: u64,
     unique: u64,
-    lender: Lender,
+    owner: PayloadOwner,
 }
 
-/// What a look into the ring brought.
+/// What a completion of the ring says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
-    /// A request in this entry.
+pub(crate) enum RingEvent {
+    /// A request is in this entry.
     Request(u32),
-    /// The device may be read.
-    Device,
-    /// The kernel refused a command, for this reason.
-    Refusal(i32),
-    Nothing,
+    DeviceReadable,
+    /// The kernel refused a command with this errno.
+    CommandRefused(i32),
+    /// There is no completion.
+    Empty,
 }
 
 /// The ring of a mount with its entries.
@@ -68,18 +69,18 @@ pub(crate) struct Ring {
     arena: Arc<Arena>,
     entries: Vec<Entry>,
     device: RawFd,
-    /// How many of the entries the kernel has.
-    with_kernel: usize,
-    /// Submissions wait.
+    /// How many entries the kernel has.
+    entries_with_kernel: usize,
+    /// There are submissions that the kernel has not taken.
     unsent: bool,
-    /// The kernel refused the last submissions; said once.
+    /// The kernel refused the last submissions; logged once.
     refused: bool,
-    /// Entries whose memory somebody has although their requests are answered.
-    withheld: Vec<u32>,
+    /// Entries whose requests are completed while a buffer still refers to their memory.
+    awaiting_release: Vec<u32>,
 }
 
 impl Ring {
-    /// A ring for this device, which must outlive it. The kernel knows of it after [`Ring::register`].
+    /// A ring for this device, which must outlive it. The kernel uses it after [`Ring::register`].
     pub(crate) fn new(device: RawFd) -> io::Result<Ring> {
         let queues = processors::count()?;
         let of_each = (ENTRIES_MAX / queues).min(QUEUE_ENTRIES_MAX);
@@ -94,52 +95,52 @@ impl Ring {
             queue: (number / of_each) as u16,
             commit_id: 0,
             unique: 0,
-            lender: Arc::new(Arc::clone(&arena)),
+            owner: Arc::new(Arc::clone(&arena)),
         };
         Ok(Ring {
             ring,
             entries: (0..count).map(entry).collect(),
             arena,
             device,
-            with_kernel: 0,
+            entries_with_kernel: 0,
             unsent: false,
             refused: false,
-            withheld: Vec::new(),
+            awaiting_release: Vec::new(),
         })
     }
 
-    /// Asynchronous requests that the kernel should send at once: four fifths of a queue.
+    /// The limit of asynchronous requests for the kernel: four fifths of a queue.
     pub(crate) fn background_max(&self) -> u16 {
         let of_each = self.entries.iter().take_while(|entry| entry.queue == 0);
         (of_each.count() * 4 / 5) as u16
     }
 
-    /// Gives the kernel all entries. What comes in them comes to the thread that calls this.
+    /// Registers all entries with the kernel. Their requests come to the thread that calls this.
     pub(crate) fn register(&mut self) {
-        let place = |start: NonNull<u8>, len| libc::iovec {
+        let address = |start: NonNull<u8>, len| libc::iovec {
             iov_base: start.as_ptr().cast(),
             iov_len: len,
         };
-        let places: Vec<[libc::iovec; 2]> = (0..self.entries.len() as u32)
+        let addresses: Vec<[libc::iovec; 2]> = (0..self.entries.len() as u32)
             .map(|entry| {
                 [
-                    place(self.arena.header(entry), size_of::<SharedHeader>()),
-                    place(self.arena.payload(entry), PAYLOAD_BYTES),
+                    address(self.arena.header(entry), size_of::<SharedHeader>()),
+                    address(self.arena.payload(entry), PAYLOAD_BYTES),
                 ]
             })
             .collect();
         self.watch_device();
-        for (entry, places) in places.iter().enumerate() {
+        for (entry, addresses) in addresses.iter().enumerate() {
             let queue = self.entries[entry].queue;
-            self.push(Command::Register(places).encode(self.device, queue, entry as u64));
-            self.with_kernel += 1;
+            self.push(Command::Register(addresses).encode(self.device, queue, entry as u64));
+            self.entries_with_kernel += 1;
         }
-        // The places must be there until they are read.
+        // The kernel reads the addresses during the submission; they must live until then.
         while self.unsent && !self.refused {
             self.send();
         }
         if self.unsent {
-            std::mem::forget(places);
+            std::mem::forget(addresses);
         }
     }
 
@@ -147,47 +148,48 @@ impl Ring {
         self.ring.as_raw_fd()
     }
 
-    /// Whether something has come.
+    /// Whether there is a completion.
     pub(crate) fn is_ready(&mut self) -> bool {
         !self.ring.completion().is_empty()
     }
 
-    /// Whether the kernel has any of the entries.
-    pub(crate) fn is_with_kernel(&self) -> bool {
-        self.with_kernel > 0
+    /// Whether the kernel has any entries.
+    pub(crate) fn has_entries_with_kernel(&self) -> bool {
+        self.entries_with_kernel > 0
     }
 
-    /// Has the ring tell when there is something to read from the device, once.
+    /// Makes the ring report once when the device becomes readable.
     pub(crate) fn watch_device(&mut self) {
         let poll = opcode::PollAdd::new(types::Fd(self.device), libc::POLLIN as u32);
         self.push(poll.build().user_data(DEVICE).into());
     }
 
-    /// The next thing that has come.
-    pub(crate) fn take(&mut self) -> Came {
+    /// The next completion.
+    pub(crate) fn next_event(&mut self) -> RingEvent {
         loop {
             let Some(completion) = self.ring.completion().next() else {
-                return Came::Nothing;
+                return RingEvent::Empty;
             };
             if completion.user_data() == DEVICE {
-                return Came::Device;
+                return RingEvent::DeviceReadable;
             }
             let entry = completion.user_data() as u32;
-            self.with_kernel -= 1;
+            self.entries_with_kernel -= 1;
             match -completion.result() {
                 0 => {
                     self.entries[entry as usize].commit_id = self.shared(entry).commit_id();
-                    return Came::Request(entry);
+                    return RingEvent::Request(entry);
                 }
-                // The connection has ended, which the device tells.
+                // The connection has ended, which the device reports.
                 libc::ENOTCONN | libc::ECONNABORTED | libc::ECANCELED => {}
-                error => return Came::Refusal(error),
+                error => return RingEvent::CommandRefused(error),
             }
         }
     }
 
     fn shared(&self, entry: u32) -> &SharedHeader {
-        // SAFETY: there is an initialised header, and as the entry is the server's, only `self` changes it.
+        // SAFETY: the header is initialised, and while the server has the entry, only `self`
+        // changes it.
         unsafe { self.arena.header(entry).cast().as_ref() }
     }
 
@@ -198,7 +200,7 @@ impl Ring {
         Ok(header)
     }
 
-    /// What the request in an entry, whose header this is, asks.
+    /// The operation of the request in an entry, with this header.
     pub(crate) fn operation(
         &self,
         entry: u32,
@@ -207,7 +209,7 @@ impl Ring {
         let shared = self.shared(entry);
         let len = shared.payload_bytes().min(PAYLOAD_BYTES);
         let start = self.arena.payload(entry).as_ptr();
-        // SAFETY: as in `shared`; nobody has a buffer in the entry before its request is decoded.
+        // SAFETY: as in `shared`; no buffer refers to the entry before its request is decoded.
         let payload = unsafe { std::slice::from_raw_parts(start, len) };
         match decode(header, shared.fixed(), Some(payload))? {
             Operation::Write { len_bytes, .. } if len_bytes as usize != len => Err(Malformed),
@@ -218,51 +220,52 @@ impl Ring {
         }
     }
 
-    /// The first bytes of an entry's payload, to be read from or written to.
+    /// The first `len` bytes of an entry's payload as a buffer.
     pub(crate) fn payload(&mut self, entry: u32, len: usize) -> Buffer {
         assert!(len <= PAYLOAD_BYTES, "`operation` refuses more");
         let start = self.arena.payload(entry);
-        let lender = Arc::clone(&self.entries[entry as usize].lender);
-        // SAFETY: `len` initialised bytes, from the beginning of a page; the entry is the server's, and
-        // goes to the kernel only after `is_alone` has seen that this buffer is gone.
-        unsafe { Buffer::lent(start, len, lender) }
+        let owner = Arc::clone(&self.entries[entry as usize].owner);
+        // SAFETY: `len` initialised bytes, from the beginning of a page; the server has the entry,
+        // and commits it only after `is_payload_free` has found that this buffer is dropped.
+        unsafe { Buffer::lent(start, len, owner) }
     }
 
-    /// Answers the request of an entry: with an errno and no body, or with 0 and the body.
-    pub(crate) fn answer(&mut self, entry: u32, error: i32, body: &[u8]) {
+    /// Replies to the request of an entry with an errno and no body, or with 0 and the body.
+    pub(crate) fn reply(&mut self, entry: u32, error: i32, body: &[u8]) {
         if body.len() > PAYLOAD_BYTES {
-            tracing::error!("a FUSE reply of {} bytes is too long", body.len());
+            let len = body.len();
+            tracing::error!("a FUSE reply of {len} bytes is longer than {PAYLOAD_BYTES}");
             return self.commit(entry, libc::EIO, 0);
         }
-        if !self.is_alone(entry) {
-            return self.withhold(entry);
+        if !self.is_payload_free(entry) {
+            return self.await_release(entry);
         }
         let start = self.arena.payload(entry).as_ptr();
-        // SAFETY: there is room; the entry is the server's and nobody has a buffer in it.
+        // SAFETY: there is room; the server has the entry and no buffer refers to its memory.
         unsafe { std::ptr::copy_nonoverlapping(body.as_ptr(), start, body.len()) };
         self.commit(entry, error, body.len());
     }
 
-    /// Answers a read with its data, which lies in the entry already if it is what it lent.
-    pub(crate) fn answer_read(&mut self, entry: u32, data: Buffer) {
+    /// Replies to a read with its data, which are in the entry already if they are in its buffer.
+    pub(crate) fn reply_read(&mut self, entry: u32, data: Buffer) {
         if !std::ptr::eq(data.as_ptr(), self.arena.payload(entry).as_ptr()) {
-            return self.answer(entry, 0, &data);
+            return self.reply(entry, 0, &data);
         }
         let len = data.len();
         drop(data);
-        match self.is_alone(entry) {
+        match self.is_payload_free(entry) {
             true => self.commit(entry, 0, len),
-            false => self.withhold(entry),
+            false => self.await_release(entry),
         }
     }
 
-    fn is_alone(&mut self, entry: u32) -> bool {
-        Arc::get_mut(&mut self.entries[entry as usize].lender).is_some()
+    fn is_payload_free(&mut self, entry: u32) -> bool {
+        Arc::get_mut(&mut self.entries[entry as usize].owner).is_some()
     }
 
-    fn withhold(&mut self, entry: u32) {
-        tracing::error!("a vdisk kept the memory of a request that it answered");
-        self.withheld.push(entry);
+    fn await_release(&mut self, entry: u32) {
+        tracing::error!("a vdisk kept the buffer of a request that it completed");
+        self.awaiting_release.push(entry);
     }
 
     fn commit(&mut self, entry: u32, error: i32, payload_bytes: usize) {
@@ -278,28 +281,29 @@ impl Ring {
         shared.reply(reply_header(unique, error, body_bytes), body_bytes);
         let command = Command::CommitAndFetch { commit_id };
         self.push(command.encode(self.device, queue, u64::from(entry)));
-        self.with_kernel += 1;
+        self.entries_with_kernel += 1;
     }
 
     fn push(&mut self, submission: squeue::Entry128) {
-        // SAFETY: what the kernel reads and writes lies in the arena, which is not unmapped while it
-        // has entries; `register` keeps what it reads at once.
+        // SAFETY: the kernel reads and writes in the arena, which is not unmapped while the kernel
+        // has entries; `register` keeps what the kernel reads during the submission.
         let pushed = unsafe { self.ring.submission().push(&submission) };
         assert!(pushed.is_ok(), "the queue has room for every entry");
         self.unsent = true;
     }
 
-    /// Whether something waits that `send` can do.
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.unsent || !self.withheld.is_empty()
+    /// Whether there is something for `send` to do.
+    pub(crate) fn has_unsent_replies(&self) -> bool {
+        self.unsent || !self.awaiting_release.is_empty()
     }
 
-    /// Gives the kernel what waits, with one call. What it does not take stays and is tried again.
+    /// Submits all queued commands with one call. What the kernel does not take stays queued for
+    /// the next call.
     pub(crate) fn send(&mut self) {
-        for entry in std::mem::take(&mut self.withheld) {
-            match self.is_alone(entry) {
+        for entry in std::mem::take(&mut self.awaiting_release) {
+            match self.is_payload_free(entry) {
                 true => self.commit(entry, libc::EIO, 0),
-                false => self.withheld.push(entry),
+                false => self.awaiting_release.push(entry),
             }
         }
         if !self.unsent {
@@ -307,17 +311,17 @@ impl Ring {
         }
         let submitted = self.ring.submit();
         self.unsent = !self.ring.submission().is_empty();
-        let passing = |error: &io::Error| {
+        let is_transient = |error: &io::Error| {
             matches!(
                 error.raw_os_error(),
                 Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)
             )
         };
-        let refused = submitted.err().filter(|error| !passing(error));
+        let refused = submitted.err().filter(|error| !is_transient(error));
         if let Some(error) = &refused
             && !self.refused
         {
-            tracing::error!("the kernel takes no FUSE replies, which wait until it does: {error}");
+            tracing::error!("the kernel refuses FUSE replies; they are retried: {error}");
         }
         self.refused = refused.is_some();
     }
@@ -325,9 +329,9 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        while self.take() != Came::Nothing {}
-        if self.with_kernel > 0 {
-            // It lets go of them some time after the ring is closed.
+        while self.next_event() != RingEvent::Empty {}
+        if self.entries_with_kernel > 0 {
+            // The kernel stops using them some time after the ring is closed.
             std::mem::forget(Arc::clone(&self.arena));
         }
     }

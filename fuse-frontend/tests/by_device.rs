@@ -1,4 +1,4 @@
-//! All that is asked of a mounted directory, with requests that come by `/dev/fuse`.
+//! All tests of a mounted directory, with requests that come by `/dev/fuse`.
 
 mod mounted;
 

@@ -1,4 +1,4 @@
-//! All that is asked of a mounted directory, with requests that come over io_uring.
+//! All tests of a mounted directory, with requests that come over io_uring.
 
 mod mounted;
 

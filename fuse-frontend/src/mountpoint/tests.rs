@@ -8,8 +8,8 @@ const TABLE: &[u8] = b"21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
         32 31 0:42 / /srv/x rw - tmpfs tmpfs rw\n";
 
 #[test]
-fn the_uppermost_mount_at_exactly_that_place_is_found() {
-    let kind = |path: &str| uppermost(TABLE, Path::new(path));
+fn the_topmost_mount_at_exactly_that_place_is_found() {
+    let kind = |path: &str| topmost(TABLE, Path::new(path));
     assert_eq!(kind("/srv/my disks").as_deref(), Some("fuse.disktime"));
     assert_eq!(kind("/srv/x").as_deref(), Some("tmpfs"));
     assert_eq!(kind("/").as_deref(), Some("ext4"));

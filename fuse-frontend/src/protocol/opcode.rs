@@ -1,6 +1,6 @@
-//! What the kernel asks, by number, and how long the fixed part of each is.
+//! The opcodes of the kernel's messages, and the length of each fixed part.
 
-/// What a message asks. Others than these are answered ENOSYS, and the kernel does without.
+/// The operation of a message. Other opcodes get ENOSYS, and the kernel does without them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Opcode {

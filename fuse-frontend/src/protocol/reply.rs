@@ -1,16 +1,16 @@
-//! Replies to the kernel, encoded. Each function puts the part behind the header at the end of a
-//! vector, which is reused from reply to reply.
+//! Encoding of replies to the kernel. Each function appends the part after the header to a vector,
+//! which is reused from reply to reply.
 
 use super::wire::Put;
 
 /// Length of a reply's header.
 pub(crate) const REPLY_HEADER_BYTES: usize = 16;
 
-/// How long the kernel may remember names, and attributes of the directory: they never change. Those of
-/// files do, by other doors: what is stored.
+/// How long the kernel may cache names, and attributes of the directory: they never change. The
+/// attributes of files are not cached: other frontends change how much of a file is stored.
 const REMEMBER_SECONDS: u64 = 3600;
 
-/// The header of a reply with `body_bytes` behind it; an error, which has no body, is an errno.
+/// The header of a reply with `body_bytes` after it; an error, which has no body, is an errno.
 pub(crate) fn reply_header(unique: u64, error: i32, body_bytes: usize) -> [u8; REPLY_HEADER_BYTES] {
     let len = (REPLY_HEADER_BYTES + body_bytes) as u32;
     let mut header = [0; REPLY_HEADER_BYTES];
@@ -70,7 +70,7 @@ pub(crate) struct Statistics {
     pub(crate) name_bytes_max: u32,
 }
 
-/// What the kernel is told once.
+/// The reply to the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InitReply {
     pub(crate) readahead_bytes: u32,
@@ -79,7 +79,7 @@ pub(crate) struct InitReply {
     pub(crate) request_bytes_max: u32,
 }
 
-/// The protocol's version that these replies are of.
+/// The version of the protocol that these replies follow.
 const MAJOR: u32 = 7;
 const MINOR: u32 = 36;
 const PAGE_BYTES: u32 = 4096;
@@ -121,7 +121,7 @@ fn put_attributes(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u32(0);
 }
 
-/// The answer to a lookup.
+/// The reply to a lookup.
 pub(crate) fn encode_entry(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u64(of.inode);
     out.put_u64(0);
@@ -131,7 +131,7 @@ pub(crate) fn encode_entry(out: &mut Vec<u8>, of: &Attributes) {
     put_attributes(out, of);
 }
 
-/// The answer to a question for attributes, or a wish to change them.
+/// The reply to a request to read or to change attributes.
 pub(crate) fn encode_attributes(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u64(of.remember_seconds());
     out.put_zeroes(2 * 4);
@@ -187,7 +187,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Adds a line, if there is room for it; `next` is where the listing goes on behind it.
+    /// Adds a line, if there is room for it; a listing that starts at `next` continues after it.
     pub(crate) fn add(&mut self, name: &[u8], of: &Attributes, next: u64) -> bool {
         const ENTRY_BYTES: usize = 40 + 88;
         const LINE_BYTES: usize = 24;
@@ -197,7 +197,7 @@ impl<'a> Listing<'a> {
             return false;
         }
         if self.with_attributes {
-            // `.` and `..` are not looked up by a listing, which an inode of 0 says.
+            // A listing does not look up `.` and `..`; an inode of 0 says so.
             let is_dots = matches!(name, b"." | b"..");
             let at = self.out.len();
             encode_entry(self.out, of);

@@ -1,4 +1,4 @@
-//! Messages of the kernel, decoded.
+//! Decoding of the kernel's messages.
 
 use super::opcode::{Opcode, fixed_bytes};
 use super::wire::{Reader, TooShort};
@@ -16,17 +16,17 @@ impl From<TooShort> for Malformed {
     }
 }
 
-/// What every request begins with.
+/// The first part of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
     /// Length of the whole message.
     pub(crate) len_bytes: u32,
-    /// What is asked; an unknown number is not an error of the kernel's.
+    /// The operation; an unknown number is not an error.
     pub(crate) opcode: u32,
-    /// What the reply must carry.
+    /// Identifies the request in its reply.
     pub(crate) unique: u64,
     pub(crate) inode: u64,
-    /// The thread that asks, which is the process for a program of one thread.
+    /// The thread that makes the request, which is the process for a program of one thread.
     pub(crate) process: u32,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct SetAttributes {
     pub(crate) size_bytes: Option<u64>,
 }
 
-/// What is asked of the header's inode. Handles are what [`Operation::Open`] was answered with.
+/// An operation on the header's inode. Handles come from the reply to [`Operation::Open`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation<'a> {
     Init {
@@ -128,7 +128,7 @@ pub(crate) enum Operation<'a> {
     ReleaseDirectory,
     FsyncDirectory,
     Destroy,
-    /// Nothing that is known here: ENOSYS.
+    /// Not supported: ENOSYS.
     Unknown,
 }
 
@@ -143,11 +143,11 @@ pub(crate) fn decode<'a>(
         return Ok(Operation::Unknown);
     };
     let len = fixed_bytes(opcode);
-    let (front, behind) = fixed.split_at_checked(len).ok_or(Malformed)?;
+    let (front, after) = fixed.split_at_checked(len).ok_or(Malformed)?;
     let mut fields = Reader(front);
-    let mut rest = Reader(variable.unwrap_or(behind));
+    let mut rest = Reader(variable.unwrap_or(after));
     let operation = match opcode {
-        Opcode::Init => init(fields, behind)?,
+        Opcode::Init => init(fields, after)?,
         Opcode::Lookup => Operation::Lookup { name: rest.name()? },
         Opcode::Forget | Opcode::BatchForget => Operation::Forget,
         Opcode::GetAttributes => Operation::GetAttributes,
@@ -189,10 +189,10 @@ pub(crate) fn decode<'a>(
     Ok(operation)
 }
 
-fn init<'a>(mut fields: Reader<'_>, behind: &[u8]) -> Result<Operation<'a>, Malformed> {
+fn init<'a>(mut fields: Reader<'_>, after: &[u8]) -> Result<Operation<'a>, Malformed> {
     let (major, minor) = (fields.u32()?, fields.u32()?);
     let (readahead_bytes, low) = (fields.u32()?, fields.u32()?);
-    let high = Reader(behind).u32().unwrap_or(0);
+    let high = Reader(after).u32().unwrap_or(0);
     Ok(Operation::Init {
         major,
         minor,

@@ -41,7 +41,7 @@ fn decoded(opcode: Opcode, fixed: &[u8], variable: &[u8], expected: Operation<'_
     assert_eq!((header.unique, header.inode, header.process), (77, 5, 3));
     assert_eq!(header.len_bytes as usize, bytes.len());
     assert_eq!(decode(&header, &bytes[HEADER_BYTES..], None), Ok(expected));
-    // The two parts may come apart, the fixed one with room behind it.
+    // The two parts may be apart, the fixed one with unused bytes after it.
     let mut room = fixed.to_vec();
     room.resize(128, 0xEE);
     if opcode != Opcode::Init {
@@ -105,7 +105,8 @@ fn requests_are_what_the_kernel_lays_out() {
 
 #[test]
 fn only_what_is_marked_valid_is_wanted() {
-    // valid, handle, size, owner of locks, three times, three parts of them, mode, unused, user, group, unused
+    // valid, handle, size, owner of locks, three times, three parts of them, mode, unused, user,
+    // group, unused
     let mut fixed = words(&[halves(0b1001, 0), 9, 4096, 0, 1, 2, 3]);
     for number in [4_u32, 5, 6, 0o100_644, 0, 7, 8, 0] {
         fixed.extend_from_slice(&number.to_ne_bytes());

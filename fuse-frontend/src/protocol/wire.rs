@@ -1,6 +1,6 @@
-//! Numbers in messages: taken from the front of a slice, put at the end of a vector.
+//! Numbers in messages: read from the front of a slice, appended to a vector.
 
-/// The message ends where there should be more of it.
+/// The message is shorter than its opcode requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooShort;
 
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Puts numbers at the end of a reply.
+/// Appends numbers to a reply.
 pub(crate) trait Put {
     fn put_u16(&mut self, value: u16);
     fn put_u32(&mut self, value: u32);

@@ -1,19 +1,20 @@
-//! The memory that the kernel and the ring's entries share: for each entry a header, and room for the
-//! largest payload. It is only reserved at first; a page is taken when something is put there.
+//! The memory that the kernel and the ring's entries share: for each entry a header, and room for
+//! the largest payload. It is only reserved at first; a page is allocated when it is first written.
 //!
-//! Invariant: what an entry has here is touched by one side at a time; which, [`super::Ring`] knows.
+//! Invariant: the memory of an entry is accessed by one side at a time; [`super::Ring`] knows
+//! which.
 
-use crate::inbox::REQUEST_BYTES_MAX;
+use crate::read_buffer::REQUEST_BYTES_MAX;
 use disktime_engine::BUFFER_ALIGNMENT;
 use std::io;
 use std::ptr::NonNull;
 
 /// From one header to the next; a header is shorter.
 const HEADER_STRIDE_BYTES: usize = 512;
-/// Room for data of an entry: the kernel wants room for the largest.
+/// Room for the data of an entry: the kernel requires room for the largest request.
 pub(super) const PAYLOAD_BYTES: usize = REQUEST_BYTES_MAX as usize;
 
-/// Memory of a number of entries.
+/// The memory of a number of entries.
 #[derive(Debug)]
 pub(super) struct Arena {
     start: NonNull<u8>,
@@ -21,16 +22,17 @@ pub(super) struct Arena {
     headers_bytes: usize,
 }
 
-// SAFETY: plain memory that is unmapped once, when nobody has it any more.
+// SAFETY: plain memory that is unmapped once, when its last owner is dropped.
 unsafe impl Send for Arena {}
-// SAFETY: it gives out addresses only.
+// SAFETY: shared references give out addresses only.
 unsafe impl Sync for Arena {}
 
 impl Arena {
     pub(super) fn new(entries: usize) -> io::Result<Arena> {
         let headers_bytes = (entries * HEADER_STRIDE_BYTES).next_multiple_of(BUFFER_ALIGNMENT);
         let len = headers_bytes + entries * PAYLOAD_BYTES;
-        // SAFETY: a new private mapping at a place that the kernel chooses; the advice concerns only it.
+        // SAFETY: a new private mapping at an address that the kernel chooses; the advice is about
+        // it only.
         let start = unsafe {
             let start = libc::mmap(
                 std::ptr::null_mut(),
@@ -43,14 +45,15 @@ impl Arena {
             if start == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            // A huge page for each small payload would take all of it; children need none of it. Kernels
-            // that do not know the advice do without.
+            // With huge pages each small payload would allocate all of its room; child processes
+            // need none of it. On a kernel that does not support the advice nothing else changes.
             libc::madvise(start, len, libc::MADV_NOHUGEPAGE);
             libc::madvise(start, len, libc::MADV_DONTFORK);
             start
         };
-        let start = NonNull::new(start.cast())
-            .ok_or_else(|| io::Error::other("memory at address 0 is of no use"))?;
+        let start = NonNull::new(start.cast()).ok_or_else(|| {
+            io::Error::other("the kernel mapped memory at address 0, which cannot be used")
+        })?;
         Ok(Arena {
             start,
             len,
@@ -58,12 +61,12 @@ impl Arena {
         })
     }
 
-    /// Where the header of an entry lies.
+    /// The address of an entry's header.
     pub(super) fn header(&self, entry: u32) -> NonNull<u8> {
         self.at(entry as usize * HEADER_STRIDE_BYTES)
     }
 
-    /// Where the payload of an entry lies: a page's beginning.
+    /// The address of an entry's payload: the beginning of a page.
     pub(super) fn payload(&self, entry: u32) -> NonNull<u8> {
         self.at(self.headers_bytes + entry as usize * PAYLOAD_BYTES)
     }
@@ -77,7 +80,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: mapped in `new` with this length, and nobody has an address in it any more.
+        // SAFETY: mapped in `new` with this length, and no address in it is used any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }

@@ -1,4 +1,4 @@
-//! The commands of FUSE over io_uring, as the kernel reads them.
+//! The commands of FUSE over io_uring in the kernel's encoding.
 
 use io_uring::{opcode, squeue, types};
 use std::os::fd::RawFd;
@@ -6,9 +6,10 @@ use std::os::fd::RawFd;
 /// A command about an entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Command<'a> {
-    /// The entry is there: the places of its header and of its payload, which are read when this is submitted.
+    /// Registers the entry: the addresses of its header and of its payload, which the kernel reads
+    /// during the submission.
     Register(&'a [libc::iovec; 2]),
-    /// The reply to this request is there, and the next request may come.
+    /// The entry holds the reply to this request and may then take the next request.
     CommitAndFetch { commit_id: u64 },
 }
 
@@ -28,22 +29,22 @@ impl Command<'_> {
             .build()
             .user_data(entry);
         match self {
-            Command::Register(places) => with_places(encoded, places),
+            Command::Register(addresses) => with_addresses(encoded, addresses),
             Command::CommitAndFetch { .. } => encoded,
         }
     }
 }
 
-/// The submission with an address and a length, which the crate does not name for this operation.
-fn with_places(encoded: squeue::Entry128, places: &[libc::iovec; 2]) -> squeue::Entry128 {
+/// The submission with an address and a length, which the crate does not offer for this operation.
+fn with_addresses(encoded: squeue::Entry128, addresses: &[libc::iovec; 2]) -> squeue::Entry128 {
     const ADDRESS_AT: usize = 16;
     const LEN_AT: usize = 24;
     // SAFETY: a submission is 128 bytes in the kernel's layout without padding.
     let mut bytes: [u8; 128] = unsafe { std::mem::transmute(encoded) };
-    let address = places.as_ptr() as u64;
+    let address = addresses.as_ptr() as u64;
     bytes[ADDRESS_AT..ADDRESS_AT + 8].copy_from_slice(&address.to_ne_bytes());
-    bytes[LEN_AT..LEN_AT + 4].copy_from_slice(&(places.len() as u32).to_ne_bytes());
-    // SAFETY: as above, and any bytes are a submission.
+    bytes[LEN_AT..LEN_AT + 4].copy_from_slice(&(addresses.len() as u32).to_ne_bytes());
+    // SAFETY: as above, and a submission has no invalid bytes.
     unsafe { std::mem::transmute(bytes) }
 }
 

@@ -1,15 +1,19 @@
-//! How many processors there may ever be: the kernel wants a queue for each.
+//! The number of possible processors: the kernel requires a queue for each.
 
 use std::fs;
 use std::io;
 
-/// Their number.
+/// How many processors this machine can have while it runs.
 pub(super) fn count() -> io::Result<usize> {
     let list = fs::read_to_string("/sys/devices/system/cpu/possible")?;
-    count_in(&list).ok_or_else(|| io::Error::other(format!("{list:?} is no list of processors")))
+    count_in(&list).ok_or_else(|| {
+        io::Error::other(format!(
+            "expected a list of processors as in 0-3,8, found {list:?}"
+        ))
+    })
 }
 
-/// The number in a list as `0-3,8`.
+/// The number of processors in a list as `0-3,8`.
 fn count_in(list: &str) -> Option<usize> {
     let ranges = list.trim().split(',').map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));

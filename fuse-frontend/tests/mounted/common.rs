@@ -1,5 +1,5 @@
-//! What the tests of the mounted directory share: a mount of vdisks in memory, and the programs that some tests
-//! need.
+//! What the tests of the mounted directory share: a mount of vdisks in memory, and the programs
+//! that some tests need.
 
 use super::memory::{Memory, Served};
 use crate::TRANSPORT;
@@ -17,25 +17,25 @@ use tokio::runtime::Runtime;
 
 pub const MIB: u64 = 1 << 20;
 
-/// Long enough for anything that ends at all.
+/// The timeout of everything that tests wait for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Held by a test for as long as it has a mount. The tests of one program share one process, and a
-/// program that one of them starts gets, until its `exec`, a copy of every open file: of `/dev/fuse`,
-/// which keeps a connection alive whose server is gone, and of files in that mount, whose closing waits
+/// Held by a test while it has a mount. The tests of one program share one process, and a program
+/// that one of them starts gets, until its `exec`, a copy of every open file: of `/dev/fuse`, which
+/// keeps a connection alive whose server is gone, and of files in that mount, whose closing waits
 /// for this very server. A real server opens no files of its own mount.
 pub struct Turn(#[allow(dead_code, reason = "only held")] MutexGuard<'static, ()>);
 
 impl Turn {
     pub fn wait() -> Turn {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        // A test that failed leaves nothing behind that the next one could see.
+        // A test that failed leaves no state that the next one could see.
         Turn(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// A mounted directory of vdisks in memory. A reactor's thread answers the kernel, so the test's own
-/// may block in system calls.
+/// A mounted directory of vdisks in memory. A reactor's thread answers the kernel, so the test's
+/// own may block in system calls.
 pub struct Mounted {
     pub memory: Arc<Memory>,
     pub handle: Option<MountHandle>,
@@ -99,7 +99,7 @@ pub async fn mount(
     Ok(handle)
 }
 
-/// FUSE over io_uring is off until the kernel is told otherwise; whether it is on now. A kernel that
+/// Switches on FUSE over io_uring in the kernel; whether it is on now. A kernel that
 /// does not have it yet serves the test by `/dev/fuse`, and the test counts as skipped.
 fn switch_on_io_uring() -> bool {
     const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
@@ -155,7 +155,7 @@ pub fn fallocate(file: &File, mode: i32, offset_bytes: u64, len_bytes: u64) -> i
     }
 }
 
-/// The system's number for an error.
+/// The errno of an error.
 #[track_caller]
 pub fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
     result
@@ -164,7 +164,7 @@ pub fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
         .expect("from the system")
 }
 
-/// Bytes that differ from place to place.
+/// Bytes that depend on offset and seed.
 pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut bytes = Vec::with_capacity(len);
@@ -177,7 +177,8 @@ pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// Runs a program of a Debian package and returns what it printed; a missing or failing one fails the test.
+/// Runs a program of a Debian package and returns what it printed; a missing or failing one fails
+/// the test.
 #[track_caller]
 pub fn run(package: &str, program: &str, arguments: &[&str]) -> String {
     let output = command(program, arguments).output();

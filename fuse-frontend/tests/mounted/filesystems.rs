@@ -1,7 +1,7 @@
 //! Real file systems on the files: made and checked in place, and mounted through a loop device.
 
 use super::common::{MIB, Mounted, command, pattern, run};
-use super::memory::Asked;
+use super::memory::Recorded;
 use disktime_engine::RequestKind;
 use std::fs;
 use std::path::Path;
@@ -78,18 +78,18 @@ fn ext4_on_a_loop_device_keeps_its_files_and_passes_fsck() {
         for number in (0..50).step_by(3) {
             fs::remove_file(Path::new(place).join(format!("file-{number}"))).expect("removed");
         }
-        mounted.memory.take_asked();
+        mounted.memory.take_recorded();
         let one = fs::File::open(Path::new(place).join("file-1")).expect("there");
         one.sync_all().expect("fsync");
-        let flushes = |asked: &Asked| asked.kind == RequestKind::Flush;
+        let flushes = |request: &Recorded| request.kind == RequestKind::Flush;
         assert!(
-            mounted.memory.take_asked().iter().any(flushes),
+            mounted.memory.take_recorded().iter().any(flushes),
             "fsync above reaches the backend"
         );
         run("util-linux", "fstrim", &[place]);
-        let zeroes = |asked: &Asked| asked.kind == RequestKind::WriteZeroes;
+        let zeroes = |request: &Recorded| request.kind == RequestKind::WriteZeroes;
         assert!(
-            mounted.memory.take_asked().iter().any(zeroes),
+            mounted.memory.take_recorded().iter().any(zeroes),
             "trim above reaches the backend"
         );
     }

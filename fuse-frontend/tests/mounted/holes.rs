@@ -1,4 +1,4 @@
-//! Holes in the files: `lseek` finds them, and what is behind the end.
+//! Holes in the files: `lseek` finds them, and what is beyond the end.
 
 use super::common::{MIB, Mounted, errno_of};
 use std::fs::File;
@@ -60,7 +60,7 @@ fn data_and_holes_are_found() {
     assert_eq!(data_in(&full), [(0, 1000)]);
 }
 
-/// Without a wait for anything that the kernel remembers.
+/// Without waiting for attributes that the kernel caches to expire.
 #[test]
 fn what_is_stored_shows_as_blocks_and_is_never_more_than_the_size() {
     let mounted = Mounted::new(&[("web", MIB), ("sparse", MIB)]);
@@ -79,7 +79,7 @@ fn what_is_stored_shows_as_blocks_and_is_never_more_than_the_size() {
 }
 
 #[test]
-fn nothing_is_behind_the_end_and_other_seeks_work() {
+fn nothing_is_beyond_the_end_and_other_seeks_work() {
     let mounted = Mounted::new(&[("web", MIB)]);
     let file = mounted.open("web");
     for whence in [libc::SEEK_DATA, libc::SEEK_HOLE] {

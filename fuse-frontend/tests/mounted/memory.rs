@@ -1,4 +1,4 @@
-//! Vdisks in memory that keep a record of what they were asked, and a reactor that serves them.
+//! Vdisks in memory that record their requests, and a reactor that serves them.
 
 use disktime_engine::{
     Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// What the backend was asked, in order of arrival.
+/// A request that the vdisks received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct Recorded {
     pub kind: RequestKind,
     pub offset_bytes: u64,
     pub len_bytes: u64,
@@ -27,10 +27,10 @@ pub struct Asked {
 pub struct Memory {
     pub files: Vec<FuseFile>,
     contents: Vec<Mutex<Vec<u8>>>,
-    asked: Mutex<Vec<Asked>>,
-    /// If set, every request gets this answer.
+    recorded: Mutex<Vec<Recorded>>,
+    /// If set, every request fails with this error.
     failure: Mutex<Option<IoError>>,
-    /// If set, reads are answered without their buffers, which stay here.
+    /// If set, reads are completed without their buffers, which are kept here.
     kept: Mutex<Option<Vec<Buffer>>>,
     /// Reads and writes wait while it is closed: to one vdisk, or to all.
     gate: AtomicU32,
@@ -64,7 +64,7 @@ impl Memory {
                 .map(|file| Mutex::new(vec![0; file.size_bytes as usize]))
                 .collect(),
             files,
-            asked: Mutex::default(),
+            recorded: Mutex::default(),
             failure: Mutex::default(),
             kept: Mutex::default(),
             gate: AtomicU32::new(OPEN),
@@ -77,21 +77,24 @@ impl Memory {
             .expect("no test panics with this lock")
     }
 
-    /// What was asked since the last call.
-    pub fn take_asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.asked.lock().expect("no panic with this lock"))
+    /// The requests since the last call.
+    pub fn take_recorded(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.recorded.lock().expect("no panic with this lock"))
     }
 
-    /// As [`Memory::take_asked`] without flushes, which every closing of a written file is.
-    pub fn take_transfers(&self) -> Vec<Asked> {
-        let mut asked = self.take_asked();
-        asked.retain(|asked| asked.kind != RequestKind::Flush);
-        asked
+    /// As [`Memory::take_recorded`] without flushes, because closing a written file is a flush.
+    pub fn take_transfers(&self) -> Vec<Recorded> {
+        let mut recorded = self.take_recorded();
+        recorded.retain(|recorded| recorded.kind != RequestKind::Flush);
+        recorded
     }
 
-    pub fn count_asked(&self, kind: RequestKind) -> usize {
-        let asked = self.asked.lock().expect("no panic with this lock");
-        asked.iter().filter(|asked| asked.kind == kind).count()
+    pub fn count_recorded(&self, kind: RequestKind) -> usize {
+        let recorded = self.recorded.lock().expect("no panic with this lock");
+        recorded
+            .iter()
+            .filter(|recorded| recorded.kind == kind)
+            .count()
     }
 
     pub fn fail_with(&self, failure: Option<IoError>) {
@@ -103,8 +106,9 @@ impl Memory {
         *self.kept.lock().expect("no panic with this lock") = keep.then(Vec::new);
     }
 
-    /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a program
-    /// that the test starts gets its open files, closes them, which is a flush, and would never begin.
+    /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a
+    /// program that the test starts gets its open files, closes them, which is a flush, and would
+    /// never begin.
     pub fn close_gate(self: &Arc<Memory>) -> ClosedGate {
         self.close_gate_to(CLOSED_TO_ALL)
     }
@@ -155,7 +159,7 @@ impl Memory {
                 Some(buffer)
             }
             (RequestKind::Status, Some(mut buffer)) => {
-                tell_extents(content, request.offset_bytes, &mut buffer);
+                write_extents(content, request.offset_bytes, &mut buffer);
                 Some(buffer)
             }
             (kind, None) if kind.zeroes() => {
@@ -168,8 +172,8 @@ impl Memory {
     }
 }
 
-/// What lies where, in pieces of 64 KiB, as much as there is room for: what is zeroes is a hole.
-fn tell_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
+/// Writes the extents in units of 64 KiB, as many as fit: zeroes are a hole.
+fn write_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
     const PIECE: usize = 64 << 10;
     let mut extents: Vec<Extent> = Vec::new();
     let (mut rest, mut at) = (content, offset_bytes as usize);
@@ -245,17 +249,17 @@ impl Service for MemoryService {
         if self.waiting.iter().filter(of_vdisk).count() >= QUEUE {
             return Err(request);
         }
-        let asked = Asked {
+        let recorded = Recorded {
             kind: request.kind,
             offset_bytes: request.offset_bytes,
             len_bytes: request.len_bytes,
             fua: request.fua,
         };
         self.memory
-            .asked
+            .recorded
             .lock()
             .expect("no panic with this lock")
-            .push(asked);
+            .push(recorded);
         self.waiting.push_back(request);
         Ok(())
     }

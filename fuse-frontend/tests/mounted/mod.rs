@@ -1,10 +1,10 @@
-//! What is asked of a mounted directory, whichever way its requests come: the program says that.
+//! Tests of a mounted directory; the program that includes them says by which transport.
 
 mod common;
 mod filesystems;
 mod holes;
+mod in_flight;
 mod memory;
 mod mounting;
 mod semantics;
 mod several_disks;
-mod under_way;

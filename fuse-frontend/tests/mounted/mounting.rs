@@ -1,4 +1,5 @@
-//! The mount's own life: what it needs, what it refuses, how it ends well and how it ends badly.
+//! Mounting and unmounting: what a mount needs, what it refuses, and how it ends, also after a
+//! kill.
 
 use super::common::{Mounted, Turn, errno_of, mount, run, runtime, wait_until};
 use super::memory::Memory;
@@ -67,7 +68,7 @@ fn a_missing_directory_is_created_and_a_full_one_or_a_file_refused() {
 }
 
 #[test]
-fn a_living_mount_is_refused_and_goes_on() {
+fn the_mount_of_a_running_server_is_refused_and_not_disturbed() {
     let mounted = Mounted::new(&[("web", 4096)]);
     let refused = try_mount(&mounted.path("..").join("vdisks")).expect_err("mounted already");
     assert!(
@@ -96,7 +97,7 @@ fn unmounting_with_nothing_open_says_so() {
 }
 
 #[test]
-fn unmounting_waits_for_requests_under_way_and_refuses_later_ones() {
+fn unmounting_waits_for_requests_in_flight_and_refuses_later_ones() {
     let mut mounted = Mounted::new(&[("web", 4096)]);
     let handle = mounted.handle.take().expect("mounted");
     let place = handle.path().to_path_buf();
@@ -104,12 +105,12 @@ fn unmounting_waits_for_requests_under_way_and_refuses_later_ones() {
     std::thread::scope(|scope| {
         let gate = mounted.memory.close_gate();
         let reader = scope.spawn(|| file.read_at(&mut [0; 100], 0));
-        wait_until("the read is under way", || {
-            mounted.memory.count_asked(RequestKind::Read) == 1
+        wait_until("the read is in flight", || {
+            mounted.memory.count_recorded(RequestKind::Read) == 1
         });
         let unmounting = mounted.runtime.spawn(handle.unmount());
-        wait_until("it is gone from the file tree", || !is_mounted(&place));
-        assert!(!unmounting.is_finished(), "a request is still under way");
+        wait_until("it is removed from the file tree", || !is_mounted(&place));
+        assert!(!unmounting.is_finished(), "a request is still in flight");
         drop(gate);
         assert_eq!(reader.join().expect("no panic").expect("answered"), 100);
         let nothing_open = mounted
@@ -137,8 +138,8 @@ fn an_unmount_by_the_administrator_is_no_error() {
 }
 
 #[test]
-fn the_mount_of_a_killed_server_is_cleaned_up() {
-    const NAME: &str = "the_mount_of_a_killed_server_is_cleaned_up";
+fn the_mount_of_a_killed_server_is_unmounted() {
+    const NAME: &str = "the_mount_of_a_killed_server_is_unmounted";
     let _turn = Turn::wait();
     if let Some(directory) = std::env::var_os(RERUN) {
         let _handle = try_mount(Path::new(&directory)).unwrap_or_else(|error| panic!("{error}"));
@@ -164,8 +165,8 @@ fn the_mount_of_a_killed_server_is_cleaned_up() {
         assert!(serves, "the server did not start");
         let file = fs::File::open(place.join("web")).expect("served");
         drop(server);
-        // Over io_uring the kernel cuts the connection a little later.
-        wait_until("the connection is cut", || {
+        // Over io_uring the kernel aborts the connection a little later.
+        wait_until("the connection is aborted", || {
             errno_of(fs::metadata(&place)) == libc::ENOTCONN
         });
         assert_eq!(errno_of(file.read_at(&mut [0; 10], 0)), libc::ENOTCONN);
@@ -176,7 +177,7 @@ fn the_mount_of_a_killed_server_is_cleaned_up() {
         4096
     );
     drop(handle);
-    assert!(!is_mounted(&place), "and nothing is left below");
+    assert!(!is_mounted(&place), "no stale mount is left below");
 }
 
 /// A process that is killed as hard as possible when it goes out of scope.
@@ -218,7 +219,7 @@ fn a_machine_without_fusermount3_gets_the_install_command() {
 }
 
 #[test]
-fn programs_that_the_server_starts_do_not_hold_the_session() {
+fn programs_that_the_server_starts_do_not_inherit_the_connection() {
     let mounted = Mounted::new(&[("web", 4096)]);
     let mut sessions = 0;
     for entry in fs::read_dir("/proc/self/fd").expect("readable") {
@@ -238,7 +239,7 @@ fn programs_that_the_server_starts_do_not_hold_the_session() {
     }
     assert!(
         sessions >= 1,
-        "the session of {:?} would be inherited",
+        "the connection of {:?} would be inherited",
         mounted.path("")
     );
 }

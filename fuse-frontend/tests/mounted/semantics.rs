@@ -1,7 +1,7 @@
 //! What programs see in the mounted directory: bytes, lengths, durability, and what is refused.
 
 use super::common::{MIB, Mounted, errno_of, fallocate, open_with, pattern, wait_until};
-use super::memory::Asked;
+use super::memory::Recorded;
 use disktime_engine::{IoError, RequestKind};
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
@@ -50,7 +50,7 @@ fn many_files_are_all_listed() {
 }
 
 #[test]
-fn bytes_are_where_they_were_written_and_no_cache_hides_other_doors() {
+fn bytes_are_where_they_were_written_and_no_cache_hides_other_frontends() {
     let mounted = Mounted::new(&[("web", MIB), ("db", MIB)]);
     let (one, other) = (mounted.open("web"), mounted.open("web"));
     let data = pattern(70_001, 1);
@@ -73,12 +73,12 @@ fn bytes_are_where_they_were_written_and_no_cache_hides_other_doors() {
     assert_eq!(
         byte[0],
         mounted.memory.content(0)[1000],
-        "as another door wrote it"
+        "as another frontend wrote it"
     );
 }
 
 #[test]
-fn direct_io_works_at_odd_places() {
+fn direct_io_works_at_unaligned_offsets() {
     let mounted = Mounted::new(&[("web", MIB)]);
     let file = open_with(&mounted.path("web"), libc::O_DIRECT);
     for (offset_bytes, len) in [(0, 4096), (3, 1), (513, 1023), (4096 * 3 + 7, 12_345)] {
@@ -106,7 +106,7 @@ fn large_transfers_arrive_in_requests_of_at_most_a_mebibyte() {
 }
 
 #[test]
-fn the_end_shortens_reads_and_writes_and_refuses_writes_behind_it() {
+fn the_end_shortens_reads_and_writes_and_refuses_writes_beyond_it() {
     let mounted = Mounted::new(&[("web", 10_000)]);
     let file = mounted.open("web");
     let mut room = [0; 100];
@@ -220,13 +220,13 @@ fn holes_and_zeroed_ranges_read_as_zeroes_and_keep_the_size() {
     fallocate(&file, ZERO, 5_000, 5_000).expect("zeroes up to the end");
     fallocate(&file, ZERO | KEEP, 4_000, 1).expect("zeroes");
     fallocate(&file, PUNCH | KEEP, 9_000, 5_000).expect("a hole over the end");
-    let asked = |kind, offset_bytes, len_bytes| Asked {
+    let asked = |kind, offset_bytes, len_bytes| Recorded {
         kind,
         offset_bytes,
         len_bytes,
         fua: false,
     };
-    // A hole may be given back; what is zeroed stays set aside.
+    // The space of a hole may be returned; a zeroed range stays allocated.
     let (hole, zeroes) = (RequestKind::WriteZeroes, RequestKind::ZeroKeepingSpace);
     let expected = [
         asked(hole, 100, 200),
@@ -261,7 +261,7 @@ fn holes_and_zeroed_ranges_read_as_zeroes_and_keep_the_size() {
 }
 
 #[test]
-fn statfs_tells_the_sum_of_the_sizes_and_no_free_space() {
+fn statfs_reports_the_sum_of_the_sizes_and_no_free_space() {
     let mounted = Mounted::new(&[("web", 3 * MIB), ("db", MIB)]);
     let path = std::ffi::CString::new(mounted.path("").to_str().expect("text")).expect("no NUL");
     let mut answer = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
@@ -276,7 +276,7 @@ fn statfs_tells_the_sum_of_the_sizes_and_no_free_space() {
 }
 
 #[test]
-fn a_read_only_file_is_read_and_nothing_else() {
+fn a_read_only_file_can_be_read_and_not_written() {
     let mounted = Mounted::new(&[("read-only", 4096)]);
     mounted.memory.content(0)[17] = 1;
     let content = fs::read(mounted.path("read-only")).expect("read");
@@ -288,7 +288,7 @@ fn a_read_only_file_is_read_and_nothing_else() {
 }
 
 #[test]
-fn an_error_reaches_the_program_that_asked_and_ends_nothing() {
+fn an_error_reaches_its_program_and_affects_no_other_request() {
     let mounted = Mounted::new(&[("web", 4096)]);
     let file = mounted.open("web");
     let errors = [
@@ -326,7 +326,7 @@ fn synchronous_writers_of_one_file_do_not_wait_for_each_other() {
                     .expect("written");
             });
         }
-        let writes = || mounted.memory.count_asked(RequestKind::Write) as u64;
+        let writes = || mounted.memory.count_recorded(RequestKind::Write) as u64;
         wait_until(
             "all writers are at the backend before one is answered",
             || writes() == WRITERS,
@@ -342,7 +342,7 @@ fn synchronous_writers_of_one_file_do_not_wait_for_each_other() {
 fn fsync_and_close_after_writing_flush_and_reading_does_not() {
     let mounted = Mounted::new(&[("web", 4096)]);
     let flushes = || {
-        let asked = mounted.memory.take_asked();
+        let asked = mounted.memory.take_recorded();
         asked
             .iter()
             .filter(|asked| asked.kind == RequestKind::Flush)
@@ -370,7 +370,7 @@ fn fsync_and_close_after_writing_flush_and_reading_does_not() {
 }
 
 #[test]
-fn a_file_is_not_shared_by_mapping_it_as_that_would_be_cached() {
+fn a_shared_mapping_is_refused_because_it_would_be_cached() {
     let mounted = Mounted::new(&[("web", 4096)]);
     let file = mounted.open("web");
     // SAFETY: a new mapping at a place of the kernel's choice, which is refused.

@@ -1,5 +1,5 @@
-//! One directory with the files of several disks, each with a reactor of its own: what one of them
-//! does not do in time is its own trouble.
+//! One directory with the files of several disks, each with its own reactor: a disk that does not
+//! respond does not affect the others.
 
 use super::common::{MIB, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
 use super::memory::{Memory, QUEUE, Served};
@@ -82,8 +82,8 @@ fn every_file_is_on_its_own_disk() {
     }
 }
 
-/// Reads of a file that nobody answers, more than its vdisk takes; all others are served meanwhile.
-fn stands_still_alone(slow: &str) {
+/// Reads of a file that are not completed, more than its queue holds; all other files are served.
+fn check_that_others_are_served(slow: &str) {
     let disks = TwoDisks::new();
     let position = usize::from(slow == "far");
     let memory = &disks.memories[position];
@@ -101,7 +101,7 @@ fn stands_still_alone(slow: &str) {
                 assert_eq!(room, [0; 512]);
             });
         }
-        let reads = || memory.count_asked(RequestKind::Read);
+        let reads = || memory.count_recorded(RequestKind::Read);
         wait_until("its queue is full", || reads() == QUEUE);
         for (seed, name) in (1..).zip(others).filter(|(_, name)| *name != slow) {
             let other = disks.open(name);
@@ -117,17 +117,17 @@ fn stands_still_alone(slow: &str) {
 }
 
 #[test]
-fn a_vdisk_that_stands_still_holds_up_no_other() {
-    stands_still_alone("near");
+fn a_vdisk_that_does_not_respond_blocks_no_other() {
+    check_that_others_are_served("near");
 }
 
 #[test]
-fn a_vdisk_of_another_disk_that_stands_still_holds_up_no_other() {
-    stands_still_alone("far");
+fn a_vdisk_of_another_disk_that_does_not_respond_blocks_no_other() {
+    check_that_others_are_served("far");
 }
 
 #[test]
-fn a_disk_whose_reactor_has_ended_refuses_and_the_others_go_on() {
+fn requests_to_a_disk_whose_reactor_has_ended_fail_and_others_do_not() {
     let mut disks = TwoDisks::new();
     let (near, far) = (disks.open("near"), disks.open("far"));
     far.read_exact_at(&mut [0; 512], 0).expect("read");

@@ -134,7 +134,7 @@ fn a_directory_that_somebody_else_unmounts_is_told_and_nbd_goes_on() {
     tool("fuse3", "fusermount3", &["-u", text(&place.mount())]);
     let mut client = server.client("a");
     client.write(0, b"by the other frontend");
-    assert_says(&server.stop(), &["unmounted by somebody else"]);
+    assert_says(&server.stop(), &["unmounted by another program"]);
     // The next server mounts it again, and says nothing of the kind at its end.
     let server = place.start();
     assert!(

@@ -4,7 +4,7 @@ use super::*;
 use crate::protocol::{Header, Operation, decode, reply_header};
 
 #[test]
-fn a_request_is_read_where_the_kernel_puts_it_and_its_reply_put_where_it_looks() {
+fn request_and_reply_are_where_the_kernel_writes_and_reads_them() {
     let mut shared = SharedHeader([0; LEN_BYTES]);
     let mut put = |at: usize, bytes: &[u8]| shared.0[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &100_u32.to_ne_bytes());

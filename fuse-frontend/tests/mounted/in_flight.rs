@@ -1,4 +1,5 @@
-//! Requests that wait for their vdisk, and what may become of those who asked, and of the server.
+//! Requests in flight while their vdisk does not complete them, and what happens to the programs
+//! and to the server meanwhile.
 
 use super::common::{MIB, Mounted, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
 use super::memory::{Memory, QUEUE};
@@ -8,11 +9,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// More than a queue of one processor has entries over io_uring.
+/// More than the entries of one processor's queue over io_uring.
 const MANY: usize = 700;
 
 #[test]
-fn more_requests_than_are_taken_at_once_are_all_answered() {
+fn more_requests_than_a_queue_holds_are_all_completed() {
     let mounted = Mounted::new(&[("web", MANY as u64 * 512), ("db", 4096)]);
     for number in 0..MANY {
         mounted.memory.content(0)[number * 512..][..512].fill(number as u8);
@@ -31,16 +32,16 @@ fn more_requests_than_are_taken_at_once_are_all_answered() {
             };
             reader.spawn_scoped(scope, read).expect("started");
         }
-        wait_until("all that its queue takes are there", || {
-            mounted.memory.count_asked(RequestKind::Read) == QUEUE
+        wait_until("its queue is full", || {
+            mounted.memory.count_recorded(RequestKind::Read) == QUEUE
         });
         drop(gate);
     });
-    assert_eq!(mounted.memory.count_asked(RequestKind::Read), MANY);
+    assert_eq!(mounted.memory.count_recorded(RequestKind::Read), MANY);
 }
 
 #[test]
-fn a_program_that_is_killed_ends_when_its_request_is_answered() {
+fn a_program_that_is_killed_ends_when_its_request_is_completed() {
     let mounted = Mounted::new(&[("web", MIB)]);
     let gate = mounted.memory.close_gate();
     let mut reader = Command::new("dd")
@@ -49,11 +50,11 @@ fn a_program_that_is_killed_ends_when_its_request_is_answered() {
         .stderr(Stdio::null())
         .spawn()
         .expect("dd is there");
-    wait_until("its read is under way", || {
-        mounted.memory.count_asked(RequestKind::Read) == 1
+    wait_until("its read is in flight", || {
+        mounted.memory.count_recorded(RequestKind::Read) == 1
     });
     reader.kill().expect("it runs");
-    // What the kernel says of the interruption has come and is passed over.
+    // The kernel's message about the interruption has come and is ignored.
     mounted.open("web").sync_all().expect("others are served");
     drop(gate);
     let ended = reader.wait().expect("it ends");
@@ -67,16 +68,16 @@ fn a_program_that_is_killed_ends_when_its_request_is_answered() {
 }
 
 #[test]
-fn a_read_whose_memory_somebody_keeps_fails_and_spoils_nothing() {
+fn a_read_whose_buffer_is_kept_fails_and_other_requests_do_not() {
     let mounted = Mounted::new(&[("web", MIB)]);
     let file = mounted.open("web");
     mounted.memory.keep_buffers(true);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| file.read_at(&mut [0; 4096], 0));
-        wait_until("the read is under way", || {
-            mounted.memory.count_asked(RequestKind::Read) == 1
+        wait_until("the read is in flight", || {
+            mounted.memory.count_recorded(RequestKind::Read) == 1
         });
-        // A write has memory of its own, and is served in the meantime.
+        // A write has its own memory, and is served meanwhile.
         file.write_all_at(&[7; 4096], 4096).expect("written");
         mounted.memory.keep_buffers(false);
         assert_eq!(errno_of(reader.join().expect("no panic")), libc::EIO);
@@ -87,7 +88,7 @@ fn a_read_whose_memory_somebody_keeps_fails_and_spoils_nothing() {
 }
 
 #[test]
-fn files_that_are_open_fail_when_the_reactor_of_the_mount_ends() {
+fn open_files_fail_when_the_reactor_of_the_mount_ends() {
     let _turn = Turn::wait();
     let memory = Arc::new(Memory::new(&[("web", 4096)]));
     let served = memory.serve();
@@ -101,7 +102,7 @@ fn files_that_are_open_fail_when_the_reactor_of_the_mount_ends() {
     let file = open_with(&place.join("web"), 0);
     file.read_exact_at(&mut [0; 512], 0).expect("read");
     drop(served);
-    wait_until("the connection is cut", || {
+    wait_until("the connection is aborted", || {
         errno_of(file.read_at(&mut [0; 512], 0)) == libc::ENOTCONN
     });
     let unmounted = runtime.block_on(handle.unmount());
@@ -109,7 +110,7 @@ fn files_that_are_open_fail_when_the_reactor_of_the_mount_ends() {
 }
 
 #[test]
-fn large_and_small_requests_take_turns_in_the_same_memory() {
+fn large_and_small_requests_use_the_same_memory_one_after_the_other() {
     const THREADS: u64 = 8;
     let mounted = Mounted::new(&[("web", THREADS * 2 * MIB)]);
     std::thread::scope(|scope| {

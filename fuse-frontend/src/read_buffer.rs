@@ -1,8 +1,8 @@
-//! Where requests of the device are read to: a front part with room for the header and the fixed
-//! part, and a buffer behind it, so that the data of a large write lies in memory that a disk accepts
-//! and is handed on as it is.
+//! The buffer that requests of the device are read into: a front part for the header and the fixed
+//! part, and after it a buffer for data. So the data of a large write are in memory that a disk
+//! accepts, and go to the disk without a copy.
 
-use crate::device::{Device, Taken};
+use crate::device::{Device, DeviceRead};
 use crate::protocol::{HEADER_BYTES, Header, Malformed, Operation, decode};
 use disktime_engine::{Buffer, BufferPool};
 use std::io::{self, IoSliceMut};
@@ -12,13 +12,13 @@ pub(crate) const REQUEST_BYTES_MAX: u32 = 1 << 20;
 
 /// The header, and the fixed part of a write.
 const FRONT_BYTES: usize = HEADER_BYTES + 40;
-/// A write of at most so much is copied to a buffer of its own size: cheaper than to let it keep one of
-/// the largest.
+/// The data of a write of at most this length are copied to a buffer of their own size: cheaper
+/// than to give away a buffer of the largest size.
 const COPIED_BYTES_MAX: usize = 64 << 10;
 
-/// One request at a time.
+/// Holds one request at a time.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+pub(crate) struct ReadBuffer {
     front: [u8; FRONT_BYTES],
     data: Buffer,
     /// A message without its data, in one piece.
@@ -26,9 +26,9 @@ pub(crate) struct Inbox {
     len: usize,
 }
 
-impl Inbox {
-    pub(crate) fn new() -> Inbox {
-        Inbox {
+impl ReadBuffer {
+    pub(crate) fn new() -> ReadBuffer {
+        ReadBuffer {
             front: [0; FRONT_BYTES],
             data: Buffer::zeroed(REQUEST_BYTES_MAX as usize),
             joined: Vec::new(),
@@ -36,21 +36,21 @@ impl Inbox {
         }
     }
 
-    /// Takes the next request of the device.
-    pub(crate) fn fill(&mut self, device: &Device) -> io::Result<Taken> {
+    /// Reads the next request of the device.
+    pub(crate) fn fill(&mut self, device: &Device) -> io::Result<DeviceRead> {
         let mut parts = [
             IoSliceMut::new(&mut self.front),
             IoSliceMut::new(&mut self.data),
         ];
-        let taken = device.take(&mut parts)?;
+        let taken = device.read(&mut parts)?;
         self.len = match taken {
-            Taken::Request(len) => len,
-            Taken::Nothing | Taken::Gone => 0,
+            DeviceRead::Request(len) => len,
+            DeviceRead::Empty | DeviceRead::Disconnected => 0,
         };
         Ok(taken)
     }
 
-    /// What the request says.
+    /// The header of the request.
     pub(crate) fn header(&self) -> Result<Header, Malformed> {
         if self.len < HEADER_BYTES {
             return Err(Malformed);
@@ -62,27 +62,27 @@ impl Inbox {
         }
     }
 
-    /// What the request, whose header this is, asks.
+    /// The operation of the request with this header.
     pub(crate) fn operation(&mut self, header: &Header) -> Result<Operation<'_>, Malformed> {
-        let behind = self.len.saturating_sub(FRONT_BYTES);
+        let data_len = self.len.saturating_sub(FRONT_BYTES);
         let front = &self.front[HEADER_BYTES..self.len.min(FRONT_BYTES)];
-        // Names that reach over the front part are rare and short.
-        let whole = if behind == 0 || header.is_write() {
+        // Names that are longer than the front part are rare and short.
+        let whole = if data_len == 0 || header.is_write() {
             front
         } else {
             self.joined.clear();
             self.joined.extend_from_slice(front);
-            self.joined.extend_from_slice(&self.data[..behind]);
+            self.joined.extend_from_slice(&self.data[..data_len]);
             &self.joined
         };
         let operation = decode(header, whole, None)?;
         match operation {
-            Operation::Write { len_bytes, .. } if len_bytes as usize != behind => Err(Malformed),
+            Operation::Write { len_bytes, .. } if len_bytes as usize != data_len => Err(Malformed),
             operation => Ok(operation),
         }
     }
 
-    /// The first bytes of a write's data.
+    /// The data of a write, `len` bytes.
     pub(crate) fn take_data(&mut self, len: usize, pool: &mut BufferPool) -> Buffer {
         if len <= COPIED_BYTES_MAX {
             let mut buffer = pool.take(len);

@@ -1,39 +1,39 @@
-//! What becomes of each message: answered at once, or something that is asked of a vdisk.
+//! What to do for each message: reply at once, or send a request to a vdisk.
 //!
-//! Everything that would change the directory (create, remove, rename, resize, owner, mode) is
-//! refused with EPERM, and the log says why. What is not known here (locks, extended attributes,
-//! interrupts) is answered ENOSYS once; the kernel then does it itself or
-//! without it, and does not ask again. Without interrupts, a program that is killed ends when its
-//! request is answered, as with a disk.
+//! Every operation that would change the directory (create, remove, rename, resize, owner, mode)
+//! is refused with EPERM, and the log says why. An operation that is not supported (locks, extended
+//! attributes, interrupts) gets ENOSYS once; the kernel then does it itself or does without, and
+//! does not send it again. Without interrupts, a program that is killed ends when its request is
+//! completed, as with a disk.
 
 use crate::directory::{DIRECTORY_INODE, Directory};
 use crate::protocol::{
     Header, Listing, Operation, SetAttributes, encode_attributes, encode_entry, encode_open,
     encode_statistics, encode_written,
 };
-use crate::refusals::Refusals;
-use crate::transfer::{self, Transfer, Wish};
+use crate::refusal_log::RefusalLog;
+use crate::vdisk_request::{self, VdiskRequest};
 use std::borrow::Cow;
 
-/// Flags of an `open` reply: no page cache in between, and writers side by side. Without the second
-/// the kernel holds the inode's lock during each synchronous write, one writer at a time.
+/// Flags of an `open` reply: no page cache, and parallel writes. Without the second the kernel
+/// holds the inode's lock during each synchronous write, so there is one writer at a time.
 const OPEN_DIRECT_IO: u32 = 1 << 0;
 const OPEN_PARALLEL_DIRECT_WRITES: u32 = 1 << 6;
 
-/// What a message comes to.
+/// What to do for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// A reply with the body that was encoded.
-    Body,
-    /// A reply without a body, which says how it went: 0, or the system's number of an error.
+pub(crate) enum Handled {
+    /// Send a reply with the body that was encoded.
+    Reply,
+    /// Send a reply without a body: 0 for success, or an errno.
     Error(i32),
-    /// No reply.
-    Silence,
-    /// Something for a vdisk; its reply comes later.
-    Transfer(Transfer),
+    /// Send no reply.
+    NoReply,
+    /// Send a request to a vdisk; the reply follows when it is completed.
+    Request(VdiskRequest),
 }
 
-/// What `open` was asked for, kept in the file handle, so that no table of open files is needed.
+/// The flags of an `open`, kept in the file handle, so that no table of open files is needed.
 #[derive(Debug, Clone, Copy)]
 struct Handle {
     durable: bool,
@@ -62,38 +62,42 @@ impl Handle {
     }
 }
 
-/// Answers for a directory.
+/// Handles the messages about a directory.
 #[derive(Debug)]
-pub(crate) struct Answers {
-    pub(crate) directory: Directory,
-    refusals: Refusals,
+pub(crate) struct OperationHandler {
+    directory: Directory,
+    refusal_log: RefusalLog,
 }
 
-impl Answers {
-    pub(crate) fn new(directory: Directory) -> Answers {
-        Answers {
+impl OperationHandler {
+    pub(crate) fn new(directory: Directory) -> OperationHandler {
+        OperationHandler {
             directory,
-            refusals: Refusals::new(),
+            refusal_log: RefusalLog::new(),
         }
     }
 
-    /// What a message comes to; the body of a reply is put into `out`, which is empty.
-    pub(crate) fn answer(
-        &mut self,
-        header: &Header,
-        operation: &Operation<'_>,
-        out: &mut Vec<u8>,
-    ) -> Answer {
-        self.try_answer(header, operation, out)
-            .unwrap_or_else(Answer::Error)
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 
-    fn try_answer(
+    /// What to do for a message; the body of a reply is put into `out`, which is empty.
+    pub(crate) fn handle(
         &mut self,
         header: &Header,
         operation: &Operation<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<Answer, i32> {
+    ) -> Handled {
+        self.try_handle(header, operation, out)
+            .unwrap_or_else(Handled::Error)
+    }
+
+    fn try_handle(
+        &mut self,
+        header: &Header,
+        operation: &Operation<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Handled, i32> {
         let inode = header.inode;
         match *operation {
             Operation::Read {
@@ -102,9 +106,9 @@ impl Answers {
             } => {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
-                let wish = transfer::read(position, file, offset_bytes, len_bytes);
-                // A reply that is all header: nothing was read.
-                return Ok(granted(wish));
+                let request = vdisk_request::read(position, file, offset_bytes, len_bytes);
+                // Without a request nothing is read, and the reply has a header only.
+                return Ok(request_or_success(request));
             }
             Operation::Write {
                 handle,
@@ -115,19 +119,21 @@ impl Answers {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
                 let durable = Handle::decode(handle).durable || flags as i32 & libc::O_DSYNC != 0;
-                let wish = transfer::write(position, file, offset_bytes, len_bytes, durable)?;
-                if wish != Wish::Nothing {
-                    return Ok(granted(wish));
+                match vdisk_request::write(position, file, offset_bytes, len_bytes, durable)? {
+                    Some(request) => return Ok(Handled::Request(request)),
+                    None => encode_written(out, 0),
                 }
-                encode_written(out, 0);
             }
-            Operation::Fsync => return Ok(granted(transfer::flush(self.position(inode)?))),
-            // The program closes the file. Readers have nothing to make durable.
+            Operation::Fsync => {
+                let request = vdisk_request::flush(self.position(inode)?);
+                return Ok(Handled::Request(request));
+            }
+            // The program closes the file. A reader has nothing to make durable.
             Operation::Flush { handle } => {
                 let position = self.position(inode)?;
                 return Ok(match Handle::decode(handle).writes {
-                    true => granted(transfer::flush(position)),
-                    false => Answer::Error(0),
+                    true => Handled::Request(vdisk_request::flush(position)),
+                    false => Handled::Error(0),
                 });
             }
             Operation::Allocate {
@@ -139,9 +145,15 @@ impl Answers {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
                 let durable = Handle::decode(handle).durable;
-                let wish =
-                    transfer::allocate(position, file, offset_bytes, len_bytes, mode, durable)?;
-                return Ok(granted(wish));
+                let request = vdisk_request::allocate(
+                    position,
+                    file,
+                    offset_bytes,
+                    len_bytes,
+                    mode,
+                    durable,
+                )?;
+                return Ok(request_or_success(request));
             }
             Operation::Seek {
                 offset_bytes,
@@ -149,8 +161,8 @@ impl Answers {
             } => {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
-                let wish = transfer::seek(position, file, offset_bytes, whence)?;
-                return Ok(granted(wish));
+                let request = vdisk_request::seek(position, file, offset_bytes, whence)?;
+                return Ok(request_or_success(request));
             }
             Operation::Open { flags } => self.open(header, flags, out)?,
             Operation::Lookup { name } if inode == DIRECTORY_INODE => {
@@ -165,11 +177,11 @@ impl Answers {
             }
             Operation::SetAttributes(wanted) => self.set_attributes(header, wanted, out)?,
             Operation::Access { mask } => {
-                return self.access(inode, mask).map(|()| Answer::Error(0));
+                return self.access(inode, mask).map(|()| Handled::Error(0));
             }
             Operation::Change { verb, name } => {
-                self.refusals
-                    .say(verb, &String::from_utf8_lossy(name), header.process);
+                self.refusal_log
+                    .log(verb, &String::from_utf8_lossy(name), header.process);
                 return Err(libc::EPERM);
             }
             Operation::OpenDirectory if inode == DIRECTORY_INODE => encode_open(out, 0, 0),
@@ -183,13 +195,13 @@ impl Answers {
             Operation::Release
             | Operation::ReleaseDirectory
             | Operation::FsyncDirectory
-            | Operation::Destroy => return Ok(Answer::Error(0)),
-            Operation::Forget => return Ok(Answer::Silence),
-            // The kernel says this once, before anything else.
+            | Operation::Destroy => return Ok(Handled::Error(0)),
+            Operation::Forget => return Ok(Handled::NoReply),
+            // The kernel sends this once, before any other message.
             Operation::Init { .. } => return Err(libc::EINVAL),
             Operation::Unknown => return Err(libc::ENOSYS),
         }
-        Ok(Answer::Body)
+        Ok(Handled::Reply)
     }
 
     fn position(&self, inode: u64) -> Result<usize, i32> {
@@ -203,7 +215,7 @@ impl Answers {
             return Err(libc::EROFS);
         }
         if flags as i32 & libc::O_TRUNC != 0 && file.size_bytes != 0 {
-            self.refusals.say("truncate", &file.name, header.process);
+            self.refusal_log.log("truncate", &file.name, header.process);
             return Err(libc::EPERM);
         }
         let flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES;
@@ -211,7 +223,7 @@ impl Answers {
         Ok(())
     }
 
-    /// Times are accepted and not kept, as `cp -p` and `touch` set them in passing.
+    /// Times are accepted and not stored, because `cp -p` and `touch` set them.
     fn set_attributes(
         &mut self,
         header: &Header,
@@ -236,7 +248,7 @@ impl Answers {
                 Some(position) => self.directory.file(position).name.as_str().into(),
                 None => ".".into(),
             };
-            self.refusals.say(verb, &name, header.process);
+            self.refusal_log.log(verb, &name, header.process);
             return Err(libc::EPERM);
         }
         encode_attributes(out, &own);
@@ -245,7 +257,8 @@ impl Answers {
 
     fn access(&self, inode: u64, mask: u32) -> Result<(), i32> {
         let own = self.directory.attributes(inode).ok_or(libc::ENOENT)?;
-        // Only the user who mounted gets this far, and owns everything; so the owner's bits decide.
+        // Only the user who mounted the directory has access to it, and owns all files; so the
+        // owner's permission bits decide.
         let refused = mask & !(own.mode >> 6);
         match refused & (libc::R_OK | libc::W_OK | libc::X_OK) as u32 {
             0 => Ok(()),
@@ -267,9 +280,7 @@ impl Answers {
     }
 }
 
-fn granted(wish: Wish) -> Answer {
-    match wish {
-        Wish::Nothing => Answer::Error(0),
-        Wish::Transfer(transfer) => Answer::Transfer(transfer),
-    }
+/// A request, or success at once where there is none.
+fn request_or_success(request: Option<VdiskRequest>) -> Handled {
+    request.map_or(Handled::Error(0), Handled::Request)
 }

@@ -1,10 +1,10 @@
-//! Unit tests of `transfer`.
+//! Unit tests of `vdisk_request`.
 
 use super::*;
 
 #[test]
-fn what_is_sought_begins_where_the_first_extent_does_or_ends() {
-    let told = |extents: &[(u64, bool)]| -> Vec<u8> {
+fn the_target_begins_where_the_first_extent_starts_or_ends() {
+    let reported = |extents: &[(u64, bool)]| -> Vec<u8> {
         let encode = |(len_bytes, zero): &(u64, bool)| {
             let (len_bytes, hole, zero) = (*len_bytes, false, *zero);
             let extent = Extent {
@@ -16,14 +16,14 @@ fn what_is_sought_begins_where_the_first_extent_does_or_ends() {
         };
         extents.iter().flat_map(encode).collect()
     };
-    let find = |sought, extents: &[(u64, bool)]| found(sought, (10, 100), &told(extents));
-    let (data, hole) = (Sought::Data, Sought::Hole);
+    let find = |target, extents: &[(u64, bool)]| find_target(target, (10, 100), &reported(extents));
+    let (data, hole) = (SeekTarget::Data, SeekTarget::Hole);
     for (extents, first_data, first_hole) in [
         (&[(90, false)][..], Some(10), Some(100)),
         (&[(90, true)], None, Some(10)),
         (&[(30, true), (60, false)], Some(40), Some(10)),
         (&[(30, false), (60, true)], Some(10), Some(40)),
-        // Not all is told: what is not known may be data.
+        // Not all is reported: what is not known may be data.
         (&[(30, true), (20, true)], Some(60), Some(10)),
         (&[], Some(10), Some(10)),
         // More than was asked for.
