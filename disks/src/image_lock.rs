@@ -5,8 +5,8 @@
 //! shared lock on byte 100 plus its number; one that does not let others hold it keeps one on byte
 //! 200 plus its number. Having taken its own locks, a program asks whether it *could* take an
 //! exclusive lock on the second byte for each permission that it holds, and on the first byte for
-//! each that it does not share; if not, another program conflicts, and it gives up. As each takes its
-//! locks before it asks, at least one of two programs that start at once sees the other.
+//! each that it does not share; if not, another program conflicts, and it gives up. As each takes
+//! its locks before it asks, at least one of two programs that start at once sees the other.
 //!
 //! Invariants: the locks belong to the open file description (OFD locks), so they end with it, also
 //! when the process is killed, and they also work within one process. A lock that was refused

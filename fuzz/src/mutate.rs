@@ -4,6 +4,8 @@
 //! It is not guided by coverage; what makes up for it is that the seeds are whole conversations and
 //! that some changes know the protocol's magic numbers, lengths and edges.
 
+use disktime_random::SplitMix64;
+
 /// Longest input.
 const INPUT_BYTES_MAX: usize = 16 << 10;
 
@@ -26,21 +28,19 @@ const EDGES: [u64; 12] = [
 /// A seeded source of inputs.
 #[derive(Debug)]
 pub struct Mutator {
-    state: u64,
+    random: SplitMix64,
 }
 
 impl Mutator {
     /// The same seed gives the same inputs.
     pub fn new(seed: u64) -> Mutator {
-        Mutator { state: seed }
+        Mutator {
+            random: SplitMix64::new(seed),
+        }
     }
 
     fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        self.random.next_u64()
     }
 
     fn below(&mut self, bound: usize) -> usize {

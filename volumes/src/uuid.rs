@@ -1,5 +1,6 @@
 //! Names that never come twice: of a disk, and of each vdisk that was ever made on it.
 
+use disktime_random::SplitMix64;
 use std::fmt;
 
 /// 16 bytes that name a disk or a vdisk for ever.
@@ -30,12 +31,9 @@ impl Uuid {
     }
 }
 
-/// The finaliser of SplitMix64 after a step by its odd constant.
+/// Spreads every bit of `value` over all 64.
 fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    SplitMix64::new(value).next_u64()
 }
 
 impl fmt::Display for Uuid {
