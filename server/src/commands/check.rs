@@ -32,7 +32,7 @@ pub(crate) fn run(file: &Path, json: bool) -> CommandResult<ExitCode> {
         for warning in report.warnings() {
             eprintln!("{warning}");
         }
-        for notice in &frontend.notices {
+        for notice in frontend.notices() {
             eprintln!("disktime: {notice}");
         }
         if let Some(errors) = report.errors() {

@@ -36,10 +36,10 @@ pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> CommandR
         for warning in report.warnings() {
             print_diagnostic(warning);
         }
-        for notice in &frontend.notices {
+        for notice in frontend.notices() {
             print_diagnostic(format_args!("disktime: {notice}"));
         }
-        let sockets = std::mem::take(&mut supervisor.sockets);
+        let sockets = supervisor.take_sockets();
         // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || options.run.is_some();
         let server = Server::start(&configuration, &report, frontend, sockets).await?;

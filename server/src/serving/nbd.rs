@@ -23,7 +23,7 @@ pub(crate) struct NbdFrontend {
     /// Whether the file has an `nbd` section.
     in_file: bool,
     /// Sentences for the user on what is allowed but may not be wanted.
-    pub(crate) notices: Vec<String>,
+    notices: Vec<String>,
 }
 
 /// Reads what the frontend needs: users, groups, certificates.
@@ -71,6 +71,11 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, Docu
 }
 
 impl NbdFrontend {
+    /// Sentences for the user on what is allowed but may not be wanted.
+    pub(crate) fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Listens on the sockets that were handed over, if there are any, else on those of the file.
     /// `None` without either.
     ///

@@ -26,14 +26,27 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 pub(crate) struct CommandEnvironment {
     /// Each vdisk with its URIs, the preferred one first.
-    pub(crate) vdisks: Vec<(String, Vec<NbdUri>)>,
+    vdisks: Vec<(String, Vec<NbdUri>)>,
     /// The directory of the certificates, if TLS is used.
-    pub(crate) certificates: Option<PathBuf>,
+    certificates: Option<PathBuf>,
     /// The directory of the FUSE frontend.
-    pub(crate) mount: Option<PathBuf>,
+    mount: Option<PathBuf>,
 }
 
 impl CommandEnvironment {
+    /// Of a server with these vdisks, TLS certificates in that directory, and files in that one.
+    pub(crate) fn new(
+        vdisks: Vec<(String, Vec<NbdUri>)>,
+        certificates: Option<PathBuf>,
+        mount: Option<PathBuf>,
+    ) -> CommandEnvironment {
+        CommandEnvironment {
+            vdisks,
+            certificates,
+            mount,
+        }
+    }
+
     /// The variables, by name. `uri` is that of the only vdisk. With several vdisks it names none,
     /// so that a command that does not choose gets no disk instead of the wrong one; `uri_NAME` are
     /// theirs.

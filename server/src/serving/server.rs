@@ -166,13 +166,13 @@ impl Server {
         };
         let tls = configuration.nbd.as_ref().and_then(|nbd| nbd.tls.as_ref());
         let named = self.vdisks.iter().zip(&self.uris);
-        let environment = CommandEnvironment {
-            vdisks: named
+        let environment = CommandEnvironment::new(
+            named
                 .map(|(vdisk, uris)| (vdisk.name.clone(), uris.clone()))
                 .collect(),
-            certificates: tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
-            mount: self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
-        };
+            tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
+            self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
+        );
         run_command::start(command, &environment).map(Some)
     }
 

@@ -22,7 +22,7 @@ const MOST: i32 = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
     /// Listening sockets, by name.
-    pub(crate) sockets: Vec<(String, OwnedFd)>,
+    sockets: Vec<(String, OwnedFd)>,
     notify: Option<OsString>,
 }
 
@@ -81,6 +81,11 @@ impl Supervisor {
         };
         let sockets = (0..count).map(socket).collect::<CommandResult<Vec<_>>>()?;
         Ok(Supervisor { sockets, notify })
+    }
+
+    /// The listening sockets, by name; nothing at a second call.
+    pub(crate) fn take_sockets(&mut self) -> Vec<(String, OwnedFd)> {
+        std::mem::take(&mut self.sockets)
     }
 
     /// Notifies that the server is ready; `status` is a sentence for people.

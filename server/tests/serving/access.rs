@@ -1,5 +1,5 @@
-//! Which clients the NBD frontend accepts: addresses, the unix socket's mode and owner, limits, and vdisks
-//! that are only read.
+//! Which clients the NBD frontend accepts: addresses, the unix socket's mode and owner, limits, and
+//! vdisks that are only read.
 
 use crate::nbd::{Client, raw};
 use crate::programs::{text, tool, tool_output};
@@ -139,10 +139,10 @@ fn the_socket_has_the_mode_and_the_owner_of_the_file() {
 #[test]
 fn users_and_groups_that_do_not_exist_are_found_before_anything_is_opened() {
     for (key, what) in [("socket_owner", "user"), ("socket_group", "group")] {
-        let place = place("", "", &format!(r#""{key}": "nobody-of-that-name""#));
+        let place = place("", "", &format!(r#""{key}": "no-such-account""#));
         for command in ["check", "serve"] {
             let said = place.fails(&[command]);
-            let what = format!("no {what} `nobody-of-that-name`");
+            let what = format!("no {what} `no-such-account`");
             assert_says(&said, &[&what, "disktime.json:4:", "getent"]);
         }
         assert!(!place.disk_file().exists());

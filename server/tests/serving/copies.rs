@@ -162,8 +162,8 @@ fn holes_inside_of_reads_are_not_sent() {
     server.stop();
 }
 
-/// `cp`, `tar` and `du` ask for the blocks first, and where the data is if there are fewer than the size
-/// makes likely.
+/// `cp`, `tar` and `du` ask for the blocks first, and where the data is if there are fewer than the
+/// size makes likely.
 #[test]
 fn programs_that_know_sparse_files_know_the_files() {
     let (place, server, [a, b]) = start();

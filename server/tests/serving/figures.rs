@@ -1,5 +1,5 @@
-//! What tests of figures share: the modelled disk that they are worked out for, and how a number is taken
-//! out of a report and compared.
+//! What tests of figures share: the modelled disk that they are worked out for, and how a number is
+//! taken out of a report and compared.
 
 use crate::programs::text;
 use crate::test_directory::TestDirectory;

@@ -1,5 +1,5 @@
-//! A reservation that several vdisks share, from the file to the disk: what `simulate`, `status` and
-//! `load` tell of it, and what is refused.
+//! A reservation that several vdisks share, from the file to the disk: what `simulate`, `status`
+//! and `load` tell of it, and what is refused.
 
 use crate::figures::{HARD_DISK, is_near, number, simulated};
 use crate::programs::text;

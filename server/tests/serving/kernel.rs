@@ -1,5 +1,6 @@
-//! A Linux kernel as the client: Debian's user-mode kernel boots on this system's files, its NBD driver
-//! uses a vdisk over TCP, and on it a file system is made, filled, checked, mounted again and trimmed.
+//! A Linux kernel as the client: Debian's user-mode kernel boots on this system's files, its NBD
+//! driver uses a vdisk over TCP, and on it a file system is made, filled, checked, mounted again
+//! and trimmed.
 //!
 //! User-mode Linux because it needs neither KVM nor an image: it boots in two seconds. Server and
 //! kernel meet in a network namespace of their own, so that no address can clash.

@@ -100,7 +100,7 @@ fn percentiles_are_those_worked_out_by_hand() {
         near(&web["queue_time_us"], key, 1.0);
     }
     is_near(number(web, "received_share"), 200.0 * service / 1e6, 2e-6);
-    // Nobody else was there: alone it gets the same.
+    // No other client ran: alone it gets the same.
     assert_eq!(number(web, "of_alone"), 1.0);
     assert_eq!(web["isolation"], Value::Null, "nothing is reserved");
     let idle = &report["vdisks"]["idle"];

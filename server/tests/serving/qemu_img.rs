@@ -1,5 +1,5 @@
-//! `qemu-img info` and `qemu-img bench`: what it is told, and that all it sends arrives, is counted and lies
-//! where it should.
+//! `qemu-img info` and `qemu-img bench`: what it is told, and that all it sends arrives, is counted
+//! and lies where it should.
 
 use crate::nbd::assert_zeroes;
 use crate::programs::tool;

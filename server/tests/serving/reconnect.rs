@@ -1,5 +1,5 @@
-//! QEMU's block layer with `reconnect-delay`: the server is killed and started again under it, and the
-//! guest above sees no error, only a pause.
+//! QEMU's block layer with `reconnect-delay`: the server is killed and started again under it, and
+//! the guest above sees no error, only a pause.
 
 use crate::programs::{PATIENCE, die_with_parent, text};
 use crate::test_directory::{MIB, TestDirectory};

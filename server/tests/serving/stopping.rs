@@ -1,5 +1,5 @@
-//! Stopping when something stands in the way: work that takes for ever, a command that does not want to
-//! end or that leaves others behind.
+//! Stopping when something stands in the way: work that takes for ever, a command that does not
+//! want to end or that leaves others behind.
 
 use crate::programs::die_with_parent;
 use crate::test_directory::{PLAIN_DISK, TestDirectory};
@@ -135,8 +135,8 @@ fn a_second_signal_ends_a_command_that_does_not_want_to() {
     let command = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done'; exit 5";
     let (mut server, started) = serving_a_command(&place, &format!("trap '' TERM; {command}"));
     signal(server.id(), libc::SIGTERM);
-    // Two that come together would be one: the first is heard when the server says that it stops, and
-    // here it says nothing, so it is told again and again.
+    // Two that come together would be one: the first is heard when the server says that it stops,
+    // and here it says nothing, so it is told again and again.
     let status = loop {
         if let Some(status) = server.try_wait().expect("our child") {
             break status;

@@ -11,6 +11,7 @@ use crate::solo::{Shared, efficiency};
 use disktime_benches::program::Program;
 use disktime_benches::{BenchResult, machine};
 use disktime_lab::Table;
+use disktime_observe::{DiskDifference, ServerDifference, ServerStatus, StreamWindow};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -100,34 +101,16 @@ pub fn run(program: &Program, quick: bool, seconds: Option<u64>) -> BenchResult<
     Ok((measured, met))
 }
 
-/// A difference of two readings of the server's books.
-struct Books<'a> {
-    before: &'a Value,
-    after: &'a Value,
+/// What was counted of the disk between two readings.
+fn disk(counted: &ServerDifference) -> BenchResult<&DiskDifference> {
+    let disk = counted.disks.get("hdd0");
+    disk.ok_or_else(|| "the server's status has no disk `hdd0`".into())
 }
 
-impl Books<'_> {
-    fn difference(&self, path: &str) -> BenchResult<f64> {
-        let read = |value: &Value| value.pointer(path).and_then(Value::as_f64);
-        match (read(self.before), read(self.after)) {
-            (Some(before), Some(after)) => Ok(after - before),
-            _ => Err(format!("the server's status has no {path}").into()),
-        }
-    }
-
-    fn disk(&self, field: &str) -> BenchResult<f64> {
-        self.difference(&format!("/disks/hdd0/total/{field}"))
-    }
-
-    fn pacing(&self, field: &str) -> BenchResult<f64> {
-        self.difference(&format!("/disks/hdd0/pacing/{field}"))
-    }
-}
-
-/// The server's books, several times over one period. Where in a period a stream is served is the
+/// The server's status, several times over one period. Where in a period a stream is served is the
 /// scheduler's to choose, so a window that cuts through periods may show up to u·p·(1 − u) too much
 /// or too little at each end; the mean of windows that start all over a period does not.
-fn readings(server: &Server) -> BenchResult<Vec<Value>> {
+fn readings(server: &Server) -> BenchResult<Vec<ServerStatus>> {
     let start = Instant::now();
     let mut readings = Vec::new();
     for count in 1..=READINGS {
@@ -139,12 +122,20 @@ fn readings(server: &Server) -> BenchResult<Vec<Value>> {
 }
 
 /// What a vdisk received on an account, over the disk's time; the mean of all windows.
-fn mean_part(before: &[Value], after: &[Value], vdisk: &str, account: &str) -> BenchResult<f64> {
-    let path = format!("/vdisks/{vdisk}/total/{account}");
+fn mean_part(
+    before: &[ServerStatus],
+    after: &[ServerStatus],
+    vdisk: &str,
+    account: fn(&StreamWindow) -> u64,
+) -> BenchResult<f64> {
     let mut sum = 0.0;
     for (before, after) in before.iter().zip(after) {
-        let books = Books { before, after };
-        sum += books.difference(&path)? / books.disk("elapsed_ns")?;
+        let counted = after.since(before);
+        let elapsed_ns = disk(&counted)?.window.elapsed_ns;
+        let Some(stream) = counted.vdisks.get(vdisk) else {
+            return Err(format!("the server's status has no vdisk `{vdisk}`").into());
+        };
+        sum += account(&stream.window) as f64 / elapsed_ns as f64;
     }
     Ok(sum / before.len() as f64)
 }
@@ -184,21 +175,25 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         let after = readings(&server)?;
         let load = machine::load();
         run.rates()?;
-        let part = |vdisk: &str, account: &str| mean_part(&before, &after, vdisk, account);
-        let own = [part("v0", "own_ns")?, part("v1", "own_ns")?];
-        let spare = [part("v0", "spare_ns")?, part("v1", "spare_ns")?];
-        let books = Books {
-            before: &before[0],
-            after: &after[0],
-        };
+        let part = |vdisk: &str, account| mean_part(&before, &after, vdisk, account);
+        let own = [
+            part("v0", |window| window.own_ns)?,
+            part("v1", |window| window.own_ns)?,
+        ];
+        let spare = [
+            part("v0", |window| window.spare_ns)?,
+            part("v1", |window| window.spare_ns)?,
+        ];
+        let counted = after[0].since(&before[0]);
+        let DiskDifference { window, pacing, .. } = disk(&counted)?;
         let reserved = [f64::from(*first) / 100.0, f64::from(*second) / 100.0];
         let off = (own[0] - reserved[0])
             .abs()
             .max((own[1] - reserved[1]).abs());
-        let late = books.pacing("overruns")? / books.pacing("requests")?.max(1.0);
-        let used = books.disk("busy_ns")? + books.disk("waiting_ns")?;
-        let charged = books.disk("charged_ns")? + books.disk("switching_ns")?;
-        let charges_off = (charged / used - 1.0).abs();
+        let late = pacing.overruns as f64 / (pacing.requests as f64).max(1.0);
+        let used = window.busy_ns + window.waiting_ns;
+        let charged = window.charged_ns + window.switching_ns;
+        let charges_off = (charged as f64 / used as f64 - 1.0).abs();
         met &= off <= SHARE_TARGET && late <= PACING_TARGET && charges_off <= CHARGES_TARGET;
         table.row(vec![
             format!("{first} % / {second} %"),

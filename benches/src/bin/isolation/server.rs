@@ -4,7 +4,8 @@
 use disktime_benches::BenchResult;
 use disktime_benches::child::ends_with_us;
 use disktime_benches::program::Program;
-use serde_json::{Value, json};
+use disktime_observe::ServerStatus;
+use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -90,14 +91,14 @@ impl Server {
         format!("nbd+unix:///{vdisk}?socket={}", socket.display())
     }
 
-    /// What the server says of itself.
+    /// The server's status.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn status(&self) -> BenchResult<Value> {
+    pub fn status(&self) -> BenchResult<ServerStatus> {
         let file: PathBuf = self.directory.path().join("disktime.json");
-        self.program
-            .json(&["status".as_ref(), file.as_os_str(), "--json".as_ref()])
+        let arguments = ["status".as_ref(), file.as_os_str(), "--json".as_ref()];
+        Ok(serde_json::from_value(self.program.json(&arguments)?)?)
     }
 
     /// What it warned of.
