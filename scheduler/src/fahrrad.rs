@@ -169,7 +169,7 @@ impl Fahrrad {
         let is_short = self.scan.short_at < Nanos::MAX;
         if holds && !is_short && left >= enough {
             self.spare_slack = left;
-            self.scan.candidates = self.index.reserved.len();
+            self.scan.candidates = self.index.reserved_count();
             return;
         }
         // In a shortage the streams that may go are known as well; but it may be over before that.
@@ -191,9 +191,9 @@ impl Fahrrad {
 
     /// Scans all demands.
     fn scan_all(&mut self, ledger: &mut Ledger, now: Nanos) {
-        self.index.refresh_demands(ledger);
         ledger.scan_begins();
-        self.scan = self.index.slack.scan(terms(ledger, now));
+        let terms = terms(ledger, now);
+        self.scan = self.index.scan(ledger, terms);
         (self.scan_holds, self.is_fresh) = (true, true);
         self.spare_slack = self.scan.spare();
     }
@@ -310,49 +310,7 @@ impl Fahrrad {
             return self.scan.slack - scaled(now - self.scan.at) - scaled(ledger.outstanding());
         }
         let terms = terms(ledger, now);
-        self.index.slack.slack_before(terms, deadline)
-    }
-
-    fn wait_for(
-        &mut self,
-        ledger: &mut Ledger,
-        now: Nanos,
-        stream: StreamId,
-        account: Account,
-    ) -> Option<Pick> {
-        // While something is in flight the disk is not idle; with no other stream's request to hold
-        // back, its idleness costs no stream anything.
-        if ledger.outstanding() > Nanos::ZERO || !self.index.has_candidates() {
-            return None;
-        }
-        let bound = match account {
-            Account::Reserved => {
-                if !self.is_fresh && !self.is_eligible(ledger, stream) {
-                    self.scan_all(ledger, now);
-                }
-                if !self.is_eligible(ledger, stream) {
-                    return None;
-                }
-                let demand = ledger.stream(stream).current_demand(ledger.worst_case());
-                let slack = self.slack_before(ledger, now, demand.deadline);
-                ledger.stream(stream).budget().min(slack)
-            }
-            Account::Spare => self.spare_slack,
-        };
-        let bound = length(bound.min(ledger.limit_left(stream, now)));
-        let bound = now.saturating_add(bound);
-        let client = ledger.may_come_back(stream)?;
-        let until = anticipation::wait_until(ledger, client, account, now)?;
-        let until = until.min(bound);
-        if until <= now {
-            return None;
-        }
-        self.waiting_for = Some(client);
-        Some(Pick::Wait {
-            stream: client,
-            account,
-            until,
-        })
+        self.index.slack_before(terms, deadline)
     }
 }
 

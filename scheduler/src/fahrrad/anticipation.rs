@@ -15,7 +15,10 @@
 //! What is not known: think times that depend on what was read. What is learnt of a client is in
 //! `client_estimates.rs`.
 
+use super::Fahrrad;
 use crate::ledger::{Account, GRACE_MAX, Ledger};
+use crate::policy::Pick;
+use crate::ppm_time::length;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -26,14 +29,55 @@ const WAIT_MIN: Nanos = Nanos::from_micros(200);
 /// On spare time, waiting pays only for think times this many times shorter than a switch.
 const SPARE_FACTOR: u64 = 4;
 
+impl Fahrrad {
+    /// A wait for the next request of a stream, or of a member of a group, if it can pay, slack
+    /// allows it, and it is likely to come.
+    pub(super) fn wait_for(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Nanos,
+        stream: StreamId,
+        account: Account,
+    ) -> Option<Pick> {
+        // While something is in flight the disk is not idle; with no other stream's request to hold
+        // back, its idleness costs no stream anything.
+        if ledger.outstanding() > Nanos::ZERO || !self.index.has_candidates() {
+            return None;
+        }
+        let bound = match account {
+            Account::Reserved => {
+                if !self.is_fresh && !self.is_eligible(ledger, stream) {
+                    self.scan_all(ledger, now);
+                }
+                if !self.is_eligible(ledger, stream) {
+                    return None;
+                }
+                let demand = ledger.stream(stream).current_demand(ledger.worst_case());
+                let slack = self.slack_before(ledger, now, demand.deadline);
+                ledger.stream(stream).budget().min(slack)
+            }
+            Account::Spare => self.spare_slack,
+        };
+        let bound = length(bound.min(ledger.limit_left(stream, now)));
+        let bound = now.saturating_add(bound);
+        let client = ledger.may_come_back(stream)?;
+        let until = wait_until(ledger, client, account, now)?;
+        let until = until.min(bound);
+        if until <= now {
+            return None;
+        }
+        self.waiting_for = Some(client);
+        Some(Pick::Wait {
+            stream: client,
+            account,
+            until,
+        })
+    }
+}
+
 /// Until when to wait for a stream on that account, by what is known of its client; `None`: not at
 /// all. Budget and slack are the caller's to check.
-pub(super) fn wait_until(
-    ledger: &mut Ledger,
-    id: StreamId,
-    account: Account,
-    now: Nanos,
-) -> Option<Nanos> {
+fn wait_until(ledger: &mut Ledger, id: StreamId, account: Account, now: Nanos) -> Option<Nanos> {
     let switch_cost = ledger.config().switch_cost;
     let last_completion = ledger.stream(id).last_completion();
     let estimates = ledger.estimates_mut(id);

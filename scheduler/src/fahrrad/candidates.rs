@@ -47,7 +47,7 @@ impl Fahrrad {
         if self.spare_slack < needed {
             return None;
         }
-        let (smallest_tag, _) = self.index.spare.first()?;
+        let (smallest_tag, _) = self.index.least_spare()?;
         ledger.advance_spare_clock(smallest_tag);
         Some(SpareWindow { smallest_tag })
     }
@@ -88,7 +88,7 @@ impl Fahrrad {
         spare: Option<SpareWindow>,
     ) -> Option<(StreamId, Account)> {
         if self.is_fresh && spare.is_none() && self.scan.candidates <= FEW {
-            let own = self.index.slack.candidates_until(self.scan.short_at);
+            let own = self.index.candidates_until(self.scan.short_at);
             let nearest = own.min_by_key(|entry| {
                 let distance = self.distance(ledger, entry.stream);
                 (distance, entry.deadline, entry.stream)
@@ -99,7 +99,7 @@ impl Fahrrad {
             Account::Reserved => Some(ledger.stream(id).deadline()),
             Account::Spare => Some(Nanos::MAX),
         };
-        let nearest = self.index.next_requests.nearest(self.head_bytes, rank)?;
+        let nearest = self.index.nearest(self.head_bytes, rank)?;
         Some((nearest, ledger.account(nearest)))
     }
 
@@ -157,9 +157,9 @@ impl Fahrrad {
         if self.is_fresh {
             return self.scan.most_behind;
         }
-        let (lag, first) = self.index.reserved.first()?;
+        let (lag, first) = self.index.most_behind()?;
         if self.is_eligible(ledger, first) {
-            return Some((lag.0, first));
+            return Some((lag, first));
         }
         self.scan_all(ledger, now);
         self.scan.most_behind
@@ -168,7 +168,7 @@ impl Fahrrad {
     fn most_behind(&mut self, ledger: &mut Ledger, now: Nanos) -> Option<Pick> {
         let own = self.most_behind_reserved(ledger, now);
         let spare = if self.spare_slack >= 0 {
-            self.index.spare.first()
+            self.index.least_spare()
         } else {
             None
         };

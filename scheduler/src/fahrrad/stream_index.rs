@@ -10,7 +10,7 @@
 //! streams would give.
 
 use super::next_requests::{NextPlace, NextRequests};
-use super::slack_index::{SlackIndex, StreamDemand};
+use super::slack_index::{SlackIndex, SlackScan, SlackTerms, StreamDemand};
 use crate::ledger::{Ledger, Stream, StreamState};
 use crate::stream_heap::StreamHeap;
 use crate::stream_id::StreamId;
@@ -29,12 +29,12 @@ struct IndexEntry {
 /// All streams, in order.
 #[derive(Debug, Default)]
 pub(super) struct StreamIndex {
-    pub(super) slack: SlackIndex,
+    slack: SlackIndex,
     /// Streams with requests and budget, the one most behind its fluid share first.
-    pub(super) reserved: StreamHeap<Reverse<i64>>,
+    reserved: StreamHeap<Reverse<i64>>,
     /// Streams with requests that live on spare time: best effort, or without budget.
-    pub(super) spare: StreamHeap<u128>,
-    pub(super) next_requests: NextRequests,
+    spare: StreamHeap<u128>,
+    next_requests: NextRequests,
     entries: Vec<IndexEntry>,
     stale: Vec<StreamId>,
 }
@@ -54,7 +54,7 @@ impl StreamIndex {
 
     fn place(&mut self, ledger: &Ledger, id: StreamId) {
         let stream = ledger.stream(id);
-        let waits = Ledger::competes(stream);
+        let waits = stream.competes();
         if waits && stream.has_budget() {
             self.spare.remove(id);
             let lag = Reverse(stream.lag());
@@ -81,8 +81,49 @@ impl StreamIndex {
         }
     }
 
+    /// Scans all demands, brought to date.
+    pub(super) fn scan(&mut self, ledger: &mut Ledger, terms: SlackTerms) -> SlackScan {
+        self.refresh_demands(ledger);
+        self.slack.scan(terms)
+    }
+
+    /// The least slack over all D before `deadline`.
+    pub(super) fn slack_before(&mut self, terms: SlackTerms, deadline: Nanos) -> i128 {
+        self.slack.slack_before(terms, deadline)
+    }
+
+    /// How many streams have requests and budget.
+    pub(super) fn reserved_count(&self) -> usize {
+        self.reserved.len()
+    }
+
+    /// The stream with requests and budget that is most behind its fluid share, with its lag.
+    pub(super) fn most_behind(&self) -> Option<(i64, StreamId)> {
+        let (lag, stream) = self.reserved.first()?;
+        Some((lag.0, stream))
+    }
+
+    /// Of the streams that live on spare time, the one that has had least of it, with its tag.
+    pub(super) fn least_spare(&self) -> Option<(u128, StreamId)> {
+        self.spare.first()
+    }
+
+    /// Streams with requests and budget whose deadline is not beyond `until`, most urgent first.
+    pub(super) fn candidates_until(&self, until: Nanos) -> impl Iterator<Item = &StreamDemand> {
+        self.slack.candidates_until(until)
+    }
+
+    /// The stream with the request nearest to the head among those that `rank` gives a rank.
+    pub(super) fn nearest<R: Ord + Copy>(
+        &self,
+        head_bytes: u64,
+        rank: impl Fn(StreamId) -> Option<R>,
+    ) -> Option<StreamId> {
+        self.next_requests.nearest(head_bytes, rank)
+    }
+
     /// Brings the demands to date.
-    pub(super) fn refresh_demands(&mut self, ledger: &mut Ledger) {
+    fn refresh_demands(&mut self, ledger: &mut Ledger) {
         self.refresh(ledger);
         while let Some(id) = self.stale.pop() {
             let entry = &mut self.entries[id.index()];
@@ -125,7 +166,7 @@ fn demanded(stream: &Stream, id: StreamId, worst_case: i128) -> Option<StreamDem
         return None;
     }
     let demand = stream.current_demand(worst_case);
-    let can_go = Ledger::competes(stream) && stream.has_budget();
+    let can_go = stream.competes() && stream.has_budget();
     let lag = can_go.then(|| stream.lag());
     let share_ppm = stream.share_ppm();
     Some(StreamDemand::new(

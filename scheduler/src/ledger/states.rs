@@ -1,6 +1,6 @@
 //! The states of streams: waking, going idle, the lists and the timers that go with them.
 
-use super::{Ledger, Stream, StreamState};
+use super::{Ledger, StreamState};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -143,11 +143,6 @@ impl Ledger {
     /// Whether a stream competes and has a request and a budget of its own for it.
     pub(crate) fn can_use_reserved(&self, id: StreamId) -> bool {
         let stream = self.stream(id);
-        stream.is_active() && stream.has_budget() && stream.has_queue()
-    }
-
-    /// Whether a stream competes and has requests.
-    pub(crate) fn competes(stream: &Stream) -> bool {
-        stream.is_active() && stream.has_queue()
+        stream.competes() && stream.has_budget()
     }
 }

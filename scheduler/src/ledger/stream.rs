@@ -160,6 +160,11 @@ impl Stream {
         self.state == StreamState::Active
     }
 
+    /// Whether it is active and has requests.
+    pub(crate) fn competes(&self) -> bool {
+        self.is_active() && self.has_queue()
+    }
+
     /// Enters a state, with its place in that state's list.
     pub(super) fn enter(&mut self, state: StreamState, list_index: u32) {
         self.state = state;
