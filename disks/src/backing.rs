@@ -10,14 +10,17 @@
 //!
 //! [`image_lock`]: crate::image_lock
 
+mod direct;
+
 use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
 use crate::image_lock::{LockOutcome, lock_image};
+use direct::{clear_direct, direct_alignment};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What to open and how.
@@ -354,68 +357,6 @@ fn device_size(file: &File, options: &BackingOptions) -> Result<u64, BackingErro
             remedy: "a device cannot grow: lower \"size\" or leave it out",
         }),
         _ => Ok(size_bytes),
-    }
-}
-
-/// The alignment of offsets and lengths that O_DIRECT needs (512 or 4096); `None` if it works with
-/// neither.
-fn direct_alignment(file: &File, kind: BackingKind) -> Option<u32> {
-    if let Some((memory, offset)) = statx_alignment(file) {
-        let fits = memory != 0 && memory as usize <= crate::BUFFER_ALIGNMENT;
-        return if fits { block_for(offset) } else { None };
-    }
-    if kind == BackingKind::BlockDevice
-        && let Ok(logical) = block_device::logical_block_bytes(file)
-    {
-        return block_for(logical);
-    }
-    let mut buffer = crate::Buffer::zeroed(4096);
-    [512_usize, 4096]
-        .into_iter()
-        .find(|len| file.read_at(&mut buffer[..*len], 0).is_ok())
-        .map(|len| len as u32)
-}
-
-fn block_for(alignment: u32) -> Option<u32> {
-    match alignment {
-        1..=512 => Some(512),
-        513..=4096 => Some(4096),
-        _ => None,
-    }
-}
-
-/// Memory and offset alignment as the kernel reports them (since Linux 6.1, where the file system
-/// does); zeroes mean that O_DIRECT does not work.
-fn statx_alignment(file: &File) -> Option<(u32, u32)> {
-    const STATX_DIOALIGN: u32 = 0x2000;
-    // SAFETY: `statx` is a plain C struct for which all zeroes is a valid value.
-    let mut result: libc::statx = unsafe { std::mem::zeroed() };
-    // SAFETY: the descriptor is open, the path is an empty C string, `result` outlives the call.
-    let status = unsafe {
-        libc::statx(
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            STATX_DIOALIGN,
-            &raw mut result,
-        )
-    };
-    (status == 0 && result.stx_mask & STATX_DIOALIGN != 0)
-        .then_some((result.stx_dio_mem_align, result.stx_dio_offset_align))
-}
-
-fn clear_direct(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open; these calls take and return plain integers.
-    let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: as above.
-    let status = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags & !libc::O_DIRECT) };
-    if status < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
     }
 }
 
