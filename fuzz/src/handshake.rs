@@ -1,8 +1,8 @@
-//! A peer that sends anything during the handshake.
+//! Entry point: arbitrary bytes of a client during the handshake.
 //!
-//! Of the input, four bytes choose limits, encryption and how the rest is cut; the rest is what the
-//! client sends. What holds: each step either uses bytes or asks for some, so a handshake ends with
-//! its input; answers of one step are bounded; what is agreed on was offered.
+//! The first four bytes of the input choose limits, encryption and how the rest is cut; the rest is
+//! what the client sends. What must hold: each step consumes bytes or needs more, so a handshake
+//! ends with its input; the replies of one step are bounded; a chosen export was offered.
 
 use disktime_engine::VdiskId;
 use disktime_nbd::{
@@ -10,7 +10,7 @@ use disktime_nbd::{
 };
 use std::sync::{Arc, LazyLock};
 
-/// Bytes of the input that are not the client's.
+/// Bytes of the input that the client does not send.
 pub const CONTROL_BYTES: usize = 4;
 
 static EXPORTS: LazyLock<Arc<dyn ExportDirectory>> = LazyLock::new(|| {
@@ -45,8 +45,11 @@ pub fn run(data: &[u8]) {
         turns += 1;
         assert!(turns <= turns_max, "a handshake outlives its input");
         let progress = handshake.advance();
-        // A list of three short exports, or the answer to the longest name.
-        assert!(handshake.outgoing().len() <= 32 << 10, "an answer grew");
+        // A list of three short exports, or the reply to the longest name.
+        assert!(
+            handshake.outgoing().len() <= 32 << 10,
+            "too many bytes of replies"
+        );
         handshake.sent();
         match progress {
             Progress::Continue => {}
@@ -59,7 +62,7 @@ pub fn run(data: &[u8]) {
                 rest = later;
             }
             Progress::StartTls => {
-                assert_ne!(encryption, Encryption::Unavailable, "TLS out of nowhere");
+                assert_ne!(encryption, Encryption::Unavailable, "TLS was not offered");
                 handshake.encrypted();
             }
             Progress::Agreed(export) => return check(&export, handshake, data.len()),
@@ -70,7 +73,7 @@ pub fn run(data: &[u8]) {
 
 fn check(export: &Export, handshake: Handshake, input_bytes: usize) {
     let offered = EXPORTS.find(&export.name);
-    assert_eq!(offered.as_ref(), Some(export), "an export out of nowhere");
+    assert_eq!(offered.as_ref(), Some(export), "the export was not offered");
     let negotiated = handshake.negotiated();
     assert!(negotiated.structured || negotiated.allocation.is_none());
     assert!(handshake.into_rest().len() <= input_bytes);

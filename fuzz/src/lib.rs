@@ -1,12 +1,12 @@
-//! Fuzzing of the NBD frontend and of the disk label: what a peer sends and what a disk holds is
-//! arbitrary, what must hold is asserted.
+//! Fuzzing of the NBD protocol, its frontend and the disk label: a peer sends and a disk holds
+//! arbitrary bytes, and assertions check what must hold.
 //!
 //! ```text
 //!   corpus/ ─┬─ cargo fuzz (libfuzzer/, nightly, guided by coverage) ─┬─ Target::run ── assertions
 //!            └─ this crate's program (stable, a seeded mutator) ──────┘
 //! ```
 //!
-//! The entry points are the same for both. `cargo xtask fuzz` takes cargo-fuzz where it is
+//! The entry points are the same for both. `cargo xtask fuzz` uses cargo-fuzz where it is
 //! installed. The corpus is replayed by the ordinary tests. What is not known here: sockets, time,
 //! disks.
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@
 pub mod handshake;
 pub mod label;
 pub mod mutate;
+pub mod protocol;
 pub mod seeds;
 pub mod transmission;
 
@@ -24,15 +25,19 @@ use std::path::PathBuf;
 pub struct Target {
     /// Its name, which is also its folder in the corpus.
     pub name: &'static str,
-    /// Takes any bytes; panics if something does not hold.
+    /// Takes any bytes; panics if an assertion fails.
     pub run: fn(&[u8]),
 }
 
-/// All of them.
-pub const TARGETS: [Target; 3] = [
+/// All entry points.
+pub const TARGETS: [Target; 4] = [
     Target {
         name: "handshake",
         run: handshake::run,
+    },
+    Target {
+        name: "protocol",
+        run: protocol::run,
     },
     Target {
         name: "transmission",
@@ -45,7 +50,7 @@ pub const TARGETS: [Target; 3] = [
 ];
 
 impl Target {
-    /// Where its corpus lies.
+    /// The folder of its corpus.
     pub fn corpus(&self) -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("corpus")

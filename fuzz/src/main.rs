@@ -1,5 +1,5 @@
-//! Fuzzes without nightly: `disktime-fuzz TARGET SECONDS [SEED]`. What fails is written to a file,
-//! and `disktime-fuzz TARGET FILE` tries it again.
+//! Fuzzes with the stable compiler: `disktime-fuzz TARGET SECONDS [SEED]`. A failing input is
+//! written to a file; `disktime-fuzz TARGET FILE` runs it again.
 
 use disktime_fuzz::mutate::Mutator;
 use disktime_fuzz::{TARGETS, Target};
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: disktime-fuzz TARGET SECONDS [SEED] | disktime-fuzz TARGET FILE\n\
-                     targets: handshake, transmission, label";
+                     targets: handshake, protocol, transmission, label";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,15 +1,15 @@
 //! A mutator for stable Rust: inputs are seeds of the corpus with some changes, each change drawn
 //! from a seeded generator, so a run can be repeated.
 //!
-//! It is not guided by coverage; what makes up for it is that the seeds are whole conversations and
-//! that some changes know the protocol's magic numbers, lengths and edges.
+//! It is not guided by coverage; in return the seeds are whole conversations, and some changes
+//! write the lengths and boundary values of the protocol.
 
 use disktime_random::SplitMix64;
 
 /// Longest input.
 const INPUT_BYTES_MAX: usize = 16 << 10;
 
-/// Numbers at which something changes.
+/// Boundary values.
 const EDGES: [u64; 12] = [
     0,
     1,
@@ -80,7 +80,7 @@ impl Mutator {
             }
             4 => bytes.truncate(at),
             _ => {
-                // A number of the protocol's sizes, over what is there.
+                // A boundary value in one of the protocol's widths.
                 let edge = EDGES[self.below(EDGES.len())].to_be_bytes();
                 let width = [2, 4, 8][self.below(3)].min(bytes.len() - at);
                 bytes[at..at + width].copy_from_slice(&edge[8 - width..]);

@@ -1,14 +1,14 @@
-//! What the corpus begins with: conversations as clients hold them, and labels as programs write
-//! them.
+//! The first inputs of the corpus: whole conversations of clients, and labels as programs write them.
 
 mod labels;
 
 use crate::{handshake, transmission};
 use disktime_nbd_protocol::{
-    OptionHeader, RequestHeader, allocation, command, command_flag, info, option,
+    ChunkHeader, OptionHeader, OptionReplyHeader, RequestHeader, SimpleReply, allocation, chunk,
+    command, command_flag, info, option, option_reply,
 };
 
-/// What lies in the corpus: target, name, bytes.
+/// All of them: target, name, bytes.
 pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let handshakes = handshakes()
         .into_iter()
@@ -16,10 +16,14 @@ pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let transmissions = transmissions()
         .into_iter()
         .map(|(name, bytes)| ("transmission", name, bytes));
+    let protocols = protocols()
+        .into_iter()
+        .map(|(name, bytes)| ("protocol", name, bytes));
     let labels = labels::labels()
         .into_iter()
         .map(|(name, bytes)| ("label", name, bytes));
-    handshakes.chain(transmissions).chain(labels).collect()
+    let of_nbd = handshakes.chain(protocols).chain(transmissions);
+    of_nbd.chain(labels).collect()
 }
 
 fn message(option: u32, data: &[u8]) -> Vec<u8> {
@@ -119,6 +123,36 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
                 &[&go("disk"), &message(option::STARTTLS, b""), &go("disk")],
             ),
         ),
+    ]
+}
+
+/// Headers and URIs.
+fn protocols() -> Vec<(&'static str, Vec<u8>)> {
+    let (cookie, len_bytes) = (7, 14);
+    let option = option::GO;
+    let reply = option_reply::ACK;
+    let reply = OptionReplyHeader {
+        option,
+        reply,
+        len_bytes,
+    };
+    let simple = SimpleReply { error: 5, cookie };
+    let chunk = ChunkHeader::new(cookie, chunk::ERROR_OFFSET, true, len_bytes);
+    let uri = |text: &str| text.as_bytes().to_vec();
+    vec![
+        ("request", request(command::READ, 0, 1, 4096, 512)),
+        (
+            "option",
+            OptionHeader { option, len_bytes }.encode().to_vec(),
+        ),
+        ("option-reply", reply.encode().to_vec()),
+        ("simple-reply", simple.encode().to_vec()),
+        ("chunk", chunk.encode().to_vec()),
+        (
+            "uri-tcp",
+            uri("nbds://[::1]:1234/a%20name?tls-certificates=/p"),
+        ),
+        ("uri-unix", uri("nbd+unix:///disk?socket=/run/nbd.sock")),
     ]
 }
 

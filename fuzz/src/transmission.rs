@@ -1,11 +1,12 @@
-//! A peer that sends anything after the handshake, before a service that answers in any order, with
-//! errors and holes among the answers.
+//! Entry point: arbitrary bytes of a client after the handshake, and a service that replies in any
+//! order, with errors and holes among the replies.
 //!
-//! Of the input, eight bytes choose limits, what was agreed on, and how bytes are cut in both
-//! directions; the rest is what the client sends. What holds: places and buffers stay within their
-//! limits; what reaches the service lies in the export and carries the buffer that it needs; every
-//! request is answered; with structured replies what is sent is a row of well-formed chunks, those of
-//! a read cover a range without gaps or overlaps; when all is answered and sent, nothing is held.
+//! The first eight bytes of the input choose limits, what was negotiated, and how bytes are cut in
+//! both directions; the rest is what the client sends. What must hold: held requests and buffers
+//! stay within their limits; a submitted request lies in the export and has the buffer that it
+//! needs; every request is answered; structured replies are sequences of well-formed chunks, and
+//! those of a read cover its range without gaps or overlaps; when all replies are sent, nothing is
+//! held.
 
 use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, Session,
@@ -15,7 +16,7 @@ use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
 use disktime_nbd_protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
 use std::io::IoSlice;
 
-/// Bytes of the input that are not the client's.
+/// Bytes of the input that the client does not send.
 pub const CONTROL_BYTES: usize = 8;
 /// Size of the export.
 pub const EXPORT_BYTES: u64 = 1 << 20;
@@ -35,12 +36,12 @@ struct Run<'a> {
     limits: SessionLimits,
     structured: bool,
     input: &'a [u8],
-    /// Bytes given and taken at once.
+    /// Most bytes received and sent at once.
     give: usize,
     take: usize,
-    /// What the service holds.
+    /// Requests that the service has not answered.
     held: Vec<Request>,
-    /// Decides on orders and outcomes.
+    /// The state of the generator that chooses orders and results.
     choice: u64,
     sent: Vec<u8>,
 }
@@ -130,7 +131,7 @@ impl<'a> Run<'a> {
         moved || count > 0
     }
 
-    /// Answers some of what is held, in any order.
+    /// Answers some of the held requests, in any order.
     fn answer(&mut self) -> bool {
         if self.held.is_empty() {
             return false;
@@ -183,7 +184,7 @@ impl<'a> Run<'a> {
         if kind == RequestKind::Status
             && let Some(buffer) = &mut buffer
         {
-            self.tell(buffer, len_bytes);
+            self.write_extents(buffer, len_bytes);
         }
         Reply {
             origin,
@@ -195,8 +196,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Extents as a service tells them: at least one, none empty; the last may reach further.
-    fn tell(&mut self, buffer: &mut Buffer, len_bytes: u64) {
+    /// Writes extents as a service does: at least one, none empty; the last may exceed the range.
+    fn write_extents(&mut self, buffer: &mut Buffer, len_bytes: u64) {
         let room = (buffer.len() / Extent::BYTES) as u64;
         let count = (1 + self.choose(room)) as usize;
         for entry in 0..count {
@@ -248,7 +249,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a service may rely on.
+/// Checks what a service relies on.
 fn check_request(request: &Request) {
     let end = request.offset_bytes.checked_add(request.len_bytes);
     assert!(end.is_some_and(|end| end <= EXPORT_BYTES), "{request:?}");
@@ -264,7 +265,8 @@ fn check_request(request: &Request) {
     assert_eq!(request.len_bytes == 0, is_flush, "{request:?}");
 }
 
-/// Replies of a session with structured replies: chunks, and simple replies without data.
+/// Checks the replies of a session with structured replies: chunks, and simple replies without
+/// data.
 fn check_chunks(mut bytes: &[u8], cut: bool) {
     // Of the read that is being answered.
     let mut parts = Vec::new();
@@ -298,7 +300,7 @@ fn check_chunks(mut bytes: &[u8], cut: bool) {
     }
 }
 
-/// Notes what range a part of a read covers.
+/// Checks a chunk, and notes the range that a part of a read covers.
 fn check_chunk(header: &ChunkHeader, body: &[u8], parts: &mut Vec<(u64, u64)>) {
     let be = |from: usize, len: usize| {
         body[from..from + len]

@@ -1,5 +1,5 @@
-//! The corpus is what `seeds` says (`DISKTIME_UPDATE=1` writes it) and whatever was added to it, and
-//! all of it runs; so do inputs of the mutator.
+//! The corpus is what `seeds` says (`DISKTIME_UPDATE=1` writes it) and whatever was added to it,
+//! and all of it runs; so do inputs of the mutator.
 
 use disktime_fuzz::mutate::Mutator;
 use disktime_fuzz::{TARGETS, seeds};
@@ -24,7 +24,7 @@ fn the_corpus_holds_the_seeds() {
 }
 
 #[test]
-fn the_corpus_and_its_neighbours_break_nothing() {
+fn the_corpus_and_mutated_inputs_pass() {
     for target in TARGETS {
         let folder = fs::read_dir(target.corpus()).expect("the corpus is there");
         let mut inputs: Vec<Vec<u8>> = folder

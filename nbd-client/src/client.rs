@@ -1,5 +1,5 @@
-//! A connection with many requests in flight: requests are sent without waiting for replies, and replies
-//! are received in the server's order.
+//! A connection with many requests in flight: requests are sent without waiting for replies, and
+//! replies are received in the server's order.
 
 use crate::connection::{Input, Output, connect};
 use crate::error::ClientError;

@@ -1,8 +1,8 @@
 //! Requests and replies as the caller sees them.
 //!
-//! The receiver knows the length of a reply without a table: the cookie consists of the caller's tag
-//! (upper half) and the number of bytes that a successful reply carries (lower half). So sender and
-//! receiver share nothing and may be used by two threads.
+//! The receiver knows the length of a reply without a table: the cookie consists of the caller's
+//! tag (upper half) and the number of bytes that a successful reply carries (lower half). So sender
+//! and receiver share nothing and may be used by two threads.
 
 use disktime_nbd_protocol::{RequestHeader, command, command_flag};
 use disktime_units::RequestKind;

@@ -1,7 +1,7 @@
 //! A connection with structured replies and block status, one request at a time.
 //!
-//! It is strict on purpose: a chunk outside of the request, data that arrive twice or not at all, and
-//! chunk kinds that do not belong to the request are errors of the protocol.
+//! It is strict on purpose: a chunk outside of the request, data that arrive twice or not at all,
+//! and chunk kinds that do not belong to the request are errors of the protocol.
 
 use crate::connection::{Input, Output, connect};
 use crate::error::ClientError;
@@ -93,8 +93,8 @@ impl StructuredClient {
     /// Sends one request with additional flags, and waits for the whole reply.
     ///
     /// # Errors
-    /// When the connection fails or the server breaks the protocol. An error of the server is in the
-    /// reply.
+    /// When the connection fails or the server breaks the protocol. An error of the server is in
+    /// the reply.
     pub fn call(
         &mut self,
         request: &ClientRequest<'_>,

@@ -9,8 +9,8 @@
 //!
 //! Invariants: an export that an address may not use looks to it like one that does not exist; a
 //! connection counts against the limits from accept to the end of its session; above the limit a
-//! client gets an error that says so before it is closed, as long as few are refused at once; at the
-//! limit, the oldest connection that has not chosen an export is closed for a new one.
+//! client gets an error that says so before it is closed, as long as few are refused at once; at
+//! the limit, the oldest connection that has not chosen an export is closed for a new one.
 //!
 //! What is not known here: the protocol, TLS, sockets.
 

@@ -1,4 +1,5 @@
-//! The configuration of the listener: where it listens, who may connect, and what connections may cost.
+//! The configuration of the listener: where it listens, who may connect, and what connections may
+//! cost.
 
 use crate::access::ExportAccess;
 use crate::handshake::HandshakeLimits;
@@ -36,8 +37,8 @@ pub struct ListenConfig {
     pub tls: Option<TlsConfig>,
     /// Longest time from accept to the choice of an export.
     pub handshake_time: Duration,
-    /// Most connections at once, handshakes included. A few more are closed with an error that says so,
-    /// others at once.
+    /// Most connections at once, handshakes included. A few more are closed with an error that says
+    /// so, others at once.
     pub connections: usize,
     /// Limits of a handshake.
     pub handshake: HandshakeLimits,

@@ -1,14 +1,15 @@
-//! A session inside TLS: a [`Session`] around another one, with encrypted bytes at the socket's side.
+//! A session inside TLS: a [`Session`] around another one, with encrypted bytes at the socket's
+//! side.
 //!
-//! Received bytes go into the channel's buffer and are decrypted only into room that the inner session
-//! offers (the data of a write into the request's own buffer). Replies are encrypted as long as the
-//! channel has room, and count as sent for the inner session then. So the inner session's limits hold
-//! for the plain bytes and the channel's for the encrypted ones.
+//! Received bytes go into the channel's buffer and are decrypted only into room that the inner
+//! session offers (the data of a write into the request's own buffer). Replies are encrypted as
+//! long as the channel has room, and count as sent for the inner session then. So the inner
+//! session's limits hold for the plain bytes and the channel's for the encrypted ones.
 //!
-//! Invariants: close_notify is sent after the last reply, when the client has sent its own or when the
-//! server closes the connection (`finish`). Until then requests are taken; while the server drains, the
-//! inner session answers them with an error, as without TLS. After a TLS error only the alert is left
-//! to send.
+//! Invariants: close_notify is sent after the last reply, when the client has sent its own or when
+//! the server closes the connection (`finish`). Until then requests are taken; while the server
+//! drains, the inner session answers them with an error, as without TLS. After a TLS error only the
+//! alert is left to send.
 //!
 //! What is not known here: NBD, sockets, certificates.
 

@@ -1,7 +1,7 @@
 //! Exports: what clients can choose in the handshake, by name.
 //!
-//! The server owns the list and provides it through [`ExportDirectory`]; the list may change between
-//! two handshakes. A session keeps the copy of the export that it was negotiated with.
+//! The server owns the list and provides it through [`ExportDirectory`]; the list may change
+//! between two handshakes. A session keeps the copy of the export that it was negotiated with.
 
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::{ExportFlags, MAXIMUM_BLOCK_BYTES};
@@ -79,8 +79,8 @@ impl ExportDirectory for Vec<Export> {
 }
 
 /// The export that a client means by `name`: the export of that name; for the empty name the only
-/// export. If there are several, the empty name means none, because a guess could give a client that
-/// forgot the name a disk to overwrite.
+/// export. If there are several, the empty name means none, because a guess could give a client
+/// that forgot the name a disk to overwrite.
 pub(crate) fn find_export(directory: &dyn ExportDirectory, name: &str) -> Option<Export> {
     if let Some(export) = directory.find(name) {
         return Some(export);

@@ -4,9 +4,9 @@
 //! bytes, sending what waits after each step; pass received bytes to [`Handshake::receive`].
 //!
 //! Invariants: one message is handled per step, so the bytes that wait to be sent stay few however
-//! many messages a client sends ahead; the data of an option, the number of options and so the memory
-//! are bounded; an unknown option is answered with an error and the next one is read; bytes after the
-//! last option belong to the session and are kept for it.
+//! many messages a client sends ahead; the data of an option, the number of options and so the
+//! memory are bounded; an unknown option is answered with an error and the next one is read; bytes
+//! after the last option belong to the session and are kept for it.
 //!
 //! What is not known here: sockets and time. The caller limits the duration of a handshake.
 
@@ -82,8 +82,8 @@ impl Handshake {
         self
     }
 
-    /// TLS is active from now on. Everything negotiated before it is void, except the client's flags and
-    /// the number of options.
+    /// TLS is active from now on. Everything negotiated before it is void, except the client's
+    /// flags and the number of options.
     pub fn encrypted(&mut self) {
         debug_assert!(
             self.incoming.is_empty(),

@@ -8,8 +8,8 @@
 //!                                            └── NbdSession, EncryptedSession   (engine's reactor)
 //! ```
 //!
-//! The life of a connection: [`NbdListener`] accepts it and drives its [`Handshake`]; then the socket
-//! and an [`NbdSession`] are delivered to the server, which serves the export with them (see
+//! The life of a connection: [`NbdListener`] accepts it and drives its [`Handshake`]; then the
+//! socket and an [`NbdSession`] are delivered to the server, which serves the export with them (see
 //! [`disktime_engine::Session`]).
 //!
 //! What is not known here: disks, scheduling, and what an export consists of. The exports come from

@@ -48,8 +48,8 @@ impl NbdListener {
         Ok(NbdListener { config, unix, tcp })
     }
 
-    /// Uses sockets that the parent process passed (socket activation), each with its name, instead of
-    /// the addresses of `config`. Their files are not removed.
+    /// Uses sockets that the parent process passed (socket activation), each with its name, instead
+    /// of the addresses of `config`. Their files are not removed.
     ///
     /// # Errors
     /// When one of them is not a listening stream socket.
@@ -80,8 +80,8 @@ impl NbdListener {
             .collect()
     }
 
-    /// The URIs of the export `name`, the unix socket first. With TLS they are TLS URIs, except for a
-    /// unix socket where TLS is optional.
+    /// The URIs of the export `name`, the unix socket first. With TLS they are TLS URIs, except for
+    /// a unix socket where TLS is optional.
     pub fn uris(&self, name: &str) -> Vec<NbdUri> {
         let tls = self.config.tls.as_ref();
         let encrypted = |uri: NbdUri, encrypted| NbdUri {
@@ -111,16 +111,7 @@ impl NbdListener {
         deliver: Deliver,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let negotiator = Arc::new(Negotiator {
-            access: Arc::new(AccessControl::new(
-                self.config.allow.clone(),
-                self.config.connections,
-                &self.config.exports,
-            )),
-            config: self.config,
-            directory,
-            deliver,
-        });
+        let negotiator = Arc::new(Negotiator::new(self.config, directory, deliver));
         let mut loops = JoinSet::new();
         for socket in &self.unix {
             let listener = tokio::net::UnixListener::from_std(socket.listener()?)?;
@@ -141,11 +132,11 @@ impl NbdListener {
 async fn accept_unix(listener: tokio::net::UnixListener, negotiator: Arc<Negotiator>) {
     let mut handshakes = JoinSet::new();
     loop {
-        let accepted = accept(listener.accept(), &mut handshakes, &negotiator.access).await;
+        let accepted = accept(listener.accept(), &mut handshakes, negotiator.access()).await;
         let Some((stream, _)) = accepted else {
             continue;
         };
-        let Some(permit) = negotiator.access.acquire() else {
+        let Some(permit) = negotiator.access().acquire() else {
             continue;
         };
         let name = match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
@@ -155,11 +146,7 @@ async fn accept_unix(listener: tokio::net::UnixListener, negotiator: Arc<Negotia
         let negotiator = negotiator.clone();
         handshakes.spawn(async move {
             let into_fd = |stream: tokio::net::UnixStream| stream.into_std().map(OwnedFd::from);
-            let connection = NewConnection {
-                name,
-                address: None,
-                permit,
-            };
+            let connection = NewConnection::local(name, permit);
             negotiator.negotiate(stream, connection, into_fd).await;
         });
     }
@@ -168,14 +155,14 @@ async fn accept_unix(listener: tokio::net::UnixListener, negotiator: Arc<Negotia
 async fn accept_tcp(listener: tokio::net::TcpListener, negotiator: Arc<Negotiator>) {
     let mut handshakes = JoinSet::new();
     loop {
-        let accepted = accept(listener.accept(), &mut handshakes, &negotiator.access).await;
+        let accepted = accept(listener.accept(), &mut handshakes, negotiator.access()).await;
         let Some((stream, address)) = accepted else {
             continue;
         };
-        if !negotiator.access.allows(address.ip()) {
+        if !negotiator.access().allows(address.ip()) {
             continue;
         }
-        let Some(permit) = negotiator.access.acquire() else {
+        let Some(permit) = negotiator.access().acquire() else {
             continue;
         };
         // Replies are small and clients wait for them; keepalive detects a peer whose machine died.
@@ -189,11 +176,7 @@ async fn accept_tcp(listener: tokio::net::TcpListener, negotiator: Arc<Negotiato
         let negotiator = negotiator.clone();
         handshakes.spawn(async move {
             let into_fd = |stream: tokio::net::TcpStream| stream.into_std().map(OwnedFd::from);
-            let connection = NewConnection {
-                name: address.to_string(),
-                address: Some(address.ip()),
-                permit,
-            };
+            let connection = NewConnection::remote(address, permit);
             negotiator.negotiate(stream, connection, into_fd).await;
         });
     }

@@ -1,5 +1,5 @@
-//! One connection from its greeting to the choice of an export: NBD's messages and TLS over a stream,
-//! under a time limit.
+//! One connection from its greeting to the choice of an export: NBD's messages and TLS over a
+//! stream, under a time limit.
 //!
 //! Invariant: a connection that chooses no export within the time limit, breaks the protocol or is
 //! evicted is closed; every other one is delivered exactly once.
@@ -17,7 +17,7 @@ use crate::session::NbdSession;
 use disktime_engine::Session;
 use disktime_sockets::{ServerCredentials, TlsChannel};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,8 +28,8 @@ pub struct Accepted {
     pub export: Export,
     /// The connection, nonblocking. Closed when dropped.
     pub socket: OwnedFd,
-    /// Its state, which includes what the client has already sent: call `next_request` before waiting
-    /// for the socket.
+    /// Its state, which includes what the client has already sent: call `next_request` before
+    /// waiting for the socket.
     pub session: Box<dyn Session>,
     /// The client's name in the log.
     pub peer: String,
@@ -40,22 +40,61 @@ pub type Deliver = Arc<dyn Fn(Accepted) + Send + Sync>;
 
 /// What all connections of a listener share.
 pub(crate) struct Negotiator {
-    pub(crate) config: ListenConfig,
-    pub(crate) access: Arc<AccessControl>,
-    pub(crate) directory: Arc<dyn ExportDirectory>,
-    pub(crate) deliver: Deliver,
+    config: ListenConfig,
+    access: Arc<AccessControl>,
+    directory: Arc<dyn ExportDirectory>,
+    deliver: Deliver,
 }
 
 /// A connection that was accepted.
 pub(crate) struct NewConnection {
     /// The client's name in the log.
-    pub(crate) name: String,
+    name: String,
     /// `None` for a unix socket.
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) permit: ConnectionPermit,
+    address: Option<IpAddr>,
+    permit: ConnectionPermit,
+}
+
+impl NewConnection {
+    /// A connection to a unix socket.
+    pub(crate) fn local(name: String, permit: ConnectionPermit) -> NewConnection {
+        NewConnection {
+            name,
+            address: None,
+            permit,
+        }
+    }
+
+    /// A TCP connection.
+    pub(crate) fn remote(peer: SocketAddr, permit: ConnectionPermit) -> NewConnection {
+        NewConnection {
+            name: peer.to_string(),
+            address: Some(peer.ip()),
+            permit,
+        }
+    }
 }
 
 impl Negotiator {
+    pub(crate) fn new(
+        config: ListenConfig,
+        directory: Arc<dyn ExportDirectory>,
+        deliver: Deliver,
+    ) -> Negotiator {
+        let access = AccessControl::new(config.allow.clone(), config.connections, &config.exports);
+        Negotiator {
+            config,
+            access: Arc::new(access),
+            directory,
+            deliver,
+        }
+    }
+
+    /// The rules and limits of the connections.
+    pub(crate) fn access(&self) -> &AccessControl {
+        &self.access
+    }
+
     /// Runs the handshake and delivers the connection.
     pub(crate) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
         &self,

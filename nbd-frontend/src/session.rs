@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Invariants:
-//! - A request is held from the moment its header is taken until its reply is sent to the last byte.
-//!   Held requests and their buffers are limited; while there is no room for a header, it stays in the
-//!   input and `space` is empty. So a peer that does not read its replies is soon not read from.
-//! - The data of a write go into the request's own buffer; only bytes that arrived together with the
-//!   header are copied. The data of a refused write are skipped through the input buffer.
+//! - A request is held from the moment its header is taken until its reply is sent to the last
+//!   byte. Held requests and their buffers are limited; while there is no room for a header, it
+//!   stays in the input and `space` is empty. So a peer that does not read its replies is soon not
+//!   read from.
+//! - The data of a write go into the request's own buffer; only bytes that arrived together with
+//!   the header are copied. The data of a refused write are skipped through the input buffer.
 //! - No memory is allocated per request once the pool is filled.
 //!
 //! A requirement on the caller: call `next_request` again after `sent`, even when the socket has

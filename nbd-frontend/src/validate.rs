@@ -1,10 +1,11 @@
-//! Validation of a request header against the export and what was negotiated, and nothing else: it is
-//! submitted, answered at once, or refused with an error.
+//! Validation of a request header against the export and what was negotiated, and nothing else: it
+//! is submitted, answered at once, or refused with an error.
 //!
-//! The rules where the protocol leaves a choice: unaligned ranges are served; a length of zero succeeds
-//! at once, except for a block status, whose reply must have a descriptor; FUA on a command that writes
-//! nothing is accepted and ignored; a flag that was not offered is EINVAL; FAST_ZERO together with
-//! NO_HOLE is ENOTSUP, because it is not known whether the disk allocates faster than it writes.
+//! The rules where the protocol leaves a choice: unaligned ranges are served; a length of zero
+//! succeeds at once, except for a block status, whose reply must have a descriptor; FUA on a
+//! command that writes nothing is accepted and ignored; a flag that was not offered is EINVAL;
+//! FAST_ZERO together with NO_HOLE is ENOTSUP, because it is not known whether the disk allocates
+//! faster than it writes.
 
 use crate::export::Export;
 use crate::negotiated::Negotiated;

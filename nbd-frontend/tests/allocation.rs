@@ -1,5 +1,5 @@
-//! No allocation per request once a session is warm. Alone in its file, because the allocator
-//! that counts is the whole program's.
+//! No allocation per request after the first rounds of a session. A test program of its own,
+//! because the counting allocator is the whole program's.
 
 use disktime_engine::{
     BufferPool, Extent, Reply, ReplyDetail, RequestKind, Session, VdiskId, ZeroPieces,
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 #[test]
-fn a_warm_session_allocates_nothing() {
+fn a_session_allocates_nothing_after_its_first_rounds() {
     for structured in [false, true] {
         serve(structured);
     }
@@ -141,7 +141,7 @@ fn serve(structured: bool) {
             session.sent(count, &mut pool);
         }
     }
-    // Without the agreement a block status is refused at once, like the unknown command.
+    // Without structured replies a block status is refused at once, like an unknown command.
     let each_round = if structured { 28 } else { 24 };
     assert_eq!(answered, 200 * each_round);
     assert_eq!(

@@ -1,4 +1,5 @@
-//! A server that stops: every request is answered until the connection is closed, with TLS as without.
+//! A server that stops: every request is answered until the connection is closed, with TLS as
+//! without.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The clients that people use, against the reference server: libnbd's, QEMU's and fio's.
+//! Widely used clients against the reference server: libnbd's, QEMU's and fio's.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::fs;
 const LIBNBD: &str = "libnbd-bin";
 const QEMU: &str = "qemu-utils";
 
-/// Bytes that differ from place to place.
+/// Bytes that differ at every offset.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len as u32 / 4)
         .flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes())
@@ -69,7 +69,7 @@ fn nbdinfo_lists_the_exports_over_both_sockets() {
 }
 
 #[test]
-fn a_wrong_name_is_refused_and_an_empty_one_means_the_only_export() {
+fn an_unknown_name_is_an_error_and_the_empty_one_means_the_only_export() {
     let server = TestServer::start();
     for name in ["nope", ""] {
         let output = tool_output(LIBNBD, "nbdinfo", &[&server.uri(name).to_string()]);
@@ -80,7 +80,7 @@ fn a_wrong_name_is_refused_and_an_empty_one_means_the_only_export() {
 }
 
 #[test]
-fn nbdcopy_brings_a_file_there_and_back() {
+fn nbdcopy_copies_a_file_both_ways() {
     let server = TestServer::start();
     let data = pattern(64 * MIB as usize);
     let (there, back) = (
@@ -130,7 +130,7 @@ fn qemu_img_copies_and_compares() {
 }
 
 #[test]
-fn qemu_io_patterns_are_there_aligned_and_not() {
+fn qemu_io_finds_its_patterns_aligned_and_unaligned() {
     let server = TestServer::start();
     let uri = server.uri("disk").to_string();
     let commands = [

@@ -1,4 +1,4 @@
-//! The sessions under the engine's reactor, as in the server: what the two promise each other.
+//! Sessions driven by the engine's reactor, as in the server.
 
 mod common;
 
@@ -47,7 +47,7 @@ fn ahead_of_replies(
 
 #[test]
 fn more_refused_requests_than_a_session_holds_are_all_answered() {
-    // Answered by the session alone: nothing of the service wakes the reactor for them.
+    // The session answers them itself, so the service does not wake the reactor for them.
     with_server(|server| {
         ahead_of_replies(&mut server.by_unix(), 2000, u64::MAX, 1, 22);
         ahead_of_replies(&mut server.by_tcp(), 2000, u64::MAX, 1, 22);
@@ -65,8 +65,9 @@ fn a_client_that_is_slow_to_read_is_served_to_the_end() {
 }
 
 #[test]
-fn what_came_before_the_end_is_answered_and_the_end_is_noticed() {
-    // Request and end may come as one event, and what was read of it as less than there was room for.
+fn requests_before_the_end_of_input_are_answered_and_the_end_is_noticed() {
+    // A request and the end of input may arrive as one event, of which a read takes less than there
+    // is room for.
     with_server(|server| {
         for count in [1, 1, 1, 100, 300] {
             let mut stream = server.by_unix();
@@ -84,7 +85,7 @@ fn what_came_before_the_end_is_answered_and_the_end_is_noticed() {
 }
 
 #[test]
-fn every_write_is_there_behind_a_short_queue() {
+fn every_write_is_done_behind_a_short_queue() {
     with_server(|server| {
         let uri = &server.uris[0];
         let client = NbdClient::connect(uri).expect("the server takes a client");

@@ -1,4 +1,5 @@
-//! TLS as clients see it: libnbd's and QEMU's over both sockets, and those that try to get around it.
+//! TLS with libnbd's, QEMU's and our own client over both sockets, and clients that try to evade
+//! it.
 
 mod common;
 
@@ -33,7 +34,7 @@ impl World {
             dir: dir.path().to_owned(),
             client_certificates,
         };
-        let credentials = Arc::new(ServerCredentials::load(settings).expect("they are in order"));
+        let credentials = Arc::new(ServerCredentials::load(settings).expect("they are valid"));
         let server = TestServer::with(usual_exports(), |config| {
             config.tls = Some(TlsConfig {
                 credentials,
@@ -49,7 +50,7 @@ impl World {
         [self.server.uri("disk"), tcp].map(|uri| NbdUri { tls, ..uri })
     }
 
-    /// A directory with the authority alone.
+    /// A directory with the authority and no client certificate.
     fn without_certificate(&self) -> PathBuf {
         let dir = self.dir.path().join("none");
         fs::create_dir_all(&dir).expect("a directory");
@@ -62,7 +63,7 @@ fn with(uri: &NbdUri, dir: &Path) -> String {
     uri.with_certificates(dir).to_string()
 }
 
-/// What `nbdinfo` says of the connection's protocol, if it gets that far.
+/// The protocol that `nbdinfo` prints, or its errors if it cannot connect.
 fn protocol(uri: &str) -> Result<String, String> {
     let output = tool_output(LIBNBD, "nbdinfo", &[uri]);
     if !output.status.success() {
@@ -73,7 +74,7 @@ fn protocol(uri: &str) -> Result<String, String> {
 }
 
 #[test]
-fn required_tls_lets_nobody_in_without() {
+fn without_tls_no_client_is_admitted_where_it_is_required() {
     let world = World::new(true, false);
     for uri in world.uris(true) {
         let said = protocol(&with(&uri, world.dir.path())).expect("by TLS");
@@ -82,7 +83,7 @@ fn required_tls_lets_nobody_in_without() {
     for uri in world.uris(false) {
         protocol(&uri.to_string()).expect_err("without TLS");
     }
-    // Neither does the list say anything.
+    // LIST names no export either.
     let list = ["--list", &world.server.uri("").to_string()];
     let output = tool_output(LIBNBD, "nbdinfo", &list);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -100,7 +101,7 @@ fn required_tls_lets_nobody_in_without() {
 }
 
 #[test]
-fn offered_tls_leaves_it_to_the_client() {
+fn where_tls_is_optional_the_client_decides() {
     let world = World::new(false, false);
     for tls in [true, false] {
         for uri in world.uris(tls) {
@@ -116,12 +117,12 @@ fn offered_tls_leaves_it_to_the_client() {
 }
 
 #[test]
-fn certificates_are_looked_at_by_both_sides() {
+fn both_sides_verify_certificates() {
     let world = World::new(true, true);
     let [_, uri] = world.uris(true);
     protocol(&with(&uri, world.dir.path())).expect("a client with a certificate");
     protocol(&with(&uri, &world.without_certificate())).expect_err("a client without");
-    // A client that trusts somebody else does not trust this server.
+    // A client that trusts another authority does not trust this server.
     let other = tempfile::tempdir().expect("a directory");
     fill(other.path());
     let said = protocol(&with(&uri, other.path())).expect_err("another authority");
@@ -129,20 +130,20 @@ fn certificates_are_looked_at_by_both_sides() {
 }
 
 #[test]
-fn a_new_certificate_serves_the_next_client() {
+fn a_new_certificate_is_used_for_the_next_client() {
     let world = World::new(true, false);
     let [_, uri] = world.uris(true);
     let text = with(&uri, world.dir.path());
     protocol(&text).expect("the first certificate");
     let second = fill(world.dir.path());
-    protocol(&text).expect("of another authority, as is the client's now");
-    // One that is wrong does not replace the one before.
+    protocol(&text).expect("both sides use the new authority");
+    // An invalid certificate does not replace the previous one.
     second.sign(world.dir.path(), "server", Valid::Past, 7);
-    protocol(&text).expect("the one from before");
+    protocol(&text).expect("the previous certificate");
 }
 
 #[test]
-fn nbdcopy_brings_a_disk_there_and_back() {
+fn nbdcopy_copies_a_disk_both_ways() {
     let world = World::new(true, true);
     let data: Vec<u8> = (0..16 * MIB as u32)
         .flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes())
@@ -162,9 +163,9 @@ fn nbdcopy_brings_a_disk_there_and_back() {
     }
 }
 
-/// Many requests under way, sent and received on two threads.
+/// Many requests in flight, sent and received by two threads.
 #[test]
-fn our_own_client_speaks_it_too() {
+fn our_own_client_supports_tls() {
     let world = World::new(true, true);
     for uri in world.uris(true) {
         let uri = uri.with_certificates(world.dir.path());
@@ -199,15 +200,15 @@ fn our_own_client_speaks_it_too() {
                 }
             });
         }
-        sender.disconnect().expect("a good-bye");
+        sender.disconnect().expect("DISC and close_notify");
         let end = receiver
             .receive_reply(&mut Vec::new())
-            .expect("in good order");
+            .expect("a clean end");
         assert_eq!(end, None);
     }
     let uri = world.uris(true)[1].clone();
     let refused = |uri: &NbdUri| match NbdClient::connect(uri) {
-        Ok(_) => panic!("{uri} lets it in"),
+        Ok(_) => panic!("{uri} admits it"),
         Err(error) => error.to_string(),
     };
     assert!(refused(&uri).contains("tls-certificates=DIR"));
@@ -220,7 +221,7 @@ fn our_own_client_speaks_it_too() {
 }
 
 #[test]
-fn qemu_uses_it_with_its_own_objects() {
+fn qemu_connects_with_its_own_objects() {
     let world = World::new(true, true);
     let dir = world.dir.path().to_str().expect("a plain path");
     let object = format!("tls-creds-x509,id=tls0,dir={dir},endpoint=client");
@@ -256,8 +257,8 @@ fn qemu_uses_it_with_its_own_objects() {
     assert!(said.contains("64 MiB"), "{said}");
 }
 
-/// A connection that has asked for TLS, with what follows right behind.
-fn asked(world: &World, behind: &[u8]) -> UnixStream {
+/// A connection that has sent STARTTLS, directly followed by `more`.
+fn with_starttls(world: &World, more: &[u8]) -> UnixStream {
     let disktime_nbd_protocol::Transport::Unix { path } = world.server.uri("disk").transport else {
         panic!("a unix socket");
     };
@@ -268,7 +269,7 @@ fn asked(world: &World, behind: &[u8]) -> UnixStream {
         option: option::STARTTLS,
         len_bytes: 0,
     };
-    let message = [&3_u32.to_be_bytes()[..], &header.encode(), behind].concat();
+    let message = [&3_u32.to_be_bytes()[..], &header.encode(), more].concat();
     stream.write_all(&message).expect("the server reads");
     stream.read_exact(&mut [0; 18]).expect("a greeting");
     stream
@@ -281,7 +282,7 @@ fn acknowledged(stream: &mut UnixStream) {
     assert_eq!(answer.reply, option_reply::ACK);
 }
 
-/// Everything that still comes.
+/// All bytes up to the end of the connection.
 fn rest(stream: &mut UnixStream) -> Vec<u8> {
     let mut all = Vec::new();
     // A server that closes with unread bytes resets the connection, which is an end as well.
@@ -290,21 +291,21 @@ fn rest(stream: &mut UnixStream) -> Vec<u8> {
 }
 
 #[test]
-fn plain_bytes_behind_starttls_are_never_answered() {
+fn plain_bytes_after_starttls_are_never_answered() {
     for require in [true, false] {
         let world = World::new(require, false);
-        // In one piece with STARTTLS, and after its answer: what is no TLS is not looked at.
+        // Plain bytes are never parsed: neither together with STARTTLS nor after its reply.
         let plain = &opening("disk")[4..];
-        let all = rest(&mut asked(&world, plain));
+        let all = rest(&mut with_starttls(&world, plain));
         assert!(all.is_empty(), "{all:x?}");
-        let mut stream = asked(&world, &[]);
+        let mut stream = with_starttls(&world, &[]);
         acknowledged(&mut stream);
         stream.write_all(plain).expect("the server reads");
         let all = rest(&mut stream);
         let answers = option_reply::ACK.to_be_bytes();
         let answered = all.windows(4).any(|bytes| bytes == answers) && all.len() > 7;
         assert!(!answered, "{all:x?}");
-        // An alert of TLS at most: type 21, version, two bytes.
+        // At most a TLS alert: type 21, version, two bytes.
         assert!(
             all.is_empty() || (all[0] == 21 && all.len() == 7),
             "{all:x?}"
@@ -313,14 +314,14 @@ fn plain_bytes_behind_starttls_are_never_answered() {
 }
 
 #[test]
-fn half_a_tls_handshake_ends_with_its_time() {
+fn an_incomplete_tls_handshake_ends_with_the_time_limit() {
     let dir = tempfile::tempdir().expect("a directory");
     fill(dir.path());
     let settings = TlsSettings {
         dir: dir.path().to_owned(),
         client_certificates: false,
     };
-    let credentials = Arc::new(ServerCredentials::load(settings).expect("they are in order"));
+    let credentials = Arc::new(ServerCredentials::load(settings).expect("they are valid"));
     let server = TestServer::with(usual_exports(), |config| {
         config.tls = Some(TlsConfig {
             credentials,
@@ -329,9 +330,9 @@ fn half_a_tls_handshake_ends_with_its_time() {
         config.handshake_time = Duration::from_millis(100);
     });
     let world = World { server, dir };
-    let mut stream = asked(&world, &[]);
+    let mut stream = with_starttls(&world, &[]);
     acknowledged(&mut stream);
-    // The head of a record of 16 KiB that never comes.
+    // The header of a record of 16 KiB that is never sent.
     stream
         .write_all(&[22, 3, 1, 0x40, 0])
         .expect("the server reads");

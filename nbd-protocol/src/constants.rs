@@ -167,7 +167,8 @@ pub mod chunk {
     pub const OFFSET_DATA: u16 = 1;
     /// An offset (8 bytes) and a number of zeroes (4 bytes).
     pub const OFFSET_HOLE: u16 = 2;
-    /// The number of a metadata context (4 bytes), then descriptors: length and status, 4 bytes each.
+    /// The number of a metadata context (4 bytes), then descriptors: length and status, 4 bytes
+    /// each.
     pub const BLOCK_STATUS: u16 = 5;
     /// Set in the kind of every error.
     pub const ERROR_BIT: u16 = 1 << 15;

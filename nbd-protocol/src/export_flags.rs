@@ -2,7 +2,8 @@
 
 use crate::constants::transmission_flag;
 
-/// What an export supports. The default is a writable disk without seeks that supports every command.
+/// What an export supports. The default is a writable disk without seeks that supports every
+/// command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExportFlags {
     /// Writes, zeroes and trims are refused with EPERM.

@@ -1,10 +1,10 @@
 //! The NBD protocol: constants, fixed-size headers with their encoding, export flags and URIs.
 //!
-//! Pure: no I/O, no sockets, no disks, no async runtime. All integers on the wire are big-endian. The
-//! names are those of the NBD project's protocol document, without their `NBD_` prefix.
+//! Pure: no I/O, no sockets, no disks, no async runtime. All integers on the wire are big-endian.
+//! The names are those of the NBD project's protocol document, without their `NBD_` prefix.
 //!
-//! Invariant: decoding never panics on a whole header, whatever its bytes are; a header with a wrong
-//! magic number decodes to `None`.
+//! Invariant: decoding never panics on a whole header, whatever its bytes are; a header with a
+//! wrong magic number decodes to `None`.
 //!
 //! What is not known here: the order of messages (handshake and transmission), server and client.
 #![forbid(unsafe_code)]

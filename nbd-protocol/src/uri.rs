@@ -1,5 +1,5 @@
-//! NBD URIs: `nbd://host:port/NAME` and `nbd+unix:///NAME?socket=PATH`, with `nbds` for TLS, parsed and
-//! written.
+//! NBD URIs: `nbd://host:port/NAME` and `nbd+unix:///NAME?socket=PATH`, with `nbds` for TLS, parsed
+//! and written.
 //!
 //! What is not known here: whether a server listens at that address.
 
@@ -170,6 +170,9 @@ fn tcp_transport(authority: &str) -> Result<Transport, String> {
             None => (authority, None),
         }
     };
+    if host.contains(['[', ']']) {
+        return Err("its host has a bracket inside".into());
+    }
     let port = match port {
         Some(port) => port.parse().map_err(|_| bad_port(port))?,
         None => DEFAULT_PORT,

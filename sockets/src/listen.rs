@@ -2,9 +2,9 @@
 //! with the remedy; or passed by the process that started this one (socket activation).
 //!
 //! Invariants: a unix socket is never accessible to users that it is not meant for: its mode is set
-//! before it has a name, its owner and final mode before it listens. A socket on which another server
-//! answers is left alone. The file that is removed at the end is the one that was made here, not one
-//! that replaced it.
+//! before it has a name, its owner and final mode before it listens. A socket on which another
+//! server answers is left alone. The file that is removed at the end is the one that was made here,
+//! not one that replaced it.
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};

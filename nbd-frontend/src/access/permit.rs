@@ -48,8 +48,8 @@ impl HeldPermits {
         self.evicted.notified().await;
     }
 
-    /// Notes that the connection has chosen an export, if it is admitted (else the error is `refusal`)
-    /// and `acquire` grants a permit of the export.
+    /// Notes that the connection has chosen an export, if it is admitted (else the error is
+    /// `refusal`) and `acquire` grants a permit of the export.
     pub(super) fn choose_export(
         &self,
         acquire: impl FnOnce() -> Result<Option<OwnedSemaphorePermit>, String>,

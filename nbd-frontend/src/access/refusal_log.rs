@@ -22,8 +22,8 @@ impl Default for RefusalLog {
 }
 
 impl RefusalLog {
-    /// Calls `write` if a line is due. Its argument says how many refusals were not logged since the
-    /// last line.
+    /// Calls `write` if a line is due. Its argument says how many refusals were not logged since
+    /// the last line.
     pub(super) fn log(&self, write: impl FnOnce(&str)) {
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         match throttle.allow(Nanos::from(self.since.elapsed())) {

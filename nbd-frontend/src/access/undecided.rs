@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A connection without an export can be evicted after this time. A working client chooses within some
-/// milliseconds.
+/// A connection without an export can be evicted after this time. A working client chooses within
+/// some milliseconds.
 pub(super) const EVICTABLE_AFTER: Duration = Duration::from_millis(100);
 
 /// The connections, by the order in which they were accepted.

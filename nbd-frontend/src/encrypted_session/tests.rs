@@ -1,5 +1,5 @@
-//! Unit tests of `encrypted_session`: against a client of the same TLS library, with the encrypted bytes
-//! cut anywhere.
+//! Unit tests of `encrypted_session`: against a client of the same TLS library, with the encrypted
+//! bytes cut anywhere.
 
 use super::*;
 use crate::export::{Export, ExportHandle};
@@ -75,8 +75,8 @@ impl World {
         }
     }
 
-    /// Drives the session like the reactor: requests, then at most `step` encrypted bytes, until there is
-    /// no progress.
+    /// Drives the session like the reactor: requests, then at most `step` encrypted bytes, until
+    /// there is no progress.
     fn receive(&mut self, step: usize) -> Vec<Request> {
         let mut requests = Vec::new();
         loop {

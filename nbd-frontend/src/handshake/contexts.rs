@@ -1,10 +1,10 @@
 //! Metadata contexts in the handshake: what an option asks for, and what the client has chosen.
 //!
-//! There is one context, `base:allocation`. A query names a context. In LIST_META_CONTEXT, the query
-//! `base:` names all contexts of its namespace, and no query at all names every context; in
-//! SET_META_CONTEXT, such wildcards choose nothing. Queries of unknown namespaces are ignored, as the
-//! protocol demands. A choice replaces the previous one, even if it fails, and holds only for the
-//! export that it named.
+//! There is one context, `base:allocation`. A query names a context. In LIST_META_CONTEXT, the
+//! query `base:` names all contexts of its namespace, and no query at all names every context; in
+//! SET_META_CONTEXT, such wildcards choose nothing. Queries of unknown namespaces are ignored, as
+//! the protocol demands. A choice replaces the previous one, even if it fails, and holds only for
+//! the export that it named.
 
 use crate::export::Export;
 use disktime_nbd_protocol::{MAXIMUM_STRING_BYTES, allocation, be32};

@@ -9,10 +9,11 @@ pub enum Progress {
     Continue,
     /// More bytes of the client are needed.
     NeedBytes,
-    /// The client uses this export from now on; [`super::Handshake::into_rest`] has the bytes that it sent
-    /// ahead.
+    /// The client uses this export from now on; [`super::Handshake::into_rest`] has the bytes that
+    /// it sent ahead.
     Agreed(Box<Export>),
-    /// TLS starts with the next byte; call [`super::Handshake::encrypted`] when its handshake is complete.
+    /// TLS starts with the next byte; call [`super::Handshake::encrypted`] when its handshake is
+    /// complete.
     StartTls,
     /// The client ended the handshake (ABORT).
     Aborted,

@@ -1,5 +1,5 @@
-//! The server's messages of a handshake: the greeting and the replies to options, as bytes that wait to
-//! be sent.
+//! The server's messages of a handshake: the greeting and the replies to options, as bytes that
+//! wait to be sent.
 
 use crate::export::Export;
 use disktime_nbd_protocol::{
@@ -80,8 +80,8 @@ impl Replies {
         }
     }
 
-    /// Information about an export: always EXPORT; the others once if they are in `wanted` (two bytes
-    /// each), however often.
+    /// Information about an export: always EXPORT; the others once if they are in `wanted` (two
+    /// bytes each), however often.
     pub(super) fn export_info(&mut self, option: u32, export: &Export, flags: u16, wanted: &[u8]) {
         let mut body = Vec::with_capacity(16);
         body.extend_from_slice(&info::EXPORT.to_be_bytes());

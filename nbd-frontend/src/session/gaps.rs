@@ -1,10 +1,10 @@
-//! Zeroes in the middle of a structured read: they are not sent, and the headers of the chunks around
-//! them are stored in their place.
+//! Zeroes in the middle of a structured read: they are not sent, and the headers of the chunks
+//! around them are stored in their place.
 //!
-//! A gap is at least 64 KiB of a buffer whose contents are not needed any more. Its last bytes hold the
-//! chunk that describes the hole, and the header of the data chunk that follows the gap; the data follow
-//! in the buffer. So a reply with any number of holes is still one buffer, of which some ranges are
-//! sent, and needs no memory of its own.
+//! A gap is at least 64 KiB of a buffer whose contents are not needed any more. Its last bytes hold
+//! the chunk that describes the hole, and the header of the data chunk that follows the gap; the
+//! data follow in the buffer. So a reply with any number of holes is still one buffer, of which
+//! some ranges are sent, and needs no memory of its own.
 
 use disktime_engine::ZeroPieces;
 use disktime_nbd_protocol::{ChunkHeader, chunk};
@@ -42,8 +42,8 @@ impl ZeroGaps {
         self.zeroes.runs().next().map(|(start, _)| start)
     }
 
-    /// The ranges of the buffer that are sent after the first gap's start: headers and data, once per
-    /// gap.
+    /// The ranges of the buffer that are sent after the first gap's start: headers and data, once
+    /// per gap.
     pub(super) fn parts_behind(&self) -> impl Iterator<Item = (u32, u32)> + use<> {
         let (mut runs, end) = (self.zeroes.runs(), self.end);
         let mut run = runs.next();
@@ -55,8 +55,8 @@ impl ZeroGaps {
         })
     }
 
-    /// Writes the chunk headers into the gaps of a read's data, which begin at `offset_bytes` of the
-    /// vdisk.
+    /// Writes the chunk headers into the gaps of a read's data, which begin at `offset_bytes` of
+    /// the vdisk.
     pub(super) fn write_headers(&self, data: &mut [u8], cookie: u64, offset_bytes: u64) {
         for ((start, stop), (from, until)) in self.zeroes.runs().zip(self.parts_behind()) {
             let hole_at = (offset_bytes + u64::from(start)).to_be_bytes();

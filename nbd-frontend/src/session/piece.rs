@@ -1,5 +1,5 @@
-//! A piece of a reply on its way to the peer: a head of a few bytes, and a body that lies elsewhere (a
-//! buffer, an error's text), so nothing is copied.
+//! A piece of a reply on its way to the peer: a head of a few bytes, and a body that lies elsewhere
+//! (a buffer, an error's text), so nothing is copied.
 //!
 //! A body can have gaps: ranges of zeroes in the middle of a structured read, which are not sent.
 
@@ -71,8 +71,8 @@ impl ReplyPiece {
         self
     }
 
-    /// Sets `start..end` of a buffer as the body, followed by the data between and behind the gaps. The
-    /// buffer counts `charged_bytes` until the piece is sent.
+    /// Sets `start..end` of a buffer as the body, followed by the data between and behind the gaps.
+    /// The buffer counts `charged_bytes` until the piece is sent.
     #[inline]
     pub(super) fn with_data(
         mut self,

@@ -1,8 +1,8 @@
 //! The receiving side of a session: bytes of the peer become requests for the service, or immediate
 //! replies.
 //!
-//! Invariant: a step either consumes something whole (a header that has room for its request, the rest
-//! of some data) or changes nothing.
+//! Invariant: a step either consumes something whole (a header that has room for its request, the
+//! rest of some data) or changes nothing.
 
 use super::held::{HeldRequest, HeldRequests};
 use super::input::InputBuffer;
@@ -13,8 +13,8 @@ use crate::validate::{RequestAction, payload_bytes, validate};
 use disktime_engine::{Buffer, BufferPool, Extent, Request, RequestKind};
 use disktime_nbd_protocol::{ErrorNumber, RequestHeader, command};
 
-/// Most descriptors of a block status. With pieces of 64 KiB of alternating kind they cover 32 MiB; the
-/// client continues from there.
+/// Most descriptors of a block status. With pieces of 64 KiB of alternating kind they cover 32 MiB;
+/// the client continues from there.
 const STATUS_EXTENTS: usize = 512;
 
 /// What the next bytes of the peer are.

@@ -1,5 +1,5 @@
-//! The sending side of a session: results of the service, and the session's own replies, become bytes
-//! for the peer, simple or structured as negotiated.
+//! The sending side of a session: results of the service, and the session's own replies, become
+//! bytes for the peer, simple or structured as negotiated.
 //!
 //! A reply is one piece or, if a structured read has zeroes at its ends, up to three. Zeroes in the
 //! middle of a read are gaps of its last piece.

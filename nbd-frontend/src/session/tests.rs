@@ -47,8 +47,8 @@ pub(super) fn write(cookie: u64, offset_bytes: u64, data: &[u8]) -> Vec<u8> {
     [&header.encode()[..], data].concat()
 }
 
-/// Feeds the session with as many of `bytes` as it takes, and collects its requests; returns how many
-/// bytes it took.
+/// Feeds the session with as many of `bytes` as it takes, and collects its requests; returns how
+/// many bytes it took.
 pub(super) fn feed(
     session: &mut NbdSession,
     pool: &mut BufferPool,
@@ -426,7 +426,7 @@ fn bytes_carried_over_from_the_handshake_come_first() {
     }
 }
 
-/// A request as a test generates it: command, flags, offset, length.
+/// A random request: command, flags, offset, length.
 fn any_request() -> impl Strategy<Value = (u16, u16, u64, u32)> {
     let offset = prop_oneof![0u64..70 << 20, Just(u64::MAX), Just(0)];
     (0u16..9, 0u16..4, offset, 0u32..5000)

@@ -123,7 +123,7 @@ fn flags_are_accepted_where_they_were_offered() {
 }
 
 #[test]
-fn what_needs_an_agreement_is_refused_without_it() {
+fn extensions_are_refused_unless_negotiated() {
     let refused = RequestAction::Refuse(ErrorNumber::Inval);
     let status = |negotiated| {
         let header = header(command::BLOCK_STATUS, command_flag::REQ_ONE, 5, 7);
@@ -149,7 +149,7 @@ fn what_needs_an_agreement_is_refused_without_it() {
 }
 
 #[test]
-fn a_block_status_lies_inside_and_is_not_empty_and_may_be_long() {
+fn a_block_status_is_inside_the_export_and_not_empty_and_may_be_long() {
     let refused = RequestAction::Refuse(ErrorNumber::Inval);
     assert_eq!(
         action_with_extensions(command::BLOCK_STATUS, 0, 0, 0),
@@ -176,7 +176,7 @@ fn a_read_that_is_too_long_for_one_piece_overflows() {
 }
 
 #[test]
-fn zeroing_says_how_in_its_flags() {
+fn the_flags_of_write_zeroes_choose_its_kind() {
     let zeroes = |flags| action(command::WRITE_ZEROES, flags, 0, 1);
     assert_eq!(zeroes(0), submit(RequestKind::WriteZeroes, false, false));
     let (fast, no_hole) = (command_flag::FAST_ZERO, command_flag::NO_HOLE);

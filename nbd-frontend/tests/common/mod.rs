@@ -21,10 +21,10 @@ use tokio::sync::oneshot;
 
 pub const MIB: u64 = 1 << 20;
 
-/// Every export's bytes; the export's handle is its place in the list.
+/// Every export's bytes; the export's handle is its index in the list.
 pub type Disks = Arc<Vec<Mutex<Vec<u8>>>>;
 
-/// A running reference server; ends when dropped.
+/// A running reference server; stops when dropped.
 pub struct TestServer {
     pub folder: tempfile::TempDir,
     pub disks: Disks,
@@ -124,7 +124,7 @@ impl Drop for TestServer {
     }
 }
 
-/// Drives one session until it is over.
+/// Drives one session to its end.
 async fn drive(accepted: Accepted, disks: Disks) {
     let Accepted {
         export,
@@ -169,7 +169,7 @@ async fn drive(accepted: Accepted, disks: Disks) {
         let space = session.space(&mut pool);
         assert!(
             !space.is_empty(),
-            "nothing is under way, so bytes must be wanted"
+            "nothing is in flight, so the session must have room"
         );
         let Ok(mut guard) = socket.ready(Interest::READABLE).await else {
             return;
@@ -200,7 +200,7 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
         (RequestKind::Trim, None) => disk[range].fill(0),
         (kind, None) if kind.zeroes() => disk[range].fill(0),
         (RequestKind::Flush | RequestKind::Cache, None) => {}
-        (RequestKind::Status, Some(buffer)) => tell_extents(&disk[range], offset_bytes, buffer),
+        (RequestKind::Status, Some(buffer)) => write_extents(&disk[range], offset_bytes, buffer),
         (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
     }
     let detail = match (kind, &buffer) {
@@ -218,7 +218,7 @@ fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
     }
 }
 
-/// As a service that knows of 64 KiB pieces that are zeroes.
+/// The reply of a service that knows which 64 KiB pieces are zeroes.
 fn zeroes_of(offset_bytes: u64, data: &[u8]) -> ReplyDetail {
     let is_zero = |piece: &&[u8]| piece.iter().all(|byte| *byte == 0);
     let mut middle = ZeroPieces::of_read(offset_bytes, data.len() as u64);
@@ -244,13 +244,13 @@ fn zeroes_of(offset_bytes: u64, data: &[u8]) -> ReplyDetail {
     }
 }
 
-/// How far it is from there to the end of its 64 KiB.
+/// The number of bytes from `at` to the end of its 64 KiB piece.
 fn piece_bytes(at: u64) -> usize {
     ((64 << 10) - at % (64 << 10)) as usize
 }
 
-/// Which 64 KiB pieces hold anything but zeroes, a descriptor each.
-fn tell_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
+/// Writes an extent for each 64 KiB piece: zeroes or data.
+fn write_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
     let (mut rest, mut at, mut used) = (bytes, offset_bytes, 0);
     let (entries, _) = buffer.as_chunks_mut::<{ Extent::BYTES }>();
     for entry in entries {

@@ -87,7 +87,8 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Connects by the unix socket. No test relies on the time limit; it makes a hanging server fail.
+    /// Connects by the unix socket. No test relies on the time limit; it makes a hanging server
+    /// fail.
     pub fn by_unix(&self) -> UnixStream {
         let Transport::Unix { path } = &self.uris[0].transport else {
             panic!("{} is not a unix socket", self.uris[0]);

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn the_usual_forms_are_understood() {
+fn the_usual_forms_are_parsed() {
     for (text, uri) in [
         ("nbd://localhost", NbdUri::tcp("localhost", 10809, "")),
         ("nbd://localhost/", NbdUri::tcp("localhost", 10809, "")),
@@ -32,7 +32,7 @@ fn the_usual_forms_are_understood() {
 }
 
 #[test]
-fn what_cannot_be_used_is_refused_with_the_accepted_forms() {
+fn errors_name_the_accepted_forms() {
     for text in [
         "",
         "web",
@@ -43,6 +43,7 @@ fn what_cannot_be_used_is_refused_with_the_accepted_forms() {
         "nbd+unix://host/x?socket=/s",
         "nbd://host:port/x",
         "nbd://[::1/x",
+        "nbd://[[a]/x",
         "nbd://[::1]9/x",
         "nbd://host/%zz",
         "nbd://host/%e",

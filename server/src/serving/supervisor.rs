@@ -5,18 +5,14 @@
 //! Invariants: the variables are removed from the environment, so that a program that is started
 //! from here does not use them; descriptors for another process (LISTEN_PID) are left alone.
 
-use crate::failure::{CommandResult, Failure};
+use crate::failure::CommandResult;
+use disktime_sockets::take_passed_sockets;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-
-/// The number of the first descriptor that is handed over.
-const FIRST: RawFd = 3;
-/// Limit of descriptors: a larger count is an error.
-const MOST: i32 = 64;
 
 /// The sockets and the address to notify; neither for a program that was started by hand.
 #[derive(Debug, Default)]
@@ -36,50 +32,11 @@ impl Supervisor {
     /// # Errors
     /// When LISTEN_FDS is no number from 0 to the limit, or counts a descriptor that is not open.
     pub(crate) unsafe fn take() -> CommandResult<Supervisor> {
-        // SAFETY: no other thread reads the environment, as the caller promises.
-        let mut take = |name: &str| unsafe {
-            let value = std::env::var_os(name);
-            std::env::remove_var(name);
-            value
-        };
-        let notify = take("NOTIFY_SOCKET").filter(|address| !address.is_empty());
-        let [process, count, names] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(&mut take);
-        take("LISTEN_PIDFDID");
-        let process = process.and_then(|text| text.to_str()?.parse::<u32>().ok());
-        let (Some(count), Some(true)) = (count, process.map(|id| id == std::process::id())) else {
-            let sockets = Vec::new();
-            return Ok(Supervisor { sockets, notify });
-        };
-        let shown = count.to_string_lossy().into_owned();
-        let count = shown
-            .parse()
-            .ok()
-            .filter(|count| (0..=MOST).contains(count));
-        let count = count.ok_or_else(|| {
-            Failure::new(format!(
-                "LISTEN_FDS is {shown:?}, and should be the number of sockets that were handed over, \
-                 0 to {MOST}"
-            ))
-        })?;
-        let names = names.unwrap_or_default();
-        let names: Vec<_> = names.as_bytes().split(|byte| *byte == b':').collect();
-        let socket = |index: i32| {
-            let number = FIRST + index;
-            let name = names.get(index as usize).copied().unwrap_or_default();
-            let name = match String::from_utf8_lossy(name) {
-                name if name.is_empty() => format!("descriptor {number}"),
-                name => format!("descriptor {number}, {name}"),
-            };
-            // SAFETY: asks for a descriptor's flags; any number is valid.
-            if unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
-                return Err(Failure::new(format!(
-                    "LISTEN_FDS counts {count} sockets, but descriptor {number} is not open"
-                )));
-            }
-            // SAFETY: it is open, and has no other owner, as the caller promises.
-            Ok((name, unsafe { OwnedFd::from_raw_fd(number) }))
-        };
-        let sockets = (0..count).map(socket).collect::<CommandResult<Vec<_>>>()?;
+        let notify = std::env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty());
+        // SAFETY: no other thread runs, as the caller promises.
+        unsafe { std::env::remove_var("NOTIFY_SOCKET") };
+        // SAFETY: this is the start of the program, as the caller promises.
+        let sockets = unsafe { take_passed_sockets() }?;
         Ok(Supervisor { sockets, notify })
     }
 

@@ -1,4 +1,5 @@
-//! PEM files: the certificates, keys and authorities that they hold, and whether those are valid now.
+//! PEM files: the certificates, keys and authorities that they hold, and whether those are valid
+//! now.
 
 use super::dates::date;
 use super::error::CertificateError;
@@ -62,8 +63,8 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Certifi
     })
 }
 
-/// The authorities of a file. One that has expired or is not valid yet is left out with a warning, so
-/// certificates that it signed are rejected; it is an error if no other authority is left.
+/// The authorities of a file. One that has expired or is not valid yet is left out with a warning,
+/// so certificates that it signed are rejected; it is an error if no other authority is left.
 pub(super) fn authorities(
     path: &Path,
     purpose: &'static str,
@@ -126,7 +127,8 @@ fn describe_validity(problem: &webpki::Error) -> Option<String> {
     }
 }
 
-/// Checks that the chain's first certificate is valid now and for servers, and warns if it expires soon.
+/// Checks that the chain's first certificate is valid now and for servers, and warns if it expires
+/// soon.
 pub(super) fn check_server_certificate(
     path: &Path,
     chain: &[CertificateDer<'static>],

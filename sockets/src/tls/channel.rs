@@ -40,8 +40,8 @@ pub struct TlsChannel {
 impl TlsChannel {
     /// Most encrypted bytes that wait to be decrypted.
     pub const INPUT_BYTES: usize = 32 << 10;
-    /// While this many encrypted bytes wait to be sent, nothing more is encrypted or decrypted. What
-    /// one step encrypts (rustls bounds it to 64 KiB) comes on top.
+    /// While this many encrypted bytes wait to be sent, nothing more is encrypted or decrypted.
+    /// What one step encrypts (rustls bounds it to 64 KiB) comes on top.
     pub const OUTPUT_BYTES: usize = 64 << 10;
 
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsChannel, ChannelError> {

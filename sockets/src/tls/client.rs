@@ -71,7 +71,8 @@ impl ClientCredentials {
         Ok(ClientCredentials(Arc::new(config)))
     }
 
-    /// Runs the handshake with the server `host` over a socket on which no plain bytes are in flight.
+    /// Runs the handshake with the server `host` over a socket on which no plain bytes are in
+    /// flight.
     ///
     /// # Errors
     /// When the connection fails, or either side rejects the other.
@@ -127,8 +128,8 @@ impl TlsSender {
         sent.map(|()| written)
     }
 
-    /// Sends the last bytes and close_notify in one write: a server that has received the last bytes may
-    /// close the connection, and a later write would fail.
+    /// Sends the last bytes and close_notify in one write: a server that has received the last
+    /// bytes may close the connection, and a later write would fail.
     ///
     /// # Errors
     /// When the connection fails.

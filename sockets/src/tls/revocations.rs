@@ -1,7 +1,8 @@
 //! Revoked certificates: the revocation lists of `ca-crl.pem`, if there is such a file.
 //!
-//! Invariant: only a file that does not exist revokes nothing. One that cannot be read, a dangling link
-//! included, is an error; otherwise a revoked certificate would be accepted again without notice.
+//! Invariant: only a file that does not exist revokes nothing. One that cannot be read, a dangling
+//! link included, is an error; otherwise a revoked certificate would be accepted again without
+//! notice.
 
 use super::certificates::pem_items;
 use super::error::CertificateError;

@@ -2,8 +2,8 @@
 //!
 //! Invariants: files that cannot work (a key of another certificate, an expired certificate) are
 //! reported with the file's name before the first client connects. If files become wrong while the
-//! server runs, a warning is logged and the previous ones stay in use, so a certificate and its key can
-//! be replaced one after the other. A configuration does not change once a connection has it.
+//! server runs, a warning is logged and the previous ones stay in use, so a certificate and its key
+//! can be replaced one after the other. A configuration does not change once a connection has it.
 //!
 //! What is not known here: connections and protocols.
 
@@ -65,7 +65,8 @@ impl ServerCredentials {
         })
     }
 
-    /// Problems that do not prevent TLS: a certificate that expires soon, a key that others can read.
+    /// Problems that do not prevent TLS: a certificate that expires soon, a key that others can
+    /// read.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -1,7 +1,8 @@
 //! Certificates and TLS clients for tests: an authority and the certificates that it signs, made on
 //! the spot, in a directory with the file names that libnbd and QEMU use.
 //!
-//! What is not known here: the code under test. So this package can be a dev-dependency of every other.
+//! What is not known here: the code under test. So this package can be a dev-dependency of every
+//! other.
 #![forbid(unsafe_code)]
 #![warn(unreachable_pub)]
 
@@ -111,7 +112,8 @@ pub fn fill(dir: &Path) -> Authority {
     authority
 }
 
-/// A client that trusts the authority in `dir`, with the client certificate there if it is to have one.
+/// A client that trusts the authority in `dir`, with the client certificate there if it is to have
+/// one.
 pub fn client(
     dir: &Path,
     certificate: bool,

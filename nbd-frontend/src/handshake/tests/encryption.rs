@@ -1,8 +1,10 @@
-//! STARTTLS as the protocol document demands, and what an attacker on the network could insert before it.
+//! STARTTLS as the protocol document demands, and what an attacker on the network could insert
+//! before it.
 
 use super::*;
 
-/// A handshake that received the client's flags and these messages, driven until it needs bytes or ends.
+/// A handshake that received the client's flags and these messages, driven until it needs bytes or
+/// ends.
 fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, Progress) {
     let mut handshake =
         Handshake::new(exports(), HandshakeLimits::default()).with_encryption(encryption);

@@ -1,4 +1,4 @@
-//! Reads with zeroes anywhere in them: what is sent is put together again and compared.
+//! Reads with zeroes anywhere in them: the replies are reassembled and compared.
 
 use super::*;
 use crate::export::ExportHandle;
@@ -17,7 +17,7 @@ fn session() -> NbdSession {
     NbdSession::new(export, SessionLimits::default(), &[]).with_negotiated(negotiated)
 }
 
-/// A read and what of it is zeroes: some of it known to be.
+/// A read, its data, and which zeroes the service knows of.
 #[derive(Debug, Clone)]
 struct Read {
     flags: u16,
@@ -27,7 +27,7 @@ struct Read {
 }
 
 impl Read {
-    /// With zeroes in these ranges, which are told as far as they can be.
+    /// A read with zeroes in these ranges, which are reported as far as the reply's detail can.
     fn new(flags: u16, offset_bytes: u64, len_bytes: u32, zeroes: &[(u32, u32)]) -> Read {
         let mut data: Vec<u8> = (0..len_bytes).map(|at| (at % 251 + 1) as u8).collect();
         let mut middle = ZeroPieces::of_read(offset_bytes, u64::from(len_bytes));
@@ -51,7 +51,7 @@ impl Read {
     }
 }
 
-/// Sends the reads, answers them, and gives what comes back, `step` bytes at a time.
+/// Sends the reads, answers them, and returns the reply bytes, taken `step` at a time.
 fn exchange(reads: &[Read], step: usize) -> Vec<u8> {
     let (mut session, mut pool) = (session(), pool());
     let (mut bytes, mut requests) = (Vec::new(), Vec::new());
@@ -76,8 +76,8 @@ fn exchange(reads: &[Read], step: usize) -> Vec<u8> {
     sent
 }
 
-/// What a client makes of a reply: its data, and how many chunks of data and of holes there were.
-fn put_together(read: &Read, cookie: u64, bytes: &mut &[u8]) -> (Vec<u8>, usize, usize) {
+/// Parses a reply like a client: its data, the number of chunks of data, and of holes.
+fn reassemble(read: &Read, cookie: u64, bytes: &mut &[u8]) -> (Vec<u8>, usize, usize) {
     let mut data = vec![0xEE; read.data.len()];
     let (mut missing, mut datas, mut holes) = (data.len(), 0, 0);
     loop {
@@ -113,7 +113,7 @@ fn put_together(read: &Read, cookie: u64, bytes: &mut &[u8]) -> (Vec<u8>, usize,
 fn alone(read: &Read) -> (usize, usize, usize) {
     let sent = exchange(std::slice::from_ref(read), 70_001);
     let mut rest = &sent[..];
-    let (data, datas, holes) = put_together(read, 0, &mut rest);
+    let (data, datas, holes) = reassemble(read, 0, &mut rest);
     assert!(rest.is_empty() && data == read.data, "other data came");
     (sent.len(), datas, holes)
 }
@@ -137,7 +137,7 @@ fn zeroes_in_the_middle_are_not_sent() {
 }
 
 #[test]
-fn every_other_piece_makes_a_bounded_number_of_chunks() {
+fn alternating_zeroes_give_a_bounded_number_of_chunks() {
     let zeroes: Vec<(u32, u32)> = (0..64)
         .map(|piece| (piece * 128 * KIB, (piece * 128 + 64) * KIB))
         .collect();
@@ -167,16 +167,16 @@ fn any_read() -> impl Strategy<Value = Read> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-    /// Wherever the zeroes lie and however the bytes go out, the client has the same data.
+    /// Wherever the zeroes are and the bytes are cut, the client gets the same data.
     #[test]
-    fn all_data_come_once(
+    fn all_data_arrive_once(
         reads in proptest::collection::vec(any_read(), 1..4),
         step in prop_oneof![20_000usize..100_000, Just(usize::MAX)],
     ) {
         let sent = exchange(&reads, step);
         let mut rest = &sent[..];
         for (cookie, read) in reads.iter().enumerate() {
-            let (data, datas, _) = put_together(read, cookie as u64, &mut rest);
+            let (data, datas, _) = reassemble(read, cookie as u64, &mut rest);
             prop_assert!(data == read.data, "read {cookie} is other data");
             prop_assert!(read.flags == 0 || datas <= 1);
         }

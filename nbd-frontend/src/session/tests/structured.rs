@@ -1,4 +1,4 @@
-//! Structured replies: what is sent for reads, holes, errors and block status.
+//! Structured replies to reads, with holes, errors and block status.
 
 use super::*;
 use crate::export::ExportHandle;
@@ -9,7 +9,7 @@ use disktime_nbd_protocol::{
 };
 use proptest::prelude::*;
 
-/// Flags and kind of a chunk, and what it carries.
+/// A chunk: flags, kind, payload.
 type Chunk = (u16, u16, Vec<u8>);
 
 fn session() -> NbdSession {
@@ -39,7 +39,8 @@ fn chunks(mut bytes: &[u8]) -> Vec<Chunk> {
     found
 }
 
-/// Sends one request, answers it with `fill` of its buffer, and gives what comes back.
+/// Sends one request, answers it after `fill` has filled its buffer, and returns the reply's
+/// chunks.
 fn exchange(
     bytes: &[u8],
     result: Result<(), IoError>,
@@ -112,7 +113,7 @@ fn zeroes_at_the_ends_are_holes() {
 }
 
 #[test]
-fn without_fragments_there_is_one_piece() {
+fn with_the_df_flag_the_data_are_one_chunk() {
     let chunks = read_with(command_flag::DF, 30, 20);
     assert_eq!((chunks.len(), chunks[0].1), (1, chunk::OFFSET_DATA));
     assert_eq!(chunks[0].2.len(), 8 + 100);
@@ -121,7 +122,7 @@ fn without_fragments_there_is_one_piece() {
 }
 
 #[test]
-fn a_detail_that_claims_too_much_breaks_nothing() {
+fn a_detail_beyond_the_request_is_limited_to_it() {
     for (first, last, pieces) in [
         (u32::MAX, u32::MAX, 1),
         (60, 40, 1),
@@ -130,19 +131,19 @@ fn a_detail_that_claims_too_much_breaks_nothing() {
     ] {
         let chunks = read_with(0, first, last);
         assert_eq!(chunks.len(), pieces);
-        let told: usize = chunks
+        let sum: usize = chunks
             .iter()
             .map(|(_, kind, body)| match *kind {
                 chunk::OFFSET_HOLE => be32(body, 8) as usize,
                 _ => body.len() - 8,
             })
             .sum();
-        assert_eq!(told, 100);
+        assert_eq!(sum, 100);
     }
 }
 
 #[test]
-fn an_empty_read_is_answered_by_an_empty_chunk() {
+fn a_read_of_zero_bytes_is_answered_with_an_empty_chunk() {
     let sent = exchange(
         &flagged(command::READ, 0, 10, 0),
         Ok(()),
@@ -153,7 +154,7 @@ fn an_empty_read_is_answered_by_an_empty_chunk() {
 }
 
 #[test]
-fn errors_say_where_or_why() {
+fn errors_have_an_offset_or_a_text() {
     let bytes = flagged(command::READ, 0, 4096, 100);
     let at = ReplyDetail::FailedAt(4100);
     let found = chunks(&exchange(&bytes, Err(IoError::Io), at, |_| {}));
@@ -175,7 +176,7 @@ fn errors_say_where_or_why() {
 }
 
 #[test]
-fn success_without_data_stays_simple() {
+fn success_without_data_is_a_simple_reply() {
     let sent = exchange(&write(5, 0, b"data"), Ok(()), ReplyDetail::Nothing, |_| {});
     assert_eq!(
         sent,
@@ -205,9 +206,9 @@ fn extents(extents: &[(u64, bool, bool)]) -> impl Fn(&mut Buffer) {
 }
 
 #[test]
-fn a_block_status_is_told_in_descriptors() {
+fn a_block_status_is_sent_as_descriptors() {
     let bytes = flagged(command::BLOCK_STATUS, 0, 4096, 1000);
-    let told = [
+    let known = [
         (300, false, false),
         (200, true, true),
         (100, true, false),
@@ -217,7 +218,7 @@ fn a_block_status_is_told_in_descriptors() {
         &bytes,
         Ok(()),
         ReplyDetail::Nothing,
-        extents(&told),
+        extents(&known),
     ));
     let [(chunk::DONE, chunk::BLOCK_STATUS, body)] = &found[..] else {
         panic!("{found:?}");
@@ -231,7 +232,7 @@ fn a_block_status_is_told_in_descriptors() {
 }
 
 #[test]
-fn a_status_that_says_nothing_is_an_error_and_one_may_be_asked_for() {
+fn a_status_without_extents_is_an_error_and_one_descriptor_can_be_requested() {
     let bytes = flagged(command::BLOCK_STATUS, command_flag::REQ_ONE, 0, 1000);
     let nothing = exchange(&bytes, Ok(()), ReplyDetail::Nothing, extents(&[]));
     assert_eq!(chunks(&nothing)[0].1, chunk::ERROR);
@@ -244,7 +245,7 @@ fn a_status_that_says_nothing_is_an_error_and_one_may_be_asked_for() {
 }
 
 #[test]
-fn draining_is_told_in_chunks() {
+fn errors_while_draining_are_chunks() {
     let (mut session, mut pool) = (session(), pool());
     session.drain();
     feed(&mut session, &mut pool, &read(5, 0, 1), &mut Vec::new());
@@ -252,18 +253,18 @@ fn draining_is_told_in_chunks() {
     assert_eq!((found[0].1, be32(&found[0].2, 0)), (chunk::ERROR, 108));
 }
 
-/// A request as a test generates it: command, flags, offset, length.
+/// A random request: command, flags, offset, length.
 fn any_request() -> impl Strategy<Value = (u16, u16, u64, u32)> {
     let command = (0u16..9).prop_filter("it ends the stream", |it| *it != command::DISC);
     let offset = prop_oneof![0u64..65 << 20, Just(u64::MAX), Just(0)];
     (command, 0u16..32, offset, 0u32..5000)
 }
 
-/// The reply to one request: errors and what it tells.
-type Told = (u32, Vec<u8>);
+/// A reply: its error, and its parts.
+type ReplyParts = (u32, Vec<u8>);
 
-/// Sends the stream cut like that, answering at once, and gives the replies by cookie.
-fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64, Told)> {
+/// Sends the stream in pieces of these sizes, answers at once, and returns the replies by cookie.
+fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64, ReplyParts)> {
     let export = Export::new(ExportHandle(0), VdiskId(3), "disk", 64 << 20);
     let negotiated = Negotiated {
         structured: true,
@@ -306,16 +307,16 @@ fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64,
     }
     let held = (session.requests_held(), session.buffer_bytes_held());
     assert_eq!(held, (0, 0));
-    let mut told = told(&sent);
-    told.sort();
-    told
+    let mut replies = parse_replies(&sent);
+    replies.sort();
+    replies
 }
 
-fn told(mut bytes: &[u8]) -> Vec<(u64, Told)> {
-    let (mut told, mut body) = (Vec::new(), Vec::new());
+fn parse_replies(mut bytes: &[u8]) -> Vec<(u64, ReplyParts)> {
+    let (mut replies, mut body) = (Vec::new(), Vec::new());
     while !bytes.is_empty() {
         if let Some(reply) = bytes.first_chunk().and_then(SimpleReply::decode) {
-            told.push((reply.cookie, (reply.error, Vec::new())));
+            replies.push((reply.cookie, (reply.error, Vec::new())));
             bytes = &bytes[SimpleReply::BYTES..];
             continue;
         }
@@ -324,18 +325,18 @@ fn told(mut bytes: &[u8]) -> Vec<(u64, Told)> {
         let end = ChunkHeader::BYTES + header.len_bytes as usize;
         body.extend_from_slice(&bytes[ChunkHeader::BYTES..end]);
         if header.flags == chunk::DONE {
-            told.push((
+            replies.push((
                 header.cookie,
                 (u32::from(header.kind), std::mem::take(&mut body)),
             ));
         }
         bytes = &bytes[end..];
     }
-    told
+    replies
 }
 
 proptest! {
-    /// However the bytes are cut and whatever the limits, each request has the same answer, once.
+    /// Wherever the bytes are cut and whatever the limits, each request gets the same reply, once.
     #[test]
     fn any_cut_of_the_stream_gives_the_same_replies(
         asked in proptest::collection::vec(any_request(), 1..30),

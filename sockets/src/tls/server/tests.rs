@@ -1,5 +1,5 @@
-//! Server credentials: client certificates, revocation, replacement while the server runs, and every
-//! kind of wrong file.
+//! Server credentials: client certificates, revocation, replacement while the server runs, and
+//! every kind of wrong file.
 
 use super::*;
 use disktime_test_tls::{Authority, TLS12, TLS13, Valid, client, fill};

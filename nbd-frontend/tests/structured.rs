@@ -36,7 +36,7 @@ fn write(client: &mut StructuredClient, offset_bytes: u64, data: &[u8]) {
 }
 
 #[test]
-fn reads_come_whole_and_block_status_tells_of_holes() {
+fn zeroes_at_the_ends_of_a_read_and_in_a_block_status_are_holes() {
     let server = TestServer::start();
     let mut client = client(&server, "disk");
     write(&mut client, 64 * KIB, &[7; 64 << 10]);
@@ -50,9 +50,9 @@ fn reads_come_whole_and_block_status_tells_of_holes() {
     }
     let status = request(RequestKind::Status, 10, 256 << 10, &[]);
     let all = client.call(&status, 0).expect("it is served").extents;
-    let told: Vec<(u32, u32)> = all[..3].to_vec();
+    let first: Vec<(u32, u32)> = all[..3].to_vec();
     let hole = allocation::HOLE | allocation::ZERO;
-    assert_eq!(told, [(65_526, hole), (65_536, 0), (65_536, hole)]);
+    assert_eq!(first, [(65_526, hole), (65_536, 0), (65_536, hole)]);
     let one = client.call(&status, command_flag::REQ_ONE);
     assert_eq!(one.expect("it is served").extents, [(65_526, hole)]);
 }
@@ -80,7 +80,7 @@ fn holes_in_the_middle_of_a_read_come_as_holes() {
 }
 
 #[test]
-fn errors_carry_a_sentence() {
+fn errors_have_a_text() {
     let server = TestServer::start();
     let mut broken = client(&server, "broken");
     let mut locked = client(&server, "locked");
@@ -104,7 +104,7 @@ fn errors_carry_a_sentence() {
     assert_eq!(locked.call(&status, 0).expect("it is served").error, 22);
 }
 
-/// The client's half of a handshake with everything, all at once.
+/// The client's messages of a handshake with all extensions.
 fn opening() -> Vec<u8> {
     let message = |option, data: &[u8]| {
         let len_bytes = data.len() as u32;
@@ -121,10 +121,10 @@ fn opening() -> Vec<u8> {
     .concat()
 }
 
-/// What the server sends after the greeting up to the last acknowledgement.
+/// Bytes that the server sends after the greeting, up to the last ACK.
 const OPENING_ANSWER: usize = 18 + 20 + (20 + 4 + allocation::NAME.len() + 20) + (20 + 12 + 20);
 
-/// The opening and some requests of every kind, then good-bye.
+/// The opening, some requests of every kind, and DISC.
 fn conversation() -> Vec<u8> {
     let mut bytes = opening();
     let flagged = |command, flags: u16, len_bytes: u32| {
@@ -163,7 +163,7 @@ fn to_the_end(stream: &mut UnixStream) -> Vec<u8> {
 }
 
 #[test]
-fn an_extended_conversation_may_break_off_at_every_byte() {
+fn a_disconnect_at_any_byte_affects_no_other_client() {
     let server = TestServer::start();
     let mut witness = client(&server, "disk");
     let bytes = conversation();
@@ -185,7 +185,7 @@ fn an_extended_conversation_may_break_off_at_every_byte() {
 }
 
 #[test]
-fn contexts_by_the_thousand_end_the_handshake() {
+fn thousands_of_context_options_end_the_handshake() {
     let server = TestServer::start();
     let mut stream = raw(&server);
     let all = opening();
@@ -208,7 +208,7 @@ fn contexts_by_the_thousand_end_the_handshake() {
 }
 
 #[test]
-fn a_client_that_asks_for_status_and_reads_no_replies_is_not_read_any_more() {
+fn a_client_that_reads_no_status_replies_is_not_read_from() {
     let server = TestServer::with(usual_exports(), |config| {
         config.session = SessionLimits {
             requests: 64,
