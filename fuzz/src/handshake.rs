@@ -6,7 +6,8 @@
 
 use disktime_engine::VdiskId;
 use disktime_nbd::{
-    Encryption, Export, ExportDirectory, ExportHandle, Handshake, HandshakeLimits, Progress,
+    Encryption, Export, ExportDirectory, ExportHandle, Handshake, HandshakeLimits,
+    HandshakeProgress,
 };
 use std::sync::{Arc, LazyLock};
 
@@ -52,8 +53,8 @@ pub fn run(data: &[u8]) {
         );
         handshake.sent();
         match progress {
-            Progress::Continue => {}
-            Progress::NeedBytes => {
+            HandshakeProgress::Continue => {}
+            HandshakeProgress::NeedBytes => {
                 if rest.is_empty() {
                     return;
                 }
@@ -61,12 +62,12 @@ pub fn run(data: &[u8]) {
                 handshake.receive(now);
                 rest = later;
             }
-            Progress::StartTls => {
+            HandshakeProgress::StartTls => {
                 assert_ne!(encryption, Encryption::Unavailable, "TLS was not offered");
                 handshake.encrypted();
             }
-            Progress::Agreed(export) => return check(&export, handshake, data.len()),
-            Progress::Aborted | Progress::Broken(_) => return,
+            HandshakeProgress::Agreed(export) => return check(&export, handshake, data.len()),
+            HandshakeProgress::Aborted | HandshakeProgress::Broken(_) => return,
         }
     }
 }

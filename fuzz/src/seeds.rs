@@ -1,4 +1,5 @@
-//! The first inputs of the corpus: whole conversations of clients, and labels as programs write them.
+//! The first inputs of the corpus: whole conversations of clients, and labels as programs write
+//! them.
 
 mod labels;
 

@@ -26,10 +26,10 @@ mod progress;
 mod replies;
 
 pub use limits::HandshakeLimits;
-pub use progress::{Encryption, Progress};
+pub use progress::{Encryption, HandshakeProgress};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum HandshakeStage {
     ClientFlags,
     Option,
     /// The data of an option that is too long: skipped, then answered with an error.
@@ -43,7 +43,7 @@ enum Stage {
 pub struct Handshake {
     directory: Arc<dyn ExportDirectory>,
     limits: HandshakeLimits,
-    stage: Stage,
+    stage: HandshakeStage,
     encryption: Encryption,
     /// The reply to EXPORT_NAME ends with 124 zero bytes.
     padding: bool,
@@ -64,7 +64,7 @@ impl Handshake {
         Handshake {
             directory,
             limits,
-            stage: Stage::ClientFlags,
+            stage: HandshakeStage::ClientFlags,
             encryption: Encryption::Unavailable,
             padding: true,
             structured: false,
@@ -96,7 +96,7 @@ impl Handshake {
         self.encryption = Encryption::Active;
     }
 
-    /// Adds received bytes. Call after `advance` returned [`Progress::NeedBytes`].
+    /// Adds received bytes. Call after `advance` returned [`HandshakeProgress::NeedBytes`].
     pub fn receive(&mut self, bytes: &[u8]) {
         self.incoming.extend_from_slice(bytes);
     }
@@ -111,7 +111,7 @@ impl Handshake {
         self.replies.clear();
     }
 
-    /// What was negotiated besides the export; final after [`Progress::Agreed`].
+    /// What was negotiated besides the export; final after [`HandshakeProgress::Agreed`].
     pub fn negotiated(&self) -> Negotiated {
         self.negotiated
     }
@@ -122,59 +122,63 @@ impl Handshake {
     }
 
     /// Handles the next message, if it is complete.
-    pub fn advance(&mut self) -> Progress {
+    pub fn advance(&mut self) -> HandshakeProgress {
         match self.stage {
-            Stage::ClientFlags => self.client_flags(),
-            Stage::Option => self.option(),
-            Stage::SkipData { option, left_bytes } => self.skip_data(option, left_bytes),
+            HandshakeStage::ClientFlags => self.client_flags(),
+            HandshakeStage::Option => self.option(),
+            HandshakeStage::SkipData { option, left_bytes } => self.skip_data(option, left_bytes),
         }
     }
 
-    fn client_flags(&mut self) -> Progress {
+    fn client_flags(&mut self) -> HandshakeProgress {
         let Some(bytes) = self.incoming.first_chunk::<4>() else {
-            return Progress::NeedBytes;
+            return HandshakeProgress::NeedBytes;
         };
         let flags = u32::from_be_bytes(*bytes);
         self.incoming.drain(..4);
         let known = u32::from(handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES);
         if flags & !known != 0 {
-            return Progress::Broken(format!(
+            return HandshakeProgress::Broken(format!(
                 "the client sent unknown handshake flags {flags:#x}"
             ));
         }
         self.padding = flags & u32::from(handshake_flag::NO_ZEROES) == 0;
-        self.stage = Stage::Option;
-        Progress::Continue
+        self.stage = HandshakeStage::Option;
+        HandshakeProgress::Continue
     }
 
-    fn option(&mut self) -> Progress {
+    fn option(&mut self) -> HandshakeProgress {
         let Some(bytes) = self.incoming.first_chunk::<{ OptionHeader::BYTES }>() else {
-            return Progress::NeedBytes;
+            return HandshakeProgress::NeedBytes;
         };
         let Some(header) = OptionHeader::decode(bytes) else {
-            return Progress::Broken("the client sent an option without its magic number".into());
+            return HandshakeProgress::Broken(
+                "the client sent an option without its magic number".into(),
+            );
         };
         if self.options >= self.limits.options {
-            return Progress::Broken(format!(
+            return HandshakeProgress::Broken(format!(
                 "the client sent more than {} options without choosing an export",
                 self.limits.options
             ));
         }
         if header.len_bytes > self.limits.option_bytes {
             if header.option == option::EXPORT_NAME {
-                return Progress::Broken("the client sent an export name that is too long".into());
+                return HandshakeProgress::Broken(
+                    "the client sent an export name that is too long".into(),
+                );
             }
             self.options += 1;
             self.incoming.drain(..OptionHeader::BYTES);
-            self.stage = Stage::SkipData {
+            self.stage = HandshakeStage::SkipData {
                 option: header.option,
                 left_bytes: header.len_bytes,
             };
-            return Progress::Continue;
+            return HandshakeProgress::Continue;
         }
         let end = OptionHeader::BYTES + header.len_bytes as usize;
         if self.incoming.len() < end {
-            return Progress::NeedBytes;
+            return HandshakeProgress::NeedBytes;
         }
         self.options += 1;
         let data: Vec<u8> = self
@@ -185,22 +189,22 @@ impl Handshake {
         self.answer(header.option, &data)
     }
 
-    fn skip_data(&mut self, option: u32, left_bytes: u32) -> Progress {
+    fn skip_data(&mut self, option: u32, left_bytes: u32) -> HandshakeProgress {
         let here = self.incoming.len().min(left_bytes as usize);
         self.incoming.drain(..here);
         let left_bytes = left_bytes - here as u32;
         if left_bytes > 0 {
-            self.stage = Stage::SkipData { option, left_bytes };
-            return Progress::NeedBytes;
+            self.stage = HandshakeStage::SkipData { option, left_bytes };
+            return HandshakeProgress::NeedBytes;
         }
-        self.stage = Stage::Option;
+        self.stage = HandshakeStage::Option;
         let limit = self.limits.option_bytes;
         let text = format!("the data of an option may have at most {limit} bytes");
         self.replies.error(option, option_reply::ERR_TOO_BIG, &text);
-        Progress::Continue
+        HandshakeProgress::Continue
     }
 
-    fn answer(&mut self, option: u32, data: &[u8]) -> Progress {
+    fn answer(&mut self, option: u32, data: &[u8]) -> HandshakeProgress {
         let may_be_plain = matches!(option, option::STARTTLS | option::ABORT);
         if self.encryption == Encryption::Required && !may_be_plain {
             return self.require_tls(option);
@@ -210,7 +214,7 @@ impl Handshake {
             option::GO | option::INFO => return self.go_or_info(option, data),
             option::ABORT => {
                 self.replies.ack(option);
-                return Progress::Aborted;
+                return HandshakeProgress::Aborted;
             }
             option::LIST => self.list(data),
             option::STRUCTURED_REPLY => self.structured_reply(data),
@@ -222,23 +226,23 @@ impl Handshake {
                 self.replies.error(option, option_reply::ERR_UNSUP, text);
             }
         }
-        Progress::Continue
+        HandshakeProgress::Continue
     }
 
     /// The answer to every option before TLS, where TLS is required.
-    fn require_tls(&mut self, option: u32) -> Progress {
+    fn require_tls(&mut self, option: u32) -> HandshakeProgress {
         if option == option::EXPORT_NAME {
             // EXPORT_NAME cannot be answered with an error.
-            return Progress::Broken(
+            return HandshakeProgress::Broken(
                 "the client chose an export without TLS, which is required".into(),
             );
         }
         let text = "this server requires TLS: use nbds:// or nbds+unix://";
         self.replies.error(option, option_reply::ERR_TLS_REQD, text);
-        Progress::Continue
+        HandshakeProgress::Continue
     }
 
-    fn start_tls(&mut self, data: &[u8]) -> Progress {
+    fn start_tls(&mut self, data: &[u8]) -> HandshakeProgress {
         let invalid = option_reply::ERR_INVALID;
         let error = match self.encryption {
             Encryption::Unavailable => {
@@ -250,14 +254,16 @@ impl Handshake {
         };
         if let Some((error, text)) = error {
             self.replies.error(option::STARTTLS, error, text);
-            return Progress::Continue;
+            return HandshakeProgress::Continue;
         }
         if !self.incoming.is_empty() {
             // An attacker on the network could have inserted these bytes.
-            return Progress::Broken("bytes followed STARTTLS before it was answered".into());
+            return HandshakeProgress::Broken(
+                "bytes followed STARTTLS before it was answered".into(),
+            );
         }
         self.replies.ack(option::STARTTLS);
-        Progress::StartTls
+        HandshakeProgress::StartTls
     }
 
     fn list(&mut self, data: &[u8]) {
@@ -341,50 +347,50 @@ impl Handshake {
     }
 
     /// The client uses `export` from now on.
-    fn agree(&mut self, export: Export) -> Progress {
+    fn agree(&mut self, export: Export) -> HandshakeProgress {
         let chosen = self.selection.take();
         self.negotiated = Negotiated {
             structured: self.structured,
             allocation: chosen.and_then(|selection| selection.number_for(&export)),
         };
-        Progress::Agreed(Box::new(export))
+        HandshakeProgress::Agreed(Box::new(export))
     }
 
     /// EXPORT_NAME: success is answered without a header, failure by closing the connection.
-    fn export_name(&mut self, data: &[u8]) -> Progress {
+    fn export_name(&mut self, data: &[u8]) -> HandshakeProgress {
         let export = std::str::from_utf8(data)
             .ok()
             .and_then(|name| find_export(&*self.directory, name));
         let Some(export) = export else {
             let name = String::from_utf8_lossy(data);
-            return Progress::Broken(format!(
+            return HandshakeProgress::Broken(format!(
                 "the client chose the export {name:?}, which does not exist"
             ));
         };
         if let Err(reason) = self.directory.admit(&export) {
-            return Progress::Broken(reason);
+            return HandshakeProgress::Broken(reason);
         }
         let flags = self.transmission_flags(&export);
         self.replies.export_name(&export, flags, self.padding);
         self.agree(export)
     }
 
-    fn go_or_info(&mut self, option: u32, data: &[u8]) -> Progress {
+    fn go_or_info(&mut self, option: u32, data: &[u8]) -> HandshakeProgress {
         let Some((name, wanted)) = parse_go(data) else {
             let text = "the option's data are not a name and a list of information requests";
             self.replies.error(option, option_reply::ERR_INVALID, text);
-            return Progress::Continue;
+            return HandshakeProgress::Continue;
         };
         let Some(export) = find_export(&*self.directory, name) else {
             self.replies.unknown_export(option, name);
-            return Progress::Continue;
+            return HandshakeProgress::Continue;
         };
         if option == option::GO
             && let Err(reason) = self.directory.admit(&export)
         {
             let policy = option_reply::ERR_POLICY;
             self.replies.error(option, policy, &reason);
-            return Progress::Continue;
+            return HandshakeProgress::Continue;
         }
         let flags = self.transmission_flags(&export);
         self.replies.export_info(option, &export, flags, wanted);
@@ -392,7 +398,7 @@ impl Handshake {
         if option == option::GO {
             self.agree(export)
         } else {
-            Progress::Continue
+            HandshakeProgress::Continue
         }
     }
 }

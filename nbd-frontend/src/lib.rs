@@ -32,7 +32,7 @@ mod validate;
 pub use access::ExportAccess;
 pub use config::{ListenConfig, TlsConfig};
 pub use export::{Export, ExportDirectory, ExportHandle};
-pub use handshake::{Encryption, Handshake, HandshakeLimits, Progress};
+pub use handshake::{Encryption, Handshake, HandshakeLimits, HandshakeProgress};
 pub use listener::NbdListener;
 pub use negotiate::{Accepted, Deliver};
 pub use negotiated::Negotiated;

@@ -10,7 +10,7 @@ use crate::access::{AccessControl, ConnectionAccess, ConnectionPermit};
 use crate::config::ListenConfig;
 use crate::encrypted_session::EncryptedSession;
 use crate::export::{Export, ExportDirectory};
-use crate::handshake::{Encryption, Handshake, Progress};
+use crate::handshake::{Encryption, Handshake, HandshakeProgress};
 use crate::handshake_stream::HandshakeStream;
 use crate::negotiated::Negotiated;
 use crate::session::NbdSession;
@@ -185,25 +185,25 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             let sent = stream.send(handshake.outgoing()).await;
             handshake.sent();
             // A client that sent ABORT need not wait for the reply.
-            if sent.is_err() && progress == Progress::Aborted {
+            if sent.is_err() && progress == HandshakeProgress::Aborted {
                 return Ok(None);
             }
             sent?;
         }
         match progress {
-            Progress::Continue => {}
-            Progress::NeedBytes => match stream.receive(&mut chunk).await? {
+            HandshakeProgress::Continue => {}
+            HandshakeProgress::NeedBytes => match stream.receive(&mut chunk).await? {
                 0 => return Ok(None),
                 count => handshake.receive(&chunk[..count]),
             },
-            Progress::StartTls => {
+            HandshakeProgress::StartTls => {
                 let credentials = tls.ok_or("the server has no TLS credentials")?;
                 if !stream.start_tls(credentials).await? {
                     return Err("it closed the connection during the TLS handshake".to_owned());
                 }
                 handshake.encrypted();
             }
-            Progress::Agreed(export) => {
+            HandshakeProgress::Agreed(export) => {
                 return Ok(Some(Agreed {
                     export: *export,
                     negotiated: handshake.negotiated(),
@@ -211,11 +211,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     channel: stream.into_channel(),
                 }));
             }
-            Progress::Aborted => {
+            HandshakeProgress::Aborted => {
                 stream.close().await;
                 return Ok(None);
             }
-            Progress::Broken(reason) => return Err(reason),
+            HandshakeProgress::Broken(reason) => return Err(reason),
         }
     }
 }

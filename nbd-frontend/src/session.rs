@@ -34,7 +34,7 @@ use crate::export::Export;
 use crate::negotiated::Negotiated;
 use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus};
 use held::HeldRequests;
-use receiver::{Receiver, Step};
+use receiver::{ReceiveStep, Receiver};
 use replies::ReplyQueue;
 use std::any::Any;
 use std::io::IoSlice;
@@ -106,11 +106,13 @@ impl Session for NbdSession {
     fn next_request(&mut self, pool: &mut BufferPool) -> Option<Request> {
         while self.status == SessionStatus::Open {
             match self.receiver.step(&mut self.held, &mut self.replies, pool) {
-                Step::Request(request) => return Some(request),
-                Step::Continue => {}
-                Step::Wait => return None,
-                Step::Disconnect => self.status = SessionStatus::Finishing,
-                Step::Broken(reason) => self.status = SessionStatus::Broken(reason.to_owned()),
+                ReceiveStep::Request(request) => return Some(request),
+                ReceiveStep::Continue => {}
+                ReceiveStep::Wait => return None,
+                ReceiveStep::Disconnect => self.status = SessionStatus::Finishing,
+                ReceiveStep::Broken(reason) => {
+                    self.status = SessionStatus::Broken(reason.to_owned())
+                }
             }
         }
         None

@@ -19,12 +19,12 @@ pub(crate) enum ConnectionPermit {
 /// The permits of one connection.
 #[derive(Debug)]
 pub(super) struct HeldPermits {
-    state: Mutex<State>,
+    state: Mutex<PermitState>,
     evicted: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct PermitState {
     connection: ConnectionPermit,
     /// Its place under the limit of the chosen export.
     export: Option<OwnedSemaphorePermit>,
@@ -34,7 +34,7 @@ struct State {
 impl HeldPermits {
     pub(super) fn new(connection: ConnectionPermit) -> HeldPermits {
         HeldPermits {
-            state: Mutex::new(State {
+            state: Mutex::new(PermitState {
                 connection,
                 export: None,
                 has_chosen: false,
@@ -84,7 +84,7 @@ impl HeldPermits {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PermitState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,10 +12,10 @@ pub(super) const EVICTABLE_AFTER: Duration = Duration::from_millis(100);
 
 /// The connections, by the order in which they were accepted.
 #[derive(Debug, Default)]
-pub(super) struct UndecidedConnections(Mutex<State>);
+pub(super) struct UndecidedConnections(Mutex<UndecidedState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct UndecidedState {
     last_number: u64,
     connections: BTreeMap<u64, (Instant, Weak<HeldPermits>)>,
 }
@@ -60,7 +60,7 @@ impl UndecidedConnections {
         self.lock().connections.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, UndecidedState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use crate::export::Export;
 
 /// The result of a step of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum HandshakeProgress {
     /// A message was handled; call `advance` again.
     Continue,
     /// More bytes of the client are needed.

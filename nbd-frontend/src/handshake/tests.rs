@@ -55,7 +55,7 @@ pub(super) fn hello(flags: u16, messages: &[Vec<u8>]) -> Vec<u8> {
 pub(super) fn run(
     directory: Arc<dyn ExportDirectory>,
     pieces: &[&[u8]],
-) -> (Vec<u8>, Progress, Vec<u8>) {
+) -> (Vec<u8>, HandshakeProgress, Vec<u8>) {
     let mut handshake = Handshake::new(directory, HandshakeLimits::default());
     assert_eq!(handshake.outgoing().len(), 18, "the greeting");
     handshake.sent();
@@ -70,8 +70,8 @@ pub(super) fn run(
         answers.extend_from_slice(handshake.outgoing());
         handshake.sent();
         match progress {
-            Progress::Continue => {}
-            Progress::NeedBytes => match pieces.next() {
+            HandshakeProgress::Continue => {}
+            HandshakeProgress::NeedBytes => match pieces.next() {
                 Some(piece) => handshake.receive(piece),
                 None => break progress,
             },
@@ -117,7 +117,7 @@ fn go_sends_the_requested_information_and_chooses_the_export() {
     ];
     let bytes = hello(BOTH, &[message(option::GO, &go_data("web", &wanted))]);
     let (answers, end, rest) = run(exports(), &[&bytes]);
-    let Progress::Agreed(export) = end else {
+    let HandshakeProgress::Agreed(export) = end else {
         panic!("{end:?}")
     };
     assert_eq!(export.handle, ExportHandle(7));
@@ -150,7 +150,7 @@ fn unsupported_options_are_answered_and_parsing_continues() {
     messages.push(message(option::INFO, &go_data("db", &[])));
     messages.push(message(option::ABORT, b""));
     let (answers, end, _) = run(exports(), &[&hello(FIXED, &messages)]);
-    assert_eq!(end, Progress::Aborted);
+    assert_eq!(end, HandshakeProgress::Aborted);
     let kinds = kinds(&answers);
     assert!(
         kinds[..unsupported]
@@ -165,7 +165,7 @@ fn unsupported_options_are_answered_and_parsing_continues() {
 fn list_has_names_and_descriptions() {
     let messages = [message(option::LIST, b"x"), message(option::LIST, b"")];
     let (answers, end, _) = run(exports(), &[&hello(BOTH, &messages)]);
-    assert_eq!(end, Progress::NeedBytes);
+    assert_eq!(end, HandshakeProgress::NeedBytes);
     let replies = replies(&answers);
     assert_eq!(replies[0].1, option_reply::ERR_INVALID);
     assert_eq!(replies[1].2, b"\0\0\0\x03web40 % of hdd0 in every 500 ms");
@@ -182,7 +182,7 @@ fn an_unknown_name_is_answered_and_another_may_follow() {
             message(option::GO, &go_data("web", &[])),
         ];
         let (answers, end, _) = run(exports(), &[&hello(BOTH, &messages)]);
-        assert!(matches!(end, Progress::Agreed(_)));
+        assert!(matches!(end, HandshakeProgress::Agreed(_)));
         let replies = replies(&answers);
         assert_eq!(replies[0].1, option_reply::ERR_UNKNOWN);
         assert!(String::from_utf8_lossy(&replies[0].2).contains("\"wev\""));
@@ -213,7 +213,7 @@ fn malformed_go_data_are_refused() {
         &trailing,
     ] {
         let (answers, end, _) = run(exports(), &[&hello(BOTH, &[message(option::GO, data)])]);
-        assert_eq!(end, Progress::NeedBytes);
+        assert_eq!(end, HandshakeProgress::NeedBytes);
         assert_eq!(kinds(&answers), [option_reply::ERR_INVALID], "{data:?}");
     }
 }
@@ -223,12 +223,12 @@ fn export_name_is_answered_with_and_without_padding() {
     for (flags, len) in [(FIXED, 134), (BOTH, 10)] {
         let bytes = hello(flags, &[message(option::EXPORT_NAME, b"db")]);
         let (answers, end, _) = run(exports(), &[&bytes]);
-        assert!(matches!(end, Progress::Agreed(_)));
+        assert!(matches!(end, HandshakeProgress::Agreed(_)));
         assert_eq!((answers.len(), be64(&answers, 0)), (len, 1 << 20));
     }
     let bytes = hello(BOTH, &[message(option::EXPORT_NAME, b"nope")]);
     let (answers, end, _) = run(exports(), &[&bytes]);
-    assert!(answers.is_empty() && matches!(end, Progress::Broken(_)));
+    assert!(answers.is_empty() && matches!(end, HandshakeProgress::Broken(_)));
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn an_option_that_is_too_long_is_skipped_and_answered_with_an_error() {
     let bytes = hello(BOTH, &[long, message(option::GO, &go_data("db", &[]))]);
     let pieces: Vec<&[u8]> = bytes.chunks(1000).collect();
     let (answers, end, _) = run(exports(), &pieces);
-    assert!(matches!(end, Progress::Agreed(_)));
+    assert!(matches!(end, HandshakeProgress::Agreed(_)));
     assert_eq!(kinds(&answers)[0], option_reply::ERR_TOO_BIG);
     let mut bytes = hello(BOTH, &[]);
     let name = OptionHeader {
@@ -245,14 +245,17 @@ fn an_option_that_is_too_long_is_skipped_and_answered_with_an_error() {
         len_bytes: u32::MAX,
     };
     bytes.extend_from_slice(&name.encode());
-    assert!(matches!(run(exports(), &[&bytes]).1, Progress::Broken(_)));
+    assert!(matches!(
+        run(exports(), &[&bytes]).1,
+        HandshakeProgress::Broken(_)
+    ));
 }
 
 #[test]
 fn too_many_options_end_the_handshake() {
     let messages = vec![message(1234, b""); 1000];
     let (answers, end, _) = run(exports(), &[&hello(BOTH, &messages)]);
-    assert!(matches!(end, Progress::Broken(_)));
+    assert!(matches!(end, HandshakeProgress::Broken(_)));
     assert_eq!(
         replies(&answers).len(),
         HandshakeLimits::default().options as usize
@@ -263,9 +266,12 @@ fn too_many_options_end_the_handshake() {
 fn wrong_magic_and_unknown_flags_are_broken() {
     let mut bytes = hello(BOTH, &[message(option::LIST, b"")]);
     bytes[5] ^= 1;
-    assert!(matches!(run(exports(), &[&bytes]).1, Progress::Broken(_)));
+    assert!(matches!(
+        run(exports(), &[&bytes]).1,
+        HandshakeProgress::Broken(_)
+    ));
     let (_, end, _) = run(exports(), &[&hello(BOTH | 4, &[])]);
-    assert!(matches!(end, Progress::Broken(_)));
+    assert!(matches!(end, HandshakeProgress::Broken(_)));
 }
 
 #[test]
@@ -294,13 +300,13 @@ proptest! {
         let mut all = if valid_start { hello(BOTH, &[]) } else { Vec::new() };
         all.extend_from_slice(&bytes);
         let (_, end, _) = run(exports(), &[&all]);
-        prop_assert!(!matches!(end, Progress::Agreed(_)));
+        prop_assert!(!matches!(end, HandshakeProgress::Agreed(_)));
     }
 
     #[test]
     fn garbage_in_an_option_is_answered(option in 2u32..16, data: Vec<u8>) {
         let (answers, end, _) = run(exports(), &[&hello(BOTH, &[message(option, &data)])]);
-        prop_assert!(matches!(end, Progress::NeedBytes | Progress::Aborted));
+        prop_assert!(matches!(end, HandshakeProgress::NeedBytes | HandshakeProgress::Aborted));
         prop_assert!(!replies(&answers).is_empty());
     }
 }

@@ -19,7 +19,7 @@ const STATUS_EXTENTS: usize = 512;
 
 /// What the next bytes of the peer are.
 #[derive(Debug)]
-enum Stage {
+enum ReceiveStage {
     Header,
     /// The data of a write.
     Payload {
@@ -38,7 +38,7 @@ enum Stage {
 }
 
 /// The result of a step.
-pub(super) enum Step {
+pub(super) enum ReceiveStep {
     /// A request for the service.
     Request(Request),
     /// Something was consumed and answered here, or begun; continue.
@@ -56,7 +56,7 @@ pub(super) struct Receiver {
     export: Export,
     negotiated: Negotiated,
     input: InputBuffer,
-    stage: Stage,
+    stage: ReceiveStage,
     /// New requests are answered with ESHUTDOWN.
     draining: bool,
     /// The last `space` was in a write's buffer.
@@ -69,7 +69,7 @@ impl Receiver {
             export,
             negotiated: Negotiated::default(),
             input: InputBuffer::new(input_bytes.max(RequestHeader::BYTES), carried),
-            stage: Stage::Header,
+            stage: ReceiveStage::Header,
             draining: false,
             space_in_payload: false,
         }
@@ -88,9 +88,9 @@ impl Receiver {
     pub(super) fn has_step(&self) -> bool {
         let waiting = self.input.waiting().len();
         match &self.stage {
-            Stage::Header => waiting >= RequestHeader::BYTES,
-            Stage::Payload { buffer, filled, .. } => filled + waiting >= buffer.len(),
-            Stage::SkipPayload { left_bytes, .. } => waiting >= *left_bytes as usize,
+            ReceiveStage::Header => waiting >= RequestHeader::BYTES,
+            ReceiveStage::Payload { buffer, filled, .. } => filled + waiting >= buffer.len(),
+            ReceiveStage::SkipPayload { left_bytes, .. } => waiting >= *left_bytes as usize,
         }
     }
 
@@ -99,7 +99,7 @@ impl Receiver {
         let behind_waiting = !self.input.is_empty();
         self.space_in_payload = false;
         match &mut self.stage {
-            Stage::Payload { buffer, filled, .. } if !behind_waiting => {
+            ReceiveStage::Payload { buffer, filled, .. } if !behind_waiting => {
                 self.space_in_payload = true;
                 &mut buffer[*filled..]
             }
@@ -110,7 +110,7 @@ impl Receiver {
     /// The first `count` bytes of the last `space` were filled.
     pub(super) fn filled(&mut self, count: usize) {
         match &mut self.stage {
-            Stage::Payload { filled, .. } if self.space_in_payload => *filled += count,
+            ReceiveStage::Payload { filled, .. } if self.space_in_payload => *filled += count,
             _ => self.input.filled(count),
         }
     }
@@ -121,11 +121,11 @@ impl Receiver {
         held: &mut HeldRequests,
         replies: &mut ReplyQueue,
         pool: &mut BufferPool,
-    ) -> Step {
+    ) -> ReceiveStep {
         match self.stage {
-            Stage::Header => self.take_header(held, replies, pool),
-            Stage::Payload { .. } => self.take_payload(held, replies, pool),
-            Stage::SkipPayload { .. } => self.skip_payload(replies),
+            ReceiveStage::Header => self.take_header(held, replies, pool),
+            ReceiveStage::Payload { .. } => self.take_payload(held, replies, pool),
+            ReceiveStage::SkipPayload { .. } => self.skip_payload(replies),
         }
     }
 
@@ -134,21 +134,21 @@ impl Receiver {
         held: &mut HeldRequests,
         replies: &mut ReplyQueue,
         pool: &mut BufferPool,
-    ) -> Step {
+    ) -> ReceiveStep {
         let Some(bytes) = self.input.waiting().first_chunk() else {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         };
         let Some(header) = RequestHeader::decode(bytes) else {
-            return Step::Broken("the client sent a request with a wrong magic number");
+            return ReceiveStep::Broken("the client sent a request with a wrong magic number");
         };
         let action = match validate(&header, &self.export, self.negotiated) {
-            RequestAction::Disconnect => return Step::Disconnect,
+            RequestAction::Disconnect => return ReceiveStep::Disconnect,
             _ if self.draining => RequestAction::Refuse(ErrorNumber::Shutdown),
             action => action,
         };
         let buffer_bytes = buffer_bytes(&header, action);
         if !held.has_room(buffer_bytes) {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         }
         self.input.consume(RequestHeader::BYTES);
         held.count();
@@ -158,7 +158,7 @@ impl Receiver {
                 return self.accept(&header, (kind, fua, single), buffer, held);
             }
             RequestAction::Refuse(error) if payload_bytes(&header) > 0 => {
-                self.stage = Stage::SkipPayload {
+                self.stage = ReceiveStage::SkipPayload {
                     cookie: header.cookie,
                     left_bytes: payload_bytes(&header),
                     error,
@@ -174,7 +174,7 @@ impl Receiver {
                 replies.push_success(header.cookie);
             }
         }
-        Step::Continue
+        ReceiveStep::Continue
     }
 
     fn accept(
@@ -183,7 +183,7 @@ impl Receiver {
         (kind, fua, single): (RequestKind, bool, bool),
         buffer: Option<Buffer>,
         held: &mut HeldRequests,
-    ) -> Step {
+    ) -> ReceiveStep {
         let request = HeldRequest {
             cookie: header.cookie,
             charged_bytes: buffer.as_ref().map_or(0, Buffer::capacity),
@@ -193,22 +193,22 @@ impl Receiver {
         };
         let Some(slot) = held.insert(request) else {
             debug_assert!(false, "there are as many slots as requests may be held");
-            return Step::Wait;
+            return ReceiveStep::Wait;
         };
         match buffer {
             Some(buffer) if kind == RequestKind::Write => {
-                self.stage = Stage::Payload {
+                self.stage = ReceiveStage::Payload {
                     slot,
                     offset_bytes: header.offset_bytes,
                     fua,
                     buffer,
                     filled: 0,
                 };
-                Step::Continue
+                ReceiveStep::Continue
             }
             buffer => {
                 let range = (header.offset_bytes, u64::from(header.len_bytes));
-                Step::Request(self.request(slot, kind, range, fua, buffer))
+                ReceiveStep::Request(self.request(slot, kind, range, fua, buffer))
             }
         }
     }
@@ -239,9 +239,9 @@ impl Receiver {
         held: &mut HeldRequests,
         replies: &mut ReplyQueue,
         pool: &mut BufferPool,
-    ) -> Step {
-        let Stage::Payload { buffer, filled, .. } = &mut self.stage else {
-            return Step::Wait;
+    ) -> ReceiveStep {
+        let ReceiveStage::Payload { buffer, filled, .. } = &mut self.stage else {
+            return ReceiveStep::Wait;
         };
         let waiting = self.input.waiting();
         let here = waiting.len().min(buffer.len() - *filled);
@@ -249,10 +249,10 @@ impl Receiver {
         *filled += here;
         self.input.consume(here);
         if *filled < buffer.len() {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         }
-        let stage = std::mem::replace(&mut self.stage, Stage::Header);
-        let Stage::Payload {
+        let stage = std::mem::replace(&mut self.stage, ReceiveStage::Header);
+        let ReceiveStage::Payload {
             slot,
             offset_bytes,
             fua,
@@ -260,7 +260,7 @@ impl Receiver {
             ..
         } = stage
         else {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         };
         if self.draining {
             if let Some(request) = held.remove(u64::from(slot)) {
@@ -268,36 +268,38 @@ impl Receiver {
                 replies.push_error(request.cookie, ErrorNumber::Shutdown);
             }
             pool.put(buffer);
-            return Step::Continue;
+            return ReceiveStep::Continue;
         }
         let range = (offset_bytes, buffer.len() as u64);
-        Step::Request(self.request(slot, RequestKind::Write, range, fua, Some(buffer)))
+        ReceiveStep::Request(self.request(slot, RequestKind::Write, range, fua, Some(buffer)))
     }
 
-    fn skip_payload(&mut self, replies: &mut ReplyQueue) -> Step {
-        let Stage::SkipPayload {
+    fn skip_payload(&mut self, replies: &mut ReplyQueue) -> ReceiveStep {
+        let ReceiveStage::SkipPayload {
             cookie,
             left_bytes,
             error,
         } = &mut self.stage
         else {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         };
         let here = self.input.waiting().len().min(*left_bytes as usize);
         *left_bytes -= here as u32;
         self.input.consume(here);
         if *left_bytes > 0 {
-            return Step::Wait;
+            return ReceiveStep::Wait;
         }
         replies.push_error(*cookie, *error);
-        self.stage = Stage::Header;
-        Step::Continue
+        self.stage = ReceiveStage::Header;
+        ReceiveStep::Continue
     }
 
     /// Discards what was received, and gives back the buffer of an incomplete write.
     pub(super) fn abandon(&mut self, pool: &mut BufferPool) {
         self.input.clear();
-        if let Stage::Payload { buffer, .. } = std::mem::replace(&mut self.stage, Stage::Header) {
+        if let ReceiveStage::Payload { buffer, .. } =
+            std::mem::replace(&mut self.stage, ReceiveStage::Header)
+        {
             pool.put(buffer);
         }
     }

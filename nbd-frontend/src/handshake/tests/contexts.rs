@@ -40,8 +40,8 @@ fn negotiated_by(messages: &[Vec<u8>]) -> Negotiated {
     loop {
         handshake.sent();
         match handshake.advance() {
-            Progress::Continue => {}
-            Progress::Agreed(_) => return handshake.negotiated(),
+            HandshakeProgress::Continue => {}
+            HandshakeProgress::Agreed(_) => return handshake.negotiated(),
             other => panic!("{other:?}"),
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 
 /// A handshake that received the client's flags and these messages, driven until it needs bytes or
 /// ends.
-fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, Progress) {
+fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, HandshakeProgress) {
     let mut handshake =
         Handshake::new(exports(), HandshakeLimits::default()).with_encryption(encryption);
     handshake.sent();
@@ -14,13 +14,13 @@ fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, 
     (handshake, answers, end)
 }
 
-fn drive(handshake: &mut Handshake) -> (Vec<u8>, Progress) {
+fn drive(handshake: &mut Handshake) -> (Vec<u8>, HandshakeProgress) {
     let mut answers = Vec::new();
     loop {
         let progress = handshake.advance();
         answers.extend_from_slice(handshake.outgoing());
         handshake.sent();
-        if progress != Progress::Continue {
+        if progress != HandshakeProgress::Continue {
             return (answers, progress);
         }
     }
@@ -46,30 +46,34 @@ fn only_starttls_and_abort_succeed_where_tls_is_required() {
     ];
     let (_, answers, end) = driven(Encryption::Required, &asked);
     assert_eq!(kinds(&answers), [option_reply::ERR_TLS_REQD; 6]);
-    assert_eq!(end, Progress::NeedBytes, "the client may still start TLS");
+    assert_eq!(
+        end,
+        HandshakeProgress::NeedBytes,
+        "the client may still start TLS"
+    );
 
     let old = message(option::EXPORT_NAME, b"web");
     let (_, answers, end) = driven(Encryption::Required, &[old]);
     assert!(answers.is_empty(), "not a byte about the export");
-    assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+    assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
 
     let abort = message(option::ABORT, &[]);
     let (_, answers, end) = driven(Encryption::Required, &[abort]);
     assert_eq!(
         (kinds(&answers), end),
-        (vec![option_reply::ACK], Progress::Aborted)
+        (vec![option_reply::ACK], HandshakeProgress::Aborted)
     );
 }
 
 #[test]
 fn where_tls_is_offered_the_client_decides() {
     let (handshake, _, end) = driven(Encryption::Offered, &[go("web")]);
-    assert!(matches!(end, Progress::Agreed(_)), "{end:?}");
+    assert!(matches!(end, HandshakeProgress::Agreed(_)), "{end:?}");
     drop(handshake);
     let (_, answers, end) = driven(Encryption::Offered, &[start_tls()]);
     assert_eq!(
         (kinds(&answers), end),
-        (vec![option_reply::ACK], Progress::StartTls)
+        (vec![option_reply::ACK], HandshakeProgress::StartTls)
     );
 }
 
@@ -78,11 +82,11 @@ fn what_was_negotiated_before_tls_is_void() {
     let before = [message(option::STRUCTURED_REPLY, &[]), start_tls()];
     let (mut handshake, answers, end) = driven(Encryption::Offered, &before);
     assert_eq!(kinds(&answers), [option_reply::ACK; 2]);
-    assert_eq!(end, Progress::StartTls);
+    assert_eq!(end, HandshakeProgress::StartTls);
     handshake.encrypted();
     handshake.receive(&go("web"));
     let (_, end) = drive(&mut handshake);
-    assert!(matches!(end, Progress::Agreed(_)), "{end:?}");
+    assert!(matches!(end, HandshakeProgress::Agreed(_)), "{end:?}");
     assert_eq!(handshake.negotiated(), Negotiated::default());
 }
 
@@ -96,13 +100,13 @@ fn options_before_tls_count_against_the_limit() {
     handshake.sent();
     let before = [message(option::LIST, &[]), start_tls()];
     handshake.receive(&hello(BOTH, &before));
-    assert_eq!(drive(&mut handshake).1, Progress::StartTls);
+    assert_eq!(drive(&mut handshake).1, HandshakeProgress::StartTls);
     handshake.encrypted();
     handshake.receive(&message(option::LIST, &[]));
-    assert_eq!(drive(&mut handshake).1, Progress::NeedBytes);
+    assert_eq!(drive(&mut handshake).1, HandshakeProgress::NeedBytes);
     handshake.receive(&go("web"));
     let (_, end) = drive(&mut handshake);
-    assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+    assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn bytes_after_starttls_end_the_handshake() {
         for encryption in [Encryption::Offered, Encryption::Required] {
             let bytes = [&start_tls()[..], inserted].concat();
             let (handshake, answers, end) = driven(encryption, &[bytes]);
-            assert!(matches!(end, Progress::Broken(_)), "{end:?}");
+            assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
             assert!(answers.is_empty(), "not even STARTTLS is answered");
             drop(handshake);
         }
@@ -133,7 +137,10 @@ fn an_invalid_starttls_is_answered_with_an_error_and_the_handshake_continues() {
     ] {
         let (_, answers, end) = driven(encryption, &[asked, go("web")]);
         assert_eq!(kinds(&answers)[0], refusal, "{encryption:?}");
-        assert!(matches!(end, Progress::Agreed(_)), "{encryption:?} {end:?}");
+        assert!(
+            matches!(end, HandshakeProgress::Agreed(_)),
+            "{encryption:?} {end:?}"
+        );
     }
 }
 
@@ -175,7 +182,7 @@ fn a_client_that_is_not_admitted_gets_an_error_and_may_choose_another_export() {
         option_reply::ACK,
     ];
     assert_eq!(kinds(&answers), expected);
-    assert!(matches!(end, Progress::Agreed(export) if export.name == "web"));
+    assert!(matches!(end, HandshakeProgress::Agreed(export) if export.name == "web"));
 
     let mut handshake = Handshake::new(
         Arc::new(DirectoryWithBusyExport),
@@ -185,5 +192,5 @@ fn a_client_that_is_not_admitted_gets_an_error_and_may_choose_another_export() {
     handshake.receive(&hello(BOTH, &[message(option::EXPORT_NAME, b"db")]));
     let (answers, end) = drive(&mut handshake);
     assert!(answers.is_empty());
-    assert_eq!(end, Progress::Broken("it is busy".to_owned()));
+    assert_eq!(end, HandshakeProgress::Broken("it is busy".to_owned()));
 }
