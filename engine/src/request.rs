@@ -8,9 +8,12 @@ use disktime_disks::Buffer;
 use disktime_units::RequestKind;
 use thiserror::Error;
 
-/// Which vdisk of a disk, as numbered by the service.
+/// Which vdisk of a service: a handle that the service issues and checks with every request.
+/// Frontends resolve a name to it once, when a client opens the vdisk; after that they only carry
+/// and compare it. A service whose vdisks come and go never issues the same number for another
+/// vdisk, and answers a request whose handle is not valid any more with [`IoError::Shutdown`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VdiskId(pub u32);
+pub struct VdiskId(pub u64);
 
 /// A request for a vdisk.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ pub enum IoError {
     /// The operation is not served (ENOTSUP).
     #[error("the operation is not supported")]
     NotSupported,
-    /// The server is shutting down (ESHUTDOWN).
+    /// The server is shutting down, or does not serve the vdisk any more (ESHUTDOWN).
     #[error("the server is shutting down")]
     Shutdown,
 }

@@ -60,14 +60,14 @@ impl Service for Memory {
 }
 
 fn files() -> Vec<FuseFile> {
-    let file = |number| FuseFile {
+    let file = |number: u32| FuseFile {
         name: format!("memory{number}"),
         size_bytes: SIZE_BYTES,
         stored: None,
         read_only: false,
         optimal_io_bytes: 65_536,
         disk: 0,
-        vdisk: VdiskId(number),
+        vdisk: VdiskId(u64::from(number)),
     };
     (0..VDISKS).map(file).collect()
 }

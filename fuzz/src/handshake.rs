@@ -18,7 +18,10 @@ static EXPORTS: LazyLock<Arc<dyn ExportDirectory>> = LazyLock::new(|| {
     let mut exports: Vec<Export> = ["disk", "web", "größer"]
         .iter()
         .zip(0..)
-        .map(|(name, at)| Export::new(ExportHandle(at), VdiskId(at as u32), name, 1 << (20 + at)))
+        .map(|(name, at)| {
+            let handle = ExportHandle(u128::from(at));
+            Export::new(handle, VdiskId(at), name, 1 << (20 + at))
+        })
         .collect();
     exports[1].description = "40 % of hdd0 in every 250 ms".into();
     exports[2].flags.read_only = true;

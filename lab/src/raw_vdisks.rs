@@ -78,7 +78,7 @@ impl<D: Disk> RawVdisks<D> {
             requests: 0,
             bytes: 0,
         });
-        VdiskId(self.ranges.len() as u32 - 1)
+        VdiskId(self.ranges.len() as u64 - 1)
     }
 
     /// Changes what a vdisk is entitled to while it is served.

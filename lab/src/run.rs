@@ -383,7 +383,7 @@ pub(crate) fn take_sample(
 fn make_changes(setup: &Setup, moment: Moment, service: &mut RawVdisks<AnyDisk>) {
     let Moment::Sample(now) = moment else { return };
     for change in setup.changes.iter().filter(|change| change.at == now) {
-        service.reconfigure(now, VdiskId(change.stream as u32), change.config);
+        service.reconfigure(now, VdiskId(change.stream as u64), change.config);
     }
 }
 

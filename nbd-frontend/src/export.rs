@@ -6,16 +6,17 @@
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::{ExportFlags, MAXIMUM_BLOCK_BYTES};
 
-/// The server's number for an export. It has no meaning in this crate.
+/// The server's identity for an export: of a vdisk, the uuid in its label. It has no meaning in this
+/// crate. Unlike a position in a list, it still means the same export after the list has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ExportHandle(pub u64);
+pub struct ExportHandle(pub u128);
 
 /// One export, as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
-    /// The server's number for it.
+    /// The server's identity for it.
     pub handle: ExportHandle,
-    /// The vdisk that the session's requests name.
+    /// What the session's requests carry: the vdisk's handle, resolved when the export was opened.
     pub vdisk: VdiskId,
     /// The name by which clients choose it; at most 4096 bytes.
     pub name: String,

@@ -2,8 +2,8 @@
 //!
 //! Such an extent lies in space that was zeroes when it was allocated, so its reads are right
 //! without any map. The map is knowledge on top: for status requests, for reads whose zeroes need
-//! not be sent, and for zeroing what is zeroes already. It begins with what the disk says at opening
-//! (the holes of a file); for a disk that cannot tell, every chunk begins as allocated.
+//! not be sent, and for zeroing what is zeroes already. It begins with what the disk says at
+//! opening (the holes of a file); for a disk that cannot tell, every chunk begins as allocated.
 //!
 //! Invariants: a chunk that is not allocated reads as zeroes. A chunk is allocated from before the
 //! first write to it is sent until a zeroing or a discard of all of it, which had the chunk alone,

@@ -86,6 +86,8 @@ pub(crate) struct CommitPipeline {
     covered: VecDeque<RequestId>,
     /// Requests for the next run.
     waiting: VecDeque<RequestId>,
+    /// A run is to begin although no request waits for one.
+    asked: bool,
 }
 
 impl CommitPipeline {
@@ -101,6 +103,7 @@ impl CommitPipeline {
             error: None,
             covered: VecDeque::with_capacity(requests),
             waiting: VecDeque::with_capacity(requests),
+            asked: false,
         }
     }
 
@@ -109,9 +112,19 @@ impl CommitPipeline {
         self.waiting.push_back(id);
     }
 
-    /// Whether requests wait for a run and none is going on.
+    /// A run is to begin, whether or not a request joins it.
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// Whether a run is wanted and none is in progress.
     pub(crate) fn can_begin(&self) -> bool {
-        !self.running && !self.waiting.is_empty()
+        !self.running && (self.asked || !self.waiting.is_empty())
+    }
+
+    /// Whether no run is in progress and none is wanted.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.running && !self.can_begin()
     }
 
     /// Begins a run for all that wait. `list` puts its stages into the empty list that it gets;
@@ -120,6 +133,7 @@ impl CommitPipeline {
         debug_assert!(self.can_begin() && self.covered.is_empty());
         std::mem::swap(&mut self.covered, &mut self.waiting);
         self.running = true;
+        self.asked = false;
         list(&mut self.stages);
         debug_assert!(matches!(self.stages.first(), Some(Stage::Flush(_))));
     }
@@ -193,6 +207,7 @@ impl CommitPipeline {
     /// Fails all that wait, without a run; they are taken as those of a run that has ended.
     pub(crate) fn refuse_waiting(&mut self) {
         debug_assert!(self.can_begin() && self.covered.is_empty());
+        self.asked = false;
         std::mem::swap(&mut self.covered, &mut self.waiting);
     }
 

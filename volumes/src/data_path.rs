@@ -11,7 +11,7 @@
 //! the disk from then on. Vdisks with something to send take turns, and within a vdisk its
 //! requests do.
 //!
-//! Completing is in `completion.rs`.
+//! Completing is in `completion.rs`, removing a vdisk in `leaving.rs`.
 //!
 //! Not known here: names and uuids (the catalog's), labels, and how streams come and go.
 
@@ -31,6 +31,10 @@ use disktime_engine::{
 use disktime_units::Nanos;
 
 mod completion;
+mod leaving;
+mod metadata;
+
+use leaving::Leaving;
 
 /// Bytes that one cache request reads at most.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -41,7 +45,12 @@ pub(crate) struct DataPath<D: Disk> {
     /// Pays for the zero maps.
     metadata: StreamId,
     /// By slot.
-    vdisks: Vec<OpenVdisk>,
+    vdisks: Vec<Option<OpenVdisk>>,
+    leaving: Vec<Leaving>,
+    /// Vdisks that have left and are not taken yet.
+    left: Vec<(VdiskSlot, OpenVdisk)>,
+    /// The answer to a read of metadata.
+    metadata_read: Option<IoDone>,
     requests: RequestTable,
     /// Vdisks with something to send.
     rotation: Rotation,
@@ -62,6 +71,9 @@ impl<D: Disk> DataPath<D> {
             io: IoQueue::new(disk_loop),
             metadata,
             vdisks: Vec::new(),
+            leaving: Vec::new(),
+            left: Vec::new(),
+            metadata_read: None,
             requests: RequestTable::new(),
             rotation: Rotation::default(),
             replies: Vec::new(),
@@ -73,27 +85,24 @@ impl<D: Disk> DataPath<D> {
         }
     }
 
-    /// Serves a vdisk from now on.
-    pub(crate) fn add(&mut self, vdisk: OpenVdisk) -> VdiskSlot {
-        let slot = VdiskSlot::new(self.vdisks.len() as u32);
-        self.vdisks.push(vdisk);
+    /// Serves a vdisk from now on, in a slot that is free.
+    pub(crate) fn add(&mut self, slot: VdiskSlot, vdisk: OpenVdisk) {
+        if self.vdisks.len() <= slot.index() {
+            self.vdisks.resize_with(slot.index() + 1, || None);
+        }
+        let before = self.vdisks[slot.index()].replace(vdisk);
+        assert!(before.is_none(), "the slot is free");
         self.requests.make_room(slot);
         self.rotation.make_room(slot);
         self.io.make_room(slot);
-        slot
     }
 
     pub(crate) fn vdisk(&self, slot: VdiskSlot) -> &OpenVdisk {
-        &self.vdisks[slot.index()]
-    }
-
-    /// The vdisks by slot.
-    pub(crate) fn vdisks(&self) -> &[OpenVdisk] {
-        &self.vdisks
+        served(&self.vdisks, slot)
     }
 
     fn vdisk_mut(&mut self, slot: VdiskSlot) -> &mut OpenVdisk {
-        &mut self.vdisks[slot.index()]
+        served_mut(&mut self.vdisks, slot)
     }
 
     pub(crate) fn disk_loop(&self) -> &DiskLoop<D> {
@@ -114,9 +123,11 @@ impl<D: Disk> DataPath<D> {
         self.requests.len()
     }
 
-    /// Whether there is nothing queued, in flight, or to be answered.
+    /// Whether there is nothing queued, in flight, or to be answered, and no vdisk is leaving.
     pub(crate) fn is_idle(&self) -> bool {
-        self.requests.len() == 0 && self.replies.is_empty() && self.io.disk_loop().is_idle()
+        let none_leave = self.leaving.is_empty() && self.left.is_empty();
+        let unanswered = self.requests.len() + self.replies.len();
+        unanswered == 0 && none_leave && self.io.disk_loop().is_idle()
     }
 
     /// When the next turn is due if nothing arrives.
@@ -136,8 +147,15 @@ impl<D: Disk> DataPath<D> {
 
     /// One turn: sends what can be sent, and completes what the disk has done.
     pub(crate) fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
+        self.advance(now);
+        replies.append(&mut self.replies);
+    }
+
+    /// A turn whose replies are handed out by the next.
+    fn advance(&mut self, now: Nanos) {
         self.now = self.now.max(now);
         self.turn_due = false;
+        self.advance_leaving();
         self.send(now);
         loop {
             let mut done = std::mem::take(&mut self.done);
@@ -146,30 +164,25 @@ impl<D: Disk> DataPath<D> {
                 self.complete(now, io);
             }
             self.done = done;
+            self.advance_leaving();
             self.send(now);
             if !self.io.has_sent() {
                 break;
             }
         }
-        replies.append(&mut self.replies);
     }
 }
 
 /// Taking requests in.
 impl<D: Disk> DataPath<D> {
-    /// Takes a request in, or gives it back when its vdisk has as many in flight as it may. One
-    /// without a vdisk is answered with an error.
+    /// Takes a request in, or gives it back when its vdisk has as many in flight as it may.
     pub(crate) fn submit(
         &mut self,
         now: Nanos,
-        slot: Option<VdiskSlot>,
+        slot: VdiskSlot,
         mut request: Request,
     ) -> Result<(), Request> {
         self.now = self.now.max(now);
-        let Some(slot) = slot else {
-            self.refuse(request, IoError::Invalid);
-            return Ok(());
-        };
         if request.kind == RequestKind::Cache {
             // A hint; more than a vdisk's share of memory at once is more than helps.
             request.len_bytes = request.len_bytes.min(CACHE_BYTES);
@@ -178,7 +191,7 @@ impl<D: Disk> DataPath<D> {
             return Err(request);
         }
         if let Some(error) = self.refusal(slot, &request) {
-            self.refuse(request, error);
+            self.refuse(now, request, error);
             return Ok(());
         }
         self.turn_due = true;
@@ -188,7 +201,8 @@ impl<D: Disk> DataPath<D> {
     }
 
     /// Answers a request that is not taken in.
-    fn refuse(&mut self, request: Request, error: IoError) {
+    pub(crate) fn refuse(&mut self, now: Nanos, request: Request, error: IoError) {
+        self.now = self.now.max(now);
         self.turn_due = true;
         self.replies.push(Reply {
             origin: request.origin,
@@ -259,7 +273,7 @@ impl<D: Disk> DataPath<D> {
         }
         if kind == RequestKind::Status {
             if let Some(buffer) = request.buffer_mut() {
-                let status = BlockStatus::new(self.vdisks[slot.index()].layout());
+                let status = BlockStatus::new(served(&self.vdisks, slot).layout());
                 let used = status.fill(header.start(), header.end(), buffer);
                 buffer.set_len(used);
             }
@@ -339,7 +353,7 @@ impl<D: Disk> DataPath<D> {
     /// The next piece of a request that needs the disk. Holes are read here.
     fn cut_next_piece(&mut self, id: RequestId) -> Option<Piece> {
         let request = self.requests.get_mut(id);
-        let layout = self.vdisks[request.slot().index()].layout();
+        let layout = served(&self.vdisks, request.slot()).layout();
         let splitter = Splitter::new(layout, self.io.abilities());
         while !request.is_cut() {
             let (cut, next) = splitter.cut(request.kind(), request.plan(), request.cursor());
@@ -362,13 +376,13 @@ impl<D: Disk> DataPath<D> {
         let vdisk = self.vdisk_mut(slot);
         if vdisk.commits().can_begin() {
             if flush_failed {
-                vdisk.commits_mut().refuse_waiting();
+                vdisk.refuse_commits(IoError::Io);
                 self.answer_committed(slot, Err(IoError::Io));
                 return false;
             }
             vdisk.begin_commit(metadata);
         }
-        let vdisk = &mut self.vdisks[slot.index()];
+        let vdisk = served_mut(&mut self.vdisks, slot);
         match vdisk.next_commit_io() {
             None => return false,
             Some(CommitIo::Flush(target)) => self.io.send_flush(now, slot, target),
@@ -384,4 +398,15 @@ impl<D: Disk> DataPath<D> {
         }
         true
     }
+}
+
+/// The vdisk in a slot that is in use.
+fn served(vdisks: &[Option<OpenVdisk>], slot: VdiskSlot) -> &OpenVdisk {
+    let vdisk = vdisks[slot.index()].as_ref();
+    vdisk.expect("a slot with requests or a valid handle is in use")
+}
+
+fn served_mut(vdisks: &mut [Option<OpenVdisk>], slot: VdiskSlot) -> &mut OpenVdisk {
+    let vdisk = vdisks[slot.index()].as_mut();
+    vdisk.expect("a slot with requests or a valid handle is in use")
 }

@@ -29,12 +29,26 @@ const POOL_BYTES: usize = 32 << 20;
 /// What an I/O is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
-    /// A piece of a request.
-    Piece(PieceIo),
+    /// A piece of a request of the vdisk.
+    Piece(VdiskSlot, PieceIo),
     /// A flush of the vdisk's commit.
-    CommitFlush,
+    CommitFlush(VdiskSlot),
     /// A block of the vdisk's commit.
-    CommitBlock,
+    CommitBlock(VdiskSlot),
+    /// A read of metadata while a vdisk is being added.
+    Metadata,
+}
+
+impl Purpose {
+    /// The vdisk whose bound it counts against.
+    fn slot(&self) -> Option<VdiskSlot> {
+        match self {
+            Purpose::Piece(slot, _) | Purpose::CommitFlush(slot) | Purpose::CommitBlock(slot) => {
+                Some(*slot)
+            }
+            Purpose::Metadata => None,
+        }
+    }
 }
 
 /// The I/O of a piece.
@@ -72,7 +86,7 @@ pub(crate) enum PieceOutcome {
 /// The loop of a set's disk, and the I/Os in it.
 pub(crate) struct IoQueue<D: Disk> {
     disk_loop: DiskLoop<D>,
-    in_flight: Slab<(VdiskSlot, Purpose)>,
+    in_flight: Slab<Purpose>,
     /// How many of them are a vdisk's, by slot.
     queued: Vec<usize>,
     pool: BufferPool,
@@ -147,10 +161,12 @@ impl<D: Disk> IoQueue<D> {
     }
 
     /// Takes the entry of an answered I/O.
-    pub(crate) fn take(&mut self, io: &IoDone) -> (VdiskSlot, Purpose) {
-        let entry = self.in_flight.remove(io.tag as u32);
-        self.queued[entry.0.index()] -= 1;
-        entry
+    pub(crate) fn take(&mut self, io: &IoDone) -> Purpose {
+        let purpose = self.in_flight.remove(io.tag as u32);
+        if let Some(slot) = purpose.slot() {
+            self.queued[slot.index()] -= 1;
+        }
+        purpose
     }
 
     /// Sends a piece of a request.
@@ -234,20 +250,15 @@ impl<D: Disk> IoQueue<D> {
         let writes = matches!(operation, Operation::Write | Operation::WriteZeroes);
         let fua = writes && request.header().fua() && !request.plan().needs_commit();
         let len_bytes = piece.len_bytes();
-        let purpose = Purpose::Piece(io);
-        let (slot, target) = (request.slot(), piece.target());
-        self.send(
-            now,
-            (slot, purpose),
-            target,
-            (operation, len_bytes, fua, buffer),
-        );
+        let purpose = Purpose::Piece(request.slot(), io);
+        let what = (operation, len_bytes, fua, buffer);
+        self.send(now, purpose, piece.target(), what);
     }
 
     /// Sends a flush of a vdisk's commit.
     pub(crate) fn send_flush(&mut self, now: Nanos, slot: VdiskSlot, target: Target) {
-        let entry = (slot, Purpose::CommitFlush);
-        self.send(now, entry, target, (Operation::Flush, 0, false, None));
+        let what = (Operation::Flush, 0, false, None);
+        self.send(now, Purpose::CommitFlush(slot), target, what);
     }
 
     /// Sends a block of a vdisk's commit; `encode` fills it and says where on the disk it goes.
@@ -260,17 +271,18 @@ impl<D: Disk> IoQueue<D> {
     ) {
         let mut buffer = self.pool.take(UNIT_BYTES);
         let target = target.advanced(encode(&mut buffer));
-        let entry = (slot, Purpose::CommitBlock);
-        let len_bytes = UNIT_BYTES as u64;
-        self.send(
-            now,
-            entry,
-            target,
-            (Operation::Write, len_bytes, false, Some(buffer)),
-        );
+        let what = (Operation::Write, UNIT_BYTES as u64, false, Some(buffer));
+        self.send(now, Purpose::CommitBlock(slot), target, what);
     }
 
-    /// The buffer of such a block is not needed any more.
+    /// Sends a read of metadata, of at most a quantum; the loop has room for it.
+    pub(crate) fn send_metadata_read(&mut self, now: Nanos, target: Target, len_bytes: u64) {
+        let buffer = Some(self.pool.take(len_bytes as usize));
+        let what = (Operation::Read, len_bytes, false, buffer);
+        self.send(now, Purpose::Metadata, target, what);
+    }
+
+    /// Gives the buffer of such an I/O back.
     pub(crate) fn put_back(&mut self, buffer: Option<Buffer>) {
         if let Some(buffer) = buffer {
             self.pool.put(buffer);
@@ -280,15 +292,17 @@ impl<D: Disk> IoQueue<D> {
     fn send(
         &mut self,
         now: Nanos,
-        entry: (VdiskSlot, Purpose),
+        purpose: Purpose,
         target: Target,
         (operation, len_bytes, fua, buffer): (Operation, u64, bool, Option<Buffer>),
     ) {
         debug_assert!(target.disk() == DiskIndex::FIRST, "a set has one disk");
-        self.queued[entry.0.index()] += 1;
+        if let Some(slot) = purpose.slot() {
+            self.queued[slot.index()] += 1;
+        }
         self.sent = true;
         let io = Io {
-            tag: u64::from(self.in_flight.insert(entry)),
+            tag: u64::from(self.in_flight.insert(purpose)),
             stream: target.stream(),
             operation,
             offset_bytes: target.offset_bytes(),

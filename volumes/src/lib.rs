@@ -24,6 +24,7 @@
 mod abilities;
 mod allocation_map;
 mod block_status;
+mod catalog;
 mod commit;
 mod data_path;
 mod driver;

@@ -87,7 +87,6 @@ impl RequestTable {
     }
 
     /// How many of them are a vdisk's.
-    #[cfg(test)]
     pub(crate) fn len_of(&self, slot: VdiskSlot) -> usize {
         self.vdisks[slot.index()].in_flight
     }

@@ -32,6 +32,13 @@ impl Rotation {
         }
     }
 
+    /// Takes a vdisk out of the row, if it is in it.
+    pub(crate) fn leave(&mut self, slot: VdiskSlot) {
+        if std::mem::take(&mut self.waits[slot.index()]) {
+            self.row.retain(|other| *other != slot);
+        }
+    }
+
     /// Takes the first out of the row.
     pub(crate) fn take_next(&mut self) -> Option<VdiskSlot> {
         let slot = self.row.pop_front()?;

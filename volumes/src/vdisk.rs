@@ -22,6 +22,8 @@ pub(crate) struct OpenVdisk {
     layout: Layout,
     is_damaged: bool,
     commits: CommitPipeline,
+    /// How the last run of the commits ended.
+    last_commit: Result<(), IoError>,
 }
 
 impl OpenVdisk {
@@ -38,6 +40,7 @@ impl OpenVdisk {
             is_damaged,
             commits: CommitPipeline::with_capacity(MAX_REQUESTS, layout.extent_count() + FLUSHES),
             layout,
+            last_commit: Ok(()),
         }
     }
 
@@ -93,7 +96,19 @@ impl OpenVdisk {
     ) -> Option<Result<(), IoError>> {
         let outcome = self.commits.io_done(result)?;
         self.layout.finish_snapshot(outcome.is_ok());
+        self.last_commit = outcome;
         Some(outcome)
+    }
+
+    /// Fails the commits that are wanted, without a run.
+    pub(crate) fn refuse_commits(&mut self, error: IoError) {
+        self.commits.refuse_waiting();
+        self.last_commit = Err(error);
+    }
+
+    /// How the last run ended.
+    pub(crate) fn last_commit(&self) -> Result<(), IoError> {
+        self.last_commit
     }
 
     /// The next I/O of the run, if one may be sent now.

@@ -5,27 +5,33 @@
 //! bounded by the number of vdisks and by what each may have in flight; an error fails the request
 //! that met it, and no other. Nothing is allocated per request once the tables have grown.
 //!
-//! How a request goes is the data path's (`data_path.rs`); opening is in `open.rs`.
+//! How a request goes is the data path's (`data_path.rs`); opening is in `open.rs`,
+//! adding and removing vdisks in `changes.rs`.
 
+use crate::catalog::Catalog;
 use crate::data_path::DataPath;
-use crate::ids::VdiskSlot;
-use crate::label::Label;
+use crate::label::{Label, Uuid};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{
-    DiskLoop, LoopReport, Reply, Request, Service, StoredBytes, StreamId, VdiskId,
+    DiskLoop, IoError, LoopReport, Reply, Request, Service, StoredBytes, StreamId, VdiskId,
 };
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 
+mod changes;
+mod groups;
+mod known;
 mod open;
 
+use groups::Groups;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 
 /// The vdisks of one disk.
 pub struct VolumeSet<D: Disk> {
+    catalog: Catalog,
     data_path: DataPath<D>,
-    groups: Vec<(String, StreamId)>,
+    groups: Groups,
     system: StreamId,
     label: Label,
     /// It was given up with requests in flight.
@@ -33,26 +39,37 @@ pub struct VolumeSet<D: Disk> {
 }
 
 impl<D: Disk> VolumeSet<D> {
-    fn slot(&self, vdisk: VdiskId) -> Option<VdiskSlot> {
-        let count = self.data_path.vdisks().len();
-        ((vdisk.0 as usize) < count).then(|| VdiskSlot::new(vdisk.0))
-    }
-
     fn vdisk(&self, vdisk: VdiskId) -> Option<&OpenVdisk> {
-        self.slot(vdisk).map(|slot| self.data_path.vdisk(slot))
+        let slot = self.catalog.resolve(vdisk)?;
+        Some(self.data_path.vdisk(slot))
     }
 
-    /// The number of a vdisk.
+    /// The handle of the vdisk with that name.
     pub fn vdisk_id(&self, name: &str) -> Option<VdiskId> {
-        let mut vdisks = self.data_path.vdisks().iter();
-        let position = vdisks.position(|vdisk| vdisk.name() == name)?;
-        Some(VdiskId(position as u32))
+        self.catalog.by_name(name)
     }
 
-    /// Names and sizes, in the order of their numbers.
+    /// The handle of the vdisk with that identity.
+    pub fn vdisk_by_uuid(&self, uuid: Uuid) -> Option<VdiskId> {
+        self.catalog.by_uuid(uuid)
+    }
+
+    /// The identity of a vdisk, which its label keeps for ever.
+    pub fn uuid(&self, vdisk: VdiskId) -> Option<Uuid> {
+        self.catalog.uuid(vdisk)
+    }
+
+    /// The handles of the vdisks that are served; at first in the order of the configuration.
+    pub fn vdisk_ids(&self) -> impl Iterator<Item = VdiskId> {
+        self.catalog.served_vdisks().map(|(vdisk, ..)| vdisk)
+    }
+
+    /// Their names and sizes, in the same order.
     pub fn vdisks(&self) -> impl Iterator<Item = (&str, u64)> {
-        let vdisks = self.data_path.vdisks().iter();
-        vdisks.map(|vdisk| (vdisk.name(), vdisk.layout().size_bytes()))
+        self.catalog.served_vdisks().map(|(_, slot, name)| {
+            let vdisk = self.data_path.vdisk(slot);
+            (name, vdisk.layout().size_bytes())
+        })
     }
 
     /// How much of a vdisk is stored: what it does not know to be a hole.
@@ -68,8 +85,7 @@ impl<D: Disk> VolumeSet<D> {
 
     /// The stream that is a group's account.
     pub fn group_stream(&self, name: &str) -> Option<StreamId> {
-        let group = self.groups.iter().find(|(group, _)| group == name);
-        group.map(|(_, stream)| *stream)
+        self.groups.account(name)
     }
 
     /// The stream that pays for label and zero maps.
@@ -111,12 +127,22 @@ impl<D: Disk> VolumeSet<D> {
 
 impl<D: Disk> Service for VolumeSet<D> {
     fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
-        let slot = self.slot(request.vdisk);
-        self.data_path.submit(now, slot, request)
+        match self.catalog.resolve(request.vdisk) {
+            Some(slot) => self.data_path.submit(now, slot, request),
+            None => {
+                let error = match self.catalog.was_valid(request.vdisk) {
+                    true => IoError::Shutdown,
+                    false => IoError::Invalid,
+                };
+                self.data_path.refuse(now, request, error);
+                Ok(())
+            }
+        }
     }
 
     fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
         self.data_path.turn(now, replies);
+        self.finish_removals(now);
     }
 
     fn next_wake(&self) -> Option<Nanos> {

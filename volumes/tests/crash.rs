@@ -3,7 +3,7 @@
 mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, soil};
-use disktime_engine::{Buffer, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{Buffer, Request, RequestKind, Service};
 use disktime_random::SplitMix64;
 use disktime_volumes::Format;
 use disktime_workloads::{StampAction, StampChecker, StampLoad, WriteTicket};
@@ -44,7 +44,7 @@ impl Client {
             let mut request = Request {
                 origin: vdisk,
                 handle: *next,
-                vdisk: VdiskId(vdisk as u32),
+                vdisk: machine.handle(vdisk as u32),
                 kind: RequestKind::Flush,
                 offset_bytes: 0,
                 len_bytes: 0,

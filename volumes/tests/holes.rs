@@ -4,9 +4,7 @@ mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
 use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
-use disktime_engine::{
-    Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service, VdiskId,
-};
+use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use disktime_volumes::Format;
@@ -48,7 +46,11 @@ fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
     }
     assert_eq!(at, 4 * MIB + 100);
     let chunks = |(start, end): &(u64, u64)| end.div_ceil(CHUNK) - start / CHUNK;
-    let stored = machine.set.stored(VdiskId(0)).expect("it has one").get();
+    let stored = machine
+        .set
+        .stored(machine.handle(0))
+        .expect("it has one")
+        .get();
     assert_eq!(stored, found.iter().map(chunks).sum::<u64>() * CHUNK);
     found
 }
@@ -329,7 +331,7 @@ fn a_status_fits_into_the_room_that_it_is_given() {
         let request = Request {
             origin: 1,
             handle: 1000,
-            vdisk: VdiskId(0),
+            vdisk: machine.handle(0),
             kind: RequestKind::Status,
             offset_bytes: 100,
             len_bytes: 4 * MIB,

@@ -321,7 +321,7 @@ impl Disk for Model {
 
 #[test]
 fn a_disk_that_holds_no_data_serves_requests_without_buffers() {
-    use disktime_engine::{Request, RequestKind, Service, VdiskId};
+    use disktime_engine::{Request, RequestKind, Service};
     let inner = TestDisk::around(new_disk(16 * MIB, 4096, 1), QUANTUM);
     let mut properties = inner.properties().clone();
     properties.capabilities.holds_data = false;
@@ -346,7 +346,7 @@ fn a_disk_that_holds_no_data_serves_requests_without_buffers() {
                 let request = Request {
                     origin: index as u64,
                     handle: offset,
-                    vdisk: VdiskId(0),
+                    vdisk: machine.handle(0),
                     kind,
                     offset_bytes,
                     len_bytes,

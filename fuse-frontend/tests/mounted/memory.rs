@@ -121,7 +121,8 @@ impl Memory {
 
     fn lets_pass(&self, request: &Request) -> bool {
         let gate = self.gate.load(Ordering::SeqCst);
-        request.kind == RequestKind::Flush || (gate != CLOSED_TO_ALL && gate != request.vdisk.0)
+        request.kind == RequestKind::Flush
+            || (gate != CLOSED_TO_ALL && u64::from(gate) != request.vdisk.0)
     }
 
     /// A reactor that serves these vdisks, on a thread of its own.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 fn exports() -> Arc<dyn ExportDirectory> {
     let export =
-        |at: u64, name: &str| Export::new(ExportHandle(at), VdiskId(at as u32), name, 1 << 20);
+        |at: u64, name: &str| Export::new(ExportHandle(u128::from(at)), VdiskId(at), name, 1 << 20);
     Arc::new(vec![export(0, "open"), export(1, "inner")])
 }
 

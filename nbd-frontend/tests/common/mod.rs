@@ -35,8 +35,9 @@ pub struct TestServer {
 
 /// The exports that most tests use.
 pub fn usual_exports() -> Vec<Export> {
-    let export =
-        |at: u64, name: &str, size| Export::new(ExportHandle(at), VdiskId(at as u32), name, size);
+    let export = |at: u64, name: &str, size| {
+        Export::new(ExportHandle(u128::from(at)), VdiskId(at), name, size)
+    };
     let mut disk = export(0, "disk", 64 * MIB);
     disk.description = "a disk of the tests".into();
     let mut locked = export(1, "locked", MIB);

@@ -17,7 +17,7 @@ use disktime_engine::{
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{
-    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskSpec,
+    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, Uuid, VdiskConfig, VdiskSpec,
 };
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -57,9 +57,27 @@ struct CheckedDisk {
 struct StartedDisk {
     description: String,
     streams: DiskStreams,
-    /// By vdisk, in their order.
-    stored: Vec<StoredBytes>,
+    /// In the order of the file.
+    vdisks: Vec<CatalogEntry>,
     reactor: ReactorHandle<DiskService>,
+}
+
+/// What the catalog of a disk's volume set says of a vdisk.
+struct CatalogEntry {
+    uuid: Uuid,
+    id: VdiskId,
+    stored: StoredBytes,
+}
+
+impl CatalogEntry {
+    fn find(service: &DiskService, name: &str) -> Option<CatalogEntry> {
+        let id = service.vdisk_id(name)?;
+        Some(CatalogEntry {
+            uuid: service.uuid(id)?,
+            id,
+            stored: service.stored(id)?,
+        })
+    }
 }
 
 /// A disk that is being served.
@@ -217,16 +235,15 @@ fn serve(
         }
     };
     print_open_report(configuration, name, &report);
-    let stored = (0..vdisks.len() as u32)
-        .filter_map(|vdisk| service.stored(VdiskId(vdisk)))
-        .collect();
+    let of = |vdisk: &VdiskConfig| CatalogEntry::find(&service, &vdisk.spec.name);
+    let served = vdisks.iter().filter_map(of).collect();
     let description = service.disk_loop().properties().description.clone();
     let streams = DiskStreams::of(configuration, name, &service);
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let _ = started.send(Ok(StartedDisk {
         description,
         streams,
-        stored,
+        vdisks: served,
         reactor: handle,
     }));
     flush_all(reactor.run()?, name, epoch)
@@ -315,15 +332,15 @@ impl DiskThread {
     ) -> Vec<ServedVdisk<DiskService>> {
         configuration
             .vdisks_on(&self.name)
-            .zip(&self.started.stored)
-            .enumerate()
-            .map(|(position, (vdisk, stored))| ServedVdisk {
+            .zip(&self.started.vdisks)
+            .map(|(vdisk, served)| ServedVdisk {
+                uuid: served.uuid,
                 name: vdisk.name.value.clone(),
-                stored: stored.clone(),
+                stored: served.stored.clone(),
                 description: assembly::entitlement(vdisk),
                 size_bytes: vdisk.size_bytes.value,
                 disk,
-                vdisk: VdiskId(position as u32),
+                vdisk: served.id,
                 rotational: self.traits.rotational,
                 discards: self.traits.discards,
                 read_only: vdisk.read_only,
@@ -381,12 +398,12 @@ impl DiskThread {
 /// Flushes each vdisk, through the loop like every other request.
 fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandResult {
     let mut driver = RealDriver::new(clock(epoch));
-    let vdisks = service.vdisks().count();
-    for vdisk in 0..vdisks as u32 {
+    let vdisks: Vec<VdiskId> = service.vdisk_ids().collect();
+    for vdisk in &vdisks {
         let request = Request {
             origin: 0,
-            handle: u64::from(vdisk),
-            vdisk: VdiskId(vdisk),
+            handle: vdisk.0,
+            vdisk: *vdisk,
             kind: RequestKind::Flush,
             offset_bytes: 0,
             len_bytes: 0,
@@ -396,9 +413,9 @@ fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandRes
         let _ = service.submit(driver.now(), request);
     }
     let mut replies: Vec<Reply> = Vec::new();
-    while replies.len() < vdisks {
+    while replies.len() < vdisks.len() {
         service.turn(driver.now(), &mut replies);
-        if replies.len() < vdisks {
+        if replies.len() < vdisks.len() {
             driver.wait(service.next_wake(), service.wake_fd())?;
         }
     }

@@ -4,9 +4,12 @@
 use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::FuseFile;
 use disktime_nbd::{Accepted, Export, ExportHandle};
+use disktime_volumes::Uuid;
 
 /// A vdisk as the frontends see it.
 pub(crate) struct ServedVdisk<S> {
+    /// Its identity, which its label keeps for ever.
+    pub(crate) uuid: Uuid,
     /// Its name, which is also that of its export and its file.
     pub(crate) name: String,
     /// What it is entitled to, for people.
@@ -17,7 +20,7 @@ pub(crate) struct ServedVdisk<S> {
     pub(crate) stored: StoredBytes,
     /// The position of its disk in the file.
     pub(crate) disk: usize,
-    /// Its number on its disk.
+    /// Its handle at its disk's service.
     pub(crate) vdisk: VdiskId,
     /// Whether its disk seeks.
     pub(crate) rotational: bool,
@@ -29,13 +32,12 @@ pub(crate) struct ServedVdisk<S> {
     pub(crate) reactor: ReactorHandle<S>,
 }
 
-/// The exports of all vdisks, in file order; the handle is the position.
+/// The exports of all vdisks, in file order; an export's identity is its vdisk's.
 pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
     vdisks
         .iter()
-        .enumerate()
-        .map(|(position, vdisk)| {
-            let handle = ExportHandle(position as u64);
+        .map(|vdisk| {
+            let handle = export_handle(vdisk.uuid);
             let mut export = Export::new(handle, vdisk.vdisk, &vdisk.name, vdisk.size_bytes);
             export.description.clone_from(&vdisk.description);
             export.flags.rotational = vdisk.rotational;
@@ -46,9 +48,18 @@ pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
         .collect()
 }
 
+fn export_handle(uuid: Uuid) -> ExportHandle {
+    ExportHandle(u128::from_be_bytes(uuid.0))
+}
+
 /// Hands a connection to the reactor of the disk that its vdisk is on.
 pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
-    let Some(vdisk) = vdisks.get(accepted.export.handle.0 as usize) else {
+    let is_meant = |vdisk: &&ServedVdisk<S>| export_handle(vdisk.uuid) == accepted.export.handle;
+    let Some(vdisk) = vdisks.iter().find(is_meant) else {
+        tracing::debug!(
+            "{} chose a vdisk that is not served any more",
+            accepted.peer
+        );
         return;
     };
     tracing::debug!("{} uses vdisk {}", accepted.peer, vdisk.name);

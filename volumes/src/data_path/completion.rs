@@ -4,7 +4,7 @@
 //! request are back without an error, and before its claim is released; then the request is
 //! answered or joins the next commit, never both.
 
-use super::DataPath;
+use super::{DataPath, served, served_mut};
 use crate::block_status::BlockStatus;
 use crate::error::io_error;
 use crate::ids::{RequestId, VdiskSlot};
@@ -17,14 +17,17 @@ use disktime_units::Nanos;
 impl<D: Disk> DataPath<D> {
     /// An I/O is back.
     pub(super) fn complete(&mut self, now: Nanos, io: IoDone) {
-        let (slot, purpose) = self.io.take(&io);
-        match purpose {
-            Purpose::Piece(piece) => self.complete_piece(now, piece, io),
-            Purpose::CommitFlush => {
+        let slot = match self.io.take(&io) {
+            Purpose::Piece(slot, piece) => {
+                self.complete_piece(now, piece, io);
+                slot
+            }
+            Purpose::CommitFlush(slot) => {
                 let result = self.flush_result(&io.result);
                 self.complete_commit_io(slot, result);
+                slot
             }
-            Purpose::CommitBlock => {
+            Purpose::CommitBlock(slot) => {
                 self.io.put_back(io.buffer);
                 if let Err(error) = &io.result {
                     let name = self.vdisk(slot).name();
@@ -34,8 +37,13 @@ impl<D: Disk> DataPath<D> {
                 }
                 let result = io.result.map_err(|error| io_error(&error));
                 self.complete_commit_io(slot, result);
+                slot
             }
-        }
+            Purpose::Metadata => {
+                self.metadata_read = Some(io);
+                return;
+            }
+        };
         self.schedule(slot);
     }
 
@@ -57,7 +65,7 @@ impl<D: Disk> DataPath<D> {
     fn log_failure(&mut self, id: RequestId, error: &DiskError) {
         let request = self.requests.get(id);
         let (slot, kind) = (request.slot(), request.kind());
-        let name = self.vdisks[slot.index()].name();
+        let name = served(&self.vdisks, slot).name();
         match self.failures.allow(self.now) {
             None => {}
             Some(0) => tracing::warn!(vdisk = %name, ?kind, "{error}"),
@@ -77,7 +85,7 @@ impl<D: Disk> DataPath<D> {
         let (slot, plan, error) = (request.slot(), request.plan(), request.error());
         let kind = request.kind();
         if error.is_none() {
-            let layout = self.vdisks[slot.index()].layout_mut();
+            let layout = served_mut(&mut self.vdisks, slot).layout_mut();
             if kind == RequestKind::Write && plan.is_first_write() {
                 layout.mark_written(plan.range().0, plan.range().1);
             }
@@ -97,7 +105,7 @@ impl<D: Disk> DataPath<D> {
 
     /// Releases a request's claim, and starts those that waited for it.
     fn release(&mut self, id: RequestId, slot: VdiskSlot) {
-        let layout = self.vdisks[slot.index()].layout();
+        let layout = served(&self.vdisks, slot).layout();
         let splitter = Splitter::new(layout, self.io.abilities());
         self.requests.release(id, |waiting, request| {
             splitter.claim(waiting, request.header())

@@ -1,21 +1,18 @@
 //! Opening: from a disk's label and a configuration to a set that serves.
 
 use super::VolumeSet;
+use super::groups::Groups;
+use super::known::{
+    MetadataSource, damaged_message, data_after, enter, open_vdisk, read_known, unknown,
+};
 use crate::VolumeError;
-use crate::allocation_map::{AllocationMap, SEARCHES_MAX};
+use crate::catalog::Catalog;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
-use crate::geometry::pairs_bytes;
-use crate::label::{Extent, VdiskEntry};
 use crate::labelled::{LabelledDisk, OpenOptions};
-use crate::layout::{Known, Layout, MappedExtent};
 use crate::space::{VdiskSpec, reconcile};
-use crate::target::{DiskIndex, Target};
-use crate::vdisk::OpenVdisk;
-use crate::zero_map::{MapKey, ZeroMap};
 use disktime_disks::Disk;
-use disktime_engine::{DiskLoop, StreamConfig, StreamId};
-use disktime_units::Nanos;
+use disktime_engine::{DiskLoop, StreamConfig};
 
 /// A vdisk to be served.
 #[derive(Debug, Clone)]
@@ -87,35 +84,29 @@ impl<D: Disk> VolumeSet<D> {
         disk.settle(driver)?;
         let label = disk.label().clone();
         let entries = label.by_name();
-        let mut open = Vec::with_capacity(vdisks.len());
-        let mut groups = Vec::new();
+        let mut groups = Groups::default();
+        let (mut catalog, mut open) = (Catalog::default(), Vec::with_capacity(vdisks.len()));
         for vdisk in vdisks {
-            let name = vdisk.spec.name.clone();
-            let entry = entries.get(name.as_str());
-            let entry = entry.ok_or(VolumeError::Unknown {
-                name: name.clone(),
-                present: Vec::new(),
-            })?;
-            let (known, is_damaged) = read_known(&mut disk, driver, entry)?;
-            let stream = add_stream(disk.disk_loop_mut(), driver.now(), vdisk, &mut groups);
-            let layout = layout_of(entry, known, stream);
-            if is_damaged {
-                report.messages.push(format!(
-                    "the zero map of vdisk `{name}` is damaged, so what it holds cannot be told \
-                     from what the disk held before; every request for it fails until it is \
-                     restored, or freed with `disktime remove CONFIG {name}`"
-                ));
+            let name = &vdisk.spec.name;
+            let entry = entries.get(name.as_str()).copied();
+            let entry = entry.ok_or_else(|| unknown(&label, name))?;
+            let known = read_known(entry, label.disk_uuid(), &mut (&mut disk, &mut *driver))?;
+            let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
+            if known.is_damaged {
+                report.messages.push(damaged_message(name));
             }
-            open.push(OpenVdisk::new(name, stream, layout, is_damaged));
+            let slot = enter(&mut catalog, entry)?;
+            open.push((slot, open_vdisk(entry, known, stream)));
         }
         report.messages.append(&mut disk.take_messages());
         drop(entries);
         let (disk_loop, system) = disk.into_parts();
         let mut data_path = DataPath::new(disk_loop, system, driver.now());
-        for vdisk in open {
-            data_path.add(vdisk);
+        for (slot, vdisk) in open {
+            data_path.add(slot, vdisk);
         }
         let set = VolumeSet {
+            catalog,
             data_path,
             groups,
             system,
@@ -126,86 +117,17 @@ impl<D: Disk> VolumeSet<D> {
     }
 }
 
-/// The stream of a vdisk; its group is added before the first of its members.
-fn add_stream<D: Disk>(
-    disk_loop: &mut DiskLoop<D>,
-    now: Nanos,
-    vdisk: &VdiskConfig,
-    groups: &mut Vec<(String, StreamId)>,
-) -> StreamId {
-    let Some(group) = &vdisk.group else {
-        return disk_loop.add_stream(now, vdisk.stream);
-    };
-    let known = groups.iter().find(|(name, _)| *name == group.name);
-    let account = match known {
-        Some((_, account)) => *account,
-        None => {
-            let account = disk_loop.add_group(now, group.stream);
-            groups.push((group.name.clone(), account));
-            account
-        }
-    };
-    disk_loop.add_member(now, account, vdisk.stream.weight)
-}
-
-/// The layout of a vdisk from its entry and from what is known of each extent.
-fn layout_of(entry: &VdiskEntry, known: Vec<Known>, stream: StreamId) -> Layout {
-    let mut start_bytes = 0;
-    let map = |(extent, known): (&Extent, Known)| {
-        let range = (start_bytes, start_bytes + extent.len_bytes);
-        start_bytes = range.1;
-        let target = Target::new(DiskIndex::FIRST, extent.offset_bytes, stream);
-        MappedExtent::new(range, target, known)
-    };
-    let extents = entry.extents().iter().zip(known).map(map).collect();
-    Layout::new(extents, entry.size_bytes())
-}
-
-/// What is known of each extent of a vdisk, and whether a zero map is damaged.
-fn read_known<D: Disk, R: Driver>(
-    disk: &mut LabelledDisk<D>,
-    driver: &mut R,
-    entry: &VdiskEntry,
-) -> Result<(Vec<Known>, bool), VolumeError> {
-    let mut known = Vec::with_capacity(entry.extents().len());
-    let mut is_damaged = false;
-    let mut searches_left = SEARCHES_MAX;
-    for extent in entry.extents() {
-        known.push(match extent.map_offset_bytes {
-            Some(map_offset_bytes) => {
-                let key = MapKey::new(entry.uuid(), disk.label().disk_uuid(), map_offset_bytes);
-                let found = read_map(disk, driver, key, extent, map_offset_bytes)?;
-                is_damaged |= found.is_none();
-                Known::Written(found.unwrap_or_else(|| ZeroMap::fresh(key, extent.len_bytes)))
-            }
-            None if disk.holds_data() => {
-                let range = (extent.offset_bytes, extent.offset_bytes + extent.len_bytes);
-                let content = disk.disk_loop().disk().content_map();
-                let data_after = |from, to| match content {
-                    Some(map) => map.data_after(from, to),
-                    None => Some((from, to)),
-                };
-                Known::Allocated(AllocationMap::read(range, &mut searches_left, data_after))
-            }
-            None => Known::Nothing,
-        });
+/// Where metadata is read from: a disk that is being opened, or one that is served.
+impl<D: Disk, R: Driver> MetadataSource for (&mut LabelledDisk<D>, &mut R) {
+    fn holds_data(&self) -> bool {
+        self.0.holds_data()
     }
-    Ok((known, is_damaged))
-}
 
-/// The zero map of an extent; `None` if it is damaged.
-fn read_map<D: Disk, R: Driver>(
-    disk: &mut LabelledDisk<D>,
-    driver: &mut R,
-    key: MapKey,
-    extent: &Extent,
-    map_offset_bytes: u64,
-) -> Result<Option<ZeroMap>, VolumeError> {
-    if !disk.holds_data() {
-        return Ok(Some(ZeroMap::fresh(key, extent.len_bytes)));
+    fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError> {
+        self.0.blocking(&mut *self.1).read(doing, at, len)
     }
-    let len_bytes = pairs_bytes(extent.len_bytes);
-    let mut blocking = disk.blocking(driver);
-    let bytes = blocking.read("reading a zero map", map_offset_bytes, len_bytes)?;
-    Ok(ZeroMap::decode(key, extent.len_bytes, &bytes))
+
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        data_after(self.0.disk_loop().disk(), from, to)
+    }
 }

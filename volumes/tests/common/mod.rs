@@ -186,18 +186,19 @@ pub fn open<D: Disk>(
         &configs(specs),
         options(format),
     )?;
-    Ok((
-        Machine {
-            set,
-            now: driver.now,
-            replies: Vec::new(),
-            next_handle: 0,
-        },
-        report,
-    ))
+    Ok((Machine::around(set, driver.now), report))
 }
 
 impl<D: Disk> Machine<D> {
+    pub fn around(set: VolumeSet<D>, now: Nanos) -> Machine<D> {
+        Machine {
+            set,
+            now,
+            replies: Vec::new(),
+            next_handle: 0,
+        }
+    }
+
     /// Submits and returns the handle; `None` if the vdisk is full.
     pub fn submit(
         &mut self,
@@ -219,7 +220,7 @@ impl<D: Disk> Machine<D> {
             _ => None,
         };
         let (offset_bytes, len_bytes) = place;
-        let vdisk = VdiskId(vdisk);
+        let vdisk = self.handle(vdisk);
         let request = Request {
             origin: 1,
             handle,
@@ -233,6 +234,14 @@ impl<D: Disk> Machine<D> {
         self.set.submit(self.now, request).ok()?;
         self.next_handle += 1;
         Some(handle)
+    }
+
+    /// The handle of the vdisk at that position of the configuration; where there is none, the bare
+    /// position, which is no handle.
+    pub fn handle(&self, vdisk: u32) -> VdiskId {
+        let mut handles = self.set.vdisk_ids();
+        let handle = handles.nth(vdisk as usize);
+        handle.unwrap_or(VdiskId(u64::from(vdisk)))
     }
 
     /// One turn and a jump to the next one; false when there is none.

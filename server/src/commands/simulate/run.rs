@@ -7,7 +7,7 @@ use super::timeline::{Sampling, Timeline};
 use crate::assembly::{self, DiskService};
 use crate::disk_report::DiskStreams;
 use crate::failure::{CommandResult, Failure};
-use disktime_engine::{LoopReport, VdiskId};
+use disktime_engine::LoopReport;
 use disktime_reservations::{Configuration, Policy};
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
@@ -97,10 +97,10 @@ fn open(
         let mut driver = VirtualDriver::default();
         let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
-        for (position, vdisk) in vdisks.iter().enumerate() {
+        for (vdisk, id) in vdisks.iter().zip(service.vdisk_ids()) {
             let target = VirtualTarget {
                 service: services.len(),
-                vdisk: VdiskId(position as u32),
+                vdisk: id,
                 size_bytes: vdisk.spec.size_bytes,
             };
             targets.insert(vdisk.spec.name.clone(), target);

@@ -1,0 +1,64 @@
+//! Removing a vdisk while others are served.
+//!
+//! ```text
+//!   handle stale ─► its requests are answered ─► a last commit ─► it has left
+//! ```
+//!
+//! Invariants: requests that were taken in are answered as usual; what was answered is durable when
+//! the vdisk has left, unless its last commit failed, so nothing is lost when its layout is
+//! forgotten; a vdisk that has left has no I/O in flight and its slot can be used again.
+
+use super::DataPath;
+use crate::ids::VdiskSlot;
+use crate::vdisk::OpenVdisk;
+use disktime_disks::Disk;
+
+/// A vdisk that is leaving.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    slot: VdiskSlot,
+    /// Its last commit was asked for.
+    is_committing: bool,
+}
+
+impl<D: Disk> DataPath<D> {
+    /// Begins to remove a vdisk. From now on no request for it is submitted: its handle is stale.
+    pub(crate) fn remove(&mut self, slot: VdiskSlot) {
+        let is_committing = false;
+        self.leaving.push(Leaving {
+            slot,
+            is_committing,
+        });
+        self.turn_due = true;
+    }
+
+    /// Takes a vdisk that has left out of its slot.
+    pub(crate) fn take_left(&mut self) -> Option<(VdiskSlot, OpenVdisk)> {
+        self.left.pop()
+    }
+
+    /// Asks for the last commits of vdisks whose requests are answered, and lets those go whose last
+    /// commit has ended.
+    pub(super) fn advance_leaving(&mut self) {
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.retain_mut(|leaving| !self.has_left(leaving));
+        self.leaving = leaving;
+    }
+
+    fn has_left(&mut self, leaving: &mut Leaving) -> bool {
+        let slot = leaving.slot;
+        if self.requests.len_of(slot) > 0 || !self.vdisk(slot).commits().is_idle() {
+            return false;
+        }
+        if !leaving.is_committing && !self.vdisk(slot).is_damaged() {
+            leaving.is_committing = true;
+            self.vdisk_mut(slot).commits_mut().ask();
+            self.schedule(slot);
+            return false;
+        }
+        self.rotation.leave(slot);
+        self.left
+            .extend(self.vdisks[slot.index()].take().map(|vdisk| (slot, vdisk)));
+        true
+    }
+}

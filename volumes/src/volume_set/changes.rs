@@ -1,0 +1,98 @@
+//! Adding and removing vdisks while others are served.
+//!
+//! Invariants (I8 of the house): a removed vdisk's handle is stale at once, and a request with it is
+//! answered with an error; requests taken in before are answered as usual; its stream is removed
+//! after its last I/O, so no other vdisk pays for it; its uuid and name are free only then.
+//!
+//! Not done here: making, growing and freeing vdisks on the disk, which changes the label.
+
+use super::known::{
+    MetadataSource, data_after, enter, open_vdisk, read_known, refuse_taken, unknown,
+};
+use super::{VdiskConfig, VolumeSet};
+use crate::VolumeError;
+use crate::data_path::DataPath;
+use crate::driver::Driver;
+use crate::label::Uuid;
+use disktime_disks::Disk;
+use disktime_engine::VdiskId;
+use disktime_units::Nanos;
+
+impl<D: Disk> VolumeSet<D> {
+    /// Serves a vdisk that the disk's label has and that is not served. Its zero maps are read while
+    /// others are served; `driver` waits for that.
+    ///
+    /// # Errors
+    /// A vdisk that is not on the disk, has another size there, is served or is still leaving; the
+    /// disk's failures. Nothing has changed then.
+    pub fn add<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        config: &VdiskConfig,
+    ) -> Result<VdiskId, VolumeError> {
+        let name = &config.spec.name;
+        let entry = self.label.find(name);
+        let entry = entry.ok_or_else(|| unknown(&self.label, name))?;
+        if entry.size_bytes() != config.spec.size_bytes {
+            return Err(VolumeError::BadSpec {
+                name: name.clone(),
+                reason: "its size differs from that on the disk, which changes only when the disk \
+                         is opened",
+            });
+        }
+        refuse_taken(&self.catalog, entry)?;
+        let source = &mut (&mut self.data_path, &mut *driver);
+        let known = read_known(entry, self.label.disk_uuid(), source)?;
+        let slot = enter(&mut self.catalog, entry)?;
+        let disk_loop = self.data_path.disk_loop_mut();
+        let stream = self.groups.add_stream(disk_loop, driver.now(), config);
+        self.data_path.add(slot, open_vdisk(entry, known, stream));
+        Ok(self.catalog.handle(slot))
+    }
+
+    /// Ends the service of a vdisk; its data stays on the disk. It has left when its requests are
+    /// answered and what they wrote is durable ([`VolumeSet::is_leaving`]). Returns its identity;
+    /// `None` if the handle is not valid.
+    pub fn remove(&mut self, vdisk: VdiskId) -> Option<Uuid> {
+        let uuid = self.catalog.uuid(vdisk)?;
+        let slot = self.catalog.close(vdisk)?;
+        self.data_path.remove(slot);
+        Some(uuid)
+    }
+
+    /// Whether a vdisk was removed and has not left yet.
+    pub fn is_leaving(&self, uuid: Uuid) -> bool {
+        self.catalog.is_leaving(uuid)
+    }
+
+    /// Forgets the vdisks that have left.
+    pub(super) fn finish_removals(&mut self, now: Nanos) {
+        while let Some((slot, vdisk)) = self.data_path.take_left() {
+            let disk_loop = self.data_path.disk_loop_mut();
+            self.groups.remove_stream(disk_loop, now, vdisk.stream());
+            self.catalog.release(slot);
+            if vdisk.last_commit().is_err() {
+                tracing::warn!(
+                    vdisk = %vdisk.name(),
+                    "it was removed, and its last flush failed: what was written since the last \
+                     flush that succeeded may be lost"
+                );
+            }
+        }
+    }
+}
+
+impl<D: Disk, R: Driver> MetadataSource for (&mut DataPath<D>, &mut R) {
+    fn holds_data(&self) -> bool {
+        let properties = self.0.disk_loop().properties();
+        properties.capabilities.holds_data
+    }
+
+    fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError> {
+        self.0.read_metadata(&mut *self.1, doing, at, len)
+    }
+
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        data_after(self.0.disk_loop().disk(), from, to)
+    }
+}
