@@ -1,5 +1,5 @@
-//! What the first MiB and the tail of a disk mean: which copy of a label counts, whether the other one
-//! has to be written again, and whether a disk without a label may be formatted. Pure.
+//! What the first MiB and the tail of a disk mean: which copy of a label counts, whether the other
+//! one has to be written again, and whether a disk without a label may be formatted. Pure.
 
 use crate::VolumeError;
 use crate::foreign;

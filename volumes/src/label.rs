@@ -22,6 +22,8 @@ mod directory;
 mod features;
 mod header;
 mod number;
+#[cfg(test)]
+pub(crate) mod samples;
 mod table;
 mod update;
 mod vdisks;

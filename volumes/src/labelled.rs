@@ -141,8 +141,8 @@ impl<D: Disk> LabelledDisk<D> {
         std::mem::take(&mut self.messages)
     }
 
-    /// Writes the label of a disk that was opened to be formatted, if that is not done yet, or heals
-    /// the one that is there.
+    /// Writes the label of a disk that was opened to be formatted, if that is not done yet, or
+    /// heals the one that is there.
     ///
     /// # Errors
     /// The disk's failures.

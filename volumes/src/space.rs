@@ -1,10 +1,10 @@
 //! Space on a disk: first-fit extents and rooms, and what has to change so that the disk holds the
 //! vdisks that a configuration names. Pure; nothing here reads or writes a disk.
 //!
-//! Invariants: extents, maps and rooms are multiples of 1 MiB and disjoint; an extent is either wholly
-//! in known-zero space (and has no map) or has a map; a plan keeps every vdisk that was there; what
-//! a plan allocates is free in the table before it as well, so that a crash at any moment finds
-//! nothing overwritten.
+//! Invariants: extents, maps and rooms are multiples of 1 MiB and disjoint; an extent is either
+//! wholly in known-zero space (and has no map) or has a map; a plan keeps every vdisk that was
+//! there; what a plan allocates is free in the table before it as well, so that a crash at any
+//! moment finds nothing overwritten.
 
 mod free;
 
@@ -215,7 +215,7 @@ impl Planner {
     fn create(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
         let label = &self.plan.label;
         let words: [&[u8]; 3] = [
-            &label.disk_uuid().0,
+            &label.disk_uuid().to_bytes(),
             &label.generation().to_le_bytes(),
             spec.name.as_bytes(),
         ];

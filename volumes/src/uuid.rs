@@ -1,13 +1,23 @@
-//! Names that never come twice: of a disk, and of each vdisk that was ever made on it.
+//! Identities that are never used twice: of a disk, and of each vdisk that was ever made on it.
 
 use disktime_random::SplitMix64;
 use std::fmt;
 
-/// 16 bytes that name a disk or a vdisk for ever.
+/// 16 bytes that identify a disk or a vdisk for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Uuid(pub [u8; 16]);
+pub struct Uuid([u8; 16]);
 
 impl Uuid {
+    /// As it lies on a disk.
+    pub fn from_bytes(bytes: [u8; 16]) -> Uuid {
+        Uuid(bytes)
+    }
+
+    /// As it lies on a disk.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// A version-4-shaped uuid that depends on the seed and the words only, so that a run in
     /// virtual time can be repeated. Real callers pass a random seed.
     pub fn derive(seed: u64, words: &[&[u8]]) -> Uuid {

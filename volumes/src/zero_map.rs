@@ -273,8 +273,8 @@ fn encode_block(key: &MapKey, index: u64, generation: u64, bits: &[u8], block: &
     block[..4].copy_from_slice(MAGIC);
     block[4..8].fill(0);
     block[8..16].copy_from_slice(&generation.to_le_bytes());
-    block[16..32].copy_from_slice(&key.vdisk_uuid.0);
-    block[32..48].copy_from_slice(&key.disk_uuid.0);
+    block[16..32].copy_from_slice(&key.vdisk_uuid.to_bytes());
+    block[32..48].copy_from_slice(&key.disk_uuid.to_bytes());
     block[48..56].copy_from_slice(&key.map_offset_bytes.to_le_bytes());
     block[56..64].copy_from_slice(&index.to_le_bytes());
     block[HEADER_BYTES..].copy_from_slice(bits);
@@ -289,8 +289,8 @@ fn decode_block(key: &MapKey, index: u64, block: &[u8]) -> Option<u64> {
     let crc = crc32c::crc32c_append(crc, &block[8..]);
     let ours = block[..4] == *MAGIC
         && u32_at(block, 4) == crc
-        && block[16..32] == key.vdisk_uuid.0
-        && block[32..48] == key.disk_uuid.0
+        && block[16..32] == key.vdisk_uuid.to_bytes()
+        && block[32..48] == key.disk_uuid.to_bytes()
         && u64_at(block, 48) == key.map_offset_bytes
         && u64_at(block, 56) == index;
     ours.then(|| u64_at(block, 8))

@@ -114,12 +114,17 @@ fn as_version1(disk: FaultDisk) -> FaultDisk {
                     [extent.offset_bytes, extent.len_bytes, map]
                 })
                 .collect();
-            labels::record(vdisk.name(), vdisk.uuid().0, vdisk.size_bytes(), &extents)
+            labels::record(
+                vdisk.name(),
+                vdisk.uuid().to_bytes(),
+                vdisk.size_bytes(),
+                &extents,
+            )
         })
         .collect();
     let header = |generation| Header {
         generation,
-        disk_uuid: label.disk_uuid().0,
+        disk_uuid: label.disk_uuid().to_bytes(),
         size_bytes: label.size_bytes(),
         known_zero: label.known_zero(),
         incompatible: 0,

@@ -1,4 +1,4 @@
-//! Errors of the disk reach the one that asked, and nobody else.
+//! Errors of the disk fail the request that met them, and no other.
 
 mod common;
 

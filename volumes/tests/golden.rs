@@ -32,7 +32,7 @@ fn on_disk(handle: &FaultHandle, offset: u64, len: usize) -> Vec<u8> {
 fn header(label: &Label) -> Header {
     Header {
         generation: label.generation(),
-        disk_uuid: label.disk_uuid().0,
+        disk_uuid: label.disk_uuid().to_bytes(),
         size_bytes: label.size_bytes(),
         known_zero: label.known_zero(),
         incompatible: 0,
@@ -84,8 +84,9 @@ fn both_copies_of_a_label_with_vdisks_are_what_the_document_says() {
     disk.apply(&mut VirtualDriver::default(), plan)
         .expect("it grows");
     let label = disk.label();
-    let uuid = |at: usize| label.vdisks()[at].uuid().0;
-    // First fit: a at 1, its map at 4; the other at 5, its map at 6; a's growth at 7 with a map at 8.
+    let uuid = |at: usize| label.vdisks()[at].uuid().to_bytes();
+    // First fit: a at 1, its map at 4; the other at 5, its map at 6; a's growth at 7 with a map at
+    // 8.
     let records = [
         record(
             "a",
@@ -197,12 +198,12 @@ fn version_1_is_read() {
     ];
     let label = decode(&version1(&header, &records)).expect("a label");
     assert_eq!((label.version(), label.generation()), (1, 12));
-    assert_eq!(label.disk_uuid().0, [3; 16]);
+    assert_eq!(label.disk_uuid().to_bytes(), [3; 16]);
     assert_eq!(label.known_zero(), header.known_zero);
     let found: Vec<_> = label
         .vdisks()
         .iter()
-        .map(|vdisk| (vdisk.name(), vdisk.uuid().0, vdisk.size_bytes()))
+        .map(|vdisk| (vdisk.name(), vdisk.uuid().to_bytes(), vdisk.size_bytes()))
         .collect();
     assert_eq!(found, [("old", [4; 16], MIB), ("older", [5; 16], 2 * MIB)]);
     assert_eq!(
@@ -221,7 +222,7 @@ fn a_copy_holds_as_many_vdisks_as_the_document_says() {
         let specs: Vec<_> = (0..count)
             .map(|index| spec(&format!("{index:0128}"), MIB))
             .collect();
-        let empty = Label::empty(disktime_volumes::Uuid([1; 16]), 8 << 30, true);
+        let empty = Label::empty(disktime_volumes::Uuid::from_bytes([1; 16]), 8 << 30, true);
         reconcile(&empty, &specs).expect("it fits").label().clone()
     };
     let most = plan(2848);

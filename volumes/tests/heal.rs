@@ -1,5 +1,5 @@
-//! On a disk: copies that are older or damaged are healed and that is said, version 1 is upgraded at
-//! its first change only, and what is not understood is refused and left alone.
+//! On a disk: copies that are older or damaged are healed and that is said, version 1 is upgraded
+//! at its first change only, and what is not understood is refused and left alone.
 
 mod common;
 

@@ -33,8 +33,8 @@ fn dirty() -> Machine<TestDisk> {
     open(disk, &[("a", 4 * MIB + 100)], DIRTY).expect("open").0
 }
 
-/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes. As much
-/// is counted as stored.
+/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes. As
+/// much is counted as stored.
 fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
     let (mut at, mut found) = (0, Vec::new());
     for extent in machine.status(0, (0, 4 * MIB + 100)) {
@@ -171,8 +171,8 @@ fn holes_survive_what_a_flush_survives() {
     );
 }
 
-/// A chunk whose bit is on the disk is zeroed, so the bit is cleared in memory; then a durable write
-/// and a flush that saves the cleared bit overlap in every way. The write must not be lost.
+/// A chunk whose bit is on the disk is zeroed, so the bit is cleared in memory; then a durable
+/// write and a flush that saves the cleared bit overlap in every way. The write must not be lost.
 #[test]
 fn a_durable_write_into_a_fresh_hole_survives_a_flush_at_the_same_time() {
     for steps in 0..40 {

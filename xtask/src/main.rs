@@ -1,7 +1,7 @@
 //! Project tasks: install what the tests need, check the style, run everything.
 //!
-//! Knows the workspace's folders, cargo, and Debian's packages; no crate of the project. It uses the
-//! standard library alone, so that it builds in seconds.
+//! Knows the workspace's folders, cargo, and Debian's packages; no crate of the project. It uses
+//! the standard library alone, so that it builds in seconds.
 
 mod fuzz;
 mod packages;

@@ -72,7 +72,7 @@ fn label(known_zero: bool, vdisks: &[(&str, u64)]) -> Label {
             size_bytes: mebibytes * MIB - 5,
         })
         .collect();
-    let empty = Label::empty(Uuid([7; 16]), 64 * MIB, known_zero);
+    let empty = Label::empty(Uuid::from_bytes([7; 16]), 64 * MIB, known_zero);
     let plan = reconcile(&empty, &specs).expect("they fit");
     plan.label().clone()
 }

@@ -2,9 +2,6 @@
 
 mod flips;
 mod image;
-#[allow(dead_code, unreachable_pub, reason = "the integration tests share it")]
-#[path = "../../tests/common/labels.rs"]
-mod labels;
 mod torn;
 
 use super::*;

@@ -1,9 +1,9 @@
-//! The directory of a copy: which sections there are, where they lie, and whether a program that does
-//! not know one may go on.
+//! The directory of a copy: which sections there are, where they lie, and whether a program that
+//! does not know one may go on.
 //!
-//! Invariants: kinds are ascending and unique; a section inside lies at the next multiple of 8 behind
-//! the one before; a section outside has two rooms of the same size, one per copy, and fits half
-//! of one. So a directory has one encoding only.
+//! Invariants: kinds are ascending and unique; a section inside lies at the next multiple of 8
+//! behind the one before; a section outside has two rooms of the same size, one per copy, and fits
+//! half of one. So a directory has one encoding only.
 
 use super::number::{is_zero, u32_at, u64_at};
 use super::{EXTENT_ALIGNMENT_BYTES, MAX_SECTION_BYTES, UNIT_BYTES};

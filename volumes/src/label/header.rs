@@ -35,7 +35,7 @@ impl Header {
         bytes.extend_from_slice(&(self.length_bytes as u32).to_le_bytes());
         bytes.extend_from_slice(&(self.sections as u32).to_le_bytes());
         bytes.extend_from_slice(&self.generation.to_le_bytes());
-        bytes.extend_from_slice(&self.disk_uuid.0);
+        bytes.extend_from_slice(&self.disk_uuid.to_bytes());
         let numbers = [
             self.size_bytes,
             self.known_zero_from,

@@ -19,7 +19,7 @@ pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// Uuid at a place that the caller knows to exist.
 pub(super) fn uuid_at(bytes: &[u8], at: usize) -> Uuid {
-    Uuid(array_at(bytes, at))
+    Uuid::from_bytes(array_at(bytes, at))
 }
 
 /// Whether all bytes are zero.

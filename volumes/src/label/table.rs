@@ -1,8 +1,10 @@
-//! What a label says, whatever its version: the disk, its vdisks, and what is kept for other programs.
+//! What a label says, whatever its version: the disk, its vdisks, and what is kept for other
+//! programs.
 //!
 //! Invariants, which hold for every label that was decoded or planned: extents, zero maps and rooms
 //! are multiples of 1 MiB, disjoint, and between the first MiB and the end of the disk; nothing of
-//! them lies in known-zero space; a vdisk is no larger than its extents; names and uuids are unique.
+//! them lies in known-zero space; a vdisk is no larger than its extents; names and uuids are
+//! unique.
 
 use super::directory::{KIND_VDISKS, KeptSection, Place};
 use super::features::{Features, ProgramVersion};
@@ -295,8 +297,8 @@ impl Label {
         self.generation = generation;
     }
 
-    /// What follows `before` on the disk: the next generation, by this program, with the table in the
-    /// halves of its rooms that `before` does not use.
+    /// What follows `before` on the disk: the next generation, by this program, with the table in
+    /// the halves of its rooms that `before` does not use.
     pub(crate) fn following(mut self, before: &Label) -> Label {
         self.version = VERSION;
         self.generation = before.generation + 1;

@@ -1,5 +1,5 @@
-//! What is written, in which order, when the label changes, heals or is made. Pure: it yields steps;
-//! the caller does them one after the other and stops at the first that fails.
+//! What is written, in which order, when the label changes, heals or is made. Pure: it yields
+//! steps; the caller does them one after the other and stops at the first that fails.
 //!
 //! Invariants: before a copy is written, the other copy is whole and durable, or nothing is on the
 //! disk that counts; what a copy names outside is durable before the copy is written.

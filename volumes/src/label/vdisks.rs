@@ -60,7 +60,7 @@ fn encode_record(vdisk: &VdiskEntry, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&[0; 2]);
     bytes.extend_from_slice(&(vdisk.extents().len() as u32).to_le_bytes());
     bytes.extend_from_slice(&vdisk.size_bytes().to_le_bytes());
-    bytes.extend_from_slice(&vdisk.uuid().0);
+    bytes.extend_from_slice(&vdisk.uuid().to_bytes());
     bytes.extend_from_slice(name);
     bytes.resize(end, 0);
     for extent in vdisk.extents() {

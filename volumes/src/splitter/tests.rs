@@ -20,7 +20,11 @@ fn abilities() -> Abilities {
 
 /// Three extents: one with a zero map, one with an allocation map, one of which nothing is known.
 fn layout(written: &[(u64, u64)]) -> Layout {
-    let key = MapKey::new(Uuid([1; 16]), Uuid([2; 16]), 30 * MIB);
+    let key = MapKey::new(
+        Uuid::from_bytes([1; 16]),
+        Uuid::from_bytes([2; 16]),
+        30 * MIB,
+    );
     let known = [
         Known::Written(ZeroMap::fresh(key, MIB)),
         Known::Allocated(AllocationMap::new(MIB, false)),

@@ -1,8 +1,10 @@
 //! A small disk as bytes, and labels to put on it.
 
-use super::labels::{self, Header, Section};
 use super::{Copies, find};
-use crate::label::{COPY_CAPACITY_BYTES, COPY_OFFSETS, Draft, Label, Step, Update};
+use crate::label::{
+    COPY_CAPACITY_BYTES, COPY_OFFSETS, Draft, Extent, Label, Place, Rooms, Step, Update, Uuid,
+    VdiskEntry, samples,
+};
 
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const DISK_BYTES: u64 = 24 * MIB;
@@ -88,77 +90,37 @@ impl Image {
     }
 }
 
-pub(super) fn header() -> Header {
-    Header {
-        generation: 5,
-        disk_uuid: [9; 16],
-        size_bytes: DISK_BYTES,
-        known_zero: (10 * MIB, DISK_BYTES),
-        incompatible: 0,
-        compatible: 1 << 9,
-        program: [0, 1, 0],
-    }
-}
-
 /// A vdisk with an extent at a MiB and no map.
-pub(super) fn record(name: &str, at_mib: u64) -> Vec<u8> {
-    labels::record(name, [at_mib as u8; 16], MIB, &[[at_mib * MIB, MIB, 0]])
-}
-
-pub(super) fn skippable(kind: u32, bytes: Vec<u8>, rooms: Option<([u64; 2], u64)>) -> Section {
-    let flags = if rooms.is_some() { labels::OUTSIDE } else { 0 };
-    Section {
-        kind,
-        flags,
-        bytes,
-        rooms,
-    }
+pub(super) fn vdisk(name: &str, at_mib: u64) -> VdiskEntry {
+    let extent = Extent {
+        offset_bytes: at_mib * MIB,
+        len_bytes: MIB,
+        map_offset_bytes: None,
+    };
+    let uuid = Uuid::from_bytes([at_mib as u8; 16]);
+    VdiskEntry::new(name.to_owned(), uuid, MIB, vec![extent])
 }
 
 /// A label with two vdisks, whose table lies outside if `outside`, and sections of unknown kinds,
 /// one inside and one outside.
 pub(super) fn small(outside: bool) -> Label {
-    let mut table = labels::vdisks(&[record("a", 1), record("b", 2)]);
-    let mut contents = Vec::new();
-    if outside {
-        table.flags |= labels::OUTSIDE;
-        table.rooms = Some(([4 * MIB, 6 * MIB], 2 * MIB));
-        contents.push(table.bytes.clone());
-    }
-    contents.push(b"outside".repeat(20));
-    let sections = [
-        table,
-        skippable(3, b"inside".to_vec(), None),
-        skippable(
-            4,
-            b"outside".repeat(20),
-            Some(([8 * MIB, 12 * MIB], 2 * MIB)),
-        ),
-    ];
-    let header = Header {
-        known_zero: (14 * MIB, DISK_BYTES),
-        ..header()
+    let table = if outside {
+        Place::Outside(Rooms::new([4 * MIB, 6 * MIB], 2 * MIB))
+    } else {
+        Place::Inside
     };
-    decode(&labels::version2(&header, &sections), contents)
+    let rooms = Rooms::new([8 * MIB, 12 * MIB], 2 * MIB);
+    let kept = vec![
+        (3, b"inside".to_vec(), Place::Inside),
+        (4, b"outside".repeat(20), Place::Outside(rooms)),
+    ];
+    let vdisks = vec![vdisk("a", 1), vdisk("b", 2)];
+    samples::label(DISK_BYTES, 14 * MIB, vdisks, table, kept)
 }
 
 /// A label whose copies are nearly full, so that a table of a few vdisks lies outside.
 pub(super) fn crowded() -> Label {
-    let kept = skippable(7, vec![0xC3; COPY_CAPACITY_BYTES - 128 - 2 * 64 - 40], None);
-    let header = Header {
-        known_zero: (MIB, MIB),
-        ..header()
-    };
-    decode(
-        &labels::version2(&header, &[labels::vdisks(&[]), kept]),
-        Vec::new(),
-    )
-}
-
-pub(super) fn decode(copy: &[u8], contents: Vec<Vec<u8>>) -> Label {
-    let mut draft = Draft::decode(copy).expect("a copy");
-    for (section, bytes) in draft.outside().iter().zip(contents) {
-        draft.supply(section, bytes);
-    }
-    draft.finish().expect("a label")
+    let kept_bytes = COPY_CAPACITY_BYTES - 128 - 2 * 64 - 40;
+    let kept = vec![(7, vec![0xC3; kept_bytes], Place::Inside)];
+    samples::label(DISK_BYTES, DISK_BYTES, Vec::new(), Place::Inside, kept)
 }

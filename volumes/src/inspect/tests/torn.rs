@@ -1,17 +1,16 @@
 //! Writes of an update that are torn at any sector leave the old table or the new one.
 
-use super::image::{DISK_BYTES, Image, MIB, crowded, header, record, small};
-use super::labels::version1;
+use super::image::{DISK_BYTES, Image, MIB, crowded, small, vdisk};
 use super::{find, is_unfinished_format};
-use crate::label::{Draft, Label, Place, Step, Update, Uuid};
+use crate::label::{Draft, Label, Place, Step, Update, Uuid, samples};
 use crate::space::{VdiskSpec, reconcile, without};
 
 const SECTOR_BYTES: usize = 512;
 /// Longer writes are torn at every 4 KiB only.
 const LONG_BYTES: usize = 64 << 10;
 
-/// Runs an update, and shows `check` the image with each write torn at each boundary, from the front
-/// and from the back. The number is that of the steps that are done.
+/// Runs an update, and shows `check` the image with each write torn at each boundary, from the
+/// front and from the back. The number is that of the steps that are done.
 fn at_each_tear(image: &mut Image, update: Update, mut check: impl FnMut(&mut Image, usize)) {
     for (number, step) in update.enumerate() {
         let Step::Write {
@@ -44,8 +43,8 @@ fn at_each_tear(image: &mut Image, update: Update, mut check: impl FnMut(&mut Im
     }
 }
 
-/// Whatever is torn, the label is the old or the new one; the new one from the moment that its first
-/// copy is durable.
+/// Whatever is torn, the label is the old or the new one; the new one from the moment that its
+/// first copy is durable.
 fn tear(image: &mut Image, old: &Label, new: &Label, first: usize) {
     let update = Update::change(new, first).expect("it fits");
     let steps: Vec<Step> = update.clone().collect();
@@ -126,12 +125,9 @@ fn a_table_that_moves_outside_and_back_can_be_torn_anywhere() {
 #[test]
 fn an_upgrade_can_be_torn_anywhere() {
     for counted in [0, 1] {
-        let newer = version1(&header(), &[record("a", 1), record("b", 2)]);
-        let older = super::labels::Header {
-            generation: 4,
-            ..header()
-        };
-        let older = version1(&older, &[record("a", 1)]);
+        let label = |vdisks| samples::label(DISK_BYTES, 3 * MIB, vdisks, Place::Inside, Vec::new());
+        let newer = samples::version1(&label(vec![vdisk("a", 1), vdisk("b", 2)]), 5);
+        let older = samples::version1(&label(vec![vdisk("a", 1)]), 4);
         let copies = if counted == 0 {
             [&newer[..], &older[..]]
         } else {
@@ -149,7 +145,7 @@ fn an_upgrade_can_be_torn_anywhere() {
 
 #[test]
 fn a_format_can_be_torn_anywhere() {
-    let empty = Label::empty(Uuid([2; 16]), DISK_BYTES, true);
+    let empty = Label::empty(Uuid::from_bytes([2; 16]), DISK_BYTES, true);
     let label = empty.clone().following(&empty);
     let update = Update::format(&label, 1).expect("it fits");
     let mut image = Image::blank();
@@ -165,7 +161,7 @@ fn a_format_can_be_torn_anywhere() {
     assert_eq!(image.healed().as_ref(), Some(&label));
     // Over another label, it is that one or the new one.
     let old = small(true);
-    let label = Label::empty(Uuid([3; 16]), DISK_BYTES, false).following(&old);
+    let label = Label::empty(Uuid::from_bytes([3; 16]), DISK_BYTES, false).following(&old);
     let mut image = Image::with(&old);
     at_each_tear(
         &mut image,
