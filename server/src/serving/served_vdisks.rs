@@ -49,7 +49,7 @@ pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
 }
 
 fn export_handle(uuid: Uuid) -> ExportHandle {
-    ExportHandle(u128::from_be_bytes(uuid.0))
+    ExportHandle(u128::from_be_bytes(uuid.to_bytes()))
 }
 
 /// Hands a connection to the reactor of the disk that its vdisk is on.

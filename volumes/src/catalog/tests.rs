@@ -3,7 +3,7 @@
 use super::*;
 
 fn uuid(number: u8) -> Uuid {
-    Uuid([number; 16])
+    Uuid::from_bytes([number; 16])
 }
 
 fn insert(catalog: &mut Catalog, uuid: Uuid, name: &str) -> VdiskId {
