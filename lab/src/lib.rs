@@ -19,6 +19,7 @@ pub mod figure;
 pub mod measures;
 pub mod mixes;
 mod number;
+pub mod oracle;
 pub mod parallel;
 mod progress;
 mod raw_vdisks;

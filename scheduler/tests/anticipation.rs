@@ -1,10 +1,8 @@
 //! Waiting for a client that thinks: that it pays, what it may cost, and who pays for it.
 
-mod common;
-
-use common::devices::{DISK_BYTES, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, RESERVED, Think, World, mixes, ms, secs};
-use common::{reserved, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{RESERVED, ms, region, reserved, secs, toy_hdd};
+use disktime_lab::oracle::{Behaviour, ClientConfig, Pattern, Think, ToyHdd, World};
 use disktime_scheduler::{StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -19,7 +17,7 @@ fn client(index: usize, pattern: Pattern, len: u64, depth: usize, think: Nanos) 
         pattern,
         len,
         price: transfer(len),
-        zone: mixes::zone(index),
+        zone: region(index),
         merge: true,
     }
 }
@@ -44,11 +42,11 @@ fn solo(pattern: Pattern) -> u64 {
     world.add(StreamConfig::BEST_EFFORT, reader(pattern), Nanos::ZERO, 1);
     world.run(secs(60));
     assert_eq!(
-        world.scheduler.disk_counters(world.now).waiting,
+        world.scheduler().disk_counters(world.now()).waiting,
         Nanos::ZERO,
         "waited for no client"
     );
-    world.clients[0].completed
+    world.client(0).completed()
 }
 
 fn beside_short_periods(pattern: Pattern, account: SwitchingAccount, short_ppm: u32) -> f64 {
@@ -68,7 +66,7 @@ fn beside_short_periods(pattern: Pattern, account: SwitchingAccount, short_ppm: 
         world.add(short, random, Nanos::ZERO, index as u64);
     }
     world.run(secs(60));
-    let completed = world.clients[0].completed;
+    let completed = world.client(0).completed();
     world.drain();
     world.assert_charges_add_up("reader beside short periods");
     for index in 0..5 {
@@ -144,13 +142,13 @@ fn a_wait_is_bounded_and_charged_to_the_one_waited_for() {
             thinker.waited, thinker.reserved
         );
         assert!(
-            world.longest_sleep <= ms(100),
+            world.longest_sleep() <= ms(100),
             "slept for {}",
-            world.longest_sleep
+            world.longest_sleep()
         );
         assert_eq!(
             thinker.waited + greedy.waited,
-            world.asleep,
+            world.asleep(),
             "think {think}"
         );
         // Once, when the clients stopped: as long as the way to the other and back.
@@ -173,11 +171,11 @@ fn on_spare_time_a_wait_is_no_longer_than_a_switch() {
     world.run(secs(60));
     world.drain();
     world.assert_charges_add_up("spare");
-    assert!(world.asleep > Nanos::ZERO, "no client was waited for");
+    assert!(world.asleep() > Nanos::ZERO, "nobody was waited for");
     assert!(
-        world.longest_sleep <= switch_cost,
+        world.longest_sleep() <= switch_cost,
         "slept for {}",
-        world.longest_sleep
+        world.longest_sleep()
     );
 }
 
@@ -188,7 +186,7 @@ fn a_thinker_that_was_alone_for_hours_owns_no_hoard() {
         DISK_BYTES,
         ToyHdd::default(),
     );
-    world.keep_trace = false;
+    world = world.without_trace();
     let thinker = client(0, Pattern::Random, 4096, 1, ms(10));
     world.add(reserved(700_000, secs(1)), thinker, Nanos::ZERO, 1);
     let late = client(1, Pattern::Random, 4096, 4, Nanos::ZERO);
@@ -221,11 +219,11 @@ fn a_client_that_goes_by_the_clock_is_not_waited_for() {
     );
     world.run(secs(60));
     let waited = world
-        .scheduler
-        .disk_counters(world.now)
+        .scheduler()
+        .disk_counters(world.now())
         .waiting
         .as_secs_f64();
-    let played = world.clients[0].completed as f64 / 60.0;
+    let played = world.client(0).completed() as f64 / 60.0;
     println!("waited {waited:.2} s of 60; {played:.1} of 400 a second");
     // Before it is known what kind it is, some waits are tried.
     assert!(waited < 1.5, "waited {waited} s");

@@ -1,10 +1,9 @@
 //! Changing reservations while everybody is being served: no request is lost, and no promise to
 //! anybody else is broken (I8).
 
-mod common;
-
-use common::mixes::{self, Clients};
-use common::{Rng, ms, reserved, secs};
+use disktime_lab::oracle::disks::{ms, reserved, secs};
+use disktime_lab::oracle::mixes::{self, ClientMix};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{StreamConfig, StreamId};
 use disktime_units::{Nanos, Share};
 
@@ -19,21 +18,21 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
     let (mut grown, mut delayed) = (0, 0);
     for seed in 0..60 {
         let clients = if seed % 4 == 0 {
-            Clients::Backlogged
+            ClientMix::Backlogged
         } else {
-            Clients::Mixed
+            ClientMix::Mixed
         };
         let mut world = mixes::adverse(30_000 + seed, clients, 1_000_000, seed % 3 == 0);
-        world.keep_trace = false;
-        let mut rng = Rng::new(seed);
-        let count = world.clients.len();
-        let ids: Vec<StreamId> = world.scheduler.streams().collect();
+        world = world.without_trace();
+        let mut rng = SplitMix64::new(seed);
+        let count = world.stream_count();
+        let ids: Vec<StreamId> = world.scheduler().streams().collect();
         let id = |stream: usize| ids[stream];
         let mut wanted: Vec<StreamConfig> = (0..count)
-            .map(|stream| world.scheduler.stream_config(id(stream)))
+            .map(|stream| world.scheduler().stream_config(id(stream)))
             .collect();
         for _ in 0..40 {
-            world.run(world.now + Nanos(rng.range(1, 2_000_000_000)));
+            world.run(world.now() + Nanos(rng.range(1, 2_000_000_000)));
             let stream = rng.range(0, count as u64) as usize;
             let others: u32 = (0..count)
                 .filter(|other| *other != stream)
@@ -55,13 +54,13 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
             grown += usize::from(new > share(wanted[stream]));
             wanted[stream] = config;
             world.reconfigure(stream, config);
-            delayed += usize::from(world.scheduler.is_pending(id(stream)));
+            delayed += usize::from(world.scheduler().is_pending(id(stream)));
         }
-        world.run(world.now + secs(60));
+        world.run(world.now() + secs(60));
         let sum: u32 = wanted.iter().map(|config| share(*config)).sum();
         assert!(sum <= 1_000_000);
         for (stream, wanted) in wanted.iter().enumerate() {
-            let config = world.scheduler.stream_config(id(stream));
+            let config = world.scheduler().stream_config(id(stream));
             assert_eq!(
                 config, *wanted,
                 "seed {seed}: stream {stream} still waits for its change"
@@ -69,17 +68,7 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
         }
         world.drain();
         world.assert_charges_add_up(&format!("seed {seed}"));
-        let bound = world.scheduler.unspent_bound().0 as i64;
-        for (stream, wanted) in wanted.iter().enumerate() {
-            let counters = world.counters(stream);
-            let unspent = counters.unspent_max.unwrap_or(i64::MIN);
-            assert!(
-                unspent <= bound && counters.deadlines_missed == 0,
-                "seed {seed}: stream {stream} ({wanted:?}): {unspent} ns unspent at a period's end, \
-                 bound {bound}; {} missed",
-                counters.deadlines_missed
-            );
-        }
+        world.assert_promises(&format!("seed {seed}"));
     }
     assert!(
         grown > 500 && delayed > 100,
@@ -89,10 +78,10 @@ fn i8_changes_at_the_limit_of_admission_break_no_promise() {
 
 #[test]
 fn a_larger_share_is_delivered_once_it_holds() {
-    let mut world = mixes::adverse(4, Clients::Backlogged, 500_000, false);
+    let mut world = mixes::adverse(4, ClientMix::Backlogged, 500_000, false);
     world.run(secs(5));
     let more = reserved(400_000, ms(500));
-    let first = world.scheduler.stream_config(world.stream(0));
+    let first = world.scheduler().stream_config(world.stream(0));
     let grown = Share(more.reservation.map_or(0, |r| r.share.0) + share(first));
     let config = reserved(grown.0, ms(500));
     world.reconfigure(0, config);

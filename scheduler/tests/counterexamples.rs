@@ -1,10 +1,11 @@
-//! The states in which simpler rules fail (design: scheduler-rules §2.3), one test each.
+//! The states in which simpler rules fail, one test each.
 
-mod common;
-
-use common::devices::{Adversary, DISK_BYTES, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, Rng, World, books, mixes, ms, secs};
-use common::{plain_disk, reserved, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::mixes::{self, ClientMix};
+use disktime_lab::oracle::{
+    Adversary, Behaviour, ClientConfig, Pattern, ServiceTimes, SharedRng, ToyHdd, World, any_window,
+};
 use disktime_scheduler::{
     Arrival, Decision, RequestId, Scheduler, SchedulerConfig, StreamConfig, SwitchingAccount,
 };
@@ -13,11 +14,7 @@ use disktime_units::Nanos;
 const W: Nanos = ms(27);
 
 fn steady(worst_case: Nanos, times: ServiceTimes) -> Adversary {
-    Adversary {
-        times,
-        worst_case,
-        rng: Rng::new(1),
-    }
+    Adversary::new(times, worst_case, SharedRng::new(1))
 }
 
 fn client(index: usize, depth: usize, pattern: Pattern, len: u64) -> ClientConfig {
@@ -42,18 +39,6 @@ fn never(index: usize) -> ClientConfig {
     }
 }
 
-fn assert_bound(world: &World, context: &str) {
-    let bound = world.scheduler.unspent_bound().0 as i64;
-    for index in 0..world.clients.len() {
-        let counters = world.counters(index);
-        let unspent = counters.unspent_max.unwrap_or(0);
-        assert!(
-            unspent <= bound,
-            "{context}: stream {index} left {unspent} of {bound}"
-        );
-    }
-}
-
 #[test]
 fn an_idle_stream_of_short_period_starves_nobody() {
     for has_seeks in [false, true] {
@@ -67,7 +52,7 @@ fn an_idle_stream_of_short_period_starves_nobody() {
         world.add(StreamConfig::BEST_EFFORT, backlogged(2), Nanos::ZERO, 3);
         world.run(secs(30));
         assert_eq!(
-            world.asleep,
+            world.asleep(),
             Nanos::ZERO,
             "the disk idled with requests queued"
         );
@@ -80,7 +65,7 @@ fn an_idle_stream_of_short_period_starves_nobody() {
             "{spent:?}"
         );
         assert!(greedy.spare > secs(13), "{greedy:?}");
-        assert_bound(&world, "idle stream");
+        world.assert_promises("idle stream");
     }
 }
 
@@ -106,10 +91,10 @@ fn idle_streams_do_not_cost_batching() {
             );
         }
         world.run(secs(60));
-        let switches = world.scheduler.disk_counters(world.now).switches / 60;
+        let switches = world.scheduler().disk_counters(world.now()).switches / 60;
         println!("{idle} idle streams: {switches} switches/s");
         assert!(switches <= 12, "{idle} idle streams: {switches} switches/s");
-        assert_bound(&world, "idle streams");
+        world.assert_promises("idle streams");
     }
 }
 
@@ -132,7 +117,7 @@ fn overshoot_of_many_streams_does_not_add_up() {
             );
         }
         world.run(secs(60));
-        assert_bound(&world, "overshoot");
+        world.assert_promises("overshoot");
     }
 }
 
@@ -155,13 +140,13 @@ fn remainders_just_below_w_neither_idle_the_disk_nor_pile_up() {
         }
         world.run(secs(60));
         assert_eq!(
-            world.asleep,
+            world.asleep(),
             Nanos::ZERO,
             "the disk idled with requests queued"
         );
         world.drain();
         world.assert_charges_add_up("remainders");
-        assert_bound(&world, "remainders");
+        world.assert_promises("remainders");
     }
 }
 
@@ -169,26 +154,12 @@ fn remainders_just_below_w_neither_idle_the_disk_nor_pile_up() {
 fn periods_inside_a_backlog_may_lack_two_w_and_no_more() {
     let mut worst = 0.0f64;
     for seed in 0..12 {
-        let mut world = mixes::adverse(seed, mixes::Clients::Backlogged, 1_000_000, true);
+        let mut world = mixes::adverse(seed, ClientMix::Backlogged, 1_000_000, true);
         world.run(secs(30));
         world.drain();
-        let bound = world.scheduler.unspent_bound().0 as i64;
-        for index in 0..world.clients.len() {
-            let config = world.scheduler.stream_config(world.stream(index));
-            let Some(reservation) = config.reservation else {
-                continue;
-            };
-            let short = books::shortfall(
-                &world.segments[index],
-                &world.backlogs[index],
-                reservation.share.0,
-                reservation.period,
-            );
-            assert!(
-                short.inside <= 2 * bound + 1,
-                "seed {seed}, stream {index}: {short:?}"
-            );
-            worst = worst.max(short.inside as f64 / bound as f64);
+        // The bound inside a backlog is 2W where the served stream pays.
+        for audit in world.assert_promises(&format!("seed {seed}")) {
+            worst = worst.max(audit.inside as f64 / audit.bound as f64);
         }
     }
     assert!(
@@ -200,24 +171,21 @@ fn periods_inside_a_backlog_may_lack_two_w_and_no_more() {
 #[test]
 fn an_unaligned_window_lacks_what_a_period_may_move_and_no_more() {
     for seed in 100..120 {
-        let mut world = mixes::adverse(seed, mixes::Clients::Backlogged, 1_000_000, seed % 2 == 0);
+        let has_seeks = seed % 2 == 0;
+        let mut world = mixes::adverse(seed, ClientMix::Backlogged, 1_000_000, has_seeks);
         world.run(secs(40));
         world.drain();
-        let bound = i128::from(world.scheduler.unspent_bound().0);
-        for index in 0..world.clients.len() {
-            let config = world.scheduler.stream_config(world.stream(index));
-            let (Some(reservation), Some(backlog)) =
-                (config.reservation, world.backlogs[index].first())
-            else {
+        let bound = i128::from(world.scheduler().unspent_bound().0);
+        for index in 0..world.stream_count() {
+            let config = world.config(index);
+            let (Some(own), Some(from)) = (config.reservation, world.first_backlog(index)) else {
                 continue;
             };
-            let share = reservation.share.0;
-            let (from, to) = (backlog.start, secs(40));
-            let short = books::any_window(&world.segments[index], share, from, to);
-            let movable = i128::from(reservation.period.0)
-                * i128::from(share)
-                * i128::from(1_000_000 - share)
-                / 1_000_000_000_000;
+            let share = own.share.0;
+            let short = any_window(world.segments(index), share, from, secs(40));
+            let movable =
+                i128::from(own.period.0) * i128::from(share) * i128::from(1_000_000 - share)
+                    / 1_000_000_000_000;
             assert!(
                 short <= 2 * movable + 2 * bound + 2,
                 "seed {seed}, stream {index} {config:?}: a window lacks {short}"

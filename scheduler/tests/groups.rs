@@ -1,11 +1,10 @@
 //! Groups: one account for several streams. The group keeps its promise as a stream does, its
 //! members share it by weight, and what one of them does not use is there for the others first.
 
-mod common;
-
-use common::devices::DISK_BYTES;
-use common::mixes::{self, Clients, zone};
-use common::{Behaviour, ClientConfig, Pattern, Think, ToyHdd, World, ms, reserved, secs, toy_hdd};
+use disktime_lab::oracle::devices::DISK_BYTES;
+use disktime_lab::oracle::disks::{ms, region, reserved, secs, toy_hdd};
+use disktime_lab::oracle::mixes::{self, ClientMix};
+use disktime_lab::oracle::{Behaviour, ClientConfig, Pattern, Think, ToyHdd, World};
 use disktime_scheduler::{StreamConfig, StreamId, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -19,7 +18,7 @@ fn client(place: usize, depth: usize, pattern: Pattern, think: Think) -> ClientC
             4096
         },
         price: Nanos(51_200),
-        zone: zone(place),
+        zone: region(place),
         merge: false,
     }
 }
@@ -57,7 +56,7 @@ fn members_share_the_groups_time_by_weight() {
     let (one, three) = (received(&world, 1), received(&world, 2));
     assert!((one + three - 24.0).abs() < 0.7, "{one} + {three} of 24 s");
     assert!((three / one - 3.0).abs() < 0.1, "{three} s, {one} s");
-    let counters = world.scheduler.stream_counters(group);
+    let counters = world.scheduler().stream_counters(group);
     assert_eq!(counters.deadlines_missed, 0);
     assert!(counters.deadlines_met >= 118, "{counters:?}");
 }
@@ -92,7 +91,7 @@ fn a_member_that_asks_for_the_next_when_it_has_the_last_gets_its_part_of_the_gro
     world.run(secs(60));
     let (one, other) = (received(&world, 1), received(&world, 2));
     assert!((one / other - 1.0).abs() < 0.05, "{one} s, {other} s");
-    assert_eq!(world.scheduler.stream_counters(group).deadlines_missed, 0);
+    assert_eq!(world.scheduler().stream_counters(group).deadlines_missed, 0);
 }
 
 #[test]
@@ -101,29 +100,23 @@ fn groups_of_all_kinds_keep_the_promise_at_the_limit_of_admission() {
     for seed in 0..60 {
         let has_seeks = seed % 3 == 0;
         let clients = if seed % 4 == 0 {
-            Clients::Backlogged
+            ClientMix::Backlogged
         } else {
-            Clients::Mixed
+            ClientMix::Mixed
         };
         let mut world = mixes::adverse_with(9_000 + seed, clients, 1_000_000, has_seeks, true);
-        world.keep_trace = false;
+        world = world.without_trace();
         world.run(secs(30));
         world.drain();
         world.assert_charges_add_up(&format!("seed {seed}"));
-        let bound = world.scheduler.unspent_bound().0 as i64;
-        for stream in 0..world.clients.len() {
-            let counters = world.counters(stream);
-            let config = world.scheduler.stream_config(world.stream(stream));
-            let unspent = counters.unspent_max.unwrap_or(i64::MIN);
-            assert!(
-                unspent <= bound && counters.deadlines_missed == 0,
-                "seed {seed}: stream {stream} ({config:?}): {unspent} ns unspent, bound {bound}; \
-                 {} missed",
-                counters.deadlines_missed
-            );
-            let is_group = counters.requests == 0 && counters.deadlines_met > 0;
-            groups += usize::from(is_group && config.reservation.is_some());
-        }
+        world.assert_promises(&format!("seed {seed}"));
+        groups += (0..world.stream_count())
+            .filter(|stream| {
+                let counters = world.counters(*stream);
+                let is_group = counters.requests == 0 && counters.deadlines_met > 0;
+                is_group && world.config(*stream).reservation.is_some()
+            })
+            .count();
     }
     assert!(groups > 100, "{groups} groups were checked");
 }

@@ -1,11 +1,11 @@
 //! Isolation on the toy hard disk: what a stream gets beside others, over its share of what it
 //! gets alone.
 
-mod common;
-
-use common::devices::{self, DISK_BYTES, ToyHdd};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, mixes, ms, secs};
-use common::{RESERVED, reserved, switching_ppm, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{RESERVED, ms, region, reserved, secs, switching_ppm, toy_hdd};
+use disktime_lab::oracle::mixes;
+use disktime_lab::oracle::{Behaviour, ClientConfig, Pattern, Think, ToyHdd, World};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -43,8 +43,8 @@ fn client(kind: Kind, index: usize) -> ClientConfig {
         behaviour: Behaviour::Closed { depth, think },
         pattern,
         len,
-        price: devices::transfer(len),
-        zone: mixes::zone(index),
+        price: transfer(len),
+        zone: region(index),
         merge: true,
     }
 }
@@ -57,7 +57,7 @@ fn rates(
     seed: u64,
 ) -> (Vec<f64>, World) {
     let mut world = World::new(toy_hdd(account), DISK_BYTES, ToyHdd::default());
-    world.keep_trace = false;
+    world = world.without_trace();
     for (index, (config, kind)) in streams.iter().enumerate() {
         world.add(
             *config,
@@ -66,16 +66,17 @@ fn rates(
             seed * 100 + index as u64,
         );
     }
+    let completed = |world: &World| -> Vec<u64> {
+        let streams = 0..world.stream_count();
+        streams
+            .map(|index| world.client(index).completed())
+            .collect()
+    };
     world.run(secs(2));
-    let before: Vec<u64> = world
-        .clients
-        .iter()
-        .map(|client| client.completed)
-        .collect();
+    let before = completed(&world);
     world.run(secs(2) + length);
-    let rates = world.clients.iter().zip(before);
-    let rates =
-        rates.map(|(client, before)| (client.completed - before) as f64 / length.as_secs_f64());
+    let rates = completed(&world).into_iter().zip(before);
+    let rates = rates.map(|(after, before)| (after - before) as f64 / length.as_secs_f64());
     (rates.collect(), world)
 }
 
@@ -106,7 +107,7 @@ fn isolation(
     account: SwitchingAccount,
     seed: u64,
 ) -> (f64, f64, f64) {
-    let mut rng = Rng::new(seed);
+    let mut rng = SplitMix64::new(seed);
     let periods: Vec<Nanos> = kinds
         .iter()
         .map(|_| Nanos(period.0 / 100 * rng.range(60, 160)))
@@ -134,11 +135,11 @@ fn isolation(
             "{kinds:?} p {period} seed {seed}: {counters:?}"
         );
     }
-    let disk = world.scheduler.disk_counters(world.now);
+    let disk = world.scheduler().disk_counters(world.now());
     (
         worst,
         efficiency,
-        disk.switches as f64 / world.now.as_secs_f64(),
+        disk.switches as f64 / world.now().as_secs_f64(),
     )
 }
 
@@ -205,14 +206,14 @@ fn isolation_holds_in_random_mixes_with_unequal_shares() {
     let solos = pool.map(solo);
     let mut worst_of_all = f64::MAX;
     for seed in 0..20 {
-        let mut rng = Rng::new(seed);
+        let mut rng = SplitMix64::new(seed);
         let count = rng.range(2, 6) as usize;
         let chosen: Vec<usize> = (0..count).map(|_| rng.range(0, 10) as usize).collect();
         let periods: Vec<Nanos> = (0..count)
             .map(|_| rng.log_uniform(ms(500), secs(5)))
             .collect();
         let taken = switching_ppm(&toy_hdd(RESERVED), &periods);
-        let shares = rng.shares(count, 1_000_000 - taken);
+        let shares = mixes::shares(&mut rng, count, 1_000_000 - taken);
         let streams: Vec<_> = (0..count)
             .map(|index| (reserved(shares[index], periods[index]), pool[chosen[index]]))
             .collect();
@@ -257,7 +258,7 @@ fn a_sequential_stream_does_not_pay_its_way_back_though_the_price_has_an_access_
     let access = ms(14);
     let measure = |alone: bool| {
         let mut world = World::new(toy_hdd(RESERVED), DISK_BYTES, ToyHdd::default());
-        world.keep_trace = false;
+        world = world.without_trace();
         let add = |world: &mut World, config: StreamConfig, weight, kind, index: usize| {
             let mut client = client(kind, index);
             client.price += access;
@@ -269,9 +270,9 @@ fn a_sequential_stream_does_not_pay_its_way_back_though_the_price_has_an_access_
             add(&mut world, reserved(80_000, ms(300)), 10_000, R(1), index);
         }
         world.run(secs(4));
-        let before = world.clients[0].completed;
+        let before = world.client(0).completed();
         world.run(secs(104));
-        (world.clients[0].completed - before) as f64
+        (world.client(0).completed() - before) as f64
     };
     let isolation = measure(false) / measure(true) / 0.4;
     assert!(isolation >= 0.99, "{isolation:.3}");

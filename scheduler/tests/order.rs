@@ -1,11 +1,9 @@
 //! Order within a stream, order of arrival under `fifo`, and the same run twice.
 
-mod common;
-
-use common::devices::{DISK_BYTES, ToyHdd, transfer};
-use common::mixes::{self, Clients};
-use common::{ClientConfig, Pattern, RESERVED, World, ms, reserved, secs};
-use common::{toy_hdd, world::TraceEntry};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{RESERVED, ms, reserved, secs, toy_hdd};
+use disktime_lab::oracle::mixes::{self, ClientMix};
+use disktime_lab::oracle::{ClientConfig, Dispatched, Pattern, ToyHdd, World};
 use disktime_scheduler::{PolicyKind, StreamConfig, SwitchingAccount};
 
 fn client(index: usize, depth: usize, pattern: Pattern, merge: bool) -> ClientConfig {
@@ -38,8 +36,8 @@ fn a_sequential_run_keeps_its_order() {
             3,
         );
         world.run(secs(20));
-        let run = world.trace.iter().filter(|entry| entry.stream == 0);
-        let run: Vec<&TraceEntry> = run.collect();
+        let run = world.trace().iter().filter(|entry| entry.stream == 0);
+        let run: Vec<&Dispatched> = run.collect();
         assert!(run.len() > 500, "{}", run.len());
         for pair in run.windows(2) {
             assert_eq!(
@@ -61,7 +59,7 @@ fn no_request_is_older_than_a_few_sweeps() {
         world.add(reserved(400_000, secs(1)), random, ms(0), 1);
         world.run(secs(60));
         let mut oldest = 0;
-        for (position, entry) in world.trace.iter().enumerate() {
+        for (position, entry) in world.trace().iter().enumerate() {
             // A closed loop: when request n came, n + 1 − depth had left at least.
             let left_when_it_came = (entry.sequence + 1).saturating_sub(depth);
             oldest = oldest.max(position as u64 - left_when_it_came.min(position as u64));
@@ -76,9 +74,9 @@ fn no_request_is_older_than_a_few_sweeps() {
 #[test]
 fn the_same_run_twice_is_the_same() {
     let builders: [fn(u64) -> World; 3] = [
-        |seed| mixes::adverse(seed, Clients::Mixed, 1_000_000, seed % 2 == 0),
-        |seed| mixes::on_toy_hdd(seed, Clients::Mixed, RESERVED),
-        |seed| mixes::on_toy_hdd(seed, Clients::Mixed, SwitchingAccount::Served),
+        |seed| mixes::adverse(seed, ClientMix::Mixed, 1_000_000, seed % 2 == 0),
+        |seed| mixes::on_toy_hdd(seed, ClientMix::Mixed, RESERVED),
+        |seed| mixes::on_toy_hdd(seed, ClientMix::Mixed, SwitchingAccount::Served),
     ];
     for build in builders {
         for seed in 0..6 {
@@ -88,12 +86,12 @@ fn the_same_run_twice_is_the_same() {
                 world
             };
             let (one, two, other) = (run(seed), run(seed), run(seed + 1000));
-            assert!(one.trace == two.trace, "seed {seed}: two runs differ");
-            for stream in 0..one.clients.len() {
+            assert!(one.trace() == two.trace(), "seed {seed}: two runs differ");
+            for stream in 0..one.stream_count() {
                 assert_eq!(one.counters(stream), two.counters(stream), "seed {seed}");
             }
             assert!(
-                one.trace != other.trace,
+                one.trace() != other.trace(),
                 "seed {seed}: the seed does not matter"
             );
         }
@@ -125,7 +123,7 @@ fn fifo_serves_in_order_of_arrival_and_counts_what_it_misses() {
     );
     world.run(secs(60));
     let order = world
-        .trace
+        .trace()
         .windows(2)
         .all(|pair| pair[0].sequence < pair[1].sequence);
     assert!(order, "out of order of arrival");

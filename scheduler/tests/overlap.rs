@@ -1,9 +1,11 @@
 //! A device without seeks that takes many requests at a time.
 
-mod common;
-
-use common::devices::{Linear, Overlapping};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, ms, plain_disk, reserved, secs};
+use disktime_lab::oracle::disks::{ms, plain_disk, reserved, secs};
+use disktime_lab::oracle::mixes;
+use disktime_lab::oracle::{
+    Behaviour, ClientConfig, Linear, Overlapping, Pattern, SharedRng, Think, World,
+};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{SchedulerConfig, StreamConfig};
 use disktime_units::Nanos;
 
@@ -35,17 +37,20 @@ fn client(depth: usize, len: u64) -> ClientConfig {
 #[test]
 fn charges_add_up_to_the_busy_time_while_requests_overlap() {
     for seed in 0..20 {
-        let mut rng = Rng::new(seed);
+        let mut rng = SplitMix64::new(seed);
         let in_flight = rng.range(1, 33) as usize;
         let most = Nanos(rng.range(100_000, 10_000_000));
         let overlapping = Overlapping {
-            rng: Rng::new(rng.next()),
+            rng: SharedRng::new(rng.next_u64()),
             most,
         };
         let mut world = World::new(device(in_flight), SIZE, overlapping);
-        world.answers_first = rng.percent(50);
+        world = world.answers_first(rng.percent(50));
         let count = rng.range(2, 8) as usize;
-        for (index, share) in rng.shares(count, 900_000).into_iter().enumerate() {
+        for (index, share) in mixes::shares(&mut rng, count, 900_000)
+            .into_iter()
+            .enumerate()
+        {
             let len = 4096 << rng.range(0, 6);
             let depth = rng.range(1, 40) as usize;
             let mut one = client(depth, len);
@@ -66,7 +71,7 @@ fn charges_add_up_to_the_busy_time_while_requests_overlap() {
         world.run(secs(4));
         world.drain();
         world.assert_charges_add_up(&format!("seed {seed}, {in_flight} in flight"));
-        let longest = world.scheduler.disk_counters(world.now).longest;
+        let longest = world.scheduler().disk_counters(world.now()).longest;
         assert!(longest <= most, "{longest}");
     }
 }
@@ -99,8 +104,8 @@ fn shares_are_delivered_where_the_device_is_what_the_price_says() {
             for (index, (share, ..)) in streams.iter().enumerate() {
                 let counters = world.counters(index);
                 let charged = (counters.reserved + counters.spare).as_secs_f64() / 10.0;
-                let price = world.clients[index].config.price.as_secs_f64();
-                let used = world.clients[index].completed as f64 * price / 10.0;
+                let price = world.client(index).config().price.as_secs_f64();
+                let used = world.client(index).completed() as f64 * price / 10.0;
                 let due = f64::from(*share) / 1e6;
                 println!(
                     "{in_flight} in flight, {streams:?}, {index}: charged {charged:.4}, used {used:.4}, due {due:.2}"
@@ -124,7 +129,7 @@ fn no_more_are_in_flight_than_allowed() {
     let mut most = 0;
     for step in 1..20_000u64 {
         world.run(Nanos(step * 5_000));
-        most = most.max(world.scheduler.in_flight());
+        most = most.max(world.scheduler().in_flight());
     }
     assert_eq!(most, 8);
 }

@@ -1,11 +1,14 @@
 //! EDF over budgets, the papers' committed set, and the elevator: what they do, and the states in
 //! which they fail and ours does not.
 
-mod common;
-
-use common::devices::{Adversary, DISK_BYTES, Linear, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, ms, secs};
-use common::{plain_disk, reserved, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::mixes::{self};
+use disktime_lab::oracle::{
+    Adversary, Behaviour, ClientConfig, Linear, Pattern, ServiceTimes, SharedRng, Think, ToyHdd,
+    World,
+};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -22,7 +25,7 @@ fn client(index: usize, service: Nanos) -> ClientConfig {
 }
 
 fn unspent_max(world: &World) -> i64 {
-    let streams = 0..world.clients.len();
+    let streams = 0..world.stream_count();
     let unspent = streams.filter_map(|stream| world.counters(stream).unspent_max);
     unspent.max().unwrap_or(i64::MIN)
 }
@@ -41,7 +44,7 @@ fn edf_serves_budgets_by_deadline_and_the_rest_by_weight() {
     }
     world.run(ms(200));
     // 30 ms of each 100 for the one that is due first, then 40 of each 200.
-    let first: Vec<u32> = world.trace.iter().map(|entry| entry.stream).collect();
+    let first: Vec<usize> = world.trace().iter().map(|entry| entry.stream).collect();
     assert!(first[..30].iter().all(|stream| *stream == 0));
     assert!(first[30..70].iter().all(|stream| *stream == 1));
     // Then it is spare time's turn for all.
@@ -86,12 +89,8 @@ fn twenty_with_a_little_left(policy: PolicyKind) -> f64 {
         ..plain_disk(worst_case)
     };
     let times = ServiceTimes::Nearly;
-    let rng = Rng::new(1);
-    let device = Adversary {
-        times,
-        worst_case,
-        rng,
-    };
+    let rng = SharedRng::new(1);
+    let device = Adversary::new(times, worst_case, rng);
     let mut world = World::new(config, DISK_BYTES, device);
     for index in 0..20 {
         let stream = reserved(50_000, secs(1));
@@ -147,10 +146,10 @@ fn the_committed_set_is_served_upwards_whoever_it_belongs_to() {
     world.add(reserved(500_000, secs(1)), deep(0), Nanos::ZERO, 1);
     world.add(reserved(500_000, secs(1)), deep(0), Nanos::ZERO, 2);
     world.run(secs(1));
-    assert_eq!(world.trace.len(), 32);
-    let places: Vec<u64> = world.trace.iter().map(|entry| entry.offset).collect();
+    assert_eq!(world.trace().len(), 32);
+    let places: Vec<u64> = world.trace().iter().map(|entry| entry.offset).collect();
     assert!(places.is_sorted(), "{places:?}");
-    let switches = world.trace.windows(2);
+    let switches = world.trace().windows(2);
     let switches = switches.filter(|pair| pair[0].stream != pair[1].stream);
     assert!(switches.count() > 5, "the streams are mixed");
 }
@@ -170,7 +169,7 @@ fn budgets_below_w_commit_nothing_so_nothing_is_reordered() {
             .sum();
         assert_eq!(late, 0, "W {worst_case}");
         let overtaken = (0..10).any(|stream| {
-            let own = world.trace.iter().filter(|entry| entry.stream == stream);
+            let own = world.trace().iter().filter(|entry| entry.stream == stream);
             !own.map(|entry| entry.sequence).is_sorted()
         });
         assert_eq!(overtaken, is_reordered, "W {worst_case}");
@@ -193,22 +192,21 @@ enum Adversity {
 fn adverse(policy: PolicyKind, adversity: Adversity, seeds: std::ops::Range<u64>) -> f64 {
     let mut worst = f64::MIN;
     for seed in seeds {
-        let mut rng = Rng::new(seed);
+        let mut rng = SplitMix64::new(seed);
         let worst_case = rng.log_uniform(ms(2), ms(30));
         let config = SchedulerConfig {
             policy,
             ..plain_disk(worst_case)
         };
         let times = ServiceTimes::ALL[rng.range(0, 6) as usize];
-        let device = Adversary {
-            times,
-            worst_case,
-            rng: Rng::new(seed),
-        };
+        let device = Adversary::new(times, worst_case, SharedRng::new(seed));
         let mut world = World::new(config, DISK_BYTES, device);
-        world.keep_trace = false;
+        world = world.without_trace();
         let count = rng.range(2, 21) as usize;
-        for (index, share) in rng.shares(count, 1_000_000).into_iter().enumerate() {
+        for (index, share) in mixes::shares(&mut rng, count, 1_000_000)
+            .into_iter()
+            .enumerate()
+        {
             let period = rng.log_uniform(ms(50), secs(5));
             let period = if adversity == Adversity::Aligned {
                 secs(1)
@@ -229,7 +227,7 @@ fn adverse(policy: PolicyKind, adversity: Adversity, seeds: std::ops::Range<u64>
                 behaviour,
                 ..client(index, ms(1))
             };
-            world.add(reserved(share, period), client, Nanos::ZERO, rng.next());
+            world.add(reserved(share, period), client, Nanos::ZERO, rng.next_u64());
         }
         let greedy = client(count, ms(1));
         world.add(StreamConfig::BEST_EFFORT, greedy, Nanos::ZERO, 1);
@@ -283,14 +281,14 @@ fn the_elevator_goes_up_and_around() {
     }
     world.run(secs(20));
     let (mut head, mut around) = (0, 0);
-    for entry in &world.trace {
+    for entry in world.trace() {
         around += u64::from(entry.offset < head);
         head = entry.offset + entry.len;
     }
     // Sixteen wait at any time, one in service: 15 or more per sweep.
-    let per_sweep = world.trace.len() as u64 / around.max(1);
+    let per_sweep = world.trace().len() as u64 / around.max(1);
     assert!(per_sweep >= 12, "{per_sweep} requests per sweep");
-    let switches = world.scheduler.disk_counters(world.now).switches;
+    let switches = world.scheduler().disk_counters(world.now()).switches;
     assert!(switches > around, "{switches} switches in {around} sweeps");
 }
 

@@ -1,15 +1,17 @@
 //! What every policy has in common: charges add up, no disk sleeps over work, no run differs from
 //! its repetition, every request is served, nothing is allocated per request.
 
-mod common;
-
-use common::devices::{DISK_BYTES, Linear, Overlapping, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, Rng, Think, World, mixes, ms, secs};
-use common::{plain_disk, reserved, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{ms, plain_disk, region, reserved, secs, toy_hdd};
+use disktime_lab::oracle::mixes::{self};
+use disktime_lab::oracle::{
+    Behaviour, ClientConfig, Linear, Overlapping, Pattern, SharedRng, Think, ToyHdd, World,
+};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
-fn client(rng: &mut Rng, index: usize) -> ClientConfig {
+fn client(rng: &mut SplitMix64, index: usize) -> ClientConfig {
     let think = Think::Exponential(ms(rng.range(1, 30)));
     let behaviour = match rng.range(0, 4) {
         0 => Behaviour::Closed { depth: 1, think },
@@ -32,7 +34,7 @@ fn client(rng: &mut Rng, index: usize) -> ClientConfig {
         pattern,
         len: 4096,
         price: transfer(4096),
-        zone: mixes::zone(index),
+        zone: region(index),
         merge: rng.percent(50),
     }
 }
@@ -48,7 +50,7 @@ fn disk(kind: PolicyKind, which: u64, seed: u64) -> World {
         merge_limit_bytes: 64 << 10,
         ..plain_disk(ms(10))
     };
-    let rng = Rng::new(seed);
+    let rng = SharedRng::new(seed);
     let most = ms(3);
     match which {
         0 => World::new(
@@ -64,10 +66,10 @@ fn disk(kind: PolicyKind, which: u64, seed: u64) -> World {
 
 fn mix(kind: PolicyKind, which: u64, seed: u64) -> World {
     let mut world = disk(kind, which, seed);
-    let mut rng = Rng::new(seed);
-    world.answers_first = rng.percent(50);
+    let mut rng = SplitMix64::new(seed);
+    world = world.answers_first(rng.percent(50));
     let count = rng.range(1, 6) as usize;
-    let shares = rng.shares(count, 800_000);
+    let shares = mixes::shares(&mut rng, count, 800_000);
     for (index, share) in shares.iter().enumerate() {
         let config = StreamConfig {
             weight: rng.range(1, 300) as u32,
@@ -75,11 +77,16 @@ fn mix(kind: PolicyKind, which: u64, seed: u64) -> World {
         };
         let start = ms(rng.range(0, 500));
         let client = client(&mut rng, index);
-        world.add(config, client, start, rng.next());
+        world.add(config, client, start, rng.next_u64());
     }
     for index in count..count + rng.range(0, 3) as usize {
         let client = client(&mut rng, index);
-        world.add(StreamConfig::BEST_EFFORT, client, Nanos::ZERO, rng.next());
+        world.add(
+            StreamConfig::BEST_EFFORT,
+            client,
+            Nanos::ZERO,
+            rng.next_u64(),
+        );
     }
     world
 }
@@ -91,16 +98,20 @@ fn charges_add_up_and_the_disk_never_sleeps_over_work() {
             for seed in 0..4 {
                 let context = format!("{} on disk {which}, seed {seed}", kind.name());
                 let mut world = mix(kind, which, seed);
-                world.keep_trace = false;
+                world = world.without_trace();
                 world.run(secs(8));
                 world.drain();
                 world.assert_charges_add_up(&context);
                 if kind != PolicyKind::Fahrrad {
-                    assert_eq!(world.asleep, Nanos::ZERO, "{context}: asleep over requests");
+                    assert_eq!(
+                        world.asleep(),
+                        Nanos::ZERO,
+                        "{context}: asleep over requests"
+                    );
                 }
-                for stream in 0..world.clients.len() {
+                for stream in 0..world.stream_count() {
                     let requests = world.counters(stream).requests;
-                    assert_eq!(requests, world.clients[stream].completed, "{context}");
+                    assert_eq!(requests, world.client(stream).completed(), "{context}");
                 }
             }
         }
@@ -114,7 +125,7 @@ fn the_same_seed_gives_the_same_run() {
             let run = |seed| {
                 let mut world = mix(kind, which, seed);
                 world.run(secs(4));
-                world.trace
+                world.trace().to_vec()
             };
             let (first, again, other) = (run(3), run(3), run(4));
             assert!(first == again, "{}: two runs differ", kind.name());
@@ -141,7 +152,7 @@ fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
         for merge in [false, true] {
             let mut world = disk(kind, 0, 1);
             let mut add = |pattern, depth| {
-                let index = world.clients.len();
+                let index = world.stream_count();
                 let client = ClientConfig {
                     merge,
                     ..ClientConfig::closed(index, depth, pattern, transfer(4096))
@@ -152,7 +163,7 @@ fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
             add(Pattern::Random, 8);
             world.run(secs(10));
             let mut end = None;
-            for entry in world.trace.iter().filter(|entry| entry.stream == 0) {
+            for entry in world.trace().iter().filter(|entry| entry.stream == 0) {
                 assert!(
                     end.is_none_or(|end| end == entry.offset),
                     "{}, merge {merge}: {entry:?} after {end:?}",
@@ -160,7 +171,7 @@ fn requests_of_a_sequential_stream_stay_in_order_under_every_policy() {
                 );
                 end = Some(entry.offset + entry.len);
             }
-            let requests = world.scheduler.stream_counters(world.stream(0)).requests;
+            let requests = world.scheduler().stream_counters(world.stream(0)).requests;
             assert!(requests > 5, "{}: {requests}", kind.name());
         }
     }

@@ -1,10 +1,12 @@
 //! Spare time by weight, and limits.
 
-mod common;
-
-use common::devices::{Adversary, DISK_BYTES, ServiceTimes, ToyHdd, transfer};
-use common::{Behaviour, ClientConfig, Pattern, RESERVED, Rng, Think, World, books};
-use common::{limited, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{RESERVED, limited, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::{
+    Adversary, Behaviour, ClientConfig, Pattern, ServiceTimes, SharedRng, Think, ToyHdd, World,
+    received,
+};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{StreamConfig, SwitchingAccount};
 use disktime_units::Nanos;
 
@@ -79,15 +81,16 @@ fn assert_limit(
     worst: Nanos,
     context: &str,
 ) {
-    let first = world.used[stream]
+    let first = world
+        .used(stream)
         .first()
         .expect("a stream was served")
         .start;
     // The limit's periods are counted from the first request, here at the start.
     assert!(first < secs(1), "{context}");
-    let count = world.now.0 / period.0;
+    let count = world.now().0 / period.0;
     let ends: Vec<Nanos> = (0..=count).map(|k| Nanos(k * period.0)).collect();
-    let used = books::received(&world.used[stream], &ends);
+    let used = received(world.used(stream), &ends);
     let allowed = i128::from(period.0) * i128::from(share_ppm) / 1_000_000;
     let worst = i128::from(worst.0);
     for k in 1..used.len() {
@@ -108,19 +111,15 @@ fn assert_limit(
 #[test]
 fn a_limit_holds_in_each_of_its_periods_and_debt_is_carried() {
     for seed in 0..24 {
-        let mut rng = Rng::new(seed);
+        let mut rng = SplitMix64::new(seed);
         let worst_case = ms(20);
         let has_seeks = seed % 2 == 0;
         let mut config = plain_disk(worst_case);
         config.has_seeks = has_seeks;
         let times = ServiceTimes::ALL[rng.range(0, 6) as usize];
-        let device = Adversary {
-            times,
-            worst_case,
-            rng: Rng::new(rng.next()),
-        };
+        let device = Adversary::new(times, worst_case, SharedRng::new(rng.next_u64()));
         let mut world = World::new(config, DISK_BYTES, device);
-        world.answers_first = seed % 3 == 0;
+        world = world.answers_first(seed % 3 == 0);
         let limit_period = rng.log_uniform(ms(100), secs(2));
         let think = if rng.percent(50) {
             Think::None
@@ -163,12 +162,12 @@ fn a_limit_holds_in_each_of_its_periods_and_debt_is_carried() {
         assert_limit(&world, 1, 250_000, ms(500), worst_case, &context);
         let other = world.counters(2);
         assert_eq!(other.deadlines_missed, 0, "{context}: {other:?}");
-        // What the limits hold back goes to the others: a stream without a limit is always there.
-        let waited = world.scheduler.disk_counters(world.now).waiting;
+        // What the limits hold back goes to the others: somebody without a limit is always there.
+        let waited = world.scheduler().disk_counters(world.now()).waiting;
         assert!(
-            world.asleep <= waited + ms(100),
+            world.asleep() <= waited + ms(100),
             "{context}: asleep {} of which waited {waited}",
-            world.asleep
+            world.asleep()
         );
         world.drain();
         world.assert_charges_add_up(&context);
@@ -180,19 +179,15 @@ fn a_limited_stream_alone_leaves_the_disk_idle_until_its_period_ends() {
     let mut world = World::new(
         plain_disk(ms(20)),
         DISK_BYTES,
-        Adversary {
-            times: ServiceTimes::Half,
-            worst_case: ms(20),
-            rng: Rng::new(1),
-        },
+        Adversary::new(ServiceTimes::Half, ms(20), SharedRng::new(1)),
     );
     let config = limited(StreamConfig::BEST_EFFORT, 50, secs(1));
     world.add(config, client(0, 4, Pattern::Random), Nanos::ZERO, 1);
     world.run(secs(10));
-    assert_eq!(world.busy, secs(5));
-    assert_eq!(world.asleep, secs(5));
+    assert_eq!(world.busy(), secs(5));
+    assert_eq!(world.asleep(), secs(5));
     assert_eq!(
-        world.scheduler.disk_counters(world.now).waiting,
+        world.scheduler().disk_counters(world.now()).waiting,
         Nanos::ZERO
     );
 }
@@ -201,11 +196,7 @@ fn a_limited_stream_alone_leaves_the_disk_idle_until_its_period_ends() {
 fn a_stream_whose_limit_equals_its_reservation_lacks_at_most_w_in_each_period() {
     for offset in [ms(0), ms(130), ms(500), ms(870)] {
         let worst_case = ms(10);
-        let device = Adversary {
-            times: ServiceTimes::Half,
-            worst_case,
-            rng: Rng::new(1),
-        };
+        let device = Adversary::new(ServiceTimes::Half, worst_case, SharedRng::new(1));
         let mut config = plain_disk(worst_case);
         config.has_seeks = true;
         let mut world = World::new(config, DISK_BYTES, device);
@@ -225,7 +216,7 @@ fn a_stream_whose_limit_equals_its_reservation_lacks_at_most_w_in_each_period() 
         let ends: Vec<Nanos> = (0..=40)
             .map(|k| offset + Nanos(k * 1_000_000_000))
             .collect();
-        let received = books::received(&world.used[0], &ends);
+        let received = received(world.used(0), &ends);
         for (k, pair) in received.windows(2).enumerate() {
             let one = pair[1] - pair[0];
             assert!(

@@ -1,9 +1,7 @@
 //! No allocation in steady state, and no overflow in years.
 
-mod common;
-
-use common::devices::DISK_BYTES;
-use common::{RESERVED, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::devices::DISK_BYTES;
+use disktime_lab::oracle::disks::{RESERVED, ms, plain_disk, reserved, secs, toy_hdd};
 use disktime_scheduler::{
     Arrival, Decision, FlightId, Limit, PolicyKind, RequestId, Scheduler, SchedulerConfig,
     StreamConfig, StreamId, SwitchingAccount,

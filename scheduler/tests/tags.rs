@@ -1,9 +1,8 @@
 //! Policies that give requests tags: mClock and SFQ(D).
 
-mod common;
-
-use common::devices::{DISK_BYTES, Linear};
-use common::{ClientConfig, Pattern, World, limited, ms, plain_disk, reserved, secs};
+use disktime_lab::oracle::devices::DISK_BYTES;
+use disktime_lab::oracle::disks::{limited, ms, plain_disk, reserved, secs};
+use disktime_lab::oracle::{ClientConfig, Linear, Pattern, World};
 use disktime_scheduler::{
     MclockConfig, PolicyKind, SchedulerConfig, SfqConfig, SfqCost, StreamConfig,
 };
@@ -43,7 +42,7 @@ fn best_effort(weight: u32) -> StreamConfig {
 /// Requests dispatched by each stream from now until then.
 fn requests(world: &mut World, until: Nanos) -> Vec<u64> {
     let count = |world: &World| -> Vec<u64> {
-        let streams = 0..world.clients.len();
+        let streams = 0..world.stream_count();
         streams.map(|one| world.counters(one).requests).collect()
     };
     let before = count(world);
@@ -126,7 +125,7 @@ fn mclock_never_serves_above_a_limit() {
     world.add(capped, client(0, ms(1)), Nanos::ZERO, 1);
     world.run(secs(30));
     let turn = 1_000_000_000u64 / 30;
-    for (index, entry) in world.trace.iter().enumerate() {
+    for (index, entry) in world.trace().iter().enumerate() {
         let earliest = Nanos(index as u64 * turn);
         assert!(entry.at >= earliest, "request {index} at {}", entry.at);
     }
@@ -178,7 +177,7 @@ fn sfq_shares_its_cost_exactly_and_time_by_accident() {
     );
     let mut counts = [0u64; 2];
     world.run(secs(20));
-    for entry in &world.trace {
+    for entry in world.trace() {
         counts[entry.stream as usize] += 1;
         let ahead = counts[0].abs_diff(counts[1] * 3);
         assert!(ahead <= 3 + 1, "{counts:?} at {}", entry.at);
@@ -238,7 +237,7 @@ fn sfq_keeps_no_more_outstanding_than_it_may() {
         let mut most = 0;
         for step in 1..500 {
             world.run(ms(step));
-            most = most.max(world.scheduler.in_flight());
+            most = most.max(world.scheduler().in_flight());
         }
         assert_eq!(most, due, "D = {depth} on a disk of {bound}");
     }

@@ -1,10 +1,9 @@
 //! Zygaria in either currency: whom the buckets serve, what limits hold back, how long transients
 //! last, and what an I/O is worth.
 
-mod common;
-
-use common::devices::{DISK_BYTES, Linear, ToyHdd, transfer};
-use common::{ClientConfig, Pattern, World, limited, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
+use disktime_lab::oracle::disks::{limited, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::{ClientConfig, Linear, Pattern, ToyHdd, World};
 use disktime_scheduler::{
     PolicyKind, SchedulerConfig, StreamConfig, SwitchingAccount, ZygariaIopsConfig,
     ZygariaUtilConfig,
@@ -41,7 +40,7 @@ fn iops(nominal: u32) -> PolicyKind {
 
 /// Share of the disk's time between two instants.
 fn share(world: &mut World, stream: usize, until: Nanos) -> f64 {
-    let (before, start) = (world.received(stream), world.now);
+    let (before, start) = (world.received(stream), world.now());
     world.run(until);
     (world.received(stream) - before).as_secs_f64() / (until - start).as_secs_f64()
 }
@@ -99,7 +98,7 @@ fn a_rate_that_the_disk_can_keep_is_kept_and_one_that_it_cannot_decides_nothing(
         world.add(reserved(800_000, secs(1)), random(1), Nanos::ZERO, 2);
         world.run(secs(2));
         for (stream, due) in due.into_iter().enumerate() {
-            let end = world.now + secs(50);
+            let end = world.now() + secs(50);
             let got = share(&mut world, stream, end);
             assert!((got - due).abs() < 0.02, "{nominal}: {stream} got {got}");
         }
@@ -144,10 +143,10 @@ fn no_window_has_more_than_the_limit_brings_and_what_was_saved() {
     let capped = limited(reserved(100_000, secs(1)), 20, secs(1));
     world.add(capped, random(0), Nanos::ZERO, 1);
     world.run(secs(60));
-    assert!(world.asleep > secs(40), "the disk was not kept idle");
+    assert!(world.asleep() > secs(40), "the disk was not kept idle");
     // 20 % of a second saved, 20 % of the time, one request.
     let most = |time: Nanos| Nanos(200_000_000 + time.0 / 5 + 14_000_000);
-    let dispatches = &world.trace;
+    let dispatches = &world.trace();
     for (first, entry) in dispatches.iter().enumerate() {
         for last in [first + 1, first + 10, first + 100] {
             let Some(last_entry) = dispatches.get(last) else {
@@ -163,7 +162,7 @@ fn no_window_has_more_than_the_limit_brings_and_what_was_saved() {
         }
     }
     let got = world.received(0);
-    let due = most(world.now);
+    let due = most(world.now());
     assert!(
         got <= due && got >= due.saturating_sub(ms(28)),
         "{got} of {due}"
@@ -180,7 +179,7 @@ fn a_limit_in_ios_counts_ios() {
     // Ten saved, ten a second, and one that is overdrawn.
     let requests = world.counters(0).requests;
     assert!((500..=511).contains(&requests), "{requests}");
-    assert_eq!(world.asleep, Nanos::ZERO, "the other could go");
+    assert_eq!(world.asleep(), Nanos::ZERO, "the other could go");
 }
 
 #[test]
@@ -207,7 +206,10 @@ fn staying_buys_throughput_at_the_same_shares() {
             let got = world.received(stream).as_secs_f64() / 60.0;
             assert!((got - 0.5).abs() < 0.01, "stay {stay}: {got}");
         }
-        world.clients.iter().map(|one| one.bytes).sum::<u64>() / 60_000_000
+        (0..2)
+            .map(|stream| world.client(stream).bytes())
+            .sum::<u64>()
+            / 60_000_000
     };
     let (turns, visits) = (together(Nanos::ZERO), together(ms(250)));
     assert!(turns < 5, "request by request: {turns} MB/s");

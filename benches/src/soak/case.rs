@@ -5,7 +5,10 @@
 //! budget u·p below W is accepted. So are streams that join while others are served, and shares that
 //! move from one to another: the scheduler lets them begin when that breaks nobody's promise.
 
-use super::random::Rng;
+use disktime_lab::oracle::clients::{Behaviour, ClientConfig, Pattern, Presence, Think};
+use disktime_lab::oracle::disks::{RESERVED, region_of, switching_ppm};
+use disktime_lab::oracle::{Adversary, ServiceTimes, SharedRng, Turns, World};
+use disktime_random::SplitMix64;
 use disktime_scheduler::{
     Limit, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
     SwitchingAccount,
@@ -13,10 +16,12 @@ use disktime_scheduler::{
 use disktime_units::{Nanos, Share};
 
 /// Size of the disk.
-pub(super) const DISK_BYTES: u64 = 160 << 30;
+const DISK_BYTES: u64 = 160 << 30;
 const WHOLE_PPM: u64 = 1_000_000;
-/// c of the switching account in per cent, as admission reckons.
-const FACTOR_PERCENT: u32 = 150;
+/// Length of a request.
+const BLOCK_BYTES: u64 = 4096;
+/// What it costs by the linear model.
+const PRICE: Nanos = Nanos(51_200);
 
 /// Who pays for switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,120 +32,42 @@ pub enum Account {
     Reserved,
 }
 
-/// How long requests take, as a part of W.
+/// A stream, its client with its service times, and when they are there.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum ServiceTimes {
-    /// Always W.
-    Worst,
-    /// A twentieth of it.
-    Tiny,
-    /// Anything up to W.
-    Uniform,
-    /// Mostly a twentieth, 30 % W.
-    Bimodal,
-    /// Half.
-    Half,
-    /// 97 %.
-    Nearly,
-    /// A nanosecond or W.
-    Extreme,
-}
-
-impl ServiceTimes {
-    const ALL: [ServiceTimes; 7] = [
-        ServiceTimes::Worst,
-        ServiceTimes::Tiny,
-        ServiceTimes::Uniform,
-        ServiceTimes::Bimodal,
-        ServiceTimes::Half,
-        ServiceTimes::Nearly,
-        ServiceTimes::Extreme,
-    ];
-
-    /// The next service time.
-    pub(super) fn draw(self, rng: &mut Rng, worst_case: Nanos) -> Nanos {
-        let worst = worst_case.0;
-        Nanos(match self {
-            ServiceTimes::Worst => worst,
-            ServiceTimes::Tiny => worst / 20,
-            ServiceTimes::Uniform => rng.range(1, worst + 1),
-            ServiceTimes::Bimodal if rng.percent(30) => worst,
-            ServiceTimes::Bimodal => worst / 20,
-            ServiceTimes::Half => worst / 2,
-            ServiceTimes::Nearly => worst / 100 * 97,
-            ServiceTimes::Extreme if rng.percent(50) => worst,
-            ServiceTimes::Extreme => 1,
-        })
-    }
-}
-
-/// When a client asks.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Behaviour {
-    /// The next request comes with the answer.
-    Greedy,
-    /// The next comes after a constant pause,
-    Thinks(Nanos),
-    /// or an exponential one.
-    Muses(Nanos),
-    /// When all are answered a pause, exponential, then all again.
-    Bursts(Nanos),
-    /// As that, but then sleeps on until another's long request has just been started.
-    Waker(Nanos),
-}
-
-/// A client.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
-    pub(super) behaviour: Behaviour,
-    /// Requests under way at most.
-    pub(super) depth: u32,
-    pub(super) times: ServiceTimes,
-    /// In per cent: the chance that a request lies where the last ended.
-    pub(super) sequential: u64,
-    pub(super) merge: bool,
-}
-
-/// A stream, its client, and when they are there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
-    pub(super) config: StreamConfig,
-    pub(super) client: Client,
-    /// When the scheduler first hears of it,
-    pub(super) joins: Nanos,
-    /// when its client starts,
-    pub(super) starts: Nanos,
-    /// and when it asks no more.
-    pub(super) leaves: Nanos,
+struct Member {
+    config: StreamConfig,
+    client: ClientConfig,
+    times: ServiceTimes,
+    presence: Presence,
 }
 
 /// Half of what one stream has reserved is given to another.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Change {
-    pub(super) at: Nanos,
-    pub(super) from: usize,
-    pub(super) to: usize,
+struct Change {
+    at: Nanos,
+    from: usize,
+    to: usize,
 }
 
 /// A set.
 #[derive(Debug)]
 pub struct Case {
-    pub(super) seed: u64,
-    pub(super) account: Account,
-    pub(super) config: SchedulerConfig,
+    account: Account,
+    config: SchedulerConfig,
     /// In order of joining.
-    pub(super) members: Vec<Member>,
+    members: Vec<Member>,
     /// When half of what one stream has goes to another.
-    pub(super) changes: Vec<Change>,
+    changes: Vec<Change>,
     /// Clients hear of answers before the next decision.
-    pub(super) answers_first: bool,
-    pub(super) rng: Rng,
+    answers_first: bool,
+    /// What is drawn while it runs.
+    rng: SplitMix64,
 }
 
 impl Case {
     /// The set of a seed.
     pub fn random(seed: u64, account: Option<Account>) -> Case {
-        let mut rng = Rng::new(seed ^ 0x5eed_5eed_0000_0000);
+        let mut rng = SplitMix64::new(seed ^ 0x5eed_5eed_0000_0000);
         let by_seed = match seed % 2 {
             0 => Account::Served,
             _ => Account::Reserved,
@@ -154,7 +81,7 @@ impl Case {
             total = total * 8 / 10;
         }
         let (least, skew) = (rng.range(1, 1_000), rng.range(1, 5) as i32);
-        let shares = rng.shares(periods.len(), total, least, skew);
+        let shares = shares(&mut rng, periods.len(), total, (least, skew));
         let style = Style::random(&mut rng);
         let mut members: Vec<Member> = shares
             .iter()
@@ -164,10 +91,13 @@ impl Case {
         for _ in 0..rng.range(0, 4) {
             members.push(style.greedy(&mut rng));
         }
-        members.sort_by_key(|member| member.joins);
+        members.sort_by_key(|member| member.presence.joins);
+        for (index, member) in members.iter_mut().enumerate() {
+            let zone = region_of(DISK_BYTES, index);
+            member.client.zone = zone;
+        }
         let changes = style.changes(&mut rng, &members);
         Case {
-            seed,
             changes,
             account,
             config,
@@ -178,7 +108,7 @@ impl Case {
     }
 }
 
-fn disk(rng: &mut Rng, account: Account) -> SchedulerConfig {
+fn disk(rng: &mut SplitMix64, account: Account) -> SchedulerConfig {
     let worst_case = rng.log_uniform(Nanos::from_micros(200), Nanos::from_millis(60));
     let has_seeks = account == Account::Reserved || rng.percent(50);
     let max_in_flight = match has_seeks {
@@ -209,9 +139,7 @@ fn disk(rng: &mut Rng, account: Account) -> SchedulerConfig {
         has_seeks,
         switching: match account {
             Account::Served => SwitchingAccount::Served,
-            Account::Reserved => SwitchingAccount::Reserved {
-                factor_percent: FACTOR_PERCENT,
-            },
+            Account::Reserved => RESERVED,
         },
         order,
         max_in_flight,
@@ -220,7 +148,7 @@ fn disk(rng: &mut Rng, account: Account) -> SchedulerConfig {
 }
 
 /// Periods from 20 ms to 10 s, with enough time left by the switching account.
-fn periods(rng: &mut Rng, config: &SchedulerConfig) -> Vec<Nanos> {
+fn periods(rng: &mut SplitMix64, config: &SchedulerConfig) -> Vec<Nanos> {
     let count = match rng.range(0, 100) {
         0..70 => rng.range(2, 9),
         70..97 => rng.range(9, 31),
@@ -255,18 +183,17 @@ fn periods(rng: &mut Rng, config: &SchedulerConfig) -> Vec<Nanos> {
     periods
 }
 
-/// What the switching account takes for these periods, as admission and the scheduler reckon.
-fn switching_ppm(config: &SchedulerConfig, periods: &[Nanos]) -> u64 {
-    match config.switching {
-        SwitchingAccount::Served => 0,
-        SwitchingAccount::Reserved { factor_percent } => {
-            let cost = config.switch_cost.0 * u64::from(factor_percent) / 100;
-            let each = periods
-                .iter()
-                .map(|period| (cost * WHOLE_PPM).div_ceil(period.0));
-            each.sum()
-        }
-    }
+/// `count` shares in parts per million that add up to `total`, each at least `least`; the larger
+/// `skew`, the more unequal.
+fn shares(rng: &mut SplitMix64, count: usize, total: u64, (least, skew): (u64, i32)) -> Vec<u64> {
+    let weights: Vec<f64> = (0..count).map(|_| (0.02 + rng.unit()).powi(skew)).collect();
+    let sum: f64 = weights.iter().sum();
+    let free = (total - least * count as u64) as f64;
+    let part = |weight: &f64| least + (free * weight / sum) as u64;
+    let mut shares: Vec<u64> = weights.iter().map(part).collect();
+    let given: u64 = shares.iter().sum();
+    shares[0] = (shares[0] + total).saturating_sub(given);
+    shares
 }
 
 /// What the members of a set have in common.
@@ -283,7 +210,7 @@ struct Style {
 }
 
 impl Style {
-    fn random(rng: &mut Rng) -> Style {
+    fn random(rng: &mut SplitMix64) -> Style {
         let uniform = rng.percent(60);
         let times = ServiceTimes::ALL[rng.range(0, ServiceTimes::ALL.len() as u64) as usize];
         Style {
@@ -294,7 +221,7 @@ impl Style {
         }
     }
 
-    fn reserved(self, rng: &mut Rng, share_ppm: u32, period: Nanos) -> Member {
+    fn reserved(self, rng: &mut SplitMix64, share_ppm: u32, period: Nanos) -> Member {
         let reservation = Reservation {
             share: Share(share_ppm),
             period,
@@ -309,19 +236,19 @@ impl Style {
             weight: rng.range(1, 200) as u32,
         };
         let behaviour = match self.backlogged {
-            true => Behaviour::Greedy,
+            true => GREEDY,
             false => behaviour(rng),
         };
         self.member(rng, config, behaviour)
     }
 
     /// Changes while they are served: the sum stays what it was.
-    fn changes(self, rng: &mut Rng, members: &[Member]) -> Vec<Change> {
+    fn changes(self, rng: &mut SplitMix64, members: &[Member]) -> Vec<Change> {
         if !self.comes_and_goes || rng.percent(50) {
             return Vec::new();
         }
         let count = members.len() as u64;
-        let draw = |rng: &mut Rng| Change {
+        let draw = |rng: &mut SplitMix64| Change {
             at: rng.log_uniform(Nanos::from_millis(1), Nanos::from_secs(100)),
             from: rng.range(0, count) as usize,
             to: rng.range(0, count) as usize,
@@ -333,27 +260,24 @@ impl Style {
         changes
     }
 
-    fn greedy(self, rng: &mut Rng) -> Member {
-        self.member(rng, StreamConfig::BEST_EFFORT, Behaviour::Greedy)
+    fn greedy(self, rng: &mut SplitMix64) -> Member {
+        self.member(rng, StreamConfig::BEST_EFFORT, GREEDY)
     }
 
-    fn member(self, rng: &mut Rng, config: StreamConfig, behaviour: Behaviour) -> Member {
-        let depth = match behaviour {
-            Behaviour::Greedy => rng.range(1, 6),
-            Behaviour::Thinks(_) | Behaviour::Muses(_) => 1 + rng.range(0, 4) / 3,
-            Behaviour::Bursts(_) => rng.range(1, 80),
-            Behaviour::Waker(_) => rng.range(1, 40),
-        };
+    fn member(self, rng: &mut SplitMix64, config: StreamConfig, behaviour: Behaviour) -> Member {
+        let behaviour = with_depth(rng, behaviour);
         let any = ServiceTimes::ALL[rng.range(0, ServiceTimes::ALL.len() as u64) as usize];
-        let client = Client {
+        let client = ClientConfig {
             behaviour,
-            depth: depth as u32,
-            times: self.times.unwrap_or(any),
-            sequential: [0, 50, 100][rng.range(0, 3) as usize],
+            pattern: Pattern::Following([0, 50, 100][rng.range(0, 3) as usize]),
+            len: BLOCK_BYTES,
+            price: PRICE,
+            // Known when it is known in which order the streams join.
+            zone: (0, 0),
             merge: rng.percent(50),
         };
         let long = Nanos::from_secs(100);
-        let moment = |rng: &mut Rng| rng.log_uniform(Nanos::from_millis(1), long);
+        let moment = |rng: &mut SplitMix64| rng.log_uniform(Nanos::from_millis(1), long);
         let joins = match self.comes_and_goes && rng.percent(40) {
             true => moment(rng),
             false => Nanos::ZERO,
@@ -369,25 +293,86 @@ impl Style {
         Member {
             config,
             client,
-            joins,
-            starts: joins + pause,
-            leaves,
+            times: self.times.unwrap_or(any),
+            presence: Presence {
+                joins,
+                starts: joins + pause,
+                leaves,
+            },
         }
     }
 }
 
-fn behaviour(rng: &mut Rng) -> Behaviour {
+/// The next request comes with the answer.
+const GREEDY: Behaviour = Behaviour::Closed {
+    depth: 1,
+    think: Think::None,
+};
+
+/// A behaviour, without a depth yet.
+fn behaviour(rng: &mut SplitMix64) -> Behaviour {
     let pause = rng.log_uniform(Nanos::from_millis(1), Nanos::from_secs(20));
+    let thinking = |think| Behaviour::Closed { depth: 1, think };
     match rng.range(0, 10) {
-        0..4 => Behaviour::Greedy,
-        4 => Behaviour::Thinks(Nanos(rng.range(1, 30_000_000))),
-        5 => Behaviour::Muses(Nanos(rng.range(1, 60_000_000))),
-        6 | 7 => Behaviour::Waker(pause),
-        _ => Behaviour::Bursts(pause),
+        0..4 => GREEDY,
+        4 => thinking(Think::Fixed(Nanos(rng.range(1, 30_000_000)))),
+        5 => thinking(Think::Exponential(Nanos(rng.range(1, 60_000_000)))),
+        6 | 7 => Behaviour::ArmedWaker { burst: 1, pause },
+        _ => Behaviour::Bursts { burst: 1, pause },
+    }
+}
+
+/// The same with as many requests in flight as suit it.
+fn with_depth(rng: &mut SplitMix64, behaviour: Behaviour) -> Behaviour {
+    match behaviour {
+        Behaviour::Closed { think, .. } => Behaviour::Closed {
+            depth: match think {
+                Think::None => rng.range(1, 6),
+                _ => 1 + rng.range(0, 4) / 3,
+            } as usize,
+            think,
+        },
+        Behaviour::Bursts { pause, .. } => Behaviour::Bursts {
+            burst: rng.range(1, 80) as usize,
+            pause,
+        },
+        Behaviour::ArmedWaker { pause, .. } => Behaviour::ArmedWaker {
+            burst: rng.range(1, 40) as usize,
+            pause,
+        },
+        other => other,
     }
 }
 
 impl Case {
+    /// Whose account pays for switches.
+    pub(super) fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Whether requests are in flight one at a time, so that something is promised of periods.
+    pub(super) fn is_serial(&self) -> bool {
+        self.config.max_in_flight == 1
+    }
+
+    /// The world with the set in it.
+    pub(super) fn world(self) -> World {
+        let rng = SharedRng::from(self.rng);
+        let times = self.members.iter().map(|member| member.times).collect();
+        let device = Adversary::by_stream(times, self.config.worst_case, rng.clone());
+        let mut world = World::new(self.config, DISK_BYTES, device)
+            .answers_first(self.answers_first)
+            .without_trace()
+            .in_turns(Turns::ByStream(rng.clone()));
+        for (number, change) in self.changes.into_iter().enumerate() {
+            world.move_share_at(change.at, number, change.from, change.to);
+        }
+        for member in self.members {
+            world.add_later(member.config, member.client, member.presence, rng.clone());
+        }
+        world
+    }
+
     /// Says in a line what kind of set it is.
     pub(super) fn describe(&self) -> String {
         let count =
@@ -399,7 +384,7 @@ impl Case {
             self.account,
             self.members.len(),
             count(|one| one.config.limit.is_some()),
-            count(|one| one.joins > Nanos::ZERO),
+            count(|one| one.presence.joins > Nanos::ZERO),
             count(|one| one.config.reservation.is_none()),
             self.changes.len(),
             config.worst_case,

@@ -10,7 +10,7 @@ fn shortfalls_are_counted_at_whole_periods() {
     windows.receive(Nanos(1_000), Nanos(1_030), Nanos(30));
     windows.receive(Nanos(1_100), Nanos(1_180), Nanos(80));
     windows.end(Nanos(1_300));
-    let worst = windows.worst;
+    let worst = windows.worst();
     assert_eq!(worst.periods, 3);
     assert_eq!(worst.from_start, 40 * MILLION);
     assert_eq!(worst.inside, 50 * MILLION);
@@ -22,5 +22,5 @@ fn a_service_across_an_end_counts_up_to_it() {
     windows.begin(Nanos(0));
     windows.receive(Nanos(80), Nanos(130), Nanos(50));
     windows.end(Nanos(130));
-    assert_eq!(windows.worst.from_start, 30 * MILLION);
+    assert_eq!(windows.worst().from_start, 30 * MILLION);
 }

@@ -1,64 +1,91 @@
 //! Disks in virtual time.
 
-use super::random::Rng;
+use super::rng::SharedRng;
+use super::world::Dispatched;
 use disktime_scheduler::SeekCurve;
 use disktime_units::Nanos;
 
 /// Something that serves.
 pub trait Device {
-    /// When a request that starts now is done. `price` is what it costs by the linear model.
-    fn start(&mut self, now: Nanos, offset: Option<u64>, len: u64, price: Nanos) -> Nanos;
+    /// When a dispatch that starts now is done.
+    fn start(&mut self, now: Nanos, dispatch: &Dispatched) -> Nanos;
 }
 
-/// Service times that do not depend on the place.
+/// Service times that do not depend on the place, as a part of W.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceTimes {
     /// Always W.
     Worst,
-    /// A twentieth of W.
+    /// A twentieth of it.
     Tiny,
     /// Uniform up to W.
     Uniform,
-    /// W or a twentieth of it.
+    /// Mostly a twentieth, 30 % W.
     Bimodal,
-    /// Half of W.
+    /// Half.
     Half,
-    /// 0.97 W.
+    /// 97 %.
     Nearly,
+    /// A nanosecond or W.
+    Extreme,
 }
 
 impl ServiceTimes {
     /// All kinds.
-    pub const ALL: [ServiceTimes; 6] = [
+    pub const ALL: [ServiceTimes; 7] = [
         ServiceTimes::Worst,
         ServiceTimes::Tiny,
         ServiceTimes::Uniform,
         ServiceTimes::Bimodal,
         ServiceTimes::Half,
         ServiceTimes::Nearly,
+        ServiceTimes::Extreme,
     ];
-}
 
-/// A device with such times, one request at a time.
-#[derive(Debug)]
-pub struct Adversary {
-    pub times: ServiceTimes,
-    pub worst_case: Nanos,
-    pub rng: Rng,
-}
-
-impl Device for Adversary {
-    fn start(&mut self, now: Nanos, _: Option<u64>, _: u64, _: Nanos) -> Nanos {
-        let worst = self.worst_case.0;
-        now + Nanos(match self.times {
+    fn draw(self, rng: &SharedRng, worst_case: Nanos) -> Nanos {
+        let worst = worst_case.0;
+        Nanos(match self {
             ServiceTimes::Worst => worst,
             ServiceTimes::Tiny => worst / 20,
-            ServiceTimes::Uniform => self.rng.range(1, worst + 1),
-            ServiceTimes::Bimodal if self.rng.percent(30) => worst,
+            ServiceTimes::Uniform => rng.range(1, worst + 1),
+            ServiceTimes::Bimodal if rng.percent(30) => worst,
             ServiceTimes::Bimodal => worst / 20,
             ServiceTimes::Half => worst / 2,
             ServiceTimes::Nearly => worst / 100 * 97,
+            ServiceTimes::Extreme if rng.percent(50) => worst,
+            ServiceTimes::Extreme => 1,
         })
+    }
+}
+
+/// A device with such times, the same for all streams or one kind for each.
+#[derive(Debug)]
+pub struct Adversary {
+    times: Vec<ServiceTimes>,
+    worst_case: Nanos,
+    rng: SharedRng,
+}
+
+impl Adversary {
+    /// One kind of times for all streams.
+    pub fn new(times: ServiceTimes, worst_case: Nanos, rng: SharedRng) -> Adversary {
+        Adversary::by_stream(vec![times], worst_case, rng)
+    }
+
+    /// A kind of times for each stream.
+    pub fn by_stream(times: Vec<ServiceTimes>, worst_case: Nanos, rng: SharedRng) -> Adversary {
+        Adversary {
+            times,
+            worst_case,
+            rng,
+        }
+    }
+}
+
+impl Device for Adversary {
+    fn start(&mut self, now: Nanos, dispatch: &Dispatched) -> Nanos {
+        let times = self.times[dispatch.stream % self.times.len()];
+        now + times.draw(&self.rng, self.worst_case)
     }
 }
 
@@ -79,7 +106,7 @@ pub fn transfer(len: u64) -> Nanos {
 }
 
 /// 0.8 + 14.4·sqrt(d) ms.
-pub fn toy_seek(distance: u64) -> Nanos {
+fn toy_seek(distance: u64) -> Nanos {
     if distance == 0 {
         return Nanos::ZERO;
     }
@@ -88,7 +115,7 @@ pub fn toy_seek(distance: u64) -> Nanos {
 }
 
 /// The curve as a table.
-pub fn toy_seek_curve() -> SeekCurve {
+pub(super) fn toy_seek_curve() -> SeekCurve {
     let steps = 128u64;
     let at = |step: u64| DISK_BYTES / (steps * steps) * step * step;
     let points = (1..=steps).map(|step| (at(step), toy_seek(at(step))));
@@ -102,18 +129,16 @@ pub struct ToyHdd {
 }
 
 impl Device for ToyHdd {
-    fn start(&mut self, now: Nanos, offset: Option<u64>, len: u64, _: Nanos) -> Nanos {
-        let Some(offset) = offset else {
-            return now + TURN;
-        };
+    fn start(&mut self, now: Nanos, dispatch: &Dispatched) -> Nanos {
+        let offset = dispatch.offset;
         let mut done = now;
         if offset != self.head {
             done += toy_seek(offset.abs_diff(self.head));
             let angle = offset % TRACK_BYTES * TURN.0 / TRACK_BYTES;
             done += Nanos((angle + TURN.0 - done.0 % TURN.0) % TURN.0);
         }
-        self.head = offset + len;
-        done + transfer(len)
+        self.head = offset + dispatch.len;
+        done + transfer(dispatch.len)
     }
 }
 
@@ -124,21 +149,23 @@ pub struct Linear {
 }
 
 impl Device for Linear {
-    fn start(&mut self, now: Nanos, _: Option<u64>, _: u64, price: Nanos) -> Nanos {
-        self.free_at = self.free_at.max(now) + price;
+    fn start(&mut self, now: Nanos, dispatch: &Dispatched) -> Nanos {
+        self.free_at = self.free_at.max(now) + dispatch.price;
         self.free_at
     }
 }
 
-/// A device that takes many at a time, each for as long as it likes.
+/// A device that takes many at a time, each for a random time below `most`.
 #[derive(Debug)]
 pub struct Overlapping {
-    pub rng: Rng,
+    /// Where the times come from.
+    pub rng: SharedRng,
+    /// What they stay below.
     pub most: Nanos,
 }
 
 impl Device for Overlapping {
-    fn start(&mut self, now: Nanos, _: Option<u64>, _: u64, _: Nanos) -> Nanos {
+    fn start(&mut self, now: Nanos, _: &Dispatched) -> Nanos {
         now + Nanos(self.rng.range(1, self.most.0))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Knows only when time was received, not what the scheduler thinks of it.
 
+use disktime_scheduler::Reservation;
 use disktime_units::Nanos;
 
 /// Parts per million in one.
@@ -10,16 +11,16 @@ const MILLION: i128 = 1_000_000;
 
 /// The worst shortfalls seen, in ppm-nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Shortfall {
+pub struct Shortfall {
     /// k·u·p − received over k periods from the start.
-    pub(super) from_start: i128,
+    pub from_start: i128,
     /// The same over any k whole periods.
-    pub(super) inside: i128,
-    /// Period ends looked at.
-    pub(super) periods: u64,
+    pub inside: i128,
+    /// Period ends counted.
+    pub periods: u64,
 }
 
-/// A backlog under way.
+/// A backlog that goes on.
 #[derive(Debug, Clone, Copy)]
 struct Backlog {
     next_end: Nanos,
@@ -30,11 +31,11 @@ struct Backlog {
 
 /// The books of one stream.
 #[derive(Debug)]
-pub(super) struct Windows {
+pub struct Windows {
     per_period: i128,
     period: Nanos,
     backlog: Option<Backlog>,
-    pub(super) worst: Shortfall,
+    worst: Shortfall,
 }
 
 impl Windows {
@@ -47,9 +48,15 @@ impl Windows {
         }
     }
 
-    /// It is entitled to another share.
-    pub(super) fn change(&mut self, share_ppm: u32) {
-        self.per_period = i128::from(self.period.0) * i128::from(share_ppm);
+    /// It is entitled to something else.
+    pub(super) fn change(&mut self, own: Reservation) {
+        self.period = own.period;
+        self.per_period = i128::from(own.period.0) * i128::from(own.share.0);
+    }
+
+    /// The worst shortfalls so far.
+    pub(super) fn worst(&self) -> Shortfall {
+        self.worst
     }
 
     /// A backlog begins, so long after the last that the stream starts afresh.
@@ -80,8 +87,8 @@ impl Windows {
         backlog.ahead += i128::from(own.0) * MILLION;
     }
 
-    /// What happens from here on is no longer looked at: a service may be under way, of which it is not
-    /// known yet how long it takes.
+    /// What happens from here on is not counted: a service may be in flight, of which it is not known
+    /// yet how long it takes.
     pub(super) fn abandon(&mut self) {
         self.backlog = None;
     }

@@ -1,28 +1,6 @@
-//! A server and its clients in virtual time, which drive a `Scheduler` as its documentation says.
-//!
-//! Everything is derived from one seed. The world keeps books of its own (busy time, time with
-//! nothing queued, disk time received by each stream at each instant) from what it sees from
-//! outside, so that the scheduler's counters are checked against something.
-//!
-//! Each test file uses a part of it.
-#![allow(dead_code)]
+//! What the scheduler is told of a disk, and what streams are entitled to.
 
-pub mod books;
-pub mod clients;
-pub mod devices;
-pub mod mixes;
-pub mod random;
-pub mod world;
-
-#[allow(unused_imports)]
-pub use clients::{Behaviour, ClientConfig, Pattern, Think};
-#[allow(unused_imports)]
-pub use devices::{Device, ServiceTimes, ToyHdd};
-#[allow(unused_imports)]
-pub use random::Rng;
-#[allow(unused_imports)]
-pub use world::World;
-
+use super::devices::{self, DISK_BYTES};
 use disktime_scheduler::{
     Limit, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
     SwitchingAccount,
@@ -39,7 +17,7 @@ pub const fn secs(value: u64) -> Nanos {
     Nanos::from_secs(value)
 }
 
-/// A disk on which seeks cost nothing and requests go one at a time, account (a).
+/// A disk on which seeks cost nothing and requests go one at a time; the served stream pays.
 pub fn plain_disk(worst_case: Nanos) -> SchedulerConfig {
     SchedulerConfig {
         policy: PolicyKind::Fahrrad,
@@ -58,22 +36,18 @@ pub fn plain_disk(worst_case: Nanos) -> SchedulerConfig {
 /// The toy hard disk of the design, on that account.
 pub fn toy_hdd(switching: SwitchingAccount) -> SchedulerConfig {
     let curve = devices::toy_seek_curve();
-    let switch_cost = curve.mean(devices::DISK_BYTES) + Nanos(devices::TURN.0 / 2);
     SchedulerConfig {
-        policy: PolicyKind::Fahrrad,
-        worst_case: devices::WORST_CASE,
-        switch_cost,
+        switch_cost: curve.mean(DISK_BYTES) + Nanos(devices::TURN.0 / 2),
         worst_seek: devices::WORST_SEEK + devices::TURN,
         seek_curve: curve,
         has_seeks: true,
         switching,
-        order: RequestOrder::Sweep,
-        max_in_flight: 1,
         merge_limit_bytes: 256 << 10,
+        ..plain_disk(devices::WORST_CASE)
     }
 }
 
-/// b5 with c = 1.5.
+/// The switching account with c = 1.5, as admission reckons.
 pub const RESERVED: SwitchingAccount = SwitchingAccount::Reserved {
     factor_percent: 150,
 };
@@ -106,4 +80,16 @@ pub fn switching_ppm(config: &SchedulerConfig, periods: &[Nanos]) -> u64 {
     let cost = config.switch_cost.0 * u64::from(factor_percent) / 100;
     let each = periods.iter().map(|p| (cost * 1_000_000).div_ceil(p.0));
     each.sum()
+}
+
+/// The sixth of the toy hard disk in which stream `index` lives.
+pub fn region(index: usize) -> (u64, u64) {
+    region_of(DISK_BYTES, index)
+}
+
+/// The same of another disk.
+pub fn region_of(disk_bytes: u64, index: usize) -> (u64, u64) {
+    let sixth = disk_bytes / 6 / 4096 * 4096;
+    let start = index as u64 % 6 * sixth;
+    (start, start + sixth)
 }
