@@ -1,7 +1,7 @@
 //! What a decision costs, for criterion; see `disktime_benches::decision` for what is in it.
 //!
-//! Measured with 10, 100 and 1,000 active streams that have 80 % of the disk together, with 1,000 that have
-//! all of it, and with 100,000 of which 1,000 are active.
+//! Measured with 10, 100 and 1,000 active streams that have 80 % of the disk together, with 1,000
+//! that have all of it, and with 100,000 of which 1,000 are active.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use disktime_benches::decision::{DecisionBench, Device};

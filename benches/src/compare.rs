@@ -1,16 +1,18 @@
-//! Servers side by side: each is measured in turn, in rounds; medians over the rounds, and in each round
-//! the ratio of ours to the best of others, so that what changes between rounds is in the spread of the
-//! ratios and not in the ratios.
+//! Servers side by side: each is measured in turn, in rounds; medians over the rounds, and in each
+//! round the ratio of ours to the best of others, so that what changes between rounds is in the
+//! spread of the ratios and not in the ratios.
 //!
-//! The best is, for each figure, who has the best median: the luckiest of each round would be a rival
-//! that nobody can run, and the better the more rivals and the more noise there are.
+//! The best is, for each figure, the server with the best median: the luckiest of each round would
+//! be a rival that cannot be run, and the better the more rivals and the more noise there are.
 //!
 //! What is not known here: which servers there are, and how they are asked.
 
 use crate::BenchResult;
+use crate::load::Load;
 use crate::machine;
 use crate::program::Program;
 use crate::spread::Spread;
+use clap::ValueEnum;
 use disktime_lab::Table;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -59,7 +61,7 @@ impl Plan {
     /// Measures all servers in one cell.
     ///
     /// # Errors
-    /// If one fails under way.
+    /// If one fails meanwhile.
     pub fn measure<S>(
         &self,
         cell: String,
@@ -77,39 +79,127 @@ impl Plan {
         let rounds = (0..rounds).map(round).collect::<BenchResult<_>>()?;
         Ok(Row { cell, rounds })
     }
+}
 
-    /// Prints what `servers` got and the ratios, and writes everything for programs if that is wanted.
+/// What lies below servers.
+pub trait Backing: ValueEnum + Copy + Send + Sync + 'static {
+    /// All kinds, in the order of the tables.
+    const ALL: &'static [Self];
+
+    /// Its name.
+    fn name(self) -> &'static str;
+}
+
+/// A kind of server.
+pub trait Peer<B>: ValueEnum + Copy + PartialEq + std::fmt::Debug + Send + Sync + 'static {
+    /// All kinds, in the order of the tables.
+    const ALL: &'static [Self];
+
+    /// Its name.
+    fn name(self) -> &'static str;
+
+    /// Whether it has such a backing: like is compared with like only.
+    fn serves(self, backing: B) -> bool;
+}
+
+/// A cell of the table: what is asked of the servers.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    /// Its name; `--cells` takes parts of it.
+    pub name: String,
+    /// What is asked.
+    pub load: Load,
+}
+
+/// Which servers are compared on which backings, as the command line says.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SideBySide<B: Backing, P: Peer<B>> {
+    #[command(flatten)]
+    plan: Plan,
+    /// Only these backings.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    backings: Vec<B>,
+    /// Only these servers.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    peers: Vec<P>,
+}
+
+impl<B: Backing, P: Peer<B>> SideBySide<B, P> {
+    /// What is run, and for how long.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Measures all cells of all backings; the servers of a backing run side by side, each in a
+    /// directory of its own below `directory`.
+    ///
+    /// # Errors
+    /// If a server does not start or fails while it is measured.
+    pub fn run<S>(
+        &self,
+        directory: &Path,
+        cells: impl Fn(B) -> Vec<Cell>,
+        mut start: impl FnMut(P, B, PathBuf) -> BenchResult<S>,
+        sample: impl Fn(&S, Load, Duration) -> BenchResult<Sample>,
+    ) -> BenchResult<Vec<Row>> {
+        println!("{}", machine::sentence());
+        let backings = match self.backings.as_slice() {
+            [] => B::ALL,
+            chosen => chosen,
+        };
+        let mut rows = Vec::new();
+        for backing in backings.iter().copied() {
+            let mut cells = cells(backing);
+            cells.retain(|cell| self.plan.wants(&cell.name));
+            let wanted = |peer: &&P| {
+                let is_chosen = self.peers.is_empty() || self.peers.contains(peer);
+                is_chosen && peer.serves(backing) && !cells.is_empty()
+            };
+            let mut servers = Vec::new();
+            for peer in P::ALL.iter().filter(wanted) {
+                eprintln!("{}: starting {}", backing.name(), peer.name());
+                let own = directory.join(backing.name()).join(format!("{peer:?}"));
+                servers.push(start(*peer, backing, own)?);
+            }
+            for cell in &cells {
+                let sample = |server: &S, time| sample(server, cell.load, time);
+                rows.push(self.plan.measure(cell.name.clone(), &servers, sample)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Prints what the servers got and the ratios, and writes everything for programs if that is
+    /// wanted.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn report(&self, rows: &[Row], servers: &[&str], ratios: &Ratios<'_>) -> BenchResult {
-        println!("\n{}", absolute(rows, servers));
+    pub fn report(
+        &self,
+        rows: &[Row],
+        ratios: &dyn Fn(&[Row]) -> Table,
+        ratios_to_json: &dyn Fn(&Row) -> Map<String, Value>,
+    ) -> BenchResult {
+        let servers: Vec<&str> = P::ALL.iter().map(|peer| peer.name()).collect();
+        println!("\n{}", absolute(rows, &servers));
         println!(
             "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
         );
-        println!("{}", (ratios.table)(rows));
+        println!("{}", ratios(rows));
         println!("load at the end {:.2}", machine::load());
-        let Some(file) = &self.json else {
+        let Some(file) = &self.plan.json else {
             return Ok(());
         };
         let cell = |row: &Row| {
             let rounds = row.rounds.iter();
             let rounds = rounds.map(|round| round.iter().copied().map(Sample::to_json).collect());
             let rounds: Vec<Vec<Value>> = rounds.collect();
-            json!({ "cell": row.cell, "rounds": rounds, "ratios": (ratios.to_json)(row) })
+            json!({ "cell": row.cell, "rounds": rounds, "ratios": ratios_to_json(row) })
         };
         let cells: Vec<Value> = rows.iter().map(cell).collect();
         let report = json!({ "machine": machine::describe(), "cells": cells });
         write(file, &serde_json::to_string_pretty(&report)?)
     }
-}
-
-/// How a benchmark sets ours against the others.
-pub struct Ratios<'a> {
-    /// For people.
-    pub table: &'a dyn Fn(&[Row]) -> Table,
-    /// Of one row, for programs.
-    pub to_json: &'a dyn Fn(&Row) -> Map<String, Value>,
 }
 
 /// Writes a file.
@@ -141,8 +231,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// What came of `requests` of `block_bytes` in `elapsed`, which took the server `cpu`; `quantile` says
-    /// in nanoseconds how long that per cent of them took at most.
+    /// What came of `requests` of `block_bytes` in `elapsed`, which took the server `cpu`;
+    /// `quantile` says in nanoseconds how long that per cent of them took at most.
     ///
     /// # Errors
     /// If there were none.
@@ -243,7 +333,7 @@ impl Row {
         Spread::of(ratios.collect())
     }
 
-    /// Who of `rivals` has the best median.
+    /// Which of `rivals` has the best median.
     fn best<'a>(&self, measure: Measure, rivals: &[&'a str]) -> Option<&'a str> {
         let medians = rivals
             .iter()

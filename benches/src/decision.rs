@@ -2,8 +2,9 @@
 //! completes and is charged. Every stream is always backlogged, so that all of them are candidates
 //! whenever the slack test is run; the time includes the request's way through its queue.
 //!
-//! On a disk with seeks the budgets here are worth less than a request (the hard case: the head can stay with
-//! nobody, and each decision is a choice among all); without seeks each decision is made anew anyway.
+//! On a disk with seeks the budgets here are worth less than a request (the hard case: the head can
+//! stay with no stream, and each decision is a choice among all); without seeks each decision is made
+//! anew anyway.
 
 use disktime_scheduler::{
     Arrival, Decision, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,
@@ -77,7 +78,7 @@ impl Device {
     }
 }
 
-/// A scheduler with its streams, and requests under way.
+/// A scheduler with its streams, and requests in flight.
 pub struct DecisionBench {
     scheduler: Scheduler,
     batch: Vec<RequestId>,
@@ -90,8 +91,8 @@ pub struct DecisionBench {
 }
 
 impl DecisionBench {
-    /// `registered` streams, of which `active` always have requests waiting and have `used` of the disk
-    /// together; warmed up.
+    /// `registered` streams, of which `active` always have requests waiting and have `used` of the
+    /// disk together; warmed up.
     pub fn new(device: Device, registered: u32, active: u32, used: Share) -> DecisionBench {
         let mut scheduler = Scheduler::new(device.config(), DISK_BYTES);
         // Periods of 1 s to 5 s, so that deadlines are spread. The active ones, spread among the

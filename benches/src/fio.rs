@@ -1,9 +1,10 @@
-//! fio, run to its end, and what it reports.
+//! fio: started, awaited, and what it reports.
 
 use crate::BenchResult;
+use crate::server_process::ends_with_us;
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// What one direction of one group of jobs came to.
@@ -17,25 +18,58 @@ pub struct FioPart {
     pub percentiles: Vec<(f64, u64)>,
 }
 
-/// Runs fio with these arguments, and those that make it report in JSON.
+/// A run of fio that goes on.
+#[derive(Debug)]
+pub struct FioRun {
+    child: Child,
+}
+
+/// Starts fio with these arguments, and those that make it report in JSON.
 ///
 /// # Errors
-/// If fio is not there, with how to install it; with what it said, if it fails.
-pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> BenchResult<Value> {
-    let output = Command::new("fio")
-        .args(["--output-format=json", "--thread"])
-        .args(arguments)
-        .output()
-        .map_err(|error| {
-            format!("fio cannot be started ({error}); install it: apt-get install fio")
-        })?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+/// If fio is not there, with how to install it.
+pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> BenchResult<FioRun> {
+    let mut command = Command::new("fio");
+    command.arg("--output-format=json").args(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = ends_with_us(&mut command).spawn().map_err(|error| {
+        format!("fio cannot be started ({error}); install it: apt-get install fio")
+    })?;
+    Ok(FioRun { child })
+}
+
+impl FioRun {
+    /// Its report, when it is over.
+    ///
+    /// # Errors
+    /// With what it said, if it failed.
+    pub fn report(self) -> BenchResult<Value> {
+        let output = self.child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            return Err(format!("fio failed: {said}").into());
+        }
+        // Warnings, and what the NBD engine announces, may stand before the report.
+        let text = String::from_utf8_lossy(&output.stdout);
+        let start = text.find('{').ok_or("fio gave no report")?;
+        let report = serde_json::from_str(&text[start..]);
+        report.map_err(|error| format!("fio's report is not JSON ({error}): {said}").into())
     }
-    // Warnings may stand before the report.
-    let text = String::from_utf8_lossy(&output.stdout);
-    let start = text.find('{').ok_or("fio gave no report")?;
-    Ok(serde_json::from_str(&text[start..])?)
+}
+
+/// Runs fio to its end, with its jobs as threads.
+///
+/// # Errors
+/// As [`start`] and [`FioRun::report`].
+pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> BenchResult<Value> {
+    let arguments = arguments.into_iter().map(|one| one.as_ref().to_owned());
+    start(std::iter::once("--thread".into()).chain(arguments))?.report()
+}
+
+/// Requests per second of a job, reads and writes together.
+pub fn rate(report: &Value, job: usize) -> f64 {
+    let both = ["read", "write"].map(|way| report["jobs"][job][way]["iops"].as_f64());
+    both.into_iter().flatten().sum()
 }
 
 /// The part of fio's report on reads or writes.

@@ -1,16 +1,19 @@
-//! What benchmark programs share: finding the program under test, saying what machine it ran on, and
-//! servers measured side by side.
+//! What benchmark programs share: finding the program under test, saying what machine it ran on,
+//! servers measured side by side, and the parts that tests run as well.
 //!
 //! What is not known here: what is measured.
 
-pub mod child;
+#![warn(unreachable_pub)]
+
 pub mod compare;
 pub mod decision;
 pub mod fio;
 pub mod limits;
+pub mod load;
 pub mod machine;
 pub mod process;
 pub mod program;
+pub mod server_process;
 pub mod soak;
 pub mod spread;
 

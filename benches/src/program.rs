@@ -54,8 +54,8 @@ impl Program {
         Command::new(&self.path)
     }
 
-    /// A command that serves one vdisk `v` of that size on a disk with these keys besides its size, with 80 %
-    /// of it reserved, by one door; its files lie in `directory`.
+    /// A command that serves one vdisk `v` of that size on a disk with these keys besides its size,
+    /// with 80 % of it reserved, by one frontend; its files lie in `directory`.
     ///
     /// # Errors
     /// If the reservation file cannot be written.
@@ -64,7 +64,7 @@ impl Program {
         directory: &Path,
         size_bytes: u64,
         mut disk: Value,
-        (door, keys): (&str, Value),
+        (frontend, keys): (&str, Value),
     ) -> BenchResult<Command> {
         // Room for the label beside the vdisk.
         disk["size"] = format!("{}B", size_bytes + (1 << 20)).into();
@@ -74,7 +74,7 @@ impl Program {
             "vdisks": { "v": {
                 "disk": "d", "size": format!("{size_bytes}B"), "reserve": "80%", "period": "100ms",
             } },
-            door: keys,
+            frontend: keys,
         });
         let file = directory.join("disktime.json");
         std::fs::write(&file, configuration.to_string())?;

@@ -10,11 +10,11 @@
 //! - charges to streams and to the switching account add up to busy time and waiting, exactly;
 //! - the disk stands idle with requests queued only for a wait that is charged to a stream, or when
 //!   all of them are kept back by limits;
-//! - a limited stream has at most its limit + W in any of its limit's periods (2W with the switching
-//!   account, which makes a user of spare time pay the way back).
+//! - a limited stream has at most its limit + W in any of its limit's periods (2W with the
+//!   switching account, which makes a user of spare time pay the way back).
 //!
-//! A stream is backlogged while it has requests queued or in service at every decision; a client that
-//! hears of its answer only after the next decision is not, if that was its only request.
+//! A stream is backlogged while it has requests queued or in service at every decision; a client
+//! that hears of its answer only after the next decision is not, if that was its only request.
 //!
 //! Where several requests are in flight nothing is promised of periods, and only the sums and the
 //! idleness are checked.

@@ -1,10 +1,11 @@
 //! What experiments share: set-ups, mixes, runs, measures, figures and tables drawn one way.
 //!
-//! The way through this room: a [`setup::Setup`] says what is run (drive, policy, streams with their
-//! clients), [`simulate`] runs it in virtual time and [`real::RealDisk`] in real time, both over
-//! `raw_vdisks`; a [`Run`] holds the counters, [`measures`] computes ratios from them, [`figure`] and
-//! [`Table`] show them. [`mixes`], [`adversaries`], [`efficiency`] and [`wake_up`] are what several
-//! experiments run, [`scheduling`] the ways that they compare.
+//! The way through this room: a [`setup::Setup`] says what is run (drive, policy, streams with
+//! their clients), [`simulate`] runs it in virtual time and [`real::RealDisk`] in real time, both
+//! over
+//! `raw_vdisks`; a [`Run`] holds the counters, [`measures`] computes ratios from them, [`figure`]
+//! and [`Table`] show them. [`mixes`], [`adversaries`], [`efficiency`] and [`wake_up`] are what
+//! several experiments run, [`scheduling`] the ways that they compare.
 //!
 //! Invariant: in virtual time the same set-up gives the same run, byte for byte.
 //!

@@ -1,10 +1,11 @@
 //! The oracle: a disk and its clients in virtual time that drive a `Scheduler` as its documentation
-//! says, and keep books of their own, so that the scheduler's counters are checked against something.
+//! says, and keep books of their own, so that the scheduler's counters are checked against
+//! something.
 //!
-//! [`World`] is the loop: requests in, decisions out, service on a [`Device`]. [`clients`] says what
-//! asks for service and [`mixes`] makes random sets of streams at the limit of admission. The books
-//! of one stream are in `books` and [`Windows`]; `audit` compares them with what was promised. Tests of
-//! the scheduler and the soak run the same world.
+//! [`World`] is the loop: requests in, decisions out, service on a [`Device`]. [`clients`] says
+//! what asks for service and [`mixes`] makes random sets of streams at the limit of admission. The
+//! books of one stream are in `books` and [`Windows`]; `audit` compares them with what was
+//! promised. Tests of the scheduler and the soak run the same world.
 //!
 //! Invariant: everything is derived from seeds; a seed gives the same run every time.
 //!

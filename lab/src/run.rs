@@ -166,8 +166,8 @@ impl Run {
             .unwrap_or_default()
     }
 
-    /// The largest unspent budget at a period's end of any stream, as a part of the account's bound,
-    /// warm-up included; not a number if no period ended.
+    /// The largest unspent budget at a period's end of any stream, as a part of the account's
+    /// bound, warm-up included; not a number if no period ended.
     pub fn unspent_part(&self) -> f64 {
         let unspent = self.final_counters();
         let most = unspent.filter_map(|counters| counters.unspent_max).max();

@@ -1,5 +1,5 @@
-//! What an experiment measures with: a [`Setup`] goes in and a [`Run`] comes out, in virtual time or
-//! on a disk in real time, for as long as the session says.
+//! What an experiment measures with: a [`Setup`] goes in and a [`Run`] comes out, in virtual time
+//! or on a disk in real time, for as long as the session says.
 //!
 //! Invariant: in virtual time the result depends on the setup alone.
 
@@ -55,7 +55,7 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// How many seeds, points or mixes of `full` are to be looked at.
+    /// How many seeds, points or mixes of `full` are to be run.
     pub fn count(&self, full: usize) -> usize {
         match self.length {
             Length::Full => full,

@@ -2,9 +2,10 @@
 //! (EuroSys 2008), *Zygaria* (RTAS 2006), and some of this project's own, labelled as such.
 //!
 //! The way through this room: `experiments/` has one file per experiment; each builds set-ups, has
-//! its `Lab` run them, and returns a `finding`: checks, figures, tables, notes. `session` runs many,
-//! `report` and `page` show them, `output` writes them. To add an experiment: one file, and its line
-//! in `experiments.rs`.
+//! its `Lab` run them, and returns a `finding`: checks, figures, tables, notes. `session` runs
+//! many,
+//! `report` and `page` show them, `output` writes them. To add an experiment: one file, and its
+//! line in `experiments.rs`.
 //!
 //! Invariants: in virtual time the same program gives the same bytes; a verdict is computed from
 //! data and can fail. What is not known here: how a set-up is run (`disktime-lab`).

@@ -44,7 +44,7 @@ fn solo(pattern: Pattern) -> u64 {
     assert_eq!(
         world.scheduler().disk_counters(world.now()).waiting,
         Nanos::ZERO,
-        "waited for no client"
+        "a stream alone is not waited for"
     );
     world.client(0).completed()
 }
@@ -171,7 +171,7 @@ fn on_spare_time_a_wait_is_no_longer_than_a_switch() {
     world.run(secs(60));
     world.drain();
     world.assert_charges_add_up("spare");
-    assert!(world.asleep() > Nanos::ZERO, "nobody was waited for");
+    assert!(world.asleep() > Nanos::ZERO, "no stream was waited for");
     assert!(
         world.longest_sleep() <= switch_cost,
         "slept for {}",

@@ -40,7 +40,7 @@ fn never(index: usize) -> ClientConfig {
 }
 
 #[test]
-fn an_idle_stream_of_short_period_starves_nobody() {
+fn an_idle_stream_of_short_period_starves_no_other() {
     for has_seeks in [false, true] {
         let config = SchedulerConfig {
             has_seeks,

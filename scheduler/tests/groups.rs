@@ -33,7 +33,7 @@ fn world(members: &[(u32, ClientConfig)]) -> (World, StreamId) {
     }
     let greedy = |place| client(place, 4, Pattern::Random, Think::None);
     world.add(reserved(300_000, secs(1)), greedy(4), Nanos::ZERO, 7);
-    // Spare time goes to the greedy stream but for a thousandth: what the group gets is reserved.
+    // Spare time is the greedy stream's but for a thousandth: what the group gets is its own.
     let weighty = StreamConfig {
         weight: 100_000,
         ..StreamConfig::BEST_EFFORT

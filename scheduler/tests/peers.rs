@@ -63,7 +63,7 @@ fn edf_serves_budgets_by_deadline_and_the_rest_by_weight() {
 }
 
 #[test]
-fn edf_fails_whoever_is_due_last_when_too_much_is_promised() {
+fn edf_fails_the_stream_that_is_due_last_when_too_much_is_promised() {
     // 120 %: 60 per 100 ms, 40 per 200 ms, 20 per 10 s.
     let mut world = world(PolicyKind::Edf, ms(1));
     world.add(reserved(600_000, ms(100)), client(0, ms(1)), Nanos::ZERO, 1);
@@ -113,7 +113,7 @@ fn edf_overshoots_once_per_stream_where_ours_does_once() {
 }
 
 #[test]
-fn the_committed_set_leaves_nobody_late_who_can_commit() {
+fn the_committed_set_leaves_no_stream_late_that_can_commit() {
     // Every budget is a multiple of W, and every request takes W: nothing is left over.
     for periods in [[100, 1_000, 10_000], [200, 200, 2_000], [300, 700, 1_100]] {
         let mut world = world(PolicyKind::FahrradDss, ms(10));
@@ -133,7 +133,7 @@ fn the_committed_set_leaves_nobody_late_who_can_commit() {
 }
 
 #[test]
-fn the_committed_set_is_served_upwards_whoever_it_belongs_to() {
+fn the_committed_set_is_served_upwards_across_streams() {
     // Two streams in the same part of the disk, each with budget for many requests.
     let mut world = world(PolicyKind::FahrradDss, ms(10));
     let deep = |seed_zone| ClientConfig {

@@ -1,4 +1,4 @@
-//! What every policy has in common: charges add up, no disk sleeps over work, no run differs from
+//! What every policy has in common: charges add up, the disk never sleeps over work, no run differs from
 //! its repetition, every request is served, nothing is allocated per request.
 
 use disktime_lab::oracle::devices::{DISK_BYTES, transfer};

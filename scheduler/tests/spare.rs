@@ -162,7 +162,7 @@ fn a_limit_holds_in_each_of_its_periods_and_debt_is_carried() {
         assert_limit(&world, 1, 250_000, ms(500), worst_case, &context);
         let other = world.counters(2);
         assert_eq!(other.deadlines_missed, 0, "{context}: {other:?}");
-        // What the limits hold back goes to the others: somebody without a limit is always there.
+        // What the limits hold back goes to the others: a stream without a limit is always there.
         let waited = world.scheduler().disk_counters(world.now()).waiting;
         assert!(
             world.asleep() <= waited + ms(100),

@@ -156,7 +156,7 @@ fn mclock_promised_more_than_there_is_serves_in_order_of_arrival() {
 }
 
 #[test]
-fn mclock_holds_nobody_back_for_what_he_had_while_alone() {
+fn mclock_holds_no_stream_back_for_what_it_had_while_alone() {
     let mut world = mclock(100);
     world.add(best_effort(100), client(0, ms(10)), Nanos::ZERO, 1);
     world.add(best_effort(100), client(1, ms(10)), secs(20), 2);
@@ -244,7 +244,7 @@ fn sfq_keeps_no_more_outstanding_than_it_may() {
 }
 
 #[test]
-fn sfq_holds_nobody_back_for_what_he_had_while_alone() {
+fn sfq_holds_no_stream_back_for_what_it_had_while_alone() {
     let mut world = world(sfq(1, SfqCost::Requests), 1);
     world.add(best_effort(100), client(0, ms(5)), Nanos::ZERO, 1);
     world.add(best_effort(100), client(1, ms(5)), secs(20), 2);

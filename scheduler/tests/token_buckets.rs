@@ -122,7 +122,7 @@ fn a_stream_that_starts_has_the_disk_until_it_has_saved_no_more_than_the_other()
 }
 
 #[test]
-fn unreserved_time_goes_to_whoever_used_least_for_his_weight() {
+fn unreserved_time_goes_to_the_stream_that_used_least_for_its_weight() {
     let mut world = world(PolicyKind::ZygariaUtil(ZygariaUtilConfig::default()));
     let weighted = |weight| StreamConfig {
         weight,

@@ -1,8 +1,8 @@
 //! How the cost of a decision grows with the number of streams: a table, and with `--svg FILE` a
 //! picture.
 //!
-//! Each figure is the median of many batches; run it on an idle machine. `--bench scheduler` has the
-//! same in criterion's care.
+//! Each figure is the median of many batches; run it on an idle machine. `--bench scheduler` has
+//! the same in criterion's care.
 
 use clap::Parser;
 use disktime_benches::decision::{DecisionBench, Device};

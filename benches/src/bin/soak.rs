@@ -1,5 +1,5 @@
-//! The promise of the scheduler under an adversary, for as many requests as wanted: prints how close
-//! each bound was and in which seed; fails with the seed if one did not hold.
+//! The promise of the scheduler under an adversary, for as many requests as wanted: prints how
+//! close each bound was and in which seed; fails with the seed if one did not hold.
 
 use clap::{Parser, ValueEnum};
 use disktime_benches::soak::{self, Account, SeedOutcome, Totals};

@@ -44,11 +44,11 @@ fn ours_is_set_against_the_best_rival_in_that_figure_round_by_round() {
     let apart = row.ratio(IOPS, &["apart"]).expect("one round");
     assert_eq!(apart.median, 0.5);
     assert_eq!(row.ratio_text(IOPS, &rivals), "1.50 (1.20-1.50)");
-    assert_eq!(row.ratio_text(IOPS, &["nobody"]), "-");
+    assert_eq!(row.ratio_text(IOPS, &["absent"]), "-");
     assert_eq!(row.side_by_side(IOPS, &rivals, 0), "120 / 100");
-    let table = absolute(&[row], &[OURS, "nobody"]).to_string();
+    let table = absolute(&[row], &[OURS, "absent"]).to_string();
     assert!(table.contains("| disktime |"), "{table}");
-    assert!(!table.contains("nobody"), "{table}");
+    assert!(!table.contains("absent"), "{table}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub struct SeedOutcome {
     pub requests: u64,
     /// Period ends that the scheduler counted.
     pub deadlines: u64,
-    /// Period ends that were looked at from outside.
+    /// Period ends that were counted from outside.
     pub periods: u64,
     /// Unspent at a period end ÷ B.
     pub unspent: f64,
@@ -54,7 +54,7 @@ pub struct Totals {
     pub requests: u64,
     /// Period ends that the schedulers counted.
     pub deadlines: u64,
-    /// Period ends that were looked at from outside.
+    /// Period ends that were counted from outside.
     pub periods: u64,
     /// As in [`SeedOutcome`].
     pub unspent: Closest,

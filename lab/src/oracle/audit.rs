@@ -4,8 +4,9 @@
 //! account W + the cap of its credit + one return seek):
 //! - at every period end at most B is unspent, by the scheduler's own count;
 //! - from the start of a backlog, k periods give at least k·u·p − B;
-//! - k whole periods inside a backlog give at least k·u·p − B − W: a stream starts a request only with
-//!   budget, so it enters the periods with a debt of at most W, and leaves them with at most B.
+//! - k whole periods inside a backlog give at least k·u·p − B − W: a stream starts a request only
+//!   with budget, so it enters the periods with a debt of at most W, and leaves them with at most
+//!   B.
 //!
 //! What a limit holds back is not owed, so that of limited streams none of this is checked.
 

@@ -32,8 +32,8 @@ pub enum Behaviour {
         /// The mean pause.
         pause: Nanos,
     },
-    /// Sleeps until another stream's long request has just been started, then sends so many at once.
-    /// How long it has to have slept is drawn at each such request anew, exponential.
+    /// Sleeps until another stream's long request has just been started, then sends so many at
+    /// once. How long it has to have slept is drawn at each such request anew, exponential.
     Waker {
         /// How many.
         burst: usize,

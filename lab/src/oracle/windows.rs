@@ -87,8 +87,8 @@ impl Windows {
         backlog.ahead += i128::from(own.0) * MILLION;
     }
 
-    /// What happens from here on is not counted: a service may be in flight, of which it is not known
-    /// yet how long it takes.
+    /// What happens from here on is not counted: a service may be in flight, of which it is not
+    /// known yet how long it takes.
     pub(super) fn abandon(&mut self) {
         self.backlog = None;
     }

@@ -1,5 +1,5 @@
-//! The loop: events in, decisions out, service on a device. Streams come and change in `streams`, what
-//! clients do is in `answers`, what the disk's time goes to in `clock`.
+//! The loop: events in, decisions out, service on a device. Streams come and change in `streams`,
+//! what clients do is in `answers`, what the disk's time goes to in `clock`.
 
 mod answers;
 mod clock;
@@ -163,8 +163,8 @@ impl World {
         }
     }
 
-    /// The same without a trace and without segments of time received, for long runs. Before streams
-    /// are added.
+    /// The same without a trace and without segments of time received, for long runs. Before
+    /// streams are added.
     #[must_use]
     pub fn without_trace(self) -> World {
         World {
@@ -333,8 +333,8 @@ impl World {
         }
     }
 
-    /// What is dispatched: requests of the stream, in order, that touch each other and are no more and
-    /// no longer together than allowed.
+    /// What is dispatched: requests of the stream, in order, that touch each other and are no more
+    /// and no longer together than allowed.
     fn checked(&mut self, stream: usize) -> Option<Dispatched> {
         let first = self.requests[self.batch.first()?.0 as usize]?;
         let mut end = first.offset;

@@ -1,7 +1,7 @@
 //! A [`Setup`] by the clock: one thread that lets clients ask, the service turn, and sleeps until
 //! the next of them wants something.
 //!
-//! Invariants: at most the clients' depths are under way; what was answered after the end is not
+//! Invariants: at most the clients' depths are in flight; what was answered after the end is not
 //! measured; a disk that stops answering ends the run with an error. Timers wake late, so the
 //! sleep ends early and the rest is polled; on a paced disk what lateness is left does not add up,
 //! as requests start when the model has ended the one before.
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const EARLY: Nanos = Nanos::from_micros(200);
 /// The longest sleep, so that progress is shown and lost wake-ups do no harm.
 const LONGEST_SLEEP: Nanos = Nanos::from_millis(5);
-/// How long the disk may take to answer what is under way at the end.
+/// How long the disk may take to answer what is in flight at the end.
 const DRAIN: Nanos = Nanos::from_secs(60);
 /// Unused memory that is kept for the next request.
 const POOL_BYTES: usize = 16 << 20;
@@ -155,7 +155,7 @@ impl Driver {
     }
 
     fn take_reply(&mut self, now: Nanos, reply: Reply) -> LabResult {
-        let unasked = || LabError::new("an answer came that nobody had asked for; this is a bug");
+        let unasked = || LabError::new("an answer came to no request; this is a bug");
         let player = self
             .players
             .get_mut(reply.origin as usize)
@@ -200,7 +200,7 @@ impl Driver {
         }
     }
 
-    /// Takes in the answers to what is under way.
+    /// Takes in the answers to what is in flight.
     fn drain(&mut self, end: Nanos) -> LabResult {
         while self.outstanding > 0 {
             let now = self.clock();

@@ -8,7 +8,7 @@ fn what_others_made_is_left_alone() {
     for name in ["report.json", "report.html"] {
         let path = directory.path().join(name);
         std::fs::write(&path, "precious").expect("a file");
-        let error = Output::prepare(directory.path()).expect_err("it is somebody else's");
+        let error = Output::prepare(directory.path()).expect_err("it is not ours");
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(std::fs::read(&path).expect("it is there"), b"precious");
         std::fs::remove_file(path).expect("it can go");

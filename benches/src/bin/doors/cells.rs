@@ -1,103 +1,62 @@
 //! What is measured: the cells of the table, and one sample of one server in one of them.
 
-use crate::client::{self, Load};
+use crate::client;
 use crate::fio;
 use crate::peers::{Backing, Server};
 use disktime_benches::BenchResult;
-use disktime_benches::compare::Sample;
-use disktime_benches::process::{self, Processors};
+use disktime_benches::compare::{Backing as _, Sample};
+use disktime_benches::load::Load;
+use disktime_benches::process::Processors;
 use std::time::Duration;
 
-/// A row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cell {
-    pub backing: Backing,
-    pub load: Load,
+/// As in `memory 4K randread d32 c1`; `--cells` takes parts of it.
+pub(crate) fn name(backing: Backing, load: &Load) -> String {
+    format!("{} {} c{}", backing.name(), load.name(), load.connections)
 }
 
-impl Cell {
-    /// As in `memory 4K randread d32 c1`; `--cells` takes parts of it.
-    pub fn name(&self) -> String {
-        let load = self.load;
-        let pattern = if load.sequential { "seq" } else { "rand" };
-        let direction = if load.write { "write" } else { "read" };
-        let block = match load.block_bytes {
-            bytes if bytes >= 1 << 20 => format!("{}M", bytes >> 20),
-            bytes => format!("{}K", bytes >> 10),
-        };
-        format!(
-            "{} {block} {pattern}{direction} d{} c{}",
-            self.backing.name(),
-            load.depth,
-            load.connections
-        )
-    }
-
-    /// Whether client and server share one processor, on all sides: waking another one costs more
-    /// than a request does, and as much as it likes.
-    pub fn is_pinned(&self) -> bool {
-        self.load.depth == 1
-    }
-}
-
-/// All cells of a backing, in the order of the table.
-pub fn cells(backing: Backing) -> Vec<Cell> {
+/// What is asked of each backing, in the order of the table.
+pub(crate) fn loads() -> Vec<Load> {
     let random = [(1, 1), (32, 1), (32, 4), (128, 1), (128, 4)];
-    let random = random.map(|(depth, connections)| (4 << 10, false, depth, connections));
-    let sequential = [(64 << 10, true, 16, 1), (1 << 20, true, 4, 1)];
-    random
-        .into_iter()
-        .chain(sequential)
-        .flat_map(|(block_bytes, sequential, depth, connections)| {
-            [false, true].map(|write| Cell {
-                backing,
-                load: Load {
-                    write,
-                    sequential,
-                    block_bytes,
-                    depth,
-                    connections,
-                },
-            })
-        })
-        .collect()
+    let random = random.map(|(depth, connections)| Load::random(depth, connections));
+    let sequential = [(64 << 10, 16), (1 << 20, 4)];
+    let sequential = sequential.map(|(bytes, depth)| Load::sequential(bytes, depth));
+    Load::both_ways(random.into_iter().chain(sequential))
 }
 
-/// Who asks.
+/// Which client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Client {
+pub(crate) enum Client {
     /// The one in here: it costs little, so that it is not what is measured.
     Lean,
-    /// fio's nbd engine: nobody's friend. It sends each request by itself and is the limit itself
-    /// at most depths, so servers are woken for nearly every request.
+    /// fio's nbd engine, the hardest case for every server: it sends each request by itself and is
+    /// the limit itself at most depths, so servers are woken for nearly every request.
     Fio,
 }
 
 /// Measures a server for `time` after a warm-up, with both sides on these processors.
 ///
 /// # Errors
-/// If it fails under way.
-pub fn sample(
-    cell: &Cell,
+/// If it fails meanwhile.
+pub(crate) fn sample(
+    load: Load,
     server: &Server,
     client: Client,
     processors: Processors,
     time: Duration,
 ) -> BenchResult<Sample> {
-    process::pin(server.process(), processors)?;
-    process::pin(0, processors)?;
+    let process = server.process();
+    process.pin_with_us(processors)?;
     let mut marks = Vec::with_capacity(2);
-    let mut mark = || marks.push(process::cpu_time(server.process()));
-    let load = cell.load;
+    let mut mark = || marks.push(process.cpu_time());
     let measured = match client {
         Client::Lean => {
             let times = (time / 4, time);
-            client::run(&server.socket, server.export(), load, times, mark)
-                .map_err(|error| format!("{} in {}: {error}", server.peer.name(), cell.name()))?
+            client::run(server.socket(), server.export(), load, times, mark)
+                .map_err(|error| format!("{} in {}: {error}", process.name(), load.name()))?
         }
         Client::Fio => {
             mark();
-            let measured = fio::run(&server.socket, server.export(), load, time)?;
+            let measured = fio::run(server.socket(), server.export(), load, time)?;
             mark();
             measured
         }
@@ -109,7 +68,7 @@ pub fn sample(
     let cpu = after?.saturating_sub(before?);
     let came = (measured.requests, measured.elapsed);
     let quantile = |percent| measured.latency.value_at_quantile(percent / 100.0) as f64;
-    Sample::new(server.peer.name(), load.block_bytes, came, cpu, quantile)
+    Sample::new(process.name(), load.block_bytes, came, cpu, quantile)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The client: as little as can be asked of one, so that what is measured is the server. Per
-//! connection a thread that keeps its requests under way, takes whatever replies one `read` brings,
+//! connection a thread that keeps its requests in flight, takes whatever replies one `read` brings,
 //! and sends what replaces them with one `writev`. Simple replies, no checks of the data.
 //!
 //! What is not known here: which server it is.
 
 use disktime_benches::BenchResult;
+use disktime_benches::load::Load;
 use hdrhistogram::Histogram;
 use std::io::{IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,26 +20,15 @@ const RECEIVE_BYTES: usize = 256 << 10;
 /// A server that answers nothing for this long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a run asks of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
-    pub write: bool,
-    pub sequential: bool,
-    pub block_bytes: u32,
-    /// Requests under way, over all connections.
-    pub depth: usize,
-    pub connections: usize,
-}
-
 /// What a run gave; times in nanoseconds.
-pub struct Measured {
-    pub requests: u64,
-    pub elapsed: Duration,
-    pub latency: Histogram<u64>,
+pub(crate) struct Measured {
+    pub(crate) requests: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) latency: Histogram<u64>,
 }
 
 /// Three digits, up to a minute.
-pub fn histogram() -> BenchResult<Histogram<u64>> {
+pub(crate) fn histogram() -> BenchResult<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)
 }
 
@@ -58,14 +48,14 @@ struct Run {
 ///
 /// # Errors
 /// If the server does not answer or answers with an error.
-pub fn run(
+pub(crate) fn run(
     socket: &Path,
     export: &str,
     load: Load,
     (warm_up, time): (Duration, Duration),
     mut mark: impl FnMut(),
 ) -> BenchResult<Measured> {
-    let mut connections = Vec::with_capacity(load.connections);
+    let mut connections = Vec::with_capacity(load.connections as usize);
     let mut size_bytes = 0;
     for _ in 0..load.connections {
         let (stream, size) = connect(socket, export)?;
@@ -119,7 +109,7 @@ pub fn run(
 ///
 /// # Errors
 /// If the server does not take it.
-pub fn fill(socket: &Path, export: &str) -> BenchResult {
+pub(crate) fn fill(socket: &Path, export: &str) -> BenchResult {
     let (mut stream, size_bytes) = connect(socket, export)?;
     let data = pattern(1 << 20);
     for offset in (0..size_bytes).step_by(data.len()) {
@@ -134,7 +124,7 @@ pub fn fill(socket: &Path, export: &str) -> BenchResult {
 ///
 /// # Errors
 /// If the server does not take it.
-pub fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> BenchResult {
+pub(crate) fn write_ends(socket: &Path, export: &str, first: &[u8], last: &[u8]) -> BenchResult {
     let (mut stream, size_bytes) = connect(socket, export)?;
     write(&mut stream, 0, first)?;
     write(&mut stream, size_bytes - last.len() as u64, last)?;
@@ -152,7 +142,7 @@ fn write(stream: &mut UnixStream, offset: u64, data: &[u8]) -> BenchResult {
 }
 
 /// Whether a server answers there.
-pub fn answers(socket: &Path, export: &str) -> bool {
+pub(crate) fn answers(socket: &Path, export: &str) -> bool {
     connect(socket, export).is_ok_and(|(mut stream, _)| stream.write_all(&disconnect()).is_ok())
 }
 
@@ -233,9 +223,9 @@ impl<'a> Connection<'a> {
     fn new(stream: UnixStream, index: usize, run: &'a Run) -> Connection<'a> {
         let load = run.load;
         let all = run.size_bytes / u64::from(load.block_bytes);
-        let depth = (load.depth / load.connections).max(1);
+        let depth = load.depth_each() as usize;
         let blocks = if load.sequential {
-            (all / load.connections as u64).max(1)
+            (all / u64::from(load.connections)).max(1)
         } else {
             all
         };
@@ -263,15 +253,15 @@ impl<'a> Connection<'a> {
 
     fn serve(mut self) -> BenchResult {
         let mut due: Vec<usize> = (0..self.headers.len()).collect();
-        let mut under_way = 0;
+        let mut in_flight = 0;
         let mut receive = vec![0; RECEIVE_BYTES];
         let mut partial: Vec<u8> = Vec::with_capacity(REPLY_BYTES);
         let mut skip = 0;
         loop {
             if !self.run.stop.load(Ordering::Relaxed) {
-                under_way += due.len();
+                in_flight += due.len();
                 self.send(&due)?;
-            } else if under_way == 0 {
+            } else if in_flight == 0 {
                 break;
             }
             due.clear();
@@ -280,7 +270,7 @@ impl<'a> Connection<'a> {
                 return Err("the server closed the connection".into());
             }
             self.take(&receive[..count], &mut partial, &mut skip, &mut due)?;
-            under_way -= due.len();
+            in_flight -= due.len();
             self.count(&due);
         }
         self.stream.write_all(&disconnect())?;

@@ -1,6 +1,7 @@
 //! The other client: fio with its nbd engine, one process, one job per connection.
 
-use crate::client::{Load, Measured, histogram};
+use crate::client::{Measured, histogram};
+use disktime_benches::load::Load;
 use disktime_benches::{BenchResult, fio};
 use serde_json::Value;
 use std::path::Path;
@@ -10,28 +11,27 @@ use std::time::Duration;
 ///
 /// # Errors
 /// If fio is not there, with how to install it; with what it said, if it fails.
-pub fn run(socket: &Path, export: &str, load: Load, time: Duration) -> BenchResult<Measured> {
-    let pattern = match (load.sequential, load.write) {
-        (true, false) => "read",
-        (true, true) => "write",
-        (false, false) => "randread",
-        (false, true) => "randwrite",
-    };
-    let uri = format!("nbd+unix:///{export}?socket={}", socket.display());
-    let report = fio::run(&[
-        "--name=doors".to_owned(),
-        "--ioengine=nbd".to_owned(),
-        "--time_based".to_owned(),
-        "--group_reporting".to_owned(),
-        "--norandommap".to_owned(),
-        format!("--uri={uri}"),
-        format!("--rw={pattern}"),
-        format!("--bs={}", load.block_bytes),
-        format!("--iodepth={}", (load.depth / load.connections).max(1)),
-        format!("--numjobs={}", load.connections),
-        format!("--runtime={}ms", time.as_millis()),
-    ])?;
-    parse(&report, load.write)
+pub(crate) fn run(
+    socket: &Path,
+    export: &str,
+    load: Load,
+    time: Duration,
+) -> BenchResult<Measured> {
+    let mut arguments = [
+        "--name=doors",
+        "--ioengine=nbd",
+        "--time_based",
+        "--group_reporting",
+        "--norandommap",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let socket = socket.display();
+    arguments.push(format!("--uri=nbd+unix:///{export}?socket={socket}"));
+    arguments.push(format!("--numjobs={}", load.connections));
+    arguments.push(format!("--runtime={}ms", time.as_millis()));
+    arguments.extend(load.fio());
+    parse(&fio::run(arguments)?, load.write)
 }
 
 /// fio's report of one group of jobs.

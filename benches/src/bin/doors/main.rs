@@ -9,36 +9,29 @@ mod cells;
 mod client;
 mod fio;
 mod peers;
-mod place;
 mod report;
+mod vdisk_location;
 
-use cells::{Cell, Client, cells, sample};
+use cells::{Client, loads, name, sample};
 use clap::Parser;
 use disktime_benches::BenchResult;
-use disktime_benches::compare::{self, Plan, Ratios, Row};
-use disktime_benches::machine;
+use disktime_benches::compare::{self, Cell, SideBySide};
+use disktime_benches::load::Load;
 use disktime_benches::process::Processors;
-use disktime_benches::program::Program;
 use peers::{Backing, Peer, Server};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Our NBD door beside nbdkit, qemu-nbd and qemu-storage-daemon.
+/// Our NBD frontend beside nbdkit, qemu-nbd and qemu-storage-daemon.
 #[derive(Debug, Parser)]
 #[command(name = "doors")]
 struct Arguments {
     #[command(flatten)]
-    plan: Plan,
-    /// Only these backings.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    backings: Vec<Backing>,
-    /// Only these servers.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    peers: Vec<Peer>,
-    /// Who asks.
+    compared: SideBySide<Backing, Peer>,
+    /// Which client asks.
     #[arg(long, value_enum, default_value_t = Client::Lean)]
     client: Client,
-    /// Client and server share one processor in all cells and not only at depth 1: what waking the other
-    /// one costs is left out, and varies most.
+    /// Client and server share one processor in all cells and not only at depth 1: what waking the
+    /// other one costs is left out, and varies most.
     #[arg(long)]
     one_processor: bool,
     /// Size of each export.
@@ -55,75 +48,44 @@ struct Arguments {
 
 fn main() -> BenchResult {
     let arguments = Arguments::parse();
-    let program = arguments.plan.program()?;
+    let compared = &arguments.compared;
+    let program = compared.plan().program()?;
     let directory = match &arguments.directory {
         Some(directory) => tempfile::tempdir_in(directory)?,
         None => tempfile::tempdir()?,
     };
-    println!("{}", machine::sentence());
-    let backings = match arguments.backings.as_slice() {
-        [] => &Backing::ALL[..],
-        chosen => chosen,
+    let cells = |backing| {
+        let cell = |load| Cell {
+            name: name(backing, &load),
+            load,
+        };
+        loads().into_iter().map(cell).collect()
     };
-    let mut rows = Vec::new();
-    for backing in backings {
-        let directory = directory.path().join(backing.name());
-        rows.extend(measure(&arguments, *backing, &program, &directory)?);
-    }
-    let ratios = Ratios {
-        table: &report::ratios,
-        to_json: &report::ratios_to_json,
+    let size_bytes = arguments.size_mib << 20;
+    let mut shared = None;
+    let start = |peer, backing, directory: PathBuf| -> BenchResult<Server> {
+        let bytes = shared.as_ref();
+        let server = Server::start(peer, backing, size_bytes, bytes, &directory, &program)?;
+        if backing != Backing::Null {
+            client::fill(server.socket(), server.export())?;
+        }
+        if backing == Backing::File && peer == Peer::Disktime {
+            let file = directory.join("disk");
+            shared = Some(vdisk_location::find(&server, file, size_bytes)?);
+        }
+        Ok(server)
     };
-    let names = Peer::ALL.map(Peer::name);
-    arguments.plan.report(&rows, &names, &ratios)?;
+    let measure = |server: &Server, load: Load, time| {
+        let processors = match arguments.one_processor {
+            true => Processors::One,
+            false => load.processors(),
+        };
+        sample(load, server, arguments.client, processors, time)
+    };
+    let rows = compared.run(directory.path(), cells, start, measure)?;
+    compared.report(&rows, &report::ratios, &report::ratios_to_json)?;
     if let Some(file) = &arguments.svg {
         compare::write(file, &report::picture(&rows)?)?;
     }
     Ok(())
-}
-
-/// All cells of a backing, the servers running side by side.
-fn measure(
-    arguments: &Arguments,
-    backing: Backing,
-    program: &Program,
-    directory: &Path,
-) -> BenchResult<Vec<Row>> {
-    let wanted = |peer: &Peer| {
-        peer.serves(backing) && (arguments.peers.is_empty() || arguments.peers.contains(peer))
-    };
-    let cells: Vec<Cell> = cells(backing)
-        .into_iter()
-        .filter(|cell| arguments.plan.wants(&cell.name()))
-        .collect();
-    if cells.is_empty() {
-        return Ok(Vec::new());
-    }
-    let size_bytes = arguments.size_mib << 20;
-    let mut servers = Vec::new();
-    let mut shared = None;
-    for peer in Peer::ALL.into_iter().filter(wanted) {
-        eprintln!("{}: starting {}", backing.name(), peer.name());
-        let directory = directory.join(format!("{peer:?}"));
-        let shared_place = shared.as_ref();
-        let server = Server::start(peer, backing, size_bytes, shared_place, &directory, program)?;
-        if backing != Backing::Null {
-            client::fill(&server.socket, server.export())?;
-        }
-        if backing == Backing::File && peer == Peer::Disktime {
-            shared = Some(place::find(&server, directory.join("disk"), size_bytes)?);
-        }
-        servers.push(server);
-    }
-    let row = |cell: Cell| {
-        let processors = if arguments.one_processor || cell.is_pinned() {
-            Processors::One
-        } else {
-            Processors::All
-        };
-        let client = arguments.client;
-        let sample = |server: &Server, time| sample(&cell, server, client, processors, time);
-        arguments.plan.measure(cell.name(), &servers, sample)
-    };
-    cells.into_iter().map(row).collect()
 }

@@ -1,34 +1,31 @@
 //! The servers that are compared, and how each is started: from Debian's packages, over a unix
 //! socket, on the same backing. They run side by side and are measured in turn.
 //!
-//! On a file, QEMU's servers serve the very bytes that ours does, in the place of our vdisk: two files
+//! On a file, QEMU's servers serve the very bytes that ours does, where our vdisk lies: two files
 //! on one disk can be far apart in speed.
 
 use crate::client;
 use disktime_benches::BenchResult;
-use disktime_benches::child::ends_with_us;
+use disktime_benches::compare;
 use disktime_benches::program::Program;
+use disktime_benches::server_process::ServerProcess;
 use serde_json::json;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long a server may take to answer.
-const START_TIME: Duration = Duration::from_secs(20);
+use std::process::Command;
 
 /// What lies below a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Backing {
+pub(crate) enum Backing {
     Memory,
     Null,
     File,
 }
 
-impl Backing {
-    pub const ALL: [Backing; 3] = [Backing::Memory, Backing::Null, Backing::File];
+impl compare::Backing for Backing {
+    const ALL: &'static [Backing] = &[Backing::Memory, Backing::Null, Backing::File];
 
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Backing::Memory => "memory",
             Backing::Null => "null",
@@ -39,7 +36,7 @@ impl Backing {
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Peer {
+pub(crate) enum Peer {
     /// Ours, with its scheduler on.
     Disktime,
     /// Ours, first in, first out: what the scheduler costs.
@@ -51,8 +48,8 @@ pub enum Peer {
     QemuStorageDaemon,
 }
 
-impl Peer {
-    pub const ALL: [Peer; 6] = [
+impl compare::Peer<Backing> for Peer {
+    const ALL: &'static [Peer] = &[
         Peer::Disktime,
         Peer::DisktimeFifo,
         Peer::Nbdkit,
@@ -61,7 +58,7 @@ impl Peer {
         Peer::QemuStorageDaemon,
     ];
 
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Peer::Disktime => "disktime",
             Peer::DisktimeFifo => "disktime, fifo",
@@ -72,13 +69,8 @@ impl Peer {
         }
     }
 
-    /// Whether it is one to be compared with: like with like only.
-    pub fn is_rival(self) -> bool {
-        matches!(self, Peer::Nbdkit | Peer::QemuNbd | Peer::QemuStorageDaemon)
-    }
-
     /// Whether it has such a backing. QEMU has no disk in memory.
-    pub fn serves(self, backing: Backing) -> bool {
+    fn serves(self, backing: Backing) -> bool {
         match self {
             Peer::Disktime => true,
             Peer::DisktimeFifo | Peer::Nbdkit => backing != Backing::File,
@@ -86,13 +78,20 @@ impl Peer {
             Peer::QemuNbd | Peer::QemuStorageDaemon => backing != Backing::Memory,
         }
     }
+}
 
-    fn program(self) -> (&'static str, &'static str) {
+impl Peer {
+    /// Whether it is one to be compared with: like with like only.
+    pub(crate) fn is_rival(self) -> bool {
+        matches!(self, Peer::Nbdkit | Peer::QemuNbd | Peer::QemuStorageDaemon)
+    }
+
+    /// The package that has it.
+    fn package(self) -> &'static str {
         match self {
-            Peer::Nbdkit | Peer::NbdkitCached => ("nbdkit", "nbdkit"),
-            Peer::QemuNbd => ("qemu-nbd", "qemu-utils"),
-            Peer::QemuStorageDaemon => ("qemu-storage-daemon", "qemu-utils"),
-            Peer::Disktime | Peer::DisktimeFifo => ("disktime", ""),
+            Peer::Nbdkit | Peer::NbdkitCached => "nbdkit",
+            Peer::QemuNbd | Peer::QemuStorageDaemon => "qemu-utils",
+            Peer::Disktime | Peer::DisktimeFifo => "disktime",
         }
     }
 
@@ -106,17 +105,17 @@ impl Peer {
 
 /// Where the bytes of an export lie.
 #[derive(Debug, Clone)]
-pub struct Place {
-    pub file: PathBuf,
-    pub offset_bytes: u64,
-    pub size_bytes: u64,
+pub(crate) struct ExportBytes {
+    pub(crate) file: PathBuf,
+    pub(crate) offset_bytes: u64,
+    pub(crate) size_bytes: u64,
 }
 
 /// A running server.
-pub struct Server {
-    pub peer: Peer,
-    child: Child,
-    pub socket: PathBuf,
+pub(crate) struct Server {
+    process: ServerProcess,
+    socket: PathBuf,
+    export: &'static str,
 }
 
 impl Server {
@@ -125,76 +124,55 @@ impl Server {
     ///
     /// # Errors
     /// If its program is missing, with how to install it; with what it said, if it does not answer.
-    pub fn start(
+    pub(crate) fn start(
         peer: Peer,
         backing: Backing,
         size_bytes: u64,
-        shared: Option<&Place>,
+        shared: Option<&ExportBytes>,
         directory: &Path,
         program: &Program,
     ) -> BenchResult<Server> {
-        std::fs::create_dir_all(directory)?;
+        let mut process = ServerProcess::new(compare::Peer::name(peer), directory)?;
         let socket = directory.join("nbd.sock");
-        let own = Place {
+        let own = ExportBytes {
             file: directory.join("disk"),
             offset_bytes: 0,
             size_bytes,
         };
-        let place = match shared {
+        let bytes = match shared {
             Some(shared) if peer.is_rival() => shared,
             _ => &own,
         };
-        if backing == Backing::File && peer != Peer::Disktime && place.file == own.file {
+        if backing == Backing::File && peer != Peer::Disktime && bytes.file == own.file {
             File::create(&own.file)?.set_len(size_bytes)?;
         }
-        let mut command = match peer {
+        let command = match peer {
             Peer::Disktime => disktime(program, "fahrrad", backing, size_bytes, directory)?,
             Peer::DisktimeFifo => disktime(program, "fifo", backing, size_bytes, directory)?,
-            Peer::Nbdkit | Peer::NbdkitCached => nbdkit(backing, &socket, place),
-            Peer::QemuNbd => qemu_nbd(backing, &socket, place),
-            Peer::QemuStorageDaemon => qemu_storage_daemon(backing, &socket, place),
+            Peer::Nbdkit | Peer::NbdkitCached => nbdkit(backing, &socket, bytes),
+            Peer::QemuNbd => qemu_nbd(backing, &socket, bytes),
+            Peer::QemuStorageDaemon => qemu_storage_daemon(backing, &socket, bytes),
         };
-        let log = directory.join("log");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?);
-        let (name, package) = peer.program();
-        let child = ends_with_us(&mut command).spawn().map_err(|error| {
-            format!("{name} cannot be started ({error}); install it: apt-get install {package}")
-        })?;
-        let mut server = Server {
-            peer,
-            child,
+        process.spawn(command, peer.package())?;
+        let export = peer.export();
+        process.wait_until("answer", || client::answers(&socket, export))?;
+        Ok(Server {
+            process,
             socket,
-        };
-        let start = Instant::now();
-        while !client::answers(&server.socket, peer.export()) {
-            let ended = !matches!(server.child.try_wait(), Ok(None));
-            if ended || start.elapsed() > START_TIME {
-                let said = std::fs::read_to_string(&log)?;
-                return Err(format!("{name} does not answer; it said: {said}").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(server)
+            export,
+        })
     }
 
-    pub fn process(&self) -> u32 {
-        self.child.id()
+    pub(crate) fn process(&self) -> &ServerProcess {
+        &self.process
     }
 
-    pub fn export(&self) -> &'static str {
-        self.peer.export()
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let ended = self.child.kill().and_then(|()| self.child.wait());
-        if let Err(error) = ended {
-            eprintln!("{} cannot be stopped: {error}", self.peer.name());
-        }
+    pub(crate) fn export(&self) -> &'static str {
+        self.export
     }
 }
 
@@ -210,29 +188,29 @@ fn disktime(
         Backing::Null => json!({ "policy": policy, "null": true }),
         Backing::File => json!({ "policy": policy, "path": "disk", "seeks": false }),
     };
-    let door = ("nbd", json!({ "socket": "nbd.sock" }));
-    program.serving(directory, size_bytes, disk, door)
+    let frontend = ("nbd", json!({ "socket": "nbd.sock" }));
+    program.serving(directory, size_bytes, disk, frontend)
 }
 
-fn nbdkit(backing: Backing, socket: &Path, place: &Place) -> Command {
+fn nbdkit(backing: Backing, socket: &Path, bytes: &ExportBytes) -> Command {
     let mut command = Command::new("nbdkit");
     command.args(["--foreground", "--unix"]).arg(socket);
-    let size_bytes = place.size_bytes.to_string();
+    let size_bytes = bytes.size_bytes.to_string();
     match backing {
         Backing::Memory => command.arg("memory").arg(size_bytes),
         Backing::Null => command.arg("null").arg(size_bytes),
-        Backing::File => command.arg("file").arg(&place.file),
+        Backing::File => command.arg("file").arg(&bytes.file),
     };
     command
 }
 
 /// QEMU's description of a backing. Ours holds the lock on a file that they share.
-fn node(backing: Backing, place: &Place) -> String {
-    let Place {
+fn node(backing: Backing, bytes: &ExportBytes) -> String {
+    let ExportBytes {
         file,
         offset_bytes,
         size_bytes,
-    } = place;
+    } = bytes;
     match backing {
         Backing::File => format!(
             "driver=raw,offset={offset_bytes},size={size_bytes},file.driver=file,\
@@ -243,17 +221,17 @@ fn node(backing: Backing, place: &Place) -> String {
     }
 }
 
-fn qemu_nbd(backing: Backing, socket: &Path, place: &Place) -> Command {
+fn qemu_nbd(backing: Backing, socket: &Path, bytes: &ExportBytes) -> Command {
     let mut command = Command::new("qemu-nbd");
     command.args(["--persistent", "--shared=16", "--image-opts"]);
-    command.arg(node(backing, place));
+    command.arg(node(backing, bytes));
     command.arg("--socket").arg(socket);
     command
 }
 
-fn qemu_storage_daemon(backing: Backing, socket: &Path, place: &Place) -> Command {
+fn qemu_storage_daemon(backing: Backing, socket: &Path, bytes: &ExportBytes) -> Command {
     let mut command = Command::new("qemu-storage-daemon");
-    let node = format!("node-name=n,{}", node(backing, place));
+    let node = format!("node-name=n,{}", node(backing, bytes));
     let server = format!(
         "addr.type=unix,addr.path={},max-connections=16",
         socket.display()

@@ -1,7 +1,8 @@
-//! From rows to a verdict: ours beside the best of the others, and a picture.
+//! From rows to ratios: ours beside the best of the others, and a picture.
 
 use crate::peers::{Backing, Peer};
 use disktime_benches::BenchResult;
+use disktime_benches::compare::{Backing as _, Peer as _};
 use disktime_benches::compare::{CPU, IOPS, MEASURES, Measure, Row};
 use disktime_benches::spread::Spread;
 use disktime_lab::Table;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 
 /// Those to be compared with.
 fn others() -> Vec<&'static str> {
-    let rivals = Peer::ALL.into_iter().filter(|peer| peer.is_rival());
+    let rivals = Peer::ALL.iter().copied().filter(|peer| peer.is_rival());
     rivals.map(Peer::name).collect()
 }
 
@@ -20,7 +21,7 @@ fn fifo() -> [&'static str; 1] {
 }
 
 /// The ratios of a row, for programs.
-pub fn ratios_to_json(row: &Row) -> Map<String, Value> {
+pub(crate) fn ratios_to_json(row: &Row) -> Map<String, Value> {
     let of = |measure: Measure, rivals: &[&str], whom: &str| {
         let ratio = row.ratio(measure, rivals).map(Spread::to_json)?;
         Some((format!("{}_to_{whom}", measure.name), ratio))
@@ -31,8 +32,9 @@ pub fn ratios_to_json(row: &Row) -> Map<String, Value> {
     to_best.into_iter().chain(to_fifo).flatten().collect()
 }
 
-/// Ours beside the best of the others in each figure, and the ratios with their spread over the rounds.
-pub fn ratios(rows: &[Row]) -> Table {
+/// Ours beside the best of the others in each figure, and the ratios with their spread over the
+/// rounds.
+pub(crate) fn ratios(rows: &[Row]) -> Table {
     let mut table = Table::new(&[
         "cell",
         "CPU us",
@@ -66,10 +68,9 @@ pub fn ratios(rows: &[Row]) -> Table {
 ///
 /// # Errors
 /// If there is nothing to draw.
-pub fn picture(rows: &[Row]) -> BenchResult<String> {
-    let panels = Backing::ALL
-        .into_iter()
-        .filter_map(|backing| panel(rows, backing));
+pub(crate) fn picture(rows: &[Row]) -> BenchResult<String> {
+    let panels = Backing::ALL.iter();
+    let panels = panels.filter_map(|backing| panel(rows, *backing));
     let figure = Figure::new("doors", "Server CPU per request over NBD", panels);
     Ok(figure.to_svg()?)
 }
@@ -84,9 +85,8 @@ fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
     if here.is_empty() {
         return None;
     }
-    let shown = Peer::ALL
-        .into_iter()
-        .filter(|peer| *peer != Peer::DisktimeFifo);
+    let peers = Peer::ALL.iter().copied();
+    let shown = peers.filter(|peer| *peer != Peer::DisktimeFifo);
     let of_peer = |peer: Peer| {
         let cpu = here
             .iter()

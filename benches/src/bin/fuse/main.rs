@@ -1,5 +1,6 @@
-//! Side by side as files: disktime's FUSE door, a null file system on the fuse3 crate, nbdfuse over
-//! nbdkit and qemu-storage-daemon's FUSE export, asked by fio (io_uring, direct I/O), in turn, in rounds.
+//! Side by side as files: disktime's FUSE frontend, a null file system on the fuse3 crate, nbdfuse
+//! over nbdkit and qemu-storage-daemon's FUSE export, asked by fio (io_uring, direct I/O), in turn,
+//! in rounds.
 //!
 //! Server CPU per request is the figure to trust: where the client needs the other processor,
 //! IOPS say as much about the client. Depth 1 runs with client and server on one processor, on
@@ -10,27 +11,20 @@ mod null_fuse3;
 mod peers;
 mod report;
 
-use cells::{Cell, cells, sample};
+use cells::{loads, sample};
 use clap::Parser;
 use disktime_benches::BenchResult;
-use disktime_benches::compare::{Plan, Ratios, Row};
-use disktime_benches::machine;
-use disktime_benches::program::Program;
+use disktime_benches::compare::{Backing as _, Cell, SideBySide};
+use disktime_benches::load::Load;
 use peers::{Backing, Peer, Server};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Our FUSE door beside fuse3, nbdfuse and qemu-storage-daemon.
+/// Our FUSE frontend beside fuse3, nbdfuse and qemu-storage-daemon.
 #[derive(Debug, Parser)]
 #[command(name = "fuse")]
 struct Arguments {
     #[command(flatten)]
-    plan: Plan,
-    /// Only these backings.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    backings: Vec<Backing>,
-    /// Only these servers.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    peers: Vec<Peer>,
+    compared: SideBySide<Backing, Peer>,
     /// Size of each file.
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     size_mib: u64,
@@ -41,62 +35,34 @@ struct Arguments {
 
 fn main() -> BenchResult {
     let arguments = Arguments::parse();
+    let size_bytes = arguments.size_mib << 20;
     if let Some(directory) = &arguments.null_fuse3 {
-        return null_fuse3::serve(directory, arguments.size_mib << 20);
+        return null_fuse3::serve(directory, size_bytes);
     }
-    let program = arguments.plan.program()?;
+    let compared = &arguments.compared;
+    let program = compared.plan().program()?;
     let directory = tempfile::tempdir()?;
-    println!("{}", machine::sentence());
     println!("FUSE over io_uring: {}", over_io_uring());
-    let backings = match arguments.backings.as_slice() {
-        [] => &Backing::ALL[..],
-        chosen => chosen,
+    let cells = |backing: Backing| {
+        let cell = |load: Load| Cell {
+            name: format!("{} {}", backing.name(), load.name()),
+            load,
+        };
+        loads().into_iter().map(cell).collect()
     };
-    let mut rows = Vec::new();
-    for backing in backings {
-        let directory = directory.path().join(backing.name());
-        rows.extend(measure(&arguments, *backing, &program, &directory)?);
-    }
-    let ratios = Ratios {
-        table: &report::ratios,
-        to_json: &report::ratios_to_json,
+    let start = |peer, backing, directory: PathBuf| -> BenchResult<Server> {
+        let server = Server::start(peer, backing, size_bytes, &directory, &program)?;
+        server.fill()?;
+        Ok(server)
     };
-    let names = Peer::ALL.map(Peer::name);
-    arguments.plan.report(&rows, &names, &ratios)?;
-    Ok(())
+    let measure = |server: &Server, load, time| sample(load, server, time);
+    let rows = compared.run(directory.path(), cells, start, measure)?;
+    compared.report(&rows, &report::ratios, &report::ratios_to_json)
 }
 
-/// The kernel's switch, `Y` or `N`, which is read at a mount; servers that do not know of it go on as before.
+/// The kernel's switch, `Y` or `N`, which is read at a mount; servers that do not know of it are
+/// not affected.
 fn over_io_uring() -> String {
     let switch = std::fs::read_to_string("/sys/module/fuse/parameters/enable_uring");
     switch.map_or_else(|error| error.to_string(), |state| state.trim().to_owned())
-}
-
-/// All cells of a backing, the servers running side by side.
-fn measure(
-    arguments: &Arguments,
-    backing: Backing,
-    program: &Program,
-    directory: &Path,
-) -> BenchResult<Vec<Row>> {
-    let wanted = |peer: &Peer| {
-        peer.serves(backing) && (arguments.peers.is_empty() || arguments.peers.contains(peer))
-    };
-    let cells: Vec<Cell> = cells(backing)
-        .into_iter()
-        .filter(|cell| arguments.plan.wants(&cell.name()))
-        .collect();
-    let mut servers = Vec::new();
-    for peer in Peer::ALL.into_iter().filter(wanted) {
-        eprintln!("{}: starting {}", backing.name(), peer.name());
-        let directory = directory.join(format!("{peer:?}"));
-        let server = Server::start(peer, backing, arguments.size_mib << 20, &directory, program)?;
-        server.fill()?;
-        servers.push(server);
-    }
-    let row = |cell: Cell| {
-        let sample = |server: &Server, time| sample(&cell, server, time);
-        arguments.plan.measure(cell.name(), &servers, sample)
-    };
-    cells.into_iter().map(row).collect()
 }

@@ -1,5 +1,5 @@
-//! The yardstick for FUSE servers on the fuse3 crate: one file that reads as zeroes and forgets what
-//! is written, answered where it is asked, with the flags that our own door uses.
+//! The yardstick for FUSE servers on the fuse3 crate: one file that reads as zeroes and forgets
+//! what is written, answered at once, with the flags that our own frontend uses.
 
 use disktime_benches::BenchResult;
 use fuse3::raw::reply::*;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The file's name.
-pub const NAME: &str = "v";
+pub(crate) const NAME: &str = "v";
 
 const DIRECTORY: Inode = 1;
 const FILE: Inode = 2;
@@ -164,7 +164,7 @@ impl Filesystem for Null {
 ///
 /// # Errors
 /// If it cannot be mounted.
-pub fn serve(directory: &Path, size_bytes: u64) -> BenchResult {
+pub(crate) fn serve(directory: &Path, size_bytes: u64) -> BenchResult {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -1,7 +1,7 @@
-//! From rows to a verdict: ours beside the best of two groups of rivals.
+//! From rows to ratios: ours beside the best of two groups of rivals.
 
 use crate::peers::Peer;
-use disktime_benches::compare::{MEASURES, Row};
+use disktime_benches::compare::{MEASURES, Peer as _, Row};
 use disktime_benches::spread::Spread;
 use disktime_lab::Table;
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ fn rivals() -> [(&'static str, Vec<&'static str>); 2] {
 }
 
 /// The ratios of a row, for programs.
-pub fn ratios_to_json(row: &Row) -> Map<String, Value> {
+pub(crate) fn ratios_to_json(row: &Row) -> Map<String, Value> {
     let mut ratios = Map::new();
     for (name, rivals) in rivals() {
         for measure in MEASURES {
@@ -32,7 +32,7 @@ pub fn ratios_to_json(row: &Row) -> Map<String, Value> {
 }
 
 /// Ours to the best of the rivals, with the spread over the rounds.
-pub fn ratios(rows: &[Row]) -> Table {
+pub(crate) fn ratios(rows: &[Row]) -> Table {
     let mut table = Table::new(&["cell", "to the best of", "CPU", "IOPS", "p50", "p99"]);
     for row in rows {
         for (name, rivals) in rivals() {

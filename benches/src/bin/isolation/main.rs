@@ -4,12 +4,11 @@
 //! paced hard disk over NBD and loads it with fio. Both print tables in Markdown and write what was
 //! measured as JSON; `real` fails when a target is missed.
 
+mod client_kind;
 mod fio;
-mod kind;
 mod matrix;
 mod real;
 mod server;
-mod solo;
 
 use clap::{Args, Parser, Subcommand};
 use disktime_benches::program::Program;

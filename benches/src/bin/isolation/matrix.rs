@@ -4,15 +4,14 @@
 //! A window is a whole number of all periods, so that no part of a period is counted for or
 //! against anybody.
 
-use crate::kind::{Kind, Pattern};
-use crate::solo::{Shared, efficiency, worst};
+use crate::client_kind::{ClientKind, Pattern};
 use disktime_benches::BenchResult;
 use disktime_benches::program::Program;
-use disktime_lab::Table;
+use disktime_lab::measures::{Sharing, greatest, isolation, least, mean};
+use disktime_lab::{Table, cells, parallel};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WINDOW_S: f64 = 120.0;
@@ -25,20 +24,20 @@ const SHOWN_PERIOD_MS: u64 = 1_000;
 use Pattern::{Random, Runs, Sequential};
 
 /// Kinds of which each meets each.
-const KINDS: [Kind; 9] = [
-    Kind::reads(Sequential, 1),
-    Kind::reads(Sequential, 8),
-    Kind::writes(Sequential, 8),
-    Kind::reads(Runs(16), 4),
-    Kind::reads(Runs(128), 4),
-    Kind::reads(Random, 1),
-    Kind::reads(Random, 8),
-    Kind::reads(Random, 32),
-    Kind::writes(Random, 8),
+const KINDS: [ClientKind; 9] = [
+    ClientKind::reads(Sequential, 1),
+    ClientKind::reads(Sequential, 8),
+    ClientKind::writes(Sequential, 8),
+    ClientKind::reads(Runs(16), 4),
+    ClientKind::reads(Runs(128), 4),
+    ClientKind::reads(Random, 1),
+    ClientKind::reads(Random, 8),
+    ClientKind::reads(Random, 32),
+    ClientKind::writes(Random, 8),
 ];
 
 /// Larger mixes.
-const CROWDS: [&[Kind]; 3] = [
+const CROWDS: [&[ClientKind]; 3] = [
     &[KINDS[1], KINDS[6], KINDS[3], KINDS[0]],
     &[KINDS[1], KINDS[5], KINDS[4], KINDS[7], KINDS[0]],
     &[KINDS[8], KINDS[1], KINDS[8], KINDS[1], KINDS[5]],
@@ -64,7 +63,7 @@ impl Way {
     }
 }
 
-fn mixes() -> Vec<Vec<Kind>> {
+fn mixes() -> Vec<Vec<ClientKind>> {
     let pairs = KINDS
         .iter()
         .enumerate()
@@ -74,29 +73,36 @@ fn mixes() -> Vec<Vec<Kind>> {
         .collect()
 }
 
-fn name(mix: &[Kind]) -> String {
-    let names: Vec<String> = mix.iter().map(Kind::to_string).collect();
+fn name(mix: &[ClientKind]) -> String {
+    let names: Vec<String> = mix.iter().map(ClientKind::to_string).collect();
     names.join(" / ")
 }
 
 /// One cell of the matrix.
 #[derive(Debug, Clone)]
-struct Cell {
+struct MatrixCell {
     way: Way,
     period_ms: u64,
-    mix: Vec<Kind>,
+    mix: Vec<ClientKind>,
 }
 
 /// What came of it.
 #[derive(Debug, Clone)]
-struct Figures {
-    streams: Vec<Shared>,
+struct CellFigures {
+    /// Throughput, throughput alone, and reserved share of each stream.
+    streams: Vec<(f64, f64, f64)>,
     /// Share reserved less share received on reservation, of the stream with the greatest.
     shortfall: f64,
     switches_per_second: f64,
     /// The greatest unspent budget at a period's end over the promise's bound.
     unspent_of_bound: f64,
     missed: u64,
+}
+
+impl CellFigures {
+    fn sharing(&self) -> Sharing {
+        self.streams.iter().copied().collect()
+    }
 }
 
 /// Runs files through the program in a directory of its own.
@@ -137,7 +143,7 @@ impl Simulator<'_> {
 
     /// Equal shares to the limit: what admission leaves, divided. `None` where the switching of
     /// such short periods leaves nothing worth dividing.
-    fn configuration(&self, cell: &Cell) -> BenchResult<Option<(Value, f64)>> {
+    fn configuration(&self, cell: &MatrixCell) -> BenchResult<Option<(Value, f64)>> {
         let count = cell.mix.len() as u64;
         let file = self.write(
             "configuration.json",
@@ -155,9 +161,9 @@ impl Simulator<'_> {
         )))
     }
 
-    fn alone(&self, slot: usize, kind: Kind) -> BenchResult<f64> {
+    fn alone(&self, slot: usize, kind: ClientKind) -> BenchResult<f64> {
         let mix = vec![kind; 5];
-        let cell = Cell {
+        let cell = MatrixCell {
             way: Way::Account,
             period_ms: SHOWN_PERIOD_MS,
             mix,
@@ -170,9 +176,9 @@ impl Simulator<'_> {
 
     fn run(
         &self,
-        cell: &Cell,
-        alone: &HashMap<(usize, Kind), f64>,
-    ) -> BenchResult<Option<Figures>> {
+        cell: &MatrixCell,
+        alone: &HashMap<(usize, ClientKind), f64>,
+    ) -> BenchResult<Option<CellFigures>> {
         let Some((configuration, share)) = self.configuration(cell)? else {
             return Ok(None);
         };
@@ -185,7 +191,7 @@ impl Simulator<'_> {
         let report = self.simulate(&configuration, Value::Object(clients), cell.way)?;
         let disk = &report["disks"]["h"];
         let bound_ms = figure(disk, "unspent_bound_ms")?;
-        let mut figures = Figures {
+        let mut figures = CellFigures {
             streams: Vec::new(),
             shortfall: f64::MIN,
             switches_per_second: figure(disk, "switches")? / WINDOW_S,
@@ -194,11 +200,8 @@ impl Simulator<'_> {
         };
         for (slot, kind) in cell.mix.iter().enumerate() {
             let vdisk = &report["vdisks"][format!("v{slot}")];
-            figures.streams.push(Shared {
-                iops: figure(&report["clients"][format!("c{slot}")], "iops")?,
-                alone: alone[&(slot, *kind)],
-                share,
-            });
+            let iops = figure(&report["clients"][format!("c{slot}")], "iops")?;
+            figures.streams.push((iops, alone[&(slot, *kind)], share));
             let own = figure(vdisk, "own_ns")? / (WINDOW_S * 1e9);
             figures.shortfall = figures.shortfall.max(share - own);
             let unspent_ms = vdisk["unspent_max_ms"].as_f64().unwrap_or(0.0);
@@ -215,7 +218,7 @@ fn figure(value: &Value, field: &str) -> BenchResult<f64> {
 }
 
 /// Vdisks with equal shares, or without any reservation.
-fn configuration(cell: &Cell, share_ppm: Option<u64>) -> Value {
+fn configuration(cell: &MatrixCell, share_ppm: Option<u64>) -> Value {
     let mut disk = json!({ "path": "h.disk", "size": "64GiB", "emulate": "desktop-7200-2008" });
     if cell.way == Way::Served {
         disk["switching"] = json!("served");
@@ -238,46 +241,26 @@ fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&Simulator<'_>, &T) -> BenchResult<R> + Sync,
 ) -> BenchResult<Vec<R>> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<BTreeMap<usize, R>> = Mutex::default();
-    let one_thread = || -> BenchResult {
-        let simulator = Simulator::new(program)?;
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else {
-                return Ok(());
-            };
-            let result = work(&simulator, item)?;
-            let mut results = results.lock().map_err(|_| "another thread failed")?;
-            results.insert(index, result);
-            eprint!("\r{} of {} ", results.len(), items.len());
-        }
-    };
-    std::thread::scope(|scope| {
-        let count = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(one_thread)).collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread
-                .join()
-                .map_err(|_| "a thread of the benchmark panicked")?
-        })
-    })?;
+    let done = AtomicUsize::new(0);
+    let results = parallel::map(items, parallel::processors(), |item| {
+        let result = work(&Simulator::new(program)?, item);
+        let count = done.fetch_add(1, Ordering::Relaxed) + 1;
+        eprint!("\r{count} of {} ", items.len());
+        result
+    });
     eprintln!();
-    let results = results
-        .into_inner()
-        .map_err(|_| "a thread of the benchmark panicked")?;
-    Ok(results.into_values().collect())
+    results.into_iter().collect()
 }
 
 /// Runs the matrix, prints its tables, and returns what was measured.
-pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
+pub(crate) fn run(program: &Program, quick: bool) -> BenchResult<Value> {
     let mixes = mixes();
     let periods: &[u64] = if quick {
         &[500, SHOWN_PERIOD_MS]
     } else {
         &PERIODS_MS
     };
-    let lone: Vec<(usize, Kind)> = {
+    let lone: Vec<(usize, ClientKind)> = {
         let mut seen = std::collections::HashSet::new();
         let all = mixes.iter().flat_map(|mix| mix.iter().copied().enumerate());
         all.filter(|client| seen.insert(*client)).collect()
@@ -285,7 +268,7 @@ pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
     let rates = in_parallel(program, &lone, |simulator, (slot, kind)| {
         simulator.alone(*slot, *kind)
     })?;
-    let alone: HashMap<(usize, Kind), f64> = lone.into_iter().zip(rates).collect();
+    let alone: HashMap<(usize, ClientKind), f64> = lone.into_iter().zip(rates).collect();
     let mut cells = Vec::new();
     for way in WAYS {
         for period_ms in periods {
@@ -293,7 +276,7 @@ pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
             if way == Way::Fifo && *period_ms != SHOWN_PERIOD_MS {
                 continue;
             }
-            let of_mix = |mix: &Vec<Kind>| Cell {
+            let of_mix = |mix: &Vec<ClientKind>| MatrixCell {
                 way,
                 period_ms: *period_ms,
                 mix: mix.clone(),
@@ -306,8 +289,8 @@ pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
             .run(cell, &alone)
             .map_err(|error| format!("{}: {error}", name(&cell.mix)).into())
     })?;
-    let admitted = |(cell, figures): (Cell, Option<Figures>)| Some((cell, figures?));
-    let cells: Vec<(Cell, Figures)> = cells
+    let admitted = |(cell, figures): (MatrixCell, Option<CellFigures>)| Some((cell, figures?));
+    let cells: Vec<(MatrixCell, CellFigures)> = cells
         .into_iter()
         .zip(figures)
         .filter_map(admitted)
@@ -317,7 +300,7 @@ pub fn run(program: &Program, quick: bool) -> BenchResult<Value> {
     Ok(to_json(&cells))
 }
 
-fn summary(cells: &[(Cell, Figures)], periods: &[u64]) -> Table {
+fn summary(cells: &[(MatrixCell, CellFigures)], periods: &[u64]) -> Table {
     let mut table = Table::new(&[
         "scheduling",
         "period",
@@ -332,7 +315,7 @@ fn summary(cells: &[(Cell, Figures)], periods: &[u64]) -> Table {
     ]);
     for way in WAYS {
         for period_ms in periods {
-            let chosen: Vec<&Figures> = cells
+            let chosen: Vec<&CellFigures> = cells
                 .iter()
                 .filter(|(cell, _)| cell.way == way && cell.period_ms == *period_ms)
                 .map(|(_, figures)| figures)
@@ -340,47 +323,34 @@ fn summary(cells: &[(Cell, Figures)], periods: &[u64]) -> Table {
             if chosen.is_empty() {
                 continue;
             }
-            let mean = |of: &dyn Fn(&Figures) -> f64| {
-                chosen.iter().map(|figures| of(figures)).sum::<f64>() / chosen.len() as f64
-            };
-            let greatest = |of: &dyn Fn(&Figures) -> f64| {
-                chosen
-                    .iter()
-                    .map(|figures| of(figures))
-                    .fold(f64::MIN, f64::max)
-            };
-            let least = -greatest(&|figures| -worst(&figures.streams));
-            let missed: u64 = chosen.iter().map(|figures| figures.missed).sum();
+            let chosen = || chosen.iter();
+            let missed: u64 = chosen().map(|figures| figures.missed).sum();
             let fifo = way == Way::Fifo;
-            table.row(vec![
-                way.name().to_owned(),
-                if fifo {
-                    "-".to_owned()
-                } else {
-                    format!("{period_ms} ms")
-                },
-                chosen.len().to_string(),
-                format!("{least:.3}"),
-                format!("{:.3}", mean(&|figures| worst(&figures.streams))),
-                format!("{:.3}", mean(&|figures| efficiency(&figures.streams))),
-                format!("{:.1}", mean(&|figures| figures.switches_per_second)),
-                format!("{:.3} pp", greatest(&|figures| figures.shortfall) * 100.0),
-                if fifo {
-                    "-".to_owned()
-                } else {
-                    format!(
-                        "{:.1} %",
-                        greatest(&|figures| figures.unspent_of_bound) * 100.0
-                    )
-                },
-                missed.to_string(),
+            let worst = || chosen().map(|figures| figures.sharing().least_isolation());
+            let efficiency = chosen().map(|figures| figures.sharing().efficiency());
+            let switches = chosen().map(|figures| figures.switches_per_second);
+            let shortfall = greatest(chosen().map(|figures| figures.shortfall));
+            let unspent = greatest(chosen().map(|figures| figures.unspent_of_bound));
+            // A queue in order of arrival knows no periods and no bound.
+            let unless_fifo = |text: String| if fifo { "-".to_owned() } else { text };
+            table.row(cells![
+                way.name(),
+                unless_fifo(format!("{period_ms} ms")),
+                chosen().len(),
+                format!("{:.3}", least(worst())),
+                format!("{:.3}", mean(worst())),
+                format!("{:.3}", mean(efficiency)),
+                format!("{:.1}", mean(switches)),
+                format!("{:.3} pp", shortfall * 100.0),
+                unless_fifo(format!("{:.1} %", unspent * 100.0)),
+                missed,
             ]);
         }
     }
     table
 }
 
-fn one_by_one(cells: &[(Cell, Figures)]) -> Table {
+fn one_by_one(cells: &[(MatrixCell, CellFigures)]) -> Table {
     let mut headings = vec!["mix".to_owned()];
     for way in WAYS {
         headings.push(format!("{}: isolation", way.name()));
@@ -395,15 +365,15 @@ fn one_by_one(cells: &[(Cell, Figures)]) -> Table {
             .filter(|(cell, _)| cell.way == way && cell.period_ms == SHOWN_PERIOD_MS);
         for (index, (cell, figures)) in chosen.enumerate() {
             let row = rows.entry(index).or_insert_with(|| vec![name(&cell.mix)]);
-            row.push(format!("{:.3}", worst(&figures.streams)));
-            row.push(format!("{:.3}", efficiency(&figures.streams)));
+            row.push(format!("{:.3}", figures.sharing().least_isolation()));
+            row.push(format!("{:.3}", figures.sharing().efficiency()));
         }
     }
     rows.into_values().for_each(|row| table.row(row));
     table
 }
 
-fn to_json(cells: &[(Cell, Figures)]) -> Value {
+fn to_json(cells: &[(MatrixCell, CellFigures)]) -> Value {
     let cells: Vec<Value> = cells
         .iter()
         .map(|(cell, figures)| {
@@ -411,13 +381,13 @@ fn to_json(cells: &[(Cell, Figures)]) -> Value {
                 .mix
                 .iter()
                 .zip(&figures.streams)
-                .map(|(kind, stream)| {
+                .map(|(kind, (iops, alone, share))| {
                     json!({
                         "kind": kind.to_string(),
-                        "share": stream.share,
-                        "iops": stream.iops,
-                        "iops_alone": stream.alone,
-                        "isolation": stream.isolation(),
+                        "share": share,
+                        "iops": iops,
+                        "iops_alone": alone,
+                        "isolation": isolation(*iops, *alone, *share),
                     })
                 })
                 .collect();
@@ -425,7 +395,7 @@ fn to_json(cells: &[(Cell, Figures)]) -> Value {
                 "scheduling": cell.way.name(),
                 "period_ms": cell.period_ms,
                 "streams": streams,
-                "efficiency": efficiency(&figures.streams),
+                "efficiency": figures.sharing().efficiency(),
                 "switches_per_second": figures.switches_per_second,
                 "shortfall": figures.shortfall,
                 "unspent_of_bound": figures.unspent_of_bound,

@@ -4,13 +4,13 @@
 //! and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds of
 //! others, over its share of what it has alone; and the same under `fifo`, for comparison.
 
+use crate::client_kind::{ClientKind, Pattern};
 use crate::fio::{self, Job};
-use crate::kind::{Kind, Pattern};
 use crate::server::{Reserve, Server};
-use crate::solo::{Shared, efficiency};
 use disktime_benches::program::Program;
 use disktime_benches::{BenchResult, machine};
-use disktime_lab::Table;
+use disktime_lab::measures::{Sharing, least, mean};
+use disktime_lab::{Table, cells};
 use disktime_observe::{DiskDifference, ServerDifference, ServerStatus, StreamWindow};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -41,29 +41,29 @@ const RAMP_S: u64 = 2;
 struct Plan {
     splits: &'static [(u32, u32)],
     share_s: u64,
-    victims: &'static [Kind],
-    others: &'static [Kind],
+    victims: &'static [ClientKind],
+    others: &'static [ClientKind],
     isolation_s: u64,
     fifo_s: u64,
 }
 
-const VICTIMS: [Kind; 4] = [
-    Kind::reads(Sequential, 1),
-    Kind::reads(Sequential, 8),
-    Kind::reads(Random, 1),
-    Kind::reads(Random, 8),
+const VICTIMS: [ClientKind; 4] = [
+    ClientKind::reads(Sequential, 1),
+    ClientKind::reads(Sequential, 8),
+    ClientKind::reads(Random, 1),
+    ClientKind::reads(Random, 8),
 ];
 
-const OTHERS: [Kind; 9] = [
-    Kind::reads(Sequential, 1),
-    Kind::reads(Sequential, 8),
-    Kind::reads(Sequential, 64),
-    Kind::reads(Random, 1),
-    Kind::reads(Random, 8),
-    Kind::reads(Random, 64),
-    Kind::writes(Random, 1),
-    Kind::writes(Random, 8),
-    Kind::writes(Random, 64),
+const OTHERS: [ClientKind; 9] = [
+    ClientKind::reads(Sequential, 1),
+    ClientKind::reads(Sequential, 8),
+    ClientKind::reads(Sequential, 64),
+    ClientKind::reads(Random, 1),
+    ClientKind::reads(Random, 8),
+    ClientKind::reads(Random, 64),
+    ClientKind::writes(Random, 1),
+    ClientKind::writes(Random, 8),
+    ClientKind::writes(Random, 64),
 ];
 
 const WHOLE: Plan = Plan {
@@ -85,7 +85,11 @@ const QUICK: Plan = Plan {
 };
 
 /// Runs it all; what was measured, and whether every target was met.
-pub fn run(program: &Program, quick: bool, seconds: Option<u64>) -> BenchResult<(Value, bool)> {
+pub(crate) fn run(
+    program: &Program,
+    quick: bool,
+    seconds: Option<u64>,
+) -> BenchResult<(Value, bool)> {
     let mut plan = if quick { QUICK } else { WHOLE };
     if let Some(seconds) = seconds {
         (plan.share_s, plan.isolation_s) = (seconds, seconds);
@@ -160,11 +164,11 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         let server = Server::start(program, "fahrrad", &reserves)?;
         let jobs = [
             Job {
-                kind: Kind::reads(Sequential, 8),
+                kind: ClientKind::reads(Sequential, 8),
                 uri: server.uri("v0"),
             },
             Job {
-                kind: Kind::reads(Random, 8),
+                kind: ClientKind::reads(Random, 8),
                 uri: server.uri("v1"),
             },
         ];
@@ -174,7 +178,7 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         std::thread::sleep(Duration::from_secs(plan.share_s) - READINGS_TIME);
         let after = readings(&server)?;
         let load = machine::load();
-        run.rates()?;
+        run.report()?;
         let part = |vdisk: &str, account| mean_part(&before, &after, vdisk, account);
         let own = [
             part("v0", |window| window.own_ns)?,
@@ -218,11 +222,11 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
 struct Alone<'a> {
     server: &'a Server,
     seconds: u64,
-    known: HashMap<(usize, Kind), f64>,
+    known: HashMap<(usize, ClientKind), f64>,
 }
 
 impl Alone<'_> {
-    fn rate(&mut self, slot: usize, kind: Kind) -> BenchResult<f64> {
+    fn rate(&mut self, slot: usize, kind: ClientKind) -> BenchResult<f64> {
         if let Some(known) = self.known.get(&(slot, kind)) {
             return Ok(*known);
         }
@@ -230,7 +234,7 @@ impl Alone<'_> {
             kind,
             uri: self.server.uri(&format!("v{slot}")),
         };
-        let rate = fio::start(&[job], RAMP_S, self.seconds)?.rates()?[0];
+        let rate = fio::rates(&[job], RAMP_S, self.seconds)?[0];
         eprintln!("{kind} alone: {rate:.1} requests/s");
         self.known.insert((slot, kind), rate);
         Ok(rate)
@@ -238,11 +242,30 @@ impl Alone<'_> {
 }
 
 /// A victim beside another.
-struct Pair {
-    victim: Kind,
-    other: Kind,
-    shared: [Shared; 2],
+struct VictimPair {
+    victim: ClientKind,
+    other: ClientKind,
+    /// Of the victim and of the other, beside each other and alone.
+    rates: [f64; 2],
+    alone: [f64; 2],
     load: f64,
+}
+
+impl VictimPair {
+    fn sharing(&self) -> Sharing {
+        let share = f64::from(VICTIM_PERCENT) / 100.0;
+        let streams = self.rates.into_iter().zip(self.alone);
+        streams.map(|(rate, alone)| (rate, alone, share)).collect()
+    }
+
+    /// The victim's.
+    fn isolation(&self) -> f64 {
+        self.sharing().isolations().next().unwrap_or(f64::NAN)
+    }
+
+    fn efficiency(&self) -> f64 {
+        self.sharing().efficiency()
+    }
 }
 
 /// Measures each pair; the second of a pair that is alike is a different vdisk all the same.
@@ -251,46 +274,29 @@ fn pairs(
     plan: &Plan,
     seconds: u64,
     alone: &mut Alone<'_>,
-) -> BenchResult<Vec<Pair>> {
-    let share = f64::from(VICTIM_PERCENT) / 100.0;
+) -> BenchResult<Vec<VictimPair>> {
     let mut pairs = Vec::new();
-    for victim in plan.victims {
-        for other in plan.others {
-            let jobs = [
-                Job {
-                    kind: *victim,
-                    uri: server.uri("v0"),
-                },
-                Job {
-                    kind: *other,
-                    uri: server.uri("v1"),
-                },
-            ];
-            let rates = fio::start(&jobs, RAMP_S, seconds)?.rates()?;
-            let shared = [
-                Shared {
-                    iops: rates[0],
-                    alone: alone.rate(0, *victim)?,
-                    share,
-                },
-                Shared {
-                    iops: rates[1],
-                    alone: alone.rate(1, *other)?,
-                    share,
-                },
-            ];
-            let load = machine::load();
-            eprintln!(
-                "{victim} beside {other}: {:.1} requests/s, isolation {:.3}, load {load:.1}",
-                rates[0],
-                shared[0].isolation()
-            );
-            pairs.push(Pair {
-                victim: *victim,
-                other: *other,
-                shared,
-                load,
+    for victim in plan.victims.iter().copied() {
+        for other in plan.others.iter().copied() {
+            let jobs = [(victim, "v0"), (other, "v1")].map(|(kind, vdisk)| Job {
+                kind,
+                uri: server.uri(vdisk),
             });
+            let rates = fio::rates(&jobs, RAMP_S, seconds)?;
+            let pair = VictimPair {
+                victim,
+                other,
+                rates: [rates[0], rates[1]],
+                alone: [alone.rate(0, victim)?, alone.rate(1, other)?],
+                load: machine::load(),
+            };
+            eprintln!(
+                "{victim} beside {other}: {:.1} requests/s, isolation {:.3}, load {:.1}",
+                rates[0],
+                pair.isolation(),
+                pair.load
+            );
+            pairs.push(pair);
         }
     }
     Ok(pairs)
@@ -325,15 +331,11 @@ fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
         "efficiency",
     ]);
     for (ours, theirs) in fahrrad.iter().zip(&fifo) {
-        let mut row = vec![
-            ours.victim.to_string(),
-            ours.other.to_string(),
-            format!("{:.1}/s", ours.shared[0].alone),
-        ];
+        let mut row = cells![ours.victim, ours.other, format!("{:.1}/s", ours.alone[0])];
         for pair in [ours, theirs] {
-            row.push(format!("{:.1}/s", pair.shared[0].iops));
-            row.push(format!("{:.3}", pair.shared[0].isolation()));
-            row.push(format!("{:.3}", efficiency(&pair.shared)));
+            row.push(format!("{:.1}/s", pair.rates[0]));
+            row.push(format!("{:.3}", pair.isolation()));
+            row.push(format!("{:.3}", pair.efficiency()));
         }
         table.row(row);
     }
@@ -344,15 +346,15 @@ fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
     );
     let met = fahrrad
         .iter()
-        .all(|pair| pair.shared[0].isolation() >= ISOLATION_TARGET);
+        .all(|pair| pair.isolation() >= ISOLATION_TARGET);
     Ok(json!({
         "fahrrad": pairs_to_json(&fahrrad), "fifo": pairs_to_json(&fifo), "met": met,
         "logs": [server.log(), fifo_server.log()],
     }))
 }
 
-fn worst_and_mean(policies: &[(&str, &[Pair])]) -> Table {
-    let mut table = Table::new(&[
+fn worst_and_mean(policies: &[(&str, &[VictimPair])]) -> Table {
+    let mut table = Table::new([
         "policy",
         "worst isolation",
         "mean isolation",
@@ -360,31 +362,28 @@ fn worst_and_mean(policies: &[(&str, &[Pair])]) -> Table {
         "mean efficiency",
     ]);
     for (name, pairs) in policies {
-        let mut row = vec![(*name).to_owned()];
-        let figures: [&dyn Fn(&Pair) -> f64; 2] = [&|pair| pair.shared[0].isolation(), &|pair| {
-            efficiency(&pair.shared)
-        }];
-        for figure in figures {
-            let least = pairs.iter().map(figure).fold(f64::MAX, f64::min);
-            let mean = pairs.iter().map(figure).sum::<f64>() / pairs.len() as f64;
-            row.extend([format!("{least:.3}"), format!("{mean:.3}")]);
+        let mut row = cells![name];
+        for figure in [VictimPair::isolation, VictimPair::efficiency] {
+            let figures = || pairs.iter().map(figure);
+            row.push(format!("{:.3}", least(figures())));
+            row.push(format!("{:.3}", mean(figures())));
         }
         table.row(row);
     }
     table
 }
 
-fn pairs_to_json(pairs: &[Pair]) -> Value {
-    let pair = |pair: &Pair| {
+fn pairs_to_json(pairs: &[VictimPair]) -> Value {
+    let pair = |pair: &VictimPair| {
         json!({
             "victim": pair.victim.to_string(),
             "other": pair.other.to_string(),
-            "victim_iops": pair.shared[0].iops,
-            "victim_iops_alone": pair.shared[0].alone,
-            "other_iops": pair.shared[1].iops,
-            "other_iops_alone": pair.shared[1].alone,
-            "isolation": pair.shared[0].isolation(),
-            "efficiency": efficiency(&pair.shared),
+            "victim_iops": pair.rates[0],
+            "victim_iops_alone": pair.alone[0],
+            "other_iops": pair.rates[1],
+            "other_iops_alone": pair.alone[1],
+            "isolation": pair.isolation(),
+            "efficiency": pair.efficiency(),
             "load": pair.load,
         })
     };

@@ -1,5 +1,5 @@
-//! What the disk's time goes to: service, nothing to do, or sleep with requests queued, which must be
-//! a wait that is charged or be due to limits.
+//! What the disk's time goes to: service, nothing to do, or sleep with requests queued, which must
+//! be a wait that is charged or be due to limits.
 
 use super::World;
 use disktime_units::Nanos;
@@ -51,8 +51,8 @@ impl World {
         }
     }
 
-    /// After a call that saw time pass: what the disk stood idle for. Only a wait, which is charged to
-    /// a stream, or limits may keep requests from it.
+    /// After a call that saw time pass: what the disk stood idle for. Only a wait, which is charged
+    /// to a stream, or limits may keep requests from it.
     pub(super) fn explain_sleep(&mut self) {
         let asleep = std::mem::take(&mut self.clock.unexplained);
         if asleep == Nanos::ZERO {

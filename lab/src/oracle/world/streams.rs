@@ -1,5 +1,5 @@
-//! How streams come: at once or while others are served, with groups; and how what they are entitled to
-//! changes.
+//! How streams come: at once or while others are served, with groups; and how what they are
+//! entitled to changes.
 
 use super::{Event, Member, World};
 use crate::oracle::books::Books;
@@ -54,8 +54,8 @@ impl World {
         self.begin(index);
     }
 
-    /// Adds a stream that joins while others are served; streams join in the order in which they are
-    /// added here.
+    /// Adds a stream that joins while others are served; streams join in the order in which they
+    /// are added here.
     pub fn add_later(
         &mut self,
         config: StreamConfig,
@@ -92,8 +92,8 @@ impl World {
         });
     }
 
-    /// Half of what stream `from` has reserved then goes to `to`, if both have joined. `number` tells
-    /// changes apart that are made at the same time.
+    /// Half of what stream `from` has reserved then goes to `to`, if both have joined. `number`
+    /// tells changes apart that are made at the same time.
     pub fn move_share_at(&mut self, at: Nanos, number: usize, from: usize, to: usize) {
         self.changes_shares = true;
         self.schedule(at, number, Event::Move(from, to));

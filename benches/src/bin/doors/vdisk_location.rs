@@ -1,8 +1,8 @@
-//! Finds where the bytes of our vdisk lie in the file of its disk, without asking anybody who would
-//! have to be believed: by writing marks through the door and looking for them in the file.
+//! Finds where the bytes of our vdisk lie in the file of its disk, without relying on what the
+//! server says: by writing marks over NBD and searching the file for them.
 
 use crate::client;
-use crate::peers::{Place, Server};
+use crate::peers::{ExportBytes, Server};
 use disktime_benches::BenchResult;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -16,9 +16,9 @@ const BLOCK_BYTES: usize = 4096;
 ///
 /// # Errors
 /// If they do not lie there, or not in one piece.
-pub fn find(server: &Server, file: PathBuf, size_bytes: u64) -> BenchResult<Place> {
+pub(crate) fn find(server: &Server, file: PathBuf, size_bytes: u64) -> BenchResult<ExportBytes> {
     let (first, last) = ([0xA5; BLOCK_BYTES], [0x5A; BLOCK_BYTES]);
-    client::write_ends(&server.socket, server.export(), &first, &last)?;
+    client::write_ends(server.socket(), server.export(), &first, &last)?;
     let handle = File::open(&file)?;
     let length = handle.metadata()?.len();
     let mut block = [0; BLOCK_BYTES];
@@ -34,7 +34,7 @@ pub fn find(server: &Server, file: PathBuf, size_bytes: u64) -> BenchResult<Plac
         // What was read here must not stay in the page cache: writes around it would pay for that.
         // SAFETY: plain integers and an open descriptor; it is advice only.
         unsafe { libc::posix_fadvise(handle.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-        return Ok(Place {
+        return Ok(ExportBytes {
             file,
             offset_bytes,
             size_bytes,

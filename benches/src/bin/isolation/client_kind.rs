@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Where requests go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// 64 KiB, one after the other.
     Sequential,
     /// 4 KiB, in runs of that length.
@@ -17,23 +17,23 @@ pub enum Pattern {
 
 /// A kind of client, in a closed loop without think time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Kind {
-    pub pattern: Pattern,
-    pub writes: bool,
-    pub depth: u32,
+pub(crate) struct ClientKind {
+    pub(crate) pattern: Pattern,
+    pub(crate) writes: bool,
+    pub(crate) depth: u32,
 }
 
-impl Kind {
-    pub const fn reads(pattern: Pattern, depth: u32) -> Kind {
-        Kind {
+impl ClientKind {
+    pub(crate) const fn reads(pattern: Pattern, depth: u32) -> ClientKind {
+        ClientKind {
             pattern,
             writes: false,
             depth,
         }
     }
 
-    pub const fn writes(pattern: Pattern, depth: u32) -> Kind {
-        Kind {
+    pub(crate) const fn writes(pattern: Pattern, depth: u32) -> ClientKind {
+        ClientKind {
             pattern,
             writes: true,
             depth,
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// As a client of a workload file.
-    pub fn client(self, vdisk: &str) -> Value {
+    pub(crate) fn client(self, vdisk: &str) -> Value {
         let (pattern, run, block) = match self.pattern {
             Pattern::Sequential => ("sequential", None, "64KiB"),
             Pattern::Runs(length) => ("semi-random", Some(length), "4KiB"),
@@ -58,7 +58,7 @@ impl Kind {
     }
 
     /// As arguments of a job of fio.
-    pub fn fio(self) -> Vec<String> {
+    pub(crate) fn fio(self) -> Vec<String> {
         let (mode, block) = match (self.pattern, self.writes) {
             (Pattern::Sequential, false) => ("read".to_owned(), "64k"),
             (Pattern::Sequential, true) => ("write".to_owned(), "64k"),
@@ -75,7 +75,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ClientKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pattern = match self.pattern {
             Pattern::Sequential => "sequential".to_owned(),
