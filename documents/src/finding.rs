@@ -44,7 +44,7 @@ impl Finding {
     }
 
     /// An error that concerns the file as a whole.
-    pub fn of_file(message: impl AsRef<str>) -> Finding {
+    pub(crate) fn of_file(message: impl AsRef<str>) -> Finding {
         Finding {
             severity: Severity::Error,
             span: None,
@@ -97,7 +97,7 @@ impl Findings {
         self.list.borrow_mut().push(finding);
     }
 
-    /// Puts an error in the place of what was found at `span`, where the caller knows more.
+    /// Replaces what was found at `span` by an error, where the caller has a better message.
     pub fn replace(&self, span: Span, message: impl AsRef<str>, help: impl AsRef<str>) {
         let mut list = self.list.borrow_mut();
         list.retain(|finding| finding.span != Some(span));

@@ -18,6 +18,7 @@ mod errors;
 mod finding;
 mod json;
 mod key;
+mod load;
 mod names;
 mod object;
 mod problem;

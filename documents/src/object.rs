@@ -2,7 +2,7 @@
 //!
 //! Invariants: unknown and missing keys are reported when the object is opened; a value that its
 //! key does not accept is reported when it is read. A getter returns `None` both for a missing and
-//! for a wrong value, so the caller asks [`Object::has`] before it reports that something is
+//! for a wrong value, so the caller checks [`Object::has`] before it reports that something is
 //! missing.
 
 mod values;
@@ -82,6 +82,19 @@ impl<'n> Object<'n> {
         self.report(span, message, help.unwrap_or_default());
     }
 
+    /// Adds an error for each of `keys` that is there: it has no effect for `what`.
+    pub fn refuse_keys(&self, keys: &[&str], what: &str, help: &str) {
+        for Member { key, .. } in self.members {
+            if keys.contains(&key.value.as_str()) {
+                self.report(
+                    key.span,
+                    format!("`{}` has no effect for {what}", key.value),
+                    help,
+                );
+            }
+        }
+    }
+
     /// Where all findings go.
     pub fn findings(&self) -> &'n Findings {
         self.findings
@@ -90,11 +103,6 @@ impl<'n> Object<'n> {
     /// Where a mistake of the whole object is reported.
     pub fn place(&self) -> Span {
         self.place
-    }
-
-    /// All members, in the order of the document.
-    pub fn members(&self) -> &'n [Member] {
-        self.members
     }
 
     /// Whether the key is there, with a right or a wrong value.

@@ -28,7 +28,7 @@ pub struct Excerpt {
 
 impl Excerpt {
     /// The line in which `span` begins, marked up to the end of `span` or of the line.
-    pub fn in_text(file: &Arc<str>, text: &str, span: Span) -> Excerpt {
+    pub(crate) fn in_text(file: &Arc<str>, text: &str, span: Span) -> Excerpt {
         let mut at = span.start.min(text.len());
         while !text.is_char_boundary(at) {
             at -= 1;

@@ -1,11 +1,11 @@
 //! The handshake, the first request of a mount: the kernel says what it supports, and the reply
 //! says what is used.
 
-use crate::Transport;
 use crate::device::{Device, DeviceRead};
 use crate::protocol::{InitReply, Operation, encode_init};
 use crate::read_buffer::{REQUEST_BYTES_MAX, ReadBuffer};
 use crate::ring::Ring;
+use crate::transport::Transport;
 use std::io;
 use std::time::Duration;
 

@@ -37,8 +37,10 @@ mod protocol;
 mod read_buffer;
 mod refusal_log;
 mod ring;
+mod transport;
 mod vdisk_request;
 
 pub use error::FuseError;
 pub use file::FuseFile;
-pub use mount::{MountHandle, Transport, mount, prepare};
+pub use mount::{MountHandle, mount, prepare};
+pub use transport::Transport;

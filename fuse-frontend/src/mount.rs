@@ -11,6 +11,7 @@ use crate::handler::OperationHandler;
 use crate::mountpoint::{self, Unmounted};
 use crate::port::{FusePort, MountState};
 use crate::read_buffer::REQUEST_BYTES_MAX;
+use crate::transport::Transport;
 use crate::{FuseError, FuseFile, fusermount, handshake};
 use disktime_engine::PortHost;
 use std::fmt;
@@ -22,17 +23,6 @@ use tokio::sync::oneshot;
 
 /// How long an unmount waits for requests in flight.
 const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How requests come from the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Transport {
-    /// Over io_uring if the kernel offers it (Linux 6.14, `enable_uring` of its module `fuse` set
-    /// to `Y` before the mount), otherwise by `/dev/fuse`.
-    #[default]
-    Best,
-    /// By reading and writing `/dev/fuse`.
-    Device,
-}
 
 /// A mounted directory. Dropping it unmounts it at once; [`MountHandle::unmount`] waits for
 /// requests in flight.

@@ -36,7 +36,7 @@ pub struct DiskFacts {
 /// The reservation of the system stream where the file names none: 1 % in each 5 s on disks with
 /// seeks (its budget of 50 ms is above W there, and it costs little switching), else in each 2 s
 /// (20 ms, W of a device without a profile).
-pub fn default_system_stream(has_seeks: bool) -> (Share, Nanos) {
+fn default_system_stream(has_seeks: bool) -> (Share, Nanos) {
     let period = if has_seeks {
         Nanos::from_secs(5)
     } else {
@@ -118,7 +118,7 @@ impl Admission {
     }
 }
 
-/// A stream that asks for a reservation.
+/// A stream with a reservation.
 #[derive(Debug, Clone)]
 pub(crate) struct Demand {
     pub name: String,

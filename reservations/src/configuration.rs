@@ -108,7 +108,7 @@ impl Policy {
     }
 
     /// What it does to a reservation instead of keeping it.
-    pub fn shortcoming(self) -> Option<&'static str> {
+    pub(crate) fn shortcoming(self) -> Option<&'static str> {
         match self {
             Policy::Fahrrad => None,
             Policy::FahrradDss | Policy::Edf => Some("may be late with it by several requests"),

@@ -14,7 +14,7 @@ pub(crate) use frontends::{
 /// Sizes are multiples of this, the block that every frontend and disk can address.
 pub(crate) const SIZE_MULTIPLE: u64 = 4096;
 
-/// The most connections that a file may ask for.
+/// The largest limit of connections.
 const MAX_CONNECTIONS: u64 = 65_536;
 
 const SIZE: ValueKind = ValueKind::Size {

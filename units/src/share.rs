@@ -34,13 +34,6 @@ impl Share {
     pub const fn saturating_sub(self, other: Share) -> Share {
         Share(self.0.saturating_sub(other.0))
     }
-
-    /// The share that `part` is of `whole`, rounded up, and at most `u32::MAX` parts per million.
-    pub fn ratio_ceil(part: Nanos, whole: Nanos) -> Share {
-        assert!(whole.0 > 0, "a share of zero time is not defined");
-        let ppm = (u128::from(part.0) * 1_000_000).div_ceil(u128::from(whole.0));
-        Share(u32::try_from(ppm).unwrap_or(u32::MAX))
-    }
 }
 
 impl Add for Share {

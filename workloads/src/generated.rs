@@ -214,7 +214,7 @@ impl Rate {
     }
 
     /// The time of event number `index`; the first (0) is at time zero.
-    pub fn time_of(self, index: u64) -> Nanos {
+    pub(crate) fn time_of(self, index: u64) -> Nanos {
         let time = u128::from(index) * u128::from(self.per.0) / u128::from(self.events);
         Nanos(u64::try_from(time).unwrap_or(u64::MAX))
     }
@@ -226,7 +226,7 @@ impl Rate {
     }
 
     /// The mean time between two events, in nanoseconds.
-    pub fn mean_gap_ns(self) -> f64 {
+    pub(crate) fn mean_gap_ns(self) -> f64 {
         self.per.0 as f64 / self.events as f64
     }
 }

@@ -3,8 +3,9 @@
 //! is not known here.
 
 use crate::kinds::GeneratorKind;
+use crate::operation::MAX_REQUEST_BYTES;
 use crate::positions::Pattern;
-use crate::workload::{MAX_DEPTH, MAX_REQUEST_BYTES};
+use crate::workload::MAX_DEPTH;
 use disktime_documents::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
 use disktime_units::{Nanos, Share};
 

@@ -7,7 +7,8 @@
 use crate::Pattern;
 use crate::generated::{Blocks, Files, Generated, Pace, Rate, Requests, Times};
 use crate::positions::Popularity;
-use crate::workload::{Client, OPEN_DEPTH, RequestSource, TraceSource};
+use crate::trace::TraceSource;
+use crate::workload::{Client, OPEN_DEPTH, RequestSource};
 use disktime_units::{Nanos, Share};
 use std::num::NonZeroU32;
 
@@ -199,7 +200,7 @@ impl GeneratorKind {
 
 impl Generated {
     /// The default depth.
-    pub fn default_depth(&self) -> u32 {
+    pub(crate) fn default_depth(&self) -> u32 {
         match self.pace {
             Pace::Closed { .. } => 1,
             _ => OPEN_DEPTH,

@@ -3,11 +3,10 @@
 
 use crate::keys::{GENERATOR_KEYS, REQUEST_KEYS, TRACE_KEYS};
 use crate::language_generated::{generated, span};
+use crate::trace::{Fit, Timing, TraceSource};
 use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
 use crate::values::device;
-use crate::workload::{
-    Client, ClientExcerpts, Fit, OPEN_DEPTH, RequestSource, Timing, TraceSource,
-};
+use crate::workload::{Client, ClientExcerpts, OPEN_DEPTH, RequestSource};
 use disktime_documents::{Document, Key, Object, Spanned};
 use disktime_units::Nanos;
 use std::path::Path;
@@ -26,12 +25,12 @@ pub(crate) fn client(
     let source = if object.has("trace") {
         let why = "a client that replays a trace";
         for keys in [GENERATOR_KEYS, REQUEST_KEYS] {
-            refuse_keys(object, &names(keys), why, "remove it, or remove `trace`");
+            object.refuse_keys(&names(keys), why, "remove it, or remove `trace`");
         }
         trace(document.directory(), object).map(RequestSource::Trace)
     } else {
         let why = "a client without a trace";
-        refuse_keys(object, &names(TRACE_KEYS), why, "remove it, or add `trace`");
+        object.refuse_keys(&names(TRACE_KEYS), why, "remove it, or add `trace`");
         generated(object).map(RequestSource::Generated)
     };
     let mut client = Client::new(&name.value, &vdisk?.value, until);
@@ -59,17 +58,6 @@ pub(crate) fn client(
 
 fn names(keys: &[Key]) -> Vec<&'static str> {
     keys.iter().map(Key::name).collect()
-}
-
-/// Reports each of `keys` that is there: it has no effect for `what`.
-pub(crate) fn refuse_keys(object: &Object<'_>, keys: &[&str], what: &str, help: &str) {
-    for member in object.members() {
-        let name = member.key.value.as_str();
-        if keys.contains(&name) {
-            let message = format!("`{name}` has no effect for {what}");
-            object.report(member.key.span, message, help);
-        }
-    }
 }
 
 fn read_window(object: &Object<'_>, client: &mut Client, until: Nanos) {
@@ -101,7 +89,7 @@ fn trace(directory: &Path, object: &Object<'_>) -> Option<TraceSource> {
     let fit = object.chosen("fit", &FITS);
     if format.is_some_and(|format| format != TraceFormat::Blkparse) {
         let what = "formats other than blkparse";
-        refuse_keys(object, &["event"], what, "remove it, or `format`");
+        object.refuse_keys(&["event"], what, "remove it, or `format`");
     }
     let dev = device(object);
     let timing = timing(object);
@@ -129,12 +117,7 @@ fn timing(object: &Object<'_>) -> Timing {
         return Timing::Recorded { speed_ppm, max_gap };
     }
     let what = "requests that come as fast as the replies";
-    refuse_keys(
-        object,
-        &["speed", "max_gap"],
-        what,
-        "remove it, or `timing`",
-    );
+    object.refuse_keys(&["speed", "max_gap"], what, "remove it, or `timing`");
     Timing::AsFastAsPossible
 }
 

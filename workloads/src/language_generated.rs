@@ -6,7 +6,6 @@ use crate::Pattern;
 use crate::generated::{Blocks, Files, Generated, MixPart, Pace, Requests, Times};
 use crate::keys::{MAX_PARTS, REQUEST_KEYS};
 use crate::kinds::GeneratorKind;
-use crate::language_client::refuse_keys;
 use crate::positions::Popularity;
 use crate::values::{pace, periods, times};
 use disktime_documents::{Key, Object, Spanned};
@@ -18,7 +17,7 @@ pub(crate) fn generated(object: &Object<'_>) -> Option<Generated> {
     let defaults = kind.generated();
     let requests = if object.has("mix") {
         let names: Vec<_> = REQUEST_KEYS.iter().map(Key::name).collect();
-        refuse_keys(object, &names, "a mix", "move it to a part of the mix");
+        object.refuse_keys(&names, "a mix", "move it to a part of the mix");
         mix(object)
     } else {
         requests(object, kind)
@@ -49,12 +48,7 @@ fn requests(object: &Object<'_>, kind: GeneratorKind) -> Option<Requests> {
         Requests::Blocks(defaults) => blocks(object, defaults, kind).map(Requests::Blocks),
         Requests::Files(defaults) => {
             let what = "a web server, which requests whole files";
-            refuse_keys(
-                object,
-                &["pattern", "run", "block", "fua"],
-                what,
-                "remove it",
-            );
+            object.refuse_keys(&["pattern", "run", "block", "fua"], what, "remove it");
             Some(Requests::Files(Files {
                 directories: popularity(object, defaults.directories),
                 read: object
@@ -103,10 +97,10 @@ fn pattern(object: &Object<'_>, default: Pattern, kind: GeneratorKind) -> Option
     let what = format!("the pattern \"{name}\"");
     let help = |pattern: &str| format!("remove it, or write \"pattern\": \"{pattern}\"");
     if name != "semi-random" && run.is_some() {
-        refuse_keys(object, &["run"], &what, &help("semi-random"));
+        object.refuse_keys(&["run"], &what, &help("semi-random"));
     }
     if name != "zipf" {
-        refuse_keys(object, &["theta", "popular"], &what, &help("zipf"));
+        object.refuse_keys(&["theta", "popular"], &what, &help("zipf"));
     }
     match name {
         "random" => Some(Pattern::Random),
@@ -155,7 +149,7 @@ fn read_pace(object: &Object<'_>, default: Pace) -> Pace {
     };
     if period.is_some() && !matches!(pace, Pace::Bursts { .. }) {
         let help = "remove it, or write a rate of bursts, as in \"rate\": \"bursts 30/s\"";
-        refuse_keys(object, &["burst_period"], "a client without bursts", help);
+        object.refuse_keys(&["burst_period"], "a client without bursts", help);
     }
     pace
 }

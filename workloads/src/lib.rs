@@ -38,7 +38,9 @@ mod load;
 mod load_client;
 mod machine;
 mod meter;
+mod operation;
 mod positions;
+mod progress;
 mod report;
 mod requests;
 mod simulate;
@@ -56,18 +58,18 @@ pub use error::WorkloadError;
 pub use generated::{Blocks, Files, Generated, MixPart, Pace, Rate, Requests, Times};
 pub use help::help;
 pub use kinds::GeneratorKind;
-pub use load::{ClientProgress, Progress, run_real};
-pub use machine::{ClientMachine, Operation};
+pub use load::run_real;
+pub use machine::ClientMachine;
+pub use operation::{MAX_REQUEST_BYTES, Operation};
 pub use positions::{Pattern, Popularity};
+pub use progress::{ClientProgress, Progress};
 pub use report::{ClientReport, Latencies, LoadReport, VdiskLoad};
 pub use simulate::{Moment, VirtualTarget, run_virtual};
 pub use stamp_load::{StampAction, StampLoad};
 pub use stamped_sector::STAMP_BLOCK_BYTES;
 pub use stamps::{FlushTicket, Found, StampChecker, Violation, WriteTicket};
 pub use trace::{
-    TraceEvent, TraceFormat, TraceOptions, TraceReader, TraceRecord, TraceSurvey, Unsorted, survey,
+    Fit, Timing, TraceEvent, TraceFormat, TraceOptions, TraceReader, TraceRecord, TraceSource,
+    TraceSurvey, Unsorted, survey,
 };
-pub use workload::{
-    Client, ClientExcerpts, Fit, MAX_DEPTH, MAX_REQUEST_BYTES, OPEN_DEPTH, RequestSource, Timing,
-    TraceSource, Workload,
-};
+pub use workload::{Client, ClientExcerpts, MAX_DEPTH, OPEN_DEPTH, RequestSource, Workload};

@@ -12,6 +12,7 @@
 //! server for.
 
 use crate::load_client::{ClientExit, ClientState, Clock, DRAIN_TIMEOUT, LoadClient};
+use crate::progress::Progress;
 use crate::simulate::find_target;
 use crate::workload::{Client, Workload};
 use crate::{LoadReport, WorkloadError};
@@ -27,32 +28,6 @@ use std::time::{Duration, Instant};
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the run checks for a cancellation.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What happened since the last call; for a live table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// Time since the start.
-    pub at: Nanos,
-    /// The clients, in the workload's order.
-    pub clients: Vec<ClientProgress>,
-}
-
-/// What one client did since the last call.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClientProgress {
-    /// Its name.
-    pub name: String,
-    /// Requests completed per second.
-    pub iops: f64,
-    /// Bytes per second.
-    pub bytes_per_second: f64,
-    /// 1 % of the requests took longer; `None` if none was completed.
-    pub p99: Option<Nanos>,
-    /// Requests in flight.
-    pub in_flight: u32,
-    /// Failed requests since the start.
-    pub errors: u64,
-}
 
 /// Runs a workload against a running server. `targets` says where each virtual disk is served.
 /// `progress` is called about once a second; setting `cancel` ends the run early, with a report up

@@ -1,8 +1,8 @@
 //! One client of a real-time run: its connection, its threads, and the state that they share.
 //! `load` explains the threads. What is not known here: the other clients.
 
-use crate::load::ClientProgress;
 use crate::meter::{LatencyHistogram, Meter};
+use crate::progress::ClientProgress;
 use crate::report::ClientReport;
 use crate::workload::{Client, RequestSource, Workload};
 use crate::{ClientMachine, Operation, WorkloadError};

@@ -8,6 +8,7 @@
 //! the call of `completed`, whenever the disk completed the request. What is not known here: what
 //! serves the requests, and how long that takes.
 
+use crate::Operation;
 use crate::WorkloadError;
 use crate::arrivals::{Arrivals, DurationSampler};
 use crate::closed_loop::{ClosedLoop, TransactionCounter};
@@ -15,27 +16,8 @@ use crate::generated::{Generated, Pace};
 use crate::requests::{RequestGenerator, RequestSpec};
 use crate::trace::{Replay, TraceRecord};
 use crate::workload::{Client, RequestSource};
-use disktime_engine::RequestKind;
 use disktime_random::Random;
 use disktime_units::{Nanos, format_size};
-
-/// A request of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operation {
-    /// The kind of request.
-    pub kind: RequestKind,
-    /// Start of the range in the virtual disk.
-    pub offset_bytes: u64,
-    /// Length of the range.
-    pub len_bytes: u64,
-    /// Whether the reply waits until the data are durable.
-    pub fua: bool,
-    /// The user of a closed loop, from 0 to the depth; 0 in an open loop.
-    pub user: u32,
-    /// When it was due: latency counts from here. In an open loop and in a trace this may be before
-    /// the time of the poll, when the depth delayed it.
-    pub arrived_at: Nanos,
-}
 
 /// One client.
 #[derive(Debug)]

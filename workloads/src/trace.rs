@@ -15,12 +15,14 @@ mod fio;
 mod format;
 mod reader;
 mod replay;
+mod source;
 
 pub(crate) use blkparse::device;
 pub use format::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
 pub use reader::{TraceReader, TraceRecord};
 pub(crate) use replay::Replay;
 pub use replay::{TraceSurvey, survey};
+pub use source::{Fit, Timing, TraceSource};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ fn the_target_begins_where_the_first_extent_starts_or_ends() {
         // Not all is reported: what is not known may be data.
         (&[(30, true), (20, true)], Some(60), Some(10)),
         (&[], Some(10), Some(10)),
-        // More than was asked for.
+        // More than the range.
         (&[(900, false)], Some(10), Some(100)),
         (&[(900, true)], None, Some(10)),
     ] {

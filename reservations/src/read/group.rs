@@ -1,5 +1,5 @@
 //! One group of the file, and what groups and their members have to be together: all members of a
-//! group lie on one disk, and that is the group's disk.
+//! group are on one disk, which is the group's disk.
 
 use super::Reader;
 use crate::configuration::{Group, Vdisk};

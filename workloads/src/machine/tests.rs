@@ -1,9 +1,10 @@
-//! What a client asks for, when, and within which bounds.
+//! A client's requests, their times, and their bounds.
 
 use super::*;
 use crate::closed_loop::PAUSE_AFTER_ERROR;
 use crate::generated::{Blocks, Rate, Requests, Times};
 use crate::{GeneratorKind, Pattern};
+use disktime_engine::RequestKind;
 use disktime_units::Share;
 use std::num::NonZeroU32;
 

@@ -1,4 +1,4 @@
-//! What is asked for has the sizes, places and shares that it should have.
+//! Generated requests have the expected sizes, positions and shares.
 
 use super::*;
 use crate::Pattern;
@@ -34,7 +34,7 @@ fn a_web_server_reads_files_of_four_classes() {
         let offset = spec.offset_bytes - (1 << 20);
         assert!(offset + spec.len_bytes <= 10 * DIRECTORY_BYTES);
         assert_eq!((offset % 4096, spec.len_bytes % 4096), (0, 0));
-        // The classes lie one after the other in a directory; these are their ends.
+        // The classes follow one another in a directory; these are their ends.
         let ends = [9 * 4096, 98_304, 565_248, DIRECTORY_BYTES];
         let place = offset % DIRECTORY_BYTES;
         let class = ends.iter().position(|end| place < *end).expect("a class");

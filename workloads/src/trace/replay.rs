@@ -2,7 +2,7 @@
 
 use super::reader::{TraceReader, TraceRecord};
 use crate::WorkloadError;
-use crate::workload::{Fit, Timing, TraceSource};
+use crate::trace::{Fit, Timing, TraceSource};
 use disktime_engine::RequestKind;
 use disktime_units::{Nanos, format_size};
 

@@ -3,7 +3,7 @@
 use super::replay::fitted_offset;
 use super::*;
 use crate::WorkloadError;
-use crate::workload::{Fit, Timing, TraceSource};
+use crate::trace::{Fit, Timing, TraceSource};
 use disktime_engine::RequestKind;
 use disktime_units::Nanos;
 use std::io::Write;
