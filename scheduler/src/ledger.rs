@@ -156,6 +156,7 @@ impl Ledger {
         }
     }
 
+    #[inline]
     pub(crate) fn config(&self) -> &SchedulerConfig {
         &self.config
     }
@@ -195,10 +196,12 @@ impl Ledger {
         1_000_000 - self.idle_share_ppm - self.switching_share_ppm - self.pending_share_ppm
     }
 
+    #[inline]
     pub(crate) fn stream(&self, id: StreamId) -> &Stream {
         self.streams.get(id)
     }
 
+    #[inline]
     fn stream_mut(&mut self, id: StreamId) -> &mut Stream {
         self.streams.get_mut(id)
     }
@@ -285,6 +288,7 @@ impl Ledger {
 
     /// On which account a stream is served if it may go at all: its reserved one while it has
     /// budget.
+    #[inline]
     pub(crate) fn account(&self, id: StreamId) -> Account {
         if self.stream(id).has_budget() {
             Account::Reserved

@@ -126,6 +126,7 @@ impl StreamQueue {
     }
 
     /// The request that would leave next.
+    #[inline]
     pub(crate) fn peek(&self) -> Option<&Queued> {
         self.in_order
             .front()

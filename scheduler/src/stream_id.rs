@@ -13,8 +13,8 @@ use std::fmt;
 /// the slots: without removals the order in which the streams were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
-    slot: u32,
-    generation: u32,
+    /// The slot above the generation, in one number: comparing identities is part of every decision.
+    packed: u64,
 }
 
 impl StreamId {
@@ -22,7 +22,9 @@ impl StreamId {
     pub(crate) const LOWEST: StreamId = StreamId::new(0, 0);
 
     pub(crate) const fn new(slot: u32, generation: u32) -> StreamId {
-        StreamId { slot, generation }
+        StreamId {
+            packed: (slot as u64) << 32 | generation as u64,
+        }
     }
 
     /// An identity for tests of code that only passes identities on.
@@ -34,26 +36,26 @@ impl StreamId {
     /// The slot's number: unique among the streams that a scheduler has at one time, and less than
     /// the most that it ever had at one time. After a removal another stream can have it.
     pub const fn index(self) -> usize {
-        self.slot as usize
+        (self.packed >> 32) as usize
     }
 
     /// How many streams had this slot before.
     pub(crate) const fn generation(self) -> u32 {
-        self.generation
+        self.packed as u32
     }
 
     /// Whether this identity was given before `other`, which has the same slot.
     fn is_older_than(self, other: StreamId) -> bool {
-        let ahead = other.generation.wrapping_sub(self.generation);
+        let ahead = other.generation().wrapping_sub(self.generation());
         ahead != 0 && ahead < u32::MAX / 2
     }
 }
 
 impl fmt::Debug for StreamId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream {}", self.slot)?;
-        if self.generation > 0 {
-            write!(f, " (generation {})", self.generation)?;
+        write!(f, "stream {}", self.index())?;
+        if self.generation() > 0 {
+            write!(f, " (generation {})", self.generation())?;
         }
         Ok(())
     }

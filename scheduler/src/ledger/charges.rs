@@ -20,6 +20,7 @@ pub(super) struct OpenCharge {
 
 impl Ledger {
     /// A request is queued. Whether its stream had nothing queued or in flight.
+    #[inline]
     pub(crate) fn enqueue(&mut self, now: Nanos, id: StreamId, arrival: Arrival) -> bool {
         let payer = self.payer(id);
         if !self.stream(payer).is_busy() {
@@ -39,6 +40,7 @@ impl Ledger {
     }
 
     /// The account of a stream with a new request competes.
+    #[inline]
     pub(crate) fn compete(&mut self, now: Nanos, id: StreamId) {
         let payer = self.payer(id);
         self.end_grace(payer);
@@ -47,6 +49,7 @@ impl Ledger {
     }
 
     /// A stream's turn begins: brings the account that pays for it to `now`.
+    #[inline]
     pub(crate) fn turn_begins(&mut self, now: Nanos, id: StreamId) {
         let payer = self.payer(id);
         self.roll(payer, now);
@@ -58,6 +61,7 @@ impl Ledger {
 
     /// Requests of a stream went to the disk as one dispatch that ends there, after another
     /// account's or not.
+    #[inline]
     pub(crate) fn dispatch(
         &mut self,
         id: StreamId,
@@ -99,6 +103,7 @@ impl Ledger {
     }
 
     /// From now on the disk's time is a stream's, to be charged when it is known how much it was.
+    #[inline]
     pub(crate) fn begin_charge(&mut self, now: Nanos, id: StreamId, account: Account) {
         self.open_charge = Some(OpenCharge {
             payer: self.payer(id),
@@ -109,6 +114,7 @@ impl Ledger {
 
     /// A dispatch is done: the ends of its account's periods are counted with the time that it had
     /// since, which is about to be charged.
+    #[inline]
     pub(crate) fn end_charge(&mut self, now: Nanos, id: StreamId) {
         self.open_charge = None;
         let payer = self.payer(id);

@@ -79,11 +79,13 @@ impl Ledger {
     }
 
     /// The stream whose account pays for a stream: itself, or its group.
+    #[inline]
     pub(crate) fn payer(&self, id: StreamId) -> StreamId {
         self.stream(id).group().unwrap_or(id)
     }
 
     /// The stream whose request goes if `payer` is served: itself, or the member whose turn it is.
+    #[inline]
     pub(crate) fn next_of(&self, payer: StreamId) -> StreamId {
         let Some(group) = self.group(payer) else {
             return payer;

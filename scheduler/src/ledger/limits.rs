@@ -13,6 +13,7 @@ impl Ledger {
     }
 
     /// Holds a stream back that has used up what its limit allows.
+    #[inline]
     pub(crate) fn enforce_limit(&mut self, id: StreamId, now: Nanos) {
         if !self.limits_apply() {
             return;

@@ -56,6 +56,7 @@ impl Ledger {
     }
 
     /// Works off the ends of an active stream's periods up to `now`.
+    #[inline]
     pub(super) fn roll(&mut self, id: StreamId, now: Nanos) {
         let stream = self.stream(id);
         if stream.deadline() > now || !stream.is_reserved() || !stream.is_active() {

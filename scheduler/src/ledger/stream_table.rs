@@ -57,12 +57,14 @@ impl StreamTable {
 
     /// The stream. Within the scheduler identities are those of streams that are there: they are
     /// checked where they come in, and here in builds with assertions.
+    #[inline]
     pub(crate) fn get(&self, id: StreamId) -> &Stream {
         debug_assert!(self.contains(id), "{id:?} was removed");
         &self.streams[id.index()]
     }
 
     /// The stream, to be changed.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: StreamId) -> &mut Stream {
         debug_assert!(self.contains(id), "{id:?} was removed");
         &mut self.streams[id.index()]
