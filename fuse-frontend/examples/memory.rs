@@ -4,7 +4,7 @@
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 
 use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
-use disktime_fuse::{FuseFile, Transport};
+use disktime_fuse::{FileIdentity, FuseFile, Transport};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -61,6 +61,7 @@ impl Service for Memory {
 
 fn files() -> Vec<FuseFile> {
     let file = |number: u32| FuseFile {
+        identity: FileIdentity(u128::from(number)),
         name: format!("memory{number}"),
         size_bytes: SIZE_BYTES,
         stored: None,

@@ -1,9 +1,11 @@
-//! Names, inodes and attributes of a flat directory with a fixed list of files. Pure.
+//! Names, inodes and attributes of a flat directory. Pure.
 //!
-//! Invariants: the directory is inode 1; the file at position `i` is inode `i + 2`, always.
+//! Invariants: the directory is inode 1. As long as it is mounted, a file has one inode and no other
+//! file ever has it; a file that was removed and is added again, which its identity shows, gets its
+//! old inode. The file at position `i` is inode `i + 2`, so the same holds for positions.
 
 use crate::protocol::{Attributes, EntryKind, Statistics};
-use crate::{FuseError, FuseFile};
+use crate::{FileIdentity, FuseError, FuseFile};
 use std::collections::HashMap;
 
 /// The inode of the directory itself, which FUSE fixes.
@@ -15,11 +17,20 @@ const STATFS_BLOCK_BYTES: u32 = 4096;
 /// The directory and its files.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    files: Vec<FuseFile>,
-    positions: HashMap<Vec<u8>, usize>,
+    /// By position. Entries of removed files stay.
+    entries: Vec<Entry>,
+    /// The positions of the files that are there.
+    by_name: HashMap<Vec<u8>, usize>,
+    by_identity: HashMap<FileIdentity, usize>,
     owner: Owner,
     /// When it was mounted, in seconds since 1970.
     created_seconds: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    file: FuseFile,
+    is_removed: bool,
 }
 
 /// Who owns directory and files.
@@ -44,47 +55,88 @@ impl Directory {
         owner: Owner,
         created_seconds: u64,
     ) -> Result<Directory, FuseError> {
-        let mut positions = HashMap::new();
-        for (position, FuseFile { name, .. }) in files.iter().enumerate() {
-            let is_component = !matches!(name.as_str(), "" | "." | "..")
-                && name.len() <= NAME_BYTES_MAX as usize
-                && !name.contains(['/', '\0']);
-            if !is_component {
-                return Err(FuseError::BadName { name: name.clone() });
-            }
-            if positions
-                .insert(name.clone().into_bytes(), position)
-                .is_some()
-            {
-                return Err(FuseError::DuplicateName { name: name.clone() });
-            }
-        }
-        Ok(Directory {
-            files,
-            positions,
+        let mut directory = Directory {
+            entries: Vec::with_capacity(files.len()),
+            by_name: HashMap::new(),
+            by_identity: HashMap::new(),
             owner,
             created_seconds,
-        })
+        };
+        for file in files {
+            directory.add(file)?;
+        }
+        Ok(directory)
+    }
+
+    /// Adds a file, and returns its inode.
+    pub(crate) fn add(&mut self, file: FuseFile) -> Result<u64, FuseError> {
+        let name = &file.name;
+        let is_component = !matches!(name.as_str(), "" | "." | "..")
+            && name.len() <= NAME_BYTES_MAX as usize
+            && !name.contains(['/', '\0']);
+        if !is_component {
+            return Err(FuseError::BadName { name: name.clone() });
+        }
+        let known = self.by_identity.get(&file.identity).copied();
+        let is_there = known.is_some_and(|position| !self.entries[position].is_removed);
+        if is_there || self.by_name.contains_key(name.as_bytes()) {
+            return Err(FuseError::DuplicateName { name: name.clone() });
+        }
+        let position = known.unwrap_or(self.entries.len());
+        self.by_name.insert(name.clone().into_bytes(), position);
+        self.by_identity.insert(file.identity, position);
+        let entry = Entry {
+            file,
+            is_removed: false,
+        };
+        match self.entries.get_mut(position) {
+            Some(old) => *old = entry,
+            None => self.entries.push(entry),
+        }
+        Ok(FIRST_FILE_INODE + position as u64)
+    }
+
+    /// Removes a file; its inode leads to nothing from now on. Whether it was there.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "files of a mount are not removed yet")
+    )]
+    pub(crate) fn remove(&mut self, identity: FileIdentity) -> bool {
+        let Some(position) = self.by_identity.get(&identity) else {
+            return false;
+        };
+        let entry = &mut self.entries[*position];
+        self.by_name.remove(entry.file.name.as_bytes());
+        !std::mem::replace(&mut entry.is_removed, true)
     }
 
     /// The position of the file with this inode.
     pub(crate) fn position(&self, inode: u64) -> Option<usize> {
         let position = usize::try_from(inode.checked_sub(FIRST_FILE_INODE)?).ok()?;
-        (position < self.files.len()).then_some(position)
+        let entry = self.entries.get(position)?;
+        (!entry.is_removed).then_some(position)
     }
 
     /// The file at a position that came from [`Directory::position`].
     pub(crate) fn file(&self, position: usize) -> &FuseFile {
-        &self.files[position]
+        &self.entries[position].file
     }
 
-    pub(crate) fn files(&self) -> &[FuseFile] {
-        &self.files
+    /// How many positions there are, those of removed files included.
+    pub(crate) fn position_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The files that are there, with their positions.
+    fn files(&self) -> impl Iterator<Item = (usize, &FuseFile)> {
+        let entries = self.entries.iter().enumerate();
+        let there = entries.filter(|(_, entry)| !entry.is_removed);
+        there.map(|(position, entry)| (position, &entry.file))
     }
 
     /// The inode of the file with this name.
     pub(crate) fn inode_of(&self, name: &[u8]) -> Option<u64> {
-        let position = self.positions.get(name)?;
+        let position = self.by_name.get(name)?;
         Some(FIRST_FILE_INODE + *position as u64)
     }
 
@@ -104,7 +156,7 @@ impl Directory {
         if inode == DIRECTORY_INODE {
             return Some(attributes(EntryKind::Directory, 0o700, 0, 4096));
         }
-        let file = &self.files[self.position(inode)?];
+        let file = self.file(self.position(inode)?);
         let mode = if file.read_only { 0o400 } else { 0o600 };
         let block = file
             .optimal_io_bytes
@@ -122,26 +174,27 @@ impl Directory {
 
     /// The listing from `from` on, which is 0 or the `next` of a line.
     pub(crate) fn list(&self, from: u64) -> impl Iterator<Item = DirectoryLine<'_>> {
-        let dots = [".", ".."].map(|name| (name, DIRECTORY_INODE));
-        let files = self.files.iter().enumerate();
-        let files =
-            files.map(|(position, file)| (file.name.as_str(), FIRST_FILE_INODE + position as u64));
-        let lines = dots.into_iter().chain(files).zip(1..);
-        lines
-            .map(|((name, inode), next)| DirectoryLine { name, inode, next })
-            .skip(usize::try_from(from).unwrap_or(usize::MAX))
+        let dots = [".", ".."].into_iter().zip(1..);
+        let dots = dots.map(|(name, next)| (name, DIRECTORY_INODE, next));
+        // Behind the dots a line's place is its file's position, so that a listing goes on at the
+        // right file when others come or go meanwhile.
+        let files = self.files().map(|(position, file)| {
+            let inode = FIRST_FILE_INODE + position as u64;
+            (file.name.as_str(), inode, inode + 1)
+        });
+        let lines = dots.chain(files);
+        let lines = lines.map(|(name, inode, next)| DirectoryLine { name, inode, next });
+        lines.filter(move |line| line.next > from)
     }
 
     /// What `statfs` shows: the sum of the files' sizes, and no free space.
     pub(crate) fn statistics(&self) -> Statistics {
-        let bytes = self
-            .files
-            .iter()
-            .fold(0u64, |sum, file| sum.saturating_add(file.size_bytes));
+        let sizes = self.files().map(|(_, file)| file.size_bytes);
+        let bytes = sizes.fold(0u64, u64::saturating_add);
         Statistics {
             blocks: bytes.div_ceil(u64::from(STATFS_BLOCK_BYTES)),
             block_bytes: STATFS_BLOCK_BYTES,
-            files: self.files.len() as u64,
+            files: self.by_name.len() as u64,
             name_bytes_max: NAME_BYTES_MAX,
         }
     }

@@ -95,8 +95,8 @@ pub enum FuseError {
         /// The name.
         name: String,
     },
-    /// Two files have the same name.
-    #[error("two files of the FUSE directory have the name {name:?}; rename one")]
+    /// Two files have the same name, or are the same vdisk.
+    #[error("two files of the FUSE directory have the name {name:?} or are one vdisk; rename one")]
     DuplicateName {
         /// The name.
         name: String,

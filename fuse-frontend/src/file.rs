@@ -2,9 +2,15 @@
 
 use disktime_engine::{StoredBytes, VdiskId};
 
+/// Which file it is, whatever its name and its place in a list: of a vdisk, the uuid in its label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileIdentity(pub u128);
+
 /// One file of the directory.
 #[derive(Debug, Clone)]
 pub struct FuseFile {
+    /// Its identity, which no other file of the directory has.
+    pub identity: FileIdentity,
     /// Its name: one path component.
     pub name: String,
     /// Its length, which is the vdisk's size.
@@ -18,6 +24,6 @@ pub struct FuseFile {
     pub optimal_io_bytes: u32,
     /// The index of its disk's reactor among those that [`crate::mount`] gets.
     pub disk: usize,
-    /// The vdisk on that disk.
+    /// The handle of the vdisk at that disk's service.
     pub vdisk: VdiskId,
 }

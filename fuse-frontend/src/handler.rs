@@ -205,7 +205,12 @@ impl OperationHandler {
     }
 
     fn position(&self, inode: u64) -> Result<usize, i32> {
-        self.directory.position(inode).ok_or(libc::EISDIR)
+        let error = match inode {
+            DIRECTORY_INODE => libc::EISDIR,
+            // A removed file that a program still has open.
+            _ => libc::ESTALE,
+        };
+        self.directory.position(inode).ok_or(error)
     }
 
     fn open(&mut self, header: &Header, flags: u32, out: &mut Vec<u8>) -> Result<(), i32> {

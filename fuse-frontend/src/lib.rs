@@ -41,6 +41,6 @@ mod transport;
 mod vdisk_request;
 
 pub use error::FuseError;
-pub use file::FuseFile;
+pub use file::{FileIdentity, FuseFile};
 pub use mount::{MountHandle, mount, prepare};
 pub use transport::Transport;

@@ -80,7 +80,7 @@ impl FusePort {
         state: Arc<MountState>,
         drained: oneshot::Sender<()>,
     ) -> FusePort {
-        let files = handler.directory().files().len();
+        let files = handler.directory().position_count();
         FusePort {
             connection,
             handler,

@@ -4,7 +4,7 @@ use disktime_engine::{
     Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
     RequestKind, Service, StoredBytes, VdiskId,
 };
-use disktime_fuse::FuseFile;
+use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -44,6 +44,7 @@ impl Memory {
         let files: Vec<FuseFile> = files
             .iter()
             .map(|(name, size_bytes)| FuseFile {
+                identity: FileIdentity(0),
                 name: (*name).into(),
                 size_bytes: *size_bytes,
                 stored: (*name == "sparse").then(StoredBytes::default),
@@ -54,6 +55,7 @@ impl Memory {
             })
             .zip(0..)
             .map(|(file, number)| FuseFile {
+                identity: FileIdentity(u128::from(number)),
                 vdisk: VdiskId(number),
                 ..file
             })

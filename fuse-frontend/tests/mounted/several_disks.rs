@@ -4,7 +4,7 @@
 use super::common::{MIB, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
 use super::memory::{Memory, QUEUE, Served};
 use disktime_engine::RequestKind;
-use disktime_fuse::{FuseFile, MountHandle};
+use disktime_fuse::{FileIdentity, FuseFile, MountHandle};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -29,7 +29,11 @@ impl TwoDisks {
         let served: Vec<Served> = memories.iter().map(Memory::serve).collect();
         let files = memories.iter().enumerate().flat_map(|(disk, memory)| {
             let files = memory.files.iter().cloned();
-            files.map(move |file| FuseFile { disk, ..file })
+            files.map(move |file| FuseFile {
+                identity: FileIdentity(file.identity.0 << 8 | disk as u128),
+                disk,
+                ..file
+            })
         });
         let directory = tempfile::tempdir().expect("a directory");
         let hosts = served.iter().map(Served::host).collect();

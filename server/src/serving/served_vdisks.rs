@@ -2,7 +2,7 @@
 //! reactor serves each.
 
 use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
-use disktime_fuse::FuseFile;
+use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
 use disktime_volumes::Uuid;
 
@@ -49,7 +49,11 @@ pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
 }
 
 fn export_handle(uuid: Uuid) -> ExportHandle {
-    ExportHandle(u128::from_be_bytes(uuid.to_bytes()))
+    ExportHandle(number(uuid))
+}
+
+fn number(uuid: Uuid) -> u128 {
+    u128::from_be_bytes(uuid.to_bytes())
 }
 
 /// Hands a connection to the reactor of the disk that its vdisk is on.
@@ -75,6 +79,7 @@ pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
 /// The files of all vdisks, in file order.
 pub(crate) fn files<S>(vdisks: &[ServedVdisk<S>]) -> Vec<FuseFile> {
     let file = |vdisk: &ServedVdisk<S>| FuseFile {
+        identity: FileIdentity(number(vdisk.uuid)),
         name: vdisk.name.clone(),
         size_bytes: vdisk.size_bytes,
         stored: Some(vdisk.stored.clone()),
