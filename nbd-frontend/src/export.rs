@@ -6,8 +6,8 @@
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::{ExportFlags, MAXIMUM_BLOCK_BYTES};
 
-/// The server's identity for an export: of a vdisk, the uuid in its label. It has no meaning in this
-/// crate. Unlike a position in a list, it still means the same export after the list has changed.
+/// The server's identity for an export: of a vdisk, the uuid in its label. It has no meaning in
+/// this crate. Unlike a position in a list, it means the same export after the list has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportHandle(pub u128);
 

@@ -1,6 +1,6 @@
 //! What can go wrong with a disk's label and its vdisks, as sentences with cause and remedy.
 
-use crate::label::ProgramVersion;
+use crate::program_version::ProgramVersion;
 use disktime_disks::{DiskError, DiskErrorKind};
 use disktime_engine::IoError;
 use disktime_units::format_size;

@@ -38,6 +38,7 @@ pub mod label;
 mod labelled;
 mod layout;
 mod piece_io;
+mod program_version;
 mod range_locks;
 mod request;
 mod request_header;

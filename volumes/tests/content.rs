@@ -153,7 +153,7 @@ fn compare_all(machine: &mut Machine<TestDisk>, model: &Model) -> Result<(), Tes
             prop_assert!(zeroes || !extent.zero, "{at}..{end} is called zeroes");
             at = end;
         }
-        prop_assert_eq!(at, bytes.len(), "a small vdisk is told as a whole");
+        prop_assert_eq!(at, bytes.len(), "one answer covers a small vdisk");
     }
     Ok(())
 }
@@ -285,7 +285,7 @@ fn beyond_the_end_is_refused_and_nothing_happens() {
 }
 
 #[test]
-fn a_full_vdisk_gives_requests_back_and_hurts_nobody_else() {
+fn a_full_vdisk_gives_requests_back_and_delays_no_other() {
     let mut machine = machine(BLANK);
     let place = (0, 4096);
     let mut taken = 0;

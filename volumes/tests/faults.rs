@@ -154,7 +154,7 @@ fn a_map_block_that_fails_fails_the_flush_and_the_next_one_tries_again() {
 }
 
 #[test]
-fn a_device_that_cannot_zero_or_discard_is_helped() {
+fn zeroes_are_written_where_a_device_cannot_zero_or_discard() {
     let (mut machine, handle) = machine(BLANK);
     machine.write(0, 0, &vec![9; 300_000]).expect("write");
     handle.inject(Fault::every(Operation::WriteZeroes, UNSUPPORTED));
@@ -171,7 +171,7 @@ fn a_device_that_cannot_zero_or_discard_is_helped() {
 #[test]
 #[cfg(debug_assertions)]
 #[should_panic(expected = "never answered")]
-fn a_request_that_is_never_answered_is_noticed() {
+fn a_request_that_is_never_answered_panics_in_a_debug_build() {
     let (mut machine, _handle) = machine(BLANK);
     machine.submit(0, RequestKind::Read, (0, 4096), None, false);
     drop(machine);

@@ -33,7 +33,7 @@ fn dirty() -> Machine<TestDisk> {
     open(disk, &[("a", 4 * MIB + 100)], DIRTY).expect("open").0
 }
 
-/// The ranges that hold data, as far as is known; what is no data is told as a hole of zeroes. As
+/// The ranges that hold data, as far as is known; the rest is reported as a hole of zeroes. As
 /// much is counted as stored.
 fn held<D: Disk>(machine: &mut Machine<D>) -> Vec<(u64, u64)> {
     let (mut at, mut found) = (0, Vec::new());

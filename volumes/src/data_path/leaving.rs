@@ -37,8 +37,8 @@ impl<D: Disk> DataPath<D> {
         self.left.pop()
     }
 
-    /// Asks for the last commits of vdisks whose requests are answered, and lets those go whose last
-    /// commit has ended.
+    /// Asks for the last commits of vdisks whose requests are answered, and takes those out of
+    /// their slots whose last commit has ended.
     pub(super) fn advance_leaving(&mut self) {
         let mut leaving = std::mem::take(&mut self.leaving);
         leaving.retain_mut(|leaving| !self.has_left(leaving));

@@ -3,7 +3,7 @@
 //! An incompatible bit means that a program without the feature would read wrong data or destroy
 //! some: it has to refuse the disk. A compatible bit is kept by a program that does not know it.
 
-use std::fmt;
+pub use crate::program_version::ProgramVersion;
 
 /// A feature that has a bit.
 struct Feature {
@@ -26,13 +26,6 @@ const SUPPORTED_INCOMPATIBLE: u64 = 0;
 pub struct Features {
     incompatible: u64,
     compatible: u64,
-}
-
-/// The version of the program that wrote a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct ProgramVersion {
-    /// Major, minor, patch.
-    numbers: [u16; 3],
 }
 
 impl Features {
@@ -70,34 +63,4 @@ pub(super) fn names(bits: u64) -> String {
         }
     };
     set.map(name).collect::<Vec<_>>().join(" and ")
-}
-
-impl ProgramVersion {
-    pub(super) fn new(numbers: [u16; 3]) -> ProgramVersion {
-        ProgramVersion { numbers }
-    }
-
-    /// Major, minor, patch.
-    pub fn numbers(&self) -> [u16; 3] {
-        self.numbers
-    }
-
-    /// This program's.
-    pub(crate) fn this() -> ProgramVersion {
-        let number = |text: &str| text.parse().unwrap_or(0);
-        ProgramVersion {
-            numbers: [
-                number(env!("CARGO_PKG_VERSION_MAJOR")),
-                number(env!("CARGO_PKG_VERSION_MINOR")),
-                number(env!("CARGO_PKG_VERSION_PATCH")),
-            ],
-        }
-    }
-}
-
-impl fmt::Display for ProgramVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [major, minor, patch] = self.numbers;
-        write!(f, "{major}.{minor}.{patch}")
-    }
 }

@@ -1,8 +1,8 @@
 //! Adding and removing vdisks while others are served.
 //!
-//! Invariants (I8 of the house): a removed vdisk's handle is stale at once, and a request with it is
-//! answered with an error; requests taken in before are answered as usual; its stream is removed
-//! after its last I/O, so no other vdisk pays for it; its uuid and name are free only then.
+//! Invariants: a removed vdisk's handle is stale at once, and a request with it is answered with an
+//! error; requests taken in before are answered as usual; its stream is removed after its last
+//! I/O, so no other vdisk pays for it; its uuid and name are free only then.
 //!
 //! Not done here: making, growing and freeing vdisks on the disk, which changes the label.
 
@@ -19,8 +19,8 @@ use disktime_engine::VdiskId;
 use disktime_units::Nanos;
 
 impl<D: Disk> VolumeSet<D> {
-    /// Serves a vdisk that the disk's label has and that is not served. Its zero maps are read while
-    /// others are served; `driver` waits for that.
+    /// Serves a vdisk that the disk's label has and that is not served. Its zero maps are read
+    /// while others are served; `driver` waits for that.
     ///
     /// # Errors
     /// A vdisk that is not on the disk, has another size there, is served or is still leaving; the

@@ -36,8 +36,14 @@ pub(super) fn data_after<D: Disk>(disk: &D, from: u64, to: u64) -> Option<(u64, 
 /// What is known of the extents of a vdisk.
 pub(super) struct KnownExtents {
     extents: Vec<Known>,
-    /// A zero map is damaged.
-    pub(super) is_damaged: bool,
+    is_damaged: bool,
+}
+
+impl KnownExtents {
+    /// Whether a zero map is damaged.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
 }
 
 /// A name that the label does not have.

@@ -92,7 +92,7 @@ impl<D: Disk> VolumeSet<D> {
             let entry = entry.ok_or_else(|| unknown(&label, name))?;
             let known = read_known(entry, label.disk_uuid(), &mut (&mut disk, &mut *driver))?;
             let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
-            if known.is_damaged {
+            if known.is_damaged() {
                 report.messages.push(damaged_message(name));
             }
             let slot = enter(&mut catalog, entry)?;
