@@ -30,8 +30,9 @@ Usage: cargo xtask TASK
                              point (below)
              then a summary: each step, each skipped test with its reason, and last
              a line `N passed, N failed, N skipped`
-  tidy       only the project's style rules, with warnings: files of at most 500 lines that say
-             first what they are for, no trailing blanks, no unfinished marks, licences
+  tidy       only the project's style rules, with warnings: length of files and lines, headers
+             that say what a file is for, one module style, words that the glossary replaces,
+             dead links, trailing blanks, marks of unfinished work, licences
   packages   only step 1
   fuzz [--seconds N]
              only step 5, for N seconds each: with cargo-fuzz where it is installed for

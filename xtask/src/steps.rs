@@ -57,18 +57,18 @@ pub(crate) fn test(workspace: &Path) -> bool {
 pub(crate) fn tidy(workspace: &Path) -> bool {
     match tidy::check(workspace) {
         Ok(findings) => {
-            for warning in &findings.warnings {
+            for warning in findings.warnings() {
                 println!("warning: {warning}");
             }
-            for error in &findings.errors {
+            for error in findings.errors() {
                 println!("error: {error}");
             }
             println!(
                 "{} errors, {} warnings",
-                findings.errors.len(),
-                findings.warnings.len()
+                findings.errors().len(),
+                findings.warnings().len()
             );
-            findings.errors.is_empty()
+            findings.errors().is_empty()
         }
         Err(error) => {
             println!("error: the workspace cannot be read: {error}");

@@ -1,20 +1,25 @@
 //! The project's style rules, as a test: what a formatter and a linter do not see.
 //!
-//! - Rust files have at most 500 lines (a warning from 400 on), and say first what they are for.
-//! - No blanks at the ends of lines, no marks of unfinished work.
+//! - Rust files ([`rust`]): at most 500 lines (a warning from 400 on), lines of at most 100
+//!   characters, a header that says what the file is for, one module style.
+//! - All text files: no blanks at the ends of lines, no marks of unfinished work, and none of the
+//!   words that the glossary replaces ([`words`]).
+//! - Markdown ([`links`]): every link to a file of the repository leads to a file.
 //! - Both licence texts are there.
 //!
-//! What is not checked: ignored folders (`target`, hidden ones other than `.ci` and `.cargo`).
+//! What is not checked: ignored folders (`target`, hidden ones other than `.ci` and `.cargo`), and
+//! whether a header or a sentence is true.
+
+mod links;
+mod rust;
+mod words;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const LINES_MAX: usize = 500;
-const LINES_WARNING: usize = 400;
-
-/// Written in two parts, as this file is checked too.
-const BANNED: [&str; 4] = [
+/// Marks of unfinished work, written in two parts, as this file is checked too.
+const UNFINISHED: [&str; 4] = [
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
     concat!("XX", "X"),
@@ -29,8 +34,28 @@ const LICENCES: [(&str, &str); 2] = [
 /// What is wrong, as sentences that begin with the place.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    pub(crate) errors: Vec<String>,
-    pub(crate) warnings: Vec<String>,
+    errors: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    /// What must be mended.
+    pub(crate) fn errors(&self) -> &[String] {
+        &self.errors
+    }
+
+    /// What should be mended soon.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn error(&mut self, sentence: String) {
+        self.errors.push(sentence);
+    }
+
+    fn warning(&mut self, sentence: String) {
+        self.warnings.push(sentence);
+    }
 }
 
 /// Checks all files of the workspace.
@@ -38,9 +63,7 @@ pub(crate) fn check(workspace: &Path) -> io::Result<Findings> {
     let mut findings = Findings::default();
     for (name, title) in LICENCES {
         if !fs::read_to_string(workspace.join(name)).is_ok_and(|text| text.contains(title)) {
-            findings
-                .errors
-                .push(format!("{name}: the licence text is missing"));
+            findings.error(format!("{name}: the licence text is missing"));
         }
     }
     for path in text_files(workspace)? {
@@ -51,6 +74,9 @@ pub(crate) fn check(workspace: &Path) -> io::Result<Findings> {
             .display()
             .to_string();
         check_text(&name, &text, &mut findings);
+        if name.ends_with(".md") {
+            links::check(workspace, &name, &text, &mut findings);
+        }
     }
     Ok(findings)
 }
@@ -81,56 +107,31 @@ fn text_files(workspace: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn is_checked(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    matches!(extension, Some("rs" | "toml" | "sh")) || path.ends_with(".ci/run")
+    matches!(extension, Some("rs" | "toml" | "sh" | "md")) || path.ends_with(".ci/run")
 }
 
 fn check_text(name: &str, text: &str, findings: &mut Findings) {
     for (number, line) in (1..).zip(text.lines()) {
         if line.ends_with([' ', '\t', '\r']) {
-            findings
-                .errors
-                .push(format!("{name}:{number}: blanks at the end of the line"));
+            findings.error(format!("{name}:{number}: blanks at the end of the line"));
         }
-        for word in BANNED.iter().filter(|word| contains_word(line, word)) {
-            findings.errors.push(format!(
+        for word in UNFINISHED.iter().filter(|word| has_word(line, word)) {
+            findings.error(format!(
                 "{name}:{number}: {word} does not belong in finished work"
             ));
         }
     }
     if !text.is_empty() && (!text.ends_with('\n') || text.ends_with("\n\n")) {
-        findings
-            .errors
-            .push(format!("{name}: must end with exactly one line end"));
+        findings.error(format!("{name}: must end with exactly one line end"));
     }
-    if !name.ends_with(".rs") {
-        return;
-    }
-    // Attributes of the whole file may stand before its description.
-    let mut lines = text
-        .lines()
-        .skip_while(|line| line.starts_with("#!") || line.is_empty());
-    if !lines.next().is_some_and(|line| line.starts_with("//!")) {
-        findings.errors.push(format!(
-            "{name}: must begin with `//!` and what the file is for"
-        ));
-    }
-    match text.lines().count() {
-        count if count > LINES_MAX => {
-            findings.errors.push(format!(
-                "{name}: {count} lines, at most {LINES_MAX} are allowed; divide it"
-            ));
-        }
-        count if count > LINES_WARNING => {
-            findings.warnings.push(format!(
-                "{name}: {count} lines; from {LINES_MAX} on it must be divided"
-            ));
-        }
-        _ => {}
+    words::check(name, text, findings);
+    if name.ends_with(".rs") {
+        rust::check(name, text, findings);
     }
 }
 
 /// Whether the word stands there and is not part of a longer one.
-fn contains_word(line: &str, word: &str) -> bool {
+fn has_word(line: &str, word: &str) -> bool {
     let is_edge = |neighbour: Option<char>| {
         !neighbour.is_some_and(|char| char.is_alphanumeric() || char == '_')
     };
