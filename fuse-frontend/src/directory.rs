@@ -1,8 +1,8 @@
 //! Names, inodes and attributes of a flat directory. Pure.
 //!
-//! Invariants: the directory is inode 1. As long as it is mounted, a file has one inode and no other
-//! file ever has it; a file that was removed and is added again, which its identity shows, gets its
-//! old inode. The file at position `i` is inode `i + 2`, so the same holds for positions.
+//! Invariants: the directory is inode 1. As long as it is mounted, a file has one inode and no
+//! other file ever has it; a file that was removed and is added again, which its identity shows,
+//! gets its old inode. The file at position `i` is inode `i + 2`, so the same holds for positions.
 
 use crate::protocol::{Attributes, EntryKind, Statistics};
 use crate::{FileIdentity, FuseError, FuseFile};

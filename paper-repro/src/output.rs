@@ -51,7 +51,8 @@ impl Output {
     /// Writes the report, the page and the pictures.
     ///
     /// # Errors
-    /// If a figure cannot be drawn or a file not be written, or a file was not made by this program.
+    /// If a figure cannot be drawn or a file not be written, or a file was not made by this
+    /// program.
     pub fn write(&self, conditions: &Conditions, entries: &[Entry]) -> LabResult {
         let mut files = vec![("report.json".to_owned(), report_text(conditions, entries))];
         for figure in entries.iter().flat_map(|entry| entry.finding.figures()) {

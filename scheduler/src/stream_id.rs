@@ -13,7 +13,8 @@ use std::fmt;
 /// the slots: without removals the order in which the streams were added.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId {
-    /// The slot above the generation, in one number: comparing identities is part of every decision.
+    /// The slot above the generation, in one number: comparing identities is part of every
+    /// decision.
     packed: u64,
 }
 

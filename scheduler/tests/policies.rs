@@ -1,5 +1,5 @@
-//! What every policy has in common: charges add up, the disk never sleeps over work, no run differs from
-//! its repetition, every request is served, nothing is allocated per request.
+//! What every policy has in common: charges add up, the disk never sleeps over work, no run differs
+//! from its repetition, every request is served, nothing is allocated per request.
 
 use disktime_lab::oracle::devices::{DISK_BYTES, transfer};
 use disktime_lab::oracle::disks::{ms, plain_disk, region, reserved, secs, toy_hdd};

@@ -3,7 +3,8 @@
 //!
 //! Admission asks for Σu + Σc·s/p ≤ 1 with c·s/p rounded up to a millionth, and for nothing else: a
 //! budget u·p below W is accepted. So are streams that join while others are served, and shares
-//! that move from one to another: the scheduler lets them begin when that breaks no other stream's promise.
+//! that move from one to another: the scheduler lets them begin when that breaks no other stream's
+//! promise.
 
 use disktime_lab::oracle::clients::{Behaviour, ClientConfig, Pattern, Presence, Think};
 use disktime_lab::oracle::disks::{RESERVED, region_of, switching_ppm};
