@@ -10,13 +10,11 @@ mod findings;
 use crate::configuration::{
     Configuration, Disk, Group, Limit, Policy, Reservation, Switching, Vdisk,
 };
+use crate::demand::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use crate::remedy::{self, Remedy};
-use disktime_documents::{Finding, Severity, Span, Spanned};
+use disktime_documents::{Finding, Severity, Spanned};
 use disktime_units::{Nanos, Share};
 use std::collections::HashMap;
-
-/// The whole disk, in parts per million.
-pub(crate) const WHOLE_PPM: u64 = Share::WHOLE.0 as u64;
 
 /// What admission needs to know about a disk; from its model, its profile, or assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,41 +114,6 @@ impl Admission {
     pub fn total(&self) -> Share {
         Share(self.reserved.0.saturating_add(self.switching_share.0))
     }
-}
-
-/// A stream with a reservation.
-#[derive(Debug, Clone)]
-pub(crate) struct Demand {
-    pub name: String,
-    pub reserve: Share,
-    pub period: Nanos,
-    /// Where the share stands; `None` for the system stream's default.
-    pub span: Option<Span>,
-    pub is_system: bool,
-}
-
-impl Demand {
-    pub(crate) fn switching_ppm(&self, cost: Nanos) -> u64 {
-        switching_ppm(cost, self.period)
-    }
-}
-
-/// 1.5·s/p in parts per million, rounded up.
-pub(crate) fn switching_ppm(cost: Nanos, period: Nanos) -> u64 {
-    let ppm = (u128::from(cost.0) * 3 * u128::from(WHOLE_PPM)).div_ceil(u128::from(period.0) * 2);
-    u64::try_from(ppm).unwrap_or(u64::MAX)
-}
-
-/// Σ reserve and Σ switching, in parts per million.
-pub(crate) fn sums_ppm(demands: &[Demand], cost: Nanos) -> (u64, u64) {
-    demands
-        .iter()
-        .fold((0u64, 0u64), |(reserved, switching), demand| {
-            (
-                reserved.saturating_add(u64::from(demand.reserve.0)),
-                switching.saturating_add(demand.switching_ppm(cost)),
-            )
-        })
 }
 
 fn share(ppm: u64) -> Share {

@@ -16,6 +16,7 @@
 
 mod admission;
 mod configuration;
+mod demand;
 mod keys;
 mod read;
 mod reference;

@@ -5,7 +5,7 @@
 //! fits), the largest share for the vdisk that does not fit, or smaller shares for all vdisks,
 //! with a longer period where shares alone are not enough. What is not known here: the file.
 
-use crate::admission::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
+use crate::demand::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use disktime_units::{Nanos, Share};
 use std::fmt;
 

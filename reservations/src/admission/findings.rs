@@ -1,8 +1,9 @@
 //! Findings of admission: why a disk is refused and what would fit, and warnings about
 //! reservations that are admitted but weaker than their author may expect. Decides nothing.
 
-use super::{Admission, Demand, WHOLE_PPM, share};
+use super::{Admission, share};
 use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk};
+use crate::demand::{Demand, WHOLE_PPM};
 use crate::remedy;
 use disktime_documents::Finding;
 use disktime_units::{Nanos, Share, format_size};
