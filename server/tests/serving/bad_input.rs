@@ -56,7 +56,13 @@ fn names_that_nobody_knows() {
     refused_vdisks(
         disk,
         "",
-        &["disktime.json:2:", "`farhad`", "fahrrad", "fifo"],
+        &[
+            "disktime.json:2:",
+            "`policy`",
+            "\"farhad\"",
+            "fahrrad",
+            "fifo",
+        ],
     );
     let disk = r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200" }"#;
     refused_vdisks(
