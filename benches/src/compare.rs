@@ -366,7 +366,7 @@ impl Row {
 
 /// What each of these servers got: medians.
 fn absolute(rows: &[Row], servers: &[&str]) -> Table {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "cell",
         "server",
         "IOPS",

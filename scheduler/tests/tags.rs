@@ -178,7 +178,7 @@ fn sfq_shares_its_cost_exactly_and_time_by_accident() {
     let mut counts = [0u64; 2];
     world.run(secs(20));
     for entry in world.trace() {
-        counts[entry.stream as usize] += 1;
+        counts[entry.stream] += 1;
         let ahead = counts[0].abs_diff(counts[1] * 3);
         assert!(ahead <= 3 + 1, "{counts:?} at {}", entry.at);
     }

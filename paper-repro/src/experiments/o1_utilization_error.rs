@@ -128,8 +128,11 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     Ok(finding)
 }
 
+/// How evenly something is divided in a mix.
+type JainIndex = fn(&MixErrors) -> f64;
+
 /// What is divided, and how evenly.
-const FAIRNESS: [(&str, fn(&MixErrors) -> f64); 2] = [
+const FAIRNESS: [(&str, JainIndex); 2] = [
     ("disk time", |one| one.jain_time),
     ("slowdown", |one| one.jain_slowdown),
 ];

@@ -35,7 +35,7 @@ pub(crate) fn ratios_to_json(row: &Row) -> Map<String, Value> {
 /// Ours beside the best of the others in each figure, and the ratios with their spread over the
 /// rounds.
 pub(crate) fn ratios(rows: &[Row]) -> Table {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "cell",
         "CPU us",
         "ratio",

@@ -33,7 +33,7 @@ pub(crate) fn ratios_to_json(row: &Row) -> Map<String, Value> {
 
 /// Ours to the best of the rivals, with the spread over the rounds.
 pub(crate) fn ratios(rows: &[Row]) -> Table {
-    let mut table = Table::new(&["cell", "to the best of", "CPU", "IOPS", "p50", "p99"]);
+    let mut table = Table::new(["cell", "to the best of", "CPU", "IOPS", "p50", "p99"]);
     for row in rows {
         for (name, rivals) in rivals() {
             if row.ratio(MEASURES[0], &rivals).is_none() {

@@ -301,7 +301,7 @@ pub(crate) fn run(program: &Program, quick: bool) -> BenchResult<Value> {
 }
 
 fn summary(cells: &[(MatrixCell, CellFigures)], periods: &[u64]) -> Table {
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "scheduling",
         "period",
         "mixes",

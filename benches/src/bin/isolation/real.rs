@@ -146,7 +146,7 @@ fn mean_part(
 
 fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
     println!("Shares: sequential reads of depth 8 against random reads of depth 8, p = 500 ms\n");
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "reserved",
         "received on reservation",
         "spare",
@@ -319,7 +319,7 @@ fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
     let fahrrad = pairs(&server, plan, plan.isolation_s, &mut alone)?;
     let fifo_server = Server::start(program, "fifo", &[reserve; 2])?;
     let fifo = pairs(&fifo_server, plan, plan.fifo_s, &mut alone)?;
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "stream",
         "beside",
         "alone",
