@@ -103,7 +103,7 @@ fn a_policy_that_knows_no_groups_is_refused_wherever_it_comes_from() {
         &["simulate", text(&workload), "--compare", "mclock"],
     ] {
         let sentence = place.fails(arguments);
-        let says = ["`tenant`", "`mclock` knows no groups", "fahrrad"];
+        let says = ["`tenant`", "`mclock` has no groups", "fahrrad"];
         assert_says(&sentence, &says);
     }
 }
