@@ -116,6 +116,14 @@ impl Layout {
         })
     }
 
+    /// Whether no zero map has changed since it was written.
+    pub(crate) fn maps_are_saved(&self) -> bool {
+        self.extents.iter().all(|extent| match &extent.known {
+            Known::Written(map) => map.is_saved(),
+            Known::Allocated(_) | Known::Nothing => true,
+        })
+    }
+
     /// What has to be written for a write of `start..end`: wider than it where it begins or ends
     /// inside of a chunk that was never written.
     pub(crate) fn padded(&self, start: u64, end: u64) -> (u64, u64) {

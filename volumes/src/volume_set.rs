@@ -64,6 +64,19 @@ impl<D: Disk> VolumeSet<D> {
         self.catalog.served_vdisks().map(|(vdisk, ..)| vdisk)
     }
 
+    /// The vdisks of which a FLUSH each makes everything durable that was completed before: those
+    /// whose zero maps changed, and one in any case, because a flush is for the whole disk.
+    pub fn vdisks_to_flush(&self) -> Vec<VdiskId> {
+        let mut served = self.catalog.served_vdisks();
+        let first = served.next();
+        let others = served.filter(|(_, slot, _)| {
+            let layout = self.data_path.vdisk(*slot).layout();
+            !layout.maps_are_saved()
+        });
+        let all = first.into_iter().chain(others);
+        all.map(|(vdisk, ..)| vdisk).collect()
+    }
+
     /// Their names and sizes, in the same order.
     pub fn vdisks(&self) -> impl Iterator<Item = (&str, u64)> {
         self.catalog.served_vdisks().map(|(_, slot, name)| {

@@ -204,6 +204,11 @@ impl ZeroMap {
         })
     }
 
+    /// Whether all its bits are on the disk, though perhaps not durable yet.
+    pub(crate) fn is_saved(&self) -> bool {
+        self.dirty.is_empty() && self.saving.is_empty()
+    }
+
     /// Takes the bits of all changed pairs as they are now, to be written once the data flush that
     /// is asked for *at this moment* is done. Returns how many blocks there will be.
     pub(crate) fn take_snapshot(&mut self) -> usize {

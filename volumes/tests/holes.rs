@@ -354,3 +354,38 @@ fn a_status_fits_into_the_room_that_it_is_given() {
     let beyond = machine.call(0, RequestKind::Status, (4 * MIB, 101), None, false);
     assert_eq!(beyond.map(drop), Err(IoError::Invalid));
 }
+
+/// A flush is for the whole disk, so one is enough, and one more for each vdisk whose zero map
+/// changed.
+#[test]
+fn few_flushes_make_all_vdisks_durable() {
+    let mut disk = new_disk(32 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let specs = [("a", MIB), ("b", MIB), ("c", MIB), ("d", MIB)];
+    let disk = TestDisk::around(disk, 128 << 10);
+    let (mut machine, _) = open(disk, &specs, DIRTY).expect("open");
+    let to_flush = |machine: &Machine<TestDisk>| machine.set.vdisks_to_flush().len();
+    assert_eq!(to_flush(&machine), 1);
+    for vdisk in [1, 3] {
+        machine.write(vdisk, 0, &[7; 4096]).expect("write");
+    }
+    assert_eq!(to_flush(&machine), 3, "a, b and d");
+    for vdisk in [0, 1, 3] {
+        machine.flush(vdisk).expect("flush");
+    }
+    assert_eq!(to_flush(&machine), 1);
+    // The map has that chunk already; the data is covered by the flush of another vdisk.
+    machine.write(3, 4096, &[8; 4096]).expect("write");
+    assert_eq!(to_flush(&machine), 1);
+    machine.flush(0).expect("flush");
+    drop(machine);
+    let disk = TestDisk::around(crash(&handle, 1), 128 << 10);
+    let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
+    assert_eq!(machine.read(1, 0, 4096), Ok(vec![7; 4096]));
+    assert_eq!(
+        machine.read(3, 0, 8192),
+        Ok([[7; 4096], [8; 4096]].concat())
+    );
+    assert_eq!(machine.read(2, 0, 4096), Ok(vec![0; 4096]));
+}

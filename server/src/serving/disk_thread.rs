@@ -395,10 +395,10 @@ impl DiskThread {
     }
 }
 
-/// Flushes each vdisk, through the loop like every other request.
+/// Makes everything durable, through the loop like every other request.
 fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandResult {
     let mut driver = RealDriver::new(clock(epoch));
-    let vdisks: Vec<VdiskId> = service.vdisk_ids().collect();
+    let vdisks = service.vdisks_to_flush();
     for vdisk in &vdisks {
         let request = Request {
             origin: 0,

@@ -18,6 +18,7 @@ use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
+use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -281,12 +282,9 @@ fn start_disks(
         threads.push(thread);
     }
     // Frontends list the vdisks in file order, whatever disk they are on.
-    by_disk.sort_by_key(|vdisk| {
-        configuration
-            .vdisks
-            .iter()
-            .position(|config| config.name.value == vdisk.name)
-    });
+    let names = configuration.vdisks.iter().map(|vdisk| &vdisk.name.value);
+    let positions: HashMap<&String, usize> = names.zip(0..).collect();
+    by_disk.sort_by_key(|vdisk| positions.get(&vdisk.name).copied());
     Ok((threads, by_disk))
 }
 
