@@ -3,8 +3,8 @@
 //! whenever the slack test is run; the time includes the request's way through its queue.
 //!
 //! On a disk with seeks the budgets here are worth less than a request (the hard case: the head can
-//! stay with none of the streams, and each decision is a choice among all); without seeks each decision is
-//! made anew anyway.
+//! stay with none of the streams, and each decision is a choice among all); without seeks each
+//! decision is made anew anyway.
 
 use disktime_scheduler::{
     Arrival, Decision, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,

@@ -38,8 +38,8 @@ fn a_seed_is_the_same_run_every_time() {
 }
 
 /// A reservation that began while a stream in grace had put aside what it was owed; a budget that
-/// fell below W in a shortage; a return seek that no stream could pay; clients that get their answers late; a
-/// service that was in flight at a change.
+/// fell below W in a shortage; a return seek that no stream could pay; clients that get their
+/// answers late; a service that was in flight at a change.
 #[test]
 fn sets_that_broke_something_once_hold() {
     for seed in [27_920, 25_974, 8_256, 14_014, 13_342] {

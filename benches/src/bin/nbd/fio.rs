@@ -18,7 +18,7 @@ pub(crate) fn run(
     time: Duration,
 ) -> BenchResult<Measured> {
     let mut arguments = [
-        "--name=doors",
+        "--name=nbd",
         "--ioengine=nbd",
         "--time_based",
         "--group_reporting",

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 /// Our NBD frontend beside nbdkit, qemu-nbd and qemu-storage-daemon.
 #[derive(Debug, Parser)]
-#[command(name = "doors")]
+#[command(name = "nbd")]
 struct Arguments {
     #[command(flatten)]
     compared: SideBySide<Backing, Peer>,

@@ -71,7 +71,7 @@ pub(crate) fn ratios(rows: &[Row]) -> Table {
 pub(crate) fn picture(rows: &[Row]) -> BenchResult<String> {
     let panels = Backing::ALL.iter();
     let panels = panels.filter_map(|backing| panel(rows, *backing));
-    let figure = Figure::new("doors", "Server CPU per request over NBD", panels);
+    let figure = Figure::new("nbd", "Server CPU per request over NBD", panels);
     Ok(figure.to_svg()?)
 }
 
