@@ -9,12 +9,33 @@ use disktime_units::{Nanos, Share, format_duration, format_size};
 pub struct Table {
     what: &'static str,
     parts: &'static [&'static [Key]],
+    replaced: &'static [(&'static str, &'static str)],
 }
 
 impl Table {
     /// A table of `what`, which is named with its article ("a disk").
     pub const fn new(what: &'static str, parts: &'static [&'static [Key]]) -> Table {
-        Table { what, parts }
+        Table {
+            what,
+            parts,
+            replaced: &[],
+        }
+    }
+
+    /// The same table; keys of earlier versions, each with what to write instead of it.
+    pub const fn with_replaced(
+        mut self,
+        replaced: &'static [(&'static str, &'static str)],
+    ) -> Table {
+        self.replaced = replaced;
+        self
+    }
+
+    /// What to write instead of a key of an earlier version.
+    pub fn replacement(&self, name: &str) -> Option<&'static str> {
+        let mut replaced = self.replaced.iter();
+        let (_, instead) = replaced.find(|(old, _)| *old == name)?;
+        Some(instead)
     }
 
     /// What the object describes, with its article.
@@ -34,6 +55,7 @@ impl Table {
 }
 
 /// One key of an object.
+#[derive(Clone, Copy)]
 pub struct Key {
     name: &'static str,
     kind: ValueKind,
@@ -98,6 +120,7 @@ impl Key {
 }
 
 /// What a value may be.
+#[derive(Clone, Copy)]
 pub enum ValueKind {
     /// A path.
     Path,

@@ -197,6 +197,9 @@ fn unknown_key(key: &Spanned<String>, table: &Table) -> Finding {
         shortened(&key.value),
         table.what()
     );
+    if let Some(instead) = table.replacement(&key.value) {
+        return Finding::error(key.span, message).help(format!("write {instead} instead"));
+    }
     let all: Vec<_> = names().map(|name| format!("`{name}`")).collect();
     let meant = did_you_mean(&key.value, names());
     Finding::error(key.span, message).help(format!("{meant}the keys are {}", all.join(", ")))

@@ -1,6 +1,6 @@
 //! Whether the reservations of one disk fit into its time, and its vdisks into its space.
 //!
-//! The rule: Σ reserve + Σ switching ≤ 100 %, over all streams with a reservation, the system
+//! The rule: Σ reserve + Σ switching ≤ 100 %, over all streams with a reservation, background work
 //! stream included; the switching of a stream is 1.5·s/p where an account pays for switches.
 //! Integers only: parts per million, each stream's switching rounded up, so what is admitted
 //! fits. What is not known here: where the facts about a disk come from.
@@ -13,7 +13,7 @@ use crate::configuration::{
 use crate::demand::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use crate::remedy::{self, Remedy};
 use disktime_documents::{Finding, Severity, Spanned};
-use disktime_units::{Nanos, Share};
+use disktime_units::{BackgroundWork, Nanos, Share};
 use std::collections::HashMap;
 
 /// What admission needs to know about a disk; from its model, its profile, or assumed.
@@ -31,25 +31,13 @@ pub struct DiskFacts {
     pub overhead_bytes: u64,
 }
 
-/// The reservation of the system stream where the file names none: 1 % in each 5 s on disks with
-/// seeks (its budget of 50 ms is above W there, and it costs little switching), else in each 2 s
-/// (20 ms, W of a device without a profile).
-fn default_system_stream(has_seeks: bool) -> (Share, Nanos) {
-    let period = if has_seeks {
-        Nanos::from_secs(5)
-    } else {
-        Nanos::from_secs(2)
-    };
-    (Share::from_percent(1), period)
-}
-
 /// One stream as admission sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamAdmission {
-    /// The vdisk's name, or `system`.
+    /// The name of the vdisk, the group or the background work.
     pub name: String,
-    /// Whether it is the server's own stream.
-    pub is_system: bool,
+    /// Whether it pays for background work.
+    pub is_background: bool,
     /// Whether it is a group, whose account its members share.
     pub is_group: bool,
     /// The group that it is in; then it has no reservation and no limit of its own.
@@ -79,9 +67,9 @@ pub struct Admission {
     pub switching: Switching,
     /// The facts that were decided on.
     pub facts: DiskFacts,
-    /// The vdisks in file order, those of a group together under it, then the system stream.
+    /// The vdisks in file order, those of a group together under it, then background work.
     pub streams: Vec<StreamAdmission>,
-    /// Σ reserve, the system stream included.
+    /// Σ reserve, background work included.
     pub reserved: Share,
     /// Σ switching.
     pub switching_share: Share,
@@ -105,9 +93,10 @@ impl Admission {
             .all(|finding| finding.severity() != Severity::Error)
     }
 
-    /// The system stream.
-    pub fn system(&self) -> Option<&StreamAdmission> {
-        self.streams.iter().find(|stream| stream.is_system)
+    /// The stream of a kind of background work.
+    pub fn background(&self, work: BackgroundWork) -> Option<&StreamAdmission> {
+        let mut streams = self.streams.iter();
+        streams.find(|stream| stream.is_background && stream.name == work.name())
     }
 
     /// Reserved and switching together; above 100 % when refused for time.
@@ -146,7 +135,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         .filter_map(|(name, reservation)| Some(demand(name, reservation?)))
         .collect();
     demands.sort_by_key(|demand| demand.span);
-    demands.push(system_demand(disk, facts));
+    demands.extend(background_demands(disk, facts));
 
     let (reserved, switched) = sums_ppm(&demands, cost);
     let used = reserved.saturating_add(switched);
@@ -185,23 +174,21 @@ fn demand(name: &Spanned<String>, reservation: Reservation) -> Demand {
         reserve: reservation.reserve.value,
         period: reservation.period.value,
         span: Some(reservation.reserve.span),
-        is_system: false,
+        is_background: false,
     }
 }
 
-fn system_demand(disk: &Disk, facts: &DiskFacts) -> Demand {
-    let (reserve, period) = match disk.system {
-        Some(own) => (own.reserve.value, own.period.value),
-        None => default_system_stream(facts.has_seeks),
-    };
-    let span = disk.system.map(|own| own.reserve.span);
-    Demand {
-        name: "system".to_owned(),
-        reserve,
-        period,
-        span,
-        is_system: true,
-    }
+fn background_demands<'d>(
+    disk: &'d Disk,
+    facts: &'d DiskFacts,
+) -> impl Iterator<Item = Demand> + use<'d> {
+    disk.background.iter().map(|(work, own)| Demand {
+        name: work.name().to_owned(),
+        reserve: own.map_or(work.default_share(), |own| own.reserve.value),
+        period: own.map_or(work.default_period(facts.has_seeks), |own| own.period.value),
+        span: own.map(|own| own.reserve.span),
+        is_background: true,
+    })
 }
 
 fn streams(
@@ -237,16 +224,16 @@ fn streams(
         }
         streams.extend(together.into_iter().map(|vdisk| of_vdisk(vdisk, cost)));
     }
-    let of_system = |demand: &Demand| StreamAdmission {
-        is_system: true,
+    let of_background = |demand: &Demand| StreamAdmission {
+        is_background: true,
         reserve: demand.reserve,
         period: Some(demand.period),
         budget: demand.reserve.of(demand.period),
         switching: share(demand.switching_ppm(cost)),
         ..entitled(&demand.name, None, None, 100, cost)
     };
-    let system = demands.iter().filter(|demand| demand.is_system);
-    streams.extend(system.map(of_system));
+    let background = demands.iter().filter(|demand| demand.is_background);
+    streams.extend(background.map(of_background));
     streams
 }
 
@@ -268,7 +255,7 @@ fn entitled(
 ) -> StreamAdmission {
     StreamAdmission {
         name: name.to_owned(),
-        is_system: false,
+        is_background: false,
         is_group: false,
         group: None,
         reserve: reservation.map_or(Share::ZERO, |own| own.reserve.value),

@@ -4,7 +4,7 @@
 //! What is not known here: JSON, and whether anything named here exists.
 
 use disktime_documents::{Document, DocumentErrors, Finding, Span, Spanned};
-use disktime_units::{Nanos, Network, Share};
+use disktime_units::{ByBackgroundWork, Nanos, Network, Share};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -157,8 +157,8 @@ pub struct Disk {
     pub switching: Option<Spanned<Switching>>,
     /// The order of each stream's requests.
     pub order: RequestOrder,
-    /// The system stream's reservation, where the file says it.
-    pub system: Option<Reservation>,
+    /// The reservations of background work, where the file says them.
+    pub background: ByBackgroundWork<Option<Reservation>>,
     /// Whether it has seeks, where the file says it (never with `emulate`).
     pub seeks: Option<Spanned<bool>>,
     /// W, where the file says it (never with `emulate`).

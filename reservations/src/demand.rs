@@ -13,9 +13,9 @@ pub(crate) struct Demand {
     pub name: String,
     pub reserve: Share,
     pub period: Nanos,
-    /// Where the share stands; `None` for the system stream's default.
+    /// Where the share stands; `None` for the default of background work.
     pub span: Option<Span>,
-    pub is_system: bool,
+    pub is_background: bool,
 }
 
 impl Demand {

@@ -5,7 +5,7 @@ mod frontends;
 
 use crate::configuration::Policy;
 use disktime_documents::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
-use disktime_units::{Nanos, Share};
+use disktime_units::{BackgroundWork, Nanos, Share};
 pub(crate) use frontends::{
     ADDRESSES, CONTROL, CONTROL_SOCKET, FUSE, FUSE_MOUNT, NBD, NBD_CONNECTIONS,
     NBD_HANDSHAKE_OPTIONS, NBD_SOCKET, NETWORKS, TLS,
@@ -111,7 +111,8 @@ pub(crate) static ROOT: Table = Table::new(
 /// The keys of a disk of which it has exactly one.
 pub(crate) const MEDIA: [&str; 3] = ["path", "memory", "null"];
 
-pub(crate) static DISK: Table = Table::new("a disk", &[MEDIUM_KEYS, SCHEDULING_KEYS, DEVICE_KEYS]);
+pub(crate) static DISK: Table = Table::new("a disk", &[MEDIUM_KEYS, SCHEDULING_KEYS, DEVICE_KEYS])
+    .with_replaced(&[("system", "`\"background\": { \"metadata\": { … } }`")]);
 
 const MEDIUM_KEYS: &[Key] = &[
     key(
@@ -175,10 +176,10 @@ const SCHEDULING_KEYS: &[Key] = &[
             requests per second for deep random queues and less even latencies.",
     ),
     key(
-        "system",
-        ValueKind::Object(&SYSTEM),
-        "1% per 5s on disks with seeks, 1% per 2s on others",
-        "The reservation of the server's own stream, which pays for metadata.",
+        "background",
+        ValueKind::Object(&BACKGROUND),
+        "{}",
+        "The reservations of the server's own work on the disk, by name.",
     ),
 ];
 
@@ -218,8 +219,30 @@ const DEVICE_KEYS: &[Key] = &[
     ),
 ];
 
-pub(crate) static SYSTEM: Table = Table::new(
-    "the system stream",
+/// A key per kind of background work, with its default.
+static BACKGROUND_KEYS: [Key; BackgroundWork::ALL.len()] = {
+    let mut keys = [background_key(BackgroundWork::ALL[0]); BackgroundWork::ALL.len()];
+    let mut index = 1;
+    while index < keys.len() {
+        keys[index] = background_key(BackgroundWork::ALL[index]);
+        index += 1;
+    }
+    keys
+};
+
+const fn background_key(work: BackgroundWork) -> Key {
+    key(
+        work.name(),
+        ValueKind::Object(&BACKGROUND_RESERVATION),
+        work.default_text(),
+        work.about(),
+    )
+}
+
+pub(crate) static BACKGROUND: Table = Table::new("the background work", &[&BACKGROUND_KEYS]);
+
+pub(crate) static BACKGROUND_RESERVATION: Table = Table::new(
+    "the reservation of background work",
     &[&[
         required_key("reserve", SHARE, "Its share of the disk's time."),
         required_key("period", PERIOD, "The period in which it gets that share."),

@@ -1,7 +1,9 @@
 //! The reference of the file's keys, for people: one table per object, made from the tables of
 //! keys.
 
-use crate::keys::{CONTROL, DISK, FUSE, GROUP, NBD, ROOT, SYSTEM, TLS, VDISK};
+use crate::keys::{
+    BACKGROUND, BACKGROUND_RESERVATION, CONTROL, DISK, FUSE, GROUP, NBD, ROOT, TLS, VDISK,
+};
 use disktime_documents::{Table, key_reference};
 
 /// The reference in Markdown (`docs/configuration.md`).
@@ -17,10 +19,11 @@ pub fn reference() -> String {
          editors.\n\n\
          This page is generated from the tables of keys in `reservations/src/keys.rs`.\n",
     );
-    let sections: [(&str, &Table); 9] = [
+    let sections: [(&str, &Table); 10] = [
         ("The file", &ROOT),
         ("`disks.NAME`", &DISK),
-        ("`disks.NAME.system`", &SYSTEM),
+        ("`disks.NAME.background`", &BACKGROUND),
+        ("`disks.NAME.background.NAME`", &BACKGROUND_RESERVATION),
         ("`vdisks.NAME`", &VDISK),
         ("`groups.NAME`", &GROUP),
         ("`nbd`", &NBD),

@@ -45,18 +45,18 @@ pub enum Remedy {
 }
 
 /// The vdisk whose reservation is the first that does not fit, counting in file order after the
-/// system stream.
+/// background work.
 pub(crate) fn offender(demands: &[Demand], cost: Nanos) -> Option<&Demand> {
     let of =
         |demand: &Demand| u64::from(demand.reserve.0).saturating_add(demand.switching_ppm(cost));
     let mut used: u64 = demands
         .iter()
-        .filter(|demand| demand.is_system)
+        .filter(|demand| demand.is_background)
         .map(of)
         .sum();
     demands
         .iter()
-        .filter(|demand| !demand.is_system)
+        .filter(|demand| !demand.is_background)
         .find(|demand| {
             used = used.saturating_add(of(demand));
             used > WHOLE_PPM
@@ -79,7 +79,7 @@ pub(crate) fn remedies(demands: &[Demand], cost: Nanos) -> Vec<Remedy> {
 fn switching_with(demands: &[Demand], cost: Nanos, period: Nanos) -> u64 {
     demands
         .iter()
-        .map(|demand| match demand.is_system {
+        .map(|demand| match demand.is_background {
             true => demand.switching_ppm(cost),
             false => switching_ppm(cost, demand.period.max(period)),
         })
@@ -111,7 +111,7 @@ fn longer_period(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
     let period = least_period(demands, cost, allowed)?;
     let vdisks = demands
         .iter()
-        .filter(|demand| !demand.is_system && demand.period < period)
+        .filter(|demand| !demand.is_background && demand.period < period)
         .map(|demand| demand.name.clone())
         .collect();
     Some(Remedy::LongerPeriod { period, vdisks })
@@ -133,12 +133,12 @@ fn smaller_share(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
 
 fn smaller_shares(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
     let (_, switching) = sums_ppm(demands, cost);
-    let system: u64 = demands
+    let background: u64 = demands
         .iter()
-        .filter(|d| d.is_system)
+        .filter(|d| d.is_background)
         .map(|d| u64::from(d.reserve.0))
         .sum();
-    let rest = WHOLE_PPM.checked_sub(system)?;
+    let rest = WHOLE_PPM.checked_sub(background)?;
     let (period, switching) = if switching <= MUCH_SWITCHING.min(rest) {
         (None, switching)
     } else {
@@ -146,7 +146,7 @@ fn smaller_shares(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
         (Some(period), switching_with(demands, cost, period))
     };
     let rest = u128::from(rest - switching);
-    let vdisks = || demands.iter().filter(|demand| !demand.is_system);
+    let vdisks = || demands.iter().filter(|demand| !demand.is_background);
     let asked: u128 = vdisks().map(|demand| u128::from(demand.reserve.0)).sum();
     let scaled = |demand: &Demand| {
         let part = (u128::from(demand.reserve.0) * rest).checked_div(asked)?;

@@ -59,7 +59,7 @@ impl<'a> AdmissionReport<'a> {
                 .map(|one| (one.name.clone(), stream(one)))
                 .collect::<serde_json::Map<_, _>>()
         };
-        let vdisks = streams(|stream| !stream.is_system && !stream.is_group);
+        let vdisks = streams(|stream| !stream.is_background && !stream.is_group);
         let mut groups = streams(|stream| stream.is_group);
         for (name, group) in &mut groups {
             let of_group = |stream: &&StreamAdmission| stream.group.as_ref() == Some(name);
@@ -81,7 +81,7 @@ impl<'a> AdmissionReport<'a> {
             "used_bytes": disk.used_bytes,
             "vdisks": vdisks,
             "groups": groups,
-            "system": streams(|stream| stream.is_system).remove("system"),
+            "background": streams(|stream| stream.is_background),
             "reserved_share": disk.reserved.as_f64(),
             "switching_share": disk.switching_share.as_f64(),
             "total_share": disk.total().as_f64(),
@@ -220,12 +220,12 @@ fn row(stream: &StreamAdmission) -> [String; 7] {
     } else {
         String::new()
     };
-    let name = match (stream.is_system, &stream.group) {
-        (true, _) => "(system)".to_owned(),
+    let name = match (stream.is_background, &stream.group) {
+        (true, _) => format!("({})", stream.name),
         (false, Some(_)) => format!("  {}", stream.name),
         (false, None) => stream.name.clone(),
     };
-    let weight = if stream.is_system {
+    let weight = if stream.is_background {
         String::new()
     } else {
         stream.weight.to_string()

@@ -5,7 +5,7 @@ use disktime_documents::Severity;
 use disktime_reservations::{
     Admission, AdmissionReport, Configuration, DiskFacts, Policy, Remedy, Switching, admit,
 };
-use disktime_units::{Nanos, Share};
+use disktime_units::{BackgroundWork, Nanos, Share};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -58,7 +58,7 @@ fn verdict(configuration: &Configuration, facts: &DiskFacts) -> Admission {
 }
 
 #[test]
-fn the_three_mixes_are_admitted_with_the_system_stream() {
+fn the_three_mixes_are_admitted_with_background_work() {
     for shares in [[45, 45], [60, 30], [10, 80]] {
         let asks: Vec<Ask> = shares
             .iter()
@@ -75,7 +75,7 @@ fn the_three_mixes_are_admitted_with_the_system_stream() {
 
 #[test]
 fn the_sum_may_reach_the_whole_and_no_more() {
-    // Without seeks nothing but the shares counts: 99 % and the system's 1 %.
+    // Without seeks nothing but the shares counts: 99 % and the 1 % of metadata.
     assert!(verdict(&file("", &[(990_000, 1_000_000)]), &SSD).is_admitted());
     let over = verdict(&file("", &[(990_001, 1_000_000)]), &SSD);
     assert!(!over.is_admitted());
@@ -124,13 +124,15 @@ fn a_budget_below_the_worst_case_is_a_warning() {
 }
 
 #[test]
-fn the_system_stream_can_be_set_and_counts() {
-    let own = ", \"system\": { \"reserve\": \"2%\", \"period\": \"2s\" }";
+fn background_work_can_be_reserved_for_and_counts() {
+    let own = ", \"background\": { \"metadata\": { \"reserve\": \"2%\", \"period\": \"2s\" } }";
     let admission = verdict(&file(own, &[(980_000, 1_000_000)]), &SSD);
     assert!(admission.is_admitted());
-    let system = admission.system().expect("there is always one");
+    let metadata = admission
+        .background(BackgroundWork::Metadata)
+        .expect("there is always one");
     assert_eq!(
-        (system.reserve, system.budget),
+        (metadata.reserve, metadata.budget),
         (Share(20_000), Nanos::from_millis(40))
     );
     assert!(!verdict(&file(own, &[(980_001, 1_000_000)]), &SSD).is_admitted());
@@ -219,7 +221,10 @@ fn the_report_for_machines_has_the_promised_keys() {
     assert_eq!(vdisk["period_ms"], 500.0);
     assert_eq!(vdisk["budget_ms"], 200.0);
     assert_eq!(vdisk["switching_share"], 0.0381);
-    assert_eq!(json["disks"]["d"]["system"]["reserved_share"], 0.01);
+    assert_eq!(
+        json["disks"]["d"]["background"]["metadata"]["reserved_share"],
+        0.01
+    );
     assert_eq!(json["disks"]["d"]["left_share"], 0.54809);
 }
 

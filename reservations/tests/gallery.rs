@@ -133,6 +133,8 @@ gallery! {
     same_path: "{ \"state_dir\": \"state\", \"disks\": {\n  \"a\": { \"path\": \"x\" },\n  \"b\": { \"path\": \"x\" } } }\n";
     memory_and_path: with_disk(r#""memory": true, "size": "1GiB""#);
     memory_without_size: "{ \"state_dir\": \"state\", \"disks\": {\n  \"a\": { \"memory\": true },\n  \"b\": { \"null\": false, \"size\": \"1GiB\" } } }\n";
+    system_instead_of_background: with_disk(r#""size": "1GiB", "system": { "reserve": "2%", "period": "4s" }"#);
+    unknown_background_work: with_disk(r#""size": "1GiB", "background": { "metdata": { "reserve": "2%", "period": "4s" } }"#);
     unknown_preset: with_disk(r#""size": "1GiB", "emulate": "desktop-7200""#);
     modelled_without_size: with_disk(r#""emulate": "desktop-7200-2008""#);
     modelled_with_own_figures: with_disk(r#""size": "1GiB", "emulate": "desktop-7200-2008", "seeks": true, "worst_case": "20ms""#);

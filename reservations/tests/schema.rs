@@ -78,7 +78,7 @@ fn full() -> Value {
         "disks": {
             "hdd0": {
                 "path": "hdd0.disk", "size": "64GiB", "policy": "fahrrad", "switching": "account",
-                "system": { "reserve": "2%", "period": "4s" }, "seeks": true,
+                "background": { "metadata": { "reserve": "2%", "period": "4s" } }, "seeks": true,
                 "worst_case": "40ms", "switch_cost": "13ms", "max_in_flight": 1,
             },
             "hdd1": { "path": "hdd1.disk", "size": "10 MiB", "emulate": { "rpm": 7200 } },
@@ -121,7 +121,10 @@ fn what_is_wrong_with_one_key_is_wrong_for_the_schema_too() {
         ("/disks/hdd0/seeks", json!("yes")),
         ("/disks/hdd0/worst_case", json!(40)),
         ("/disks/hdd0/max_in_flight", json!(0)),
-        ("/disks/hdd0/system", json!({ "reserve": "1%" })),
+        (
+            "/disks/hdd0/background/metadata",
+            json!({ "reserve": "1%" }),
+        ),
         ("/disks/hdd0/emulate", json!(["x"])),
         ("/vdisks/web/size", json!("8Gib")),
         ("/vdisks/web/size", json!(8)),

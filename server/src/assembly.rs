@@ -15,6 +15,7 @@ use disktime_reservations::{
     Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, Group,
     Medium as MediumConfig, Policy, RequestOrder, Switching, Vdisk, admit,
 };
+use disktime_units::ByBackgroundWork;
 use disktime_volumes::label::{COPY_OFFSETS, MAGIC as LABEL_MAGIC, space_bytes};
 use disktime_volumes::{GroupConfig, MAX_QUEUED_IOS, VdiskConfig, VdiskSpec, VolumeSet};
 use std::collections::HashMap;
@@ -152,18 +153,21 @@ pub(crate) fn schedule(
     )
 }
 
-/// What the system stream of a disk gets.
-pub(crate) fn system_stream(admission: &Admission) -> StreamConfig {
-    let reservation = admission.system().and_then(|system| {
-        Some(Reservation {
-            share: system.reserve,
-            period: system.period?,
-        })
-    });
-    StreamConfig {
-        reservation,
-        ..StreamConfig::BEST_EFFORT
-    }
+/// What the streams of a disk's background work get.
+pub(crate) fn background_streams(admission: &Admission) -> ByBackgroundWork<StreamConfig> {
+    ByBackgroundWork::from_fn(|work| {
+        let admitted = admission.background(work);
+        let reservation = admitted.and_then(|admitted| {
+            Some(Reservation {
+                share: admitted.reserve,
+                period: admitted.period?,
+            })
+        });
+        StreamConfig {
+            reservation,
+            ..StreamConfig::BEST_EFFORT
+        }
+    })
 }
 
 /// The vdisks of a disk, in file order.

@@ -57,9 +57,7 @@ impl DiskStreams {
             let stream = service.stream(service.vdisk_id(name)?)?;
             Some((name.clone(), stream))
         });
-        let background = ByBackgroundWork::from_fn(|work| match work {
-            BackgroundWork::Metadata => service.system_stream(),
-        });
+        let background = ByBackgroundWork::from_fn(|work| service.background_stream(work));
         DiskStreams {
             vdisks: vdisks.collect(),
             groups: groups::groups(configuration, disk, service),

@@ -31,7 +31,8 @@ macro_rules! works {
 /// What is known of a kind.
 struct Facts {
     name: &'static str,
-    does: &'static str,
+    about: &'static str,
+    default: &'static str,
     share: Share,
     period_with_seeks: Nanos,
     period_without_seeks: Nanos,
@@ -41,7 +42,8 @@ works! {
     /// Reads and writes labels and zero maps.
     Metadata => Facts {
         name: "metadata",
-        does: "reads and writes labels and zero maps",
+        about: "The reservation of the server's reads and writes of labels and zero maps.",
+        default: "1% per 5s on disks with seeks, 1% per 2s on others",
         share: Share::from_percent(1),
         // A budget of 50 ms is above the longest request (W) there, and costs little switching.
         period_with_seeks: Nanos::from_secs(5),
@@ -56,9 +58,14 @@ impl BackgroundWork {
         self.facts().name
     }
 
-    /// What it does, as the end of a sentence that begins with its name.
-    pub const fn does(self) -> &'static str {
-        self.facts().does
+    /// What its reservation is for, as a sentence.
+    pub const fn about(self) -> &'static str {
+        self.facts().about
+    }
+
+    /// The default reservation, in words.
+    pub const fn default_text(self) -> &'static str {
+        self.facts().default
     }
 
     /// The share of a disk's time that is reserved for it where the file does not say.

@@ -21,6 +21,7 @@ use crate::label::{EXTENT_ALIGNMENT_BYTES, Label, Uuid};
 use crate::space::{self, Plan, VdiskSpec};
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamConfig, StreamId};
+use disktime_units::{BackgroundWork, ByBackgroundWork};
 
 /// What may be done with a disk that has no label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +61,16 @@ pub struct OpenOptions {
     pub format: Format,
     /// For the uuid of a disk that is formatted now: random, or fixed for a run that is repeated.
     pub uuid_seed: u64,
-    /// What the `system` stream gets, which pays for the label and the zero maps.
-    pub system: StreamConfig,
+    /// What the streams of the disk's background work get; metadata is the label and the zero maps.
+    pub background: ByBackgroundWork<StreamConfig>,
 }
 
 /// A disk whose label is known.
 pub struct LabelledDisk<D: Disk> {
     disk_loop: DiskLoop<D>,
     label: Label,
-    system: StreamId,
+    /// The streams of background work, the first of the disk.
+    background: ByBackgroundWork<StreamId>,
     /// Which copy an update writes first: in version 2 copy 0, else the one that does not count.
     first_copy: usize,
     /// Formatting was decided but is not written yet.
@@ -97,7 +99,9 @@ impl<D: Disk> LabelledDisk<D> {
         options: OpenOptions,
     ) -> Result<LabelledDisk<D>, VolumeError> {
         let size_bytes = disk_loop.properties().size_bytes;
-        let system = disk_loop.add_stream(driver.now(), options.system);
+        let background = ByBackgroundWork::from_fn(|work| {
+            disk_loop.add_stream(driver.now(), *options.background.get(work))
+        });
         if size_bytes < MIN_DISK_BYTES {
             return Err(VolumeError::TooSmall {
                 size_bytes,
@@ -108,7 +112,7 @@ impl<D: Disk> LabelledDisk<D> {
         let mut disk = LabelledDisk {
             disk_loop,
             label: Label::empty(uuid, size_bytes, options.format.knows_zeroes()),
-            system,
+            background,
             first_copy: 1,
             unwritten: true,
             healing: None,
@@ -212,9 +216,9 @@ impl<D: Disk> LabelledDisk<D> {
         self.blocking(driver).flush("making the label durable")
     }
 
-    /// The disk's loop, and the stream that pays for label and zero maps.
-    pub(crate) fn into_parts(self) -> (DiskLoop<D>, StreamId) {
-        (self.disk_loop, self.system)
+    /// The disk's loop, and the streams of background work.
+    pub(crate) fn into_parts(self) -> (DiskLoop<D>, ByBackgroundWork<StreamId>) {
+        (self.disk_loop, self.background)
     }
 
     /// Gives the disk's loop back.
@@ -227,6 +231,7 @@ impl<D: Disk> LabelledDisk<D> {
     }
 
     pub(crate) fn blocking<'a, R: Driver>(&'a mut self, driver: &'a mut R) -> Blocking<'a, D, R> {
-        Blocking::new(&mut self.disk_loop, driver, self.system)
+        let metadata = *self.background.get(BackgroundWork::Metadata);
+        Blocking::new(&mut self.disk_loop, driver, metadata)
     }
 }

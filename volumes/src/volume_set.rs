@@ -16,7 +16,7 @@ use disktime_disks::Disk;
 use disktime_engine::{
     DiskLoop, IoError, LoopReport, Reply, Request, Service, StoredBytes, StreamId, VdiskId,
 };
-use disktime_units::Nanos;
+use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use std::os::fd::RawFd;
 
 mod changes;
@@ -32,7 +32,7 @@ pub struct VolumeSet<D: Disk> {
     catalog: Catalog,
     data_path: DataPath<D>,
     groups: Groups,
-    system: StreamId,
+    background: ByBackgroundWork<StreamId>,
     label: Label,
     /// It was given up with requests in flight.
     abandoned: bool,
@@ -101,9 +101,9 @@ impl<D: Disk> VolumeSet<D> {
         self.groups.account(name)
     }
 
-    /// The stream that pays for label and zero maps.
-    pub fn system_stream(&self) -> StreamId {
-        self.system
+    /// The stream that pays for a kind of background work.
+    pub fn background_stream(&self, work: BackgroundWork) -> StreamId {
+        *self.background.get(work)
     }
 
     /// Whether a flush failed, after which no FLUSH and no FUA succeeds until a restart.

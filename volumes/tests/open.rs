@@ -266,7 +266,7 @@ fn a_damaged_map_is_the_failure_of_its_vdisk_alone() {
 }
 
 #[test]
-fn label_and_maps_are_paid_by_the_system_stream() {
+fn label_and_maps_are_paid_by_the_metadata_stream() {
     let disk = TestDisk::around(formatted(DIRTY), QUANTUM);
     let (mut machine, _) = open(disk, &[("a", MIB), ("b", MIB)], Format::Refuse).expect("open");
     let charged = |machine: &common::Machine<TestDisk>| -> Vec<u64> {
@@ -287,7 +287,7 @@ fn label_and_maps_are_paid_by_the_system_stream() {
     let after = charged(&machine);
     assert!(
         after[0] > before[0],
-        "the zero map was not paid by system: {after:?}"
+        "the zero map was not paid by metadata: {after:?}"
     );
     assert!(after[1] > 0 && after[2] == 0, "{after:?}");
 }

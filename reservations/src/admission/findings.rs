@@ -18,20 +18,18 @@ pub(super) fn too_much_time(
     let span = remedy::offender(demands, cost).and_then(|demand| demand.span);
     let vdisks: u64 = demands
         .iter()
-        .filter(|demand| !demand.is_system)
+        .filter(|demand| !demand.is_background)
         .map(|demand| u64::from(demand.reserve.0))
         .fold(0, u64::saturating_add);
-    let system = admission
-        .system()
-        .map_or(Share::ZERO, |system| system.reserve);
+    let works = demands.iter().filter(|demand| demand.is_background);
+    let background: Vec<_> = works
+        .map(|demand| format!(", {} for {}", demand.reserve, demand.name))
+        .collect();
     let whom = match admission.streams.iter().any(|stream| stream.is_group) {
         true => "vdisks and groups",
         false => "vdisks",
     };
-    let mut parts = format!(
-        "{} for {whom}, {system} for the system stream",
-        share(vdisks)
-    );
+    let mut parts = format!("{} for {whom}{}", share(vdisks), background.concat());
     if admission.switching_share > Share::ZERO {
         parts.push_str(&format!(", {} for switching", admission.switching_share));
     }
@@ -115,7 +113,7 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
                 .findings
                 .push(Finding::warning(span, message).help(help));
         }
-        if let (Some(shortcoming), false) = (disk.policy.shortcoming(), demand.is_system) {
+        if let (Some(shortcoming), false) = (disk.policy.shortcoming(), demand.is_background) {
             let message = format!(
                 "`{}` has a reservation, but the policy `{}` {shortcoming}",
                 demand.name,

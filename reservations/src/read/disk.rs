@@ -4,6 +4,7 @@ use super::Reader;
 use crate::configuration::{Disk, Medium, Policy, RequestOrder, Reservation, Switching};
 use crate::keys::MEDIA;
 use disktime_documents::{Node, Object, Spanned};
+use disktime_units::ByBackgroundWork;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
@@ -50,9 +51,7 @@ impl Reader<'_> {
             order: disk
                 .chosen("order", &ORDERS)
                 .map_or_else(Default::default, Spanned::into_value),
-            system: disk
-                .object("system")
-                .and_then(|system| reservation(&system)),
+            background: background(disk),
             seeks: disk.truth("seeks"),
             worst_case: disk.duration("worst_case"),
             switch_cost: disk.duration("switch_cost"),
@@ -140,6 +139,14 @@ impl Reader<'_> {
 }
 
 /// The reservation of an object that must have one.
+/// The reservations of background work that the file says.
+fn background(disk: &Object<'_>) -> ByBackgroundWork<Option<Reservation>> {
+    let Some(works) = disk.object("background") else {
+        return ByBackgroundWork::default();
+    };
+    ByBackgroundWork::from_fn(|work| reservation(&works.object(work.name())?))
+}
+
 fn reservation(object: &Object<'_>) -> Option<Reservation> {
     let (reserve, period) = (object.share("reserve"), object.duration("period"));
     Some(Reservation {

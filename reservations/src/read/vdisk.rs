@@ -69,7 +69,7 @@ impl Reader<'_> {
 
     pub(super) fn check_reserved_name(&self, name: &Spanned<String>) {
         if name.value == "system" {
-            let message = "the name `system` is reserved for the server's own stream";
+            let message = "the name `system` is reserved for the server";
             self.root.report(name.span, message, "choose another name");
         }
     }

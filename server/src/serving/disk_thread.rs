@@ -131,7 +131,7 @@ pub(crate) fn open_here(
     let options = OpenOptions {
         format,
         uuid_seed: uuid_seed(),
-        system: assembly::system_stream(admission),
+        background: assembly::background_streams(admission),
     };
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
         .map(|labelled| (created_file, labelled))

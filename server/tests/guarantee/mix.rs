@@ -119,9 +119,9 @@ pub struct Facts {
     pub switch_cost: u64,
     /// W.
     pub worst_case: u64,
-    /// The system stream's share and period.
-    pub system_share_ppm: u64,
-    pub system_period_ms: u64,
+    /// The share and period of the server's metadata stream.
+    pub metadata_share_ppm: u64,
+    pub metadata_period_ms: u64,
 }
 
 /// Streams on one disk.
@@ -149,8 +149,8 @@ impl Mix {
             .iter()
             .map(|(_, period_ms, _)| taken_by_switching(*period_ms))
             .sum();
-        let system = facts.system_share_ppm + taken_by_switching(facts.system_period_ms);
-        let taken = system + switching_ppm;
+        let metadata = facts.metadata_share_ppm + taken_by_switching(facts.metadata_period_ms);
+        let taken = metadata + switching_ppm;
         let floor = SHARE_MIN_PPM * clients.len() as u64;
         let free = WHOLE_PPM
             .checked_sub(taken + floor)

@@ -36,8 +36,8 @@ impl Simulator {
         let facts = Facts {
             switch_cost: scaled(&disk["switch_cost_ms"], 1e6),
             worst_case: scaled(&disk["worst_case_ms"], 1e6),
-            system_share_ppm: scaled(&disk["system"]["reserved_share"], 1e6),
-            system_period_ms: scaled(&disk["system"]["period_ms"], 1.0),
+            metadata_share_ppm: scaled(&disk["background"]["metadata"]["reserved_share"], 1e6),
+            metadata_period_ms: scaled(&disk["background"]["metadata"]["period_ms"], 1.0),
         };
         Simulator {
             directory,

@@ -88,7 +88,7 @@ fn tables_and_picture_show_the_group_with_its_members() {
     let disk = &check["disks"]["hdd0"];
     assert_eq!(disk["groups"]["tenant"]["budget_ms"], 200.0);
     assert_eq!(disk["vdisks"]["web"]["group"], "tenant");
-    // 40 % for the group, 40 % for the vdisk of its own, 1 % for the system stream.
+    // 40 % for the group, 40 % for the vdisk of its own, 1 % for metadata.
     assert_eq!(number(disk, "reserved_share"), 0.81);
 }
 

@@ -1,6 +1,7 @@
 //! Unit tests of `background`.
 
 use super::*;
+use crate::format_duration;
 use std::collections::BTreeSet;
 
 #[test]
@@ -20,6 +21,19 @@ fn defaults_leave_most_of_a_disk_to_vdisks() {
     let shares = BackgroundWork::ALL.iter().map(|work| work.default_share());
     let sum = shares.fold(Share::ZERO, |sum, share| sum + share);
     assert!(sum <= Share::from_percent(5), "{sum:?}");
+}
+
+#[test]
+fn defaults_in_words_are_the_numbers() {
+    for work in BackgroundWork::ALL {
+        let share = work.default_share().as_f64() * 100.0;
+        let with_seeks = format_duration(work.default_period(true));
+        let without = format_duration(work.default_period(false));
+        let words = format!(
+            "{share}% per {with_seeks} on disks with seeks, {share}% per {without} on others"
+        );
+        assert_eq!(work.default_text(), words);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::labelled::{LabelledDisk, OpenOptions};
 use crate::space::{VdiskSpec, reconcile};
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamConfig};
+use disktime_units::BackgroundWork;
 
 /// A vdisk to be served.
 #[derive(Debug, Clone)]
@@ -100,8 +101,9 @@ impl<D: Disk> VolumeSet<D> {
         }
         report.messages.append(&mut disk.take_messages());
         drop(entries);
-        let (disk_loop, system) = disk.into_parts();
-        let mut data_path = DataPath::new(disk_loop, system, driver.now());
+        let (disk_loop, background) = disk.into_parts();
+        let metadata = *background.get(BackgroundWork::Metadata);
+        let mut data_path = DataPath::new(disk_loop, metadata, driver.now());
         for (slot, vdisk) in open {
             data_path.add(slot, vdisk);
         }
@@ -109,7 +111,7 @@ impl<D: Disk> VolumeSet<D> {
             catalog,
             data_path,
             groups,
-            system,
+            background,
             label,
             abandoned: false,
         };

@@ -12,7 +12,7 @@ use disktime_engine::{
     Service, StreamConfig, SwitchingAccount, VdiskId,
 };
 use disktime_random::SplitMix64;
-use disktime_units::Nanos;
+use disktime_units::{ByBackgroundWork, Nanos};
 use disktime_volumes::{
     Format, LabelledDisk, OpenOptions, OpenReport, VdiskConfig, VdiskSpec, VirtualDriver,
     VolumeError, VolumeSet,
@@ -138,7 +138,7 @@ pub fn options(format: Format) -> OpenOptions {
     OpenOptions {
         format,
         uuid_seed: 7,
-        system: StreamConfig::BEST_EFFORT,
+        background: ByBackgroundWork::from_fn(|_| StreamConfig::BEST_EFFORT),
     }
 }
 

@@ -91,7 +91,7 @@ fn open(
         let options = OpenOptions {
             format: Format::IfBlank { known_zero: true },
             uuid_seed: workload.seed,
-            system: assembly::system_stream(admission),
+            background: assembly::background_streams(admission),
         };
         let vdisks = assembly::vdisk_configs(configuration, name);
         let mut driver = VirtualDriver::default();
