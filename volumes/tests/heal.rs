@@ -281,3 +281,42 @@ fn after_a_failed_update_the_label_is_not_changed_again() {
     );
     assert_eq!(handle.operations(), operations);
 }
+
+#[test]
+fn rooms_that_overlap_or_are_askew_are_refused_before_they_are_read() {
+    use disktime_disks::{DiskErrorKind, Fault, FaultKind};
+    for rooms in [
+        [4 * MIB, 4 * MIB],
+        [4 * MIB, 5 * MIB],
+        [4 * MIB, 8 * MIB + 512],
+        [0, 8 * MIB],
+    ] {
+        let table = Section {
+            flags: MUST_UNDERSTAND | labels::OUTSIDE,
+            rooms: Some((rooms, 2 * MIB)),
+            ..labels::vdisks(&[record_of_a()])
+        };
+        let copy = labels::version2(&header(), &[table]);
+        let disk = disk_with([&copy, &copy]);
+        disk.handle().inject(Fault {
+            range_bytes: MIB..15 * MIB,
+            ..Fault::every(Operation::Read, FaultKind::Error(DiskErrorKind::Io))
+        });
+        let refused = labelled(TestDisk::around(disk, QUANTUM), Format::Refuse).map(drop);
+        let words = refused.expect_err("no program writes that").to_string();
+        assert!(words.contains("its directory is not consistent"), "{words}");
+    }
+}
+
+#[test]
+fn a_generation_that_cannot_be_counted_up_is_refused() {
+    let last = Header {
+        generation: u64::MAX,
+        ..header()
+    };
+    let copy = labels::version2(&last, &[labels::vdisks(&[record_of_a()])]);
+    let disk = disk_with([&copy, &copy]);
+    let refused = open(TestDisk::around(disk, QUANTUM), &[("b", MIB)], BLANK);
+    let refused = refused.map(drop).expect_err("no update could follow");
+    assert!(matches!(refused, VolumeError::Damaged { .. }), "{refused}");
+}

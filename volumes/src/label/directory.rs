@@ -214,5 +214,22 @@ pub(super) fn decode(table: &[u8], start: usize) -> Option<(Vec<Entry>, usize)> 
     let mut arranged = found.clone();
     let end = arrange(&mut arranged, start);
     let in_place = std::iter::zip(&found, &arranged).all(|(a, b)| a.inside_at == b.inside_at);
-    (ascending && in_place).then_some((found, end))
+    (ascending && in_place && rooms_are_apart(&found)).then_some((found, end))
+}
+
+/// Whether no room lies in another one or in the first MiB. It is judged before anything is read
+/// from them, so that a false directory has no more read than the disk holds.
+fn rooms_are_apart(entries: &[Entry]) -> bool {
+    let rooms = entries.iter().filter_map(|entry| match entry.place {
+        Place::Inside => None,
+        Place::Outside(rooms) => Some(rooms.ranges()),
+    });
+    let mut ranges: Vec<(u64, u64)> = rooms.flatten().collect();
+    ranges.sort_unstable();
+    let apart = ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0);
+    apart
+        && ranges.iter().all(|(start, end)| {
+            let is_aligned = start.is_multiple_of(EXTENT_ALIGNMENT_BYTES);
+            is_aligned && *start >= EXTENT_ALIGNMENT_BYTES && start < end
+        })
 }

@@ -204,7 +204,8 @@ impl Label {
 
     /// What a label written by this program always is; a foreign or damaged one might not be.
     pub(super) fn is_consistent(&self) -> bool {
-        self.numbers_fit()
+        self.generation < u64::MAX
+            && self.numbers_fit()
             && self.ranges_are_apart()
             && self.vdisks.iter().all(VdiskEntry::is_consistent)
             && self.identities_are_unique()
