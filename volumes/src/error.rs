@@ -204,6 +204,13 @@ pub enum VolumeError {
     Wait(std::io::Error),
 }
 
+impl VolumeError {
+    /// Whether the disk failed a read as it does of a bad sector.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, VolumeError::Disk { source, .. } if source.kind == DiskErrorKind::Io)
+    }
+}
+
 fn orphans_hint(orphans: &[String]) -> String {
     if orphans.is_empty() {
         return String::new();

@@ -5,8 +5,12 @@ use crate::VolumeError;
 use crate::driver::Driver;
 use crate::foreign;
 use crate::inspect::{Copies, Found, find, refuse_foreign, refuse_overwritten, refuse_unknown};
-use crate::label::{COPY_CAPACITY_BYTES, COPY_OFFSETS, CopyDefect, Draft, Label, VERSION};
+use crate::label::{
+    COPY_CAPACITY_BYTES, COPY_OFFSETS, CopyDefect, Draft, Label, UNIT_BYTES, VERSION,
+};
 use disktime_disks::Disk;
+
+const READING: &str = "reading the label";
 
 impl<D: Disk> LabelledDisk<D> {
     /// Takes the label that is there, or leaves the disk to be formatted if that is allowed.
@@ -15,15 +19,19 @@ impl<D: Disk> LabelledDisk<D> {
         driver: &mut R,
         format: Format,
     ) -> Result<(), VolumeError> {
-        let mut disk = self.blocking(driver);
-        let head = disk.read("reading the label", 0, foreign::HEAD_BYTES)?;
-        let copies = self.read_copies(driver, &head, format)?;
+        let mut unread = Vec::new();
+        let head = self.read_head(driver, &mut unread)?;
+        let copies = self.read_copies(driver, &head, format, &mut unread)?;
         if !format.is_forced() {
             refuse_unknown(&copies)?;
             refuse_overwritten(&head, &copies)?;
         }
         let defects = [0, 1].map(|at: usize| defect(&copies[at]));
-        if let Some(found) = find(copies) {
+        let found = find(copies);
+        if !format.is_forced() {
+            self.accept_unread(found.as_ref(), unread)?;
+        }
+        if let Some(found) = found {
             return self.take_found(found, format.is_forced());
         }
         if format.is_forced() {
@@ -37,19 +45,73 @@ impl<D: Disk> LabelledDisk<D> {
         }
     }
 
+    /// The first MiB. Units that the disk fails to read are zeroes, and their errors in `unread`.
+    fn read_head<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        unread: &mut Vec<VolumeError>,
+    ) -> Result<Vec<u8>, VolumeError> {
+        let mut disk = self.blocking(driver);
+        match disk.read(READING, 0, foreign::HEAD_BYTES) {
+            Err(error) if error.is_unreadable() => {}
+            read => return read,
+        }
+        let mut head = Vec::with_capacity(foreign::HEAD_BYTES as usize);
+        for at in (0..foreign::HEAD_BYTES).step_by(UNIT_BYTES) {
+            match disk.read(READING, at, UNIT_BYTES as u64) {
+                Ok(unit) => head.extend(unit),
+                Err(error) if error.is_unreadable() => {
+                    head.resize(head.len() + UNIT_BYTES, 0);
+                    unread.push(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(head)
+    }
+
+    /// What could not be read is no reason to refuse a label of which a copy is whole: both copies
+    /// have the newest table. In version 1 what could not be read may be newer.
+    fn accept_unread(
+        &mut self,
+        found: Option<&Found>,
+        unread: Vec<VolumeError>,
+    ) -> Result<(), VolumeError> {
+        let is_enough = found.is_some_and(|found| found.label.version() == VERSION);
+        match unread.into_iter().next() {
+            Some(error) if !is_enough => Err(error),
+            Some(error) => {
+                let message = format!("{error}; a whole copy of the label was found nevertheless");
+                self.messages.push(message);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Both copies, each with its sections outside.
     fn read_copies<R: Driver>(
         &mut self,
         driver: &mut R,
         head: &[u8],
         format: Format,
+        unread: &mut Vec<VolumeError>,
     ) -> Result<Copies, VolumeError> {
         let mut copies = [Err(CopyDefect::NoMagic), Err(CopyDefect::NoMagic)];
         for (copy, read) in copies.iter_mut().enumerate() {
             let start = COPY_OFFSETS[copy] as usize;
             let bytes = &head[start..start + COPY_CAPACITY_BYTES];
             *read = match Draft::decode(bytes) {
-                Ok(draft) => self.read_outside(driver, copy, draft, format)?,
+                Ok(draft) => {
+                    let outside = self.read_outside(driver, copy, draft, format);
+                    match outside {
+                        Err(error) if error.is_unreadable() => {
+                            unread.push(error);
+                            Err(CopyDefect::Damaged("a section cannot be read"))
+                        }
+                        read => read?,
+                    }
+                }
                 Err(defect) => Err(defect),
             };
         }
@@ -78,7 +140,7 @@ impl<D: Disk> LabelledDisk<D> {
             }
             let (offset_bytes, len_bytes) = section.replica(copy);
             let mut disk = self.blocking(driver);
-            let bytes = disk.read("reading the label", offset_bytes, len_bytes)?;
+            let bytes = disk.read(READING, offset_bytes, len_bytes)?;
             draft.supply(&section, bytes);
         }
         Ok(draft.finish())

@@ -76,8 +76,8 @@ pub(super) fn enter(catalog: &mut Catalog, entry: &VdiskEntry) -> Result<VdiskSl
 /// What people are told of a vdisk whose zero map is damaged.
 pub(super) fn damaged_message(name: &str) -> String {
     format!(
-        "the zero map of vdisk `{name}` is damaged, so what it holds cannot be told from what the \
-         disk held before; every request for it fails until it is restored, or freed with \
+        "the zero map of vdisk `{name}` is damaged or unreadable, so it is not known what of it was \
+         written; every request for it fails until it is restored, or freed with \
          `disktime remove CONFIG {name}`"
     )
 }
@@ -113,7 +113,7 @@ pub(super) fn read_known(
     })
 }
 
-/// The zero map of an extent; `None` if it is damaged.
+/// The zero map of an extent; `None` if it is damaged or the disk cannot read it.
 fn read_map(
     source: &mut impl MetadataSource,
     key: MapKey,
@@ -124,8 +124,15 @@ fn read_map(
         return Ok(Some(ZeroMap::fresh(key, extent_bytes)));
     }
     let len_bytes = pairs_bytes(extent_bytes);
-    let bytes = source.read("reading a zero map", map_offset_bytes, len_bytes)?;
-    Ok(ZeroMap::decode(key, extent_bytes, &bytes))
+    match source.read("reading a zero map", map_offset_bytes, len_bytes) {
+        Ok(bytes) => Ok(ZeroMap::decode(key, extent_bytes, &bytes)),
+        // Not the other block of the pair instead: it may be older.
+        Err(error) if error.is_unreadable() => {
+            tracing::warn!("{error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A vdisk from its entry and from what is known of its extents; `stream` pays.

@@ -1,0 +1,141 @@
+//! Bad sectors in the label and in zero maps: what is there twice is found and written again, and a
+//! vdisk whose zero map cannot be read fails alone.
+
+mod common;
+
+use common::labels::{self, Header, MUST_UNDERSTAND, OUTSIDE, Section};
+use common::{BLANK, DIRTY, MIB, TestDisk, crash, new_disk, open, run, soil};
+use disktime_disks::{Buffer, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
+use disktime_engine::IoError;
+use disktime_volumes::{Format, VolumeError};
+use std::ops::Range;
+
+const QUANTUM: u32 = 128 << 10;
+const COPY_1: u64 = 512 << 10;
+
+fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
+    let buffers = vec![Buffer::copy_of(bytes)];
+    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
+    run(disk, Operation::Flush, 0, 0, Vec::new());
+}
+
+fn make_unreadable(handle: &FaultHandle, range_bytes: Range<u64>) {
+    handle.inject(Fault {
+        range_bytes,
+        ..Fault::every(Operation::Read, FaultKind::Error(DiskErrorKind::Io))
+    });
+}
+
+fn header(generation: u64) -> Header {
+    Header {
+        generation,
+        disk_uuid: [1; 16],
+        size_bytes: 16 * MIB,
+        known_zero: (12 * MIB, 16 * MIB),
+        incompatible: 0,
+        compatible: 0,
+        program: [7, 1, 2],
+    }
+}
+
+fn table() -> Section {
+    labels::vdisks(&[labels::record("a", [2; 16], MIB, &[[MIB, MIB, 0]])])
+}
+
+fn table_outside(rooms: [u64; 2]) -> Section {
+    Section {
+        flags: MUST_UNDERSTAND | OUTSIDE,
+        rooms: Some((rooms, 2 * MIB)),
+        ..table()
+    }
+}
+
+fn disk_with(copies: [&[u8]; 2]) -> FaultDisk {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    put(&mut disk, 0, copies[0]);
+    put(&mut disk, COPY_1, copies[1]);
+    disk
+}
+
+fn served(disk: FaultDisk) -> Result<Vec<String>, VolumeError> {
+    let opened = open(
+        TestDisk::around(disk, QUANTUM),
+        &[("a", MIB)],
+        Format::Refuse,
+    );
+    opened.map(|(_, report)| report.messages)
+}
+
+#[test]
+fn a_copy_that_cannot_be_read_is_written_again_from_the_other() {
+    let copy = labels::version2(&header(6), &[table()]);
+    for at in [0, COPY_1] {
+        let disk = disk_with([&copy, &copy]);
+        let handle = disk.handle();
+        make_unreadable(&handle, at..at + 4096);
+        let messages = served(disk).expect("a copy is whole");
+        let words = messages.join(" ");
+        assert!(words.contains("reading the label failed"), "{words}");
+        assert!(words.contains("it was written again from copy"), "{words}");
+        let messages = served(crash(&handle, 1)).expect("healed");
+        assert!(messages.is_empty(), "{messages:?}");
+    }
+}
+
+#[test]
+fn without_a_whole_copy_of_version_2_the_read_fails_and_nothing_is_written() {
+    let newest = labels::version2(&header(6), &[table()]);
+    let older = labels::version1(&header(5), &[]);
+    let blank = vec![0; 4096];
+    for copies in [[&newest, &blank], [&newest, &older], [&blank, &blank]] {
+        let disk = disk_with(copies.map(|copy| &copy[..]));
+        let handle = disk.handle();
+        let before = handle.operations();
+        make_unreadable(&handle, 0..4096);
+        let refused = open(TestDisk::around(disk, QUANTUM), &[("a", MIB)], BLANK);
+        let refused = refused.map(drop).expect_err("copy 0 may be newer");
+        assert!(matches!(refused, VolumeError::Disk { .. }), "{refused}");
+        assert_eq!(handle.operations(), before, "something was written");
+    }
+}
+
+#[test]
+fn a_section_outside_that_cannot_be_read_is_written_again() {
+    let rooms = [4 * MIB, 8 * MIB];
+    let copy = labels::version2(&header(6), &[table_outside(rooms)]);
+    let mut section = table().bytes;
+    section.resize(4096, 0);
+    for room in rooms {
+        let mut disk = disk_with([&copy, &copy]);
+        for replica in rooms {
+            put(&mut disk, replica, &section);
+        }
+        let handle = disk.handle();
+        make_unreadable(&handle, room..room + 4096);
+        let words = served(disk).expect("a copy is whole").join(" ");
+        assert!(words.contains("a section cannot be read"), "{words}");
+        let mut found = vec![0; 4096];
+        handle.peek(room, &mut found);
+        assert!(found == section);
+    }
+}
+
+#[test]
+fn a_vdisk_whose_zero_map_cannot_be_read_fails_alone() {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let specs = [("a", MIB), ("b", MIB)];
+    let (machine, _) = open(TestDisk::around(disk, QUANTUM), &specs, DIRTY).expect("open");
+    let map = machine.set.label().vdisks()[0].extents()[0].map_offset_bytes;
+    let map = map.expect("the disk was not blank");
+    drop(machine);
+    let disk = crash(&handle, 1);
+    make_unreadable(&disk.handle(), map..map + 4096);
+    let opened = open(TestDisk::around(disk, QUANTUM), &specs, Format::Refuse);
+    let (mut machine, report) = opened.expect("b can be served");
+    let words = report.messages.join(" ");
+    assert!(words.contains("the zero map of vdisk `a`"), "{words}");
+    assert_eq!(machine.read(0, 0, 4096), Err(IoError::Io));
+    assert_eq!(machine.read(1, 0, 4096), Ok(vec![0; 4096]));
+}
