@@ -205,8 +205,8 @@ pub enum VolumeError {
 }
 
 impl VolumeError {
-    /// Whether the disk failed a read as it does of a bad sector.
-    pub(crate) fn is_unreadable(&self) -> bool {
+    /// Whether the disk failed a request as it does for a bad sector.
+    pub(crate) fn is_bad_sector(&self) -> bool {
         matches!(self, VolumeError::Disk { source, .. } if source.kind == DiskErrorKind::Io)
     }
 }

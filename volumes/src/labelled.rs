@@ -170,6 +170,9 @@ impl<D: Disk> LabelledDisk<D> {
             plan.label().generation() == self.label.generation(),
             "the plan is for another table"
         );
+        if plan.is_empty() && !self.unwritten {
+            return Ok(());
+        }
         self.write_format(driver)?;
         if plan.is_empty() {
             return Ok(());
@@ -212,7 +215,15 @@ impl<D: Disk> LabelledDisk<D> {
         if !self.holds_data() {
             return Ok(());
         }
-        self.heal(driver)?;
+        match self.heal(driver) {
+            // The other copy is whole, and no update follows: `update_failed` is set.
+            Err(error) if error.is_bad_sector() => self.messages.push(format!(
+                "{error}; one copy of the label stays damaged. The vdisks are served by the other \
+                 one, and none can be made, grown or freed until the disk takes that write"
+            )),
+            healed => healed?,
+        }
+        // Of a flush that failed while healing this one fails, too.
         self.blocking(driver).flush("making the label durable")
     }
 

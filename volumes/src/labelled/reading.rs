@@ -53,14 +53,14 @@ impl<D: Disk> LabelledDisk<D> {
     ) -> Result<Vec<u8>, VolumeError> {
         let mut disk = self.blocking(driver);
         match disk.read(READING, 0, foreign::HEAD_BYTES) {
-            Err(error) if error.is_unreadable() => {}
+            Err(error) if error.is_bad_sector() => {}
             read => return read,
         }
         let mut head = Vec::with_capacity(foreign::HEAD_BYTES as usize);
         for at in (0..foreign::HEAD_BYTES).step_by(UNIT_BYTES) {
             match disk.read(READING, at, UNIT_BYTES as u64) {
                 Ok(unit) => head.extend(unit),
-                Err(error) if error.is_unreadable() => {
+                Err(error) if error.is_bad_sector() => {
                     head.resize(head.len() + UNIT_BYTES, 0);
                     unread.push(error);
                 }
@@ -105,7 +105,7 @@ impl<D: Disk> LabelledDisk<D> {
                 Ok(draft) => {
                     let outside = self.read_outside(driver, copy, draft, format);
                     match outside {
-                        Err(error) if error.is_unreadable() => {
+                        Err(error) if error.is_bad_sector() => {
                             unread.push(error);
                             Err(CopyDefect::Damaged("a section cannot be read"))
                         }

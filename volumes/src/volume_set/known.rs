@@ -127,7 +127,7 @@ fn read_map(
     match source.read("reading a zero map", map_offset_bytes, len_bytes) {
         Ok(bytes) => Ok(ZeroMap::decode(key, extent_bytes, &bytes)),
         // Not the other block of the pair instead: it may be older.
-        Err(error) if error.is_unreadable() => {
+        Err(error) if error.is_bad_sector() => {
             tracing::warn!("{error}");
             Ok(None)
         }

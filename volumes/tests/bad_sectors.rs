@@ -1,5 +1,5 @@
-//! Bad sectors in the label and in zero maps: what is there twice is found and written again, and a
-//! vdisk whose zero map cannot be read fails alone.
+//! Bad sectors in the label and in zero maps: what is there twice is found and written again, or the
+//! whole copy serves alone; a vdisk whose zero map cannot be read fails alone.
 
 mod common;
 
@@ -138,4 +138,45 @@ fn a_vdisk_whose_zero_map_cannot_be_read_fails_alone() {
     assert!(words.contains("the zero map of vdisk `a`"), "{words}");
     assert_eq!(machine.read(0, 0, 4096), Err(IoError::Io));
     assert_eq!(machine.read(1, 0, 4096), Ok(vec![0; 4096]));
+}
+
+#[test]
+fn a_copy_that_cannot_be_written_keeps_no_vdisk_from_being_served() {
+    let copy = labels::version2(&header(6), &[table()]);
+    let fail = |handle: &FaultHandle, operation| {
+        handle.inject(Fault {
+            range_bytes: 0..4096,
+            ..Fault::every(operation, FaultKind::Error(DiskErrorKind::Io))
+        });
+    };
+    let disk = disk_with([&[0xEB; 4096], &copy]);
+    let handle = disk.handle();
+    fail(&handle, Operation::Write);
+    let messages = served(disk).expect("copy 1 is whole");
+    assert!(
+        messages.len() == 1 && messages[0].contains("one copy of the label stays damaged"),
+        "{messages:?}"
+    );
+    let disk = crash(&handle, 1);
+    let handle = disk.handle();
+    fail(&handle, Operation::Write);
+    let grown = open(
+        TestDisk::around(disk, QUANTUM),
+        &[("a", 2 * MIB)],
+        Format::Refuse,
+    );
+    let refused = grown.map(drop).expect_err("the label cannot be changed");
+    assert!(matches!(refused, VolumeError::Disk { .. }), "{refused}");
+    let disk = crash(&handle, 1);
+    let handle = disk.handle();
+    fail(&handle, Operation::Flush);
+    let refused = served(disk).expect_err("what was read may not be durable");
+    assert!(matches!(refused, VolumeError::Disk { .. }), "{refused}");
+    let messages = served(crash(&handle, 1)).expect("the sector can be written again");
+    assert!(
+        messages
+            .join(" ")
+            .contains("it was written again from copy 1"),
+        "{messages:?}"
+    );
 }
