@@ -51,6 +51,8 @@ pub(crate) struct DataPath<D: Disk> {
     left: Vec<(VdiskSlot, OpenVdisk)>,
     /// The answer to a read of metadata.
     metadata_read: Option<IoDone>,
+    /// How many reads of metadata were sent; only the last one is waited for.
+    metadata_reads: u64,
     requests: RequestTable,
     /// Vdisks with something to send.
     rotation: Rotation,
@@ -74,6 +76,7 @@ impl<D: Disk> DataPath<D> {
             leaving: Vec::new(),
             left: Vec::new(),
             metadata_read: None,
+            metadata_reads: 0,
             requests: RequestTable::new(),
             rotation: Rotation::default(),
             replies: Vec::new(),

@@ -35,8 +35,8 @@ pub(crate) enum Purpose {
     CommitFlush(VdiskSlot),
     /// A block of the vdisk's commit.
     CommitBlock(VdiskSlot),
-    /// A read of metadata while a vdisk is being added.
-    Metadata,
+    /// The read of metadata of this number, while a vdisk is being added.
+    Metadata(u64),
 }
 
 impl Purpose {
@@ -46,7 +46,7 @@ impl Purpose {
             Purpose::Piece(slot, _) | Purpose::CommitFlush(slot) | Purpose::CommitBlock(slot) => {
                 Some(*slot)
             }
-            Purpose::Metadata => None,
+            Purpose::Metadata(_) => None,
         }
     }
 }
@@ -276,10 +276,16 @@ impl<D: Disk> IoQueue<D> {
     }
 
     /// Sends a read of metadata, of at most a quantum; the loop has room for it.
-    pub(crate) fn send_metadata_read(&mut self, now: Nanos, target: Target, len_bytes: u64) {
+    pub(crate) fn send_metadata_read(
+        &mut self,
+        now: Nanos,
+        number: u64,
+        target: Target,
+        len_bytes: u64,
+    ) {
         let buffer = Some(self.pool.take(len_bytes as usize));
         let what = (Operation::Read, len_bytes, false, buffer);
-        self.send(now, Purpose::Metadata, target, what);
+        self.send(now, Purpose::Metadata(number), target, what);
     }
 
     /// Gives the buffer of such an I/O back.

@@ -1,5 +1,5 @@
-//! Bad sectors in the label and in zero maps: what is there twice is found and written again, or the
-//! whole copy serves alone; a vdisk whose zero map cannot be read fails alone.
+//! Bad sectors in the label and in zero maps: what is there twice is found and written again, or
+//! the whole copy serves alone; a vdisk whose zero map cannot be read fails alone.
 
 mod common;
 

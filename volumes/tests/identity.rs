@@ -7,12 +7,14 @@ use disktime_engine::{
     Buffer, DiskLoop, IoError, LoopSettings, Order, PolicyKind, Request, RequestKind, Service,
     StreamConfig, SwitchingAccount, VdiskId,
 };
+use disktime_units::Nanos;
 use disktime_volumes::{
-    Format, GroupConfig, Uuid, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
+    Driver, Format, GroupConfig, Uuid, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 
 const VDISKS: usize = 5;
@@ -442,4 +444,43 @@ fn requests_in_flight_are_answered_before_a_vdisk_leaves() {
     assert_eq!(answered, [written, flushed]);
     assert!(replies.iter().all(|reply| reply.result == Ok(())));
     assert_eq!(machine.set.vdisks().count(), 1);
+}
+
+/// A driver whose first wait fails.
+struct FailingDriver(VirtualDriver);
+
+impl Driver for FailingDriver {
+    fn now(&mut self) -> Nanos {
+        self.0.now
+    }
+
+    fn wait(&mut self, _: Option<Nanos>, _: Option<RawFd>) -> Result<(), VolumeError> {
+        Err(VolumeError::Wait(std::io::Error::other("no memory")))
+    }
+}
+
+#[test]
+fn the_answer_to_a_read_that_was_given_up_is_not_taken_for_the_next() {
+    let mut machine = open(
+        TestDisk::around(soiled_disk(), QUANTUM_BYTES),
+        &[0, 1, 2],
+        DIRTY,
+    );
+    for vdisk in [2, 1] {
+        let handle = machine.handle(vdisk);
+        machine.set.remove(handle);
+    }
+    machine.settle();
+    let mut failing = FailingDriver(VirtualDriver { now: machine.now });
+    let added = machine.set.add(&mut failing, &config(1));
+    assert!(matches!(added, Err(VolumeError::Wait(_))), "{added:?}");
+    assert!(machine.settle().is_empty());
+    let mut driver = VirtualDriver { now: machine.now };
+    let added = machine
+        .set
+        .add(&mut driver, &config(2))
+        .expect("it is free");
+    machine.now = driver.now;
+    assert!(machine.handle(1) == added);
+    assert_eq!(machine.read(1, 0, 4096), Ok(vec![0; 4096]));
 }

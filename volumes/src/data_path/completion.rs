@@ -39,10 +39,11 @@ impl<D: Disk> DataPath<D> {
                 self.complete_commit_io(slot, result);
                 slot
             }
-            Purpose::Metadata => {
+            Purpose::Metadata(number) if number == self.metadata_reads => {
                 self.metadata_read = Some(io);
                 return;
             }
+            Purpose::Metadata(_) => return self.io.put_back(io.buffer),
         };
         self.schedule(slot);
     }

@@ -29,7 +29,11 @@ impl<D: Disk> DataPath<D> {
             let target = Target::new(DiskIndex::FIRST, offset_bytes + done, self.metadata);
             self.wait_until(driver, doing, |path| path.io.has_room())?;
             let piece = quantum.min(len_bytes - done);
-            self.io.send_metadata_read(driver.now(), target, piece);
+            // An answer that a failed wait left behind is not this one's.
+            self.metadata_read = None;
+            self.metadata_reads += 1;
+            self.io
+                .send_metadata_read(driver.now(), self.metadata_reads, target, piece);
             self.wait_until(driver, doing, |path| path.metadata_read.is_some())?;
             let Some(answer) = self.metadata_read.take() else {
                 continue;
