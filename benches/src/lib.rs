@@ -3,8 +3,6 @@
 //!
 //! What is not known here: what is measured.
 
-#![warn(unreachable_pub)]
-
 pub mod compare;
 pub mod decision;
 pub mod fio;

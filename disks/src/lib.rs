@@ -13,8 +13,6 @@
 //!
 //! What is not known here: streams, vdisks, clients.
 
-#![warn(unreachable_pub)]
-
 mod backing;
 mod backing_error;
 mod block_device;

@@ -11,8 +11,6 @@
 //!
 //! What is not known here: real devices, data, who sends the requests.
 
-#![warn(unreachable_pub)]
-
 mod cost;
 mod hdd;
 mod linear;

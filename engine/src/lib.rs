@@ -15,8 +15,6 @@
 //!
 //! What is not known here: protocols and file formats.
 
-#![warn(unreachable_pub)]
-
 mod disk_loop;
 mod extent;
 mod log_throttle;

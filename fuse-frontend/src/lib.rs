@@ -18,7 +18,6 @@
 //! durable.
 //!
 //! What is not known here: disks, scheduling, and where the bytes of a vdisk are stored.
-#![warn(unreachable_pub)]
 
 mod batch_size;
 mod connection;

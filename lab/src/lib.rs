@@ -11,8 +11,6 @@
 //!
 //! What is not known here: which claims are made of a run, and who reads the figures.
 
-#![warn(unreachable_pub)]
-
 pub mod adversaries;
 pub mod efficiency;
 mod error;

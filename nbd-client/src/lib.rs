@@ -7,7 +7,6 @@
 //!
 //! What is not known here: the server, and time, retries and reconnection.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod client;
 mod connection;

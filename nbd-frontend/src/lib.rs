@@ -15,7 +15,6 @@
 //! What is not known here: disks, scheduling, and what an export consists of. The exports come from
 //! the server's [`ExportDirectory`]; requests leave as [`disktime_engine::Request`].
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod access;
 mod config;

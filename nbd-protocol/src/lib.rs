@@ -8,7 +8,6 @@
 //!
 //! What is not known here: the order of messages (handshake and transmission), server and client.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod bytes;
 mod chunks;

@@ -10,8 +10,6 @@
 //! Invariants: in virtual time the same program gives the same bytes; a verdict is computed from
 //! data and can fail. What is not known here: how a set-up is run (`disktime-lab`).
 
-#![warn(unreachable_pub)]
-
 pub mod cli;
 mod experiment;
 pub mod experiments;

@@ -12,8 +12,6 @@
 //!
 //! What is not known here: what the numbers are used for. None of them is fit for secrets.
 
-#![warn(unreachable_pub)]
-
 mod labelled;
 mod splitmix;
 

@@ -12,7 +12,6 @@
 //! rounded up. What is not known here: rings, frontends, and what a disk model is (a preset is
 //! checked through [`EmulateChecker`]).
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod admission;
 mod configuration;

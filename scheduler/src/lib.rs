@@ -20,7 +20,6 @@
 //!
 //! What is not known here: vdisks, protocols, devices; why a request was made.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod client_estimates;
 mod config;

@@ -1,7 +1,6 @@
 //! `disktime`: virtual disks with reserved disk time, served over NBD and FUSE.
 //!
 //! This file parses the command line, dispatches, and turns failures into exit codes.
-#![warn(unreachable_pub)]
 
 mod assembly;
 mod cli;

@@ -9,7 +9,6 @@
 //!
 //! What is not known here: any protocol, any disk, and the async runtime that drives the sockets.
 #![deny(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod activation;
 mod allow_list;

@@ -5,7 +5,6 @@
 //! Invariants: no floating point; arithmetic that overflows panics in a debug build, and saturates
 //! where its name says so. What is not known here: what a quantity is used for.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod background;
 mod nanos;

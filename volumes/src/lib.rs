@@ -19,7 +19,6 @@
 //! without a server (format, remove, list).
 //!
 //! What is not known here: protocols and sockets; when an I/O goes to the disk.
-#![warn(unreachable_pub)]
 
 mod abilities;
 mod allocation_map;

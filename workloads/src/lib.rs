@@ -16,7 +16,6 @@
 //! What is not known here: the insides of the server, of volumes, schedulers and disks. Shares of
 //! disk time come from the caller, who asks the server for them.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 /// The examples in `docs/workloads.md` are tests.
 #[cfg(doctest)]

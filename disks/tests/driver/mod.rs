@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A disk, its clock, and its requests in flight.
-pub struct Driver {
+pub(crate) struct Driver {
     pub disk: Box<dyn Disk + Send>,
     /// `None`: virtual time.
     started: Option<Instant>,
@@ -21,7 +21,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    pub fn real(disk: Box<dyn Disk + Send>) -> Driver {
+    pub(crate) fn real(disk: Box<dyn Disk + Send>) -> Driver {
         Driver {
             disk,
             started: Some(Instant::now()),
@@ -31,7 +31,7 @@ impl Driver {
         }
     }
 
-    pub fn virtual_time(disk: Box<dyn Disk + Send>) -> Driver {
+    pub(crate) fn virtual_time(disk: Box<dyn Disk + Send>) -> Driver {
         Driver {
             disk,
             started: None,
@@ -41,11 +41,11 @@ impl Driver {
         }
     }
 
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    pub fn block(&self) -> usize {
+    pub(crate) fn block(&self) -> usize {
         self.disk.properties().block_bytes as usize
     }
 
@@ -56,7 +56,7 @@ impl Driver {
         self.now
     }
 
-    pub fn submit(&mut self, mut request: DiskRequest) -> u64 {
+    pub(crate) fn submit(&mut self, mut request: DiskRequest) -> u64 {
         request.tag = self.next_tag;
         self.next_tag += 1;
         self.in_flight += 1;
@@ -66,7 +66,7 @@ impl Driver {
     }
 
     /// All requests in flight.
-    pub fn wait_all(&mut self) -> Vec<Completion> {
+    pub(crate) fn wait_all(&mut self) -> Vec<Completion> {
         let mut completions = Vec::new();
         self.disk.flush_submissions();
         while self.in_flight > 0 {
@@ -111,7 +111,7 @@ impl Driver {
     }
 
     /// One request, which succeeds.
-    pub fn run(&mut self, request: DiskRequest) -> Completion {
+    pub(crate) fn run(&mut self, request: DiskRequest) -> Completion {
         let tag = self.submit(request);
         let completion = self.wait_all().pop().expect("one was in flight");
         assert_eq!(completion.tag, tag);
@@ -119,7 +119,7 @@ impl Driver {
         completion
     }
 
-    pub fn read(&mut self, offset_bytes: u64, lens: &[usize]) -> Vec<u8> {
+    pub(crate) fn read(&mut self, offset_bytes: u64, lens: &[usize]) -> Vec<u8> {
         // Old bytes, so that a read that does nothing is noticed.
         let buffers = lens
             .iter()
@@ -144,7 +144,7 @@ impl Driver {
         joined(&done.buffers)
     }
 
-    pub fn write(&mut self, offset_bytes: u64, data: &[u8], lens: &[usize], fua: bool) {
+    pub(crate) fn write(&mut self, offset_bytes: u64, data: &[u8], lens: &[usize], fua: bool) {
         let mut rest = data;
         let mut buffers = Vec::new();
         for len in lens {
@@ -170,7 +170,7 @@ impl Driver {
     }
 }
 
-pub fn request(operation: Operation, offset_bytes: u64, len_bytes: u64) -> DiskRequest {
+pub(crate) fn request(operation: Operation, offset_bytes: u64, len_bytes: u64) -> DiskRequest {
     DiskRequest {
         tag: 0,
         operation,
@@ -181,7 +181,11 @@ pub fn request(operation: Operation, offset_bytes: u64, len_bytes: u64) -> DiskR
     }
 }
 
-pub fn data_request(operation: Operation, offset_bytes: u64, buffers: Vec<Buffer>) -> DiskRequest {
+pub(crate) fn data_request(
+    operation: Operation,
+    offset_bytes: u64,
+    buffers: Vec<Buffer>,
+) -> DiskRequest {
     let len_bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum();
     DiskRequest {
         tag: 0,
@@ -193,7 +197,7 @@ pub fn data_request(operation: Operation, offset_bytes: u64, buffers: Vec<Buffer
     }
 }
 
-pub fn joined(buffers: &[Buffer]) -> Vec<u8> {
+pub(crate) fn joined(buffers: &[Buffer]) -> Vec<u8> {
     buffers
         .iter()
         .flat_map(|buffer| buffer.iter().copied())

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-pub const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 
 /// The timeout of everything that tests wait for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,10 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// that one of them starts gets, until its `exec`, a copy of every open file: of `/dev/fuse`, which
 /// keeps a connection alive whose server is gone, and of files in that mount, whose closing waits
 /// for this very server. A real server opens no files of its own mount.
-pub struct Turn(#[allow(dead_code, reason = "only held")] MutexGuard<'static, ()>);
+pub(super) struct Turn(#[allow(dead_code, reason = "only held")] MutexGuard<'static, ()>);
 
 impl Turn {
-    pub fn wait() -> Turn {
+    pub(super) fn wait() -> Turn {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         // A test that failed leaves no state that the next one could see.
         Turn(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
@@ -36,7 +36,7 @@ impl Turn {
 
 /// A mounted directory of vdisks in memory. A reactor's thread answers the kernel, so the test's
 /// own may block in system calls.
-pub struct Mounted {
+pub(super) struct Mounted {
     pub memory: Arc<Memory>,
     pub handle: Option<MountHandle>,
     _served: Served,
@@ -47,7 +47,7 @@ pub struct Mounted {
 }
 
 impl Mounted {
-    pub fn new(files: &[(&str, u64)]) -> Mounted {
+    pub(super) fn new(files: &[(&str, u64)]) -> Mounted {
         let turn = Turn::wait();
         let memory = Arc::new(Memory::new(files));
         let runtime = runtime();
@@ -67,11 +67,11 @@ impl Mounted {
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("vdisks").join(name)
     }
 
-    pub fn open(&self, name: &str) -> File {
+    pub(super) fn open(&self, name: &str) -> File {
         open_with(&self.path(name), 0)
     }
 }
@@ -88,7 +88,7 @@ impl Drop for Mounted {
 }
 
 /// Mounts with the first of the reactors as home, by the transport that this program is for.
-pub async fn mount(
+pub(super) async fn mount(
     place: &Path,
     files: Vec<FuseFile>,
     hosts: Vec<Arc<dyn PortHost>>,
@@ -119,7 +119,7 @@ fn switch_on_io_uring() -> bool {
     true
 }
 
-pub fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -128,7 +128,7 @@ pub fn runtime() -> Runtime {
 }
 
 /// Opens for reading and writing with additional flags.
-pub fn open_with(path: &Path, flags: i32) -> File {
+pub(super) fn open_with(path: &Path, flags: i32) -> File {
     use std::os::unix::fs::OpenOptionsExt;
     OpenOptions::new()
         .read(true)
@@ -138,7 +138,12 @@ pub fn open_with(path: &Path, flags: i32) -> File {
         .unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-pub fn fallocate(file: &File, mode: i32, offset_bytes: u64, len_bytes: u64) -> io::Result<()> {
+pub(super) fn fallocate(
+    file: &File,
+    mode: i32,
+    offset_bytes: u64,
+    len_bytes: u64,
+) -> io::Result<()> {
     // SAFETY: only passes numbers.
     let result = unsafe {
         libc::fallocate(
@@ -157,7 +162,7 @@ pub fn fallocate(file: &File, mode: i32, offset_bytes: u64, len_bytes: u64) -> i
 
 /// The errno of an error.
 #[track_caller]
-pub fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
+pub(super) fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
     result
         .expect_err("must fail")
         .raw_os_error()
@@ -165,7 +170,7 @@ pub fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
 }
 
 /// Bytes that depend on offset and seed.
-pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
+pub(super) fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut bytes = Vec::with_capacity(len);
     for _ in 0..len {
@@ -180,7 +185,7 @@ pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
 /// Runs a program of a Debian package and returns what it printed; a missing or failing one fails
 /// the test.
 #[track_caller]
-pub fn run(package: &str, program: &str, arguments: &[&str]) -> String {
+pub(super) fn run(package: &str, program: &str, arguments: &[&str]) -> String {
     let output = command(program, arguments).output();
     let output = output.unwrap_or_else(|error| {
         panic!("this test needs {program} ({error}): apt-get install {package}")
@@ -197,7 +202,7 @@ pub fn run(package: &str, program: &str, arguments: &[&str]) -> String {
 
 /// Waits until `is_so`; fails the test when it never is.
 #[track_caller]
-pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(super) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -206,7 +211,7 @@ pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// A program that may be one for administrators, whose folders are not in everybody's PATH.
-pub fn command(program: &str, arguments: &[&str]) -> Command {
+pub(super) fn command(program: &str, arguments: &[&str]) -> Command {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", path);

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// A request that the vdisks received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Recorded {
+pub(super) struct Recorded {
     pub kind: RequestKind,
     pub offset_bytes: u64,
     pub len_bytes: u64,
@@ -24,7 +24,7 @@ pub struct Recorded {
 
 /// Vdisks in memory.
 #[derive(Debug)]
-pub struct Memory {
+pub(super) struct Memory {
     pub files: Vec<FuseFile>,
     contents: Vec<Mutex<Vec<u8>>>,
     recorded: Mutex<Vec<Recorded>>,
@@ -40,7 +40,7 @@ const OPEN: u32 = u32::MAX;
 const CLOSED_TO_ALL: u32 = u32::MAX - 1;
 
 impl Memory {
-    pub fn new(files: &[(&str, u64)]) -> Memory {
+    pub(super) fn new(files: &[(&str, u64)]) -> Memory {
         let files: Vec<FuseFile> = files
             .iter()
             .map(|(name, size_bytes)| FuseFile {
@@ -73,25 +73,25 @@ impl Memory {
         }
     }
 
-    pub fn content(&self, file: usize) -> MutexGuard<'_, Vec<u8>> {
+    pub(super) fn content(&self, file: usize) -> MutexGuard<'_, Vec<u8>> {
         self.contents[file]
             .lock()
             .expect("no test panics with this lock")
     }
 
     /// The requests since the last call.
-    pub fn take_recorded(&self) -> Vec<Recorded> {
+    pub(super) fn take_recorded(&self) -> Vec<Recorded> {
         std::mem::take(&mut *self.recorded.lock().expect("no panic with this lock"))
     }
 
     /// As [`Memory::take_recorded`] without flushes, because closing a written file is a flush.
-    pub fn take_transfers(&self) -> Vec<Recorded> {
+    pub(super) fn take_transfers(&self) -> Vec<Recorded> {
         let mut recorded = self.take_recorded();
         recorded.retain(|recorded| recorded.kind != RequestKind::Flush);
         recorded
     }
 
-    pub fn count_recorded(&self, kind: RequestKind) -> usize {
+    pub(super) fn count_recorded(&self, kind: RequestKind) -> usize {
         let recorded = self.recorded.lock().expect("no panic with this lock");
         recorded
             .iter()
@@ -99,24 +99,24 @@ impl Memory {
             .count()
     }
 
-    pub fn fail_with(&self, failure: Option<IoError>) {
+    pub(super) fn fail_with(&self, failure: Option<IoError>) {
         *self.failure.lock().expect("no panic with this lock") = failure;
     }
 
     /// Keeps the buffers of reads from now on, or lets go of those it has.
-    pub fn keep_buffers(&self, keep: bool) {
+    pub(super) fn keep_buffers(&self, keep: bool) {
         *self.kept.lock().expect("no panic with this lock") = keep.then(Vec::new);
     }
 
     /// Holds reads and writes from now on, until the gate is dropped. Flushes are not held: a
     /// program that the test starts gets its open files, closes them, which is a flush, and would
     /// never begin.
-    pub fn close_gate(self: &Arc<Memory>) -> ClosedGate {
+    pub(super) fn close_gate(self: &Arc<Memory>) -> ClosedGate {
         self.close_gate_to(CLOSED_TO_ALL)
     }
 
     /// The same for one vdisk.
-    pub fn close_gate_to(self: &Arc<Memory>, vdisk: u32) -> ClosedGate {
+    pub(super) fn close_gate_to(self: &Arc<Memory>, vdisk: u32) -> ClosedGate {
         self.gate.store(vdisk, Ordering::SeqCst);
         ClosedGate(Arc::clone(self))
     }
@@ -128,7 +128,7 @@ impl Memory {
     }
 
     /// A reactor that serves these vdisks, on a thread of its own.
-    pub fn serve(self: &Arc<Memory>) -> Served {
+    pub(super) fn serve(self: &Arc<Memory>) -> Served {
         let service = MemoryService {
             memory: Arc::clone(self),
             waiting: VecDeque::new(),
@@ -203,7 +203,7 @@ fn write_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
 }
 
 /// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.
-pub struct ClosedGate(Arc<Memory>);
+pub(super) struct ClosedGate(Arc<Memory>);
 
 impl Drop for ClosedGate {
     fn drop(&mut self) {
@@ -212,13 +212,13 @@ impl Drop for ClosedGate {
 }
 
 /// The reactor of vdisks in memory; it ends with this.
-pub struct Served {
+pub(super) struct Served {
     handle: ReactorHandle<MemoryService>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
-    pub fn host(&self) -> Arc<dyn PortHost> {
+    pub(super) fn host(&self) -> Arc<dyn PortHost> {
         Arc::new(self.handle.clone())
     }
 }
@@ -236,10 +236,10 @@ impl Drop for Served {
 }
 
 /// Requests of a vdisk that are taken at once at most.
-pub const QUEUE: usize = 16;
+pub(super) const QUEUE: usize = 16;
 
 /// Serves vdisks in memory.
-pub struct MemoryService {
+pub(super) struct MemoryService {
     memory: Arc<Memory>,
     waiting: VecDeque<Request>,
     now: Nanos,

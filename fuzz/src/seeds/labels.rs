@@ -8,7 +8,7 @@ const RIGHT_CHECKSUMS: u8 = 3;
 const ALL_AS_IT_IS: u8 = 0;
 
 /// Name and bytes of each.
-pub fn labels() -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn labels() -> Vec<(&'static str, Vec<u8>)> {
     let empty = encoded(&label(true, &[]));
     let few = encoded(&label(true, &[("a", 3), ("größer", 1), ("b", 1)]));
     let mapped = encoded(&label(false, &[("a", 3), (&"n".repeat(128), 2)]));

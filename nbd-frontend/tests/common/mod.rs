@@ -2,7 +2,7 @@
 //! are vectors of bytes. It answers each batch in reverse order, because the protocol allows it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod reactor;
+pub(crate) mod reactor;
 
 use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
@@ -19,13 +19,13 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// Every export's bytes; the export's handle is its index in the list.
-pub type Disks = Arc<Vec<Mutex<Vec<u8>>>>;
+pub(crate) type Disks = Arc<Vec<Mutex<Vec<u8>>>>;
 
 /// A running reference server; stops when dropped.
-pub struct TestServer {
+pub(crate) struct TestServer {
     pub folder: tempfile::TempDir,
     pub disks: Disks,
     pub tcp_uri: NbdUri,
@@ -34,7 +34,7 @@ pub struct TestServer {
 }
 
 /// The exports that most tests use.
-pub fn usual_exports() -> Vec<Export> {
+pub(crate) fn usual_exports() -> Vec<Export> {
     let export = |at: u64, name: &str, size| {
         Export::new(ExportHandle(u128::from(at)), VdiskId(at), name, size)
     };
@@ -48,11 +48,14 @@ pub fn usual_exports() -> Vec<Export> {
 }
 
 impl TestServer {
-    pub fn start() -> TestServer {
+    pub(crate) fn start() -> TestServer {
         TestServer::with(usual_exports(), |_| {})
     }
 
-    pub fn with(exports: Vec<Export>, configure: impl FnOnce(&mut ListenConfig)) -> TestServer {
+    pub(crate) fn with(
+        exports: Vec<Export>,
+        configure: impl FnOnce(&mut ListenConfig),
+    ) -> TestServer {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let disks: Disks = Arc::new(
             exports
@@ -95,20 +98,20 @@ impl TestServer {
         }
     }
 
-    pub fn uri(&self, export: &str) -> NbdUri {
+    pub(crate) fn uri(&self, export: &str) -> NbdUri {
         NbdUri::unix(self.folder.path().join("nbd.sock"), export)
     }
 
-    pub fn client(&self, export: &str) -> NbdClient {
+    pub(crate) fn client(&self, export: &str) -> NbdClient {
         NbdClient::connect(&self.uri(export)).expect("the server takes a client")
     }
 
-    pub fn bytes(&self, disk: usize, from: usize, len: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&self, disk: usize, from: usize, len: usize) -> Vec<u8> {
         self.disks[disk].lock().expect("no test panics in it")[from..from + len].to_vec()
     }
 
     /// Ends the server and waits until it has.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             thread.join().expect("the server ends in good order");
@@ -273,7 +276,7 @@ fn write_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
 }
 
 /// Runs a tool of the Debian package `package`; the test fails if it is missing or fails.
-pub fn tool(package: &str, name: &str, arguments: &[&str]) -> String {
+pub(crate) fn tool(package: &str, name: &str, arguments: &[&str]) -> String {
     let output = tool_output(package, name, arguments);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -284,7 +287,7 @@ pub fn tool(package: &str, name: &str, arguments: &[&str]) -> String {
     text
 }
 
-pub fn tool_output(package: &str, name: &str, arguments: &[&str]) -> Output {
+pub(crate) fn tool_output(package: &str, name: &str, arguments: &[&str]) -> Output {
     Command::new(name)
         .args(arguments)
         .output()
@@ -294,7 +297,7 @@ pub fn tool_output(package: &str, name: &str, arguments: &[&str]) -> Output {
 }
 
 /// The client's half of a handshake for `export`, all at once.
-pub fn opening(export: &str) -> Vec<u8> {
+pub(crate) fn opening(export: &str) -> Vec<u8> {
     let mut bytes = 3u32.to_be_bytes().to_vec();
     let len_bytes = export.len() as u32 + 6;
     bytes.extend_from_slice(
@@ -311,10 +314,10 @@ pub fn opening(export: &str) -> Vec<u8> {
 }
 
 /// How many bytes the server sends after the opening: greeting, one INFO, one ACK.
-pub const OPENING_ANSWER: usize = 18 + 20 + 12 + 20;
+pub(crate) const OPENING_ANSWER: usize = 18 + 20 + 12 + 20;
 
 /// Agrees on `export` over a fresh connection.
-pub fn choose(stream: &mut (impl Read + Write), export: &str) {
+pub(crate) fn choose(stream: &mut (impl Read + Write), export: &str) {
     stream
         .write_all(&opening(export))
         .expect("the server reads");
@@ -323,7 +326,7 @@ pub fn choose(stream: &mut (impl Read + Write), export: &str) {
         .expect("it agrees");
 }
 
-pub fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> [u8; 28] {
+pub(crate) fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> [u8; 28] {
     RequestHeader {
         flags: 0,
         command,

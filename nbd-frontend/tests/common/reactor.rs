@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A vdisk in memory that takes few requests at a time and answers the last one first.
-pub struct Memory {
+pub(crate) struct Memory {
     bytes: Vec<u8>,
     pub queue: Vec<Request>,
     /// Requests are queued and not answered.
@@ -80,7 +80,7 @@ impl Service for Memory {
 }
 
 /// The running server: its addresses and its reactor.
-pub struct RunningServer {
+pub(crate) struct RunningServer {
     /// The URIs of the unix socket and of the TCP port.
     pub uris: Vec<NbdUri>,
     pub reactor: ReactorHandle<Memory>,
@@ -89,7 +89,7 @@ pub struct RunningServer {
 impl RunningServer {
     /// Connects by the unix socket. No test relies on the time limit; it makes a hanging server
     /// fail.
-    pub fn by_unix(&self) -> UnixStream {
+    pub(crate) fn by_unix(&self) -> UnixStream {
         let Transport::Unix { path } = &self.uris[0].transport else {
             panic!("{} is not a unix socket", self.uris[0]);
         };
@@ -99,7 +99,7 @@ impl RunningServer {
         stream
     }
 
-    pub fn by_tcp(&self) -> TcpStream {
+    pub(crate) fn by_tcp(&self) -> TcpStream {
         let Transport::Tcp { host, port } = &self.uris[1].transport else {
             panic!("{} is not TCP", self.uris[1]);
         };
@@ -111,12 +111,12 @@ impl RunningServer {
 }
 
 /// Runs `clients` against listener, sessions and reactor, and stops them cleanly.
-pub fn with_server(clients: impl FnOnce(&RunningServer)) {
+pub(crate) fn with_server(clients: impl FnOnce(&RunningServer)) {
     with_config(|_| {}, clients);
 }
 
 /// The same with another configuration.
-pub fn with_config(
+pub(crate) fn with_config(
     configure: impl FnOnce(&mut ListenConfig),
     clients: impl FnOnce(&RunningServer),
 ) {

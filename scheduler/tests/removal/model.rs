@@ -10,11 +10,11 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 
 const WORST_CASE: Nanos = Nanos::from_millis(10);
-pub const DISK_BYTES: u64 = 1 << 36;
+pub(crate) const DISK_BYTES: u64 = 1 << 36;
 const WHOLE: u32 = 1_000_000;
 const STREAMS_MAX: usize = 12;
 
-pub fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> SchedulerConfig {
+pub(crate) fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> SchedulerConfig {
     let curve = if has_seeks {
         SeekCurve::new(vec![(0, Nanos::ZERO), (DISK_BYTES, Nanos::from_millis(6))])
     } else {
@@ -44,7 +44,7 @@ pub fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) -> Sche
 
 /// What happens next; numbers choose among what is there.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub(crate) enum Step {
     /// A stream with this part of what can still be reserved, in per cent.
     Add {
         percent: u32,
@@ -77,7 +77,7 @@ pub enum Step {
     },
 }
 
-pub fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let period = 30u64..800;
     prop_oneof![
         3 => (0u32..=100, period.clone(), 0u32..4)
@@ -96,7 +96,7 @@ pub fn step() -> impl Strategy<Value = Step> {
 
 /// What the model knows of a stream.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     pub outstanding: u32,
     /// Each of so many requests is followed by the next when it is answered.
     pub depth: u32,
@@ -114,7 +114,7 @@ struct Flight {
     requests: Vec<RequestId>,
 }
 
-pub struct Model {
+pub(crate) struct Model {
     pub scheduler: Scheduler,
     keeps_promise: bool,
     has_groups: bool,
@@ -131,7 +131,12 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn new(policy: PolicyKind, has_seeks: bool, max_in_flight: usize, seed: u64) -> Model {
+    pub(crate) fn new(
+        policy: PolicyKind,
+        has_seeks: bool,
+        max_in_flight: usize,
+        seed: u64,
+    ) -> Model {
         Model {
             scheduler: Scheduler::new(config(policy, has_seeks, max_in_flight), DISK_BYTES),
             keeps_promise: policy == PolicyKind::Fahrrad && max_in_flight == 1,
@@ -156,7 +161,7 @@ impl Model {
         self.random
     }
 
-    pub fn take(&mut self, step: Step) {
+    pub(crate) fn take(&mut self, step: Step) {
         match step {
             Step::Add {
                 percent,
@@ -233,7 +238,7 @@ impl Model {
         self.check_gone();
     }
 
-    pub fn choose(&self, number: usize, may: impl Fn(&Known) -> bool) -> Option<StreamId> {
+    pub(crate) fn choose(&self, number: usize, may: impl Fn(&Known) -> bool) -> Option<StreamId> {
         let able = self.streams.iter().filter(|(_, own)| may(own));
         let able: Vec<StreamId> = able.map(|(id, _)| *id).collect();
         (!able.is_empty()).then(|| able[number % able.len()])
@@ -262,7 +267,7 @@ impl Model {
         }
     }
 
-    pub fn joined(&mut self, id: StreamId, known: Known) {
+    pub(crate) fn joined(&mut self, id: StreamId, known: Known) {
         assert!(self.given.insert(id), "{id:?} was given before");
         let slot_is_free = self.streams.keys().all(|other| other.index() != id.index());
         assert!(slot_is_free, "two streams have the slot of {id:?}");
@@ -281,7 +286,7 @@ impl Model {
         (0..depth).for_each(|_| self.issue(id));
     }
 
-    pub fn remove(&mut self, id: StreamId) {
+    pub(crate) fn remove(&mut self, id: StreamId) {
         self.scheduler.remove_stream(self.now, id);
         let own = self.streams.get_mut(&id).expect("it was chosen");
         own.is_leaving = true;
@@ -327,7 +332,7 @@ impl Model {
         self.scheduler.arrive(self.now, id, arrival);
     }
 
-    pub fn run(&mut self, until: Nanos) {
+    pub(crate) fn run(&mut self, until: Nanos) {
         loop {
             let done = self.flights.values().map(|flight| flight.done).min();
             let wake = self.wake.filter(|wake| *wake > self.now);
@@ -366,7 +371,7 @@ impl Model {
         }
     }
 
-    pub fn decide(&mut self) {
+    pub(crate) fn decide(&mut self) {
         let mut batch = Vec::new();
         loop {
             match self.scheduler.next(self.now, &mut batch) {
@@ -403,7 +408,7 @@ impl Model {
         }
     }
 
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let scheduler = &self.scheduler;
         let there: Vec<StreamId> = scheduler.streams().collect();
         let known: Vec<StreamId> = self.streams.keys().copied().collect();
@@ -445,7 +450,7 @@ impl Model {
     }
 
     /// All streams leave; what is left after that.
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         for id in self.streams.keys().copied().collect::<Vec<StreamId>>() {
             let own = self.streams.get(&id);
             if own.is_some_and(|own| !own.is_leaving) {

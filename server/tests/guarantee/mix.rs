@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 use std::fmt;
 
 /// The whole disk.
-pub const WHOLE_PPM: u64 = 1_000_000;
+pub(crate) const WHOLE_PPM: u64 = 1_000_000;
 /// The least that a stream is given.
 const SHARE_MIN_PPM: u64 = 30_000;
 
 /// Periods from 100 ms to 5 s of which [`super::WINDOW_MS`] is a whole number.
-pub const PERIODS_MS: [u64; 12] = [
+pub(crate) const PERIODS_MS: [u64; 12] = [
     100, 150, 200, 250, 400, 500, 800, 1_000, 1_500, 2_000, 3_000, 5_000,
 ];
 /// Requests in flight.
-pub const DEPTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
+pub(crate) const DEPTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
 /// Where a client's requests go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pattern {
+pub(crate) enum Pattern {
     /// 64 KiB, one after the other.
     Sequential,
     /// 4 KiB, in runs of that length at random places.
@@ -31,7 +31,7 @@ pub enum Pattern {
 }
 
 /// All patterns.
-pub const PATTERNS: [Pattern; 4] = [
+pub(crate) const PATTERNS: [Pattern; 4] = [
     Pattern::Sequential,
     Pattern::Runs(16),
     Pattern::Runs(128),
@@ -40,7 +40,7 @@ pub const PATTERNS: [Pattern; 4] = [
 
 /// A client in a closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Client {
+pub(crate) struct Client {
     pub pattern: Pattern,
     pub writes: bool,
     pub depth: u32,
@@ -50,7 +50,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(pattern: Pattern, writes: bool, depth: u32) -> Client {
+    pub(crate) fn new(pattern: Pattern, writes: bool, depth: u32) -> Client {
         Client {
             pattern,
             writes,
@@ -97,7 +97,7 @@ impl fmt::Display for Client {
 
 /// A virtual disk with its client.
 #[derive(Debug, Clone, Copy)]
-pub struct Stream {
+pub(crate) struct Stream {
     pub client: Client,
     pub share_ppm: u64,
     pub period_ms: u64,
@@ -105,7 +105,7 @@ pub struct Stream {
 
 /// Who pays for the seeks between streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Switching {
+pub(crate) enum Switching {
     /// The switching account (the default).
     Account,
     /// Each its own.
@@ -114,7 +114,7 @@ pub enum Switching {
 
 /// What is known of the disk beforehand; times in ns unless their name says otherwise.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// s: a mean seek and half a turn.
     pub switch_cost: u64,
     /// W.
@@ -126,7 +126,7 @@ pub struct Facts {
 
 /// Streams on one disk.
 #[derive(Debug, Clone)]
-pub struct Mix {
+pub(crate) struct Mix {
     pub name: String,
     pub switching: Switching,
     pub streams: Vec<Stream>,
@@ -135,7 +135,7 @@ pub struct Mix {
 impl Mix {
     /// The clients, each with a period and a weight by which the disk is divided, down to the last
     /// part per million that admission allows.
-    pub fn to_the_limit(
+    pub(crate) fn to_the_limit(
         name: String,
         switching: Switching,
         facts: Facts,
@@ -174,7 +174,7 @@ impl Mix {
     }
 
     /// The reservation file.
-    pub fn configuration(&self) -> Value {
+    pub(crate) fn configuration(&self) -> Value {
         let mut disk = json!({
             "path": "h.disk", "size": "64GiB", "emulate": "desktop-7200-2008",
         });
@@ -196,7 +196,7 @@ impl Mix {
     }
 
     /// The workload file: all clients stop at `stop_ms`, the run ends at `duration_ms`.
-    pub fn workload(&self, stop_ms: u64, duration_ms: u64) -> Value {
+    pub(crate) fn workload(&self, stop_ms: u64, duration_ms: u64) -> Value {
         let clients = self.streams.iter().enumerate().map(|(index, stream)| {
             let mut client = stream.client.to_json(&format!("v{index}"));
             client["stop"] = json!(format!("{stop_ms}ms"));
@@ -224,7 +224,7 @@ impl fmt::Display for Mix {
 
 /// Every pair of kinds of clients: patterns × reads and writes, with depths and periods going round
 /// so that each meets each.
-pub fn pairs(switching: Switching, facts: Facts, periods: &[u64]) -> Vec<Mix> {
+pub(crate) fn pairs(switching: Switching, facts: Facts, periods: &[u64]) -> Vec<Mix> {
     let kinds: Vec<(Pattern, bool)> = PATTERNS
         .into_iter()
         .flat_map(|pattern| [(pattern, false), (pattern, true)])
@@ -250,7 +250,7 @@ pub fn pairs(switching: Switching, facts: Facts, periods: &[u64]) -> Vec<Mix> {
 }
 
 /// Two to five streams of any kind. `thinking` lets some of them pause between requests.
-pub fn random(
+pub(crate) fn random(
     seed: u64,
     switching: Switching,
     facts: Facts,

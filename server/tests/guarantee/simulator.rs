@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Where the files of one test lie, and what was measured already.
-pub struct Simulator {
+pub(crate) struct Simulator {
     directory: tempfile::TempDir,
     pub facts: Facts,
     /// Requests per second of a client alone on the disk, by its slot and the window in ms.
@@ -16,7 +16,7 @@ pub struct Simulator {
 
 impl Simulator {
     /// Asks the program what it knows of the disk.
-    pub fn new() -> Simulator {
+    pub(crate) fn new() -> Simulator {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let probe = json!({
             "state_dir": "s",
@@ -47,23 +47,23 @@ impl Simulator {
     }
 
     /// What admission says of a mix.
-    pub fn check(&self, mix: &Mix) -> Value {
+    pub(crate) fn check(&self, mix: &Mix) -> Value {
         check(self.directory.path(), &mix.configuration())
     }
 
     /// The report of a run, as text.
-    pub fn text(&self, mix: &Mix, stop_ms: u64, duration_ms: u64) -> String {
+    pub(crate) fn text(&self, mix: &Mix, stop_ms: u64, duration_ms: u64) -> String {
         let workload = mix.workload(stop_ms, duration_ms);
         simulate(self.directory.path(), &mix.configuration(), &workload)
     }
 
     /// The report of a run of `window_ms` in which all clients are there all the time.
-    pub fn run(&self, mix: &Mix, window_ms: u64) -> Value {
+    pub(crate) fn run(&self, mix: &Mix, window_ms: u64) -> Value {
         parse(&self.text(mix, window_ms, window_ms))
     }
 
     /// The same with the disk scheduled in order of arrival.
-    pub fn run_under_fifo(&self, mix: &Mix, window_ms: u64) -> Value {
+    pub(crate) fn run_under_fifo(&self, mix: &Mix, window_ms: u64) -> Value {
         let mut configuration = mix.configuration();
         configuration["disks"]["h"]["policy"] = json!("fifo");
         let workload = mix.workload(window_ms, window_ms);
@@ -72,7 +72,7 @@ impl Simulator {
 
     /// What the client of that slot would get with the disk for itself: in the same place of it,
     /// with the same seed.
-    pub fn alone(&mut self, mix: &Mix, slot: usize, window_ms: u64) -> f64 {
+    pub(crate) fn alone(&mut self, mix: &Mix, slot: usize, window_ms: u64) -> f64 {
         let client = mix.streams[slot].client;
         if let Some(known) = self.alone.get(&(slot, client, window_ms)) {
             return *known;

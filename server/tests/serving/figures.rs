@@ -6,25 +6,25 @@ use crate::test_directory::TestDirectory;
 use serde_json::Value;
 use std::path::Path;
 
-pub const HARD_DISK: &str =
+pub(crate) const HARD_DISK: &str =
     r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
 
 /// What `simulate` reports of a workload in JSON.
 #[track_caller]
-pub fn simulated(place: &TestDirectory, workload: &Path, more: &[&str]) -> Value {
+pub(crate) fn simulated(place: &TestDirectory, workload: &Path, more: &[&str]) -> Value {
     let arguments = [&["simulate", text(workload), "--json"][..], more].concat();
     serde_json::from_str(&place.succeeds(&arguments)).expect("it is JSON")
 }
 
 #[track_caller]
-pub fn number(value: &Value, key: &str) -> f64 {
+pub(crate) fn number(value: &Value, key: &str) -> f64 {
     value[key]
         .as_f64()
         .unwrap_or_else(|| panic!("{key} is no number in {value:#}"))
 }
 
 #[track_caller]
-pub fn is_near(value: f64, expected: f64, tolerance: f64) {
+pub(crate) fn is_near(value: f64, expected: f64, tolerance: f64) {
     assert!(
         (value - expected).abs() <= tolerance,
         "{value} instead of {expected} ± {tolerance}"

@@ -12,26 +12,26 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 /// A client that asks one thing at a time.
-pub struct Client {
+pub(crate) struct Client {
     client: NbdClient,
 }
 
 impl Client {
     #[track_caller]
-    pub fn connect(uri: &NbdUri) -> Client {
+    pub(crate) fn connect(uri: &NbdUri) -> Client {
         let client = NbdClient::connect(uri);
         Client {
             client: client.unwrap_or_else(|error| panic!("{uri}: {error}")),
         }
     }
 
-    pub fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(&self) -> u64 {
         self.client.info().size_bytes
     }
 
     /// Asks; the reply's error number is 0 when it was done, and a read's data is returned.
     #[track_caller]
-    pub fn ask(
+    pub(crate) fn ask(
         &mut self,
         kind: RequestKind,
         offset_bytes: u64,
@@ -70,28 +70,28 @@ impl Client {
     }
 
     #[track_caller]
-    pub fn read(&mut self, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
+    pub(crate) fn read(&mut self, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
         self.done(RequestKind::Read, offset_bytes, len_bytes, &[])
     }
 
     #[track_caller]
-    pub fn write(&mut self, offset_bytes: u64, data: &[u8]) {
+    pub(crate) fn write(&mut self, offset_bytes: u64, data: &[u8]) {
         self.done(RequestKind::Write, offset_bytes, data.len() as u32, data);
     }
 
     #[track_caller]
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         self.done(RequestKind::Flush, 0, 0, &[]);
     }
 
     #[track_caller]
-    pub fn write_zeroes(&mut self, offset_bytes: u64, len_bytes: u32) {
+    pub(crate) fn write_zeroes(&mut self, offset_bytes: u64, len_bytes: u32) {
         self.done(RequestKind::WriteZeroes, offset_bytes, len_bytes, &[]);
     }
 
     /// The whole vdisk.
     #[track_caller]
-    pub fn read_all(&mut self) -> Vec<u8> {
+    pub(crate) fn read_all(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
         while (all.len() as u64) < self.size_bytes() {
             let left = self.size_bytes() - all.len() as u64;
@@ -103,7 +103,7 @@ impl Client {
     /// Writes the whole vdisk with bytes that differ from place to place and from seed to seed,
     /// makes them durable, and returns them.
     #[track_caller]
-    pub fn fill(&mut self, seed: u64) -> Vec<u8> {
+    pub(crate) fn fill(&mut self, seed: u64) -> Vec<u8> {
         let bytes = pattern(self.size_bytes() as usize, seed);
         for (chunk, data) in bytes.chunks(4 << 20).enumerate() {
             self.write((chunk as u64) * (4 << 20), data);
@@ -114,7 +114,7 @@ impl Client {
 }
 
 /// Bytes that differ from place to place and from seed to seed.
-pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -129,7 +129,7 @@ pub fn pattern(len: usize, seed: u64) -> Vec<u8> {
 
 /// Compares without printing megabytes.
 #[track_caller]
-pub fn assert_same(got: &[u8], expected: &[u8], what: &str) {
+pub(crate) fn assert_same(got: &[u8], expected: &[u8], what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}: lengths");
     if let Some(at) = got.iter().zip(expected).position(|(a, b)| a != b) {
         panic!(
@@ -140,7 +140,7 @@ pub fn assert_same(got: &[u8], expected: &[u8], what: &str) {
 }
 
 #[track_caller]
-pub fn assert_zeroes(got: &[u8], what: &str) {
+pub(crate) fn assert_zeroes(got: &[u8], what: &str) {
     if let Some(at) = got.iter().position(|byte| *byte != 0) {
         panic!("{what}: byte {at} is {:#x} and should be 0", got[at]);
     }
@@ -149,7 +149,7 @@ pub fn assert_zeroes(got: &[u8], what: &str) {
 /// A connection to the unix socket behind a URI, before the handshake. A server that hangs makes
 /// the test fail, not hang.
 #[track_caller]
-pub fn raw(uri: &NbdUri) -> UnixStream {
+pub(crate) fn raw(uri: &NbdUri) -> UnixStream {
     let Transport::Unix { path } = &uri.transport else {
         panic!("{uri} is not a unix socket's");
     };
@@ -162,7 +162,7 @@ pub fn raw(uri: &NbdUri) -> UnixStream {
 
 /// A connection that has chosen its export the old way (EXPORT_NAME), ready for requests.
 #[track_caller]
-pub fn chosen(uri: &NbdUri) -> UnixStream {
+pub(crate) fn chosen(uri: &NbdUri) -> UnixStream {
     let mut stream = raw(uri);
     let mut greeting = [0; 18];
     stream.read_exact(&mut greeting).expect("a greeting");
@@ -185,7 +185,7 @@ pub fn chosen(uri: &NbdUri) -> UnixStream {
 }
 
 /// The bytes of a request's header.
-pub fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
+pub(crate) fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
     RequestHeader {
         flags: 0,
         command,

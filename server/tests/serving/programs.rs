@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Long enough for anything that ends at all, on a machine with other things to do.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Nothing outlives a test that is killed.
-pub fn die_with_parent(command: &mut Command) {
+pub(crate) fn die_with_parent(command: &mut Command) {
     // SAFETY: prctl is a plain system call; nothing else happens between fork and exec.
     unsafe {
         command.pre_exec(|| {
@@ -36,7 +36,7 @@ fn everything(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 
 /// Runs a command to its end; one that does not end is killed and fails the test.
 #[track_caller]
-pub fn finished(command: Command) -> Output {
+pub(crate) fn finished(command: Command) -> Output {
     let shown = format!("{command:?}");
     started(command).unwrap_or_else(|error| panic!("{shown}: {error}"))
 }
@@ -68,7 +68,7 @@ fn started(mut command: Command) -> io::Result<Output> {
 
 /// Runs a program of a Debian package.
 #[track_caller]
-pub fn tool_output(package: &str, program: &str, arguments: &[&str]) -> Output {
+pub(crate) fn tool_output(package: &str, program: &str, arguments: &[&str]) -> Output {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", path);
@@ -79,7 +79,7 @@ pub fn tool_output(package: &str, program: &str, arguments: &[&str]) -> Output {
 
 /// Runs a program of a Debian package, which must succeed; returns what it said on stdout.
 #[track_caller]
-pub fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
+pub(crate) fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
     let output = tool_output(package, program, arguments);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr);
@@ -92,26 +92,26 @@ pub fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-pub fn needs_root(what: &str) {
+pub(crate) fn needs_root(what: &str) {
     // SAFETY: only returns a number.
     let user = unsafe { libc::geteuid() };
     assert_eq!(user, 0, "this test needs root for {what}: run it with sudo");
 }
 
 /// A path as a program's argument.
-pub fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are UTF-8")
 }
 
 /// A loop device.
-pub struct Loop {
+pub(crate) struct Loop {
     pub device: PathBuf,
 }
 
 impl Loop {
     /// On a file, past the page cache.
     #[track_caller]
-    pub fn attach(file: &Path) -> Loop {
+    pub(crate) fn attach(file: &Path) -> Loop {
         needs_root("loop devices");
         let arguments = ["--direct-io=on", "--find", "--show", text(file)];
         let device = tool("mount", "losetup", &arguments);
@@ -138,13 +138,13 @@ impl Drop for Loop {
 }
 
 /// A mounted file system; unmounted when it goes.
-pub struct Mounted {
+pub(crate) struct Mounted {
     pub directory: PathBuf,
 }
 
 impl Mounted {
     #[track_caller]
-    pub fn new(options: &[&str], directory: &Path) -> Mounted {
+    pub(crate) fn new(options: &[&str], directory: &Path) -> Mounted {
         needs_root("mounts");
         std::fs::create_dir_all(directory).expect("a directory to mount on");
         tool("mount", "mount", &[options, &[text(directory)]].concat());
@@ -180,14 +180,14 @@ fn mounts_below(directory: &Path) -> Vec<PathBuf> {
     below
 }
 
-pub fn is_mounted(directory: &Path) -> bool {
+pub(crate) fn is_mounted(directory: &Path) -> bool {
     mounts_below(directory)
         .iter()
         .any(|place| place == directory)
 }
 
 /// Takes down what a test left mounted below its directory.
-pub fn unmount_below(directory: &Path) {
+pub(crate) fn unmount_below(directory: &Path) {
     for place in mounts_below(directory) {
         // Fails only when it is not mounted any more.
         let _ = Command::new("umount")

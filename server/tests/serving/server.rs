@@ -17,14 +17,14 @@ const LIFETIME: Duration = Duration::from_secs(300);
 
 /// What a `vdisk` line told.
 #[derive(Debug, Clone)]
-pub struct Announced {
+pub(crate) struct Announced {
     pub name: String,
     pub description: String,
     pub uris: Vec<NbdUri>,
     pub file: Option<PathBuf>,
 }
 
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     pub vdisks: Vec<Announced>,
     lines: Receiver<String>,
@@ -37,7 +37,7 @@ pub struct Server {
 impl Server {
     /// Starts the server and waits for `ready`.
     #[track_caller]
-    pub fn start(mut command: Command) -> Server {
+    pub(crate) fn start(mut command: Command) -> Server {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -70,12 +70,12 @@ impl Server {
         }
     }
 
-    pub fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
     /// What it said on stderr so far.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.stderr.lock().expect("no reader panics").clone()
     }
 
@@ -94,13 +94,13 @@ impl Server {
 
     /// The URI of a vdisk over the unix socket.
     #[track_caller]
-    pub fn uri(&self, vdisk: &str) -> NbdUri {
+    pub(crate) fn uri(&self, vdisk: &str) -> NbdUri {
         self.announced(vdisk).uris[0].clone()
     }
 
     /// The file of a vdisk in the FUSE directory.
     #[track_caller]
-    pub fn file(&self, vdisk: &str) -> PathBuf {
+    pub(crate) fn file(&self, vdisk: &str) -> PathBuf {
         let file = self.announced(vdisk).file.clone();
         file.unwrap_or_else(|| {
             panic!(
@@ -111,12 +111,12 @@ impl Server {
     }
 
     #[track_caller]
-    pub fn client(&self, vdisk: &str) -> Client {
+    pub(crate) fn client(&self, vdisk: &str) -> Client {
         Client::connect(&self.uri(vdisk))
     }
 
     /// Memory that it has in use, in bytes.
-    pub fn resident_bytes(&self) -> u64 {
+    pub(crate) fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process()));
         let status = status.expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -127,7 +127,7 @@ impl Server {
             << 10
     }
 
-    pub fn signal(&self, signal: i32) {
+    pub(crate) fn signal(&self, signal: i32) {
         // SAFETY: sends a signal to our own child, which is not waited for yet.
         let sent = unsafe { libc::kill(self.process() as i32, signal) };
         assert_eq!(sent, 0, "the server is gone: {}", self.said());
@@ -147,7 +147,7 @@ impl Server {
 
     /// Stops it in good order by a signal; it must exit with status 0. Returns what it said.
     #[track_caller]
-    pub fn stop_by(self, signal: i32) -> String {
+    pub(crate) fn stop_by(self, signal: i32) -> String {
         self.signal(signal);
         self.stopped()
     }
@@ -155,7 +155,7 @@ impl Server {
     /// Waits for its end, which another program caused; it must exit with status 0. Returns what it
     /// said.
     #[track_caller]
-    pub fn stopped(mut self) -> String {
+    pub(crate) fn stopped(mut self) -> String {
         let status = self.ended();
         let said = self.said_until_its_end();
         assert_eq!(status.code(), Some(0), "{said}");
@@ -164,13 +164,13 @@ impl Server {
     }
 
     #[track_caller]
-    pub fn stop(self) -> String {
+    pub(crate) fn stop(self) -> String {
         self.stop_by(libc::SIGTERM)
     }
 
     /// kill -9.
     #[track_caller]
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.signal(libc::SIGKILL);
         self.ended();
     }
@@ -247,7 +247,7 @@ fn watch(process: u32) -> SyncSender<()> {
 }
 
 /// The vdisks by name, in the order in which they were announced.
-pub fn names(server: &Server) -> Vec<&str> {
+pub(crate) fn names(server: &Server) -> Vec<&str> {
     server
         .vdisks
         .iter()
@@ -256,7 +256,7 @@ pub fn names(server: &Server) -> Vec<&str> {
 }
 
 /// What every export tells of itself, by name.
-pub fn sizes(server: &Server) -> BTreeMap<String, u64> {
+pub(crate) fn sizes(server: &Server) -> BTreeMap<String, u64> {
     let told = |vdisk: &Announced| {
         (
             vdisk.name.clone(),

@@ -119,7 +119,7 @@ fn the_json_has_the_promised_names_and_the_sums_come_out() {
 
 /// The promised names of `load` and `simulate`.
 #[track_caller]
-pub fn check_load(load: &Value, clock: &str) {
+pub(crate) fn check_load(load: &Value, clock: &str) {
     assert_eq!(load["clock"], clock);
     for client in ["sequential", "random"] {
         let client = &load["clients"][client];

@@ -12,17 +12,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// A plain file as a disk: no model, no seeks, as quick as the machine is.
-pub const PLAIN_DISK: &str = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#;
+pub(crate) const PLAIN_DISK: &str =
+    r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#;
 
-pub struct TestDirectory {
+pub(crate) struct TestDirectory {
     directory: TempDir,
 }
 
 impl TestDirectory {
-    pub fn new() -> TestDirectory {
+    pub(crate) fn new() -> TestDirectory {
         let directory = tempfile::Builder::new().prefix("disktime-").tempdir();
         TestDirectory {
             directory: directory.expect("a temporary directory"),
@@ -30,21 +31,21 @@ impl TestDirectory {
     }
 
     /// A directory with one plain disk `d0` and these vdisks, with both frontends.
-    pub fn with(vdisks: &[(&str, &str)]) -> TestDirectory {
+    pub(crate) fn with(vdisks: &[(&str, &str)]) -> TestDirectory {
         let place = TestDirectory::new();
         place.configure(vdisks);
         place
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, content).unwrap_or_else(|error| panic!("{path:?}: {error}"));
         path
@@ -52,7 +53,7 @@ impl TestDirectory {
 
     /// Writes the reservation file: one plain disk and these vdisks in this order. A vdisk is its
     /// name and what follows `"disk": "d0"` in its object.
-    pub fn configure(&self, vdisks: &[(&str, &str)]) {
+    pub(crate) fn configure(&self, vdisks: &[(&str, &str)]) {
         let vdisks: Vec<String> = vdisks
             .iter()
             .map(|(name, rest)| format!(r#""{name}": {{ "disk": "d0", {rest} }}"#))
@@ -61,7 +62,7 @@ impl TestDirectory {
     }
 
     /// Writes the reservation file out of the insides of its sections.
-    pub fn configure_as(&self, disks: &str, vdisks: &str, frontends: &str) {
+    pub(crate) fn configure_as(&self, disks: &str, vdisks: &str, frontends: &str) {
         let text = format!(
             "{{ \"state_dir\": \"state\",\n  \"disks\": {{ {disks} }},\n  \
              \"vdisks\": {{ {vdisks} }},\n  {frontends} }}\n"
@@ -69,24 +70,24 @@ impl TestDirectory {
         self.write("disktime.json", text);
     }
 
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.path("disktime.json")
     }
 
-    pub fn disk_file(&self) -> PathBuf {
+    pub(crate) fn disk_file(&self) -> PathBuf {
         self.path("state/d0.disk")
     }
 
-    pub fn mount(&self) -> PathBuf {
+    pub(crate) fn mount(&self) -> PathBuf {
         self.path("state/vdisks")
     }
 
-    pub fn control(&self) -> PathBuf {
+    pub(crate) fn control(&self) -> PathBuf {
         self.path("state/control.sock")
     }
 
     /// A file at the disk's place that is full of bytes that are not zero, and a label on top.
-    pub fn make_garbage_disk(&self) {
+    pub(crate) fn make_garbage_disk(&self) {
         fs::create_dir_all(self.path("state")).expect("a directory");
         let file = fs::File::create(self.disk_file()).expect("a file");
         let garbage = vec![0xA5; MIB as usize];
@@ -98,7 +99,7 @@ impl TestDirectory {
     }
 
     /// The program with these arguments.
-    pub fn bare(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_disktime"));
         command.args(arguments).current_dir(self.root());
         command.env_remove("DISKTIME_LOG");
@@ -106,19 +107,19 @@ impl TestDirectory {
     }
 
     /// The program with a sub-command, this directory's file, and what follows.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut all = vec![arguments[0], "disktime.json"];
         all.extend_from_slice(&arguments[1..]);
         self.bare(&all)
     }
 
-    pub fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         Server::start(self.command(&["serve"]))
     }
 
     /// Runs a sub-command on this directory's file; it must succeed. Returns its stdout.
     #[track_caller]
-    pub fn succeeds(&self, arguments: &[&str]) -> String {
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> String {
         let output = finished(self.command(arguments));
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -126,7 +127,7 @@ impl TestDirectory {
 
     /// What the server of this directory reports; its JSON must have nothing that the type lacks.
     #[track_caller]
-    pub fn status(&self) -> ServerStatus {
+    pub(crate) fn status(&self) -> ServerStatus {
         let text = self.succeeds(&["status", "--json"]);
         let json: Value = serde_json::from_str(&text).expect("it is JSON");
         let status: ServerStatus = serde_json::from_str(&text).expect("it is a status");
@@ -137,13 +138,13 @@ impl TestDirectory {
 
     /// Runs a sub-command on this directory's file; it must fail with status 1 and say something.
     #[track_caller]
-    pub fn fails(&self, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         exits_with(self.command(arguments), 1)
     }
 
     /// Every file below this directory with its length and a checksum; sockets, the lock and
     /// directories by name.
-    pub fn contents(&self) -> BTreeMap<PathBuf, (u64, u32)> {
+    pub(crate) fn contents(&self) -> BTreeMap<PathBuf, (u64, u32)> {
         let mut found = BTreeMap::new();
         look(self.root(), &mut found);
         found
@@ -158,7 +159,7 @@ impl Drop for TestDirectory {
 
 /// A directory with one vdisk `db` of 64 MiB, served; and its URI.
 #[track_caller]
-pub fn serve_one() -> (TestDirectory, Server, String) {
+pub(crate) fn serve_one() -> (TestDirectory, Server, String) {
     let place = TestDirectory::with(&[("db", r#""size": "64MiB""#)]);
     let server = place.start();
     let uri = server.uri("db").to_string();
@@ -167,7 +168,7 @@ pub fn serve_one() -> (TestDirectory, Server, String) {
 
 /// Runs a command that must end with this status and a sentence on stderr, which is returned.
 #[track_caller]
-pub fn exits_with(command: Command, status: i32) -> String {
+pub(crate) fn exits_with(command: Command, status: i32) -> String {
     let shown = format!("{command:?}");
     let output = finished(command);
     assert_eq!(
@@ -184,7 +185,7 @@ pub fn exits_with(command: Command, status: i32) -> String {
 
 /// All of these must be in the sentence.
 #[track_caller]
-pub fn assert_says(sentence: &str, fragments: &[&str]) {
+pub(crate) fn assert_says(sentence: &str, fragments: &[&str]) {
     for fragment in fragments {
         assert!(
             sentence.contains(fragment),

@@ -4,7 +4,6 @@
 //! What is not known here: the code under test. So this package can be a dev-dependency of every
 //! other.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,

@@ -2,7 +2,7 @@
 
 /// A disk's label, apart from its sections.
 #[derive(Debug, Clone)]
-pub struct Header {
+pub(crate) struct Header {
     pub generation: u64,
     pub disk_uuid: [u8; 16],
     pub size_bytes: u64,
@@ -14,7 +14,7 @@ pub struct Header {
 
 /// A section: kind, flags, bytes, and the rooms of one that lies outside.
 #[derive(Debug, Clone)]
-pub struct Section {
+pub(crate) struct Section {
     pub kind: u32,
     pub flags: u32,
     pub bytes: Vec<u8>,
@@ -22,12 +22,12 @@ pub struct Section {
     pub rooms: Option<([u64; 2], u64)>,
 }
 
-pub const MUST_UNDERSTAND: u32 = 1;
-pub const OUTSIDE: u32 = 2;
-pub const SECOND_HALF: u32 = 4;
+pub(crate) const MUST_UNDERSTAND: u32 = 1;
+pub(crate) const OUTSIDE: u32 = 2;
+pub(crate) const SECOND_HALF: u32 = 4;
 
 /// Section 1 inside.
-pub fn vdisks(records: &[Vec<u8>]) -> Section {
+pub(crate) fn vdisks(records: &[Vec<u8>]) -> Section {
     Section {
         kind: 1,
         flags: MUST_UNDERSTAND,
@@ -37,7 +37,7 @@ pub fn vdisks(records: &[Vec<u8>]) -> Section {
 }
 
 /// A record of a vdisk; extents are offset, length, place of the zero map.
-pub fn record(name: &str, uuid: [u8; 16], size: u64, extents: &[[u64; 3]]) -> Vec<u8> {
+pub(crate) fn record(name: &str, uuid: [u8; 16], size: u64, extents: &[[u64; 3]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend((name.len() as u16).to_le_bytes());
     bytes.extend([0, 0]);
@@ -55,7 +55,7 @@ pub fn record(name: &str, uuid: [u8; 16], size: u64, extents: &[[u64; 3]]) -> Ve
 }
 
 /// A copy of version 2.
-pub fn version2(header: &Header, sections: &[Section]) -> Vec<u8> {
+pub(crate) fn version2(header: &Header, sections: &[Section]) -> Vec<u8> {
     let mut directory = Vec::new();
     let mut inside = Vec::new();
     let start = 128 + 64 * sections.len();
@@ -97,7 +97,7 @@ pub fn version2(header: &Header, sections: &[Section]) -> Vec<u8> {
 }
 
 /// A copy of version 1, of which the header's features and program are no part.
-pub fn version1(header: &Header, records: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn version1(header: &Header, records: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = shared_header(1, records.len() as u32, header);
     bytes.resize(128, 0);
     bytes.extend(records.concat());
@@ -131,7 +131,7 @@ fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
 }
 
 /// Makes the checksum of a copy right again after a change.
-pub fn reseal(bytes: &mut [u8]) {
+pub(crate) fn reseal(bytes: &mut [u8]) {
     bytes[12..16].fill(0);
     let checksum = crc32c::crc32c(bytes);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());

@@ -1,7 +1,7 @@
 //! A volume set on a fault-injecting disk in virtual time, with calls that wait.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-pub mod labels;
+pub(crate) mod labels;
 
 use disktime_disks::{
     Buffer, Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultHandle, FaultOptions,
@@ -20,13 +20,13 @@ use disktime_volumes::{
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub const MIB: u64 = 1 << 20;
-pub const BLANK: Format = Format::IfBlank { known_zero: true };
-pub const DIRTY: Format = Format::Force { known_zero: false };
+pub(crate) const MIB: u64 = 1 << 20;
+pub(crate) const BLANK: Format = Format::IfBlank { known_zero: true };
+pub(crate) const DIRTY: Format = Format::Force { known_zero: false };
 
 /// A fault-injecting disk with small pieces, so that requests are split. Others may hold the same
 /// disk: what a killed server leaves is found by the next one.
-pub struct TestDisk {
+pub(crate) struct TestDisk {
     disk: Rc<RefCell<FaultDisk>>,
     properties: DiskProperties,
     /// So many writes and flushes are let through; what comes then is never heard of.
@@ -34,11 +34,11 @@ pub struct TestDisk {
 }
 
 impl TestDisk {
-    pub fn around(disk: FaultDisk, quantum_bytes: u32) -> TestDisk {
+    pub(crate) fn around(disk: FaultDisk, quantum_bytes: u32) -> TestDisk {
         TestDisk::sharing(&Rc::new(RefCell::new(disk)), quantum_bytes, None)
     }
 
-    pub fn sharing(
+    pub(crate) fn sharing(
         disk: &Rc<RefCell<FaultDisk>>,
         quantum_bytes: u32,
         left: Option<u64>,
@@ -83,11 +83,11 @@ impl Disk for TestDisk {
 }
 
 /// Requests take as long as one another; several are in flight.
-pub fn service() -> ServiceTime {
+pub(crate) fn service() -> ServiceTime {
     ServiceTime::Constant(Nanos::from_micros(100))
 }
 
-pub fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDisk {
+pub(crate) fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDisk {
     FaultDisk::new(FaultOptions {
         block_bytes,
         max_in_flight: 8,
@@ -98,7 +98,7 @@ pub fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDisk {
 }
 
 /// Fills the disk with bytes that are neither zero nor any test's own, durably.
-pub fn soil(disk: &mut FaultDisk) {
+pub(crate) fn soil(disk: &mut FaultDisk) {
     let size_bytes = disk.properties().size_bytes;
     for offset_bytes in (0..size_bytes).step_by(MIB as usize) {
         let mut garbage = Buffer::zeroed(MIB as usize);
@@ -108,7 +108,7 @@ pub fn soil(disk: &mut FaultDisk) {
     run(disk, Operation::Flush, 0, 0, Vec::new());
 }
 
-pub fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<Buffer>) {
+pub(crate) fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<Buffer>) {
     let (offset_bytes, len_bytes) = (at, len);
     let request = DiskRequest {
         tag: 0,
@@ -124,7 +124,7 @@ pub fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<
     assert!(done.len() == 1 && done[0].result.is_ok());
 }
 
-pub fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
+pub(crate) fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
     let settings = LoopSettings {
         policy: PolicyKind::Fifo,
         switching: SwitchingAccount::Served,
@@ -134,7 +134,7 @@ pub fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
     DiskLoop::new(disk, settings)
 }
 
-pub fn options(format: Format) -> OpenOptions {
+pub(crate) fn options(format: Format) -> OpenOptions {
     OpenOptions {
         format,
         uuid_seed: 7,
@@ -142,14 +142,14 @@ pub fn options(format: Format) -> OpenOptions {
     }
 }
 
-pub fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
+pub(crate) fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
     VdiskSpec {
         name: name.to_owned(),
         size_bytes,
     }
 }
 
-pub fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
+pub(crate) fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
     let config = |(name, size): &(&str, u64)| VdiskConfig {
         spec: spec(name, *size),
         stream: StreamConfig::BEST_EFFORT,
@@ -158,7 +158,7 @@ pub fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
     specs.iter().map(config).collect()
 }
 
-pub fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<D>, VolumeError> {
+pub(crate) fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<D>, VolumeError> {
     LabelledDisk::open(
         disk_loop(disk),
         &mut VirtualDriver::default(),
@@ -167,14 +167,14 @@ pub fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<D>, Vol
 }
 
 /// A set, its clock, and the replies that came.
-pub struct Machine<D: Disk> {
+pub(crate) struct Machine<D: Disk> {
     pub set: VolumeSet<D>,
     pub now: Nanos,
     pub replies: Vec<Reply>,
     next_handle: u64,
 }
 
-pub fn open<D: Disk>(
+pub(crate) fn open<D: Disk>(
     disk: D,
     specs: &[(&str, u64)],
     format: Format,
@@ -190,7 +190,7 @@ pub fn open<D: Disk>(
 }
 
 impl<D: Disk> Machine<D> {
-    pub fn around(set: VolumeSet<D>, now: Nanos) -> Machine<D> {
+    pub(crate) fn around(set: VolumeSet<D>, now: Nanos) -> Machine<D> {
         Machine {
             set,
             now,
@@ -200,7 +200,7 @@ impl<D: Disk> Machine<D> {
     }
 
     /// Submits and returns the handle; `None` if the vdisk is full.
-    pub fn submit(
+    pub(crate) fn submit(
         &mut self,
         vdisk: u32,
         kind: RequestKind,
@@ -238,14 +238,14 @@ impl<D: Disk> Machine<D> {
 
     /// The handle of the vdisk at that position of the configuration; where there is none, the bare
     /// position, which is no handle.
-    pub fn handle(&self, vdisk: u32) -> VdiskId {
+    pub(crate) fn handle(&self, vdisk: u32) -> VdiskId {
         let mut handles = self.set.vdisk_ids();
         let handle = handles.nth(vdisk as usize);
         handle.unwrap_or(VdiskId(u64::from(vdisk)))
     }
 
     /// One turn and a jump to the next one; false when there is none.
-    pub fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         self.set.turn(self.now, &mut self.replies);
         match self.set.next_wake() {
             Some(wake) => {
@@ -257,13 +257,13 @@ impl<D: Disk> Machine<D> {
     }
 
     /// Turns until nothing is left to wait for.
-    pub fn settle(&mut self) -> Vec<Reply> {
+    pub(crate) fn settle(&mut self) -> Vec<Reply> {
         while self.step() {}
         assert!(self.set.is_idle(), "requests are left over");
         std::mem::take(&mut self.replies)
     }
 
-    pub fn call(
+    pub(crate) fn call(
         &mut self,
         vdisk: u32,
         kind: RequestKind,
@@ -281,37 +281,42 @@ impl<D: Disk> Machine<D> {
         reply.result.map(|()| reply.buffer)
     }
 
-    pub fn read(&mut self, vdisk: u32, offset: u64, len: u64) -> Result<Vec<u8>, IoError> {
+    pub(crate) fn read(&mut self, vdisk: u32, offset: u64, len: u64) -> Result<Vec<u8>, IoError> {
         let buffer = self.call(vdisk, RequestKind::Read, (offset, len), None, false)?;
         Ok(buffer.expect("a read brings its buffer back").to_vec())
     }
 
-    pub fn write(&mut self, vdisk: u32, offset: u64, data: &[u8]) -> Result<(), IoError> {
+    pub(crate) fn write(&mut self, vdisk: u32, offset: u64, data: &[u8]) -> Result<(), IoError> {
         let place = (offset, data.len() as u64);
         self.call(vdisk, RequestKind::Write, place, Some(data), false)
             .map(drop)
     }
 
-    pub fn write_fua(&mut self, vdisk: u32, offset: u64, data: &[u8]) -> Result<(), IoError> {
+    pub(crate) fn write_fua(
+        &mut self,
+        vdisk: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), IoError> {
         let place = (offset, data.len() as u64);
         self.call(vdisk, RequestKind::Write, place, Some(data), true)
             .map(drop)
     }
 
     /// What is known of a range, as far as one answer tells.
-    pub fn status(&mut self, vdisk: u32, place: (u64, u64)) -> Vec<Extent> {
+    pub(crate) fn status(&mut self, vdisk: u32, place: (u64, u64)) -> Vec<Extent> {
         let buffer = self.call(vdisk, RequestKind::Status, place, None, false);
         let buffer = buffer.expect("nothing fails").expect("its buffer");
         Extent::read_all(&buffer).collect()
     }
 
-    pub fn flush(&mut self, vdisk: u32) -> Result<(), IoError> {
+    pub(crate) fn flush(&mut self, vdisk: u32) -> Result<(), IoError> {
         self.call(vdisk, RequestKind::Flush, (0, 0), None, false)
             .map(drop)
     }
 }
 
 /// What is on the disk after a power failure.
-pub fn crash(handle: &FaultHandle, seed: u64) -> FaultDisk {
+pub(crate) fn crash(handle: &FaultHandle, seed: u64) -> FaultDisk {
     handle.crash(&mut SplitMix64::new(seed), service())
 }
