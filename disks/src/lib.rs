@@ -52,4 +52,6 @@ pub use survey::{Survey, survey_disk};
 pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk};
 pub use wake_event::reset_wake;
 
-pub use disktime_drive_models::{CostModel, LinearCost, Operation, PositioningMap, SeekPoint};
+pub use disktime_drive_models::{
+    ClassCost, CostModel, LinearCost, Operation, OverlapCost, PositioningMap, Quote, SeekPoint,
+};

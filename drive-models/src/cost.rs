@@ -3,86 +3,123 @@
 //! A disk hands its cost model to the loop that schedules it; the scheduler charges the price at
 //! dispatch and replaces it by measured time at completion.
 //!
+//! - `linear`: a device that does one request at a time, [`LinearCost`].
+//! - `overlapping`: a device that does several at once, [`OverlapCost`]: a request takes a share of
+//!   the device's throughput, and alone it takes longer than that.
+//!
 //! Invariants: pure (the same request has the same price), no allocation, never less than 1 ns, so
-//! that every request counts.
+//! that every request counts; a request alone never takes less than its occupancy.
 //!
 //! What is not known here: queues, and what a request really took.
 
+mod linear;
+mod overlapping;
+
+pub use linear::LinearCost;
+pub use overlapping::{ClassCost, OverlapCost};
+
 use crate::Operation;
 use disktime_units::Nanos;
+
+/// Length of the small random read that latencies are compared with.
+const SMALL_READ_BYTES: u64 = 4096;
 
 /// Prices of a disk's requests. More kinds of disk add variants here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CostModel {
     /// A base and a rate for reads and for writes.
     Linear(LinearCost),
+    /// Two bases and two rates for each class of request, of a device that overlaps requests.
+    Overlapping(OverlapCost),
 }
 
-/// Linear cost of a request on a device without seeks: `base + bytes × per_mib / 1 MiB`.
+/// What one request is expected to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinearCost {
-    /// Cost of a read of no bytes.
-    pub read_base: Nanos,
-    /// Cost of a MiB read.
-    pub read_per_mib: Nanos,
-    /// Cost of a write of no bytes.
-    pub write_base: Nanos,
-    /// Cost of a MiB written.
-    pub write_per_mib: Nanos,
-    /// Cost of a flush.
-    pub flush: Nanos,
+pub struct Quote {
+    /// What it takes of the device's throughput at the sustained rate. At least 1 ns.
+    pub occupancy: Nanos,
+    /// How long it takes alone on an idle device. At least `occupancy`.
+    pub lone: Nanos,
 }
 
-impl CostModel {
-    /// What a request is expected to cost. A `durable` write or zeroing (FUA) costs a flush more.
-    #[inline]
-    pub fn price(&self, operation: Operation, len_bytes: u64, durable: bool) -> Nanos {
-        let CostModel::Linear(cost) = self;
-        cost.price(operation, len_bytes, durable).max(Nanos(1))
-    }
-}
-
-impl CostModel {
-    /// The same prices, each in per cent of what it is: for tests of wrong estimates.
-    pub fn in_percent(self, percent: u32) -> CostModel {
-        let CostModel::Linear(cost) = self;
-        let scaled = |time: Nanos| Nanos(time.0 * u64::from(percent) / 100);
-        CostModel::Linear(LinearCost {
-            read_base: scaled(cost.read_base),
-            read_per_mib: scaled(cost.read_per_mib),
-            write_base: scaled(cost.write_base),
-            write_per_mib: scaled(cost.write_per_mib),
-            flush: scaled(cost.flush),
-        })
-    }
-}
-
-impl LinearCost {
-    #[inline]
-    fn price(&self, operation: Operation, len_bytes: u64, durable: bool) -> Nanos {
-        match operation {
-            Operation::Read => self.read(len_bytes),
-            Operation::Write | Operation::WriteZeroes => {
-                let flush = if durable { self.flush } else { Nanos::ZERO };
-                self.write(len_bytes) + flush
-            }
-            Operation::Discard => self.write_base,
-            Operation::Flush => self.flush,
+impl Quote {
+    fn new(occupancy: Nanos, lone: Nanos) -> Quote {
+        let occupancy = occupancy.max(Nanos(1));
+        Quote {
+            occupancy,
+            lone: lone.max(occupancy),
         }
     }
 
-    /// What a read of that length costs.
+    /// This request and then the other.
+    fn then(self, other: Quote) -> Quote {
+        Quote {
+            occupancy: self.occupancy.saturating_add(other.occupancy),
+            lone: self.lone.saturating_add(other.lone),
+        }
+    }
+}
+
+impl CostModel {
+    /// What a request is expected to take. A `durable` write or zeroing (FUA) takes a flush more.
+    /// `sequential` says that it begins where the one before it of its stream ended; it matters on
+    /// devices that overlap requests only.
     #[inline]
-    pub(crate) fn read(&self, len_bytes: u64) -> Nanos {
-        self.read_base
-            .saturating_add(moving(self.read_per_mib, len_bytes))
+    pub fn quote(
+        &self,
+        operation: Operation,
+        len_bytes: u64,
+        durable: bool,
+        sequential: bool,
+    ) -> Quote {
+        match self {
+            CostModel::Linear(cost) => {
+                let price = cost.price(operation, len_bytes, durable);
+                Quote::new(price, price)
+            }
+            CostModel::Overlapping(cost) => cost.quote(operation, len_bytes, durable, sequential),
+        }
     }
 
-    /// What a write of that length costs.
+    /// The occupancy of a request that does not continue the one before it.
     #[inline]
-    pub(crate) fn write(&self, len_bytes: u64) -> Nanos {
-        self.write_base
-            .saturating_add(moving(self.write_per_mib, len_bytes))
+    pub fn price(&self, operation: Operation, len_bytes: u64, durable: bool) -> Nanos {
+        self.quote(operation, len_bytes, durable, false).occupancy
+    }
+
+    /// H: how much occupancy to keep in the device so that it is full enough, and no more. Without
+    /// a measured one, twice a small random read alone, and enough for a read of `quantum_bytes`.
+    pub fn occupancy_bound(&self, quantum_bytes: u64) -> Nanos {
+        match self {
+            CostModel::Linear(_) => {
+                let small = self.lone_read(SMALL_READ_BYTES);
+                let large = self.lone_read(quantum_bytes);
+                small
+                    .saturating_add(small)
+                    .max(large.saturating_add(Nanos(large.0 / 10)))
+            }
+            CostModel::Overlapping(cost) => cost.occupancy_bound,
+        }
+    }
+
+    /// σ: how long after the last write reads are as fast as on an idle device.
+    pub fn settle(&self) -> Nanos {
+        match self {
+            CostModel::Linear(_) => Nanos::ZERO,
+            CostModel::Overlapping(cost) => cost.settle,
+        }
+    }
+
+    /// The same prices and bounds, each in per cent of what it is: for tests of wrong estimates.
+    pub fn in_percent(self, percent: u32) -> CostModel {
+        match self {
+            CostModel::Linear(cost) => CostModel::Linear(cost.in_percent(percent)),
+            CostModel::Overlapping(cost) => CostModel::Overlapping(cost.in_percent(percent)),
+        }
+    }
+
+    fn lone_read(&self, len_bytes: u64) -> Nanos {
+        self.quote(Operation::Read, len_bytes, false, false).lone
     }
 }
 
@@ -90,6 +127,12 @@ impl LinearCost {
 #[inline]
 fn moving(per_mib: Nanos, len_bytes: u64) -> Nanos {
     let nanos = (u128::from(per_mib.0) * u128::from(len_bytes)) >> 20;
+    Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// A time in per cent of what it is, rounded down.
+fn scaled(time: Nanos, percent: u32) -> Nanos {
+    let nanos = u128::from(time.0) * u128::from(percent) / 100;
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 

@@ -18,7 +18,7 @@ mod operation;
 mod properties;
 mod service_model;
 
-pub use cost::{CostModel, LinearCost};
+pub use cost::{ClassCost, CostModel, LinearCost, OverlapCost, Quote};
 pub use hdd::{
     CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HddError, HddModel,
     HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
