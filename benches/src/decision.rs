@@ -7,8 +7,8 @@
 //! decision is made anew anyway.
 
 use disktime_scheduler::{
-    Arrival, Decision, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,
-    SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
+    Arrival, Decision, OverlapConfig, PolicyKind, RequestId, RequestKind, RequestOrder,
+    Reservation, Scheduler, SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use std::hint::black_box;
@@ -74,6 +74,7 @@ impl Device {
             order: RequestOrder::Sweep,
             max_in_flight: 1,
             merge_limit_bytes: 1 << 20,
+            overlap: OverlapConfig::NONE,
         }
     }
 }
@@ -144,7 +145,8 @@ impl DecisionBench {
             offset_bytes: Some(block * BLOCK_BYTES),
             len_bytes: BLOCK_BYTES,
             price: Nanos::from_micros(50),
-            write: false,
+            lone: Nanos::from_micros(50),
+            kind: RequestKind::Read,
             merge_class: None,
         };
         self.scheduler

@@ -15,8 +15,8 @@ use crate::order::Order;
 use crate::statistics::{LoopReport, Statistics};
 use disktime_disks::{Buffer, Completion, Disk, DiskError, DiskProperties, DiskRequest, Operation};
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, MERGE_MAX, PolicyKind, RequestId, Scheduler, SchedulerConfig,
-    SeekCurve, StreamId, StreamMap, SwitchingAccount,
+    Arrival, Decision, FlightId, MERGE_MAX, OverlapConfig, PolicyKind, RequestId, RequestKind,
+    Scheduler, SchedulerConfig, SeekCurve, StreamId, StreamMap, SwitchingAccount,
 };
 use disktime_units::Nanos;
 use slab::Slab;
@@ -302,12 +302,14 @@ impl<D: Disk> DiskLoop<D> {
     fn enqueue(&mut self, now: Nanos, slot: u32, may_merge: bool) {
         let io = &self.slots[slot as usize].io;
         let cost = &self.disk.properties().cost;
+        let price = cost.price(io.operation, io.len_bytes, io.fua);
         let arrival = Arrival {
             id: RequestId(slot),
             offset_bytes: (io.operation != Operation::Flush).then_some(io.offset_bytes),
             len_bytes: io.len_bytes,
-            price: cost.price(io.operation, io.len_bytes, io.fua),
-            write: !matches!(io.operation, Operation::Read),
+            price,
+            lone: price,
+            kind: request_kind(io.operation),
             merge_class: merge_class(io).filter(|_| may_merge),
         };
         let stream = io.stream;
@@ -354,6 +356,15 @@ impl<D: Disk> DiskLoop<D> {
     }
 }
 
+fn request_kind(operation: Operation) -> RequestKind {
+    match operation {
+        Operation::Read => RequestKind::Read,
+        Operation::Write | Operation::WriteZeroes => RequestKind::Write,
+        Operation::Flush => RequestKind::Flush,
+        Operation::Discard => RequestKind::Discard,
+    }
+}
+
 /// Reads merge with reads and writes with writes; a durable write stays alone.
 fn merge_class(io: &Io) -> Option<u8> {
     match io.operation {
@@ -384,5 +395,6 @@ fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> Sche
         order: settings.order.with_map_of(properties),
         max_in_flight: properties.max_in_flight,
         merge_limit_bytes: u64::from(properties.quantum_bytes),
+        overlap: OverlapConfig::NONE,
     }
 }

@@ -93,6 +93,49 @@ pub struct SchedulerConfig {
     pub max_in_flight: usize,
     /// Adjacent requests of a stream are merged into one dispatch up to this size.
     pub merge_limit_bytes: u64,
+    /// What is known of a disk that overlaps requests; not read with one in flight.
+    pub overlap: OverlapConfig,
+}
+
+/// A disk that overlaps requests, in numbers (docs/design/overlapping-devices.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverlapConfig {
+    /// H: occupancy in the disk beyond which no request is sent to it. `MAX`: no bound.
+    pub occupancy_bound: Nanos,
+    /// σ: how long reads are slower after the last write has left the occupancy.
+    pub settle: Nanos,
+    /// k: H is this many times as much while no stream with a reservation is active and all that
+    /// is queued gains by more in flight. At least 1.
+    pub idle_factor: u32,
+}
+
+impl OverlapConfig {
+    /// No bound on the occupancy, and no settling.
+    pub const NONE: OverlapConfig = OverlapConfig {
+        occupancy_bound: Nanos::MAX,
+        settle: Nanos::ZERO,
+        idle_factor: 1,
+    };
+}
+
+/// What a request does, as far as its time depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// Reads.
+    Read,
+    /// Writes data or zeroes: settles longer, and can be acknowledged before the work is done.
+    Write,
+    /// Makes what was written durable.
+    Flush,
+    /// Gives a range up.
+    Discard,
+}
+
+impl RequestKind {
+    /// Whether it changes the disk: such a request settles longer.
+    pub(crate) const fn changes(self) -> bool {
+        !matches!(self, RequestKind::Read)
+    }
 }
 
 /// A request that arrives.
@@ -104,10 +147,14 @@ pub struct Arrival {
     pub offset_bytes: Option<u64>,
     /// Length of the range.
     pub len_bytes: u64,
-    /// What it costs by the linear model, without seeks; at least 1 ns.
+    /// What it takes of the disk's time by the cost model, without seeks; at least 1 ns. Where
+    /// requests overlap: its occupancy, what it takes of the throughput at the sustained rate.
     pub price: Nanos,
-    /// Whether it writes: writes settle longer.
-    pub write: bool,
+    /// How long it takes alone on the idle disk, at least `price`. Read only where requests
+    /// overlap.
+    pub lone: Nanos,
+    /// What it does.
+    pub kind: RequestKind,
     /// Requests of the same class whose ranges touch may be merged; `None`: never merged.
     pub merge_class: Option<u8>,
 }

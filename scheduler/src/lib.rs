@@ -38,8 +38,8 @@ mod stream_heap;
 mod stream_id;
 
 pub use config::{
-    Arrival, FlightId, Limit, RequestId, Reservation, SchedulerConfig, StreamConfig,
-    SwitchingAccount,
+    Arrival, FlightId, Limit, OverlapConfig, RequestId, RequestKind, Reservation, SchedulerConfig,
+    StreamConfig, SwitchingAccount,
 };
 pub use policies::{
     MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,

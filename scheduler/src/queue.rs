@@ -230,7 +230,7 @@ impl StreamQueue {
             let offset = queued.offset_bytes().unwrap_or(head_bytes);
             let distance = offset.abs_diff(head_bytes);
             (
-                estimate(offset, queued.arrival.write),
+                estimate(offset, queued.arrival.kind.changes()),
                 distance,
                 queued.sequence,
                 index,

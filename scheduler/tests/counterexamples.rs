@@ -7,7 +7,8 @@ use disktime_lab::oracle::{
     Adversary, Behaviour, ClientConfig, Pattern, ServiceTimes, SharedRng, ToyHdd, World, any_window,
 };
 use disktime_scheduler::{
-    Arrival, Decision, RequestId, Scheduler, SchedulerConfig, StreamConfig, SwitchingAccount,
+    Arrival, Decision, RequestId, RequestKind, Scheduler, SchedulerConfig, StreamConfig,
+    SwitchingAccount,
 };
 use disktime_units::Nanos;
 
@@ -200,7 +201,8 @@ fn arrival(id: u32) -> Arrival {
         offset_bytes: Some(u64::from(id) << 20),
         len_bytes: 4096,
         price: Nanos(51_200),
-        write: false,
+        lone: Nanos(51_200),
+        kind: RequestKind::Read,
         merge_class: None,
     }
 }

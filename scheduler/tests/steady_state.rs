@@ -3,8 +3,8 @@
 use disktime_lab::oracle::devices::DISK_BYTES;
 use disktime_lab::oracle::disks::{RESERVED, ms, plain_disk, reserved, secs, toy_hdd};
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, Limit, PolicyKind, RequestId, Scheduler, SchedulerConfig,
-    StreamConfig, StreamId, SwitchingAccount,
+    Arrival, Decision, FlightId, Limit, PolicyKind, RequestId, RequestKind, Scheduler,
+    SchedulerConfig, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -40,7 +40,8 @@ fn arrival(id: u32, place: u64) -> Arrival {
         offset_bytes: Some(place % (DISK_BYTES / 4096) * 4096),
         len_bytes: 4096,
         price: Nanos(51_200),
-        write: false,
+        lone: Nanos(51_200),
+        kind: RequestKind::Read,
         merge_class: Some(0),
     }
 }

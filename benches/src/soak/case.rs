@@ -11,8 +11,8 @@ use disktime_lab::oracle::disks::{RESERVED, region_of, switching_ppm};
 use disktime_lab::oracle::{Adversary, ServiceTimes, SharedRng, Turns, World};
 use disktime_random::SplitMix64;
 use disktime_scheduler::{
-    Limit, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
-    SwitchingAccount,
+    Limit, OverlapConfig, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve,
+    StreamConfig, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 
@@ -145,6 +145,7 @@ fn disk(rng: &mut SplitMix64, account: Account) -> SchedulerConfig {
         order,
         max_in_flight,
         merge_limit_bytes: merging[rng.range(0, 3) as usize],
+        overlap: OverlapConfig::NONE,
     }
 }
 

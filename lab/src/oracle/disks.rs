@@ -2,8 +2,8 @@
 
 use super::devices::{self, DISK_BYTES};
 use disktime_scheduler::{
-    Limit, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig,
-    SwitchingAccount,
+    Limit, OverlapConfig, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve,
+    StreamConfig, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 
@@ -30,6 +30,7 @@ pub fn plain_disk(worst_case: Nanos) -> SchedulerConfig {
         order: RequestOrder::Sweep,
         max_in_flight: 1,
         merge_limit_bytes: 0,
+        overlap: OverlapConfig::NONE,
     }
 }
 

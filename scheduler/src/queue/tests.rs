@@ -1,6 +1,7 @@
 //! Unit tests of `queue`.
 
 use super::*;
+use crate::RequestKind;
 
 fn arrival(id: u32, offset_bytes: u64) -> Arrival {
     Arrival {
@@ -8,7 +9,8 @@ fn arrival(id: u32, offset_bytes: u64) -> Arrival {
         offset_bytes: Some(offset_bytes),
         len_bytes: 4096,
         price: Nanos(1),
-        write: false,
+        lone: Nanos(1),
+        kind: RequestKind::Read,
         merge_class: Some(0),
     }
 }

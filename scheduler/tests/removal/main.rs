@@ -6,7 +6,7 @@
 mod model;
 
 use disktime_scheduler::{
-    Arrival, PolicyKind, RequestId, Reservation, Scheduler, StreamConfig, StreamId,
+    Arrival, PolicyKind, RequestId, RequestKind, Reservation, Scheduler, StreamConfig, StreamId,
 };
 use disktime_units::{Nanos, Share};
 use model::{DISK_BYTES, Known, Model, config, step};
@@ -173,7 +173,8 @@ fn a_removed_streams_identity_takes_no_requests_to_its_successor() {
         offset_bytes: None,
         len_bytes: 0,
         price: Nanos(1),
-        write: false,
+        lone: Nanos(1),
+        kind: RequestKind::Read,
         merge_class: None,
     };
     scheduler.arrive(Nanos::ZERO, old, arrival);

@@ -2,8 +2,8 @@
 //! scheduler: whose each request is, what each stream was charged, which streams there are.
 
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, PolicyKind, RequestId, RequestOrder, Reservation, Scheduler,
-    SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
+    Arrival, Decision, FlightId, OverlapConfig, PolicyKind, RequestId, RequestKind, RequestOrder,
+    Reservation, Scheduler, SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use proptest::prelude::*;
@@ -39,6 +39,7 @@ pub(crate) fn config(policy: PolicyKind, has_seeks: bool, max_in_flight: usize) 
         order: RequestOrder::Sweep,
         max_in_flight,
         merge_limit_bytes: 0,
+        overlap: OverlapConfig::NONE,
     }
 }
 
@@ -326,7 +327,8 @@ impl Model {
             offset_bytes: Some(block * 4096),
             len_bytes: 4096,
             price: Nanos::from_millis(1),
-            write: false,
+            lone: Nanos::from_millis(1),
+            kind: RequestKind::Read,
             merge_class: None,
         };
         self.scheduler.arrive(self.now, id, arrival);

@@ -2,7 +2,7 @@
 
 use super::{Event, Request, Turns, World};
 use crate::oracle::clients::{Behaviour, Think};
-use disktime_scheduler::{Arrival, RequestId};
+use disktime_scheduler::{Arrival, RequestId, RequestKind};
 use disktime_units::Nanos;
 
 impl World {
@@ -103,7 +103,8 @@ impl World {
             offset_bytes: Some(offset),
             len_bytes: config.len,
             price: config.price,
-            write: false,
+            lone: config.price,
+            kind: RequestKind::Read,
             merge_class: config.merge.then_some(0),
         };
         self.scheduler.arrive(now, stream, arrival);
