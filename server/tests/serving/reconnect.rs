@@ -3,15 +3,22 @@
 
 use crate::programs::{PATIENCE, die_with_parent, text};
 use crate::test_directory::{MIB, TestDirectory};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-/// A `qemu-io` that is told one command after the other.
+/// What `qemu-io` prints when it waits for a command.
+const PROMPT: &str = "qemu-io> ";
+
+/// A `qemu-io` that gets one command after the other, each only when it waits for one: it reads its
+/// input by `fgets` and then waits for the descriptor, so the second of two lines that arrive
+/// together stays in its buffer until a third arrives.
 struct QemuIo {
     child: Child,
     commands: ChildStdin,
-    lines: Receiver<String>,
+    output: Receiver<String>,
+    /// What it printed and no command has taken yet.
+    printed: String,
 }
 
 impl QemuIo {
@@ -27,38 +34,57 @@ impl QemuIo {
         let mut child = child.unwrap_or_else(|error| {
             panic!("this test needs qemu-io ({error}): apt-get install qemu-utils")
         });
-        let output = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (sender, lines) = channel();
+        let mut pipe = child.stdout.take().expect("a pipe");
+        let (sender, output) = channel();
         std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
+            let mut chunk = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                let text = String::from_utf8_lossy(&chunk[..count]).into_owned();
+                if sender.send(text).is_err() {
                     return;
                 }
             }
         });
-        QemuIo {
+        let mut client = QemuIo {
             commands: child.stdin.take().expect("a pipe"),
             child,
-            lines,
-        }
+            output,
+            printed: String::new(),
+        };
+        client.finish();
+        client
     }
 
+    /// Gives it a command; it waits for one.
     #[track_caller]
-    fn send(&mut self, command: &str) {
+    fn begin(&mut self, command: &str) {
         writeln!(self.commands, "{command}").expect("qemu-io runs");
     }
 
-    /// Waits for a line with these words; one with `failed` in it fails the test.
+    /// Waits until it waits for the next command. Returns what it printed; `failed` in it fails the
+    /// test.
     #[track_caller]
-    fn hears(&mut self, words: &str) {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("qemu-io never said `{words}`"));
-            assert!(!line.contains("failed"), "{line}");
-            if line.contains(words) {
-                return;
+    fn finish(&mut self) -> String {
+        let said = loop {
+            if let Some((said, rest)) = self.printed.split_once(PROMPT) {
+                let said = said.to_owned();
+                self.printed = rest.to_owned();
+                break said;
             }
-        }
+            let more = self.output.recv_timeout(PATIENCE);
+            let more = more.unwrap_or_else(|_| panic!("qemu-io hangs after {:?}", self.printed));
+            self.printed.push_str(&more);
+        };
+        assert!(!said.contains("failed"), "{said}");
+        said
+    }
+
+    /// Runs a command, which must print these words.
+    #[track_caller]
+    fn run(&mut self, command: &str, words: &str) {
+        self.begin(command);
+        let said = self.finish();
+        assert!(said.contains(words), "{command}: {said}");
     }
 }
 
@@ -82,17 +108,15 @@ fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
     let mut client = QemuIo::open(&image);
     for round in 1..=3u64 {
         let at = round * MIB;
-        client.send(&format!("write -P {round} {at} 64k"));
-        client.hears("wrote 65536/65536");
-        client.send("flush");
+        client.run(&format!("write -P {round} {at} 64k"), "wrote 65536/65536");
+        client.run("flush", "");
         server.kill();
         // Sent while no server runs; answered by the next one.
-        client.send(&format!("read -P {round} {at} 64k"));
+        client.begin(&format!("read -P {round} {at} 64k"));
         server = place.start();
-        client.hears("read 65536/65536");
+        assert!(client.finish().contains("read 65536/65536"));
     }
-    client.send("write -P 9 0 4k");
-    client.hears("wrote 4096/4096");
+    client.run("write -P 9 0 4k", "wrote 4096/4096");
     drop(client);
     server.stop();
 }
