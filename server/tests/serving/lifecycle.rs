@@ -3,7 +3,7 @@
 use crate::nbd::{Client, assert_same, pattern};
 use crate::programs::is_mounted;
 use crate::server::{Server, names, sizes};
-use crate::test_directory::{MIB, TestDirectory, assert_says, exits_with};
+use crate::test_directory::{MIB, TestDirectory, assert_says, exits_with, set_hang_up};
 use disktime_nbd_protocol::Transport;
 use std::fs;
 use std::net::TcpStream;
@@ -79,6 +79,18 @@ fn each_signal_stops_the_server_and_nothing_is_left() {
         assert!(!place.path("state/nbd.sock").exists() && !place.control().exists());
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     }
+}
+
+/// `nohup disktime serve` outlives its terminal.
+#[test]
+fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
+    let place = TestDirectory::with(&TWO);
+    let mut command = place.command(&["serve"]);
+    set_hang_up(&mut command, libc::SIG_IGN);
+    let server = Server::start(command);
+    server.signal(libc::SIGHUP);
+    assert_eq!(server.client("ape").size_bytes(), 32 * MIB);
+    server.stop();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -103,6 +104,8 @@ impl TestDirectory {
         let mut command = Command::new(env!("CARGO_BIN_EXE_disktime"));
         command.args(arguments).current_dir(self.root());
         command.env_remove("DISKTIME_LOG");
+        // Below `nohup` the tests inherit that SIGHUP is ignored, and the server would keep it so.
+        set_hang_up(&mut command, libc::SIG_DFL);
         command
     }
 
@@ -154,6 +157,17 @@ impl TestDirectory {
 impl Drop for TestDirectory {
     fn drop(&mut self) {
         unmount_below(self.root());
+    }
+}
+
+/// Starts a program with this disposition of SIGHUP, whatever that of the tests is.
+pub(crate) fn set_hang_up(command: &mut Command, disposition: libc::sighandler_t) {
+    // SAFETY: signal is a plain system call; nothing else happens between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::signal(libc::SIGHUP, disposition) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
     }
 }
 
