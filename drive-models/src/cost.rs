@@ -125,7 +125,7 @@ impl CostModel {
 
 /// Time of `len_bytes` at a rate for each MiB, rounded down.
 #[inline]
-fn moving(per_mib: Nanos, len_bytes: u64) -> Nanos {
+pub(crate) fn moving(per_mib: Nanos, len_bytes: u64) -> Nanos {
     let nanos = (u128::from(per_mib.0) * u128::from(len_bytes)) >> 20;
     Nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -3,6 +3,9 @@
 //! - `operation`: the operations that every disk and every model serves.
 //! - `service_model`: the trait of a model, [`ServiceModel`].
 //! - `cost`: what a request is expected to cost before it is dispatched, [`CostModel`].
+//! - `overlap_model`: the trait of a model that serves several requests at once, [`OverlapModel`];
+//!   `flash` and `cloud` are such models, and `overlap_drive` has the presets, [`OverlapDrive`].
+//! - `probe`: loads on a model, as a benchmark puts them on a drive. `slowdown`: a slow time.
 //! - `properties`: what a model says of its drive, [`DriveProperties`].
 //! - `linear`: a device without seeks whose requests take a linear time.
 //! - `hdd`: the modelled hard disk, its presets, its fitting and its validation.
@@ -11,14 +14,22 @@
 //!
 //! What is not known here: real devices, data, who sends the requests.
 
+mod cloud;
 mod cost;
+mod flash;
 mod hdd;
 mod linear;
 mod operation;
+mod overlap_drive;
+mod overlap_model;
+mod probe;
 mod properties;
 mod service_model;
+mod slowdown;
 
+pub use cloud::{CloudModel, CloudParameters, Credit};
 pub use cost::{ClassCost, CostModel, LinearCost, OverlapCost, Quote};
+pub use flash::{FlashModel, FlashParameters};
 pub use hdd::{
     CacheReport, CachedReads, CommandOverheads, DiskPlace, Drive, HddError, HddModel,
     HddParameters, KindReport, MeanTime, MeasuredRequest, ModelReport, OverheadSource,
@@ -28,5 +39,9 @@ pub use hdd::{
 };
 pub use linear::LinearModel;
 pub use operation::Operation;
+pub use overlap_drive::{OverlapDrive, OverlapParameters};
+pub use overlap_model::{ModelCompletion, ModelRequest, OverlapModel};
+pub use probe::{Load, Measured, Pattern, Probe};
 pub use properties::{DriveProperties, SeekPoint};
 pub use service_model::ServiceModel;
+pub use slowdown::Slowdown;

@@ -1,0 +1,146 @@
+//! What probes of a drive's model measure: latency alone and occupancy by class, and the bounds
+//! that follow.
+
+use super::{OverlapDrive, OverlapParameters, QUANTUM_BYTES};
+use crate::probe::{Load, Measured, Pattern, Probe};
+use crate::{ClassCost, Operation, OverlapCost};
+use disktime_units::Nanos;
+
+const SMALL_BYTES: u64 = 4096;
+const LARGE_BYTES: u64 = QUANTUM_BYTES as u64;
+
+/// Requests in flight with which a drive's throughput is measured.
+const DEEP: u32 = 128;
+
+/// Time after which what a request leaves behind in the drive is done, on every preset.
+const SETTLED: Nanos = Nanos::from_millis(20);
+
+impl OverlapDrive {
+    /// Prices and bounds as probes of its model measure them. Takes about a second.
+    pub fn measured_cost(&self) -> OverlapCost {
+        let class = |operation, pattern| self.class(operation, pattern);
+        let random_read = class(Operation::Read, Pattern::Random);
+        let large = random_read.quote(LARGE_BYTES).lone;
+        let small = random_read.quote(SMALL_BYTES).lone;
+        OverlapCost {
+            random_read,
+            sequential_read: class(Operation::Read, Pattern::Sequential),
+            random_write: class(Operation::Write, Pattern::Random),
+            sequential_write: class(Operation::Write, Pattern::Sequential),
+            discard: class(Operation::Discard, Pattern::Sequential),
+            flush: self.flush_class(),
+            occupancy_bound: Nanos((2 * small.0).max(large.0 + large.0 / 10)),
+            settle: self.settle(),
+        }
+    }
+
+    /// A request alone on the idle drive.
+    pub fn alone(&self, load: Load) -> Measured {
+        let probe = Probe {
+            turnaround: SETTLED,
+            ..Probe::new(self.queue_depth(), Nanos::ZERO, Nanos::from_secs(20))
+        };
+        self.run(probe, Load { depth: 1, ..load })
+    }
+
+    /// Requests in flight, once what the drive has of cache and credit is used up.
+    pub fn sustained(&self, load: Load) -> Measured {
+        let probe = Probe::new(
+            self.queue_depth(),
+            Nanos::from_millis(self.warm_up_millis(load)),
+            Nanos::from_millis(500),
+        );
+        self.run(probe, load)
+    }
+
+    fn run(&self, probe: Probe, load: Load) -> Measured {
+        let mut measured = probe.run(&mut self.model(1), &[load]);
+        measured.swap_remove(0)
+    }
+
+    /// Longer than it takes to use up the cache or the credit.
+    fn warm_up_millis(&self, load: Load) -> u64 {
+        match &self.parameters {
+            OverlapParameters::Flash(flash) if flash.cache_bytes.is_some() => {
+                if load.operation == Operation::Read {
+                    50
+                } else {
+                    1500
+                }
+            }
+            OverlapParameters::Cloud(cloud) => {
+                let credit = cloud.credit.map_or(Nanos::ZERO, |credit| credit.full);
+                100 + credit.0 / 1_000_000
+            }
+            OverlapParameters::Flash(_) => 300,
+        }
+    }
+
+    fn class(&self, operation: Operation, pattern: Pattern) -> ClassCost {
+        let load = |len_bytes, depth| Load {
+            pattern,
+            ..Load::random(operation, len_bytes, depth)
+        };
+        let occupancy = |len_bytes| self.sustained(load(len_bytes, DEEP)).time_per_request();
+        let alone = |len_bytes| self.alone(load(len_bytes, 1)).mean();
+        let (occupancy_base, occupancy_per_mib) =
+            line(occupancy(SMALL_BYTES), occupancy(LARGE_BYTES));
+        let (lone_base, lone_per_mib) = line(alone(SMALL_BYTES), alone(LARGE_BYTES));
+        ClassCost {
+            occupancy_base,
+            occupancy_per_mib,
+            lone_base,
+            lone_per_mib,
+        }
+    }
+
+    /// A flush that has something to make durable: a small write before each. Flushes that meet
+    /// share their programs, so in a crowd one takes little more than its command.
+    fn flush_class(&self) -> ClassCost {
+        let write = Load::random(Operation::Write, SMALL_BYTES, 1);
+        let flush = Load {
+            flushes: true,
+            ..write
+        };
+        let pair = self.sustained(Load {
+            depth: DEEP,
+            ..flush
+        });
+        let alone = self.sustained(Load {
+            depth: DEEP,
+            ..write
+        });
+        let write = alone.time_per_request();
+        let empty = self.sustained(Load::random(Operation::Flush, 0, DEEP));
+        let occupancy = pair.time_per_request().saturating_sub(write);
+        ClassCost {
+            occupancy_base: occupancy.max(empty.time_per_request()),
+            occupancy_per_mib: Nanos::ZERO,
+            lone_base: self.alone(flush).mean(),
+            lone_per_mib: Nanos::ZERO,
+        }
+    }
+
+    /// The time that a program and what it brings keep a die, which is what reads may still meet
+    /// when the writes' own time has run off.
+    fn settle(&self) -> Nanos {
+        let OverlapParameters::Flash(flash) = &self.parameters else {
+            return Nanos::ZERO;
+        };
+        let program = match flash.cache_bytes {
+            Some(_) => flash.slow_program,
+            None => flash.program,
+        };
+        let amplified = 1000 + u64::from(flash.collected_per_thousand);
+        Nanos((program + flash.erase_share).0 * amplified / 1000)
+    }
+}
+
+/// The base and the time of a MiB of a line through the times of a small and a large request.
+fn line(small: Nanos, large: Nanos) -> (Nanos, Nanos) {
+    let rise = u128::from(large.saturating_sub(small).0);
+    let per_mib = (rise << 20) / u128::from(LARGE_BYTES - SMALL_BYTES);
+    let per_mib = Nanos(u64::try_from(per_mib).unwrap_or(u64::MAX));
+    let base = small.saturating_sub(crate::cost::moving(per_mib, SMALL_BYTES));
+    (base, per_mib)
+}
