@@ -149,12 +149,14 @@ pub trait Disk {
     /// sleeps or does other work after its submits calls this, once for all of them.
     fn flush_submissions(&mut self) {}
 
-    /// Appends the requests that ended by `now`, in order of `completed_at`.
+    /// Appends the requests that ended by `now`, in order of `completed_at`. A modelled disk that
+    /// overlaps requests appends those of one time only, as what is submitted in their place
+    /// changes the later ones; the caller asks again until nothing is appended.
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>);
 
     /// When the next completion can be collected, if that is known. A paced disk returns its
-    /// model's time; if its real I/O is later than that, `collect` finds nothing and a later time
-    /// is returned.
+    /// model's time, and a model that cannot know yet a time that may be too early; if the request
+    /// ends later than that, `collect` finds nothing and a later time is returned.
     fn next_completion(&self) -> Option<Nanos>;
 
     /// An eventfd that is set when `collect` may return something, for a real disk. The caller

@@ -49,7 +49,7 @@ pub use paced::PacedDisk;
 pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};
-pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk};
+pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
 pub use wake_event::reset_wake;
 
 pub use disktime_drive_models::{

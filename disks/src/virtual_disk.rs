@@ -4,20 +4,24 @@
 //! over [`LinearModel`] ([`VirtualLinearDisk`]) a device without seeks, of which several requests
 //! may be in flight while one server of linear cost works them off in order.
 //!
+//! Over an [`OverlapModel`](disktime_drive_models::OverlapModel) it is [`VirtualOverlapDisk`], whose
+//! requests overlap and end in any order (`overlapping`).
+//!
 //! The caller chooses how much of the data is kept, [`Store`]: simulations of days need the times
 //! and at most a label, not the content.
 //!
-//! Invariants: requests are served in order of submission; a request changes the store when it is
-//! submitted, which has the same effect as at its end, as the order is the same. A request without
+//! Invariants: requests of a [`VirtualDisk`] are served in order of submission; a request changes the
+//! store when it is submitted, which has the same effect as at its end, as the order is the same. A request without
 //! buffers is timed and moves no data.
 
 mod chunks;
+mod content;
+mod overlapping;
 
-use crate::{
-    Buffer, Completion, ContentMap, DiscardEffect, Disk, DiskError, DiskErrorKind, DiskProperties,
-    DiskRequest,
-};
-use chunks::Chunks;
+pub use overlapping::VirtualOverlapDisk;
+
+use crate::{Buffer, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
+use content::Content;
 use disktime_drive_models::{
     HddError, HddModel, HddParameters, LinearCost, LinearModel, Operation, ServiceModel,
 };
@@ -40,7 +44,7 @@ pub enum Store {
 pub struct VirtualDisk<M> {
     model: M,
     properties: DiskProperties,
-    chunks: Chunks,
+    content: Content,
     in_flight: VecDeque<Completion>,
     /// When the model has done all that was submitted.
     free_at: Nanos,
@@ -49,97 +53,14 @@ pub struct VirtualDisk<M> {
 impl<M: ServiceModel> VirtualDisk<M> {
     /// A disk with these properties; `store` decides `holds_data`.
     pub fn new(model: M, properties: DiskProperties, store: Store) -> VirtualDisk<M> {
-        let kept_bytes = match store {
-            Store::None => 0,
-            Store::Sparse => properties.size_bytes,
-            Store::Head(bytes) => bytes.min(properties.size_bytes),
-        };
         let mut properties = properties;
-        let capabilities = &mut properties.capabilities;
-        capabilities.holds_data = store != Store::None;
-        if capabilities.discards() && capabilities.holds_data {
-            capabilities.discard = DiscardEffect::Zeroes;
-        }
+        let content = Content::new(store, &mut properties);
         VirtualDisk {
             model,
             in_flight: VecDeque::with_capacity(properties.max_in_flight),
             properties,
-            chunks: Chunks::new(kept_bytes),
+            content,
             free_at: Nanos::ZERO,
-        }
-    }
-
-    /// Why a request is refused, if it is.
-    fn refusal(&self, request: &DiskRequest) -> Option<String> {
-        let DiskRequest {
-            operation,
-            offset_bytes,
-            len_bytes,
-            ..
-        } = *request;
-        if operation == Operation::Flush {
-            return None;
-        }
-        let block = u64::from(self.properties.block_bytes);
-        let end = offset_bytes.checked_add(len_bytes);
-        if !offset_bytes.is_multiple_of(block) || !len_bytes.is_multiple_of(block) {
-            return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} is not aligned to {block} \
-                 bytes"
-            ));
-        }
-        if end.is_none_or(|end| end > self.properties.size_bytes) {
-            return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} lies beyond the disk's {} \
-                 bytes",
-                self.properties.size_bytes
-            ));
-        }
-        let moves = operation.moves_data();
-        let held: u64 = request
-            .buffers
-            .iter()
-            .map(|buffer| buffer.len() as u64)
-            .sum();
-        if moves
-            && self.properties.capabilities.holds_data
-            && !request.buffers.is_empty()
-            && held != len_bytes
-        {
-            return Some(format!(
-                "{operation:?} of {len_bytes} bytes at {offset_bytes} came with {held} bytes of \
-                 buffers"
-            ));
-        }
-        None
-    }
-
-    fn move_data(&mut self, request: &mut DiskRequest) {
-        let DiskRequest {
-            operation,
-            offset_bytes,
-            len_bytes,
-            ..
-        } = *request;
-        let mut offset = offset_bytes;
-        match operation {
-            Operation::Read => {
-                for buffer in &mut request.buffers {
-                    self.chunks.read(offset, buffer);
-                    offset += buffer.len() as u64;
-                }
-            }
-            Operation::Write => {
-                for buffer in &request.buffers {
-                    self.chunks.write(offset, buffer);
-                    offset += buffer.len() as u64;
-                }
-            }
-            Operation::WriteZeroes => self.chunks.zero(offset, len_bytes),
-            Operation::Discard if self.properties.capabilities.discards() => {
-                self.chunks.zero(offset, len_bytes)
-            }
-            Operation::Discard | Operation::Flush => {}
         }
     }
 }
@@ -155,15 +76,12 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
             "more requests in flight than the disk takes"
         );
         let start = now.max(self.free_at);
-        let result = match self.refusal(&request) {
-            Some(context) => {
+        let result = match self.content.check(&self.properties, &request) {
+            Err(refused) => {
                 self.free_at = start;
-                Err(DiskError {
-                    kind: DiskErrorKind::Io,
-                    context,
-                })
+                Err(refused)
             }
-            None => {
+            Ok(()) => {
                 let DiskRequest {
                     operation,
                     offset_bytes,
@@ -174,9 +92,7 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
                 if request.fua && self.properties.capabilities.volatile_cache {
                     self.free_at = self.model.serve(self.free_at, Operation::Flush, 0, 0);
                 }
-                if self.properties.capabilities.holds_data {
-                    self.move_data(&mut request);
-                }
+                self.content.apply(&self.properties, &mut request);
                 Ok(())
             }
         };
@@ -191,8 +107,7 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
     }
 
     fn content_map(&self) -> Option<&dyn ContentMap> {
-        let known = self.properties.capabilities.holds_data;
-        known.then_some(&self.chunks as &dyn ContentMap)
+        self.content.map(&self.properties)
     }
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {

@@ -9,9 +9,9 @@ mod driver;
 use disktime_disks::{
     Buffer, Capabilities, CostModel, DiscardEffect, Disk, DiskOptions, DiskProperties, DiskRequest,
     FaultDisk, FaultOptions, LinearCost, Operation, PacedDisk, ServiceTime, Store, VirtualDisk,
-    open_disk,
+    VirtualOverlapDisk, open_disk,
 };
-use disktime_drive_models::{HddModel, ServiceModel, preset};
+use disktime_drive_models::{HddModel, OverlapDrive, ServiceModel, preset};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use driver::{Driver, data_request, request};
@@ -144,7 +144,7 @@ fn flush_and_durable_writes_complete(driver: &mut Driver) {
 /// As many in flight as the disk takes, on places that do not overlap; each completes once, with
 /// its own buffers, and the content ends up as if they had been done one by one.
 fn random_operations_match_a_shadow(driver: &mut Driver) {
-    let (area, unit) = (2_usize << 20, 8192_usize);
+    let (area, unit) = (16_usize << 20, 8192_usize);
     let base = 32 << 20;
     let mut shadow = vec![0_u8; area];
     let mut random = SplitMix64::new(42);
@@ -299,6 +299,15 @@ fn virtual_disk_without_seeks() {
     properties.max_in_flight = 16;
     let disk = VirtualDisk::new(Simple, properties, Store::Sparse);
     conforms(Driver::virtual_time(Box::new(disk)));
+}
+
+#[test]
+fn virtual_disks_that_overlap_requests() {
+    for name in OverlapDrive::names() {
+        let drive = OverlapDrive::find(name).expect("a preset");
+        let disk = VirtualOverlapDisk::of_drive(&drive, SIZE_BYTES, 1, Store::Sparse);
+        conforms(Driver::virtual_time(Box::new(disk)));
+    }
 }
 
 fn desktop_drive() -> HddModel {

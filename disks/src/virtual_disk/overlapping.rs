@@ -1,0 +1,142 @@
+//! A disk in virtual time whose requests overlap.
+//!
+//! Invariants: completions are reported in order of their times, and one call of `collect` reports
+//! those of one time only, so that what the caller submits in their place starts at that time, even
+//! when the call came later. A request changes the store when it is submitted; the order of requests
+//! that overlap in time and range is not defined, as on a real drive.
+
+use super::Store;
+use super::content::Content;
+use crate::{Buffer, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
+use disktime_drive_models::{ModelCompletion, ModelRequest, OverlapDrive, OverlapModel};
+use disktime_units::Nanos;
+use std::collections::VecDeque;
+
+/// A disk of model `M`, which overlaps requests, in virtual time.
+#[derive(Debug)]
+pub struct VirtualOverlapDisk<M> {
+    model: M,
+    properties: DiskProperties,
+    content: Content,
+    /// Tags and buffers of the requests in flight, by the model's tag.
+    in_flight: Vec<(u64, Vec<Buffer>)>,
+    free: Vec<usize>,
+    /// Invalid requests, which do not reach the model.
+    refused: VecDeque<Completion>,
+}
+
+impl<M: OverlapModel> VirtualOverlapDisk<M> {
+    /// A disk with these properties; `store` decides `holds_data`.
+    pub fn new(model: M, properties: DiskProperties, store: Store) -> VirtualOverlapDisk<M> {
+        let mut properties = properties;
+        let content = Content::new(store, &mut properties);
+        VirtualOverlapDisk {
+            model,
+            properties,
+            content,
+            in_flight: Vec::new(),
+            free: Vec::new(),
+            refused: VecDeque::new(),
+        }
+    }
+
+    fn hold(&mut self, tag: u64, buffers: Vec<Buffer>) -> u64 {
+        let held = (tag, buffers);
+        match self.free.pop() {
+            Some(index) => {
+                self.in_flight[index] = held;
+                index as u64
+            }
+            None => {
+                self.in_flight.push(held);
+                self.in_flight.len() as u64 - 1
+            }
+        }
+    }
+
+    fn release(&mut self, done: ModelCompletion) -> Completion {
+        let index = done.tag as usize;
+        self.free.push(index);
+        let (tag, buffers) = std::mem::take(&mut self.in_flight[index]);
+        Completion {
+            tag,
+            result: Ok(()),
+            completed_at: done.at,
+            buffers,
+        }
+    }
+}
+
+impl VirtualOverlapDisk<Box<dyn OverlapModel + Send>> {
+    /// A preset at that size; its chances repeat for the same seed.
+    pub fn of_drive(
+        drive: &OverlapDrive,
+        size_bytes: u64,
+        seed: u64,
+        store: Store,
+    ) -> VirtualOverlapDisk<Box<dyn OverlapModel + Send>> {
+        let description = format!("{} in virtual time", drive.name);
+        let properties = DiskProperties::of_drive(drive.properties(size_bytes), description);
+        VirtualOverlapDisk::new(drive.model(seed), properties, store)
+    }
+}
+
+impl<M: OverlapModel> Disk for VirtualOverlapDisk<M> {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+
+    fn submit(&mut self, now: Nanos, mut request: DiskRequest) {
+        debug_assert!(
+            self.in_flight.len() - self.free.len() < self.properties.max_in_flight,
+            "more requests in flight than the disk takes"
+        );
+        if let Err(refused) = self.content.check(&self.properties, &request) {
+            self.refused.push_back(Completion {
+                tag: request.tag,
+                result: Err(refused),
+                completed_at: now,
+                buffers: request.buffers,
+            });
+            return;
+        }
+        self.content.apply(&self.properties, &mut request);
+        let tag = self.hold(request.tag, request.buffers);
+        let request = ModelRequest {
+            tag,
+            operation: request.operation,
+            offset_bytes: request.offset_bytes,
+            len_bytes: request.len_bytes,
+            durable: request.fua && self.properties.capabilities.volatile_cache,
+        };
+        self.model.submit(now, request);
+    }
+
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        self.content.map(&self.properties)
+    }
+
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        let refused = self.refused.front().map(|first| first.completed_at);
+        let until = refused.map_or(now, |refused| now.min(refused));
+        if let Some(first) = self.model.pop_completion(until) {
+            completions.push(self.release(first));
+            while let Some(next) = self.model.pop_completion(first.at) {
+                completions.push(self.release(next));
+            }
+        } else if refused.is_some_and(|refused| refused <= now) {
+            completions.extend(self.refused.pop_front());
+        }
+    }
+
+    fn next_completion(&self) -> Option<Nanos> {
+        let refused = self.refused.front().map(|first| first.completed_at);
+        match (self.model.next_completion(), refused) {
+            (Some(model), Some(refused)) => Some(model.min(refused)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
