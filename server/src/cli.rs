@@ -1,5 +1,6 @@
 //! The command line and its help.
 
+use crate::commands::{ServerAddress, SimulationOptions};
 use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
 use disktime_workloads::Workload;
@@ -18,7 +19,14 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
+}
+
+impl Cli {
+    /// What to do.
+    pub(crate) fn into_command(self) -> Command {
+        self.command
+    }
 }
 
 const SERVE_HELP: &str = "\
@@ -77,20 +85,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         workload: WorkloadSource,
         #[command(flatten)]
-        policy: PolicyOverride,
-        /// Run the workload under these policies too, and show all side by side.
-        #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
-        compare: Vec<String>,
-        /// Run each virtual disk alone on its disk too, and show how much of that rate is left
-        /// here.
-        #[arg(long)]
-        solo: bool,
-        /// Draw a picture: disk time per virtual disk over time, with its deadlines.
-        #[arg(long, value_name = "FILE")]
-        svg: Option<PathBuf>,
-        /// Print JSON instead of tables.
-        #[arg(long)]
-        json: bool,
+        options: SimulationOptions,
     },
     /// Run a workload against the running server over NBD, with a live table.
     Load {
@@ -160,11 +155,11 @@ pub(crate) enum Command {
 pub(crate) struct WorkloadSource {
     /// The workload file.
     #[arg(required_unless_present = "client", conflicts_with = "client")]
-    pub(crate) workload: Option<PathBuf>,
+    workload: Option<PathBuf>,
     /// A client instead of a file, as in `oltp,vdisk=db,depth=4` or `trace=vm.csv.gz,vdisk=db`; may
     /// be given several times. `disktime workloads` lists the kinds and keys.
     #[arg(long, value_name = "KIND,KEY=VALUE,…")]
-    pub(crate) client: Vec<String>,
+    client: Vec<String>,
     /// How long the clients of the command line run.
     #[arg(
         long,
@@ -172,7 +167,7 @@ pub(crate) struct WorkloadSource {
         default_value = "60s",
         conflicts_with = "workload"
     )]
-    pub(crate) duration: String,
+    duration: String,
     /// The seed of the clients of the command line.
     #[arg(
         long,
@@ -180,7 +175,7 @@ pub(crate) struct WorkloadSource {
         default_value_t = 1,
         conflicts_with = "workload"
     )]
-    pub(crate) seed: u64,
+    seed: u64,
 }
 
 impl WorkloadSource {
@@ -200,16 +195,12 @@ pub(crate) struct PolicyOverride {
     /// zygaria-util, zygaria-iops, mclock, sfq-d, edf, c-look, fifo. Only fahrrad keeps
     /// reservations; the others are there to compare with.
     #[arg(long = "policy", value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    name: Option<String>,
 }
 
-/// The running server: by its file or by its control socket.
-#[derive(Debug, Args)]
-pub(crate) struct ServerAddress {
-    /// The server's reservation file.
-    #[arg(required_unless_present = "control")]
-    pub(crate) file: Option<PathBuf>,
-    /// The server's control socket.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) control: Option<PathBuf>,
+impl PolicyOverride {
+    /// Its name, if one was given.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
 }

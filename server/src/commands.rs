@@ -21,6 +21,9 @@ use disktime_reservations::Configuration;
 use disktime_volumes::LabelledDisk;
 use std::process::ExitCode;
 
+pub(crate) use simulate::SimulationOptions;
+pub(crate) use status::ServerAddress;
+
 /// Runs a command.
 ///
 /// # Errors
@@ -28,33 +31,15 @@ use std::process::ExitCode;
 pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<ExitCode> {
     match command {
         Command::Serve { file, policy, run } => {
-            let options = serve::Options {
-                file: &file,
-                policy: policy.name.as_deref(),
-                run: run.as_deref(),
-            };
-            return serve::run(&options, supervisor);
+            return serve::run(&file, policy.name(), run.as_deref(), supervisor);
         }
         Command::Check { file, json } => return check::run(&file, json),
         Command::Status { server, json } => status::run(&server, json)?,
         Command::Simulate {
             file,
             workload,
-            policy,
-            compare,
-            solo,
-            svg,
-            json,
-        } => {
-            let options = simulate::Options {
-                policy: policy.name,
-                compare,
-                solo,
-                svg,
-                json,
-            };
-            simulate::run(&file, &workload.read()?, &options)?;
-        }
+            options,
+        } => simulate::run(&file, &workload.read()?, &options)?,
         Command::Load {
             file,
             workload,

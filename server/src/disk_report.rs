@@ -12,7 +12,7 @@ use disktime_observe::{
     Account, DiskStatus, DiskTimes, DiskWindow, Entitlement, GroupStatus, Pacing, Percentiles,
     ServerStatus, StreamCounts, StreamStatus, StreamTimes, StreamWindow, VdiskStatus, Windows,
 };
-use disktime_reservations::Configuration;
+use disktime_reservations::{Configuration, Policy};
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use disktime_volumes::VolumeSet;
 use std::collections::BTreeMap;
@@ -34,15 +34,15 @@ pub(crate) struct DiskStreams {
 #[derive(Debug, Clone)]
 pub(crate) struct DiskReport {
     /// The disk's name.
-    pub(crate) name: String,
+    name: String,
     /// What serves it.
-    pub(crate) description: String,
-    /// The name of its policy.
-    pub(crate) policy: &'static str,
+    description: String,
+    /// Its policy.
+    policy: Policy,
     /// Whose streams were counted.
-    pub(crate) streams: DiskStreams,
+    streams: DiskStreams,
     /// The counters.
-    pub(crate) counted: LoopReport,
+    counted: LoopReport,
 }
 
 impl DiskStreams {
@@ -87,6 +87,78 @@ impl DiskStreams {
     }
 }
 
+impl DiskReport {
+    /// What a disk's loop has `counted`, with what the reader has to know of the disk.
+    pub(crate) fn new(
+        name: String,
+        description: String,
+        policy: Policy,
+        streams: DiskStreams,
+        counted: LoopReport,
+    ) -> DiskReport {
+        DiskReport {
+            name,
+            description,
+            policy,
+            streams,
+            counted,
+        }
+    }
+
+    /// The disk's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of its policy.
+    pub(crate) fn policy(&self) -> &'static str {
+        self.policy.name()
+    }
+
+    /// Whose streams were counted.
+    pub(crate) fn streams(&self) -> &DiskStreams {
+        &self.streams
+    }
+
+    /// What the loop counted.
+    pub(crate) fn counted(&self) -> &LoopReport {
+        &self.counted
+    }
+
+    /// What was counted of one of its streams.
+    pub(crate) fn stream(&self, id: StreamId) -> &StreamReport {
+        &self.counted.streams[&id]
+    }
+
+    /// What the disk's time was used for since the start.
+    pub(crate) fn total(&self) -> DiskWindow {
+        disk_window(self.counted.windows.total)
+    }
+
+    /// What a stream or group with that configuration is entitled to.
+    pub(crate) fn entitlement(&self, config: &StreamConfig) -> Entitlement {
+        let reservation = config.reservation;
+        Entitlement {
+            disk: self.name.clone(),
+            reserved_share: reservation.map_or(0.0, |reservation| reservation.share.as_f64()),
+            period_ms: reservation.map(|reservation| reservation.period.as_millis_f64()),
+            limit_share: config.limit.map(|limit| limit.share.as_f64()),
+            weight: config.weight,
+        }
+    }
+
+    fn account(&self, config: &StreamConfig, counted: &LoopWindows<StreamCounters>) -> Account {
+        let total = counted.total.counters;
+        let millis = |nanos: i64| nanos as f64 / 1e6;
+        Account {
+            entitlement: self.entitlement(config),
+            windows: each(counted, stream_window),
+            unspent_last_ms: millis(total.unspent_last),
+            unspent_max_ms: total.unspent_max.map(millis),
+        }
+    }
+}
+
 /// What a server reports of its disks; of its frontends nothing is known here.
 pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
     let mut status = ServerStatus::default();
@@ -101,10 +173,10 @@ pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
             status.vdisks.insert(name.clone(), vdisk);
         }
         for group in streams.groups() {
-            let config = &disk.counted.streams[&group.account()].config;
+            let config = &disk.stream(group.account()).config;
             let windows = group.windows(&disk.counted);
             let group_status = GroupStatus {
-                account: account(&disk.name, config, &windows),
+                account: disk.account(config, &windows),
                 members: group.member_names().map(str::to_owned).collect(),
             };
             status.groups.insert(group.name().to_owned(), group_status);
@@ -123,7 +195,7 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
     let pacing = counted.pacing.unwrap_or_default();
     DiskStatus {
         description: disk.description.clone(),
-        policy: disk.policy.to_owned(),
+        policy: disk.policy().to_owned(),
         worst_case_ms: counted.worst_case.as_millis_f64(),
         longest_ms: total.longest.as_millis_f64(),
         overruns: total.overruns,
@@ -137,34 +209,11 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
 }
 
 fn stream_status(disk: &DiskReport, id: StreamId) -> StreamStatus {
-    let stream: &StreamReport = &disk.counted.streams[&id];
+    let stream = disk.stream(id);
     StreamStatus {
-        account: account(&disk.name, &stream.config, &stream.windows),
+        account: disk.account(&stream.config, &stream.windows),
         queue_time_us: percentiles(&stream.queue_time),
         service_time_us: percentiles(&stream.service_time),
-    }
-}
-
-fn account(disk: &str, config: &StreamConfig, counted: &LoopWindows<StreamCounters>) -> Account {
-    let total = counted.total.counters;
-    let millis = |nanos: i64| nanos as f64 / 1e6;
-    Account {
-        entitlement: entitlement(disk, config),
-        windows: each(counted, stream_window),
-        unspent_last_ms: millis(total.unspent_last),
-        unspent_max_ms: total.unspent_max.map(millis),
-    }
-}
-
-/// What a stream is entitled to.
-pub(crate) fn entitlement(disk: &str, config: &StreamConfig) -> Entitlement {
-    let reservation = config.reservation;
-    Entitlement {
-        disk: disk.to_owned(),
-        reserved_share: reservation.map_or(0.0, |reservation| reservation.share.as_f64()),
-        period_ms: reservation.map(|reservation| reservation.period.as_millis_f64()),
-        limit_share: config.limit.map(|limit| limit.share.as_f64()),
-        weight: config.weight,
     }
 }
 
@@ -177,7 +226,7 @@ fn each<C: Copy, W>(counted: &LoopWindows<C>, window: impl Fn(Window<C>) -> W) -
 }
 
 /// One window of a disk.
-pub(crate) fn disk_window(window: Window<DiskCounters>) -> DiskWindow {
+fn disk_window(window: Window<DiskCounters>) -> DiskWindow {
     let counters = window.counters;
     let times = DiskTimes {
         busy: counters.busy,

@@ -17,14 +17,14 @@ use serving::supervisor::Supervisor;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::parse().into_command();
     diagnostics::start_log();
-    if commands::prints_only(&cli.command) {
+    if commands::prints_only(&command) {
         end_quietly_on_closed_pipe();
     }
     // SAFETY: no thread was started yet, and nothing was opened.
     let supervisor = unsafe { Supervisor::take() };
-    match supervisor.and_then(|supervisor| commands::run(cli.command, supervisor)) {
+    match supervisor.and_then(|supervisor| commands::run(command, supervisor)) {
         Ok(code) => code,
         Err(failure) => {
             print_diagnostic(format_args!("disktime: {failure}"));

@@ -157,20 +157,16 @@ async fn load_and_sample(
     let mut ticks = tokio::time::interval(SAMPLE);
     ticks.tick().await;
     let mut last = before.clone();
-    let mut panel = Panel {
-        title: policy.to_owned(),
-        samples: Vec::new(),
-    };
+    let mut panel = Panel::new(policy);
     while !load.is_finished() {
         ticks.tick().await;
         let now = server.status().await?;
-        panel
-            .samples
-            .push((elapsed_ns(&before, &now) as f64 / 1e9, sample(&last, &now)));
+        let end_s = elapsed_ns(&before, &now) as f64 / 1e9;
+        panel.add_interval(end_s, sample(&last, &now));
         last = now;
     }
     // The clients stopped within the last interval: it would show a dip that no policy caused.
-    panel.samples.pop();
+    panel.remove_last_interval();
     let report = load.await??;
     let counted = last.since(&before);
     Ok(DemoRun {

@@ -12,19 +12,15 @@ use crate::serving::supervisor::Supervisor;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The command line.
-pub(crate) struct Options<'a> {
-    /// The reservation file.
-    pub(crate) file: &'a Path,
-    /// A policy for all disks, instead of the file's.
-    pub(crate) policy: Option<&'a str>,
-    /// A command; the server ends with it.
-    pub(crate) run: Option<&'a str>,
-}
-
-/// Runs the command.
-pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> CommandResult<ExitCode> {
-    let configuration = emulation::load_under(options.file, options.policy)?;
+/// Serves the vdisks of `file`: under `policy` on all disks if one is named, instead of the file's;
+/// until `command` ends if there is one, else until a stop signal arrives.
+pub(crate) fn run(
+    file: &Path,
+    policy: Option<&str>,
+    command: Option<&str>,
+    mut supervisor: Supervisor,
+) -> CommandResult<ExitCode> {
+    let configuration = emulation::load_under(file, policy)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -41,13 +37,13 @@ pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> CommandR
         }
         let sockets = supervisor.take_sockets();
         // Standard output belongs to the client that started the server, or to the command.
-        let quiet = !sockets.is_empty() || options.run.is_some();
+        let quiet = !sockets.is_empty() || command.is_some();
         let server = Server::start(&configuration, &report, frontend, sockets).await?;
         let begun = server
             .announce(&configuration, quiet)
-            .and_then(|()| server.start_command(options.run, &configuration));
-        let command = match begun {
-            Ok(command) => command,
+            .and_then(|()| server.start_command(command, &configuration));
+        let child = match begun {
+            Ok(child) => child,
             Err(failure) => {
                 server.stop().await?;
                 return Err(failure);
@@ -55,8 +51,8 @@ pub(crate) fn run(options: &Options<'_>, mut supervisor: Supervisor) -> CommandR
         };
         supervisor.ready(&format!("Serving {} vdisks", server.vdisk_count()));
         let end = async {
-            match command {
-                Some(command) => run_command::wait(command, &mut signals).await,
+            match child {
+                Some(child) => run_command::wait(child, &mut signals).await,
                 None => {
                     signals.next().await;
                     Ok(ExitCode::SUCCESS)

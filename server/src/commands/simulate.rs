@@ -8,37 +8,42 @@ mod figures;
 mod picture;
 mod run;
 mod svg;
-mod tables;
 mod timeline;
 
 use crate::assembly::{self, emulation};
+use crate::cli::PolicyOverride;
 use crate::failure::{CommandResult, Failure};
+use clap::Args;
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
 use disktime_workloads::Workload;
 use figures::{Alone, SimulationReport};
-use run::Run;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use timeline::Sampling;
 
 /// What is shown, beside the figures.
-#[derive(Debug, Default)]
-pub(crate) struct Options {
-    /// A policy that replaces the file's.
-    pub(crate) policy: Option<String>,
-    /// Policies to compare with.
-    pub(crate) compare: Vec<String>,
-    /// Run each vdisk alone on its disk, too.
-    pub(crate) solo: bool,
-    /// The file of the picture.
-    pub(crate) svg: Option<PathBuf>,
-    /// JSON instead of tables.
-    pub(crate) json: bool,
+#[derive(Debug, Args)]
+pub(crate) struct SimulationOptions {
+    #[command(flatten)]
+    policy: PolicyOverride,
+    /// Run the workload under these policies too, and show all side by side.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    compare: Vec<String>,
+    /// Run each virtual disk alone on its disk too, and show how much of that rate is left
+    /// here.
+    #[arg(long)]
+    solo: bool,
+    /// Draw a picture: disk time per virtual disk over time, with its deadlines.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> CommandResult {
-    let configuration = emulation::load_under(file, options.policy.as_deref())?;
+pub(crate) fn run(file: &Path, workload: &Workload, options: &SimulationOptions) -> CommandResult {
+    let configuration = emulation::load_under(file, options.policy.name())?;
     let others = others(file, &options.compare)?;
     let sampling = options
         .svg
@@ -51,7 +56,7 @@ pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> Comman
         .transpose()?;
     let report = SimulationReport::new(&first, alone.as_ref());
     if let Some((svg, sampling)) = options.svg.as_ref().zip(sampling) {
-        let text = picture::draw(&first, &report, sampling.interval);
+        let text = picture::draw(&first, &report, sampling.interval());
         write(svg, &text)?;
     }
     let mut compared = Vec::new();
@@ -66,12 +71,12 @@ pub(crate) fn run(file: &Path, workload: &Workload, options: &Options) -> Comman
         print!("{}", json_text(&report, &compared)?);
         return Ok(());
     }
-    print!("{}", tables::whole(&report));
+    print!("{report}");
     if !compared.is_empty() {
         let name = policy_name(&configuration);
         let mut all = vec![(name, &report)];
         all.extend(compared.iter().map(|(policy, report)| (*policy, report)));
-        print!("\n{}", tables::compared(&all));
+        print!("\n{}", figures::compared(&all));
     }
     Ok(())
 }
@@ -141,8 +146,8 @@ fn alone(configuration: &Configuration, workload: &Workload) -> CommandResult<Al
         if its_own.clients.is_empty() {
             continue;
         }
-        let Run { load, .. } = run::run(&configuration, &its_own, None)?;
-        all.extend(load.loads);
+        let run = run::run(&configuration, &its_own, None)?;
+        all.extend(run.load().loads.clone());
     }
     Ok(all)
 }

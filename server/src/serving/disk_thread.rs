@@ -10,14 +10,12 @@ use crate::diagnostics::print_diagnostic;
 use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::created_file::CreatedFileGuard;
-use crate::serving::served_vdisks::ServedVdisk;
-use disktime_engine::{
-    PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service, StoredBytes, VdiskId,
-};
-use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
+use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
+use disktime_engine::{PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service};
+use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{
-    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, Uuid, VdiskConfig, VdiskSpec,
+    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig, VdiskSpec,
 };
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -28,23 +26,14 @@ use tokio::sync::{oneshot, watch};
 /// A disk that was opened and checked; its thread waits for [`OpenedDisk::serve`].
 pub(crate) struct OpenedDisk {
     name: String,
-    policy: &'static str,
+    policy: Policy,
     traits: DiskTraits,
     /// Sentences for the user.
-    pub(crate) notices: Vec<String>,
+    notices: Vec<String>,
     go: SyncSender<()>,
     started: Receiver<CommandResult<StartedDisk>>,
     running: watch::Receiver<()>,
     thread: JoinHandle<CommandResult>,
-}
-
-/// What the frontends tell clients of a disk.
-#[derive(Debug, Clone, Copy)]
-struct DiskTraits {
-    /// Whether it seeks.
-    rotational: bool,
-    /// Whether trims do anything.
-    discards: bool,
 }
 
 /// What a thread reports when its disk was checked.
@@ -62,28 +51,10 @@ struct StartedDisk {
     reactor: ReactorHandle<DiskService>,
 }
 
-/// What the catalog of a disk's volume set says of a vdisk.
-struct CatalogEntry {
-    uuid: Uuid,
-    id: VdiskId,
-    stored: StoredBytes,
-}
-
-impl CatalogEntry {
-    fn find(service: &DiskService, name: &str) -> Option<CatalogEntry> {
-        let id = service.vdisk_id(name)?;
-        Some(CatalogEntry {
-            uuid: service.uuid(id)?,
-            id,
-            stored: service.stored(id)?,
-        })
-    }
-}
-
 /// A disk that is being served.
 pub(crate) struct DiskThread {
     name: String,
-    policy: &'static str,
+    policy: Policy,
     traits: DiskTraits,
     started: StartedDisk,
     /// Its sender is dropped when the thread ends.
@@ -156,7 +127,7 @@ pub(crate) fn open(
     let (go, may_go) = sync_channel(1);
     let (runs, running) = watch::channel(());
     let (configuration, admission) = (Arc::clone(configuration), admission.clone());
-    let policy = config.policy.name();
+    let policy = config.policy;
     let thread = std::thread::Builder::new()
         .name(format!("disk {name}"))
         .spawn(move || {
@@ -205,12 +176,8 @@ fn open_and_check(
     disktime_volumes::reconcile(labelled.label(), &specs)
         .map_err(|error| disk_failure(configuration, config, &error))?;
     let properties = labelled.disk_loop().properties();
-    let traits = DiskTraits {
-        rotational: properties.has_seeks,
-        discards: properties.capabilities.discards(),
-    };
     let checked = CheckedDisk {
-        traits,
+        traits: DiskTraits::of(properties),
         notices: properties.notices.clone(),
     };
     Ok((created_file, labelled, checked))
@@ -276,6 +243,11 @@ fn disk_failure(
 }
 
 impl OpenedDisk {
+    /// Sentences for the user about the disk.
+    pub(crate) fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Closes the disk; it is as it was before it was opened.
     pub(crate) fn close_unchanged(self) {
         let OpenedDisk {
@@ -321,7 +293,7 @@ impl DiskThread {
 
     /// Whether its disk seeks.
     pub(crate) fn is_rotational(&self) -> bool {
-        self.traits.rotational
+        self.traits.is_rotational()
     }
 
     /// Its vdisks as the frontends see them; `disk` is its position in the file.
@@ -333,18 +305,9 @@ impl DiskThread {
         configuration
             .vdisks_on(&self.name)
             .zip(&self.started.vdisks)
-            .map(|(vdisk, served)| ServedVdisk {
-                uuid: served.uuid,
-                name: vdisk.name.value.clone(),
-                stored: served.stored.clone(),
-                description: assembly::entitlement(vdisk),
-                size_bytes: vdisk.size_bytes.value,
-                disk,
-                vdisk: served.id,
-                rotational: self.traits.rotational,
-                discards: self.traits.discards,
-                read_only: vdisk.read_only,
-                reactor: self.started.reactor.clone(),
+            .map(|(vdisk, entry)| {
+                let reactor = self.started.reactor.clone();
+                ServedVdisk::new(vdisk, entry.clone(), disk, self.traits, reactor)
             })
             .collect()
     }
@@ -360,13 +323,14 @@ impl DiskThread {
             let _ = sender.send(service.report(now));
         }))?;
         let counted = receiver.await?;
-        Ok(DiskReport {
-            name: self.name.clone(),
-            description: self.started.description.clone(),
-            policy: self.policy,
-            streams: self.started.streams.clone(),
+        let (description, streams) = (&self.started.description, &self.started.streams);
+        Ok(DiskReport::new(
+            self.name.clone(),
+            description.clone(),
+            self.policy,
+            streams.clone(),
             counted,
-        })
+        ))
     }
 
     /// Begins to drain the disk; the future ends when it is drained, flushed and closed. Its status

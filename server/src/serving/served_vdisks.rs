@@ -1,51 +1,138 @@
 //! Between the frontends and the reactors: which exports and files there are, and which disk's
 //! reactor serves each.
 
+use crate::assembly;
+use disktime_disks::{Disk, DiskProperties};
 use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
-use disktime_volumes::Uuid;
+use disktime_reservations::Vdisk;
+use disktime_volumes::{Uuid, VolumeSet};
+
+/// What the frontends tell clients of a disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiskTraits {
+    /// Whether it seeks.
+    rotational: bool,
+    /// Whether trims do anything.
+    discards: bool,
+}
+
+/// What the catalog of a disk's volume set says of a vdisk.
+#[derive(Debug, Clone)]
+pub(crate) struct CatalogEntry {
+    /// Its identity, which its label keeps for ever.
+    uuid: Uuid,
+    /// Its handle at its disk's service.
+    id: VdiskId,
+    /// How much of it is stored.
+    stored: StoredBytes,
+}
 
 /// A vdisk as the frontends see it.
 pub(crate) struct ServedVdisk<S> {
-    /// Its identity, which its label keeps for ever.
-    pub(crate) uuid: Uuid,
+    entry: CatalogEntry,
     /// Its name, which is also that of its export and its file.
-    pub(crate) name: String,
+    name: String,
     /// What it is entitled to, for people.
-    pub(crate) description: String,
-    /// Its size.
-    pub(crate) size_bytes: u64,
-    /// How much of it is stored.
-    pub(crate) stored: StoredBytes,
-    /// The position of its disk in the file.
-    pub(crate) disk: usize,
-    /// Its handle at its disk's service.
-    pub(crate) vdisk: VdiskId,
-    /// Whether its disk seeks.
-    pub(crate) rotational: bool,
-    /// Whether trims do anything.
-    pub(crate) discards: bool,
+    description: String,
+    size_bytes: u64,
     /// Whether clients may only read it.
-    pub(crate) read_only: bool,
+    read_only: bool,
+    /// The position of its disk in the file.
+    disk: usize,
+    traits: DiskTraits,
     /// The disk's reactor.
-    pub(crate) reactor: ReactorHandle<S>,
+    reactor: ReactorHandle<S>,
 }
 
-/// The exports of all vdisks, in file order; an export's identity is its vdisk's.
-pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
-    vdisks
-        .iter()
-        .map(|vdisk| {
-            let handle = export_handle(vdisk.uuid);
-            let mut export = Export::new(handle, vdisk.vdisk, &vdisk.name, vdisk.size_bytes);
-            export.description.clone_from(&vdisk.description);
-            export.flags.rotational = vdisk.rotational;
-            export.flags.trim = vdisk.discards;
-            export.flags.read_only = vdisk.read_only;
-            export
+impl DiskTraits {
+    /// The traits of a disk with those properties.
+    pub(crate) fn of(properties: &DiskProperties) -> DiskTraits {
+        DiskTraits {
+            rotational: properties.has_seeks,
+            discards: properties.capabilities.discards(),
+        }
+    }
+
+    /// Whether it seeks.
+    pub(crate) fn is_rotational(self) -> bool {
+        self.rotational
+    }
+}
+
+impl CatalogEntry {
+    /// The entry of the vdisk of that name.
+    pub(crate) fn find<D: Disk>(service: &VolumeSet<D>, name: &str) -> Option<CatalogEntry> {
+        let id = service.vdisk_id(name)?;
+        Some(CatalogEntry {
+            uuid: service.uuid(id)?,
+            id,
+            stored: service.stored(id)?,
         })
-        .collect()
+    }
+}
+
+impl<S> ServedVdisk<S> {
+    /// A vdisk of the file that the disk at position `disk` serves by its `reactor`.
+    pub(crate) fn new(
+        config: &Vdisk,
+        entry: CatalogEntry,
+        disk: usize,
+        traits: DiskTraits,
+        reactor: ReactorHandle<S>,
+    ) -> ServedVdisk<S> {
+        ServedVdisk {
+            entry,
+            name: config.name.value.clone(),
+            description: assembly::entitlement(config),
+            size_bytes: config.size_bytes.value,
+            read_only: config.read_only,
+            disk,
+            traits,
+            reactor,
+        }
+    }
+
+    /// Its name, which is also that of its export and its file.
+    pub(crate) fn name(&self) -> &String {
+        &self.name
+    }
+
+    /// What it is entitled to, for people.
+    pub(crate) fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Its export; the export's identity is the vdisk's.
+    fn export(&self) -> Export {
+        let handle = export_handle(self.entry.uuid);
+        let mut export = Export::new(handle, self.entry.id, &self.name, self.size_bytes);
+        export.description.clone_from(&self.description);
+        export.flags.rotational = self.traits.rotational;
+        export.flags.trim = self.traits.discards;
+        export.flags.read_only = self.read_only;
+        export
+    }
+
+    /// Its file.
+    fn file(&self) -> FuseFile {
+        FuseFile {
+            identity: FileIdentity(number(self.entry.uuid)),
+            name: self.name.clone(),
+            size_bytes: self.size_bytes,
+            stored: Some(self.entry.stored.clone()),
+            read_only: self.read_only,
+            optimal_io_bytes: 64 << 10,
+            disk: self.disk,
+            vdisk: self.entry.id,
+        }
+    }
+}
+
+/// The exports of all vdisks, in file order.
+pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
+    vdisks.iter().map(ServedVdisk::export).collect()
 }
 
 fn export_handle(uuid: Uuid) -> ExportHandle {
@@ -58,7 +145,8 @@ fn number(uuid: Uuid) -> u128 {
 
 /// Hands a connection to the reactor of the disk that its vdisk is on.
 pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
-    let is_meant = |vdisk: &&ServedVdisk<S>| export_handle(vdisk.uuid) == accepted.export.handle;
+    let is_meant =
+        |vdisk: &&ServedVdisk<S>| export_handle(vdisk.entry.uuid) == accepted.export.handle;
     let Some(vdisk) = vdisks.iter().find(is_meant) else {
         tracing::debug!(
             "{} chose a vdisk that is not served any more",
@@ -78,15 +166,5 @@ pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
 
 /// The files of all vdisks, in file order.
 pub(crate) fn files<S>(vdisks: &[ServedVdisk<S>]) -> Vec<FuseFile> {
-    let file = |vdisk: &ServedVdisk<S>| FuseFile {
-        identity: FileIdentity(number(vdisk.uuid)),
-        name: vdisk.name.clone(),
-        size_bytes: vdisk.size_bytes,
-        stored: Some(vdisk.stored.clone()),
-        read_only: vdisk.read_only,
-        optimal_io_bytes: 64 << 10,
-        disk: vdisk.disk,
-        vdisk: vdisk.vdisk,
-    };
-    vdisks.iter().map(file).collect()
+    vdisks.iter().map(ServedVdisk::file).collect()
 }

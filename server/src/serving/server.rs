@@ -99,7 +99,7 @@ impl Server {
             .map(|vdisk| {
                 listener
                     .as_ref()
-                    .map_or_else(Vec::new, |nbd| nbd.uris(&vdisk.name))
+                    .map_or_else(Vec::new, |nbd| nbd.uris(vdisk.name()))
             })
             .collect();
         let fuse = match fuse_directory {
@@ -132,12 +132,12 @@ impl Server {
     pub(crate) fn announce(&self, configuration: &Configuration, quiet: bool) -> CommandResult {
         let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
         for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
-            let mut line = format!("{}: {}", vdisk.name, vdisk.description);
+            let mut line = format!("{}: {}", vdisk.name(), vdisk.description());
             for uri in uris {
                 line.push_str(&format!("  {uri}"));
             }
             if let Some(fuse) = &self.fuse {
-                line.push_str(&format!("  {}", fuse.path().join(&vdisk.name).display()));
+                line.push_str(&format!("  {}", fuse.path().join(vdisk.name()).display()));
             }
             lines.push(line);
         }
@@ -169,7 +169,7 @@ impl Server {
         let named = self.vdisks.iter().zip(&self.uris);
         let environment = CommandEnvironment::new(
             named
-                .map(|(vdisk, uris)| (vdisk.name.clone(), uris.clone()))
+                .map(|(vdisk, uris)| (vdisk.name().clone(), uris.clone()))
                 .collect(),
             tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
             self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
@@ -192,7 +192,7 @@ impl Server {
         let position = self
             .vdisks
             .iter()
-            .position(|candidate| candidate.name == vdisk);
+            .position(|candidate| candidate.name() == vdisk);
         position.map_or(&[], |position| &self.uris[position])
     }
 
@@ -274,7 +274,7 @@ fn start_disks(
     }
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
-        for notice in &disk.notices {
+        for notice in disk.notices() {
             print_diagnostic(format_args!("disktime: {notice}"));
         }
         let thread = disk.serve()?;
@@ -284,7 +284,7 @@ fn start_disks(
     // Frontends list the vdisks in file order, whatever disk they are on.
     let names = configuration.vdisks.iter().map(|vdisk| &vdisk.name.value);
     let positions: HashMap<&String, usize> = names.zip(0..).collect();
-    by_disk.sort_by_key(|vdisk| positions.get(&vdisk.name).copied());
+    by_disk.sort_by_key(|vdisk| positions.get(vdisk.name()).copied());
     Ok((threads, by_disk))
 }
 

@@ -24,10 +24,31 @@ const LEGEND_HEIGHT: u32 = 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     /// What it shows.
-    pub(crate) title: String,
+    title: String,
     /// Seconds since the start, and the share of the disk's time (0 to 1) that each series got in
     /// the interval that ends there.
-    pub(crate) samples: Vec<(f64, Vec<f64>)>,
+    samples: Vec<(f64, Vec<f64>)>,
+}
+
+impl Panel {
+    /// A panel without samples; `title` says what it shows.
+    pub(crate) fn new(title: &str) -> Panel {
+        Panel {
+            title: title.to_owned(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Adds an interval that ends so many seconds after the start: the share of the disk's time (0
+    /// to 1) that each series got in it.
+    pub(crate) fn add_interval(&mut self, end_s: f64, shares: Vec<f64>) {
+        self.samples.push((end_s, shares));
+    }
+
+    /// Removes the last interval.
+    pub(crate) fn remove_last_interval(&mut self) {
+        self.samples.pop();
+    }
 }
 
 /// Draws the panels under each other, with a legend of the series on top. `reserved` are the shares

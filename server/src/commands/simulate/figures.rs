@@ -3,157 +3,167 @@
 //! Invariant: of a disk, what its vdisks and its background work received, the switching account,
 //! the idle time and what was in flight at the end add up to the whole.
 
-use super::run::{DiskRun, Run};
-use crate::disk_report::{GroupStreams, disk_window, entitlement, percentiles, stream_window};
+mod tables;
+
+use super::run::Run;
+use crate::disk_report::{DiskReport, GroupStreams, percentiles, stream_window};
 use crate::failure::CommandResult;
 use disktime_engine::{StreamConfig, StreamCounters, StreamId, StreamReport, Window};
-use disktime_observe::{DiskWindow, Entitlement, Percentiles, StreamWindow};
+use disktime_observe::{DiskWindow, Entitlement, Percentiles, StreamDifference, StreamWindow};
 use disktime_units::Nanos;
 use disktime_workloads::{Latencies, LoadReport, VdiskLoad};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+pub(super) use tables::compared;
+
 /// What each vdisk that has clients got with its disk for itself, by name.
-pub(crate) type Alone = BTreeMap<String, VdiskLoad>;
+pub(super) type Alone = BTreeMap<String, VdiskLoad>;
 
 /// What clients, vdisks, groups and disks got.
 #[derive(Debug, Clone)]
-pub(crate) struct SimulationReport {
+pub(super) struct SimulationReport {
     /// What the clients got.
-    pub(crate) load: LoadReport,
+    load: LoadReport,
     /// What the disks counted.
-    pub(crate) figures: Figures,
+    figures: Figures,
 }
 
 /// What the disks counted, by name.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Figures {
-    pub(crate) disks: BTreeMap<String, DiskFigures>,
-    pub(crate) vdisks: BTreeMap<String, VdiskFigures>,
-    pub(crate) groups: BTreeMap<String, GroupFigures>,
+struct Figures {
+    disks: BTreeMap<String, DiskFigures>,
+    vdisks: BTreeMap<String, VdiskFigures>,
+    groups: BTreeMap<String, GroupFigures>,
 }
 
 /// What a disk's time was used for.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct DiskFigures {
+struct DiskFigures {
     #[serde(flatten)]
-    pub(crate) window: DiskWindow,
-    pub(crate) policy: &'static str,
+    window: DiskWindow,
+    policy: &'static str,
     /// Its background work, by name.
-    pub(crate) background: BTreeMap<&'static str, BackgroundFigures>,
+    background: BTreeMap<&'static str, StreamDifference>,
     /// Not charged before it ends.
-    pub(crate) in_flight_share: f64,
-    pub(crate) switching_reserved_share: f64,
-    pub(crate) overruns: u64,
-    pub(crate) worst_case_ms: f64,
-    pub(crate) unspent_bound_ms: f64,
+    in_flight_share: f64,
+    switching_reserved_share: f64,
+    overruns: u64,
+    worst_case_ms: f64,
+    unspent_bound_ms: f64,
     /// With `--solo`: the sum of what is left of each vdisk's requests per second alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) efficiency: Option<f64>,
-}
-
-/// What background work received.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct BackgroundFigures {
-    #[serde(flatten)]
-    pub(crate) window: StreamWindow,
-    pub(crate) reserved_share: f64,
+    efficiency: Option<f64>,
 }
 
 /// What a vdisk or a group is entitled to, and what it received.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct AccountFigures {
+struct AccountFigures {
     #[serde(flatten)]
-    pub(crate) window: StreamWindow,
+    window: StreamWindow,
     #[serde(flatten)]
-    pub(crate) entitlement: Entitlement,
+    entitlement: Entitlement,
     /// The part of its reservation that it did not use.
-    pub(crate) unused_share: f64,
+    unused_share: f64,
     /// What all others on the disk received.
-    pub(crate) others_share: f64,
-    pub(crate) unspent_max_ms: Option<f64>,
-    pub(crate) unspent_bound_ms: f64,
+    others_share: f64,
+    unspent_max_ms: Option<f64>,
+    unspent_bound_ms: f64,
 }
 
 /// What a vdisk and its clients got.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct VdiskFigures {
+struct VdiskFigures {
     #[serde(flatten)]
-    pub(crate) account: AccountFigures,
+    account: AccountFigures,
     #[serde(flatten)]
-    pub(crate) load: LoadFigures,
-    pub(crate) queue_time_us: Percentiles,
-    pub(crate) service_time_us: Percentiles,
-    pub(crate) group: Option<String>,
+    load: LoadFigures,
+    queue_time_us: Percentiles,
+    service_time_us: Percentiles,
+    group: Option<String>,
     /// With `--solo`.
     #[serde(flatten)]
-    pub(crate) comparison: Option<Comparison>,
+    comparison: Option<Comparison>,
 }
 
 /// What the clients of a vdisk got together.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct LoadFigures {
-    pub(crate) iops: f64,
-    pub(crate) bytes_per_second: u64,
+struct LoadFigures {
+    iops: f64,
+    bytes_per_second: u64,
     /// Null when nothing was answered.
-    pub(crate) latency_us: Option<LatencyMicros>,
+    latency_us: Option<LatencyMicros>,
 }
 
 /// From arrival to answer.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct LatencyMicros {
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) p99: f64,
-    pub(crate) p99_9: f64,
-    pub(crate) max: f64,
+struct LatencyMicros {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p99_9: f64,
+    max: f64,
 }
 
 /// A vdisk beside the same with its disk for itself; all null without requests there.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Comparison {
-    pub(crate) alone: Option<LoadFigures>,
+struct Comparison {
+    alone: Option<LoadFigures>,
     /// `here ÷ alone`, in requests per second.
-    pub(crate) of_alone: Option<f64>,
+    of_alone: Option<f64>,
     /// `here ÷ (u × alone)`.
-    pub(crate) isolation: Option<f64>,
+    isolation: Option<f64>,
 }
 
 /// What a group's members got together.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct GroupFigures {
+struct GroupFigures {
     #[serde(flatten)]
-    pub(crate) account: AccountFigures,
-    pub(crate) members: Vec<String>,
+    account: AccountFigures,
+    members: Vec<String>,
 }
 
 impl SimulationReport {
     /// The report of a run; `alone`: each vdisk's clients with their disk for themselves.
-    pub(crate) fn new(run: &Run, alone: Option<&Alone>) -> SimulationReport {
+    pub(super) fn new(run: &Run, alone: Option<&Alone>) -> SimulationReport {
         let mut figures = Figures::default();
-        for disk in &run.disks {
-            for (name, stream) in disk.streams.vdisks() {
-                let vdisk = vdisk(disk, name, *stream, &run.load, alone);
+        for disk in run.disks() {
+            let disk = disk.report();
+            for (name, stream) in disk.streams().vdisks() {
+                let vdisk = vdisk(disk, name, *stream, run.load(), alone);
                 figures.vdisks.insert(name.clone(), vdisk);
             }
-            for group in disk.streams.groups() {
+            for group in disk.streams().groups() {
                 let figures_of_group = self::group(disk, group);
                 figures
                     .groups
                     .insert(group.name().to_owned(), figures_of_group);
             }
-            let figures_of_disk = self::disk(disk, &run.load, alone);
-            figures.disks.insert(disk.name.clone(), figures_of_disk);
+            let figures_of_disk = self::disk(disk, run.load(), alone);
+            figures
+                .disks
+                .insert(disk.name().to_owned(), figures_of_disk);
         }
         SimulationReport {
-            load: run.load.clone(),
+            load: run.load().clone(),
             figures,
         }
     }
 
+    /// How long the clients ran.
+    pub(super) fn duration(&self) -> Nanos {
+        self.load.duration
+    }
+
+    /// The disk time of a vdisk.
+    pub(super) fn vdisk_window(&self, name: &str) -> StreamWindow {
+        let vdisk = self.figures.vdisks.get(name);
+        vdisk.map_or_else(StreamWindow::default, |vdisk| vdisk.account.window)
+    }
+
     /// As JSON: the clients, and what the disks counted.
-    pub(crate) fn to_json(&self) -> CommandResult<Value> {
+    pub(super) fn to_json(&self) -> CommandResult<Value> {
         let mut whole = self.load.to_json();
         let figures = serde_json::to_value(&self.figures)?;
         if let (Value::Object(whole), Value::Object(figures)) = (&mut whole, figures) {
@@ -163,14 +173,14 @@ impl SimulationReport {
     }
 
     /// Whether it was compared with each vdisk alone.
-    pub(crate) fn has_alone(&self) -> bool {
+    fn has_alone(&self) -> bool {
         let mut disks = self.figures.disks.values();
         disks.any(|disk| disk.efficiency.is_some())
     }
 }
 
 /// A number with so many decimals.
-pub(crate) fn rounded(value: f64, decimals: i32) -> f64 {
+fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
     (value * factor).round() / factor
 }
@@ -188,13 +198,13 @@ fn share(part: Nanos, whole: Nanos) -> f64 {
 }
 
 fn vdisk(
-    disk: &DiskRun,
+    disk: &DiskReport,
     name: &str,
     id: StreamId,
     clients: &LoadReport,
     alone: Option<&Alone>,
 ) -> VdiskFigures {
-    let stream = &disk.counted.streams[&id];
+    let stream = disk.stream(id);
     let load = clients.loads.get(name).copied().unwrap_or_default();
     let account = account(disk, &stream.config, stream.windows.total);
     let reserved = account.entitlement.reserved_share;
@@ -203,7 +213,7 @@ fn vdisk(
         load: load_figures(&load),
         queue_time_us: percentiles(&stream.queue_time),
         service_time_us: percentiles(&stream.service_time),
-        group: disk.streams.group_of(name).map(str::to_owned),
+        group: disk.streams().group_of(name).map(str::to_owned),
         comparison: alone.map(|alone| compare_with_alone(&load, alone.get(name), reserved)),
     }
 }
@@ -227,20 +237,24 @@ fn latency_micros(latency: &Latencies) -> LatencyMicros {
     }
 }
 
-fn group(disk: &DiskRun, group: &GroupStreams) -> GroupFigures {
-    let config = &disk.counted.streams[&group.account()].config;
+fn group(disk: &DiskReport, group: &GroupStreams) -> GroupFigures {
+    let config = &disk.stream(group.account()).config;
     GroupFigures {
-        account: account(disk, config, group.windows(&disk.counted).total),
+        account: account(disk, config, group.windows(disk.counted()).total),
         members: group.member_names().map(str::to_owned).collect(),
     }
 }
 
 /// What a vdisk or a group is entitled to, and what it received.
-fn account(disk: &DiskRun, config: &StreamConfig, total: Window<StreamCounters>) -> AccountFigures {
+fn account(
+    disk: &DiskReport,
+    config: &StreamConfig,
+    total: Window<StreamCounters>,
+) -> AccountFigures {
     let counters = &total.counters;
-    let entitlement = entitlement(&disk.name, config);
+    let entitlement = disk.entitlement(config);
     let own = share(counters.reserved, total.elapsed);
-    let all = disk.counted.streams.values().map(received);
+    let all = disk.counted().streams.values().map(received);
     let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
     let others = all.saturating_sub(counters.reserved + counters.spare);
     AccountFigures {
@@ -249,7 +263,7 @@ fn account(disk: &DiskRun, config: &StreamConfig, total: Window<StreamCounters>)
         entitlement,
         others_share: share(others, total.elapsed),
         unspent_max_ms: counters.unspent_max.map(|unspent| unspent as f64 / 1e6),
-        unspent_bound_ms: disk.counted.unspent_bound.as_millis_f64(),
+        unspent_bound_ms: disk.counted().unspent_bound.as_millis_f64(),
     }
 }
 
@@ -265,36 +279,36 @@ fn compare_with_alone(here: &VdiskLoad, alone: Option<&VdiskLoad>, reserved: f64
     }
 }
 
-fn disk(disk: &DiskRun, load: &LoadReport, alone: Option<&Alone>) -> DiskFigures {
-    let total = disk.counted.windows.total;
+fn disk(disk: &DiskReport, load: &LoadReport, alone: Option<&Alone>) -> DiskFigures {
+    let total = disk.counted().windows.total;
     let counters = &total.counters;
     let in_flight = (counters.busy + counters.waiting)
         .saturating_sub(counters.charged)
         .saturating_sub(counters.switching);
-    let background = disk.streams.background().map(|(work, id)| {
-        let stream = &disk.counted.streams[&id];
-        let figures = BackgroundFigures {
+    let background = disk.streams().background().map(|(work, id)| {
+        let stream = disk.stream(id);
+        let figures = StreamDifference {
             window: stream_window(stream.windows.total),
-            reserved_share: entitlement(&disk.name, &stream.config).reserved_share,
+            reserved_share: disk.entitlement(&stream.config).reserved_share,
         };
         (work.name(), figures)
     });
     let efficiency = alone.map(|alone| {
-        let parts = disk.streams.vdisks().iter().filter_map(|(name, _)| {
+        let parts = disk.streams().vdisks().iter().filter_map(|(name, _)| {
             let alone = alone.get(name).filter(|alone| alone.iops > 0.0)?;
             Some(load.loads.get(name)?.iops / alone.iops)
         });
         rounded(parts.sum(), 4)
     });
     DiskFigures {
-        window: disk_window(total),
-        policy: disk.policy.name(),
+        window: disk.total(),
+        policy: disk.policy(),
         background: background.collect(),
         in_flight_share: share(in_flight, total.elapsed),
-        switching_reserved_share: disk.counted.switching_share.as_f64(),
+        switching_reserved_share: disk.counted().switching_share.as_f64(),
         overruns: counters.overruns,
-        worst_case_ms: disk.counted.worst_case.as_millis_f64(),
-        unspent_bound_ms: disk.counted.unspent_bound.as_millis_f64(),
+        worst_case_ms: disk.counted().worst_case.as_millis_f64(),
+        unspent_bound_ms: disk.counted().unspent_bound.as_millis_f64(),
         efficiency,
     }
 }

@@ -12,8 +12,8 @@ mod time_axis;
 use super::figures::SimulationReport;
 use super::run::{DiskRun, Run};
 use super::svg::{Anchor, Svg, fitting, width_of};
-use super::timeline::{Deadlines, Interval};
-use crate::disk_report::{disk_window, stream_window};
+use super::timeline::{Deadlines, Interval, Used};
+use crate::disk_report::stream_window;
 use deadlines::draw_deadlines;
 use disktime_engine::StreamId;
 use disktime_observe::StreamWindow;
@@ -66,23 +66,19 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    /// What it used of an interval: on its account, and spare time.
-    fn used(&self, interval: &Interval) -> (f64, f64) {
-        let of = |stream: &StreamId| &interval.streams[stream.index()];
-        let streams = self.streams.iter().map(of);
-        streams.fold((0.0, 0.0), |(own, spare), used| {
-            (own + used.own, spare + used.spare)
-        })
+    /// What it used of an interval.
+    fn used(&self, interval: &Interval) -> Used {
+        interval.used_by(&self.streams)
     }
 }
 
 /// Draws a run that was sampled; `interval` is what the areas are averages of.
 pub(crate) fn draw(run: &Run, report: &SimulationReport, interval: Nanos) -> String {
-    let axis = TimeAxis::new(report.load.duration, LEFT, RIGHT);
+    let axis = TimeAxis::new(report.duration(), LEFT, RIGHT);
     let mut svg = Svg::new();
     let mut notes = Vec::new();
     let mut y = draw_top(&mut svg, run, report, interval);
-    for disk in &run.disks {
+    for disk in run.disks() {
         y = draw_disk(&mut svg, y, disk, report, &axis, interval, &mut notes);
     }
     for note in notes {
@@ -97,7 +93,11 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos
     let bold = "font-weight=\"bold\"";
     let title = "Disk time per virtual disk over time";
     svg.text((MARGIN, 22.0), 17.0, Anchor::Start, title, bold);
-    let policies: Vec<&str> = run.disks.iter().map(|disk| disk.policy.name()).collect();
+    let policies: Vec<&str> = run
+        .disks()
+        .iter()
+        .map(|disk| disk.report().policy())
+        .collect();
     let same = policies.windows(2).all(|pair| pair[0] == pair[1]);
     let policy = if same {
         policies.first().copied()
@@ -107,7 +107,7 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos
     let under = policy.map_or_else(String::new, |policy| format!(" under {policy}"));
     let subtitle = format!(
         "{} in virtual time{under}; each step is the mean of {interval}",
-        report.load.duration
+        report.duration()
     );
     svg.text((MARGIN, 40.0), 12.0, Anchor::Start, &subtitle, SOFT);
     fill_style::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
@@ -115,10 +115,10 @@ fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos
 
 /// Each group with its members beneath it, then the vdisks that are in none.
 fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
+    let (counted, timeline) = (disk.report(), disk.timeline());
     let mut lanes: Vec<Lane<'a>> = Vec::new();
     let mut add = |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind| {
-        let config = &disk.counted.streams[&account].config;
-        let timeline = disk.timeline.as_ref();
+        let config = &counted.stream(account).config;
         let style = FillStyle::of(lanes.len());
         lanes.push(Lane {
             name,
@@ -134,13 +134,10 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
             deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(account)),
         });
     };
-    let of_vdisk = |name: &str| {
-        let vdisk = report.figures.vdisks.get(name);
-        vdisk.map_or_else(StreamWindow::default, |vdisk| vdisk.account.window)
-    };
-    for group in disk.streams.groups() {
+    let of_vdisk = |name: &str| report.vdisk_window(name);
+    for group in counted.streams().groups() {
         let streams = group.members().iter().map(|(_, stream)| *stream).collect();
-        let figures = group.windows(&disk.counted).total;
+        let figures = group.windows(counted.counted()).total;
         let (name, figures) = (group.name(), stream_window(figures));
         add(name, group.account(), streams, figures, LaneKind::Group);
         for (member, stream) in group.members() {
@@ -148,8 +145,8 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
             add(member, *stream, vec![*stream], of_vdisk(member), kind);
         }
     }
-    for (name, stream) in disk.streams.vdisks() {
-        if disk.streams.group_of(name).is_none() {
+    for (name, stream) in counted.streams().vdisks() {
+        if counted.streams().group_of(name).is_none() {
             add(
                 name,
                 *stream,
@@ -173,13 +170,12 @@ fn draw_disk(
     notes: &mut Vec<String>,
 ) -> f64 {
     let intervals = disk
-        .timeline
-        .as_ref()
+        .timeline()
         .map_or_else(Vec::new, |timeline| timeline.intervals(interval));
     let lanes = lanes(disk, report);
-    let figures = disk_window(disk.counted.windows.total);
+    let disk = disk.report();
     let mut y = top + 12.0;
-    draw_strip(svg, y, disk, &lanes, &figures, &intervals, axis);
+    draw_strip(svg, y, disk, &lanes, &intervals, axis);
     y += STRIP_HEIGHT + 18.0;
     let (height, most) = (lane_height(lanes.len()), scale(&lanes, &intervals));
     for lane in &lanes {
@@ -195,11 +191,11 @@ fn draw_disk(
         y += height + TICKS_HEIGHT + GAP;
     }
     let drawn = lanes.iter().filter(|lane| lane.kind != LaneKind::Group);
-    let hidden = disk.streams.vdisks().len() - drawn.count();
+    let hidden = disk.streams().vdisks().len() - drawn.count();
     if hidden > 0 {
         notes.push(format!(
             "{hidden} more virtual disks of {} are drawn in its strip only, as one.",
-            disk.name
+            disk.name()
         ));
     }
     axis.draw_labels(svg, y - GAP + 2.0);
@@ -220,10 +216,9 @@ fn scale(lanes: &[Lane<'_>], intervals: &[Interval]) -> f64 {
     let marked = lanes.iter().flat_map(|lane| [lane.reserved, lane.limit]);
     let marked = marked.flatten().fold(0.0, f64::max);
     let received = intervals.iter().flat_map(|interval| {
-        lanes.iter().map(|lane| {
-            let (own, spare) = lane.used(interval);
-            (own + spare) / interval.length()
-        })
+        lanes
+            .iter()
+            .map(|lane| lane.used(interval).total() / interval.length())
     });
     let most = received.fold(marked, f64::max);
     let steps = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8];
@@ -240,10 +235,10 @@ fn area(intervals: &[Interval], axis: &TimeAxis, heights: &[(f64, f64)]) -> Vec<
     let edge = |height: fn(&(f64, f64)) -> f64| {
         let mut corners: Vec<(f64, f64)> = Vec::new();
         for (interval, heights) in intervals.iter().zip(heights) {
-            let (to, height) = (axis.x(interval.to), height(heights));
+            let (to, height) = (axis.x(interval.end()), height(heights));
             match corners.last_mut() {
                 Some(last) if (last.1 - height).abs() < 0.05 => last.0 = to,
-                _ => corners.extend([(axis.x(interval.from), height), (to, height)]),
+                _ => corners.extend([(axis.x(interval.start()), height), (to, height)]),
             }
         }
         corners
@@ -287,7 +282,7 @@ fn draw_lane(
         .map(|interval| {
             (
                 bottom,
-                y(lane.used(interval).0 / interval.length().max(1.0)),
+                y(lane.used(interval).own / interval.length().max(1.0)),
             )
         })
         .collect();
@@ -295,8 +290,8 @@ fn draw_lane(
         .iter()
         .zip(&own)
         .map(|(interval, (_, lower))| {
-            let (own, spare) = lane.used(interval);
-            (*lower, y((own + spare) / interval.length().max(1.0)))
+            let used = lane.used(interval).total();
+            (*lower, y(used / interval.length().max(1.0)))
         })
         .collect();
     lane.style.fill(svg, &area(intervals, axis, &own), false);

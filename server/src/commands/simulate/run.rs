@@ -5,43 +5,61 @@
 
 use super::timeline::{Sampling, Timeline};
 use crate::assembly::{self, DiskService};
-use crate::disk_report::DiskStreams;
+use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
 use disktime_engine::LoopReport;
-use disktime_reservations::{Configuration, Policy};
+use disktime_reservations::Configuration;
 use disktime_volumes::{Format, OpenOptions, VirtualDriver};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
 use std::collections::BTreeMap;
 
 /// The result of a run.
 #[derive(Debug)]
-pub(crate) struct Run {
+pub(super) struct Run {
     /// What the clients saw.
-    pub(crate) load: LoadReport,
+    load: LoadReport,
     /// What the disks counted, in file order.
-    pub(crate) disks: Vec<DiskRun>,
+    disks: Vec<DiskRun>,
 }
 
 /// What one disk counted.
 #[derive(Debug)]
-pub(crate) struct DiskRun {
-    /// Its name.
-    pub(crate) name: String,
-    /// The scheduling policy.
-    pub(crate) policy: Policy,
-    /// Its streams.
-    pub(crate) streams: DiskStreams,
-    /// The counters at the end.
-    pub(crate) counted: LoopReport,
-    /// The counters during the run, if a picture was asked for.
-    pub(crate) timeline: Option<Timeline>,
+pub(super) struct DiskRun {
+    /// At the end.
+    report: DiskReport,
+    /// During the run, if a picture was asked for.
+    timeline: Option<Timeline>,
+}
+
+impl Run {
+    /// What the clients saw.
+    pub(super) fn load(&self) -> &LoadReport {
+        &self.load
+    }
+
+    /// What the disks counted, in file order.
+    pub(super) fn disks(&self) -> &[DiskRun] {
+        &self.disks
+    }
+}
+
+impl DiskRun {
+    /// What it counted until the end.
+    pub(super) fn report(&self) -> &DiskReport {
+        &self.report
+    }
+
+    /// What it counted during the run, if a picture was asked for.
+    pub(super) fn timeline(&self) -> Option<&Timeline> {
+        self.timeline.as_ref()
+    }
 }
 
 /// Runs a workload against a configuration.
 ///
 /// # Errors
 /// Reservations that are not admitted, a workload that does not fit.
-pub(crate) fn run(
+pub(super) fn run(
     configuration: &Configuration,
     workload: &Workload,
     sampling: Option<Sampling>,
@@ -59,16 +77,16 @@ pub(crate) fn run(
             reports[index] = Some(service.report(now));
         }
     };
-    let every = sampling.map(|sampling| sampling.every);
+    let every = sampling.map(|sampling| sampling.every());
     let load = run_virtual(&mut services, &targets, workload, every, &mut observe)?;
     let counted = reports.into_iter().zip(timelines);
     let disks = configuration.disks.iter().zip(services.iter().zip(counted));
     let disks = disks.filter_map(|(disk, (service, (report, timeline)))| {
+        let name = &disk.name.value;
+        let description = service.disk_loop().properties().description.clone();
+        let streams = DiskStreams::of(configuration, name, service);
         Some(DiskRun {
-            name: disk.name.value.clone(),
-            policy: disk.policy,
-            streams: DiskStreams::of(configuration, &disk.name.value, service),
-            counted: report?,
+            report: DiskReport::new(name.clone(), description, disk.policy, streams, report?),
             timeline: sampling.map(|_| timeline),
         })
     });

@@ -18,17 +18,17 @@ const READINGS_OF_STREAMS: u64 = 2_000_000;
 
 /// How often counters are read, and the interval over which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sampling {
+pub(super) struct Sampling {
     /// Time between two readings; `interval` is a multiple of it.
-    pub(crate) every: Nanos,
+    every: Nanos,
     /// The length of an interval.
-    pub(crate) interval: Nanos,
+    interval: Nanos,
 }
 
 impl Sampling {
     /// For a run of that length with so many streams: intervals of a round length that are not
     /// shorter than a period, if there are enough of them.
-    pub(crate) fn new(duration: Nanos, shortest_period: Option<Nanos>, streams: usize) -> Sampling {
+    pub(super) fn new(duration: Nanos, shortest_period: Option<Nanos>, streams: usize) -> Sampling {
         let duration = duration.0.max(1);
         let fewest = duration / FEWEST_INTERVALS;
         let by_period = shortest_period.map_or(0, |period| period.0.min(fewest));
@@ -44,6 +44,16 @@ impl Sampling {
             every: Nanos(interval / parts),
             interval: Nanos(interval),
         }
+    }
+
+    /// Time between two readings.
+    pub(super) fn every(&self) -> Nanos {
+        self.every
+    }
+
+    /// The length of an interval.
+    pub(super) fn interval(&self) -> Nanos {
+        self.interval
     }
 }
 
@@ -72,7 +82,7 @@ struct Reading {
 
 /// The counters of a disk at regular times.
 #[derive(Debug, Default)]
-pub(crate) struct Timeline {
+pub(super) struct Timeline {
     times: Vec<Nanos>,
     switching: Vec<Nanos>,
     /// By time, then stream.
@@ -81,40 +91,52 @@ pub(crate) struct Timeline {
 
 /// Disk time in an interval, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Used {
+pub(super) struct Used {
     /// On its own account.
-    pub(crate) own: f64,
+    pub(super) own: f64,
     /// Spare time.
-    pub(crate) spare: f64,
+    pub(super) spare: f64,
+}
+
+impl Used {
+    /// On both accounts.
+    pub(super) fn total(self) -> f64 {
+        self.own + self.spare
+    }
+
+    fn add(&mut self, more: Used) {
+        self.own += more.own;
+        self.spare += more.spare;
+    }
 }
 
 /// What happened in an interval.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Interval {
+pub(super) struct Interval {
     /// When it began.
-    pub(crate) from: Nanos,
+    from: Nanos,
     /// When it ended.
-    pub(crate) to: Nanos,
+    to: Nanos,
     /// By stream.
-    pub(crate) streams: Vec<Used>,
+    streams: Vec<Used>,
     /// The switching account, in nanoseconds.
-    pub(crate) switching: f64,
+    switching: f64,
 }
 
 /// Deadlines between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Deadlines {
+pub(super) struct Deadlines {
     /// When they were counted.
-    pub(crate) at: Nanos,
+    pub(super) at: Nanos,
     /// How many were met.
-    pub(crate) met: u64,
+    pub(super) met: u64,
     /// How many were missed.
-    pub(crate) missed: u64,
+    pub(super) missed: u64,
 }
 
 impl Timeline {
     /// Reads the counters.
-    pub(crate) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
+    pub(super) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
         if self.times.last().is_some_and(|last| *last >= now) {
             // The last regular time can be the end of the run, which is read again after its
             // requests.
@@ -138,7 +160,7 @@ impl Timeline {
     }
 
     /// The deadlines of a stream, in order of time.
-    pub(crate) fn deadlines(&self, stream: StreamId) -> Vec<Deadlines> {
+    pub(super) fn deadlines(&self, stream: StreamId) -> Vec<Deadlines> {
         let mut all = Vec::new();
         let (mut met, mut missed) = (0, 0);
         for (at, streams) in self.times.iter().zip(&self.readings) {
@@ -156,7 +178,7 @@ impl Timeline {
     }
 
     /// What happened in each interval of that length; the last may be shorter.
-    pub(crate) fn intervals(&self, length: Nanos) -> Vec<Interval> {
+    pub(super) fn intervals(&self, length: Nanos) -> Vec<Interval> {
         let mut intervals: Vec<Interval> = Vec::new();
         for part in self.parts() {
             match intervals.last_mut() {
@@ -211,13 +233,40 @@ impl Timeline {
 }
 
 impl Interval {
+    /// When it began.
+    pub(super) fn start(&self) -> Nanos {
+        self.from
+    }
+
+    /// When it ended.
+    pub(super) fn end(&self) -> Nanos {
+        self.to
+    }
+
+    /// What some of the streams used together.
+    pub(super) fn used_by(&self, streams: &[StreamId]) -> Used {
+        let mut all = Used::default();
+        for stream in streams {
+            all.add(self.streams[stream.index()]);
+        }
+        all
+    }
+
+    /// What the switching account used, and all streams but those.
+    pub(super) fn used_by_others(&self, streams: &[StreamId]) -> f64 {
+        let is_other = |index: usize| streams.iter().all(|stream| stream.index() != index);
+        let others = self.streams.iter().enumerate();
+        let others = others.filter(|(index, _)| is_other(*index));
+        others.map(|(_, used)| used.total()).sum::<f64>() + self.switching
+    }
+
     /// Its length in nanoseconds.
-    pub(crate) fn length(&self) -> f64 {
+    pub(super) fn length(&self) -> f64 {
         self.to.saturating_sub(self.from).0 as f64
     }
 
     fn used(&self) -> f64 {
-        let streams = self.streams.iter().map(|used| used.own + used.spare);
+        let streams = self.streams.iter().map(|used| used.total());
         streams.sum::<f64>() + self.switching
     }
 
@@ -244,8 +293,7 @@ impl Interval {
 
     fn add(&mut self, other: &Interval) {
         for (used, more) in self.streams.iter_mut().zip(&other.streams) {
-            used.own += more.own;
-            used.spare += more.spare;
+            used.add(*more);
         }
         self.switching += other.switching;
     }

@@ -5,10 +5,10 @@ use super::time_axis::TimeAxis;
 use super::{
     LEFT, Lane, LaneKind, MARGIN, RIGHT, SMALL, SOFT, STRIP_HEIGHT, area, draw_frame, percent,
 };
-use crate::commands::simulate::run::DiskRun;
 use crate::commands::simulate::svg::{Anchor, Svg, fitting, width_of};
 use crate::commands::simulate::timeline::Interval;
-use disktime_observe::DiskWindow;
+use crate::disk_report::DiskReport;
+use disktime_engine::StreamId;
 
 /// Its fill, the vdisk's name, and its lower and upper edge in each interval.
 type Layer<'a> = (FillStyle, &'a str, Vec<(f64, f64)>);
@@ -17,9 +17,8 @@ type Layer<'a> = (FillStyle, &'a str, Vec<(f64, f64)>);
 pub(crate) fn draw_strip(
     svg: &mut Svg,
     top: f64,
-    disk: &DiskRun,
+    disk: &DiskReport,
     lanes: &[Lane<'_>],
-    figures: &DiskWindow,
     intervals: &[Interval],
     axis: &TimeAxis,
 ) {
@@ -42,19 +41,12 @@ pub(crate) fn draw_strip(
         .filter(|lane| lane.kind != LaneKind::Group)
         .collect();
     for lane in &lanes {
-        let used = |interval: &Interval| {
-            let (own, spare) = lane.used(interval);
-            own + spare
-        };
+        let used = |interval: &Interval| lane.used(interval).total();
         layers.push((lane.style, lane.name, stack(&used)));
     }
     let drawn = lanes.iter().flat_map(|lane| &lane.streams);
-    let drawn: Vec<usize> = drawn.map(|stream| stream.index()).collect();
-    let rest = |interval: &Interval| -> f64 {
-        let streams = interval.streams.iter().enumerate();
-        let others = streams.filter(|(index, _)| !drawn.contains(index));
-        others.map(|(_, used)| used.own + used.spare).sum::<f64>() + interval.switching
-    };
+    let drawn: Vec<StreamId> = drawn.copied().collect();
+    let rest = |interval: &Interval| interval.used_by_others(&drawn);
     layers.push((REMAINDER_STYLE, "", stack(&rest)));
     for (style, name, heights) in &layers {
         style.fill(svg, &area(intervals, axis, heights), false);
@@ -65,7 +57,7 @@ pub(crate) fn draw_strip(
         }
     }
     draw_frame(svg, (top, STRIP_HEIGHT), 1.0);
-    draw_strip_texts(svg, top, disk, figures);
+    draw_strip_texts(svg, top, disk);
 }
 
 /// Where a layer's name fits: in the longest stretch that is thick enough.
@@ -87,7 +79,10 @@ fn place_for(
             if lower - upper < THICK {
                 break;
             }
-            let (from, to) = (axis.x(intervals[start].from), axis.x(intervals[end].to));
+            let (from, to) = (
+                axis.x(intervals[start].start()),
+                axis.x(intervals[end].end()),
+            );
             if best.is_none_or(|(length, ..)| to - from > length + 0.01) {
                 best = Some((to - from, (from + to) / 2.0, (upper + lower) / 2.0 + 4.2));
             }
@@ -97,8 +92,9 @@ fn place_for(
         .map(|(_, x, y)| (x, y))
 }
 
-fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskRun, figures: &DiskWindow) {
-    let name = fitting(&disk.name, 14.0, LEFT - 44.0);
+fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskReport) {
+    let figures = disk.total();
+    let name = fitting(disk.name(), 14.0, LEFT - 44.0);
     let bold = "font-weight=\"bold\"";
     svg.text((MARGIN, top + 14.0), 14.0, Anchor::Start, &name, bold);
     svg.text(

@@ -1,27 +1,24 @@
 //! A run as tables: a summary and a table per disk, then latencies, then clients; and several
 //! policies side by side. At most 100 columns wide with names of usual length.
 
-use super::figures::{
-    AccountFigures, DiskFigures, LatencyMicros, LoadFigures, SimulationReport, rounded,
-};
+use super::{AccountFigures, DiskFigures, LatencyMicros, LoadFigures, SimulationReport, rounded};
 use disktime_observe::{Grouped, Percentiles, Table, grouped};
 use disktime_units::Nanos;
+use std::fmt;
 
 /// Everything about one run.
-pub(crate) fn whole(report: &SimulationReport) -> String {
-    let mut text = String::new();
-    for (name, disk) in &report.figures.disks {
-        text.push_str(&disk_sentence(report, name, disk));
-        text.push_str(&disk_table(report, name, disk));
-        text.push('\n');
+impl fmt::Display for SimulationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, disk) in &self.figures.disks {
+            write!(f, "{}", disk_sentence(self, name, disk))?;
+            writeln!(f, "{}", disk_table(self, name, disk))?;
+        }
+        write!(f, "{}\n{}", latency_table(self), self.load)
     }
-    text.push_str(&latency_table(report).to_string());
-    text.push_str(&format!("\n{}", report.load));
-    text
 }
 
 /// Several runs, a line per vdisk and policy.
-pub(crate) fn compared(runs: &[(&str, &SimulationReport)]) -> String {
+pub(in super::super) fn compared(runs: &[(&str, &SimulationReport)]) -> String {
     let with_alone = runs.iter().any(|(_, report)| report.has_alone());
     let mut heading = vec![
         "vdisk", "policy", "received", "spare", "IOPS", "MB/s", "p50 ms", "p99 ms", "p99.9",
