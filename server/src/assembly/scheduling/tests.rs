@@ -1,4 +1,4 @@
-//! Unit tests of `assembly`.
+//! Unit tests of `scheduling`.
 
 use super::*;
 

@@ -1,0 +1,71 @@
+//! Whether the reservations of a file's disks are admitted, from what is known of each disk before
+//! it is opened.
+//!
+//! Invariant: nothing on a disk is changed here.
+
+use super::disks::disk_options;
+use super::emulation;
+use crate::failure::{CommandResult, Failure};
+use disktime_disks::survey_disk;
+use disktime_reservations::{AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, admit};
+use disktime_volumes::label::space_bytes;
+
+/// What admission needs to know, without changing anything.
+fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<DiskFacts> {
+    let vdisks = configuration.vdisks_on(&disk.name.value);
+    let overhead_bytes = space_bytes(vdisks.map(|vdisk| vdisk.name.value.as_str()));
+    if let Some((_, properties)) = emulation::model(configuration, disk)? {
+        return Ok(DiskFacts {
+            has_seeks: properties.has_seeks,
+            worst_case: properties.worst_case,
+            switch_cost: properties.switch_cost,
+            size_bytes: Some(properties.size_bytes),
+            overhead_bytes,
+        });
+    }
+    let place = disk.medium.span;
+    let survey = survey_disk(&disk_options(disk)).map_err(|error| {
+        Failure::from(configuration.error_at(
+            place,
+            error.to_string(),
+            "name a block device or a file",
+        ))
+    })?;
+    if let Some(path) = disk.path().filter(|_| !survey.exists)
+        && (disk.size_bytes.is_none() || path.starts_with("/dev"))
+    {
+        let message = format!("there is no {}", path.display());
+        let help =
+            "name a block device or a file, or give the disk a \"size\" so that a file is made";
+        return Err(configuration.error_at(place, message, help).into());
+    }
+    Ok(DiskFacts {
+        has_seeks: survey.has_seeks,
+        worst_case: survey.worst_case,
+        switch_cost: survey.switch_cost,
+        size_bytes: survey.size_bytes,
+        overhead_bytes,
+    })
+}
+
+/// Decides on the reservations of all disks; changes nothing.
+pub(crate) fn admit_all(configuration: &Configuration) -> CommandResult<AdmissionReport<'_>> {
+    let verdict = |disk| Ok(admit(configuration, disk, &facts(configuration, disk)?));
+    let disks = configuration
+        .disks
+        .iter()
+        .map(verdict)
+        .collect::<CommandResult<Vec<_>>>()?;
+    Ok(AdmissionReport::new(configuration, disks))
+}
+
+/// The same; an error if a disk's reservations are not admitted.
+pub(crate) fn require_admitted(
+    configuration: &Configuration,
+) -> CommandResult<AdmissionReport<'_>> {
+    let report = admit_all(configuration)?;
+    match report.errors() {
+        Some(errors) => Err(errors.into()),
+        None => Ok(report),
+    }
+}

@@ -1,0 +1,99 @@
+//! The disks of a file, opened: the real one, or its model in virtual time.
+
+use super::foreign_content::holds_nothing;
+use super::{AnyDisk, emulation};
+use crate::failure::{CommandResult, Failure};
+use disktime_disks::{
+    BackingError, DiskOptions, LinearCost, Medium, PacedDisk, Store, VirtualDisk, open_disk,
+    survey_disk,
+};
+use disktime_reservations::{Configuration, Disk as DiskConfig, Medium as MediumConfig};
+use std::time::{Duration, Instant};
+
+/// How the file's disk is opened.
+pub(super) fn disk_options(disk: &DiskConfig) -> DiskOptions {
+    DiskOptions {
+        size_bytes: disk.size_bytes.map(|size| size.value),
+        create: true,
+        paced: disk.emulate.is_some(),
+        has_seeks: disk.seeks.map(|seeks| seeks.value),
+        worst_case: disk.worst_case.map(|worst_case| worst_case.value),
+        switch_cost: disk.switch_cost.map(|cost| cost.value),
+        max_in_flight: disk.max_in_flight.map(|depth| depth.value as usize),
+        medium: match &disk.medium.value {
+            MediumConfig::Path(path) => Medium::Path(path.clone()),
+            MediumConfig::Memory => Medium::Memory,
+            MediumConfig::Null => Medium::Null,
+        },
+        ..DiskOptions::new("")
+    }
+}
+
+/// Opens the real disk. The flag says whether it is known to read as zeroes.
+pub(crate) fn open_real(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<(AnyDisk, bool)> {
+    let known_zero = disk.path().is_none_or(holds_nothing);
+    let options = disk_options(disk);
+    let inner = open_when_free(&options).map_err(|error| {
+        let help = "nothing was changed; mend it and start again";
+        Failure::from(configuration.error_at(disk.medium.span, error.to_string(), help))
+    })?;
+    let opened: AnyDisk = match emulation::model(configuration, disk)? {
+        Some((model, properties)) => Box::new(PacedDisk::new(model, properties, inner)),
+        None => inner,
+    };
+    Ok((opened, known_zero))
+}
+
+/// How long a disk may be in use by another process before it is refused.
+const IN_USE_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Opens a disk, waiting while it is in use. The kernel closes the files of a killed server only
+/// when the requests in its ring have completed; a server that is started at once would find them
+/// open.
+fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
+    let until = Instant::now() + IN_USE_TIMEOUT;
+    let mut logged = false;
+    loop {
+        match open_disk(options) {
+            Err(BackingError::InUse { path, .. }) if Instant::now() < until => {
+                if !std::mem::replace(&mut logged, true) {
+                    let seconds = IN_USE_TIMEOUT.as_secs();
+                    tracing::info!("{} is in use; waiting up to {seconds} s", path.display());
+                }
+                std::thread::sleep(RETRY_INTERVAL);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The disk in virtual time: the model of an emulated disk; for others a disk of linear cost.
+pub(crate) fn open_virtual(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<AnyDisk> {
+    if let Some((model, properties)) = emulation::model(configuration, disk)? {
+        return Ok(Box::new(VirtualDisk::new(model, properties, Store::None)));
+    }
+    let survey = survey_disk(&disk_options(disk))?;
+    let Some(size_bytes) = survey.size_bytes else {
+        let help = "give the disk a \"size\"";
+        return Err(configuration
+            .error_at(disk.medium.span, "its size is not known", help)
+            .into());
+    };
+    let cost: LinearCost = survey.cost;
+    let name = &disk.name.value;
+    let depth = survey.max_in_flight;
+    Ok(Box::new(VirtualDisk::linear(
+        size_bytes,
+        cost,
+        depth,
+        name,
+        Store::None,
+    )))
+}

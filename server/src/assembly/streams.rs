@@ -1,0 +1,91 @@
+//! The streams of a disk as the file describes them: what its vdisks, groups and background work
+//! reserve, their limits and weights.
+
+use disktime_engine::{Limit, Reservation, StreamConfig};
+use disktime_reservations::{Admission, Configuration, Group, Vdisk};
+use disktime_units::ByBackgroundWork;
+use disktime_volumes::{GroupConfig, VdiskConfig, VdiskSpec};
+use std::collections::HashMap;
+
+/// What the streams of a disk's background work get.
+pub(crate) fn background_streams(admission: &Admission) -> ByBackgroundWork<StreamConfig> {
+    ByBackgroundWork::from_fn(|work| {
+        let admitted = admission.background(work);
+        let reservation = admitted.and_then(|admitted| {
+            Some(Reservation {
+                share: admitted.reserve,
+                period: admitted.period?,
+            })
+        });
+        StreamConfig {
+            reservation,
+            ..StreamConfig::BEST_EFFORT
+        }
+    })
+}
+
+/// The vdisks of a disk, in file order.
+pub(crate) fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
+    let groups: HashMap<&str, GroupConfig> = configuration
+        .groups_on(disk)
+        .map(|group| (group.name.value.as_str(), group_config(group)))
+        .collect();
+    let config = |vdisk: &Vdisk| VdiskConfig {
+        spec: VdiskSpec {
+            name: vdisk.name.value.clone(),
+            size_bytes: vdisk.size_bytes.value,
+        },
+        stream: stream_config(&vdisk.reservation, &vdisk.limit, vdisk.weight),
+        group: vdisk
+            .group
+            .as_ref()
+            .and_then(|group| groups.get(group.value.as_str()).cloned()),
+    };
+    configuration.vdisks_on(disk).map(config).collect()
+}
+
+fn group_config(group: &Group) -> GroupConfig {
+    GroupConfig {
+        name: group.name.value.clone(),
+        stream: stream_config(&group.reservation, &group.limit, group.weight),
+    }
+}
+
+fn stream_config(
+    reservation: &Option<disktime_reservations::Reservation>,
+    limit: &Option<disktime_reservations::Limit>,
+    weight: u32,
+) -> StreamConfig {
+    StreamConfig {
+        reservation: reservation.as_ref().map(|reservation| Reservation {
+            share: reservation.reserve.value,
+            period: reservation.period.value,
+        }),
+        limit: limit.as_ref().map(|limit| Limit {
+            share: limit.share.value,
+            period: limit.period,
+        }),
+        weight,
+    }
+}
+
+/// What a vdisk is entitled to, for people.
+pub(crate) fn entitlement(vdisk: &Vdisk) -> String {
+    let limit = vdisk.limit.as_ref().map_or_else(String::new, |limit| {
+        format!(", at most {}", limit.share.value)
+    });
+    match (&vdisk.reservation, &vdisk.group) {
+        (Some(reservation), _) => format!(
+            "{} of {} in every {}{limit}",
+            reservation.reserve.value, vdisk.disk.value, reservation.period.value
+        ),
+        (None, Some(group)) => format!(
+            "of the group {} on {}, weight {}",
+            group.value, vdisk.disk.value, vdisk.weight
+        ),
+        (None, None) => format!(
+            "best effort on {}, weight {}{limit}",
+            vdisk.disk.value, vdisk.weight
+        ),
+    }
+}

@@ -1,0 +1,64 @@
+//! Opening one disk on the calling thread, up to its label. Nothing is written to it.
+
+use super::clock;
+use crate::assembly::{self, AnyDisk};
+use crate::failure::{CommandResult, Failure};
+use crate::serving::created_file::CreatedFileGuard;
+use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
+use disktime_volumes::{Format, LabelledDisk, OpenOptions, RealDriver};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Opens a disk on this thread and reads its label. Nothing is written to it. The guard removes a
+/// file that was created for the disk unless it is told to keep it; so the disk has to be dropped
+/// before the guard (variables are dropped in reverse order of their binding).
+///
+/// # Errors
+/// A device that is missing, in use, too small, or that holds something else.
+pub(crate) fn open_here(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    admission: &Admission,
+    epoch: Instant,
+    force: bool,
+) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>)> {
+    let missing = config.path().filter(|path| !path.exists());
+    if !force {
+        assembly::refuse_to_grow_foreign(configuration, config)?;
+    }
+    let (disk, known_zero) = assembly::open_real(configuration, config)?;
+    let created_file = CreatedFileGuard::after_opening(missing);
+    let disk_loop = assembly::schedule(disk, admission, config);
+    let format = if force {
+        Format::Force { known_zero }
+    } else {
+        Format::IfBlank { known_zero }
+    };
+    let options = OpenOptions {
+        format,
+        uuid_seed: uuid_seed(),
+        background: assembly::background_streams(admission),
+    };
+    LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
+        .map(|labelled| (created_file, labelled))
+        .map_err(|error| disk_failure(configuration, config, &error))
+}
+
+/// A seed that differs for each disk, for its uuid.
+fn uuid_seed() -> u64 {
+    let time = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    (time.as_nanos() as u64) ^ (u64::from(std::process::id()) << 40)
+}
+
+/// An error of the disk as one of its line in the file.
+pub(super) fn disk_failure(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    error: &dyn std::error::Error,
+) -> Failure {
+    let message = format!("disk `{}`: {error}", config.name.value);
+    configuration
+        .error_at(config.medium.span, message, "")
+        .into()
+}

@@ -1,0 +1,41 @@
+//! The end of a disk: a flush of every vdisk that needs one.
+
+use super::clock;
+use crate::assembly::DiskService;
+use crate::failure::{CommandResult, Failure};
+use disktime_engine::{Reply, Request, RequestKind, Service};
+use disktime_volumes::{Driver, RealDriver};
+use std::time::Instant;
+
+/// Makes everything durable, through the loop like every other request.
+pub(super) fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandResult {
+    let mut driver = RealDriver::new(clock(epoch));
+    let vdisks = service.vdisks_to_flush();
+    for vdisk in &vdisks {
+        let request = Request {
+            origin: 0,
+            handle: vdisk.0,
+            vdisk: *vdisk,
+            kind: RequestKind::Flush,
+            offset_bytes: 0,
+            len_bytes: 0,
+            fua: false,
+            buffer: None,
+        };
+        let _ = service.submit(driver.now(), request);
+    }
+    let mut replies: Vec<Reply> = Vec::new();
+    while replies.len() < vdisks.len() {
+        service.turn(driver.now(), &mut replies);
+        if replies.len() < vdisks.len() {
+            driver.wait(service.next_wake(), service.wake_fd())?;
+        }
+    }
+    match replies.iter().find(|reply| reply.result.is_err()) {
+        Some(_) => Err(Failure::new(format!(
+            "the last flush of disk {name} failed; what was written since the last flush that \
+             succeeded may be lost"
+        ))),
+        None => Ok(()),
+    }
+}
