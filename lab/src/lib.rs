@@ -19,6 +19,7 @@ pub mod measures;
 pub mod mixes;
 mod number;
 pub mod oracle;
+pub mod overlap;
 pub mod parallel;
 mod progress;
 mod raw_vdisks;

@@ -97,6 +97,14 @@ pub struct SchedulerConfig {
     pub overlap: OverlapConfig,
 }
 
+impl SchedulerConfig {
+    /// Whether streams pay in solo time: several requests are in the disk at once. With seeks the
+    /// order of the disk's own queue decides what a request takes, and measured time is divided.
+    pub(crate) fn overlaps(&self) -> bool {
+        self.max_in_flight > 1 && !self.has_seeks
+    }
+}
+
 /// A disk that overlaps requests, in numbers (docs/design/overlapping-devices.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OverlapConfig {

@@ -19,20 +19,28 @@
 //! - `states.rs`: waking, going idle, the lists and timers
 //! - `charges.rs`: requests and disk time
 //! - `periods.rs`, `grace.rs`, `limits.rs`: what time alone changes
+//! - `occupancy.rs`, `private_device.rs`, `solo_account.rs`, `solo.rs`: a disk that overlaps requests
 //! - `groups.rs`, `changes.rs`, `removal.rs`: members of groups, new entitlements, leaving
 //! - `stream.rs`: one stream's account
 
 mod changes;
 mod charges;
+mod exact_slack;
 mod grace;
 mod groups;
 mod limits;
+mod occupancy;
 mod periods;
+mod private_device;
 mod removal;
+mod solo;
+mod solo_account;
 mod states;
 mod stream;
 mod stream_table;
 
+pub(crate) use occupancy::Occupancy;
+pub(crate) use solo::{SoloDispatch, SoloPrice, is_shallow};
 pub(crate) use stream::{Stream, StreamState, WakeBudget, spare_tag};
 
 use crate::client_estimates::ClientEstimates;
@@ -45,6 +53,7 @@ use crate::stream_id::StreamId;
 use charges::OpenCharge;
 use disktime_units::Nanos;
 use groups::StreamGroup;
+use solo::Reservations;
 use std::collections::BTreeMap;
 use stream_table::StreamTable;
 
@@ -95,11 +104,21 @@ pub(crate) struct Ledger {
     counters: DiskCounters,
     /// Requests queued, in all streams.
     queued: usize,
+    /// Dispatches in flight, in all streams.
+    in_flight: usize,
+    /// Queued requests of which a few at a time fill the disk.
+    shallow: usize,
+    /// What the reservations are together; `None`: to be computed.
+    reservations: Option<Reservations>,
     /// Order of arrival of the next request.
     sequence: u64,
     open_charge: Option<OpenCharge>,
     /// Prices of what is in flight on a disk that does several at a time.
     outstanding: Nanos,
+    /// How full the disk is, where requests overlap.
+    occupancy: Option<Occupancy>,
+    /// What budgets got back beyond their charges, in all, in ppm-nanoseconds.
+    refunded: i128,
     /// v: the virtual time of spare service.
     spare_clock: u128,
     /// Streams in grace whose lag is set aside, and since when.
@@ -126,7 +145,10 @@ impl Ledger {
                 worst_case + scaled(CREDIT_CAP) + scaled(config.worst_seek)
             }
         };
+        let overlaps = config.overlaps();
         Ledger {
+            occupancy: overlaps.then(|| Occupancy::new(config.overlap, config.max_in_flight)),
+            refunded: 0,
             config,
             worst_case,
             unspent_bound,
@@ -144,6 +166,9 @@ impl Ledger {
             switching_share_ppm: 0,
             counters: DiskCounters::default(),
             queued: 0,
+            in_flight: 0,
+            shallow: 0,
+            reservations: None,
             sequence: 0,
             open_charge: None,
             outstanding: Nanos::ZERO,
@@ -180,9 +205,28 @@ impl Ledger {
         self.queued
     }
 
+    /// Dispatches in flight, in all streams.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// Prices of what is in flight on a disk that does several at a time.
     pub(crate) fn outstanding(&self) -> Nanos {
         self.outstanding
+    }
+
+    /// How full the disk is, where requests overlap.
+    pub(crate) fn occupancy(&self) -> Option<&Occupancy> {
+        self.occupancy.as_ref()
+    }
+
+    pub(crate) fn occupancy_mut(&mut self) -> Option<&mut Occupancy> {
+        self.occupancy.as_mut()
+    }
+
+    /// When the next stream's account changes by itself, or earlier.
+    pub(crate) fn next_timer(&self) -> Option<Nanos> {
+        self.timers.first().map(|(at, _)| at)
     }
 
     /// Rate of the switching account in ppm.
@@ -267,6 +311,7 @@ impl Ledger {
         let clock = self.spare_clock;
         self.stream_mut(id).start_tag(clock);
         self.recompute_switching_share();
+        self.reservations = None;
         id
     }
 

@@ -12,7 +12,8 @@
 //! order; requests without an offset leave first, in order of arrival. No allocation once the
 //! vectors have grown to the queue's bound, which the caller keeps.
 
-use crate::{Arrival, RequestId};
+use crate::ledger::{SoloPrice, is_shallow};
+use crate::{Arrival, RequestId, RequestKind};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 
@@ -38,6 +39,8 @@ pub(crate) enum QueueOrder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Queued {
     arrival: Arrival,
+    /// What it adds to private devices, where requests overlap.
+    solo: SoloPrice,
     /// Order of arrival at the disk, over all streams.
     sequence: u64,
     /// Dispatches of this stream when it arrived.
@@ -59,6 +62,18 @@ impl Queued {
 
     pub(crate) fn price(&self) -> Nanos {
         self.arrival.price
+    }
+
+    pub(crate) fn solo(&self) -> SoloPrice {
+        self.solo
+    }
+
+    pub(crate) fn is_shallow(&self) -> bool {
+        is_shallow(self.arrival.price, self.arrival.lone)
+    }
+
+    pub(crate) fn kind(&self) -> RequestKind {
+        self.arrival.kind
     }
 
     pub(crate) fn merge_class(&self) -> Option<u8> {
@@ -109,9 +124,10 @@ impl StreamQueue {
         self.in_order.is_empty() && self.by_offset.is_empty()
     }
 
-    pub(crate) fn push(&mut self, arrival: Arrival, sequence: u64) {
+    pub(crate) fn push(&mut self, arrival: Arrival, solo: SoloPrice, sequence: u64) {
         let queued = Queued {
             arrival,
+            solo,
             sequence,
             arrived_at_dispatch: self.dispatched,
         };

@@ -12,8 +12,8 @@ mod dispatch;
 mod entitlements;
 mod readings;
 
-use crate::config::{Arrival, FlightId, RequestId, SchedulerConfig};
-use crate::ledger::{Account, Ledger};
+use crate::config::{Arrival, FlightId, RequestId, RequestKind, SchedulerConfig};
+use crate::ledger::{Account, Ledger, SoloDispatch, SoloPrice};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
 use crate::policy::{FinishedDispatch, Pick, Policy};
@@ -50,6 +50,9 @@ pub struct Settlement {
     pub stream: StreamId,
     /// Its part of the busy time.
     pub measured: Nanos,
+    /// What its account was charged: its part of the busy time, or where requests overlap, solo
+    /// time. The switching account can have taken a part of it.
+    pub charged: Nanos,
     /// From dispatch to completion.
     pub service: Nanos,
 }
@@ -62,6 +65,10 @@ struct Flight {
     dispatched_at: Nanos,
     mark: MeterMark,
     price: Nanos,
+    /// What was taken at dispatch.
+    debit: Nanos,
+    solo: SoloPrice,
+    kind: RequestKind,
     alone: Nanos,
     sequential: bool,
     switched: bool,
@@ -162,7 +169,12 @@ impl Scheduler {
         let service = now - done.dispatched_at;
         self.ledger.end_charge(now, done.stream);
         self.ledger.end_yield(now);
-        if self.prices_apply() {
+        let mut charge = measured;
+        if self.ledger.overlaps() {
+            charge = self
+                .ledger
+                .solo_charge(now, done.stream, done.account, &done.solo_dispatch());
+        } else if self.prices_apply() {
             self.ledger
                 .undo_debit(done.stream, done.account, done.price);
         }
@@ -172,7 +184,7 @@ impl Scheduler {
             self.learnt.learn(distance_bytes, positioning);
         }
         self.policy
-            .settle(&mut self.ledger, now, done.finished(measured));
+            .settle(&mut self.ledger, now, done.finished(charge));
         self.ledger.complete(now, done.stream);
         if let Some(spare_user) = done.after_spare_of {
             self.ledger.enforce_limit_of_user(spare_user, now);
@@ -181,6 +193,7 @@ impl Scheduler {
         Settlement {
             stream: done.stream,
             measured,
+            charged: charge,
             service,
         }
     }
@@ -212,6 +225,9 @@ impl Scheduler {
                     account,
                     since: now,
                 });
+                if self.ledger.overlaps() {
+                    self.ledger.solo_wait_begins(now, stream);
+                }
                 self.ledger.begin_charge(now, stream, account);
                 Decision::Sleep { until: Some(until) }
             }
@@ -226,7 +242,8 @@ impl Scheduler {
         self.now = self.now.max(now);
         let now = self.now;
         self.ledger.advance(now);
-        if self.flights.is_empty() && self.waiting.is_none() && passed > Nanos::ZERO {
+        let is_idle = self.flights.is_empty() && self.waiting.is_none();
+        if is_idle && passed > Nanos::ZERO && !self.ledger.overlaps() {
             self.ledger.forfeit(passed);
         }
         if let Some(wait) = self.waiting.take() {
@@ -244,6 +261,16 @@ impl Scheduler {
 }
 
 impl Flight {
+    fn solo_dispatch(&self) -> SoloDispatch {
+        SoloDispatch {
+            price: self.solo,
+            occupancy: self.price,
+            kind: self.kind,
+            dispatched_at: self.dispatched_at,
+            debit: self.debit,
+        }
+    }
+
     fn finished(&self, measured: Nanos) -> FinishedDispatch {
         FinishedDispatch {
             stream: self.stream,

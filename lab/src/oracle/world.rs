@@ -268,6 +268,7 @@ impl World {
         let now = self.now;
         let slot = flight.0 as usize;
         let settlement = self.scheduler.complete(now, flight);
+        self.note_settlement(&settlement);
         let started = self.flights[slot].started;
         let mut requests = std::mem::take(&mut self.flights[slot].requests);
         self.in_flight -= 1;

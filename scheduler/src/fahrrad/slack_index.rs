@@ -329,6 +329,12 @@ impl SlackIndex {
         slack
     }
 
+    /// All demands whose deadline is not beyond `until`, most urgent first.
+    pub(super) fn demands_until(&self, until: Nanos) -> impl Iterator<Item = &StreamDemand> {
+        let all = self.demands.blocks.iter().flat_map(|block| &block.entries);
+        all.take_while(move |demand| demand.deadline <= until)
+    }
+
     /// Streams with requests and budget whose deadline is not beyond `until`, most urgent first.
     pub(super) fn candidates_until(&self, until: Nanos) -> impl Iterator<Item = &StreamDemand> {
         self.candidates_from(0, until)

@@ -22,6 +22,7 @@ use std::cmp::Reverse;
 struct IndexEntry {
     demand: Option<Nanos>,
     next: Option<NextPlace>,
+    is_active_reserved: bool,
     /// Its demand is to be computed anew.
     is_stale: bool,
 }
@@ -37,9 +38,27 @@ pub(super) struct StreamIndex {
     next_requests: NextRequests,
     entries: Vec<IndexEntry>,
     stale: Vec<StreamId>,
+    /// Streams with requests are in the order of spare tags even while they have budget.
+    all_use_spare: bool,
+    /// Streams with reservations that are active.
+    active_reserved: usize,
 }
 
 impl StreamIndex {
+    /// The index for a disk that overlaps requests: there a stream that is ahead of its fluid share
+    /// uses spare time even while it has budget.
+    pub(super) fn for_overlap() -> StreamIndex {
+        StreamIndex {
+            all_use_spare: true,
+            ..StreamIndex::default()
+        }
+    }
+
+    /// Whether a stream with a reservation is active.
+    pub(super) fn has_active_reserved(&self) -> bool {
+        self.active_reserved > 0
+    }
+
     /// Puts the streams that changed where they belong, except by their demands.
     pub(super) fn refresh(&mut self, ledger: &mut Ledger) {
         let slots = ledger.slots();
@@ -55,21 +74,30 @@ impl StreamIndex {
     fn place(&mut self, ledger: &Ledger, id: StreamId) {
         let stream = ledger.stream(id);
         let waits = stream.competes();
-        if waits && stream.has_budget() {
-            self.spare.remove(id);
+        let has_reserved = waits && stream.has_budget();
+        if has_reserved {
             let lag = Reverse(stream.lag());
             if self.reserved.key(id) != Some(lag) {
                 self.reserved.set(id, lag);
             }
         } else {
             self.reserved.remove(id);
-            if !waits {
-                self.spare.remove(id);
-            } else if self.spare.key(id) != Some(stream.tag()) {
-                self.spare.set(id, stream.tag());
-            }
         }
+        if !waits || (has_reserved && !self.all_use_spare) {
+            self.spare.remove(id);
+        } else if self.spare.key(id) != Some(stream.tag()) {
+            self.spare.set(id, stream.tag());
+        }
+        let is_active_reserved = stream.is_active() && stream.is_reserved();
         let entry = &mut self.entries[id.index()];
+        if entry.is_active_reserved != is_active_reserved {
+            entry.is_active_reserved = is_active_reserved;
+            self.active_reserved = if is_active_reserved {
+                self.active_reserved + 1
+            } else {
+                self.active_reserved - 1
+            };
+        }
         if ledger.config().has_seeks {
             let next = if waits { next(ledger, id) } else { None };
             self.next_requests.set(id, entry.next, next);
@@ -113,6 +141,17 @@ impl StreamIndex {
         self.slack.candidates_until(until)
     }
 
+    /// All demands that are due by `until`, most urgent first.
+    pub(super) fn demands_until(&self, until: Nanos) -> impl Iterator<Item = &StreamDemand> {
+        self.slack.demands_until(until)
+    }
+
+    /// The most urgent stream with requests and budget, as of the last scan.
+    pub(super) fn first_candidate(&self) -> Option<StreamId> {
+        let first = self.slack.candidates_until(Nanos::MAX).next();
+        first.map(|demand| demand.stream)
+    }
+
     /// The stream with the request nearest to the head among those that `rank` gives a rank.
     pub(super) fn nearest<R: Ord + Copy>(
         &self,
@@ -146,6 +185,7 @@ impl StreamIndex {
             return;
         };
         let known = std::mem::take(entry);
+        self.active_reserved -= usize::from(known.is_active_reserved);
         self.next_requests.set(id, known.next, None);
         if let Some(deadline) = known.demand {
             self.slack.remove(deadline, id);

@@ -30,6 +30,7 @@ impl Ledger {
         } else {
             self.take_effect(id, config, now);
         }
+        self.reservations = None;
         self.void_scans();
     }
 

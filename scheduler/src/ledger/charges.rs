@@ -4,7 +4,7 @@
 //! included; what is charged to a stream is counted there once, at the stream that used it, and
 //! taken from the account that pays, which can be its group's.
 
-use super::{Account, Ledger};
+use super::{Account, Ledger, SoloPrice, is_shallow};
 use crate::config::{Arrival, RequestId};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
@@ -31,11 +31,17 @@ impl Ledger {
         if was_empty && payer != id {
             self.member_waits(payer, id);
         }
+        let solo = if self.overlaps() {
+            self.solo_arrival(now, id, &arrival)
+        } else {
+            SoloPrice::default()
+        };
         let sequence = self.sequence;
-        self.stream_mut(id).enqueue(now, arrival, sequence);
+        self.stream_mut(id).enqueue(now, arrival, solo, sequence);
         self.note_change(payer);
         self.sequence += 1;
         self.queued += 1;
+        self.shallow += usize::from(is_shallow(arrival.price, arrival.lone));
         was_idle
     }
 
@@ -68,6 +74,7 @@ impl Ledger {
         requests: &[RequestId],
         end_bytes: Option<u64>,
         switched: bool,
+        shallow: usize,
     ) {
         let payer = self.payer(id);
         let stream = self.stream_mut(id);
@@ -77,12 +84,15 @@ impl Ledger {
             self.stream_mut(payer).member_dispatch(is_empty);
         }
         self.queued -= requests.len();
+        self.in_flight += 1;
+        self.shallow -= shallow;
         self.counters.switches += u64::from(switched);
         self.counters.dispatches += 1;
     }
 
     /// A dispatch of a stream is done and charged.
     pub(crate) fn complete(&mut self, now: Nanos, id: StreamId) {
+        self.in_flight -= 1;
         self.stream_mut(id).complete(now);
         let payer = self.payer(id);
         if payer != id {
@@ -91,6 +101,9 @@ impl Ledger {
         if self.stream(payer).is_busy() {
             self.enforce_limit(payer, now);
         } else {
+            if self.overlaps() {
+                self.stream_mut(payer).solo_mut().becomes_empty(now);
+            }
             self.begin_grace(payer, id, now);
         }
     }
@@ -170,6 +183,9 @@ impl Ledger {
         self.charge(id, account, waited);
         // Its timer runs again.
         self.set_timer(self.payer(id));
+        if self.overlaps() {
+            self.solo_wait_ends(self.now, id);
+        }
         self.stream_mut(id).count_wait(waited);
         self.counters.waiting += waited;
     }

@@ -62,6 +62,9 @@ impl Ledger {
         if stream.deadline() > now || !stream.is_reserved() || !stream.is_active() {
             return;
         }
+        if self.overlaps() {
+            self.charge_gap(id, now);
+        }
         let terms = self.period_terms(id);
         self.stream_mut(id).end_periods(terms, now);
         self.note_change(id);

@@ -50,6 +50,7 @@ impl Ledger {
         let used = gone.counters().reserved + gone.counters().spare;
         self.counters.charged_to_removed += used;
         self.recompute_switching_share();
+        self.reservations = None;
         self.void_scans();
     }
 }

@@ -80,6 +80,10 @@ impl Ledger {
 
     /// An active stream without requests goes idle as of `now`.
     pub(super) fn go_idle(&mut self, id: StreamId, now: Nanos) {
+        if self.overlaps() {
+            self.charge_gap(id, now);
+            self.stream_mut(id).solo_mut().close_gap();
+        }
         self.end_grace(id);
         self.leave(id);
         let worst_case = self.worst_case;

@@ -14,8 +14,10 @@ pub(super) use budget::share_ppm;
 pub(super) use periods::{PeriodBooks, PeriodTerms};
 
 use super::Account;
+use super::solo_account::SoloAccount;
 use crate::client_estimates::ClientEstimates;
 use crate::config::{Arrival, RequestId, StreamConfig};
+use crate::ledger::solo::SoloPrice;
 use crate::ppm_time::scaled;
 use crate::queue::{QueueOrder, StreamQueue};
 use crate::report::StreamCounters;
@@ -67,6 +69,8 @@ pub(crate) struct Stream {
     last_completion: Nanos,
     last_arrival: Nanos,
     estimates: ClientEstimates,
+    /// Its solo time, where requests overlap.
+    solo: SoloAccount,
     counters: StreamCounters,
     /// Its index in the ledger's list of its state, if there is one.
     list_index: u32,
@@ -98,6 +102,7 @@ impl Stream {
             last_completion: Nanos::ZERO,
             last_arrival: Nanos::ZERO,
             estimates: ClientEstimates::default(),
+            solo: SoloAccount::default(),
             counters: StreamCounters::default(),
             list_index: 0,
             grace_index: 0,
@@ -202,12 +207,25 @@ impl Stream {
         &mut self.estimates
     }
 
+    pub(crate) fn solo(&self) -> &SoloAccount {
+        &self.solo
+    }
+
+    pub(super) fn solo_mut(&mut self) -> &mut SoloAccount {
+        &mut self.solo
+    }
+
     pub(crate) fn queue(&self) -> &StreamQueue {
         &self.queue
     }
 
     pub(super) fn queue_mut(&mut self) -> &mut StreamQueue {
         &mut self.queue
+    }
+
+    /// Dispatches in flight: its own, or of a group those of its members.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Whether it has requests queued or in flight.
@@ -233,9 +251,9 @@ impl Stream {
     }
 
     /// A request is queued.
-    pub(super) fn enqueue(&mut self, now: Nanos, arrival: Arrival, sequence: u64) {
+    pub(super) fn enqueue(&mut self, now: Nanos, arrival: Arrival, solo: SoloPrice, sequence: u64) {
         self.last_arrival = now;
-        self.queue.push(arrival, sequence);
+        self.queue.push(arrival, solo, sequence);
     }
 
     /// Requests of it went to the disk as one dispatch that ends there.
@@ -345,10 +363,13 @@ impl Stream {
         self.grace_until = Nanos::MAX;
     }
 
-    /// Loses what it is behind its line, up to `idle`: it left the disk idle for so long.
-    pub(super) fn forfeit(&mut self, idle: Nanos, now: Nanos) {
+    /// Loses what it is behind its line, up to `idle`: it left the disk idle for so long. Whether it
+    /// lost anything.
+    pub(super) fn forfeit(&mut self, idle: Nanos, now: Nanos) -> bool {
         let behind = self.budget - self.fluid_budget(now);
-        self.budget -= behind.clamp(0, scaled(idle));
+        let lost = behind.clamp(0, scaled(idle));
+        self.budget -= lost;
+        lost > 0
     }
 
     /// Sets aside what it is behind its line. Whether there was anything.

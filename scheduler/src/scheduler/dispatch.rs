@@ -3,7 +3,7 @@
 
 use super::{Flight, MERGE_MAX, Scheduler, Served};
 use crate::config::{FlightId, PolicyKind, RequestId};
-use crate::ledger::Account;
+use crate::ledger::{Account, SoloPrice};
 use crate::positioning::RequestOrder;
 use crate::queue::{Queued, StreamQueue};
 use crate::stream_id::StreamId;
@@ -33,7 +33,8 @@ impl Scheduler {
         let switched = last.is_some_and(|last| last.payer != payer);
         let spare = last.filter(|last| switched && last.account == Account::Spare);
         let after_spare_of = spare.map(|last| last.stream);
-        self.ledger.dispatch(id, batch, run.end_bytes, switched);
+        self.ledger
+            .dispatch(id, batch, run.end_bytes, switched, run.shallow);
         self.last_served = Some(Served {
             stream: id,
             payer,
@@ -41,11 +42,7 @@ impl Scheduler {
         });
         self.policy
             .dispatched(&mut self.ledger, payer, account, run.end_bytes);
-        if self.prices_apply() {
-            self.ledger.debit(id, account, run.price);
-        } else {
-            self.ledger.begin_charge(now, id, account);
-        }
+        let debit = self.debit(now, id, account, run);
         let (alone, sequential) = self.alone(&first, run, last_end);
         let distance_bytes = first.offset_bytes().map(|to| to.abs_diff(self.head_bytes));
         self.head_bytes = run.end_bytes.unwrap_or(self.head_bytes);
@@ -56,6 +53,9 @@ impl Scheduler {
             dispatched_at: now,
             mark,
             price: run.price,
+            debit,
+            solo: run.solo,
+            kind: first.kind(),
             alone,
             sequential,
             switched,
@@ -63,6 +63,21 @@ impl Scheduler {
             after_spare_of,
             distance_bytes,
         })
+    }
+
+    /// Takes what the run costs as far as it is known before it is done.
+    fn debit(&mut self, now: Nanos, id: StreamId, account: Account, run: RequestRun) -> Nanos {
+        if self.ledger.overlaps() {
+            return self
+                .ledger
+                .solo_debit(now, id, account, run.price, run.solo);
+        }
+        if self.prices_apply() {
+            self.ledger.debit(id, account, run.price);
+        } else {
+            self.ledger.begin_charge(now, id, account);
+        }
+        run.price
     }
 
     /// The stream's next request, in the order that the disk is to see.
@@ -112,6 +127,9 @@ impl Scheduler {
 #[derive(Debug, Clone, Copy)]
 struct RequestRun {
     price: Nanos,
+    solo: SoloPrice,
+    /// Requests of which a few at a time fill the disk.
+    shallow: usize,
     end_bytes: Option<u64>,
 }
 
@@ -124,9 +142,12 @@ fn collect_run(
 ) -> RequestRun {
     batch.push(first.id());
     let (mut price, mut len_bytes) = (first.price(), first.len_bytes());
+    let (mut solo, mut shallow) = (first.solo(), usize::from(first.is_shallow()));
     let Some(offset) = first.offset_bytes() else {
         return RequestRun {
             price,
+            solo,
+            shallow,
             end_bytes: None,
         };
     };
@@ -139,10 +160,14 @@ fn collect_run(
             batch.push(next.id());
             len_bytes += next.len_bytes();
             price += next.price();
+            solo += next.solo();
+            shallow += usize::from(next.is_shallow());
         }
     }
     RequestRun {
         price,
+        solo,
+        shallow,
         end_bytes: Some(offset + len_bytes),
     }
 }

@@ -103,6 +103,42 @@ impl Scheduler {
         Nanos(u64::try_from(self.ledger.unspent_bound()).unwrap_or(0))
     }
 
+    /// The least slack over all deadlines in its exact form, in ns; `i64::MAX` without reservations.
+    /// The promise is that it is never less than −W. A pass over all streams that allocates.
+    pub fn least_slack(&self) -> i64 {
+        self.ledger.exact_slack().map_or(i64::MAX, unscaled)
+    }
+
+    /// Solo time that a stream (or group) received: what it would have needed alone for what was
+    /// done. Counted where requests overlap.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
+    pub fn solo_time(&self, stream: StreamId) -> Nanos {
+        self.ledger.check(stream);
+        self.ledger.stream(stream).solo().received()
+    }
+
+    /// Time in which a stream (or group) had requests queued or in flight, where requests overlap.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
+    pub fn backlogged(&self, stream: StreamId) -> Nanos {
+        self.ledger.check(stream);
+        let stream = self.ledger.stream(stream);
+        stream.solo().backlogged(self.now, stream.is_busy())
+    }
+
+    /// What a stream's (or group's) requests take alone compared with their prices, in ppm, where
+    /// requests overlap.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
+    pub fn price_correction_ppm(&self, stream: StreamId) -> u64 {
+        self.ledger.check(stream);
+        self.ledger.stream(stream).solo().correction_ppm()
+    }
+
     /// The share of the disk that the switching account is filled with.
     pub fn switching_share(&self) -> Share {
         Share(u32::try_from(self.ledger.switching_share_ppm()).unwrap_or(u32::MAX))

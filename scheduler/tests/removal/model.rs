@@ -104,8 +104,8 @@ pub(crate) struct Known {
     pub is_leaving: bool,
     pub is_group: bool,
     pub group: Option<StreamId>,
-    /// What its requests took.
-    pub measured: Nanos,
+    /// What its requests were charged.
+    pub charged: Nanos,
     pub served: u64,
 }
 
@@ -128,7 +128,9 @@ pub(crate) struct Model {
     pub now: Nanos,
     wake: Option<Nanos>,
     random: u64,
+    /// What all dispatches took of the busy time, and what they were charged.
     pub measured: Nanos,
+    charged: Nanos,
 }
 
 impl Model {
@@ -152,6 +154,7 @@ impl Model {
             wake: None,
             random: seed | 1,
             measured: Nanos::ZERO,
+            charged: Nanos::ZERO,
         }
     }
 
@@ -357,10 +360,11 @@ impl Model {
             let settlement = self.scheduler.complete(self.now, FlightId(number));
             assert_eq!(settlement.stream, flight.stream);
             self.measured += settlement.measured;
+            self.charged += settlement.charged;
             let count = flight.requests.len() as u32;
             let own = self.streams.get_mut(&flight.stream);
             let own = own.expect("a stream stays until its requests are done");
-            own.measured += settlement.measured;
+            own.charged += settlement.charged;
             own.outstanding -= count;
             own.served += u64::from(count);
             let again = if own.is_leaving {
@@ -424,7 +428,7 @@ impl Model {
             charged += used;
             assert_eq!(
                 used,
-                own.measured + counters.waited,
+                own.charged + counters.waited,
                 "{id:?}: time of its own requests"
             );
             assert!(counters.requests >= own.served);
@@ -446,8 +450,8 @@ impl Model {
         );
         assert_eq!(
             disk.charged,
-            self.measured + disk.waiting,
-            "charges and what was measured"
+            self.charged + disk.waiting,
+            "charges and what was settled"
         );
     }
 
@@ -466,6 +470,7 @@ impl Model {
         self.check();
         assert!(self.streams.is_empty() && self.owners.is_empty());
         let disk = self.scheduler.disk_counters(self.now);
-        assert_eq!(disk.charged_to_removed, disk.busy + disk.waiting);
+        assert_eq!(disk.charged_to_removed, self.charged + disk.waiting);
+        assert_eq!(self.measured, disk.busy);
     }
 }

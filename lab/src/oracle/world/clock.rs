@@ -2,6 +2,7 @@
 //! be a wait that is charged or be due to limits.
 
 use super::World;
+use disktime_scheduler::Settlement;
 use disktime_units::Nanos;
 
 /// The disk's time, by what it was spent on.
@@ -19,9 +20,17 @@ pub(super) struct Clock {
     waiting_seen: Nanos,
     sleep_so_far: Nanos,
     longest_sleep: Nanos,
+    /// What completed dispatches were charged, and their parts of the busy time.
+    settled: Nanos,
+    parts: Nanos,
 }
 
 impl World {
+    pub(super) fn note_settlement(&mut self, settlement: &Settlement) {
+        self.clock.settled += settlement.charged;
+        self.clock.parts += settlement.measured;
+    }
+
     pub(super) fn violate(&mut self, what: String) {
         let now = self.now;
         self.violations.push(format!("at {now}: {what}"));
@@ -126,9 +135,10 @@ impl World {
             (
                 "charges and switching",
                 disk.charged + disk.switching,
-                "busy and waiting",
-                disk.busy + disk.waiting,
+                "what was settled and waiting",
+                clock.settled + disk.waiting,
             ),
+            ("busy time", disk.busy, "its parts", clock.parts),
             (
                 "asleep",
                 clock.asleep,
@@ -149,7 +159,8 @@ impl World {
         .collect()
     }
 
-    /// Charges to streams + switching account = busy + waiting. After [`World::drain`].
+    /// Charges to streams + switching account = what was settled + waiting, and the parts of the busy
+    /// time are all of it. After [`World::drain`].
     ///
     /// # Panics
     /// If not (I2).

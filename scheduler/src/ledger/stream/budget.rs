@@ -87,6 +87,16 @@ impl Stream {
         }
     }
 
+    /// The demand that `budget` until `deadline` would be.
+    pub(in crate::ledger) fn demand_of(
+        &self,
+        budget: i128,
+        deadline: Nanos,
+        worst_case: i128,
+    ) -> Demand {
+        self.demand(budget, deadline, worst_case)
+    }
+
     /// The demand of the stream with what it has.
     pub(crate) fn current_demand(&self, worst_case: i128) -> Demand {
         self.demand(self.budget, self.deadline, worst_case)

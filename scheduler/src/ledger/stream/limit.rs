@@ -68,6 +68,13 @@ impl Stream {
         }
     }
 
+    /// Gives back what was counted before it was known how much it would be.
+    pub(in crate::ledger) fn return_limit(&mut self, unused: Nanos) {
+        if self.has_limit() {
+            self.limit.budget += scaled(unused);
+        }
+    }
+
     /// What the limit leaves it, in ppm-nanoseconds; call after a refill.
     pub(in crate::ledger) fn limit_left(&self) -> i128 {
         if self.has_limit() {

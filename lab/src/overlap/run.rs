@@ -1,0 +1,366 @@
+//! One run: clients, a scheduler, a device.
+
+use super::client::{Class, OverlapClient};
+use super::device::{DeviceRequest, OverlapDevice};
+use disktime_drive_models::{CostModel, Operation};
+use disktime_random::SplitMix64;
+use disktime_scheduler::{
+    Arrival, Decision, FlightId, RequestId, RequestKind, Scheduler, SchedulerConfig,
+    StreamCounters, StreamId,
+};
+use disktime_units::Nanos;
+use hdrhistogram::Histogram;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Space of each client on the disk.
+const ZONE_BYTES: u64 = 1 << 38;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Ask(u32),
+    Wake(u32),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    client: u32,
+    asked_at: Nanos,
+    request: DeviceRequest,
+}
+
+/// What one stream had.
+#[derive(Debug, Clone)]
+pub struct StreamResult {
+    /// Requests answered in the measured time.
+    pub requests: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// From the question to the answer.
+    pub latency: Histogram<u64>,
+    /// What the scheduler counted in all.
+    pub counters: StreamCounters,
+}
+
+#[derive(Debug)]
+struct ClientState {
+    spec: OverlapClient,
+    id: StreamId,
+    position: u64,
+    left_awake: u32,
+    flush_is_next: bool,
+    requests: u64,
+    bytes: u64,
+    latency: Histogram<u64>,
+}
+
+/// A run in progress.
+pub struct OverlapRun<D> {
+    scheduler: Scheduler,
+    device: D,
+    cost: CostModel,
+    turnaround: Nanos,
+    clients: Vec<ClientState>,
+    events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
+    event_count: u64,
+    pending: Vec<Option<Pending>>,
+    free: Vec<u32>,
+    flights: Vec<Vec<RequestId>>,
+    batch: Vec<RequestId>,
+    rng: SplitMix64,
+    now: Nanos,
+    wake: Option<Nanos>,
+    measure_from: Nanos,
+    least_slack: i64,
+}
+
+impl<D: OverlapDevice> OverlapRun<D> {
+    /// Clients on a device, which answer after `turnaround`.
+    pub fn new(
+        config: SchedulerConfig,
+        device: D,
+        cost: CostModel,
+        clients: Vec<OverlapClient>,
+        turnaround: Nanos,
+        seed: u64,
+    ) -> OverlapRun<D> {
+        let max_in_flight = config.max_in_flight;
+        let mut scheduler = Scheduler::new(config, 1 << 50);
+        let clients = clients.into_iter().map(|spec| ClientState {
+            id: scheduler.add_stream(Nanos::ZERO, spec.config),
+            spec,
+            position: 0,
+            left_awake: 0,
+            flush_is_next: false,
+            requests: 0,
+            bytes: 0,
+            latency: Histogram::new(2).expect("two digits are supported"),
+        });
+        let clients = clients.collect();
+        let mut run = OverlapRun {
+            scheduler,
+            device,
+            cost,
+            turnaround,
+            clients,
+            events: BinaryHeap::new(),
+            event_count: 0,
+            pending: Vec::new(),
+            free: Vec::new(),
+            flights: vec![Vec::new(); max_in_flight],
+            batch: Vec::new(),
+            rng: SplitMix64::new(seed),
+            now: Nanos::ZERO,
+            wake: None,
+            measure_from: Nanos::ZERO,
+            least_slack: i64::MAX,
+        };
+        for index in 0..run.clients.len() {
+            run.begin(index as u32);
+        }
+        run
+    }
+
+    fn begin(&mut self, client: u32) {
+        let spec = self.clients[client as usize].spec.clone();
+        if let Some((every, _)) = spec.wakes {
+            let at = Nanos(self.rng.range(0, every.0));
+            self.schedule(at, Event::Wake(client));
+            return;
+        }
+        for _ in 0..spec.depth {
+            let at = Nanos(self.rng.range(0, 5_000));
+            self.schedule(at, Event::Ask(client));
+        }
+    }
+
+    fn schedule(&mut self, at: Nanos, event: Event) {
+        self.event_count += 1;
+        self.events.push(Reverse((at, self.event_count, event)));
+    }
+
+    /// Runs until `warm` and then measures until `warm + length`.
+    pub fn run(&mut self, warm: Nanos, length: Nanos) {
+        self.measure_from = warm;
+        let end = warm + length;
+        while let Some(next) = self.next_time().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    fn next_time(&self) -> Option<Nanos> {
+        let event = self.events.peek().map(|Reverse((at, ..))| *at);
+        let all = [event, self.device.next_event(), self.wake];
+        all.into_iter().flatten().min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        self.wake = self.wake.filter(|wake| *wake > now);
+        while let Some(flight) = self.device.take_completed(now) {
+            self.complete(flight);
+            self.decide();
+        }
+        while let Some(Reverse((at, _, event))) = self.events.peek().copied()
+            && at <= now
+        {
+            self.events.pop();
+            match event {
+                Event::Ask(client) => self.ask(client),
+                Event::Wake(client) => self.wake_up(client),
+            }
+            self.decide();
+        }
+        self.decide();
+        self.note_slack();
+    }
+
+    fn note_slack(&mut self) {
+        self.least_slack = self.least_slack.min(self.scheduler.least_slack());
+    }
+
+    fn wake_up(&mut self, client: u32) {
+        let spec = self.clients[client as usize].spec.clone();
+        let Some((every, count)) = spec.wakes else {
+            return;
+        };
+        self.clients[client as usize].left_awake = count.saturating_sub(spec.depth);
+        for _ in 0..spec.depth.min(count) {
+            self.ask(client);
+        }
+        let pause = every.0 / 2 + self.rng.range(0, every.0);
+        self.schedule(self.now + Nanos(pause), Event::Wake(client));
+    }
+
+    fn next_request(&mut self, client: u32) -> DeviceRequest {
+        let state = &mut self.clients[client as usize];
+        let flush = state.flush_is_next;
+        state.flush_is_next = state.spec.flushes && !flush;
+        let zone = u64::from(client + 1) * ZONE_BYTES;
+        if flush {
+            return DeviceRequest {
+                tag: 0,
+                operation: Operation::Flush,
+                sequential: false,
+                offset_bytes: zone,
+                len_bytes: 0,
+            };
+        }
+        let class = match state.spec.other {
+            Some((other, percent)) if self.rng.percent(u64::from(percent)) => other,
+            _ => state.spec.class,
+        };
+        let len = u64::from(class.len_bytes);
+        let offset = if class.sequential {
+            let at = state.position;
+            state.position = (at + len) % ZONE_BYTES;
+            at
+        } else {
+            self.rng.range(0, ZONE_BYTES / 4096) * 4096
+        };
+        DeviceRequest {
+            tag: 0,
+            operation: class.operation,
+            sequential: class.sequential,
+            offset_bytes: zone + offset,
+            len_bytes: len,
+        }
+    }
+
+    fn ask(&mut self, client: u32) {
+        let mut request = self.next_request(client);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.pending.push(None);
+            self.pending.len() as u32 - 1
+        });
+        request.tag = slot;
+        self.pending[slot as usize] = Some(Pending {
+            client,
+            asked_at: self.now,
+            request,
+        });
+        let quote = self.cost.quote(
+            request.operation,
+            request.len_bytes,
+            false,
+            request.sequential,
+        );
+        let kind = match request.operation {
+            Operation::Read => RequestKind::Read,
+            Operation::Write | Operation::WriteZeroes => RequestKind::Write,
+            Operation::Flush => RequestKind::Flush,
+            Operation::Discard => RequestKind::Discard,
+        };
+        let arrival = Arrival {
+            id: RequestId(slot),
+            offset_bytes: (kind != RequestKind::Flush).then_some(request.offset_bytes),
+            len_bytes: request.len_bytes,
+            price: quote.occupancy,
+            lone: quote.lone,
+            kind,
+            merge_class: None,
+        };
+        let id = self.clients[client as usize].id;
+        self.scheduler.arrive(self.now, id, arrival);
+    }
+
+    fn complete(&mut self, flight: u32) {
+        self.scheduler.complete(self.now, FlightId(flight));
+        let requests = std::mem::take(&mut self.flights[flight as usize]);
+        for id in &requests {
+            self.answer(id.0);
+        }
+        self.flights[flight as usize] = requests;
+    }
+
+    fn answer(&mut self, slot: u32) {
+        let pending = self.pending[slot as usize].take();
+        let pending = pending.expect("a request is answered once");
+        self.free.push(slot);
+        let now = self.now;
+        let state = &mut self.clients[pending.client as usize];
+        if now >= self.measure_from {
+            state.requests += 1;
+            state.bytes += pending.request.len_bytes;
+            state.latency.saturating_record((now - pending.asked_at).0);
+        }
+        if state.spec.wakes.is_some() {
+            if state.left_awake == 0 {
+                return;
+            }
+            state.left_awake -= 1;
+        }
+        let think = exponential(&mut self.rng, state.spec.think);
+        self.schedule(now + self.turnaround + think, Event::Ask(pending.client));
+    }
+
+    fn decide(&mut self) {
+        loop {
+            let decision = self.scheduler.next(self.now, &mut self.batch);
+            match decision {
+                Decision::Sleep { until } => {
+                    self.wake = until.map(|until| until.max(self.now + Nanos(1)));
+                    return;
+                }
+                Decision::Dispatch { flight, .. } => {
+                    let first = self.pending[self.batch[0].0 as usize];
+                    let first = first.expect("a queued request is pending").request;
+                    let slot = &mut self.flights[flight.0 as usize];
+                    slot.clear();
+                    slot.extend_from_slice(&self.batch);
+                    let request = DeviceRequest {
+                        tag: flight.0,
+                        ..first
+                    };
+                    self.device.submit(self.now, request);
+                }
+            }
+        }
+    }
+
+    /// What each stream had.
+    pub fn results(&self) -> Vec<StreamResult> {
+        let result = |state: &ClientState| StreamResult {
+            requests: state.requests,
+            bytes: state.bytes,
+            latency: state.latency.clone(),
+            counters: self.scheduler.stream_counters(state.id),
+        };
+        self.clients.iter().map(result).collect()
+    }
+
+    /// The scheduler.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// The least slack after any event, in ns.
+    pub fn least_slack(&self) -> i64 {
+        self.least_slack
+    }
+}
+
+fn exponential(rng: &mut SplitMix64, mean: Nanos) -> Nanos {
+    if mean == Nanos::ZERO {
+        return Nanos::ZERO;
+    }
+    let unit = (rng.range(0, 1 << 53) as f64 + 0.5) / (1u64 << 53) as f64;
+    Nanos((-(mean.0 as f64) * unit.ln()) as u64)
+}
+
+/// The classes that clients ask for, once each.
+pub fn classes(clients: &[OverlapClient]) -> Vec<Class> {
+    let mut classes: Vec<Class> = Vec::new();
+    for client in clients {
+        for class in [Some(client.class), client.other.map(|(class, _)| class)] {
+            if let Some(class) = class
+                && !classes.contains(&class)
+            {
+                classes.push(class);
+            }
+        }
+    }
+    classes
+}

@@ -1,0 +1,335 @@
+//! `fahrrad` on disks that overlap requests: fill the disk far enough, and run it empty in time.
+//!
+//! # Why
+//!
+//! A disk that works on many requests at once is only efficient while it has many. A client that
+//! keeps one outstanding then waits behind those of the others for most of the time, and gets a
+//! small part of what it would have alone. Waiting for it always would waste most of the disk.
+//!
+//! # Rules (docs/design/overlapping-devices.md)
+//!
+//! Streams pay in *solo time*, what they would have needed for the same requests alone. The slack
+//! test is the one of `slack_index.rs`, with *drain*, how long the disk takes to run empty, in place
+//! of what is in flight.
+//!
+//! 1. *Slack everywhere.* All requests overlap. The stream that is most behind its fluid share
+//!    goes first and pays from its budget; streams that are not behind use spare time by weight. No
+//!    request is sent while the disk is full to H: more would lengthen the drain and hardly the
+//!    throughput.
+//! 2. *Shortage*: slack(D) < 0 for some D. The disk goes to one stream alone, the *focus*: the first
+//!    by effective deadline of those that are due by the first such D. While it is alone it is
+//!    charged the time that passes, so that a second makes good a second of what is owed, whatever
+//!    the prices say. Its client is waited for while it thinks.
+//! 3. *No stream to focus on*: those that are owed time have no requests and were waited for. One
+//!    request at a time goes from the others, on spare time, and a stream that returns then loses
+//!    what that request still takes.
+//!
+//! Time uses slack up without any event, so a disk that is held back names the time of the next
+//! decision: when slack ends, when a held write leaves, when an account changes by itself.
+//!
+//! # Numbers
+//!
+//! H is twice the lone latency of a small random read, or a little more than that of the longest
+//! request. The focus may fill the disk to 2 H, for a deep client alone would fill it further than H
+//! as well. While no stream with a reservation is active, H is larger by a factor where that gains
+//! anything, bounded so that the drain fits into the slack that is not reserved.
+
+use super::slack_index::{SlackScan, SlackTerms};
+use super::stream_index::StreamIndex;
+use crate::config::SchedulerConfig;
+use crate::ledger::{Account, Ledger, Stream};
+use crate::policy::{Pick, Policy};
+use crate::ppm_time::{length, scaled};
+use crate::stream_id::StreamId;
+use disktime_units::Nanos;
+
+/// A stream with nothing in flight may exceed the bound by this many per cent, so that a large
+/// request of a stream that keeps one outstanding is not kept out for ever.
+const FIRST_PERCENT: u64 = 125;
+
+/// The policy.
+#[derive(Debug)]
+pub(crate) struct Overlapping {
+    index: StreamIndex,
+    scan: SlackScan,
+    /// The scan's drain, and what had been refunded then.
+    scan_drain: i128,
+    scan_refunded: i128,
+    /// Since the scan nothing happened but time, requests, and what the terms above account for.
+    scan_holds: bool,
+    /// Streams that are behind and are not waited for any more, found in the last search.
+    absent: Vec<StreamId>,
+}
+
+/// Where slack stands.
+#[derive(Debug, Clone, Copy)]
+enum Slack {
+    /// At least this much everywhere, in ppm-nanoseconds.
+    Left(i128),
+    /// Negative at this time first.
+    ShortAt(Nanos),
+}
+
+impl Overlapping {
+    pub(crate) fn new(_config: &SchedulerConfig) -> Overlapping {
+        Overlapping {
+            index: StreamIndex::for_overlap(),
+            scan: SlackScan::NOTHING,
+            scan_drain: 0,
+            scan_refunded: 0,
+            scan_holds: false,
+            absent: Vec::new(),
+        }
+    }
+
+    /// Makes what is known of slack true as of now, with a scan of all demands if need be.
+    fn slack(&mut self, ledger: &mut Ledger, now: Nanos) -> Slack {
+        self.index.refresh(ledger);
+        if self.scan_holds && ledger.woken_since_scan() >= self.scan.first {
+            let left = self.left(ledger, now);
+            if left >= 0 {
+                return Slack::Left(left);
+            }
+        }
+        self.scan_all(ledger, now);
+        if self.scan.spare() < 0 {
+            let gaps = ledger.charge_gaps(now);
+            let held = ledger.refine_held(now);
+            if gaps || held {
+                self.scan_all(ledger, now);
+            }
+        }
+        if ledger.has_pending() && self.scan.spare() >= 0 {
+            ledger.apply_pending(now);
+            self.scan_all(ledger, now);
+        }
+        if self.scan.short_at == Nanos::MAX {
+            Slack::Left(self.scan.slack)
+        } else {
+            Slack::ShortAt(self.scan.short_at)
+        }
+    }
+
+    /// At least the least slack now: it falls no faster than time passes, except by what was sent
+    /// to the disk since the scan and what budgets got back.
+    fn left(&self, ledger: &Ledger, now: Nanos) -> i128 {
+        if self.scan.short_at < Nanos::MAX {
+            return -1;
+        }
+        let sent = (scaled(ledger.drain(now)) - self.scan_drain).max(0);
+        let refunded = ledger.refunded() - self.scan_refunded;
+        self.scan.slack - scaled(now - self.scan.at) - sent - refunded
+    }
+
+    fn scan_all(&mut self, ledger: &mut Ledger, now: Nanos) {
+        ledger.scan_begins();
+        let drain = scaled(ledger.drain(now));
+        let terms = SlackTerms {
+            now,
+            rate_ppm: ledger.rate_left_ppm(),
+            outstanding: drain,
+        };
+        self.scan = self.index.scan(ledger, terms);
+        (self.scan_drain, self.scan_refunded) = (drain, ledger.refunded());
+        self.scan_holds = true;
+    }
+
+    /// The stream that has the disk alone in a shortage: the first by effective deadline up to
+    /// `short_at` that has requests or is waited for.
+    fn focus(&mut self, ledger: &Ledger, now: Nanos, short_at: Nanos) -> Option<StreamId> {
+        self.absent.clear();
+        for demand in self.index.demands_until(short_at) {
+            let stream = ledger.stream(demand.stream);
+            if !stream.is_active() || !stream.has_budget() {
+                continue;
+            }
+            if stream.is_busy() || now < stream.solo().wait_until() {
+                return Some(demand.stream);
+            }
+            if stream.budget() > stream.fluid_budget(now) {
+                self.absent.push(demand.stream);
+            }
+        }
+        None
+    }
+
+    /// Serves the focus, or waits for it.
+    fn serve_focus(&mut self, ledger: &mut Ledger, now: Nanos, focus: StreamId) -> Pick {
+        let stream = ledger.stream(focus);
+        let account = Account::Reserved;
+        if stream.has_queue() {
+            let bound = Nanos(bound(ledger).0.saturating_mul(2));
+            if may_enter(ledger, stream, bound) {
+                return Pick::Serve {
+                    stream: focus,
+                    account,
+                };
+            }
+            return self.sleep(ledger, None);
+        }
+        let wait_until = stream.solo().wait_until();
+        if ledger.in_flight() > 0 {
+            let until = if stream.is_busy() {
+                None
+            } else {
+                Some(wait_until)
+            };
+            return self.sleep(ledger, until);
+        }
+        // The wait lowers its budget. When that falls below W its effective deadline moves, and
+        // another stream can be first.
+        let budget = length(stream.budget());
+        let worst_case = length(ledger.worst_case());
+        let moves_in = if budget > worst_case {
+            budget - worst_case
+        } else {
+            budget
+        };
+        let until = wait_until.min(now.saturating_add(moves_in.max(Nanos(1))));
+        let until = earliest(Some(until), ledger.next_timer());
+        Pick::Wait {
+            stream: ledger.may_come_back(focus).unwrap_or(focus),
+            account,
+            until: until.unwrap_or(Nanos::MAX),
+        }
+    }
+
+    /// No stream that is owed time has requests: one request of the others goes to the empty disk.
+    fn serve_in_place(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
+        while let Some(absent) = self.absent.pop() {
+            ledger.let_go(now, absent);
+        }
+        if ledger.in_flight() > 0 {
+            return self.sleep(ledger, None);
+        }
+        let reserved = self.index.first_candidate();
+        let stream = reserved.or_else(|| self.index.least_spare().map(|(_, stream)| stream));
+        match stream {
+            Some(stream) => Pick::Serve {
+                stream,
+                account: Account::Spare,
+            },
+            None => self.sleep(ledger, None),
+        }
+    }
+
+    /// With slack everywhere: the stream most behind, else spare time by weight.
+    fn share(&mut self, ledger: &mut Ledger, now: Nanos, slack: i128) -> Pick {
+        let bound = self.bound_now(ledger);
+        if let Some((lag, stream)) = self.index.most_behind()
+            && i128::from(lag) + i128::from(now.0) >= 0
+        {
+            if may_enter(ledger, ledger.stream(stream), bound) {
+                return Pick::Serve {
+                    stream,
+                    account: Account::Reserved,
+                };
+            }
+        } else if let Some((tag, stream)) = self.index.least_spare()
+            && filled(ledger) < bound
+        {
+            ledger.advance_spare_clock(tag);
+            return Pick::Serve {
+                stream,
+                account: Account::Spare,
+            };
+        }
+        let slack_ends = now.saturating_add(length(slack)).saturating_add(Nanos(1));
+        self.sleep(ledger, Some(slack_ends))
+    }
+
+    /// H as of now.
+    fn bound_now(&self, ledger: &mut Ledger) -> Nanos {
+        let plain = bound(ledger);
+        if self.index.has_active_reserved() {
+            return plain;
+        }
+        if !ledger.has_reserved() {
+            return Nanos::MAX;
+        }
+        let factor = ledger.idle_factor();
+        if factor <= 1 || ledger.queues_shallow() {
+            return plain;
+        }
+        Nanos(plain.0.saturating_mul(u64::from(factor)))
+    }
+
+    fn sleep(&self, ledger: &Ledger, until: Option<Nanos>) -> Pick {
+        let release = ledger.occupancy().and_then(|device| device.next_release());
+        let until = earliest(until, release);
+        Pick::Sleep {
+            until: earliest(until, ledger.next_timer()),
+        }
+    }
+}
+
+impl Policy for Overlapping {
+    fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
+        if let Some(device) = ledger.occupancy_mut() {
+            device.release(now);
+        }
+        match self.slack(ledger, now) {
+            Slack::Left(slack) => {
+                let holds_lightly = !self.index.has_active_reserved();
+                if let Some(device) = ledger.occupancy_mut() {
+                    device.set_focus(None, holds_lightly);
+                }
+                self.share(ledger, now, slack)
+            }
+            Slack::ShortAt(short_at) => {
+                let focus = self.focus(ledger, now, short_at);
+                if let Some(device) = ledger.occupancy_mut() {
+                    device.set_focus(focus, false);
+                }
+                match focus {
+                    Some(focus) => self.serve_focus(ledger, now, focus),
+                    None => self.serve_in_place(ledger, now),
+                }
+            }
+        }
+    }
+
+    fn dispatched(
+        &mut self,
+        _ledger: &mut Ledger,
+        _stream: StreamId,
+        _account: Account,
+        _end_bytes: Option<u64>,
+    ) {
+    }
+
+    fn removed(&mut self, stream: StreamId) {
+        self.index.forget(stream);
+        self.absent.retain(|other| *other != stream);
+        self.scan_holds = false;
+    }
+}
+
+/// H, without regard to who is active.
+fn bound(ledger: &Ledger) -> Nanos {
+    ledger
+        .occupancy()
+        .map_or(Nanos::MAX, |device| device.bound())
+}
+
+/// X.
+fn filled(ledger: &Ledger) -> Nanos {
+    ledger
+        .occupancy()
+        .map_or(Nanos::ZERO, |device| device.filled())
+}
+
+/// Whether a request of a stream may go to the disk that may be filled so far. The last one may
+/// stick out.
+fn may_enter(ledger: &Ledger, stream: &Stream, bound: Nanos) -> bool {
+    let filled = filled(ledger);
+    let first_bound = u128::from(bound.0) * u128::from(FIRST_PERCENT) / 100;
+    filled < bound || (stream.in_flight() == 0 && u128::from(filled.0) < first_bound)
+}
+
+fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

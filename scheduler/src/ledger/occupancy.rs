@@ -1,0 +1,217 @@
+//! How full a disk is that overlaps requests, and how long it takes to run empty.
+//!
+//! *Occupancy* is what requests take of the disk's throughput at its sustained rate. A request's
+//! occupancy counts while it is in flight. A write is acknowledged early, by a buffer, and the work
+//! is still to be done: its occupancy counts until the disk can have done it, one write after the
+//! other. After the last write reads are slower for a while (programs that are not done), the
+//! *settle time* σ.
+//!
+//! `drain = max(occupancy, what is left of settling)` is how long the disk needs until it is as good
+//! as empty. The slack test subtracts it, so that no deadline counts on time in which the disk is
+//! still busy with what others sent.
+//!
+//! Invariants: the occupancy is the sum over requests in flight and held writes; held writes leave
+//! in the order of their times; memory is bounded, for when the list is full the last one takes the
+//! next in.
+//!
+//! What is not known here: budgets, and what requests really took.
+
+use crate::config::OverlapConfig;
+use crate::stream_id::StreamId;
+use disktime_units::Nanos;
+use std::collections::VecDeque;
+
+/// A write counts for this many per cent of its occupancy after it was acknowledged: at 100 the
+/// disk's own queue would have the load 1 and grow without bound.
+const WRITE_HOLD_PERCENT: u64 = 125;
+/// So many held writes besides those that can be in flight.
+const HOLDS: usize = 64;
+
+/// Acknowledged writes that the disk is still busy with.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    until: Nanos,
+    occupancy: Nanos,
+}
+
+/// Until when reads are slower because an account wrote.
+#[derive(Debug, Clone, Copy, Default)]
+struct Settling {
+    account: Option<StreamId>,
+    until: Nanos,
+}
+
+/// A request that leaves the disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) account: StreamId,
+    pub(super) occupancy: Nanos,
+    pub(super) dispatched_at: Nanos,
+    pub(super) is_write: bool,
+    /// Its account has no other request in flight.
+    pub(super) is_last: bool,
+}
+
+/// The occupancy of one disk.
+#[derive(Debug)]
+pub(crate) struct Occupancy {
+    config: OverlapConfig,
+    /// X.
+    filled: Nanos,
+    /// Accounts with requests in flight.
+    accounts: usize,
+    /// The last event before which two accounts or more had requests in flight.
+    mixed_at: Nanos,
+    holds: VecDeque<Hold>,
+    most_holds: usize,
+    /// When the disk has done the acknowledged writes, by their held times.
+    write_clock: Nanos,
+    /// The account whose writes settle last, and the last of all others.
+    settling: [Settling; 2],
+    /// Writes of this account are not held longer than they take.
+    focus: Option<StreamId>,
+    /// Nor are any while no stream with a reservation is active.
+    holds_lightly: bool,
+}
+
+impl Occupancy {
+    pub(super) fn new(config: OverlapConfig, max_in_flight: usize) -> Occupancy {
+        let most_holds = max_in_flight + HOLDS;
+        Occupancy {
+            config,
+            filled: Nanos::ZERO,
+            accounts: 0,
+            mixed_at: Nanos::ZERO,
+            holds: VecDeque::with_capacity(most_holds),
+            most_holds,
+            write_clock: Nanos::ZERO,
+            settling: [Settling::default(); 2],
+            focus: None,
+            holds_lightly: true,
+        }
+    }
+
+    /// X: what is in the disk.
+    #[inline]
+    pub(crate) fn filled(&self) -> Nanos {
+        self.filled
+    }
+
+    /// H, without regard to who is active.
+    pub(crate) fn bound(&self) -> Nanos {
+        self.config.occupancy_bound
+    }
+
+    /// k, the most that is asked for.
+    pub(crate) fn idle_factor(&self) -> u32 {
+        self.config.idle_factor.max(1)
+    }
+
+    /// How long the disk takes to run empty.
+    #[inline]
+    pub(crate) fn drain(&self, now: Nanos) -> Nanos {
+        self.filled.max(self.settling[0].until.saturating_sub(now))
+    }
+
+    /// When the next held write leaves.
+    #[inline]
+    pub(crate) fn next_release(&self) -> Option<Nanos> {
+        self.holds.front().map(|hold| hold.until)
+    }
+
+    /// Takes out the held writes whose time is over.
+    #[inline]
+    pub(crate) fn release(&mut self, now: Nanos) {
+        while let Some(hold) = self.holds.front()
+            && hold.until <= now
+        {
+            self.filled -= hold.occupancy;
+            self.holds.pop_front();
+        }
+    }
+
+    /// Whose writes are not held longer than they take: in focus time passes at rate 1, so its
+    /// progress must too.
+    pub(crate) fn set_focus(&mut self, account: Option<StreamId>, holds_lightly: bool) {
+        self.focus = account;
+        self.holds_lightly = holds_lightly;
+    }
+
+    /// A request goes to the disk; `is_first`: its account had none in flight.
+    pub(super) fn enter(&mut self, occupancy: Nanos, is_first: bool) {
+        self.filled += occupancy;
+        self.accounts += usize::from(is_first);
+    }
+
+    /// An event: what was in flight until now was in flight together.
+    pub(super) fn note_mixing(&mut self, now: Nanos) {
+        if self.accounts >= 2 {
+            self.mixed_at = now;
+        }
+    }
+
+    /// Whether an account had the disk to itself since then: no other had a request in flight, or
+    /// writes that settled.
+    pub(super) fn was_alone(&self, account: StreamId, since: Nanos) -> bool {
+        let [last, other] = self.settling;
+        let others = if last.account == Some(account) {
+            other.until
+        } else {
+            last.until
+        };
+        self.mixed_at <= since && others <= since
+    }
+
+    /// A request is done.
+    pub(super) fn leave(&mut self, now: Nanos, leaving: Leaving) {
+        self.accounts -= usize::from(leaving.is_last);
+        if !leaving.is_write {
+            self.filled -= leaving.occupancy;
+            return;
+        }
+        let is_light = self.holds_lightly || self.focus == Some(leaving.account);
+        let percent = if is_light { 100 } else { WRITE_HOLD_PERCENT };
+        let held = Nanos(leaving.occupancy.0 * percent / 100);
+        self.write_clock = self.write_clock.max(leaving.dispatched_at) + held;
+        let done = self.write_clock.max(now);
+        self.settle(leaving.account, done + self.config.settle);
+        if self.write_clock <= now {
+            self.filled -= leaving.occupancy;
+        } else {
+            self.hold(leaving.occupancy);
+        }
+    }
+
+    fn hold(&mut self, occupancy: Nanos) {
+        let until = self.write_clock;
+        if self.holds.len() == self.most_holds
+            && let Some(last) = self.holds.back_mut()
+        {
+            last.until = until;
+            last.occupancy += occupancy;
+            return;
+        }
+        self.holds.push_back(Hold { until, occupancy });
+    }
+
+    fn settle(&mut self, account: StreamId, until: Nanos) {
+        let [last, other] = &mut self.settling;
+        if last.account == Some(account) {
+            last.until = last.until.max(until);
+        } else if until > last.until {
+            *other = *last;
+            *last = Settling {
+                account: Some(account),
+                until,
+            };
+        } else if until > other.until {
+            *other = Settling {
+                account: Some(account),
+                until,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

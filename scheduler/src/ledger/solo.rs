@@ -1,0 +1,272 @@
+//! Disk time where requests overlap: every account pays in solo time, what it would have needed for
+//! the same requests alone (docs/design/overlapping-devices.md).
+//!
+//! A request is debited its price when it goes to the disk and charged when it is done. The account
+//! that pays can be a group's: then the group's private device prices the request for the budget,
+//! and the member's own for the turn among the members.
+//!
+//! Invariants: a debit is given back exactly once; `refunded` is what budgets got back beyond their
+//! charges in all, and never falls, so that a slack scan can be corrected by it.
+
+use super::occupancy::Leaving;
+use super::solo_account::Finished;
+use super::{Account, Ledger};
+use crate::config::{Arrival, RequestKind};
+use crate::ppm_time::scaled;
+use crate::stream_id::StreamId;
+use disktime_units::Nanos;
+
+/// What a request adds to private devices: its account's, and its own stream's in a group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SoloPrice {
+    pub(crate) account: Nanos,
+    pub(crate) member: Nanos,
+}
+
+impl std::ops::AddAssign for SoloPrice {
+    fn add_assign(&mut self, other: SoloPrice) {
+        self.account += other.account;
+        self.member += other.member;
+    }
+}
+
+/// A dispatch in flight, as far as solo time is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoloDispatch {
+    pub(crate) price: SoloPrice,
+    pub(crate) occupancy: Nanos,
+    pub(crate) kind: RequestKind,
+    pub(crate) dispatched_at: Nanos,
+    /// What was taken from the account.
+    pub(crate) debit: Nanos,
+}
+
+/// Requests of which so many fit into the disk's lone latency gain by more in flight.
+const DEEP: u64 = 16;
+
+/// Whether a few such requests at a time fill the disk.
+pub(crate) fn is_shallow(occupancy: Nanos, lone: Nanos) -> bool {
+    lone.0 < occupancy.0.saturating_mul(DEEP)
+}
+
+/// What the reservations are together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reservations {
+    exist: bool,
+    idle_factor: u32,
+}
+
+impl Ledger {
+    /// Whether any stream has a reservation, or is to have one.
+    pub(crate) fn has_reserved(&mut self) -> bool {
+        self.reservations().exist
+    }
+
+    /// k: how many times the bound on the occupancy holds while no stream with a reservation is
+    /// active. The drain, which can be 2.5 times the occupancy when requests collide, fits into what
+    /// is not reserved of the shortest period.
+    pub(crate) fn idle_factor(&mut self) -> u32 {
+        self.reservations().idle_factor
+    }
+
+    fn reservations(&mut self) -> Reservations {
+        if let Some(known) = self.reservations {
+            return known;
+        }
+        let asked = self.streams.iter().filter_map(|(_, stream)| {
+            let asked = stream.asked_config().reservation;
+            asked.or(stream.config().reservation)
+        });
+        let (mut share_ppm, mut period) = (0u128, Nanos::MAX);
+        for reservation in asked.filter(|reservation| reservation.share.0 > 0) {
+            share_ppm += u128::from(reservation.share.0);
+            period = period.min(reservation.period);
+        }
+        let (bound, most) = self.occupancy.as_ref().map_or((Nanos::MAX, 1), |device| {
+            (device.bound(), device.idle_factor())
+        });
+        let unreserved = 1_000_000u128.saturating_sub(share_ppm) * u128::from(period.0);
+        let fits = unreserved / (2_500_000 * u128::from(bound.0.max(1)));
+        let computed = Reservations {
+            exist: share_ppm > 0,
+            idle_factor: u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, most),
+        };
+        self.reservations = Some(computed);
+        computed
+    }
+
+    /// Whether a request is queued of which a few at a time fill the disk.
+    pub(crate) fn queues_shallow(&self) -> bool {
+        self.shallow > 0
+    }
+
+    /// Whether solo time is what is charged: the disk overlaps requests.
+    #[inline]
+    pub(crate) fn overlaps(&self) -> bool {
+        self.occupancy.is_some()
+    }
+
+    /// A request arrives for a stream. What it adds to private devices. Call before it is queued.
+    pub(super) fn solo_arrival(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        arrival: &Arrival,
+    ) -> SoloPrice {
+        let payer = self.payer(id);
+        if !self.stream(payer).is_busy() {
+            self.solo_gap_ends(payer, now);
+        }
+        let (occupancy, lone) = (arrival.price, arrival.lone);
+        let account = self.stream_mut(payer).solo_mut().admit(occupancy, lone);
+        let member = if payer == id {
+            account
+        } else {
+            self.stream_mut(id).solo_mut().admit(occupancy, lone)
+        };
+        SoloPrice { account, member }
+    }
+
+    /// An account without requests gets one.
+    fn solo_gap_ends(&mut self, payer: StreamId, now: Nanos) {
+        self.charge_gap(payer, now);
+        let drain = self.drain(now);
+        let stream = self.stream_mut(payer);
+        let was_let_go = stream.solo_mut().becomes_busy(now);
+        // Others were let in while it was away. What they still have to do is its own loss, or a
+        // client that returns just after the wait is over would cost the others again and again.
+        if was_let_go && stream.is_reserved() && stream.is_active() {
+            stream.forfeit(drain, now);
+            self.budget_changed(payer);
+        }
+    }
+
+    /// Charges an account's gap up to `now` against what it is behind.
+    pub(super) fn charge_gap(&mut self, payer: StreamId, now: Nanos) {
+        let stream = self.stream_mut(payer);
+        let gap = stream.solo_mut().take_gap(now);
+        if gap == Nanos::ZERO || !stream.is_reserved() || !stream.is_active() {
+            return;
+        }
+        if stream.forfeit(gap, now) {
+            self.budget_changed(payer);
+        }
+    }
+
+    /// Charges the gaps of all streams in grace up to `now`. Whether any budget changed.
+    pub(crate) fn charge_gaps(&mut self, now: Nanos) -> bool {
+        let mut any = false;
+        for index in 0..self.in_grace.len() {
+            let id = self.in_grace[index];
+            let before = self.stream(id).budget();
+            self.charge_gap(id, now);
+            any |= self.stream(id).budget() != before;
+        }
+        any
+    }
+
+    /// How long the disk takes to run empty.
+    #[inline]
+    pub(crate) fn drain(&self, now: Nanos) -> Nanos {
+        self.occupancy
+            .as_ref()
+            .map_or(Nanos::ZERO, |occupancy| occupancy.drain(now))
+    }
+
+    /// What budgets got back beyond their charges, in all, in ppm-nanoseconds.
+    pub(crate) fn refunded(&self) -> i128 {
+        self.refunded
+    }
+
+    /// A stream's requests go to the disk. Call after [`Ledger::dispatch`]. What is debited.
+    pub(crate) fn solo_debit(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        account: Account,
+        occupancy: Nanos,
+        price: SoloPrice,
+    ) -> Nanos {
+        let payer = self.payer(id);
+        let stream = self.stream_mut(payer);
+        let is_first = stream.in_flight() == 1;
+        let debit = stream.solo_mut().debit(now, price.account, is_first);
+        stream.use_limit(debit, now);
+        if payer != id {
+            self.stream_mut(id).advance_tag(price.member);
+        }
+        self.debit(id, account, debit);
+        if let Some(device) = &mut self.occupancy {
+            device.enter(occupancy, is_first);
+        }
+        self.enforce_limit(payer, now);
+        debit
+    }
+
+    /// A dispatch is done: what its account is charged. The debit is given back. Call before
+    /// [`Ledger::complete`].
+    pub(crate) fn solo_charge(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        account: Account,
+        done: &SoloDispatch,
+    ) -> Nanos {
+        let payer = self.payer(id);
+        let in_flight = self.stream(payer).in_flight();
+        let since = self.stream(payer).solo().charged_until();
+        let is_write = done.kind == RequestKind::Write;
+        let mut was_alone = true;
+        if let Some(device) = &mut self.occupancy {
+            device.note_mixing(now);
+            was_alone = device.was_alone(payer, since);
+            device.leave(
+                now,
+                Leaving {
+                    account: payer,
+                    occupancy: done.occupancy,
+                    dispatched_at: done.dispatched_at,
+                    is_write,
+                    is_last: in_flight == 1,
+                },
+            );
+        }
+        let stream = self.stream_mut(payer);
+        let charge = stream.solo_mut().charge(
+            now,
+            Finished {
+                solo: done.price.account,
+                debit: done.debit,
+                is_read: done.kind == RequestKind::Read,
+                is_write,
+                was_alone,
+            },
+        );
+        stream.return_limit(done.debit);
+        if payer != id {
+            self.stream_mut(id).solo_mut().receive(done.price.member);
+        }
+        if account == Account::Reserved {
+            self.refunded += scaled(done.debit.saturating_sub(charge));
+        }
+        self.undo_debit(id, account, done.debit);
+        charge
+    }
+
+    /// The disk is kept for a stream's next request: the wait is charged, not the gap.
+    pub(crate) fn solo_wait_begins(&mut self, now: Nanos, id: StreamId) {
+        let payer = self.payer(id);
+        self.charge_gap(payer, now);
+        self.stream_mut(payer).solo_mut().close_gap();
+    }
+
+    pub(super) fn solo_wait_ends(&mut self, now: Nanos, id: StreamId) {
+        let payer = self.payer(id);
+        self.stream_mut(payer).solo_mut().open_gap(now);
+    }
+
+    /// A stream that is behind and has no requests is waited for no longer: others go in its place.
+    pub(crate) fn let_go(&mut self, now: Nanos, payer: StreamId) {
+        self.stream_mut(payer).solo_mut().let_go(now);
+    }
+}
