@@ -5,8 +5,10 @@
 use crate::{CostModel, DriveProperties, LinearCost, Operation, ServiceModel};
 use disktime_units::Nanos;
 
-/// Longest request that goes to a device without seeks in one piece.
+/// Longest request that goes to a device without seeks in one piece,
 const LINEAR_QUANTUM_BYTES: u32 = 256 << 10;
+/// and if several are sent at once: what is in the device has to be drained before a deadline.
+const OVERLAPPING_QUANTUM_BYTES: u32 = 128 << 10;
 
 const BLOCK_BYTES: u32 = 512;
 
@@ -33,7 +35,8 @@ impl LinearModel {
     }
 
     /// What the device says of itself when up to `max_in_flight` requests are sent to it at once.
-    /// Its W is the time in which all of them are done, as a request may be the last of so many.
+    /// With several its W is twice the longest request, so that a request fits beside the drain of
+    /// another.
     ///
     /// # Panics
     /// If `max_in_flight` is 0.
@@ -42,7 +45,13 @@ impl LinearModel {
             max_in_flight > 0,
             "a disk takes at least one request at a time"
         );
-        let quantum = u64::from(LINEAR_QUANTUM_BYTES);
+        let overlaps = max_in_flight > 1;
+        let quantum_bytes = if overlaps {
+            OVERLAPPING_QUANTUM_BYTES
+        } else {
+            LINEAR_QUANTUM_BYTES
+        };
+        let quantum = u64::from(quantum_bytes);
         let longest = [Operation::Read, Operation::Write, Operation::Flush]
             .map(|operation| self.time(operation, quantum).0);
         let longest = longest.into_iter().max().unwrap_or(0);
@@ -50,14 +59,14 @@ impl LinearModel {
             size_bytes: size_bytes - size_bytes % u64::from(BLOCK_BYTES),
             block_bytes: BLOCK_BYTES,
             has_seeks: false,
-            worst_case: Nanos(longest.saturating_mul(max_in_flight as u64)),
+            worst_case: Nanos(longest.saturating_mul(if overlaps { 2 } else { 1 })),
             switch_cost: Nanos::ZERO,
             worst_seek: Nanos::ZERO,
             seek_curve: Vec::new(),
             positioning: None,
             cost: CostModel::Linear(self.cost),
             max_in_flight,
-            quantum_bytes: LINEAR_QUANTUM_BYTES,
+            quantum_bytes,
             discards: true,
             write_cache: false,
             notices: Vec::new(),

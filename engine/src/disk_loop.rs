@@ -58,6 +58,11 @@ pub struct IoDone {
     pub buffer: Option<Buffer>,
 }
 
+/// How many times the bound on a disk's occupancy holds while no stream with a reservation is
+/// active, where that gains throughput. Twice it a wake-up drains within the slack of all but the
+/// shortest periods.
+const IDLE_FACTOR: u32 = 2;
+
 /// How a disk is scheduled.
 #[derive(Debug, Clone, Copy)]
 pub struct LoopSettings {
@@ -301,14 +306,18 @@ impl<D: Disk> DiskLoop<D> {
 
     fn enqueue(&mut self, now: Nanos, slot: u32, may_merge: bool) {
         let io = &self.slots[slot as usize].io;
+        let is_sequential = match self.streams.get_mut(io.stream) {
+            Some(stream) if io.operation.moves_data() => stream.goes_on(io),
+            _ => false,
+        };
         let cost = &self.disk.properties().cost;
-        let price = cost.price(io.operation, io.len_bytes, io.fua);
+        let quote = cost.quote(io.operation, io.len_bytes, io.fua, is_sequential);
         let arrival = Arrival {
             id: RequestId(slot),
             offset_bytes: (io.operation != Operation::Flush).then_some(io.offset_bytes),
             len_bytes: io.len_bytes,
-            price,
-            lone: price,
+            price: quote.occupancy,
+            lone: quote.lone,
             kind: request_kind(io.operation),
             merge_class: merge_class(io).filter(|_| may_merge),
         };
@@ -395,6 +404,12 @@ fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> Sche
         order: settings.order.with_map_of(properties),
         max_in_flight: properties.max_in_flight,
         merge_limit_bytes: u64::from(properties.quantum_bytes),
-        overlap: OverlapConfig::NONE,
+        overlap: OverlapConfig {
+            occupancy_bound: properties
+                .cost
+                .occupancy_bound(u64::from(properties.quantum_bytes)),
+            settle: properties.cost.settle(),
+            idle_factor: IDLE_FACTOR,
+        },
     }
 }

@@ -11,6 +11,7 @@
 //! removed stream is never taken for its successor's.
 
 use super::DiskLoop;
+use crate::Io;
 use disktime_disks::Disk;
 use disktime_scheduler::{StreamConfig, StreamId};
 use disktime_units::Nanos;
@@ -21,6 +22,16 @@ pub(super) struct StreamRequests {
     /// Requests not answered yet.
     held: usize,
     is_leaving: bool,
+    /// Where its last request that moves data ends: one that begins there is sequential.
+    end_bytes: Option<u64>,
+}
+
+impl StreamRequests {
+    /// Whether a request goes on where the last one ended; the next is compared with this one.
+    pub(super) fn goes_on(&mut self, io: &Io) -> bool {
+        let before = self.end_bytes.replace(io.offset_bytes + io.len_bytes);
+        before == Some(io.offset_bytes)
+    }
 }
 
 impl<D: Disk> DiskLoop<D> {
