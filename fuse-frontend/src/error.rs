@@ -119,7 +119,7 @@ pub enum FuseError {
     Unmount {
         /// The directory.
         path: PathBuf,
-        /// The error output of fusermount3.
+        /// The kernel's error, or the error output of fusermount3.
         reason: String,
     },
 }

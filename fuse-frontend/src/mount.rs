@@ -22,7 +22,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 /// How long an unmount waits for requests in flight.
-const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUESTS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the kernel or `fusermount3` may take to unmount.
+const UNMOUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A mounted directory. Dropping it unmounts it at once; [`MountHandle::unmount`] waits for
 /// requests in flight.
@@ -136,14 +138,22 @@ impl MountHandle {
     /// until it is closed or its reactor ends.
     ///
     /// # Errors
-    /// If `fusermount3` fails; the requests are completed all the same.
+    /// If the directory is still mounted after ten seconds; the requests are completed all the same.
     pub async fn unmount(mut self) -> Result<bool, FuseError> {
         self.state.begin_unmount();
-        let unmounted = off_thread(&self.path, mountpoint::unmount).await;
+        // One attempt is all: the handle must not block when it is dropped.
+        self.is_unmounted = true;
+        let work = off_thread(&self.path, mountpoint::unmount);
+        let unmounted = tokio::time::timeout(UNMOUNT_TIMEOUT, work).await;
         self.close();
         // The sender is dropped by a port that is drained, or with a reactor that has ended.
-        let _ = tokio::time::timeout(UNMOUNT_TIMEOUT, &mut self.drained).await;
-        self.is_unmounted = unmounted.is_ok();
+        let _ = tokio::time::timeout(REQUESTS_TIMEOUT, &mut self.drained).await;
+        let unmounted = unmounted.unwrap_or_else(|_| {
+            Err(FuseError::Unmount {
+                path: self.path.clone(),
+                reason: format!("it takes more than {} s", UNMOUNT_TIMEOUT.as_secs()),
+            })
+        });
         match unmounted? {
             Unmounted::Now => Ok(true),
             Unmounted::WhenFilesAreClosed => {

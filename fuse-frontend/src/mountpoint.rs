@@ -1,11 +1,16 @@
-//! The mount point: checks that a directory can be mounted on, removes the stale mount of a server
-//! that was killed, and unmounts. Blocking; not to be called on async threads.
+//! The mount point: checks that a directory can be mounted on, and removes the stale mount of a
+//! server that was killed. Blocking; not to be called on async threads.
+//!
+//! - `unmount`: how a directory is unmounted.
 //!
 //! Only a stale mount of disktime's own type is removed automatically. Everything else is the
 //! user's.
 
+mod unmount;
+
+pub(crate) use unmount::{Unmounted, unmount};
+
 use crate::FuseError;
-use crate::fusermount::fusermount;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -13,6 +18,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+use unmount::UnmountMode;
 
 /// The mount's type as the kernel shows it is `fuse.` + this.
 pub(crate) const SUBTYPE: &str = "disktime";
@@ -111,7 +117,7 @@ fn remove_stale(path: &Path) -> Result<(), FuseError> {
             });
         }
         tracing::info!("unmounting {path:?}, the stale mount of a server that was killed");
-        if let Err(reason) = fusermount(&["-u", "-z"], &path) {
+        if let Err(reason) = unmount::attempt(UnmountMode::Detach, &path) {
             return Err(FuseError::Stale {
                 path,
                 file_system,
@@ -141,32 +147,6 @@ fn is_stale(path: &Path) -> bool {
             }
             _ => return false,
         }
-    }
-}
-
-/// How an unmount ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unmounted {
-    /// No file was open, and the connection has ended.
-    Now,
-    /// Removed from the file tree; open files keep the connection until they are closed.
-    WhenFilesAreClosed,
-}
-
-/// Unmounts a directory that [`prepare`] prepared. It may be unmounted already.
-pub(crate) fn unmount(path: &Path) -> Result<Unmounted, FuseError> {
-    if fuse_mount_at(path)?.as_deref() != Some(FILE_SYSTEM) {
-        return Ok(Unmounted::Now);
-    }
-    if fusermount(&["-u", "-q"], path).is_ok() {
-        return Ok(Unmounted::Now);
-    }
-    match fusermount(&["-u", "-z"], path) {
-        Ok(()) => Ok(Unmounted::WhenFilesAreClosed),
-        Err(reason) => Err(FuseError::Unmount {
-            path: path.into(),
-            reason,
-        }),
     }
 }
 
