@@ -10,4 +10,5 @@ pub(crate) mod served_vdisks;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod state_dir;
+pub(crate) mod stop_step;
 pub(crate) mod supervisor;

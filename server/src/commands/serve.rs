@@ -25,8 +25,8 @@ pub(crate) fn run(
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut signals = StopSignals::listen()?;
+    let result = runtime.block_on(async {
+        let mut signals = StopSignals::listen(last_signal(command))?;
         let report = assembly::require_admitted(&configuration)?;
         let frontend = nbd::prepare(&configuration)?;
         for warning in report.warnings() {
@@ -70,5 +70,17 @@ pub(crate) fn run(
         supervisor.stopping();
         server.stop().await?;
         ended
-    })
+    });
+    // What a stop has given up (a disk or an unmount that hangs) is not waited for here either.
+    runtime.shutdown_background();
+    result
+}
+
+/// The stop signal that ends the process at once. The first one stops the server, or the command;
+/// the second one kills a command.
+fn last_signal(command: Option<&str>) -> u32 {
+    match command {
+        None => 2,
+        Some(_) => 3,
+    }
 }

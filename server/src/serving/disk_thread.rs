@@ -51,6 +51,11 @@ struct StartedDisk {
 }
 
 impl DiskThread {
+    /// The disk's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its reactor, for a frontend that is a port of it.
     pub(crate) fn port_host(&self) -> Arc<dyn PortHost> {
         Arc::new(self.started.reactor.clone())

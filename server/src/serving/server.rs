@@ -13,6 +13,7 @@ use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
 use crate::serving::served_vdisks::{ServedVdisk, deliver, exports, files};
 use crate::serving::state_dir::{self, StateLock};
+use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
@@ -205,39 +206,44 @@ impl Server {
     }
 
     /// Stops accepting connections, unmounts, drains and flushes the disks, closes the control
-    /// socket.
+    /// socket. Each step takes a bounded time.
     ///
     /// # Errors
-    /// What could not be flushed or unmounted.
+    /// What could not be flushed or unmounted, or took too long.
     pub(crate) async fn stop(self) -> CommandResult {
         let mut failures = Vec::new();
         if let Some((task, stop)) = self.nbd {
             let _ = stop.send(true);
-            let _ = task.await;
+            within(STEP_TIME, "NBD handshakes", task).await;
         }
         if let Some(fuse) = self.fuse {
-            match fuse.unmount().await {
-                Ok(true) => {}
-                Ok(false) => print_diagnostic(
-                    "disktime: a file of the FUSE directory is still open (a loop device?); its requests \
-                     get errors from now on",
-                ),
-                Err(error) => failures.push(error.to_string()),
-            }
+            unmount(fuse, &mut failures).await;
         }
         // All disks at the same time, as each may take seconds; the control socket answers
         // meanwhile.
         let drains: Vec<_> = self.disks.0.iter().map(DiskThread::drain).collect();
-        for drain in drains {
-            drain.await;
+        let until = Instant::now() + DISK_TIME;
+        let mut have_ended = Vec::with_capacity(drains.len());
+        for (disk, drain) in self.disks.0.iter().zip(drains) {
+            let left = until.saturating_duration_since(Instant::now());
+            let name = format_args!("disk {}", disk.name());
+            have_ended.push(within(left, name, drain).await.is_some());
         }
         let (task, stop) = self.control;
         let _ = stop.send(true);
-        let _ = task.await;
+        within(STEP_TIME, "control connections", task).await;
         drop(self.vdisks);
         let disks = Arc::try_unwrap(self.disks)
             .map_err(|_| Failure::new("a status request outlived the server"))?;
-        for disk in disks.0 {
+        for (disk, has_ended) in disks.0.into_iter().zip(have_ended) {
+            if !has_ended {
+                failures.push(format!(
+                    "disk {} did not end within {} s; what was written since its last flush may be lost",
+                    disk.name(),
+                    DISK_TIME.as_secs()
+                ));
+                continue;
+            }
             let stopped = tokio::task::spawn_blocking(move || disk.join()).await?;
             failures.extend(stopped.err().map(|failure| failure.to_string()));
         }
@@ -246,6 +252,19 @@ impl Server {
         } else {
             Err(Failure::new(failures.join("\n")))
         }
+    }
+}
+
+async fn unmount(fuse: MountHandle, failures: &mut Vec<String>) {
+    let place = fuse.path().display().to_string();
+    match within(STEP_TIME, &place, fuse.unmount()).await {
+        Some(Ok(true)) => {}
+        Some(Ok(false)) => print_diagnostic(
+            "disktime: a file of the FUSE directory is still open (a loop device?); its requests get errors \
+             from now on",
+        ),
+        Some(Err(error)) => failures.push(error.to_string()),
+        None => failures.push(format!("{place} was not unmounted in time")),
     }
 }
 

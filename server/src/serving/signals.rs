@@ -1,28 +1,80 @@
 //! The signals that stop the server in good order: SIGTERM, SIGINT, and SIGHUP (the terminal was
 //! closed). SIGHUP stays ignored if it was ignored at the start (`nohup`).
+//!
+//! Invariants: a signal is noticed whatever the server waits for, as a task of its own receives
+//! them; the last of those that the caller provides for ends the process at once.
 
+use crate::diagnostics::print_diagnostic;
 use std::io;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
-/// Receives the stop signals that arrive after it was made.
+/// A signal that follows so soon is the same one: `timeout` sends its signal to the process and
+/// again to the process's group.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
+/// The stop signals that arrived since it was made.
 #[derive(Debug)]
 pub(crate) struct StopSignals {
+    arrived: watch::Receiver<u32>,
+    /// How many of them [`StopSignals::next`] has returned.
+    taken: u32,
+}
+
+impl StopSignals {
+    /// Begins to receive; within a tokio runtime. The signal of number `last` ends the process at
+    /// once, with status 1.
+    ///
+    /// # Errors
+    /// When a handler cannot be installed.
+    pub(crate) fn listen(last: u32) -> io::Result<StopSignals> {
+        let mut handlers = Handlers::install()?;
+        let (count, arrived) = watch::channel(0);
+        tokio::spawn(async move {
+            let mut counted_at: Option<Instant> = None;
+            loop {
+                handlers.next().await;
+                if counted_at.is_some_and(|at| at.elapsed() < SAME_SIGNAL) {
+                    continue;
+                }
+                counted_at = Some(Instant::now());
+                count.send_modify(|count| *count += 1);
+                if *count.borrow() >= last {
+                    print_diagnostic(
+                        "disktime: one more stop signal: the server ends at once; what was not flushed \
+                         may be lost, as after kill -9",
+                    );
+                    std::process::exit(1);
+                }
+            }
+        });
+        Ok(StopSignals { arrived, taken: 0 })
+    }
+
+    /// Returns when the next signal arrives, or at once if it has arrived already.
+    pub(crate) async fn next(&mut self) {
+        let taken = self.taken;
+        // The sender lives as long as the runtime.
+        let _ = self.arrived.wait_for(|count| *count > taken).await;
+        self.taken += 1;
+    }
+}
+
+#[derive(Debug)]
+struct Handlers {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Option<Signal>,
 }
 
-impl StopSignals {
-    /// Begins to receive; within a tokio runtime.
-    ///
-    /// # Errors
-    /// When a handler cannot be installed.
-    pub(crate) fn listen() -> io::Result<StopSignals> {
+impl Handlers {
+    fn install() -> io::Result<Handlers> {
         let hang_up = match is_ignored(libc::SIGHUP) {
             true => None,
             false => Some(signal(SignalKind::hangup())?),
         };
-        Ok(StopSignals {
+        Ok(Handlers {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up,
@@ -30,7 +82,7 @@ impl StopSignals {
     }
 
     /// Returns when a signal arrives.
-    pub(crate) async fn next(&mut self) {
+    async fn next(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(hang_up) => hang_up.recv().await,

@@ -133,6 +133,21 @@ impl Server {
         assert_eq!(sent, 0, "the server is gone: {}", self.said());
     }
 
+    /// Sends a signal to its process group, of which it is the leader.
+    pub(crate) fn signal_group(&self, signal: i32) {
+        // SAFETY: sends a signal to the group of our own child, which is not waited for yet.
+        let sent = unsafe { libc::kill(-(self.process() as i32), signal) };
+        assert_eq!(sent, 0, "the server is gone: {}", self.said());
+    }
+
+    /// Its status if it has ended; the inner `None` if a signal killed it.
+    pub(crate) fn status_if_ended(&mut self) -> Option<Option<i32>> {
+        let status = self.child.try_wait().expect("it is our child")?;
+        self.watchdog = None;
+        self.said_until_its_end();
+        Some(status.code())
+    }
+
     /// Waits for its end.
     #[track_caller]
     fn ended(&mut self) -> ExitStatus {

@@ -1,14 +1,16 @@
 //! Stopping when something stands in the way: work that takes for ever, a command that does not
 //! want to end or that leaves others behind.
 
-use crate::programs::die_with_parent;
-use crate::test_directory::{PLAIN_DISK, TestDirectory};
+use crate::programs::{die_with_parent, is_mounted, text, tool};
+use crate::server::Server;
+use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -16,23 +18,12 @@ use std::time::Duration;
 /// Far more than such a disk zeroes while anybody waits.
 const LONG_BYTES: u64 = 48 << 30;
 
-#[test]
-fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
-    let place = TestDirectory::new();
-    let disk = r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
-    let vdisk = r#""a": { "disk": "d0", "size": "48GiB" }"#;
-    place.configure_as(disk, vdisk, r#""nbd": {}, "fuse": {}"#);
-    let server = place.start();
-    let file = OpenOptions::new().write(true).open(server.file("a"));
-    let file = file.expect("it is there");
-    let by_file = std::thread::spawn(move || {
-        let (mode, len) = (libc::FALLOC_FL_ZERO_RANGE, LONG_BYTES as i64);
-        // SAFETY: a plain system call on an open file.
-        let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, len) };
-        (result == 0)
-            .then_some(0)
-            .or(std::io::Error::last_os_error().raw_os_error())
-    });
+const SLOW_DISK: &str =
+    r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
+const LONG_VDISK: &str = r#""a": { "disk": "d0", "size": "48GiB" }"#;
+
+/// A client whose requests take as long as a stop lets them.
+fn zero_for_ever(server: &Server) -> NbdClient {
     let mut client = NbdClient::connect(&server.uri("a")).expect("it serves");
     for tag in 0..8 {
         let request = ClientRequest {
@@ -55,6 +46,25 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
         data: &[],
     };
     client.call(&read, &mut Vec::new()).expect("it is answered");
+    client
+}
+
+#[test]
+fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
+    let place = TestDirectory::new();
+    place.configure_as(SLOW_DISK, LONG_VDISK, r#""nbd": {}, "fuse": {}"#);
+    let server = place.start();
+    let file = OpenOptions::new().write(true).open(server.file("a"));
+    let file = file.expect("it is there");
+    let by_file = std::thread::spawn(move || {
+        let (mode, len) = (libc::FALLOC_FL_ZERO_RANGE, LONG_BYTES as i64);
+        // SAFETY: a plain system call on an open file.
+        let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, len) };
+        (result == 0)
+            .then_some(0)
+            .or(std::io::Error::last_os_error().raw_os_error())
+    });
+    let _zeroing = zero_for_ever(&server);
     server.signal(libc::SIGTERM);
     // When the frontends are closed, a status request still gets an answer.
     while place.path("state/nbd.sock").exists() {
@@ -62,6 +72,7 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
     }
     place.succeeds(&["status"]);
     let said = server.stopped();
+    assert_says(&said, &["the stop waits for disk d0", "a second signal"]);
     let error = by_file.join().expect("it does not panic");
     assert!(
         [libc::ESHUTDOWN, libc::ENOTCONN, libc::ECONNABORTED].contains(&error.unwrap_or_default()),
@@ -135,15 +146,86 @@ fn a_second_signal_ends_a_command_that_does_not_want_to() {
     let command = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done'; exit 5";
     let (mut server, started) = serving_a_command(&place, &format!("trap '' TERM; {command}"));
     signal(server.id(), libc::SIGTERM);
-    // Two that come together would be one: the first is heard when the server says that it stops,
-    // and here it says nothing, so it is told again and again.
+    // Those that come within a second are one, so it is sent until the second one has counted; the
+    // third one would end the server at once.
+    while exists(started) {
+        signal(server.id(), libc::SIGTERM);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = server.wait().expect("our child");
+    assert_eq!(status.code(), Some(128 + libc::SIGKILL));
+    assert!(!exists(started), "it outlived the server");
+}
+
+/// `timeout` and terminals send their signal to the server's whole process group.
+#[test]
+fn a_signal_to_the_process_group_does_not_reach_fusermount3() {
+    let place = TestDirectory::with(&[("a", r#""size": "16MiB""#)]);
+    let program = "#!/bin/sh\nread -r _ _ _ _ group _ < /proc/self/stat\necho \"$group\" >> groups\n\
+                   PATH=$OLD_PATH exec fusermount3 \"$@\"\n";
+    let program = place.write("fusermount3", program);
+    std::fs::set_permissions(program, Permissions::from_mode(0o755)).expect("ours");
+    let old_path = std::env::var("PATH").expect("a PATH");
+    let mut serve = place.command(&["serve"]);
+    serve.env("PATH", format!("{}:{old_path}", text(place.root())));
+    serve.env("OLD_PATH", old_path).process_group(0);
+    let server = Server::start(serve);
+    let group = server.process() as i32;
+    server.signal_group(libc::SIGTERM);
+    let said = server.stopped();
+    assert!(!said.contains("still open"), "{said}");
+    assert!(!is_mounted(&place.mount()));
+    let groups = std::fs::read_to_string(place.path("groups")).expect("it ran");
+    assert!(groups.lines().count() >= 1);
+    for its in groups.lines() {
+        assert_ne!(its.parse(), Ok(group), "it is in the server's group");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_stop_at_once() {
+    let place = TestDirectory::new();
+    place.configure_as(SLOW_DISK, LONG_VDISK, r#""nbd": {}"#);
+    let mut server = place.start();
+    let _zeroing = zero_for_ever(&server);
+    // Those that come within a second are one.
+    let mut status = None;
+    while status.is_none() {
+        server.signal(libc::SIGTERM);
+        std::thread::sleep(Duration::from_millis(100));
+        status = server.status_if_ended();
+    }
+    assert_eq!(status, Some(Some(1)), "{}", server.said());
+    assert_says(&server.said(), &["ends at once", "not flushed"]);
+}
+
+#[test]
+fn a_second_signal_ends_a_start_that_hangs() {
+    let place = TestDirectory::with(&[("a", r#""size": "16MiB""#)]);
+    tool("coreutils", "mkfifo", &[text(&place.path("never"))]);
+    // While this is held, a reader of the pipe waits.
+    let pipe = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(place.path("never"));
+    let _pipe = pipe.expect("a pipe");
+    let program = "#!/bin/sh\nread -r _ < never\n";
+    let program = place.write("fusermount3", program);
+    std::fs::set_permissions(program, Permissions::from_mode(0o755)).expect("ours");
+    let mut serve = place.command(&["serve"]);
+    let path = std::env::var("PATH").expect("a PATH");
+    serve.env("PATH", format!("{}:{path}", text(place.root())));
+    die_with_parent(&mut serve);
+    let mut server = serve.spawn().expect("the program was built");
+    while !place.path("state/nbd.sock").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let status = loop {
         if let Some(status) = server.try_wait().expect("our child") {
             break status;
         }
         signal(server.id(), libc::SIGTERM);
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(100));
     };
-    assert_eq!(status.code(), Some(128 + libc::SIGKILL));
-    assert!(!exists(started), "it outlived the server");
+    assert_eq!(status.code(), Some(1));
 }
