@@ -1,8 +1,8 @@
 //! Streams on a disk that overlaps requests, in virtual time: who gets how much of what it would
 //! have alone.
 //!
-//! A *run* has clients, a scheduler and a device. The same clients alone on the same device, without
-//! a scheduler's bound, give the *solo* rates that isolation and efficiency are divided by.
+//! A *run* has clients, a scheduler and a device. The same clients alone on the same device,
+//! without a scheduler's bound, give the *solo* rates that isolation and efficiency are divided by.
 //!
 //! Invariants: one seed, one result; a client answers an answer after its turnaround, never at the
 //! same instant, for a test in which clients do not pause hides what waiting for them is for.

@@ -19,7 +19,8 @@
 //! - `states.rs`: waking, going idle, the lists and timers
 //! - `charges.rs`: requests and disk time
 //! - `periods.rs`, `grace.rs`, `limits.rs`: what time alone changes
-//! - `occupancy.rs`, `private_device.rs`, `solo_account.rs`, `solo.rs`: a disk that overlaps requests
+//! - `occupancy.rs`, `private_device.rs`, `solo_account.rs`, `solo.rs`: a disk that overlaps
+//!   requests
 //! - `groups.rs`, `changes.rs`, `removal.rs`: members of groups, new entitlements, leaving
 //! - `stream.rs`: one stream's account
 

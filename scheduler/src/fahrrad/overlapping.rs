@@ -9,14 +9,15 @@
 //! # Rules (docs/design/overlapping-devices.md)
 //!
 //! Streams pay in *solo time*, what they would have needed for the same requests alone. The slack
-//! test is the one of `slack_index.rs`, with *drain*, how long the disk takes to run empty, in place
-//! of what is in flight.
+//! test is the one of `slack_index.rs`, with *drain*, how long the disk takes to run empty, in
+//! place of what is in flight.
 //!
 //! 1. *Slack everywhere.* All requests overlap. The stream that is most behind its fluid share
 //!    goes first and pays from its budget; streams that are not behind use spare time by weight. No
 //!    request is sent while the disk is full to H: more would lengthen the drain and hardly the
 //!    throughput.
-//! 2. *Shortage*: slack(D) < 0 for some D. The disk goes to one stream alone, the *focus*: the first
+//! 2. *Shortage*: slack(D) < 0 for some D. The disk goes to one stream alone, the *focus*: the
+//! first
 //!    by effective deadline of those that are due by the first such D. While it is alone it is
 //!    charged the time that passes, so that a second makes good a second of what is owed, whatever
 //!    the prices say. Its client is waited for while it thinks.
@@ -30,9 +31,9 @@
 //! # Numbers
 //!
 //! H is twice the lone latency of a small random read, or a little more than that of the longest
-//! request. The focus may fill the disk to 2 H, for a deep client alone would fill it further than H
-//! as well. While no stream with a reservation is active, H is larger by a factor where that gains
-//! anything, bounded so that the drain fits into the slack that is not reserved.
+//! request. The focus may fill the disk to 2 H, for a deep client alone would fill it further than
+//! H as well. While no stream with a reservation is active, H is larger by a factor where that
+//! gains anything, bounded so that the drain fits into the slack that is not reserved.
 
 use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;

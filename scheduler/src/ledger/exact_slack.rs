@@ -1,8 +1,8 @@
 //! Slack in its exact form, by a pass over all streams: what the promise is argued with.
 //!
 //! The scheduler decides by a bound from below that counts idle streams as a slower disk. Here an
-//! idle stream counts with the budget that it would wake with now. Nothing is changed. For tests and
-//! for people; a pass costs the streams' number times its logarithm, and allocates.
+//! idle stream counts with the budget that it would wake with now. Nothing is changed. For tests
+//! and for people; a pass costs the streams' number times its logarithm, and allocates.
 
 use super::{Ledger, Stream, StreamState, WakeBudget};
 use crate::ppm_time::scaled;

@@ -6,9 +6,9 @@
 //! other. After the last write reads are slower for a while (programs that are not done), the
 //! *settle time* σ.
 //!
-//! `drain = max(occupancy, what is left of settling)` is how long the disk needs until it is as good
-//! as empty. The slack test subtracts it, so that no deadline counts on time in which the disk is
-//! still busy with what others sent.
+//! `drain = max(occupancy, what is left of settling)` is how long the disk needs until it is as
+//! good as empty. The slack test subtracts it, so that no deadline counts on time in which the disk
+//! is still busy with what others sent.
 //!
 //! Invariants: the occupancy is the sum over requests in flight and held writes; held writes leave
 //! in the order of their times; memory is bounded, for when the list is full the last one takes the

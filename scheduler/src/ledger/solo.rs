@@ -63,8 +63,8 @@ impl Ledger {
     }
 
     /// k: how many times the bound on the occupancy holds while no stream with a reservation is
-    /// active. The drain, which can be 2.5 times the occupancy when requests collide, fits into what
-    /// is not reserved of the shortest period.
+    /// active. The drain, which can be 2.5 times the occupancy when requests collide, fits into
+    /// what is not reserved of the shortest period.
     pub(crate) fn idle_factor(&mut self) -> u32 {
         self.reservations().idle_factor
     }

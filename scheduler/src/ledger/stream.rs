@@ -363,8 +363,8 @@ impl Stream {
         self.grace_until = Nanos::MAX;
     }
 
-    /// Loses what it is behind its line, up to `idle`: it left the disk idle for so long. Whether it
-    /// lost anything.
+    /// Loses what it is behind its line, up to `idle`: it left the disk idle for so long. Whether
+    /// it lost anything.
     pub(super) fn forfeit(&mut self, idle: Nanos, now: Nanos) -> bool {
         let behind = self.budget - self.fluid_budget(now);
         let lost = behind.clamp(0, scaled(idle));

@@ -103,8 +103,9 @@ impl Scheduler {
         Nanos(u64::try_from(self.ledger.unspent_bound()).unwrap_or(0))
     }
 
-    /// The least slack over all deadlines in its exact form, in ns; `i64::MAX` without reservations.
-    /// The promise is that it is never less than −W. A pass over all streams that allocates.
+    /// The least slack over all deadlines in its exact form, in ns; `i64::MAX` without
+    /// reservations. The promise is that it is never less than −W. A pass over all streams that
+    /// allocates.
     pub fn least_slack(&self) -> i64 {
         self.ledger.exact_slack().map_or(i64::MAX, unscaled)
     }

@@ -159,8 +159,8 @@ impl World {
         .collect()
     }
 
-    /// Charges to streams + switching account = what was settled + waiting, and the parts of the busy
-    /// time are all of it. After [`World::drain`].
+    /// Charges to streams + switching account = what was settled + waiting, and the parts of the
+    /// busy time are all of it. After [`World::drain`].
     ///
     /// # Panics
     /// If not (I2).
