@@ -26,6 +26,7 @@
 
 mod changes;
 mod charges;
+mod device_speed;
 mod exact_slack;
 mod grace;
 mod groups;

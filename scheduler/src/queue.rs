@@ -68,6 +68,10 @@ impl Queued {
         self.solo
     }
 
+    pub(crate) fn lone(&self) -> Nanos {
+        self.arrival.lone
+    }
+
     pub(crate) fn is_shallow(&self) -> bool {
         is_shallow(self.arrival.price, self.arrival.lone)
     }

@@ -58,3 +58,14 @@ pub struct DiskCounters {
     /// The longest dispatch.
     pub longest: Nanos,
 }
+
+/// A disk that is slower than its prices say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowdown {
+    /// Factor of lone latencies, in ppm.
+    pub latency_ppm: u64,
+    /// Factor of occupancies, in ppm.
+    pub occupancy_ppm: u64,
+    /// Since when.
+    pub since: Nanos,
+}

@@ -68,6 +68,7 @@ struct Flight {
     /// What was taken at dispatch.
     debit: Nanos,
     solo: SoloPrice,
+    lone: Nanos,
     kind: RequestKind,
     alone: Nanos,
     sequential: bool,
@@ -171,9 +172,11 @@ impl Scheduler {
         self.ledger.end_yield(now);
         let mut charge = measured;
         if self.ledger.overlaps() {
+            let busy = self.meter.busy(now);
+            let solo = done.solo_dispatch();
             charge = self
                 .ledger
-                .solo_charge(now, done.stream, done.account, &done.solo_dispatch());
+                .solo_charge(now, done.stream, done.account, &solo, busy);
         } else if self.prices_apply() {
             self.ledger
                 .undo_debit(done.stream, done.account, done.price);
@@ -265,6 +268,7 @@ impl Flight {
         SoloDispatch {
             price: self.solo,
             occupancy: self.price,
+            lone: self.lone,
             kind: self.kind,
             dispatched_at: self.dispatched_at,
             debit: self.debit,

@@ -16,6 +16,7 @@
 //!
 //! What is not known here: budgets, and what requests really took.
 
+use super::device_speed::DeviceSpeed;
 use crate::config::OverlapConfig;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
@@ -72,6 +73,7 @@ pub(crate) struct Occupancy {
     focus: Option<StreamId>,
     /// Nor are any while no stream with a reservation is active.
     holds_lightly: bool,
+    speed: DeviceSpeed,
 }
 
 impl Occupancy {
@@ -88,6 +90,7 @@ impl Occupancy {
             settling: [Settling::default(); 2],
             focus: None,
             holds_lightly: true,
+            speed: DeviceSpeed::default(),
         }
     }
 
@@ -99,7 +102,16 @@ impl Occupancy {
 
     /// H, without regard to who is active.
     pub(crate) fn bound(&self) -> Nanos {
-        self.config.occupancy_bound
+        self.speed.bound(self.config.occupancy_bound)
+    }
+
+    /// How much slower the disk is than its prices say.
+    pub(crate) fn speed(&self) -> &DeviceSpeed {
+        &self.speed
+    }
+
+    pub(super) fn speed_mut(&mut self) -> &mut DeviceSpeed {
+        &mut self.speed
     }
 
     /// k, the most that is asked for.
@@ -110,7 +122,8 @@ impl Occupancy {
     /// How long the disk takes to run empty.
     #[inline]
     pub(crate) fn drain(&self, now: Nanos) -> Nanos {
-        self.filled.max(self.settling[0].until.saturating_sub(now))
+        let filled = self.speed.occupancy(self.filled);
+        filled.max(self.settling[0].until.saturating_sub(now))
     }
 
     /// When the next held write leaves.
@@ -171,10 +184,12 @@ impl Occupancy {
         }
         let is_light = self.holds_lightly || self.focus == Some(leaving.account);
         let percent = if is_light { 100 } else { WRITE_HOLD_PERCENT };
-        let held = Nanos(leaving.occupancy.0 * percent / 100);
+        let held = self.speed.occupancy(leaving.occupancy);
+        let held = Nanos(held.0 * percent / 100);
         self.write_clock = self.write_clock.max(leaving.dispatched_at) + held;
         let done = self.write_clock.max(now);
-        self.settle(leaving.account, done + self.config.settle);
+        let settle = self.speed.occupancy(self.config.settle);
+        self.settle(leaving.account, done + settle);
         if self.write_clock <= now {
             self.filled -= leaving.occupancy;
         } else {

@@ -8,6 +8,7 @@
 //! Invariants: a debit is given back exactly once; `refunded` is what budgets got back beyond their
 //! charges in all, and never falls, so that a slack scan can be corrected by it.
 
+use super::device_speed::FinishedRead;
 use super::occupancy::Leaving;
 use super::solo_account::Finished;
 use super::{Account, Ledger};
@@ -35,6 +36,8 @@ impl std::ops::AddAssign for SoloPrice {
 pub(crate) struct SoloDispatch {
     pub(crate) price: SoloPrice,
     pub(crate) occupancy: Nanos,
+    /// Its lone latency by the prices; zero if it is merged of several requests.
+    pub(crate) lone: Nanos,
     pub(crate) kind: RequestKind,
     pub(crate) dispatched_at: Nanos,
     /// What was taken from the account.
@@ -117,7 +120,11 @@ impl Ledger {
         if !self.stream(payer).is_busy() {
             self.solo_gap_ends(payer, now);
         }
-        let (occupancy, lone) = (arrival.price, arrival.lone);
+        let (mut occupancy, mut lone) = (arrival.price, arrival.lone);
+        if let Some(device) = &self.occupancy {
+            occupancy = device.speed().occupancy(occupancy);
+            lone = device.speed().latency(lone);
+        }
         let account = self.stream_mut(payer).solo_mut().admit(occupancy, lone);
         let member = if payer == id {
             account
@@ -211,6 +218,7 @@ impl Ledger {
         id: StreamId,
         account: Account,
         done: &SoloDispatch,
+        busy: Nanos,
     ) -> Nanos {
         let payer = self.payer(id);
         let in_flight = self.stream(payer).in_flight();
@@ -231,6 +239,7 @@ impl Ledger {
                 },
             );
         }
+        self.learn_speed(now, id, done, (was_alone, since), busy);
         let stream = self.stream_mut(payer);
         let charge = stream.solo_mut().charge(
             now,
@@ -251,6 +260,55 @@ impl Ledger {
         }
         self.undo_debit(id, account, done.debit);
         charge
+    }
+
+    /// Learns from a request that is done how fast the disk is, and what prices are worth.
+    fn learn_speed(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        done: &SoloDispatch,
+        (was_alone, since): (bool, Nanos),
+        busy: Nanos,
+    ) {
+        let payer = self.payer(id);
+        let stream = self.stream(payer);
+        let outstanding = (stream.in_flight() + stream.queue().len()) as u64;
+        let Some(device) = &mut self.occupancy else {
+            return;
+        };
+        let service = now - done.dispatched_at;
+        if done.kind == RequestKind::Read && done.lone > Nanos::ZERO {
+            let elapsed = now.saturating_sub(since);
+            device.speed_mut().note_read(FinishedRead {
+                service,
+                lone: done.lone,
+                alone: was_alone.then_some((elapsed, done.price.account)),
+                is_lone: outstanding == 1,
+                is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
+            });
+            let expected = device.speed().latency(done.lone);
+            self.streams
+                .get_mut(payer)
+                .solo_mut()
+                .note_read(service, expected);
+        }
+        let Some(device) = &mut self.occupancy else {
+            return;
+        };
+        if device.speed_mut().note_done(now, done.occupancy, busy) {
+            self.prices_are_void();
+        }
+    }
+
+    /// The disk's speed changed: what was learnt of prices, and of slack, is not true any more.
+    fn prices_are_void(&mut self) {
+        for index in 0..self.streams.slots() {
+            if let Some(id) = self.streams.at(index) {
+                self.stream_mut(id).solo_mut().forget_corrections();
+            }
+        }
+        self.void_scans();
     }
 
     /// The disk is kept for a stream's next request: the wait is charged, not the gap.

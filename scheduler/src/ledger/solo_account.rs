@@ -36,6 +36,12 @@ const CORRECTION_MIN: u64 = 40;
 const CORRECTION_MEMORY: u64 = 200;
 /// Bounds of a correction, in ppm. Errors beyond them are faults of the profile.
 const CORRECTION_RANGE_PPM: (u64, u64) = (500_000, 1_250_000);
+/// The fastest reads are taken of so many,
+const FAST_READS_OF: u32 = 64;
+/// as a tenth of them,
+const FAST_READS: usize = 7;
+/// and no less than this is believed, in ppm.
+const FAST_READS_MIN_PPM: u32 = 400_000;
 /// A new lone latency counts for one part in this many of the moving average.
 const LONE_MEMORY: u64 = 16;
 
@@ -51,13 +57,12 @@ struct PriceCorrection {
 }
 
 impl PriceCorrection {
-    fn apply(self, solo: Nanos) -> Nanos {
-        if self.factor_ppm == 1_000_000 {
-            return solo;
-        }
-        let corrected = u128::from(solo.0) * u128::from(self.factor_ppm) / 1_000_000;
-        Nanos(u64::try_from(corrected).unwrap_or(u64::MAX))
-    }
+    const NONE: PriceCorrection = PriceCorrection {
+        elapsed: 0,
+        priced: 0,
+        factor_ppm: 1_000_000,
+        lone: 0,
+    };
 
     fn note_lone(&mut self, lone: Nanos) {
         self.lone = match self.lone {
@@ -81,6 +86,45 @@ impl PriceCorrection {
     }
 }
 
+/// How fast the fastest reads of an account are compared with what they should take alone.
+///
+/// Overlap only lengthens a read. If even a tenth of the last reads was faster than it should be
+/// alone, prices are too high, and an account that is never short would never show it otherwise.
+#[derive(Debug, Clone, Copy)]
+struct FastReads {
+    /// The smallest ratios of this round, ascending, in ppm.
+    smallest: [u32; FAST_READS],
+    seen: u32,
+    /// What a tenth of the last round's reads stayed below.
+    tenth_ppm: u32,
+}
+
+impl FastReads {
+    const NONE: FastReads = FastReads {
+        smallest: [u32::MAX; FAST_READS],
+        seen: 0,
+        tenth_ppm: u32::MAX,
+    };
+
+    fn note(&mut self, service: Nanos, expected: Nanos) {
+        let ratio = u128::from(service.0) * 1_000_000 / u128::from(expected.0.max(1));
+        let ratio = u32::try_from(ratio).unwrap_or(u32::MAX);
+        let at = self.smallest.partition_point(|known| *known <= ratio);
+        if at < FAST_READS {
+            self.smallest.copy_within(at..FAST_READS - 1, at + 1);
+            self.smallest[at] = ratio;
+        }
+        self.seen += 1;
+        if self.seen == FAST_READS_OF {
+            let tenth_ppm = self.smallest[FAST_READS - 1].max(FAST_READS_MIN_PPM);
+            *self = FastReads {
+                tenth_ppm,
+                ..FastReads::NONE
+            };
+        }
+    }
+}
+
 /// What a request that is done is charged by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Finished {
@@ -99,6 +143,7 @@ pub(super) struct Finished {
 pub(crate) struct SoloAccount {
     device: PrivateDevice,
     correction: PriceCorrection,
+    fast_reads: FastReads,
     /// Up to then its time in the disk is charged.
     charged_until: Nanos,
     /// When it last began to have requests outstanding, and what it was charged since.
@@ -119,12 +164,8 @@ impl Default for SoloAccount {
     fn default() -> SoloAccount {
         SoloAccount {
             device: PrivateDevice::default(),
-            correction: PriceCorrection {
-                elapsed: 0,
-                priced: 0,
-                factor_ppm: 1_000_000,
-                lone: 0,
-            },
+            correction: PriceCorrection::NONE,
+            fast_reads: FastReads::NONE,
             charged_until: Nanos::ZERO,
             busy_since: Nanos::ZERO,
             charged_since_busy: Nanos::ZERO,
@@ -178,7 +219,7 @@ impl SoloAccount {
         if is_first {
             self.charged_until = self.charged_until.max(now);
         }
-        self.correction.apply(solo)
+        times_ppm(solo, self.correction_ppm())
     }
 
     /// Up to when its time in the disk is charged.
@@ -262,8 +303,33 @@ impl SoloAccount {
 
     /// κ: what its requests take compared with their prices, in ppm.
     pub(crate) fn correction_ppm(&self) -> u64 {
-        self.correction.factor_ppm
+        let factor = self.correction.factor_ppm;
+        factor.min(u64::from(self.fast_reads.tenth_ppm))
     }
+
+    /// A read took so long, and should take so long alone.
+    #[inline]
+    pub(super) fn note_read(&mut self, service: Nanos, expected: Nanos) {
+        self.fast_reads.note(service, expected);
+    }
+
+    /// The disk's speed changed: what was learnt of prices is not true any more.
+    pub(super) fn forget_corrections(&mut self) {
+        let lone = self.correction.lone;
+        self.correction = PriceCorrection {
+            lone,
+            ..PriceCorrection::NONE
+        };
+        self.fast_reads = FastReads::NONE;
+    }
+}
+
+fn times_ppm(time: Nanos, factor_ppm: u64) -> Nanos {
+    if factor_ppm == 1_000_000 {
+        return time;
+    }
+    let product = u128::from(time.0) * u128::from(factor_ppm) / 1_000_000;
+    Nanos(u64::try_from(product).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -55,6 +55,11 @@ impl Scheduler {
             price: run.price,
             debit,
             solo: run.solo,
+            lone: if batch.len() == 1 {
+                first.lone()
+            } else {
+                Nanos::ZERO
+            },
             kind: first.kind(),
             alone,
             sequential,

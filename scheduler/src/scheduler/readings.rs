@@ -4,7 +4,7 @@
 use super::Scheduler;
 use crate::config::StreamConfig;
 use crate::ppm_time::unscaled;
-use crate::report::{DiskCounters, StreamCounters};
+use crate::report::{DiskCounters, Slowdown, StreamCounters};
 use crate::stream_id::StreamId;
 use disktime_units::{Nanos, Share};
 
@@ -138,6 +138,18 @@ impl Scheduler {
     pub fn price_correction_ppm(&self, stream: StreamId) -> u64 {
         self.ledger.check(stream);
         self.ledger.stream(stream).solo().correction_ppm()
+    }
+
+    /// How much slower the disk is than its prices say, where requests overlap: the factors of
+    /// latency and of occupancy in ppm, and since when one is above 1.3.
+    pub fn slowdown(&self) -> Option<Slowdown> {
+        let device = self.ledger.occupancy()?;
+        let (latency_ppm, occupancy_ppm, since) = device.speed().factors();
+        Some(Slowdown {
+            latency_ppm,
+            occupancy_ppm,
+            since: since?,
+        })
     }
 
     /// The share of the disk that the switching account is filled with.

@@ -1,0 +1,84 @@
+//! Unit tests of `device_speed`.
+
+use super::*;
+
+const LONE: Nanos = Nanos(71_000);
+const OCCUPANCY: Nanos = Nanos(3_000);
+
+/// Windows of reads of a lone client on a disk that is slower by `percent`, from `from_ms` on.
+fn windows(speed: &mut DeviceSpeed, from_ms: u64, count: u64, percent: u64) {
+    let service = Nanos(LONE.0 * percent / 100);
+    for window in 0..count {
+        let start = Nanos::from_millis(from_ms + 100 * window);
+        for read in 0..1000u64 {
+            let solo = speed.latency(LONE);
+            speed.note_read(FinishedRead {
+                service,
+                lone: LONE,
+                alone: Some((service, solo)),
+                is_lone: true,
+                is_deep: false,
+            });
+            let now = start + Nanos(read * 100_000 + 100_000);
+            speed.note_done(now, OCCUPANCY, Nanos(now.0 / 10 * 9));
+        }
+    }
+}
+
+#[test]
+fn a_disk_as_fast_as_its_prices_has_no_factors() {
+    let mut speed = DeviceSpeed::default();
+    windows(&mut speed, 0, 5, 100);
+    assert_eq!(speed.factors(), (ONE, ONE, None));
+    windows(&mut speed, 500, 5, 120);
+    assert_eq!(speed.factors(), (ONE, ONE, None), "noise");
+}
+
+#[test]
+fn a_disk_three_times_slower_is_known_within_a_second_and_forgotten_within_one() {
+    let mut speed = DeviceSpeed::default();
+    windows(&mut speed, 0, 5, 100);
+    windows(&mut speed, 500, 8, 300);
+    let (latency, _, since) = speed.factors();
+    assert!((2_800_000..=3_000_000).contains(&latency), "{latency}");
+    assert!(since.is_some_and(|since| since <= Nanos::from_millis(800)));
+    windows(&mut speed, 1300, 8, 100);
+    let (latency, occupancy, since) = speed.factors();
+    assert_eq!((latency, occupancy, since), (ONE, ONE, None));
+}
+
+#[test]
+fn the_fast_tenth_is_at_most_an_eighth_too_high() {
+    let mut ratios = Ratios {
+        counts: [0; BUCKETS],
+        total: 0,
+    };
+    for ratio in 0..1000u64 {
+        ratios.add(900_000 + ratio * 3_000);
+    }
+    // The tenth is at 1.2.
+    let tenth = ratios.fast_tenth().expect("there are enough");
+    assert!((1_200_000..=1_350_000).contains(&tenth), "{tenth}");
+}
+
+#[test]
+fn overlap_alone_does_not_look_like_a_slow_disk() {
+    let mut speed = DeviceSpeed::default();
+    for read in 0..2000u64 {
+        // A tenth of the reads found the disk free.
+        let service = if read % 8 == 0 {
+            LONE
+        } else {
+            Nanos(LONE.0 * 5)
+        };
+        speed.note_read(FinishedRead {
+            service,
+            lone: LONE,
+            alone: None,
+            is_lone: false,
+            is_deep: false,
+        });
+        speed.note_done(Nanos(read * 200_000), OCCUPANCY, Nanos(read * 190_000));
+    }
+    assert_eq!(speed.factors(), (ONE, ONE, None));
+}
