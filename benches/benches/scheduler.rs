@@ -8,7 +8,7 @@ use disktime_benches::decision::{DecisionBench, Device};
 use disktime_units::Share;
 
 fn decisions(criterion: &mut Criterion) {
-    for device in [Device::HardDisk, Device::Flash] {
+    for device in [Device::HardDisk, Device::Flash, Device::Overlapping] {
         let mut group = criterion.benchmark_group(format!("decision, {}", device.name()));
         for (registered, active, percent) in [
             (10, 10, 80),

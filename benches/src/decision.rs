@@ -4,16 +4,21 @@
 //!
 //! On a disk with seeks the budgets here are worth less than a request (the hard case: the head can
 //! stay with none of the streams, and each decision is a choice among all); without seeks each
-//! decision is made anew anyway.
+//! decision is made anew anyway. On the disk that overlaps requests one is done in each of its
+//! occupancies, and the next goes in its place.
 
 use disktime_scheduler::{
-    Arrival, Decision, OverlapConfig, PolicyKind, RequestId, RequestKind, RequestOrder,
+    Arrival, Decision, FlightId, OverlapConfig, PolicyKind, RequestId, RequestKind, RequestOrder,
     Reservation, Scheduler, SchedulerConfig, SeekCurve, StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
+use std::collections::VecDeque;
 use std::hint::black_box;
 
 const DISK_BYTES: u64 = 1 << 40;
+/// What a request takes of the disk that overlaps requests, and how long alone.
+const OCCUPANCY: Nanos = Nanos::from_micros(3);
+const LONE: Nanos = Nanos::from_micros(71);
 const BLOCK_BYTES: u64 = 4 << 10;
 /// Requests of each active stream that wait.
 const DEPTH: u32 = 4;
@@ -27,6 +32,8 @@ pub enum Device {
     HardDisk,
     /// No seeks, one request at a time; a request takes 100 us.
     Flash,
+    /// No seeks, many requests at a time: each occupies the disk for 3 us and takes 71 us alone.
+    Overlapping,
 }
 
 impl Device {
@@ -35,6 +42,7 @@ impl Device {
         match self {
             Device::HardDisk => "hard disk",
             Device::Flash => "no seeks",
+            Device::Overlapping => "overlapping",
         }
     }
 
@@ -42,11 +50,20 @@ impl Device {
         match self {
             Device::HardDisk => Nanos::from_millis(13),
             Device::Flash => Nanos::from_micros(100),
+            Device::Overlapping => OCCUPANCY,
+        }
+    }
+
+    fn price(self) -> (Nanos, Nanos) {
+        match self {
+            Device::HardDisk | Device::Flash => (Nanos::from_micros(50), Nanos::from_micros(50)),
+            Device::Overlapping => (OCCUPANCY, LONE),
         }
     }
 
     fn config(self) -> SchedulerConfig {
         let has_seeks = matches!(self, Device::HardDisk);
+        let overlaps = matches!(self, Device::Overlapping);
         let millis = |ms| {
             if has_seeks {
                 Nanos::from_millis(ms)
@@ -64,7 +81,7 @@ impl Device {
         };
         SchedulerConfig {
             policy: PolicyKind::Fahrrad,
-            worst_case: Nanos::from_millis(30),
+            worst_case: Nanos::from_millis(if overlaps { 1 } else { 30 }),
             switch_cost: millis(12),
             worst_seek: millis(23),
             seek_curve: curve,
@@ -72,9 +89,13 @@ impl Device {
             // A thousand periods of seconds would be more switching than there is time.
             switching: SwitchingAccount::Served,
             order: RequestOrder::Sweep,
-            max_in_flight: 1,
+            max_in_flight: if overlaps { 128 } else { 1 },
             merge_limit_bytes: 1 << 20,
-            overlap: OverlapConfig::NONE,
+            overlap: OverlapConfig {
+                occupancy_bound: Nanos(2 * LONE.0),
+                settle: Nanos::ZERO,
+                idle_factor: 2,
+            },
         }
     }
 }
@@ -89,6 +110,10 @@ pub struct DecisionBench {
     places: u64,
     now: Nanos,
     service: Nanos,
+    price: (Nanos, Nanos),
+    in_flight: VecDeque<(FlightId, Vec<RequestId>)>,
+    /// Lists of requests that are not in use.
+    spare_lists: Vec<Vec<RequestId>>,
 }
 
 impl DecisionBench {
@@ -124,6 +149,9 @@ impl DecisionBench {
             places: 1,
             now: Nanos::ZERO,
             service: device.service(),
+            price: device.price(),
+            in_flight: VecDeque::with_capacity(256),
+            spare_lists: vec![Vec::with_capacity(64); 256],
         };
         for index in 0..active * DEPTH {
             let stream = all[((index % active) * (registered / active)) as usize];
@@ -144,8 +172,8 @@ impl DecisionBench {
             id,
             offset_bytes: Some(block * BLOCK_BYTES),
             len_bytes: BLOCK_BYTES,
-            price: Nanos::from_micros(50),
-            lone: Nanos::from_micros(50),
+            price: self.price.0,
+            lone: self.price.1,
             kind: RequestKind::Read,
             merge_class: None,
         };
@@ -153,16 +181,27 @@ impl DecisionBench {
             .arrive(self.now, self.streams[id.0 as usize], arrival);
     }
 
-    /// A decision, the completion of what it sent, and the arrival of the next of that stream.
+    /// A decision, the completion of the oldest dispatch, and the arrival of the next of its stream.
     pub fn step(&mut self) {
-        let flight = match self.scheduler.next(self.now, &mut self.batch) {
-            Decision::Dispatch { flight, .. } => flight,
-            sleep @ Decision::Sleep { .. } => panic!("{sleep:?} with every stream backlogged"),
+        loop {
+            match self.scheduler.next(self.now, &mut self.batch) {
+                Decision::Dispatch { flight, .. } => {
+                    let spare = self.spare_lists.pop().unwrap_or_default();
+                    let requests = std::mem::replace(&mut self.batch, spare);
+                    self.in_flight.push_back((flight, requests));
+                }
+                Decision::Sleep { .. } if !self.in_flight.is_empty() => break,
+                sleep @ Decision::Sleep { .. } => panic!("{sleep:?} with every stream backlogged"),
+            }
+        }
+        let Some((flight, requests)) = self.in_flight.pop_front() else {
+            return;
         };
         self.now += self.service;
         black_box(self.scheduler.complete(self.now, flight));
-        for index in 0..self.batch.len() {
-            self.arrive(self.batch[index]);
+        for id in &requests {
+            self.arrive(*id);
         }
+        self.spare_lists.push(requests);
     }
 }

@@ -18,7 +18,7 @@ const BATCH: u32 = 10_000;
 const BATCHES: usize = 21;
 /// Active streams; all of them are registered.
 const COUNTS: [u32; 9] = [10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000];
-const DEVICES: [Device; 2] = [Device::HardDisk, Device::Flash];
+const DEVICES: [Device; 3] = [Device::HardDisk, Device::Flash, Device::Overlapping];
 /// In nanoseconds, by active streams: 10; 1,000; 1,000 of 100,000.
 const TARGETS: [(f64, f64); 2] = [(10.0, 300.0), (1_000.0, 600.0)];
 
@@ -48,7 +48,13 @@ fn median_ns(device: Device, registered: u32, active: u32, percent: u32) -> f64 
 fn main() -> BenchResult {
     let arguments = Arguments::parse();
     println!("{}", machine::sentence());
-    let mut table = Table::new(["active streams", "reserved", "hard disk", "no seeks"]);
+    let mut table = Table::new([
+        "active streams",
+        "reserved",
+        "hard disk",
+        "no seeks",
+        "overlapping",
+    ]);
     let mut series = Vec::new();
     let mut measure = |registered: u32, active: u32, percent: u32| {
         let costs = DEVICES.map(|device| median_ns(device, registered, active, percent));
