@@ -53,7 +53,8 @@ pub struct DiskCounters {
     pub switches: u64,
     /// Dispatches.
     pub dispatches: u64,
-    /// Dispatches that took longer than W.
+    /// Dispatches that took longer than W, and where requests overlap longer than W after all that
+    /// can be in the disk before them.
     pub overruns: u64,
     /// The longest dispatch.
     pub longest: Nanos,

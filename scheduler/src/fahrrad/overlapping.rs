@@ -139,6 +139,7 @@ impl Overlapping {
     /// `short_at` that has requests or is waited for.
     fn focus(&mut self, ledger: &Ledger, now: Nanos, short_at: Nanos) -> Option<StreamId> {
         self.absent.clear();
+        self.absent.reserve(ledger.slots());
         for demand in self.index.demands_until(short_at) {
             let stream = ledger.stream(demand.stream);
             if !stream.is_active() || !stream.has_budget() {

@@ -105,6 +105,15 @@ impl Occupancy {
         self.speed.bound(self.config.occupancy_bound)
     }
 
+    /// How long what is in the disk before a request can take at most: the focus fills it to 2.5 H.
+    pub(super) fn most_ahead(&self) -> Nanos {
+        let bound = self.bound();
+        let filled = bound
+            .saturating_add(bound)
+            .saturating_add(Nanos(bound.0 / 2));
+        filled.saturating_add(self.config.settle)
+    }
+
     /// How much slower the disk is than its prices say.
     pub(crate) fn speed(&self) -> &DeviceSpeed {
         &self.speed
