@@ -45,7 +45,7 @@ pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
 pub use open::{DiskOptions, Medium, open_disk};
-pub use paced::PacedDisk;
+pub use paced::{PacedDisk, PacedOverlapDisk};
 pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, survey_disk};

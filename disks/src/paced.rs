@@ -10,19 +10,23 @@
 //! the real disk is the slower one, that is an *overrun*: counted, reported at the time it was
 //! found done, and the model's timeline goes on from there.
 //!
+//! [`PacedDisk`] has one request in flight, [`PacedOverlapDisk`] as many as its model takes.
+//!
 //! What is not known here: how a model finds its times, and the kind of the real disk.
 
+mod overlapping;
+mod pace;
+
+pub use overlapping::PacedOverlapDisk;
+
 use crate::{
-    Capabilities, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties,
-    DiskRequest, Lateness, PacingReport,
+    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    PacingReport,
 };
 use disktime_drive_models::{Operation, ServiceModel};
 use disktime_units::Nanos;
-use hdrhistogram::Histogram;
+use pace::{Pace, paced_properties};
 use std::os::fd::RawFd;
-
-/// Lateness is recorded up to this; a longer one counts as this.
-const LATENESS_NANOS_MAX: u64 = 60_000_000_000;
 
 /// The request in flight.
 #[derive(Debug)]
@@ -54,9 +58,7 @@ pub struct PacedDisk<M> {
     /// Invalid requests, which do not reach the model and are completed with an error.
     refused: Vec<Completion>,
     scratch: Vec<Completion>,
-    lateness: Histogram<u64>,
-    overruns: u64,
-    served: u64,
+    pace: Pace,
 }
 
 impl<M: ServiceModel> PacedDisk<M> {
@@ -65,25 +67,7 @@ impl<M: ServiceModel> PacedDisk<M> {
     pub fn new(model: M, modelled: DiskProperties, inner: Box<dyn Disk + Send>) -> PacedDisk<M> {
         let model_caches_writes = modelled.capabilities.volatile_cache;
         let real = inner.properties();
-        let block_bytes = modelled.block_bytes.max(real.block_bytes);
-        let size_bytes = modelled.size_bytes.min(real.size_bytes);
-        let mut notices = modelled.notices.clone();
-        notices.extend(real.notices.iter().cloned());
-        let properties = DiskProperties {
-            description: format!("{} paced over {}", modelled.description, real.description),
-            size_bytes: size_bytes - size_bytes % u64::from(block_bytes),
-            block_bytes,
-            max_in_flight: 1,
-            quantum_bytes: modelled.quantum_bytes.max(block_bytes),
-            capabilities: Capabilities {
-                caches_reads: false,
-                ..real.capabilities
-            },
-            notices,
-            ..modelled
-        };
-        let lateness = Histogram::new_with_bounds(1, LATENESS_NANOS_MAX, 2)
-            .expect("the bounds are constants that the histogram accepts");
+        let properties = paced_properties(modelled, real, 1);
         PacedDisk {
             model,
             model_caches_writes,
@@ -93,9 +77,7 @@ impl<M: ServiceModel> PacedDisk<M> {
             current: None,
             refused: Vec::new(),
             scratch: Vec::new(),
-            lateness,
-            overruns: 0,
-            served: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -121,14 +103,13 @@ impl<M: ServiceModel> PacedDisk<M> {
             return None;
         }
         let mut completion = current.real.take()?;
-        self.served += u64::from(current.paced);
         if current.overdue {
-            self.overruns += u64::from(current.paced);
+            self.pace.overran(current.paced);
             completion.completed_at = now;
             self.free_at = self.free_at.max(now);
         } else {
             completion.completed_at = current.finish;
-            self.lateness.saturating_record((now - current.finish).0);
+            self.pace.kept(current.paced, now - current.finish);
         }
         self.current = None;
         Some(completion)
@@ -210,15 +191,6 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
     }
 
     fn pacing(&self) -> Option<PacingReport> {
-        Some(PacingReport {
-            served: self.served,
-            overruns: self.overruns,
-            lateness: Lateness {
-                count: self.lateness.len(),
-                p50: Nanos(self.lateness.value_at_quantile(0.5)),
-                p99: Nanos(self.lateness.value_at_quantile(0.99)),
-                max: Nanos(self.lateness.max()),
-            },
-        })
+        Some(self.pace.report())
     }
 }

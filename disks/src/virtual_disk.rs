@@ -4,15 +4,15 @@
 //! over [`LinearModel`] ([`VirtualLinearDisk`]) a device without seeks, of which several requests
 //! may be in flight while one server of linear cost works them off in order.
 //!
-//! Over an [`OverlapModel`](disktime_drive_models::OverlapModel) it is [`VirtualOverlapDisk`], whose
-//! requests overlap and end in any order (`overlapping`).
+//! Over an [`OverlapModel`](disktime_drive_models::OverlapModel) it is a [`VirtualOverlapDisk`],
+//! whose requests overlap and end in any order (`overlapping`).
 //!
 //! The caller chooses how much of the data is kept, [`Store`]: simulations of days need the times
 //! and at most a label, not the content.
 //!
-//! Invariants: requests of a [`VirtualDisk`] are served in order of submission; a request changes the
-//! store when it is submitted, which has the same effect as at its end, as the order is the same. A request without
-//! buffers is timed and moves no data.
+//! Invariants: requests of a [`VirtualDisk`] are served in order of submission; a request changes
+//! the store when it is submitted, which has the same effect as at its end, as the order is the
+//! same. A request without buffers is timed and moves no data.
 
 mod chunks;
 mod content;

@@ -8,8 +8,8 @@ mod driver;
 
 use disktime_disks::{
     Buffer, Capabilities, CostModel, DiscardEffect, Disk, DiskOptions, DiskProperties, DiskRequest,
-    FaultDisk, FaultOptions, LinearCost, Operation, PacedDisk, ServiceTime, Store, VirtualDisk,
-    VirtualOverlapDisk, open_disk,
+    FaultDisk, FaultOptions, LinearCost, Operation, PacedDisk, PacedOverlapDisk, ServiceTime,
+    Store, VirtualDisk, VirtualOverlapDisk, open_disk,
 };
 use disktime_drive_models::{HddModel, OverlapDrive, ServiceModel, preset};
 use disktime_random::SplitMix64;
@@ -285,6 +285,27 @@ fn paced_disk_over_plain_system_calls() {
         });
         conforms(Driver::real(Box::new(paced(inner))));
     });
+}
+
+#[test]
+fn paced_disks_that_overlap_requests() {
+    for (name, force_sync) in [("nvme-970pro", false), ("sata-870", true)] {
+        in_folder(|path| {
+            let inner = real(path, |options| {
+                options.paced = true;
+                options.force_sync = force_sync;
+                options.max_in_flight = Some(64);
+            });
+            let drive = OverlapDrive::find(name).expect("a preset");
+            let modelled = DiskProperties::of_drive(drive.properties(SIZE_BYTES), name.into());
+            let disk = PacedOverlapDisk::new(drive.model(1), modelled, inner);
+            assert_eq!(
+                disk.properties().max_in_flight,
+                drive.queue_depth().min(64) as usize
+            );
+            conforms(Driver::real(Box::new(disk)));
+        });
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Invariants: completions are reported in order of their times, and one call of `collect` reports
 //! those of one time only, so that what the caller submits in their place starts at that time, even
-//! when the call came later. A request changes the store when it is submitted; the order of requests
-//! that overlap in time and range is not defined, as on a real drive.
+//! when the call came later. A request changes the store when it is submitted; the order of
+//! requests that overlap in time and range is not defined, as on a real drive.
 
 use super::Store;
 use super::content::Content;
