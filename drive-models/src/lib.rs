@@ -39,7 +39,7 @@ pub use hdd::{
 };
 pub use linear::LinearModel;
 pub use operation::Operation;
-pub use overlap_drive::{OverlapDrive, OverlapParameters};
+pub use overlap_drive::{OverlapDrive, OverlapParameters, OverlapReport, list_presets};
 pub use overlap_model::{ModelCompletion, ModelRequest, OverlapModel};
 pub use probe::{Load, Measured, Pattern, Probe};
 pub use properties::{DriveProperties, SeekPoint};

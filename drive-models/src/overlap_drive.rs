@@ -1,6 +1,7 @@
 //! Drives that overlap requests, by name: their figures, their prices, and their models.
 //!
 //! - `presets`: the drives.
+//! - `report`: what `disktime model` prints of them.
 //! - `measure`: what probes of a drive's model measure, from which its prices come.
 //!
 //! Invariant: the prices and bounds of a preset are what its model shows; a test compares them.
@@ -9,6 +10,9 @@
 
 mod measure;
 mod presets;
+mod report;
+
+pub use report::{OverlapReport, list_presets};
 
 use crate::slowdown::Slowdown;
 use crate::{

@@ -50,8 +50,8 @@ static GROUP_NAME: Format = Format {
 static MODEL: Format = Format {
     what: "a disk model",
     form: Form::Text,
-    expected: "a preset's name as in \"desktop-7200-2008\", \"FILE#NAME\", or an object with the \
-        model's parameters",
+    expected: "a preset's name as in \"desktop-7200-2008\" or \"nvme-970pro\", \"FILE#NAME\", or \
+        an object with the parameters of a hard disk",
     definition: "model",
 };
 
@@ -214,8 +214,8 @@ const DEVICE_KEYS: &[Key] = &[
             least: 1,
             most: 1024,
         },
-        "1 on disks with seeks, from the device on others",
-        "The most requests in flight at the device.",
+        "1 on disks with seeks, from the device or its model on others",
+        "The most requests in flight at the device; at most what its model takes.",
     ),
 ];
 

@@ -109,17 +109,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DURATION", default_value = "27s")]
         half: String,
     },
-    /// Show what a modelled disk does: seek curve, zones, mean random read.
+    /// Show what a modelled disk does: seek curve, zones, mean random read; of an SSD or a cloud
+    /// volume what requests take alone and among others. Without a name: all presets.
     Model {
         /// A preset's name, or FILE#NAME for the drive NAME in a JSON file of drives.
         #[arg(value_name = "PRESET|FILE#NAME")]
-        drive: String,
+        drive: Option<String>,
         /// Replay a measured trace (`R|W Hit|Miss lbn sectors service_us think_us` lines, gzip) and
         /// compare: both means and the demerit.
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", requires = "drive")]
         trace: Option<PathBuf>,
         /// Print JSON instead of text.
-        #[arg(long)]
+        #[arg(long, requires = "drive")]
         json: bool,
     },
     /// Write an empty label to the disks of a reservation file that have none.

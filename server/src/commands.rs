@@ -49,7 +49,9 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
             load::run(&file, &workload.read()?, control.as_deref(), json)?;
         }
         Command::Demo { out, half } => demo::run(&out, &half)?,
-        Command::Model { drive, trace, json } => model::run(&drive, trace.as_deref(), json)?,
+        Command::Model { drive, trace, json } => {
+            model::run(drive.as_deref(), trace.as_deref(), json)?
+        }
         Command::Format { file, disk, force } => format::run(&file, disk.as_deref(), force)?,
         Command::Remove { file, vdisk, disk } => remove::run(&file, &vdisk, disk.as_deref())?,
         Command::Workloads => workloads::run(),

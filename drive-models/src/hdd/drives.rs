@@ -5,6 +5,7 @@ use super::parameters::{
     CommandOverheads, HddError, HddParameters, ReadAheadPolicy, ReadBefore, WriteInvalidation,
 };
 use super::presets::{CHEETAH_15K5_OVERHEADS, Provenance, preset, preset_names};
+use crate::OverlapDrive;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -59,9 +60,18 @@ pub fn find_drive(text: &str) -> Result<Drive, HddError> {
         None => Err(HddError::new(format!(
             "`{text}` is no modelled disk; the presets are {}, and FILE#NAME takes the drive NAME \
              from a JSON file of drives",
-            preset_names().join(", ")
+            all_names().join(", ")
         ))),
     }
+}
+
+/// The presets of hard disks, then those of drives that overlap requests.
+fn all_names() -> Vec<&'static str> {
+    preset_names()
+        .iter()
+        .copied()
+        .chain(OverlapDrive::names())
+        .collect()
 }
 
 /// The drive `name` of a JSON file whose members are drives.

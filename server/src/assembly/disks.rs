@@ -4,8 +4,7 @@ use super::foreign_content::holds_nothing;
 use super::{AnyDisk, emulation};
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
-    BackingError, DiskOptions, LinearCost, Medium, PacedDisk, Store, VirtualDisk, open_disk,
-    survey_disk,
+    BackingError, DiskOptions, LinearCost, Medium, Store, VirtualDisk, open_disk, survey_disk,
 };
 use disktime_reservations::{Configuration, Disk as DiskConfig, Medium as MediumConfig};
 use std::time::{Duration, Instant};
@@ -35,13 +34,17 @@ pub(crate) fn open_real(
     disk: &DiskConfig,
 ) -> CommandResult<(AnyDisk, bool)> {
     let known_zero = disk.path().is_none_or(holds_nothing);
-    let options = disk_options(disk);
+    let mut options = disk_options(disk);
+    let model = emulation::model(configuration, disk)?;
+    if let Some((_, properties)) = model.as_ref().filter(|(model, _)| model.overlaps()) {
+        options.max_in_flight = Some(properties.max_in_flight);
+    }
     let inner = open_when_free(&options).map_err(|error| {
         let help = "nothing was changed; mend it and start again";
         Failure::from(configuration.error_at(disk.medium.span, error.to_string(), help))
     })?;
-    let opened: AnyDisk = match emulation::model(configuration, disk)? {
-        Some((model, properties)) => Box::new(PacedDisk::new(model, properties, inner)),
+    let opened = match model {
+        Some((model, properties)) => model.paced(properties, inner),
         None => inner,
     };
     Ok((opened, known_zero))
@@ -77,7 +80,7 @@ pub(crate) fn open_virtual(
     disk: &DiskConfig,
 ) -> CommandResult<AnyDisk> {
     if let Some((model, properties)) = emulation::model(configuration, disk)? {
-        return Ok(Box::new(VirtualDisk::new(model, properties, Store::None)));
+        return Ok(model.in_virtual_time(properties));
     }
     let survey = survey_disk(&disk_options(disk))?;
     let Some(size_bytes) = survey.size_bytes else {

@@ -1,8 +1,11 @@
 //! From a reservation file to a configuration, and from a disk's `emulate` key to its model.
 
+use super::AnyDisk;
 use crate::failure::{CommandResult, Failure};
-use disktime_disks::DiskProperties;
-use disktime_drive_models::{HddModel, HddParameters, find_drive};
+use disktime_disks::{
+    DiskProperties, PacedDisk, PacedOverlapDisk, Store, VirtualDisk, VirtualOverlapDisk,
+};
+use disktime_drive_models::{HddModel, HddParameters, OverlapDrive, find_drive};
 use disktime_reservations::{Configuration, Disk, Policy};
 use disktime_units::format_size;
 use serde_json::Value;
@@ -39,16 +42,65 @@ pub(crate) fn check(value: &Value) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// The parameters and the name that an `emulate` value gives.
-fn parameters(value: &Value) -> CommandResult<(HddParameters, String)> {
-    if let Value::String(text) = value {
-        let drive = find_drive(text)?;
-        return Ok((drive.parameters, drive.name));
+/// What an `emulate` value names or describes.
+enum Drive {
+    /// A hard disk, with its name.
+    HardDisk(Box<HddParameters>, String),
+    /// A drive that overlaps requests.
+    Overlapping(Box<OverlapDrive>),
+}
+
+/// The drive that an `emulate` value gives.
+fn parameters(value: &Value) -> CommandResult<Drive> {
+    let Value::String(text) = value else {
+        let parameters = Box::new(HddParameters::from_json(value)?);
+        return Ok(Drive::HardDisk(parameters, "a modelled disk".to_owned()));
+    };
+    if let Some(drive) = OverlapDrive::find(text) {
+        return Ok(Drive::Overlapping(Box::new(drive)));
     }
-    Ok((
-        HddParameters::from_json(value)?,
-        "a modelled disk".to_owned(),
-    ))
+    let drive = find_drive(text)?;
+    Ok(Drive::HardDisk(Box::new(drive.parameters), drive.name))
+}
+
+/// The model of an emulated disk.
+pub(crate) enum Model {
+    /// A hard disk, which serves one request at a time.
+    HardDisk(Box<HddModel>),
+    /// A drive that overlaps requests.
+    Overlapping(Box<OverlapDrive>),
+}
+
+/// Seed of a modelled drive's chances, so that a simulation repeats.
+const MODEL_SEED: u64 = 1;
+
+impl Model {
+    /// Whether it serves several requests at once, so that the real disk must, too.
+    pub(crate) fn overlaps(&self) -> bool {
+        matches!(self, Model::Overlapping(_))
+    }
+
+    /// The disk in virtual time, without its data.
+    pub(crate) fn in_virtual_time(self, properties: DiskProperties) -> AnyDisk {
+        match self {
+            Model::HardDisk(model) => Box::new(VirtualDisk::new(*model, properties, Store::None)),
+            Model::Overlapping(drive) => {
+                let model = drive.model(MODEL_SEED);
+                Box::new(VirtualOverlapDisk::new(model, properties, Store::None))
+            }
+        }
+    }
+
+    /// The disk paced over a real one.
+    pub(crate) fn paced(self, properties: DiskProperties, inner: AnyDisk) -> AnyDisk {
+        match self {
+            Model::HardDisk(model) => Box::new(PacedDisk::new(*model, properties, inner)),
+            Model::Overlapping(drive) => {
+                let model = drive.model(MODEL_SEED);
+                Box::new(PacedOverlapDisk::new(model, properties, inner))
+            }
+        }
+    }
 }
 
 /// The model of an emulated disk at the size that the file gives it, and its properties; `None`
@@ -56,7 +108,7 @@ fn parameters(value: &Value) -> CommandResult<(HddParameters, String)> {
 pub(crate) fn model(
     configuration: &Configuration,
     disk: &Disk,
-) -> CommandResult<Option<(HddModel, DiskProperties)>> {
+) -> CommandResult<Option<(Model, DiskProperties)>> {
     let Some(emulate) = &disk.emulate else {
         return Ok(None);
     };
@@ -66,12 +118,24 @@ pub(crate) fn model(
             .error_at(emulate.span, "an emulated disk needs a size", help)
             .into());
     };
-    let (parameters, name) = parameters(&emulate.value)?;
-    let model = HddModel::scaled_to(&parameters, size.value).map_err(|error| {
-        let help = format!("{} does not fit this drive", format_size(size.value));
-        Failure::from(configuration.error_at(size.span, error.to_string(), help))
-    })?;
-    let mut properties = DiskProperties::of_drive(model.properties(), name);
+    let (model, drive, name) = match parameters(&emulate.value)? {
+        Drive::HardDisk(parameters, name) => {
+            let model = HddModel::scaled_to(&parameters, size.value).map_err(|error| {
+                let help = format!("{} does not fit this drive", format_size(size.value));
+                Failure::from(configuration.error_at(size.span, error.to_string(), help))
+            })?;
+            let drive = model.properties();
+            (Model::HardDisk(Box::new(model)), drive, name)
+        }
+        Drive::Overlapping(found) => {
+            let (drive, name) = (found.properties(size.value), found.name.to_owned());
+            (Model::Overlapping(found), drive, name)
+        }
+    };
+    let mut properties = DiskProperties::of_drive(drive, name);
+    if let Some(depth) = disk.max_in_flight.as_ref().filter(|_| model.overlaps()) {
+        properties.max_in_flight = properties.max_in_flight.min(depth.value as usize);
+    }
     if let Some(worst_case) = &disk.worst_case {
         properties.worst_case = worst_case.value;
     }

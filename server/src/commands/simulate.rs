@@ -12,6 +12,7 @@ mod timeline;
 
 use crate::assembly::{self, emulation};
 use crate::cli::PolicyOverride;
+use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
 use clap::Args;
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
@@ -44,6 +45,7 @@ pub(crate) struct SimulationOptions {
 /// Runs the command.
 pub(crate) fn run(file: &Path, workload: &Workload, options: &SimulationOptions) -> CommandResult {
     let configuration = emulation::load_under(file, options.policy.name())?;
+    note_disks_without_model(&configuration);
     let others = others(file, &options.compare)?;
     let sampling = options
         .svg
@@ -79,6 +81,18 @@ pub(crate) fn run(file: &Path, workload: &Workload, options: &SimulationOptions)
         print!("\n{}", figures::compared(&all));
     }
     Ok(())
+}
+
+/// Says which disks no model stands for, as their figures are coarse.
+fn note_disks_without_model(configuration: &Configuration) {
+    let without = configuration.disks.iter();
+    for disk in without.filter(|disk| disk.emulate.is_none()) {
+        let name = &disk.name.value;
+        print_diagnostic(format_args!(
+            "note: no model stands for disk `{name}` (\"emulate\"): it is simulated by the prices \
+             that `serve` assumes for it, one request after the other"
+        ));
+    }
 }
 
 /// The report; the others, if there are any, under `compared`.

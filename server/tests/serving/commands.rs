@@ -99,6 +99,29 @@ fn a_model_that_nobody_knows() {
 }
 
 #[test]
+fn models_of_drives_that_overlap_requests() {
+    let place = TestDirectory::new();
+    let printed = |arguments: &[&str]| {
+        let output = crate::programs::finished(place.bare(arguments));
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let list = printed(&["model"]);
+    assert_says(&list, &["desktop-7200-2008", "nvme-970pro", "cloud-16k"]);
+    assert_says(&printed(&["model", "sata-870"]), &["32 requests in flight"]);
+    let json = printed(&["model", "nvme-970pro", "--json"]);
+    let report: Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(report["max_in_flight"], 1024);
+    assert_eq!(report["requests"][0]["kind"], "random read");
+    let alone = report["requests"][0]["alone_us"].as_f64();
+    assert!(alone.is_some_and(|alone| (70.0..73.0).contains(&alone)));
+    let trace = ["model", "nvme-970pro", "--trace", "absent.gz"];
+    assert_says(&exits_with(place.bare(&trace), 1), &["--trace"]);
+    let unknown = exits_with(place.bare(&["model", "nvme"]), 1);
+    assert_says(&unknown, &["nvme-970pro"]);
+}
+
+#[test]
 fn check_and_the_schema_are_for_machines_too() {
     let place = TestDirectory::with(&WEB);
     let told: Value =
