@@ -331,11 +331,8 @@ impl<S: Service> Reactor<S> {
             if self.stopping
                 && let Some(connection) = &mut self.connections[index]
             {
-                let has_input = connection.finish(&mut self.pool);
+                connection.finish(&mut self.pool);
                 connection.watch(&self.poller);
-                if has_input {
-                    self.schedule(index);
-                }
             }
             let end = self.connections[index]
                 .as_ref()

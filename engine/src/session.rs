@@ -54,8 +54,8 @@ pub trait Session: Send {
     /// The peer closed its sending side.
     fn end_of_input(&mut self);
 
-    /// The server is stopping: requests in flight are answered; requests that still arrive get a
-    /// shutting-down error.
+    /// The server is stopping: requests in flight are answered; from now on no bytes are wanted and
+    /// no request is returned.
     fn drain(&mut self);
 
     /// The server closes the connection: every request is answered and every reply sent. From now

@@ -1,8 +1,8 @@
 //! The program fusermount3, which mounts and unmounts for all users: it is set-uid root where
 //! users other than root may mount.
 //!
-//! Invariant: it runs in a process group of its own, so that a signal to the server's group (Ctrl-C,
-//! `timeout`) does not end it between two steps.
+//! Invariant: it runs in a process group of its own, so that a signal to the server's group
+//! (Ctrl-C, `timeout`) does not end it between two steps.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

@@ -138,7 +138,8 @@ impl MountHandle {
     /// until it is closed or its reactor ends.
     ///
     /// # Errors
-    /// If the directory is still mounted after ten seconds; the requests are completed all the same.
+    /// If the directory is still mounted after ten seconds; the requests are completed all the
+    /// same.
     pub async fn unmount(mut self) -> Result<bool, FuseError> {
         self.state.begin_unmount();
         // One attempt is all: the handle must not block when it is dropped.

@@ -7,9 +7,8 @@
 //! session's limits hold for the plain bytes and the channel's for the encrypted ones.
 //!
 //! Invariants: close_notify is sent after the last reply, when the client has sent its own or when
-//! the server closes the connection (`finish`). Until then requests are taken; while the server
-//! drains, the inner session answers them with an error, as without TLS. After a TLS error only the
-//! alert is left to send.
+//! the server closes the connection (`finish`). While the server drains, nothing more is read, as
+//! without TLS. After a TLS error only the alert is left to send.
 //!
 //! What is not known here: NBD, sockets, certificates.
 
@@ -28,7 +27,7 @@ pub(crate) struct EncryptedSession<S> {
     in_flight: usize,
     /// All received bytes are decrypted and taken.
     needs_input: bool,
-    /// The peer sends nothing any more.
+    /// The peer sends nothing any more, or the server stops and reads nothing more.
     input_ended: bool,
     /// close_notify is queued.
     closed: bool,
@@ -185,6 +184,7 @@ impl<S: Session> Session for EncryptedSession<S> {
     }
 
     fn drain(&mut self) {
+        self.input_ended = true;
         self.inner.drain();
     }
 

@@ -47,6 +47,8 @@ pub struct NbdSession {
     status: SessionStatus,
     /// The peer sends nothing any more; complete requests in the input are still served.
     input_ended: bool,
+    /// The server stops: nothing more is taken.
+    draining: bool,
     /// Dropped with the session: the listener counts connections by it.
     _lease: Option<Box<dyn Any + Send>>,
 }
@@ -62,6 +64,7 @@ impl NbdSession {
             replies,
             status: SessionStatus::Open,
             input_ended: false,
+            draining: false,
             _lease: None,
         }
     }
@@ -84,6 +87,10 @@ impl NbdSession {
         self.held.requests()
     }
 
+    fn takes_requests(&self) -> bool {
+        self.status == SessionStatus::Open && !self.draining
+    }
+
     /// Bytes of buffers held for them.
     pub fn buffer_bytes_held(&self) -> usize {
         self.held.buffer_bytes()
@@ -93,7 +100,7 @@ impl NbdSession {
 impl Session for NbdSession {
     fn space(&mut self, _pool: &mut BufferPool) -> &mut [u8] {
         // A complete message that is still in the input waits for room, or for `next_request`.
-        if self.status != SessionStatus::Open || self.input_ended || self.receiver.has_step() {
+        if !self.takes_requests() || self.input_ended || self.receiver.has_step() {
             return &mut [];
         }
         self.receiver.space()
@@ -104,7 +111,7 @@ impl Session for NbdSession {
     }
 
     fn next_request(&mut self, pool: &mut BufferPool) -> Option<Request> {
-        while self.status == SessionStatus::Open {
+        while self.takes_requests() {
             match self.receiver.step(&mut self.held, &mut self.replies, pool) {
                 ReceiveStep::Request(request) => return Some(request),
                 ReceiveStep::Continue => {}
@@ -154,7 +161,7 @@ impl Session for NbdSession {
     }
 
     fn drain(&mut self) {
-        self.receiver.drain();
+        self.draining = true;
     }
 
     fn finish(&mut self) {

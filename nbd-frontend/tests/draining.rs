@@ -1,5 +1,6 @@
-//! A server that stops: every request is answered until the connection is closed, with TLS as
-//! without.
+//! A server that stops: what it has taken is answered, the rest is not, and the stream ends
+//! cleanly, with TLS as without. So a client that can reconnect does, and sends the rest to the
+//! next server.
 
 mod common;
 
@@ -8,15 +9,12 @@ use common::{choose, header};
 use disktime_engine::{ReactorHandle, RequestKind};
 use disktime_nbd::TlsConfig;
 use disktime_nbd_client::{ClientRequest, NbdClient, NbdReceiver, NbdSender};
-use disktime_nbd_protocol::{ErrorNumber, NbdUri, SimpleReply, command};
+use disktime_nbd_protocol::{NbdUri, command};
 use disktime_sockets::{ServerCredentials, TlsSettings};
 use disktime_test_tls::fill;
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-
-const SHUTDOWN: u32 = ErrorNumber::Shutdown as u32;
 
 /// Runs `clients` with each transport: both sockets, without TLS and with it.
 fn with_each_transport(clients: impl Fn(&RunningServer, &NbdUri)) {
@@ -103,7 +101,7 @@ fn until(reactor: &ReactorHandle<Memory>, condition: fn(&mut Memory) -> bool) {
 }
 
 #[test]
-fn requests_that_arrive_before_the_stop_takes_effect_get_an_error() {
+fn requests_that_arrive_before_the_stop_takes_effect_are_not_answered() {
     with_each_transport(|server, uri| {
         let (mut sender, mut receiver) = connect(uri);
         ask(&mut sender, 9, &[]);
@@ -115,17 +113,12 @@ fn requests_that_arrive_before_the_stop_takes_effect_get_an_error() {
             ask(&mut sender, 2 * tag + 1, &[7; 512]);
         }
         drop(busy);
-        let mut tags = BTreeSet::new();
-        while let Some((tag, error)) = answer(&mut receiver) {
-            assert_eq!(error, SHUTDOWN);
-            assert!(tags.insert(tag), "{tag} is answered twice");
-        }
-        assert!(tags.into_iter().eq(0..100), "each is answered");
+        assert_eq!(answer(&mut receiver), None, "a clean end");
     });
 }
 
 #[test]
-fn requests_that_arrive_while_others_are_in_flight_get_an_error() {
+fn requests_in_flight_are_answered_and_those_that_arrive_meanwhile_are_not() {
     with_each_transport(|server, uri| {
         let (mut sender, mut receiver) = connect(uri);
         until(&server.reactor, |memory| {
@@ -137,7 +130,6 @@ fn requests_that_arrive_while_others_are_in_flight_get_an_error() {
         server.reactor.stop().expect("it runs");
         for tag in 2..5 {
             ask(&mut sender, tag, &[7; 512]);
-            assert_eq!(answer(&mut receiver), Some((tag, SHUTDOWN)));
         }
         until(&server.reactor, |memory| {
             memory.holds = false;
@@ -150,7 +142,7 @@ fn requests_that_arrive_while_others_are_in_flight_get_an_error() {
 
 /// The requests are more than a session holds, so most of them wait for room.
 #[test]
-fn requests_that_wait_for_room_get_an_error() {
+fn requests_that_wait_for_room_are_not_answered() {
     with_server(|server| {
         let mut stream = server.by_unix();
         choose(&mut stream, "disk");
@@ -167,14 +159,6 @@ fn requests_that_wait_for_room_get_an_error() {
         drop(busy);
         let mut replies = Vec::new();
         stream.read_to_end(&mut replies).expect("a clean end");
-        let (replies, rest) = replies.as_chunks::<{ SimpleReply::BYTES }>();
-        assert!(rest.is_empty(), "half a reply");
-        let cookies = replies.iter().map(|reply| {
-            let reply = SimpleReply::decode(reply).expect("a reply");
-            assert_eq!(reply.error, SHUTDOWN);
-            reply.cookie
-        });
-        let cookies: BTreeSet<u64> = cookies.collect();
-        assert!(cookies.into_iter().eq(0..2000), "each is answered");
+        assert!(replies.is_empty(), "{} bytes of replies", replies.len());
     });
 }

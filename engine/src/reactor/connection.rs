@@ -14,6 +14,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Bytes read from one connection before the next one is served.
 const READ_TURN_BYTES: usize = 1 << 20;
+/// Bytes that are discarded from a socket that is closed; more than a socket's buffer holds.
+const DISCARDED_BYTES_MAX: usize = 16 << 20;
 /// Slices of replies sent with one system call.
 const SLICES: usize = 64;
 
@@ -299,50 +301,23 @@ impl Connection {
         }
     }
 
-    /// The server is stopping; the client has until then to take its replies.
+    /// The server is stopping: what was taken is answered, and nothing more is read. The client has
+    /// until then to take its replies.
     pub(super) fn drain(&mut self, until: Nanos) {
         self.polling.disable();
         self.session.drain();
         self.drain_until = Some(until);
-        // What the socket holds already is answered, even if its event has not been taken yet.
-        self.readable = true;
     }
 
-    /// Lets the session send its closing message if the connection is drained. If requests arrived
-    /// in the meantime it does not; then it returns true, and the connection has to be served
-    /// again.
-    pub(super) fn finish(&mut self, pool: &mut BufferPool) -> bool {
-        // One that is scheduled may hold requests that waited for room.
+    /// Lets the session send its closing message if the connection is drained.
+    pub(super) fn finish(&mut self, pool: &mut BufferPool) {
         let is_drained = self.drain_until.is_some()
-            && !self.scheduled
-            && !self.readable
             && self.is_answered()
             && self.session.status() == SessionStatus::Open;
-        if !is_drained {
-            return false;
+        if is_drained {
+            self.session.finish();
+            self.send(pool);
         }
-        if self.input_waits() {
-            self.readable = true;
-            return true;
-        }
-        self.session.finish();
-        self.send(pool);
-        false
-    }
-
-    /// Whether the socket has bytes, even if no event was reported for them.
-    fn input_waits(&self) -> bool {
-        let mut byte = 0_u8;
-        // SAFETY: `byte` is valid for a write of its one byte during the call.
-        let count = unsafe {
-            libc::recv(
-                self.socket.as_raw_fd(),
-                (&raw mut byte).cast(),
-                1,
-                libc::MSG_PEEK | libc::MSG_DONTWAIT,
-            )
-        };
-        count > 0
     }
 
     fn is_answered(&self) -> bool {
@@ -371,9 +346,35 @@ impl Connection {
 
     /// Returns the connection's buffers to the pool.
     pub(super) fn close(mut self, pool: &mut BufferPool) {
+        if self.drain_until.is_some() {
+            self.end_stream();
+        }
         if let Some(buffer) = self.held.take().and_then(|request| request.buffer) {
             pool.put(buffer);
         }
         self.session.abandon(pool);
+    }
+
+    /// Ends the stream behind the replies. Requests that were not read are discarded: a socket that
+    /// is closed with unread bytes is reset, and the peer may lose replies that it has not read.
+    fn end_stream(&self) {
+        let socket = self.socket.as_raw_fd();
+        // SAFETY: changes the state of an open socket; a failure means that it is over already.
+        unsafe { libc::shutdown(socket, libc::SHUT_WR) };
+        let mut discarded = [0_u8; 4096];
+        for _ in 0..DISCARDED_BYTES_MAX / discarded.len() {
+            // SAFETY: `discarded` is valid for a write of its length during the call.
+            let count = unsafe {
+                libc::recv(
+                    socket,
+                    discarded.as_mut_ptr().cast(),
+                    discarded.len(),
+                    libc::MSG_DONTWAIT,
+                )
+            };
+            if count <= 0 {
+                return;
+            }
+        }
     }
 }

@@ -57,8 +57,6 @@ pub(super) struct Receiver {
     negotiated: Negotiated,
     input: InputBuffer,
     stage: ReceiveStage,
-    /// New requests are answered with ESHUTDOWN.
-    draining: bool,
     /// The last `space` was in a write's buffer.
     space_in_payload: bool,
 }
@@ -70,18 +68,12 @@ impl Receiver {
             negotiated: Negotiated::default(),
             input: InputBuffer::new(input_bytes.max(RequestHeader::BYTES), carried),
             stage: ReceiveStage::Header,
-            draining: false,
             space_in_payload: false,
         }
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: Negotiated) {
         self.negotiated = negotiated;
-    }
-
-    /// From now on requests are answered with ESHUTDOWN.
-    pub(super) fn drain(&mut self) {
-        self.draining = true;
     }
 
     /// Whether the waiting bytes are enough for a step.
@@ -124,7 +116,7 @@ impl Receiver {
     ) -> ReceiveStep {
         match self.stage {
             ReceiveStage::Header => self.take_header(held, replies, pool),
-            ReceiveStage::Payload { .. } => self.take_payload(held, replies, pool),
+            ReceiveStage::Payload { .. } => self.take_payload(),
             ReceiveStage::SkipPayload { .. } => self.skip_payload(replies),
         }
     }
@@ -143,7 +135,6 @@ impl Receiver {
         };
         let action = match validate(&header, &self.export, self.negotiated) {
             RequestAction::Disconnect => return ReceiveStep::Disconnect,
-            _ if self.draining => RequestAction::Refuse(ErrorNumber::Shutdown),
             action => action,
         };
         let buffer_bytes = buffer_bytes(&header, action);
@@ -234,12 +225,7 @@ impl Receiver {
     }
 
     /// Moves waiting bytes into the write's buffer; the write is submitted once it is full.
-    fn take_payload(
-        &mut self,
-        held: &mut HeldRequests,
-        replies: &mut ReplyQueue,
-        pool: &mut BufferPool,
-    ) -> ReceiveStep {
+    fn take_payload(&mut self) -> ReceiveStep {
         let ReceiveStage::Payload { buffer, filled, .. } = &mut self.stage else {
             return ReceiveStep::Wait;
         };
@@ -262,14 +248,6 @@ impl Receiver {
         else {
             return ReceiveStep::Wait;
         };
-        if self.draining {
-            if let Some(request) = held.remove(u64::from(slot)) {
-                held.release_buffer(request.charged_bytes);
-                replies.push_error(request.cookie, ErrorNumber::Shutdown);
-            }
-            pool.put(buffer);
-            return ReceiveStep::Continue;
-        }
         let range = (offset_bytes, buffer.len() as u64);
         ReceiveStep::Request(self.request(slot, RequestKind::Write, range, fua, Some(buffer)))
     }

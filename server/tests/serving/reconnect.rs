@@ -1,10 +1,15 @@
-//! QEMU's block layer with `reconnect-delay`: the server is killed and started again under it, and
-//! the guest above sees no error, only a pause.
+//! QEMU's block layer with `reconnect-delay`: the server is killed or stopped, and started again
+//! under it, and the guest above sees no error, only a pause.
 
 use crate::programs::{PATIENCE, die_with_parent, text};
+use crate::stopping::{SLOW_DISK, zero_for_ever};
 use crate::test_directory::{MIB, TestDirectory};
+use disktime_nbd_protocol::NbdUri;
+use disktime_test_tls::fill;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
 /// What `qemu-io` prints when it waits for a command.
@@ -22,10 +27,20 @@ struct QemuIo {
 }
 
 impl QemuIo {
-    fn open(image: &str) -> QemuIo {
+    /// Opens the export `web`; with TLS if there are certificates.
+    fn open(socket: &Path, certificates: Option<&Path>) -> QemuIo {
+        let mut image = format!(
+            "driver=nbd,export=web,server.type=unix,server.path={},reconnect-delay=100",
+            text(socket)
+        );
         let mut command = Command::new("qemu-io");
+        if let Some(dir) = certificates {
+            let object = "tls-creds-x509,endpoint=client,id=tls,dir=";
+            command.args(["--object", &format!("{object}{}", text(dir))]);
+            image.push_str(",tls-creds=tls,tls-hostname=localhost");
+        }
         command
-            .args(["--image-opts", image])
+            .args(["--image-opts", &image])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
@@ -100,12 +115,7 @@ impl Drop for QemuIo {
 fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
     let place = TestDirectory::with(&[("web", r#""size": "64MiB""#)]);
     let mut server = place.start();
-    let socket = place.path("state/nbd.sock");
-    let image = format!(
-        "driver=nbd,export=web,server.type=unix,server.path={},reconnect-delay=100",
-        text(&socket)
-    );
-    let mut client = QemuIo::open(&image);
+    let mut client = QemuIo::open(&place.path("state/nbd.sock"), None);
     for round in 1..=3u64 {
         let at = round * MIB;
         client.run(&format!("write -P {round} {at} 64k"), "wrote 65536/65536");
@@ -119,4 +129,64 @@ fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
     client.run("write -P 9 0 4k", "wrote 4096/4096");
     drop(client);
     server.stop();
+}
+
+/// The first stop takes seconds, and requests arrive all the time.
+fn qemu_sees_no_error_from_a_server_that_stops(place: &TestDirectory, certificates: Option<&Path>) {
+    let mut server = place.start();
+    let mut client = QemuIo::open(&place.path("state/nbd.sock"), certificates);
+    client.run("write -P 7 1M 64k", "wrote 65536/65536");
+    let read = "read -P 7 1M 64k";
+    let zeroing = zero_for_ever(&with_certificates(&server.uri("a"), certificates));
+    let is_back = AtomicBool::new(false);
+    server.signal(libc::SIGTERM);
+    server = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_back.load(Ordering::Acquire) {
+                client.run(read, "read 65536/65536");
+            }
+        });
+        server.stopped();
+        // Here, as the server ends with the thread that started it.
+        let server = place.start();
+        is_back.store(true, Ordering::Release);
+        server
+    });
+    drop(zeroing);
+    for _ in 2..=4 {
+        server.signal(libc::SIGTERM);
+        client.begin(read);
+        server.stopped();
+        server = place.start();
+        assert!(client.finish().contains("read 65536/65536"));
+    }
+    drop(client);
+    server.stop();
+}
+
+fn with_certificates(uri: &NbdUri, certificates: Option<&Path>) -> NbdUri {
+    match certificates {
+        Some(dir) => uri.with_certificates(dir),
+        None => uri.clone(),
+    }
+}
+
+const VDISKS: &str = r#""a": { "disk": "d0", "size": "48GiB" },
+    "web": { "disk": "d0", "size": "64MiB", "reserve": "20%", "period": "500ms" }"#;
+
+#[test]
+fn qemu_waits_for_a_server_that_was_stopped_and_sees_no_error() {
+    let place = TestDirectory::new();
+    place.configure_as(SLOW_DISK, VDISKS, r#""nbd": {}"#);
+    qemu_sees_no_error_from_a_server_that_stops(&place, None);
+}
+
+#[test]
+fn so_it_does_with_tls() {
+    let place = TestDirectory::new();
+    let nbd = r#""nbd": { "tls": { "dir": "../pki", "require": true } }"#;
+    place.configure_as(SLOW_DISK, VDISKS, nbd);
+    let pki = place.path("pki");
+    fill(&pki);
+    qemu_sees_no_error_from_a_server_that_stops(&place, Some(&pki));
 }

@@ -6,6 +6,7 @@ use crate::server::Server;
 use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
+use disktime_nbd_protocol::NbdUri;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::fd::AsRawFd;
@@ -18,13 +19,13 @@ use std::time::Duration;
 /// Far more than such a disk zeroes while anybody waits.
 const LONG_BYTES: u64 = 48 << 30;
 
-const SLOW_DISK: &str =
+pub(crate) const SLOW_DISK: &str =
     r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
 const LONG_VDISK: &str = r#""a": { "disk": "d0", "size": "48GiB" }"#;
 
 /// A client whose requests take as long as a stop lets them.
-fn zero_for_ever(server: &Server) -> NbdClient {
-    let mut client = NbdClient::connect(&server.uri("a")).expect("it serves");
+pub(crate) fn zero_for_ever(uri: &NbdUri) -> NbdClient {
+    let mut client = NbdClient::connect(uri).expect("it serves");
     for tag in 0..8 {
         let request = ClientRequest {
             tag,
@@ -64,7 +65,7 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
             .then_some(0)
             .or(std::io::Error::last_os_error().raw_os_error())
     });
-    let _zeroing = zero_for_ever(&server);
+    let _zeroing = zero_for_ever(&server.uri("a"));
     server.signal(libc::SIGTERM);
     // When the frontends are closed, a status request still gets an answer.
     while place.path("state/nbd.sock").exists() {
@@ -187,7 +188,7 @@ fn a_second_signal_ends_a_stop_at_once() {
     let place = TestDirectory::new();
     place.configure_as(SLOW_DISK, LONG_VDISK, r#""nbd": {}"#);
     let mut server = place.start();
-    let _zeroing = zero_for_ever(&server);
+    let _zeroing = zero_for_ever(&server.uri("a"));
     // Those that come within a second are one.
     let mut status = None;
     while status.is_none() {

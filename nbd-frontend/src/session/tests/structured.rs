@@ -244,15 +244,6 @@ fn a_status_without_extents_is_an_error_and_one_descriptor_can_be_requested() {
     assert_eq!(request.buffer.map(|room| room.len()), Some(Extent::BYTES));
 }
 
-#[test]
-fn errors_while_draining_are_chunks() {
-    let (mut session, mut pool) = (session(), pool());
-    session.drain();
-    feed(&mut session, &mut pool, &read(5, 0, 1), &mut Vec::new());
-    let found = chunks(&take_sent(&mut session, &mut pool, 100));
-    assert_eq!((found[0].1, be32(&found[0].2, 0)), (chunk::ERROR, 108));
-}
-
 /// A random request: command, flags, offset, length.
 fn any_request() -> impl Strategy<Value = (u16, u16, u64, u32)> {
     let command = (0u16..9).prop_filter("it ends the stream", |it| *it != command::DISC);
