@@ -9,7 +9,7 @@
 //! 2. `submit_held()` when it holds requests whose vdisk's queue was full, in order of arrival
 //!    among all waiters.
 //! 3. `reply()` for each reply, then `send()`.
-//! 4. `turn()` in every turn; the port is dropped when it returns [`PortStatus::Over`].
+//! 4. `turn()` in every turn; the port is dropped when it returns [`PortStatus::Closed`].
 //!
 //! Invariants: memory is bounded: a port with too many requests in flight wants no input. A port
 //! may serve vdisks of other reactors too; it sends them mail, and their replies come back by
@@ -68,5 +68,5 @@ pub enum PortStatus {
     /// It is in use, and wants its next turn at once.
     Busy,
     /// Its peer has disconnected, and every request is answered.
-    Over,
+    Closed,
 }

@@ -78,8 +78,8 @@ pub struct Reactor<S: Service> {
     stopping: bool,
     /// When a stopping reactor closes the connections that are still open.
     drain_until: Nanos,
-    /// The service was told to give up what it had not begun.
-    gave_up: bool,
+    /// The drain time is over: the service failed what it had not begun.
+    failed_queued: bool,
 }
 
 impl<S: Service> Reactor<S> {
@@ -117,7 +117,7 @@ impl<S: Service> Reactor<S> {
             pool: BufferPool::new(POOL_BYTES),
             stopping: false,
             drain_until: Nanos::ZERO,
-            gave_up: false,
+            failed_queued: false,
         };
         Ok((reactor, handle))
     }
@@ -137,7 +137,7 @@ impl<S: Service> Reactor<S> {
                 if self.is_drained() {
                     return Ok(self.service);
                 }
-                self.give_up_in_time();
+                self.fail_queued_in_time();
             }
             self.sleep(busy)?;
         }
@@ -149,10 +149,10 @@ impl<S: Service> Reactor<S> {
 
     /// Fails what the service has not begun when the drain time is over: no client is left to take
     /// its reply, and to finish it (zeroing a few GiB) could take minutes.
-    fn give_up_in_time(&mut self) {
-        if !self.gave_up && self.now() >= self.drain_until {
-            self.gave_up = true;
-            self.service.give_up();
+    fn fail_queued_in_time(&mut self) {
+        if !self.failed_queued && self.now() >= self.drain_until {
+            self.failed_queued = true;
+            self.service.fail_queued();
         }
     }
 

@@ -37,7 +37,7 @@ pub trait Service {
     /// The server stops and its drain time is over: queued requests, and those that come from now
     /// on, fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
     /// finished. A service without a queue need not do anything.
-    fn give_up(&mut self) {}
+    fn fail_queued(&mut self) {}
 
     /// Whether no request is queued, in flight, or to be answered.
     fn is_idle(&self) -> bool;

@@ -354,7 +354,7 @@ impl Port for FusePort {
         self.send();
         let is_busy = self.has_queued(true) || self.connection.has_unsent_replies();
         match (self.is_disconnected && is_idle, is_busy) {
-            (true, _) => PortStatus::Over,
+            (true, _) => PortStatus::Closed,
             (false, true) => PortStatus::Busy,
             (false, false) => PortStatus::Open,
         }

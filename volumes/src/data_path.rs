@@ -142,10 +142,10 @@ impl<D: Disk> DataPath<D> {
     }
 
     /// The server stops: what was not cut yet fails, and so does what comes from now on.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn fail_queued(&mut self) {
         self.stopping = true;
         self.turn_due = true;
-        self.requests.give_up();
+        self.requests.fail_uncut();
     }
 
     /// One turn: sends what can be sent, and completes what the disk has done.

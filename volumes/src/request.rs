@@ -120,7 +120,7 @@ impl PendingRequest {
 
     /// The server stops: what was not cut yet fails. A flush goes on, as nothing new is written
     /// for it.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn fail_uncut(&mut self) {
         let is_sent = self.plan.range().1 > 0 && self.is_cut();
         if self.header.kind() != RequestKind::Flush && !is_sent {
             self.error.get_or_insert(IoError::Shutdown);

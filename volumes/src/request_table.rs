@@ -119,9 +119,9 @@ impl RequestTable {
     }
 
     /// The server stops: what was not cut yet fails.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn fail_uncut(&mut self) {
         for entry in self.requests.iter_mut() {
-            entry.request.give_up();
+            entry.request.fail_uncut();
         }
     }
 

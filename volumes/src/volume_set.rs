@@ -170,8 +170,8 @@ impl<D: Disk> Service for VolumeSet<D> {
         self.disk_loop().is_paced()
     }
 
-    fn give_up(&mut self) {
-        self.data_path.give_up();
+    fn fail_queued(&mut self) {
+        self.data_path.fail_queued();
     }
 
     fn is_idle(&self) -> bool {

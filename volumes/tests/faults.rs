@@ -217,7 +217,7 @@ fn what_is_not_begun_when_the_server_gives_up_is_refused_and_what_is_begun_is_fi
         let flush = machine.submit(1, RequestKind::Flush, (0, 0), None, false);
         let begun = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
         machine.step();
-        machine.set.give_up();
+        machine.set.fail_queued();
         let late = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
         let late_flush = machine.submit(0, RequestKind::Flush, (0, 0), None, false);
         let replies = machine.settle();

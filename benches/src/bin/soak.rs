@@ -49,7 +49,7 @@ impl From<AccountName> for Account {
 
 /// What the threads share.
 #[derive(Default)]
-struct Shared {
+struct SoakState {
     next: AtomicU64,
     requests: AtomicU64,
     finished: AtomicBool,
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let cores = thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let threads = cli.threads.unwrap_or(cores).min(cli.seeds);
-    let shared = Shared::default();
+    let shared = SoakState::default();
     let start = Instant::now();
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
@@ -115,7 +115,7 @@ fn per_seed(cli: &Cli) -> u64 {
     cli.requests.div_ceil(cli.seeds)
 }
 
-fn work(cli: &Cli, shared: &Shared) {
+fn work(cli: &Cli, shared: &SoakState) {
     loop {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);
         if index >= cli.seeds {
@@ -157,7 +157,7 @@ fn report(cli: &Cli, outcome: &SeedOutcome) {
     }
 }
 
-fn show_progress(cli: &Cli, shared: &Shared, start: Instant) {
+fn show_progress(cli: &Cli, shared: &SoakState, start: Instant) {
     while !shared.finished.load(Ordering::Acquire) {
         thread::park_timeout(Duration::from_secs(10));
         let requests = shared.requests.load(Ordering::Relaxed) as f64;

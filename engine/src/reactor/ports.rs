@@ -141,7 +141,7 @@ impl Ports {
             match opened.port.turn() {
                 PortStatus::Open => busy |= opened.port.is_ready(),
                 PortStatus::Busy => busy = true,
-                PortStatus::Over => {
+                PortStatus::Closed => {
                     if opened.watched {
                         poller.forget(descriptor)?;
                     }

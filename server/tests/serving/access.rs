@@ -79,7 +79,7 @@ fn a_vdisk_exists_only_for_those_who_may_use_it() {
 }
 
 #[test]
-fn a_vdisk_that_is_only_read_is_written_by_no_door() {
+fn a_vdisk_that_is_only_read_is_written_by_no_frontend() {
     let place = TestDirectory::with(&[("a", r#""size": "8MiB""#)]);
     let server = place.start();
     let mut client = server.client("a");

@@ -242,7 +242,7 @@ fn a_file_system_on_a_loop_device_over_the_fuse_file() {
 }
 
 #[test]
-fn the_doors_see_each_others_writes_at_once() {
+fn the_frontends_see_each_others_writes_at_once() {
     let (_place, server, _uri) = start();
     let mut client = server.client("db");
     let open = |flags| {

@@ -70,7 +70,7 @@ fn a_server_that_is_not_there() {
 }
 
 #[test]
-fn a_load_without_the_nbd_door() {
+fn a_load_without_the_nbd_frontend() {
     let place = TestDirectory::new();
     let vdisk = r#""web": { "disk": "d0", "size": "16MiB" }"#;
     place.configure_as(crate::test_directory::PLAIN_DISK, vdisk, r#""fuse": {}"#);

@@ -234,7 +234,7 @@ fn several_disks_are_served_by_one_server() {
 }
 
 #[test]
-fn a_door_that_the_file_does_not_name_stays_closed() {
+fn a_frontend_that_the_file_does_not_name_is_not_served() {
     let place = TestDirectory::new();
     let vdisks = r#""a": { "disk": "d0", "size": "8MiB" }"#;
     place.configure_as(crate::test_directory::PLAIN_DISK, vdisks, r#""fuse": {}"#);
