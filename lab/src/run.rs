@@ -126,14 +126,14 @@ impl Run {
         self.stream(index).bytes as f64 / self.seconds()
     }
 
-    /// The share of the disk's time that a stream received, own and spare.
+    /// The share of the disk's time that a stream received, on both accounts.
     pub fn share(&self, index: usize) -> f64 {
         self.stream(index).disk_time() / self.seconds()
     }
 
-    /// The share that it received on its own account.
-    pub fn own_share(&self, index: usize) -> f64 {
-        self.stream(index).own.as_secs_f64() / self.seconds()
+    /// The share that it received on its reserved account.
+    pub fn reserved_used_share(&self, index: usize) -> f64 {
+        self.stream(index).reserved_used.as_secs_f64() / self.seconds()
     }
 
     /// The share of the disk's time in which the disk waited for its next request.
@@ -215,8 +215,8 @@ impl Run {
 /// What a stream did between two moments.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamSpan {
-    /// Disk time on its own account.
-    pub own: Nanos,
+    /// Disk time on its reserved account.
+    pub reserved_used: Nanos,
     /// Disk time from spare time.
     pub spare: Nanos,
     /// The part of both in which the disk waited for its next request.
@@ -236,7 +236,7 @@ impl StreamSpan {
         let (from, to) = (&first.streams[index], &last.streams[index]);
         let (before, after) = (&from.counters, &to.counters);
         StreamSpan {
-            own: after.reserved.saturating_sub(before.reserved),
+            reserved_used: after.reserved.saturating_sub(before.reserved),
             spare: after.spare.saturating_sub(before.spare),
             waited: after.waited.saturating_sub(before.waited),
             requests: to.requests - from.requests,
@@ -248,7 +248,7 @@ impl StreamSpan {
 
     /// Own and spare time in seconds.
     pub fn disk_time(&self) -> f64 {
-        (self.own + self.spare).as_secs_f64()
+        (self.reserved_used + self.spare).as_secs_f64()
     }
 }
 

@@ -14,8 +14,9 @@
 //! the same types. The keys of the JSON are the names of the fields; docs/status.md explains them.
 //!
 //! Units: `_ns`, `_us` and `_ms` are times; a `_share` is a part of the window's length, from 0 to
-//! 1, with six decimals. A stream has two accounts: `own` is what it received on its reservation,
-//! `spare` what it received beyond; `received` is their sum.
+//! 1, with six decimals. A stream has two accounts: `reserved_used` is what it received on
+//! the reserved account, `spare` what it received beyond; `received` is their sum, and
+//! `reserved_share` what it is entitled to.
 //!
 //! Invariants: every struct here is plain data that serialises and deserialises without loss; names
 //! are sorted, so the same counters give the same bytes. What is not known here: how things are

@@ -118,9 +118,9 @@ impl DiskWindow {
 /// The disk time of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamTimes {
-    /// Received on its reservation.
-    pub own: Nanos,
-    /// Received beyond its reservation.
+    /// Received on its reserved account.
+    pub reserved: Nanos,
+    /// Received on its spare account, beyond what is reserved.
     pub spare: Nanos,
     /// The part of both in which the disk waited for its next request.
     pub waited: Nanos,
@@ -142,16 +142,16 @@ pub struct StreamCounts {
 pub struct StreamWindow {
     /// The window's length.
     pub elapsed_ns: u64,
-    /// Received on its reservation.
-    pub own_ns: u64,
-    /// Received beyond its reservation.
+    /// Received on its reserved account.
+    pub reserved_used_ns: u64,
+    /// Received on its spare account, beyond what is reserved.
     pub spare_ns: u64,
     /// The part of both in which the disk waited for its next request.
     pub waited_ns: u64,
-    /// (`own_ns` + `spare_ns`) ÷ `elapsed_ns`.
+    /// (`reserved_used_ns` + `spare_ns`) ÷ `elapsed_ns`.
     pub received_share: f64,
-    /// `own_ns` ÷ `elapsed_ns`.
-    pub own_share: f64,
+    /// `reserved_used_ns` ÷ `elapsed_ns`.
+    pub reserved_used_share: f64,
     /// `spare_ns` ÷ `elapsed_ns`.
     pub spare_share: f64,
     /// `waited_ns` ÷ `elapsed_ns`.
@@ -169,11 +169,11 @@ impl StreamWindow {
     pub fn new(elapsed: Nanos, times: StreamTimes, counts: StreamCounts) -> StreamWindow {
         StreamWindow {
             elapsed_ns: elapsed.0,
-            own_ns: times.own.0,
+            reserved_used_ns: times.reserved.0,
             spare_ns: times.spare.0,
             waited_ns: times.waited.0,
-            received_share: share(times.own + times.spare, elapsed),
-            own_share: share(times.own, elapsed),
+            received_share: share(times.reserved + times.spare, elapsed),
+            reserved_used_share: share(times.reserved, elapsed),
             spare_share: share(times.spare, elapsed),
             waited_share: share(times.waited, elapsed),
             deadlines_met: counts.deadlines_met,
@@ -182,15 +182,15 @@ impl StreamWindow {
         }
     }
 
-    /// Disk time received, on its reservation and beyond.
+    /// Disk time received, on both accounts.
     pub fn received_ns(&self) -> u64 {
-        self.own_ns + self.spare_ns
+        self.reserved_used_ns + self.spare_ns
     }
 
     /// What was counted between an earlier reading of the same counters and this one.
     pub fn since(&self, earlier: &StreamWindow) -> StreamWindow {
         let times = StreamTimes {
-            own: moved(self.own_ns, earlier.own_ns),
+            reserved: moved(self.reserved_used_ns, earlier.reserved_used_ns),
             spare: moved(self.spare_ns, earlier.spare_ns),
             waited: moved(self.waited_ns, earlier.waited_ns),
         };

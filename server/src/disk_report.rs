@@ -246,7 +246,7 @@ fn disk_window(window: Window<DiskCounters>) -> DiskWindow {
 pub(crate) fn stream_window(window: Window<StreamCounters>) -> StreamWindow {
     let counters = window.counters;
     let times = StreamTimes {
-        own: counters.reserved,
+        reserved: counters.reserved,
         spare: counters.spare,
         waited: counters.waited,
     };

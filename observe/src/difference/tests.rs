@@ -6,9 +6,9 @@ use crate::{
 };
 use disktime_units::Nanos;
 
-fn stream(at_s: u64, own_ms: u64, requests: u64) -> StreamStatus {
+fn stream(at_s: u64, reserved_ms: u64, requests: u64) -> StreamStatus {
     let times = StreamTimes {
-        own: Nanos::from_millis(own_ms),
+        reserved: Nanos::from_millis(reserved_ms),
         ..StreamTimes::default()
     };
     let counts = StreamCounts {
@@ -31,7 +31,7 @@ fn stream(at_s: u64, own_ms: u64, requests: u64) -> StreamStatus {
     }
 }
 
-fn status(at_s: u64, busy_ms: u64, own_ms: u64) -> ServerStatus {
+fn status(at_s: u64, busy_ms: u64, reserved_ms: u64) -> ServerStatus {
     let times = DiskTimes {
         busy: Nanos::from_millis(busy_ms),
         ..DiskTimes::default()
@@ -48,7 +48,7 @@ fn status(at_s: u64, busy_ms: u64, own_ms: u64) -> ServerStatus {
         ..DiskStatus::default()
     };
     let web = VdiskStatus {
-        stream: stream(at_s, own_ms, 5 * at_s),
+        stream: stream(at_s, reserved_ms, 5 * at_s),
         group: None,
     };
     let metadata = ("metadata".to_owned(), stream(at_s, 10 * at_s, at_s));
@@ -76,14 +76,17 @@ fn shares_are_of_the_time_between_the_readings() {
     assert_eq!((disk.pacing.requests, disk.pacing.overruns), (40, 4));
     assert_eq!(disk.background["metadata"].received_share, 0.01);
     let web = &difference.vdisks["web"];
-    assert_eq!((web.window.own_share, web.reserved_share), (0.2, 0.4));
+    assert_eq!(
+        (web.window.reserved_used_share, web.reserved_share),
+        (0.2, 0.4)
+    );
     assert_eq!(web.window.requests, 20);
 }
 
 #[test]
 fn what_was_not_there_before_counts_from_zero() {
     let difference = status(4, 1_000, 1_000).since(&ServerStatus::default());
-    assert_eq!(difference.vdisks["web"].window.own_share, 0.25);
+    assert_eq!(difference.vdisks["web"].window.reserved_used_share, 0.25);
     assert_eq!(difference.disks["hdd0"].window.busy_share, 0.25);
 }
 
@@ -105,6 +108,6 @@ fn tables_have_a_line_per_vdisk_and_disk() {
 fn counters_that_began_anew_do_not_go_below_zero() {
     // The server was started again between the two readings.
     let difference = status(1, 100, 100).since(&status(6, 2_000, 1_000));
-    assert_eq!(difference.vdisks["web"].window.own_ns, 0);
+    assert_eq!(difference.vdisks["web"].window.reserved_used_ns, 0);
     assert_eq!(difference.disks["hdd0"].window.busy_share, 0.0);
 }

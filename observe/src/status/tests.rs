@@ -5,9 +5,9 @@ use crate::{DiskTimes, StreamCounts, StreamTimes};
 use disktime_units::Nanos;
 use serde_json::{Value, json};
 
-fn account(reserved_share: f64, own_ms: u64) -> Account {
+fn account(reserved_share: f64, reserved_ms: u64) -> Account {
     let times = StreamTimes {
-        own: Nanos::from_millis(own_ms),
+        reserved: Nanos::from_millis(reserved_ms),
         spare: Nanos::from_millis(50),
         waited: Nanos::from_millis(10),
     };
@@ -170,8 +170,8 @@ fn keys_are_those_that_readers_know() {
             "deadlines_met",
             "deadlines_missed",
             "elapsed_ns",
-            "own_ns",
-            "own_share",
+            "reserved_used_ns",
+            "reserved_used_share",
             "received_share",
             "requests",
             "spare_ns",

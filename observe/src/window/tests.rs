@@ -33,7 +33,7 @@ fn shares_have_six_decimals_and_idle_time_is_what_is_left() {
 #[test]
 fn received_is_both_accounts() {
     let times = StreamTimes {
-        own: Nanos(300),
+        reserved: Nanos(300),
         spare: Nanos(200),
         waited: Nanos(50),
     };

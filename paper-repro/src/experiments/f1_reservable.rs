@@ -112,7 +112,8 @@ fn by_time(lab: &Lab<'_>, scheduling: Scheduling, period: Nanos) -> LabResult<(f
     }
     let run = lab.run(&setup)?;
     let shares_in_order = shares.iter().enumerate();
-    let received = shares_in_order.map(|(index, share)| run.own_share(index) / share * 100.0);
+    let received =
+        shares_in_order.map(|(index, share)| run.reserved_used_share(index) / share * 100.0);
     Ok((shares.iter().sum::<f64>() * 100.0, least(received)))
 }
 

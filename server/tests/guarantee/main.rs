@@ -60,8 +60,9 @@ impl Worst {
             if stream.client.think_us > 0 {
                 continue;
             }
-            let own_ppm = number(&vdisk["own_ns"], "own_ns") / window_ns * WHOLE_PPM as f64;
-            let short_ppm = stream.share_ppm as f64 - own_ppm;
+            let used_ppm = number(&vdisk["reserved_used_ns"], "reserved_used_ns") / window_ns
+                * WHOLE_PPM as f64;
+            let short_ppm = stream.share_ppm as f64 - used_ppm;
             assert!(
                 short_ppm <= allowed_ppm,
                 "v{index} is short of its share by {short_ppm:.0} ppm, {allowed_ppm:.0} allowed: {}",

@@ -37,7 +37,7 @@ fn members_share_by_weight_and_every_share_is_counted_once() {
     let (disk, group) = (&report["disks"]["hdd0"], &report["groups"]["tenant"]);
     assert_eq!(group["members"], serde_json::json!(["web", "mail"]));
     assert_eq!(number(group, "reserved_share"), 0.4);
-    is_near(number(group, "own_share"), 0.4, 0.005);
+    is_near(number(group, "reserved_used_share"), 0.4, 0.005);
     assert!(number(group, "deadlines_met") >= 39.0 && group["deadlines_missed"] == 0);
     let of = |name: &str, key: &str| number(&report["vdisks"][name], key);
     let parts = of("web", "received_share") + of("mail", "received_share");
@@ -63,7 +63,7 @@ fn what_a_member_leaves_is_its_siblings_before_it_is_the_best_effort_neighbours(
     let place = place();
     let report = of_clients(&place, &[WEB, OTHERS], &[]);
     let web = &report["vdisks"]["web"];
-    is_near(number(web, "own_share"), 0.4, 0.005);
+    is_near(number(web, "reserved_used_share"), 0.4, 0.005);
     assert_eq!(number(&report["vdisks"]["mail"], "received_share"), 0.0);
     let left = number(&report["vdisks"]["greedy"], "received_share");
     assert!(left < 0.25, "{left} went to the best-effort neighbour");
@@ -126,7 +126,10 @@ fn a_group_is_served_and_its_status_is_that_of_its_members_together() {
     assert_eq!(entitlement.period_ms, Some(500.0));
     let total = |vdisk: &str| status.vdisks[vdisk].stream.account.windows.total;
     let (web, mail, together) = (total("web"), total("mail"), group.account.windows.total);
-    assert_eq!(together.own_ns, web.own_ns + mail.own_ns);
+    assert_eq!(
+        together.reserved_used_ns,
+        web.reserved_used_ns + mail.reserved_used_ns
+    );
     assert_eq!(together.spare_ns, web.spare_ns + mail.spare_ns);
     assert_eq!(together.requests, web.requests + mail.requests);
     assert!(mail.requests > 0);

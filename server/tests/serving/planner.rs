@@ -40,9 +40,9 @@ fn all_shares_of_a_disk_add_up_to_the_whole() {
             let vdisk = &report["vdisks"][vdisk];
             let received = number(vdisk, "received_share");
             whole += received;
-            let parts = number(vdisk, "own_share") + number(vdisk, "spare_share");
+            let parts = number(vdisk, "reserved_used_share") + number(vdisk, "spare_share");
             is_near(received, parts, 2e-6);
-            let unused = number(vdisk, "reserved_share") - number(vdisk, "own_share");
+            let unused = number(vdisk, "reserved_share") - number(vdisk, "reserved_used_share");
             is_near(number(vdisk, "unused_share"), unused.max(0.0), 2e-6);
             let others = number(vdisk, "others_share");
             let idle = number(disk, "idle_share") + number(disk, "switching_share");
@@ -223,7 +223,8 @@ fn the_picture_is_xml_names_everything_and_is_the_same_every_time() {
         "best effort",
         "100 %",
         "deadline missed",
-        "reserved",
+        "reserved time",
+        "reservation",
     ];
     for wanted in wanted {
         assert!(texts.contains(&wanted), "`{wanted}` is not among {texts:?}");

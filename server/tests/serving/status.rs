@@ -36,11 +36,14 @@ fn check_disk(disk: &Value) {
 
 #[track_caller]
 fn check_vdisk(window: &Value) {
-    let (own, spare) = (share(window, "own_share"), share(window, "spare_share"));
+    let (reserved, spare) = (
+        share(window, "reserved_used_share"),
+        share(window, "spare_share"),
+    );
     let received = share(window, "received_share");
     assert!(
-        (received - own - spare).abs() < 1e-5,
-        "{received} = {own} + {spare}"
+        (received - reserved - spare).abs() < 1e-5,
+        "{received} = {reserved} + {spare}"
     );
     for name in ["deadlines_met", "deadlines_missed"] {
         assert!(window[name].is_u64(), "{name} in {window}");

@@ -202,8 +202,8 @@ impl Simulator<'_> {
             let vdisk = &report["vdisks"][format!("v{slot}")];
             let iops = figure(&report["clients"][format!("c{slot}")], "iops")?;
             figures.streams.push((iops, alone[&(slot, *kind)], share));
-            let own = figure(vdisk, "own_ns")? / (WINDOW_S * 1e9);
-            figures.shortfall = figures.shortfall.max(share - own);
+            let used = figure(vdisk, "reserved_used_ns")? / (WINDOW_S * 1e9);
+            figures.shortfall = figures.shortfall.max(share - used);
             let unspent_ms = vdisk["unspent_max_ms"].as_f64().unwrap_or(0.0);
             figures.unspent_of_bound = figures.unspent_of_bound.max(unspent_ms / bound_ms);
             figures.missed += figure(vdisk, "deadlines_missed")? as u64;

@@ -1,7 +1,7 @@
 //! The guarantee in real time: `disktime serve` on a paced hard disk, loaded by fio over NBD.
 //!
-//! First shares: what a vdisk received on its reservation, read from the server's own books before
-//! and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds of
+//! First shares: what a vdisk received of its reserved time, read from the server's own books
+//! before and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds of
 //! others, over its share of what it has alone; and the same under `fifo`, for comparison.
 
 use crate::client_kind::{ClientKind, Pattern};
@@ -180,9 +180,9 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         let load = machine::load();
         run.report()?;
         let part = |vdisk: &str, account| mean_part(&before, &after, vdisk, account);
-        let own = [
-            part("v0", |window| window.own_ns)?,
-            part("v1", |window| window.own_ns)?,
+        let reserved_used = [
+            part("v0", |window| window.reserved_used_ns)?,
+            part("v1", |window| window.reserved_used_ns)?,
         ];
         let spare = [
             part("v0", |window| window.spare_ns)?,
@@ -191,9 +191,9 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         let counted = after[0].since(&before[0]);
         let DiskDifference { window, pacing, .. } = disk(&counted)?;
         let reserved = [f64::from(*first) / 100.0, f64::from(*second) / 100.0];
-        let off = (own[0] - reserved[0])
+        let off = (reserved_used[0] - reserved[0])
             .abs()
-            .max((own[1] - reserved[1]).abs());
+            .max((reserved_used[1] - reserved[1]).abs());
         let late = pacing.overruns as f64 / (pacing.requests as f64).max(1.0);
         let used = window.busy_ns + window.waiting_ns;
         let charged = window.charged_ns + window.switching_ns;
@@ -201,7 +201,11 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
         met &= off <= SHARE_TARGET && late <= PACING_TARGET && charges_off <= CHARGES_TARGET;
         table.row(vec![
             format!("{first} % / {second} %"),
-            format!("{:.2} % / {:.2} %", own[0] * 100.0, own[1] * 100.0),
+            format!(
+                "{:.2} % / {:.2} %",
+                reserved_used[0] * 100.0,
+                reserved_used[1] * 100.0
+            ),
             format!("{:.2} % / {:.2} %", spare[0] * 100.0, spare[1] * 100.0),
             format!("{:.2} pp", off * 100.0),
             format!("{:.3} %", late * 100.0),
@@ -209,10 +213,13 @@ fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
             format!("{load:.1}"),
         ]);
         measured.push(json!({
-            "reserved": reserved, "own": own, "spare": spare, "late": late,
+            "reserved": reserved, "reserved_used": reserved_used, "spare": spare, "late": late,
             "charges_off": charges_off, "load": load, "log": server.log(),
         }));
-        eprintln!("{first}/{second}: received {:.4} and {:.4}", own[0], own[1]);
+        eprintln!(
+            "{first}/{second}: received {:.4} and {:.4}",
+            reserved_used[0], reserved_used[1]
+        );
     }
     println!("{table}");
     Ok(json!({ "runs": measured, "met": met }))

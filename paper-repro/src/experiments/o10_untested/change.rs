@@ -24,8 +24,11 @@ pub(super) fn change(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
     let changed = changed.map(|(stream, config)| Change { at, stream, config });
     setup.changes = changed.to_vec();
     let run = lab.run(&setup)?;
-    let curves = [0, 1, 2]
-        .map(|stream| share_by_window(&run, SECOND, stream, |span| span.own.as_secs_f64()));
+    let curves = [0, 1, 2].map(|stream| {
+        share_by_window(&run, SECOND, stream, |span| {
+            span.reserved_used.as_secs_f64()
+        })
+    });
     let before = |stream: usize| mean_from(&curves[stream], 0.0, before_s);
     // The change may take two seconds to take effect.
     let after = |stream: usize| mean_from(&curves[stream], before_s + 2.0, f64::MAX);

@@ -253,13 +253,13 @@ fn account(
 ) -> AccountFigures {
     let counters = &total.counters;
     let entitlement = disk.entitlement(config);
-    let own = share(counters.reserved, total.elapsed);
+    let used = share(counters.reserved, total.elapsed);
     let all = disk.counted().streams.values().map(received);
     let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
     let others = all.saturating_sub(counters.reserved + counters.spare);
     AccountFigures {
         window: stream_window(total),
-        unused_share: rounded((entitlement.reserved_share - own).max(0.0), 6),
+        unused_share: rounded((entitlement.reserved_share - used).max(0.0), 6),
         entitlement,
         others_share: share(others, total.elapsed),
         unspent_max_ms: counters.unspent_max.map(|unspent| unspent as f64 / 1e6),

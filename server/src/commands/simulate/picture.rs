@@ -265,7 +265,7 @@ fn draw_frame(svg: &mut Svg, (top, height): (f64, f64), most: f64) {
     svg.text((LEFT - 4.0, top + height), 10.0, Anchor::End, "0", SOFT);
 }
 
-/// What a vdisk received: on its reservation below, spare time on top.
+/// What a vdisk received: reserved time below, spare time on top.
 fn draw_lane(
     svg: &mut Svg,
     (top, height): (f64, f64),
@@ -277,24 +277,25 @@ fn draw_lane(
     let bottom = top + height;
     axis.draw_grid(svg, top, bottom);
     let y = |share: f64| bottom - (share / most).min(1.0) * height;
-    let own: Vec<(f64, f64)> = intervals
+    let reserved: Vec<(f64, f64)> = intervals
         .iter()
         .map(|interval| {
             (
                 bottom,
-                y(lane.used(interval).own / interval.length().max(1.0)),
+                y(lane.used(interval).reserved / interval.length().max(1.0)),
             )
         })
         .collect();
     let spare: Vec<(f64, f64)> = intervals
         .iter()
-        .zip(&own)
+        .zip(&reserved)
         .map(|(interval, (_, lower))| {
             let used = lane.used(interval).total();
             (*lower, y(used / interval.length().max(1.0)))
         })
         .collect();
-    lane.style.fill(svg, &area(intervals, axis, &own), false);
+    lane.style
+        .fill(svg, &area(intervals, axis, &reserved), false);
     lane.style.fill(svg, &area(intervals, axis, &spare), true);
     if let Some(reserved) = lane.reserved {
         let line = y(reserved);

@@ -74,7 +74,7 @@ fn round_up(value: u64) -> u64 {
 /// Cumulative counters of one stream.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reading {
-    own: Nanos,
+    reserved: Nanos,
     spare: Nanos,
     met: u64,
     missed: u64,
@@ -92,8 +92,8 @@ pub(super) struct Timeline {
 /// Disk time in an interval, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Used {
-    /// On its own account.
-    pub(super) own: f64,
+    /// On the reserved account.
+    pub(super) reserved: f64,
     /// Spare time.
     pub(super) spare: f64,
 }
@@ -101,11 +101,11 @@ pub(super) struct Used {
 impl Used {
     /// On both accounts.
     pub(super) fn total(self) -> f64 {
-        self.own + self.spare
+        self.reserved + self.spare
     }
 
     fn add(&mut self, more: Used) {
-        self.own += more.own;
+        self.reserved += more.reserved;
         self.spare += more.spare;
     }
 }
@@ -147,7 +147,7 @@ impl Timeline {
         let reading = |stream: StreamId| {
             let counters = scheduler.stream_counters(stream);
             Reading {
-                own: counters.reserved,
+                reserved: counters.reserved,
                 spare: counters.spare,
                 met: counters.deadlines_met,
                 missed: counters.deadlines_missed,
@@ -216,7 +216,7 @@ impl Timeline {
             .map(|(stream, now)| {
                 let then = before.map_or_else(Reading::default, |at| self.readings[at][stream]);
                 Used {
-                    own: difference(now.own, then.own),
+                    reserved: difference(now.reserved, then.reserved),
                     spare: difference(now.spare, then.spare),
                 }
             });
@@ -285,7 +285,7 @@ impl Interval {
 
     fn scale(&mut self, factor: f64) {
         for used in &mut self.streams {
-            used.own *= factor;
+            used.reserved *= factor;
             used.spare *= factor;
         }
         self.switching *= factor;

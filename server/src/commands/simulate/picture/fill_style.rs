@@ -93,9 +93,9 @@ enum Sample {
 pub(crate) fn draw_legend(svg: &mut Svg, left: f64, top: f64, right: f64) -> f64 {
     let style = FillStyle::of(0);
     let entries = [
-        (Sample::Area { style, pale: false }, "on its reservation"),
+        (Sample::Area { style, pale: false }, "reserved time"),
         (Sample::Area { style, pale: true }, "spare time"),
-        (Sample::Line(RESERVED), "reserved"),
+        (Sample::Line(RESERVED), "reservation"),
         (Sample::Line(LIMIT), "limit"),
         (Sample::Met, "deadline met"),
         (Sample::Missed, "deadline missed"),

@@ -26,8 +26,8 @@ fn intervals_are_round_and_few_whatever_the_duration() {
 
 #[test]
 fn what_an_interval_cannot_hold_was_used_before_it() {
-    let reading = |own: u64, spare: u64| Reading {
-        own: Nanos(own),
+    let reading = |reserved: u64, spare: u64| Reading {
+        reserved: Nanos(reserved),
         spare: Nanos(spare),
         ..Reading::default()
     };
@@ -47,7 +47,7 @@ fn what_an_interval_cannot_hold_was_used_before_it() {
         [4.0, 10.0, 10.0],
         "20 in the last, half of it is moved"
     );
-    assert_eq!(parts[1].streams[0].own, 7.5);
+    assert_eq!(parts[1].streams[0].reserved, 7.5);
     assert_eq!(timeline.intervals(Nanos(30)).len(), 1);
-    assert_eq!(timeline.intervals(Nanos(30))[0].streams[0].own, 15.0);
+    assert_eq!(timeline.intervals(Nanos(30))[0].streams[0].reserved, 15.0);
 }
