@@ -14,7 +14,6 @@ impl Reader<'_> {
             let findings = group.findings();
             findings.replace(inner.key.span, "a group cannot be in a group", help);
         }
-        self.check_reserved_name(name);
         let entitlement = self.entitlement(group);
         Group {
             name: name.clone(),

@@ -44,7 +44,6 @@ impl Reader<'_> {
         disks: &Names<'_>,
         groups: &Names<'_>,
     ) -> Option<Vdisk> {
-        self.check_reserved_name(name);
         let disk = self.known_name(vdisk, "disk", disks);
         let size_bytes = vdisk.size("size");
         let group = self.known_name(vdisk, "group", groups);
@@ -65,13 +64,6 @@ impl Reader<'_> {
             group,
             read_only: read_only.is_some_and(Spanned::into_value),
         })
-    }
-
-    pub(super) fn check_reserved_name(&self, name: &Spanned<String>) {
-        if name.value == "system" {
-            let message = "the name `system` is reserved for the server";
-            self.root.report(name.span, message, "choose another name");
-        }
     }
 
     /// The name of a disk or group; one that does not exist is reported, and returned all the same.

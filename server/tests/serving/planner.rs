@@ -56,6 +56,26 @@ fn all_shares_of_a_disk_add_up_to_the_whole() {
     }
 }
 
+/// Background work has names of its own, in a place of its own.
+#[test]
+fn vdisks_may_be_called_like_background_work() {
+    let place = TestDirectory::new();
+    let vdisks = r#""system": { "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" },
+        "metadata": { "disk": "hdd0", "size": "8GiB" }"#;
+    place.configure_as(HARD_DISK, vdisks, r#""nbd": {}"#);
+    let clients = r#""one": { "vdisk": "system", "pattern": "random", "block": "8KiB", "depth": 4 },
+        "two": { "vdisk": "metadata", "pattern": "random", "block": "8KiB", "depth": 4 }"#;
+    let workload = format!(r#"{{ "duration": "5s", "clients": {{ {clients} }} }}"#);
+    let workload = place.write("workload.json", workload);
+    let report = simulated(&place, &workload, &[]);
+    for vdisk in ["system", "metadata"] {
+        let received = number(&report["vdisks"][vdisk], "received_share");
+        assert!(received > 0.3, "{vdisk} received {received}");
+    }
+    let work = &report["disks"]["hdd0"]["background"]["metadata"];
+    assert!(number(work, "received_share") < 0.1, "{work}");
+}
+
 /// A device that does one request at a time, each 4 KiB in 1/90,000 s (its default rate); every
 /// 10 ms two requests at once. So half of them take the time of one, and half, which have to wait
 /// for that long, twice as much.
