@@ -5,6 +5,7 @@
 
 use crate::connection::ReplyTo;
 use crate::vdisk_request::SeekTarget;
+use slab::Slab;
 
 /// The most requests in flight. The kernel itself holds back asynchronous requests beyond its
 /// limit. A ring has its own bound, the number of its entries, and is not bounded here.
@@ -30,8 +31,7 @@ pub(crate) struct InFlightRequest {
 /// All requests in flight; the index of an entry is the handle of its request.
 #[derive(Debug, Default)]
 pub(crate) struct InFlightTable {
-    entries: Vec<InFlightRequest>,
-    free: Vec<u32>,
+    entries: Slab<InFlightRequest>,
     bytes: usize,
 }
 
@@ -42,30 +42,17 @@ impl InFlightTable {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.entries.len()
     }
 
     pub(crate) fn insert(&mut self, request: InFlightRequest) -> u64 {
         self.bytes += request.buffer_bytes as usize;
-        match self.free.pop() {
-            Some(index) => {
-                self.entries[index as usize] = request;
-                u64::from(index)
-            }
-            None => {
-                self.entries.push(request);
-                self.entries.len() as u64 - 1
-            }
-        }
+        self.entries.insert(request) as u64
     }
 
+    /// Takes out the request of a handle; panics if it has been completed already.
     pub(crate) fn remove(&mut self, handle: u64) -> InFlightRequest {
-        let request = self.entries[handle as usize];
-        debug_assert!(
-            !self.free.contains(&(handle as u32)),
-            "a request is completed exactly once"
-        );
-        self.free.push(handle as u32);
+        let request = self.entries.remove(handle as usize);
         self.bytes -= request.buffer_bytes as usize;
         request
     }

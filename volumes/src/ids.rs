@@ -25,7 +25,7 @@ impl RequestId {
         RequestId(number)
     }
 
-    pub(crate) fn number(self) -> u32 {
-        self.0
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
     }
 }

@@ -13,12 +13,12 @@ use crate::geometry::UNIT_BYTES;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::piece_io::{FollowUp, follow_up, operation};
 use crate::request::PendingRequest;
-use crate::slab::Slab;
 use crate::splitter::{Action, Piece};
 use crate::target::{DiskIndex, Target};
 use disktime_disks::{Buffer, BufferPool, Disk, DiskError, Operation};
 use disktime_engine::{DiskLoop, Io, IoDone};
 use disktime_units::Nanos;
+use slab::Slab;
 
 /// Most I/Os of a vdisk that are queued in the disk's loop at a time.
 pub const MAX_QUEUED_IOS: usize = 256;
@@ -162,7 +162,7 @@ impl<D: Disk> IoQueue<D> {
 
     /// Takes the entry of an answered I/O.
     pub(crate) fn take(&mut self, io: &IoDone) -> Purpose {
-        let purpose = self.in_flight.remove(io.tag as u32);
+        let purpose = self.in_flight.remove(io.tag as usize);
         if let Some(slot) = purpose.slot() {
             self.queued[slot.index()] -= 1;
         }
@@ -308,7 +308,7 @@ impl<D: Disk> IoQueue<D> {
         }
         self.sent = true;
         let io = Io {
-            tag: u64::from(self.in_flight.insert(purpose)),
+            tag: self.in_flight.insert(purpose) as u64,
             stream: target.stream(),
             operation,
             offset_bytes: target.offset_bytes(),

@@ -43,7 +43,6 @@ mod request;
 mod request_header;
 mod request_table;
 mod rotation;
-mod slab;
 pub mod space;
 mod splitter;
 mod target;

@@ -18,8 +18,8 @@ use crate::ids::{RequestId, VdiskSlot};
 use crate::range_locks::{Claim, RangeLocks};
 use crate::request::PendingRequest;
 use crate::request_header::held_bytes;
-use crate::slab::Slab;
 use disktime_engine::{IoError, Reply, ReplyDetail, Request, RequestKind};
+use slab::Slab;
 use std::collections::VecDeque;
 
 /// Most requests that a vdisk has in flight; further ones stay with the frontend.
@@ -107,20 +107,20 @@ impl RequestTable {
         vdisk.in_flight += 1;
         vdisk.in_flight_bytes += request.header().held_bytes();
         let is_queued = false;
-        RequestId::new(self.requests.insert(Entry { request, is_queued }))
+        RequestId::new(self.requests.insert(Entry { request, is_queued }) as u32)
     }
 
     pub(crate) fn get(&self, id: RequestId) -> &PendingRequest {
-        &self.requests[id.number()].request
+        &self.requests[id.index()].request
     }
 
     pub(crate) fn get_mut(&mut self, id: RequestId) -> &mut PendingRequest {
-        &mut self.requests[id.number()].request
+        &mut self.requests[id.index()].request
     }
 
     /// The server stops: what was not cut yet fails.
     pub(crate) fn fail_uncut(&mut self) {
-        for entry in self.requests.iter_mut() {
+        for (_, entry) in self.requests.iter_mut() {
             entry.request.fail_uncut();
         }
     }
@@ -138,8 +138,8 @@ impl RequestTable {
         claim_of: impl Fn(RequestId, &PendingRequest) -> Claim,
     ) {
         let requests = &self.requests;
-        let slot = requests[id.number()].request.slot();
-        let refresh = |waiting: RequestId| claim_of(waiting, &requests[waiting.number()].request);
+        let slot = requests[id.index()].request.slot();
+        let refresh = |waiting: RequestId| claim_of(waiting, &requests[waiting.index()].request);
         let locks = &mut self.vdisks[slot.index()].locks;
         locks.release(id, refresh, &mut self.granted);
     }
@@ -151,7 +151,7 @@ impl RequestTable {
 
     /// Puts a request at the end of its vdisk's queue of those with pieces to be cut.
     pub(crate) fn queue(&mut self, id: RequestId) {
-        let entry = &mut self.requests[id.number()];
+        let entry = &mut self.requests[id.index()];
         debug_assert!(!entry.is_queued);
         entry.is_queued = true;
         let vdisk = &mut self.vdisks[entry.request.slot().index()];
@@ -166,13 +166,13 @@ impl RequestTable {
     /// Takes the first out of that queue.
     pub(crate) fn take_queued(&mut self, slot: VdiskSlot) -> Option<RequestId> {
         let id = self.vdisks[slot.index()].to_cut.pop_front()?;
-        self.requests[id.number()].is_queued = false;
+        self.requests[id.index()].is_queued = false;
         Some(id)
     }
 
     /// Whether all pieces of a request were cut and are back, and it waits for no turn.
     pub(crate) fn is_data_done(&self, id: RequestId) -> bool {
-        let entry = &self.requests[id.number()];
+        let entry = &self.requests[id.index()];
         !entry.is_queued && entry.request.is_data_done()
     }
 
@@ -183,7 +183,7 @@ impl RequestTable {
         result: Result<(), IoError>,
         detail: ReplyDetail,
     ) -> Reply {
-        let Entry { request, is_queued } = self.requests.remove(id.number());
+        let Entry { request, is_queued } = self.requests.remove(id.index());
         debug_assert!(!is_queued, "a request was answered with pieces to be cut");
         let vdisk = &mut self.vdisks[request.slot().index()];
         vdisk.in_flight -= 1;

@@ -31,7 +31,7 @@ fn block(extent: usize, which: usize) -> Option<CommitIo> {
 
 fn covered(pipeline: &mut CommitPipeline) -> Vec<u32> {
     let ids = std::iter::from_fn(|| pipeline.take_covered());
-    ids.map(RequestId::number).collect()
+    ids.map(|id| id.index() as u32).collect()
 }
 
 #[test]

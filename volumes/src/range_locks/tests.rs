@@ -26,7 +26,7 @@ fn shared_claims_overlap_and_exclusive_ones_wait_in_order() {
         locks.claim(claim(4, 60, 70, false)),
         "a neighbour that touches nothing waited"
     );
-    let refresh = |id: RequestId| if id.number() == 2 { alone } else { later };
+    let refresh = |id: RequestId| if id.index() == 2 { alone } else { later };
     let mut granted = VecDeque::new();
     locks.release(RequestId::new(0), refresh, &mut granted);
     locks.release(RequestId::new(4), refresh, &mut granted);
@@ -47,7 +47,7 @@ fn a_claim_that_became_shared_lets_the_others_in() {
     let mut granted = VecDeque::new();
     locks.release(
         RequestId::new(0),
-        |id| claim(id.number(), 0, 64, false),
+        |id| claim(id.index() as u32, 0, 64, false),
         &mut granted,
     );
     assert_eq!(granted, ids([1, 2, 3, 4]));
