@@ -71,7 +71,7 @@ pub(crate) static ROOT: Table = Table::new(
                 most: u64::MAX,
             },
             "1",
-            "The seed of all random choices.",
+            "The seed of all random choices; those of a client depend on the seed and its name only.",
         ),
         required_key(
             "clients",
@@ -111,7 +111,7 @@ pub(crate) const COMMON_KEYS: &[Key] = &[
             most: MAX_DEPTH as u64,
         },
         "1; 128 with a rate or a trace",
-        "The most requests in flight.",
+        "The most requests in flight; in a closed loop, the number of users.",
     ),
     key(
         "start",
@@ -164,7 +164,8 @@ pub(crate) const GENERATOR_KEYS: &[Key] = &[
         "commit",
         COUNT,
         "0, no flush",
-        "After how many requests a flush is sent.",
+        "After how many requests a flush is sent; in a closed loop after so many of each user, who \
+            thinks after the flush instead of after each request. Flushes count as requests.",
     ),
     key(
         "think",
@@ -198,7 +199,7 @@ pub(crate) const REQUEST_KEYS: &[Key] = &[
         "pattern",
         ValueKind::Choice(&Pattern::NAMES),
         "random",
-        "The order of positions.",
+        "The order of positions; `sequential` begins again at the end of the part.",
     ),
     key(
         "run",
@@ -207,7 +208,7 @@ pub(crate) const REQUEST_KEYS: &[Key] = &[
             most: 1 << 40,
         },
         "",
-        "How many consecutive blocks a semi-random run has.",
+        "How many consecutive blocks a semi-random run has; the kind has 16.",
     ),
     key(
         "theta",
@@ -215,14 +216,15 @@ pub(crate) const REQUEST_KEYS: &[Key] = &[
             least: 0.0,
             most: 5.0,
         },
-        "0.99",
-        "How unequal the popularity of blocks is by Zipf's law; 0 is equal.",
+        "0.99; web-server 1",
+        "How unequal the popularity of blocks (or directories) is by Zipf's law: the k-th most \
+            popular one is drawn with a probability proportional to 1/k^theta; 0 is equal.",
     ),
     key(
         "popular",
         ValueKind::Choice(&["scattered", "first"]),
         "scattered",
-        "Where popular blocks are.",
+        "Where popular blocks are: over the part, or at its beginning.",
     ),
     key(
         "block",
@@ -238,7 +240,7 @@ pub(crate) const REQUEST_KEYS: &[Key] = &[
         "read",
         ValueKind::Share { least: Share::ZERO },
         "100%",
-        "The share of reads.",
+        "The share of reads; the others are writes. It does not change the positions.",
     ),
     key(
         "fua",
@@ -264,31 +266,34 @@ pub(crate) const TRACE_KEYS: &[Key] = &[
         "trace",
         ValueKind::Path,
         "",
-        "The file with recorded requests, as in \"vm.csv.gz\".",
+        "The file with recorded requests, beside the workload file, plain or compressed by gzip, as \
+            in \"vm.csv.gz\".",
     ),
     key(
         "format",
         ValueKind::Choice(&["auto", "csv", "msr", "spc", "blkparse", "fio"]),
         "auto",
-        "The format of the file.",
+        "The format of the file; `auto` goes by its first line.",
     ),
     key(
         "dev",
         ValueKind::Format(&DEVICE),
         "all devices",
-        "The device whose requests are replayed.",
+        "The device whose requests are replayed; for fio files count from 0.",
     ),
     key(
         "event",
         ValueKind::Choice(&["queued", "issued"]),
         "queued",
-        "Which lines of blkparse are the requests.",
+        "Which lines of blkparse are the requests: queued (Q) as programs submitted them, issued (D) \
+            as they were sent to the device.",
     ),
     key(
         "unsorted",
         ValueKind::Choice(&["refuse", "at-once"]),
         "refuse",
-        "What happens to a time that is before the one of the line before it.",
+        "What happens to a time that is before the one of the line before it: an error, or the \
+            request is sent at once.",
     ),
     key(
         "timing",
@@ -309,12 +314,13 @@ pub(crate) const TRACE_KEYS: &[Key] = &[
         "max_gap",
         ValueKind::ANY_DURATION,
         "no limit",
-        "The longest pause between two requests; longer ones are shortened to it.",
+        "The longest pause between two requests, after `speed`; longer ones are shortened to it.",
     ),
     key(
         "fit",
         ValueKind::Choice(&["refuse", "wrap", "scale"]),
         "refuse",
-        "What happens to offsets that the virtual disk does not have.",
+        "What happens to offsets beyond the part: `wrap` takes them modulo the part in whole 512 \
+            bytes, `scale` scales all linearly, in steps of 512 bytes.",
     ),
 ];

@@ -4,6 +4,7 @@
 use disktime_units::Nanos;
 use disktime_workloads::{
     ClientMachine, GeneratorKind, TraceFormat, TraceOptions, TraceReader, Workload, help,
+    reference_tables,
 };
 use std::path::{Path, PathBuf};
 
@@ -88,6 +89,28 @@ fn every_client_of_a_command_line_on_the_page_reads() {
         count += 1;
     }
     assert_eq!(count, 2);
+}
+
+/// The tables between `<!-- table: NAME -->` and `<!-- end -->` are those of the code.
+/// `DISKTIME_UPDATE=1` writes them anew.
+#[test]
+fn the_tables_are_up_to_date() {
+    let mut wanted = page();
+    for (name, table) in reference_tables() {
+        let start = format!("<!-- table: {name} -->\n");
+        let parts = wanted.split_once(&start);
+        let (before, rest) = parts.unwrap_or_else(|| panic!("there is no place for {name}"));
+        let (_, after) = rest.split_once("<!-- end -->").expect("the table ends");
+        wanted = format!("{before}{start}\n{table}\n<!-- end -->{after}");
+    }
+    if std::env::var_os("DISKTIME_UPDATE").is_some() {
+        std::fs::write(below_the_root("docs/workloads.md"), &wanted).expect("a page");
+    }
+    assert!(
+        page() == wanted,
+        "docs/workloads.md is out of date; write it anew with\n    DISKTIME_UPDATE=1 cargo test \
+         -p disktime-workloads --test documentation"
+    );
 }
 
 /// The names that `disktime workloads` lists, which come from the lists that the reader uses.
