@@ -12,7 +12,7 @@ use std::time::Duration;
 /// If there is no such process.
 pub fn cpu_time(process: u32) -> BenchResult<Duration> {
     let mut clock = 0;
-    // SAFETY: the second argument is room for a clock's number.
+    // SAFETY: the second argument is space for a clock's number.
     let error = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &mut clock) };
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error).into());
@@ -21,7 +21,7 @@ pub fn cpu_time(process: u32) -> BenchResult<Duration> {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: room for a time that lives through the call.
+    // SAFETY: space for a time that lives through the call.
     if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
         return Err(io::Error::last_os_error().into());
     }

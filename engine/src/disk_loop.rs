@@ -39,7 +39,7 @@ pub struct Io {
     pub len_bytes: u64,
     /// Its data is durable when it completes.
     pub fua: bool,
-    /// The data or the room for it; `None` on a disk that holds none, and for other operations.
+    /// The data or the space for it; `None` on a disk that holds none, and for other operations.
     pub buffer: Option<Buffer>,
 }
 
@@ -170,7 +170,7 @@ impl<D: Disk> DiskLoop<D> {
     /// Takes a request; it competes from the next turn on.
     ///
     /// # Panics
-    /// If there is no room ([`DiskLoop::has_room`]); if the stream has been removed or is being
+    /// If there is no space ([`DiskLoop::has_room`]); if the stream has been removed or is being
     /// removed ([`DiskLoop::accepts`]).
     pub fn submit(&mut self, now: Nanos, io: Io) {
         debug_assert!(io.offset_bytes + io.len_bytes <= self.disk.properties().size_bytes);

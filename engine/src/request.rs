@@ -33,7 +33,7 @@ pub struct Request {
     pub len_bytes: u64,
     /// The reply waits until the data is durable (writes, zeroes, trims).
     pub fua: bool,
-    /// Of `len_bytes`: the data of a write, the room for a read. For a status: the room for
+    /// Of `len_bytes`: the data of a write, the space for a read. For a status: the space for
     /// extents, a multiple of [`crate::Extent::BYTES`]. `None` for other kinds, and for the
     /// data-less clients of a simulation.
     pub buffer: Option<Buffer>,

@@ -42,7 +42,7 @@ impl Device {
         self.0.as_raw_fd()
     }
 
-    /// Reads the next request into `parts`, which must have room for the largest.
+    /// Reads the next request into `parts`, which must have space for the largest.
     pub(crate) fn read(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<DeviceRead> {
         loop {
             // SAFETY: IoSliceMut has the layout of iovec; the parts outlive the call, and

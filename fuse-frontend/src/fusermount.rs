@@ -62,7 +62,7 @@ pub(crate) fn mount(options: &str, path: &Path) -> io::Result<OwnedFd> {
     receive_descriptor(&own)
 }
 
-/// Room for one descriptor in a control message, aligned as the kernel requires.
+/// Space for one descriptor in a control message, aligned as the kernel requires.
 #[repr(align(8))]
 struct ControlRoom([u8; 64]);
 
@@ -73,8 +73,8 @@ fn receive_descriptor(socket: &UnixDatagram) -> io::Result<OwnedFd> {
         iov_base: byte.as_mut_ptr().cast(),
         iov_len: byte.len(),
     };
-    // SAFETY: an all-zero msghdr is valid; the pointers in it outlive the calls, and the control
-    // room is aligned and has the given length. A control message is only read where the kernel has
+    // SAFETY: an all-zero msghdr is valid; the pointers in it outlive the calls, and `room` is
+    // aligned and has the given length. A control message is only read where the kernel has
     // written one.
     let descriptor = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();

@@ -55,7 +55,7 @@ pub(crate) struct FusePort {
     connection: KernelConnection,
     handler: OperationHandler,
     in_flight: InFlightTable,
-    /// Requests for which the queue of their vdisk had no room, by the position of their file.
+    /// Requests for which the queue of their vdisk had no space, by the position of their file.
     queued: Vec<VecDeque<Request>>,
     /// The positions of the files that have queued requests.
     positions_with_queued: Vec<usize>,
@@ -198,7 +198,7 @@ impl FusePort {
         }
     }
 
-    /// Submits a request to the reactor of its disk, if there is room for it.
+    /// Submits a request to the reactor of its disk, if there is space for it.
     fn submit(&mut self, disk: usize, request: Request, submit: Submit<'_>) -> Result<(), Request> {
         if disk == self.home {
             return submit(request);

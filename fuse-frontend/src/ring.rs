@@ -12,7 +12,7 @@
 //!
 //! Invariants: an entry's memory is accessed here only while the server has the entry; the entry is
 //! committed only when no buffer refers to its memory. Memory that the kernel may still write to is
-//! never unmapped. Submission and completion queue have room for every entry.
+//! never unmapped. Submission and completion queue have space for every entry.
 
 mod arena;
 mod command;
@@ -30,11 +30,11 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Entries of a queue. All asynchronous requests may come by one queue and must leave room there
+/// Entries of a queue. All asynchronous requests may come by one queue and must leave space there
 /// for the others, or a program with many of them would block every other program on its processor.
 /// So a queue has many entries; most of them are never used and cost no memory.
 const QUEUE_ENTRIES_MAX: usize = 640;
-/// Entries of all queues: the room of a ring, without the submission that watches the device.
+/// Entries of all queues: the space of a ring, without the submission that watches the device.
 const ENTRIES_MAX: usize = (32 << 10) - 1;
 
 /// Marks the completion that says that the device is readable.
@@ -241,7 +241,7 @@ impl Ring {
             return self.await_release(entry);
         }
         let start = self.arena.payload(entry).as_ptr();
-        // SAFETY: there is room; the server has the entry and no buffer refers to its memory.
+        // SAFETY: there is space; the server has the entry and no buffer refers to its memory.
         unsafe { std::ptr::copy_nonoverlapping(body.as_ptr(), start, body.len()) };
         self.commit(entry, error, body.len());
     }

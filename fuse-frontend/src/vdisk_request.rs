@@ -8,7 +8,7 @@
 use crate::FuseFile;
 use disktime_engine::{Extent, IoError, RequestKind};
 
-/// Room for the extents where a seek looks: the vdisk reports the longest extents that it can, so
+/// Space for the extents where a seek looks: the vdisk reports the longest extents that it can, so
 /// the target begins at the start or at the end of the first one.
 pub(crate) const SEEK_REPLY_BYTES: usize = 2 * Extent::BYTES;
 

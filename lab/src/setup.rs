@@ -258,7 +258,7 @@ pub fn thinking(client: Client, think: Nanos) -> Client {
     client.pace(Pace::Closed { think })
 }
 
-/// The same client in an open loop at a constant rate, with room for what waits.
+/// The same client in an open loop at a constant rate, with space for what waits.
 #[must_use]
 pub fn at_rate(client: Client, per_second: u64) -> Client {
     let rate = Rate::per_second(per_second);

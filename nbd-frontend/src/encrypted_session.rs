@@ -1,9 +1,9 @@
 //! A session inside TLS: a [`Session`] around another one, with encrypted bytes at the socket's
 //! side.
 //!
-//! Received bytes go into the channel's buffer and are decrypted only into room that the inner
+//! Received bytes go into the channel's buffer and are decrypted only into space that the inner
 //! session offers (the data of a write into the request's own buffer). Replies are encrypted as
-//! long as the channel has room, and count as sent for the inner session then. So the inner
+//! long as the channel has space, and count as sent for the inner session then. So the inner
 //! session's limits hold for the plain bytes and the channel's for the encrypted ones.
 //!
 //! Invariants: close_notify is sent after the last reply, when the client has sent its own or when
@@ -89,7 +89,7 @@ impl<S: Session> EncryptedSession<S> {
         }
     }
 
-    /// Encrypts what the inner session wants to send, as far as there is room.
+    /// Encrypts what the inner session wants to send, as far as there is space.
     fn encrypt_outgoing(&mut self, pool: &mut BufferPool) {
         while !self.is_over() {
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -142,7 +142,7 @@ impl<S: Session> Session for EncryptedSession<S> {
                 self.in_flight += 1;
                 return Some(request);
             }
-            // Replies that the inner session makes by itself are encrypted, which makes room in it.
+            // Replies that the inner session makes by itself are encrypted; it has space then.
             self.encrypt_outgoing(pool);
             if !self.decrypt_step(pool) {
                 break;

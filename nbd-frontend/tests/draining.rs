@@ -140,7 +140,7 @@ fn requests_in_flight_are_answered_and_those_that_arrive_meanwhile_are_not() {
     });
 }
 
-/// The requests are more than a session holds, so most of them wait for room.
+/// The requests are more than a session holds, so most of them wait for space.
 #[test]
 fn requests_that_wait_for_room_are_not_answered() {
     with_server(|server| {

@@ -67,7 +67,7 @@ fn a_client_that_is_slow_to_read_is_served_to_the_end() {
 #[test]
 fn requests_before_the_end_of_input_are_answered_and_the_end_is_noticed() {
     // A request and the end of input may arrive as one event, of which a read takes less than there
-    // is room for.
+    // is space for.
     with_server(|server| {
         for count in [1, 1, 1, 100, 300] {
             let mut stream = server.by_unix();

@@ -6,7 +6,7 @@
 //! below. What is trimmed or zeroed in smaller pieces counts as data, which is always safe to say.
 //!
 //! Invariants: what is reported as a hole reads as zeroes; the extents of an answer follow one
-//! another without gaps from the beginning of the range, and neighbours differ unless the room
+//! another without gaps from the beginning of the range, and neighbours differ unless the space
 //! ended.
 
 use crate::layout::Layout;

@@ -91,7 +91,7 @@ pub(crate) struct CommitPipeline {
 }
 
 impl CommitPipeline {
-    /// Room for that many requests and stages without allocation.
+    /// Space for that many requests and stages without allocation.
     pub(crate) fn with_capacity(requests: usize, stages: usize) -> CommitPipeline {
         CommitPipeline {
             running: false,

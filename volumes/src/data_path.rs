@@ -325,7 +325,7 @@ impl<D: Disk> DataPath<D> {
         }
     }
 
-    /// Sends I/Os while the loop has room: of a vdisk after the other, one at a time.
+    /// Sends I/Os while the loop has space: of a vdisk after the other, one at a time.
     fn send(&mut self, now: Nanos) {
         while self.io.has_room() {
             let Some(slot) = self.rotation.take_next() else {

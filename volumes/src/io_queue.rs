@@ -110,7 +110,7 @@ impl<D: Disk> IoQueue<D> {
         }
     }
 
-    /// Makes room for a vdisk.
+    /// Makes space for a vdisk.
     pub(crate) fn make_room(&mut self, slot: VdiskSlot) {
         if self.queued.len() <= slot.index() {
             self.queued.resize(slot.index() + 1, 0);
@@ -197,7 +197,7 @@ impl<D: Disk> IoQueue<D> {
     }
 
     /// The I/O of a piece is back. Where it was only a part of what the piece needs, or was refused
-    /// as not supported, the next one is sent; it takes the room in the loop that this one left.
+    /// as not supported, the next one is sent; it takes the space in the loop that this one left.
     pub(crate) fn piece_done(
         &mut self,
         now: Nanos,
@@ -275,7 +275,7 @@ impl<D: Disk> IoQueue<D> {
         self.send(now, Purpose::CommitBlock(slot), target, what);
     }
 
-    /// Sends a read of metadata, of at most a quantum; the loop has room for it.
+    /// Sends a read of metadata, of at most a quantum; the loop has space for it.
     pub(crate) fn send_metadata_read(
         &mut self,
         now: Nanos,
@@ -319,7 +319,7 @@ impl<D: Disk> IoQueue<D> {
         self.disk_loop.submit(now, io);
     }
 
-    /// Room for a piece, with any content; none on a disk that holds no data.
+    /// Space for a piece, with any content; none on a disk that holds no data.
     fn room(&mut self, piece: Piece) -> Option<Buffer> {
         let holds_data = self.abilities.holds_data();
         holds_data.then(|| self.pool.take(piece.len_bytes() as usize))

@@ -50,7 +50,7 @@ pub(crate) struct RangeLocks {
 }
 
 impl RangeLocks {
-    /// Room for that many requests without allocation.
+    /// Space for that many requests without allocation.
     pub(crate) fn with_capacity(requests: usize) -> RangeLocks {
         RangeLocks {
             held: Vec::with_capacity(requests),

@@ -166,7 +166,7 @@ impl PendingRequest {
         }
     }
 
-    /// Fills the room for `start..end`, a hole inside of what is read.
+    /// Fills the space for `start..end`, a hole inside of what is read.
     pub(crate) fn gather_zeroes(&mut self, start: u64, end: u64) {
         if let Some(room) = &mut self.buffer {
             room[self.header.within(start, end)].fill(0);

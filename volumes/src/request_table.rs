@@ -74,7 +74,7 @@ impl RequestTable {
         }
     }
 
-    /// Makes room for a vdisk.
+    /// Makes space for a vdisk.
     pub(crate) fn make_room(&mut self, slot: VdiskSlot) {
         while self.vdisks.len() <= slot.index() {
             self.vdisks.push(VdiskRequests::new());

@@ -15,7 +15,7 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Makes room for a vdisk.
+    /// Makes space for a vdisk.
     pub(crate) fn make_room(&mut self, slot: VdiskSlot) {
         if self.waits.len() <= slot.index() {
             self.waits.resize(slot.index() + 1, false);

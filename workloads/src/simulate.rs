@@ -361,7 +361,7 @@ impl<'a> ServiceRun<'a> {
         Ok(vdisk)
     }
 
-    /// A reply made room in the queue of a virtual disk: submits waiting requests, in order.
+    /// A reply made space in the queue of a virtual disk: submits waiting requests, in order.
     #[inline]
     fn unblock<S: Service>(&mut self, service: &mut S, vdisk: VdiskId) {
         if self.blocked.is_empty() {

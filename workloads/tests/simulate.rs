@@ -405,7 +405,7 @@ fn an_unknown_virtual_disk_is_refused_with_the_names_there_are() {
     );
 }
 
-/// Any few clients, on servers with little room.
+/// Any few clients, on servers with little space.
 fn any_clients() -> impl Strategy<Value = Vec<Client>> {
     let one = (
         0usize..2,

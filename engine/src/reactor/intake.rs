@@ -10,7 +10,7 @@ use super::{MAILED, Reactor};
 use crate::{Request, Service, VdiskId};
 use disktime_units::Nanos;
 
-/// The holder of a request that waits for room in its vdisk's queue.
+/// The holder of a request that waits for space in its vdisk's queue.
 pub(super) enum Waiter {
     /// A request that another thread sent.
     Mail(Request),

@@ -1,9 +1,9 @@
 //! The kernel side of waiting: an epoll set with nanosecond timeouts, and an eventfd to wake it.
 //!
-//! Sockets are watched edge-triggered, as the connection remembers that it is readable; for room to
-//! write only while there is none, or each read of the peer would cause an event; for input unless
-//! the connection is polled. The disk's eventfd is edge-triggered too, so that it need not be read;
-//! the other descriptors are level-triggered.
+//! Sockets are watched edge-triggered, as the connection remembers that it is readable; for space
+//! to write only while there is none, or each read of the peer would cause an event; for input
+//! unless the connection is polled. The disk's eventfd is edge-triggered too, so that it need not
+//! be read; the other descriptors are level-triggered.
 
 use disktime_units::Nanos;
 use std::io;
@@ -21,7 +21,7 @@ const SOCKET: libc::c_int = libc::EPOLLRDHUP | libc::EPOLLET;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Interest {
     pub(super) input: bool,
-    /// Room to write.
+    /// Space to write.
     pub(super) room: bool,
 }
 
@@ -144,7 +144,7 @@ impl Poller {
         let timespec = timespec
             .as_ref()
             .map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: `events` has room for EVENTS entries, `timespec` is null or lives through the
+        // SAFETY: `events` has space for EVENTS entries, `timespec` is null or lives through the
         // call, and a null signal mask is allowed. libc has no wrapper for epoll_pwait2.
         let count = unsafe {
             libc::syscall(
@@ -209,7 +209,7 @@ impl WakeUp {
     /// Makes it unreadable again.
     pub(super) fn clear(&self) {
         let mut count = 0u64;
-        // SAFETY: room for eight bytes that lives through the call; nothing there is fine too.
+        // SAFETY: space for eight bytes that lives through the call; nothing there is fine too.
         unsafe {
             libc::read(
                 self.fd.as_raw_fd(),

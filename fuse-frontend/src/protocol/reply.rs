@@ -187,7 +187,7 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Adds a line, if there is room for it; a listing that starts at `next` continues after it.
+    /// Adds a line, if there is space for it; a listing that starts at `next` continues after it.
     pub(crate) fn add(&mut self, name: &[u8], of: &Attributes, next: u64) -> bool {
         const ENTRY_BYTES: usize = 40 + 88;
         const LINE_BYTES: usize = 24;

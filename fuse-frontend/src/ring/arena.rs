@@ -1,4 +1,4 @@
-//! The memory that the kernel and the ring's entries share: for each entry a header, and room for
+//! The memory that the kernel and the ring's entries share: for each entry a header, and space for
 //! the largest payload. It is only reserved at first; a page is allocated when it is first written.
 //!
 //! Invariant: the memory of an entry is accessed by one side at a time; [`super::Ring`] knows
@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 
 /// From one header to the next; a header is shorter.
 const HEADER_STRIDE_BYTES: usize = 512;
-/// Room for the data of an entry: the kernel requires room for the largest request.
+/// Space for the data of an entry: the kernel requires space for the largest request.
 pub(super) const PAYLOAD_BYTES: usize = REQUEST_BYTES_MAX as usize;
 
 /// The memory of a number of entries.
@@ -45,7 +45,7 @@ impl Arena {
             if start == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            // With huge pages each small payload would allocate all of its room; child processes
+            // With huge pages each small payload would allocate all of its space; child processes
             // need none of it. On a kernel that does not support the advice nothing else changes.
             libc::madvise(start, len, libc::MADV_NOHUGEPAGE);
             libc::madvise(start, len, libc::MADV_DONTFORK);

@@ -265,7 +265,7 @@ fn statfs_reports_the_sum_of_the_sizes_and_no_free_space() {
     let mounted = Mounted::new(&[("web", 3 * MIB), ("db", MIB)]);
     let path = std::ffi::CString::new(mounted.path("").to_str().expect("text")).expect("no NUL");
     let mut answer = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: a NUL-terminated path and room for the answer, which zeroes initialise.
+    // SAFETY: a NUL-terminated path and space for the answer, which zeroes initialise.
     let answer = unsafe {
         assert_eq!(libc::statvfs(path.as_ptr(), answer.as_mut_ptr()), 0);
         answer.assume_init()

@@ -109,7 +109,7 @@ impl Driver {
                 let request = self.request(origin, operation);
                 self.outstanding += 1;
                 if self.service.submit(now, request).is_err() {
-                    // The service has room for the depths of all clients together.
+                    // The service has space for the depths of all clients together.
                     return Err(LabError::new(
                         "the service refused a request; this is a bug",
                     ));

@@ -28,7 +28,7 @@ impl InputBuffer {
         self.start == self.end
     }
 
-    /// Room behind the waiting bytes, which are moved to the front.
+    /// Space behind the waiting bytes, which are moved to the front.
     pub(super) fn space(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);

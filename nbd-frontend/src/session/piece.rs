@@ -148,7 +148,7 @@ impl ReplyPiece {
         len
     }
 
-    /// Adds the bytes to be sent; returns whether all of them had room.
+    /// Adds the bytes to be sent; returns whether all of them had space.
     #[inline]
     pub(super) fn add_to<'a>(&'a self, slices: &mut SliceList<'_, 'a>) -> bool {
         let mut fits = slices.add(self.head()) && slices.add(self.body_start());
@@ -178,7 +178,7 @@ impl<'s, 'a> SliceList<'s, 'a> {
         self.used
     }
 
-    /// Adds the bytes of `part` that are not sent yet; returns whether there was room.
+    /// Adds the bytes of `part` that are not sent yet; returns whether there was space.
     #[inline]
     fn add(&mut self, part: &'a [u8]) -> bool {
         let unsent = part.get(self.skip..).unwrap_or(&[]);

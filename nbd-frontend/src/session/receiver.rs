@@ -1,7 +1,7 @@
 //! The receiving side of a session: bytes of the peer become requests for the service, or immediate
 //! replies.
 //!
-//! Invariant: a step either consumes something whole (a header that has room for its request, the
+//! Invariant: a step either consumes something whole (a header that has space for its request, the
 //! rest of some data) or changes nothing.
 
 use super::held::{HeldRequest, HeldRequests};
@@ -43,7 +43,7 @@ pub(super) enum ReceiveStep {
     Request(Request),
     /// Something was consumed and answered here, or begun; continue.
     Continue,
-    /// Nothing was consumed: more bytes or more room are needed.
+    /// Nothing was consumed: more bytes or more space are needed.
     Wait,
     /// The client has sent DISC.
     Disconnect,
@@ -86,7 +86,7 @@ impl Receiver {
         }
     }
 
-    /// Room for received bytes: the rest of a write's own buffer if nothing waits before it.
+    /// Space for received bytes: the rest of a write's own buffer if nothing waits before it.
     pub(super) fn space(&mut self) -> &mut [u8] {
         let behind_waiting = !self.input.is_empty();
         self.space_in_payload = false;
@@ -107,7 +107,7 @@ impl Receiver {
         }
     }
 
-    /// Consumes the next header or data, if they are complete and there is room.
+    /// Consumes the next header or data, if they are complete and there is space.
     pub(super) fn step(
         &mut self,
         held: &mut HeldRequests,

@@ -245,7 +245,7 @@ fn a_peer_that_does_not_read_is_not_read_from_and_later_gets_every_reply() {
             requests
                 .into_iter()
                 .for_each(|it| session.reply(answer(it, Ok(())), &mut pool));
-            // Answered but not sent: there is still no room.
+            // Answered but not sent: there is still no space.
             let stuck = feed(&mut session, &mut pool, &bytes[fed..], &mut Vec::new());
             assert!(stuck == 0 || fed + stuck == bytes.len());
             fed += stuck;
@@ -474,7 +474,7 @@ proptest! {
                     }
                     let sent = take_sent(&mut session, &mut pool, 1 << 20);
                     answers.extend_from_slice(&sent);
-                    // Sent replies make room for requests that wait in the input.
+                    // Sent replies make space for requests that wait in the input.
                     if now.is_empty() && fed == 0 && sent.is_empty() { break }
                 }
                 rest = &rest[piece..];

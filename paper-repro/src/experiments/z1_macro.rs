@@ -85,7 +85,7 @@ fn drive() -> LabResult<DriveSetup> {
     Ok(of_size(small))
 }
 
-/// The jobs of a pool: offered at random times, taken while the pool has room.
+/// The jobs of a pool: offered at random times, taken while the pool has space.
 fn jobs(pool: &str, seconds: u64) -> Vec<Job> {
     let mut random = Random::labelled(2006, pool);
     let pool_rate = (JOBS * DISK_IOPS).floor() as u64;

@@ -51,7 +51,7 @@ fn a_full_file_system_is_enospc_to_the_one_who_wrote() {
     assert_eq!(poor.read(0, 4096), [2; 4096]);
     good.write(failed * MIB, &pattern(1 << 20, 99));
     good.flush();
-    // With more room it takes writes again.
+    // With more space it takes writes again.
     let remount = ["-o", "remount,size=80m", text(&small.directory)];
     tool("mount", "mount", &remount);
     poor.write(failed * MIB, &pattern(1 << 20, failed));

@@ -192,7 +192,7 @@ fn three_hundred_connections_are_too_many_but_no_harm() {
     witnesses.check();
     let resident = server.resident_bytes();
     assert!(resident < 256 * MIB, "{} MiB resident", resident / MIB);
-    // When they leave, there is room again: the server notices it soon, and until then it closes.
+    // When they leave, there is space again: the server notices it soon, and until then it closes.
     drop(streams);
     let room_again = (0..10_000).any(|_| {
         let mut stream = raw(&uri);

@@ -84,7 +84,7 @@ fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
     assert_same(&server.client("gone").read_all(), &data, "named again");
     server.stop();
 
-    // One that the file names is not removed; one that it does not name is, and makes room.
+    // One that the file names is not removed; one that it does not name is, and makes space.
     assert_says(
         &place.fails(&["remove", "gone"]),
         &["`gone`", "take it out"],

@@ -61,7 +61,7 @@ impl TlsChannel {
         self.connection.is_handshaking()
     }
 
-    /// Room for encrypted bytes. Empty while the bytes before are not decrypted.
+    /// Space for encrypted bytes. Empty while the bytes before are not decrypted.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -126,7 +126,7 @@ impl TlsChannel {
         self.output.len() - self.sent < Self::OUTPUT_BYTES
     }
 
-    /// Encrypts plain bytes and returns how many; 0 when there is no room.
+    /// Encrypts plain bytes and returns how many; 0 when there is no space.
     ///
     /// # Errors
     /// When the TLS library fails.

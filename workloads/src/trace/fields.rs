@@ -4,7 +4,7 @@
 use disktime_units::Nanos;
 
 /// Splits a line at its commas into `found`; returns the number of columns, also of those for which
-/// `found` has no room.
+/// `found` has no space.
 pub(crate) fn columns<'a>(line: &'a [u8], found: &mut [&'a [u8]]) -> usize {
     let mut count = 0;
     for column in line.split(|byte| *byte == b',') {

@@ -1,5 +1,5 @@
 //! A running `disktime serve` on a paced hard disk in a temporary directory: sparse, so that it
-//! takes no room to speak of. It is stopped when it goes out of scope.
+//! takes no space to speak of. It is stopped when it goes out of scope.
 
 use disktime_benches::BenchResult;
 use disktime_benches::program::Program;

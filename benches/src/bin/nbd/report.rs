@@ -106,7 +106,7 @@ fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
     Some(panel.with_all(bars.map(|(peer, cpu)| Series::bars(peer.name(), cpu))))
 }
 
-/// Ten groups leave room for few letters; capitals are several connections.
+/// Ten groups leave space for few letters; capitals are several connections.
 fn short_name(cell: &str) -> String {
     let short = cell.replace("read d", "r").replace("write d", "w");
     match short.split_once(' ') {
