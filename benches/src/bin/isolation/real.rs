@@ -1,8 +1,8 @@
 //! The guarantee in real time: `disktime serve` on a paced hard disk, loaded by fio over NBD.
 //!
 //! First shares: what a vdisk received of its reserved time, read from the server's own books
-//! before and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds of
-//! others, over its share of what it has alone; and the same under `fifo`, for comparison.
+//! before and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds
+//! of others, over its share of what it has alone; and the same under `fifo`, for comparison.
 
 use crate::client_kind::{ClientKind, Pattern};
 use crate::fio::{self, Job};
