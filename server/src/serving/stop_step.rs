@@ -25,7 +25,7 @@ pub(crate) async fn within<T>(
     if let Ok(done) = timeout(first, &mut step).await {
         return Some(done);
     }
-    let seconds = limit.as_secs();
+    let seconds = limit.as_secs_f64().round();
     print_diagnostic(format_args!(
         "disktime: the stop waits for {what}, at most {seconds} s; a second signal ends it at once"
     ));
