@@ -4,16 +4,23 @@
 //! A *run* has clients, a scheduler and a device. The same clients alone on the same device,
 //! without a scheduler's bound, give the *solo* rates that isolation and efficiency are divided by.
 //!
-//! Invariants: one seed, one result; a client answers an answer after its turnaround, never at the
-//! same instant, for a test in which clients do not pause hides what waiting for them is for.
+//! Invariants: one seed, one result; a client answers an answer after its turnaround. With 0 it
+//! hears of the answer after the next decision.
 //!
 //! What is not known here: what is promised; callers compare.
 
+pub mod cases;
 mod client;
 mod device;
+mod drives;
+mod measure;
 mod run;
+mod solo;
 
+pub use cases::Case;
 pub use client::{Class, OverlapClient};
-pub use device::DeviceRequest;
-pub use device::{OverlapDevice, Pipe};
-pub use run::{OverlapRun, StreamResult, classes};
+pub use device::{DeviceRequest, OverlapDevice, Pipe};
+pub use drives::{LabDrive, QUANTUM_BYTES};
+pub use measure::{CaseMeasure, Span, StreamMeasure, measure};
+pub use run::{OverlapRun, StreamResult};
+pub use solo::{Solo, SoloRuns};

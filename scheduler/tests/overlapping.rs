@@ -47,7 +47,7 @@ fn run_on_pipe(
 ) -> (Vec<StreamResult>, i64) {
     let (config, cost) = pipe(policy, max_in_flight);
     let device = Pipe::default();
-    let mut run = OverlapRun::new(config, device, cost, clients.to_vec(), turnaround, 1);
+    let mut run = OverlapRun::new(config, device, cost, clients.to_vec(), turnaround, 1).audited();
     run.run(ms(500), ms(5000));
     (run.results(), run.least_slack())
 }

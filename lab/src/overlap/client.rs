@@ -43,6 +43,14 @@ impl Class {
         }
     }
 
+    /// Discards, one after the other.
+    pub const fn discard(len_bytes: u32) -> Class {
+        Class {
+            operation: Operation::Discard,
+            ..Class::write(len_bytes)
+        }
+    }
+
     /// Random writes.
     pub const fn random_write(len_bytes: u32) -> Class {
         Class {
@@ -61,6 +69,8 @@ pub struct OverlapClient {
     pub config: StreamConfig,
     /// So many outstanding.
     pub depth: u32,
+    /// It answers an answer after so long; `None`: after what the run's clients take.
+    pub turnaround: Option<Nanos>,
     /// Mean of the time that it thinks besides the turnaround, exponential.
     pub think: Nanos,
     /// What it asks for,
@@ -80,6 +90,7 @@ impl OverlapClient {
             name: name.to_owned(),
             config: StreamConfig::BEST_EFFORT,
             depth,
+            turnaround: None,
             think: Nanos::ZERO,
             class,
             other: None,
@@ -112,6 +123,31 @@ impl OverlapClient {
     #[must_use]
     pub fn thinking(self, think: Nanos) -> OverlapClient {
         OverlapClient { think, ..self }
+    }
+
+    /// The same that answers an answer after so long.
+    #[must_use]
+    pub fn answering(self, turnaround: Nanos) -> OverlapClient {
+        OverlapClient {
+            turnaround: Some(turnaround),
+            ..self
+        }
+    }
+
+    /// The same client without reservation, limit and name: what its rate alone depends on.
+    #[must_use]
+    pub fn alone(&self) -> OverlapClient {
+        OverlapClient {
+            name: "alone".to_owned(),
+            config: StreamConfig::BEST_EFFORT,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it asks for anything that changes the disk.
+    pub fn changes(&self) -> bool {
+        let changes = |class: Class| class.operation != Operation::Read;
+        changes(self.class) || self.other.is_some_and(|(class, _)| changes(class))
     }
 
     /// The same with so many per cent of another class.

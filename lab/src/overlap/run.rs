@@ -1,6 +1,6 @@
 //! One run: clients, a scheduler, a device.
 
-use super::client::{Class, OverlapClient};
+use super::client::OverlapClient;
 use super::device::{DeviceRequest, OverlapDevice};
 use disktime_drive_models::{CostModel, Operation};
 use disktime_random::SplitMix64;
@@ -15,6 +15,8 @@ use std::collections::BinaryHeap;
 
 /// Space of each client on the disk.
 const ZONE_BYTES: u64 = 1 << 38;
+/// Seeds of a run's clients lie next to each other, those of runs far apart.
+const CLIENT_SEEDS: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -27,6 +29,7 @@ struct Pending {
     client: u32,
     asked_at: Nanos,
     request: DeviceRequest,
+    occupancy: Nanos,
 }
 
 /// What one stream had.
@@ -36,6 +39,8 @@ pub struct StreamResult {
     pub requests: u64,
     /// Bytes of them.
     pub bytes: u64,
+    /// What they take of the device's throughput by their prices.
+    pub occupancy: Nanos,
     /// From the question to the answer.
     pub latency: Histogram<u64>,
     /// What the scheduler counted in all.
@@ -48,10 +53,13 @@ struct ClientState {
     id: StreamId,
     position: u64,
     left_awake: u32,
+    outstanding: u32,
     flush_is_next: bool,
     requests: u64,
     bytes: u64,
+    occupancy: Nanos,
     latency: Histogram<u64>,
+    rng: SplitMix64,
 }
 
 /// A run in progress.
@@ -67,11 +75,10 @@ pub struct OverlapRun<D> {
     free: Vec<u32>,
     flights: Vec<Vec<RequestId>>,
     batch: Vec<RequestId>,
-    rng: SplitMix64,
     now: Nanos,
     wake: Option<Nanos>,
     measure_from: Nanos,
-    least_slack: i64,
+    least_slack: Option<i64>,
 }
 
 impl<D: OverlapDevice> OverlapRun<D> {
@@ -86,16 +93,22 @@ impl<D: OverlapDevice> OverlapRun<D> {
     ) -> OverlapRun<D> {
         let max_in_flight = config.max_in_flight;
         let mut scheduler = Scheduler::new(config, 1 << 50);
-        let clients = clients.into_iter().map(|spec| ClientState {
-            id: scheduler.add_stream(Nanos::ZERO, spec.config),
-            spec,
-            position: 0,
-            left_awake: 0,
-            flush_is_next: false,
-            requests: 0,
-            bytes: 0,
-            latency: Histogram::new(2).expect("two digits are supported"),
-        });
+        let clients = clients
+            .into_iter()
+            .zip(0..)
+            .map(|(spec, index)| ClientState {
+                id: scheduler.add_stream(Nanos::ZERO, spec.config),
+                spec,
+                position: 0,
+                left_awake: 0,
+                outstanding: 0,
+                flush_is_next: false,
+                requests: 0,
+                bytes: 0,
+                occupancy: Nanos::ZERO,
+                latency: latencies(),
+                rng: SplitMix64::new(seed.wrapping_mul(CLIENT_SEEDS) + index),
+            });
         let clients = clients.collect();
         let mut run = OverlapRun {
             scheduler,
@@ -109,11 +122,10 @@ impl<D: OverlapDevice> OverlapRun<D> {
             free: Vec::new(),
             flights: vec![Vec::new(); max_in_flight],
             batch: Vec::new(),
-            rng: SplitMix64::new(seed),
             now: Nanos::ZERO,
             wake: None,
             measure_from: Nanos::ZERO,
-            least_slack: i64::MAX,
+            least_slack: None,
         };
         for index in 0..run.clients.len() {
             run.begin(index as u32);
@@ -122,14 +134,14 @@ impl<D: OverlapDevice> OverlapRun<D> {
     }
 
     fn begin(&mut self, client: u32) {
-        let spec = self.clients[client as usize].spec.clone();
-        if let Some((every, _)) = spec.wakes {
-            let at = Nanos(self.rng.range(0, every.0));
+        let state = &mut self.clients[client as usize];
+        if let Some((every, _)) = state.spec.wakes {
+            let at = Nanos(state.rng.range(0, every.0));
             self.schedule(at, Event::Wake(client));
             return;
         }
-        for _ in 0..spec.depth {
-            let at = Nanos(self.rng.range(0, 5_000));
+        for _ in 0..self.clients[client as usize].spec.depth {
+            let at = Nanos(self.clients[client as usize].rng.range(0, 5_000));
             self.schedule(at, Event::Ask(client));
         }
     }
@@ -158,10 +170,13 @@ impl<D: OverlapDevice> OverlapRun<D> {
 
     fn step(&mut self) {
         let now = self.now;
+        let mut anything = self.wake.is_some_and(|wake| wake <= now);
         self.wake = self.wake.filter(|wake| *wake > now);
         while let Some(flight) = self.device.take_completed(now) {
             self.complete(flight);
+            self.note_slack();
             self.decide();
+            anything = false;
         }
         while let Some(Reverse((at, _, event))) = self.events.peek().copied()
             && at <= now
@@ -171,26 +186,36 @@ impl<D: OverlapDevice> OverlapRun<D> {
                 Event::Ask(client) => self.ask(client),
                 Event::Wake(client) => self.wake_up(client),
             }
+            self.note_slack();
+            self.decide();
+            anything = false;
+        }
+        if anything {
             self.decide();
         }
-        self.decide();
         self.note_slack();
     }
 
     fn note_slack(&mut self) {
-        self.least_slack = self.least_slack.min(self.scheduler.least_slack());
+        if let Some(least) = &mut self.least_slack {
+            *least = (*least).min(self.scheduler.least_slack());
+        }
     }
 
     fn wake_up(&mut self, client: u32) {
-        let spec = self.clients[client as usize].spec.clone();
-        let Some((every, count)) = spec.wakes else {
+        let state = &mut self.clients[client as usize];
+        let Some((every, count)) = state.spec.wakes else {
             return;
         };
-        self.clients[client as usize].left_awake = count.saturating_sub(spec.depth);
-        for _ in 0..spec.depth.min(count) {
-            self.ask(client);
+        let pause = every.0 / 2 + state.rng.range(0, every.0);
+        // One that is still at its last burst does not begin another.
+        if state.outstanding == 0 && state.left_awake == 0 {
+            let depth = state.spec.depth.min(count);
+            state.left_awake = count - depth;
+            for _ in 0..depth {
+                self.ask(client);
+            }
         }
-        let pause = every.0 / 2 + self.rng.range(0, every.0);
         self.schedule(self.now + Nanos(pause), Event::Wake(client));
     }
 
@@ -209,7 +234,7 @@ impl<D: OverlapDevice> OverlapRun<D> {
             };
         }
         let class = match state.spec.other {
-            Some((other, percent)) if self.rng.percent(u64::from(percent)) => other,
+            Some((other, percent)) if state.rng.percent(u64::from(percent)) => other,
             _ => state.spec.class,
         };
         let len = u64::from(class.len_bytes);
@@ -218,7 +243,7 @@ impl<D: OverlapDevice> OverlapRun<D> {
             state.position = (at + len) % ZONE_BYTES;
             at
         } else {
-            self.rng.range(0, ZONE_BYTES / 4096) * 4096
+            state.rng.range(0, ZONE_BYTES / 4096) * 4096
         };
         DeviceRequest {
             tag: 0,
@@ -230,23 +255,25 @@ impl<D: OverlapDevice> OverlapRun<D> {
     }
 
     fn ask(&mut self, client: u32) {
+        self.clients[client as usize].outstanding += 1;
         let mut request = self.next_request(client);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.pending.push(None);
             self.pending.len() as u32 - 1
         });
         request.tag = slot;
-        self.pending[slot as usize] = Some(Pending {
-            client,
-            asked_at: self.now,
-            request,
-        });
         let quote = self.cost.quote(
             request.operation,
             request.len_bytes,
             false,
             request.sequential,
         );
+        self.pending[slot as usize] = Some(Pending {
+            client,
+            asked_at: self.now,
+            request,
+            occupancy: quote.occupancy,
+        });
         let kind = match request.operation {
             Operation::Read => RequestKind::Read,
             Operation::Write | Operation::WriteZeroes => RequestKind::Write,
@@ -281,9 +308,11 @@ impl<D: OverlapDevice> OverlapRun<D> {
         self.free.push(slot);
         let now = self.now;
         let state = &mut self.clients[pending.client as usize];
+        state.outstanding -= 1;
         if now >= self.measure_from {
             state.requests += 1;
             state.bytes += pending.request.len_bytes;
+            state.occupancy += pending.occupancy;
             state.latency.saturating_record((now - pending.asked_at).0);
         }
         if state.spec.wakes.is_some() {
@@ -292,8 +321,9 @@ impl<D: OverlapDevice> OverlapRun<D> {
             }
             state.left_awake -= 1;
         }
-        let think = exponential(&mut self.rng, state.spec.think);
-        self.schedule(now + self.turnaround + think, Event::Ask(pending.client));
+        let turnaround = state.spec.turnaround.unwrap_or(self.turnaround);
+        let think = exponential(&mut state.rng, state.spec.think);
+        self.schedule(now + turnaround + think, Event::Ask(pending.client));
     }
 
     fn decide(&mut self) {
@@ -325,6 +355,7 @@ impl<D: OverlapDevice> OverlapRun<D> {
         let result = |state: &ClientState| StreamResult {
             requests: state.requests,
             bytes: state.bytes,
+            occupancy: state.occupancy,
             latency: state.latency.clone(),
             counters: self.scheduler.stream_counters(state.id),
         };
@@ -336,31 +367,27 @@ impl<D: OverlapDevice> OverlapRun<D> {
         &self.scheduler
     }
 
-    /// The least slack after any event, in ns.
-    pub fn least_slack(&self) -> i64 {
-        self.least_slack
+    /// Notes the exact slack after every event from now on; a pass over all streams each time.
+    #[must_use]
+    pub fn audited(mut self) -> OverlapRun<D> {
+        self.least_slack = Some(i64::MAX);
+        self
     }
+
+    /// The least slack after any event of an audited run, in ns.
+    pub fn least_slack(&self) -> i64 {
+        self.least_slack.unwrap_or(i64::MAX)
+    }
+}
+
+/// Latencies up to 100 s.
+fn latencies() -> Histogram<u64> {
+    Histogram::new_with_max(100_000_000_000, 3).expect("three digits of 100 s are supported")
 }
 
 fn exponential(rng: &mut SplitMix64, mean: Nanos) -> Nanos {
     if mean == Nanos::ZERO {
         return Nanos::ZERO;
     }
-    let unit = (rng.range(0, 1 << 53) as f64 + 0.5) / (1u64 << 53) as f64;
-    Nanos((-(mean.0 as f64) * unit.ln()) as u64)
-}
-
-/// The classes that clients ask for, once each.
-pub fn classes(clients: &[OverlapClient]) -> Vec<Class> {
-    let mut classes: Vec<Class> = Vec::new();
-    for client in clients {
-        for class in [Some(client.class), client.other.map(|(class, _)| class)] {
-            if let Some(class) = class
-                && !classes.contains(&class)
-            {
-                classes.push(class);
-            }
-        }
-    }
-    classes
+    rng.exponential(mean)
 }
