@@ -9,6 +9,7 @@ pub mod fio;
 pub mod limits;
 pub mod load;
 pub mod machine;
+pub mod overlap;
 pub mod process;
 pub mod program;
 pub mod server_process;
