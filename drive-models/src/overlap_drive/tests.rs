@@ -1,7 +1,8 @@
 //! The presets against what was measured on the drives, and their prices against their models.
 
 use super::*;
-use crate::{Load, Operation, Probe};
+use crate::{Load, ModelRequest, Operation, Probe};
+use disktime_random::SplitMix64;
 
 fn drive(name: &str) -> OverlapDrive {
     OverlapDrive::find(name).expect("a preset")
@@ -217,4 +218,67 @@ fn properties_are_those_of_a_drive_without_seeks() {
         assert_eq!(properties.quantum_bytes, 128 << 10);
     }
     assert!(OverlapDrive::find("nvme").is_none());
+}
+
+/// The longest read of the quantum that is sent as soon as the occupancy of the writes before it
+/// has run off, as a scheduler holds it (a quarter longer than its price), and σ later.
+fn reads_behind_writes(drive: &OverlapDrive, len_bytes: u64, seed: u64) -> (Nanos, Nanos) {
+    let mut model = drive.model(seed);
+    let mut random = SplitMix64::new(seed);
+    let (mut now, mut longest) = (Nanos::ZERO, [Nanos::ZERO; 2]);
+    let mut submit = |model: &mut dyn OverlapModel, now, operation, len_bytes| {
+        let offset_bytes = random.below(1 << 20) * LARGE;
+        model.submit(
+            now,
+            ModelRequest {
+                tag: 0,
+                operation,
+                offset_bytes,
+                len_bytes,
+                durable: false,
+            },
+        );
+    };
+    let price = drive.cost.random_write.quote(len_bytes).occupancy;
+    let hold = Nanos(price.0 + price.0 / 4);
+    for round in 0..100 {
+        // A burst of 20 ms, kept to the bound H; then the reads.
+        let end = now + Nanos::from_millis(20);
+        let mut held_until = now;
+        while now < end {
+            submit(&mut *model, now, Operation::Write, len_bytes);
+            held_until = held_until.max(now) + hold;
+            while model.pop_completion(now).is_some() {}
+            let room = held_until.saturating_sub(drive.cost.occupancy_bound);
+            now = now.max(room);
+        }
+        let settled = [Nanos::ZERO, drive.cost.settle][round % 2];
+        now = held_until + settled;
+        while model.pop_completion(now).is_some() {}
+        assert_eq!(model.next_completion(), None, "writes are answered by then");
+        submit(&mut *model, now, Operation::Read, LARGE);
+        let done = model.pop_completion(Nanos::MAX).expect("the read ends");
+        longest[round % 2] = longest[round % 2].max(done.at - now);
+        now = done.at + Nanos::from_millis(1);
+    }
+    (longest[0], longest[1])
+}
+
+/// On the drive that collects garbage, reads meet what piled up on one die: there W is exceeded.
+#[test]
+fn reads_behind_writes_keep_to_w_and_are_normal_after_sigma() {
+    for name in ["nvme-970pro", "sata-870", "cheap-qlc", "cheap-qlc-gc"] {
+        let drive = drive(name);
+        let normal = drive.alone(reads(LARGE)).max();
+        for len_bytes in [4096, 64 << 10, LARGE] {
+            let (at_once, settled) = reads_behind_writes(&drive, len_bytes, 0);
+            let shown = format!("{name}, writes of {len_bytes}: {at_once}, later {settled}");
+            if name == "cheap-qlc-gc" {
+                assert!(at_once.0 < 2 * drive.worst_case.0, "{shown}");
+            } else {
+                assert!(at_once <= drive.worst_case, "{shown}");
+                assert_eq!(settled, normal, "{shown}");
+            }
+        }
+    }
 }
