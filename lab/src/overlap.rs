@@ -9,18 +9,21 @@
 //!
 //! What is not known here: what is promised; callers compare.
 
+mod asking;
 pub mod cases;
 mod client;
 mod device;
 mod drives;
 mod measure;
 mod run;
+pub mod sets;
 mod solo;
 
+pub use asking::StreamResult;
 pub use cases::Case;
 pub use client::{Class, OverlapClient};
 pub use device::{DeviceRequest, OverlapDevice, Pipe};
 pub use drives::{LabDrive, QUANTUM_BYTES};
 pub use measure::{CaseMeasure, Span, StreamMeasure, measure};
-pub use run::{OverlapRun, StreamResult};
+pub use run::OverlapRun;
 pub use solo::{Solo, SoloRuns};

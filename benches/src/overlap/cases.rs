@@ -1,5 +1,6 @@
 //! Random cases of one reserved stream beside others, under several policies.
 
+use super::{mean, quantile};
 use disktime_lab::overlap::cases::{mixed, pair};
 use disktime_lab::overlap::{Case, CaseMeasure, SoloRuns, Span, measure};
 use disktime_lab::{Table, cells, parallel};
@@ -125,20 +126,6 @@ fn summary_table() -> Table {
         "least slack ÷ W",
         "missed",
     ])
-}
-
-/// The value below which that part of them lies.
-pub fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
-    if values.is_empty() {
-        return f64::NAN;
-    }
-    values.sort_by(f64::total_cmp);
-    values[((values.len() as f64 * part) as usize).min(values.len() - 1)]
-}
-
-/// Their mean.
-pub fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 fn summary_row(table: &mut Table, name: &str, policy: &str, group: &[&Outcome], number: usize) {

@@ -90,15 +90,15 @@ fn ms(millis: u64) -> Nanos {
     Nanos::from_millis(millis)
 }
 
-fn client(name: &str, depth: u32, class: Class) -> OverlapClient {
+pub(super) fn client(name: &str, depth: u32, class: Class) -> OverlapClient {
     OverlapClient::new(name, depth, class)
 }
 
-fn one_of<T: Copy>(rng: &mut SplitMix64, all: &[T]) -> T {
+pub(super) fn one_of<T: Copy>(rng: &mut SplitMix64, all: &[T]) -> T {
     all[rng.below(all.len() as u64) as usize]
 }
 
-fn generator(seed: u64, index: u64) -> SplitMix64 {
+pub(super) fn generator(seed: u64, index: u64) -> SplitMix64 {
     let mut outer = SplitMix64::new(seed.wrapping_add(index.wrapping_mul(0x1_0000_0001)));
     SplitMix64::new(outer.next_u64())
 }

@@ -81,6 +81,9 @@ pub struct OverlapClient {
     pub flushes: bool,
     /// It sleeps, and wakes after about so long to send so many requests at its depth.
     pub wakes: Option<(Nanos, u32)>,
+    /// After so many per cent of the answers that leave it without requests, it comes back just
+    /// after the scheduler has stopped to wait for it.
+    pub lingers_percent: u32,
 }
 
 impl OverlapClient {
@@ -96,6 +99,7 @@ impl OverlapClient {
             other: None,
             flushes: false,
             wakes: None,
+            lingers_percent: 0,
         }
     }
 
@@ -164,6 +168,15 @@ impl OverlapClient {
     pub fn waking(self, every: Nanos, count: u32) -> OverlapClient {
         OverlapClient {
             wakes: Some((every, count)),
+            ..self
+        }
+    }
+
+    /// The same that comes back just too late so often.
+    #[must_use]
+    pub fn lingering(self, lingers_percent: u32) -> OverlapClient {
+        OverlapClient {
+            lingers_percent,
             ..self
         }
     }

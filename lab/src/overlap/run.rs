@@ -1,20 +1,16 @@
 //! One run: clients, a scheduler, a device.
 
+use super::asking::{Asking, StreamResult, ZONE_BYTES};
 use super::client::OverlapClient;
 use super::device::{DeviceRequest, OverlapDevice};
 use disktime_drive_models::{CostModel, Operation};
-use disktime_random::SplitMix64;
 use disktime_scheduler::{
     Arrival, Decision, FlightId, RequestId, RequestKind, Scheduler, SchedulerConfig,
-    StreamCounters, StreamId,
 };
 use disktime_units::Nanos;
-use hdrhistogram::Histogram;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Space of each client on the disk.
-const ZONE_BYTES: u64 = 1 << 38;
 /// Seeds of a run's clients lie next to each other, those of runs far apart.
 const CLIENT_SEEDS: u64 = 1 << 20;
 
@@ -32,43 +28,13 @@ struct Pending {
     occupancy: Nanos,
 }
 
-/// What one stream had.
-#[derive(Debug, Clone)]
-pub struct StreamResult {
-    /// Requests answered in the measured time.
-    pub requests: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// What they take of the device's throughput by their prices.
-    pub occupancy: Nanos,
-    /// From the question to the answer.
-    pub latency: Histogram<u64>,
-    /// What the scheduler counted in all.
-    pub counters: StreamCounters,
-}
-
-#[derive(Debug)]
-struct ClientState {
-    spec: OverlapClient,
-    id: StreamId,
-    position: u64,
-    left_awake: u32,
-    outstanding: u32,
-    flush_is_next: bool,
-    requests: u64,
-    bytes: u64,
-    occupancy: Nanos,
-    latency: Histogram<u64>,
-    rng: SplitMix64,
-}
-
 /// A run in progress.
 pub struct OverlapRun<D> {
     scheduler: Scheduler,
     device: D,
     cost: CostModel,
     turnaround: Nanos,
-    clients: Vec<ClientState>,
+    clients: Vec<Asking>,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     event_count: u64,
     pending: Vec<Option<Pending>>,
@@ -93,22 +59,11 @@ impl<D: OverlapDevice> OverlapRun<D> {
     ) -> OverlapRun<D> {
         let max_in_flight = config.max_in_flight;
         let mut scheduler = Scheduler::new(config, 1 << 50);
-        let clients = clients
-            .into_iter()
-            .zip(0..)
-            .map(|(spec, index)| ClientState {
-                id: scheduler.add_stream(Nanos::ZERO, spec.config),
-                spec,
-                position: 0,
-                left_awake: 0,
-                outstanding: 0,
-                flush_is_next: false,
-                requests: 0,
-                bytes: 0,
-                occupancy: Nanos::ZERO,
-                latency: latencies(),
-                rng: SplitMix64::new(seed.wrapping_mul(CLIENT_SEEDS) + index),
-            });
+        let clients = clients.into_iter().zip(0..).map(|(spec, index)| {
+            let id = scheduler.add_stream(Nanos::ZERO, spec.config);
+            let seed = seed.wrapping_mul(CLIENT_SEEDS) + index;
+            Asking::new(spec, id, (index + 1) * ZONE_BYTES, seed)
+        });
         let clients = clients.collect();
         let mut run = OverlapRun {
             scheduler,
@@ -134,14 +89,13 @@ impl<D: OverlapDevice> OverlapRun<D> {
     }
 
     fn begin(&mut self, client: u32) {
-        let state = &mut self.clients[client as usize];
-        if let Some((every, _)) = state.spec.wakes {
-            let at = Nanos(state.rng.range(0, every.0));
+        let asking = &mut self.clients[client as usize];
+        if let Some(at) = asking.first_wake() {
             self.schedule(at, Event::Wake(client));
             return;
         }
-        for _ in 0..self.clients[client as usize].spec.depth {
-            let at = Nanos(self.clients[client as usize].rng.range(0, 5_000));
+        for _ in 0..self.clients[client as usize].spec().depth {
+            let at = self.clients[client as usize].first_question();
             self.schedule(at, Event::Ask(client));
         }
     }
@@ -203,60 +157,15 @@ impl<D: OverlapDevice> OverlapRun<D> {
     }
 
     fn wake_up(&mut self, client: u32) {
-        let state = &mut self.clients[client as usize];
-        let Some((every, count)) = state.spec.wakes else {
-            return;
-        };
-        let pause = every.0 / 2 + state.rng.range(0, every.0);
-        // One that is still at its last burst does not begin another.
-        if state.outstanding == 0 && state.left_awake == 0 {
-            let depth = state.spec.depth.min(count);
-            state.left_awake = count - depth;
-            for _ in 0..depth {
-                self.ask(client);
-            }
+        let (count, pause) = self.clients[client as usize].wake_up();
+        for _ in 0..count {
+            self.ask(client);
         }
-        self.schedule(self.now + Nanos(pause), Event::Wake(client));
-    }
-
-    fn next_request(&mut self, client: u32) -> DeviceRequest {
-        let state = &mut self.clients[client as usize];
-        let flush = state.flush_is_next;
-        state.flush_is_next = state.spec.flushes && !flush;
-        let zone = u64::from(client + 1) * ZONE_BYTES;
-        if flush {
-            return DeviceRequest {
-                tag: 0,
-                operation: Operation::Flush,
-                sequential: false,
-                offset_bytes: zone,
-                len_bytes: 0,
-            };
-        }
-        let class = match state.spec.other {
-            Some((other, percent)) if state.rng.percent(u64::from(percent)) => other,
-            _ => state.spec.class,
-        };
-        let len = u64::from(class.len_bytes);
-        let offset = if class.sequential {
-            let at = state.position;
-            state.position = (at + len) % ZONE_BYTES;
-            at
-        } else {
-            state.rng.range(0, ZONE_BYTES / 4096) * 4096
-        };
-        DeviceRequest {
-            tag: 0,
-            operation: class.operation,
-            sequential: class.sequential,
-            offset_bytes: zone + offset,
-            len_bytes: len,
-        }
+        self.schedule(self.now + pause, Event::Wake(client));
     }
 
     fn ask(&mut self, client: u32) {
-        self.clients[client as usize].outstanding += 1;
-        let mut request = self.next_request(client);
+        let mut request = self.clients[client as usize].ask(self.now);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.pending.push(None);
             self.pending.len() as u32 - 1
@@ -289,7 +198,7 @@ impl<D: OverlapDevice> OverlapRun<D> {
             kind,
             merge_class: None,
         };
-        let id = self.clients[client as usize].id;
+        let id = self.clients[client as usize].id();
         self.scheduler.arrive(self.now, id, arrival);
     }
 
@@ -307,23 +216,14 @@ impl<D: OverlapDevice> OverlapRun<D> {
         let pending = pending.expect("a request is answered once");
         self.free.push(slot);
         let now = self.now;
-        let state = &mut self.clients[pending.client as usize];
-        state.outstanding -= 1;
+        let asking = &mut self.clients[pending.client as usize];
         if now >= self.measure_from {
-            state.requests += 1;
-            state.bytes += pending.request.len_bytes;
-            state.occupancy += pending.occupancy;
-            state.latency.saturating_record((now - pending.asked_at).0);
+            let latency = now - pending.asked_at;
+            asking.note(latency, pending.request.len_bytes, pending.occupancy);
         }
-        if state.spec.wakes.is_some() {
-            if state.left_awake == 0 {
-                return;
-            }
-            state.left_awake -= 1;
+        if let Some(pause) = asking.answered(now, self.turnaround) {
+            self.schedule(now + pause, Event::Ask(pending.client));
         }
-        let turnaround = state.spec.turnaround.unwrap_or(self.turnaround);
-        let think = exponential(&mut state.rng, state.spec.think);
-        self.schedule(now + turnaround + think, Event::Ask(pending.client));
     }
 
     fn decide(&mut self) {
@@ -352,12 +252,9 @@ impl<D: OverlapDevice> OverlapRun<D> {
 
     /// What each stream had.
     pub fn results(&self) -> Vec<StreamResult> {
-        let result = |state: &ClientState| StreamResult {
-            requests: state.requests,
-            bytes: state.bytes,
-            occupancy: state.occupancy,
-            latency: state.latency.clone(),
-            counters: self.scheduler.stream_counters(state.id),
+        let result = |asking: &Asking| {
+            let counters = self.scheduler.stream_counters(asking.id());
+            asking.result(counters)
         };
         self.clients.iter().map(result).collect()
     }
@@ -378,16 +275,4 @@ impl<D: OverlapDevice> OverlapRun<D> {
     pub fn least_slack(&self) -> i64 {
         self.least_slack.unwrap_or(i64::MAX)
     }
-}
-
-/// Latencies up to 100 s.
-fn latencies() -> Histogram<u64> {
-    Histogram::new_with_max(100_000_000_000, 3).expect("three digits of 100 s are supported")
-}
-
-fn exponential(rng: &mut SplitMix64, mean: Nanos) -> Nanos {
-    if mean == Nanos::ZERO {
-        return Nanos::ZERO;
-    }
-    rng.exponential(mean)
 }
