@@ -1,4 +1,4 @@
-//! Streams on devices that overlap requests.
+//! A client of depth 1 beside a deep one on one server behind a queue.
 
 use disktime_drive_models::{CostModel, LinearCost};
 use disktime_lab::oracle::disks::plain_disk;

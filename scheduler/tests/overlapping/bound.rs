@@ -1,0 +1,136 @@
+//! What is unspent at the end of a period, and the least slack after any event: each test is a
+//! kind of set in which a rule that seemed right broke the bound.
+
+use super::{holds, ms, us};
+use disktime_lab::overlap::cases::{Q128, R4, R64};
+use disktime_lab::overlap::sets::{Admission, SetFamily, set};
+use disktime_lab::overlap::{Case, LabDrive, OverlapClient};
+use disktime_random::SplitMix64;
+
+fn case(drive: LabDrive, clients: Vec<OverlapClient>, seed: u64) -> Case {
+    Case {
+        drive,
+        clients,
+        seed,
+    }
+}
+
+/// Without a bound on what the focus may have in the disk, a deep client in focus fills it, and the
+/// burst that wakes next waits for all of that. The focus has to be due by the shortage as well:
+/// what a later one sends lowers the slack before its deadline for good.
+#[test]
+fn a_burst_that_wakes_does_not_wait_for_all_of_a_deep_client() {
+    let mut rng = SplitMix64::new(5);
+    for seed in 0..40 {
+        let every = rng.log_uniform(ms(2), ms(297));
+        let count = 1 + rng.below(40) as u32;
+        let burst = OverlapClient::new("burst", 1, R4).waking(every, count);
+        let clients = vec![
+            burst.reserved(390_000, ms(100)),
+            OverlapClient::new("R64d2", 2, R64).reserved(320_000, ms(20)),
+            OverlapClient::new("R4d256", 256, R4).reserved(190_000, ms(250)),
+        ];
+        holds(&case(LabDrive::pipe(), clients, seed), 1000);
+    }
+}
+
+/// A client that comes back just after the wait for it is over loses what others were let in for,
+/// or it would cost them that again and again.
+#[test]
+fn a_client_that_lingers_pays_for_what_was_let_in() {
+    for name in ["pipe", "nvme-970pro", "sata-870"] {
+        for (total, lingers) in [(90, 5), (95, 20), (95, 5), (95, 2)] {
+            let client = |name, depth, class, part: u32| {
+                OverlapClient::new(name, depth, class).reserved(total * part, ms(20))
+            };
+            let clients = vec![
+                client("lingers", 1, R4, 6000).lingering(lingers),
+                client("Q128d4", 4, Q128, 4000),
+                OverlapClient::new("best effort", 128, Q128),
+            ];
+            holds(&case(LabDrive::find(name), clients, 3), 2000);
+        }
+    }
+}
+
+/// The wait for the focus lowers its budget below W, another stream is first then, and nothing else
+/// tells the scheduler.
+#[test]
+fn the_wait_for_the_focus_ends_when_another_becomes_first() {
+    for name in ["nvme-970pro", "sata-870"] {
+        for index in 0..12 {
+            let drive = LabDrive::find(name);
+            let case = set(SetFamily::Bursty, &drive, Admission::Promised, 4, index);
+            holds(&case, 1000);
+        }
+    }
+}
+
+/// In focus time passes at rate 1, so the progress of a writer must too: its writes are not held
+/// longer than they take.
+#[test]
+fn a_writer_in_focus_progresses_as_fast_as_time() {
+    for name in ["nvme-970pro", "sata-870"] {
+        for index in 0..10 {
+            // With writers W has to cover what they leave behind twice.
+            let drive = LabDrive::find(name).with_worst_case(us(1000));
+            let case = set(SetFamily::Writers, &drive, Admission::Promised, 1, index);
+            holds(&case, 1000);
+        }
+    }
+}
+
+/// The whole gap is charged while the disk is kept for a stream, or one that thinks is waited for
+/// without paying.
+#[test]
+fn waiting_for_a_stream_is_not_free() {
+    let clients = vec![
+        OverlapClient::new("R64d2", 2, R64).reserved(770_000, ms(500)),
+        OverlapClient::new("R4d1", 1, R4)
+            .thinking(us(60))
+            .reserved(180_000, ms(50)),
+        OverlapClient::new("best effort", 128, R4),
+    ];
+    for name in ["pipe", "nvme-970pro"] {
+        holds(&case(LabDrive::find(name), clients.clone(), 1), 2000);
+    }
+}
+
+/// A gap is charged up to what the stream is behind and no further, also where bursts pile up.
+#[test]
+fn bursts_and_short_periods_hold_on_every_drive() {
+    for name in LabDrive::NAMES {
+        for index in 0..6 {
+            let drive = LabDrive::find(name);
+            let case = set(SetFamily::Bursty, &drive, Admission::Promised, 11, index);
+            holds(&case, 1000);
+        }
+    }
+}
+
+/// Slack runs out while nothing happens: a disk that is held back decides again when it has.
+#[test]
+fn slack_that_runs_out_without_an_event_is_noticed() {
+    let clients = vec![
+        OverlapClient::new("R4d4", 4, R4).reserved(130_000, ms(100)),
+        OverlapClient::new("R64d7", 7, R64).reserved(230_000, ms(100)),
+        OverlapClient::new("Q128d4", 4, Q128).reserved(590_000, ms(100)),
+    ];
+    for name in ["pipe", "sata-870"] {
+        holds(&case(LabDrive::find(name), clients.clone(), 1), 2000);
+    }
+}
+
+/// Σu of 97 % without space for changes of the focus.
+#[test]
+fn nearly_the_whole_disk_can_be_reserved() {
+    for name in ["pipe", "nvme-970pro", "sata-870", "cloud-16k"] {
+        for family in [SetFamily::Steady, SetFamily::Bursty] {
+            for index in 0..5 {
+                let drive = LabDrive::find(name);
+                let case = set(family, &drive, Admission::Total(970_000), 2, index);
+                holds(&case, 1000);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a reserved stream gets of what it would have alone, beside loads that take all they can.
+
+use super::{TURNAROUND, ms};
+use disktime_lab::overlap::cases::{Q128, R4, T1M, W4, W64};
+use disktime_lab::overlap::{
+    Case, CaseMeasure, Class, LabDrive, OverlapClient, SoloRuns, Span, measure,
+};
+use disktime_scheduler::PolicyKind;
+
+fn measured(drive: LabDrive, clients: Vec<OverlapClient>, millis: u64) -> CaseMeasure {
+    let case = Case {
+        drive,
+        clients,
+        seed: 1,
+    };
+    let span = Span {
+        warm: ms(300),
+        length: ms(millis),
+    };
+    let policy = PolicyKind::Fahrrad;
+    measure(&case, policy, span, TURNAROUND, &SoloRuns::default(), false)
+}
+
+fn half(depth: u32, class: Class) -> OverlapClient {
+    OverlapClient::new("v", depth, class).reserved(500_000, ms(100))
+}
+
+/// Discards, flushes and writes cost little to send and much to do.
+#[test]
+fn storms_do_not_take_a_reservation() {
+    for name in LabDrive::NAMES {
+        let storms = [
+            OverlapClient::new("discards", 32, T1M),
+            OverlapClient::new("discard of all", 64, Class::discard(64 << 20)),
+            OverlapClient::new("flushes", 16, W4).flushing(),
+            OverlapClient::new("small writes", 64, W4),
+            OverlapClient::new("writes", 32, W64),
+        ];
+        for storm in storms {
+            let what = storm.name.clone();
+            let drive = LabDrive::find(name).used_up();
+            let measured = measured(drive, vec![half(1, R4), storm], 700);
+            let isolation = measured.streams[0].isolation;
+            assert!(isolation >= 0.95, "{name}, {what}: {isolation:.3}");
+        }
+    }
+}
+
+/// A request that is longer than H goes all the same, when nothing else of its stream is there.
+#[test]
+fn a_request_beyond_the_bound_makes_progress() {
+    for name in LabDrive::NAMES {
+        let large = OverlapClient::new("large", 1, Class::sequential_read(1 << 20));
+        let clients = vec![
+            half(1, R4),
+            OverlapClient::new("w", 4, R4).reserved(200_000, ms(100)),
+            large,
+        ];
+        let measured = measured(LabDrive::find(name), clients, 1000);
+        let rate = measured.streams[2].rate;
+        assert!(rate >= 0.1, "{name}: {rate:.3}");
+        let isolation = measured.streams[0].isolation;
+        assert!(isolation >= 0.98, "{name}: {isolation:.3}");
+    }
+}
+
+/// Prices that are all wrong break no promise where the stream is alone now and then: time alone is
+/// measured. docs/benchmarks/overlapping-devices.md has the drives on which it never is.
+#[test]
+fn wrong_prices_break_no_reservation() {
+    for name in ["nvme-970pro", "cheap-qlc", "cheap-qlc-gc", "pipe"] {
+        for (percent, least) in [(80, 0.98), (120, 0.98), (150, 0.95)] {
+            let drive = LabDrive::find(name).with_prices(percent);
+            let clients = vec![half(1, R4), OverlapClient::new("b", 256, R4)];
+            let isolation = measured(drive, clients, 1000).streams[0].isolation;
+            assert!(isolation >= least, "{name}, {percent} %: {isolation:.3}");
+        }
+    }
+}
+
+/// A drive without a reservation, or on which none is behind, does what it does under `fifo`.
+#[test]
+fn a_drive_without_shortage_is_full() {
+    for name in LabDrive::NAMES {
+        for (depth, class) in [(256, R4), (128, Q128), (32, W64)] {
+            let work = |policy| {
+                let case = Case {
+                    drive: LabDrive::find(name).used_up(),
+                    clients: vec![OverlapClient::new("a", depth, class)],
+                    seed: 1,
+                };
+                let span = Span {
+                    warm: ms(200),
+                    length: ms(200),
+                };
+                measure(&case, policy, span, TURNAROUND, &SoloRuns::default(), false).work
+            };
+            let ratio = work(PolicyKind::Fahrrad) / work(PolicyKind::Fifo);
+            assert!(
+                ratio >= 0.97,
+                "{name}, depth {depth}, {class:?}: {ratio:.3}"
+            );
+        }
+    }
+}
