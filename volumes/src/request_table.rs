@@ -183,7 +183,8 @@ impl RequestTable {
         result: Result<(), IoError>,
         detail: ReplyDetail,
     ) -> Reply {
-        let Entry { request, is_queued } = self.requests.remove(id.index());
+        let entry = self.requests.try_remove(id.index());
+        let Entry { request, is_queued } = entry.expect("a request is completed exactly once");
         debug_assert!(!is_queued, "a request was answered with pieces to be cut");
         let vdisk = &mut self.vdisks[request.slot().index()];
         vdisk.in_flight -= 1;

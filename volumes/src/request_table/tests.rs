@@ -62,7 +62,7 @@ fn a_reply_is_that_of_its_request() {
 }
 
 #[test]
-#[should_panic(expected = "the number is in use")]
+#[should_panic(expected = "a request is completed exactly once")]
 fn a_request_is_completed_once() {
     let mut table = table();
     let id = table.insert(SLOT, request(1, RequestKind::Flush, 0));
