@@ -102,6 +102,15 @@ impl CostModel {
         }
     }
 
+    /// How long the longest read or write of up to `quantum_bytes` takes alone.
+    pub fn longest_alone(&self, quantum_bytes: u64) -> Nanos {
+        let kinds = [Operation::Read, Operation::Write];
+        let quotes = kinds.into_iter().flat_map(|operation| {
+            [false, true].map(|sequential| self.quote(operation, quantum_bytes, false, sequential))
+        });
+        quotes.map(|quote| quote.lone).max().unwrap_or_default()
+    }
+
     /// σ: how long after the last write reads are as fast as on an idle device.
     pub fn settle(&self) -> Nanos {
         match self {

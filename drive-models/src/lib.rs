@@ -5,6 +5,7 @@
 //! - `cost`: what a request is expected to cost before it is dispatched, [`CostModel`].
 //! - `overlap_model`: the trait of a model that serves several requests at once, [`OverlapModel`];
 //!   `flash` and `cloud` are such models, and `overlap_drive` has the presets, [`OverlapDrive`].
+//! - `priced`: a device that takes what its prices say.
 //! - `probe`: loads on a model, as a benchmark puts them on a drive. `slowdown`: a slow time.
 //! - `properties`: what a model says of its drive, [`DriveProperties`].
 //! - `linear`: a device without seeks whose requests take a linear time.
@@ -22,6 +23,7 @@ mod linear;
 mod operation;
 mod overlap_drive;
 mod overlap_model;
+mod priced;
 mod probe;
 mod properties;
 mod service_model;
@@ -41,6 +43,7 @@ pub use linear::LinearModel;
 pub use operation::Operation;
 pub use overlap_drive::{OverlapDrive, OverlapParameters, OverlapReport, list_presets};
 pub use overlap_model::{ModelCompletion, ModelRequest, OverlapModel};
+pub use priced::PricedModel;
 pub use probe::{Load, Measured, Pattern, Probe};
 pub use properties::{DriveProperties, SeekPoint};
 pub use service_model::ServiceModel;
