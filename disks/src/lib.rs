@@ -2,8 +2,8 @@
 //!
 //! - `disk`, `capabilities`, `pacing`: the trait, its requests, and what a disk says of itself.
 //! - `buffer`: memory for requests.
-//! - `open`, `survey`: opening a real disk, or finding out what would be opened. `backing`,
-//!   `block_device`, `image_lock`, `remove_unused`: the file or device behind it.
+//! - `open`, `survey`: opening a real disk, or finding out what would be opened; `defaults`: what is
+//!   assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device behind it.
 //! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
 //!   of one request; `device_state` is what they learn of the device. `wake_event` wakes the
 //!   reactor.
@@ -18,6 +18,7 @@ mod backing_error;
 mod block_device;
 mod buffer;
 mod capabilities;
+mod defaults;
 mod device_state;
 mod disk;
 mod fault;

@@ -2,15 +2,15 @@
 //!
 //! io_uring first; where the system refuses it, plain system calls, with a notice that names the
 //! cause. Figures that a device does not report (the time of a request) come from the options or
-//! from defaults, and a notice names the defaults.
+//! from `defaults`, and a notice names them.
 
 use crate::backing::{Backing, BackingOptions};
+use crate::defaults::Defaults;
 use crate::memory::{MemoryDisk, NULL_KEPT_BYTES};
 use crate::sync_engine::SyncDisk;
 use crate::uring::{UringDisk, new_ring};
 use crate::{
-    BackingError, Capabilities, CostModel, DiscardEffect, Disk, DiskProperties, LinearCost,
-    SeekPoint,
+    BackingError, Capabilities, CostModel, DiscardEffect, Disk, DiskProperties, SeekPoint,
 };
 use disktime_units::Nanos;
 use std::io;
@@ -53,7 +53,7 @@ pub struct DiskOptions {
     /// R.
     pub worst_seek: Option<Nanos>,
     /// The cost model before dispatch.
-    pub cost: Option<LinearCost>,
+    pub cost: Option<CostModel>,
     /// Bound on requests in flight.
     pub max_in_flight: Option<usize>,
     /// Largest request.
@@ -81,8 +81,6 @@ impl DiskOptions {
     }
 }
 
-/// Requests in flight on a device without seeks.
-const DEPTH: usize = 32;
 /// Requests in flight behind a pacing model, which has one at a time.
 const PACED_DEPTH: usize = 4;
 
@@ -106,10 +104,9 @@ pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingE
     let has_seeks = options
         .has_seeks
         .unwrap_or(!options.paced && backing.rotational() == Some(true));
-    let defaults = Defaults::of(has_seeks);
     if !options.paced {
         notices.extend(backing.take_queue_notice());
-        notices.extend(assumed(&backing, options, has_seeks, &defaults));
+        notices.extend(assumed(&backing, options, has_seeks));
     }
     let mut properties = DiskProperties {
         block_bytes: backing.block_bytes(),
@@ -224,7 +221,7 @@ fn capabilities_of(backing: &Backing) -> Capabilities {
 
 /// The properties of a disk; the description is the engine's to set.
 fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskProperties {
-    let defaults = Defaults::of(has_seeks);
+    let defaults = Defaults::of(&options.medium, has_seeks, options.max_in_flight);
     let depth = if options.paced {
         PACED_DEPTH
     } else {
@@ -244,7 +241,7 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
             Vec::new()
         },
         positioning: None,
-        cost: CostModel::Linear(options.cost.unwrap_or(defaults.cost)),
+        cost: options.cost.unwrap_or(defaults.cost),
         max_in_flight: options.max_in_flight.unwrap_or(depth).max(1),
         quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
         capabilities: Capabilities {
@@ -255,77 +252,6 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
         },
         notices: Vec::new(),
     }
-}
-
-/// The figures that are assumed of a device without a profile.
-pub(crate) struct Defaults {
-    kind: &'static str,
-    pub(crate) worst_case: Nanos,
-    pub(crate) switch_cost: Nanos,
-    pub(crate) worst_seek: Nanos,
-    pub(crate) cost: LinearCost,
-    pub(crate) quantum_bytes: u32,
-    pub(crate) depth: usize,
-}
-
-impl Defaults {
-    pub(crate) fn of(has_seeks: bool) -> Defaults {
-        if has_seeks {
-            Defaults::hard_disk()
-        } else {
-            Defaults::solid_state()
-        }
-    }
-
-    /// A 7200 rpm disk of about 100 MB/s: half a turn is 4.2 ms, the mean seek 8.5 ms.
-    fn hard_disk() -> Defaults {
-        let access = Nanos::from_micros(12_700);
-        let per_mib = Nanos::from_micros(10_500);
-        Defaults {
-            kind: "a 7200 rpm hard disk",
-            worst_case: Nanos::from_millis(35),
-            switch_cost: access,
-            worst_seek: Nanos::from_micros(25_300),
-            cost: LinearCost {
-                read_base: access,
-                read_per_mib: per_mib,
-                write_base: access,
-                write_per_mib: per_mib,
-                flush: access,
-            },
-            quantum_bytes: 512 << 10,
-            depth: 1,
-        }
-    }
-
-    /// A plain SATA drive: 500 and 400 MB/s, 90 and 80 thousand reads and writes of 4 KiB a second.
-    fn solid_state() -> Defaults {
-        Defaults {
-            kind: "a SATA SSD",
-            worst_case: Nanos::from_millis(20),
-            switch_cost: Nanos::ZERO,
-            worst_seek: Nanos::ZERO,
-            cost: LinearCost {
-                read_base: base_cost(90_000, 500_000_000),
-                read_per_mib: per_mib(500_000_000),
-                write_base: base_cost(80_000, 400_000_000),
-                write_per_mib: per_mib(400_000_000),
-                flush: Nanos::from_millis(1),
-            },
-            quantum_bytes: 1 << 20,
-            depth: DEPTH,
-        }
-    }
-}
-
-/// `1 / iops - 4096 / bytes_per_second`, at least nothing.
-fn base_cost(iops_4k: u64, bytes_per_second: u64) -> Nanos {
-    let whole = 1_000_000_000 / iops_4k;
-    Nanos(whole.saturating_sub(4096 * 1_000_000_000 / bytes_per_second))
-}
-
-fn per_mib(bytes_per_second: u64) -> Nanos {
-    Nanos((1 << 20) * 1_000_000_000 / bytes_per_second)
 }
 
 /// Seeks of the assumed hard disk by the fraction of the stroke: square root first, then linear.
@@ -351,12 +277,8 @@ fn default_seek_curve(size_bytes: u64) -> Vec<SeekPoint> {
         .collect()
 }
 
-fn assumed(
-    backing: &Backing,
-    options: &DiskOptions,
-    has_seeks: bool,
-    defaults: &Defaults,
-) -> Option<String> {
+fn assumed(backing: &Backing, options: &DiskOptions, has_seeks: bool) -> Option<String> {
+    let defaults = Defaults::of(&options.medium, has_seeks, options.max_in_flight);
     let told = options.worst_case.is_some()
         && options.cost.is_some()
         && (!has_seeks || (options.switch_cost.is_some() && options.worst_seek.is_some()));
@@ -372,10 +294,9 @@ fn assumed(
     let worst_case = options.worst_case.unwrap_or(defaults.worst_case);
     let switch_cost = options.switch_cost.unwrap_or(defaults.switch_cost);
     Some(format!(
-        "{}: it has no profile, so defaults are assumed: {} ({why}), worst case {worst_case}, \
-         switch {switch_cost}",
-        backing.path().display(),
-        defaults.kind
+        "{}: it has no profile, so defaults are assumed: {defaults} ({why}), worst case \
+         {worst_case}, switch {switch_cost}",
+        backing.path().display()
     ))
 }
 

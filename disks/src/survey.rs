@@ -4,8 +4,8 @@
 
 use crate::backing::{BackingKind, kind_found};
 use crate::backing_error::system;
-use crate::open::Defaults;
-use crate::{BackingError, DiskOptions, LinearCost, Medium, block_device};
+use crate::defaults::Defaults;
+use crate::{BackingError, CostModel, DiskOptions, Medium, block_device};
 use disktime_units::Nanos;
 use std::fs::File;
 use std::io;
@@ -28,7 +28,7 @@ pub struct Survey {
     /// R.
     pub worst_seek: Nanos,
     /// The cost model before dispatch.
-    pub cost: LinearCost,
+    pub cost: CostModel,
     /// Bound on requests in flight.
     pub max_in_flight: usize,
     /// Largest request.
@@ -75,7 +75,7 @@ impl Survey {
         let has_seeks = options
             .has_seeks
             .unwrap_or(!options.paced && rotational == Some(true));
-        let defaults = Defaults::of(has_seeks);
+        let defaults = Defaults::of(&options.medium, has_seeks, options.max_in_flight);
         Survey {
             exists,
             size_bytes,
@@ -84,7 +84,7 @@ impl Survey {
             switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
             worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
             cost: options.cost.unwrap_or(defaults.cost),
-            max_in_flight: options.max_in_flight.unwrap_or(defaults.depth),
+            max_in_flight: options.max_in_flight.unwrap_or(defaults.depth).max(1),
             quantum_bytes: options.quantum_bytes.unwrap_or(defaults.quantum_bytes),
         }
     }

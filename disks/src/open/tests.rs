@@ -20,15 +20,6 @@ fn a_refusal_names_its_cause_and_remedy() {
 }
 
 #[test]
-fn the_default_costs_are_those_of_the_rates_they_name() {
-    let cost = Defaults::solid_state().cost;
-    let read_4k = cost.read_base.0 + cost.read_per_mib.0 * 4096 / (1 << 20);
-    assert!((1_000_000_000 / read_4k).abs_diff(90_000) < 100);
-    let write_4k = cost.write_base.0 + cost.write_per_mib.0 * 4096 / (1 << 20);
-    assert!((1_000_000_000 / write_4k).abs_diff(80_000) < 100);
-}
-
-#[test]
 fn the_default_seek_curve_rises_from_nothing_to_the_whole_disk() {
     let curve = default_seek_curve(64 << 30);
     assert_eq!(curve[0].seek, Nanos::ZERO);

@@ -167,7 +167,7 @@ fn a_linear_disk_serves_one_after_the_other_at_its_cost() {
     assert!(!disk.properties().has_seeks && disk.properties().switch_cost == Nanos::ZERO);
     assert_eq!(
         disk.properties().worst_case,
-        micros(4 * (20 + 512)),
-        "four writes of a quantum"
+        micros(2 * 500),
+        "a flush is the longest request, and one may be behind another"
     );
 }

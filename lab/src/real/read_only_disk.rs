@@ -5,8 +5,8 @@
 
 use crate::{LabError, LabResult};
 use disktime_disks::{
-    Capabilities, Completion, CostModel, DiscardEffect, Disk, DiskError, DiskErrorKind,
-    DiskOptions, DiskProperties, DiskRequest, Operation, survey_disk,
+    Capabilities, Completion, DiscardEffect, Disk, DiskError, DiskErrorKind, DiskOptions,
+    DiskProperties, DiskRequest, Operation, survey_disk,
 };
 use disktime_units::Nanos;
 use std::fs::{File, OpenOptions};
@@ -38,7 +38,11 @@ impl ReadOnlyDisk {
                 path.display()
             ))
         };
-        let survey = survey_disk(&DiskOptions::new(path))?;
+        let options = DiskOptions {
+            max_in_flight: Some(1),
+            ..DiskOptions::new(path)
+        };
+        let survey = survey_disk(&options)?;
         if !survey.exists {
             return Err(LabError::new(format!(
                 "there is no {}; name a block device or a file, or `paced`",
@@ -71,7 +75,7 @@ impl ReadOnlyDisk {
             worst_seek: survey.worst_seek,
             seek_curve: Vec::new(),
             positioning: None,
-            cost: CostModel::Linear(survey.cost),
+            cost: survey.cost,
             max_in_flight: 1,
             quantum_bytes: QUANTUM_BYTES,
             capabilities: Capabilities {

@@ -4,8 +4,10 @@ use super::foreign_content::holds_nothing;
 use super::{AnyDisk, emulation};
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
-    BackingError, DiskOptions, LinearCost, Medium, Store, VirtualDisk, open_disk, survey_disk,
+    BackingError, CostModel, DiskOptions, DiskProperties, Medium, Store, VirtualDisk,
+    VirtualOverlapDisk, open_disk, survey_disk,
 };
+use disktime_drive_models::PricedModel;
 use disktime_reservations::{Configuration, Disk as DiskConfig, Medium as MediumConfig};
 use std::time::{Duration, Instant};
 
@@ -74,7 +76,8 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
     }
 }
 
-/// The disk in virtual time: the model of an emulated disk; for others a disk of linear cost.
+/// The disk in virtual time: the model of an emulated disk; for others one that takes what the
+/// prices say that are assumed of it.
 pub(crate) fn open_virtual(
     configuration: &Configuration,
     disk: &DiskConfig,
@@ -89,14 +92,23 @@ pub(crate) fn open_virtual(
             .error_at(disk.medium.span, "its size is not known", help)
             .into());
     };
-    let cost: LinearCost = survey.cost;
     let name = &disk.name.value;
     let depth = survey.max_in_flight;
-    Ok(Box::new(VirtualDisk::linear(
-        size_bytes,
-        cost,
-        depth,
-        name,
+    let cost = match survey.cost {
+        CostModel::Linear(cost) => {
+            let linear = VirtualDisk::linear(size_bytes, cost, depth, name, Store::None);
+            return Ok(Box::new(linear));
+        }
+        CostModel::Overlapping(cost) => cost,
+    };
+    let model = PricedModel::new(cost);
+    let (worst_case, quantum_bytes) = (survey.worst_case, survey.quantum_bytes);
+    let drive = model.properties(size_bytes, worst_case, depth, quantum_bytes);
+    let description = format!("{name} by its assumed prices, in virtual time");
+    let properties = DiskProperties::of_drive(drive, description);
+    Ok(Box::new(VirtualOverlapDisk::new(
+        model,
+        properties,
         Store::None,
     )))
 }

@@ -90,7 +90,7 @@ fn note_disks_without_model(configuration: &Configuration) {
         let name = &disk.name.value;
         print_diagnostic(format_args!(
             "note: no model stands for disk `{name}` (\"emulate\"): it is simulated by the prices \
-             that `serve` assumes for it, one request after the other"
+             that `serve` assumes for it"
         ));
     }
 }
