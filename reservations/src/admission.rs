@@ -1,16 +1,20 @@
 //! Whether the reservations of one disk fit into its time, and its vdisks into its space.
 //!
 //! The rule: Σ reserve + Σ switching ≤ 100 %, over all streams with a reservation, background work
-//! stream included; the switching of a stream is 1.5·s/p where an account pays for switches.
+//! stream included; the switching of a stream is 1.5·s/p where an account pays for switches. Disks
+//! that overlap requests have rules of their own, `overlap`.
 //! Integers only: parts per million, each stream's switching rounded up, so what is admitted
 //! fits. What is not known here: where the facts about a disk come from.
 
 mod findings;
+mod overlap;
+
+pub use overlap::OverlapFacts;
 
 use crate::configuration::{
     Configuration, Disk, Group, Limit, Policy, Reservation, Switching, Vdisk,
 };
-use crate::demand::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
+use crate::demand::{Capacity, Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use crate::remedy::{self, Remedy};
 use disktime_documents::{Finding, Severity, Spanned};
 use disktime_units::{BackgroundWork, Nanos, Share};
@@ -29,6 +33,24 @@ pub struct DiskFacts {
     pub size_bytes: Option<u64>,
     /// What the label and other metadata take of that size.
     pub overhead_bytes: u64,
+    /// What is known of a disk that overlaps requests; `None`: one request at a time.
+    pub overlap: Option<OverlapFacts>,
+}
+
+impl DiskFacts {
+    /// The least that a reservation has to bring in a period; zero where that is not bounded.
+    pub fn least_budget(&self) -> Nanos {
+        self.overlap
+            .map_or(Nanos::ZERO, |overlap| overlap.least_budget(self.worst_case))
+    }
+
+    /// The most that reservations and switching may sum to.
+    pub fn most(&self) -> Share {
+        match self.overlap {
+            Some(_) => overlap::MOST,
+            None => Share::WHOLE,
+        }
+    }
 }
 
 /// One stream as admission sees it.
@@ -50,6 +72,8 @@ pub struct StreamAdmission {
     pub budget: Nanos,
     /// What its period costs in switching.
     pub switching: Share,
+    /// L/p: what waiting for the disk to run empty may cost in its period, where requests overlap.
+    pub drain: Share,
     /// The limit and its period.
     pub limit: Option<(Share, Nanos)>,
     /// The weight when spare time is divided.
@@ -73,6 +97,8 @@ pub struct Admission {
     pub reserved: Share,
     /// Σ switching.
     pub switching_share: Share,
+    /// Σ L/p, where requests overlap.
+    pub drain_share: Share,
     /// The rest, for best effort. Zero when the reservations do not fit.
     pub left: Share,
     /// Bytes that the vdisks and the label take.
@@ -122,11 +148,15 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         Some(chosen) if facts.has_seeks => chosen.value,
         _ => by_default,
     };
-    let cost = if switching == Switching::Account {
-        facts.switch_cost
-    } else {
-        Nanos::ZERO
+    let capacity = Capacity {
+        most_ppm: u64::from(facts.most().0),
+        switch_cost: match switching {
+            Switching::Account => facts.switch_cost,
+            Switching::Served => Nanos::ZERO,
+        },
+        least_budget: facts.least_budget(),
     };
+    let cost = capacity.switch_cost;
     let groups: Vec<&Group> = configuration.groups_on(&disk.name.value).collect();
     let of_groups = groups.iter().map(|group| (&group.name, group.reservation));
     let of_vdisks = vdisks.iter().map(|vdisk| (&vdisk.name, vdisk.reservation));
@@ -135,7 +165,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         .filter_map(|(name, reservation)| Some(demand(name, reservation?)))
         .collect();
     demands.sort_by_key(|demand| demand.span);
-    demands.extend(background_demands(disk, facts));
+    demands.extend(background_demands(disk, facts, &capacity));
 
     let (reserved, switched) = sums_ppm(&demands, cost);
     let used = reserved.saturating_add(switched);
@@ -147,6 +177,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         streams: streams(&vdisks, &groups, &demands, cost),
         reserved: share(reserved),
         switching_share: share(switched),
+        drain_share: Share::ZERO,
         left: share(WHOLE_PPM.saturating_sub(used)),
         used_bytes: vdisks.iter().fold(facts.overhead_bytes, |sum, vdisk| {
             sum.saturating_add(vdisk.size_bytes.value)
@@ -155,11 +186,14 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         findings: Vec::new(),
         remedies: Vec::new(),
     };
-    if used > WHOLE_PPM {
-        admission.remedies = remedy::remedies(&demands, cost);
-        admission
-            .findings
-            .push(findings::too_much_time(&admission, disk, &demands, cost));
+    if used > capacity.most_ppm {
+        admission.remedies = remedy::remedies(&demands, &capacity);
+        admission.findings.push(findings::too_much_time(
+            &admission, disk, &demands, &capacity,
+        ));
+    }
+    if let Some(facts) = facts.overlap {
+        overlap::judge(&mut admission, disk, &demands, &capacity, &facts);
     }
     findings::space(&mut admission, disk, &vdisks);
     findings::warnings(&mut admission, disk, &demands);
@@ -181,14 +215,26 @@ fn demand(name: &Spanned<String>, reservation: Reservation) -> Demand {
 fn background_demands<'d>(
     disk: &'d Disk,
     facts: &'d DiskFacts,
+    capacity: &'d Capacity,
 ) -> impl Iterator<Item = Demand> + use<'d> {
     disk.background.iter().map(|(work, own)| Demand {
         name: work.name().to_owned(),
         reserve: own.map_or(work.default_share(), |own| own.reserve.value),
-        period: own.map_or(work.default_period(facts.has_seeks), |own| own.period.value),
+        period: own.map_or_else(
+            || default_period(work, facts, capacity),
+            |own| own.period.value,
+        ),
         span: own.map(|own| own.reserve.span),
         is_background: true,
     })
+}
+
+/// The period of background work where the file does not say: longer than usual on a disk where it
+/// would bring too little.
+fn default_period(work: BackgroundWork, facts: &DiskFacts, capacity: &Capacity) -> Nanos {
+    let enough_ms = capacity.least_period_ms(work.default_share());
+    let enough = Nanos::from_millis(enough_ms.min(remedy::MOST_PERIOD_MS));
+    work.default_period(facts.has_seeks).max(enough)
 }
 
 fn streams(
@@ -262,6 +308,7 @@ fn entitled(
         period: reservation.map(|own| own.period.value),
         budget: reservation.map_or(Nanos::ZERO, |own| own.budget()),
         switching: share(reservation.map_or(0, |own| switching_ppm(cost, own.period.value))),
+        drain: Share::ZERO,
         limit: limit.map(|limit| (limit.share.value, limit.period)),
         weight,
     }

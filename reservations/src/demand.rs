@@ -1,5 +1,5 @@
-//! The share of a disk's time that a reservation takes, its switching included. Exact: integers in
-//! parts per million, switching rounded up.
+//! The share of a disk's time that a reservation takes, with what each of its periods costs. Exact:
+//! integers in parts per million, costs rounded up.
 
 use disktime_documents::Span;
 use disktime_units::{Nanos, Share};
@@ -18,6 +18,31 @@ pub(crate) struct Demand {
     pub is_background: bool,
 }
 
+/// What the demands on a disk have to fit into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    /// The most that shares and switching may sum to.
+    pub most_ppm: u64,
+    /// s, where an account pays for switches; else zero.
+    pub switch_cost: Nanos,
+    /// The least that a reservation brings in a period, on disks that overlap requests; else zero.
+    pub least_budget: Nanos,
+}
+
+impl Capacity {
+    /// Whether a share of a period is enough for what the disk can keep.
+    pub(crate) fn is_enough(&self, reserve: Share, period: Nanos) -> bool {
+        let budget = u128::from(reserve.0) * u128::from(period.0);
+        budget >= u128::from(self.least_budget.0) * u128::from(WHOLE_PPM)
+    }
+
+    /// The smallest whole number of milliseconds of which the share is enough.
+    pub(crate) fn least_period_ms(&self, reserve: Share) -> u64 {
+        // B · 10⁶ ppm ÷ (u ppm · 10⁶ ns a millisecond).
+        self.least_budget.0.div_ceil(u64::from(reserve.0.max(1)))
+    }
+}
+
 impl Demand {
     pub(crate) fn switching_ppm(&self, cost: Nanos) -> u64 {
         switching_ppm(cost, self.period)
@@ -27,6 +52,12 @@ impl Demand {
 /// 1.5·s/p in parts per million, rounded up.
 pub(crate) fn switching_ppm(cost: Nanos, period: Nanos) -> u64 {
     let ppm = (u128::from(cost.0) * 3 * u128::from(WHOLE_PPM)).div_ceil(u128::from(period.0) * 2);
+    u64::try_from(ppm).unwrap_or(u64::MAX)
+}
+
+/// L/p in parts per million, rounded up.
+pub(crate) fn drain_ppm(drain: Nanos, period: Nanos) -> u64 {
+    let ppm = (u128::from(drain.0) * u128::from(WHOLE_PPM)).div_ceil(u128::from(period.0));
     u64::try_from(ppm).unwrap_or(u64::MAX)
 }
 

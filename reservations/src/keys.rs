@@ -196,7 +196,7 @@ const DEVICE_KEYS: &[Key] = &[
             least: Nanos::from_micros(1),
             most: Nanos::from_secs(10),
         },
-        "35ms on disks with seeks, 20ms on others",
+        "35ms on disks with seeks, 10ms on others (20ms with one request in flight), 2ms in memory",
         "W, the longest time that one request takes. Not with `emulate`: the model says it.",
     ),
     key(

@@ -23,7 +23,7 @@ mod remedy;
 mod report;
 mod schema;
 
-pub use admission::{Admission, DiskFacts, StreamAdmission, admit};
+pub use admission::{Admission, DiskFacts, OverlapFacts, StreamAdmission, admit};
 pub use configuration::{
     Configuration, Control, Disk, EmulateChecker, Fuse, Group, Limit, Medium, Nbd, Policy,
     RequestOrder, Reservation, Switching, Tls, Vdisk,

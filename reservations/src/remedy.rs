@@ -3,14 +3,16 @@
 //!
 //! Kinds: one common period (raise every shorter period to it; the smallest whole millisecond that
 //! fits), the largest share for the vdisk that does not fit, or smaller shares for all vdisks,
-//! with a longer period where shares alone are not enough. What is not known here: the file.
+//! with a longer period where shares alone are not enough. On disks that overlap requests a
+//! reservation has to bring enough in each period, so there the period is that of the vdisks with
+//! too little. What is not known here: the file.
 
-use crate::demand::{Demand, WHOLE_PPM, sums_ppm, switching_ppm};
+use crate::demand::{Capacity, Demand, sums_ppm, switching_ppm};
 use disktime_units::{Nanos, Share};
 use std::fmt;
 
 /// The longest period that the file accepts.
-const MOST_PERIOD_MS: u64 = 600_000;
+pub(crate) const MOST_PERIOD_MS: u64 = 600_000;
 
 /// A smaller share is not worth suggesting.
 const LEAST_SHARE: u64 = 10_000;
@@ -21,7 +23,7 @@ const MUCH_SWITCHING: u64 = 200_000;
 /// A change after which the reservations fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
-    /// Raise the periods of these vdisks, which are shorter, to `period`.
+    /// Raise the periods of these vdisks (groups, background work), which are shorter, to `period`.
     LongerPeriod {
         /// The smallest whole number of milliseconds that fits.
         period: Nanos,
@@ -46,9 +48,11 @@ pub enum Remedy {
 
 /// The vdisk whose reservation is the first that does not fit, counting in file order after the
 /// background work.
-pub(crate) fn offender(demands: &[Demand], cost: Nanos) -> Option<&Demand> {
-    let of =
-        |demand: &Demand| u64::from(demand.reserve.0).saturating_add(demand.switching_ppm(cost));
+pub(crate) fn offender<'d>(demands: &'d [Demand], capacity: &Capacity) -> Option<&'d Demand> {
+    let of = |demand: &Demand| {
+        let switching = demand.switching_ppm(capacity.switch_cost);
+        u64::from(demand.reserve.0).saturating_add(switching)
+    };
     let mut used: u64 = demands
         .iter()
         .filter(|demand| demand.is_background)
@@ -59,37 +63,49 @@ pub(crate) fn offender(demands: &[Demand], cost: Nanos) -> Option<&Demand> {
         .filter(|demand| !demand.is_background)
         .find(|demand| {
             used = used.saturating_add(of(demand));
-            used > WHOLE_PPM
+            used > capacity.most_ppm
         })
 }
 
 /// What would fit, the best suggestion first; empty when no period and no share does.
-pub(crate) fn remedies(demands: &[Demand], cost: Nanos) -> Vec<Remedy> {
-    let mut remedies: Vec<_> = longer_period(demands, cost)
+pub(crate) fn remedies(demands: &[Demand], capacity: &Capacity) -> Vec<Remedy> {
+    let too_small = |demand: &Demand| !capacity.is_enough(demand.reserve, demand.period);
+    if demands.iter().any(too_small) {
+        let longer = period_that_is_enough(demands, capacity);
+        return longer
+            .or_else(|| smaller_shares(demands, capacity))
+            .into_iter()
+            .collect();
+    }
+    let mut remedies: Vec<_> = longer_period(demands, capacity)
         .into_iter()
-        .chain(smaller_share(demands, cost))
+        .chain(smaller_share(demands, capacity))
         .collect();
     if remedies.is_empty() {
-        remedies.extend(smaller_shares(demands, cost));
+        remedies.extend(smaller_shares(demands, capacity));
     }
     remedies
 }
 
-/// Σ switching when every vdisk's period is at least `period`.
-fn switching_with(demands: &[Demand], cost: Nanos, period: Nanos) -> u64 {
+/// Σ of what each period costs when every vdisk's is at least `period`.
+fn costs_with(demands: &[Demand], period: Nanos, cost_ppm: impl Fn(Nanos) -> u64) -> u64 {
     demands
         .iter()
         .map(|demand| match demand.is_background {
-            true => demand.switching_ppm(cost),
-            false => switching_ppm(cost, demand.period.max(period)),
+            true => cost_ppm(demand.period),
+            false => cost_ppm(demand.period.max(period)),
         })
         .fold(0, u64::saturating_add)
 }
 
-/// The smallest common least period, in whole milliseconds, with which switching takes at most
-/// `allowed`. Switching never grows with the period, so halving the range finds it.
-fn least_period(demands: &[Demand], cost: Nanos, allowed: u64) -> Option<Nanos> {
-    let fits = |ms: u64| switching_with(demands, cost, Nanos::from_millis(ms)) <= allowed;
+/// The smallest common least period, in whole milliseconds, with which periods cost at most
+/// `allowed`. Costs never grow with the period, so halving the range finds it.
+pub(crate) fn least_period(
+    demands: &[Demand],
+    allowed: u64,
+    cost_ppm: impl Fn(Nanos) -> u64,
+) -> Option<Nanos> {
+    let fits = |ms: u64| costs_with(demands, Nanos::from_millis(ms), &cost_ppm) <= allowed;
     if !fits(MOST_PERIOD_MS) {
         return None;
     }
@@ -105,10 +121,11 @@ fn least_period(demands: &[Demand], cost: Nanos, allowed: u64) -> Option<Nanos> 
     Some(Nanos::from_millis(enough))
 }
 
-fn longer_period(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
-    let (reserved, _) = sums_ppm(demands, cost);
-    let allowed = WHOLE_PPM.checked_sub(reserved)?;
-    let period = least_period(demands, cost, allowed)?;
+fn longer_period(demands: &[Demand], capacity: &Capacity) -> Option<Remedy> {
+    let (reserved, _) = sums_ppm(demands, capacity.switch_cost);
+    let allowed = capacity.most_ppm.checked_sub(reserved)?;
+    let switching = |period| switching_ppm(capacity.switch_cost, period);
+    let period = least_period(demands, allowed, switching)?;
     let vdisks = demands
         .iter()
         .filter(|demand| !demand.is_background && demand.period < period)
@@ -117,44 +134,78 @@ fn longer_period(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
     Some(Remedy::LongerPeriod { period, vdisks })
 }
 
-fn smaller_share(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
-    let (reserved, switching) = sums_ppm(demands, cost);
-    let demand = offender(demands, cost)?;
-    let others = reserved.saturating_add(switching) - u64::from(demand.reserve.0);
-    let rest = WHOLE_PPM
-        .checked_sub(others)
-        .filter(|rest| *rest >= LEAST_SHARE)?;
-    let reserve = Share(u32::try_from(rest).ok()?);
-    Some(Remedy::SmallerShare {
-        vdisk: demand.name.clone(),
-        reserve,
+/// The period of which the shares of all that bring too little are enough.
+fn period_that_is_enough(demands: &[Demand], capacity: &Capacity) -> Option<Remedy> {
+    let (reserved, switching) = sums_ppm(demands, capacity.switch_cost);
+    if reserved.saturating_add(switching) > capacity.most_ppm {
+        return None;
+    }
+    let too_small = |demand: &&Demand| !capacity.is_enough(demand.reserve, demand.period);
+    let small: Vec<&Demand> = demands.iter().filter(too_small).collect();
+    let periods = small
+        .iter()
+        .map(|demand| capacity.least_period_ms(demand.reserve));
+    let period = periods.max().filter(|ms| *ms <= MOST_PERIOD_MS)?;
+    Some(Remedy::LongerPeriod {
+        period: Nanos::from_millis(period),
+        vdisks: small.iter().map(|demand| demand.name.clone()).collect(),
     })
 }
 
-fn smaller_shares(demands: &[Demand], cost: Nanos) -> Option<Remedy> {
-    let (_, switching) = sums_ppm(demands, cost);
-    let background: u64 = demands
-        .iter()
-        .filter(|d| d.is_background)
-        .map(|d| u64::from(d.reserve.0))
-        .sum();
-    let rest = WHOLE_PPM.checked_sub(background)?;
-    let (period, switching) = if switching <= MUCH_SWITCHING.min(rest) {
+fn smaller_share(demands: &[Demand], capacity: &Capacity) -> Option<Remedy> {
+    let (reserved, switching) = sums_ppm(demands, capacity.switch_cost);
+    let demand = offender(demands, capacity)?;
+    let others = reserved.saturating_add(switching) - u64::from(demand.reserve.0);
+    let rest = capacity
+        .most_ppm
+        .checked_sub(others)
+        .filter(|rest| *rest >= LEAST_SHARE)?;
+    let reserve = Share(u32::try_from(rest).ok()?);
+    capacity
+        .is_enough(reserve, demand.period)
+        .then(|| Remedy::SmallerShare {
+            vdisk: demand.name.clone(),
+            reserve,
+        })
+}
+
+fn smaller_shares(demands: &[Demand], capacity: &Capacity) -> Option<Remedy> {
+    let (_, switching) = sums_ppm(demands, capacity.switch_cost);
+    let (background, vdisks): (Vec<_>, Vec<_>) =
+        demands.iter().partition(|demand| demand.is_background);
+    let is_enough = |demand: &&&Demand| capacity.is_enough(demand.reserve, demand.period);
+    if !background.iter().all(|demand| is_enough(&demand)) {
+        return None;
+    }
+    let taken: u64 = background.iter().map(|d| u64::from(d.reserve.0)).sum();
+    let rest = capacity.most_ppm.checked_sub(taken)?;
+    let most_switching = MUCH_SWITCHING.min(rest);
+    let (mut period, switching) = if switching <= most_switching {
         (None, switching)
     } else {
-        let period = least_period(demands, cost, MUCH_SWITCHING.min(rest))?;
-        (Some(period), switching_with(demands, cost, period))
+        let of = |period| switching_ppm(capacity.switch_cost, period);
+        let period = least_period(demands, most_switching, of)?;
+        (Some(period), costs_with(demands, period, of))
     };
     let rest = u128::from(rest - switching);
-    let vdisks = || demands.iter().filter(|demand| !demand.is_background);
-    let asked: u128 = vdisks().map(|demand| u128::from(demand.reserve.0)).sum();
-    let scaled = |demand: &Demand| {
+    let asked: u128 = vdisks.iter().map(|d| u128::from(d.reserve.0)).sum();
+    let mut reserves = Vec::with_capacity(vdisks.len());
+    for demand in vdisks {
         let part = (u128::from(demand.reserve.0) * rest).checked_div(asked)?;
         // Not more than the file reserves: the sum may be too large because of the period alone.
-        let part = u32::try_from(part).ok()?.min(demand.reserve.0);
-        (part > 0).then(|| (demand.name.clone(), Share(part)))
-    };
-    let reserves: Vec<_> = vdisks().map(scaled).collect::<Option<_>>()?;
+        let part = Share(u32::try_from(part).ok()?.min(demand.reserve.0));
+        if part == Share::ZERO {
+            return None;
+        }
+        if !capacity.is_enough(part, demand.period.max(period.unwrap_or_default())) {
+            let ms = capacity.least_period_ms(part);
+            if ms > MOST_PERIOD_MS {
+                return None;
+            }
+            period = period.max(Some(Nanos::from_millis(ms)));
+        }
+        reserves.push((demand.name.clone(), part));
+    }
     (!reserves.is_empty()).then_some(Remedy::SmallerShares { reserves, period })
 }
 

@@ -1,7 +1,7 @@
 //! The admission table: for people as text, for machines as JSON. In JSON, shares are numbers
 //! from 0 to 1 and times are milliseconds. It decides nothing.
 
-use crate::admission::{Admission, StreamAdmission};
+use crate::admission::{Admission, OverlapFacts, StreamAdmission};
 use crate::configuration::Configuration;
 use crate::remedy::Remedy;
 use disktime_documents::{DocumentErrors, Finding, Severity};
@@ -77,6 +77,7 @@ impl<'a> AdmissionReport<'a> {
             "has_seeks": disk.facts.has_seeks,
             "worst_case_ms": disk.facts.worst_case.as_millis_f64(),
             "switch_cost_ms": disk.facts.switch_cost.as_millis_f64(),
+            "overlap": disk.facts.overlap.map(|facts| overlap(disk, &facts)),
             "size_bytes": disk.size_bytes,
             "used_bytes": disk.used_bytes,
             "vdisks": vdisks,
@@ -92,12 +93,25 @@ impl<'a> AdmissionReport<'a> {
     }
 }
 
+/// `null` where one request is in the disk at a time.
+fn overlap(disk: &Admission, facts: &OverlapFacts) -> Value {
+    json!({
+        "occupancy_bound_ms": facts.occupancy_bound.as_millis_f64(),
+        "longest_alone_ms": facts.longest_alone.as_millis_f64(),
+        "settle_ms": facts.settle.as_millis_f64(),
+        "longest_drain_ms": facts.longest_drain().as_millis_f64(),
+        "least_budget_ms": disk.facts.least_budget().as_millis_f64(),
+        "drain_share": disk.drain_share.as_f64(),
+    })
+}
+
 fn stream(stream: &StreamAdmission) -> Value {
     json!({
         "reserved_share": stream.reserve.as_f64(),
         "period_ms": stream.period.map(Nanos::as_millis_f64),
         "budget_ms": stream.budget.as_millis_f64(),
         "switching_share": stream.switching.as_f64(),
+        "drain_share": stream.drain.as_f64(),
         "limit_share": stream.limit.map(|(share, _)| share.as_f64()),
         "limit_period_ms": stream.limit.map(|(_, period)| period.as_millis_f64()),
         "weight": stream.weight,
@@ -167,6 +181,16 @@ impl fmt::Display for Admission {
             true => write!(f, ", a switch {}", facts.switch_cost)?,
             false => write!(f, ", no seeks")?,
         }
+        if let Some(overlap) = &facts.overlap {
+            write!(
+                f,
+                ", H {}, one request {}, σ {}, L {}",
+                overlap.occupancy_bound,
+                overlap.longest_alone,
+                overlap.settle,
+                overlap.longest_drain()
+            )?;
+        }
         if let Some(size) = self.size_bytes {
             write!(
                 f,
@@ -176,32 +200,42 @@ impl fmt::Display for Admission {
             )?;
         }
         writeln!(f)?;
+        let overlaps = facts.overlap.is_some();
         let mut rows = vec![
             [
                 "",
                 "reserved",
                 "period",
                 "budget",
-                "switching",
+                if overlaps { "L/p" } else { "switching" },
                 "limit",
                 "weight",
             ]
             .map(str::to_owned),
         ];
-        rows.extend(self.streams.iter().map(row));
+        rows.extend(self.streams.iter().map(|stream| row(stream, overlaps)));
         let mut sum = ["sum", "", "", "", "", "", ""].map(str::to_owned);
         sum[1] = percent(self.reserved);
-        sum[4] = percent(self.switching_share);
+        sum[4] = percent(match overlaps {
+            true => self.drain_share,
+            false => self.switching_share,
+        });
         rows.push(sum);
         table(f, &rows)?;
-        match self.total() <= Share::WHOLE {
+        match self.total() <= facts.most() {
             true => writeln!(f, "  left for best effort: {}", self.left),
+            false if overlaps => writeln!(
+                f,
+                "  together {}, more than the {} that the disk keeps",
+                self.total(),
+                facts.most()
+            ),
             false => writeln!(f, "  together {}, more than the disk has", self.total()),
         }
     }
 }
 
-fn row(stream: &StreamAdmission) -> [String; 7] {
+fn row(stream: &StreamAdmission, overlaps: bool) -> [String; 7] {
     let (reserved, period, budget) = match stream.period {
         Some(period) => (
             percent(stream.reserve),
@@ -215,10 +249,10 @@ fn row(stream: &StreamAdmission) -> [String; 7] {
         Some((share, period)) => format!("{share} per {period}"),
         None => String::new(),
     };
-    let switching = if stream.period.is_some() {
-        percent(stream.switching)
-    } else {
-        String::new()
+    let switching = match (stream.period, overlaps) {
+        (None, _) => String::new(),
+        (Some(_), true) => percent(stream.drain),
+        (Some(_), false) => percent(stream.switching),
     };
     let name = match (stream.is_background, &stream.group) {
         (true, _) => format!("({})", stream.name),

@@ -16,6 +16,7 @@ const HDD: DiskFacts = DiskFacts {
     switch_cost: Nanos::from_micros(12_700),
     size_bytes: None,
     overhead_bytes: 0,
+    overlap: None,
 };
 
 const SSD: DiskFacts = DiskFacts {
@@ -24,6 +25,7 @@ const SSD: DiskFacts = DiskFacts {
     switch_cost: Nanos::ZERO,
     size_bytes: None,
     overhead_bytes: 0,
+    overlap: None,
 };
 
 /// A reservation in parts per million and microseconds.

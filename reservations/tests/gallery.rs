@@ -1,7 +1,7 @@
 //! A gallery of bad files, each with what a person gets to read. The pictures are snapshots; look
 //! at one before accepting it: would you know what to do?
 
-use disktime_reservations::{AdmissionReport, Configuration, Disk, DiskFacts, admit};
+use disktime_reservations::{AdmissionReport, Configuration, Disk, DiskFacts, OverlapFacts, admit};
 use disktime_units::Nanos;
 use std::path::Path;
 
@@ -17,6 +17,13 @@ fn presets(value: &serde_json::Value) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// A disk that overlaps requests: L is 2 ms.
+const SSD: OverlapFacts = OverlapFacts {
+    occupancy_bound: Nanos::from_micros(500),
+    longest_alone: Nanos::from_micros(400),
+    settle: Nanos::from_micros(1100),
+};
 
 /// What `disktime check` would print for the file: its mistakes, or the table and the verdict.
 fn check(text: &str) -> String {
@@ -36,6 +43,7 @@ fn check(text: &str) -> String {
             switch_cost: Nanos::from_micros(if has_seeks { 12_700 } else { 0 }),
             size_bytes: None,
             overhead_bytes: 1 << 20,
+            overlap: disk.max_in_flight.filter(|_| !has_seeks).map(|_| SSD),
         }
     };
     let disks = configuration
@@ -65,6 +73,15 @@ fn with_vdisks(vdisks: &str) -> String {
   }}
 }}
 "#
+    )
+}
+
+/// A file around the given vdisks, on a disk that overlaps requests.
+fn with_vdisks_on_ssd(vdisks: &str) -> String {
+    let disk =
+        r#""ssd0": { "path": "ssd0.disk", "size": "64GiB", "seeks": false, "max_in_flight": 32 }"#;
+    format!(
+        "{{ \"state_dir\": \"state\",\n  \"disks\": {{ {disk} }},\n  \"vdisks\": {{\n{vdisks}\n  }}\n}}\n"
     )
 }
 
@@ -161,6 +178,17 @@ gallery! {
     "backup": { "disk": "hdd0", "size": "8GiB", "limit": "20%" }"#);
     nothing_but_switching: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" },
     "db": { "disk": "hdd0", "size": "8GiB", "reserve": "90%", "period": "10ms" }"#);
+    overlapping_without_fault: with_vdisks_on_ssd(r#"    "web": { "disk": "ssd0", "size": "8GiB", "reserve": "40%", "period": "100ms" },
+    "db": { "disk": "ssd0", "size": "8GiB" }"#);
+    overlapping_period_too_short: with_vdisks_on_ssd(r#"    "web": { "disk": "ssd0", "size": "8GiB", "reserve": "40%", "period": "49ms" },
+    "db": { "disk": "ssd0", "size": "8GiB", "reserve": "5%", "period": "300ms" },
+    "tiny": { "disk": "ssd0", "size": "8GiB", "reserve": "0.001%", "period": "1s" }"#);
+    overlapping_sum_too_large: with_vdisks_on_ssd(r#"    "web": { "disk": "ssd0", "size": "8GiB", "reserve": "60%", "period": "100ms" },
+    "db": { "disk": "ssd0", "size": "8GiB", "reserve": "37%", "period": "100ms" }"#);
+    overlapping_sum_and_period: with_vdisks_on_ssd(r#"    "web": { "disk": "ssd0", "size": "8GiB", "reserve": "90%", "period": "30ms" },
+    "db": { "disk": "ssd0", "size": "8GiB", "reserve": "50%", "period": "45ms" }"#);
+    overlapping_beyond_the_argument: with_vdisks_on_ssd(r#"    "web": { "disk": "ssd0", "size": "8GiB", "reserve": "60%", "period": "50ms" },
+    "db": { "disk": "ssd0", "size": "8GiB", "reserve": "34%", "period": "80ms" }"#);
     fifo_keeps_nothing: "{ \"state_dir\": \"s\",\n  \"disks\": { \"a\": { \"path\": \"x\", \"policy\": \"fifo\" } },\n  \"vdisks\": { \"v\": { \"disk\": \"a\", \"size\": \"4KiB\", \"reserve\": \"1%\", \"period\": \"1s\" } } }\n";
     unknown_group: with_groups(r#""tenant-a": { "reserve": "40%", "period": "250ms" }, "tenant-b": {}"#, r#"    "web": { "disk": "hdd0", "size": "8GiB", "group": "tenat-a" },
     "db": { "disk": "hdd0", "size": "8GiB", "group": "tenant-b" }"#);

@@ -43,11 +43,12 @@ works! {
     Metadata => Facts {
         name: "metadata",
         about: "The reservation of the server's reads and writes of labels and zero maps.",
-        default: "1% per 5s on disks with seeks, 1% per 2s on others",
+        default: "1% per 5s on disks with seeks, 1% per 2s or longer on others",
         share: Share::from_percent(1),
         // A budget of 50 ms is above the longest request (W) there, and costs little switching.
         period_with_seeks: Nanos::from_secs(5),
-        // A budget of 20 ms, W of a device without a profile.
+        // A budget of 20 ms, twice W of a device without a profile. Admission takes a longer one on
+        // a disk that needs it.
         period_without_seeks: Nanos::from_secs(2),
     },
 }

@@ -3,19 +3,19 @@
 
 use super::{Admission, share};
 use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk};
-use crate::demand::{Demand, WHOLE_PPM};
+use crate::demand::{Capacity, Demand, WHOLE_PPM};
 use crate::remedy;
 use disktime_documents::Finding;
-use disktime_units::{Nanos, Share, format_size};
+use disktime_units::{Share, format_size};
 
 /// The error points at the first vdisk that does not fit.
 pub(super) fn too_much_time(
     admission: &Admission,
     disk: &Disk,
     demands: &[Demand],
-    cost: Nanos,
+    capacity: &Capacity,
 ) -> Finding {
-    let span = remedy::offender(demands, cost).and_then(|demand| demand.span);
+    let span = remedy::offender(demands, capacity).and_then(|demand| demand.span);
     let vdisks: u64 = demands
         .iter()
         .filter(|demand| !demand.is_background)
@@ -32,6 +32,12 @@ pub(super) fn too_much_time(
     let mut parts = format!("{} for {whom}{}", share(vdisks), background.concat());
     if admission.switching_share > Share::ZERO {
         parts.push_str(&format!(", {} for switching", admission.switching_share));
+    }
+    if admission.facts.overlap.is_some() {
+        let most = admission.facts.most();
+        parts.push_str(&format!(
+            "; a disk that overlaps requests keeps at most {most}"
+        ));
     }
     let message = format!(
         "the reservations on `{}` sum to {} of its time: {parts}",
@@ -97,7 +103,7 @@ pub(super) fn warnings(admission: &mut Admission, disk: &Disk, demands: &[Demand
     for demand in demands {
         let span = demand.span.unwrap_or(disk.name.span);
         let budget = demand.reserve.of(demand.period);
-        if budget < worst {
+        if budget < worst && admission.facts.overlap.is_none() {
             let enough = (u128::from(worst.0) * u128::from(WHOLE_PPM))
                 .div_ceil(u128::from(demand.reserve.0.max(1)) * 1_000_000);
             let message = format!(

@@ -6,8 +6,10 @@
 use super::disks::disk_options;
 use super::emulation;
 use crate::failure::{CommandResult, Failure};
-use disktime_disks::survey_disk;
-use disktime_reservations::{AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, admit};
+use disktime_disks::{CostModel, survey_disk};
+use disktime_reservations::{
+    AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, OverlapFacts, admit,
+};
 use disktime_volumes::label::space_bytes;
 
 /// What admission needs to know, without changing anything.
@@ -21,6 +23,8 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
             switch_cost: properties.switch_cost,
             size_bytes: Some(properties.size_bytes),
             overhead_bytes,
+            overlap: overlaps(properties.has_seeks, properties.max_in_flight)
+                .then(|| overlap_facts(&properties.cost, properties.quantum_bytes)),
         });
     }
     let place = disk.medium.span;
@@ -45,7 +49,23 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
         switch_cost: survey.switch_cost,
         size_bytes: survey.size_bytes,
         overhead_bytes,
+        overlap: overlaps(survey.has_seeks, survey.max_in_flight)
+            .then(|| overlap_facts(&survey.cost, survey.quantum_bytes)),
     })
+}
+
+/// Whether the scheduler sends several requests at once and charges solo time.
+fn overlaps(has_seeks: bool, max_in_flight: usize) -> bool {
+    !has_seeks && max_in_flight > 1
+}
+
+fn overlap_facts(cost: &CostModel, quantum_bytes: u32) -> OverlapFacts {
+    let quantum_bytes = u64::from(quantum_bytes);
+    OverlapFacts {
+        occupancy_bound: cost.occupancy_bound(quantum_bytes),
+        longest_alone: cost.longest_alone(quantum_bytes),
+        settle: cost.settle(),
+    }
 }
 
 /// Decides on the reservations of all disks; changes nothing.

@@ -30,14 +30,14 @@ fn defaults_in_words_are_the_numbers() {
         let with_seeks = format_duration(work.default_period(true));
         let without = format_duration(work.default_period(false));
         let words = format!(
-            "{share}% per {with_seeks} on disks with seeks, {share}% per {without} on others"
+            "{share}% per {with_seeks} on disks with seeks, {share}% per {without} or longer on others"
         );
         assert_eq!(work.default_text(), words);
     }
 }
 
 #[test]
-fn the_budget_of_metadata_is_that_of_one_long_request() {
+fn the_budget_of_metadata_is_enough_for_a_long_request() {
     let budget = |has_seeks| {
         let work = BackgroundWork::Metadata;
         work.default_share().of(work.default_period(has_seeks))
