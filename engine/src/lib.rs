@@ -37,13 +37,13 @@ pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, Reply
 pub use request::{IoError, Reply, ReplyDetail, Request, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};
-pub use statistics::{LoopReport, Percentiles, StreamReport, Window, Windows};
+pub use statistics::{LoopReport, Percentiles, SoloReport, StreamReport, Window, Windows};
 pub use stored::StoredBytes;
 pub use zero_pieces::ZeroPieces;
 
 pub use disktime_disks::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use disktime_scheduler::{
-    DiskCounters, Limit, PolicyKind, Reservation, Scheduler, StreamConfig, StreamCounters,
-    StreamId, StreamMap, SwitchingAccount,
+    DiskCounters, Limit, OccupancyReading, PolicyKind, Reservation, Scheduler, Slowdown,
+    StreamConfig, StreamCounters, StreamId, StreamMap, SwitchingAccount,
 };
 pub use disktime_units::RequestKind;

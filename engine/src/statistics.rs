@@ -7,7 +7,8 @@
 
 use disktime_disks::{DiskProperties, PacingReport};
 use disktime_scheduler::{
-    DiskCounters, Scheduler, StreamConfig, StreamCounters, StreamId, StreamMap,
+    DiskCounters, OccupancyReading, Scheduler, Slowdown, StreamConfig, StreamCounters, StreamId,
+    StreamMap,
 };
 use disktime_units::{Nanos, Share};
 use hdrhistogram::Histogram;
@@ -100,6 +101,19 @@ pub struct StreamReport {
     pub queue_time: Percentiles,
     /// From dispatch to completion.
     pub service_time: Percentiles,
+    /// What it received in solo time, on a disk that overlaps requests.
+    pub solo: Option<SoloReport>,
+}
+
+/// What a stream received in solo time since the start: what it would have needed alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoloReport {
+    /// Received.
+    pub received: Nanos,
+    /// How long it had requests queued or in flight.
+    pub backlogged: Nanos,
+    /// What its requests take alone compared with their prices, in parts per million.
+    pub price_correction_ppm: u64,
 }
 
 /// The statistics of a disk.
@@ -117,6 +131,10 @@ pub struct LoopReport {
     pub switching_share: Share,
     /// How well a paced disk kept to its model's times.
     pub pacing: Option<PacingReport>,
+    /// How full a disk is that overlaps requests.
+    pub occupancy: Option<OccupancyReading>,
+    /// How much slower it is than its prices say, if it is.
+    pub slowdown: Option<Slowdown>,
 }
 
 impl Statistics {
@@ -176,9 +194,15 @@ impl Statistics {
         pacing: Option<PacingReport>,
     ) -> LoopReport {
         let disk_now = scheduler.disk_counters(now);
+        let occupancy = scheduler.occupancy();
         let stream = |id: StreamId| {
             let counters = scheduler.stream_counters(id);
             let times = self.times.get(id);
+            let solo = occupancy.map(|_| SoloReport {
+                received: scheduler.solo_time(id),
+                backlogged: scheduler.backlogged(id),
+                price_correction_ppm: scheduler.price_correction_ppm(id),
+            });
             let report = StreamReport {
                 config: scheduler.asked_config(id),
                 windows: self.windows(now, counters, |reading| reading.of(id)),
@@ -186,6 +210,7 @@ impl Statistics {
                     .map_or_else(Percentiles::default, |times| percentiles(&times.queue)),
                 service_time: times
                     .map_or_else(Percentiles::default, |times| percentiles(&times.service)),
+                solo,
             };
             (id, report)
         };
@@ -196,6 +221,8 @@ impl Statistics {
             unspent_bound: scheduler.unspent_bound(),
             switching_share: scheduler.switching_share(),
             pacing,
+            occupancy,
+            slowdown: scheduler.slowdown(),
         }
     }
 
@@ -297,7 +324,7 @@ growing_counters!(
 );
 growing_counters!(
     DiskCounters,
-    times: [busy, waiting, charged, charged_to_removed, switching],
+    times: [busy, waiting, charged, charged_to_removed, switching, focused],
     counts: [switches, dispatches, overruns],
     kept: [longest]
 );

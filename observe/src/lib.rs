@@ -1,12 +1,12 @@
 //! What is reported of disks, vdisks, groups and background work: one typed status, and its tables.
 //!
 //! ```text
-//!   ServerStatus ┬─ disks ────── DiskStatus: Windows<DiskWindow>, Pacing
+//!   ServerStatus ┬─ disks ────── DiskStatus: Windows<DiskWindow>, Pacing, DiskOverlap
 //!                ├─ vdisks ───── VdiskStatus: StreamStatus
 //!                ├─ groups ───── GroupStatus: Account
 //!                ├─ background ─ StreamStatus, by disk and name of the work
 //!                └─ files ────── FilesStatus: the FUSE frontend
-//!   StreamStatus ── Account, Percentiles          Account ── Entitlement, Windows<StreamWindow>
+//!   StreamStatus ── Account, Percentiles          Account ── Entitlement, Windows<StreamWindow>, SoloTime
 //! ```
 //!
 //! The server serialises a [`ServerStatus`] on its control socket; `disktime status`, `load`,
@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod difference;
+mod overlap;
 mod percentiles;
 mod status;
 mod table;
@@ -31,6 +32,7 @@ mod text;
 mod window;
 
 pub use difference::{DiskDifference, ServerDifference, StreamDifference};
+pub use overlap::{DiskOverlap, SlowerDisk, SoloTime};
 pub use percentiles::Percentiles;
 pub use status::{
     Account, DiskStatus, Entitlement, FilesStatus, GroupStatus, Grouped, Pacing, ServerStatus,

@@ -5,7 +5,7 @@
 
 mod tables;
 
-use crate::{DiskWindow, Percentiles, StreamWindow, Windows};
+use crate::{DiskOverlap, DiskWindow, Percentiles, SoloTime, StreamWindow, Windows};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,8 +39,14 @@ pub struct DiskStatus {
     pub longest_ms: f64,
     /// Requests that took longer than `worst_case_ms`.
     pub overruns: u64,
+    /// The reserved time that may be left at the end of a period before a deadline is missed.
+    #[serde(default)]
+    pub unspent_bound_ms: f64,
     /// The share that admission set aside for switching.
     pub switching_reserved_share: f64,
+    /// Of a disk that works on several requests at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<DiskOverlap>,
     /// How well a paced disk keeps its model's times.
     pub pacing: Pacing,
     /// What was counted.
@@ -95,6 +101,9 @@ pub struct Account {
     pub unspent_last_ms: f64,
     /// The most of all periods; null before the first has ended.
     pub unspent_max_ms: Option<f64>,
+    /// On a disk that works on several requests at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solo: Option<SoloTime>,
 }
 
 /// What is reported of a stream: a vdisk's, or one that pays for a disk's background work.

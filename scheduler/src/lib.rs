@@ -45,7 +45,7 @@ pub use policies::{
     MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
 pub use positioning::{Positioning, RequestOrder};
-pub use report::{DiskCounters, Slowdown, StreamCounters};
+pub use report::{DiskCounters, OccupancyReading, Slowdown, StreamCounters};
 pub use scheduler::{Decision, MERGE_MAX, Scheduler, Settlement};
 pub use seek_curve::SeekCurve;
 pub use stream_id::{StreamId, StreamMap};

@@ -58,6 +58,21 @@ pub struct DiskCounters {
     pub overruns: u64,
     /// The longest dispatch.
     pub longest: Nanos,
+    /// Time in which the disk was kept for one stream, where requests overlap.
+    pub focused: Nanos,
+}
+
+/// How full a disk is that overlaps requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OccupancyReading {
+    /// H, without regard to who is active.
+    pub bound: Nanos,
+    /// X: the occupancy of what is in the disk.
+    pub filled: Nanos,
+    /// The most since the start.
+    pub most: Nanos,
+    /// How long the disk takes to run empty.
+    pub drain: Nanos,
 }
 
 /// A disk that is slower than its prices say.

@@ -3,6 +3,7 @@
 //! What is not known here: where the counters came from (a running server, a simulation).
 
 mod groups;
+mod overlap;
 
 use disktime_engine::{
     DiskCounters, LoopReport, Percentiles as LoopPercentiles, StreamConfig, StreamCounters,
@@ -18,6 +19,7 @@ use disktime_volumes::VolumeSet;
 use std::collections::BTreeMap;
 
 pub(crate) use groups::GroupStreams;
+pub(crate) use overlap::{disk_overlap, solo_time};
 
 /// The streams of a disk, by the names of what they pay for.
 #[derive(Debug, Clone)]
@@ -147,14 +149,15 @@ impl DiskReport {
         }
     }
 
-    fn account(&self, config: &StreamConfig, counted: &LoopWindows<StreamCounters>) -> Account {
+    fn account(&self, stream: &StreamReport, counted: &LoopWindows<StreamCounters>) -> Account {
         let total = counted.total.counters;
         let millis = |nanos: i64| nanos as f64 / 1e6;
         Account {
-            entitlement: self.entitlement(config),
+            entitlement: self.entitlement(&stream.config),
             windows: each(counted, stream_window),
             unspent_last_ms: millis(total.unspent_last),
             unspent_max_ms: total.unspent_max.map(millis),
+            solo: solo_time(stream),
         }
     }
 }
@@ -173,10 +176,10 @@ pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
             status.vdisks.insert(name.clone(), vdisk);
         }
         for group in streams.groups() {
-            let config = &disk.stream(group.account()).config;
+            let stream = disk.stream(group.account());
             let windows = group.windows(&disk.counted);
             let group_status = GroupStatus {
-                account: disk.account(config, &windows),
+                account: disk.account(stream, &windows),
                 members: group.member_names().map(str::to_owned).collect(),
             };
             status.groups.insert(group.name().to_owned(), group_status);
@@ -199,7 +202,9 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         worst_case_ms: counted.worst_case.as_millis_f64(),
         longest_ms: total.longest.as_millis_f64(),
         overruns: total.overruns,
+        unspent_bound_ms: counted.unspent_bound.as_millis_f64(),
         switching_reserved_share: counted.switching_share.as_f64(),
+        overlap: disk_overlap(counted),
         pacing: Pacing {
             requests: pacing.served,
             overruns: pacing.overruns,
@@ -211,7 +216,7 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
 fn stream_status(disk: &DiskReport, id: StreamId) -> StreamStatus {
     let stream = disk.stream(id);
     StreamStatus {
-        account: disk.account(&stream.config, &stream.windows),
+        account: disk.account(stream, &stream.windows),
         queue_time_us: percentiles(&stream.queue_time),
         service_time_us: percentiles(&stream.service_time),
     }

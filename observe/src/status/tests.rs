@@ -32,6 +32,7 @@ fn account(reserved_share: f64, reserved_ms: u64) -> Account {
         },
         unspent_last_ms: -0.5,
         unspent_max_ms: None,
+        solo: None,
     }
 }
 
@@ -125,6 +126,7 @@ fn keys_are_those_that_readers_know() {
         "pacing",
         "policy",
         "switching_reserved_share",
+        "unspent_bound_ms",
         "worst_case_ms",
     ]) {
         assert!(disk.contains(&key), "{key} is missing in {disk:?}");

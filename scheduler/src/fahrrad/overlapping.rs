@@ -274,14 +274,14 @@ impl Policy for Overlapping {
             Slack::Left(slack) => {
                 let holds_lightly = !self.index.has_active_reserved();
                 if let Some(device) = ledger.occupancy_mut() {
-                    device.set_focus(None, holds_lightly);
+                    device.set_focus(now, None, holds_lightly);
                 }
                 self.share(ledger, now, slack)
             }
             Slack::ShortAt(short_at) => {
                 let focus = self.focus(ledger, now, short_at);
                 if let Some(device) = ledger.occupancy_mut() {
-                    device.set_focus(focus, false);
+                    device.set_focus(now, focus, false);
                 }
                 match focus {
                     Some(focus) => self.serve_focus(ledger, now, focus),

@@ -59,6 +59,8 @@ pub(crate) struct Occupancy {
     config: OverlapConfig,
     /// X.
     filled: Nanos,
+    /// The most of it since the start.
+    most_filled: Nanos,
     /// Accounts with requests in flight.
     accounts: usize,
     /// The last event before which two accounts or more had requests in flight.
@@ -71,6 +73,9 @@ pub(crate) struct Occupancy {
     settling: [Settling; 2],
     /// Writes of this account are not held longer than they take.
     focus: Option<StreamId>,
+    /// Since when the disk is kept for one account, and how long it was before.
+    focused_since: Option<Nanos>,
+    focused: Nanos,
     /// Nor are any while no stream with a reservation is active.
     holds_lightly: bool,
     speed: DeviceSpeed,
@@ -82,6 +87,7 @@ impl Occupancy {
         Occupancy {
             config,
             filled: Nanos::ZERO,
+            most_filled: Nanos::ZERO,
             accounts: 0,
             mixed_at: Nanos::ZERO,
             holds: VecDeque::with_capacity(most_holds),
@@ -89,6 +95,8 @@ impl Occupancy {
             write_clock: Nanos::ZERO,
             settling: [Settling::default(); 2],
             focus: None,
+            focused_since: None,
+            focused: Nanos::ZERO,
             holds_lightly: true,
             speed: DeviceSpeed::default(),
         }
@@ -98,6 +106,17 @@ impl Occupancy {
     #[inline]
     pub(crate) fn filled(&self) -> Nanos {
         self.filled
+    }
+
+    /// The most that was in the disk since the start.
+    pub(crate) fn most_filled(&self) -> Nanos {
+        self.most_filled
+    }
+
+    /// How long the disk was kept for one account, up to `now`.
+    pub(crate) fn focused(&self, now: Nanos) -> Nanos {
+        let open = self.focused_since.map(|since| now.saturating_sub(since));
+        self.focused + open.unwrap_or_default()
     }
 
     /// H, without regard to who is active.
@@ -154,7 +173,11 @@ impl Occupancy {
 
     /// Whose writes are not held longer than they take: in focus time passes at rate 1, so its
     /// progress must too.
-    pub(crate) fn set_focus(&mut self, account: Option<StreamId>, holds_lightly: bool) {
+    pub(crate) fn set_focus(&mut self, now: Nanos, account: Option<StreamId>, holds_lightly: bool) {
+        if account.is_some() != self.focused_since.is_some() {
+            self.focused = self.focused(now);
+            self.focused_since = account.map(|_| now);
+        }
         self.focus = account;
         self.holds_lightly = holds_lightly;
     }
@@ -162,6 +185,7 @@ impl Occupancy {
     /// A request goes to the disk; `is_first`: its account had none in flight.
     pub(super) fn enter(&mut self, occupancy: Nanos, is_first: bool) {
         self.filled += occupancy;
+        self.most_filled = self.most_filled.max(self.filled);
         self.accounts += usize::from(is_first);
     }
 

@@ -4,7 +4,7 @@
 use super::Scheduler;
 use crate::config::StreamConfig;
 use crate::ppm_time::unscaled;
-use crate::report::{DiskCounters, Slowdown, StreamCounters};
+use crate::report::{DiskCounters, OccupancyReading, Slowdown, StreamCounters};
 use crate::stream_id::StreamId;
 use disktime_units::{Nanos, Share};
 
@@ -91,10 +91,23 @@ impl Scheduler {
 
     /// The disk's counters; `busy` includes requests in flight up to `now`.
     pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
+        let now = now.max(self.now);
+        let occupancy = self.ledger.occupancy();
         DiskCounters {
-            busy: self.meter.busy(now.max(self.now)),
+            busy: self.meter.busy(now),
+            focused: occupancy.map_or(Nanos::ZERO, |device| device.focused(now)),
             ..*self.ledger.counters()
         }
+    }
+
+    /// How full the disk is; `None` where requests do not overlap.
+    pub fn occupancy(&self) -> Option<OccupancyReading> {
+        self.ledger.occupancy().map(|device| OccupancyReading {
+            bound: device.bound(),
+            filled: device.filled(),
+            most: device.most_filled(),
+            drain: device.drain(self.now),
+        })
     }
 
     /// The unspent budget at a period's end beyond which a deadline counts as missed: W, or with

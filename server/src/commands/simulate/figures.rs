@@ -6,10 +6,14 @@
 mod tables;
 
 use super::run::Run;
-use crate::disk_report::{DiskReport, GroupStreams, percentiles, stream_window};
+use crate::disk_report::{
+    DiskReport, GroupStreams, disk_overlap, percentiles, solo_time, stream_window,
+};
 use crate::failure::CommandResult;
-use disktime_engine::{StreamConfig, StreamCounters, StreamId, StreamReport, Window};
-use disktime_observe::{DiskWindow, Entitlement, Percentiles, StreamDifference, StreamWindow};
+use disktime_engine::{StreamCounters, StreamId, StreamReport, Window};
+use disktime_observe::{
+    DiskOverlap, DiskWindow, Entitlement, Percentiles, SoloTime, StreamDifference, StreamWindow,
+};
 use disktime_units::Nanos;
 use disktime_workloads::{Latencies, LoadReport, VdiskLoad};
 use serde::Serialize;
@@ -52,6 +56,9 @@ struct DiskFigures {
     overruns: u64,
     worst_case_ms: f64,
     unspent_bound_ms: f64,
+    /// Of a disk that overlaps requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overlap: Option<DiskOverlap>,
     /// With `--solo`: the sum of what is left of each vdisk's requests per second alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     efficiency: Option<f64>,
@@ -70,6 +77,9 @@ struct AccountFigures {
     others_share: f64,
     unspent_max_ms: Option<f64>,
     unspent_bound_ms: f64,
+    /// On a disk that overlaps requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    solo: Option<SoloTime>,
 }
 
 /// What a vdisk and its clients got.
@@ -206,7 +216,7 @@ fn vdisk(
 ) -> VdiskFigures {
     let stream = disk.stream(id);
     let load = clients.loads.get(name).copied().unwrap_or_default();
-    let account = account(disk, &stream.config, stream.windows.total);
+    let account = account(disk, stream, stream.windows.total);
     let reserved = account.entitlement.reserved_share;
     VdiskFigures {
         account,
@@ -238,9 +248,9 @@ fn latency_micros(latency: &Latencies) -> LatencyMicros {
 }
 
 fn group(disk: &DiskReport, group: &GroupStreams) -> GroupFigures {
-    let config = &disk.stream(group.account()).config;
+    let stream = disk.stream(group.account());
     GroupFigures {
-        account: account(disk, config, group.windows(disk.counted()).total),
+        account: account(disk, stream, group.windows(disk.counted()).total),
         members: group.member_names().map(str::to_owned).collect(),
     }
 }
@@ -248,11 +258,11 @@ fn group(disk: &DiskReport, group: &GroupStreams) -> GroupFigures {
 /// What a vdisk or a group is entitled to, and what it received.
 fn account(
     disk: &DiskReport,
-    config: &StreamConfig,
+    stream: &StreamReport,
     total: Window<StreamCounters>,
 ) -> AccountFigures {
     let counters = &total.counters;
-    let entitlement = disk.entitlement(config);
+    let entitlement = disk.entitlement(&stream.config);
     let used = share(counters.reserved, total.elapsed);
     let all = disk.counted().streams.values().map(received);
     let all = all.fold(Nanos::ZERO, |sum, one| sum + one);
@@ -264,6 +274,7 @@ fn account(
         others_share: share(others, total.elapsed),
         unspent_max_ms: counters.unspent_max.map(|unspent| unspent as f64 / 1e6),
         unspent_bound_ms: disk.counted().unspent_bound.as_millis_f64(),
+        solo: solo_time(stream),
     }
 }
 
@@ -309,6 +320,7 @@ fn disk(disk: &DiskReport, load: &LoadReport, alone: Option<&Alone>) -> DiskFigu
         overruns: counters.overruns,
         worst_case_ms: disk.counted().worst_case.as_millis_f64(),
         unspent_bound_ms: disk.counted().unspent_bound.as_millis_f64(),
+        overlap: disk_overlap(disk.counted()),
         efficiency,
     }
 }

@@ -2,7 +2,7 @@
 //! policies side by side. At most 100 columns wide with names of usual length.
 
 use super::{AccountFigures, DiskFigures, LatencyMicros, LoadFigures, SimulationReport, rounded};
-use disktime_observe::{Grouped, Percentiles, Table, grouped};
+use disktime_observe::{DiskOverlap, Grouped, Percentiles, Table, grouped};
 use disktime_units::Nanos;
 use std::fmt;
 
@@ -12,6 +12,9 @@ impl fmt::Display for SimulationReport {
         for (name, disk) in &self.figures.disks {
             write!(f, "{}", disk_sentence(self, name, disk))?;
             writeln!(f, "{}", disk_table(self, name, disk))?;
+            if let Some(overlap) = &disk.overlap {
+                writeln!(f, "{}", overlap_text(self, name, overlap))?;
+            }
         }
         write!(f, "{}\n{}", latency_table(self), self.load)
     }
@@ -148,6 +151,40 @@ fn disk_table(report: &SimulationReport, name: &str, disk: &DiskFigures) -> Stri
         other("(in flight)", String::new(), disk.in_flight_share);
     }
     table.to_string()
+}
+
+/// How full a disk was that overlaps requests, and what its vdisks received of their reservations.
+fn overlap_text(report: &SimulationReport, name: &str, overlap: &DiskOverlap) -> String {
+    let mut table = Table::new(&[
+        "vdisk",
+        "solo time ms",
+        "backlogged ms",
+        "solo ratio",
+        "price correction",
+    ]);
+    let (groups, vdisks) = (&report.figures.groups, &report.figures.vdisks);
+    for (line, entry) in grouped(groups, vdisks, |vdisk| vdisk.group.as_deref()) {
+        let account = match entry {
+            Grouped::Group(group) => &group.account,
+            Grouped::Vdisk(vdisk) => &vdisk.account,
+        };
+        if let Some(solo) = account.solo.filter(|_| account.entitlement.disk == name) {
+            table.row(vec![
+                line,
+                number(solo.received_ms, 1),
+                number(solo.backlogged_ms, 1),
+                optional(solo.solo_ratio, |ratio| number(ratio, 3)),
+                number(solo.price_correction, 3),
+            ]);
+        }
+    }
+    format!(
+        "{name} overlaps requests: H {} ms, at most {} ms of work in it; kept for one stream {} \
+         of the time\n\n{table}",
+        number(overlap.occupancy_bound_ms, 2),
+        number(overlap.occupancy_most_ms, 2),
+        percent(overlap.focus_share.total),
+    )
 }
 
 fn account_row(name: String, account: &AccountFigures) -> Vec<String> {

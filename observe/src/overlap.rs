@@ -1,0 +1,162 @@
+//! What is reported of disks that work on several requests at once, and of the streams on them.
+//!
+//! Streams pay in *solo time* there: what they would have needed for the same requests alone. The
+//! *solo ratio* is what a stream received of its reservation: 1 is all of it.
+//!
+//! Invariant: nothing of this is reported of disks that do one request at a time.
+
+use crate::text::percent;
+use crate::{DiskStatus, Grouped, ServerStatus, Table, Windows, grouped};
+use disktime_units::{Nanos, Share};
+use serde::{Deserialize, Serialize};
+
+/// How full a disk is, and how often one stream had it alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiskOverlap {
+    /// H: the work in the disk beyond which no request is sent to it.
+    pub occupancy_bound_ms: f64,
+    /// The work in the disk now: acknowledged writes that it has not done yet included.
+    pub occupancy_ms: f64,
+    /// The most since the start.
+    pub occupancy_most_ms: f64,
+    /// How long the disk takes now to run empty.
+    pub drain_ms: f64,
+    /// The part of the time in which the disk was kept for one stream, because a reservation would
+    /// have been broken otherwise.
+    pub focus_share: Windows<f64>,
+    /// While the disk is slower than its prices say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slower_than_priced: Option<SlowerDisk>,
+}
+
+/// A disk that is slower than its prices say: throttled, or another disk than was measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlowerDisk {
+    /// What a request alone takes, compared with the prices.
+    pub latency_factor: f64,
+    /// What requests take of the throughput, compared with the prices.
+    pub occupancy_factor: f64,
+    /// How long it has been so.
+    pub since_ms: f64,
+}
+
+/// The solo time of a stream or group, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SoloTime {
+    /// What it would have needed alone for what was done for it.
+    pub received_ms: f64,
+    /// How long it had requests queued or in flight.
+    pub backlogged_ms: f64,
+    /// `received_ms` ÷ (reserved share × `backlogged_ms`); null for best effort, and before the
+    /// first request.
+    pub solo_ratio: Option<f64>,
+    /// What its requests took when it was alone, compared with the prices: 1 is as priced.
+    pub price_correction: f64,
+}
+
+impl SoloTime {
+    /// Of a stream that has reserved that share; zero for best effort.
+    pub fn new(
+        received: Nanos,
+        backlogged: Nanos,
+        reserved: Share,
+        price_correction_ppm: u64,
+    ) -> SoloTime {
+        let due = reserved.of(backlogged);
+        let ratio = received.0 as f64 / due.0.max(1) as f64;
+        SoloTime {
+            received_ms: received.as_millis_f64(),
+            backlogged_ms: backlogged.as_millis_f64(),
+            solo_ratio: (due > Nanos::ZERO).then(|| (ratio * 1e4).round() / 1e4),
+            price_correction: price_correction_ppm as f64 / 1e6,
+        }
+    }
+}
+
+impl ServerStatus {
+    /// The disks that overlap requests, a line each; `None` without any.
+    pub(crate) fn overlap_table(&self) -> Option<Table> {
+        let mut table = Table::new(&[
+            "disk",
+            "H ms",
+            "in it ms",
+            "most ms",
+            "drain ms",
+            "unspent at most ms",
+            "kept for one: 1s",
+            "10s",
+            "total",
+        ]);
+        let mut any = false;
+        for (name, disk) in &self.disks {
+            let Some(overlap) = &disk.overlap else {
+                continue;
+            };
+            let mut row = vec![name.clone()];
+            row.extend(
+                [
+                    overlap.occupancy_bound_ms,
+                    overlap.occupancy_ms,
+                    overlap.occupancy_most_ms,
+                    overlap.drain_ms,
+                    disk.unspent_bound_ms,
+                ]
+                .map(|millis| format!("{millis:.2}")),
+            );
+            let shares = overlap.focus_share.by_name();
+            row.extend(shares.map(|(_, share)| percent(share)));
+            table.row(row);
+            any = true;
+        }
+        any.then_some(table)
+    }
+
+    /// A sentence for each disk that is slower than its prices say.
+    pub(crate) fn slower_disks(&self) -> Vec<String> {
+        let slower = |(name, disk): (&String, &DiskStatus)| {
+            let slower = disk.overlap?.slower_than_priced?;
+            Some(format!(
+                "{name} has been slower than its prices for {:.1} s: latency × {:.1}, \
+                 throughput ÷ {:.1}; reservations are kept of what it does now",
+                slower.since_ms / 1e3,
+                slower.latency_factor,
+                slower.occupancy_factor
+            ))
+        };
+        self.disks.iter().filter_map(slower).collect()
+    }
+
+    /// What vdisks and groups on such disks received, a line each; `None` without any.
+    pub(crate) fn solo_table(&self) -> Option<Table> {
+        let mut table = Table::new(&[
+            "vdisk",
+            "solo time ms",
+            "backlogged ms",
+            "solo ratio",
+            "price correction",
+        ]);
+        let mut any = false;
+        for (name, line) in grouped(&self.groups, &self.vdisks, |vdisk| vdisk.group.as_deref()) {
+            let account = match line {
+                Grouped::Group(group) => &group.account,
+                Grouped::Vdisk(vdisk) => &vdisk.stream.account,
+            };
+            let Some(solo) = &account.solo else {
+                continue;
+            };
+            let ratio = solo.solo_ratio;
+            table.row(vec![
+                name,
+                format!("{:.1}", solo.received_ms),
+                format!("{:.1}", solo.backlogged_ms),
+                ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
+                format!("{:.3}", solo.price_correction),
+            ]);
+            any = true;
+        }
+        any.then_some(table)
+    }
+}
+
+#[cfg(test)]
+mod tests;
