@@ -30,6 +30,7 @@ mod kill;
 mod lifecycle;
 mod misbehaving_clients;
 mod nbdinfo;
+mod overlap;
 mod planner;
 mod qemu_img;
 mod reconnect;
