@@ -47,6 +47,25 @@ pub struct OverlapCost {
 }
 
 impl ClassCost {
+    /// The class in which a small and a large request take this, each given with its length.
+    pub fn through(small: (u64, Quote), large: (u64, Quote)) -> ClassCost {
+        let span = large.0.saturating_sub(small.0).max(1);
+        let line = |small_time: Nanos, large_time: Nanos| {
+            let rise = u128::from(large_time.saturating_sub(small_time).0);
+            let per_mib = (rise << 20) / u128::from(span);
+            let per_mib = Nanos(u64::try_from(per_mib).unwrap_or(u64::MAX));
+            (small_time.saturating_sub(moving(per_mib, small.0)), per_mib)
+        };
+        let (occupancy_base, occupancy_per_mib) = line(small.1.occupancy, large.1.occupancy);
+        let (lone_base, lone_per_mib) = line(small.1.lone, large.1.lone);
+        ClassCost {
+            occupancy_base,
+            occupancy_per_mib,
+            lone_base,
+            lone_per_mib,
+        }
+    }
+
     /// What a request of that length takes.
     #[inline]
     pub fn quote(&self, len_bytes: u64) -> Quote {

@@ -3,7 +3,7 @@
 
 use super::{OverlapDrive, OverlapParameters, QUANTUM_BYTES};
 use crate::probe::{Load, Measured, Pattern, Probe};
-use crate::{ClassCost, Operation, OverlapCost};
+use crate::{ClassCost, Operation, OverlapCost, Quote};
 use disktime_units::Nanos;
 
 const SMALL_BYTES: u64 = 4096;
@@ -81,17 +81,14 @@ impl OverlapDrive {
             pattern,
             ..Load::random(operation, len_bytes, depth)
         };
-        let occupancy = |len_bytes| self.sustained(load(len_bytes, DEEP)).time_per_request();
-        let alone = |len_bytes| self.alone(load(len_bytes, 1)).mean();
-        let (occupancy_base, occupancy_per_mib) =
-            line(occupancy(SMALL_BYTES), occupancy(LARGE_BYTES));
-        let (lone_base, lone_per_mib) = line(alone(SMALL_BYTES), alone(LARGE_BYTES));
-        ClassCost {
-            occupancy_base,
-            occupancy_per_mib,
-            lone_base,
-            lone_per_mib,
-        }
+        let quote = |len_bytes| Quote {
+            occupancy: self.sustained(load(len_bytes, DEEP)).time_per_request(),
+            lone: self.alone(load(len_bytes, 1)).mean(),
+        };
+        ClassCost::through(
+            (SMALL_BYTES, quote(SMALL_BYTES)),
+            (LARGE_BYTES, quote(LARGE_BYTES)),
+        )
     }
 
     /// A flush that has something to make durable: a small write before each. Flushes that meet
@@ -134,13 +131,4 @@ impl OverlapDrive {
         let amplified = 1000 + u64::from(flash.collected_per_thousand);
         Nanos((program + flash.erase_share).0 * amplified / 1000)
     }
-}
-
-/// The base and the time of a MiB of a line through the times of a small and a large request.
-fn line(small: Nanos, large: Nanos) -> (Nanos, Nanos) {
-    let rise = u128::from(large.saturating_sub(small).0);
-    let per_mib = (rise << 20) / u128::from(LARGE_BYTES - SMALL_BYTES);
-    let per_mib = Nanos(u64::try_from(per_mib).unwrap_or(u64::MAX));
-    let base = small.saturating_sub(crate::cost::moving(per_mib, SMALL_BYTES));
-    (base, per_mib)
 }
