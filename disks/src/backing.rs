@@ -35,6 +35,8 @@ pub(crate) struct BackingOptions {
     pub(crate) create: bool,
     /// Bypass the page cache where that is possible.
     pub(crate) direct: bool,
+    /// Open it for reading only, beside whatever uses it.
+    pub(crate) read_only: bool,
 }
 
 /// What is behind a disk.
@@ -71,7 +73,9 @@ impl Backing {
         let kind = kind_of(path, options)?;
         let mut notices = Vec::new();
         let (file, direct) = open_file(options, kind, &mut notices)?;
-        if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
+        if options.read_only {
+            // It is not locked: reading changes nothing for the program that uses it.
+        } else if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
             notices.push(notice);
         }
         still_there(&file, path)?;
@@ -107,6 +111,7 @@ impl Backing {
         let queue = block_device::queue_below(&file, kind);
         let queue_notice = queue.notice(path);
         let discards = match kind {
+            _ if options.read_only => false,
             BackingKind::File => punches_holes(&file, size_bytes),
             BackingKind::BlockDevice => queue.discards,
         };
@@ -279,7 +284,7 @@ fn open_file(
 ) -> Result<(File, bool), BackingError> {
     let path = options.path.as_path();
     // On a block device O_EXCL means: not while it is mounted or opened exclusively elsewhere.
-    let exclusive = if kind == BackingKind::BlockDevice {
+    let exclusive = if kind == BackingKind::BlockDevice && !options.read_only {
         libc::O_EXCL
     } else {
         0
@@ -287,7 +292,7 @@ fn open_file(
     let open = |flags: libc::c_int| {
         OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(!options.read_only)
             .create(kind == BackingKind::File && options.create && options.size_bytes.is_some())
             .truncate(false)
             .custom_flags(flags | exclusive)
@@ -319,7 +324,12 @@ fn opening(path: &Path, options: &BackingOptions, error: io::Error) -> BackingEr
             remedy,
         };
     }
-    system(path, "open it for reading and writing", error)
+    let action = if options.read_only {
+        "open it for reading"
+    } else {
+        "open it for reading and writing"
+    };
+    system(path, action, error)
 }
 
 fn buffered_notice(path: &Path, cause: &str) -> String {

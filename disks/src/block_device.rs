@@ -28,10 +28,12 @@ pub(crate) fn logical_block_bytes(file: &File) -> io::Result<u32> {
 /// What is known of a request queue; the default, where it cannot be found.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
+    /// The folder under /sys of the whole disk.
+    pub(crate) folder: Option<PathBuf>,
     /// The device's name, e.g. `sda`.
-    name: String,
+    pub(crate) name: String,
     /// The kernel's scheduler in charge.
-    scheduler: Option<String>,
+    pub(crate) scheduler: Option<String>,
     /// Whether it is rotational.
     pub(crate) rotational: Option<bool>,
     /// Whether discards free blocks and read as zeroes afterwards.
@@ -90,6 +92,7 @@ fn read_queue(folder: &Path) -> Queue {
     };
     let positive = |name: &str| field(name).is_some_and(|text| text != "0");
     Queue {
+        folder: Some(folder.to_owned()),
         name: folder
             .file_name()
             .unwrap_or_default()

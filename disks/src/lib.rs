@@ -2,8 +2,10 @@
 //!
 //! - `disk`, `capabilities`, `pacing`: the trait, its requests, and what a disk says of itself.
 //! - `buffer`: memory for requests.
+//! - `identity`: what a device is and what uses it.
 //! - `open`, `survey`: opening a real disk, or finding out what would be opened; `defaults`: what is
-//!   assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device behind it.
+//!   assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device
+//!   behind it.
 //! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
 //!   of one request; `device_state` is what they learn of the device. `wake_event` wakes the
 //!   reactor.
@@ -22,6 +24,7 @@ mod defaults;
 mod device_state;
 mod disk;
 mod fault;
+mod identity;
 mod image_lock;
 mod mapping;
 mod memory;
@@ -45,6 +48,7 @@ pub use disk::{
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
+pub use identity::{DiskIdentity, identify_disk};
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, PacedOverlapDisk};
 pub use pacing::{Lateness, PacingReport};

@@ -39,6 +39,9 @@ pub struct DiskOptions {
     pub create: bool,
     /// Bypass the page cache where that is possible.
     pub direct: bool,
+    /// Open it for reading only, without a lock, beside whatever uses it: to measure it. Requests
+    /// that write fail.
+    pub read_only: bool,
     /// Plain system calls even where io_uring works.
     pub force_sync: bool,
     /// A model paces it ([`crate::PacedDisk`]): the model's times count, so no defaults are assumed
@@ -68,6 +71,7 @@ impl DiskOptions {
             size_bytes: None,
             create: false,
             direct: true,
+            read_only: false,
             force_sync: false,
             paced: false,
             has_seeks: None,
@@ -99,6 +103,7 @@ pub fn open_disk(options: &DiskOptions) -> Result<Box<dyn Disk + Send>, BackingE
         size_bytes: options.size_bytes,
         create: options.create,
         direct: options.direct,
+        read_only: options.read_only,
     })?;
     let mut notices = backing.take_notices();
     let has_seeks = options

@@ -11,6 +11,7 @@ fn only_an_unused_file_goes() {
         path: path.clone(),
         size_bytes: Some(1 << 20),
         create: true,
+        read_only: false,
         direct: false,
     };
     let used = Backing::open(&options).expect("a new file");

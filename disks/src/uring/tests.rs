@@ -21,6 +21,7 @@ fn disk_at(path: &Path, deferred: bool) -> UringDisk {
         path: path.to_owned(),
         size_bytes: None,
         create: false,
+        read_only: false,
         direct: true,
     })
     .expect("is free again");
