@@ -1,0 +1,78 @@
+//! σ: the time until reads are normal after writes stop.
+//!
+//! A write is counted as in the device until its sustained price and a quarter more has run off, so
+//! σ is what comes after that. Reads of all bursts of a step are gathered by the time that has
+//! passed since; the last span of time in which more than a few of them were slow ends σ. The
+//! longest of all steps counts.
+
+use crate::measurements::{Measurements, Subject};
+use crate::plan::{Part, SMALL_BYTES};
+use crate::probe::{Burst, Places};
+use disktime_drive_models::Operation;
+use disktime_units::Nanos;
+
+/// The end of the first span; each is a half longer than the one before it.
+const FIRST_END: Nanos = Nanos::from_micros(50);
+const SPANS: usize = 18;
+/// Reads that a span needs to be judged by.
+const ENOUGH: u32 = 6;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    reads: u32,
+    slow: u32,
+}
+
+/// How long a write is held in the device, in per cent of its price: as the scheduler does.
+const HOLD_PERCENT: u64 = 125;
+
+impl Measurements {
+    /// σ, of writes of the quantum that take `price` each.
+    pub(super) fn settle(&self, price: Nanos) -> Nanos {
+        let reads = Subject::new(Part::Alone, Operation::Read, Places::Random, SMALL_BYTES);
+        let usual = self
+            .rounds(reads)
+            .iter()
+            .map(|sample| sample.quantile(990))
+            .max();
+        let usual = usual.unwrap_or(Nanos::ZERO);
+        let slow_from = Nanos(usual.0 + usual.0 / 4);
+        let steps = self
+            .bursts()
+            .map(|bursts| disturbed(bursts, price, slow_from));
+        steps.max().unwrap_or(Nanos::ZERO)
+    }
+}
+
+/// Until when reads behind these bursts are slower than `slow_from`, from the end of the hold on.
+fn disturbed(bursts: &[Burst], price: Nanos, slow_from: Nanos) -> Nanos {
+    let ends = span_ends();
+    let mut spans = [Span::default(); SPANS];
+    for burst in bursts {
+        let hold = price.0.saturating_mul(burst.writes) * HOLD_PERCENT / 100;
+        let begin = burst.answered_at.max(burst.started_at + Nanos(hold));
+        for &(ended_at, latency) in &burst.reads {
+            let Some(after) = ended_at.0.checked_sub(begin.0) else {
+                continue;
+            };
+            let Some(index) = ends.iter().position(|end| after <= end.0) else {
+                continue;
+            };
+            spans[index].reads += 1;
+            spans[index].slow += u32::from(latency > slow_from);
+        }
+    }
+    let is_disturbed =
+        |span: &Span| span.reads >= ENOUGH && span.slow > 1 && span.slow * 20 > span.reads;
+    let last = spans.iter().rposition(is_disturbed);
+    last.map_or(Nanos::ZERO, |last| ends[last])
+}
+
+fn span_ends() -> [Nanos; SPANS] {
+    let mut end = FIRST_END;
+    std::array::from_fn(|_| {
+        let this = end;
+        end = Nanos(end.0 + end.0 / 2);
+        this
+    })
+}
