@@ -1,6 +1,6 @@
 //! The command line and its help.
 
-use crate::commands::{ServerAddress, SimulationOptions};
+use crate::commands::{CalibrationOptions, ServerAddress, SimulationOptions};
 use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
 use disktime_workloads::Workload;
@@ -46,6 +46,18 @@ Examples:
   disktime serve examples/quickstart.json --run 'nbdinfo --list \"$uri\"'
   disktime serve examples/quickstart.json --run 'qemu-img convert disk.qcow2 -n -O raw \"$uri_db\"'
   nbdinfo --list -- [ disktime serve examples/quickstart.json ]";
+
+const CALIBRATE_HELP: &str = "\
+Without --read-only everything on the disk is overwritten: measure it before it holds data. The
+program says what it is about to overwrite and goes on when the path is typed, or given to
+--yes-overwrite. It refuses a disk that is mounted, swapped to, part of LVM or RAID, or labelled.
+
+docs/calibrate.md says what each number means.
+
+Examples:
+  disktime calibrate /dev/nvme0n1 --read-only
+  disktime calibrate /dev/nvme0n1 --yes-overwrite /dev/nvme0n1 --seconds 300
+  truncate -s 8G test.disk && disktime calibrate test.disk --yes-overwrite test.disk";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -122,6 +134,15 @@ pub(crate) enum Command {
         /// Print JSON instead of text.
         #[arg(long, requires = "drive")]
         json: bool,
+    },
+    /// Measure a disk: prices of its requests, latencies, the depth that it needs; writes a profile
+    /// and a picture.
+    #[command(after_help = CALIBRATE_HELP)]
+    Calibrate {
+        /// The block device or file.
+        path: PathBuf,
+        #[command(flatten)]
+        options: CalibrationOptions,
     },
     /// Write an empty label to the disks of a reservation file that have none.
     Format {

@@ -1,5 +1,6 @@
 //! The commands, a file each, and the dispatch from the parsed command line to them.
 
+mod calibrate;
 mod check;
 mod demo;
 mod format;
@@ -21,6 +22,7 @@ use disktime_reservations::Configuration;
 use disktime_volumes::LabelledDisk;
 use std::process::ExitCode;
 
+pub(crate) use calibrate::CalibrationOptions;
 pub(crate) use simulate::SimulationOptions;
 pub(crate) use status::ServerAddress;
 
@@ -33,6 +35,7 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
         Command::Serve { file, policy, run } => {
             return serve::run(&file, policy.name(), run.as_deref(), supervisor);
         }
+        Command::Calibrate { path, options } => calibrate::run(&path, &options)?,
         Command::Check { file, json } => return check::run(&file, json),
         Command::Status { server, json } => status::run(&server, json)?,
         Command::Simulate {
@@ -65,6 +68,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
     !matches!(
         command,
         Command::Serve { .. }
+            | Command::Calibrate { .. }
             | Command::Load { .. }
             | Command::Demo { .. }
             | Command::Format { .. }

@@ -45,7 +45,7 @@ pub(crate) fn refuse_to_grow_foreign(
 }
 
 /// Whether either copy of the label begins with its magic.
-fn has_label(path: &Path) -> CommandResult<bool> {
+pub(crate) fn has_label(path: &Path) -> CommandResult<bool> {
     let file = std::fs::File::open(path)?;
     let begins_like_one = |offset: &u64| {
         let mut start = [0; LABEL_MAGIC.len()];

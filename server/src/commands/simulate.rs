@@ -7,7 +7,7 @@
 mod figures;
 mod picture;
 mod run;
-mod svg;
+pub(super) mod svg;
 mod timeline;
 
 use crate::assembly::{self, emulation};

@@ -139,3 +139,121 @@ fn check_and_the_schema_are_for_machines_too() {
     let errors: Value = serde_json::from_slice(&output.stdout).expect("errors are JSON, too");
     assert!(errors.to_string().contains("disktime.json"), "{errors}");
 }
+
+/// A file that can be measured: without holes, and with content that is known.
+fn measurable(place: &TestDirectory) -> std::path::PathBuf {
+    place.write("measured.disk", vec![0x5a_u8; 64 << 20])
+}
+
+fn calibrate(place: &TestDirectory, arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_disktime"));
+    let command = command.arg("calibrate").args(arguments);
+    let command = command.current_dir(place.path("."));
+    command
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it runs")
+}
+
+/// What it says on standard error when it refuses.
+fn calibration_refused(place: &TestDirectory, arguments: &[&str]) -> String {
+    let output = calibrate(place, arguments);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).expect("it is UTF-8")
+}
+
+#[test]
+fn a_disk_that_cannot_be_measured() {
+    let place = TestDirectory::with(&WEB);
+    let disk = measurable(&place);
+    let disk = text(&disk);
+    assert_says(
+        &calibration_refused(&place, &[disk]),
+        &[
+            "overwrites everything",
+            "64MiB",
+            "--yes-overwrite",
+            "--read-only",
+        ],
+    );
+    assert_says(
+        &calibration_refused(&place, &[disk, "--yes-overwrite", "/dev/sdz"]),
+        &["/dev/sdz", "nothing was written"],
+    );
+    let seconds = ["--read-only", "--seconds", "1"];
+    assert_says(
+        &calibration_refused(&place, &[&[disk][..], &seconds].concat()),
+        &["too short"],
+    );
+    let nowhere = ["--read-only", "--profile-out", "no/such/p.json"];
+    assert_says(
+        &calibration_refused(&place, &[&[disk][..], &nowhere].concat()),
+        &["mkdir -p"],
+    );
+    let itself = ["--read-only", "--profile-out", disk];
+    assert_says(
+        &calibration_refused(&place, &[&[disk][..], &itself].concat()),
+        &["disk itself"],
+    );
+    let small = place.write("small.disk", vec![1_u8; 4096]);
+    assert_says(
+        &calibration_refused(&place, &[text(&small), "--read-only"]),
+        &["4096 bytes", "64MiB at least"],
+    );
+    assert_says(
+        &calibration_refused(&place, &["/dev/nothing"]),
+        &["no such file", "lsblk"],
+    );
+    assert_says(
+        &calibration_refused(&place, &["/dev/null"]),
+        &["a character device"],
+    );
+    let content = std::fs::read(disk).expect("it is there");
+    assert!(
+        content.iter().all(|byte| *byte == 0x5a),
+        "something was written"
+    );
+}
+
+/// The disk of a server has a label, which measuring would destroy.
+#[test]
+fn a_labelled_disk_is_measured_by_reading_only() {
+    let place = TestDirectory::with(&WEB);
+    place.start().stop();
+    let disk = place.disk_file();
+    let disk = text(&disk);
+    let sentence = calibration_refused(&place, &[disk, "--yes-overwrite", disk]);
+    assert_says(&sentence, &["label of disktime", "--read-only"]);
+}
+
+#[test]
+fn reading_measures_a_disk_and_changes_nothing() {
+    let place = TestDirectory::with(&WEB);
+    let disk = measurable(&place);
+    let arguments = [
+        text(&disk),
+        "--read-only",
+        "--seconds",
+        "4",
+        "--seeks",
+        "false",
+    ];
+    let output = calibrate(&place, &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("it is UTF-8");
+    assert_says(
+        &said,
+        &["rrandiops", "Reservations that fit", "priced by guess"],
+    );
+    let profile = std::fs::read_to_string(place.path("measured.disk.profile.json"));
+    let profile: Value = serde_json::from_str(&profile.expect("a profile")).expect("JSON");
+    assert_eq!(profile["device"]["size_bytes"], 64 << 20);
+    assert_eq!(profile["measured_writes"], false);
+    let svg = std::fs::read_to_string(place.path("measured.disk.profile.svg"));
+    roxmltree::Document::parse(&svg.expect("a picture")).expect("well-formed");
+    let content = std::fs::read(&disk).expect("it is there");
+    assert!(
+        content.iter().all(|byte| *byte == 0x5a),
+        "something was written"
+    );
+}
