@@ -3,8 +3,8 @@
 //! - `disk`, `capabilities`, `pacing`: the trait, its requests, and what a disk says of itself.
 //! - `buffer`: memory for requests.
 //! - `identity`: what a device is and what uses it.
-//! - `open`, `survey`: opening a real disk, or finding out what would be opened; `defaults`: what is
-//!   assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device
+//! - `open`, `survey`: opening a real disk, or finding out what would be opened. `defaults`: what
+//!   is assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device
 //!   behind it.
 //! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
 //!   of one request; `device_state` is what they learn of the device. `wake_event` wakes the

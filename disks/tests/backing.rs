@@ -166,9 +166,16 @@ fn defaults_are_announced_and_overridden() {
             disk.properties().max_in_flight,
             disk.properties().quantum_bytes
         ),
-        (32, 1 << 20)
+        (32, 128 << 10)
     );
     drop(disk);
+    options.max_in_flight = Some(1);
+    let disk = open_disk(&options).expect("is free again");
+    let notices = disk.properties().notices.join("\n");
+    assert!(notices.contains("one request at a time"), "{notices}");
+    assert_eq!(disk.properties().quantum_bytes, 1 << 20);
+    drop(disk);
+    options.max_in_flight = None;
     options.has_seeks = Some(true);
     let disk = open_disk(&options).expect("is free again");
     assert_eq!(

@@ -6,7 +6,8 @@
 //!                ├─ groups ───── GroupStatus: Account
 //!                ├─ background ─ StreamStatus, by disk and name of the work
 //!                └─ files ────── FilesStatus: the FUSE frontend
-//!   StreamStatus ── Account, Percentiles          Account ── Entitlement, Windows<StreamWindow>, SoloTime
+//!   StreamStatus ── Account, Percentiles
+//!   Account ── Entitlement, Windows<StreamWindow>, SoloTime
 //! ```
 //!
 //! The server serialises a [`ServerStatus`] on its control socket; `disktime status`, `load`,
