@@ -18,12 +18,15 @@ mod measure;
 mod run;
 pub mod sets;
 mod solo;
+mod within;
 
 pub use asking::StreamResult;
 pub use cases::Case;
 pub use client::{Class, OverlapClient};
 pub use device::{DeviceRequest, OverlapDevice, Pipe};
+pub use disktime_drive_models::Slowdown;
 pub use drives::{LabDrive, QUANTUM_BYTES};
 pub use measure::{CaseMeasure, Span, StreamMeasure, measure};
 pub use run::OverlapRun;
 pub use solo::{Solo, SoloRuns};
+pub use within::Mood;

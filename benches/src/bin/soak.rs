@@ -28,6 +28,9 @@ struct Cli {
     /// Whose account pays for switches; both in turn if not said.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<AccountName>,
+    /// On modelled drives that overlap requests.
+    #[arg(long, conflicts_with = "account")]
+    overlapping: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +63,7 @@ struct SoakState {
 struct Results {
     served: Totals,
     reserved: Totals,
+    overlapping: Totals,
     violations: u64,
 }
 
@@ -92,12 +96,17 @@ fn main() -> ExitCode {
             "switching account (B = W + 50 ms + the longest return)",
             &results.reserved,
         ),
+        (
+            "drives that overlap requests (B = W, with writers W + σ)",
+            &results.overlapping,
+        ),
     ] {
         if totals.seeds > 0 {
             print!("{name}:\n{totals}");
         }
     }
-    let requests = results.served.requests + results.reserved.requests;
+    let requests =
+        results.served.requests + results.reserved.requests + results.overlapping.requests;
     println!(
         "{requests} requests in {seconds:.1} s with {threads} threads: {:.2} million per second and \
          thread; {} violations",
@@ -122,7 +131,11 @@ fn work(cli: &Cli, shared: &SoakState) {
             return;
         }
         let seed = cli.seed.wrapping_add(index);
-        let outcome = soak::run(seed, cli.account.map(Account::from), per_seed(cli));
+        let outcome = if cli.overlapping {
+            soak::run_overlapping(seed, per_seed(cli))
+        } else {
+            soak::run(seed, cli.account.map(Account::from), per_seed(cli))
+        };
         shared
             .requests
             .fetch_add(outcome.requests, Ordering::Relaxed);
@@ -131,6 +144,7 @@ fn work(cli: &Cli, shared: &SoakState) {
             results.violations += outcome.violations.len() as u64;
             match outcome.account {
                 Some(Account::Reserved) => results.reserved.add(&outcome),
+                _ if cli.overlapping => results.overlapping.add(&outcome),
                 _ => results.served.add(&outcome),
             }
         }
@@ -147,6 +161,7 @@ fn report(cli: &Cli, outcome: &SeedOutcome) {
         let account = match cli.account {
             Some(AccountName::Served) => " --account served",
             Some(AccountName::Reserved) => " --account reserved",
+            None if cli.overlapping => " --overlapping",
             None => "",
         };
         println!(

@@ -84,6 +84,9 @@ pub struct OverlapClient {
     /// After so many per cent of the answers that leave it without requests, it comes back just
     /// after the scheduler has stopped to wait for it.
     pub lingers_percent: u32,
+    /// The group that it is a member of. The first member's `config` is the group's; the others
+    /// have the weight of theirs.
+    pub group: Option<u32>,
 }
 
 impl OverlapClient {
@@ -100,6 +103,7 @@ impl OverlapClient {
             flushes: false,
             wakes: None,
             lingers_percent: 0,
+            group: None,
         }
     }
 
@@ -143,6 +147,7 @@ impl OverlapClient {
     pub fn alone(&self) -> OverlapClient {
         OverlapClient {
             name: "alone".to_owned(),
+            group: None,
             config: StreamConfig::BEST_EFFORT,
             ..self.clone()
         }

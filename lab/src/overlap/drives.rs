@@ -6,6 +6,7 @@
 //! What is not known here: clients.
 
 use super::device::{DeviceRequest, OverlapDevice, Pipe};
+use super::within::{Mood, Within};
 use crate::oracle::disks::plain_disk;
 use disktime_drive_models::{
     CostModel, LinearCost, ModelRequest, Operation, OverlapDrive, OverlapModel, OverlapParameters,
@@ -31,6 +32,8 @@ pub struct LabDrive {
     max_in_flight: usize,
     /// `None` for the pipe.
     preset: Option<OverlapDrive>,
+    /// It takes any time within its prices, not that of a model.
+    mood: Option<Mood>,
     slowdown: Slowdown,
 }
 
@@ -61,6 +64,7 @@ impl LabDrive {
             worst_case: preset.worst_case,
             max_in_flight: preset.queue_depth() as usize,
             preset: Some(preset),
+            mood: None,
             slowdown: Slowdown::NONE,
         }
     }
@@ -81,6 +85,7 @@ impl LabDrive {
             worst_case: PIPE_WORST_CASE,
             max_in_flight: PIPE_QUEUE,
             preset: None,
+            mood: None,
             slowdown: Slowdown::NONE,
         }
     }
@@ -106,6 +111,17 @@ impl LabDrive {
         let parameters = self.preset.as_mut().map(|preset| &mut preset.parameters);
         if let Some(OverlapParameters::Flash(flash)) = parameters {
             flash.cache_bytes = flash.cache_bytes.map(|_| 0);
+        }
+        self
+    }
+
+    /// A drive with its prices that takes any time within them. Nothing settles in it: a write is
+    /// answered when it is done.
+    #[must_use]
+    pub fn within_its_prices(mut self, mood: Mood) -> LabDrive {
+        self.mood = Some(mood);
+        if let CostModel::Overlapping(cost) = &mut self.cost {
+            cost.settle = Nanos::ZERO;
         }
         self
     }
@@ -165,6 +181,9 @@ impl LabDrive {
 
     /// A new one.
     pub fn device(&self, seed: u64) -> Box<dyn OverlapDevice> {
+        if let Some(mood) = self.mood {
+            return Box::new(Within::new(self.cost, mood, seed));
+        }
         match &self.preset {
             Some(preset) => Box::new(Modelled(preset.slowed_model(seed, self.slowdown))),
             None => Box::new(Pipe::default()),

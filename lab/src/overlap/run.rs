@@ -5,11 +5,12 @@ use super::client::OverlapClient;
 use super::device::{DeviceRequest, OverlapDevice};
 use disktime_drive_models::{CostModel, Operation};
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, RequestId, RequestKind, Scheduler, SchedulerConfig,
+    Arrival, Decision, FlightId, RequestId, RequestKind, Scheduler, SchedulerConfig, StreamConfig,
+    StreamId,
 };
 use disktime_units::Nanos;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// Seeds of a run's clients lie next to each other, those of runs far apart.
 const CLIENT_SEEDS: u64 = 1 << 20;
@@ -35,6 +36,7 @@ pub struct OverlapRun<D> {
     cost: CostModel,
     turnaround: Nanos,
     clients: Vec<Asking>,
+    groups: BTreeMap<u32, StreamId>,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     event_count: u64,
     pending: Vec<Option<Pending>>,
@@ -45,6 +47,21 @@ pub struct OverlapRun<D> {
     wake: Option<Nanos>,
     measure_from: Nanos,
     least_slack: Option<i64>,
+}
+
+/// Adds a client's stream, and its group if it is the first of it.
+fn add(
+    scheduler: &mut Scheduler,
+    groups: &mut BTreeMap<u32, StreamId>,
+    spec: &OverlapClient,
+) -> StreamId {
+    let Some(group) = spec.group else {
+        return scheduler.add_stream(Nanos::ZERO, spec.config);
+    };
+    let group = *groups
+        .entry(group)
+        .or_insert_with(|| scheduler.add_group(Nanos::ZERO, spec.config));
+    scheduler.add_member(Nanos::ZERO, group, spec.config.weight)
 }
 
 impl<D: OverlapDevice> OverlapRun<D> {
@@ -59,13 +76,15 @@ impl<D: OverlapDevice> OverlapRun<D> {
     ) -> OverlapRun<D> {
         let max_in_flight = config.max_in_flight;
         let mut scheduler = Scheduler::new(config, 1 << 50);
+        let mut groups = BTreeMap::new();
         let clients = clients.into_iter().zip(0..).map(|(spec, index)| {
-            let id = scheduler.add_stream(Nanos::ZERO, spec.config);
+            let id = add(&mut scheduler, &mut groups, &spec);
             let seed = seed.wrapping_mul(CLIENT_SEEDS) + index;
             Asking::new(spec, id, (index + 1) * ZONE_BYTES, seed)
         });
-        let clients = clients.collect();
+        let clients: Vec<Asking> = clients.collect();
         let mut run = OverlapRun {
+            groups,
             scheduler,
             device,
             cost,
@@ -253,10 +272,34 @@ impl<D: OverlapDevice> OverlapRun<D> {
     /// What each stream had.
     pub fn results(&self) -> Vec<StreamResult> {
         let result = |asking: &Asking| {
-            let counters = self.scheduler.stream_counters(asking.id());
+            let counters = self.scheduler.stream_counters(self.account(asking));
             asking.result(counters)
         };
         self.clients.iter().map(result).collect()
+    }
+
+    /// The stream that pays for a client: its own, or its group.
+    fn account(&self, asking: &Asking) -> StreamId {
+        let group = asking.spec().group;
+        let group = group.and_then(|group| self.groups.get(&group).copied());
+        group.unwrap_or_else(|| asking.id())
+    }
+
+    /// Solo time that the account of a client has received.
+    pub fn solo_time(&self, client: usize) -> Nanos {
+        self.scheduler
+            .solo_time(self.account(&self.clients[client]))
+    }
+
+    /// Another entitlement for the account of a client.
+    pub fn reconfigure(&mut self, client: usize, config: StreamConfig) {
+        let account = self.account(&self.clients[client]);
+        self.scheduler.reconfigure(self.now, account, config);
+    }
+
+    /// The time.
+    pub fn now(&self) -> Nanos {
+        self.now
     }
 
     /// The scheduler.
