@@ -6,6 +6,7 @@
 pub mod cases;
 pub mod scenarios;
 pub mod sets;
+pub mod slow;
 
 /// The value below which that part of them lies.
 fn quantile(mut values: Vec<f64>, part: f64) -> f64 {

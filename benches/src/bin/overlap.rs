@@ -2,7 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use disktime_benches::overlap::cases::{self, Family};
-use disktime_benches::overlap::{scenarios, sets};
+use disktime_benches::overlap::{scenarios, sets, slow};
 use disktime_lab::overlap::sets::Admission;
 use disktime_lab::parallel;
 use disktime_units::Nanos;
@@ -55,6 +55,8 @@ enum Experiment {
     Errors,
     /// Discards and flushes beside a reservation.
     Storms,
+    /// A drive that is three times as slow for ten seconds.
+    Slow,
     /// A client that sleeps.
     Wake,
     /// A full drive without reservations, or with one that is never behind.
@@ -81,6 +83,7 @@ fn main() {
         Experiment::Many => scenarios::many(threads),
         Experiment::Errors => scenarios::errors(threads),
         Experiment::Storms => scenarios::storms(threads),
+        Experiment::Slow => slow::run(threads),
         Experiment::Wake => scenarios::wake(threads),
         Experiment::Full => scenarios::full(threads),
     };
