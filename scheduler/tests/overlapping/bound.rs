@@ -34,6 +34,22 @@ fn a_burst_that_wakes_does_not_wait_for_all_of_a_deep_client() {
     }
 }
 
+/// The same with a short period, whose budget has hardly any space beside what else is reserved.
+#[test]
+fn a_deep_focus_leaves_space_for_a_short_period() {
+    for seed in 0..10 {
+        let every = ms(20 + 9 * seed);
+        let sleeper = OverlapClient::new("sleeper", 8, R4).waking(every, 300);
+        let clients = vec![
+            sleeper.reserved(500_000, ms(20)),
+            OverlapClient::new("R4d256", 256, R4).reserved(250_000, ms(50)),
+            OverlapClient::new("Q128d4", 4, Q128).reserved(180_000, ms(50)),
+            OverlapClient::new("best effort", 128, Q128),
+        ];
+        holds(&case(LabDrive::pipe(), clients, seed), 1500);
+    }
+}
+
 /// A client that comes back just after the wait for it is over loses what others were let in for,
 /// or it would cost them that again and again.
 #[test]
@@ -132,5 +148,20 @@ fn nearly_the_whole_disk_can_be_reserved() {
                 holds(&case, 1000);
             }
         }
+    }
+}
+
+/// In focus the time that passes is charged. A price that is too low would keep the focus for ever,
+/// and the others would starve.
+#[test]
+fn a_price_that_is_too_low_does_not_prolong_the_focus() {
+    let clients = vec![
+        OverlapClient::new("R4d1", 1, R4).reserved(500_000, ms(100)),
+        OverlapClient::new("R64d7", 7, R64).reserved(400_000, ms(100)),
+        OverlapClient::new("best effort", 64, Q128),
+    ];
+    for name in ["pipe", "nvme-970pro", "sata-870"] {
+        let drive = LabDrive::find(name).with_prices(70);
+        holds(&case(drive, clients.clone(), 1), 2000);
     }
 }
