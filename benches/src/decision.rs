@@ -151,7 +151,7 @@ impl DecisionBench {
             service: device.service(),
             price: device.price(),
             in_flight: VecDeque::with_capacity(256),
-            spare_lists: vec![Vec::with_capacity(64); 256],
+            spare_lists: (0..256).map(|_| Vec::with_capacity(64)).collect(),
         };
         for index in 0..active * DEPTH {
             let stream = all[((index % active) * (registered / active)) as usize];
@@ -181,7 +181,7 @@ impl DecisionBench {
             .arrive(self.now, self.streams[id.0 as usize], arrival);
     }
 
-    /// A decision, the completion of the oldest dispatch, and the arrival of the next of its stream.
+    /// A decision, the completion of the oldest dispatch, and the arrival of its stream's next.
     pub fn step(&mut self) {
         loop {
             match self.scheduler.next(self.now, &mut self.batch) {

@@ -8,10 +8,8 @@ use std::fmt;
 impl fmt::Display for ServerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n{}", self.disk_table(), self.stream_table())?;
-        for table in [self.overlap_table(), self.solo_table()] {
-            if let Some(table) = table {
-                write!(f, "\n{table}")?;
-            }
+        for table in [self.overlap_table(), self.solo_table()].iter().flatten() {
+            write!(f, "\n{table}")?;
         }
         for sentence in self.slower_disks() {
             writeln!(f, "\n{sentence}")?;

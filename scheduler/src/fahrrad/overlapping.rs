@@ -17,10 +17,9 @@
 //!    request is sent while the disk is full to H: more would lengthen the drain and hardly the
 //!    throughput.
 //! 2. *Shortage*: slack(D) < 0 for some D. The disk goes to one stream alone, the *focus*: the
-//! first
-//!    by effective deadline of those that are due by the first such D. While it is alone it is
-//!    charged the time that passes, so that a second makes good a second of what is owed, whatever
-//!    the prices say. Its client is waited for while it thinks.
+//!    first by effective deadline of those that are due by the first such D. While it is alone it
+//!    is charged the time that passes, so that a second makes good a second of what is owed,
+//!    whatever the prices say. Its client is waited for while it thinks.
 //! 3. *No stream to focus on*: those that are owed time have no requests and were waited for. One
 //!    request at a time goes from the others, on spare time, and a stream that returns then loses
 //!    what that request still takes.

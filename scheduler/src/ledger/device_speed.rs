@@ -55,7 +55,7 @@ impl Ratios {
         // In eighths of a doubling from a quarter on.
         let scaled = (ratio_ppm * 4 / ONE).max(1);
         let octave = scaled.ilog2();
-        let base = ONE / 4 << octave;
+        let base = (ONE / 4) << octave;
         let step = (ratio_ppm.saturating_sub(base) * u64::from(STEPS) / base).min(7);
         let bucket = u64::from(octave * STEPS) + step;
         self.counts[(bucket as usize).min(BUCKETS - 1)] += 1;
@@ -71,7 +71,7 @@ impl Ratios {
         for (bucket, count) in self.counts.iter().enumerate() {
             if left < *count {
                 let (octave, step) = (bucket as u32 / STEPS, bucket as u64 % u64::from(STEPS));
-                let base = ONE / 4 << octave;
+                let base = (ONE / 4) << octave;
                 return Some(base + base * (step + 1) / u64::from(STEPS));
             }
             left -= count;
