@@ -26,7 +26,7 @@ struct Change {
 }
 
 /// Runs a seed until so many requests are served.
-pub fn run(seed: u64, requests: u64) -> SeedOutcome {
+pub(super) fn run(seed: u64, requests: u64) -> SeedOutcome {
     let mut rng = SplitMix64::new(seed ^ 0x0ce2_1a90_0000_0000);
     let (mut case, moody) = draw(&mut rng, seed);
     let description = format!("{case}{moody}");

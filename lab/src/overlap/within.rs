@@ -1,8 +1,8 @@
 //! A device that takes any time within what its prices allow: an adversary for soaks.
 //!
 //! Invariants: a request alone ends within its lone latency; all that is in the device is done
-//! within the larger of its occupancy and the lone latency of the last; a request ends when its work
-//! is done, writes as well.
+//! within the larger of its occupancy and the lone latency of the last; a request ends when its
+//! work is done, writes as well.
 //!
 //! What is not known here: who asked.
 
