@@ -13,6 +13,8 @@
 //!   latencies is an upper bound of the latency factor, always there.
 //! - Requests that were alone, of clients of depth 1, show latency; those of deep clients that had
 //!   the disk alone show occupancy, which is no more than the busy time allows either.
+//! - Where no client of depth 1 shows latency, it is taken to be as slow as occupancy, within that
+//!   bound.
 //! - A window below 1.3 counts as 1, so that noise changes nothing. A factor moves half way to what
 //!   a window shows, and falls at once to the upper bound.
 //!
@@ -36,6 +38,8 @@ const DEEP_MIN: u64 = 5;
 const BUSY_MIN: Nanos = Nanos::from_millis(20);
 /// Of a factor without new evidence so many per cent are kept.
 const KEPT_PERCENT: u64 = 80;
+/// A factor beyond this is no slowness but a fault.
+const FACTOR_MAX: u64 = 64 * ONE;
 /// A change of more than one part in so many voids what was learnt of prices.
 const CHANGE_PARTS: u64 = 10;
 /// Steps of the histogram of ratios in each doubling.
@@ -216,12 +220,15 @@ impl DeviceSpeed {
         let fading = |factor: u64| ONE + (factor - ONE) * KEPT_PERCENT / 100;
         let lone = self.lone.ratio(LONE_MIN * self.lone_latency);
         let deep = self.deep.ratio(DEEP_MIN * self.lone_latency);
-        let mut latency = lone.unwrap_or(fading(self.latency_ppm));
         let mut occupancy = deep.unwrap_or(fading(self.occupancy_ppm));
         let busy_now = busy.saturating_sub(self.busy_before);
         if busy_now > BUSY_MIN {
             occupancy = occupancy.min(ppm(busy_now.0 / 10 * 11, self.occupancy.0));
         }
+        // Without a client of depth 1 latency is not seen. A disk that takes so much longer for deep
+        // clients is taken to be slower in both, or H would shrink by what it makes slower itself.
+        let unseen = fading(self.latency_ppm).max(upper.unwrap_or(occupancy).min(occupancy));
+        let mut latency = lone.unwrap_or(unseen);
         if let Some(upper) = upper {
             if upper < self.latency_ppm {
                 let upper = upper.max(ONE);
@@ -255,7 +262,7 @@ impl DeviceSpeed {
 /// Half way from a factor to what a window shows.
 fn moved(factor: u64, shown: u64) -> u64 {
     let shown = if shown < NOISE { ONE } else { shown };
-    let next = factor.midpoint(shown);
+    let next = factor.midpoint(shown.min(FACTOR_MAX));
     if next.abs_diff(ONE) < ONE / 20 {
         ONE
     } else {

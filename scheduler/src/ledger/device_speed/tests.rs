@@ -82,3 +82,26 @@ fn overlap_alone_does_not_look_like_a_slow_disk() {
     }
     assert_eq!(speed.factors(), (ONE, ONE, None));
 }
+
+#[test]
+fn a_disk_slower_for_deep_clients_alone_keeps_its_bound_on_the_occupancy() {
+    let mut speed = DeviceSpeed::default();
+    for read in 0..5000u64 {
+        // Forty outstanding, each ten times as slow as its price in throughput and in latency.
+        let solo = speed.occupancy(OCCUPANCY);
+        speed.note_read(FinishedRead {
+            service: Nanos(LONE.0 * 12),
+            lone: LONE,
+            alone: Some((Nanos(OCCUPANCY.0 * 10), solo)),
+            is_lone: false,
+            is_deep: true,
+        });
+        let now = Nanos(read * 200_000);
+        speed.note_done(now, OCCUPANCY, now);
+    }
+    let (latency, occupancy, _) = speed.factors();
+    assert!((9_000_000..=11_000_000).contains(&occupancy), "{occupancy}");
+    assert!(latency.abs_diff(occupancy) < occupancy / 10, "{latency}");
+    let bound = speed.bound(Nanos(2 * LONE.0));
+    assert!(bound.0 * 10 > 2 * LONE.0 * 9, "{bound}");
+}
