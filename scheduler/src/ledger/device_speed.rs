@@ -225,8 +225,9 @@ impl DeviceSpeed {
         if busy_now > BUSY_MIN {
             occupancy = occupancy.min(ppm(busy_now.0 / 10 * 11, self.occupancy.0));
         }
-        // Without a client of depth 1 latency is not seen. A disk that takes so much longer for deep
-        // clients is taken to be slower in both, or H would shrink by what it makes slower itself.
+        // Without a client of depth 1 latency is not seen. A disk that takes so much longer for
+        // deep clients is taken to be slower in both, or H would shrink by what it makes slower
+        // itself.
         let unseen = fading(self.latency_ppm).max(upper.unwrap_or(occupancy).min(occupancy));
         let mut latency = lone.unwrap_or(unseen);
         if let Some(upper) = upper {
