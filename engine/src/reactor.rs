@@ -21,11 +21,11 @@ mod sleep;
 
 pub use mailbox::{NotTaken, PortHost, ReactorGone, ReactorHandle, ReplyCallback, Visit};
 
-use crate::{BufferPool, Reply, Service, Session, VdiskId};
+use crate::{BufferPool, IoError, Reply, Service, Session, VdiskId};
 use connection::Connection;
 use disktime_units::Nanos;
 use intake::Waiter;
-use mailbox::{Mail, MailboxSignal, next_mail, shutdown_reply};
+use mailbox::{Mail, MailboxSignal, next_mail};
 use poller::{Poller, TOKEN_DISK, TOKEN_MAILBOX, WakeUp};
 use ports::{Ports, is_port};
 use std::collections::VecDeque;
@@ -184,7 +184,7 @@ impl<S: Service> Reactor<S> {
             match mail {
                 Mail::Connect { socket, session } => self.connect(socket, session),
                 Mail::Submit { request, callback } if self.stopping => {
-                    callback(shutdown_reply(request))
+                    callback(request.reply(Err(IoError::Shutdown)))
                 }
                 Mail::Submit { request, callback } => self.submit_mailed(request, callback),
                 Mail::Open(port) => {

@@ -39,6 +39,20 @@ pub struct Request {
     pub buffer: Option<Buffer>,
 }
 
+impl Request {
+    /// Its reply: with its buffer, and nothing else to tell.
+    pub fn reply(self, result: Result<(), IoError>) -> Reply {
+        Reply {
+            origin: self.origin,
+            handle: self.handle,
+            kind: self.kind,
+            result,
+            buffer: self.buffer,
+            detail: ReplyDetail::Nothing,
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Debug)]
 pub struct Reply {

@@ -27,12 +27,6 @@ pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     of_nbd.chain(labels).collect()
 }
 
-fn message(option: u32, data: &[u8]) -> Vec<u8> {
-    let len_bytes = data.len() as u32;
-    let header = OptionHeader { option, len_bytes }.encode();
-    [&header[..], data].concat()
-}
-
 fn go(name: &str) -> Vec<u8> {
     let mut data = text(name);
     let wanted = [info::NAME, info::DESCRIPTION, info::BLOCK_SIZE];
@@ -40,7 +34,7 @@ fn go(name: &str) -> Vec<u8> {
     wanted
         .iter()
         .for_each(|kind| data.extend_from_slice(&kind.to_be_bytes()));
-    message(option::GO, &data)
+    OptionHeader::message(option::GO, &data)
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -51,11 +45,11 @@ fn contexts(option: u32, name: &str, queries: &[&str]) -> Vec<u8> {
     let mut data = text(name);
     data.extend_from_slice(&(queries.len() as u32).to_be_bytes());
     queries.iter().for_each(|query| data.extend(text(query)));
-    message(option, &data)
+    OptionHeader::message(option, &data)
 }
 
 fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
-    let structured = message(option::STRUCTURED_REPLY, b"");
+    let structured = OptionHeader::message(option::STRUCTURED_REPLY, b"");
     let set = contexts(option::SET_META_CONTEXT, "disk", &[allocation::NAME, "x:y"]);
     let list = contexts(option::LIST_META_CONTEXT, "web", &["base:"]);
     let conversation = |control: [u8; handshake::CONTROL_BYTES], flags: u32, messages: &[&[u8]]| {
@@ -78,14 +72,21 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "old",
-            conversation(usual, 1, &[&message(option::EXPORT_NAME, b"disk")]),
+            conversation(
+                usual,
+                1,
+                &[&OptionHeader::message(option::EXPORT_NAME, b"disk")],
+            ),
         ),
         (
             "list",
             conversation(
                 usual,
                 3,
-                &[&message(option::LIST, b""), &message(option::ABORT, b"")],
+                &[
+                    &OptionHeader::message(option::LIST, b""),
+                    &OptionHeader::message(option::ABORT, b""),
+                ],
             ),
         ),
         (
@@ -94,10 +95,10 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
                 [1, 9, 6, 0],
                 3,
                 &[
-                    &message(99, b"what?"),
-                    &message(option::INFO, b"short"),
+                    &OptionHeader::message(99, b"what?"),
+                    &OptionHeader::message(option::INFO, b"short"),
                     &go("nowhere"),
-                    &message(100, &[7; 200]),
+                    &OptionHeader::message(100, &[7; 200]),
                     &set,
                     &go("größer"),
                 ],
@@ -110,7 +111,7 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
                 3,
                 &[
                     &structured,
-                    &message(option::STARTTLS, b""),
+                    &OptionHeader::message(option::STARTTLS, b""),
                     &structured,
                     &go("disk"),
                 ],
@@ -121,7 +122,11 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
             conversation(
                 [9, 9, 40, 2],
                 3,
-                &[&go("disk"), &message(option::STARTTLS, b""), &go("disk")],
+                &[
+                    &go("disk"),
+                    &OptionHeader::message(option::STARTTLS, b""),
+                    &go("disk"),
+                ],
             ),
         ),
     ]
@@ -160,10 +165,7 @@ fn protocols() -> Vec<(&'static str, Vec<u8>)> {
 fn request(command: u16, flags: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
     let header = RequestHeader {
         flags,
-        command,
-        cookie,
-        offset_bytes,
-        len_bytes,
+        ..RequestHeader::new(command, cookie, offset_bytes, len_bytes)
     };
     let mut bytes = header.encode().to_vec();
     if command == command::WRITE {

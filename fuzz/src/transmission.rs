@@ -151,16 +151,8 @@ impl<'a> Run<'a> {
         true
     }
 
-    fn reply(&mut self, request: Request) -> Reply {
-        let Request {
-            origin,
-            handle,
-            kind,
-            offset_bytes,
-            len_bytes,
-            mut buffer,
-            ..
-        } = request;
+    fn reply(&mut self, mut request: Request) -> Reply {
+        let (offset_bytes, len_bytes) = (request.offset_bytes, request.len_bytes);
         let failed = self.choose(8) == 0;
         let detail = match self.choose(4) {
             0 => ReplyDetail::FailedAt(offset_bytes + self.choose(2 * len_bytes.max(1))),
@@ -181,18 +173,15 @@ impl<'a> Run<'a> {
             }
             _ => ReplyDetail::Nothing,
         };
-        if kind == RequestKind::Status
-            && let Some(buffer) = &mut buffer
+        if request.kind == RequestKind::Status
+            && let Some(buffer) = &mut request.buffer
         {
             self.write_extents(buffer, len_bytes);
         }
+        let result = if failed { Err(IoError::Io) } else { Ok(()) };
         Reply {
-            origin,
-            handle,
-            kind,
-            result: if failed { Err(IoError::Io) } else { Ok(()) },
-            buffer,
             detail,
+            ..request.reply(result)
         }
     }
 

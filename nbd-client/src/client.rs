@@ -122,14 +122,7 @@ impl NbdSender {
     /// # Errors
     /// When the connection fails.
     pub fn disconnect(&mut self) -> Result<(), ClientError> {
-        let header = RequestHeader {
-            flags: 0,
-            command: command::DISC,
-            cookie: 0,
-            offset_bytes: 0,
-            len_bytes: 0,
-        };
-        let header = header.encode();
+        let header = RequestHeader::new(command::DISC, 0, 0, 0).encode();
         match &mut self.output {
             Output::Plain(socket) => Ok(socket.write_all(&header)?),
             Output::Tls(sender) => Ok(sender.finish(&header)?),

@@ -105,11 +105,7 @@ fn start_tls(
     credentials: &ClientCredentials,
     transport: &Transport,
 ) -> Result<(TlsSender, TlsReceiver), ClientError> {
-    let header = OptionHeader {
-        option: option::STARTTLS,
-        len_bytes: 0,
-    };
-    socket.write_all(&header.encode())?;
+    socket.write_all(&OptionHeader::message(option::STARTTLS, &[]))?;
     let mut header = [0; OptionReplyHeader::BYTES];
     socket.read_exact(&mut header)?;
     let header = OptionReplyHeader::decode(&header).filter(|header| {

@@ -25,23 +25,14 @@ pub(crate) fn choose_export(
     input: &mut impl Read,
     export: &str,
 ) -> Result<ExportInfo, ClientError> {
-    let mut message = Vec::new();
     let wanted = [info::BLOCK_SIZE, info::DESCRIPTION];
-    let len_bytes = (4 + export.len() + 2 + 2 * wanted.len()) as u32;
-    message.extend_from_slice(
-        &OptionHeader {
-            option: option::GO,
-            len_bytes,
-        }
-        .encode(),
-    );
-    message.extend_from_slice(&(export.len() as u32).to_be_bytes());
-    message.extend_from_slice(export.as_bytes());
-    message.extend_from_slice(&(wanted.len() as u16).to_be_bytes());
+    let mut data = (export.len() as u32).to_be_bytes().to_vec();
+    data.extend_from_slice(export.as_bytes());
+    data.extend_from_slice(&(wanted.len() as u16).to_be_bytes());
     for kind in wanted {
-        message.extend_from_slice(&kind.to_be_bytes());
+        data.extend_from_slice(&kind.to_be_bytes());
     }
-    output.write_all(&message)?;
+    output.write_all(&OptionHeader::message(option::GO, &data))?;
     read_replies(input, export)
 }
 

@@ -24,7 +24,32 @@ pub struct ClientRequest<'a> {
     pub data: &'a [u8],
 }
 
-impl ClientRequest<'_> {
+impl<'a> ClientRequest<'a> {
+    /// A request without data and without FUA.
+    pub fn new(
+        tag: u32,
+        kind: RequestKind,
+        offset_bytes: u64,
+        len_bytes: u32,
+    ) -> ClientRequest<'a> {
+        ClientRequest {
+            tag,
+            kind,
+            offset_bytes,
+            len_bytes,
+            fua: false,
+            data: &[],
+        }
+    }
+
+    /// A write of `data`, at most 32 MiB, without FUA.
+    pub fn write(tag: u32, offset_bytes: u64, data: &'a [u8]) -> ClientRequest<'a> {
+        ClientRequest {
+            data,
+            ..ClientRequest::new(tag, RequestKind::Write, offset_bytes, data.len() as u32)
+        }
+    }
+
     pub(crate) fn header(&self) -> RequestHeader {
         let (command, flags) = match self.kind {
             RequestKind::Read => (command::READ, 0),

@@ -223,9 +223,7 @@ fn error_chunk(kind: u16, body: &[u8], reply: &mut StructuredReply) -> Option<()
 }
 
 fn send_option(output: &mut impl Write, option: u32, data: &[u8]) -> Result<(), ClientError> {
-    let len_bytes = data.len() as u32;
-    output.write_all(&OptionHeader { option, len_bytes }.encode())?;
-    Ok(output.write_all(data)?)
+    Ok(output.write_all(&OptionHeader::message(option, data))?)
 }
 
 /// The metadata contexts in the replies to an option, up to its ACK.

@@ -16,6 +16,12 @@ impl OptionHeader {
     /// Its size on the wire.
     pub const BYTES: usize = 16;
 
+    /// An option with its data, as on the wire.
+    pub fn message(option: u32, data: &[u8]) -> Vec<u8> {
+        let len_bytes = data.len() as u32;
+        [&OptionHeader { option, len_bytes }.encode()[..], data].concat()
+    }
+
     /// As on the wire.
     #[inline]
     pub fn encode(&self) -> [u8; Self::BYTES] {
@@ -91,6 +97,17 @@ pub struct RequestHeader {
 impl RequestHeader {
     /// Its size on the wire.
     pub const BYTES: usize = 28;
+
+    /// A request without flags.
+    pub fn new(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> RequestHeader {
+        RequestHeader {
+            flags: 0,
+            command,
+            cookie,
+            offset_bytes,
+            len_bytes,
+        }
+    }
 
     /// As on the wire.
     #[inline]

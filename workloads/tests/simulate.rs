@@ -1,6 +1,6 @@
 //! Workloads in virtual time on a toy service: one server, first in first out, constant time.
 
-use disktime_engine::{IoError, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{IoError, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_units::{Nanos, Share};
 use disktime_workloads::{
     Blocks, Client, Generated, GeneratorKind, LoadReport, Moment, Pace, Pattern, Rate,
@@ -58,14 +58,8 @@ impl Service for Toy {
             self.kinds.push((request.origin, request.kind, request.fua));
             self.served
                 .push((now, request.origin, request.offset_bytes));
-            replies.push(Reply {
-                origin: request.origin,
-                handle: request.handle,
-                kind: request.kind,
-                result: if self.fails { Err(IoError::Io) } else { Ok(()) },
-                buffer: request.buffer,
-                detail: ReplyDetail::Nothing,
-            });
+            let result = if self.fails { Err(IoError::Io) } else { Ok(()) };
+            replies.push(request.reply(result));
         }
     }
 

@@ -8,7 +8,7 @@
 use super::poller::WakeUp;
 use crate::port::Port;
 use crate::session::Session;
-use crate::{IoError, Reply, ReplyDetail, Request};
+use crate::{Reply, Request};
 use disktime_units::Nanos;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -196,18 +196,6 @@ impl<S> PortHost for ReactorHandle<S> {
     fn wake(&self) {
         // Even if it does not sleep: it may have served its ports in this turn already.
         self.signal.wake_up.signal();
-    }
-}
-
-/// The reply to a request that comes after the reactor was told to stop.
-pub(super) fn shutdown_reply(request: Request) -> Reply {
-    Reply {
-        origin: request.origin,
-        handle: request.handle,
-        kind: request.kind,
-        result: Err(IoError::Shutdown),
-        buffer: request.buffer,
-        detail: ReplyDetail::Nothing,
     }
 }
 

@@ -4,7 +4,7 @@
 use super::*;
 use crate::export::{Export, ExportHandle};
 use crate::session::{NbdSession, SessionLimits};
-use disktime_engine::{BufferPool, Reply, ReplyDetail, Request, RequestKind, Session, SessionStatus, VdiskId};
+use disktime_engine::{BufferPool, Request, RequestKind, Session, SessionStatus, VdiskId};
 use disktime_nbd_protocol::{ErrorNumber, RequestHeader, SimpleReply, command};
 use disktime_sockets::{ServerCredentials, TlsSettings};
 use disktime_test_tls::{TLS13, client, encrypted_output, fill, shake_hands};
@@ -101,27 +101,11 @@ impl World {
         self.waiting_max = self.waiting_max.max(slices[0].len());
     }
 
-    fn answer(&mut self, request: Request) {
-        let Request {
-            origin,
-            handle,
-            kind,
-            mut buffer,
-            offset_bytes,
-            ..
-        } = request;
-        if let (RequestKind::Read, Some(buffer)) = (kind, &mut buffer) {
-            buffer.fill(offset_bytes as u8);
+    fn answer(&mut self, mut request: Request) {
+        if let (RequestKind::Read, Some(buffer)) = (request.kind, &mut request.buffer) {
+            buffer.fill(request.offset_bytes as u8);
         }
-        let reply = Reply {
-            origin,
-            handle,
-            kind,
-            result: Ok(()),
-            buffer,
-            detail: ReplyDetail::Nothing,
-        };
-        self.session.reply(reply, &mut self.pool);
+        self.session.reply(request.reply(Ok(())), &mut self.pool);
         self.note_waiting();
     }
 
@@ -153,14 +137,7 @@ impl World {
 }
 
 fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> [u8; 28] {
-    RequestHeader {
-        flags: 0,
-        command,
-        cookie,
-        offset_bytes,
-        len_bytes,
-    }
-    .encode()
+    RequestHeader::new(command, cookie, offset_bytes, len_bytes).encode()
 }
 
 fn reply(cookie: u64) -> Vec<u8> {

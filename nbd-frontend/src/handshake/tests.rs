@@ -23,14 +23,7 @@ pub(super) fn exports() -> Arc<dyn ExportDirectory> {
 }
 
 pub(super) fn message(option: u32, data: &[u8]) -> Vec<u8> {
-    let mut bytes = OptionHeader {
-        option,
-        len_bytes: data.len() as u32,
-    }
-    .encode()
-    .to_vec();
-    bytes.extend_from_slice(data);
-    bytes
+    OptionHeader::message(option, data)
 }
 
 pub(super) fn go_data(name: &str, infos: &[u16]) -> Vec<u8> {

@@ -6,7 +6,7 @@ mod structured;
 use super::*;
 use crate::export::ExportHandle;
 use crate::validate::payload_bytes;
-use disktime_engine::{Buffer, IoError, ReplyDetail, RequestKind, VdiskId};
+use disktime_engine::{Buffer, IoError, RequestKind, VdiskId};
 use disktime_nbd_protocol::{RequestHeader, SimpleReply, command, command_flag};
 use proptest::prelude::*;
 
@@ -21,29 +21,14 @@ fn session(limits: SessionLimits) -> NbdSession {
     NbdSession::new(export, limits, &[])
 }
 
-pub(super) fn header(
-    command: u16,
-    cookie: u64,
-    offset_bytes: u64,
-    len_bytes: u32,
-) -> RequestHeader {
-    RequestHeader {
-        flags: 0,
-        command,
-        cookie,
-        offset_bytes,
-        len_bytes,
-    }
-}
-
 pub(super) fn read(cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
-    header(command::READ, cookie, offset_bytes, len_bytes)
+    RequestHeader::new(command::READ, cookie, offset_bytes, len_bytes)
         .encode()
         .to_vec()
 }
 
 pub(super) fn write(cookie: u64, offset_bytes: u64, data: &[u8]) -> Vec<u8> {
-    let header = header(command::WRITE, cookie, offset_bytes, data.len() as u32);
+    let header = RequestHeader::new(command::WRITE, cookie, offset_bytes, data.len() as u32);
     [&header.encode()[..], data].concat()
 }
 
@@ -68,24 +53,6 @@ pub(super) fn feed(
         space[..here].copy_from_slice(&bytes[fed..fed + here]);
         session.filled(here);
         fed += here;
-    }
-}
-
-pub(super) fn answer(request: Request, result: Result<(), IoError>) -> Reply {
-    let Request {
-        origin,
-        handle,
-        kind,
-        buffer,
-        ..
-    } = request;
-    Reply {
-        origin,
-        handle,
-        kind,
-        result,
-        buffer,
-        detail: ReplyDetail::Nothing,
     }
 }
 
@@ -133,7 +100,7 @@ fn replies_go_out_in_the_order_of_their_completion_with_their_own_cookies_and_da
         if request.kind == RequestKind::Read {
             request.buffer.as_mut().expect("a read has room").fill(fill);
         }
-        session.reply(answer(request, Ok(())), &mut pool);
+        session.reply(request.reply(Ok(())), &mut pool);
     }
     let expected = [
         reply_bytes(72, 0, b"cc"),
@@ -151,7 +118,7 @@ fn replies_go_out_in_the_order_of_their_completion_with_their_own_cookies_and_da
 #[test]
 fn the_data_of_a_long_write_are_read_into_its_own_buffer() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
-    let start = header(command::WRITE, 1, 0, MIB).encode();
+    let start = RequestHeader::new(command::WRITE, 1, 0, MIB).encode();
     let mut requests = Vec::new();
     feed(&mut session, &mut pool, &start, &mut requests);
     let space = session.space(&mut pool);
@@ -171,13 +138,13 @@ fn the_data_of_a_long_write_are_read_into_its_own_buffer() {
 fn requests_that_need_no_disk_are_answered_at_once() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let beyond = 64 << 20;
-    let mut flagged = header(command::READ, 5, 0, 1);
+    let mut flagged = RequestHeader::new(command::READ, 5, 0, 1);
     flagged.flags = command_flag::NO_HOLE;
     let bytes = [
         read(1, 0, 0),
         read(2, beyond, 1),
         write(3, beyond - 1, b"two bytes and more"),
-        header(55, 4, 0, 0).encode().to_vec(),
+        RequestHeader::new(55, 4, 0, 0).encode().to_vec(),
         flagged.encode().to_vec(),
         write(6, 0, b""),
         read(7, 0, u32::MAX),
@@ -204,7 +171,9 @@ fn requests_that_need_no_disk_are_answered_at_once() {
 fn the_data_of_a_write_that_is_too_long_are_skipped_in_the_input_buffer() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let len = 33 * MIB;
-    let mut bytes = header(command::WRITE, 9, 0, len).encode().to_vec();
+    let mut bytes = RequestHeader::new(command::WRITE, 9, 0, len)
+        .encode()
+        .to_vec();
     bytes.resize(bytes.len() + len as usize, 0xEE);
     bytes.extend_from_slice(&read(10, 0, 1));
     let mut requests = Vec::new();
@@ -244,7 +213,7 @@ fn a_peer_that_does_not_read_is_not_read_from_and_later_gets_every_reply() {
             assert!(session.buffer_bytes_held() <= 64 << 10);
             requests
                 .into_iter()
-                .for_each(|it| session.reply(answer(it, Ok(())), &mut pool));
+                .for_each(|it| session.reply(it.reply(Ok(())), &mut pool));
             // Answered but not sent: there is still no space.
             let stuck = feed(&mut session, &mut pool, &bytes[fed..], &mut Vec::new());
             assert!(stuck == 0 || fed + stuck == bytes.len());
@@ -296,7 +265,7 @@ fn errors_of_the_service_reach_the_client_without_data() {
         let mut requests = Vec::new();
         feed(&mut session, &mut pool, &read(1, 0, 4096), &mut requests);
         let request = requests.pop().expect("the read");
-        session.reply(answer(request, Err(error)), &mut pool);
+        session.reply(request.reply(Err(error)), &mut pool);
         assert_eq!(
             take_sent(&mut session, &mut pool, 5),
             reply_bytes(1, number, b"")
@@ -314,7 +283,7 @@ fn a_read_answered_without_its_data_becomes_an_error() {
     let mut requests = Vec::new();
     let bytes = [read(1, 0, 10), read(2, 0, 10)].concat();
     feed(&mut session, &mut pool, &bytes, &mut requests);
-    let mut replies = requests.into_iter().map(|request| answer(request, Ok(())));
+    let mut replies = requests.into_iter().map(|request| request.reply(Ok(())));
     let none = Reply {
         buffer: None,
         ..replies.next().expect("the first")
@@ -339,7 +308,7 @@ fn disc_and_the_end_of_input_finish_after_the_complete_requests() {
         let (mut session, mut pool) = (session(limits), pool());
         let mut bytes = [read(1, 0, 1), read(2, 0, 1)].concat();
         if sends_disc {
-            bytes.extend_from_slice(&header(command::DISC, 0, 0, 0).encode());
+            bytes.extend_from_slice(&RequestHeader::new(command::DISC, 0, 0, 0).encode());
         }
         let mut requests = Vec::new();
         feed(&mut session, &mut pool, &bytes, &mut requests);
@@ -351,7 +320,7 @@ fn disc_and_the_end_of_input_finish_after_the_complete_requests() {
         );
         assert!(session.space(&mut pool).is_empty());
         let request = requests.pop().expect("the first");
-        session.reply(answer(request, Ok(())), &mut pool);
+        session.reply(request.reply(Ok(())), &mut pool);
         assert_eq!(
             take_sent(&mut session, &mut pool, 100),
             reply_bytes(1, 0, &[0])
@@ -359,7 +328,7 @@ fn disc_and_the_end_of_input_finish_after_the_complete_requests() {
         let request = session.next_request(&mut pool).expect("the second");
         assert!(session.next_request(&mut pool).is_none());
         assert_eq!(session.status(), SessionStatus::Finishing);
-        session.reply(answer(request, Ok(())), &mut pool);
+        session.reply(request.reply(Ok(())), &mut pool);
         assert_eq!(
             take_sent(&mut session, &mut pool, 100),
             reply_bytes(2, 0, &[0])
@@ -390,7 +359,7 @@ fn while_draining_requests_in_flight_are_answered_and_nothing_more_is_taken() {
     assert_eq!(feed(&mut session, &mut pool, &rest, &mut late), 0);
     assert!(late.is_empty());
     let request = requests.pop().expect("the first");
-    session.reply(answer(request, Ok(())), &mut pool);
+    session.reply(request.reply(Ok(())), &mut pool);
     let expected = reply_bytes(1, 0, &[0]);
     assert_eq!(take_sent(&mut session, &mut pool, 100), expected);
     assert_eq!(session.status(), SessionStatus::Open);
@@ -470,7 +439,7 @@ proptest! {
                             .filter(|_| request.kind == RequestKind::Write)
                             .map(|buffer| buffer.to_vec());
                         seen.push((request.kind, request.offset_bytes, request.fua, data));
-                        session.reply(answer(request, Err(IoError::Io)), &mut pool);
+                        session.reply(request.reply(Err(IoError::Io)), &mut pool);
                     }
                     let sent = take_sent(&mut session, &mut pool, 1 << 20);
                     answers.extend_from_slice(&sent);

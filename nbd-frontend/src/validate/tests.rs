@@ -19,10 +19,7 @@ const ALL: Negotiated = Negotiated {
 fn header(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> RequestHeader {
     RequestHeader {
         flags,
-        command,
-        cookie: 0,
-        offset_bytes,
-        len_bytes,
+        ..RequestHeader::new(command, 0, offset_bytes, len_bytes)
     }
 }
 

@@ -57,14 +57,14 @@ fn exchange(reads: &[Read], step: usize) -> Vec<u8> {
     let (mut bytes, mut requests) = (Vec::new(), Vec::new());
     for (cookie, read) in reads.iter().enumerate() {
         let len_bytes = read.data.len() as u32;
-        let header = header(command::READ, cookie as u64, read.offset_bytes, len_bytes);
+        let header = RequestHeader::new(command::READ, cookie as u64, read.offset_bytes, len_bytes);
         let flags = read.flags;
         bytes.extend(RequestHeader { flags, ..header }.encode());
     }
     feed(&mut session, &mut pool, &bytes, &mut requests);
     assert_eq!(requests.len(), reads.len());
     for (request, read) in requests.into_iter().zip(reads) {
-        let mut reply = answer(request, Ok(()));
+        let mut reply = request.reply(Ok(()));
         reply.detail = read.detail;
         let buffer = reply.buffer.as_mut().expect("a read has room");
         buffer.copy_from_slice(&read.data);

@@ -22,7 +22,7 @@ fn session() -> NbdSession {
 }
 
 fn flagged(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
-    let header = header(command, 5, offset_bytes, len_bytes);
+    let header = RequestHeader::new(command, 5, offset_bytes, len_bytes);
     RequestHeader { flags, ..header }.encode().to_vec()
 }
 
@@ -51,7 +51,7 @@ fn exchange(
     let mut requests = Vec::new();
     feed(&mut session, &mut pool, bytes, &mut requests);
     for request in requests {
-        let mut reply = answer(request, result);
+        let mut reply = request.reply(result);
         reply.detail = detail;
         if let Some(buffer) = &mut reply.buffer {
             fill(buffer);
@@ -273,7 +273,7 @@ fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64,
             for request in requests {
                 let first_bytes = (request.len_bytes / 3) as u32;
                 let last_bytes = first_bytes / 2;
-                let mut reply = answer(request, Ok(()));
+                let mut reply = request.reply(Ok(()));
                 reply.detail = ReplyDetail::Zeroes {
                     first_bytes,
                     last_bytes,
@@ -336,7 +336,7 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         for (cookie, (command, flags, offset_bytes, len_bytes)) in asked.iter().enumerate() {
-            let header = header(*command, cookie as u64, *offset_bytes, *len_bytes);
+            let header = RequestHeader::new(*command, cookie as u64, *offset_bytes, *len_bytes);
             let header = RequestHeader { flags: *flags, ..header };
             stream.extend_from_slice(&header.encode());
             let data = payload_bytes(&header) as usize;
