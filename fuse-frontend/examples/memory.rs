@@ -3,8 +3,9 @@
 //!
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 
-use disktime_engine::{Reactor, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{Reactor, Reply, Request, Service, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile, Transport};
+use disktime_testing::memory::perform;
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -21,24 +22,9 @@ struct Memory {
 }
 
 impl Service for Memory {
-    fn submit(&mut self, _now: Nanos, mut request: Request) -> Result<(), Request> {
-        let start = request.offset_bytes as usize;
+    fn submit(&mut self, _now: Nanos, request: Request) -> Result<(), Request> {
         let content = &mut self.contents[request.vdisk.0 as usize];
-        let content = &mut content[start..start + request.len_bytes as usize];
-        match (request.kind, &mut request.buffer) {
-            (RequestKind::Read, Some(buffer)) => buffer.copy_from_slice(content),
-            (RequestKind::Write, Some(buffer)) => content.copy_from_slice(buffer),
-            (kind, _) if kind.zeroes() => content.fill(0),
-            _ => {}
-        }
-        self.done.push(Reply {
-            origin: request.origin,
-            handle: request.handle,
-            kind: request.kind,
-            result: Ok(()),
-            buffer: request.buffer,
-            detail: ReplyDetail::Nothing,
-        });
+        self.done.push(perform(content, request));
         Ok(())
     }
 

@@ -6,29 +6,8 @@ use disktime_engine::{
 };
 use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
 use disktime_nbd_protocol::{RequestHeader, command};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use disktime_testing::allocations::{Counting, count};
 use std::io::IoSlice;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator; the count is a thread's own number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise about `start` and `layout` is passed on.
-        unsafe { System.dealloc(start, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -68,23 +47,17 @@ fn serve(structured: bool) {
             command::READ if cookie % 8 == 5 => 1 << 20,
             _ => 4096,
         };
-        let header = RequestHeader {
-            flags: 0,
-            command,
-            cookie,
-            offset_bytes: 0,
-            len_bytes,
-        };
+        let header = RequestHeader::new(command, cookie, 0, len_bytes);
         batch.extend_from_slice(&header.encode());
         if command == command::WRITE {
             batch.resize(batch.len() + 4096, 0x5A);
         }
     }
     let mut held = Vec::with_capacity(64);
-    let mut answered = 0;
+    let (mut answered, mut before) = (0, 0);
     for round in 0..200 {
         if round == 10 {
-            ALLOCATIONS.with(|count| count.set(0));
+            before = count();
         }
         let mut rest = &batch[..];
         loop {
@@ -101,14 +74,13 @@ fn serve(structured: bool) {
             rest = &rest[here..];
         }
         assert!(rest.is_empty());
-        for request in held.drain(..) {
+        for mut request in held.drain(..) {
             answered += 1;
             let mut middle = ZeroPieces::of_read(request.offset_bytes, request.len_bytes);
             for piece in [3, 5, 6, 9] {
                 middle.add(piece * 65536, (piece + 1) * 65536);
             }
-            let mut buffer = request.buffer;
-            if let (RequestKind::Status, Some(room)) = (request.kind, &mut buffer) {
+            if let (RequestKind::Status, Some(room)) = (request.kind, &mut request.buffer) {
                 let extent = Extent {
                     len_bytes: 4096,
                     hole: true,
@@ -117,17 +89,14 @@ fn serve(structured: bool) {
                 room[..Extent::BYTES].copy_from_slice(&extent.encode());
                 room.set_len(Extent::BYTES);
             }
+            let detail = ReplyDetail::Zeroes {
+                first_bytes: 512,
+                last_bytes: 512,
+                middle,
+            };
             let reply = Reply {
-                origin: request.origin,
-                handle: request.handle,
-                kind: request.kind,
-                result: Ok(()),
-                buffer,
-                detail: ReplyDetail::Zeroes {
-                    first_bytes: 512,
-                    last_bytes: 512,
-                    middle,
-                },
+                detail,
+                ..request.reply(Ok(()))
             };
             session.reply(reply, &mut pool);
         }
@@ -144,9 +113,5 @@ fn serve(structured: bool) {
     // Without structured replies a block status is refused at once, like an unknown command.
     let each_round = if structured { 28 } else { 24 };
     assert_eq!(answered, 200 * each_round);
-    assert_eq!(
-        ALLOCATIONS.with(Cell::get),
-        0,
-        "allocations after the first rounds"
-    );
+    assert_eq!(count(), before, "allocations after the first rounds");
 }

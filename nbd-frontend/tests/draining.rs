@@ -49,17 +49,9 @@ fn connect(uri: &NbdUri) -> (NbdSender, NbdReceiver) {
 
 /// Sends a read, or a write with data.
 fn ask(sender: &mut NbdSender, tag: u32, data: &[u8]) {
-    let request = ClientRequest {
-        tag,
-        kind: if data.is_empty() {
-            RequestKind::Read
-        } else {
-            RequestKind::Write
-        },
-        offset_bytes: 0,
-        len_bytes: 512,
-        fua: false,
-        data,
+    let request = match data {
+        [] => ClientRequest::new(tag, RequestKind::Read, 0, 512),
+        data => ClientRequest::write(tag, 0, data),
     };
     sender.send_request(&request).expect("room for so little");
 }

@@ -32,34 +32,13 @@ impl Witness {
         let data = [self.round; 5000];
         let offset_bytes = 60 * MIB + 77;
         let mut got = Vec::new();
-        let write = request(RequestKind::Write, offset_bytes, &data, 5000);
-        assert_eq!(
-            self.client
-                .call(&write, &mut got)
-                .expect("it is served")
-                .error,
-            0
-        );
-        let read = request(RequestKind::Read, offset_bytes, &[], 5000);
-        assert_eq!(
-            self.client
-                .call(&read, &mut got)
-                .expect("it is served")
-                .error,
-            0
-        );
+        let write = ClientRequest::write(1, offset_bytes, &data);
+        let read = ClientRequest::new(1, RequestKind::Read, offset_bytes, 5000);
+        for request in [write, read] {
+            let reply = self.client.call(&request, &mut got).expect("it is served");
+            assert_eq!(reply.error, 0);
+        }
         assert_eq!(got, data);
-    }
-}
-
-fn request(kind: RequestKind, offset_bytes: u64, data: &[u8], len_bytes: u32) -> ClientRequest<'_> {
-    ClientRequest {
-        tag: 1,
-        kind,
-        offset_bytes,
-        len_bytes,
-        fua: false,
-        data,
     }
 }
 
@@ -171,13 +150,7 @@ fn a_thousand_unknown_options_end_the_handshake() {
     let mut stream = raw(&server);
     let mut bytes = 3u32.to_be_bytes().to_vec();
     for number in 0..1000 {
-        bytes.extend_from_slice(
-            &OptionHeader {
-                option: 5000 + number,
-                len_bytes: 0,
-            }
-            .encode(),
-        );
+        bytes.extend(OptionHeader::message(5000 + number, &[]));
     }
     let _ = stream.write_all(&bytes);
     let answers = to_the_end(&mut stream);
@@ -218,13 +191,11 @@ fn lengths_of_4_gib_are_refused_and_cost_no_memory() {
     drop(stream);
     let mut stream = raw(&server);
     let mut bytes = 3u32.to_be_bytes().to_vec();
-    bytes.extend_from_slice(
-        &OptionHeader {
-            option: option::GO,
-            len_bytes: u32::MAX,
-        }
-        .encode(),
-    );
+    let go = OptionHeader {
+        option: option::GO,
+        len_bytes: u32::MAX,
+    };
+    bytes.extend_from_slice(&go.encode());
     stream.write_all(&bytes).expect("the server reads");
     stream
         .shutdown(Shutdown::Write)
@@ -284,15 +255,15 @@ fn unaligned_requests_are_served() {
     for round in 0..200usize {
         let (at, len) = (round * 7919 % 30_000, 1 + round * 104_729 % 9000);
         let data = vec![round as u8; len];
-        let write = request(RequestKind::Write, at as u64, &data, len as u32);
+        let write = ClientRequest::write(1, at as u64, &data);
         assert_eq!(client.call(&write, &mut got).expect("served").error, 0);
         model[at..at + len].copy_from_slice(&data);
         let (at, len) = (round * 6007 % 30_000, 1 + round * 15_013 % 9000);
-        let read = request(RequestKind::Read, at as u64, &[], len as u32);
+        let read = ClientRequest::new(1, RequestKind::Read, at as u64, len as u32);
         assert_eq!(client.call(&read, &mut got).expect("served").error, 0);
         assert!(got == model[at..at + len], "round {round}");
     }
-    let nothing = request(RequestKind::Read, 5, &[], 0);
+    let nothing = ClientRequest::new(1, RequestKind::Read, 5, 0);
     assert_eq!(
         client.call(&nothing, &mut got).expect("served").data_bytes,
         0
@@ -309,7 +280,10 @@ fn errors_have_their_numbers() {
         } else {
             Vec::new()
         };
-        let request = request(kind, offset, &data, len);
+        let request = ClientRequest {
+            data: &data,
+            ..ClientRequest::new(1, kind, offset, len)
+        };
         server
             .client(export)
             .call(&request, &mut got)
@@ -424,15 +398,9 @@ fn many_requests_in_flight_are_identified_by_their_tags() {
     let writing = std::thread::spawn(move || {
         for tag in 0..500u32 {
             let data = tag.to_be_bytes();
-            let offset_bytes = u64::from(tag) * 4;
-            let kind = RequestKind::Write;
             let write = ClientRequest {
-                tag,
-                kind,
-                offset_bytes,
-                len_bytes: 4,
                 fua: true,
-                data: &data,
+                ..ClientRequest::write(tag, u64::from(tag) * 4, &data)
             };
             sender.send_request(&write).expect("sent");
         }

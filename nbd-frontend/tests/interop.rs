@@ -2,18 +2,12 @@
 
 mod common;
 
-use common::{MIB, TestServer, tool, tool_output, usual_exports};
+use common::{MIB, TestServer, usual_exports};
+use disktime_testing::bytes::pattern;
+use disktime_testing::programs::{QEMU, qemu_img, qemu_io, tool, tool_output};
 use std::fs;
 
 const LIBNBD: &str = "libnbd-bin";
-const QEMU: &str = "qemu-utils";
-
-/// Bytes that differ at every offset.
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len as u32 / 4)
-        .flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes())
-        .collect()
-}
 
 #[test]
 fn nbdinfo_shows_the_export() {
@@ -82,7 +76,7 @@ fn an_unknown_name_is_an_error_and_the_empty_one_means_the_only_export() {
 #[test]
 fn nbdcopy_copies_a_file_both_ways() {
     let server = TestServer::start();
-    let data = pattern(64 * MIB as usize);
+    let data = pattern(64 * MIB as usize, 1);
     let (there, back) = (
         server.folder.path().join("there"),
         server.folder.path().join("back"),
@@ -107,25 +101,13 @@ fn nbdcopy_copies_a_file_both_ways() {
 fn qemu_img_copies_and_compares() {
     let server = TestServer::start();
     let file = server.folder.path().join("file");
-    fs::write(&file, pattern(64 * MIB as usize)).expect("a file");
+    fs::write(&file, pattern(64 * MIB as usize, 1)).expect("a file");
     let file = file.to_str().expect("a plain path");
     let uri = server.uri("disk").to_string();
-    tool(
-        QEMU,
-        "qemu-img",
-        &["convert", "-n", "-f", "raw", "-O", "raw", file, &uri],
-    );
-    let text = tool(
-        QEMU,
-        "qemu-img",
-        &["compare", "-f", "raw", "-F", "raw", file, &uri],
-    );
+    qemu_img("convert -n -f raw -O raw", &[file, &uri]);
+    let text = qemu_img("compare -f raw -F raw", &[file, &uri]);
     assert!(text.contains("identical"), "{text}");
-    let text = tool(
-        QEMU,
-        "qemu-img",
-        &["info", "-f", "raw", &server.tcp_uri.to_string()],
-    );
+    let text = qemu_img("info -f raw", &[&server.tcp_uri.to_string()]);
     assert!(text.contains("64 MiB"), "{text}");
 }
 
@@ -152,16 +134,7 @@ fn qemu_io_finds_its_patterns_aligned_and_unaligned() {
         "read -P 0x44 2M 4M",
         "read -P 0x55 6M 32M",
     ];
-    let mut arguments = vec!["-f", "raw"];
-    commands
-        .iter()
-        .for_each(|command| arguments.extend(["-c", command]));
-    arguments.push(&uri);
-    let text = tool(QEMU, "qemu-io", &arguments);
-    assert!(
-        !text.contains("verification failed") && !text.contains("error"),
-        "{text}"
-    );
+    qemu_io(&uri, &commands.join("; "));
     assert_eq!(server.bytes(0, 4096, 3), [0x11, 0x22, 0x22]);
     assert_eq!(server.bytes(0, 64 * MIB as usize - 1, 1), [0x33]);
 }

@@ -93,8 +93,11 @@ fn every_write_is_done_behind_a_short_queue() {
         let mut data = Vec::new();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for tag in 0..2000 {
-                    let write = request(tag, RequestKind::Write, &[0xA5; 4096], 4096);
+                for tag in 0..2000_u32 {
+                    let write = ClientRequest {
+                        fua: tag.is_multiple_of(7),
+                        ..ClientRequest::write(tag, u64::from(tag) * 4096, &[0xA5; 4096])
+                    };
                     sender.send_request(&write).expect("sent");
                 }
             });
@@ -106,20 +109,8 @@ fn every_write_is_done_behind_a_short_queue() {
             }
         });
         let mut client = NbdClient::connect(uri).expect("the server takes a client");
-        let read = request(0, RequestKind::Read, &[], 2000 * 4096);
+        let read = ClientRequest::new(0, RequestKind::Read, 0, 2000 * 4096);
         assert_eq!(client.call(&read, &mut data).expect("served").error, 0);
         assert!(data.iter().all(|byte| *byte == 0xA5));
     });
-}
-
-fn request(tag: u32, kind: RequestKind, data: &[u8], len_bytes: u32) -> ClientRequest<'_> {
-    let offset_bytes = u64::from(tag) * 4096;
-    ClientRequest {
-        tag,
-        kind,
-        offset_bytes,
-        len_bytes,
-        fua: tag.is_multiple_of(7),
-        data,
-    }
 }

@@ -19,19 +19,8 @@ fn client(server: &TestServer, export: &str) -> StructuredClient {
     StructuredClient::connect(&server.uri(export)).expect("the server takes a client")
 }
 
-fn request(kind: RequestKind, offset_bytes: u64, len_bytes: u32, data: &[u8]) -> ClientRequest<'_> {
-    ClientRequest {
-        tag: 0,
-        kind,
-        offset_bytes,
-        len_bytes,
-        fua: false,
-        data,
-    }
-}
-
 fn write(client: &mut StructuredClient, offset_bytes: u64, data: &[u8]) {
-    let write = request(RequestKind::Write, offset_bytes, data.len() as u32, data);
+    let write = ClientRequest::write(0, offset_bytes, data);
     assert_eq!(client.call(&write, 0).expect("it is served").error, 0);
 }
 
@@ -40,7 +29,7 @@ fn zeroes_at_the_ends_of_a_read_and_in_a_block_status_are_holes() {
     let server = TestServer::start();
     let mut client = client(&server, "disk");
     write(&mut client, 64 * KIB, &[7; 64 << 10]);
-    let read = request(RequestKind::Read, 0, 256 << 10, &[]);
+    let read = ClientRequest::new(0, RequestKind::Read, 0, 256 << 10);
     let ends = vec![(0, 64 * KIB), (128 * KIB, 128 * KIB)];
     for (flags, holes) in [(0, ends), (command_flag::DF, vec![])] {
         let reply = client.call(&read, flags).expect("it is served");
@@ -48,7 +37,7 @@ fn zeroes_at_the_ends_of_a_read_and_in_a_block_status_are_holes() {
         assert_eq!(reply.holes, holes);
         assert!(reply.data == server.bytes(0, 0, 256 << 10));
     }
-    let status = request(RequestKind::Status, 10, 256 << 10, &[]);
+    let status = ClientRequest::new(0, RequestKind::Status, 10, 256 << 10);
     let all = client.call(&status, 0).expect("it is served").extents;
     let first: Vec<(u32, u32)> = all[..3].to_vec();
     let hole = allocation::HOLE | allocation::ZERO;
@@ -64,7 +53,7 @@ fn holes_in_the_middle_of_a_read_come_as_holes() {
     for piece in [0, 2, 3, 7, 15] {
         write(&mut client, piece * 64 * KIB, &[7; 64 << 10]);
     }
-    let read = request(RequestKind::Read, 1, MIB as u32 - 2, &[]);
+    let read = ClientRequest::new(0, RequestKind::Read, 1, MIB as u32 - 2);
     let reply = client.call(&read, 0).expect("it is served");
     assert!(reply.data == server.bytes(0, 1, MIB as usize - 2));
     let piece = 64 * KIB;
@@ -84,39 +73,35 @@ fn errors_have_a_text() {
     let server = TestServer::start();
     let mut broken = client(&server, "broken");
     let mut locked = client(&server, "locked");
-    let read = request(RequestKind::Read, 0, 4096, &[]);
+    let read = ClientRequest::new(0, RequestKind::Read, 0, 4096);
     let reply = broken.call(&read, 0).expect("it is served");
     assert_eq!(
         (reply.error, reply.text.as_str()),
         (5, "the disk failed the request")
     );
-    let write = request(RequestKind::Write, 0, 3, b"abc");
+    let write = ClientRequest::write(0, 0, b"abc");
     let reply = locked.call(&write, 0).expect("it is served");
     assert_eq!(
         (reply.error, reply.text.as_str()),
         (1, "the export is read-only")
     );
-    let long = request(RequestKind::Read, 0, (32 << 20) + 1, &[]);
+    let long = ClientRequest::new(0, RequestKind::Read, 0, (32 << 20) + 1);
     let overflow = locked.call(&long, command_flag::DF).expect("it is served");
     assert_eq!(overflow.error, 75);
     assert_eq!(locked.call(&long, 0).expect("it is served").error, 22);
-    let status = request(RequestKind::Status, MIB, 1, &[]);
+    let status = ClientRequest::new(0, RequestKind::Status, MIB, 1);
     assert_eq!(locked.call(&status, 0).expect("it is served").error, 22);
 }
 
 /// The client's messages of a handshake with all extensions.
 fn opening() -> Vec<u8> {
-    let message = |option, data: &[u8]| {
-        let len_bytes = data.len() as u32;
-        [&OptionHeader { option, len_bytes }.encode()[..], data].concat()
-    };
     let text = |text: &str| [&(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
     let query = [text("disk"), vec![0, 0, 0, 1], text(allocation::NAME)].concat();
     [
         3u32.to_be_bytes().to_vec(),
-        message(option::STRUCTURED_REPLY, b""),
-        message(option::SET_META_CONTEXT, &query),
-        message(option::GO, &[text("disk"), vec![0, 0]].concat()),
+        OptionHeader::message(option::STRUCTURED_REPLY, b""),
+        OptionHeader::message(option::SET_META_CONTEXT, &query),
+        OptionHeader::message(option::GO, &[text("disk"), vec![0, 0]].concat()),
     ]
     .concat()
 }

@@ -3,13 +3,15 @@
 
 mod common;
 
-use common::{MIB, TestServer, opening, tool, tool_output, usual_exports};
+use common::{MIB, TestServer, opening, usual_exports};
 use disktime_engine::RequestKind;
 use disktime_nbd::TlsConfig;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use disktime_nbd_protocol::{NbdUri, OptionHeader, OptionReplyHeader, option, option_reply};
 use disktime_sockets::{ServerCredentials, TlsSettings};
 use disktime_test_tls::{Valid, fill};
+use disktime_testing::bytes::pattern;
+use disktime_testing::programs::{tool, tool_output};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -28,6 +30,10 @@ struct World {
 
 impl World {
     fn new(require: bool, client_certificates: bool) -> World {
+        World::with(require, client_certificates, Duration::from_secs(5))
+    }
+
+    fn with(require: bool, client_certificates: bool, handshake_time: Duration) -> World {
         let dir = tempfile::tempdir().expect("a directory");
         fill(dir.path());
         let settings = TlsSettings {
@@ -40,7 +46,7 @@ impl World {
                 credentials,
                 require,
             });
-            config.handshake_time = Duration::from_secs(5);
+            config.handshake_time = handshake_time;
         });
         World { server, dir }
     }
@@ -145,9 +151,7 @@ fn a_new_certificate_is_used_for_the_next_client() {
 #[test]
 fn nbdcopy_copies_a_disk_both_ways() {
     let world = World::new(true, true);
-    let data: Vec<u8> = (0..16 * MIB as u32)
-        .flat_map(|at| at.wrapping_mul(0x9E37_79B9).to_be_bytes())
-        .collect();
+    let data = pattern(64 * MIB as usize, 1);
     let file = world.dir.path().join("file");
     fs::write(&file, &data).expect("a file");
     let file = file.to_str().expect("a plain path");
@@ -181,13 +185,10 @@ fn our_own_client_supports_tls() {
             std::thread::scope(|scope| {
                 scope.spawn(move || {
                     for tag in 0..50 {
+                        let offset_bytes = u64::from(tag) * 300_000;
                         let request = ClientRequest {
-                            tag,
-                            kind,
-                            offset_bytes: u64::from(tag) * 300_000,
-                            len_bytes: 300_000,
-                            fua: false,
                             data: sent,
+                            ..ClientRequest::new(tag, kind, offset_bytes, 300_000)
                         };
                         sender.send_request(&request).expect("it takes requests");
                     }
@@ -265,11 +266,8 @@ fn with_starttls(world: &World, more: &[u8]) -> UnixStream {
     let mut stream = UnixStream::connect(path).expect("it listens");
     let limit = Some(Duration::from_secs(20));
     stream.set_read_timeout(limit).expect("a time limit");
-    let header = OptionHeader {
-        option: option::STARTTLS,
-        len_bytes: 0,
-    };
-    let message = [&3_u32.to_be_bytes()[..], &header.encode(), more].concat();
+    let starttls = OptionHeader::message(option::STARTTLS, &[]);
+    let message = [&3_u32.to_be_bytes()[..], &starttls, more].concat();
     stream.write_all(&message).expect("the server reads");
     stream.read_exact(&mut [0; 18]).expect("a greeting");
     stream
@@ -315,21 +313,7 @@ fn plain_bytes_after_starttls_are_never_answered() {
 
 #[test]
 fn an_incomplete_tls_handshake_ends_with_the_time_limit() {
-    let dir = tempfile::tempdir().expect("a directory");
-    fill(dir.path());
-    let settings = TlsSettings {
-        dir: dir.path().to_owned(),
-        client_certificates: false,
-    };
-    let credentials = Arc::new(ServerCredentials::load(settings).expect("they are valid"));
-    let server = TestServer::with(usual_exports(), |config| {
-        config.tls = Some(TlsConfig {
-            credentials,
-            require: true,
-        });
-        config.handshake_time = Duration::from_millis(100);
-    });
-    let world = World { server, dir };
+    let world = World::with(true, false, Duration::from_millis(100));
     let mut stream = with_starttls(&world, &[]);
     acknowledged(&mut stream);
     // The header of a record of 16 KiB that is never sent.

@@ -1,45 +1,13 @@
 //! A trace is streamed, not loaded, and generators allocate nothing per request.
 
 use disktime_engine::RequestKind;
+use disktime_testing::allocations::{Counting, count, most_held_bytes};
 use disktime_units::Nanos;
 use disktime_workloads::{
     Client, ClientMachine, GeneratorKind, MixPart, Pace, RequestSource, Requests, Timing,
     TraceFormat, TraceOptions, TraceReader, TraceSource,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{BufReader, Read, Write};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    static MOST_HELD: Cell<i64> = const { Cell::new(0) };
-}
-
-fn hold(bytes: i64) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    MOST_HELD.set(MOST_HELD.get().max(held));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches thread-local
-// numbers that need no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        hold(layout.size() as i64);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        hold(-(layout.size() as i64));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -47,14 +15,6 @@ static ALLOCATOR: Counting = Counting;
 const LINES: u64 = 10_000_000;
 /// Buffers for reading and unpacking, twice while a trace is surveyed and opened again.
 const ROOM_BYTES: i64 = 1 << 20;
-
-/// The most bytes that `work` held beyond what was held before it.
-fn most_held(work: impl FnOnce()) -> i64 {
-    let before = HELD.get();
-    MOST_HELD.set(before);
-    work();
-    MOST_HELD.get() - before
-}
 
 /// The text of a trace, made while it is read: line n is a request at n µs.
 struct Endless {
@@ -110,7 +70,7 @@ impl Read for Endless {
 fn ten_million_lines_are_read_in_constant_memory() {
     let mut requests = 0;
     let mut last = Nanos::ZERO;
-    let held = most_held(|| {
+    let held = most_held_bytes(|| {
         let input = Box::new(BufReader::new(Endless::new(LINES)));
         let mut reader = TraceReader::from_input("endless", TraceOptions::default(), input);
         let read = |reader: &mut TraceReader| {
@@ -120,16 +80,12 @@ fn ten_million_lines_are_read_in_constant_memory() {
         };
         let first = read(&mut reader).expect("a first line");
         assert_eq!(first.dev, 8 << 20 | 16);
-        let allocations = ALLOCATIONS.get();
+        let allocations = count();
         while let Some(record) = read(&mut reader) {
             requests += 1;
             last = record.at;
         }
-        assert_eq!(
-            ALLOCATIONS.get(),
-            allocations,
-            "nothing is allocated per line"
-        );
+        assert_eq!(count(), allocations, "nothing is allocated per line");
     });
     assert_eq!((requests, last), (LINES - 1, Nanos::from_micros(LINES - 1)));
     assert!(held < ROOM_BYTES, "{held} bytes were held");
@@ -162,7 +118,7 @@ fn a_long_compressed_trace_is_replayed_in_constant_memory() {
             ..TraceSource::new(file.path())
         });
         let mut count = 0;
-        let held = most_held(|| {
+        let held = most_held_bytes(|| {
             let mut machine =
                 ClientMachine::new(&client, 1, 1 << 30).unwrap_or_else(|error| panic!("{error}"));
             while let Some(at) = machine.next_event() {
@@ -203,12 +159,12 @@ fn generators_allocate_nothing_per_request() {
     for client in &clients {
         let mut machine =
             ClientMachine::new(client, 1, 1 << 40).unwrap_or_else(|error| panic!("{error}"));
-        let allocations = ALLOCATIONS.get();
+        let allocations = count();
         for _ in 0..10_000 {
             let at = machine.next_event().expect("it goes on");
             let operation = machine.poll(at).expect("no trace").expect("it is due");
             machine.completed(at, &operation, true);
         }
-        assert_eq!(ALLOCATIONS.get(), allocations, "{}", client.name);
+        assert_eq!(count(), allocations, "{}", client.name);
     }
 }

@@ -1,5 +1,5 @@
-//! What the tests of the mounted directory share: a mount of vdisks in memory, and the programs
-//! that some tests need.
+//! What the tests of the mounted directory share: a mount of vdisks in memory, and system calls on
+//! its files.
 
 use super::memory::{Memory, Served};
 use crate::TRANSPORT;
@@ -9,16 +9,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 pub(super) const MIB: u64 = 1 << 20;
-
-/// The timeout of everything that tests wait for.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Held by a test while it has a mount. The tests of one program share one process, and a program
 /// that one of them starts gets, until its `exec`, a copy of every open file: of `/dev/fuse`, which
@@ -167,53 +162,4 @@ pub(super) fn errno_of<T: std::fmt::Debug>(result: io::Result<T>) -> i32 {
         .expect_err("must fail")
         .raw_os_error()
         .expect("from the system")
-}
-
-/// Bytes that depend on offset and seed.
-pub(super) fn pattern(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut bytes = Vec::with_capacity(len);
-    for _ in 0..len {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        bytes.push((state >> 56) as u8);
-    }
-    bytes
-}
-
-/// Runs a program of a Debian package and returns what it printed; a missing or failing one fails
-/// the test.
-#[track_caller]
-pub(super) fn run(package: &str, program: &str, arguments: &[&str]) -> String {
-    let output = command(program, arguments).output();
-    let output = output.unwrap_or_else(|error| {
-        panic!("this test needs {program} ({error}): apt-get install {package}")
-    });
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let complained = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?} ended with {}\n{said}{complained}",
-        output.status
-    );
-    said
-}
-
-/// Waits until `is_so`; fails the test when it never is.
-#[track_caller]
-pub(super) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// A program that may be one for administrators, whose folders are not in everybody's PATH.
-pub(super) fn command(program: &str, arguments: &[&str]) -> Command {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-    let mut command = Command::new(program);
-    command.args(arguments).env("PATH", path);
-    command
 }

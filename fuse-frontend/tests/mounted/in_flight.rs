@@ -1,9 +1,11 @@
 //! Requests in flight while their vdisk does not complete them, and what happens to the programs
 //! and to the server meanwhile.
 
-use super::common::{MIB, Mounted, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
+use super::common::{MIB, Mounted, Turn, errno_of, mount, open_with, runtime};
 use super::memory::{Memory, QUEUE};
 use disktime_engine::RequestKind;
+use disktime_testing::bytes::pattern;
+use disktime_testing::programs::wait_until;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};

@@ -1,10 +1,11 @@
 //! Vdisks in memory that record their requests, and a reactor that serves them.
 
 use disktime_engine::{
-    Buffer, Extent, IoError, PortHost, Reactor, ReactorHandle, Reply, ReplyDetail, Request,
-    RequestKind, Service, StoredBytes, VdiskId,
+    Buffer, IoError, PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service,
+    StoredBytes, VdiskId,
 };
 use disktime_fuse::{FileIdentity, FuseFile};
+use disktime_testing::memory::perform;
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
@@ -144,62 +145,18 @@ impl Memory {
         }
     }
 
-    fn perform(&self, request: &mut Request) -> Option<Buffer> {
+    fn perform(&self, request: Request) -> Reply {
+        if let Some(failure) = *self.failure.lock().expect("no panic with this lock") {
+            return request.reply(Err(failure));
+        }
         let mut content = self.content(request.vdisk.0 as usize);
-        let start = request.offset_bytes as usize;
-        let content = &mut content[start..start + request.len_bytes as usize];
-        match (request.kind, request.buffer.take()) {
-            (RequestKind::Read, Some(mut buffer)) => {
-                buffer.copy_from_slice(content);
-                match &mut *self.kept.lock().expect("no panic with this lock") {
-                    Some(kept) => kept.push(buffer),
-                    None => return Some(buffer),
-                }
-                None
-            }
-            (RequestKind::Write, Some(buffer)) => {
-                content.copy_from_slice(&buffer);
-                Some(buffer)
-            }
-            (RequestKind::Status, Some(mut buffer)) => {
-                write_extents(content, request.offset_bytes, &mut buffer);
-                Some(buffer)
-            }
-            (kind, None) if kind.zeroes() => {
-                content.fill(0);
-                None
-            }
-            (RequestKind::Flush, None) => None,
-            (kind, buffer) => panic!("{kind:?} with {buffer:?} is not a request"),
+        let mut reply = perform(&mut content, request);
+        let mut kept = self.kept.lock().expect("no panic with this lock");
+        if let (RequestKind::Read, Some(kept)) = (reply.kind, &mut *kept) {
+            kept.extend(reply.buffer.take());
         }
+        reply
     }
-}
-
-/// Writes the extents in units of 64 KiB, as many as fit: zeroes are a hole.
-fn write_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
-    const PIECE: usize = 64 << 10;
-    let mut extents: Vec<Extent> = Vec::new();
-    let (mut rest, mut at) = (content, offset_bytes as usize);
-    while !rest.is_empty() {
-        let (piece, behind) = rest.split_at(rest.len().min(PIECE - at % PIECE));
-        let zero = piece.iter().all(|byte| *byte == 0);
-        let len_bytes = piece.len() as u64;
-        match extents.last_mut() {
-            Some(last) if last.zero == zero => last.len_bytes += len_bytes,
-            _ => extents.push(Extent {
-                len_bytes,
-                hole: zero,
-                zero,
-            }),
-        }
-        (rest, at) = (behind, at + piece.len());
-    }
-    let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
-    let told = extents.len().min(entries.len());
-    for (entry, extent) in entries.iter_mut().zip(&extents) {
-        *entry = extent.encode();
-    }
-    room.set_len(told * Extent::BYTES);
 }
 
 /// Holds requests until it is dropped, by a failing test too, so that nothing waits for ever.
@@ -270,26 +227,14 @@ impl Service for MemoryService {
     fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
         self.now = now;
         for _ in 0..self.waiting.len() {
-            let Some(mut request) = self.waiting.pop_front() else {
+            let Some(request) = self.waiting.pop_front() else {
                 return;
             };
             if !self.memory.lets_pass(&request) {
                 self.waiting.push_back(request);
                 continue;
             }
-            let failure = *self.memory.failure.lock().expect("no panic with this lock");
-            let (result, buffer) = match failure {
-                Some(failure) => (Err(failure), request.buffer.take()),
-                None => (Ok(()), self.memory.perform(&mut request)),
-            };
-            replies.push(Reply {
-                origin: request.origin,
-                handle: request.handle,
-                kind: request.kind,
-                result,
-                buffer,
-                detail: ReplyDetail::Nothing,
-            });
+            replies.push(self.memory.perform(request));
         }
     }
 

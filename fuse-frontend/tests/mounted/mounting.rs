@@ -1,10 +1,11 @@
 //! Mounting and unmounting: what a mount needs, what it refuses, and how it ends, also after a
 //! kill.
 
-use super::common::{Mounted, Turn, errno_of, mount, run, runtime, wait_until};
+use super::common::{Mounted, Turn, errno_of, mount, runtime};
 use super::memory::Memory;
 use disktime_engine::RequestKind;
 use disktime_fuse::{FuseError, MountHandle};
+use disktime_testing::programs::{is_mounted, tool, wait_until};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::fd::RawFd;
@@ -21,13 +22,6 @@ fn try_mount(place: &Path) -> Result<MountHandle, FuseError> {
     let served = Box::leak(Box::new(memory.serve()));
     let files = memory.files.clone();
     runtime().block_on(mount(place, files, vec![served.host()]))
-}
-
-fn is_mounted(place: &Path) -> bool {
-    let table = fs::read_to_string("/proc/self/mountinfo").expect("readable");
-    table
-        .lines()
-        .any(|line| line.split(' ').nth(4) == place.to_str())
 }
 
 /// Runs one test of this file again, in a process of its own.
@@ -128,7 +122,7 @@ fn an_unmount_by_the_administrator_is_no_error() {
     let mut mounted = Mounted::new(&[("web", 4096)]);
     let handle = mounted.handle.take().expect("mounted");
     let place = handle.path().to_str().expect("text").to_string();
-    run("fuse3", "fusermount3", &["-u", &place]);
+    tool("fuse3", "fusermount3", &["-u", &place]);
     assert!(
         mounted
             .runtime

@@ -1,8 +1,10 @@
 //! What programs see in the mounted directory: bytes, lengths, durability, and what is refused.
 
-use super::common::{MIB, Mounted, errno_of, fallocate, open_with, pattern, wait_until};
+use super::common::{MIB, Mounted, errno_of, fallocate, open_with};
 use super::memory::Recorded;
 use disktime_engine::{IoError, RequestKind};
+use disktime_testing::bytes::pattern;
+use disktime_testing::programs::wait_until;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;

@@ -1,10 +1,12 @@
 //! One directory with the files of several disks, each with its own reactor: a disk that does not
 //! respond does not affect the others.
 
-use super::common::{MIB, Turn, errno_of, mount, open_with, pattern, runtime, wait_until};
+use super::common::{MIB, Turn, errno_of, mount, open_with, runtime};
 use super::memory::{Memory, QUEUE, Served};
 use disktime_engine::RequestKind;
 use disktime_fuse::{FileIdentity, FuseFile, MountHandle};
+use disktime_testing::bytes::pattern;
+use disktime_testing::programs::wait_until;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;

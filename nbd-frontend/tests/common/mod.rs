@@ -5,15 +5,15 @@
 pub(crate) mod reactor;
 
 use disktime_engine::{
-    Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus,
-    VdiskId, ZeroPieces,
+    BufferPool, IoError, Reply, ReplyDetail, Request, RequestKind, SessionStatus, VdiskId,
+    ZeroPieces,
 };
 use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener};
 use disktime_nbd_client::NbdClient;
 use disktime_nbd_protocol::{NbdUri, OptionHeader, RequestHeader, option};
+use disktime_testing::memory::{perform, piece_bytes};
 use socket2::Socket;
 use std::io::{IoSlice, Read, Write};
-use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -188,38 +188,15 @@ async fn drive(accepted: Accepted, disks: Disks) {
 }
 
 fn serve(request: Request, disk: &mut [u8], broken: bool) -> Reply {
-    let Request {
-        origin,
-        handle,
-        kind,
-        offset_bytes,
-        len_bytes,
-        mut buffer,
-        ..
-    } = request;
-    let range = offset_bytes as usize..(offset_bytes + len_bytes) as usize;
-    match (kind, &mut buffer) {
-        (RequestKind::Read, Some(buffer)) => buffer.copy_from_slice(&disk[range]),
-        (RequestKind::Write, Some(buffer)) => disk[range].copy_from_slice(buffer),
-        (RequestKind::Trim, None) => disk[range].fill(0),
-        (kind, None) if kind.zeroes() => disk[range].fill(0),
-        (RequestKind::Flush | RequestKind::Cache, None) => {}
-        (RequestKind::Status, Some(buffer)) => write_extents(&disk[range], offset_bytes, buffer),
-        (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
+    let offset_bytes = request.offset_bytes;
+    let mut reply = perform(disk, request);
+    if let (RequestKind::Read, Some(data)) = (reply.kind, &reply.buffer) {
+        reply.detail = zeroes_of(offset_bytes, data);
     }
-    let detail = match (kind, &buffer) {
-        (RequestKind::Read, Some(data)) => zeroes_of(offset_bytes, data),
-        _ => ReplyDetail::Nothing,
-    };
-    let result = if broken { Err(IoError::Io) } else { Ok(()) };
-    Reply {
-        origin,
-        handle,
-        kind,
-        result,
-        buffer,
-        detail,
+    if broken {
+        reply.result = Err(IoError::Io);
     }
+    reply
 }
 
 /// The reply of a service that knows which 64 KiB pieces are zeroes.
@@ -248,69 +225,15 @@ fn zeroes_of(offset_bytes: u64, data: &[u8]) -> ReplyDetail {
     }
 }
 
-/// The number of bytes from `at` to the end of its 64 KiB piece.
-fn piece_bytes(at: u64) -> usize {
-    ((64 << 10) - at % (64 << 10)) as usize
-}
-
-/// Writes an extent for each 64 KiB piece: zeroes or data.
-fn write_extents(bytes: &[u8], offset_bytes: u64, buffer: &mut Buffer) {
-    let (mut rest, mut at, mut used) = (bytes, offset_bytes, 0);
-    let (entries, _) = buffer.as_chunks_mut::<{ Extent::BYTES }>();
-    for entry in entries {
-        let len = rest.len().min(piece_bytes(at));
-        if len == 0 {
-            break;
-        }
-        let (piece, behind) = rest.split_at(len);
-        let zero = piece.iter().all(|byte| *byte == 0);
-        *entry = Extent {
-            len_bytes: len as u64,
-            hole: zero,
-            zero,
-        }
-        .encode();
-        (rest, at, used) = (behind, at + len as u64, used + Extent::BYTES);
-    }
-    buffer.set_len(used);
-}
-
-/// Runs a tool of the Debian package `package`; the test fails if it is missing or fails.
-pub(crate) fn tool(package: &str, name: &str, arguments: &[&str]) -> String {
-    let output = tool_output(package, name, arguments);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{name} {arguments:?} failed:\n{text}\n{errors}"
-    );
-    text
-}
-
-pub(crate) fn tool_output(package: &str, name: &str, arguments: &[&str]) -> Output {
-    Command::new(name)
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| {
-            panic!("{name} cannot be run ({error}): apt-get install {package}");
-        })
-}
-
 /// The client's half of a handshake for `export`, all at once.
 pub(crate) fn opening(export: &str) -> Vec<u8> {
-    let mut bytes = 3u32.to_be_bytes().to_vec();
-    let len_bytes = export.len() as u32 + 6;
-    bytes.extend_from_slice(
-        &OptionHeader {
-            option: option::GO,
-            len_bytes,
-        }
-        .encode(),
-    );
-    bytes.extend_from_slice(&(export.len() as u32).to_be_bytes());
-    bytes.extend_from_slice(export.as_bytes());
-    bytes.extend_from_slice(&[0, 0]);
-    bytes
+    let data = [
+        &(export.len() as u32).to_be_bytes(),
+        export.as_bytes(),
+        &[0, 0],
+    ];
+    let go = OptionHeader::message(option::GO, &data.concat());
+    [&3_u32.to_be_bytes()[..], &go].concat()
 }
 
 /// How many bytes the server sends after the opening: greeting, one INFO, one ACK.
@@ -327,12 +250,5 @@ pub(crate) fn choose(stream: &mut (impl Read + Write), export: &str) {
 }
 
 pub(crate) fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> [u8; 28] {
-    RequestHeader {
-        flags: 0,
-        command,
-        cookie,
-        offset_bytes,
-        len_bytes,
-    }
-    .encode()
+    RequestHeader::new(command, cookie, offset_bytes, len_bytes).encode()
 }

@@ -1,11 +1,10 @@
 //! Listener, sessions and the engine's reactor, wired as in the server, over a vdisk in memory.
 
 use super::MIB;
-use disktime_engine::{
-    Reactor, ReactorHandle, Reply, ReplyDetail, Request, RequestKind, Service, VdiskId,
-};
+use disktime_engine::{Reactor, ReactorHandle, Reply, Request, Service, VdiskId};
 use disktime_nbd::{Accepted, Export, ExportHandle, ListenConfig, NbdListener};
 use disktime_nbd_protocol::{NbdUri, Transport};
+use disktime_testing::memory::perform;
 use disktime_units::Nanos;
 use std::net::TcpStream;
 use std::os::fd::RawFd;
@@ -36,33 +35,7 @@ impl Service for Memory {
         while !self.holds
             && let Some(request) = self.queue.pop()
         {
-            let Request {
-                origin,
-                handle,
-                kind,
-                offset_bytes,
-                mut buffer,
-                ..
-            } = request;
-            let start = offset_bytes as usize;
-            match (kind, &mut buffer) {
-                (RequestKind::Read, Some(data)) => {
-                    let end = start + data.len();
-                    data.copy_from_slice(&self.bytes[start..end]);
-                }
-                (RequestKind::Write, Some(data)) => {
-                    self.bytes[start..start + data.len()].copy_from_slice(data);
-                }
-                _ => {}
-            }
-            replies.push(Reply {
-                origin,
-                handle,
-                kind,
-                result: Ok(()),
-                buffer,
-                detail: ReplyDetail::Nothing,
-            });
+            replies.push(perform(&mut self.bytes, request));
         }
     }
 

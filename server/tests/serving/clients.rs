@@ -1,7 +1,7 @@
 //! Clients of everyday use, and both frontends side by side.
 
 use crate::nbd::{assert_same, assert_zeroes, pattern};
-use crate::programs::{Loop, Mounted, text, tool, tool_output};
+use crate::programs::{Loop, Mounted, QEMU, qemu_img, qemu_io, text, tool, tool_output};
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory};
 use std::fs::{self, OpenOptions};
@@ -9,7 +9,6 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 const LIBNBD: &str = "libnbd-bin";
-const QEMU: &str = "qemu-utils";
 const E2FS: &str = "e2fsprogs";
 
 const DISKS: [(&str, &str); 2] = [
@@ -53,41 +52,11 @@ fn qemu_img_compares_and_converts() {
     let mut data = pattern(64 << 20, 12);
     data[20 << 20..40 << 20].fill(0);
     let source = place.write("source", &data);
-    let convert = [
-        "convert",
-        "-n",
-        "-f",
-        "raw",
-        "-O",
-        "raw",
-        text(&source),
-        &uri,
-    ];
-    tool(QEMU, "qemu-img", &convert);
-    tool(
-        QEMU,
-        "qemu-img",
-        &["compare", "-f", "raw", "-F", "raw", text(&source), &uri],
-    );
+    qemu_img("convert -n -f raw -O raw", &[text(&source), &uri]);
+    qemu_img("compare -f raw -F raw", &[text(&source), &uri]);
     let image = place.path("image.qcow2");
-    tool(
-        QEMU,
-        "qemu-img",
-        &["convert", "-f", "raw", "-O", "qcow2", &uri, text(&image)],
-    );
-    tool(
-        QEMU,
-        "qemu-img",
-        &[
-            "compare",
-            "-f",
-            "qcow2",
-            "-F",
-            "raw",
-            text(&image),
-            text(&source),
-        ],
-    );
+    qemu_img("convert -f raw -O qcow2", &[&uri, text(&image)]);
+    qemu_img("compare -f qcow2 -F raw", &[text(&image), text(&source)]);
     // Compare is able to find a difference.
     server.client("db").write(30 * MIB, b"x");
     let compare = ["compare", "-f", "raw", "-F", "raw", text(&source), &uri];
@@ -98,88 +67,41 @@ fn qemu_img_compares_and_converts() {
     server.stop();
 }
 
-/// Runs qemu-io's commands on the vdisk.
-#[track_caller]
-fn qemu_io(uri: &str, commands: &[&str]) {
-    let mut arguments = vec!["-f", "raw", "-d", "unmap", uri];
-    for command in commands {
-        arguments.extend(["-c", command]);
-    }
-    let said = tool(QEMU, "qemu-io", &arguments);
-    assert!(!said.contains("failed"), "{commands:?}: {said}");
-}
-
 #[test]
 fn qemu_io_patterns_come_back() {
     let (_place, server, uri) = start();
+    qemu_io(&uri, "write -P 0xab 0 1M; write -P 0xcd 1M 64k; flush");
     qemu_io(
         &uri,
-        &["write -P 0xab 0 1M", "write -P 0xcd 1M 64k", "flush"],
-    );
-    qemu_io(
-        &uri,
-        &[
-            "read -P 0xab 0 1M",
-            "read -P 0xcd 1M 64k",
-            "read -P 0 1088k 1M",
-        ],
+        "read -P 0xab 0 1M; read -P 0xcd 1M 64k; read -P 0 1088k 1M",
     );
     // Bytes that no block is aligned to.
     qemu_io(
         &uri,
-        &[
-            "write -P 0x11 1 511",
-            "write -P 0x22 4095 2",
-            "write -P 0x33 262143 70001",
-        ],
+        "write -P 0x11 1 511; write -P 0x22 4095 2; write -P 0x33 262143 70001",
     );
     qemu_io(
         &uri,
-        &[
-            "read -P 0xab 0 1",
-            "read -P 0x11 1 511",
-            "read -P 0xab 512 3583",
-            "read -P 0x22 4095 2",
-            "read -P 0xab 4097 258046",
-            "read -P 0x33 262143 70001",
-            "read -P 0xab 332144 716432",
-        ],
+        "read -P 0xab 0 1; read -P 0x11 1 511; read -P 0xab 512 3583; read -P 0x22 4095 2; \
+         read -P 0xab 4097 258046; read -P 0x33 262143 70001; read -P 0xab 332144 716432",
     );
     // Zeroes and discards, aligned and not; what was discarded may read as anything of its own.
     qemu_io(
         &uri,
-        &[
-            "write -z 100 5000",
-            "write -z -u 64k 64k",
-            "discard 512k 256k",
-            "flush",
-        ],
+        "write -z 100 5000; write -z -u 64k 64k; discard 512k 256k; flush",
     );
     qemu_io(
         &uri,
-        &[
-            "read -P 0x11 1 99",
-            "read -P 0 100 5000",
-            "read -P 0xab 5100 60436",
-            "read -P 0 64k 64k",
-            "read -P 0xab 768k 256k",
-            "read -P 0xcd 1M 64k",
-        ],
+        "read -P 0x11 1 99; read -P 0 100 5000; read -P 0xab 5100 60436; \
+         read -P 0 64k 64k; read -P 0xab 768k 256k; read -P 0xcd 1M 64k",
     );
     // Vectors, several at once, and a write that asks to be durable.
     qemu_io(
         &uri,
-        &[
-            "writev -P 0x44 4M 4096 8192 512",
-            "aio_write -P 0x55 5M 128k",
-            "aio_write -P 0x66 6M 128k",
-            "aio_flush",
-            "write -f -P 0x77 7M 4k",
-            "read -P 0x44 4M 12800",
-            "read -P 0x55 5M 128k",
-            "read -P 0x66 6M 128k",
-            "read -P 0x77 7M 4k",
-        ],
+        "writev -P 0x44 4M 4096 8192 512; aio_write -P 0x55 5M 128k; \
+         aio_write -P 0x66 6M 128k; aio_flush; write -f -P 0x77 7M 4k; \
+         read -P 0x44 4M 12800; read -P 0x55 5M 128k; read -P 0x66 6M 128k; \
+         read -P 0x77 7M 4k",
     );
     server.stop();
 }
@@ -297,29 +219,13 @@ fn qemu_keeps_off_a_disk_that_is_served() {
     refused("qemu-io", &["-f", "raw", text(&file), "-c", "write 0 4k"]);
     refused("qemu-img", &["resize", "-f", "raw", text(&file), "512M"]);
     let other = place.write("other", [1; 4096]);
+    let convert = ["convert", "-n", "-f", "raw", "-O", "raw"];
     refused(
         "qemu-img",
-        &[
-            "convert",
-            "-n",
-            "-f",
-            "raw",
-            "-O",
-            "raw",
-            text(&other),
-            text(&file),
-        ],
+        &[&convert[..], &[text(&other), text(&file)]].concat(),
     );
     // Looking at it is no harm.
-    tool(
-        QEMU,
-        "qemu-img",
-        &["info", "-f", "raw", "--force-share", text(&file)],
-    );
+    qemu_img("info -f raw --force-share", &[text(&file)]);
     server.stop();
-    tool(
-        QEMU,
-        "qemu-io",
-        &["-f", "raw", text(&file), "-c", "write -P 0 200M 4k"],
-    );
+    qemu_io(text(&file), "write -P 0 200M 4k");
 }

@@ -1,7 +1,7 @@
 //! `nbdcopy` over several connections, between vdisks, and with holes kept or filled.
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{text, tool};
+use crate::programs::{qemu_img, text, tool};
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory};
 use disktime_nbd_protocol::NbdUri;
@@ -157,8 +157,7 @@ fn holes_inside_of_reads_are_not_sent() {
         "{sent_bytes} bytes came for {data_bytes} bytes of data"
     );
     // QEMU puts such replies together, too.
-    let compare = ["compare", "-f", "raw", "-F", "raw", text(&source), &a];
-    tool("qemu-utils", "qemu-img", &compare);
+    qemu_img("compare -f raw -F raw", &[text(&source), &a]);
     server.stop();
 }
 

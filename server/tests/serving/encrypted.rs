@@ -109,14 +109,7 @@ fn a_stop_answers_and_says_goodbye() {
         let client = NbdClient::connect(&uri.with_certificates(&pki)).expect("it is let in");
         let (mut sender, mut receiver, _) = client.split();
         let data = pattern(MIB as usize, 5);
-        let request = ClientRequest {
-            tag: 1,
-            kind: RequestKind::Write,
-            offset_bytes: 0,
-            len_bytes: MIB as u32,
-            fua: false,
-            data: &data,
-        };
+        let request = ClientRequest::write(1, 0, &data);
         sender.send_request(&request).expect("it takes requests");
         let reply = receiver.receive_reply(&mut Vec::new()).expect("proper TLS");
         assert_eq!(reply.expect("an answer").error, 0);
@@ -142,14 +135,7 @@ fn a_client_that_reads_late_gets_everything() {
     let server = place.start();
     let mut witness = NbdClient::connect(&server.vdisks[0].uris[0].with_certificates(&pki))
         .expect("it is let in");
-    let read = |tag| ClientRequest {
-        tag,
-        kind: RequestKind::Read,
-        offset_bytes: 0,
-        len_bytes: MIB as u32,
-        fua: false,
-        data: &[],
-    };
+    let read = |tag| ClientRequest::new(tag, RequestKind::Read, 0, MIB as u32);
     for uri in &server.vdisks[0].uris {
         let client = NbdClient::connect(&uri.with_certificates(&pki)).expect("it is let in");
         let (mut sender, mut receiver, _) = client.split();

@@ -2,7 +2,7 @@
 //! each command and flag with its errors.
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{text, tool};
+use crate::programs::{qemu_img, qemu_io, text, tool};
 use crate::test_directory::{MIB, serve_one};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -10,7 +10,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 const LIBNBD: &str = "libnbd-bin";
 const PYTHON: &str = "python3-libnbd";
-const QEMU: &str = "qemu-utils";
 
 /// The extents that `nbdinfo --map` shows: start, length, kind.
 #[track_caller]
@@ -31,8 +30,7 @@ fn map(uri: &str) -> Vec<(u64, u64, String)> {
 /// The extents that `qemu-img map` shows, of a vdisk or of a file.
 #[track_caller]
 fn qemu_map(image: &str) -> Vec<(u64, u64, String)> {
-    let arguments = ["map", "--output=json", "-f", "raw", image];
-    let said = tool(QEMU, "qemu-img", &arguments);
+    let said = qemu_img("map --output=json -f raw", &[image]);
     let map: Value = serde_json::from_str(&said).expect("it prints JSON");
     let extents = map.as_array().expect("a list of extents").iter();
     extents
@@ -70,34 +68,15 @@ fn nbdsh(uri: &str, script: &str) -> String {
     tool(PYTHON, "/usr/bin/python3", &arguments)
 }
 
-#[track_caller]
-fn qemu_io(uri: &str, commands: &[&str]) {
-    let mut arguments = vec!["-f", "raw", "-d", "unmap"];
-    commands
-        .iter()
-        .for_each(|command| arguments.extend(["-c", command]));
-    arguments.push(uri);
-    let said = tool(QEMU, "qemu-io", &arguments);
-    assert!(
-        !said.contains("failed") && !said.contains("error"),
-        "{said}"
-    );
-}
-
 #[test]
 fn holes_are_seen_made_and_found_again_after_a_restart() {
     let (place, server, uri) = serve_one();
     assert_eq!(map(&uri), data_in(&[]));
-    qemu_io(&uri, &["write 8M 4M", "write 20M 1M", "write 40M 8M"]);
+    qemu_io(&uri, "write 8M 4M; write 20M 1M; write 40M 8M");
     assert_eq!(map(&uri), data_in(&[(8, 12), (20, 21), (40, 48)]));
     qemu_io(
         &uri,
-        &[
-            "discard 9M 1M",
-            "write -z -u 41M 1M",
-            "write -z 43M 1M",
-            "flush",
-        ],
+        "discard 9M 1M; write -z -u 41M 1M; write -z 43M 1M; flush",
     );
     // A zeroing without -u keeps its space.
     let after = data_in(&[(8, 9), (10, 12), (20, 21), (40, 41), (42, 48)]);

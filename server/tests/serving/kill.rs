@@ -79,12 +79,9 @@ impl Load<'_> {
                 StampAction::Flush(ticket) => (RequestKind::Flush, 0, UnderWay::Flush(ticket)),
             };
             let request = ClientRequest {
-                tag: tag as u32,
-                kind,
-                offset_bytes,
-                len_bytes: data.len() as u32,
                 fua: matches!(under_way, UnderWay::Write(_, true)),
                 data: &data,
+                ..ClientRequest::new(tag as u32, kind, offset_bytes, data.len() as u32)
             };
             self.under_way[tag] = Some(under_way);
             self.client.send_request(&request)?;

@@ -8,7 +8,6 @@
 
 mod figures;
 mod nbd;
-mod programs;
 mod server;
 mod test_directory;
 
@@ -41,3 +40,5 @@ mod stopping;
 mod supervised;
 mod vdisks;
 mod workloads;
+
+use disktime_testing::programs;

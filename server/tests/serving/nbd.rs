@@ -8,6 +8,7 @@ use disktime_nbd_protocol::{
     INIT_MAGIC, NbdUri, OPTION_MAGIC, OptionHeader, RequestHeader, Transport, handshake_flag,
     option,
 };
+pub(crate) use disktime_testing::bytes::{assert_same, assert_zeroes, pattern};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
@@ -38,14 +39,9 @@ impl Client {
         len_bytes: u32,
         data: &[u8],
     ) -> (u32, Vec<u8>) {
-        let fua = false;
         let request = ClientRequest {
-            tag: 7,
-            kind,
-            offset_bytes,
-            len_bytes,
-            fua,
             data,
+            ..ClientRequest::new(7, kind, offset_bytes, len_bytes)
         };
         let mut got = Vec::new();
         let reply = self.client.call(&request, &mut got);
@@ -113,39 +109,6 @@ impl Client {
     }
 }
 
-/// Bytes that differ from place to place and from seed to seed.
-pub(crate) fn pattern(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
-/// Compares without printing megabytes.
-#[track_caller]
-pub(crate) fn assert_same(got: &[u8], expected: &[u8], what: &str) {
-    assert_eq!(got.len(), expected.len(), "{what}: lengths");
-    if let Some(at) = got.iter().zip(expected).position(|(a, b)| a != b) {
-        panic!(
-            "{what}: byte {at} is {:#x} and should be {:#x}",
-            got[at], expected[at]
-        );
-    }
-}
-
-#[track_caller]
-pub(crate) fn assert_zeroes(got: &[u8], what: &str) {
-    if let Some(at) = got.iter().position(|byte| *byte != 0) {
-        panic!("{what}: byte {at} is {:#x} and should be 0", got[at]);
-    }
-}
-
 /// A connection to the unix socket behind a URI, before the handshake. A server that hangs makes
 /// the test fail, not hang.
 #[track_caller]
@@ -170,15 +133,10 @@ pub(crate) fn chosen(uri: &NbdUri) -> UnixStream {
     assert_eq!(greeting[8..16], OPTION_MAGIC.to_be_bytes());
     let flags = handshake_flag::FIXED_NEWSTYLE | handshake_flag::NO_ZEROES;
     let mut message = u32::from(flags).to_be_bytes().to_vec();
-    let len_bytes = uri.export.len() as u32;
-    message.extend(
-        OptionHeader {
-            option: option::EXPORT_NAME,
-            len_bytes,
-        }
-        .encode(),
-    );
-    message.extend(uri.export.as_bytes());
+    message.extend(OptionHeader::message(
+        option::EXPORT_NAME,
+        uri.export.as_bytes(),
+    ));
     stream.write_all(&message).expect("the server reads");
     stream.read_exact(&mut [0; 10]).expect("size and flags");
     stream
@@ -186,13 +144,6 @@ pub(crate) fn chosen(uri: &NbdUri) -> UnixStream {
 
 /// The bytes of a request's header.
 pub(crate) fn header(command: u16, cookie: u64, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
-    RequestHeader {
-        flags: 0,
-        command,
-        cookie,
-        offset_bytes,
-        len_bytes,
-    }
-    .encode()
-    .to_vec()
+    let header = RequestHeader::new(command, cookie, offset_bytes, len_bytes);
+    header.encode().to_vec()
 }

@@ -27,25 +27,12 @@ const LONG_VDISK: &str = r#""a": { "disk": "d0", "size": "48GiB" }"#;
 pub(crate) fn zero_for_ever(uri: &NbdUri) -> NbdClient {
     let mut client = NbdClient::connect(uri).expect("it serves");
     for tag in 0..8 {
-        let request = ClientRequest {
-            tag,
-            kind: RequestKind::ZeroKeepingSpace,
-            offset_bytes: u64::from(tag) << 32,
-            len_bytes: u32::MAX - 4095,
-            fua: false,
-            data: &[],
-        };
+        let kind = RequestKind::ZeroKeepingSpace;
+        let request = ClientRequest::new(tag, kind, u64::from(tag) << 32, u32::MAX - 4095);
         client.send_request(&request).expect("it is taken");
     }
     // It comes behind the others, so that they are there when it is answered.
-    let read = ClientRequest {
-        tag: 8,
-        kind: RequestKind::Read,
-        offset_bytes: 0,
-        len_bytes: 512,
-        fua: false,
-        data: &[],
-    };
+    let read = ClientRequest::new(8, RequestKind::Read, 0, 512);
     client.call(&read, &mut Vec::new()).expect("it is answered");
     client
 }

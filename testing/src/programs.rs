@@ -5,13 +5,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Long enough for anything that ends at all, on a machine with other things to do.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Nothing outlives a test that is killed.
-pub(crate) fn die_with_parent(command: &mut Command) {
+pub fn die_with_parent(command: &mut Command) {
     // SAFETY: prctl is a plain system call; nothing else happens between fork and exec.
     unsafe {
         command.pre_exec(|| {
@@ -20,6 +20,16 @@ pub(crate) fn die_with_parent(command: &mut Command) {
             }
             Ok(())
         });
+    }
+}
+
+/// Waits until `is_so`; fails the test when it never is.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -36,7 +46,7 @@ fn everything(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 
 /// Runs a command to its end; one that does not end is killed and fails the test.
 #[track_caller]
-pub(crate) fn finished(command: Command) -> Output {
+pub fn finished(command: Command) -> Output {
     let shown = format!("{command:?}");
     started(command).unwrap_or_else(|error| panic!("{shown}: {error}"))
 }
@@ -66,9 +76,10 @@ fn started(mut command: Command) -> io::Result<Output> {
     })
 }
 
-/// Runs a program of a Debian package.
+/// Runs a program of a Debian package. It may be one for administrators, whose folders are not in
+/// everybody's PATH.
 #[track_caller]
-pub(crate) fn tool_output(package: &str, program: &str, arguments: &[&str]) -> Output {
+pub fn tool_output(package: &str, program: &str, arguments: &[&str]) -> Output {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
     let mut command = Command::new(program);
     command.args(arguments).env("PATH", path);
@@ -79,7 +90,7 @@ pub(crate) fn tool_output(package: &str, program: &str, arguments: &[&str]) -> O
 
 /// Runs a program of a Debian package, which must succeed; returns what it said on stdout.
 #[track_caller]
-pub(crate) fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
+pub fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
     let output = tool_output(package, program, arguments);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr);
@@ -91,27 +102,53 @@ pub(crate) fn tool(package: &str, program: &str, arguments: &[&str]) -> String {
     said
 }
 
+/// The Debian package with QEMU's programs for images.
+pub const QEMU: &str = "qemu-utils";
+
+/// Runs `qemu-img` with the words of `options`, then with `images`; it must succeed. Returns what
+/// it said on stdout.
 #[track_caller]
-pub(crate) fn needs_root(what: &str) {
+pub fn qemu_img(options: &str, images: &[&str]) -> String {
+    let arguments = options.split_whitespace().chain(images.iter().copied());
+    tool(QEMU, "qemu-img", &arguments.collect::<Vec<_>>())
+}
+
+/// Runs commands of `qemu-io`, separated by `; `, on a raw image; each must succeed.
+#[track_caller]
+pub fn qemu_io(image: &str, commands: &str) {
+    let mut arguments = vec!["-f", "raw", "-d", "unmap", image];
+    for command in commands.split("; ") {
+        arguments.extend(["-c", command]);
+    }
+    let said = tool(QEMU, "qemu-io", &arguments);
+    let is_fine = !said.contains("failed") && !said.contains("error");
+    assert!(is_fine, "{commands}: {said}");
+}
+
+/// Fails the test unless it runs as root.
+#[track_caller]
+pub fn needs_root(what: &str) {
     // SAFETY: only returns a number.
     let user = unsafe { libc::geteuid() };
     assert_eq!(user, 0, "this test needs root for {what}: run it with sudo");
 }
 
 /// A path as a program's argument.
-pub(crate) fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are UTF-8")
 }
 
-/// A loop device.
-pub(crate) struct Loop {
+/// A loop device; detached when it goes.
+#[derive(Debug)]
+pub struct Loop {
+    /// Its path.
     pub device: PathBuf,
 }
 
 impl Loop {
     /// On a file, past the page cache.
     #[track_caller]
-    pub(crate) fn attach(file: &Path) -> Loop {
+    pub fn attach(file: &Path) -> Loop {
         needs_root("loop devices");
         let arguments = ["--direct-io=on", "--find", "--show", text(file)];
         let device = tool("mount", "losetup", &arguments);
@@ -138,13 +175,16 @@ impl Drop for Loop {
 }
 
 /// A mounted file system; unmounted when it goes.
-pub(crate) struct Mounted {
+#[derive(Debug)]
+pub struct Mounted {
+    /// Where it is mounted.
     pub directory: PathBuf,
 }
 
 impl Mounted {
+    /// Mounts it; the directory is created if it is not there.
     #[track_caller]
-    pub(crate) fn new(options: &[&str], directory: &Path) -> Mounted {
+    pub fn new(options: &[&str], directory: &Path) -> Mounted {
         needs_root("mounts");
         std::fs::create_dir_all(directory).expect("a directory to mount on");
         tool("mount", "mount", &[options, &[text(directory)]].concat());
@@ -180,14 +220,15 @@ fn mounts_below(directory: &Path) -> Vec<PathBuf> {
     below
 }
 
-pub(crate) fn is_mounted(directory: &Path) -> bool {
+/// Whether something is mounted exactly there.
+pub fn is_mounted(directory: &Path) -> bool {
     mounts_below(directory)
         .iter()
         .any(|place| place == directory)
 }
 
 /// Takes down what a test left mounted below its directory.
-pub(crate) fn unmount_below(directory: &Path) {
+pub fn unmount_below(directory: &Path) {
     for place in mounts_below(directory) {
         // Fails only when it is not mounted any more.
         let _ = Command::new("umount")
