@@ -1,50 +1,12 @@
 //! The loop of one disk on disks in virtual time: what is merged and what is not, who gets an
 //! error, that charges add up, that a decision is made at the time of the completion it follows.
 
-use disktime_disks::{
-    Disk, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, Operation,
-    ServiceTime,
-};
-use disktime_engine::{
-    Buffer, DiskLoop, Io, IoDone, LoopSettings, Order, PolicyKind, Reservation, StreamConfig,
-    StreamId, SwitchingAccount,
-};
+mod common;
+
+use common::{SERVICE, break_block, disk_loop, failed, write};
+use disktime_disks::{Disk, FaultDisk};
+use disktime_engine::{DiskLoop, IoDone, Reservation, StreamConfig};
 use disktime_units::{Nanos, Share};
-
-const SERVICE: Nanos = Nanos::from_millis(5);
-
-fn disk(max_in_flight: usize) -> (FaultDisk, FaultHandle) {
-    let options = FaultOptions {
-        max_in_flight,
-        service: ServiceTime::Constant(SERVICE),
-        ..FaultOptions::instant(1 << 30)
-    };
-    let disk = FaultDisk::new(options);
-    let handle = disk.handle();
-    (disk, handle)
-}
-
-fn disk_loop(disk: FaultDisk) -> DiskLoop<FaultDisk> {
-    let settings = LoopSettings {
-        policy: PolicyKind::Fahrrad,
-        switching: SwitchingAccount::Served,
-        order: Order::Sweep,
-        max_queued: 64,
-    };
-    DiskLoop::new(disk, settings)
-}
-
-fn write(tag: u64, stream: StreamId, offset_bytes: u64) -> Io {
-    Io {
-        tag,
-        stream,
-        operation: Operation::Write,
-        offset_bytes,
-        len_bytes: 4096,
-        fua: false,
-        buffer: Some(Buffer::copy_of(&[tag as u8; 4096])),
-    }
-}
 
 /// Turns until no request is in flight; returns the answers and the time.
 fn run(disk_loop: &mut DiskLoop<FaultDisk>, mut now: Nanos) -> (Vec<IoDone>, Nanos) {
@@ -59,8 +21,7 @@ fn run(disk_loop: &mut DiskLoop<FaultDisk>, mut now: Nanos) -> (Vec<IoDone>, Nan
 
 #[test]
 fn adjacent_requests_of_a_stream_go_as_one_and_are_answered_one_by_one() {
-    let (disk, handle) = disk(1);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, handle) = disk_loop(1);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     for index in 0..8 {
         disk_loop.submit(Nanos::ZERO, write(index, stream, index * 4096));
@@ -88,15 +49,8 @@ fn adjacent_requests_of_a_stream_go_as_one_and_are_answered_one_by_one() {
 
 #[test]
 fn a_bad_place_fails_the_one_that_asked_and_not_those_it_was_merged_with() {
-    let (disk, handle) = disk(1);
-    handle.inject(Fault {
-        operation: Some(Operation::Write),
-        range_bytes: 8192..8193,
-        skip: 0,
-        times: None,
-        kind: FaultKind::Error(DiskErrorKind::Io),
-    });
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, handle) = disk_loop(1);
+    break_block(&handle, 2);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     for index in 0..5 {
         disk_loop.submit(Nanos::ZERO, write(index, stream, index * 4096));
@@ -104,12 +58,7 @@ fn a_bad_place_fails_the_one_that_asked_and_not_those_it_was_merged_with() {
     let (mut done, _) = run(&mut disk_loop, Nanos::ZERO);
     done.sort_by_key(|io| io.tag);
     assert_eq!(done.len(), 5, "each request is answered once");
-    let failed: Vec<u64> = done
-        .iter()
-        .filter(|io| io.result.is_err())
-        .map(|io| io.tag)
-        .collect();
-    assert_eq!(failed, [2]);
+    assert_eq!(failed(&done), [2]);
     assert!(
         done.iter().all(|io| io.buffer.is_some()),
         "a buffer was lost"
@@ -118,8 +67,7 @@ fn a_bad_place_fails_the_one_that_asked_and_not_those_it_was_merged_with() {
 
 #[test]
 fn the_next_request_starts_when_the_last_ended_not_when_the_loop_woke() {
-    let (disk, _) = disk(1);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, _) = disk_loop(1);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     for index in 0..10 {
         // Apart, so that they are not merged.
@@ -145,8 +93,7 @@ fn the_next_request_starts_when_the_last_ended_not_when_the_loop_woke() {
 
 #[test]
 fn with_several_in_flight_each_stream_pays_no_more_than_the_time_that_passed() {
-    let (disk, _) = disk(8);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, _) = disk_loop(8);
     let reserved = StreamConfig {
         reservation: Some(Reservation {
             share: Share::from_percent(50),
@@ -197,8 +144,7 @@ fn with_several_in_flight_each_stream_pays_no_more_than_the_time_that_passed() {
 
 #[test]
 fn windows_show_what_happened_in_them_and_nothing_older() {
-    let (disk, _) = disk(1);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, _) = disk_loop(1);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     let burst = |disk_loop: &mut DiskLoop<FaultDisk>, at: Nanos| {
         for index in 0..20 {
@@ -221,8 +167,7 @@ fn windows_show_what_happened_in_them_and_nothing_older() {
 
 #[test]
 fn a_disk_takes_no_more_than_it_says() {
-    let (disk, _) = disk(4);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, _) = disk_loop(4);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     let mut index = 0;
     while disk_loop.has_room() {
@@ -246,8 +191,7 @@ fn a_disk_takes_no_more_than_it_says() {
 
 #[test]
 fn a_window_after_a_pause_is_as_long_as_it_says() {
-    let (disk, _) = disk(1);
-    let mut disk_loop = disk_loop(disk);
+    let (mut disk_loop, _) = disk_loop(1);
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     let mut done = Vec::new();
     disk_loop.submit(Nanos::ZERO, write(0, stream, 0));

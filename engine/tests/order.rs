@@ -1,11 +1,12 @@
 //! Least estimated positioning time inside a stream, on modelled hard disks: what it is worth
 //! against a sweep, with the disk's map and with what the scheduler learns by itself.
 
+mod common;
+
+use common::{settings, write};
 use disktime_disks::{DiskProperties, Operation, Store, VirtualDisk};
 use disktime_drive_models::{HddModel, preset};
-use disktime_engine::{
-    DiskLoop, Io, LoopSettings, Order, PolicyKind, StreamConfig, StreamId, SwitchingAccount,
-};
+use disktime_engine::{DiskLoop, Io, Order, StreamConfig, StreamId};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 
@@ -30,13 +31,8 @@ fn random_reads(order: Order, depth: u64, part: u64, has_map: bool) -> Outcome {
         positioning,
         ..properties
     };
-    let settings = LoopSettings {
-        policy: PolicyKind::Fahrrad,
-        switching: SwitchingAccount::Served,
-        order,
-        max_queued: 64,
-    };
-    let mut disk_loop = DiskLoop::new(VirtualDisk::new(model, properties, Store::None), settings);
+    let disk = VirtualDisk::new(model, properties, Store::None);
+    let mut disk_loop = DiskLoop::new(disk, settings(order));
     let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
     let (mut random, mut now, mut done) = (SplitMix64::new(7), Nanos::ZERO, Vec::new());
     let mut issued = Vec::new();
@@ -65,13 +61,9 @@ fn random_reads(order: Order, depth: u64, part: u64, has_map: bool) -> Outcome {
 
 fn read(tag: u64, stream: StreamId, part: u64, random: &mut SplitMix64) -> Io {
     Io {
-        tag,
-        stream,
         operation: Operation::Read,
-        offset_bytes: random.below(SIZE_BYTES / part / 4096) * 4096,
-        len_bytes: 4096,
-        fua: false,
         buffer: None,
+        ..write(tag, stream, random.below(SIZE_BYTES / part / 4096) * 4096)
     }
 }
 

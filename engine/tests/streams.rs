@@ -3,61 +3,17 @@
 //! answered (those not yet announced and those that are tried again included), and its slot's next
 //! stream begins with empty statistics (I2, I5, I8).
 
-use disktime_disks::{
-    Disk as _, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, Operation,
-    ServiceTime,
-};
-use disktime_engine::{
-    Buffer, DiskLoop, Io, IoDone, LoopSettings, Order, PolicyKind, Reservation, StreamConfig,
-    StreamId, SwitchingAccount,
-};
+mod common;
+
+use common::{SERVICE, break_block, disk_loop, failed, write};
+use disktime_disks::{Disk as _, FaultDisk};
+use disktime_engine::{DiskLoop, IoDone, Reservation, StreamConfig, StreamId};
 use disktime_units::{Nanos, Share};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-const SERVICE: Nanos = Nanos::from_millis(5);
 const STREAMS_MAX: usize = 8;
-
-fn disk_loop(max_in_flight: usize) -> (DiskLoop<FaultDisk>, FaultHandle) {
-    let options = FaultOptions {
-        max_in_flight,
-        service: ServiceTime::Constant(SERVICE),
-        ..FaultOptions::instant(1 << 30)
-    };
-    let disk = FaultDisk::new(options);
-    let handle = disk.handle();
-    let settings = LoopSettings {
-        policy: PolicyKind::Fahrrad,
-        switching: SwitchingAccount::Served,
-        order: Order::Sweep,
-        max_queued: 64,
-    };
-    (DiskLoop::new(disk, settings), handle)
-}
-
-fn write(tag: u64, stream: StreamId, offset_bytes: u64) -> Io {
-    Io {
-        tag,
-        stream,
-        operation: Operation::Write,
-        offset_bytes,
-        len_bytes: 4096,
-        fua: false,
-        buffer: Some(Buffer::copy_of(&[tag as u8; 4096])),
-    }
-}
-
-/// Every write to this block fails.
-fn break_block(handle: &FaultHandle, block: u64) {
-    handle.inject(Fault {
-        operation: Some(Operation::Write),
-        range_bytes: block * 4096..block * 4096 + 1,
-        skip: 0,
-        times: None,
-        kind: FaultKind::Error(DiskErrorKind::Io),
-    });
-}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -127,6 +83,11 @@ struct Model {
     next_tag: u64,
 }
 
+/// In parts per million; 0 without a reservation.
+fn share(config: &StreamConfig) -> u32 {
+    config.reservation.map_or(0, |own| own.share.0)
+}
+
 /// The block that is broken.
 const BAD: u64 = 13;
 
@@ -177,30 +138,9 @@ impl Model {
     fn take(&mut self, step: Step) {
         let has_room = self.streams.len() < STREAMS_MAX;
         match step {
-            Step::Add { percent, period_ms } if has_room => {
-                let config = self.entitlement(percent, period_ms, None);
-                let id = self.disk_loop.add_stream(self.now, config);
-                let share = config.reservation.map_or(0, |own| own.share.0);
-                self.joined(
-                    id,
-                    Known {
-                        share,
-                        ..Known::default()
-                    },
-                );
-            }
+            Step::Add { percent, period_ms } if has_room => self.add(percent, period_ms, false),
             Step::AddGroup { percent, period_ms } if has_room => {
-                let config = self.entitlement(percent, period_ms, None);
-                let id = self.disk_loop.add_group(self.now, config);
-                let share = config.reservation.map_or(0, |own| own.share.0);
-                self.joined(
-                    id,
-                    Known {
-                        share,
-                        is_group: true,
-                        ..Known::default()
-                    },
-                );
+                self.add(percent, period_ms, true);
             }
             Step::AddMember { group } if has_room => {
                 let can_join = |own: &Known| own.is_group && !own.is_leaving;
@@ -228,8 +168,7 @@ impl Model {
                 if let Some(id) = self.choose(stream, |own| own.group.is_none() && !own.is_leaving)
                 {
                     let config = self.entitlement(percent, period_ms, Some(id));
-                    let share = config.reservation.map_or(0, |own| own.share.0);
-                    self.streams.get_mut(&id).expect("it was chosen").share = share;
+                    self.streams.get_mut(&id).expect("it was chosen").share = share(&config);
                     self.disk_loop.reconfigure(self.now, id, config);
                 }
             }
@@ -247,6 +186,20 @@ impl Model {
         }
         self.check();
         self.check_gone();
+    }
+
+    fn add(&mut self, percent: u32, period_ms: u64, is_group: bool) {
+        let config = self.entitlement(percent, period_ms, None);
+        let id = match is_group {
+            true => self.disk_loop.add_group(self.now, config),
+            false => self.disk_loop.add_stream(self.now, config),
+        };
+        let known = Known {
+            share: share(&config),
+            is_group,
+            ..Known::default()
+        };
+        self.joined(id, known);
     }
 
     fn submit(&mut self, id: StreamId, block: u64) {
@@ -407,12 +360,7 @@ fn a_stream_stays_until_a_request_that_is_tried_again_alone_is_answered() {
         Nanos(SERVICE.0 * 5),
         "one of all four, and one of each"
     );
-    let failed: Vec<u64> = done
-        .iter()
-        .filter(|io| io.result.is_err())
-        .map(|io| io.tag)
-        .collect();
-    assert_eq!((done.len(), failed), (4, vec![2]));
+    assert_eq!((done.len(), failed(&done)), (4, vec![2]));
     assert!(disk_loop.report(now).streams.is_empty());
 }
 

@@ -3,36 +3,12 @@
 
 mod common;
 
-use common::{DIRTY, MIB, configs, options};
+use common::{DIRTY, MIB, configs, disk_loop, options};
 use disktime_disks::{LinearCost, Store, VirtualDisk};
-use disktime_engine::{
-    Buffer, DiskLoop, Extent, LoopSettings, Order, PolicyKind, Request, RequestKind, Service,
-    SwitchingAccount, VdiskId,
-};
+use disktime_engine::{Buffer, Extent, PolicyKind, Request, RequestKind, Service, VdiskId};
+use disktime_testing::allocations::{Counting, count};
 use disktime_units::Nanos;
 use disktime_volumes::{VirtualDriver, VolumeSet};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is left to the system's allocator; the count is a thread's own number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise about `start` and `layout` is passed on.
-        unsafe { System.dealloc(start, layout) }
-    }
-}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -95,15 +71,9 @@ fn a_warm_set_allocates_nothing() {
         flush: Nanos::from_micros(300),
     };
     let disk = VirtualDisk::linear(SIZE_BYTES, cost, 8, "test", Store::Head(SIZE_BYTES));
-    let settings = LoopSettings {
-        policy: PolicyKind::Fahrrad,
-        switching: SwitchingAccount::Served,
-        order: Order::Sweep,
-        max_queued: 64,
-    };
     let mut driver = VirtualDriver::default();
     let vdisks = configs(&[("a", 8 * MIB), ("b", 8 * MIB)]);
-    let disk_loop = DiskLoop::new(disk, settings);
+    let disk_loop = disk_loop(disk, PolicyKind::Fahrrad, 64);
     let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options(DIRTY));
     let mut set = opened.expect("the disk is in order").0;
     let handles: Vec<VdiskId> = set.vdisk_ids().collect();
@@ -117,7 +87,7 @@ fn a_warm_set_allocates_nothing() {
                 now += Nanos::from_millis(100);
                 set.turn(now, &mut replies);
             }
-            before = ALLOCATIONS.with(Cell::get);
+            before = count();
         }
         for number in 0..REQUESTS {
             let vdisk = handles[(number / 8 % 2) as usize];
@@ -137,7 +107,7 @@ fn a_warm_set_allocates_nothing() {
             buffers[reply.handle as usize] = reply.buffer;
         }
     }
-    let allocations = ALLOCATIONS.with(Cell::get) - before;
+    let allocations = count() - before;
     assert_eq!(allocations, 0, "in {} requests", 3 * WARM_ROUNDS * REQUESTS);
     while !set.is_idle() {
         set.turn(now, &mut replies);

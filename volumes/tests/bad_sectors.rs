@@ -4,20 +4,14 @@
 mod common;
 
 use common::labels::{self, Header, MUST_UNDERSTAND, OUTSIDE, Section};
-use common::{BLANK, DIRTY, MIB, TestDisk, crash, new_disk, open, run, soil};
-use disktime_disks::{Buffer, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
+use common::{BLANK, DIRTY, MIB, TestDisk, crash, new_disk, open, put, soil};
+use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
 use disktime_engine::IoError;
 use disktime_volumes::{Format, VolumeError};
 use std::ops::Range;
 
 const QUANTUM: u32 = 128 << 10;
 const COPY_1: u64 = 512 << 10;
-
-fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
-    let buffers = vec![Buffer::copy_of(bytes)];
-    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
-    run(disk, Operation::Flush, 0, 0, Vec::new());
-}
 
 fn make_unreadable(handle: &FaultHandle, range_bytes: Range<u64>) {
     handle.inject(Fault {
@@ -27,15 +21,7 @@ fn make_unreadable(handle: &FaultHandle, range_bytes: Range<u64>) {
 }
 
 fn header(generation: u64) -> Header {
-    Header {
-        generation,
-        disk_uuid: [1; 16],
-        size_bytes: 16 * MIB,
-        known_zero: (12 * MIB, 16 * MIB),
-        incompatible: 0,
-        compatible: 0,
-        program: [7, 1, 2],
-    }
+    Header::plain(generation, 16 * MIB, (12 * MIB, 16 * MIB))
 }
 
 fn table() -> Section {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
+use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, disk_for, new_disk, open, soil};
 use disktime_engine::{IoError, RequestKind};
 use disktime_volumes::Format;
 use proptest::prelude::*;
@@ -237,10 +237,7 @@ proptest! {
 }
 
 fn machine(format: Format) -> Machine<TestDisk> {
-    let mut disk = new_disk(16 * MIB, 4096, 1);
-    if format == DIRTY {
-        soil(&mut disk);
-    }
+    let disk = disk_for(format, 16 * MIB);
     let specs = [("a", 4 * MIB), ("b", 2 * MIB)];
     open(TestDisk::around(disk, 128 << 10), &specs, format)
         .expect("open")

@@ -3,9 +3,8 @@
 mod common;
 
 use common::labels::{self, Header, Section};
-use common::{BLANK, DIRTY, MIB, TestDisk, crash, labelled, new_disk, open, run, soil};
-use disktime_disks::{FaultDisk, FaultHandle, Operation};
-use disktime_engine::Buffer;
+use common::{BLANK, DIRTY, MIB, TestDisk, crash, disk_for, labelled, new_disk, open, put};
+use disktime_disks::{FaultDisk, FaultHandle};
 use disktime_volumes::{Format, VirtualDriver, VolumeError};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,11 +20,7 @@ const NEW: &str = "new-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 
 /// A disk with a vdisk `OLD` that holds known bytes, and one `GONE`; everything durable.
 fn base(format: Format) -> FaultDisk {
-    let mut disk = new_disk(16 * MIB, 4096, 9);
-    if format == DIRTY {
-        soil(&mut disk);
-    }
-    filled(disk, format)
+    filled(disk_for(format, 16 * MIB), format)
 }
 
 fn filled(disk: FaultDisk, format: Format) -> FaultDisk {
@@ -62,26 +57,10 @@ impl Before {
             Before::Plain => base(format),
             Before::Version1 => as_version1(base(format)),
             Before::Crowded => {
-                let mut disk = new_disk(24 * MIB, 4096, 9);
-                if format == DIRTY {
-                    soil(&mut disk);
-                }
+                let mut disk = disk_for(format, 24 * MIB);
                 let known_zero_to = if format == DIRTY { MIB } else { 24 * MIB };
-                let header = Header {
-                    generation: 1,
-                    disk_uuid: [1; 16],
-                    size_bytes: 24 * MIB,
-                    known_zero: (MIB, known_zero_to),
-                    incompatible: 0,
-                    compatible: 0,
-                    program: [0, 1, 0],
-                };
-                let kept = Section {
-                    kind: 7,
-                    flags: 0,
-                    bytes: vec![0xC3; KEPT_BYTES],
-                    rooms: None,
-                };
+                let header = Header::plain(1, 24 * MIB, (MIB, known_zero_to));
+                let kept = Section::inside(7, 0, vec![0xC3; KEPT_BYTES]);
                 let copy = labels::version2(&header, &[labels::vdisks(&[]), kept]);
                 put(&mut disk, 0, &copy);
                 put(&mut disk, 512 << 10, &copy);
@@ -89,12 +68,6 @@ impl Before {
             }
         }
     }
-}
-
-fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
-    let buffers = vec![Buffer::copy_of(bytes)];
-    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
-    run(disk, Operation::Flush, 0, 0, Vec::new());
 }
 
 /// The same disk as a program of version 1 would have left it.
@@ -123,13 +96,8 @@ fn as_version1(disk: FaultDisk) -> FaultDisk {
         })
         .collect();
     let header = |generation| Header {
-        generation,
         disk_uuid: label.disk_uuid().to_bytes(),
-        size_bytes: label.size_bytes(),
-        known_zero: label.known_zero(),
-        incompatible: 0,
-        compatible: 0,
-        program: [0; 3],
+        ..Header::plain(generation, label.size_bytes(), label.known_zero())
     };
     let newer = labels::version1(&header(9), &records);
     let older = labels::version1(&header(8), &records[..1]);

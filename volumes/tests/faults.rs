@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, soil};
+use common::{BLANK, DIRTY, MIB, Machine, TestDisk, disk_for, open};
 use disktime_disks::{DiskErrorKind, Fault, FaultHandle, FaultKind, Operation};
 use disktime_engine::{IoError, RequestKind, Service};
 use disktime_volumes::Format;
@@ -12,10 +12,7 @@ const IO: FaultKind = FaultKind::Error(DiskErrorKind::Io);
 const UNSUPPORTED: FaultKind = FaultKind::Error(DiskErrorKind::NotSupported);
 
 fn machine(format: Format) -> (Machine<TestDisk>, FaultHandle) {
-    let mut disk = new_disk(16 * MIB, 4096, 1);
-    if format == DIRTY {
-        soil(&mut disk);
-    }
+    let disk = disk_for(format, 16 * MIB);
     let handle = disk.handle();
     let specs = [("a", 2 * MIB), ("b", 2 * MIB)];
     (
@@ -91,14 +88,10 @@ fn a_bad_place_fails_the_requests_that_touch_it() {
 fn a_failed_first_write_leaves_zeroes_not_what_was_there_before() {
     let (mut machine, handle) = machine(DIRTY);
     let range_bytes = place(&machine, 0..65_536);
-    let kind = IO;
-    let operation = Some(Operation::Write);
     handle.inject(Fault {
-        operation,
         range_bytes,
-        skip: 0,
         times: Some(1),
-        kind,
+        ..Fault::every(Operation::Write, IO)
     });
     assert_eq!(machine.write(0, 5000, b"x"), Err(IoError::Io));
     assert_eq!(machine.read(0, 0, 65_536), Ok(vec![0; 65_536]));
@@ -113,10 +106,9 @@ fn a_failed_first_write_leaves_zeroes_not_what_was_there_before() {
 fn a_failed_flush_is_final() {
     let (mut machine, handle) = machine(BLANK);
     machine.write(0, 0, &[1; 4096]).expect("write");
-    let kind = IO;
     handle.inject(Fault {
         times: Some(1),
-        ..Fault::every(Operation::Flush, kind)
+        ..Fault::every(Operation::Flush, IO)
     });
     assert_eq!(machine.flush(0), Err(IoError::Io));
     for vdisk in [0, 1] {
@@ -139,14 +131,10 @@ fn a_map_block_that_fails_fails_the_flush_and_the_next_one_tries_again() {
         .map_offset_bytes
         .expect("it has a map");
     machine.write(1, 0, &[1; 4096]).expect("write");
-    let operation = Some(Operation::Write);
-    let range_bytes = map..map + MIB;
     handle.inject(Fault {
-        operation,
-        range_bytes,
-        skip: 0,
+        range_bytes: map..map + MIB,
         times: Some(1),
-        kind: IO,
+        ..Fault::every(Operation::Write, IO)
     });
     assert_eq!(machine.flush(1), Ok(()), "the other vdisk's map is whole");
     assert_eq!(machine.flush(0), Err(IoError::Io));
@@ -181,13 +169,11 @@ fn a_request_that_is_never_answered_panics_in_a_debug_build() {
 fn a_stuck_request_holds_up_itself_only() {
     let (mut machine, handle) = machine(BLANK);
     let range_bytes = place(&machine, 0..4096);
-    let kind = FaultKind::Stuck;
     handle.inject(Fault {
         operation: None,
         range_bytes,
-        skip: 0,
         times: Some(1),
-        kind,
+        ..Fault::every(Operation::Read, FaultKind::Stuck)
     });
     let stuck = machine.submit(0, RequestKind::Read, (0, 4096), None, false);
     let other = machine.submit(0, RequestKind::Read, (65_536, 4096), None, false);

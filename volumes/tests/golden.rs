@@ -31,13 +31,9 @@ fn on_disk(handle: &FaultHandle, offset: u64, len: usize) -> Vec<u8> {
 /// What stands at the beginning of both copies, with what is random in it.
 fn header(label: &Label) -> Header {
     Header {
-        generation: label.generation(),
         disk_uuid: label.disk_uuid().to_bytes(),
-        size_bytes: label.size_bytes(),
-        known_zero: label.known_zero(),
-        incompatible: 0,
-        compatible: 0,
         program: this_program(),
+        ..Header::plain(label.generation(), label.size_bytes(), label.known_zero())
     }
 }
 
@@ -113,13 +109,8 @@ fn both_copies_of_a_label_with_vdisks_are_what_the_document_says() {
 #[test]
 fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
     let header = Header {
-        generation: 77,
-        disk_uuid: [7; 16],
-        size_bytes: 64 * MIB,
-        known_zero: (40 * MIB, 50 * MIB),
-        incompatible: 0,
         compatible: 1 << 33,
-        program: [9, 8, 7],
+        ..Header::plain(77, 64 * MIB, (40 * MIB, 50 * MIB))
     };
     let table = record(
         "v",
@@ -133,12 +124,7 @@ fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
             rooms: Some(([4 * MIB, 8 * MIB], 4 * MIB)),
             ..vdisks(std::slice::from_ref(&table))
         },
-        Section {
-            kind: 5,
-            flags: 0,
-            bytes: b"odd".to_vec(),
-            rooms: None,
-        },
+        Section::inside(5, 0, b"odd".to_vec()),
         Section {
             kind: 1 << 31,
             flags: OUTSIDE,
@@ -164,7 +150,7 @@ fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
     let label = draft.finish().expect("a label");
     assert_eq!(label.generation(), 77);
     assert_eq!(label.features().compatible(), 1 << 33);
-    assert_eq!(label.written_by().to_string(), "9.8.7");
+    assert_eq!(label.written_by().to_string(), "7.1.2");
     assert!(matches!(label.table_place(), Place::Outside(_)));
     let extents = label.find("v").expect("the vdisk").extents();
     let last = Extent {
@@ -184,13 +170,8 @@ fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
 #[test]
 fn version_1_is_read() {
     let header = Header {
-        generation: 12,
         disk_uuid: [3; 16],
-        size_bytes: 16 * MIB,
-        known_zero: (9 * MIB, 16 * MIB),
-        incompatible: 0,
-        compatible: 0,
-        program: [0; 3],
+        ..Header::plain(12, 16 * MIB, (9 * MIB, 16 * MIB))
     };
     let records = [
         record("old", [4; 16], MIB, &[[MIB, MIB, 0]]),

@@ -4,18 +4,12 @@
 mod common;
 
 use common::labels::{self, Header, MUST_UNDERSTAND, Section};
-use common::{BLANK, MIB, TestDisk, crash, labelled, new_disk, open, run, spec};
-use disktime_disks::{Buffer, FaultDisk, FaultHandle, Operation};
+use common::{BLANK, MIB, TestDisk, crash, labelled, new_disk, open, put, spec};
+use disktime_disks::{FaultDisk, FaultHandle, Operation};
 use disktime_volumes::{Format, VirtualDriver, VolumeError, reconcile};
 
 const QUANTUM: u32 = 128 << 10;
 const COPY_1: u64 = 512 << 10;
-
-fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
-    let buffers = vec![Buffer::copy_of(bytes)];
-    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
-    run(disk, Operation::Flush, 0, 0, Vec::new());
-}
 
 fn head(handle: &FaultHandle) -> Vec<u8> {
     let mut bytes = vec![0; MIB as usize];
@@ -24,15 +18,7 @@ fn head(handle: &FaultHandle) -> Vec<u8> {
 }
 
 fn header() -> Header {
-    Header {
-        generation: 6,
-        disk_uuid: [1; 16],
-        size_bytes: 16 * MIB,
-        known_zero: (4 * MIB, 16 * MIB),
-        incompatible: 0,
-        compatible: 0,
-        program: [7, 1, 2],
-    }
+    Header::plain(6, 16 * MIB, (4 * MIB, 16 * MIB))
 }
 
 fn record_of_a() -> Vec<u8> {
@@ -152,12 +138,7 @@ fn what_is_not_understood_is_refused_by_name_even_in_one_copy() {
         };
         labels::version2(&header, &[labels::vdisks(&[])])
     };
-    let strange = Section {
-        kind: 12,
-        flags: MUST_UNDERSTAND,
-        bytes: vec![1; 8],
-        rooms: None,
-    };
+    let strange = Section::inside(12, MUST_UNDERSTAND, vec![1; 8]);
     let section = labels::version2(&header(), &[labels::vdisks(&[]), strange]);
     for (copy, name) in [
         (feature(1), "the feature `history`"),

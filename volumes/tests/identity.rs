@@ -2,10 +2,9 @@
 
 mod common;
 
-use common::{DIRTY, MIB, Machine, TestDisk, crash, new_disk, options, soil, spec};
+use common::{DIRTY, MIB, Machine, TestDisk, crash, disk_loop, new_disk, options, soil, spec};
 use disktime_engine::{
-    Buffer, DiskLoop, IoError, LoopSettings, Order, PolicyKind, Request, RequestKind, Service,
-    StreamConfig, SwitchingAccount, VdiskId,
+    Buffer, IoError, PolicyKind, Request, RequestKind, Service, StreamConfig, VdiskId,
 };
 use disktime_units::Nanos;
 use disktime_volumes::{
@@ -37,15 +36,9 @@ fn config(index: usize) -> VdiskConfig {
 }
 
 fn open(disk: TestDisk, order: &[usize], format: Format) -> Machine<TestDisk> {
-    let settings = LoopSettings {
-        policy: PolicyKind::Fahrrad,
-        switching: SwitchingAccount::Served,
-        order: Order::Sweep,
-        max_queued: 24,
-    };
     let mut driver = VirtualDriver::default();
     let configs: Vec<VdiskConfig> = order.iter().map(|index| config(*index)).collect();
-    let disk_loop = DiskLoop::new(disk, settings);
+    let disk_loop = disk_loop(disk, PolicyKind::Fahrrad, 24);
     let opened = VolumeSet::open(disk_loop, &mut driver, &configs, options(format));
     Machine::around(opened.expect("the disk is in order").0, driver.now)
 }

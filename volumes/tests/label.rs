@@ -130,13 +130,8 @@ fn garbage_and_later_versions_are_told_apart() {
 
 fn header(incompatible: u64) -> Header {
     Header {
-        generation: 5,
-        disk_uuid: [1; 16],
-        size_bytes: 16 * MIB,
-        known_zero: (MIB, 16 * MIB),
         incompatible,
-        compatible: 0,
-        program: [4, 5, 6],
+        ..Header::plain(5, 16 * MIB, (MIB, 16 * MIB))
     }
 }
 
@@ -156,7 +151,7 @@ fn what_is_not_understood_is_named() {
         (1 | 1 << 63, "the feature `history` and feature bit 63"),
     ] {
         let copy = labels::version2(&header(bits), std::slice::from_ref(&table));
-        let expected = (name.to_owned(), "4.5.6".to_owned());
+        let expected = (name.to_owned(), "7.1.2".to_owned());
         assert_eq!(unknown(decode(&copy)), expected);
     }
     // With an incompatible feature, everything behind the features may be different.
@@ -164,24 +159,14 @@ fn what_is_not_understood_is_named() {
     copy[94..200].fill(0xEB);
     labels::reseal(&mut copy);
     assert_eq!(unknown(decode(&copy)).0, "feature bit 1");
-    let strange = Section {
-        kind: 9,
-        flags: MUST_UNDERSTAND,
-        bytes: vec![1, 2, 3],
-        rooms: None,
-    };
+    let strange = Section::inside(9, MUST_UNDERSTAND, vec![1, 2, 3]);
     let copy = labels::version2(&header(0), &[table, strange]);
     assert_eq!(unknown(decode(&copy)).0, "section 9");
 }
 
 #[test]
 fn what_may_be_skipped_is_kept_by_every_change() {
-    let kept = Section {
-        kind: 9,
-        flags: 0,
-        bytes: (0..77).collect(),
-        rooms: None,
-    };
+    let kept = Section::inside(9, 0, (0..77).collect());
     let with_bit = Header {
         compatible: 1 << 40,
         ..header(0)

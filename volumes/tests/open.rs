@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    BLANK, DIRTY, MIB, TestDisk, crash, labelled, new_disk, open, run, service, soil, spec,
+    BLANK, DIRTY, MIB, TestDisk, crash, disk_for, labelled, new_disk, open, put, service, spec,
 };
 use disktime_disks::{Buffer, Disk, FaultDisk, FaultOptions, Operation};
 use disktime_engine::IoError;
@@ -12,27 +12,13 @@ use disktime_volumes::{Format, LabelledDisk, VirtualDriver, VolumeError, reconci
 const QUANTUM: u32 = 64 << 10;
 const UNKNOWN: Format = Format::IfBlank { known_zero: false };
 
-fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
-    run(
-        disk,
-        Operation::Write,
-        offset,
-        bytes.len() as u64,
-        vec![Buffer::copy_of(bytes)],
-    );
-    run(disk, Operation::Flush, 0, 0, Vec::new());
-}
-
 fn try_open(disk: FaultDisk, specs: &[(&str, u64)], format: Format) -> Result<(), VolumeError> {
     open(TestDisk::around(disk, QUANTUM), specs, format).map(drop)
 }
 
 /// A disk with two vdisks of 1 MiB that was formatted as given.
 fn formatted(format: Format) -> FaultDisk {
-    let mut disk = new_disk(16 * MIB, 4096, 1);
-    if format == DIRTY {
-        soil(&mut disk);
-    }
+    let disk = disk_for(format, 16 * MIB);
     let handle = disk.handle();
     try_open(disk, &[("a", MIB), ("b", MIB)], format).expect("open");
     crash(&handle, 1)

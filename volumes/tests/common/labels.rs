@@ -12,6 +12,21 @@ pub(crate) struct Header {
     pub program: [u16; 3],
 }
 
+impl Header {
+    /// Of a disk without features, written by 7.1.2.
+    pub(crate) fn plain(generation: u64, size_bytes: u64, known_zero: (u64, u64)) -> Header {
+        Header {
+            generation,
+            disk_uuid: [1; 16],
+            size_bytes,
+            known_zero,
+            incompatible: 0,
+            compatible: 0,
+            program: [7, 1, 2],
+        }
+    }
+}
+
 /// A section: kind, flags, bytes, and the rooms of one that lies outside.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
@@ -26,14 +41,21 @@ pub(crate) const MUST_UNDERSTAND: u32 = 1;
 pub(crate) const OUTSIDE: u32 = 2;
 pub(crate) const SECOND_HALF: u32 = 4;
 
+impl Section {
+    /// One that lies inside.
+    pub(crate) fn inside(kind: u32, flags: u32, bytes: Vec<u8>) -> Section {
+        Section {
+            kind,
+            flags,
+            bytes,
+            rooms: None,
+        }
+    }
+}
+
 /// Section 1 inside.
 pub(crate) fn vdisks(records: &[Vec<u8>]) -> Section {
-    Section {
-        kind: 1,
-        flags: MUST_UNDERSTAND,
-        bytes: records.concat(),
-        rooms: None,
-    }
+    Section::inside(1, MUST_UNDERSTAND, records.concat())
 }
 
 /// A record of a vdisk; extents are offset, length, place of the zero map.

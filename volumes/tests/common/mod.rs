@@ -97,15 +97,22 @@ pub(crate) fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDis
     })
 }
 
+/// A disk for that format: one to be formatted by force holds garbage.
+pub(crate) fn disk_for(format: Format, size_bytes: u64) -> FaultDisk {
+    let mut disk = new_disk(size_bytes, 4096, 1);
+    if format == DIRTY {
+        soil(&mut disk);
+    }
+    disk
+}
+
 /// Fills the disk with bytes that are neither zero nor any test's own, durably.
 pub(crate) fn soil(disk: &mut FaultDisk) {
     let size_bytes = disk.properties().size_bytes;
+    let garbage = [0xEB; MIB as usize];
     for offset_bytes in (0..size_bytes).step_by(MIB as usize) {
-        let mut garbage = Buffer::zeroed(MIB as usize);
-        garbage.fill(0xEB);
-        run(disk, Operation::Write, offset_bytes, MIB, vec![garbage]);
+        put(disk, offset_bytes, &garbage);
     }
-    run(disk, Operation::Flush, 0, 0, Vec::new());
 }
 
 pub(crate) fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<Buffer>) {
@@ -124,14 +131,26 @@ pub(crate) fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffer
     assert!(done.len() == 1 && done[0].result.is_ok());
 }
 
-pub(crate) fn disk_loop<D: Disk>(disk: D) -> DiskLoop<D> {
+/// Writes bytes durably.
+pub(crate) fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
+    let buffers = vec![Buffer::copy_of(bytes)];
+    run(disk, Operation::Write, offset, bytes.len() as u64, buffers);
+    run(disk, Operation::Flush, 0, 0, Vec::new());
+}
+
+pub(crate) fn disk_loop<D: Disk>(disk: D, policy: PolicyKind, max_queued: usize) -> DiskLoop<D> {
     let settings = LoopSettings {
-        policy: PolicyKind::Fifo,
+        policy,
         switching: SwitchingAccount::Served,
         order: Order::Sweep,
-        max_queued: 24,
+        max_queued,
     };
     DiskLoop::new(disk, settings)
+}
+
+/// The loop of a disk whose requests are served as they come.
+fn in_order<D: Disk>(disk: D) -> DiskLoop<D> {
+    disk_loop(disk, PolicyKind::Fifo, 24)
 }
 
 pub(crate) fn options(format: Format) -> OpenOptions {
@@ -160,7 +179,7 @@ pub(crate) fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
 
 pub(crate) fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<D>, VolumeError> {
     LabelledDisk::open(
-        disk_loop(disk),
+        in_order(disk),
         &mut VirtualDriver::default(),
         options(format),
     )
@@ -181,7 +200,7 @@ pub(crate) fn open<D: Disk>(
 ) -> Result<(Machine<D>, OpenReport), VolumeError> {
     let mut driver = VirtualDriver::default();
     let (set, report) = VolumeSet::open(
-        disk_loop(disk),
+        in_order(disk),
         &mut driver,
         &configs(specs),
         options(format),
