@@ -13,6 +13,7 @@ use disktime_engine::{
     StreamId, VdiskId,
 };
 use disktime_units::Nanos;
+use slab::Slab;
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
 
@@ -43,8 +44,7 @@ struct Asker {
 pub(crate) struct RawVdisks<D: Disk> {
     disk_loop: DiskLoop<D>,
     ranges: Vec<Range>,
-    askers: Vec<Asker>,
-    free: Vec<u32>,
+    askers: Slab<Asker>,
     refused: VecDeque<Reply>,
     done: Vec<IoDone>,
 }
@@ -55,8 +55,7 @@ impl<D: Disk> RawVdisks<D> {
         RawVdisks {
             disk_loop,
             ranges: Vec::new(),
-            askers: Vec::new(),
-            free: Vec::new(),
+            askers: Slab::new(),
             refused: VecDeque::new(),
             done: Vec::new(),
         }
@@ -120,24 +119,8 @@ impl<D: Disk> RawVdisks<D> {
         }
     }
 
-    fn remember(&mut self, asker: Asker) -> u32 {
-        match self.free.pop() {
-            Some(slot) => {
-                self.askers[slot as usize] = asker;
-                slot
-            }
-            None => {
-                self.askers.push(asker);
-                // The loop's bound on requests is far below this type's range.
-                self.askers.len() as u32 - 1
-            }
-        }
-    }
-
     fn answer(&mut self, done: IoDone) -> Reply {
-        let slot = done.tag as u32;
-        let asker = self.askers[slot as usize];
-        self.free.push(slot);
+        let asker = self.askers.remove(done.tag as usize);
         if done.result.is_ok() {
             let range = &mut self.ranges[asker.vdisk];
             range.requests += 1;
@@ -162,18 +145,11 @@ impl<D: Disk> Service for RawVdisks<D> {
         let (operation, range) = match self.translate(&request) {
             Ok(translated) => translated,
             Err(error) => {
-                self.refused.push_back(Reply {
-                    origin: request.origin,
-                    handle: request.handle,
-                    kind: request.kind,
-                    result: Err(error),
-                    buffer: request.buffer,
-                    detail: ReplyDetail::Nothing,
-                });
+                self.refused.push_back(request.reply(Err(error)));
                 return Ok(());
             }
         };
-        let tag = self.remember(Asker {
+        let tag = self.askers.insert(Asker {
             origin: request.origin,
             handle: request.handle,
             kind: request.kind,
@@ -181,7 +157,7 @@ impl<D: Disk> Service for RawVdisks<D> {
             len_bytes: request.len_bytes,
         });
         let io = Io {
-            tag: u64::from(tag),
+            tag: tag as u64,
             stream: range.stream,
             operation,
             offset_bytes: range.base_bytes + request.offset_bytes,

@@ -78,11 +78,15 @@ impl DiskFacts {
     /// If the model cannot be made.
     pub fn of(drive: &DriveSetup) -> LabResult<DiskFacts> {
         let properties = DiskProperties::of_drive(drive.model()?.properties(), String::new());
-        Ok(DiskFacts {
+        Ok(DiskFacts::said_by(&properties))
+    }
+
+    fn said_by(properties: &DiskProperties) -> DiskFacts {
+        DiskFacts {
             worst_case: properties.worst_case,
             switch_cost: properties.switch_cost,
             size_bytes: properties.size_bytes,
-        })
+        }
     }
 
     /// What switches take of the disk's time for reserved streams of these periods, which cannot be
@@ -394,7 +398,6 @@ pub(crate) fn finish(
     samples: Vec<Sample>,
     report: &LoadReport,
 ) -> Run {
-    let properties = service.disk_loop().properties();
     let mut reports = report.clients.iter().cloned();
     let clients = setup
         .streams
@@ -405,11 +408,7 @@ pub(crate) fn finish(
     Run {
         samples,
         clients: clients.collect(),
-        facts: DiskFacts {
-            worst_case: properties.worst_case,
-            switch_cost: properties.switch_cost,
-            size_bytes: properties.size_bytes,
-        },
+        facts: DiskFacts::said_by(service.disk_loop().properties()),
         unspent_bound: service.disk_loop().scheduler().unspent_bound(),
         overruns: (pacing.overruns, pacing.served),
     }

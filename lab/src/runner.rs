@@ -40,11 +40,6 @@ impl<'a> Lab<'a> {
         }
     }
 
-    /// Whether the clock is a real one.
-    pub fn is_real(&self) -> bool {
-        self.real.is_some()
-    }
-
     /// The measured time of a run that takes so many seconds in full, in whole seconds.
     pub fn seconds(&self, full: u64) -> Nanos {
         match self.length {

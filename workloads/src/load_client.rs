@@ -13,6 +13,7 @@ use disktime_nbd_client::{
 use disktime_nbd_protocol::{ExportFlags, NbdUri};
 use disktime_random::Random;
 use disktime_units::Nanos;
+use slab::Slab;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -42,8 +43,7 @@ struct LockedState {
     machine: ClientMachine,
     meter: Meter,
     /// Requests in flight, by tag.
-    in_flight: Vec<Option<Operation>>,
-    free: Vec<u32>,
+    in_flight: Slab<Operation>,
     stop: bool,
     /// Latencies since the last progress report.
     interval: LatencyHistogram,
@@ -84,12 +84,8 @@ impl LockedState {
         let Some(operation) = self.machine.poll(now)? else {
             return Ok(None);
         };
-        let tag = self.free.pop().unwrap_or_else(|| {
-            self.in_flight.push(None);
-            // The depth bounds the number of tags far below this type's range.
-            (self.in_flight.len() - 1) as u32
-        });
-        self.in_flight[tag as usize] = Some(operation);
+        // The depth bounds the number of tags far below this type's range.
+        let tag = self.in_flight.insert(operation) as u32;
         Ok(Some((tag, operation)))
     }
 
@@ -99,14 +95,10 @@ impl LockedState {
         duration: Nanos,
         reply: &ClientReply,
     ) -> Result<(), WorkloadError> {
-        let operation = self
-            .in_flight
-            .get_mut(reply.tag as usize)
-            .and_then(Option::take)
-            .ok_or_else(|| {
-                WorkloadError::new("the server sent a reply with the tag of no request in flight")
-            })?;
-        self.free.push(reply.tag);
+        let operation = self.in_flight.try_remove(reply.tag as usize);
+        let operation = operation.ok_or_else(|| {
+            WorkloadError::new("the server sent a reply with the tag of no request in flight")
+        })?;
         let success = reply.error == 0;
         self.machine.completed(now, &operation, success);
         if now > duration {
@@ -164,8 +156,7 @@ impl LoadClient {
         let state = LockedState {
             machine,
             meter: Meter::new(client, workload),
-            in_flight: Vec::new(),
-            free: Vec::new(),
+            in_flight: Slab::new(),
             stop: false,
             interval: LatencyHistogram::new(2),
             interval_requests: 0,

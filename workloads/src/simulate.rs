@@ -12,6 +12,7 @@ use crate::workload::{Client, Workload};
 use crate::{ClientMachine, LoadReport, Operation, VdiskLoad, WorkloadError};
 use disktime_engine::{Reply, Request, Service, VdiskId};
 use disktime_units::Nanos;
+use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
@@ -121,8 +122,7 @@ struct SimulatedClient<'a> {
     meter: Meter,
     vdisk: VdiskId,
     /// Requests in flight, by handle.
-    in_flight: Vec<Option<Operation>>,
-    free: Vec<u32>,
+    in_flight: Slab<Operation>,
     /// A request that waits because the queue of the virtual disk is full.
     waiting: Option<Request>,
     /// The earliest wake-up of this client in the heap.
@@ -171,8 +171,7 @@ impl<'a> ServiceRun<'a> {
             machine: ClientMachine::new(client, workload.seed, target.size_bytes)?,
             meter: Meter::new(client, workload),
             vdisk: target.vdisk,
-            in_flight: Vec::new(),
-            free: Vec::new(),
+            in_flight: Slab::new(),
             waiting: None,
             wake: None,
         });
@@ -340,13 +339,8 @@ impl<'a> ServiceRun<'a> {
             || WorkloadError::new("the service replied to a request that is not in flight");
         let index = usize::try_from(reply.origin).map_err(|_| unknown())?;
         let client = self.clients.get_mut(index).ok_or_else(unknown)?;
-        let handle = u32::try_from(reply.handle).map_err(|_| unknown())?;
-        let operation = client
-            .in_flight
-            .get_mut(handle as usize)
-            .and_then(Option::take)
-            .ok_or_else(unknown)?;
-        client.free.push(handle);
+        let operation = client.in_flight.try_remove(reply.handle as usize);
+        let operation = operation.ok_or_else(unknown)?;
         self.outstanding -= 1;
         if self.now <= self.duration {
             client
@@ -406,15 +400,10 @@ impl SimulatedClient<'_> {
     /// Makes a request of an operation, and stores the operation under its handle.
     #[inline]
     fn request(&mut self, index: usize, operation: Operation) -> Request {
-        let handle = self.free.pop().unwrap_or_else(|| {
-            self.in_flight.push(None);
-            // The depth bounds the number of handles far below this type's range.
-            (self.in_flight.len() - 1) as u32
-        });
-        self.in_flight[handle as usize] = Some(operation);
+        let handle = self.in_flight.insert(operation);
         Request {
             origin: index as u64,
-            handle: u64::from(handle),
+            handle: handle as u64,
             vdisk: self.vdisk,
             kind: operation.kind,
             offset_bytes: operation.offset_bytes,

@@ -16,6 +16,7 @@ use disktime_units::Nanos;
 use disktime_workloads::{
     ClientMachine, ClientReport, Latencies, LoadReport, Moment, Operation, Workload,
 };
+use slab::Slab;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,7 @@ const POOL_BYTES: usize = 16 << 20;
 struct Player {
     vdisk: VdiskId,
     machine: ClientMachine,
-    under_way: Vec<Option<Operation>>,
-    free: Vec<u32>,
+    in_flight: Slab<Operation>,
     latencies: Vec<Nanos>,
     bytes: u64,
     errors: u64,
@@ -60,8 +60,7 @@ pub(super) fn run(setup: &Setup, disk: AnyDisk, progress: &Progress) -> LabResul
         players.push(Player {
             vdisk: target.vdisk,
             machine: ClientMachine::new(client, workload.seed, target.size_bytes)?,
-            under_way: Vec::new(),
-            free: Vec::new(),
+            in_flight: Slab::new(),
             latencies: Vec::new(),
             bytes: 0,
             errors: 0,
@@ -121,18 +120,13 @@ impl Driver {
 
     fn request(&mut self, origin: usize, operation: Operation) -> Request {
         let player = &mut self.players[origin];
-        let handle = player.free.pop().unwrap_or_else(|| {
-            player.under_way.push(None);
-            // The depth bounds the number of handles far below this type's range.
-            player.under_way.len() as u32 - 1
-        });
-        player.under_way[handle as usize] = Some(operation);
+        let handle = player.in_flight.insert(operation) as u64;
         let moves = matches!(operation.kind, RequestKind::Read | RequestKind::Write);
         let buffer =
             (moves && self.holds_data).then(|| self.pool.take_zeroed(operation.len_bytes as usize));
         Request {
             origin: origin as u64,
-            handle: u64::from(handle),
+            handle,
             vdisk: player.vdisk,
             kind: operation.kind,
             offset_bytes: operation.offset_bytes,
@@ -160,9 +154,8 @@ impl Driver {
             .players
             .get_mut(reply.origin as usize)
             .ok_or_else(unasked)?;
-        let slot = player.under_way.get_mut(reply.handle as usize);
-        let operation = slot.and_then(Option::take).ok_or_else(unasked)?;
-        player.free.push(reply.handle as u32);
+        let operation = player.in_flight.try_remove(reply.handle as usize);
+        let operation = operation.ok_or_else(unasked)?;
         self.outstanding -= 1;
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
