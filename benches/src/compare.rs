@@ -81,20 +81,19 @@ impl Plan {
     }
 }
 
-/// What lies below servers.
-pub trait Backing: ValueEnum + Copy + Send + Sync + 'static {
-    /// All kinds, in the order of the tables.
-    const ALL: &'static [Self];
+/// What lies below servers: a value of the command line, and the tables in its order.
+pub trait Backing: ValueEnum + Copy + Send + Sync + 'static {}
 
-    /// Its name.
-    fn name(self) -> &'static str;
+impl<B: ValueEnum + Copy + Send + Sync + 'static> Backing for B {}
+
+/// The name of a value, as on the command line.
+pub fn name_of(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
-/// A kind of server.
+/// A kind of server: a value of the command line, and the tables in its order.
 pub trait Peer<B>: ValueEnum + Copy + PartialEq + std::fmt::Debug + Send + Sync + 'static {
-    /// All kinds, in the order of the tables.
-    const ALL: &'static [Self];
-
     /// Its name.
     fn name(self) -> &'static str;
 
@@ -144,7 +143,7 @@ impl<B: Backing, P: Peer<B>> SideBySide<B, P> {
     ) -> BenchResult<Vec<Row>> {
         println!("{}", machine::sentence());
         let backings = match self.backings.as_slice() {
-            [] => B::ALL,
+            [] => B::value_variants(),
             chosen => chosen,
         };
         let mut rows = Vec::new();
@@ -156,9 +155,9 @@ impl<B: Backing, P: Peer<B>> SideBySide<B, P> {
                 is_chosen && peer.serves(backing) && !cells.is_empty()
             };
             let mut servers = Vec::new();
-            for peer in P::ALL.iter().filter(wanted) {
-                eprintln!("{}: starting {}", backing.name(), peer.name());
-                let own = directory.join(backing.name()).join(format!("{peer:?}"));
+            for peer in P::value_variants().iter().filter(wanted) {
+                eprintln!("{}: starting {}", name_of(backing), peer.name());
+                let own = directory.join(name_of(backing)).join(format!("{peer:?}"));
                 servers.push(start(*peer, backing, own)?);
             }
             for cell in &cells {
@@ -180,7 +179,7 @@ impl<B: Backing, P: Peer<B>> SideBySide<B, P> {
         ratios: &dyn Fn(&[Row]) -> Table,
         ratios_to_json: &dyn Fn(&Row) -> Map<String, Value>,
     ) -> BenchResult {
-        let servers: Vec<&str> = P::ALL.iter().map(|peer| peer.name()).collect();
+        let servers: Vec<&str> = P::value_variants().iter().map(|peer| peer.name()).collect();
         println!("\n{}", absolute(rows, &servers));
         println!(
             "Ours to the best of the others (by its median), round by round: median (least-greatest)\n"
@@ -366,16 +365,8 @@ impl Row {
 
 /// What each of these servers got: medians.
 fn absolute(rows: &[Row], servers: &[&str]) -> Table {
-    let mut table = Table::new([
-        "cell",
-        "server",
-        "IOPS",
-        "MB/s",
-        "p50 us",
-        "p99 us",
-        "p99.9 us",
-        "server CPU us",
-    ]);
+    let mut table =
+        Table::headed("cell | server | IOPS | MB/s | p50 us | p99 us | p99.9 us | server CPU us");
     let figures: [(usize, Figure); 6] = [
         (0, |sample| sample.iops),
         (0, |sample| sample.bytes_per_second / 1e6),

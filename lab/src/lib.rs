@@ -5,13 +5,15 @@
 //! over
 //! `raw_vdisks`; a [`Run`] holds the counters, [`measures`] computes ratios from them, [`figure`]
 //! and [`Table`] show them. [`mixes`], [`adversaries`], [`efficiency`] and [`wake_up`] are what
-//! several experiments run, [`scheduling`] the ways that they compare.
+//! several experiments run, [`scheduling`] the ways that they compare. [`client_kind`] is for those
+//! that run the program itself.
 //!
 //! Invariant: in virtual time the same set-up gives the same run, byte for byte.
 //!
 //! What is not known here: which claims are made of a run, and who reads the figures.
 
 pub mod adversaries;
+pub mod client_kind;
 pub mod efficiency;
 mod error;
 pub mod figure;

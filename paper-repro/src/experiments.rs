@@ -65,7 +65,7 @@ fn received_table<'a, N: IntoIterator<Item = Vec<String>>>(
     names: impl Fn(&'a Scheduling) -> N,
 ) -> Table {
     let columns = columns.iter().chain(&RECEIVED_COLUMNS);
-    let mut table = Table::titled("What each stream got", columns);
+    let mut table = Table::new(columns).with_title("What each stream got");
     for (way, run) in runs {
         for (stream, mut row) in names(way).into_iter().enumerate() {
             row.extend(received_cells(run, stream));

@@ -142,15 +142,8 @@ fn show_latency(duration: Nanos, missed: &mut Vec<String>) -> BenchResult<Value>
     println!(
         "A random 4 KiB read every 60 ms, 50 % of every 50 ms, beside a greedy sequential writer:\n"
     );
-    let mut table = Table::new([
-        "account",
-        "p50",
-        "p99",
-        "p99.9",
-        "longest",
-        "asked for",
-        "writer MB/s",
-    ]);
+    let mut table =
+        Table::headed("account | p50 | p99 | p99.9 | longest | asked for | writer MB/s");
     let mut report = Vec::new();
     for account in latency::ACCOUNTS {
         // A thousand requests a minute: ten times as long for the thousandth part.

@@ -138,16 +138,9 @@ const FAIRNESS: [(&str, JainIndex); 2] = [
 ];
 
 fn table(measured: &[Vec<MixErrors>]) -> Table {
-    let columns = [
-        "mix",
-        "policy",
-        "error 100 ms (%)",
-        "error 1 s (%)",
-        "error 10 s (%)",
-        "Jain, time",
-        "Jain, slowdown",
-    ];
-    let mut table = Table::titled("Mix by mix", columns);
+    let columns = "mix | policy | error 100 ms (%) | error 1 s (%) | error 10 s (%) | \
+                   Jain, time | Jain, slowdown";
+    let mut table = Table::headed(columns).with_title("Mix by mix");
     for (index, mix) in MIXES.iter().enumerate() {
         for (way, results) in WAYS.iter().zip(measured) {
             let one = &results[index];

@@ -114,17 +114,9 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
          while it had requests, in W.",
         lab.count(SEEDS)
     ));
-    let columns = [
-        "policy",
-        "streams",
-        "median",
-        "99 %",
-        "largest",
-        "deadlines missed",
-        "deadlines",
-    ];
+    let columns = "policy | streams | median | 99 % | largest | deadlines missed | deadlines";
     let title = "Largest unspent budget of a stream at a period's end (in W)";
-    let mut table = Table::titled(title, columns);
+    let mut table = Table::headed(columns).with_title(title);
     let mut panel = Panel::new(
         "",
         Axis::linear(

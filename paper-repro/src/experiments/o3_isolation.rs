@@ -52,7 +52,7 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let facts = DiskFacts::of(&DriveSetup::papers())?;
     let columns = ["victim", "beside"].into_iter();
     let columns = columns.chain(WAYS.iter().map(Scheduling::name));
-    let mut table = Table::titled("Isolation of the victim", columns);
+    let mut table = Table::new(columns).with_title("Isolation of the victim");
     let mut panels = Vec::new();
     let mut of_all = Vec::new();
     for victim in VICTIMS {

@@ -118,7 +118,7 @@ fn losses(policies: &[(&str, PolicyKind)], results: &[Vec<PolicyResult>]) -> Vec
 
 fn table(names: &[&str], results: &[Vec<PolicyResult>]) -> Table {
     let columns = std::iter::once("mix").chain(names.iter().copied());
-    let mut table = Table::titled("Isolation of the worst stream / efficiency", columns);
+    let mut table = Table::new(columns).with_title("Isolation of the worst stream / efficiency");
     for (mix, of_mix) in mixes().zip(results) {
         let cells = of_mix.iter();
         let cells = cells.map(|one| format!("{:.2} / {:.2}", one.isolation, one.efficiency));

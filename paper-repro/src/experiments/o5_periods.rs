@@ -126,18 +126,12 @@ fn at_period(
 
 /// Where the efficiency goes, mix by mix.
 fn table(curve: &[PeriodResult], facts: DiskFacts) -> Table {
-    let columns = [
-        "mix",
-        "period (ms)",
-        "efficiency",
-        "switches/s",
-        "switches/s × s",
-    ];
+    let columns = "mix | period (ms) | efficiency | switches/s | switches/s × s";
     let title = format!(
         "Served pays: efficiency, switches per second, and what they cost at s = {} each",
         facts.switch_cost
     );
-    let mut table = Table::titled(title, columns);
+    let mut table = Table::headed(columns).with_title(title);
     let is_shown = |point: &&PeriodResult| [250.0, 1000.0].contains(&point.period_ms);
     for point in curve.iter().filter(is_shown) {
         for (index, mix) in MIXES.iter().enumerate() {

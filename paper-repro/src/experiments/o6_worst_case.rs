@@ -131,15 +131,8 @@ fn measure(lab: &Lab<'_>, name: &'static str, worst_case: Nanos) -> LabResult<To
 }
 
 fn table(told: &[ToldWorstCase], worst_case: Nanos) -> Table {
-    let columns = [
-        "W told",
-        "ms",
-        "largest unspent (ms)",
-        "÷ W told",
-        "÷ true W",
-        "overruns (%)",
-    ];
-    let mut table = Table::titled("What is told as W, and what comes of it", columns);
+    let columns = "W told | ms | largest unspent (ms) | ÷ W told | ÷ true W | overruns (%)";
+    let mut table = Table::headed(columns).with_title("What is told as W, and what comes of it");
     for one in told {
         table.row(cells![
             one.name,

@@ -40,15 +40,8 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
         facts.worst_case
     ));
     let bound = (SHORT_PERIOD + facts.worst_case).as_millis_f64();
-    let columns = [
-        "policy",
-        "p50 (ms)",
-        "p99 (ms)",
-        "p99.9 (ms)",
-        "longest (ms)",
-        "writer (MB/s)",
-    ];
-    let mut table = Table::titled("Latency of the short-period stream", columns);
+    let columns = "policy | p50 (ms) | p99 (ms) | p99.9 (ms) | longest (ms) | writer (MB/s)";
+    let mut table = Table::headed(columns).with_title("Latency of the short-period stream");
     let mut bars: [Vec<f64>; 3] = Default::default();
     for (index, (way, run)) in ways.iter().zip(&runs).enumerate() {
         let Some(latency) = run.latency(0) else {

@@ -230,7 +230,7 @@ fn add_checks(finding: &mut Finding, results: &[AccountResult]) {
 fn by_adversary(results: &[AccountResult]) -> Table {
     let columns = ["victim", "beside"].into_iter();
     let columns = columns.chain(CASES.iter().map(AccountCase::name));
-    let mut table = Table::titled("Isolation of the victim at a period of 2 s", columns);
+    let mut table = Table::new(columns).with_title("Isolation of the victim at a period of 2 s");
     for (index, beside) in all_beside(Nanos::from_secs(2)).enumerate() {
         let mut row = cells![beside.victim.name(), beside.adversary.name()];
         let ratios = results
@@ -252,7 +252,7 @@ fn summary(results: &[AccountResult]) -> Table {
     let title =
         "Least isolation beside adversaries by period, the mixes at 1 s, and what was left unspent";
     let columns = ["account"].into_iter().chain(PERIOD_NAMES);
-    let mut table = Table::titled(title, columns.chain(mixes_and_unspent));
+    let mut table = Table::new(columns.chain(mixes_and_unspent)).with_title(title);
     for (case, result) in CASES.iter().zip(results) {
         let mut row = cells![case.name()];
         row.extend(result.isolation.iter().map(|ratios| number(least(ratios))));

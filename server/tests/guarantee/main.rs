@@ -9,6 +9,7 @@
 mod mix;
 mod simulator;
 
+use disktime_lab::client_kind::Pattern;
 use mix::{Mix, PERIODS_MS, Switching, WHOLE_PPM};
 use serde_json::Value;
 use simulator::Simulator;
@@ -255,8 +256,8 @@ fn the_same_yardstick_shows_what_fifo_does_not_keep() {
     let period = [ISOLATION_PERIOD_MS];
     let mixes = mix::pairs(Switching::Account, simulator.facts, &period);
     let of_patterns = |mix: &&Mix| {
-        let patterns = [mix.streams[0].client.pattern, mix.streams[1].client.pattern];
-        patterns == [mix::Pattern::Sequential, mix::Pattern::Random]
+        let patterns = [0, 1].map(|slot| mix.streams[slot].client.kind.pattern);
+        patterns == [Pattern::Sequential, Pattern::Random]
     };
     let mix = mixes.iter().find(of_patterns).expect("each meets each");
     let report = simulator.run_under_fifo(mix, WINDOW_MS);

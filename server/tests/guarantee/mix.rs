@@ -3,6 +3,7 @@
 //!
 //! What is not known here: what a mix is held to.
 
+use disktime_lab::client_kind::{self, ClientKind, Pattern};
 use disktime_random::Random;
 use serde_json::{Value, json};
 use std::fmt;
@@ -19,17 +20,6 @@ pub(crate) const PERIODS_MS: [u64; 12] = [
 /// Requests in flight.
 pub(crate) const DEPTHS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 
-/// Where a client's requests go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Pattern {
-    /// 64 KiB, one after the other.
-    Sequential,
-    /// 4 KiB, in runs of that length at random places.
-    Runs(u32),
-    /// 4 KiB at random places.
-    Random,
-}
-
 /// All patterns.
 pub(crate) const PATTERNS: [Pattern; 4] = [
     Pattern::Sequential,
@@ -41,53 +31,23 @@ pub(crate) const PATTERNS: [Pattern; 4] = [
 /// A client in a closed loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Client {
-    pub pattern: Pattern,
-    pub writes: bool,
-    pub depth: u32,
+    pub kind: ClientKind,
     /// Time between an answer and the next request. With any, the client is not always backlogged,
     /// and nothing is claimed for it.
     pub think_us: u64,
 }
 
 impl Client {
-    pub(crate) fn new(pattern: Pattern, writes: bool, depth: u32) -> Client {
-        Client {
-            pattern,
-            writes,
-            depth,
-            think_us: 0,
-        }
-    }
-
     fn to_json(self, vdisk: &str) -> Value {
-        let (pattern, run, block) = match self.pattern {
-            Pattern::Sequential => ("sequential", None, "64KiB"),
-            Pattern::Runs(length) => ("semi-random", Some(length), "4KiB"),
-            Pattern::Random => ("random", None, "4KiB"),
-        };
-        let mut client = json!({
-            "vdisk": vdisk,
-            "pattern": pattern,
-            "block": block,
-            "depth": self.depth,
-            "read": if self.writes { "0%" } else { "100%" },
-            "think": format!("{}us", self.think_us),
-        });
-        if let Some(run) = run {
-            client["run"] = json!(run);
-        }
+        let mut client = self.kind.client(vdisk);
+        client["think"] = json!(format!("{}us", self.think_us));
         client
     }
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operation = if self.writes { "writes" } else { "reads" };
-        write!(
-            formatter,
-            "{:?} {operation} depth {}",
-            self.pattern, self.depth
-        )?;
+        write!(formatter, "{}", self.kind)?;
         if self.think_us > 0 {
             write!(formatter, " think {} us", self.think_us)?;
         }
@@ -175,24 +135,9 @@ impl Mix {
 
     /// The reservation file.
     pub(crate) fn configuration(&self) -> Value {
-        let mut disk = json!({
-            "path": "h.disk", "size": "64GiB", "emulate": "desktop-7200-2008",
-        });
-        if self.switching == Switching::Served {
-            disk["switching"] = json!("served");
-        }
-        let vdisks = self.streams.iter().enumerate().map(|(index, stream)| {
-            let (whole, rest) = (stream.share_ppm / 10_000, stream.share_ppm % 10_000);
-            let vdisk = json!({
-                "disk": "h",
-                "size": "8GiB",
-                "reserve": format!("{whole}.{rest:04}%"),
-                "period": format!("{}ms", stream.period_ms),
-            });
-            (format!("v{index}"), vdisk)
-        });
-        let vdisks: serde_json::Map<_, _> = vdisks.collect();
-        json!({ "state_dir": "s", "disks": { "h": disk }, "vdisks": vdisks })
+        let streams = self.streams.iter();
+        let reserved = streams.map(|stream| Some((stream.share_ppm, stream.period_ms)));
+        client_kind::configuration(self.switching == Switching::Served, reserved)
     }
 
     /// The workload file: all clients stop at `stop_ms`, the run ends at `duration_ms`.
@@ -233,8 +178,16 @@ pub(crate) fn pairs(switching: Switching, facts: Facts, periods: &[u64]) -> Vec<
     for (first, (pattern_a, writes_a)) in kinds.iter().enumerate() {
         for (pattern_b, writes_b) in &kinds[first..] {
             let turn = mixes.len();
-            let a = Client::new(*pattern_a, *writes_a, DEPTHS[turn % 6]);
-            let b = Client::new(*pattern_b, *writes_b, DEPTHS[(turn / 6 + turn * 5) % 6]);
+            let client = |pattern: &Pattern, writes: &bool, depth| Client {
+                kind: ClientKind {
+                    pattern: *pattern,
+                    writes: *writes,
+                    depth,
+                },
+                think_us: 0,
+            };
+            let a = client(pattern_a, writes_a, DEPTHS[turn % 6]);
+            let b = client(pattern_b, writes_b, DEPTHS[(turn / 6 + turn * 5) % 6]);
             let period =
                 |step: usize| periods[(turn * step + turn / periods.len()) % periods.len()];
             let clients = [(a, period(1), 1 + turn as u64 % 4), (b, period(5), 1)];
@@ -262,9 +215,11 @@ pub(crate) fn random(
     let clients: Vec<(Client, u64, u64)> = (0..count)
         .map(|index| {
             let client = Client {
-                pattern: PATTERNS[random.below(4) as usize],
-                writes: random.below(2) == 1,
-                depth: DEPTHS[random.below(6) as usize],
+                kind: ClientKind {
+                    pattern: PATTERNS[random.below(4) as usize],
+                    writes: random.below(2) == 1,
+                    depth: DEPTHS[random.below(6) as usize],
+                },
                 // The first never pauses, so that there is a stream to claim something for.
                 think_us: if thinking && index > 0 && random.below(2) == 0 {
                     [100, 1_000, 10_000, 150_000][random.below(4) as usize]

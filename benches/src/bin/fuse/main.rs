@@ -14,7 +14,7 @@ mod report;
 use cells::{loads, sample};
 use clap::Parser;
 use disktime_benches::BenchResult;
-use disktime_benches::compare::{Backing as _, Cell, SideBySide};
+use disktime_benches::compare::{Cell, SideBySide, name_of};
 use disktime_benches::load::Load;
 use peers::{Backing, Peer, Server};
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ fn main() -> BenchResult {
     println!("FUSE over io_uring: {}", over_io_uring());
     let cells = |backing: Backing| {
         let cell = |load: Load| Cell {
-            name: format!("{} {}", backing.name(), load.name()),
+            name: format!("{} {}", name_of(backing), load.name()),
             load,
         };
         loads().into_iter().map(cell).collect()

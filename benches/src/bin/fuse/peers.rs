@@ -19,17 +19,6 @@ pub(crate) enum Backing {
     Memory,
 }
 
-impl compare::Backing for Backing {
-    const ALL: &'static [Backing] = &[Backing::Null, Backing::Memory];
-
-    fn name(self) -> &'static str {
-        match self {
-            Backing::Null => "null",
-            Backing::Memory => "memory",
-        }
-    }
-}
-
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Peer {
@@ -42,13 +31,6 @@ pub(crate) enum Peer {
 }
 
 impl compare::Peer<Backing> for Peer {
-    const ALL: &'static [Peer] = &[
-        Peer::Disktime,
-        Peer::NullFuse3,
-        Peer::NbdFuse,
-        Peer::QemuStorageDaemon,
-    ];
-
     fn name(self) -> &'static str {
         match self {
             Peer::Disktime => "disktime",
@@ -85,7 +67,7 @@ impl Server {
         directory: &Path,
         program: &Program,
     ) -> BenchResult<Server> {
-        let backing = compare::Backing::name(backing);
+        let backing = compare::name_of(backing);
         let mount = directory.join("vdisks");
         let mut server = Server {
             process: ServerProcess::new(compare::Peer::name(peer), directory)?,

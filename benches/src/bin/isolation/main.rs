@@ -4,7 +4,6 @@
 //! paced hard disk over NBD and loads it with fio. Both print tables in Markdown and write what was
 //! measured as JSON; `real` fails when a target is missed.
 
-mod client_kind;
 mod fio;
 mod matrix;
 mod real;

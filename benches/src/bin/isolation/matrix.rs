@@ -4,9 +4,9 @@
 //! A window is a whole number of all periods, so that no part of a period is counted for or
 //! against anybody.
 
-use crate::client_kind::{ClientKind, Pattern};
 use disktime_benches::BenchResult;
 use disktime_benches::program::Program;
+use disktime_lab::client_kind::{self, ClientKind, Pattern};
 use disktime_lab::measures::{Sharing, greatest, isolation, least, mean};
 use disktime_lab::{Table, cells, parallel};
 use serde_json::{Value, json};
@@ -219,20 +219,9 @@ fn figure(value: &Value, field: &str) -> BenchResult<f64> {
 
 /// Vdisks with equal shares, or without any reservation.
 fn configuration(cell: &MatrixCell, share_ppm: Option<u64>) -> Value {
-    let mut disk = json!({ "path": "h.disk", "size": "64GiB", "emulate": "desktop-7200-2008" });
-    if cell.way == Way::Served {
-        disk["switching"] = json!("served");
-    }
-    let vdisks = (0..cell.mix.len()).map(|slot| {
-        let mut vdisk = json!({ "disk": "h", "size": "8GiB" });
-        if let Some(ppm) = share_ppm {
-            vdisk["reserve"] = json!(format!("{}.{:04}%", ppm / 10_000, ppm % 10_000));
-            vdisk["period"] = json!(format!("{}ms", cell.period_ms));
-        }
-        (format!("v{slot}"), vdisk)
-    });
-    let vdisks: serde_json::Map<_, _> = vdisks.collect();
-    json!({ "state_dir": "s", "disks": { "h": disk }, "vdisks": vdisks })
+    let reserved = share_ppm.map(|ppm| (ppm, cell.period_ms));
+    let vdisks = cell.mix.iter().map(|_| reserved);
+    client_kind::configuration(cell.way == Way::Served, vdisks)
 }
 
 /// Does `work` for each item on all processors; results in order.
@@ -301,18 +290,10 @@ pub(crate) fn run(program: &Program, quick: bool) -> BenchResult<Value> {
 }
 
 fn summary(cells: &[(MatrixCell, CellFigures)], periods: &[u64]) -> Table {
-    let mut table = Table::new([
-        "scheduling",
-        "period",
-        "mixes",
-        "worst isolation",
-        "mean of worst",
-        "mean efficiency",
-        "switches/s",
-        "greatest shortfall",
-        "closest to the bound",
-        "missed",
-    ]);
+    let mut table = Table::headed(
+        "scheduling | period | mixes | worst isolation | mean of worst | mean efficiency | \
+         switches/s | greatest shortfall | closest to the bound | missed",
+    );
     for way in WAYS {
         for period_ms in periods {
             let chosen: Vec<&CellFigures> = cells

@@ -4,11 +4,11 @@
 //! before and after. Then isolation: the throughput, as fio sees it, of a stream beside all kinds
 //! of others, over its share of what it has alone; and the same under `fifo`, for comparison.
 
-use crate::client_kind::{ClientKind, Pattern};
 use crate::fio::{self, Job};
 use crate::server::{Reserve, Server};
 use disktime_benches::program::Program;
 use disktime_benches::{BenchResult, machine};
+use disktime_lab::client_kind::{ClientKind, Pattern};
 use disktime_lab::measures::{Sharing, least, mean};
 use disktime_lab::{Table, cells};
 use disktime_observe::{DiskDifference, ServerDifference, ServerStatus, StreamWindow};
@@ -146,15 +146,9 @@ fn mean_part(
 
 fn shares(program: &Program, plan: &Plan) -> BenchResult<Value> {
     println!("Shares: sequential reads of depth 8 against random reads of depth 8, p = 500 ms\n");
-    let mut table = Table::new([
-        "reserved",
-        "received on reservation",
-        "spare",
-        "farthest off",
-        "requests late",
-        "charges off by",
-        "load",
-    ]);
+    let mut table = Table::headed(
+        "reserved | received on reservation | spare | farthest off | requests late | charges off by | load",
+    );
     let (mut measured, mut met) = (Vec::new(), true);
     for (first, second) in plan.splits {
         let reserves = [*first, *second].map(|percent| Reserve {
@@ -326,17 +320,9 @@ fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
     let fahrrad = pairs(&server, plan, plan.isolation_s, &mut alone)?;
     let fifo_server = Server::start(program, "fifo", &[reserve; 2])?;
     let fifo = pairs(&fifo_server, plan, plan.fifo_s, &mut alone)?;
-    let mut table = Table::new([
-        "stream",
-        "beside",
-        "alone",
-        "fahrrad",
-        "isolation",
-        "efficiency",
-        "fifo",
-        "isolation",
-        "efficiency",
-    ]);
+    let mut table = Table::headed(
+        "stream | beside | alone | fahrrad | isolation | efficiency | fifo | isolation | efficiency",
+    );
     for (ours, theirs) in fahrrad.iter().zip(&fifo) {
         let mut row = cells![ours.victim, ours.other, format!("{:.1}/s", ours.alone[0])];
         for pair in [ours, theirs] {
@@ -361,13 +347,9 @@ fn isolation(program: &Program, plan: &Plan) -> BenchResult<Value> {
 }
 
 fn worst_and_mean(policies: &[(&str, &[VictimPair])]) -> Table {
-    let mut table = Table::new([
-        "policy",
-        "worst isolation",
-        "mean isolation",
-        "worst efficiency",
-        "mean efficiency",
-    ]);
+    let mut table = Table::headed(
+        "policy | worst isolation | mean isolation | worst efficiency | mean efficiency",
+    );
     for (name, pairs) in policies {
         let mut row = cells![name];
         for figure in [VictimPair::isolation, VictimPair::efficiency] {

@@ -4,14 +4,14 @@ use crate::client;
 use crate::fio;
 use crate::peers::{Backing, Server};
 use disktime_benches::BenchResult;
-use disktime_benches::compare::{Backing as _, Sample};
+use disktime_benches::compare::{Sample, name_of};
 use disktime_benches::load::Load;
 use disktime_benches::process::Processors;
 use std::time::Duration;
 
 /// As in `memory 4K randread d32 c1`; `--cells` takes parts of it.
 pub(crate) fn name(backing: Backing, load: &Load) -> String {
-    format!("{} {} c{}", backing.name(), load.name(), load.connections)
+    format!("{} {} c{}", name_of(backing), load.name(), load.connections)
 }
 
 /// What is asked of each backing, in the order of the table.

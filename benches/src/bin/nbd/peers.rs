@@ -22,18 +22,6 @@ pub(crate) enum Backing {
     File,
 }
 
-impl compare::Backing for Backing {
-    const ALL: &'static [Backing] = &[Backing::Memory, Backing::Null, Backing::File];
-
-    fn name(self) -> &'static str {
-        match self {
-            Backing::Memory => "memory",
-            Backing::Null => "null",
-            Backing::File => "file",
-        }
-    }
-}
-
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Peer {
@@ -49,15 +37,6 @@ pub(crate) enum Peer {
 }
 
 impl compare::Peer<Backing> for Peer {
-    const ALL: &'static [Peer] = &[
-        Peer::Disktime,
-        Peer::DisktimeFifo,
-        Peer::Nbdkit,
-        Peer::NbdkitCached,
-        Peer::QemuNbd,
-        Peer::QemuStorageDaemon,
-    ];
-
     fn name(self) -> &'static str {
         match self {
             Peer::Disktime => "disktime",

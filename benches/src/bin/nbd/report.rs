@@ -1,9 +1,9 @@
 //! From rows to ratios: ours beside the best of the others, and a picture.
 
 use crate::peers::{Backing, Peer};
+use clap::ValueEnum;
 use disktime_benches::BenchResult;
-use disktime_benches::compare::{Backing as _, Peer as _};
-use disktime_benches::compare::{CPU, IOPS, MEASURES, Measure, Row};
+use disktime_benches::compare::{CPU, IOPS, MEASURES, Measure, Peer as _, Row, name_of};
 use disktime_benches::spread::Spread;
 use disktime_lab::Table;
 use disktime_lab::figure::{Axis, Figure, Panel, Series};
@@ -12,7 +12,10 @@ use serde_json::{Map, Value};
 
 /// Those to be compared with.
 fn others() -> Vec<&'static str> {
-    let rivals = Peer::ALL.iter().copied().filter(|peer| peer.is_rival());
+    let rivals = Peer::value_variants()
+        .iter()
+        .copied()
+        .filter(|peer| peer.is_rival());
     rivals.map(Peer::name).collect()
 }
 
@@ -35,17 +38,9 @@ pub(crate) fn ratios_to_json(row: &Row) -> Map<String, Value> {
 /// Ours beside the best of the others in each figure, and the ratios with their spread over the
 /// rounds.
 pub(crate) fn ratios(rows: &[Row]) -> Table {
-    let mut table = Table::new([
-        "cell",
-        "CPU us",
-        "ratio",
-        "IOPS",
-        "ratio",
-        "p50 ratio",
-        "p99 ratio",
-        "CPU to fifo",
-        "IOPS to fifo",
-    ]);
+    let mut table = Table::headed(
+        "cell | CPU us | ratio | IOPS | ratio | p50 ratio | p99 ratio | CPU to fifo | IOPS to fifo",
+    );
     let others = others();
     for row in rows {
         let mut cells = vec![row.cell.clone()];
@@ -69,7 +64,7 @@ pub(crate) fn ratios(rows: &[Row]) -> Table {
 /// # Errors
 /// If there is nothing to draw.
 pub(crate) fn picture(rows: &[Row]) -> BenchResult<String> {
-    let panels = Backing::ALL.iter();
+    let panels = Backing::value_variants().iter();
     let panels = panels.filter_map(|backing| panel(rows, *backing));
     let figure = Figure::new("nbd", "Server CPU per request over NBD", panels);
     Ok(figure.to_svg()?)
@@ -77,7 +72,7 @@ pub(crate) fn picture(rows: &[Row]) -> BenchResult<String> {
 
 fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
     // Large blocks cost a hundred times as much and would hide the others.
-    let prefix = format!("{} 4K rand", backing.name());
+    let prefix = format!("{} 4K rand", name_of(backing));
     let here: Vec<(String, &Row)> = rows
         .iter()
         .filter_map(|row| Some((short_name(row.cell.strip_prefix(&prefix)?), row)))
@@ -85,7 +80,7 @@ fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
     if here.is_empty() {
         return None;
     }
-    let peers = Peer::ALL.iter().copied();
+    let peers = Peer::value_variants().iter().copied();
     let shown = peers.filter(|peer| *peer != Peer::DisktimeFifo);
     let of_peer = |peer: Peer| {
         let cpu = here
@@ -98,7 +93,7 @@ fn panel(rows: &[Row], backing: Backing) -> Option<Panel> {
     let highest = greatest(bars.iter().flat_map(|(_, cpu)| cpu));
     let x = "4 KiB random reads and writes, depth; capitals: four connections";
     let panel = Panel::new(
-        backing.name(),
+        name_of(backing),
         Axis::groups(x, here.iter().map(|(name, _)| name)),
         Axis::linear("server CPU per request, us", 0.0, highest * 1.1),
     );

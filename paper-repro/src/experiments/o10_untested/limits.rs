@@ -44,16 +44,11 @@ const NEIGHBOURS: [Neighbours; 2] = [
 ];
 
 pub(super) fn limits(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
-    let columns = [
-        "beside",
-        "share with limit",
-        "share without",
-        "others' part of spare time without",
-        "most in a limit period (ms)",
-        "deadlines missed",
-    ];
+    let columns = "beside | share with limit | share without | \
+                   others' part of spare time without | most in a limit period (ms) | \
+                   deadlines missed";
     let title = "A stream that wants all, limited to 60 % per 500 ms";
-    let mut table = Table::titled(title, columns);
+    let mut table = Table::headed(columns).with_title(title);
     let mut curves = Vec::new();
     for neighbours in NEIGHBOURS {
         let name = neighbours.name;

@@ -89,16 +89,10 @@ pub(super) fn many_streams_and_regions(lab: &Lab<'_>, finding: &mut Finding) -> 
         ("spread", "spread", placed(lab, |index| index * 5)?),
         ("no cache", "no_cache", no_cache),
     ];
-    let columns = [
-        "case",
-        "least isolation",
-        "greatest",
-        "efficiency",
-        "first stream (MB/s)",
-        "deadlines missed",
-    ];
+    let columns = "case | least isolation | greatest | efficiency | first stream (MB/s) | \
+                   deadlines missed";
     let title = "Twelve streams, and four in different regions of the drive and its cache";
-    let mut table = Table::titled(title, columns);
+    let mut table = Table::headed(columns).with_title(title);
     let mut all = Vec::new();
     for (name, key, setup) in &cases {
         let RegionResult {

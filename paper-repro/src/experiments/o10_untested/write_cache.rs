@@ -17,19 +17,11 @@ const STATES: [&str; 2] = ["off", "on"];
 const SHARE: f64 = 0.4;
 
 pub(super) fn write_cache(lab: &Lab<'_>, finding: &mut Finding) -> LabResult<Panel> {
-    let columns = [
-        "reader",
-        "write cache",
-        "isolation",
-        "reader's share of time",
-        "writer's share of time",
-        "writer (MB/s)",
-        "longer than W",
-        "longest (ms)",
-        "deadlines missed",
-    ];
+    let columns = "reader | write cache | isolation | reader's share of time | \
+                   writer's share of time | writer (MB/s) | longer than W | longest (ms) | \
+                   deadlines missed";
     let title = "A reader beside a random writer, by the drive's write cache";
-    let mut table = Table::titled(title, columns);
+    let mut table = Table::headed(columns).with_title(title);
     let mut bars = [Vec::new(), Vec::new()];
     for kind in READERS {
         for (on, ratios) in bars.iter_mut().enumerate() {
