@@ -8,6 +8,7 @@ use disktime_engine::RequestKind;
 use disktime_nbd::SessionLimits;
 use disktime_nbd_client::{ClientError, ClientRequest, NbdClient};
 use disktime_nbd_protocol::{OptionHeader, command, option};
+use disktime_testing::sentences::assert_says;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -320,10 +321,7 @@ fn connections_above_the_limit_get_an_error_until_others_end() {
         .err()
         .expect("it is full")
         .to_string();
-    assert!(
-        refused.contains("2 connections, which is its limit"),
-        "{refused}"
-    );
+    assert_says(&refused, &["2 connections, which is its limit"]);
     // Some get an error; above that number, the next is closed without one.
     let is_greeted = |stream: &mut UnixStream| stream.read_exact(&mut [0; 18]).is_ok();
     let opened = (0..32).map(|_| raw(&server));

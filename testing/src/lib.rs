@@ -9,3 +9,4 @@ pub mod allocations;
 pub mod bytes;
 pub mod memory;
 pub mod programs;
+pub mod sentences;

@@ -1,7 +1,6 @@
 //! A vdisk that is a slice of bytes.
 //!
-//! Invariant: a status tells of each 64 KiB piece by itself whether it is a hole: whether all of
-//! its bytes are zero.
+//! Invariant: a 64 KiB piece is a hole if all of its bytes are zero.
 
 use disktime_engine::{Buffer, Extent, Reply, Request, RequestKind};
 
@@ -31,24 +30,28 @@ pub fn perform(content: &mut [u8], mut request: Request) -> Reply {
     request.reply(Ok(()))
 }
 
-/// Writes an extent for each 64 KiB piece, as many as fit.
+/// Writes the extents, as many as fit: pieces that are alike and adjacent are one.
 fn write_extents(content: &[u8], offset_bytes: u64, room: &mut Buffer) {
-    let (mut rest, mut at, mut used) = (content, offset_bytes, 0);
-    let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
-    for entry in entries {
-        let len = rest.len().min(piece_bytes(at));
-        if len == 0 {
-            break;
-        }
-        let (piece, behind) = rest.split_at(len);
+    let mut extents: Vec<Extent> = Vec::new();
+    let (mut rest, mut at) = (content, offset_bytes);
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.len().min(piece_bytes(at)));
         let zero = piece.iter().all(|byte| *byte == 0);
-        *entry = Extent {
-            len_bytes: len as u64,
-            hole: zero,
-            zero,
+        let len_bytes = piece.len() as u64;
+        match extents.last_mut() {
+            Some(last) if last.zero == zero => last.len_bytes += len_bytes,
+            _ => extents.push(Extent {
+                len_bytes,
+                hole: zero,
+                zero,
+            }),
         }
-        .encode();
-        (rest, at, used) = (behind, at + len as u64, used + Extent::BYTES);
+        (rest, at) = (behind, at + len_bytes);
     }
-    room.set_len(used);
+    let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
+    let told = extents.len().min(entries.len());
+    for (entry, extent) in entries.iter_mut().zip(&extents) {
+        *entry = extent.encode();
+    }
+    room.set_len(told * Extent::BYTES);
 }

@@ -6,6 +6,7 @@ mod common;
 use common::labels::{self, Header, MUST_UNDERSTAND, Section};
 use common::{BLANK, MIB, TestDisk, crash, labelled, new_disk, open, put, spec};
 use disktime_disks::{FaultDisk, FaultHandle, Operation};
+use disktime_testing::sentences::assert_says;
 use disktime_volumes::{Format, VirtualDriver, VolumeError, reconcile};
 
 const QUANTUM: u32 = 128 << 10;
@@ -154,10 +155,7 @@ fn what_is_not_understood_is_refused_by_name_even_in_one_copy() {
                 .map(drop)
                 .expect_err("it is not understood")
                 .to_string();
-            assert!(
-                words.contains(name) && words.contains("disktime 7.1.2 wrote it"),
-                "{words}"
-            );
+            assert_says(&words, &[name, "disktime 7.1.2 wrote it"]);
             assert!(words.contains("Nothing was written"), "{words}");
             assert!((handle.operations(), head(&handle)) == before);
         }
@@ -227,10 +225,7 @@ fn a_room_behind_the_end_of_the_disk_says_that_the_disk_shrank() {
     let copy = labels::version2(&header, &[table]);
     let refused = labelled(TestDisk::around(disk_with([&copy, &copy]), QUANTUM), BLANK);
     let words = refused.map(drop).expect_err("it shrank").to_string();
-    assert!(
-        words.contains("has 16MiB") && words.contains("up to 32MiB"),
-        "{words}"
-    );
+    assert_says(&words, &["has 16MiB", "up to 32MiB"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use common::labels::{self, Header, MUST_UNDERSTAND, Section};
 use common::{MIB, spec};
+use disktime_testing::sentences::assert_says;
 use disktime_volumes::label::{CopyDefect, Draft, Label, MAX_VDISKS};
 use disktime_volumes::{Extent, Plan, Uuid, VdiskSpec, VolumeError, reconcile};
 use proptest::prelude::*;
@@ -340,15 +341,9 @@ fn refusals_say_what_would_fit() {
         &[spec("a", 8 * MIB), spec("old", 2 * MIB)],
     );
     let words = refusal(&label, &[spec("a", 4 * MIB)]);
-    assert!(
-        words.contains("`a` has 8MiB") && words.contains("do not shrink"),
-        "{words}"
-    );
+    assert_says(&words, &["`a` has 8MiB", "do not shrink"]);
     let words = refusal(&label, &[spec("a", 8 * MIB), spec("b", 6 * MIB)]);
-    assert!(
-        words.contains("needs 6MiB more") && words.contains("5MiB are free"),
-        "{words}"
-    );
+    assert_says(&words, &["needs 6MiB more", "5MiB are free"]);
     assert!(words.contains("not in the configuration: `old`"), "{words}");
     let words = refusal(&label, &[spec("x", MIB), spec("x", MIB)]);
     assert!(words.contains("named twice"), "{words}");
@@ -369,8 +364,5 @@ fn the_number_of_vdisks_is_bounded_and_the_bound_is_named() {
     let label = empty(16 << 10, true);
     plan(&label, &specs[..MAX_VDISKS]);
     let words = refusal(&label, &specs);
-    assert!(
-        words.contains("at most 10000 vdisks") && words.contains("10001"),
-        "{words}"
-    );
+    assert_says(&words, &["at most 10000 vdisks", "10001"]);
 }

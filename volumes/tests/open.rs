@@ -7,6 +7,7 @@ use common::{
 };
 use disktime_disks::{Buffer, Disk, FaultDisk, FaultOptions, Operation};
 use disktime_engine::IoError;
+use disktime_testing::sentences::assert_says;
 use disktime_volumes::{Format, LabelledDisk, VirtualDriver, VolumeError, reconcile};
 
 const QUANTUM: u32 = 64 << 10;
@@ -37,10 +38,7 @@ fn a_foreign_disk_is_named_and_left_alone() {
         .expect_err("it holds ext4")
         .to_string();
     assert!(refused.contains("an ext4 file system"), "{refused}");
-    assert!(
-        refused.contains("disktime format FILE --disk NAME --force"),
-        "{refused}"
-    );
+    assert_says(&refused, &["disktime format FILE --disk NAME --force"]);
     assert_eq!(handle.operations(), before, "something was written");
     let disk = crash(&handle, 1);
     try_open(disk, &[("a", MIB)], DIRTY).expect("forced");
@@ -58,10 +56,7 @@ fn a_backup_partition_table_is_seen_and_erased_by_force() {
     let refused = try_open(disk, &[], UNKNOWN)
         .expect_err("foreign")
         .to_string();
-    assert!(
-        refused.contains("the backup of a GPT partition table"),
-        "{refused}"
-    );
+    assert_says(&refused, &["the backup of a GPT partition table"]);
     let disk = crash(&handle, 1);
     let handle = disk.handle();
     let mut forced = labelled(TestDisk::around(disk, QUANTUM), DIRTY).expect("forced");
@@ -79,10 +74,7 @@ fn nothing_is_written_when_the_vdisks_do_not_fit() {
     let handle = disk.handle();
     let refused = try_open(disk, &[("a", 2 * MIB), ("b", 14 * MIB)], BLANK);
     let words = refused.expect_err("15 MiB are free").to_string();
-    assert!(
-        words.contains("`b` needs 14MiB more") && words.contains("13MiB are free"),
-        "{words}"
-    );
+    assert_says(&words, &["`b` needs 14MiB more", "13MiB are free"]);
     assert_eq!(handle.operations(), 0, "something was written");
     let handle = formatted(BLANK).handle();
     let disk = crash(&handle, 1);
@@ -105,10 +97,7 @@ fn a_blank_disk_is_formatted_only_when_that_is_allowed() {
     let small = try_open(new_disk(MIB, 4096, 1), &[], BLANK)
         .expect_err("too small")
         .to_string();
-    assert!(
-        small.contains("has 1MiB") && small.contains("at least 2MiB"),
-        "{small}"
-    );
+    assert_says(&small, &["has 1MiB", "at least 2MiB"]);
 }
 
 #[test]
@@ -161,10 +150,7 @@ fn a_truncated_disk_is_refused_and_a_grown_one_is_used() {
     let words = try_open(small(2 * MIB), &[("a", MIB)], BLANK)
         .expect_err("small")
         .to_string();
-    assert!(
-        words.contains("has 2MiB") && words.contains("up to 3MiB"),
-        "{words}"
-    );
+    assert_says(&words, &["has 2MiB", "up to 3MiB"]);
     let specs = [("a", MIB), ("b", 20 * MIB)];
     let (machine, report) =
         open(TestDisk::around(small(32 * MIB), QUANTUM), &specs, BLANK).expect("it grew");

@@ -56,6 +56,22 @@ pub(super) fn feed(
     }
 }
 
+/// The requests in bytes that the session takes all of.
+pub(super) fn requests_in(
+    session: &mut NbdSession,
+    pool: &mut BufferPool,
+    bytes: &[u8],
+) -> Vec<Request> {
+    let mut requests = Vec::new();
+    assert_eq!(feed(session, pool, bytes, &mut requests), bytes.len());
+    requests
+}
+
+fn assert_holds_nothing(session: &NbdSession) {
+    let held = (session.requests_held(), session.buffer_bytes_held());
+    assert_eq!(held, (0, 0));
+}
+
 /// Takes all bytes that wait to be sent, `step` at a time.
 pub(super) fn take_sent(session: &mut NbdSession, pool: &mut BufferPool, step: usize) -> Vec<u8> {
     let mut all = Vec::new();
@@ -83,11 +99,7 @@ fn reply_bytes(cookie: u64, error: u32, data: &[u8]) -> Vec<u8> {
 fn replies_go_out_in_the_order_of_their_completion_with_their_own_cookies_and_data() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let bytes = [read(70, 0, 3), write(71, 4096, b"hello"), read(72, 10, 2)].concat();
-    let mut requests = Vec::new();
-    assert_eq!(
-        feed(&mut session, &mut pool, &bytes, &mut requests),
-        bytes.len()
-    );
+    let requests = requests_in(&mut session, &mut pool, &bytes);
     assert_eq!(requests.len(), 3);
     let written = &requests[1];
     assert_eq!(
@@ -109,10 +121,7 @@ fn replies_go_out_in_the_order_of_their_completion_with_their_own_cookies_and_da
     ]
     .concat();
     assert_eq!(take_sent(&mut session, &mut pool, 1), expected);
-    assert_eq!(
-        (session.requests_held(), session.buffer_bytes_held()),
-        (0, 0)
-    );
+    assert_holds_nothing(&session);
 }
 
 #[test]
@@ -150,11 +159,7 @@ fn requests_that_need_no_disk_are_answered_at_once() {
         read(7, 0, u32::MAX),
     ]
     .concat();
-    let mut requests = Vec::new();
-    assert_eq!(
-        feed(&mut session, &mut pool, &bytes, &mut requests),
-        bytes.len()
-    );
+    let requests = requests_in(&mut session, &mut pool, &bytes);
     assert!(
         requests.is_empty(),
         "none of them is submitted to the service"
@@ -176,11 +181,7 @@ fn the_data_of_a_write_that_is_too_long_are_skipped_in_the_input_buffer() {
         .to_vec();
     bytes.resize(bytes.len() + len as usize, 0xEE);
     bytes.extend_from_slice(&read(10, 0, 1));
-    let mut requests = Vec::new();
-    assert_eq!(
-        feed(&mut session, &mut pool, &bytes, &mut requests),
-        bytes.len()
-    );
+    let requests = requests_in(&mut session, &mut pool, &bytes);
     assert_eq!(requests.len(), 1, "the next request is parsed");
     assert_eq!(
         take_sent(&mut session, &mut pool, 7),
@@ -225,10 +226,7 @@ fn a_peer_that_does_not_read_is_not_read_from_and_later_gets_every_reply() {
             }
         }
         assert_eq!(cookies, (0..1000).collect::<Vec<u64>>());
-        assert_eq!(
-            (session.requests_held(), session.buffer_bytes_held()),
-            (0, 0)
-        );
+        assert_holds_nothing(&session);
     }
 }
 
@@ -262,27 +260,22 @@ fn errors_of_the_service_reach_the_client_without_data() {
     ];
     for (error, number) in errors {
         let (mut session, mut pool) = (session(SessionLimits::default()), pool());
-        let mut requests = Vec::new();
-        feed(&mut session, &mut pool, &read(1, 0, 4096), &mut requests);
+        let mut requests = requests_in(&mut session, &mut pool, &read(1, 0, 4096));
         let request = requests.pop().expect("the read");
         session.reply(request.reply(Err(error)), &mut pool);
         assert_eq!(
             take_sent(&mut session, &mut pool, 5),
             reply_bytes(1, number, b"")
         );
-        assert_eq!(
-            (session.requests_held(), session.buffer_bytes_held()),
-            (0, 0)
-        );
+        assert_holds_nothing(&session);
     }
 }
 
 #[test]
 fn a_read_answered_without_its_data_becomes_an_error() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
-    let mut requests = Vec::new();
     let bytes = [read(1, 0, 10), read(2, 0, 10)].concat();
-    feed(&mut session, &mut pool, &bytes, &mut requests);
+    let requests = requests_in(&mut session, &mut pool, &bytes);
     let mut replies = requests.into_iter().map(|request| request.reply(Ok(())));
     let none = Reply {
         buffer: None,
@@ -351,8 +344,7 @@ fn while_draining_requests_in_flight_are_answered_and_nothing_more_is_taken() {
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let second = write(2, 0, b"half of it");
     let bytes = [&read(1, 0, 1)[..], &second[..33]].concat();
-    let mut requests = Vec::new();
-    feed(&mut session, &mut pool, &bytes, &mut requests);
+    let mut requests = requests_in(&mut session, &mut pool, &bytes);
     session.drain();
     let rest = [&second[33..], &write(3, 0, b"data"), &read(4, 0, 1)].concat();
     let mut late = Vec::new();
@@ -390,8 +382,7 @@ fn bytes_carried_over_from_the_handshake_come_first() {
             ..SessionLimits::default()
         };
         let mut session = NbdSession::new(export.clone(), limits, &bytes[..at]);
-        let mut requests = Vec::new();
-        feed(&mut session, &mut pool, &bytes[at..], &mut requests);
+        let requests = requests_in(&mut session, &mut pool, &bytes[at..]);
         assert_eq!(
             requests[0].buffer.as_deref(),
             Some(&b"carried"[..]),

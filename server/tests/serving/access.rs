@@ -18,11 +18,10 @@ const EPERM: u32 = 1;
 
 /// A directory with the vdisks `a` and `b`, each with these further keys, and this `nbd` section.
 fn place(a: &str, b: &str, nbd: &str) -> TestDirectory {
-    let place = TestDirectory::new();
     let vdisks = format!(
         r#""a": {{ "disk": "d0", "size": "8MiB"{a} }}, "b": {{ "disk": "d0", "size": "8MiB"{b} }}"#
     );
-    place.configure_as(PLAIN_DISK, &vdisks, &format!(r#""nbd": {{ {nbd} }}"#));
+    let place = TestDirectory::configured(PLAIN_DISK, &vdisks, &format!(r#""nbd": {{ {nbd} }}"#));
     place
 }
 

@@ -24,8 +24,7 @@ fn refused_text(text: &str, fragments: &[&str]) {
 
 #[track_caller]
 fn refused_vdisks(disk: &str, vdisks: &str, fragments: &[&str]) {
-    let place = TestDirectory::new();
-    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
     refused(&place, fragments);
 }
 
@@ -123,9 +122,8 @@ fn refused_by_serve(place: &TestDirectory, fragments: &[&str]) {
 fn a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("any port");
     let address = taken.local_addr().expect("its address").to_string();
-    let place = TestDirectory::new();
     let frontends = format!(r#""nbd": {{ "listen": ["{address}"] }}"#);
-    place.configure_as(
+    let place = TestDirectory::configured(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "8MiB" }"#,
         &frontends,

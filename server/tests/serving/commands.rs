@@ -71,9 +71,9 @@ fn a_server_that_is_not_there() {
 
 #[test]
 fn a_load_without_the_nbd_frontend() {
-    let place = TestDirectory::new();
     let vdisk = r#""web": { "disk": "d0", "size": "16MiB" }"#;
-    place.configure_as(crate::test_directory::PLAIN_DISK, vdisk, r#""fuse": {}"#);
+    let place =
+        TestDirectory::configured(crate::test_directory::PLAIN_DISK, vdisk, r#""fuse": {}"#);
     let workload = place.write("workload.json", WORKLOAD.replace("wbe", "web"));
     let server = place.start();
     assert_says(

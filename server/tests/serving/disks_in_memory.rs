@@ -4,11 +4,10 @@ use crate::nbd::{assert_same, assert_zeroes};
 use crate::test_directory::{MIB, TestDirectory, assert_says};
 
 fn place_with(medium: &str) -> TestDirectory {
-    let place = TestDirectory::new();
     let disk = format!(r#""d0": {{ "{medium}": true, "size": "64MiB" }}"#);
     let vdisks = r#""a": { "disk": "d0", "size": "16MiB", "reserve": "50%", "period": "100ms" },
                     "b": { "disk": "d0", "size": "40MiB" }"#;
-    place.configure_as(&disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(&disk, vdisks, r#""nbd": {}"#);
     place
 }
 

@@ -15,10 +15,9 @@ use std::path::PathBuf;
 const LIBNBD: &str = "libnbd-bin";
 
 fn place(tls: &str) -> (TestDirectory, PathBuf) {
-    let place = TestDirectory::new();
     let nbd =
         format!(r#""nbd": {{ "listen": ["127.0.0.1:0"], "tls": {{ "dir": "../pki"{tls} }} }}"#);
-    place.configure_as(
+    let place = TestDirectory::configured(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "64MiB" }"#,
         &nbd,

@@ -11,11 +11,10 @@ const ENOSPC: u32 = 28;
 
 /// A place with the plain disk and another one, a vdisk on each.
 fn beside(path: &str, size: &str) -> TestDirectory {
-    let place = TestDirectory::new();
     let disks = format!(r#"{PLAIN_DISK}, "poor": {{ "path": "{path}", {size} "seeks": false }}"#);
     let vdisks = r#""poor": { "disk": "poor", "size": "48MiB" },
         "good": { "disk": "d0", "size": "48MiB" }"#;
-    place.configure_as(&disks, vdisks, r#""nbd": {}, "fuse": {}"#);
+    let place = TestDirectory::configured(&disks, vdisks, r#""nbd": {}, "fuse": {}"#);
     place
 }
 

@@ -19,8 +19,7 @@ const OTHERS: &str = r#""db": { "vdisk": "db", "pattern": "random", "depth": 4 }
     "greedy": { "vdisk": "greedy", "pattern": "random", "depth": 32 }"#;
 
 fn place() -> TestDirectory {
-    let place = TestDirectory::new();
-    place.configure_as(HARD_DISK, VDISKS, GROUPS);
+    let place = TestDirectory::configured(HARD_DISK, VDISKS, GROUPS);
     place
 }
 

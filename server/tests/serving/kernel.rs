@@ -78,8 +78,7 @@ fn a_kernel_makes_uses_and_checks_a_file_system() {
     tool_output(package, "linux.uml", &["--version"]);
     tool("nbd-client", "nbd-client", &["-V"]);
     tool("kmod", "insmod", &["-V"]);
-    let place = TestDirectory::new();
-    place.configure_as(
+    let place = TestDirectory::configured(
         r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#,
         r#""web": { "disk": "d0", "size": "128MiB", "reserve": "50%", "period": "250ms" }"#,
         &format!(r#""nbd": {{ "listen": ["{ADDRESS}:{PORT}"] }}"#),

@@ -107,12 +107,11 @@ fn recover(server: &Server, vdisk: &str, checker: &mut StampChecker) {
 
 #[test]
 fn what_was_flushed_survives_kill_9() {
-    let place = TestDirectory::new();
     let disks = r#""zeroes": { "path": "zeroes.disk", "size": "64MiB", "seeks": false },
         "mapped": { "path": "mapped.disk", "seeks": false }"#;
     let vdisks = r#""z": { "disk": "zeroes", "size": "4MiB" },
         "m": { "disk": "mapped", "size": "4MiB" }"#;
-    place.configure_as(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
+    let place = TestDirectory::configured(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
     fs::create_dir(place.path("state")).expect("a directory");
     place.write("state/mapped.disk", vec![0x5A; 64 << 20]);
     place.succeeds(&["format", "--force", "--disk", "mapped"]);

@@ -19,13 +19,12 @@ const TWO: [(&str, &str); 2] = [
 ];
 
 fn place_with_tcp() -> TestDirectory {
-    let place = TestDirectory::new();
     let vdisks: Vec<String> = TWO
         .iter()
         .map(|(name, rest)| format!(r#""{name}": {{ "disk": "d0", {rest} }}"#))
         .collect();
     let frontends = r#""nbd": { "listen": ["127.0.0.1:0"] }, "fuse": {}"#;
-    place.configure_as(
+    let place = TestDirectory::configured(
         crate::test_directory::PLAIN_DISK,
         &vdisks.join(", "),
         frontends,
@@ -117,12 +116,11 @@ fn a_second_server_is_kept_out() {
     assert_says(&sentence, &["already", &process, "stop it", "state_dir"]);
 
     // Another state directory, but the same disk: the lock on the file keeps it out.
-    let other = TestDirectory::new();
     let disk = format!(
         r#""d0": {{ "path": {:?}, "size": "256MiB", "seeks": false }}"#,
         place.disk_file()
     );
-    other.configure_as(
+    let other = TestDirectory::configured(
         &disk,
         r#""ape": { "disk": "d0", "size": "32MiB" }"#,
         r#""nbd": {}"#,
@@ -210,12 +208,11 @@ fn a_restart_finds_the_vdisks_whatever_their_order() {
 
 #[test]
 fn several_disks_are_served_by_one_server() {
-    let place = TestDirectory::new();
     let disks = r#""first": { "path": "one.disk", "size": "64MiB", "seeks": false },
         "second": { "path": "two.disk", "size": "64MiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""x": { "disk": "second", "size": "8MiB" },
         "y": { "disk": "first", "size": "16MiB" }"#;
-    place.configure_as(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
+    let place = TestDirectory::configured(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
     let server = place.start();
     assert_eq!(names(&server), ["x", "y"]);
     assert_eq!(
@@ -235,9 +232,9 @@ fn several_disks_are_served_by_one_server() {
 
 #[test]
 fn a_frontend_that_the_file_does_not_name_is_not_served() {
-    let place = TestDirectory::new();
     let vdisks = r#""a": { "disk": "d0", "size": "8MiB" }"#;
-    place.configure_as(crate::test_directory::PLAIN_DISK, vdisks, r#""fuse": {}"#);
+    let place =
+        TestDirectory::configured(crate::test_directory::PLAIN_DISK, vdisks, r#""fuse": {}"#);
     let server = place.start();
     assert!(server.vdisks[0].uris.is_empty() && server.vdisks[0].file.is_some());
     assert!(!place.path("state/nbd.sock").exists());

@@ -20,8 +20,7 @@ const VDISKS: &str = r#"
     "cold": { "disk": "hdd0", "size": "128MiB", "weight": 7 }"#;
 
 fn start() -> (TestDirectory, Server) {
-    let place = TestDirectory::new();
-    place.configure_as(DISKS, VDISKS, r#""nbd": { "listen": ["127.0.0.1:0"] }"#);
+    let place = TestDirectory::configured(DISKS, VDISKS, r#""nbd": { "listen": ["127.0.0.1:0"] }"#);
     let server = place.start();
     (place, server)
 }
@@ -151,9 +150,8 @@ fn each_export_by_both_sockets_is_as_written_here() {
 
 #[test]
 fn with_tls_it_is_the_same_but_for_tls() {
-    let place = TestDirectory::new();
     let nbd = r#""nbd": { "listen": ["127.0.0.1:0"], "tls": { "dir": "../pki" } }"#;
-    place.configure_as(DISKS, VDISKS, nbd);
+    let place = TestDirectory::configured(DISKS, VDISKS, nbd);
     let pki = place.path("pki");
     fill(&pki);
     let server = place.start();
@@ -180,11 +178,10 @@ fn a_name_that_does_not_exist_is_an_error() {
 
 #[test]
 fn hundreds_of_vdisks_are_listed_by_one_connection() {
-    let place = TestDirectory::new();
     let vdisk = |number| format!(r#""v{number}": {{ "disk": "m", "size": "1MiB" }}"#);
     let vdisks: Vec<String> = (0..300).map(vdisk).collect();
     let disk = r#""m": { "memory": true, "size": "1GiB" }"#;
-    place.configure_as(disk, &vdisks.join(", "), r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, &vdisks.join(", "), r#""nbd": {}"#);
     let server = place.start();
     let all = NbdUri {
         export: String::new(),

@@ -18,8 +18,7 @@ const CLIENTS: &str = r#"
     "writer": { "vdisk": "backup", "pattern": "sequential", "block": "1MiB", "read": "0%", "depth": 8 }"#;
 
 fn place(duration: &str) -> (TestDirectory, PathBuf) {
-    let place = TestDirectory::new();
-    place.configure_as(HARD_DISK, VDISKS, r#""nbd": {}"#);
+    let place = TestDirectory::configured(HARD_DISK, VDISKS, r#""nbd": {}"#);
     let workload = format!(r#"{{ "duration": "{duration}", "clients": {{ {CLIENTS} }} }}"#);
     let workload = place.write("workload.json", workload);
     (place, workload)
@@ -81,12 +80,11 @@ fn vdisks_may_be_called_like_background_work() {
 /// for that long, twice as much.
 #[test]
 fn percentiles_are_those_worked_out_by_hand() {
-    let place = TestDirectory::new();
     let disk = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false, "max_in_flight": 1,
         "policy": "fifo" }"#;
     let vdisks =
         r#""web": { "disk": "d0", "size": "16MiB" }, "idle": { "disk": "d0", "size": "16MiB" }"#;
-    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
     let workload = r#"{ "duration": "1s", "clients": {
         "one": { "vdisk": "web", "rate": "100/s", "span": "4MiB" },
         "other": { "vdisk": "web", "rate": "100/s", "offset": "8MiB", "span": "4MiB" } } }"#;
@@ -258,7 +256,6 @@ fn the_picture_is_xml_names_everything_and_is_the_same_every_time() {
 
 #[test]
 fn any_number_of_vdisks_and_any_duration_can_be_drawn() {
-    let place = TestDirectory::new();
     let vdisks: Vec<String> = (0..30)
         .map(|index| {
             format!(
@@ -267,7 +264,7 @@ fn any_number_of_vdisks_and_any_duration_can_be_drawn() {
         })
         .collect();
     let disk = r#""d0": { "path": "d0.disk", "size": "256MiB", "seeks": false }"#;
-    place.configure_as(disk, &vdisks.join(", "), r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, &vdisks.join(", "), r#""nbd": {}"#);
     for duration in ["1ms", "1s", "10800s"] {
         let file = place.path("picture.svg");
         let client = "random,vdisk=v3,rate=2/min";

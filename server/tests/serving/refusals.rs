@@ -29,8 +29,7 @@ fn without_fusermount3_nbd_is_served_alone() {
 
 #[test]
 fn without_fusermount3_and_nbd_there_is_nothing_to_serve() {
-    let place = TestDirectory::new();
-    place.configure_as(PLAIN_DISK, VDISK, r#""fuse": {}"#);
+    let place = TestDirectory::configured(PLAIN_DISK, VDISK, r#""fuse": {}"#);
     let mut command = place.command(&["serve"]);
     command.env("PATH", place.path("no-programs"));
     assert_says(

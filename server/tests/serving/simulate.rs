@@ -9,13 +9,12 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 fn prepared() -> (TestDirectory, PathBuf) {
-    let place = TestDirectory::new();
     let disk =
         r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB", "reserve": "60%", "period": "500ms" },
         "db": { "disk": "hdd0", "size": "8GiB", "reserve": "20%", "period": "500ms" },
         "idle": { "disk": "hdd0", "size": "8GiB" }"#;
-    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
     let workload = place.write(
         "workload.json",
         r#"{ "duration": "20s", "seed": 7, "clients": {

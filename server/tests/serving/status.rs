@@ -51,12 +51,11 @@ fn check_vdisk(window: &Value) {
 }
 
 fn paced() -> (TestDirectory, Server) {
-    let place = TestDirectory::new();
     let disk = r#""hdd0": { "path": "hdd0.disk", "size": "4GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "1GiB", "reserve": "40%", "period": "500ms" },
         "db": { "disk": "hdd0", "size": "1GiB", "reserve": "30%", "period": "250ms", "limit": "60%" },
         "idle": { "disk": "hdd0", "size": "64MiB" }"#;
-    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
     let server = place.start();
     (place, server)
 }

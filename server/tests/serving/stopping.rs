@@ -39,8 +39,7 @@ pub(crate) fn zero_for_ever(uri: &NbdUri) -> NbdClient {
 
 #[test]
 fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
-    let place = TestDirectory::new();
-    place.configure_as(SLOW_DISK, LONG_VDISK, r#""nbd": {}, "fuse": {}"#);
+    let place = TestDirectory::configured(SLOW_DISK, LONG_VDISK, r#""nbd": {}, "fuse": {}"#);
     let server = place.start();
     let file = OpenOptions::new().write(true).open(server.file("a"));
     let file = file.expect("it is there");

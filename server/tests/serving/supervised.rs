@@ -17,8 +17,7 @@ const LIBNBD: &str = "libnbd-bin";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_disktime");
 
 fn place() -> TestDirectory {
-    let place = TestDirectory::new();
-    place.configure_as(
+    let place = TestDirectory::configured(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "16MiB" }"#,
         r#""nbd": {}"#,

@@ -4,6 +4,7 @@
 use crate::programs::{finished, unmount_below};
 use crate::server::Server;
 use disktime_observe::ServerStatus;
+pub(crate) use disktime_testing::sentences::assert_says;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,6 +36,13 @@ impl TestDirectory {
     pub(crate) fn with(vdisks: &[(&str, &str)]) -> TestDirectory {
         let place = TestDirectory::new();
         place.configure(vdisks);
+        place
+    }
+
+    /// A directory with a reservation file of these insides of its sections.
+    pub(crate) fn configured(disks: &str, vdisks: &str, frontends: &str) -> TestDirectory {
+        let place = TestDirectory::new();
+        place.configure_as(disks, vdisks, frontends);
         place
     }
 
@@ -195,17 +203,6 @@ pub(crate) fn exits_with(command: Command, status: i32) -> String {
     assert!(!sentence.trim().is_empty(), "{shown} said nothing");
     assert!(!sentence.contains("panicked"), "{shown}: {sentence}");
     sentence
-}
-
-/// All of these must be in the sentence.
-#[track_caller]
-pub(crate) fn assert_says(sentence: &str, fragments: &[&str]) {
-    for fragment in fragments {
-        assert!(
-            sentence.contains(fragment),
-            "`{fragment}` is not in: {sentence}"
-        );
-    }
 }
 
 fn said(output: &Output) -> String {

@@ -7,11 +7,10 @@ use disktime_workloads::GeneratorKind;
 use serde_json::Value;
 
 fn place() -> TestDirectory {
-    let place = TestDirectory::new();
     let disk =
         r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB" }"#;
-    place.configure_as(disk, vdisks, r#""nbd": {}"#);
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
     place
 }
 

@@ -9,6 +9,7 @@ use crate::trace::{Fit, Timing, TraceSource};
 use crate::trace::{TraceEvent, TraceFormat, TraceOptions, Unsorted};
 use crate::workload::{Client, OPEN_DEPTH, RequestSource};
 use disktime_documents::Key;
+use disktime_testing::sentences::assert_says;
 use disktime_units::Share;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -409,10 +410,7 @@ fn mistakes_are_named_with_line_column_and_remedy() {
         assert_eq!(error.problems().len(), 1, "{keys}: {error}");
         let text = error.to_string();
         assert!(text.contains(expected), "{keys}: {text}");
-        assert!(
-            text.contains("dir/load.json:2:") && text.contains(keys),
-            "{keys}: {text}"
-        );
+        assert_says(&text, &["dir/load.json:2:", keys]);
         assert!(error.problems()[0].help.is_some(), "{keys}: {text}");
     }
 }

@@ -5,6 +5,7 @@ use super::*;
 use crate::WorkloadError;
 use crate::trace::{Fit, Timing, TraceSource};
 use disktime_engine::RequestKind;
+use disktime_testing::sentences::assert_says;
 use disktime_units::Nanos;
 use std::io::Write;
 use std::path::Path;
@@ -95,10 +96,7 @@ fn a_bad_line_is_named() {
         .next_record()
         .expect_err("X is no operation")
         .to_string();
-    assert!(
-        error.contains("expected R or W, found `X`") && error.contains("t.csv:2:1"),
-        "{error}"
-    );
+    assert_says(&error, &["expected R or W, found `X`", "t.csv:2:1"]);
     for bad in [
         "1,0,R,0",
         "1,0,R,0,0",
@@ -325,10 +323,7 @@ fn a_bad_line_of_any_format_is_named_with_its_line() {
         ("fio version 4 iolog\n", "the first line is not"),
     ] {
         let error = all(reader(text)).expect_err(text).to_string();
-        assert!(
-            error.contains(expected) && error.contains("t.csv:1:1"),
-            "{error}"
-        );
+        assert_says(&error, &[expected, "t.csv:1:1"]);
     }
     let long = format!("1,0,R,0,512\n2,0,R,0,512{}", " ".repeat(5000));
     let input = Box::new(std::io::Cursor::new(long));

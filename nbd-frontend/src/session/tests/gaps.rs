@@ -1,20 +1,18 @@
 //! Reads with zeroes anywhere in them: the replies are reassembled and compared.
 
 use super::*;
-use crate::export::ExportHandle;
-use disktime_engine::{ReplyDetail, VdiskId, ZeroPieces};
+use disktime_engine::{ReplyDetail, ZeroPieces};
 use disktime_nbd_protocol::{ChunkHeader, be32, be64, chunk, command, command_flag};
 use proptest::prelude::*;
 
 const KIB: u32 = 1 << 10;
 
 fn session() -> NbdSession {
-    let export = Export::new(ExportHandle(0), VdiskId(3), "disk", 64 << 20);
     let negotiated = Negotiated {
         structured: true,
         allocation: None,
     };
-    NbdSession::new(export, SessionLimits::default(), &[]).with_negotiated(negotiated)
+    super::session(SessionLimits::default()).with_negotiated(negotiated)
 }
 
 /// A read, its data, and which zeroes the service knows of.

@@ -1,9 +1,8 @@
 //! Structured replies to reads, with holes, errors and block status.
 
 use super::*;
-use crate::export::ExportHandle;
 use crate::validate::payload_bytes;
-use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, VdiskId, ZeroPieces};
+use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, RequestKind, ZeroPieces};
 use disktime_nbd_protocol::{
     ChunkHeader, SimpleReply, be16, be32, be64, chunk, command, command_flag,
 };
@@ -12,13 +11,12 @@ use proptest::prelude::*;
 /// A chunk: flags, kind, payload.
 type Chunk = (u16, u16, Vec<u8>);
 
-fn session() -> NbdSession {
-    let export = Export::new(ExportHandle(0), VdiskId(3), "disk", 64 << 20);
+fn session(limits: SessionLimits) -> NbdSession {
     let negotiated = Negotiated {
         structured: true,
         allocation: Some(7),
     };
-    NbdSession::new(export, SessionLimits::default(), &[]).with_negotiated(negotiated)
+    super::session(limits).with_negotiated(negotiated)
 }
 
 fn flagged(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> Vec<u8> {
@@ -47,10 +45,8 @@ fn exchange(
     detail: ReplyDetail,
     fill: impl Fn(&mut Buffer),
 ) -> Vec<u8> {
-    let (mut session, mut pool) = (session(), pool());
-    let mut requests = Vec::new();
-    feed(&mut session, &mut pool, bytes, &mut requests);
-    for request in requests {
+    let (mut session, mut pool) = (session(SessionLimits::default()), pool());
+    for request in requests_in(&mut session, &mut pool, bytes) {
         let mut reply = request.reply(result);
         reply.detail = detail;
         if let Some(buffer) = &mut reply.buffer {
@@ -236,9 +232,8 @@ fn a_status_without_extents_is_an_error_and_one_descriptor_can_be_requested() {
     let bytes = flagged(command::BLOCK_STATUS, command_flag::REQ_ONE, 0, 1000);
     let nothing = exchange(&bytes, Ok(()), ReplyDetail::Nothing, extents(&[]));
     assert_eq!(chunks(&nothing)[0].1, chunk::ERROR);
-    let (mut session, mut pool) = (session(), pool());
-    let mut requests = Vec::new();
-    feed(&mut session, &mut pool, &bytes, &mut requests);
+    let (mut session, mut pool) = (session(SessionLimits::default()), pool());
+    let mut requests = requests_in(&mut session, &mut pool, &bytes);
     let request = requests.pop().expect("the status");
     assert_eq!(request.kind, RequestKind::Status);
     assert_eq!(request.buffer.map(|room| room.len()), Some(Extent::BYTES));
@@ -256,12 +251,7 @@ type ReplyParts = (u32, Vec<u8>);
 
 /// Sends the stream in pieces of these sizes, answers at once, and returns the replies by cookie.
 fn replies_of(stream: &[u8], cuts: &[usize], limits: SessionLimits) -> Vec<(u64, ReplyParts)> {
-    let export = Export::new(ExportHandle(0), VdiskId(3), "disk", 64 << 20);
-    let negotiated = Negotiated {
-        structured: true,
-        allocation: Some(7),
-    };
-    let mut session = NbdSession::new(export, limits, &[]).with_negotiated(negotiated);
+    let mut session = session(limits);
     let (mut pool, mut rest, mut sent) = (pool(), stream, Vec::new());
     for cut in cuts.iter().cycle() {
         let mut now = &rest[..rest.len().min(*cut)];
