@@ -82,6 +82,23 @@ fn the_wait_for_the_focus_ends_when_another_becomes_first() {
     }
 }
 
+/// The same where it is waited for much longer than its budget lasts.
+#[test]
+fn a_slow_client_in_focus_is_not_waited_for_beyond_its_budget() {
+    for answers in [ms(1), ms(5), ms(20)] {
+        for slow in 0..2 {
+            let mut clients = vec![
+                OverlapClient::new("R64d7", 7, R64).reserved(143_000, ms(500)),
+                OverlapClient::new("R64d7 too", 7, R64).reserved(176_000, ms(20)),
+                OverlapClient::new("R4d1", 1, R4).reserved(509_000, ms(100)),
+                OverlapClient::new("best effort", 128, Q128),
+            ];
+            clients[slow].turnaround = Some(answers);
+            holds(&case(LabDrive::pipe(), clients, 1), 2000);
+        }
+    }
+}
+
 /// In focus time passes at rate 1, so the progress of a writer must too: its writes are not held
 /// longer than they take.
 #[test]
