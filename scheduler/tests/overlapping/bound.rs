@@ -34,19 +34,27 @@ fn a_burst_that_wakes_does_not_wait_for_all_of_a_deep_client() {
     }
 }
 
-/// The same with a short period, whose budget has hardly any space beside what else is reserved.
+/// The same where both sleep, on a volume whose requests take long.
 #[test]
-fn a_deep_focus_leaves_space_for_a_short_period() {
-    for seed in 0..10 {
-        let every = ms(20 + 9 * seed);
-        let sleeper = OverlapClient::new("sleeper", 8, R4).waking(every, 300);
-        let clients = vec![
-            sleeper.reserved(500_000, ms(20)),
-            OverlapClient::new("R4d256", 256, R4).reserved(250_000, ms(50)),
-            OverlapClient::new("Q128d4", 4, Q128).reserved(180_000, ms(50)),
-            OverlapClient::new("best effort", 128, Q128),
-        ];
-        holds(&case(LabDrive::pipe(), clients, seed), 1500);
+fn a_deep_sleeper_in_focus_leaves_space_for_others() {
+    for (name, seeds) in [("cloud-16k", 12), ("pipe", 12)] {
+        for seed in 0..seeds {
+            let every = ms(30 + 6 * seed);
+            let clients = vec![
+                OverlapClient::new("R4d1", 1, R4)
+                    .thinking(us(60))
+                    .waking(every, 60)
+                    .reserved(647_000, ms(100)),
+                OverlapClient::new("R64d2", 2, R64)
+                    .waking(ms(40), 50)
+                    .reserved(39_000, ms(100)),
+                OverlapClient::new("R4d256", 256, R4)
+                    .waking(ms(60), 10_000)
+                    .reserved(173_000, ms(50)),
+                OverlapClient::new("best effort", 128, R4),
+            ];
+            holds(&case(LabDrive::find(name), clients, seed), 2000);
+        }
     }
 }
 
