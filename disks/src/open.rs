@@ -55,6 +55,8 @@ pub struct DiskOptions {
     pub switch_cost: Option<Nanos>,
     /// R.
     pub worst_seek: Option<Nanos>,
+    /// Seek time by distance, of a disk with seeks.
+    pub seek_curve: Option<Vec<SeekPoint>>,
     /// The cost model before dispatch.
     pub cost: Option<CostModel>,
     /// Bound on requests in flight.
@@ -78,6 +80,7 @@ impl DiskOptions {
             worst_case: None,
             switch_cost: None,
             worst_seek: None,
+            seek_curve: None,
             cost: None,
             max_in_flight: None,
             quantum_bytes: None,
@@ -240,10 +243,10 @@ fn described(options: &DiskOptions, has_seeks: bool, size_bytes: u64) -> DiskPro
         worst_case: options.worst_case.unwrap_or(defaults.worst_case),
         switch_cost: options.switch_cost.unwrap_or(defaults.switch_cost),
         worst_seek: options.worst_seek.unwrap_or(defaults.worst_seek),
-        seek_curve: if has_seeks {
-            default_seek_curve(size_bytes)
-        } else {
-            Vec::new()
+        seek_curve: match &options.seek_curve {
+            Some(curve) if has_seeks => curve.clone(),
+            None if has_seeks => default_seek_curve(size_bytes),
+            _ => Vec::new(),
         },
         positioning: None,
         cost: options.cost.unwrap_or(defaults.cost),

@@ -151,6 +151,8 @@ pub struct Disk {
     pub size_bytes: Option<Spanned<u64>>,
     /// The model to pace it by: a text (preset, or `FILE#NAME` with FILE resolved) or an object.
     pub emulate: Option<Spanned<serde_json::Value>>,
+    /// The profile that `disktime calibrate` wrote, if the file names one; resolved.
+    pub profile: Option<Spanned<PathBuf>>,
     /// The scheduling policy.
     pub policy: Policy,
     /// What pays for switches, where the file says it.

@@ -149,6 +149,13 @@ const MEDIUM_KEYS: &[Key] = &[
         "Pace the disk like a modelled one: a preset's name, `FILE#NAME`, or an object with the \
             model's parameters.",
     ),
+    key(
+        "profile",
+        ValueKind::Path,
+        "figures assumed of its kind",
+        "The profile that `disktime calibrate` wrote for this disk (docs/calibrate.md): prices, H, \
+            σ, W, seeks, depth and quantum. Other keys of the disk count before it.",
+    ),
 ];
 
 const SCHEDULING_KEYS: &[Key] = &[

@@ -1,13 +1,14 @@
 //! From the reservation file to scheduled disks, in real or virtual time: a topic per file.
 //!
 //! `emulation` reads the file and finds a disk's model; `admission` decides on the reservations;
-//! `disks` opens a disk, after `foreign_content` judged what its file holds; `scheduling` gives it
+//! `profile` finds what was measured of it; `disks` opens a disk, after `foreign_content` judged what its file holds; `scheduling` gives it
 //! its loop; `streams` says what each vdisk, group and background work is entitled to.
 
 mod admission;
 mod disks;
 pub(crate) mod emulation;
 mod foreign_content;
+mod profile;
 mod scheduling;
 mod streams;
 

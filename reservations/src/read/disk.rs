@@ -30,7 +30,7 @@ impl Reader<'_> {
                 "add the size of the modelled disk: \"size\": \"64GiB\"",
             );
         }
-        for own in ["seeks", "worst_case", "switch_cost"] {
+        for own in ["seeks", "worst_case", "switch_cost", "profile"] {
             if let (true, Some(member)) = (disk.has("emulate"), disk.member(own)) {
                 let message = format!("`{own}` of a modelled disk comes from its model");
                 disk.report(
@@ -39,6 +39,10 @@ impl Reader<'_> {
                     format!("remove `{own}`, or `emulate`"),
                 );
             }
+        }
+        for medium in ["memory", "null"].into_iter().filter(|key| disk.has(key)) {
+            let help = "remove it: there is no device to measure";
+            disk.refuse_keys(&["profile"], &format!("a disk with `{medium}`"), help);
         }
         let medium = self.medium(name, disk);
         let policy = disk.choice("policy");
@@ -58,6 +62,7 @@ impl Reader<'_> {
             max_in_flight: disk.integer("max_in_flight"),
             size_bytes,
             emulate,
+            profile: disk.path("profile").map(|path| self.resolve(path)),
             medium: medium?,
         })
     }

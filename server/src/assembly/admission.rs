@@ -3,8 +3,8 @@
 //!
 //! Invariant: nothing on a disk is changed here.
 
-use super::disks::disk_options;
 use super::emulation;
+use super::profile::profiled_options;
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{CostModel, survey_disk};
 use disktime_reservations::{
@@ -28,7 +28,7 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
         });
     }
     let place = disk.medium.span;
-    let survey = survey_disk(&disk_options(disk)).map_err(|error| {
+    let survey = survey_disk(&profiled_options(configuration, disk)?).map_err(|error| {
         Failure::from(configuration.error_at(
             place,
             error.to_string(),

@@ -1,6 +1,7 @@
 //! The disks of a file, opened: the real one, or its model in virtual time.
 
 use super::foreign_content::holds_nothing;
+use super::profile::profiled_options;
 use super::{AnyDisk, emulation};
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
@@ -11,7 +12,7 @@ use disktime_drive_models::PricedModel;
 use disktime_reservations::{Configuration, Disk as DiskConfig, Medium as MediumConfig};
 use std::time::{Duration, Instant};
 
-/// How the file's disk is opened.
+/// How the file's disk is opened, by the file alone.
 pub(super) fn disk_options(disk: &DiskConfig) -> DiskOptions {
     DiskOptions {
         size_bytes: disk.size_bytes.map(|size| size.value),
@@ -36,7 +37,7 @@ pub(crate) fn open_real(
     disk: &DiskConfig,
 ) -> CommandResult<(AnyDisk, bool)> {
     let known_zero = disk.path().is_none_or(holds_nothing);
-    let mut options = disk_options(disk);
+    let mut options = profiled_options(configuration, disk)?;
     let model = emulation::model(configuration, disk)?;
     if let Some((_, properties)) = model.as_ref().filter(|(model, _)| model.overlaps()) {
         options.max_in_flight = Some(properties.max_in_flight);
@@ -85,7 +86,7 @@ pub(crate) fn open_virtual(
     if let Some((model, properties)) = emulation::model(configuration, disk)? {
         return Ok(model.in_virtual_time(properties));
     }
-    let survey = survey_disk(&disk_options(disk))?;
+    let survey = survey_disk(&profiled_options(configuration, disk)?)?;
     let Some(size_bytes) = survey.size_bytes else {
         let help = "give the disk a \"size\"";
         return Err(configuration
@@ -104,7 +105,11 @@ pub(crate) fn open_virtual(
     let model = PricedModel::new(cost);
     let (worst_case, quantum_bytes) = (survey.worst_case, survey.quantum_bytes);
     let drive = model.properties(size_bytes, worst_case, depth, quantum_bytes);
-    let description = format!("{name} by its assumed prices, in virtual time");
+    let whose = match disk.profile {
+        Some(_) => "the prices of its profile",
+        None => "its assumed prices",
+    };
+    let description = format!("{name} by {whose}, in virtual time");
     let properties = DiskProperties::of_drive(drive, description);
     Ok(Box::new(VirtualOverlapDisk::new(
         model,

@@ -68,7 +68,7 @@ pub(crate) fn run(path: &Path, options: &CalibrationOptions) -> CommandResult {
     picture.map_err(|error| unwritable(&svg_file, &error))?;
     print_report(&profile);
     println!(
-        "Written: {} and {}.",
+        "Written: {} (\"profile\" of the disk in the reservation file names it) and {}.",
         profile_file.display(),
         svg_file.display()
     );
@@ -150,7 +150,6 @@ fn measured(identity: &DiskIdentity, options: &CalibrationOptions) -> CommandRes
     for notice in disk.properties().notices.clone() {
         println!("- {notice}");
     }
-    let disk_size = disk.properties().size_bytes;
     let mut prober = OnDisk::new(disk, RealClock::default(), !options.read_only);
     let plan = Plan::new(
         prober.facts(),
@@ -168,7 +167,7 @@ fn measured(identity: &DiskIdentity, options: &CalibrationOptions) -> CommandRes
     let measurements = measurements.map_err(|error| named(&error))?;
     let device = Device {
         path: identity.path.display().to_string(),
-        size_bytes: disk_size,
+        size_bytes: identity.size_bytes,
         model: identity.model.clone(),
         serial: identity.serial.clone(),
         rotational: seeks,

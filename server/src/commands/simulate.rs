@@ -88,9 +88,13 @@ fn note_disks_without_model(configuration: &Configuration) {
     let without = configuration.disks.iter();
     for disk in without.filter(|disk| disk.emulate.is_none()) {
         let name = &disk.name.value;
+        let prices = match disk.profile {
+            Some(_) => "of its profile",
+            None => "that `serve` assumes for it",
+        };
         print_diagnostic(format_args!(
             "note: no model stands for disk `{name}` (\"emulate\"): it is simulated by the prices \
-             that `serve` assumes for it"
+             {prices}"
         ));
     }
 }

@@ -257,3 +257,68 @@ fn reading_measures_a_disk_and_changes_nothing() {
         "something was written"
     );
 }
+
+/// A disk with a profile is priced by it; the profile of another disk, or one that is wrong, is
+/// refused with its place.
+#[test]
+fn a_profile_says_what_a_disk_can_keep() {
+    let place = TestDirectory::new();
+    let disk = measurable(&place);
+    let profile = place.path("p.json");
+    let arguments = [
+        "--read-only",
+        "--seconds",
+        "4",
+        "--seeks",
+        "false",
+        "--profile-out",
+    ];
+    let all = [&[text(&disk)][..], &arguments, &[text(&profile)]].concat();
+    let output = calibrate(&place, &all);
+    assert!(output.status.success(), "{output:?}");
+    let configure = |disk: &str| {
+        let vdisk = r#""db": { "disk": "d0", "size": "16MiB" }"#;
+        place.configure_as(&format!(r#""d0": {{ {disk} }}"#), vdisk, r#""nbd": {}"#);
+    };
+    let mut written: Value =
+        serde_json::from_slice(&std::fs::read(&profile).expect("a profile")).expect("JSON");
+    let named = |disk: &str, profile: &str| {
+        let (disk, profile) = (place.path(disk), place.path(profile));
+        format!(
+            r#""path": "{}", "profile": "{}""#,
+            text(&disk),
+            text(&profile)
+        )
+    };
+    let own = named("measured.disk", "p.json");
+    configure(&own);
+    let json = place.succeeds(&["check", "--json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let worst = written["worst_case_ns"].as_f64().expect("W") / 1e6;
+    let found = json["disks"]["d0"]["worst_case_ms"].as_f64().expect("W");
+    assert!(
+        (found - worst).abs() <= worst / 100.0,
+        "{found} is not {worst}"
+    );
+
+    configure(&format!(r#"{own}, "seeks": true"#));
+    assert_says(
+        &place.fails(&["check"]),
+        &["`seeks` is true", "--seeks false"],
+    );
+    place.write("other.disk", vec![1_u8; 65 << 20]);
+    configure(&named("other.disk", "p.json"));
+    assert_says(
+        &place.fails(&["check"]),
+        &["another device", "67108864", "68157440"],
+    );
+    configure(&named("measured.disk", "none.json"));
+    assert_says(&place.fails(&["check"]), &["none.json", "cannot be read"]);
+    written["knee_depth"] = 0.into();
+    place.write("p.json", written.to_string());
+    configure(&own);
+    assert_says(
+        &place.fails(&["check"]),
+        &["p.json", "`knee_depth` cannot be 0"],
+    );
+}
