@@ -232,7 +232,11 @@ impl<D: Disk, C: Clock> Prober for OnDisk<D, C> {
         };
         let tenth = (probe.duration.0 / TENTHS as u64).max(1);
         self.run_with(probe, |sent_at, at| {
-            let index = ((at - start).0 / tenth) as usize;
+            let mut index = ((at - start).0 / tenth) as usize;
+            // One request at a time: the last one counts, as it may be the only one.
+            if probe.depth == 1 {
+                index = index.min(TENTHS - 1);
+            }
             if index < TENTHS {
                 sample.tenths[index] += 1;
                 sample.latency_sums[index] += at - sent_at;
