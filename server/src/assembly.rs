@@ -1,8 +1,9 @@
 //! From the reservation file to scheduled disks, in real or virtual time: a topic per file.
 //!
 //! `emulation` reads the file and finds a disk's model; `admission` decides on the reservations;
-//! `profile` finds what was measured of it; `disks` opens a disk, after `foreign_content` judged what its file holds; `scheduling` gives it
-//! its loop; `streams` says what each vdisk, group and background work is entitled to.
+//! `profile` finds what was measured of a disk; `disks` opens it, after `foreign_content` judged
+//! what its file holds; `scheduling` gives it its loop; `streams` says what each vdisk, group and
+//! background work is entitled to.
 
 mod admission;
 mod disks;
