@@ -23,7 +23,8 @@ impl Ledger {
     #[inline]
     pub(crate) fn enqueue(&mut self, now: Nanos, id: StreamId, arrival: Arrival) -> bool {
         let payer = self.payer(id);
-        if !self.stream(payer).is_busy() {
+        let payer_was_busy = self.stream(payer).is_busy();
+        if !payer_was_busy {
             self.roll(payer, now);
         }
         let stream = self.stream(id);
@@ -32,7 +33,7 @@ impl Ledger {
             self.member_waits(payer, id);
         }
         let solo = if self.overlaps() {
-            self.solo_arrival(now, id, &arrival)
+            self.solo_arrival(now, id, &arrival, payer_was_busy)
         } else {
             SoloPrice::default()
         };

@@ -109,15 +109,17 @@ impl Ledger {
         self.occupancy.is_some()
     }
 
-    /// A request arrives for a stream. What it adds to private devices. Call before it is queued.
+    /// A request arrives for a stream, whose account had requests before or not. What it adds to
+    /// private devices.
     pub(super) fn solo_arrival(
         &mut self,
         now: Nanos,
         id: StreamId,
         arrival: &Arrival,
+        payer_was_busy: bool,
     ) -> SoloPrice {
         let payer = self.payer(id);
-        if !self.stream(payer).is_busy() {
+        if !payer_was_busy {
             self.solo_gap_ends(payer, now);
         }
         let (mut occupancy, mut lone) = (arrival.price, arrival.lone);
@@ -273,6 +275,7 @@ impl Ledger {
     ) {
         let payer = self.payer(id);
         let stream = self.stream(payer);
+        let has_queue = stream.has_queue();
         let outstanding = (stream.in_flight() + stream.queue().len()) as u64;
         let Some(device) = &mut self.occupancy else {
             return;
@@ -284,7 +287,7 @@ impl Ledger {
                 service,
                 lone: done.lone,
                 alone: was_alone.then_some((elapsed, done.price.account)),
-                is_lone: outstanding == 1,
+                is_lone: outstanding == 1 && !has_queue,
                 is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
             });
             let expected = device.speed().latency(done.lone);

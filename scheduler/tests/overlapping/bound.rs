@@ -34,6 +34,32 @@ fn a_burst_that_wakes_does_not_wait_for_all_of_a_deep_client() {
     }
 }
 
+/// A group whose members sleep: its account's gap ends with a member's request, though the member's
+/// request counts as the group's own at once.
+#[test]
+fn a_group_of_sleepers_is_charged_its_gaps_and_nothing_else() {
+    for name in ["pipe", "nvme-970pro", "cheap-qlc"] {
+        for seed in 0..12 {
+            let member = |think, every, count| {
+                let client = OverlapClient::new("m", 1, R4)
+                    .thinking(us(think))
+                    .waking(ms(every), count)
+                    .reserved(593_000, ms(50));
+                OverlapClient {
+                    group: Some(0),
+                    ..client
+                }
+            };
+            let clients = vec![
+                member(0, 30 + 7 * seed, 40),
+                member(60, 90, 300),
+                OverlapClient::new("best effort", 16, R64),
+            ];
+            holds(&case(LabDrive::find(name), clients, seed), 2000);
+        }
+    }
+}
+
 /// The same where both sleep, on a volume whose requests take long.
 #[test]
 fn a_deep_sleeper_in_focus_leaves_space_for_others() {
