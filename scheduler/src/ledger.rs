@@ -310,6 +310,17 @@ impl Ledger {
     pub(crate) fn add(&mut self, stream: Stream) -> StreamId {
         self.idle_share_ppm += stream.share_ppm();
         let id = self.streams.insert(stream);
+        // So that no change of state allocates.
+        let slots = self.streams.slots();
+        for list in [
+            &mut self.active,
+            &mut self.held,
+            &mut self.limited,
+            &mut self.in_grace,
+            &mut self.changed,
+        ] {
+            list.reserve(slots.saturating_sub(list.len()));
+        }
         let clock = self.spare_clock;
         self.stream_mut(id).start_tag(clock);
         self.recompute_switching_share();
