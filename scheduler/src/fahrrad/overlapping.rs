@@ -85,6 +85,9 @@ impl Overlapping {
     /// Makes what is known of slack true as of now, with a scan of all demands if need be.
     fn slack(&mut self, ledger: &mut Ledger, now: Nanos) -> Slack {
         self.index.refresh(ledger);
+        if self.absent.capacity() < ledger.slots() {
+            self.absent.reserve(ledger.slots());
+        }
         if self.scan_holds && ledger.woken_since_scan() >= self.scan.first {
             let left = self.left(ledger, now);
             if left >= 0 {
@@ -138,7 +141,6 @@ impl Overlapping {
     /// `short_at` that has requests or is waited for.
     fn focus(&mut self, ledger: &Ledger, now: Nanos, short_at: Nanos) -> Option<StreamId> {
         self.absent.clear();
-        self.absent.reserve(ledger.slots());
         for demand in self.index.demands_until(short_at) {
             let stream = ledger.stream(demand.stream);
             if !stream.is_active() || !stream.has_budget() {
@@ -248,11 +250,12 @@ impl Overlapping {
         if !ledger.has_reserved() {
             return Nanos::MAX;
         }
+        let filled = plain.max(ledger.idle_fill());
         let factor = ledger.idle_factor();
         if factor <= 1 || ledger.queues_shallow() {
-            return plain;
+            return filled;
         }
-        Nanos(plain.0.saturating_mul(u64::from(factor)))
+        filled.max(Nanos(plain.0.saturating_mul(u64::from(factor))))
     }
 
     fn sleep(&self, ledger: &Ledger, until: Option<Nanos>) -> Pick {

@@ -57,6 +57,8 @@ pub(crate) fn is_shallow(occupancy: Nanos, lone: Nanos) -> bool {
 pub(super) struct Reservations {
     exist: bool,
     idle_factor: u32,
+    /// A hundredth of what is not reserved of the shortest period.
+    idle_fill: Nanos,
 }
 
 impl Ledger {
@@ -70,6 +72,14 @@ impl Ledger {
     /// what is not reserved of the shortest period.
     pub(crate) fn idle_factor(&mut self) -> u32 {
         self.reservations().idle_factor
+    }
+
+    /// How far the disk may be filled while no stream with a reservation is active, whatever is
+    /// queued: when one wakes the drain costs it a hundredth of what is not reserved of its period.
+    /// Where only the server's own work is reserved for, with a period of seconds, that is as good
+    /// as no bound.
+    pub(crate) fn idle_fill(&mut self) -> Nanos {
+        self.reservations().idle_fill
     }
 
     fn reservations(&mut self) -> Reservations {
@@ -93,6 +103,7 @@ impl Ledger {
         let computed = Reservations {
             exist: share_ppm > 0,
             idle_factor: u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, most),
+            idle_fill: Nanos(u64::try_from(unreserved / 100_000_000).unwrap_or(u64::MAX)),
         };
         self.reservations = Some(computed);
         computed
