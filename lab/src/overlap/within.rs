@@ -61,7 +61,7 @@ impl Within {
             Mood::Any => self.rng.range(10, 101),
             Mood::Rarely if self.rng.percent(5) => 100,
             Mood::Rarely => 10,
-            Mood::Waves if now.0 / WAVE.0 % 2 == 0 => 100,
+            Mood::Waves if (now.0 / WAVE.0).is_multiple_of(2) => 100,
             Mood::Waves => 20,
         }
     }

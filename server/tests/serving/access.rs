@@ -21,8 +21,8 @@ fn place(a: &str, b: &str, nbd: &str) -> TestDirectory {
     let vdisks = format!(
         r#""a": {{ "disk": "d0", "size": "8MiB"{a} }}, "b": {{ "disk": "d0", "size": "8MiB"{b} }}"#
     );
-    let place = TestDirectory::configured(PLAIN_DISK, &vdisks, &format!(r#""nbd": {{ {nbd} }}"#));
-    place
+
+    TestDirectory::configured(PLAIN_DISK, &vdisks, &format!(r#""nbd": {{ {nbd} }}"#))
 }
 
 fn listed(uri: &NbdUri) -> Vec<&'static str> {

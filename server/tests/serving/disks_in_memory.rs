@@ -7,8 +7,8 @@ fn place_with(medium: &str) -> TestDirectory {
     let disk = format!(r#""d0": {{ "{medium}": true, "size": "64MiB" }}"#);
     let vdisks = r#""a": { "disk": "d0", "size": "16MiB", "reserve": "50%", "period": "100ms" },
                     "b": { "disk": "d0", "size": "40MiB" }"#;
-    let place = TestDirectory::configured(&disk, vdisks, r#""nbd": {}"#);
-    place
+
+    TestDirectory::configured(&disk, vdisks, r#""nbd": {}"#)
 }
 
 #[test]

@@ -14,8 +14,8 @@ fn beside(path: &str, size: &str) -> TestDirectory {
     let disks = format!(r#"{PLAIN_DISK}, "poor": {{ "path": "{path}", {size} "seeks": false }}"#);
     let vdisks = r#""poor": { "disk": "poor", "size": "48MiB" },
         "good": { "disk": "d0", "size": "48MiB" }"#;
-    let place = TestDirectory::configured(&disks, vdisks, r#""nbd": {}, "fuse": {}"#);
-    place
+
+    TestDirectory::configured(&disks, vdisks, r#""nbd": {}, "fuse": {}"#)
 }
 
 #[test]

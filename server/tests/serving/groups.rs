@@ -19,8 +19,7 @@ const OTHERS: &str = r#""db": { "vdisk": "db", "pattern": "random", "depth": 4 }
     "greedy": { "vdisk": "greedy", "pattern": "random", "depth": 32 }"#;
 
 fn place() -> TestDirectory {
-    let place = TestDirectory::configured(HARD_DISK, VDISKS, GROUPS);
-    place
+    TestDirectory::configured(HARD_DISK, VDISKS, GROUPS)
 }
 
 fn of_clients(place: &TestDirectory, clients: &[&str], more: &[&str]) -> Value {

@@ -24,12 +24,12 @@ fn place_with_tcp() -> TestDirectory {
         .map(|(name, rest)| format!(r#""{name}": {{ "disk": "d0", {rest} }}"#))
         .collect();
     let frontends = r#""nbd": { "listen": ["127.0.0.1:0"] }, "fuse": {}"#;
-    let place = TestDirectory::configured(
+
+    TestDirectory::configured(
         crate::test_directory::PLAIN_DISK,
         &vdisks.join(", "),
         frontends,
-    );
-    place
+    )
 }
 
 #[test]

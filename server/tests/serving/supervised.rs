@@ -17,12 +17,11 @@ const LIBNBD: &str = "libnbd-bin";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_disktime");
 
 fn place() -> TestDirectory {
-    let place = TestDirectory::configured(
+    TestDirectory::configured(
         PLAIN_DISK,
         r#""a": { "disk": "d0", "size": "16MiB" }"#,
         r#""nbd": {}"#,
-    );
-    place
+    )
 }
 
 /// The server with these descriptors from 3 on, as systemd starts it: the number of its process is

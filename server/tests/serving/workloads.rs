@@ -10,8 +10,8 @@ fn place() -> TestDirectory {
     let disk =
         r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
     let vdisks = r#""web": { "disk": "hdd0", "size": "8GiB" }"#;
-    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}"#);
-    place
+
+    TestDirectory::configured(disk, vdisks, r#""nbd": {}"#)
 }
 
 fn report(place: &TestDirectory, arguments: &[&str]) -> Value {
