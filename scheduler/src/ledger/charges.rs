@@ -160,9 +160,11 @@ impl Ledger {
     /// Charges `used` to the account of a stream, which may be its group's.
     pub(crate) fn charge(&mut self, id: StreamId, account: Account, used: Nanos) {
         self.counters.charged += used;
+        // Where requests overlap, a member's turn was paid at dispatch, by its own private device.
+        let counts_for_turn = !self.overlaps();
         let stream = self.stream_mut(id);
         stream.count(account, used);
-        if stream.group().is_some() {
+        if counts_for_turn && stream.group().is_some() {
             stream.advance_tag(used);
         }
         let now = self.now;

@@ -7,7 +7,8 @@
 //!
 //! Among the members disk time is divided by start-time tags, as spare time is among streams: the
 //! one that was served last may go on while its tag is within a window of the smallest, so that
-//! visits stay long. A member that comes back after a pause starts where the others are.
+//! visits stay long; where requests overlap there is no window. A member that comes back after a
+//! pause starts where the others are.
 //!
 //! Groups are nested once: a member is no group. Only `fahrrad` supports them. Time and requests
 //! are counted at the members, deadlines and unspent time at the group, so that sums over the
@@ -117,7 +118,12 @@ impl Ledger {
     fn is_turn_of(&self, payer: StreamId, member: StreamId) -> bool {
         let stream = self.stream(member);
         let smallest = self.group(payer).and_then(|group| self.smallest_tag(group));
-        let window = spare_tag(MEMBER_WINDOW, stream.weight());
+        let window = if self.overlaps() {
+            // No visit saves a seek there, and a member of depth 1 waits for the whole window.
+            0
+        } else {
+            spare_tag(MEMBER_WINDOW, stream.weight())
+        };
         smallest.is_none_or(|smallest| stream.tag() <= smallest + window)
     }
 

@@ -131,3 +131,29 @@ fn a_group_gets_its_share_of_what_its_members_do_together() {
         assert!(isolation >= 0.97, "{name}: {isolation:.3}");
     }
 }
+
+/// Members of equal weight, one of depth 1 and one of depth 32: the turn of the first is not put off
+/// until the other is a visit ahead, and no turn is counted twice.
+#[test]
+fn a_member_of_depth_1_gets_its_turns_beside_a_deep_one() {
+    for name in ["nvme-970pro", "sata-870", "pipe"] {
+        let requests_of_first = |policy, clients: Vec<OverlapClient>| {
+            let drive = LabDrive::find(name);
+            let (config, device) = (drive.config(policy), drive.device(1));
+            let mut run = OverlapRun::new(config, device, drive.cost(), clients, TURNAROUND, 1);
+            run.run(ms(300), ms(1000));
+            run.results()[0].requests as f64
+        };
+        let member = |depth| OverlapClient {
+            group: Some(0),
+            ..half(depth, R4)
+        };
+        let alone = vec![OverlapClient::new("a", 1, R4)];
+        let clients = vec![member(1), member(32), OverlapClient::new("b", 64, R4)];
+        let received = requests_of_first(PolicyKind::Fahrrad, clients);
+        // Half of the group's half of what it would have alone, less what its pauses cost it: a
+        // member that returns starts where the others are.
+        let due = requests_of_first(PolicyKind::Fifo, alone) / 4.0;
+        assert!(received >= 0.45 * due, "{name}: {received} of {due}");
+    }
+}
