@@ -161,26 +161,23 @@ impl Ledger {
         }
     }
 
-    /// Charges an account's gap up to `now` against what it is behind.
-    pub(super) fn charge_gap(&mut self, payer: StreamId, now: Nanos) {
+    /// Charges an account's gap up to `now` against what it is behind. Whether it was behind.
+    pub(super) fn charge_gap(&mut self, payer: StreamId, now: Nanos) -> bool {
         let stream = self.stream_mut(payer);
         let gap = stream.solo_mut().take_gap(now);
-        if gap == Nanos::ZERO || !stream.is_reserved() || !stream.is_active() {
-            return;
-        }
-        if stream.forfeit(gap, now) {
+        let counts = gap > Nanos::ZERO && stream.is_reserved() && stream.is_active();
+        let was_behind = counts && stream.forfeit(gap, now);
+        if was_behind {
             self.budget_changed(payer);
         }
+        was_behind
     }
 
     /// Charges the gaps of all streams in grace up to `now`. Whether any budget changed.
     pub(crate) fn charge_gaps(&mut self, now: Nanos) -> bool {
         let mut any = false;
         for index in 0..self.in_grace.len() {
-            let id = self.in_grace[index];
-            let before = self.stream(id).budget();
-            self.charge_gap(id, now);
-            any |= self.stream(id).budget() != before;
+            any |= self.charge_gap(self.in_grace[index], now);
         }
         any
     }
@@ -322,6 +319,8 @@ impl Ledger {
                 self.stream_mut(id).solo_mut().forget_corrections();
             }
         }
+        // H changed with it.
+        self.reservations = None;
         self.void_scans();
     }
 
