@@ -37,7 +37,7 @@ use crate::stream_id::{StreamId, StreamMap};
 pub(crate) fn build(config: &SchedulerConfig) -> Box<dyn Policy> {
     let iops = |nominal: Option<u32>| nominal.unwrap_or_else(|| PolicyKind::random_iops(config));
     match config.policy {
-        PolicyKind::Fahrrad if config.overlaps() => Box::new(Overlapping::new(config)),
+        PolicyKind::Fahrrad if config.overlaps() => Box::new(Overlapping::new()),
         PolicyKind::Fahrrad => Box::new(Fahrrad::new(config)),
         PolicyKind::FahrradDss => Box::new(fahrrad_dss::FahrradDss::default()),
         PolicyKind::ZygariaUtil(own) => Box::new(zygaria_util::ZygariaUtil::new(own)),

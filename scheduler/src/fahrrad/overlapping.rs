@@ -36,7 +36,6 @@
 
 use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;
-use crate::config::SchedulerConfig;
 use crate::ledger::{Account, Ledger, Stream};
 use crate::policy::{Pick, Policy};
 use crate::ppm_time::{length, scaled};
@@ -71,7 +70,7 @@ enum Slack {
 }
 
 impl Overlapping {
-    pub(crate) fn new(_config: &SchedulerConfig) -> Overlapping {
+    pub(crate) fn new() -> Overlapping {
         Overlapping {
             index: StreamIndex::for_overlap(),
             scan: SlackScan::NOTHING,
@@ -96,9 +95,8 @@ impl Overlapping {
         }
         self.scan_all(ledger, now);
         if self.scan.spare() < 0 {
-            let gaps = ledger.charge_gaps(now);
-            let held = ledger.refine_held(now);
-            if gaps || held {
+            // Both, whatever the first finds.
+            if ledger.charge_gaps(now) | ledger.refine_held(now) {
                 self.scan_all(ledger, now);
             }
         }
@@ -172,28 +170,23 @@ impl Overlapping {
         }
         let wait_until = stream.solo().wait_until();
         if ledger.in_flight() > 0 {
-            let until = if stream.is_busy() {
-                None
-            } else {
-                Some(wait_until)
-            };
+            let until = (!stream.is_busy()).then_some(wait_until);
             return self.sleep(ledger, until);
         }
         // The wait lowers its budget. When that falls below W its effective deadline moves, and
         // another stream can be first.
-        let budget = length(stream.budget());
-        let worst_case = length(ledger.worst_case());
-        let moves_in = if budget > worst_case {
+        let (budget, worst_case) = (stream.budget(), ledger.worst_case());
+        let moves_after = if budget > worst_case {
             budget - worst_case
         } else {
             budget
         };
-        let until = wait_until.min(now.saturating_add(moves_in.max(Nanos(1))));
-        let until = earliest(Some(until), ledger.next_timer());
+        let moves_at = now.saturating_add(length(moves_after).max(Nanos(1)));
+        let timer = ledger.next_timer().unwrap_or(Nanos::MAX);
         Pick::Wait {
             stream: ledger.may_come_back(focus).unwrap_or(focus),
             account,
-            until: until.unwrap_or(Nanos::MAX),
+            until: wait_until.min(moves_at).min(timer),
         }
     }
 
