@@ -132,8 +132,8 @@ fn a_group_gets_its_share_of_what_its_members_do_together() {
     }
 }
 
-/// Members of equal weight, one of depth 1 and one of depth 32: the turn of the first is not put off
-/// until the other is a visit ahead, and no turn is counted twice.
+/// Members of equal weight, one of depth 1 and one of depth 32: the turn of the first is not put
+/// off until the other is a visit ahead, and no turn is counted twice.
 #[test]
 fn a_member_of_depth_1_gets_its_turns_beside_a_deep_one() {
     for name in ["nvme-970pro", "sata-870", "pipe"] {
