@@ -1,13 +1,10 @@
-//! Admission on disks that overlap requests: each rule at its edge, and that every piece of advice
-//! is right.
+//! Disks that overlap requests: each rule at its edge.
 
+use crate::asks::{Ask, assert_remedies_are_right, file, severities, verdict};
 use disktime_documents::Severity;
-use disktime_reservations::{
-    Admission, AdmissionReport, Configuration, DiskFacts, OverlapFacts, Remedy, admit,
-};
+use disktime_reservations::{Admission, AdmissionReport, DiskFacts, OverlapFacts, Remedy, admit};
 use disktime_units::{BackgroundWork, Nanos, Share};
 use proptest::prelude::*;
-use std::path::Path;
 
 /// W 1 ms, L 2 ms: no reservation of less than 4 ms in a period.
 const SSD: DiskFacts = DiskFacts {
@@ -23,36 +20,8 @@ const SSD: DiskFacts = DiskFacts {
     }),
 };
 
-/// A reservation in parts per million and microseconds.
-type Ask = (u32, u64);
-
-fn file(background: &str, asks: &[Ask]) -> Configuration {
-    let vdisk = |(index, (ppm, us)): (usize, &Ask)| {
-        let percent = format!("{}.{:04}%", ppm / 10_000, ppm % 10_000);
-        format!(
-            "\"v{index}\": {{ \"disk\": \"d\", \"size\": \"1GiB\", \
-                \"reserve\": \"{percent}\", \"period\": \"{us}us\" }}"
-        )
-    };
-    let vdisks: Vec<_> = asks.iter().enumerate().map(vdisk).collect();
-    let text = format!(
-        "{{ \"state_dir\": \"s\", \"disks\": {{ \"d\": {{ \"path\": \"p\"{background} }} }},\n\
-            \"vdisks\": {{ {} }} }}",
-        vdisks.join(",\n")
-    );
-    let checker = |_: &serde_json::Value| Ok(());
-    Configuration::parse(&text, Path::new("test.json"), &checker)
-        .unwrap_or_else(|errors| panic!("{errors}"))
-}
-
-fn verdict(facts: &DiskFacts, asks: &[Ask]) -> Admission {
-    let configuration = file("", asks);
-    admit(&configuration, &configuration.disks[0], facts)
-}
-
-fn severities(admission: &Admission) -> Vec<Severity> {
-    let findings = admission.findings.iter();
-    findings.map(|finding| finding.severity()).collect()
+fn admit_on(facts: &DiskFacts, asks: &[Ask]) -> Admission {
+    verdict(&file("", asks), facts)
 }
 
 #[test]
@@ -71,9 +40,9 @@ fn the_drain_is_the_sum_of_its_parts() {
 #[test]
 fn no_more_than_97_percent_is_reserved() {
     // 1 % is for metadata.
-    let most = verdict(&SSD, &[(960_000, 10_000_000)]);
+    let most = admit_on(&SSD, &[(960_000, 10_000_000)]);
     assert_eq!((most.is_admitted(), most.reserved), (true, Share(970_000)));
-    let over = verdict(&SSD, &[(960_001, 10_000_000)]);
+    let over = admit_on(&SSD, &[(960_001, 10_000_000)]);
     assert!(!over.is_admitted());
     let advice = Remedy::SmallerShare {
         vdisk: "v0".to_owned(),
@@ -85,28 +54,28 @@ fn no_more_than_97_percent_is_reserved() {
         overlap: None,
         ..SSD
     };
-    assert!(verdict(&one_at_a_time, &[(990_000, 10_000_000)]).is_admitted());
+    assert!(admit_on(&one_at_a_time, &[(990_000, 10_000_000)]).is_admitted());
 }
 
 #[test]
 fn drains_beyond_the_whole_are_a_warning() {
     // 2 ms of 50 ms are 4 %, and 2 ms of the 2 s of metadata 0.1 %: 94.9 + 1 + 4.1 %.
-    let promised = verdict(&SSD, &[(949_000, 50_000)]);
+    let promised = admit_on(&SSD, &[(949_000, 50_000)]);
     assert_eq!(promised.drain_share, Share(41_000));
     assert_eq!(severities(&promised), []);
-    let beyond = verdict(&SSD, &[(949_001, 50_000)]);
+    let beyond = admit_on(&SSD, &[(949_001, 50_000)]);
     assert!(beyond.is_admitted());
     assert_eq!(severities(&beyond), [Severity::Warning]);
     // The period that it names is promised, a millisecond less is not.
     let help = beyond.findings[0].help_text().unwrap_or_default();
     assert!(help.contains("51ms"), "{help}");
-    assert_eq!(severities(&verdict(&SSD, &[(949_001, 51_000)])), []);
+    assert_eq!(severities(&admit_on(&SSD, &[(949_001, 51_000)])), []);
 }
 
 #[test]
 fn what_a_period_brings_has_to_be_twice_the_drain() {
-    assert!(verdict(&SSD, &[(50_000, 80_000)]).is_admitted());
-    let short = verdict(&SSD, &[(50_000, 79_999), (100_000, 100_000)]);
+    assert!(admit_on(&SSD, &[(50_000, 80_000)]).is_admitted());
+    let short = admit_on(&SSD, &[(50_000, 79_999), (100_000, 100_000)]);
     assert!(!short.is_admitted());
     let advice = Remedy::LongerPeriod {
         period: Nanos::from_millis(80),
@@ -119,18 +88,18 @@ fn what_a_period_brings_has_to_be_twice_the_drain() {
 
 #[test]
 fn a_share_too_small_for_any_period_is_told_how_much_would_do() {
-    let tiny = verdict(&SSD, &[(1, 1_000_000)]);
+    let tiny = admit_on(&SSD, &[(1, 1_000_000)]);
     assert!(!tiny.is_admitted() && tiny.remedies.is_empty());
     let help = tiny.findings[0].help_text().unwrap_or_default();
     // 4 ms of ten minutes.
     assert_eq!(help, "reserve at least 0.0007 %, with a period of 600s");
-    assert!(verdict(&SSD, &[(7, 600_000_000)]).is_admitted());
+    assert!(admit_on(&SSD, &[(7, 600_000_000)]).is_admitted());
 }
 
 #[test]
 fn background_work_gets_a_period_that_is_enough() {
     let period = |facts: &DiskFacts| {
-        let admission = verdict(facts, &[]);
+        let admission = admit_on(facts, &[]);
         assert!(admission.is_admitted(), "{admission}");
         let metadata = admission.background(BackgroundWork::Metadata);
         metadata.and_then(|metadata| metadata.period)
@@ -180,28 +149,6 @@ fn the_report_for_machines_has_the_facts() {
     assert!(json(&one_at_a_time)["overlap"].is_null());
 }
 
-/// The asks after following a piece of advice.
-fn follow(asks: &[Ask], remedy: &Remedy) -> Vec<Ask> {
-    let changed = |(index, (ppm, us)): (usize, &Ask)| {
-        let name = format!("v{index}");
-        match remedy {
-            Remedy::LongerPeriod { period, vdisks } if vdisks.contains(&name) => {
-                assert!(*us < period.0 / 1_000, "its period is shorter");
-                (*ppm, period.0 / 1_000)
-            }
-            Remedy::SmallerShare { vdisk, reserve } if *vdisk == name => (reserve.0, *us),
-            Remedy::LongerPeriod { .. } | Remedy::SmallerShare { .. } => (*ppm, *us),
-            Remedy::SmallerShares { reserves, period } => {
-                let own = reserves.iter().find(|(other, _)| *other == name);
-                let (_, reserve) = own.expect("every vdisk is named");
-                let least_us = period.map_or(0, |period| period.0 / 1_000);
-                (reserve.0, (*us).max(least_us))
-            }
-        }
-    };
-    asks.iter().enumerate().map(changed).collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -223,33 +170,13 @@ proptest! {
             overlap: Some(overlap),
             ..SSD
         };
-        let admission = verdict(&facts, &asks);
+        let admission = admit_on(&facts, &asks);
         let least = u128::from(2 * worst_us.max(drain_us)) * 1_000_000;
         let is_enough = |(ppm, us): &Ask| u128::from(*ppm) * u128::from(*us) >= least;
         let reserved: u64 = 10_000 + asks.iter().map(|(ppm, _)| u64::from(*ppm)).sum::<u64>();
         let fits = reserved <= 970_000 && asks.iter().all(is_enough);
         prop_assert_eq!(admission.is_admitted(), fits, "{}", admission);
         prop_assert!(!fits || admission.remedies.is_empty());
-        for remedy in &admission.remedies {
-            let after = verdict(&facts, &follow(&asks, remedy));
-            prop_assert!(after.is_admitted(), "{} does not fit: {}", remedy, after);
-            let tighter = match remedy.clone() {
-                Remedy::LongerPeriod { period, vdisks } => {
-                    let period = Nanos(period.0 - 1_000_000);
-                    let shorter = |name: &String| {
-                        let index: usize = name[1..].parse().expect("v and a number");
-                        asks[index].1 < period.0 / 1_000
-                    };
-                    let vdisks = vdisks.into_iter().filter(shorter).collect();
-                    Remedy::LongerPeriod { period, vdisks }
-                }
-                Remedy::SmallerShare { vdisk, reserve } => {
-                    Remedy::SmallerShare { vdisk, reserve: Share(reserve.0 + 1) }
-                }
-                Remedy::SmallerShares { .. } => continue,
-            };
-            let refused = verdict(&facts, &follow(&asks, &tighter));
-            prop_assert!(!refused.is_admitted(), "{} would fit as well as {}", tighter, remedy);
-        }
+        assert_remedies_are_right(&asks, &facts, &admission);
     }
 }
