@@ -47,6 +47,9 @@ pub struct DiskStatus {
     /// Of a disk that works on several requests at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<DiskOverlap>,
+    /// What was found damaged at opening, and what became of it, as sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// How well a paced disk keeps its model's times.
     pub pacing: Pacing,
     /// What was counted.

@@ -45,6 +45,8 @@ pub(crate) struct DiskReport {
     streams: DiskStreams,
     /// The counters.
     counted: LoopReport,
+    /// What people should know of how the disk was found, as sentences.
+    notices: Vec<String>,
 }
 
 impl DiskStreams {
@@ -104,7 +106,13 @@ impl DiskReport {
             policy,
             streams,
             counted,
+            notices: Vec::new(),
         }
+    }
+
+    /// With what people should know of how the disk was found, as sentences.
+    pub(crate) fn with_notices(self, notices: Vec<String>) -> DiskReport {
+        DiskReport { notices, ..self }
     }
 
     /// The disk's name.
@@ -205,6 +213,7 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         unspent_bound_ms: counted.unspent_bound.as_millis_f64(),
         switching_reserved_share: counted.switching_share.as_f64(),
         overlap: disk_overlap(counted),
+        notices: disk.notices.clone(),
         pacing: Pacing {
             requests: pacing.served,
             overruns: pacing.overruns,

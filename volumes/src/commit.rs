@@ -1,13 +1,14 @@
 //! The commit pipeline of a vdisk: what has to happen, in which order, before FLUSH and FUA
 //! requests are answered.
 //!
-//! A *run* works through a list of stages. Today's list is: flush the data, write the changed
-//! blocks of the zero maps, flush those; only the first where no map has changed. A log adds its
-//! stages to the same list (write a batch, flush its disk).
+//! A *run* works through a list of stages. Today's list is: flush the data, write the first halves
+//! of the changed pairs of the zero maps, flush those, write the second halves, flush those; only
+//! the first where no map has changed. A log adds its stages to the same list (write a batch, flush
+//! its disk).
 //!
 //! ```text
-//!   requests: waiting ──begin──► covered ─────────────────────────────► answered
-//!   stages:                      flush │ write write write │ flush │ end
+//!   requests: waiting ──begin──► covered ──────────────────────────────────────► answered
+//!   stages:                      flush │ write write │ flush │ write write │ flush │ end
 //! ```
 //!
 //! Invariants: one run at a time, and requests that join meanwhile share the next; a flush starts
@@ -21,6 +22,7 @@
 
 use crate::ids::RequestId;
 use crate::target::Target;
+use crate::zero_map::Half;
 use disktime_engine::IoError;
 use std::collections::VecDeque;
 
@@ -41,15 +43,15 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockSource {
     /// The snapshot of the zero map of that extent of the vdisk.
-    ZeroMap { extent: usize },
+    ZeroMap { extent: usize, half: Half },
 }
 
 impl Stage {
-    /// Writes `blocks` blocks of an extent's zero map.
-    pub(crate) fn write_map(extent: usize, blocks: usize, target: Target) -> Stage {
+    /// Writes one half of each of `pairs` pairs of an extent's zero map.
+    pub(crate) fn write_map(extent: usize, half: Half, pairs: usize, target: Target) -> Stage {
         Stage::Write {
-            source: BlockSource::ZeroMap { extent },
-            blocks,
+            source: BlockSource::ZeroMap { extent, half },
+            blocks: pairs,
             target,
         }
     }

@@ -98,6 +98,17 @@ impl<D: Disk> DataPath<D> {
         self.requests.make_room(slot);
         self.rotation.make_room(slot);
         self.io.make_room(slot);
+        self.repair_maps(slot);
+    }
+
+    /// Has the blocks of zero maps written again that were found damaged or behind.
+    fn repair_maps(&mut self, slot: VdiskSlot) {
+        let vdisk = self.vdisk_mut(slot);
+        if !vdisk.is_damaged() && !vdisk.layout().maps_are_saved() {
+            vdisk.commits_mut().ask();
+            self.schedule(slot);
+            self.turn_due = true;
+        }
     }
 
     pub(crate) fn vdisk(&self, slot: VdiskSlot) -> &OpenVdisk {
@@ -390,12 +401,13 @@ impl<D: Disk> DataPath<D> {
             None => return false,
             Some(CommitIo::Flush(target)) => self.io.send_flush(now, slot, target),
             Some(CommitIo::Write {
-                source: BlockSource::ZeroMap { extent },
+                source: BlockSource::ZeroMap { extent, half },
                 which,
                 target,
             }) => {
                 let layout = vdisk.layout_mut();
-                let encode = |block: &mut [u8]| layout.encode_map_block(extent, which, block);
+                let encode =
+                    |block: &mut [u8]| layout.encode_map_block((extent, half), which, block);
                 self.io.send_block(now, slot, target, encode);
             }
         }

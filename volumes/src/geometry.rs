@@ -13,7 +13,7 @@ pub(crate) const MAP_HEADER_BYTES: usize = 64;
 pub(crate) const MAP_BITS_BYTES: usize = UNIT_BYTES - MAP_HEADER_BYTES;
 /// How many chunks they cover.
 pub(crate) const CHUNKS_PER_BLOCK: u64 = MAP_BITS_BYTES as u64 * 8;
-/// Two blocks of a zero map that alternate.
+/// Two blocks of a zero map that carry the same.
 pub(crate) const PAIR_BYTES: u64 = 2 * UNIT_BYTES as u64;
 
 /// The part of a range that is whole chunks, if there is one.

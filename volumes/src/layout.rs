@@ -13,7 +13,7 @@ use crate::allocation_map::AllocationMap;
 use crate::commit::Stage;
 use crate::geometry::{CHUNK_BYTES, whole_chunks};
 use crate::target::Target;
-use crate::zero_map::ZeroMap;
+use crate::zero_map::{Half, ZeroMap};
 use disktime_engine::StoredBytes;
 
 /// What is known of an extent's chunks.
@@ -234,15 +234,21 @@ impl Layout {
 
 /// The zero maps on their way to the disk.
 impl Layout {
-    /// Takes a snapshot of every map that has changed, and lists what has to be written for them.
-    /// `writer` is the place of the maps' disk and who pays for them.
-    pub(crate) fn begin_snapshot(&mut self, stages: &mut Vec<Stage>, writer: Target) {
-        for (extent, mapped) in self.extents.iter_mut().enumerate().rev() {
-            if let Known::Written(map) = &mut mapped.known {
-                let blocks = map.take_snapshot();
-                if blocks > 0 {
-                    stages.push(Stage::write_map(extent, blocks, writer));
-                }
+    /// Takes a snapshot of every map that has changed.
+    pub(crate) fn begin_snapshot(&mut self) {
+        for map in self.maps_mut() {
+            map.take_snapshot();
+        }
+    }
+
+    /// Lists the writes of one half of the snapshot. `writer` is the place of the maps' disk and
+    /// who pays for them.
+    pub(crate) fn list_saving(&self, half: Half, stages: &mut Vec<Stage>, writer: Target) {
+        for (extent, mapped) in self.extents.iter().enumerate().rev() {
+            if let Known::Written(map) = &mapped.known
+                && map.saving() > 0
+            {
+                stages.push(Stage::write_map(extent, half, map.saving(), writer));
             }
         }
     }
@@ -250,12 +256,12 @@ impl Layout {
     /// Encodes a block of an extent's snapshot, and says where on the disk it goes.
     pub(crate) fn encode_map_block(
         &mut self,
-        extent: usize,
+        (extent, half): (usize, Half),
         which: usize,
         block: &mut [u8],
     ) -> u64 {
         match &mut self.extents[extent].known {
-            Known::Written(map) => map.encode_saving(which, block),
+            Known::Written(map) => map.encode_saving(which, half, block),
             Known::Nothing | Known::Allocated(_) => {
                 unreachable!("blocks were listed for extent {extent}, which has no zero map")
             }
@@ -264,11 +270,18 @@ impl Layout {
 
     /// The snapshot is durable (`saved`), or it is not known what became of it.
     pub(crate) fn finish_snapshot(&mut self, saved: bool) {
-        for extent in &mut self.extents {
-            if let Known::Written(map) = &mut extent.known {
-                map.finish_snapshot(saved);
-            }
+        for map in self.maps_mut() {
+            map.finish_snapshot(saved);
         }
+    }
+
+    fn maps_mut(&mut self) -> impl Iterator<Item = &mut ZeroMap> {
+        self.extents
+            .iter_mut()
+            .filter_map(|extent| match &mut extent.known {
+                Known::Written(map) => Some(map),
+                Known::Nothing | Known::Allocated(_) => None,
+            })
     }
 }
 

@@ -8,10 +8,11 @@ use crate::ids::RequestId;
 use crate::layout::Layout;
 use crate::request_table::MAX_REQUESTS;
 use crate::target::{DiskIndex, Target};
+use crate::zero_map::Half;
 use disktime_engine::{IoError, StreamId};
 
-/// Stages of a run beside the zero maps': the flush before them and the flush behind them.
-const FLUSHES: usize = 2;
+/// Stages of a run beside the writes of the zero maps: that of the data, and one behind each half.
+const FLUSHES: usize = 3;
 
 /// An open vdisk.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct OpenVdisk {
     stream: StreamId,
     layout: Layout,
     is_damaged: bool,
+    /// What people should know of its zero maps.
+    notice: Option<String>,
     commits: CommitPipeline,
     /// How the last run of the commits ended.
     last_commit: Result<(), IoError>,
@@ -38,10 +41,23 @@ impl OpenVdisk {
             name,
             stream,
             is_damaged,
-            commits: CommitPipeline::with_capacity(MAX_REQUESTS, layout.extent_count() + FLUSHES),
+            notice: None,
+            commits: CommitPipeline::with_capacity(
+                MAX_REQUESTS,
+                2 * layout.extent_count() + FLUSHES,
+            ),
             layout,
             last_commit: Ok(()),
         }
+    }
+
+    pub(crate) fn with_notice(self, notice: Option<String>) -> OpenVdisk {
+        OpenVdisk { notice, ..self }
+    }
+
+    /// What people should know of its zero maps.
+    pub(crate) fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -82,9 +98,13 @@ impl OpenVdisk {
         let maps = Target::whole_disk(disk, metadata);
         self.commits.begin(|stages| {
             stages.push(Stage::Flush(data));
-            layout.begin_snapshot(stages, maps);
-            if stages.len() > 1 {
-                stages.push(Stage::Flush(maps));
+            layout.begin_snapshot();
+            for half in [Half::First, Half::Second] {
+                let before = stages.len();
+                layout.list_saving(half, stages, maps);
+                if stages.len() > before {
+                    stages.push(Stage::Flush(maps));
+                }
             }
         });
     }

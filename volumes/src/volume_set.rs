@@ -34,6 +34,8 @@ pub struct VolumeSet<D: Disk> {
     groups: Groups,
     background: ByBackgroundWork<StreamId>,
     label: Label,
+    /// What people should know of how the label was found.
+    label_notices: Vec<String>,
     /// It was given up with requests in flight.
     abandoned: bool,
 }
@@ -114,6 +116,15 @@ impl<D: Disk> VolumeSet<D> {
     /// The table on the disk.
     pub fn label(&self) -> &Label {
         &self.label
+    }
+
+    /// What people should know of how the label and the zero maps of the served vdisks were found,
+    /// as sentences.
+    pub fn notices(&self) -> Vec<String> {
+        let served = self.catalog.served_vdisks();
+        let of_maps = served.filter_map(|(_, slot, _)| self.data_path.vdisk(slot).notice());
+        let of_label = self.label_notices.iter().map(String::as_str);
+        of_label.chain(of_maps).map(str::to_owned).collect()
     }
 
     /// What the disk's loop counted.

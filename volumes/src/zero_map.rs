@@ -2,33 +2,28 @@
 //!
 //! An extent that lies where the device may hold old bytes starts with no chunk written; reads of
 //! such chunks are zeroes without I/O, so a client never sees old bytes. On the disk the map is a
-//! sequence of pairs of 4 KiB blocks; each block carries the bits of 32,256 chunks. The two blocks
-//! of a pair alternate: an update goes to the one that is not current, so a torn write (found by
-//! its checksum) leaves the older one; the block with the greater generation is current.
+//! sequence of pairs of 4 KiB blocks; each block carries the bits of 32,256 chunks.
 //!
-//! | at | bytes | what |
-//! |---|---|---|
-//! | 0 | 4 | magic `DTZM` |
-//! | 4 | 4 | crc32c over the 4096 bytes, taken with this field as zero |
-//! | 8 | 8 | generation |
-//! | 16 | 16 | uuid of the vdisk |
-//! | 32 | 16 | uuid of the disk |
-//! | 48 | 8 | place of the map on the disk |
-//! | 56 | 8 | number of the pair within the map |
-//! | 64 | 4032 | one bit per chunk, lowest bit first; 1: written |
+//! Both blocks of a pair carry the newest bits. An update writes one of them, and the other when
+//! the first is durable, so at any moment one is whole, old or new. A block that is damaged or an
+//! update behind is written again from the other. docs/disk-format.md has every field;
+//! `zero_map/block.rs` is a block, `zero_map/pair.rs` judges what was found in the two.
 //!
 //! Invariants: a bit is set in memory only when the whole chunk is on the disk; it is set on the
 //! disk only after a flush that began later than that. A bit is cleared in memory when its whole
-//! chunk was trimmed or zeroed, by a request that had the chunk alone. Uuids and place in
-//! every block tell its blocks from those of an earlier map at the same place.
+//! chunk was trimmed or zeroed, by a request that had the chunk alone. The block that counts is not
+//! written before the other one is durable with bits that may count in its place.
+
+mod block;
+mod pair;
 
 use crate::geometry::{
-    CHUNK_BYTES, CHUNKS_PER_BLOCK, MAP_BITS_BYTES as BITS_BYTES, MAP_HEADER_BYTES as HEADER_BYTES,
-    PAIR_BYTES, UNIT_BYTES, pair_count, pairs_bytes,
+    CHUNK_BYTES, CHUNKS_PER_BLOCK, MAP_BITS_BYTES as BITS_BYTES, PAIR_BYTES, UNIT_BYTES,
+    pair_count, pairs_bytes,
 };
-use crate::label::{Uuid, u32_at, u64_at};
-
-const MAGIC: &[u8; 4] = b"DTZM";
+use crate::label::Uuid;
+use block::Generation;
+pub(crate) use pair::{MapDefect, Repairs};
 
 /// Whose map it is; part of every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +48,30 @@ impl MapKey {
 #[derive(Debug, Clone, Copy, Default)]
 struct Pair {
     /// Of the last block written or tried.
-    generation: u64,
-    /// Which block of the pair counts.
+    generation: Generation,
+    /// The block that counts: the other one is written first.
     current: u8,
-    /// Bits were set since the last snapshot.
+    /// It is to be written: bits were changed since the last snapshot, or a block is not whole.
     dirty: bool,
     /// The snapshot is not known to be durable.
     unsaved: bool,
+}
+
+/// Which block of a pair an update writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// The one that does not count.
+    First,
+    /// The one that counted, once the first is durable.
+    Second,
+}
+
+/// A map that was read.
+#[derive(Debug)]
+pub(crate) struct FoundMap {
+    pub map: ZeroMap,
+    /// What the next update of the map writes again.
+    pub repairs: Repairs,
 }
 
 /// A map in memory.
@@ -87,7 +99,7 @@ impl ZeroMap {
             snapshot: vec![0; pairs * BITS_BYTES],
             pairs: vec![
                 Pair {
-                    generation: 1,
+                    generation: Generation::FIRST,
                     ..Pair::default()
                 };
                 pairs
@@ -97,44 +109,46 @@ impl ZeroMap {
         }
     }
 
-    /// What a fresh map looks like on the disk: the first block of each pair counts.
+    /// What a fresh map looks like on the disk.
     pub(crate) fn encode_fresh(key: &MapKey, extent_bytes: u64) -> Vec<u8> {
         let mut bytes = vec![0; pairs_bytes(extent_bytes) as usize];
-        for (index, pair) in bytes.chunks_exact_mut(PAIR_BYTES as usize).enumerate() {
-            encode_block(
-                key,
-                index as u64,
-                1,
-                &[0; BITS_BYTES],
-                &mut pair[..UNIT_BYTES],
-            );
+        for (index, block) in bytes.chunks_exact_mut(UNIT_BYTES).enumerate() {
+            let pair = index as u64 / 2;
+            block::encode(key, pair, Generation::FIRST, &[0; BITS_BYTES], block);
         }
         bytes
     }
 
-    /// Reads a map from the bytes of its pairs. `None` if some pair has no whole block.
-    pub(crate) fn decode(key: MapKey, extent_bytes: u64, bytes: &[u8]) -> Option<ZeroMap> {
+    /// Reads a map from the bytes of its pairs. Pairs of which a block has to be written again are
+    /// noted for the next snapshot.
+    ///
+    /// # Errors
+    /// When it is not known what the bits of some pair are.
+    pub(crate) fn decode(
+        key: MapKey,
+        extent_bytes: u64,
+        bytes: &[u8],
+    ) -> Result<FoundMap, MapDefect> {
         let mut map = ZeroMap::fresh(key, extent_bytes);
-        for index in 0..map.pairs.len() {
-            let pair = bytes
-                .get(index * PAIR_BYTES as usize..)?
-                .get(..PAIR_BYTES as usize)?;
-            let (first, second) = pair.split_at(UNIT_BYTES);
-            let found = [first, second].map(|block| decode_block(&key, index as u64, block));
-            let current = usize::from(found[1] > found[0]);
-            let generation = found[current]?;
-            let bits = &[first, second][current][HEADER_BYTES..];
+        let mut repairs = Repairs::default();
+        for (index, blocks) in bytes.chunks_exact(PAIR_BYTES as usize).enumerate() {
+            let (first, second) = blocks.split_at(UNIT_BYTES);
+            let found = pair::judge(&key, index as u64, [first, second])?;
+            let bits = block::bits([first, second][found.current]);
             let place = index * BITS_BYTES..(index + 1) * BITS_BYTES;
             map.written[place.clone()].copy_from_slice(bits);
             map.snapshot[place].copy_from_slice(bits);
             map.pairs[index] = Pair {
-                generation,
-                current: current as u8,
+                generation: found.generation,
+                current: found.current as u8,
                 dirty: false,
                 unsaved: false,
             };
+            if repairs.note(found.other) {
+                map.note_dirty(index as u32);
+            }
         }
-        Some(map)
+        Ok(FoundMap { map, repairs })
     }
 
     /// Whether the chunk is written.
@@ -210,8 +224,8 @@ impl ZeroMap {
     }
 
     /// Takes the bits of all changed pairs as they are now, to be written once the data flush that
-    /// is asked for *at this moment* is done. Returns how many blocks there will be.
-    pub(crate) fn take_snapshot(&mut self) -> usize {
+    /// is asked for *at this moment* is done.
+    pub(crate) fn take_snapshot(&mut self) {
         debug_assert!(
             self.saving.is_empty(),
             "the last snapshot is still being written"
@@ -219,41 +233,45 @@ impl ZeroMap {
         std::mem::swap(&mut self.dirty, &mut self.saving);
         for index in &self.saving {
             let place = *index as usize * BITS_BYTES..(*index as usize + 1) * BITS_BYTES;
-            self.snapshot[place.clone()].copy_from_slice(&self.written[place]);
             let pair = &mut self.pairs[*index as usize];
             pair.dirty = false;
-            pair.unsaved = true;
+            // A pair of which only a block is repaired stays as durable as it is.
+            pair.unsaved |= self.snapshot[place.clone()] != self.written[place.clone()];
+            self.snapshot[place.clone()].copy_from_slice(&self.written[place]);
         }
+    }
+
+    /// How many pairs the snapshot has that is being written.
+    pub(crate) fn saving(&self) -> usize {
         self.saving.len()
     }
 
-    /// Encodes block `which` of the snapshot into `block` and says where it goes on the disk.
-    pub(crate) fn encode_saving(&mut self, which: usize, block: &mut [u8]) -> u64 {
+    /// Encodes block `which` of the snapshot into `block` and says where it goes on the disk. The
+    /// second halves are asked for when all first halves are durable.
+    pub(crate) fn encode_saving(&mut self, which: usize, half: Half, block: &mut [u8]) -> u64 {
         let index = self.saving[which];
         let pair = &mut self.pairs[index as usize];
-        pair.generation += 1;
+        match half {
+            Half::First => pair.generation = pair.generation.next(),
+            Half::Second => pair.current = 1 - pair.current,
+        }
         let place = index as usize * BITS_BYTES..(index as usize + 1) * BITS_BYTES;
-        encode_block(
-            &self.key,
-            u64::from(index),
-            pair.generation,
-            &self.snapshot[place],
-            block,
-        );
+        let bits = &self.snapshot[place];
+        block::encode(&self.key, u64::from(index), pair.generation, bits, block);
         let other = 1 - u64::from(pair.current);
         self.key.map_offset_bytes + u64::from(index) * PAIR_BYTES + other * UNIT_BYTES as u64
     }
 
-    /// The snapshot is durable (`saved`), or it is not known what became of it.
+    /// Both halves of the snapshot are durable (`saved`), or it is not known what became of it.
     pub(crate) fn finish_snapshot(&mut self, saved: bool) {
         while let Some(index) = self.saving.pop() {
+            let pair = &mut self.pairs[index as usize];
             if saved {
-                let pair = &mut self.pairs[index as usize];
-                pair.current = 1 - pair.current;
                 pair.unsaved = false;
-            } else {
+            } else if pair.unsaved {
                 self.note_dirty(index);
             }
+            // A block that could not be repaired is written with the next change of its pair.
         }
     }
 
@@ -272,33 +290,6 @@ fn byte_of(chunk: u64) -> usize {
 
 fn bit(bits: &[u8], chunk: u64) -> bool {
     bits[byte_of(chunk)] >> (chunk % CHUNKS_PER_BLOCK % 8) & 1 == 1
-}
-
-fn encode_block(key: &MapKey, index: u64, generation: u64, bits: &[u8], block: &mut [u8]) {
-    block[..4].copy_from_slice(MAGIC);
-    block[4..8].fill(0);
-    block[8..16].copy_from_slice(&generation.to_le_bytes());
-    block[16..32].copy_from_slice(&key.vdisk_uuid.to_bytes());
-    block[32..48].copy_from_slice(&key.disk_uuid.to_bytes());
-    block[48..56].copy_from_slice(&key.map_offset_bytes.to_le_bytes());
-    block[56..64].copy_from_slice(&index.to_le_bytes());
-    block[HEADER_BYTES..].copy_from_slice(bits);
-    let crc = crc32c::crc32c(block);
-    block[4..8].copy_from_slice(&crc.to_le_bytes());
-}
-
-/// The generation of a whole block of this map.
-fn decode_block(key: &MapKey, index: u64, block: &[u8]) -> Option<u64> {
-    let crc = crc32c::crc32c(&block[..4]);
-    let crc = crc32c::crc32c_append(crc, &[0; 4]);
-    let crc = crc32c::crc32c_append(crc, &block[8..]);
-    let ours = block[..4] == *MAGIC
-        && u32_at(block, 4) == crc
-        && block[16..32] == key.vdisk_uuid.to_bytes()
-        && block[32..48] == key.disk_uuid.to_bytes()
-        && u64_at(block, 48) == key.map_offset_bytes
-        && u64_at(block, 56) == index;
-    ours.then(|| u64_at(block, 8))
 }
 
 #[cfg(test)]

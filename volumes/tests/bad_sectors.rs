@@ -106,24 +106,85 @@ fn a_section_outside_that_cannot_be_read_is_written_again() {
     }
 }
 
-#[test]
-fn a_vdisk_whose_zero_map_cannot_be_read_fails_alone() {
+/// A disk with vdisks `a` and `b`, which have zero maps and hold some data; where a's map lies.
+fn mapped_disk() -> (FaultDisk, u64) {
     let mut disk = new_disk(16 * MIB, 4096, 1);
     soil(&mut disk);
     let handle = disk.handle();
-    let specs = [("a", MIB), ("b", MIB)];
-    let (machine, _) = open(TestDisk::around(disk, QUANTUM), &specs, DIRTY).expect("open");
+    let (mut machine, _) = open(TestDisk::around(disk, QUANTUM), &MAPPED, DIRTY).expect("open");
+    for vdisk in [0, 1] {
+        machine.write(vdisk, 0, &[7; 4096]).expect("write");
+        machine.flush(vdisk).expect("flush");
+    }
     let map = machine.set.label().vdisks()[0].extents()[0].map_offset_bytes;
-    let map = map.expect("the disk was not blank");
-    drop(machine);
-    let disk = crash(&handle, 1);
-    make_unreadable(&disk.handle(), map..map + 4096);
-    let opened = open(TestDisk::around(disk, QUANTUM), &specs, Format::Refuse);
+    (crash(&handle, 1), map.expect("the disk was not blank"))
+}
+
+const MAPPED: [(&str, u64); 2] = [("a", MIB), ("b", MIB)];
+
+#[test]
+fn a_block_of_a_zero_map_that_cannot_be_read_is_written_again_from_the_other() {
+    for block in [0, 4096] {
+        let (disk, map) = mapped_disk();
+        let handle = disk.handle();
+        make_unreadable(&handle, map + block..map + block + 4096);
+        let opened = open(TestDisk::around(disk, QUANTUM), &MAPPED, Format::Refuse);
+        let (mut machine, report) = opened.expect("the other block is whole");
+        let words = "of the zero map of vdisk `a` 1 block was damaged or torn";
+        assert!(report.messages[0].contains(words), "{report:?}");
+        assert_eq!(machine.set.notices(), report.messages);
+        assert_eq!(machine.read(0, 0, 4096), Ok(vec![7; 4096]));
+        let mut blocks = [0; 8192];
+        handle.peek(map, &mut blocks);
+        assert!(blocks[..4096] == blocks[4096..]);
+        drop(machine);
+        let disk = TestDisk::around(crash(&handle, 1), QUANTUM);
+        let (machine, report) = open(disk, &MAPPED, Format::Refuse).expect("healed");
+        assert_eq!(report.messages, [""; 0]);
+        assert_eq!(machine.set.notices(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_block_of_a_zero_map_that_cannot_be_written_keeps_no_vdisk_from_being_served() {
+    let (disk, map) = mapped_disk();
+    let handle = disk.handle();
+    make_unreadable(&handle, map..map + 4096);
+    handle.inject(Fault {
+        range_bytes: map..map + 4096,
+        ..Fault::every(Operation::Write, FaultKind::Error(DiskErrorKind::Io))
+    });
+    let opened = open(TestDisk::around(disk, QUANTUM), &MAPPED, Format::Refuse);
+    let (mut machine, _) = opened.expect("the other block is whole");
+    assert_eq!(machine.read(0, 0, 4096), Ok(vec![7; 4096]));
+    machine
+        .write(0, 0, &[8; 4096])
+        .expect("its chunk is durable");
+    assert_eq!(machine.flush(0), Ok(()), "no map has changed");
+    machine.write(0, 1 << 16, &[9; 4096]).expect("write");
+    assert_eq!(
+        machine.flush(0),
+        Err(IoError::Io),
+        "one block is not enough"
+    );
+    handle.clear_faults();
+    assert_eq!(machine.flush(0), Ok(()), "the next flush tries again");
+}
+
+#[test]
+fn a_vdisk_whose_zero_map_cannot_be_read_fails_alone() {
+    let (disk, map) = mapped_disk();
+    make_unreadable(&disk.handle(), map..map + 8192);
+    let opened = open(TestDisk::around(disk, QUANTUM), &MAPPED, Format::Refuse);
     let (mut machine, report) = opened.expect("b can be served");
     let words = report.messages.join(" ");
-    assert!(words.contains("the zero map of vdisk `a`"), "{words}");
+    assert!(
+        words.contains("the zero map of vdisk `a` is damaged"),
+        "{words}"
+    );
+    assert_eq!(machine.set.notices(), report.messages);
     assert_eq!(machine.read(0, 0, 4096), Err(IoError::Io));
-    assert_eq!(machine.read(1, 0, 4096), Ok(vec![0; 4096]));
+    assert_eq!(machine.read(1, 0, 4096), Ok(vec![7; 4096]));
 }
 
 #[test]

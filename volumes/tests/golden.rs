@@ -1,4 +1,4 @@
-//! The label on a disk is, byte for byte, what docs/disk-format.md says.
+//! The label and the zero maps on a disk are, byte for byte, what docs/disk-format.md says.
 
 mod common;
 
@@ -103,6 +103,61 @@ fn both_copies_of_a_label_with_vdisks_are_what_the_document_says() {
     for offset in COPY_OFFSETS {
         assert!(on_disk(&handle, offset, copy.len()) == copy);
     }
+}
+
+/// A block of the first pair of a zero map.
+fn map_block(label: &Label, map: u64, generation: [u16; 2], first_bits: u8) -> Vec<u8> {
+    let mut block = b"DTZM".to_vec();
+    block.extend([0; 4]);
+    block.extend(generation[0].to_le_bytes());
+    block.extend(generation[1].to_le_bytes());
+    block.extend([0; 4]);
+    block.extend(label.vdisks()[0].uuid().to_bytes());
+    block.extend(label.disk_uuid().to_bytes());
+    block.extend(map.to_le_bytes());
+    block.extend([0; 8]);
+    block.push(first_bits);
+    block.resize(4096, 0);
+    let checksum = crc32c::crc32c(&block);
+    block[4..8].copy_from_slice(&checksum.to_le_bytes());
+    block
+}
+
+#[test]
+fn both_blocks_of_a_zero_map_are_what_the_document_says_and_those_of_earlier_builds_are_read() {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let specs = [("a", MIB)];
+    let (mut machine, _) = open(TestDisk::around(disk, QUANTUM), &specs, DIRTY).expect("open");
+    let label = machine.set.label().clone();
+    let map = label.vdisks()[0].extents()[0].map_offset_bytes;
+    let map = map.expect("the disk was not blank");
+    let both = |block: Vec<u8>| [&block[..], &block[..]].concat();
+    let fresh = both(map_block(&label, map, [0, 1], 0));
+    assert!(on_disk(&handle, map, 8192) == fresh);
+    machine.write(0, 3 << 16, &[7; 512]).expect("write");
+    machine.flush(0).expect("flush");
+    let updated = both(map_block(&label, map, [0, 2], 8));
+    assert!(on_disk(&handle, map, 8192) == updated);
+    drop(machine);
+    // What an earlier build leaves after two updates.
+    let mut disk = common::crash(&handle, 1);
+    let handle = disk.handle();
+    let in_turn = [
+        map_block(&label, map, [3, 0], 8),
+        map_block(&label, map, [2, 0], 0),
+    ];
+    common::put(&mut disk, map, &in_turn.concat());
+    let disk = TestDisk::around(disk, QUANTUM);
+    let (mut machine, report) = open(disk, &specs, Format::Refuse).expect("open");
+    assert_eq!(report.messages, [""; 0]);
+    assert!(on_disk(&handle, map, 8192) == in_turn.concat(), "opening");
+    assert_eq!(machine.read(0, 3 << 16, 512), Ok(vec![7; 512]));
+    machine.write(0, 0, &[7; 512]).expect("write");
+    machine.flush(0).expect("flush");
+    let upgraded = both(map_block(&label, map, [0, 1], 9));
+    assert!(on_disk(&handle, map, 8192) == upgraded);
 }
 
 /// Two sections outside, one of them in a second half; one of an unknown kind inside.

@@ -11,6 +11,11 @@ impl fmt::Display for ServerStatus {
         for table in [self.overlap_table(), self.solo_table()].iter().flatten() {
             write!(f, "\n{table}")?;
         }
+        for (name, disk) in &self.disks {
+            for notice in &disk.notices {
+                writeln!(f, "\n{name}: {notice}")?;
+            }
+        }
         for sentence in self.slower_disks() {
             writeln!(f, "\n{sentence}")?;
         }

@@ -189,6 +189,23 @@ fn keys_are_those_that_readers_know() {
 }
 
 #[test]
+fn what_was_found_damaged_is_said_below_the_tables() {
+    let mut status = status();
+    let json = serde_json::to_value(&status).expect("it is JSON");
+    assert_eq!(json["disks"]["hdd0"]["notices"], Value::Null);
+    let notices = &mut status.disks.get_mut("hdd0").expect("a disk").notices;
+    notices.push("copy 0 was damaged".to_owned());
+    let json = serde_json::to_value(&status).expect("it is JSON");
+    assert_eq!(
+        json["disks"]["hdd0"]["notices"],
+        json!(["copy 0 was damaged"])
+    );
+    let text = status.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.contains(&"hdd0: copy 0 was damaged"), "{text}");
+}
+
+#[test]
 fn a_key_that_a_newer_server_adds_is_ignored() {
     let mut json = serde_json::to_value(status()).expect("it is JSON");
     json["disks"]["hdd0"]["temperature"] = json!(40);

@@ -90,9 +90,9 @@ impl DiskThread {
         let (sender, receiver) = oneshot::channel();
         self.started.reactor.visit(Box::new(move |service, now| {
             // It fails when the control connection was closed meanwhile.
-            let _ = sender.send(service.report(now));
+            let _ = sender.send((service.report(now), service.notices()));
         }))?;
-        let counted = receiver.await?;
+        let (counted, notices) = receiver.await?;
         let (description, streams) = (&self.started.description, &self.started.streams);
         Ok(DiskReport::new(
             self.name.clone(),
@@ -100,7 +100,8 @@ impl DiskThread {
             self.policy,
             streams.clone(),
             counted,
-        ))
+        )
+        .with_notices(notices))
     }
 
     /// Begins to drain the disk; the future ends when it is drained, flushed and closed. Its status

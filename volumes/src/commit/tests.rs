@@ -14,13 +14,16 @@ fn pipeline() -> CommitPipeline {
 
 fn flush_write_flush(stages: &mut Vec<Stage>) {
     stages.push(Stage::Flush(target(1)));
-    stages.push(Stage::write_map(1, 2, target(0)));
-    stages.push(Stage::write_map(0, 1, target(0)));
+    stages.push(Stage::write_map(1, Half::First, 2, target(0)));
+    stages.push(Stage::write_map(0, Half::First, 1, target(0)));
     stages.push(Stage::Flush(target(0)));
 }
 
 fn block(extent: usize, which: usize) -> Option<CommitIo> {
-    let source = BlockSource::ZeroMap { extent };
+    let source = BlockSource::ZeroMap {
+        extent,
+        half: Half::First,
+    };
     let target = target(0);
     Some(CommitIo::Write {
         source,

@@ -43,6 +43,9 @@ impl<D: Disk> VolumeSet<D> {
         refuse_taken(&self.catalog, entry)?;
         let source = &mut (&mut self.data_path, &mut *driver);
         let known = read_known(entry, self.label.disk_uuid(), source)?;
+        if let Some(notice) = known.notice(name) {
+            tracing::warn!("{notice}");
+        }
         let slot = enter(&mut self.catalog, entry)?;
         let disk_loop = self.data_path.disk_loop_mut();
         let stream = self.groups.add_stream(disk_loop, driver.now(), config);

@@ -3,15 +3,18 @@
 use crate::VolumeError;
 use crate::allocation_map::{AllocationMap, SEARCHES_MAX};
 use crate::catalog::{Catalog, Taken};
-use crate::geometry::pairs_bytes;
+use crate::geometry::{UNIT_BYTES, pairs_bytes};
 use crate::ids::VdiskSlot;
 use crate::label::{Extent, Label, Uuid, VdiskEntry};
 use crate::layout::{Known, Layout, MappedExtent};
 use crate::target::{DiskIndex, Target};
 use crate::vdisk::OpenVdisk;
-use crate::zero_map::{MapKey, ZeroMap};
+use crate::zero_map::{FoundMap, MapDefect, MapKey, Repairs, ZeroMap};
 use disktime_disks::Disk;
 use disktime_engine::StreamId;
+use std::ops::Range;
+
+const READING_MAP: &str = "reading a zero map";
 
 /// Where metadata is read from.
 pub(super) trait MetadataSource {
@@ -36,13 +39,24 @@ pub(super) fn data_after<D: Disk>(disk: &D, from: u64, to: u64) -> Option<(u64, 
 /// What is known of the extents of a vdisk.
 pub(super) struct KnownExtents {
     extents: Vec<Known>,
-    is_damaged: bool,
+    /// The first zero map that is of no use.
+    defect: Option<MapDefect>,
+    /// Of the others.
+    repairs: Repairs,
 }
 
 impl KnownExtents {
-    /// Whether a zero map is damaged.
-    pub(super) fn is_damaged(&self) -> bool {
-        self.is_damaged
+    /// What people should be told of the zero maps of vdisk `name`.
+    pub(super) fn notice(&self, name: &str) -> Option<String> {
+        match self.defect {
+            Some(defect) => Some(defect_notice(name, defect)),
+            None if self.repairs.is_empty() => None,
+            None => Some(format!(
+                "of the zero map of vdisk `{name}` {}; it is written again from the other block of \
+                 its pair, which has the newest state: nothing is lost",
+                self.repairs
+            )),
+        }
     }
 }
 
@@ -73,12 +87,23 @@ pub(super) fn enter(catalog: &mut Catalog, entry: &VdiskEntry) -> Result<VdiskSl
     Ok(catalog.insert(entry.uuid(), entry.name()))
 }
 
-/// What people are told of a vdisk whose zero map is damaged.
-pub(super) fn damaged_message(name: &str) -> String {
+/// What people are told of a vdisk with a zero map that is of no use.
+fn defect_notice(name: &str, defect: MapDefect) -> String {
+    let (found, unknown) = match defect {
+        MapDefect::Both => (
+            "neither block of a pair is whole",
+            "so it is not known what of the vdisk was written",
+        ),
+        MapDefect::NewerInTurn => (
+            "a block is not whole",
+            "and the other block of its pair, which an earlier build of disktime wrote, may be \
+             older, so it is not known what was written last",
+        ),
+    };
     format!(
-        "the zero map of vdisk `{name}` is damaged or unreadable, so it is not known what of it was \
-         written; every request for it fails until it is restored, or freed with \
-         `disktime remove CONFIG {name}`"
+        "the zero map of vdisk `{name}` is damaged or unreadable: {found}, {unknown}. \
+         Every request for the vdisk fails until it is restored, or freed with \
+         `disktime remove CONFIG {name}`; the other vdisks are served"
     )
 }
 
@@ -89,15 +114,23 @@ pub(super) fn read_known(
     source: &mut impl MetadataSource,
 ) -> Result<KnownExtents, VolumeError> {
     let mut extents = Vec::with_capacity(entry.extents().len());
-    let mut is_damaged = false;
+    let (mut defect, mut repairs) = (None, Repairs::default());
     let mut searches_left = SEARCHES_MAX;
     for extent in entry.extents() {
         extents.push(match extent.map_offset_bytes {
             Some(map_offset_bytes) => {
                 let key = MapKey::new(entry.uuid(), disk_uuid, map_offset_bytes);
                 let found = read_map(source, key, map_offset_bytes, extent.len_bytes)?;
-                is_damaged |= found.is_none();
-                Known::Written(found.unwrap_or_else(|| ZeroMap::fresh(key, extent.len_bytes)))
+                Known::Written(match found {
+                    Ok(found) => {
+                        repairs.add(found.repairs);
+                        found.map
+                    }
+                    Err(found) => {
+                        defect.get_or_insert(found);
+                        ZeroMap::fresh(key, extent.len_bytes)
+                    }
+                })
             }
             None if source.holds_data() => {
                 let range = (extent.offset_bytes, extent.offset_bytes + extent.len_bytes);
@@ -109,34 +142,55 @@ pub(super) fn read_known(
     }
     Ok(KnownExtents {
         extents,
-        is_damaged,
+        defect,
+        repairs,
     })
 }
 
-/// The zero map of an extent; `None` if it is damaged or the disk cannot read it.
+/// The zero map of an extent, or why it is of no use.
 fn read_map(
     source: &mut impl MetadataSource,
     key: MapKey,
     map_offset_bytes: u64,
     extent_bytes: u64,
-) -> Result<Option<ZeroMap>, VolumeError> {
+) -> Result<Result<FoundMap, MapDefect>, VolumeError> {
     if !source.holds_data() {
-        return Ok(Some(ZeroMap::fresh(key, extent_bytes)));
+        let map = ZeroMap::fresh(key, extent_bytes);
+        let repairs = Repairs::default();
+        return Ok(Ok(FoundMap { map, repairs }));
     }
     let len_bytes = pairs_bytes(extent_bytes);
-    match source.read("reading a zero map", map_offset_bytes, len_bytes) {
-        Ok(bytes) => Ok(ZeroMap::decode(key, extent_bytes, &bytes)),
-        // Not the other block of the pair instead: it may be older.
+    let bytes = match source.read(READING_MAP, map_offset_bytes, len_bytes) {
         Err(error) if error.is_bad_sector() => {
-            tracing::warn!("{error}");
-            Ok(None)
+            read_blocks(source, map_offset_bytes..map_offset_bytes + len_bytes)?
         }
-        Err(error) => Err(error),
+        read => read?,
+    };
+    Ok(ZeroMap::decode(key, extent_bytes, &bytes))
+}
+
+/// Reads block by block; those that the disk fails to read are neither whole nor blank.
+fn read_blocks(
+    source: &mut impl MetadataSource,
+    range: Range<u64>,
+) -> Result<Vec<u8>, VolumeError> {
+    let mut bytes = Vec::with_capacity((range.end - range.start) as usize);
+    for at in range.step_by(UNIT_BYTES) {
+        match source.read(READING_MAP, at, UNIT_BYTES as u64) {
+            Ok(block) => bytes.extend(block),
+            Err(error) if error.is_bad_sector() => {
+                tracing::warn!("{error}");
+                bytes.resize(bytes.len() + UNIT_BYTES, 0xFF);
+            }
+            Err(error) => return Err(error),
+        }
     }
+    Ok(bytes)
 }
 
 /// A vdisk from its entry and from what is known of its extents; `stream` pays.
 pub(super) fn open_vdisk(entry: &VdiskEntry, known: KnownExtents, stream: StreamId) -> OpenVdisk {
+    let (notice, is_damaged) = (known.notice(entry.name()), known.defect.is_some());
     let mut start_bytes = 0;
     let map = |(extent, known): (&Extent, Known)| {
         let range = (start_bytes, start_bytes + extent.len_bytes);
@@ -146,5 +200,5 @@ pub(super) fn open_vdisk(entry: &VdiskEntry, known: KnownExtents, stream: Stream
     };
     let extents = entry.extents().iter().zip(known.extents).map(map).collect();
     let layout = Layout::new(extents, entry.size_bytes());
-    OpenVdisk::new(entry.name().to_owned(), stream, layout, known.is_damaged)
+    OpenVdisk::new(entry.name().to_owned(), stream, layout, is_damaged).with_notice(notice)
 }

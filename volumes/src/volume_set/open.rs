@@ -2,9 +2,7 @@
 
 use super::VolumeSet;
 use super::groups::Groups;
-use super::known::{
-    MetadataSource, damaged_message, data_after, enter, open_vdisk, read_known, unknown,
-};
+use super::known::{MetadataSource, data_after, enter, open_vdisk, read_known, unknown};
 use crate::VolumeError;
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
@@ -93,13 +91,12 @@ impl<D: Disk> VolumeSet<D> {
             let entry = entry.ok_or_else(|| unknown(&label, name))?;
             let known = read_known(entry, label.disk_uuid(), &mut (&mut disk, &mut *driver))?;
             let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
-            if known.is_damaged() {
-                report.messages.push(damaged_message(name));
-            }
+            report.messages.extend(known.notice(name));
             let slot = enter(&mut catalog, entry)?;
             open.push((slot, open_vdisk(entry, known, stream)));
         }
-        report.messages.append(&mut disk.take_messages());
+        let label_notices = disk.take_messages();
+        report.messages.extend(label_notices.iter().cloned());
         drop(entries);
         let (disk_loop, background) = disk.into_parts();
         let metadata = *background.get(BackgroundWork::Metadata);
@@ -113,6 +110,7 @@ impl<D: Disk> VolumeSet<D> {
             groups,
             background,
             label,
+            label_notices,
             abandoned: false,
         };
         Ok((set, report))
