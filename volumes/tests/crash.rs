@@ -190,3 +190,74 @@ fn flushed_writes_survive_500_crashes_each_with_a_flipped_bit_of_metadata() {
         crash_under_load(DIRTY, seed, 5, true);
     }
 }
+
+/// Between the reply and whatever comes next.
+#[test]
+fn when_a_flush_is_answered_both_blocks_of_a_pair_are_durable() {
+    for seed in 0..40 {
+        let mut disk = new_disk(16 * MIB, 4096, seed);
+        soil(&mut disk);
+        let handle = disk.handle();
+        let disk = TestDisk::around(disk, QUANTUM);
+        let (mut machine, _) = open(disk, &[("a", MIB)], DIRTY).expect("open");
+        let map = machine.set.label().vdisks()[0].extents()[0].map_offset_bytes;
+        let map = map.expect("the disk was not blank");
+        let place = machine.submit(
+            0,
+            RequestKind::Write,
+            (0, 512),
+            Some(&[1; 512]),
+            seed % 2 == 0,
+        );
+        assert!(place.is_some());
+        machine.settle();
+        if seed % 2 == 1 {
+            machine.flush(0).expect("flush");
+        }
+        let disk = common::crash(&handle, seed);
+        let mut blocks = [0; 8192];
+        disk.handle().peek(map, &mut blocks);
+        assert!(blocks[..4096] == blocks[4096..], "seed {seed}");
+        assert_eq!(blocks[64], 1, "seed {seed}");
+    }
+}
+
+/// Bits in two sectors of a block change, so that it can be torn.
+#[test]
+fn a_flush_that_is_cut_off_anywhere_leaves_a_whole_block_of_each_pair() {
+    const FAR: u64 = 280 * MIB;
+    let specs = [("a", 300 * MIB)];
+    let mut torn = 0;
+    for (cut, seed) in (1..6).flat_map(|cut| (0..60).map(move |seed| (cut, seed))) {
+        let disk = new_disk(320 * MIB, 4096, seed);
+        let handle = disk.handle();
+        let disk = TestDisk::around(disk, QUANTUM);
+        let (mut machine, _) = open(disk, &specs, DIRTY).expect("open");
+        for place in [0, FAR] {
+            machine.write(0, place, &[1; 512]).expect("write");
+        }
+        machine.flush(0).expect("flush");
+        for place in [1 << 16, FAR + (1 << 16)] {
+            machine.write(0, place, &[2; 512]).expect("write");
+        }
+        handle.freeze_at(handle.operations() + cut);
+        machine.submit(0, RequestKind::Flush, (0, 0), None, false);
+        while machine.step() {}
+        let is_answered = !machine.replies.is_empty();
+        machine.set.abandon();
+        let disk = TestDisk::around(common::crash(&handle, seed), QUANTUM);
+        let (mut machine, report) = open(disk, &specs, Format::Refuse).expect("open");
+        torn += u32::from(report.messages.iter().any(|said| said.contains("torn")));
+        for place in [0, FAR] {
+            assert_eq!(machine.read(0, place, 512), Ok(vec![1; 512]));
+            let found = machine
+                .read(0, place + (1 << 16), 512)
+                .expect("a whole block");
+            assert!(
+                found == [2; 512] || !is_answered && found == [0; 512],
+                "{found:?}"
+            );
+        }
+    }
+    assert!(torn > 10, "too few blocks were torn: {torn}");
+}
