@@ -50,6 +50,9 @@ pub struct DiskStatus {
     /// What was found damaged at opening, and what became of it, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
+    /// What is wrong with its file or device (deleted, replaced, cut short), as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_problem: Option<String>,
     /// How well a paced disk keeps its model's times.
     pub pacing: Pacing,
     /// What was counted.

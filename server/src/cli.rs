@@ -73,6 +73,11 @@ pub(crate) enum Command {
         /// its exit status. Its environment has $uri, $unixsocket and other variables, see below.
         #[arg(long, value_name = "CMD")]
         run: Option<String>,
+        /// Serve this disk although it is another one, or blank, than the state directory remembers
+        /// under its name. What was on the remembered disk is not served any more. May be given
+        /// several times.
+        #[arg(long, value_name = "NAME")]
+        accept_new_disk: Vec<String>,
     },
     /// Check a reservation file, and whether its disks have the time and space that it reserves.
     Check {
@@ -155,8 +160,17 @@ pub(crate) enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Free the space of a virtual disk that is no longer in the reservation file; its data is
-    /// lost.
+    /// Remember the disks of a reservation file as they are now, in place of what its state
+    /// directory remembers: which disk has which name, and which disk holds each virtual disk.
+    Adopt {
+        /// The reservation file.
+        file: PathBuf,
+        /// Only this disk and the virtual disks on it.
+        #[arg(long, value_name = "NAME")]
+        disk: Option<String>,
+    },
+    /// Free the space of a virtual disk that is no longer in the reservation file, or that the file
+    /// has on another disk; its data is lost.
     Remove {
         /// The reservation file.
         file: PathBuf,

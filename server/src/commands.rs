@@ -1,5 +1,6 @@
 //! The commands, a file each, and the dispatch from the parsed command line to them.
 
+mod adopt;
 mod calibrate;
 mod check;
 mod demo;
@@ -32,9 +33,16 @@ pub(crate) use status::ServerAddress;
 /// What failed and what to do, as a sentence.
 pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<ExitCode> {
     match command {
-        Command::Serve { file, policy, run } => {
-            return serve::run(&file, policy.name(), run.as_deref(), supervisor);
+        Command::Serve {
+            file,
+            policy,
+            run,
+            accept_new_disk,
+        } => {
+            let (policy, run) = (policy.name(), run.as_deref());
+            return serve::run(&file, policy, run, &accept_new_disk, supervisor);
         }
+        Command::Adopt { file, disk } => adopt::run(&file, disk.as_deref())?,
         Command::Calibrate { path, options } => calibrate::run(&path, &options)?,
         Command::Check { file, json } => return check::run(&file, json),
         Command::Status { server, json } => status::run(&server, json)?,
@@ -71,6 +79,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Calibrate { .. }
             | Command::Load { .. }
             | Command::Demo { .. }
+            | Command::Adopt { .. }
             | Command::Format { .. }
             | Command::Remove { .. }
     )

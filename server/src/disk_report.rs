@@ -214,6 +214,8 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         switching_reserved_share: counted.switching_share.as_f64(),
         overlap: disk_overlap(counted),
         notices: disk.notices.clone(),
+        // Known to the server, not to the disk's loop.
+        file_problem: None,
         pacing: Pacing {
             requests: pacing.served,
             overruns: pacing.overruns,

@@ -130,6 +130,11 @@ impl<D: Disk> LabelledDisk<D> {
         &self.label
     }
 
+    /// Whether the disk has no label yet: one is written with the first change.
+    pub fn is_new(&self) -> bool {
+        self.unwritten
+    }
+
     /// Vdisks that `specs` does not name, with their sizes.
     pub fn orphans(&self, specs: &[VdiskSpec]) -> Vec<(String, u64)> {
         space::orphans(&self.label, specs)

@@ -12,7 +12,7 @@ impl fmt::Display for ServerStatus {
             write!(f, "\n{table}")?;
         }
         for (name, disk) in &self.disks {
-            for notice in &disk.notices {
+            for notice in disk.notices.iter().chain(&disk.file_problem) {
                 writeln!(f, "\n{name}: {notice}")?;
             }
         }

@@ -134,6 +134,7 @@ async fn run_clients(policy: &'static str, duration: Nanos) -> CommandResult<Dem
         &report,
         nbd::prepare(&configuration)?,
         Vec::new(),
+        &[],
     )
     .await?;
     let result = load_and_sample(&server, policy, workload).await;

@@ -3,6 +3,8 @@
 use crate::assembly::{self, emulation};
 use crate::commands::{known_disk, print_messages};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::known_disks::KnownDisks;
+use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
 use disktime_volumes::RealDriver;
@@ -14,7 +16,8 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult
     let configuration = emulation::load(file)?;
     let report = assembly::require_admitted(&configuration)?;
     known_disk(&configuration, disk)?;
-    let _lock = state_dir::lock(&configuration)?;
+    let mut lock = state_dir::lock(&configuration)?;
+    let mut known = KnownDisks::load(&lock, configuration.file())?;
     let epoch = Instant::now();
     // All disks are opened and their labels read before the first is written.
     let mut opened = Vec::new();
@@ -38,15 +41,28 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult
                  lose them, use --disk {name} --force"
             )));
         }
-        opened.push((name, labelled, created_file));
+        if !force {
+            let found = disk_thread::found_disk(
+                &configuration,
+                config,
+                labelled.label(),
+                labelled.is_new(),
+            );
+            require_same_disks(&configuration, &known, &[found])?;
+        }
+        opened.push((config, labelled, created_file));
     }
-    for (name, mut labelled, created_file) in opened {
+    for (config, mut labelled, created_file) in opened {
+        let name = config.name.value.as_str();
         created_file.keep();
         let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
         labelled
             .write_format(&mut driver)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
         print_messages(name, &mut labelled);
+        let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
+        known.remember_formatted(&found);
+        known.save(&mut lock)?;
         println!("{name}: formatted");
     }
     Ok(())

@@ -1,9 +1,11 @@
-//! `disktime remove`: frees the space of a vdisk that the reservation file does not name, without a
-//! server.
+//! `disktime remove`: frees the space of a vdisk that the reservation file does not name, or has on
+//! another disk, without a server.
 
 use crate::assembly::{self, emulation};
 use crate::commands::{known_disk, print_messages};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::known_disks::KnownDisks;
+use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::Nanos;
 use disktime_volumes::{RealDriver, VdiskSpec};
@@ -13,7 +15,10 @@ use std::time::Instant;
 /// Runs the command: frees the space of a vdisk that the file does not name any more.
 pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult {
     let configuration = emulation::load(file)?;
-    if configuration.vdisk(vdisk).is_some() {
+    let served = configuration
+        .vdisk(vdisk)
+        .map(|served| served.disk.value.as_str());
+    if served.is_some() && (disk.is_none() || disk == served) {
         return Err(Failure::new(format!(
             "vdisk `{vdisk}` is in {}; take it out there first, so that no server serves it again",
             file.display()
@@ -21,7 +26,8 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult
     }
     let report = assembly::require_admitted(&configuration)?;
     known_disk(&configuration, disk)?;
-    let _lock = state_dir::lock(&configuration)?;
+    let mut lock = state_dir::lock(&configuration)?;
+    let mut known = KnownDisks::load(&lock, configuration.file())?;
     let epoch = Instant::now();
     let mut holders = Vec::new();
     for (config, admission) in configuration.disks.iter().zip(&report.disks) {
@@ -32,10 +38,10 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult
         let (created_file, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, false)?;
         if labelled.label().find(vdisk).is_some() {
-            holders.push((config.name.value.as_str(), labelled, created_file));
+            holders.push((config, labelled, created_file));
         }
     }
-    let (name, mut labelled, created_file) = match holders.len() {
+    let (config, mut labelled, created_file) = match holders.len() {
         1 => holders.remove(0),
         0 => {
             return Err(Failure::new(format!(
@@ -43,19 +49,28 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult
             )));
         }
         _ => {
-            let names: Vec<&str> = holders.iter().map(|(name, ..)| *name).collect();
+            let names: Vec<&str> = holders
+                .iter()
+                .map(|(config, ..)| config.name.value.as_str())
+                .collect();
             return Err(Failure::new(format!(
                 "several disks hold a vdisk `{vdisk}`: {}; say which with --disk NAME",
                 names.join(", ")
             )));
         }
     };
+    let name = config.name.value.as_str();
+    let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
+    require_same_disks(&configuration, &known, &[found])?;
     created_file.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled
         .remove(&mut driver, vdisk)
         .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
     print_messages(name, &mut labelled);
+    if known.forget_vdisk_on(name, vdisk) {
+        known.save(&mut lock)?;
+    }
     let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
         .into_iter()
         .map(|vdisk| vdisk.spec)

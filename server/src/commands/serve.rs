@@ -2,6 +2,7 @@
 //! command of `--run` ends, or a disk fails.
 
 use crate::assembly::{self, emulation};
+use crate::commands::known_disk;
 use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::nbd;
@@ -13,14 +14,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Serves the vdisks of `file`: under `policy` on all disks if one is named, instead of the file's;
-/// until `command` ends if there is one, else until a stop signal arrives.
+/// until `command` ends if there is one, else until a stop signal arrives. `accepted` are the disks
+/// that may be others than remembered.
 pub(crate) fn run(
     file: &Path,
     policy: Option<&str>,
     command: Option<&str>,
+    accepted: &[String],
     mut supervisor: Supervisor,
 ) -> CommandResult<ExitCode> {
     let configuration = emulation::load_under(file, policy)?;
+    for name in accepted {
+        known_disk(&configuration, Some(name))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -38,7 +44,7 @@ pub(crate) fn run(
         let sockets = supervisor.take_sockets();
         // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || command.is_some();
-        let server = Server::start(&configuration, &report, frontend, sockets).await?;
+        let server = Server::start(&configuration, &report, frontend, sockets, accepted).await?;
         let begun = server
             .announce(&configuration, quiet)
             .and_then(|()| server.start_command(command, &configuration));

@@ -6,6 +6,7 @@
 //! disks are in order it writes what is due (format, new vdisks) and serves (here), and flushes at
 //! its end (`last_flush`).
 
+mod changes;
 mod label_reading;
 mod last_flush;
 mod opening;
@@ -14,6 +15,8 @@ use crate::assembly::{self, DiskService};
 use crate::diagnostics::print_diagnostic;
 use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::backing_watch::WatchedFile;
+use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
 use disktime_engine::{PortHost, Reactor, ReactorHandle};
 use disktime_reservations::{Configuration, Disk as DiskConfig, Policy};
@@ -27,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use label_reading::open_here;
+pub(crate) use label_reading::{found_disk, open_here};
 pub(crate) use opening::{OpenedDisk, open};
 
 /// A disk that is being served.
@@ -35,6 +38,8 @@ pub(crate) struct DiskThread {
     name: String,
     policy: Policy,
     traits: DiskTraits,
+    /// Its file or device, until it is watched.
+    file: Option<WatchedFile>,
     started: StartedDisk,
     /// Its sender is dropped when the thread ends.
     running: watch::Receiver<()>,
@@ -47,6 +52,8 @@ struct StartedDisk {
     streams: DiskStreams,
     /// In the order of the file.
     vdisks: Vec<CatalogEntry>,
+    /// The disk by its label, with all that was created.
+    found: FoundDisk,
     reactor: ReactorHandle<DiskService>,
 }
 
@@ -54,6 +61,16 @@ impl DiskThread {
     /// The disk's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The disk by its label, with all that was created.
+    pub(crate) fn found(&self) -> &FoundDisk {
+        &self.started.found
+    }
+
+    /// Its file or device, to be watched.
+    pub(crate) fn take_file(&mut self) -> Option<WatchedFile> {
+        self.file.take()
     }
 
     /// Its reactor, for a frontend that is a port of it.
@@ -153,11 +170,13 @@ fn serve(
     let served = vdisks.iter().filter_map(of).collect();
     let description = service.disk_loop().properties().description.clone();
     let streams = DiskStreams::of(configuration, name, &service);
+    let found = found_disk(configuration, config, service.label(), false);
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let _ = started.send(Ok(StartedDisk {
         description,
         streams,
         vdisks: served,
+        found,
         reactor: handle,
     }));
     flush_all(reactor.run()?, name, epoch)
@@ -168,13 +187,21 @@ fn print_open_report(configuration: &Configuration, name: &str, report: &OpenRep
     for message in &report.messages {
         print_diagnostic(format_args!("disktime: {name}: {message}"));
     }
+    let file = configuration.file().display();
     for (orphan, size_bytes) in &report.orphans {
-        print_diagnostic(format_args!(
-            "disktime: {name} still holds vdisk `{orphan}` ({}), which the file does not name; it \
-             is kept until `disktime remove {} {orphan}` frees it",
-            format_size(*size_bytes),
-            configuration.file().display()
-        ));
+        let size = format_size(*size_bytes);
+        print_diagnostic(match configuration.vdisk(orphan) {
+            None => format!(
+                "disktime: {name} still holds vdisk `{orphan}` ({size}), which the file does not \
+                 name; it is kept until `disktime remove {file} {orphan}` frees it"
+            ),
+            Some(served) => format!(
+                "disktime: {name} still holds a vdisk `{orphan}` ({size}); the file has the one on \
+                 disk `{}`. It is kept until `disktime remove {file} {orphan} --disk {name}` frees \
+                 it",
+                served.disk.value
+            ),
+        });
     }
 }
 

@@ -7,11 +7,13 @@ use crate::assembly::DiskService;
 use crate::diagnostics::print_diagnostic;
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::backing_watch::{self, FileProblems};
 use crate::serving::control_socket::{Commands, ControlSocket};
-use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
+use crate::serving::disk_thread::DiskThread;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
 use crate::serving::served_vdisks::{ServedVdisk, deliver, exports, files};
+use crate::serving::starting::start_disks;
 use crate::serving::state_dir::{self, StateLock};
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use disktime_fuse::{FuseError, MountHandle};
@@ -19,7 +21,6 @@ use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
-use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub(crate) struct Server {
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
     control: (JoinHandle<CommandResult>, watch::Sender<bool>),
+    /// Looks after the disks' files.
+    watch: JoinHandle<()>,
     _lock: StateLock,
 }
 
@@ -57,6 +60,8 @@ struct Reporter {
     disks: Arc<Disks>,
     /// The FUSE frontend, if there is one.
     files: Option<FilesStatus>,
+    /// What is wrong with the disks' files.
+    problems: FileProblems,
 }
 
 impl Disks {
@@ -69,7 +74,10 @@ impl Disks {
 
 impl Commands for Reporter {
     async fn status(&self) -> CommandResult<ServerStatus> {
-        let status = self.disks.status().await?;
+        let mut status = self.disks.status().await?;
+        for (name, disk) in &mut status.disks {
+            disk.file_problem = self.problems.of(name);
+        }
         Ok(ServerStatus {
             files: self.files.clone(),
             ..status
@@ -81,19 +89,22 @@ impl Server {
     /// Starts everything; runs within a tokio runtime.
     ///
     /// # Errors
-    /// What is wrong and what to do. No disk is changed before everything was checked.
+    /// What is wrong and what to do. No disk is changed before everything was checked. `accepted`
+    /// are the disks that may be others than remembered.
     pub(crate) async fn start(
         configuration: &Configuration,
         report: &AdmissionReport<'_>,
         frontend: NbdFrontend,
         sockets: Vec<(String, OwnedFd)>,
+        accepted: &[String],
     ) -> CommandResult<Server> {
-        let lock = state_dir::lock(configuration)?;
+        let mut lock = state_dir::lock(configuration)?;
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let fuse_directory = fuse_directory(configuration).await?;
-        let epoch = Instant::now();
-        let (disks, vdisks) = start_disks(&Arc::new(configuration.clone()), report, epoch)?;
+        let shared = Arc::new(configuration.clone());
+        let (mut disks, vdisks) = start_disks(&shared, report, &mut lock, accepted)?;
+        let files = disks.iter_mut().filter_map(DiskThread::take_file).collect();
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
         let uris = vdisks
             .iter()
@@ -109,9 +120,12 @@ impl Server {
         };
         let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
         let (stop, stopped) = stop_switch();
+        let problems = FileProblems::default();
+        let watch = tokio::spawn(backing_watch::watch(files, problems.clone()));
         let reporter = Reporter {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
+            problems,
         };
         let control = (
             tokio::spawn(control.serve(Arc::new(reporter), stopped)),
@@ -124,6 +138,7 @@ impl Server {
             uris,
             fuse,
             control,
+            watch,
             _lock: lock,
         })
     }
@@ -212,6 +227,7 @@ impl Server {
     /// What could not be flushed or unmounted, or took too long.
     pub(crate) async fn stop(self) -> CommandResult {
         let mut failures = Vec::new();
+        self.watch.abort();
         if let Some((task, stop)) = self.nbd {
             let _ = stop.send(true);
             within(STEP_TIME, "NBD handshakes", task).await;
@@ -273,38 +289,6 @@ fn files_status(mount: &MountHandle) -> FilesStatus {
         mount: mount.path().to_owned(),
         over_io_uring: mount.is_over_io_uring(),
     }
-}
-
-/// Opens all disks, checks all, then starts all.
-fn start_disks(
-    configuration: &Arc<Configuration>,
-    report: &AdmissionReport<'_>,
-    epoch: Instant,
-) -> CommandResult<(Vec<DiskThread>, Vec<ServedVdisk<DiskService>>)> {
-    let mut opened = Vec::with_capacity(configuration.disks.len());
-    for (index, admission) in report.disks.iter().enumerate() {
-        match disk_thread::open(configuration, index, admission, epoch) {
-            Ok(disk) => opened.push(disk),
-            Err(failure) => {
-                opened.into_iter().for_each(OpenedDisk::close_unchanged);
-                return Err(failure);
-            }
-        }
-    }
-    let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
-    for disk in opened {
-        for notice in disk.notices() {
-            print_diagnostic(format_args!("disktime: {notice}"));
-        }
-        let thread = disk.serve()?;
-        by_disk.extend(thread.served_vdisks(configuration, threads.len()));
-        threads.push(thread);
-    }
-    // Frontends list the vdisks in file order, whatever disk they are on.
-    let names = configuration.vdisks.iter().map(|vdisk| &vdisk.name.value);
-    let positions: HashMap<&String, usize> = names.zip(0..).collect();
-    by_disk.sort_by_key(|vdisk| positions.get(vdisk.name()).copied());
-    Ok((threads, by_disk))
 }
 
 fn serve_nbd(

@@ -1,17 +1,58 @@
 //! The state directory and its lock: one server at a time uses a state directory.
+//!
+//! The file `lock` has two lines: the number of the process that locked it last, and, once the
+//! directory remembers disks, a word that says so: what is lost later is missed.
 
 use crate::failure::{CommandResult, Failure};
 use disktime_reservations::Configuration;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The second line of the lock file of a directory that remembers disks.
+const REMEMBERS: &str = "remembers disks";
 
 /// Held while this process uses the state directory. The kernel releases the lock when the process
 /// ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct StateLock {
-    _file: File,
+    file: File,
+    directory: PathBuf,
+    remembers: bool,
+}
+
+impl StateLock {
+    /// The state directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether the directory has remembered disks before.
+    pub(crate) fn remembers(&self) -> bool {
+        self.remembers
+    }
+
+    /// Notes that the directory remembers disks from now on.
+    pub(crate) fn note_that_it_remembers(&mut self) -> std::io::Result<()> {
+        if self.remembers {
+            return Ok(());
+        }
+        self.remembers = true;
+        self.write()?;
+        self.file.sync_all()
+    }
+
+    /// Overwrites the lines without making the file empty in between.
+    fn write(&self) -> std::io::Result<()> {
+        let mut lines = format!("{}\n", std::process::id());
+        if self.remembers {
+            lines.push_str(REMEMBERS);
+            lines.push('\n');
+        }
+        self.file.write_all_at(lines.as_bytes(), 0)?;
+        self.file.set_len(lines.len() as u64)
+    }
 }
 
 /// Creates the directory if it does not exist, for this user alone, and locks it.
@@ -35,11 +76,13 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
         .map_err(|error| refused("created", error))?;
     let path = directory.join("lock");
     let mut file = open(&path).map_err(|error| refused("used", error))?;
-    match file.try_lock() {
+    let is_locked = file.try_lock();
+    let mut lines = String::new();
+    let _ = file.read_to_string(&mut lines);
+    match is_locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
+            let holder = lines.lines().next().unwrap_or_default();
             return Err(Failure::new(format!(
                 "a server{} uses the state directory {} already; stop it, or use another \
                  \"state_dir\"",
@@ -53,13 +96,13 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
         }
         Err(TryLockError::Error(error)) => return Err(refused("locked", error)),
     }
-    let write_process_id = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
+    let lock = StateLock {
+        file,
+        directory: directory.to_owned(),
+        remembers: lines.lines().any(|line| line == REMEMBERS),
     };
-    write_process_id(&mut file).map_err(|error| refused("used", error))?;
-    Ok(StateLock { _file: file })
+    lock.write().map_err(|error| refused("used", error))?;
+    Ok(lock)
 }
 
 fn open(path: &Path) -> std::io::Result<File> {

@@ -26,6 +26,7 @@ mod groups;
 mod holes;
 mod kernel;
 mod kill;
+mod known_disks;
 mod lifecycle;
 mod misbehaving_clients;
 mod nbdinfo;

@@ -286,3 +286,25 @@ fn a_command_inherits_nothing_that_was_meant_for_the_server() {
     assert_eq!((lines[0], lines.last()), ("0", Some(&"16777216")), "{said}");
     notified.hears("READY=1");
 }
+
+#[test]
+fn a_wrong_disk_is_refused_whoever_starts_the_server() {
+    let place = place();
+    place.start().stop();
+    fs::rename(place.disk_file(), place.path("aside")).expect("a rename");
+    let socket = UnixListener::bind(place.path("passed")).expect("a socket");
+    let notified = Listener::new(&place);
+    let environment = format!(
+        "LISTEN_PID=$$ LISTEN_FDS=1 NOTIFY_SOCKET={}",
+        text(&notified.path)
+    );
+    let command = activated(&place, &[socket.as_raw_fd()], &environment);
+    assert_says(&exits_with(command, 1), &["`d0`", "blank or missing"]);
+    assert!(!place.disk_file().exists(), "a file was made");
+    notified
+        .socket
+        .set_nonblocking(true)
+        .expect("it is a socket");
+    let heard = notified.socket.recv(&mut [0; 64]);
+    assert!(heard.is_err(), "it said that it is ready");
+}

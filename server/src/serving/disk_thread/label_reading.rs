@@ -4,8 +4,9 @@ use super::clock;
 use crate::assembly::{self, AnyDisk};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::created_file::CreatedFileGuard;
+use crate::serving::known_disks::FoundDisk;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
-use disktime_volumes::{Format, LabelledDisk, OpenOptions, RealDriver};
+use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Opens a disk on this thread and reads its label. Nothing is written to it. The guard removes a
@@ -41,6 +42,20 @@ pub(crate) fn open_here(
     LabelledDisk::open(disk_loop, &mut RealDriver::new(clock(epoch)), options)
         .map(|labelled| (created_file, labelled))
         .map_err(|error| disk_failure(configuration, config, &error))
+}
+
+/// A disk of the file by its label. `is_new`: the label is not written yet.
+pub(crate) fn found_disk(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    label: &Label,
+    is_new: bool,
+) -> FoundDisk {
+    let name = &config.name.value;
+    let vdisks = configuration.vdisks_on(name);
+    let wanted = vdisks.map(|vdisk| vdisk.name.value.clone()).collect();
+    let path = config.path().map(std::path::Path::to_owned);
+    FoundDisk::new(name, path, label, is_new, wanted)
 }
 
 /// A seed that differs for each disk, for its uuid.

@@ -1,12 +1,16 @@
 //! A disk that was opened and checked on a thread of its own, and waits for the other disks of the
-//! file: the thread opens the disk, reads its label and checks that the vdisks fit; it goes on at
-//! [`OpenedDisk::serve`], and closes the disk unchanged if another disk is refused.
+//! file: the thread opens the disk, reads its label and checks whether the vdisks fit; it goes on
+//! at [`OpenedDisk::serve`], and closes the disk unchanged if it or another disk is refused.
 
-use super::label_reading::{disk_failure, open_here};
+use super::changes::changes;
+use super::label_reading::{disk_failure, found_disk, open_here};
 use super::{DiskThread, StartedDisk, serve};
 use crate::assembly::{self, AnyDisk};
-use crate::failure::CommandResult;
+use crate::diagnostics::print_diagnostic;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::backing_watch::WatchedFile;
 use crate::serving::created_file::CreatedFileGuard;
+use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::DiskTraits;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
 use disktime_volumes::{LabelledDisk, VdiskSpec};
@@ -20,9 +24,7 @@ use tokio::sync::watch;
 pub(crate) struct OpenedDisk {
     name: String,
     policy: Policy,
-    traits: DiskTraits,
-    /// Sentences for the user.
-    notices: Vec<String>,
+    checked: CheckedDisk,
     go: SyncSender<()>,
     started: Receiver<CommandResult<StartedDisk>>,
     running: watch::Receiver<()>,
@@ -32,14 +34,21 @@ pub(crate) struct OpenedDisk {
 /// What a thread reports when its disk was checked.
 struct CheckedDisk {
     traits: DiskTraits,
+    /// Sentences for the user about the disk.
     notices: Vec<String>,
+    /// The disk by its label.
+    found: FoundDisk,
+    /// What has to change on it, as sentences; or why its vdisks do not fit.
+    changes: CommandResult<Vec<String>>,
+    /// Its file or device; `None` if it has no path.
+    file: Option<WatchedFile>,
 }
 
-/// Opens the disk at position `index` of the file on a thread of its own, and checks that its
+/// Opens the disk at position `index` of the file on a thread of its own, and checks whether its
 /// vdisks fit.
 ///
 /// # Errors
-/// As [`open_here`]; vdisks that shrank or do not fit.
+/// As [`open_here`].
 pub(crate) fn open(
     configuration: &Arc<Configuration>,
     index: usize,
@@ -81,8 +90,7 @@ pub(crate) fn open(
     Ok(OpenedDisk {
         name,
         policy,
-        traits: checked.traits,
-        notices: checked.notices,
+        checked,
         go,
         started,
         running,
@@ -99,20 +107,44 @@ fn open_and_check(
     let (created_file, labelled) = open_here(configuration, config, admission, epoch, false)?;
     let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
     let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
-    disktime_volumes::reconcile(labelled.label(), &specs)
-        .map_err(|error| disk_failure(configuration, config, &error))?;
+    let is_new = labelled.is_new();
+    let changes = disktime_volumes::reconcile(labelled.label(), &specs)
+        .map(|plan| changes(config, is_new, &plan))
+        .map_err(|error| disk_failure(configuration, config, &error));
     let properties = labelled.disk_loop().properties();
     let checked = CheckedDisk {
         traits: DiskTraits::of(properties),
         notices: properties.notices.clone(),
+        found: found_disk(configuration, config, labelled.label(), is_new),
+        changes,
+        file: config
+            .path()
+            .map(|path| WatchedFile::open(&config.name.value, path))
+            .transpose()?,
     };
     Ok((created_file, labelled, checked))
 }
 
 impl OpenedDisk {
-    /// Sentences for the user about the disk.
-    pub(crate) fn notices(&self) -> &[String] {
-        &self.notices
+    /// The disk by its label.
+    pub(crate) fn found(&self) -> &FoundDisk {
+        &self.checked.found
+    }
+
+    /// Why its vdisks do not fit, if they do not.
+    pub(crate) fn take_misfit(&mut self) -> Option<Failure> {
+        let changes = &mut self.checked.changes;
+        std::mem::replace(changes, Ok(Vec::new()))
+            .map(|fitting| *changes = Ok(fitting))
+            .err()
+    }
+
+    /// Prints what the user should know of the disk, and what is about to be created on it.
+    pub(crate) fn print_notices(&self) {
+        let changes = self.checked.changes.iter().flatten();
+        for notice in self.checked.notices.iter().chain(changes) {
+            print_diagnostic(format_args!("disktime: {notice}"));
+        }
     }
 
     /// Closes the disk; it is as it was before it was opened.
@@ -136,7 +168,7 @@ impl OpenedDisk {
         let OpenedDisk {
             name,
             policy,
-            traits,
+            checked,
             running,
             thread,
             ..
@@ -144,7 +176,8 @@ impl OpenedDisk {
         Ok(DiskThread {
             name,
             policy,
-            traits,
+            traits: checked.traits,
+            file: checked.file,
             started,
             running,
             thread,

@@ -1,0 +1,192 @@
+//! What the state directory remembers of disks: the uuid of each disk that was served under a name,
+//! and on which disk each vdisk was served. Without it a disk that is blank because a mount is
+//! missing, or a device whose name changed, would be served as a new one.
+//!
+//! ```text
+//!   store ── KnownDisks ──┐
+//!   opened disks ── FoundDisk ──┴── judge ── Verdict: refusals, or notes
+//! ```
+//!
+//! Invariants: nothing is remembered before it is on the disk, so a crash in between is found as a
+//! disk that is not remembered yet; a vdisk has one home; what is remembered is never dropped
+//! because it was not found, only by a command that says so.
+//!
+//! What is not known here: how disks are opened, and what they hold beyond their labels.
+
+mod judge;
+mod store;
+
+use disktime_volumes::Label;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub(crate) use judge::{Refusal, judge, judge_disks};
+
+/// What is remembered of a disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownDisk {
+    uuid: String,
+    /// Where it was found last.
+    path: PathBuf,
+    /// The vdisks that are served from it, or were served from it last: name and uuid.
+    vdisks: BTreeMap<String, String>,
+}
+
+/// What a state directory remembers, by the names of disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct KnownDisks {
+    disks: BTreeMap<String, KnownDisk>,
+}
+
+/// A disk of the reservation file, as it was found when it was opened.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundDisk {
+    /// Its name in the file.
+    name: String,
+    /// Its path; `None` for a disk that lives as long as the server.
+    path: Option<PathBuf>,
+    /// `None` if it has no label yet.
+    uuid: Option<String>,
+    /// The vdisks on it: name and uuid.
+    holds: BTreeMap<String, String>,
+    /// The vdisks that the file puts on it.
+    wanted: Vec<String>,
+}
+
+impl FoundDisk {
+    /// The disk of that name with this label. `is_new`: the label is not written yet.
+    pub(crate) fn new(
+        name: &str,
+        path: Option<PathBuf>,
+        label: &Label,
+        is_new: bool,
+        wanted: Vec<String>,
+    ) -> FoundDisk {
+        let vdisks = label.vdisks().iter();
+        FoundDisk {
+            name: name.to_owned(),
+            path,
+            uuid: (!is_new).then(|| label.disk_uuid().to_string()),
+            holds: vdisks
+                .map(|vdisk| (vdisk.name().to_owned(), vdisk.uuid().to_string()))
+                .collect(),
+            wanted,
+        }
+    }
+
+    /// Its name in the file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl KnownDisks {
+    /// What is remembered of a disk, for people.
+    pub(crate) fn described(&self, disk: &str) -> Option<String> {
+        self.disks.get(disk).map(judge::described)
+    }
+
+    /// Remembers disks as they are now, and that what the file puts on them is served from there.
+    /// A disk that is blank is forgotten; one that lives as long as the server is not remembered.
+    pub(crate) fn remember(&mut self, found: &[FoundDisk]) {
+        for disk in found {
+            let Some(path) = &disk.path else {
+                continue;
+            };
+            let Some(uuid) = &disk.uuid else {
+                self.disks.remove(&disk.name);
+                continue;
+            };
+            // A disk that was renamed in the file.
+            let before = self.name_of(uuid).map(str::to_owned);
+            let mut known = before
+                .and_then(|name| self.disks.remove(&name))
+                .unwrap_or_default();
+            known.uuid.clone_from(uuid);
+            known.path.clone_from(path);
+            known
+                .vdisks
+                .retain(|name, uuid| disk.holds.get(name) == Some(uuid));
+            self.disks.insert(disk.name.clone(), known);
+        }
+        for disk in found {
+            for vdisk in &disk.wanted {
+                self.forget_vdisk(vdisk);
+                let known = self.disks.get_mut(&disk.name);
+                if let (Some(known), Some(uuid)) = (known, disk.holds.get(vdisk)) {
+                    known.vdisks.insert(vdisk.clone(), uuid.clone());
+                }
+            }
+        }
+    }
+
+    /// Remembers a disk that was formatted: nothing of what was on it.
+    pub(crate) fn remember_formatted(&mut self, found: &FoundDisk) {
+        self.disks.remove(&found.name);
+        self.remember(&[FoundDisk {
+            wanted: Vec::new(),
+            ..found.clone()
+        }]);
+    }
+
+    /// A vdisk was removed from the disk of that name; whether it was remembered there.
+    pub(crate) fn forget_vdisk_on(&mut self, disk: &str, vdisk: &str) -> bool {
+        let known = self.disks.get_mut(disk);
+        known.is_some_and(|known| known.vdisks.remove(vdisk).is_some())
+    }
+
+    /// Forgets the disks that are not in the file.
+    pub(crate) fn keep_only(&mut self, found: &[FoundDisk]) {
+        self.disks
+            .retain(|name, _| found.iter().any(|disk| disk.name == *name));
+    }
+
+    /// The vdisk is not expected on any disk any more.
+    fn forget_vdisk(&mut self, vdisk: &str) {
+        for known in self.disks.values_mut() {
+            known.vdisks.remove(vdisk);
+        }
+    }
+
+    /// The name under which a disk is remembered.
+    fn name_of(&self, uuid: &str) -> Option<&str> {
+        let mut disks = self.disks.iter();
+        disks.find_map(|(name, known)| (known.uuid == uuid).then_some(name.as_str()))
+    }
+
+    /// The disk from which a vdisk was served last.
+    fn home_of(&self, vdisk: &str) -> Option<Home<'_>> {
+        self.disks.iter().find_map(|(name, known)| {
+            let uuid = known.vdisks.get(vdisk)?;
+            Some(Home { name, known, uuid })
+        })
+    }
+}
+
+/// Where a vdisk was served last.
+struct Home<'k> {
+    /// The disk's name.
+    name: &'k str,
+    known: &'k KnownDisk,
+    /// The vdisk's uuid.
+    uuid: &'k str,
+}
+
+/// Some names for a sentence: at most four, and how many more.
+fn some_names<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    const SHOWN: usize = 4;
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.len() <= SHOWN {
+        return names.join(", ");
+    }
+    format!(
+        "{} and {} more",
+        names[..SHOWN].join(", "),
+        names.len() - SHOWN
+    )
+}
+
+#[cfg(test)]
+mod tests;

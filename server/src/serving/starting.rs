@@ -1,0 +1,132 @@
+//! The start of a server's disks: all are opened, then all are judged, then each may write and
+//! serves, then what is served is remembered.
+//!
+//! Invariants: nothing is written to any disk before every disk was found in order; what is created
+//! is printed first; no client is served before what is served is remembered.
+
+use crate::assembly::DiskService;
+use crate::diagnostics::print_diagnostic;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
+use crate::serving::known_disks::{FoundDisk, KnownDisks, Refusal, judge, judge_disks};
+use crate::serving::served_vdisks::ServedVdisk;
+use crate::serving::state_dir::StateLock;
+use disktime_reservations::{AdmissionReport, Configuration, DocumentErrors};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Starts all disks of the file. `accepted` are the disks that may be others than remembered.
+///
+/// # Errors
+/// A disk that cannot be opened, that is another than remembered, or whose vdisks do not fit: then
+/// nothing was changed. The disks' failures.
+pub(crate) fn start_disks(
+    configuration: &Arc<Configuration>,
+    report: &AdmissionReport<'_>,
+    lock: &mut StateLock,
+    accepted: &[String],
+) -> CommandResult<(Vec<DiskThread>, Vec<ServedVdisk<DiskService>>)> {
+    let before = KnownDisks::load(lock, configuration.file())?;
+    let opened = open_all(configuration, report, &before, accepted)?;
+    let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
+    for disk in opened {
+        disk.print_notices();
+        let thread = disk.serve()?;
+        by_disk.extend(thread.served_vdisks(configuration, threads.len()));
+        threads.push(thread);
+    }
+    let served: Vec<FoundDisk> = threads.iter().map(|disk| disk.found().clone()).collect();
+    let mut known = before.clone();
+    known.remember(&served);
+    if known != before {
+        known.save(lock)?;
+    }
+    // Frontends list the vdisks in file order, whatever disk they are on.
+    let names = configuration.vdisks.iter().map(|vdisk| &vdisk.name.value);
+    let positions: HashMap<&String, usize> = names.zip(0..).collect();
+    by_disk.sort_by_key(|vdisk| positions.get(vdisk.name()).copied());
+    Ok((threads, by_disk))
+}
+
+/// Opens all disks and finds them in order, or closes them unchanged.
+fn open_all(
+    configuration: &Arc<Configuration>,
+    report: &AdmissionReport<'_>,
+    known: &KnownDisks,
+    accepted: &[String],
+) -> CommandResult<Vec<OpenedDisk>> {
+    let epoch = Instant::now();
+    let mut opened = Vec::with_capacity(configuration.disks.len());
+    let mut open = || -> CommandResult {
+        for (index, admission) in report.disks.iter().enumerate() {
+            opened.push(disk_thread::open(configuration, index, admission, epoch)?);
+        }
+        let found: Vec<FoundDisk> = opened.iter().map(|disk| disk.found().clone()).collect();
+        require_known(configuration, known, &found, accepted)?;
+        match opened.iter_mut().find_map(OpenedDisk::take_misfit) {
+            Some(misfit) => Err(misfit),
+            None => Ok(()),
+        }
+    };
+    match open() {
+        Ok(()) => Ok(opened),
+        Err(failure) => {
+            opened.into_iter().for_each(OpenedDisk::close_unchanged);
+            Err(failure)
+        }
+    }
+}
+
+/// Prints what is new about the disks.
+///
+/// # Errors
+/// When a disk is another than remembered, or a vdisk lies or was served elsewhere.
+pub(crate) fn require_known(
+    configuration: &Configuration,
+    known: &KnownDisks,
+    found: &[FoundDisk],
+    accepted: &[String],
+) -> CommandResult {
+    let file = configuration.file().display().to_string();
+    let notes = judge(known, found, accepted, &file)
+        .map_err(|refusals| refusal(configuration, &refusals))?;
+    for note in notes {
+        print_diagnostic(format_args!("disktime: {note}"));
+    }
+    Ok(())
+}
+
+/// Refuses disks that are others than remembered, whatever vdisks they hold.
+///
+/// # Errors
+/// As described.
+pub(crate) fn require_same_disks(
+    configuration: &Configuration,
+    known: &KnownDisks,
+    found: &[FoundDisk],
+) -> CommandResult {
+    let file = configuration.file().display().to_string();
+    judge_disks(known, found, &[], &file)
+        .map(drop)
+        .map_err(|refusals| refusal(configuration, &refusals))
+}
+
+/// All refusals, each at its place in the file.
+fn refusal(configuration: &Configuration, refusals: &[Refusal]) -> Failure {
+    let shown = refusals.iter().filter_map(|refusal| {
+        let vdisk = refusal
+            .vdisk
+            .as_ref()
+            .and_then(|name| configuration.vdisk(name));
+        let span = match vdisk {
+            Some(vdisk) => vdisk.disk.span,
+            None => configuration.disk(&refusal.disk)?.medium.span,
+        };
+        Some(configuration.error_at(span, &refusal.message, &refusal.help))
+    });
+    match shown.reduce(DocumentErrors::and) {
+        Some(errors) => errors.into(),
+        None => Failure::new("a disk is another than remembered; nothing was changed"),
+    }
+}

@@ -1,0 +1,322 @@
+//! The wrong disk is not served: swapped paths, a missing mount, a copy, a vdisk that the file has
+//! on another disk, a file that is deleted while it is served. Every way to start says the same,
+//! and nothing is written until the user accepts it.
+
+use crate::programs::{Loop, text};
+use crate::server::Server;
+use crate::test_directory::{MIB, TestDirectory, assert_says};
+use std::fs;
+use std::time::{Duration, Instant};
+
+const TWO_DISKS: &str = r#""d0": { "path": "../d0.disk", "size": "64MiB", "seeks": false },
+    "d1": { "path": "../d1.disk", "size": "64MiB", "seeks": false }"#;
+const TWO_VDISKS: &str =
+    r#""a": { "disk": "d0", "size": "8MiB" }, "b": { "disk": "d1", "size": "8MiB" }"#;
+const NBD: &str = r#""nbd": {}"#;
+
+/// A place that was served, with `a` on `d0` full of data.
+fn served() -> (TestDirectory, Vec<u8>) {
+    let place = TestDirectory::configured(TWO_DISKS, TWO_VDISKS, NBD);
+    let server = place.start();
+    assert_says(
+        &server.said(),
+        &[
+            "d0.disk",
+            "new label",
+            "`a` (8MiB)",
+            "d1.disk",
+            "`b` (8MiB)",
+        ],
+    );
+    let data = server.client("a").fill(7);
+    server.stop();
+    (place, data)
+}
+
+/// Every way to start refuses with these words and changes nothing.
+#[track_caller]
+fn refused(place: &TestDirectory, fragments: &[&str]) {
+    let before = place.contents();
+    assert_says(&place.fails(&["serve"]), fragments);
+    assert_says(&place.fails(&["serve", "--run", "true"]), fragments);
+    assert_says(&place.fails(&["serve", "--policy", "fifo"]), fragments);
+    assert_eq!(place.contents(), before, "something was changed");
+}
+
+#[track_caller]
+fn serves(place: &TestDirectory, data: &[u8]) -> String {
+    let server = place.start();
+    crate::nbd::assert_same(&server.client("a").read_all(), data, "the right disk");
+    server.stop()
+}
+
+#[test]
+fn what_is_created_is_said_once() {
+    let (place, data) = served();
+    let said = serves(&place, &data);
+    assert!(!said.contains("new"), "{said}");
+}
+
+#[test]
+fn disks_that_changed_places_are_refused() {
+    let (place, data) = served();
+    let (one, other) = (place.path("d0.disk"), place.path("d1.disk"));
+    let swap = || {
+        fs::rename(&one, place.path("t")).expect("a rename");
+        fs::rename(&other, &one).expect("a rename");
+        fs::rename(place.path("t"), &other).expect("a rename");
+    };
+    swap();
+    refused(
+        &place,
+        &[
+            "`d0`",
+            "d0.disk",
+            "`d1`",
+            "by-id",
+            "--accept-new-disk d0",
+            "disktime.json:2:",
+        ],
+    );
+    swap();
+    serves(&place, &data);
+}
+
+#[test]
+fn a_missing_disk_is_not_made_anew_in_silence() {
+    let (place, data) = served();
+    let (file, aside) = (place.path("d0.disk"), place.path("aside"));
+    fs::rename(&file, &aside).expect("a rename");
+    refused(
+        &place,
+        &[
+            "`d0`",
+            "blank or missing",
+            "mount",
+            "`a`",
+            "--accept-new-disk d0",
+        ],
+    );
+    assert!(!file.exists(), "a file was made");
+    for command in [&["format"][..], &["serve", "--accept-new-disk", "d1"]] {
+        assert_says(&place.fails(command), &["`d0`", "blank or missing"]);
+    }
+    fs::rename(&aside, &file).expect("a rename");
+    serves(&place, &data);
+    // Given up, the disk is a new one, which is said, and then remembered.
+    fs::remove_file(&file).expect("it is there");
+    let server = Server::start(place.command(&["serve", "--accept-new-disk", "d0"]));
+    assert_says(&server.said(), &["`d0` was the disk", "new label", "`a`"]);
+    crate::nbd::assert_zeroes(&server.client("a").read_all(), "a new disk");
+    server.stop();
+    serves(&place, &vec![0; 8 << 20]);
+    assert_says(
+        &place.fails(&["serve", "--accept-new-disk", "d7"]),
+        &["`d7`", "d0, d1"],
+    );
+}
+
+#[test]
+fn another_disk_is_adopted_on_request() {
+    let (place, data) = served();
+    let other = TestDirectory::configured(TWO_DISKS, TWO_VDISKS, NBD);
+    let server = other.start();
+    let others = server.client("a").fill(9);
+    server.stop();
+    fs::copy(place.path("d0.disk"), place.path("aside")).expect("a copy");
+    fs::copy(other.path("d0.disk"), place.path("d0.disk")).expect("a copy");
+    refused(&place, &["`d0`", "remembered"]);
+    assert_says(
+        &place.succeeds(&["adopt", "--disk", "d0"]),
+        &["d0: remembered", "`a`"],
+    );
+    serves(&place, &others);
+    fs::copy(place.path("aside"), place.path("d0.disk")).expect("a copy");
+    refused(&place, &["`d0`", "remembered"]);
+    assert_says(
+        &place.succeeds(&["adopt"]),
+        &["d0: remembered", "d1: remembered"],
+    );
+    serves(&place, &data);
+}
+
+#[test]
+fn a_copy_beside_its_original_is_refused() {
+    let (place, data) = served();
+    fs::copy(place.path("d0.disk"), place.path("d1.disk")).expect("a copy");
+    refused(&place, &["`d0`", "`d1`", "same uuid"]);
+    assert_says(&place.fails(&["adopt"]), &["same uuid"]);
+    place.configure_as(
+        r#""d0": { "path": "../d0.disk", "seeks": false }"#,
+        r#""a": { "disk": "d0", "size": "8MiB" }"#,
+        NBD,
+    );
+    serves(&place, &data);
+}
+
+#[test]
+fn a_disk_keeps_its_vdisks_under_another_name() {
+    let (place, data) = served();
+    let disks = TWO_DISKS.replace(r#""d0""#, r#""fast""#);
+    let vdisks = TWO_VDISKS.replace(r#""d0""#, r#""fast""#);
+    place.configure_as(&disks, &vdisks, NBD);
+    let server = place.start();
+    assert_says(&server.said(), &["`fast`", "`d0`"]);
+    crate::nbd::assert_same(&server.client("a").read_all(), &data, "the same disk");
+    server.stop();
+}
+
+#[test]
+fn a_vdisk_is_not_made_again_on_another_disk() {
+    let (place, data) = served();
+    let moved = TWO_VDISKS.replace(r#""a": { "disk": "d0""#, r#""a": { "disk": "d1""#);
+    place.configure_as(TWO_DISKS, &moved, NBD);
+    refused(
+        &place,
+        &[
+            "`a`",
+            "`d0`",
+            "`d1`",
+            "remove disktime.json a --disk d0",
+            "disktime.json:4:",
+        ],
+    );
+    // Neither when its disk is not in the file any more.
+    place.configure_as(
+        r#""d1": { "path": "../d1.disk", "seeks": false }"#,
+        &moved,
+        NBD,
+    );
+    refused(&place, &["`a`", "`d0`", "`d1`", "adopt"]);
+    place.configure_as(TWO_DISKS, TWO_VDISKS, NBD);
+    serves(&place, &data);
+    // Freed where it was, it may be made elsewhere; by its own name alone it may not be freed.
+    place.configure_as(TWO_DISKS, &moved, NBD);
+    assert_says(&place.fails(&["remove", "a"]), &["`a`", "disktime.json"]);
+    assert_says(&place.fails(&["remove", "a", "--disk", "d1"]), &["`a`"]);
+    place.succeeds(&["remove", "a", "--disk", "d0"]);
+    let server = place.start();
+    assert_says(&server.said(), &["d1: new", "`a`"]);
+    server.stop();
+}
+
+#[test]
+fn what_is_remembered_is_not_guessed() {
+    let (place, data) = served();
+    let file = place.path("state/disks.json");
+    let remembered = fs::read(&file).expect("it is there");
+    for damage in [&b""[..], &remembered[..remembered.len() / 2], b"{}"] {
+        fs::write(&file, damage).expect("a write");
+        refused(
+            &place,
+            &["disks.json", "damaged", "disktime adopt disktime.json"],
+        );
+    }
+    let later = String::from_utf8_lossy(&remembered).replace(r#""version": 1"#, r#""version": 9"#);
+    fs::write(&file, later).expect("a write");
+    refused(&place, &["disks.json", "version 9"]);
+    fs::remove_file(&file).expect("it is there");
+    refused(
+        &place,
+        &["disks.json", "is gone", "disktime adopt disktime.json"],
+    );
+    place.succeeds(&["adopt"]);
+    serves(&place, &data);
+    // A state directory of a program that remembered nothing.
+    fs::remove_dir_all(place.path("state")).expect("it is there");
+    assert_says(
+        &serves(&place, &data),
+        &["`d0`", "holds `a`", "remembered from now on"],
+    );
+    assert!(!serves(&place, &data).contains("remembered"));
+}
+
+#[test]
+fn a_start_that_failed_does_not_make_vdisks_in_silence() {
+    let place = TestDirectory::configured(TWO_DISKS, TWO_VDISKS, NBD);
+    // The second disk is refused after the first was opened; then it is in order.
+    fs::write(place.path("d1.disk"), vec![7; 64 << 20]).expect("a write");
+    let said = place.fails(&["serve"]);
+    assert!(!said.contains("new"), "{said}");
+    fs::remove_file(place.path("d1.disk")).expect("it is there");
+    let server = place.start();
+    assert_says(&server.said(), &["`a` (8MiB)", "`b` (8MiB)"]);
+    server.stop();
+}
+
+#[test]
+fn devices_that_changed_names_are_refused() {
+    let place = TestDirectory::new();
+    let backings = ["one", "other"].map(|name| place.write(name, vec![0; 64 << 20]));
+    let configure = |first: &Loop, second: &Loop| {
+        let disk = |device: &Loop| {
+            let path = text(&device.device).to_owned();
+            format!(r#"{{ "path": "{path}", "seeks": false }}"#)
+        };
+        let disks = format!(r#""d0": {}, "d1": {}"#, disk(first), disk(second));
+        place.configure_as(&disks, TWO_VDISKS, NBD);
+    };
+    let (first, second) = (Loop::attach(&backings[0]), Loop::attach(&backings[1]));
+    configure(&first, &second);
+    let server = place.start();
+    let data = server.client("a").fill(3);
+    server.stop();
+    configure(&second, &first);
+    refused(&place, &["`d0`", "`d1`", "by-id"]);
+    configure(&first, &second);
+    serves(&place, &data);
+}
+
+#[track_caller]
+fn until_status_says(place: &TestDirectory, words: &str) {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let problem = place.status().disks["d0"].file_problem.clone();
+        if problem
+            .as_ref()
+            .is_some_and(|problem| problem.contains(words))
+        {
+            return;
+        }
+        assert!(
+            Instant::now() < until,
+            "the status says {problem:?}, not {words:?}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_served_is_noticed() {
+    let (place, data) = served();
+    let (file, aside) = (place.path("d0.disk"), place.path("aside"));
+    let server = place.start();
+    assert_eq!(place.status().disks["d0"].file_problem, None);
+    fs::rename(&file, &aside).expect("a rename");
+    until_status_says(&place, "moved");
+    fs::write(&file, b"another").expect("a write");
+    until_status_says(&place, "replaced");
+    fs::remove_file(&aside).expect("it is there");
+    fs::remove_file(&file).expect("it is there");
+    until_status_says(&place, "deleted");
+    assert_says(&place.succeeds(&["status"]), &["d0:", "deleted"]);
+    // What was served still is, to be copied.
+    crate::nbd::assert_same(&server.client("a").read_all(), &data, "a deleted file");
+    assert_says(
+        &server.stop(),
+        &["`d0`", "deleted while it is served", "copy it now"],
+    );
+    refused(&place, &["`d0`", "blank or missing"]);
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_served_is_noticed() {
+    let (place, _) = served();
+    let server = place.start();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.path("d0.disk"));
+    file.expect("it is there").set_len(32 * MIB).expect("a cut");
+    until_status_says(&place, "was cut from 64MiB to 32MiB");
+    drop(server);
+}
