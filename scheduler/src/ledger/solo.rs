@@ -209,6 +209,9 @@ impl Ledger {
         let is_first = stream.in_flight() == 1;
         let debit = stream.solo_mut().debit(now, price.account, is_first);
         stream.use_limit(debit, now);
+        if account == Account::Reserved {
+            stream.solo_mut().take_debit(debit);
+        }
         if payer != id {
             self.stream_mut(id).advance_tag(price.member);
         }
@@ -266,6 +269,7 @@ impl Ledger {
             self.stream_mut(id).solo_mut().receive(done.price.member);
         }
         if account == Account::Reserved {
+            self.stream_mut(payer).solo_mut().return_debit(done.debit);
             self.refunded += scaled(done.debit.saturating_sub(charge));
         }
         self.undo_debit(id, account, done.debit);

@@ -149,6 +149,8 @@ pub(crate) struct SoloAccount {
     /// When it last began to have requests outstanding, and what it was charged since.
     busy_since: Nanos,
     charged_since_busy: Nanos,
+    /// What was taken from the budget for requests in flight.
+    debited: Nanos,
     /// When it last ran out of requests.
     emptied_at: Nanos,
     /// Its gap is charged up to then; `None`: it has requests, or is waited for.
@@ -169,6 +171,7 @@ impl Default for SoloAccount {
             charged_until: Nanos::ZERO,
             busy_since: Nanos::ZERO,
             charged_since_busy: Nanos::ZERO,
+            debited: Nanos::ZERO,
             emptied_at: Nanos::ZERO,
             gap_since: None,
             let_go_at: None,
@@ -220,6 +223,24 @@ impl SoloAccount {
             self.charged_until = self.charged_until.max(now);
         }
         times_ppm(solo, self.correction_ppm())
+    }
+
+    /// A debit was taken from the budget.
+    #[inline]
+    pub(super) fn take_debit(&mut self, debit: Nanos) {
+        self.debited += debit;
+    }
+
+    /// It is given back.
+    #[inline]
+    pub(super) fn return_debit(&mut self, debit: Nanos) {
+        self.debited -= debit;
+    }
+
+    /// What was taken from the budget for requests in flight, and may come back.
+    #[inline]
+    pub(super) fn debited(&self) -> Nanos {
+        self.debited
     }
 
     /// Up to when its time in the disk is charged.

@@ -216,3 +216,19 @@ fn a_price_that_is_too_low_does_not_prolong_the_focus() {
         holds(&case(drive, clients.clone(), 1), 2000);
     }
 }
+
+/// What was taken for a request in flight can come back and lift a budget over W again. Had its
+/// demand been put off meanwhile, it would return just before its deadline, when the disk is full
+/// of what the others sent.
+#[test]
+fn a_debit_that_comes_back_does_not_bring_a_deadline_back() {
+    for seed in 0..12 {
+        let mut clients = vec![
+            OverlapClient::new("Q128d4", 4, Q128).reserved(134_000, ms(100)),
+            OverlapClient::new("R4d256", 256, R4),
+            OverlapClient::new("R64d2", 2, R64).reserved(664_000, ms(20)),
+        ];
+        clients[0].turnaround = Some(us(100));
+        holds(&case(LabDrive::find("nvme-970pro"), clients, seed), 1000);
+    }
+}

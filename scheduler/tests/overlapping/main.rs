@@ -4,11 +4,13 @@
 //! - `bound`: what is unspent and the least slack, each where an earlier rule broke the bound.
 //! - `charges`: what requests are charged, compared with what they take alone.
 //! - `isolation`: what a stream gets beside storms and large requests, and with wrong prices.
+//! - `rules`: single rules, with a disk that the test plays by hand.
 
 mod bound;
 mod charges;
 mod isolation;
 mod pipe;
+mod rules;
 
 use disktime_lab::overlap::{Case, LabDrive, OverlapClient, OverlapRun};
 use disktime_scheduler::PolicyKind;

@@ -5,7 +5,7 @@
 
 use super::{Stream, StreamState};
 use crate::config::StreamConfig;
-use crate::ppm_time::divide;
+use crate::ppm_time::{divide, scaled};
 use disktime_units::Nanos;
 
 /// What an idle stream would have if it woke now.
@@ -71,10 +71,14 @@ impl Stream {
     }
 
     /// The demand that the slack test counts for `budget` and `deadline`: a budget below W competes
-    /// one period (or more) later, together with the next one.
+    /// one period (or more) later, together with the next one. What was taken for requests in
+    /// flight may come back, so it counts for whether the budget is below W: else a demand that
+    /// others did not reckon with would return just before its deadline.
     fn demand(&self, budget: i128, deadline: Nanos, worst_case: i128) -> Demand {
         let per_period = self.budget_per_period();
-        if budget >= worst_case || per_period == 0 {
+        let at_most = budget + scaled(self.solo.debited());
+        if at_most >= worst_case || per_period == 0 {
+            let budget = budget.max(0);
             return Demand { deadline, budget };
         }
         let missing = worst_case - budget;
@@ -122,7 +126,8 @@ impl Stream {
             let periods = divide(-self.budget, self.budget_per_period());
             let periods = u64::try_from(periods).unwrap_or(u64::MAX);
             let repaid = self.period().0.saturating_mul(periods);
-            self.deadline.saturating_add(Nanos(repaid))
+            let repaid = self.deadline.saturating_add(Nanos(repaid));
+            repaid.min(self.current_demand(worst_case).deadline)
         };
         own.min(self.grace_until)
     }
