@@ -17,6 +17,7 @@
 
 mod disk_loop;
 mod extent;
+mod last_change;
 mod log_throttle;
 mod order;
 mod port;
@@ -30,6 +31,7 @@ mod zero_pieces;
 
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
+pub use last_change::LastChange;
 pub use log_throttle::LogThrottle;
 pub use order::Order;
 pub use port::{Port, PortStatus, Submit};

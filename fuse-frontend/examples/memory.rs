@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p disktime-fuse --example memory -- DIRECTORY`
 
-use disktime_engine::{Reactor, Reply, Request, Service, VdiskId};
+use disktime_engine::{LastChange, Reactor, Reply, Request, Service, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile, Transport};
 use disktime_testing::memory::perform;
 use disktime_units::Nanos;
@@ -51,6 +51,7 @@ fn files() -> Vec<FuseFile> {
         name: format!("memory{number}"),
         size_bytes: SIZE_BYTES,
         stored: None,
+        last_change: LastChange::default(),
         read_only: false,
         optimal_io_bytes: 65_536,
         disk: 0,

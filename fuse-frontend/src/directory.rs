@@ -23,8 +23,8 @@ pub(crate) struct Directory {
     by_name: HashMap<Vec<u8>, usize>,
     by_identity: HashMap<FileIdentity, usize>,
     owner: Owner,
-    /// When it was mounted, in seconds since 1970.
-    created_seconds: u64,
+    /// When it was mounted, in nanoseconds since 1970.
+    created_ns: u64,
 }
 
 #[derive(Debug)]
@@ -49,18 +49,18 @@ pub(crate) struct DirectoryLine<'a> {
 }
 
 impl Directory {
-    /// A directory of these files, owned by `owner`, created at `created_seconds`.
+    /// A directory of these files, owned by `owner`, created at `created_ns`.
     pub(crate) fn new(
         files: Vec<FuseFile>,
         owner: Owner,
-        created_seconds: u64,
+        created_ns: u64,
     ) -> Result<Directory, FuseError> {
         let mut directory = Directory {
             entries: Vec::with_capacity(files.len()),
             by_name: HashMap::new(),
             by_identity: HashMap::new(),
             owner,
-            created_seconds,
+            created_ns,
         };
         for file in files {
             directory.add(file)?;
@@ -148,7 +148,7 @@ impl Directory {
             mode,
             size_bytes,
             stored_bytes: size_bytes,
-            time_seconds: self.created_seconds,
+            time_ns: self.created_ns,
             user: self.owner.uid,
             group: self.owner.gid,
             block_bytes,
@@ -162,7 +162,10 @@ impl Directory {
             .optimal_io_bytes
             .clamp(4096, 1 << 20)
             .next_power_of_two();
-        let all = attributes(EntryKind::File, mode, file.size_bytes, block);
+        let all = Attributes {
+            time_ns: file.last_change.since_1970_ns(),
+            ..attributes(EntryKind::File, mode, file.size_bytes, block)
+        };
         Some(match &file.stored {
             Some(stored) => Attributes {
                 stored_bytes: stored.get().min(file.size_bytes),

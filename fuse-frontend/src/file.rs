@@ -1,6 +1,6 @@
 //! What the directory shows: one file for each vdisk.
 
-use disktime_engine::{StoredBytes, VdiskId};
+use disktime_engine::{LastChange, StoredBytes, VdiskId};
 
 /// Which file it is, whatever its name and its place in a list: of a vdisk, the uuid in its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub struct FuseFile {
     pub size_bytes: u64,
     /// How much of it is reported as stored (`st_blocks`); all of it if `None`.
     pub stored: Option<StoredBytes>,
+    /// When its content changed last, by whichever frontend: `st_mtime` and `st_ctime`.
+    pub last_change: LastChange,
     /// Whether opening it for writing is refused.
     pub read_only: bool,
     /// The size of reads and writes that is recommended to programs (`st_blksize`), rounded up to a

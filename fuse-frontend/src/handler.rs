@@ -228,7 +228,8 @@ impl OperationHandler {
         Ok(())
     }
 
-    /// Times are accepted and not stored, because `cp -p` and `touch` set them.
+    /// Nothing is changed. The times are those of the content: a time that a program could set
+    /// could hide a change from a backup.
     fn set_attributes(
         &mut self,
         header: &Header,
@@ -243,10 +244,12 @@ impl OperationHandler {
         let changes_owner = wanted.user.is_some_and(|user| user != own.user)
             || wanted.group.is_some_and(|group| group != own.group);
         let changes_mode = wanted.mode.is_some_and(|mode| mode & 0o7777 != own.mode);
-        if changes_size || changes_owner || changes_mode {
-            let verb = match changes_size {
-                true => "change the size of",
-                false => "change owner or mode of",
+        let changes_times = wanted.times;
+        if changes_size || changes_owner || changes_mode || changes_times {
+            let verb = match (changes_size, changes_owner || changes_mode) {
+                (true, _) => "change the size of",
+                (_, true) => "change owner or mode of",
+                (false, false) => "set the times of",
             };
             let position = self.directory.position(header.inode);
             let name: Cow<'_, str> = match position {

@@ -74,8 +74,8 @@ pub async fn mount(
 ) -> Result<MountHandle, FuseError> {
     assert!(files.iter().all(|file| file.disk < hosts.len()));
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let created_seconds = since_1970.unwrap_or_default().as_secs();
-    let handler = OperationHandler::new(Directory::new(files, current_user(), created_seconds)?);
+    let created_ns = u64::try_from(since_1970.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
+    let handler = OperationHandler::new(Directory::new(files, current_user(), created_ns)?);
     let path = prepare(directory).await?;
     let connection = off_thread(&path, move |path| connect(path, transport)).await?;
     let (drained_sender, drained) = oneshot::channel();

@@ -17,6 +17,7 @@
 
 use crate::block_status::BlockStatus;
 use crate::commit::{BlockSource, CommitIo};
+use crate::driver::WallClock;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::IoQueue;
 use crate::request_table::RequestTable;
@@ -63,12 +64,20 @@ pub(crate) struct DataPath<D: Disk> {
     stopping: bool,
     /// The latest time that was named.
     now: Nanos,
+    wall_clock: WallClock,
+    /// The time of day, in nanoseconds since 1970, once a change of this turn has asked for it.
+    since_1970_ns: Option<u64>,
     /// Something was submitted since the last turn.
     turn_due: bool,
 }
 
 impl<D: Disk> DataPath<D> {
-    pub(crate) fn new(disk_loop: DiskLoop<D>, metadata: StreamId, now: Nanos) -> DataPath<D> {
+    pub(crate) fn new(
+        disk_loop: DiskLoop<D>,
+        metadata: StreamId,
+        now: Nanos,
+        wall_clock: WallClock,
+    ) -> DataPath<D> {
         DataPath {
             io: IoQueue::new(disk_loop),
             metadata,
@@ -84,6 +93,8 @@ impl<D: Disk> DataPath<D> {
             failures: LogThrottle::default(),
             stopping: false,
             now,
+            wall_clock,
+            since_1970_ns: None,
             turn_due: false,
         }
     }
@@ -169,11 +180,14 @@ impl<D: Disk> DataPath<D> {
     fn advance(&mut self, now: Nanos) {
         self.now = self.now.max(now);
         self.turn_due = false;
+        self.since_1970_ns = None;
         self.advance_leaving();
         self.send(now);
         loop {
             let mut done = std::mem::take(&mut self.done);
             self.io.turn(now, &mut done);
+            // What has just come back did so before the clock is asked again.
+            self.since_1970_ns = None;
             for io in done.drain(..) {
                 self.complete(now, io);
             }

@@ -7,11 +7,12 @@
 //! the bytes mean.
 
 use crate::VolumeError;
+use crate::label::{Step, Update};
 use disktime_disks::{Buffer, Disk, DiskError, Operation};
 use disktime_engine::{DiskLoop, Io, IoDone, StreamId};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A clock and a way to wait.
 pub trait Driver {
@@ -23,6 +24,33 @@ pub trait Driver {
     /// # Errors
     /// When waiting fails.
     fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError>;
+
+    /// What tells the time of day: in virtual time, that clock, which starts in 1970.
+    fn wall_clock(&self) -> WallClock {
+        WallClock::Virtual
+    }
+}
+
+/// What tells the time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WallClock {
+    /// The clock of the loop, which starts in 1970.
+    Virtual,
+    /// The machine's.
+    System,
+}
+
+impl WallClock {
+    /// The time in nanoseconds since 1970; `now` is that of the loop.
+    pub(crate) fn since_1970_ns(self, now: Nanos) -> u64 {
+        match self {
+            WallClock::Virtual => now.0,
+            WallClock::System => {
+                let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+                u64::try_from(since_1970.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+            }
+        }
+    }
 }
 
 /// Virtual time: waiting is a jump.
@@ -59,6 +87,10 @@ impl<F: FnMut() -> Nanos> RealDriver<F> {
 impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
     fn now(&mut self) -> Nanos {
         (self.clock)()
+    }
+
+    fn wall_clock(&self) -> WallClock {
+        WallClock::System
     }
 
     fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError> {
@@ -142,6 +174,24 @@ impl<'a, D: Disk, R: Driver> Blocking<'a, D, R> {
             let start = (offset - offset_bytes) as usize;
             let buffer = Some(Buffer::copy_of(&bytes[start..start + len as usize]));
             self.run(doing, Operation::Write, offset, len, buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Does the steps of an update of the label, up to the first that fails.
+    pub(crate) fn update(
+        &mut self,
+        doing: &'static str,
+        update: Update,
+    ) -> Result<(), VolumeError> {
+        for step in update {
+            match step {
+                Step::Flush => self.flush(doing)?,
+                Step::Write {
+                    offset_bytes,
+                    bytes,
+                } => self.write(doing, offset_bytes, &bytes)?,
+            }
         }
         Ok(())
     }

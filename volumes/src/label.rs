@@ -25,6 +25,7 @@ mod number;
 #[cfg(test)]
 pub(crate) mod samples;
 mod table;
+mod times;
 mod update;
 mod vdisks;
 mod version1;
@@ -36,6 +37,7 @@ pub use directory::{KeptSection, Place, Rooms};
 pub use features::{Features, ProgramVersion};
 pub(crate) use number::{u32_at, u64_at};
 pub use table::{Extent, Label, VdiskEntry};
+pub use times::ChangeTimes;
 pub use update::{Step, Update};
 
 /// Where the two copies lie.

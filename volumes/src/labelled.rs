@@ -12,6 +12,7 @@
 //! opening. A disk that holds no data (a pure model) keeps its label in memory only.
 
 mod reading;
+mod times;
 mod writing;
 
 use crate::VolumeError;
@@ -75,6 +76,8 @@ pub struct LabelledDisk<D: Disk> {
     first_copy: usize,
     /// Formatting was decided but is not written yet.
     unwritten: bool,
+    /// Both copies were found whole and the same.
+    copies_agree: bool,
     /// A copy has to be written again.
     healing: Option<Healing>,
     /// A step of an update failed: what is on the disk is not known.
@@ -115,6 +118,7 @@ impl<D: Disk> LabelledDisk<D> {
             background,
             first_copy: 1,
             unwritten: true,
+            copies_agree: true,
             healing: None,
             update_failed: false,
             messages: Vec::new(),

@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::request_table::MAX_REQUESTS;
 use crate::target::{DiskIndex, Target};
 use crate::zero_map::Half;
-use disktime_engine::{IoError, StreamId};
+use disktime_engine::{IoError, LastChange, StreamId};
 
 /// Stages of a run beside the writes of the zero maps: that of the data, and one behind each half.
 const FLUSHES: usize = 3;
@@ -27,6 +27,7 @@ pub(crate) struct OpenVdisk {
     commits: CommitPipeline,
     /// How the last run of the commits ended.
     last_commit: Result<(), IoError>,
+    last_change: LastChange,
 }
 
 impl OpenVdisk {
@@ -36,6 +37,7 @@ impl OpenVdisk {
         stream: StreamId,
         layout: Layout,
         is_damaged: bool,
+        last_change: LastChange,
     ) -> OpenVdisk {
         OpenVdisk {
             name,
@@ -48,6 +50,7 @@ impl OpenVdisk {
             ),
             layout,
             last_commit: Ok(()),
+            last_change,
         }
     }
 
@@ -66,6 +69,11 @@ impl OpenVdisk {
 
     pub(crate) fn stream(&self) -> StreamId {
         self.stream
+    }
+
+    /// When its content changed last.
+    pub(crate) fn last_change(&self) -> &LastChange {
+        &self.last_change
     }
 
     pub(crate) fn layout(&self) -> &Layout {

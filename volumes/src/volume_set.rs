@@ -14,7 +14,8 @@ use crate::label::{Label, Uuid};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{
-    DiskLoop, IoError, LoopReport, Reply, Request, Service, StoredBytes, StreamId, VdiskId,
+    DiskLoop, IoError, LastChange, LoopReport, Reply, Request, Service, StoredBytes, StreamId,
+    VdiskId,
 };
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use std::os::fd::RawFd;
@@ -22,9 +23,11 @@ use std::os::fd::RawFd;
 mod changes;
 mod groups;
 mod known;
+mod last_changes;
 mod open;
 
 use groups::Groups;
+use last_changes::LastChanges;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 
 /// The vdisks of one disk.
@@ -36,6 +39,9 @@ pub struct VolumeSet<D: Disk> {
     label: Label,
     /// What people should know of how the label was found.
     label_notices: Vec<String>,
+    /// An update of the label failed: what is on the disk is not known.
+    label_is_stuck: bool,
+    last_changes: LastChanges,
     /// It was given up with requests in flight.
     abandoned: bool,
 }
@@ -91,6 +97,12 @@ impl<D: Disk> VolumeSet<D> {
     pub fn stored(&self, vdisk: VdiskId) -> Option<StoredBytes> {
         let vdisk = self.vdisk(vdisk)?;
         Some(vdisk.layout().stored().clone())
+    }
+
+    /// When the content of a vdisk changed last.
+    pub fn last_change(&self, vdisk: VdiskId) -> Option<LastChange> {
+        let vdisk = self.vdisk(vdisk)?;
+        Some(vdisk.last_change().clone())
     }
 
     /// The stream that pays for a vdisk.

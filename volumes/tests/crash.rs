@@ -2,6 +2,7 @@
 //! of the metadata is flipped as well.
 
 mod common;
+mod times;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, put, soil};
 use disktime_disks::FaultDisk;

@@ -223,6 +223,31 @@ fn sections_outside_are_read_from_the_replica_of_their_copy_and_kept() {
 }
 
 #[test]
+fn the_times_of_the_last_changes_are_what_the_document_says() {
+    let header = Header::plain(4, 16 * MIB, (3 * MIB, 16 * MIB));
+    let records = [
+        record("a", [4; 16], MIB, &[[MIB, MIB, 0]]),
+        record("b", [5; 16], MIB, &[[2 * MIB, MIB, 0]]),
+    ];
+    for flags in [0u32, 1] {
+        let mut times = flags.to_le_bytes().to_vec();
+        times.extend([0; 4]);
+        for (uuid, time) in [([4; 16], 1_700_000_000_000_000_001u64), ([5; 16], 7)] {
+            times.extend(uuid);
+            times.extend(time.to_le_bytes());
+        }
+        assert_eq!(times.len(), 8 + 2 * 24);
+        let copy = version2(&header, &[vdisks(&records), Section::inside(2, 0, times)]);
+        let label = decode(&copy).expect("a label");
+        let found = label.times().expect("they are there");
+        let of = |vdisk: usize| found.get(label.vdisks()[vdisk].uuid());
+        assert_eq!(found.is_open(), flags == 1);
+        assert_eq!([of(0), of(1)], [Some(1_700_000_000_000_000_001), Some(7)]);
+        assert!(label.encode().into_copy() == copy);
+    }
+}
+
+#[test]
 fn version_1_is_read() {
     let header = Header {
         disk_uuid: [3; 16],

@@ -1,7 +1,7 @@
 //! Unit tests of `directory`.
 
 use super::*;
-use disktime_engine::VdiskId;
+use disktime_engine::{LastChange, VdiskId};
 
 /// Files of one name are the same vdisk in these tests, unless one says otherwise.
 fn identity(name: &str) -> FileIdentity {
@@ -17,6 +17,7 @@ fn file(name: &str, size_bytes: u64) -> FuseFile {
         name: name.into(),
         size_bytes,
         stored: None,
+        last_change: LastChange::default(),
         read_only: false,
         optimal_io_bytes: 65_000,
         disk: 0,

@@ -7,7 +7,7 @@ use super::wire::Put;
 pub(crate) const REPLY_HEADER_BYTES: usize = 16;
 
 /// How long the kernel may cache names, and attributes of the directory: they never change. The
-/// attributes of files are not cached: other frontends change how much of a file is stored.
+/// attributes of files are not cached: other frontends change them.
 const REMEMBER_SECONDS: u64 = 3600;
 
 /// The header of a reply with `body_bytes` after it; an error, which has no body, is an errno.
@@ -45,8 +45,8 @@ pub(crate) struct Attributes {
     pub(crate) mode: u32,
     pub(crate) size_bytes: u64,
     pub(crate) stored_bytes: u64,
-    /// Of access, change and modification, in seconds since 1970.
-    pub(crate) time_seconds: u64,
+    /// Of access, change and modification, in nanoseconds since 1970.
+    pub(crate) time_ns: u64,
     pub(crate) user: u32,
     pub(crate) group: u32,
     pub(crate) block_bytes: u32,
@@ -106,8 +106,8 @@ fn put_attributes(out: &mut Vec<u8>, of: &Attributes) {
     out.put_u64(of.size_bytes);
     // The unit is 512 bytes, whatever a block is.
     out.put_u64(of.stored_bytes.div_ceil(512));
-    (0..3).for_each(|_| out.put_u64(of.time_seconds));
-    out.put_zeroes(3 * 4);
+    (0..3).for_each(|_| out.put_u64(of.time_ns / 1_000_000_000));
+    (0..3).for_each(|_| out.put_u32((of.time_ns % 1_000_000_000) as u32));
     out.put_u32(of.kind.mode() | of.mode);
     out.put_u32(if of.kind == EntryKind::Directory {
         2

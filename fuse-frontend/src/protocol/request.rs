@@ -60,6 +60,8 @@ pub(crate) struct SetAttributes {
     pub(crate) user: Option<u32>,
     pub(crate) group: Option<u32>,
     pub(crate) size_bytes: Option<u64>,
+    /// Whether times are set.
+    pub(crate) times: bool,
 }
 
 /// An operation on the header's inode. Handles come from the reply to [`Operation::Open`].
@@ -248,10 +250,12 @@ fn set_attributes(mut fields: Reader<'_>) -> Result<SetAttributes, Malformed> {
     const USER: u32 = 1 << 1;
     const GROUP: u32 = 1 << 2;
     const SIZE: u32 = 1 << 3;
+    // Of access and of modification, to a time or to now; of change.
+    const TIMES: u32 = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 10;
     let valid = fields.u32()?;
     let (_padding, _handle) = (fields.u32()?, fields.u64()?);
     let size_bytes = fields.u64()?;
-    // A lock's owner and three times, which are not kept.
+    // A lock's owner and three times.
     fields.skip(8 + 3 * 8 + 3 * 4)?;
     let mode = fields.u32()?;
     let _unused = fields.u32()?;
@@ -261,5 +265,6 @@ fn set_attributes(mut fields: Reader<'_>) -> Result<SetAttributes, Malformed> {
         user: (valid & USER != 0).then_some(user),
         group: (valid & GROUP != 0).then_some(group),
         size_bytes: (valid & SIZE != 0).then_some(size_bytes),
+        times: valid & TIMES != 0,
     })
 }

@@ -124,6 +124,14 @@ fn only_what_is_marked_valid_is_wanted() {
         ..SetAttributes::default()
     });
     decoded(Opcode::SetAttributes, &fixed, b"", expected);
+    for time in [4, 5, 7, 8, 10] {
+        fixed[..4].copy_from_slice(&(1_u32 << time).to_ne_bytes());
+        let expected = Operation::SetAttributes(SetAttributes {
+            times: true,
+            ..SetAttributes::default()
+        });
+        decoded(Opcode::SetAttributes, &fixed, b"", expected);
+    }
 }
 
 #[test]
@@ -152,7 +160,7 @@ fn replies_have_the_lengths_that_the_kernel_expects() {
         mode: 0o600,
         size_bytes: 5000,
         stored_bytes: 513,
-        time_seconds: 9,
+        time_ns: 9_000_000_007,
         user: 1,
         group: 2,
         block_bytes: 4096,
@@ -161,6 +169,16 @@ fn replies_have_the_lengths_that_the_kernel_expects() {
     encode_attributes(&mut out, &attributes);
     assert_eq!(out.len(), 16 + 88);
     let word = |at: usize| u64::from_ne_bytes(out[at..at + 8].try_into().expect("eight"));
+    assert_eq!(
+        [word(40), word(48), word(56)],
+        [9; 3],
+        "the seconds of the times"
+    );
+    assert_eq!(
+        [word(64), word(72) & 0xFFFF_FFFF],
+        [7 << 32 | 7, 7],
+        "the rest"
+    );
     assert_eq!(
         (word(16), word(24), word(32)),
         (2, 5000, 2),
@@ -223,7 +241,7 @@ fn a_listing_ends_where_its_room_ends() {
         mode: 0o600,
         size_bytes: 1,
         stored_bytes: 1,
-        time_seconds: 0,
+        time_ns: 0,
         user: 0,
         group: 0,
         block_bytes: 4096,

@@ -1,8 +1,8 @@
 //! Vdisks in memory that record their requests, and a reactor that serves them.
 
 use disktime_engine::{
-    Buffer, IoError, PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind, Service,
-    StoredBytes, VdiskId,
+    Buffer, IoError, LastChange, PortHost, Reactor, ReactorHandle, Reply, Request, RequestKind,
+    Service, StoredBytes, VdiskId,
 };
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_testing::memory::perform;
@@ -49,6 +49,7 @@ impl Memory {
                 name: (*name).into(),
                 size_bytes: *size_bytes,
                 stored: (*name == "sparse").then(StoredBytes::default),
+                last_change: LastChange::default(),
                 read_only: name.starts_with("read-only"),
                 optimal_io_bytes: 64 << 10,
                 disk: 0,

@@ -3,7 +3,7 @@
 
 use crate::assembly;
 use disktime_disks::{Disk, DiskProperties};
-use disktime_engine::{ReactorHandle, StoredBytes, VdiskId};
+use disktime_engine::{LastChange, ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
 use disktime_reservations::Vdisk;
@@ -27,6 +27,8 @@ pub(crate) struct CatalogEntry {
     id: VdiskId,
     /// How much of it is stored.
     stored: StoredBytes,
+    /// When its content changed last.
+    last_change: LastChange,
 }
 
 /// A vdisk as the frontends see it.
@@ -69,6 +71,7 @@ impl CatalogEntry {
             uuid: service.uuid(id)?,
             id,
             stored: service.stored(id)?,
+            last_change: service.last_change(id)?,
         })
     }
 }
@@ -122,6 +125,7 @@ impl<S> ServedVdisk<S> {
             name: self.name.clone(),
             size_bytes: self.size_bytes,
             stored: Some(self.entry.stored.clone()),
+            last_change: self.entry.last_change.clone(),
             read_only: self.read_only,
             optimal_io_bytes: 64 << 10,
             disk: self.disk,

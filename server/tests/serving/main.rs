@@ -39,6 +39,7 @@ mod simulate;
 mod status;
 mod stopping;
 mod supervised;
+mod times;
 mod vdisks;
 mod workloads;
 

@@ -150,6 +150,7 @@ impl<D: Disk> DataPath<D> {
     }
 
     pub(super) fn answer(&mut self, id: RequestId, result: Result<(), IoError>) {
+        self.note_change(id);
         let request = self.requests.get(id);
         let detail = match (result, request.failed_at()) {
             (Err(_), Some(at)) => ReplyDetail::FailedAt(at),
@@ -160,5 +161,22 @@ impl<D: Disk> DataPath<D> {
         };
         let reply = self.requests.complete(id, result, detail);
         self.replies.push(reply);
+    }
+
+    /// A change is noted before it is answered, and one that failed as well: a part of it may have
+    /// reached the disk.
+    fn note_change(&mut self, id: RequestId) {
+        let request = self.requests.get(id);
+        let header = request.header();
+        if !header.kind().modifies() || header.len_bytes() == 0 {
+            return;
+        }
+        let (clock, now) = (self.wall_clock, self.now);
+        let at = self
+            .since_1970_ns
+            .get_or_insert_with(|| clock.since_1970_ns(now));
+        served(&self.vdisks, request.slot())
+            .last_change()
+            .changed(*at);
     }
 }

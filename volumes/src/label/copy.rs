@@ -5,7 +5,7 @@
 //! with all its sections.
 
 use super::directory::{
-    self, ENTRY_BYTES, Entry, KIND_VDISKS, KeptSection, MAX_SECTIONS, Place, Rooms,
+    self, ENTRY_BYTES, Entry, KIND_TIMES, KIND_VDISKS, KeptSection, MAX_SECTIONS, Place, Rooms,
 };
 use super::features::{self, ProgramVersion};
 use super::header::{self, HEADER_BYTES, Header};
@@ -272,11 +272,27 @@ impl Label {
         entries
     }
 
-    /// Bytes of a copy if the table of vdisks lies inside.
+    /// Bytes of a copy if the table of vdisks lies inside; without the times, which are left out
+    /// where there is no room for them.
     pub(super) fn inside_bytes(&self) -> u64 {
-        let sections = 1 + self.kept.len();
-        let mut end = (HEADER_BYTES + sections * ENTRY_BYTES) as u64 + self.table_bytes();
-        for section in &self.kept {
+        self.copy_bytes(self.table_bytes(), |kept| kept.kind != KIND_TIMES)
+    }
+
+    /// Whether the copy, as it is, fits its room.
+    pub(super) fn has_room_inside(&self) -> bool {
+        let table_bytes = match self.table_place {
+            Place::Inside => self.table_bytes(),
+            Place::Outside(_) => 0,
+        };
+        self.kept.len() < MAX_SECTIONS
+            && self.copy_bytes(table_bytes, |_| true) <= COPY_CAPACITY_BYTES as u64
+    }
+
+    fn copy_bytes(&self, table_bytes: u64, counts: impl Fn(&KeptSection) -> bool) -> u64 {
+        let kept: Vec<_> = self.kept.iter().filter(|kept| counts(kept)).collect();
+        let sections = 1 + kept.len();
+        let mut end = (HEADER_BYTES + sections * ENTRY_BYTES) as u64 + table_bytes;
+        for section in kept {
             if section.place == Place::Inside {
                 end = end.next_multiple_of(directory::ALIGNMENT_BYTES as u64);
                 end += section.bytes.len() as u64;

@@ -14,6 +14,8 @@ pub(super) const MAX_SECTIONS: usize = 32;
 pub(super) const ALIGNMENT_BYTES: usize = 8;
 /// The section of the vdisks.
 pub(super) const KIND_VDISKS: u32 = 1;
+/// The section of the times of the last changes. It is kept like one of an unknown kind.
+pub(super) const KIND_TIMES: u32 = 2;
 
 const MUST_UNDERSTAND: u32 = 1;
 const OUTSIDE: u32 = 2;
@@ -40,7 +42,7 @@ pub enum Place {
     Outside(Rooms),
 }
 
-/// A section that this program does not know and may skip: kept as it is.
+/// A section that a program may skip: kept as it is. The times of the last changes are one, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSection {
     pub(super) kind: u32,

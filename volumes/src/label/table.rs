@@ -48,7 +48,7 @@ pub struct Label {
     pub(super) vdisks: Vec<VdiskEntry>,
     /// Where the section of the vdisks lies.
     pub(super) table_place: Place,
-    /// Sections that this program does not know, by ascending kind.
+    /// Sections that a program may skip, by ascending kind: the times, and unknown ones.
     pub(super) kept: Vec<KeptSection>,
 }
 
@@ -310,6 +310,7 @@ impl Label {
         {
             self.table_place = Place::Outside(used.turned());
         }
+        self.drop_times_without_room();
         self
     }
 

@@ -159,6 +159,7 @@ impl<D: Disk> LabelledDisk<D> {
             1 - found.copy
         };
         self.unwritten = false;
+        self.copies_agree = found.healing.is_none();
         self.healing = found.healing;
         let size_bytes = self.label.size_bytes();
         self.label = found.label;

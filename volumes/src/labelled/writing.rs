@@ -3,7 +3,7 @@
 use super::LabelledDisk;
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::label::{Extent, Label, Step, Update, Uuid, VERSION};
+use crate::label::{Extent, Label, Update, Uuid, VERSION};
 use crate::zero_map::{MapKey, ZeroMap};
 use disktime_disks::Disk;
 
@@ -59,7 +59,7 @@ impl<D: Disk> LabelledDisk<D> {
         self.wipe_tail(driver)
     }
 
-    fn run<R: Driver>(
+    pub(super) fn run<R: Driver>(
         &mut self,
         driver: &mut R,
         doing: &'static str,
@@ -67,16 +67,7 @@ impl<D: Disk> LabelledDisk<D> {
     ) -> Result<(), VolumeError> {
         // Until the last step is done.
         self.update_failed = true;
-        let mut disk = self.blocking(driver);
-        for step in update {
-            match step {
-                Step::Flush => disk.flush(doing)?,
-                Step::Write {
-                    offset_bytes,
-                    bytes,
-                } => disk.write(doing, offset_bytes, &bytes)?,
-            }
-        }
+        self.blocking(driver).update(doing, update)?;
         self.update_failed = false;
         Ok(())
     }

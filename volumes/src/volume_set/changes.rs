@@ -49,7 +49,9 @@ impl<D: Disk> VolumeSet<D> {
         let slot = enter(&mut self.catalog, entry)?;
         let disk_loop = self.data_path.disk_loop_mut();
         let stream = self.groups.add_stream(disk_loop, driver.now(), config);
-        self.data_path.add(slot, open_vdisk(entry, known, stream));
+        let last_change = self.last_changes.of(entry.uuid());
+        self.data_path
+            .add(slot, open_vdisk(entry, known, stream, last_change));
         Ok(self.catalog.handle(slot))
     }
 
@@ -73,7 +75,8 @@ impl<D: Disk> VolumeSet<D> {
         while let Some((slot, vdisk)) = self.data_path.take_left() {
             let disk_loop = self.data_path.disk_loop_mut();
             self.groups.remove_stream(disk_loop, now, vdisk.stream());
-            self.catalog.release(slot);
+            let (uuid, _) = self.catalog.release(slot);
+            self.last_changes.remember(uuid, vdisk.last_change());
             if vdisk.last_commit().is_err() {
                 tracing::warn!(
                     vdisk = %vdisk.name(),

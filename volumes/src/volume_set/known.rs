@@ -11,7 +11,7 @@ use crate::target::{DiskIndex, Target};
 use crate::vdisk::OpenVdisk;
 use crate::zero_map::{FoundMap, MapDefect, MapKey, Repairs, ZeroMap};
 use disktime_disks::Disk;
-use disktime_engine::StreamId;
+use disktime_engine::{LastChange, StreamId};
 use std::ops::Range;
 
 const READING_MAP: &str = "reading a zero map";
@@ -189,7 +189,12 @@ fn read_blocks(
 }
 
 /// A vdisk from its entry and from what is known of its extents; `stream` pays.
-pub(super) fn open_vdisk(entry: &VdiskEntry, known: KnownExtents, stream: StreamId) -> OpenVdisk {
+pub(super) fn open_vdisk(
+    entry: &VdiskEntry,
+    known: KnownExtents,
+    stream: StreamId,
+    last_change: LastChange,
+) -> OpenVdisk {
     let (notice, is_damaged) = (known.notice(entry.name()), known.defect.is_some());
     let mut start_bytes = 0;
     let map = |(extent, known): (&Extent, Known)| {
@@ -200,5 +205,6 @@ pub(super) fn open_vdisk(entry: &VdiskEntry, known: KnownExtents, stream: Stream
     };
     let extents = entry.extents().iter().zip(known.extents).map(map).collect();
     let layout = Layout::new(extents, entry.size_bytes());
-    OpenVdisk::new(entry.name().to_owned(), stream, layout, is_damaged).with_notice(notice)
+    let name = entry.name().to_owned();
+    OpenVdisk::new(name, stream, layout, is_damaged, last_change).with_notice(notice)
 }

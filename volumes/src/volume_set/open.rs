@@ -3,6 +3,7 @@
 use super::VolumeSet;
 use super::groups::Groups;
 use super::known::{MetadataSource, data_after, enter, open_vdisk, read_known, unknown};
+use super::last_changes::LastChanges;
 use crate::VolumeError;
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
@@ -79,8 +80,12 @@ impl<D: Disk> VolumeSet<D> {
             orphans: plan.orphans().to_vec(),
             messages: Vec::new(),
         };
+        let times = disk.times();
         disk.apply(driver, plan)?;
         disk.settle(driver)?;
+        disk.open_times(driver)?;
+        let opened_ns = driver.wall_clock().since_1970_ns(driver.now());
+        let last_changes = LastChanges::opened(disk.label(), times.as_ref(), opened_ns);
         let label = disk.label().clone();
         let entries = label.by_name();
         let mut groups = Groups::default();
@@ -93,14 +98,16 @@ impl<D: Disk> VolumeSet<D> {
             let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
             report.messages.extend(known.notice(name));
             let slot = enter(&mut catalog, entry)?;
-            open.push((slot, open_vdisk(entry, known, stream)));
+            let last_change = last_changes.of(entry.uuid());
+            open.push((slot, open_vdisk(entry, known, stream, last_change)));
         }
         let label_notices = disk.take_messages();
         report.messages.extend(label_notices.iter().cloned());
         drop(entries);
+        let label_is_stuck = disk.is_stuck();
         let (disk_loop, background) = disk.into_parts();
         let metadata = *background.get(BackgroundWork::Metadata);
-        let mut data_path = DataPath::new(disk_loop, metadata, driver.now());
+        let mut data_path = DataPath::new(disk_loop, metadata, driver.now(), driver.wall_clock());
         for (slot, vdisk) in open {
             data_path.add(slot, vdisk);
         }
@@ -111,6 +118,8 @@ impl<D: Disk> VolumeSet<D> {
             background,
             label,
             label_notices,
+            label_is_stuck,
+            last_changes,
             abandoned: false,
         };
         Ok((set, report))

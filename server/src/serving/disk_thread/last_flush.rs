@@ -1,4 +1,4 @@
-//! The end of a disk: a flush of every vdisk that needs one.
+//! The end of a disk: a flush of every vdisk that needs one, and the times of the last changes.
 
 use super::clock;
 use crate::assembly::DiskService;
@@ -31,11 +31,15 @@ pub(super) fn flush_all(mut service: DiskService, name: &str, epoch: Instant) ->
             driver.wait(service.next_wake(), service.wake_fd())?;
         }
     }
-    match replies.iter().find(|reply| reply.result.is_err()) {
-        Some(_) => Err(Failure::new(format!(
+    if replies.iter().any(|reply| reply.result.is_err()) {
+        return Err(Failure::new(format!(
             "the last flush of disk {name} failed; what was written since the last flush that \
              succeeded may be lost"
-        ))),
-        None => Ok(()),
+        )));
     }
+    if let Err(error) = service.close(&mut driver) {
+        // No data is lost: the next start gives the files the time of that start.
+        tracing::warn!("disk {name}: {error}; the times of its files were not kept");
+    }
+    Ok(())
 }
