@@ -12,6 +12,7 @@
 
 mod analysis;
 mod clock;
+mod first_probe;
 mod measurements;
 mod on_disk;
 mod places;
@@ -20,6 +21,7 @@ mod probe;
 mod profile;
 
 pub use clock::{Clock, RealClock, VirtualClock};
+pub use first_probe::FirstProbe;
 pub use measurements::{Measurements, measure};
 pub use on_disk::OnDisk;
 pub use plan::{Part, Plan, PlanOptions, Step};

@@ -1,7 +1,8 @@
 //! The plan on each preset, in virtual time: what it measures beside the preset's own figures.
 
 use disktime_calibration::{
-    Device, OnDisk, Plan, PlanOptions, ProbeError, Prober, Profile, VirtualClock, measure,
+    Device, FirstProbe, OnDisk, Plan, PlanOptions, ProbeError, Prober, Profile, VirtualClock,
+    measure,
 };
 use disktime_disks::{Disk, Store, VirtualDisk, VirtualOverlapDisk};
 use disktime_drive_models::{Load, Operation, OverlapDrive, Slowdown, preset};
@@ -250,4 +251,25 @@ fn a_modelled_hard_disk() {
     near("s", profile.switch_cost().0, own.switch_cost.0, 15);
     near("R", profile.worst_seek().0, own.worst_seek.0, 15);
     assert_eq!(profile.max_in_flight, 1);
+}
+
+/// A second of reads tells a rotating disk from others, even where it reads within 256 MiB only.
+#[test]
+fn the_first_probe_tells_what_rotates() {
+    for name in ["nvme-970pro", "sata-870", "cheap-qlc-gc", "cloud-16k"] {
+        let disk = VirtualOverlapDisk::of_drive(&drive(name), SIZE, 7, Store::None);
+        let mut prober = OnDisk::new(disk, VirtualClock::default(), false);
+        let look = FirstProbe::take(&mut prober).expect("the model answers");
+        assert!(!look.may_rotate(), "{name}: {look:?}");
+    }
+    for name in ["desktop-7200-2008", "enterprise-15k"] {
+        let (parameters, _) = preset(name).expect("a preset");
+        for size_bytes in [256 << 20, 100 << 30] {
+            let disk = VirtualDisk::hard_disk(&parameters, size_bytes, name, Store::None);
+            let disk = disk.expect("it fits");
+            let mut prober = OnDisk::new(disk, VirtualClock::default(), false);
+            let look = FirstProbe::take(&mut prober).expect("the model answers");
+            assert!(look.may_rotate(), "{name}: {look:?}");
+        }
+    }
 }

@@ -73,12 +73,14 @@ impl Backing {
         let kind = kind_of(path, options)?;
         let mut notices = Vec::new();
         let (file, direct) = open_file(options, kind, &mut notices)?;
-        if options.read_only {
-            // It is not locked: reading changes nothing for the program that uses it.
-        } else if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
-            notices.push(notice);
+        // One that is only read is not locked, and may have no name: reading changes nothing for
+        // the program that uses it.
+        if !options.read_only {
+            if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
+                notices.push(notice);
+            }
+            still_there(&file, path)?;
         }
-        still_there(&file, path)?;
         let whole_bytes = match kind {
             BackingKind::File => grown_file(&file, options)?,
             BackingKind::BlockDevice => device_size(&file, options)?,

@@ -53,7 +53,7 @@ pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, PacedOverlapDisk};
 pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
-pub use survey::{Survey, survey_disk};
+pub use survey::{Survey, nearest_directory, survey_disk};
 pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
 pub use wake_event::reset_wake;
 

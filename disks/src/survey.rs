@@ -54,7 +54,7 @@ pub fn survey_disk(options: &DiskOptions) -> Result<Survey, BackingError> {
     };
     let (size_bytes, rotational) = match &found {
         Some(file) => existing(file).map_err(failed)?,
-        None => (options.size_bytes, nearest_directory(path)),
+        None => (options.size_bytes, rotational_below(path)),
     };
     let size_bytes = size_bytes.max(options.size_bytes);
     Ok(Survey::described(
@@ -100,13 +100,22 @@ fn existing(file: &File) -> io::Result<(Option<u64>, Option<bool>)> {
     Ok((Some(metadata.len()), queue.rotational))
 }
 
+/// The directory that exists and is nearest to a file that may be created there.
+pub fn nearest_directory(path: &Path) -> Option<&Path> {
+    let named = |directory| {
+        if directory == Path::new("") {
+            Path::new(".")
+        } else {
+            directory
+        }
+    };
+    let above = path.ancestors().skip(1).map(named);
+    above.into_iter().find(|directory| directory.is_dir())
+}
+
 /// Whether a file that is created there will be on a rotational disk, as far as is known.
-fn nearest_directory(path: &Path) -> Option<bool> {
-    let directory = path
-        .ancestors()
-        .skip(1)
-        .find(|ancestor| ancestor.is_dir())?;
-    let directory = File::open(directory).ok()?;
+fn rotational_below(path: &Path) -> Option<bool> {
+    let directory = File::open(nearest_directory(path)?).ok()?;
     block_device::queue_below(&directory, BackingKind::File).rotational
 }
 

@@ -194,8 +194,8 @@ const DEVICE_KEYS: &[Key] = &[
     key(
         "seeks",
         ValueKind::Truth,
-        "what the device reports",
-        "Whether the disk has seeks. Not with `emulate`: the model says it.",
+        "what the first probe finds, before it what the kernel says",
+        "Whether the disk has seeks (docs/calibrate.md). Not with `emulate`: the model says it.",
     ),
     key(
         "worst_case",

@@ -1,13 +1,15 @@
 //! From the reservation file to scheduled disks, in real or virtual time: a topic per file.
 //!
 //! `emulation` reads the file and finds a disk's model; `admission` decides on the reservations;
-//! `profile` finds what was measured of a disk; `disks` opens it, after `foreign_content` judged
-//! what its file holds; `scheduling` gives it its loop; `streams` says what each vdisk, group and
-//! background work is entitled to.
+//! `profile` finds what was measured of a disk, `first_probe` what a few seconds of reads tell of
+//! one that was not; `disks` opens it, after `foreign_content` judged what its file holds;
+//! `scheduling` gives it its loop; `streams` says what each vdisk, group and background work is
+//! entitled to.
 
 mod admission;
 mod disks;
 pub(crate) mod emulation;
+mod first_probe;
 mod foreign_content;
 mod profile;
 mod scheduling;
@@ -18,6 +20,7 @@ use disktime_volumes::VolumeSet;
 
 pub(crate) use admission::{admit_all, require_admitted};
 pub(crate) use disks::{open_real, open_virtual};
+pub(crate) use first_probe::{findings, probe_unknown_disks};
 pub(crate) use foreign_content::{has_label, refuse_to_grow_foreign};
 pub(crate) use scheduling::schedule;
 pub(crate) use streams::{background_streams, entitlement, vdisk_configs};

@@ -2,7 +2,7 @@
 
 use super::foreign_content::holds_nothing;
 use super::profile::profiled_options;
-use super::{AnyDisk, emulation};
+use super::{AnyDisk, emulation, first_probe};
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
     BackingError, CostModel, DiskOptions, DiskProperties, Medium, Store, VirtualDisk,
@@ -105,9 +105,12 @@ pub(crate) fn open_virtual(
     let model = PricedModel::new(cost);
     let (worst_case, quantum_bytes) = (survey.worst_case, survey.quantum_bytes);
     let drive = model.properties(size_bytes, worst_case, depth, quantum_bytes);
-    let whose = match disk.profile {
-        Some(_) => "the prices of its profile",
-        None => "its assumed prices",
+    let whose = if disk.profile.is_some() {
+        "the prices of its profile"
+    } else if first_probe::is_known(configuration, disk) {
+        "the prices that the first probe found"
+    } else {
+        "its assumed prices"
     };
     let description = format!("{name} by {whose}, in virtual time");
     let properties = DiskProperties::of_drive(drive, description);

@@ -1,11 +1,12 @@
 //! A disk's profile: prices, H, σ, W, depth and quantum as `disktime calibrate` measured them.
 //!
-//! What the file says of a disk counts before its profile, and its profile before the defaults. A
-//! disk that has none could be probed here, by reading, before it is opened for the first time.
+//! What the file says of a disk counts before its profile, its profile before what the first probe
+//! of it found (`first_probe`), and that before the defaults.
 //!
 //! Invariant: a profile of another disk is never used.
 
 use super::disks::disk_options;
+use super::first_probe;
 use crate::failure::{CommandResult, Failure};
 use disktime_calibration::{Profile, ProfileError};
 use disktime_disks::{DiskOptions, identify_disk};
@@ -21,7 +22,7 @@ pub(super) fn profiled_options(
 ) -> CommandResult<DiskOptions> {
     let mut options = disk_options(disk);
     let Some(profile) = load(configuration, disk)? else {
-        return Ok(options);
+        return Ok(first_probe::with_findings(configuration, disk, options));
     };
     options.has_seeks = Some(profile.device.rotational);
     options.cost = Some(profile.cost_model());

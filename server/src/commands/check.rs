@@ -35,6 +35,9 @@ pub(crate) fn run(file: &Path, json: bool) -> CommandResult<ExitCode> {
         for notice in frontend.notices() {
             eprintln!("disktime: {notice}");
         }
+        for finding in assembly::findings(&configuration) {
+            eprintln!("disktime: {finding}");
+        }
         if let Some(errors) = report.errors() {
             return Err(errors.into());
         }

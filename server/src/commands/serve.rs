@@ -10,6 +10,7 @@ use crate::serving::run_command;
 use crate::serving::server::Server;
 use crate::serving::signals::StopSignals;
 use crate::serving::supervisor::Supervisor;
+use disktime_reservations::Configuration;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ pub(crate) fn run(
         .build()?;
     let result = runtime.block_on(async {
         let mut signals = StopSignals::listen(last_signal(command))?;
+        if !probe_disks(&configuration, &mut signals).await? {
+            return Ok(ExitCode::SUCCESS);
+        }
         let report = assembly::require_admitted(&configuration)?;
         let frontend = nbd::prepare(&configuration)?;
         for warning in report.warnings() {
@@ -80,6 +84,26 @@ pub(crate) fn run(
     // What a stop has given up (a disk or an unmount that hangs) is not waited for here either.
     runtime.shutdown_background();
     result
+}
+
+/// Probes the disks of which nothing is known, and prints what is known of those without a
+/// profile. Returns false if a stop signal arrives meanwhile.
+async fn probe_disks(
+    configuration: &Configuration,
+    signals: &mut StopSignals,
+) -> CommandResult<bool> {
+    let shared = configuration.clone();
+    let probe = move || assembly::probe_unknown_disks(&shared);
+    let notices = tokio::select! {
+        notices = tokio::task::spawn_blocking(probe) => {
+            notices.map_err(|_| Failure::new("probing the disks failed"))??
+        }
+        () = signals.next() => return Ok(false),
+    };
+    for notice in notices.iter().chain(&assembly::findings(configuration)) {
+        print_diagnostic(format_args!("disktime: {notice}"));
+    }
+    Ok(true)
 }
 
 /// The stop signal that ends the process at once. The first one stops the server, or the command;

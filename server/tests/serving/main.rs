@@ -21,6 +21,7 @@ mod disks_in_memory;
 mod encrypted;
 mod failing_disks;
 mod files;
+mod first_probe;
 mod foreign_disks;
 mod groups;
 mod holes;

@@ -1,0 +1,100 @@
+//! The reads of the first probe.
+//!
+//! Invariants: the disk is only read; the temporary file has no name, so that it is gone when the
+//! process is, however it ends; it is not made where less than four times its size is free.
+
+use super::record::Record;
+use disktime_calibration::{
+    Device, FirstProbe, OnDisk, Plan, PlanOptions, Prober, Profile, RealClock, measure,
+};
+use disktime_disks::{DiskIdentity, DiskOptions, identify_disk, nearest_directory, open_disk};
+use disktime_random::Random;
+use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+/// More than the cache of most disks, so that reads come from the medium.
+const WRITTEN_BYTES: u64 = 256 << 20;
+/// Requests in flight at most.
+const DEPTH: usize = 128;
+
+type Reason = Box<dyn Error + Send + Sync>;
+
+/// Probes the disk at `path`, which may be a file that does not exist yet.
+///
+/// # Errors
+/// A sentence with the reason why nothing was measured.
+pub(super) fn probe(path: &Path) -> Result<Record, Reason> {
+    if let Ok(identity) = identify_disk(path)
+        && (identity.is_device || identity.hole_bytes == 0)
+    {
+        return probe_file(path, &identity);
+    }
+    let directory = nearest_directory(path).ok_or("there is no directory for it")?;
+    let written = written_file(directory)?;
+    let name = PathBuf::from(format!("/proc/self/fd/{}", written.as_raw_fd()));
+    let identity = identify_disk(&name)?;
+    probe_file(&name, &identity).map(|record| record.of(path))
+}
+
+fn free_bytes(file: &File) -> Result<u64, Reason> {
+    let found = rustix::fs::fstatvfs(file)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// A file of random data without a name.
+fn written_file(directory: &Path) -> Result<File, Reason> {
+    let mut file = tempfile::tempfile_in(directory)?;
+    let free_bytes = free_bytes(&file)?;
+    if free_bytes / 4 < WRITTEN_BYTES {
+        return Err(format!("only {free_bytes} bytes are free beside it").into());
+    }
+    let mut random = Random::new(3);
+    let mut block = vec![0_u8; 1 << 20];
+    for _ in 0..WRITTEN_BYTES >> 20 {
+        random.fill(&mut block);
+        file.write_all(&block)?;
+    }
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn probe_file(path: &Path, identity: &DiskIdentity) -> Result<Record, Reason> {
+    let disk = open_disk(&DiskOptions {
+        read_only: true,
+        has_seeks: Some(false),
+        max_in_flight: Some(DEPTH),
+        // No figures are assumed for a disk that is measured.
+        paced: true,
+        ..DiskOptions::new(path)
+    })?;
+    let mut prober = OnDisk::new(disk, RealClock::default(), false);
+    let first = FirstProbe::take(&mut prober)?;
+    let profile = match first.may_rotate() {
+        true => None,
+        false => measured(&mut prober, identity)?,
+    };
+    Ok(Record::new(path, identity, first, profile.as_ref()))
+}
+
+/// `None` if the numbers are impossible, as on a machine that is busy with other things.
+fn measured(prober: &mut dyn Prober, identity: &DiskIdentity) -> Result<Option<Profile>, Reason> {
+    let options = PlanOptions {
+        seconds: Plan::MIN_SECONDS,
+        writes: false,
+    };
+    let plan = Plan::new(prober.facts(), options);
+    let measurements = measure(&plan, prober, |_| {})?;
+    let device = Device {
+        path: identity.path.display().to_string(),
+        size_bytes: identity.size_bytes,
+        model: identity.model.clone(),
+        serial: identity.serial.clone(),
+        rotational: false,
+        scheduler: identity.scheduler.clone(),
+        write_cache: identity.write_cache,
+    };
+    Ok(measurements.profile(device).ok())
+}
