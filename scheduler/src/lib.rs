@@ -42,7 +42,8 @@ pub use config::{
     StreamConfig, SwitchingAccount,
 };
 pub use policies::{
-    MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
+    IocostClass, IocostConfig, IocostModel, IocostQos, MclockConfig, PolicyKind, SfqConfig,
+    SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
 pub use positioning::{Positioning, RequestOrder};
 pub use report::{DiskCounters, OccupancyReading, Slowdown, StreamCounters};

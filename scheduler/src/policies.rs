@@ -14,6 +14,7 @@ mod c_look;
 mod edf;
 mod fahrrad_dss;
 mod fifo;
+mod iocost;
 mod kind;
 mod mclock;
 mod sfq_d;
@@ -23,7 +24,8 @@ mod zygaria_iops;
 mod zygaria_util;
 
 pub use kind::{
-    MclockConfig, PolicyKind, SfqConfig, SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
+    IocostClass, IocostConfig, IocostModel, IocostQos, MclockConfig, PolicyKind, SfqConfig,
+    SfqCost, ZygariaIopsConfig, ZygariaUtilConfig,
 };
 
 use crate::config::SchedulerConfig;
@@ -46,6 +48,7 @@ pub(crate) fn build(config: &SchedulerConfig) -> Box<dyn Policy> {
         }
         PolicyKind::Mclock(own) => Box::new(mclock::Mclock::new(iops(own.nominal_iops))),
         PolicyKind::SfqD(own) => Box::new(sfq_d::SfqD::new(own)),
+        PolicyKind::Iocost(own) => Box::new(iocost::Iocost::new(own, config)),
         PolicyKind::Edf => Box::new(edf::Edf),
         PolicyKind::CLook => Box::new(c_look::CLook::default()),
         PolicyKind::Fifo => Box::new(fifo::Fifo),

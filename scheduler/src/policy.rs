@@ -2,6 +2,7 @@
 //!
 //! The scheduler around it keeps the queues, the ledger and the requests in flight.
 
+use crate::config::RequestKind;
 use crate::ledger::{Account, Ledger};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
@@ -28,6 +29,12 @@ pub(crate) struct FinishedDispatch {
     pub(crate) account: Account,
     /// What the meter measured for it.
     pub(crate) measured: Nanos,
+    /// From dispatch to completion.
+    pub(crate) service: Nanos,
+    /// Its price.
+    pub(crate) price: Nanos,
+    /// What its first request does.
+    pub(crate) kind: RequestKind,
     /// What it would have cost had its stream been alone, by the seek curve; without correction.
     pub(crate) alone: Nanos,
     /// It continued its stream's last dispatch.

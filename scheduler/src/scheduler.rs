@@ -187,7 +187,7 @@ impl Scheduler {
             self.learnt.learn(distance_bytes, positioning);
         }
         self.policy
-            .settle(&mut self.ledger, now, done.finished(charge));
+            .settle(&mut self.ledger, now, done.finished(charge, service));
         self.ledger.complete(now, done.stream);
         if let Some(spare_user) = done.after_spare_of {
             self.ledger.enforce_limit_of_user(spare_user, now);
@@ -275,11 +275,14 @@ impl Flight {
         }
     }
 
-    fn finished(&self, measured: Nanos) -> FinishedDispatch {
+    fn finished(&self, measured: Nanos, service: Nanos) -> FinishedDispatch {
         FinishedDispatch {
             stream: self.stream,
             account: self.account,
             measured,
+            service,
+            price: self.price,
+            kind: self.kind,
             alone: self.alone,
             sequential: self.sequential,
             switched: self.switched,

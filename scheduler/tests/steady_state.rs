@@ -1,10 +1,12 @@
 //! No allocation in steady state, and no overflow in years.
 
 use disktime_lab::oracle::devices::DISK_BYTES;
-use disktime_lab::oracle::disks::{RESERVED, ms, plain_disk, reserved, secs, toy_hdd};
+use disktime_lab::oracle::disks::{
+    RESERVED, every_policy, ms, plain_disk, reserved, secs, toy_hdd,
+};
 use disktime_scheduler::{
-    Arrival, Decision, FlightId, Limit, PolicyKind, RequestId, RequestKind, Scheduler,
-    SchedulerConfig, StreamConfig, StreamId, SwitchingAccount,
+    Arrival, Decision, FlightId, Limit, RequestId, RequestKind, Scheduler, SchedulerConfig,
+    StreamConfig, StreamId, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -149,7 +151,7 @@ fn nothing_is_allocated_in_steady_state() {
         max_in_flight: 32,
         ..plain_disk(ms(27))
     };
-    for policy in PolicyKind::all() {
+    for policy in every_policy() {
         for (config, depth) in [(&serial, 1), (&serial, 16), (&many, 16)] {
             let config = SchedulerConfig {
                 policy,

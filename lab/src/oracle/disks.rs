@@ -2,8 +2,8 @@
 
 use super::devices::{self, DISK_BYTES};
 use disktime_scheduler::{
-    Limit, OverlapConfig, PolicyKind, RequestOrder, Reservation, SchedulerConfig, SeekCurve,
-    StreamConfig, SwitchingAccount,
+    IocostClass, IocostConfig, IocostModel, IocostQos, Limit, OverlapConfig, PolicyKind,
+    RequestOrder, Reservation, SchedulerConfig, SeekCurve, StreamConfig, SwitchingAccount,
 };
 use disktime_units::{Nanos, Share};
 
@@ -15,6 +15,29 @@ pub const fn ms(value: u64) -> Nanos {
 /// Seconds.
 pub const fn secs(value: u64) -> Nanos {
     Nanos::from_secs(value)
+}
+
+/// Every policy, `iocost` with costs and latencies of a disk that takes a millisecond a request.
+pub fn every_policy() -> Vec<PolicyKind> {
+    let class = IocostClass {
+        random: ms(1),
+        sequential: Nanos::from_micros(100),
+        per_mib: ms(8),
+    };
+    let iocost = PolicyKind::Iocost(IocostConfig {
+        model: IocostModel {
+            read: class,
+            write: class,
+        },
+        qos: IocostQos {
+            percentile_ppm: 950_000,
+            read_latency: ms(20),
+            write_latency: ms(20),
+            vrate_min_percent: 10,
+            vrate_max_percent: 1_000,
+        },
+    });
+    PolicyKind::all().into_iter().chain([iocost]).collect()
 }
 
 /// A disk on which seeks cost nothing and requests go one at a time; the served stream pays.

@@ -12,7 +12,7 @@ use super::rng::SharedRng;
 use super::windows::{Shortfall, Windows};
 use clock::Clock;
 use disktime_scheduler::{
-    Decision, FlightId, MERGE_MAX, RequestId, Scheduler, SchedulerConfig, StreamConfig,
+    Decision, FlightId, MERGE_MAX, PolicyKind, RequestId, Scheduler, SchedulerConfig, StreamConfig,
     StreamCounters, StreamId,
 };
 use disktime_units::Nanos;
@@ -113,6 +113,8 @@ pub struct World {
     answers_first: bool,
     stopping: bool,
     has_limits: bool,
+    /// The policy paces requests, whether the disk is idle or not.
+    is_paced: bool,
     changes_shares: bool,
     worst_case: Nanos,
     merge_limit: u64,
@@ -124,6 +126,7 @@ impl World {
         let flights = (0..config.max_in_flight).map(|_| Flight::default());
         World {
             worst_case: config.worst_case,
+            is_paced: matches!(config.policy, PolicyKind::Iocost(_)),
             merge_limit: config.merge_limit_bytes,
             flights: flights.collect(),
             scheduler: Scheduler::new(config, disk_bytes),

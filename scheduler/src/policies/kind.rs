@@ -22,6 +22,8 @@ pub enum PolicyKind {
     Mclock(MclockConfig),
     /// Start-time fair queueing with several requests outstanding.
     SfqD(SfqConfig),
+    /// Weights over the price of requests, at a rate that follows the device's latency.
+    Iocost(IocostConfig),
     /// Earliest deadline first over the budgets, and nothing else.
     Edf,
     /// Upwards over all streams, and around.
@@ -122,8 +124,54 @@ impl Default for SfqConfig {
     }
 }
 
+/// What a request of a kind costs under `iocost`, of the device's time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IocostClass {
+    /// One that is far from the end of its stream's last.
+    pub random: Nanos,
+    /// One that is near.
+    pub sequential: Nanos,
+    /// Each MiB of it, besides.
+    pub per_mib: Nanos,
+}
+
+/// The linear model of costs of `iocost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IocostModel {
+    /// Reads.
+    pub read: IocostClass,
+    /// Writes.
+    pub write: IocostClass,
+}
+
+/// What `iocost` holds a device to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IocostQos {
+    /// So many of a million requests are to take no longer than the latencies below, besides their
+    /// cost. 0: latencies are not measured.
+    pub percentile_ppm: u32,
+    /// Latency of reads,
+    pub read_latency: Nanos,
+    /// and of writes.
+    pub write_latency: Nanos,
+    /// The device's time passes at least so fast,
+    pub vrate_min_percent: u32,
+    /// and at most so fast.
+    pub vrate_max_percent: u32,
+}
+
+/// Numbers of `iocost`. They are a device's, so there are no usual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IocostConfig {
+    /// What requests cost.
+    pub model: IocostModel,
+    /// What the device is held to.
+    pub qos: IocostQos,
+}
+
 impl PolicyKind {
-    /// Every policy, with its usual numbers; ours first.
+    /// Every policy that needs no numbers of the device, with its usual ones; ours first. `iocost`
+    /// needs some, and is not among them.
     pub fn all() -> [PolicyKind; 9] {
         [
             PolicyKind::Fahrrad,
@@ -154,6 +202,7 @@ impl PolicyKind {
             PolicyKind::ZygariaIops(_) => "zygaria-iops",
             PolicyKind::Mclock(_) => "mclock",
             PolicyKind::SfqD(_) => "sfq-d",
+            PolicyKind::Iocost(_) => "iocost",
             PolicyKind::Edf => "edf",
             PolicyKind::CLook => "c-look",
             PolicyKind::Fifo => "fifo",

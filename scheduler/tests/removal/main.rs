@@ -5,6 +5,7 @@
 
 mod model;
 
+use disktime_lab::oracle::disks::every_policy;
 use disktime_scheduler::{
     Arrival, PolicyKind, RequestId, RequestKind, Reservation, Scheduler, StreamConfig, StreamId,
 };
@@ -32,7 +33,7 @@ proptest! {
         steps in vec(step(), 1..80),
         has_seeks: bool,
         depth in prop::sample::select(vec![1usize, 4]),
-        policy in prop::sample::select(PolicyKind::all().to_vec()),
+        policy in prop::sample::select(every_policy()),
         seed: u64,
     ) {
         let mut model = Model::new(policy, has_seeks, depth, seed);
@@ -53,7 +54,7 @@ fn stream_of(percent: u32) -> StreamConfig {
 
 #[test]
 fn ten_thousand_streams_one_after_the_other_use_the_same_few_slots() {
-    for policy in PolicyKind::all() {
+    for policy in every_policy() {
         let mut model = Model::new(policy, true, 1, 7);
         for round in 0..10_000 {
             let id = model.scheduler.add_stream(model.now, stream_of(10));

@@ -1,5 +1,5 @@
 //! What the disk's time goes to: service, nothing to do, or sleep with requests queued, which must
-//! be a wait that is charged or be due to limits.
+//! be a wait that is charged or be due to limits, or to a policy that paces requests.
 
 use super::World;
 use disktime_scheduler::Settlement;
@@ -78,7 +78,8 @@ impl World {
         self.clock.held_back += idle;
         let may_go =
             |member: &super::Member| member.client.queued > 0 && member.config.limit.is_none();
-        if waited > asleep || self.members.iter().any(may_go) {
+        let may_go = !self.is_paced && self.members.iter().any(may_go);
+        if waited > asleep || may_go {
             let queued = self.queued;
             self.violate(format!(
                 "the disk stood idle for {asleep} with {queued} requests queued, {waited} of it \
@@ -172,7 +173,7 @@ impl World {
             "{context}: {off:#?} {violations:#?}"
         );
         assert!(
-            self.has_limits || self.clock.held_back == Nanos::ZERO,
+            self.has_limits || self.is_paced || self.clock.held_back == Nanos::ZERO,
             "{context}: idle without limits for {}",
             self.clock.held_back
         );
