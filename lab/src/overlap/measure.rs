@@ -1,9 +1,12 @@
 //! What a case shows under a policy, beside what its clients do alone.
 
 use super::cases::Case;
+use super::client::OverlapClient;
+use super::drives::LabDrive;
+use super::peers::Peer;
 use super::run::OverlapRun;
-use super::solo::SoloRuns;
-use disktime_scheduler::PolicyKind;
+use super::solo::{Solo, SoloRuns};
+use disktime_scheduler::{PolicyKind, SchedulerConfig};
 use disktime_units::Nanos;
 
 /// How long a case is run.
@@ -74,13 +77,69 @@ pub fn measure(
     alone: &SoloRuns,
     audited: bool,
 ) -> CaseMeasure {
-    let drive = &case.drive;
-    let mut config = drive.config(policy);
+    let mut config = case.drive.config(policy);
     if let PolicyKind::Mclock(_) = policy {
         config.max_in_flight = config.max_in_flight.min(64);
     }
-    let device = drive.device(case.seed);
+    let solos = solos(case, span, turnaround, alone);
     let clients = case.clients.clone();
+    let told = (config, clients);
+    run_case(&case.drive, case, told, (span, turnaround), &solos, audited)
+}
+
+/// A case under a peer.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerRun<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// Who schedules.
+    pub peer: Peer,
+    /// Requests in the drive at most.
+    pub depth: usize,
+    /// How long.
+    pub span: Span,
+    /// What a client takes to answer.
+    pub turnaround: Nanos,
+    /// The rates alone that the peer is told are off as the drive's prices are, which are believed
+    /// to be so many per cent of what they are.
+    pub prices_percent: u32,
+}
+
+impl PeerRun<'_> {
+    /// Runs it.
+    pub fn measure(&self, alone: &SoloRuns) -> CaseMeasure {
+        let case = self.case;
+        let solos = solos(case, self.span, self.turnaround, alone);
+        let believed = |solo: &Solo| solo.rate * 100.0 / f64::from(self.prices_percent);
+        let rates: Vec<f64> = solos.iter().map(believed).collect();
+        let drive = case.drive.clone().with_prices(self.prices_percent);
+        let told = self.peer.set_up(&drive, self.depth, &case.clients, &rates);
+        run_case(
+            &drive,
+            case,
+            told,
+            (self.span, self.turnaround),
+            &solos,
+            false,
+        )
+    }
+}
+
+fn solos(case: &Case, span: Span, turnaround: Nanos, alone: &SoloRuns) -> Vec<Solo> {
+    let clients = case.clients.iter();
+    let of = |client| alone.of(&case.drive, client, turnaround, span.warm);
+    clients.map(of).collect()
+}
+
+fn run_case(
+    drive: &LabDrive,
+    case: &Case,
+    (config, clients): (SchedulerConfig, Vec<OverlapClient>),
+    (span, turnaround): (Span, Nanos),
+    solos: &[Solo],
+    audited: bool,
+) -> CaseMeasure {
+    let device = drive.device(case.seed);
     let run = OverlapRun::new(config, device, drive.cost(), clients, turnaround, case.seed);
     let mut run = if audited { run.audited() } else { run };
     run.run(span.warm, span.length);
@@ -94,8 +153,8 @@ pub fn measure(
         least_slack: run.least_slack(),
         requests: 0,
     };
-    for (index, (client, result)) in case.clients.iter().zip(run.results()).enumerate() {
-        let solo = alone.of(drive, client, turnaround, span.warm);
+    let clients = case.clients.iter().zip(solos);
+    for (index, ((client, solo), result)) in clients.zip(run.results()).enumerate() {
         let rate = result.requests as f64 / seconds / solo.rate;
         let share = client.share();
         let quantile = |of| result.latency.value_at_quantile(of) as f64;

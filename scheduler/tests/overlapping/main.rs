@@ -5,9 +5,11 @@
 //! - `charges`: what requests are charged, compared with what they take alone.
 //! - `isolation`: what a stream gets beside storms and large requests, and with wrong prices.
 //! - `rules`: single rules, with a disk that the test plays by hand.
+//! - `iocost`: what weights over prices give, the likeness of the kernel's controller.
 
 mod bound;
 mod charges;
+mod iocost;
 mod isolation;
 mod pipe;
 mod rules;
