@@ -7,14 +7,15 @@
 //! ```
 //!
 //! - `disk_loop`, `order`, `statistics`: the loop, with I/Os in and completed I/Os out.
-//! - `service`, `request`, `extent`, `zero_pieces`, `stored`: the interface of a vdisk service, its
-//!   requests and replies.
+//! - `service`, `request`, `extent`, `zero_pieces`, `stored`, `client_count`: the interface of a
+//!   vdisk service, its requests and replies.
 //! - `reactor`: the thread that runs a service in real time. `session`, `port`: the interfaces of
 //!   the frontends that it drives.
 //! - `log_throttle`: a limit on repeated log messages.
 //!
 //! What is not known here: protocols and file formats.
 
+mod client_count;
 mod disk_loop;
 mod extent;
 mod last_change;
@@ -29,6 +30,7 @@ mod statistics;
 mod stored;
 mod zero_pieces;
 
+pub use client_count::{ClientCount, CountedClient};
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
 pub use last_change::LastChange;

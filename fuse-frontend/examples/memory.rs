@@ -52,6 +52,7 @@ fn files() -> Vec<FuseFile> {
         size_bytes: SIZE_BYTES,
         stored: None,
         last_change: LastChange::default(),
+        clients: Default::default(),
         read_only: false,
         optimal_io_bytes: 65_536,
         disk: 0,

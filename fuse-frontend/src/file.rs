@@ -1,6 +1,6 @@
 //! What the directory shows: one file for each vdisk.
 
-use disktime_engine::{LastChange, StoredBytes, VdiskId};
+use disktime_engine::{ClientCount, LastChange, StoredBytes, VdiskId};
 
 /// Which file it is, whatever its name and its place in a list: of a vdisk, the uuid in its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub struct FuseFile {
     pub stored: Option<StoredBytes>,
     /// When its content changed last, by whichever frontend: `st_mtime` and `st_ctime`.
     pub last_change: LastChange,
+    /// Counts how often it is open.
+    pub clients: ClientCount,
     /// Whether opening it for writing is refused.
     pub read_only: bool,
     /// The size of reads and writes that is recommended to programs (`st_blksize`), rounded up to a

@@ -192,10 +192,16 @@ impl OperationHandler {
                 with_attributes,
             } => self.list(from, room_bytes, with_attributes, out),
             Operation::Statistics => encode_statistics(out, &self.directory.statistics()),
-            Operation::Release
-            | Operation::ReleaseDirectory
-            | Operation::FsyncDirectory
-            | Operation::Destroy => return Ok(Handled::Error(0)),
+            Operation::Release => {
+                // Of a file that is not served any more nothing is counted.
+                if let Some(position) = self.directory.position(inode) {
+                    self.directory.file(position).clients.subtract_one();
+                }
+                return Ok(Handled::Error(0));
+            }
+            Operation::ReleaseDirectory | Operation::FsyncDirectory | Operation::Destroy => {
+                return Ok(Handled::Error(0));
+            }
             Operation::Forget => return Ok(Handled::NoReply),
             // The kernel sends this once, before any other message.
             Operation::Init { .. } => return Err(libc::EINVAL),
@@ -225,6 +231,7 @@ impl OperationHandler {
         }
         let flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES;
         encode_open(out, handle.encode(), flags);
+        file.clients.add_one();
         Ok(())
     }
 

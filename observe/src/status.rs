@@ -132,6 +132,12 @@ pub struct VdiskStatus {
     pub stream: StreamStatus,
     /// The group that it is a member of.
     pub group: Option<String>,
+    /// How much of it is not known to be a hole; 0 on a disk that keeps nothing.
+    #[serde(default)]
+    pub stored_bytes: u64,
+    /// NBD connections that use it and opens of its file.
+    #[serde(default)]
+    pub clients: u64,
 }
 
 /// What is reported of a group.

@@ -59,6 +59,16 @@ Examples:
   disktime calibrate /dev/nvme0n1 --yes-overwrite /dev/nvme0n1 --seconds 300
   truncate -s 8G test.disk && disktime calibrate test.disk --yes-overwrite test.disk";
 
+const LOAD_HELP: &str = "\
+A client that writes fills the places of its write requests with random bytes: a file system or a
+database there is destroyed. A workload with such a client (a trace counts as one) is refused, and
+nothing is written, if its virtual disk holds data or is used by others; --overwrite goes on. A client
+with `read=100%` changes nothing. What a run has written is data for the next one.
+
+Examples:
+  disktime load examples/quickstart.json --client random,vdisk=db,read=100%
+  disktime load examples/quickstart.json --client log-writer,vdisk=web --overwrite";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -104,7 +114,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: SimulationOptions,
     },
-    /// Run a workload against the running server over NBD, with a live table.
+    /// Run a workload against the running server over NBD, with a live table. Clients that write
+    /// overwrite what their virtual disk holds.
+    #[command(after_help = LOAD_HELP)]
     Load {
         /// The server's reservation file.
         file: PathBuf,
@@ -113,6 +125,9 @@ pub(crate) enum Command {
         /// The control socket, if it is not where the file says.
         #[arg(long, value_name = "PATH")]
         control: Option<PathBuf>,
+        /// Overwrite what the virtual disks hold that the workload writes to.
+        #[arg(long)]
+        overwrite: bool,
         /// Print JSON instead of tables.
         #[arg(long)]
         json: bool,
@@ -153,12 +168,16 @@ pub(crate) enum Command {
     Format {
         /// The reservation file.
         file: PathBuf,
-        /// Only this disk.
+        /// Only this disk; required with --force.
         #[arg(long, value_name = "NAME")]
         disk: Option<String>,
-        /// Overwrite what the disk holds: partition tables, file systems, virtual disks.
-        #[arg(long)]
+        /// Overwrite what the disk holds: partition tables, file systems, virtual disks. What will
+        /// be lost is listed, and asked about at a terminal.
+        #[arg(long, requires = "disk")]
         force: bool,
+        /// Do not ask, and go on without a terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// Remember the disks of a reservation file as they are now, in place of what its state
     /// directory remembers: which disk has which name, and which disk holds each virtual disk.
@@ -170,7 +189,7 @@ pub(crate) enum Command {
         disk: Option<String>,
     },
     /// Free the space of a virtual disk that is no longer in the reservation file, or that the file
-    /// has on another disk; its data is lost.
+    /// has on another disk; its data is lost. Asks at a terminal.
     Remove {
         /// The reservation file.
         file: PathBuf,
@@ -179,6 +198,9 @@ pub(crate) enum Command {
         /// The disk it is on, if several have one of that name.
         #[arg(long, value_name = "NAME")]
         disk: Option<String>,
+        /// Do not ask, and go on without a terminal.
+        #[arg(long)]
+        yes: bool,
     },
     /// List the kinds of generators, the keys of clients, and the formats of traces.
     Workloads,

@@ -3,6 +3,7 @@
 mod adopt;
 mod calibrate;
 mod check;
+mod consent;
 mod demo;
 mod format;
 mod load;
@@ -55,16 +56,28 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
             file,
             workload,
             control,
+            overwrite,
             json,
         } => {
-            load::run(&file, &workload.read()?, control.as_deref(), json)?;
+            let control = control.as_deref();
+            load::run(&file, &workload.read()?, control, overwrite, json)?;
         }
         Command::Demo { out, half } => demo::run(&out, &half)?,
         Command::Model { drive, trace, json } => {
             model::run(drive.as_deref(), trace.as_deref(), json)?
         }
-        Command::Format { file, disk, force } => format::run(&file, disk.as_deref(), force)?,
-        Command::Remove { file, vdisk, disk } => remove::run(&file, &vdisk, disk.as_deref())?,
+        Command::Format {
+            file,
+            disk,
+            force,
+            yes,
+        } => format::run(&file, disk.as_deref(), force, yes)?,
+        Command::Remove {
+            file,
+            vdisk,
+            disk,
+            yes,
+        } => remove::run(&file, &vdisk, disk.as_deref(), yes)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),
     }

@@ -180,6 +180,7 @@ pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
             let vdisk = VdiskStatus {
                 stream: stream_status(disk, *id),
                 group: streams.group_of(name).map(str::to_owned),
+                ..VdiskStatus::default()
             };
             status.vdisks.insert(name.clone(), vdisk);
         }

@@ -82,6 +82,8 @@ pub struct LabelledDisk<D: Disk> {
     healing: Option<Healing>,
     /// A step of an update failed: what is on the disk is not known.
     update_failed: bool,
+    /// What formatting by force destroys, by name.
+    overwrites: Vec<String>,
     /// What people should be told.
     messages: Vec<String>,
 }
@@ -121,6 +123,7 @@ impl<D: Disk> LabelledDisk<D> {
             copies_agree: true,
             healing: None,
             update_failed: false,
+            overwrites: Vec::new(),
             messages: Vec::new(),
         };
         if disk.holds_data() {
@@ -142,6 +145,12 @@ impl<D: Disk> LabelledDisk<D> {
     /// Vdisks that `specs` does not name, with their sizes.
     pub fn orphans(&self, specs: &[VdiskSpec]) -> Vec<(String, u64)> {
         space::orphans(&self.label, specs)
+    }
+
+    /// What formatting by force destroys: each vdisk of the label with its size, or what else was
+    /// found. Empty where the disk looks blank.
+    pub fn overwrites(&self) -> &[String] {
+        &self.overwrites
     }
 
     /// Bytes free for vdisks and their zero maps.

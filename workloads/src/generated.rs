@@ -22,6 +22,11 @@ pub struct Generated {
 }
 
 impl Generated {
+    /// Whether a request may write.
+    pub(crate) fn writes(&self) -> bool {
+        self.requests.writes()
+    }
+
     /// Blocks at a pace, without transactions.
     pub fn blocks(blocks: Blocks, pace: Pace) -> Generated {
         Generated {
@@ -54,6 +59,15 @@ impl Requests {
                 let own = common_divisor(part.offset_bytes, part.requests.grain_bytes());
                 common_divisor(grain, own)
             }),
+        }
+    }
+
+    /// Whether a request may write.
+    fn writes(&self) -> bool {
+        match self {
+            Requests::Blocks(blocks) => blocks.read != Share::WHOLE,
+            Requests::Files(files) => files.read != Share::WHOLE,
+            Requests::Mix(parts) => parts.iter().any(|part| part.requests.writes()),
         }
     }
 

@@ -83,6 +83,15 @@ impl Workload {
 }
 
 impl Client {
+    /// Whether it may change what its vdisk holds. What a trace does is known only while it is
+    /// read.
+    pub fn may_write(&self) -> bool {
+        match &self.source {
+            RequestSource::Generated(generated) => generated.writes(),
+            RequestSource::Trace(_) => true,
+        }
+    }
+
     /// A closed loop of random 4 KiB reads at depth 1 from 0 to `stop`, to be changed as needed.
     pub fn new(name: &str, vdisk: &str, stop: Nanos) -> Client {
         Client {

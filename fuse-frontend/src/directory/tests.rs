@@ -18,6 +18,7 @@ fn file(name: &str, size_bytes: u64) -> FuseFile {
         size_bytes,
         stored: None,
         last_change: LastChange::default(),
+        clients: Default::default(),
         read_only: false,
         optimal_io_bytes: 65_000,
         disk: 0,

@@ -50,6 +50,7 @@ impl Memory {
                 size_bytes: *size_bytes,
                 stored: (*name == "sparse").then(StoredBytes::default),
                 last_change: LastChange::default(),
+                clients: Default::default(),
                 read_only: name.starts_with("read-only"),
                 optimal_io_bytes: 64 << 10,
                 disk: 0,

@@ -1,6 +1,6 @@
 //! The rules and limits of all connections of a listener.
 
-use super::permit::ConnectionPermit;
+use super::permit::{ConnectionPermit, ExportPermit};
 use super::refusal_log::RefusalLog;
 use super::rules::ExportAccess;
 use super::undecided::UndecidedConnections;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 /// Clients above the limit that get an error at once; further ones are closed without one.
 pub(super) const OVER_LIMIT_MAX: usize = 16;
@@ -119,19 +119,17 @@ impl AccessControl {
         }
     }
 
-    /// A permit for one more connection to the export `name`; `None` if it has no limit.
-    pub(super) fn acquire_export(
-        &self,
-        name: &str,
-    ) -> Result<Option<OwnedSemaphorePermit>, String> {
+    /// A permit for one more connection to the export `name`; `None` if it has no rules.
+    pub(super) fn acquire_export(&self, name: &str) -> Result<Option<ExportPermit>, String> {
         let Some((rule, permits)) = self.exports.get(name) else {
             return Ok(None);
         };
+        let counted = |permit| ExportPermit::new(permit, rule.clients.enter());
         let Some(limit) = rule.connections else {
-            return Ok(None);
+            return Ok(Some(counted(None)));
         };
         if let Ok(permit) = permits.clone().try_acquire_owned() {
-            return Ok(Some(permit));
+            return Ok(Some(counted(Some(permit))));
         }
         self.export_limit_log.log(|more| {
             tracing::warn!(

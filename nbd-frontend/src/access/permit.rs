@@ -2,6 +2,7 @@
 //!
 //! Invariant: a connection that has chosen an export keeps its permit until it is dropped.
 
+use disktime_engine::CountedClient;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -16,6 +17,20 @@ pub(crate) enum ConnectionPermit {
     Evicted,
 }
 
+/// A connection's place under the limit of an export, and among its clients.
+#[derive(Debug)]
+#[allow(dead_code, reason = "held for their drop")]
+pub(crate) struct ExportPermit {
+    limit: Option<OwnedSemaphorePermit>,
+    client: CountedClient,
+}
+
+impl ExportPermit {
+    pub(super) fn new(limit: Option<OwnedSemaphorePermit>, client: CountedClient) -> Self {
+        ExportPermit { limit, client }
+    }
+}
+
 /// The permits of one connection.
 #[derive(Debug)]
 pub(super) struct HeldPermits {
@@ -27,7 +42,7 @@ pub(super) struct HeldPermits {
 struct PermitState {
     connection: ConnectionPermit,
     /// Its place under the limit of the chosen export.
-    export: Option<OwnedSemaphorePermit>,
+    export: Option<ExportPermit>,
     has_chosen: bool,
 }
 
@@ -52,7 +67,7 @@ impl HeldPermits {
     /// `refusal`) and `acquire` grants a permit of the export.
     pub(super) fn choose_export(
         &self,
-        acquire: impl FnOnce() -> Result<Option<OwnedSemaphorePermit>, String>,
+        acquire: impl FnOnce() -> Result<Option<ExportPermit>, String>,
         refusal: impl FnOnce() -> String,
     ) -> Result<(), String> {
         let mut state = self.lock();

@@ -19,6 +19,7 @@ fn control(limit: usize) -> Arc<AccessControl> {
     let inner = ExportAccess {
         allow: AllowList::of(vec!["10.0.0.0/8".parse().expect("a range")]),
         connections: Some(1),
+        ..ExportAccess::default()
     };
     let rules = HashMap::from([("inner".to_owned(), inner)]);
     Arc::new(AccessControl::new(
@@ -53,6 +54,29 @@ fn an_address_sees_what_it_may_use() {
         // The empty name means the only export that this client sees.
         assert_eq!(find_export(&connection, "").is_some(), seen == 1);
     }
+}
+
+#[test]
+fn the_clients_of_an_export_are_counted_until_their_end() {
+    let clients = disktime_engine::ClientCount::default();
+    let rule = ExportAccess {
+        clients: clients.clone(),
+        ..ExportAccess::default()
+    };
+    let rules = [("open".to_owned(), rule)].into();
+    let control = Arc::new(AccessControl::new(AllowList::default(), 9, &rules));
+    let (first, second) = (connection(&control, None), connection(&control, None));
+    assert_eq!(clients.get(), 0, "none has chosen it");
+    let open = first.find("open").expect("it is there");
+    for client in [&first, &first, &second] {
+        assert_eq!(client.admit(&open), Ok(()));
+    }
+    assert_eq!(clients.get(), 2);
+    drop(first);
+    assert_eq!(clients.get(), 1);
+    let other = second.find("inner").expect("it is there");
+    assert_eq!(second.admit(&other), Ok(()));
+    assert_eq!(clients.get(), 0, "it uses another now");
 }
 
 #[test]

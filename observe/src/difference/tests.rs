@@ -50,6 +50,7 @@ fn status(at_s: u64, busy_ms: u64, reserved_ms: u64) -> ServerStatus {
     let web = VdiskStatus {
         stream: stream(at_s, reserved_ms, 5 * at_s),
         group: None,
+        ..VdiskStatus::default()
     };
     let metadata = ("metadata".to_owned(), stream(at_s, 10 * at_s, at_s));
     ServerStatus {

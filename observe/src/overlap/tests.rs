@@ -14,6 +14,7 @@ fn on_ssd(solo: Option<SoloTime>) -> VdiskStatus {
             ..StreamStatus::default()
         },
         group: None,
+        ..VdiskStatus::default()
     }
 }
 

@@ -74,10 +74,14 @@ fn status() -> ServerStatus {
     let of_group = VdiskStatus {
         stream: stream(account(0.0, 100)),
         group: Some("tenant".to_owned()),
+        stored_bytes: 65_536,
+        clients: 2,
     };
     let alone = VdiskStatus {
         stream: stream(account(0.4, 400)),
         group: None,
+        stored_bytes: 0,
+        clients: 0,
     };
     let group = GroupStatus {
         account: account(0.2, 100),
@@ -151,6 +155,7 @@ fn keys_are_those_that_readers_know() {
     assert_eq!(
         keys(&json["vdisks"]["db"]),
         [
+            "clients",
             "disk",
             "group",
             "last_10s",
@@ -160,6 +165,7 @@ fn keys_are_those_that_readers_know() {
             "queue_time_us",
             "reserved_share",
             "service_time_us",
+            "stored_bytes",
             "total",
             "unspent_last_ms",
             "unspent_max_ms",
@@ -185,6 +191,8 @@ fn keys_are_those_that_readers_know() {
     assert_eq!(json["vdisks"]["db"]["limit_share"], Value::Null);
     assert_eq!(json["vdisks"]["web"]["group"], "tenant");
     assert_eq!(json["groups"]["tenant"]["members"], json!(["web"]));
+    assert_eq!(json["vdisks"]["web"]["clients"], 2);
+    assert_eq!(json["vdisks"]["web"]["stored_bytes"], 65_536);
     assert_eq!(json["files"]["over_io_uring"], false);
 }
 

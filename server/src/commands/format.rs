@@ -1,7 +1,7 @@
 //! `disktime format`: writes an empty label to the disks of a reservation file, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{known_disk, print_messages};
+use crate::commands::{consent, known_disk, print_messages};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
@@ -11,8 +11,9 @@ use disktime_volumes::RealDriver;
 use std::path::Path;
 use std::time::Instant;
 
-/// Runs the command: writes an empty label to each disk, or to the one that is named.
-pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult {
+/// Runs the command: writes an empty label to each disk, or to the one that is named. What is lost
+/// by that is named first, and has to be agreed to.
+pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> CommandResult {
     let configuration = emulation::load(file)?;
     let report = assembly::require_admitted(&configuration)?;
     known_disk(&configuration, disk)?;
@@ -32,6 +33,12 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult
             );
             continue;
         }
+        // Opening by force lengthens the file, which moves the end of what it holds.
+        let grows = force && assembly::refuse_to_grow_foreign(&configuration, config).is_err();
+        if grows {
+            let what = format!("disk `{name}` holds something else, which will be lost");
+            consent::require(&what, yes)?;
+        }
         let (created_file, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
         let vdisks = labelled.label().vdisks().len();
@@ -49,6 +56,12 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool) -> CommandResult
                 labelled.is_new(),
             );
             require_same_disks(&configuration, &known, &[found])?;
+        }
+        if !grows && !labelled.overwrites().is_empty() {
+            let (found, path) = (labelled.overwrites().join(", "), config.path());
+            let place = path.map_or_else(String::new, |path| format!(" ({})", path.display()));
+            let what = format!("disk `{name}`{place} holds {found}, which will be lost");
+            consent::require(&what, yes)?;
         }
         opened.push((config, labelled, created_file));
     }

@@ -5,8 +5,9 @@ use crate::assembly::emulation;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket;
 use disktime_nbd_protocol::NbdUri;
-use disktime_observe::ServerDifference;
+use disktime_observe::{ServerDifference, ServerStatus};
 use disktime_reservations::Configuration;
+use disktime_units::format_size;
 use disktime_workloads::{LoadReport, Progress, Workload, run_real};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,11 +20,15 @@ pub(crate) fn run(
     file: &Path,
     workload: &Workload,
     control: Option<&Path>,
+    overwrite: bool,
     json: bool,
 ) -> CommandResult {
     let configuration = emulation::load(file)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
     let before = control_socket::ask_status(socket)?;
+    if !overwrite {
+        refuse_overwriting(workload, &before)?;
+    }
     let live = std::io::stderr().is_terminal();
     let mut show = |progress: &Progress| print_progress(progress, live);
     let report = run_real(
@@ -37,6 +42,34 @@ pub(crate) fn run(
         println!("{:#}", to_json(&report, &counted)?);
     } else {
         print!("{report}\n{counted}");
+    }
+    Ok(())
+}
+
+/// Refuses a workload that would destroy what a vdisk holds, or what its clients rely on.
+fn refuse_overwriting(workload: &Workload, status: &ServerStatus) -> CommandResult {
+    let used = workload.clients.iter().filter(|client| client.may_write());
+    for client in used {
+        let Some(vdisk) = status.vdisks.get(&client.vdisk) else {
+            continue;
+        };
+        let holds = format!("holds {} of data", format_size(vdisk.stored_bytes));
+        let has = match vdisk.clients {
+            1 => "has 1 client".to_owned(),
+            count => format!("has {count} clients"),
+        };
+        let state = match (vdisk.stored_bytes > 0, vdisk.clients > 0) {
+            (false, false) => continue,
+            (true, false) => holds,
+            (false, true) => has,
+            (true, true) => format!("{holds} and {has}"),
+        };
+        return Err(Failure::new(format!(
+            "client `{}` writes to vdisk `{}`, which {state}; nothing was written. To lose what it \
+             holds: --overwrite. Otherwise use a vdisk that is empty, or a client that only reads \
+             (read=100%)",
+            client.name, client.vdisk
+        )));
     }
     Ok(())
 }

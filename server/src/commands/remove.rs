@@ -2,18 +2,19 @@
 //! another disk, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{known_disk, print_messages};
+use crate::commands::{consent, known_disk, print_messages};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
-use disktime_units::Nanos;
+use disktime_units::{Nanos, format_size};
+use disktime_volumes::label::VdiskEntry;
 use disktime_volumes::{RealDriver, VdiskSpec};
 use std::path::Path;
 use std::time::Instant;
 
 /// Runs the command: frees the space of a vdisk that the file does not name any more.
-pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult {
+pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> CommandResult {
     let configuration = emulation::load(file)?;
     let served = configuration
         .vdisk(vdisk)
@@ -62,6 +63,15 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>) -> CommandResult
     let name = config.name.value.as_str();
     let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
     require_same_disks(&configuration, &known, &[found])?;
+    let size_bytes = labelled
+        .label()
+        .find(vdisk)
+        .map_or(0, VdiskEntry::size_bytes);
+    let what = format!(
+        "vdisk `{vdisk}` ({}) of disk `{name}` and its data will be lost",
+        format_size(size_bytes)
+    );
+    consent::require(&what, yes)?;
     created_file.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled

@@ -3,6 +3,7 @@
 //! by `check` as well as by `serve`.
 
 use crate::failure::{CommandResult, Failure};
+use disktime_engine::ClientCount;
 use disktime_nbd::{ExportAccess, HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
 use disktime_reservations::{Configuration, DocumentErrors, Nbd, Spanned};
 use disktime_sockets::{ServerCredentials, SocketAccess, TlsSettings};
@@ -36,6 +37,7 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, Docu
         let access = ExportAccess {
             allow: vdisk.allow.clone().into(),
             connections: vdisk.connections.map(|count| count.value as usize),
+            clients: ClientCount::default(),
         };
         (vdisk.name.value.clone(), access)
     });
@@ -74,6 +76,12 @@ impl NbdFrontend {
     /// Sentences for the user on what is allowed but may not be wanted.
     pub(crate) fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// The count of an export's clients.
+    pub(crate) fn clients(&self, export: &str) -> ClientCount {
+        let access = self.config.exports.get(export);
+        access.map_or_else(ClientCount::default, |access| access.clients.clone())
     }
 
     /// Listens on the sockets that were handed over, if there are any, else on those of the file.

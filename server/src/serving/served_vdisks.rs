@@ -3,9 +3,10 @@
 
 use crate::assembly;
 use disktime_disks::{Disk, DiskProperties};
-use disktime_engine::{LastChange, ReactorHandle, StoredBytes, VdiskId};
+use disktime_engine::{ClientCount, LastChange, ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
+use disktime_observe::ServerStatus;
 use disktime_reservations::Vdisk;
 use disktime_volumes::{Uuid, VolumeSet};
 
@@ -29,6 +30,27 @@ pub(crate) struct CatalogEntry {
     stored: StoredBytes,
     /// When its content changed last.
     last_change: LastChange,
+    /// Whether its disk keeps what is written.
+    is_kept: bool,
+}
+
+/// How a vdisk is used, for the status.
+#[derive(Debug, Clone)]
+pub(crate) struct VdiskUse {
+    name: String,
+    /// `None` on a disk that keeps nothing.
+    stored: Option<StoredBytes>,
+    clients: ClientCount,
+}
+
+impl VdiskUse {
+    /// Enters it into the status.
+    pub(crate) fn report(&self, status: &mut ServerStatus) {
+        if let Some(vdisk) = status.vdisks.get_mut(&self.name) {
+            vdisk.stored_bytes = self.stored.as_ref().map_or(0, StoredBytes::get);
+            vdisk.clients = self.clients.get();
+        }
+    }
 }
 
 /// A vdisk as the frontends see it.
@@ -44,6 +66,8 @@ pub(crate) struct ServedVdisk<S> {
     /// The position of its disk in the file.
     disk: usize,
     traits: DiskTraits,
+    /// Its clients by every frontend.
+    clients: ClientCount,
     /// The disk's reactor.
     reactor: ReactorHandle<S>,
 }
@@ -72,6 +96,7 @@ impl CatalogEntry {
             id,
             stored: service.stored(id)?,
             last_change: service.last_change(id)?,
+            is_kept: service.disk_loop().properties().capabilities.holds_data,
         })
     }
 }
@@ -93,7 +118,23 @@ impl<S> ServedVdisk<S> {
             read_only: config.read_only,
             disk,
             traits,
+            clients: ClientCount::default(),
             reactor,
+        }
+    }
+
+    /// Counts its clients with those of its export.
+    pub(crate) fn share_clients(&mut self, clients: ClientCount) {
+        self.clients = clients;
+    }
+
+    /// How it is used.
+    pub(crate) fn usage(&self) -> VdiskUse {
+        let stored = self.entry.is_kept.then(|| self.entry.stored.clone());
+        VdiskUse {
+            name: self.name.clone(),
+            stored,
+            clients: self.clients.clone(),
         }
     }
 
@@ -126,6 +167,7 @@ impl<S> ServedVdisk<S> {
             size_bytes: self.size_bytes,
             stored: Some(self.entry.stored.clone()),
             last_change: self.entry.last_change.clone(),
+            clients: self.clients.clone(),
             read_only: self.read_only,
             optimal_io_bytes: 64 << 10,
             disk: self.disk,

@@ -12,15 +12,17 @@ use crate::serving::control_socket::{Commands, ControlSocket};
 use crate::serving::disk_thread::DiskThread;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
-use crate::serving::served_vdisks::{ServedVdisk, deliver, exports, files};
+use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, exports, files};
 use crate::serving::starting::start_disks;
 use crate::serving::state_dir::{self, StateLock};
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
+use disktime_engine::ClientCount;
 use disktime_fuse::{FuseError, MountHandle};
 use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
+use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -62,6 +64,7 @@ struct Reporter {
     files: Option<FilesStatus>,
     /// What is wrong with the disks' files.
     problems: FileProblems,
+    usage: Vec<VdiskUse>,
 }
 
 impl Disks {
@@ -78,6 +81,9 @@ impl Commands for Reporter {
         for (name, disk) in &mut status.disks {
             disk.file_problem = self.problems.of(name);
         }
+        self.usage
+            .iter()
+            .for_each(|vdisk| vdisk.report(&mut status));
         Ok(ServerStatus {
             files: self.files.clone(),
             ..status
@@ -99,12 +105,20 @@ impl Server {
         accepted: &[String],
     ) -> CommandResult<Server> {
         let mut lock = state_dir::lock(configuration)?;
+        let vdisks = configuration.vdisks.iter();
+        let clients: HashMap<String, ClientCount> = vdisks
+            .map(|vdisk| &vdisk.name.value)
+            .map(|name| (name.clone(), frontend.clients(name)))
+            .collect();
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let fuse_directory = fuse_directory(configuration).await?;
         let shared = Arc::new(configuration.clone());
-        let (mut disks, vdisks) = start_disks(&shared, report, &mut lock, accepted)?;
+        let (mut disks, mut vdisks) = start_disks(&shared, report, &mut lock, accepted)?;
         let files = disks.iter_mut().filter_map(DiskThread::take_file).collect();
+        for vdisk in &mut vdisks {
+            vdisk.share_clients(clients[vdisk.name()].clone());
+        }
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
         let uris = vdisks
             .iter()
@@ -126,6 +140,7 @@ impl Server {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
             problems,
+            usage: vdisks.iter().map(ServedVdisk::usage).collect(),
         };
         let control = (
             tokio::spawn(control.serve(Arc::new(reporter), stopped)),

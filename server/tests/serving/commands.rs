@@ -1,6 +1,6 @@
 //! The commands that talk to a server or read a workload, when there is something wrong.
 
-use crate::programs::text;
+use crate::programs::{finished, text};
 use crate::test_directory::{TestDirectory, assert_says, exits_with};
 use serde_json::Value;
 
@@ -80,6 +80,68 @@ fn a_load_without_the_nbd_frontend() {
         &place.fails(&["load", text(&workload)]),
         &["nbd", "restart"],
     );
+    server.stop();
+}
+
+#[test]
+fn a_load_that_writes_to_a_vdisk_in_use_wants_consent() {
+    let place =
+        TestDirectory::with(&[("web", r#""size": "16MiB""#), ("new", r#""size": "16MiB""#)]);
+    let server = place.start();
+    let data = server.client("web").fill(3);
+    let load = |client: &str, more: &[&str]| {
+        let arguments = ["load", "--duration", "200ms", "--client", client];
+        finished(place.command(&[&arguments, more].concat()))
+    };
+    let refused = |client: &str, words: &[&str]| {
+        let output = load(client, &[]);
+        assert_eq!(output.status.code(), Some(1), "{client}");
+        assert_says(&String::from_utf8_lossy(&output.stderr), words);
+    };
+    refused(
+        "log-writer,vdisk=web",
+        &[
+            "`log-writer`",
+            "`web`",
+            "holds 16MiB",
+            "nothing was written",
+            "--overwrite",
+        ],
+    );
+    refused("random,vdisk=web,read=99%", &["`web`"]);
+    assert!(load("random,vdisk=web", &[]).status.success(), "it reads");
+    crate::nbd::assert_same(
+        &server.client("web").read_all(),
+        &data,
+        "nothing was written",
+    );
+    // An empty vdisk that others use.
+    let connected = server.client("new");
+    let clients = || place.status().vdisks["new"].clients;
+    assert_eq!(clients(), 1);
+    refused(
+        "log-writer,vdisk=new",
+        &["`new`", "has 1 client;", "--overwrite"],
+    );
+    drop(connected);
+    // The server sees the end of a connection a little later.
+    crate::programs::wait_until("the connection has ended", || clients() == 0);
+    let open = std::fs::File::open(server.file("new")).expect("it is there");
+    assert_eq!(clients(), 1);
+    drop(open);
+    crate::programs::wait_until("the file is closed", || clients() == 0);
+    assert!(
+        load("log-writer,vdisk=new", &[]).status.success(),
+        "it is empty"
+    );
+    refused("log-writer,vdisk=new", &["`new`", "holds"]);
+    let output = load("log-writer,vdisk=web", &["--overwrite"]);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(server.client("web").read_all() != data, "it was written");
     server.stop();
 }
 

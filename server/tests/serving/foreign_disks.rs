@@ -3,7 +3,7 @@
 
 use crate::nbd::{assert_zeroes, pattern};
 use crate::programs::{Loop, text, tool};
-use crate::test_directory::{MIB, TestDirectory, assert_says};
+use crate::test_directory::{MIB, TestDirectory, assert_says, exits_with};
 use std::fs;
 
 const DISK: &str = r#""d0": { "path": "d0.disk", "seeks": false }"#;
@@ -32,7 +32,10 @@ fn refused_then_forced(place: &TestDirectory, found: &str) {
             "{arguments:?}"
         );
     }
-    assert_says(&place.succeeds(&["format", "--force"]), &["d0: formatted"]);
+    assert_says(
+        &place.succeeds(&["format", "--disk", "d0", "--force", "--yes"]),
+        &["d0: formatted"],
+    );
     let server = place.start();
     assert_zeroes(
         &server.client("a").read_all(),
@@ -99,7 +102,7 @@ fn one_foreign_disk_keeps_the_others_from_being_made() {
         "a disk was made for nothing"
     );
     // By force on the one that is named; the other is not touched by that either.
-    place.succeeds(&["format", "--force", "--disk", "d0"]);
+    place.succeeds(&["format", "--disk", "d0", "--force", "--yes"]);
     assert!(!place.path("state/new.disk").exists(), "it was not named");
     place.start().stop();
 }
@@ -112,10 +115,19 @@ fn a_label_is_not_overwritten_without_force() {
     server.stop();
     assert_says(&place.fails(&["format"]), &["`d0`", "1 vdisk", "--force"]);
     assert_says(&place.fails(&["format", "--disk", "d1"]), &["`d1`", "d0"]);
+    // By force only a disk that is named, and only when what is lost was agreed to.
+    let sentence = exits_with(place.command(&["format", "--force"]), 2);
+    assert_says(&sentence, &["--disk"]);
+    exits_with(place.command(&["format", "--force", "--yes"]), 2);
+    let sentence = place.fails(&["format", "--disk", "d0", "--force"]);
+    assert_says(
+        &sentence,
+        &["`d0`", "vdisk `a`", "MiB", "Nothing was changed", "--yes"],
+    );
     let server = place.start();
     assert_eq!(server.client("a").read(0, 4), b"kept");
     server.stop();
-    place.succeeds(&["format", "--force"]);
+    place.succeeds(&["format", "--disk", "d0", "--force", "--yes"]);
     let server = place.start();
     assert_zeroes(&server.client("a").read_all(), "after a format by force");
     server.stop();
@@ -148,4 +160,22 @@ fn a_block_device_is_served_and_kept_from_others() {
     let server = place.start();
     crate::nbd::assert_same(&server.client("a").read_all(), &data, "after a restart");
     server.stop();
+}
+
+#[test]
+fn a_damaged_copy_of_the_label_is_healed_printed_and_shown() {
+    use std::os::unix::fs::FileExt;
+    let place = holding(&vec![0; 32 << 20]);
+    let server = place.start();
+    assert_eq!(place.status().disks["d0"].notices, [""; 0]);
+    server.stop();
+    let disk = fs::OpenOptions::new().write(true).open(place.disk_file());
+    let disk = disk.expect("it is there");
+    disk.write_all_at(&[0xFF], 40).expect("a byte of copy 0");
+    let server = place.start();
+    let status = place.status();
+    let notices = status.disks["d0"].notices.join(" ");
+    assert_says(&notices, &["copy 0 of the label", "written again"]);
+    assert_says(&status.to_string(), &["d0: copy 0 of the label"]);
+    assert_says(&server.stop(), &["copy 0 of the label"]);
 }

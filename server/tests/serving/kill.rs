@@ -114,7 +114,7 @@ fn what_was_flushed_survives_kill_9() {
     let place = TestDirectory::configured(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
     fs::create_dir(place.path("state")).expect("a directory");
     place.write("state/mapped.disk", vec![0x5A; 64 << 20]);
-    place.succeeds(&["format", "--force", "--disk", "mapped"]);
+    place.succeeds(&["format", "--force", "--disk", "mapped", "--yes"]);
 
     let mut checkers: Vec<(&str, StampChecker)> = [("z", 1), ("m", 2)]
         .map(|(name, id)| (name, StampChecker::new(id, BLOCKS)))

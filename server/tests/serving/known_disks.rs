@@ -194,7 +194,7 @@ fn a_vdisk_is_not_made_again_on_another_disk() {
     place.configure_as(TWO_DISKS, &moved, NBD);
     assert_says(&place.fails(&["remove", "a"]), &["`a`", "disktime.json"]);
     assert_says(&place.fails(&["remove", "a", "--disk", "d1"]), &["`a`"]);
-    place.succeeds(&["remove", "a", "--disk", "d0"]);
+    place.succeeds(&["remove", "a", "--disk", "d0", "--yes"]);
     let server = place.start();
     assert_says(&server.said(), &["d1: new", "`a`"]);
     server.stop();

@@ -131,7 +131,7 @@ fn a_second_server_is_kept_out() {
 
     // Neither do the commands that change a disk get in, and the first server goes on.
     assert_says(
-        &place.fails(&["format", "--force"]),
+        &place.fails(&["format", "--disk", "d0", "--force", "--yes"]),
         &["already", "stop it"],
     );
     assert_says(&place.fails(&["remove", "gone"]), &["already", "stop it"]);

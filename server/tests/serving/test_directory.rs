@@ -104,7 +104,7 @@ impl TestDirectory {
             file.write_all_at(&garbage, mebibyte * MIB)
                 .expect("room for 256 MiB");
         }
-        self.succeeds(&["format", "--force"]);
+        self.succeeds(&["format", "--disk", "d0", "--force", "--yes"]);
     }
 
     /// The program with these arguments.

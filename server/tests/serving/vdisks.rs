@@ -94,7 +94,13 @@ fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
         &place.fails(&["remove", "other"]),
         &["`other`", "nothing was changed"],
     );
-    assert_says(&place.succeeds(&["remove", "gone"]), &["`gone`", "freed"]);
+    // The tests have no terminal to ask at.
+    let sentence = place.fails(&["remove", "gone"]);
+    assert_says(&sentence, &["`gone`", "100MiB", "`d0`", "--yes"]);
+    assert_says(
+        &place.succeeds(&["remove", "gone", "--yes"]),
+        &["`gone`", "freed"],
+    );
     assert_says(
         &place.fails(&["remove", "gone"]),
         &["`gone`", "nothing was changed"],
@@ -117,7 +123,7 @@ fn a_vdisk_in_freed_space_starts_as_zeroes() {
             server.client(&name).fill(round);
             server.stop();
             place.configure(&[]);
-            place.succeeds(&["remove", &name]);
+            place.succeeds(&["remove", &name, "--yes"]);
         }
     });
 }

@@ -9,6 +9,7 @@ use crate::label::{
     COPY_CAPACITY_BYTES, COPY_OFFSETS, CopyDefect, Draft, Label, UNIT_BYTES, VERSION,
 };
 use disktime_disks::Disk;
+use disktime_units::format_size;
 
 const READING: &str = "reading the label";
 
@@ -35,6 +36,8 @@ impl<D: Disk> LabelledDisk<D> {
             return self.take_found(found, format.is_forced());
         }
         if format.is_forced() {
+            let tail = self.read_tail(driver)?;
+            self.overwrites.extend(foreign::identify(&head, &tail));
             return Ok(());
         }
         let tail = self.read_tail(driver)?;
@@ -151,6 +154,15 @@ impl<D: Disk> LabelledDisk<D> {
         if forced {
             self.first_copy = 1 - found.copy;
             self.label.count_on_from(found.label.generation());
+            let vdisks = found.label.vdisks().iter();
+            let named = vdisks.map(|vdisk| {
+                format!(
+                    "vdisk `{}` ({})",
+                    vdisk.name(),
+                    format_size(vdisk.size_bytes())
+                )
+            });
+            self.overwrites.extend(named);
             return Ok(());
         }
         self.first_copy = if found.label.version() == VERSION {
