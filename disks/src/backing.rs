@@ -171,6 +171,18 @@ impl Backing {
         self.queue_notice.take()
     }
 
+    /// How many bytes its file system has left for others than root; a device needs none.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        if self.kind != BackingKind::File {
+            return None;
+        }
+        // SAFETY: `statvfs` is a plain C struct for which all zeroes is a valid value.
+        let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
+        // SAFETY: the descriptor is open, and `found` outlives the call.
+        let status = unsafe { libc::fstatvfs(self.fd(), &raw mut found) };
+        (status == 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// The descriptor for the engines.
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) enum ZeroMethod {
     /// fallocate with ZERO_RANGE.
     ZeroRange,
-    /// fallocate with PUNCH_HOLE.
+    /// fallocate with PUNCH_HOLE, then without, so that the space stays.
     PunchHole,
     /// Writes of zeroes.
     Write,

@@ -170,6 +170,12 @@ pub trait Disk {
         None
     }
 
+    /// How many bytes the file system below has left for what was never written, for a disk whose
+    /// space is not its own. It takes a system call.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// How well it kept to its model's times, for a paced disk.
     fn pacing(&self) -> Option<PacingReport> {
         None
@@ -204,6 +210,9 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn content_map(&self) -> Option<&dyn ContentMap> {
         (**self).content_map()
+    }
+    fn free_bytes(&self) -> Option<u64> {
+        (**self).free_bytes()
     }
     fn pacing(&self) -> Option<PacingReport> {
         (**self).pacing()

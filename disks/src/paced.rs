@@ -190,6 +190,10 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
         self.inner.content_map()
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        self.inner.free_bytes()
+    }
+
     fn pacing(&self) -> Option<PacingReport> {
         Some(self.pace.report())
     }

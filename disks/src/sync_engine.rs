@@ -149,6 +149,10 @@ impl Disk for SyncDisk {
     fn content_map(&self) -> Option<&dyn ContentMap> {
         Some(&self.shared.backing)
     }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.shared.backing.free_bytes()
+    }
 }
 
 impl Drop for SyncDisk {

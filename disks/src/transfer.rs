@@ -6,7 +6,8 @@
 //! - read, write: as many vectored calls as it takes, each continuing where the last one stopped;
 //!   a durable write uses RWF_DSYNC, or is followed by fdatasync where that is not known;
 //! - discard: punch a hole; no call on a device that cannot;
-//! - write zeroes: the first method that works of: zero the range, punch a hole, write zeroes;
+//! - write zeroes, which keeps the space: the first method that works of: zero the range; punch a
+//!   hole and allocate it again; write zeroes;
 //! - flush: fdatasync.
 //!
 //! Invariants: the buffers stay where they are from start to [`Transfer::finish`], and `iovecs`
@@ -117,7 +118,7 @@ impl Transfer {
                 Some(step)
             }
             Step::Read { .. } | Step::Write { .. } => self.settle_bytes(step, returned, device),
-            Step::Allocate { .. } => self.settle_allocate(returned, device),
+            Step::Allocate { mode, .. } => self.settle_allocate(mode, returned, device),
             Step::Sync => {
                 if returned < 0 {
                     device.note_flush_failure();
@@ -284,11 +285,15 @@ impl Transfer {
         }
     }
 
-    fn settle_allocate(&mut self, returned: i64, device: &DeviceState) -> Option<Step> {
+    fn settle_allocate(&mut self, mode: i32, returned: i64, device: &DeviceState) -> Option<Step> {
         let zeroing = self
             .request
             .as_ref()
             .is_some_and(|r| r.operation == Operation::WriteZeroes);
+        if returned >= 0 && zeroing && mode & libc::FALLOC_FL_PUNCH_HOLE != 0 {
+            // The zeroed range keeps its space.
+            return Some(self.allocate_step(0));
+        }
         if returned >= 0 {
             return self.fua().then_some(Step::Sync);
         }

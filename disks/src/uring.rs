@@ -236,6 +236,10 @@ impl Disk for UringDisk {
     fn content_map(&self) -> Option<&dyn ContentMap> {
         Some(&self.backing)
     }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.backing.free_bytes()
+    }
 }
 
 impl Drop for UringDisk {

@@ -90,9 +90,8 @@ pub(crate) fn flush(position: usize) -> VdiskRequest {
     VdiskRequest::new(position, RequestKind::Flush, 0, 0)
 }
 
-/// As `fallocate`. The vdisk's space is allocated already. A hole and a zeroed range both read as
-/// zeroes afterwards, but the space of a hole may be returned to the disk's file or device. The
-/// length never changes.
+/// As `fallocate`. A hole and a zeroed range both read as zeroes afterwards, but the space of a
+/// hole may be returned to the disk's file or device. The length never changes.
 pub(crate) fn allocate(
     position: usize,
     file: &FuseFile,
@@ -112,7 +111,7 @@ pub(crate) fn allocate(
         // Beyond the end there is nothing to make a hole in, which is success.
         PUNCH_HOLE if mode & KEEP_SIZE != 0 => RequestKind::WriteZeroes,
         0 | ZERO_RANGE if inside_bytes < len_bytes => return Err(libc::ENOSPC),
-        0 => return Ok(None),
+        0 => RequestKind::Allocate,
         ZERO_RANGE => RequestKind::ZeroKeepingSpace,
         _ => return Err(libc::EOPNOTSUPP),
     };

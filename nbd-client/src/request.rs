@@ -60,6 +60,7 @@ impl<'a> ClientRequest<'a> {
             RequestKind::ZeroKeepingSpace => (command::WRITE_ZEROES, command_flag::NO_HOLE),
             RequestKind::ZeroFast => (command::WRITE_ZEROES, command_flag::FAST_ZERO),
             RequestKind::Cache => (command::CACHE, 0),
+            RequestKind::Allocate => unreachable!("NBD has no command that sets space aside"),
             RequestKind::Status => (command::BLOCK_STATUS, 0),
         };
         let reply_bytes = if self.kind == RequestKind::Read {

@@ -24,7 +24,7 @@ pub fn perform(content: &mut [u8], mut request: Request) -> Reply {
         }
         (RequestKind::Trim, None) => content.fill(0),
         (kind, None) if kind.zeroes() => content.fill(0),
-        (RequestKind::Flush | RequestKind::Cache, None) => {}
+        (RequestKind::Flush | RequestKind::Cache | RequestKind::Allocate, None) => {}
         (kind, buffer) => panic!("{kind:?} came with {buffer:?}"),
     }
     request.reply(Ok(()))

@@ -15,6 +15,8 @@ pub enum RequestKind {
     WriteZeroes,
     /// The same, but the space of the range stays set aside.
     ZeroKeepingSpace,
+    /// The range's space is set aside as far as it is not yet, and what the range holds stays.
+    Allocate,
     /// The same as [`RequestKind::WriteZeroes`] if that is faster than writing the zeroes; if not,
     /// or if it is not known, the request fails at once and nothing is changed.
     ZeroFast,
@@ -34,9 +36,10 @@ impl RequestKind {
         )
     }
 
-    /// Whether it changes what the vdisk holds.
+    /// Whether it changes what the vdisk holds, or where that is stored.
     pub fn modifies(self) -> bool {
-        self.zeroes() || matches!(self, RequestKind::Write | RequestKind::Trim)
+        let kinds = [RequestKind::Write, RequestKind::Trim, RequestKind::Allocate];
+        self.zeroes() || kinds.contains(&self)
     }
 
     /// Whether what the range held may be given back, so that nothing is stored there afterwards.

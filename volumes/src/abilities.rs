@@ -57,6 +57,8 @@ pub(crate) struct Abilities {
     zeroes: bool,
     has_seeks: bool,
     caches_reads: bool,
+    /// What was never written may find no space below.
+    can_run_out: bool,
 }
 
 impl Abilities {
@@ -75,6 +77,7 @@ impl Abilities {
             zeroes: true,
             has_seeks: properties.has_seeks,
             caches_reads: capabilities.caches_reads,
+            can_run_out: disk.free_bytes().is_some(),
         }
     }
 
@@ -113,6 +116,11 @@ impl Abilities {
         self.caches_reads
     }
 
+    /// Whether what was never written may find no space below; it can be set aside before.
+    pub(crate) fn can_run_out(&self) -> bool {
+        self.can_run_out
+    }
+
     /// It refused a discard.
     pub(crate) fn lose_discard(&mut self) {
         self.discards = false;
@@ -136,6 +144,7 @@ impl Abilities {
             zeroes: true,
             has_seeks: false,
             caches_reads: true,
+            can_run_out: true,
         }
     }
 }

@@ -270,8 +270,31 @@ impl<D: Disk> DataPath<D> {
         if request.fua && kind.modifies() && self.io.flush_failed() {
             return Some(IoError::Io);
         }
+        if self.cannot_fit(slot, request) {
+            return Some(IoError::NoSpace);
+        }
         let fast = || self.splitter(slot).zeroes_fast(request.offset_bytes, end);
         (kind == RequestKind::ZeroFast && !fast()).then_some(IoError::NotSupported)
+    }
+
+    /// Whether a range that is to be set aside as a whole is larger than what the file system below
+    /// has left: it would be filled before the request fails, and other programs with it.
+    fn cannot_fit(&self, slot: VdiskSlot, request: &Request) -> bool {
+        let abilities = self.io.abilities();
+        let kind = request.kind;
+        let sets_aside = matches!(kind, RequestKind::ZeroKeepingSpace | RequestKind::Allocate);
+        // A short one fills no file system, and is spared the system call.
+        let is_short = request.len_bytes <= abilities.grain().quantum_bytes();
+        if !sets_aside || is_short || !abilities.can_run_out() {
+            return false;
+        }
+        let (start, end) = (
+            request.offset_bytes,
+            request.offset_bytes + request.len_bytes,
+        );
+        let needed_bytes = self.splitter(slot).unallocated_bytes(kind, start, end);
+        let free_bytes = self.disk_loop().disk().free_bytes();
+        free_bytes.is_some_and(|free_bytes| needed_bytes > free_bytes)
     }
 
     fn buffer_fits(&self, request: &Request) -> bool {

@@ -159,14 +159,16 @@ impl<'a> Splitter<'a> {
         let whole = self.grain().is_aligned(start) && self.grain().is_aligned(end);
         let kind = header.kind();
         let first = kind == RequestKind::Write && self.layout.any_unwritten(start, end);
-        let unit = if first {
+        let unit = if first || kind == RequestKind::Allocate {
             CHUNK_BYTES
         } else {
             self.grain().block_bytes()
         };
-        // No other request may write into a chunk while all of it is made to read as zeroes.
+        // No other request may write into a chunk while all of it is made to read as zeroes, or
+        // while a hole is zeroed on the disk.
         let makes_holes = header.makes_hole_chunks(self.zeroed_end(header));
-        let alone = first || (!whole && kind != RequestKind::Trim) || makes_holes;
+        let allocates = kind == RequestKind::Allocate;
+        let alone = first || (!whole && kind != RequestKind::Trim) || makes_holes || allocates;
         let start = start - start % unit;
         Claim::new(id, (start, end.next_multiple_of(unit)), alone)
     }
@@ -217,6 +219,12 @@ impl<'a> Splitter<'a> {
             RequestKind::ZeroKeepingSpace => {
                 plan.needs_commit = fua && self.layout.any_unwritten(start, end);
             }
+            // Holes are whole chunks.
+            RequestKind::Allocate => {
+                let first = start - start % CHUNK_BYTES;
+                plan.range = (first, end.next_multiple_of(CHUNK_BYTES));
+                plan.needs_commit = fua;
+            }
             RequestKind::Read | RequestKind::Cache | RequestKind::Flush | RequestKind::Status => {}
         }
         if header.makes_hole_chunks(zeroed_end) {
@@ -265,6 +273,7 @@ impl<'a> Splitter<'a> {
             RequestKind::ZeroKeepingSpace => self.cut_written(end, at, |stop| {
                 self.cut_blocks(self.zero_in_place(), at, stop)
             }),
+            RequestKind::Allocate => self.cut_hole(end, at),
             RequestKind::WriteZeroes | RequestKind::ZeroFast => self.cut_held(end, at, |stop| {
                 let zero = match self.abilities.zeroes_by_discard() {
                     true => Action::ZeroByDiscard,
@@ -304,6 +313,44 @@ impl<'a> Splitter<'a> {
             (true, end) => (Cut::Hole { start: at, end }, end),
             (false, stop) => cut(stop),
         }
+    }
+
+    /// A hole is zeroed, which sets its space aside and changes nothing that is read; the rest has
+    /// its space.
+    fn cut_hole(&self, limit: u64, at: u64) -> (Cut, u64) {
+        if !self.abilities.can_run_out() {
+            return (
+                Cut::Hole {
+                    start: at,
+                    end: limit,
+                },
+                limit,
+            );
+        }
+        match self.layout.hole_run(at, limit.min(at + SCAN_BYTES)) {
+            (true, stop) => self.cut_blocks(self.zero_in_place(), at, stop),
+            (false, stop) => (
+                Cut::Hole {
+                    start: at,
+                    end: stop,
+                },
+                stop,
+            ),
+        }
+    }
+
+    /// How many bytes of a range have no space yet that such a request sets aside for them.
+    pub(crate) fn unallocated_bytes(&self, kind: RequestKind, start: u64, end: u64) -> u64 {
+        let (mut at, mut bytes) = (start, 0);
+        while at < end {
+            let (hole, stop) = self.layout.hole_run(at, end);
+            // Zeroes that keep space leave holes of a zero map as they are.
+            if hole && (kind == RequestKind::Allocate || !self.layout.has_map(at)) {
+                bytes += stop - at;
+            }
+            at = stop;
+        }
+        bytes
     }
 
     /// What was never written is taken as a whole; of the rest, `cut` takes the near part.

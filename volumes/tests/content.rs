@@ -29,6 +29,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(RequestKind::Read),
         2 => Just(RequestKind::WriteZeroes),
         1 => Just(RequestKind::ZeroKeepingSpace),
+        1 => Just(RequestKind::Allocate),
         2 => Just(RequestKind::Trim),
         1 => Just(RequestKind::Flush),
     ];

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
-use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use disktime_disks::{Disk, FaultHandle, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
 use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -388,4 +388,43 @@ fn few_flushes_make_all_vdisks_durable() {
         Ok([[7; 4096], [8; 4096]].concat())
     );
     assert_eq!(machine.read(2, 0, 4096), Ok(vec![0; 4096]));
+}
+
+/// A disk that held something else before, whose file system has so much left.
+fn with_free_bytes(free_bytes: u64) -> (Machine<TestDisk>, FaultHandle) {
+    let mut disk = new_disk(16 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let mut disk = TestDisk::around(disk, 128 << 10);
+    disk.free_bytes = free_bytes;
+    let specs = [("a", 4 * MIB + 100)];
+    (open(disk, &specs, DIRTY).expect("open").0, handle)
+}
+
+#[test]
+fn setting_space_aside_zeroes_the_holes_below_and_changes_nothing() {
+    let (mut machine, handle) = with_free_bytes(1 << 40);
+    machine.write(0, CHUNK + 5, &[7; 10]).expect("write");
+    let before = handle.operations();
+    call(&mut machine, RequestKind::Allocate, 100, 3 * CHUNK + 1);
+    assert_eq!(handle.operations() - before, 2, "a hole on either side");
+    let mut expected = vec![0; 4 * CHUNK as usize];
+    expected[CHUNK as usize + 5..][..10].fill(7);
+    assert_eq!(machine.read(0, 0, 4 * CHUNK), Ok(expected));
+    call(&mut machine, RequestKind::Allocate, 0, 4 * MIB + 100);
+    assert_eq!(machine.read(0, CHUNK + 5, 10), Ok(vec![7; 10]));
+}
+
+#[test]
+fn space_that_cannot_be_there_is_refused_before_any_is_taken() {
+    let (mut machine, handle) = with_free_bytes(MIB);
+    machine.write(0, 0, &[7; MIB as usize]).expect("write");
+    let before = handle.operations();
+    let whole = (0, 4 * MIB + 100);
+    let refused = machine.call(0, RequestKind::Allocate, whole, None, false);
+    assert_eq!(refused.map(drop), Err(IoError::NoSpace));
+    assert_eq!(handle.operations(), before);
+    call(&mut machine, RequestKind::Allocate, MIB / 2, 2 * MIB);
+    // Zeroes need no space where a map says that nothing is stored.
+    call(&mut machine, RequestKind::ZeroKeepingSpace, 0, whole.1);
 }

@@ -261,6 +261,10 @@ impl<M: OverlapModel> Disk for PacedOverlapDisk<M> {
         self.inner.content_map()
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        self.inner.free_bytes()
+    }
+
     fn pacing(&self) -> Option<PacingReport> {
         Some(self.pace.report())
     }

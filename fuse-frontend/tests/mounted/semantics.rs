@@ -239,6 +239,10 @@ fn holes_and_zeroed_ranges_read_as_zeroes_and_keep_the_size() {
     assert_eq!(mounted.memory.take_transfers(), expected);
 
     fallocate(&file, 0, 0, 10_000).expect("space is there");
+    fallocate(&file, KEEP, 7, 1).expect("space is there");
+    let allocate = RequestKind::Allocate;
+    let expected = [asked(allocate, 0, 10_000), asked(allocate, 7, 1)];
+    assert_eq!(mounted.memory.take_transfers(), expected);
     fallocate(&file, PUNCH | KEEP, 20_000, 5).expect("nothing to make a hole in");
     assert_eq!(errno_of(fallocate(&file, 0, 0, 10_001)), libc::ENOSPC);
     assert_eq!(errno_of(fallocate(&file, ZERO, 9_000, 1_001)), libc::ENOSPC);

@@ -1,10 +1,11 @@
 //! Disks that fail: the client that asked gets the error, and no other (I7).
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{Loop, Mounted, text, tool};
+use crate::programs::{Loop, Mounted, text, tool, tool_output};
 use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory};
 use disktime_engine::RequestKind;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::MetadataExt;
 
 const EIO: u32 = 5;
 const ENOSPC: u32 = 28;
@@ -101,5 +102,53 @@ fn a_disk_that_cannot_be_read_is_eio_to_the_one_who_read() {
     assert_eq!(good.read(0, 4096), [7; 4096]);
     good.flush();
     drop((poor, good, by_fuse));
+    server.stop();
+}
+
+#[test]
+fn space_is_set_aside_or_refused_before_the_file_system_is_full() {
+    let place = beside("small/poor.disk", r#""size": "64MiB","#);
+    let _small = Mounted::new(
+        &["-t", "tmpfs", "-o", "size=32m", "disktime-test"],
+        &place.path("state/small"),
+    );
+    let server = place.start();
+    let allocated_bytes = |disk: &str| {
+        let found = fs::metadata(place.path("state").join(disk));
+        found.expect("it is there").blocks() * 512
+    };
+    let fallocate = |vdisk: &str, options: &[&str]| {
+        let file = server.file(vdisk);
+        let arguments = [options, &[text(&file)]].concat();
+        tool_output("util-linux", "fallocate", &arguments)
+    };
+    // One file system zeroes ranges, the other one cannot.
+    for (vdisk, disk) in [("good", "d0.disk"), ("poor", "small/poor.disk")] {
+        let data = pattern(100_000, 5);
+        server.client(vdisk).write(MIB + 7, &data);
+        let before = allocated_bytes(disk);
+        let done = fallocate(vdisk, &["--length", "16MiB"]);
+        assert!(done.status.success(), "{vdisk}: {done:?}");
+        assert!(allocated_bytes(disk) >= before + 15 * MIB, "{vdisk}");
+        let got = server.client(vdisk).read(MIB + 7, 100_000);
+        assert_same(&got, &data, "what was there");
+        let range = ["--offset", "16MiB", "--length", "4MiB"];
+        let zeroed = fallocate(vdisk, &[&["--zero-range"], &range[..]].concat());
+        assert!(zeroed.status.success(), "{vdisk}: {zeroed:?}");
+        assert!(allocated_bytes(disk) >= 20 * MIB, "{vdisk}");
+    }
+    let before = allocated_bytes("small/poor.disk");
+    for options in [
+        ["--length", "48MiB"].as_slice(),
+        &["--zero-range", "--length", "48MiB"],
+    ] {
+        let refused = fallocate("poor", options);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            said.contains("No space left on device"),
+            "{options:?}: {said}"
+        );
+        assert_eq!(allocated_bytes("small/poor.disk"), before, "{options:?}");
+    }
     server.stop();
 }

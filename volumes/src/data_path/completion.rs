@@ -90,6 +90,9 @@ impl<D: Disk> DataPath<D> {
             if kind == RequestKind::Write && plan.is_first_write() {
                 layout.mark_written(plan.range().0, plan.range().1);
             }
+            if kind == RequestKind::Allocate {
+                layout.mark_allocated(plan.range().0, plan.range().1);
+            }
             if let Some((start, end)) = plan.hole() {
                 layout.mark_hole(start, end, plan.zeroes_disk());
             }

@@ -31,6 +31,8 @@ pub(crate) struct TestDisk {
     properties: DiskProperties,
     /// So many writes and flushes are let through; what comes then is never heard of.
     left: Option<u64>,
+    /// What its file system is said to have left.
+    pub free_bytes: u64,
 }
 
 impl TestDisk {
@@ -49,6 +51,7 @@ impl TestDisk {
             disk: Rc::clone(disk),
             properties,
             left,
+            free_bytes: 1 << 40,
         }
     }
 }
@@ -79,6 +82,9 @@ impl Disk for TestDisk {
     }
     fn next_completion(&self) -> Option<Nanos> {
         self.disk.borrow().next_completion()
+    }
+    fn free_bytes(&self) -> Option<u64> {
+        Some(self.free_bytes)
     }
 }
 
