@@ -5,7 +5,7 @@ use crate::admission::{Admission, OverlapFacts, StreamAdmission};
 use crate::configuration::Configuration;
 use crate::remedy::Remedy;
 use disktime_documents::{DocumentErrors, Finding, Severity};
-use disktime_units::{Nanos, Share, format_size};
+use disktime_units::{Nanos, Share, format_sizes};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::fmt;
@@ -192,12 +192,8 @@ impl fmt::Display for Admission {
             )?;
         }
         if let Some(size) = self.size_bytes {
-            write!(
-                f,
-                ", {} of {} in use",
-                format_size(self.used_bytes),
-                format_size(size)
-            )?;
+            let [used, whole] = format_sizes([self.used_bytes, size]);
+            write!(f, ", {used} of {whole} in use")?;
         }
         writeln!(f)?;
         let overlaps = facts.overlap.is_some();

@@ -19,5 +19,6 @@ pub use network::{Network, NetworkError};
 pub use request_kind::RequestKind;
 pub use share::Share;
 pub use text::{
-    QuantityError, format_duration, format_size, parse_duration, parse_share, parse_size,
+    QuantityError, format_duration, format_size, format_sizes, parse_duration, parse_share,
+    parse_size,
 };

@@ -137,24 +137,43 @@ pub fn parse_share(text: &str) -> Result<Share, QuantityError> {
     Ok(Share(u32::try_from(ppm).map_err(|_| refused())?))
 }
 
+/// The binary units, the largest first.
+const SIZE_UNITS: [(&str, u64); 6] = [
+    ("PiB", 1 << 50),
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+    ("B", 1),
+];
+
 /// A size for people: the largest binary unit that divides it, or two decimals of the nearest.
 pub fn format_size(bytes: u64) -> String {
-    let units = [
-        ("PiB", 1u64 << 50),
-        ("TiB", 1 << 40),
-        ("GiB", 1 << 30),
-        ("MiB", 1 << 20),
-        ("KiB", 1 << 10),
-    ];
-    for (name, factor) in units {
-        if bytes >= factor {
-            if bytes.is_multiple_of(factor) {
-                return format!("{}{name}", bytes / factor);
-            }
-            return format!("{:.2}{name}", bytes as f64 / factor as f64);
+    let nearest = SIZE_UNITS.iter().find(|(_, factor)| bytes >= *factor);
+    match nearest {
+        Some((name, factor)) if bytes.is_multiple_of(*factor) => {
+            format!("{}{name}", bytes / factor)
         }
+        Some((name, factor)) => format!("{:.2}{name}", bytes as f64 / *factor as f64),
+        None => "0B".to_owned(),
     }
-    format!("{bytes}B")
+}
+
+/// Sizes that are compared: as [`format_size`] has them, but where two that differ would read the
+/// same, all in the largest unit that divides each.
+pub fn format_sizes<const N: usize>(bytes: [u64; N]) -> [String; N] {
+    let short = bytes.map(format_size);
+    let reads = |at: usize| short[at].replace(".00", "");
+    let is_confused = (0..N).any(|one| {
+        let mut others = one + 1..N;
+        others.any(|other| bytes[one] != bytes[other] && reads(one) == reads(other))
+    });
+    if !is_confused {
+        return short;
+    }
+    let divides_all = |(_, factor): &&(&str, u64)| bytes.iter().all(|one| one % factor == 0);
+    let (name, factor) = SIZE_UNITS.iter().find(divides_all).unwrap_or(&("B", 1));
+    bytes.map(|one| format!("{}{name}", one / factor))
 }
 
 /// A duration for people: three significant digits in the unit that suits it.

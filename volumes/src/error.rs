@@ -3,7 +3,7 @@
 use crate::program_version::ProgramVersion;
 use disktime_disks::{DiskError, DiskErrorKind};
 use disktime_engine::IoError;
-use disktime_units::format_size;
+use disktime_units::{format_size, format_sizes};
 use thiserror::Error;
 
 /// Why a disk could not be opened, or a change to its vdisks was refused. Nothing was written
@@ -80,7 +80,7 @@ pub enum VolumeError {
     /// The disk became smaller than what is laid out on it.
     #[error(
         "the disk has {}, but the vdisks on it reach up to {}; make it as large as it was",
-        format_size(*.size_bytes), format_size(*.needed_bytes)
+        apart(.size_bytes, .needed_bytes)[0], apart(.size_bytes, .needed_bytes)[1]
     )]
     Truncated {
         /// The disk's size now.
@@ -91,7 +91,7 @@ pub enum VolumeError {
     /// Not even room for the label and one extent.
     #[error(
         "the disk has {}, and at least {} are needed for the label and one vdisk",
-        format_size(*.size_bytes), format_size(*.needed_bytes)
+        apart(.size_bytes, .needed_bytes)[0], apart(.size_bytes, .needed_bytes)[1]
     )]
     TooSmall {
         /// The disk's size.
@@ -102,7 +102,7 @@ pub enum VolumeError {
     /// The vdisk does not fit.
     #[error(
         "vdisk `{name}` needs {} more on the disk, and {} are free; make it smaller, or free \
-         space with `disktime remove`{}", format_size(*.needed_bytes), format_size(*.free_bytes),
+         space with `disktime remove`{}", apart(.needed_bytes, .free_bytes)[0], apart(.needed_bytes, .free_bytes)[1],
         orphans_hint(.orphans)
     )]
     NoSpace {
@@ -119,7 +119,7 @@ pub enum VolumeError {
     #[error(
         "vdisk `{name}` has {} on the disk, and the configuration says {}; vdisks do not shrink. \
          Give it its size back, or free it with `disktime remove CONFIG {name}` (its data is lost)",
-        format_size(*.has_bytes), format_size(*.wanted_bytes)
+        apart(.has_bytes, .wanted_bytes)[0], apart(.has_bytes, .wanted_bytes)[1]
     )]
     Shrinks {
         /// The vdisk.
@@ -209,6 +209,11 @@ impl VolumeError {
     pub(crate) fn is_bad_sector(&self) -> bool {
         matches!(self, VolumeError::Disk { source, .. } if source.kind == DiskErrorKind::Io)
     }
+}
+
+/// Two sizes that are compared.
+fn apart(one: &u64, other: &u64) -> [String; 2] {
+    format_sizes([*one, *other])
 }
 
 fn orphans_hint(orphans: &[String]) -> String {

@@ -6,7 +6,7 @@ use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk}
 use crate::demand::{Capacity, Demand, WHOLE_PPM};
 use crate::remedy;
 use disktime_documents::Finding;
-use disktime_units::{Share, format_size};
+use disktime_units::{Share, format_size, format_sizes};
 
 /// The error points at the first vdisk that does not fit.
 pub(super) fn too_much_time(
@@ -85,12 +85,11 @@ pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
         }
         _ => "make the vdisks smaller, or move some to another disk".to_owned(),
     };
+    let [needed, has] = format_sizes([admission.used_bytes, size]);
     let message = format!(
-        "the vdisks on `{}` need {} ({} of it for the label), but the disk has {}",
+        "the vdisks on `{}` need {needed} ({} of it for the label), but the disk has {has}",
         admission.disk,
-        format_size(admission.used_bytes),
         format_size(overhead),
-        format_size(size)
     );
     let span = over.map_or(disk.name.span, |over| over.size_bytes.span);
     admission

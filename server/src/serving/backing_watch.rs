@@ -7,7 +7,7 @@
 
 use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
-use disktime_units::format_size;
+use disktime_units::format_sizes;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -87,11 +87,10 @@ impl WatchedFile {
             ));
         }
         if open.file_type().is_file() && open.len() < self.size_bytes {
+            let [had, has] = format_sizes([self.size_bytes, open.len()]);
             return Some(format!(
-                "{path} was cut from {} to {} while it is served: what lay beyond is lost; stop the \
-                 server and restore it",
-                format_size(self.size_bytes),
-                format_size(open.len())
+                "{path} was cut from {had} to {has} while it is served: what lay beyond is lost; stop the \
+                 server and restore it"
             ));
         }
         None

@@ -43,6 +43,24 @@ fn quantities_are_written_for_people() {
     assert_eq!(Share::from_percent(40).to_string(), "40 %");
 }
 
+#[test]
+fn sizes_that_differ_read_differently() {
+    const MIB: u64 = 1 << 20;
+    let shown = |sizes| format_sizes(sizes).join(" ");
+    assert_eq!(shown([3 << 30, 128 * MIB]), "3GiB 128MiB");
+    assert_eq!(shown([128 * MIB, 128 * MIB]), "128MiB 128MiB");
+    assert_eq!(shown([128 * MIB + 4096, 128 * MIB]), "131076KiB 131072KiB");
+    assert_eq!(
+        shown([(3 << 30) + MIB, (3 << 30) + 2 * MIB]),
+        "3073MiB 3074MiB"
+    );
+    assert_eq!(
+        shown([(3 << 30) + 1, (3 << 30) + 2]),
+        "3221225473B 3221225474B"
+    );
+    assert_eq!(format_size(0), "0B");
+}
+
 proptest::proptest! {
     #[test]
     fn parsing_never_panics(text in ".{0,40}") {

@@ -2,7 +2,7 @@
 //! on a disk in silence.
 
 use disktime_reservations::Disk as DiskConfig;
-use disktime_units::format_size;
+use disktime_units::{format_size, format_sizes};
 use disktime_volumes::Plan;
 
 /// Names in a sentence; more are counted.
@@ -43,11 +43,8 @@ pub(super) fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<Str
         ));
     }
     for (vdisk, from_bytes, to_bytes) in plan.grow() {
-        sentences.push(format!(
-            "{name}: vdisk `{vdisk}` grows from {} to {}",
-            format_size(*from_bytes),
-            format_size(*to_bytes)
-        ));
+        let [from, to] = format_sizes([*from_bytes, *to_bytes]);
+        sentences.push(format!("{name}: vdisk `{vdisk}` grows from {from} to {to}"));
     }
     sentences
 }
