@@ -21,7 +21,7 @@ use disktime_volumes::VolumeSet;
 pub(crate) use admission::{admit_all, require_admitted};
 pub(crate) use disks::{open_real, open_virtual};
 pub(crate) use first_probe::{findings, probe_unknown_disks};
-pub(crate) use foreign_content::{has_label, refuse_to_grow_foreign};
+pub(crate) use foreign_content::{has_label, refuse_to_grow};
 pub(crate) use scheduling::schedule;
 pub(crate) use streams::{background_streams, entitlement, vdisk_configs};
 

@@ -67,6 +67,17 @@ pub fn space_bytes<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
     EXTENT_ALIGNMENT_BYTES + 2 * Rooms::bytes_for(table_bytes as u64)
 }
 
+/// The size of the disk when its label was written, by the newest copy in the disk's first MiB
+/// (`head` may be shorter). `None` if no copy is whole.
+pub fn recorded_size_bytes(head: &[u8]) -> Option<u64> {
+    let copies = COPY_OFFSETS.iter().filter_map(|offset| {
+        let copy = head.get(*offset as usize..)?;
+        Draft::decode(&copy[..copy.len().min(COPY_CAPACITY_BYTES)]).ok()
+    });
+    let newest = copies.max_by_key(Draft::generation);
+    newest.map(|draft| draft.size_bytes())
+}
+
 /// Whether a block is the beginning of a label's copy that was being written for the very first
 /// time: what a crash in the middle of formatting a blank disk leaves.
 pub(crate) fn is_first_generation_remnant(block: &[u8]) -> bool {

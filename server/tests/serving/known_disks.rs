@@ -320,3 +320,40 @@ fn a_file_that_is_cut_while_it_is_served_is_noticed() {
     until_status_says(&place, "was cut from 64MiB to 32MiB");
     drop(server);
 }
+
+#[test]
+fn an_image_that_lost_its_end_is_not_grown_again() {
+    let (place, data) = served();
+    let path = place.path("d0.disk");
+    let cut = |size_bytes: u64| {
+        let file = fs::OpenOptions::new().write(true).open(&path);
+        file.expect("it is there")
+            .set_len(size_bytes)
+            .expect("a cut");
+    };
+    for size_bytes in [32 * MIB, 64 * MIB - 4096] {
+        cut(size_bytes);
+        refused(
+            &place,
+            &["`d0`", "d0.disk", "its end is lost", "truncate -s 67108864"],
+        );
+        assert_eq!(fs::metadata(&path).expect("it is there").len(), size_bytes);
+    }
+    assert_says(
+        &place.fails(&["serve"]),
+        &["has 65532KiB, and had 65536KiB"],
+    );
+    // As large as it was, it is served; and it may grow from there.
+    cut(64 * MIB);
+    serves(&place, &data);
+    let larger = TWO_DISKS.replace(
+        r#""d0": { "path": "../d0.disk", "size": "64MiB""#,
+        r#""d0": { "path": "../d0.disk", "size": "96MiB""#,
+    );
+    place.configure_as(&larger, TWO_VDISKS, NBD);
+    serves(&place, &data);
+    assert_eq!(fs::metadata(&path).expect("it is there").len(), 96 * MIB);
+    // Cut into its label, it is not taken for a new file either.
+    cut(MIB / 4);
+    refused(&place, &["`d0`", "d0.disk"]);
+}

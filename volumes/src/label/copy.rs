@@ -135,6 +135,11 @@ impl Draft {
         self.label.generation
     }
 
+    /// The size that the disk had when the copy was written.
+    pub fn size_bytes(&self) -> u64 {
+        self.label.size_bytes
+    }
+
     /// What lies outside and is to be read.
     pub fn outside(&self) -> Vec<Outside> {
         let sections = self.sections.iter().enumerate();

@@ -24,7 +24,7 @@ pub(crate) fn open_here(
 ) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>)> {
     let missing = config.path().filter(|path| !path.exists());
     if !force {
-        assembly::refuse_to_grow_foreign(configuration, config)?;
+        assembly::refuse_to_grow(configuration, config)?;
     }
     let (disk, known_zero) = assembly::open_real(configuration, config)?;
     let created_file = CreatedFileGuard::after_opening(missing);

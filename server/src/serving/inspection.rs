@@ -1,0 +1,171 @@
+//! Whether a server could start: what `disktime check --disks` finds out without changing anything.
+//! Disks are opened for reading only, and their labels are compared with the reservation file and
+//! with what the state directory remembers; sockets, ports and directories are examined.
+//!
+//! Invariants: nothing is written, created, grown or locked; what a start would refuse is refused
+//! with the same words, as far as it can be known this way. What a server of this state directory
+//! has in use is not counted as taken.
+
+use crate::assembly;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::disk_thread::{self, InspectedDisk};
+use crate::serving::known_disks::{FoundDisk, KnownDisks, judge};
+use crate::serving::permission::{may_make_files, nearest_directory};
+use crate::serving::starting::refusal;
+use crate::serving::state_dir;
+use disktime_disks::{require_unused, require_writable};
+use disktime_fuse::check_mount_point;
+use disktime_reservations::{AdmissionReport, Configuration, DocumentErrors, Spanned};
+use disktime_sockets::{check_tcp_free, check_unix_free};
+use std::path::{Path, PathBuf};
+
+/// What would happen at a start, as sentences.
+///
+/// # Errors
+/// All that would keep a server from starting.
+pub(crate) fn inspect(
+    configuration: &Configuration,
+    report: &AdmissionReport<'_>,
+) -> Result<Vec<String>, Vec<Failure>> {
+    let mut inspection = Inspection {
+        configuration,
+        sentences: Vec::new(),
+        failures: Vec::new(),
+    };
+    let found = state_dir::look(configuration);
+    let state = inspection.keep(found);
+    let holder = state.as_ref().and_then(|state| state.holder.clone());
+    if let Some(process) = &holder {
+        inspection.sentences.push(format!(
+            "a server (process {process}) uses the state directory: its disks, sockets and ports \
+             are not counted as taken"
+        ));
+    }
+    let is_running = holder.is_some();
+    let disks = inspection.disks(report, is_running);
+    if let Some(state) = state {
+        let directory = configuration.state_dir.value.as_path();
+        let known = KnownDisks::look(directory, state.remembers, configuration.file());
+        if let Some(known) = inspection.keep(known) {
+            inspection.compare(&known, disks);
+        }
+    }
+    if !is_running {
+        inspection.frontends();
+    }
+    if inspection.failures.is_empty() {
+        Ok(inspection.sentences)
+    } else {
+        Err(inspection.failures)
+    }
+}
+
+struct Inspection<'c> {
+    configuration: &'c Configuration,
+    sentences: Vec<String>,
+    failures: Vec<Failure>,
+}
+
+impl Inspection<'_> {
+    fn keep<T>(&mut self, found: CommandResult<T>) -> Option<T> {
+        match found {
+            Ok(found) => Some(found),
+            Err(failure) => {
+                self.failures.push(failure);
+                None
+            }
+        }
+    }
+
+    /// Reads the label of each disk with a path.
+    fn disks(&mut self, report: &AdmissionReport<'_>, is_running: bool) -> Vec<InspectedDisk> {
+        let mut inspected = Vec::new();
+        for (config, admission) in self.configuration.disks.iter().zip(&report.disks) {
+            if let Some(path) = config.path() {
+                let refused = |error: disktime_disks::BackingError| {
+                    let span = config.medium.span;
+                    Failure::from(self.configuration.error_at(span, error.to_string(), ""))
+                };
+                let writable = require_writable(path).map_err(refused);
+                let usable = match is_running {
+                    true => writable,
+                    false => writable.and_then(|()| require_unused(path).map_err(refused)),
+                };
+                if self.keep(usable).is_none() {
+                    continue;
+                }
+            }
+            let disk = disk_thread::inspect(self.configuration, config, admission);
+            inspected.extend(self.keep(disk));
+        }
+        inspected
+    }
+
+    /// Compares the disks with what is remembered and with what the file wants.
+    fn compare(&mut self, known: &KnownDisks, disks: Vec<InspectedDisk>) {
+        let found: Vec<FoundDisk> = disks.iter().map(|disk| disk.found.clone()).collect();
+        let file = self.configuration.file().display().to_string();
+        match judge(known, &found, &[], &file) {
+            Ok(notes) => self.sentences.extend(notes),
+            Err(refusals) => {
+                self.failures.push(refusal(self.configuration, &refusals));
+                return;
+            }
+        }
+        for disk in disks {
+            let changes = self.keep(disk.changes);
+            self.sentences.extend(changes.into_iter().flatten());
+        }
+    }
+
+    /// Sockets, ports and the directory of files.
+    fn frontends(&mut self) {
+        let configuration = self.configuration;
+        if let Some(nbd) = &configuration.nbd {
+            self.socket(&nbd.socket);
+            for address in &nbd.listen {
+                let free = check_tcp_free(address.value)
+                    .map_err(|error| configuration.error_at(address.span, error.to_string(), ""));
+                self.keep(free.map_err(Failure::from));
+            }
+        }
+        self.socket(&configuration.control.socket);
+        let Some(fuse) = &configuration.fuse else {
+            return;
+        };
+        match check_mount_point(&fuse.mount.value) {
+            Ok(()) => {}
+            Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
+                self.sentences
+                    .push(format!("{error}; NBD would be served alone"));
+            }
+            Err(error) => {
+                let errors = configuration.error_at(fuse.mount.span, error.to_string(), "");
+                self.failures.push(errors.into());
+            }
+        }
+    }
+
+    fn socket(&mut self, socket: &Spanned<PathBuf>) {
+        let free = self.free_socket(socket);
+        self.keep(free.map_err(Failure::from));
+    }
+
+    fn free_socket(&self, socket: &Spanned<PathBuf>) -> Result<(), DocumentErrors> {
+        let refused = |error: String| self.configuration.error_at(socket.span, error, "");
+        check_unix_free(&socket.value).map_err(|error| refused(error.to_string()))?;
+        let state_dir = self.configuration.state_dir.value.as_path();
+        let folder = socket.value.parent().unwrap_or(Path::new("."));
+        // The state directory is made by the server; others are not.
+        let folder = match folder == state_dir {
+            true => nearest_directory(state_dir),
+            false => folder,
+        };
+        may_make_files(folder).map_err(|error| {
+            refused(format!(
+                "the socket {} cannot be made: {error}: check that its folder exists and is writable",
+                socket.value.display()
+            ))
+        })
+    }
+}
