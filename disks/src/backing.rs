@@ -5,10 +5,11 @@
 //! notice; any other becomes a [`BackingError`], a sentence with cause and remedy.
 //!
 //! Invariants: a file is created only when asked, grown when it is smaller than asked, and never
-//! shrunk; nothing is written to it here. It is locked against a second writer ([`image_lock`])
-//! before it is grown.
+//! shrunk; nothing is written to it here. It is locked against a second writer ([`image_lock`]),
+//! under the names of loop devices too ([`loop_device`]), before it is grown.
 //!
 //! [`image_lock`]: crate::image_lock
+//! [`loop_device`]: crate::loop_device
 
 mod direct;
 
@@ -16,6 +17,7 @@ use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
 use crate::image_lock::{LockOutcome, lock_image};
+use crate::loop_device::{claim_below, refuse_used_above};
 use direct::{clear_direct, direct_alignment};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -61,6 +63,8 @@ pub(crate) struct Backing {
     rotational: Option<bool>,
     notices: Vec<String>,
     queue_notice: Option<String>,
+    /// What lies below a loop device, kept from others.
+    _claimed: Vec<File>,
 }
 
 impl Backing {
@@ -75,10 +79,12 @@ impl Backing {
         let (file, direct) = open_file(options, kind, &mut notices)?;
         // One that is only read is not locked, and may have no name: reading changes nothing for
         // the program that uses it.
+        let mut claimed = Vec::new();
         if !options.read_only {
             if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
                 notices.push(notice);
             }
+            claimed = claim_aliases(&file, kind, path)?;
             still_there(&file, path)?;
         }
         let whole_bytes = match kind {
@@ -128,6 +134,7 @@ impl Backing {
             rotational: queue.rotational,
             notices,
             queue_notice,
+            _claimed: claimed,
         })
     }
 
@@ -213,6 +220,16 @@ impl ContentMap for Backing {
             Err(_) => (from < to).then_some((from, to)),
         }
     }
+}
+
+/// Keeps other names of the same bytes from being used at the same time.
+fn claim_aliases(file: &File, kind: BackingKind, path: &Path) -> Result<Vec<File>, BackingError> {
+    let claimed = match kind {
+        BackingKind::File => Vec::new(),
+        BackingKind::BlockDevice => claim_below(file, path)?,
+    };
+    refuse_used_above(file, path)?;
+    Ok(claimed)
 }
 
 /// Whether the locked file is still the one that the path names: the program that made it may have

@@ -4,8 +4,8 @@
 //! - `buffer`: memory for requests.
 //! - `identity`: what a device is and what uses it.
 //! - `open`, `survey`: opening a real disk, or finding out what would be opened. `defaults`: what
-//!   is assumed of it. `backing`, `block_device`, `image_lock`, `remove_unused`: the file or device
-//!   behind it.
+//!   is assumed of it. `backing`, `block_device`, `image_lock`, `loop_device`, `remove_unused`: the
+//!   file or device behind it.
 //! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
 //!   of one request; `device_state` is what they learn of the device. `wake_event` wakes the
 //!   reactor.
@@ -26,6 +26,7 @@ mod disk;
 mod fault;
 mod identity;
 mod image_lock;
+mod loop_device;
 mod mapping;
 mod memory;
 mod open;

@@ -34,7 +34,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
             continue;
         }
         // Opening by force lengthens the file, which moves the end of what it holds.
-        let grows = force && assembly::refuse_to_grow_foreign(&configuration, config).is_err();
+        let grows = force && assembly::refuse_to_grow(&configuration, config).is_err();
         if grows {
             let what = format!("disk `{name}` holds something else, which will be lost");
             consent::require(&what, yes)?;

@@ -179,3 +179,42 @@ fn a_damaged_copy_of_the_label_is_healed_printed_and_shown() {
     assert_says(&status.to_string(), &["d0: copy 0 of the label"]);
     assert_says(&server.stop(), &["copy 0 of the label"]);
 }
+
+/// A place with a disk at this path, which holds the vdisk `a`.
+fn place_at(path: &std::path::Path) -> TestDirectory {
+    let disk = format!(r#""d0": {{ "path": "{}", "seeks": false }}"#, text(path));
+    TestDirectory::configured(&disk, VDISK, r#""nbd": {}"#)
+}
+
+#[test]
+fn a_file_and_the_loop_devices_over_it_are_one_disk() {
+    let home = TestDirectory::new();
+    let backing = home.write("backing", vec![0; 64 << 20]);
+    let device = Loop::attach(&backing);
+    let above = Loop::attach(&device.device);
+    let names = [&backing, &device.device, &above.device];
+    let places = names.map(|name| place_at(name));
+    for (at, place) in places.iter().enumerate() {
+        let server = place.start();
+        for (_, other) in places.iter().enumerate().filter(|(other, _)| *other != at) {
+            assert_says(&other.fails(&["serve"]), &["in use", "`fuser"]);
+        }
+        server.client("a").write(0, b"mine");
+        server.stop();
+    }
+    // A mounted loop device keeps the file, too.
+    drop((places, above));
+    tool(
+        "e2fsprogs",
+        "mkfs.ext4",
+        &["-q", "-F", text(&device.device)],
+    );
+    let mount = home.path("mount");
+    fs::create_dir(&mount).expect("a directory");
+    tool("mount", "mount", &[text(&device.device), text(&mount)]);
+    let before = fs::read(&backing).expect("it is there");
+    let sentence = place_at(&backing).fails(&["serve"]);
+    assert_says(&sentence, &["in use", "loop device over it", "mounted"]);
+    assert_eq!(fs::read(&backing).expect("it is there"), before);
+    tool("mount", "umount", &[text(&mount)]);
+}
