@@ -17,9 +17,12 @@ pub(crate) const SIZE_MULTIPLE: u64 = 4096;
 /// The largest limit of connections.
 const MAX_CONNECTIONS: u64 = 65_536;
 
+/// The largest disk and vdisk: what is known of holes takes up to 4 MiB of memory per TiB.
+const MAX_SIZE_BYTES: u64 = 1 << 50;
+
 const SIZE: ValueKind = ValueKind::Size {
     least: SIZE_MULTIPLE,
-    most: u64::MAX,
+    most: MAX_SIZE_BYTES,
     multiple: SIZE_MULTIPLE,
 };
 

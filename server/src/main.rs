@@ -19,6 +19,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
     diagnostics::start_log();
+    serving::signals::survive_file_size_limit();
     if commands::prints_only(&command) {
         end_quietly_on_closed_pipe();
     }

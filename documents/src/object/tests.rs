@@ -134,7 +134,7 @@ fn each_mistake_is_one_finding_that_says_what_was_expected() {
         ),
         (
             r#""list": [{ "size": "2GiB" }]"#,
-            "`size` of 2GiB is too large",
+            "`size` of 2GiB is too large: at most 1GiB",
             "a size",
         ),
         (

@@ -6,7 +6,7 @@ use crate::json::Node;
 use crate::key::{Key, ValueKind};
 use crate::similar::did_you_mean;
 use crate::span::Spanned;
-use disktime_units::{Nanos, Share, parse_duration, parse_share, parse_size};
+use disktime_units::{Nanos, Share, format_size, parse_duration, parse_share, parse_size};
 use std::path::PathBuf;
 
 /// Why a value is refused, and a help text where "expected: …" is not the best one.
@@ -242,7 +242,8 @@ fn size(name: &str, text: &str, kind: &ValueKind) -> Result<u64, Refusal> {
         return Err(format!("`{name}` of {} is too small", shortened(text)).into());
     }
     if bytes > *most {
-        return Err(format!("`{name}` of {} is too large", shortened(text)).into());
+        let (text, most) = (shortened(text), format_size(*most));
+        return Err(format!("`{name}` of {text} is too large: at most {most}").into());
     }
     if bytes % multiple != 0 {
         let next = (bytes / multiple + 1).checked_mul(*multiple);

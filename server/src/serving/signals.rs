@@ -105,3 +105,17 @@ fn is_ignored(signal: i32) -> bool {
             && action.sa_sigaction == libc::SIG_IGN
     }
 }
+
+/// A write beyond the limit of file sizes (`ulimit -f`) fails with EFBIG instead of ending the
+/// process: it is an error of one client's request. A handler, because programs that are started
+/// would inherit that the signal is ignored.
+pub(crate) fn survive_file_size_limit() {
+    extern "C" fn do_nothing(_: libc::c_int) {}
+    // SAFETY: an all-zero sigaction is valid; the handler does nothing, so it may run anywhere.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = do_nothing as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigaction(libc::SIGXFSZ, &action, std::ptr::null_mut());
+    }
+}

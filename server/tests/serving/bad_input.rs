@@ -218,3 +218,15 @@ fn a_command_line_that_is_not_understood() {
     }
     assert_eq!(place.contents(), before);
 }
+
+#[test]
+fn a_size_beyond_any_disk() {
+    let disk = r#""d0": { "null": true, "size": "1000001TiB" }"#;
+    let vdisk = r#""a": { "disk": "d0", "size": "1000000TiB" }"#;
+    refused_vdisks(disk, vdisk, &["disktime.json:2:", "too large", "1PiB"]);
+    refused_vdisks(
+        PLAIN_DISK,
+        vdisk,
+        &["disktime.json:3:", "too large", "1PiB"],
+    );
+}

@@ -1,11 +1,14 @@
 //! Disks that fail: the client that asked gets the error, and no other (I7).
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{Loop, Mounted, text, tool, tool_output};
-use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory};
+use crate::programs::{Loop, Mounted, finished, text, tool, tool_output};
+use crate::server::Server;
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says, exits_with};
 use disktime_engine::RequestKind;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 const EIO: u32 = 5;
 const ENOSPC: u32 = 28;
@@ -151,4 +154,52 @@ fn space_is_set_aside_or_refused_before_the_file_system_is_full() {
         assert_eq!(allocated_bytes("small/poor.disk"), before, "{options:?}");
     }
     server.stop();
+}
+
+/// The server with a limit on the size of files (`ulimit -f`), and these arguments.
+fn with_file_limit(place: &TestDirectory, limit_bytes: u64, arguments: &[&str]) -> Command {
+    let mut command = place.command(arguments);
+    let limit = libc::rlimit {
+        rlim_cur: limit_bytes,
+        rlim_max: limit_bytes,
+    };
+    // SAFETY: between fork and exec only a plain system call happens.
+    unsafe {
+        command.pre_exec(move || {
+            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+            match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
+    }
+    command
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_enospc_to_the_one_who_wrote() {
+    let place = beside("poor.disk", r#""size": "64MiB","#);
+    let refused = exits_with(with_file_limit(&place, 32 * MIB, &["serve"]), 1);
+    assert_says(&refused, &["d0.disk", "File too large"]);
+    place.start().stop();
+    let server = Server::start(with_file_limit(&place, 32 * MIB, &["serve"]));
+    let (mut poor, mut good) = (server.client("poor"), server.client("good"));
+    let data = pattern(1 << 20, 5);
+    let (error, _) = poor.ask(RequestKind::Write, 40 * MIB, 1 << 20, &data);
+    assert_eq!(error, ENOSPC);
+    poor.write(MIB, &data);
+    poor.flush();
+    good.write(MIB, &data);
+    assert_same(&poor.read(MIB, 1 << 20), &data, "below the limit");
+    drop((poor, good));
+    server.stop();
+    // The limit still ends a program that does not expect it.
+    let run = "kill -XFSZ $$";
+    exits_with_status_of(&place, &["serve", "--run", run], 128 + libc::SIGXFSZ);
+}
+
+#[track_caller]
+fn exits_with_status_of(place: &TestDirectory, arguments: &[&str], status: i32) {
+    let output = finished(place.command(arguments));
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
 }
