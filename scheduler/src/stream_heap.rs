@@ -82,34 +82,69 @@ impl<K: Ord + Copy> StreamHeap<K> {
     }
 
     /// Moves the entry at `at` up or down to where it belongs.
-    fn settle(&mut self, mut at: usize) {
+    fn settle(&mut self, at: usize) {
         let entry = self.heap[at];
-        while at > 0 {
-            let parent = (at - 1) / 4;
-            if self.heap[parent] <= entry {
+        let mut free = at;
+        while free > 0 {
+            let parent = (free - 1) / 4;
+            let above = self.heap[parent];
+            if !is_less(&entry, &above) {
                 break;
             }
-            self.put(at, self.heap[parent]);
-            at = parent;
+            self.put(free, above);
+            free = parent;
         }
-        loop {
-            let children = 4 * at + 1..(4 * at + 5).min(self.heap.len());
-            let Some(least) = children.min_by_key(|child| self.heap[*child]) else {
-                break;
-            };
-            if entry <= self.heap[least] {
+        // What moved up is less than all that was below its new place.
+        if free == at {
+            free = self.sink(at, &entry);
+        }
+        self.put(free, entry);
+    }
+
+    /// Moves up what is less than `entry`, which was at `free` and is above it. The place that is
+    /// free then.
+    #[inline]
+    fn sink(&mut self, mut free: usize, entry: &(K, StreamId)) -> usize {
+        while let Some((at, least)) = self.least_child(free) {
+            if !is_less(&least, entry) {
                 break;
             }
-            self.put(at, self.heap[least]);
-            at = least;
+            self.put(free, least);
+            free = at;
         }
-        self.put(at, entry);
+        free
+    }
+
+    /// The least of those below, with its place.
+    #[inline]
+    fn least_child(&self, parent: usize) -> Option<(usize, (K, StreamId))> {
+        let first = 4 * parent + 1;
+        let below = self.heap.get(first..)?;
+        let Some(all) = below.first_chunk::<4>() else {
+            let rest = below.iter().enumerate();
+            let (at, least) = rest.min_by_key(|(_, entry)| **entry)?;
+            return Some((first + at, *least));
+        };
+        let left = usize::from(is_less(&all[1], &all[0]));
+        let right = 2 + usize::from(is_less(&all[3], &all[2]));
+        let least = if is_less(&all[right], &all[left]) {
+            right
+        } else {
+            left
+        };
+        Some((first + least, all[least]))
     }
 
     fn put(&mut self, at: usize, entry: (K, StreamId)) {
         self.heap[at] = entry;
         self.index[entry.1.index()] = at as u32;
     }
+}
+
+/// The order of tuples, without a branch: which of two streams is less is as good as random.
+#[inline]
+fn is_less<K: Ord>(one: &(K, StreamId), other: &(K, StreamId)) -> bool {
+    (one.0 < other.0) | ((one.0 == other.0) & (one.1 < other.1))
 }
 
 #[cfg(test)]
