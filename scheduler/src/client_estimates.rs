@@ -5,6 +5,7 @@
 //! that depend on what was read. The decisions made of these are in `fahrrad/anticipation.rs` and
 //! `fahrrad/switching.rs`.
 
+use crate::ppm_time::proportion;
 use disktime_units::Nanos;
 
 /// A new observation counts for one part in this many of the moving averages of waiting.
@@ -127,8 +128,7 @@ impl ClientEstimates {
         } else {
             self.random_ratio_ppm
         };
-        let corrected = u128::from(estimate.0) * u128::from(ratio) / 1_000_000;
-        Nanos(u64::try_from(corrected).unwrap_or(u64::MAX))
+        Nanos(proportion(estimate.0, ratio, 1_000_000))
     }
 
     /// A request was estimated to take so long, and took so long.
@@ -138,8 +138,7 @@ impl ClientEstimates {
         } else {
             (&mut self.random_ratio_ppm, RATIO_RANGE_PPM)
         };
-        let ratio = u128::from(measured.0) * 1_000_000 / u128::from(estimate.0);
-        let ratio = u64::try_from(ratio).unwrap_or(most).clamp(least, most);
+        let ratio = proportion(measured.0, 1_000_000, estimate.0).clamp(least, most);
         *known = (*known * (RATIO_MEMORY - 1) + ratio) / RATIO_MEMORY;
     }
 }

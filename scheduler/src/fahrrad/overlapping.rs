@@ -38,7 +38,7 @@ use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;
 use crate::ledger::{Account, Ledger, Stream};
 use crate::policy::{Pick, Policy};
-use crate::ppm_time::{length, scaled};
+use crate::ppm_time::{length, proportion, scaled};
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -320,8 +320,8 @@ fn filled(ledger: &Ledger) -> Nanos {
 /// stick out.
 fn may_enter(ledger: &Ledger, stream: &Stream, bound: Nanos) -> bool {
     let filled = filled(ledger);
-    let first_bound = u128::from(bound.0) * u128::from(FIRST_PERCENT) / 100;
-    filled < bound || (stream.in_flight() == 0 && u128::from(filled.0) < first_bound)
+    let first_bound = || Nanos(proportion(bound.0, FIRST_PERCENT, 100));
+    filled < bound || (stream.in_flight() == 0 && filled < first_bound())
 }
 
 fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {

@@ -20,6 +20,7 @@
 //!
 //! What is not known here: streams. While a factor is learnt (some windows) W is not promised.
 
+use crate::ppm_time::proportion;
 use disktime_units::Nanos;
 
 /// A factor of 1 in parts per million.
@@ -60,7 +61,9 @@ impl Ratios {
         let scaled = (ratio_ppm * 4 / ONE).max(1);
         let octave = scaled.ilog2();
         let base = (ONE / 4) << octave;
-        let step = (ratio_ppm.saturating_sub(base) * u64::from(STEPS) / base).min(7);
+        // By `base`, of which all but a power of two is constant.
+        let above = ratio_ppm.saturating_sub(base) * u64::from(STEPS);
+        let step = (above / (ONE / 4) >> octave).min(7);
         let bucket = u64::from(octave * STEPS) + step;
         self.counts[(bucket as usize).min(BUCKETS - 1)] += 1;
         self.total += 1;
@@ -174,8 +177,7 @@ impl DeviceSpeed {
         if self.latency_ppm == self.occupancy_ppm || nominal == Nanos::MAX {
             return nominal;
         }
-        let bound = u128::from(nominal.0) * u128::from(self.latency_ppm);
-        Nanos(u64::try_from(bound / u128::from(self.occupancy_ppm)).unwrap_or(u64::MAX))
+        Nanos(proportion(nominal.0, self.latency_ppm, self.occupancy_ppm))
     }
 
     /// The factors of latency and occupancy in ppm, and since when one is above 1.
@@ -233,9 +235,8 @@ impl DeviceSpeed {
         if let Some(upper) = upper {
             if upper < self.latency_ppm {
                 let upper = upper.max(ONE);
-                let scaled = u128::from(self.occupancy_ppm) * u128::from(upper);
-                let scaled = scaled / u128::from(self.latency_ppm);
-                self.occupancy_ppm = u64::try_from(scaled).unwrap_or(u64::MAX).max(ONE);
+                let scaled = proportion(self.occupancy_ppm, upper, self.latency_ppm);
+                self.occupancy_ppm = scaled.max(ONE);
                 self.latency_ppm = upper;
                 if deep.is_none() {
                     occupancy = occupancy.min(self.occupancy_ppm);
@@ -276,16 +277,14 @@ fn changed(before: u64, after: u64) -> bool {
 }
 
 fn ppm(dividend: u64, divisor: u64) -> u64 {
-    let ratio = u128::from(dividend) * u128::from(ONE) / u128::from(divisor.max(1));
-    u64::try_from(ratio).unwrap_or(u64::MAX).min(1_000 * ONE)
+    proportion(dividend, ONE, divisor.max(1)).min(1_000 * ONE)
 }
 
 fn times(time: Nanos, factor_ppm: u64) -> Nanos {
     if factor_ppm == ONE {
         return time;
     }
-    let product = u128::from(time.0) * u128::from(factor_ppm) / u128::from(ONE);
-    Nanos(u64::try_from(product).unwrap_or(u64::MAX))
+    Nanos(proportion(time.0, factor_ppm, ONE))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! What is not known here: budgets, periods, and the disk.
 
 use super::private_device::PrivateDevice;
+use crate::ppm_time::proportion;
 use disktime_units::Nanos;
 
 /// A new think time counts for one part in this many of the moving average,
@@ -79,9 +80,9 @@ impl PriceCorrection {
             self.priced /= 2;
         }
         if self.priced > CORRECTION_MIN * self.lone {
-            let ratio = u128::from(self.elapsed) * 1_000_000 / u128::from(self.priced);
+            let ratio = proportion(self.elapsed, 1_000_000, self.priced);
             let (least, most) = CORRECTION_RANGE_PPM;
-            self.factor_ppm = u64::try_from(ratio).unwrap_or(most).clamp(least, most);
+            self.factor_ppm = ratio.clamp(least, most);
         }
     }
 }
@@ -107,10 +108,11 @@ impl FastReads {
     };
 
     fn note(&mut self, service: Nanos, expected: Nanos) {
-        let ratio = u128::from(service.0) * 1_000_000 / u128::from(expected.0.max(1));
+        let ratio = proportion(service.0, 1_000_000, expected.0.max(1));
         let ratio = u32::try_from(ratio).unwrap_or(u32::MAX);
-        let at = self.smallest.partition_point(|known| *known <= ratio);
-        if at < FAST_READS {
+        // Most reads are none of the fastest.
+        if ratio < self.smallest[FAST_READS - 1] {
+            let at = self.smallest.partition_point(|known| *known <= ratio);
             self.smallest.copy_within(at..FAST_READS - 1, at + 1);
             self.smallest[at] = ratio;
         }
@@ -349,8 +351,7 @@ fn times_ppm(time: Nanos, factor_ppm: u64) -> Nanos {
     if factor_ppm == 1_000_000 {
         return time;
     }
-    let product = u128::from(time.0) * u128::from(factor_ppm) / 1_000_000;
-    Nanos(u64::try_from(product).unwrap_or(u64::MAX))
+    Nanos(proportion(time.0, factor_ppm, 1_000_000))
 }
 
 #[cfg(test)]

@@ -397,7 +397,10 @@ impl Stream {
 
 /// Spare service of length `used` in virtual time: the more weight, the less.
 pub(crate) fn spare_tag(used: Nanos, weight: u32) -> u128 {
-    u128::from(used.0) * 1_000_000 / u128::from(weight)
+    match used.0.checked_mul(1_000_000) {
+        Some(scaled) => u128::from(scaled / u64::from(weight)),
+        None => u128::from(used.0) * 1_000_000 / u128::from(weight),
+    }
 }
 
 #[cfg(test)]
