@@ -103,6 +103,12 @@ impl SchedulerConfig {
     pub(crate) fn overlaps(&self) -> bool {
         self.max_in_flight > 1 && !self.has_seeks
     }
+
+    /// Whether a stream's next request is chosen by what was learnt of positioning times.
+    pub(crate) fn learns_positioning(&self) -> bool {
+        let has_no_map = matches!(self.order, RequestOrder::LeastPositioning { map: None });
+        has_no_map && self.policy == PolicyKind::Fahrrad && self.has_seeks
+    }
 }
 
 /// A disk that overlaps requests, in numbers (docs/design/overlapping-devices.md).

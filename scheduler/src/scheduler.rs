@@ -75,7 +75,7 @@ struct Flight {
     switched: bool,
     moved: bool,
     after_spare_of: Option<StreamId>,
-    /// How far from the end of the last dispatch it lies.
+    /// How far from the end of the last dispatch it lies, if that is learnt from.
     distance_bytes: Option<u64>,
 }
 
@@ -112,6 +112,8 @@ pub struct Scheduler {
     /// Where the last dispatch ended.
     head_bytes: u64,
     learnt: LearntPositioning,
+    /// Whether requests are chosen by what was learnt of positioning.
+    learns_positioning: bool,
 }
 
 impl Scheduler {
@@ -121,6 +123,7 @@ impl Scheduler {
             .switch_cost
             .saturating_sub(config.seek_curve.mean(disk_bytes));
         let policy = policies::build(&config);
+        let learns_positioning = config.learns_positioning();
         Scheduler {
             flights: Slab::with_capacity(config.max_in_flight),
             ledger: Ledger::new(config),
@@ -133,6 +136,7 @@ impl Scheduler {
             half_turn,
             head_bytes: 0,
             learnt: LearntPositioning::new(),
+            learns_positioning,
         }
     }
 

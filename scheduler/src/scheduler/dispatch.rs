@@ -2,7 +2,7 @@
 //! those that it touches, and what is remembered until it is done.
 
 use super::{Flight, MERGE_MAX, Scheduler, Served};
-use crate::config::{FlightId, PolicyKind, RequestId};
+use crate::config::{FlightId, PolicyKind, RequestId, SwitchingAccount};
 use crate::ledger::{Account, SoloPrice};
 use crate::positioning::RequestOrder;
 use crate::queue::{Queued, StreamQueue};
@@ -44,7 +44,8 @@ impl Scheduler {
             .dispatched(&mut self.ledger, payer, account, run.end_bytes);
         let debit = self.debit(now, id, account, run);
         let (alone, sequential) = self.alone(&first, run, last_end);
-        let distance_bytes = first.offset_bytes().map(|to| to.abs_diff(self.head_bytes));
+        let offset = first.offset_bytes().filter(|_| self.learns_positioning);
+        let distance_bytes = offset.map(|to| to.abs_diff(self.head_bytes));
         self.head_bytes = run.end_bytes.unwrap_or(self.head_bytes);
         let mark = self.meter.start(now, run.price);
         self.fly(Flight {
@@ -111,8 +112,11 @@ impl Scheduler {
     }
 
     /// What the run would cost had its stream been alone on the disk, and whether it continues the
-    /// stream's last one.
+    /// stream's last one. Only the switching account asks for it: without one, zero.
     fn alone(&self, first: &Queued, run: RequestRun, last_end: Option<u64>) -> (Nanos, bool) {
+        if self.ledger.config().switching == SwitchingAccount::Served {
+            return (Nanos::ZERO, false);
+        }
         let Some(offset) = first.offset_bytes() else {
             return (run.price, false);
         };
