@@ -95,6 +95,8 @@ pub(crate) struct Ledger {
     pending_share_ppm: i64,
     /// Streams that others share the account of.
     groups: BTreeMap<StreamId, StreamGroup>,
+    /// A stream has, or had, a limit that is kept.
+    has_limits: bool,
     /// Streams that changed since the policy last read this list.
     changed: Vec<StreamId>,
     /// Not later than when each stream's account changes by itself.
@@ -162,6 +164,7 @@ impl Ledger {
             pending: Vec::new(),
             pending_share_ppm: 0,
             groups: BTreeMap::new(),
+            has_limits: false,
             changed: Vec::new(),
             timers: StreamHeap::default(),
             idle_share_ppm: 0,
@@ -310,6 +313,7 @@ impl Ledger {
     pub(crate) fn add(&mut self, stream: Stream) -> StreamId {
         self.idle_share_ppm += stream.share_ppm();
         let id = self.streams.insert(stream);
+        self.note_limit(id);
         // So that no change of state allocates.
         let slots = self.streams.slots();
         for list in [

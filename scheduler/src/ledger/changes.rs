@@ -71,6 +71,7 @@ impl Ledger {
         self.leave(id);
         let worst_case = self.worst_case;
         self.stream_mut(id).reconfigure(config, now, worst_case);
+        self.note_limit(id);
         self.recompute_switching_share();
         self.return_to_state(id, now);
     }

@@ -50,8 +50,11 @@ impl Ledger {
     #[inline]
     pub(crate) fn compete(&mut self, now: Nanos, id: StreamId) {
         let payer = self.payer(id);
-        self.end_grace(payer);
-        self.wake(payer, now);
+        let stream = self.stream(payer);
+        if !stream.is_active() || stream.is_in_grace() {
+            self.end_grace(payer);
+            self.wake(payer, now);
+        }
         self.enforce_limit(payer, now);
     }
 

@@ -77,7 +77,14 @@ impl Ledger {
 
     /// What was set aside counts again, less the time that others had meanwhile: a stream in grace
     /// loses no more of what it is owed than its pause cost, and no other stream makes up for it.
+    #[inline]
     pub(crate) fn end_yield(&mut self, now: Nanos) {
+        if self.has_yielded() {
+            self.restore_yielded(now);
+        }
+    }
+
+    fn restore_yielded(&mut self, now: Nanos) {
         let used = scaled(now.saturating_sub(self.yielded_at));
         while let Some(id) = self.yielded.pop() {
             self.stream_mut(id).restore_lag(used);

@@ -12,12 +12,21 @@ impl Ledger {
         self.config.policy.keeps_limits_of_time()
     }
 
+    /// A stream has another entitlement, with a limit or not.
+    pub(super) fn note_limit(&mut self, id: StreamId) {
+        self.has_limits |= self.limits_apply() && self.stream(id).has_limit();
+    }
+
     /// Holds a stream back that has used up what its limit allows.
     #[inline]
     pub(crate) fn enforce_limit(&mut self, id: StreamId, now: Nanos) {
-        if !self.limits_apply() {
-            return;
+        // Asked several times for each request.
+        if self.has_limits {
+            self.enforce_kept_limit(id, now);
         }
+    }
+
+    fn enforce_kept_limit(&mut self, id: StreamId, now: Nanos) {
         let stream = self.stream_mut(id);
         if !stream.is_active() || !stream.has_limit() {
             return;
@@ -31,8 +40,9 @@ impl Ledger {
     }
 
     /// The same for the account that pays for a stream, which can have been removed.
+    #[inline]
     pub(crate) fn enforce_limit_of_user(&mut self, user: StreamId, now: Nanos) {
-        if self.contains(user) {
+        if self.has_limits && self.contains(user) {
             self.enforce_limit(self.payer(user), now);
         }
     }

@@ -6,10 +6,18 @@ use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 impl Ledger {
-    /// Brings the ledger to `now`: ends of grace times, of limits, of debts and of what idle
-    /// streams hold, in order of time.
+    /// Brings the ledger to `now`.
+    #[inline]
     pub(crate) fn advance(&mut self, now: Nanos) {
         self.now = now;
+        let is_due = self.timers.first().is_some_and(|(at, _)| at <= now);
+        if is_due || self.open_charge.is_some() {
+            self.work_off(now);
+        }
+    }
+
+    /// Ends of grace times, of limits, of debts and of what idle streams hold, in order of time.
+    fn work_off(&mut self, now: Nanos) {
         if let Some(open) = self.open_charge {
             self.roll(open.payer, now);
         }
