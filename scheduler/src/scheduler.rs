@@ -61,6 +61,8 @@ pub struct Settlement {
 #[derive(Debug, Clone, Copy)]
 struct Flight {
     stream: StreamId,
+    /// The stream itself, or its group.
+    payer: StreamId,
     account: Account,
     dispatched_at: Nanos,
     mark: MeterMark,
@@ -172,18 +174,15 @@ impl Scheduler {
         let done = done.expect("a dispatch completes exactly once");
         let measured = self.meter.finish(now, done.mark);
         let service = now - done.dispatched_at;
-        self.ledger.end_charge(now, done.stream);
+        self.ledger.end_charge(now, done.payer);
         self.ledger.end_yield(now);
         let mut charge = measured;
         if self.ledger.overlaps() {
             let busy = self.meter.busy(now);
             let solo = done.solo_dispatch();
-            charge = self
-                .ledger
-                .solo_charge(now, done.stream, done.account, &solo, busy);
+            charge = self.ledger.solo_charge(now, &solo, busy);
         } else if self.prices_apply() {
-            self.ledger
-                .undo_debit(done.stream, done.account, done.price);
+            self.ledger.undo_debit(done.payer, done.account, done.price);
         }
         self.ledger.note_service(service);
         if let Some(distance_bytes) = done.distance_bytes {
@@ -192,7 +191,7 @@ impl Scheduler {
         }
         self.policy
             .settle(&mut self.ledger, now, done.finished(charge, service));
-        self.ledger.complete(now, done.stream);
+        self.ledger.complete(now, done.stream, done.payer);
         if let Some(spare_user) = done.after_spare_of {
             self.ledger.enforce_limit_of_user(spare_user, now);
         }
@@ -235,7 +234,8 @@ impl Scheduler {
                 if self.ledger.overlaps() {
                     self.ledger.solo_wait_begins(now, stream);
                 }
-                self.ledger.begin_charge(now, stream, account);
+                let payer = self.ledger.payer(stream);
+                self.ledger.begin_charge(now, payer, account);
                 Decision::Sleep { until: Some(until) }
             }
             Pick::Sleep { until } => Decision::Sleep { until },
@@ -270,6 +270,9 @@ impl Scheduler {
 impl Flight {
     fn solo_dispatch(&self) -> SoloDispatch {
         SoloDispatch {
+            stream: self.stream,
+            payer: self.payer,
+            account: self.account,
             price: self.solo,
             occupancy: self.price,
             lone: self.lone,

@@ -33,7 +33,7 @@ impl Ledger {
             self.member_waits(payer, id);
         }
         let solo = if self.overlaps() {
-            self.solo_arrival(now, id, &arrival, payer_was_busy)
+            self.solo_arrival(now, (id, payer), &arrival, payer_was_busy)
         } else {
             SoloPrice::default()
         };
@@ -60,8 +60,7 @@ impl Ledger {
 
     /// A stream's turn begins: brings the account that pays for it to `now`.
     #[inline]
-    pub(crate) fn turn_begins(&mut self, now: Nanos, id: StreamId) {
-        let payer = self.payer(id);
+    pub(crate) fn turn_begins(&mut self, now: Nanos, id: StreamId, payer: StreamId) {
         self.roll(payer, now);
         self.note_change(payer);
         if payer != id {
@@ -69,18 +68,17 @@ impl Ledger {
         }
     }
 
-    /// Requests of a stream went to the disk as one dispatch that ends there, after another
-    /// account's or not.
+    /// Requests of a stream, which `payer` pays for, went to the disk as one dispatch that ends
+    /// there, after another account's or not.
     #[inline]
     pub(crate) fn dispatch(
         &mut self,
-        id: StreamId,
+        (id, payer): (StreamId, StreamId),
         requests: &[RequestId],
         end_bytes: Option<u64>,
         switched: bool,
         shallow: usize,
     ) {
-        let payer = self.payer(id);
         let stream = self.stream_mut(id);
         stream.dispatch(requests, end_bytes);
         let is_empty = stream.queue().is_empty();
@@ -95,10 +93,9 @@ impl Ledger {
     }
 
     /// A dispatch of a stream is done and charged.
-    pub(crate) fn complete(&mut self, now: Nanos, id: StreamId) {
+    pub(crate) fn complete(&mut self, now: Nanos, id: StreamId, payer: StreamId) {
         self.in_flight -= 1;
         self.stream_mut(id).complete(now);
-        let payer = self.payer(id);
         if payer != id {
             self.stream_mut(payer).member_complete();
         }
@@ -125,11 +122,11 @@ impl Ledger {
         counters.longest = counters.longest.max(service);
     }
 
-    /// From now on the disk's time is a stream's, to be charged when it is known how much it was.
+    /// From now on the disk's time is an account's, to be charged when it is known how much it was.
     #[inline]
-    pub(crate) fn begin_charge(&mut self, now: Nanos, id: StreamId, account: Account) {
+    pub(crate) fn begin_charge(&mut self, now: Nanos, payer: StreamId, account: Account) {
         self.open_charge = Some(OpenCharge {
-            payer: self.payer(id),
+            payer,
             account,
             since: now,
         });
@@ -138,24 +135,21 @@ impl Ledger {
     /// A dispatch is done: the ends of its account's periods are counted with the time that it had
     /// since, which is about to be charged.
     #[inline]
-    pub(crate) fn end_charge(&mut self, now: Nanos, id: StreamId) {
+    pub(crate) fn end_charge(&mut self, now: Nanos, payer: StreamId) {
         self.open_charge = None;
-        let payer = self.payer(id);
         self.roll(payer, now);
     }
 
     /// Takes the price of a request that goes to the disk, until its charge is known.
-    pub(crate) fn debit(&mut self, id: StreamId, account: Account, price: Nanos) {
+    pub(crate) fn debit(&mut self, payer: StreamId, account: Account, price: Nanos) {
         self.outstanding += price;
-        let payer = self.payer(id);
         self.stream_mut(payer).use_time(account, price);
         self.budget_changed(payer);
     }
 
     /// Gives a debit back; the charge follows.
-    pub(crate) fn undo_debit(&mut self, id: StreamId, account: Account, price: Nanos) {
+    pub(crate) fn undo_debit(&mut self, payer: StreamId, account: Account, price: Nanos) {
         self.outstanding -= price;
-        let payer = self.payer(id);
         self.stream_mut(payer).return_time(account, price);
         self.note_change(payer);
     }

@@ -88,6 +88,13 @@ impl Ledger {
     /// The stream whose request goes if `payer` is served: itself, or the member whose turn it is.
     #[inline]
     pub(crate) fn next_of(&self, payer: StreamId) -> StreamId {
+        if self.groups.is_empty() {
+            return payer;
+        }
+        self.next_member(payer)
+    }
+
+    fn next_member(&self, payer: StreamId) -> StreamId {
         let Some(group) = self.group(payer) else {
             return payer;
         };

@@ -8,10 +8,10 @@
 //! Invariants: a debit is given back exactly once; `refunded` is what budgets got back beyond their
 //! charges in all, and never falls, so that a slack scan can be corrected by it.
 
-use super::device_speed::FinishedRead;
+use super::device_speed::{DeviceSpeed, FinishedRead};
 use super::occupancy::Leaving;
 use super::solo_account::Finished;
-use super::{Account, Ledger};
+use super::{Account, Ledger, Stream};
 use crate::config::{Arrival, RequestKind};
 use crate::ppm_time::scaled;
 use crate::stream_id::StreamId;
@@ -34,6 +34,10 @@ impl std::ops::AddAssign for SoloPrice {
 /// A dispatch in flight, as far as solo time is concerned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SoloDispatch {
+    pub(crate) stream: StreamId,
+    /// The stream whose account pays: itself, or its group.
+    pub(crate) payer: StreamId,
+    pub(crate) account: Account,
     pub(crate) price: SoloPrice,
     pub(crate) occupancy: Nanos,
     /// Its lone latency by the prices; zero if it is merged of several requests.
@@ -125,11 +129,10 @@ impl Ledger {
     pub(super) fn solo_arrival(
         &mut self,
         now: Nanos,
-        id: StreamId,
+        (id, payer): (StreamId, StreamId),
         arrival: &Arrival,
         payer_was_busy: bool,
     ) -> SoloPrice {
-        let payer = self.payer(id);
         if !payer_was_busy {
             self.solo_gap_ends(payer, now);
         }
@@ -199,12 +202,11 @@ impl Ledger {
     pub(crate) fn solo_debit(
         &mut self,
         now: Nanos,
-        id: StreamId,
+        (id, payer): (StreamId, StreamId),
         account: Account,
         occupancy: Nanos,
         price: SoloPrice,
     ) -> Nanos {
-        let payer = self.payer(id);
         let stream = self.stream_mut(payer);
         let is_first = stream.in_flight() == 1;
         let debit = stream.solo_mut().debit(now, price.account, is_first);
@@ -215,7 +217,7 @@ impl Ledger {
         if payer != id {
             self.stream_mut(id).advance_tag(price.member);
         }
-        self.debit(id, account, debit);
+        self.debit(payer, account, debit);
         if let Some(device) = &mut self.occupancy {
             device.enter(occupancy, is_first);
         }
@@ -224,19 +226,11 @@ impl Ledger {
     }
 
     /// A dispatch is done: what its account is charged. The debit is given back. Call before
-    /// [`Ledger::complete`].
-    pub(crate) fn solo_charge(
-        &mut self,
-        now: Nanos,
-        id: StreamId,
-        account: Account,
-        done: &SoloDispatch,
-        busy: Nanos,
-    ) -> Nanos {
-        let payer = self.payer(id);
-        let in_flight = self.stream(payer).in_flight();
-        let since = self.stream(payer).solo().charged_until();
-        let is_write = done.kind == RequestKind::Write;
+    /// [`Ledger::complete`], and only where requests overlap.
+    pub(crate) fn solo_charge(&mut self, now: Nanos, done: &SoloDispatch, busy: Nanos) -> Nanos {
+        let (payer, is_write) = (done.payer, done.kind == RequestKind::Write);
+        let stream = self.streams.get_mut(payer);
+        let since = stream.solo().charged_until();
         let mut was_alone = true;
         if let Some(device) = &mut self.occupancy {
             device.note_mixing(now);
@@ -248,12 +242,21 @@ impl Ledger {
                     occupancy: done.occupancy,
                     dispatched_at: done.dispatched_at,
                     is_write,
-                    is_last: in_flight == 1,
+                    is_last: stream.in_flight() == 1,
                 },
             );
+            if learn_speed(
+                device.speed_mut(),
+                stream,
+                now,
+                done,
+                (was_alone, since),
+                busy,
+            ) {
+                self.prices_are_void();
+            }
         }
-        self.learn_speed(now, id, done, (was_alone, since), busy);
-        let stream = self.stream_mut(payer);
+        let stream = self.streams.get_mut(payer);
         let charge = stream.solo_mut().charge(
             now,
             Finished {
@@ -265,55 +268,16 @@ impl Ledger {
             },
         );
         stream.return_limit(done.debit);
-        if payer != id {
-            self.stream_mut(id).solo_mut().receive(done.price.member);
-        }
-        if account == Account::Reserved {
-            self.stream_mut(payer).solo_mut().return_debit(done.debit);
+        if done.account == Account::Reserved {
+            stream.solo_mut().return_debit(done.debit);
             self.refunded += scaled(done.debit.saturating_sub(charge));
         }
-        self.undo_debit(id, account, done.debit);
+        if payer != done.stream {
+            let member = self.stream_mut(done.stream);
+            member.solo_mut().receive(done.price.member);
+        }
+        self.undo_debit(payer, done.account, done.debit);
         charge
-    }
-
-    /// Learns from a request that is done how fast the disk is, and what prices are worth.
-    fn learn_speed(
-        &mut self,
-        now: Nanos,
-        id: StreamId,
-        done: &SoloDispatch,
-        (was_alone, since): (bool, Nanos),
-        busy: Nanos,
-    ) {
-        let payer = self.payer(id);
-        let stream = self.stream(payer);
-        let has_queue = stream.has_queue();
-        let outstanding = (stream.in_flight() + stream.queue().len()) as u64;
-        let Some(device) = &mut self.occupancy else {
-            return;
-        };
-        let service = now - done.dispatched_at;
-        if done.kind == RequestKind::Read && done.lone > Nanos::ZERO {
-            let elapsed = now.saturating_sub(since);
-            device.speed_mut().note_read(FinishedRead {
-                service,
-                lone: done.lone,
-                alone: was_alone.then_some((elapsed, done.price.account)),
-                is_lone: outstanding == 1 && !has_queue,
-                is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
-            });
-            let expected = device.speed().latency(done.lone);
-            self.streams
-                .get_mut(payer)
-                .solo_mut()
-                .note_read(service, expected);
-        }
-        let Some(device) = &mut self.occupancy else {
-            return;
-        };
-        if device.speed_mut().note_done(now, done.occupancy, busy) {
-            self.prices_are_void();
-        }
     }
 
     /// The disk's speed changed: what was learnt of prices, and of slack, is not true any more.
@@ -344,4 +308,31 @@ impl Ledger {
     pub(crate) fn let_go(&mut self, now: Nanos, payer: StreamId) {
         self.stream_mut(payer).solo_mut().let_go(now);
     }
+}
+
+/// Learns from a request that is done how fast the disk is, and what its account's prices are
+/// worth. Whether the speed changed so much that what was learnt of prices is void.
+fn learn_speed(
+    speed: &mut DeviceSpeed,
+    stream: &mut Stream,
+    now: Nanos,
+    done: &SoloDispatch,
+    (was_alone, since): (bool, Nanos),
+    busy: Nanos,
+) -> bool {
+    if done.kind == RequestKind::Read && done.lone > Nanos::ZERO {
+        let outstanding = (stream.in_flight() + stream.queue().len()) as u64;
+        let service = now - done.dispatched_at;
+        let elapsed = now.saturating_sub(since);
+        speed.note_read(FinishedRead {
+            service,
+            lone: done.lone,
+            alone: was_alone.then_some((elapsed, done.price.account)),
+            is_lone: outstanding == 1 && !stream.has_queue(),
+            is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
+        });
+        let expected = speed.latency(done.lone);
+        stream.solo_mut().note_read(service, expected);
+    }
+    speed.note_done(now, done.occupancy, busy)
 }

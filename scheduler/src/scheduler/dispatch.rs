@@ -18,7 +18,7 @@ impl Scheduler {
         batch: &mut Vec<RequestId>,
     ) -> FlightId {
         let payer = self.ledger.payer(id);
-        self.ledger.turn_begins(now, id);
+        self.ledger.turn_begins(now, id, payer);
         let last = self.last_served;
         let moved = last.is_some_and(|last| last.stream != id);
         if moved {
@@ -34,7 +34,7 @@ impl Scheduler {
         let spare = last.filter(|last| switched && last.account == Account::Spare);
         let after_spare_of = spare.map(|last| last.stream);
         self.ledger
-            .dispatch(id, batch, run.end_bytes, switched, run.shallow);
+            .dispatch((id, payer), batch, run.end_bytes, switched, run.shallow);
         self.last_served = Some(Served {
             stream: id,
             payer,
@@ -42,7 +42,7 @@ impl Scheduler {
         });
         self.policy
             .dispatched(&mut self.ledger, payer, account, run.end_bytes);
-        let debit = self.debit(now, id, account, run);
+        let debit = self.debit(now, (id, payer), account, run);
         let (alone, sequential) = self.alone(&first, run, last_end);
         let offset = first.offset_bytes().filter(|_| self.learns_positioning);
         let distance_bytes = offset.map(|to| to.abs_diff(self.head_bytes));
@@ -50,6 +50,7 @@ impl Scheduler {
         let mark = self.meter.start(now, run.price);
         self.fly(Flight {
             stream: id,
+            payer,
             account,
             dispatched_at: now,
             mark,
@@ -72,16 +73,22 @@ impl Scheduler {
     }
 
     /// Takes what the run costs as far as it is known before it is done.
-    fn debit(&mut self, now: Nanos, id: StreamId, account: Account, run: RequestRun) -> Nanos {
+    fn debit(
+        &mut self,
+        now: Nanos,
+        (id, payer): (StreamId, StreamId),
+        account: Account,
+        run: RequestRun,
+    ) -> Nanos {
         if self.ledger.overlaps() {
             return self
                 .ledger
-                .solo_debit(now, id, account, run.price, run.solo);
+                .solo_debit(now, (id, payer), account, run.price, run.solo);
         }
         if self.prices_apply() {
-            self.ledger.debit(id, account, run.price);
+            self.ledger.debit(payer, account, run.price);
         } else {
-            self.ledger.begin_charge(now, id, account);
+            self.ledger.begin_charge(now, payer, account);
         }
         run.price
     }
