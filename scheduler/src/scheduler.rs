@@ -244,20 +244,34 @@ impl Scheduler {
 
     /// Brings time forward: charges an open wait, ends periods, takes idle time from streams in
     /// grace.
+    #[inline]
     fn observe(&mut self, now: Nanos) -> Nanos {
         let passed = now.saturating_sub(self.now);
         self.now = self.now.max(now);
         let now = self.now;
         self.ledger.advance(now);
-        let is_idle = self.flights.is_empty() && self.waiting.is_none();
-        if is_idle && passed > Nanos::ZERO && !self.ledger.overlaps() {
-            self.ledger.forfeit(passed);
+        if self.flights.is_empty() && passed > Nanos::ZERO {
+            self.stood_idle(passed);
         }
-        if let Some(wait) = self.waiting.take() {
-            let waited = now - wait.since;
-            self.ledger.charge_wait(wait.stream, wait.account, waited);
+        if self.waiting.is_some() {
+            self.end_wait();
         }
         now
+    }
+
+    /// Nothing was in flight for so long.
+    fn stood_idle(&mut self, passed: Nanos) {
+        if self.waiting.is_none() && !self.ledger.overlaps() {
+            self.ledger.forfeit(passed);
+        }
+    }
+
+    /// Charges the open wait.
+    fn end_wait(&mut self) {
+        if let Some(wait) = self.waiting.take() {
+            let waited = self.now - wait.since;
+            self.ledger.charge_wait(wait.stream, wait.account, waited);
+        }
     }
 
     /// With one request in flight the measured time is all there is; with several, each is debited
