@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{SERVICE, break_block, disk_loop, failed, write};
-use disktime_disks::{Disk, FaultDisk};
-use disktime_engine::{DiskLoop, IoDone, Reservation, StreamConfig};
+use common::{SERVICE, break_block, disk_loop, failed, settings, write};
+use disktime_disks::{Disk, FaultDisk, Operation, Store, VirtualOverlapDisk};
+use disktime_drive_models::OverlapDrive;
+use disktime_engine::{DiskLoop, Io, IoDone, Order, Reservation, StreamConfig};
 use disktime_units::{Nanos, Share};
 
 /// Turns until no request is in flight; returns the answers and the time.
@@ -221,4 +222,56 @@ fn a_window_after_a_pause_is_as_long_as_it_says() {
         report.streams[&stream].windows.last_10s.elapsed,
         Nanos::from_secs(10)
     );
+}
+
+#[test]
+fn queue_and_service_times_of_a_stream_are_those_of_its_requests() {
+    let (mut disk_loop, _) = disk_loop(1);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    for index in 0..9 {
+        disk_loop.submit(Nanos::ZERO, write(index, stream, index * (1 << 20)));
+    }
+    let (_, now) = run(&mut disk_loop, Nanos::ZERO);
+    let times = &disk_loop.report(now).streams[&stream];
+    // They wait for 0 to 8 requests.
+    let near = |time: Nanos, requests: u64| {
+        let exact = SERVICE.0 * requests;
+        time.0.abs_diff(exact) <= exact / 50
+    };
+    let queue = &times.queue_time;
+    assert_eq!((queue.count, times.service_time.count), (9, 9));
+    assert!(near(queue.p50, 4) && near(queue.max, 8), "{queue:?}");
+    let service = &times.service_time;
+    assert!(near(service.p50, 1) && near(service.max, 1), "{service:?}");
+}
+
+#[test]
+fn a_durable_write_is_priced_with_its_flush() {
+    for name in ["nvme-970pro", "sata-870", "cheap-qlc", "cloud-16k"] {
+        let drive = OverlapDrive::find(name).expect("a preset");
+        let filled = |fua| {
+            let disk = VirtualOverlapDisk::of_drive(&drive, 1 << 30, 1, Store::None);
+            let cost = disk.properties().cost;
+            let mut disk_loop = DiskLoop::new(disk, settings(Order::Sweep));
+            let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+            let io = Io {
+                fua,
+                buffer: None,
+                ..write(1, stream, 1 << 20)
+            };
+            disk_loop.submit(Nanos::ZERO, io);
+            disk_loop.turn(Nanos::ZERO, &mut Vec::new());
+            let occupancy = disk_loop
+                .report(Nanos::ZERO)
+                .occupancy
+                .expect("it overlaps");
+            let price = |operation| cost.quote(operation, 4096, false, false).occupancy;
+            let flush = cost.quote(Operation::Flush, 0, false, false).occupancy;
+            let expected = price(Operation::Write) + if fua { flush } else { Nanos::ZERO };
+            assert_eq!(occupancy.filled, expected, "{name}, fua {fua}");
+            flush
+        };
+        filled(false);
+        assert!(filled(true) > Nanos::ZERO, "{name}: a flush has a price");
+    }
 }

@@ -28,6 +28,7 @@ mod file;
 mod fusermount;
 mod handler;
 mod handshake;
+mod held_requests;
 mod in_flight;
 mod mount;
 mod mountpoint;

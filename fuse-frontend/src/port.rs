@@ -5,11 +5,12 @@
 //!
 //! Invariants: the requests in flight are bounded ([`InFlightTable`]), and no message is read
 //! beyond that bound, so the kernel blocks the programs: that is the back-pressure. When the queue
-//! of a vdisk is full, the requests of that vdisk are queued here in their order; other vdisks are
+//! of a vdisk is full, the requests of that vdisk are held in their order; other vdisks are
 //! served meanwhile. Every request is completed once.
 
 use crate::connection::{KernelConnection, Received, ReplyTo};
 use crate::handler::{Handled, OperationHandler};
+use crate::held_requests::HeldRequests;
 use crate::in_flight::{InFlightRequest, InFlightTable};
 use crate::protocol::{encode_found, encode_written};
 use crate::vdisk_request::{SEEK_REPLY_BYTES, VdiskRequest, errno, find_target};
@@ -17,7 +18,6 @@ use disktime_engine::{
     Buffer, BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind,
     Submit,
 };
-use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,10 +55,8 @@ pub(crate) struct FusePort {
     connection: KernelConnection,
     handler: OperationHandler,
     in_flight: InFlightTable,
-    /// Requests for which the queue of their vdisk had no space, by the position of their file.
-    queued: Vec<VecDeque<Request>>,
-    /// The positions of the files that have queued requests.
-    positions_with_queued: Vec<usize>,
+    /// Requests of full vdisks.
+    held: HeldRequests,
     /// All reactors, and the index of this one.
     hosts: Vec<Arc<dyn PortHost>>,
     home: usize,
@@ -85,8 +83,7 @@ impl FusePort {
             connection,
             handler,
             in_flight: InFlightTable::default(),
-            queued: (0..files).map(|_| VecDeque::new()).collect(),
-            positions_with_queued: Vec::new(),
+            held: HeldRequests::new(files),
             hosts,
             home,
             origin: 0,
@@ -184,18 +181,12 @@ impl FusePort {
             fua: wanted.durable,
             buffer,
         };
-        if !self.queued[position].is_empty() {
-            self.queued[position].push_back(request);
-            return false;
-        }
-        match self.submit(disk, request, submit) {
-            Ok(()) => true,
-            Err(request) => {
-                self.positions_with_queued.push(position);
-                self.queued[position].push_back(request);
-                false
-            }
-        }
+        let mut held = std::mem::take(&mut self.held);
+        let submitted = held.submit_or_hold(position, request, |request| {
+            self.submit(disk, request, submit)
+        });
+        self.held = held;
+        submitted
     }
 
     /// Submits a request to the reactor of its disk, if there is space for it.
@@ -235,31 +226,25 @@ impl FusePort {
         }
     }
 
-    /// Submits queued requests, for other reactors' disks or for this one's; whether any went.
-    fn submit_queued(&mut self, to_other_disks: bool, submit: Submit<'_>) -> bool {
-        let mut any = false;
-        let mut positions = std::mem::take(&mut self.positions_with_queued);
-        positions.retain(|position| {
-            let disk = self.handler.directory().file(*position).disk;
-            while (disk != self.home) == to_other_disks
-                && let Some(request) = self.queued[*position].pop_front()
-            {
-                if let Err(request) = self.submit(disk, request, &mut *submit) {
-                    self.queued[*position].push_front(request);
-                    break;
-                }
-                any = true;
+    /// Submits held requests, for other reactors' disks or for this one's; whether any went.
+    fn retry_held(&mut self, for_other_disks: bool, submit: Submit<'_>) -> bool {
+        let mut held = std::mem::take(&mut self.held);
+        let any = held.retry(|position, request| {
+            let disk = self.handler.directory().file(position).disk;
+            match (disk != self.home) == for_other_disks {
+                true => self.submit(disk, request, &mut *submit),
+                false => Err(request),
             }
-            !self.queued[*position].is_empty()
         });
-        self.positions_with_queued = positions;
+        self.held = held;
         any
     }
 
-    fn has_queued(&self, for_other_disks: bool) -> bool {
-        let is_other = |position| self.handler.directory().file(position).disk != self.home;
-        let mut positions = self.positions_with_queued.iter();
-        positions.any(|position| is_other(*position) == for_other_disks)
+    fn has_held(&self, for_other_disks: bool) -> bool {
+        let directory = self.handler.directory();
+        let is_other = |position| directory.file(position).disk != self.home;
+        self.held
+            .has_some(|position| is_other(position) == for_other_disks)
     }
 }
 
@@ -300,11 +285,11 @@ impl Port for FusePort {
     }
 
     fn holds_requests(&self) -> bool {
-        self.has_queued(false)
+        self.has_held(false)
     }
 
     fn submit_held(&mut self, submit: Submit<'_>) -> bool {
-        self.submit_queued(false, submit)
+        self.retry_held(false, submit)
     }
 
     fn reply(&mut self, reply: Reply, pool: &mut BufferPool) {
@@ -344,15 +329,15 @@ impl Port for FusePort {
 
     fn turn(&mut self) -> PortStatus {
         self.is_closing |= self.state.is_closing();
-        if self.has_queued(true) {
-            self.submit_queued(true, &mut Err);
+        if self.has_held(true) {
+            self.retry_held(true, &mut Err);
         }
         let is_idle = self.in_flight.count() == 0;
         if is_idle && (self.is_closing || self.is_disconnected) {
             self.drained = None;
         }
         self.send();
-        let is_busy = self.has_queued(true) || self.connection.has_unsent_replies();
+        let is_busy = self.has_held(true) || self.connection.has_unsent_replies();
         match (self.is_disconnected && is_idle, is_busy) {
             (true, _) => PortStatus::Closed,
             (false, true) => PortStatus::Busy,

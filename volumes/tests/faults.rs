@@ -123,6 +123,37 @@ fn a_failed_flush_is_final() {
     assert!(machine.set.flush_failed());
 }
 
+/// The kernel reports a lost write once, so a flush that succeeds after one that failed proves
+/// nothing: neither one that was in flight, nor a later one, nor a durable write.
+#[test]
+fn a_flush_that_succeeds_after_a_failed_one_is_not_believed() {
+    for format in [BLANK, DIRTY] {
+        let disk = disk_for(format, 16 * MIB);
+        let handle = disk.handle();
+        let disk = TestDisk::around(disk, 64 << 10).reporting_once();
+        let specs = [("a", 2 * MIB), ("b", 2 * MIB), ("c", 2 * MIB)];
+        let (mut machine, _) = open(disk, &specs, format).expect("open");
+        for vdisk in 0..3 {
+            machine.write(vdisk, 0, &[1; 4096]).expect("write");
+        }
+        handle.inject(Fault {
+            times: Some(1),
+            ..Fault::every(Operation::Flush, IO)
+        });
+        for vdisk in 0..3 {
+            machine.submit(vdisk, RequestKind::Flush, (0, 0), None, false);
+        }
+        let results: Vec<_> = machine.settle().iter().map(|reply| reply.result).collect();
+        assert_eq!(results, [Err(IoError::Io); 3], "{format:?}: in flight");
+        for vdisk in 0..3 {
+            assert_eq!(machine.flush(vdisk), Err(IoError::Io), "a later flush");
+            let durable = machine.write_fua(vdisk, 0, &[2; 4096]);
+            assert_eq!(durable, Err(IoError::Io), "a later durable write");
+        }
+        assert!(machine.set.flush_failed());
+    }
+}
+
 #[test]
 fn a_map_block_that_fails_fails_the_flush_and_the_next_one_tries_again() {
     let (mut machine, handle) = machine(DIRTY);

@@ -4,8 +4,8 @@
 pub(crate) mod labels;
 
 use disktime_disks::{
-    Buffer, Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultHandle, FaultOptions,
-    Operation, ServiceTime,
+    Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, FaultDisk,
+    FaultHandle, FaultOptions, Operation, ServiceTime,
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
@@ -33,6 +33,8 @@ pub(crate) struct TestDisk {
     left: Option<u64>,
     /// What its file system is said to have left.
     pub free_bytes: u64,
+    /// It reports a lost write once, as a kernel does: the next flush succeeds.
+    reports_once: bool,
 }
 
 impl TestDisk {
@@ -52,6 +54,14 @@ impl TestDisk {
             properties,
             left,
             free_bytes: 1 << 40,
+            reports_once: false,
+        }
+    }
+
+    pub(crate) fn reporting_once(self) -> TestDisk {
+        TestDisk {
+            reports_once: true,
+            ..self
         }
     }
 }
@@ -79,6 +89,12 @@ impl Disk for TestDisk {
     }
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         self.disk.borrow_mut().collect(now, completions);
+        for completion in completions.iter_mut().filter(|_| self.reports_once) {
+            let is_repeated = |error: &DiskError| error.kind == DiskErrorKind::FlushFailedBefore;
+            if completion.result.as_ref().is_err_and(is_repeated) {
+                completion.result = Ok(());
+            }
+        }
     }
     fn next_completion(&self) -> Option<Nanos> {
         self.disk.borrow().next_completion()

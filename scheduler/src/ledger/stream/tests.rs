@@ -37,6 +37,41 @@ fn a_budget_below_w_competes_one_period_later() {
 }
 
 #[test]
+fn a_budget_competes_as_soon_as_it_reaches_w_and_not_a_period_later() {
+    let mut stream = stream(50, 100);
+    stream.deadline = Nanos::from_millis(100);
+    // Missing are 50 ms, which one period brings, and then one unit more.
+    stream.budget = W - scaled(Nanos::from_millis(50));
+    let demand = stream.current_demand(W);
+    assert_eq!(
+        (demand.deadline, demand.budget),
+        (Nanos::from_millis(200), W)
+    );
+    stream.budget -= 1;
+    let demand = stream.current_demand(W);
+    assert_eq!(demand.deadline, Nanos::from_millis(300));
+    assert_eq!(demand.budget, W - 1 + scaled(Nanos::from_millis(50)));
+}
+
+#[test]
+fn an_idle_disk_costs_a_stream_no_more_than_it_is_behind_and_no_more_than_the_idle_time() {
+    let mut stream = stream(50, 100);
+    stream.deadline = Nanos::from_millis(100);
+    // At 50 ms the line is at 25 ms, so it is 15 ms behind.
+    let now = Nanos::from_millis(50);
+    stream.budget = scaled(Nanos::from_millis(40));
+    assert!(stream.forfeit(Nanos::from_millis(10), now));
+    assert_eq!(stream.budget, scaled(Nanos::from_millis(30)));
+    assert!(stream.forfeit(Nanos::from_millis(10), now));
+    assert_eq!(stream.budget, scaled(Nanos::from_millis(25)));
+    assert!(!stream.forfeit(Nanos::from_millis(10), now));
+    // Ahead of the line it gets nothing for it.
+    stream.budget = scaled(Nanos::from_millis(20));
+    assert!(!stream.forfeit(Nanos::from_millis(10), now));
+    assert_eq!(stream.budget, scaled(Nanos::from_millis(20)));
+}
+
+#[test]
 fn a_remainder_is_truncated_on_waking_and_keeps_its_deadline() {
     let mut stream = stream(50, 100);
     stream.deadline = Nanos::from_millis(100);
