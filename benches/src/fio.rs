@@ -39,6 +39,11 @@ pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> BenchRe
 }
 
 impl FioRun {
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its report, when it is over.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! Isolation: what a stream keeps of its own, whatever the others on the disk do.
 //!
 //! `virtual` runs every mix on the modelled hard disk in virtual time, exactly; `real` serves a
-//! paced hard disk over NBD and loads it with fio. Both print tables in Markdown and write what was
-//! measured as JSON; `real` fails when a target is missed.
+//! paced hard disk over NBD and loads it with fio; `overlapping` does so on disks that overlap
+//! requests, beside what users have instead. All print tables in Markdown and write what was
+//! measured as JSON; the latter two fail when a target is missed.
 
 mod fio;
 mod matrix;
+mod overlapping;
 mod real;
 mod server;
 
@@ -36,6 +38,21 @@ enum Clock {
         #[arg(long, value_name = "SECONDS")]
         seconds: Option<u64>,
     },
+    /// Disks that overlap requests: paced models over NBD, and a file beside bfq and QEMU's
+    /// throttle filter. Needs root, for loop devices. Takes about 12 minutes, `--quick` 4.
+    Overlapping(OverlappingOptions),
+}
+
+#[derive(Debug, Args)]
+struct OverlappingOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Where the disks' files are made, and removed; on the disk that is to be measured.
+    #[arg(long, value_name = "DIR", default_value = "target/isolation")]
+    directory: PathBuf,
+    /// Each measurement by fio, in milliseconds.
+    #[arg(long, value_name = "N", default_value_t = 1500)]
+    milliseconds: u64,
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +90,20 @@ fn run(clock: Clock) -> BenchResult<bool> {
             let program = Program::find(options.program.as_deref())?;
             let (measured, met) = real::run(&program, options.quick, seconds)?;
             write(&options.out, "real.json", &measured)?;
+            Ok(met)
+        }
+        Clock::Overlapping(OverlappingOptions {
+            options,
+            directory,
+            milliseconds,
+        }) => {
+            let program = Program::find(options.program.as_deref())?;
+            let plan = overlapping::Plan {
+                milliseconds,
+                rounds: if options.quick { 1 } else { 3 },
+            };
+            let (measured, met) = overlapping::run(&program, &directory, plan)?;
+            write(&options.out, "overlapping.json", &measured)?;
             Ok(met)
         }
     }
