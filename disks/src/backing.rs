@@ -86,6 +86,9 @@ impl Backing {
             }
             claimed = claim_aliases(&file, kind, path)?;
             still_there(&file, path)?;
+            if !options.read_only && kind == BackingKind::File {
+                notices.extend(loose_mode(&file, path));
+            }
         }
         let whole_bytes = match kind {
             BackingKind::File => grown_file(&file, options)?,
@@ -326,6 +329,8 @@ fn open_file(
             .write(!options.read_only)
             .create(kind == BackingKind::File && options.create && options.size_bytes.is_some())
             .truncate(false)
+            // What vdisks hold is their users' alone. The umask can take more away.
+            .mode(0o600)
             .custom_flags(flags | exclusive)
             .open(path)
     };
@@ -361,6 +366,25 @@ fn opening(path: &Path, options: &BackingOptions, error: io::Error) -> BackingEr
         "open it for reading and writing"
     };
     system(path, action, error)
+}
+
+/// What people should know of a file that others than its owner may read or write.
+fn loose_mode(file: &File, path: &Path) -> Option<String> {
+    let mode = file.metadata().ok()?.mode() & 0o777;
+    let who = match (mode & 0o006, mode & 0o060) {
+        (0, 0) => return None,
+        (0, _) => "its group",
+        (_, _) => "other users",
+    };
+    let may = match mode & 0o022 {
+        0 => "read",
+        _ => "read or write",
+    };
+    Some(format!(
+        "{path}: its mode is {mode:04o}, so {who} may {may} what all its vdisks hold, without \
+         disktime; if that is not meant: `chmod 600 {path}`",
+        path = path.display()
+    ))
 }
 
 fn buffered_notice(path: &Path, cause: &str) -> String {

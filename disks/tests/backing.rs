@@ -5,7 +5,7 @@ mod driver;
 use disktime_disks::{BackingError, Disk, DiskOptions, Operation, open_disk};
 use driver::{Driver, request};
 use std::fs;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{PoisonError, RwLock};
@@ -263,4 +263,33 @@ fn a_block_device_is_served_and_kept_to_one_user() {
     drop(driver);
     let again = open(&device.0, None, false);
     assert!(again.is_ok(), "the device is free again");
+}
+
+#[test]
+fn a_file_is_made_for_its_owner_and_one_that_others_may_read_is_named() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    let folder = folder();
+    let path = folder.path().join("new.disk");
+    let notices = || {
+        let disk = open(&path, Some(MIB), true).expect("a file");
+        disk.properties().notices.join("\n")
+    };
+    let said = notices();
+    let mode = fs::metadata(&path).expect("it was made").mode();
+    assert_eq!(mode & 0o7777 & !0o600, 0, "{mode:o}");
+    assert!(!said.contains("mode"), "{said}");
+    for (mode, expected) in [
+        (0o604, "other users may read what"),
+        (0o640, "its group may read what"),
+        (0o622, "other users may read or write what"),
+    ] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        let said = notices();
+        let found = fs::metadata(&path).expect("it is there").mode() & 0o7777;
+        assert_eq!(found, mode, "it is left as it is");
+        assert!(
+            said.contains(expected) && said.contains("chmod 600"),
+            "{said}"
+        );
+    }
 }

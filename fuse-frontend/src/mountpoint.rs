@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
     };
     match fs::metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(&path).map_err(failed("created"))?;
+            create_private(&path).map_err(failed("created"))?;
         }
         Err(error) => return Err(failed("accessed")(error)),
         Ok(metadata) if !metadata.is_dir() => return Err(FuseError::NotADirectory { path }),
@@ -59,6 +60,14 @@ pub(crate) fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
         return Err(FuseError::NotEmpty { path });
     }
     Ok(path)
+}
+
+/// Creates a directory, and those above it that are missing, for this user alone.
+fn create_private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 fn check_support() -> Result<(), FuseError> {
@@ -94,7 +103,7 @@ fn absolute(directory: &Path) -> Result<PathBuf, FuseError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(path);
     };
-    fs::create_dir_all(parent).map_err(|source| failed("created", source))?;
+    create_private(parent).map_err(|source| failed("created", source))?;
     let parent = fs::canonicalize(parent).map_err(|source| failed("found", source))?;
     Ok(parent.join(name))
 }

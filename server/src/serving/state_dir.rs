@@ -3,11 +3,12 @@
 //! The file `lock` has two lines: the number of the process that locked it last, and, once the
 //! directory remembers disks, a word that says so: what is lost later is missed.
 
+use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
 use disktime_reservations::Configuration;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The second line of the lock file of a directory that remembers disks.
@@ -74,6 +75,7 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
         .mode(0o700)
         .create(directory)
         .map_err(|error| refused("created", error))?;
+    warn_if_others_may_write(directory);
     let path = directory.join("lock");
     let mut file = open(&path).map_err(|error| refused("used", error))?;
     let is_locked = file.try_lock();
@@ -103,6 +105,18 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
     };
     lock.write().map_err(|error| refused("used", error))?;
     Ok(lock)
+}
+
+/// A user who may write to the directory can put another file in the place of a disk's or socket's.
+fn warn_if_others_may_write(directory: &Path) {
+    let mode = std::fs::metadata(directory).map_or(0, |found| found.permissions().mode() & 0o777);
+    if mode & 0o022 != 0 {
+        print_diagnostic(format_args!(
+            "disktime: the state directory {directory} has the mode {mode:04o}, so other users may \
+             replace what is in it; `chmod go-w {directory}`",
+            directory = directory.display()
+        ));
+    }
 }
 
 fn open(path: &Path) -> std::io::Result<File> {

@@ -11,6 +11,7 @@ use disktime_nbd_protocol::NbdUri;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
 const LIBNBD: &str = "libnbd-bin";
@@ -240,4 +241,46 @@ fn a_server_that_may_have_few_files_takes_fewer_connections_and_says_so() {
     let said = server.stop();
     assert_says(&said, &["may have 128", &count, "ulimit -n"]);
     assert!(!said.contains("cannot be accepted"), "{said}");
+}
+
+#[test]
+fn everything_that_is_made_is_for_the_user_of_the_server() {
+    let place = TestDirectory::configured(
+        r#""d0": { "path": "../outside.disk", "size": "16MiB", "seeks": false }"#,
+        r#""web": { "disk": "d0", "size": "1MiB" }"#,
+        r#""nbd": {}, "fuse": { "mount": "../files/here" }"#,
+    );
+    fs::remove_dir_all(place.path("state")).ok();
+    let mut command = place.command(&["serve"]);
+    // SAFETY: it only sets a number of the process, before the program runs.
+    unsafe {
+        command.pre_exec(|| {
+            libc::umask(0);
+            Ok(())
+        });
+    }
+    let server = Server::start(command);
+    let (mut made, mut folders) = (Vec::new(), vec![place.path("state"), place.path("files")]);
+    made.push(place.path("outside.disk"));
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("it is ours").flatten() {
+            match entry.file_type().expect("a type").is_dir() {
+                true => folders.push(entry.path()),
+                false => made.push(entry.path()),
+            }
+        }
+        made.push(folder);
+    }
+    assert!(made.len() >= 7, "{made:?}");
+    for path in &made {
+        let mode = fs::symlink_metadata(path).expect("it is there").mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
+    server.stop();
+    fs::set_permissions(place.path("state"), fs::Permissions::from_mode(0o770)).expect("ours");
+    let said = place.start().stop();
+    assert_says(
+        &said,
+        &["other users may replace what is in it", "chmod go-w"],
+    );
 }
