@@ -55,6 +55,27 @@ pub struct SoloTime {
 }
 
 impl SoloTime {
+    /// The heading of a table of solo times.
+    pub const HEADING: [&'static str; 5] = [
+        "vdisk",
+        "solo time ms",
+        "backlogged ms",
+        "solo ratio",
+        "price correction",
+    ];
+
+    /// The row of a vdisk or group of that name.
+    pub fn row(&self, name: String) -> Vec<String> {
+        let ratio = self.solo_ratio;
+        vec![
+            name,
+            format!("{:.1}", self.received_ms),
+            format!("{:.1}", self.backlogged_ms),
+            ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
+            format!("{:.3}", self.price_correction),
+        ]
+    }
+
     /// Of a stream that has reserved that share; zero for best effort.
     pub fn new(
         received: Nanos,
@@ -128,13 +149,7 @@ impl ServerStatus {
 
     /// What vdisks and groups on such disks received, a line each; `None` without any.
     pub(crate) fn solo_table(&self) -> Option<Table> {
-        let mut table = Table::new(&[
-            "vdisk",
-            "solo time ms",
-            "backlogged ms",
-            "solo ratio",
-            "price correction",
-        ]);
+        let mut table = Table::new(&SoloTime::HEADING);
         let mut any = false;
         for (name, line) in grouped(&self.groups, &self.vdisks, |vdisk| vdisk.group.as_deref()) {
             let account = match line {
@@ -144,14 +159,7 @@ impl ServerStatus {
             let Some(solo) = &account.solo else {
                 continue;
             };
-            let ratio = solo.solo_ratio;
-            table.row(vec![
-                name,
-                format!("{:.1}", solo.received_ms),
-                format!("{:.1}", solo.backlogged_ms),
-                ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
-                format!("{:.3}", solo.price_correction),
-            ]);
+            table.row(solo.row(name));
             any = true;
         }
         any.then_some(table)

@@ -2,7 +2,7 @@
 //! policies side by side. At most 100 columns wide with names of usual length.
 
 use super::{AccountFigures, DiskFigures, LatencyMicros, LoadFigures, SimulationReport, rounded};
-use disktime_observe::{DiskOverlap, Grouped, Percentiles, Table, grouped};
+use disktime_observe::{DiskOverlap, Grouped, Percentiles, SoloTime, Table, grouped};
 use disktime_units::Nanos;
 use std::fmt;
 
@@ -155,13 +155,7 @@ fn disk_table(report: &SimulationReport, name: &str, disk: &DiskFigures) -> Stri
 
 /// How full a disk was that overlaps requests, and what its vdisks received of their reservations.
 fn overlap_text(report: &SimulationReport, name: &str, overlap: &DiskOverlap) -> String {
-    let mut table = Table::new(&[
-        "vdisk",
-        "solo time ms",
-        "backlogged ms",
-        "solo ratio",
-        "price correction",
-    ]);
+    let mut table = Table::new(&SoloTime::HEADING);
     let (groups, vdisks) = (&report.figures.groups, &report.figures.vdisks);
     for (line, entry) in grouped(groups, vdisks, |vdisk| vdisk.group.as_deref()) {
         let account = match entry {
@@ -169,13 +163,7 @@ fn overlap_text(report: &SimulationReport, name: &str, overlap: &DiskOverlap) ->
             Grouped::Vdisk(vdisk) => &vdisk.account,
         };
         if let Some(solo) = account.solo.filter(|_| account.entitlement.disk == name) {
-            table.row(vec![
-                line,
-                number(solo.received_ms, 1),
-                number(solo.backlogged_ms, 1),
-                optional(solo.solo_ratio, |ratio| number(ratio, 3)),
-                number(solo.price_correction, 3),
-            ]);
+            table.row(solo.row(line));
         }
     }
     format!(
