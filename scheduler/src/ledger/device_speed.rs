@@ -63,7 +63,7 @@ impl Ratios {
         let base = (ONE / 4) << octave;
         // By `base`, of which all but a power of two is constant.
         let above = ratio_ppm.saturating_sub(base) * u64::from(STEPS);
-        let step = (above / (ONE / 4) >> octave).min(7);
+        let step = ((above / (ONE / 4)) >> octave).min(7);
         let bucket = u64::from(octave * STEPS) + step;
         self.counts[(bucket as usize).min(BUCKETS - 1)] += 1;
         self.total += 1;
