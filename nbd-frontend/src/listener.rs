@@ -11,7 +11,7 @@ use crate::config::ListenConfig;
 use crate::export::ExportDirectory;
 use crate::negotiate::{Deliver, Negotiator, NewConnection};
 use disktime_nbd_protocol::NbdUri;
-use disktime_sockets::{ListenError, ListeningSocket, UnixSocket, adopt, bind_tcp};
+use disktime_sockets::{ListenError, ListeningSocket, UnixSocket, adopt, bind_tcp, client_path};
 use socket2::SockRef;
 use std::future::Future;
 use std::io;
@@ -89,8 +89,10 @@ impl NbdListener {
             ..uri
         };
         let unix = self.unix.iter().filter_map(UnixSocket::path).map(|path| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            encrypted(NbdUri::unix(path, name), tls.is_some_and(|tls| tls.require))
+            encrypted(
+                NbdUri::unix(client_path(path), name),
+                tls.is_some_and(|tls| tls.require),
+            )
         });
         let tcp = self.addresses().into_iter().map(|address| {
             let uri = NbdUri::tcp(&address.ip().to_string(), address.port(), name);

@@ -6,6 +6,7 @@
 //! server answers is left alone. The file that is removed at the end is the one that was made here,
 //! not one that replaced it.
 
+use crate::unix_path::check_socket_path;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
@@ -123,8 +124,8 @@ impl UnixSocket {
             path: path.to_owned(),
             source,
         };
-        let address =
-            SockAddr::unix(path).map_err(|_| ListenError::PathTooLong(path.to_owned()))?;
+        check_socket_path(path)?;
+        let address = SockAddr::unix(path).map_err(failed)?;
         remove_stale(path, &address)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(failed)?;
         // The mode of the socket before it is bound becomes the mode of its file.
@@ -266,6 +267,17 @@ fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), ListenError> {
     }
 }
 
+/// Whether a server answers at the address, or may: one that is stopped accepts no connections.
+pub(crate) fn is_answered(address: &SockAddr) -> bool {
+    match try_connect(address) {
+        Ok(()) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound
+        ),
+    }
+}
+
 /// Connects without waiting.
 fn try_connect(address: &SockAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -278,17 +290,29 @@ fn try_connect(address: &SockAddr) -> io::Result<()> {
 /// # Errors
 /// When the address is in use, not permitted, or not one of this machine's.
 pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let (socket, address) = bound_tcp(address)?;
+    socket
+        .listen(BACKLOG)
+        .and_then(|()| socket.set_nonblocking(true))
+        .map_err(|error| tcp_error(address, error))?;
+    Ok(socket.into())
+}
+
+/// Whether a TCP address could be listened on. It is bound for a moment; no client can connect.
+///
+/// # Errors
+/// As [`bind_tcp`].
+pub fn check_tcp_free(address: SocketAddr) -> Result<(), ListenError> {
+    bound_tcp(address).map(drop)
+}
+
+fn bound_tcp(address: SocketAddr) -> Result<(Socket, SocketAddr), ListenError> {
     // `::ffff:10.0.0.1` is an IPv4 address, which an IPv6-only socket cannot be bound to.
     let address = match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
         IpAddr::V6(_) => address,
     };
-    let failed = |source: io::Error| match source.kind() {
-        ErrorKind::AddrInUse => ListenError::PortInUse(address),
-        ErrorKind::PermissionDenied => ListenError::PortNotPermitted(address),
-        ErrorKind::AddrNotAvailable => ListenError::NotOurAddress(address),
-        _ => ListenError::Tcp { address, source },
-    };
+    let failed = |error| tcp_error(address, error);
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).map_err(failed)?;
     socket.set_reuse_address(true).map_err(failed)?;
     if address.is_ipv6() {
@@ -296,9 +320,16 @@ pub fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
         socket.set_only_v6(true).map_err(failed)?;
     }
     socket.bind(&address.into()).map_err(failed)?;
-    socket.listen(BACKLOG).map_err(failed)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    Ok(socket.into())
+    Ok((socket, address))
+}
+
+fn tcp_error(address: SocketAddr, source: io::Error) -> ListenError {
+    match source.kind() {
+        ErrorKind::AddrInUse => ListenError::PortInUse(address),
+        ErrorKind::PermissionDenied => ListenError::PortNotPermitted(address),
+        ErrorKind::AddrNotAvailable => ListenError::NotOurAddress(address),
+        _ => ListenError::Tcp { address, source },
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ fn uris(configuration: &Configuration) -> CommandResult<BTreeMap<String, NbdUri>
             configuration.file().display()
         )));
     };
-    let socket = std::path::absolute(&nbd.socket.value)?;
+    let socket = disktime_sockets::client_path(&nbd.socket.value);
     let tls = nbd.tls.as_ref().filter(|tls| tls.require);
     Ok(configuration
         .vdisks
