@@ -37,7 +37,8 @@ pub(crate) struct BackingOptions {
     pub(crate) create: bool,
     /// Bypass the page cache where that is possible.
     pub(crate) direct: bool,
-    /// Open it for reading only, beside whatever uses it.
+    /// Open it for reading only, beside whatever uses it. A smaller file is not grown: what lies
+    /// beyond its end cannot be read.
     pub(crate) read_only: bool,
 }
 
@@ -404,6 +405,10 @@ fn grown_file(file: &File, options: &BackingOptions) -> Result<u64, BackingError
     let wanted = options.size_bytes.unwrap_or(0);
     if metadata.len() >= wanted {
         return Ok(metadata.len());
+    }
+    if options.read_only {
+        // As large as it would be made.
+        return Ok(wanted);
     }
     file.set_len(wanted)
         .map_err(|source| system(path, "grow it to the wanted size", source))?;

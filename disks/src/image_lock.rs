@@ -80,6 +80,11 @@ fn try_lock(file: &File) -> io::Result<Option<&'static str>> {
             }
         }
     }
+    conflict(file)
+}
+
+/// What a program does that holds conflicting locks, if any.
+pub(crate) fn conflict(file: &File) -> io::Result<Option<&'static str>> {
     for (bit, what) in PERMISSIONS {
         let position = i64::from(bit.trailing_zeros());
         if SHARED & bit == 0 && would_conflict(file, HELD_FROM + position)? {

@@ -3,7 +3,8 @@
 //! - `disk`, `capabilities`, `pacing`: the trait, its requests, and what a disk says of itself.
 //! - `buffer`: memory for requests.
 //! - `identity`: what a device is and what uses it.
-//! - `open`, `survey`: opening a real disk, or finding out what would be opened. `defaults`: what
+//! - `open`, `survey`, `usable`: opening a real disk, or finding out what would be opened, and
+//!   whether it could be. `defaults`: what
 //!   is assumed of it. `backing`, `block_device`, `image_lock`, `loop_device`, `remove_unused`: the
 //!   file or device behind it.
 //! - `uring`, `sync_engine`: the two engines of real disks. Both drive `transfer`, the system calls
@@ -37,6 +38,7 @@ mod survey;
 mod sync_engine;
 mod transfer;
 mod uring;
+mod usable;
 mod virtual_disk;
 mod wake_event;
 
@@ -55,6 +57,7 @@ pub use paced::{PacedDisk, PacedOverlapDisk};
 pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::remove_unused;
 pub use survey::{Survey, nearest_directory, survey_disk};
+pub use usable::{require_unused, require_writable};
 pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
 pub use wake_event::reset_wake;
 

@@ -15,21 +15,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Whether this process may read and write what is at the path, or may create it there.
+/// Whether this process may read and write what is at the path, if anything is.
 ///
 /// # Errors
 /// Why not.
 pub fn require_writable(path: &Path) -> Result<(), BackingError> {
-    if path.exists() {
-        return permitted(path, libc::R_OK | libc::W_OK)
-            .map_err(|source| system(path, "open it for reading and writing", source));
+    if !path.exists() {
+        return Ok(());
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    permitted(folder, libc::W_OK | libc::X_OK)
-        .map_err(|source| system(path, "create it in its folder", source))
+    permitted(path, libc::R_OK | libc::W_OK)
+        .map_err(|source| system(path, "open it for reading and writing", source))
 }
 
 /// Whether no other program uses the file or device, under this name or that of a loop device.

@@ -54,6 +54,14 @@ pub async fn prepare(directory: &Path) -> Result<PathBuf, FuseError> {
     off_thread(directory, mountpoint::prepare).await
 }
 
+/// Whether `directory` could be mounted on, as far as that is known without changing anything.
+///
+/// # Errors
+/// As [`mount`].
+pub fn check_mount_point(directory: &Path) -> Result<(), FuseError> {
+    mountpoint::check(directory)
+}
+
 /// Mounts these files on `directory`, which is created if it is missing; the stale mount of a
 /// server that was killed is removed first. `hosts` are the reactors of the disks; the one at
 /// `home` serves the directory and its own disk's files, and passes requests for other disks on to

@@ -70,6 +70,36 @@ fn create_private(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Whether the directory could be mounted on, as far as that is known without making or unmounting
+/// anything.
+pub(crate) fn check(directory: &Path) -> Result<(), FuseError> {
+    check_support()?;
+    let path = fs::canonicalize(directory)
+        .or_else(|_| std::path::absolute(directory))
+        .unwrap_or_else(|_| directory.to_owned());
+    if let Some(file_system) = fuse_mount_at(&path)? {
+        // A stale mount of this program is removed at the start.
+        if is_stale(&path) && file_system == FILE_SYSTEM {
+            return Ok(());
+        }
+        return Err(FuseError::AlreadyMounted { path, file_system });
+    }
+    match fs::read_dir(&path).map(|entries| entries.count()) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(FuseError::NotEmpty { path }),
+        // It is made at the start.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            Err(FuseError::NotADirectory { path })
+        }
+        Err(source) => Err(FuseError::Directory {
+            path,
+            operation: "read",
+            source,
+        }),
+    }
+}
+
 fn check_support() -> Result<(), FuseError> {
     let search = std::env::var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(&search).any(|place| place.join("fusermount3").is_file()) {

@@ -28,7 +28,7 @@ pub use configuration::{
     Configuration, Control, Disk, EmulateChecker, Fuse, Group, Limit, Medium, Nbd, Policy,
     RequestOrder, Reservation, Switching, Tls, Vdisk,
 };
-pub use disktime_documents::{DocumentErrors, Spanned};
+pub use disktime_documents::{DocumentErrors, Span, Spanned};
 pub use reference::reference;
 pub use remedy::Remedy;
 pub use report::AdmissionReport;

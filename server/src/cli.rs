@@ -93,6 +93,10 @@ pub(crate) enum Command {
     Check {
         /// The reservation file.
         file: PathBuf,
+        /// Read the disks' labels as well, and examine sockets, ports and directories: whether a
+        /// server could start, and what it would create. Nothing is changed.
+        #[arg(long)]
+        disks: bool,
         /// Print JSON instead of a table.
         #[arg(long)]
         json: bool,

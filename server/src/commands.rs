@@ -45,7 +45,7 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
         }
         Command::Adopt { file, disk } => adopt::run(&file, disk.as_deref())?,
         Command::Calibrate { path, options } => calibrate::run(&path, &options)?,
-        Command::Check { file, json } => return check::run(&file, json),
+        Command::Check { file, json, disks } => return check::run(&file, json, disks),
         Command::Status { server, json } => status::run(&server, json)?,
         Command::Simulate {
             file,

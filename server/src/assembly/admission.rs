@@ -10,11 +10,12 @@ use disktime_disks::{CostModel, survey_disk};
 use disktime_reservations::{
     AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, OverlapFacts, admit,
 };
-use disktime_volumes::label::space_bytes;
+use disktime_volumes::label::{MAX_VDISKS, space_bytes};
 
 /// What admission needs to know, without changing anything.
 fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<DiskFacts> {
     let vdisks = configuration.vdisks_on(&disk.name.value);
+    refuse_too_many(configuration, disk)?;
     let overhead_bytes = space_bytes(vdisks.map(|vdisk| vdisk.name.value.as_str()));
     if let Some((_, properties)) = emulation::model(configuration, disk)? {
         return Ok(DiskFacts {
@@ -52,6 +53,18 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
         overlap: overlaps(survey.has_seeks, survey.max_in_flight)
             .then(|| overlap_facts(&survey.cost, survey.quantum_bytes)),
     })
+}
+
+/// Refuses more vdisks than a disk can hold.
+fn refuse_too_many(configuration: &Configuration, disk: &DiskConfig) -> CommandResult {
+    let name = &disk.name.value;
+    let count = configuration.vdisks_on(name).count();
+    if count <= MAX_VDISKS {
+        return Ok(());
+    }
+    let message = format!("the file has {count} vdisks on `{name}`, and a disk holds {MAX_VDISKS}");
+    let help = "put some on another disk";
+    Err(configuration.error_at(disk.name.span, message, help).into())
 }
 
 /// Whether the scheduler sends several requests at once and charges solo time.

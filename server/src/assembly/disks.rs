@@ -53,6 +53,38 @@ pub(crate) fn open_real(
     Ok((opened, known_zero))
 }
 
+/// Opens a disk with a path for reading only, beside whatever uses it. A file is not grown.
+pub(crate) fn open_to_read(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<AnyDisk> {
+    let mut options = profiled_options(configuration, disk)?;
+    options.read_only = true;
+    options.create = false;
+    let inner = open_disk(&options).map_err(|error| {
+        Failure::from(configuration.error_at(disk.medium.span, error.to_string(), ""))
+    })?;
+    Ok(match emulation::model(configuration, disk)? {
+        Some((model, properties)) => model.paced(properties, inner),
+        None => inner,
+    })
+}
+
+/// The size that a disk would have which does not exist yet or holds nothing; `None` if its label
+/// has to be looked for.
+pub(crate) fn size_if_empty(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<Option<u64>> {
+    if !disk.path().is_none_or(holds_nothing) {
+        return Ok(None);
+    }
+    if let Some((_, properties)) = emulation::model(configuration, disk)? {
+        return Ok(Some(properties.size_bytes));
+    }
+    Ok(survey_disk(&profiled_options(configuration, disk)?)?.size_bytes)
+}
+
 /// How long a disk may be in use by another process before it is refused.
 const IN_USE_TIMEOUT: Duration = Duration::from_secs(5);
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);

@@ -9,6 +9,7 @@ use crate::serving::nbd;
 use crate::serving::run_command;
 use crate::serving::server::Server;
 use crate::serving::signals::StopSignals;
+use crate::serving::socket_paths::check_socket_paths;
 use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
 use std::path::Path;
@@ -46,6 +47,9 @@ pub(crate) fn run(
             print_diagnostic(format_args!("disktime: {notice}"));
         }
         let sockets = supervisor.take_sockets();
+        for notice in check_socket_paths(&configuration, sockets.is_empty())? {
+            print_diagnostic(format_args!("disktime: {notice}"));
+        }
         // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || command.is_some();
         let server = Server::start(&configuration, &report, frontend, sockets, accepted).await?;

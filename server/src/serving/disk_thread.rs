@@ -7,6 +7,7 @@
 //! its end (`last_flush`).
 
 mod changes;
+mod inspecting;
 mod label_reading;
 mod last_flush;
 mod opening;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
+pub(crate) use inspecting::{InspectedDisk, inspect};
 pub(crate) use label_reading::{found_disk, open_here};
 pub(crate) use opening::{OpenedDisk, open};
 

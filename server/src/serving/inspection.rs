@@ -6,16 +6,16 @@
 //! with the same words, as far as it can be known this way. What a server of this state directory
 //! has in use is not counted as taken.
 
-use crate::assembly;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::disk_thread::{self, InspectedDisk};
 use crate::serving::known_disks::{FoundDisk, KnownDisks, judge};
+use crate::serving::nbd::before_creation;
 use crate::serving::permission::{may_make_files, nearest_directory};
 use crate::serving::starting::refusal;
 use crate::serving::state_dir;
 use disktime_disks::{require_unused, require_writable};
 use disktime_fuse::check_mount_point;
-use disktime_reservations::{AdmissionReport, Configuration, DocumentErrors, Spanned};
+use disktime_reservations::{AdmissionReport, Configuration, Medium, Span, Spanned};
 use disktime_sockets::{check_tcp_free, check_unix_free};
 use std::path::{Path, PathBuf};
 
@@ -27,12 +27,13 @@ pub(crate) fn inspect(
     configuration: &Configuration,
     report: &AdmissionReport<'_>,
 ) -> Result<Vec<String>, Vec<Failure>> {
+    let configuration = as_at_a_start(configuration);
     let mut inspection = Inspection {
-        configuration,
+        configuration: &configuration,
         sentences: Vec::new(),
         failures: Vec::new(),
     };
-    let found = state_dir::look(configuration);
+    let found = state_dir::look(&configuration);
     let state = inspection.keep(found);
     let holder = state.as_ref().and_then(|state| state.holder.clone());
     if let Some(process) = &holder {
@@ -58,6 +59,23 @@ pub(crate) fn inspect(
     } else {
         Err(inspection.failures)
     }
+}
+
+/// The file with paths that lead through the state directory (`state/../a.disk`) as they would at a
+/// start, which makes that directory first.
+fn as_at_a_start(configuration: &Configuration) -> Configuration {
+    let mut configuration = configuration.clone();
+    for disk in &mut configuration.disks {
+        if let Medium::Path(path) = &mut disk.medium.value {
+            *path = before_creation(path);
+        }
+    }
+    let nbd = configuration.nbd.iter_mut().map(|nbd| &mut nbd.socket);
+    let fuse = configuration.fuse.iter_mut().map(|fuse| &mut fuse.mount);
+    for path in nbd.chain(fuse).chain([&mut configuration.control.socket]) {
+        path.value = before_creation(&path.value);
+    }
+    configuration
 }
 
 struct Inspection<'c> {
@@ -86,7 +104,10 @@ impl Inspection<'_> {
                     let span = config.medium.span;
                     Failure::from(self.configuration.error_at(span, error.to_string(), ""))
                 };
-                let writable = require_writable(path).map_err(refused);
+                let writable = match path.exists() {
+                    true => require_writable(path).map_err(refused),
+                    false => self.creatable(path, config.medium.span, "file"),
+                };
                 let usable = match is_running {
                     true => writable,
                     false => writable.and_then(|()| require_unused(path).map_err(refused)),
@@ -148,24 +169,32 @@ impl Inspection<'_> {
 
     fn socket(&mut self, socket: &Spanned<PathBuf>) {
         let free = self.free_socket(socket);
-        self.keep(free.map_err(Failure::from));
+        self.keep(free);
     }
 
-    fn free_socket(&self, socket: &Spanned<PathBuf>) -> Result<(), DocumentErrors> {
-        let refused = |error: String| self.configuration.error_at(socket.span, error, "");
-        check_unix_free(&socket.value).map_err(|error| refused(error.to_string()))?;
+    fn free_socket(&self, socket: &Spanned<PathBuf>) -> CommandResult {
+        check_unix_free(&socket.value).map_err(|error| {
+            let errors = self
+                .configuration
+                .error_at(socket.span, error.to_string(), "");
+            Failure::from(errors)
+        })?;
+        self.creatable(&socket.value, socket.span, "socket")
+    }
+
+    /// Whether a file or socket could be made that is not there.
+    fn creatable(&self, path: &Path, span: Span, what: &str) -> CommandResult {
         let state_dir = self.configuration.state_dir.value.as_path();
-        let folder = socket.value.parent().unwrap_or(Path::new("."));
+        let folder = before_creation(path.parent().unwrap_or(Path::new(".")));
         // The state directory is made by the server; others are not.
-        let folder = match folder == state_dir {
-            true => nearest_directory(state_dir),
-            false => folder,
+        let folder = match folder == state_dir || folder.as_os_str().is_empty() {
+            true => nearest_directory(&folder),
+            false => &folder,
         };
         may_make_files(folder).map_err(|error| {
-            refused(format!(
-                "the socket {} cannot be made: {error}: check that its folder exists and is writable",
-                socket.value.display()
-            ))
+            let message = format!("the {what} {} cannot be made: {error}", path.display());
+            let help = "check that its folder exists and is writable";
+            self.configuration.error_at(span, message, help).into()
         })
     }
 }

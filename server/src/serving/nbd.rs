@@ -183,7 +183,7 @@ fn connections_within(hard_limit: u64, others: u64) -> usize {
 
 /// The path, without `NAME/..` where it does not exist otherwise: a path relative to the state
 /// directory can exist before the server has created that directory.
-fn before_creation(path: &Path) -> PathBuf {
+pub(crate) fn before_creation(path: &Path) -> PathBuf {
     let mut shorter = PathBuf::new();
     for component in path.components() {
         let goes_back = component == Component::ParentDir

@@ -113,7 +113,7 @@ pub(crate) fn require_same_disks(
 }
 
 /// All refusals, each at its place in the file.
-fn refusal(configuration: &Configuration, refusals: &[Refusal]) -> Failure {
+pub(crate) fn refusal(configuration: &Configuration, refusals: &[Refusal]) -> Failure {
     let shown = refusals.iter().filter_map(|refusal| {
         let vdisk = refusal
             .vdisk

@@ -5,10 +5,11 @@
 
 use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::permission::{may_make_files, nearest_directory};
 use disktime_reservations::Configuration;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The second line of the lock file of a directory that remembers disks.
@@ -101,7 +102,7 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
     let lock = StateLock {
         file,
         directory: directory.to_owned(),
-        remembers: lines.lines().any(|line| line == REMEMBERS),
+        remembers: remembers(&lines),
     };
     lock.write().map_err(|error| refused("used", error))?;
     Ok(lock)
@@ -119,6 +120,60 @@ fn warn_if_others_may_write(directory: &Path) {
     }
 }
 
+/// What is known of a state directory that is not locked here.
+#[derive(Debug)]
+pub(crate) struct StateLook {
+    /// Whether it has remembered disks before.
+    pub(crate) remembers: bool,
+    /// The number of the process that uses it.
+    pub(crate) holder: Option<String>,
+}
+
+/// Looks at the state directory without making or locking it.
+///
+/// # Errors
+/// When a server could not make or use it.
+pub(crate) fn look(configuration: &Configuration) -> CommandResult<StateLook> {
+    let directory = configuration.state_dir.value.as_path();
+    let refused = |error: std::io::Error| {
+        let message = format!(
+            "the state directory {} cannot be used: {error}",
+            directory.display()
+        );
+        let help = "name a directory that this user may write to";
+        Failure::from(configuration.error_at(configuration.state_dir.span, message, help))
+    };
+    may_make_files(nearest_directory(directory)).map_err(refused)?;
+    let path = directory.join("lock");
+    let (lines, inode) = match std::fs::read_to_string(&path) {
+        Ok(lines) => (lines, std::fs::metadata(&path).map_err(refused)?.ino()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (String::new(), 0),
+        Err(error) => return Err(refused(error)),
+    };
+    let process = lines.lines().next().unwrap_or_default().trim();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    Ok(StateLook {
+        remembers: remembers(&lines),
+        holder: is_locked(&locks, process, inode).then(|| process.to_owned()),
+    })
+}
+
+/// Whether the process has locked the file with that inode, by the kernel's list: asking by a lock
+/// would keep a server out that starts at that moment.
+fn is_locked(locks: &str, process: &str, inode: u64) -> bool {
+    locks.lines().any(|line| {
+        let mut fields = line.split_whitespace();
+        let is_lock = fields.any(|field| field == "FLOCK");
+        let (owner, file) = (fields.nth(2), fields.next());
+        let found = file.and_then(|file| file.rsplit(':').next()?.parse().ok());
+        is_lock && owner == Some(process) && found == Some(inode)
+    })
+}
+
+fn remembers(lines: &str) -> bool {
+    lines.lines().any(|line| line == REMEMBERS)
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -128,3 +183,6 @@ fn open(path: &Path) -> std::io::Result<File> {
         .mode(0o600)
         .open(path)
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ pub(crate) fn found_disk(
 }
 
 /// A seed that differs for each disk, for its uuid.
-fn uuid_seed() -> u64 {
+pub(super) fn uuid_seed() -> u64 {
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

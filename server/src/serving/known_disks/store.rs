@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const FILE_NAME: &str = "disks.json";
 const VERSION: u32 = 1;
@@ -25,13 +25,25 @@ struct Stored {
 }
 
 impl KnownDisks {
-    /// What the locked state directory remembers; nothing if it never remembered anything.
+    /// What a locked state directory remembers; nothing if it never remembered anything.
+    ///
+    /// # Errors
+    /// As [`KnownDisks::look`].
+    pub(crate) fn load(lock: &StateLock, file: &Path) -> CommandResult<KnownDisks> {
+        KnownDisks::look(lock.directory(), lock.remembers(), file)
+    }
+
+    /// What a state directory remembers. `remembers`: its lock says that it has done so.
     ///
     /// # Errors
     /// When the file is damaged, of a later version, or gone. `file` is the reservation file, for
     /// the remedy.
-    pub(crate) fn load(lock: &StateLock, file: &Path) -> CommandResult<KnownDisks> {
-        let path = path(lock);
+    pub(crate) fn look(
+        directory: &Path,
+        remembers: bool,
+        file: &Path,
+    ) -> CommandResult<KnownDisks> {
+        let path = directory.join(FILE_NAME);
         let refused = |what: &str| {
             Failure::new(format!(
                 "{} {what}. It says which disk and which vdisk is which, so nothing was opened. \
@@ -43,7 +55,7 @@ impl KnownDisks {
         };
         let text = match std::fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound && lock.remembers() => {
+            Err(error) if error.kind() == ErrorKind::NotFound && remembers => {
                 return Err(refused("is gone"));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(KnownDisks::default()),
@@ -67,7 +79,7 @@ impl KnownDisks {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn save(&self, lock: &mut StateLock) -> CommandResult {
-        let path = path(lock);
+        let path = lock.directory().join(FILE_NAME);
         let stored = Stored {
             version: VERSION,
             disks: self.disks.clone(),
@@ -84,10 +96,6 @@ impl KnownDisks {
                 ))
             })
     }
-}
-
-fn path(lock: &StateLock) -> PathBuf {
-    lock.directory().join(FILE_NAME)
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
