@@ -62,6 +62,8 @@ pub(crate) struct Backing {
     direct: bool,
     discards: bool,
     rotational: Option<bool>,
+    /// It cannot be written to.
+    is_read_only: bool,
     notices: Vec<String>,
     queue_notice: Option<String>,
     /// What lies below a loop device, kept from others.
@@ -77,17 +79,17 @@ impl Backing {
         let path = options.path.as_path();
         let kind = kind_of(path, options)?;
         let mut notices = Vec::new();
-        let (file, direct) = open_file(options, kind, &mut notices)?;
+        let (file, direct, is_read_only) = open_to_serve(options, kind, &mut notices)?;
         // One that is only read is not locked, and may have no name: reading changes nothing for
         // the program that uses it.
         let mut claimed = Vec::new();
-        if !options.read_only {
+        if !options.read_only && !is_read_only {
             if let LockOutcome::Unsupported(notice) = lock_image(&file, path)? {
                 notices.push(notice);
             }
             claimed = claim_aliases(&file, kind, path)?;
             still_there(&file, path)?;
-            if !options.read_only && kind == BackingKind::File {
+            if kind == BackingKind::File {
                 notices.extend(loose_mode(&file, path));
             }
         }
@@ -123,7 +125,7 @@ impl Backing {
         let queue = block_device::queue_below(&file, kind);
         let queue_notice = queue.notice(path);
         let discards = match kind {
-            _ if options.read_only => false,
+            _ if options.read_only || is_read_only => false,
             BackingKind::File => punches_holes(&file, size_bytes),
             BackingKind::BlockDevice => queue.discards,
         };
@@ -136,6 +138,7 @@ impl Backing {
             direct,
             discards,
             rotational: queue.rotational,
+            is_read_only,
             notices,
             queue_notice,
             _claimed: claimed,
@@ -180,6 +183,11 @@ impl Backing {
     /// Takes the sentence about the kernel's scheduler below, if that one reorders.
     pub(crate) fn take_queue_notice(&mut self) -> Option<String> {
         self.queue_notice.take()
+    }
+
+    /// Whether it cannot be written to.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// How many bytes its file system has left for others than root; a device needs none.
@@ -309,6 +317,49 @@ fn missing(path: &Path, options: &BackingOptions) -> BackingError {
         path: path.to_owned(),
         remedy,
     }
+}
+
+/// Opens the path, for reading only if it cannot be written to: a file on a read-only file system
+/// or with the attribute `immutable`, a write-protected device. Whether that is so.
+fn open_to_serve(
+    options: &BackingOptions,
+    kind: BackingKind,
+    notices: &mut Vec<String>,
+) -> Result<(File, bool, bool), BackingError> {
+    let (file, direct) = match open_file(options, kind, notices) {
+        Err(_) if !options.read_only && is_write_refused(&options.path) => {
+            return open_for_reading(options, kind, notices);
+        }
+        opened => opened?,
+    };
+    let is_protected = kind == BackingKind::BlockDevice && block_device::is_read_only(&file);
+    if is_protected && !options.read_only {
+        drop(file);
+        return open_for_reading(options, kind, notices);
+    }
+    Ok((file, direct, false))
+}
+
+/// Whether something that is there refuses to be written to by anyone.
+fn is_write_refused(path: &Path) -> bool {
+    let refused = OpenOptions::new().write(true).open(path).err();
+    let number = refused.and_then(|error| error.raw_os_error());
+    matches!(number, Some(libc::EROFS | libc::EPERM))
+}
+
+fn open_for_reading(
+    options: &BackingOptions,
+    kind: BackingKind,
+    notices: &mut Vec<String>,
+) -> Result<(File, bool, bool), BackingError> {
+    let reading = BackingOptions {
+        read_only: true,
+        create: false,
+        ..options.clone()
+    };
+    notices.clear();
+    let (file, direct) = open_file(&reading, kind, notices)?;
+    Ok((file, direct, true))
 }
 
 /// Opens the path, with O_DIRECT if that is wanted and works.

@@ -111,5 +111,15 @@ fn chosen_scheduler(line: &str) -> &str {
         .map_or(line, |(chosen, _)| chosen)
 }
 
+/// Whether the kernel refuses writes to a device (`blockdev --setro`, `losetup --read-only`).
+pub(crate) fn is_read_only(file: &File) -> bool {
+    // Missing in the crate `libc`.
+    const BLKROGET: libc::Ioctl = 0x125E;
+    let mut read_only: libc::c_int = 0;
+    // SAFETY: the descriptor is open; the call writes one `int`, which outlives it.
+    let status = unsafe { libc::ioctl(file.as_raw_fd(), BLKROGET, &raw mut read_only) };
+    status == 0 && read_only != 0
+}
+
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,8 @@ pub enum DiskErrorKind {
     Io,
     /// No space for the write on the file system that holds the disk's file.
     NoSpace,
+    /// The device or file cannot be written to (EROFS, EPERM); nothing of the request was.
+    ReadOnly,
     /// The device does not do this operation.
     NotSupported,
     /// An earlier flush failed, so no data can be called durable until a restart.
@@ -176,6 +178,11 @@ pub trait Disk {
         None
     }
 
+    /// Whether it could only be opened for reading.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
     /// How well it kept to its model's times, for a paced disk.
     fn pacing(&self) -> Option<PacingReport> {
         None
@@ -213,6 +220,9 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn free_bytes(&self) -> Option<u64> {
         (**self).free_bytes()
+    }
+    fn is_read_only(&self) -> bool {
+        (**self).is_read_only()
     }
     fn pacing(&self) -> Option<PacingReport> {
         (**self).pacing()

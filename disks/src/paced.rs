@@ -194,6 +194,10 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
         self.inner.free_bytes()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
     fn pacing(&self) -> Option<PacingReport> {
         Some(self.pace.report())
     }

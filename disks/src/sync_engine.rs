@@ -153,6 +153,10 @@ impl Disk for SyncDisk {
     fn free_bytes(&self) -> Option<u64> {
         self.shared.backing.free_bytes()
     }
+
+    fn is_read_only(&self) -> bool {
+        self.shared.backing.is_read_only()
+    }
 }
 
 impl Drop for SyncDisk {

@@ -239,10 +239,12 @@ impl Transfer {
         if returned < 0 {
             // Through the page cache a failed sync may have dropped other requests' data. With
             // O_DIRECT the failure concerns this write only.
-            if durable && !device.is_direct() {
+            let error = self.error(returned, device);
+            // Of a write that was not allowed nothing is in the cache.
+            if durable && !device.is_direct() && error.kind != DiskErrorKind::ReadOnly {
                 device.note_flush_failure();
             }
-            self.result = Some(Err(self.error(returned, device)));
+            self.result = Some(Err(error));
             return None;
         }
         // O_DIRECT continues at whole blocks only; the incomplete block is transferred again.
@@ -319,6 +321,7 @@ impl Transfer {
         let kind = match number {
             libc::ENOSPC | libc::EDQUOT | libc::EFBIG => DiskErrorKind::NoSpace,
             libc::EOPNOTSUPP | libc::ENOSYS => DiskErrorKind::NotSupported,
+            libc::EROFS | libc::EPERM => DiskErrorKind::ReadOnly,
             _ => DiskErrorKind::Io,
         };
         let cause = io::Error::from_raw_os_error(number);

@@ -240,6 +240,10 @@ impl Disk for UringDisk {
     fn free_bytes(&self) -> Option<u64> {
         self.backing.free_bytes()
     }
+
+    fn is_read_only(&self) -> bool {
+        self.backing.is_read_only()
+    }
 }
 
 impl Drop for UringDisk {

@@ -114,6 +114,9 @@ impl<D: Disk> DataPath<D> {
 
     /// Has the blocks of zero maps written again that were found damaged or behind.
     fn repair_maps(&mut self, slot: VdiskSlot) {
+        if self.disk_loop().disk().is_read_only() {
+            return;
+        }
         let vdisk = self.vdisk_mut(slot);
         if !vdisk.is_damaged() && !vdisk.layout().maps_are_saved() {
             vdisk.commits_mut().ask();

@@ -18,6 +18,13 @@ pub enum VolumeError {
         /// The disk's own words.
         source: DiskError,
     },
+    /// A change to a disk that could only be opened for reading.
+    #[error(
+        "the disk cannot be written to (a read-only file system, `chattr +i`, a write-protected \
+         device), and its label would have to change: it is blank, or the file names a vdisk that \
+         is new or larger. Make it writable, or name only what is on it"
+    )]
+    ReadOnlyDisk,
     /// The disk holds something that is not ours.
     #[error(
         "the disk holds {found}, not a disktime label; nothing was written. If its content is not \
@@ -239,6 +246,7 @@ pub(crate) fn io_error(error: &DiskError) -> IoError {
     match error.kind {
         DiskErrorKind::Io | DiskErrorKind::FlushFailedBefore => IoError::Io,
         DiskErrorKind::NoSpace => IoError::NoSpace,
+        DiskErrorKind::ReadOnly => IoError::ReadOnly,
         DiskErrorKind::NotSupported => IoError::NotSupported,
     }
 }

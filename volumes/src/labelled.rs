@@ -191,6 +191,9 @@ impl<D: Disk> LabelledDisk<D> {
         if plan.is_empty() && !self.unwritten {
             return Ok(());
         }
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnlyDisk);
+        }
         self.write_format(driver)?;
         if plan.is_empty() {
             return Ok(());
@@ -230,6 +233,15 @@ impl<D: Disk> LabelledDisk<D> {
     /// the label and the zero maps that were read may still be in a volatile cache, and promises
     /// are about to rest on them.
     pub(crate) fn settle<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
+        if self.is_read_only() {
+            self.messages.push(
+                "it cannot be written to (a read-only file system, `chattr +i`, a write-protected \
+                 device), so its vdisks are served for reading only; make it writable and start \
+                 the server again to write"
+                    .to_owned(),
+            );
+            return Ok(());
+        }
         if !self.holds_data() {
             return Ok(());
         }
@@ -253,6 +265,11 @@ impl<D: Disk> LabelledDisk<D> {
     /// Gives the disk's loop back.
     pub fn into_disk_loop(self) -> DiskLoop<D> {
         self.disk_loop
+    }
+
+    /// Whether the disk could only be opened for reading.
+    pub fn is_read_only(&self) -> bool {
+        self.disk_loop.disk().is_read_only()
     }
 
     pub(crate) fn holds_data(&self) -> bool {

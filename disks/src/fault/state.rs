@@ -315,6 +315,7 @@ fn failure(kind: DiskErrorKind, request: &DiskRequest) -> DiskError {
     let cause = match kind {
         DiskErrorKind::Io => "it was made to fail, or was not valid",
         DiskErrorKind::NoSpace => "there was made to be no space",
+        DiskErrorKind::ReadOnly => "it was made to be read-only",
         DiskErrorKind::NotSupported => "it was made to be unsupported",
         DiskErrorKind::FlushFailedBefore => "an earlier flush failed",
     };

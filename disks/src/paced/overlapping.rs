@@ -265,6 +265,10 @@ impl<M: OverlapModel> Disk for PacedOverlapDisk<M> {
         self.inner.free_bytes()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
     fn pacing(&self) -> Option<PacingReport> {
         Some(self.pace.report())
     }

@@ -2,7 +2,7 @@
 //! reactor serves each.
 
 use crate::assembly;
-use disktime_disks::{Disk, DiskProperties};
+use disktime_disks::Disk;
 use disktime_engine::{ClientCount, LastChange, ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
@@ -17,6 +17,8 @@ pub(crate) struct DiskTraits {
     rotational: bool,
     /// Whether trims do anything.
     discards: bool,
+    /// Whether it cannot be written to.
+    read_only: bool,
 }
 
 /// What the catalog of a disk's volume set says of a vdisk.
@@ -73,9 +75,11 @@ pub(crate) struct ServedVdisk<S> {
 }
 
 impl DiskTraits {
-    /// The traits of a disk with those properties.
-    pub(crate) fn of(properties: &DiskProperties) -> DiskTraits {
+    /// The traits of a disk.
+    pub(crate) fn of(disk: &impl Disk) -> DiskTraits {
+        let properties = disk.properties();
         DiskTraits {
+            read_only: disk.is_read_only(),
             rotational: properties.has_seeks,
             discards: properties.capabilities.discards(),
         }
@@ -115,7 +119,7 @@ impl<S> ServedVdisk<S> {
             name: config.name.value.clone(),
             description: assembly::entitlement(config),
             size_bytes: config.size_bytes.value,
-            read_only: config.read_only,
+            read_only: config.read_only || traits.read_only,
             disk,
             traits,
             clients: ClientCount::default(),

@@ -35,6 +35,7 @@ mod nbdinfo;
 mod overlap;
 mod planner;
 mod qemu_img;
+mod read_only_disks;
 mod reconnect;
 mod refusals;
 mod simulate;

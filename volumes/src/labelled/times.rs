@@ -16,7 +16,9 @@ impl<D: Disk> LabelledDisk<D> {
     /// Marks the times open, durably: vdisks may change from now on.
     pub(crate) fn open_times<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
         let times = self.label.times().filter(|times| !times.is_open());
-        let Some(times) = times.filter(|_| self.holds_data() && !self.update_failed) else {
+        let Some(times) =
+            times.filter(|_| self.holds_data() && !self.update_failed && !self.is_read_only())
+        else {
             return Ok(());
         };
         let next = self.label.clone().with_times(&times.opened());

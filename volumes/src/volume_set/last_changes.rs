@@ -64,7 +64,8 @@ impl<D: Disk> VolumeSet<D> {
     /// The disk's failures; the label is then the old or the new one.
     pub fn close<R: Driver>(&mut self, driver: &mut R) -> Result<(), VolumeError> {
         let holds_data = self.disk_loop().properties().capabilities.holds_data;
-        let is_sound = !self.label_is_stuck && !self.flush_failed();
+        let is_read_only = self.disk_loop().disk().is_read_only();
+        let is_sound = !self.label_is_stuck && !self.flush_failed() && !is_read_only;
         // The first change of the table upgrades a label, not this.
         if !holds_data || !is_sound || self.label.version() != VERSION {
             return Ok(());

@@ -113,7 +113,7 @@ fn open_and_check(
         .map_err(|error| disk_failure(configuration, config, &error));
     let properties = labelled.disk_loop().properties();
     let checked = CheckedDisk {
-        traits: DiskTraits::of(properties),
+        traits: DiskTraits::of(labelled.disk_loop().disk()),
         notices: properties.notices.clone(),
         found: found_disk(configuration, config, labelled.label(), is_new),
         changes,
