@@ -18,6 +18,7 @@ mod measure;
 mod peers;
 mod run;
 pub mod sets;
+mod slices;
 mod solo;
 mod within;
 
@@ -30,5 +31,6 @@ pub use drives::{LabDrive, QUANTUM_BYTES};
 pub use measure::{CaseMeasure, PeerRun, Span, StreamMeasure, measure};
 pub use peers::{DEPTH, Peer};
 pub use run::OverlapRun;
+pub use slices::{Slice, in_slices};
 pub use solo::{Solo, SoloRuns};
 pub use within::Mood;

@@ -1,7 +1,9 @@
 //! A drive that becomes three times as slow for ten seconds, and is itself again.
 
 use disktime_lab::overlap::cases::{Q128, R4};
-use disktime_lab::overlap::{LabDrive, OverlapClient, OverlapRun, Slowdown, SoloRuns};
+use disktime_lab::overlap::{
+    LabDrive, OverlapClient, OverlapRun, Slice, Slowdown, SoloRuns, in_slices,
+};
 use disktime_lab::{Table, cells, parallel};
 use disktime_scheduler::PolicyKind;
 use disktime_units::Nanos;
@@ -11,12 +13,6 @@ const SLICE: Nanos = Nanos::from_millis(50);
 const SLOW_FROM: Nanos = Nanos::from_secs(3);
 const SLOW_UNTIL: Nanos = Nanos::from_secs(13);
 const PERCENT: u32 = 300;
-
-/// Requests of each stream in a slice, and whether the drive was held to be slow at its end.
-struct Slice {
-    requests: Vec<u64>,
-    is_slow: bool,
-}
 
 /// A window by its first slice and the one after its last.
 type Window = (usize, usize);
@@ -120,19 +116,5 @@ fn slices(drive: &LabDrive, clients: &[OverlapClient]) -> Vec<Slice> {
     let config = drive.config(PolicyKind::Fahrrad);
     let clients = clients.to_vec();
     let mut run = OverlapRun::new(config, device, drive.cost(), clients, TURNAROUND, 3);
-    let mut before: Vec<u64> = Vec::new();
-    let last = WINDOWS[WINDOWS.len() - 1].1.1;
-    let slice = |_| {
-        run.run(run.now(), SLICE);
-        let all: Vec<u64> = run.results().iter().map(|one| one.requests).collect();
-        before.resize(all.len(), 0);
-        let requests = all.iter().zip(&before).map(|(now, then)| now - then);
-        let slice = Slice {
-            requests: requests.collect(),
-            is_slow: run.scheduler().slowdown().is_some(),
-        };
-        before = all;
-        slice
-    };
-    (0..last).map(slice).collect()
+    in_slices(&mut run, SLICE, WINDOWS[WINDOWS.len() - 1].1.1)
 }
