@@ -10,7 +10,8 @@ use disktime_lab::{LabError, LabResult};
 use disktime_units::{Nanos, parse_duration};
 use std::path::{Path, PathBuf};
 
-/// The figures of RTAS 2008, Fahrrad (EuroSys 2008) and Zygaria (RTAS 2006), run again.
+/// The figures of RTAS 2008, Fahrrad (EuroSys 2008) and Zygaria (RTAS 2006), run again, and claims
+/// of this project: on hard disks, and beside fifo, mClock and a likeness of blk-iocost on SSDs.
 #[derive(Debug, Parser)]
 #[command(name = "paper-repro", version, about, long_about = None, arg_required_else_help = true)]
 #[command(after_help = "Examples:\n  \
@@ -28,7 +29,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run every experiment in virtual time (less than three minutes on two processors).
+    /// Run every experiment in virtual time (a minute or two on two processors).
     All {
         /// Where report.html, report.json and the pictures go.
         #[arg(long, value_name = "DIR", default_value = "paper-repro-report")]

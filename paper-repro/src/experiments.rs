@@ -8,6 +8,11 @@ use disktime_lab::{Run, Scheduling, Table};
 mod f1_reservable;
 mod f2_four_streams;
 mod o10_untested;
+mod o11_overlap_isolation;
+mod o12_overlap_depth;
+mod o13_overlap_prices;
+mod o14_overlap_many;
+mod o15_overlap_slow;
 mod o1_utilization_error;
 mod o2_lag;
 mod o3_isolation;
@@ -17,6 +22,7 @@ mod o6_worst_case;
 mod o7_wake_up;
 mod o8_depth;
 mod o9_accounts;
+mod overlapping;
 mod r1_runs;
 mod r2_throughput_reservations;
 mod r3_time_reservations;
@@ -50,6 +56,11 @@ pub const ALL: &[Experiment] = &[
     o8_depth::EXPERIMENT,
     o9_accounts::EXPERIMENT,
     o10_untested::EXPERIMENT,
+    o11_overlap_isolation::EXPERIMENT,
+    o12_overlap_depth::EXPERIMENT,
+    o13_overlap_prices::EXPERIMENT,
+    o14_overlap_many::EXPERIMENT,
+    o15_overlap_slow::EXPERIMENT,
 ];
 
 /// The axis of isolation: throughput over share × throughput alone.
