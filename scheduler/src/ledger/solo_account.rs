@@ -140,12 +140,10 @@ pub(super) struct Finished {
     pub(super) was_alone: bool,
 }
 
-/// The solo time of one account.
+/// The solo time of one account. Ordered as a stream is: what each request needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SoloAccount {
-    device: PrivateDevice,
-    correction: PriceCorrection,
-    fast_reads: FastReads,
     /// Up to then its time in the disk is charged.
     charged_until: Nanos,
     /// When it last began to have requests outstanding, and what it was charged since.
@@ -153,13 +151,16 @@ pub(crate) struct SoloAccount {
     charged_since_busy: Nanos,
     /// What was taken from the budget for requests in flight.
     debited: Nanos,
-    /// When it last ran out of requests.
-    emptied_at: Nanos,
+    device: PrivateDevice,
+    correction: PriceCorrection,
+    fast_reads: FastReads,
     /// Its gap is charged up to then; `None`: it has requests, or is waited for.
     gap_since: Option<Nanos>,
+    /// When it last ran out of requests.
+    emptied_at: Nanos,
+    think: Nanos,
     /// When it was last let go: behind, without requests, and not waited for any more.
     let_go_at: Option<Nanos>,
-    think: Nanos,
     /// Time with requests outstanding, up to the last that was done.
     backlogged: Nanos,
 }
