@@ -12,6 +12,7 @@
 //! [`loop_device`]: crate::loop_device
 
 mod direct;
+mod file_notices;
 
 use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
@@ -19,6 +20,7 @@ use crate::block_device;
 use crate::image_lock::{LockOutcome, lock_image};
 use crate::loop_device::{claim_below, refuse_used_above};
 use direct::{clear_direct, direct_alignment};
+use file_notices::{loose_mode, overcommitted};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -129,7 +131,7 @@ impl Backing {
             BackingKind::File => punches_holes(&file, size_bytes),
             BackingKind::BlockDevice => queue.discards,
         };
-        Ok(Backing {
+        let mut backing = Backing {
             file,
             path: path.to_owned(),
             kind,
@@ -142,7 +144,15 @@ impl Backing {
             notices,
             queue_notice,
             _claimed: claimed,
-        })
+        };
+        if !options.read_only
+            && !is_read_only
+            && let Some(free_bytes) = backing.free_bytes()
+        {
+            let notice = overcommitted(&backing.file, path, free_bytes);
+            backing.notices.extend(notice);
+        }
+        Ok(backing)
     }
 
     /// The path as given.
@@ -418,25 +428,6 @@ fn opening(path: &Path, options: &BackingOptions, error: io::Error) -> BackingEr
         "open it for reading and writing"
     };
     system(path, action, error)
-}
-
-/// What people should know of a file that others than its owner may read or write.
-fn loose_mode(file: &File, path: &Path) -> Option<String> {
-    let mode = file.metadata().ok()?.mode() & 0o777;
-    let who = match (mode & 0o006, mode & 0o060) {
-        (0, 0) => return None,
-        (0, _) => "its group",
-        (_, _) => "other users",
-    };
-    let may = match mode & 0o022 {
-        0 => "read",
-        _ => "read or write",
-    };
-    Some(format!(
-        "{path}: its mode is {mode:04o}, so {who} may {may} what all its vdisks hold, without \
-         disktime; if that is not meant: `chmod 600 {path}`",
-        path = path.display()
-    ))
 }
 
 fn buffered_notice(path: &Path, cause: &str) -> String {
