@@ -1,5 +1,6 @@
 //! Drives that overlap requests, by name: their figures, their prices, and their models.
 //!
+//! - `bounds`: σ and W from the figures.
 //! - `presets`: the drives.
 //! - `report`: what `disktime model` prints of them.
 //! - `measure`: what probes of a drive's model measure, from which its prices come.
@@ -8,6 +9,7 @@
 //!
 //! What is not known here: hard disks, and whether a model runs in virtual time or paces a disk.
 
+mod bounds;
 mod measure;
 mod presets;
 mod report;
@@ -46,8 +48,8 @@ pub struct OverlapDrive {
     pub parameters: OverlapParameters,
     /// Its prices and bounds.
     pub cost: OverlapCost,
-    /// W: bound on a read or write of the quantum alone, with σ for what writes before it left
-    /// behind, and on a flush.
+    /// W: bound on a read or write of the quantum alone behind what writes before it left, and on a
+    /// flush. It follows from the figures (`bounds.rs`).
     pub worst_case: Nanos,
 }
 

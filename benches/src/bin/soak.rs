@@ -96,10 +96,7 @@ fn main() -> ExitCode {
             "switching account (B = W + 50 ms + the longest return)",
             &results.reserved,
         ),
-        (
-            "drives that overlap requests (B = W, with writers W + σ)",
-            &results.overlapping,
-        ),
+        ("drives that overlap requests (B = W)", &results.overlapping),
     ] {
         if totals.seeds > 0 {
             print!("{name}:\n{totals}");

@@ -2,8 +2,8 @@
 //! modelled drive, and on drives that take any time within their prices.
 //!
 //! Checked: no account has more than its bound unspent at the end of a period with requests
-//! waiting; one with a limit is charged no more than the limit allows in all. The bound is W, and
-//! where clients write W + σ, because what writes leave behind can delay a request twice.
+//! waiting; one with a limit is charged no more than the limit allows in all. The bound is W, that
+//! of the drive's figures.
 
 use super::outcome::SeedOutcome;
 use disktime_lab::overlap::cases::T1M;
@@ -70,10 +70,6 @@ fn draw(rng: &mut SplitMix64, seed: u64) -> (Case, String) {
         drive = drive.within_its_prices(mood);
     }
     let family = SetFamily::ALL[rng.below(4) as usize];
-    if family == SetFamily::Writers {
-        let worst_case = drive.worst_case() + drive.cost().settle();
-        drive = drive.with_worst_case(worst_case);
-    }
     let mut case = set(family, &drive, Admission::Promised, seed, 0);
     for client in &mut case.clients {
         if client.wakes.is_none() && rng.percent(20) {

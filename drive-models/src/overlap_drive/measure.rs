@@ -30,7 +30,7 @@ impl OverlapDrive {
             discard: class(Operation::Discard, Pattern::Sequential),
             flush: self.flush_class(),
             occupancy_bound: Nanos((2 * small.0).max(large.0 + large.0 / 10)),
-            settle: self.settle(),
+            settle: self.parameters.settle(),
         }
     }
 
@@ -116,19 +116,5 @@ impl OverlapDrive {
             lone_base: self.alone(flush).mean(),
             lone_per_mib: Nanos::ZERO,
         }
-    }
-
-    /// The time that a program and what it brings keep a die, which is what reads may still meet
-    /// when the writes' own time has run off.
-    fn settle(&self) -> Nanos {
-        let OverlapParameters::Flash(flash) = &self.parameters else {
-            return Nanos::ZERO;
-        };
-        let program = match flash.cache_bytes {
-            Some(_) => flash.slow_program,
-            None => flash.program,
-        };
-        let amplified = 1000 + u64::from(flash.collected_per_thousand);
-        Nanos((program + flash.erase_share).0 * amplified / 1000)
     }
 }

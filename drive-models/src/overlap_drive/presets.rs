@@ -1,6 +1,7 @@
-//! The presets: figures of each drive's model, and the prices that probes of it measure.
+//! The presets: figures of each drive's model, and the prices that probes of it measure. W follows
+//! from the figures.
 
-use super::{OverlapDrive, OverlapParameters};
+use super::{OverlapDrive, OverlapParameters, QUANTUM_BYTES};
 use crate::{ClassCost, CloudParameters, Credit, FlashParameters, OverlapCost};
 use disktime_units::Nanos;
 
@@ -13,6 +14,26 @@ pub(super) const ALL: &[fn() -> OverlapDrive] = &[
     cloud_16k,
     cloud_16k_burst,
 ];
+
+/// A drive without what follows from its figures.
+struct Preset {
+    name: &'static str,
+    about: &'static str,
+    parameters: OverlapParameters,
+    cost: OverlapCost,
+}
+
+impl Preset {
+    fn drive(self) -> OverlapDrive {
+        OverlapDrive {
+            worst_case: self.parameters.worst_case(u64::from(QUANTUM_BYTES)),
+            name: self.name,
+            about: self.about,
+            parameters: self.parameters,
+            cost: self.cost,
+        }
+    }
+}
 
 const fn class(
     occupancy_base: u64,
@@ -34,7 +55,7 @@ const fn at_megabytes_per_second(rate: u64) -> Nanos {
 }
 
 fn nvme_970pro() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "nvme-970pro",
         about: "An NVMe SSD with good flash (970 PRO): structure of the NVMeVirt emulator, dies \
                 and commands set so that its measured rates come out.",
@@ -71,12 +92,12 @@ fn nvme_970pro() -> OverlapDrive {
             occupancy_bound: Nanos(177_527),
             settle: Nanos(237_000),
         },
-        worst_case: Nanos::from_micros(500),
     }
+    .drive()
 }
 
 fn sata_870() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "sata-870",
         about: "A SATA SSD (870 EVO): one link at 572 MB/s and 32 tags, set so that its measured \
                 rates come out.",
@@ -113,8 +134,8 @@ fn sata_870() -> OverlapDrive {
             occupancy_bound: Nanos(454_480),
             settle: Nanos(485_000),
         },
-        worst_case: Nanos::from_micros(1000),
     }
+    .drive()
 }
 
 /// The flash of the cheap drives.
@@ -145,7 +166,7 @@ fn qlc() -> FlashParameters {
 }
 
 fn cheap_qlc() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "cheap-qlc",
         about: "A cheap NVMe SSD: reads at 4.6 GB/s, writes fast for 256 MB and at 240 MB/s after \
                 that; assembled, not measured.",
@@ -160,12 +181,12 @@ fn cheap_qlc() -> OverlapDrive {
             occupancy_bound: Nanos(251_908),
             settle: Nanos(2_220_000),
         },
-        worst_case: Nanos::from_micros(2600),
     }
+    .drive()
 }
 
 fn cheap_qlc_gc() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "cheap-qlc-gc",
         about: "The cheap NVMe SSD when it is full: no fast part, and each write is written three \
                 times; assembled, not measured.",
@@ -184,8 +205,8 @@ fn cheap_qlc_gc() -> OverlapDrive {
             occupancy_bound: Nanos(251_908),
             settle: Nanos(6_660_000),
         },
-        worst_case: Nanos::from_micros(10_000),
     }
+    .drive()
 }
 
 fn cloud() -> CloudParameters {
@@ -202,7 +223,7 @@ fn cloud() -> CloudParameters {
 }
 
 fn cloud_16k() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "cloud-16k",
         about: "A cloud volume with 16,000 operations and 250 MB a second and 0.3 to 2 ms of \
                 latency; assembled from providers' limits.",
@@ -217,12 +238,12 @@ fn cloud_16k() -> OverlapDrive {
             occupancy_bound: Nanos(1_069_707),
             settle: Nanos(0),
         },
-        worst_case: Nanos::from_micros(2600),
     }
+    .drive()
 }
 
 fn cloud_16k_burst() -> OverlapDrive {
-    OverlapDrive {
+    Preset {
         name: "cloud-16k-burst",
         about: "A cloud volume with 4,000 operations and 62.5 MB a second, four times as fast \
                 while its credit of 10 s lasts; assembled from providers' limits.",
@@ -245,6 +266,6 @@ fn cloud_16k_burst() -> OverlapDrive {
             occupancy_bound: Nanos(2_310_924),
             settle: Nanos(0),
         },
-        worst_case: Nanos::from_micros(4200),
     }
+    .drive()
 }

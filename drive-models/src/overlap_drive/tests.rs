@@ -171,13 +171,23 @@ fn interference_grows_with_the_depth_of_the_aggressor() {
     assert!((160..=210).contains(&growth(6, 7)), "{means:?}");
 }
 
-/// W: no request of the quantum takes longer alone, with σ for what writes left behind; nor does a
-/// flush, which waits for programs anyway.
+/// W is what the figures say: no request of the quantum takes longer alone with σ for what writes
+/// left behind, nor does a flush, which waits for programs anyway; nothing was added for safety.
 #[test]
-fn the_worst_case_of_each_preset_covers_a_request_alone() {
+fn the_worst_case_of_each_preset_follows_from_its_figures_and_covers_a_request_alone() {
     for name in OverlapDrive::names() {
         let drive = drive(name);
         let quantum = u64::from(drive.properties(1 << 40).quantum_bytes);
+        let derived = drive.worst_case;
+        let published = match name {
+            "nvme-970pro" => 700,
+            "sata-870" => 1500,
+            "cheap-qlc" => 4700,
+            "cheap-qlc-gc" => 27_500,
+            "cloud-16k" => 2600,
+            _ => 4100,
+        };
+        assert_eq!(derived, Nanos::from_micros(published), "{name}");
         let flush = Load {
             flushes: true,
             ..writes(quantum)
@@ -185,10 +195,12 @@ fn the_worst_case_of_each_preset_covers_a_request_alone() {
         let longest = |load| drive.alone(load).max();
         let moving = longest(reads(quantum)).max(longest(writes(quantum)));
         let bound = (moving + drive.cost.settle).max(longest(flush));
-        assert!(bound <= drive.worst_case, "{name}: {bound}");
-        // The probe does not see what a volume takes when its credit is used up.
+        assert!(bound <= derived, "{name}: {bound}");
+        // The probe does not see what a volume takes when its credit is used up, nor two programs
+        // on one die, nor what garbage collection does when the buffer is full.
+        let factor = if name == "cheap-qlc-gc" { 42 } else { 21 };
         assert!(
-            drive.worst_case.0 * 10 < 21 * bound.0,
+            derived.0 * 10 < factor * bound.0,
             "{name}: W is far more than what is needed: {bound}"
         );
     }
@@ -264,7 +276,6 @@ fn reads_behind_writes(drive: &OverlapDrive, len_bytes: u64, seed: u64) -> (Nano
     (longest[0], longest[1])
 }
 
-/// On the drive that collects garbage, reads meet what piled up on one die: there W is exceeded.
 #[test]
 fn reads_behind_writes_keep_to_w_and_are_normal_after_sigma() {
     for name in ["nvme-970pro", "sata-870", "cheap-qlc", "cheap-qlc-gc"] {
@@ -273,10 +284,9 @@ fn reads_behind_writes_keep_to_w_and_are_normal_after_sigma() {
         for len_bytes in [4096, 64 << 10, LARGE] {
             let (at_once, settled) = reads_behind_writes(&drive, len_bytes, 0);
             let shown = format!("{name}, writes of {len_bytes}: {at_once}, later {settled}");
-            if name == "cheap-qlc-gc" {
-                assert!(at_once.0 < 2 * drive.worst_case.0, "{shown}");
-            } else {
-                assert!(at_once <= drive.worst_case, "{shown}");
+            assert!(at_once <= drive.worst_case, "{shown}");
+            // Collected programs pile up on one die beyond σ; W covers that.
+            if name != "cheap-qlc-gc" {
                 assert_eq!(settled, normal, "{shown}");
             }
         }

@@ -139,8 +139,7 @@ fn a_slow_client_in_focus_is_not_waited_for_beyond_its_budget() {
 fn a_writer_in_focus_progresses_as_fast_as_time() {
     for name in ["nvme-970pro", "sata-870"] {
         for index in 0..10 {
-            // With writers W has to cover what they leave behind twice.
-            let drive = LabDrive::find(name).with_worst_case(us(1000));
+            let drive = LabDrive::find(name);
             let case = set(SetFamily::Writers, &drive, Admission::Promised, 1, index);
             holds(&case, 1000);
         }
