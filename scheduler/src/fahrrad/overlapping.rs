@@ -31,8 +31,9 @@
 //!
 //! H is twice the lone latency of a small random read, or a little more than that of the longest
 //! request. The focus may fill the disk to 2 H, for a deep client alone would fill it further than
-//! H as well. While no stream with a reservation is active, H is larger by a factor where that
-//! gains anything, bounded so that the drain fits into the slack that is not reserved.
+//! H as well. For a stream beside which no other with a reservation is active, H is larger by a
+//! factor where that gains anything, bounded so that the drain fits into the slack that is not
+//! reserved; and for all while slack is many times that and no stream was behind lately.
 
 use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;
@@ -46,6 +47,9 @@ use disktime_units::Nanos;
 /// request of a stream that keeps one outstanding is not kept out for ever.
 const FIRST_PERCENT: u64 = 125;
 
+/// For so long after a stream was behind, the disk is filled to H and not further.
+const CALM_AFTER: Nanos = Nanos::from_millis(20);
+
 /// The policy.
 #[derive(Debug)]
 pub(crate) struct Overlapping {
@@ -56,6 +60,8 @@ pub(crate) struct Overlapping {
     scan_refunded: i128,
     /// Since the scan nothing happened but time, requests, and what the terms above account for.
     scan_holds: bool,
+    /// When a stream was behind last, or slack was short.
+    behind_at: Nanos,
     /// Streams that are behind and are not waited for any more, found in the last search.
     absent: Vec<StreamId>,
 }
@@ -77,6 +83,7 @@ impl Overlapping {
             scan_drain: 0,
             scan_refunded: 0,
             scan_holds: false,
+            behind_at: Nanos::ZERO,
             absent: Vec::new(),
         }
     }
@@ -211,10 +218,16 @@ impl Overlapping {
 
     /// With slack everywhere: the stream most behind, else spare time by weight.
     fn share(&mut self, ledger: &mut Ledger, now: Nanos, slack: i128) -> Pick {
-        let bound = self.bound_now(ledger);
         if let Some((lag, stream)) = self.index.most_behind()
             && i128::from(lag) + i128::from(now.0) >= 0
         {
+            if scaled(Nanos((lag + now.0 as i64) as u64)) > longest_drain(deep_bound(ledger)) {
+                self.behind_at = now;
+            }
+            let bound = match self.index.other_active_reserved(stream) {
+                0 => wide_bound(ledger),
+                _ => bound(ledger),
+            };
             if may_enter(ledger, ledger.stream(stream), bound) {
                 return Pick::Serve {
                     stream,
@@ -222,7 +235,7 @@ impl Overlapping {
                 };
             }
         } else if let Some((tag, stream)) = self.index.least_spare()
-            && filled(ledger) < bound
+            && filled(ledger) < self.spare_bound(ledger, now, slack, stream)
         {
             ledger.advance_spare_clock(tag);
             return Pick::Serve {
@@ -234,21 +247,22 @@ impl Overlapping {
         self.sleep(ledger, Some(slack_ends))
     }
 
-    /// H as of now.
-    fn bound_now(&self, ledger: &mut Ledger) -> Nanos {
+    /// H for a stream that uses spare time. Beside others with reservations the disk is filled
+    /// further only while none is behind, and slack has space for the longest drain of that.
+    fn spare_bound(&self, ledger: &mut Ledger, now: Nanos, slack: i128, id: StreamId) -> Nanos {
+        if self.index.other_active_reserved(id) == 0 {
+            return wide_bound(ledger);
+        }
         let plain = bound(ledger);
-        if self.index.has_active_reserved() {
+        if now < self.behind_at.saturating_add(CALM_AFTER) {
             return plain;
         }
-        if !ledger.has_reserved() {
-            return Nanos::MAX;
+        let deep = deep_bound(ledger);
+        if slack < longest_drain(deep) {
+            plain
+        } else {
+            deep
         }
-        let filled = plain.max(ledger.idle_fill());
-        let factor = ledger.idle_factor();
-        if factor <= 1 || ledger.queues_shallow() {
-            return filled;
-        }
-        filled.max(Nanos(plain.0.saturating_mul(u64::from(factor))))
     }
 
     fn sleep(&self, ledger: &Ledger, until: Option<Nanos>) -> Pick {
@@ -267,16 +281,16 @@ impl Policy for Overlapping {
         }
         match self.slack(ledger, now) {
             Slack::Left(slack) => {
-                let holds_lightly = !self.index.has_active_reserved();
                 if let Some(device) = ledger.occupancy_mut() {
-                    device.set_focus(now, None, holds_lightly);
+                    device.set_focus(now, None, self.index.active_reserved());
                 }
                 self.share(ledger, now, slack)
             }
             Slack::ShortAt(short_at) => {
+                self.behind_at = now;
                 let focus = self.focus(ledger, now, short_at);
                 if let Some(device) = ledger.occupancy_mut() {
-                    device.set_focus(now, focus, false);
+                    device.set_focus(now, focus, self.index.active_reserved());
                 }
                 match focus {
                     Some(focus) => self.serve_focus(ledger, now, focus),
@@ -307,6 +321,30 @@ fn bound(ledger: &Ledger) -> Nanos {
     ledger
         .occupancy()
         .map_or(Nanos::MAX, |device| device.bound())
+}
+
+/// H where all that is queued gains by more in flight: k times as much.
+fn deep_bound(ledger: &mut Ledger) -> Nanos {
+    let plain = bound(ledger);
+    let factor = ledger.idle_factor();
+    if factor <= 1 || ledger.queues_shallow() {
+        return plain;
+    }
+    Nanos(plain.0.saturating_mul(u64::from(factor)))
+}
+
+/// How long a disk that is filled so far takes to run empty at most, in ppm-nanoseconds: random
+/// reads can meet at one place.
+fn longest_drain(filled: Nanos) -> i128 {
+    scaled(filled) * 5 / 2
+}
+
+/// H while no stream with a reservation is active, or none but the one that is served.
+fn wide_bound(ledger: &mut Ledger) -> Nanos {
+    if !ledger.has_reserved() {
+        return Nanos::MAX;
+    }
+    deep_bound(ledger).max(ledger.idle_fill())
 }
 
 /// X.

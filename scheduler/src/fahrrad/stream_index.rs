@@ -54,9 +54,16 @@ impl StreamIndex {
         }
     }
 
-    /// Whether a stream with a reservation is active.
-    pub(super) fn has_active_reserved(&self) -> bool {
-        self.active_reserved > 0
+    /// How many streams with a reservation are active.
+    pub(super) fn active_reserved(&self) -> usize {
+        self.active_reserved
+    }
+
+    /// How many streams with a reservation other than this are active.
+    pub(super) fn other_active_reserved(&self, id: StreamId) -> usize {
+        let entry = self.entries.get(id.index());
+        let counts = entry.is_some_and(|entry| entry.is_active_reserved);
+        self.active_reserved - usize::from(counts)
     }
 
     /// Puts the streams that changed where they belong, except by their demands.

@@ -49,6 +49,8 @@ pub(super) struct Leaving {
     pub(super) occupancy: Nanos,
     pub(super) dispatched_at: Nanos,
     pub(super) is_write: bool,
+    /// Its account has a reservation and is active.
+    pub(super) is_reserved: bool,
     /// Its account has no other request in flight.
     pub(super) is_last: bool,
 }
@@ -76,8 +78,8 @@ pub(crate) struct Occupancy {
     /// Since when the disk is kept for one account, and how long it was before.
     focused_since: Option<Nanos>,
     focused: Nanos,
-    /// Nor are any while no stream with a reservation is active.
-    holds_lightly: bool,
+    /// Nor are those of an account while no other with a reservation is active: so many are.
+    active_reserved: usize,
     speed: DeviceSpeed,
 }
 
@@ -97,7 +99,7 @@ impl Occupancy {
             focus: None,
             focused_since: None,
             focused: Nanos::ZERO,
-            holds_lightly: true,
+            active_reserved: 0,
             speed: DeviceSpeed::default(),
         }
     }
@@ -172,14 +174,19 @@ impl Occupancy {
     }
 
     /// Whose writes are not held longer than they take: in focus time passes at rate 1, so its
-    /// progress must too.
-    pub(crate) fn set_focus(&mut self, now: Nanos, account: Option<StreamId>, holds_lightly: bool) {
+    /// progress must too. So many accounts with a reservation are active.
+    pub(crate) fn set_focus(
+        &mut self,
+        now: Nanos,
+        account: Option<StreamId>,
+        active_reserved: usize,
+    ) {
         if account.is_some() != self.focused_since.is_some() {
             self.focused = self.focused(now);
             self.focused_since = account.map(|_| now);
         }
         self.focus = account;
-        self.holds_lightly = holds_lightly;
+        self.active_reserved = active_reserved;
     }
 
     /// A request goes to the disk; `is_first`: its account had none in flight.
@@ -215,7 +222,10 @@ impl Occupancy {
             self.filled -= leaving.occupancy;
             return;
         }
-        let is_light = self.holds_lightly || self.focus == Some(leaving.account);
+        let others = self
+            .active_reserved
+            .saturating_sub(usize::from(leaving.is_reserved));
+        let is_light = others == 0 || self.focus == Some(leaving.account);
         let percent = if is_light { 100 } else { WRITE_HOLD_PERCENT };
         let held = self.speed.occupancy(leaving.occupancy);
         let held = Nanos(held.0 * percent / 100);

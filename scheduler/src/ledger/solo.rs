@@ -230,6 +230,7 @@ impl Ledger {
     pub(crate) fn solo_charge(&mut self, now: Nanos, done: &SoloDispatch, busy: Nanos) -> Nanos {
         let (payer, is_write) = (done.payer, done.kind == RequestKind::Write);
         let stream = self.streams.get_mut(payer);
+        let is_reserved = stream.is_active() && stream.is_reserved();
         let since = stream.solo().charged_until();
         let mut was_alone = true;
         if let Some(device) = &mut self.occupancy {
@@ -242,6 +243,7 @@ impl Ledger {
                     occupancy: done.occupancy,
                     dispatched_at: done.dispatched_at,
                     is_write,
+                    is_reserved,
                     is_last: stream.in_flight() == 1,
                 },
             );

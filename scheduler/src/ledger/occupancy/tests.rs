@@ -17,7 +17,7 @@ fn device(settle: Nanos) -> Occupancy {
         idle_factor: 1,
     };
     let mut device = Occupancy::new(config, 4);
-    device.set_focus(Nanos::ZERO, None, false);
+    device.set_focus(Nanos::ZERO, None, 2);
     device
 }
 
@@ -27,6 +27,7 @@ fn done(account: StreamId, occupancy: Nanos, is_write: bool) -> Leaving {
         occupancy,
         dispatched_at: Nanos::ZERO,
         is_write,
+        is_reserved: false,
         is_last: true,
     }
 }
@@ -51,7 +52,7 @@ fn reads_leave_when_they_are_done_and_writes_when_the_disk_has_worked_them_off()
 fn writes_of_the_stream_in_focus_are_held_as_long_as_they_take() {
     let mut device = device(Nanos::ZERO);
     device.enter(us(20), true);
-    device.set_focus(Nanos::ZERO, Some(A), false);
+    device.set_focus(Nanos::ZERO, Some(A), 2);
     device.leave(us(5), done(A, us(20), true));
     assert_eq!(device.next_release(), Some(us(20)));
 }
@@ -125,13 +126,13 @@ fn the_list_of_held_writes_is_bounded_and_loses_nothing() {
 #[test]
 fn the_time_in_focus_is_counted_while_it_lasts() {
     let mut device = device(Nanos::ZERO);
-    device.set_focus(us(10), Some(A), false);
+    device.set_focus(us(10), Some(A), 2);
     assert_eq!(device.focused(us(15)), us(5));
     // The disk goes from one account to another, and then to all.
-    device.set_focus(us(20), Some(B), false);
-    device.set_focus(us(30), None, false);
+    device.set_focus(us(20), Some(B), 2);
+    device.set_focus(us(30), None, 2);
     assert_eq!(device.focused(us(100)), us(20));
-    device.set_focus(us(100), Some(A), false);
+    device.set_focus(us(100), Some(A), 2);
     assert_eq!(device.focused(us(101)), us(21));
 }
 
@@ -143,4 +144,19 @@ fn the_most_that_was_in_the_disk_is_kept() {
     device.leave(us(5), done(A, us(10), false));
     device.enter(us(5), false);
     assert_eq!((device.filled(), device.most_filled()), (us(25), us(30)));
+}
+
+#[test]
+fn a_write_is_held_longer_only_for_the_sake_of_another_reservation() {
+    for (active, is_reserved, until) in [(0, false, 20), (1, true, 20), (1, false, 25)] {
+        let mut device = device(Nanos::ZERO);
+        device.set_focus(Nanos::ZERO, None, active);
+        device.enter(us(20), true);
+        let write = Leaving {
+            is_reserved,
+            ..done(A, us(20), true)
+        };
+        device.leave(us(5), write);
+        assert_eq!(device.next_release(), Some(us(until)), "{active} active");
+    }
 }
