@@ -103,6 +103,8 @@ pub(crate) struct Ledger {
     timers: StreamHeap<Nanos>,
     /// Σ u of idle reserved streams that would wake fresh.
     idle_share_ppm: i64,
+    /// When an account with a reservation wrote last, where requests overlap.
+    reserved_write_at: Option<Nanos>,
     /// Rate of the switching account in ppm.
     switching_share_ppm: i64,
     counters: DiskCounters,
@@ -168,6 +170,7 @@ impl Ledger {
             changed: Vec::new(),
             timers: StreamHeap::default(),
             idle_share_ppm: 0,
+            reserved_write_at: None,
             switching_share_ppm: 0,
             counters: DiskCounters::default(),
             queued: 0,

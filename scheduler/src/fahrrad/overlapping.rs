@@ -134,7 +134,7 @@ impl Overlapping {
         let drain = scaled(ledger.drain(now));
         let terms = SlackTerms {
             now,
-            rate_ppm: ledger.rate_left_ppm(),
+            rate_ppm: ledger.rate_left_ppm() - ledger.settle_rate_ppm(now),
             outstanding: drain,
         };
         self.scan = self.index.scan(ledger, terms);

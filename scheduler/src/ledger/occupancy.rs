@@ -135,6 +135,11 @@ impl Occupancy {
         filled.saturating_add(self.config.settle)
     }
 
+    /// σ.
+    pub(super) fn settle_time(&self) -> Nanos {
+        self.speed.occupancy(self.config.settle)
+    }
+
     /// How much slower the disk is than its prices say.
     pub(crate) fn speed(&self) -> &DeviceSpeed {
         &self.speed
@@ -231,8 +236,7 @@ impl Occupancy {
         let held = Nanos(held.0 * percent / 100);
         self.write_clock = self.write_clock.max(leaving.dispatched_at) + held;
         let done = self.write_clock.max(now);
-        let settle = self.speed.occupancy(self.config.settle);
-        self.settle(leaving.account, done + settle);
+        self.settle(leaving.account, done + self.settle_time());
         if self.write_clock <= now {
             self.filled -= leaving.occupancy;
         } else {

@@ -63,7 +63,12 @@ pub(super) struct Reservations {
     idle_factor: u32,
     /// A hundredth of what is not reserved of the shortest period.
     idle_fill: Nanos,
+    /// Σ σ/p in ppm, at most half of what is not reserved; 0 for a single one.
+    settle_ppm: i64,
 }
+
+/// So long after its last write an account counts as one that writes.
+const WRITES_FOR: Nanos = Nanos::from_secs(1);
 
 impl Ledger {
     /// Whether any stream has a reservation, or is to have one.
@@ -86,28 +91,64 @@ impl Ledger {
         self.reservations().idle_fill
     }
 
+    /// The rate at which disk time is kept for settling, in ppm: while an account with a
+    /// reservation writes, each change between accounts can cost the next one σ, and there is about
+    /// one for each deadline. Admission has left that much.
+    pub(crate) fn settle_rate_ppm(&mut self, now: Nanos) -> i64 {
+        let writes = self
+            .reserved_write_at
+            .is_some_and(|at| now < at.saturating_add(WRITES_FOR));
+        if writes {
+            self.reservations().settle_ppm
+        } else {
+            0
+        }
+    }
+
+    /// An account with a reservation wrote.
+    fn note_reserved_write(&mut self, now: Nanos) {
+        if self.settle_rate_ppm(now) == 0 {
+            self.void_scans();
+        }
+        self.reserved_write_at = Some(now);
+    }
+
     fn reservations(&mut self) -> Reservations {
         if let Some(known) = self.reservations {
             return known;
         }
+        let settle = self
+            .occupancy
+            .as_ref()
+            .map_or(Nanos::ZERO, |device| device.settle_time());
         let asked = self.streams.iter().filter_map(|(_, stream)| {
             let asked = stream.asked_config().reservation;
             asked.or(stream.config().reservation)
         });
         let (mut share_ppm, mut period) = (0u128, Nanos::MAX);
+        let (mut count, mut settle_ppm) = (0, 0u128);
         for reservation in asked.filter(|reservation| reservation.share.0 > 0) {
             share_ppm += u128::from(reservation.share.0);
             period = period.min(reservation.period);
+            count += 1;
+            settle_ppm += u128::from(settle.0) * 1_000_000 / u128::from(reservation.period.0);
         }
         let (bound, most) = self.occupancy.as_ref().map_or((Nanos::MAX, 1), |device| {
             (device.bound(), device.idle_factor())
         });
-        let unreserved = 1_000_000u128.saturating_sub(share_ppm) * u128::from(period.0);
+        let left_ppm = 1_000_000u128.saturating_sub(share_ppm);
+        let settle_ppm = if count > 1 {
+            settle_ppm.min(left_ppm / 2)
+        } else {
+            0
+        };
+        let unreserved = left_ppm * u128::from(period.0);
         let fits = unreserved / (2_500_000 * u128::from(bound.0.max(1)));
         let computed = Reservations {
             exist: share_ppm > 0,
             idle_factor: u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, most),
             idle_fill: Nanos(u64::try_from(unreserved / 100_000_000).unwrap_or(u64::MAX)),
+            settle_ppm: i64::try_from(settle_ppm).unwrap_or(0),
         };
         self.reservations = Some(computed);
         computed
@@ -257,6 +298,9 @@ impl Ledger {
             ) {
                 self.prices_are_void();
             }
+        }
+        if is_write && is_reserved {
+            self.note_reserved_write(now);
         }
         let stream = self.streams.get_mut(payer);
         let charge = stream.solo_mut().charge(

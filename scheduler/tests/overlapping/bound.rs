@@ -2,7 +2,7 @@
 //! kind of set in which a rule that seemed right broke the bound.
 
 use super::{holds, ms, us};
-use disktime_lab::overlap::cases::{Q128, R4, R64};
+use disktime_lab::overlap::cases::{Q128, R4, R64, W64};
 use disktime_lab::overlap::sets::{Admission, SetFamily, set};
 use disktime_lab::overlap::{Case, LabDrive, OverlapClient};
 use disktime_random::SplitMix64;
@@ -229,5 +229,19 @@ fn a_debit_that_comes_back_does_not_bring_a_deadline_back() {
         ];
         clients[0].turnaround = Some(us(100));
         holds(&case(LabDrive::find("nvme-970pro"), clients, seed), 1000);
+    }
+}
+
+/// What writes leave behind delays the next stream by up to σ at each change between them. A writer
+/// with a short period comes often, and a reader with a long one would lose σ each time, more and
+/// more until its period ends, if slack did not keep time for it.
+#[test]
+fn a_writer_that_comes_often_does_not_use_up_a_long_period() {
+    for (name, depth) in [("cheap-qlc", 4), ("cheap-qlc", 1)] {
+        let clients = vec![
+            OverlapClient::new("W64d2", 2, W64).reserved(47_000, ms(20)),
+            OverlapClient::new("reads", depth, R4).reserved(780_000, ms(500)),
+        ];
+        holds(&case(LabDrive::find(name).used_up(), clients, 1), 1500);
     }
 }
