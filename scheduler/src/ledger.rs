@@ -42,7 +42,7 @@ mod stream;
 mod stream_table;
 
 pub(crate) use occupancy::Occupancy;
-pub(crate) use solo::{SoloDispatch, SoloPrice, is_shallow};
+pub(crate) use solo::{SoloDispatch, SoloPrice, SoloSent, is_shallow};
 pub(crate) use stream::{Stream, StreamState, WakeBudget, spare_tag};
 
 use crate::client_estimates::ClientEstimates;

@@ -31,6 +31,14 @@ impl std::ops::AddAssign for SoloPrice {
     }
 }
 
+/// A dispatch that goes to the disk, as far as solo time is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SoloSent {
+    pub(crate) occupancy: Nanos,
+    pub(crate) price: SoloPrice,
+    pub(crate) is_write: bool,
+}
+
 /// A dispatch in flight, as far as solo time is concerned.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SoloDispatch {
@@ -245,22 +253,23 @@ impl Ledger {
         now: Nanos,
         (id, payer): (StreamId, StreamId),
         account: Account,
-        occupancy: Nanos,
-        price: SoloPrice,
+        sent: SoloSent,
     ) -> Nanos {
         let stream = self.stream_mut(payer);
         let is_first = stream.in_flight() == 1;
-        let debit = stream.solo_mut().debit(now, price.account, is_first);
+        let debit = stream
+            .solo_mut()
+            .debit(now, sent.price.account, is_first, sent.is_write);
         stream.use_limit(debit, now);
         if account == Account::Reserved {
             stream.solo_mut().take_debit(debit);
         }
         if payer != id {
-            self.stream_mut(id).advance_tag(price.member);
+            self.stream_mut(id).advance_tag(sent.price.member);
         }
         self.debit(payer, account, debit);
         if let Some(device) = &mut self.occupancy {
-            device.enter(occupancy, is_first);
+            device.enter(sent.occupancy, is_first);
         }
         self.enforce_limit(payer, now);
         debit

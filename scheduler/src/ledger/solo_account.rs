@@ -220,10 +220,21 @@ impl SoloAccount {
     }
 
     /// A request goes to the disk; `is_first`: none of the account was in it. What it is debited.
+    /// The correction is one of reads: a write keeps the disk for its price at the sustained rate,
+    /// however fast the account's reads are.
     #[inline]
-    pub(super) fn debit(&mut self, now: Nanos, solo: Nanos, is_first: bool) -> Nanos {
+    pub(super) fn debit(
+        &mut self,
+        now: Nanos,
+        solo: Nanos,
+        is_first: bool,
+        is_write: bool,
+    ) -> Nanos {
         if is_first {
             self.charged_until = self.charged_until.max(now);
+        }
+        if is_write {
+            return solo;
         }
         times_ppm(solo, self.correction_ppm())
     }

@@ -2,8 +2,8 @@
 //! those that it touches, and what is remembered until it is done.
 
 use super::{Flight, MERGE_MAX, Scheduler, Served};
-use crate::config::{FlightId, PolicyKind, RequestId, SwitchingAccount};
-use crate::ledger::{Account, SoloPrice};
+use crate::config::{FlightId, PolicyKind, RequestId, RequestKind, SwitchingAccount};
+use crate::ledger::{Account, SoloPrice, SoloSent};
 use crate::positioning::RequestOrder;
 use crate::queue::{Queued, StreamQueue};
 use crate::stream_id::StreamId;
@@ -42,7 +42,7 @@ impl Scheduler {
         });
         self.policy
             .dispatched(&mut self.ledger, payer, account, run.end_bytes);
-        let debit = self.debit(now, (id, payer), account, run);
+        let debit = self.debit(now, (id, payer), account, run, first.kind());
         let (alone, sequential) = self.alone(&first, run, last_end);
         let offset = first.offset_bytes().filter(|_| self.learns_positioning);
         let distance_bytes = offset.map(|to| to.abs_diff(self.head_bytes));
@@ -79,11 +79,15 @@ impl Scheduler {
         (id, payer): (StreamId, StreamId),
         account: Account,
         run: RequestRun,
+        kind: RequestKind,
     ) -> Nanos {
         if self.ledger.overlaps() {
-            return self
-                .ledger
-                .solo_debit(now, (id, payer), account, run.price, run.solo);
+            let sent = SoloSent {
+                occupancy: run.price,
+                price: run.solo,
+                is_write: kind == RequestKind::Write,
+            };
+            return self.ledger.solo_debit(now, (id, payer), account, sent);
         }
         if self.prices_apply() {
             self.ledger.debit(payer, account, run.price);

@@ -177,3 +177,27 @@ fn alone_the_time_that_passed_is_charged_and_not_the_price() {
         assert_eq!(counters.reserved + counters.spare, us(10 * took));
     }
 }
+
+/// Reads that are faster than their prices say nothing of writes: a write keeps the disk for its
+/// price at the sustained rate, and its stream pays that.
+#[test]
+fn a_write_costs_its_price_however_fast_reads_are() {
+    let mut disk = ByHand::new();
+    let stream = disk.reserve(50, ms(20));
+    for round in 0..200 {
+        let now = us(1000 * round);
+        disk.ask(now, stream, Request::read(us(20), us(100)));
+        let (sent, _) = disk.dispatch(now);
+        disk.scheduler.complete(now + us(40), sent[0].1);
+    }
+    assert!(disk.scheduler.price_correction_ppm(stream) <= 500_000);
+    let charged = |disk: &ByHand| {
+        let counters = disk.scheduler.stream_counters(stream);
+        counters.reserved + counters.spare
+    };
+    let before = charged(&disk);
+    disk.ask(ms(200), stream, Request::write(us(300)));
+    let (sent, _) = disk.dispatch(ms(200));
+    disk.scheduler.complete(ms(200) + us(20), sent[0].1);
+    assert_eq!(charged(&disk) - before, us(300));
+}

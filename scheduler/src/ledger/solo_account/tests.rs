@@ -21,7 +21,7 @@ fn account() -> SoloAccount {
     let mut account = SoloAccount::default();
     account.becomes_busy(Nanos::ZERO);
     let solo = account.admit(us(3), us(71));
-    account.debit(Nanos::ZERO, solo, true);
+    account.debit(Nanos::ZERO, solo, true, false);
     account
 }
 
@@ -53,7 +53,7 @@ fn waiting_in_the_queue_is_not_charged_as_time_alone() {
     let mut account = SoloAccount::default();
     account.becomes_busy(Nanos::ZERO);
     let solo = account.admit(us(3), us(71));
-    account.debit(us(400), solo, true);
+    account.debit(us(400), solo, true, false);
     assert_eq!(account.charge(us(471), finished(us(71), true)), us(71));
 }
 
@@ -64,13 +64,18 @@ fn wrong_prices_are_corrected_from_the_time_alone() {
     for _ in 0..100 {
         account.becomes_busy(now);
         let solo = account.admit(us(3), us(71));
-        account.debit(now, solo, true);
+        account.debit(now, solo, true, false);
         now += Nanos(us(71).0 * 4 / 5);
         account.charge(now, finished(solo, true));
         account.becomes_empty(now);
     }
     assert_eq!(account.correction_ppm(), 800_000);
-    assert_eq!(account.debit(now, us(100), true), us(80));
+    assert_eq!(account.debit(now, us(100), true, false), us(80));
+    assert_eq!(
+        account.debit(now, us(100), true, true),
+        us(100),
+        "of reads only"
+    );
 }
 
 #[test]
