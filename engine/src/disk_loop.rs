@@ -58,6 +58,9 @@ pub struct IoDone {
     pub buffer: Option<Buffer>,
 }
 
+/// A gap between two turns that is longer than so many times W is a pause of the caller.
+const PAUSE_FACTOR: u64 = 4;
+
 /// How many times the bound on a disk's occupancy holds while no stream with a reservation is
 /// active, where that gains throughput. Twice it a wake-up drains within the slack of all but the
 /// shortest periods.
@@ -181,6 +184,15 @@ impl<D: Disk> DiskLoop<D> {
             arrived_at: now,
         });
         self.arrivals.push(slot as u32);
+    }
+
+    /// The caller did not run for `gap` after its last turn. If that is far longer than requests
+    /// take, it is no stream's time but for one request's, which was in flight meanwhile.
+    pub fn paused(&mut self, gap: Nanos) {
+        let worst_case = self.disk.properties().worst_case;
+        if gap > Nanos(worst_case.0.saturating_mul(PAUSE_FACTOR)) {
+            self.scheduler.paused(gap - worst_case);
+        }
     }
 
     /// One turn: completions, arrivals, dispatches; answers are appended to `done`.

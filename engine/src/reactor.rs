@@ -80,6 +80,8 @@ pub struct Reactor<S: Service> {
     drain_until: Nanos,
     /// The drain time is over: the service failed what it had not begun.
     failed_queued: bool,
+    /// When the last round ended.
+    round_at: Nanos,
 }
 
 impl<S: Service> Reactor<S> {
@@ -118,6 +120,7 @@ impl<S: Service> Reactor<S> {
             stopping: false,
             drain_until: Nanos::ZERO,
             failed_queued: false,
+            round_at: Nanos::ZERO,
         };
         Ok((reactor, handle))
     }
@@ -139,7 +142,9 @@ impl<S: Service> Reactor<S> {
                 }
                 self.fail_queued_in_time();
             }
+            self.round_at = self.now();
             self.sleep(busy)?;
+            self.note_pause();
         }
     }
 

@@ -34,6 +34,12 @@ pub trait Service {
         true
     }
 
+    /// The caller did not run for so long although requests were in flight, so no stream could be
+    /// served: a stopped process, a suspended machine. The next time that it names is behind that.
+    fn paused(&mut self, gap: Nanos) {
+        let _ = gap;
+    }
+
     /// The server stops and its drain time is over: queued requests, and those that come from now
     /// on, fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
     /// finished. A service without a queue need not do anything.

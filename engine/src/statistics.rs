@@ -324,8 +324,8 @@ growing_counters!(
 );
 growing_counters!(
     DiskCounters,
-    times: [busy, waiting, charged, charged_to_removed, switching, focused],
-    counts: [switches, dispatches, overruns],
+    times: [busy, waiting, charged, charged_to_removed, switching, focused, paused],
+    counts: [switches, dispatches, overruns, pauses],
     kept: [longest]
 );
 

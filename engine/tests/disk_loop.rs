@@ -4,7 +4,10 @@
 mod common;
 
 use common::{SERVICE, break_block, disk_loop, failed, settings, write};
-use disktime_disks::{Disk, FaultDisk, Operation, Store, VirtualOverlapDisk};
+use disktime_disks::{
+    Completion, Disk, DiskProperties, DiskRequest, FaultDisk, FaultOptions, Operation, ServiceTime,
+    Store, VirtualOverlapDisk,
+};
 use disktime_drive_models::OverlapDrive;
 use disktime_engine::{DiskLoop, Io, IoDone, Order, Reservation, StreamConfig};
 use disktime_units::{Nanos, Share};
@@ -274,4 +277,117 @@ fn a_durable_write_is_priced_with_its_flush() {
         filled(false);
         assert!(filled(true) > Nanos::ZERO, "{name}: a flush has a price");
     }
+}
+
+/// A real disk's completions have the time at which they are collected.
+struct Collected(FaultDisk);
+
+impl Disk for Collected {
+    fn properties(&self) -> &DiskProperties {
+        self.0.properties()
+    }
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        self.0.submit(now, request);
+    }
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        self.0.collect(now, completions);
+        for completion in completions {
+            completion.completed_at = now;
+        }
+    }
+    fn next_completion(&self) -> Option<Nanos> {
+        self.0.next_completion()
+    }
+}
+
+#[test]
+fn a_pause_of_the_server_is_charged_to_no_stream_and_counted() {
+    const PAUSE: Nanos = Nanos::from_secs(10);
+    for max_in_flight in [1, 4] {
+        let disk = FaultDisk::new(FaultOptions {
+            max_in_flight,
+            service: ServiceTime::Constant(SERVICE),
+            ..FaultOptions::instant(1 << 30)
+        });
+        let mut disk_loop = DiskLoop::new(Collected(disk), settings(Order::Sweep));
+        let worst_case = disk_loop.properties().worst_case;
+        let reserved = StreamConfig {
+            reservation: Some(Reservation {
+                share: Share::from_percent(50),
+                period: Nanos::from_millis(200),
+            }),
+            ..StreamConfig::BEST_EFFORT
+        };
+        let streams = [
+            disk_loop.add_stream(Nanos::ZERO, reserved),
+            disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT),
+        ];
+        let (mut now, mut tag) = (Nanos::ZERO, 0);
+        let mut done: Vec<IoDone> = Vec::new();
+        let mut queued = [0; 2];
+        let mut run_until = |disk_loop: &mut DiskLoop<Collected>, now: &mut Nanos, end: Nanos| {
+            while *now < end {
+                for (stream, queued) in streams.iter().zip(&mut queued) {
+                    for _ in *queued..8 {
+                        disk_loop.submit(*now, write(tag, *stream, (tag * 7919 % 1000) << 20));
+                        tag += 1;
+                    }
+                    *queued = 8;
+                }
+                disk_loop.turn(*now, &mut done);
+                for io in done.drain(..) {
+                    queued[usize::from(io.stream == streams[1])] -= 1;
+                }
+                *now = disk_loop.next_wake().expect("in flight").max(*now);
+            }
+        };
+        run_until(&mut disk_loop, &mut now, Nanos::from_secs(2));
+        let counters = |disk_loop: &DiskLoop<Collected>, now| {
+            let report = disk_loop.report(now);
+            let total = |at: usize| report.streams[&streams[at]].windows.total.counters;
+            (report.windows.total.counters, total(0), total(1))
+        };
+        let (_, mine, _) = counters(&disk_loop, now);
+        assert_eq!(mine.deadlines_missed, 0);
+        // The disk finishes what it has; the loop hears of it when it runs again.
+        now += PAUSE;
+        disk_loop.paused(PAUSE);
+        let (disk, after, others) = counters(&disk_loop, now);
+        assert_eq!((disk.pauses, disk.paused), (1, PAUSE - worst_case));
+        // 10 s less W have 49 or 50 ends of periods of 200 ms.
+        let missed = after.deadlines_missed;
+        assert!((49..=50).contains(&missed), "{missed} missed");
+        assert_eq!(others.deadlines_missed, 0, "it has no periods");
+        let end = now + Nanos::from_secs(2);
+        run_until(&mut disk_loop, &mut now, end);
+        let (disk, mine, _) = counters(&disk_loop, now);
+        assert_eq!(
+            mine.deadlines_missed, after.deadlines_missed,
+            "none afterwards"
+        );
+        let received = mine.reserved + mine.spare - after.reserved - after.spare;
+        assert!(
+            received >= Nanos::from_millis(1000) - worst_case,
+            "{received} of 2 s with {max_in_flight} in flight"
+        );
+        let bound = Nanos::from_secs(4) + worst_case + Nanos::from_millis(50);
+        assert!(disk.busy <= bound, "{} busy", disk.busy);
+    }
+}
+
+#[test]
+fn a_gap_that_a_request_may_take_is_no_pause() {
+    let (mut disk_loop, _) = disk_loop(1);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    disk_loop.submit(Nanos::ZERO, write(1, stream, 0));
+    disk_loop.turn(Nanos::ZERO, &mut Vec::new());
+    let worst_case = disk_loop.properties().worst_case;
+    disk_loop.paused(Nanos(worst_case.0 * 4));
+    let total = |disk_loop: &DiskLoop<FaultDisk>| {
+        let report = disk_loop.report(Nanos::from_secs(60));
+        report.windows.total.counters
+    };
+    assert_eq!(total(&disk_loop).pauses, 0);
+    disk_loop.paused(Nanos(worst_case.0 * 4 + 1));
+    assert_eq!(total(&disk_loop).pauses, 1);
 }

@@ -47,6 +47,13 @@ pub struct DiskStatus {
     /// Of a disk that works on several requests at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<DiskOverlap>,
+    /// How often the server did not run while requests were in flight: stopped, or its machine was
+    /// suspended.
+    #[serde(default)]
+    pub pauses: u64,
+    /// How long that was together; no stream was charged for it.
+    #[serde(default)]
+    pub paused_ms: f64,
     /// What was found damaged at opening, and what became of it, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,

@@ -60,6 +60,10 @@ pub struct DiskCounters {
     pub longest: Nanos,
     /// Time in which the disk was kept for one stream, where requests overlap.
     pub focused: Nanos,
+    /// Pauses of the caller.
+    pub pauses: u64,
+    /// How long they were together: time that is no stream's.
+    pub paused: Nanos,
 }
 
 /// How full a disk is that overlaps requests.

@@ -10,6 +10,7 @@
 
 mod dispatch;
 mod entitlements;
+mod pause;
 mod readings;
 
 use crate::config::{Arrival, FlightId, RequestId, RequestKind, SchedulerConfig};
@@ -109,7 +110,10 @@ pub struct Scheduler {
     flights: Slab<Flight>,
     waiting: Option<OpenWait>,
     last_served: Option<Served>,
+    /// Without pauses.
     now: Nanos,
+    /// All pauses together.
+    paused: Nanos,
     half_turn: Nanos,
     /// Where the last dispatch ended.
     head_bytes: u64,
@@ -135,6 +139,7 @@ impl Scheduler {
             waiting: None,
             last_served: None,
             now: Nanos::ZERO,
+            paused: Nanos::ZERO,
             half_turn,
             head_bytes: 0,
             learnt: LearntPositioning::new(),
@@ -236,9 +241,13 @@ impl Scheduler {
                 }
                 let payer = self.ledger.payer(stream);
                 self.ledger.begin_charge(now, payer, account);
-                Decision::Sleep { until: Some(until) }
+                Decision::Sleep {
+                    until: Some(self.outside(until)),
+                }
             }
-            Pick::Sleep { until } => Decision::Sleep { until },
+            Pick::Sleep { until } => Decision::Sleep {
+                until: until.map(|until| self.outside(until)),
+            },
         }
     }
 
@@ -246,6 +255,7 @@ impl Scheduler {
     /// grace.
     #[inline]
     fn observe(&mut self, now: Nanos) -> Nanos {
+        let now = self.inside(now);
         let passed = now.saturating_sub(self.now);
         self.now = self.now.max(now);
         let now = self.now;

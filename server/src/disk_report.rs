@@ -214,6 +214,8 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         unspent_bound_ms: counted.unspent_bound.as_millis_f64(),
         switching_reserved_share: counted.switching_share.as_f64(),
         overlap: disk_overlap(counted),
+        pauses: total.pauses,
+        paused_ms: total.paused.as_millis_f64(),
         notices: disk.notices.clone(),
         // Known to the server, not to the disk's loop.
         file_problem: None,

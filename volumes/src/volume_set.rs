@@ -193,6 +193,10 @@ impl<D: Disk> Service for VolumeSet<D> {
         self.disk_loop().is_paced()
     }
 
+    fn paused(&mut self, gap: Nanos) {
+        self.data_path.disk_loop_mut().paused(gap);
+    }
+
     fn fail_queued(&mut self) {
         self.data_path.fail_queued();
     }

@@ -17,7 +17,23 @@ use std::io;
 /// On a paced disk the sleep ends this long before the next turn is due; the rest is polled.
 const EARLY: Nanos = Nanos::from_micros(150);
 
+/// With requests in flight it sleeps no longer than this, so that a longer gap is a pause.
+const HEARTBEAT: Nanos = Nanos::from_millis(100);
+/// A gap between two rounds with requests in flight that is longer than this is a pause: the
+/// process was stopped, or its machine did not run.
+const PAUSE: Nanos = Nanos::from_millis(400);
+
 impl<S: Service> Reactor<S> {
+    /// Tells the service of a pause since the last round, if there was one.
+    pub(super) fn note_pause(&mut self) {
+        let now = self.now();
+        let gap = now.saturating_sub(self.round_at);
+        if gap > PAUSE && !self.service.is_idle() {
+            tracing::warn!("the server did not run for {gap}; no vdisk is charged for that time");
+            self.service.paused(gap);
+        }
+    }
+
     /// Sleeps until something is ready or the service's next turn is due; not at all after a busy
     /// turn.
     pub(super) fn sleep(&mut self, busy: bool) -> io::Result<()> {
@@ -103,6 +119,8 @@ impl<S: Service> Reactor<S> {
             let left = wake.saturating_sub(self.now());
             left.saturating_sub(early)
         });
-        [poll, drain, wake].into_iter().flatten().min()
+        let heartbeat = (!self.service.is_idle()).then_some(HEARTBEAT);
+        let all = [poll, drain, wake, heartbeat];
+        all.into_iter().flatten().min()
     }
 }

@@ -12,6 +12,14 @@ impl fmt::Display for ServerStatus {
             write!(f, "\n{table}")?;
         }
         for (name, disk) in &self.disks {
+            if disk.pauses > 0 {
+                let (times, seconds) = (disk.pauses, disk.paused_ms / 1e3);
+                writeln!(
+                    f,
+                    "\n{name}: pauses of the server: {times}, {seconds:.1} s together; no vdisk was \
+                     charged, and periods that ended meanwhile count as missed"
+                )?;
+            }
             for notice in disk.notices.iter().chain(&disk.file_problem) {
                 writeln!(f, "\n{name}: {notice}")?;
             }

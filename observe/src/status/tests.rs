@@ -203,6 +203,8 @@ fn what_was_found_damaged_is_said_below_the_tables() {
     assert_eq!(json["disks"]["hdd0"]["notices"], Value::Null);
     let notices = &mut status.disks.get_mut("hdd0").expect("a disk").notices;
     notices.push("copy 0 was damaged".to_owned());
+    let disk = status.disks.get_mut("hdd0").expect("a disk");
+    (disk.pauses, disk.paused_ms) = (2, 10_250.0);
     let json = serde_json::to_value(&status).expect("it is JSON");
     assert_eq!(
         json["disks"]["hdd0"]["notices"],
@@ -211,6 +213,10 @@ fn what_was_found_damaged_is_said_below_the_tables() {
     let text = status.to_string();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines.contains(&"hdd0: copy 0 was damaged"), "{text}");
+    assert!(
+        text.contains("hdd0: pauses of the server: 2, 10.2 s together"),
+        "{text}"
+    );
 }
 
 #[test]

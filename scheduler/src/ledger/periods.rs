@@ -78,6 +78,17 @@ impl Ledger {
         self.note_change(id);
     }
 
+    /// After `now` no stream could be served for `pause`, which does not pass here.
+    pub(crate) fn count_pause(&mut self, now: Nanos, pause: Nanos) {
+        self.counters.pauses += 1;
+        self.counters.paused += pause;
+        let streams: Vec<StreamId> = self.streams().map(|(id, _)| id).collect();
+        for id in streams {
+            self.roll(id, now);
+            self.stream_mut(id).count_pause(now, pause);
+        }
+    }
+
     /// A stream's account as of now, periods that ended since it was last touched included.
     pub(crate) fn as_of_now(&self, id: StreamId) -> PeriodBooks {
         let stream = self.stream(id);

@@ -376,6 +376,17 @@ impl Stream {
         lost > 0
     }
 
+    /// Counts the ends of its periods that fall into a pause after `now` as missed, if it has
+    /// requests.
+    pub(super) fn count_pause(&mut self, now: Nanos, pause: Nanos) {
+        let period = self.period().0;
+        let until_end = self.deadline.saturating_sub(now).0;
+        if self.is_busy() && self.is_reserved() && period > 0 && pause.0 >= until_end {
+            let count = (pause.0 - until_end) / period + 1;
+            self.counters.deadlines_missed += count;
+        }
+    }
+
     /// Sets aside what it is behind its line. Whether there was anything.
     pub(super) fn set_lag_aside(&mut self, now: Nanos) -> bool {
         let behind = self.budget - self.fluid_budget(now);

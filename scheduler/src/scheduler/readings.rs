@@ -11,7 +11,7 @@ use disktime_units::{Nanos, Share};
 impl Scheduler {
     /// The latest time seen.
     pub fn now(&self) -> Nanos {
-        self.now
+        self.outside(self.now)
     }
 
     /// Requests that are queued.
@@ -91,7 +91,7 @@ impl Scheduler {
 
     /// The disk's counters; `busy` includes requests in flight up to `now`.
     pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
-        let now = now.max(self.now);
+        let now = self.inside(now).max(self.now);
         let occupancy = self.ledger.occupancy();
         DiskCounters {
             busy: self.meter.busy(now),

@@ -1,11 +1,13 @@
 //! What `status` and `load` tell: the names that programs rely on, and sums that come out (I2).
 
 use crate::figures::number;
-use crate::programs::text;
+use crate::programs::{text, wait_until};
 use crate::server::Server;
 use crate::test_directory::{TestDirectory, assert_says};
-use disktime_observe::ServerStatus;
+use disktime_observe::{ServerStatus, StreamWindow};
 use serde_json::Value;
+use std::process::Stdio;
+use std::time::Duration;
 
 const WINDOWS: [&str; 3] = ["last_1s", "last_10s", "total"];
 
@@ -206,5 +208,46 @@ fn reservations_are_told_before_anybody_uses_them() {
         (metadata.reserved_share, metadata.period_ms),
         (0.01, Some(2000.0))
     );
+    server.stop();
+}
+
+#[test]
+fn a_pause_of_the_server_is_counted_and_charged_to_no_stream() {
+    let (place, server) = paced();
+    let mut load = place
+        .command(&[
+            "load",
+            "--client",
+            "random,vdisk=web,depth=8",
+            "--duration",
+            "4s",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let requests = || {
+        let web = &place.status().vdisks["web"].stream.account;
+        web.windows.total.requests
+    };
+    wait_until("the load has begun", || requests() > 20);
+    let before = place.status();
+    server.signal(libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(1500));
+    server.signal(libc::SIGCONT);
+    wait_until("it goes on", || place.status().disks["hdd0"].pauses > 0);
+    let after = place.status();
+    let paused_ms = after.disks["hdd0"].paused_ms;
+    assert!((1000.0..10_000.0).contains(&paused_ms), "{paused_ms} ms");
+    let total = |status: &ServerStatus| status.vdisks["web"].stream.account.windows.total;
+    let (before, then) = (total(&before), total(&after));
+    assert!(then.deadlines_missed > before.deadlines_missed);
+    let received = |window: StreamWindow| window.reserved_used_ns + window.spare_ns;
+    let real_ns = then.elapsed_ns - before.elapsed_ns;
+    let charged = received(then) - received(before);
+    let most_ns = real_ns - (paused_ms * 1e6) as u64 + 100_000_000;
+    assert!(charged <= most_ns, "{charged} ns charged in {real_ns} ns");
+    assert_says(&after.to_string(), &["hdd0: pauses of the server"]);
+    load.wait().expect("it ends");
     server.stop();
 }
