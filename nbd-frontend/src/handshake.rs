@@ -47,6 +47,8 @@ pub struct Handshake {
     encryption: Encryption,
     /// The reply to EXPORT_NAME ends with 124 zero bytes.
     padding: bool,
+    /// The client set FIXED_NEWSTYLE; without it there is no TLS on the connection.
+    is_fixed: bool,
     /// Structured replies are negotiated.
     structured: bool,
     /// The latest choice of metadata contexts.
@@ -58,6 +60,10 @@ pub struct Handshake {
     replies: Replies,
 }
 
+/// To a client that cannot use TLS: the protocol has it after fixed newstyle negotiation only.
+const NOT_FIXED: &str =
+    "this server uses TLS, which needs a client that sets FIXED_NEWSTYLE in its handshake flags";
+
 impl Handshake {
     /// A handshake that offers the exports of `directory`. The greeting waits in `outgoing`.
     pub fn new(directory: Arc<dyn ExportDirectory>, limits: HandshakeLimits) -> Handshake {
@@ -67,6 +73,7 @@ impl Handshake {
             stage: HandshakeStage::ClientFlags,
             encryption: Encryption::Unavailable,
             padding: true,
+            is_fixed: false,
             structured: false,
             selection: None,
             negotiated: Negotiated::default(),
@@ -143,6 +150,7 @@ impl Handshake {
             ));
         }
         self.padding = flags & u32::from(handshake_flag::NO_ZEROES) == 0;
+        self.is_fixed = flags & u32::from(handshake_flag::FIXED_NEWSTYLE) != 0;
         self.stage = HandshakeStage::Option;
         HandshakeProgress::Continue
     }
@@ -237,8 +245,15 @@ impl Handshake {
                 "the client chose an export without TLS, which is required".into(),
             );
         }
-        let text = "this server requires TLS: use nbds:// or nbds+unix://";
-        self.replies.error(option, option_reply::ERR_TLS_REQD, text);
+        let (error, text) = match self.is_fixed {
+            true => (
+                option_reply::ERR_TLS_REQD,
+                "this server requires TLS: use nbds:// or nbds+unix://",
+            ),
+            // In the protocol's NOTLS mode ERR_TLS_REQD is the answer to nothing.
+            false => (option_reply::ERR_POLICY, NOT_FIXED),
+        };
+        self.replies.error(option, error, text);
         HandshakeProgress::Continue
     }
 
@@ -248,6 +263,7 @@ impl Handshake {
             Encryption::Unavailable => {
                 Some((option_reply::ERR_UNSUP, "this server does not offer TLS"))
             }
+            _ if !self.is_fixed => Some((option_reply::ERR_POLICY, NOT_FIXED)),
             Encryption::Active => Some((invalid, "TLS is active already")),
             _ if !data.is_empty() => Some((invalid, "STARTTLS carries no data")),
             _ => None,

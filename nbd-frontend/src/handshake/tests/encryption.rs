@@ -6,10 +6,19 @@ use super::*;
 /// A handshake that received the client's flags and these messages, driven until it needs bytes or
 /// ends.
 fn driven(encryption: Encryption, messages: &[Vec<u8>]) -> (Handshake, Vec<u8>, HandshakeProgress) {
+    driven_by(BOTH, encryption, messages)
+}
+
+/// The same by a client with these flags.
+fn driven_by(
+    flags: u16,
+    encryption: Encryption,
+    messages: &[Vec<u8>],
+) -> (Handshake, Vec<u8>, HandshakeProgress) {
     let mut handshake =
         Handshake::new(exports(), HandshakeLimits::default()).with_encryption(encryption);
     handshake.sent();
-    handshake.receive(&hello(BOTH, messages));
+    handshake.receive(&hello(flags, messages));
     let (answers, end) = drive(&mut handshake);
     (handshake, answers, end)
 }
@@ -32,6 +41,33 @@ fn go(name: &str) -> Vec<u8> {
 
 fn start_tls() -> Vec<u8> {
     message(option::STARTTLS, &[])
+}
+
+/// The protocol: a server operates in NOTLS mode unless the client set the flag, which means no
+/// ERR_TLS_REQD to anything and an error to STARTTLS. In plain text nothing is served all the same.
+#[test]
+fn a_client_without_fixed_newstyle_hears_of_no_tls_and_is_not_served_where_it_is_required() {
+    let asked = [
+        start_tls(),
+        go("web"),
+        message(option::LIST, &[]),
+        message(0x4444, b"whatever"),
+    ];
+    for flags in [0, handshake_flag::NO_ZEROES] {
+        let (_, answers, end) = driven_by(flags, Encryption::Required, &asked);
+        assert_eq!(kinds(&answers), [option_reply::ERR_POLICY; 4]);
+        assert_eq!(end, HandshakeProgress::NeedBytes);
+        let old = message(option::EXPORT_NAME, b"web");
+        let (_, answers, end) = driven_by(flags, Encryption::Required, &[old]);
+        assert!(answers.is_empty(), "not a byte about the export");
+        assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
+        // Where TLS is offered only, it is served in plain text.
+        let (_, answers, _) = driven_by(flags, Encryption::Offered, &[start_tls()]);
+        assert_eq!(kinds(&answers), [option_reply::ERR_POLICY]);
+        let old = message(option::EXPORT_NAME, b"web");
+        let (_, answers, _) = driven_by(flags, Encryption::Offered, &[old]);
+        assert!(!answers.is_empty(), "the export's size and flags");
+    }
 }
 
 #[test]
