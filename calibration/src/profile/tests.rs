@@ -34,7 +34,7 @@ fn profile() -> Profile {
         quantum_bytes: 128 << 10,
         cost: drive.cost,
         lone: [Some(lone), Some(lone), None, None, None, None],
-        worst_case: drive.worst_case,
+        worst_case: Nanos::from_millis(1),
         knee_depth: 32,
         max_in_flight: 32,
         depths: vec![DepthPoint {

@@ -3,7 +3,7 @@
 
 use crate::nbd::{assert_same, pattern};
 use crate::programs::{qemu_img, qemu_io, text, tool};
-use crate::test_directory::{MIB, serve_one};
+use crate::test_directory::{MIB, TestDirectory, serve_one};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -127,7 +127,7 @@ fn nbdcopy_copies_data_and_leaves_holes() {
 
 #[test]
 fn fast_zeroing_is_fast_or_refused() {
-    let (place, server, uri) = serve_one();
+    let (_place, server, uri) = serve_one();
     let script = r#"
 h.pwrite(b"x" * 1048576, 0)
 h.zero(67108864, 0, nbd.CMD_FLAG_FAST_ZERO)
@@ -142,12 +142,9 @@ except nbd.Error as error:
     assert_eq!(map(&uri), data_in(&[]));
     server.stop();
     // A hard disk writes zeroes as slowly as anything else.
-    let disk = r#""d0": { "path": "d1.disk", "size": "1GiB", "emulate": "desktop-7200-2008" }"#;
-    place.configure_as(
-        disk,
-        r#""db": { "disk": "d0", "size": "64MiB" }"#,
-        r#""nbd": {}"#,
-    );
+    let disk = r#""d0": { "path": "d0.disk", "size": "1GiB", "emulate": "desktop-7200-2008" }"#;
+    let vdisk = r#""db": { "disk": "d0", "size": "64MiB" }"#;
+    let place = TestDirectory::configured(disk, vdisk, r#""nbd": {}"#);
     let server = place.start();
     let script = r#"
 h.zero(67108864, 0, nbd.CMD_FLAG_FAST_ZERO)
