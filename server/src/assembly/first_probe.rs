@@ -131,9 +131,14 @@ pub(crate) fn probe_unknown_disks(configuration: &Configuration) -> CommandResul
             }
         };
         let before = is_admitted(configuration, index)?;
-        record.save(configuration, disk)?;
-        if before && !is_admitted(configuration, index)? {
-            record.declined().save(configuration, disk)?;
+        let kept = record.save(configuration, disk).and_then(|()| {
+            match before && !is_admitted(configuration, index)? {
+                true => record.declined().save(configuration, disk),
+                false => Ok(()),
+            }
+        });
+        if let Err(failure) = kept {
+            notices.push(format!("{name}: {failure}; defaults are assumed"));
         }
     }
     Ok(notices)

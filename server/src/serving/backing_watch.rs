@@ -3,7 +3,8 @@
 //! and nothing else would say so.
 //!
 //! Invariants: a disk's threads are not disturbed (the file is only examined, on a thread that may
-//! block); each change is told once.
+//! block); each change is told once; a file that was cut stays so, whatever its size is afterwards:
+//! a write behind its end makes it long again, and what was cut off reads as zeroes.
 
 use crate::diagnostics::print_diagnostic;
 use crate::failure::{CommandResult, Failure};
@@ -13,7 +14,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How often the files are examined.
@@ -27,6 +28,8 @@ pub(crate) struct WatchedFile {
     /// Opened for nothing but to examine it (O_PATH).
     file: File,
     size_bytes: u64,
+    /// The sentence about it, once it was found cut.
+    cut: OnceLock<String>,
 }
 
 impl WatchedFile {
@@ -51,6 +54,7 @@ impl WatchedFile {
             path: path.to_owned(),
             file,
             size_bytes,
+            cut: OnceLock::new(),
         })
     }
 
@@ -88,12 +92,12 @@ impl WatchedFile {
         }
         if open.file_type().is_file() && open.len() < self.size_bytes {
             let [had, has] = format_sizes([self.size_bytes, open.len()]);
-            return Some(format!(
-                "{path} was cut from {had} to {has} while it is served: what lay beyond is lost; stop the \
-                 server and restore it"
+            let _ = self.cut.set(format!(
+                "{path} was cut from {had} to {has} while it is served: what lay beyond is lost, and \
+                 may read as zeroes; stop the server and restore it"
             ));
         }
-        None
+        self.cut.get().cloned()
     }
 }
 
@@ -157,3 +161,6 @@ fn look(files: &[WatchedFile], problems: &FileProblems) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,11 @@ impl FoundDisk {
 }
 
 impl KnownDisks {
+    /// Whether nothing is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.disks.is_empty()
+    }
+
     /// What is remembered of a disk, for people.
     pub(crate) fn described(&self, disk: &str) -> Option<String> {
         self.disks.get(disk).map(judge::described)

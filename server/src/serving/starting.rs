@@ -39,7 +39,8 @@ pub(crate) fn start_disks(
     let served: Vec<FoundDisk> = threads.iter().map(|disk| disk.found().clone()).collect();
     let mut known = before.clone();
     known.remember(&served);
-    if known != before {
+    // Also after a crash that came between the memory and the note that there is one.
+    if known != before || !known.is_empty() && !lock.remembers() {
         known.save(lock)?;
     }
     // Frontends list the vdisks in file order, whatever disk they are on.

@@ -222,6 +222,13 @@ fn what_is_remembered_is_not_guessed() {
     );
     place.succeeds(&["adopt"]);
     serves(&place, &data);
+    // A crash between the memory and the note that there is one: the next start makes up for it.
+    let lock = place.path("state/lock");
+    fs::write(&lock, "1\n").expect("a write");
+    serves(&place, &data);
+    fs::remove_file(&file).expect("it is there");
+    refused(&place, &["disks.json", "is gone"]);
+    place.succeeds(&["adopt"]);
     // A state directory of a program that remembered nothing.
     fs::remove_dir_all(place.path("state")).expect("it is there");
     assert_says(

@@ -1,14 +1,18 @@
 //! The reads of the first probe.
 //!
-//! Invariants: the disk is only read; the temporary file has no name, so that it is gone when the
-//! process is, however it ends; it is not made where less than four times its size is free.
+//! Invariants: the disk is only read, and not while another program uses it; the temporary file has
+//! no name, so that it is gone when the process is, however it ends; it is not made where less than
+//! four times its size is free.
 
 use super::record::Record;
 use disktime_calibration::{
     Device, FirstProbe, OnDisk, Plan, PlanOptions, Prober, Profile, RealClock, measure,
 };
-use disktime_disks::{DiskIdentity, DiskOptions, identify_disk, nearest_directory, open_disk};
+use disktime_disks::{
+    DiskIdentity, DiskOptions, identify_disk, nearest_directory, open_disk, require_unused,
+};
 use disktime_random::Random;
+use rustix::fs::SeekFrom;
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
@@ -27,16 +31,25 @@ type Reason = Box<dyn Error + Send + Sync>;
 /// # Errors
 /// A sentence with the reason why nothing was measured.
 pub(super) fn probe(path: &Path) -> Result<Record, Reason> {
-    if let Ok(identity) = identify_disk(path)
-        && (identity.is_device || identity.hole_bytes == 0)
-    {
-        return probe_file(path, &identity);
+    if let Ok(identity) = identify_disk(path) {
+        require_unused(path)?;
+        if identity.is_device || is_stored(&File::open(path)?)? {
+            return probe_file(path, &identity);
+        }
     }
     let directory = nearest_directory(path).ok_or("there is no directory for it")?;
     let written = written_file(directory)?;
     let name = PathBuf::from(format!("/proc/self/fd/{}", written.as_raw_fd()));
     let identity = identify_disk(&name)?;
     probe_file(&name, &identity).map(|record| record.of(path))
+}
+
+/// Whether all of a file is stored: no hole, and no space that is set aside and was never written,
+/// which is read from nowhere just so.
+fn is_stored(file: &File) -> Result<bool, Reason> {
+    let size_bytes = file.metadata()?.len();
+    let first_hole = rustix::fs::seek(file, SeekFrom::Hole(0))?;
+    Ok(first_hole >= size_bytes)
 }
 
 fn free_bytes(file: &File) -> Result<u64, Reason> {
@@ -98,3 +111,6 @@ fn measured(prober: &mut dyn Prober, identity: &DiskIdentity) -> Result<Option<P
     };
     Ok(measurements.profile(device).ok())
 }
+
+#[cfg(test)]
+mod tests;
