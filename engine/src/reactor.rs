@@ -80,8 +80,8 @@ pub struct Reactor<S: Service> {
     drain_until: Nanos,
     /// The drain time is over: the service failed what it had not begun.
     failed_queued: bool,
-    /// When the last round ended.
-    round_at: Nanos,
+    /// When it was last asked whether the process ran.
+    ran_at: Nanos,
 }
 
 impl<S: Service> Reactor<S> {
@@ -120,7 +120,7 @@ impl<S: Service> Reactor<S> {
             stopping: false,
             drain_until: Nanos::ZERO,
             failed_queued: false,
-            round_at: Nanos::ZERO,
+            ran_at: Nanos::ZERO,
         };
         Ok((reactor, handle))
     }
@@ -142,9 +142,9 @@ impl<S: Service> Reactor<S> {
                 }
                 self.fail_queued_in_time();
             }
-            self.round_at = self.now();
             self.sleep(busy)?;
-            self.note_pause();
+            // Before new requests are received: a service that was idle has not been paused.
+            self.note_pause(self.now());
         }
     }
 
@@ -257,6 +257,7 @@ impl<S: Service> Reactor<S> {
         let mut replies = std::mem::take(&mut self.replies);
         for _ in 0..TURNS {
             let now = self.now();
+            self.note_pause(now);
             self.service.turn(now, &mut replies);
             if self.service.next_wake().is_none_or(|wake| wake > now) {
                 break;

@@ -19,15 +19,16 @@ const EARLY: Nanos = Nanos::from_micros(150);
 
 /// With requests in flight it sleeps no longer than this, so that a longer gap is a pause.
 const HEARTBEAT: Nanos = Nanos::from_millis(100);
-/// A gap between two rounds with requests in flight that is longer than this is a pause: the
+/// A gap between two turns with requests in flight that is longer than this is a pause: the
 /// process was stopped, or its machine did not run.
 const PAUSE: Nanos = Nanos::from_millis(400);
 
 impl<S: Service> Reactor<S> {
-    /// Tells the service of a pause since the last round, if there was one.
-    pub(super) fn note_pause(&mut self) {
-        let now = self.now();
-        let gap = now.saturating_sub(self.round_at);
+    /// Tells the service of a pause since it was asked last, if there was one: before each turn and
+    /// after each sleep, so that it is noticed wherever the process was stopped, and before the
+    /// completions that waited for it are counted.
+    pub(super) fn note_pause(&mut self, now: Nanos) {
+        let gap = now.saturating_sub(std::mem::replace(&mut self.ran_at, now));
         if gap > PAUSE && !self.service.is_idle() {
             tracing::warn!("the server did not run for {gap}; no vdisk is charged for that time");
             self.service.paused(gap);
