@@ -18,6 +18,7 @@ mod record;
 mod taking;
 
 use super::disks::disk_options;
+use crate::diagnostics::print_diagnostic;
 use crate::failure::CommandResult;
 use crate::serving::state_dir;
 use disktime_calibration::Profile;
@@ -121,11 +122,16 @@ pub(crate) fn probe_unknown_disks(configuration: &Configuration) -> CommandResul
         }
         let _lock = state_dir::lock(configuration)?;
         let name = &disk.name.value;
+        print_diagnostic(format_args!(
+            "disktime: {name}: reading from it for about six seconds, to see whether it rotates and \
+             what its reads cost"
+        ));
         let record = match taking::probe(path) {
             Ok(record) => record,
             Err(reason) => {
                 notices.push(format!(
-                    "{name}: it could not be probed ({reason}), so defaults are assumed"
+                    "{name}: it could not be probed ({reason}), so defaults are assumed; \
+                     `\"seeks\": true` or `false` says whether it rotates"
                 ));
                 continue;
             }
@@ -149,13 +155,21 @@ fn is_admitted(configuration: &Configuration, index: usize) -> CommandResult<boo
     Ok(report.disks.get(index).is_some_and(Admission::is_admitted))
 }
 
-/// What is known of the disks that have no profile, as sentences.
+/// What was found of the disks that have no profile, as sentences.
 pub(crate) fn findings(configuration: &Configuration) -> Vec<String> {
     let sentence = |disk: &DiskConfig| {
-        let path = unknown(disk)?;
+        let record = Record::load(configuration, disk, unknown(disk)?)?;
         let name = &disk.name.value;
-        if let Some(record) = Record::load(configuration, disk, path) {
-            return Some(format!("{name}: {}", record.described(configuration, disk)));
+        Some(format!("{name}: {}", record.described(configuration, disk)))
+    };
+    configuration.disks.iter().filter_map(sentence).collect()
+}
+
+/// How the disks are judged that the first `serve` is going to probe, as sentences.
+pub(crate) fn assumptions(configuration: &Configuration) -> Vec<String> {
+    let sentence = |disk: &DiskConfig| {
+        if Record::load(configuration, disk, unknown(disk)?).is_some() {
+            return None;
         }
         let survey = survey_disk(&disk_options(disk)).ok()?;
         if survey.size_bytes? < MIN_SIZE_BYTES {
@@ -167,8 +181,9 @@ pub(crate) fn findings(configuration: &Configuration) -> Vec<String> {
             "as a disk that does not rotate"
         };
         Some(format!(
-            "{name}: it is judged {assumed}; the first `serve` reads from it for some seconds to \
-             see (`\"seeks\": true` or `false` says it instead)"
+            "{}: it is judged {assumed}; the first `serve` reads from it for some seconds to see \
+             (`\"seeks\": true` or `false` says it instead)",
+            disk.name.value
         ))
     };
     configuration.disks.iter().filter_map(sentence).collect()

@@ -36,8 +36,12 @@ pub(crate) fn run(file: &Path, json: bool, disks: bool) -> CommandResult<ExitCod
         for notice in frontend.notices().iter().chain(&paths) {
             print_diagnostic(format_args!("disktime: {notice}"));
         }
-        for finding in assembly::findings(&configuration) {
-            eprintln!("disktime: {finding}");
+        let assumptions = assembly::assumptions(&configuration);
+        for sentence in assembly::findings(&configuration)
+            .iter()
+            .chain(&assumptions)
+        {
+            eprintln!("disktime: {sentence}");
         }
         if let Some(errors) = report.errors() {
             return Err(errors.into());

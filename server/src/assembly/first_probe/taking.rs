@@ -12,6 +12,7 @@ use disktime_disks::{
     DiskIdentity, DiskOptions, identify_disk, nearest_directory, open_disk, require_unused,
 };
 use disktime_random::Random;
+use disktime_units::format_size;
 use rustix::fs::SeekFrom;
 use std::error::Error;
 use std::fs::File;
@@ -62,7 +63,8 @@ fn written_file(directory: &Path) -> Result<File, Reason> {
     let mut file = tempfile::tempfile_in(directory)?;
     let free_bytes = free_bytes(&file)?;
     if free_bytes / 4 < WRITTEN_BYTES {
-        return Err(format!("only {free_bytes} bytes are free beside it").into());
+        let (free, wanted) = (format_size(free_bytes), format_size(4 * WRITTEN_BYTES));
+        return Err(format!("only {free} are free beside it, and {wanted} are wanted").into());
     }
     let mut random = Random::new(3);
     let mut block = vec![0_u8; 1 << 20];
