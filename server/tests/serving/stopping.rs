@@ -17,7 +17,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// Far more than such a disk zeroes while anybody waits.
-const LONG_BYTES: u64 = 48 << 30;
+/// Zeroing that takes longer than a stop, and little enough to be set aside where the tests run.
+const SET_ASIDE_BYTES: i64 = 3 << 30;
 
 pub(crate) const SLOW_DISK: &str =
     r#""d0": { "path": "d0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" }"#;
@@ -44,7 +45,7 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
     let file = OpenOptions::new().write(true).open(server.file("a"));
     let file = file.expect("it is there");
     let by_file = std::thread::spawn(move || {
-        let (mode, len) = (libc::FALLOC_FL_ZERO_RANGE, LONG_BYTES as i64);
+        let (mode, len) = (libc::FALLOC_FL_ZERO_RANGE, SET_ASIDE_BYTES);
         // SAFETY: a plain system call on an open file.
         let result = unsafe { libc::fallocate(file.as_raw_fd(), mode, 0, len) };
         (result == 0)
