@@ -16,7 +16,6 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-/// Far more than such a disk zeroes while anybody waits.
 /// Zeroing that takes longer than a stop, and little enough to be set aside where the tests run.
 const SET_ASIDE_BYTES: i64 = 3 << 30;
 
