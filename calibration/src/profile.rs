@@ -16,6 +16,7 @@ mod document;
 pub use bounds::Implausible;
 pub use document::ProfileError;
 
+use disktime_disks::DiskIdentity;
 use disktime_drive_models::{ClassCost, CostModel, LinearCost, OverlapCost, SeekPoint};
 use disktime_units::Nanos;
 
@@ -39,6 +40,21 @@ pub struct Device {
     pub scheduler: Option<String>,
     /// Whether it answers writes before they are on the medium.
     pub write_cache: Option<bool>,
+}
+
+impl Device {
+    /// The device as the kernel describes it, but for whether it rotates.
+    pub fn of(identity: &DiskIdentity, rotational: bool) -> Device {
+        Device {
+            path: identity.path.display().to_string(),
+            size_bytes: identity.size_bytes,
+            model: identity.model.clone(),
+            serial: identity.serial.clone(),
+            rotational,
+            scheduler: identity.scheduler.clone(),
+            write_cache: identity.write_cache,
+        }
+    }
 }
 
 /// The classes of requests that have prices.

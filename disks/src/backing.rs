@@ -17,6 +17,7 @@ mod file_notices;
 use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
+use crate::file_space::free_bytes;
 use crate::image_lock::{LockOutcome, lock_image};
 use crate::loop_device::{claim_below, refuse_used_above};
 use direct::{clear_direct, direct_alignment};
@@ -202,14 +203,8 @@ impl Backing {
 
     /// How many bytes its file system has left for others than root; a device needs none.
     pub(crate) fn free_bytes(&self) -> Option<u64> {
-        if self.kind != BackingKind::File {
-            return None;
-        }
-        // SAFETY: `statvfs` is a plain C struct for which all zeroes is a valid value.
-        let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
-        // SAFETY: the descriptor is open, and `found` outlives the call.
-        let status = unsafe { libc::fstatvfs(self.fd(), &raw mut found) };
-        (status == 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
+        let is_file = self.kind == BackingKind::File;
+        is_file.then(|| free_bytes(&self.file)).flatten()
     }
 
     /// The descriptor for the engines.

@@ -9,6 +9,7 @@ use crate::BackingError;
 use crate::backing::{BackingKind, kind_found};
 use crate::backing_error::system;
 use crate::block_device::{queue_below, size_bytes};
+use crate::file_space::hole_bytes;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,8 @@ pub struct DiskIdentity {
     pub read_only: bool,
     /// What uses it, as the end of a sentence.
     pub used_by: Option<String>,
-    /// Bytes of the file that have no place on the device: reads of them cost nothing.
+    /// Bytes of the file that were never written: reads of them cost nothing, also where space is
+    /// set aside for them.
     pub hole_bytes: u64,
 }
 
@@ -98,11 +100,7 @@ pub fn identify_disk(path: &Path) -> Result<DiskIdentity, BackingError> {
             metadata.permissions().readonly()
         },
         used_by,
-        hole_bytes: if is_device {
-            0
-        } else {
-            metadata.len().saturating_sub(metadata.blocks() * 512)
-        },
+        hole_bytes: if is_device { 0 } else { hole_bytes(&file) },
     })
 }
 

@@ -25,6 +25,7 @@ mod defaults;
 mod device_state;
 mod disk;
 mod fault;
+mod file_space;
 mod identity;
 mod image_lock;
 mod loop_device;
@@ -51,6 +52,7 @@ pub use disk::{
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
+pub use file_space::free_bytes;
 pub use identity::{DiskIdentity, identify_disk};
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, PacedOverlapDisk};

@@ -165,15 +165,7 @@ fn measured(identity: &DiskIdentity, options: &CalibrationOptions) -> CommandRes
         Failure::new(format!("{}: {error}", identity.path.display()))
     };
     let measurements = measurements.map_err(|error| named(&error))?;
-    let device = Device {
-        path: identity.path.display().to_string(),
-        size_bytes: identity.size_bytes,
-        model: identity.model.clone(),
-        serial: identity.serial.clone(),
-        rotational: seeks,
-        scheduler: identity.scheduler.clone(),
-        write_cache: identity.write_cache,
-    };
+    let device = Device::of(identity, seeks);
     measurements.profile(device).map_err(|error| {
         named(&format_args!(
             "the measurement gave impossible numbers: {error}. Measure longer (--seconds), and on \

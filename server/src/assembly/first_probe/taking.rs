@@ -9,11 +9,11 @@ use disktime_calibration::{
     Device, FirstProbe, OnDisk, Plan, PlanOptions, Prober, Profile, RealClock, measure,
 };
 use disktime_disks::{
-    DiskIdentity, DiskOptions, identify_disk, nearest_directory, open_disk, require_unused,
+    DiskIdentity, DiskOptions, free_bytes, identify_disk, nearest_directory, open_disk,
+    require_unused,
 };
 use disktime_random::Random;
 use disktime_units::format_size;
-use rustix::fs::SeekFrom;
 use std::error::Error;
 use std::fs::File;
 use std::io::Write;
@@ -34,7 +34,7 @@ type Reason = Box<dyn Error + Send + Sync>;
 pub(super) fn probe(path: &Path) -> Result<Record, Reason> {
     if let Ok(identity) = identify_disk(path) {
         require_unused(path)?;
-        if identity.is_device || is_stored(&File::open(path)?)? {
+        if identity.is_device || identity.hole_bytes == 0 {
             return probe_file(path, &identity);
         }
     }
@@ -45,23 +45,10 @@ pub(super) fn probe(path: &Path) -> Result<Record, Reason> {
     probe_file(&name, &identity).map(|record| record.of(path))
 }
 
-/// Whether all of a file is stored: no hole, and no space that is set aside and was never written,
-/// which is read from nowhere just so.
-fn is_stored(file: &File) -> Result<bool, Reason> {
-    let size_bytes = file.metadata()?.len();
-    let first_hole = rustix::fs::seek(file, SeekFrom::Hole(0))?;
-    Ok(first_hole >= size_bytes)
-}
-
-fn free_bytes(file: &File) -> Result<u64, Reason> {
-    let found = rustix::fs::fstatvfs(file)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
 /// A file of random data without a name.
 fn written_file(directory: &Path) -> Result<File, Reason> {
     let mut file = tempfile::tempfile_in(directory)?;
-    let free_bytes = free_bytes(&file)?;
+    let free_bytes = free_bytes(&file).ok_or("how much is free beside it is not known")?;
     if free_bytes / 4 < WRITTEN_BYTES {
         let (free, wanted) = (format_size(free_bytes), format_size(4 * WRITTEN_BYTES));
         return Err(format!("only {free} are free beside it, and {wanted} are wanted").into());
@@ -102,17 +89,6 @@ fn measured(prober: &mut dyn Prober, identity: &DiskIdentity) -> Result<Option<P
     };
     let plan = Plan::new(prober.facts(), options);
     let measurements = measure(&plan, prober, |_| {})?;
-    let device = Device {
-        path: identity.path.display().to_string(),
-        size_bytes: identity.size_bytes,
-        model: identity.model.clone(),
-        serial: identity.serial.clone(),
-        rotational: false,
-        scheduler: identity.scheduler.clone(),
-        write_cache: identity.write_cache,
-    };
+    let device = Device::of(identity, false);
     Ok(measurements.profile(device).ok())
 }
-
-#[cfg(test)]
-mod tests;

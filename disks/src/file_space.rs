@@ -1,0 +1,39 @@
+//! How much space a file has on its file system, and how much is left there.
+//!
+//! Space that is set aside and was never written counts as a hole: reads there ask no device. What
+//! is not known here: what the file is for.
+
+use rustix::fs::SeekFrom;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+/// How many bytes the file system of a file has left for others than root; `None` if it does not
+/// say.
+pub fn free_bytes(file: &File) -> Option<u64> {
+    let found = rustix::fs::fstatvfs(file).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Bytes of a regular file that are read from nowhere. Where the file system tells no holes from
+/// data, those that have no blocks. Changes the file's position.
+pub(crate) fn hole_bytes(file: &File) -> u64 {
+    let Ok(metadata) = file.metadata() else {
+        return 0;
+    };
+    let size_bytes = metadata.len();
+    let without_blocks = size_bytes.saturating_sub(metadata.blocks() * 512);
+    let (mut at, mut holes) = (0, 0);
+    while at < size_bytes {
+        // Behind the last data there is only a hole.
+        let data = rustix::fs::seek(file, SeekFrom::Data(at)).unwrap_or(size_bytes);
+        holes += data.min(size_bytes) - at;
+        if data >= size_bytes {
+            break;
+        }
+        at = rustix::fs::seek(file, SeekFrom::Hole(data)).unwrap_or(size_bytes);
+    }
+    holes.max(without_blocks)
+}
+
+#[cfg(test)]
+mod tests;
