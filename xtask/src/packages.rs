@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A program that tests run, and the package that brings it.
-const NEEDED: [(&str, &str); 21] = [
+const NEEDED: [(&str, &str); 22] = [
     ("e2fsck", "e2fsprogs"),
     ("fio", "fio"),
     ("fstrim", "util-linux"),
@@ -31,6 +31,7 @@ const NEEDED: [(&str, &str); 21] = [
     ("qemu-nbd", "qemu-utils"),
     ("rsync", "rsync"),
     ("sqlite3", "sqlite3"),
+    ("systemctl", "systemd"),
 ];
 
 /// Installs what is missing if this user may; prints what it does. Returns whether everything is

@@ -42,6 +42,7 @@ mod simulate;
 mod status;
 mod stopping;
 mod supervised;
+mod systemd;
 mod times;
 mod vdisks;
 mod workloads;
