@@ -165,6 +165,14 @@ impl<D: Disk> DiskLoop<D> {
         &self.scheduler
     }
 
+    /// How long a piece of a discard or zeroing should be, of `least_bytes` up to the disk's
+    /// quantum: as measured, it takes half of W at most, or as long as a shorter one.
+    pub fn piece_bytes(&self, operation: Operation, least_bytes: u64) -> u64 {
+        let most_bytes = u64::from(self.disk.properties().quantum_bytes);
+        let kind = request_kind(operation);
+        self.scheduler.piece_bytes(kind, least_bytes, most_bytes)
+    }
+
     /// Whether another request can be submitted.
     pub fn has_room(&self) -> bool {
         self.slots.len() < self.max_queued
@@ -380,7 +388,8 @@ impl<D: Disk> DiskLoop<D> {
 fn request_kind(operation: Operation) -> RequestKind {
     match operation {
         Operation::Read => RequestKind::Read,
-        Operation::Write | Operation::WriteZeroes => RequestKind::Write,
+        Operation::Write => RequestKind::Write,
+        Operation::WriteZeroes => RequestKind::Zero,
         Operation::Flush => RequestKind::Flush,
         Operation::Discard => RequestKind::Discard,
     }

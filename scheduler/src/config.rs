@@ -104,6 +104,12 @@ impl SchedulerConfig {
         self.max_in_flight > 1 && !self.has_seeks
     }
 
+    /// Whether requests without data wait at the gate (`ledger/dataless.rs`). The other policies
+    /// are compared as they are.
+    pub(crate) fn has_gate(&self) -> bool {
+        self.policy == PolicyKind::Fahrrad
+    }
+
     /// Whether a stream's next request is chosen by what was learnt of positioning times.
     pub(crate) fn learns_positioning(&self) -> bool {
         let has_no_map = matches!(self.order, RequestOrder::LeastPositioning { map: None });
@@ -137,8 +143,10 @@ impl OverlapConfig {
 pub enum RequestKind {
     /// Reads.
     Read,
-    /// Writes data or zeroes: settles longer, and can be acknowledged before the work is done.
+    /// Writes data: settles longer, and can be acknowledged before the work is done.
     Write,
+    /// Has the disk write zeroes: no data is sent, and the disk works as for a write.
+    Zero,
     /// Makes what was written durable.
     Flush,
     /// Gives a range up.
@@ -149,6 +157,16 @@ impl RequestKind {
     /// Whether it changes the disk: such a request settles longer.
     pub(crate) const fn changes(self) -> bool {
         !matches!(self, RequestKind::Read)
+    }
+
+    /// Whether it can be acknowledged before the disk has done the work.
+    pub(crate) const fn writes(self) -> bool {
+        matches!(self, RequestKind::Write | RequestKind::Zero)
+    }
+
+    /// Whether it sends no data and asks for none, so that its length says little about its time.
+    pub(crate) const fn is_dataless(self) -> bool {
+        !matches!(self, RequestKind::Read | RequestKind::Write)
     }
 }
 

@@ -75,6 +75,7 @@
 mod anticipation;
 mod blocks;
 mod candidates;
+mod gate;
 mod next_requests;
 mod overlapping;
 mod slack_index;
@@ -200,6 +201,20 @@ impl Fahrrad {
         self.spare_slack = self.scan.spare();
     }
 
+    /// Lets requests without data go, or not.
+    fn open_gates(&mut self, ledger: &mut Ledger, now: Nanos) {
+        self.update_slack(ledger, now);
+        if ledger.slack_is_wanted(now) {
+            self.scan_all(ledger, now);
+        }
+        let terms = terms(ledger, now);
+        if gate::set_gates(&mut self.index, ledger, terms, self.spare_slack) {
+            // Who may go has changed.
+            (self.scan_holds, self.is_fresh) = (false, false);
+            self.allowance = None;
+        }
+    }
+
     fn pick_with_seeks(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         if let Some(pick) = self.stays_unscanned(ledger, now) {
             return pick;
@@ -244,7 +259,7 @@ impl Fahrrad {
         let urgent = ledger
             .active()
             .iter()
-            .filter(|id| ledger.stream(**id).has_queue())
+            .filter(|id| ledger.stream(**id).has_ready())
             .min_by_key(|id| (ledger.stream(**id).deadline(), **id));
         match urgent {
             Some(stream) if ledger.outstanding() == Nanos::ZERO => {
@@ -259,7 +274,10 @@ impl Fahrrad {
                 }
             }
             _ => Pick::Sleep {
-                until: ledger.next_limit_end(),
+                until: [ledger.next_limit_end(), ledger.next_look()]
+                    .into_iter()
+                    .flatten()
+                    .min(),
             },
         }
     }
@@ -270,7 +288,7 @@ impl Fahrrad {
         if let Some(current) = self.current
             && let Some(account) = self.account_for(ledger, current, spare)
         {
-            if ledger.stream(current).has_queue() {
+            if ledger.stream(current).has_ready() {
                 // Within a group the member that was served last may be worth waiting for, too.
                 if ledger.is_group(current)
                     && let Some(wait) = self.wait_for(ledger, now, current, account)
@@ -279,7 +297,9 @@ impl Fahrrad {
                 }
                 return Some(self.serve(ledger, now, (current, account)));
             }
-            if let Some(wait) = self.wait_for(ledger, now, current, account) {
+            if !ledger.stream(current).has_queue()
+                && let Some(wait) = self.wait_for(ledger, now, current, account)
+            {
                 return Some(wait);
             }
         }
@@ -328,6 +348,9 @@ fn terms(ledger: &Ledger, now: Nanos) -> SlackTerms {
 impl Policy for Fahrrad {
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.waiting_for = None;
+        if ledger.gates_are_due() {
+            self.open_gates(ledger, now);
+        }
         if ledger.config().has_seeks {
             self.pick_with_seeks(ledger, now)
         } else {

@@ -21,15 +21,18 @@
 //! - `periods.rs`, `grace.rs`, `limits.rs`: what time alone changes
 //! - `occupancy.rs`, `private_device.rs`, `solo_account.rs`, `solo.rs`: a disk that overlaps
 //!   requests
+//! - `dataless.rs`, `learnt_times.rs`: the gate of discards, zeroings and flushes
 //! - `groups.rs`, `changes.rs`, `removal.rs`: members of groups, new entitlements, leaving
 //! - `stream.rs`: one stream's account
 
 mod changes;
 mod charges;
+mod dataless;
 mod device_speed;
 mod exact_slack;
 mod grace;
 mod groups;
+mod learnt_times;
 mod limits;
 mod occupancy;
 mod periods;
@@ -41,6 +44,7 @@ mod states;
 mod stream;
 mod stream_table;
 
+pub(crate) use dataless::AtGate;
 pub(crate) use occupancy::Occupancy;
 pub(crate) use solo::{SoloDispatch, SoloPrice, SoloSent, is_shallow};
 pub(crate) use stream::{Stream, StreamState, WakeBudget, spare_tag};
@@ -53,6 +57,7 @@ use crate::report::DiskCounters;
 use crate::stream_heap::StreamHeap;
 use crate::stream_id::StreamId;
 use charges::OpenCharge;
+use dataless::Gate;
 use disktime_units::Nanos;
 use groups::StreamGroup;
 use solo::Reservations;
@@ -123,6 +128,8 @@ pub(crate) struct Ledger {
     outstanding: Nanos,
     /// How full the disk is, where requests overlap.
     occupancy: Option<Occupancy>,
+    /// Requests without data, at the gates and in the disk.
+    gate: Gate,
     /// What budgets got back beyond their charges, in all, in ppm-nanoseconds.
     refunded: i128,
     /// v: the virtual time of spare service.
@@ -180,6 +187,7 @@ impl Ledger {
             sequence: 0,
             open_charge: None,
             outstanding: Nanos::ZERO,
+            gate: Gate::default(),
             spare_clock: 0,
             yielded: Vec::new(),
             yielded_at: Nanos::ZERO,
@@ -328,6 +336,7 @@ impl Ledger {
         ] {
             list.reserve(slots.saturating_sub(list.len()));
         }
+        self.gate.reserve(slots);
         let clock = self.spare_clock;
         self.stream_mut(id).start_tag(clock);
         self.recompute_switching_share();

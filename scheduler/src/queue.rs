@@ -8,6 +8,11 @@
 //! the oldest request is taken out of turn once it has been passed over too often. `Arrival` order
 //! is for everything else.
 //!
+//! Requests without data (discards, zeroings, flushes) can be held back while the others go on, so
+//! they have a list of their own where there is a gate (`ledger/dataless.rs`). While it is open the
+//! first of them goes when the next of the others came after it; a flush goes first where a sweep
+//! has no place for it.
+//!
 //! Invariants: requests of equal offset leave in order of arrival; a sequential run leaves in
 //! order; requests without an offset leave first, in order of arrival. No allocation once the
 //! vectors have grown to the queue's bound, which the caller keeps.
@@ -110,11 +115,17 @@ pub(crate) struct StreamQueue {
     position_bytes: u64,
     dispatched: u64,
     next_age_check: u64,
+    /// Requests without data, oldest first; `None`: they are among the others.
+    dataless: Option<VecDeque<Queued>>,
+    /// They may leave.
+    is_open: bool,
 }
 
 impl StreamQueue {
     pub(crate) fn new(order: QueueOrder) -> StreamQueue {
         StreamQueue {
+            dataless: None,
+            is_open: true,
             order,
             in_order: VecDeque::with_capacity(16),
             by_offset: Vec::with_capacity(16),
@@ -124,8 +135,42 @@ impl StreamQueue {
         }
     }
 
+    /// The same with a list of its own for requests without data.
+    pub(crate) fn with_gate(self) -> StreamQueue {
+        StreamQueue {
+            dataless: Some(VecDeque::new()),
+            ..self
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_order.is_empty() && self.by_offset.is_empty()
+        self.next_dataless().is_none() && !self.has_data()
+    }
+
+    fn has_data(&self) -> bool {
+        !self.in_order.is_empty() || !self.by_offset.is_empty()
+    }
+
+    /// Whether a request may leave.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.has_data() || (self.is_open && self.next_dataless().is_some())
+    }
+
+    /// The oldest request without data that the gate knows of.
+    #[inline]
+    pub(crate) fn next_dataless(&self) -> Option<&Queued> {
+        self.dataless.as_ref()?.front()
+    }
+
+    /// Whether requests without data may leave.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// From now on requests without data may leave, or not.
+    pub(crate) fn set_open(&mut self, is_open: bool) {
+        self.is_open = is_open;
     }
 
     pub(crate) fn push(&mut self, arrival: Arrival, solo: SoloPrice, sequence: u64) {
@@ -135,7 +180,11 @@ impl StreamQueue {
             sequence,
             arrived_at_dispatch: self.dispatched,
         };
-        if self.order == QueueOrder::Arrival || queued.offset_bytes().is_none() {
+        if let Some(dataless) = &mut self.dataless
+            && arrival.kind.is_dataless()
+        {
+            dataless.push_back(queued);
+        } else if self.order == QueueOrder::Arrival || queued.offset_bytes().is_none() {
             self.in_order.push_back(queued);
         } else {
             let index = self
@@ -145,17 +194,39 @@ impl StreamQueue {
         }
     }
 
-    /// The request that would leave next.
+    /// The request that would leave next, if one may.
     #[inline]
     pub(crate) fn peek(&self) -> Option<&Queued> {
+        self.leaving_dataless().or_else(|| self.peek_data())
+    }
+
+    #[inline]
+    fn peek_data(&self) -> Option<&Queued> {
         self.in_order
             .front()
             .or_else(|| self.by_offset.get(self.sweep_index()))
     }
 
+    /// The request without data that leaves next, if it is its turn.
+    #[inline]
+    fn leaving_dataless(&self) -> Option<&Queued> {
+        let dataless = self.next_dataless().filter(|_| self.is_open)?;
+        let is_first = self.order != QueueOrder::Arrival && dataless.offset_bytes().is_none();
+        let data = if is_first { None } else { self.peek_data() };
+        let is_older = data.is_none_or(|data| dataless.sequence < data.sequence);
+        is_older.then_some(dataless)
+    }
+
+    fn pop_dataless(&mut self) -> Option<Queued> {
+        self.leaving_dataless()?;
+        self.dispatched += 1;
+        self.dataless.as_mut()?.pop_front()
+    }
+
     /// How many requests are queued.
     pub(crate) fn len(&self) -> usize {
-        self.in_order.len() + self.by_offset.len()
+        let dataless = self.dataless.as_ref().map_or(0, VecDeque::len);
+        self.in_order.len() + self.by_offset.len() + dataless
     }
 
     /// The request that would leave next if the sweep went on from there.
@@ -191,6 +262,9 @@ impl StreamQueue {
 
     /// Takes the next request out.
     pub(crate) fn pop(&mut self) -> Option<Queued> {
+        if let Some(queued) = self.pop_dataless() {
+            return Some(queued);
+        }
         let queued = match self.in_order.pop_front() {
             Some(queued) => queued,
             None if self.by_offset.is_empty() => return None,
@@ -215,7 +289,8 @@ impl StreamQueue {
         head_bytes: u64,
         estimate: impl Fn(u64, bool) -> Nanos,
     ) -> Option<Queued> {
-        if !self.in_order.is_empty() || self.by_offset.len() < 2 {
+        let is_dataless = self.leaving_dataless().is_some();
+        if is_dataless || !self.in_order.is_empty() || self.by_offset.len() < 2 {
             return self.pop();
         }
         let next = self.sweep_index();

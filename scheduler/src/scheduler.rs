@@ -73,6 +73,7 @@ struct Flight {
     solo: SoloPrice,
     lone: Nanos,
     kind: RequestKind,
+    len_bytes: u64,
     alone: Nanos,
     sequential: bool,
     switched: bool,
@@ -190,6 +191,8 @@ impl Scheduler {
             self.ledger.undo_debit(done.payer, done.account, done.price);
         }
         self.ledger.note_service(service);
+        self.ledger
+            .gate_complete(now, done.kind, done.len_bytes, done.dispatched_at);
         if let Some(distance_bytes) = done.distance_bytes {
             let positioning = service.saturating_sub(done.price);
             self.learnt.learn(distance_bytes, positioning);

@@ -204,7 +204,8 @@ impl<D: OverlapDevice> OverlapRun<D> {
         });
         let kind = match request.operation {
             Operation::Read => RequestKind::Read,
-            Operation::Write | Operation::WriteZeroes => RequestKind::Write,
+            Operation::Write => RequestKind::Write,
+            Operation::WriteZeroes => RequestKind::Zero,
             Operation::Flush => RequestKind::Flush,
             Operation::Discard => RequestKind::Discard,
         };

@@ -35,6 +35,7 @@
 //! factor where that gains anything, bounded so that the drain fits into the slack that is not
 //! reserved; and for all while slack is many times that and no stream was behind lately.
 
+use super::gate::set_gates;
 use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;
 use crate::ledger::{Account, Ledger, Stream};
@@ -131,15 +132,32 @@ impl Overlapping {
 
     fn scan_all(&mut self, ledger: &mut Ledger, now: Nanos) {
         ledger.scan_begins();
-        let drain = scaled(ledger.drain(now));
-        let terms = SlackTerms {
-            now,
-            rate_ppm: ledger.rate_left_ppm() - ledger.settle_rate_ppm(now),
-            outstanding: drain,
-        };
+        let terms = terms(ledger, now);
         self.scan = self.index.scan(ledger, terms);
-        (self.scan_drain, self.scan_refunded) = (drain, ledger.refunded());
+        (self.scan_drain, self.scan_refunded) = (terms.outstanding, ledger.refunded());
         self.scan_holds = true;
+    }
+
+    /// Lets requests without data go, or not. Slack as it is known then.
+    fn open_gates(&mut self, ledger: &mut Ledger, now: Nanos, slack: Slack) -> Slack {
+        if !ledger.gates_are_due() {
+            return slack;
+        }
+        let mut slack = slack;
+        if ledger.slack_is_wanted(now) {
+            self.scan_holds = false;
+            slack = self.slack(ledger, now);
+        }
+        let least = match slack {
+            Slack::Left(least) => least,
+            Slack::ShortAt(_) => -1,
+        };
+        let terms = terms(ledger, now);
+        if set_gates(&mut self.index, ledger, terms, least) {
+            self.scan_holds = false;
+            slack = self.slack(ledger, now);
+        }
+        slack
     }
 
     /// The stream that has the disk alone in a shortage: the first by effective deadline up to
@@ -151,10 +169,12 @@ impl Overlapping {
             if !stream.is_active() || !stream.has_budget() {
                 continue;
             }
-            if stream.is_busy() || now < stream.solo().wait_until() {
+            let is_held = stream.has_queue() && !stream.has_ready() && stream.in_flight() == 0;
+            if !is_held && (stream.is_busy() || now < stream.solo().wait_until()) {
                 return Some(demand.stream);
             }
-            if stream.budget() > stream.fluid_budget(now) {
+            // One that waits at its gate is there.
+            if !is_held && stream.budget() > stream.fluid_budget(now) {
                 self.absent.push(demand.stream);
             }
         }
@@ -165,7 +185,7 @@ impl Overlapping {
     fn serve_focus(&mut self, ledger: &mut Ledger, now: Nanos, focus: StreamId) -> Pick {
         let stream = ledger.stream(focus);
         let account = Account::Reserved;
-        if stream.has_queue() {
+        if stream.has_ready() {
             let bound = Nanos(bound(ledger).0.saturating_mul(2));
             if may_enter(ledger, stream, bound) {
                 return Pick::Serve {
@@ -268,6 +288,7 @@ impl Overlapping {
     fn sleep(&self, ledger: &Ledger, until: Option<Nanos>) -> Pick {
         let release = ledger.occupancy().and_then(|device| device.next_release());
         let until = earliest(until, release);
+        let until = earliest(until, ledger.next_look());
         Pick::Sleep {
             until: earliest(until, ledger.next_timer()),
         }
@@ -279,7 +300,8 @@ impl Policy for Overlapping {
         if let Some(device) = ledger.occupancy_mut() {
             device.release(now);
         }
-        match self.slack(ledger, now) {
+        let slack = self.slack(ledger, now);
+        match self.open_gates(ledger, now, slack) {
             Slack::Left(slack) => {
                 if let Some(device) = ledger.occupancy_mut() {
                     device.set_focus(now, None, self.index.active_reserved());
@@ -313,6 +335,15 @@ impl Policy for Overlapping {
         self.index.forget(stream);
         self.absent.retain(|other| *other != stream);
         self.scan_holds = false;
+    }
+}
+
+/// What slack depends on besides the demands.
+fn terms(ledger: &mut Ledger, now: Nanos) -> SlackTerms {
+    SlackTerms {
+        now,
+        rate_ppm: ledger.rate_left_ppm() - ledger.settle_rate_ppm(now),
+        outstanding: scaled(ledger.drain(now)),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct OpenCharge {
 impl Ledger {
     /// A request is queued. Whether its stream had nothing queued or in flight.
     #[inline]
-    pub(crate) fn enqueue(&mut self, now: Nanos, id: StreamId, arrival: Arrival) -> bool {
+    pub(crate) fn enqueue(&mut self, now: Nanos, id: StreamId, mut arrival: Arrival) -> bool {
         let payer = self.payer(id);
         let payer_was_busy = self.stream(payer).is_busy();
         if !payer_was_busy {
@@ -29,16 +29,20 @@ impl Ledger {
         }
         let stream = self.stream(id);
         let (was_idle, was_empty) = (!stream.is_busy(), stream.queue().is_empty());
+        let was_held = stream.is_held();
         if was_empty && payer != id {
             self.member_waits(payer, id);
         }
         let solo = if self.overlaps() {
             self.solo_arrival(now, (id, payer), &arrival, payer_was_busy)
         } else {
+            let learnt = self.learnt_price(&arrival);
+            arrival.price = arrival.price.max(learnt.unwrap_or_default());
             SoloPrice::default()
         };
         let sequence = self.sequence;
         self.stream_mut(id).enqueue(now, arrival, solo, sequence);
+        self.gate_arrival(id, arrival.kind, was_held);
         self.note_change(payer);
         self.sequence += 1;
         self.queued += 1;

@@ -99,7 +99,7 @@ impl Ledger {
             return payer;
         };
         if let Some(last) = group.last
-            && self.stream(last).has_queue()
+            && self.stream(last).has_ready()
             && self.is_turn_of(payer, last)
         {
             return last;
@@ -107,7 +107,7 @@ impl Ledger {
         let waiting = group
             .members
             .iter()
-            .filter(|id| self.stream(**id).has_queue());
+            .filter(|id| self.stream(**id).has_ready());
         let first = waiting.min_by_key(|id| (self.stream(**id).tag(), **id));
         first.copied().unwrap_or(payer)
     }
@@ -116,7 +116,7 @@ impl Ledger {
     fn smallest_tag(&self, group: &StreamGroup) -> Option<u128> {
         let waiting = group.members.iter().map(|id| self.stream(*id));
         waiting
-            .filter(|stream| stream.has_queue())
+            .filter(|stream| stream.has_ready())
             .map(Stream::tag)
             .min()
     }

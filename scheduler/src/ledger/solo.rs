@@ -190,6 +190,11 @@ impl Ledger {
             occupancy = device.speed().occupancy(occupancy);
             lone = device.speed().latency(lone);
         }
+        // It goes one at a time, so it takes all of the device's time.
+        if let Some(learnt) = self.learnt_price(arrival) {
+            occupancy = occupancy.max(learnt);
+            lone = lone.max(occupancy);
+        }
         let account = self.stream_mut(payer).solo_mut().admit(occupancy, lone);
         let member = if payer == id {
             account
@@ -237,9 +242,9 @@ impl Ledger {
     /// How long the disk takes to run empty.
     #[inline]
     pub(crate) fn drain(&self, now: Nanos) -> Nanos {
-        self.occupancy
-            .as_ref()
-            .map_or(Nanos::ZERO, |occupancy| occupancy.drain(now))
+        self.occupancy.as_ref().map_or(Nanos::ZERO, |occupancy| {
+            occupancy.drain(now).max(self.gate.drain(now))
+        })
     }
 
     /// What budgets got back beyond their charges, in all, in ppm-nanoseconds.
@@ -278,7 +283,7 @@ impl Ledger {
     /// A dispatch is done: what its account is charged. The debit is given back. Call before
     /// [`Ledger::complete`], and only where requests overlap.
     pub(crate) fn solo_charge(&mut self, now: Nanos, done: &SoloDispatch, busy: Nanos) -> Nanos {
-        let (payer, is_write) = (done.payer, done.kind == RequestKind::Write);
+        let (payer, is_write) = (done.payer, done.kind.writes());
         let stream = self.streams.get_mut(payer);
         let is_reserved = stream.is_active() && stream.is_reserved();
         let since = stream.solo().charged_until();

@@ -57,8 +57,9 @@ pub(crate) struct Stream {
     /// The group whose account pays for it.
     group: Option<StreamId>,
     in_flight: usize,
-    /// Of a group: members with requests.
+    /// Of a group: members with requests, and those of them that have none that may go.
     members_waiting: u32,
+    members_held: u32,
     state: StreamState,
     /// It is on the list of streams that changed since the policy last read it.
     is_noted: bool,
@@ -92,6 +93,7 @@ impl Stream {
             pending: None,
             group: None,
             members_waiting: 0,
+            members_held: 0,
             is_leaving: false,
             queue: StreamQueue::new(order),
             in_flight: 0,
@@ -111,6 +113,14 @@ impl Stream {
             list_index: 0,
             grace_index: 0,
             is_noted: false,
+        }
+    }
+
+    /// The same, whose requests without data wait at the gate.
+    pub(crate) fn with_gate(self) -> Stream {
+        Stream {
+            queue: self.queue.with_gate(),
+            ..self
         }
     }
 
@@ -169,9 +179,9 @@ impl Stream {
         self.state == StreamState::Active
     }
 
-    /// Whether it is active and has requests.
+    /// Whether it is active and has requests that may go.
     pub(crate) fn competes(&self) -> bool {
-        self.is_active() && self.has_queue()
+        self.is_active() && self.has_ready()
     }
 
     /// Enters a state, with its place in that state's list.
@@ -242,6 +252,16 @@ impl Stream {
         self.members_waiting > 0 || !self.queue.is_empty()
     }
 
+    /// Whether it, or a member of it, has requests queued that may go.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.members_waiting > self.members_held || self.queue.has_ready()
+    }
+
+    /// Whether it has requests queued of which none may go.
+    pub(super) fn is_held(&self) -> bool {
+        !self.queue.is_empty() && !self.queue.has_ready()
+    }
+
     pub(crate) fn last_end_bytes(&self) -> Option<u64> {
         self.last_end_bytes
     }
@@ -284,6 +304,15 @@ impl Stream {
     pub(super) fn member_dispatch(&mut self, queue_is_empty: bool) {
         self.in_flight += 1;
         self.members_waiting -= u32::from(queue_is_empty);
+    }
+
+    /// Of a group: a member has only requests that may not go, or not any more.
+    pub(super) fn member_held(&mut self, is_held: bool) {
+        if is_held {
+            self.members_held += 1;
+        } else {
+            self.members_held -= 1;
+        }
     }
 
     /// Of a group: a dispatch of a member is done.

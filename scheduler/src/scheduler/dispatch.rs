@@ -35,6 +35,8 @@ impl Scheduler {
         let after_spare_of = spare.map(|last| last.stream);
         self.ledger
             .dispatch((id, payer), batch, run.end_bytes, switched, run.shallow);
+        let first_is = (first.kind(), first.len_bytes(), first.lone());
+        self.ledger.gate_dispatch(now, id, first_is);
         self.last_served = Some(Served {
             stream: id,
             payer,
@@ -63,6 +65,7 @@ impl Scheduler {
                 Nanos::ZERO
             },
             kind: first.kind(),
+            len_bytes: first.len_bytes(),
             alone,
             sequential,
             switched,
@@ -85,7 +88,7 @@ impl Scheduler {
             let sent = SoloSent {
                 occupancy: run.price,
                 price: run.solo,
-                is_write: kind == RequestKind::Write,
+                is_write: kind.writes(),
             };
             return self.ledger.solo_debit(now, (id, payer), account, sent);
         }

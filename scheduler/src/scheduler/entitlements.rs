@@ -4,7 +4,6 @@ use super::Scheduler;
 use crate::config::{PolicyKind, StreamConfig};
 use crate::ledger::Stream;
 use crate::policies;
-use crate::queue::QueueOrder;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -17,14 +16,21 @@ impl Scheduler {
             reservation: None,
             ..config
         };
-        let id = self.ledger.add(Stream::new(plain, self.queue_order()));
+        let stream = self.new_stream(plain);
+        let id = self.ledger.add(stream);
         self.ledger.reconfigure(id, config, now);
         id
     }
 
-    fn queue_order(&self) -> QueueOrder {
+    fn new_stream(&self, entitlement: StreamConfig) -> Stream {
         let config = self.ledger.config();
-        policies::queue_order(config.policy, config.has_seeks)
+        let order = policies::queue_order(config.policy, config.has_seeks);
+        let stream = Stream::new(entitlement, order);
+        if config.has_gate() {
+            stream.with_gate()
+        } else {
+            stream
+        }
     }
 
     /// Changes what a stream (or a group) is entitled to, which admission has checked. No request
@@ -111,7 +117,7 @@ impl Scheduler {
             weight,
             ..StreamConfig::BEST_EFFORT
         };
-        let stream = Stream::new(config, self.queue_order());
+        let stream = self.new_stream(config);
         self.ledger.add_member(group, stream)
     }
 }

@@ -2,7 +2,7 @@
 //! of.
 
 use super::Scheduler;
-use crate::config::StreamConfig;
+use crate::config::{RequestKind, StreamConfig};
 use crate::ppm_time::unscaled;
 use crate::report::{DiskCounters, OccupancyReading, Slowdown, StreamCounters};
 use crate::stream_id::StreamId;
@@ -131,6 +131,19 @@ impl Scheduler {
     pub fn solo_time(&self, stream: StreamId) -> Nanos {
         self.ledger.check(stream);
         self.ledger.stream(stream).solo().received()
+    }
+
+    /// How long a piece of a discard or zeroing should be, of `least_bytes` to `most_bytes`: it
+    /// takes half of W at most by what was measured, unless shorter ones would take as long.
+    pub fn piece_bytes(&self, kind: RequestKind, least_bytes: u64, most_bytes: u64) -> u64 {
+        self.ledger.piece_bytes(kind, (least_bytes, most_bytes))
+    }
+
+    /// What a discard, zeroing or flush of that length was measured to take, at most of late;
+    /// `None`: there was none yet.
+    pub fn learnt_time(&self, kind: RequestKind, len_bytes: u64) -> Option<Nanos> {
+        let learnt = self.ledger.learnt_time(kind, len_bytes);
+        learnt.map(|time| time.most)
     }
 
     /// Time in which a stream (or group) had requests queued or in flight, where requests overlap.

@@ -4,6 +4,7 @@
 //! - `bound`: what is unspent and the least slack, each where an earlier rule broke the bound.
 //! - `charges`: what requests are charged, compared with what they take alone.
 //! - `isolation`: what a stream gets beside storms and large requests, and with wrong prices.
+//! - `trims`: what a stream gets beside discards that take far longer than their prices say.
 //! - `rules`: single rules, with a disk that the test plays by hand.
 //! - `iocost`: what weights over prices give, the likeness of the kernel's controller.
 
@@ -13,6 +14,7 @@ mod iocost;
 mod isolation;
 mod pipe;
 mod rules;
+mod trims;
 
 use disktime_lab::overlap::{Case, LabDrive, OverlapClient, OverlapRun};
 use disktime_scheduler::PolicyKind;

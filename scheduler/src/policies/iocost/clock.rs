@@ -192,7 +192,7 @@ impl DeviceClock {
         }
         let (answers, latency) = match done.kind {
             RequestKind::Read => (&mut self.reads, self.qos.read_latency),
-            RequestKind::Write => (&mut self.writes, self.qos.write_latency),
+            RequestKind::Write | RequestKind::Zero => (&mut self.writes, self.qos.write_latency),
             RequestKind::Flush | RequestKind::Discard => return,
         };
         if done.service.saturating_sub(done.price) <= latency {

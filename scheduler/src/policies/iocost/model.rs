@@ -20,7 +20,7 @@ impl IocostModel {
     pub(super) fn cost(&self, request: &Queued, last_end_bytes: Option<u64>) -> Nanos {
         let class = match request.kind() {
             RequestKind::Read => &self.read,
-            RequestKind::Write => &self.write,
+            RequestKind::Write | RequestKind::Zero => &self.write,
             RequestKind::Flush | RequestKind::Discard => return Nanos::ZERO,
         };
         let distance = request.offset_bytes().zip(last_end_bytes);
