@@ -59,6 +59,9 @@ pub(crate) struct Abilities {
     caches_reads: bool,
     /// What was never written may find no space below.
     can_run_out: bool,
+    /// Longest piece of a discard and of a zeroing.
+    discard_bytes: u64,
+    zeroing_bytes: u64,
 }
 
 impl Abilities {
@@ -78,6 +81,8 @@ impl Abilities {
             has_seeks: properties.has_seeks,
             caches_reads: capabilities.caches_reads,
             can_run_out: disk.free_bytes().is_some(),
+            discard_bytes: u64::from(properties.quantum_bytes),
+            zeroing_bytes: u64::from(properties.quantum_bytes),
         }
     }
 
@@ -121,6 +126,28 @@ impl Abilities {
         self.can_run_out
     }
 
+    /// Longest piece of a discard.
+    pub(crate) fn discard_bytes(&self) -> u64 {
+        self.discard_bytes
+    }
+
+    /// Longest piece that the disk is asked to zero.
+    pub(crate) fn zeroing_bytes(&self) -> u64 {
+        self.zeroing_bytes
+    }
+
+    /// How long pieces of discards and zeroings should be, by what they were measured to take.
+    pub(crate) fn set_longest(&mut self, discard_bytes: u64, zeroing_bytes: u64) {
+        let quantum = self.grain.quantum_bytes();
+        let whole = |bytes: u64| {
+            self.grain
+                .floor(bytes.min(quantum))
+                .max(self.grain.block_bytes())
+        };
+        let longest = (whole(discard_bytes), whole(zeroing_bytes));
+        (self.discard_bytes, self.zeroing_bytes) = longest;
+    }
+
     /// It refused a discard.
     pub(crate) fn lose_discard(&mut self) {
         self.discards = false;
@@ -145,6 +172,8 @@ impl Abilities {
             has_seeks: false,
             caches_reads: true,
             can_run_out: true,
+            discard_bytes: grain.quantum_bytes(),
+            zeroing_bytes: grain.quantum_bytes(),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! Not known here: which requests there are, in which order they go, and when they are answered.
 
 use crate::abilities::Abilities;
-use crate::geometry::UNIT_BYTES;
+use crate::geometry::{CHUNK_BYTES, UNIT_BYTES};
 use crate::ids::{RequestId, VdiskSlot};
 use crate::piece_io::{FollowUp, follow_up, operation};
 use crate::request::PendingRequest;
@@ -162,6 +162,12 @@ impl<D: Disk> IoQueue<D> {
 
     /// Takes the entry of an answered I/O.
     pub(crate) fn take(&mut self, io: &IoDone) -> Purpose {
+        if matches!(io.operation, Operation::Discard | Operation::WriteZeroes) {
+            let longest = |operation| self.disk_loop.piece_bytes(operation, CHUNK_BYTES);
+            let discard_bytes = longest(Operation::Discard);
+            let zeroing_bytes = longest(Operation::WriteZeroes);
+            self.abilities.set_longest(discard_bytes, zeroing_bytes);
+        }
         let purpose = self.in_flight.remove(io.tag as usize);
         if let Some(slot) = purpose.slot() {
             self.queued[slot.index()] -= 1;

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Invariants: a piece lies in one extent, starts and ends at the disk's blocks, and is at most a
-//! quantum long; no piece reads from a chunk that was never written; the pieces of a plan cover
-//! its range in order, without gaps and without an overlap of what they change.
+//! quantum long, a discard or zeroing perhaps less, by what they were measured to take; no piece
+//! reads from a chunk that was never written; the pieces of a plan cover its range in order,
+//! without gaps and without an overlap of what they change.
 //!
 //! Not known here: requests' buffers, the clock, the loop, and other requests.
 
@@ -264,7 +265,7 @@ impl<'a> Splitter<'a> {
             }),
             RequestKind::Trim | RequestKind::Flush | RequestKind::Status => {
                 self.cut_held(end, at, |stop| {
-                    let end = stop.min(at + self.grain().quantum_bytes());
+                    let end = stop.min(at + self.abilities.discard_bytes());
                     let discards = self.abilities.discards();
                     let cut = discards.then(|| self.piece(Action::Discard, at, end));
                     (cut.unwrap_or(Cut::NotDiscarded), end)
@@ -382,7 +383,12 @@ impl<'a> Splitter<'a> {
     /// one.
     fn cut_blocks(&self, action: Action, at: u64, stop: u64) -> (Cut, u64) {
         let grain = self.grain();
-        let end = grain.floor(stop).min(at + grain.quantum_bytes());
+        let longest = match action {
+            Action::Zero => self.abilities.zeroing_bytes(),
+            Action::ZeroByDiscard => self.abilities.discard_bytes(),
+            _ => grain.quantum_bytes(),
+        };
+        let end = grain.floor(stop).min(at + longest);
         if grain.is_aligned(at) && end > at {
             return (self.piece(action, at, end), end);
         }

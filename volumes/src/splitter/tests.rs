@@ -182,3 +182,28 @@ fn zeroes_go_by_what_the_disk_can_do() {
     let header = RequestHeader::new(RequestKind::Trim, 2 * MIB, 2 * MIB + 512, false);
     assert_eq!(cuts(&layout, abilities, header).1, [Cut::NotDiscarded]);
 }
+
+#[test]
+fn discards_and_zeroings_are_as_long_as_was_measured_to_be_right() {
+    let layout = layout(&[(0, 3 * MIB - 512)]);
+    let mut abilities = abilities();
+    let lengths = |abilities: Abilities, kind| {
+        let header = RequestHeader::new(kind, MIB, 2 * MIB, false);
+        let (_, cuts) = cuts(&layout, abilities, header);
+        cuts.iter()
+            .map(|cut| match cut {
+                Cut::Piece(piece) => piece.len_bytes() >> 10,
+                _ => 0,
+            })
+            .collect::<Vec<u64>>()
+    };
+    assert_eq!(lengths(abilities, RequestKind::Trim), [128; 8]);
+    abilities.set_longest(64 << 10, 32 << 10);
+    assert_eq!(lengths(abilities, RequestKind::Trim), [64; 16]);
+    assert_eq!(lengths(abilities, RequestKind::WriteZeroes), [64; 16]);
+    assert_eq!(lengths(abilities, RequestKind::ZeroKeepingSpace), [32; 32]);
+    // Never beyond the quantum, and never less than a block.
+    abilities.set_longest(1 << 30, 1);
+    assert_eq!(lengths(abilities, RequestKind::Trim), [128; 8]);
+    assert_eq!(abilities.zeroing_bytes(), 512);
+}
