@@ -1,6 +1,7 @@
 //! From measurements to a profile.
 //!
-//! - `aftermath`: σ. `seeks`: the seek curve. `remarks`: what differed while it was measured.
+//! - `aftermath`: σ, and reads within it. `seeks`: the seek curve. `remarks`: what differed while
+//!   it was measured.
 //!
 //! A figure is the middle one of its rounds. Throughput is that of the second half of each probe,
 //! when what had gathered of cache and credit is used up.
@@ -15,7 +16,7 @@ use crate::measurements::{Measurements, Subject, median};
 use crate::plan::{Part, SMALL_BYTES};
 use crate::probe::{Places, Sample};
 use crate::profile::{Class, DepthPoint, Device, Implausible, LoneLatency, LonePair, Profile};
-use disktime_drive_models::{ClassCost, Operation, OverlapCost, Quote};
+use disktime_drive_models::{ClassCost, CostModel, Operation, OverlapCost, Quote};
 use disktime_units::Nanos;
 
 /// Of a device whose writes were not measured: how many times a read a write is taken for.
@@ -27,6 +28,8 @@ const GUESSED_SETTLE: Nanos = Nanos::from_millis(3);
 const OUTLIER: u64 = 4;
 /// W is longer than the longest lone request by one part in so many: not all were seen.
 const WORST_MARGIN: u64 = 4;
+/// A lone request can meet a write in progress and one that waits behind it, each for σ.
+const WRITES_MET: u64 = 2;
 
 impl Measurements {
     /// What was measured, of that device.
@@ -41,9 +44,7 @@ impl Measurements {
         let mut cost = self.prices(&lone);
         let depths = self.depths();
         let knee_depth = knee(&depths);
-        let quantum_alone = cost.random_read.quote(quantum_bytes).lone;
-        let longest = self.longest().max(quantum_alone);
-        let worst = Nanos(longest.0 + longest.0 / WORST_MARGIN) + cost.settle;
+        let worst_case = self.worst_case(&cost);
         let seeks = self.seeks();
         if seeks.is_some() {
             cost = alone_only(cost);
@@ -53,7 +54,7 @@ impl Measurements {
             seconds: self.plan.options.seconds,
             measured_writes: writes,
             quantum_bytes: u32::try_from(quantum_bytes).unwrap_or(u32::MAX),
-            worst_case: worst,
+            worst_case,
             knee_depth,
             max_in_flight: 1,
             cost,
@@ -214,16 +215,25 @@ impl Measurements {
         points
     }
 
-    /// The longest request with nothing else in the device, without what is far beyond all others.
-    fn longest(&self) -> Nanos {
-        let mut longest = Nanos::ZERO;
+    /// W: a request alone, behind what writes before it left. What one kind of request showed as
+    /// its worst beyond its mean can meet the slowest kind as well.
+    fn worst_case(&self, cost: &OverlapCost) -> Nanos {
+        let quantum_bytes = self.plan.quantum_bytes;
+        let write = cost.random_write.quote(quantum_bytes).occupancy;
+        let behind = self.longest_behind_writes(write, cost.settle);
+        let usual = cost.random_read.quote(SMALL_BYTES).lone;
+        let (mut longest, mut beyond) = (behind, behind.saturating_sub(usual));
         for (_, probe, sample) in self.samples() {
             if probe.depth == 1 {
-                let usual = Nanos(sample.quantile(990).0 * OUTLIER);
-                longest = longest.max(sample.quantile(1000).min(usual));
+                let longest_here = longest_of(sample);
+                longest = longest.max(longest_here);
+                beyond = beyond.max(longest_here.saturating_sub(sample.mean()));
             }
         }
-        longest
+        let slowest = CostModel::Overlapping(*cost).longest_alone(quantum_bytes);
+        let longest = longest.max(slowest + beyond);
+        let longest = longest.0 + longest.0 / WORST_MARGIN;
+        Nanos(longest.saturating_add(cost.settle.0.saturating_mul(WRITES_MET)))
     }
 
     /// Enough for the knee, and for a device that is kept several times H full while no stream with
@@ -238,6 +248,12 @@ impl Measurements {
         let most = self.plan.facts.max_depth.clamp(2, 1024);
         profile.knee_depth.max(full).clamp(2, most)
     }
+}
+
+/// The longest request of a probe, without what is far beyond all others.
+fn longest_of(sample: &Sample) -> Nanos {
+    let usual = Nanos(sample.quantile(990).0 * OUTLIER);
+    sample.quantile(1000).min(usual)
 }
 
 /// Prices of writes that were not measured, from those of reads.

@@ -9,6 +9,9 @@ use disktime_drive_models::{Load, Operation, OverlapDrive, Slowdown, preset};
 use disktime_units::Nanos;
 
 const SIZE: u64 = 256 << 30;
+/// W is at least so many per cent of what follows from a drive's figures: the rarest of what it can
+/// be, a die with most of the garbage or one latency in 200,000, is not seen in a minute.
+const UNSEEN_PERCENT: u64 = 90;
 
 fn device() -> Device {
     Device {
@@ -97,8 +100,13 @@ fn check(name: &str, seconds: u64) -> Profile {
     }
     let steps = profile.knee_depth.ilog2().abs_diff(knee(&drive).ilog2());
     assert!(steps <= 1, "the knee is {}", profile.knee_depth);
-    let large = drive.cost.random_read.quote(128 << 10).lone;
-    assert!(profile.worst_case >= large, "W is {}", profile.worst_case);
+    let needed = Nanos(drive.worst_case.0 * UNSEEN_PERCENT / 100);
+    assert!(
+        profile.worst_case >= needed,
+        "W is {}, and {} follows from the drive's figures",
+        profile.worst_case,
+        drive.worst_case
+    );
     println!("{name}: {}\n{:#?}", profile.advice(), profile.summary());
     println!("{:#?}", profile.remarks);
     profile
@@ -139,7 +147,7 @@ fn cheap_qlc() {
 /// Garbage collection is not even: the drive says so, and reads take long to recover.
 #[test]
 fn cheap_qlc_gc() {
-    let profile = check("cheap-qlc-gc", 20);
+    let profile = check("cheap-qlc-gc", 60);
     assert!(says(&profile, &["differ by"]), "{:?}", profile.remarks);
     assert!(profile.cost.settle >= Nanos::from_millis(2));
 }

@@ -17,6 +17,10 @@ const READ_PAUSE: Nanos = Nanos::from_millis(1);
 /// Pause before a write alone: what the one before left behind is done by then.
 const WRITE_PAUSE: Nanos = Nanos::from_millis(20);
 
+/// Reads go on for so long behind a burst: it takes as long again as the burst until the price of
+/// its writes has run off, and what comes after that is to be seen.
+const LONG_WATCH: Nanos = Nanos::from_millis(120);
+
 const WARM_WEIGHT: u64 = 20;
 const DEEPEST_SMALL: u32 = 512;
 const DEEPEST_LARGE: u32 = 64;
@@ -158,8 +162,9 @@ impl Steps<'_> {
         }
     }
 
-    /// Behind a single write, whose price runs off before it is on the medium, and behind a long
-    /// burst, which leaves garbage collection behind.
+    /// Behind a single write, whose price runs off before it is on the medium; behind a burst that
+    /// fills the device's buffer, of which some dies have more to do than others; and behind a long
+    /// one, which leaves garbage collection behind.
     fn aftermath(&mut self) {
         if !self.options.writes {
             return;
@@ -169,7 +174,7 @@ impl Steps<'_> {
             depth: 32.min(self.facts.max_depth).max(1),
             burst: Nanos::from_millis(50),
             read_bytes: SMALL_BYTES,
-            watch: Nanos::from_millis(50),
+            watch: LONG_WATCH,
             repeats: 0,
         };
         let single = BurstProbe {
@@ -178,7 +183,13 @@ impl Steps<'_> {
             watch: Nanos::from_millis(20),
             ..long
         };
+        let short = BurstProbe {
+            burst: Nanos::from_millis(2),
+            watch: Nanos::from_millis(80),
+            ..long
+        };
         self.list.push((4, Part::Aftermath, Job::Bursts(single)));
-        self.list.push((8, Part::Aftermath, Job::Bursts(long)));
+        self.list.push((4, Part::Aftermath, Job::Bursts(short)));
+        self.list.push((4, Part::Aftermath, Job::Bursts(long)));
     }
 }
