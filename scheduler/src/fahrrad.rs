@@ -78,6 +78,7 @@ mod candidates;
 mod gate;
 mod next_requests;
 mod overlapping;
+mod price_probes;
 mod slack_index;
 mod stream_index;
 mod switching;

@@ -24,6 +24,9 @@
 //!    request at a time goes from the others, on spare time, and a stream that returns then loses
 //!    what that request still takes.
 //!
+//! With slack everywhere the disk is now and then kept for one stream for some requests, to see
+//! what they take (`price_probes.rs`).
+//!
 //! Time uses slack up without any event, so a disk that is held back names the time of the next
 //! decision: when slack ends, when a held write leaves, when an account changes by itself.
 //!
@@ -36,6 +39,7 @@
 //! reserved; and for all while slack is many times that and no stream was behind lately.
 
 use super::gate::set_gates;
+use super::price_probes::PriceProbes;
 use super::slack_index::{SlackScan, SlackTerms};
 use super::stream_index::StreamIndex;
 use crate::ledger::{Account, Ledger, Stream};
@@ -65,6 +69,7 @@ pub(crate) struct Overlapping {
     behind_at: Nanos,
     /// Streams that are behind and are not waited for any more, found in the last search.
     absent: Vec<StreamId>,
+    probes: PriceProbes,
 }
 
 /// Where slack stands.
@@ -86,6 +91,7 @@ impl Overlapping {
             scan_holds: false,
             behind_at: Nanos::ZERO,
             absent: Vec::new(),
+            probes: PriceProbes::default(),
         }
     }
 
@@ -238,9 +244,19 @@ impl Overlapping {
 
     /// With slack everywhere: the stream most behind, else spare time by weight.
     fn share(&mut self, ledger: &mut Ledger, now: Nanos, slack: i128) -> Pick {
-        if let Some((lag, stream)) = self.index.most_behind()
-            && i128::from(lag) + i128::from(now.0) >= 0
+        if let Some(probe) = self.probes.current(ledger, now) {
+            return self.serve_probe(ledger, now, slack, probe);
+        }
+        let behind = self.index.most_behind();
+        let behind = behind.filter(|(lag, _)| i128::from(*lag) + i128::from(now.0) >= 0);
+        let spare = || self.index.least_spare().map(|(_, stream)| stream);
+        let next = behind.map(|(_, stream)| stream).or_else(spare);
+        if let Some(next) = next
+            && let Some(probe) = self.probes.begin(ledger, now, slack, next)
         {
+            return self.serve_probe(ledger, now, slack, probe);
+        }
+        if let Some((lag, stream)) = behind {
             if scaled(Nanos((lag + now.0 as i64) as u64)) > longest_drain(deep_bound(ledger)) {
                 self.behind_at = now;
             }
@@ -263,8 +279,36 @@ impl Overlapping {
                 account: Account::Spare,
             };
         }
-        let slack_ends = now.saturating_add(length(slack)).saturating_add(Nanos(1));
-        self.sleep(ledger, Some(slack_ends))
+        self.sleep(ledger, Some(slack_ends(now, slack)))
+    }
+
+    /// Serves the stream whose prices are probed, as in focus, or waits for it.
+    fn serve_probe(
+        &self,
+        ledger: &Ledger,
+        now: Nanos,
+        slack: i128,
+        (id, until): (StreamId, Nanos),
+    ) -> Pick {
+        let stream = ledger.stream(id);
+        let bound = Nanos(bound(ledger).0.saturating_mul(2));
+        if stream.has_ready() && may_enter(ledger, stream, bound) {
+            let is_behind = stream.has_budget() && stream.budget() >= stream.fluid_budget(now);
+            let account = if is_behind {
+                Account::Reserved
+            } else {
+                Account::Spare
+            };
+            return Pick::Serve {
+                stream: id,
+                account,
+            };
+        }
+        let mut until = until.min(slack_ends(now, slack));
+        if !stream.is_busy() {
+            until = until.min(stream.solo().wait_until());
+        }
+        self.sleep(ledger, Some(until))
     }
 
     /// H for a stream that uses spare time. Beside others with reservations the disk is filled
@@ -310,6 +354,7 @@ impl Policy for Overlapping {
             }
             Slack::ShortAt(short_at) => {
                 self.behind_at = now;
+                self.probes.end(now);
                 let focus = self.focus(ledger, now, short_at);
                 if let Some(device) = ledger.occupancy_mut() {
                     device.set_focus(now, focus, self.index.active_reserved());
@@ -333,6 +378,7 @@ impl Policy for Overlapping {
 
     fn removed(&mut self, stream: StreamId) {
         self.index.forget(stream);
+        self.probes.forget(stream);
         self.absent.retain(|other| *other != stream);
         self.scan_holds = false;
     }
@@ -391,6 +437,11 @@ fn may_enter(ledger: &Ledger, stream: &Stream, bound: Nanos) -> bool {
     let filled = filled(ledger);
     let first_bound = || Nanos(proportion(bound.0, FIRST_PERCENT, 100));
     filled < bound || (stream.in_flight() == 0 && filled < first_bound())
+}
+
+/// When slack that is left now has passed.
+fn slack_ends(now: Nanos, slack: i128) -> Nanos {
+    now.saturating_add(length(slack)).saturating_add(Nanos(1))
 }
 
 fn earliest(one: Option<Nanos>, other: Option<Nanos>) -> Option<Nanos> {

@@ -392,7 +392,9 @@ fn learn_speed(
             is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
         });
         let expected = speed.latency(done.lone);
-        stream.solo_mut().note_read(service, expected);
+        let share_ppm = u64::try_from(stream.share_ppm()).unwrap_or(0);
+        let solo = stream.solo_mut();
+        solo.note_read(now, (service, expected), share_ppm);
     }
     speed.note_done(now, done.occupancy, busy)
 }

@@ -5,7 +5,8 @@
 //! - *Alone.* If no other request was in the disk since the last charge, the time that passed is
 //!   charged, whatever the price says: so a second alone is a second of budget, and a wrong price
 //!   cannot break the promise. A write is acknowledged early and is charged its price at least.
-//! - *Price correction.* The two are compared, and the ratio corrects the prices of the account.
+//! - *Price correction.* The two are compared, and the ratio corrects the prices of the account
+//!   (`price_correction.rs`).
 //! - *Gaps.* An account with nothing outstanding is charged the time that passes up to what it is
 //!   behind: its client would have thought alone as well, so it has received that time.
 //!
@@ -14,6 +15,7 @@
 //!
 //! What is not known here: budgets, periods, and the disk.
 
+use super::price_correction::{PriceCorrection, Standing};
 use super::private_device::PrivateDevice;
 use crate::ppm_time::proportion;
 use disktime_units::Nanos;
@@ -30,102 +32,6 @@ const WAIT_FACTOR: u64 = 8;
 const WAIT_MIN: Nanos = Nanos::from_micros(100);
 /// and at most so long.
 const WAIT_MAX: Nanos = Nanos::from_millis(20);
-
-/// Corrections are used once so many lone latencies were compared,
-const CORRECTION_MIN: u64 = 40;
-/// and what was compared counts half when there is more than this.
-const CORRECTION_MEMORY: u64 = 200;
-/// Bounds of a correction, in ppm. Errors beyond them are faults of the profile.
-const CORRECTION_RANGE_PPM: (u64, u64) = (500_000, 1_250_000);
-/// The fastest reads are taken of so many,
-const FAST_READS_OF: u32 = 64;
-/// as a tenth of them,
-const FAST_READS: usize = 7;
-/// and no less than this is believed, in ppm.
-const FAST_READS_MIN_PPM: u32 = 400_000;
-/// A new lone latency counts for one part in this many of the moving average.
-const LONE_MEMORY: u64 = 16;
-
-/// What one account's requests take compared with their prices, as a ratio of sums: a mean of
-/// ratios would be off where prices come in lumps.
-#[derive(Debug, Clone, Copy)]
-struct PriceCorrection {
-    elapsed: u64,
-    priced: u64,
-    factor_ppm: u64,
-    /// Moving average of the lone latency.
-    lone: u64,
-}
-
-impl PriceCorrection {
-    const NONE: PriceCorrection = PriceCorrection {
-        elapsed: 0,
-        priced: 0,
-        factor_ppm: 1_000_000,
-        lone: 0,
-    };
-
-    fn note_lone(&mut self, lone: Nanos) {
-        self.lone = match self.lone {
-            0 => lone.0,
-            known => (known * (LONE_MEMORY - 1) + lone.0) / LONE_MEMORY,
-        };
-    }
-
-    fn learn(&mut self, elapsed: Nanos, solo: Nanos) {
-        self.elapsed += elapsed.0;
-        self.priced += solo.0;
-        if self.priced > CORRECTION_MEMORY * self.lone {
-            self.elapsed /= 2;
-            self.priced /= 2;
-        }
-        if self.priced > CORRECTION_MIN * self.lone {
-            let ratio = proportion(self.elapsed, 1_000_000, self.priced);
-            let (least, most) = CORRECTION_RANGE_PPM;
-            self.factor_ppm = ratio.clamp(least, most);
-        }
-    }
-}
-
-/// How fast the fastest reads of an account are compared with what they should take alone.
-///
-/// Overlap only lengthens a read. If even a tenth of the last reads was faster than it should be
-/// alone, prices are too high, and an account that is never short would never show it otherwise.
-#[derive(Debug, Clone, Copy)]
-struct FastReads {
-    /// The smallest ratios of this round, ascending, in ppm.
-    smallest: [u32; FAST_READS],
-    seen: u32,
-    /// What a tenth of the last round's reads stayed below.
-    tenth_ppm: u32,
-}
-
-impl FastReads {
-    const NONE: FastReads = FastReads {
-        smallest: [u32::MAX; FAST_READS],
-        seen: 0,
-        tenth_ppm: u32::MAX,
-    };
-
-    fn note(&mut self, service: Nanos, expected: Nanos) {
-        let ratio = proportion(service.0, 1_000_000, expected.0.max(1));
-        let ratio = u32::try_from(ratio).unwrap_or(u32::MAX);
-        // Most reads are none of the fastest.
-        if ratio < self.smallest[FAST_READS - 1] {
-            let at = self.smallest.partition_point(|known| *known <= ratio);
-            self.smallest.copy_within(at..FAST_READS - 1, at + 1);
-            self.smallest[at] = ratio;
-        }
-        self.seen += 1;
-        if self.seen == FAST_READS_OF {
-            let tenth_ppm = self.smallest[FAST_READS - 1].max(FAST_READS_MIN_PPM);
-            *self = FastReads {
-                tenth_ppm,
-                ..FastReads::NONE
-            };
-        }
-    }
-}
 
 /// What a request that is done is charged by.
 #[derive(Debug, Clone, Copy)]
@@ -153,7 +59,6 @@ pub(crate) struct SoloAccount {
     debited: Nanos,
     device: PrivateDevice,
     correction: PriceCorrection,
-    fast_reads: FastReads,
     /// Its gap is charged up to then; `None`: it has requests, or is waited for.
     gap_since: Option<Nanos>,
     /// When it last ran out of requests.
@@ -170,7 +75,6 @@ impl Default for SoloAccount {
         SoloAccount {
             device: PrivateDevice::default(),
             correction: PriceCorrection::NONE,
-            fast_reads: FastReads::NONE,
             charged_until: Nanos::ZERO,
             busy_since: Nanos::ZERO,
             charged_since_busy: Nanos::ZERO,
@@ -274,7 +178,7 @@ impl SoloAccount {
             elapsed.max(finished.debit)
         } else {
             if finished.is_read {
-                self.correction.learn(elapsed, finished.solo);
+                self.correction.learn(now, elapsed, finished.solo);
             }
             elapsed
         };
@@ -338,24 +242,39 @@ impl SoloAccount {
 
     /// κ: what its requests take compared with their prices, in ppm.
     pub(crate) fn correction_ppm(&self) -> u64 {
-        let factor = self.correction.factor_ppm;
-        factor.min(u64::from(self.fast_reads.tenth_ppm))
+        self.correction.factor_ppm()
     }
 
-    /// A read took so long, and should take so long alone.
+    /// Whether its prices are to be confirmed by reads alone.
     #[inline]
-    pub(super) fn note_read(&mut self, service: Nanos, expected: Nanos) {
-        self.fast_reads.note(service, expected);
+    pub(crate) fn is_doubtful(&self, now: Nanos) -> bool {
+        self.correction.is_doubtful(now)
+    }
+
+    /// How long it has to be alone until its prices are confirmed, and what a request takes alone.
+    pub(crate) fn to_confirm(&self) -> (Nanos, Nanos) {
+        (self.correction.missing(), self.correction.lone())
+    }
+
+    /// A read of an account with that share took so long, and should take so long alone.
+    #[inline]
+    pub(super) fn note_read(
+        &mut self,
+        now: Nanos,
+        (service, expected): (Nanos, Nanos),
+        share_ppm: u64,
+    ) {
+        let standing = Standing {
+            share_ppm,
+            received: self.received(),
+            backlogged: self.backlogged(now, true),
+        };
+        self.correction.note_read(service, expected, standing);
     }
 
     /// The disk's speed changed: what was learnt of prices is not true any more.
     pub(super) fn forget_corrections(&mut self) {
-        let lone = self.correction.lone;
-        self.correction = PriceCorrection {
-            lone,
-            ..PriceCorrection::NONE
-        };
-        self.fast_reads = FastReads::NONE;
+        self.correction.forget();
     }
 }
 
