@@ -15,7 +15,7 @@ fn error(message: String) -> QuantityError {
     QuantityError { message }
 }
 
-const SIZES: [(&str, u64); 14] = [
+const SIZES: [(&str, u64); 21] = [
     ("B", 1),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -30,14 +30,23 @@ const SIZES: [(&str, u64); 14] = [
     ("K", 1 << 10),
     ("M", 1 << 20),
     ("G", 1 << 30),
+    ("T", 1 << 40),
+    ("P", 1 << 50),
+    // As fio, dd and QEMU take them.
+    ("k", 1 << 10),
+    ("m", 1 << 20),
+    ("g", 1 << 30),
+    ("t", 1 << 40),
+    ("p", 1 << 50),
 ];
 
-const DURATIONS: [(&str, u64); 5] = [
+const DURATIONS: [(&str, u64); 6] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
     ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
 ];
 
 /// A decimal number as (digits without the point, number of decimals), and the text after it.
@@ -91,7 +100,7 @@ fn parse_with_units(
     })
 }
 
-/// A size in bytes: `4096B`, `4KiB`, `1.5GiB`, `64GB`.
+/// A size in bytes: `4096B`, `4KiB`, `4k`, `1.5GiB`, `64GB`. A letter alone is a binary unit.
 ///
 /// # Errors
 /// A sentence that names the units, for anything else.
@@ -99,7 +108,7 @@ pub fn parse_size(text: &str) -> Result<u64, QuantityError> {
     parse_with_units(text, &SIZES, "a size", "\"64GiB\", \"512MiB\" or \"4KiB\"")
 }
 
-/// A length of time: `250ms`, `1.5s`, `2min`.
+/// A length of time: `250ms`, `1.5s`, `2min`, `1h`.
 ///
 /// # Errors
 /// A sentence that names the units, for anything else.

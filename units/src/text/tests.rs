@@ -3,6 +3,20 @@
 use super::*;
 
 #[test]
+fn the_habits_of_other_tools_are_taken() {
+    for (text, bytes) in [
+        ("4k", 4096),
+        ("1m", 1 << 20),
+        ("2G", 2 << 30),
+        ("1T", 1 << 40),
+    ] {
+        assert_eq!(parse_size(text), Ok(bytes), "{text}");
+    }
+    assert_eq!(parse_duration("1h"), Ok(Nanos::from_secs(3600)));
+    assert_eq!(parse_duration("1.5h"), Ok(Nanos::from_secs(5400)));
+}
+
+#[test]
 fn sizes_are_read_exactly() {
     assert_eq!(parse_size("64GiB"), Ok(64 << 30));
     assert_eq!(parse_size("1.5KiB"), Ok(1536));
