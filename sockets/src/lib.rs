@@ -28,4 +28,5 @@ pub use tls::{
 };
 pub use unix_path::{
     MAX_SOCKET_PATH_BYTES, check_socket_path, check_unix_free, client_path, only_works_here,
+    other_users_socket,
 };

@@ -26,6 +26,17 @@ pub enum ListenError {
     /// Another server answers on the socket.
     #[error("another server answers on the socket {}: stop it, or choose another path", .0.display())]
     SocketInUse(PathBuf),
+    /// The socket there is another user's.
+    #[error(
+        "the socket {} belongs to {}, and this user may not connect to it: a server of that user \
+         may be listening. Stop it, or choose another path", .path.display(), .owner
+    )]
+    OtherUsers {
+        /// The socket's path.
+        path: PathBuf,
+        /// Whose it is, for people.
+        owner: String,
+    },
     /// The path is a file of another kind.
     #[error("{} exists and is not a socket: move it away, or choose another path", .0.display())]
     NotASocket(PathBuf),
@@ -244,37 +255,43 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 /// Removes a socket file on which no server answers.
 fn remove_stale(path: &Path, address: &SockAddr) -> Result<(), ListenError> {
-    let failed = |source| ListenError::Unix {
-        path: path.to_owned(),
-        source,
-    };
+    if has_stale(path, address)? {
+        fs::remove_file(path).map_err(|source| ListenError::Unix {
+            path: path.to_owned(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether the path has a socket file on which no server answers; otherwise it is free.
+///
+/// # Errors
+/// When something else is there, or a server answers or may: one that is stopped accepts no
+/// connections.
+pub(crate) fn has_stale(path: &Path, address: &SockAddr) -> Result<bool, ListenError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(source) => {
+            return Err(ListenError::Unix {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
     if !found.file_type().is_socket() {
         return Err(ListenError::NotASocket(path.to_owned()));
     }
     match try_connect(address) {
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(failed)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(failed(error)),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(ListenError::OtherUsers {
+            path: path.to_owned(),
+            owner: crate::unix_path::owner(&found),
+        }),
         // Also with a full backlog: a server that is stopped and accepts no connections.
         _ => Err(ListenError::SocketInUse(path.to_owned())),
-    }
-}
-
-/// Whether a server answers at the address, or may: one that is stopped accepts no connections.
-pub(crate) fn is_answered(address: &SockAddr) -> bool {
-    match try_connect(address) {
-        Ok(()) => true,
-        Err(error) => !matches!(
-            error.kind(),
-            ErrorKind::ConnectionRefused | ErrorKind::NotFound
-        ),
     }
 }
 

@@ -2,11 +2,11 @@
 //! could be made there. Nothing is made here.
 
 use crate::ListenError;
+use crate::listen::has_stale;
 use socket2::SockAddr;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Longest path of a unix socket, in bytes.
@@ -50,24 +50,56 @@ pub fn check_socket_path(path: &Path) -> Result<(), ListenError> {
 /// As [`crate::UnixSocket::bind`].
 pub fn check_unix_free(path: &Path) -> Result<(), ListenError> {
     check_socket_path(path)?;
-    let failed = |source| ListenError::Unix {
+    let address = SockAddr::unix(path).map_err(|source| ListenError::Unix {
         path: path.to_owned(),
         source,
-    };
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(ListenError::NotASocket(path.to_owned()));
-        }
-        Ok(_) => {
-            let address = SockAddr::unix(path).map_err(failed)?;
-            if crate::listen::is_answered(&address) {
-                return Err(ListenError::SocketInUse(path.to_owned()));
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    })?;
+    has_stale(path, &address).map(drop)
+}
+
+/// Why this user may not connect to the socket at the path, as a sentence: it, or a directory on
+/// the way to it, is another user's.
+pub fn other_users_socket(path: &Path) -> String {
+    let (shown, remedy) = (
+        path.display(),
+        "run this as the user who started the server, or as root",
+    );
+    if let Ok(found) = fs::symlink_metadata(path) {
+        let owner = owner(&found);
+        return format!(
+            "the socket {shown} belongs to {owner}, and only that user may use it; {remedy}"
+        );
     }
-    Ok(())
+    let closed = path.ancestors().skip(1).find_map(|directory| {
+        let found = fs::metadata(directory).ok()?;
+        Some(format!(
+            "{}, which belongs to {}",
+            directory.display(),
+            owner(&found)
+        ))
+    });
+    let closed = closed.unwrap_or_else(|| "a directory of another user".to_owned());
+    format!("this user may not enter the way to the socket {shown} below {closed}; {remedy}")
+}
+
+/// Whose a file is, for people.
+pub(crate) fn owner(found: &fs::Metadata) -> String {
+    let uid = found.uid();
+    match user_name(uid) {
+        Some(name) => format!("user {name}"),
+        None => format!("user {uid}"),
+    }
+}
+
+/// The name of a user in the machine's own list.
+fn user_name(uid: u32) -> Option<String> {
+    let list = fs::read_to_string("/etc/passwd").ok()?;
+    let wanted = uid.to_string();
+    list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(wanted.as_str())).then(|| name.to_owned())
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use crate::failure::{CommandResult, Failure};
 use disktime_observe::ServerStatus;
-use disktime_sockets::{SocketAccess, UnixSocket};
+use disktime_sockets::{SocketAccess, UnixSocket, other_users_socket};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -192,12 +192,13 @@ pub(crate) fn ask_status(path: &Path) -> CommandResult<ServerStatus> {
 }
 
 fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
-    let stream = UnixStream::connect(path).map_err(|error| {
-        Failure::new(format!(
+    let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => Failure::new(other_users_socket(path)),
+        _ => Failure::new(format!(
             "no server answers on {}: {error}; start one with `disktime serve FILE`, or name its \
              control socket with --control PATH",
             path.display()
-        ))
+        )),
     })?;
     stream.set_read_timeout(Some(ANSWER_TIME))?;
     stream.set_write_timeout(Some(ANSWER_TIME))?;
