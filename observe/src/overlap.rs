@@ -6,7 +6,7 @@
 //! Invariant: nothing of this is reported of disks that do one request at a time.
 
 use crate::text::percent;
-use crate::{DiskStatus, Grouped, ServerStatus, Table, Windows, grouped};
+use crate::{DiskStatus, Windows};
 use disktime_units::{Nanos, Share};
 use serde::{Deserialize, Serialize};
 
@@ -94,75 +94,43 @@ impl SoloTime {
     }
 }
 
-impl ServerStatus {
-    /// The disks that overlap requests, a line each; `None` without any.
-    pub(crate) fn overlap_table(&self) -> Option<Table> {
-        let mut table = Table::new(&[
-            "disk",
-            "H ms",
-            "in it ms",
-            "most ms",
-            "drain ms",
-            "unspent at most ms",
-            "kept for one: 1s",
-            "10s",
-            "total",
-        ]);
-        let mut any = false;
-        for (name, disk) in &self.disks {
-            let Some(overlap) = &disk.overlap else {
-                continue;
-            };
-            let mut row = vec![name.clone()];
-            row.extend(
-                [
-                    overlap.occupancy_bound_ms,
-                    overlap.occupancy_ms,
-                    overlap.occupancy_most_ms,
-                    overlap.drain_ms,
-                    disk.unspent_bound_ms,
-                ]
-                .map(|millis| format!("{millis:.2}")),
-            );
-            let shares = overlap.focus_share.by_name();
-            row.extend(shares.map(|(_, share)| percent(share)));
-            table.row(row);
-            any = true;
-        }
-        any.then_some(table)
+impl DiskOverlap {
+    /// What it says, for people.
+    pub(crate) fn sentence(&self) -> String {
+        let kept = self.focus_share.by_name();
+        let kept = kept.map(|(window, share)| format!("{} ({window})", percent(share)));
+        format!(
+            "it overlaps requests: H {:.2} ms, work in it {:.2} ms (the most {:.2} ms), empty in \
+             {:.2} ms; kept for one stream {}",
+            self.occupancy_bound_ms,
+            self.occupancy_ms,
+            self.occupancy_most_ms,
+            self.drain_ms,
+            kept.join(", ")
+        )
+    }
+}
+
+impl DiskStatus {
+    /// Whether requests take longer than the prices say.
+    pub(crate) fn is_slower_than_priced(&self) -> bool {
+        self.slower().is_some()
     }
 
-    /// A sentence for each disk that is slower than its prices say.
-    pub(crate) fn slower_disks(&self) -> Vec<String> {
-        let slower = |(name, disk): (&String, &DiskStatus)| {
-            let slower = disk.overlap?.slower_than_priced?;
-            Some(format!(
-                "{name} has been slower than its prices for {:.1} s: latency × {:.1}, \
-                 throughput ÷ {:.1}; reservations are kept of what it does now",
-                slower.since_ms / 1e3,
-                slower.latency_factor,
-                slower.occupancy_factor
-            ))
-        };
-        self.disks.iter().filter_map(slower).collect()
+    fn slower(&self) -> Option<SlowerDisk> {
+        self.overlap?.slower_than_priced
     }
 
-    /// What vdisks and groups on such disks received, a line each; `None` without any.
-    pub(crate) fn solo_table(&self) -> Option<Table> {
-        let mut table = Table::new(&SoloTime::HEADING);
-        let mut any = false;
-        for (name, line) in grouped(&self.groups, &self.vdisks, |vdisk| vdisk.group.as_deref()) {
-            let account = match line {
-                Grouped::Group(group) => &group.account,
-                Grouped::Vdisk(vdisk) => &vdisk.stream.account,
-            };
-            let Some(solo) = &account.solo else {
-                continue;
-            };
-            table.row(solo.row(name));
-            any = true;
-        }
-        any.then_some(table)
+    /// A sentence, if the disk is slower than its prices say.
+    pub(crate) fn slowness(&self) -> Option<String> {
+        let slower = self.slower()?;
+        Some(format!(
+            "slower than its prices for {:.1} s: latency × {:.1}, throughput ÷ {:.1}; \
+             reservations are kept of what it does now",
+            slower.since_ms / 1e3,
+            slower.latency_factor,
+            slower.occupancy_factor
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: keys of the JSON are never renamed without a line in CHANGELOG.md; a reader ignores
 //! keys that it does not know, so that a newer server can add some.
 
+mod sentences;
 mod tables;
 
 use crate::{DiskOverlap, DiskWindow, Percentiles, SoloTime, StreamWindow, Windows};

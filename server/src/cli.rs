@@ -1,6 +1,7 @@
 //! The command line and its help.
 
 use crate::commands::{CalibrationOptions, ServerAddress, SimulationOptions};
+use crate::diagnostics::Verbosity;
 use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
 use disktime_workloads::Workload;
@@ -15,17 +16,22 @@ use std::path::PathBuf;
     disktime status examples/quickstart.json\n  \
     disktime simulate examples/quickstart.json examples/workloads/three-clients.json\n  \
     disktime simulate examples/quickstart.json --client oltp,vdisk=db,depth=4 --client media-player,vdisk=web\n\n\
+    Environment:\n  \
+    DISKTIME_LOG  what is logged without -q and -v: error, warn (as without it), info, debug or trace\n  \
+    NO_COLOR      if it is not empty, nothing is coloured; without a terminal nothing ever is\n\n\
     Exit status: 0 done, 1 failed (standard error says why), 2 wrong use of the command line.")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    verbosity: Verbosity,
 }
 
 impl Cli {
-    /// What to do.
-    pub(crate) fn into_command(self) -> Command {
-        self.command
+    /// What to do, and how much of it is logged.
+    pub(crate) fn into_parts(self) -> (Command, Verbosity) {
+        (self.command, self.verbosity)
     }
 }
 
@@ -101,10 +107,21 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show how much disk time each virtual disk of a running server received.
+    /// Show how much disk time each virtual disk of a running server received, and why deadlines
+    /// were missed.
     Status {
         #[command(flatten)]
         server: ServerAddress,
+        /// Show it again every INTERVAL (without one: every second) until it is interrupted; with
+        /// --json a line each time.
+        #[arg(
+            long,
+            value_name = "INTERVAL",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "1s"
+        )]
+        watch: Option<String>,
         /// Print JSON instead of tables.
         #[arg(long)]
         json: bool,
@@ -205,6 +222,36 @@ pub(crate) enum Command {
         /// Do not ask, and go on without a terminal.
         #[arg(long)]
         yes: bool,
+    },
+    /// Give a virtual disk another name; its data stays. Change the name in the reservation file
+    /// first. Without a server.
+    Rename {
+        /// The reservation file, which has the new name.
+        file: PathBuf,
+        /// The name that it has on its disk.
+        old: String,
+        /// The name that it is to have.
+        new: String,
+    },
+    /// List the virtual disks that the disks of a reservation file hold, with those that the next
+    /// start would make. Without a server, or beside one.
+    List {
+        /// The reservation file.
+        file: PathBuf,
+        /// Print JSON instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is known of a virtual disk: its disk, uuid, size and reservation. Without a
+    /// server, or beside one.
+    Info {
+        /// The reservation file.
+        file: PathBuf,
+        /// The virtual disk's name.
+        vdisk: String,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// List the kinds of generators, the keys of clients, and the formats of traces.
     Workloads,

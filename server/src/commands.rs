@@ -6,10 +6,12 @@ mod check;
 mod consent;
 mod demo;
 mod format;
+mod list;
 mod load;
 mod model;
 mod palette;
 mod remove;
+mod rename;
 mod schema;
 mod serve;
 mod simulate;
@@ -18,10 +20,12 @@ mod workloads;
 
 use crate::assembly::AnyDisk;
 use crate::cli::Command;
+use crate::diagnostics::Verbosity;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
 use disktime_volumes::LabelledDisk;
+use serve::ServeOptions;
 use std::process::ExitCode;
 
 pub(crate) use calibrate::CalibrationOptions;
@@ -32,7 +36,11 @@ pub(crate) use status::ServerAddress;
 ///
 /// # Errors
 /// What failed and what to do, as a sentence.
-pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<ExitCode> {
+pub(crate) fn run(
+    command: Command,
+    verbosity: &Verbosity,
+    supervisor: Supervisor,
+) -> CommandResult<ExitCode> {
     match command {
         Command::Serve {
             file,
@@ -40,13 +48,22 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
             run,
             accept_new_disk,
         } => {
-            let (policy, run) = (policy.name(), run.as_deref());
-            return serve::run(&file, policy, run, &accept_new_disk, supervisor);
+            let options = ServeOptions {
+                policy: policy.name(),
+                command: run.as_deref(),
+                accepted: &accept_new_disk,
+                with_summary: !verbosity.is_quiet(),
+            };
+            return serve::run(&file, options, supervisor);
         }
         Command::Adopt { file, disk } => adopt::run(&file, disk.as_deref())?,
         Command::Calibrate { path, options } => calibrate::run(&path, &options)?,
         Command::Check { file, json, disks } => return check::run(&file, json, disks),
-        Command::Status { server, json } => status::run(&server, json)?,
+        Command::Status {
+            server,
+            watch,
+            json,
+        } => status::run(&server, watch.as_deref(), json)?,
         Command::Simulate {
             file,
             workload,
@@ -78,6 +95,9 @@ pub(crate) fn run(command: Command, supervisor: Supervisor) -> CommandResult<Exi
             disk,
             yes,
         } => remove::run(&file, &vdisk, disk.as_deref(), yes)?,
+        Command::Rename { file, old, new } => rename::run(&file, &old, &new)?,
+        Command::List { file, json } => list::run(&file, json)?,
+        Command::Info { file, vdisk, json } => list::info(&file, &vdisk, json)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),
     }
@@ -95,6 +115,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Adopt { .. }
             | Command::Format { .. }
             | Command::Remove { .. }
+            | Command::Rename { .. }
     )
 }
 

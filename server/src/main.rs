@@ -12,23 +12,26 @@ mod serving;
 
 use clap::Parser;
 use cli::Cli;
-use diagnostics::print_diagnostic;
+use diagnostics::print_failure;
 use serving::supervisor::Supervisor;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().into_command();
-    diagnostics::start_log();
+    let (command, verbosity) = Cli::parse().into_parts();
+    if let Err(failure) = diagnostics::start_log(&verbosity) {
+        print_failure(&failure);
+        return ExitCode::FAILURE;
+    }
     serving::signals::survive_file_size_limit();
     if commands::prints_only(&command) {
         end_quietly_on_closed_pipe();
     }
     // SAFETY: no thread was started yet, and nothing was opened.
     let supervisor = unsafe { Supervisor::take() };
-    match supervisor.and_then(|supervisor| commands::run(command, supervisor)) {
+    match supervisor.and_then(|supervisor| commands::run(command, &verbosity, supervisor)) {
         Ok(code) => code,
         Err(failure) => {
-            print_diagnostic(format_args!("disktime: {failure}"));
+            print_failure(&failure);
             ExitCode::FAILURE
         }
     }

@@ -1,31 +1,40 @@
-//! The status as tables for people: disks, then vdisks under their groups and background work.
+//! The status for people: for each disk how its time was used, what its vdisks have reserved and
+//! received under their groups, their latencies, and sentences about what is out of order.
+//!
+//! Invariant: no line is longer than [`COLUMNS`], whatever names there are.
 
-use super::{Account, Grouped, ServerStatus, StreamStatus, grouped};
-use crate::text::percent;
-use crate::{Percentiles, Table};
-use std::fmt;
+use super::{Account, DiskStatus, Grouped, ServerStatus, StreamStatus, grouped};
+use crate::text::{percent, short_percent, wrapped};
+use crate::{Percentiles, SoloTime, Table};
+use disktime_units::Nanos;
+use std::fmt::{self, Write};
+
+/// The longest line.
+const COLUMNS: usize = 100;
+/// The column of the table of shares that counts missed deadlines.
+const MISSED: usize = 9;
 
 impl fmt::Display for ServerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.disk_table(), self.stream_table())?;
-        for table in [self.overlap_table(), self.solo_table()].iter().flatten() {
-            write!(f, "\n{table}")?;
-        }
-        for (name, disk) in &self.disks {
-            if disk.pauses > 0 {
-                let (times, seconds) = (disk.pauses, disk.paused_ms / 1e3);
-                writeln!(
-                    f,
-                    "\n{name}: pauses of the server: {times}, {seconds:.1} s together; no vdisk was \
-                     charged, and periods that ended meanwhile count as missed"
-                )?;
+        self.write(f, false)
+    }
+}
+
+impl ServerStatus {
+    /// The same text with colours, for a terminal.
+    pub fn coloured(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text, true);
+        text
+    }
+
+    fn write(&self, f: &mut impl Write, with_colour: bool) -> fmt::Result {
+        for (index, (name, disk)) in self.disks.iter().enumerate() {
+            if index > 0 {
+                writeln!(f, "\n")?;
             }
-            for notice in disk.notices.iter().chain(&disk.file_problem) {
-                writeln!(f, "\n{name}: {notice}")?;
-            }
-        }
-        for sentence in self.slower_disks() {
-            writeln!(f, "\n{sentence}")?;
+            self.write_disk(f, name, disk, with_colour)?;
         }
         if let Some(files) = &self.files {
             let transport = if files.over_io_uring {
@@ -38,92 +47,191 @@ impl fmt::Display for ServerStatus {
         }
         Ok(())
     }
-}
 
-impl ServerStatus {
-    fn disk_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "disk",
-            "window",
-            "busy",
-            "charged",
-            "waiting",
-            "switching",
-            "idle",
-            "switches",
-            "W ms",
-            "overruns",
-        ]);
-        for (name, disk) in &self.disks {
-            for (window, figures) in disk.windows.by_name() {
-                table.row(vec![
-                    name.clone(),
-                    window.to_owned(),
-                    percent(figures.busy_share),
-                    percent(figures.charged_share),
-                    percent(figures.waiting_share),
-                    percent(figures.switching_share),
-                    percent(figures.idle_share),
-                    figures.switches.to_string(),
-                    format!("{:.1}", disk.worst_case_ms),
-                    disk.overruns.to_string(),
-                ]);
-            }
+    fn write_disk(
+        &self,
+        f: &mut impl Write,
+        name: &str,
+        disk: &DiskStatus,
+        with_colour: bool,
+    ) -> fmt::Result {
+        let shown = |table: Table| table.within(COLUMNS).with_colour(with_colour);
+        let heading = format!("{name}: {}, policy {}", disk.description, disk.policy);
+        writeln!(f, "{}", in_bold(&wrapped(&heading, COLUMNS), with_colour))?;
+        write!(f, "{}", shown(disk_table(disk)))?;
+        for sentence in figures_of(disk) {
+            writeln!(f, "{}", wrapped(&sentence, COLUMNS))?;
         }
-        table
+        let lines = self.lines_of(name);
+        write!(f, "\n{}", shown(share_table(&lines)))?;
+        write!(f, "\n{}", shown(latency_table(self, &lines)))?;
+        if let Some(table) = solo_table(&lines) {
+            write!(f, "\n{}", shown(table))?;
+        }
+        for sentence in self.sentences_of(name) {
+            writeln!(f, "\n{}", wrapped(&format!("{name}: {sentence}"), COLUMNS))?;
+        }
+        Ok(())
     }
 
-    fn stream_table(&self) -> Table {
-        let mut table = Table::new(&[
-            "vdisk",
-            "reserved",
-            "1s: received",
-            "spare",
-            "10s: received",
-            "spare",
-            "total: received",
-            "spare",
-            "met",
-            "missed",
-            "queue p50/p99 ms",
-            "service p50/p99 ms",
-        ]);
+    /// The streams of a disk: each group with its members beneath it, vdisks in no group, then
+    /// background work.
+    fn lines_of(&self, disk: &str) -> Vec<Line<'_>> {
+        let mut lines = Vec::new();
         for (name, line) in grouped(&self.groups, &self.vdisks, |vdisk| vdisk.group.as_deref()) {
-            table.row(match line {
+            let line = match line {
                 // Its members' times are not of one distribution.
-                Grouped::Group(group) => row(name, &group.account, None),
-                Grouped::Vdisk(vdisk) => stream_row(name, &vdisk.stream),
-            });
-        }
-        for (disk, works) in &self.background {
-            for (work, stream) in works {
-                table.row(stream_row(format!("({disk}: {work})"), stream));
+                Grouped::Group(group) => Line::new(name, &group.account, None),
+                Grouped::Vdisk(vdisk) => Line::of(name, &vdisk.stream),
+            };
+            if line.account.entitlement.disk == disk {
+                lines.push(line);
             }
         }
-        table
+        for (work, stream) in self.background.get(disk).into_iter().flatten() {
+            lines.push(Line::of(format!("({work})"), stream));
+        }
+        lines
     }
 }
 
-fn stream_row(name: String, stream: &StreamStatus) -> Vec<String> {
-    let times = [stream.queue_time_us, stream.service_time_us];
-    row(name, &stream.account, Some(times))
+/// A line of a disk's tables.
+struct Line<'s> {
+    name: String,
+    account: &'s Account,
+    stream: Option<&'s StreamStatus>,
 }
 
-fn row(name: String, account: &Account, times: Option<[Percentiles; 2]>) -> Vec<String> {
-    let mut row = vec![name, percent(account.entitlement.reserved_share)];
-    for (_, window) in account.windows.by_name() {
-        row.push(percent(window.received_share));
-        row.push(percent(window.spare_share));
+impl<'s> Line<'s> {
+    fn new(name: String, account: &'s Account, stream: Option<&'s StreamStatus>) -> Line<'s> {
+        Line {
+            name,
+            account,
+            stream,
+        }
     }
-    let total = account.windows.total;
-    row.push(total.deadlines_met.to_string());
-    row.push(total.deadlines_missed.to_string());
-    match times {
-        Some(times) => row.extend(times.map(|time| {
-            let millis = |micros: f64| format!("{:.1}", micros / 1e3);
-            format!("{} / {}", millis(time.p50), millis(time.p99))
-        })),
-        None => row.extend(["- / -", "- / -"].map(str::to_owned)),
+
+    fn of(name: String, stream: &'s StreamStatus) -> Line<'s> {
+        Line::new(name, &stream.account, Some(stream))
     }
-    row
+}
+
+fn in_bold(text: &str, with_colour: bool) -> String {
+    if with_colour {
+        format!("\x1b[1m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn figures_of(disk: &DiskStatus) -> Vec<String> {
+    let mut sentences = vec![format!(
+        "W {:.1} ms, longest request {:.1} ms, longer than W: {}; unspent at a period's end at \
+         most {:.1} ms",
+        disk.worst_case_ms, disk.longest_ms, disk.overruns, disk.unspent_bound_ms
+    )];
+    sentences.extend(disk.overlap.as_ref().map(|overlap| overlap.sentence()));
+    sentences
+}
+
+fn disk_table(disk: &DiskStatus) -> Table {
+    let mut table = Table::new(&[
+        "window",
+        "busy",
+        "waiting",
+        "idle",
+        "charged",
+        "switching",
+        "switches",
+        "requests",
+    ]);
+    for (window, figures) in disk.windows.by_name() {
+        table.row(vec![
+            window.to_owned(),
+            percent(figures.busy_share),
+            percent(figures.waiting_share),
+            percent(figures.idle_share),
+            percent(figures.charged_share),
+            percent(figures.switching_share),
+            figures.switches.to_string(),
+            figures.requests_dispatched.to_string(),
+        ]);
+    }
+    table
+}
+
+fn share_table(lines: &[Line<'_>]) -> Table {
+    let mut table = Table::new(&[
+        "received", "reserved", "period", "limit", "1s", "10s", "total", "spare", "met", "missed",
+    ]);
+    for line in lines {
+        let entitlement = &line.account.entitlement;
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let is_reserved = entitlement.reserved_share > 0.0;
+        let total = line.account.windows.total;
+        let mut row = vec![
+            line.name.clone(),
+            or_dash(is_reserved.then(|| short_percent(entitlement.reserved_share))),
+            or_dash(entitlement.period_ms.map(period)),
+            or_dash(entitlement.limit_share.map(short_percent)),
+        ];
+        let windows = line.account.windows.by_name();
+        row.extend(windows.map(|(_, window)| percent(window.received_share)));
+        row.push(percent(total.spare_share));
+        row.push(total.deadlines_met.to_string());
+        row.push(total.deadlines_missed.to_string());
+        table.row(row);
+        if total.deadlines_missed > 0 {
+            table.mark(MISSED);
+        }
+    }
+    table
+}
+
+fn period(millis: f64) -> String {
+    Nanos((millis * 1e6).round() as u64).to_string()
+}
+
+fn latency_table(status: &ServerStatus, lines: &[Line<'_>]) -> Table {
+    let mut table = Table::new(&[
+        "times in ms",
+        "queue p50",
+        "p99",
+        "max",
+        "service p50",
+        "p99",
+        "max",
+        "requests",
+        "clients",
+    ]);
+    for line in lines {
+        let Some(stream) = line.stream else {
+            continue;
+        };
+        let mut row = vec![line.name.clone()];
+        row.extend(millis(stream.queue_time_us));
+        row.extend(millis(stream.service_time_us));
+        row.push(line.account.windows.total.requests.to_string());
+        let vdisk = status.vdisks.get(line.name.trim_start());
+        row.push(vdisk.map_or_else(|| "-".to_owned(), |vdisk| vdisk.clients.to_string()));
+        table.row(row);
+    }
+    table
+}
+
+fn millis(times: Percentiles) -> [String; 3] {
+    [times.p50, times.p99, times.max].map(|micros| format!("{:.1}", micros / 1e3))
+}
+
+/// Of a disk that overlaps requests; `None` for others.
+fn solo_table(lines: &[Line<'_>]) -> Option<Table> {
+    let mut table = Table::new(&SoloTime::HEADING);
+    let mut any = false;
+    for line in lines {
+        if let Some(solo) = line.account.solo.filter(|_| !line.name.starts_with('(')) {
+            table.row(solo.row(line.name.clone()));
+            any = true;
+        }
+    }
+    any.then_some(table)
 }

@@ -77,8 +77,10 @@ fn status() -> ServerStatus {
         stored_bytes: 65_536,
         clients: 2,
     };
+    let mut limited = account(0.4, 400);
+    limited.entitlement.limit_share = Some(0.6);
     let alone = VdiskStatus {
-        stream: stream(account(0.4, 400)),
+        stream: stream(limited),
         group: None,
         stored_bytes: 0,
         clients: 0,
@@ -188,7 +190,7 @@ fn keys_are_those_that_readers_know() {
             "waited_share",
         ]
     );
-    assert_eq!(json["vdisks"]["db"]["limit_share"], Value::Null);
+    assert_eq!(json["vdisks"]["web"]["limit_share"], Value::Null);
     assert_eq!(json["vdisks"]["web"]["group"], "tenant");
     assert_eq!(json["groups"]["tenant"]["members"], json!(["web"]));
     assert_eq!(json["vdisks"]["web"]["clients"], 2);
@@ -232,26 +234,88 @@ fn a_key_that_a_newer_server_adds_is_ignored() {
 fn tables_put_members_under_their_group_and_background_work_last() {
     let text = status().to_string();
     let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "hdd0: a modelled disk, policy fahrrad");
     assert_eq!(
-        lines[3],
-        "hdd0     total  60.0 %   58.0 %    3.0 %      2.0 %  37.0 %         7  40.0         0"
+        lines[4],
+        "total     60.0 %    3.0 %  37.0 %   58.0 %      2.0 %         7        90"
     );
-    let first = |line: &str| {
-        line.split("  ")
-            .find(|cell| !cell.is_empty())
-            .map(str::trim)
-            .map(str::to_owned)
-    };
-    let names: Vec<String> = lines[6..10].iter().filter_map(|line| first(line)).collect();
-    assert_eq!(names, ["tenant", "web", "db", "(hdd0: metadata)"]);
-    assert!(lines[7].starts_with("  web"), "{text}");
-    assert!(lines[6].ends_with("- / -"), "{text}");
-    assert!(
-        lines[8].ends_with("1.5 / 20.2           0.0 / 0.0"),
-        "{text}"
+    assert!(lines[5].starts_with("W 40.0 ms, longest request 12.5 ms"));
+    let expected = [
+        "received    reserved  period  limit      1s     10s   total  spare  met  missed",
+        "tenant          20 %   500ms      -  15.0 %  15.0 %  15.0 %  5.0 %    2       1",
+        "  web              -       -      -  15.0 %  15.0 %  15.0 %  5.0 %    2       1",
+        "db              40 %   500ms   60 %  45.0 %  45.0 %  45.0 %  5.0 %    2       1",
+        "(metadata)       1 %   500ms      -   5.1 %   5.1 %   5.1 %  5.0 %    2       1",
+    ];
+    assert_eq!(lines[7..12], expected, "{text}");
+    assert_eq!(
+        lines[14],
+        "  web              1.5  20.2  0.0          0.0  0.0  0.0        40        2"
     );
     assert_eq!(
         lines.last().copied(),
         Some("files in /mnt/disktime, served by /dev/fuse")
     );
+}
+
+#[test]
+fn no_line_is_longer_than_a_hundred_columns() {
+    let mut status = status();
+    let mut db = status.vdisks["db"].clone();
+    let windows = &mut db.stream.account.windows;
+    windows.total.deadlines_met = 123_456_789;
+    windows.total.deadlines_missed = 1_234_567;
+    windows.total.requests = 123_456_789_012;
+    windows.last_1s.received_share = 3.289;
+    db.stream.queue_time_us.max = 12_345_678.9;
+    status.vdisks.insert("a-long-name-".repeat(20), db);
+    let disk = disk_of(&mut status);
+    disk.description = "word ".repeat(60);
+    disk.notices = vec!["what was found is told in many words ".repeat(9)];
+    let text = status.to_string();
+    let longest = text.lines().max_by_key(|line| line.chars().count());
+    let longest = longest.expect("there are lines");
+    assert!(longest.chars().count() <= 100, "{longest}");
+    assert!(text.contains("a-long-"), "{text}");
+}
+
+fn disk_of(status: &mut ServerStatus) -> &mut DiskStatus {
+    status.disks.get_mut("hdd0").expect("a disk")
+}
+
+#[test]
+fn missed_deadlines_have_their_reasons() {
+    let mut status = status();
+    let joined = |status: &ServerStatus| status.to_string().replace('\n', " ");
+    let expected = "hdd0: deadlines missed: db 1, tenant 1. No request took longer than W and the \
+                    server was not paused";
+    assert!(joined(&status).contains(expected), "{status}");
+    let disk = disk_of(&mut status);
+    (disk.overruns, disk.longest_ms, disk.pauses) = (3, 88.5, 1);
+    let expected = "The server was paused; Requests that took longer than W (40.0 ms): 3, the \
+                    longest 88.5 ms";
+    assert!(joined(&status).contains(expected), "{status}");
+    disk_of(&mut status).policy = "fifo".to_owned();
+    assert!(joined(&status).contains("The policy fifo keeps no reservations"));
+    for vdisk in status.vdisks.values_mut() {
+        vdisk.stream.account.windows.total.deadlines_missed = 0;
+    }
+    let group = status.groups.get_mut("tenant").expect("a group");
+    group.account.windows.total.deadlines_missed = 0;
+    assert!(!joined(&status).contains("deadlines missed"));
+    assert_eq!(
+        status.summary(),
+        ["hdd0: busy 60.0 % of 1.0 s, 90 requests; deadlines met: 4, missed: 0"]
+    );
+}
+
+#[test]
+fn colours_say_nothing_that_the_text_does_not() {
+    let (plain, coloured) = (status().to_string(), status().coloured());
+    assert!(coloured.contains("\x1b[1;31m"), "{coloured}");
+    let mut stripped = coloured;
+    for code in ["\x1b[1;31m", "\x1b[1m", "\x1b[0m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(stripped, plain);
 }

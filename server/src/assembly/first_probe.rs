@@ -18,7 +18,7 @@ mod record;
 mod taking;
 
 use super::disks::disk_options;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::CommandResult;
 use crate::serving::state_dir;
 use disktime_calibration::Profile;
@@ -114,6 +114,7 @@ pub(crate) fn probe_unknown_disks(configuration: &Configuration) -> CommandResul
         if Record::load(configuration, disk, path).is_some() {
             continue;
         }
+        notices.extend(Record::damage(configuration, disk));
         let size_bytes = survey_disk(&disk_options(disk))
             .ok()
             .and_then(|survey| survey.size_bytes);
@@ -122,8 +123,8 @@ pub(crate) fn probe_unknown_disks(configuration: &Configuration) -> CommandResul
         }
         let _lock = state_dir::lock(configuration)?;
         let name = &disk.name.value;
-        print_diagnostic(format_args!(
-            "disktime: {name}: reading from it for about six seconds, to see whether it rotates and \
+        print_sentence(format_args!(
+            "{name}: reading from it for about six seconds, to see whether it rotates and \
              what its reads cost"
         ));
         let record = match taking::probe(path) {
@@ -158,7 +159,10 @@ fn is_admitted(configuration: &Configuration, index: usize) -> CommandResult<boo
 /// What was found of the disks that have no profile, as sentences.
 pub(crate) fn findings(configuration: &Configuration) -> Vec<String> {
     let sentence = |disk: &DiskConfig| {
-        let record = Record::load(configuration, disk, unknown(disk)?)?;
+        let path = unknown(disk)?;
+        let Some(record) = Record::load(configuration, disk, path) else {
+            return Record::damage(configuration, disk);
+        };
         let name = &disk.name.value;
         Some(format!("{name}: {}", record.described(configuration, disk)))
     };

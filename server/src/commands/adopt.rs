@@ -3,7 +3,7 @@
 
 use crate::assembly::{self, emulation};
 use crate::commands::known_disk;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::CommandResult;
 use crate::serving::known_disks::{FoundDisk, KnownDisks};
 use crate::serving::starting::require_same_disks;
@@ -21,7 +21,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>) -> CommandResult {
         Ok(known) => known,
         Err(failure) if disk.is_some() => return Err(failure),
         Err(_) => {
-            print_diagnostic("disktime: what was remembered cannot be read; it is made anew");
+            print_sentence("what was remembered cannot be read; it is made anew");
             KnownDisks::default()
         }
     };

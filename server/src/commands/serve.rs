@@ -3,7 +3,7 @@
 
 use crate::assembly::{self, emulation};
 use crate::commands::known_disk;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::{become_server, print_sentence, print_warning};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::nbd;
 use crate::serving::run_command;
@@ -14,21 +14,38 @@ use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Serves the vdisks of `file`: under `policy` on all disks if one is named, instead of the file's;
-/// until `command` ends if there is one, else until a stop signal arrives. `accepted` are the disks
-/// that may be others than remembered.
+/// How long the disks may take to answer for the summary.
+const SUMMARY_TIME: Duration = Duration::from_secs(2);
+
+/// What the command line says beside the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServeOptions<'a> {
+    /// The policy of all disks, instead of the file's.
+    pub(crate) policy: Option<&'a str>,
+    /// The command of `--run`, which ends the server when it ends.
+    pub(crate) command: Option<&'a str>,
+    /// The disks that may be others than remembered.
+    pub(crate) accepted: &'a [String],
+    /// Whether the end is summed up.
+    pub(crate) with_summary: bool,
+}
+
+/// Serves the vdisks of `file` until a stop signal arrives, or the command ends.
 pub(crate) fn run(
     file: &Path,
-    policy: Option<&str>,
-    command: Option<&str>,
-    accepted: &[String],
+    options: ServeOptions<'_>,
     mut supervisor: Supervisor,
 ) -> CommandResult<ExitCode> {
-    let configuration = emulation::load_under(file, policy)?;
+    let ServeOptions {
+        command, accepted, ..
+    } = options;
+    let configuration = emulation::load_under(file, options.policy)?;
     for name in accepted {
         known_disk(&configuration, Some(name))?;
     }
+    become_server();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -41,14 +58,19 @@ pub(crate) fn run(
         let report = assembly::require_admitted(&configuration)?;
         let frontend = nbd::prepare(&configuration)?;
         for warning in report.warnings() {
-            print_diagnostic(warning);
+            print_warning(warning);
         }
         for notice in frontend.notices() {
-            print_diagnostic(format_args!("disktime: {notice}"));
+            print_sentence(notice);
         }
         let sockets = supervisor.take_sockets();
+        if sockets.is_empty() {
+            nbd::without_frontends(&configuration)
+                .iter()
+                .for_each(print_warning);
+        }
         for notice in check_socket_paths(&configuration, sockets.is_empty())? {
-            print_diagnostic(format_args!("disktime: {notice}"));
+            print_sentence(notice);
         }
         // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || command.is_some();
@@ -82,12 +104,22 @@ pub(crate) fn run(
             )),
         };
         supervisor.stopping();
+        if options.with_summary {
+            print_summary(&server).await;
+        }
         server.stop().await?;
         ended
     });
     // What a stop has given up (a disk or an unmount that hangs) is not waited for here either.
     runtime.shutdown_background();
     result
+}
+
+/// Prints what was served until now, a line per disk; nothing if a disk hangs.
+async fn print_summary(server: &Server) {
+    if let Ok(Ok(status)) = tokio::time::timeout(SUMMARY_TIME, server.status()).await {
+        status.summary().iter().for_each(print_sentence);
+    }
 }
 
 /// Probes the disks of which nothing is known, and prints what is known of those without a
@@ -105,7 +137,7 @@ async fn probe_disks(
         () = signals.next() => return Ok(false),
     };
     for notice in notices.iter().chain(&assembly::findings(configuration)) {
-        print_diagnostic(format_args!("disktime: {notice}"));
+        print_sentence(notice);
     }
     Ok(true)
 }

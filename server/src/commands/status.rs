@@ -1,10 +1,18 @@
 //! `disktime status`: how much disk time each vdisk of a running server received.
 
 use crate::assembly::emulation;
+use crate::diagnostics::is_coloured;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket;
 use clap::Args;
+use disktime_observe::ServerStatus;
+use disktime_units::{Nanos, parse_duration};
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Each reading costs the server a little.
+const SHORTEST_INTERVAL: Nanos = Nanos::from_millis(100);
 
 /// The running server: by its file or by its control socket.
 #[derive(Debug, Args)]
@@ -28,13 +36,39 @@ impl ServerAddress {
     }
 }
 
-/// Runs the command.
-pub(crate) fn run(server: &ServerAddress, json: bool) -> CommandResult {
-    let status = control_socket::ask_status(&server.control_socket()?)?;
-    if json {
-        println!("{:#}", serde_json::to_value(&status)?);
-    } else {
-        print!("{status}");
+/// Runs the command; `watch` is the time between two readings, if there is more than one.
+pub(crate) fn run(server: &ServerAddress, watch: Option<&str>, json: bool) -> CommandResult {
+    let socket = server.control_socket()?;
+    let Some(interval) = watch else {
+        print!("{}", shown(&control_socket::ask_status(&socket)?, json)?);
+        return Ok(());
+    };
+    let interval = parse_duration(interval)?;
+    if interval < SHORTEST_INTERVAL {
+        return Err(Failure::new(format!(
+            "--watch={interval} is too often; the shortest interval is {SHORTEST_INTERVAL}"
+        )));
     }
-    Ok(())
+    let mut out = std::io::stdout();
+    let clears = out.is_terminal() && !json;
+    loop {
+        let status = control_socket::ask_status(&socket)?;
+        if json {
+            writeln!(out, "{}", serde_json::to_string(&status)?)?;
+        } else if clears {
+            write!(out, "\x1b[H\x1b[2J{}", shown(&status, json)?)?;
+        } else {
+            writeln!(out, "{}", shown(&status, json)?)?;
+        }
+        out.flush()?;
+        std::thread::sleep(Duration::from(interval));
+    }
+}
+
+fn shown(status: &ServerStatus, json: bool) -> CommandResult<String> {
+    Ok(match json {
+        true => format!("{:#}\n", serde_json::to_value(status)?),
+        false if is_coloured(&std::io::stdout()) => status.coloured(),
+        false => status.to_string(),
+    })
 }

@@ -6,7 +6,7 @@
 //! block); each change is told once; a file that was cut stays so, whatever its size is afterwards:
 //! a write behind its end makes it long again, and what was cut off reads as zeroes.
 
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use disktime_units::format_sizes;
 use std::collections::BTreeMap;
@@ -152,10 +152,10 @@ fn look(files: &[WatchedFile], problems: &FileProblems) {
         if !problems.note(disk, problem.as_ref()) {
             continue;
         }
-        print_diagnostic(match problem {
-            Some(problem) => format!("disktime: disk `{disk}`: {problem}"),
+        print_sentence(match problem {
+            Some(problem) => format!("disk `{disk}`: {problem}"),
             None => format!(
-                "disktime: disk `{disk}`: {} is the file that is served again",
+                "disk `{disk}`: {} is the file that is served again",
                 file.path.display()
             ),
         });

@@ -13,7 +13,7 @@ mod last_flush;
 mod opening;
 
 use crate::assembly::{self, DiskService};
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::WatchedFile;
@@ -31,7 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use inspecting::{InspectedDisk, inspect};
+pub(crate) use inspecting::{InspectedDisk, inspect, overwrites, read_label};
 pub(crate) use label_reading::{found_disk, open_here};
 pub(crate) use opening::{OpenedDisk, open};
 
@@ -101,17 +101,29 @@ impl DiskThread {
             .collect()
     }
 
+    /// What `read` finds on the disk's thread, between two of its turns.
+    ///
+    /// # Errors
+    /// When the disk's thread has stopped.
+    pub(crate) async fn visit<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&DiskService, Nanos) -> T + Send + 'static,
+    ) -> CommandResult<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.started.reactor.visit(Box::new(move |service, now| {
+            // It fails when the client that asked is gone.
+            let _ = sender.send(read(service, now));
+        }))?;
+        Ok(receiver.await?)
+    }
+
     /// What its loop has counted since the start.
     ///
     /// # Errors
     /// When the disk's thread has stopped.
     pub(crate) async fn report(&self) -> CommandResult<DiskReport> {
-        let (sender, receiver) = oneshot::channel();
-        self.started.reactor.visit(Box::new(move |service, now| {
-            // It fails when the control connection was closed meanwhile.
-            let _ = sender.send((service.report(now), service.notices()));
-        }))?;
-        let (counted, notices) = receiver.await?;
+        let read = |service: &DiskService, now| (service.report(now), service.notices());
+        let (counted, notices) = self.visit(read).await?;
         let (description, streams) = (&self.started.description, &self.started.streams);
         Ok(DiskReport::new(
             self.name.clone(),
@@ -187,18 +199,18 @@ fn serve(
 /// Prints what opening the disk did and found that the file does not say.
 fn print_open_report(configuration: &Configuration, name: &str, report: &OpenReport) {
     for message in &report.messages {
-        print_diagnostic(format_args!("disktime: {name}: {message}"));
+        print_sentence(format_args!("{name}: {message}"));
     }
     let file = configuration.file().display();
     for (orphan, size_bytes) in &report.orphans {
         let size = format_size(*size_bytes);
-        print_diagnostic(match configuration.vdisk(orphan) {
+        print_sentence(match configuration.vdisk(orphan) {
             None => format!(
-                "disktime: {name} still holds vdisk `{orphan}` ({size}), which the file does not \
+                "{name} still holds vdisk `{orphan}` ({size}), which the file does not \
                  name; it is kept until `disktime remove {file} {orphan}` frees it"
             ),
             Some(served) => format!(
-                "disktime: {name} still holds a vdisk `{orphan}` ({size}); the file has the one on \
+                "{name} still holds a vdisk `{orphan}` ({size}); the file has the one on \
                  disk `{}`. It is kept until `disktime remove {file} {orphan} --disk {name}` frees \
                  it",
                 served.disk.value

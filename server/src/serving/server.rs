@@ -4,7 +4,7 @@
 //! opposite order, and disks drain before the control socket closes.
 
 use crate::assembly::DiskService;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::{self, FileProblems};
@@ -235,6 +235,11 @@ impl Server {
         self.disks.status().await
     }
 
+    /// The disk at a position of the file.
+    pub(crate) fn disk(&self, position: usize) -> Option<&DiskThread> {
+        self.disks.0.get(position)
+    }
+
     /// Stops accepting connections, unmounts, drains and flushes the disks, closes the control
     /// socket. Each step takes a bounded time.
     ///
@@ -290,8 +295,8 @@ async fn unmount(fuse: MountHandle, failures: &mut Vec<String>) {
     let place = fuse.path().display().to_string();
     match within(STEP_TIME, &place, fuse.unmount()).await {
         Some(Ok(true)) => {}
-        Some(Ok(false)) => print_diagnostic(
-            "disktime: a file of the FUSE directory is still open (a loop device?); its requests get errors \
+        Some(Ok(false)) => print_sentence(
+            "a file of the FUSE directory is still open (a loop device?); its requests get errors \
              from now on",
         ),
         Some(Err(error)) => failures.push(error.to_string()),
@@ -339,7 +344,7 @@ async fn fuse_directory(configuration: &Configuration) -> CommandResult<Option<&
     match disktime_fuse::prepare(&fuse.mount.value).await {
         Ok(_) => Ok(Some(&fuse.mount)),
         Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
-            print_diagnostic(format_args!("disktime: {error}; serving NBD alone"));
+            print_sentence(format_args!("{error}; serving NBD alone"));
             Ok(None)
         }
         Err(error) => Err(mount_failure(configuration, &fuse.mount, &error)),

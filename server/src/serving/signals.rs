@@ -4,7 +4,7 @@
 //! Invariants: a signal is noticed whatever the server waits for, as a task of its own receives
 //! them; the last of those that the caller provides for ends the process at once.
 
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,8 +41,8 @@ impl StopSignals {
                 counted_at = Some(Instant::now());
                 count.send_modify(|count| *count += 1);
                 if *count.borrow() >= last {
-                    print_diagnostic(
-                        "disktime: one more stop signal: the server ends at once; what was not flushed \
+                    print_sentence(
+                        "one more stop signal: the server ends at once; what was not flushed \
                          may be lost, as after kill -9",
                     );
                     std::process::exit(1);

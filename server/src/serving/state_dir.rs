@@ -3,7 +3,7 @@
 //! The file `lock` has two lines: the number of the process that locked it last, and, once the
 //! directory remembers disks, a word that says so: what is lost later is missed.
 
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::permission::{may_make_files, nearest_directory};
 use disktime_reservations::Configuration;
@@ -112,8 +112,8 @@ pub(crate) fn lock(configuration: &Configuration) -> CommandResult<StateLock> {
 fn warn_if_others_may_write(directory: &Path) {
     let mode = std::fs::metadata(directory).map_or(0, |found| found.permissions().mode() & 0o777);
     if mode & 0o022 != 0 {
-        print_diagnostic(format_args!(
-            "disktime: the state directory {directory} has the mode {mode:04o}, so other users may \
+        print_sentence(format_args!(
+            "the state directory {directory} has the mode {mode:04o}, so other users may \
              replace what is in it; `chmod go-w {directory}`",
             directory = directory.display()
         ));

@@ -1,6 +1,6 @@
 //! A step of the stop: waited for during a bounded time, and named when it takes long.
 
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use std::fmt::Display;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -26,8 +26,8 @@ pub(crate) async fn within<T>(
         return Some(done);
     }
     let seconds = limit.as_secs_f64().round();
-    print_diagnostic(format_args!(
-        "disktime: the stop waits for {what}, at most {seconds} s; a second signal ends it at once"
+    print_sentence(format_args!(
+        "the stop waits for {what}, at most {seconds} s; a second signal ends it at once"
     ));
     timeout(limit - first, &mut step).await.ok()
 }

@@ -146,6 +146,43 @@ fn a_load_that_writes_to_a_vdisk_in_use_wants_consent() {
 }
 
 #[test]
+fn a_load_whose_requests_all_fail_fails() {
+    let place = TestDirectory::with(&[
+        ("web", r#""size": "16MiB""#),
+        ("kept", r#""size": "16MiB", "read_only": true"#),
+    ]);
+    let server = place.start();
+    let load = |client: &str, more: &[&str]| {
+        let arguments = ["load", "--duration", "1s", "--client", client];
+        finished(place.command(&[&arguments, more].concat()))
+    };
+    // Whatever is agreed to: no client can write there.
+    for more in [&[][..], &["--overwrite"]] {
+        let output = load("log-writer,vdisk=kept", more);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_says(&said, &["`kept`", "read-only", "read=100%"]);
+        assert!(!said.contains("--overwrite"), "{said}");
+    }
+    // Made read-only behind the back of the load: the server's file says so, the one it reads not.
+    let file = std::fs::read_to_string(place.file()).expect("it is there");
+    let other = place.write("other.json", file.replace(r#", "read_only": true"#, ""));
+    let client = "log-writer,vdisk=kept";
+    let arguments = ["load", text(&other), "--duration", "1s", "--client", client];
+    let sentence = exits_with(place.bare(&arguments), 1);
+    assert_says(
+        &sentence,
+        &[
+            "all ",
+            "requests of client `log-writer`",
+            "`kept`",
+            "failed",
+        ],
+    );
+    server.stop();
+}
+
+#[test]
 fn a_model_that_nobody_knows() {
     let place = TestDirectory::new();
     let sentence = exits_with(place.bare(&["model", "desktop-7200"]), 1);
@@ -198,8 +235,52 @@ fn check_and_the_schema_are_for_machines_too() {
     place.write("disktime.json", "{");
     let output = crate::programs::finished(place.command(&["check", "--json"]));
     assert_eq!(output.status.code(), Some(1));
-    let errors: Value = serde_json::from_slice(&output.stdout).expect("errors are JSON, too");
-    assert!(errors.to_string().contains("disktime.json"), "{errors}");
+    let wrong: Value = serde_json::from_slice(&output.stdout).expect("errors are JSON, too");
+    assert_eq!(keys(&wrong), keys(&told), "one shape");
+    assert_eq!(wrong["admitted"], false);
+    assert!(wrong["findings"][0]["line"].is_u64(), "{wrong}");
+    // A disk that is not there: an error that only the machine knows.
+    place.configure_as(
+        r#""d0": { "path": "/dev/nothing-there" }"#,
+        r#""web": { "disk": "d0", "size": "16MiB" }"#,
+        r#""nbd": {}"#,
+    );
+    let output = crate::programs::finished(place.command(&["check", "--json"]));
+    assert_eq!(output.status.code(), Some(1));
+    let wrong: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(keys(&wrong), keys(&told), "one shape");
+    let message = wrong["findings"][0]["message"].as_str();
+    assert!(
+        message.is_some_and(|text| text.contains("/dev/nothing-there")),
+        "{wrong}"
+    );
+    // Whether a server could start is part of it.
+    place.configure(&WEB);
+    let told = json(&place.succeeds(&["check", "--json", "--disks"]));
+    assert_eq!(told["start"]["possible"], true);
+    assert!(
+        told["start"]["changes"].to_string().contains("web"),
+        "{told}"
+    );
+    let server = place.start();
+    server.stop();
+    place.configure(&[("web", r#""size": "8MiB""#)]);
+    let output = crate::programs::finished(place.command(&["check", "--json", "--disks"]));
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(told["start"]["possible"], false);
+    assert!(
+        told["start"]["problems"].to_string().contains("shrink"),
+        "{told}"
+    );
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn keys(value: &Value) -> Vec<&String> {
+    value.as_object().expect("an object").keys().collect()
 }
 
 /// A file that can be measured: without holes, and with content that is known.
@@ -375,6 +456,10 @@ fn a_profile_says_what_a_disk_can_keep() {
         &["another device", "67108864", "68157440"],
     );
     configure(&named("measured.disk", "none.json"));
+    assert_says(
+        &place.fails(&["check"]),
+        &["disktime.json:2:", "none.json", "cannot be read"],
+    );
     assert_says(&place.fails(&["check"]), &["none.json", "cannot be read"]);
     written["knee_depth"] = 0.into();
     place.write("p.json", written.to_string());

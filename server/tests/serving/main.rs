@@ -18,6 +18,7 @@ mod clients;
 mod commands;
 mod copies;
 mod database;
+mod diagnostics;
 mod disks_in_memory;
 mod encrypted;
 mod failing_disks;

@@ -124,7 +124,7 @@ fn a_server_says_what_it_assumes_and_how_full_the_disk_is() {
         solo.received_ms > 0.0 && solo.solo_ratio.is_some(),
         "{solo:?}"
     );
-    assert_says(&place.succeeds(&["status"]), &["drain ms", "solo ratio"]);
+    assert_says(&place.succeeds(&["status"]), &["empty in", "solo ratio"]);
     let said = server.stop();
     assert_says(&said, &["a SATA SSD", "worst case 10ms", "full with 440us"]);
 }

@@ -6,6 +6,7 @@ use crate::server::Server;
 use crate::test_directory::{TestDirectory, assert_says};
 use disktime_observe::{ServerStatus, StreamWindow};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -157,7 +158,7 @@ fn the_server_is_found_by_its_control_socket() {
     assert!(status.disks.contains_key("hdd0"));
     // As a table: a line per vdisk, and what the server's own work used.
     let table = place.succeeds(&["status"]);
-    for name in ["hdd0", "web", "db", "idle", "(hdd0: metadata)"] {
+    for name in ["hdd0", "web", "db", "idle", "(metadata)"] {
         assert!(table.contains(name), "{name} is not in\n{table}");
     }
     // A load that looks for the server elsewhere than its file says.
@@ -173,6 +174,34 @@ fn the_server_is_found_by_its_control_socket() {
     ]);
     check_load(&json(&told), "real");
     server.stop();
+}
+
+#[test]
+fn a_status_that_is_watched_comes_again_until_the_server_ends() {
+    let (place, server) = paced();
+    let mut command = place.command(&["status", "--watch=100ms", "--json"]);
+    let watch = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    crate::programs::die_with_parent(watch);
+    let mut watching = watch.spawn().expect("it starts");
+    let mut lines = BufReader::new(watching.stdout.take().expect("a pipe")).lines();
+    let mut next = || {
+        let line = lines.next().expect("another reading").expect("it is text");
+        let status: ServerStatus = serde_json::from_str(&line).expect("a status on one line");
+        status.disks["hdd0"].windows.total.elapsed_ns
+    };
+    let (first, second) = (next(), next());
+    assert!(first < second, "{first} and {second}");
+    server.stop();
+    let ended = watching.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(1));
+    assert_says(
+        &String::from_utf8_lossy(&ended.stderr),
+        &["no server answers"],
+    );
+    assert_says(
+        &place.fails(&["status", "--watch=1ms"]),
+        &["too often", "100ms"],
+    );
 }
 
 #[test]
@@ -248,6 +277,16 @@ fn a_pause_of_the_server_is_counted_and_charged_to_no_stream() {
     let most_ns = real_ns - (paused_ms * 1e6) as u64 + 100_000_000;
     assert!(charged <= most_ns, "{charged} ns charged in {real_ns} ns");
     assert_says(&after.to_string(), &["hdd0: pauses of the server"]);
+    // Nor does any window charge more than the disk did in it, beside what was in flight when it
+    // began.
+    for (window, counted) in after.disks["hdd0"].windows.by_name() {
+        let paid_ns = counted.charged_ns + counted.switching_ns;
+        let used_ns = counted.busy_ns + counted.waiting_ns + 100_000_000;
+        assert!(
+            paid_ns <= used_ns,
+            "{window}: {paid_ns} ns paid, {used_ns} ns used"
+        );
+    }
     load.wait().expect("it ends");
     server.stop();
 }

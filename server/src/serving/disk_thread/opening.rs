@@ -6,7 +6,7 @@ use super::changes::changes;
 use super::label_reading::{disk_failure, found_disk, open_here};
 use super::{DiskThread, StartedDisk, serve};
 use crate::assembly::{self, AnyDisk};
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::WatchedFile;
 use crate::serving::created_file::CreatedFileGuard;
@@ -143,7 +143,7 @@ impl OpenedDisk {
     pub(crate) fn print_notices(&self) {
         let changes = self.checked.changes.iter().flatten();
         for notice in self.checked.notices.iter().chain(changes) {
-            print_diagnostic(format_args!("disktime: {notice}"));
+            print_sentence(notice);
         }
     }
 
