@@ -107,6 +107,11 @@ impl Policy {
         Policy::NAMES[self as usize]
     }
 
+    /// Whether vdisks can share a reservation under it.
+    pub fn has_groups(self) -> bool {
+        self == Policy::Fahrrad
+    }
+
     /// What it does to a reservation instead of keeping it.
     pub(crate) fn shortcoming(self) -> Option<&'static str> {
         match self {

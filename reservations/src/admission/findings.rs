@@ -2,7 +2,7 @@
 //! reservations that are admitted but weaker than their author may expect. Decides nothing.
 
 use super::{Admission, share};
-use crate::configuration::{Configuration, Disk, Group, Policy, Switching, Vdisk};
+use crate::configuration::{Configuration, Disk, Group, Switching, Vdisk};
 use crate::demand::{Capacity, Demand, WHOLE_PPM};
 use crate::remedy;
 use disktime_documents::Finding;
@@ -166,7 +166,7 @@ pub(super) fn groups(
     disk: &Disk,
     groups: &[&Group],
 ) {
-    if disk.policy != Policy::Fahrrad {
+    if !disk.policy.has_groups() {
         for group in groups {
             let message = format!(
                 "`{}` on `{}` is a group, but the policy `{}` has no groups",

@@ -5,20 +5,21 @@
 //! Invariant: the same files give the same bytes.
 
 mod figures;
-mod picture;
+pub(super) mod picture;
 mod run;
 pub(super) mod svg;
-mod timeline;
+pub(super) mod timeline;
 
 use crate::assembly::{self, emulation};
 use crate::cli::PolicyOverride;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use clap::Args;
 use disktime_reservations::{Configuration, Policy, Spanned, Switching};
 use disktime_workloads::Workload;
 use figures::{Alone, SimulationReport};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use timeline::Sampling;
 
@@ -92,7 +93,7 @@ fn note_disks_without_model(configuration: &Configuration) {
             Some(_) => "of its profile",
             None => "that `serve` assumes for it",
         };
-        print_diagnostic(format_args!(
+        print_sentence(format_args!(
             "note: no model stands for disk `{name}` (\"emulate\"): it is simulated by the prices \
              {prices}"
         ));
@@ -115,15 +116,26 @@ fn json_text(
     Ok(format!("{value:#}\n"))
 }
 
-/// The configuration under each of the other policies.
+/// The configuration under each of the other policies; those that have no groups are left out,
+/// and named, where the file has some.
 fn others(file: &Path, names: &[String]) -> CommandResult<Vec<(String, Configuration)>> {
     let mut others: Vec<(String, Configuration)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for name in names {
         let configuration = emulation::load_under(file, Some(name))?;
-        if others.iter().any(|(other, _)| other == name) {
+        if !seen.insert(name) {
             return Err(Failure::new(format!(
                 "`{name}` is named twice in --compare; once is enough"
             )));
+        }
+        let mut policies = configuration.disks.iter().map(|disk| disk.policy);
+        let knows_groups = policies.all(Policy::has_groups);
+        if !configuration.groups.is_empty() && !knows_groups {
+            print_sentence(format_args!(
+                "`{name}` has no groups, and {} has; it is left out of --compare",
+                file.display()
+            ));
+            continue;
         }
         // Before the first run, so that a refusal is reported at once.
         assembly::require_admitted(&configuration)?;

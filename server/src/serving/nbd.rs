@@ -72,6 +72,18 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, Docu
     })
 }
 
+/// A sentence, if the file has neither frontend: then no client reaches its vdisks.
+pub(crate) fn without_frontends(configuration: &Configuration) -> Option<String> {
+    let has_none = configuration.nbd.is_none() && configuration.fuse.is_none();
+    has_none.then(|| {
+        format!(
+            "{} has neither \"nbd\" nor \"fuse\", so no client can reach its vdisks; add \
+             \"nbd\": {{}} or \"fuse\": {{}}",
+            configuration.file().display()
+        )
+    })
+}
+
 impl NbdFrontend {
     /// Sentences for the user on what is allowed but may not be wanted.
     pub(crate) fn notices(&self) -> &[String] {

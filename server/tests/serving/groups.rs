@@ -98,12 +98,29 @@ fn a_policy_that_knows_no_groups_is_refused_wherever_it_comes_from() {
     for arguments in [
         &["serve", "--policy", "mclock"][..],
         &["simulate", text(&workload), "--policy", "mclock"],
-        &["simulate", text(&workload), "--compare", "mclock"],
     ] {
         let sentence = place.fails(arguments);
         let says = ["`tenant`", "`mclock` has no groups", "fahrrad"];
         assert_says(&sentence, &says);
     }
+    // Of several policies to compare with, those without groups are left out by name.
+    let compare = [
+        "simulate",
+        text(&workload),
+        "--compare",
+        "fahrrad,mclock,fifo",
+        "--json",
+    ];
+    let output = crate::programs::finished(place.command(&compare));
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_says(
+        &said,
+        &["`mclock` has no groups", "`fifo` has no groups", "left out"],
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let compared = report["compared"].as_object().expect("an object");
+    assert_eq!(compared.keys().collect::<Vec<_>>(), ["fahrrad"]);
 }
 
 #[test]
