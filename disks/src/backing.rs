@@ -346,7 +346,7 @@ fn open_to_serve(
 }
 
 /// Whether something that is there refuses to be written to by anyone.
-fn is_write_refused(path: &Path) -> bool {
+pub(crate) fn is_write_refused(path: &Path) -> bool {
     let refused = OpenOptions::new().write(true).open(path).err();
     let number = refused.and_then(|error| error.raw_os_error());
     matches!(number, Some(libc::EROFS | libc::EPERM))

@@ -57,9 +57,9 @@ pub use identity::{DiskIdentity, identify_disk};
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, PacedOverlapDisk};
 pub use pacing::{Lateness, PacingReport};
-pub use remove_unused::remove_unused;
+pub use remove_unused::{GrownFile, remove_unused, shorten_unused};
 pub use survey::{Survey, nearest_directory, survey_disk};
-pub use usable::{require_unused, require_writable};
+pub use usable::{is_write_protected, require_unused, require_writable};
 pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
 pub use wake_event::reset_wake;
 

@@ -4,15 +4,16 @@
 //! Invariant: nothing is changed; no program that starts meanwhile is kept out.
 
 use crate::BackingError;
-use crate::backing::{BackingKind, kind_found};
+use crate::backing::{BackingKind, is_write_refused, kind_found};
 use crate::backing_error::system;
+use crate::block_device;
 use crate::image_lock::conflict;
 use crate::loop_device::{claim_below, refuse_used_above};
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Whether this process may read and write what is at the path, if anything is.
@@ -25,6 +26,16 @@ pub fn require_writable(path: &Path) -> Result<(), BackingError> {
     }
     permitted(path, libc::R_OK | libc::W_OK)
         .map_err(|source| system(path, "open it for reading and writing", source))
+}
+
+/// Whether what is at the path refuses to be written to by anyone: a file on a read-only file
+/// system or with the attribute `immutable`, a write-protected device.
+pub fn is_write_protected(path: &Path) -> bool {
+    if is_write_refused(path) {
+        return true;
+    }
+    let is_device = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device());
+    is_device && File::open(path).is_ok_and(|device| block_device::is_read_only(&device))
 }
 
 /// Whether no other program uses the file or device, under this name or that of a loop device.

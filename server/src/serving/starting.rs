@@ -5,7 +5,7 @@
 //! is printed first; no client is served before what is served is remembered.
 
 use crate::assembly::DiskService;
-use crate::diagnostics::print_diagnostic;
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
 use crate::serving::known_disks::{FoundDisk, KnownDisks, Refusal, judge, judge_disks};
@@ -93,7 +93,7 @@ pub(crate) fn require_known(
     let notes = judge(known, found, accepted, &file)
         .map_err(|refusals| refusal(configuration, &refusals))?;
     for note in notes {
-        print_diagnostic(format_args!("disktime: {note}"));
+        print_sentence(note);
     }
     Ok(())
 }
@@ -128,6 +128,6 @@ pub(crate) fn refusal(configuration: &Configuration, refusals: &[Refusal]) -> Fa
     });
     match shown.reduce(DocumentErrors::and) {
         Some(errors) => errors.into(),
-        None => Failure::new("a disk is another than remembered; nothing was changed"),
+        None => Failure::new("a disk is another than remembered; no disk was changed"),
     }
 }

@@ -73,11 +73,18 @@ fn disks_that_changed_places_are_refused() {
             "`d0`",
             "d0.disk",
             "`d1`",
+            "exchange the paths of `d0` and `d1`",
             "by-id",
             "--accept-new-disk d0",
             "disktime.json:2:",
         ],
     );
+    // Also where opening would grow the files: a refused start leaves their lengths as they are.
+    let right = fs::read_to_string(place.file()).expect("it is there");
+    place.write("disktime.json", right.replace(r#""64MiB""#, r#""96MiB""#));
+    refused(&place, &["exchange the paths"]);
+    assert_eq!(fs::metadata(&one).expect("it is there").len(), 64 * MIB);
+    place.write("disktime.json", right);
     swap();
     serves(&place, &data);
 }

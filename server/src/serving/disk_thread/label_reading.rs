@@ -3,15 +3,16 @@
 use super::clock;
 use crate::assembly::{self, AnyDisk};
 use crate::failure::{CommandResult, Failure};
-use crate::serving::created_file::CreatedFileGuard;
+use crate::serving::created_file::{CreatedFileGuard, FileBefore};
 use crate::serving::known_disks::FoundDisk;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Opens a disk on this thread and reads its label. Nothing is written to it. The guard removes a
-/// file that was created for the disk unless it is told to keep it; so the disk has to be dropped
-/// before the guard (variables are dropped in reverse order of their binding).
+/// file that was created for the disk, or gives one its length back that was grown, unless it is
+/// told to keep it; so the disk has to be dropped before the guard (variables are dropped in
+/// reverse order of their binding).
 ///
 /// # Errors
 /// A device that is missing, in use, too small, or that holds something else.
@@ -22,12 +23,13 @@ pub(crate) fn open_here(
     epoch: Instant,
     force: bool,
 ) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>)> {
-    let missing = config.path().filter(|path| !path.exists());
     if !force {
         assembly::refuse_to_grow(configuration, config)?;
     }
-    let (disk, known_zero) = assembly::open_real(configuration, config)?;
-    let created_file = CreatedFileGuard::after_opening(missing);
+    let before = FileBefore::look(config.path());
+    let opened = assembly::open_real(configuration, config);
+    let created_file = before.after_opening();
+    let (disk, known_zero) = opened?;
     let disk_loop = assembly::schedule(disk, admission, config);
     let format = if force {
         Format::Force { known_zero }

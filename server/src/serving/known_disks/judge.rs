@@ -98,7 +98,7 @@ impl Judge<'_> {
         let refuse = |message: String, help: String| Refusal {
             disk: name.clone(),
             vdisk: None,
-            message: format!("disk `{name}`: {message}; nothing was changed"),
+            message: format!("disk `{name}`: {message}; no disk was changed"),
             help,
         };
         if let Some(twin) = self.twin(disk) {
@@ -132,10 +132,14 @@ impl Judge<'_> {
                     |other| format!("the disk that is remembered as `{other}` ({uuid})"),
                 );
                 let message = format!("{path} is {who}, and `{name}` is {}", described(known));
-                let help = format!(
-                    "if device names have changed, give each disk a path below /dev/disk/by-id; \
-                     {accept}"
-                );
+                let by_id = "give each disk a path below /dev/disk/by-id";
+                let help = match self.exchanged_with(disk) {
+                    Some(other) => format!(
+                        "exchange the paths of `{name}` and `{other}`; if device names have \
+                         changed, {by_id}; {accept}"
+                    ),
+                    None => format!("if device names have changed, {by_id}; {accept}"),
+                };
                 Err(refuse(message, help))
             }
             (Some(known), None) => Err(self.blank(refuse, &path.to_string(), name, known, &accept)),
@@ -166,6 +170,15 @@ impl Judge<'_> {
             "see whether a mount is missing, or whether the device's name has changed; {accept}"
         );
         refuse(message, help)
+    }
+
+    /// The name of the disk that is where this one should be, if this one is where that should be.
+    fn exchanged_with(&self, disk: &FoundDisk) -> Option<&str> {
+        let other = self.known.name_of(disk.uuid.as_ref()?)?;
+        let expected = &self.known.disks.get(&disk.name)?.uuid;
+        let is_there =
+            |found: &FoundDisk| found.name == other && found.uuid.as_ref() == Some(expected);
+        self.found.iter().any(is_there).then_some(other)
     }
 
     /// Another disk of the file with the same uuid.
@@ -209,7 +222,7 @@ impl Judge<'_> {
             Some(Refusal {
                 disk: name.clone(),
                 vdisk: Some(vdisk.clone()),
-                message: format!("vdisk `{vdisk}` {message}; nothing was changed"),
+                message: format!("vdisk `{vdisk}` {message}; no disk was changed"),
                 help,
             })
         };
