@@ -43,7 +43,7 @@ pub(crate) fn open_real(
         options.max_in_flight = Some(properties.max_in_flight);
     }
     let inner = open_when_free(&options).map_err(|error| {
-        let help = "nothing was changed; mend it and start again";
+        let help = "no disk was changed; mend it and start again";
         Failure::from(configuration.error_at(disk.medium.span, error.to_string(), help))
     })?;
     let opened = match model {
@@ -68,6 +68,20 @@ pub(crate) fn open_to_read(
         Some((model, properties)) => model.paced(properties, inner),
         None => inner,
     })
+}
+
+/// Opens a disk's file or device for reading only, with the size that it has.
+pub(crate) fn open_as_it_is(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<AnyDisk> {
+    let options = DiskOptions {
+        size_bytes: None,
+        read_only: true,
+        create: false,
+        ..profiled_options(configuration, disk)?
+    };
+    Ok(open_disk(&options)?)
 }
 
 /// The size that a disk would have which does not exist yet or holds nothing; `None` if its label

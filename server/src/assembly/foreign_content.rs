@@ -2,6 +2,7 @@
 //! that must not be lost.
 
 use crate::failure::CommandResult;
+use disktime_disks::is_write_protected;
 use disktime_reservations::{Configuration, Disk as DiskConfig};
 use disktime_units::format_sizes;
 use disktime_volumes::label::{
@@ -57,6 +58,17 @@ pub(crate) fn refuse_to_grow(configuration: &Configuration, disk: &DiskConfig) -
                  {had_bytes} {shown}` makes it zeroes"
             );
             refuse(message, help)
+        }
+        Some(_) if is_write_protected(path) => {
+            let [has, wanted] = format_sizes([has_bytes, size.value]);
+            let message = format!(
+                "disk `{name}`: {shown} has {has} and cannot be written to, so it cannot grow to its \
+                 \"size\" of {wanted}"
+            );
+            refuse(
+                message,
+                format!("\"size\": \"{has_bytes}B\"; or make it writable"),
+            )
         }
         Some(_) => Ok(()),
         None => {

@@ -45,6 +45,13 @@ fn load(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Optio
     };
     let help = "measure the disk with `disktime calibrate`, or remove `profile`: then defaults are \
                 assumed";
+    if let Err(error) = std::fs::File::open(&file.value) {
+        let message = format!(
+            "the profile {} cannot be read: {error}",
+            file.value.display()
+        );
+        return Err(refused(message, help));
+    }
     let profile = match Profile::load(&file.value) {
         Ok(profile) => profile,
         // It has its own line and column.

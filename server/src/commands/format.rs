@@ -6,6 +6,8 @@ use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
+use disktime_disks::is_write_protected;
+use disktime_reservations::Disk as DiskConfig;
 use disktime_units::Nanos;
 use disktime_volumes::RealDriver;
 use std::path::Path;
@@ -34,10 +36,21 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
             continue;
         }
         // Opening by force lengthens the file, which moves the end of what it holds.
+        if let Some(path) = config.path().filter(|path| is_write_protected(path)) {
+            return Err(Failure::new(format!(
+                "disk `{name}` ({}) cannot be written to (a read-only file system, `chattr +i`, a \
+                 write-protected device); nothing was changed. Make it writable first",
+                path.display()
+            )));
+        }
         let grows = force && assembly::refuse_to_grow(&configuration, config).is_err();
         if grows {
-            let what = format!("disk `{name}` holds something else, which will be lost");
-            consent::require(&what, yes)?;
+            let found = disk_thread::overwrites(&configuration, config, admission);
+            let held = match found.is_empty() {
+                true => "something else".to_owned(),
+                false => found.join(", "),
+            };
+            consent::require(&will_be_lost(config, &held), yes)?;
         }
         let (created_file, labelled) =
             disk_thread::open_here(&configuration, config, admission, epoch, force)?;
@@ -58,10 +71,8 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
             require_same_disks(&configuration, &known, &[found])?;
         }
         if !grows && !labelled.overwrites().is_empty() {
-            let (found, path) = (labelled.overwrites().join(", "), config.path());
-            let place = path.map_or_else(String::new, |path| format!(" ({})", path.display()));
-            let what = format!("disk `{name}`{place} holds {found}, which will be lost");
-            consent::require(&what, yes)?;
+            let held = labelled.overwrites().join(", ");
+            consent::require(&will_be_lost(config, &held), yes)?;
         }
         opened.push((config, labelled, created_file));
     }
@@ -79,4 +90,11 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
         println!("{name}: formatted");
     }
     Ok(())
+}
+
+fn will_be_lost(config: &DiskConfig, held: &str) -> String {
+    let name = &config.name.value;
+    let place = config.path().map(|path| format!(" ({})", path.display()));
+    let place = place.unwrap_or_default();
+    format!("disk `{name}`{place} holds {held}, which will be lost")
 }

@@ -26,6 +26,7 @@ pub(crate) fn run(
     let configuration = emulation::load(file)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
     let before = control_socket::ask_status(socket)?;
+    refuse_read_only(workload, &configuration)?;
     if !overwrite {
         refuse_overwriting(workload, &before)?;
     }
@@ -42,6 +43,34 @@ pub(crate) fn run(
         println!("{:#}", to_json(&report, &counted)?);
     } else {
         print!("{report}\n{counted}");
+    }
+    require_success(&report)
+}
+
+/// Fails if a client had requests and none succeeded: its figures say nothing.
+fn require_success(report: &LoadReport) -> CommandResult {
+    let mut clients = report.clients.iter();
+    match clients.find(|client| client.errors > 0 && client.requests == 0) {
+        Some(client) => Err(Failure::new(format!(
+            "all {} requests of client `{}` to vdisk `{}` failed; the server's log or `disktime \
+             status` says why",
+            client.errors, client.name, client.vdisk
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a workload that writes to a vdisk that no client may write to.
+fn refuse_read_only(workload: &Workload, configuration: &Configuration) -> CommandResult {
+    for client in workload.clients.iter().filter(|client| client.may_write()) {
+        let vdisk = configuration.vdisk(&client.vdisk);
+        if vdisk.is_some_and(|vdisk| vdisk.read_only) {
+            return Err(Failure::new(format!(
+                "client `{}` writes to vdisk `{}`, which is read-only (\"read_only\": true); use a \
+                 client that only reads (read=100%), or another vdisk",
+                client.name, client.vdisk
+            )));
+        }
     }
     Ok(())
 }

@@ -21,7 +21,10 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
         .map(|served| served.disk.value.as_str());
     if served.is_some() && (disk.is_none() || disk == served) {
         return Err(Failure::new(format!(
-            "vdisk `{vdisk}` is in {}; take it out there first, so that no server serves it again",
+            "vdisk `{vdisk}` is in {}; take it out there first, so that no server serves it again. \
+             One of that name on another disk is freed with --disk NAME (`disktime list {}` shows \
+             where they are)",
+            file.display(),
             file.display()
         )));
     }

@@ -13,10 +13,11 @@ use crate::serving::nbd::before_creation;
 use crate::serving::permission::{may_make_files, nearest_directory};
 use crate::serving::starting::refusal;
 use crate::serving::state_dir;
-use disktime_disks::{require_unused, require_writable};
+use disktime_disks::{is_write_protected, require_unused, require_writable};
 use disktime_fuse::check_mount_point;
 use disktime_reservations::{AdmissionReport, Configuration, Medium, Span, Spanned};
 use disktime_sockets::{check_tcp_free, check_unix_free};
+use disktime_volumes::VolumeError;
 use std::path::{Path, PathBuf};
 
 /// What would happen at a start, as sentences.
@@ -105,6 +106,8 @@ impl Inspection<'_> {
                     Failure::from(self.configuration.error_at(span, error.to_string(), ""))
                 };
                 let writable = match path.exists() {
+                    // As a start does: then its vdisks are served for reading.
+                    true if is_write_protected(path) => Ok(()),
                     true => require_writable(path).map_err(refused),
                     false => self.creatable(path, config.medium.span, "file"),
                 };
@@ -134,8 +137,22 @@ impl Inspection<'_> {
             }
         }
         for disk in disks {
-            let changes = self.keep(disk.changes);
-            self.sentences.extend(changes.into_iter().flatten());
+            let name = disk.found.name().to_owned();
+            let Some(changes) = self.keep(disk.changes) else {
+                continue;
+            };
+            let span = self.configuration.disk(&name).map(|disk| disk.medium.span);
+            match span.filter(|_| disk.is_write_protected) {
+                Some(span) if !changes.is_empty() => {
+                    let message = format!("disk `{name}`: {}", VolumeError::ReadOnlyDisk);
+                    let errors = self.configuration.error_at(span, message, "");
+                    self.failures.push(errors.into());
+                }
+                Some(_) => self.sentences.push(format!(
+                    "{name}: it cannot be written to, so its vdisks would be served for reading only"
+                )),
+                None => self.sentences.extend(changes),
+            }
         }
     }
 

@@ -51,4 +51,15 @@ fn a_disk_of_which_nothing_is_known_is_probed_once() {
     assert_says(&said, &["d0: the first probe found"]);
     let again = fs::read(place.path("state/d0.probe.json")).expect("it is kept");
     assert_eq!(again, record, "it was probed again");
+    // One that is damaged does not count, and that is told.
+    let path = place.write("state/d0.probe.json", b"{ \"version\": 1");
+    let checked = place.command(&["check"]).output().expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_says(
+        &said,
+        &["d0.probe.json", "cannot be read", "probes the disk again"],
+    );
+    assert_says(&place.start().stop(), &["d0.probe.json", "cannot be read"]);
+    let mended: Value = serde_json::from_slice(&fs::read(path).expect("it is kept")).expect("JSON");
+    assert_eq!(mended["path"], found["path"]);
 }

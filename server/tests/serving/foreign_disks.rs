@@ -88,6 +88,27 @@ fn a_foreign_file_is_not_even_grown() {
     );
 }
 
+/// A file that lost its end is formatted only after what it held was named.
+#[test]
+fn a_truncated_disk_is_formatted_after_its_vdisks_were_listed() {
+    let place = holding(&vec![0; 32 << 20]);
+    let disk = r#""d0": { "path": "d0.disk", "size": "32MiB", "seeks": false }"#;
+    place.configure_as(disk, VDISK, r#""nbd": {}"#);
+    place.start().stop();
+    let file = fs::OpenOptions::new().write(true).open(place.disk_file());
+    file.and_then(|file| file.set_len(16 << 20))
+        .expect("it is cut");
+    assert_says(&place.fails(&["format"]), &["its end is lost"]);
+    let before = place.contents();
+    let sentence = place.fails(&["format", "--disk", "d0", "--force"]);
+    assert_says(
+        &sentence,
+        &["`d0`", "vdisk `a`", "Nothing was changed", "--yes"],
+    );
+    assert_eq!(place.contents(), before);
+    place.succeeds(&["format", "--disk", "d0", "--force", "--yes"]);
+}
+
 #[test]
 fn one_foreign_disk_keeps_the_others_from_being_made() {
     let place = holding(&pattern(32 << 20, 3));

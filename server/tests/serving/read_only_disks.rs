@@ -2,7 +2,7 @@
 //! they are served.
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{Loop, Mounted, text, tool};
+use crate::programs::{Loop, Mounted, finished, text, tool};
 use crate::server::Server;
 use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
@@ -51,9 +51,36 @@ fn a_file_on_a_read_only_file_system_is_served_for_reading() {
     is_served_for_reading(&place, place.start(), &data);
     let config = std::fs::read_to_string(place.file()).expect("it is there");
     place.write("disktime.json", config.replace(r#""8MiB""#, r#""9MiB""#));
+    for command in [&["serve"][..], &["check", "--disks"]] {
+        assert_says(
+            &place.fails(command),
+            &["cannot be written to", "new or larger"],
+        );
+    }
+    let format = ["format", "--disk", "old", "--force", "--yes"];
     assert_says(
-        &place.fails(&["serve"]),
-        &["cannot be written to", "new or larger"],
+        &place.fails(&format),
+        &["`old`", "cannot be written to", "nothing was changed"],
+    );
+    // As it is, a start is possible, and the check says how.
+    place.write("disktime.json", &config);
+    let checked = finished(place.command(&["check", "--disks"]));
+    assert!(checked.status.success(), "{checked:?}");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_says(&said, &["old: it cannot be written to", "for reading only"]);
+    // It cannot grow to a larger size.
+    place.write("disktime.json", config.replace(r#""16MiB""#, r#""24MiB""#));
+    for command in [&["serve"][..], &["check", "--disks"]] {
+        let says = [
+            "has 16MiB and cannot be written to",
+            "24MiB",
+            "make it writable",
+        ];
+        assert_says(&place.fails(command), &says);
+    }
+    assert_says(
+        &place.fails(&["remove", "other"]),
+        &["cannot be written to"],
     );
 }
 

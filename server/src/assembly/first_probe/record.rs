@@ -11,7 +11,7 @@ use disktime_disks::DiskIdentity;
 use disktime_documents::Document;
 use disktime_reservations::{Configuration, Disk as DiskConfig};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 const VERSION: u32 = 1;
@@ -95,6 +95,23 @@ impl Record {
             Err(_) => !path.exists(),
         };
         (record.version == VERSION && record.path == path && is_same).then_some(record)
+    }
+
+    /// Why what is kept of a disk's probe cannot be used, as a sentence; `None` if there is
+    /// nothing, or a record.
+    pub(super) fn damage(configuration: &Configuration, disk: &DiskConfig) -> Option<String> {
+        let path = file(configuration, disk);
+        let reason = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice::<Record>(&text).err()?.to_string(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => error.to_string(),
+        };
+        Some(format!(
+            "{}: what the first probe found cannot be read ({}: {reason}), so it does not count; the \
+             next `serve` probes the disk again",
+            disk.name.value,
+            path.display()
+        ))
     }
 
     /// Keeps it.
