@@ -21,8 +21,9 @@ pub enum VolumeError {
     /// A change to a disk that could only be opened for reading.
     #[error(
         "the disk cannot be written to (a read-only file system, `chattr +i`, a write-protected \
-         device), and its label would have to change: it is blank, or the file names a vdisk that \
-         is new or larger. Make it writable, or name only what is on it"
+         device), and its label would have to change: it is blank, the file names a vdisk that is \
+         new or larger, or one is to be renamed or removed. Make it writable, or name only what is \
+         on it"
     )]
     ReadOnlyDisk,
     /// The disk holds something that is not ours.

@@ -3,7 +3,7 @@
 //! ```text
 //!   open ── reading ── inspect ──┬── unwritten: formatted at the first change
 //!                                └── found, perhaps with a copy to heal
-//!   apply, remove, write_format, settle ── writing ── Update's steps ── DiskLoop
+//!   apply, remove, rename, write_format, settle ── writing ── Update's steps ── DiskLoop
 //! ```
 //!
 //! Invariants: zero maps and rooms are durable before the table that names them; space stops being
@@ -199,15 +199,45 @@ impl<D: Disk> LabelledDisk<D> {
             return Ok(());
         }
         if plan.writes_ahead() {
-            let (zero_from, _) = plan.label().known_zero();
-            if zero_from > self.label.known_zero().0 {
-                let mut marked = self.label.clone();
-                marked.end_known_zero_before(zero_from);
-                self.change(driver, marked)?;
-            }
+            self.end_known_zero_as_in(driver, plan.label())?;
             self.write_maps(driver, plan.new_maps())?;
         }
         self.change(driver, plan.into_label())
+    }
+
+    /// Space that `next` uses stops being called known zero, durably, before it is written to.
+    fn end_known_zero_as_in<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        next: &Label,
+    ) -> Result<(), VolumeError> {
+        let (zero_from, _) = next.known_zero();
+        if zero_from <= self.label.known_zero().0 {
+            return Ok(());
+        }
+        let mut marked = self.label.clone();
+        marked.end_known_zero_before(zero_from);
+        self.change(driver, marked)
+    }
+
+    /// Gives a vdisk another name. Its uuid, data and times stay.
+    ///
+    /// # Errors
+    /// When there is no such vdisk, or the new name is taken or does not fit; the disk's failures.
+    pub fn rename<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        old: &str,
+        new: &str,
+    ) -> Result<(), VolumeError> {
+        let (next, takes_rooms) = space::renamed(&self.label, old, new)?;
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnlyDisk);
+        }
+        if takes_rooms {
+            self.end_known_zero_as_in(driver, &next)?;
+        }
+        self.change(driver, next)
     }
 
     /// Frees a vdisk. Its data is lost.
@@ -216,6 +246,9 @@ impl<D: Disk> LabelledDisk<D> {
     /// When there is no such vdisk; the disk's failures.
     pub fn remove<R: Driver>(&mut self, driver: &mut R, name: &str) -> Result<(), VolumeError> {
         let next = space::without(&self.label, name)?;
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnlyDisk);
+        }
         self.change(driver, next)
     }
 

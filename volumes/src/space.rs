@@ -135,6 +135,33 @@ pub fn without(label: &Label, name: &str) -> Result<Label, VolumeError> {
     Ok(next)
 }
 
+/// The table with a vdisk under another name, and whether it needs new rooms for that: what is
+/// written there has to stop being called known zero first.
+///
+/// # Errors
+/// When there is no such vdisk, the new name is taken or does not fit, or there is no room.
+pub(crate) fn renamed(label: &Label, old: &str, new: &str) -> Result<(Label, bool), VolumeError> {
+    let mut next = label.clone();
+    check_spec(&VdiskSpec {
+        name: new.to_owned(),
+        size_bytes: 1,
+    })?;
+    if next.find(new).is_some() {
+        let (name, reason) = (new.to_owned(), "another vdisk of the disk has that name");
+        return Err(VolumeError::BadSpec { name, reason });
+    }
+    if !next.rename(old, new) {
+        let vdisks = label.vdisks().iter();
+        return Err(VolumeError::Unknown {
+            name: old.to_owned(),
+            present: vdisks.map(|vdisk| vdisk.name().to_owned()).collect(),
+        });
+    }
+    let takes_rooms = place_table(&mut next, &mut FreeSpace::of(label))?;
+    next.check_bounds()?;
+    Ok((next, takes_rooms))
+}
+
 /// Bytes that are free for extents and maps.
 pub fn free_bytes(label: &Label) -> u64 {
     FreeSpace::of(label).bytes()

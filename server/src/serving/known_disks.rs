@@ -142,6 +142,16 @@ impl KnownDisks {
         known.is_some_and(|known| known.vdisks.remove(vdisk).is_some())
     }
 
+    /// A vdisk of the disk of that name is called `new` now; whether it was remembered there.
+    pub(crate) fn rename_vdisk_on(&mut self, disk: &str, old: &str, new: &str) -> bool {
+        let Some(known) = self.disks.get_mut(disk) else {
+            return false;
+        };
+        let uuid = known.vdisks.remove(old);
+        uuid.map(|uuid| known.vdisks.insert(new.to_owned(), uuid))
+            .is_some()
+    }
+
     /// Forgets the disks that are not in the file.
     pub(crate) fn keep_only(&mut self, found: &[FoundDisk]) {
         self.disks

@@ -3,6 +3,7 @@
 use crate::nbd::{assert_same, assert_zeroes};
 use crate::server::sizes;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
+use serde_json::Value;
 
 /// On a disk that holds nothing but zeroes, and on one that held something else before.
 fn on_both_kinds(check: fn(TestDirectory)) {
@@ -110,6 +111,90 @@ fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
     assert_zeroes(&server.client("third").read_all(), "a vdisk in freed space");
     let said = server.stop();
     assert!(!said.contains("still holds"), "{said}");
+}
+
+#[test]
+fn a_vdisk_is_listed_and_gets_another_name_without_a_server() {
+    let keep = ("keep", r#""size": "8MiB""#);
+    let place = TestDirectory::with(&[keep, ("old", r#""size": "8MiB""#)]);
+    let listed = place.succeeds(&["list"]);
+    assert_says(
+        &listed,
+        &["d0.disk", "no label yet", "old", "made by the next start"],
+    );
+    let server = place.start();
+    let data = server.client("old").fill(4);
+    // Beside a server as well.
+    assert_says(&place.succeeds(&["list"]), &["256MiB in use", "served"]);
+    assert_says(
+        &place.fails(&["rename", "old", "new"]),
+        &["call it `new` there first"],
+    );
+    server.stop();
+    let uuid = |name: &str| {
+        let json: Value = serde_json::from_str(&place.succeeds(&["list", "--json"])).expect("JSON");
+        json["disks"]["d0"]["vdisks"][name]["uuid"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let before = uuid("old").expect("it is on the disk");
+    assert_says(
+        &place.fails(&["rename", "old", "new"]),
+        &["has a vdisk `old`"],
+    );
+    assert_says(
+        &place.fails(&["rename", "other", "new"]),
+        &["has no vdisk `new`"],
+    );
+    place.configure(&[
+        keep,
+        (
+            "new",
+            r#""size": "8MiB", "reserve": "10%", "period": "500ms""#,
+        ),
+    ]);
+    assert_says(&place.succeeds(&["list"]), &["kept; not in the file"]);
+    assert_says(
+        &place.fails(&["rename", "other", "new"]),
+        &["no vdisk `other`", "`old`"],
+    );
+    assert_says(
+        &place.fails(&["rename", "old", "keep"]),
+        &["another vdisk", "that name"],
+    );
+    assert_says(
+        &place.succeeds(&["rename", "old", "new"]),
+        &["`old`", "`new`"],
+    );
+    assert_eq!(uuid("new"), Some(before.clone()));
+    assert_eq!(uuid("old"), None);
+    let info = place.succeeds(&["info", "new"]);
+    assert_says(
+        &info,
+        &[
+            "disk: d0",
+            &before,
+            "8MiB",
+            "10 % per 500ms",
+            "state: served",
+        ],
+    );
+    assert_says(
+        &place.fails(&["info", "old"]),
+        &["no vdisk `old`", "disktime list"],
+    );
+    let server = place.start();
+    assert!(
+        !server.said().contains("new, and empty"),
+        "{}",
+        server.said()
+    );
+    assert_same(
+        &server.client("new").read_all(),
+        &data,
+        "under its new name",
+    );
+    server.stop();
 }
 
 #[test]

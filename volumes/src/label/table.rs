@@ -276,6 +276,12 @@ impl Label {
         self.vdisks.len() < before
     }
 
+    /// Gives the vdisk of that name another one; whether there was one.
+    pub(crate) fn rename(&mut self, old: &str, new: &str) -> bool {
+        let found = self.vdisks.iter_mut().find(|vdisk| vdisk.name == old);
+        found.map(|vdisk| new.clone_into(&mut vdisk.name)).is_some()
+    }
+
     /// Space up to `end` may hold something from now on.
     pub(crate) fn end_known_zero_before(&mut self, end: u64) {
         let mark = end.min(self.known_zero_to);

@@ -6,9 +6,10 @@
 use super::changes::changes;
 use super::clock;
 use super::label_reading::{disk_failure, found_disk, uuid_seed};
-use crate::assembly;
+use crate::assembly::{self, AnyDisk};
 use crate::failure::CommandResult;
 use crate::serving::known_disks::FoundDisk;
+use disktime_disks::is_write_protected;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
 use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver, Uuid, VdiskSpec};
 use std::time::Instant;
@@ -19,6 +20,8 @@ pub(crate) struct InspectedDisk {
     pub(crate) found: FoundDisk,
     /// What would change on it, as sentences; or why its vdisks do not fit.
     pub(crate) changes: CommandResult<Vec<String>>,
+    /// Whether it cannot be written to by anyone.
+    pub(crate) is_write_protected: bool,
 }
 
 /// Reads the label of a disk, or decides that it is blank.
@@ -31,13 +34,7 @@ pub(crate) fn inspect(
     admission: &Admission,
 ) -> CommandResult<InspectedDisk> {
     assembly::refuse_to_grow(configuration, config)?;
-    let (label, is_new) = match assembly::size_if_empty(configuration, config)? {
-        Some(size_bytes) => {
-            let uuid = Uuid::derive(uuid_seed(), &[b"inspected"]);
-            (Label::empty(uuid, size_bytes, true), true)
-        }
-        None => read(configuration, config, admission)?,
-    };
+    let (label, is_new) = read_label(configuration, config, admission)?;
     let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
     let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
     Ok(InspectedDisk {
@@ -45,7 +42,39 @@ pub(crate) fn inspect(
             .map(|plan| changes(config, is_new, &plan))
             .map_err(|error| disk_failure(configuration, config, &error)),
         found: found_disk(configuration, config, &label, is_new),
+        is_write_protected: config.path().is_some_and(is_write_protected),
     })
+}
+
+/// The label of a disk, and whether it still has to be written: then the disk is blank, or is not
+/// there yet.
+///
+/// # Errors
+/// As [`inspect`].
+pub(crate) fn read_label(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    admission: &Admission,
+) -> CommandResult<(Label, bool)> {
+    match assembly::size_if_empty(configuration, config)? {
+        Some(size_bytes) => {
+            let uuid = Uuid::derive(uuid_seed(), &[b"inspected"]);
+            Ok((Label::empty(uuid, size_bytes, true), true))
+        }
+        None => read(configuration, config, admission),
+    }
+}
+
+/// What formatting a disk that is there would destroy, by name; empty if it cannot be told.
+pub(crate) fn overwrites(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    admission: &Admission,
+) -> Vec<String> {
+    let format = Format::Force { known_zero: false };
+    let disk = assembly::open_as_it_is(configuration, config);
+    let labelled = disk.and_then(|disk| labelled(configuration, config, admission, disk, format));
+    labelled.map_or_else(|_| Vec::new(), |labelled| labelled.overwrites().to_vec())
 }
 
 /// The label of a disk that is there, and whether it still has to be written.
@@ -54,15 +83,26 @@ fn read(
     config: &DiskConfig,
     admission: &Admission,
 ) -> CommandResult<(Label, bool)> {
+    let format = Format::IfBlank { known_zero: false };
     let disk = assembly::open_to_read(configuration, config)?;
+    let labelled = labelled(configuration, config, admission, disk, format)?;
+    Ok((labelled.label().clone(), labelled.is_new()))
+}
+
+fn labelled(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    admission: &Admission,
+    disk: AnyDisk,
+    format: Format,
+) -> CommandResult<LabelledDisk<AnyDisk>> {
     let disk_loop = assembly::schedule(disk, admission, config);
     let options = OpenOptions {
-        format: Format::IfBlank { known_zero: false },
+        format,
         uuid_seed: uuid_seed(),
         background: assembly::background_streams(admission),
     };
     let mut driver = RealDriver::new(clock(Instant::now()));
-    let labelled = LabelledDisk::open(disk_loop, &mut driver, options)
-        .map_err(|error| disk_failure(configuration, config, &error))?;
-    Ok((labelled.label().clone(), labelled.is_new()))
+    LabelledDisk::open(disk_loop, &mut driver, options)
+        .map_err(|error| disk_failure(configuration, config, &error))
 }
