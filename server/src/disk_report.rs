@@ -115,6 +115,12 @@ impl DiskReport {
         DiskReport { notices, ..self }
     }
 
+    /// Under another name, for a picture of several runs.
+    pub(crate) fn with_name(self, name: &str) -> DiskReport {
+        let name = name.to_owned();
+        DiskReport { name, ..self }
+    }
+
     /// The disk's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

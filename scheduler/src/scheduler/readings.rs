@@ -89,6 +89,16 @@ impl Scheduler {
         unscaled(self.ledger.as_of_now(stream).budget())
     }
 
+    /// When a stream's current period ends; `None` without a reservation. A period in which it has
+    /// no requests is not counted on, so the time may be past.
+    ///
+    /// # Panics
+    /// If the stream has been removed.
+    pub fn period_end(&self, stream: StreamId) -> Option<Nanos> {
+        self.stream_config(stream).reservation?;
+        Some(self.outside(self.ledger.as_of_now(stream).deadline()))
+    }
+
     /// The disk's counters; `busy` includes requests in flight up to `now`.
     pub fn disk_counters(&self, now: Nanos) -> DiskCounters {
         let now = self.inside(now).max(self.now);

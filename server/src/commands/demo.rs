@@ -1,43 +1,46 @@
 //! `disktime demo`: the difference that reservations make, in a minute. A sequential reader, a
 //! random reader and a greedy writer share one disk, a sparse file paced as a 2008 desktop hard
 //! disk: first under fifo, then under fahrrad. The result is a table and a picture of disk time
-//! over time.
+//! over time, drawn as `simulate --svg` draws it.
 
-mod chart;
+mod sampling;
 
 use crate::assembly::{self, emulation};
 use crate::commands::load;
+use crate::commands::simulate::picture::Drawing;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::nbd;
 use crate::serving::server::Server;
-use chart::Panel;
 use disktime_nbd_protocol::NbdUri;
-use disktime_observe::{ServerDifference, ServerStatus, Table};
+use disktime_observe::{DiskWindow, ServerDifference, StreamWindow, Table};
 use disktime_units::{Nanos, parse_duration};
 use disktime_workloads::{LoadReport, Workload, run_real};
+use sampling::{PERIOD, Sampled, sample};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-/// The clients, with their names in the picture.
+/// The clients, with what they do.
 const CLIENTS: [(&str, &str); 3] = [
-    ("reader", "sequential reader (reserved 40 %)"),
-    ("random", "random reader (reserved 30 %)"),
-    ("writer", "greedy writer (best effort)"),
+    ("reader", "reads sequentially"),
+    ("random", "reads at random"),
+    ("writer", "writes as much as it can"),
 ];
-/// The shares that the first of them have reserved.
-const RESERVED: [f64; 2] = [0.40, 0.30];
-/// Time between two points of the picture.
-const SAMPLE: Duration = Duration::from_millis(500);
+/// How the picture is read.
+const HOW_TO_READ: [&str; 4] = [
+    "A step is one period of the reader, from deadline to deadline. Dashed: what is reserved.",
+    "A tick is a deadline met: the client had received what it has reserved, up to one request.",
+    "A triangle is a deadline missed. Where a step stays below the dashed line and no triangle is,",
+    "the rest of one request was in the disk at the deadline, or the client had no request.",
+];
 
 /// One run of the clients.
 struct DemoRun {
     policy: &'static str,
     report: LoadReport,
     counted: ServerDifference,
-    panel: Panel,
+    sampled: Sampled,
 }
 
 /// Runs the command.
@@ -63,16 +66,13 @@ pub(crate) fn run(out: &Path, half: &str) -> CommandResult {
         eprintln!("{policy}: {duration} ...");
         runs.push(runtime.block_on(run_clients(policy, duration))?);
     }
-    let series: Vec<String> = CLIENTS.iter().map(|(_, name)| (*name).to_owned()).collect();
-    let panels: Vec<Panel> = runs.iter().map(|run| run.panel.clone()).collect();
     let picture = out.join("disk-time.svg");
-    chart::draw(
-        &picture,
-        "Disk time of three clients on one hard disk (dashed: what is reserved)",
-        &series,
-        &RESERVED,
-        &panels,
-    )?;
+    std::fs::write(&picture, drawn(&runs)).map_err(|error| {
+        Failure::new(format!(
+            "the picture {} cannot be written: {error}",
+            picture.display()
+        ))
+    })?;
     let report: serde_json::Map<String, Value> = runs
         .iter()
         .map(|run| {
@@ -155,48 +155,59 @@ async fn load_and_sample(
     let load = tokio::task::spawn_blocking(move || {
         run_real(&uris, &workload, &AtomicBool::new(false), &mut |_| {})
     });
-    let mut ticks = tokio::time::interval(SAMPLE);
-    ticks.tick().await;
-    let mut last = before.clone();
-    let mut panel = Panel::new(policy);
-    while !load.is_finished() {
-        ticks.tick().await;
-        let now = server.status().await?;
-        let end_s = elapsed_ns(&before, &now) as f64 / 1e9;
-        panel.add_interval(end_s, sample(&last, &now));
-        last = now;
-    }
-    // The clients stopped within the last interval: it would show a dip that no policy caused.
-    panel.remove_last_interval();
+    let sampled = sample(server, || load.is_finished()).await?;
     let report = load.await??;
-    let counted = last.since(&before);
+    let counted = server.status().await?.since(&before);
     Ok(DemoRun {
         policy,
         report,
         counted,
-        panel,
+        sampled: Sampled {
+            report: sampled.report.with_name(policy),
+            ..sampled
+        },
     })
 }
 
-/// The time between two readings.
-fn elapsed_ns(earlier: &ServerStatus, later: &ServerStatus) -> u64 {
-    let difference = later.since(earlier);
-    let disk = difference.disks.get("hdd0");
-    disk.map_or(0, |disk| disk.window.elapsed_ns)
+/// The runs under each other.
+fn drawn(runs: &[DemoRun]) -> String {
+    let does = CLIENTS.map(|(name, does)| format!("{name} {does}"));
+    let subtitle = format!(
+        "{} on one hard disk; each step is {PERIOD}",
+        does.join(", ")
+    );
+    let duration = runs.iter().map(|run| run.sampled.duration).max();
+    let mut drawing = Drawing::new(subtitle, duration.unwrap_or(PERIOD), PERIOD);
+    for run in runs {
+        let whole = run.counted.disks.values().next();
+        let whole = whole.map_or_else(DiskWindow::default, |disk| disk.window);
+        let window = |name: &str| {
+            let vdisk = run.counted.vdisks.get(name);
+            vdisk.map_or_else(StreamWindow::default, |vdisk| vdisk.window)
+        };
+        let (report, timeline) = (&run.sampled.report, Some(&run.sampled.timeline));
+        drawing.add(report, timeline, whole, &window);
+    }
+    for sentence in HOW_TO_READ {
+        drawing.note(sentence.to_owned());
+    }
+    for run in runs {
+        drawing.note(pacing(run));
+    }
+    drawing.to_svg()
 }
 
-/// The share of the disk's time that each client got between two readings.
-fn sample(earlier: &ServerStatus, later: &ServerStatus) -> Vec<f64> {
-    let elapsed = elapsed_ns(earlier, later).max(1) as f64;
-    let difference = later.since(earlier);
-    let received = |name: &str| {
-        let vdisk = difference.vdisks.get(name);
-        vdisk.map_or(0, |vdisk| vdisk.window.received_ns()) as f64
-    };
-    CLIENTS
-        .iter()
-        .map(|(name, _)| received(name) / elapsed)
-        .collect()
+/// How well this machine kept the times of the modelled disk.
+fn pacing(run: &DemoRun) -> String {
+    let disks = run.counted.disks.values();
+    let (late, all) = disks.fold((0, 0), |(late, all), disk| {
+        (late + disk.pacing.overruns, all + disk.pacing.requests)
+    });
+    format!(
+        "Under {}: of {all} requests this machine was late with {late}, so that the disk was slower \
+         than its model.",
+        run.policy
+    )
 }
 
 fn table(runs: &[DemoRun]) -> Table {

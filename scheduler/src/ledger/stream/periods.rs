@@ -74,6 +74,11 @@ impl PeriodBooks {
         self.counters
     }
 
+    /// d: the end of its current period.
+    pub(crate) fn deadline(&self) -> Nanos {
+        self.deadline
+    }
+
     fn end_periods(&mut self, ending: Ending, now: Nanos) {
         if self.deadline > now {
             return;

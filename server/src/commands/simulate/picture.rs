@@ -5,12 +5,13 @@
 //! deadlines have a shape of their own); the same run gives the same bytes.
 
 mod deadlines;
+mod drawing;
 mod fill_style;
 mod strip;
 mod time_axis;
 
 use super::figures::SimulationReport;
-use super::run::{DiskRun, Run};
+use super::run::Run;
 use super::svg::{Anchor, Svg, fitting, width_of};
 use super::timeline::{Deadlines, Interval, Used};
 use crate::disk_report::stream_window;
@@ -18,9 +19,12 @@ use deadlines::draw_deadlines;
 use disktime_engine::StreamId;
 use disktime_observe::StreamWindow;
 use disktime_units::Nanos;
+use drawing::DrawnDisk;
 use fill_style::FillStyle;
 use strip::draw_strip;
 use time_axis::TimeAxis;
+
+pub(crate) use drawing::Drawing;
 
 const WIDTH: f64 = 800.0;
 /// Where the axes begin: left of it are the lanes' names.
@@ -73,48 +77,26 @@ impl Lane<'_> {
 }
 
 /// Draws a run that was sampled; `interval` is what the areas are averages of.
-pub(crate) fn draw(run: &Run, report: &SimulationReport, interval: Nanos) -> String {
-    let axis = TimeAxis::new(report.duration(), LEFT, RIGHT);
-    let mut svg = Svg::new();
-    let mut notes = Vec::new();
-    let mut y = draw_top(&mut svg, run, report, interval);
-    for disk in run.disks() {
-        y = draw_disk(&mut svg, y, disk, report, &axis, interval, &mut notes);
-    }
-    for note in notes {
-        svg.text((MARGIN, y + 12.0), SMALL, Anchor::Start, &note, SOFT);
-        y += 16.0;
-    }
-    let title = "Disk time per virtual disk over time";
-    svg.finish(WIDTH, y + 8.0, title, &fill_style::definitions())
-}
-
-fn draw_top(svg: &mut Svg, run: &Run, report: &SimulationReport, interval: Nanos) -> f64 {
-    let bold = "font-weight=\"bold\"";
-    let title = "Disk time per virtual disk over time";
-    svg.text((MARGIN, 22.0), 17.0, Anchor::Start, title, bold);
-    let policies: Vec<&str> = run
-        .disks()
-        .iter()
-        .map(|disk| disk.report().policy())
-        .collect();
+pub(super) fn draw(run: &Run, report: &SimulationReport, interval: Nanos) -> String {
+    let policies = run.disks().iter().map(|disk| disk.report().policy());
+    let policies: Vec<&str> = policies.collect();
     let same = policies.windows(2).all(|pair| pair[0] == pair[1]);
-    let policy = if same {
-        policies.first().copied()
-    } else {
-        None
-    };
+    let policy = policies.first().filter(|_| same);
     let under = policy.map_or_else(String::new, |policy| format!(" under {policy}"));
     let subtitle = format!(
         "{} in virtual time{under}; each step is the mean of {interval}",
         report.duration()
     );
-    svg.text((MARGIN, 40.0), 12.0, Anchor::Start, &subtitle, SOFT);
-    fill_style::draw_legend(svg, MARGIN, 58.0, WIDTH - MARGIN) + 10.0
+    let mut drawing = Drawing::new(subtitle, report.duration(), interval);
+    for disk in run.disks() {
+        let (counted, window) = (disk.report(), |name: &str| report.vdisk_window(name));
+        drawing.add(counted, disk.timeline(), counted.total(), &window);
+    }
+    drawing.to_svg()
 }
 
 /// Each group with its members beneath it, then the vdisks that are in none.
-fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
+fn lanes<'a>(disk: &DrawnDisk<'a>) -> Vec<Lane<'a>> {
     let (counted, timeline) = (disk.report(), disk.timeline());
     let mut lanes: Vec<Lane<'a>> = Vec::new();
     let mut add = |name: &'a str, account: StreamId, streams: Vec<StreamId>, figures, kind| {
@@ -134,7 +116,7 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
             deadlines: timeline.map_or_else(Vec::new, |timeline| timeline.deadlines(account)),
         });
     };
-    let of_vdisk = |name: &str| report.vdisk_window(name);
+    let of_vdisk = |name: &str| disk.window(name);
     for group in counted.streams().groups() {
         let streams = group.members().iter().map(|(_, stream)| *stream).collect();
         let figures = group.windows(counted.counted()).total;
@@ -163,8 +145,7 @@ fn lanes<'a>(disk: &'a DiskRun, report: &'a SimulationReport) -> Vec<Lane<'a>> {
 fn draw_disk(
     svg: &mut Svg,
     top: f64,
-    disk: &DiskRun,
-    report: &SimulationReport,
+    disk: &DrawnDisk<'_>,
     axis: &TimeAxis,
     interval: Nanos,
     notes: &mut Vec<String>,
@@ -172,10 +153,10 @@ fn draw_disk(
     let intervals = disk
         .timeline()
         .map_or_else(Vec::new, |timeline| timeline.intervals(interval));
-    let lanes = lanes(disk, report);
-    let disk = disk.report();
+    let lanes = lanes(disk);
     let mut y = top + 12.0;
     draw_strip(svg, y, disk, &lanes, &intervals, axis);
+    let disk = disk.report();
     y += STRIP_HEIGHT + 18.0;
     let (height, most) = (lane_height(lanes.len()), scale(&lanes, &intervals));
     for lane in &lanes {

@@ -82,11 +82,25 @@ struct Reading {
 
 /// The counters of a disk at regular times.
 #[derive(Debug, Default)]
-pub(super) struct Timeline {
+pub(crate) struct Timeline {
     times: Vec<Nanos>,
     switching: Vec<Nanos>,
     /// By time, then stream.
     readings: Vec<Vec<Reading>>,
+}
+
+impl DiskReading {
+    fn subtract(&mut self, before: &DiskReading) {
+        self.switching = self.switching.saturating_sub(before.switching);
+        for (now, then) in self.streams.iter_mut().zip(&before.streams) {
+            *now = Reading {
+                reserved: now.reserved.saturating_sub(then.reserved),
+                spare: now.spare.saturating_sub(then.spare),
+                met: now.met.saturating_sub(then.met),
+                missed: now.missed.saturating_sub(then.missed),
+            };
+        }
+    }
 }
 
 /// Disk time in an interval, in nanoseconds.
@@ -134,16 +148,18 @@ pub(super) struct Deadlines {
     pub(super) missed: u64,
 }
 
-impl Timeline {
+/// The counters of a disk at a moment.
+#[derive(Debug)]
+pub(crate) struct DiskReading {
+    at: Nanos,
+    switching: Nanos,
+    /// By stream.
+    streams: Vec<Reading>,
+}
+
+impl DiskReading {
     /// Reads the counters.
-    pub(super) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
-        if self.times.last().is_some_and(|last| *last >= now) {
-            // The last regular time can be the end of the run, which is read again after its
-            // requests.
-            self.times.pop();
-            self.switching.pop();
-            self.readings.pop();
-        }
+    pub(crate) fn take(now: Nanos, scheduler: &Scheduler) -> DiskReading {
         let reading = |stream: StreamId| {
             let counters = scheduler.stream_counters(stream);
             Reading {
@@ -153,10 +169,63 @@ impl Timeline {
                 missed: counters.deadlines_missed,
             }
         };
-        self.times.push(now);
-        self.switching.push(scheduler.disk_counters(now).switching);
-        self.readings
-            .push(scheduler.streams().map(reading).collect());
+        DiskReading {
+            at: now,
+            switching: scheduler.disk_counters(now).switching,
+            streams: scheduler.streams().map(reading).collect(),
+        }
+    }
+
+    /// When it was taken.
+    pub(crate) fn at(&self) -> Nanos {
+        self.at
+    }
+}
+
+impl Timeline {
+    /// Reads the counters.
+    pub(super) fn sample(&mut self, now: Nanos, scheduler: &Scheduler) {
+        self.add(DiskReading::take(now, scheduler));
+    }
+
+    /// Adds a reading, which is not earlier than the last one.
+    fn add(&mut self, reading: DiskReading) {
+        if self.times.last().is_some_and(|last| *last >= reading.at) {
+            // The last regular time can be the end of the run, which is read again after its
+            // requests.
+            self.times.pop();
+            self.switching.pop();
+            self.readings.pop();
+        }
+        self.times.push(reading.at);
+        self.switching.push(reading.switching);
+        self.readings.push(reading.streams);
+    }
+
+    /// What the readings count from `origin` to `end`, with times from `origin` on. The last
+    /// reading at or before `origin` is what counts as nothing yet.
+    pub(crate) fn between(
+        readings: impl IntoIterator<Item = DiskReading>,
+        origin: Nanos,
+        end: Nanos,
+    ) -> Timeline {
+        let mut timeline = Timeline::default();
+        let mut before: Option<DiskReading> = None;
+        for mut reading in readings {
+            if reading.at <= origin {
+                before = Some(reading);
+                continue;
+            }
+            if reading.at > end {
+                break;
+            }
+            reading.at -= origin;
+            if let Some(before) = &before {
+                reading.subtract(before);
+            }
+            timeline.add(reading);
+        }
+        timeline
     }
 
     /// The deadlines of a stream, in order of time.

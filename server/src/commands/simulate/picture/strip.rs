@@ -1,5 +1,6 @@
 //! The strip at the top of a disk: what each vdisk used of each interval, stacked.
 
+use super::drawing::DrawnDisk;
 use super::fill_style::{FillStyle, REMAINDER_STYLE};
 use super::time_axis::TimeAxis;
 use super::{
@@ -7,7 +8,6 @@ use super::{
 };
 use crate::commands::simulate::svg::{Anchor, Svg, fitting, width_of};
 use crate::commands::simulate::timeline::Interval;
-use crate::disk_report::DiskReport;
 use disktime_engine::StreamId;
 
 /// Its fill, the vdisk's name, and its lower and upper edge in each interval.
@@ -17,7 +17,7 @@ type Layer<'a> = (FillStyle, &'a str, Vec<(f64, f64)>);
 pub(crate) fn draw_strip(
     svg: &mut Svg,
     top: f64,
-    disk: &DiskReport,
+    disk: &DrawnDisk<'_>,
     lanes: &[Lane<'_>],
     intervals: &[Interval],
     axis: &TimeAxis,
@@ -92,9 +92,9 @@ fn place_for(
         .map(|(_, x, y)| (x, y))
 }
 
-fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DiskReport) {
-    let figures = disk.total();
-    let name = fitting(disk.name(), 14.0, LEFT - 44.0);
+fn draw_strip_texts(svg: &mut Svg, top: f64, disk: &DrawnDisk<'_>) {
+    let figures = disk.whole();
+    let name = fitting(disk.report().name(), 14.0, LEFT - 44.0);
     let bold = "font-weight=\"bold\"";
     svg.text((MARGIN, top + 14.0), 14.0, Anchor::Start, &name, bold);
     svg.text(
