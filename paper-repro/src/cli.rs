@@ -37,6 +37,10 @@ pub enum Command {
         /// A quarter of the time: for a look; some claims may fail for want of time.
         #[arg(long)]
         quick: bool,
+        /// What the report says of its making, as in "$(date -I) $(git rev-parse --short HEAD)".
+        /// Without it two runs give the same bytes.
+        #[arg(long, value_name = "TEXT")]
+        stamp: Option<String>,
     },
     /// List the experiments.
     List,
@@ -51,6 +55,9 @@ pub enum Command {
         /// A quarter of the time.
         #[arg(long, conflicts_with = "real")]
         quick: bool,
+        /// What the report says of its making; as for `all`.
+        #[arg(long, value_name = "TEXT", requires = "out")]
+        stamp: Option<String>,
         /// In real time: `paced` for the modelled drive paced over a temporary file, or a block
         /// device or file, which is only read, never written.
         #[arg(long, value_name = "paced|DEVICE")]
@@ -70,7 +77,7 @@ pub enum Command {
 /// With a sentence for the user.
 pub fn run(cli: Cli) -> LabResult {
     match cli.command {
-        Command::All { out, quick } => simulated(experiments::ALL, Some(&out), quick),
+        Command::All { out, quick, stamp } => simulated(experiments::ALL, Some(&out), quick, stamp),
         Command::List => {
             print!("{}", listing());
             Ok(())
@@ -79,16 +86,22 @@ pub fn run(cli: Cli) -> LabResult {
             ids,
             out,
             quick,
+            stamp,
             real,
             each,
             i_consent_to_reading,
         } => {
             let chosen = chosen(&ids)?;
             match real {
-                None => simulated(&chosen, out.as_deref(), quick),
+                None => simulated(&chosen, out.as_deref(), quick, stamp),
                 Some(place) => {
                     let consent = i_consent_to_reading.as_deref();
-                    in_real_time(&chosen, out.as_deref(), &place, each.as_deref(), consent)
+                    let run = RealRun {
+                        place: &place,
+                        each: each.as_deref(),
+                        consent,
+                    };
+                    in_real_time(&chosen, out.as_deref(), run, stamp)
                 }
             }
         }
@@ -135,7 +148,12 @@ fn listing() -> String {
     text
 }
 
-fn simulated(experiments: &[Experiment], out: Option<&Path>, quick: bool) -> LabResult {
+fn simulated(
+    experiments: &[Experiment],
+    out: Option<&Path>,
+    quick: bool,
+    stamp: Option<String>,
+) -> LabResult {
     let output = out.map(Output::prepare).transpose()?;
     let (length, clock) = if quick {
         (
@@ -146,16 +164,28 @@ fn simulated(experiments: &[Experiment], out: Option<&Path>, quick: bool) -> Lab
         (Length::Full, "virtual")
     };
     let entries = session::run_simulated(experiments, length)?;
-    conclude(output.as_ref(), clock.to_owned(), &entries)
+    let clock = clock.to_owned();
+    conclude(output.as_ref(), Conditions { clock, stamp }, &entries)
+}
+
+/// What --real and its companions say.
+struct RealRun<'a> {
+    place: &'a Path,
+    each: Option<&'a str>,
+    consent: Option<&'a Path>,
 }
 
 fn in_real_time(
     chosen: &[Experiment],
     out: Option<&Path>,
-    place: &Path,
-    each: Option<&str>,
-    consent: Option<&Path>,
+    run: RealRun<'_>,
+    stamp: Option<String>,
 ) -> LabResult {
+    let RealRun {
+        place,
+        each,
+        consent,
+    } = run;
     let [experiment] = chosen else {
         return Err(LabError::new(
             "--real runs one experiment at a time; name one",
@@ -182,17 +212,14 @@ fn in_real_time(
     let output = out.map(Output::prepare).transpose()?;
     let disk = real_disk(place, consent, experiment)?;
     let entry = session::run_real(experiment, &disk, each)?;
-    conclude(
-        output.as_ref(),
-        format!("real, on {}", disk.describe()),
-        &[entry],
-    )
+    let clock = format!("real, on {}", disk.describe());
+    conclude(output.as_ref(), Conditions { clock, stamp }, &[entry])
 }
 
 /// One line per experiment on standard output, and the files.
-fn conclude(output: Option<&Output>, clock: String, entries: &[Entry]) -> LabResult {
+fn conclude(output: Option<&Output>, conditions: Conditions, entries: &[Entry]) -> LabResult {
     if let Some(output) = output {
-        output.write(&Conditions { clock }, entries)?;
+        output.write(&conditions, entries)?;
     }
     for entry in entries {
         let verdict = entry.finding.verdict().name();

@@ -18,7 +18,11 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}thead th{background:#f3f
 .verdict{display:inline-block;padding:0 .5rem;border-radius:.3rem;font-weight:600;white-space:nowrap}\
 .reproduced{background:#d5efe5;color:#00513b}.partly{background:#fbeccb;color:#6b4700}.failed{background:#f8dccb;color:#7a2f00}\
 figure{margin:.8rem 0}figure svg{width:100%;height:auto;border:1px solid #ddd}\
-dl{margin:.4rem 0}dt{font-weight:600}dd{margin:0 0 .4rem 0}.source{color:#555}";
+dl{margin:.4rem 0}dt{font-weight:600}dd{margin:0 0 .4rem 0}.source{color:#555}\
+h1,h2,p,li,dd{overflow-wrap:anywhere}\
+@media(max-width:40rem){body{margin:1rem auto;padding:0 .6rem}h1{font-size:1.4rem}h2{font-size:1.1rem}\
+.verdict{white-space:normal}figure{overflow-x:auto}figure svg{width:40rem;max-width:none}\
+ul{padding-left:1.2rem}}";
 
 /// The page.
 ///
@@ -70,6 +74,9 @@ fn introduction(html: &mut String, conditions: &Conditions, entries: &[Entry]) {
         own = entries.len() - papers,
         clock = escaped(&conditions.clock),
     );
+    if let Some(stamp) = &conditions.stamp {
+        let _ = writeln!(html, "<p class=\"source\">{}</p>", escaped(stamp));
+    }
 }
 
 fn badge(verdict: Verdict) -> String {

@@ -25,6 +25,9 @@ pub struct Entry {
 pub struct Conditions {
     /// `virtual`, `virtual, shortened`, or what the real clock ran on.
     pub clock: String,
+    /// What the user wants the report to say of its making, as a date and a commit; without it two
+    /// runs give the same bytes.
+    pub stamp: Option<String>,
 }
 
 /// The whole report as text, indented, with a final line break.
@@ -37,7 +40,7 @@ pub fn report_text(conditions: &Conditions, entries: &[Entry]) -> String {
         let verdicts = entries.iter().map(|entry| entry.finding.verdict().name());
         verdicts.filter(|verdict| *verdict == name).count()
     };
-    let report = json!({
+    let mut report = json!({
         "generator": GENERATOR,
         "version": env!("CARGO_PKG_VERSION"),
         "clock": conditions.clock,
@@ -48,6 +51,9 @@ pub fn report_text(conditions: &Conditions, entries: &[Entry]) -> String {
         },
         "experiments": experiments,
     });
+    if let Some(stamp) = &conditions.stamp {
+        report["stamp"] = stamp.as_str().into();
+    }
     format!("{report:#}\n")
 }
 

@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 fn conditions() -> Conditions {
     Conditions {
         clock: "virtual, shortened".to_owned(),
+        stamp: None,
     }
 }
 
