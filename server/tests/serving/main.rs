@@ -37,6 +37,7 @@ mod overlap;
 mod planner;
 mod qemu_img;
 mod read_only_disks;
+mod readme;
 mod reconnect;
 mod refusals;
 mod simulate;
