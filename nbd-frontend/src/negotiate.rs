@@ -1,8 +1,9 @@
 //! One connection from its greeting to the choice of an export: NBD's messages and TLS over a
-//! stream, under a time limit.
+//! stream, under a time limit for each option.
 //!
-//! Invariant: a connection that chooses no export within the time limit, breaks the protocol or is
-//! evicted is closed; every other one is delivered exactly once.
+//! Invariant: a connection that completes no option within the time limit, breaks the protocol or
+//! is evicted is closed; every other one is delivered exactly once. A client that asks about many
+//! vdisks takes its time, so the whole is limited by the number of options only.
 //!
 //! What is not known here: who serves the session.
 
@@ -20,7 +21,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// A connection whose client has chosen an export.
 pub struct Accepted {
@@ -120,20 +123,14 @@ impl Negotiator {
         let limit = self.config.handshake_time;
         let wire = HandshakeStream::new(&mut stream);
         let negotiated = tokio::select! {
-            negotiated = tokio::time::timeout(limit, drive(wire, handshake, tls)) => negotiated,
+            negotiated = drive(wire, handshake, tls, limit) => negotiated,
             () = access.evicted() => return,
         };
         let agreed = match negotiated {
-            Ok(Ok(Some(agreed))) => agreed,
-            Ok(Ok(None)) => return,
-            Ok(Err(reason)) => {
+            Ok(Some(agreed)) => agreed,
+            Ok(None) => return,
+            Err(reason) => {
                 return tracing::info!("NBD client {peer}: connection closed: {reason}");
-            }
-            Err(_) => {
-                let seconds = limit.as_secs_f64();
-                return tracing::info!(
-                    "NBD client {peer}: connection closed: it chose no export within {seconds} s"
-                );
             }
         };
         let socket = match into_fd(stream) {
@@ -172,33 +169,40 @@ struct Agreed {
     channel: Option<TlsChannel>,
 }
 
-/// Drives the handshake; `None` if the client closed the connection.
+/// Drives the handshake; `None` if the client closed the connection. Each option, with the reply to
+/// it, has to be complete within `limit` of the one before.
 async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: HandshakeStream<'_, S>,
     mut handshake: Handshake,
     tls: Option<&ServerCredentials>,
+    limit: Duration,
 ) -> Result<Option<Agreed>, String> {
     let mut chunk = [0; 2048];
+    let mut patience = Patience::new(limit);
     loop {
         let progress = handshake.advance();
         if !handshake.outgoing().is_empty() {
-            let sent = stream.send(handshake.outgoing()).await;
+            let sent = patience.wait(stream.send(handshake.outgoing())).await;
             handshake.sent();
             // A client that sent ABORT need not wait for the reply.
             if sent.is_err() && progress == HandshakeProgress::Aborted {
                 return Ok(None);
             }
             sent?;
+            // Something is sent only as the reply to a complete option.
+            patience = Patience::new(limit);
         }
         match progress {
             HandshakeProgress::Continue => {}
-            HandshakeProgress::NeedBytes => match stream.receive(&mut chunk).await? {
-                0 => return Ok(None),
-                count => handshake.receive(&chunk[..count]),
-            },
+            HandshakeProgress::NeedBytes => {
+                match patience.wait(stream.receive(&mut chunk)).await? {
+                    0 => return Ok(None),
+                    count => handshake.receive(&chunk[..count]),
+                }
+            }
             HandshakeProgress::StartTls => {
                 let credentials = tls.ok_or("the server has no TLS credentials")?;
-                if !stream.start_tls(credentials).await? {
+                if !patience.wait(stream.start_tls(credentials)).await? {
                     return Err("it closed the connection during the TLS handshake".to_owned());
                 }
                 handshake.encrypted();
@@ -219,3 +223,31 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
 }
+
+/// How long a client may still take to complete its next option.
+struct Patience {
+    limit: Duration,
+    deadline: Instant,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Patience {
+        Patience {
+            limit,
+            deadline: Instant::now() + limit,
+        }
+    }
+
+    async fn wait<T>(&self, step: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        match tokio::time::timeout_at(self.deadline, step).await {
+            Ok(result) => result,
+            Err(_) => Err(format!(
+                "it took longer than {} s to send an option of its handshake",
+                self.limit.as_secs_f64()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,8 @@ pub(crate) static NBD: Table = Table::new(
                 most: Nanos::from_secs(600),
             },
             "10s",
-            "The longest time from a client's connection to its choice of a vdisk, TLS included.",
+            "The longest time that a client may take for an option of its handshake, TLS included, \
+                until it has chosen a vdisk.",
         ),
         key(
             "handshake_options",
