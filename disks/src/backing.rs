@@ -11,10 +11,10 @@
 //! [`image_lock`]: crate::image_lock
 //! [`loop_device`]: crate::loop_device
 
+mod content;
 mod direct;
 mod file_notices;
 
-use crate::ContentMap;
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
 use crate::file_space::free_bytes;
@@ -210,32 +210,6 @@ impl Backing {
     /// The descriptor for the engines.
     pub(crate) fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
-    }
-}
-
-impl ContentMap for Backing {
-    /// As far as the file system knows; block devices do not know.
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        if self.kind != BackingKind::File {
-            return (from < to).then_some((from, to));
-        }
-        let seek = |at: u64, whence| -> Result<u64, io::Error> {
-            let at = i64::try_from(at).map_err(io::Error::other)?;
-            // SAFETY: the descriptor is open; the call takes and returns plain integers. The file's
-            // position, which it changes, is not used: all I/O names its offset.
-            let found = unsafe { libc::lseek(self.fd(), at, whence) };
-            u64::try_from(found).map_err(|_| io::Error::last_os_error())
-        };
-        match seek(from, libc::SEEK_DATA) {
-            Ok(start) if start >= to => None,
-            Ok(start) => {
-                let end = seek(start, libc::SEEK_HOLE).unwrap_or(to);
-                Some((start, end.clamp(start + 1, to)))
-            }
-            // A hole up to the end.
-            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => None,
-            Err(_) => (from < to).then_some((from, to)),
-        }
     }
 }
 

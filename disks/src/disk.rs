@@ -194,6 +194,26 @@ pub trait Disk {
 pub trait ContentMap {
     /// The next part of `from..to` that may hold anything but zeroes; `None` if there is none.
     fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)>;
+
+    /// Which of its bytes have their space, for a disk whose space is a file system's.
+    fn space_below(&self) -> Option<&dyn SpaceBelow> {
+        None
+    }
+}
+
+/// Which bytes of a disk have their space on the file system below: a write there does not fail
+/// for want of space, and a discard gives some back. Data has space; so has what was set aside and
+/// never written, which reads as zeroes. Asked while the disk is opened only.
+pub trait SpaceBelow {
+    /// Space is taken and given back in units of this many bytes, a power of two.
+    fn unit_bytes(&self) -> u64;
+
+    /// Names each part of a range that has its space, in order. Each call of the system takes one
+    /// of `calls_left`; without any, the rest counts as having its space.
+    fn each(&self, range: (u64, u64), calls_left: &mut u32, note: &mut dyn FnMut(u64, u64));
+
+    /// Whether what is not named has none. If not, some may be set aside there.
+    fn is_exact(&self) -> bool;
 }
 
 impl<D: Disk + ?Sized> Disk for Box<D> {

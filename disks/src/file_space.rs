@@ -14,6 +14,25 @@ pub fn free_bytes(file: &File) -> Option<u64> {
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// In which units a file takes space, between 512 and 4096 bytes; larger ones are not told.
+pub(crate) fn block_bytes(file: &File) -> u64 {
+    let found = rustix::fs::fstatvfs(file).map_or(4096, |found| found.f_frsize);
+    match found.is_power_of_two() {
+        true => found.clamp(512, 4096),
+        false => 512,
+    }
+}
+
+/// Whether a regular file has more space than its data takes: some was set aside, or it is the
+/// file system's own. Changes the file's position.
+pub(crate) fn hides_space(file: &File) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return true;
+    };
+    let data_bytes = metadata.len() - seek_holes(file, metadata.len());
+    metadata.blocks() * 512 > data_bytes.next_multiple_of(block_bytes(file))
+}
+
 /// Bytes of a regular file that are read from nowhere. Where the file system tells no holes from
 /// data, those that have no blocks. Changes the file's position.
 pub(crate) fn hole_bytes(file: &File) -> u64 {
@@ -22,6 +41,11 @@ pub(crate) fn hole_bytes(file: &File) -> u64 {
     };
     let size_bytes = metadata.len();
     let without_blocks = size_bytes.saturating_sub(metadata.blocks() * 512);
+    seek_holes(file, size_bytes).max(without_blocks)
+}
+
+/// Bytes of a file of `size_bytes` that the file system calls holes.
+fn seek_holes(file: &File, size_bytes: u64) -> u64 {
     let (mut at, mut holes) = (0, 0);
     while at < size_bytes {
         // Behind the last data there is only a hole.
@@ -32,7 +56,7 @@ pub(crate) fn hole_bytes(file: &File) -> u64 {
         }
         at = rustix::fs::seek(file, SeekFrom::Hole(data)).unwrap_or(size_bytes);
     }
-    holes.max(without_blocks)
+    holes
 }
 
 #[cfg(test)]

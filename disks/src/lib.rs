@@ -47,7 +47,7 @@ pub use backing_error::BackingError;
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use capabilities::{Capabilities, DiscardEffect};
 pub use disk::{
-    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, SpaceBelow,
 };
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
