@@ -80,7 +80,9 @@ impl Abilities {
             zeroes: true,
             has_seeks: properties.has_seeks,
             caches_reads: capabilities.caches_reads,
-            can_run_out: disk.free_bytes().is_some(),
+            can_run_out: disk
+                .content_map()
+                .is_some_and(|map| map.space_below().is_some()),
             discard_bytes: u64::from(properties.quantum_bytes),
             zeroing_bytes: u64::from(properties.quantum_bytes),
         }
@@ -100,13 +102,13 @@ impl Abilities {
         self.discards
     }
 
-    /// Whether a discarded range reads as zeroes.
+    /// Whether a discarded range reads as zeroes, so that zeroes can be had by giving space back.
     pub(crate) fn discarding_zeroes(&self) -> bool {
         self.discards && self.discard_zeroes
     }
 
-    /// Whether zeroing gives space back, which is faster than writing zeroes. Where seeks cost
-    /// time a real disk would have to write, so a modelled one does.
+    /// Whether zeroing by giving space back is faster than writing zeroes, too. That is not said
+    /// of a disk with seeks.
     pub(crate) fn zeroes_by_discard(&self) -> bool {
         self.discarding_zeroes() && !self.has_seeks
     }
@@ -121,7 +123,7 @@ impl Abilities {
         self.caches_reads
     }
 
-    /// Whether what was never written may find no space below; it can be set aside before.
+    /// Whether what has no space below may find none; it can be set aside before.
     pub(crate) fn can_run_out(&self) -> bool {
         self.can_run_out
     }

@@ -1,13 +1,15 @@
 //! Block status: what is known of a range without reading it. For status requests, and for reads
 //! whose zeroes need not be sent. Pure.
 //!
-//! Known are whole chunks of 64 KiB. Where there is a zero map, a chunk that was never written or
-//! was trimmed or zeroed as a whole is a hole; elsewhere so is a chunk that is a hole of the file
-//! below. What is trimmed or zeroed in smaller pieces counts as data, which is always safe to say.
+//! Of zeroes, whole chunks of 64 KiB are known. Where there is a zero map, a chunk that was never
+//! written or was trimmed or zeroed as a whole is zeroes; elsewhere so is a chunk without data in
+//! the file below. What is trimmed or zeroed in smaller pieces counts as data, which is always safe
+//! to say. On a disk whose space is a file system's, holes are known by its blocks, as a write to
+//! what is not called a hole must not fail for want of space; on others, what is zeroes is a hole.
 //!
-//! Invariants: what is reported as a hole reads as zeroes; the extents of an answer follow one
-//! another without gaps from the beginning of the range, and neighbours differ unless the space
-//! ended.
+//! Invariants: what is reported as a hole reads as zeroes, so a client that leaves holes out copies
+//! all data; the extents of an answer follow one another without gaps from the beginning of the
+//! range, and neighbours differ unless the space ended.
 
 use crate::layout::Layout;
 use crate::request_header::RequestHeader;
@@ -32,11 +34,11 @@ impl<'a> BlockStatus<'a> {
             if at == end {
                 break;
             }
-            let (hole, stop) = self.layout.hole_run_across(at, end);
+            let ((hole, zero), stop) = self.layout.status_run(at, end);
             let extent = Extent {
                 len_bytes: stop - at,
                 hole,
-                zero: hole,
+                zero,
             };
             at = stop;
             *entry = extent.encode();

@@ -11,11 +11,10 @@
 //! the disk from then on. Vdisks with something to send take turns, and within a vdisk its
 //! requests do.
 //!
-//! Completing is in `completion.rs`, removing a vdisk in `leaving.rs`.
+//! Beginning is in `beginning.rs`, completing in `completion.rs`, removing a vdisk in `leaving.rs`.
 //!
 //! Not known here: names and uuids (the catalog's), labels, and how streams come and go.
 
-use crate::block_status::BlockStatus;
 use crate::commit::{BlockSource, CommitIo};
 use crate::driver::WallClock;
 use crate::ids::{RequestId, VdiskSlot};
@@ -31,6 +30,7 @@ use disktime_engine::{
 };
 use disktime_units::Nanos;
 
+mod beginning;
 mod completion;
 mod leaving;
 mod metadata;
@@ -316,52 +316,6 @@ impl<D: Disk> DataPath<D> {
 
     fn splitter(&self, slot: VdiskSlot) -> Splitter<'_> {
         Splitter::new(self.vdisk(slot).layout(), self.io.abilities())
-    }
-
-    fn begin(&mut self, id: RequestId) {
-        let request = self.requests.get_mut(id);
-        let (slot, header) = (request.slot(), request.header());
-        let kind = header.kind();
-        if kind == RequestKind::Flush {
-            return self.commit(id);
-        }
-        if kind == RequestKind::Status {
-            if let Some(buffer) = request.buffer_mut() {
-                let status = BlockStatus::new(served(&self.vdisks, slot).layout());
-                let used = status.fill(header.start(), header.end(), buffer);
-                buffer.set_len(used);
-            }
-            return self.answer(id, Ok(()));
-        }
-        // Where nothing between here and the disk keeps what is read, reading ahead is of no use.
-        let useless = kind == RequestKind::Cache && !self.io.abilities().caches_reads();
-        if header.len_bytes() == 0 || useless {
-            return self.answer(id, Ok(()));
-        }
-        if kind.modifies() {
-            let claim = self.splitter(slot).claim(id, header);
-            if !self.requests.claim(slot, claim) {
-                return;
-            }
-        }
-        self.start(id);
-    }
-
-    /// A request that has its claim, or needs none, is cut from now on.
-    fn start(&mut self, id: RequestId) {
-        let request = self.requests.get(id);
-        let (slot, header) = (request.slot(), request.header());
-        let plan = self.splitter(slot).plan(header);
-        if matches!(
-            header.kind(),
-            RequestKind::Write | RequestKind::ZeroKeepingSpace
-        ) {
-            let layout = self.vdisk_mut(slot).layout_mut();
-            layout.mark_allocated(header.start(), header.end());
-        }
-        self.requests.get_mut(id).begin(plan);
-        self.requests.queue(id);
-        self.schedule(slot);
     }
 }
 

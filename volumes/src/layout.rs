@@ -2,16 +2,20 @@
 //!
 //! Invariants: extents follow one another without gaps from 0 on; they start and end at multiples
 //! of 1 MiB in the vdisk as on the disk, so chunks and blocks never straddle them; `stored` counts
-//! the bytes that are no hole, in whole chunks, after every change.
+//! the bytes that are no hole after every change: in whole chunks, or as the space map has them.
 //!
 //! Two maps tell holes from data, and an extent has at most one of them. A *zero map* is kept on
 //! the disk where the disk may hold old bytes: a chunk that it does not call written reads as
 //! zeroes without I/O. An *allocation map* is in memory only, where the disk was zeroes from the
-//! start: reads always go to the disk there, and the map says what they will find.
+//! start: reads always go to the disk there, and the map says what they will find. Beside either, a
+//! *space map* tells what of it has its space below (`layout/space.rs`).
+
+mod space;
 
 use crate::allocation_map::AllocationMap;
 use crate::commit::Stage;
 use crate::geometry::{CHUNK_BYTES, whole_chunks};
+use crate::space_map::SpaceMap;
 use crate::target::Target;
 use crate::zero_map::{Half, ZeroMap};
 use disktime_engine::StoredBytes;
@@ -34,6 +38,8 @@ pub(crate) struct MappedExtent {
     end_bytes: u64,
     target: Target,
     known: Known,
+    /// Which of it has its space below; `None` where the space is the disk's own.
+    space: Option<SpaceMap>,
 }
 
 /// The extents of an open vdisk.
@@ -185,10 +191,10 @@ impl Layout {
     /// Notes that a write to the range is going to be sent.
     pub(crate) fn mark_allocated(&mut self, start: u64, end: u64) {
         for extent in &mut self.extents {
-            let chunks = extent.chunks(start, end);
+            let (chunks, by_space) = (extent.chunks(start, end), extent.counts_space());
             if let (Some((from, to)), Known::Allocated(map)) = (chunks, &mut extent.known) {
                 let new = map.set(from, to, true);
-                if new > 0 {
+                if new > 0 && !by_space {
                     self.stored.add(new * CHUNK_BYTES);
                 }
             }
@@ -215,12 +221,15 @@ impl Layout {
             let Some((from, to)) = extent.whole_chunks(start, end) else {
                 continue;
             };
+            let by_space = extent.counts_space();
             let gone = match &mut extent.known {
                 Known::Written(map) => map.mark_zero(from, to),
                 Known::Allocated(map) if on_disk => map.set(from, to, false),
                 Known::Allocated(_) | Known::Nothing => 0,
             };
-            self.stored.subtract(gone * CHUNK_BYTES);
+            if !by_space {
+                self.stored.subtract(gone * CHUNK_BYTES);
+            }
         }
     }
 
@@ -297,10 +306,14 @@ impl MappedExtent {
             end_bytes,
             target,
             known,
+            space: None,
         }
     }
 
     fn stored_bytes(&self) -> u64 {
+        if let Some(space) = self.space.as_ref().filter(|_| self.counts_space()) {
+            return space.held_bytes();
+        }
         match &self.known {
             Known::Written(map) => map.written_chunks() * CHUNK_BYTES,
             Known::Allocated(map) => map.allocated_chunks() * CHUNK_BYTES,

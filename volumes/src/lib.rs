@@ -9,7 +9,7 @@
 //!  (bounds,      (pieces,     (write, flush, (holes)
 //!   claims)       targets)     write)
 //!                │              │
-//!              layout ── zero_map, allocation_map            pure
+//!              layout ── zero_map, allocation_map, space_map pure
 //!                │
 //!            io_queue ── disktime_engine::DiskLoop           the only way to the disk
 //! ```
@@ -44,6 +44,7 @@ mod request_header;
 mod request_table;
 mod rotation;
 pub mod space;
+mod space_map;
 mod splitter;
 mod target;
 mod uuid;

@@ -16,6 +16,8 @@ pub(crate) struct PendingRequest {
     origin: u64,
     handle: u64,
     header: RequestHeader,
+    /// The part of a setting aside that is done now; it has its claim alone.
+    step: Option<(u64, u64)>,
     buffer: Option<Buffer>,
     /// Empty until the request has its claim.
     plan: Plan,
@@ -35,6 +37,7 @@ impl PendingRequest {
             origin: request.origin,
             handle: request.handle,
             header: RequestHeader::of(&request),
+            step: None,
             buffer: request.buffer,
             plan: Plan::default(),
             cursor: 0,
@@ -50,6 +53,24 @@ impl PendingRequest {
 
     pub(crate) fn header(&self) -> RequestHeader {
         self.header
+    }
+
+    /// What is claimed and planned now: all of it, or the step.
+    pub(crate) fn part(&self) -> RequestHeader {
+        match self.step {
+            Some(step) => self.header.with_range(step),
+            None => self.header,
+        }
+    }
+
+    /// Up to where its steps reach.
+    pub(crate) fn steps_end(&self) -> Option<u64> {
+        self.step.map(|(_, end)| end)
+    }
+
+    /// The next step begins, once it has its claim.
+    pub(crate) fn set_step(&mut self, step: (u64, u64)) {
+        self.step = Some(step);
     }
 
     pub(crate) fn kind(&self) -> RequestKind {
@@ -121,7 +142,8 @@ impl PendingRequest {
     /// The server stops: what was not cut yet fails. A flush goes on, as nothing new is written
     /// for it.
     pub(crate) fn fail_uncut(&mut self) {
-        let is_sent = self.plan.range().1 > 0 && self.is_cut();
+        let has_more = self.step.is_some_and(|(_, end)| end < self.header.end());
+        let is_sent = self.plan.range().1 > 0 && self.is_cut() && !has_more;
         if self.header.kind() != RequestKind::Flush && !is_sent {
             self.error.get_or_insert(IoError::Shutdown);
             self.cursor = self.plan.range().1;

@@ -60,6 +60,11 @@ impl RequestHeader {
         self.fua
     }
 
+    /// As it is, of another range.
+    pub(crate) fn with_range(self, (start, end): (u64, u64)) -> RequestHeader {
+        RequestHeader { start, end, ..self }
+    }
+
     /// Bytes of memory that it holds until it is answered.
     pub(crate) fn held_bytes(&self) -> u64 {
         held_bytes(self.kind, self.len_bytes())

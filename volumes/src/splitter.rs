@@ -12,7 +12,11 @@
 //! reads from a chunk that was never written; the pieces of a plan cover its range in order,
 //! without gaps and without an overlap of what they change.
 //!
+//! Zeroes and space that is set aside are in `zeroes.rs`.
+//!
 //! Not known here: requests' buffers, the clock, the loop, and other requests.
+
+mod zeroes;
 
 use crate::abilities::{Abilities, Grain};
 use crate::geometry::{CHUNK_BYTES, whole_chunks};
@@ -168,8 +172,14 @@ impl<'a> Splitter<'a> {
         // No other request may write into a chunk while all of it is made to read as zeroes, or
         // while a hole is zeroed on the disk.
         let makes_holes = header.makes_hole_chunks(self.zeroed_end(header));
+        // What is noted of the space has to be what the last of two requests did to it.
+        let changes_space = self.abilities.can_run_out() && kind.makes_holes();
         let allocates = kind == RequestKind::Allocate;
-        let alone = first || (!whole && kind != RequestKind::Trim) || makes_holes || allocates;
+        let alone = first
+            || (!whole && kind != RequestKind::Trim)
+            || makes_holes
+            || changes_space
+            || allocates;
         let start = start - start % unit;
         Claim::new(id, (start, end.next_multiple_of(unit)), alone)
     }
@@ -264,30 +274,17 @@ impl<'a> Splitter<'a> {
                 )
             }),
             RequestKind::Trim | RequestKind::Flush | RequestKind::Status => {
-                self.cut_held(end, at, |stop| {
-                    let end = stop.min(at + self.abilities.discard_bytes());
-                    let discards = self.abilities.discards();
-                    let cut = discards.then(|| self.piece(Action::Discard, at, end));
-                    (cut.unwrap_or(Cut::NotDiscarded), end)
-                })
+                match self.layout.returned_run(at, end) {
+                    (true, end) => (Cut::Hole { start: at, end }, end),
+                    (false, stop) if self.abilities.discards() => self.cut_discard(at, stop),
+                    (false, stop) => (Cut::NotDiscarded, stop),
+                }
             }
             RequestKind::ZeroKeepingSpace => self.cut_written(end, at, |stop| {
                 self.cut_blocks(self.zero_in_place(), at, stop)
             }),
-            RequestKind::Allocate => self.cut_hole(end, at),
-            RequestKind::WriteZeroes | RequestKind::ZeroFast => self.cut_held(end, at, |stop| {
-                let zero = match self.abilities.zeroes_by_discard() {
-                    true => Action::ZeroByDiscard,
-                    false => self.zero_in_place(),
-                };
-                let map = self.layout.has_map(at);
-                match whole_chunks(at, stop) {
-                    // For whole chunks it is enough that the map says so.
-                    Some((start, end)) if map && start == at => (Cut::Hole { start, end }, end),
-                    Some((start, _)) if map => self.cut_blocks(zero, at, start),
-                    _ => self.cut_blocks(zero, at, stop),
-                }
-            }),
+            RequestKind::Allocate => self.cut_unheld(end, at),
+            RequestKind::WriteZeroes | RequestKind::ZeroFast => self.cut_zeroes(kind, end, at),
         }
     }
 
@@ -308,50 +305,10 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// A hole is taken as a whole; of the rest, `cut` takes the near part.
-    fn cut_held(&self, limit: u64, at: u64, cut: impl FnOnce(u64) -> (Cut, u64)) -> (Cut, u64) {
-        match self.layout.hole_run(at, limit) {
-            (true, end) => (Cut::Hole { start: at, end }, end),
-            (false, stop) => cut(stop),
-        }
-    }
-
-    /// A hole is zeroed, which sets its space aside and changes nothing that is read; the rest has
-    /// its space.
-    fn cut_hole(&self, limit: u64, at: u64) -> (Cut, u64) {
-        if !self.abilities.can_run_out() {
-            return (
-                Cut::Hole {
-                    start: at,
-                    end: limit,
-                },
-                limit,
-            );
-        }
-        match self.layout.hole_run(at, limit.min(at + SCAN_BYTES)) {
-            (true, stop) => self.cut_blocks(self.zero_in_place(), at, stop),
-            (false, stop) => (
-                Cut::Hole {
-                    start: at,
-                    end: stop,
-                },
-                stop,
-            ),
-        }
-    }
-
-    /// How many bytes of a range have no space yet that such a request sets aside for them.
-    pub(crate) fn unallocated_bytes(&self, kind: RequestKind, start: u64, end: u64) -> u64 {
-        let (mut at, mut bytes) = (start, 0);
-        while at < end {
-            let (hole, stop) = self.layout.hole_run(at, end);
-            // Zeroes that keep space leave holes of a zero map as they are.
-            if hole && (kind == RequestKind::Allocate || !self.layout.has_map(at)) {
-                bytes += stop - at;
-            }
-            at = stop;
-        }
-        bytes
+    /// The next piece of `at..stop`, of whole blocks, that is discarded.
+    fn cut_discard(&self, at: u64, stop: u64) -> (Cut, u64) {
+        let end = stop.min(at + self.abilities.discard_bytes());
+        (self.piece(Action::Discard, at, end), end)
     }
 
     /// What was never written is taken as a whole; of the rest, `cut` takes the near part.

@@ -19,14 +19,14 @@ const REQUESTS: u64 = 32;
 const WARM_ROUNDS: u64 = 50;
 
 /// The requests of a round, in turn: whole blocks, parts of blocks, durable, holes, and status. No
-/// trim, as this disk gives the memory of what is discarded back.
+/// trim, and no zeroes of whole chunks, as this disk gives the memory of what is discarded back.
 fn request(vdisk: VdiskId, round: u64, number: u64, buffer: Option<Buffer>) -> Request {
     let kinds = [
         (RequestKind::Read, 4096, 4096),
         (RequestKind::Write, 8192, 4096),
         (RequestKind::Write, 100, 5000),
         (RequestKind::Flush, 0, 0),
-        (RequestKind::WriteZeroes, 0, 64 << 10),
+        (RequestKind::WriteZeroes, 4096, 32 << 10),
         (RequestKind::Write, 512, 512),
         (RequestKind::Status, 0, MIB),
         (RequestKind::Read, 0, MIB),

@@ -1,6 +1,7 @@
 //! What a vdisk knows of its holes: never written, trimmed, zeroed; and what that saves.
 
 mod common;
+mod space;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
 use disktime_disks::{Disk, FaultHandle, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
@@ -107,7 +108,7 @@ fn holes_with_a_map_are_read_and_zeroed_without_the_disk() {
         .write(0, 0, &[7; 4 * CHUNK as usize])
         .expect("write");
     let before = machine.now;
-    call(&mut machine, RequestKind::WriteZeroes, 0, 2 * CHUNK);
+    call(&mut machine, RequestKind::ZeroFast, 0, 2 * CHUNK);
     call(&mut machine, RequestKind::ZeroFast, CHUNK, 3 * CHUNK);
     let zeroes = vec![0; 3 * CHUNK as usize];
     assert_eq!(machine.read(0, 0, 3 * CHUNK), Ok(zeroes));
@@ -397,6 +398,7 @@ fn with_free_bytes(free_bytes: u64) -> (Machine<TestDisk>, FaultHandle) {
     let handle = disk.handle();
     let mut disk = TestDisk::around(disk, 128 << 10);
     disk.free_bytes = free_bytes;
+    disk.tells_space = true;
     let specs = [("a", 4 * MIB + 100)];
     (open(disk, &specs, DIRTY).expect("open").0, handle)
 }

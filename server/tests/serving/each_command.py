@@ -44,7 +44,7 @@ assert h.pread(32 * M, 32 * M) == b"3" * 32 * M
 assert chunks(32 * M, 32 * M, DF) == [(32 * M, 32 * M, nbd.READ_DATA, False)]
 
 # What lies where.
-assert status(64 * M, 0) == [M, 3, 64 * K, 0, 960 * K, 3, 64 * K, 0, 30 * M - 64 * K, 3, 32 * M, 0]
+assert status(64 * M, 0) == [M, 3, 64 * K, 0, 960 * K, 3, 4 * K, 0, 30 * M - 4 * K, 3, 32 * M, 0]
 assert status(64 * M, 0, ONE) == [M, 3]
 assert status(64 * K, M + 5, ONE) == [64 * K - 5, 0]
 assert status(1, 63 * M) == [1, 0]

@@ -87,11 +87,14 @@ fn holes_are_seen_made_and_found_again_after_a_restart() {
     server.stop();
     let server = place.start();
     let again = map(&server.uri("db").to_string());
-    // The file below knows no difference between space that is kept and a hole.
-    assert_eq!(
-        again,
-        data_in(&[(8, 9), (10, 12), (20, 21), (40, 41), (42, 43), (44, 48)])
-    );
+    // What was zeroed and kept is zeroes that are no hole, where the file system below tells them
+    // apart (FIEMAP), and else a hole.
+    let mut data = data_in(&[(8, 9), (10, 12), (20, 21), (40, 41), (42, 43), (44, 48)]);
+    if again.iter().any(|extent| extent.2 == "zero") {
+        let kept = data.iter_mut().find(|extent| extent.0 == 43 * MIB);
+        kept.expect("it lies between data").2 = "zero".to_owned();
+    }
+    assert_eq!(again, data);
     server.stop();
 }
 

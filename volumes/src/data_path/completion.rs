@@ -9,8 +9,8 @@ use crate::block_status::BlockStatus;
 use crate::error::io_error;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::{PieceIo, PieceOutcome, Purpose};
-use crate::splitter::Splitter;
-use disktime_disks::{Disk, DiskError};
+use crate::splitter::{Action, Piece, Splitter};
+use disktime_disks::{Disk, DiskError, DiskErrorKind};
 use disktime_engine::{IoDone, IoError, ReplyDetail, RequestKind};
 use disktime_units::Nanos;
 
@@ -53,14 +53,35 @@ impl<D: Disk> DataPath<D> {
         let request = self.requests.get_mut(id);
         match self.io.piece_done(now, request, piece, io) {
             PieceOutcome::Continues => return,
-            PieceOutcome::Done => {}
+            PieceOutcome::Done => self.note_space(id, piece.piece(), None),
             PieceOutcome::NotDiscarded => request.keeps_disk_content(),
             PieceOutcome::Failed(error) => {
                 request.fail(io_error(&error), piece.piece().start());
+                self.note_space(id, piece.piece(), Some(error.kind));
                 self.log_failure(id, &error);
             }
         }
         self.finish_data_if_done(id);
+    }
+
+    /// Notes what a piece did to the space below. One that failed for want of space took none; of
+    /// another that failed it is not known what was written, and it counts as having its space, as
+    /// what has none is called zeroes.
+    fn note_space(&mut self, id: RequestId, piece: Piece, error: Option<DiskErrorKind>) {
+        let abilities = self.io.abilities();
+        if !abilities.can_run_out() {
+            return;
+        }
+        let layout = served_mut(&mut self.vdisks, self.requests.get(id).slot()).layout_mut();
+        match (piece.action(), error) {
+            (Action::Write | Action::Zero, None | Some(DiskErrorKind::Io)) => {
+                layout.hold_space(piece.start(), piece.end());
+            }
+            (Action::Discard | Action::ZeroByDiscard, None) if abilities.discarding_zeroes() => {
+                layout.give_space_back(piece.start(), piece.end());
+            }
+            _ => {}
+        }
     }
 
     fn log_failure(&mut self, id: RequestId, error: &DiskError) {
@@ -90,9 +111,6 @@ impl<D: Disk> DataPath<D> {
             if kind == RequestKind::Write && plan.is_first_write() {
                 layout.mark_written(plan.range().0, plan.range().1);
             }
-            if kind == RequestKind::Allocate {
-                layout.mark_allocated(plan.range().0, plan.range().1);
-            }
             if let Some((start, end)) = plan.hole() {
                 layout.mark_hole(start, end, plan.zeroes_disk());
             }
@@ -102,6 +120,7 @@ impl<D: Disk> DataPath<D> {
         }
         match error {
             Some(error) => self.answer(id, Err(error)),
+            None if kind == RequestKind::Allocate => self.step(id),
             None if plan.needs_commit() => self.commit(id),
             None => self.answer(id, Ok(())),
         }
@@ -112,7 +131,7 @@ impl<D: Disk> DataPath<D> {
         let layout = served(&self.vdisks, slot).layout();
         let splitter = Splitter::new(layout, self.io.abilities());
         self.requests.release(id, |waiting, request| {
-            splitter.claim(waiting, request.header())
+            splitter.claim(waiting, request.part())
         });
         while let Some(granted) = self.requests.take_granted() {
             self.start(granted);

@@ -151,13 +151,24 @@ fn a_write_inside_of_blocks_reads_what_it_keeps() {
 }
 
 #[test]
-fn zeroing_whole_chunks_with_a_map_needs_no_disk() {
+fn zeroing_whole_chunks_with_a_map_gives_space_back_and_else_needs_no_disk() {
     let layout = layout(&[(0, 3 * CHUNK_BYTES)]);
-    let header = RequestHeader::new(RequestKind::WriteZeroes, 0, 2 * CHUNK_BYTES, false);
-    let (plan, cuts) = cuts(&layout, abilities(), header);
-    assert_eq!(plan.hole(), Some((0, 2 * CHUNK_BYTES)));
     let (start, end) = (0, 2 * CHUNK_BYTES);
-    assert_eq!(cuts, [Cut::Hole { start, end }]);
+    let zeroed = |kind, abilities| {
+        let header = RequestHeader::new(kind, start, end, false);
+        let (plan, cuts) = cuts(&layout, abilities, header);
+        assert_eq!(plan.hole(), Some((start, end)));
+        cuts
+    };
+    let given_back = zeroed(RequestKind::WriteZeroes, abilities());
+    let given_back = pieces(&given_back);
+    assert_eq!(given_back.len(), 1);
+    assert_eq!(given_back[0].action(), Action::Discard);
+    let mut without = abilities();
+    without.lose_discard();
+    let hole = [Cut::Hole { start, end }];
+    assert_eq!(zeroed(RequestKind::WriteZeroes, without), hole);
+    assert_eq!(zeroed(RequestKind::ZeroFast, without), hole);
 }
 
 #[test]

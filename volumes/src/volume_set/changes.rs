@@ -6,15 +6,13 @@
 //!
 //! Not done here: making, growing and freeing vdisks on the disk, which changes the label.
 
-use super::known::{
-    MetadataSource, data_after, enter, open_vdisk, read_known, refuse_taken, unknown,
-};
+use super::known::{MetadataSource, enter, open_vdisk, read_known, refuse_taken, unknown};
 use super::{VdiskConfig, VolumeSet};
 use crate::VolumeError;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
 use crate::label::Uuid;
-use disktime_disks::Disk;
+use disktime_disks::{ContentMap, Disk};
 use disktime_engine::VdiskId;
 use disktime_units::Nanos;
 
@@ -98,7 +96,11 @@ impl<D: Disk, R: Driver> MetadataSource for (&mut DataPath<D>, &mut R) {
         self.0.read_metadata(&mut *self.1, doing, at, len)
     }
 
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        data_after(self.0.disk_loop().disk(), from, to)
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        self.0.disk_loop().disk().content_map()
+    }
+
+    fn block_bytes(&self) -> u64 {
+        u64::from(self.0.disk_loop().properties().block_bytes)
     }
 }

@@ -7,10 +7,11 @@ use crate::geometry::{UNIT_BYTES, pairs_bytes};
 use crate::ids::VdiskSlot;
 use crate::label::{Extent, Label, Uuid, VdiskEntry};
 use crate::layout::{Known, Layout, MappedExtent};
+use crate::space_map::SpaceMap;
 use crate::target::{DiskIndex, Target};
 use crate::vdisk::OpenVdisk;
 use crate::zero_map::{FoundMap, MapDefect, MapKey, Repairs, ZeroMap};
-use disktime_disks::Disk;
+use disktime_disks::ContentMap;
 use disktime_engine::{LastChange, StreamId};
 use std::ops::Range;
 
@@ -24,21 +25,16 @@ pub(super) trait MetadataSource {
     /// Reads a range of the disk; `doing` is for the error.
     fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError>;
 
-    /// The first range in `from..to` of the disk that may hold anything but zeroes.
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)>;
-}
+    /// Where the disk's content lies, for a disk that knows.
+    fn content_map(&self) -> Option<&dyn ContentMap>;
 
-/// As [`MetadataSource::data_after`]; all of it where the disk cannot tell.
-pub(super) fn data_after<D: Disk>(disk: &D, from: u64, to: u64) -> Option<(u64, u64)> {
-    match disk.content_map() {
-        Some(map) => map.data_after(from, to),
-        None => Some((from, to)),
-    }
+    /// I/O begins and ends at multiples of this.
+    fn block_bytes(&self) -> u64;
 }
 
 /// What is known of the extents of a vdisk.
 pub(super) struct KnownExtents {
-    extents: Vec<Known>,
+    extents: Vec<(Known, Option<SpaceMap>)>,
     /// The first zero map that is of no use.
     defect: Option<MapDefect>,
     /// Of the others.
@@ -116,8 +112,11 @@ pub(super) fn read_known(
     let mut extents = Vec::with_capacity(entry.extents().len());
     let (mut defect, mut repairs) = (None, Repairs::default());
     let mut searches_left = SEARCHES_MAX;
+    let mut space_calls_left = SEARCHES_MAX;
     for extent in entry.extents() {
-        extents.push(match extent.map_offset_bytes {
+        let range = (extent.offset_bytes, extent.offset_bytes + extent.len_bytes);
+        let (space, hides_space) = read_space(source, range, &mut space_calls_left);
+        let known = match extent.map_offset_bytes {
             Some(map_offset_bytes) => {
                 let key = MapKey::new(entry.uuid(), disk_uuid, map_offset_bytes);
                 let found = read_map(source, key, map_offset_bytes, extent.len_bytes)?;
@@ -132,19 +131,44 @@ pub(super) fn read_known(
                     }
                 })
             }
+            // Whatever is set aside there is given back by the first trim, as data is.
+            None if hides_space => Known::Allocated(AllocationMap::new(extent.len_bytes, true)),
             None if source.holds_data() => {
-                let range = (extent.offset_bytes, extent.offset_bytes + extent.len_bytes);
-                let data_after = |from, to| source.data_after(from, to);
+                let map = source.content_map();
+                let data_after = |from, to| match map {
+                    Some(map) => map.data_after(from, to),
+                    None => Some((from, to)),
+                };
                 Known::Allocated(AllocationMap::read(range, &mut searches_left, data_after))
             }
             None => Known::Nothing,
-        });
+        };
+        extents.push((known, space));
     }
     Ok(KnownExtents {
         extents,
         defect,
         repairs,
     })
+}
+
+/// What of a range of the disk has its space on the file system below, where that counts; and
+/// whether more of it may have been set aside.
+fn read_space(
+    source: &impl MetadataSource,
+    range: (u64, u64),
+    calls_left: &mut u32,
+) -> (Option<SpaceMap>, bool) {
+    let below = source.content_map().and_then(ContentMap::space_below);
+    let Some(below) = below.filter(|_| source.holds_data()) else {
+        return (None, false);
+    };
+    let unit_bytes = below.unit_bytes().max(source.block_bytes());
+    let mut space = SpaceMap::free(range.1 - range.0, unit_bytes);
+    below.each(range, calls_left, &mut |from, to| {
+        space.hold(from - range.0, to - range.0);
+    });
+    (Some(space), !below.is_exact())
 }
 
 /// The zero map of an extent, or why it is of no use.
@@ -197,11 +221,11 @@ pub(super) fn open_vdisk(
 ) -> OpenVdisk {
     let (notice, is_damaged) = (known.notice(entry.name()), known.defect.is_some());
     let mut start_bytes = 0;
-    let map = |(extent, known): (&Extent, Known)| {
+    let map = |(extent, (known, space)): (&Extent, (Known, Option<SpaceMap>))| {
         let range = (start_bytes, start_bytes + extent.len_bytes);
         start_bytes = range.1;
         let target = Target::new(DiskIndex::FIRST, extent.offset_bytes, stream);
-        MappedExtent::new(range, target, known)
+        MappedExtent::new(range, target, known).with_space(space)
     };
     let extents = entry.extents().iter().zip(known.extents).map(map).collect();
     let layout = Layout::new(extents, entry.size_bytes());

@@ -2,7 +2,7 @@
 
 use super::VolumeSet;
 use super::groups::Groups;
-use super::known::{MetadataSource, data_after, enter, open_vdisk, read_known, unknown};
+use super::known::{MetadataSource, enter, open_vdisk, read_known, unknown};
 use super::last_changes::LastChanges;
 use crate::VolumeError;
 use crate::catalog::Catalog;
@@ -10,7 +10,7 @@ use crate::data_path::DataPath;
 use crate::driver::Driver;
 use crate::labelled::{LabelledDisk, OpenOptions};
 use crate::space::{VdiskSpec, reconcile};
-use disktime_disks::Disk;
+use disktime_disks::{ContentMap, Disk};
 use disktime_engine::{DiskLoop, StreamConfig};
 use disktime_units::BackgroundWork;
 
@@ -136,7 +136,11 @@ impl<D: Disk, R: Driver> MetadataSource for (&mut LabelledDisk<D>, &mut R) {
         self.0.blocking(&mut *self.1).read(doing, at, len)
     }
 
-    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
-        data_after(self.0.disk_loop().disk(), from, to)
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        self.0.disk_loop().disk().content_map()
+    }
+
+    fn block_bytes(&self) -> u64 {
+        u64::from(self.0.disk_loop().properties().block_bytes)
     }
 }

@@ -4,8 +4,8 @@
 pub(crate) mod labels;
 
 use disktime_disks::{
-    Buffer, Completion, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, FaultDisk,
-    FaultHandle, FaultOptions, Operation, ServiceTime,
+    Buffer, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    FaultDisk, FaultHandle, FaultOptions, Operation, ServiceTime, SpaceBelow,
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
@@ -14,8 +14,8 @@ use disktime_engine::{
 use disktime_random::SplitMix64;
 use disktime_units::{ByBackgroundWork, Nanos};
 use disktime_volumes::{
-    Format, LabelledDisk, OpenOptions, OpenReport, VdiskConfig, VdiskSpec, VirtualDriver,
-    VolumeError, VolumeSet,
+    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig, VdiskSpec,
+    VirtualDriver, VolumeError, VolumeSet,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -33,6 +33,8 @@ pub(crate) struct TestDisk {
     left: Option<u64>,
     /// What its file system is said to have left.
     pub free_bytes: u64,
+    /// It tells that nothing on it has space below yet, and that all of it may be data.
+    pub tells_space: bool,
     /// It reports a lost write once, as a kernel does: the next flush succeeds.
     reports_once: bool,
 }
@@ -54,6 +56,7 @@ impl TestDisk {
             properties,
             left,
             free_bytes: 1 << 40,
+            tells_space: false,
             reports_once: false,
         }
     }
@@ -101,6 +104,28 @@ impl Disk for TestDisk {
     }
     fn free_bytes(&self) -> Option<u64> {
         Some(self.free_bytes)
+    }
+    fn content_map(&self) -> Option<&dyn ContentMap> {
+        self.tells_space.then_some(self)
+    }
+}
+
+impl ContentMap for TestDisk {
+    fn data_after(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        (from < to).then_some((from, to))
+    }
+    fn space_below(&self) -> Option<&dyn SpaceBelow> {
+        Some(self)
+    }
+}
+
+impl SpaceBelow for TestDisk {
+    fn unit_bytes(&self) -> u64 {
+        4096
+    }
+    fn each(&self, _range: (u64, u64), _calls: &mut u32, _note: &mut dyn FnMut(u64, u64)) {}
+    fn is_exact(&self) -> bool {
+        true
     }
 }
 
@@ -293,8 +318,15 @@ impl<D: Disk> Machine<D> {
                 self.now = self.now.max(wake);
                 true
             }
-            None => false,
+            None => self.wait(),
         }
+    }
+
+    /// Waits for a real disk; false when there is nothing to wait for.
+    fn wait(&self) -> bool {
+        let fd = self.set.wake_fd().filter(|_| !self.set.is_idle());
+        let mut driver = RealDriver::new(|| Nanos::ZERO);
+        fd.is_some_and(|fd| driver.wait(None, Some(fd)).is_ok())
     }
 
     /// Turns until nothing is left to wait for.

@@ -1,0 +1,131 @@
+//! What a layout knows of the space below a disk's file: where a write may find none, where a trim
+//! gives some back, and what is left to be set aside. Elsewhere, the space is the disk's own.
+
+use super::{Known, Layout, MappedExtent};
+use crate::geometry::CHUNK_BYTES;
+use crate::space_map::SpaceMap;
+
+/// How far ahead a run of zeroes that have their space is followed; a multiple of every quantum.
+const SCAN_BYTES: u64 = 16 << 20;
+
+impl Layout {
+    /// Whether there is nothing to give back for the byte at `at`: its chunk is a hole here, and no
+    /// part of it has its space below. Up to where (at most `limit`) that holds in the same extent;
+    /// of what has its space, the near part.
+    pub(crate) fn returned_run(&self, at: u64, limit: u64) -> (bool, u64) {
+        let (hole, stop) = self.hole_run(at, limit);
+        let extent = self.extent(at);
+        let Some(space) = extent.space.as_ref().filter(|_| hole) else {
+            return (hole, stop);
+        };
+        let (start, base) = (at, extent.start_bytes);
+        let chunk_of = |at: u64| at - (at - base) % CHUNK_BYTES;
+        let first_held = |from: u64, to: u64| match space.run(from - base, to - base) {
+            (true, _) => from,
+            (false, end) => base + end,
+        };
+        let held = first_held(chunk_of(start), stop);
+        if held >= stop {
+            return (true, stop);
+        }
+        if chunk_of(held) > start {
+            return (true, chunk_of(held));
+        }
+        let stop = stop.min(start + SCAN_BYTES);
+        let mut end = (chunk_of(start) + CHUNK_BYTES).min(stop);
+        while end < stop {
+            let next = (end + CHUNK_BYTES).min(stop);
+            if first_held(end, next) >= next {
+                break;
+            }
+            end = next;
+        }
+        (false, end)
+    }
+
+    /// Whether the byte at `at` is known to have its space below, and up to where (at most `limit`)
+    /// that holds in the same extent.
+    pub(crate) fn held_run(&self, at: u64, limit: u64) -> (bool, u64) {
+        let extent = self.extent(at);
+        let limit = limit.min(extent.end_bytes);
+        match &extent.space {
+            None => (true, limit),
+            Some(space) => {
+                let (held, end) = space.run(at - extent.start_bytes, limit - extent.start_bytes);
+                (held, limit.min(extent.start_bytes + end))
+            }
+        }
+    }
+
+    /// Whether a write to the byte at `at` may find no space, and whether the byte is a zero; up to
+    /// where (at most `limit`) that holds.
+    pub(crate) fn status_run(&self, at: u64, limit: u64) -> ((bool, bool), u64) {
+        let (state, mut stop) = self.status_in_extent(at, limit);
+        while stop < limit {
+            let (same, next) = self.status_in_extent(stop, limit);
+            if same != state {
+                break;
+            }
+            stop = next;
+        }
+        (state, stop)
+    }
+
+    fn status_in_extent(&self, at: u64, limit: u64) -> ((bool, bool), u64) {
+        let (hole, stop) = self.hole_run(at, limit);
+        if self.extent(at).space.is_none() {
+            return ((hole, hole), stop);
+        }
+        let (held, stop) = self.held_run(at, stop);
+        // What has no space below reads as zeroes.
+        ((!held, hole || !held), stop)
+    }
+
+    /// Notes that the range has its space below: a write to it, a zeroing or a setting aside has
+    /// succeeded.
+    pub(crate) fn hold_space(&mut self, start: u64, end: u64) {
+        for extent in &mut self.extents {
+            let counts = extent.counts_space();
+            if let Some((space, from, to)) = extent.space_in(start, end) {
+                let more = space.hold(from, to);
+                if counts && more > 0 {
+                    self.stored.add(more);
+                }
+            }
+        }
+    }
+
+    /// Notes that the range was discarded.
+    pub(crate) fn give_space_back(&mut self, start: u64, end: u64) {
+        for extent in &mut self.extents {
+            let counts = extent.counts_space();
+            if let Some((space, from, to)) = extent.space_in(start, end) {
+                let less = space.give_back(from, to);
+                if counts && less > 0 {
+                    self.stored.subtract(less);
+                }
+            }
+        }
+    }
+}
+
+impl MappedExtent {
+    /// With what is known of its space.
+    pub(crate) fn with_space(self, space: Option<SpaceMap>) -> MappedExtent {
+        MappedExtent { space, ..self }
+    }
+
+    /// Whether the space that it takes is what it stores. A zero map knows better: below it, what
+    /// the file held before has space, too.
+    pub(super) fn counts_space(&self) -> bool {
+        self.space.is_some() && !matches!(self.known, Known::Written(_))
+    }
+
+    /// What is known of the space of a range of the vdisk that lies in it, and that part, from the
+    /// beginning of the extent.
+    fn space_in(&mut self, start: u64, end: u64) -> Option<(&mut SpaceMap, u64, u64)> {
+        let (from, to) = (start.max(self.start_bytes), end.min(self.end_bytes));
+        let space = self.space.as_mut().filter(|_| from < to)?;
+        Some((space, from - self.start_bytes, to - self.start_bytes))
+    }
+}
