@@ -11,7 +11,8 @@
 //! the disk from then on. Vdisks with something to send take turns, and within a vdisk its
 //! requests do.
 //!
-//! Beginning is in `beginning.rs`, completing in `completion.rs`, removing a vdisk in `leaving.rs`.
+//! Beginning is in `beginning.rs`, completing in `completion.rs`, removing a vdisk in `leaving.rs`,
+//! flushes at the end of the disk in `shared_flush.rs`.
 //!
 //! Not known here: names and uuids (the catalog's), labels, and how streams come and go.
 
@@ -34,8 +35,10 @@ mod beginning;
 mod completion;
 mod leaving;
 mod metadata;
+mod shared_flush;
 
 use leaving::Leaving;
+use shared_flush::SharedFlush;
 
 /// Bytes that one cache request reads at most.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -60,6 +63,8 @@ pub(crate) struct DataPath<D: Disk> {
     replies: Vec<Reply>,
     done: Vec<IoDone>,
     failures: LogThrottle,
+    /// Runs of commits share their flushes.
+    shared_flush: Option<SharedFlush>,
     /// The server stops: nothing new is begun.
     stopping: bool,
     /// The latest time that was named.
@@ -91,6 +96,7 @@ impl<D: Disk> DataPath<D> {
             replies: Vec::new(),
             done: Vec::new(),
             failures: LogThrottle::default(),
+            shared_flush: None,
             stopping: false,
             now,
             wall_clock,
@@ -341,6 +347,7 @@ impl<D: Disk> DataPath<D> {
             }
             self.schedule(slot);
         }
+        self.send_shared_flush(now);
     }
 
     /// Sends the next piece of the request whose turn it is, if there is any.
@@ -390,16 +397,16 @@ impl<D: Disk> DataPath<D> {
             }
             vdisk.begin_commit(metadata);
         }
-        let vdisk = served_mut(&mut self.vdisks, slot);
-        match vdisk.next_commit_io() {
+        match self.vdisk_mut(slot).next_commit_io() {
             None => return false,
+            Some(CommitIo::Flush(_)) if self.wants_shared_flush(slot) => {}
             Some(CommitIo::Flush(target)) => self.io.send_flush(now, slot, target),
             Some(CommitIo::Write {
                 source: BlockSource::ZeroMap { extent, half },
                 which,
                 target,
             }) => {
-                let layout = vdisk.layout_mut();
+                let layout = served_mut(&mut self.vdisks, slot).layout_mut();
                 let encode =
                     |block: &mut [u8]| layout.encode_map_block((extent, half), which, block);
                 self.io.send_block(now, slot, target, encode);

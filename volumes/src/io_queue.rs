@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     Piece(VdiskSlot, PieceIo),
     /// A flush of the vdisk's commit.
     CommitFlush(VdiskSlot),
+    /// A flush that the commits of several vdisks share.
+    SharedFlush,
     /// A block of the vdisk's commit.
     CommitBlock(VdiskSlot),
     /// The read of metadata of this number, while a vdisk is being added.
@@ -46,7 +48,7 @@ impl Purpose {
             Purpose::Piece(slot, _) | Purpose::CommitFlush(slot) | Purpose::CommitBlock(slot) => {
                 Some(*slot)
             }
-            Purpose::Metadata(_) => None,
+            Purpose::SharedFlush | Purpose::Metadata(_) => None,
         }
     }
 }
@@ -265,6 +267,12 @@ impl<D: Disk> IoQueue<D> {
     pub(crate) fn send_flush(&mut self, now: Nanos, slot: VdiskSlot, target: Target) {
         let what = (Operation::Flush, 0, false, None);
         self.send(now, Purpose::CommitFlush(slot), target, what);
+    }
+
+    /// Sends a flush for the commits of several vdisks.
+    pub(crate) fn send_shared_flush(&mut self, now: Nanos, target: Target) {
+        let what = (Operation::Flush, 0, false, None);
+        self.send(now, Purpose::SharedFlush, target, what);
     }
 
     /// Sends a block of a vdisk's commit; `encode` fills it and says where on the disk it goes.

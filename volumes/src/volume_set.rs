@@ -85,6 +85,12 @@ impl<D: Disk> VolumeSet<D> {
         all.map(|(vdisk, ..)| vdisk).collect()
     }
 
+    /// From now on the vdisks' flushes are made together. For the end of the disk: who waits for
+    /// whose flush, and who pays, is not told apart any more.
+    pub fn share_flushes(&mut self) {
+        self.data_path.share_flushes();
+    }
+
     /// Their names and sizes, in the same order.
     pub fn vdisks(&self) -> impl Iterator<Item = (&str, u64)> {
         self.catalog.served_vdisks().map(|(_, slot, name)| {

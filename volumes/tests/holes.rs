@@ -391,6 +391,36 @@ fn few_flushes_make_all_vdisks_durable() {
     assert_eq!(machine.read(2, 0, 4096), Ok(vec![0; 4096]));
 }
 
+/// At the end of a disk a flush is for all of its vdisks, however many zero maps have changed.
+#[test]
+fn at_the_end_all_vdisks_share_a_few_flushes() {
+    let mut disk = new_disk(256 * MIB, 4096, 1);
+    soil(&mut disk);
+    let handle = disk.handle();
+    let names: Vec<String> = (0..60).map(|number| format!("v{number}")).collect();
+    let specs: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), MIB)).collect();
+    let disk = TestDisk::around(disk, 128 << 10);
+    let (mut machine, _) = open(disk, &specs, DIRTY).expect("open");
+    for vdisk in 0..60 {
+        machine.write(vdisk, 0, &[7; 4096]).expect("write");
+    }
+    let before = handle.operations();
+    machine.set.share_flushes();
+    for vdisk in 0..60 {
+        machine.submit(vdisk, RequestKind::Flush, (0, 0), None, false);
+    }
+    assert!(machine.settle().iter().all(|reply| reply.result.is_ok()));
+    let blocks = 2 * 60;
+    let flushes = handle.operations() - before - blocks;
+    assert!((3..10).contains(&flushes), "{flushes} flushes");
+    drop(machine);
+    let disk = TestDisk::around(crash(&handle, 1), 128 << 10);
+    let (mut machine, _) = open(disk, &specs, Format::Refuse).expect("open");
+    for vdisk in 0..60 {
+        assert_eq!(machine.read(vdisk, 0, 4096), Ok(vec![7; 4096]));
+    }
+}
+
 /// A disk that held something else before, whose file system has so much left.
 fn with_free_bytes(free_bytes: u64) -> (Machine<TestDisk>, FaultHandle) {
     let mut disk = new_disk(16 * MIB, 4096, 1);

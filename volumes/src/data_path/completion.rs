@@ -27,6 +27,10 @@ impl<D: Disk> DataPath<D> {
                 self.complete_commit_io(slot, result);
                 slot
             }
+            Purpose::SharedFlush => {
+                let result = self.flush_result(&io.result);
+                return self.complete_shared_flush(result);
+            }
             Purpose::CommitBlock(slot) => {
                 self.io.put_back(io.buffer);
                 if let Err(error) = &io.result {
@@ -159,7 +163,7 @@ impl<D: Disk> DataPath<D> {
         }
     }
 
-    fn complete_commit_io(&mut self, slot: VdiskSlot, result: Result<(), IoError>) {
+    pub(super) fn complete_commit_io(&mut self, slot: VdiskSlot, result: Result<(), IoError>) {
         if let Some(outcome) = self.vdisk_mut(slot).commit_io_done(result) {
             self.answer_committed(slot, outcome);
         }

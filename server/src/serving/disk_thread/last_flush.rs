@@ -11,6 +11,7 @@ use std::time::Instant;
 pub(super) fn flush_all(mut service: DiskService, name: &str, epoch: Instant) -> CommandResult {
     let mut driver = RealDriver::new(clock(epoch));
     let vdisks = service.vdisks_to_flush();
+    service.share_flushes();
     for vdisk in &vdisks {
         let request = Request {
             origin: 0,
