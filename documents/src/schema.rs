@@ -14,9 +14,12 @@ pub fn definitions() -> Map<String, Value> {
     [
         ("path", json!({ "type": "string", "minLength": 1 })),
         ("name", json!({ "type": "string", "pattern": file_name })),
-        ("size", text(&pattern("(B|[KMGTP]iB|[kKMGT]B|[KMG])"))),
+        (
+            "size",
+            text(&pattern("(B|[KMGTP]iB|[kKMGT]B|[kKmMgGtTpP])")),
+        ),
         ("share", text(&pattern("%"))),
-        ("duration", text(&pattern("(ns|us|ms|s|min)"))),
+        ("duration", text(&pattern("(ns|us|ms|s|min|h)"))),
     ]
     .map(|(name, definition)| (name.to_owned(), definition))
     .into_iter()
