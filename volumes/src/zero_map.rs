@@ -151,6 +151,14 @@ impl ZeroMap {
         Ok(FoundMap { map, repairs })
     }
 
+    /// Blocks that were found damaged are not written again: the disk takes no writes. Called
+    /// before anything else has changed.
+    pub(crate) fn leave_unrepaired(&mut self) {
+        while let Some(index) = self.dirty.pop() {
+            self.pairs[index as usize].dirty = false;
+        }
+    }
+
     /// Whether the chunk is written.
     pub(crate) fn is_written(&self, chunk: u64) -> bool {
         bit(&self.written, chunk)

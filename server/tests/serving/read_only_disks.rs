@@ -7,6 +7,7 @@ use crate::server::Server;
 use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 
 const EPERM: u32 = 1;
 
@@ -81,6 +82,57 @@ fn a_file_on_a_read_only_file_system_is_served_for_reading() {
     assert_says(
         &place.fails(&["remove", "other"]),
         &["cannot be written to"],
+    );
+}
+
+/// The zero map of a vdisk has a damaged block, and cannot be written again.
+#[test]
+fn a_damaged_zero_map_of_a_read_only_disk_fails_no_flush() {
+    let place = vdisk("small/old.disk", r#""size": "16MiB","#);
+    let options = ["-t", "tmpfs", "-o", "size=32m", "disktime-test"];
+    let small = Mounted::new(&options, &place.path("state/small"));
+    let remount = |mode: &str| {
+        let mode = format!("remount,{mode}");
+        tool("mount", "mount", &["-o", &mode, text(&small.directory)])
+    };
+    let path = place.write("state/small/old.disk", vec![0xA5; 16 << 20]);
+    place.succeeds(&["format", "--disk", "old", "--force", "--yes"]);
+    let data = pattern(100_000, 3);
+    let server = place.start();
+    server.client("kept").write(5, &data);
+    server.stop();
+    // The vdisk lies behind the label of 1 MiB, and its map behind its 8 MiB.
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.expect("it is there");
+    let mut block = [0; 4096];
+    file.read_exact_at(&mut block, 9 << 20)
+        .expect("a block of the map");
+    block[2000] ^= 1;
+    file.write_all_at(&block, 9 << 20).expect("it is damaged");
+    drop(file);
+    remount("ro");
+    let server = place.start();
+    let mut client = server.client("kept");
+    assert_same(
+        &client.read(5, data.len() as u32),
+        &data,
+        "what was written",
+    );
+    client.flush();
+    drop(client);
+    let said = server.stop();
+    assert_says(
+        &said,
+        &["zero map of vdisk `kept`", "a start that can write"],
+    );
+    remount("rw");
+    assert_says(
+        &place.start().stop(),
+        &["zero map of vdisk `kept`", "written again from"],
+    );
+    assert!(
+        !place.start().stop().contains("zero map"),
+        "it was repaired"
     );
 }
 

@@ -92,6 +92,10 @@ impl<D: Disk, R: Driver> MetadataSource for (&mut DataPath<D>, &mut R) {
         properties.capabilities.holds_data
     }
 
+    fn is_read_only(&self) -> bool {
+        self.0.disk_loop().disk().is_read_only()
+    }
+
     fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError> {
         self.0.read_metadata(&mut *self.1, doing, at, len)
     }

@@ -22,6 +22,9 @@ pub(super) trait MetadataSource {
     /// Whether there are bytes to read; a pure model of a disk has none.
     fn holds_data(&self) -> bool;
 
+    /// Whether what is found damaged can only be read.
+    fn is_read_only(&self) -> bool;
+
     /// Reads a range of the disk; `doing` is for the error.
     fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError>;
 
@@ -39,6 +42,8 @@ pub(super) struct KnownExtents {
     defect: Option<MapDefect>,
     /// Of the others.
     repairs: Repairs,
+    /// What is to be repaired cannot be written.
+    is_read_only: bool,
 }
 
 impl KnownExtents {
@@ -47,6 +52,12 @@ impl KnownExtents {
         match self.defect {
             Some(defect) => Some(defect_notice(name, defect)),
             None if self.repairs.is_empty() => None,
+            None if self.is_read_only => Some(format!(
+                "of the zero map of vdisk `{name}` {}; the other block of its pair has the newest \
+                 state, so nothing is lost, and it is written again at a start that can write to \
+                 the disk",
+                self.repairs
+            )),
             None => Some(format!(
                 "of the zero map of vdisk `{name}` {}; it is written again from the other block of \
                  its pair, which has the newest state: nothing is lost",
@@ -149,6 +160,7 @@ pub(super) fn read_known(
         extents,
         defect,
         repairs,
+        is_read_only: source.is_read_only(),
     })
 }
 
@@ -190,7 +202,12 @@ fn read_map(
         }
         read => read?,
     };
-    Ok(ZeroMap::decode(key, extent_bytes, &bytes))
+    let mut found = ZeroMap::decode(key, extent_bytes, &bytes);
+    if let (true, Ok(found)) = (source.is_read_only(), &mut found) {
+        // Else each flush would try to write it, and fail.
+        found.map.leave_unrepaired();
+    }
+    Ok(found)
 }
 
 /// Reads block by block; those that the disk fails to read are neither whole nor blank.

@@ -132,6 +132,10 @@ impl<D: Disk, R: Driver> MetadataSource for (&mut LabelledDisk<D>, &mut R) {
         self.0.holds_data()
     }
 
+    fn is_read_only(&self) -> bool {
+        self.0.is_read_only()
+    }
+
     fn read(&mut self, doing: &'static str, at: u64, len: u64) -> Result<Vec<u8>, VolumeError> {
         self.0.blocking(&mut *self.1).read(doing, at, len)
     }
