@@ -1,0 +1,231 @@
+//! The branches of a vdisk, and which seqs a moment sees.
+//!
+//! ```text
+//!   A  1 ──────── 50 ──────── 100          A's tail, 51 to 100, is kept for an undo
+//!                  └─ B  101 ───── 130     path of B: 1 to 50, 101 to 130
+//! ```
+//!
+//! One branch is written at a time and seqs are never used twice, so the seqs from a branch's id to
+//! its head are its own, and a moment is one number: the branch that owns it says what it sees.
+//!
+//! Invariants: a branch's id is the seq of its record; own intervals are disjoint and ascend with
+//! the ids; only the current branch has no head. A branch that lies below the floor altogether is
+//! not kept: what it contributed is in the image.
+//!
+//! What is not known here: blocks, segments, time.
+
+use crate::format::Seq;
+use crate::format::checkpoint::BranchRow;
+use crate::format::record::BranchReason;
+use std::collections::BTreeMap;
+
+/// Branches of a vdisk, at most.
+pub(crate) const BRANCHES_MAX: usize = 1024;
+
+/// The seqs that a moment sees, oldest first: disjoint intervals, both ends included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Path {
+    /// Branch, first seq, last seq.
+    intervals: Vec<(u64, Seq, Seq)>,
+}
+
+impl Path {
+    /// Whether the moment sees this seq.
+    pub(crate) fn sees(&self, seq: Seq) -> bool {
+        let at = self
+            .intervals
+            .partition_point(|(_, first, _)| *first <= seq);
+        at > 0 && seq <= self.intervals[at - 1].2
+    }
+
+    /// Whether it sees any seq from `first` to `last`.
+    pub(crate) fn sees_any(&self, first: Seq, last: Seq) -> bool {
+        self.intervals
+            .iter()
+            .any(|(_, from, to)| *from <= last && first <= *to)
+    }
+
+    /// What it sees up to `seq`.
+    pub(crate) fn until(mut self, seq: Seq) -> Path {
+        self.intervals.retain(|(_, first, _)| *first <= seq);
+        if let Some((_, _, last)) = self.intervals.last_mut() {
+            *last = (*last).min(seq);
+        }
+        self
+    }
+
+    /// The last seq that both see; `None` if they have no branch in common.
+    fn common(&self, other: &Path) -> Option<Seq> {
+        let of = |id: u64| other.intervals.iter().find(|(other, ..)| *other == id);
+        let mut newest_first = self.intervals.iter().rev();
+        newest_first.find_map(|(id, _, last)| of(*id).map(|(_, _, other)| *last.min(other)))
+    }
+}
+
+/// All branches of a vdisk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Branches {
+    rows: BTreeMap<u64, BranchRow>,
+    current: u64,
+    /// What an undo returns to; 0: there is no revert to undo.
+    undo: u64,
+}
+
+impl Branches {
+    /// As a checkpoint lists them; `None` if they do not fit each other.
+    pub(crate) fn of_rows(rows: &[BranchRow], current: u64, undo: u64) -> Option<Branches> {
+        let mut previous_head = Some(0);
+        for row in rows {
+            let comes_after = previous_head.is_some_and(|head| head < row.id);
+            let is_current = row.head == 0;
+            let is_possible = row.fork < row.id
+                && row.parent < row.id
+                && is_current == (row.id == current)
+                && (is_current || row.head >= row.id);
+            if !comes_after || !is_possible {
+                return None;
+            }
+            previous_head = (!is_current).then_some(row.head);
+        }
+        let rows: BTreeMap<_, _> = rows.iter().map(|row| (row.id, row.clone())).collect();
+        let is_whole = rows.len() <= BRANCHES_MAX && (current == 0 || rows.contains_key(&current));
+        is_whole.then_some(Branches {
+            rows,
+            current,
+            undo,
+        })
+    }
+
+    /// By id.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &BranchRow> {
+        self.rows.values()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Id of the branch that is written; 0: none has begun.
+    pub(crate) fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// The branch that an undo returns to, with its head, if there is one.
+    pub(crate) fn undo(&self) -> Option<&BranchRow> {
+        self.rows.get(&self.undo).filter(|row| !row.dropped)
+    }
+
+    pub(crate) fn undo_id(&self) -> u64 {
+        self.undo
+    }
+
+    /// The branch that `moment` belongs to; 0: it lies below all of them.
+    pub(crate) fn owner(&self, moment: Seq) -> u64 {
+        self.rows
+            .range(..=moment)
+            .next_back()
+            .map_or(0, |(id, _)| *id)
+    }
+
+    /// A branch begins: the current one ends at `head`.
+    pub(crate) fn begin(
+        &mut self,
+        id: u64,
+        fork: Seq,
+        reason: BranchReason,
+        head: Seq,
+        head_time_ns: u64,
+    ) {
+        let parent = self.owner(fork);
+        if let Some(row) = self.rows.get_mut(&self.current) {
+            (row.head, row.head_time_ns) = (head, head_time_ns);
+        }
+        if reason != BranchReason::First {
+            self.undo = self.current;
+        }
+        self.current = id;
+        let row = BranchRow {
+            id,
+            parent,
+            fork,
+            head: 0,
+            head_time_ns: 0,
+            reason,
+            dropped: false,
+        };
+        self.rows.insert(id, row);
+    }
+
+    /// What lies behind the point where the current branch left this one is given up.
+    pub(crate) fn drop_branch(&mut self, id: u64) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.dropped = true;
+        }
+    }
+
+    /// Removes branches that lie below the floor altogether. The one that ends there stays: it says
+    /// whether the floor itself can be opened.
+    pub(crate) fn forget_below(&mut self, floor: Seq) {
+        let current = self.current;
+        self.rows
+            .retain(|id, row| *id == current || row.head >= floor);
+    }
+
+    /// What `moment` sees above the floor.
+    pub(crate) fn path(&self, moment: Seq) -> Path {
+        let mut intervals = Vec::new();
+        let (mut id, mut last) = (self.owner(moment), moment);
+        while let Some(row) = self.rows.get(&id) {
+            intervals.push((id, id, last));
+            (id, last) = (row.parent, row.fork);
+        }
+        intervals.reverse();
+        Path { intervals }
+    }
+
+    fn path_of(&self, row: &BranchRow) -> Path {
+        self.path(if row.head == 0 { Seq::MAX } else { row.head })
+    }
+
+    /// What the current branch sees.
+    pub(crate) fn current_path(&self) -> Path {
+        self.path(Seq::MAX)
+    }
+
+    /// Whether a branch that is kept leads through `moment`.
+    pub(crate) fn is_kept(&self, moment: Seq) -> bool {
+        let owner = self.owner(moment);
+        let mut kept = self.rows.values().filter(|row| !row.dropped);
+        // Between two branches lie numbers that a crash skipped.
+        let is_of_owner = self
+            .rows
+            .get(&owner)
+            .is_none_or(|row| row.head == 0 || moment <= row.head);
+        is_of_owner
+            && (owner == 0
+                || kept.any(|row| {
+                    let path = self.path_of(row);
+                    path.intervals
+                        .iter()
+                        .any(|(id, _, last)| *id == owner && moment <= *last)
+                }))
+    }
+
+    /// Where the current branch left the branch `id`; `None` if it leads through all of it, or if
+    /// there is no such branch.
+    pub(crate) fn left_at(&self, id: u64) -> Option<Seq> {
+        let row = self.rows.get(&id)?;
+        let common = self.path_of(row).common(&self.current_path()).unwrap_or(0);
+        (row.head != 0 && common < row.head).then_some(common)
+    }
+
+    /// Branches that are kept beside the current one, and where it left them: the floor must not
+    /// pass there.
+    pub(crate) fn tails(&self) -> impl Iterator<Item = (&BranchRow, Seq)> {
+        let kept = self.rows.values().filter(|row| !row.dropped);
+        kept.filter_map(|row| self.left_at(row.id).map(|left| (row, left)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The superblock: what a log is, and where its newest checkpoint lies. Two copies, the same bytes.
+
+use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
+use super::{
+    FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, UNIT_BYTES, Unit, Uuid,
+    VDISK_BLOCKS_LIMIT, VERSION, checks,
+};
+
+const MAGIC: &[u8; 8] = b"DTHSUPER";
+const CHECKSUM_AT: usize = 12;
+const END: usize = 152;
+const CLOSED: u16 = 1;
+
+/// Incompatible features that have a name.
+const INCOMPATIBLE: [&str; 3] = ["elsewhere", "clones", "long checkpoint"];
+
+/// Where a log lies and what it belongs to; fixed when it is formatted, except for sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    /// Drawn at random when the log is formatted.
+    pub log: Uuid,
+    /// The vdisk whose history it is.
+    pub vdisk: Uuid,
+    /// The disk that the log lies on.
+    pub disk: Uuid,
+    /// Units of a slot: a power of two, 16 to 16384.
+    pub slot_units: u32,
+    /// Slots, 6 to 4096.
+    pub slots: u32,
+    /// Size of the vdisk in blocks.
+    pub vdisk_blocks: u64,
+}
+
+impl Geometry {
+    /// Whether the numbers are in their bounds.
+    pub fn is_possible(&self) -> bool {
+        let slot_units = SLOT_UNITS_MIN..=SLOT_UNITS_MAX;
+        let slots = SLOTS_MIN..=SLOTS_MAX;
+        self.slot_units.is_power_of_two()
+            && slot_units.contains(&self.slot_units)
+            && slots.contains(&self.slots)
+            && self.vdisk_blocks < VDISK_BLOCKS_LIMIT
+    }
+
+    /// Units of the whole area.
+    pub fn area_units(&self) -> Unit {
+        FIRST_SLOT_UNIT + self.slots * self.slot_units
+    }
+
+    /// First unit of a slot.
+    pub(crate) fn slot_start(&self, slot: u32) -> Unit {
+        FIRST_SLOT_UNIT + slot * self.slot_units
+    }
+
+    /// The slot that a unit lies in; the unit is not before slot 0.
+    pub(crate) fn slot_of(&self, unit: Unit) -> u32 {
+        (unit - FIRST_SLOT_UNIT) / self.slot_units
+    }
+}
+
+/// Where the newest checkpoint lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CheckpointPlace {
+    pub(crate) segment: u64,
+    pub(crate) unit: Unit,
+    pub(crate) checksum: u32,
+}
+
+/// A superblock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    pub(crate) geometry: Geometry,
+    pub(crate) generation: u64,
+    pub(crate) compatible: u64,
+    pub(crate) written_by: [u16; 3],
+    pub(crate) epoch: u64,
+    pub(crate) checkpoint: Option<CheckpointPlace>,
+    /// The last batch, if the log was closed in good order.
+    pub(crate) closed: Option<u64>,
+    /// The first seq of the epoch; of a log that was closed, that of the next one.
+    pub(crate) next_seq: u64,
+}
+
+/// Why bytes are not a superblock that this program can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SuperblockDefect {
+    /// Not a log, or its first bytes are damaged.
+    #[error("there is no log")]
+    NoMagic,
+    /// Its checksum is wrong.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// Whole, but its numbers are impossible.
+    #[error("its numbers are out of their bounds")]
+    Impossible,
+    /// Whole, but of another version.
+    #[error("the log has version {0}, and this program reads version 1; use a newer disktime")]
+    Version(u32),
+    /// Whole, but it uses a feature that this program does not know.
+    #[error(
+        "the log uses {what}, written by disktime {written_by}; use that version or a newer one"
+    )]
+    Unknown {
+        /// The features.
+        what: String,
+        /// The program that wrote it.
+        written_by: String,
+    },
+}
+
+impl SuperblockDefect {
+    /// Whether the copy is whole, so that the log must be left alone.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(
+            self,
+            SuperblockDefect::Version(_) | SuperblockDefect::Unknown { .. }
+        )
+    }
+}
+
+impl Superblock {
+    /// The superblock of a log that nothing was written to.
+    pub(crate) fn of_new_log(geometry: Geometry, written_by: [u16; 3]) -> Superblock {
+        Superblock {
+            geometry,
+            generation: 1,
+            compatible: 0,
+            written_by,
+            epoch: 1,
+            checkpoint: None,
+            closed: None,
+            next_seq: 1,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut block = vec![0; UNIT_BYTES];
+        let geometry = &self.geometry;
+        put(&mut block, 0, MAGIC);
+        put(&mut block, 8, &VERSION.to_le_bytes());
+        put(&mut block, 16, &geometry.log);
+        put(&mut block, 32, &geometry.vdisk);
+        put(&mut block, 48, &geometry.disk);
+        put(&mut block, 64, &self.generation.to_le_bytes());
+        put(&mut block, 80, &self.compatible.to_le_bytes());
+        for (index, number) in self.written_by.iter().enumerate() {
+            put(&mut block, 88 + 2 * index, &number.to_le_bytes());
+        }
+        put(&mut block, 96, &geometry.slot_units.to_le_bytes());
+        put(&mut block, 100, &geometry.slots.to_le_bytes());
+        put(&mut block, 104, &geometry.vdisk_blocks.to_le_bytes());
+        put(&mut block, 112, &self.epoch.to_le_bytes());
+        if let Some(place) = self.checkpoint {
+            put(&mut block, 120, &place.segment.to_le_bytes());
+            put(&mut block, 128, &place.unit.to_le_bytes());
+            put(&mut block, 132, &place.checksum.to_le_bytes());
+        }
+        if let Some(last_batch) = self.closed {
+            put(&mut block, 94, &CLOSED.to_le_bytes());
+            put(&mut block, 136, &last_batch.to_le_bytes());
+        }
+        put(&mut block, 144, &self.next_seq.to_le_bytes());
+        let checksum = checks::unseeded(&block, CHECKSUM_AT);
+        put(&mut block, CHECKSUM_AT, &checksum.to_le_bytes());
+        block
+    }
+
+    /// What the unit says, or what is wrong with it.
+    pub(crate) fn decode(block: &[u8]) -> Result<Superblock, SuperblockDefect> {
+        if block.get(..8) != Some(MAGIC) {
+            return Err(SuperblockDefect::NoMagic);
+        }
+        if block.len() != UNIT_BYTES
+            || checks::unseeded(block, CHECKSUM_AT) != u32_at(block, CHECKSUM_AT)
+        {
+            return Err(SuperblockDefect::Checksum);
+        }
+        if u32_at(block, 8) != VERSION {
+            return Err(SuperblockDefect::Version(u32_at(block, 8)));
+        }
+        let written_by = [u16_at(block, 88), u16_at(block, 90), u16_at(block, 92)];
+        if u64_at(block, 72) != 0 {
+            return Err(SuperblockDefect::Unknown {
+                what: feature_names(u64_at(block, 72)),
+                written_by: written_by.map(|number| number.to_string()).join("."),
+            });
+        }
+        let superblock = Superblock {
+            geometry: Geometry {
+                log: array_at(block, 16),
+                vdisk: array_at(block, 32),
+                disk: array_at(block, 48),
+                slot_units: u32_at(block, 96),
+                slots: u32_at(block, 100),
+                vdisk_blocks: u64_at(block, 104),
+            },
+            generation: u64_at(block, 64),
+            compatible: u64_at(block, 80),
+            written_by,
+            epoch: u64_at(block, 112),
+            checkpoint: (u64_at(block, 120) != 0).then(|| CheckpointPlace {
+                segment: u64_at(block, 120),
+                unit: u32_at(block, 128),
+                checksum: u32_at(block, 132),
+            }),
+            closed: (u16_at(block, 94) == CLOSED).then(|| u64_at(block, 136)),
+            next_seq: u64_at(block, 144),
+        };
+        if is_zero(&block[END..]) && superblock.is_possible(block) {
+            Ok(superblock)
+        } else {
+            Err(SuperblockDefect::Impossible)
+        }
+    }
+
+    fn is_possible(&self, block: &[u8]) -> bool {
+        let geometry = &self.geometry;
+        let is_inside =
+            |place: CheckpointPlace| (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit);
+        // Numbers only count up: one near the end of its range is no number of ours.
+        let counts = [self.generation, self.epoch, self.next_seq];
+        geometry.is_possible()
+            && counts.iter().all(|count| (1..1 << 62).contains(count))
+            && self.checkpoint.is_none_or(is_inside)
+            && self.encode()[CHECKSUM_AT..CHECKSUM_AT + 4] == block[CHECKSUM_AT..CHECKSUM_AT + 4]
+    }
+}
+
+fn feature_names(bits: u64) -> String {
+    let names = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| {
+        let name = INCOMPATIBLE.get(bit as usize).map(|name| name.to_string());
+        name.unwrap_or_else(|| format!("feature {bit}"))
+    });
+    names.collect::<Vec<_>>().join(", ")
+}

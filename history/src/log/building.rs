@@ -1,0 +1,325 @@
+//! Maps of moments, built by replaying the footers of all segments that the moment sees.
+//!
+//! One at a time, oldest segment first, so that a newer version overwrites an older one. A footer
+//! that is damaged is made anew from the segment's batches.
+
+use super::pipeline::{Answer, StagedRecord, last_until};
+use super::{Log, Purpose};
+use crate::branches::Path;
+use crate::format::batch::{BatchHeader, Body};
+use crate::format::checkpoint::SegmentRow;
+use crate::format::footer::Footer;
+use crate::format::record::{BranchReason, Record};
+use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES};
+use crate::map::BlockMap;
+use crate::replay;
+use crate::scan::{self, Expected};
+use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
+use std::collections::VecDeque;
+
+/// Builds that wait, at most.
+pub(super) const BUILDS_MAX: usize = 64;
+
+/// Units that are read at once.
+const READ_UNITS: u32 = PAYLOAD_UNITS_MAX as u32 + 1;
+
+/// What a map is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuildPurpose {
+    Opening,
+    Branch {
+        request: RequestId,
+        fork: Seq,
+        reason: BranchReason,
+    },
+    View {
+        request: RequestId,
+        moment: Seq,
+    },
+    Fold,
+    /// No map: the last seq at a time.
+    Time {
+        request: RequestId,
+        time_ns: u64,
+    },
+}
+
+/// A map that is being built.
+#[derive(Debug)]
+struct Build {
+    purpose: BuildPurpose,
+    path: Path,
+    /// Sealed segments that are still to be replayed.
+    segments: VecDeque<SegmentRow>,
+    /// What the open segment held when the build began.
+    open: Option<Footer>,
+    map: BlockMap,
+    /// The slot of the first segment, as far as it is read, if its footer is damaged.
+    slot: Option<Vec<u8>>,
+    found: Option<Seq>,
+}
+
+/// Builds that wait and the one that is in flight.
+#[derive(Debug, Default)]
+pub(super) struct Builds {
+    waiting: VecDeque<BuildPurpose>,
+    current: Option<Build>,
+    /// The map of a branch that begins when its record is published.
+    for_branch: Option<BlockMap>,
+}
+
+impl Builds {
+    pub(super) fn push(&mut self, purpose: BuildPurpose) {
+        self.waiting.push_back(purpose);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= BUILDS_MAX
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// What is built or waits for it.
+    pub(super) fn purposes(&self) -> impl Iterator<Item = BuildPurpose> {
+        let current = self.current.iter().map(|build| build.purpose);
+        current.chain(self.waiting.iter().copied())
+    }
+
+    pub(super) fn take_for_branch(&mut self) -> Option<BlockMap> {
+        self.for_branch.take()
+    }
+
+    /// The map that a branch will begin with, if one waits for its record.
+    pub(super) fn for_branch_mut(&mut self) -> Option<&mut BlockMap> {
+        self.for_branch.as_mut()
+    }
+
+    /// The requests that can no longer be served when the log is broken: those that would write.
+    pub(super) fn take_requests(&mut self) -> Vec<RequestId> {
+        self.for_branch = None;
+        let current = self.current.iter().map(|build| build.purpose);
+        let requests = current
+            .chain(self.waiting.iter().copied())
+            .filter_map(|purpose| match purpose {
+                BuildPurpose::Branch { request, .. } => Some(request),
+                _ => None,
+            });
+        let requests = requests.collect();
+        self.waiting
+            .retain(|purpose| !matches!(purpose, BuildPurpose::Branch { .. }));
+        requests
+    }
+}
+
+impl Log {
+    pub(super) fn advance_builds(&mut self) {
+        while self.builds.current.is_none() && !self.fold_waits_for_builds() {
+            let Some(purpose) = self.builds.waiting.pop_front() else {
+                break;
+            };
+            self.begin_build(purpose);
+        }
+    }
+
+    fn begin_build(&mut self, purpose: BuildPurpose) {
+        let path = match purpose {
+            BuildPurpose::Opening => self.branches.current_path().until(self.published_seq),
+            BuildPurpose::Branch { fork, .. } => self.branches.path(fork),
+            BuildPurpose::View { moment, .. } => self.branches.path(moment),
+            BuildPurpose::Fold => {
+                let to = self.fold.as_ref().map_or(0, |fold| fold.to());
+                self.branches.current_path().until(to)
+            }
+            BuildPurpose::Time { .. } => self.branches.path(0),
+        };
+        let is_needed = |row: &&SegmentRow| match purpose {
+            BuildPurpose::Time { time_ns, .. } => {
+                row.times_ns[0] <= time_ns && time_ns <= row.times_ns[1]
+            }
+            _ => path.sees_any(row.seqs[0], row.seqs[1]),
+        };
+        let segments = self.segments.sealed().filter(is_needed).cloned().collect();
+        let open = self.segments.open().map(|open| open.footer.clone());
+        self.builds.current = Some(Build {
+            purpose,
+            path,
+            segments,
+            open,
+            map: BlockMap::default(),
+            slot: None,
+            found: None,
+        });
+        self.read_next();
+    }
+
+    /// Reads on, or ends the build.
+    fn read_next(&mut self) {
+        let Some(build) = &self.builds.current else {
+            return;
+        };
+        let Some(row) = build.segments.front() else {
+            self.end_build();
+            return;
+        };
+        let start = self.geometry.slot_start(row.slot);
+        let slot_end = start + self.geometry.slot_units;
+        let unit = match (&build.slot, row.seal) {
+            (Some(read), _) => start + (read.len() / UNIT_BYTES) as u32,
+            (None, Some((unit, _))) => unit,
+            (None, None) => start,
+        };
+        let units = READ_UNITS.min(slot_end - unit);
+        let io = self.start(Purpose::BuildRead);
+        self.steps.push_back(Step::Read { io, unit, units });
+    }
+
+    pub(super) fn build_read_ended(&mut self, result: Result<&[u8], IoFailed>) {
+        let Some(mut build) = self.builds.current.take() else {
+            return;
+        };
+        let Some(row) = build.segments.front().cloned() else {
+            return;
+        };
+        let footer = match (&mut build.slot, result) {
+            (None, result) => {
+                let footer = result
+                    .ok()
+                    .and_then(|bytes| self.footer_of_seal(&row, bytes));
+                if footer.is_none() {
+                    build.slot = Some(Vec::new());
+                }
+                footer
+            }
+            (Some(_), Err(IoFailed)) => {
+                self.build_is_damaged(build, &row);
+                return;
+            }
+            (Some(slot), Ok(bytes)) => {
+                slot.extend_from_slice(bytes);
+                if slot.len() < self.geometry.slot_units as usize * UNIT_BYTES {
+                    None
+                } else if let Some(footer) = self.footer_of_slot(&row, slot) {
+                    Some(footer)
+                } else {
+                    self.build_is_damaged(build, &row);
+                    return;
+                }
+            }
+        };
+        if let Some(footer) = footer {
+            if let BuildPurpose::Time { time_ns, .. } = build.purpose {
+                build.found = last_until(&footer.entries[2], time_ns);
+            }
+            replay::apply_footer(&footer, &build.path, &mut build.map);
+            build.segments.pop_front();
+            build.slot = None;
+        }
+        self.builds.current = Some(build);
+        self.read_next();
+    }
+
+    fn footer_of_seal(&self, row: &SegmentRow, bytes: &[u8]) -> Option<Footer> {
+        let (unit, expected) = row.seal?;
+        let block = bytes.get(..UNIT_BYTES)?;
+        let (header, checksum) = BatchHeader::decode(&self.checks, row.id, unit, block)?;
+        let Body::Record(Record::Seal(seal)) = header.body else {
+            return None;
+        };
+        let end = UNIT_BYTES * (1 + header.payload_checksums.len());
+        let pages = bytes.get(UNIT_BYTES..end)?;
+        let footer = Footer::decode(&self.checks, row.id, unit + 1, seal.pages, pages)?;
+        let start = self.geometry.slot_start(row.slot);
+        let blocks = self.geometry.vdisk_blocks;
+        let is_possible =
+            checksum == expected && replay::footer_is_possible(&footer, start..unit, blocks);
+        is_possible.then_some(footer)
+    }
+
+    /// The footer, made of the batches.
+    fn footer_of_slot(&self, row: &SegmentRow, slot: &[u8]) -> Option<Footer> {
+        let expected = Expected {
+            id: row.id,
+            slot: row.slot,
+            epoch_max: self.superblock.epoch,
+            before: None,
+        };
+        let scan = scan::scan(&self.checks, &self.geometry, &expected, slot);
+        // The last seq is that of the SEAL, which may be what is damaged.
+        let is_whole = scan.header.is_some() && scan.reached.last_seq + 1 >= row.seqs[1];
+        let mut footer = Footer::default();
+        for (batch, _) in &scan.batches {
+            replay::add_to_footer(batch, &mut footer);
+        }
+        is_whole.then_some(footer)
+    }
+
+    fn build_is_damaged(&mut self, build: Build, row: &SegmentRow) {
+        match build.purpose {
+            BuildPurpose::Opening => self.opening_is_damaged(row),
+            BuildPurpose::Fold => self.image_failed(),
+            BuildPurpose::Branch { request, .. } => {
+                self.reverting = false;
+                self.fail_request(request, Failure::Damaged);
+            }
+            BuildPurpose::View { request, .. } | BuildPurpose::Time { request, .. } => {
+                self.fail_request(request, Failure::Damaged);
+            }
+        }
+    }
+
+    fn end_build(&mut self) {
+        let Some(mut build) = self.builds.current.take() else {
+            return;
+        };
+        if let Some(open) = &build.open {
+            replay::apply_footer(open, &build.path, &mut build.map);
+        }
+        match build.purpose {
+            BuildPurpose::Opening => self.opening_map_is_built(build.map),
+            BuildPurpose::Fold => self.fold_map_is_built(build.map),
+            BuildPurpose::Time { request, time_ns } => {
+                let batches = build.open.iter().map(|footer| &footer.entries[2]);
+                let newest = batches
+                    .filter_map(|batches| last_until(batches, time_ns))
+                    .next_back();
+                // Between two segments, the end of the earlier one.
+                let ended = self
+                    .segments
+                    .sealed()
+                    .filter(|row| row.times_ns[1] <= time_ns);
+                let seq = newest
+                    .or(build.found)
+                    .or(ended.last().map(|row| row.seqs[1]));
+                match seq.filter(|seq| self.check_moment(*seq).is_ok()) {
+                    Some(seq) => self.notices.push_back(Notice::Done { request, seq }),
+                    None => self.fail_request(request, Failure::NoSuchMoment),
+                }
+            }
+            BuildPurpose::View { request, moment } => {
+                let view = ViewId(self.next_view);
+                self.next_view += 1;
+                self.views.insert(view, (moment, build.map));
+                self.notices.push_back(Notice::ViewOpened { request, view });
+            }
+            BuildPurpose::Branch {
+                request,
+                fork,
+                reason,
+            } => {
+                self.builds.for_branch = Some(build.map);
+                let parent = self.branches.owner(fork);
+                self.records.push_back(StagedRecord {
+                    record: Record::Branch {
+                        parent,
+                        fork,
+                        reason,
+                    },
+                    payload: Vec::new(),
+                    answer: Answer::Request(request),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Checkpoints, and the superblocks that name them.
+
+use super::pipeline::{Answer, StagedRecord};
+use super::{Log, Phase, Purpose};
+use crate::format::checkpoint::Tables;
+use crate::format::record::Record;
+use crate::format::superblock::CheckpointPlace;
+use crate::format::{SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit};
+use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
+use crate::steps::{Notice, Part, Step};
+
+/// How far the superblocks are.
+#[derive(Debug, Default)]
+pub(super) struct Superblocks {
+    /// The copy that is being written or flushed.
+    copy: Option<usize>,
+    is_wanted: bool,
+    /// The floor that the checkpoint in flight holds.
+    checkpoint_floor: Option<Seq>,
+    /// Whether the checkpoint that ends a log is wanted or in flight.
+    is_last: bool,
+}
+
+impl Log {
+    /// The superblocks are written again, one after the other.
+    pub(super) fn want_superblocks(&mut self) {
+        self.superblocks.is_wanted = true;
+    }
+
+    pub(super) fn advance_superblocks(&mut self) {
+        if self.superblocks.is_wanted && self.superblocks.copy.is_none() {
+            self.superblocks.is_wanted = false;
+            self.superblocks.copy = Some(0);
+            self.superblock.generation += 1;
+            self.superblock.written_by = self.settings.program_version;
+            self.write_superblock(0);
+        }
+    }
+
+    fn write_superblock(&mut self, copy: usize) {
+        let io = self.start(Purpose::Superblock);
+        let parts = vec![Part::Bytes(self.superblock.encode())];
+        let unit = SUPERBLOCK_UNITS[copy];
+        self.steps.push_back(Step::Write { io, unit, parts });
+    }
+
+    pub(super) fn superblock_is_written(&mut self) {
+        self.start_flush(Purpose::SuperblockFlush(self.published_seq));
+    }
+
+    pub(super) fn superblock_is_durable(&mut self) {
+        if self.superblocks.copy == Some(0) {
+            self.superblocks.copy = Some(1);
+            self.write_superblock(1);
+            return;
+        }
+        self.superblocks.copy = None;
+        match self.phase {
+            Phase::BeginningEpoch => self.epoch_begins(),
+            Phase::Closing if self.superblock.closed.is_some() => {
+                self.phase = Phase::Closed;
+                self.notices.push_back(Notice::Closed);
+            }
+            _ => {
+                if let Some(floor) = self.superblocks.checkpoint_floor.take() {
+                    self.fold_is_checkpointed(floor);
+                }
+            }
+        }
+    }
+
+    /// Whether a checkpoint or the superblocks are in flight.
+    pub(super) fn is_checkpointing(&self) -> bool {
+        self.superblocks.checkpoint_floor.is_some()
+            || self.superblocks.copy.is_some()
+            || self.superblocks.is_wanted
+    }
+
+    pub(super) fn begin_checkpoint(&mut self, now_ns: u64) -> bool {
+        let waits = self.is_checkpointing() || self.flight.iter().any(|flight| flight.is_record());
+        if !self.checkpoint_wanted || waits {
+            return false;
+        }
+        // Only a fold needs a checkpoint; others wait rather than take the last slots.
+        let kept = if self.is_folding() {
+            0
+        } else {
+            EMERGENCY_SLOTS - 1
+        };
+        let room = checkpoint_room(self.tables().encoded_bytes());
+        if !self.make_room(room, kept, now_ns) {
+            return false;
+        }
+        // A segment that was begun for it is in the tables too.
+        let mut payload = self.tables().encode();
+        let payload_bytes = payload.len() as u32;
+        let needed = checkpoint_room(payload.len());
+        if needed != room && !self.make_room(needed, kept, now_ns) {
+            return false;
+        }
+        payload.resize(payload.len().next_multiple_of(UNIT_BYTES), 0);
+        self.checkpoint_wanted = false;
+        self.superblocks.checkpoint_floor = Some(self.floor);
+        let staged = StagedRecord {
+            record: Record::Checkpoint { payload_bytes },
+            payload,
+            answer: Answer::Checkpoint {
+                unit: 0,
+                checksum: 0,
+                segment: 0,
+            },
+        };
+        self.send_record(staged, now_ns);
+        true
+    }
+
+    /// The CHECKPOINT is durable: the superblocks name it.
+    pub(super) fn checkpoint_is_durable(&mut self, unit: Unit, checksum: u32, segment: u64) {
+        self.superblock.checkpoint = Some(CheckpointPlace {
+            segment,
+            unit,
+            checksum,
+        });
+        let is_all = self.published_seq + 1 == self.next_seq && self.is_quiet();
+        if self.superblocks.is_last && is_all && self.durable_seq == self.published_seq {
+            self.note_closed();
+        }
+        self.superblocks.is_last &= self.superblock.closed.is_some();
+        self.want_superblocks();
+    }
+
+    fn note_closed(&mut self) {
+        self.superblock.closed = Some(self.next_batch - 1);
+        self.superblock.next_seq = self.next_seq;
+    }
+
+    /// The tables as they are after all that is in flight.
+    pub(super) fn tables(&self) -> Tables {
+        Tables {
+            floor: self.floor,
+            oldest_restorable: self.oldest_restorable,
+            current_branch: self.branches.current(),
+            vdisk_blocks: self.geometry.vdisk_blocks,
+            undo_branch: self.branches.undo_id(),
+            segments: self.segments.rows(self.floor),
+            branches: self.branches.rows().cloned().collect(),
+            marks: self.marks.rows().cloned().collect(),
+        }
+    }
+
+    /// Whether the tables would still fit with one more mark or branch.
+    pub(super) fn tables_have_room(&self, more_bytes: usize) -> bool {
+        let slot_bytes = self.geometry.slot_units as usize * UNIT_BYTES;
+        self.tables().encoded_bytes() + more_bytes <= slot_bytes / 4
+    }
+
+    /// Whether nothing is in flight or waits.
+    fn is_quiet(&self) -> bool {
+        self.flight.is_empty()
+            && self.staged.is_empty()
+            && self.records.is_empty()
+            && self.flushing.len() == 0
+            && self.sealing.is_none()
+    }
+
+    /// A log that is being closed gets its last checkpoint when all else is complete. If there is
+    /// no room for it, the one before is enough: the batches behind it are read.
+    pub(super) fn advance_close(&mut self) {
+        let is_next = self.phase == Phase::Closing
+            && !self.superblocks.is_last
+            && self.is_quiet()
+            && !self.is_checkpointing()
+            && !self.is_folding();
+        if !is_next {
+            return;
+        }
+        let room = checkpoint_room(self.tables().encoded_bytes());
+        if self.segments.fit(room, EMERGENCY_SLOTS - 1) != Fit::Full {
+            self.superblocks.is_last = true;
+            self.checkpoint_wanted = true;
+        } else if self.durable_seq < self.published_seq {
+            self.flushing.want();
+        } else {
+            self.superblocks.is_last = true;
+            self.checkpoint_wanted = false;
+            self.note_closed();
+            self.want_superblocks();
+        }
+    }
+}
+
+fn checkpoint_room(bytes: usize) -> Room {
+    Room {
+        units: 1 + bytes.div_ceil(UNIT_BYTES) as u32,
+        entries: [0, 0, 1],
+    }
+}

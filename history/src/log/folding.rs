@@ -1,0 +1,172 @@
+//! The fold: the newest versions up to a new floor move into the image, and segments become free.
+//!
+//! ```text
+//!   oldest restorable moment raised ─ map of the new floor ─ FOLD_INTENT, durable ─ image, flushed
+//!     ─ CHECKPOINT with the new floor, superblocks ─ maps forget what the image has ─ reads of the
+//!     log that are in flight end ─ slots are free
+//! ```
+//!
+//! Invariants: while the image is neither the old nor the new floor, every block that a fold
+//! changes is read from the log; a crash repeats the whole fold, which writes the same bytes.
+
+use super::pipeline::{Answer, StagedRecord};
+use super::reading::{Run, run_at};
+use super::{Log, Purpose};
+use crate::format::Seq;
+use crate::format::record::Record;
+use crate::log::building::BuildPurpose;
+use crate::map::BlockMap;
+use crate::steps::{Failure, Notice, Step};
+
+/// How far a fold is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Building,
+    Intent,
+    Image,
+    Checkpoint,
+    /// The checkpoint is durable; builds in flight end first.
+    Builds,
+    Reads(Vec<u32>),
+    /// The image's disk failed or the log is damaged: the floor stays until the log is opened
+    /// again.
+    Failed,
+}
+
+/// A fold in flight.
+#[derive(Debug)]
+pub(super) struct Fold {
+    to: Seq,
+    stage: Stage,
+    map: BlockMap,
+}
+
+impl Fold {
+    pub(super) fn to(&self) -> Seq {
+        self.to
+    }
+}
+
+impl Log {
+    /// Moves the floor to `to`: moments before it can no longer be opened, from now on.
+    ///
+    /// # Errors
+    /// [`Failure::FloorIsHeld`] if a fold is in flight, or if a mark, a kept branch, an open moment
+    /// or one that is being opened needs the floor where it is.
+    pub fn fold(&mut self, to: Seq) -> Result<(), Failure> {
+        self.check_writable()?;
+        if self.fold.is_some() || to <= self.floor || to > self.fold_limit() {
+            return Err(Failure::FloorIsHeld);
+        }
+        self.begin_fold(to);
+        Ok(())
+    }
+
+    pub(super) fn begin_fold(&mut self, to: Seq) {
+        self.oldest_restorable = self.oldest_restorable.max(to);
+        self.fold = Some(Fold {
+            to,
+            stage: Stage::Building,
+            map: BlockMap::default(),
+        });
+        self.builds.push(BuildPurpose::Fold);
+    }
+
+    /// What the image has to hold from block `from` on: the next run, while the step
+    /// [`Step::WriteImage`] is in flight. The runs may be written in any order.
+    pub fn fold_next(&self, from: u64) -> Option<(u64, Run)> {
+        let fold = self
+            .fold
+            .as_ref()
+            .filter(|fold| fold.stage == Stage::Image)?;
+        let (lba, _) = fold.map.next_from(from)?;
+        Some((lba, run_at(&fold.map, lba, u64::MAX)))
+    }
+
+    pub(super) fn fold_map_is_built(&mut self, map: BlockMap) {
+        let Some(fold) = &mut self.fold else { return };
+        fold.map = map;
+        fold.stage = Stage::Intent;
+        let (from, to) = (self.floor, fold.to);
+        self.records.push_back(StagedRecord {
+            record: Record::FoldIntent { from, to },
+            payload: Vec::new(),
+            answer: Answer::FoldIntent,
+        });
+    }
+
+    pub(super) fn fold_intent_is_durable(&mut self) {
+        let Some(fold) = &mut self.fold else { return };
+        fold.stage = Stage::Image;
+        let io = self.start(Purpose::Image);
+        self.steps.push_back(Step::WriteImage { io });
+    }
+
+    pub(super) fn image_is_written(&mut self) {
+        let Some(fold) = &mut self.fold else { return };
+        fold.stage = Stage::Checkpoint;
+        self.floor = fold.to;
+        self.checkpoint_wanted = true;
+    }
+
+    pub(super) fn image_failed(&mut self) {
+        if let Some(fold) = &mut self.fold {
+            fold.stage = Stage::Failed;
+            fold.map = BlockMap::default();
+        }
+    }
+
+    /// A checkpoint with this floor is durable, and both superblocks name it.
+    pub(super) fn fold_is_checkpointed(&mut self, floor: Seq) {
+        if let Some(fold) = &mut self.fold
+            && fold.stage == Stage::Checkpoint
+            && fold.to == floor
+        {
+            fold.stage = Stage::Builds;
+        }
+    }
+
+    pub(super) fn fold_waits_for_builds(&self) -> bool {
+        self.fold
+            .as_ref()
+            .is_some_and(|fold| fold.stage == Stage::Builds)
+    }
+
+    /// Whether a fold is in flight that will make space.
+    pub(super) fn is_folding(&self) -> bool {
+        self.fold
+            .as_ref()
+            .is_some_and(|fold| fold.stage != Stage::Failed)
+    }
+
+    pub(super) fn advance_fold(&mut self) {
+        if !self.fold_waits_for_builds() || !self.builds.is_idle() {
+            return;
+        }
+        let Some(fold) = &mut self.fold else { return };
+        self.map.forget(&fold.map);
+        for (_, map) in self.views.values_mut() {
+            map.forget(&fold.map);
+        }
+        if let Some(map) = self.builds.for_branch_mut() {
+            map.forget(&fold.map);
+        }
+        self.branches.forget_below(self.floor);
+        let slots = self.segments.retire(self.floor);
+        fold.map = BlockMap::default();
+        fold.stage = Stage::Reads(slots);
+        let io = self.start(Purpose::Reads);
+        self.steps.push_back(Step::AwaitReads { io });
+    }
+
+    pub(super) fn reads_ended(&mut self) {
+        if let Some(Fold {
+            stage: Stage::Reads(slots),
+            ..
+        }) = self.fold.take()
+        {
+            self.segments.release(&slots);
+            self.notices.push_back(Notice::Folded { floor: self.floor });
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! From what recovery found to a log that takes requests.
+//!
+//! The map is built first, then the new epoch is written, durably and into both superblocks, and
+//! only then anything else. A log that lost durable data is served as it was before, read-only.
+
+use super::building::{BuildPurpose, Builds};
+use super::pipeline::{Answer, StagedRecord};
+use super::{Log, Phase, Settings};
+use crate::branches::Branches;
+use crate::format::checkpoint::SegmentRow;
+use crate::format::checks::Checks;
+use crate::format::record::{BranchReason, Record};
+use crate::format::superblock::Superblock;
+use crate::format::{Seq, UNFLUSHED_SEQS_MAX};
+use crate::map::BlockMap;
+use crate::marks::Marks;
+use crate::segments::Segments;
+use crate::steps::Notice;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What recovery found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) superblock: Superblock,
+    pub(crate) floor: Seq,
+    pub(crate) oldest_restorable: Seq,
+    pub(crate) branches: Branches,
+    pub(crate) marks: Marks,
+    pub(crate) segments: Segments,
+    /// Records behind the checkpoint: record, seq, seq and time before it, its time.
+    pub(crate) records: Vec<(Record, Seq, (Seq, u64), u64)>,
+    pub(crate) last_seq: Seq,
+    pub(crate) last_batch: u64,
+    pub(crate) last_time_ns: u64,
+    pub(crate) last_seal_checksum: u32,
+    /// Whether durable data is lost behind the last seq.
+    pub(crate) lost_durable: bool,
+}
+
+impl Log {
+    pub(crate) fn of_found(found: Found, settings: Settings) -> Log {
+        let geometry = found.superblock.geometry;
+        let mut log = Log {
+            settings,
+            geometry,
+            checks: Checks::new(geometry.log),
+            phase: Phase::Building,
+            superblock: found.superblock,
+            superblocks: Default::default(),
+            segments: found.segments,
+            branches: found.branches,
+            marks: found.marks,
+            map: BlockMap::default(),
+            views: BTreeMap::new(),
+            next_view: 1,
+            builds: Builds::default(),
+            fold: None,
+            floor: found.floor,
+            oldest_restorable: found.oldest_restorable,
+            next_seq: 0,
+            next_batch: found.last_batch + 1,
+            next_ticket: 1,
+            last_time_ns: found.last_time_ns,
+            published_seq: found.last_seq,
+            published_time_ns: found.last_time_ns,
+            published_content_seq: found.last_seq,
+            durable_seq: found.last_seq,
+            noted_seq: 0,
+            last_seal_checksum: found.last_seal_checksum,
+            staged: VecDeque::new(),
+            records: VecDeque::new(),
+            flight: VecDeque::new(),
+            flushing: Default::default(),
+            sealing: None,
+            checkpoint_wanted: false,
+            reverting: false,
+            held: false,
+            ios: BTreeMap::new(),
+            next_io: 1,
+            steps: VecDeque::new(),
+            notices: VecDeque::new(),
+            lost_from: found.lost_durable.then_some(found.last_seq + 1),
+        };
+        for (record, seq, before, time_ns) in &found.records {
+            log.published_time_ns = *time_ns;
+            log.apply_record(record, *seq, *before);
+        }
+        log.published_time_ns = found.last_time_ns;
+        log.builds.push(BuildPurpose::Opening);
+        log
+    }
+
+    pub(super) fn opening_map_is_built(&mut self, map: BlockMap) {
+        self.map = map;
+        if self.lost_from.is_some() {
+            self.phase = Phase::ReadOnly;
+            self.notices.push_back(Notice::Opened);
+            return;
+        }
+        let is_new = self.superblock.epoch == 1 && self.published_seq == 0;
+        let was_closed = self.superblock.closed.take().is_some();
+        self.next_seq = self.superblock.next_seq.max(self.published_seq + 1);
+        if !was_closed && !is_new {
+            // What was given out and lost in the crash is not given out again.
+            self.next_seq += UNFLUSHED_SEQS_MAX;
+        }
+        self.superblock.next_seq = self.next_seq;
+        self.superblock.epoch += 1;
+        self.phase = Phase::BeginningEpoch;
+        self.want_superblocks();
+    }
+
+    /// A sealed segment cannot be read: what it holds was durable.
+    pub(super) fn opening_is_damaged(&mut self, row: &SegmentRow) {
+        let before = row.seqs[0].saturating_sub(1);
+        self.lost_from = Some(row.seqs[0]);
+        self.published_seq = self.published_seq.min(before);
+        self.builds.push(BuildPurpose::Opening);
+    }
+
+    /// The new epoch is durable in both superblocks.
+    pub(super) fn epoch_begins(&mut self) {
+        self.phase = Phase::Writable;
+        let mut records = vec![Record::Epoch {
+            before: self.superblock.epoch - 1,
+            kept: self.published_seq,
+        }];
+        if self.branches.current() == 0 {
+            records.push(Record::Branch {
+                parent: 0,
+                fork: 0,
+                reason: BranchReason::First,
+            });
+        }
+        self.records = records
+            .into_iter()
+            .map(|record| StagedRecord {
+                record,
+                payload: Vec::new(),
+                answer: Answer::Nothing,
+            })
+            .collect();
+        self.checkpoint_wanted = true;
+        if self.floor < self.oldest_restorable {
+            self.begin_fold(self.oldest_restorable);
+        }
+        self.notices.push_back(Notice::Opened);
+    }
+}

@@ -1,0 +1,401 @@
+//! From what waits to batches in flight: group commit.
+//!
+//! A batch takes all that waits, up to its limits, whenever fewer batches than allowed are in
+//! flight; there is no timer. Records are batches of their own and go first.
+
+use super::{Log, Purpose};
+use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
+use crate::format::footer::FooterEntry;
+use crate::format::record::Record;
+use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, UNIT_BYTES, Unit};
+use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
+use crate::steps::{Failure, IoId, Part, RequestId, Step};
+
+/// Data stops so far below the limit of seqs that are not durable: records may still come.
+const SEQS_FOR_RECORDS: u64 = 4096;
+
+/// A change that waits for its batch: a request, or a piece of one.
+#[derive(Debug, Clone)]
+pub(super) struct Staged {
+    pub(super) request: RequestId,
+    pub(super) ticket: u64,
+    pub(super) entry: Entry,
+    /// Not seeded.
+    pub(super) checksums: Vec<u32>,
+    /// Block of the request's data that this piece begins with.
+    pub(super) from_block: u32,
+    pub(super) is_last: bool,
+    pub(super) is_durable: bool,
+}
+
+/// Who is told when a record is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Nothing,
+    Request(RequestId),
+    FoldIntent,
+    Checkpoint {
+        unit: Unit,
+        checksum: u32,
+        segment: u64,
+    },
+}
+
+/// A record that waits for its batch.
+#[derive(Debug, Clone)]
+pub(super) struct StagedRecord {
+    pub(super) record: Record,
+    pub(super) payload: Vec<u8>,
+    pub(super) answer: Answer,
+}
+
+/// A batch in flight.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) io: IoId,
+    pub(super) header: BatchHeader,
+    pub(super) items: Vec<Staged>,
+    pub(super) answer: Answer,
+    pub(super) is_complete: bool,
+}
+
+impl Flight {
+    pub(super) fn is_record(&self) -> bool {
+        matches!(self.header.body, Body::Record(_))
+    }
+
+    pub(super) fn is_drop_of_branch(&self) -> bool {
+        matches!(self.header.body, Body::Record(Record::DropBranch(_)))
+    }
+
+    pub(super) fn is_mark(&self, name: &str) -> bool {
+        matches!(&self.header.body, Body::Record(Record::Mark(mark)) if mark.name == name)
+    }
+
+    /// The fork of the branch that begins with it.
+    pub(super) fn fork(&self) -> Option<Seq> {
+        match self.header.body {
+            Body::Record(Record::Branch { fork, .. }) => Some(fork),
+            _ => None,
+        }
+    }
+}
+
+impl Log {
+    /// Payload of one batch: a small slot has space for less.
+    pub(super) fn payload_units_max(&self) -> u32 {
+        (PAYLOAD_UNITS_MAX as u32).min(self.geometry.slot_units / 2)
+    }
+
+    pub(super) fn advance_pipeline(&mut self, now_ns: u64) {
+        while self.sealing.is_none()
+            && self.flight.len() < self.settings.commits_in_flight.clamp(1, 4)
+        {
+            let began = self.begin_record(now_ns)
+                || self.begin_checkpoint(now_ns)
+                || self.begin_data(now_ns);
+            if !began {
+                break;
+            }
+        }
+    }
+
+    fn begin_record(&mut self, now_ns: u64) -> bool {
+        let Some(staged) = self.records.front() else {
+            return false;
+        };
+        // A branch begins when all of the old one is published.
+        let is_branch = matches!(staged.record, Record::Branch { .. });
+        if is_branch && !(self.flight.is_empty() && self.staged.is_empty()) {
+            return self.begin_data(now_ns);
+        }
+        let mut kept = slots_kept(&staged.record);
+        let mut at = 0;
+        if self.segments.fit(RECORD_ROOM, kept) == Fit::Full {
+            // What makes space goes before what waits for it.
+            let makes_space = |staged: &StagedRecord| slots_kept(&staged.record) == 0;
+            let Some(found) = self.records.iter().position(makes_space) else {
+                self.record_has_no_room();
+                return false;
+            };
+            (at, kept) = (found, 0);
+            if self.segments.fit(RECORD_ROOM, kept) == Fit::Full {
+                self.break_down(Failure::Full);
+                return false;
+            }
+        }
+        if !self.make_room(RECORD_ROOM, kept, now_ns) {
+            return false;
+        }
+        if let Some(staged) = self.records.remove(at) {
+            self.send_record(staged, now_ns);
+        }
+        true
+    }
+
+    /// No slot is free for the first record, which may not take the emergency segments: it fails.
+    fn record_has_no_room(&mut self) {
+        if !self.makes_space() {
+            let staged = self.records.pop_front();
+            if staged
+                .as_ref()
+                .is_some_and(|one| matches!(one.record, Record::Branch { .. }))
+            {
+                self.reverting = false;
+                self.builds.take_for_branch();
+            }
+            if let Some(Answer::Request(request)) = staged.map(|staged| staged.answer) {
+                self.fail_request(request, Failure::Full);
+            }
+        }
+    }
+
+    pub(super) fn send_record(&mut self, staged: StagedRecord, now_ns: u64) {
+        let entries = [0, 0, 1];
+        let payload: Vec<u32> = staged
+            .payload
+            .chunks(UNIT_BYTES)
+            .map(crc32c::crc32c)
+            .collect();
+        let body = Body::Record(staged.record);
+        let parts = vec![Part::Bytes(staged.payload)];
+        self.send(
+            body,
+            &payload,
+            entries,
+            parts,
+            Vec::new(),
+            staged.answer,
+            now_ns,
+        );
+    }
+
+    fn begin_data(&mut self, now_ns: u64) -> bool {
+        if self.held || self.staged.is_empty() {
+            return false;
+        }
+        let given_out = self.next_seq - 1 - self.durable_seq;
+        let seqs_left = (UNFLUSHED_SEQS_MAX - SEQS_FOR_RECORDS).saturating_sub(given_out);
+        if seqs_left < ENTRIES_MAX as u64 {
+            self.flushing.want();
+            return false;
+        }
+        let (count, room) = self.take_fitting();
+        if count == 0 {
+            let first = room_of(&self.staged[0], RECORD_ROOM);
+            return match self.segments.fit(first, EMERGENCY_SLOTS) {
+                Fit::Next => {
+                    self.make_room(first, EMERGENCY_SLOTS, now_ns) && self.begin_data(now_ns)
+                }
+                Fit::Here | Fit::Full => {
+                    self.data_has_no_room();
+                    false
+                }
+            };
+        }
+        let items: Vec<Staged> = self.staged.drain(..count).collect();
+        let entries = items.iter().map(|item| item.entry).collect();
+        let payload: Vec<u32> = items
+            .iter()
+            .flat_map(|item| item.checksums.clone())
+            .collect();
+        let data = items
+            .iter()
+            .filter(|item| item.entry.kind == EntryKind::Data);
+        let parts = data
+            .map(|item| Part::Request {
+                request: item.request,
+                from_block: item.from_block,
+                blocks: item.entry.blocks,
+            })
+            .collect();
+        let body = Body::Data(entries);
+        self.send(
+            body,
+            &payload,
+            room.entries,
+            parts,
+            items,
+            Answer::Nothing,
+            now_ns,
+        );
+        true
+    }
+
+    /// How many of the waiting changes fit one batch of the open segment, and what it takes.
+    fn take_fitting(&self) -> (usize, Room) {
+        let mut taken = RECORD_ROOM;
+        let mut count = 0;
+        for item in self.staged.iter().take(ENTRIES_MAX) {
+            let more = room_of(item, taken);
+            let is_too_long = more.units > 1 + self.payload_units_max();
+            if is_too_long || self.segments.fit(more, EMERGENCY_SLOTS) != Fit::Here {
+                break;
+            }
+            (taken, count) = (more, count + 1);
+        }
+        (count, taken)
+    }
+
+    /// Whether the open segment has room; if not, the next one is on its way.
+    pub(super) fn make_room(&mut self, room: Room, kept: usize, now_ns: u64) -> bool {
+        match self.segments.fit(room, kept) {
+            Fit::Here => true,
+            Fit::Next if self.segments.open().is_none() => {
+                self.open_segment(now_ns) && self.segments.fit(room, kept) == Fit::Here
+            }
+            Fit::Next => {
+                self.begin_sealing();
+                false
+            }
+            Fit::Full => false,
+        }
+    }
+
+    /// The time of the next header.
+    pub(super) fn next_time(&mut self, now_ns: u64) -> u64 {
+        self.last_time_ns = now_ns.max(self.last_time_ns + 1);
+        self.last_time_ns
+    }
+
+    /// Makes the header and asks for the write; there is room.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one batch")]
+    fn send(
+        &mut self,
+        body: Body,
+        payload: &[u32],
+        entries: [usize; 3],
+        parts: Vec<Part>,
+        items: Vec<Staged>,
+        mut answer: Answer,
+        now_ns: u64,
+    ) {
+        let (header, block, first) = self.make_header(body, payload, entries, now_ns);
+        let io = self.start(Purpose::Batch);
+        let mut bytes = first.unwrap_or_default();
+        let unit = header.unit - (bytes.len() / UNIT_BYTES) as u32;
+        bytes.extend_from_slice(&block);
+        let mut all = vec![Part::Bytes(bytes)];
+        all.extend(
+            parts
+                .into_iter()
+                .filter(|part| *part != Part::Bytes(Vec::new())),
+        );
+        if let Answer::Checkpoint {
+            unit,
+            checksum,
+            segment,
+        } = &mut answer
+        {
+            (*unit, *segment) = (header.unit, header.segment);
+            *checksum = self.segments.open().map_or(0, |open| open.last_checksum);
+        }
+        self.steps.push_back(Step::Write {
+            io,
+            unit,
+            parts: all,
+        });
+        self.flight.push_back(Flight {
+            io,
+            header,
+            items,
+            answer,
+            is_complete: false,
+        });
+    }
+
+    /// The header of the next batch, its bytes, and the segment header if that is to be written
+    /// before it.
+    pub(super) fn make_header(
+        &mut self,
+        body: Body,
+        payload: &[u32],
+        entries: [usize; 3],
+        now_ns: u64,
+    ) -> (BatchHeader, Vec<u8>, Option<Vec<u8>>) {
+        let time_ns = self.next_time(now_ns);
+        let room = Room {
+            units: 1 + payload.len() as u32,
+            entries,
+        };
+        let checks = self.checks;
+        let open = self.segments.open_mut().expect("room was made");
+        let seed = checks.payload_seed(open.id);
+        let unit = self.geometry.slot_start(open.slot) + open.place(room);
+        let header = BatchHeader {
+            segment: open.id,
+            epoch: self.superblock.epoch,
+            number: self.next_batch,
+            first_seq: self.next_seq,
+            durable_seq: self.durable_seq,
+            time_ns,
+            branch: self.branches.current(),
+            unit,
+            previous_checksum: open.last_checksum,
+            body,
+            payload_checksums: payload.iter().map(|checksum| checksum ^ seed).collect(),
+        };
+        let (block, checksum) = header.encode(&checks);
+        open.last_checksum = checksum;
+        let first = open.header.take();
+        self.next_batch += 1;
+        self.next_seq += header.seqs();
+        (header, block, first)
+    }
+
+    /// No slot is free for what waits.
+    fn data_has_no_room(&mut self) {
+        if !self.makes_space() {
+            while let Some(item) = self.staged.pop_front() {
+                if item.is_last {
+                    self.fail_request(item.request, Failure::Full);
+                }
+            }
+        }
+    }
+
+    /// Whether every request up to this ticket is published or has failed.
+    pub(super) fn is_past(&self, ticket: u64) -> bool {
+        let waiting = self.staged.front().map(|item| item.ticket);
+        let in_flight = self.flight.iter().find_map(|flight| flight.items.first());
+        let oldest = in_flight.map(|item| item.ticket).or(waiting);
+        oldest.is_none_or(|oldest| oldest > ticket)
+    }
+}
+
+/// A record without payload.
+pub(super) const RECORD_ROOM: Room = Room {
+    units: 1,
+    entries: [0, 0, 1],
+};
+
+/// Slots that a record leaves free: what makes space may take the last ones.
+pub(super) fn slots_kept(record: &Record) -> usize {
+    match record {
+        Record::Mark(_) | Record::Branch { .. } | Record::Durable => EMERGENCY_SLOTS,
+        Record::Epoch { .. }
+        | Record::Checkpoint { .. }
+        | Record::FoldIntent { .. }
+        | Record::DropMark(_)
+        | Record::DropBranch(_)
+        | Record::Seal(_) => 0,
+    }
+}
+
+fn room_of(item: &Staged, before: Room) -> Room {
+    let mut room = before;
+    match item.entry.kind {
+        EntryKind::Data => {
+            room.units += item.entry.blocks;
+            room.entries[0] += item.entry.blocks as usize;
+        }
+        EntryKind::Zeroes | EntryKind::Trimmed => room.entries[1] += 1,
+    }
+    room
+}
+
+/// The last of some footer entries; batches are in the order of time and seq.
+pub(super) fn last_until(entries: &[FooterEntry], time_ns: u64) -> Option<Seq> {
+    let count = entries.partition_point(|entry| entry.key <= time_ns);
+    entries[..count].last().map(|entry| entry.seq)
+}

@@ -1,0 +1,88 @@
+//! Where blocks lie: now, or at a moment that is open.
+
+use super::Log;
+use crate::format::{Seq, UNIT_BYTES, Unit};
+use crate::map::BlockMap;
+use crate::steps::ViewId;
+
+/// Blocks of a run of zeroes that is looked up at once, at most.
+const RUN_BLOCKS_MAX: u64 = 1 << 20;
+
+/// What a look-up is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The newest content.
+    Now,
+    /// A moment that is open.
+    At(ViewId),
+}
+
+/// Where a run of blocks lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// In the image, at the same block.
+    Image,
+    /// It reads as zeroes.
+    Zeroes,
+    /// One block, in this unit of the log; `Log::verifies` judges what is read there.
+    Log {
+        /// Where.
+        unit: Unit,
+        /// What it has to sum to.
+        checksum: u32,
+    },
+}
+
+/// A run of blocks from one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// How many.
+    pub blocks: u64,
+    /// Where they are.
+    pub source: Source,
+}
+
+impl Log {
+    /// Where block `lba` lies, and how many from it on, at most `limit`, lie with it. `None` if the
+    /// view is not open.
+    pub fn look_up(&self, view: View, lba: u64, limit: u64) -> Option<Run> {
+        let map = match view {
+            View::Now => &self.map,
+            View::At(view) => &self.views.get(&view)?.1,
+        };
+        Some(run_at(map, lba, limit))
+    }
+
+    /// Whether a block that was read from a unit of the log is what was written there.
+    pub fn verifies(&self, unit: Unit, checksum: u32, block: &[u8]) -> bool {
+        let segment = self.segments.id_in_slot(self.geometry.slot_of(unit));
+        block.len() == UNIT_BYTES && self.checks.payload(segment, block) == checksum
+    }
+
+    /// The moment of a view that is open.
+    pub fn moment_of(&self, view: ViewId) -> Option<Seq> {
+        self.views.get(&view).map(|(moment, _)| *moment)
+    }
+
+    /// A view is needed no more.
+    pub fn close_view(&mut self, view: ViewId) {
+        self.views.remove(&view);
+    }
+}
+
+pub(super) fn run_at(map: &BlockMap, lba: u64, limit: u64) -> Run {
+    match map.get(lba).map(|value| value.as_data()) {
+        None => Run {
+            blocks: map.blocks_in_image(lba, limit),
+            source: Source::Image,
+        },
+        Some(Some((unit, checksum))) => Run {
+            blocks: 1,
+            source: Source::Log { unit, checksum },
+        },
+        Some(None) => Run {
+            blocks: map.zeroes_from(lba, limit.min(RUN_BLOCKS_MAX)),
+            source: Source::Zeroes,
+        },
+    }
+}

@@ -1,0 +1,370 @@
+//! What a driver asks for.
+
+use super::building::BuildPurpose;
+use super::pipeline::{Answer, Staged, StagedRecord};
+use super::{Log, Phase, STAGED_MAX, blocks_in};
+use crate::branches::BRANCHES_MAX;
+use crate::format::batch::{Entry, EntryKind};
+use crate::format::record::{BranchReason, MarkText, Record};
+use crate::format::{Seq, UNIT_BYTES, Uuid};
+use crate::marks::MARKS_MAX;
+use crate::moment::{Moment, check_mark_name};
+use crate::steps::{Failure, RequestId};
+
+/// Bytes that a branch, or a mark without its name, takes in a checkpoint; with a margin for the
+/// segments that come until then.
+const TABLE_MARGIN_BYTES: usize = 1024;
+
+/// What a moment was resolved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolved {
+    /// This seq.
+    Seq(Seq),
+    /// A `Notice::Done` with the request will say it.
+    Later,
+}
+
+impl Log {
+    /// Blocks are written. The data stays with the driver until the request is answered; `durable`
+    /// asks for an answer only when they are (FUA).
+    ///
+    /// # Errors
+    /// Why nothing was taken.
+    ///
+    /// # Panics
+    /// If the data is not whole blocks.
+    pub fn write(
+        &mut self,
+        request: RequestId,
+        lba: u64,
+        data: &[u8],
+        durable: bool,
+    ) -> Result<(), Failure> {
+        assert!(
+            data.len().is_multiple_of(UNIT_BYTES),
+            "whole blocks are written"
+        );
+        let piece_units = self.payload_units_max() as usize;
+        let pieces = data.len().div_ceil(piece_units * UNIT_BYTES);
+        self.check_change(lba, blocks_in(data.len()), pieces)?;
+        let ticket = self.take_ticket();
+        for (index, piece) in data.chunks(piece_units * UNIT_BYTES).enumerate() {
+            let from_block = index * piece_units;
+            self.staged.push_back(Staged {
+                request,
+                ticket,
+                entry: Entry {
+                    lba: lba + from_block as u64,
+                    blocks: blocks_in(piece.len()) as u32,
+                    kind: EntryKind::Data,
+                },
+                checksums: piece.chunks(UNIT_BYTES).map(crc32c::crc32c).collect(),
+                from_block: from_block as u32,
+                is_last: index + 1 == pieces,
+                is_durable: durable,
+            });
+        }
+        Ok(())
+    }
+
+    /// Blocks read as zeroes from now on: zeroed, or trimmed.
+    ///
+    /// # Errors
+    /// Why nothing was taken.
+    pub fn zero(
+        &mut self,
+        request: RequestId,
+        lba: u64,
+        blocks: u64,
+        trimmed: bool,
+        durable: bool,
+    ) -> Result<(), Failure> {
+        let piece_blocks = u64::from(u32::MAX);
+        let pieces = blocks.div_ceil(piece_blocks);
+        self.check_change(lba, blocks, pieces as usize)?;
+        let ticket = self.take_ticket();
+        for index in 0..pieces {
+            let from = index * piece_blocks;
+            self.staged.push_back(Staged {
+                request,
+                ticket,
+                entry: Entry {
+                    lba: lba + from,
+                    blocks: piece_blocks.min(blocks - from) as u32,
+                    kind: if trimmed {
+                        EntryKind::Trimmed
+                    } else {
+                        EntryKind::Zeroes
+                    },
+                },
+                checksums: Vec::new(),
+                from_block: 0,
+                is_last: index + 1 == pieces,
+                is_durable: durable,
+            });
+        }
+        Ok(())
+    }
+
+    /// All that was asked for before becomes durable.
+    ///
+    /// # Errors
+    /// Why that cannot be promised.
+    pub fn flush(&mut self, request: RequestId) -> Result<(), Failure> {
+        self.check_writable()?;
+        if self.flushing.len() >= STAGED_MAX {
+            return Err(Failure::Busy);
+        }
+        let last = self.next_ticket - 1;
+        self.flushing.wait_for_publication(last, request);
+        self.answer_flushes();
+        Ok(())
+    }
+
+    /// The newest content gets a name. `cut`: what marks of several vdisks at one moment share, and
+    /// how many they are.
+    ///
+    /// # Errors
+    /// Why it did not.
+    pub fn mark(
+        &mut self,
+        request: RequestId,
+        name: &str,
+        cut: Option<(Uuid, u32)>,
+    ) -> Result<(), Failure> {
+        self.check_writable()?;
+        check_mark_name(name).map_err(|_| Failure::BadName)?;
+        let waits = self
+            .records
+            .iter()
+            .any(|staged| is_mark(&staged.record, name));
+        let is_written = self.flight.iter().any(|flight| flight.is_mark(name));
+        if waits || is_written || self.marks.moment_of(name).is_some() {
+            return Err(Failure::MarkExists);
+        }
+        let waiting = self.records.len() * TABLE_MARGIN_BYTES;
+        let is_full = self.marks.len() + self.records.len() >= MARKS_MAX;
+        if is_full || !self.tables_have_room(TABLE_MARGIN_BYTES + waiting) {
+            return Err(Failure::TooMany);
+        }
+        let (cut, vdisks) = cut.unwrap_or(([0; 16], 1));
+        let mark = MarkText {
+            cut,
+            vdisks,
+            name: name.to_string(),
+        };
+        self.stage_record(request, Record::Mark(mark))
+    }
+
+    /// A mark is given up.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMark`].
+    pub fn drop_mark(&mut self, request: RequestId, name: &str) -> Result<(), Failure> {
+        self.check_writable()?;
+        let moment = self.marks.moment_of(name).ok_or(Failure::NoSuchMark)?;
+        self.stage_record(request, Record::DropMark(moment))
+    }
+
+    /// What lies behind the point where the current branch left another one is given up.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchBranch`], [`Failure::BranchIsMarked`].
+    pub fn drop_branch(&mut self, request: RequestId, id: u64) -> Result<(), Failure> {
+        self.check_writable()?;
+        if !self.branches.tails().any(|(row, _)| row.id == id) {
+            return Err(Failure::NoSuchBranch);
+        }
+        if self.marks_need(id) {
+            return Err(Failure::BranchIsMarked);
+        }
+        self.stage_record(request, Record::DropBranch(id))
+    }
+
+    /// The newest content becomes that of `moment`. No change may be in flight, and none is taken
+    /// until it is done: the driver has made sure that no client writes.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMoment`], [`Failure::TooMany`].
+    pub fn revert(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
+        self.check_writable()?;
+        self.check_moment(moment)?;
+        self.begin_branch(request, moment, BranchReason::Revert)
+    }
+
+    /// The newest content becomes what it was before the last revert.
+    ///
+    /// # Errors
+    /// [`Failure::NothingToUndo`].
+    pub fn undo_revert(&mut self, request: RequestId) -> Result<(), Failure> {
+        self.check_writable()?;
+        let head = self
+            .branches
+            .undo()
+            .map(|row| row.head)
+            .ok_or(Failure::NothingToUndo)?;
+        self.check_moment(head)
+            .map_err(|_| Failure::NothingToUndo)?;
+        self.begin_branch(request, head, BranchReason::Undo)
+    }
+
+    fn begin_branch(
+        &mut self,
+        request: RequestId,
+        fork: Seq,
+        reason: BranchReason,
+    ) -> Result<(), Failure> {
+        if self.branches.len() >= BRANCHES_MAX || !self.tables_have_room(TABLE_MARGIN_BYTES) {
+            return Err(Failure::TooMany);
+        }
+        self.push_build(BuildPurpose::Branch {
+            request,
+            fork,
+            reason,
+        })?;
+        self.reverting = true;
+        Ok(())
+    }
+
+    /// A moment is opened for reading; `Notice::ViewOpened` says when.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMoment`].
+    pub fn open_view(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
+        self.check_readable()?;
+        self.check_moment(moment)?;
+        self.push_build(BuildPurpose::View { request, moment })
+    }
+
+    /// The seq that a moment means.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMoment`], [`Failure::NoSuchMark`].
+    pub fn resolve(
+        &mut self,
+        request: RequestId,
+        moment: &Moment,
+        now_ns: u64,
+    ) -> Result<Resolved, Failure> {
+        self.check_readable()?;
+        let time_ns = match moment {
+            Moment::Seq(seq) => return self.check_moment(*seq).map(|()| Resolved::Seq(*seq)),
+            Moment::Mark(name) => {
+                let moment = self.marks.moment_of(name);
+                return moment.map(Resolved::Seq).ok_or(Failure::NoSuchMark);
+            }
+            Moment::Time(time_ns) => *time_ns,
+            Moment::Ago(ago_ns) => now_ns.saturating_sub(*ago_ns),
+        };
+        self.push_build(BuildPurpose::Time { request, time_ns })?;
+        Ok(Resolved::Later)
+    }
+
+    /// Changes wait from now on; records do not. So that marks of several logs are one cut: hold
+    /// all, wait until each [`Log::is_held`], mark each, release all when all marks are durable.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Whether changes wait and none is in flight.
+    pub fn is_held(&self) -> bool {
+        self.held && self.flight.is_empty() && self.sealing.is_none()
+    }
+
+    /// Changes go on.
+    pub fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// The log is idle: what the last flush made durable is noted in a DURABLE record, if no later
+    /// header has done so.
+    pub fn note_durable(&mut self) {
+        let known = self.durable_seq.min(self.published_content_seq);
+        if self.is_writable() && self.records.is_empty() && self.noted_seq < known {
+            self.records.push_back(StagedRecord {
+                record: Record::Durable,
+                payload: Vec::new(),
+                answer: Answer::Nothing,
+            });
+        }
+    }
+
+    /// No more requests are taken; when all are answered and a last checkpoint is durable,
+    /// `Notice::Closed` says so.
+    pub fn close(&mut self) {
+        if self.phase == Phase::Writable {
+            self.phase = Phase::Closing;
+            self.held = false;
+        }
+    }
+
+    fn stage_record(&mut self, request: RequestId, record: Record) -> Result<(), Failure> {
+        if self.records.len() >= STAGED_MAX {
+            return Err(Failure::Busy);
+        }
+        self.records.push_back(StagedRecord {
+            record,
+            payload: Vec::new(),
+            answer: Answer::Request(request),
+        });
+        Ok(())
+    }
+
+    fn push_build(&mut self, purpose: BuildPurpose) -> Result<(), Failure> {
+        if self.builds.is_full() {
+            return Err(Failure::Busy);
+        }
+        self.builds.push(purpose);
+        Ok(())
+    }
+
+    fn take_ticket(&mut self) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        ticket
+    }
+
+    fn check_change(&self, lba: u64, blocks: u64, pieces: usize) -> Result<(), Failure> {
+        self.check_writable()?;
+        let end = lba.checked_add(blocks).ok_or(Failure::OutOfRange)?;
+        if blocks == 0 || end > self.geometry.vdisk_blocks {
+            return Err(Failure::OutOfRange);
+        }
+        if self.staged.len() + pieces > STAGED_MAX {
+            return Err(Failure::Busy);
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_writable(&self) -> Result<(), Failure> {
+        match self.phase {
+            Phase::Writable if self.reverting => Err(Failure::Reverting),
+            Phase::Writable => Ok(()),
+            Phase::ReadOnly => Err(Failure::ReadOnly),
+            Phase::Broken(why) => Err(why),
+            Phase::Building | Phase::BeginningEpoch | Phase::Closing | Phase::Closed => {
+                Err(Failure::NotOpen)
+            }
+        }
+    }
+
+    fn check_readable(&self) -> Result<(), Failure> {
+        match self.phase {
+            Phase::Writable | Phase::ReadOnly | Phase::Broken(_) => Ok(()),
+            _ => Err(Failure::NotOpen),
+        }
+    }
+
+    pub(super) fn check_moment(&self, moment: Seq) -> Result<(), Failure> {
+        let is_known = (self.oldest_restorable..=self.published_seq).contains(&moment);
+        if is_known && self.branches.is_kept(moment) {
+            Ok(())
+        } else {
+            Err(Failure::NoSuchMoment)
+        }
+    }
+}
+
+fn is_mark(record: &Record, name: &str) -> bool {
+    matches!(record, Record::Mark(mark) if mark.name == name)
+}

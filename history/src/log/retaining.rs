@@ -1,0 +1,201 @@
+//! What is kept, what holds it, and what goes when time or space is up.
+//!
+//! Invariant: the floor never passes a mark, the point where a kept branch was left, or a moment
+//! that is open.
+
+use super::{Log, Phase, WhenFull};
+use crate::format::Seq;
+use crate::format::checkpoint::SegmentRow;
+use crate::format::record::Record;
+use crate::log::building::BuildPurpose;
+use crate::log::pipeline::{Answer, StagedRecord};
+
+/// What keeps the floor from moving further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A mark.
+    Mark(String),
+    /// A branch beside the current one.
+    Branch(u64),
+    /// A moment that is open, or is being opened.
+    Moment(Seq),
+}
+
+/// How a log stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The image holds this moment.
+    pub floor: Seq,
+    /// The oldest moment that can be opened.
+    pub oldest_restorable: Seq,
+    /// The newest moment.
+    pub newest: Seq,
+    /// What a crash now would keep.
+    pub durable: Seq,
+    /// The branch that is written.
+    pub branch: u64,
+    /// Whether only reads are served.
+    pub is_read_only: bool,
+    /// The first seq that is lost, if durable data is.
+    pub lost_from: Option<Seq>,
+    /// Slots that are free; data leaves two of them.
+    pub free_slots: usize,
+    /// Whether a fold is in flight.
+    pub is_folding: bool,
+    /// Units that segments take.
+    pub used_units: u64,
+    /// Units of all slots.
+    pub units: u64,
+    /// Bytes of memory of the index of the newest moment.
+    pub index_bytes: u64,
+    /// Blocks in that index.
+    pub index_blocks: u64,
+    /// Branches: id, parent, fork, head (0: the current one), whether dropped.
+    pub branches: Vec<(u64, u64, Seq, Seq, bool)>,
+    /// Marks: name, moment, time in nanoseconds since 1970.
+    pub marks: Vec<(String, Seq, u64)>,
+}
+
+impl Log {
+    /// How it stands.
+    pub fn status(&self) -> Status {
+        let geometry = &self.geometry;
+        let branches = self.branches.rows();
+        Status {
+            floor: self.floor,
+            oldest_restorable: self.oldest_restorable,
+            newest: self.published_seq,
+            durable: self.durable_seq,
+            branch: self.branches.current(),
+            is_read_only: self.phase == Phase::ReadOnly,
+            lost_from: self.lost_from,
+            free_slots: self.segments.free_slots(),
+            is_folding: self.is_folding(),
+            used_units: self.segments.used_units(),
+            units: u64::from(geometry.slots) * u64::from(geometry.slot_units),
+            index_bytes: self.map.memory_bytes(),
+            index_blocks: self.map.blocks(),
+            branches: branches
+                .map(|row| (row.id, row.parent, row.fork, row.head, row.dropped))
+                .collect(),
+            marks: self
+                .marks
+                .rows()
+                .map(|mark| (mark.name.clone(), mark.moment, mark.time_ns))
+                .collect(),
+        }
+    }
+
+    /// What holds the floor, and where.
+    pub fn holders(&self) -> Vec<(Seq, Holder)> {
+        let marks = self.marks.rows();
+        let marks = marks.map(|mark| (mark.moment, Holder::Mark(mark.name.clone())));
+        let tails = self.branches.tails();
+        let tails = tails.map(|(row, left)| (left.max(self.floor), Holder::Branch(row.id)));
+        let views = self.views.values().map(|(moment, _)| *moment);
+        let opening = self.builds.purposes().filter_map(|purpose| match purpose {
+            BuildPurpose::Branch { fork, .. } => Some(fork),
+            BuildPurpose::View { moment, .. } => Some(moment),
+            BuildPurpose::Opening | BuildPurpose::Fold | BuildPurpose::Time { .. } => None,
+        });
+        let waiting = self
+            .records
+            .iter()
+            .filter_map(|staged| match staged.record {
+                Record::Branch { fork, .. } => Some(fork),
+                _ => None,
+            });
+        let in_flight = self.flight.iter().filter_map(|flight| flight.fork());
+        let moments = views.chain(opening).chain(waiting).chain(in_flight);
+        let moments = moments.map(|moment| (moment, Holder::Moment(moment)));
+        marks.chain(tails).chain(moments).collect()
+    }
+
+    /// How far the floor can move now.
+    pub fn fold_limit(&self) -> Seq {
+        let held = self.holders().into_iter().map(|(moment, _)| moment).min();
+        held.unwrap_or(Seq::MAX).min(self.published_seq)
+    }
+
+    /// Where the floor belongs by the window: the end of the last segment that is older and that
+    /// nothing holds.
+    pub fn fold_target(&self, now_ns: u64) -> Option<Seq> {
+        let oldest_ns = now_ns.saturating_sub(self.settings.window_ns);
+        self.last_segment(|row| row.times_ns[1] <= oldest_ns)
+    }
+
+    /// Gives up branches whose head has left the window and that no mark lies on.
+    pub fn expire_branches(&mut self, now_ns: u64) {
+        let oldest_ns = now_ns.saturating_sub(self.settings.window_ns);
+        if self.check_writable().is_ok() {
+            self.expire_one_of(|head_time_ns| head_time_ns <= oldest_ns);
+        }
+    }
+
+    /// Gives up the oldest such branch, if one is not being given up already; whether there was
+    /// one.
+    fn expire_one_of(&mut self, is_old: impl Fn(u64) -> bool) -> bool {
+        let mut records = self.records.iter().map(|staged| &staged.record);
+        let mut of_flights = self.flight.iter().filter(|flight| flight.is_record());
+        let is_drop = |record: &Record| matches!(record, Record::DropBranch(_));
+        if records.any(is_drop) || of_flights.any(|flight| flight.is_drop_of_branch()) {
+            return true;
+        }
+        let tails = self.branches.tails();
+        let mut old = tails
+            .filter(|(row, _)| is_old(row.head_time_ns))
+            .map(|(row, _)| row.id);
+        let Some(id) = old.find(|id| !self.marks_need(*id)) else {
+            return false;
+        };
+        self.records.push_back(StagedRecord {
+            record: Record::DropBranch(id),
+            payload: Vec::new(),
+            answer: Answer::Nothing,
+        });
+        true
+    }
+
+    /// Whether a mark would be lost with the branch: it need not lie on it, if its own was dropped
+    /// and this one leads through it.
+    pub(super) fn marks_need(&self, id: u64) -> bool {
+        let mut without = self.branches.clone();
+        without.drop_branch(id);
+        self.marks.rows().any(|mark| !without.is_kept(mark.moment))
+    }
+
+    /// The end of the last sealed segment that can be folded altogether; all before it can, too.
+    fn last_segment(&self, is_wanted: impl Fn(&SegmentRow) -> bool) -> Option<Seq> {
+        let limit = self.fold_limit();
+        let sealed = self.segments.sealed();
+        let rows = sealed.take_while(|row| row.seqs[1] <= limit && is_wanted(row));
+        rows.last()
+            .map(|row| row.seqs[1])
+            .filter(|to| *to > self.floor)
+    }
+
+    /// The log is full: whether space will be there if changes wait.
+    pub(super) fn makes_space(&mut self) -> bool {
+        if self.settings.when_full == WhenFull::Refuse {
+            return false;
+        }
+        if self.is_folding() {
+            return true;
+        }
+        if self.fold.is_some() || self.reverting {
+            return false;
+        }
+        // Half of what is there, so that the rest of the window stays.
+        let half = self.segments.sealed().count().div_ceil(2);
+        let last_id = self
+            .segments
+            .sealed()
+            .nth(half.saturating_sub(1))
+            .map(|row| row.id);
+        if let Some(to) = self.last_segment(|row| Some(row.id) <= last_id) {
+            self.begin_fold(to);
+            return true;
+        }
+        self.expire_one_of(|_| true)
+    }
+}

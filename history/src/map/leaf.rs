@@ -1,0 +1,162 @@
+//! A leaf of the index: up to 4,096 blocks, in the form that is smallest.
+
+use super::{LEAF_BLOCKS, SPARSE_MAX, Value};
+
+/// Blocks below which a dense leaf becomes sparse again; less than [`SPARSE_MAX`], so that a leaf
+/// does not change its form with each block.
+const DENSE_MIN: u32 = 2400;
+
+/// No version of ours: unit 0 holds a superblock.
+const ABSENT: Value = Value(0);
+
+#[derive(Debug, Clone)]
+pub(super) enum Leaf {
+    /// Keys ascend; two vectors, as pairs would be padded to 16 bytes.
+    Sparse(Vec<u16>, Vec<Value>),
+    /// A value for each block, and how many are there.
+    Dense(Box<[Value]>, u32),
+    Uniform(Value),
+}
+
+impl Default for Leaf {
+    fn default() -> Leaf {
+        Leaf::Sparse(Vec::new(), Vec::new())
+    }
+}
+
+impl Leaf {
+    pub(super) fn get(&self, key: u16) -> Option<Value> {
+        match self {
+            Leaf::Sparse(keys, values) => keys.binary_search(&key).ok().map(|at| values[at]),
+            Leaf::Dense(values, _) => present(values[usize::from(key)]),
+            Leaf::Uniform(value) => Some(*value),
+        }
+    }
+
+    pub(super) fn set(&mut self, key: u16, value: Value) {
+        match self {
+            Leaf::Sparse(keys, values) => match keys.binary_search(&key) {
+                Ok(at) => values[at] = value,
+                Err(at) => {
+                    keys.insert(at, key);
+                    values.insert(at, value);
+                    if keys.len() > SPARSE_MAX {
+                        self.make_dense();
+                    }
+                }
+            },
+            Leaf::Dense(values, count) => {
+                let place = &mut values[usize::from(key)];
+                *count += u32::from(*place == ABSENT);
+                *place = value;
+            }
+            Leaf::Uniform(old) if *old == value => {}
+            Leaf::Uniform(_) => {
+                self.make_dense();
+                self.set(key, value);
+            }
+        }
+    }
+
+    /// The first block at or behind `from` that is there.
+    pub(super) fn next_from(&self, from: u16) -> Option<(u16, Value)> {
+        match self {
+            Leaf::Sparse(keys, values) => {
+                let at = keys.partition_point(|key| *key < from);
+                keys.get(at).map(|key| (*key, values[at]))
+            }
+            Leaf::Dense(values, _) => {
+                let found = values[usize::from(from)..]
+                    .iter()
+                    .position(|value| *value != ABSENT);
+                found.map(|at| (from + at as u16, values[usize::from(from) + at]))
+            }
+            Leaf::Uniform(value) => Some((from, *value)),
+        }
+    }
+
+    /// Removes what `folded` has in the same version; whether nothing is left.
+    pub(super) fn forget(&mut self, folded: &Leaf) -> bool {
+        if let (Leaf::Uniform(value), Leaf::Uniform(old)) = (&*self, folded) {
+            return value == old;
+        }
+        if matches!(self, Leaf::Uniform(_)) {
+            self.make_dense();
+        }
+        match self {
+            Leaf::Sparse(keys, values) => {
+                let mut kept = 0;
+                for at in 0..keys.len() {
+                    if folded.get(keys[at]) != Some(values[at]) {
+                        (keys[kept], values[kept]) = (keys[at], values[at]);
+                        kept += 1;
+                    }
+                }
+                keys.truncate(kept);
+                values.truncate(kept);
+                keys.shrink_to_fit();
+                values.shrink_to_fit();
+            }
+            Leaf::Dense(values, count) => {
+                for (key, value) in (0..).zip(values.iter_mut()) {
+                    if *value != ABSENT && folded.get(key) == Some(*value) {
+                        *value = ABSENT;
+                        *count -= 1;
+                    }
+                }
+                if *count < DENSE_MIN {
+                    self.make_sparse();
+                }
+            }
+            Leaf::Uniform(_) => {}
+        }
+        self.blocks() == 0
+    }
+
+    pub(super) fn blocks(&self) -> u64 {
+        match self {
+            Leaf::Sparse(keys, _) => keys.len() as u64,
+            Leaf::Dense(_, count) => u64::from(*count),
+            Leaf::Uniform(_) => LEAF_BLOCKS,
+        }
+    }
+
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let bytes = match self {
+            Leaf::Sparse(keys, values) => {
+                keys.capacity() * size_of::<u16>() + values.capacity() * size_of::<Value>()
+            }
+            Leaf::Dense(values, _) => size_of_val(&**values),
+            Leaf::Uniform(_) => 0,
+        };
+        bytes as u64
+    }
+
+    fn make_dense(&mut self) {
+        let mut dense = vec![ABSENT; LEAF_BLOCKS as usize];
+        match self {
+            Leaf::Sparse(keys, values) => {
+                for (key, value) in std::iter::zip(keys, values) {
+                    dense[usize::from(*key)] = *value;
+                }
+            }
+            Leaf::Uniform(value) => dense.fill(*value),
+            Leaf::Dense(..) => return,
+        }
+        *self = Leaf::Dense(dense.into_boxed_slice(), self.blocks() as u32);
+    }
+
+    fn make_sparse(&mut self) {
+        if let Leaf::Dense(values, _) = self {
+            let there = (0..)
+                .zip(values.iter())
+                .filter(|(_, value)| **value != ABSENT);
+            let (keys, values) = there.map(|(key, value)| (key, *value)).unzip();
+            *self = Leaf::Sparse(keys, values);
+        }
+    }
+}
+
+fn present(value: Value) -> Option<Value> {
+    (value != ABSENT).then_some(value)
+}

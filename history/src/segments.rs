@@ -1,0 +1,276 @@
+//! The segments of a log: which slot holds which, what is free, how full the open one is.
+//!
+//! ```text
+//!   oldest                                  open        kept for the next one, free
+//!   │ sealed │ sealed │ …   │ sealed │      │ batches…  │      │ reserved │ free │ free │ …
+//! ```
+//!
+//! Invariants: every slot is sealed, open, reserved for the segment that comes next, or free. A
+//! batch is placed only if the SEAL still fits behind it. Data leaves two slots free (the
+//! *emergency segments*), so that fold and metadata can go on when the log is full.
+//!
+//! What is not known here: what blocks and records mean.
+
+use crate::format::batch::BatchHeader;
+use crate::format::checkpoint::SegmentRow;
+use crate::format::footer::{Footer, PAGE_ENTRIES};
+use crate::format::segment_header::SegmentHeader;
+use crate::format::superblock::Geometry;
+use crate::format::{PAYLOAD_UNITS_MAX, Seq, Unit};
+use crate::replay;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Slots that data leaves free.
+pub(crate) const EMERGENCY_SLOTS: usize = 2;
+
+/// What a batch takes from a segment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Header and payload.
+    pub(crate) units: u32,
+    /// Entries of the footer: blocks, runs, batches.
+    pub(crate) entries: [usize; 3],
+}
+
+/// Whether a batch can be placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// In the open segment.
+    Here,
+    /// In the next segment, once the open one is sealed.
+    Next,
+    /// Not until slots are free.
+    Full,
+}
+
+/// The segment that is written.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenSegment {
+    pub(crate) id: u64,
+    pub(crate) slot: u32,
+    pub(crate) next_slot: u32,
+    pub(crate) first_seq: Seq,
+    pub(crate) first_time_ns: u64,
+    /// Published, in log order.
+    pub(crate) footer: Footer,
+    /// Of the last header that was made in it.
+    pub(crate) last_checksum: u32,
+    /// Its header, until it is written together with the first batch.
+    pub(crate) header: Option<Vec<u8>>,
+    pub(crate) last_seq: Seq,
+    pub(crate) last_time_ns: u64,
+    used_units: u32,
+    /// Footer entries of all that was placed.
+    placed: [usize; 3],
+}
+
+impl OpenSegment {
+    /// A segment whose header was made just now.
+    pub(crate) fn begin(header: &SegmentHeader, block: Vec<u8>, checksum: u32) -> OpenSegment {
+        let mut open = OpenSegment::found(header, checksum);
+        open.header = Some(block);
+        open
+    }
+
+    /// A segment whose header was read.
+    pub(crate) fn found(header: &SegmentHeader, checksum: u32) -> OpenSegment {
+        OpenSegment {
+            id: header.id,
+            slot: header.slot,
+            next_slot: header.next_slot,
+            first_seq: header.first_seq,
+            first_time_ns: header.time_ns,
+            footer: Footer::default(),
+            last_checksum: checksum,
+            header: None,
+            last_seq: header.first_seq.saturating_sub(1),
+            last_time_ns: header.time_ns,
+            used_units: 1,
+            placed: [0; 3],
+        }
+    }
+
+    fn has_room(&self, room: Room, slot_units: u32) -> bool {
+        let counts: [usize; 3] = std::array::from_fn(|kind| self.placed[kind] + room.entries[kind]);
+        let pages: usize = counts
+            .iter()
+            .map(|count| count.div_ceil(PAGE_ENTRIES))
+            .sum();
+        let units = self.used_units + room.units + 1 + pages as u32;
+        units <= slot_units && pages <= PAYLOAD_UNITS_MAX
+    }
+
+    /// Takes the space of a batch; the first unit of it, counted from the slot's beginning.
+    pub(crate) fn place(&mut self, room: Room) -> u32 {
+        let at = self.used_units;
+        self.used_units += room.units;
+        for (placed, more) in std::iter::zip(&mut self.placed, room.entries) {
+            *placed += more;
+        }
+        at
+    }
+
+    /// Units that are taken.
+    pub(crate) fn used_units(&self) -> u32 {
+        self.used_units
+    }
+
+    /// A batch of it is published.
+    pub(crate) fn publish(&mut self, header: &BatchHeader) {
+        replay::add_to_footer(header, &mut self.footer);
+        self.last_seq = header.last_seq();
+        self.last_time_ns = header.time_ns;
+    }
+
+    /// As a checkpoint lists it.
+    pub(crate) fn row(&self, seal: Option<(Unit, u32)>) -> SegmentRow {
+        SegmentRow {
+            id: self.id,
+            slot: self.slot,
+            seal,
+            seqs: [self.first_seq, self.last_seq],
+            times_ns: [self.first_time_ns, self.last_time_ns],
+        }
+    }
+}
+
+/// All segments.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments {
+    sealed: VecDeque<SegmentRow>,
+    open: Option<OpenSegment>,
+    free: BTreeSet<u32>,
+    /// Kept for the segment that comes next.
+    reserved: Option<u32>,
+    next_id: u64,
+    slot_units: u32,
+}
+
+impl Segments {
+    /// Those that opening found: sealed ones by id, the open one, and the slot that is kept for the
+    /// next one if none is open. `None` if they do not fit each other.
+    pub(crate) fn of_found(
+        geometry: &Geometry,
+        sealed: Vec<SegmentRow>,
+        open: Option<OpenSegment>,
+        reserved: u32,
+    ) -> Option<Segments> {
+        let mut free: BTreeSet<u32> = (0..geometry.slots).collect();
+        let open_slot = open.iter().map(|open| open.slot);
+        let mut taken = sealed.iter().map(|row| row.slot).chain(open_slot);
+        if !taken.all(|slot| free.remove(&slot)) || !free.remove(&reserved) {
+            return None;
+        }
+        let last_id = open
+            .as_ref()
+            .map(|open| open.id)
+            .or(sealed.last().map(|row| row.id));
+        Some(Segments {
+            sealed: sealed.into(),
+            open,
+            free,
+            reserved: Some(reserved),
+            next_id: last_id.unwrap_or(0) + 1,
+            slot_units: geometry.slot_units,
+        })
+    }
+
+    /// Sealed ones, oldest first.
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = &SegmentRow> {
+        self.sealed.iter()
+    }
+
+    pub(crate) fn open(&self) -> Option<&OpenSegment> {
+        self.open.as_ref()
+    }
+
+    pub(crate) fn open_mut(&mut self) -> Option<&mut OpenSegment> {
+        self.open.as_mut()
+    }
+
+    /// Slots that neither hold a segment nor are kept for the next one.
+    pub(crate) fn free_slots(&self) -> usize {
+        self.free.len()
+    }
+
+    /// The id of the segment in a slot; 0: there is none.
+    pub(crate) fn id_in_slot(&self, slot: u32) -> u64 {
+        let open = self.open.iter().map(|open| (open.slot, open.id));
+        let mut all = self.sealed.iter().map(|row| (row.slot, row.id)).chain(open);
+        all.find(|(of, _)| *of == slot).map_or(0, |(_, id)| id)
+    }
+
+    /// Where a batch can go that leaves `kept` slots free.
+    pub(crate) fn fit(&self, room: Room, kept: usize) -> Fit {
+        match &self.open {
+            Some(open) if open.has_room(room, self.slot_units) => {
+                if self.free.len() >= kept {
+                    Fit::Here
+                } else {
+                    Fit::Full
+                }
+            }
+            // The segment after the next one needs a slot that is kept for it.
+            _ if self.free.len() > kept => Fit::Next,
+            _ => Fit::Full,
+        }
+    }
+
+    /// The next segment begins: its slot, its id, the slot that is kept for the one after it.
+    pub(crate) fn take_next(&mut self) -> Option<(u32, u64, u32)> {
+        let slot = self.reserved?;
+        let kept = self.free.pop_first()?;
+        self.reserved = Some(kept);
+        let id = self.next_id;
+        self.next_id += 1;
+        Some((slot, id, kept))
+    }
+
+    /// The segment is written from now on.
+    pub(crate) fn set_open(&mut self, open: OpenSegment) {
+        debug_assert!(self.open.is_none(), "the open segment is sealed first");
+        self.open = Some(open);
+    }
+
+    /// The open segment is sealed: durably, by the SEAL at `seal`.
+    pub(crate) fn seal_open(&mut self, seal: (Unit, u32)) {
+        if let Some(open) = self.open.take() {
+            self.sealed.push_back(open.row(Some(seal)));
+        }
+    }
+
+    /// Removes the segments that hold nothing above `floor`; the slots are not free yet.
+    pub(crate) fn retire(&mut self, floor: Seq) -> Vec<u32> {
+        let mut slots = Vec::new();
+        while let Some(row) = self.sealed.front()
+            && row.seqs[1] <= floor
+        {
+            slots.push(row.slot);
+            self.sealed.pop_front();
+        }
+        slots
+    }
+
+    /// The slots can be written again.
+    pub(crate) fn release(&mut self, slots: &[u32]) {
+        self.free.extend(slots);
+    }
+
+    /// What a checkpoint lists: not what is only waiting to be free.
+    pub(crate) fn rows(&self, floor: Seq) -> Vec<SegmentRow> {
+        let needed = self.sealed.iter().skip_while(|row| row.seqs[1] <= floor);
+        let mut rows: Vec<SegmentRow> = needed.cloned().collect();
+        if let Some(open) = &self.open {
+            let mut row = open.row(None);
+            (row.seqs[1], row.times_ns[1]) = (0, 0);
+            rows.push(row);
+        }
+        rows
+    }
+
+    /// Units that segments take, the open one as far as it is written.
+    pub(crate) fn used_units(&self) -> u64 {
+        let open = self.open.as_ref().map_or(0, OpenSegment::used_units);
+        self.sealed.len() as u64 * u64::from(self.slot_units) + u64::from(open)
+    }
+}

@@ -1,0 +1,170 @@
+//! What a log asks of its driver, and what it tells it: values, in and out.
+//!
+//! Every [`Step`] with an [`IoId`] is completed exactly once, by `Log::complete` or
+//! `Log::complete_read`.
+
+use crate::format::{Seq, Unit};
+
+/// A request of the driver; the number is the driver's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// Something that the driver does for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IoId(pub(crate) u64);
+
+/// A moment that is open for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewId(pub(crate) u64);
+
+/// Bytes of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// These.
+    Bytes(Vec<u8>),
+    /// Blocks of the data of a request.
+    Request {
+        /// The request.
+        request: RequestId,
+        /// First block of its data.
+        from_block: u32,
+        /// Blocks.
+        blocks: u32,
+    },
+}
+
+/// What the driver does next, in any order and as many at once as it likes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Write the parts, one behind the other, in one write of the log's disk.
+    Write {
+        /// To be completed when all of it is written.
+        io: IoId,
+        /// Where.
+        unit: Unit,
+        /// What.
+        parts: Vec<Part>,
+    },
+    /// Flush the log's disk.
+    Flush {
+        /// To be completed when it is done.
+        io: IoId,
+    },
+    /// Read from the log's disk.
+    Read {
+        /// To be completed by `Log::complete_read`.
+        io: IoId,
+        /// Where.
+        unit: Unit,
+        /// How many units.
+        units: u32,
+    },
+    /// Write to the image all that `Log::fold_next` lists, then flush the image's disk.
+    WriteImage {
+        /// To be completed when the flush is done.
+        io: IoId,
+    },
+    /// Wait for reads: complete it when every read of the log that a look-up before this step led
+    /// to has ended.
+    AwaitReads {
+        /// To be completed then.
+        io: IoId,
+    },
+}
+
+/// What the driver did has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IoFailed;
+
+/// What the log tells the driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The log is open: requests are taken (reads only, if the report says so).
+    Opened,
+    /// A request is complete; if it asked for durability, it is durable.
+    Done {
+        /// The request.
+        request: RequestId,
+        /// Its last seq: the moment that it made.
+        seq: Seq,
+    },
+    /// A moment is open for reading.
+    ViewOpened {
+        /// The request.
+        request: RequestId,
+        /// What look-ups name.
+        view: ViewId,
+    },
+    /// A request has failed.
+    Failed {
+        /// The request.
+        request: RequestId,
+        /// Why.
+        why: Failure,
+    },
+    /// A fold is complete: the image holds this moment.
+    Folded {
+        /// The floor.
+        floor: Seq,
+    },
+    /// The log is closed in good order.
+    Closed,
+    /// A write or a flush failed: nothing can be written until the log is opened again.
+    Broken,
+}
+
+/// Why a request is refused or has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The log is full, and no moment may be given up.
+    #[error("the history is full; drop a mark or a branch, or give it more space (`max`)")]
+    Full,
+    /// A write or flush of the log failed.
+    #[error("the disk of the history failed; mend it and open the vdisk again")]
+    Broken,
+    /// The log was opened read-only.
+    #[error("the history has lost data and is read-only; see `disktime history`")]
+    ReadOnly,
+    /// The log is not open yet, or is being closed.
+    #[error("the history is not open")]
+    NotOpen,
+    /// A revert is in flight.
+    #[error("the vdisk is being reverted; try again when that is done")]
+    Reverting,
+    /// More requests wait than the log takes.
+    #[error("too many requests wait for the history; try again later")]
+    Busy,
+    /// Blocks behind the end of the vdisk, or none.
+    #[error("the blocks lie outside the vdisk")]
+    OutOfRange,
+    /// A moment that cannot be restored.
+    #[error("the moment cannot be restored: it lies outside the window, or its branch was dropped")]
+    NoSuchMoment,
+    /// A mark of that name exists.
+    #[error("a mark of that name exists; drop it or take another name")]
+    MarkExists,
+    /// No mark has that name.
+    #[error("there is no mark of that name")]
+    NoSuchMark,
+    /// The name cannot be a mark's.
+    #[error("a mark's name has 1 to 128 letters, digits, `.`, `_`, `-` and begins with a letter")]
+    BadName,
+    /// The tables of marks and branches are full.
+    #[error("there are too many marks or branches; drop some")]
+    TooMany,
+    /// The branch is the current one, is unknown, or was dropped.
+    #[error("there is no such branch, or it is the one that is written")]
+    NoSuchBranch,
+    /// A mark lies on the branch.
+    #[error("a mark needs that branch; drop the mark first")]
+    BranchIsMarked,
+    /// There is no revert, or what it left was dropped.
+    #[error("there is no revert to undo, or the branch that it left was dropped")]
+    NothingToUndo,
+    /// A fold is in flight, or the floor cannot move there.
+    #[error("the floor cannot move there: a fold, an open moment, a mark or a branch needs it")]
+    FloorIsHeld,
+    /// What is stored of that moment is damaged.
+    #[error("the history of that moment is damaged; run `disktime verify`")]
+    Damaged,
+}

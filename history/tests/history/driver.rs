@@ -1,0 +1,358 @@
+//! A driver over simulated disks: does the log's steps one by one in random order, and reads like a
+//! client.
+
+use crate::disk::Disk;
+use disktime_history::{
+    Expectation, Geometry, IoId, Log, Need, Notice, OpenError, Part, Recovery, Report, RequestId,
+    SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull, new_log,
+};
+use disktime_random::SplitMix64;
+use std::collections::BTreeMap;
+
+pub(crate) const LOG: [u8; 16] = [7; 16];
+pub(crate) const VDISK: [u8; 16] = [8; 16];
+pub(crate) const DISK: [u8; 16] = [9; 16];
+
+pub(crate) fn geometry(slot_units: u32, slots: u32, vdisk_blocks: u64) -> Geometry {
+    Geometry {
+        log: LOG,
+        vdisk: VDISK,
+        disk: DISK,
+        slot_units,
+        slots,
+        vdisk_blocks,
+    }
+}
+
+pub(crate) fn settings(commits_in_flight: usize, when_full: WhenFull) -> Settings {
+    Settings {
+        commits_in_flight,
+        when_full,
+        window_ns: 1 << 40,
+        program_version: [0, 1, 0],
+    }
+}
+
+/// A step that the disk works on.
+enum Job {
+    Write(IoId, usize, Vec<u8>),
+    Flush(IoId, usize),
+    Read(IoId, usize, usize),
+    Image(IoId),
+}
+
+/// A log with its disks.
+pub(crate) struct Driver {
+    pub(crate) log: Log,
+    pub(crate) disk: Disk,
+    pub(crate) image: Disk,
+    pub(crate) clock_ns: u64,
+    pub(crate) notices: Vec<Notice>,
+    geometry: Geometry,
+    settings: Settings,
+    jobs: Vec<Job>,
+    data: BTreeMap<RequestId, Vec<u8>>,
+    next_request: u64,
+}
+
+/// Formats a disk.
+pub(crate) fn format(geometry: Geometry) -> Disk {
+    let mut disk = Disk::new(geometry.area_units() as usize * UNIT_BYTES);
+    let block = new_log(geometry, [0, 1, 0]).expect("a possible geometry");
+    for unit in SUPERBLOCK_UNITS {
+        disk.write(unit as usize * UNIT_BYTES, &block);
+        disk.end_flush(disk.begin_flush());
+    }
+    disk
+}
+
+/// Opens what is on a disk.
+pub(crate) fn recover(
+    disk: &mut Disk,
+    geometry: &Geometry,
+    settings: Settings,
+) -> Result<(Log, Report), OpenError> {
+    let mut recovery = Recovery::new(Expectation {
+        vdisk: geometry.vdisk,
+        disk: geometry.disk,
+        area_units: geometry.area_units(),
+    });
+    loop {
+        match recovery.need() {
+            Need::Flush => {
+                disk.end_flush(disk.begin_flush());
+                recovery.flushed(Ok(()));
+            }
+            Need::Read { unit, units } => {
+                let from = unit as usize * UNIT_BYTES;
+                recovery.give(Ok(&disk.bytes[from..from + units as usize * UNIT_BYTES]));
+            }
+            Need::Nothing => return recovery.finish(settings),
+        }
+    }
+}
+
+impl Driver {
+    /// Opens a log, up to its first notice.
+    pub(crate) fn open(
+        mut disk: Disk,
+        image: Disk,
+        geometry: Geometry,
+        settings: Settings,
+    ) -> Result<(Driver, Report), OpenError> {
+        let (log, report) = recover(&mut disk, &geometry, settings)?;
+        let mut driver = Driver {
+            log,
+            disk,
+            image,
+            clock_ns: 1_000_000_000,
+            notices: Vec::new(),
+            geometry,
+            settings,
+            jobs: Vec::new(),
+            data: BTreeMap::new(),
+            next_request: 1,
+        };
+        let mut random = SplitMix64::new(1);
+        while !driver.notices.contains(&Notice::Opened) {
+            assert!(driver.step(&mut random), "it opens");
+        }
+        driver.notices.clear();
+        Ok((driver, report))
+    }
+
+    /// A new log with an empty image.
+    pub(crate) fn new(geometry: Geometry, settings: Settings) -> Driver {
+        let image = Disk::new(geometry.vdisk_blocks as usize * UNIT_BYTES);
+        let opened = Driver::open(format(geometry), image, geometry, settings);
+        opened.expect("a new log opens").0
+    }
+
+    pub(crate) fn request(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
+    }
+
+    /// Writes whole blocks.
+    pub(crate) fn write(
+        &mut self,
+        lba: u64,
+        data: Vec<u8>,
+        durable: bool,
+    ) -> Result<RequestId, disktime_history::Failure> {
+        let request = self.request();
+        self.log.write(request, lba, &data, durable)?;
+        self.data.insert(request, data);
+        Ok(request)
+    }
+
+    /// Takes steps, and lets the disk end one of those in flight; whether there was one.
+    pub(crate) fn step(&mut self, random: &mut SplitMix64) -> bool {
+        self.clock_ns += random.below(2000);
+        if random.below(50) == 0 {
+            // A clock that jumps back.
+            self.clock_ns -= random.below(1_000_000).min(self.clock_ns);
+        }
+        let notices = self.notices.len();
+        self.take_steps();
+        if self.jobs.is_empty() {
+            return self.notices.len() > notices;
+        }
+        let at = random.below(self.jobs.len() as u64) as usize;
+        let job = self.jobs.swap_remove(at);
+        self.end(job, random);
+        self.take_notices();
+        true
+    }
+
+    fn take_steps(&mut self) {
+        while let Some(step) = self.log.take_step(self.clock_ns) {
+            match step {
+                Step::Write { io, unit, parts } => {
+                    let bytes = self.assemble(parts);
+                    let offset = unit as usize * UNIT_BYTES;
+                    self.jobs.push(Job::Write(io, offset, bytes));
+                }
+                Step::Flush { io } => self.jobs.push(Job::Flush(io, self.disk.begin_flush())),
+                Step::Read { io, unit, units } => {
+                    let from = unit as usize * UNIT_BYTES;
+                    self.jobs
+                        .push(Job::Read(io, from, units as usize * UNIT_BYTES));
+                }
+                Step::WriteImage { io } => {
+                    self.write_image();
+                    self.jobs.push(Job::Image(io));
+                }
+                Step::AwaitReads { io } => self.log.complete(io, Ok(())),
+            }
+        }
+        self.take_notices();
+    }
+
+    fn assemble(&self, parts: Vec<Part>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in parts {
+            match part {
+                Part::Bytes(more) => bytes.extend(more),
+                Part::Request {
+                    request,
+                    from_block,
+                    blocks,
+                } => {
+                    let from = from_block as usize * UNIT_BYTES;
+                    let data = &self.data[&request];
+                    bytes.extend(&data[from..from + blocks as usize * UNIT_BYTES]);
+                }
+            }
+        }
+        bytes
+    }
+
+    /// All writes of a fold; they are complete, and durable with the flush that follows.
+    fn write_image(&mut self) {
+        let mut at = 0;
+        while let Some((lba, run)) = self.log.fold_next(at) {
+            let bytes = match run.source {
+                Source::Zeroes => vec![0; run.blocks as usize * UNIT_BYTES],
+                Source::Log { unit, checksum } => self.read_log(unit, checksum).expect("whole"),
+                Source::Image => panic!("a fold lists what is in the log"),
+            };
+            self.image.write(lba as usize * UNIT_BYTES, &bytes);
+            at = lba + run.blocks;
+        }
+    }
+
+    fn end(&mut self, job: Job, random: &mut SplitMix64) {
+        match job {
+            Job::Write(io, offset, bytes) => {
+                self.disk.write(offset, &bytes);
+                self.log.complete(io, Ok(()));
+            }
+            Job::Flush(io, covers) => {
+                // A flush in flight hinders no write: what it covers was fixed when it began.
+                self.disk.end_flush(covers);
+                for job in &mut self.jobs {
+                    if let Job::Flush(_, other) = job {
+                        *other = other.saturating_sub(covers);
+                    }
+                }
+                self.log.complete(io, Ok(()));
+            }
+            Job::Read(io, from, len) => {
+                let bytes = self.disk.bytes[from..from + len].to_vec();
+                self.log.complete_read(io, Ok(&bytes));
+            }
+            Job::Image(io) => {
+                let _ = random;
+                self.image.end_flush(self.image.begin_flush());
+                self.log.complete(io, Ok(()));
+            }
+        }
+    }
+
+    fn take_notices(&mut self) {
+        while let Some(notice) = self.log.take_notice() {
+            if let Notice::Done { request, .. } | Notice::Failed { request, .. } = notice {
+                self.data.remove(&request);
+            }
+            self.notices.push(notice);
+        }
+    }
+
+    /// Runs until nothing is in flight.
+    pub(crate) fn run(&mut self, random: &mut SplitMix64) {
+        let mut steps = 0;
+        while self.step(random) {
+            steps += 1;
+            assert!(steps < 100_000, "it comes to rest");
+        }
+    }
+
+    /// Runs until a request is answered; its seq.
+    pub(crate) fn finish(
+        &mut self,
+        request: RequestId,
+        random: &mut SplitMix64,
+    ) -> Result<Seq, disktime_history::Failure> {
+        loop {
+            for notice in &self.notices {
+                match notice {
+                    Notice::Done { request: of, seq } if *of == request => return Ok(*seq),
+                    Notice::Failed { request: of, why } if *of == request => return Err(*why),
+                    _ => {}
+                }
+            }
+            assert!(self.step(random), "{request:?} is answered");
+        }
+    }
+
+    /// Opens a moment.
+    pub(crate) fn view(
+        &mut self,
+        moment: Seq,
+        random: &mut SplitMix64,
+    ) -> Result<ViewId, disktime_history::Failure> {
+        let request = self.request();
+        self.log.open_view(request, moment)?;
+        loop {
+            for notice in &self.notices {
+                match notice {
+                    Notice::ViewOpened { request: of, view } if *of == request => {
+                        return Ok(*view);
+                    }
+                    Notice::Failed { request: of, why } if *of == request => return Err(*why),
+                    _ => {}
+                }
+            }
+            assert!(self.step(random), "the moment opens");
+        }
+    }
+
+    fn read_log(&self, unit: u32, checksum: u32) -> Option<Vec<u8>> {
+        let from = unit as usize * UNIT_BYTES;
+        let block = &self.disk.bytes[from..from + UNIT_BYTES];
+        self.log
+            .verifies(unit, checksum, block)
+            .then(|| block.to_vec())
+    }
+
+    /// Reads the whole vdisk; `None` for a block that does not verify.
+    pub(crate) fn read(&self, view: View) -> Vec<Option<Vec<u8>>> {
+        let mut blocks = Vec::new();
+        while (blocks.len() as u64) < self.geometry.vdisk_blocks {
+            let lba = blocks.len() as u64;
+            let left = self.geometry.vdisk_blocks - lba;
+            let run = self.log.look_up(view, lba, left).expect("the view is open");
+            assert!((1..=left).contains(&run.blocks));
+            for at in lba..lba + run.blocks {
+                let from = at as usize * UNIT_BYTES;
+                blocks.push(match run.source {
+                    Source::Zeroes => Some(vec![0; UNIT_BYTES]),
+                    Source::Image => Some(self.image.bytes[from..from + UNIT_BYTES].to_vec()),
+                    Source::Log { unit, checksum } => self.read_log(unit, checksum),
+                });
+            }
+        }
+        blocks
+    }
+
+    /// Power is lost, whatever is in flight.
+    pub(crate) fn crash(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
+        for job in std::mem::take(&mut self.jobs) {
+            if let Job::Write(_, offset, bytes) = job {
+                self.disk.interrupt(offset, &bytes);
+            }
+        }
+        self.disk.crash(random);
+        self.image.crash(random);
+        (self.disk, self.image)
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+}

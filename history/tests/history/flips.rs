@@ -1,0 +1,135 @@
+//! Every single bit of a small log, flipped: detected, never served, never a panic.
+//!
+//! After a flip the log either opens with the very same content (the bit was of no use, or a second
+//! copy was), or it does not open, or it says what is lost and serves an older moment, or the block
+//! that was hit does not verify when it is read.
+
+use crate::disk::Disk;
+use crate::driver::{Driver, geometry, settings};
+use disktime_history::{UNIT_BYTES, View, WhenFull};
+use disktime_random::SplitMix64;
+
+const BLOCKS: u64 = 24;
+
+/// A log with everything in it, closed in good order, and each content that it has had.
+fn small_log() -> (Driver, Vec<Vec<Vec<u8>>>) {
+    let mut random = SplitMix64::new(5);
+    let geometry = geometry(16, 8, BLOCKS);
+    let mut driver = Driver::new(geometry, settings(1, WhenFull::Shorten));
+    driver.run(&mut random);
+    let mut contents = vec![content(&driver)];
+    for round in 1..=14_u8 {
+        let request = match round {
+            5 => {
+                let request = driver.request();
+                driver.log.zero(request, 3, 9, true, true).expect("taken");
+                request
+            }
+            7 => {
+                let request = driver.request();
+                driver.log.mark(request, "seven", None).expect("taken");
+                request
+            }
+            9 => {
+                let seven = driver.log.status().marks[0].1;
+                let request = driver.request();
+                driver.log.revert(request, seven).expect("taken");
+                request
+            }
+            _ => {
+                let lba = random.below(BLOCKS - 3);
+                let data = vec![round; 2 * UNIT_BYTES];
+                driver.write(lba, data, true).expect("taken")
+            }
+        };
+        driver.finish(request, &mut random).expect("answered");
+        contents.push(content(&driver));
+    }
+    driver.log.close();
+    driver.run(&mut random);
+    (driver, contents)
+}
+
+fn content(driver: &Driver) -> Vec<Vec<u8>> {
+    let blocks = driver.read(View::Now).into_iter();
+    blocks.map(|block| block.expect("it verifies")).collect()
+}
+
+/// What became of a flip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Same,
+    NotOpened,
+    Older,
+    BlockFails,
+}
+
+fn outcome(disk: Disk, image: &Disk, like: &Driver, contents: &[Vec<Vec<u8>>]) -> Outcome {
+    let opened = Driver::open(disk, image.clone(), like.geometry(), like.settings());
+    let Ok((driver, report)) = opened else {
+        return Outcome::NotOpened;
+    };
+    let blocks = driver.read(View::Now);
+    let newest = contents.last().expect("some");
+    let status = driver.log.status();
+    if status.lost_from.is_some() {
+        assert!(status.is_read_only);
+        let is_older = contents.iter().any(|content| {
+            std::iter::zip(content, &blocks)
+                .all(|(old, new)| new.as_ref().is_none_or(|new| new == old))
+        });
+        assert!(is_older, "what is served was there at one moment");
+        return Outcome::Older;
+    }
+    assert!(report.lost_from.is_none());
+    let mut outcome = Outcome::Same;
+    for (old, new) in std::iter::zip(newest, &blocks) {
+        match new {
+            Some(new) => assert!(new == old, "a flip is served"),
+            None => outcome = Outcome::BlockFails,
+        }
+    }
+    outcome
+}
+
+/// Flips the bits of the log that `pick` names; how often each thing came of it.
+fn flip(pick: impl Fn(usize) -> Vec<u8>) -> [usize; 4] {
+    let (driver, contents) = small_log();
+    let image = driver.image.clone();
+    let pristine = driver.disk.clone();
+    assert_eq!(
+        outcome(pristine.clone(), &image, &driver, &contents),
+        Outcome::Same
+    );
+    let mut counts = [0; 4];
+    for at in 0..pristine.bytes.len() {
+        for bit in pick(at) {
+            let mut disk = Disk::new(0);
+            disk.bytes.clone_from(&pristine.bytes);
+            disk.bytes[at] ^= 1 << bit;
+            disk.settle();
+            counts[outcome(disk, &image, &driver, &contents) as usize] += 1;
+        }
+    }
+    counts
+}
+
+/// A bit of every byte of a header, and of some bytes of data, so that CI can wait for it; all bits
+/// with `DISKTIME_HISTORY_ALL_BITS`.
+#[test]
+fn every_flipped_bit_is_detected() {
+    let all = std::env::var_os("DISKTIME_HISTORY_ALL_BITS").is_some();
+    let counts = flip(|at| match (all, at % 61) {
+        (true, _) => (0..8).collect(),
+        (false, 0) => vec![(at / 61 % 8) as u8],
+        (false, _) => Vec::new(),
+    });
+    println!(
+        "same {}, not opened {}, older {}, block fails {}",
+        counts[0], counts[1], counts[2], counts[3]
+    );
+    assert!(
+        counts.iter().all(|count| *count > 0),
+        "each of them happens: {counts:?}"
+    );
+}

@@ -1,0 +1,15 @@
+//! Tests of the history: the format byte by byte, and the log over a simulated disk beside a model
+//! that keeps a full copy of every moment.
+//!
+//! ```text
+//!   model.rs (random steps, full copies) ── driver.rs (does the log's steps, in random order)
+//!                                              └── disk.rs (volatile cache, torn sectors)
+//! ```
+
+mod cases;
+mod disk;
+mod driver;
+mod flips;
+mod golden;
+mod model;
+mod tree;

@@ -1,0 +1,448 @@
+//! The log beside a naive model that keeps a full copy of every moment, under random steps and
+//! crashes. `DISKTIME_HISTORY_SEEDS` and `DISKTIME_HISTORY_STEPS` make the run longer,
+//! `DISKTIME_HISTORY_SEED` runs one seed.
+
+use crate::driver::{Driver, geometry, settings};
+use crate::tree::{Copy, SECTORS_PER_BLOCK, Tree, block_bytes};
+use disktime_history::{Failure, Notice, RequestId, Seq, View, WhenFull};
+use disktime_random::SplitMix64;
+use std::collections::BTreeSet;
+
+const BLOCKS: u64 = 96;
+
+/// A change that was asked for.
+struct Change {
+    request: RequestId,
+    /// First sector, and the sectors' numbers.
+    at: usize,
+    stamps: Copy,
+    /// Its moment, once it is answered.
+    seq: Option<Seq>,
+}
+
+struct Run {
+    driver: Driver,
+    tree: Tree,
+    random: SplitMix64,
+    /// Asked for, in order, since all was answered last.
+    changes: Vec<Change>,
+    /// Flushes: what they cover is the first so many changes.
+    flushes: Vec<RequestId>,
+    /// What the last opening found.
+    kept: Seq,
+    /// The moments of all changes that were ever answered, crashes or not.
+    seen: BTreeSet<Seq>,
+    /// Whether a full log refused a change since all was answered last.
+    has_failed: bool,
+    /// What was promised to survive.
+    promised: Seq,
+    stamp: u32,
+    names: u32,
+    /// How often each thing happened, so that a run that does nothing is seen.
+    crashes: u32,
+    folds: u32,
+    reverts: u32,
+}
+
+impl Run {
+    fn new(seed: u64) -> Run {
+        let mut random = SplitMix64::new(seed);
+        let slot_units = [32, 64, 128][random.below(3) as usize];
+        let slots = random.range(7, 12) as u32;
+        let when_full = [WhenFull::Shorten, WhenFull::Refuse][random.below(2) as usize];
+        let in_flight = random.range(1, 5) as usize;
+        let geometry = geometry(slot_units, slots, BLOCKS);
+        let mut driver = Driver::new(geometry, settings(in_flight, when_full));
+        driver.run(&mut random);
+        let first = driver.log.status().branch;
+        Run {
+            tree: Tree::new(BLOCKS, first),
+            driver,
+            random,
+            changes: Vec::new(),
+            flushes: Vec::new(),
+            kept: 0,
+            seen: BTreeSet::new(),
+            has_failed: false,
+            promised: 0,
+            stamp: 0,
+            names: 0,
+            crashes: 0,
+            folds: 0,
+            reverts: 0,
+        }
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.random.below(bound)
+    }
+
+    /// The newest content, with what is asked for.
+    fn expected(&self) -> Copy {
+        let mut copy = self.tree.now.clone();
+        for change in &self.changes {
+            copy[change.at..change.at + change.stamps.len()].copy_from_slice(&change.stamps);
+        }
+        copy
+    }
+
+    /// A write of sectors: a driver merges what is less than a block.
+    fn write(&mut self) {
+        let sectors = BLOCKS as usize * SECTORS_PER_BLOCK;
+        let unaligned = self.below(3) == 0;
+        let len = match self.below(10) {
+            0 => self.random.range(1, 20 * 8) as usize,
+            _ => self.random.range(1, 4 * 8) as usize,
+        };
+        let mut at = self.below((sectors - len) as u64 + 1) as usize;
+        let mut len = len;
+        if !unaligned {
+            at -= at % SECTORS_PER_BLOCK;
+            len = len.next_multiple_of(SECTORS_PER_BLOCK).min(sectors - at);
+        }
+        let first = at / SECTORS_PER_BLOCK;
+        let last = (at + len).div_ceil(SECTORS_PER_BLOCK);
+        self.stamp += 1;
+        let mut copy = self.expected();
+        copy[at..at + len].fill(self.stamp);
+        if unaligned {
+            // The merge reads what is written already; requests before it are answered first.
+            self.settle();
+            let there = self.driver.read(View::Now);
+            for (block, bytes) in there.iter().enumerate().take(last).skip(first) {
+                let expected = block_bytes(&self.tree.now, block);
+                assert_eq!(
+                    bytes.as_ref(),
+                    Some(&expected),
+                    "block {block} before a merge"
+                );
+            }
+            copy.clone_from(&self.tree.now);
+            copy[at..at + len].fill(self.stamp);
+        }
+        let data = (first..last)
+            .flat_map(|block| block_bytes(&copy, block))
+            .collect();
+        let durable = self.below(8) == 0;
+        match self.driver.write(first as u64, data, durable) {
+            Ok(request) => {
+                let (at, end) = (first * SECTORS_PER_BLOCK, last * SECTORS_PER_BLOCK);
+                let stamps = copy[at..end].to_vec();
+                self.changes.push(Change {
+                    request,
+                    at,
+                    stamps,
+                    seq: None,
+                });
+            }
+            Err(why) => panic!("a write is refused: {why}"),
+        }
+    }
+
+    fn zero(&mut self) {
+        let lba = self.below(BLOCKS);
+        let blocks = self.random.range(1, BLOCKS - lba + 1);
+        let (trimmed, durable) = (self.below(2) == 0, self.below(8) == 0);
+        let request = self.driver.request();
+        self.driver
+            .log
+            .zero(request, lba, blocks, trimmed, durable)
+            .expect("it is taken");
+        self.changes.push(Change {
+            request,
+            at: lba as usize * SECTORS_PER_BLOCK,
+            stamps: vec![0; blocks as usize * SECTORS_PER_BLOCK],
+            seq: None,
+        });
+    }
+
+    /// Lets all that was asked for be answered, and notes the moments.
+    fn settle(&mut self) {
+        self.driver.run(&mut self.random);
+        self.take_answers();
+        for change in std::mem::take(&mut self.changes) {
+            let Some(seq) = change.seq else {
+                assert!(
+                    self.has_failed,
+                    "every change is answered: {:?}",
+                    self.driver.log
+                );
+                // The moments behind it may hold a part of it.
+                break;
+            };
+            let end = change.at + change.stamps.len();
+            self.tree.now[change.at..end].copy_from_slice(&change.stamps);
+            self.tree.note(seq);
+        }
+        if std::mem::take(&mut self.has_failed) {
+            // A full log took a beginning of the writes that failed, piece by piece.
+            self.adopt();
+        }
+        self.tree.oldest = self.driver.log.status().oldest_restorable;
+        self.drop_what_expired();
+    }
+
+    fn take_answers(&mut self) {
+        for notice in std::mem::take(&mut self.driver.notices) {
+            match notice {
+                Notice::Done { request, seq } => {
+                    let change = self.changes.iter_mut().find(|one| one.request == request);
+                    if let Some(change) = change {
+                        change.seq = Some(seq);
+                        assert!(self.seen.insert(seq), "seq {seq} means two contents");
+                    } else if self.flushes.contains(&request) {
+                        self.promised = self.promised.max(seq);
+                    }
+                }
+                Notice::Folded { .. } => self.folds += 1,
+                Notice::Failed { why, .. } => {
+                    assert_eq!(why, Failure::Full);
+                    self.has_failed = true;
+                }
+                Notice::Broken => panic!("no disk failed"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Branches that a full log gave up by itself.
+    fn drop_what_expired(&mut self) {
+        let status = self.driver.log.status();
+        for branch in &mut self.tree.branches {
+            let row = status.branches.iter().find(|row| row.0 == branch.first);
+            // The log may give one up by itself, and lose that in a crash.
+            branch.dropped = row.map_or(branch.dropped, |row| row.4);
+            assert!(branch.dropped || !branch.drop_is_promised);
+        }
+    }
+
+    /// Takes the newest content as it is, after checking each sector against what may be there.
+    fn adopt(&mut self) {
+        let there = self.driver.read(View::Now);
+        for (block, bytes) in there.iter().enumerate() {
+            let bytes = bytes.as_ref().expect("it verifies");
+            for sector in 0..SECTORS_PER_BLOCK {
+                let at = block * SECTORS_PER_BLOCK + sector;
+                let word = &bytes[sector * 512..sector * 512 + 8];
+                let word = u64::from_le_bytes(word.try_into().expect("8 bytes"));
+                let inverse = 0xF1DE_83E1_9937_733D_u64;
+                self.tree.now[at] = u32::try_from(word.wrapping_mul(inverse)).expect("a number");
+            }
+        }
+        let newest = self.driver.log.status().newest;
+        self.tree.note(newest);
+    }
+
+    fn check(&mut self, moment: Option<Seq>) {
+        let (view, copy) = match moment {
+            None => (View::Now, self.tree.now.clone()),
+            Some(seq) => {
+                let view = self.driver.view(seq, &mut self.random);
+                let view = view.unwrap_or_else(|why| panic!("moment {seq}: {why}"));
+                (View::At(view), self.tree.copies[&seq].1.clone())
+            }
+        };
+        for (block, bytes) in self.driver.read(view).iter().enumerate() {
+            let expected = block_bytes(&copy, block);
+            assert!(
+                bytes.as_ref() == Some(&expected),
+                "block {block} of {moment:?}"
+            );
+        }
+        if let View::At(view) = view {
+            self.driver.log.close_view(view);
+        }
+    }
+
+    /// Marks, branches, some moments, and moments that must not be served.
+    fn check_all(&mut self, moments: usize) {
+        self.settle();
+        self.check(None);
+        let status = self.driver.log.status();
+        let marks = status
+            .marks
+            .iter()
+            .map(|(name, moment, _)| (name.clone(), *moment));
+        assert!(marks.eq(self.tree.marks.clone()), "marks");
+        let serving = self.tree.serving();
+        let named: Vec<Seq> = self.tree.marks.values().copied().collect();
+        for _ in 0..moments.min(serving.len()) {
+            let seq = serving[self.below(serving.len() as u64) as usize];
+            self.check(Some(seq));
+        }
+        named.into_iter().for_each(|seq| self.check(Some(seq)));
+        for seq in self
+            .tree
+            .copies
+            .keys()
+            .filter(|seq| !self.tree.serves(**seq))
+        {
+            let request = RequestId(0);
+            assert!(
+                self.driver.log.open_view(request, *seq).is_err(),
+                "moment {seq} is gone"
+            );
+        }
+    }
+
+    fn mark(&mut self) {
+        self.settle();
+        self.names += 1;
+        let name = format!("m{:04}", self.names);
+        let request = self.driver.request();
+        match self.driver.log.mark(request, &name, None) {
+            Ok(()) => match self.driver.finish(request, &mut self.random) {
+                Ok(seq) => {
+                    self.tree.note(seq);
+                    self.tree.marks.insert(name, seq);
+                    self.promised = seq;
+                }
+                Err(why) => assert_eq!(why, Failure::Full),
+            },
+            Err(why) => assert_eq!(why, Failure::TooMany),
+        }
+    }
+
+    fn drop_mark(&mut self) {
+        self.settle();
+        let names: Vec<String> = self.tree.marks.keys().cloned().collect();
+        if names.is_empty() {
+            return;
+        }
+        let name = &names[self.below(names.len() as u64) as usize];
+        let request = self.driver.request();
+        self.driver
+            .log
+            .drop_mark(request, name)
+            .expect("it is there");
+        self.driver
+            .finish(request, &mut self.random)
+            .expect("it is dropped");
+        self.tree.marks.remove(name);
+    }
+
+    fn revert(&mut self) {
+        self.settle();
+        let serving = self.tree.serving();
+        let fork = serving[self.below(serving.len() as u64) as usize];
+        let request = self.driver.request();
+        match self.driver.log.revert(request, fork) {
+            Ok(()) => self.branch_begins(request, fork),
+            Err(why) => assert_eq!(why, Failure::TooMany),
+        }
+    }
+
+    fn undo(&mut self) {
+        self.settle();
+        let undo = self.tree.undo.filter(|branch| {
+            let branch = &self.tree.branches[*branch];
+            !branch.dropped && self.tree.serves(branch.head)
+        });
+        let request = self.driver.request();
+        match (self.driver.log.undo_revert(request), undo) {
+            (Ok(()), Some(branch)) => {
+                let head = self.tree.branches[branch].head;
+                self.branch_begins(request, head);
+            }
+            (Err(Failure::TooMany), _) | (Err(Failure::NothingToUndo), None) => {}
+            (outcome, undo) => panic!("{outcome:?} beside {undo:?}"),
+        }
+    }
+
+    fn branch_begins(&mut self, request: RequestId, fork: Seq) {
+        match self.driver.finish(request, &mut self.random) {
+            Ok(seq) => {
+                self.tree.begin(seq, fork);
+                self.promised = seq;
+                self.reverts += 1;
+            }
+            Err(why) => assert_eq!(why, Failure::Full),
+        }
+        self.check(None);
+    }
+
+    fn drop_branch(&mut self) {
+        self.settle();
+        let tails = self.tree.tails();
+        if tails.is_empty() {
+            return;
+        }
+        let branch = tails[self.below(tails.len() as u64) as usize];
+        let mut without = self.tree.clone();
+        without.branches[branch].dropped = true;
+        let is_marked = self.tree.marks.values().any(|seq| !without.serves(*seq));
+        let request = self.driver.request();
+        let id = self.tree.branches[branch].first;
+        match self.driver.log.drop_branch(request, id) {
+            Ok(()) => {
+                assert!(!is_marked);
+                self.driver
+                    .finish(request, &mut self.random)
+                    .expect("it is dropped");
+                self.tree.branches[branch].dropped = true;
+                self.tree.branches[branch].drop_is_promised = true;
+            }
+            Err(Failure::BranchIsMarked) => assert!(is_marked),
+            // What the log calls its tail begins behind the last record that the model knows.
+            Err(why) => assert_eq!(why, Failure::NoSuchBranch),
+        }
+    }
+
+    fn fold(&mut self) {
+        self.settle();
+        let serving = self.tree.serving();
+        let to = serving[self.below(serving.len() as u64) as usize];
+        let limit = self.driver.log.fold_limit();
+        if self.driver.log.fold(to).is_ok() {
+            assert!(to <= limit);
+            self.tree.oldest = to;
+            // It goes on beside what comes next.
+            for _ in 0..self.below(20) {
+                self.driver.step(&mut self.random);
+            }
+            self.check(None);
+        }
+    }
+
+    fn flush(&mut self) {
+        let request = self.driver.request();
+        self.driver.log.flush(request).expect("it is taken");
+        self.flushes.push(request);
+    }
+
+    fn restart(&mut self) {
+        self.settle();
+        self.driver.log.close();
+        while !self.driver.notices.contains(&Notice::Closed) {
+            assert!(self.driver.step(&mut self.random), "it closes");
+        }
+        let newest = self.driver.log.status().newest;
+        let was_closed = self.reopen(false, newest);
+        assert!(was_closed);
+        self.check_all(2);
+    }
+
+    /// Opens the log again, with or without a loss of power; whether it had been closed.
+    fn reopen(&mut self, power_is_lost: bool, at_least: Seq) -> bool {
+        let (geometry, settings) = (self.driver.geometry(), self.driver.settings());
+        let empty = Driver::new(crate::driver::geometry(16, 6, 1), settings);
+        let old = std::mem::replace(&mut self.driver, empty);
+        let (disk, image) = if power_is_lost {
+            old.crash(&mut self.random)
+        } else {
+            (old.disk, old.image)
+        };
+        let opened = Driver::open(disk, image, geometry, settings);
+        let (driver, report) = opened.expect("it opens");
+        assert_eq!(report.lost_from, None, "a crash loses nothing durable");
+        assert!(report.newest >= at_least, "{} of {at_least}", report.newest);
+        self.driver = driver;
+        self.kept = report.newest;
+        self.tree.oldest = self.driver.log.status().oldest_restorable;
+        self.driver.run(&mut self.random);
+        report.was_closed
+    }
+}
+
+mod crashes;
+mod runs;
