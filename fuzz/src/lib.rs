@@ -1,5 +1,5 @@
-//! Fuzzing of the NBD protocol, its frontend and the disk label: a peer sends and a disk holds
-//! arbitrary bytes, and assertions check what must hold.
+//! Fuzzing of the NBD protocol, its frontend, the disk label and the history of a vdisk: a peer
+//! sends and a disk holds arbitrary bytes, and assertions check what must hold.
 //!
 //! ```text
 //!   corpus/ ─┬─ cargo fuzz (libfuzzer/, nightly, guided by coverage) ─┬─ Target::run ── assertions
@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod handshake;
+pub mod history;
 pub mod label;
 pub mod mutate;
 pub mod protocol;
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// All entry points.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     Target {
         name: "handshake",
         run: handshake::run,
@@ -46,6 +47,10 @@ pub const TARGETS: [Target; 4] = [
     Target {
         name: "label",
         run: label::run,
+    },
+    Target {
+        name: "history",
+        run: history::run,
     },
 ];
 

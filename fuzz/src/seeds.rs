@@ -1,6 +1,7 @@
-//! The first inputs of the corpus: whole conversations of clients, and labels as programs write
-//! them.
+//! The first inputs of the corpus: whole conversations of clients, and labels and histories as
+//! programs write them.
 
+mod histories;
 mod labels;
 
 use crate::{handshake, transmission};
@@ -23,8 +24,11 @@ pub fn all() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let labels = labels::labels()
         .into_iter()
         .map(|(name, bytes)| ("label", name, bytes));
+    let histories = histories::histories()
+        .into_iter()
+        .map(|(name, bytes)| ("history", name, bytes));
     let of_nbd = handshakes.chain(protocols).chain(transmissions);
-    of_nbd.chain(labels).collect()
+    of_nbd.chain(labels).chain(histories).collect()
 }
 
 fn go(name: &str) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The entry points.
-const TARGETS: [&str; 4] = ["handshake", "protocol", "transmission", "label"];
+const TARGETS: [&str; 5] = ["handshake", "protocol", "transmission", "label", "history"];
 
 /// How long CI fuzzes each.
 pub(crate) const CI_SECONDS: u32 = 60;

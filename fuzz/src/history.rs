@@ -1,0 +1,193 @@
+//! A log whose bytes are anything.
+//!
+//! The input is a byte that says what it is: a unit, tables of a checkpoint, a moment's text, or
+//! changes of a small log that a server could have written. Of the last, checksums of headers are
+//! made right if the input asks for it, because hardly any change would else come past the first
+//! check. What holds: nothing panics or runs for ever; what decodes encodes to the same bytes; a
+//! log that opens serves whole blocks only.
+
+use disktime_history::{
+    Expectation, Geometry, Log, Need, Notice, Part, Recovery, RequestId, SUPERBLOCK_UNITS,
+    Settings, Source, Step, UNIT_BYTES, View, WhenFull, fuzzing, new_log,
+};
+use std::sync::OnceLock;
+
+/// Bytes of the input that say what the rest is.
+pub const CONTROL_BYTES: usize = 1;
+/// Bytes of a change: unit, offset (2), new byte, whether the unit is made whole.
+pub const CHANGE_BYTES: usize = 5;
+
+const GEOMETRY: Geometry = Geometry {
+    log: [3; 16],
+    vdisk: [4; 16],
+    disk: [5; 16],
+    slot_units: 16,
+    slots: 6,
+    vdisk_blocks: 16,
+};
+const SETTINGS: Settings = Settings {
+    commits_in_flight: 2,
+    when_full: WhenFull::Shorten,
+    window_ns: 1,
+    program_version: [0, 1, 0],
+};
+const BLOCK: [u8; UNIT_BYTES] = [7; UNIT_BYTES];
+
+/// The entry point.
+pub fn run(data: &[u8]) {
+    let Some((control, rest)) = data.split_at_checked(CONTROL_BYTES) else {
+        return;
+    };
+    match control[0] % 4 {
+        0 => unit(rest, control[0] & 4 != 0),
+        1 => fuzzing::decode_tables(rest),
+        2 => fuzzing::parse_moment(&String::from_utf8_lossy(rest)),
+        _ => whole_log(rest),
+    }
+}
+
+fn unit(bytes: &[u8], make_whole: bool) {
+    fuzzing::decode_unit(GEOMETRY.log, bytes);
+    if make_whole {
+        // What an input leaves out of a unit is zero.
+        let mut unit = bytes.to_vec();
+        unit.resize(UNIT_BYTES, 0);
+        fuzzing::make_whole(GEOMETRY.log, &mut unit);
+        fuzzing::decode_unit(GEOMETRY.log, &unit);
+    }
+}
+
+/// A log that holds a bit of everything.
+pub fn small_log() -> &'static [u8] {
+    static LOG: OnceLock<Vec<u8>> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let mut disk = vec![0; GEOMETRY.area_units() as usize * UNIT_BYTES];
+        let block = new_log(GEOMETRY, [0, 1, 0]).expect("a possible geometry");
+        for unit in SUPERBLOCK_UNITS {
+            write(&mut disk, unit, &block);
+        }
+        let mut log = open(&disk).expect("it opens");
+        drive(&mut log, &mut disk);
+        let mut id = 0;
+        let mut request = || {
+            id += 1;
+            RequestId(id)
+        };
+        for lba in 0..12 {
+            log.write(request(), lba, &BLOCK, true).expect("taken");
+            drive(&mut log, &mut disk);
+        }
+        log.zero(request(), 3, 4, true, true).expect("taken");
+        log.mark(request(), "here", None).expect("taken");
+        drive(&mut log, &mut disk);
+        let moment = log.status().marks[0].1;
+        log.revert(request(), moment).expect("taken");
+        drive(&mut log, &mut disk);
+        log.fold(moment - 1).expect("taken");
+        drive(&mut log, &mut disk);
+        disk
+    })
+}
+
+fn whole_log(changes: &[u8]) {
+    let mut disk = small_log().to_vec();
+    for change in changes.chunks_exact(CHANGE_BYTES).take(64) {
+        let at = usize::from(change[0]) % (disk.len() / UNIT_BYTES) * UNIT_BYTES;
+        let unit = &mut disk[at..at + UNIT_BYTES];
+        let offset = u16::from_le_bytes([change[1], change[2]]);
+        unit[usize::from(offset) % UNIT_BYTES] = change[3];
+        if change[4] & 1 == 1 {
+            fuzzing::make_whole(GEOMETRY.log, unit);
+        }
+    }
+    let Some(mut log) = open(&disk) else {
+        return;
+    };
+    drive(&mut log, &mut disk);
+    check(&log, &disk);
+    if log.write(RequestId(1000), 1, &BLOCK, true).is_ok() {
+        drive(&mut log, &mut disk);
+        check(&log, &disk);
+    }
+}
+
+fn open(disk: &[u8]) -> Option<Log> {
+    let mut recovery = Recovery::new(Expectation {
+        vdisk: GEOMETRY.vdisk,
+        disk: GEOMETRY.disk,
+        area_units: (disk.len() / UNIT_BYTES) as u32,
+    });
+    for _ in 0..10_000 {
+        match recovery.need() {
+            Need::Flush => recovery.flushed(Ok(())),
+            Need::Read { unit, units } => recovery.give(Ok(read(disk, unit, units))),
+            Need::Nothing => return recovery.finish(SETTINGS).ok().map(|(log, _)| log),
+        }
+    }
+    panic!("recovery does not end");
+}
+
+/// Does all that the log asks for.
+fn drive(log: &mut Log, disk: &mut [u8]) {
+    let mut now_ns = 1_000_000;
+    for _ in 0..10_000 {
+        now_ns += 1000;
+        let Some(step) = log.take_step(now_ns) else {
+            while let Some(notice) = log.take_notice() {
+                assert!(notice != Notice::Broken || log.status().free_slots == 0);
+            }
+            return;
+        };
+        match step {
+            Step::Write { io, unit, parts } => {
+                let mut bytes = Vec::new();
+                for part in parts {
+                    match part {
+                        Part::Bytes(more) => bytes.extend(more),
+                        Part::Request { blocks, .. } => {
+                            (0..blocks).for_each(|_| bytes.extend(BLOCK));
+                        }
+                    }
+                }
+                write(disk, unit, &bytes);
+                log.complete(io, Ok(()));
+            }
+            Step::Read { io, unit, units } => log.complete_read(io, Ok(read(disk, unit, units))),
+            Step::WriteImage { io } => {
+                let mut at = 0;
+                while let Some((lba, run)) = log.fold_next(at) {
+                    assert!(run.blocks > 0 && run.source != Source::Image);
+                    at = lba + run.blocks;
+                }
+                assert!(at <= GEOMETRY.vdisk_blocks);
+                log.complete(io, Ok(()));
+            }
+            Step::Flush { io } | Step::AwaitReads { io } => log.complete(io, Ok(())),
+        }
+    }
+    panic!("the log does not come to rest");
+}
+
+fn check(log: &Log, disk: &[u8]) {
+    let mut at = 0;
+    while at < GEOMETRY.vdisk_blocks {
+        let run = log.look_up(View::Now, at, GEOMETRY.vdisk_blocks - at);
+        let run = run.expect("the newest content can be looked up");
+        assert!((1..=GEOMETRY.vdisk_blocks - at).contains(&run.blocks));
+        if let Source::Log { unit, checksum } = run.source {
+            let block = read(disk, unit, 1);
+            assert!(!log.verifies(unit, checksum, block) || block == BLOCK);
+        }
+        at += run.blocks;
+    }
+}
+
+fn read(disk: &[u8], unit: u32, units: u32) -> &[u8] {
+    let from = unit as usize * UNIT_BYTES;
+    &disk[from..from + units as usize * UNIT_BYTES]
+}
+
+fn write(disk: &mut [u8], unit: u32, bytes: &[u8]) {
+    let from = unit as usize * UNIT_BYTES;
+    disk[from..from + bytes.len()].copy_from_slice(bytes);
+}
