@@ -3,6 +3,7 @@
 
 use super::dates::date;
 use super::error::CertificateError;
+use ring::rsa::KeyPair as RsaKeyPair;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem};
@@ -61,6 +62,24 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Certifi
         },
         error => pem_error(path, "the certificate's private key", error),
     })
+}
+
+/// Why an RSA key cannot be used though it is one: the cryptography library takes few lengths.
+pub(super) fn unsupported_length(key: &PrivateKeyDer<'_>) -> Option<&'static str> {
+    let rejected = match key {
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()).err(),
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).err(),
+        _ => None,
+    };
+    // The library tells its reasons only as text.
+    let reason = rejected?.to_string();
+    ["512Bits", "TooLarge", "TooSmall"]
+        .iter()
+        .any(|length| reason.contains(length))
+        .then_some(
+            "an RSA key has to have 2048, 3072 or 4096 bits; make one of these lengths, or one \
+             for ECDSA (`openssl ecparam -name prime256v1 -genkey`)",
+        )
 }
 
 /// The authorities of a file. One that has expired or is not valid yet is left out with a warning,

@@ -7,7 +7,9 @@
 //!
 //! What is not known here: connections and protocols.
 
-use super::certificates::{authorities, certificates, check_server_certificate, private_key};
+use super::certificates::{
+    authorities, certificates, check_server_certificate, private_key, unsupported_length,
+};
 use super::channel::TlsChannel;
 use super::error::{CertificateError, ChannelError};
 use super::revocations::revocations;
@@ -130,6 +132,7 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), Cert
     let (certificate, key_file) = (dir.join(CERTIFICATE), dir.join(KEY));
     let chain = certificates(&certificate, "the server's certificate")?;
     let key = private_key(&key_file)?;
+    let length = unsupported_length(&key);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let unusable = |path: &Path, cause: &dyn std::fmt::Display| CertificateError::Unusable {
         path: path.to_owned(),
@@ -145,7 +148,10 @@ fn read(settings: &TlsSettings) -> Result<(Arc<ServerConfig>, Vec<String>), Cert
                 &certificate,
                 &format!("it holds no valid certificate ({cause:?})"),
             ),
-            error => unusable(&key_file, &error),
+            error => match length {
+                Some(cause) => unusable(&key_file, &cause),
+                None => unusable(&key_file, &error),
+            },
         })?;
     let mut warnings = Vec::new();
     check_server_certificate(&certificate, &chain, &mut warnings)?;

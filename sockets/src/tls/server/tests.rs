@@ -3,6 +3,7 @@
 
 use super::*;
 use disktime_test_tls::{Authority, TLS12, TLS13, Valid, client, fill};
+use disktime_testing::programs::{text, tool};
 use disktime_testing::sentences::assert_says;
 use rustls::ClientConnection;
 
@@ -204,4 +205,24 @@ fn certificates_from_an_expired_authority_are_rejected() {
     let mut former = client(dir.path(), true, &TLS12);
     let refused = shake_hands(&mut former, &credentials).err();
     assert!(refused.is_some(), "its authority has expired");
+}
+
+#[test]
+fn an_rsa_key_of_an_odd_length_is_refused_with_the_lengths_that_work() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fill(dir.path());
+    let path = dir.path().join("server-key.pem");
+    for (bits, traditional) in [
+        ("2056", "-traditional"),
+        ("3000", "-traditional"),
+        ("2432", ""),
+    ] {
+        let mut words = vec!["genrsa", "-out", text(&path)];
+        words.extend(Some(traditional).filter(|word| !word.is_empty()));
+        words.push(bits);
+        tool("openssl", "openssl", &words);
+        let error = ServerCredentials::load(settings(dir.path())).expect_err("it is refused");
+        let said = error.to_string();
+        assert!(said.contains("2048, 3072 or 4096 bits"), "{bits}: {said}");
+    }
 }
