@@ -117,6 +117,72 @@ fn a_full_log_that_shortens_keeps_marks_and_then_refuses() {
 }
 
 #[test]
+fn the_window_moves_the_floor_and_lets_branches_go_unless_marked() {
+    let (mut driver, mut random) = opened(WhenFull::Refuse);
+    let window_ns = driver.settings().window_ns;
+    let mut moments = Vec::new();
+    for byte in 0..40 {
+        let request = write(&mut driver, 2, byte);
+        moments.push(driver.finish(request, &mut random).expect("written"));
+    }
+    let mark = driver.request();
+    driver.log.mark(mark, "on-a-branch", None).expect("taken");
+    driver.finish(mark, &mut random).expect("marked");
+    for to in [10, 20] {
+        let revert = driver.request();
+        driver.log.revert(revert, moments[to]).expect("taken");
+        driver.finish(revert, &mut random).expect("reverted");
+        let request = write(&mut driver, 3, 1);
+        driver.finish(request, &mut random).expect("written");
+    }
+    let expire = |driver: &mut Driver, random: &mut SplitMix64, now_ns: u64| {
+        driver.log.expire_branches(now_ns);
+        driver.run(random);
+        driver
+            .log
+            .status()
+            .branches
+            .iter()
+            .filter(|row| row.4)
+            .count()
+    };
+    // Inside the window nothing goes.
+    let now_ns = driver.clock_ns;
+    assert_eq!(driver.log.fold_target(now_ns), None);
+    assert_eq!(expire(&mut driver, &mut random, now_ns), 0);
+    // Behind it, the branch without a mark does; the other one holds the floor where it was left.
+    let later_ns = now_ns + 2 * window_ns;
+    assert_eq!(expire(&mut driver, &mut random, later_ns), 1);
+    assert_eq!(expire(&mut driver, &mut random, later_ns), 1);
+    let limit = driver.log.fold_limit();
+    assert_eq!(limit, moments[20]);
+    assert!(
+        driver
+            .log
+            .fold_target(later_ns)
+            .is_none_or(|to| to <= limit)
+    );
+    assert_eq!(driver.log.fold(limit + 1), Err(Failure::FloorIsHeld));
+    let drop = driver.request();
+    driver.log.drop_mark(drop, "on-a-branch").expect("taken");
+    driver.finish(drop, &mut random).expect("dropped");
+    assert_eq!(expire(&mut driver, &mut random, later_ns), 2);
+    let to = driver
+        .log
+        .fold_target(later_ns)
+        .expect("nothing holds the floor");
+    assert!(to > limit);
+    driver.log.fold(to).expect("it moves");
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, to);
+    let request = driver.request();
+    assert_eq!(
+        driver.log.open_view(request, moments[15]),
+        Err(Failure::NoSuchMoment)
+    );
+}
+
+#[test]
 fn marks_of_one_cut_see_no_write_that_followed_one_behind_the_cut() {
     let mut random = SplitMix64::new(11);
     for _ in 0..20 {

@@ -4,7 +4,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use crate::tree::{Copy, SECTORS_PER_BLOCK, Tree, block_bytes};
-use disktime_history::{Failure, Notice, RequestId, Seq, View, WhenFull};
+use disktime_history::{Failure, Notice, RequestId, Seq, View, ViewId, WhenFull};
 use disktime_random::SplitMix64;
 use std::collections::BTreeSet;
 
@@ -28,6 +28,8 @@ struct Run {
     changes: Vec<Change>,
     /// Flushes: what they cover is the first so many changes.
     flushes: Vec<RequestId>,
+    /// A moment that stays open, and what it has to hold.
+    kept_view: Option<(ViewId, Copy)>,
     /// What the last opening found.
     kept: Seq,
     /// The moments of all changes that were ever answered, crashes or not.
@@ -61,6 +63,7 @@ impl Run {
             random,
             changes: Vec::new(),
             flushes: Vec::new(),
+            kept_view: None,
             kept: 0,
             seen: BTreeSet::new(),
             has_failed: false,
@@ -258,6 +261,7 @@ impl Run {
     fn check_all(&mut self, moments: usize) {
         self.settle();
         self.check(None);
+        self.check_kept_view();
         let status = self.driver.log.status();
         let marks = status
             .marks
@@ -401,6 +405,7 @@ impl Run {
                 self.driver.step(&mut self.random);
             }
             self.check(None);
+            self.check_kept_view();
         }
     }
 
@@ -436,6 +441,7 @@ impl Run {
         let (driver, report) = opened.expect("it opens");
         assert_eq!(report.lost_from, None, "a crash loses nothing durable");
         assert!(report.newest >= at_least, "{} of {at_least}", report.newest);
+        self.kept_view = None;
         self.driver = driver;
         self.kept = report.newest;
         self.tree.oldest = self.driver.log.status().oldest_restorable;
@@ -446,3 +452,4 @@ impl Run {
 
 mod crashes;
 mod runs;
+mod views;

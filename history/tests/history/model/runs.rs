@@ -23,10 +23,11 @@ impl Run {
             86..90 => self.fold(),
             90..92 => self.restart(),
             92..96 => self.crash(),
-            96..98 => {
+            96 => {
                 self.settle();
                 self.driver.log.note_durable();
             }
+            97..99 => self.keep_view(),
             _ => self.check_all(1),
         }
     }

@@ -1,0 +1,43 @@
+//! A moment that stays open while other things happen: folds move blocks of it into the image and
+//! free segments that it was read from.
+
+use super::Run;
+use crate::tree::block_bytes;
+use disktime_history::View;
+
+impl Run {
+    /// Opens a moment and keeps it, or reads the one that is kept and closes it.
+    pub(super) fn keep_view(&mut self) {
+        if self.kept_view.is_some() {
+            self.check_kept_view();
+            if let Some((view, _)) = self.kept_view.take() {
+                self.driver.log.close_view(view);
+            }
+            return;
+        }
+        self.settle();
+        let serving = self.tree.serving();
+        // A young moment: an old one would hold the floor.
+        let from = serving.len() - serving.len().min(4);
+        let young = &serving[from..];
+        let moment = young[self.random.below(young.len() as u64) as usize];
+        let view = self
+            .driver
+            .view(moment, &mut self.random)
+            .expect("it opens");
+        self.kept_view = Some((view, self.tree.copies[&moment].1.clone()));
+    }
+
+    pub(super) fn check_kept_view(&mut self) {
+        let Some((view, copy)) = &self.kept_view else {
+            return;
+        };
+        for (block, bytes) in self.driver.read(View::At(*view)).iter().enumerate() {
+            let expected = block_bytes(copy, block);
+            assert!(
+                bytes.as_ref() == Some(&expected),
+                "block {block} of an open moment"
+            );
+        }
+    }
+}
