@@ -41,8 +41,15 @@ pub(crate) const SLOT_UNITS_MAX: u32 = 16384;
 pub(crate) const SLOTS_MIN: u32 = 6;
 pub(crate) const SLOTS_MAX: u32 = 4096;
 
-/// A vdisk has fewer blocks than this.
-pub(crate) const VDISK_BLOCKS_LIMIT: u64 = 1 << 48;
+/// Blocks of a vdisk, at most: 64 TiB. A trim of all of it takes 4 million leaves of the index.
+pub(crate) const VDISK_BLOCKS_MAX: u64 = 1 << 34;
+
+/// Numbers and times only count up from small ones: one that is not below this is none of ours.
+pub(crate) const COUNT_LIMIT: u64 = 1 << 62;
+
+/// A clock that shows a later time than this, in 2043, is wrong: the log's own time stays here and
+/// counts on.
+pub(crate) const CLOCK_MAX_NS: u64 = 1 << 61;
 
 /// Units of payload of a batch, at most.
 pub(crate) const PAYLOAD_UNITS_MAX: usize = 256;

@@ -140,6 +140,8 @@ pub(crate) struct Segments {
     sealed: VecDeque<SegmentRow>,
     open: Option<OpenSegment>,
     free: BTreeSet<u32>,
+    /// The id of the segment in each slot; 0: there is none.
+    ids: Vec<u64>,
     /// Kept for the segment that comes next.
     reserved: Option<u32>,
     next_id: u64,
@@ -161,6 +163,11 @@ impl Segments {
         if !taken.all(|slot| free.remove(&slot)) || !free.remove(&reserved) {
             return None;
         }
+        let mut ids = vec![0; geometry.slots as usize];
+        let all = sealed.iter().map(|row| (row.slot, row.id));
+        for (slot, id) in all.chain(open.iter().map(|open| (open.slot, open.id))) {
+            ids[slot as usize] = id;
+        }
         let last_id = open
             .as_ref()
             .map(|open| open.id)
@@ -169,6 +176,7 @@ impl Segments {
             sealed: sealed.into(),
             open,
             free,
+            ids,
             reserved: Some(reserved),
             next_id: last_id.unwrap_or(0) + 1,
             slot_units: geometry.slot_units,
@@ -195,9 +203,7 @@ impl Segments {
 
     /// The id of the segment in a slot; 0: there is none.
     pub(crate) fn id_in_slot(&self, slot: u32) -> u64 {
-        let open = self.open.iter().map(|open| (open.slot, open.id));
-        let mut all = self.sealed.iter().map(|row| (row.slot, row.id)).chain(open);
-        all.find(|(of, _)| *of == slot).map_or(0, |(_, id)| id)
+        self.ids.get(slot as usize).copied().unwrap_or(0)
     }
 
     /// Where a batch can go that leaves `kept` slots free.
@@ -222,6 +228,7 @@ impl Segments {
         let kept = self.free.pop_first()?;
         self.reserved = Some(kept);
         let id = self.next_id;
+        self.ids[slot as usize] = id;
         self.next_id += 1;
         Some((slot, id, kept))
     }
@@ -253,7 +260,10 @@ impl Segments {
 
     /// The slots can be written again.
     pub(crate) fn release(&mut self, slots: &[u32]) {
-        self.free.extend(slots);
+        for slot in slots {
+            self.ids[*slot as usize] = 0;
+            self.free.insert(*slot);
+        }
     }
 
     /// What a checkpoint lists: not what is only waiting to be free.

@@ -3,7 +3,7 @@
 use super::bytes::{is_zero, put, u16_at, u32_at, u64_at};
 use super::checks::Checks;
 use super::record::Record;
-use super::{PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit, VDISK_BLOCKS_LIMIT, VERSION};
+use super::{COUNT_LIMIT, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit, VDISK_BLOCKS_MAX, VERSION};
 
 const MAGIC: &[u8; 4] = b"DTHB";
 const CHECKSUM_AT: usize = 4;
@@ -74,7 +74,7 @@ impl Entry {
         };
         let end = entry.lba.checked_add(u64::from(entry.blocks))?;
         let is_possible = entry.blocks > 0
-            && end <= VDISK_BLOCKS_LIMIT
+            && end <= VDISK_BLOCKS_MAX
             && entry.payload_units() <= PAYLOAD_UNITS_MAX
             && is_zero(&bytes[13..ENTRY_BYTES]);
         is_possible.then_some(entry)
@@ -198,9 +198,8 @@ impl BatchHeader {
     }
 
     fn is_possible(&self) -> bool {
-        // Numbers only count up: one near the end of its range is no number of ours.
         let counts = [self.number, self.first_seq, self.time_ns, self.durable_seq];
-        counts.iter().all(|count| *count < 1 << 62) && self.durable_seq < self.first_seq
+        counts.iter().all(|count| *count < COUNT_LIMIT) && self.durable_seq < self.first_seq
     }
 
     /// Units of the whole batch.

@@ -2,8 +2,8 @@
 
 use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
 use super::{
-    FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, UNIT_BYTES, Unit, Uuid,
-    VDISK_BLOCKS_LIMIT, VERSION, checks,
+    COUNT_LIMIT, FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, UNIT_BYTES,
+    Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
 };
 
 const MAGIC: &[u8; 8] = b"DTHSUPER";
@@ -39,7 +39,7 @@ impl Geometry {
         self.slot_units.is_power_of_two()
             && slot_units.contains(&self.slot_units)
             && slots.contains(&self.slots)
-            && self.vdisk_blocks < VDISK_BLOCKS_LIMIT
+            && self.vdisk_blocks <= VDISK_BLOCKS_MAX
     }
 
     /// Units of the whole area.
@@ -217,10 +217,9 @@ impl Superblock {
         let geometry = &self.geometry;
         let is_inside =
             |place: CheckpointPlace| (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit);
-        // Numbers only count up: one near the end of its range is no number of ours.
         let counts = [self.generation, self.epoch, self.next_seq];
         geometry.is_possible()
-            && counts.iter().all(|count| (1..1 << 62).contains(count))
+            && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))
             && self.checkpoint.is_none_or(is_inside)
             && self.encode()[CHECKSUM_AT..CHECKSUM_AT + 4] == block[CHECKSUM_AT..CHECKSUM_AT + 4]
     }

@@ -7,7 +7,7 @@ use super::{Log, Purpose};
 use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
 use crate::format::footer::FooterEntry;
 use crate::format::record::Record;
-use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, UNIT_BYTES, Unit};
+use crate::format::{CLOCK_MAX_NS, PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
 use crate::steps::{Failure, IoId, Part, RequestId, Step};
 
@@ -254,7 +254,7 @@ impl Log {
 
     /// The time of the next header.
     pub(super) fn next_time(&mut self, now_ns: u64) -> u64 {
-        self.last_time_ns = now_ns.max(self.last_time_ns + 1);
+        self.last_time_ns = now_ns.min(CLOCK_MAX_NS).max(self.last_time_ns + 1);
         self.last_time_ns
     }
 

@@ -267,6 +267,40 @@ fn after_a_failed_flush_nothing_is_promised_and_reads_go_on() {
     assert_eq!(driver.read(View::Now)[3], Some(vec![1; UNIT_BYTES]));
 }
 
+#[test]
+fn an_image_that_fails_stops_the_fold_alone_until_the_log_is_opened_again() {
+    let (mut driver, mut random) = opened(WhenFull::Shorten);
+    let old = write(&mut driver, 3, 1);
+    let old = driver.finish(old, &mut random).expect("written");
+    let to = write(&mut driver, 4, 2);
+    let to = driver.finish(to, &mut random).expect("written");
+    driver.image_fails = true;
+    driver.log.fold(to).expect("taken");
+    driver.run(&mut random);
+    let status = driver.log.status();
+    assert!(!status.is_folding && status.floor < to && status.oldest_restorable == to);
+    assert_eq!(driver.log.fold(to + 1), Err(Failure::FloorIsHeld));
+    let request = driver
+        .write(5, vec![3; UNIT_BYTES], true)
+        .expect("writes go on");
+    driver.finish(request, &mut random).expect("durably");
+    let content = driver.read(View::Now);
+
+    let (geometry, settings) = (driver.geometry(), driver.settings());
+    let (disk, image) = driver.crash(&mut random);
+    let mut driver = Driver::open(disk, image, geometry, settings)
+        .expect("it opens")
+        .0;
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, to, "the fold is repeated");
+    assert!(driver.read(View::Now) == content);
+    let request = driver.request();
+    assert_eq!(
+        driver.log.open_view(request, old),
+        Err(Failure::NoSuchMoment)
+    );
+}
+
 /// Opens with a disk of which some units cannot be read.
 fn open_with_bad_units(driver: &Driver, bad: &[u32]) -> Result<Option<u64>, OpenError> {
     let geometry = driver.geometry();

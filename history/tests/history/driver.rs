@@ -3,8 +3,9 @@
 
 use crate::disk::Disk;
 use disktime_history::{
-    Expectation, Geometry, IoId, Log, Need, Notice, OpenError, Part, Recovery, Report, RequestId,
-    SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull, new_log,
+    Expectation, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery, Report,
+    RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull,
+    new_log,
 };
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub(crate) struct Driver {
     pub(crate) disk: Disk,
     pub(crate) image: Disk,
     pub(crate) clock_ns: u64,
+    /// The image's disk takes no writes.
+    pub(crate) image_fails: bool,
     pub(crate) notices: Vec<Notice>,
     geometry: Geometry,
     settings: Settings,
@@ -106,6 +109,7 @@ impl Driver {
             disk,
             image,
             clock_ns: 1_000_000_000,
+            image_fails: false,
             notices: Vec::new(),
             geometry,
             settings,
@@ -178,6 +182,9 @@ impl Driver {
                     let from = unit as usize * UNIT_BYTES;
                     self.jobs
                         .push(Job::Read(io, from, units as usize * UNIT_BYTES));
+                }
+                Step::WriteImage { io } if self.image_fails => {
+                    self.log.complete(io, Err(IoFailed));
                 }
                 Step::WriteImage { io } => {
                     self.write_image();
