@@ -146,6 +146,9 @@ pub struct VdiskStatus {
     /// NBD connections that use it and opens of its file.
     #[serde(default)]
     pub clients: u64,
+    /// Whether clients may only read it: the file says so, or its disk cannot be written to.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// What is reported of a group.

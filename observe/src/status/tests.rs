@@ -76,6 +76,7 @@ fn status() -> ServerStatus {
         group: Some("tenant".to_owned()),
         stored_bytes: 65_536,
         clients: 2,
+        read_only: true,
     };
     let mut limited = account(0.4, 400);
     limited.entitlement.limit_share = Some(0.6);
@@ -84,6 +85,7 @@ fn status() -> ServerStatus {
         group: None,
         stored_bytes: 0,
         clients: 0,
+        read_only: false,
     };
     let group = GroupStatus {
         account: account(0.2, 100),
@@ -165,6 +167,7 @@ fn keys_are_those_that_readers_know() {
             "limit_share",
             "period_ms",
             "queue_time_us",
+            "read_only",
             "reserved_share",
             "service_time_us",
             "stored_bytes",
@@ -194,6 +197,7 @@ fn keys_are_those_that_readers_know() {
     assert_eq!(json["vdisks"]["web"]["group"], "tenant");
     assert_eq!(json["groups"]["tenant"]["members"], json!(["web"]));
     assert_eq!(json["vdisks"]["web"]["clients"], 2);
+    assert_eq!(json["vdisks"]["web"]["read_only"], true);
     assert_eq!(json["vdisks"]["web"]["stored_bytes"], 65_536);
     assert_eq!(json["files"]["over_io_uring"], false);
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(
     let configuration = emulation::load(file)?;
     let socket = control.unwrap_or(configuration.control.socket.value.as_path());
     let before = control_socket::ask_status(socket)?;
-    refuse_read_only(workload, &configuration)?;
+    refuse_read_only(workload, &before)?;
     if !overwrite {
         refuse_overwriting(workload, &before)?;
     }
@@ -61,13 +61,13 @@ fn require_success(report: &LoadReport) -> CommandResult {
 }
 
 /// Refuses a workload that writes to a vdisk that no client may write to.
-fn refuse_read_only(workload: &Workload, configuration: &Configuration) -> CommandResult {
+fn refuse_read_only(workload: &Workload, status: &ServerStatus) -> CommandResult {
     for client in workload.clients.iter().filter(|client| client.may_write()) {
-        let vdisk = configuration.vdisk(&client.vdisk);
+        let vdisk = status.vdisks.get(&client.vdisk);
         if vdisk.is_some_and(|vdisk| vdisk.read_only) {
             return Err(Failure::new(format!(
-                "client `{}` writes to vdisk `{}`, which is read-only (\"read_only\": true); use a \
-                 client that only reads (read=100%), or another vdisk",
+                "client `{}` writes to vdisk `{}`, which is served read-only; use a client that \
+                 only reads (read=100%), or another vdisk",
                 client.name, client.vdisk
             )));
         }

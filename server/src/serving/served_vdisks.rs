@@ -43,6 +43,7 @@ pub(crate) struct VdiskUse {
     /// `None` on a disk that keeps nothing.
     stored: Option<StoredBytes>,
     clients: ClientCount,
+    read_only: bool,
 }
 
 impl VdiskUse {
@@ -51,6 +52,7 @@ impl VdiskUse {
         if let Some(vdisk) = status.vdisks.get_mut(&self.name) {
             vdisk.stored_bytes = self.stored.as_ref().map_or(0, StoredBytes::get);
             vdisk.clients = self.clients.get();
+            vdisk.read_only = self.read_only;
         }
     }
 }
@@ -139,6 +141,7 @@ impl<S> ServedVdisk<S> {
             name: self.name.clone(),
             stored,
             clients: self.clients.clone(),
+            read_only: self.read_only,
         }
     }
 

@@ -164,21 +164,18 @@ fn a_load_whose_requests_all_fail_fails() {
         assert_says(&said, &["`kept`", "read-only", "read=100%"]);
         assert!(!said.contains("--overwrite"), "{said}");
     }
-    // Made read-only behind the back of the load: the server's file says so, the one it reads not.
-    let file = std::fs::read_to_string(place.file()).expect("it is there");
-    let other = place.write("other.json", file.replace(r#", "read_only": true"#, ""));
-    let client = "log-writer,vdisk=kept";
-    let arguments = ["load", text(&other), "--duration", "1s", "--client", client];
-    let sentence = exits_with(place.bare(&arguments), 1);
-    assert_says(
-        &sentence,
-        &[
-            "all ",
-            "requests of client `log-writer`",
-            "`kept`",
-            "failed",
-        ],
-    );
+    // A disk whose requests fail: its file was cut short behind its label.
+    server.client("web").fill(1);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(place.disk_file());
+    let file = file.expect("it is there");
+    file.set_len(1 << 20).expect("it is cut");
+    let output = load("random,vdisk=web,read=100%", &[]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_says(&said, &["requests of client `random`", "`web`", "failed"]);
+    file.set_len(256 << 20).expect("it grows");
     server.stop();
 }
 

@@ -33,6 +33,14 @@ fn is_served_for_reading(place: &TestDirectory, server: Server, data: &[u8]) {
     let notices = place.status().disks["old"].notices.join("\n");
     assert!(notices.contains("served for reading only"), "{notices}");
     drop(client);
+    let writes = [
+        "load",
+        "--duration",
+        "1s",
+        "--client",
+        "log-writer,vdisk=kept",
+    ];
+    assert_says(&place.fails(&writes), &["`kept`", "served read-only"]);
     assert_says(&server.stop(), &["served for reading only"]);
 }
 
