@@ -348,6 +348,9 @@ impl<S: Service> Reactor<S> {
                 tracing::info!("a connection is closed: {reason}");
             }
             if let Some(connection) = self.connections[index].take() {
+                if connection.has_unanswered() {
+                    self.service.client_gone(connection.origin());
+                }
                 connection.close(&mut self.pool);
                 self.free_connections.push(index);
             }

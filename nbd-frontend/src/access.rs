@@ -4,19 +4,22 @@
 //!   rules ─── control (all connections) ─── connection (one: what its handshake sees)
 //!                ├── undecided (connections that have not chosen an export, oldest first)
 //!                ├── permit (what one connection counts against the limits)
+//!                ├── places (how the exports share the places of all connections)
 //!                └── refusal_log (at most one line of a kind per second)
 //! ```
 //!
 //! Invariants: an export that an address may not use looks to it like one that does not exist; a
 //! connection counts against the limits from accept to the end of its session; above the limit a
 //! client gets an error that says so before it is closed, as long as few are refused at once; at
-//! the limit, the oldest connection that has not chosen an export is closed for a new one.
+//! the limit, the oldest connection that has not chosen an export is closed for a new one; the
+//! clients of one export cannot take all places.
 //!
 //! What is not known here: the protocol, TLS, sockets.
 
 mod connection;
 mod control;
 mod permit;
+mod places;
 mod refusal_log;
 mod rules;
 mod undecided;

@@ -12,7 +12,7 @@ use crate::export::ExportDirectory;
 use crate::negotiate::{Deliver, Negotiator, NewConnection};
 use disktime_nbd_protocol::NbdUri;
 use disktime_sockets::{ListenError, ListeningSocket, UnixSocket, adopt, bind_tcp, client_path};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -167,11 +167,11 @@ async fn accept_tcp(listener: tokio::net::TcpListener, negotiator: Arc<Negotiato
         let Some(permit) = negotiator.access().acquire() else {
             continue;
         };
-        // Replies are small and clients wait for them; keepalive detects a peer whose machine died.
+        // Replies are small and clients wait for them.
         let socket = SockRef::from(&stream);
         if let Err(error) = socket
             .set_tcp_nodelay(true)
-            .and_then(|()| socket.set_keepalive(true))
+            .and_then(|()| socket.set_tcp_keepalive(&keepalive()))
         {
             tracing::debug!("the socket options of {address} cannot be set: {error}");
         }
@@ -182,6 +182,15 @@ async fn accept_tcp(listener: tokio::net::TcpListener, negotiator: Arc<Negotiato
             negotiator.negotiate(stream, connection, into_fd).await;
         });
     }
+}
+
+/// Detects a client whose machine died, and one that was closed while its requests stand still:
+/// nothing is sent to it then that could fail. The kernel's own default is two hours.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(30))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(6)
 }
 
 /// The next connection; meanwhile finished handshakes are removed from the set. `None` after a

@@ -2,13 +2,16 @@
 
 mod common;
 
-use common::reactor::with_server;
+use common::reactor::{Memory, RunningServer, with_config, with_server};
 use common::{MIB, choose, header};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use disktime_nbd_protocol::{SimpleReply, command};
+use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// Sends `count` reads, all of them before it takes the first reply; every one is answered.
 fn ahead_of_replies(
@@ -113,4 +116,72 @@ fn every_write_is_done_behind_a_short_queue() {
         assert_eq!(client.call(&read, &mut data).expect("served").error, 0);
         assert!(data.iter().all(|byte| *byte == 0xA5));
     });
+}
+
+/// Runs `visit` on the reactor's thread and returns what it found.
+fn at_service<T: Send + 'static>(
+    server: &RunningServer,
+    visit: impl FnOnce(&mut Memory) -> T + Send + 'static,
+) -> T {
+    let (sender, receiver) = channel();
+    let visit = Box::new(move |memory: &mut Memory, _| {
+        let _ = sender.send(visit(memory));
+    });
+    server.reactor.visit(visit).expect("it runs");
+    receiver.recv().expect("it was visited")
+}
+
+/// Waits until the service has so many requests.
+fn await_queue(server: &RunningServer, count: usize) {
+    while at_service(server, |memory| memory.queue.len()) < count {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until so many clients were found to be gone.
+fn await_gone(server: &RunningServer, count: usize) {
+    while at_service(server, |memory| memory.abandoned.len()) < count {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The vdisk stands still, and nothing more is read from its clients: one of their requests waits
+/// for space in its queue (16), or their sessions hold as many requests as they may.
+#[test]
+fn a_client_that_is_gone_is_noticed_though_it_is_not_read() {
+    let reads: Vec<u8> = (0..600)
+        .flat_map(|cookie| header(command::READ, cookie, 0, 512))
+        .collect();
+    for (session_requests, submitted) in [(256, 16), (8, 8)] {
+        let configure = |config: &mut disktime_nbd::ListenConfig| {
+            config.connections = 1;
+            config.session.requests = session_requests;
+        };
+        with_config(configure, |server| {
+            at_service(server, |memory| memory.holds = true);
+            let mut by_unix = server.by_unix();
+            choose(&mut by_unix, "disk");
+            by_unix.write_all(&reads).expect("it fits");
+            await_queue(server, submitted);
+            drop(by_unix);
+            await_gone(server, 1);
+            at_service(server, |memory| memory.queue.clear());
+            // Its place is free: one is the limit.
+            let mut by_tcp = server.by_tcp();
+            choose(&mut by_tcp, "disk");
+            by_tcp.write_all(&reads).expect("it fits");
+            await_queue(server, submitted);
+            // So a connection ends whose client was killed with replies that it had not read.
+            let at_once = Some(Duration::ZERO);
+            SockRef::from(&by_tcp)
+                .set_linger(at_once)
+                .expect("an option");
+            drop(by_tcp);
+            await_gone(server, 2);
+            at_service(server, |memory| {
+                memory.queue.clear();
+                memory.holds = false;
+            });
+        });
+    }
 }

@@ -179,6 +179,13 @@ impl<D: Disk> DataPath<D> {
         self.requests.fail_uncut();
     }
 
+    /// The client of these requests is gone: what was not cut yet of them is dropped, but for data
+    /// that are written, which go on to their end.
+    pub(crate) fn abandon_requests_of(&mut self, origin: u64) {
+        self.turn_due = true;
+        self.requests.abandon_uncut_of(origin);
+    }
+
     /// One turn: sends what can be sent, and completes what the disk has done.
     pub(crate) fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
         self.advance(now);

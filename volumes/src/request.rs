@@ -51,6 +51,10 @@ impl PendingRequest {
         self.slot
     }
 
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin
+    }
+
     pub(crate) fn header(&self) -> RequestHeader {
         self.header
     }
@@ -147,6 +151,14 @@ impl PendingRequest {
         if self.header.kind() != RequestKind::Flush && !is_sent {
             self.error.get_or_insert(IoError::Shutdown);
             self.cursor = self.plan.range().1;
+        }
+    }
+
+    /// Its client is gone: what was not cut yet fails. Data that are written go on, so that a write
+    /// is done as a whole or not at all, as it was before.
+    pub(crate) fn abandon_uncut(&mut self) {
+        if self.header.kind() != RequestKind::Write {
+            self.fail_uncut();
         }
     }
 

@@ -125,6 +125,14 @@ impl RequestTable {
         }
     }
 
+    /// The client of these requests is gone: what was not cut yet is dropped.
+    pub(crate) fn abandon_uncut_of(&mut self, origin: u64) {
+        let requests = self.requests.iter_mut();
+        let all = requests.map(|(_, entry)| &mut entry.request);
+        all.filter(|request| request.origin() == origin)
+            .for_each(PendingRequest::abandon_uncut);
+    }
+
     /// Whether the claim is granted at once. If not, a later release grants it.
     pub(crate) fn claim(&mut self, slot: VdiskSlot, claim: Claim) -> bool {
         self.vdisks[slot.index()].locks.claim(claim)

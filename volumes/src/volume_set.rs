@@ -207,6 +207,10 @@ impl<D: Disk> Service for VolumeSet<D> {
         self.data_path.fail_queued();
     }
 
+    fn client_gone(&mut self, origin: u64) {
+        self.data_path.abandon_requests_of(origin);
+    }
+
     fn is_idle(&self) -> bool {
         self.data_path.is_idle()
     }

@@ -252,3 +252,44 @@ fn what_is_not_begun_when_the_server_gives_up_is_refused_and_what_is_begun_is_fi
         }
     }
 }
+
+#[test]
+fn a_client_that_is_gone_leaves_its_zeroing_at_the_next_piece_and_its_writes_to_their_end() {
+    for format in [BLANK, DIRTY] {
+        let (mut machine, handle) = machine(format);
+        machine.write(0, 0, &vec![7; 2 << 20]).expect("write");
+        let all = (0, 2 * MIB);
+        let long = machine.submit(0, RequestKind::ZeroKeepingSpace, all, None, false);
+        let data = vec![9; 100_000];
+        let write = machine.submit(0, RequestKind::Write, (1000, 100_000), Some(&data), false);
+        let flush = machine.submit(0, RequestKind::Flush, (0, 0), None, false);
+        machine.step();
+        let begun = handle.operations();
+        machine.set.client_gone(1);
+        let replies = machine.settle();
+        assert_eq!(replies.len(), 3, "each is answered, once");
+        for reply in replies {
+            let handle = Some(reply.handle);
+            let expected = match handle == long {
+                true => Err(IoError::Shutdown),
+                false => Ok(()),
+            };
+            assert!([long, write, flush].contains(&handle));
+            assert_eq!(reply.result, expected, "{:?}", reply.kind);
+        }
+        assert_eq!(machine.read(0, 1000, 100_000), Ok(data));
+        let since = handle.operations() - begun;
+        // It has 32 pieces, of which some wait in the loop of the disk already.
+        assert!(since < 24, "the zeroing went on: {since} operations");
+        // Another's requests are left alone.
+        let zeroing = machine.submit(0, RequestKind::ZeroKeepingSpace, all, None, false);
+        machine.step();
+        machine.set.client_gone(2);
+        let replies = machine.settle();
+        assert_eq!(replies.len(), 1);
+        assert_eq!(
+            (Some(replies[0].handle), replies[0].result),
+            (zeroing, Ok(()))
+        );
+    }
+}

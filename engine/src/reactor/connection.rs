@@ -1,8 +1,9 @@
 //! One socket with its session: moves bytes, as many as both sides take.
 //!
 //! Invariants: at most one request is held (the vdisk's queue was full when it came); while it is,
-//! nothing is read. A connection that breaks is dropped; its requests in flight are finished by the
-//! service and their replies dropped by the reactor.
+//! nothing is read. A connection that breaks is dropped, and so is one that is not read when its
+//! peer is gone; its requests in flight are abandoned to the service, and their replies dropped by
+//! the reactor.
 
 use super::adaptive_polling::AdaptivePolling;
 use super::poller::{Interest, Poller, Ready};
@@ -31,6 +32,10 @@ pub(super) struct Connection {
     writable: bool,
     /// The peer closed its side: the end of the stream has to be read, too.
     closing: bool,
+    /// The peer closed both sides, or the connection was reset.
+    gone: bool,
+    /// The session wanted no bytes when they were last offered.
+    is_full: bool,
     /// What the socket is watched for.
     watched_for: Interest,
     polling: AdaptivePolling,
@@ -73,6 +78,8 @@ impl Connection {
             readable: true,
             writable: true,
             closing: false,
+            gone: false,
+            is_full: false,
             watched_for: Connection::FIRST_INTEREST,
             polling: AdaptivePolling::default(),
             polled: false,
@@ -102,6 +109,7 @@ impl Connection {
         self.readable |= ready.readable;
         self.writable |= ready.writable;
         self.closing |= ready.closing;
+        self.gone |= ready.gone;
     }
 
     /// Has the socket watched for the events that are waited for now.
@@ -215,7 +223,8 @@ impl Connection {
     /// Reads once; `None` when there is nothing to read or the session wants no bytes.
     fn read_some(&mut self, pool: &mut BufferPool) -> Option<usize> {
         let space = self.session.space(pool);
-        if space.is_empty() {
+        self.is_full = space.is_empty();
+        if self.is_full {
             return None;
         }
         let wanted = space.len();
@@ -320,6 +329,18 @@ impl Connection {
         }
     }
 
+    /// Whether it has requests that the service has not answered.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// Whether its peer is gone and left nothing that would still be read: no event would follow
+    /// that says so, as long as its requests stand still.
+    fn is_left(&self) -> bool {
+        let is_read = self.held.is_none() && !self.is_full;
+        self.gone && !(is_read && self.session.status() == SessionStatus::Open)
+    }
+
     fn is_answered(&self) -> bool {
         self.in_flight == 0 && self.held.is_none() && self.is_sent()
     }
@@ -335,6 +356,7 @@ impl Connection {
         match self.session.status() {
             SessionStatus::Broken(reason) => Some(reason),
             SessionStatus::Finishing if self.is_answered() => Some(String::new()),
+            _ if self.is_left() => Some("its client is gone and waits for no reply".to_owned()),
             _ => None,
         }
     }

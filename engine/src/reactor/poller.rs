@@ -44,6 +44,8 @@ pub(super) struct Ready {
     pub(super) writable: bool,
     /// The peer closed its sending side, or both.
     pub(super) closing: bool,
+    /// The peer closed both sides, or the connection was reset: no reply reaches it.
+    pub(super) gone: bool,
 }
 
 /// An epoll instance.
@@ -167,12 +169,14 @@ impl Poller {
         }
         for event in &self.events[..count as usize] {
             let (flags, token) = (event.events, event.u64);
-            let closing = (libc::EPOLLHUP | libc::EPOLLERR | libc::EPOLLRDHUP) as u32;
+            let gone = (libc::EPOLLHUP | libc::EPOLLERR) as u32;
+            let closing = gone | libc::EPOLLRDHUP as u32;
             report(Ready {
                 token,
                 readable: flags & (libc::EPOLLIN as u32 | closing) != 0,
                 writable: flags & (libc::EPOLLOUT as u32 | closing) != 0,
                 closing: flags & closing != 0,
+                gone: flags & gone != 0,
             });
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! The rules and limits of all connections of a listener.
 
 use super::permit::{ConnectionPermit, ExportPermit};
+use super::places::ExportPlaces;
 use super::refusal_log::RefusalLog;
 use super::rules::ExportAccess;
 use super::undecided::UndecidedConnections;
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Clients above the limit that get an error at once; further ones are closed without one.
 pub(super) const OVER_LIMIT_MAX: usize = 16;
@@ -21,6 +22,7 @@ pub(crate) struct AccessControl {
     permits: Arc<Semaphore>,
     over_limit_permits: Arc<Semaphore>,
     exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
+    places: Arc<ExportPlaces>,
     undecided: UndecidedConnections,
     limit_log: RefusalLog,
     export_limit_log: RefusalLog,
@@ -51,6 +53,7 @@ impl AccessControl {
             permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             over_limit_permits: Arc::new(Semaphore::new(OVER_LIMIT_MAX)),
             exports: exports.iter().map(with_permits).collect(),
+            places: ExportPlaces::new(limit, exports.len()),
             undecided: UndecidedConnections::default(),
             limit_log: RefusalLog::default(),
             export_limit_log: RefusalLog::default(),
@@ -124,12 +127,11 @@ impl AccessControl {
         let Some((rule, permits)) = self.exports.get(name) else {
             return Ok(None);
         };
-        let counted = |permit| ExportPermit::new(permit, rule.clients.enter());
         let Some(limit) = rule.connections else {
-            return Ok(Some(counted(None)));
+            return self.with_place(name, rule, None).map(Some);
         };
         if let Ok(permit) = permits.clone().try_acquire_owned() {
-            return Ok(Some(counted(Some(permit))));
+            return self.with_place(name, rule, Some(permit)).map(Some);
         }
         self.export_limit_log.log(|more| {
             tracing::warn!(
@@ -139,6 +141,28 @@ impl AccessControl {
         Err(format!(
             "{limit} connections use {name:?} already, which is its limit; try again later"
         ))
+    }
+
+    fn with_place(
+        &self,
+        name: &str,
+        rule: &ExportAccess,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<ExportPermit, String> {
+        let place = self.places.take(name).map_err(|used| {
+            let limit = self.limit;
+            self.export_limit_log.log(|more| {
+                tracing::warn!(
+                    "an NBD client was refused: {used} connections use {name:?}, and the other \
+                     places of {limit} are in use or kept for other vdisks{more}"
+                );
+            });
+            format!(
+                "{used} connections use {name:?}, and the other places of the server's {limit} are \
+                 in use or kept for other vdisks; try again later"
+            )
+        })?;
+        Ok(ExportPermit::new(permit, place, rule.clients.enter()))
     }
 
     /// The error for a client above the limit.

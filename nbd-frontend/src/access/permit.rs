@@ -2,6 +2,7 @@
 //!
 //! Invariant: a connection that has chosen an export keeps its permit until it is dropped.
 
+use super::places::ExportPlace;
 use disktime_engine::CountedClient;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -22,12 +23,21 @@ pub(crate) enum ConnectionPermit {
 #[allow(dead_code, reason = "held for their drop")]
 pub(crate) struct ExportPermit {
     limit: Option<OwnedSemaphorePermit>,
+    place: ExportPlace,
     client: CountedClient,
 }
 
 impl ExportPermit {
-    pub(super) fn new(limit: Option<OwnedSemaphorePermit>, client: CountedClient) -> Self {
-        ExportPermit { limit, client }
+    pub(super) fn new(
+        limit: Option<OwnedSemaphorePermit>,
+        place: ExportPlace,
+        client: CountedClient,
+    ) -> Self {
+        ExportPermit {
+            limit,
+            place,
+            client,
+        }
     }
 }
 

@@ -141,3 +141,49 @@ fn a_client_above_the_limit_gets_an_error_until_too_many_ask() {
         Some(ConnectionPermit::Admitted(_))
     ));
 }
+
+/// As many clients of `export` as there are places for.
+fn fill(control: &Arc<AccessControl>, export: &str) -> Vec<ConnectionAccess> {
+    let mut inside = Vec::new();
+    while let Some(ConnectionPermit::Admitted(permit)) = control.acquire() {
+        let permit = ConnectionPermit::Admitted(permit);
+        let next = ConnectionAccess::new(exports(), control.clone(), None, permit);
+        let chosen = next.find(export).expect("it is there");
+        if let Err(refusal) = next.admit(&chosen) {
+            let says = format!("{} connections use {export:?}", inside.len());
+            assert!(refusal.contains(&says), "{refusal}");
+            return inside;
+        }
+        inside.push(next);
+    }
+    inside
+}
+
+fn without_rules(limit: usize, names: &[&str]) -> Arc<AccessControl> {
+    let rules = names
+        .iter()
+        .map(|name| ((*name).to_owned(), ExportAccess::default()));
+    let rules = rules.collect();
+    Arc::new(AccessControl::new(AllowList::default(), limit, &rules))
+}
+
+#[test]
+fn the_clients_of_an_export_leave_the_others_their_part() {
+    let control = without_rules(16, &["open", "inner"]);
+    let hogs = fill(&control, "open");
+    assert_eq!(hogs.len(), 12, "a quarter is kept for the other");
+    let others = fill(&control, "inner");
+    assert_eq!(others.len(), 4);
+    // What one gives back is for any client, but for its part.
+    drop(others);
+    assert_eq!(fill(&control, "inner").len(), 4);
+    drop(hogs);
+    assert_eq!(fill(&control, "inner").len(), 12);
+    // An only export has all.
+    assert_eq!(fill(&without_rules(16, &["open"]), "open").len(), 16);
+    // With more exports than can be kept a place for, one gets half.
+    let control = without_rules(3, &["open", "inner", "third"]);
+    let hogs = fill(&control, "open");
+    assert_eq!(hogs.len(), 2);
+    assert_eq!(fill(&control, "inner").len(), 1);
+}

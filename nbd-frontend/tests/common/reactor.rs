@@ -20,6 +20,8 @@ pub(crate) struct Memory {
     pub queue: Vec<Request>,
     /// Requests are queued and not answered.
     pub holds: bool,
+    /// The origins whose client was gone.
+    pub abandoned: Vec<u64>,
 }
 
 impl Service for Memory {
@@ -45,6 +47,10 @@ impl Service for Memory {
 
     fn wake_fd(&self) -> Option<RawFd> {
         None
+    }
+
+    fn client_gone(&mut self, origin: u64) {
+        self.abandoned.push(origin);
     }
 
     fn is_idle(&self) -> bool {
@@ -105,6 +111,7 @@ pub(crate) fn with_config(
         bytes: vec![0; 16 * MIB as usize],
         queue: Vec::new(),
         holds: false,
+        abandoned: Vec::new(),
     };
     let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
     let server = RunningServer {

@@ -227,15 +227,20 @@ fn a_server_that_may_have_few_files_takes_fewer_connections_and_says_so() {
     command.current_dir(place.root()).env_remove("DISKTIME_LOG");
     let server = Server::start(command);
     let mut clients = Vec::new();
-    let refusal = loop {
-        match NbdClient::connect(&server.uri("a")) {
-            Ok(client) => clients.push(client),
-            Err(error) => break error.to_string(),
-        }
-        assert!(clients.len() < 128, "more clients than files");
-    };
+    let mut refusals = Vec::new();
+    // A part of the places is kept for the other vdisk.
+    for vdisk in ["a", "b"] {
+        refusals.push(loop {
+            match NbdClient::connect(&server.uri(vdisk)) {
+                Ok(client) => clients.push(client),
+                Err(error) => break error.to_string(),
+            }
+            assert!(clients.len() < 128, "more clients than files");
+        });
+    }
     let count = format!("{} connections", clients.len());
-    assert_says(&refusal, &[&count, "limit"]);
+    assert_says(&refusals[0], &["kept for other vdisks"]);
+    assert_says(&refusals[1], &[&count, "limit"]);
     place.succeeds(&["status"]);
     drop(clients);
     let said = server.stop();
