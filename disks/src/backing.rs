@@ -12,8 +12,10 @@
 //! [`loop_device`]: crate::loop_device
 
 mod content;
+mod cut;
 mod direct;
 mod file_notices;
+mod waiting;
 
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
@@ -27,6 +29,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use waiting::waits_for_others;
 
 /// What to open and how.
 #[derive(Debug, Clone)]
@@ -61,12 +64,16 @@ pub(crate) struct Backing {
     path: PathBuf,
     kind: BackingKind,
     size_bytes: u64,
+    /// A file's length when it was opened.
+    whole_bytes: u64,
     block_bytes: u32,
     direct: bool,
     discards: bool,
     rotational: Option<bool>,
     /// It cannot be written to.
     is_read_only: bool,
+    /// Its file system is served over a network or by a program.
+    waits_for_others: bool,
     notices: Vec<String>,
     queue_notice: Option<String>,
     /// What lies below a loop device, kept from others.
@@ -133,22 +140,25 @@ impl Backing {
             BackingKind::BlockDevice => queue.discards,
         };
         let mut backing = Backing {
-            file,
             path: path.to_owned(),
             kind,
             size_bytes,
+            whole_bytes,
             block_bytes,
             direct,
             discards,
             rotational: queue.rotational,
             is_read_only,
+            waits_for_others: kind == BackingKind::File && waits_for_others(&file),
+            file,
             notices,
             queue_notice,
             _claimed: claimed,
         };
         if !options.read_only
             && !is_read_only
-            && let Some(free_bytes) = backing.free_bytes()
+            && kind == BackingKind::File
+            && let Some(free_bytes) = free_bytes(&backing.file)
         {
             let notice = overcommitted(&backing.file, path, free_bytes);
             backing.notices.extend(notice);
@@ -201,9 +211,15 @@ impl Backing {
         self.is_read_only
     }
 
-    /// How many bytes its file system has left for others than root; a device needs none.
+    /// Whether any call on it can wait for a network or another program, without a limit.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        self.waits_for_others
+    }
+
+    /// How many bytes its file system has left for others than root; a device needs none, and one
+    /// that could keep the caller waiting is not asked.
     pub(crate) fn free_bytes(&self) -> Option<u64> {
-        let is_file = self.kind == BackingKind::File;
+        let is_file = self.kind == BackingKind::File && !self.waits_for_others;
         is_file.then(|| free_bytes(&self.file)).flatten()
     }
 

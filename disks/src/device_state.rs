@@ -1,11 +1,11 @@
-//! What the engines learn of a real device while it serves: which calls it refuses, and whether a
-//! flush has failed. Shared by all requests of a disk.
+//! What the engines learn of a real device while it serves: which calls it refuses, whether a flush
+//! has failed, and where its file was cut. Shared by all requests of a disk.
 //!
 //! Invariants: a failed flush is final, as the kernel reports a lost write only once; a method that
-//! the device refused is never tried again.
+//! the device refused is never tried again; what was cut off is neither read nor written.
 
 use crate::backing::Backing;
-use crate::{DiskError, DiskErrorKind};
+use crate::{CutMark, DiskError, DiskErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// How zeroes get on the device, best first.
@@ -36,6 +36,7 @@ pub(crate) struct DeviceState {
     zero_method: AtomicU8,
     dsync_works: AtomicBool,
     flush_failed: AtomicBool,
+    cut: CutMark,
 }
 
 impl DeviceState {
@@ -64,6 +65,7 @@ impl DeviceState {
             zero_method: AtomicU8::new(0),
             dsync_works: AtomicBool::new(true),
             flush_failed: AtomicBool::new(false),
+            cut: CutMark::default(),
         }
     }
 
@@ -109,6 +111,24 @@ impl DeviceState {
     /// It refused a write with RWF_DSYNC.
     pub(crate) fn dsync_refused(&self) {
         self.dsync_works.store(false, Ordering::Relaxed);
+    }
+
+    /// Where its file was cut.
+    pub(crate) fn cut_mark(&self) -> &CutMark {
+        &self.cut
+    }
+
+    /// The error of a request for bytes that were cut off.
+    pub(crate) fn cut_off(&self) -> DiskError {
+        let len_bytes = self.cut.cut_at().unwrap_or(0);
+        DiskError {
+            kind: DiskErrorKind::Io,
+            context: format!(
+                "{}: it was cut to {len_bytes} bytes while it is served, so what lay beyond is \
+                 lost; stop the server and restore it",
+                self.name
+            ),
+        }
     }
 
     /// Whether a flush has failed.

@@ -7,7 +7,7 @@
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
 
-use crate::{Buffer, Capabilities, DiscardEffect, PacingReport};
+use crate::{Buffer, Capabilities, CutMark, DiscardEffect, PacingReport};
 use disktime_drive_models::{CostModel, DriveProperties, Operation, PositioningMap, SeekPoint};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
@@ -183,6 +183,11 @@ pub trait Disk {
         false
     }
 
+    /// Where its file was cut while it is open, for a disk in a file.
+    fn cut_mark(&self) -> Option<&CutMark> {
+        None
+    }
+
     /// How well it kept to its model's times, for a paced disk.
     fn pacing(&self) -> Option<PacingReport> {
         None
@@ -243,6 +248,9 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     }
     fn is_read_only(&self) -> bool {
         (**self).is_read_only()
+    }
+    fn cut_mark(&self) -> Option<&CutMark> {
+        (**self).cut_mark()
     }
     fn pacing(&self) -> Option<PacingReport> {
         (**self).pacing()

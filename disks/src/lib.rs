@@ -21,6 +21,7 @@ mod backing_error;
 mod block_device;
 mod buffer;
 mod capabilities;
+mod cut_mark;
 mod defaults;
 mod device_state;
 mod disk;
@@ -46,6 +47,7 @@ mod wake_event;
 pub use backing_error::BackingError;
 pub use buffer::{BUFFER_ALIGNMENT, Buffer, BufferPool};
 pub use capabilities::{Capabilities, DiscardEffect};
+pub use cut_mark::CutMark;
 pub use disk::{
     Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest, SpaceBelow,
 };

@@ -20,7 +20,7 @@ mod pace;
 pub use overlapping::PacedOverlapDisk;
 
 use crate::{
-    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
     PacingReport,
 };
 use disktime_drive_models::{Operation, ServiceModel};
@@ -196,6 +196,10 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
 
     fn is_read_only(&self) -> bool {
         self.inner.is_read_only()
+    }
+
+    fn cut_mark(&self) -> Option<&CutMark> {
+        self.inner.cut_mark()
     }
 
     fn pacing(&self) -> Option<PacingReport> {

@@ -9,9 +9,9 @@
 use crate::backing::Backing;
 use crate::device_state::DeviceState;
 use crate::transfer::{Step, Transfer};
-use crate::uring::too_many;
+use crate::uring::{changes_file, too_many};
 use crate::wake_event::WakeEvent;
-use crate::{Completion, ContentMap, Disk, DiskProperties, DiskRequest};
+use crate::{Completion, ContentMap, CutMark, Disk, DiskProperties, DiskRequest};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::io;
@@ -111,6 +111,9 @@ impl Disk for SyncDisk {
             self.ready.push(too_many(request, now, &self.properties));
             return;
         };
+        if changes_file(&request) {
+            self.shared.backing.note_cut(self.shared.device.cut_mark());
+        }
         transfer.start(request, &self.shared.device);
         if transfer.next_step().is_none() {
             self.ready.extend(transfer.finish(now, &self.shared.device));
@@ -156,6 +159,10 @@ impl Disk for SyncDisk {
 
     fn is_read_only(&self) -> bool {
         self.shared.backing.is_read_only()
+    }
+
+    fn cut_mark(&self) -> Option<&CutMark> {
+        Some(self.shared.device.cut_mark())
     }
 }
 

@@ -10,6 +10,8 @@
 //!   hole and allocate it again; write zeroes;
 //! - flush: fdatasync.
 //!
+//! A request for bytes that were cut off fails without a call.
+//!
 //! Invariants: the buffers stay where they are from start to [`Transfer::finish`], and `iovecs`
 //! is not touched between `next_step` and the `settle` of its result, so a kernel may read both.
 //!
@@ -158,6 +160,13 @@ impl Transfer {
             return None;
         }
         if request.len_bytes == 0 && request.operation != Operation::Flush {
+            return None;
+        }
+        if device
+            .cut_mark()
+            .reaches(request.offset_bytes + request.len_bytes)
+        {
+            self.result = Some(Err(device.cut_off()));
             return None;
         }
         match request.operation {

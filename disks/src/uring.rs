@@ -19,7 +19,10 @@ use crate::backing::Backing;
 use crate::device_state::DeviceState;
 use crate::transfer::{Step, Transfer};
 use crate::wake_event::WakeEvent;
-use crate::{Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest};
+use crate::{
+    Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    Operation,
+};
 use disktime_units::Nanos;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{IoUring, Probe, opcode, squeue};
@@ -44,6 +47,8 @@ pub(crate) struct UringDisk {
     backing: Backing,
     properties: DiskProperties,
     device: DeviceState,
+    /// Of all operations.
+    flags: squeue::Flags,
     slots: Vec<Transfer>,
     free: Vec<usize>,
     /// Completed without the kernel, or refused.
@@ -54,6 +59,8 @@ pub(crate) struct UringDisk {
     backlog: bool,
     /// The kernel's flag announced work, and asking for it brought none: checked again soon.
     unsure: bool,
+    /// The file's length was asked for since the kernel was called last.
+    length_is_known: bool,
 }
 
 impl UringDisk {
@@ -67,7 +74,13 @@ impl UringDisk {
             disabled,
         } = ring;
         let device = DeviceState::new(&backing);
+        // The kernel tries an operation on the thread that submits it first, where it could wait.
+        let flags = match backing.waits_for_others() {
+            true => squeue::Flags::ASYNC,
+            false => squeue::Flags::empty(),
+        };
         UringDisk {
+            flags,
             ring,
             wake,
             disabled,
@@ -81,6 +94,7 @@ impl UringDisk {
             last_now: Nanos::ZERO,
             backlog: false,
             unsure: false,
+            length_is_known: false,
         }
     }
 
@@ -97,7 +111,9 @@ impl UringDisk {
             self.ready.extend(completion);
             return;
         };
-        let entry = entry_for(step, transfer, Fd(self.backing.fd())).user_data(slot as u64);
+        let entry = entry_for(step, transfer, Fd(self.backing.fd()))
+            .user_data(slot as u64)
+            .flags(self.flags);
         // SAFETY: the slot owns buffers and pieces and leaves them alone until the completion of
         // this operation has been taken from the ring.
         let pushed = unsafe { self.ring.submission().push(&entry) };
@@ -197,6 +213,9 @@ impl Disk for UringDisk {
 
     fn submit(&mut self, now: Nanos, request: DiskRequest) {
         self.last_now = now;
+        if changes_file(&request) && !std::mem::replace(&mut self.length_is_known, true) {
+            self.backing.note_cut(self.device.cut_mark());
+        }
         match self.free.pop() {
             Some(slot) => {
                 self.slots[slot].start(request, &self.device);
@@ -207,12 +226,14 @@ impl Disk for UringDisk {
     }
 
     fn flush_submissions(&mut self) {
+        self.length_is_known = false;
         self.enter();
     }
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
         self.last_now = now;
         self.unsure = false;
+        self.length_is_known = false;
         if self.in_flight() > 0 {
             self.take_finished(now);
         }
@@ -243,6 +264,10 @@ impl Disk for UringDisk {
 
     fn is_read_only(&self) -> bool {
         self.backing.is_read_only()
+    }
+
+    fn cut_mark(&self) -> Option<&CutMark> {
+        Some(self.device.cut_mark())
     }
 }
 
@@ -275,6 +300,11 @@ impl Drop for UringDisk {
             }
         }
     }
+}
+
+/// Whether a request could make a file longer.
+pub(crate) fn changes_file(request: &DiskRequest) -> bool {
+    matches!(request.operation, Operation::Write | Operation::WriteZeroes)
 }
 
 /// The completion of a request beyond the bound, which is the caller's error.

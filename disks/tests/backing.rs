@@ -2,7 +2,7 @@
 
 mod driver;
 
-use disktime_disks::{BackingError, Disk, DiskOptions, Operation, open_disk};
+use disktime_disks::{BackingError, Buffer, Disk, DiskOptions, Operation, open_disk};
 use driver::{Driver, request};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -314,4 +314,58 @@ fn a_file_that_its_file_system_cannot_hold_is_named() {
     }
     let said_of_small = said("small.disk", MIB);
     assert!(!said_of_small.contains("promised"), "{said_of_small}");
+}
+
+/// A write behind the new end would make the file long again, and what was cut off read as zeroes.
+#[test]
+fn what_was_cut_off_while_it_is_open_is_neither_read_nor_written() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    for force_sync in [false, true] {
+        let folder = folder();
+        let path = folder.path().join("cut.disk");
+        let options = DiskOptions {
+            size_bytes: Some(64 * MIB),
+            create: true,
+            force_sync,
+            ..DiskOptions::new(&path)
+        };
+        let disk = open_disk(&options).expect("may be created");
+        let mut driver = Driver::real(disk);
+        let mut ends = |operation, offset_bytes, len_bytes| {
+            let mut request = request(operation, offset_bytes, len_bytes);
+            if operation.moves_data() {
+                request.buffers.push(Buffer::zeroed(len_bytes as usize));
+            }
+            driver.submit(request);
+            driver.wait_all().remove(0).result
+        };
+        let (inside, across, beyond) = (MIB, 31 * MIB, 48 * MIB);
+        for at in [inside, across, beyond] {
+            assert_eq!(ends(Operation::Write, at, 2 * MIB), Ok(()));
+        }
+        let file = fs::OpenOptions::new().write(true).open(&path);
+        let file = file.expect("it is there");
+        file.set_len(32 * MIB).expect("it can be cut");
+        // The last one would make the file as long as it was.
+        for (operation, at) in [
+            (Operation::Write, beyond),
+            (Operation::Write, across),
+            (Operation::WriteZeroes, beyond),
+            (Operation::Read, beyond),
+            (Operation::Write, 62 * MIB),
+        ] {
+            let error = ends(operation, at, 2 * MIB).expect_err("it was cut off");
+            assert!(error.context.contains("was cut to 33554432"), "{error}");
+        }
+        assert_eq!(file.metadata().expect("it is open").len(), 32 * MIB);
+        assert_eq!(ends(Operation::Write, inside, 2 * MIB), Ok(()));
+        assert_eq!(ends(Operation::Flush, 0, 0), Ok(()));
+        // Whatever becomes of the file: there are zeroes now where data were.
+        file.set_len(64 * MIB).expect("it can be grown");
+        assert!(ends(Operation::Read, beyond, 2 * MIB).is_err());
+        assert_eq!(
+            driver.disk.cut_mark().and_then(|mark| mark.cut_at()),
+            Some(32 * MIB)
+        );
+    }
 }

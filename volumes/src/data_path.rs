@@ -24,7 +24,7 @@ use crate::request_table::RequestTable;
 use crate::rotation::Rotation;
 use crate::splitter::{Cut, Piece, Splitter};
 use crate::vdisk::OpenVdisk;
-use disktime_disks::Disk;
+use disktime_disks::{CutMark, Disk};
 use disktime_engine::{
     DiskLoop, Extent, IoDone, IoError, LogThrottle, Reply, ReplyDetail, Request, RequestKind,
     StreamId,
@@ -264,8 +264,8 @@ impl<D: Disk> DataPath<D> {
         let kind = request.kind;
         if kind == RequestKind::Flush {
             // A damaged vdisk takes no writes, so there is nothing that could be lost.
-            let lost = self.io.flush_failed() && !vdisk.is_damaged();
-            return lost.then_some(IoError::Io);
+            let lost = self.io.flush_failed() || self.is_cut(slot);
+            return (lost && !vdisk.is_damaged()).then_some(IoError::Io);
         }
         if vdisk.is_damaged() {
             return Some(IoError::Io);
@@ -311,6 +311,13 @@ impl<D: Disk> DataPath<D> {
         let needed_bytes = self.splitter(slot).unallocated_bytes(kind, start, end);
         let free_bytes = self.disk_loop().disk().free_bytes();
         free_bytes.is_some_and(|free_bytes| needed_bytes > free_bytes)
+    }
+
+    /// Whether a part of the vdisk was cut off the disk, and with it writes that were answered.
+    fn is_cut(&self, slot: VdiskSlot) -> bool {
+        let mark = self.disk_loop().disk().cut_mark();
+        let cut_at = mark.and_then(CutMark::cut_at);
+        cut_at.is_some_and(|cut_at| self.vdisk(slot).layout().disk_end_bytes() > cut_at)
     }
 
     fn buffer_fits(&self, request: &Request) -> bool {

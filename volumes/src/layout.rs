@@ -72,6 +72,15 @@ impl Layout {
         self.extents.last().map_or(0, |extent| extent.end_bytes)
     }
 
+    /// Where its last byte on the disk ends.
+    pub(crate) fn disk_end_bytes(&self) -> u64 {
+        let ends = self.extents.iter().map(|extent| {
+            let len_bytes = extent.end_bytes - extent.start_bytes;
+            extent.target.offset_bytes() + len_bytes
+        });
+        ends.max().unwrap_or(0)
+    }
+
     /// The count of what is stored.
     pub(crate) fn stored(&self) -> &StoredBytes {
         &self.stored

@@ -15,7 +15,7 @@
 
 use super::pace::{Pace, paced_properties};
 use crate::{
-    Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
+    Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
     PacingReport,
 };
 use disktime_drive_models::{ModelCompletion, ModelRequest, Operation, OverlapModel};
@@ -267,6 +267,10 @@ impl<M: OverlapModel> Disk for PacedOverlapDisk<M> {
 
     fn is_read_only(&self) -> bool {
         self.inner.is_read_only()
+    }
+
+    fn cut_mark(&self) -> Option<&CutMark> {
+        self.inner.cut_mark()
     }
 
     fn pacing(&self) -> Option<PacingReport> {

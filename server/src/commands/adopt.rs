@@ -49,6 +49,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>) -> CommandResult {
         known.keep_only(&found);
     }
     known.remember(&found);
+    known.forget_cuts(&found);
     known.save(&mut lock)?;
     for disk in &found {
         let name = disk.name();

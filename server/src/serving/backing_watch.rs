@@ -3,19 +3,22 @@
 //! and nothing else would say so.
 //!
 //! Invariants: a disk's threads are not disturbed (the file is only examined, on a thread that may
-//! block); each change is told once; a file that was cut stays so, whatever its size is afterwards:
-//! a write behind its end makes it long again, and what was cut off reads as zeroes.
+//! block); each change is told once; a file that was cut stays so, whatever its size is afterwards,
+//! and the next start is told.
 
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::known_disks::{DiskMemory, FileCut};
+use disktime_disks::CutMark;
 use disktime_units::format_sizes;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How often the files are examined.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -28,16 +31,16 @@ pub(crate) struct WatchedFile {
     /// Opened for nothing but to examine it (O_PATH).
     file: File,
     size_bytes: u64,
-    /// The sentence about it, once it was found cut.
-    cut: OnceLock<String>,
+    /// Where it was cut; the disk sets it too, and serves nothing beyond.
+    cut: CutMark,
 }
 
 impl WatchedFile {
-    /// The file at the path of a disk that was just opened.
+    /// The file at the path of a disk that was just opened; `cut` is the disk's mark.
     ///
     /// # Errors
     /// When it cannot be examined.
-    pub(crate) fn open(disk: &str, path: &Path) -> CommandResult<WatchedFile> {
+    pub(crate) fn open(disk: &str, path: &Path, cut: CutMark) -> CommandResult<WatchedFile> {
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH)
@@ -54,7 +57,7 @@ impl WatchedFile {
             path: path.to_owned(),
             file,
             size_bytes,
-            cut: OnceLock::new(),
+            cut,
         })
     }
 
@@ -91,13 +94,14 @@ impl WatchedFile {
             ));
         }
         if open.file_type().is_file() && open.len() < self.size_bytes {
-            let [had, has] = format_sizes([self.size_bytes, open.len()]);
-            let _ = self.cut.set(format!(
-                "{path} was cut from {had} to {has} while it is served: what lay beyond is lost, and \
-                 may read as zeroes; stop the server and restore it"
-            ));
+            self.cut.note(open.len());
         }
-        self.cut.get().cloned()
+        let cut_at = self.cut.cut_at()?;
+        let [had, has] = format_sizes([self.size_bytes, cut_at]);
+        Some(format!(
+            "{path} was cut from {had} to {has} while it is served: what lay beyond is lost, and \
+             every request for it fails; stop the server and restore it"
+        ))
     }
 }
 
@@ -132,34 +136,79 @@ impl FileProblems {
     }
 }
 
-/// Examines the files until the task is aborted.
-pub(crate) async fn watch(files: Vec<WatchedFile>, problems: FileProblems) {
-    let files = Arc::new(files);
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        let (files, problems) = (Arc::clone(&files), problems.clone());
-        // A path below a mount that hangs holds up this task only.
-        let look = tokio::task::spawn_blocking(move || look(&files, &problems));
-        if look.await.is_err() {
-            return;
+/// Looks after the files of all disks.
+#[derive(Debug)]
+pub(crate) struct BackingWatch {
+    files: Vec<Arc<WatchedFile>>,
+    problems: FileProblems,
+    memory: DiskMemory,
+}
+
+impl BackingWatch {
+    /// A watch that notes in `problems` what it finds, and has `memory` remember what must not be
+    /// forgotten.
+    pub(crate) fn new(
+        files: Vec<WatchedFile>,
+        problems: FileProblems,
+        memory: DiskMemory,
+    ) -> BackingWatch {
+        BackingWatch {
+            files: files.into_iter().map(Arc::new).collect(),
+            problems,
+            memory,
         }
+    }
+
+    /// Examines the files again and again, and once more when `stop` is done.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        // A path below a mount that hangs holds up only the look at itself.
+        let mut looks: Vec<Option<JoinHandle<()>>> = self.files.iter().map(|_| None).collect();
+        loop {
+            let stops = tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => false,
+                () = &mut stop => true,
+            };
+            for (file, running) in self.files.iter().zip(&mut looks) {
+                if running.as_ref().is_none_or(JoinHandle::is_finished) {
+                    *running = Some(self.begin_look(Arc::clone(file)));
+                }
+            }
+            if stops {
+                break;
+            }
+        }
+        for look in looks.into_iter().flatten() {
+            let _ = look.await;
+        }
+    }
+
+    fn begin_look(&self, file: Arc<WatchedFile>) -> JoinHandle<()> {
+        let (problems, memory) = (self.problems.clone(), self.memory.clone());
+        tokio::task::spawn_blocking(move || look(&file, &problems, &memory))
     }
 }
 
-fn look(files: &[WatchedFile], problems: &FileProblems) {
-    for file in files {
-        let (disk, problem) = (&file.disk, file.problem());
-        if !problems.note(disk, problem.as_ref()) {
-            continue;
-        }
-        print_sentence(match problem {
-            Some(problem) => format!("disk `{disk}`: {problem}"),
-            None => format!(
-                "disk `{disk}`: {} is the file that is served again",
-                file.path.display()
-            ),
-        });
+fn look(file: &WatchedFile, problems: &FileProblems, memory: &DiskMemory) {
+    let (disk, problem) = (&file.disk, file.problem());
+    if let Some(to_bytes) = file.cut.cut_at() {
+        let from_bytes = file.size_bytes;
+        let cut = FileCut {
+            from_bytes,
+            to_bytes,
+        };
+        memory.note_cut(disk, cut);
     }
+    if !problems.note(disk, problem.as_ref()) {
+        return;
+    }
+    print_sentence(match problem {
+        Some(problem) => format!("disk `{disk}`: {problem}"),
+        None => format!(
+            "disk `{disk}`: {} is the file that is served again",
+            file.path.display()
+        ),
+    });
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! What is not known here: how disks are opened, and what they hold beyond their labels.
 
 mod judge;
+mod memory;
 mod store;
 
 use disktime_volumes::Label;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(crate) use judge::{Refusal, judge, judge_disks};
+pub(crate) use memory::DiskMemory;
 
 /// What is remembered of a disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +34,19 @@ struct KnownDisk {
     path: PathBuf,
     /// The vdisks that are served from it, or were served from it last: name and uuid.
     vdisks: BTreeMap<String, String>,
+    /// Its file was cut while it was served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<FileCut>,
+}
+
+/// How a disk's file was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileCut {
+    /// What it had.
+    pub(crate) from_bytes: u64,
+    /// What was left of it.
+    pub(crate) to_bytes: u64,
 }
 
 /// What a state directory remembers, by the names of disks.
@@ -127,6 +142,21 @@ impl KnownDisks {
         }
     }
 
+    /// Remembers that the file of a disk was cut while it was served; whether that is news.
+    pub(crate) fn note_cut(&mut self, disk: &str, cut: FileCut) -> bool {
+        let known = self.disks.get_mut(disk);
+        known.is_some_and(|known| known.cut.replace(cut) != Some(cut))
+    }
+
+    /// The files of these disks are as they should be.
+    pub(crate) fn forget_cuts(&mut self, found: &[FoundDisk]) {
+        for disk in found {
+            if let Some(known) = self.disks.get_mut(&disk.name) {
+                known.cut = None;
+            }
+        }
+    }
+
     /// Remembers a disk that was formatted: nothing of what was on it.
     pub(crate) fn remember_formatted(&mut self, found: &FoundDisk) {
         self.disks.remove(&found.name);
@@ -169,6 +199,12 @@ impl KnownDisks {
     fn name_of(&self, uuid: &str) -> Option<&str> {
         let mut disks = self.disks.iter();
         disks.find_map(|(name, known)| (known.uuid == uuid).then_some(name.as_str()))
+    }
+
+    /// How the file of the disk with that uuid was cut, if it was.
+    fn cut_of(&self, uuid: &str) -> Option<FileCut> {
+        let mut disks = self.disks.values();
+        disks.find(|known| known.uuid == uuid)?.cut
     }
 
     /// The disk from which a vdisk was served last.

@@ -7,14 +7,15 @@ use crate::assembly::DiskService;
 use crate::diagnostics::print_sentence;
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
-use crate::serving::backing_watch::{self, FileProblems};
+use crate::serving::backing_watch::{BackingWatch, FileProblems};
 use crate::serving::control_socket::{Commands, ControlSocket};
 use crate::serving::disk_thread::DiskThread;
+use crate::serving::known_disks::DiskMemory;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
 use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, exports, files};
-use crate::serving::starting::start_disks;
-use crate::serving::state_dir::{self, StateLock};
+use crate::serving::starting::{StartedDisks, start_disks};
+use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use disktime_engine::ClientCount;
 use disktime_fuse::{FuseError, MountHandle};
@@ -27,10 +28,14 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+/// How long the last look at the disks' files may take; below a mount that hangs it takes longer.
+const LOOK_TIME: Duration = Duration::from_secs(2);
 
 /// A server that runs until it is stopped.
 pub(crate) struct Server {
@@ -41,8 +46,9 @@ pub(crate) struct Server {
     fuse: Option<MountHandle>,
     control: (JoinHandle<CommandResult>, watch::Sender<bool>),
     /// Looks after the disks' files.
-    watch: JoinHandle<()>,
-    _lock: StateLock,
+    watch: (JoinHandle<()>, watch::Sender<bool>),
+    /// Holds the lock of the state directory.
+    _memory: DiskMemory,
 }
 
 struct Disks(Vec<DiskThread>);
@@ -104,7 +110,7 @@ impl Server {
         sockets: Vec<(String, OwnedFd)>,
         accepted: &[String],
     ) -> CommandResult<Server> {
-        let mut lock = state_dir::lock(configuration)?;
+        let lock = state_dir::lock(configuration)?;
         let vdisks = configuration.vdisks.iter();
         let clients: HashMap<String, ClientCount> = vdisks
             .map(|vdisk| &vdisk.name.value)
@@ -114,7 +120,11 @@ impl Server {
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         let fuse_directory = fuse_directory(configuration).await?;
         let shared = Arc::new(configuration.clone());
-        let (mut disks, mut vdisks) = start_disks(&shared, report, &mut lock, accepted)?;
+        let StartedDisks {
+            mut disks,
+            mut vdisks,
+            memory,
+        } = start_disks(&shared, report, lock, accepted)?;
         let files = disks.iter_mut().filter_map(DiskThread::take_file).collect();
         for vdisk in &mut vdisks {
             vdisk.share_clients(clients[vdisk.name()].clone());
@@ -135,7 +145,9 @@ impl Server {
         let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
         let (stop, stopped) = stop_switch();
         let problems = FileProblems::default();
-        let watch = tokio::spawn(backing_watch::watch(files, problems.clone()));
+        let (stop_watch, watch_stopped) = stop_switch();
+        let watch = BackingWatch::new(files, problems.clone(), memory.clone());
+        let watch = (tokio::spawn(watch.run(watch_stopped)), stop_watch);
         let reporter = Reporter {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
@@ -154,7 +166,7 @@ impl Server {
             fuse,
             control,
             watch,
-            _lock: lock,
+            _memory: memory,
         })
     }
 
@@ -247,7 +259,6 @@ impl Server {
     /// What could not be flushed or unmounted, or took too long.
     pub(crate) async fn stop(self) -> CommandResult {
         let mut failures = Vec::new();
-        self.watch.abort();
         if let Some((task, stop)) = self.nbd {
             let _ = stop.send(true);
             within(STEP_TIME, "NBD handshakes", task).await;
@@ -265,6 +276,10 @@ impl Server {
             let name = format_args!("disk {}", disk.name());
             have_ended.push(within(left, name, drain).await.is_some());
         }
+        // Once more, so that what became of a file while the server stopped is remembered.
+        let (task, stop) = self.watch;
+        let _ = stop.send(true);
+        let _ = timeout(LOOK_TIME, task).await;
         let (task, stop) = self.control;
         let _ = stop.send(true);
         within(STEP_TIME, "control connections", task).await;

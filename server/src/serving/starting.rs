@@ -8,13 +8,21 @@ use crate::assembly::DiskService;
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
-use crate::serving::known_disks::{FoundDisk, KnownDisks, Refusal, judge, judge_disks};
+use crate::serving::known_disks::{DiskMemory, FoundDisk, KnownDisks, Refusal, judge, judge_disks};
 use crate::serving::served_vdisks::ServedVdisk;
 use crate::serving::state_dir::StateLock;
 use disktime_reservations::{AdmissionReport, Configuration, DocumentErrors};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The disks of a server, and what is remembered of them.
+pub(crate) struct StartedDisks {
+    pub(crate) disks: Vec<DiskThread>,
+    /// In the order of the file.
+    pub(crate) vdisks: Vec<ServedVdisk<DiskService>>,
+    pub(crate) memory: DiskMemory,
+}
 
 /// Starts all disks of the file. `accepted` are the disks that may be others than remembered.
 ///
@@ -24,10 +32,10 @@ use std::time::Instant;
 pub(crate) fn start_disks(
     configuration: &Arc<Configuration>,
     report: &AdmissionReport<'_>,
-    lock: &mut StateLock,
+    mut lock: StateLock,
     accepted: &[String],
-) -> CommandResult<(Vec<DiskThread>, Vec<ServedVdisk<DiskService>>)> {
-    let before = KnownDisks::load(lock, configuration.file())?;
+) -> CommandResult<StartedDisks> {
+    let before = KnownDisks::load(&lock, configuration.file())?;
     let opened = open_all(configuration, report, &before, accepted)?;
     let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
     for disk in opened {
@@ -41,13 +49,17 @@ pub(crate) fn start_disks(
     known.remember(&served);
     // Also after a crash that came between the memory and the note that there is one.
     if known != before || !known.is_empty() && !lock.remembers() {
-        known.save(lock)?;
+        known.save(&mut lock)?;
     }
     // Frontends list the vdisks in file order, whatever disk they are on.
     let names = configuration.vdisks.iter().map(|vdisk| &vdisk.name.value);
     let positions: HashMap<&String, usize> = names.zip(0..).collect();
     by_disk.sort_by_key(|vdisk| positions.get(vdisk.name()).copied());
-    Ok((threads, by_disk))
+    Ok(StartedDisks {
+        disks: threads,
+        vdisks: by_disk,
+        memory: DiskMemory::new(lock, known),
+    })
 }
 
 /// Opens all disks and finds them in order, or closes them unchanged.

@@ -5,6 +5,7 @@
 use crate::programs::{Loop, text};
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
+use disktime_engine::RequestKind;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -325,14 +326,62 @@ fn a_file_that_is_deleted_while_it_is_served_is_noticed() {
 
 #[test]
 fn a_file_that_is_cut_while_it_is_served_is_noticed() {
-    let (place, _) = served();
+    const EIO: u32 = 5;
+    let vdisks = r#""front": { "disk": "d0", "size": "8MiB" },
+        "a": { "disk": "d0", "size": "40MiB" }, "b": { "disk": "d1", "size": "8MiB" }"#;
+    let place = TestDirectory::configured(TWO_DISKS, vdisks, NBD);
     let server = place.start();
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(place.path("d0.disk"));
-    file.expect("it is there").set_len(32 * MIB).expect("a cut");
+    let (mut front, mut a) = (server.client("front"), server.client("a"));
+    let data = a.fill(7);
+    let disk = place.path("d0.disk");
+    let cut = |size_bytes: u64| {
+        let file = fs::OpenOptions::new().write(true).open(&disk);
+        file.expect("it is there")
+            .set_len(size_bytes)
+            .expect("a length");
+    };
+    cut(32 * MIB);
+    // At once, and whatever becomes of the file: a write would make it long again.
+    for mebibyte in [39, 30] {
+        let at = mebibyte * MIB;
+        for kind in [
+            RequestKind::Write,
+            RequestKind::WriteZeroes,
+            RequestKind::Read,
+        ] {
+            let data: &[u8] = if kind == RequestKind::Write {
+                &[1; 4096]
+            } else {
+                &[]
+            };
+            assert_eq!(a.ask(kind, at, 4096, data).0, EIO, "{kind:?} at {at}");
+        }
+    }
+    assert_eq!(fs::metadata(&disk).expect("it is there").len(), 32 * MIB);
+    // Writes that were answered are lost, so this vdisk's flush fails; another's does not.
+    assert_eq!(a.ask(RequestKind::Flush, 0, 0, &[]).0, EIO);
+    crate::nbd::assert_same(&a.read(MIB, 4096), &data[1 << 20..][..4096], "the rest");
+    front.write(0, &[9; 4096]);
+    front.flush();
     until_status_says(&place, "was cut from 64MiB to 32MiB");
-    drop(server);
+    cut(64 * MIB);
+    assert_eq!(a.ask(RequestKind::Read, 39 * MIB, 4096, &[]).0, EIO);
+    drop((front, a));
+    assert_says(&server.stop(), &["`d0`", "was cut", "restore it"]);
+    // The file is whole by its size, with zeroes where data were.
+    refused(
+        &place,
+        &[
+            "`d0`",
+            "was cut from 64MiB to 32MiB",
+            "adopt disktime.json --disk d0",
+        ],
+    );
+    assert_says(&place.fails(&["check", "--disks"]), &["`d0`", "was cut"]);
+    place.succeeds(&["adopt", "--disk", "d0"]);
+    let server = place.start();
+    assert_eq!(server.client("front").read(0, 4096), [9; 4096]);
+    server.stop();
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::serving::backing_watch::WatchedFile;
 use crate::serving::created_file::CreatedFileGuard;
 use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::DiskTraits;
+use disktime_disks::Disk;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
 use disktime_volumes::{LabelledDisk, VdiskSpec};
 use std::sync::Arc;
@@ -119,7 +120,11 @@ fn open_and_check(
         changes,
         file: config
             .path()
-            .map(|path| WatchedFile::open(&config.name.value, path))
+            .map(|path| {
+                let disk = labelled.disk_loop().disk();
+                let cut = disk.cut_mark().cloned().unwrap_or_default();
+                WatchedFile::open(&config.name.value, path, cut)
+            })
             .transpose()?,
     };
     Ok((created_file, labelled, checked))

@@ -4,6 +4,7 @@
 //! content, that was served with its own before, unless the user accepted that disk as a new one.
 
 use super::{FoundDisk, KnownDisk, KnownDisks, some_names};
+use disktime_units::format_sizes;
 
 /// Why a disk, or a vdisk on it, is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,19 @@ impl Judge<'_> {
                 twin.name
             );
             let help = "serve one of them; a server cannot tell which one is meant".to_owned();
+            return Err(refuse(message, help));
+        }
+        if let Some(cut) = disk.uuid.as_ref().and_then(|uuid| self.known.cut_of(uuid)) {
+            let [had, has] = format_sizes([cut.from_bytes, cut.to_bytes]);
+            let message = format!(
+                "{path} was cut from {had} to {has} while it was served: what lay beyond is lost, \
+                 and may read as zeroes"
+            );
+            let help = format!(
+                "restore it from a backup; then, or to go on without what is lost: `disktime adopt \
+                 {} --disk {name}`",
+                self.file
+            );
             return Err(refuse(message, help));
         }
         let is_accepted = self.accepted.contains(name);

@@ -1,6 +1,6 @@
 //! What is refused, noted and remembered of disks that were found.
 
-use super::{FoundDisk, KnownDisks, judge};
+use super::{FileCut, FoundDisk, KnownDisks, judge};
 use std::collections::BTreeMap;
 
 /// A disk at `/NAME`; a vdisk is its name and uuid.
@@ -185,4 +185,35 @@ fn a_formatted_disk_holds_nothing_that_is_missed() {
         refused(&known, &[disk("a", Some("N"), &[], &["db"])], &[]),
         NONE
     );
+}
+
+#[test]
+fn a_disk_whose_file_was_cut_is_refused_under_any_name_until_that_is_accepted() {
+    let served = [disk("a", Some("A"), &[("db", "1")], &["db"])];
+    let mut known = known(&served);
+    let cut = FileCut {
+        from_bytes: 64 << 20,
+        to_bytes: 32 << 20,
+    };
+    assert!(known.note_cut("a", cut));
+    assert!(!known.note_cut("a", cut), "that is no news");
+    let refusals = judge(&known, &served, &[], "FILE").expect_err("it was cut");
+    assert!(
+        refusals[0].message.contains("from 64MiB to 32MiB"),
+        "{refusals:?}"
+    );
+    assert!(
+        refusals[0].help.contains("adopt FILE --disk a"),
+        "{refusals:?}"
+    );
+    let renamed = [disk("b", Some("A"), &[("db", "1")], &["db"])];
+    assert_eq!(refused(&known, &renamed, &[]), ["b"]);
+    known.remember(&renamed);
+    assert_eq!(
+        refused(&known, &renamed, &[]),
+        ["b"],
+        "a start remembers it"
+    );
+    known.forget_cuts(&renamed);
+    assert_eq!(refused(&known, &renamed, &[]), NONE);
 }
