@@ -37,7 +37,9 @@ pub use last_change::LastChange;
 pub use log_throttle::LogThrottle;
 pub use order::Order;
 pub use port::{Port, PortStatus, Submit};
-pub use reactor::{NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, ReplyCallback, Visit};
+pub use reactor::{
+    NotTaken, PortHost, Reactor, ReactorGone, ReactorHandle, ReplyCallback, StopTimes, Visit,
+};
 pub use request::{IoError, Reply, ReplyDetail, Request, VdiskId};
 pub use service::Service;
 pub use session::{Session, SessionStatus};

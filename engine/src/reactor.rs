@@ -43,8 +43,25 @@ const TURNS: usize = 4;
 const POOL_BYTES: usize = 64 << 20;
 /// Origins of mailed requests have this bit; the rest is their index in the table of callbacks.
 const MAILED: u64 = 1 << 63;
-/// How long a stopping reactor goes on with requests and lets clients take their replies.
-const DRAIN_TIME: Nanos = Nanos::from_secs(5);
+
+/// How long a reactor that was told to stop goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct StopTimes {
+    /// With requests, and until clients have taken their replies; then the connections are closed,
+    /// and what the service has not begun fails.
+    pub drain: Nanos,
+    /// With what the disk has begun and does not finish.
+    pub give_up: Nanos,
+}
+
+impl Default for StopTimes {
+    fn default() -> StopTimes {
+        StopTimes {
+            drain: Nanos::from_secs(5),
+            give_up: Nanos::from_secs(50),
+        }
+    }
+}
 
 /// Drives a [`Service`] in real time. Built by [`Reactor::new`], run by [`Reactor::run`] on its
 /// own thread.
@@ -75,9 +92,12 @@ pub struct Reactor<S: Service> {
     full: Vec<VdiskId>,
     replies: Vec<Reply>,
     pool: BufferPool,
+    stop_times: StopTimes,
     stopping: bool,
     /// When a stopping reactor closes the connections that are still open.
     drain_until: Nanos,
+    /// When it gives up what the disk does not finish.
+    give_up_at: Nanos,
     /// The drain time is over: the service failed what it had not begun.
     failed_queued: bool,
     /// When it was last asked whether the process ran.
@@ -117,15 +137,24 @@ impl<S: Service> Reactor<S> {
             full: Vec::new(),
             replies: Vec::new(),
             pool: BufferPool::new(POOL_BYTES),
+            stop_times: StopTimes::default(),
             stopping: false,
             drain_until: Nanos::ZERO,
+            give_up_at: Nanos::ZERO,
             failed_queued: false,
             ran_at: Nanos::ZERO,
         };
         Ok((reactor, handle))
     }
 
-    /// Runs until it is told to stop and every request is answered; returns the service.
+    /// With other times for its stop.
+    pub fn with_stop_times(self, stop_times: StopTimes) -> Reactor<S> {
+        Reactor { stop_times, ..self }
+    }
+
+    /// Runs until it is told to stop and every request is answered; returns the service. If the
+    /// disk does not finish what it has begun, that is given up in the end: then the service is not
+    /// idle, and the disk may still use the buffers of its requests.
     ///
     /// # Errors
     /// When waiting for descriptors fails.
@@ -137,7 +166,7 @@ impl<S: Service> Reactor<S> {
             self.reap();
             busy |= self.ports.turn(&self.poller)?;
             if self.stopping {
-                if self.is_drained() {
+                if self.is_drained() || self.now() >= self.give_up_at {
                     return Ok(self.service);
                 }
                 self.fail_queued_in_time();
@@ -234,7 +263,9 @@ impl<S: Service> Reactor<S> {
     fn stop(&mut self) {
         self.stopping = true;
         self.ports.drain();
-        self.drain_until = self.now() + DRAIN_TIME;
+        let now = self.now();
+        self.drain_until = now + self.stop_times.drain;
+        self.give_up_at = now + self.stop_times.give_up;
         for index in 0..self.connections.len() {
             if let Some(connection) = &mut self.connections[index] {
                 connection.drain(self.drain_until);

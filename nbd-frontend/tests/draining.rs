@@ -6,15 +6,18 @@ mod common;
 
 use common::reactor::{Memory, RunningServer, with_config, with_server};
 use common::{choose, header};
-use disktime_engine::{ReactorHandle, RequestKind};
-use disktime_nbd::TlsConfig;
+use disktime_engine::{Reactor, ReactorHandle, RequestKind, Service, StopTimes, VdiskId};
+use disktime_nbd::{Export, ExportHandle, NbdSession, SessionLimits, TlsConfig};
 use disktime_nbd_client::{ClientRequest, NbdClient, NbdReceiver, NbdSender};
 use disktime_nbd_protocol::{NbdUri, command};
 use disktime_sockets::{ServerCredentials, TlsSettings};
 use disktime_test_tls::fill;
+use disktime_units::Nanos;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
 
 /// Runs `clients` with each transport: both sockets, without TLS and with it.
 fn with_each_transport(clients: impl Fn(&RunningServer, &NbdUri)) {
@@ -153,4 +156,35 @@ fn requests_that_wait_for_room_are_not_answered() {
         stream.read_to_end(&mut replies).expect("a clean end");
         assert!(replies.is_empty(), "{} bytes of replies", replies.len());
     });
+}
+
+#[test]
+fn what_a_disk_does_not_finish_is_given_up() {
+    let memory = Memory {
+        bytes: vec![0; 4096],
+        queue: Vec::new(),
+        holds: true,
+        abandoned: Vec::new(),
+    };
+    let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
+    let reactor = reactor.with_stop_times(StopTimes {
+        drain: Nanos::from_millis(50),
+        give_up: Nanos::from_millis(200),
+    });
+    let (mut client, server) = UnixStream::pair().expect("two sockets");
+    let export = Export::new(ExportHandle(0), VdiskId(0), "disk", 4096);
+    let session = NbdSession::new(export, SessionLimits::default(), &[]);
+    let ran = std::thread::spawn(move || reactor.run());
+    handle
+        .connect(server.into(), Box::new(session))
+        .expect("it runs");
+    let request = header(command::READ, 1, 0, 512);
+    client.write_all(&request).expect("room for a header");
+    until(&handle, |memory| !memory.queue.is_empty());
+    handle.stop().expect("it runs");
+    let mut replies = Vec::new();
+    client.read_to_end(&mut replies).expect("a clean end");
+    assert!(replies.is_empty(), "it was not answered");
+    let memory = ran.join().expect("no panic").expect("it ran");
+    assert!(!memory.is_idle(), "the disk still has it");
 }

@@ -17,6 +17,7 @@ use disktime_reservations::{Configuration, Policy};
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use disktime_volumes::VolumeSet;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub(crate) use groups::GroupStreams;
 pub(crate) use overlap::{disk_overlap, solo_time};
@@ -47,6 +48,8 @@ pub(crate) struct DiskReport {
     counted: LoopReport,
     /// What people should know of how the disk was found, as sentences.
     notices: Vec<String>,
+    /// How old the counters are, of a disk whose thread does not answer.
+    silence: Option<Duration>,
 }
 
 impl DiskStreams {
@@ -107,6 +110,7 @@ impl DiskReport {
             streams,
             counted,
             notices: Vec::new(),
+            silence: None,
         }
     }
 
@@ -119,6 +123,11 @@ impl DiskReport {
     pub(crate) fn with_name(self, name: &str) -> DiskReport {
         let name = name.to_owned();
         DiskReport { name, ..self }
+    }
+
+    /// How old the counters are, of a disk whose thread does not answer.
+    pub(crate) fn with_silence(self, silence: Option<Duration>) -> DiskReport {
+        DiskReport { silence, ..self }
     }
 
     /// The disk's name.
@@ -223,6 +232,7 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         pauses: total.pauses,
         paused_ms: total.paused.as_millis_f64(),
         notices: disk.notices.clone(),
+        silent_ms: disk.silence.map(|silence| silence.as_secs_f64() * 1e3),
         // Known to the server, not to the disk's loop.
         file_problem: None,
         pacing: Pacing {

@@ -7,6 +7,7 @@ pub(crate) mod descendants;
 pub(crate) mod disk_thread;
 pub(crate) mod inspection;
 pub(crate) mod known_disks;
+pub(crate) mod last_exit;
 pub(crate) mod nbd;
 pub(crate) mod permission;
 pub(crate) mod run_command;

@@ -157,6 +157,11 @@ impl<D: Disk> DataPath<D> {
         self.requests.len()
     }
 
+    /// How many of them are a vdisk's.
+    pub(crate) fn unanswered_of(&self, slot: VdiskSlot) -> usize {
+        self.requests.len_of(slot)
+    }
+
     /// Whether there is nothing queued, in flight, or to be answered, and no vdisk is leaving.
     pub(crate) fn is_idle(&self) -> bool {
         let none_leave = self.leaving.is_empty() && self.left.is_empty();

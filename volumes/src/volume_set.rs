@@ -160,6 +160,14 @@ impl<D: Disk> VolumeSet<D> {
         self.data_path.disk_loop_mut()
     }
 
+    /// How many requests of each vdisk are not answered, by its name; vdisks without any are left
+    /// out.
+    pub fn unanswered(&self) -> Vec<(&str, usize)> {
+        let served = self.catalog.served_vdisks();
+        let counted = served.map(|(_, slot, name)| (name, self.data_path.unanswered_of(slot)));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
     /// The set stops here with whatever is in flight, as at a crash; its requests are never
     /// answered.
     pub fn abandon(mut self) {

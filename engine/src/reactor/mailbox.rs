@@ -118,6 +118,21 @@ impl<S> ReactorHandle<S> {
         self.send(Mail::Visit(visit))
     }
 
+    /// The same without waiting for space in the mailbox; whether there was space.
+    ///
+    /// # Errors
+    /// When the reactor has stopped.
+    pub fn try_visit(&self, visit: Visit<S>) -> Result<bool, ReactorGone> {
+        match self.sender.try_send(Mail::Visit(visit)) {
+            Ok(()) => {
+                self.signal.wake_sleeper();
+                Ok(true)
+            }
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Disconnected(_)) => Err(ReactorGone),
+        }
+    }
+
     /// Asks the reactor to drain its connections and to end.
     ///
     /// # Errors

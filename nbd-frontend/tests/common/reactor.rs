@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 /// A vdisk in memory that takes few requests at a time and answers the last one first.
 pub(crate) struct Memory {
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     pub queue: Vec<Request>,
     /// Requests are queued and not answered.
     pub holds: bool,

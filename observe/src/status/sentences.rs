@@ -30,6 +30,13 @@ impl ServerStatus {
             let reasons = reasons(disk);
             format!("deadlines missed: {misses}. {reasons}")
         }));
+        if let Some(silent_ms) = disk.silent_ms {
+            let seconds = silent_ms / 1e3;
+            sentences.push(format!(
+                "its thread does not answer, as a call into the kernel does not return; figures of \
+                 this disk and its vdisks are {seconds:.0} s old"
+            ));
+        }
         sentences.extend(disk.notices.iter().chain(&disk.file_problem).cloned());
         sentences.extend(disk.slowness());
         sentences

@@ -7,6 +7,7 @@
 //! its end (`last_flush`).
 
 mod changes;
+mod counters;
 mod inspecting;
 mod label_reading;
 mod last_flush;
@@ -19,7 +20,8 @@ use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::WatchedFile;
 use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
-use disktime_engine::{PortHost, Reactor, ReactorHandle};
+use counters::{Counters, Reading};
+use disktime_engine::{PortHost, Reactor, ReactorHandle, Service};
 use disktime_reservations::{Configuration, Disk as DiskConfig, Policy};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{LabelledDisk, OpenReport, RealDriver, VdiskConfig};
@@ -43,6 +45,7 @@ pub(crate) struct DiskThread {
     /// Its file or device, until it is watched.
     file: Option<WatchedFile>,
     started: StartedDisk,
+    counters: Counters,
     /// Its sender is dropped when the thread ends.
     running: watch::Receiver<()>,
     thread: JoinHandle<CommandResult>,
@@ -57,6 +60,8 @@ struct StartedDisk {
     /// The disk by its label, with all that was created.
     found: FoundDisk,
     reactor: ReactorHandle<DiskService>,
+    /// What its loop had counted before.
+    first: Reading,
 }
 
 impl DiskThread {
@@ -117,22 +122,23 @@ impl DiskThread {
         Ok(receiver.await?)
     }
 
-    /// What its loop has counted since the start.
+    /// What its loop has counted since the start; of a disk whose thread does not answer, what it
+    /// had counted when it did.
     ///
     /// # Errors
     /// When the disk's thread has stopped.
     pub(crate) async fn report(&self) -> CommandResult<DiskReport> {
-        let read = |service: &DiskService, now| (service.report(now), service.notices());
-        let (counted, notices) = self.visit(read).await?;
+        let (reading, silence) = self.counters.read(&self.started.reactor).await?;
         let (description, streams) = (&self.started.description, &self.started.streams);
         Ok(DiskReport::new(
             self.name.clone(),
             description.clone(),
             self.policy,
             streams.clone(),
-            counted,
+            reading.counted,
         )
-        .with_notices(notices))
+        .with_notices(reading.notices)
+        .with_silence(silence))
     }
 
     /// Begins to drain the disk; the future ends when it is drained, flushed and closed. Its status
@@ -185,6 +191,7 @@ fn serve(
     let description = service.disk_loop().properties().description.clone();
     let streams = DiskStreams::of(configuration, name, &service);
     let found = found_disk(configuration, config, service.label(), false);
+    let first = Reading::of(&service, Nanos::from(epoch.elapsed()));
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let _ = started.send(Ok(StartedDisk {
         description,
@@ -192,8 +199,30 @@ fn serve(
         vdisks: served,
         found,
         reactor: handle,
+        first,
     }));
-    flush_all(reactor.run()?, name, epoch)
+    let service = reactor.run()?;
+    if !service.is_idle() {
+        return Err(given_up(service, name));
+    }
+    flush_all(service, name, epoch)
+}
+
+/// What a disk that hangs has not answered. The disk may still write to the memory of its requests,
+/// so nothing of it is dropped.
+fn given_up(service: DiskService, name: &str) -> Failure {
+    let counts = service.unanswered();
+    let counts = counts.iter().map(|(vdisk, count)| match count {
+        1 => format!("one request of `{vdisk}`"),
+        count => format!("{count} requests of `{vdisk}`"),
+    });
+    let failure = Failure::new(format!(
+        "disk {name} hangs, and was given up; not answered: {}; what was written since the last \
+         flush may be lost",
+        counts.collect::<Vec<_>>().join(", ")
+    ));
+    std::mem::forget(service);
+    failure
 }
 
 /// Prints what opening the disk did and found that the file does not say.

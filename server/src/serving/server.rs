@@ -11,6 +11,7 @@ use crate::serving::backing_watch::{BackingWatch, FileProblems};
 use crate::serving::control_socket::{Commands, ControlSocket};
 use crate::serving::disk_thread::DiskThread;
 use crate::serving::known_disks::DiskMemory;
+use crate::serving::last_exit::close_connections;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
 use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, exports, files};
@@ -23,6 +24,7 @@ use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
+use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -55,11 +57,10 @@ struct Disks(Vec<DiskThread>);
 
 impl Disks {
     async fn status(&self) -> CommandResult<ServerStatus> {
-        let mut reports = Vec::with_capacity(self.0.len());
-        for disk in &self.0 {
-            reports.push(disk.report().await?);
-        }
-        Ok(disk_report::status(&reports))
+        // All at the same time, as one that does not answer takes some seconds.
+        let reports = join_all(self.0.iter().map(DiskThread::report)).await;
+        let reports: CommandResult<Vec<_>> = reports.into_iter().collect();
+        Ok(disk_report::status(&reports?))
     }
 }
 
@@ -288,6 +289,7 @@ impl Server {
             .map_err(|_| Failure::new("a status request outlived the server"))?;
         for (disk, has_ended) in disks.0.into_iter().zip(have_ended) {
             if !has_ended {
+                close_connections();
                 failures.push(format!(
                     "disk {} did not end within {} s; what was written since its last flush may be lost",
                     disk.name(),

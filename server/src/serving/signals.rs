@@ -5,6 +5,7 @@
 //! them; the last of those that the caller provides for ends the process at once.
 
 use crate::diagnostics::print_sentence;
+use crate::serving::last_exit::close_connections;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,6 +46,7 @@ impl StopSignals {
                         "one more stop signal: the server ends at once; what was not flushed \
                          may be lost, as after kill -9",
                     );
+                    close_connections();
                     std::process::exit(1);
                 }
             }

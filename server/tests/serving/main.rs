@@ -26,6 +26,7 @@ mod files;
 mod first_probe;
 mod foreign_disks;
 mod groups;
+mod hanging_disks;
 mod holes;
 mod kernel;
 mod kill;

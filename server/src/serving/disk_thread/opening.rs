@@ -3,6 +3,7 @@
 //! at [`OpenedDisk::serve`], and closes the disk unchanged if it or another disk is refused.
 
 use super::changes::changes;
+use super::counters::Counters;
 use super::label_reading::{disk_failure, found_disk, open_here};
 use super::{DiskThread, StartedDisk, serve};
 use crate::assembly::{self, AnyDisk};
@@ -183,6 +184,7 @@ impl OpenedDisk {
             policy,
             traits: checked.traits,
             file: checked.file,
+            counters: Counters::new(started.first.clone()),
             started,
             running,
             thread,
