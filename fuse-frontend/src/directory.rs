@@ -11,7 +11,8 @@ use std::collections::HashMap;
 /// The inode of the directory itself, which FUSE fixes.
 pub(crate) const DIRECTORY_INODE: u64 = 1;
 const FIRST_FILE_INODE: u64 = 2;
-const NAME_BYTES_MAX: u32 = 255;
+/// Bytes of the longest name.
+pub(crate) const NAME_BYTES_MAX: u32 = 255;
 const STATFS_BLOCK_BYTES: u32 = 4096;
 
 /// The directory and its files.

@@ -6,7 +6,7 @@
 //! does not send it again. Without interrupts, a program that is killed ends when its request is
 //! completed, as with a disk.
 
-use crate::directory::{DIRECTORY_INODE, Directory};
+use crate::directory::{DIRECTORY_INODE, Directory, NAME_BYTES_MAX};
 use crate::protocol::{
     Header, Listing, Operation, SetAttributes, encode_attributes, encode_entry, encode_open,
     encode_statistics, encode_written,
@@ -166,6 +166,9 @@ impl OperationHandler {
             }
             Operation::Open { flags } => self.open(header, flags, out)?,
             Operation::Lookup { name } if inode == DIRECTORY_INODE => {
+                if is_too_long(name) {
+                    return Err(libc::ENAMETOOLONG);
+                }
                 let found = self.directory.inode_of(name);
                 let attributes = found.and_then(|inode| self.directory.attributes(inode));
                 encode_entry(out, &attributes.ok_or(libc::ENOENT)?);
@@ -179,6 +182,7 @@ impl OperationHandler {
             Operation::Access { mask } => {
                 return self.access(inode, mask).map(|()| Handled::Error(0));
             }
+            Operation::Change { name, .. } if is_too_long(name) => return Err(libc::ENAMETOOLONG),
             Operation::Change { verb, name } => {
                 self.refusal_log
                     .log(verb, &String::from_utf8_lossy(name), header.process);
@@ -293,6 +297,11 @@ impl OperationHandler {
             }
         }
     }
+}
+
+/// Whether no file can have that name. The kernel leaves names of up to 1,024 bytes to the server.
+fn is_too_long(name: &[u8]) -> bool {
+    name.len() > NAME_BYTES_MAX as usize
 }
 
 /// A request, or success at once where there is none.

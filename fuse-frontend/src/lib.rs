@@ -42,5 +42,5 @@ mod vdisk_request;
 
 pub use error::FuseError;
 pub use file::{FileIdentity, FuseFile};
-pub use mount::{MountHandle, check_mount_point, mount, prepare};
+pub use mount::{MountHandle, check_mount_point, is_mounted, mount, prepare};
 pub use transport::Transport;

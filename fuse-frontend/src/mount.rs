@@ -62,6 +62,12 @@ pub fn check_mount_point(directory: &Path) -> Result<(), FuseError> {
     mountpoint::check(directory)
 }
 
+/// Whether a directory that was mounted on this absolute path still is: another program may have
+/// unmounted it, and open files of it go on until they are closed.
+pub fn is_mounted(directory: &Path) -> bool {
+    mountpoint::is_mounted(directory)
+}
+
 /// Mounts these files on `directory`, which is created if it is missing; the stale mount of a
 /// server that was killed is removed first. `hosts` are the reactors of the disks; the one at
 /// `home` serves the directory and its own disk's files, and passes requests for other disks on to

@@ -100,6 +100,11 @@ pub(crate) fn check(directory: &Path) -> Result<(), FuseError> {
     }
 }
 
+/// Whether a directory of this program is mounted there, whether or not a file of it is still open.
+pub(crate) fn is_mounted(path: &Path) -> bool {
+    fuse_mount_at(path).is_ok_and(|kind| kind.as_deref() == Some(FILE_SYSTEM))
+}
+
 fn check_support() -> Result<(), FuseError> {
     let search = std::env::var_os("PATH").unwrap_or_default();
     if !std::env::split_paths(&search).any(|place| place.join("fusermount3").is_file()) {

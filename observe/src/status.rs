@@ -173,6 +173,10 @@ pub struct FilesStatus {
     pub mount: PathBuf,
     /// Whether requests come by FUSE over io_uring rather than `/dev/fuse`.
     pub over_io_uring: bool,
+    /// Whether another program has unmounted the directory; files that are still open go on until
+    /// they are closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmounted: bool,
 }
 
 /// A line of a table of streams: a group, or a vdisk in it or outside any.

@@ -42,6 +42,20 @@ fn files_show_name_size_owner_and_mode() {
 }
 
 #[test]
+fn a_name_that_no_file_can_have_is_too_long() {
+    let mounted = Mounted::new(&[("web", MIB)]);
+    for (length, expected) in [(255, libc::ENOENT), (256, libc::ENAMETOOLONG)] {
+        let path = mounted.path(&"n".repeat(length));
+        assert_eq!(errno_of(fs::metadata(&path)), expected, "{length}");
+    }
+    let path = mounted.path(&"n".repeat(256));
+    assert_eq!(errno_of(File::create(&path)), libc::ENAMETOOLONG);
+    assert_eq!(errno_of(fs::create_dir(&path)), libc::ENAMETOOLONG);
+    let renamed = fs::rename(mounted.path("web"), &path);
+    assert_eq!(errno_of(renamed), libc::ENAMETOOLONG);
+}
+
+#[test]
 fn many_files_are_all_listed() {
     let names: Vec<String> = (0..1000)
         .map(|number| format!("vdisk-{number:04}"))

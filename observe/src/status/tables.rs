@@ -43,7 +43,14 @@ impl ServerStatus {
                 "by /dev/fuse"
             };
             let mount = files.mount.display();
-            writeln!(f, "\nfiles in {mount}, served {transport}")?;
+            match files.unmounted {
+                false => writeln!(f, "\nfiles in {mount}, served {transport}")?,
+                true => writeln!(
+                    f,
+                    "\n{mount} was unmounted by another program, so no files are served but those \
+                     that are still open; restart the server to mount it again"
+                )?,
+            }
         }
         Ok(())
     }

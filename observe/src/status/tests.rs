@@ -95,6 +95,7 @@ fn status() -> ServerStatus {
     let files = FilesStatus {
         mount: "/mnt/disktime".into(),
         over_io_uring: false,
+        unmounted: false,
     };
     ServerStatus {
         disks: [("hdd0".to_owned(), disk)].into(),

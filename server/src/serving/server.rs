@@ -91,10 +91,11 @@ impl Commands for Reporter {
         self.usage
             .iter()
             .for_each(|vdisk| vdisk.report(&mut status));
-        Ok(ServerStatus {
-            files: self.files.clone(),
-            ..status
-        })
+        let files = self.files.clone().map(|files| FilesStatus {
+            unmounted: !disktime_fuse::is_mounted(&files.mount),
+            ..files
+        });
+        Ok(ServerStatus { files, ..status })
     }
 }
 
@@ -325,6 +326,7 @@ fn files_status(mount: &MountHandle) -> FilesStatus {
     FilesStatus {
         mount: mount.path().to_owned(),
         over_io_uring: mount.is_over_io_uring(),
+        unmounted: false,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
 use disktime_observe::FilesStatus;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 fn allocated_bytes(file: &Path) -> u64 {
@@ -115,6 +115,7 @@ fn the_status_says_where_the_files_are_and_how_they_are_served() {
     let expected = FilesStatus {
         mount: place.mount(),
         over_io_uring: switched_on,
+        unmounted: false,
     };
     assert_eq!(place.status().files, Some(expected));
     let transport = if switched_on {
@@ -131,7 +132,15 @@ fn the_status_says_where_the_files_are_and_how_they_are_served() {
 fn a_directory_unmounted_by_another_program_is_reported_and_nbd_goes_on() {
     let place = TestDirectory::with(&[("a", r#""size": "16MiB""#)]);
     let server = place.start();
-    tool("fuse3", "fusermount3", &["-u", text(&place.mount())]);
+    let open = fs::File::open(server.file("a")).expect("it is there");
+    tool("fuse3", "fusermount3", &["-uz", text(&place.mount())]);
+    assert!(place.status().files.expect("a frontend").unmounted);
+    let said = place.succeeds(&["status"]);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("was unmounted by another program"), "{said}");
+    // A file that is open is served as before, until it is closed.
+    open.read_at(&mut [0; 512], 0).expect("it is open");
+    drop(open);
     let mut client = server.client("a");
     client.write(0, b"by the other frontend");
     assert_says(&server.stop(), &["unmounted by another program"]);
