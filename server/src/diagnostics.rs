@@ -6,19 +6,26 @@
 //!
 //! Invariants: a standard error that cannot be written (a terminal that was closed, a pipe whose
 //! reader has ended) never ends the server or one of its threads; colour is used on a terminal
-//! only, and not where `NO_COLOR` is set.
+//! only, and not where `NO_COLOR` is set; whatever clients and disks do, the log grows by a bounded
+//! number of lines per second.
+
+mod throttled_lines;
 
 use crate::failure::{CommandResult, Failure};
 use clap::{ArgAction, Args};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use throttled_lines::ThrottledLines;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 /// The target of sentences that are printed at every level.
 const SENTENCE: &str = "disktime::sentence";
+
+/// The target of the lines that say what is served: one for each vdisk, at the start only.
+const ANNOUNCEMENT: &str = "disktime::announcement";
 
 /// Whether sentences are lines of the log.
 static IS_SERVER: AtomicBool = AtomicBool::new(false);
@@ -74,6 +81,11 @@ pub(crate) fn print_sentence(sentence: impl Display) {
     } else {
         print(format_args!("disktime: {sentence}"));
     }
+}
+
+/// Logs a line of what is served, where standard output belongs to another program.
+pub(crate) fn log_announcement(line: &str) {
+    tracing::info!(target: ANNOUNCEMENT, "{line}");
 }
 
 /// Prints what is wrong and does not end the program, a sentence with its line in the file.
@@ -141,9 +153,9 @@ pub(crate) fn start_log(verbosity: &Verbosity) -> CommandResult {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(is_coloured(&std::io::stderr()))
-        .with_target(false)
         // An error of the log itself would be printed to the same place, and panic.
-        .log_internal_errors(false);
+        .log_internal_errors(false)
+        .event_format(ThrottledLines::default());
     let selected = Targets::new()
         .with_default(level)
         .with_target(SENTENCE, Level::INFO);

@@ -4,7 +4,7 @@
 //! opposite order, and disks drain before the control socket closes.
 
 use crate::assembly::DiskService;
-use crate::diagnostics::print_sentence;
+use crate::diagnostics::{log_announcement, print_sentence};
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::{BackingWatch, FileProblems};
@@ -190,7 +190,7 @@ impl Server {
         lines.push(format!("control: {control}"));
         lines.push("ready".to_owned());
         if quiet {
-            lines.iter().for_each(|line| tracing::info!("{line}"));
+            lines.iter().for_each(|line| log_announcement(line));
             return Ok(());
         }
         let mut out = std::io::stdout().lock();

@@ -82,6 +82,31 @@ fn garbage_ends_its_own_connection() {
 }
 
 #[test]
+fn a_flood_of_garbage_is_a_few_lines_in_the_log() {
+    let place = TestDirectory::with(&[("web", r#""size": "16MiB""#)]);
+    let mut serve = place.command(&["serve"]);
+    serve.env("DISKTIME_LOG", "info");
+    let server = Server::start(serve);
+    let garbage = || {
+        for mut stream in [raw(&server.uri("web")), chosen(&server.uri("web"))] {
+            let _ = stream.write_all(&pattern(4096, 1));
+            closed(stream);
+        }
+    };
+    (0..200).for_each(|_| garbage());
+    let lines = |text: &str| server.said().matches(text).count();
+    // Two kinds: a handshake that is none, and a request that is none.
+    assert!(lines("connection") >= 64, "{}", server.said());
+    assert!(lines("\n") < 200, "{}", server.said());
+    // The next one, a second later, says how many were left out.
+    while lines("lines like the next one were left out") < 2 {
+        std::thread::sleep(Duration::from_millis(100));
+        garbage();
+    }
+    server.stop();
+}
+
+#[test]
 fn a_disconnect_in_mid_request_ends_its_own_connection() {
     let (_place, server) = start();
     let mut witnesses = Witnesses::of(&server);
