@@ -21,7 +21,8 @@ use disktime_units::Nanos;
 const PARTS: u64 = 128;
 /// but so much of it can be taken in advance.
 const ADVANCE: Nanos = Nanos::from_millis(40);
-/// The longest probe. What it does not measure the next ones do.
+/// The longest probe, if that is enough for twice as many requests as the shortest. What it does
+/// not measure the next ones do.
 const LONGEST: Nanos = Nanos::from_millis(10);
 /// A probe shorter than what drains before it and so many requests alone is not worth it.
 const REQUESTS_MIN: u64 = 8;
@@ -72,13 +73,12 @@ impl PriceProbes {
         }
         let drain = ledger.drain(now);
         let (missing, lone) = solo.to_confirm();
+        let requests = |count: u64| drain + Nanos(lone.0.saturating_mul(count));
         let wanted = drain + missing + Nanos(missing.0 / 8);
-        let time = wanted.min(LONGEST).min(length(slack / 2));
-        let least = drain
-            .0
-            .saturating_mul(2)
-            .saturating_add(lone.0.saturating_mul(REQUESTS_MIN));
-        if time.0 < least {
+        let wanted = wanted.max(requests(REQUESTS_MIN));
+        let longest = LONGEST.max(requests(2 * REQUESTS_MIN));
+        let time = wanted.min(longest).min(length(slack / 2));
+        if time < requests(REQUESTS_MIN) {
             return None;
         }
         let until = now.saturating_add(time);
