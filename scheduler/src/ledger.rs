@@ -19,8 +19,8 @@
 //! - `states.rs`: waking, going idle, the lists and timers
 //! - `charges.rs`: requests and disk time
 //! - `periods.rs`, `grace.rs`, `limits.rs`: what time alone changes
-//! - `occupancy.rs`, `private_device.rs`, `price_correction.rs`, `solo_account.rs`, `solo.rs`,
-//!   `device_speed.rs`: a disk that overlaps requests
+//! - `occupancy.rs`, `write_hold.rs`, `private_device.rs`, `price_correction.rs`,
+//!   `solo_account.rs`, `solo.rs`, `device_speed.rs`: a disk that overlaps requests
 //! - `dataless.rs`, `learnt_times.rs`: the gate of discards, zeroings and flushes
 //! - `groups.rs`, `changes.rs`, `removal.rs`: members of groups, new entitlements, leaving
 //! - `stream.rs`: one stream's account
@@ -44,6 +44,7 @@ mod solo_account;
 mod states;
 mod stream;
 mod stream_table;
+mod write_hold;
 
 pub(crate) use dataless::AtGate;
 pub(crate) use occupancy::Occupancy;

@@ -17,14 +17,12 @@
 //! What is not known here: budgets, and what requests really took.
 
 use super::device_speed::DeviceSpeed;
+use super::write_hold::WriteHold;
 use crate::config::OverlapConfig;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 
-/// A write counts for this many per cent of its occupancy after it was acknowledged: at 100 the
-/// disk's own queue would have the load 1 and grow without bound.
-const WRITE_HOLD_PERCENT: u64 = 125;
 /// So many held writes besides those that can be in flight.
 const HOLDS: usize = 64;
 
@@ -67,6 +65,7 @@ pub(crate) struct Occupancy {
     accounts: usize,
     /// The last event before which two accounts or more had requests in flight.
     mixed_at: Nanos,
+    write_hold: WriteHold,
     holds: VecDeque<Hold>,
     most_holds: usize,
     /// When the disk has done the acknowledged writes, by their held times.
@@ -92,6 +91,7 @@ impl Occupancy {
             most_filled: Nanos::ZERO,
             accounts: 0,
             mixed_at: Nanos::ZERO,
+            write_hold: WriteHold::new(),
             holds: VecDeque::with_capacity(most_holds),
             most_holds,
             write_clock: Nanos::ZERO,
@@ -231,9 +231,12 @@ impl Occupancy {
             .active_reserved
             .saturating_sub(usize::from(leaving.is_reserved));
         let is_light = others == 0 || self.focus == Some(leaving.account);
-        let percent = if is_light { 100 } else { WRITE_HOLD_PERCENT };
-        let held = self.speed.occupancy(leaving.occupancy);
-        let held = Nanos(held.0 * percent / 100);
+        let occupancy = self.speed.occupancy(leaving.occupancy);
+        let held = if is_light {
+            occupancy
+        } else {
+            self.write_hold.hold(occupancy)
+        };
         self.write_clock = self.write_clock.max(leaving.dispatched_at) + held;
         let done = self.write_clock.max(now);
         self.settle(leaving.account, done + self.settle_time());
@@ -242,6 +245,11 @@ impl Occupancy {
         } else {
             self.hold(leaving.occupancy);
         }
+    }
+
+    /// A read that had the disk alone took so long, and its price is this.
+    pub(super) fn note_read_alone(&mut self, took: Nanos, price: Nanos) {
+        self.write_hold.note_read_alone(took, price);
     }
 
     fn hold(&mut self, occupancy: Nanos) {

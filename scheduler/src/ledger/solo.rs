@@ -302,6 +302,10 @@ impl Ledger {
                     is_last: stream.in_flight() == 1,
                 },
             );
+            let is_read = done.kind == RequestKind::Read && done.lone > Nanos::ZERO;
+            if is_read && was_alone && stream.in_flight() == 1 && !stream.has_queue() {
+                device.note_read_alone(now.saturating_sub(since), done.debit);
+            }
             if learn_speed(
                 device.speed_mut(),
                 stream,

@@ -74,6 +74,20 @@ fn wrong_prices_break_no_reservation() {
     }
 }
 
+/// An acknowledgement shows nothing of what a write takes: that the price is too low shows in the
+/// reads behind the writes.
+#[test]
+fn prices_of_writes_that_are_too_low_leave_a_reader_its_share() {
+    for name in ["cheap-qlc", "cheap-qlc-gc"] {
+        for percent in [60, 80] {
+            let drive = LabDrive::find(name).used_up().with_prices(percent);
+            let clients = vec![half(1, R4), OverlapClient::new("writes", 32, W64)];
+            let isolation = measured(drive, clients, 1000).streams[0].isolation;
+            assert!(isolation >= 0.95, "{name}, {percent} %: {isolation:.3}");
+        }
+    }
+}
+
 /// A drive without a reservation, or on which none is behind, does what it does under `fifo`.
 #[test]
 fn a_drive_without_shortage_is_full() {
