@@ -16,7 +16,7 @@
 //! - Where no client of depth 1 shows latency, it is taken to be as slow as occupancy, within that
 //!   bound.
 //! - A window below 1.3 counts as 1, so that noise changes nothing. A factor moves half way to what
-//!   a window shows, and falls at once to the upper bound.
+//!   a window shows; up by more than a half, and down to the upper bound, at once.
 //!
 //! What is not known here: streams. While a factor is learnt (some windows) W is not promised.
 
@@ -261,10 +261,16 @@ impl DeviceSpeed {
     }
 }
 
-/// Half way from a factor to what a window shows.
+/// Half way from a factor to what a window shows, or all the way if that is half as much again: that
+/// is no noise, and until it is known best effort gets next to nothing.
 fn moved(factor: u64, shown: u64) -> u64 {
     let shown = if shown < NOISE { ONE } else { shown };
-    let next = factor.midpoint(shown.min(FACTOR_MAX));
+    let shown = shown.min(FACTOR_MAX);
+    let next = if shown > factor + factor / 2 {
+        shown
+    } else {
+        factor.midpoint(shown)
+    };
     if next.abs_diff(ONE) < ONE / 20 {
         ONE
     } else {

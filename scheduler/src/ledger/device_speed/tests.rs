@@ -48,6 +48,15 @@ fn a_disk_three_times_slower_is_known_within_a_second_and_forgotten_within_one()
 }
 
 #[test]
+fn one_window_tells_how_slow_the_disk_is() {
+    let mut speed = DeviceSpeed::default();
+    windows(&mut speed, 0, 5, 100);
+    windows(&mut speed, 500, 2, 300);
+    let (latency, _, _) = speed.factors();
+    assert!((2_800_000..=3_000_000).contains(&latency), "{latency}");
+}
+
+#[test]
 fn the_fast_tenth_is_at_most_an_eighth_too_high() {
     let mut ratios = Ratios {
         counts: [0; BUCKETS],
