@@ -94,6 +94,7 @@ impl Device {
             overlap: OverlapConfig {
                 occupancy_bound: Nanos(2 * LONE.0),
                 settle: Nanos::ZERO,
+                fast_read_percent: 100,
                 idle_factor: 2,
             },
         }

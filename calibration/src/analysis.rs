@@ -15,7 +15,9 @@ mod seeks;
 use crate::measurements::{Measurements, Subject, median};
 use crate::plan::{Part, SMALL_BYTES};
 use crate::probe::{Places, Sample};
-use crate::profile::{Class, DepthPoint, Device, Implausible, LoneLatency, LonePair, Profile};
+use crate::profile::{
+    Class, DepthPoint, Device, Implausible, LoneLatency, LonePair, Profile, fast_read_percent,
+};
 use disktime_drive_models::{ClassCost, CostModel, Operation, OverlapCost, Quote};
 use disktime_units::Nanos;
 
@@ -74,6 +76,7 @@ impl Measurements {
         let sequential_read = self.class_cost(Class::SequentialRead, lone);
         let small = random_read.quote(SMALL_BYTES).lone;
         let large = random_read.quote(self.plan.quantum_bytes).lone;
+        let fast_read_percent = fast_read_percent(lone);
         let occupancy_bound = Nanos((2 * small.0).max(large.0 + large.0 / 10));
         if !self.plan.options.writes {
             let write = dearer(random_read);
@@ -92,6 +95,7 @@ impl Measurements {
                 flush,
                 occupancy_bound,
                 settle: GUESSED_SETTLE,
+                fast_read_percent,
             };
         }
         let random_write = self.class_cost(Class::RandomWrite, lone);
@@ -108,6 +112,7 @@ impl Measurements {
             flush: self.flush_cost(&random_write, lone),
             occupancy_bound,
             settle: self.settle(random_write.quote(self.plan.quantum_bytes).occupancy),
+            fast_read_percent,
         }
     }
 

@@ -146,6 +146,15 @@ pub struct LonePair {
     pub quantum: LoneLatency,
 }
 
+/// A tenth of small random reads alone takes at most so many per cent of their mean.
+pub(crate) fn fast_read_percent(lone: &[Option<LonePair>; 6]) -> u32 {
+    lone[Class::RandomRead as usize].map_or(100, |pair| {
+        let LoneLatency { p10, mean, .. } = pair.small;
+        let percent = u128::from(p10.0) * 100 / u128::from(mean.0.max(1));
+        u32::try_from(percent).unwrap_or(100).clamp(1, 100)
+    })
+}
+
 /// What random reads do at one depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DepthPoint {

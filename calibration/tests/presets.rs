@@ -98,6 +98,12 @@ fn check(name: &str, seconds: u64) -> Profile {
             15,
         );
     }
+    near(
+        "the fast tenth of reads",
+        profile.cost.fast_read_percent.into(),
+        drive.cost.fast_read_percent.into(),
+        5,
+    );
     let steps = profile.knee_depth.ilog2().abs_diff(knee(&drive).ilog2());
     assert!(steps <= 1, "the knee is {}", profile.knee_depth);
     let needed = Nanos(drive.worst_case.0 * UNSEEN_PERCENT / 100);

@@ -114,6 +114,7 @@ impl Defaults {
                 // 1.1 reads of 128 KiB alone.
                 occupancy_bound: Nanos::from_micros(440),
                 settle: Nanos::from_millis(1),
+                fast_read_percent: 100,
             }),
             quantum_bytes: OVERLAPPING_QUANTUM_BYTES,
             depth: DEPTH,
@@ -144,6 +145,7 @@ impl Defaults {
                 flush: fixed(Nanos::from_micros(1), Nanos::from_micros(5)),
                 occupancy_bound: Nanos::from_micros(200),
                 settle: Nanos::ZERO,
+                fast_read_percent: 100,
             }),
             quantum_bytes: OVERLAPPING_QUANTUM_BYTES,
             depth: DEPTH,

@@ -29,6 +29,7 @@ fn main() {
         }
         println!("  occupancy_bound: Nanos({}),", cost.occupancy_bound.0);
         println!("  settle: Nanos({}),", cost.settle.0);
+        println!("  fast_read_percent: {},", cost.fast_read_percent);
         for (operation, len_bytes) in [
             (Operation::Read, 4096),
             (Operation::Read, 64 << 10),

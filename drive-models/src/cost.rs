@@ -119,6 +119,14 @@ impl CostModel {
         }
     }
 
+    /// A tenth of small random reads alone takes at most so many per cent of their mean.
+    pub fn fast_read_percent(&self) -> u32 {
+        match self {
+            CostModel::Linear(_) => 100,
+            CostModel::Overlapping(cost) => cost.fast_read_percent,
+        }
+    }
+
     /// The same prices and bounds, each in per cent of what it is: for tests of wrong estimates.
     pub fn in_percent(self, percent: u32) -> CostModel {
         match self {

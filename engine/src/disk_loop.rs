@@ -430,6 +430,7 @@ fn scheduler_config(properties: &DiskProperties, settings: LoopSettings) -> Sche
                 .cost
                 .occupancy_bound(u64::from(properties.quantum_bytes)),
             settle: properties.cost.settle(),
+            fast_read_percent: properties.cost.fast_read_percent(),
             idle_factor: IDLE_FACTOR,
         },
     }

@@ -124,6 +124,9 @@ pub struct OverlapConfig {
     pub occupancy_bound: Nanos,
     /// σ: how long reads are slower after the last write has left the occupancy.
     pub settle: Nanos,
+    /// A tenth of reads alone takes at most so many per cent of the lone latency, which is a mean:
+    /// less than 100 where latency varies. At least 1.
+    pub fast_read_percent: u32,
     /// k: H is this many times as much while no stream with a reservation is active and all that
     /// is queued gains by more in flight. At least 1.
     pub idle_factor: u32,
@@ -134,6 +137,7 @@ impl OverlapConfig {
     pub const NONE: OverlapConfig = OverlapConfig {
         occupancy_bound: Nanos::MAX,
         settle: Nanos::ZERO,
+        fast_read_percent: 100,
         idle_factor: 1,
     };
 }

@@ -32,7 +32,11 @@ fn profile() -> Profile {
         seconds: 60,
         measured_writes: true,
         quantum_bytes: 128 << 10,
-        cost: drive.cost,
+        cost: OverlapCost {
+            // As the latencies above.
+            fast_read_percent: 50,
+            ..drive.cost
+        },
         lone: [Some(lone), Some(lone), None, None, None, None],
         worst_case: Nanos::from_millis(1),
         knee_depth: 32,

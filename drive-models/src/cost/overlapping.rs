@@ -44,6 +44,9 @@ pub struct OverlapCost {
     pub occupancy_bound: Nanos,
     /// σ: the time until reads are normal after writes stop.
     pub settle: Nanos,
+    /// A tenth of small random reads alone takes at most so many per cent of their mean: less than
+    /// 100 where latency varies.
+    pub fast_read_percent: u32,
 }
 
 impl ClassCost {
@@ -126,6 +129,7 @@ impl OverlapCost {
             flush: self.flush.in_percent(percent),
             occupancy_bound: scaled(self.occupancy_bound, percent),
             settle: scaled(self.settle, percent),
+            ..self
         }
     }
 }

@@ -64,6 +64,7 @@ fn overlapping() -> OverlapCost {
         flush: class(20_000),
         occupancy_bound: Nanos(150_000),
         settle: Nanos(300_000),
+        fast_read_percent: 100,
     }
 }
 

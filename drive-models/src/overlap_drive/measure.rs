@@ -31,7 +31,14 @@ impl OverlapDrive {
             flush: self.flush_class(),
             occupancy_bound: Nanos((2 * small.0).max(large.0 + large.0 / 10)),
             settle: self.parameters.settle(),
+            fast_read_percent: self.fast_read_percent(),
         }
+    }
+
+    fn fast_read_percent(&self) -> u32 {
+        let reads = self.alone(Load::random(Operation::Read, SMALL_BYTES, 1));
+        let percent = reads.quantile(100).0 * 100 / reads.mean().0.max(1);
+        u32::try_from(percent.min(100)).unwrap_or(100)
     }
 
     /// A request alone on the idle drive.

@@ -91,6 +91,7 @@ fn nvme_970pro() -> OverlapDrive {
             flush: class(2331, 0, 288_960, 0),
             occupancy_bound: Nanos(177_527),
             settle: Nanos(237_000),
+            fast_read_percent: 100,
         },
     }
     .drive()
@@ -133,6 +134,7 @@ fn sata_870() -> OverlapDrive {
             flush: class(15_052, 0, 597_020, 0),
             occupancy_bound: Nanos(454_480),
             settle: Nanos(485_000),
+            fast_read_percent: 100,
         },
     }
     .drive()
@@ -180,6 +182,7 @@ fn cheap_qlc() -> OverlapDrive {
             flush: class(5247, 0, 602_980, 0),
             occupancy_bound: Nanos(251_908),
             settle: Nanos(2_220_000),
+            fast_read_percent: 100,
         },
     }
     .drive()
@@ -204,6 +207,7 @@ fn cheap_qlc_gc() -> OverlapDrive {
             flush: class(34_840, 0, 2_545_407, 0),
             occupancy_bound: Nanos(251_908),
             settle: Nanos(6_660_000),
+            fast_read_percent: 100,
         },
     }
     .drive()
@@ -237,6 +241,7 @@ fn cloud_16k() -> OverlapDrive {
             flush: class(63_381, 0, 508_743, 0),
             occupancy_bound: Nanos(1_069_707),
             settle: Nanos(0),
+            fast_read_percent: 75,
         },
     }
     .drive()
@@ -265,6 +270,7 @@ fn cloud_16k_burst() -> OverlapDrive {
             flush: class(254_032, 0, 508_743, 0),
             occupancy_bound: Nanos(2_310_924),
             settle: Nanos(0),
+            fast_read_percent: 75,
         },
     }
     .drive()

@@ -131,6 +131,11 @@ fn the_prices_of_each_preset_are_those_that_probes_measure() {
         }
         near(drive.cost.occupancy_bound.0, measured.occupancy_bound.0, 5);
         assert_eq!(drive.cost.settle, measured.settle, "{name}");
+        near(
+            drive.cost.fast_read_percent.into(),
+            measured.fast_read_percent.into(),
+            3,
+        );
     }
 }
 

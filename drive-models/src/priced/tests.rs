@@ -22,6 +22,7 @@ fn model() -> PricedModel {
         flush: class(2, 500),
         occupancy_bound: Nanos::from_micros(200),
         settle: Nanos::ZERO,
+        fast_read_percent: 100,
     })
 }
 

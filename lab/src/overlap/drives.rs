@@ -173,6 +173,7 @@ impl LabDrive {
             overlap: OverlapConfig {
                 occupancy_bound: self.occupancy_bound(),
                 settle: self.cost.settle(),
+                fast_read_percent: self.cost.fast_read_percent(),
                 idle_factor: IDLE_FACTOR,
             },
             ..plain_disk(self.worst_case)

@@ -131,10 +131,10 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
         panels,
     ));
     finding.note(
-        "What limits it: prices are corrected from reads that had the drive alone. On sata-870 a \
-         reader of depth 1 beside a deep one is never short by its own books where prices are too \
-         high, so it is never alone, and there is nothing to learn from. Prices that are too low let \
-         two deep readers favour the first.",
+        "Prices are corrected from reads that had the drive alone. On sata-870 a reader of depth 1 \
+         beside a deep one is never short by its own books where prices are too high, so it is \
+         never alone unless the scheduler keeps the drive for it now and then, which it does for a \
+         128th of the time at most. Prices that are too low let two deep readers favour the first.",
     );
     Ok(finding)
 }

@@ -123,6 +123,7 @@ pub(super) struct FinishedRead {
 /// How much slower the disk is than its prices say.
 #[derive(Debug)]
 pub(crate) struct DeviceSpeed {
+    fast_read_percent: u32,
     /// φℓ and φo, in ppm.
     latency_ppm: u64,
     occupancy_ppm: u64,
@@ -138,9 +139,11 @@ pub(crate) struct DeviceSpeed {
     lone_latency: u64,
 }
 
-impl Default for DeviceSpeed {
-    fn default() -> DeviceSpeed {
+impl DeviceSpeed {
+    /// A disk that is as fast as its prices, of which a tenth of lone reads is so fast.
+    pub(super) fn new(fast_read_percent: u32) -> DeviceSpeed {
         DeviceSpeed {
+            fast_read_percent: fast_read_percent.max(1),
             latency_ppm: ONE,
             occupancy_ppm: ONE,
             slow_since: None,
@@ -156,9 +159,7 @@ impl Default for DeviceSpeed {
             lone_latency: 0,
         }
     }
-}
 
-impl DeviceSpeed {
     /// A lone latency as it is now.
     #[inline]
     pub(super) fn latency(&self, nominal: Nanos) -> Nanos {
@@ -169,6 +170,19 @@ impl DeviceSpeed {
     #[inline]
     pub(super) fn occupancy(&self, nominal: Nanos) -> Nanos {
         times(nominal, self.occupancy_ppm)
+    }
+
+    /// What a tenth of reads of this lone latency take at most when they are alone and the disk is
+    /// as fast as its prices.
+    #[inline]
+    fn fast(&self, lone: Nanos) -> Nanos {
+        Nanos(lone.0 * u64::from(self.fast_read_percent) / 100)
+    }
+
+    /// The same as the disk is now.
+    #[inline]
+    pub(super) fn fast_latency(&self, lone: Nanos) -> Nanos {
+        self.latency(self.fast(lone))
     }
 
     /// H in nominal occupancy: what drains in the same number of lone latencies as before.
@@ -192,7 +206,7 @@ impl DeviceSpeed {
             0 => read.lone.0,
             known => (known * 15 + read.lone.0) / 16,
         };
-        self.reads.add(ppm(read.service.0, read.lone.0));
+        self.reads.add(ppm(read.service.0, self.fast(read.lone).0));
         let Some((elapsed, solo)) = read.alone else {
             return;
         };
@@ -261,7 +275,7 @@ impl DeviceSpeed {
     }
 }
 
-/// Half way from a factor to what a window shows, or all the way if that is half as much again: that
+/// Half way from a factor to what a window shows, or all the way if that is half as much again: it
 /// is no noise, and until it is known best effort gets next to nothing.
 fn moved(factor: u64, shown: u64) -> u64 {
     let shown = if shown < NOISE { ONE } else { shown };

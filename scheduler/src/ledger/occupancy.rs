@@ -100,7 +100,7 @@ impl Occupancy {
             focused_since: None,
             focused: Nanos::ZERO,
             active_reserved: 0,
-            speed: DeviceSpeed::default(),
+            speed: DeviceSpeed::new(config.fast_read_percent),
         }
     }
 

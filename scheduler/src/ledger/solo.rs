@@ -395,7 +395,7 @@ fn learn_speed(
             is_lone: outstanding == 1 && !stream.has_queue(),
             is_deep: outstanding * done.occupancy.0 * 10 >= done.lone.0 * 12,
         });
-        let expected = speed.latency(done.lone);
+        let expected = speed.fast_latency(done.lone);
         let share_ppm = u64::try_from(stream.share_ppm()).unwrap_or(0);
         let solo = stream.solo_mut();
         solo.note_read(now, (service, expected), share_ppm);

@@ -32,6 +32,7 @@ fn pipe(policy: PolicyKind, max_in_flight: usize) -> (SchedulerConfig, CostModel
         overlap: OverlapConfig {
             occupancy_bound: cost.occupancy_bound(128 << 10),
             settle: Nanos::ZERO,
+            fast_read_percent: 100,
             idle_factor: 2,
         },
         ..plain_disk(ms(1))

@@ -86,6 +86,7 @@ fn prices(profile: &Profile, assumed: &OverlapCost) -> OverlapCost {
         random_write: dearer(&found.random_read, &assumed.random_write),
         sequential_write: dearer(&found.sequential_read, &assumed.sequential_write),
         occupancy_bound: found.occupancy_bound.max(assumed.occupancy_bound),
+        fast_read_percent: found.fast_read_percent,
         ..*assumed
     }
 }

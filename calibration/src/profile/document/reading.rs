@@ -4,6 +4,7 @@
 
 use crate::profile::{
     Class, DepthPoint, Device, LoneLatency, LonePair, Profile, SMALL_BYTES, Seeks,
+    fast_read_percent,
 };
 use disktime_documents::Object;
 use disktime_drive_models::{ClassCost, OverlapCost, SeekPoint};
@@ -129,6 +130,7 @@ fn read_classes(classes: &Object<'_>) -> Option<(OverlapCost, [Option<LonePair>;
         flush: costs[5],
         occupancy_bound: Nanos(SMALL_BYTES),
         settle: Nanos::ZERO,
+        fast_read_percent: fast_read_percent(&lone),
     };
     Some((cost, lone))
 }

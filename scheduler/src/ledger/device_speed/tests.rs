@@ -27,7 +27,7 @@ fn windows(speed: &mut DeviceSpeed, from_ms: u64, count: u64, percent: u64) {
 
 #[test]
 fn a_disk_as_fast_as_its_prices_has_no_factors() {
-    let mut speed = DeviceSpeed::default();
+    let mut speed = DeviceSpeed::new(100);
     windows(&mut speed, 0, 5, 100);
     assert_eq!(speed.factors(), (ONE, ONE, None));
     windows(&mut speed, 500, 5, 120);
@@ -36,7 +36,7 @@ fn a_disk_as_fast_as_its_prices_has_no_factors() {
 
 #[test]
 fn a_disk_three_times_slower_is_known_within_a_second_and_forgotten_within_one() {
-    let mut speed = DeviceSpeed::default();
+    let mut speed = DeviceSpeed::new(100);
     windows(&mut speed, 0, 5, 100);
     windows(&mut speed, 500, 8, 300);
     let (latency, _, since) = speed.factors();
@@ -49,11 +49,37 @@ fn a_disk_three_times_slower_is_known_within_a_second_and_forgotten_within_one()
 
 #[test]
 fn one_window_tells_how_slow_the_disk_is() {
-    let mut speed = DeviceSpeed::default();
+    let mut speed = DeviceSpeed::new(100);
     windows(&mut speed, 0, 5, 100);
     windows(&mut speed, 500, 2, 300);
     let (latency, _, _) = speed.factors();
     assert!((2_800_000..=3_000_000).contains(&latency), "{latency}");
+}
+
+/// A tenth of the reads of a volume takes 63 % of the mean, however slow it is.
+#[test]
+fn latency_that_varies_does_not_hide_a_slow_disk() {
+    for (fast_read_percent, least, most) in
+        [(63, 2_800_000, 3_100_000), (100, 1_800_000, 2_200_000)]
+    {
+        let mut speed = DeviceSpeed::new(fast_read_percent);
+        for read in 0..10_000u64 {
+            let percent = if read % 4 == 0 { 63 } else { 112 };
+            let service = Nanos(LONE.0 * 3 * percent / 100);
+            let solo = speed.latency(LONE);
+            speed.note_read(FinishedRead {
+                service,
+                lone: LONE,
+                alone: Some((service, solo)),
+                is_lone: true,
+                is_deep: false,
+            });
+            let now = Nanos(read * 100_000);
+            speed.note_done(now, OCCUPANCY, Nanos(now.0 / 10 * 9));
+        }
+        let (latency, _, _) = speed.factors();
+        assert!((least..=most).contains(&latency), "{latency}");
+    }
 }
 
 #[test]
@@ -72,7 +98,7 @@ fn the_fast_tenth_is_at_most_an_eighth_too_high() {
 
 #[test]
 fn overlap_alone_does_not_look_like_a_slow_disk() {
-    let mut speed = DeviceSpeed::default();
+    let mut speed = DeviceSpeed::new(100);
     for read in 0..2000u64 {
         // A tenth of the reads found the disk free.
         let service = if read % 8 == 0 {
@@ -94,7 +120,7 @@ fn overlap_alone_does_not_look_like_a_slow_disk() {
 
 #[test]
 fn a_disk_slower_for_deep_clients_alone_keeps_its_bound_on_the_occupancy() {
-    let mut speed = DeviceSpeed::default();
+    let mut speed = DeviceSpeed::new(100);
     for read in 0..5000u64 {
         // Forty outstanding, each ten times as slow as its price in throughput and in latency.
         let solo = speed.occupancy(OCCUPANCY);

@@ -14,6 +14,7 @@ fn device(settle: Nanos) -> Occupancy {
     let config = OverlapConfig {
         occupancy_bound: us(142),
         settle,
+        fast_read_percent: 100,
         idle_factor: 1,
     };
     let mut device = Occupancy::new(config, 4);
