@@ -48,7 +48,7 @@ impl InFile {
 
     fn described(&self, is_found: bool) -> String {
         match self {
-            InFile::Here if is_found => "served".to_owned(),
+            InFile::Here if is_found => "in the file".to_owned(),
             InFile::Here => "made by the next start".to_owned(),
             InFile::OnDisk(disk) => format!("kept; the file has it on {disk}"),
             InFile::No => "kept; not in the file".to_owned(),

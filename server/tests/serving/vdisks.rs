@@ -125,7 +125,10 @@ fn a_vdisk_is_listed_and_gets_another_name_without_a_server() {
     let server = place.start();
     let data = server.client("old").fill(4);
     // Beside a server as well.
-    assert_says(&place.succeeds(&["list"]), &["256MiB in use", "served"]);
+    assert_says(
+        &place.succeeds(&["list"]),
+        &["256MiB in use", "in the file"],
+    );
     assert_says(
         &place.fails(&["rename", "old", "new"]),
         &["call it `new` there first"],
@@ -176,7 +179,7 @@ fn a_vdisk_is_listed_and_gets_another_name_without_a_server() {
             &before,
             "8MiB",
             "10 % per 500ms",
-            "state: served",
+            "state: in the file",
         ],
     );
     assert_says(
