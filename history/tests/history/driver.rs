@@ -98,13 +98,29 @@ pub(crate) fn recover(
 impl Driver {
     /// Opens a log, up to its first notice.
     pub(crate) fn open(
+        disk: Disk,
+        image: Disk,
+        geometry: Geometry,
+        settings: Settings,
+    ) -> Result<(Driver, Report), OpenError> {
+        let (mut driver, report) = Driver::begin(disk, image, geometry, settings)?;
+        let mut random = SplitMix64::new(1);
+        while !driver.notices.contains(&Notice::Opened) {
+            assert!(driver.step(&mut random), "it opens");
+        }
+        driver.notices.clear();
+        Ok((driver, report))
+    }
+
+    /// Begins to open a log.
+    pub(crate) fn begin(
         mut disk: Disk,
         image: Disk,
         geometry: Geometry,
         settings: Settings,
     ) -> Result<(Driver, Report), OpenError> {
         let (log, report) = recover(&mut disk, &geometry, settings)?;
-        let mut driver = Driver {
+        let driver = Driver {
             log,
             disk,
             image,
@@ -117,11 +133,6 @@ impl Driver {
             data: BTreeMap::new(),
             next_request: 1,
         };
-        let mut random = SplitMix64::new(1);
-        while !driver.notices.contains(&Notice::Opened) {
-            assert!(driver.step(&mut random), "it opens");
-        }
-        driver.notices.clear();
         Ok((driver, report))
     }
 
