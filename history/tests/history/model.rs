@@ -28,6 +28,8 @@ struct Run {
     changes: Vec<Change>,
     /// Flushes: what they cover is the first so many changes.
     flushes: Vec<RequestId>,
+    /// Changes and flushes only, with no pause in which all is answered.
+    storm: bool,
     /// A moment that stays open, and what it has to hold.
     kept_view: Option<(ViewId, Copy)>,
     /// What the last opening found.
@@ -63,6 +65,7 @@ impl Run {
             random,
             changes: Vec::new(),
             flushes: Vec::new(),
+            storm: false,
             kept_view: None,
             kept: 0,
             seen: BTreeSet::new(),
@@ -92,7 +95,7 @@ impl Run {
     /// A write of sectors: a driver merges what is less than a block.
     fn write(&mut self) {
         let sectors = BLOCKS as usize * SECTORS_PER_BLOCK;
-        let unaligned = self.below(3) == 0;
+        let unaligned = !self.storm && self.below(3) == 0;
         let len = match self.below(10) {
             0 => self.random.range(1, 20 * 8) as usize,
             _ => self.random.range(1, 4 * 8) as usize,
