@@ -54,6 +54,7 @@ fn files() -> Vec<FuseFile> {
         last_change: LastChange::default(),
         clients: Default::default(),
         read_only: false,
+        punches_holes: true,
         optimal_io_bytes: 65_536,
         disk: 0,
         vdisk: VdiskId(u64::from(number)),

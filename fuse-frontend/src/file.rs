@@ -23,6 +23,8 @@ pub struct FuseFile {
     pub clients: ClientCount,
     /// Whether opening it for writing is refused.
     pub read_only: bool,
+    /// Whether holes can be punched into it; else `fallocate` with PUNCH_HOLE is not supported.
+    pub punches_holes: bool,
     /// The size of reads and writes that is recommended to programs (`st_blksize`), rounded up to a
     /// power of two from 4 KiB to 1 MiB.
     pub optimal_io_bytes: u32,

@@ -108,6 +108,7 @@ pub(crate) fn allocate(
     }
     let inside_bytes = len_inside(file, offset_bytes, len_bytes);
     let kind = match mode & !KEEP_SIZE {
+        PUNCH_HOLE if !file.punches_holes => return Err(libc::EOPNOTSUPP),
         // Beyond the end there is nothing to make a hole in, which is success.
         PUNCH_HOLE if mode & KEEP_SIZE != 0 => RequestKind::WriteZeroes,
         0 | ZERO_RANGE if inside_bytes < len_bytes => return Err(libc::ENOSPC),

@@ -32,6 +32,8 @@ pub struct Export {
     pub maximum_block: u32,
     /// What it can do.
     pub flags: ExportFlags,
+    /// TRIM, which `flags` does not have, is answered and changes nothing, in place of an error.
+    pub ignores_trims: bool,
 }
 
 impl Export {
@@ -47,6 +49,7 @@ impl Export {
             preferred_block: 4096,
             maximum_block: MAXIMUM_BLOCK_BYTES,
             flags: ExportFlags::default(),
+            ignores_trims: false,
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn validate(
         command::READ => (RequestKind::Read, 0, true),
         command::WRITE => (RequestKind::Write, 0, true),
         command::FLUSH => (RequestKind::Flush, 0, flags.flush),
-        command::TRIM => (RequestKind::Trim, 0, flags.trim),
+        command::TRIM => (RequestKind::Trim, 0, flags.trim || export.ignores_trims),
         command::CACHE => (RequestKind::Cache, 0, flags.cache),
         command::WRITE_ZEROES => {
             let fast = if flags.fast_zero {
@@ -88,6 +88,9 @@ pub(crate) fn validate(
         return RequestAction::Refuse(error);
     }
     if header.len_bytes == 0 && kind != RequestKind::Flush {
+        return RequestAction::Succeed;
+    }
+    if kind == RequestKind::Trim && !flags.trim {
         return RequestAction::Succeed;
     }
     if kind == RequestKind::ZeroFast && has(command_flag::NO_HOLE) {

@@ -147,6 +147,12 @@ pub struct VdiskStatus {
     /// How much of it is not known to be a hole; 0 on a disk that keeps nothing.
     #[serde(default)]
     pub stored_bytes: u64,
+    /// What becomes of its trims: `pass`, `hold` or `ignore`.
+    #[serde(default)]
+    pub trim: String,
+    /// With `hold`, how much was trimmed and is not given back to the disk yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim_held_bytes: Option<u64>,
     /// NBD connections that use it and opens of its file.
     #[serde(default)]
     pub clients: u64,

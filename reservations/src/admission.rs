@@ -17,7 +17,7 @@ use crate::configuration::{
 use crate::demand::{Capacity, Demand, WHOLE_PPM, sums_ppm, switching_ppm};
 use crate::remedy::{self, Remedy};
 use disktime_documents::{Finding, Severity, Spanned};
-use disktime_units::{BackgroundWork, Nanos, Share};
+use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling};
 use std::collections::HashMap;
 
 /// What admission needs to know about a disk; from its model, its profile, or assumed.
@@ -64,6 +64,8 @@ pub struct StreamAdmission {
     pub is_group: bool,
     /// The group that it is in; then it has no reservation and no limit of its own.
     pub group: Option<String>,
+    /// What becomes of its trims, if it is a vdisk.
+    pub trims: Option<TrimHandling>,
     /// The reserved share; nothing for best effort.
     pub reserve: Share,
     /// The period of the reservation.
@@ -174,7 +176,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         policy: disk.policy,
         switching,
         facts: *facts,
-        streams: streams(&vdisks, &groups, &demands, cost),
+        streams: streams(&vdisks, &groups, &demands, cost, disk.trim),
         reserved: share(reserved),
         switching_share: share(switched),
         drain_share: Share::ZERO,
@@ -217,7 +219,9 @@ fn background_demands<'d>(
     facts: &'d DiskFacts,
     capacity: &'d Capacity,
 ) -> impl Iterator<Item = Demand> + use<'d> {
-    disk.background.iter().map(|(work, own)| Demand {
+    let works = disk.background.iter();
+    let reserved = works.filter(|(work, own)| own.is_some() || work.default_share() > Share::ZERO);
+    reserved.map(|(work, own)| Demand {
         name: work.name().to_owned(),
         reserve: own.map_or(work.default_share(), |own| own.reserve.value),
         period: own.map_or_else(
@@ -242,6 +246,7 @@ fn streams(
     groups: &[&Group],
     demands: &[Demand],
     cost: Nanos,
+    trims: TrimHandling,
 ) -> Vec<StreamAdmission> {
     let mut members: HashMap<&str, Vec<&Vdisk>> = HashMap::new();
     for vdisk in vdisks {
@@ -256,7 +261,7 @@ fn streams(
     let mut streams = Vec::new();
     for vdisk in vdisks {
         let Some(group) = &vdisk.group else {
-            streams.push(of_vdisk(vdisk, cost));
+            streams.push(of_vdisk(vdisk, cost, trims));
             continue;
         };
         // All members of a group follow the group, at its first member's position.
@@ -268,7 +273,11 @@ fn streams(
                 ..entitled(&group.name.value, reservation, limit, group.weight, cost)
             });
         }
-        streams.extend(together.into_iter().map(|vdisk| of_vdisk(vdisk, cost)));
+        streams.extend(
+            together
+                .into_iter()
+                .map(|vdisk| of_vdisk(vdisk, cost, trims)),
+        );
     }
     let of_background = |demand: &Demand| StreamAdmission {
         is_background: true,
@@ -283,10 +292,11 @@ fn streams(
     streams
 }
 
-fn of_vdisk(vdisk: &Vdisk, cost: Nanos) -> StreamAdmission {
+fn of_vdisk(vdisk: &Vdisk, cost: Nanos, trims: TrimHandling) -> StreamAdmission {
     let (reservation, limit) = (vdisk.reservation, vdisk.limit);
     StreamAdmission {
         group: vdisk.group.as_ref().map(|group| group.value.clone()),
+        trims: Some(vdisk.trim.unwrap_or(trims)),
         ..entitled(&vdisk.name.value, reservation, limit, vdisk.weight, cost)
     }
 }
@@ -304,6 +314,7 @@ fn entitled(
         is_background: false,
         is_group: false,
         group: None,
+        trims: None,
         reserve: reservation.map_or(Share::ZERO, |own| own.reserve.value),
         period: reservation.map(|own| own.period.value),
         budget: reservation.map_or(Nanos::ZERO, |own| own.budget()),

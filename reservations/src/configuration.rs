@@ -4,7 +4,7 @@
 //! What is not known here: JSON, and whether anything named here exists.
 
 use disktime_documents::{Document, DocumentErrors, Finding, Span, Spanned};
-use disktime_units::{ByBackgroundWork, Nanos, Network, Share};
+use disktime_units::{ByBackgroundWork, Nanos, Network, Share, TrimHandling};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -174,6 +174,8 @@ pub struct Disk {
     pub switch_cost: Option<Spanned<Nanos>>,
     /// The most requests in flight, where the file says it.
     pub max_in_flight: Option<Spanned<u32>>,
+    /// What becomes of trims of its vdisks, where they do not say it.
+    pub trim: TrimHandling,
 }
 
 /// What holds a disk's data.
@@ -241,6 +243,8 @@ pub struct Vdisk {
     pub group: Option<Spanned<String>>,
     /// Whether clients may only read it.
     pub read_only: bool,
+    /// What becomes of its trims, where the file says it of the vdisk.
+    pub trim: Option<TrimHandling>,
     /// The addresses that may use it by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// The most NBD connections that use it at once, where the file says it.
@@ -333,6 +337,14 @@ impl Configuration {
         self.vdisks
             .iter()
             .filter(move |vdisk| vdisk.disk.value == disk)
+    }
+
+    /// What becomes of the trims of a vdisk.
+    pub fn trims_of(&self, vdisk: &Vdisk) -> TrimHandling {
+        let mut disks = self.disks.iter();
+        let disk = disks.find(|disk| disk.name.value == vdisk.disk.value);
+        let of_disk = disk.map_or_else(TrimHandling::default, |disk| disk.trim);
+        vdisk.trim.unwrap_or(of_disk)
     }
 
     /// The group of that name.

@@ -5,7 +5,7 @@ mod frontends;
 
 use crate::configuration::Policy;
 use disktime_documents::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
-use disktime_units::{BackgroundWork, Nanos, Share};
+use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling};
 pub(crate) use frontends::{
     ADDRESSES, CONTROL, CONTROL_SOCKET, FUSE, FUSE_MOUNT, NBD, NBD_CONNECTIONS,
     NBD_HANDSHAKE_OPTIONS, NBD_SOCKET, NETWORKS, TLS,
@@ -193,6 +193,9 @@ const SCHEDULING_KEYS: &[Key] = &[
     ),
 ];
 
+/// What becomes of trims.
+const TRIM: ValueKind = ValueKind::Choice(TrimHandling::NAMES);
+
 const DEVICE_KEYS: &[Key] = &[
     key(
         "seeks",
@@ -226,6 +229,13 @@ const DEVICE_KEYS: &[Key] = &[
         },
         "1 on disks with seeks, from the device or its model on others",
         "The most requests in flight at the device; at most what its model takes.",
+    ),
+    key(
+        "trim",
+        TRIM,
+        "pass",
+        "What becomes of trims of its vdisks (docs/semantics.md): sent on to the disk, recorded as \
+            holes of which the disk is told in spare time, or ignored.",
     ),
 ];
 
@@ -313,6 +323,12 @@ pub(crate) static VDISK: Table = Table::new(
             ValueKind::Truth,
             "false",
             "Clients of all frontends may read it and not write it.",
+        ),
+        key(
+            "trim",
+            TRIM,
+            "as `trim` of the disk",
+            "What becomes of its trims.",
         ),
         key(
             "allow",

@@ -5,7 +5,7 @@ use crate::admission::{Admission, OverlapFacts, StreamAdmission};
 use crate::configuration::Configuration;
 use crate::remedy::Remedy;
 use disktime_documents::{DocumentErrors, Finding, Severity};
-use disktime_units::{Nanos, Share, format_sizes};
+use disktime_units::{Nanos, Share, TrimHandling, format_sizes};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 use std::fmt;
@@ -116,6 +116,7 @@ fn stream(stream: &StreamAdmission) -> Value {
         "limit_period_ms": stream.limit.map(|(_, period)| period.as_millis_f64()),
         "weight": stream.weight,
         "group": stream.group,
+        "trim": stream.trims.map(TrimHandling::name),
     })
 }
 
@@ -218,6 +219,7 @@ impl fmt::Display for Admission {
         });
         rows.push(sum);
         table(f, &rows)?;
+        self.write_trims(f)?;
         match self.total() <= facts.most() {
             true => writeln!(f, "  left for best effort: {}", self.left),
             false if overlaps => writeln!(
@@ -228,6 +230,30 @@ impl fmt::Display for Admission {
             ),
             false => writeln!(f, "  together {}, more than the disk has", self.total()),
         }
+    }
+}
+
+impl Admission {
+    /// Whose trims are not sent on, and what becomes of them.
+    fn write_trims(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [
+            (
+                TrimHandling::Hold,
+                "recorded as holes, and done in spare time",
+            ),
+            (TrimHandling::Ignore, "ignored"),
+        ];
+        for (handling, what) in kinds {
+            let names = self
+                .streams
+                .iter()
+                .filter(|one| one.trims == Some(handling));
+            let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
+            if !names.is_empty() {
+                writeln!(f, "  trims of {} are {what}", names.join(", "))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -79,14 +79,14 @@ fn full() -> Value {
             "hdd0": {
                 "path": "hdd0.disk", "size": "64GiB", "policy": "fahrrad", "switching": "account",
                 "background": { "metadata": { "reserve": "2%", "period": "4s" } }, "seeks": true,
-                "worst_case": "40ms", "switch_cost": "13ms", "max_in_flight": 1,
+                "worst_case": "40ms", "switch_cost": "13ms", "max_in_flight": 1, "trim": "hold",
             },
             "hdd1": { "path": "hdd1.disk", "size": "10 MiB", "emulate": { "rpm": 7200 } },
         },
         "vdisks": {
             "web": {
                 "disk": "hdd0", "size": "1.5GiB", "reserve": "12.5%", "period": "1.5s",
-                "limit": "100%", "weight": 10_000, "read_only": true,
+                "limit": "100%", "weight": 10_000, "read_only": true, "trim": "ignore",
                 "allow": ["10.0.0.0/8", "::1"], "connections": 4,
             },
         },

@@ -208,7 +208,12 @@ pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
             };
             status.groups.insert(group.name().to_owned(), group_status);
         }
-        let works = streams.background();
+        // Without a reservation, work that was never done is not shown.
+        let is_shown = |id: &StreamId| {
+            let stream = disk.stream(*id);
+            stream.config.reservation.is_some() || stream.windows.total.counters.requests > 0
+        };
+        let works = streams.background().filter(|(_, id)| is_shown(id));
         let works = works.map(|(work, id)| (work.name().to_owned(), stream_status(disk, id)));
         let works: BTreeMap<_, _> = works.collect();
         status.background.insert(disk.name.clone(), works);

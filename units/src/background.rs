@@ -51,6 +51,16 @@ works! {
         // a disk that needs it.
         period_without_seeks: Nanos::from_secs(2),
     },
+    /// Tells the disk of trims that were held.
+    Trims => Facts {
+        name: "trims",
+        about: "The reservation of trims that were recorded as holes (`\"trim\": \"hold\"`), when the \
+            disk is told of them.",
+        default: "none: spare time",
+        share: Share::ZERO,
+        period_with_seeks: Nanos::from_secs(5),
+        period_without_seeks: Nanos::from_secs(2),
+    },
 }
 
 impl BackgroundWork {
@@ -69,7 +79,8 @@ impl BackgroundWork {
         self.facts().default
     }
 
-    /// The share of a disk's time that is reserved for it where the file does not say.
+    /// The share of a disk's time that is reserved for it where the file does not say; zero: it
+    /// uses spare time.
     pub const fn default_share(self) -> Share {
         self.facts().share
     }

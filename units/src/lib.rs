@@ -12,6 +12,7 @@ mod network;
 mod request_kind;
 mod share;
 mod text;
+mod trims;
 
 pub use background::{BackgroundWork, ByBackgroundWork};
 pub use nanos::Nanos;
@@ -22,3 +23,4 @@ pub use text::{
     QuantityError, format_duration, format_size, format_sizes, parse_duration, parse_share,
     parse_size,
 };
+pub use trims::TrimHandling;

@@ -33,10 +33,12 @@ use disktime_units::Nanos;
 
 mod beginning;
 mod completion;
+mod held;
 mod leaving;
 mod metadata;
 mod shared_flush;
 
+use held::HeldDiscards;
 use leaving::Leaving;
 use shared_flush::SharedFlush;
 
@@ -46,8 +48,11 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// The requests of a set's vdisks on their way.
 pub(crate) struct DataPath<D: Disk> {
     io: IoQueue<D>,
-    /// Pays for the zero maps.
+    /// Pays for the zero maps,
     metadata: StreamId,
+    /// and this for trims that were held.
+    trims: StreamId,
+    held: HeldDiscards,
     /// By slot.
     vdisks: Vec<Option<OpenVdisk>>,
     leaving: Vec<Leaving>,
@@ -79,13 +84,15 @@ pub(crate) struct DataPath<D: Disk> {
 impl<D: Disk> DataPath<D> {
     pub(crate) fn new(
         disk_loop: DiskLoop<D>,
-        metadata: StreamId,
+        (metadata, trims): (StreamId, StreamId),
         now: Nanos,
         wall_clock: WallClock,
     ) -> DataPath<D> {
         DataPath {
             io: IoQueue::new(disk_loop),
             metadata,
+            trims,
+            held: HeldDiscards::default(),
             vdisks: Vec::new(),
             leaving: Vec::new(),
             left: Vec::new(),
@@ -109,6 +116,10 @@ impl<D: Disk> DataPath<D> {
     pub(crate) fn add(&mut self, slot: VdiskSlot, vdisk: OpenVdisk) {
         if self.vdisks.len() <= slot.index() {
             self.vdisks.resize_with(slot.index() + 1, || None);
+        }
+        if vdisk.held_trims().is_some() {
+            self.held.add(slot);
+            self.turn_due = true;
         }
         let before = self.vdisks[slot.index()].replace(vdisk);
         assert!(before.is_none(), "the slot is free");
@@ -173,7 +184,10 @@ impl<D: Disk> DataPath<D> {
     pub(crate) fn next_wake(&self) -> Option<Nanos> {
         match self.turn_due {
             true => Some(self.now),
-            false => self.io.disk_loop().next_wake(),
+            false => {
+                let wakes = [self.io.disk_loop().next_wake(), self.next_held()];
+                wakes.into_iter().flatten().min()
+            }
         }
     }
 
@@ -204,6 +218,7 @@ impl<D: Disk> DataPath<D> {
         self.since_1970_ns = None;
         self.advance_leaving();
         self.send(now);
+        self.send_held(now);
         loop {
             let mut done = std::mem::take(&mut self.done);
             self.io.turn(now, &mut done);
@@ -215,6 +230,7 @@ impl<D: Disk> DataPath<D> {
             self.done = done;
             self.advance_leaving();
             self.send(now);
+            self.send_held(now);
             if !self.io.has_sent() {
                 break;
             }
@@ -340,7 +356,7 @@ impl<D: Disk> DataPath<D> {
     }
 
     fn splitter(&self, slot: VdiskSlot) -> Splitter<'_> {
-        Splitter::new(self.vdisk(slot).layout(), self.io.abilities())
+        self.vdisk(slot).splitter(self.io.abilities())
     }
 }
 
@@ -387,8 +403,8 @@ impl<D: Disk> DataPath<D> {
     /// The next piece of a request that needs the disk. Holes are read here.
     fn cut_next_piece(&mut self, id: RequestId) -> Option<Piece> {
         let request = self.requests.get_mut(id);
-        let layout = served(&self.vdisks, request.slot()).layout();
-        let splitter = Splitter::new(layout, self.io.abilities());
+        let vdisk = served(&self.vdisks, request.slot());
+        let splitter = vdisk.splitter(self.io.abilities());
         while !request.is_cut() {
             let (cut, next) = splitter.cut(request.kind(), request.plan(), request.cursor());
             request.advance(next);

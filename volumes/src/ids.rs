@@ -21,6 +21,9 @@ impl VdiskSlot {
 pub(crate) struct RequestId(u32);
 
 impl RequestId {
+    /// The number of no request.
+    pub(crate) const NONE: RequestId = RequestId(u32::MAX);
+
     pub(crate) fn new(number: u32) -> RequestId {
         RequestId(number)
     }

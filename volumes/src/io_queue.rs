@@ -15,7 +15,7 @@ use crate::piece_io::{FollowUp, follow_up, operation};
 use crate::request::PendingRequest;
 use crate::splitter::{Action, Piece};
 use crate::target::{DiskIndex, Target};
-use disktime_disks::{Buffer, BufferPool, Disk, DiskError, Operation};
+use disktime_disks::{Buffer, BufferPool, Disk, DiskError, DiskErrorKind, Operation};
 use disktime_engine::{DiskLoop, Io, IoDone};
 use disktime_units::Nanos;
 use slab::Slab;
@@ -39,6 +39,16 @@ pub(crate) enum Purpose {
     CommitBlock(VdiskSlot),
     /// The read of metadata of this number, while a vdisk is being added.
     Metadata(u64),
+    /// A trim that was held.
+    Held(HeldPiece),
+}
+
+/// A range of a vdisk of which the disk is told that it is not needed, after the trim was answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeldPiece {
+    pub(crate) slot: VdiskSlot,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
 impl Purpose {
@@ -48,7 +58,7 @@ impl Purpose {
             Purpose::Piece(slot, _) | Purpose::CommitFlush(slot) | Purpose::CommitBlock(slot) => {
                 Some(*slot)
             }
-            Purpose::SharedFlush | Purpose::Metadata(_) => None,
+            Purpose::SharedFlush | Purpose::Metadata(_) | Purpose::Held(_) => None,
         }
     }
 }
@@ -300,6 +310,19 @@ impl<D: Disk> IoQueue<D> {
         let buffer = Some(self.pool.take(len_bytes as usize));
         let what = (Operation::Read, len_bytes, false, buffer);
         self.send(now, Purpose::Metadata(number), target, what);
+    }
+
+    /// Sends a held trim.
+    pub(crate) fn send_held(&mut self, now: Nanos, target: Target, piece: HeldPiece) {
+        let what = (Operation::Discard, piece.end - piece.start, false, None);
+        self.send(now, Purpose::Held(piece), target, what);
+    }
+
+    /// A held trim failed.
+    pub(crate) fn held_failed(&mut self, error: &DiskError) {
+        if error.kind == DiskErrorKind::NotSupported {
+            self.abilities.lose_discard();
+        }
     }
 
     /// Gives the buffer of such an I/O back.

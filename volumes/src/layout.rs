@@ -107,6 +107,24 @@ impl Layout {
         matches!(self.extent(at).known, Known::Written(_))
     }
 
+    /// Whether every extent has a zero map.
+    pub(crate) fn has_maps(&self) -> bool {
+        let is_mapped = |extent: &MappedExtent| matches!(extent.known, Known::Written(_));
+        self.extents.iter().all(is_mapped)
+    }
+
+    /// The runs of the range with a zero map that hold anything, or space.
+    pub(crate) fn each_mapped_run(&self, start: u64, end: u64, mut found: impl FnMut(u64, u64)) {
+        let mut at = start;
+        while at < end {
+            let (is_returned, stop) = self.returned_run(at, end);
+            if !is_returned && self.has_map(at) {
+                found(at, stop);
+            }
+            at = stop;
+        }
+    }
+
     /// Whether some chunk of the range was never written.
     pub(crate) fn any_unwritten(&self, start: u64, end: u64) -> bool {
         let mut at = start;

@@ -30,6 +30,7 @@ mod driver;
 mod error;
 mod foreign;
 mod geometry;
+mod held_trims;
 mod ids;
 mod inspect;
 mod io_queue;

@@ -77,6 +77,16 @@ impl RangeLocks {
         free
     }
 
+    /// Whether the claim is granted at once. If not, nothing has changed.
+    pub(crate) fn try_claim(&mut self, claim: Claim) -> bool {
+        let mut earlier = self.held.iter().chain(&self.waiting);
+        if earlier.any(|earlier| claim.conflicts(earlier)) {
+            return false;
+        }
+        self.hold(claim);
+        true
+    }
+
     /// Gives up what `id` holds, and appends those that are granted by that to `granted`, in their
     /// order. `refresh` states the claim of a waiting request anew: what its earlier neighbours
     /// wrote may have made an exclusive claim a shared one.

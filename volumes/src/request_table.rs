@@ -145,8 +145,32 @@ impl RequestTable {
         id: RequestId,
         claim_of: impl Fn(RequestId, &PendingRequest) -> Claim,
     ) {
+        let slot = self.requests[id.index()].request.slot();
+        self.release_of(slot, id, claim_of);
+    }
+
+    /// Claims a range of a vdisk for a discard that no request asked for, unless it is in use.
+    pub(crate) fn hold_range(&mut self, slot: VdiskSlot, range: (u64, u64)) -> bool {
+        let claim = Claim::new(RequestId::NONE, range, true);
+        self.vdisks[slot.index()].locks.try_claim(claim)
+    }
+
+    /// Releases that claim, as [`RequestTable::release`] does.
+    pub(crate) fn release_range(
+        &mut self,
+        slot: VdiskSlot,
+        claim_of: impl Fn(RequestId, &PendingRequest) -> Claim,
+    ) {
+        self.release_of(slot, RequestId::NONE, claim_of);
+    }
+
+    fn release_of(
+        &mut self,
+        slot: VdiskSlot,
+        id: RequestId,
+        claim_of: impl Fn(RequestId, &PendingRequest) -> Claim,
+    ) {
         let requests = &self.requests;
-        let slot = requests[id.index()].request.slot();
         let refresh = |waiting: RequestId| claim_of(waiting, &requests[waiting.index()].request);
         let locks = &mut self.vdisks[slot.index()].locks;
         locks.release(id, refresh, &mut self.granted);

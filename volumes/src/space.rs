@@ -1,8 +1,8 @@
 //! Space on a disk: first-fit extents and rooms, and what has to change so that the disk holds the
 //! vdisks that a configuration names. Pure; nothing here reads or writes a disk.
 //!
-//! Invariants: extents, maps and rooms are multiples of 1 MiB and disjoint; an extent is either
-//! wholly in known-zero space (and has no map) or has a map; a plan keeps every vdisk that was
+//! Invariants: extents, maps and rooms are multiples of 1 MiB and disjoint; an extent has a map, or
+//! lies wholly in known-zero space; a plan keeps every vdisk that was
 //! there; what a plan allocates is free in the table before it as well, so that a crash at any
 //! moment finds nothing overwritten.
 
@@ -23,6 +23,9 @@ pub struct VdiskSpec {
     pub name: String,
     /// Its size.
     pub size_bytes: u64,
+    /// What is made of it now gets zero maps even where the disk is zeroes, so that holes can be
+    /// recorded.
+    pub maps_holes: bool,
 }
 
 /// What has to change on the disk.
@@ -145,6 +148,7 @@ pub(crate) fn renamed(label: &Label, old: &str, new: &str) -> Result<(Label, boo
     check_spec(&VdiskSpec {
         name: new.to_owned(),
         size_bytes: 1,
+        maps_holes: false,
     })?;
     if next.find(new).is_some() {
         let (name, reason) = (new.to_owned(), "another vdisk of the disk has that name");
@@ -247,7 +251,7 @@ impl Planner {
             spec.name.as_bytes(),
         ];
         let uuid = Uuid::derive(0, &words);
-        let extents = self.allocate(&spec.name, uuid, spec.size_bytes)?;
+        let extents = self.allocate(spec, uuid, spec.size_bytes)?;
         let (name, size_bytes) = (spec.name.clone(), spec.size_bytes);
         let position = self.plan.label.vdisks().len();
         self.positions.insert(name.clone(), position);
@@ -273,7 +277,7 @@ impl Planner {
         }
         let laid_out: u64 = vdisk.extents().iter().map(|extent| extent.len_bytes).sum();
         let missing = wanted_bytes.saturating_sub(laid_out);
-        let more = self.allocate(&name, uuid, missing)?;
+        let more = self.allocate(spec, uuid, missing)?;
         self.plan.label.vdisk_mut(position).grow(wanted_bytes, more);
         self.plan.grow.push((name, has_bytes, wanted_bytes));
         Ok(())
@@ -283,7 +287,7 @@ impl Planner {
     /// taken from the free space, but not yet entered into a vdisk.
     fn allocate(
         &mut self,
-        name: &str,
+        spec: &VdiskSpec,
         uuid: Uuid,
         size_bytes: u64,
     ) -> Result<Vec<Extent>, VolumeError> {
@@ -291,7 +295,7 @@ impl Planner {
         let free_bytes = self.free.bytes();
         let orphans = &self.plan.orphans;
         let refuse = |needed_bytes| VolumeError::NoSpace {
-            name: name.to_owned(),
+            name: spec.name.clone(),
             needed_bytes,
             free_bytes,
             orphans: orphans.iter().map(|orphan| orphan.0.clone()).collect(),
@@ -312,7 +316,8 @@ impl Planner {
         let ends = extents.iter().map(|e| e.offset_bytes + e.len_bytes);
         let mut taken_end = ends.max().unwrap_or(0);
         for extent in &mut extents {
-            if extent.offset_bytes >= zero.0 && extent.offset_bytes < zero.1 {
+            let is_zero = extent.offset_bytes >= zero.0 && extent.offset_bytes < zero.1;
+            if is_zero && !spec.maps_holes {
                 continue;
             }
             let map_bytes = region_bytes(extent.len_bytes);

@@ -147,11 +147,25 @@ impl Plan {
 pub(crate) struct Splitter<'a> {
     layout: &'a Layout,
     abilities: Abilities,
+    /// Trims become holes of zero maps, and nothing is sent for them.
+    holds_trims: bool,
 }
 
 impl<'a> Splitter<'a> {
     pub(crate) fn new(layout: &'a Layout, abilities: Abilities) -> Splitter<'a> {
-        Splitter { layout, abilities }
+        Splitter {
+            layout,
+            abilities,
+            holds_trims: false,
+        }
+    }
+
+    /// The same for a vdisk whose trims are held, or not.
+    pub(crate) fn holding_trims(self, holds_trims: bool) -> Splitter<'a> {
+        Splitter {
+            holds_trims,
+            ..self
+        }
     }
 
     fn grain(&self) -> Grain {
@@ -273,6 +287,10 @@ impl<'a> Splitter<'a> {
                     stop,
                 )
             }),
+            RequestKind::Trim if self.holds_trims && self.layout.has_map(at) => {
+                let end = end.min(self.layout.extent_end(at));
+                (Cut::Hole { start: at, end }, end)
+            }
             RequestKind::Trim | RequestKind::Flush | RequestKind::Status => {
                 match self.layout.returned_run(at, end) {
                     (true, end) => (Cut::Hole { start: at, end }, end),

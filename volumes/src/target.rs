@@ -50,6 +50,11 @@ impl Target {
         }
     }
 
+    /// The same place, paid by another stream.
+    pub(crate) fn paid_by(self, stream: StreamId) -> Target {
+        Target { stream, ..self }
+    }
+
     pub(crate) fn disk(self) -> DiskIndex {
         self.disk
     }

@@ -3,13 +3,17 @@
 //! A vdisk whose zero map is damaged is open all the same and fails every request, so that the
 //! other vdisks of the disk are served.
 
+use crate::abilities::Abilities;
 use crate::commit::{CommitIo, CommitPipeline, Stage};
+use crate::held_trims::HeldTrims;
 use crate::ids::RequestId;
 use crate::layout::Layout;
 use crate::request_table::MAX_REQUESTS;
+use crate::splitter::Splitter;
 use crate::target::{DiskIndex, Target};
 use crate::zero_map::Half;
 use disktime_engine::{IoError, LastChange, StreamId};
+use disktime_units::TrimHandling;
 
 /// Stages of a run beside the writes of the zero maps: that of the data, and one behind each half.
 const FLUSHES: usize = 3;
@@ -28,6 +32,9 @@ pub(crate) struct OpenVdisk {
     /// How the last run of the commits ended.
     last_commit: Result<(), IoError>,
     last_change: LastChange,
+    trims: TrimHandling,
+    /// What the disk has not been told of, where trims are held.
+    held: Option<HeldTrims>,
 }
 
 impl OpenVdisk {
@@ -51,6 +58,54 @@ impl OpenVdisk {
             layout,
             last_commit: Ok(()),
             last_change,
+            trims: TrimHandling::Pass,
+            held: None,
+        }
+    }
+
+    /// The same with what becomes of its trims.
+    pub(crate) fn with_trims(self, trims: TrimHandling, held: Option<HeldTrims>) -> OpenVdisk {
+        OpenVdisk {
+            trims,
+            held,
+            ..self
+        }
+    }
+
+    /// Cuts its requests.
+    pub(crate) fn splitter(&self, abilities: Abilities) -> Splitter<'_> {
+        let holds_trims = self.trims == TrimHandling::Hold;
+        Splitter::new(&self.layout, abilities).holding_trims(holds_trims)
+    }
+
+    /// What becomes of its trims.
+    pub(crate) fn trims(&self) -> TrimHandling {
+        self.trims
+    }
+
+    /// What the disk has not been told of, where trims are held.
+    pub(crate) fn held_trims(&self) -> Option<&HeldTrims> {
+        self.held.as_ref()
+    }
+
+    /// The next range of which the disk is to be told, in one extent.
+    pub(crate) fn next_held(&mut self, longest: u64) -> Option<(u64, u64)> {
+        let (start, end) = self.held.as_mut()?.next(longest)?;
+        Some((start, end.min(self.layout.extent_end(start))))
+    }
+
+    /// What is stored of a range is going to become holes, of which the disk is not told.
+    pub(crate) fn hold_trims(&mut self, start: u64, end: u64) {
+        if let Some(held) = &mut self.held {
+            self.layout
+                .each_mapped_run(start, end, |start, end| held.hold(start, end));
+        }
+    }
+
+    /// The chunks that a range touches are going to be used, or the disk is told of them.
+    pub(crate) fn release_held(&mut self, start: u64, end: u64) {
+        if let Some(held) = &mut self.held {
+            held.release(start, end);
         }
     }
 

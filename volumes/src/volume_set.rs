@@ -105,6 +105,12 @@ impl<D: Disk> VolumeSet<D> {
         Some(vdisk.layout().stored().clone())
     }
 
+    /// How much of a vdisk was trimmed and is not given back to the disk yet, if trims are held.
+    pub fn held_trims(&self, vdisk: VdiskId) -> Option<StoredBytes> {
+        let held = self.vdisk(vdisk)?.held_trims()?;
+        Some(held.held().clone())
+    }
+
     /// When the content of a vdisk changed last.
     pub fn last_change(&self, vdisk: VdiskId) -> Option<LastChange> {
         let vdisk = self.vdisk(vdisk)?;

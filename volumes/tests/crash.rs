@@ -3,6 +3,7 @@
 
 mod common;
 mod times;
+mod trims;
 
 use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, put, soil};
 use disktime_disks::FaultDisk;

@@ -6,7 +6,7 @@ use common::{DIRTY, MIB, Machine, TestDisk, crash, disk_loop, new_disk, options,
 use disktime_engine::{
     Buffer, IoError, PolicyKind, Request, RequestKind, Service, StreamConfig, VdiskId,
 };
-use disktime_units::Nanos;
+use disktime_units::{Nanos, TrimHandling};
 use disktime_volumes::{
     Driver, Format, GroupConfig, Uuid, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
 };
@@ -32,6 +32,7 @@ fn config(index: usize) -> VdiskConfig {
             name: "pair".to_owned(),
             stream: StreamConfig::BEST_EFFORT,
         }),
+        trims: TrimHandling::Pass,
     }
 }
 

@@ -20,6 +20,7 @@ fn file(name: &str, size_bytes: u64) -> FuseFile {
         last_change: LastChange::default(),
         clients: Default::default(),
         read_only: false,
+        punches_holes: true,
         optimal_io_bytes: 65_000,
         disk: 0,
         vdisk: VdiskId(0),

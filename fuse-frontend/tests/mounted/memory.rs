@@ -52,6 +52,7 @@ impl Memory {
                 last_change: LastChange::default(),
                 clients: Default::default(),
                 read_only: name.starts_with("read-only"),
+                punches_holes: !name.starts_with("no-holes"),
                 optimal_io_bytes: 64 << 10,
                 disk: 0,
                 vdisk: VdiskId(0),

@@ -70,6 +70,7 @@ fn label(known_zero: bool, vdisks: &[(&str, u64)]) -> Label {
         .map(|(name, mebibytes)| VdiskSpec {
             name: (*name).to_owned(),
             size_bytes: mebibytes * MIB - 5,
+            maps_holes: false,
         })
         .collect();
     let empty = Label::empty(Uuid::from_bytes([7; 16]), 64 * MIB, known_zero);

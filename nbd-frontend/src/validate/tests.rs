@@ -204,3 +204,20 @@ fn a_read_only_export_refuses_every_write() {
         }
     }
 }
+
+#[test]
+fn a_trim_that_is_not_offered_is_refused_or_ignored() {
+    let mut export = export();
+    export.flags.trim = false;
+    let action = |export: &Export, offset| {
+        let header = header(command::TRIM, 0, offset, 4096);
+        validate(&header, export, Negotiated::default())
+    };
+    let refused = RequestAction::Refuse(ErrorNumber::Inval);
+    assert_eq!(action(&export, 0), refused);
+    export.ignores_trims = true;
+    assert_eq!(action(&export, 0), RequestAction::Succeed);
+    assert_eq!(action(&export, 64 * MIB), refused, "beyond the end");
+    export.flags.read_only = true;
+    assert_eq!(action(&export, 0), RequestAction::Refuse(ErrorNumber::Perm));
+}

@@ -75,6 +75,8 @@ fn status() -> ServerStatus {
         stream: stream(account(0.0, 100)),
         group: Some("tenant".to_owned()),
         stored_bytes: 65_536,
+        trim: "hold".to_owned(),
+        trim_held_bytes: Some(4096),
         clients: 2,
         read_only: true,
     };
@@ -84,6 +86,8 @@ fn status() -> ServerStatus {
         stream: stream(limited),
         group: None,
         stored_bytes: 0,
+        trim: "pass".to_owned(),
+        trim_held_bytes: None,
         clients: 0,
         read_only: false,
     };
@@ -173,6 +177,7 @@ fn keys_are_those_that_readers_know() {
             "service_time_us",
             "stored_bytes",
             "total",
+            "trim",
             "unspent_last_ms",
             "unspent_max_ms",
             "weight",
@@ -200,6 +205,7 @@ fn keys_are_those_that_readers_know() {
     assert_eq!(json["vdisks"]["web"]["clients"], 2);
     assert_eq!(json["vdisks"]["web"]["read_only"], true);
     assert_eq!(json["vdisks"]["web"]["stored_bytes"], 65_536);
+    assert_eq!(json["vdisks"]["web"]["trim_held_bytes"], 4096);
     assert_eq!(json["files"]["over_io_uring"], false);
 }
 

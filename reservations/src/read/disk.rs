@@ -4,7 +4,7 @@ use super::Reader;
 use crate::configuration::{Disk, Medium, Policy, RequestOrder, Reservation, Switching};
 use crate::keys::MEDIA;
 use disktime_documents::{Node, Object, Spanned};
-use disktime_units::ByBackgroundWork;
+use disktime_units::{ByBackgroundWork, TrimHandling};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,6 +16,12 @@ const SWITCHING: [(&str, Switching); 2] = [
 const ORDERS: [(&str, RequestOrder); 2] = [
     ("sweep", RequestOrder::Sweep),
     ("least-positioning", RequestOrder::LeastPositioning),
+];
+
+pub(super) const TRIM: [(&str, TrimHandling); 3] = [
+    ("pass", TrimHandling::Pass),
+    ("hold", TrimHandling::Hold),
+    ("ignore", TrimHandling::Ignore),
 ];
 
 impl Reader<'_> {
@@ -60,6 +66,9 @@ impl Reader<'_> {
             worst_case: disk.duration("worst_case"),
             switch_cost: disk.duration("switch_cost"),
             max_in_flight: disk.integer("max_in_flight"),
+            trim: disk
+                .chosen("trim", &TRIM)
+                .map_or_else(Default::default, Spanned::into_value),
             size_bytes,
             emulate,
             profile: disk.path("profile").map(|path| self.resolve(path)),

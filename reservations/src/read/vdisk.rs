@@ -1,6 +1,7 @@
 //! One virtual disk of the file, and what its keys have to be together.
 
 use super::Reader;
+use super::disk::TRIM;
 use super::frontends::networks;
 use crate::configuration::{Limit, Reservation, Vdisk};
 use disktime_documents::{Member, Object, Spanned, did_you_mean, shortened};
@@ -63,6 +64,7 @@ impl Reader<'_> {
             weight: entitlement.weight,
             group,
             read_only: read_only.is_some_and(Spanned::into_value),
+            trim: vdisk.chosen("trim", &TRIM).map(Spanned::into_value),
         })
     }
 

@@ -3,7 +3,7 @@
 
 use disktime_engine::{Limit, Reservation, StreamConfig};
 use disktime_reservations::{Admission, Configuration, Group, Vdisk};
-use disktime_units::ByBackgroundWork;
+use disktime_units::{ByBackgroundWork, TrimHandling};
 use disktime_volumes::{GroupConfig, VdiskConfig, VdiskSpec};
 use std::collections::HashMap;
 
@@ -34,7 +34,9 @@ pub(crate) fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<Vd
         spec: VdiskSpec {
             name: vdisk.name.value.clone(),
             size_bytes: vdisk.size_bytes.value,
+            maps_holes: configuration.trims_of(vdisk) == TrimHandling::Hold,
         },
+        trims: configuration.trims_of(vdisk),
         stream: stream_config(&vdisk.reservation, &vdisk.limit, vdisk.weight),
         group: vdisk
             .group

@@ -101,7 +101,8 @@ impl DiskThread {
             .zip(&self.started.vdisks)
             .map(|(vdisk, entry)| {
                 let reactor = self.started.reactor.clone();
-                ServedVdisk::new(vdisk, entry.clone(), disk, self.traits, reactor)
+                let config = (vdisk, configuration.trims_of(vdisk));
+                ServedVdisk::new(config, entry.clone(), disk, self.traits, reactor)
             })
             .collect()
     }

@@ -8,6 +8,7 @@ use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
 use disktime_observe::ServerStatus;
 use disktime_reservations::Vdisk;
+use disktime_units::TrimHandling;
 use disktime_volumes::{Uuid, VolumeSet};
 
 /// What the frontends tell clients of a disk.
@@ -30,6 +31,8 @@ pub(crate) struct CatalogEntry {
     id: VdiskId,
     /// How much of it is stored.
     stored: StoredBytes,
+    /// How much was trimmed and is not given back to the disk, if trims are held.
+    held: Option<StoredBytes>,
     /// When its content changed last.
     last_change: LastChange,
     /// Whether its disk keeps what is written.
@@ -42,6 +45,8 @@ pub(crate) struct VdiskUse {
     name: String,
     /// `None` on a disk that keeps nothing.
     stored: Option<StoredBytes>,
+    trims: TrimHandling,
+    held: Option<StoredBytes>,
     clients: ClientCount,
     read_only: bool,
 }
@@ -51,6 +56,8 @@ impl VdiskUse {
     pub(crate) fn report(&self, status: &mut ServerStatus) {
         if let Some(vdisk) = status.vdisks.get_mut(&self.name) {
             vdisk.stored_bytes = self.stored.as_ref().map_or(0, StoredBytes::get);
+            self.trims.name().clone_into(&mut vdisk.trim);
+            vdisk.trim_held_bytes = self.held.as_ref().map(StoredBytes::get);
             vdisk.clients = self.clients.get();
             vdisk.read_only = self.read_only;
         }
@@ -67,6 +74,8 @@ pub(crate) struct ServedVdisk<S> {
     size_bytes: u64,
     /// Whether clients may only read it.
     read_only: bool,
+    /// What becomes of its trims.
+    trims: TrimHandling,
     /// The position of its disk in the file.
     disk: usize,
     traits: DiskTraits,
@@ -101,6 +110,7 @@ impl CatalogEntry {
             uuid: service.uuid(id)?,
             id,
             stored: service.stored(id)?,
+            held: service.held_trims(id),
             last_change: service.last_change(id)?,
             is_kept: service.disk_loop().properties().capabilities.holds_data,
         })
@@ -110,7 +120,7 @@ impl CatalogEntry {
 impl<S> ServedVdisk<S> {
     /// A vdisk of the file that the disk at position `disk` serves by its `reactor`.
     pub(crate) fn new(
-        config: &Vdisk,
+        (config, trims): (&Vdisk, TrimHandling),
         entry: CatalogEntry,
         disk: usize,
         traits: DiskTraits,
@@ -122,6 +132,7 @@ impl<S> ServedVdisk<S> {
             description: assembly::entitlement(config),
             size_bytes: config.size_bytes.value,
             read_only: config.read_only || traits.read_only,
+            trims,
             disk,
             traits,
             clients: ClientCount::default(),
@@ -140,6 +151,8 @@ impl<S> ServedVdisk<S> {
         VdiskUse {
             name: self.name.clone(),
             stored,
+            trims: self.trims,
+            held: self.entry.held.clone(),
             clients: self.clients.clone(),
             read_only: self.read_only,
         }
@@ -161,7 +174,8 @@ impl<S> ServedVdisk<S> {
         let mut export = Export::new(handle, self.entry.id, &self.name, self.size_bytes);
         export.description.clone_from(&self.description);
         export.flags.rotational = self.traits.rotational;
-        export.flags.trim = self.traits.discards;
+        export.ignores_trims = self.trims == TrimHandling::Ignore;
+        export.flags.trim = self.traits.discards && !export.ignores_trims;
         export.flags.read_only = self.read_only;
         export
     }
@@ -176,6 +190,7 @@ impl<S> ServedVdisk<S> {
             last_change: self.entry.last_change.clone(),
             clients: self.clients.clone(),
             read_only: self.read_only,
+            punches_holes: self.trims != TrimHandling::Ignore,
             optimal_io_bytes: 64 << 10,
             disk: self.disk,
             vdisk: self.entry.id,

@@ -187,3 +187,62 @@ fn old_clients_are_served_as_ever() {
     tool(PYTHON, "/usr/bin/python3", &["-m", "nbd", "-c", &plain]);
     server.stop();
 }
+
+/// `"trim"`: what clients are told by both frontends, what becomes of a trim, and what is reported.
+#[test]
+fn trims_are_sent_on_held_or_ignored() {
+    let disk = r#""d0": { "path": "d0.disk", "size": "1GiB", "seeks": false, "trim": "hold" }"#;
+    let vdisks = r#""held": { "disk": "d0", "size": "64MiB" },
+        "ignored": { "disk": "d0", "size": "64MiB", "trim": "ignore" },
+        "passed": { "disk": "d0", "size": "64MiB", "trim": "pass" }"#;
+    let place = TestDirectory::configured(disk, vdisks, r#""nbd": {}, "fuse": {}"#);
+    let checked = place.succeeds(&["check"]);
+    assert!(
+        checked.contains("  trims of held are recorded as holes"),
+        "{checked}"
+    );
+    assert!(
+        checked.contains("  trims of ignored are ignored"),
+        "{checked}"
+    );
+    let server = place.start();
+    let trimmed = r#"
+assert h.can_trim()
+h.pwrite(b"x" * 2097152, 0)
+h.trim(1048576, 0)
+h.flush()
+assert h.pread(1048576, 0) == bytearray(1048576)
+assert h.pread(1048576, 1048576) == b"x" * 1048576
+"#;
+    for vdisk in ["held", "passed"] {
+        nbdsh(&server.uri(vdisk).to_string(), trimmed);
+    }
+    let ignored = r#"
+assert not h.can_trim()
+h.set_strict_mode(0)
+h.pwrite(b"x" * 1048576, 0)
+h.trim(1048576, 0)
+assert h.pread(1048576, 0) == b"x" * 1048576
+"#;
+    nbdsh(&server.uri("ignored").to_string(), ignored);
+    let punch = |vdisk: &str| {
+        let mut fallocate = std::process::Command::new("fallocate");
+        fallocate.args(["--punch-hole", "--offset", "1MiB", "--length", "1MiB"]);
+        let output = fallocate.arg(server.file(vdisk)).output();
+        output.expect("util-linux is there").status.success()
+    };
+    assert!(punch("held") && punch("passed") && !punch("ignored"));
+    let held = fs::read(server.file("held")).expect("it reads");
+    assert!(held.iter().all(|byte| *byte == 0));
+    let status = place.status();
+    let trim = |name: &str| {
+        (
+            status.vdisks[name].trim.as_str(),
+            status.vdisks[name].trim_held_bytes.is_some(),
+        )
+    };
+    assert_eq!(trim("held"), ("hold", true));
+    assert_eq!(trim("ignored"), ("ignore", false));
+    assert_eq!(trim("passed"), ("pass", false));
+    server.stop();
+}

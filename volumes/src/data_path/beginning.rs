@@ -9,6 +9,7 @@ use crate::block_status::BlockStatus;
 use crate::ids::RequestId;
 use disktime_disks::Disk;
 use disktime_engine::RequestKind;
+use disktime_units::TrimHandling;
 
 impl<D: Disk> DataPath<D> {
     pub(super) fn begin(&mut self, id: RequestId) {
@@ -28,7 +29,9 @@ impl<D: Disk> DataPath<D> {
         }
         // Where nothing between here and the disk keeps what is read, reading ahead is of no use.
         let useless = kind == RequestKind::Cache && !self.io.abilities().caches_reads();
-        if header.len_bytes() == 0 || useless {
+        let ignored =
+            kind == RequestKind::Trim && served(&self.vdisks, slot).trims() == TrimHandling::Ignore;
+        if header.len_bytes() == 0 || useless || ignored {
             return self.answer(id, Ok(()));
         }
         if kind == RequestKind::Allocate {
@@ -77,6 +80,11 @@ impl<D: Disk> DataPath<D> {
         ) {
             let layout = self.vdisk_mut(slot).layout_mut();
             layout.mark_allocated(header.start(), header.end());
+        }
+        if header.kind().modifies() && !header.kind().makes_holes() {
+            // What is going to be used is not to be given back.
+            let (start, end) = plan.range();
+            self.vdisk_mut(slot).release_held(start, end);
         }
         self.requests.get_mut(id).begin(plan);
         self.requests.queue(id);

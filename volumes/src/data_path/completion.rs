@@ -9,10 +9,10 @@ use crate::block_status::BlockStatus;
 use crate::error::io_error;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::{PieceIo, PieceOutcome, Purpose};
-use crate::splitter::{Action, Piece, Splitter};
+use crate::splitter::{Action, Piece};
 use disktime_disks::{Disk, DiskError, DiskErrorKind};
 use disktime_engine::{IoDone, IoError, ReplyDetail, RequestKind};
-use disktime_units::Nanos;
+use disktime_units::{Nanos, TrimHandling};
 
 impl<D: Disk> DataPath<D> {
     /// An I/O is back.
@@ -42,6 +42,10 @@ impl<D: Disk> DataPath<D> {
                 let result = io.result.map_err(|error| io_error(&error));
                 self.complete_commit_io(slot, result);
                 slot
+            }
+            Purpose::Held(piece) => {
+                self.held_done(now, piece, &io);
+                piece.slot
             }
             Purpose::Metadata(number) if number == self.metadata_reads => {
                 self.metadata_read = Some(io);
@@ -111,7 +115,11 @@ impl<D: Disk> DataPath<D> {
         let (slot, plan, error) = (request.slot(), request.plan(), request.error());
         let kind = request.kind();
         if error.is_none() {
-            let layout = served_mut(&mut self.vdisks, slot).layout_mut();
+            let vdisk = served_mut(&mut self.vdisks, slot);
+            if let Some((start, end)) = plan.hole().filter(|_| kind == RequestKind::Trim) {
+                vdisk.hold_trims(start, end);
+            }
+            let layout = vdisk.layout_mut();
             if kind == RequestKind::Write && plan.is_first_write() {
                 layout.mark_written(plan.range().0, plan.range().1);
             }
@@ -132,11 +140,23 @@ impl<D: Disk> DataPath<D> {
 
     /// Releases a request's claim, and starts those that waited for it.
     fn release(&mut self, id: RequestId, slot: VdiskSlot) {
-        let layout = served(&self.vdisks, slot).layout();
-        let splitter = Splitter::new(layout, self.io.abilities());
+        let splitter = served(&self.vdisks, slot).splitter(self.io.abilities());
         self.requests.release(id, |waiting, request| {
             splitter.claim(waiting, request.part())
         });
+        self.start_granted();
+    }
+
+    /// Releases the range of a held trim, and starts those that waited for it.
+    pub(super) fn release_range(&mut self, slot: VdiskSlot) {
+        let splitter = served(&self.vdisks, slot).splitter(self.io.abilities());
+        self.requests.release_range(slot, |waiting, request| {
+            splitter.claim(waiting, request.part())
+        });
+        self.start_granted();
+    }
+
+    fn start_granted(&mut self) {
         while let Some(granted) = self.requests.take_granted() {
             self.start(granted);
         }
@@ -194,7 +214,9 @@ impl<D: Disk> DataPath<D> {
     fn note_change(&mut self, id: RequestId) {
         let request = self.requests.get(id);
         let header = request.header();
-        if !header.kind().modifies() || header.len_bytes() == 0 {
+        let ignored = header.kind() == RequestKind::Trim
+            && served(&self.vdisks, request.slot()).trims() == TrimHandling::Ignore;
+        if !header.kind().modifies() || header.len_bytes() == 0 || ignored {
             return;
         }
         let (clock, now) = (self.wall_clock, self.now);

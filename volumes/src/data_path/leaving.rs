@@ -47,7 +47,8 @@ impl<D: Disk> DataPath<D> {
 
     fn has_left(&mut self, leaving: &mut Leaving) -> bool {
         let slot = leaving.slot;
-        if self.requests.len_of(slot) > 0 || !self.vdisk(slot).commits().is_idle() {
+        let has_requests = self.requests.len_of(slot) > 0 || self.held.is_busy_with(slot);
+        if has_requests || !self.vdisk(slot).commits().is_idle() {
             return false;
         }
         if !leaving.is_committing && !self.vdisk(slot).is_damaged() {
@@ -57,6 +58,7 @@ impl<D: Disk> DataPath<D> {
             return false;
         }
         self.rotation.leave(slot);
+        self.held.remove(slot);
         self.left
             .extend(self.vdisks[slot.index()].take().map(|vdisk| (slot, vdisk)));
         true

@@ -57,6 +57,11 @@ impl Layout {
         }
     }
 
+    /// Whether it is known of the extent at `at` which of it has its space below.
+    pub(crate) fn knows_space(&self, at: u64) -> bool {
+        self.extent(at).space.is_some()
+    }
+
     /// Whether a write to the byte at `at` may find no space, and whether the byte is a zero; up to
     /// where (at most `limit`) that holds.
     pub(crate) fn status_run(&self, at: u64, limit: u64) -> ((bool, bool), u64) {

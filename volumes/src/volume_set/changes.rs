@@ -6,7 +6,9 @@
 //!
 //! Not done here: making, growing and freeing vdisks on the disk, which changes the label.
 
-use super::known::{MetadataSource, enter, open_vdisk, read_known, refuse_taken, unknown};
+use super::known::{
+    MetadataSource, enter, handle_trims, open_vdisk, read_known, refuse_taken, unknown,
+};
 use super::{VdiskConfig, VolumeSet};
 use crate::VolumeError;
 use crate::data_path::DataPath;
@@ -48,8 +50,10 @@ impl<D: Disk> VolumeSet<D> {
         let disk_loop = self.data_path.disk_loop_mut();
         let stream = self.groups.add_stream(disk_loop, driver.now(), config);
         let last_change = self.last_changes.of(entry.uuid());
-        self.data_path
-            .add(slot, open_vdisk(entry, known, stream, last_change));
+        let opened = open_vdisk(entry, known, stream, last_change);
+        let holds_data = self.disk_loop().properties().capabilities.holds_data;
+        let opened = handle_trims(opened, config.trims, holds_data);
+        self.data_path.add(slot, opened);
         Ok(self.catalog.handle(slot))
     }
 

@@ -4,6 +4,7 @@ use crate::VolumeError;
 use crate::allocation_map::{AllocationMap, SEARCHES_MAX};
 use crate::catalog::{Catalog, Taken};
 use crate::geometry::{UNIT_BYTES, pairs_bytes};
+use crate::held_trims::HeldTrims;
 use crate::ids::VdiskSlot;
 use crate::label::{Extent, Label, Uuid, VdiskEntry};
 use crate::layout::{Known, Layout, MappedExtent};
@@ -13,6 +14,7 @@ use crate::vdisk::OpenVdisk;
 use crate::zero_map::{FoundMap, MapDefect, MapKey, Repairs, ZeroMap};
 use disktime_disks::ContentMap;
 use disktime_engine::{LastChange, StreamId};
+use disktime_units::TrimHandling;
 use std::ops::Range;
 
 const READING_MAP: &str = "reading a zero map";
@@ -248,4 +250,28 @@ pub(super) fn open_vdisk(
     let layout = Layout::new(extents, entry.size_bytes());
     let name = entry.name().to_owned();
     OpenVdisk::new(name, stream, layout, is_damaged, last_change).with_notice(notice)
+}
+
+/// The same vdisk with what becomes of its trims. Where they are held, every hole of a zero map
+/// whose space was not given back is held, and where that is not known every hole: among them is
+/// what was held when the last server ended.
+pub(super) fn handle_trims(vdisk: OpenVdisk, trims: TrimHandling, holds_data: bool) -> OpenVdisk {
+    if trims != TrimHandling::Hold || vdisk.is_damaged() || !holds_data {
+        return vdisk.with_trims(trims, None);
+    }
+    let layout = vdisk.layout();
+    let mut held = HeldTrims::new(layout.end_bytes());
+    let mut at = 0;
+    while at < layout.end_bytes() {
+        let (is_hole, mut stop) = layout.hole_run(at, layout.end_bytes());
+        if is_hole && layout.has_map(at) {
+            let (is_returned, end) = layout.returned_run(at, stop);
+            stop = end;
+            if !is_returned || !layout.knows_space(at) {
+                held.hold(at, stop);
+            }
+        }
+        at = stop;
+    }
+    vdisk.with_trims(trims, Some(held))
 }

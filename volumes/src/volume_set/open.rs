@@ -2,7 +2,7 @@
 
 use super::VolumeSet;
 use super::groups::Groups;
-use super::known::{MetadataSource, enter, open_vdisk, read_known, unknown};
+use super::known::{MetadataSource, enter, handle_trims, open_vdisk, read_known, unknown};
 use super::last_changes::LastChanges;
 use crate::VolumeError;
 use crate::catalog::Catalog;
@@ -12,7 +12,7 @@ use crate::labelled::{LabelledDisk, OpenOptions};
 use crate::space::{VdiskSpec, reconcile};
 use disktime_disks::{ContentMap, Disk};
 use disktime_engine::{DiskLoop, StreamConfig};
-use disktime_units::BackgroundWork;
+use disktime_units::{BackgroundWork, TrimHandling};
 
 /// A vdisk to be served.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct VdiskConfig {
     pub stream: StreamConfig,
     /// The group whose account pays for it.
     pub group: Option<GroupConfig>,
+    /// What becomes of its trims.
+    pub trims: TrimHandling,
 }
 
 /// A group: one account for several vdisks. Those that name the same group mean the same account.
@@ -99,7 +101,12 @@ impl<D: Disk> VolumeSet<D> {
             report.messages.extend(known.notice(name));
             let slot = enter(&mut catalog, entry)?;
             let last_change = last_changes.of(entry.uuid());
-            open.push((slot, open_vdisk(entry, known, stream, last_change)));
+            let opened = open_vdisk(entry, known, stream, last_change);
+            let opened = handle_trims(opened, vdisk.trims, disk.holds_data());
+            if vdisk.trims == TrimHandling::Hold && !opened.layout().has_maps() {
+                report.messages.push(cannot_hold(name));
+            }
+            open.push((slot, opened));
         }
         let label_notices = disk.take_messages();
         report.messages.extend(label_notices.iter().cloned());
@@ -107,7 +114,9 @@ impl<D: Disk> VolumeSet<D> {
         let label_is_stuck = disk.is_stuck();
         let (disk_loop, background) = disk.into_parts();
         let metadata = *background.get(BackgroundWork::Metadata);
-        let mut data_path = DataPath::new(disk_loop, metadata, driver.now(), driver.wall_clock());
+        let trims = *background.get(BackgroundWork::Trims);
+        let paid_by = (metadata, trims);
+        let mut data_path = DataPath::new(disk_loop, paid_by, driver.now(), driver.wall_clock());
         for (slot, vdisk) in open {
             data_path.add(slot, vdisk);
         }
@@ -124,6 +133,15 @@ impl<D: Disk> VolumeSet<D> {
         };
         Ok((set, report))
     }
+}
+
+/// What people are told of a vdisk whose trims are to be held and which has no zero map.
+fn cannot_hold(name: &str) -> String {
+    format!(
+        "vdisk `{name}` has space without a zero map, as it was made without \"trim\": \"hold\", so \
+         its trims there are sent on to the disk; a vdisk that is made with it has a map for all \
+         of its space"
+    )
 }
 
 /// Where metadata is read from: a disk that is being opened, or one that is served.

@@ -12,7 +12,7 @@ use disktime_engine::{
     Service, StreamConfig, SwitchingAccount, VdiskId,
 };
 use disktime_random::SplitMix64;
-use disktime_units::{ByBackgroundWork, Nanos};
+use disktime_units::{ByBackgroundWork, Nanos, TrimHandling};
 use disktime_volumes::{
     Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig, VdiskSpec,
     VirtualDriver, VolumeError, VolumeSet,
@@ -212,6 +212,7 @@ pub(crate) fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
     VdiskSpec {
         name: name.to_owned(),
         size_bytes,
+        maps_holes: false,
     }
 }
 
@@ -220,6 +221,7 @@ pub(crate) fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
         spec: spec(name, *size),
         stream: StreamConfig::BEST_EFFORT,
         group: None,
+        trims: TrimHandling::Pass,
     };
     specs.iter().map(config).collect()
 }

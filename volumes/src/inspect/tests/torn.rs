@@ -74,6 +74,7 @@ fn spec(name: &str, mebibytes: u64) -> VdiskSpec {
     VdiskSpec {
         name: name.to_owned(),
         size_bytes: mebibytes * MIB,
+        maps_holes: false,
     }
 }
 
