@@ -23,7 +23,7 @@ use crate::file_space::free_bytes;
 use crate::image_lock::{LockOutcome, lock_image};
 use crate::loop_device::{claim_below, refuse_used_above};
 use direct::{clear_direct, direct_alignment};
-use file_notices::{loose_mode, overcommitted};
+use file_notices::{loose_mode, old_ext, overcommitted};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -101,6 +101,7 @@ impl Backing {
             still_there(&file, path)?;
             if kind == BackingKind::File {
                 notices.extend(loose_mode(&file, path));
+                notices.extend(old_ext(&file, path));
             }
         }
         let whole_bytes = match kind {
