@@ -11,8 +11,9 @@ use disktime_random::SplitMix64;
 
 const BLOCKS: u64 = 24;
 
-/// A log with everything in it, closed in good order, and each content that it has had.
-fn small_log() -> (Driver, Vec<Vec<Vec<u8>>>) {
+/// A log with everything in it, and each content that it has had. It is closed in good order, or it
+/// was idle when power was lost.
+fn small_log(is_closed: bool) -> (Driver, Vec<Vec<Vec<u8>>>) {
     let mut random = SplitMix64::new(5);
     let geometry = geometry(16, 8, BLOCKS);
     let mut driver = Driver::new(geometry, settings(1, WhenFull::Shorten));
@@ -45,8 +46,13 @@ fn small_log() -> (Driver, Vec<Vec<Vec<u8>>>) {
         driver.finish(request, &mut random).expect("answered");
         contents.push(content(&driver));
     }
-    driver.log.close();
+    if is_closed {
+        driver.log.close();
+    } else {
+        driver.log.note_durable();
+    }
     driver.run(&mut random);
+    driver.disk.settle();
     (driver, contents)
 }
 
@@ -94,8 +100,8 @@ fn outcome(disk: Disk, image: &Disk, like: &Driver, contents: &[Vec<Vec<u8>>]) -
 
 /// Flips the bits of the log that `pick` names by place and by whether anything was written to that
 /// unit; how often each thing came of it.
-fn flip(pick: impl Fn(usize, bool) -> Vec<u8>) -> [usize; 4] {
-    let (driver, contents) = small_log();
+fn flip(is_closed: bool, pick: impl Fn(usize, bool) -> Vec<u8>) -> [usize; 4] {
+    let (driver, contents) = small_log(is_closed);
     let image = driver.image.clone();
     let pristine = driver.disk.clone();
     assert_eq!(
@@ -122,7 +128,7 @@ fn flip(pick: impl Fn(usize, bool) -> Vec<u8>) -> [usize; 4] {
 #[test]
 fn every_flipped_bit_is_detected() {
     let all = std::env::var_os("DISKTIME_HISTORY_ALL_BITS").is_some();
-    let counts = flip(|at, is_used| match (all, is_used) {
+    let counts = flip(true, |at, is_used| match (all, is_used) {
         (true, _) => (0..8).collect(),
         (false, true) if at.is_multiple_of(29) => vec![(at / 29 % 8) as u8],
         (false, false) if at.is_multiple_of(UNIT_BYTES) => vec![0],
@@ -131,4 +137,17 @@ fn every_flipped_bit_is_detected() {
     println!("same, not opened, older, block fails: {counts:?}");
     let [same, not_opened, older, block_fails] = counts;
     assert!(same > 0 && not_opened > 0 && older > 0 && block_fails > 0);
+}
+
+/// A log that was not closed says what was durable in its headers: what is lost of that is told
+/// from a torn tail, whose end alone may be cut off.
+#[test]
+fn lost_durable_data_is_no_torn_tail() {
+    let counts = flip(false, |at, is_used| match is_used {
+        true if at.is_multiple_of(97) => vec![(at / 97 % 8) as u8],
+        _ => Vec::new(),
+    });
+    println!("same, not opened, older, block fails: {counts:?}");
+    let [_, _, older, block_fails] = counts;
+    assert!(older > 0 && block_fails > 0);
 }
