@@ -292,13 +292,13 @@ impl Overlapping {
     ) -> Pick {
         let stream = ledger.stream(id);
         let bound = Nanos(bound(ledger).0.saturating_mul(2));
+        let is_behind = stream.has_budget() && stream.budget() >= stream.fluid_budget(now);
+        let account = if is_behind {
+            Account::Reserved
+        } else {
+            Account::Spare
+        };
         if stream.has_ready() && may_enter(ledger, stream, bound) {
-            let is_behind = stream.has_budget() && stream.budget() >= stream.fluid_budget(now);
-            let account = if is_behind {
-                Account::Reserved
-            } else {
-                Account::Spare
-            };
             return Pick::Serve {
                 stream: id,
                 account,
@@ -308,7 +308,15 @@ impl Overlapping {
         if !stream.is_busy() {
             until = until.min(stream.solo().wait_until());
         }
-        self.sleep(ledger, Some(until))
+        if ledger.in_flight() > 0 {
+            return self.sleep(ledger, Some(until));
+        }
+        // The disk stands idle for it, and it pays for that.
+        Pick::Wait {
+            stream: ledger.may_come_back(id).unwrap_or(id),
+            account,
+            until: until.min(ledger.next_timer().unwrap_or(Nanos::MAX)),
+        }
     }
 
     /// H for a stream that uses spare time. Beside others with reservations the disk is filled
