@@ -19,11 +19,11 @@ mod waiting;
 
 use crate::backing_error::{BackingError, system};
 use crate::block_device;
-use crate::file_space::free_bytes;
+use crate::file_space::{FreeSpace, free_bytes};
 use crate::image_lock::{LockOutcome, lock_image};
 use crate::loop_device::{claim_below, refuse_used_above};
 use direct::{clear_direct, direct_alignment};
-use file_notices::{loose_mode, old_ext, overcommitted};
+use file_notices::{loose_mode, old_ext};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -74,6 +74,8 @@ pub(crate) struct Backing {
     is_read_only: bool,
     /// Its file system is served over a network or by a program.
     waits_for_others: bool,
+    /// `None` for a device.
+    free_space: Option<FreeSpace>,
     notices: Vec<String>,
     queue_notice: Option<String>,
     /// What lies below a loop device, kept from others.
@@ -140,7 +142,12 @@ impl Backing {
             BackingKind::File => punches_holes(&file, size_bytes),
             BackingKind::BlockDevice => queue.discards,
         };
-        let mut backing = Backing {
+        let is_file = kind == BackingKind::File;
+        let waits_for_others = is_file && waits_for_others(&file);
+        // One that could keep the caller waiting is asked later, by those who may wait.
+        let free_now = (!waits_for_others).then(|| free_bytes(&file)).flatten();
+        let free_space = is_file.then(|| FreeSpace::new(free_now.unwrap_or(u64::MAX)));
+        Ok(Backing {
             path: path.to_owned(),
             kind,
             size_bytes,
@@ -150,21 +157,13 @@ impl Backing {
             discards,
             rotational: queue.rotational,
             is_read_only,
-            waits_for_others: kind == BackingKind::File && waits_for_others(&file),
+            waits_for_others,
             file,
+            free_space,
             notices,
             queue_notice,
             _claimed: claimed,
-        };
-        if !options.read_only
-            && !is_read_only
-            && kind == BackingKind::File
-            && let Some(free_bytes) = free_bytes(&backing.file)
-        {
-            let notice = overcommitted(&backing.file, path, free_bytes);
-            backing.notices.extend(notice);
-        }
-        Ok(backing)
+        })
     }
 
     /// The path as given.
@@ -217,11 +216,9 @@ impl Backing {
         self.waits_for_others
     }
 
-    /// How many bytes its file system has left for others than root; a device needs none, and one
-    /// that could keep the caller waiting is not asked.
-    pub(crate) fn free_bytes(&self) -> Option<u64> {
-        let is_file = self.kind == BackingKind::File && !self.waits_for_others;
-        is_file.then(|| free_bytes(&self.file)).flatten()
+    /// What its file system has left for others than root; a device needs none.
+    pub(crate) fn free_space(&self) -> Option<&FreeSpace> {
+        self.free_space.as_ref()
     }
 
     /// The descriptor for the engines.

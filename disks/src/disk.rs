@@ -7,7 +7,7 @@
 //! Invariants: every request submitted is completed exactly once, with its buffers; at most
 //! `max_in_flight` are in flight; completions are reported in order of their `completed_at`.
 
-use crate::{Buffer, Capabilities, CutMark, DiscardEffect, PacingReport};
+use crate::{Buffer, Capabilities, CutMark, DiscardEffect, FreeSpace, PacingReport};
 use disktime_drive_models::{CostModel, DriveProperties, Operation, PositioningMap, SeekPoint};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
@@ -172,9 +172,8 @@ pub trait Disk {
         None
     }
 
-    /// How many bytes the file system below has left for what was never written, for a disk whose
-    /// space is not its own. It takes a system call.
-    fn free_bytes(&self) -> Option<u64> {
+    /// What the file system below has left, for a disk whose space is not its own.
+    fn free_space(&self) -> Option<&FreeSpace> {
         None
     }
 
@@ -243,8 +242,8 @@ impl<D: Disk + ?Sized> Disk for Box<D> {
     fn content_map(&self) -> Option<&dyn ContentMap> {
         (**self).content_map()
     }
-    fn free_bytes(&self) -> Option<u64> {
-        (**self).free_bytes()
+    fn free_space(&self) -> Option<&FreeSpace> {
+        (**self).free_space()
     }
     fn is_read_only(&self) -> bool {
         (**self).is_read_only()

@@ -6,6 +6,42 @@
 use rustix::fs::SeekFrom;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many bytes the file system of a disk's file has left, as of the last look: a number that
+/// the disk's thread reads, which must not wait for the file system, and that others keep true.
+/// Clones share it.
+#[derive(Debug, Clone)]
+pub struct FreeSpace(Arc<AtomicU64>);
+
+impl FreeSpace {
+    /// So much was found.
+    pub fn new(bytes: u64) -> FreeSpace {
+        FreeSpace(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// How much there is.
+    pub fn get(&self) -> u64 {
+        // No other memory depends on this number, so it needs no ordering.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// So much was found now.
+    pub fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So much was taken since.
+    pub fn take(&self, bytes: u64) {
+        self.set(self.get().saturating_sub(bytes));
+    }
+
+    /// So much was given back since.
+    pub fn give(&self, bytes: u64) {
+        self.set(self.get().saturating_add(bytes));
+    }
+}
 
 /// How many bytes the file system of a file has left for others than root; `None` if it does not
 /// say.

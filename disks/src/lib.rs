@@ -54,7 +54,7 @@ pub use disk::{
 pub use fault::{
     Fault, FaultDisk, FaultHandle, FaultKind, FaultOptions, RandomFaults, ServiceTime,
 };
-pub use file_space::free_bytes;
+pub use file_space::{FreeSpace, free_bytes};
 pub use identity::{DiskIdentity, identify_disk};
 pub use open::{DiskOptions, Medium, open_disk};
 pub use paced::{PacedDisk, PacedOverlapDisk};

@@ -21,7 +21,7 @@ pub use overlapping::PacedOverlapDisk;
 
 use crate::{
     Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-    PacingReport,
+    FreeSpace, PacingReport,
 };
 use disktime_drive_models::{Operation, ServiceModel};
 use disktime_units::Nanos;
@@ -190,8 +190,8 @@ impl<M: ServiceModel> Disk for PacedDisk<M> {
         self.inner.content_map()
     }
 
-    fn free_bytes(&self) -> Option<u64> {
-        self.inner.free_bytes()
+    fn free_space(&self) -> Option<&FreeSpace> {
+        self.inner.free_space()
     }
 
     fn is_read_only(&self) -> bool {

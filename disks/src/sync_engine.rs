@@ -11,7 +11,7 @@ use crate::device_state::DeviceState;
 use crate::transfer::{Step, Transfer};
 use crate::uring::{changes_file, too_many};
 use crate::wake_event::WakeEvent;
-use crate::{Completion, ContentMap, CutMark, Disk, DiskProperties, DiskRequest};
+use crate::{Completion, ContentMap, CutMark, Disk, DiskProperties, DiskRequest, FreeSpace};
 use disktime_units::Nanos;
 use std::collections::VecDeque;
 use std::io;
@@ -153,8 +153,8 @@ impl Disk for SyncDisk {
         Some(&self.shared.backing)
     }
 
-    fn free_bytes(&self) -> Option<u64> {
-        self.shared.backing.free_bytes()
+    fn free_space(&self) -> Option<&FreeSpace> {
+        self.shared.backing.free_space()
     }
 
     fn is_read_only(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::transfer::{Step, Transfer};
 use crate::wake_event::WakeEvent;
 use crate::{
     Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-    Operation,
+    FreeSpace, Operation,
 };
 use disktime_units::Nanos;
 use io_uring::types::{Fd, FsyncFlags};
@@ -258,8 +258,8 @@ impl Disk for UringDisk {
         Some(&self.backing)
     }
 
-    fn free_bytes(&self) -> Option<u64> {
-        self.backing.free_bytes()
+    fn free_space(&self) -> Option<&FreeSpace> {
+        self.backing.free_space()
     }
 
     fn is_read_only(&self) -> bool {

@@ -294,28 +294,6 @@ fn a_file_is_made_for_its_owner_and_one_that_others_may_read_is_named() {
     }
 }
 
-#[test]
-fn a_file_that_its_file_system_cannot_hold_is_named() {
-    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
-    let folder = folder();
-    let said = |name: &str, size_bytes| {
-        let disk = open(&folder.path().join(name), Some(size_bytes), true).expect("a file");
-        disk.properties().notices.join("\n")
-    };
-    // Few machines have so much left; ext4 has no larger files.
-    let said_of_large = said("large.disk", 15 << 40);
-    let expected = [
-        "15360.0 GiB are promised",
-        "0.0 GiB are stored",
-        "are missing",
-    ];
-    for words in expected {
-        assert!(said_of_large.contains(words), "{said_of_large}");
-    }
-    let said_of_small = said("small.disk", MIB);
-    assert!(!said_of_small.contains("promised"), "{said_of_small}");
-}
-
 /// A write behind the new end would make the file long again, and what was cut off read as zeroes.
 #[test]
 fn what_was_cut_off_while_it_is_open_is_neither_read_nor_written() {

@@ -20,6 +20,7 @@ mod disk_loop;
 mod extent;
 mod last_change;
 mod log_throttle;
+mod no_space;
 mod order;
 mod port;
 mod reactor;
@@ -35,6 +36,7 @@ pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
 pub use last_change::LastChange;
 pub use log_throttle::LogThrottle;
+pub use no_space::NoSpaceCount;
 pub use order::Order;
 pub use port::{Port, PortStatus, Submit};
 pub use reactor::{

@@ -36,8 +36,8 @@ pub use difference::{DiskDifference, ServerDifference, StreamDifference};
 pub use overlap::{DiskOverlap, SlowerDisk, SoloTime};
 pub use percentiles::Percentiles;
 pub use status::{
-    Account, DiskStatus, Entitlement, FilesStatus, GroupStatus, Grouped, Pacing, ServerStatus,
-    StreamStatus, VdiskStatus, grouped,
+    Account, DiskSpace, DiskStatus, Entitlement, FilesStatus, GroupStatus, Grouped, Pacing,
+    ServerStatus, StreamStatus, VdiskStatus, grouped,
 };
 pub use table::Table;
 pub use window::{DiskTimes, DiskWindow, StreamCounts, StreamTimes, StreamWindow, Windows};

@@ -7,8 +7,10 @@ mod sentences;
 mod tables;
 
 use crate::{DiskOverlap, DiskWindow, Percentiles, SoloTime, StreamWindow, Windows};
+use disktime_units::format_size;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What a server reports.
@@ -65,11 +67,39 @@ pub struct DiskStatus {
     /// What is wrong with its file or device (deleted, replaced, cut short), as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_problem: Option<String>,
+    /// Of a disk in a file: what it may take, and what there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<DiskSpace>,
+    /// A sentence while its file system has less left than is promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space_problem: Option<String>,
     /// How well a paced disk keeps its model's times.
     pub pacing: Pacing,
     /// What was counted.
     #[serde(flatten)]
     pub windows: Windows<DiskWindow>,
+}
+
+/// The space of a disk that is a file, as of the last look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSpace {
+    /// Its size: what it takes when it is full.
+    pub promised_bytes: u64,
+    /// What it takes now.
+    pub stored_bytes: u64,
+    /// What its file system has left, for all who use it.
+    pub free_bytes: u64,
+}
+
+impl fmt::Display for DiskSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [self.promised_bytes, self.stored_bytes, self.free_bytes];
+        let [promised, stored, free] = all.map(format_size);
+        write!(
+            f,
+            "{promised} promised, {stored} stored, {free} free on its file system"
+        )
+    }
 }
 
 /// How well a paced disk keeps its model's times; zeroes for others.
@@ -159,6 +189,9 @@ pub struct VdiskStatus {
     /// Whether clients may only read it: the file says so, or its disk cannot be written to.
     #[serde(default)]
     pub read_only: bool,
+    /// Requests that failed because the file system below had no space.
+    #[serde(default)]
+    pub no_space: u64,
 }
 
 /// What is reported of a group.

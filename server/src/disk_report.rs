@@ -240,6 +240,8 @@ fn disk_status(disk: &DiskReport) -> DiskStatus {
         silent_ms: disk.silence.map(|silence| silence.as_secs_f64() * 1e3),
         // Known to the server, not to the disk's loop.
         file_problem: None,
+        space: None,
+        space_problem: None,
         pacing: Pacing {
             requests: pacing.served,
             overruns: pacing.overruns,

@@ -4,6 +4,7 @@ pub(crate) mod backing_watch;
 pub(crate) mod control_socket;
 pub(crate) mod created_file;
 pub(crate) mod descendants;
+pub(crate) mod disk_space;
 pub(crate) mod disk_thread;
 pub(crate) mod inspection;
 pub(crate) mod known_disks;

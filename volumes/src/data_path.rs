@@ -308,6 +308,7 @@ impl<D: Disk> DataPath<D> {
             return Some(IoError::Io);
         }
         if self.cannot_fit(slot, request) {
+            vdisk.no_space().add_one();
             return Some(IoError::NoSpace);
         }
         let fast = || self.splitter(slot).zeroes_fast(request.offset_bytes, end);
@@ -320,7 +321,7 @@ impl<D: Disk> DataPath<D> {
         let abilities = self.io.abilities();
         let kind = request.kind;
         let sets_aside = matches!(kind, RequestKind::ZeroKeepingSpace | RequestKind::Allocate);
-        // A short one fills no file system, and is spared the system call.
+        // A short one fills no file system.
         let is_short = request.len_bytes <= abilities.grain().quantum_bytes();
         if !sets_aside || is_short || !abilities.can_run_out() {
             return false;
@@ -330,8 +331,8 @@ impl<D: Disk> DataPath<D> {
             request.offset_bytes + request.len_bytes,
         );
         let needed_bytes = self.splitter(slot).unallocated_bytes(kind, start, end);
-        let free_bytes = self.disk_loop().disk().free_bytes();
-        free_bytes.is_some_and(|free_bytes| needed_bytes > free_bytes)
+        let free = self.disk_loop().disk().free_space();
+        free.is_some_and(|free| needed_bytes > free.get())
     }
 
     /// Whether a part of the vdisk was cut off the disk, and with it writes that were answered.

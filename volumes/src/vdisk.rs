@@ -12,7 +12,7 @@ use crate::request_table::MAX_REQUESTS;
 use crate::splitter::Splitter;
 use crate::target::{DiskIndex, Target};
 use crate::zero_map::Half;
-use disktime_engine::{IoError, LastChange, StreamId};
+use disktime_engine::{IoError, LastChange, NoSpaceCount, StreamId};
 use disktime_units::TrimHandling;
 
 /// Stages of a run beside the writes of the zero maps: that of the data, and one behind each half.
@@ -35,6 +35,7 @@ pub(crate) struct OpenVdisk {
     trims: TrimHandling,
     /// What the disk has not been told of, where trims are held.
     held: Option<HeldTrims>,
+    no_space: NoSpaceCount,
 }
 
 impl OpenVdisk {
@@ -60,6 +61,7 @@ impl OpenVdisk {
             last_change,
             trims: TrimHandling::Pass,
             held: None,
+            no_space: NoSpaceCount::default(),
         }
     }
 
@@ -129,6 +131,11 @@ impl OpenVdisk {
     /// When its content changed last.
     pub(crate) fn last_change(&self) -> &LastChange {
         &self.last_change
+    }
+
+    /// How many of its requests found no space below.
+    pub(crate) fn no_space(&self) -> &NoSpaceCount {
+        &self.no_space
     }
 
     pub(crate) fn layout(&self) -> &Layout {

@@ -14,8 +14,8 @@ use crate::label::{Label, Uuid};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{
-    DiskLoop, IoError, LastChange, LoopReport, Reply, Request, Service, StoredBytes, StreamId,
-    VdiskId,
+    DiskLoop, IoError, LastChange, LoopReport, NoSpaceCount, Reply, Request, Service, StoredBytes,
+    StreamId, VdiskId,
 };
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use std::os::fd::RawFd;
@@ -115,6 +115,12 @@ impl<D: Disk> VolumeSet<D> {
     pub fn last_change(&self, vdisk: VdiskId) -> Option<LastChange> {
         let vdisk = self.vdisk(vdisk)?;
         Some(vdisk.last_change().clone())
+    }
+
+    /// How many requests for a vdisk found no space below.
+    pub fn no_space(&self, vdisk: VdiskId) -> Option<NoSpaceCount> {
+        let vdisk = self.vdisk(vdisk)?;
+        Some(vdisk.no_space().clone())
     }
 
     /// The stream that pays for a vdisk.

@@ -427,7 +427,7 @@ fn with_free_bytes(free_bytes: u64) -> (Machine<TestDisk>, FaultHandle) {
     soil(&mut disk);
     let handle = disk.handle();
     let mut disk = TestDisk::around(disk, 128 << 10);
-    disk.free_bytes = free_bytes;
+    disk.free.set(free_bytes);
     disk.tells_space = true;
     let specs = [("a", 4 * MIB + 100)];
     (open(disk, &specs, DIRTY).expect("open").0, handle)
@@ -449,7 +449,8 @@ fn setting_space_aside_zeroes_the_holes_below_and_changes_nothing() {
 
 #[test]
 fn space_that_cannot_be_there_is_refused_before_any_is_taken() {
-    let (mut machine, handle) = with_free_bytes(MIB);
+    let (mut machine, handle) = with_free_bytes(2 * MIB);
+    // Of these two, one is taken by it.
     machine.write(0, 0, &[7; MIB as usize]).expect("write");
     let before = handle.operations();
     let whole = (0, 4 * MIB + 100);

@@ -1,30 +1,9 @@
-//! What people should know of a disk's file: who else may read it, and whether its file system can
-//! hold what the file may still take. Nothing is changed here.
+//! What people should know of a disk's file: who else may read it, and what its file system does to
+//! it. Nothing is changed here.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-
-/// What people should know of a sparse file that its file system cannot hold when it is full:
-/// `free_bytes` are left there.
-pub(super) fn overcommitted(file: &File, path: &Path, free_bytes: u64) -> Option<String> {
-    let metadata = file.metadata().ok()?;
-    let (promised_bytes, stored_bytes) = (metadata.len(), metadata.blocks() * 512);
-    let missing_bytes = promised_bytes
-        .saturating_sub(stored_bytes)
-        .checked_sub(free_bytes)
-        .filter(|missing_bytes| *missing_bytes > 0)?;
-    Some(format!(
-        "{}: its file system cannot hold it when it is full: {} are promised, {} are stored, {} \
-         are free, so {} are missing. Writes that find no space fail with ENOSPC; make room, or \
-         use smaller disks",
-        path.display(),
-        gib(promised_bytes),
-        gib(stored_bytes),
-        gib(free_bytes),
-        gib(missing_bytes)
-    ))
-}
 
 /// What people should know of a file that others than its owner may read or write.
 pub(super) fn loose_mode(file: &File, path: &Path) -> Option<String> {
@@ -71,10 +50,6 @@ fn file_system_of<'a>(mounts: &'a str, number: &str) -> Option<&'a str> {
         let is_it = mount.split(' ').nth(2) == Some(number);
         file_system.split(' ').next().filter(|_| is_it)
     })
-}
-
-fn gib(bytes: u64) -> String {
-    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 use super::pace::{Pace, paced_properties};
 use crate::{
     Completion, ContentMap, CutMark, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-    PacingReport,
+    FreeSpace, PacingReport,
 };
 use disktime_drive_models::{ModelCompletion, ModelRequest, Operation, OverlapModel};
 use disktime_units::Nanos;
@@ -261,8 +261,8 @@ impl<M: OverlapModel> Disk for PacedOverlapDisk<M> {
         self.inner.content_map()
     }
 
-    fn free_bytes(&self) -> Option<u64> {
-        self.inner.free_bytes()
+    fn free_space(&self) -> Option<&FreeSpace> {
+        self.inner.free_space()
     }
 
     fn is_read_only(&self) -> bool {

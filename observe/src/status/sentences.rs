@@ -37,7 +37,16 @@ impl ServerStatus {
                  this disk and its vdisks are {seconds:.0} s old"
             ));
         }
-        sentences.extend(disk.notices.iter().chain(&disk.file_problem).cloned());
+        let problems = disk.file_problem.iter().chain(&disk.space_problem);
+        sentences.extend(disk.notices.iter().chain(problems).cloned());
+        for (vdisk, found) in &self.vdisks {
+            if found.stream.account.entitlement.disk == name && found.no_space > 0 {
+                sentences.push(format!(
+                    "requests of {vdisk} that found no space (ENOSPC): {}",
+                    found.no_space
+                ));
+            }
+        }
         sentences.extend(disk.slowness());
         sentences
     }

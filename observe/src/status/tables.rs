@@ -138,6 +138,7 @@ fn figures_of(disk: &DiskStatus) -> Vec<String> {
         disk.worst_case_ms, disk.longest_ms, disk.overruns, disk.unspent_bound_ms
     )];
     sentences.extend(disk.overlap.as_ref().map(|overlap| overlap.sentence()));
+    sentences.extend(disk.space.map(|space| space.to_string()));
     sentences
 }
 

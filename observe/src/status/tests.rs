@@ -69,6 +69,11 @@ fn status() -> ServerStatus {
             last_10s: window,
             total: window,
         },
+        space: Some(DiskSpace {
+            promised_bytes: 64 << 30,
+            stored_bytes: 3 << 29,
+            free_bytes: 10 << 30,
+        }),
         ..DiskStatus::default()
     };
     let of_group = VdiskStatus {
@@ -79,6 +84,7 @@ fn status() -> ServerStatus {
         trim_held_bytes: Some(4096),
         clients: 2,
         read_only: true,
+        no_space: 3,
     };
     let mut limited = account(0.4, 400);
     limited.entitlement.limit_share = Some(0.6);
@@ -90,6 +96,7 @@ fn status() -> ServerStatus {
         trim_held_bytes: None,
         clients: 0,
         read_only: false,
+        no_space: 0,
     };
     let group = GroupStatus {
         account: account(0.2, 100),
@@ -170,6 +177,7 @@ fn keys_are_those_that_readers_know() {
             "last_10s",
             "last_1s",
             "limit_share",
+            "no_space",
             "period_ms",
             "queue_time_us",
             "read_only",
@@ -233,6 +241,21 @@ fn what_was_found_damaged_is_said_below_the_tables() {
 }
 
 #[test]
+fn the_text_says_what_is_promised_and_who_found_no_space() {
+    let mut status = status();
+    let text = status.to_string();
+    let space = "64GiB promised, 1.50GiB stored, 10GiB free on its file system";
+    let count = "hdd0: requests of web that found no space (ENOSPC): 3";
+    for line in [space, count] {
+        assert!(text.lines().any(|said| said == line), "{text}");
+    }
+    assert!(!text.contains("requests of db"), "{text}");
+    let disk = status.disks.get_mut("hdd0").expect("it is there");
+    disk.space_problem = Some("it cannot hold it".to_owned());
+    assert!(status.to_string().contains("hdd0: it cannot hold it"));
+}
+
+#[test]
 fn a_key_that_a_newer_server_adds_is_ignored() {
     let mut json = serde_json::to_value(status()).expect("it is JSON");
     json["disks"]["hdd0"]["temperature"] = json!(40);
@@ -258,9 +281,10 @@ fn tables_put_members_under_their_group_and_background_work_last() {
         "db              40 %   500ms   60 %  45.0 %  45.0 %  45.0 %  5.0 %    2       1",
         "(metadata)       1 %   500ms      -   5.1 %   5.1 %   5.1 %  5.0 %    2       1",
     ];
-    assert_eq!(lines[7..12], expected, "{text}");
+    assert!(lines[6].starts_with("64GiB promised"), "{text}");
+    assert_eq!(lines[8..13], expected, "{text}");
     assert_eq!(
-        lines[14],
+        lines[15],
         "  web              1.5  20.2  0.0          0.0  0.0  0.0        40        2"
     );
     assert_eq!(

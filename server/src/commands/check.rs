@@ -8,6 +8,7 @@
 use crate::assembly::{self, emulation};
 use crate::diagnostics::{print_sentence, print_warning};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::disk_space;
 use crate::serving::inspection::inspect;
 use crate::serving::nbd;
 use crate::serving::socket_paths::check_socket_paths;
@@ -32,7 +33,7 @@ pub(crate) fn run(file: &Path, json: bool, disks: bool) -> CommandResult<ExitCod
 fn print_tables(file: &Path, disks: bool) -> CommandResult<ExitCode> {
     let configuration = Configuration::load(file, &emulation::check)?;
     let report = assembly::admit_all(&configuration)?;
-    let notices = frontend_notices(&configuration)?;
+    let notices = notices_of(&configuration)?;
     print!("{report}");
     report.warnings().for_each(print_warning);
     notices.iter().for_each(print_sentence);
@@ -58,15 +59,16 @@ fn print_tables(file: &Path, disks: bool) -> CommandResult<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is allowed but may not be wanted.
+/// What is allowed but may not be wanted, and the space of the disks' files.
 ///
 /// # Errors
 /// A frontend that could not be opened, by the file alone.
-fn frontend_notices(configuration: &Configuration) -> Result<Vec<String>, DocumentErrors> {
+fn notices_of(configuration: &Configuration) -> Result<Vec<String>, DocumentErrors> {
     let frontend = nbd::prepare(configuration)?;
     let mut notices = frontend.notices().to_vec();
     notices.extend(check_socket_paths(configuration, true)?);
     notices.extend(nbd::without_frontends(configuration));
+    notices.extend(disk_space::before_start(configuration));
     Ok(notices)
 }
 
@@ -130,7 +132,7 @@ fn examined(file: &Path, disks: bool) -> CommandResult<Examined> {
         Err(failure) => return Ok(found.with_findings(json!([finding(file, &failure)]))),
     };
     found.admission(&report)?;
-    match frontend_notices(&configuration) {
+    match notices_of(&configuration) {
         Ok(notices) => found.value["notices"] = notices.into(),
         Err(errors) => {
             found.is_fine = false;

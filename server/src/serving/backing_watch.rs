@@ -1,6 +1,7 @@
-//! Notices when the file or device of a disk is not the one any more that its path names: deleted,
-//! replaced, or cut short while it is served. What is written then is lost when the server ends,
-//! and nothing else would say so.
+//! Looks after the files of disks while they are served: their space (`disk_space`), and whether
+//! they are the ones that were opened. Notices when the file or device of a disk is not the one any
+//! more that its path names: deleted, replaced, or cut short while it is served. What is written
+//! then is lost when the server ends, and nothing else would say so.
 //!
 //! Invariants: a disk's threads are not disturbed (the file is only examined, on a thread that may
 //! block); each change is told once; a file that was cut stays so, whatever its size is afterwards,
@@ -8,8 +9,9 @@
 
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::disk_space::{DiskSpaces, FileSpace, refresh};
 use crate::serving::known_disks::{DiskMemory, FileCut};
-use disktime_disks::CutMark;
+use disktime_disks::{CutMark, FreeSpace};
 use disktime_units::format_sizes;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
@@ -33,6 +35,8 @@ pub(crate) struct WatchedFile {
     size_bytes: u64,
     /// Where it was cut; the disk sets it too, and serves nothing beyond.
     cut: CutMark,
+    /// What the disk's thread knows of its file system.
+    free: Option<FreeSpace>,
 }
 
 impl WatchedFile {
@@ -40,7 +44,12 @@ impl WatchedFile {
     ///
     /// # Errors
     /// When it cannot be examined.
-    pub(crate) fn open(disk: &str, path: &Path, cut: CutMark) -> CommandResult<WatchedFile> {
+    pub(crate) fn open(
+        disk: &str,
+        path: &Path,
+        cut: CutMark,
+        free: Option<FreeSpace>,
+    ) -> CommandResult<WatchedFile> {
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_PATH)
@@ -58,7 +67,15 @@ impl WatchedFile {
             file,
             size_bytes,
             cut,
+            free,
         })
+    }
+
+    /// Its space, which its disk's thread learns by that.
+    pub(crate) fn space(&self) -> Option<(String, FileSpace)> {
+        let found = FileSpace::of(&self.file)?;
+        refresh(self.free.as_ref(), &found);
+        Some((self.disk.clone(), found))
     }
 
     /// What is wrong with it now, as a sentence.
@@ -141,20 +158,23 @@ impl FileProblems {
 pub(crate) struct BackingWatch {
     files: Vec<Arc<WatchedFile>>,
     problems: FileProblems,
+    spaces: DiskSpaces,
     memory: DiskMemory,
 }
 
 impl BackingWatch {
-    /// A watch that notes in `problems` what it finds, and has `memory` remember what must not be
-    /// forgotten.
+    /// A watch that notes in `problems` and `spaces` what it finds, and has `memory` remember what
+    /// must not be forgotten.
     pub(crate) fn new(
         files: Vec<WatchedFile>,
         problems: FileProblems,
+        spaces: DiskSpaces,
         memory: DiskMemory,
     ) -> BackingWatch {
         BackingWatch {
             files: files.into_iter().map(Arc::new).collect(),
             problems,
+            spaces,
             memory,
         }
     }
@@ -185,7 +205,13 @@ impl BackingWatch {
 
     fn begin_look(&self, file: Arc<WatchedFile>) -> JoinHandle<()> {
         let (problems, memory) = (self.problems.clone(), self.memory.clone());
-        tokio::task::spawn_blocking(move || look(&file, &problems, &memory))
+        let spaces = self.spaces.clone();
+        tokio::task::spawn_blocking(move || {
+            look(&file, &problems, &memory);
+            if let Some((disk, found)) = file.space() {
+                spaces.note(disk, found);
+            }
+        })
     }
 }
 

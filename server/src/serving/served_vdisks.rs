@@ -3,7 +3,7 @@
 
 use crate::assembly;
 use disktime_disks::Disk;
-use disktime_engine::{ClientCount, LastChange, ReactorHandle, StoredBytes, VdiskId};
+use disktime_engine::{ClientCount, LastChange, NoSpaceCount, ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
 use disktime_nbd::{Accepted, Export, ExportHandle};
 use disktime_observe::ServerStatus;
@@ -35,6 +35,8 @@ pub(crate) struct CatalogEntry {
     held: Option<StoredBytes>,
     /// When its content changed last.
     last_change: LastChange,
+    /// How many of its requests found no space below.
+    no_space: NoSpaceCount,
     /// Whether its disk keeps what is written.
     is_kept: bool,
 }
@@ -47,6 +49,7 @@ pub(crate) struct VdiskUse {
     stored: Option<StoredBytes>,
     trims: TrimHandling,
     held: Option<StoredBytes>,
+    no_space: NoSpaceCount,
     clients: ClientCount,
     read_only: bool,
 }
@@ -60,6 +63,7 @@ impl VdiskUse {
             vdisk.trim_held_bytes = self.held.as_ref().map(StoredBytes::get);
             vdisk.clients = self.clients.get();
             vdisk.read_only = self.read_only;
+            vdisk.no_space = self.no_space.get();
         }
     }
 }
@@ -112,6 +116,7 @@ impl CatalogEntry {
             stored: service.stored(id)?,
             held: service.held_trims(id),
             last_change: service.last_change(id)?,
+            no_space: service.no_space(id)?,
             is_kept: service.disk_loop().properties().capabilities.holds_data,
         })
     }
@@ -153,6 +158,7 @@ impl<S> ServedVdisk<S> {
             stored,
             trims: self.trims,
             held: self.entry.held.clone(),
+            no_space: self.entry.no_space.clone(),
             clients: self.clients.clone(),
             read_only: self.read_only,
         }

@@ -7,8 +7,9 @@ use crate::assembly::DiskService;
 use crate::diagnostics::{log_announcement, print_sentence};
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
-use crate::serving::backing_watch::{BackingWatch, FileProblems};
+use crate::serving::backing_watch::{BackingWatch, FileProblems, WatchedFile};
 use crate::serving::control_socket::{Commands, ControlSocket};
+use crate::serving::disk_space::DiskSpaces;
 use crate::serving::disk_thread::DiskThread;
 use crate::serving::known_disks::DiskMemory;
 use crate::serving::last_exit::close_connections;
@@ -71,6 +72,8 @@ struct Reporter {
     files: Option<FilesStatus>,
     /// What is wrong with the disks' files.
     problems: FileProblems,
+    /// The space of these files.
+    spaces: DiskSpaces,
     usage: Vec<VdiskUse>,
 }
 
@@ -87,6 +90,7 @@ impl Commands for Reporter {
         let mut status = self.disks.status().await?;
         for (name, disk) in &mut status.disks {
             disk.file_problem = self.problems.of(name);
+            self.spaces.report(name, disk);
         }
         self.usage
             .iter()
@@ -127,7 +131,10 @@ impl Server {
             mut vdisks,
             memory,
         } = start_disks(&shared, report, lock, accepted)?;
-        let files = disks.iter_mut().filter_map(DiskThread::take_file).collect();
+        let files = disks.iter_mut().filter_map(DiskThread::take_file);
+        let files: Vec<WatchedFile> = files.collect();
+        let spaces = DiskSpaces::default();
+        spaces.note_first(files.iter().filter_map(WatchedFile::space).collect());
         for vdisk in &mut vdisks {
             vdisk.share_clients(clients[vdisk.name()].clone());
         }
@@ -148,12 +155,13 @@ impl Server {
         let (stop, stopped) = stop_switch();
         let problems = FileProblems::default();
         let (stop_watch, watch_stopped) = stop_switch();
-        let watch = BackingWatch::new(files, problems.clone(), memory.clone());
+        let watch = BackingWatch::new(files, problems.clone(), spaces.clone(), memory.clone());
         let watch = (tokio::spawn(watch.run(watch_stopped)), stop_watch);
         let reporter = Reporter {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
             problems,
+            spaces,
             usage: vdisks.iter().map(ServedVdisk::usage).collect(),
         };
         let control = (

@@ -9,6 +9,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const EIO: u32 = 5;
 const ENOSPC: u32 = 28;
@@ -29,6 +30,7 @@ fn a_full_file_system_is_enospc_to_the_one_who_wrote() {
         &["-t", "tmpfs", "-o", "size=8m", "disktime-test"],
         &place.path("state/small"),
     );
+    let checked = exits_with(place.command(&["check"]), 0);
     let server = place.start();
     let (mut poor, mut good) = (server.client("poor"), server.client("good"));
     poor.write(0, &[1; 4096]);
@@ -54,13 +56,35 @@ fn a_full_file_system_is_enospc_to_the_one_who_wrote() {
     assert_eq!(poor.read(0, 4096), [2; 4096]);
     good.write(failed * MIB, &pattern(1 << 20, 99));
     good.flush();
+    let status = place.status();
+    let no_space = |vdisk: &str| status.vdisks[vdisk].no_space;
+    assert_eq!((no_space("poor"), no_space("good")), (1, 0));
+    let space = status.disks["poor"].space.expect("it is a file");
+    assert_eq!(space.promised_bytes, 64 * MIB);
+    let problem = status.disks["poor"].space_problem.as_ref();
+    assert!(problem.is_some_and(|said| said.contains("of disk `poor` cannot hold it")));
     // With more space it takes writes again.
     let remount = ["-o", "remount,size=80m", text(&small.directory)];
     tool("mount", "mount", &remount);
     poor.write(failed * MIB, &pattern(1 << 20, failed));
     poor.flush();
     drop((poor, good));
-    server.stop();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while place.status().disks["poor"].space_problem.is_some() {
+        assert!(Instant::now() < deadline, "the new space is not noticed");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let said = server.stop();
+    // What cannot be held is said before anything is lost by it.
+    for said in [&checked, &said] {
+        assert!(said.contains("disk `poor`: 64MiB promised"), "{said}");
+        assert!(
+            said.contains("disk `poor` cannot hold it when it is full"),
+            "{said}"
+        );
+    }
+    let again = "of `poor` has space for all that is promised again";
+    assert!(said.contains(again), "{said}");
     let server = place.start();
     for mebibyte in 1..=failed {
         let got = server.client("poor").read(mebibyte * MIB, 1 << 20);

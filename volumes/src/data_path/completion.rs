@@ -10,7 +10,7 @@ use crate::error::io_error;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::{PieceIo, PieceOutcome, Purpose};
 use crate::splitter::{Action, Piece};
-use disktime_disks::{Disk, DiskError, DiskErrorKind};
+use disktime_disks::{Disk, DiskError, DiskErrorKind, FreeSpace};
 use disktime_engine::{IoDone, IoError, ReplyDetail, RequestKind};
 use disktime_units::{Nanos, TrimHandling};
 
@@ -83,13 +83,21 @@ impl<D: Disk> DataPath<D> {
         let layout = served_mut(&mut self.vdisks, self.requests.get(id).slot()).layout_mut();
         match (piece.action(), error) {
             (Action::Write | Action::Zero, None | Some(DiskErrorKind::Io)) => {
-                layout.hold_space(piece.start(), piece.end());
+                let bytes = layout.hold_space(piece.start(), piece.end());
+                self.free_space().inspect(|free| free.take(bytes));
             }
             (Action::Discard | Action::ZeroByDiscard, None) if abilities.discarding_zeroes() => {
-                layout.give_space_back(piece.start(), piece.end());
+                let bytes = layout.give_space_back(piece.start(), piece.end());
+                self.free_space().inspect(|free| free.give(bytes));
             }
             _ => {}
         }
+    }
+
+    /// What the file system below has left. It is asked now and then; what is taken and given back
+    /// meanwhile is counted.
+    fn free_space(&self) -> Option<&FreeSpace> {
+        self.disk_loop().disk().free_space()
     }
 
     fn log_failure(&mut self, id: RequestId, error: &DiskError) {
@@ -198,6 +206,9 @@ impl<D: Disk> DataPath<D> {
     pub(super) fn answer(&mut self, id: RequestId, result: Result<(), IoError>) {
         self.note_change(id);
         let request = self.requests.get(id);
+        if result == Err(IoError::NoSpace) {
+            self.vdisk(request.slot()).no_space().add_one();
+        }
         let detail = match (result, request.failed_at()) {
             (Err(_), Some(at)) => ReplyDetail::FailedAt(at),
             (Err(_), None) => ReplyDetail::Nothing,

@@ -87,30 +87,36 @@ impl Layout {
     }
 
     /// Notes that the range has its space below: a write to it, a zeroing or a setting aside has
-    /// succeeded.
-    pub(crate) fn hold_space(&mut self, start: u64, end: u64) {
+    /// succeeded. By how much that is more.
+    pub(crate) fn hold_space(&mut self, start: u64, end: u64) -> u64 {
+        let mut all = 0;
         for extent in &mut self.extents {
             let counts = extent.counts_space();
             if let Some((space, from, to)) = extent.space_in(start, end) {
                 let more = space.hold(from, to);
+                all += more;
                 if counts && more > 0 {
                     self.stored.add(more);
                 }
             }
         }
+        all
     }
 
-    /// Notes that the range was discarded.
-    pub(crate) fn give_space_back(&mut self, start: u64, end: u64) {
+    /// Notes that the range was discarded; by how much less has its space.
+    pub(crate) fn give_space_back(&mut self, start: u64, end: u64) -> u64 {
+        let mut all = 0;
         for extent in &mut self.extents {
             let counts = extent.counts_space();
             if let Some((space, from, to)) = extent.space_in(start, end) {
                 let less = space.give_back(from, to);
+                all += less;
                 if counts && less > 0 {
                     self.stored.subtract(less);
                 }
             }
         }
+        all
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod labels;
 
 use disktime_disks::{
     Buffer, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-    FaultDisk, FaultHandle, FaultOptions, Operation, ServiceTime, SpaceBelow,
+    FaultDisk, FaultHandle, FaultOptions, FreeSpace, Operation, ServiceTime, SpaceBelow,
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
@@ -32,7 +32,7 @@ pub(crate) struct TestDisk {
     /// So many writes and flushes are let through; what comes then is never heard of.
     left: Option<u64>,
     /// What its file system is said to have left.
-    pub free_bytes: u64,
+    pub free: FreeSpace,
     /// It tells that nothing on it has space below yet, and that all of it may be data.
     pub tells_space: bool,
     /// It reports a lost write once, as a kernel does: the next flush succeeds.
@@ -55,7 +55,7 @@ impl TestDisk {
             disk: Rc::clone(disk),
             properties,
             left,
-            free_bytes: 1 << 40,
+            free: FreeSpace::new(1 << 40),
             tells_space: false,
             reports_once: false,
         }
@@ -102,8 +102,8 @@ impl Disk for TestDisk {
     fn next_completion(&self) -> Option<Nanos> {
         self.disk.borrow().next_completion()
     }
-    fn free_bytes(&self) -> Option<u64> {
-        Some(self.free_bytes)
+    fn free_space(&self) -> Option<&FreeSpace> {
+        Some(&self.free)
     }
     fn content_map(&self) -> Option<&dyn ContentMap> {
         self.tells_space.then_some(self)

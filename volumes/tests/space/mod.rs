@@ -322,6 +322,13 @@ fn a_write_that_finds_no_space_leaves_a_hole() {
     let refused = machine.write(0, CHUNK, &[7; BLOCK as usize]);
     assert_eq!(refused, Err(IoError::NoSpace));
     is(&mut machine, &[(0, SIZE, HOLE)]);
+    // Beyond the end is another matter.
+    assert_eq!(machine.write(0, SIZE, b"x"), Err(IoError::NoSpace));
+    let count = machine
+        .set
+        .no_space(machine.handle(0))
+        .expect("it is served");
+    assert_eq!(count.get(), 1);
 }
 
 #[test]
@@ -375,11 +382,21 @@ fn setting_aside_what_has_its_space_needs_none() {
     };
     assert_eq!(aside(&mut machine), Ok(()));
     let before = handle.operations();
-    machine.set.disk_loop_mut().disk_mut().free_bytes = MIB;
+    machine.set.disk_loop().disk().free.set(MIB);
     assert_eq!(aside(&mut machine), Ok(()));
     assert_eq!(handle.operations(), before);
     machine.write(0, 0, b"x").expect("write");
     let (mut machine, _) = sparse();
-    machine.set.disk_loop_mut().disk_mut().free_bytes = MIB;
+    machine.set.disk_loop().disk().free.set(MIB);
     assert_eq!(aside(&mut machine), Err(IoError::NoSpace));
+    // What is taken and given back is counted between two looks at the file system.
+    let free = |machine: &Machine<TestDisk>| machine.set.disk_loop().disk().free.get();
+    machine
+        .write(0, 0, &[7; 2 * BLOCK as usize])
+        .expect("write");
+    assert_eq!(free(&machine), MIB - 2 * BLOCK);
+    machine
+        .write(0, 0, &[7; 3 * BLOCK as usize])
+        .expect("write");
+    assert_eq!(free(&machine), MIB - 3 * BLOCK);
 }

@@ -124,7 +124,8 @@ fn open_and_check(
             .map(|path| {
                 let disk = labelled.disk_loop().disk();
                 let cut = disk.cut_mark().cloned().unwrap_or_default();
-                WatchedFile::open(&config.name.value, path, cut)
+                let free = disk.free_space().cloned();
+                WatchedFile::open(&config.name.value, path, cut, free)
             })
             .transpose()?,
     };
