@@ -5,7 +5,7 @@
 //! that was hit does not verify when it is read.
 
 use crate::disk::Disk;
-use crate::driver::{Driver, geometry, settings};
+use crate::driver::{Driver, geometry, recover, settings};
 use disktime_history::{UNIT_BYTES, View, WhenFull};
 use disktime_random::SplitMix64;
 
@@ -150,4 +150,59 @@ fn lost_durable_data_is_no_torn_tail() {
     println!("same, not opened, older, block fails: {counts:?}");
     let [_, _, older, block_fails] = counts;
     assert!(older > 0 && block_fails > 0);
+}
+
+/// A damaged SEAL, while the superblocks name a checkpoint before it: the header of the next
+/// segment says that all before it was durable.
+#[test]
+fn a_damaged_seal_does_not_cut_off_the_next_segment() {
+    let mut tried = 0;
+    for seed in 0..100 {
+        let mut random = SplitMix64::new(seed);
+        let geometry = geometry(16, 8, BLOCKS);
+        let mut driver = Driver::new(geometry, settings(1, WhenFull::Shorten));
+        for byte in 1..12 {
+            let request = driver
+                .write(1, vec![byte; UNIT_BYTES], true)
+                .expect("taken");
+            driver.finish(request, &mut random).expect("answered");
+            let Some(seal_at) = seal_behind_the_checkpoint(&driver.disk.bytes) else {
+                continue;
+            };
+            let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
+            disk.settle();
+            let whole = Driver::open(disk.clone(), image.clone(), geometry, driver.settings());
+            let (whole, _) = whole.expect("it opens");
+            assert_eq!(whole.read(View::Now)[1], Some(vec![byte; UNIT_BYTES]));
+            disk.bytes[seal_at + 500] ^= 1;
+            disk.settle();
+            let (log, report) = recover(&mut disk, &geometry, driver.settings()).expect("known");
+            assert!(
+                report.lost_from.is_some(),
+                "what was answered is cut off in silence"
+            );
+            drop(log);
+            tried += 1;
+        }
+    }
+    assert!(
+        tried > 0,
+        "the moment between a SEAL and the next checkpoint is met"
+    );
+}
+
+/// Where the SEAL of the segment lies that the superblocks' checkpoint is in, if the next segment
+/// has begun.
+fn seal_behind_the_checkpoint(disk: &[u8]) -> Option<usize> {
+    let named = |unit: usize| disk[unit * UNIT_BYTES + 120..][..8].to_vec();
+    let segment = named(16);
+    let mut units = (32..disk.len() / UNIT_BYTES).map(|unit| unit * UNIT_BYTES);
+    let begins = |at: usize| disk[at..].starts_with(b"DTHSEGMT");
+    let next = u64::from_le_bytes(segment.clone().try_into().ok()?) + 1;
+    let has_next = units
+        .clone()
+        .any(|at| begins(at) && disk[at + 16..at + 24] == next.to_le_bytes());
+    let is_seal = |at: usize| disk[at..].starts_with(b"DTHB") && disk[at + 10] == 10;
+    let seal = units.find(|at| is_seal(*at) && disk[at + 16..at + 24] == segment[..]);
+    seal.filter(|_| has_next && named(0) == segment)
 }
