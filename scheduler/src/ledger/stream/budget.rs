@@ -223,7 +223,7 @@ impl Stream {
             }
             _ => (self.budget - self.fluid_budget(now)).min(0),
         };
-        let limit_changes = self.config.limit != config.limit;
+        let old_limit = self.config.limit;
         self.config = config;
         self.set_aside = 0;
         self.budget = 0;
@@ -234,8 +234,8 @@ impl Stream {
             self.deadline = now + self.period();
             self.budget = self.budget_per_period() + ahead;
         }
-        if limit_changes {
-            self.begin_limit(now);
+        if self.config.limit != old_limit {
+            self.change_limit(old_limit, now);
         }
     }
 }

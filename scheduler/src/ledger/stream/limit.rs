@@ -2,6 +2,7 @@
 //! overrun is a debt to the next.
 
 use super::Stream;
+use crate::config::Limit;
 use crate::ppm_time::scaled;
 use disktime_units::Nanos;
 
@@ -12,6 +13,19 @@ pub(super) struct LimitBudget {
     budget: i128,
     /// When the limit's period ends.
     end: Nanos,
+}
+
+impl LimitBudget {
+    /// Ends the periods up to `now`.
+    fn refill(&mut self, now: Nanos, period: Nanos, per_period: i128) {
+        if now < self.end {
+            return;
+        }
+        let passed = (now.0 - self.end.0) / period.0 + 1;
+        let refilled = self.budget.min(0) + per_period * i128::from(passed);
+        self.budget = refilled.min(per_period);
+        self.end += Nanos(period.0 * passed);
+    }
 }
 
 impl Stream {
@@ -35,6 +49,23 @@ impl Stream {
         self.refill_limit(now);
     }
 
+    /// The limit was another one up to now. What was used of that counts against the new one, or
+    /// each change would give a period's limit again; and its period does not begin anew, or
+    /// frequent changes would hold the stream back.
+    pub(super) fn change_limit(&mut self, old: Option<Limit>, now: Nanos) {
+        let (Some(old), Some((share_ppm, period))) = (old, self.limit_terms()) else {
+            return self.begin_limit(now);
+        };
+        if self.limit.end == Nanos::ZERO {
+            return self.begin_limit(now);
+        }
+        let old_budget = i128::from(old.period.0) * i128::from(old.share.0);
+        self.limit.refill(now, old.period, old_budget);
+        let used = old_budget - self.limit.budget;
+        self.limit.budget = i128::from(period.0) * i128::from(share_ppm) - used;
+        self.limit.end = self.limit.end.min(now.saturating_add(period));
+    }
+
     /// The limit's first period begins with the stream's first request.
     pub(in crate::ledger) fn begin_limit_if_new(&mut self, now: Nanos) {
         if self.has_limit() && self.limit.end == Nanos::ZERO {
@@ -48,14 +79,8 @@ impl Stream {
         let Some((share_ppm, period)) = self.limit_terms() else {
             return;
         };
-        if now < self.limit.end {
-            return;
-        }
         let per_period = i128::from(period.0) * i128::from(share_ppm);
-        let passed = (now.0 - self.limit.end.0) / period.0 + 1;
-        let refilled = self.limit.budget.min(0) + per_period * i128::from(passed);
-        self.limit.budget = refilled.min(per_period);
-        self.limit.end += Nanos(period.0 * passed);
+        self.limit.refill(now, period, per_period);
     }
 
     /// Counts time against the limit, up to `now`. First the refill that is due: what was used up

@@ -33,3 +33,25 @@ fn an_overrun_of_a_limit_is_carried_and_unused_limit_is_not() {
         (per_period, Nanos::from_millis(1000))
     );
 }
+
+#[test]
+fn a_limit_that_changes_gives_no_period_again() {
+    let limited = |percent, millis| StreamConfig {
+        limit: Some(Limit {
+            share: Share::from_percent(percent),
+            period: Nanos::from_millis(millis),
+        }),
+        ..StreamConfig::BEST_EFFORT
+    };
+    let mut stream = Stream::new(limited(20, 100), QueueOrder::Sweep);
+    stream.begin_limit_if_new(Nanos::ZERO);
+    stream.use_limit(Nanos::from_millis(15), Nanos::from_millis(10));
+    // 30 ms instead of 20 in a period that goes on, then 3 ms in one that ends earlier.
+    for (percent, millis, left, end) in [(30, 100, 15, 100), (30, 10, -12, 60), (0, 10, -15, 60)] {
+        stream.reconfigure(limited(percent, millis), Nanos::from_millis(50), 0);
+        assert_eq!(
+            (stream.limit.budget, stream.limit.end),
+            (left * 1_000_000_000_000, Nanos::from_millis(end))
+        );
+    }
+}
