@@ -396,7 +396,7 @@ impl Policy for Overlapping {
 fn terms(ledger: &mut Ledger, now: Nanos) -> SlackTerms {
     SlackTerms {
         now,
-        rate_ppm: ledger.rate_left_ppm() - ledger.settle_rate_ppm(now),
+        rate_ppm: ledger.rate_left_ppm() - ledger.settle_rate_ppm(now) - ledger.change_rate_ppm(),
         outstanding: scaled(ledger.drain(now)),
     }
 }

@@ -73,6 +73,8 @@ pub(super) struct Reservations {
     idle_fill: Nanos,
     /// Σ σ/p in ppm, at most half of what is not reserved; 0 for a single one.
     settle_ppm: i64,
+    /// Σ H/p in ppm, at most half of what is not reserved; 0 for a single one.
+    change_ppm: i64,
 }
 
 /// So long after its last write an account counts as one that writes.
@@ -113,6 +115,14 @@ impl Ledger {
         }
     }
 
+    /// The rate at which disk time is kept for changes between accounts, in ppm. At each the drain
+    /// can be wrong by what requests meet in the disk, and there is about one for each deadline.
+    /// Spare time that used it at the start of a long period would leave nothing for the changes
+    /// that streams with short ones bring until its end.
+    pub(crate) fn change_rate_ppm(&mut self) -> i64 {
+        self.reservations().change_ppm
+    }
+
     /// An account with a reservation wrote.
     fn note_reserved_write(&mut self, now: Nanos) {
         if self.settle_rate_ppm(now) == 0 {
@@ -129,34 +139,39 @@ impl Ledger {
             .occupancy
             .as_ref()
             .map_or(Nanos::ZERO, |device| device.settle_time());
+        let (bound, most) = self.occupancy.as_ref().map_or((Nanos::MAX, 1), |device| {
+            (device.bound(), device.idle_factor())
+        });
         let asked = self.streams.iter().filter_map(|(_, stream)| {
             let asked = stream.asked_config().reservation;
             asked.or(stream.config().reservation)
         });
         let (mut share_ppm, mut period) = (0u128, Nanos::MAX);
-        let (mut count, mut settle_ppm) = (0, 0u128);
+        let (mut count, mut settle_ppm, mut change_ppm) = (0, 0u128, 0u128);
         for reservation in asked.filter(|reservation| reservation.share.0 > 0) {
             share_ppm += u128::from(reservation.share.0);
             period = period.min(reservation.period);
             count += 1;
-            settle_ppm += u128::from(settle.0) * 1_000_000 / u128::from(reservation.period.0);
+            let in_period =
+                |cost: Nanos| u128::from(cost.0) * 1_000_000 / u128::from(reservation.period.0);
+            settle_ppm += in_period(settle);
+            // A disk without H has no bound to keep.
+            change_ppm += in_period(if bound == Nanos::MAX {
+                Nanos::ZERO
+            } else {
+                bound
+            });
         }
-        let (bound, most) = self.occupancy.as_ref().map_or((Nanos::MAX, 1), |device| {
-            (device.bound(), device.idle_factor())
-        });
         let left_ppm = 1_000_000u128.saturating_sub(share_ppm);
-        let settle_ppm = if count > 1 {
-            settle_ppm.min(left_ppm / 2)
-        } else {
-            0
-        };
+        let kept = |rate: u128| if count > 1 { rate.min(left_ppm / 2) } else { 0 };
         let unreserved = left_ppm * u128::from(period.0);
         let fits = unreserved / (2_500_000 * u128::from(bound.0.max(1)));
         let computed = Reservations {
             exist: share_ppm > 0,
             idle_factor: u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, most),
             idle_fill: Nanos(u64::try_from(unreserved / 100_000_000).unwrap_or(u64::MAX)),
-            settle_ppm: i64::try_from(settle_ppm).unwrap_or(0),
+            settle_ppm: i64::try_from(kept(settle_ppm)).unwrap_or(0),
+            change_ppm: i64::try_from(kept(change_ppm)).unwrap_or(0),
         };
         self.reservations = Some(computed);
         computed

@@ -247,3 +247,19 @@ fn a_writer_that_comes_often_does_not_use_up_a_long_period() {
         holds(&case(LabDrive::find(name).used_up(), clients, 1), 1500);
     }
 }
+
+/// At each change between two accounts the drain is wrong by what their requests meet in the disk.
+/// A stream with a period of 20 ms brings two changes each time, and a stream with a long one would
+/// lose a little at each until its period ends, had spare time not left something for that.
+#[test]
+fn changes_between_accounts_do_not_use_up_a_long_period() {
+    let mut clients = vec![
+        OverlapClient::new("R64d2", 2, R64).reserved(726_000, ms(500)),
+        OverlapClient::new("R64d2 too", 2, R64).reserved(204_000, ms(20)),
+        OverlapClient::new("best effort", 128, Q128),
+    ];
+    for client in &mut clients {
+        client.turnaround = Some(us(100));
+    }
+    holds(&case(LabDrive::find("sata-870"), clients, 1), 1000);
+}
