@@ -33,9 +33,10 @@ struct Hold {
     occupancy: Nanos,
 }
 
-/// Until when reads are slower because an account wrote.
+/// Until when an account was in the disk: its requests, or its writes that settle, behind which
+/// reads are slower.
 #[derive(Debug, Clone, Copy, Default)]
-struct Settling {
+struct Presence {
     account: Option<StreamId>,
     until: Nanos,
 }
@@ -70,8 +71,8 @@ pub(crate) struct Occupancy {
     most_holds: usize,
     /// When the disk has done the acknowledged writes, by their held times.
     write_clock: Nanos,
-    /// The account whose writes settle last, and the last of all others.
-    settling: [Settling; 2],
+    /// The account that was in the disk last, and the last of all others.
+    present: [Presence; 2],
     /// Writes of this account are not held longer than they take.
     focus: Option<StreamId>,
     /// Since when the disk is kept for one account, and how long it was before.
@@ -95,7 +96,7 @@ impl Occupancy {
             holds: VecDeque::with_capacity(most_holds),
             most_holds,
             write_clock: Nanos::ZERO,
-            settling: [Settling::default(); 2],
+            present: [Presence::default(); 2],
             focus: None,
             focused_since: None,
             focused: Nanos::ZERO,
@@ -158,7 +159,7 @@ impl Occupancy {
     #[inline]
     pub(crate) fn drain(&self, now: Nanos) -> Nanos {
         let filled = self.speed.occupancy(self.filled);
-        filled.max(self.settling[0].until.saturating_sub(now))
+        filled.max(self.present[0].until.saturating_sub(now))
     }
 
     /// When the next held write leaves.
@@ -208,16 +209,35 @@ impl Occupancy {
         }
     }
 
-    /// Whether an account had the disk to itself since then: no other had a request in flight, or
-    /// writes that settled.
+    /// Whether an account had the disk to itself since then.
     pub(super) fn was_alone(&self, account: StreamId, since: Nanos) -> bool {
-        let [last, other] = self.settling;
+        self.alone_since(account) <= since
+    }
+
+    /// Since when an account has the disk to itself: no other had a request in flight, or writes
+    /// that settled, or was waited for. In the future while writes of others settle.
+    fn alone_since(&self, account: StreamId) -> Nanos {
+        let [last, other] = self.present;
         let others = if last.account == Some(account) {
             other.until
         } else {
             last.until
         };
-        self.mixed_at <= since && others <= since
+        self.mixed_at.max(others)
+    }
+
+    /// An account in focus without requests in flight sends one: since when it has had the disk to
+    /// itself, and waited for its own writes to run off. Other accounts' times are theirs.
+    pub(super) fn kept_since(&self, now: Nanos, account: StreamId) -> Nanos {
+        if self.focus != Some(account) || self.accounts > 0 {
+            return now;
+        }
+        self.alone_since(account).min(now)
+    }
+
+    /// The disk was kept for an account up to now.
+    pub(super) fn note_presence(&mut self, account: StreamId, until: Nanos) {
+        self.settle(account, until);
     }
 
     /// A request is done.
@@ -225,6 +245,7 @@ impl Occupancy {
         self.accounts -= usize::from(leaving.is_last);
         if !leaving.is_write {
             self.filled -= leaving.occupancy;
+            self.settle(leaving.account, now);
             return;
         }
         let others = self
@@ -265,17 +286,17 @@ impl Occupancy {
     }
 
     fn settle(&mut self, account: StreamId, until: Nanos) {
-        let [last, other] = &mut self.settling;
+        let [last, other] = &mut self.present;
         if last.account == Some(account) {
             last.until = last.until.max(until);
         } else if until > last.until {
             *other = *last;
-            *last = Settling {
+            *last = Presence {
                 account: Some(account),
                 until,
             };
         } else if until > other.until {
-            *other = Settling {
+            *other = Presence {
                 account: Some(account),
                 until,
             };

@@ -277,9 +277,13 @@ impl Ledger {
     ) -> Nanos {
         let stream = self.stream_mut(payer);
         let is_first = stream.in_flight() == 1;
-        let debit = stream
-            .solo_mut()
-            .debit(now, sent.price.account, is_first, sent.is_write);
+        let occupancy = self.occupancy.as_ref();
+        let kept_since = occupancy.map_or(now, |device| device.kept_since(now, payer));
+        let stream = self.stream_mut(payer);
+        let debit =
+            stream
+                .solo_mut()
+                .debit(kept_since, sent.price.account, is_first, sent.is_write);
         stream.use_limit(debit, now);
         if account == Account::Reserved {
             stream.solo_mut().take_debit(debit);
@@ -381,6 +385,9 @@ impl Ledger {
     pub(super) fn solo_wait_ends(&mut self, now: Nanos, id: StreamId) {
         let payer = self.payer(id);
         self.stream_mut(payer).solo_mut().open_gap(now);
+        if let Some(device) = &mut self.occupancy {
+            device.note_presence(payer, now);
+        }
     }
 
     /// A stream that is behind and has no requests is waited for no longer: others go in its place.

@@ -123,7 +123,8 @@ impl SoloAccount {
         self.gap_since = Some(now);
     }
 
-    /// A request goes to the disk; `is_first`: none of the account was in it. What it is debited.
+    /// A request goes to the disk; `is_first`: none of the account was in it, and its time there
+    /// begins at `now`. What it is debited.
     /// The correction is one of reads: a write keeps the disk for its price at the sustained rate,
     /// however fast the account's reads are.
     #[inline]

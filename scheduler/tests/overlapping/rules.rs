@@ -201,3 +201,42 @@ fn a_write_costs_its_price_however_fast_reads_are() {
     disk.scheduler.complete(ms(200) + us(20), sent[0].1);
     assert_eq!(charged(&disk) - before, us(300));
 }
+
+/// Beside a read that takes long by its price, writes add nothing to the private device. A focus
+/// that waits until its own writes have run off, with nothing in the disk, pays for that time.
+#[test]
+fn a_focus_pays_while_its_own_writes_run_off() {
+    let mut disk = ByHand::new();
+    let (stream, other) = (disk.reserve(90, ms(20)), disk.reserve(7, ms(500)));
+    let kinds = [
+        Request::read(us(10), us(900)),
+        Request::write(us(100)),
+        Request::write(us(100)),
+    ];
+    disk.ask(Nanos::ZERO, other, kinds[0]);
+    for round in 0..12 {
+        disk.ask(Nanos::ZERO, stream, kinds[round % 3]);
+    }
+    let charged = |disk: &ByHand| disk.scheduler.stream_counters(stream).reserved;
+    let (mut now, mut round, mut before) = (Nanos::ZERO, 0, None);
+    while now < ms(12) {
+        let (sent, until) = disk.dispatch(now);
+        now = match (sent.is_empty(), until) {
+            (true, Some(until)) => until,
+            _ => now + us(10),
+        };
+        for (of, flight) in sent {
+            disk.scheduler.complete(now, flight);
+            if of == stream {
+                disk.ask(now, stream, kinds[round % 3]);
+                round += 1;
+            }
+        }
+        if now >= ms(4) && before.is_none() {
+            before = Some((now, charged(&disk)));
+        }
+    }
+    let (since, before) = before.expect("it ran for longer");
+    let (passed, paid) = (now - since, charged(&disk) - before);
+    assert!(paid.0 * 10 >= passed.0 * 9, "{paid} of {passed} in focus");
+}
