@@ -228,7 +228,9 @@ impl Overlapping {
         while let Some(absent) = self.absent.pop() {
             ledger.let_go(now, absent);
         }
-        if ledger.in_flight() > 0 {
+        // An answered write is not gone: without this, those in place would be as many as the
+        // disk's buffer takes.
+        if ledger.in_flight() > 0 || filled(ledger) > Nanos::ZERO {
             return self.sleep(ledger, None);
         }
         let reserved = self.index.first_candidate();

@@ -44,10 +44,16 @@ impl Request {
 
 impl ByHand {
     fn new() -> ByHand {
+        ByHand::settling(Nanos::ZERO)
+    }
+
+    /// The same with that σ.
+    fn settling(settle: Nanos) -> ByHand {
         let config = SchedulerConfig {
             max_in_flight: 64,
             overlap: OverlapConfig {
                 occupancy_bound: us(400),
+                settle,
                 ..OverlapConfig::NONE
             },
             ..plain_disk(us(1000))
@@ -200,6 +206,33 @@ fn a_write_costs_its_price_however_fast_reads_are() {
     let (sent, _) = disk.dispatch(ms(200));
     disk.scheduler.complete(ms(200) + us(20), sent[0].1);
     assert_eq!(charged(&disk) - before, us(300));
+}
+
+/// A write is answered early, and the disk is not empty then. With nothing due that has requests,
+/// one write goes at a time, and the next when that one has run off.
+#[test]
+fn a_write_in_place_of_another_stream_runs_off_before_the_next() {
+    let mut disk = ByHand::settling(ms(2));
+    let (reserved, writer) = (disk.reserve(50, ms(20)), disk.best_effort());
+    disk.ask(Nanos::ZERO, reserved, Request::read(us(10), us(10)));
+    let (sent, _) = disk.dispatch(Nanos::ZERO);
+    disk.scheduler.complete(us(10), sent[0].1);
+    for _ in 0..8 {
+        disk.ask(ms(17), writer, Request::write(us(200)));
+    }
+    // 1.5 ms are left until the period's end; two writes with σ take longer.
+    let (sent, _) = disk.dispatch(ms(17));
+    assert_eq!(sent.len(), 2);
+    for (_, flight) in sent {
+        disk.scheduler.complete(us(17_010), flight);
+    }
+    for now in [us(17_010), us(17_300)] {
+        let (sent, until) = disk.dispatch(now);
+        assert!(sent.is_empty(), "{now}: two writes are running off");
+        assert!(until.is_some_and(|until| until <= us(17_500)), "{until:?}");
+    }
+    let (sent, _) = disk.dispatch(us(17_510));
+    assert_eq!(sent.len(), 1, "they have run off");
 }
 
 /// Beside a read that takes long by its price, writes add nothing to the private device. A focus
