@@ -1,31 +1,70 @@
 //! The example units under a real systemd, as the first process of namespaces of its own: the
 //! socket must outlive every stop, restart and crash of the service.
 //!
-//! That systemd sees the machine's files read-only and none of the machine's units, so that none of
-//! them (temporary files, sysctls, mounts) is started here.
+//! Invariant: nothing of the machine is changed. That systemd has none of the machine's units, so
+//! that none of them (temporary files, sysctls, mounts) is started here; every mount that the
+//! machine has is read-only for it, the settings in `/proc/sys` too; of the cgroups it sees one of
+//! its own in the hierarchy `name=systemd`, which is removed at the end, and no controller.
 
 use crate::nbd::Client;
-use crate::programs::{PATIENCE, die_with_parent, needs_root, text, tool, tool_output, wait_until};
+use crate::programs::{PATIENCE, needs_root, text, tool, tool_output, wait_until};
 use crate::test_directory::{PLAIN_DISK, TestDirectory};
 use disktime_nbd_protocol::NbdUri;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 const SYSTEMD: &str = "systemd";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_disktime");
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/systemd");
 const EXPORT: &str = "a";
 
+/// Runs `boot.sh` of the directory `$1` with the program `$2` in namespaces and a cgroup of their
+/// own until its input ends, which it also does when the test is killed; then ends all that runs
+/// there and removes the cgroup. The mount is seen by this script and what it starts only.
+const KEEP: &str = r#"
+set -e
+mount --make-rprivate /
+hierarchy=$1/hierarchy
+mkdir "$hierarchy"
+mount -t cgroup -o none,name=systemd cgroup "$hierarchy"
+group=$hierarchy/${1##*/}
+mkdir "$group"
+sh -c 'echo $$ >"$0/cgroup.procs"
+    exec setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --ipc --uts --net \
+        --cgroup sh "$1/boot.sh" "$1" "$2"' "$group" "$1" "$2" &
+cat >/dev/null
+kill -KILL $! || true
+wait
+for attempt in $(seq 600); do
+    find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && exit 0
+    sleep 0.1
+done
+echo "$group is in use: $(cat "$group/cgroup.procs")"
+exit 1
+"#;
+
 /// Becomes systemd, with the directory `$1` as `/var/lib/disktime` and the program `$2` at `/run`;
 /// the machine's other files are read-only or hidden.
 const BOOT: &str = r#"
 set -e
 mount --make-rprivate /
-mount --bind "$1" "$1"
-mount -o remount,bind,ro /
+for place in $(cut -d " " -f 5 /proc/self/mountinfo); do
+    place=$(printf %b "$place")
+    # One that another mount hides is no mount point: nothing gets there.
+    mount -o remount,bind,ro "$place" || ! mountpoint -q "$place"
+done
 mount -t proc proc /proc
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+# Without a list of controllers systemd mounts none of them.
+mount --bind /dev/null /proc/cgroups
+for device in /dev/console /dev/kmsg; do
+    [ ! -e $device ] || mount --bind /dev/null $device
+done
 mount -t tmpfs -o mode=755 tmpfs /run
 cp "$2" /run/program
 mkdir -p /run/systemd/system
@@ -33,14 +72,18 @@ cp -r "$1"/units/. /run/systemd/system
 mount -t tmpfs -o mode=755 tmpfs /var/lib
 mkdir /var/lib/disktime
 mount --bind "$1" /var/lib/disktime
+mount -o remount,bind,rw /var/lib/disktime
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /var/tmp
 mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
 mkdir /sys/fs/cgroup/systemd
 mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+# So there is no directory on which a further hierarchy could be mounted.
+mount -o remount,ro /sys/fs/cgroup
 ip link set lo up
 export container=lxc SYSTEMD_UNIT_PATH=/run/systemd/system SYSTEMD_GENERATOR_PATH=/run/none
-exec /lib/systemd/systemd --system --unit=test.target --log-target=console --show-status=no
+exec /lib/systemd/systemd --system --unit=test.target --log-target=console --show-status=no \
+    systemd.legacy_systemd_cgroup_controller=yes
 "#;
 
 /// Units of every machine that the examples are ordered after; here they start nothing.
@@ -58,7 +101,8 @@ const STUBS: [&str; 9] = [
 
 struct Systemd {
     place: TestDirectory,
-    unshare: Child,
+    /// Runs `KEEP`; its input is open as long as systemd is to run.
+    keeper: Child,
     /// The process that is its first one, as this machine counts.
     process: u32,
 }
@@ -89,18 +133,43 @@ impl Systemd {
             let unit = "[Unit]\nDescription=A stub\nDefaultDependencies=no\n";
             fs::write(units.join(stub), unit).expect("room for it");
         }
-        let unshare = unshared(&place);
-        let process = first_process(&unshare, &place);
+        let mut keeper = keeper(&place);
+        let process = first_process(&mut keeper, &place);
         let systemd = Systemd {
             place,
-            unshare,
+            keeper,
             process,
         };
         wait_until("systemd answers", || {
             let state = systemd.answer(&["is-system-running"]);
             ["running", "degraded"].contains(&state.trim())
         });
+        systemd.assert_apart();
         systemd
+    }
+
+    /// It sees the machine's settings read-only, and of the cgroups its own only.
+    #[track_caller]
+    fn assert_apart(&self) {
+        let mounts = self.mounts();
+        let is_usable = |line: &&str| line.contains(" - cgroup") && !line.contains(" ro,");
+        let hierarchies: Vec<&str> = mounts.lines().filter(is_usable).collect();
+        let [own] = hierarchies[..] else {
+            panic!("its own hierarchy and no other: {hierarchies:#?}");
+        };
+        assert!(own.contains("name=systemd"), "{own}");
+        let settings = mounts
+            .lines()
+            .find(|line| line.contains(" /sys /proc/sys "));
+        assert!(
+            settings.is_some_and(|line| line.contains(" ro,")),
+            "{mounts}"
+        );
+    }
+
+    fn mounts(&self) -> String {
+        let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", self.process));
+        mounts.expect("it runs")
     }
 
     fn answer(&self, words: &[&str]) -> String {
@@ -145,9 +214,12 @@ impl Systemd {
 
 impl Drop for Systemd {
     fn drop(&mut self) {
-        // Its namespace ends with its first process, and with that every mount and process in it.
-        let _ = self.unshare.kill();
-        let _ = self.unshare.wait();
+        drop(self.keeper.stdin.take());
+        let ended = self.keeper.wait();
+        if !std::thread::panicking() {
+            let is_clean = ended.is_ok_and(|status| status.success());
+            assert!(is_clean, "its cgroup stays: {}", self.said());
+        }
     }
 }
 
@@ -159,51 +231,49 @@ fn place(fuse: bool) -> TestDirectory {
     };
     let vdisk = r#""a": { "disk": "d0", "size": "16MiB" }"#;
     let place = TestDirectory::configured(PLAIN_DISK, vdisk, frontends);
+    place.write("keep.sh", KEEP);
     place.write("boot.sh", BOOT);
     place
 }
 
-fn unshared(place: &TestDirectory) -> Child {
+fn keeper(place: &TestDirectory) -> Child {
     let log = fs::File::create(place.path("systemd.log")).expect("room for it");
     let mut command = Command::new("unshare");
     command
-        .args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--ipc",
-            "--uts",
-            "--net",
-        ])
-        .args(["--cgroup", "sh"])
-        .args([&place.path("boot.sh"), place.root(), Path::new(PROGRAM)])
-        .stdin(Stdio::null())
+        .args(["--mount", "sh"])
+        .args([&place.path("keep.sh"), place.root(), Path::new(PROGRAM)])
+        .stdin(Stdio::piped())
         .stdout(log.try_clone().expect("a descriptor"))
-        .stderr(log);
-    die_with_parent(&mut command);
+        .stderr(log)
+        // A signal from the terminal ends the test; the end of its input ends the script.
+        .process_group(0);
     command
         .spawn()
         .expect("this test needs unshare: apt-get install util-linux")
 }
 
-/// The child of `unshare`, once it is systemd.
+/// The systemd that `keeper` has started, once it runs.
 #[track_caller]
-fn first_process(unshare: &Child, place: &TestDirectory) -> u32 {
-    let children = format!("/proc/{0}/task/{0}/children", unshare.id());
-    let child = || -> Option<u32> {
-        let child = fs::read_to_string(&children).ok()?.trim().parse().ok()?;
-        let name = fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
-        (name.trim() == "systemd").then_some(child)
+fn first_process(keeper: &mut Child, place: &TestDirectory) -> u32 {
+    let children = |process: u32| -> Vec<u32> {
+        let listed = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
+        let listed = listed.unwrap_or_default();
+        listed.split(' ').filter_map(|id| id.parse().ok()).collect()
     };
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let is_systemd = |process: &u32| {
+        let name = fs::read_to_string(format!("/proc/{process}/comm"));
+        name.is_ok_and(|name| name.trim() == "systemd")
+    };
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Some(child) = child() {
-            return child;
+        let below = children(keeper.id()).into_iter().flat_map(children);
+        if let Some(found) = below.into_iter().find(is_systemd) {
+            return found;
         }
+        let has_ended = keeper.try_wait().expect("our child").is_some();
         let log = fs::read_to_string(place.path("systemd.log")).unwrap_or_default();
-        assert!(std::time::Instant::now() < deadline, "no systemd: {log}");
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        assert!(!has_ended && Instant::now() < deadline, "no systemd: {log}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -216,8 +286,7 @@ fn the_socket_outlives_restart_kill_and_stop_of_the_service() {
     assert!(first.is_some(), "{}", systemd.said());
     systemd.client().write(0, b"kept");
 
-    let mounts = fs::read_to_string(format!("/proc/{}/mountinfo", systemd.process));
-    let mounts = mounts.expect("it runs");
+    let mounts = systemd.mounts();
     assert!(
         mounts.contains("fuse.disktime"),
         "the host sees the files: {mounts}"
