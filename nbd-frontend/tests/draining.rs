@@ -12,6 +12,7 @@ use disktime_nbd_client::{ClientRequest, NbdClient, NbdReceiver, NbdSender};
 use disktime_nbd_protocol::{NbdUri, command};
 use disktime_sockets::{ServerCredentials, TlsSettings};
 use disktime_test_tls::fill;
+use disktime_testing::programs::{PATIENCE, wait_until};
 use disktime_units::Nanos;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -82,17 +83,14 @@ fn busy(reactor: &ReactorHandle<Memory>) -> Sender<()> {
 
 /// Runs `condition` on the reactor's thread until it is true.
 fn until(reactor: &ReactorHandle<Memory>, condition: fn(&mut Memory) -> bool) {
-    loop {
+    wait_until("the condition holds", || {
         let (sender, receiver) = channel();
         let visit = Box::new(move |memory: &mut Memory, _| {
             let _ = sender.send(condition(memory));
         });
         reactor.visit(visit).expect("it runs");
-        if receiver.recv().expect("it runs") {
-            return;
-        }
-        std::thread::yield_now();
-    }
+        receiver.recv_timeout(PATIENCE).expect("it runs")
+    });
 }
 
 #[test]

@@ -7,6 +7,7 @@ use common::{MIB, choose, header};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use disktime_nbd_protocol::{SimpleReply, command};
+use disktime_testing::programs::{PATIENCE, wait_until};
 use socket2::SockRef;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -128,21 +129,22 @@ fn at_service<T: Send + 'static>(
         let _ = sender.send(visit(memory));
     });
     server.reactor.visit(visit).expect("it runs");
-    receiver.recv().expect("it was visited")
+    let found = receiver.recv_timeout(PATIENCE);
+    found.expect("the reactor's thread comes by")
 }
 
 /// Waits until the service has so many requests.
 fn await_queue(server: &RunningServer, count: usize) {
-    while at_service(server, |memory| memory.queue.len()) < count {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("the requests are queued", || {
+        at_service(server, |memory| memory.queue.len()) >= count
+    });
 }
 
 /// Waits until so many clients were found to be gone.
 fn await_gone(server: &RunningServer, count: usize) {
-    while at_service(server, |memory| memory.abandoned.len()) < count {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until("the clients are found to be gone", || {
+        at_service(server, |memory| memory.abandoned.len()) >= count
+    });
 }
 
 /// The vdisk stands still, and nothing more is read from its clients: one of their requests waits

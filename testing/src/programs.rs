@@ -25,7 +25,7 @@ pub fn die_with_parent(command: &mut Command) {
 
 /// Waits until `is_so`; fails the test when it never is.
 #[track_caller]
-pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");

@@ -2,7 +2,7 @@
 //! ends. Clients of other disks go on, the status answers, and a stop ends.
 
 use crate::nbd::{assert_same, pattern};
-use crate::programs::{die_with_parent, text};
+use crate::programs::{die_with_parent, text, wait_until};
 use crate::server::Server;
 use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory};
 use disktime_engine::RequestKind;
@@ -122,20 +122,20 @@ fn a_second_signal_ends_a_server_whose_disk_hangs_and_closes_its_connections() {
         hung.send_request(&read).expect("it is taken");
     }
     // Signals within a second are one.
-    while !stacked.server.said().contains("ends at once") {
+    wait_until("the second signal is noticed", || {
         stacked.server.signal(libc::SIGTERM);
         std::thread::sleep(Duration::from_millis(100));
-    }
+        stacked.server.said().contains("ends at once")
+    });
     let end = hung.receive_reply(&mut Vec::new());
     assert!(matches!(end, Ok(None) | Err(_)), "no reply: {end:?}");
     // The kernel may keep the process until the requests that hang end.
     stacked.below.signal(libc::SIGCONT);
-    let status = loop {
-        if let Some(status) = stacked.server.status_if_ended() {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    assert_eq!(status, Some(1), "{}", stacked.server.said());
+    let mut status = None;
+    wait_until("the server ends", || {
+        status = stacked.server.status_if_ended();
+        status.is_some()
+    });
+    assert_eq!(status, Some(Some(1)), "{}", stacked.server.said());
     stacked.below.stop();
 }

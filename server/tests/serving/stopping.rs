@@ -1,7 +1,7 @@
 //! Stopping when something stands in the way: work that takes for ever, a command that does not
 //! want to end or that leaves others behind.
 
-use crate::programs::{die_with_parent, is_mounted, text, tool};
+use crate::programs::{die_with_parent, is_mounted, text, tool, wait_until};
 use crate::server::Server;
 use crate::test_directory::{PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
@@ -54,9 +54,9 @@ fn work_that_takes_for_ever_does_not_hold_up_a_stop() {
     let _zeroing = zero_for_ever(&server.uri("a"));
     server.signal(libc::SIGTERM);
     // When the frontends are closed, a status request still gets an answer.
-    while place.path("state/nbd.sock").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the frontends are closed", || {
+        !place.path("state/nbd.sock").exists()
+    });
     place.succeeds(&["status"]);
     let said = server.stopped();
     assert_says(&said, &["the stop waits for disk d0", "a second signal"]);
@@ -135,10 +135,11 @@ fn a_second_signal_ends_a_command_that_does_not_want_to() {
     signal(server.id(), libc::SIGTERM);
     // Those that come within a second are one, so it is sent until the second one has counted; the
     // third one would end the server at once.
-    while exists(started) {
+    wait_until("the command is killed", || {
         signal(server.id(), libc::SIGTERM);
         std::thread::sleep(Duration::from_millis(20));
-    }
+        !exists(started)
+    });
     let status = server.wait().expect("our child");
     assert_eq!(status.code(), Some(128 + libc::SIGKILL));
     assert!(!exists(started), "it outlived the server");
@@ -177,11 +178,12 @@ fn a_second_signal_ends_a_stop_at_once() {
     let _zeroing = zero_for_ever(&server.uri("a"));
     // Those that come within a second are one.
     let mut status = None;
-    while status.is_none() {
+    wait_until("the server ends", || {
         server.signal(libc::SIGTERM);
         std::thread::sleep(Duration::from_millis(100));
         status = server.status_if_ended();
-    }
+        status.is_some()
+    });
     assert_eq!(status, Some(Some(1)), "{}", server.said());
     assert_says(&server.said(), &["ends at once", "not flushed"]);
 }
@@ -204,15 +206,17 @@ fn a_second_signal_ends_a_start_that_hangs() {
     serve.env("PATH", format!("{}:{path}", text(place.root())));
     die_with_parent(&mut serve);
     let mut server = serve.spawn().expect("the program was built");
-    while !place.path("state/nbd.sock").exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let status = loop {
-        if let Some(status) = server.try_wait().expect("our child") {
-            break status;
+    wait_until("the server starts", || {
+        place.path("state/nbd.sock").exists()
+    });
+    let mut status = None;
+    wait_until("the server ends", || {
+        status = server.try_wait().expect("our child");
+        if status.is_none() {
+            signal(server.id(), libc::SIGTERM);
+            std::thread::sleep(Duration::from_millis(100));
         }
-        signal(server.id(), libc::SIGTERM);
-        std::thread::sleep(Duration::from_millis(100));
-    };
-    assert_eq!(status.code(), Some(1));
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(1));
 }
