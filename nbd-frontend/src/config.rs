@@ -35,7 +35,7 @@ pub struct ListenConfig {
     pub exports: HashMap<String, ExportAccess>,
     /// Whether and how connections are encrypted; `None` offers no TLS.
     pub tls: Option<TlsConfig>,
-    /// Longest time from accept to the choice of an export.
+    /// Longest time for each option of a handshake; above the limit of connections, for the whole.
     pub handshake_time: Duration,
     /// Most connections at once, handshakes included. A few more are closed with an error that says
     /// so, others at once.

@@ -3,7 +3,8 @@
 //!
 //! Invariant: a connection that completes no option within the time limit, breaks the protocol or
 //! is evicted is closed; every other one is delivered exactly once. A client that asks about many
-//! vdisks takes its time, so the whole is limited by the number of options only.
+//! vdisks takes its time, so the whole is limited by the number of options only; but a client above
+//! the limit of connections, which waits for its error only, has the time limit for the whole.
 //!
 //! What is not known here: who serves the session.
 
@@ -120,10 +121,13 @@ impl Negotiator {
         let handshake =
             Handshake::new(access.clone(), self.config.handshake).with_encryption(encryption);
         let tls = self.config.tls.as_ref().map(|tls| &*tls.credentials);
-        let limit = self.config.handshake_time;
+        let patience = match access.is_admitted() {
+            true => Patience::for_each_option(self.config.handshake_time),
+            false => Patience::for_the_whole(self.config.handshake_time),
+        };
         let wire = HandshakeStream::new(&mut stream);
         let negotiated = tokio::select! {
-            negotiated = drive(wire, handshake, tls, limit) => negotiated,
+            negotiated = drive(wire, handshake, tls, patience) => negotiated,
             () = access.evicted() => return,
         };
         let agreed = match negotiated {
@@ -169,16 +173,14 @@ struct Agreed {
     channel: Option<TlsChannel>,
 }
 
-/// Drives the handshake; `None` if the client closed the connection. Each option, with the reply to
-/// it, has to be complete within `limit` of the one before.
+/// Drives the handshake; `None` if the client closed the connection.
 async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: HandshakeStream<'_, S>,
     mut handshake: Handshake,
     tls: Option<&ServerCredentials>,
-    limit: Duration,
+    mut patience: Patience,
 ) -> Result<Option<Agreed>, String> {
     let mut chunk = [0; 2048];
-    let mut patience = Patience::new(limit);
     loop {
         let progress = handshake.advance();
         if !handshake.outgoing().is_empty() {
@@ -190,7 +192,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             }
             sent?;
             // Something is sent only as the reply to a complete option.
-            patience = Patience::new(limit);
+            patience.option_is_complete();
         }
         match progress {
             HandshakeProgress::Continue => {}
@@ -224,27 +226,51 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// How long a client may still take to complete its next option.
+/// How long a client may still take: to complete its next option, with the reply to it, or for the
+/// rest of its handshake.
 struct Patience {
     limit: Duration,
     deadline: Instant,
+    is_for_each_option: bool,
 }
 
 impl Patience {
-    fn new(limit: Duration) -> Patience {
+    fn for_each_option(limit: Duration) -> Patience {
         Patience {
             limit,
             deadline: Instant::now() + limit,
+            is_for_each_option: true,
+        }
+    }
+
+    fn for_the_whole(limit: Duration) -> Patience {
+        Patience {
+            is_for_each_option: false,
+            ..Patience::for_each_option(limit)
+        }
+    }
+
+    fn option_is_complete(&mut self) {
+        if self.is_for_each_option {
+            self.deadline = Instant::now() + self.limit;
         }
     }
 
     async fn wait<T>(&self, step: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         match tokio::time::timeout_at(self.deadline, step).await {
             Ok(result) => result,
-            Err(_) => Err(format!(
-                "it took longer than {} s to send an option of its handshake",
-                self.limit.as_secs_f64()
-            )),
+            Err(_) => {
+                let limit = self.limit.as_secs_f64();
+                Err(match self.is_for_each_option {
+                    true => {
+                        format!("it took longer than {limit} s to send an option of its handshake")
+                    }
+                    false => format!(
+                        "the limit of connections is reached, and it took longer than {limit} s \
+                         to choose an export and get that as its error"
+                    ),
+                })
+            }
         }
     }
 }

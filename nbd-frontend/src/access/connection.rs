@@ -13,6 +13,7 @@ pub(crate) struct ConnectionAccess {
     /// `None` for a unix socket.
     address: Option<IpAddr>,
     permits: Arc<HeldPermits>,
+    is_admitted: bool,
     /// Its number among the undecided connections, if it is one of them.
     undecided_number: Option<u64>,
 }
@@ -33,8 +34,14 @@ impl ConnectionAccess {
             control,
             address,
             permits,
+            is_admitted,
             undecided_number,
         }
+    }
+
+    /// Whether it was accepted within the limit of all connections.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.is_admitted
     }
 
     /// Returns when the connection is evicted for a newer one.

@@ -10,13 +10,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(6);
 
-/// How a handshake with a client that does `run` ends. The client's side stays open.
+/// How a handshake with a client that does `run` ends, if it has the limit for each of its options.
+/// The client's side stays open.
 async fn client_of<T>(run: impl AsyncFnOnce(DuplexStream) -> T) -> Result<Option<Agreed>, String> {
+    client_within(Patience::for_each_option(LIMIT), run).await.0
+}
+
+/// How the handshake ends, and after which time.
+async fn client_within<T>(
+    patience: Patience,
+    run: impl AsyncFnOnce(DuplexStream) -> T,
+) -> (Result<Option<Agreed>, String>, Duration) {
+    let start = Instant::now();
     let (client, mut server) = tokio::io::duplex(64 << 10);
     let directory = vec![Export::new(ExportHandle(1), VdiskId(1), "a", 1 << 20)];
     let handshake = Handshake::new(Arc::new(directory), HandshakeLimits::default());
     let wire = HandshakeStream::new(&mut server);
-    let (driven, _client) = tokio::join!(drive(wire, handshake, None, LIMIT), run(client));
+    let timed = async {
+        let driven = drive(wire, handshake, None, patience).await;
+        (driven, start.elapsed())
+    };
+    let (driven, _client) = tokio::join!(timed, run(client));
     driven
 }
 
@@ -43,6 +57,22 @@ async fn a_client_that_asks_one_thing_after_the_other_has_time_for_each() {
     });
     let agreed = agreed.await.expect("in time").expect("it chose");
     assert_eq!(agreed.export.name, "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_above_the_limit_has_one_time_for_all_it_asks() {
+    let driven = client_within(Patience::for_the_whole(LIMIT), async |mut client| {
+        greeted(&mut client).await;
+        for _ in 0..5 {
+            tokio::time::sleep(PAUSE).await;
+            let asked = OptionHeader::message(option::LIST, b"");
+            client.write_all(&asked).await.expect("the pipe is open");
+        }
+    });
+    let (driven, time) = driven.await;
+    let reason = driven.err().expect("an error");
+    assert!(reason.contains("limit of connections"), "{reason}");
+    assert_eq!(time, LIMIT, "what it asks meanwhile gives it no more time");
 }
 
 #[tokio::test(start_paused = true)]
