@@ -1,7 +1,7 @@
 //! The configuration of the listener: where it listens, who may connect, and what connections may
 //! cost.
 
-use crate::access::ExportAccess;
+use crate::access::{AccessControl, ExportAccess};
 use crate::handshake::HandshakeLimits;
 use crate::session::SessionLimits;
 use disktime_sockets::{AllowList, ServerCredentials, SocketAccess};
@@ -44,6 +44,14 @@ pub struct ListenConfig {
     pub handshake: HandshakeLimits,
     /// Limits of a session.
     pub session: SessionLimits,
+}
+
+impl ListenConfig {
+    /// The most connections that an export gets at once: at most its own limit, and at most what is
+    /// not kept for the other exports.
+    pub fn most_connections_of(&self, export: &str) -> usize {
+        AccessControl::most_of(self.connections, &self.exports, export)
+    }
 }
 
 impl Default for ListenConfig {

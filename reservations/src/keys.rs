@@ -343,7 +343,7 @@ pub(crate) static VDISK: Table = Table::new(
                 least: 1,
                 most: MAX_CONNECTIONS,
             },
-            "as many as `connections` of `nbd`",
+            "`connections` of `nbd`, without those that are kept for other vdisks",
             "The most NBD connections that use it at once.",
         ),
     ]],

@@ -53,7 +53,7 @@ impl AccessControl {
             permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             over_limit_permits: Arc::new(Semaphore::new(OVER_LIMIT_MAX)),
             exports: exports.iter().map(with_permits).collect(),
-            places: ExportPlaces::new(limit, exports.len()),
+            places: ExportPlaces::new(limit, exports),
             undecided: UndecidedConnections::default(),
             limit_log: RefusalLog::default(),
             export_limit_log: RefusalLog::default(),
@@ -61,6 +61,18 @@ impl AccessControl {
             accept_log: RefusalLog::default(),
             eviction_log: RefusalLog::default(),
         }
+    }
+
+    /// The most connections that the export `name` gets of `limit`, by what is kept for the others
+    /// and by its own limit.
+    pub(crate) fn most_of(
+        limit: usize,
+        exports: &HashMap<String, ExportAccess>,
+        name: &str,
+    ) -> usize {
+        let own = exports.get(name).and_then(|access| access.connections);
+        let most = ExportPlaces::new(limit, exports).most_of(name);
+        own.map_or(most, |own| own.min(most))
     }
 
     /// Whether a client of this address may connect at all.

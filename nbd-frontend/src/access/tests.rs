@@ -159,6 +159,38 @@ fn fill(control: &Arc<AccessControl>, export: &str) -> Vec<ConnectionAccess> {
     inside
 }
 
+#[test]
+fn no_more_is_kept_for_an_export_than_its_own_limit() {
+    let own_limits = [("open", None), ("inner", Some(1))];
+    let rules = own_limits.map(|(name, connections)| {
+        let rule = ExportAccess {
+            connections,
+            ..ExportAccess::default()
+        };
+        (name.to_owned(), rule)
+    });
+    let rules = HashMap::from(rules);
+    let control = Arc::new(AccessControl::new(AllowList::default(), 16, &rules));
+    assert_eq!(AccessControl::most_of(16, &rules, "open"), 15);
+    assert_eq!(AccessControl::most_of(16, &rules, "inner"), 1);
+    let mut hogs = fill(&control, "open");
+    assert_eq!(hogs.len(), 15, "one is kept for the other");
+    hogs.pop();
+    let first = connection(&control, None);
+    let inner = first.find("inner").expect("it is there");
+    let open = first.find("open").expect("it is there");
+    assert_eq!(first.admit(&inner), Ok(()));
+    let second = connection(&control, None);
+    let refusal = second.admit(&inner).expect_err("one is its limit");
+    assert!(refusal.contains("1 connections use \"inner\""), "{refusal}");
+    // What it gives back is kept for it again.
+    drop(first);
+    assert_eq!(second.admit(&open), Ok(()));
+    let third = connection(&control, None);
+    assert!(third.admit(&open).is_err(), "one is kept for the other");
+    assert_eq!(third.admit(&inner), Ok(()));
+}
+
 fn without_rules(limit: usize, names: &[&str]) -> Arc<AccessControl> {
     let rules = names
         .iter()

@@ -64,6 +64,7 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, Docu
         };
         notices.extend(unreachable_socket(nbd));
         notices.extend(open_to_everyone(configuration, nbd));
+        notices.extend(unreachable_limits(configuration, &config));
     }
     Ok(NbdFrontend {
         config,
@@ -269,6 +270,25 @@ fn open_to_everyone(configuration: &Configuration, nbd: &Nbd) -> Option<String> 
              may connect in \"allow\", or require \"client_certificates\" in \"tls\""
         )
     })
+}
+
+/// A notice for each vdisk whose `connections` are more than it can get.
+fn unreachable_limits(configuration: &Configuration, config: &ListenConfig) -> Vec<String> {
+    let limit = config.connections;
+    let vdisks = configuration.vdisks.iter();
+    let limited = vdisks.filter_map(|vdisk| Some((&vdisk.name.value, vdisk.connections.as_ref()?)));
+    let notice = |(name, wanted): (&String, &Spanned<u32>)| {
+        let most = config.most_connections_of(name);
+        (wanted.value as usize > most).then(|| {
+            format!(
+                "vdisk `{name}` has {} \"connections\" and gets at most {most}: \"nbd\" has \
+                 {limit}, of which some are kept for each other vdisk. Raise \"connections\" of \
+                 \"nbd\", or lower that of the vdisk",
+                wanted.value
+            )
+        })
+    };
+    limited.filter_map(notice).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

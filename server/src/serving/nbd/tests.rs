@@ -27,6 +27,28 @@ fn a_port_that_is_open_to_everyone_gives_a_notice() {
 }
 
 #[test]
+fn a_limit_that_a_vdisk_never_reaches_gives_a_notice() {
+    let notices = |limit: u32, own: u32| {
+        let text = format!(
+            r#"{{ "state_dir": "state", "disks": {{ "d": {{ "path": "d", "size": "1GiB" }} }},
+                "vdisks": {{ "a": {{ "disk": "d", "size": "1MiB", "connections": {own} }},
+                             "b": {{ "disk": "d", "size": "1MiB" }} }},
+                "nbd": {{ "connections": {limit} }} }}"#
+        );
+        let checker = |_: &serde_json::Value| Ok(());
+        let configuration = Configuration::parse(&text, Path::new("test.json"), &checker);
+        let configuration = configuration.expect("a proper file");
+        prepare(&configuration).expect("nothing is missing").notices
+    };
+    let said = notices(16, 13).concat();
+    assert!(
+        said.contains("`a` has 13 \"connections\" and gets at most 12"),
+        "{said}"
+    );
+    assert_eq!(notices(16, 12), [""; 0]);
+}
+
+#[test]
 fn a_path_over_a_directory_that_is_not_there_yet_is_found() {
     let directory = tempfile::tempdir().expect("a directory");
     let place = |path: &str| directory.path().join(path);
