@@ -18,7 +18,7 @@ mod streams;
 use disktime_disks::Disk;
 use disktime_volumes::VolumeSet;
 
-pub(crate) use admission::{admit_all, require_admitted};
+pub(crate) use admission::{admit_all, admit_disk, require_admitted};
 pub(crate) use disks::{open_as_it_is, open_real, open_to_read, open_virtual, size_if_empty};
 pub(crate) use first_probe::{assumptions, findings, probe_unknown_disks};
 pub(crate) use foreign_content::{has_label, refuse_to_grow};

@@ -96,7 +96,7 @@ pub(crate) fn run(
             yes,
         } => remove::run(&file, &vdisk, disk.as_deref(), yes)?,
         Command::Rename { file, old, new } => rename::run(&file, &old, &new)?,
-        Command::List { file, json } => list::run(&file, json)?,
+        Command::List { file, json } => return list::run(&file, json),
         Command::Info { file, vdisk, json } => list::info(&file, &vdisk, json)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),

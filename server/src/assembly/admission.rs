@@ -8,7 +8,7 @@ use super::profile::profiled_options;
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{CostModel, survey_disk};
 use disktime_reservations::{
-    AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, OverlapFacts, admit,
+    Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, OverlapFacts, admit,
 };
 use disktime_volumes::label::{MAX_VDISKS, space_bytes};
 
@@ -81,13 +81,20 @@ fn overlap_facts(cost: &CostModel, quantum_bytes: u32) -> OverlapFacts {
     }
 }
 
+/// Decides on the reservations of one disk; changes nothing.
+pub(crate) fn admit_disk(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<Admission> {
+    Ok(admit(configuration, disk, &facts(configuration, disk)?))
+}
+
 /// Decides on the reservations of all disks; changes nothing.
 pub(crate) fn admit_all(configuration: &Configuration) -> CommandResult<AdmissionReport<'_>> {
-    let verdict = |disk| Ok(admit(configuration, disk, &facts(configuration, disk)?));
     let disks = configuration
         .disks
         .iter()
-        .map(verdict)
+        .map(|disk| admit_disk(configuration, disk))
         .collect::<CommandResult<Vec<_>>>()?;
     Ok(AdmissionReport::new(configuration, disks))
 }

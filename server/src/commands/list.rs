@@ -1,17 +1,20 @@
 //! `disktime list` and `disktime info`: what the disks of a reservation file hold by their labels,
 //! without a server, and beside one that runs.
 //!
-//! Invariant: nothing is written, created, grown or locked.
+//! Invariants: nothing is written, created, grown or locked; a disk that cannot be read hides none
+//! of the others.
 
 use crate::assembly::{self, emulation};
+use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::disk_thread;
 use disktime_observe::Table;
-use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
+use disktime_reservations::{Configuration, Disk as DiskConfig};
 use disktime_units::{format_size, format_sizes};
 use disktime_volumes::Label;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::ExitCode;
 
 /// A vdisk that is on a disk, in the file, or both.
 struct Entry {
@@ -67,43 +70,63 @@ struct DiskList {
     entries: Vec<Entry>,
 }
 
-/// Runs `disktime list`.
-pub(crate) fn run(file: &Path, json: bool) -> CommandResult {
+/// Runs `disktime list`; fails after the last disk if one could not be read.
+pub(crate) fn run(file: &Path, json: bool) -> CommandResult<ExitCode> {
     let configuration = emulation::load(file)?;
-    let report = assembly::admit_all(&configuration)?;
-    let disks = configuration.disks.iter().zip(&report.disks);
-    let disks: Vec<DiskList> = disks
-        .map(|(config, admission)| read(&configuration, config, admission))
-        .collect::<CommandResult<_>>()?;
+    let disks = configuration.disks.iter();
+    let disks: Vec<(&DiskConfig, CommandResult<DiskList>)> = disks
+        .map(|config| (config, read(&configuration, config)))
+        .collect();
+    let is_whole = disks.iter().all(|(_, disk)| disk.is_ok());
     if json {
-        let disks: serde_json::Map<String, Value> = disks
-            .iter()
-            .map(|disk| (disk.name.clone(), disk.to_json()))
-            .collect();
+        let of_disk = |(config, disk): &(&DiskConfig, CommandResult<DiskList>)| {
+            let value = match disk {
+                Ok(disk) => disk.to_json(),
+                Err(failure) => unread_json(config, failure),
+            };
+            (config.name.value.clone(), value)
+        };
+        let disks: serde_json::Map<String, Value> = disks.iter().map(of_disk).collect();
         println!("{:#}", json!({ "disks": disks }));
-        return Ok(());
-    }
-    for (index, disk) in disks.iter().enumerate() {
-        if index > 0 {
-            println!();
+    } else {
+        for (index, (config, disk)) in disks.iter().enumerate() {
+            if index > 0 {
+                println!();
+            }
+            match disk {
+                Ok(disk) => disk.print(),
+                Err(failure) => println!("{}: cannot be read: {failure}", config.name.value),
+            }
         }
-        disk.print();
     }
-    Ok(())
+    Ok(match is_whole {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
-/// Runs `disktime info`.
+/// Runs `disktime info`; fails if no disk that can be read holds the vdisk.
 pub(crate) fn info(file: &Path, vdisk: &str, json: bool) -> CommandResult {
     let configuration = emulation::load(file)?;
-    let report = assembly::admit_all(&configuration)?;
     let mut entries = Vec::new();
-    for (config, admission) in configuration.disks.iter().zip(&report.disks) {
-        let disk = read(&configuration, config, admission)?;
-        entries.extend(
-            disk.entries
-                .into_iter()
-                .filter(|entry| entry.vdisk == vdisk),
-        );
+    let mut unread = Vec::new();
+    for config in &configuration.disks {
+        match read(&configuration, config) {
+            Ok(disk) => {
+                let found = disk.entries.into_iter();
+                entries.extend(found.filter(|entry| entry.vdisk == vdisk));
+            }
+            Err(failure) => {
+                let name = &config.name.value;
+                unread.push(format!("disk `{name}` cannot be read: {failure}"));
+            }
+        }
+    }
+    if entries.is_empty() && !unread.is_empty() {
+        return Err(Failure::new(format!(
+            "vdisk `{vdisk}` was not found on the disks that can be read\n{}",
+            unread.join("\n")
+        )));
     }
     if entries.is_empty() {
         return Err(Failure::new(format!(
@@ -113,6 +136,7 @@ pub(crate) fn info(file: &Path, vdisk: &str, json: bool) -> CommandResult {
             file.display()
         )));
     }
+    unread.iter().for_each(print_sentence);
     let facts: Vec<Value> = entries
         .iter()
         .map(|entry| facts(&configuration, entry))
@@ -130,13 +154,10 @@ pub(crate) fn info(file: &Path, vdisk: &str, json: bool) -> CommandResult {
     Ok(())
 }
 
-fn read(
-    configuration: &Configuration,
-    config: &DiskConfig,
-    admission: &Admission,
-) -> CommandResult<DiskList> {
+fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<DiskList> {
     let name = config.name.value.as_str();
-    let (label, is_new) = disk_thread::read_label(configuration, config, admission)?;
+    let admission = assembly::admit_disk(configuration, config)?;
+    let (label, is_new) = disk_thread::read_label(configuration, config, &admission)?;
     let entry = |vdisk: &str, found: Option<Found>| Entry {
         vdisk: vdisk.to_owned(),
         disk: name.to_owned(),
@@ -160,11 +181,27 @@ fn read(
     }
     Ok(DiskList {
         name: name.to_owned(),
-        path: config.path().map(|path| path.display().to_string()),
+        path: shown_path(config),
         uuid: (!is_new).then(|| label.disk_uuid().to_string()),
         size_bytes: label.size_bytes(),
         used_bytes: used_bytes(&label),
         entries,
+    })
+}
+
+fn shown_path(config: &DiskConfig) -> Option<String> {
+    config.path().map(|path| path.display().to_string())
+}
+
+/// A disk that could not be read: the keys of one that was, and why.
+fn unread_json(config: &DiskConfig, failure: &Failure) -> Value {
+    json!({
+        "path": shown_path(config),
+        "uuid": null,
+        "size_bytes": null,
+        "used_bytes": null,
+        "vdisks": {},
+        "error": failure.to_string(),
     })
 }
 
@@ -207,6 +244,7 @@ impl DiskList {
             "size_bytes": self.size_bytes,
             "used_bytes": self.used_bytes,
             "vdisks": vdisks,
+            "error": null,
         })
     }
 }

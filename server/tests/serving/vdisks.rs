@@ -1,9 +1,11 @@
 //! Vdisks that come, grow, go and come back, over restarts of the server.
 
 use crate::nbd::{assert_same, assert_zeroes};
+use crate::programs::finished;
 use crate::server::sizes;
-use crate::test_directory::{MIB, TestDirectory, assert_says};
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says};
 use serde_json::Value;
+use std::fs;
 
 /// On a disk that holds nothing but zeroes, and on one that held something else before.
 fn on_both_kinds(check: fn(TestDirectory)) {
@@ -111,6 +113,39 @@ fn a_vdisk_that_vanished_is_kept_until_it_is_removed() {
     assert_zeroes(&server.client("third").read_all(), "a vdisk in freed space");
     let said = server.stop();
     assert!(!said.contains("still holds"), "{said}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_hides_no_vdisk_of_another() {
+    let place = TestDirectory::new();
+    let disks = format!(r#""gone": {{ "path": "gone.disk", "size": "64MiB" }}, {PLAIN_DISK}"#);
+    let vdisks = r#""lost": { "disk": "gone", "size": "8MiB" },
+        "kept": { "disk": "d0", "size": "8MiB" }"#;
+    place.configure_as(&disks, vdisks, r#""nbd": {}"#);
+    place.start().stop();
+    fs::write(place.path("state/gone.disk"), [0xA5; 1 << 20]).expect("room for it");
+    let listed = finished(place.command(&["list"]));
+    assert_eq!(listed.status.code(), Some(1));
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert_says(&listed, &["gone: cannot be read", "kept", "in the file"]);
+    let json = finished(place.command(&["list", "--json"]));
+    assert_eq!(json.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert!(json["disks"]["gone"]["error"].is_string(), "{json}");
+    assert!(json["disks"]["d0"]["error"].is_null(), "{json}");
+    assert!(
+        json["disks"]["d0"]["vdisks"]["kept"]["uuid"].is_string(),
+        "{json}"
+    );
+    assert_says(&place.succeeds(&["info", "kept"]), &["disk: d0", "8MiB"]);
+    assert_says(
+        &place.fails(&["info", "lost"]),
+        &["`lost` was not found", "disk `gone` cannot be read"],
+    );
+    // One that is not there at all, and would not be made.
+    let disks = format!(r#""gone": {{ "path": "/dev/none-such" }}, {PLAIN_DISK}"#);
+    place.configure_as(&disks, vdisks, r#""nbd": {}"#);
+    assert_says(&place.succeeds(&["info", "kept"]), &["disk: d0"]);
 }
 
 #[test]
