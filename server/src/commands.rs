@@ -22,10 +22,13 @@ use crate::assembly::AnyDisk;
 use crate::cli::Command;
 use crate::diagnostics::Verbosity;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::known_disks::KnownDisks;
+use crate::serving::state_dir::StateLock;
 use crate::serving::supervisor::Supervisor;
 use disktime_reservations::Configuration;
 use disktime_volumes::LabelledDisk;
 use serve::ServeOptions;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use calibrate::CalibrationOptions;
@@ -124,6 +127,20 @@ fn print_messages(name: &str, labelled: &mut LabelledDisk<AnyDisk>) {
     for message in labelled.take_messages() {
         println!("{name}: {message}");
     }
+}
+
+/// Writes what the state directory remembers of the disks, after `done` was done to one of them.
+///
+/// # Errors
+/// It cannot be written; the sentence says that the disk was changed, and what to do.
+fn remember(known: &KnownDisks, lock: &mut StateLock, file: &Path, done: &str) -> CommandResult {
+    known.save(lock).map_err(|failure| {
+        Failure::new(format!(
+            "{done}. That is on the disk, but {failure}. Mend that, then let `disktime adopt {}` \
+             remember the disks as they are",
+            file.display()
+        ))
+    })
 }
 
 fn known_disk(configuration: &Configuration, disk: Option<&str>) -> CommandResult {

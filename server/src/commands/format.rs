@@ -1,7 +1,7 @@
 //! `disktime format`: writes an empty label to the disks of a reservation file, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{consent, known_disk, print_messages};
+use crate::commands::{consent, known_disk, print_messages, remember};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
@@ -86,8 +86,9 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
         print_messages(name, &mut labelled);
         let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
         known.remember_formatted(&found);
-        known.save(&mut lock)?;
-        println!("{name}: formatted");
+        let done = format!("{name}: formatted");
+        remember(&known, &mut lock, file, &done)?;
+        println!("{done}");
     }
     Ok(())
 }

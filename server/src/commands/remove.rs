@@ -2,7 +2,7 @@
 //! another disk, without a server.
 
 use crate::assembly::{self, emulation};
-use crate::commands::{consent, known_disk, print_messages};
+use crate::commands::{consent, known_disk, print_messages, remember};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
@@ -82,7 +82,8 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
         .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
     print_messages(name, &mut labelled);
     if known.forget_vdisk_on(name, vdisk) {
-        known.save(&mut lock)?;
+        let done = format!("{name}: vdisk `{vdisk}` is freed");
+        remember(&known, &mut lock, file, &done)?;
     }
     let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
         .into_iter()

@@ -2,7 +2,7 @@
 //! without a server. Its data, uuid and size stay.
 
 use crate::assembly::{self, emulation};
-use crate::commands::print_messages;
+use crate::commands::{print_messages, remember};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
@@ -41,10 +41,11 @@ pub(crate) fn run(file: &Path, old: &str, new: &str) -> CommandResult {
         .map_err(|error| Failure::new(format!("disk `{disk}`: {error}")))?;
     created_file.keep();
     print_messages(&disk, &mut labelled);
+    let done = format!("{disk}: vdisk `{old}` is called `{new}` now");
     if known.rename_vdisk_on(&disk, old, new) {
-        known.save(&mut lock)?;
+        remember(&known, &mut lock, file, &done)?;
     }
-    println!("{disk}: vdisk `{old}` is called `{new}` now");
+    println!("{done}");
     Ok(())
 }
 

@@ -149,6 +149,24 @@ fn a_disk_that_cannot_be_read_hides_no_vdisk_of_another() {
 }
 
 #[test]
+fn what_was_done_is_said_though_it_cannot_be_remembered() {
+    let size = r#""size": "8MiB""#;
+    let place = TestDirectory::with(&[("old", size), ("gone", size)]);
+    place.start().stop();
+    // What is remembered is written to a file of this name first.
+    fs::create_dir(place.path("state/disks.json.new")).expect("a directory");
+    place.configure(&[("new", size)]);
+    let both = ["`old` is called `new` now", "disks.json", "disktime adopt"];
+    assert_says(&place.fails(&["rename", "old", "new"]), &both);
+    assert_says(&place.succeeds(&["list"]), &["new", "in the file"]);
+    let both = ["`gone` is freed", "disks.json", "disktime adopt"];
+    assert_says(&place.fails(&["remove", "gone", "--yes"]), &both);
+    fs::remove_dir(place.path("state/disks.json.new")).expect("it is there");
+    place.succeeds(&["adopt"]);
+    place.start().stop();
+}
+
+#[test]
 fn a_vdisk_is_listed_and_gets_another_name_without_a_server() {
     let keep = ("keep", r#""size": "8MiB""#);
     let place = TestDirectory::with(&[keep, ("old", r#""size": "8MiB""#)]);
