@@ -35,7 +35,6 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
             );
             continue;
         }
-        // Opening by force lengthens the file, which moves the end of what it holds.
         if let Some(path) = config.path().filter(|path| is_write_protected(path)) {
             return Err(Failure::new(format!(
                 "disk `{name}` ({}) cannot be written to (a read-only file system, `chattr +i`, a \
@@ -43,6 +42,7 @@ pub(crate) fn run(file: &Path, disk: Option<&str>, force: bool, yes: bool) -> Co
                 path.display()
             )));
         }
+        // Opening by force lengthens the file, which moves the end of what it holds.
         let grows = force && assembly::refuse_to_grow(&configuration, config).is_err();
         if grows {
             let found = disk_thread::overwrites(&configuration, config, admission);
