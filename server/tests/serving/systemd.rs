@@ -347,6 +347,15 @@ fn a_server_without_fuse_runs_hardened() {
         0,
         "not the rights of an administrator"
     );
+    // What tells it who else uses a disk.
+    for list in ["locks", "swaps", "sys/kernel/osrelease"] {
+        let file = format!(
+            "/proc/{}/root/proc/{}/root/proc/{list}",
+            systemd.process,
+            process.trim()
+        );
+        assert!(Path::new(&file).exists(), "{list} is hidden");
+    }
 }
 
 #[test]
