@@ -55,7 +55,7 @@ impl Path {
     }
 
     /// The last seq that both see; `None` if they have no branch in common.
-    fn common(&self, other: &Path) -> Option<Seq> {
+    pub(crate) fn common(&self, other: &Path) -> Option<Seq> {
         let of = |id: u64| other.intervals.iter().find(|(other, ..)| *other == id);
         let mut newest_first = self.intervals.iter().rev();
         newest_first.find_map(|(id, _, last)| of(*id).map(|(_, _, other)| *last.min(other)))
@@ -160,6 +160,18 @@ impl Branches {
     pub(crate) fn drop_branch(&mut self, id: u64) {
         if let Some(row) = self.rows.get_mut(&id) {
             row.dropped = true;
+        }
+    }
+
+    /// As they were at `newest`: what began later is not known. What was dropped since stays so.
+    pub(crate) fn truncate(&mut self, newest: Seq) {
+        self.rows.retain(|id, _| *id <= newest);
+        self.current = self.rows.keys().next_back().copied().unwrap_or(0);
+        if let Some(row) = self.rows.get_mut(&self.current) {
+            (row.head, row.head_time_ns, row.dropped) = (0, 0, false);
+        }
+        if !self.rows.contains_key(&self.undo) || self.undo == self.current {
+            self.undo = 0;
         }
     }
 

@@ -39,7 +39,7 @@ use crate::format::{Seq, UNIT_BYTES};
 use crate::map::BlockMap;
 use crate::marks::Marks;
 use crate::segments::Segments;
-use crate::steps::{Failure, IoFailed, IoId, Notice, Step, ViewId};
+use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
 use flushing::Flushing;
@@ -84,6 +84,8 @@ enum Phase {
     Building,
     /// The new epoch is written.
     BeginningEpoch,
+    /// A new log: its first branch begins, before anything can be written to it.
+    BeginningBranch,
     Writable,
     ReadOnly,
     /// What is in flight ends, then a last checkpoint is written.
@@ -146,6 +148,8 @@ pub struct Log {
     records: VecDeque<StagedRecord>,
     flight: VecDeque<Flight>,
     flushing: Flushing,
+    /// Requests that have failed, and are told so when none of their pieces is being written.
+    failing: Vec<(RequestId, Failure)>,
     sealing: Option<Sealing>,
     checkpoint_wanted: bool,
     reverting: bool,
@@ -184,6 +188,8 @@ impl Log {
     pub fn complete(&mut self, io: IoId, result: Result<(), IoFailed>) {
         let purpose = self.ios.remove(&io).expect("a step is completed once");
         if matches!(self.phase, Phase::Broken(_)) {
+            self.flight.retain(|flight| flight.io != io);
+            self.answer_failing();
             return;
         }
         if result.is_err() {
@@ -238,7 +244,7 @@ impl Log {
                 self.advance_superblocks();
                 return;
             }
-            Phase::Writable | Phase::Closing => {}
+            Phase::BeginningBranch | Phase::Writable | Phase::Closing => {}
         }
         self.advance_superblocks();
         self.advance_sealing(now_ns);

@@ -39,6 +39,12 @@ impl Marks {
         }
     }
 
+    /// Forgets those behind `newest`.
+    pub(crate) fn truncate(&mut self, newest: Seq) {
+        self.by_moment.retain(|moment, _| *moment <= newest);
+        self.moments.retain(|_, moment| *moment <= newest);
+    }
+
     pub(crate) fn moment_of(&self, name: &str) -> Option<Seq> {
         self.moments.get(name).copied()
     }

@@ -67,6 +67,9 @@ pub enum OpenError {
     /// The checkpoint is damaged.
     #[error("the newest checkpoint of the history is damaged; nothing was changed")]
     Checkpoint,
+    /// What is left ends before the moment that the image holds, or may hold a part of.
+    #[error("the history has lost data that its image needs; nothing was changed")]
+    Image,
     /// The flush before reading failed.
     #[error("the disk of the history cannot be flushed")]
     Flush,
@@ -115,14 +118,16 @@ pub struct Recovery {
     stage: Stage,
     copies: Vec<Result<Superblock, SuperblockDefect>>,
     superblock: Option<Superblock>,
+    /// The copy that it was.
+    superblock_copy: usize,
     checkpoint: Option<Checkpoint>,
     segments: Vec<Scan>,
     /// Slot and id of the segment that is read.
     at: (u32, u64),
     lost_durable: bool,
     error: Option<OpenError>,
-    /// Single units are read because a longer read failed.
-    read_units: u32,
+    /// Up to here, single units of the slot are read, because a longer read failed.
+    single_until: usize,
 }
 
 impl Recovery {
@@ -133,12 +138,13 @@ impl Recovery {
             stage: Stage::Flush,
             copies: Vec::new(),
             superblock: None,
+            superblock_copy: 0,
             checkpoint: None,
             segments: Vec::new(),
             at: (0, 1),
             lost_durable: false,
             error: None,
-            read_units: READ_UNITS,
+            single_until: 0,
         }
     }
 
@@ -161,9 +167,11 @@ impl Recovery {
             Stage::Segment(read) => {
                 let geometry = self.geometry();
                 let units = (read.len() / UNIT_BYTES) as u32;
+                let is_single = read.len() < self.single_until;
+                let at_once = if is_single { 1 } else { READ_UNITS };
                 Need::Read {
                     unit: geometry.slot_start(self.at.0) + units,
-                    units: self.read_units.min(geometry.slot_units - units),
+                    units: at_once.min(geometry.slot_units - units),
                 }
             }
             Stage::NextHeader(scan) => Need::Read {
@@ -192,9 +200,9 @@ impl Recovery {
         };
         let wanted = units as usize * UNIT_BYTES;
         assert!(result.is_ok_and(|bytes| bytes.len() == wanted) || result.is_err());
-        if result.is_err() && units > 1 && matches!(self.stage, Stage::Segment(_)) {
+        if let (Err(IoFailed), 2.., Stage::Segment(read)) = (result, units, &self.stage) {
             // Only what cannot be read is lost, not all that would have been read with it.
-            self.read_units = 1;
+            self.single_until = read.len() + wanted;
             return;
         }
         let unreadable = vec![0; wanted];
@@ -244,21 +252,28 @@ impl Recovery {
         superblock.geometry
     }
 
+    fn begin_segment(&mut self) {
+        self.single_until = 0;
+        self.stage = Stage::Segment(Vec::new());
+    }
+
     fn fail(&mut self, error: OpenError) {
         self.error = Some(error);
         self.stage = Stage::Ended;
     }
 
     fn choose_superblock(&mut self) {
-        let whole = self.copies.iter().filter_map(|copy| copy.as_ref().ok());
-        let newest = whole.max_by_key(|copy| copy.generation).cloned();
+        let copies = self.copies.iter().enumerate();
+        let whole = copies.filter_map(|(at, copy)| copy.as_ref().ok().map(|copy| (at, copy)));
+        let newest = whole.max_by_key(|(_, copy)| copy.generation);
+        let newest = newest.map(|(at, copy)| (at, copy.clone()));
         let foreign = self.copies.iter().filter_map(|copy| copy.as_ref().err());
         if let Some(defect) = foreign.into_iter().find(|defect| defect.is_whole()) {
             let defect = defect.clone();
             self.fail(OpenError::Unusable(defect));
             return;
         }
-        let Some(superblock) = newest else {
+        let Some((copy, superblock)) = newest else {
             let mut defects = self.copies.iter().filter_map(|copy| copy.clone().err());
             let first = defects.next().unwrap_or(SuperblockDefect::NoMagic);
             let second = defects.next().unwrap_or(SuperblockDefect::NoMagic);
@@ -286,6 +301,7 @@ impl Recovery {
                 _ => Stage::Segment(Vec::new()),
             };
             self.superblock = Some(superblock);
+            self.superblock_copy = copy;
         }
     }
 }

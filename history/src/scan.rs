@@ -21,6 +21,8 @@ pub(crate) struct Expected {
     pub(crate) epoch_max: u64,
     /// What comes before it, where that was read.
     pub(crate) before: Option<Before>,
+    /// What is left before it if neither that nor its own header was read.
+    pub(crate) without_header: Before,
 }
 
 /// What the segment before ends with.
@@ -31,6 +33,17 @@ pub(crate) struct Before {
     pub(crate) last_seq: Seq,
     pub(crate) time_ns: u64,
     pub(crate) seal_checksum: u32,
+}
+
+impl Before {
+    /// Before the first segment.
+    pub(crate) const NOTHING: Before = Before {
+        epoch: 1,
+        last_batch: 0,
+        last_seq: 0,
+        time_ns: 0,
+        seal_checksum: 0,
+    };
 }
 
 /// A segment as far as it is whole.
@@ -68,13 +81,7 @@ pub(crate) fn scan(
         is_sealed: false,
         end_units: 0,
         lost_durable: false,
-        reached: expected.before.unwrap_or(Before {
-            epoch: 1,
-            last_batch: 0,
-            last_seq: 0,
-            time_ns: 0,
-            seal_checksum: 0,
-        }),
+        reached: expected.before.unwrap_or(expected.without_header),
     };
     if let Some((header, checksum)) = header {
         if expected.before.is_none() {
@@ -83,7 +90,7 @@ pub(crate) fn scan(
                 last_batch: header.first_batch.saturating_sub(1),
                 last_seq: header.first_seq.saturating_sub(1),
                 time_ns: header.time_ns,
-                seal_checksum: 0,
+                ..Before::NOTHING
             };
         }
         // Whatever comes next is written after the header, even if a crash lost its first batch.

@@ -198,8 +198,31 @@ impl BatchHeader {
     }
 
     fn is_possible(&self) -> bool {
-        let counts = [self.number, self.first_seq, self.time_ns, self.durable_seq];
-        counts.iter().all(|count| *count < COUNT_LIMIT) && self.durable_seq < self.first_seq
+        let counts = [
+            self.segment,
+            self.epoch,
+            self.number,
+            self.first_seq,
+            self.time_ns,
+            self.durable_seq,
+        ];
+        let belongs = self.branch != 0 || matches!(self.body, Body::Record(_));
+        counts.iter().all(|count| *count < COUNT_LIMIT)
+            && self.durable_seq < self.first_seq
+            && self.branch < self.first_seq
+            && belongs
+            && self.record_is_possible()
+    }
+
+    /// Whether a record names nothing that comes after it.
+    fn record_is_possible(&self) -> bool {
+        match &self.body {
+            Body::Record(Record::Branch { parent, fork, .. }) => {
+                *parent < self.first_seq && *fork < self.first_seq
+            }
+            Body::Record(Record::FoldIntent { from, to }) => from <= to && *to < self.first_seq,
+            _ => true,
+        }
     }
 
     /// Units of the whole batch.

@@ -2,7 +2,7 @@
 
 use super::bytes::{is_zero, put, u32_at, u64_at};
 use super::checks::Checks;
-use super::{UNIT_BYTES, VERSION};
+use super::{COUNT_LIMIT, UNIT_BYTES, VERSION};
 
 const MAGIC: &[u8; 8] = b"DTHSEGMT";
 const CHECKSUM_AT: usize = 12;
@@ -61,7 +61,16 @@ impl SegmentHeader {
             next_slot: u32_at(block, 64),
             time_ns: u64_at(block, 72),
         };
+        let counts = [
+            header.id,
+            header.epoch,
+            header.first_seq,
+            header.first_batch,
+            header.previous,
+            header.time_ns,
+        ];
         let is_whole = header.id == id
+            && counts.iter().all(|count| *count < COUNT_LIMIT)
             && checks.header(0, id, block, CHECKSUM_AT) == checksum
             && u32_at(block, 8) == VERSION
             && u32_at(block, 68) == 0

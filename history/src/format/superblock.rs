@@ -2,13 +2,13 @@
 
 use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
 use super::{
-    COUNT_LIMIT, FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, UNIT_BYTES,
-    Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
+    COUNT_LIMIT, FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, Seq,
+    UNIT_BYTES, Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
 };
 
 const MAGIC: &[u8; 8] = b"DTHSUPER";
 const CHECKSUM_AT: usize = 12;
-const END: usize = 152;
+const END: usize = 160;
 const CLOSED: u16 = 1;
 
 /// Incompatible features that have a name.
@@ -79,6 +79,8 @@ pub(crate) struct Superblock {
     pub(crate) closed: Option<u64>,
     /// The first seq of the epoch; of a log that was closed, that of the next one.
     pub(crate) next_seq: u64,
+    /// The image holds nothing older than the floor, and may hold a part of what lies up to here.
+    pub(crate) fold_to: Seq,
 }
 
 /// Why bytes are not a superblock that this program can use.
@@ -130,6 +132,7 @@ impl Superblock {
             checkpoint: None,
             closed: None,
             next_seq: 1,
+            fold_to: 0,
         }
     }
 
@@ -160,6 +163,7 @@ impl Superblock {
             put(&mut block, 136, &last_batch.to_le_bytes());
         }
         put(&mut block, 144, &self.next_seq.to_le_bytes());
+        put(&mut block, 152, &self.fold_to.to_le_bytes());
         let checksum = checks::unseeded(&block, CHECKSUM_AT);
         put(&mut block, CHECKSUM_AT, &checksum.to_le_bytes());
         block
@@ -205,6 +209,7 @@ impl Superblock {
             }),
             closed: (u16_at(block, 94) == CLOSED).then(|| u64_at(block, 136)),
             next_seq: u64_at(block, 144),
+            fold_to: u64_at(block, 152),
         };
         if is_zero(&block[END..]) && superblock.is_possible(block) {
             Ok(superblock)
@@ -220,6 +225,7 @@ impl Superblock {
         let counts = [self.generation, self.epoch, self.next_seq];
         geometry.is_possible()
             && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))
+            && self.fold_to < COUNT_LIMIT
             && self.checkpoint.is_none_or(is_inside)
             && self.encode()[CHECKSUM_AT..CHECKSUM_AT + 4] == block[CHECKSUM_AT..CHECKSUM_AT + 4]
     }

@@ -13,7 +13,7 @@ use crate::format::record::{BranchReason, Record};
 use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES};
 use crate::map::BlockMap;
 use crate::replay;
-use crate::scan::{self, Expected};
+use crate::scan::{self, Before, Expected};
 use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
 use std::collections::VecDeque;
 
@@ -37,6 +37,8 @@ pub(super) enum BuildPurpose {
         moment: Seq,
     },
     Fold,
+    /// A branch whose request was answered already: the log broke.
+    Abandoned,
     /// No map: the last seq at a time.
     Time {
         request: RequestId,
@@ -56,6 +58,10 @@ struct Build {
     map: BlockMap,
     /// The slot of the first segment, as far as it is read, if its footer is damaged.
     slot: Option<Vec<u8>>,
+    /// Units of the read in flight.
+    read_units: u32,
+    /// Up to here, single units of the slot are read, because a longer read failed.
+    single_until: usize,
     found: Option<Seq>,
 }
 
@@ -107,6 +113,11 @@ impl Builds {
                 _ => None,
             });
         let requests = requests.collect();
+        if let Some(build) = &mut self.current
+            && matches!(build.purpose, BuildPurpose::Branch { .. })
+        {
+            build.purpose = BuildPurpose::Abandoned;
+        }
         self.waiting
             .retain(|purpose| !matches!(purpose, BuildPurpose::Branch { .. }));
         requests
@@ -132,7 +143,7 @@ impl Log {
                 let to = self.fold.as_ref().map_or(0, |fold| fold.to());
                 self.branches.current_path().until(to)
             }
-            BuildPurpose::Time { .. } => self.branches.path(0),
+            BuildPurpose::Time { .. } | BuildPurpose::Abandoned => self.branches.path(0),
         };
         let is_needed = |row: &&SegmentRow| match purpose {
             BuildPurpose::Time { time_ns, .. } => {
@@ -149,6 +160,8 @@ impl Log {
             open,
             map: BlockMap::default(),
             slot: None,
+            read_units: 0,
+            single_until: 0,
             found: None,
         });
         self.read_next();
@@ -156,7 +169,7 @@ impl Log {
 
     /// Reads on, or ends the build.
     fn read_next(&mut self) {
-        let Some(build) = &self.builds.current else {
+        let Some(build) = &mut self.builds.current else {
             return;
         };
         let Some(row) = build.segments.front() else {
@@ -165,12 +178,18 @@ impl Log {
         };
         let start = self.geometry.slot_start(row.slot);
         let slot_end = start + self.geometry.slot_units;
-        let unit = match (&build.slot, row.seal) {
-            (Some(read), _) => start + (read.len() / UNIT_BYTES) as u32,
-            (None, Some((unit, _))) => unit,
-            (None, None) => start,
+        let seal = row.seal.map_or(slot_end, |(unit, _)| unit);
+        let (unit, units) = match &build.slot {
+            // The batches end where the SEAL begins.
+            Some(read) => {
+                let unit = start + (read.len() / UNIT_BYTES) as u32;
+                let is_single = read.len() < build.single_until;
+                let units = if is_single { 1 } else { READ_UNITS };
+                (unit, units.min(seal - unit))
+            }
+            None => (seal, READ_UNITS.min(slot_end - seal)),
         };
-        let units = READ_UNITS.min(slot_end - unit);
+        build.read_units = units;
         let io = self.start(Purpose::BuildRead);
         self.steps.push_back(Step::Read { io, unit, units });
     }
@@ -182,6 +201,9 @@ impl Log {
         let Some(row) = build.segments.front().cloned() else {
             return;
         };
+        let seal = row.seal.map_or(0, |(unit, _)| unit);
+        let batches = seal.saturating_sub(self.geometry.slot_start(row.slot));
+        let batches_bytes = batches as usize * UNIT_BYTES;
         let footer = match (&mut build.slot, result) {
             (None, result) => {
                 let footer = result
@@ -189,16 +211,17 @@ impl Log {
                     .and_then(|bytes| self.footer_of_seal(&row, bytes));
                 if footer.is_none() {
                     build.slot = Some(Vec::new());
+                    build.single_until = 0;
                 }
                 footer
             }
-            (Some(_), Err(IoFailed)) => {
-                self.build_is_damaged(build, &row);
-                return;
+            (Some(slot), Err(IoFailed)) if build.read_units > 1 => {
+                build.single_until = slot.len() + build.read_units as usize * UNIT_BYTES;
+                None
             }
-            (Some(slot), Ok(bytes)) => {
-                slot.extend_from_slice(bytes);
-                if slot.len() < self.geometry.slot_units as usize * UNIT_BYTES {
+            (Some(slot), result) => {
+                slot.extend_from_slice(result.unwrap_or(&[0; UNIT_BYTES]));
+                if slot.len() < batches_bytes {
                     None
                 } else if let Some(footer) = self.footer_of_slot(&row, slot) {
                     Some(footer)
@@ -237,17 +260,18 @@ impl Log {
         is_possible.then_some(footer)
     }
 
-    /// The footer, made of the batches.
+    /// The footer, made of the batches: all that lies before the SEAL.
     fn footer_of_slot(&self, row: &SegmentRow, slot: &[u8]) -> Option<Footer> {
         let expected = Expected {
             id: row.id,
             slot: row.slot,
             epoch_max: self.superblock.epoch,
             before: None,
+            without_header: Before::NOTHING,
         };
         let scan = scan::scan(&self.checks, &self.geometry, &expected, slot);
-        // The last seq is that of the SEAL, which may be what is damaged.
-        let is_whole = scan.header.is_some() && scan.reached.last_seq + 1 >= row.seqs[1];
+        // The SEAL may be what is damaged, and its seq may have jumped: its place is what counts.
+        let is_whole = scan.header.is_some() && scan.end_units as usize * UNIT_BYTES == slot.len();
         let mut footer = Footer::default();
         for (batch, _) in &scan.batches {
             replay::add_to_footer(batch, &mut footer);
@@ -259,6 +283,7 @@ impl Log {
         match build.purpose {
             BuildPurpose::Opening => self.opening_is_damaged(row),
             BuildPurpose::Fold => self.image_failed(),
+            BuildPurpose::Abandoned => {}
             BuildPurpose::Branch { request, .. } => {
                 self.reverting = false;
                 self.fail_request(request, Failure::Damaged);
@@ -279,6 +304,7 @@ impl Log {
         match build.purpose {
             BuildPurpose::Opening => self.opening_map_is_built(build.map),
             BuildPurpose::Fold => self.fold_map_is_built(build.map),
+            BuildPurpose::Abandoned => {}
             BuildPurpose::Time { request, time_ns } => {
                 let batches = build.open.iter().map(|footer| &footer.entries[2]);
                 let newest = batches

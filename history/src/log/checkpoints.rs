@@ -4,7 +4,7 @@ use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Purpose};
 use crate::format::checkpoint::Tables;
 use crate::format::record::Record;
-use crate::format::superblock::CheckpointPlace;
+use crate::format::superblock::{CheckpointPlace, Superblock};
 use crate::format::{SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
 use crate::steps::{Notice, Part, Step};
@@ -12,13 +12,32 @@ use crate::steps::{Notice, Part, Step};
 /// How far the superblocks are.
 #[derive(Debug, Default)]
 pub(super) struct Superblocks {
+    /// The copy that is written first: the one that did not count when the log was opened, so that
+    /// the only good one is not written over.
+    first: usize,
+    /// What is being written, to both copies in turn.
+    writing: Option<Superblock>,
     /// The copy that is being written or flushed.
     copy: Option<usize>,
     is_wanted: bool,
+    /// The floor of a checkpoint that is durable, but that no superblock names yet.
+    durable_floor: Option<Seq>,
+    /// The floor of the checkpoint that the superblocks will name when they are written.
+    floor: Option<Seq>,
     /// The floor that the checkpoint in flight holds.
     checkpoint_floor: Option<Seq>,
     /// Whether the checkpoint that ends a log is wanted or in flight.
     is_last: bool,
+}
+
+impl Superblocks {
+    /// Of a log that was opened with the copy `counted`.
+    pub(super) fn of_found(counted: usize) -> Superblocks {
+        Superblocks {
+            first: 1 - counted,
+            ..Superblocks::default()
+        }
+    }
 }
 
 impl Log {
@@ -30,16 +49,22 @@ impl Log {
     pub(super) fn advance_superblocks(&mut self) {
         if self.superblocks.is_wanted && self.superblocks.copy.is_none() {
             self.superblocks.is_wanted = false;
-            self.superblocks.copy = Some(0);
             self.superblock.generation += 1;
             self.superblock.written_by = self.settings.program_version;
-            self.write_superblock(0);
+            // Both copies get these bytes, whatever changes meanwhile.
+            self.superblocks.writing = Some(self.superblock.clone());
+            self.superblocks.floor = self.superblocks.durable_floor.take();
+            self.write_superblock(self.superblocks.first);
         }
     }
 
     fn write_superblock(&mut self, copy: usize) {
+        let Some(superblock) = &self.superblocks.writing else {
+            return;
+        };
+        let parts = vec![Part::Bytes(superblock.encode())];
+        self.superblocks.copy = Some(copy);
         let io = self.start(Purpose::Superblock);
-        let parts = vec![Part::Bytes(self.superblock.encode())];
         let unit = SUPERBLOCK_UNITS[copy];
         self.steps.push_back(Step::Write { io, unit, parts });
     }
@@ -49,23 +74,25 @@ impl Log {
     }
 
     pub(super) fn superblock_is_durable(&mut self) {
-        if self.superblocks.copy == Some(0) {
-            self.superblocks.copy = Some(1);
-            self.write_superblock(1);
+        if self.superblocks.copy == Some(self.superblocks.first) {
+            self.write_superblock(1 - self.superblocks.first);
             return;
         }
         self.superblocks.copy = None;
+        let Some(written) = self.superblocks.writing.take() else {
+            return;
+        };
+        if let Some(floor) = self.superblocks.floor.take() {
+            self.superblocks.checkpoint_floor = None;
+            self.fold_is_checkpointed(floor);
+        }
         match self.phase {
             Phase::BeginningEpoch => self.epoch_begins(),
-            Phase::Closing if self.superblock.closed.is_some() => {
+            Phase::Closing if written.closed.is_some() => {
                 self.phase = Phase::Closed;
                 self.notices.push_back(Notice::Closed);
             }
-            _ => {
-                if let Some(floor) = self.superblocks.checkpoint_floor.take() {
-                    self.fold_is_checkpointed(floor);
-                }
-            }
+            _ => self.fold_is_announced(written.fold_to),
         }
     }
 
@@ -121,6 +148,7 @@ impl Log {
             unit,
             checksum,
         });
+        self.superblocks.durable_floor = self.superblocks.checkpoint_floor;
         let is_all = self.published_seq + 1 == self.next_seq && self.is_quiet();
         if self.superblocks.is_last && is_all && self.durable_seq == self.published_seq {
             self.note_closed();
@@ -161,6 +189,7 @@ impl Log {
             && self.records.is_empty()
             && self.flushing.len() == 0
             && self.sealing.is_none()
+            && !self.reverting
     }
 
     /// A log that is being closed gets its last checkpoint when all else is complete. If there is

@@ -1,9 +1,10 @@
 //! The fold: the newest versions up to a new floor move into the image, and segments become free.
 //!
 //! ```text
-//!   oldest restorable moment raised ─ map of the new floor ─ FOLD_INTENT, durable ─ image, flushed
-//!     ─ CHECKPOINT with the new floor, superblocks ─ maps forget what the image has ─ reads of the
-//!     log that are in flight end ─ slots are free
+//!   oldest restorable moment raised ─ map of the new floor ─ FOLD_INTENT, durable
+//!     ─ superblocks that name the new floor ─ image, flushed
+//!     ─ CHECKPOINT with the new floor, superblocks ─ maps forget what the image has
+//!     ─ reads of the log that are in flight end ─ slots are free
 //! ```
 //!
 //! Invariants: while the image is neither the old nor the new floor, every block that a fold
@@ -23,6 +24,8 @@ use crate::steps::{Failure, Notice, Step};
 enum Stage {
     Building,
     Intent,
+    /// The superblocks say how far the image may have been changed.
+    Announcement,
     Image,
     Checkpoint,
     /// The checkpoint is durable; builds in flight end first.
@@ -97,9 +100,20 @@ impl Log {
 
     pub(super) fn fold_intent_is_durable(&mut self) {
         let Some(fold) = &mut self.fold else { return };
-        fold.stage = Stage::Image;
-        let io = self.start(Purpose::Image);
-        self.steps.push_back(Step::WriteImage { io });
+        fold.stage = Stage::Announcement;
+        // The chain of batches may be damaged later; the image's condition must be known even then.
+        self.superblock.fold_to = fold.to;
+        self.want_superblocks();
+    }
+
+    /// Both superblocks say `fold_to`, durably.
+    pub(super) fn fold_is_announced(&mut self, fold_to: Seq) {
+        let Some(fold) = &mut self.fold else { return };
+        if fold.stage == Stage::Announcement && fold.to == fold_to {
+            fold.stage = Stage::Image;
+            let io = self.start(Purpose::Image);
+            self.steps.push_back(Step::WriteImage { io });
+        }
     }
 
     pub(super) fn image_is_written(&mut self) {

@@ -4,6 +4,7 @@
 //! only then anything else. A log that lost durable data is served as it was before, read-only.
 
 use super::building::{BuildPurpose, Builds};
+use super::checkpoints::Superblocks;
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Settings};
 use crate::branches::Branches;
@@ -15,13 +16,15 @@ use crate::format::{Seq, UNFLUSHED_SEQS_MAX};
 use crate::map::BlockMap;
 use crate::marks::Marks;
 use crate::segments::Segments;
-use crate::steps::Notice;
+use crate::steps::{Failure, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What recovery found.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) superblock: Superblock,
+    /// The copy of it that counted.
+    pub(crate) superblock_copy: usize,
     pub(crate) floor: Seq,
     pub(crate) oldest_restorable: Seq,
     pub(crate) branches: Branches,
@@ -46,7 +49,7 @@ impl Log {
             checks: Checks::new(geometry.log),
             phase: Phase::Building,
             superblock: found.superblock,
-            superblocks: Default::default(),
+            superblocks: Superblocks::of_found(found.superblock_copy),
             segments: found.segments,
             branches: found.branches,
             marks: found.marks,
@@ -71,6 +74,7 @@ impl Log {
             records: VecDeque::new(),
             flight: VecDeque::new(),
             flushing: Default::default(),
+            failing: Vec::new(),
             sealing: None,
             checkpoint_wanted: false,
             reverting: false,
@@ -86,6 +90,9 @@ impl Log {
             log.apply_record(record, *seq, *before);
         }
         log.published_time_ns = found.last_time_ns;
+        if log.lost_from.is_some() {
+            log.truncate_tables();
+        }
         log.builds.push(BuildPurpose::Opening);
         log
     }
@@ -115,17 +122,29 @@ impl Log {
         let before = row.seqs[0].saturating_sub(1);
         self.lost_from = Some(row.seqs[0]);
         self.published_seq = self.published_seq.min(before);
-        self.builds.push(BuildPurpose::Opening);
+        self.truncate_tables();
+        if self.published_seq < self.oldest_restorable {
+            // The image is younger than what is left, which was never beside it.
+            self.break_down(Failure::Damaged);
+        } else {
+            self.builds.push(BuildPurpose::Opening);
+        }
+    }
+
+    /// What lies behind the newest moment is lost: its branches and marks are too.
+    fn truncate_tables(&mut self) {
+        self.branches.truncate(self.published_seq);
+        self.marks.truncate(self.published_seq);
     }
 
     /// The new epoch is durable in both superblocks.
     pub(super) fn epoch_begins(&mut self) {
-        self.phase = Phase::Writable;
+        let is_new = self.branches.current() == 0;
         let mut records = vec![Record::Epoch {
             before: self.superblock.epoch - 1,
             kept: self.published_seq,
         }];
-        if self.branches.current() == 0 {
+        if is_new {
             records.push(Record::Branch {
                 parent: 0,
                 fork: 0,
@@ -144,6 +163,18 @@ impl Log {
         if self.floor < self.oldest_restorable {
             self.begin_fold(self.oldest_restorable);
         }
-        self.notices.push_back(Notice::Opened);
+        // Data before the first branch would belong to none, and be lost at the next opening.
+        self.phase = Phase::BeginningBranch;
+        if !is_new {
+            self.first_branch_begins();
+        }
+    }
+
+    /// Requests are taken from now on.
+    pub(super) fn first_branch_begins(&mut self) {
+        if self.phase == Phase::BeginningBranch {
+            self.phase = Phase::Writable;
+            self.notices.push_back(Notice::Opened);
+        }
     }
 }

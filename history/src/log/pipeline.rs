@@ -64,8 +64,12 @@ impl Flight {
         matches!(self.header.body, Body::Record(_))
     }
 
-    pub(super) fn is_drop_of_branch(&self) -> bool {
-        matches!(self.header.body, Body::Record(Record::DropBranch(_)))
+    /// The branch that is given up with it.
+    pub(super) fn dropped_branch(&self) -> Option<u64> {
+        match self.header.body {
+            Body::Record(Record::DropBranch(id)) => Some(id),
+            _ => None,
+        }
     }
 
     pub(super) fn is_mark(&self, name: &str) -> bool {
@@ -348,9 +352,10 @@ impl Log {
         if !self.makes_space() {
             while let Some(item) = self.staged.pop_front() {
                 if item.is_last {
-                    self.fail_request(item.request, Failure::Full);
+                    self.failing.push((item.request, Failure::Full));
                 }
             }
+            self.answer_failing();
         }
     }
 

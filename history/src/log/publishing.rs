@@ -20,7 +20,20 @@ impl Log {
                 self.publish(flight);
             }
         }
+        self.answer_failing();
         self.answer_flushes();
+    }
+
+    /// A request keeps its data until none of its pieces is being written.
+    pub(super) fn answer_failing(&mut self) {
+        for (request, why) in mem::take(&mut self.failing) {
+            let mut written = self.flight.iter().filter(|flight| !flight.is_complete);
+            if written.any(|flight| flight.items.iter().any(|item| item.request == request)) {
+                self.failing.push((request, why));
+            } else {
+                self.fail_request(request, why);
+            }
+        }
     }
 
     fn publish(&mut self, flight: Flight) {
@@ -69,6 +82,7 @@ impl Log {
                     self.map = map;
                     self.reverting = false;
                 }
+                self.first_branch_begins();
             }
             Record::DropMark(moment) => self.marks.remove(*moment),
             Record::DropBranch(id) => self.branches.drop_branch(*id),
@@ -122,9 +136,11 @@ impl Log {
             .chain(&staged);
         failed.extend(items.filter(|item| item.is_last).map(|item| item.request));
         failed.extend(self.builds.take_requests());
-        for request in failed {
-            self.fail_request(request, why);
-        }
+        self.failing
+            .extend(failed.into_iter().map(|request| (request, why)));
+        let is_being_written = |flight: &Flight| self.ios.contains_key(&flight.io);
+        self.flight = in_flight.into_iter().filter(is_being_written).collect();
+        self.answer_failing();
         self.reverting = false;
         self.notices.push_back(Notice::Broken);
     }

@@ -1,9 +1,9 @@
 //! Where blocks lie: now, or at a moment that is open.
 
-use super::Log;
+use super::{Log, Phase};
 use crate::format::{Seq, UNIT_BYTES, Unit};
 use crate::map::BlockMap;
-use crate::steps::ViewId;
+use crate::steps::{Failure, ViewId};
 
 /// Blocks of a run of zeroes that is looked up at once, at most.
 const RUN_BLOCKS_MAX: u64 = 1 << 20;
@@ -44,9 +44,10 @@ pub struct Run {
 
 impl Log {
     /// Where block `lba` lies, and how many from it on, at most `limit`, lie with it. `None` if the
-    /// view is not open.
+    /// view is not open, or if nothing can be served.
     pub fn look_up(&self, view: View, lba: u64, limit: u64) -> Option<Run> {
         let map = match view {
+            View::Now if self.phase == Phase::Broken(Failure::Damaged) => return None,
             View::Now => &self.map,
             View::At(view) => &self.views.get(&view)?.1,
         };

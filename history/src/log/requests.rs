@@ -342,9 +342,11 @@ impl Log {
             Phase::Writable => Ok(()),
             Phase::ReadOnly => Err(Failure::ReadOnly),
             Phase::Broken(why) => Err(why),
-            Phase::Building | Phase::BeginningEpoch | Phase::Closing | Phase::Closed => {
-                Err(Failure::NotOpen)
-            }
+            Phase::Building
+            | Phase::BeginningEpoch
+            | Phase::BeginningBranch
+            | Phase::Closing
+            | Phase::Closed => Err(Failure::NotOpen),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::format::Seq;
 use crate::format::checkpoint::SegmentRow;
 use crate::format::record::Record;
 use crate::log::building::BuildPurpose;
-use crate::log::pipeline::{Answer, StagedRecord};
+use crate::log::pipeline::{Answer, Flight, StagedRecord};
 
 /// What keeps the floor from moving further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,10 @@ impl Log {
         let opening = self.builds.purposes().filter_map(|purpose| match purpose {
             BuildPurpose::Branch { fork, .. } => Some(fork),
             BuildPurpose::View { moment, .. } => Some(moment),
-            BuildPurpose::Opening | BuildPurpose::Fold | BuildPurpose::Time { .. } => None,
+            BuildPurpose::Opening
+            | BuildPurpose::Fold
+            | BuildPurpose::Abandoned
+            | BuildPurpose::Time { .. } => None,
         });
         let waiting = self
             .records
@@ -107,7 +110,13 @@ impl Log {
             });
         let in_flight = self.flight.iter().filter_map(|flight| flight.fork());
         let moments = views.chain(opening).chain(waiting).chain(in_flight);
-        let moments = moments.map(|moment| (moment, Holder::Moment(moment)));
+        // A moment on a branch that was dropped holds the point where the current one left it.
+        let current = self.branches.current_path();
+        let held_at = |moment: Seq| {
+            let common = self.branches.path(moment).common(&current);
+            common.unwrap_or(self.floor).max(self.floor)
+        };
+        let moments = moments.map(|moment| (held_at(moment), Holder::Moment(moment)));
         marks.chain(tails).chain(moments).collect()
     }
 
@@ -136,9 +145,9 @@ impl Log {
     /// one.
     fn expire_one_of(&mut self, is_old: impl Fn(u64) -> bool) -> bool {
         let mut records = self.records.iter().map(|staged| &staged.record);
-        let mut of_flights = self.flight.iter().filter(|flight| flight.is_record());
+        let mut of_flights = self.flight.iter().filter_map(Flight::dropped_branch);
         let is_drop = |record: &Record| matches!(record, Record::DropBranch(_));
-        if records.any(is_drop) || of_flights.any(|flight| flight.is_drop_of_branch()) {
+        if records.any(is_drop) || of_flights.next().is_some() {
             return true;
         }
         let tails = self.branches.tails();
@@ -160,7 +169,16 @@ impl Log {
     /// and this one leads through it.
     pub(super) fn marks_need(&self, id: u64) -> bool {
         let mut without = self.branches.clone();
-        without.drop_branch(id);
+        let waiting = self
+            .records
+            .iter()
+            .filter_map(|staged| match staged.record {
+                Record::DropBranch(id) => Some(id),
+                _ => None,
+            });
+        let in_flight = self.flight.iter().filter_map(Flight::dropped_branch);
+        let dropped = waiting.chain(in_flight).chain([id]);
+        dropped.for_each(|id| without.drop_branch(id));
         self.marks.rows().any(|mark| !without.is_kept(mark.moment))
     }
 

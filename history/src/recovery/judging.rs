@@ -9,10 +9,10 @@ use crate::format::checks::Checks;
 use crate::format::record::Record;
 use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::{CheckpointPlace, Geometry};
-use crate::format::{Seq, UNIT_BYTES, Unit};
+use crate::format::{COUNT_LIMIT, Seq, UNIT_BYTES, Unit};
 use crate::log::{Found, Log, Settings};
 use crate::marks::Marks;
-use crate::scan::{self, Expected, Scan};
+use crate::scan::{self, Before, Expected, Scan};
 use crate::segments::{OpenSegment, Room, Segments};
 
 /// The newest checkpoint.
@@ -50,7 +50,7 @@ impl Recovery {
         };
         self.checkpoint = Some(checkpoint);
         self.at = (geometry.slot_of(place.unit), place.segment);
-        self.stage = Stage::Segment(Vec::new());
+        self.begin_segment();
     }
 
     /// Judges a slot once all of it is read.
@@ -70,12 +70,13 @@ impl Recovery {
                 .as_ref()
                 .map_or(0, |superblock| superblock.epoch),
             before: self.segments.last().map(|scan| scan.reached),
+            without_header: self.reached_before(),
         };
         let scan = scan::scan(&self.checks(), &geometry, &expected, read);
         self.stage = Stage::Ended;
         if let Some((header, _)) = scan.header.as_ref().filter(|_| scan.is_sealed) {
             self.at = (header.next_slot, self.at.1 + 1);
-            self.stage = Stage::Segment(Vec::new());
+            self.begin_segment();
             self.segments.push(scan);
             return;
         }
@@ -84,6 +85,23 @@ impl Recovery {
             self.stage = Stage::NextHeader(Box::new(scan));
         } else {
             self.segments.push(scan);
+        }
+    }
+
+    /// What is left if the segment that the checkpoint lies in has no header: the sealed ones
+    /// before it, or the image.
+    fn reached_before(&self) -> Before {
+        let tables = self
+            .checkpoint
+            .as_ref()
+            .map(|checkpoint| &checkpoint.tables);
+        let mut sealed = tables.iter().flat_map(|tables| &tables.segments).rev();
+        let row = sealed.find(|row| row.seal.is_some());
+        let floor = tables.map_or(0, |tables| tables.floor);
+        Before {
+            last_seq: row.map_or(floor, |row| row.seqs[1]),
+            time_ns: row.map_or(0, |row| row.times_ns[1]),
+            ..Before::NOTHING
         }
     }
 
@@ -121,6 +139,7 @@ impl Recovery {
         let superblock_mended = newest_first.clone().count() < 2
             || newest_first.clone().min() != newest_first.clone().max();
         let superblock = self.superblock.ok_or(OpenError::Checkpoint)?;
+        let superblock_copy = self.superblock_copy;
         let was_closed = superblock.closed.is_some();
         let geometry = superblock.geometry;
         let (mut sealed, branches, marks) = match &self.checkpoint {
@@ -160,6 +179,10 @@ impl Recovery {
             .and_then(|row| row.seal)
             .map_or(0, |(_, sum)| sum);
         let lost_durable = self.lost_durable;
+        let oldest_restorable = tables.oldest_restorable.max(superblock.fold_to);
+        if reached.last_seq < oldest_restorable {
+            return Err(OpenError::Image);
+        }
         let report = Report {
             newest: reached.last_seq,
             was_closed,
@@ -169,8 +192,9 @@ impl Recovery {
         let segments = Segments::of_found(&geometry, sealed, open, reserved);
         let found = Found {
             superblock,
+            superblock_copy,
             floor: tables.floor,
-            oldest_restorable: tables.oldest_restorable,
+            oldest_restorable,
             branches,
             marks,
             segments: segments.ok_or(OpenError::Checkpoint)?,
@@ -228,14 +252,16 @@ fn rows_are_possible(rows: &[SegmentRow], geometry: &Geometry) -> bool {
     });
     let last = rows.len().saturating_sub(1);
     let fit = rows.iter().enumerate().all(|(index, row)| {
-        let is_inside = row.seal.is_none_or(|(unit, _)| {
-            let start = geometry.slot_start(row.slot);
-            (start + 1..start + geometry.slot_units).contains(&unit)
-        });
-        row.slot < geometry.slots && row.seal.is_some() == (index < last) && is_inside
+        let is_inside = row.slot < geometry.slots
+            && row.seal.is_none_or(|(unit, _)| {
+                let start = geometry.slot_start(row.slot);
+                (start + 1..start + geometry.slot_units).contains(&unit)
+            });
+        let counts = row.seqs.iter().chain(&row.times_ns).chain([&row.id]);
+        let are_counted = counts.into_iter().all(|count| *count < COUNT_LIMIT);
+        row.seal.is_some() == (index < last) && is_inside && are_counted
     });
-    // The rows' slots are inside before a place is made of them.
-    rows.iter().all(|row| row.slot < geometry.slots) && ascend && fit
+    ascend && fit
 }
 
 /// The segment that was scanned, as if it had been written just now.

@@ -1,5 +1,6 @@
 //! A disk with a volatile cache. A crash keeps any subset of the sectors that were written and not
-//! flushed, of writes that were complete or in flight, in any order of writes.
+//! flushed, of writes that were complete or in flight, in any order of writes; one sector that was
+//! being written may hold neither the old nor the new bytes.
 
 use disktime_random::SplitMix64;
 
@@ -66,7 +67,7 @@ impl Disk {
             }
         }
         let whole = random.below(2) == 0;
-        for (offset, bytes) in writes {
+        for (offset, bytes) in &writes {
             let keep_write = random.chance(kept_per_million);
             for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
                 if if whole {
@@ -74,10 +75,16 @@ impl Disk {
                 } else {
                     random.chance(kept_per_million)
                 } {
-                    let at = offset + index * SECTOR_BYTES;
+                    let at = *offset + index * SECTOR_BYTES;
                     self.durable[at..at + sector.len()].copy_from_slice(sector);
                 }
             }
+        }
+        if !writes.is_empty() && random.below(2) == 0 {
+            let (offset, bytes) = &writes[random.below(writes.len() as u64) as usize];
+            let sectors = (bytes.len() / SECTOR_BYTES) as u64;
+            let at = *offset + random.below(sectors) as usize * SECTOR_BYTES;
+            self.durable[at..at + SECTOR_BYTES].fill_with(|| random.below(256) as u8);
         }
         self.bytes.clone_from(&self.durable);
     }

@@ -1,7 +1,7 @@
 //! A driver over simulated disks: does the log's steps one by one in random order, and reads like a
 //! client.
 
-use crate::disk::Disk;
+use crate::disk::{Disk, SECTOR_BYTES};
 use disktime_history::{
     Expectation, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery, Report,
     RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull,
@@ -36,10 +36,12 @@ pub(crate) fn settings(commits_in_flight: usize, when_full: WhenFull) -> Setting
 
 /// A step that the disk works on.
 enum Job {
-    Write(IoId, usize, Vec<u8>),
+    /// With the requests whose data it takes.
+    Write(IoId, usize, Vec<u8>, Vec<RequestId>),
     Flush(IoId, usize),
     Read(IoId, usize, usize),
-    Image(IoId),
+    /// The next run of a fold, from this block on.
+    Image(IoId, u64),
 }
 
 /// A log with its disks.
@@ -50,6 +52,8 @@ pub(crate) struct Driver {
     pub(crate) clock_ns: u64,
     /// The image's disk takes no writes.
     pub(crate) image_fails: bool,
+    /// Units of the log that cannot be read by a build.
+    pub(crate) bad_units: Vec<u32>,
     pub(crate) notices: Vec<Notice>,
     geometry: Geometry,
     settings: Settings,
@@ -107,6 +111,10 @@ impl Driver {
         let mut random = SplitMix64::new(1);
         while !driver.notices.contains(&Notice::Opened) {
             assert!(driver.step(&mut random), "it opens");
+            if driver.notices.contains(&Notice::Broken) {
+                assert!(driver.log.look_up(View::Now, 0, 1).is_none());
+                return Err(OpenError::Image);
+            }
         }
         driver.notices.clear();
         Ok((driver, report))
@@ -126,6 +134,7 @@ impl Driver {
             image,
             clock_ns: 1_000_000_000,
             image_fails: false,
+            bad_units: Vec::new(),
             notices: Vec::new(),
             geometry,
             settings,
@@ -175,7 +184,7 @@ impl Driver {
         }
         let at = random.below(self.jobs.len() as u64) as usize;
         let job = self.jobs.swap_remove(at);
-        self.end(job, random);
+        self.end(job);
         self.take_notices();
         true
     }
@@ -184,9 +193,14 @@ impl Driver {
         while let Some(step) = self.log.take_step(self.clock_ns) {
             match step {
                 Step::Write { io, unit, parts } => {
+                    let requests = parts.iter().filter_map(|part| match part {
+                        Part::Request { request, .. } => Some(*request),
+                        Part::Bytes(_) => None,
+                    });
+                    let requests = requests.collect();
                     let bytes = self.assemble(parts);
                     let offset = unit as usize * UNIT_BYTES;
-                    self.jobs.push(Job::Write(io, offset, bytes));
+                    self.jobs.push(Job::Write(io, offset, bytes, requests));
                 }
                 Step::Flush { io } => self.jobs.push(Job::Flush(io, self.disk.begin_flush())),
                 Step::Read { io, unit, units } => {
@@ -197,10 +211,7 @@ impl Driver {
                 Step::WriteImage { io } if self.image_fails => {
                     self.log.complete(io, Err(IoFailed));
                 }
-                Step::WriteImage { io } => {
-                    self.write_image();
-                    self.jobs.push(Job::Image(io));
-                }
+                Step::WriteImage { io } => self.jobs.push(Job::Image(io, 0)),
                 Step::AwaitReads { io } => self.log.complete(io, Ok(())),
             }
         }
@@ -226,23 +237,21 @@ impl Driver {
         bytes
     }
 
-    /// All writes of a fold; they are complete, and durable with the flush that follows.
-    fn write_image(&mut self) {
-        let mut at = 0;
-        while let Some((lba, run)) = self.log.fold_next(at) {
-            let bytes = match run.source {
-                Source::Zeroes => vec![0; run.blocks as usize * UNIT_BYTES],
-                Source::Log { unit, checksum } => self.read_log(unit, checksum).expect("whole"),
-                Source::Image => panic!("a fold lists what is in the log"),
-            };
-            self.image.write(lba as usize * UNIT_BYTES, &bytes);
-            at = lba + run.blocks;
-        }
+    /// One write of a fold; `None`: there are no more.
+    fn write_image(&mut self, from: u64) -> Option<u64> {
+        let (lba, run) = self.log.fold_next(from)?;
+        let bytes = match run.source {
+            Source::Zeroes => vec![0; run.blocks as usize * UNIT_BYTES],
+            Source::Log { unit, checksum } => self.read_log(unit, checksum).expect("whole"),
+            Source::Image => panic!("a fold lists what is in the log"),
+        };
+        self.image.write(lba as usize * UNIT_BYTES, &bytes);
+        Some(lba + run.blocks)
     }
 
-    fn end(&mut self, job: Job, random: &mut SplitMix64) {
+    fn end(&mut self, job: Job) {
         match job {
-            Job::Write(io, offset, bytes) => {
+            Job::Write(io, offset, bytes, _) => {
                 self.disk.write(offset, &bytes);
                 self.log.complete(io, Ok(()));
             }
@@ -258,10 +267,21 @@ impl Driver {
             }
             Job::Read(io, from, len) => {
                 let bytes = self.disk.bytes[from..from + len].to_vec();
-                self.log.complete_read(io, Ok(&bytes));
+                let mut bad = self.bad_units.iter();
+                let is_bad =
+                    bad.any(|bad| (from..from + len).contains(&(*bad as usize * UNIT_BYTES)));
+                let result = if is_bad {
+                    Err(IoFailed)
+                } else {
+                    Ok(&bytes[..])
+                };
+                self.log.complete_read(io, result);
             }
-            Job::Image(io) => {
-                let _ = random;
+            Job::Image(io, from) => {
+                if let Some(next) = self.write_image(from) {
+                    self.jobs.push(Job::Image(io, next));
+                    return;
+                }
                 self.image.end_flush(self.image.begin_flush());
                 self.log.complete(io, Ok(()));
             }
@@ -271,6 +291,12 @@ impl Driver {
     fn take_notices(&mut self) {
         while let Some(notice) = self.log.take_notice() {
             if let Notice::Done { request, .. } | Notice::Failed { request, .. } = notice {
+                let is_written =
+                    |job: &Job| matches!(job, Job::Write(.., of) if of.contains(&request));
+                assert!(
+                    !self.jobs.iter().any(is_written),
+                    "{request:?} is answered while its data is written"
+                );
                 self.data.remove(&request);
             }
             self.notices.push(notice);
@@ -357,13 +383,44 @@ impl Driver {
     /// Power is lost, whatever is in flight.
     pub(crate) fn crash(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
         for job in std::mem::take(&mut self.jobs) {
-            if let Job::Write(_, offset, bytes) = job {
+            if let Job::Write(_, offset, bytes, _) = job {
                 self.disk.interrupt(offset, &bytes);
             }
         }
         self.disk.crash(random);
         self.image.crash(random);
         (self.disk, self.image)
+    }
+
+    /// The server is killed: what it wrote is in the cache of the kernel, and of what is in flight
+    /// some beginning.
+    pub(crate) fn kill(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
+        for job in std::mem::take(&mut self.jobs) {
+            if let Job::Write(_, offset, bytes, _) = job {
+                let sectors = bytes.len() / SECTOR_BYTES;
+                let kept = match random.below(3) {
+                    0 => 0,
+                    1 => random.below(sectors as u64 + 1) as usize,
+                    _ => sectors,
+                };
+                self.disk.write(offset, &bytes[..kept * SECTOR_BYTES]);
+            }
+        }
+        (self.disk, self.image)
+    }
+
+    /// A write in flight fails; whether there was one.
+    pub(crate) fn fail_a_write(&mut self) -> bool {
+        self.take_steps();
+        let is_write = |job: &Job| matches!(job, Job::Write(..));
+        let Some(at) = self.jobs.iter().position(is_write) else {
+            return false;
+        };
+        if let Job::Write(io, ..) = self.jobs.remove(at) {
+            self.log.complete(io, Err(IoFailed));
+        }
+        self.take_notices();
+        true
     }
 
     pub(crate) fn geometry(&self) -> Geometry {

@@ -11,14 +11,17 @@ use disktime_random::SplitMix64;
 
 const BLOCKS: u64 = 24;
 
+/// A moment and its blocks.
+type Content = (u64, Vec<Vec<u8>>);
+
 /// A log with everything in it, and each content that it has had. It is closed in good order, or it
 /// was idle when power was lost.
-fn small_log(is_closed: bool) -> (Driver, Vec<Vec<Vec<u8>>>) {
+fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
     let mut random = SplitMix64::new(5);
     let geometry = geometry(16, 8, BLOCKS);
     let mut driver = Driver::new(geometry, settings(1, WhenFull::Shorten));
     driver.run(&mut random);
-    let mut contents = vec![content(&driver)];
+    let mut contents = vec![(0, content(&driver))];
     for round in 1..=14_u8 {
         let request = match round {
             5 => {
@@ -43,8 +46,8 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Vec<Vec<u8>>>) {
                 driver.write(lba, data, true).expect("taken")
             }
         };
-        driver.finish(request, &mut random).expect("answered");
-        contents.push(content(&driver));
+        let seq = driver.finish(request, &mut random).expect("answered");
+        contents.push((seq, content(&driver)));
     }
     if is_closed {
         driver.log.close();
@@ -70,21 +73,25 @@ enum Outcome {
     BlockFails,
 }
 
-fn outcome(disk: Disk, image: &Disk, like: &Driver, contents: &[Vec<Vec<u8>>]) -> Outcome {
+fn outcome(disk: Disk, image: &Disk, like: &Driver, contents: &[Content]) -> Outcome {
     let opened = Driver::open(disk, image.clone(), like.geometry(), like.settings());
     let Ok((driver, report)) = opened else {
         return Outcome::NotOpened;
     };
     let blocks = driver.read(View::Now);
-    let newest = contents.last().expect("some");
+    let (_, newest) = contents.last().expect("some");
     let status = driver.log.status();
     if status.lost_from.is_some() {
         assert!(status.is_read_only);
-        let is_older = contents.iter().any(|content| {
-            std::iter::zip(content, &blocks)
-                .all(|(old, new)| new.as_ref().is_none_or(|new| new == old))
-        });
-        assert!(is_older, "what is served was there at one moment");
+        let mut newest_first = contents.iter().rev();
+        let at = newest_first.find(|(seq, _)| *seq <= status.newest);
+        let (_, content) = at.expect("there is a first one");
+        for (old, new) in std::iter::zip(content, &blocks) {
+            assert!(
+                new.as_ref().is_none_or(|new| new == old),
+                "what is served is the moment that it claims to be"
+            );
+        }
         return Outcome::Older;
     }
     assert!(report.lost_from.is_none());

@@ -11,5 +11,6 @@ mod disk;
 mod driver;
 mod flips;
 mod golden;
+mod mended;
 mod model;
 mod tree;

@@ -16,6 +16,8 @@ struct Change {
     /// First sector, and the sectors' numbers.
     at: usize,
     stamps: Copy,
+    /// Whether an answer promises that it survives a loss of power.
+    durable: bool,
     /// Its moment, once it is answered.
     seq: Option<Seq>,
 }
@@ -40,6 +42,8 @@ struct Run {
     has_failed: bool,
     /// What was promised to survive.
     promised: Seq,
+    /// What was answered: it survives a kill.
+    answered: Seq,
     stamp: u32,
     names: u32,
     /// How often each thing happened, so that a run that does nothing is seen.
@@ -71,6 +75,7 @@ impl Run {
             seen: BTreeSet::new(),
             has_failed: false,
             promised: 0,
+            answered: 0,
             stamp: 0,
             names: 0,
             crashes: 0,
@@ -138,6 +143,7 @@ impl Run {
                     request,
                     at,
                     stamps,
+                    durable,
                     seq: None,
                 });
             }
@@ -158,6 +164,7 @@ impl Run {
             request,
             at: lba as usize * SECTORS_PER_BLOCK,
             stamps: vec![0; blocks as usize * SECTORS_PER_BLOCK],
+            durable,
             seq: None,
         });
     }
@@ -195,6 +202,10 @@ impl Run {
                     let change = self.changes.iter_mut().find(|one| one.request == request);
                     if let Some(change) = change {
                         change.seq = Some(seq);
+                        self.answered = self.answered.max(seq);
+                        if change.durable {
+                            self.promised = self.promised.max(seq);
+                        }
                         assert!(self.seen.insert(seq), "seq {seq} means two contents");
                     } else if self.flushes.contains(&request) {
                         self.promised = self.promised.max(seq);
@@ -400,12 +411,22 @@ impl Run {
         let serving = self.tree.serving();
         let to = serving[self.below(serving.len() as u64) as usize];
         let limit = self.driver.log.fold_limit();
-        if self.driver.log.fold(to).is_ok() {
+        let floor = self.driver.log.status().floor;
+        let outcome = self.driver.log.fold(to);
+        if let Err(why) = outcome {
+            assert_eq!(why, Failure::FloorIsHeld);
+            assert!(to > limit || to <= floor, "{to} of {floor} to {limit}");
+        } else {
             assert!(to <= limit);
             self.tree.oldest = to;
             // It goes on beside what comes next.
             for _ in 0..self.below(20) {
                 self.driver.step(&mut self.random);
+                // While the image is neither the old nor the new floor.
+                if self.below(4) == 0 {
+                    self.check(None);
+                    self.check_kept_view();
+                }
             }
             self.check(None);
             self.check_kept_view();
@@ -425,23 +446,23 @@ impl Run {
             assert!(self.driver.step(&mut self.random), "it closes");
         }
         let newest = self.driver.log.status().newest;
-        let was_closed = self.reopen(false, newest);
+        let was_closed = self.reopen(End::Closed, newest);
         assert!(was_closed);
         self.check_all(2);
     }
 
-    /// Opens the log again, with or without a loss of power; whether it had been closed.
-    fn reopen(&mut self, power_is_lost: bool, at_least: Seq) -> bool {
+    /// Opens the log again after such an end; whether it had been closed.
+    fn reopen(&mut self, end: End, at_least: Seq) -> bool {
         let (geometry, settings) = (self.driver.geometry(), self.driver.settings());
         let empty = Driver::new(crate::driver::geometry(16, 6, 1), settings);
         let old = std::mem::replace(&mut self.driver, empty);
-        let (mut disk, mut image) = if power_is_lost {
-            old.crash(&mut self.random)
-        } else {
-            (old.disk, old.image)
+        let (mut disk, mut image) = match end {
+            End::PowerLost => old.crash(&mut self.random),
+            End::Killed => old.kill(&mut self.random),
+            End::Closed => (old.disk, old.image),
         };
         let mut kept = None;
-        while power_is_lost && self.below(3) == 0 {
+        while end != End::Closed && self.below(3) == 0 {
             // Power is lost again while the log is opened.
             let begun = Driver::begin(disk, image, geometry, settings);
             let (mut driver, report) = begun.expect("it begins to open");
@@ -469,3 +490,5 @@ impl Run {
 mod crashes;
 mod runs;
 mod views;
+
+use crashes::End;

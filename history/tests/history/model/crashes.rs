@@ -5,8 +5,16 @@ use super::Run;
 use crate::tree::{Copy, block_bytes};
 use disktime_history::{Seq, View};
 
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Closed,
+    Killed,
+    PowerLost,
+}
+
 impl Run {
-    /// Power is lost in the middle of things.
+    /// Power is lost, or the server is killed, in the middle of things.
     pub(super) fn crash(&mut self) {
         for _ in 0..self.below(12) {
             self.driver.step(&mut self.random);
@@ -17,8 +25,16 @@ impl Run {
         }
         self.crashes += 1;
         // An answer that came means that the log survives a kill; a flush, that it survives this.
-        let promised = self.promised;
-        self.reopen(true, promised);
+        let killed = self.below(3) == 0;
+        let (end, promised) = if killed {
+            (End::Killed, self.answered.max(self.promised))
+        } else {
+            (End::PowerLost, self.promised)
+        };
+        self.reopen(end, promised);
+        // What was found was flushed first: it is durable now.
+        self.promised = self.kept;
+        self.answered = self.kept;
         self.flushes.clear();
         self.find_prefix();
         let newest = self.driver.log.status().newest;
@@ -26,7 +42,7 @@ impl Run {
         let marks = self.driver.log.status().marks;
         if self.below(3) == 0 {
             // Power is lost again, while or after the log is opened.
-            self.reopen(true, 0);
+            self.reopen(End::PowerLost, 0);
             assert!(
                 content == self.driver.read(View::Now),
                 "a second recovery gives the same"

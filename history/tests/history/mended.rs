@@ -1,0 +1,302 @@
+//! Faults that a review found, each met on purpose.
+
+use crate::driver::{Driver, geometry, settings};
+use disktime_history::{
+    Failure, Notice, OpenError, RequestId, Seq, Step, UNIT_BYTES, View, WhenFull,
+};
+use disktime_random::SplitMix64;
+use std::collections::BTreeMap;
+
+fn new(when_full: WhenFull) -> (Driver, SplitMix64) {
+    let driver = Driver::new(geometry(32, 8, 64), settings(2, when_full));
+    (driver, SplitMix64::new(3))
+}
+
+fn write(driver: &mut Driver, random: &mut SplitMix64, lba: u64, byte: u8) -> Seq {
+    let data = vec![byte; UNIT_BYTES];
+    let request = driver.write(lba, data, true).expect("taken");
+    driver.finish(request, random).expect("written")
+}
+
+fn done(driver: &mut Driver, random: &mut SplitMix64, request: RequestId) -> Seq {
+    driver.finish(request, random).expect("done")
+}
+
+fn revert(driver: &mut Driver, random: &mut SplitMix64, moment: Seq) -> Seq {
+    let request = driver.request();
+    driver.log.revert(request, moment).expect("taken");
+    done(driver, random, request)
+}
+
+/// Opens what the disks of `driver` hold now.
+fn reopened(driver: &Driver) -> Result<(Driver, disktime_history::Report), OpenError> {
+    let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
+    disk.settle();
+    Driver::open(disk, image, driver.geometry(), driver.settings())
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}
+
+#[test]
+fn what_is_written_as_soon_as_a_new_log_is_open_survives() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let requests: Vec<_> = (0..8)
+        .map(|lba| {
+            let data = vec![lba as u8 + 1; UNIT_BYTES];
+            driver.write(lba, data, true).expect("taken")
+        })
+        .collect();
+    for request in requests {
+        done(&mut driver, &mut random, request);
+    }
+    let (driver, report) = reopened(&driver).expect("it opens");
+    assert_eq!(report.lost_from, None);
+    let blocks = driver.read(View::Now);
+    for (block, byte) in blocks.into_iter().zip(1..=8) {
+        assert_eq!(block, Some(vec![byte; UNIT_BYTES]));
+    }
+}
+
+#[test]
+fn an_open_moment_of_a_dropped_branch_holds_the_point_where_it_was_left() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let fork = write(&mut driver, &mut random, 1, 1);
+    let tail = write(&mut driver, &mut random, 2, 2);
+    let id = driver.log.status().branch;
+    revert(&mut driver, &mut random, fork);
+    let view = driver.view(tail, &mut random).expect("it opens");
+    let drop = driver.request();
+    driver.log.drop_branch(drop, id).expect("no mark needs it");
+    done(&mut driver, &mut random, drop);
+    let to = write(&mut driver, &mut random, 1, 9);
+    assert_eq!(driver.log.fold_limit(), fork);
+    if driver.log.fold(to).is_ok() {
+        driver.run(&mut random);
+    }
+    let blocks = driver.read(View::At(view));
+    assert_eq!(blocks[1], Some(vec![1; UNIT_BYTES]));
+    assert_eq!(blocks[2], Some(vec![2; UNIT_BYTES]));
+    driver.log.close_view(view);
+    driver.log.fold(to).expect("nothing holds the floor");
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, to);
+}
+
+#[test]
+fn an_image_that_is_younger_than_what_is_left_is_not_served() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    driver.run(&mut random);
+    let mut to = 0;
+    for byte in 1..=6 {
+        to = write(&mut driver, &mut random, u64::from(byte % 2), byte);
+    }
+    let before = driver.image.bytes.clone();
+    driver.log.fold(to).expect("taken");
+    while driver.image.bytes == before {
+        assert!(driver.step(&mut random), "the image is written");
+    }
+    // The header of the first DATA batch, behind the checkpoint.
+    let is_data = |at: &usize| {
+        driver.disk.bytes[*at..].starts_with(b"DTHB") && driver.disk.bytes[at + 10] == 1
+    };
+    let mut units = (32..64).map(|unit| unit * UNIT_BYTES);
+    let at = units.find(is_data).expect("there is one");
+    driver.disk.bytes[at + 500] ^= 1;
+    assert_eq!(reopened(&driver).err(), Some(OpenError::Image));
+}
+
+#[test]
+fn a_damaged_header_of_the_newest_segment_leaves_the_segments_before_it() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    driver.run(&mut random);
+    let mut contents = BTreeMap::new();
+    for byte in 1..=40 {
+        let seq = write(&mut driver, &mut random, u64::from(byte % 5), byte);
+        contents.insert(seq, driver.read(View::Now));
+    }
+    driver.run(&mut random);
+    let segment = u64_at(&driver.disk.bytes, 120);
+    assert!(segment > 2, "there are segments before it");
+    let mut units = (32..driver.disk.bytes.len() / UNIT_BYTES).map(|unit| unit * UNIT_BYTES);
+    let bytes = &driver.disk.bytes;
+    let is_header =
+        |at: &usize| bytes[*at..].starts_with(b"DTHSEGMT") && u64_at(bytes, at + 16) == segment;
+    let at = units.find(is_header).expect("it is there");
+    let first_seq = u64_at(bytes, at + 32);
+    driver.disk.bytes[at + 500] ^= 1;
+    let (driver, report) = reopened(&driver).expect("it opens");
+    assert_eq!(
+        (report.newest, report.lost_from),
+        (first_seq - 1, Some(first_seq))
+    );
+    let (_, content) = contents.range(..first_seq).next_back().expect("some");
+    assert!(driver.read(View::Now) == *content);
+    assert!(driver.log.status().is_read_only);
+}
+
+#[test]
+fn opening_does_not_begin_with_the_only_good_superblock() {
+    for bad in [0_u32, 16] {
+        let (driver, _) = new(WhenFull::Refuse);
+        let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
+        disk.bytes[bad as usize * UNIT_BYTES + 30] ^= 1;
+        disk.settle();
+        let begun = Driver::begin(disk, image, driver.geometry(), driver.settings());
+        let (mut driver, report) = begun.expect("the other one is whole");
+        assert!(report.superblock_mended);
+        let step = driver.log.take_step(1);
+        assert!(
+            matches!(step, Some(Step::Write { unit, .. }) if unit == bad),
+            "{step:?} is not at {bad}"
+        );
+    }
+}
+
+/// The driver checks that no request is answered while its data is written.
+#[test]
+fn a_request_that_fails_keeps_its_data_until_no_piece_is_written() {
+    for seed in 0..40 {
+        let mut random = SplitMix64::new(seed);
+        let mut driver = Driver::new(geometry(32, 6, 200), settings(2, WhenFull::Refuse));
+        let outcome = loop {
+            let data = vec![1; 60 * UNIT_BYTES];
+            let request = driver.write(3, data, false).expect("taken");
+            if let Err(why) = driver.finish(request, &mut random) {
+                break why;
+            }
+        };
+        assert_eq!(outcome, Failure::Full);
+        driver.run(&mut random);
+    }
+}
+
+#[test]
+fn a_request_keeps_its_data_when_another_write_fails() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    driver.run(&mut random);
+    let first = driver
+        .write(1, vec![1; 9 * UNIT_BYTES], false)
+        .expect("taken");
+    let second = driver
+        .write(20, vec![2; 9 * UNIT_BYTES], false)
+        .expect("taken");
+    assert!(driver.fail_a_write(), "there are two");
+    assert!(driver.notices.contains(&Notice::Broken));
+    for request in [first, second] {
+        assert_eq!(driver.finish(request, &mut random), Err(Failure::Broken));
+    }
+    let answers = driver.notices.iter();
+    let answers = answers.filter(|notice| matches!(notice, Notice::Failed { .. }));
+    assert_eq!(answers.count(), 2, "each is answered once");
+}
+
+/// Segments whose SEAL the builds read: not the one that the newest checkpoint lies in.
+fn seals(driver: &Driver) -> Vec<(u32, u64)> {
+    let bytes = &driver.disk.bytes;
+    let newest = u64_at(bytes, 120);
+    let units = 32..(bytes.len() / UNIT_BYTES) as u32;
+    let found = units.filter_map(|unit| {
+        let at = unit as usize * UNIT_BYTES;
+        let is_seal = bytes[at..].starts_with(b"DTHB") && bytes[at + 10] == 10;
+        (is_seal && u64_at(bytes, at + 16) < newest).then(|| (unit, u64_at(bytes, at + 40)))
+    });
+    found.collect()
+}
+
+#[test]
+fn a_seal_or_footer_that_cannot_be_read_costs_nothing() {
+    let (mut tried, mut jumped) = (0, 0);
+    for writes in 1..=14 {
+        let (mut driver, mut random) = new(WhenFull::Refuse);
+        driver.run(&mut random);
+        for byte in 0..writes {
+            write(&mut driver, &mut random, 1, byte);
+        }
+        // The next opening skips numbers, in a segment that may have no room for an EPOCH.
+        let (mut driver, _) = reopened(&driver).expect("it opens");
+        driver.run(&mut random);
+        for byte in 100..116 {
+            write(&mut driver, &mut random, 2, byte);
+        }
+        driver.run(&mut random);
+        let content = driver.read(View::Now);
+        for (seal, seq) in seals(&driver) {
+            for bad in [seal, seal + 1] {
+                let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
+                disk.settle();
+                let begun = Driver::begin(disk, image, driver.geometry(), driver.settings());
+                let (mut again, _) = begun.expect("it begins");
+                again.bad_units = vec![bad];
+                again.run(&mut random);
+                assert!(again.notices.contains(&Notice::Opened));
+                assert_eq!(again.log.status().lost_from, None, "unit {bad}, seq {seq}");
+                assert!(again.read(View::Now) == content);
+                tried += 1;
+            }
+            jumped += u32::from(seq > 65_536);
+        }
+    }
+    assert!(
+        tried > 0 && jumped > 0,
+        "{tried} units, {jumped} behind a jump"
+    );
+}
+
+#[test]
+fn two_drops_that_wait_together_do_not_lose_a_mark() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let fork = write(&mut driver, &mut random, 1, 1);
+    let first = driver.log.status().branch;
+    write(&mut driver, &mut random, 1, 2);
+    let mark = driver.request();
+    driver.log.mark(mark, "kept", None).expect("taken");
+    let marked = done(&mut driver, &mut random, mark);
+    write(&mut driver, &mut random, 1, 3);
+    let second = revert(&mut driver, &mut random, marked);
+    write(&mut driver, &mut random, 1, 4);
+    revert(&mut driver, &mut random, fork);
+    let drops = [driver.request(), driver.request()];
+    driver
+        .log
+        .drop_branch(drops[0], first)
+        .expect("the second one keeps the mark");
+    assert_eq!(
+        driver.log.drop_branch(drops[1], second),
+        Err(Failure::BranchIsMarked)
+    );
+    // The same while the first one is being written.
+    driver.step(&mut random);
+    assert_eq!(
+        driver.log.drop_branch(drops[1], second),
+        Err(Failure::BranchIsMarked)
+    );
+    done(&mut driver, &mut random, drops[0]);
+    driver.view(marked, &mut random).expect("it is kept");
+}
+
+#[test]
+fn a_close_waits_for_a_revert() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let fork = write(&mut driver, &mut random, 1, 1);
+    for byte in 2..40 {
+        write(&mut driver, &mut random, 1, byte);
+    }
+    let request = driver.request();
+    driver.log.revert(request, fork).expect("taken");
+    driver.log.close();
+    driver.run(&mut random);
+    let at = |wanted: &dyn Fn(&Notice) -> bool| driver.notices.iter().position(wanted);
+    let reverted =
+        at(&|notice| matches!(notice, Notice::Done { request: of, .. } if *of == request));
+    let closed = at(&|notice| *notice == Notice::Closed);
+    assert!(
+        reverted.is_some() && reverted < closed,
+        "{:?}",
+        driver.notices
+    );
+    let (driver, report) = reopened(&driver).expect("it opens");
+    assert!(report.was_closed);
+    assert_eq!(driver.read(View::Now)[1], Some(vec![1; UNIT_BYTES]));
+}
