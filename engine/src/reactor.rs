@@ -24,7 +24,7 @@ pub use mailbox::{NotTaken, PortHost, ReactorGone, ReactorHandle, ReplyCallback,
 use crate::{BufferPool, IoError, Reply, Service, Session, VdiskId};
 use connection::Connection;
 use disktime_units::Nanos;
-use intake::Waiter;
+use intake::{RoundTime, Waiter};
 use mailbox::{Mail, MailboxSignal, next_mail};
 use poller::{Poller, TOKEN_DISK, TOKEN_MAILBOX, WakeUp};
 use ports::{Ports, is_port};
@@ -77,6 +77,7 @@ pub struct Reactor<S: Service> {
     ports: Ports,
     /// Connections to be served in this turn.
     scheduled: VecDeque<usize>,
+    round_time: RoundTime,
     /// Connections that were served since the last `reap`; each may be there several times.
     touched: Vec<usize>,
     /// Connections that are polled. Some entries may be stale: polling ended, or the index was
@@ -129,6 +130,7 @@ impl<S: Service> Reactor<S> {
             generation: 0,
             ports: Ports::default(),
             scheduled: VecDeque::new(),
+            round_time: RoundTime::default(),
             touched: Vec::new(),
             polled: Vec::new(),
             callbacks: Vec::new(),

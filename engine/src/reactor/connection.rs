@@ -8,7 +8,7 @@
 use super::adaptive_polling::AdaptivePolling;
 use super::poller::{Interest, Poller, Ready};
 use crate::session::{Session, SessionStatus};
-use crate::{BufferPool, Reply, Request};
+use crate::{BufferPool, Reply, Request, VdiskId};
 use disktime_units::Nanos;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -25,6 +25,8 @@ pub(super) struct Connection {
     socket: OwnedFd,
     session: Box<dyn Session>,
     origin: u64,
+    /// The vdisk of its last request.
+    vdisk: Option<VdiskId>,
     held: Option<Request>,
     /// Requests that the service has and will answer.
     in_flight: usize,
@@ -73,6 +75,7 @@ impl Connection {
             socket,
             session,
             origin,
+            vdisk: None,
             held: None,
             in_flight: 0,
             readable: true,
@@ -92,6 +95,11 @@ impl Connection {
     /// Identifies the connection in requests and events, also after its index was reused.
     pub(super) fn origin(&self) -> u64 {
         self.origin
+    }
+
+    /// The vdisk that it asks for; `None` before its first request.
+    pub(super) fn vdisk(&self) -> Option<VdiskId> {
+        self.vdisk
     }
 
     /// Marks it as scheduled; returns whether it was not yet.
@@ -146,9 +154,10 @@ impl Connection {
         now: Nanos,
         pool: &mut BufferPool,
         submit: impl FnMut(Request) -> Result<(), Request>,
+        is_over: impl Fn() -> bool,
     ) -> Progress {
         let mut progress = Progress::default();
-        self.receive_some(pool, submit, &mut progress);
+        self.receive_some(pool, submit, is_over, &mut progress);
         let was_on = self.polling.is_on();
         let polled = std::mem::take(&mut self.polled);
         self.polling
@@ -158,11 +167,12 @@ impl Connection {
     }
 
     /// Reads, parses and submits until the socket is empty, the session wants no bytes, the service
-    /// refuses a request, or the bound on bytes is reached.
+    /// refuses a request, the bound on bytes is reached, or its time is over.
     fn receive_some(
         &mut self,
         pool: &mut BufferPool,
         mut submit: impl FnMut(Request) -> Result<(), Request>,
+        is_over: impl Fn() -> bool,
         progress: &mut Progress,
     ) {
         if self.held.is_some() {
@@ -172,6 +182,7 @@ impl Connection {
         loop {
             while let Some(mut request) = self.session.next_request(pool) {
                 request.origin = self.origin;
+                self.vdisk = Some(request.vdisk);
                 match submit(request) {
                     Ok(()) => {
                         self.in_flight += 1;
@@ -181,6 +192,10 @@ impl Connection {
                         self.held = Some(request);
                         return;
                     }
+                }
+                if is_over() {
+                    progress.more = true;
+                    return;
                 }
             }
             if !self.readable || self.session.status() != SessionStatus::Open {

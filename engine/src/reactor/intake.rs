@@ -3,12 +3,45 @@
 //!
 //! Invariants: requests for one vdisk that wait are submitted in order of arrival, before any later
 //! one for that vdisk; a request that the service refused stays with its holder, so each connection
-//! holds at most one.
+//! holds at most one. While several connections have requests, none takes more than its part of the
+//! processor's time in a round, however many requests it has sent and whatever each of them costs,
+//! and neither do all connections of a vdisk together.
 
+use super::connection::Connection;
 use super::mailbox::ReplyCallback;
 use super::{MAILED, Reactor};
 use crate::{Request, Service, VdiskId};
 use disktime_units::Nanos;
+use std::collections::HashMap;
+
+/// Processor time that a connection may use in a round while others have requests, up to one
+/// request more. A dozen reads; what waits behind ten such connections waits 0.2 ms.
+const CONNECTION_TIME: Nanos = Nanos::from_micros(20);
+/// The same for all connections of a vdisk.
+const VDISK_TIME: Nanos = Nanos::from_micros(40);
+
+/// What the round has used of the processor.
+#[derive(Default)]
+pub(super) struct RoundTime {
+    /// By vdisk; empty while one connection alone has requests.
+    spent: HashMap<VdiskId, Nanos>,
+    /// Connections whose vdisk has used its time: first in the next round.
+    deferred: Vec<usize>,
+}
+
+impl RoundTime {
+    fn is_over(&self, vdisk: Option<VdiskId>) -> bool {
+        vdisk
+            .and_then(|vdisk| self.spent.get(&vdisk))
+            .is_some_and(|spent| *spent >= VDISK_TIME)
+    }
+
+    fn spend(&mut self, vdisk: Option<VdiskId>, time: Nanos) {
+        if let Some(vdisk) = vdisk {
+            *self.spent.entry(vdisk).or_insert(Nanos::ZERO) += time;
+        }
+    }
+}
 
 /// The holder of a request that waits for space in its vdisk's queue.
 pub(super) enum Waiter {
@@ -45,25 +78,57 @@ impl<S: Service> Reactor<S> {
             now,
             |origin| waiters.push_back(Waiter::Port(origin)),
         );
-        for _ in 0..self.scheduled.len() {
+        any | self.receive_from_all(now)
+    }
+
+    /// Reads from the scheduled connections; returns whether any submitted requests or has more.
+    fn receive_from_all(&mut self, now: Nanos) -> bool {
+        let count = self.scheduled.len();
+        if count == 1 && self.ports.is_empty() {
+            let index = self.scheduled.pop_front();
+            return index.is_some_and(|index| self.receive_from(index, now, None));
+        }
+        let mut any = false;
+        let mut began = now;
+        self.round_time.spent.clear();
+        for _ in 0..count {
             let Some(index) = self.scheduled.pop_front() else {
                 break;
             };
-            any |= self.receive_from(index, now);
+            if self.round_time.is_over(self.vdisk_of(index)) {
+                self.round_time.deferred.push(index);
+                any = true;
+                continue;
+            }
+            any |= self.receive_from(index, began, Some(began + CONNECTION_TIME));
+            let ended = self.now();
+            let time = ended.saturating_sub(began);
+            self.round_time.spend(self.vdisk_of(index), time);
+            began = ended;
+        }
+        while let Some(index) = self.round_time.deferred.pop() {
+            self.scheduled.push_front(index);
         }
         any
     }
 
-    /// Reads from a connection; returns whether it submitted requests or more can be read.
-    fn receive_from(&mut self, index: usize, now: Nanos) -> bool {
-        let (service, full) = (&mut self.service, &mut self.full);
+    /// The vdisk that a connection asks for, once that is known.
+    fn vdisk_of(&self, index: usize) -> Option<VdiskId> {
+        self.connections[index].as_ref().and_then(Connection::vdisk)
+    }
+
+    /// Reads from a connection, until then if that is given; returns whether it submitted requests
+    /// or more can be read.
+    fn receive_from(&mut self, index: usize, now: Nanos, until: Option<Nanos>) -> bool {
+        let (service, full, epoch) = (&mut self.service, &mut self.full, self.epoch);
         let Some(connection) = &mut self.connections[index] else {
             return false;
         };
         connection.unschedule();
         let waited = connection.holds_request();
         let submit = |request| offer(service, full, now, request);
-        let progress = connection.receive(now, &mut self.pool, submit);
+        let is_over = || until.is_some_and(|until| Nanos::from(epoch.elapsed()) >= until);
+        let progress = connection.receive(now, &mut self.pool, submit, is_over);
         if progress.polling_began && !self.polled.contains(&index) {
             self.polled.push(index);
         }
@@ -148,3 +213,6 @@ pub(super) fn offer<S: Service>(
         .submit(now, request)
         .inspect_err(|request| full.push(request.vdisk))
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,11 @@ struct OpenPort {
 pub(super) struct Ports(Vec<Option<OpenPort>>);
 
 impl Ports {
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     pub(super) fn open(&mut self, mut port: Box<dyn Port>, poller: &Poller) -> io::Result<()> {
         let origin = PORT | self.0.len() as u64;
         poller.watch_level(port.descriptor(), origin)?;
