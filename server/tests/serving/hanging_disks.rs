@@ -51,7 +51,7 @@ fn a_disk_that_hangs_holds_up_its_own_clients_only() {
     let data = pattern(1 << 20, 3);
     hung.write(MIB, &data);
     hung.flush();
-    stacked.below.signal(libc::SIGSTOP);
+    stacked.below.freeze();
     // All kinds, by both frontends, and what asks for more than data: the space that is left.
     // The file by another process: each process that is started from here closes a copy of what is
     // open here, and closing a file waits for its flush.
@@ -116,7 +116,7 @@ fn a_disk_that_hangs_holds_up_its_own_clients_only() {
 fn a_second_signal_ends_a_server_whose_disk_hangs_and_closes_its_connections() {
     let mut stacked = Stacked::start();
     let mut hung = NbdClient::connect(&stacked.server.uri("hung")).expect("it serves");
-    stacked.below.signal(libc::SIGSTOP);
+    stacked.below.freeze();
     for tag in 0..20 {
         let read = ClientRequest::new(tag, RequestKind::Read, 0, 4096);
         hung.send_request(&read).expect("it is taken");

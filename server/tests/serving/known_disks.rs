@@ -19,16 +19,13 @@ const NBD: &str = r#""nbd": {}"#;
 fn served() -> (TestDirectory, Vec<u8>) {
     let place = TestDirectory::configured(TWO_DISKS, TWO_VDISKS, NBD);
     let server = place.start();
-    assert_says(
-        &server.said(),
-        &[
-            "d0.disk",
-            "new label",
-            "`a` (8MiB)",
-            "d1.disk",
-            "`b` (8MiB)",
-        ],
-    );
+    server.says(&[
+        "d0.disk",
+        "new label",
+        "`a` (8MiB)",
+        "d1.disk",
+        "`b` (8MiB)",
+    ]);
     let data = server.client("a").fill(7);
     server.stop();
     (place, data)
@@ -114,7 +111,7 @@ fn a_missing_disk_is_not_made_anew_in_silence() {
     // Given up, the disk is a new one, which is said, and then remembered.
     fs::remove_file(&file).expect("it is there");
     let server = Server::start(place.command(&["serve", "--accept-new-disk", "d0"]));
-    assert_says(&server.said(), &["`d0` was the disk", "new label", "`a`"]);
+    server.says(&["`d0` was the disk", "new label", "`a`"]);
     crate::nbd::assert_zeroes(&server.client("a").read_all(), "a new disk");
     server.stop();
     serves(&place, &vec![0; 8 << 20]);
@@ -169,7 +166,7 @@ fn a_disk_keeps_its_vdisks_under_another_name() {
     let vdisks = TWO_VDISKS.replace(r#""d0""#, r#""fast""#);
     place.configure_as(&disks, &vdisks, NBD);
     let server = place.start();
-    assert_says(&server.said(), &["`fast`", "`d0`"]);
+    server.says(&["`fast`", "`d0`"]);
     crate::nbd::assert_same(&server.client("a").read_all(), &data, "the same disk");
     server.stop();
 }
@@ -204,7 +201,7 @@ fn a_vdisk_is_not_made_again_on_another_disk() {
     assert_says(&place.fails(&["remove", "a", "--disk", "d1"]), &["`a`"]);
     place.succeeds(&["remove", "a", "--disk", "d0", "--yes"]);
     let server = place.start();
-    assert_says(&server.said(), &["d1: new", "`a`"]);
+    server.says(&["d1: new", "`a`"]);
     server.stop();
 }
 
@@ -255,7 +252,7 @@ fn a_start_that_failed_does_not_make_vdisks_in_silence() {
     assert!(!said.contains("new"), "{said}");
     fs::remove_file(place.path("d1.disk")).expect("it is there");
     let server = place.start();
-    assert_says(&server.said(), &["`a` (8MiB)", "`b` (8MiB)"]);
+    server.says(&["`a` (8MiB)", "`b` (8MiB)"]);
     server.stop();
 }
 

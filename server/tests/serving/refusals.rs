@@ -92,10 +92,7 @@ fn without_io_uring_plain_calls_serve() {
     let mut command = place.command(&["serve"]);
     refuse_io_uring(&mut command);
     let server = Server::start(command);
-    assert_says(
-        &server.said(),
-        &["d0.disk", "io_uring is refused", "plain system calls"],
-    );
+    server.says(&["d0.disk", "io_uring is refused", "plain system calls"]);
     let description = &place.status().disks["d0"].description;
     assert_says(description, &["plain system calls"]);
     let data = server.client("a").fill(3);

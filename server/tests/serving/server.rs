@@ -1,7 +1,8 @@
 //! A running server: started until `ready`, stopped or killed, and never left behind.
 
 use crate::nbd::Client;
-use crate::programs::{PATIENCE, die_with_parent};
+use crate::programs::{PATIENCE, die_with_parent, wait_until};
+use crate::test_directory::assert_says;
 use disktime_nbd_protocol::NbdUri;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +11,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A server that runs longer than this is taken to hang, and is killed, so that its clients fail.
 const LIFETIME: Duration = Duration::from_secs(300);
@@ -79,6 +80,21 @@ impl Server {
         self.stderr.lock().expect("no reader panics").clone()
     }
 
+    /// Asserts that it says all of this on stderr. What it said before `ready` may be read after
+    /// it: another thread reads it, from another pipe.
+    #[track_caller]
+    pub(crate) fn says(&self, fragments: &[&str]) {
+        let deadline = Instant::now() + PATIENCE;
+        let has_said = || {
+            let said = self.said();
+            fragments.iter().all(|fragment| said.contains(fragment))
+        };
+        while !has_said() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_says(&self.said(), fragments);
+    }
+
     fn said_until_its_end(&mut self) -> String {
         if let Some(reader) = self.stderr_reader.take() {
             reader.join().expect("no reader panics");
@@ -131,6 +147,21 @@ impl Server {
         // SAFETY: sends a signal to our own child, which is not waited for yet.
         let sent = unsafe { libc::kill(self.process() as i32, signal) };
         assert_eq!(sent, 0, "the server is gone: {}", self.said());
+    }
+
+    /// Stops its process, as a debugger or a suspended machine does, and waits until it stands still.
+    pub(crate) fn freeze(&self) {
+        self.signal(libc::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.process());
+        wait_until("every thread of it is stopped", || {
+            let tasks = std::fs::read_dir(&tasks).expect("it runs");
+            tasks.flatten().all(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                // The state follows the name, which may hold anything but its last parenthesis.
+                stat.rsplit_once(") ")
+                    .is_none_or(|(_, rest)| rest.starts_with('T'))
+            })
+        });
     }
 
     /// Sends a signal to its process group, of which it is the leader.

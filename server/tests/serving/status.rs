@@ -261,7 +261,7 @@ fn a_pause_of_the_server_is_counted_and_charged_to_no_stream() {
     };
     wait_until("the load has begun", || requests() > 20);
     let before = place.status();
-    server.signal(libc::SIGSTOP);
+    server.freeze();
     std::thread::sleep(Duration::from_millis(1500));
     server.signal(libc::SIGCONT);
     wait_until("it goes on", || place.status().disks["hdd0"].pauses > 0);
