@@ -24,7 +24,7 @@ use crate::request_table::RequestTable;
 use crate::rotation::Rotation;
 use crate::splitter::{Cut, Piece, Splitter};
 use crate::vdisk::OpenVdisk;
-use disktime_disks::{CutMark, Disk};
+use disktime_disks::{CutMark, Disk, FreeSpace};
 use disktime_engine::{
     DiskLoop, Extent, IoDone, IoError, LogThrottle, Reply, ReplyDetail, Request, RequestKind,
     StreamId,
@@ -331,8 +331,14 @@ impl<D: Disk> DataPath<D> {
             request.offset_bytes + request.len_bytes,
         );
         let needed_bytes = self.splitter(slot).unallocated_bytes(kind, start, end);
-        let free = self.disk_loop().disk().free_space();
-        free.is_some_and(|free| needed_bytes > free.get())
+        // Where nothing is left, or the file system says so of files that have their space for good
+        // (a FUSE directory), trying fills nothing, and the disk knows better.
+        let free = self
+            .disk_loop()
+            .disk()
+            .free_space()
+            .map_or(0, FreeSpace::get);
+        free > 0 && needed_bytes > free
     }
 
     /// Whether a part of the vdisk was cut off the disk, and with it writes that were answered.
