@@ -149,7 +149,7 @@ impl Server {
         assert_eq!(sent, 0, "the server is gone: {}", self.said());
     }
 
-    /// Stops its process, as a debugger or a suspended machine does, and waits until it stands still.
+    /// Stops its process, as a debugger does, and waits until it stands still.
     pub(crate) fn freeze(&self) {
         self.signal(libc::SIGSTOP);
         let tasks = format!("/proc/{}/task", self.process());
