@@ -4,8 +4,8 @@ use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
 use super::record::BranchReason;
 use super::{MARK_NAME_BYTES_MAX, Seq, Unit, Uuid};
 
-const HEADER_BYTES: usize = 64;
-const SEGMENT_BYTES: usize = 56;
+pub(crate) const HEADER_BYTES: usize = 64;
+pub(crate) const SEGMENT_BYTES: usize = 56;
 const BRANCH_BYTES: usize = 48;
 const MARK_BYTES: usize = 40;
 

@@ -1,15 +1,19 @@
 //! The superblock: what a log is, and where its newest checkpoint lies. Two copies, the same bytes.
 
 use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
+use super::checkpoint::{HEADER_BYTES, SEGMENT_BYTES};
 use super::{
-    COUNT_LIMIT, FIRST_SLOT_UNIT, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX, SLOTS_MIN, Seq,
-    UNIT_BYTES, Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
+    COUNT_LIMIT, FIRST_SLOT_UNIT, PAYLOAD_UNITS_MAX, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX,
+    SLOTS_MIN, Seq, UNIT_BYTES, Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
 };
 
 const MAGIC: &[u8; 8] = b"DTHSUPER";
 const CHECKSUM_AT: usize = 12;
 const END: usize = 160;
 const CLOSED: u16 = 1;
+
+/// Space in a checkpoint for marks and branches, however many slots there are.
+const OTHER_ROWS_BYTES: usize = 4096;
 
 /// Incompatible features that have a name.
 const INCOMPATIBLE: [&str; 3] = ["elsewhere", "clones", "long checkpoint"];
@@ -40,6 +44,18 @@ impl Geometry {
             && slot_units.contains(&self.slot_units)
             && slots.contains(&self.slots)
             && self.vdisk_blocks <= VDISK_BLOCKS_MAX
+            && self.checkpoint_fits()
+    }
+
+    /// Whether the tables fit a checkpoint with a row for every slot.
+    fn checkpoint_fits(&self) -> bool {
+        let rows = HEADER_BYTES + self.slots as usize * SEGMENT_BYTES;
+        rows + OTHER_ROWS_BYTES <= self.tables_bytes_max()
+    }
+
+    /// Bytes of the tables of a checkpoint, at most: a quarter of a slot.
+    pub(crate) fn tables_bytes_max(&self) -> usize {
+        (self.slot_units as usize / 4).min(PAYLOAD_UNITS_MAX) * UNIT_BYTES
     }
 
     /// Units of the whole area.

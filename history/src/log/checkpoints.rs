@@ -178,8 +178,7 @@ impl Log {
 
     /// Whether the tables would still fit with one more mark or branch.
     pub(super) fn tables_have_room(&self, more_bytes: usize) -> bool {
-        let slot_bytes = self.geometry.slot_units as usize * UNIT_BYTES;
-        self.tables().encoded_bytes() + more_bytes <= slot_bytes / 4
+        self.tables().encoded_bytes() + more_bytes <= self.geometry.tables_bytes_max()
     }
 
     /// Whether nothing is in flight or waits.

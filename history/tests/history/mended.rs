@@ -2,7 +2,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use disktime_history::{
-    Failure, Notice, OpenError, RequestId, Seq, Step, UNIT_BYTES, View, WhenFull,
+    Failure, Notice, OpenError, RequestId, Seq, Step, UNIT_BYTES, View, WhenFull, new_log,
 };
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
@@ -274,6 +274,14 @@ fn two_drops_that_wait_together_do_not_lose_a_mark() {
     );
     done(&mut driver, &mut random, drops[0]);
     driver.view(marked, &mut random).expect("it is kept");
+}
+
+#[test]
+fn a_log_has_no_more_slots_than_a_checkpoint_has_rows_for() {
+    let is_possible =
+        |slot_units, slots| new_log(geometry(slot_units, slots, 64), [0, 1, 0]).is_some();
+    assert!(is_possible(16, 218) && !is_possible(16, 219));
+    assert!(is_possible(256, 4096) && is_possible(16384, 4096));
 }
 
 #[test]
