@@ -60,8 +60,8 @@ pub struct DiskStatus {
     /// What was found damaged at opening, and what became of it, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
-    /// Its thread does not answer, as a call into the kernel does not return: how old these figures
-    /// and those of its vdisks are.
+    /// Its thread does not answer, as a call into the kernel does not return or the disk has
+    /// stopped: how old these figures and those of its vdisks are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<f64>,
     /// What is wrong with its file or device (deleted, replaced, cut short), as a sentence.

@@ -33,8 +33,8 @@ impl ServerStatus {
         if let Some(silent_ms) = disk.silent_ms {
             let seconds = silent_ms / 1e3;
             sentences.push(format!(
-                "its thread does not answer, as a call into the kernel does not return; figures of \
-                 this disk and its vdisks are {seconds:.0} s old"
+                "its thread does not answer, as a call into the kernel does not return or the disk \
+                 has stopped; figures of this disk and its vdisks are {seconds:.0} s old"
             ));
         }
         let problems = disk.file_problem.iter().chain(&disk.space_problem);

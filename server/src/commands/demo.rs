@@ -151,13 +151,13 @@ async fn load_and_sample(
         .iter()
         .filter_map(|(name, _)| Some(((*name).to_owned(), server.uris(name).first()?.clone())))
         .collect();
-    let before = server.status().await?;
+    let before = server.status().await;
     let load = tokio::task::spawn_blocking(move || {
         run_real(&uris, &workload, &AtomicBool::new(false), &mut |_| {})
     });
     let sampled = sample(server, || load.is_finished()).await?;
     let report = load.await??;
-    let counted = server.status().await?.since(&before);
+    let counted = server.status().await.since(&before);
     Ok(DemoRun {
         policy,
         report,

@@ -117,7 +117,7 @@ pub(crate) fn run(
 
 /// Prints what was served until now, a line per disk; nothing if a disk hangs.
 async fn print_summary(server: &Server) {
-    if let Ok(Ok(status)) = tokio::time::timeout(SUMMARY_TIME, server.status()).await {
+    if let Ok(status) = tokio::time::timeout(SUMMARY_TIME, server.status()).await {
         status.summary().iter().for_each(print_sentence);
     }
 }

@@ -57,11 +57,10 @@ pub(crate) struct Server {
 struct Disks(Vec<DiskThread>);
 
 impl Disks {
-    async fn status(&self) -> CommandResult<ServerStatus> {
+    async fn status(&self) -> ServerStatus {
         // All at the same time, as one that does not answer takes some seconds.
         let reports = join_all(self.0.iter().map(DiskThread::report)).await;
-        let reports: CommandResult<Vec<_>> = reports.into_iter().collect();
-        Ok(disk_report::status(&reports?))
+        disk_report::status(&reports)
     }
 }
 
@@ -87,7 +86,7 @@ impl Disks {
 
 impl Commands for Reporter {
     async fn status(&self) -> CommandResult<ServerStatus> {
-        let mut status = self.disks.status().await?;
+        let mut status = self.disks.status().await;
         for (name, disk) in &mut status.disks {
             disk.file_problem = self.problems.of(name);
             self.spaces.report(name, disk);
@@ -250,10 +249,7 @@ impl Server {
     }
 
     /// The status.
-    ///
-    /// # Errors
-    /// When a disk's thread has stopped.
-    pub(crate) async fn status(&self) -> CommandResult<ServerStatus> {
+    pub(crate) async fn status(&self) -> ServerStatus {
         self.disks.status().await
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn sample(server: &Server, is_over: impl Fn() -> bool) -> Comma
     let disk = server
         .disk(0)
         .ok_or_else(|| Failure::new("the demo has no disk"))?;
-    let streams = disk.report().await?;
+    let streams = disk.report().await;
     let (name, _) = CLIENTS[0];
     let stream = (streams.streams().vdisks().iter())
         .find_map(|(vdisk, stream)| (vdisk == name).then_some(*stream))
@@ -61,7 +61,7 @@ pub(super) async fn sample(server: &Server, is_over: impl Fn() -> bool) -> Comma
     // The reading at the end of the last period comes a little after it.
     let timeline = Timeline::between(readings, origin, origin + duration + Nanos(EVERY.0 / 2));
     Ok(Sampled {
-        report: disk.report().await?,
+        report: disk.report().await,
         timeline,
         duration,
     })

@@ -1,11 +1,11 @@
 //! What a disk's loop has counted, asked of its reactor. While the reactor does not answer, because
-//! a call into the kernel does not return, it is what was counted when it answered last.
+//! a call into the kernel does not return, and after it has ended, it is what was counted when it
+//! answered last.
 //!
 //! Invariants: an answer takes a bounded time, whatever the disk does; at most one question is on
-//! its way to a reactor.
+//! its way to a reactor; counters without an age were counted after they were asked for.
 
 use crate::assembly::DiskService;
-use crate::failure::{CommandResult, Failure};
 use disktime_engine::{LoopReport, ReactorGone, ReactorHandle};
 use disktime_units::Nanos;
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +17,9 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The same while an earlier question is not answered.
 const PATIENCE_AFTER_SILENCE: Duration = Duration::from_millis(50);
+
+/// A question on its way; `None` if it cannot be sent now.
+type Asked = Result<Option<oneshot::Receiver<Reading>>, ReactorGone>;
 
 /// The counters at a time.
 #[derive(Debug, Clone)]
@@ -56,32 +59,42 @@ impl Counters {
     }
 
     /// The counters now; or those of before, and how old they are.
-    ///
-    /// # Errors
-    /// When the reactor has ended.
     pub(super) async fn read(
         &self,
         reactor: &ReactorHandle<DiskService>,
-    ) -> CommandResult<(Reading, Option<Duration>)> {
+    ) -> (Reading, Option<Duration>) {
+        self.read_by(|| ask(reactor)).await
+    }
+
+    /// The same by any way to ask.
+    async fn read_by(&self, ask: impl Fn() -> Asked) -> (Reading, Option<Duration>) {
+        let begun_at = Instant::now();
         let mut asked = self.asked.lock().await;
         let mut patience = PATIENCE_AFTER_SILENCE;
-        if asked.is_none() {
-            patience = PATIENCE;
-            *asked = ask(reactor)?;
+        loop {
+            let Some(receiver) = asked.as_mut() else {
+                patience = PATIENCE;
+                // A reactor that has ended cannot be asked.
+                let Ok(Some(question)) = ask() else { break };
+                *asked = Some(question);
+                continue;
+            };
+            let Ok(answer) = timeout(patience, receiver).await else {
+                break;
+            };
+            *asked = None;
+            // The reactor ended before it answered.
+            let Ok(reading) = answer else { break };
+            let is_fresh = reading.taken_at >= begun_at;
+            self.last().clone_from(&reading);
+            if is_fresh {
+                return (reading, None);
+            }
+            // It answers an earlier question: it may be hours old.
         }
-        let answer = match asked.as_mut() {
-            Some(receiver) => timeout(patience, receiver).await.ok(),
-            None => None,
-        };
-        let Some(answer) = answer else {
-            let last = self.last().clone();
-            let age = last.taken_at.elapsed();
-            return Ok((last, Some(age)));
-        };
-        *asked = None;
-        let reading = answer.map_err(|_| Failure::from(ReactorGone))?;
-        self.last().clone_from(&reading);
-        Ok((reading, None))
+        let last = self.last().clone();
+        let age = last.taken_at.elapsed();
+        (last, Some(age))
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Reading> {
@@ -90,9 +103,7 @@ impl Counters {
 }
 
 /// Asks; `None` if the reactor's mailbox is full.
-fn ask(
-    reactor: &ReactorHandle<DiskService>,
-) -> Result<Option<oneshot::Receiver<Reading>>, ReactorGone> {
+fn ask(reactor: &ReactorHandle<DiskService>) -> Asked {
     let (sender, receiver) = oneshot::channel();
     let is_taken = reactor.try_visit(Box::new(move |service, now| {
         // It fails when the control connection was closed meanwhile.
@@ -100,3 +111,6 @@ fn ask(
     }))?;
     Ok(is_taken.then_some(receiver))
 }
+
+#[cfg(test)]
+mod tests;
