@@ -170,12 +170,7 @@ impl DiskSpaces {
 
     /// Notes what was found of a disk now, and tells what is new.
     pub(crate) fn note(&self, disk: String, found: FileSpace) {
-        let mut disks = self.lock().disks.clone();
-        match disks.iter_mut().find(|(name, _)| *name == disk) {
-            Some((_, before)) => *before = found,
-            None => disks.push((disk, found)),
-        }
-        self.take(disks).iter().for_each(print_warning);
+        self.update(disk, found).iter().for_each(print_warning);
     }
 
     /// Notes what is found at the start, and tells it.
@@ -183,29 +178,43 @@ impl DiskSpaces {
         for (disk, found) in &disks {
             print_sentence(format_args!("disk `{disk}`: {}", found.space));
         }
-        self.take(disks).iter().for_each(print_warning);
+        let news = self.lock().take(disks);
+        news.iter().for_each(print_warning);
+    }
+
+    /// Notes it; the sentences that are new. Disks are examined at the same time: the lock is held
+    /// from what was known to what is known now, so that none undoes what another notes.
+    fn update(&self, disk: String, space: FileSpace) -> Vec<String> {
+        let mut found = self.lock();
+        let mut disks = found.disks.clone();
+        match disks.iter_mut().find(|(name, _)| *name == disk) {
+            Some((_, before)) => *before = space,
+            None => disks.push((disk, space)),
+        }
+        found.take(disks)
     }
 
     fn lock(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// The sentences that are new.
-    fn take(&self, disks: Vec<(String, FileSpace)>) -> Vec<String> {
-        let mut found = self.lock();
-        let now = shortages(&disks, &found.shortages);
+impl Found {
+    /// Takes what was found of all disks; the sentences that are new.
+    fn take(&mut self, disks: Vec<(String, FileSpace)>) -> Vec<String> {
+        let now = shortages(&disks, &self.shortages);
         let is_in = |list: &[Shortage], short: &Shortage| {
             list.iter().any(|other| other.disks == short.disks)
         };
-        let begun = now.iter().filter(|short| !is_in(&found.shortages, short));
+        let begun = now.iter().filter(|short| !is_in(&self.shortages, short));
         let begun = begun.map(|short| short.sentence.clone());
-        let ended = found.shortages.iter().filter(|short| !is_in(&now, short));
+        let ended = self.shortages.iter().filter(|short| !is_in(&now, short));
         let ended = ended.map(|short| {
             let disks = short.disks.join("`, `");
             format!("the file system of `{disks}` has space for all that is promised again")
         });
         let news = begun.chain(ended).collect();
-        *found = Found {
+        *self = Found {
             disks,
             shortages: now,
         };

@@ -18,9 +18,9 @@ fn disk(name: &str, file_system: u64, gib: [u64; 3]) -> (String, FileSpace) {
 fn files_that_share_a_file_system_share_what_is_free() {
     let spaces = DiskSpaces::default();
     let apart = vec![disk("a", 1, [60, 0, 100]), disk("b", 2, [60, 0, 100])];
-    assert_eq!(spaces.take(apart), Vec::<String>::new());
+    assert_eq!(spaces.lock().take(apart), Vec::<String>::new());
     let together = vec![disk("a", 1, [60, 10, 70]), disk("b", 1, [60, 0, 70])];
-    let said = spaces.take(together);
+    let said = spaces.lock().take(together);
     assert_eq!(said.len(), 1);
     let expected = "the file system of disks `a`, `b` cannot hold them when they are full: 120GiB \
                     promised, 10GiB stored, 70GiB free, 40GiB missing.";
@@ -36,7 +36,7 @@ fn files_that_share_a_file_system_share_what_is_free() {
 #[test]
 fn a_shortage_is_told_once_and_so_is_its_end() {
     let spaces = DiskSpaces::default();
-    let look = |stored, free| spaces.take(vec![disk("a", 1, [160, stored, free])]);
+    let look = |stored, free| spaces.lock().take(vec![disk("a", 1, [160, stored, free])]);
     assert!(look(0, 160).is_empty(), "it just fits");
     let said = look(0, 159);
     assert!(said[0].contains("disk `a` cannot hold it") && said[0].contains("1GiB missing"));
@@ -58,4 +58,30 @@ fn a_file_that_is_not_there_yet_is_judged_by_its_folder() {
     );
     assert!(found.free_bytes() > 0 && !path.exists());
     assert!(FileSpace::before_start(Path::new("/dev/null"), 0).is_none());
+}
+
+/// Each thread notes one disk on a file system of its own; all of them are known afterwards.
+#[test]
+fn disks_that_are_examined_at_the_same_time_are_all_noted() {
+    const DISKS: u64 = 8;
+    let spaces = DiskSpaces::default();
+    let begin = std::sync::Barrier::new(DISKS as usize);
+    std::thread::scope(|scope| {
+        for at in 0..DISKS {
+            let (spaces, begin) = (spaces.clone(), &begin);
+            scope.spawn(move || {
+                let name = format!("d{at}");
+                begin.wait();
+                for stored in 0..=200 {
+                    let (name, space) = disk(&name, at, [200, stored, 200]);
+                    assert_eq!(spaces.update(name.clone(), space), Vec::<String>::new());
+                    let mut status = DiskStatus::default();
+                    spaces.report(&name, &mut status);
+                    let noted = status.space.map(|space| space.stored_bytes);
+                    assert_eq!(noted, Some(stored * GIB), "{name}");
+                }
+            });
+        }
+    });
+    assert_eq!(spaces.lock().disks.len(), DISKS as usize);
 }
