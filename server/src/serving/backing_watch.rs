@@ -4,8 +4,8 @@
 //! then is lost when the server ends, and nothing else would say so.
 //!
 //! Invariants: a disk's threads are not disturbed (the file is only examined, on a thread that may
-//! block); each change is told once; a file that was cut stays so, whatever its size is afterwards,
-//! and the next start is told.
+//! block); each change is told once, and a look that finds nothing out changes nothing; a file that
+//! was cut stays so, whatever its size is afterwards, and the next start is told.
 
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
@@ -24,6 +24,17 @@ use tokio::task::JoinHandle;
 
 /// How often the files are examined.
 const INTERVAL: Duration = Duration::from_secs(2);
+
+/// What was found of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    /// It is the one that its path names, and as long as it was.
+    Fine,
+    /// A sentence that says what is wrong.
+    Problem(String),
+    /// It cannot be examined now, which says nothing about it.
+    Unknown,
+}
 
 /// The file or device of a disk that is open.
 #[derive(Debug)]
@@ -78,46 +89,63 @@ impl WatchedFile {
         Some((self.disk.clone(), found))
     }
 
-    /// What is wrong with it now, as a sentence.
-    fn problem(&self) -> Option<String> {
-        let path = self.path.display();
-        let open = self.file.metadata().ok()?;
-        let lost = "what the vdisks hold is there only until the server ends: copy it now, by their \
-                    clients";
-        let named = match std::fs::metadata(&self.path) {
-            Ok(named) => named,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Some(if open.nlink() == 0 {
-                    format!("{path} was deleted while it is served; {lost}")
-                } else {
-                    format!(
-                        "{path} is gone or was moved while it is served; move it back before the \
-                         server ends, or the next start does not find it"
-                    )
-                });
-            }
-            // It cannot be examined now, which says nothing about the file.
-            Err(_) => return None,
-        };
-        if !is_same(&open, &named) {
-            let after = if open.file_type().is_file() && open.nlink() == 0 {
-                lost
-            } else {
-                "the next start finds the other one"
-            };
-            return Some(format!(
-                "{path} is another file or device than the one that is served: it was replaced; \
-                 {after}"
-            ));
-        }
-        if open.file_type().is_file() && open.len() < self.size_bytes {
+    /// Examines it. A cut stays known where nothing else can be learned.
+    fn look(&self) -> Look {
+        let open = self.file.metadata();
+        if let Ok(open) = &open
+            && open.file_type().is_file()
+            && open.len() < self.size_bytes
+        {
             self.cut.note(open.len());
         }
-        let cut_at = self.cut.cut_at()?;
-        let [had, has] = format_sizes([self.size_bytes, cut_at]);
+        let named = std::fs::metadata(&self.path);
+        match (
+            open.map(|open| self.compare(&open, named)),
+            self.cut_problem(),
+        ) {
+            // What it says to do with a file that is gone comes first: the server must not stop.
+            (Ok(Look::Problem(problem)), _) | (_, Some(problem)) => Look::Problem(problem),
+            (Ok(look), None) => look,
+            (Err(_), None) => Look::Unknown,
+        }
+    }
+
+    /// Compares the file that is open with what its path names.
+    fn compare(&self, open: &Metadata, named: io::Result<Metadata>) -> Look {
+        let path = self.path.display();
+        let lost = "what the vdisks hold is there only until the server ends: copy it now, by their \
+                    clients";
+        let is_deleted = open.file_type().is_file() && open.nlink() == 0;
+        match named {
+            Ok(named) if is_same(open, &named) => Look::Fine,
+            Ok(_) => {
+                let after = match is_deleted {
+                    true => lost,
+                    false => "the next start finds the other one",
+                };
+                Look::Problem(format!(
+                    "{path} is another file or device than the one that is served: it was \
+                     replaced; {after}"
+                ))
+            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Look::Unknown,
+            Err(_) if open.nlink() == 0 => {
+                Look::Problem(format!("{path} was deleted while it is served; {lost}"))
+            }
+            Err(_) => Look::Problem(format!(
+                "{path} is gone or was moved while it is served; move it back before the server \
+                 ends, or the next start does not find it"
+            )),
+        }
+    }
+
+    /// What to say of a file that was cut since it was opened.
+    fn cut_problem(&self) -> Option<String> {
+        let [had, has] = format_sizes([self.size_bytes, self.cut.cut_at()?]);
         Some(format!(
-            "{path} was cut from {had} to {has} while it is served: what lay beyond is lost, and \
-             every request for it fails; stop the server and restore it"
+            "{} was cut from {had} to {has} while it is served: what lay beyond is lost, and every \
+             request for it fails; stop the server and restore it",
+            self.path.display()
         ))
     }
 }
@@ -141,14 +169,20 @@ impl FileProblems {
         problems.get(disk).cloned()
     }
 
-    /// Notes what was found; whether it is news.
-    fn note(&self, disk: &str, problem: Option<&String>) -> bool {
+    /// Notes what was found; the sentence to tell if it is news.
+    fn note(&self, file: &WatchedFile, found: Look) -> Option<String> {
+        let (disk, path) = (&file.disk, file.path.display());
         let mut problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem {
-            Some(problem) => {
-                problems.insert(disk.to_owned(), problem.clone()).as_ref() != Some(problem)
+        match found {
+            Look::Unknown => None,
+            Look::Fine => problems
+                .remove(disk)
+                .map(|_| format!("disk `{disk}`: {path} is the file that is served again")),
+            Look::Problem(problem) => {
+                let before = problems.insert(disk.clone(), problem.clone());
+                let is_news = before.as_ref() != Some(&problem);
+                is_news.then(|| format!("disk `{disk}`: {problem}"))
             }
-            None => problems.remove(disk).is_some(),
         }
     }
 }
@@ -216,25 +250,16 @@ impl BackingWatch {
 }
 
 fn look(file: &WatchedFile, problems: &FileProblems, memory: &DiskMemory) {
-    let (disk, problem) = (&file.disk, file.problem());
+    let found = file.look();
     if let Some(to_bytes) = file.cut.cut_at() {
         let from_bytes = file.size_bytes;
         let cut = FileCut {
             from_bytes,
             to_bytes,
         };
-        memory.note_cut(disk, cut);
+        memory.note_cut(&file.disk, cut);
     }
-    if !problems.note(disk, problem.as_ref()) {
-        return;
-    }
-    print_sentence(match problem {
-        Some(problem) => format!("disk `{disk}`: {problem}"),
-        None => format!(
-            "disk `{disk}`: {} is the file that is served again",
-            file.path.display()
-        ),
-    });
+    problems.note(file, found).iter().for_each(print_sentence);
 }
 
 #[cfg(test)]
