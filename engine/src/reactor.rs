@@ -381,7 +381,7 @@ impl<S: Service> Reactor<S> {
                 tracing::info!("a connection is closed: {reason}");
             }
             if let Some(connection) = self.connections[index].take() {
-                if connection.has_unanswered() {
+                if connection.abandons_requests() {
                     self.service.client_gone(connection.origin());
                 }
                 connection.close(&mut self.pool);

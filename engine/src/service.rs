@@ -45,9 +45,9 @@ pub trait Service {
     /// finished. A service without a queue need not do anything.
     fn fail_queued(&mut self) {}
 
-    /// The client of all requests of this origin is gone. What would only be done for its sake need
-    /// not be done any more; each request is still answered once. A service whose requests are
-    /// short need not do anything.
+    /// The client of all requests of this origin is gone and did not end its session. What would
+    /// only be done for its sake need not be done any more; each request is still answered once. A
+    /// service whose requests are short need not do anything.
     fn client_gone(&mut self, origin: u64) {
         let _ = origin;
     }

@@ -62,6 +62,12 @@ pub trait Session: Send {
     /// on no bytes are wanted, and only the protocol's closing message is queued, if it has one.
     fn finish(&mut self);
 
+    /// Whether the peer said that it ends the session after its requests. Then they are handled to
+    /// their end though the peer is gone; else those of a peer that is gone need not be.
+    fn is_ended_by_peer(&self) -> bool {
+        false
+    }
+
     /// Its state.
     fn status(&self) -> SessionStatus;
 

@@ -193,6 +193,10 @@ impl<S: Session> Session for EncryptedSession<S> {
         self.close_if_finished();
     }
 
+    fn is_ended_by_peer(&self) -> bool {
+        self.inner.is_ended_by_peer()
+    }
+
     fn status(&self) -> SessionStatus {
         match &self.failure {
             Some(reason) => SessionStatus::Broken(reason.clone()),

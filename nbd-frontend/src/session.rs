@@ -47,6 +47,8 @@ pub struct NbdSession {
     status: SessionStatus,
     /// The peer sends nothing any more; complete requests in the input are still served.
     input_ended: bool,
+    /// The client sent DISC: what it sent before is handled to the end.
+    disconnected: bool,
     /// The server stops: nothing more is taken.
     draining: bool,
     /// Dropped with the session: the listener counts connections by it.
@@ -64,6 +66,7 @@ impl NbdSession {
             replies,
             status: SessionStatus::Open,
             input_ended: false,
+            disconnected: false,
             draining: false,
             _lease: None,
         }
@@ -116,7 +119,10 @@ impl Session for NbdSession {
                 ReceiveStep::Request(request) => return Some(request),
                 ReceiveStep::Continue => {}
                 ReceiveStep::Wait => return None,
-                ReceiveStep::Disconnect => self.status = SessionStatus::Finishing,
+                ReceiveStep::Disconnect => {
+                    self.disconnected = true;
+                    self.status = SessionStatus::Finishing;
+                }
                 ReceiveStep::Broken(reason) => {
                     self.status = SessionStatus::Broken(reason.to_owned())
                 }
@@ -168,6 +174,10 @@ impl Session for NbdSession {
         if self.status == SessionStatus::Open {
             self.status = SessionStatus::Finishing;
         }
+    }
+
+    fn is_ended_by_peer(&self) -> bool {
+        self.disconnected
     }
 
     fn status(&self) -> SessionStatus {

@@ -147,6 +147,35 @@ fn await_gone(server: &RunningServer, count: usize) {
     });
 }
 
+/// NBD: the server handles what was sent before DISC, though the client closes at once. Of a client
+/// that closes without DISC it need not.
+#[test]
+fn requests_before_disc_are_not_abandoned_when_the_client_closes() {
+    with_server(|server| {
+        at_service(server, |memory| memory.holds = true);
+        let leave = |sends_disc: bool| {
+            let mut client = server.by_unix();
+            choose(&mut client, "disk");
+            let mut bytes = header(command::WRITE_ZEROES, 1, 0, 4096).to_vec();
+            if sends_disc {
+                bytes.extend(header(command::DISC, 2, 0, 0));
+            }
+            client.write_all(&bytes).expect("it fits");
+        };
+        leave(true);
+        await_queue(server, 1);
+        leave(false);
+        await_queue(server, 2);
+        // The reactor learns of the ends in their order.
+        await_gone(server, 1);
+        at_service(server, |memory| {
+            let origins: Vec<u64> = memory.queue.iter().map(|request| request.origin).collect();
+            assert_eq!(memory.abandoned, origins[1..]);
+            memory.holds = false;
+        });
+    });
+}
+
 /// The vdisk stands still, and nothing more is read from its clients: one of their requests waits
 /// for space in its queue (16), or their sessions hold as many requests as they may.
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! Invariants: at most one request is held (the vdisk's queue was full when it came); while it is,
 //! nothing is read. A connection that breaks is dropped, and so is one that is not read when its
-//! peer is gone; its requests in flight are abandoned to the service, and their replies dropped by
-//! the reactor.
+//! peer is gone; its requests in flight are left to the service, and their replies dropped by the
+//! reactor.
 
 use super::adaptive_polling::AdaptivePolling;
 use super::poller::{Interest, Poller, Ready};
@@ -344,9 +344,10 @@ impl Connection {
         }
     }
 
-    /// Whether it has requests that the service has not answered.
-    pub(super) fn has_unanswered(&self) -> bool {
-        self.in_flight > 0
+    /// Whether it leaves requests unanswered whose peer did not end the session in order: no client
+    /// wants them any more.
+    pub(super) fn abandons_requests(&self) -> bool {
+        self.in_flight > 0 && !self.session.is_ended_by_peer()
     }
 
     /// Whether its peer is gone and left nothing that would still be read: no event would follow

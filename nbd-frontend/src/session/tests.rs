@@ -321,6 +321,7 @@ fn disc_and_the_end_of_input_finish_after_the_complete_requests() {
         let request = session.next_request(&mut pool).expect("the second");
         assert!(session.next_request(&mut pool).is_none());
         assert_eq!(session.status(), SessionStatus::Finishing);
+        assert_eq!(session.is_ended_by_peer(), sends_disc);
         session.reply(request.reply(Ok(())), &mut pool);
         assert_eq!(
             take_sent(&mut session, &mut pool, 100),
