@@ -12,3 +12,16 @@ fn after_the_burst_one_message_a_second_is_allowed_with_the_number_suppressed() 
     let later: Vec<u64> = steps.filter_map(|now| throttle.allow(now)).collect();
     assert_eq!(later, [968 + 1000, 999]);
 }
+
+#[test]
+fn after_a_quiet_minute_a_burst_is_allowed_again() {
+    let mut throttle = LogThrottle::with_burst(3);
+    let mut written = |at_secs| {
+        let now = Nanos::from_secs(at_secs);
+        (0..9).filter_map(|_| throttle.allow(now)).count()
+    };
+    assert_eq!(written(5), 3);
+    assert_eq!(written(65), 1, "59 s without one");
+    assert_eq!(written(126), 3);
+    assert_eq!(written(127), 1);
+}

@@ -1,6 +1,8 @@
 //! The lines of the log: of each kind (a place in the program that writes one) a burst first, then
 //! one per second with the number of those that were left out. So a client that misbehaves as fast
-//! as it can does not fill the disk that holds the log.
+//! as it can does not fill the disk that holds the log. Errors have a longer burst: each vdisk of a
+//! disk that fails may have its own, and they come once. After a quiet minute a burst is allowed
+//! again.
 //!
 //! Not limited: sentences that are always printed and what is said at the start, as they do not
 //! depend on what clients do, and lines of the levels debug and trace, which are not kept for long.
@@ -18,6 +20,9 @@ use tracing_subscriber::fmt::format::{Format, Full, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+/// Lines of one kind at once, of the level error.
+const ERROR_BURST: u32 = 4096;
 
 /// Formats events, and drops those that are too many.
 #[derive(Debug)]
@@ -46,7 +51,13 @@ impl ThrottledLines {
             return Some(0);
         }
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        let throttle = kinds.entry(metadata.callsite()).or_default();
+        let throttle =
+            kinds
+                .entry(metadata.callsite())
+                .or_insert_with(|| match *metadata.level() {
+                    Level::ERROR => LogThrottle::with_burst(ERROR_BURST),
+                    _ => LogThrottle::default(),
+                });
         throttle.allow(Nanos::from(self.since.elapsed()))
     }
 }
