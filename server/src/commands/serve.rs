@@ -75,6 +75,7 @@ pub(crate) fn run(
         // Standard output belongs to the client that started the server, or to the command.
         let quiet = !sockets.is_empty() || command.is_some();
         let server = Server::start(&configuration, &report, frontend, sockets, accepted).await?;
+        server.tell_space();
         let begun = server
             .announce(&configuration, quiet)
             .and_then(|()| server.start_command(command, &configuration));

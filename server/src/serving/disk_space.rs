@@ -173,13 +173,21 @@ impl DiskSpaces {
         self.update(disk, found).iter().for_each(print_warning);
     }
 
-    /// Notes what is found at the start, and tells it.
-    pub(crate) fn note_first(&self, disks: Vec<(String, FileSpace)>) {
-        for (disk, found) in &disks {
-            print_sentence(format_args!("disk `{disk}`: {}", found.space));
+    /// Of these disks, as they are found at the start; nothing is told.
+    pub(crate) fn of(disks: Vec<(String, FileSpace)>) -> DiskSpaces {
+        let spaces = DiskSpaces::default();
+        spaces.lock().take(disks);
+        spaces
+    }
+
+    /// Tells the space of each disk, and which file systems are short.
+    pub(crate) fn tell(&self) {
+        let found = self.lock();
+        for (disk, of_disk) in &found.disks {
+            print_sentence(format_args!("disk `{disk}`: {}", of_disk.space));
         }
-        let news = self.lock().take(disks);
-        news.iter().for_each(print_warning);
+        let sentences = found.shortages.iter().map(|short| &short.sentence);
+        sentences.for_each(print_warning);
     }
 
     /// Notes it; the sentences that are new. Disks are examined at the same time: the lock is held

@@ -48,6 +48,8 @@ pub(crate) struct Server {
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
     control: (JoinHandle<CommandResult>, watch::Sender<bool>),
+    /// The space of the disks' files.
+    spaces: DiskSpaces,
     /// Looks after the disks' files.
     watch: (JoinHandle<()>, watch::Sender<bool>),
     /// Holds the lock of the state directory.
@@ -132,8 +134,7 @@ impl Server {
         } = start_disks(&shared, report, lock, accepted)?;
         let files = disks.iter_mut().filter_map(DiskThread::take_file);
         let files: Vec<WatchedFile> = files.collect();
-        let spaces = DiskSpaces::default();
-        spaces.note_first(files.iter().filter_map(WatchedFile::space).collect());
+        let spaces = DiskSpaces::of(files.iter().filter_map(WatchedFile::space).collect());
         for vdisk in &mut vdisks {
             vdisk.share_clients(clients[vdisk.name()].clone());
         }
@@ -160,7 +161,7 @@ impl Server {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
             problems,
-            spaces,
+            spaces: spaces.clone(),
             usage: vdisks.iter().map(ServedVdisk::usage).collect(),
         };
         let control = (
@@ -174,9 +175,15 @@ impl Server {
             uris,
             fuse,
             control,
+            spaces,
             watch,
             _memory: memory,
         })
+    }
+
+    /// Tells the space of the disks' files, and what is short.
+    pub(crate) fn tell_space(&self) {
+        self.spaces.tell();
     }
 
     /// Prints one line per vdisk, then `ready`; to the log if standard output belongs to the
