@@ -1,7 +1,7 @@
 //! `disktime status`: how much disk time each vdisk of a running server received.
 
 use crate::assembly::emulation;
-use crate::diagnostics::is_coloured;
+use crate::diagnostics::{is_coloured, print_sentence};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket;
 use clap::Args;
@@ -51,18 +51,44 @@ pub(crate) fn run(server: &ServerAddress, watch: Option<&str>, json: bool) -> Co
     }
     let mut out = std::io::stdout();
     let clears = out.is_terminal() && !json;
+    // A server that never answered may be named wrongly; one that is started again comes back.
+    let mut reading: CommandResult<ServerStatus> = Ok(control_socket::ask_status(&socket)?);
+    let mut told = None;
     loop {
-        let status = control_socket::ask_status(&socket)?;
-        if json {
-            writeln!(out, "{}", serde_json::to_string(&status)?)?;
-        } else if clears {
-            write!(out, "\x1b[H\x1b[2J{}", shown(&status, json)?)?;
-        } else {
-            writeln!(out, "{}", shown(&status, json)?)?;
+        match &reading {
+            Ok(status) => {
+                show_again(&mut out, status, json, clears)?;
+                told = None;
+            }
+            Err(failure) => {
+                let failure = failure.to_string();
+                if told.as_ref() != Some(&failure) {
+                    print_sentence(format_args!("{failure}; asking again every {interval}"));
+                    told = Some(failure);
+                }
+            }
         }
-        out.flush()?;
         std::thread::sleep(Duration::from(interval));
+        reading = control_socket::ask_status(&socket);
     }
+}
+
+/// Shows one of many readings; `clears`: in the place of the last one.
+fn show_again(
+    out: &mut impl Write,
+    status: &ServerStatus,
+    json: bool,
+    clears: bool,
+) -> CommandResult {
+    if json {
+        writeln!(out, "{}", serde_json::to_string(status)?)?;
+    } else if clears {
+        write!(out, "\x1b[H\x1b[2J{}", shown(status, json)?)?;
+    } else {
+        writeln!(out, "{}", shown(status, json)?)?;
+    }
+    out.flush()?;
+    Ok(())
 }
 
 fn shown(status: &ServerStatus, json: bool) -> CommandResult<String> {
