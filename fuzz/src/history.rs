@@ -3,7 +3,7 @@
 //! The input is a byte that says what it is: a unit, tables of a checkpoint, a moment's text, or
 //! changes of a small log that a server could have written. Of the last, checksums of headers are
 //! made right if the input asks for it, because hardly any change would else come past the first
-//! check. What holds: nothing panics or runs for ever; what decodes encodes to the same bytes; a
+//! check. What holds: nothing panics or runs for ever; what decodes encodes to the same; a
 //! log that opens serves whole blocks only.
 
 use disktime_history::{

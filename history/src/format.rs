@@ -1,8 +1,9 @@
 //! The bytes of a log, as docs/history-format.md says: encoders and decoders.
 //!
 //! Invariants: a decoder returns `None` (or says what is wrong) for any bytes that no encoder made,
-//! and never panics; what it returns encodes to the same bytes. Checksums are compared before
-//! anything else is believed.
+//! and never panics; what it returns encodes to bytes that decode to the same. Checksums are
+//! compared before anything else is believed. Bytes that verify and that no field names are
+//! ignored: a later program may have written them.
 //!
 //! What is not known here: in what order blocks are written, and what they mean together.
 

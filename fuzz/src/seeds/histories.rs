@@ -6,7 +6,7 @@ use crate::history::small_log;
 pub(super) fn histories() -> Vec<(&'static str, Vec<u8>)> {
     let unit = |control: u8, at: usize| [&[control], &small_log()[at * 4096..][..4096]].concat();
     // Slot 0 begins at unit 32: header, EPOCH, BRANCH, CHECKPOINT and its tables, DATA.
-    let tables = [&[1], &small_log()[36 * 4096..][..168]].concat();
+    let tables = [&[1], &small_log()[36 * 4096..][..208]].concat();
     let text = |text: &str| [&[2], text.as_bytes()].concat();
     let changes = |changes: &[[u8; 5]]| [&[3], changes.concat().as_slice()].concat();
     vec![

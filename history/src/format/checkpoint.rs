@@ -1,10 +1,13 @@
 //! The tables of a CHECKPOINT: segments, branches, marks, and how far the image has come.
 
-use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
+use super::bytes::{array_at, put, u16_at, u32_at, u64_at};
 use super::record::BranchReason;
 use super::{MARK_NAME_BYTES_MAX, Seq, Unit, Uuid};
 
-pub(crate) const HEADER_BYTES: usize = 64;
+const SECTION_BYTES: usize = 16;
+const HEAD_BYTES: usize = 40;
+/// Headers of the four sections, and the head.
+pub(crate) const HEADER_BYTES: usize = 4 * SECTION_BYTES + HEAD_BYTES;
 pub(crate) const SEGMENT_BYTES: usize = 56;
 const BRANCH_BYTES: usize = 48;
 const MARK_BYTES: usize = 40;
@@ -72,56 +75,115 @@ impl Tables {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER_BYTES];
-        let oldest_segment = self.segments.first().map_or(0, |segment| segment.id);
-        put(&mut bytes, 0, &self.floor.to_le_bytes());
-        put(&mut bytes, 8, &self.oldest_restorable.to_le_bytes());
-        put(&mut bytes, 16, &self.current_branch.to_le_bytes());
-        put(&mut bytes, 24, &oldest_segment.to_le_bytes());
-        put(&mut bytes, 32, &self.vdisk_blocks.to_le_bytes());
-        put(&mut bytes, 40, &(self.segments.len() as u32).to_le_bytes());
-        put(&mut bytes, 44, &(self.branches.len() as u32).to_le_bytes());
-        put(&mut bytes, 48, &(self.marks.len() as u32).to_le_bytes());
-        put(&mut bytes, 56, &self.undo_branch.to_le_bytes());
-        self.segments
-            .iter()
-            .for_each(|row| encode_segment(row, &mut bytes));
-        self.branches
-            .iter()
-            .for_each(|row| encode_branch(row, &mut bytes));
-        self.marks
-            .iter()
-            .for_each(|row| encode_mark(row, &mut bytes));
+        let mut bytes = Vec::new();
+        section(&mut bytes, HEAD, 1, HEAD_BYTES, |bytes| {
+            let at = row(bytes, HEAD_BYTES);
+            let numbers = [
+                self.floor,
+                self.oldest_restorable,
+                self.current_branch,
+                self.vdisk_blocks,
+                self.undo_branch,
+            ];
+            put_all(bytes, at, &numbers);
+        });
+        section(
+            &mut bytes,
+            SEGMENTS,
+            self.segments.len(),
+            SEGMENT_BYTES,
+            |bytes| {
+                let rows = self.segments.iter();
+                rows.for_each(|row| encode_segment(row, bytes));
+            },
+        );
+        section(
+            &mut bytes,
+            BRANCHES,
+            self.branches.len(),
+            BRANCH_BYTES,
+            |bytes| {
+                let rows = self.branches.iter();
+                rows.for_each(|row| encode_branch(row, bytes));
+            },
+        );
+        section(&mut bytes, MARKS, self.marks.len(), 0, |bytes| {
+            self.marks.iter().for_each(|row| encode_mark(row, bytes));
+        });
         bytes
     }
 
-    /// The tables in the first bytes of a payload; `None` if it is not what [`Tables::encode`]
-    /// makes. Whether the rows fit each other is not judged here.
+    /// The tables in the first bytes of a payload; `None` if they are none. Sections of unknown
+    /// types and the ends of longer rows are skipped. Whether the rows fit each other is not judged
+    /// here.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Tables> {
         let mut reader = Reader { rest: bytes };
-        let header = reader.take(HEADER_BYTES)?;
-        let mut tables = Tables {
-            floor: u64_at(header, 0),
-            oldest_restorable: u64_at(header, 8),
-            current_branch: u64_at(header, 16),
-            vdisk_blocks: u64_at(header, 32),
-            undo_branch: u64_at(header, 56),
-            ..Tables::default()
-        };
-        for _ in 0..u32_at(header, 40) {
-            tables
-                .segments
-                .push(decode_segment(reader.take(SEGMENT_BYTES)?)?);
+        let mut tables = Tables::default();
+        let mut seen = [false; 4];
+        while !reader.rest.is_empty() {
+            let header = reader.take(SECTION_BYTES)?;
+            let (kind, rows) = (u32_at(header, 0), u32_at(header, 4));
+            let row_bytes = u32_at(header, 8) as usize;
+            let mut body = Reader {
+                rest: reader.take(u32_at(header, 12) as usize)?,
+            };
+            let Some(seen) = seen.get_mut((kind as usize).wrapping_sub(1)) else {
+                continue;
+            };
+            if std::mem::replace(seen, true) {
+                return None;
+            }
+            let (least, most) = match kind {
+                HEAD => (HEAD_BYTES, 1),
+                SEGMENTS => (SEGMENT_BYTES, u32::MAX),
+                BRANCHES => (BRANCH_BYTES, u32::MAX),
+                _ => (0, u32::MAX),
+            };
+            if row_bytes < least || rows > most {
+                return None;
+            }
+            for _ in 0..rows {
+                match kind {
+                    HEAD => tables.take_head(body.take(row_bytes)?),
+                    SEGMENTS => tables.segments.push(decode_segment(body.take(row_bytes)?)),
+                    BRANCHES => tables.branches.push(decode_branch(body.take(row_bytes)?)?),
+                    _ => tables.marks.push(decode_mark(&mut body)?),
+                }
+            }
         }
-        for _ in 0..u32_at(header, 44) {
-            tables
-                .branches
-                .push(decode_branch(reader.take(BRANCH_BYTES)?)?);
-        }
-        for _ in 0..u32_at(header, 48) {
-            tables.marks.push(decode_mark(&mut reader)?);
-        }
-        (reader.rest.is_empty() && tables.encode() == bytes).then_some(tables)
+        seen.iter().all(|seen| *seen).then_some(tables)
+    }
+
+    fn take_head(&mut self, row: &[u8]) {
+        self.floor = u64_at(row, 0);
+        self.oldest_restorable = u64_at(row, 8);
+        self.current_branch = u64_at(row, 16);
+        self.vdisk_blocks = u64_at(row, 24);
+        self.undo_branch = u64_at(row, 32);
+    }
+}
+
+const HEAD: u32 = 1;
+const SEGMENTS: u32 = 2;
+const BRANCHES: u32 = 3;
+const MARKS: u32 = 4;
+
+/// Appends a section: its header, then what `write` appends.
+fn section(
+    bytes: &mut Vec<u8>,
+    kind: u32,
+    rows: usize,
+    row_bytes: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    let at = row(bytes, SECTION_BYTES);
+    write(bytes);
+    let body = bytes.len() - at - SECTION_BYTES;
+    for (index, number) in [kind, rows as u32, row_bytes as u32, body as u32]
+        .iter()
+        .enumerate()
+    {
+        put(bytes, at + 4 * index, &number.to_le_bytes());
     }
 }
 
@@ -165,15 +227,15 @@ fn encode_segment(segment: &SegmentRow, bytes: &mut Vec<u8>) {
     put(bytes, at + 48, &checksum.to_le_bytes());
 }
 
-fn decode_segment(row: &[u8]) -> Option<SegmentRow> {
+fn decode_segment(row: &[u8]) -> SegmentRow {
     let unit = u32_at(row, 12);
-    is_zero(&row[52..]).then(|| SegmentRow {
+    SegmentRow {
         id: u64_at(row, 0),
         slot: u32_at(row, 8),
         seal: (unit != 0).then(|| (unit, u32_at(row, 48))),
         seqs: [u64_at(row, 16), u64_at(row, 24)],
         times_ns: [u64_at(row, 32), u64_at(row, 40)],
-    })
+    }
 }
 
 fn encode_branch(branch: &BranchRow, bytes: &mut Vec<u8>) {
@@ -208,14 +270,17 @@ fn encode_mark(mark: &MarkRow, bytes: &mut Vec<u8>) {
     put(bytes, at + 16, &mark.cut);
     put(bytes, at + 32, &mark.vdisks.to_le_bytes());
     put(bytes, at + 36, &(mark.name.len() as u16).to_le_bytes());
+    let row_bytes = mark_bytes(mark.name.len()) as u16;
+    put(bytes, at + 38, &row_bytes.to_le_bytes());
     put(bytes, at + MARK_BYTES, mark.name.as_bytes());
 }
 
 fn decode_mark(reader: &mut Reader<'_>) -> Option<MarkRow> {
     let fixed = reader.take(MARK_BYTES)?;
     let len = usize::from(u16_at(fixed, 36));
-    let name = reader.take(mark_bytes(len) - MARK_BYTES)?;
-    let name = std::str::from_utf8(&name[..len]).ok()?;
+    let row_bytes = usize::from(u16_at(fixed, 38));
+    let name = reader.take(row_bytes.checked_sub(MARK_BYTES)?)?;
+    let name = std::str::from_utf8(name.get(..len)?).ok()?;
     (1..=MARK_NAME_BYTES_MAX).contains(&len).then(|| MarkRow {
         moment: u64_at(fixed, 0),
         time_ns: u64_at(fixed, 8),
@@ -224,3 +289,6 @@ fn decode_mark(reader: &mut Reader<'_>) -> Option<MarkRow> {
         name: name.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The footer of a sealed segment: its blocks and runs by place in the vdisk, its batches by time.
 
-use super::bytes::{is_zero, put, u16_at, u32_at, u64_at};
+use super::bytes::{put, u16_at, u32_at, u64_at};
 use super::checks::Checks;
 use super::{Seq, UNIT_BYTES, Unit};
 
@@ -136,11 +136,8 @@ pub(crate) fn decode_page(
     let is_whole = checks.header(0, segment, block, CHECKSUM_AT) == u32_at(block, CHECKSUM_AT)
         && (1..=PAGE_ENTRIES).contains(&count)
         && block[8] == kind as u8
-        && block[9] == 0
         && u32_at(block, 12) == unit
-        && u64_at(block, 16) == segment
-        && is_zero(&block[24..ENTRIES_AT])
-        && is_zero(&block[end..]);
+        && u64_at(block, 16) == segment;
     let entries = block[ENTRIES_AT..end].chunks_exact(ENTRY_BYTES);
     is_whole.then(|| {
         entries

@@ -154,15 +154,17 @@ impl Record {
                 to: second,
             },
             DURABLE => Record::Durable,
-            DROP if first == 1 => Record::DropMark(second),
-            DROP if first == 2 => Record::DropBranch(second),
+            DROP if area[0] == 1 => Record::DropMark(second),
+            DROP if area[0] == 2 => Record::DropBranch(second),
             SEAL => Record::Seal(SealRecord {
                 pages: [u32_at(area, 0), u32_at(area, 4), u32_at(area, 8)],
                 last_seq: u64_at(area, 16),
             }),
             _ => return None,
         };
-        (record.payload_units()? == payload_units).then_some(record)
+        // A later program may write more behind the fields, never less.
+        let known = record.encode(&mut vec![0; area.len()]);
+        (record.payload_units()? == payload_units && known <= len).then_some(record)
     }
 
     /// Units of payload that belong to it; `None` if there are more than fit.

@@ -1,12 +1,11 @@
 //! The first unit of a segment.
 
-use super::bytes::{is_zero, put, u32_at, u64_at};
+use super::bytes::{put, u32_at, u64_at};
 use super::checks::Checks;
 use super::{COUNT_LIMIT, UNIT_BYTES, VERSION};
 
 const MAGIC: &[u8; 8] = b"DTHSEGMT";
 const CHECKSUM_AT: usize = 12;
-const END: usize = 80;
 
 /// The header of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,9 +71,7 @@ impl SegmentHeader {
         let is_whole = header.id == id
             && counts.iter().all(|count| *count < COUNT_LIMIT)
             && checks.header(0, id, block, CHECKSUM_AT) == checksum
-            && u32_at(block, 8) == VERSION
-            && u32_at(block, 68) == 0
-            && is_zero(&block[END..]);
+            && u32_at(block, 8) == VERSION;
         is_whole.then_some((header, checksum))
     }
 }

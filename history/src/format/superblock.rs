@@ -1,6 +1,6 @@
 //! The superblock: what a log is, and where its newest checkpoint lies. Two copies, the same bytes.
 
-use super::bytes::{array_at, is_zero, put, u16_at, u32_at, u64_at};
+use super::bytes::{array_at, put, u16_at, u32_at, u64_at};
 use super::checkpoint::{HEADER_BYTES, SEGMENT_BYTES};
 use super::{
     COUNT_LIMIT, FIRST_SLOT_UNIT, PAYLOAD_UNITS_MAX, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX,
@@ -9,7 +9,6 @@ use super::{
 
 const MAGIC: &[u8; 8] = b"DTHSUPER";
 const CHECKSUM_AT: usize = 12;
-const END: usize = 160;
 const CLOSED: u16 = 1;
 
 /// Space in a checkpoint for marks and branches, however many slots there are.
@@ -87,7 +86,6 @@ pub(crate) struct CheckpointPlace {
 pub(crate) struct Superblock {
     pub(crate) geometry: Geometry,
     pub(crate) generation: u64,
-    pub(crate) compatible: u64,
     pub(crate) written_by: [u16; 3],
     pub(crate) epoch: u64,
     pub(crate) checkpoint: Option<CheckpointPlace>,
@@ -142,7 +140,6 @@ impl Superblock {
         Superblock {
             geometry,
             generation: 1,
-            compatible: 0,
             written_by,
             epoch: 1,
             checkpoint: None,
@@ -161,7 +158,7 @@ impl Superblock {
         put(&mut block, 32, &geometry.vdisk);
         put(&mut block, 48, &geometry.disk);
         put(&mut block, 64, &self.generation.to_le_bytes());
-        put(&mut block, 80, &self.compatible.to_le_bytes());
+        // Compatible bits of another program are not kept: its fields are not kept up to date here.
         for (index, number) in self.written_by.iter().enumerate() {
             put(&mut block, 88 + 2 * index, &number.to_le_bytes());
         }
@@ -215,7 +212,6 @@ impl Superblock {
                 vdisk_blocks: u64_at(block, 104),
             },
             generation: u64_at(block, 64),
-            compatible: u64_at(block, 80),
             written_by,
             epoch: u64_at(block, 112),
             checkpoint: (u64_at(block, 120) != 0).then(|| CheckpointPlace {
@@ -223,18 +219,18 @@ impl Superblock {
                 unit: u32_at(block, 128),
                 checksum: u32_at(block, 132),
             }),
-            closed: (u16_at(block, 94) == CLOSED).then(|| u64_at(block, 136)),
+            closed: (u16_at(block, 94) & CLOSED != 0).then(|| u64_at(block, 136)),
             next_seq: u64_at(block, 144),
             fold_to: u64_at(block, 152),
         };
-        if is_zero(&block[END..]) && superblock.is_possible(block) {
+        if superblock.is_possible() {
             Ok(superblock)
         } else {
             Err(SuperblockDefect::Impossible)
         }
     }
 
-    fn is_possible(&self, block: &[u8]) -> bool {
+    fn is_possible(&self) -> bool {
         let geometry = &self.geometry;
         let is_inside =
             |place: CheckpointPlace| (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit);
@@ -243,7 +239,6 @@ impl Superblock {
             && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))
             && self.fold_to < COUNT_LIMIT
             && self.checkpoint.is_none_or(is_inside)
-            && self.encode()[CHECKSUM_AT..CHECKSUM_AT + 4] == block[CHECKSUM_AT..CHECKSUM_AT + 4]
     }
 }
 

@@ -105,17 +105,25 @@ fn a_segment_is_what_the_tables_say() {
     let branch = [(10, &[3_u8][..]), (80, &[17]), (208, &[1])];
     assert!(unit(34) == batch(34, 2, 2, 0, 0, &branch), "BRANCH");
 
-    let mut tables = vec![0; 64 + 56 + 48];
-    for (at, number) in [(16, 2_u64), (24, 1), (32, 24), (64, 1), (80, 1), (120, 2)] {
-        tables[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    let mut tables = vec![0; 4 * 16 + 40 + 56 + 48];
+    // Sections: type, rows, bytes of a row, bytes of all.
+    for (at, numbers) in [
+        (0, [1_u8, 1, 40, 40]),
+        (56, [2, 1, 56, 56]),
+        (128, [3, 1, 48, 48]),
+        (192, [4, 0, 0, 0]),
+    ] {
+        for (index, number) in numbers.into_iter().enumerate() {
+            tables[at + 4 * index] = number;
+        }
     }
-    for (at, number) in [(40, 1_u8), (44, 1), (160, 1)] {
+    for (at, number) in [(32, 2_u8), (40, 24), (72, 1), (88, 1), (144, 2), (184, 1)] {
         tables[at] = number;
     }
-    tables[96..104].copy_from_slice(&time(32, 72).to_le_bytes());
+    tables[104..112].copy_from_slice(&time(32, 72).to_le_bytes());
     assert!(unit(36)[..tables.len()] == tables, "tables");
     let sum = crc32c::crc32c_append(seed(0, 1), unit(36)).to_le_bytes();
-    let checkpoint = [(10, &[5_u8][..]), (14, &[1]), (80, &[168]), (3072, &sum)];
+    let checkpoint = [(10, &[5_u8][..]), (14, &[1]), (80, &[208]), (3072, &sum)];
     assert!(unit(35) == batch(35, 3, 3, 0, 2, &checkpoint), "CHECKPOINT");
 
     assert!(unit(38) == &data[..UNIT_BYTES] && unit(39) == &data[UNIT_BYTES..]);

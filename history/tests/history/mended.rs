@@ -1,6 +1,6 @@
 //! Faults that a review found, each met on purpose.
 
-use crate::driver::{Driver, geometry, settings};
+use crate::driver::{Driver, LOG, geometry, settings};
 use disktime_history::{
     Failure, Notice, OpenError, RequestId, Seq, Step, UNIT_BYTES, View, WhenFull, new_log,
 };
@@ -280,8 +280,41 @@ fn two_drops_that_wait_together_do_not_lose_a_mark() {
 fn a_log_has_no_more_slots_than_a_checkpoint_has_rows_for() {
     let is_possible =
         |slot_units, slots| new_log(geometry(slot_units, slots, 64), [0, 1, 0]).is_some();
-    assert!(is_possible(16, 218) && !is_possible(16, 219));
+    assert!(is_possible(16, 217) && !is_possible(16, 218));
     assert!(is_possible(256, 4096) && is_possible(16384, 4096));
+}
+
+/// Bytes that no field names, in a superblock and in headers: a later program wrote them.
+#[test]
+fn what_a_later_program_added_is_ignored() {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    driver.run(&mut random);
+    write(&mut driver, &mut random, 1, 7);
+    driver.run(&mut random);
+    let bytes = &mut driver.disk.bytes;
+    for at in [0, 16 * UNIT_BYTES] {
+        let block = &mut bytes[at..at + UNIT_BYTES];
+        block[80] = 4;
+        block[4000] = 1;
+        block[12..16].fill(0);
+        let checksum = crc32c::crc32c(block).to_le_bytes();
+        block[12..16].copy_from_slice(&checksum);
+    }
+    // The newest DATA: no later header holds its checksum.
+    let is_data = |at: &usize| bytes[*at..].starts_with(b"DTHB") && bytes[at + 10] == 1;
+    let mut units = (32..64).rev().map(|unit| unit * UNIT_BYTES);
+    let at = units.find(is_data).expect("there is one");
+    let seed = [&LOG[..], &bytes[at + 24..at + 32], &bytes[at + 16..at + 24]].concat();
+    let block = &mut bytes[at..at + UNIT_BYTES];
+    block[100] = 1;
+    block[192 + 20] = 1;
+    block[4..8].fill(0);
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&seed), block);
+    block[4..8].copy_from_slice(&checksum.to_le_bytes());
+    let (driver, report) = reopened(&driver).expect("it opens");
+    assert_eq!(report.lost_from, None);
+    assert_eq!(driver.read(View::Now)[1], Some(vec![7; UNIT_BYTES]));
+    assert_eq!(driver.disk.bytes[80], 0, "the bit is not kept");
 }
 
 #[test]
