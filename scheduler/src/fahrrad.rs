@@ -275,7 +275,7 @@ impl Fahrrad {
                 }
             }
             _ => Pick::Sleep {
-                until: [ledger.next_limit_end(), ledger.next_look()]
+                until: [ledger.next_limit_end(), ledger.next_gate_check()]
                     .into_iter()
                     .flatten()
                     .min(),
@@ -349,7 +349,7 @@ fn terms(ledger: &Ledger, now: Nanos) -> SlackTerms {
 impl Policy for Fahrrad {
     fn pick(&mut self, ledger: &mut Ledger, now: Nanos) -> Pick {
         self.waiting_for = None;
-        if ledger.gates_are_due() {
+        if ledger.gates_are_due(now) {
             self.open_gates(ledger, now);
         }
         if ledger.config().has_seeks {

@@ -115,7 +115,7 @@ pub(crate) struct StreamQueue {
     position_bytes: u64,
     dispatched: u64,
     next_age_check: u64,
-    /// Requests without data, oldest first; `None`: they are among the others.
+    /// Requests without data, flushes first, then by age; `None`: they are among the others.
     dataless: Option<VecDeque<Queued>>,
     /// They may leave.
     is_open: bool,
@@ -157,10 +157,20 @@ impl StreamQueue {
         self.has_data() || (self.is_open && self.next_dataless().is_some())
     }
 
-    /// The oldest request without data that the gate knows of.
+    /// The next request without data that the gate knows of.
     #[inline]
     pub(crate) fn next_dataless(&self) -> Option<&Queued> {
         self.dataless.as_ref()?.front()
+    }
+
+    /// How many flushes there are among the requests without data that the gate knows of, and how
+    /// many others.
+    pub(crate) fn count_dataless(&self) -> (usize, usize) {
+        let Some(dataless) = &self.dataless else {
+            return (0, 0);
+        };
+        let flushes = dataless.partition_point(|queued| queued.kind() == RequestKind::Flush);
+        (flushes, dataless.len() - flushes)
     }
 
     /// Whether requests without data may leave.
@@ -183,7 +193,14 @@ impl StreamQueue {
         if let Some(dataless) = &mut self.dataless
             && arrival.kind.is_dataless()
         {
-            dataless.push_back(queued);
+            // A flush is waited for, and says nothing of discards that are not done.
+            let at = match arrival.kind {
+                RequestKind::Flush => {
+                    dataless.partition_point(|queued| queued.kind() == RequestKind::Flush)
+                }
+                _ => dataless.len(),
+            };
+            dataless.insert(at, queued);
         } else if self.order == QueueOrder::Arrival || queued.offset_bytes().is_none() {
             self.in_order.push_back(queued);
         } else {

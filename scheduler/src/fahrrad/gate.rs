@@ -7,7 +7,9 @@
 //! 2. *W.* A request of T > W that starts with slack(D) ≥ T − W leaves slack(D) ≥ −W, as any other
 //!    does that starts with slack(D) ≥ 0. Where it is paid from a budget only the D before that
 //!    stream's deadline count, else all.
-//! 3. *Patience.* Where slack never has space for it, one goes at times all the same.
+//! 3. *Patience.* One that has waited longer than its patience goes all the same: a flush at once,
+//!    a discard or zeroing as soon as no other is in the disk. So what a request waits here does
+//!    not depend on what other streams send, nor on one that took long.
 //!
 //! A stream that is idle counts as a slower disk: one that wakes while such a request is in the
 //! disk waits for it.
@@ -16,7 +18,7 @@ use super::slack_index::SlackTerms;
 use super::stream_index::StreamIndex;
 use crate::config::RequestKind;
 use crate::ledger::{AtGate, Ledger};
-use crate::ppm_time::{length, scaled};
+use crate::ppm_time::scaled;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
@@ -28,18 +30,22 @@ pub(super) fn set_gates(
     terms: SlackTerms,
     slack: i128,
 ) -> bool {
-    let (mut any, mut depend_on_slack) = (false, false);
+    let mut any = false;
+    ledger.gate_setting_begins();
     for at in 0..ledger.gate_count() {
         let id = ledger.at_gate(at);
         let Some(next) = ledger.next_at_gate(id) else {
             continue;
         };
-        let is_open = has_turn(index, ledger, terms.now, id, next)
-            && fits(index, ledger, terms, (id, next.takes), slack);
+        let is_overdue = ledger.is_overdue(terms.now, at, next);
+        let has_turn = has_turn(index, ledger, terms.now, (id, is_overdue), next);
+        let is_open =
+            has_turn && (is_overdue || fits(index, ledger, terms, (id, next.takes), slack));
         any |= ledger.set_gate(id, is_open);
-        depend_on_slack |= scaled(next.takes) > ledger.worst_case();
+        if !is_open {
+            ledger.note_closed(terms.now, at, next, has_turn);
+        }
     }
-    ledger.gates_are_set(depend_on_slack);
     any
 }
 
@@ -47,16 +53,20 @@ fn has_turn(
     index: &StreamIndex,
     ledger: &mut Ledger,
     now: Nanos,
-    id: StreamId,
+    (id, is_overdue): (StreamId, bool),
     next: AtGate,
 ) -> bool {
     let Some(busy) = ledger.gate_busy(now) else {
         return true;
     };
+    let is_flush = next.kind == RequestKind::Flush;
+    if is_overdue && (is_flush || !ledger.has_discards_in_flight()) {
+        return true;
+    }
     let payer = ledger.payer(id);
     if index.other_active_reserved(payer) > 0 {
         let stream = ledger.stream(payer);
-        return next.kind == RequestKind::Flush && stream.is_reserved() && stream.has_budget();
+        return is_flush && stream.is_reserved() && stream.has_budget();
     }
     let fits = busy.saturating_add(next.takes) <= ledger.idle_fill();
     !ledger.has_reserved() || (next.is_measured && fits)
@@ -84,5 +94,5 @@ fn fits(
             return true;
         }
     }
-    ledger.has_waited_for_slack(terms.now, length(excess))
+    false
 }

@@ -146,7 +146,7 @@ impl Overlapping {
 
     /// Lets requests without data go, or not. Slack as it is known then.
     fn open_gates(&mut self, ledger: &mut Ledger, now: Nanos, slack: Slack) -> Slack {
-        if !ledger.gates_are_due() {
+        if !ledger.gates_are_due(now) {
             return slack;
         }
         let mut slack = slack;
@@ -342,7 +342,7 @@ impl Overlapping {
     fn sleep(&self, ledger: &Ledger, until: Option<Nanos>) -> Pick {
         let release = ledger.occupancy().and_then(|device| device.next_release());
         let until = earliest(until, release);
-        let until = earliest(until, ledger.next_look());
+        let until = earliest(until, ledger.next_gate_check());
         Pick::Sleep {
             until: earliest(until, ledger.next_timer()),
         }

@@ -42,7 +42,7 @@ impl Ledger {
         };
         let sequence = self.sequence;
         self.stream_mut(id).enqueue(now, arrival, solo, sequence);
-        self.gate_arrival(id, arrival.kind, was_held);
+        self.gate_arrival(now, id, arrival.kind, was_held);
         self.note_change(payer);
         self.sequence += 1;
         self.queued += 1;

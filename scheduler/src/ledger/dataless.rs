@@ -10,6 +10,9 @@
 //! - What it will take is what such requests were measured to take (`learnt_times.rs`), and never
 //!   less. The disk counts as busy for so long: it is part of the drain that slack subtracts.
 //! - One that takes longer than W waits until slack has space for what is more than W.
+//! - Each has a patience, and does not wait for the others or for slack when that is over. A guest
+//!   waits for its flush: that takes a second at most, whatever others do. For a discard or zeroing
+//!   it is a hundred times what such requests take more than W, 1 to 10 s.
 //!
 //! Discards and zeroings are paid by that time as well. A flush is not: it can take long because of
 //! what others wrote.
@@ -19,15 +22,20 @@
 use super::Ledger;
 use super::learnt_times::{LearntTime, LearntTimes};
 use crate::config::{Arrival, RequestKind};
-use crate::ppm_time::scaled;
+use crate::ppm_time::length;
 use crate::stream_id::StreamId;
 use disktime_units::Nanos;
 
 /// How often slack is checked for a request that takes longer than W.
-const LOOK_EVERY: Nanos = Nanos::from_millis(1);
-/// One that found no space goes all the same when it has waited so many times what it takes more
-/// than W, so that it is done at last and costs the reservations a hundredth of their time.
+const CHECK_EVERY: Nanos = Nanos::from_millis(1);
+/// The patience of a flush. All that a stream has at its gate may go then, and the next such a
+/// second later: flushes in the disk at the same time do not add up.
+const FLUSH_PATIENCE: Nanos = Nanos::from_secs(1);
+/// That of others is so many times what they take more than W in the mean, so that they are done at
+/// last and cost the reservations a hundredth of their time,
 const PATIENCE: u64 = 100;
+/// within these bounds: one that took long must not hold up the next for minutes.
+const PATIENCE_RANGE: (Nanos, Nanos) = (Nanos::from_secs(1), Nanos::from_secs(10));
 
 /// A request at a gate.
 #[derive(Debug, Clone, Copy)]
@@ -37,29 +45,91 @@ pub(crate) struct AtGate {
     pub(crate) takes: Nanos,
     /// by what was measured; else by its price.
     pub(crate) is_measured: bool,
+    /// How long it waits at most for others and for slack.
+    patience: Nanos,
+}
+
+/// A stream with requests at its gate.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    stream: StreamId,
+    /// Its oldest flush waits since then, and its oldest other request, or since the last one went.
+    flush_since: Nanos,
+    other_since: Nanos,
+    /// So many of its flushes have waited long enough.
+    overdue_flushes: usize,
+}
+
+/// Those of one kind in the disk: flushes, or discards and zeroings.
+#[derive(Debug, Clone, Copy, Default)]
+struct InDisk {
+    count: usize,
+    /// The disk is expected to be done with them then.
+    busy_until: Nanos,
+    last_done: Nanos,
+}
+
+impl Waiting {
+    fn since(&self, kind: RequestKind) -> Nanos {
+        match kind {
+            RequestKind::Flush => self.flush_since,
+            _ => self.other_since,
+        }
+    }
+
+    /// Another request came; how many there are now.
+    fn arrived(&mut self, now: Nanos, kind: RequestKind, (flushes, others): (usize, usize)) {
+        match kind {
+            RequestKind::Flush if flushes == 1 => self.flush_since = now,
+            RequestKind::Flush => {}
+            _ if others == 1 => self.other_since = now,
+            _ => {}
+        }
+    }
+
+    /// One went to the disk; how many flushes are left. Those that are left may be as old, so only
+    /// after the overdue ones they wait from now on.
+    fn went(&mut self, now: Nanos, kind: RequestKind, flushes: usize) {
+        if kind != RequestKind::Flush {
+            self.other_since = now;
+        } else if self.overdue_flushes > 0 {
+            self.overdue_flushes = (self.overdue_flushes - 1).min(flushes);
+            if self.overdue_flushes == 0 {
+                self.flush_since = now;
+            }
+        }
+    }
 }
 
 /// Requests without data at the gates and in the disk.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     times: LearntTimes,
-    in_flight: usize,
-    /// The disk is expected to be done with those in flight then.
-    busy_until: Nanos,
-    last_done: Nanos,
-    waiting: Vec<StreamId>,
+    flushes: InDisk,
+    others: InDisk,
+    waiting: Vec<Waiting>,
     /// Something changed that the gates depend on.
     is_stale: bool,
-    /// Since when one waits for slack, and when slack is to be checked again.
-    held_since: Option<Nanos>,
-    look_at: Nanos,
+    /// One waits for slack, which is to be checked again then.
+    waits_for_slack: bool,
+    check_at: Nanos,
+    /// When the first of those that are held back is overdue.
+    overdue_at: Option<Nanos>,
 }
 
 impl Gate {
     /// How long the disk is busy with those in flight.
     #[inline]
     pub(super) fn drain(&self, now: Nanos) -> Nanos {
-        self.busy_until.saturating_sub(now)
+        let busy_until = self.flushes.busy_until.max(self.others.busy_until);
+        busy_until.saturating_sub(now)
+    }
+
+    fn in_disk(&mut self, kind: RequestKind) -> &mut InDisk {
+        match kind {
+            RequestKind::Flush => &mut self.flushes,
+            _ => &mut self.others,
+        }
     }
 
     pub(super) fn reserve(&mut self, slots: usize) {
@@ -72,22 +142,23 @@ impl Gate {
 impl Ledger {
     /// Whether gates have to be set before the next decision.
     #[inline]
-    pub(crate) fn gates_are_due(&self) -> bool {
-        self.gate.is_stale
+    pub(crate) fn gates_are_due(&self, now: Nanos) -> bool {
+        self.gate.is_stale || self.gate.overdue_at.is_some_and(|at| at <= now)
     }
 
     /// Whether a request at a gate waits for slack, which is to be checked now.
     pub(crate) fn slack_is_wanted(&mut self, now: Nanos) -> bool {
-        if self.gate.held_since.is_none() || now < self.gate.look_at {
+        if !self.gate.waits_for_slack || now < self.gate.check_at {
             return false;
         }
-        self.gate.look_at = now.saturating_add(LOOK_EVERY);
+        self.gate.check_at = now.saturating_add(CHECK_EVERY);
         true
     }
 
-    /// When slack is to be checked for a request that waits for it.
-    pub(crate) fn next_look(&self) -> Option<Nanos> {
-        self.gate.held_since.map(|_| self.gate.look_at)
+    /// When the gates are to be set again though nothing happens.
+    pub(crate) fn next_gate_check(&self) -> Option<Nanos> {
+        let check_at = self.gate.waits_for_slack.then_some(self.gate.check_at);
+        [check_at, self.gate.overdue_at].into_iter().flatten().min()
     }
 
     /// How many streams have requests at their gates.
@@ -97,15 +168,28 @@ impl Ledger {
 
     /// One of them.
     pub(crate) fn at_gate(&self, index: usize) -> StreamId {
-        self.gate.waiting[index]
+        self.gate.waiting[index].stream
     }
 
-    /// The gates were set, and are right until something changes; with a request at one of them
-    /// that takes more than W, until slack does.
-    pub(crate) fn gates_are_set(&mut self, depend_on_slack: bool) {
-        self.gate.is_stale = depend_on_slack;
-        if !depend_on_slack {
-            self.gate.held_since = None;
+    /// The gates are being set, and are right then until something changes.
+    pub(crate) fn gate_setting_begins(&mut self) {
+        self.gate.is_stale = false;
+        self.gate.waits_for_slack = false;
+        self.gate.overdue_at = None;
+    }
+
+    /// A request does not go: it waits for slack, or for others. Call after
+    /// [`Ledger::is_overdue`].
+    pub(crate) fn note_closed(&mut self, now: Nanos, index: usize, next: AtGate, for_slack: bool) {
+        if for_slack {
+            self.gate.waits_for_slack = true;
+            self.gate.is_stale = true;
+        }
+        let overdue_at = self.gate.waiting[index].since(next.kind) + next.patience;
+        // One that is overdue waits for what is in the disk.
+        if overdue_at > now {
+            let first = self.gate.overdue_at.unwrap_or(Nanos::MAX);
+            self.gate.overdue_at = Some(first.min(overdue_at));
         }
     }
 
@@ -113,23 +197,47 @@ impl Ledger {
     pub(crate) fn next_at_gate(&self, id: StreamId) -> Option<AtGate> {
         let queued = self.stream(id).queue().next_dataless()?;
         let learnt = self.gate.times.expect(queued.kind(), queued.len_bytes());
-        let most = learnt.map_or(Nanos::ZERO, |time| time.most);
+        let takes = learnt.map_or(Nanos::ZERO, |time| time.counted(queued.kind()));
+        let mean = learnt
+            .map_or(Nanos::ZERO, |time| time.mean)
+            .max(queued.lone());
+        let excess = mean.saturating_sub(length(self.worst_case));
+        let (least, most) = PATIENCE_RANGE;
         Some(AtGate {
             kind: queued.kind(),
-            takes: most.max(queued.lone()),
+            takes: takes.max(queued.lone()),
             is_measured: learnt.is_some(),
+            patience: match queued.kind() {
+                RequestKind::Flush => FLUSH_PATIENCE,
+                _ => Nanos(excess.0.saturating_mul(PATIENCE)).clamp(least, most),
+            },
         })
     }
 
     /// Whether the disk has none of them in flight, or how long it is busy with those.
     pub(crate) fn gate_busy(&self, now: Nanos) -> Option<Nanos> {
-        (self.gate.in_flight > 0).then(|| self.gate.drain(now))
+        let any = self.gate.flushes.count + self.gate.others.count > 0;
+        any.then(|| self.gate.drain(now))
     }
 
-    /// One waits for slack that takes `excess` more than W. Whether it has waited long enough.
-    pub(crate) fn has_waited_for_slack(&mut self, now: Nanos, excess: Nanos) -> bool {
-        let since = *self.gate.held_since.get_or_insert(now);
-        now.saturating_sub(since).0 >= excess.0.saturating_mul(PATIENCE)
+    /// Whether a discard or zeroing is in the disk.
+    pub(crate) fn has_discards_in_flight(&self) -> bool {
+        self.gate.others.count > 0
+    }
+
+    /// Whether the next request at a gate has waited longer than its patience. Of flushes all that
+    /// wait with it have then.
+    pub(crate) fn is_overdue(&mut self, now: Nanos, index: usize, next: AtGate) -> bool {
+        let waiting = self.gate.waiting[index];
+        let is_over = now >= waiting.since(next.kind).saturating_add(next.patience);
+        if next.kind != RequestKind::Flush {
+            return is_over;
+        }
+        if waiting.overdue_flushes == 0 && is_over {
+            let (flushes, _) = self.stream(waiting.stream).queue().count_dataless();
+            self.gate.waiting[index].overdue_flushes = flushes;
+        }
+        self.gate.waiting[index].overdue_flushes > 0
     }
 
     /// Opens a stream's gate, or closes it. Whether that is a change.
@@ -150,11 +258,25 @@ impl Ledger {
 /// On their way.
 impl Ledger {
     /// A stream got a request; `was_held`: none of those before it might go.
-    pub(super) fn gate_arrival(&mut self, id: StreamId, kind: RequestKind, was_held: bool) {
+    pub(super) fn gate_arrival(
+        &mut self,
+        now: Nanos,
+        id: StreamId,
+        kind: RequestKind,
+        was_held: bool,
+    ) {
         if kind.is_dataless() && self.config.has_gate() {
             self.gate.is_stale = true;
-            if !self.gate.waiting.contains(&id) {
-                self.gate.waiting.push(id);
+            let count = self.stream(id).queue().count_dataless();
+            let mut all = self.gate.waiting.iter_mut();
+            match all.find(|waiting| waiting.stream == id) {
+                Some(waiting) => waiting.arrived(now, kind, count),
+                None => self.gate.waiting.push(Waiting {
+                    stream: id,
+                    flush_since: now,
+                    other_since: now,
+                    overdue_flushes: 0,
+                }),
             }
         }
         self.note_held(id, was_held);
@@ -182,15 +304,23 @@ impl Ledger {
             return;
         }
         let learnt = self.gate.times.expect(kind, len_bytes);
-        let most = learnt.map_or(Nanos::ZERO, |time| time.most).max(lone);
-        self.gate.in_flight += 1;
-        self.gate.busy_until = self.gate.busy_until.max(now).saturating_add(most);
+        let takes = learnt.map_or(Nanos::ZERO, |time| time.counted(kind));
+        let takes = takes.max(lone);
+        let in_disk = self.gate.in_disk(kind);
+        in_disk.count += 1;
+        // Flushes at the same time do not add up.
+        in_disk.busy_until = match kind {
+            RequestKind::Flush => in_disk.busy_until.max(now.saturating_add(takes)),
+            _ => in_disk.busy_until.max(now).saturating_add(takes),
+        };
         self.gate.is_stale = true;
-        if scaled(most) > self.worst_case {
-            self.gate.held_since = None;
+        let (flushes, others) = self.stream(id).queue().count_dataless();
+        if flushes + others == 0 {
+            self.gate.waiting.retain(|other| other.stream != id);
         }
-        if self.stream(id).queue().next_dataless().is_none() {
-            self.gate.waiting.retain(|other| *other != id);
+        let mut all = self.gate.waiting.iter_mut();
+        if let Some(waiting) = all.find(|waiting| waiting.stream == id) {
+            waiting.went(now, kind, flushes);
         }
     }
 
@@ -205,15 +335,21 @@ impl Ledger {
         if !kind.is_dataless() || !self.config.has_gate() {
             return;
         }
-        // Of several in the disk each takes the time since the one before.
-        let took = now.saturating_sub(dispatched_at.max(self.gate.last_done));
-        self.gate.times.learn(kind, len_bytes, took);
-        self.gate.last_done = now;
-        self.gate.in_flight -= 1;
-        self.gate.is_stale = true;
-        if self.gate.in_flight == 0 {
-            self.gate.busy_until = now;
+        let in_disk = self.gate.in_disk(kind);
+        // Of several discards in the disk each takes the time since the one before. A flush that is
+        // done beside them says nothing of them, nor of another flush.
+        let since = match kind {
+            RequestKind::Flush => dispatched_at,
+            _ => dispatched_at.max(in_disk.last_done),
+        };
+        in_disk.last_done = now;
+        in_disk.count -= 1;
+        if in_disk.count == 0 {
+            in_disk.busy_until = now;
         }
+        let took = now.saturating_sub(since);
+        self.gate.times.learn(kind, len_bytes, took);
+        self.gate.is_stale = true;
     }
 
     /// What a discard or zeroing that arrives will take by what was measured.

@@ -49,6 +49,15 @@ impl LearntTime {
         self.most = Nanos(fallen).max(took).max(self.mean);
     }
 
+    /// T: how long the disk counts as busy with such a request. Of a flush it is the mean: what one
+    /// takes depends on what was written before it, so one that took long says little of the next.
+    pub(crate) fn counted(self, kind: RequestKind) -> Nanos {
+        match kind {
+            RequestKind::Flush => self.mean,
+            _ => self.most,
+        }
+    }
+
     fn known(self) -> Option<LearntTime> {
         (self != LearntTime::default()).then_some(self)
     }

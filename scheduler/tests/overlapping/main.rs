@@ -3,6 +3,7 @@
 //! - `pipe`: what a client of depth 1 gets at every turnaround and number in flight.
 //! - `bound`: what is unspent and the least slack, each where an earlier rule broke the bound.
 //! - `charges`: what requests are charged, compared with what they take alone.
+//! - `gates`: how long discards and flushes wait at their gates.
 //! - `isolation`: what a stream gets beside storms and large requests, and with wrong prices.
 //! - `trims`: what a stream gets beside discards that take far longer than their prices say.
 //! - `rules`: single rules, with a disk that the test plays by hand.
@@ -10,6 +11,7 @@
 
 mod bound;
 mod charges;
+mod gates;
 mod iocost;
 mod isolation;
 mod pipe;

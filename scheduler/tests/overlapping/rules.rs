@@ -10,22 +10,22 @@ use disktime_scheduler::{
 use disktime_units::{Nanos, Share};
 
 /// A scheduler of a disk with H of 400 µs and W of 1 ms that overlaps 64 requests.
-struct ByHand {
-    scheduler: Scheduler,
+pub(super) struct ByHand {
+    pub(super) scheduler: Scheduler,
     batch: Vec<RequestId>,
     next_id: u32,
 }
 
 /// What a request is and costs.
 #[derive(Clone, Copy)]
-struct Request {
-    kind: RequestKind,
-    occupancy: Nanos,
-    lone: Nanos,
+pub(super) struct Request {
+    pub(super) kind: RequestKind,
+    pub(super) occupancy: Nanos,
+    pub(super) lone: Nanos,
 }
 
 impl Request {
-    fn read(occupancy: Nanos, lone: Nanos) -> Request {
+    pub(super) fn read(occupancy: Nanos, lone: Nanos) -> Request {
         Request {
             kind: RequestKind::Read,
             occupancy,
@@ -43,7 +43,7 @@ impl Request {
 }
 
 impl ByHand {
-    fn new() -> ByHand {
+    pub(super) fn new() -> ByHand {
         ByHand::settling(Nanos::ZERO)
     }
 
@@ -65,7 +65,7 @@ impl ByHand {
         }
     }
 
-    fn reserve(&mut self, percent: u32, period: Nanos) -> StreamId {
+    pub(super) fn reserve(&mut self, percent: u32, period: Nanos) -> StreamId {
         let reservation = Reservation {
             share: Share::from_percent(percent),
             period,
@@ -77,12 +77,12 @@ impl ByHand {
         self.scheduler.add_stream(Nanos::ZERO, config)
     }
 
-    fn best_effort(&mut self) -> StreamId {
+    pub(super) fn best_effort(&mut self) -> StreamId {
         let config = StreamConfig::BEST_EFFORT;
         self.scheduler.add_stream(Nanos::ZERO, config)
     }
 
-    fn ask(&mut self, now: Nanos, stream: StreamId, request: Request) {
+    pub(super) fn ask(&mut self, now: Nanos, stream: StreamId, request: Request) {
         self.next_id += 1;
         let arrival = Arrival {
             id: RequestId(self.next_id),
@@ -97,13 +97,21 @@ impl ByHand {
     }
 
     /// Whose requests go to the disk now, and until when it is left alone after that.
-    fn dispatch(&mut self, now: Nanos) -> (Vec<(StreamId, FlightId)>, Option<Nanos>) {
+    pub(super) fn dispatch(&mut self, now: Nanos) -> (Vec<(StreamId, FlightId)>, Option<Nanos>) {
         let mut sent = Vec::new();
         loop {
             match self.scheduler.next(now, &mut self.batch) {
                 Decision::Dispatch { flight, stream, .. } => sent.push((stream, flight)),
                 Decision::Sleep { until } => return (sent, until),
             }
+        }
+    }
+
+    /// The number of the first request that goes to the disk now.
+    pub(super) fn next_request(&mut self, now: Nanos) -> Option<u32> {
+        match self.scheduler.next(now, &mut self.batch) {
+            Decision::Dispatch { .. } => self.batch.first().map(|id| id.0),
+            Decision::Sleep { .. } => None,
         }
     }
 }
