@@ -13,6 +13,10 @@ pub(super) struct LimitBudget {
     budget: i128,
     /// When the limit's period ends.
     end: Nanos,
+    /// What was used of an earlier, higher limit beyond a lower one, and is no debt; until then it
+    /// counts as used where the limit is raised again.
+    forgiven: i128,
+    forgiven_until: Nanos,
 }
 
 impl LimitBudget {
@@ -43,15 +47,17 @@ impl Stream {
     /// A limit's first period begins.
     pub(super) fn begin_limit(&mut self, now: Nanos) {
         self.limit = LimitBudget {
-            budget: 0,
             end: now,
+            ..LimitBudget::default()
         };
         self.refill_limit(now);
     }
 
     /// The limit was another one up to now. What was used of that counts against the new one, or
     /// each change would give a period's limit again; and its period does not begin anew, or
-    /// frequent changes would hold the stream back.
+    /// frequent changes would hold the stream back. What the old limit allowed is no debt to the
+    /// new one: a limit that is a thousandth of the old one would hold the stream back for a
+    /// thousand periods.
     pub(super) fn change_limit(&mut self, old: Option<Limit>, now: Nanos) {
         let (Some(old), Some((share_ppm, period))) = (old, self.limit_terms()) else {
             return self.begin_limit(now);
@@ -61,8 +67,15 @@ impl Stream {
         }
         let old_budget = i128::from(old.period.0) * i128::from(old.share.0);
         self.limit.refill(now, old.period, old_budget);
-        let used = old_budget - self.limit.budget;
-        self.limit.budget = i128::from(period.0) * i128::from(share_ppm) - used;
+        if now >= self.limit.forgiven_until {
+            self.limit.forgiven = 0;
+        }
+        let left = self.limit.budget;
+        let used = old_budget - left + self.limit.forgiven;
+        let rest = i128::from(period.0) * i128::from(share_ppm) - used;
+        self.limit.budget = rest.max(left.min(0));
+        self.limit.forgiven = self.limit.budget - rest;
+        self.limit.forgiven_until = self.limit.forgiven_until.max(self.limit.end);
         self.limit.end = self.limit.end.min(now.saturating_add(period));
     }
 

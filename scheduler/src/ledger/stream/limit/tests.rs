@@ -46,8 +46,14 @@ fn a_limit_that_changes_gives_no_period_again() {
     let mut stream = Stream::new(limited(20, 100), QueueOrder::Sweep);
     stream.begin_limit_if_new(Nanos::ZERO);
     stream.use_limit(Nanos::from_millis(15), Nanos::from_millis(10));
-    // 30 ms instead of 20 in a period that goes on, then 3 ms in one that ends earlier.
-    for (percent, millis, left, end) in [(30, 100, 15, 100), (30, 10, -12, 60), (0, 10, -15, 60)] {
+    // 30 ms instead of 20 in a period that goes on, then 3 ms in one that ends earlier, of which 15
+    // are used already: nothing is left, and no debt. Raised again it has what it had before.
+    for (percent, millis, left, end) in [
+        (30, 100, 15, 100),
+        (30, 10, 0, 60),
+        (0, 10, 0, 60),
+        (30, 100, 15, 60),
+    ] {
         stream.reconfigure(limited(percent, millis), Nanos::from_millis(50), 0);
         assert_eq!(
             (stream.limit.budget, stream.limit.end),
