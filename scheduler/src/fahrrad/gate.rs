@@ -1,7 +1,9 @@
 //! When a request without data may go: the rules of the gate (`ledger/dataless.rs`).
 //!
-//! 1. *One at a time* while another stream with a reservation is active. A flush of a stream that
-//!    pays from its reservation is the exception: it has one at most, and flushes do not add up.
+//! 1. *One at a time* while another stream with a reservation is active. The exceptions are paid
+//!    from a reservation: a flush, since a stream has one at most and flushes do not add up, and
+//!    what takes W at most, since H bounds it as it bounds reads. Without that a reservation of
+//!    discards got an eighth of its share: while they wait here, others are served.
 //!    Else as many as fit into the hundredth of what is not reserved that `idle_fill` allows, once
 //!    it was measured what they take.
 //! 2. *W.* A request of T > W that starts with slack(D) ≥ T − W leaves slack(D) ≥ −W, as any other
@@ -64,9 +66,13 @@ fn has_turn(
         return true;
     }
     let payer = ledger.payer(id);
+    let stream = ledger.stream(payer);
+    let is_short = next.is_measured && scaled(next.takes) <= ledger.worst_case();
+    if stream.is_reserved() && stream.has_budget() && (is_flush || is_short) {
+        return true;
+    }
     if index.other_active_reserved(payer) > 0 {
-        let stream = ledger.stream(payer);
-        return is_flush && stream.is_reserved() && stream.has_budget();
+        return false;
     }
     let fits = busy.saturating_add(next.takes) <= ledger.idle_fill();
     !ledger.has_reserved() || (next.is_measured && fits)

@@ -125,3 +125,23 @@ fn a_flush_goes_before_discards_of_its_stream() {
         "the flush was asked for last"
     );
 }
+
+/// Short discards of a stream that pays for them go beside each other, though another stream with a
+/// reservation is active: one at a time they would get a part of what is reserved for them.
+#[test]
+fn short_discards_that_are_paid_do_not_wait_for_each_other() {
+    let mut disk = ByHand::new();
+    let (reader, trimmer) = (disk.reserve(20, ms(20)), disk.reserve(40, ms(20)));
+    // What one takes is measured first.
+    disk.ask(Nanos::ZERO, trimmer, dataless(RequestKind::Discard));
+    let (sent, _) = disk.dispatch(Nanos::ZERO);
+    let now = us(20);
+    disk.scheduler.complete(now, sent[0].1);
+    keep_busy(&mut disk, now, reader);
+    for _ in 0..4 {
+        disk.ask(now, trimmer, dataless(RequestKind::Discard));
+    }
+    let (sent, _) = disk.dispatch(now);
+    let discards = sent.iter().filter(|(stream, _)| *stream == trimmer);
+    assert!(discards.count() >= 2, "{sent:?}");
+}
