@@ -107,9 +107,19 @@ fn whole_log(changes: &[u8]) {
         return;
     }
     check(&log, &disk);
+    if log.accept_loss(RequestId(999)).is_ok() {
+        drive(&mut log, &mut disk);
+        check(&log, &disk);
+    }
     if log.write(RequestId(1000), 1, &BLOCK, true).is_ok() {
         drive(&mut log, &mut disk);
         check(&log, &disk);
+        // What was written by then is found again.
+        let mut again = open(&disk).expect("it opens");
+        assert!(drive(&mut again, &mut disk));
+        let (first, second) = (log.status(), again.status());
+        assert!(again.report().lost_from.is_none() && second.newest >= first.newest);
+        check(&again, &disk);
     }
 }
 
@@ -160,6 +170,11 @@ fn drive(log: &mut Log, disk: &mut [u8]) -> bool {
                 let mut at = 0;
                 while let Some((lba, run)) = log.fold_next(at) {
                     assert!(run.blocks > 0 && run.source != Source::Image);
+                    if let Source::Log { unit, checksum } = run.source
+                        && !log.verifies(unit, checksum, read(disk, unit, 1))
+                    {
+                        log.fold_lost(lba).expect("the vdisk is small");
+                    }
                     at = lba + run.blocks;
                 }
                 assert!(at <= GEOMETRY.vdisk_blocks);

@@ -48,6 +48,10 @@ pub(crate) const VDISK_BLOCKS_MAX: u64 = 1 << 34;
 /// Numbers and times only count up from small ones: one that is not below this is none of ours.
 pub(crate) const COUNT_LIMIT: u64 = 1 << 62;
 
+/// A log is not opened when one of its numbers is not below this: it counts on from there, and must
+/// not come to [`COUNT_LIMIT`].
+pub(crate) const COUNT_OPEN_LIMIT: u64 = 1 << 61;
+
 /// A clock that shows a later time than this, in 2043, is wrong: the log's own time stays here and
 /// counts on.
 pub(crate) const CLOCK_MAX_NS: u64 = 1 << 61;

@@ -38,6 +38,7 @@ mod branches;
 mod format;
 pub mod fuzzing;
 mod log;
+mod lost;
 mod map;
 mod marks;
 mod moment;

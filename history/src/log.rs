@@ -17,6 +17,7 @@
 
 mod building;
 mod checkpoints;
+mod damage;
 mod flushing;
 mod folding;
 mod opening;
@@ -33,12 +34,16 @@ pub use requests::Resolved;
 pub use retaining::{Holder, Status};
 
 use crate::branches::Branches;
+use crate::format::checkpoint::LossRow;
 use crate::format::checks::Checks;
+use crate::format::record::Record;
 use crate::format::superblock::{Geometry, Superblock};
 use crate::format::{Seq, UNIT_BYTES};
+use crate::lost::LostBlocks;
 use crate::map::BlockMap;
 use crate::marks::Marks;
-use crate::segments::Segments;
+use crate::recovery::Report;
+use crate::segments::{Cut, Segments};
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
@@ -86,6 +91,8 @@ enum Phase {
     BeginningEpoch,
     /// A new log: its first branch begins, before anything can be written to it.
     BeginningBranch,
+    /// The new epoch is there; a checkpoint behind a loss that is accepted is written.
+    AcceptingLoss,
     Writable,
     ReadOnly,
     /// What is in flight ends, then a last checkpoint is written.
@@ -156,6 +163,19 @@ pub struct Log {
     held: bool,
     /// Durable data from this seq on is lost.
     lost_from: Option<Seq>,
+    /// Where what is left of the log ends, if durable data is lost.
+    cut: Option<Cut>,
+    /// Who accepts that.
+    accepting: Option<RequestId>,
+    /// Losses that were accepted.
+    losses: Vec<LossRow>,
+    /// Blocks of the image that do not hold the floor.
+    lost_blocks: LostBlocks,
+    report: Report,
+    /// The EPOCH of this opening: it is written before anything else is.
+    epoch_record: Option<Record>,
+    /// The number of the first batch of this opening.
+    first_batch: u64,
 
     ios: BTreeMap<IoId, Purpose>,
     next_io: u64,
@@ -244,7 +264,7 @@ impl Log {
                 self.advance_superblocks();
                 return;
             }
-            Phase::BeginningBranch | Phase::Writable | Phase::Closing => {}
+            Phase::BeginningBranch | Phase::AcceptingLoss | Phase::Writable | Phase::Closing => {}
         }
         self.advance_superblocks();
         self.advance_sealing(now_ns);

@@ -1,13 +1,15 @@
 //! Opening a log: asks for reads, gets bytes, and ends with a [`Log`] or with the reason why not.
 //!
 //! ```text
-//!   flush ─ superblock 0 ─ superblock 1 ─ checkpoint ─ the segment that it lies in, scanned ─┐
-//!                                                    next segment, scanned ◄─── sealed? ─────┤
-//!                     Log ◄─ tail or damage? ◄─ header of the slot that comes next ◄─────────┘
+//!   flush ─ superblock 0 ─ superblock 1 ─ newest checkpoint ─ else the one before it ─┐
+//!     ┌─── the segment that it lies in, read, then the header of the next one ◄────────┤
+//!     └─ tail or damage? ─ sealed: the next segment ───────────────────────────────────┘
+//!                        └ else: Log
 //! ```
 //!
 //! Invariants: nothing is written here. Whatever the bytes are, it ends, and never panics: every
-//! read goes forward. Of durable data that is lost, the report says from which seq on.
+//! segment has a greater id than the one before it. Of durable data that is lost, the report says
+//! from which seq on.
 //!
 //! What is not known here: what is in the earlier segments; the log reads that itself, when it
 //! builds its map.
@@ -15,9 +17,7 @@
 mod judging;
 
 use crate::format::superblock::{CheckpointPlace, Geometry, Superblock, SuperblockDefect};
-use crate::format::{
-    FIRST_SLOT_UNIT, PAYLOAD_UNITS_MAX, SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit, Uuid,
-};
+use crate::format::{PAYLOAD_UNITS_MAX, SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit, Uuid};
 use crate::log::{Log, Settings};
 use crate::scan::Scan;
 use crate::steps::IoFailed;
@@ -64,9 +64,12 @@ pub enum OpenError {
         /// Units of the area.
         there: u32,
     },
-    /// The checkpoint is damaged.
-    #[error("the newest checkpoint of the history is damaged; nothing was changed")]
+    /// Both checkpoints are damaged, or what they say is impossible.
+    #[error("the checkpoints of the history are damaged; nothing was changed")]
     Checkpoint,
+    /// Numbers that no program counted up to.
+    #[error("the numbers of the history are near their end; nothing was changed")]
+    Numbers,
     /// What is left ends before the moment that the image holds, or may hold a part of.
     #[error("the history has lost data that its image needs; nothing was changed")]
     Image,
@@ -97,6 +100,10 @@ pub struct Report {
     pub lost_from: Option<Seq>,
     /// A superblock was damaged or old; it will be written again.
     pub superblock_mended: bool,
+    /// The newest checkpoint was damaged, and the one before it took its place.
+    pub checkpoint_mended: bool,
+    /// What a newer program wrote, if the log is read-only because of that.
+    pub read_only_features: Option<String>,
 }
 
 #[derive(Debug)]
@@ -107,7 +114,8 @@ enum Stage {
     Checkpoint(CheckpointPlace, Vec<u8>),
     /// A slot is read, so far.
     Segment(Vec<u8>),
-    NextHeader(Box<Scan>),
+    /// It is read; the slot of the next one is known.
+    NextHeader(Vec<u8>, u32),
     Ended,
 }
 
@@ -122,9 +130,10 @@ pub struct Recovery {
     superblock_copy: usize,
     checkpoint: Option<Checkpoint>,
     segments: Vec<Scan>,
-    /// Slot and id of the segment that is read.
-    at: (u32, u64),
+    /// Slot and id of the segment that is read; `None`: its header was not there.
+    at: (u32, Option<u64>),
     lost_durable: bool,
+    checkpoint_mended: bool,
     error: Option<OpenError>,
     /// Up to here, single units of the slot are read, because a longer read failed.
     single_until: usize,
@@ -141,8 +150,9 @@ impl Recovery {
             superblock_copy: 0,
             checkpoint: None,
             segments: Vec::new(),
-            at: (0, 1),
+            at: (0, Some(1)),
             lost_durable: false,
+            checkpoint_mended: false,
             error: None,
             single_until: 0,
         }
@@ -174,8 +184,8 @@ impl Recovery {
                     units: at_once.min(geometry.slot_units - units),
                 }
             }
-            Stage::NextHeader(scan) => Need::Read {
-                unit: self.next_slot_start(scan),
+            Stage::NextHeader(_, slot) => Need::Read {
+                unit: self.geometry().slot_start(*slot),
                 units: 1,
             },
             Stage::Ended => Need::Nothing,
@@ -218,7 +228,7 @@ impl Recovery {
             }
             Stage::Checkpoint(place, header) if header.is_empty() => {
                 if self.payload_units(&place, bytes) == 0 {
-                    self.fail(OpenError::Checkpoint);
+                    self.checkpoint_is_damaged(&place);
                 } else {
                     self.stage = Stage::Checkpoint(place, bytes.to_vec());
                 }
@@ -228,10 +238,12 @@ impl Recovery {
             }
             Stage::Segment(mut read) => {
                 read.extend_from_slice(bytes);
-                self.stage = Stage::Segment(read);
-                self.judge_segment();
+                self.segment_is_read(read);
             }
-            Stage::NextHeader(scan) => self.judge_end(*scan, bytes),
+            Stage::NextHeader(read, slot) => {
+                let next = self.next_header(slot, bytes);
+                self.judge_segment(&read, next);
+            }
             stage @ (Stage::Flush | Stage::Ended) => self.stage = stage,
         }
     }
@@ -295,10 +307,8 @@ impl Recovery {
             });
         } else {
             self.stage = match superblock.checkpoint {
-                Some(place) if place.unit >= FIRST_SLOT_UNIT => {
-                    Stage::Checkpoint(place, Vec::new())
-                }
-                _ => Stage::Segment(Vec::new()),
+                Some(place) => Stage::Checkpoint(place, Vec::new()),
+                None => Stage::Segment(Vec::new()),
             };
             self.superblock = Some(superblock);
             self.superblock_copy = copy;

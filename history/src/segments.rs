@@ -110,6 +110,11 @@ impl OpenSegment {
         at
     }
 
+    /// Its batches end there, whatever lies between them.
+    pub(crate) fn ends_at(&mut self, units: u32) {
+        self.used_units = self.used_units.max(units);
+    }
+
     /// Units that are taken.
     pub(crate) fn used_units(&self) -> u32 {
         self.used_units
@@ -128,10 +133,22 @@ impl OpenSegment {
             id: self.id,
             slot: self.slot,
             seal,
+            is_cut: false,
+            next_slot: if seal.is_none() { self.next_slot } else { 0 },
             seqs: [self.first_seq, self.last_seq],
             times_ns: [self.first_time_ns, self.last_time_ns],
         }
     }
+}
+
+/// Where a log ends whose durable data is lost behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) segment: u64,
+    /// Behind the last batch that is left of it.
+    pub(crate) unit: Unit,
+    pub(crate) last_seq: Seq,
+    pub(crate) time_ns: u64,
 }
 
 /// All segments.
@@ -145,17 +162,21 @@ pub(crate) struct Segments {
     /// Kept for the segment that comes next.
     reserved: Option<u32>,
     next_id: u64,
+    /// Of the newest segment that is not lost; 0: there was none.
+    last_id: u64,
     slot_units: u32,
 }
 
 impl Segments {
     /// Those that opening found: sealed ones by id, the open one, and the slot that is kept for the
-    /// next one if none is open. `None` if they do not fit each other.
+    /// next one if none is open. So many ids as `skipped_ids` are not given out: a crash may have
+    /// lost segments that had them. `None` if they do not fit each other.
     pub(crate) fn of_found(
         geometry: &Geometry,
         sealed: Vec<SegmentRow>,
         open: Option<OpenSegment>,
         reserved: u32,
+        skipped_ids: u64,
     ) -> Option<Segments> {
         let mut free: BTreeSet<u32> = (0..geometry.slots).collect();
         let open_slot = open.iter().map(|open| open.slot);
@@ -178,7 +199,8 @@ impl Segments {
             free,
             ids,
             reserved: Some(reserved),
-            next_id: last_id.unwrap_or(0) + 1,
+            last_id: last_id.unwrap_or(0),
+            next_id: last_id.map_or(1, |id| id + 1 + skipped_ids),
             slot_units: geometry.slot_units,
         })
     }
@@ -206,6 +228,45 @@ impl Segments {
         self.ids.get(slot as usize).copied().unwrap_or(0)
     }
 
+    /// The id that the next segment will have.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The id of the newest segment; 0: there was none.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Whether a segment is kept when the floor is at `floor`.
+    pub(crate) fn keeps(&self, id: u64, floor: Seq) -> bool {
+        self.rows(floor).iter().any(|row| row.id == id)
+    }
+
+    /// All behind `end` is lost: the segments behind it are given up, and the one that it lies in
+    /// ends there. The ids that they may have had are not given out again.
+    pub(crate) fn cut(&mut self, end: &Cut) {
+        let skipped = self.ids.len() as u64 + 1;
+        self.next_id += skipped;
+        self.last_id = 0;
+        let open = self.open.take().map(|open| open.row(None));
+        let all: Vec<SegmentRow> = self.sealed.drain(..).chain(open).collect();
+        for mut row in all {
+            let is_before = row.id < end.segment;
+            if row.id == end.segment && row.seqs[0] <= end.last_seq {
+                row.seal = Some((end.unit, 0));
+                (row.is_cut, row.next_slot) = (true, 0);
+                (row.seqs[1], row.times_ns[1]) = (end.last_seq, end.time_ns);
+            } else if !is_before {
+                self.ids[row.slot as usize] = 0;
+                self.free.insert(row.slot);
+                continue;
+            }
+            self.last_id = row.id;
+            self.sealed.push_back(row);
+        }
+    }
+
     /// Where a batch can go that leaves `kept` slots free.
     pub(crate) fn fit(&self, room: Room, kept: usize) -> Fit {
         match &self.open {
@@ -222,14 +283,15 @@ impl Segments {
         }
     }
 
-    /// The next segment begins: its slot, its id, the slot that is kept for the one after it.
+    /// The next segment begins: its slot, its id, the slot that is kept for the one after it. What
+    /// was [`Segments::last_id`] before is the one before it.
     pub(crate) fn take_next(&mut self) -> Option<(u32, u64, u32)> {
         let slot = self.reserved?;
         let kept = self.free.pop_first()?;
         self.reserved = Some(kept);
         let id = self.next_id;
         self.ids[slot as usize] = id;
-        self.next_id += 1;
+        (self.next_id, self.last_id) = (id + 1, id);
         Some((slot, id, kept))
     }
 

@@ -59,7 +59,8 @@ pub enum Step {
         /// How many units.
         units: u32,
     },
-    /// Write to the image all that `Log::fold_next` lists, then flush the image's disk.
+    /// Write to the image all that `Log::fold_next` lists, then flush the image's disk. A block
+    /// that the log does not have any more is named by `Log::fold_lost` instead.
     WriteImage {
         /// To be completed when the flush is done.
         io: IoId,
@@ -164,6 +165,15 @@ pub enum Failure {
     /// A fold is in flight, or the floor cannot move there.
     #[error("the floor cannot move there: a fold, an open moment, a mark or a branch needs it")]
     FloorIsHeld,
+    /// What is left of the log ends before the moment that the image holds, or may hold a part of.
+    #[error("the history has lost data that its image needs; nothing was changed")]
+    Image,
+    /// A newer program wrote the log, with something that this one must not change.
+    #[error("the history was written by a newer disktime, and is read-only for this one")]
+    NewerLog,
+    /// Nothing is lost that could be accepted.
+    #[error("the history has lost nothing; there is no loss to accept")]
+    NothingLost,
     /// What is stored of that moment is damaged.
     #[error("the history of that moment is damaged; run `disktime verify`")]
     Damaged,

@@ -11,14 +11,20 @@ pub(crate) const HEADER_BYTES: usize = 4 * SECTION_BYTES + HEAD_BYTES;
 pub(crate) const SEGMENT_BYTES: usize = 56;
 const BRANCH_BYTES: usize = 48;
 const MARK_BYTES: usize = 40;
+pub(crate) const LOST_RUN_BYTES: usize = 16;
+const LOSS_BYTES: usize = 24;
 
 /// A segment as a checkpoint lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentRow {
     pub(crate) id: u64,
     pub(crate) slot: u32,
-    /// `None`: it is not sealed.
+    /// Where it ends, and the checksum of the SEAL's header; `None`: it is not sealed.
     pub(crate) seal: Option<(Unit, u32)>,
+    /// There is no SEAL at its end: what lay there is lost.
+    pub(crate) is_cut: bool,
+    /// The slot of the segment behind it, if it is not sealed.
+    pub(crate) next_slot: u32,
     pub(crate) seqs: [Seq; 2],
     pub(crate) times_ns: [u64; 2],
 }
@@ -46,6 +52,22 @@ pub(crate) struct MarkRow {
     pub(crate) name: String,
 }
 
+/// Blocks of the image that do not hold what the floor had there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LostRun {
+    pub(crate) lba: u64,
+    pub(crate) blocks: u32,
+}
+
+/// Durable data that is lost, and whose loss was accepted: the seqs from `first` to `last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LossRow {
+    pub(crate) first: Seq,
+    pub(crate) last: Seq,
+    /// When it was accepted.
+    pub(crate) time_ns: u64,
+}
+
 /// The tables of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
@@ -58,6 +80,9 @@ pub(crate) struct Tables {
     pub(crate) segments: Vec<SegmentRow>,
     pub(crate) branches: Vec<BranchRow>,
     pub(crate) marks: Vec<MarkRow>,
+    /// By block, apart from each other.
+    pub(crate) lost_runs: Vec<LostRun>,
+    pub(crate) losses: Vec<LossRow>,
 }
 
 impl Tables {
@@ -72,6 +97,8 @@ impl Tables {
             + self.segments.len() * SEGMENT_BYTES
             + self.branches.len() * BRANCH_BYTES
             + names
+            + section_bytes(self.lost_runs.len(), LOST_RUN_BYTES)
+            + section_bytes(self.losses.len(), LOSS_BYTES)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -110,7 +137,30 @@ impl Tables {
         section(&mut bytes, MARKS, self.marks.len(), 0, |bytes| {
             self.marks.iter().for_each(|row| encode_mark(row, bytes));
         });
+        self.encode_losses(&mut bytes);
         bytes
+    }
+
+    /// Sections that most logs do not have.
+    fn encode_losses(&self, bytes: &mut Vec<u8>) {
+        let runs = self.lost_runs.len();
+        if runs > 0 {
+            section(bytes, LOST_RUNS, runs, LOST_RUN_BYTES, |bytes| {
+                for run in &self.lost_runs {
+                    let at = row(bytes, LOST_RUN_BYTES);
+                    put_all(bytes, at, &[run.lba, u64::from(run.blocks)]);
+                }
+            });
+        }
+        let losses = self.losses.len();
+        if losses > 0 {
+            section(bytes, LOSSES, losses, LOSS_BYTES, |bytes| {
+                for loss in &self.losses {
+                    let at = row(bytes, LOSS_BYTES);
+                    put_all(bytes, at, &[loss.first, loss.last, loss.time_ns]);
+                }
+            });
+        }
     }
 
     /// The tables in the first bytes of a payload; `None` if they are none. Sections of unknown
@@ -119,7 +169,7 @@ impl Tables {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Tables> {
         let mut reader = Reader { rest: bytes };
         let mut tables = Tables::default();
-        let mut seen = [false; 4];
+        let mut seen = [false; SECTIONS];
         while !reader.rest.is_empty() {
             let header = reader.take(SECTION_BYTES)?;
             let (kind, rows) = (u32_at(header, 0), u32_at(header, 4));
@@ -137,6 +187,8 @@ impl Tables {
                 HEAD => (HEAD_BYTES, 1),
                 SEGMENTS => (SEGMENT_BYTES, u32::MAX),
                 BRANCHES => (BRANCH_BYTES, u32::MAX),
+                LOST_RUNS => (LOST_RUN_BYTES, u32::MAX),
+                LOSSES => (LOSS_BYTES, u32::MAX),
                 _ => (0, u32::MAX),
             };
             if row_bytes < least || rows > most {
@@ -147,11 +199,14 @@ impl Tables {
                     HEAD => tables.take_head(body.take(row_bytes)?),
                     SEGMENTS => tables.segments.push(decode_segment(body.take(row_bytes)?)),
                     BRANCHES => tables.branches.push(decode_branch(body.take(row_bytes)?)?),
+                    LOST_RUNS => tables.lost_runs.push(decode_run(body.take(row_bytes)?)),
+                    LOSSES => tables.losses.push(decode_loss(body.take(row_bytes)?)),
                     _ => tables.marks.push(decode_mark(&mut body)?),
                 }
             }
         }
-        seen.iter().all(|seen| *seen).then_some(tables)
+        let always = &seen[..ALWAYS];
+        always.iter().all(|seen| *seen).then_some(tables)
     }
 
     fn take_head(&mut self, row: &[u8]) {
@@ -167,6 +222,17 @@ const HEAD: u32 = 1;
 const SEGMENTS: u32 = 2;
 const BRANCHES: u32 = 3;
 const MARKS: u32 = 4;
+const LOST_RUNS: u32 = 5;
+const LOSSES: u32 = 6;
+
+/// Sections that are known, and how many of them each checkpoint has.
+const SECTIONS: usize = 6;
+const ALWAYS: usize = 4;
+
+fn section_bytes(rows: usize, row_bytes: usize) -> usize {
+    let header = if rows > 0 { SECTION_BYTES } else { 0 };
+    header + rows * row_bytes
+}
 
 /// Appends a section: its header, then what `write` appends.
 fn section(
@@ -225,14 +291,37 @@ fn encode_segment(segment: &SegmentRow, bytes: &mut Vec<u8>) {
     put_all(bytes, at + 16, &segment.seqs);
     put_all(bytes, at + 32, &segment.times_ns);
     put(bytes, at + 48, &checksum.to_le_bytes());
+    let last = if segment.seal.is_some() {
+        u32::from(segment.is_cut)
+    } else {
+        segment.next_slot
+    };
+    put(bytes, at + 52, &last.to_le_bytes());
+}
+
+fn decode_run(row: &[u8]) -> LostRun {
+    LostRun {
+        lba: u64_at(row, 0),
+        blocks: u32_at(row, 8),
+    }
+}
+
+fn decode_loss(row: &[u8]) -> LossRow {
+    LossRow {
+        first: u64_at(row, 0),
+        last: u64_at(row, 8),
+        time_ns: u64_at(row, 16),
+    }
 }
 
 fn decode_segment(row: &[u8]) -> SegmentRow {
-    let unit = u32_at(row, 12);
+    let (unit, last) = (u32_at(row, 12), u32_at(row, 52));
     SegmentRow {
         id: u64_at(row, 0),
         slot: u32_at(row, 8),
         seal: (unit != 0).then(|| (unit, u32_at(row, 48))),
+        is_cut: unit != 0 && last == 1,
+        next_slot: if unit == 0 { last } else { 0 },
         seqs: [u64_at(row, 16), u64_at(row, 24)],
         times_ns: [u64_at(row, 32), u64_at(row, 40)],
     }

@@ -11,6 +11,8 @@ const FOLD_INTENT: u8 = 6;
 const DURABLE: u8 = 7;
 const DROP: u8 = 8;
 const SEAL: u8 = 10;
+/// Types from here on may be ignored by a program that does not know them.
+const IGNORABLE: u8 = 128;
 
 const MARK_NAME_AT: usize = 24;
 
@@ -64,6 +66,8 @@ pub(crate) enum Record {
     Epoch {
         before: u64,
         kept: Seq,
+        /// Durable data behind `kept` is lost, and a user accepted that.
+        accepts_loss: bool,
     },
     Checkpoint {
         payload_bytes: u32,
@@ -76,6 +80,11 @@ pub(crate) enum Record {
     DropMark(Seq),
     DropBranch(u64),
     Seal(SealRecord),
+    /// Of a type that this program does not know and may ignore.
+    Other {
+        kind: u8,
+        bytes: u32,
+    },
 }
 
 /// What a SEAL says about its footer.
@@ -97,6 +106,7 @@ impl Record {
             Record::Durable => DURABLE,
             Record::DropMark(_) | Record::DropBranch(_) => DROP,
             Record::Seal(_) => SEAL,
+            Record::Other { kind, .. } => *kind,
         }
     }
 
@@ -118,7 +128,14 @@ impl Record {
                 area[16] = reason.number();
                 two(area, *parent, *fork) + 1
             }
-            Record::Epoch { before, kept } => two(area, *before, *kept),
+            Record::Epoch {
+                before,
+                kept,
+                accepts_loss,
+            } => {
+                area[16] = u8::from(*accepts_loss);
+                two(area, *before, *kept) + 1
+            }
             Record::FoldIntent { from, to } => two(area, *from, *to),
             Record::DropMark(moment) => two(area, 1, *moment),
             Record::DropBranch(id) => two(area, 2, *id),
@@ -131,6 +148,7 @@ impl Record {
                 put(area, 16, &seal.last_seq.to_le_bytes());
                 24
             }
+            Record::Other { bytes, .. } => *bytes,
         }
     }
 
@@ -147,6 +165,7 @@ impl Record {
             EPOCH => Record::Epoch {
                 before: first,
                 kept: second,
+                accepts_loss: area[16] == 1,
             },
             CHECKPOINT => Record::Checkpoint { payload_bytes: len },
             FOLD_INTENT => Record::FoldIntent {
@@ -160,6 +179,7 @@ impl Record {
                 pages: [u32_at(area, 0), u32_at(area, 4), u32_at(area, 8)],
                 last_seq: u64_at(area, 16),
             }),
+            IGNORABLE.. => return Some(Record::Other { kind, bytes: len }),
             _ => return None,
         };
         // A later program may write more behind the fields, never less.

@@ -45,6 +45,11 @@ impl SegmentHeader {
 
     /// The header of segment `id`, and its checksum; `None` if the unit does not hold it.
     pub(crate) fn decode(checks: &Checks, id: u64, block: &[u8]) -> Option<(SegmentHeader, u32)> {
+        SegmentHeader::decode_any(checks, block).filter(|(header, _)| header.id == id)
+    }
+
+    /// The header of whatever segment the unit holds one of, and its checksum.
+    pub(crate) fn decode_any(checks: &Checks, block: &[u8]) -> Option<(SegmentHeader, u32)> {
         if block.len() != UNIT_BYTES || &block[..8] != MAGIC {
             return None;
         }
@@ -68,9 +73,8 @@ impl SegmentHeader {
             header.previous,
             header.time_ns,
         ];
-        let is_whole = header.id == id
-            && counts.iter().all(|count| *count < COUNT_LIMIT)
-            && checks.header(0, id, block, CHECKSUM_AT) == checksum
+        let is_whole = counts.iter().all(|count| *count < COUNT_LIMIT)
+            && checks.header(0, header.id, block, CHECKSUM_AT) == checksum
             && u32_at(block, 8) == VERSION;
         is_whole.then_some((header, checksum))
     }

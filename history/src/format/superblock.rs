@@ -14,8 +14,11 @@ const CLOSED: u16 = 1;
 /// Space in a checkpoint for marks and branches, however many slots there are.
 const OTHER_ROWS_BYTES: usize = 4096;
 
-/// Incompatible features that have a name.
-const INCOMPATIBLE: [&str; 3] = ["elsewhere", "clones", "long checkpoint"];
+/// Incompatible features that have a name; this program knows none of them.
+const INCOMPATIBLE: [&str; 5] = ["elsewhere", "clone", "long checkpoint", "sizes", "ring"];
+
+/// Read-only-compatible features that have a name; this program knows none of them.
+const READ_ONLY_COMPATIBLE: [&str; 2] = ["clones", "cursors"];
 
 /// Where a log lies and what it belongs to; fixed when it is formatted, except for sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +98,12 @@ pub(crate) struct Superblock {
     pub(crate) next_seq: u64,
     /// The image holds nothing older than the floor, and may hold a part of what lies up to here.
     pub(crate) fold_to: Seq,
+    /// Where the CHECKPOINT before the newest one lies, while it can take its place.
+    pub(crate) checkpoint_before: Option<CheckpointPlace>,
+    /// The floor that the newest CHECKPOINT holds.
+    pub(crate) floor: Seq,
+    /// Features of a later program, with which this one may read the log and not write it.
+    pub(crate) read_only_features: u64,
 }
 
 /// Why bytes are not a superblock that this program can use.
@@ -146,7 +155,21 @@ impl Superblock {
             closed: None,
             next_seq: 1,
             fold_to: 0,
+            checkpoint_before: None,
+            floor: 0,
+            read_only_features: 0,
         }
+    }
+
+    /// Names of the features with which this program must not write the log, and the version that
+    /// wrote it; `None`: it may.
+    pub(crate) fn read_only_names(&self) -> Option<String> {
+        let bits = self.read_only_features;
+        let written_by = version_text(self.written_by);
+        (bits != 0).then(|| {
+            let names = feature_names(bits, &READ_ONLY_COMPATIBLE);
+            format!("{names}, written by disktime {written_by}")
+        })
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -166,17 +189,18 @@ impl Superblock {
         put(&mut block, 100, &geometry.slots.to_le_bytes());
         put(&mut block, 104, &geometry.vdisk_blocks.to_le_bytes());
         put(&mut block, 112, &self.epoch.to_le_bytes());
-        if let Some(place) = self.checkpoint {
-            put(&mut block, 120, &place.segment.to_le_bytes());
-            put(&mut block, 128, &place.unit.to_le_bytes());
-            put(&mut block, 132, &place.checksum.to_le_bytes());
-        }
+        put_place(&mut block, 120, self.checkpoint);
         if let Some(last_batch) = self.closed {
             put(&mut block, 94, &CLOSED.to_le_bytes());
             put(&mut block, 136, &last_batch.to_le_bytes());
         }
         put(&mut block, 144, &self.next_seq.to_le_bytes());
         put(&mut block, 152, &self.fold_to.to_le_bytes());
+        // Never written by this program over a log that has them; kept so that bytes decode to the
+        // same.
+        put(&mut block, 160, &self.read_only_features.to_le_bytes());
+        put_place(&mut block, 168, self.checkpoint_before);
+        put(&mut block, 184, &self.floor.to_le_bytes());
         let checksum = checks::unseeded(&block, CHECKSUM_AT);
         put(&mut block, CHECKSUM_AT, &checksum.to_le_bytes());
         block
@@ -198,8 +222,8 @@ impl Superblock {
         let written_by = [u16_at(block, 88), u16_at(block, 90), u16_at(block, 92)];
         if u64_at(block, 72) != 0 {
             return Err(SuperblockDefect::Unknown {
-                what: feature_names(u64_at(block, 72)),
-                written_by: written_by.map(|number| number.to_string()).join("."),
+                what: feature_names(u64_at(block, 72), &INCOMPATIBLE),
+                written_by: version_text(written_by),
             });
         }
         let superblock = Superblock {
@@ -214,14 +238,13 @@ impl Superblock {
             generation: u64_at(block, 64),
             written_by,
             epoch: u64_at(block, 112),
-            checkpoint: (u64_at(block, 120) != 0).then(|| CheckpointPlace {
-                segment: u64_at(block, 120),
-                unit: u32_at(block, 128),
-                checksum: u32_at(block, 132),
-            }),
+            checkpoint: place_at(block, 120),
             closed: (u16_at(block, 94) & CLOSED != 0).then(|| u64_at(block, 136)),
             next_seq: u64_at(block, 144),
             fold_to: u64_at(block, 152),
+            checkpoint_before: place_at(block, 168),
+            floor: u64_at(block, 184),
+            read_only_features: u64_at(block, 160),
         };
         if superblock.is_possible() {
             Ok(superblock)
@@ -232,19 +255,45 @@ impl Superblock {
 
     fn is_possible(&self) -> bool {
         let geometry = &self.geometry;
-        let is_inside =
-            |place: CheckpointPlace| (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit);
+        let is_inside = |place: CheckpointPlace| {
+            (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit)
+                && place.segment < COUNT_LIMIT
+        };
         let counts = [self.generation, self.epoch, self.next_seq];
+        let places = [self.checkpoint, self.checkpoint_before];
         geometry.is_possible()
             && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))
             && self.fold_to < COUNT_LIMIT
-            && self.checkpoint.is_none_or(is_inside)
+            && self.floor <= self.fold_to
+            && places.into_iter().flatten().all(is_inside)
     }
 }
 
-fn feature_names(bits: u64) -> String {
+fn put_place(block: &mut [u8], at: usize, place: Option<CheckpointPlace>) {
+    if let Some(place) = place {
+        put(block, at, &place.segment.to_le_bytes());
+        put(block, at + 8, &place.unit.to_le_bytes());
+        put(block, at + 12, &place.checksum.to_le_bytes());
+    }
+}
+
+/// The place of a CHECKPOINT; segment 0 is none.
+fn place_at(block: &[u8], at: usize) -> Option<CheckpointPlace> {
+    let segment = u64_at(block, at);
+    (segment != 0).then(|| CheckpointPlace {
+        segment,
+        unit: u32_at(block, at + 8),
+        checksum: u32_at(block, at + 12),
+    })
+}
+
+fn version_text(version: [u16; 3]) -> String {
+    version.map(|number| number.to_string()).join(".")
+}
+
+fn feature_names(bits: u64, names: &[&str]) -> String {
     let names = (0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| {
-        let name = INCOMPATIBLE.get(bit as usize).map(|name| name.to_string());
+        let name = names.get(bit as usize).map(|name| name.to_string());
         name.unwrap_or_else(|| format!("feature {bit}"))
     });
     names.collect::<Vec<_>>().join(", ")

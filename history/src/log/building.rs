@@ -13,7 +13,8 @@ use crate::format::record::{BranchReason, Record};
 use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES};
 use crate::map::BlockMap;
 use crate::replay;
-use crate::scan::{self, Before, Expected};
+use crate::scan::{self, Before, Durable, Expected, Listed};
+use crate::segments::Cut;
 use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
 use std::collections::VecDeque;
 
@@ -176,6 +177,10 @@ impl Log {
             self.end_build();
             return;
         };
+        if row.is_cut && build.slot.is_none() {
+            // There is no footer to be read first.
+            build.slot = Some(Vec::new());
+        }
         let start = self.geometry.slot_start(row.slot);
         let slot_end = start + self.geometry.slot_units;
         let seal = row.seal.map_or(slot_end, |(unit, _)| unit);
@@ -223,11 +228,14 @@ impl Log {
                 slot.extend_from_slice(result.unwrap_or(&[0; UNIT_BYTES]));
                 if slot.len() < batches_bytes {
                     None
-                } else if let Some(footer) = self.footer_of_slot(&row, slot) {
-                    Some(footer)
                 } else {
-                    self.build_is_damaged(build, &row);
-                    return;
+                    match self.footer_of_slot(&row, slot, &build.path) {
+                        Ok(footer) => Some(footer),
+                        Err(cut) => {
+                            self.build_is_damaged(build, cut);
+                            return;
+                        }
+                    }
                 }
             }
         };
@@ -260,28 +268,50 @@ impl Log {
         is_possible.then_some(footer)
     }
 
-    /// The footer, made of the batches: all that lies before the SEAL.
-    fn footer_of_slot(&self, row: &SegmentRow, slot: &[u8]) -> Option<Footer> {
+    /// The footer, made of the batches that lie before the SEAL, as far as the path needs them; or
+    /// where they end, if it needs more.
+    fn footer_of_slot(&self, row: &SegmentRow, slot: &[u8], path: &Path) -> Result<Footer, Cut> {
         let expected = Expected {
-            id: row.id,
+            id: Some(row.id),
             slot: row.slot,
             epoch_max: self.superblock.epoch,
             before: None,
             without_header: Before::NOTHING,
+            listed: Some(Listed {
+                first_seq: row.seqs[0],
+                time_ns: row.times_ns[0],
+                // Nothing is read there: any slot but its own.
+                next_slot: u32::from(row.slot == 0),
+            }),
+            durable: Durable {
+                is_sealed: true,
+                ..Durable::default()
+            },
         };
         let scan = scan::scan(&self.checks, &self.geometry, &expected, slot);
+        let reached = scan.header.as_ref().map(|_| scan.reached);
         // The SEAL may be what is damaged, and its seq may have jumped: its place is what counts.
-        let is_whole = scan.header.is_some() && scan.end_units as usize * UNIT_BYTES == slot.len();
+        let is_whole = reached.is_some() && scan.end_units as usize * UNIT_BYTES == slot.len();
+        let first = row.seqs[0].saturating_sub(1);
+        let last = reached.map_or(first, |reached| reached.last_seq);
+        if !is_whole && last < row.seqs[1] && path.sees_any(last + 1, row.seqs[1]) {
+            return Err(Cut {
+                segment: row.id,
+                unit: self.geometry.slot_start(row.slot) + scan.end_units,
+                last_seq: last,
+                time_ns: scan.reached.time_ns.max(row.times_ns[0]),
+            });
+        }
         let mut footer = Footer::default();
         for (batch, _) in &scan.batches {
             replay::add_to_footer(batch, &mut footer);
         }
-        is_whole.then_some(footer)
+        Ok(footer)
     }
 
-    fn build_is_damaged(&mut self, build: Build, row: &SegmentRow) {
+    fn build_is_damaged(&mut self, build: Build, cut: Cut) {
         match build.purpose {
-            BuildPurpose::Opening => self.opening_is_damaged(row),
+            BuildPurpose::Opening => self.opening_is_damaged(cut),
             BuildPurpose::Fold => self.image_failed(),
             BuildPurpose::Abandoned => {}
             BuildPurpose::Branch { request, .. } => {
@@ -292,6 +322,15 @@ impl Log {
                 self.fail_request(request, Failure::Damaged);
             }
         }
+    }
+
+    /// The BRANCH is durable: what is read from now on is what its moment holds.
+    pub(super) fn branch_is_durable(&mut self, request: RequestId, seq: Seq) {
+        if let Some(map) = self.builds.take_for_branch() {
+            self.map = map;
+        }
+        self.reverting = false;
+        self.notices.push_back(Notice::Done { request, seq });
     }
 
     fn end_build(&mut self) {
@@ -343,7 +382,7 @@ impl Log {
                         reason,
                     },
                     payload: Vec::new(),
-                    answer: Answer::Request(request),
+                    answer: Answer::Branch(request),
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! Checkpoints, and the superblocks that name them.
 
-use super::pipeline::{Answer, StagedRecord};
+use super::pipeline::{Answer, SEQS_FOR_SEAL, StagedRecord};
 use super::{Log, Phase, Purpose};
 use crate::format::checkpoint::Tables;
 use crate::format::record::Record;
@@ -8,6 +8,7 @@ use crate::format::superblock::{CheckpointPlace, Superblock};
 use crate::format::{SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
 use crate::steps::{Notice, Part, Step};
+use std::mem;
 
 /// How far the superblocks are.
 #[derive(Debug, Default)]
@@ -26,6 +27,10 @@ pub(super) struct Superblocks {
     floor: Option<Seq>,
     /// The floor that the checkpoint in flight holds.
     checkpoint_floor: Option<Seq>,
+    /// The next checkpoint says something that the one before it does not lead to.
+    forgets_before: bool,
+    /// The checkpoint in flight does.
+    checkpoint_forgets_before: bool,
     /// Whether the checkpoint that ends a log is wanted or in flight.
     is_last: bool,
 }
@@ -86,8 +91,12 @@ impl Log {
             self.superblocks.checkpoint_floor = None;
             self.fold_is_checkpointed(floor);
         }
+        let named = written.checkpoint.map(|place| place.segment);
         match self.phase {
             Phase::BeginningEpoch => self.epoch_begins(),
+            Phase::AcceptingLoss if named == Some(self.segments.last_id()) => {
+                self.loss_is_accepted();
+            }
             Phase::Closing if written.closed.is_some() => {
                 self.phase = Phase::Closed;
                 self.notices.push_back(Notice::Closed);
@@ -105,18 +114,21 @@ impl Log {
 
     pub(super) fn begin_checkpoint(&mut self, now_ns: u64) -> bool {
         let waits = self.is_checkpointing() || self.flight.iter().any(|flight| flight.is_record());
-        if !self.checkpoint_wanted || waits {
+        if !self.checkpoint_wanted || waits || !self.seqs_are_left(SEQS_FOR_SEAL) {
             return false;
         }
         // Only a fold needs a checkpoint; others wait rather than take the last slots.
-        let kept = if self.is_folding() {
+        let kept = if self.is_folding() || self.accepting.is_some() {
             0
         } else {
-            EMERGENCY_SLOTS - 1
+            EMERGENCY_SLOTS
         };
         let room = checkpoint_room(self.tables().encoded_bytes());
         if !self.make_room(room, kept, now_ns) {
             return false;
+        }
+        if self.send_epoch(now_ns) {
+            return true;
         }
         // A segment that was begun for it is in the tables too.
         let mut payload = self.tables().encode();
@@ -128,6 +140,8 @@ impl Log {
         payload.resize(payload.len().next_multiple_of(UNIT_BYTES), 0);
         self.checkpoint_wanted = false;
         self.superblocks.checkpoint_floor = Some(self.floor);
+        self.superblocks.checkpoint_forgets_before =
+            mem::take(&mut self.superblocks.forgets_before);
         let staged = StagedRecord {
             record: Record::Checkpoint { payload_bytes },
             payload,
@@ -143,11 +157,19 @@ impl Log {
 
     /// The CHECKPOINT is durable: the superblocks name it.
     pub(super) fn checkpoint_is_durable(&mut self, unit: Unit, checksum: u32, segment: u64) {
+        let floor = self.superblocks.checkpoint_floor.unwrap_or(self.floor);
+        let forgets = mem::take(&mut self.superblocks.checkpoint_forgets_before);
+        let before = self.superblock.checkpoint.filter(|_| !forgets);
+        self.superblock.checkpoint_before =
+            before.filter(|place| self.segments.keeps(place.segment, floor));
+        self.superblock.floor = floor;
         self.superblock.checkpoint = Some(CheckpointPlace {
             segment,
             unit,
             checksum,
         });
+        // Until now it said what was lost of a log that had been closed.
+        self.superblock.closed = None;
         self.superblocks.durable_floor = self.superblocks.checkpoint_floor;
         let is_all = self.published_seq + 1 == self.next_seq && self.is_quiet();
         if self.superblocks.is_last && is_all && self.durable_seq == self.published_seq {
@@ -155,6 +177,12 @@ impl Log {
         }
         self.superblocks.is_last &= self.superblock.closed.is_some();
         self.want_superblocks();
+    }
+
+    /// The newest checkpoint must not be replaced by the one before it: what the next one says is
+    /// not in the batches between them.
+    pub(super) fn forget_checkpoint_before(&mut self) {
+        self.superblocks.forgets_before = true;
     }
 
     fn note_closed(&mut self) {
@@ -173,6 +201,8 @@ impl Log {
             segments: self.segments.rows(self.floor),
             branches: self.branches.rows().cloned().collect(),
             marks: self.marks.rows().cloned().collect(),
+            lost_runs: self.lost_blocks.rows(),
+            losses: self.current_losses(),
         }
     }
 
@@ -203,7 +233,8 @@ impl Log {
             return;
         }
         let room = checkpoint_room(self.tables().encoded_bytes());
-        if self.segments.fit(room, EMERGENCY_SLOTS - 1) != Fit::Full {
+        let is_new = self.next_batch > self.first_batch;
+        if is_new && self.segments.fit(room, EMERGENCY_SLOTS) != Fit::Full {
             self.superblocks.is_last = true;
             self.checkpoint_wanted = true;
         } else if self.durable_seq < self.published_seq {

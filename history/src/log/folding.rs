@@ -14,8 +14,10 @@ use super::pipeline::{Answer, StagedRecord};
 use super::reading::{Run, run_at};
 use super::{Log, Purpose};
 use crate::format::Seq;
+use crate::format::checkpoint::LOST_RUN_BYTES;
 use crate::format::record::Record;
 use crate::log::building::BuildPurpose;
+use crate::lost::{LOST_RUNS_MAX, LostBlocks};
 use crate::map::BlockMap;
 use crate::steps::{Failure, Notice, Step};
 
@@ -42,6 +44,8 @@ pub(super) struct Fold {
     to: Seq,
     stage: Stage,
     map: BlockMap,
+    /// Blocks of it that the log does not have any more.
+    lost: LostBlocks,
 }
 
 impl Fold {
@@ -71,6 +75,7 @@ impl Log {
             to,
             stage: Stage::Building,
             map: BlockMap::default(),
+            lost: LostBlocks::default(),
         });
         self.builds.push(BuildPurpose::Fold);
     }
@@ -84,6 +89,25 @@ impl Log {
             .filter(|fold| fold.stage == Stage::Image)?;
         let (lba, _) = fold.map.next_from(from)?;
         Some((lba, run_at(&fold.map, lba, u64::MAX)))
+    }
+
+    /// A block that [`Log::fold_next`] listed cannot be read from the log, or does not verify. The
+    /// fold goes on without it; from its end on reads of the block fail, until it is written again.
+    ///
+    /// # Errors
+    /// [`Failure::TooMany`] if there are too many such blocks: then [`Step::WriteImage`] fails.
+    pub fn fold_lost(&mut self, lba: u64) -> Result<(), Failure> {
+        let known = self.lost_blocks.len();
+        let more_bytes = (known + 1) * LOST_RUN_BYTES;
+        let has_room = self.tables_have_room(more_bytes);
+        let is_image = |fold: &&mut Fold| fold.stage == Stage::Image;
+        if let Some(fold) = self.fold.as_mut().filter(is_image) {
+            if known + fold.lost.len() >= LOST_RUNS_MAX || !has_room {
+                return Err(Failure::TooMany);
+            }
+            fold.lost.insert(lba);
+        }
+        Ok(())
     }
 
     pub(super) fn fold_map_is_built(&mut self, map: BlockMap) {
@@ -120,6 +144,13 @@ impl Log {
         let Some(fold) = &mut self.fold else { return };
         fold.stage = Stage::Checkpoint;
         self.floor = fold.to;
+        let before = self.lost_blocks.clone();
+        let is_old = |lba: u64| fold.map.get(lba).is_none();
+        self.lost_blocks.retain(is_old);
+        self.lost_blocks.add(&fold.lost);
+        if self.lost_blocks != before {
+            self.forget_checkpoint_before();
+        }
         self.checkpoint_wanted = true;
     }
 

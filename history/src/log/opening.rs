@@ -8,14 +8,16 @@ use super::checkpoints::Superblocks;
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Settings};
 use crate::branches::Branches;
-use crate::format::checkpoint::SegmentRow;
+use crate::format::checkpoint::{LossRow, LostRun};
 use crate::format::checks::Checks;
 use crate::format::record::{BranchReason, Record};
 use crate::format::superblock::Superblock;
 use crate::format::{Seq, UNFLUSHED_SEQS_MAX};
+use crate::lost::LostBlocks;
 use crate::map::BlockMap;
 use crate::marks::Marks;
-use crate::segments::Segments;
+use crate::recovery::Report;
+use crate::segments::{Cut, Segments};
 use crate::steps::{Failure, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -36,8 +38,9 @@ pub(crate) struct Found {
     pub(crate) last_batch: u64,
     pub(crate) last_time_ns: u64,
     pub(crate) last_seal_checksum: u32,
-    /// Whether durable data is lost behind the last seq.
-    pub(crate) lost_durable: bool,
+    pub(crate) lost_runs: Vec<LostRun>,
+    pub(crate) losses: Vec<LossRow>,
+    pub(crate) report: Report,
 }
 
 impl Log {
@@ -83,7 +86,15 @@ impl Log {
             next_io: 1,
             steps: VecDeque::new(),
             notices: VecDeque::new(),
-            lost_from: found.lost_durable.then_some(found.last_seq + 1),
+            lost_from: found.report.lost_from,
+            cut: None,
+            accepting: None,
+            losses: found.losses,
+            lost_blocks: LostBlocks::of_rows(&found.lost_runs, geometry.vdisk_blocks)
+                .unwrap_or_default(),
+            report: found.report,
+            epoch_record: None,
+            first_batch: found.last_batch + 1,
         };
         for (record, seq, before, time_ns) in &found.records {
             log.published_time_ns = *time_ns;
@@ -91,6 +102,18 @@ impl Log {
         }
         log.published_time_ns = found.last_time_ns;
         if log.lost_from.is_some() {
+            let end = log.segments.open().map(|open| {
+                let start = geometry.slot_start(open.slot);
+                (open.id, start + open.used_units())
+            });
+            // Without its header nothing is left of the newest segment.
+            let (segment, unit) = end.unwrap_or((log.segments.last_id() + 1, 0));
+            log.cut = Some(Cut {
+                segment,
+                unit,
+                last_seq: found.last_seq,
+                time_ns: found.last_time_ns,
+            });
             log.truncate_tables();
         }
         log.builds.push(BuildPurpose::Opening);
@@ -99,7 +122,7 @@ impl Log {
 
     pub(super) fn opening_map_is_built(&mut self, map: BlockMap) {
         self.map = map;
-        if self.lost_from.is_some() {
+        if self.lost_from.is_some() || self.report.read_only_features.is_some() {
             self.phase = Phase::ReadOnly;
             self.notices.push_back(Notice::Opened);
             return;
@@ -117,15 +140,16 @@ impl Log {
         self.want_superblocks();
     }
 
-    /// A sealed segment cannot be read: what it holds was durable.
-    pub(super) fn opening_is_damaged(&mut self, row: &SegmentRow) {
-        let before = row.seqs[0].saturating_sub(1);
-        self.lost_from = Some(row.seqs[0]);
-        self.published_seq = self.published_seq.min(before);
+    /// A sealed segment cannot be read behind `cut`: what it holds was durable.
+    pub(super) fn opening_is_damaged(&mut self, cut: Cut) {
+        self.published_seq = self.published_seq.min(cut.last_seq);
+        self.lost_from = Some(self.published_seq + 1);
+        (self.report.newest, self.report.lost_from) = (self.published_seq, self.lost_from);
+        self.cut = Some(cut);
         self.truncate_tables();
         if self.published_seq < self.oldest_restorable {
             // The image is younger than what is left, which was never beside it.
-            self.break_down(Failure::Damaged);
+            self.break_down(Failure::Image);
         } else {
             self.builds.push(BuildPurpose::Opening);
         }
@@ -140,33 +164,44 @@ impl Log {
     /// The new epoch is durable in both superblocks.
     pub(super) fn epoch_begins(&mut self) {
         let is_new = self.branches.current() == 0;
-        let mut records = vec![Record::Epoch {
+        self.epoch_record = Some(Record::Epoch {
             before: self.superblock.epoch - 1,
             kept: self.published_seq,
-        }];
-        if is_new {
-            records.push(Record::Branch {
-                parent: 0,
-                fork: 0,
-                reason: BranchReason::First,
-            });
+            accepts_loss: self.accepting.is_some(),
+        });
+        if self.accepting.is_some() {
+            self.checkpoint_wanted = true;
+            self.forget_checkpoint_before();
+            self.phase = Phase::AcceptingLoss;
+            return;
         }
-        self.records = records
-            .into_iter()
-            .map(|record| StagedRecord {
-                record,
+        if is_new {
+            self.records.push_back(StagedRecord {
+                record: Record::Branch {
+                    parent: 0,
+                    fork: 0,
+                    reason: BranchReason::First,
+                },
                 payload: Vec::new(),
                 answer: Answer::Nothing,
-            })
-            .collect();
-        self.checkpoint_wanted = true;
-        if self.floor < self.oldest_restorable {
-            self.begin_fold(self.oldest_restorable);
+            });
         }
+        // A log of which nothing is written takes no space however often it is opened.
+        let named = self.superblock.checkpoint.map(|place| place.segment);
+        self.checkpoint_wanted =
+            is_new || self.report.checkpoint_mended || named != Some(self.segments.last_id());
+        self.begin_owed_fold();
         // Data before the first branch would belong to none, and be lost at the next opening.
         self.phase = Phase::BeginningBranch;
         if !is_new {
             self.first_branch_begins();
+        }
+    }
+
+    /// A fold that a crash or a damaged log interrupted is repeated.
+    pub(super) fn begin_owed_fold(&mut self) {
+        if self.floor < self.oldest_restorable {
+            self.begin_fold(self.oldest_restorable);
         }
     }
 

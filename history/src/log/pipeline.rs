@@ -14,6 +14,9 @@ use crate::steps::{Failure, IoId, Part, RequestId, Step};
 /// Data stops so far below the limit of seqs that are not durable: records may still come.
 const SEQS_FOR_RECORDS: u64 = 4096;
 
+/// And records so far: a SEAL may still come, or an EPOCH.
+pub(super) const SEQS_FOR_SEAL: u64 = 8;
+
 /// A change that waits for its batch: a request, or a piece of one.
 #[derive(Debug, Clone)]
 pub(super) struct Staged {
@@ -33,12 +36,24 @@ pub(super) struct Staged {
 pub(super) enum Answer {
     Nothing,
     Request(RequestId),
+    /// A branch that a request began.
+    Branch(RequestId),
     FoldIntent,
     Checkpoint {
         unit: Unit,
         checksum: u32,
         segment: u64,
     },
+}
+
+impl Answer {
+    /// The request that is answered.
+    pub(super) fn request(self) -> Option<RequestId> {
+        match self {
+            Answer::Request(request) | Answer::Branch(request) => Some(request),
+            Answer::Nothing | Answer::FoldIntent | Answer::Checkpoint { .. } => None,
+        }
+    }
 }
 
 /// A record that waits for its batch.
@@ -105,19 +120,23 @@ impl Log {
     }
 
     fn begin_record(&mut self, now_ns: u64) -> bool {
-        let Some(staged) = self.records.front() else {
+        // What makes space goes before what waits for it.
+        let makes_space = |staged: &StagedRecord| slots_kept(&staged.record) == 0;
+        let mut at = 0;
+        if self.branch_waits() {
+            if self.begin_data(now_ns) {
+                return true;
+            }
+            match self.records.iter().position(makes_space) {
+                Some(found) => at = found,
+                None => return false,
+            }
+        }
+        let Some(staged) = self.records.get(at) else {
             return false;
         };
-        // A branch begins when all of the old one is published.
-        let is_branch = matches!(staged.record, Record::Branch { .. });
-        if is_branch && !(self.flight.is_empty() && self.staged.is_empty()) {
-            return self.begin_data(now_ns);
-        }
         let mut kept = slots_kept(&staged.record);
-        let mut at = 0;
         if self.segments.fit(RECORD_ROOM, kept) == Fit::Full {
-            // What makes space goes before what waits for it.
-            let makes_space = |staged: &StagedRecord| slots_kept(&staged.record) == 0;
             let Some(found) = self.records.iter().position(makes_space) else {
                 self.record_has_no_room();
                 return false;
@@ -128,13 +147,23 @@ impl Log {
                 return false;
             }
         }
-        if !self.make_room(RECORD_ROOM, kept, now_ns) {
+        if !self.seqs_are_left(SEQS_FOR_SEAL) || !self.make_room(RECORD_ROOM, kept, now_ns) {
             return false;
+        }
+        if self.send_epoch(now_ns) {
+            return true;
         }
         if let Some(staged) = self.records.remove(at) {
             self.send_record(staged, now_ns);
         }
         true
+    }
+
+    /// A branch begins when all of the old one is published, with what waits for that.
+    fn branch_waits(&self) -> bool {
+        let first = self.records.front().map(|staged| &staged.record);
+        matches!(first, Some(Record::Branch { .. }))
+            && !(self.flight.is_empty() && self.staged.is_empty())
     }
 
     /// No slot is free for the first record, which may not take the emergency segments: it fails.
@@ -148,10 +177,24 @@ impl Log {
                 self.reverting = false;
                 self.builds.take_for_branch();
             }
-            if let Some(Answer::Request(request)) = staged.map(|staged| staged.answer) {
+            if let Some(request) = staged.and_then(|staged| staged.answer.request()) {
                 self.fail_request(request, Failure::Full);
             }
         }
+    }
+
+    /// The first batch of an opening is its EPOCH; there is room. Whether it was sent just now.
+    pub(super) fn send_epoch(&mut self, now_ns: u64) -> bool {
+        let Some(record) = self.epoch_record.take() else {
+            return false;
+        };
+        let staged = StagedRecord {
+            record,
+            payload: Vec::new(),
+            answer: Answer::Nothing,
+        };
+        self.send_record(staged, now_ns);
+        true
     }
 
     pub(super) fn send_record(&mut self, staged: StagedRecord, now_ns: u64) {
@@ -175,13 +218,11 @@ impl Log {
     }
 
     fn begin_data(&mut self, now_ns: u64) -> bool {
-        if self.held || self.staged.is_empty() {
+        let is_held = self.held && !self.branch_waits();
+        if is_held || self.staged.is_empty() {
             return false;
         }
-        let given_out = self.next_seq - 1 - self.durable_seq;
-        let seqs_left = (UNFLUSHED_SEQS_MAX - SEQS_FOR_RECORDS).saturating_sub(given_out);
-        if seqs_left < ENTRIES_MAX as u64 {
-            self.flushing.want();
+        if !self.seqs_are_left(SEQS_FOR_RECORDS + ENTRIES_MAX as u64) {
             return false;
         }
         let (count, room) = self.take_fitting();
@@ -196,6 +237,9 @@ impl Log {
                     false
                 }
             };
+        }
+        if self.send_epoch(now_ns) {
+            return true;
         }
         let items: Vec<Staged> = self.staged.drain(..count).collect();
         let entries = items.iter().map(|item| item.entry).collect();
@@ -224,6 +268,18 @@ impl Log {
             now_ns,
         );
         true
+    }
+
+    /// Whether more seqs than `kept` can be given out before a flush ends; if not, one is wanted.
+    pub(super) fn seqs_are_left(&mut self, kept: u64) -> bool {
+        // What an opening skipped was not given out.
+        let first = self.superblock.next_seq.max(self.durable_seq + 1);
+        let given_out = self.next_seq.saturating_sub(first);
+        let are_left = given_out + kept < UNFLUSHED_SEQS_MAX;
+        if !are_left {
+            self.flushing.want();
+        }
+        are_left
     }
 
     /// How many of the waiting changes fit one batch of the open segment, and what it takes.
@@ -383,6 +439,7 @@ pub(super) fn slots_kept(record: &Record) -> usize {
         | Record::FoldIntent { .. }
         | Record::DropMark(_)
         | Record::DropBranch(_)
+        | Record::Other { .. }
         | Record::Seal(_) => 0,
     }
 }

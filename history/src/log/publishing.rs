@@ -45,7 +45,10 @@ impl Log {
         if let Some(open) = self.segments.open_mut() {
             open.publish(&header);
         }
-        if !matches!(header.body, Body::Record(Record::Durable)) {
+        if matches!(header.body, Body::Record(Record::Durable)) {
+            // It proves nothing while it can be lost itself.
+            self.flushing.want();
+        } else {
             self.published_content_seq = self.published_seq;
         }
         match &header.body {
@@ -78,10 +81,6 @@ impl Log {
             }),
             Record::Branch { fork, reason, .. } => {
                 self.branches.begin(seq, *fork, *reason, before.0, before.1);
-                if let Some(map) = self.builds.take_for_branch() {
-                    self.map = map;
-                    self.reverting = false;
-                }
                 self.first_branch_begins();
             }
             Record::DropMark(moment) => self.marks.remove(*moment),
@@ -89,7 +88,13 @@ impl Log {
             Record::FoldIntent { to, .. } => {
                 self.oldest_restorable = self.oldest_restorable.max(*to);
             }
+            Record::Epoch {
+                kept,
+                accepts_loss: true,
+                ..
+            } => self.note_loss(*kept, seq),
             Record::Epoch { .. }
+            | Record::Other { .. }
             | Record::Checkpoint { .. }
             | Record::Durable
             | Record::Seal(_) => {}
@@ -125,10 +130,8 @@ impl Log {
         let mut failed: Vec<RequestId> = of_flights
             .chain(of_records)
             .chain(self.flushing.take_all())
-            .filter_map(|answer| match answer {
-                Answer::Request(request) => Some(request),
-                _ => None,
-            })
+            .filter_map(Answer::request)
+            .chain(self.accepting.take())
             .collect();
         let items = in_flight
             .iter()

@@ -24,6 +24,8 @@ pub enum Source {
     Image,
     /// It reads as zeroes.
     Zeroes,
+    /// Nowhere: the log had rotted when these blocks were to be folded. A read of them fails.
+    Lost,
     /// One block, in this unit of the log; `Log::verifies` judges what is read there.
     Log {
         /// Where.
@@ -47,11 +49,17 @@ impl Log {
     /// view is not open, or if nothing can be served.
     pub fn look_up(&self, view: View, lba: u64, limit: u64) -> Option<Run> {
         let map = match view {
-            View::Now if self.phase == Phase::Broken(Failure::Damaged) => return None,
+            View::Now if self.phase == Phase::Broken(Failure::Image) => return None,
             View::Now => &self.map,
             View::At(view) => &self.views.get(&view)?.1,
         };
-        Some(run_at(map, lba, limit))
+        let mut run = run_at(map, lba, limit);
+        if run.source == Source::Image {
+            let (blocks, is_lost) = self.lost_blocks.run_at(lba, run.blocks);
+            run.blocks = blocks;
+            run.source = if is_lost { Source::Lost } else { Source::Image };
+        }
+        Some(run)
     }
 
     /// Whether a block that was read from a unit of the log is what was written there.

@@ -185,7 +185,7 @@ impl Log {
     /// until it is done: the driver has made sure that no client writes.
     ///
     /// # Errors
-    /// [`Failure::NoSuchMoment`], [`Failure::TooMany`].
+    /// [`Failure::NoSuchMoment`], [`Failure::TooMany`]; [`Failure::Busy`] while the log is held.
     pub fn revert(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
         self.check_writable()?;
         self.check_moment(moment)?;
@@ -214,6 +214,10 @@ impl Log {
         fork: Seq,
         reason: BranchReason,
     ) -> Result<(), Failure> {
+        if self.held {
+            // The changes that wait would have to go before it.
+            return Err(Failure::Busy);
+        }
         if self.branches.len() >= BRANCHES_MAX || !self.tables_have_room(TABLE_MARGIN_BYTES) {
             return Err(Failure::TooMany);
         }
@@ -266,9 +270,10 @@ impl Log {
         self.held = true;
     }
 
-    /// Whether changes wait and none is in flight.
+    /// Whether changes wait and none is in flight. A revert that had begun ends first, with the
+    /// changes that it waits for.
     pub fn is_held(&self) -> bool {
-        self.held && self.flight.is_empty() && self.sealing.is_none()
+        self.held && !self.reverting && self.flight.is_empty() && self.sealing.is_none()
     }
 
     /// Changes go on.
@@ -340,11 +345,13 @@ impl Log {
         match self.phase {
             Phase::Writable if self.reverting => Err(Failure::Reverting),
             Phase::Writable => Ok(()),
+            Phase::ReadOnly if self.report.read_only_features.is_some() => Err(Failure::NewerLog),
             Phase::ReadOnly => Err(Failure::ReadOnly),
             Phase::Broken(why) => Err(why),
             Phase::Building
             | Phase::BeginningEpoch
             | Phase::BeginningBranch
+            | Phase::AcceptingLoss
             | Phase::Closing
             | Phase::Closed => Err(Failure::NotOpen),
         }
@@ -359,7 +366,7 @@ impl Log {
 
     pub(super) fn check_moment(&self, moment: Seq) -> Result<(), Failure> {
         let is_known = (self.oldest_restorable..=self.published_seq).contains(&moment);
-        if is_known && self.branches.is_kept(moment) {
+        if is_known && self.branches.is_kept(moment) && !self.is_lost(moment) {
             Ok(())
         } else {
             Err(Failure::NoSuchMoment)

@@ -59,11 +59,13 @@ impl Log {
         let payload: Vec<u32> = pages.chunks(UNIT_BYTES).map(crc32c::crc32c).collect();
         let (header, block, first) =
             self.make_header(Body::Record(record), &payload, [0; 3], now_ns);
-        debug_assert!(first.is_none(), "a segment that is sealed holds a batch");
         let checksum = self.segments.open().map_or(0, |open| open.last_checksum);
         let io = self.start(Purpose::SealWrite);
-        let unit = header.unit;
-        let parts = vec![Part::Bytes(block), Part::Bytes(pages)];
+        // The header of a segment that holds nothing else goes with it.
+        let mut first = first.unwrap_or_default();
+        let unit = header.unit - (first.len() / UNIT_BYTES) as u32;
+        first.extend_from_slice(&block);
+        let parts = vec![Part::Bytes(first), Part::Bytes(pages)];
         self.steps.push_back(Step::Write { io, unit, parts });
         self.sealing = Some(Sealing::Writing(Box::new(header), checksum));
     }
@@ -96,6 +98,7 @@ impl Log {
     /// Begins the next segment; its header is written with its first batch. Whether there was a
     /// slot.
     pub(super) fn open_segment(&mut self, now_ns: u64) -> bool {
+        let previous = self.segments.last_id();
         let Some((slot, id, next_slot)) = self.segments.take_next() else {
             return false;
         };
@@ -104,7 +107,7 @@ impl Log {
             epoch: self.superblock.epoch,
             first_seq: self.next_seq,
             first_batch: self.next_batch,
-            previous: id - 1,
+            previous,
             previous_seal_checksum: self.last_seal_checksum,
             slot,
             next_slot,

@@ -9,10 +9,11 @@ use crate::format::checks::Checks;
 use crate::format::record::Record;
 use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::{CheckpointPlace, Geometry};
-use crate::format::{COUNT_LIMIT, Seq, UNIT_BYTES, Unit};
+use crate::format::{COUNT_LIMIT, COUNT_OPEN_LIMIT, Seq, UNIT_BYTES};
 use crate::log::{Found, Log, Settings};
+use crate::lost::LostBlocks;
 use crate::marks::Marks;
-use crate::scan::{self, Before, Expected, Scan};
+use crate::scan::{self, Before, Durable, End, Expected, Listed, Scan};
 use crate::segments::{OpenSegment, Room, Segments};
 
 /// The newest checkpoint.
@@ -45,47 +46,115 @@ impl Recovery {
     pub(super) fn take_checkpoint(&mut self, place: CheckpointPlace, bytes: &[u8]) {
         let geometry = self.geometry();
         let Some(checkpoint) = decode_checkpoint(&self.checks(), &geometry, place, bytes) else {
-            self.fail(OpenError::Checkpoint);
+            self.checkpoint_is_damaged(&place);
             return;
         };
         self.checkpoint = Some(checkpoint);
-        self.at = (geometry.slot_of(place.unit), place.segment);
+        self.at = (geometry.slot_of(place.unit), Some(place.segment));
         self.begin_segment();
     }
 
-    /// Judges a slot once all of it is read.
-    pub(super) fn judge_segment(&mut self) {
+    /// The one before it takes its place, if there is one.
+    pub(super) fn checkpoint_is_damaged(&mut self, place: &CheckpointPlace) {
+        let superblock = self.superblock.as_ref();
+        let before = superblock.and_then(|superblock| superblock.checkpoint_before);
+        match before.filter(|before| before != place && !self.checkpoint_mended) {
+            Some(before) => {
+                self.checkpoint_mended = true;
+                self.stage = Stage::Checkpoint(before, Vec::new());
+            }
+            None => self.fail(OpenError::Checkpoint),
+        }
+    }
+
+    /// The header of the next segment is read first: it says whether all of this one was durable.
+    pub(super) fn segment_is_read(&mut self, read: Vec<u8>) {
         let geometry = self.geometry();
-        let Stage::Segment(read) = &self.stage else {
-            return;
-        };
         if read.len() < geometry.slot_units as usize * UNIT_BYTES {
+            self.stage = Stage::Segment(read);
             return;
         }
+        let (slot, id) = self.at;
+        let header = id.and_then(|id| {
+            let block = &read[..UNIT_BYTES];
+            SegmentHeader::decode(&self.checks(), id, block)
+        });
+        let named = header.map(|(header, _)| header.next_slot);
+        let listed = self.listed().map(|listed| listed.next_slot);
+        let next = named.or(listed);
+        match next.filter(|next| *next < geometry.slots && *next != slot) {
+            Some(next) => self.stage = Stage::NextHeader(read, next),
+            None => self.judge_segment(&read, None),
+        }
+    }
+
+    /// The header of the segment that follows the one that is read, if the unit holds it.
+    pub(super) fn next_header(&self, slot: u32, block: &[u8]) -> Option<SegmentHeader> {
+        let (header, _) = SegmentHeader::decode_any(&self.checks(), block)?;
+        let follows = Some(header.previous) == self.at.1
+            && header.id > header.previous
+            && header.slot == slot
+            && header.epoch <= self.epoch();
+        follows.then_some(header)
+    }
+
+    fn epoch(&self) -> u64 {
+        let superblock = self.superblock.as_ref();
+        superblock.map_or(0, |superblock| superblock.epoch)
+    }
+
+    /// What the checkpoint says of the segment that is read, if it lies in that.
+    fn listed(&self) -> Option<Listed> {
+        let checkpoint = self
+            .checkpoint
+            .as_ref()
+            .filter(|_| self.segments.is_empty())?;
+        let row = checkpoint.tables.segments.last()?;
+        Some(Listed {
+            first_seq: row.seqs[0],
+            time_ns: row.times_ns[0],
+            next_slot: row.next_slot,
+        })
+    }
+
+    /// What is known to have been durable of the segment that is read.
+    fn durable(&self, next: Option<SegmentHeader>) -> Durable {
+        let superblock = self.superblock.as_ref();
+        let newest = superblock.and_then(|superblock| superblock.checkpoint);
+        Durable {
+            next,
+            is_sealed: false,
+            batch: superblock
+                .and_then(|superblock| superblock.closed)
+                .unwrap_or(0),
+            checkpoint: newest.filter(|place| Some(place.segment) == self.at.1),
+        }
+    }
+
+    /// Judges a slot once all of it is read.
+    pub(super) fn judge_segment(&mut self, read: &[u8], next: Option<SegmentHeader>) {
         let expected = Expected {
             id: self.at.1,
             slot: self.at.0,
-            epoch_max: self
-                .superblock
-                .as_ref()
-                .map_or(0, |superblock| superblock.epoch),
+            epoch_max: self.epoch(),
             before: self.segments.last().map(|scan| scan.reached),
             without_header: self.reached_before(),
+            listed: self.listed(),
+            durable: self.durable(next.clone()),
         };
-        let scan = scan::scan(&self.checks(), &geometry, &expected, read);
+        let scan = scan::scan(&self.checks(), &self.geometry(), &expected, read);
         self.stage = Stage::Ended;
-        if let Some((header, _)) = scan.header.as_ref().filter(|_| scan.is_sealed) {
-            self.at = (header.next_slot, self.at.1 + 1);
+        let goes_on = matches!(scan.end, End::Sealed(..) | End::SealIsLost(_));
+        if let Some((header, _)) = scan.header.as_ref().filter(|_| goes_on) {
+            self.at = (header.next_slot, next.map(|next| next.id));
             self.begin_segment();
-            self.segments.push(scan);
-            return;
-        }
-        self.lost_durable = scan.lost_durable || self.ends_too_early(&scan);
-        if scan.header.is_some() && !self.lost_durable {
-            self.stage = Stage::NextHeader(Box::new(scan));
         } else {
-            self.segments.push(scan);
+            let superblock = self.superblock.as_ref();
+            let newest = superblock.and_then(|superblock| superblock.checkpoint);
+            let is_behind = |place: CheckpointPlace| place.segment > scan.reached.segment;
+            self.lost_durable = scan.end == End::Lost || newest.is_some_and(is_behind);
         }
+        self.segments.push(scan);
     }
 
     /// What is left if the segment that the checkpoint lies in has no header: the sealed ones
@@ -99,39 +168,11 @@ impl Recovery {
         let row = sealed.find(|row| row.seal.is_some());
         let floor = tables.map_or(0, |tables| tables.floor);
         Before {
+            segment: row.map_or(0, |row| row.id),
             last_seq: row.map_or(floor, |row| row.seqs[1]),
             time_ns: row.map_or(0, |row| row.times_ns[1]),
             ..Before::NOTHING
         }
-    }
-
-    /// Whether what the superblock knows of lies behind the end.
-    fn ends_too_early(&self, scan: &Scan) -> bool {
-        let closed = self
-            .superblock
-            .as_ref()
-            .and_then(|superblock| superblock.closed);
-        let place = self.checkpoint.as_ref().map(|checkpoint| checkpoint.place);
-        let is_before_checkpoint = place.is_some_and(|place| {
-            let mut batches = scan.batches.iter();
-            place.segment == self.at.1 && !batches.any(|(batch, _)| batch.unit == place.unit)
-        });
-        is_before_checkpoint
-            || closed.is_some_and(|last_batch| scan.reached.last_batch < last_batch)
-    }
-
-    pub(super) fn next_slot_start(&self, scan: &Scan) -> Unit {
-        let next_slot = scan
-            .header
-            .as_ref()
-            .map_or(0, |(header, _)| header.next_slot);
-        self.geometry().slot_start(next_slot)
-    }
-
-    /// The header of the next segment is written only when all of this one is durable.
-    pub(super) fn judge_end(&mut self, scan: Scan, next: &[u8]) {
-        self.lost_durable = SegmentHeader::decode(&self.checks(), self.at.1 + 1, next).is_some();
-        self.segments.push(scan);
     }
 
     pub(super) fn make_log(self, settings: Settings) -> Result<(Log, Report), OpenError> {
@@ -139,71 +180,85 @@ impl Recovery {
         let superblock_mended = newest_first.clone().count() < 2
             || newest_first.clone().min() != newest_first.clone().max();
         let superblock = self.superblock.ok_or(OpenError::Checkpoint)?;
-        let superblock_copy = self.superblock_copy;
-        let was_closed = superblock.closed.is_some();
         let geometry = superblock.geometry;
-        let (mut sealed, branches, marks) = match &self.checkpoint {
-            Some(checkpoint) => {
-                let rows = &checkpoint.tables.segments;
-                let earlier = rows[..rows.len() - 1].to_vec();
-                (
-                    earlier,
-                    checkpoint.branches.clone(),
-                    checkpoint.marks.clone(),
-                )
-            }
+        let place = self.checkpoint.as_ref().map(|checkpoint| checkpoint.place);
+        let (tables, branches, marks) = match self.checkpoint {
+            Some(checkpoint) => (checkpoint.tables, checkpoint.branches, checkpoint.marks),
             None => Default::default(),
         };
+        // Below the floor of a newer checkpoint, slots may have been used again.
+        let floor = tables.floor.max(superblock.floor);
+        if floor > superblock.fold_to {
+            return Err(OpenError::Checkpoint);
+        }
+        let rows = tables.segments.iter();
+        let mut sealed: Vec<SegmentRow> = rows
+            .filter(|row| row.seal.is_some() && row.seqs[1] > floor)
+            .cloned()
+            .collect();
         let mut open = None;
         for scan in &self.segments {
-            if let Some(segment) = segment_of(scan) {
-                match scan.seal() {
-                    Some(seal) => sealed.push(segment.row(Some(seal))),
-                    None => open = Some(segment),
+            let Some(segment) = segment_of(scan) else {
+                continue;
+            };
+            match scan.end {
+                End::Sealed(unit, checksum) => sealed.push(segment.row(Some((unit, checksum)))),
+                End::SealIsLost(unit) => {
+                    let row = segment.row(Some((unit, 0)));
+                    sealed.push(SegmentRow {
+                        is_cut: true,
+                        ..row
+                    });
                 }
+                End::Open | End::Lost => open = Some(segment),
             }
         }
         let reached = self.segments.last().ok_or(OpenError::Checkpoint)?.reached;
         let reserved = open.as_ref().map_or(self.at.0, |open| open.next_slot);
-        let from_number = self
-            .checkpoint
-            .as_ref()
-            .map(|checkpoint| checkpoint.place.unit);
-        let records = records_behind(&self.segments, from_number);
-        let tables = self
-            .checkpoint
-            .map(|checkpoint| checkpoint.tables)
-            .unwrap_or_default();
-        let seal_before = sealed
-            .last()
-            .and_then(|row| row.seal)
-            .map_or(0, |(_, sum)| sum);
-        let lost_durable = self.lost_durable;
-        let oldest_restorable = tables.oldest_restorable.max(superblock.fold_to);
+        let records = records_behind(&self.segments, place);
+        let oldest_restorable = tables.oldest_restorable.max(superblock.fold_to).max(floor);
         if reached.last_seq < oldest_restorable {
             return Err(OpenError::Image);
         }
+        // The first write of a segment may be lost with its header, and the id with it.
+        let skipped_ids = u64::from(superblock.closed.is_none());
+        let segments = Segments::of_found(&geometry, sealed, open, reserved, skipped_ids)
+            .ok_or(OpenError::Checkpoint)?;
+        let numbers = [
+            superblock.generation,
+            superblock.epoch,
+            superblock.next_seq,
+            reached.last_seq,
+            reached.last_batch,
+            segments.next_id(),
+        ];
+        if numbers.iter().any(|number| *number >= COUNT_OPEN_LIMIT) {
+            return Err(OpenError::Numbers);
+        }
         let report = Report {
             newest: reached.last_seq,
-            was_closed,
-            lost_from: lost_durable.then_some(reached.last_seq + 1),
+            was_closed: superblock.closed.is_some(),
+            lost_from: self.lost_durable.then_some(reached.last_seq + 1),
             superblock_mended,
+            checkpoint_mended: self.checkpoint_mended,
+            read_only_features: superblock.read_only_names(),
         };
-        let segments = Segments::of_found(&geometry, sealed, open, reserved);
         let found = Found {
             superblock,
-            superblock_copy,
-            floor: tables.floor,
+            superblock_copy: self.superblock_copy,
+            floor,
             oldest_restorable,
             branches,
             marks,
-            segments: segments.ok_or(OpenError::Checkpoint)?,
+            lost_runs: tables.lost_runs,
+            losses: tables.losses,
+            segments,
             records,
             last_seq: reached.last_seq,
             last_batch: reached.last_batch,
             last_time_ns: reached.time_ns,
-            last_seal_checksum: seal_before,
-            lost_durable,
+            last_seal_checksum: reached.seal_checksum.unwrap_or(0),
+            report: report.clone(),
         };
         Ok((Log::of_found(found, settings), report))
     }
@@ -234,6 +289,7 @@ fn decode_checkpoint(
         && tables.floor <= tables.oldest_restorable
         && tables.oldest_restorable < header.first_seq
         && rows_are_possible(&tables.segments, geometry)
+        && losses_are_possible(&tables, geometry)
         && tables
             .segments
             .last()
@@ -248,7 +304,8 @@ fn decode_checkpoint(
 
 fn rows_are_possible(rows: &[SegmentRow], geometry: &Geometry) -> bool {
     let ascend = rows.windows(2).all(|pair| {
-        pair[0].id.checked_add(1) == Some(pair[1].id) && pair[0].seqs[1] < pair[1].seqs[0]
+        let by_id = pair[0].id < pair[1].id;
+        by_id && pair[0].seqs[1] < pair[1].seqs[0]
     });
     let last = rows.len().saturating_sub(1);
     let fit = rows.iter().enumerate().all(|(index, row)| {
@@ -262,6 +319,12 @@ fn rows_are_possible(rows: &[SegmentRow], geometry: &Geometry) -> bool {
         row.seal.is_some() == (index < last) && is_inside && are_counted
     });
     ascend && fit
+}
+
+fn losses_are_possible(tables: &Tables, geometry: &Geometry) -> bool {
+    let mut losses = tables.losses.iter();
+    LostBlocks::of_rows(&tables.lost_runs, geometry.vdisk_blocks).is_some()
+        && losses.all(|row| row.first <= row.last && row.last < COUNT_LIMIT)
 }
 
 /// The segment that was scanned, as if it had been written just now.
@@ -278,22 +341,23 @@ fn segment_of(scan: &Scan) -> Option<OpenSegment> {
         });
         open.last_checksum = *checksum;
     }
+    open.ends_at(scan.end_units);
     Some(open)
 }
 
 /// Records behind the checkpoint, each with what was before it.
 fn records_behind(
     segments: &[Scan],
-    checkpoint: Option<Unit>,
+    checkpoint: Option<CheckpointPlace>,
 ) -> Vec<(Record, Seq, (Seq, u64), u64)> {
     let mut records = Vec::new();
-    let mut is_behind = checkpoint.is_none();
     let mut before = (0, 0);
+    let at = checkpoint.map_or((0, 0), |place| (place.segment, place.unit));
     for (batch, _) in segments.iter().flat_map(|scan| &scan.batches) {
+        let is_behind = (batch.segment, batch.unit) > at;
         if is_behind && let Body::Record(record) = &batch.body {
             records.push((record.clone(), batch.first_seq, before, batch.time_ns));
         }
-        is_behind |= checkpoint == Some(batch.unit);
         before = (batch.last_seq(), batch.time_ns);
     }
     records

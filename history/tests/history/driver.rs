@@ -241,11 +241,14 @@ impl Driver {
     fn write_image(&mut self, from: u64) -> Option<u64> {
         let (lba, run) = self.log.fold_next(from)?;
         let bytes = match run.source {
-            Source::Zeroes => vec![0; run.blocks as usize * UNIT_BYTES],
-            Source::Log { unit, checksum } => self.read_log(unit, checksum).expect("whole"),
-            Source::Image => panic!("a fold lists what is in the log"),
+            Source::Zeroes => Some(vec![0; run.blocks as usize * UNIT_BYTES]),
+            Source::Log { unit, checksum } => self.read_log(unit, checksum),
+            Source::Image | Source::Lost => panic!("a fold lists what is in the log"),
         };
-        self.image.write(lba as usize * UNIT_BYTES, &bytes);
+        match bytes {
+            Some(bytes) => self.image.write(lba as usize * UNIT_BYTES, &bytes),
+            None => self.log.fold_lost(lba).expect("not many blocks rot"),
+        }
         Some(lba + run.blocks)
     }
 
@@ -374,6 +377,7 @@ impl Driver {
                     Source::Zeroes => Some(vec![0; UNIT_BYTES]),
                     Source::Image => Some(self.image.bytes[from..from + UNIT_BYTES].to_vec()),
                     Source::Log { unit, checksum } => self.read_log(unit, checksum),
+                    Source::Lost => None,
                 });
             }
         }

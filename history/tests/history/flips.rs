@@ -5,7 +5,7 @@
 //! that was hit does not verify when it is read.
 
 use crate::disk::Disk;
-use crate::driver::{Driver, geometry, recover, settings};
+use crate::driver::{Driver, geometry, settings};
 use disktime_history::{UNIT_BYTES, View, WhenFull};
 use disktime_random::SplitMix64;
 
@@ -143,7 +143,8 @@ fn every_flipped_bit_is_detected() {
     });
     println!("same, not opened, older, block fails: {counts:?}");
     let [same, not_opened, older, block_fails] = counts;
-    assert!(same > 0 && not_opened > 0 && older > 0 && block_fails > 0);
+    assert!(same > 0 && older > 0 && block_fails > 0);
+    assert_eq!(not_opened, 0, "superblocks and checkpoints are there twice");
 }
 
 /// A log that was not closed says what was durable in its headers: what is lost of that is told
@@ -160,7 +161,7 @@ fn lost_durable_data_is_no_torn_tail() {
 }
 
 /// A damaged SEAL, while the superblocks name a checkpoint before it: the header of the next
-/// segment says that all before it was durable.
+/// segment says that all before it was durable, and that nothing but the SEAL is missing.
 #[test]
 fn a_damaged_seal_does_not_cut_off_the_next_segment() {
     let mut tried = 0;
@@ -183,12 +184,24 @@ fn a_damaged_seal_does_not_cut_off_the_next_segment() {
             assert_eq!(whole.read(View::Now)[1], Some(vec![byte; UNIT_BYTES]));
             disk.bytes[seal_at + 500] ^= 1;
             disk.settle();
-            let (log, report) = recover(&mut disk, &geometry, driver.settings()).expect("known");
-            assert!(
-                report.lost_from.is_some(),
-                "what was answered is cut off in silence"
-            );
-            drop(log);
+            let opened = Driver::open(disk, image, geometry, driver.settings());
+            let (mut opened, report) = opened.expect("it opens");
+            assert_eq!(report.lost_from, None);
+            assert_eq!(opened.read(View::Now)[1], Some(vec![byte; UNIT_BYTES]));
+            // The segment without a SEAL is listed as such from now on.
+            let request = opened.write(2, vec![byte; UNIT_BYTES], true);
+            let request = request.expect("taken");
+            opened.finish(request, &mut random).expect("written");
+            opened.log.close();
+            opened.run(&mut random);
+            let (mut disk, image) = (opened.disk.clone(), opened.image.clone());
+            disk.settle();
+            let again = Driver::open(disk, image, geometry, driver.settings());
+            let (again, report) = again.expect("it opens");
+            assert_eq!(report.lost_from, None);
+            let blocks = again.read(View::Now);
+            assert_eq!(blocks[1], Some(vec![byte; UNIT_BYTES]));
+            assert_eq!(blocks[2], Some(vec![byte; UNIT_BYTES]));
             tried += 1;
         }
     }

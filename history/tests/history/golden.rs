@@ -100,7 +100,7 @@ fn a_segment_is_what_the_tables_say() {
             }
             sealed(bytes, 4, seed(2, 1))
         };
-    let epoch = [(10, &[4_u8][..]), (80, &[16]), (192, &[1])];
+    let epoch = [(10, &[4_u8][..]), (80, &[17]), (192, &[1])];
     assert!(unit(33) == batch(33, 1, 1, 0, 0, &epoch), "EPOCH");
     let branch = [(10, &[3_u8][..]), (80, &[17]), (208, &[1])];
     assert!(unit(34) == batch(34, 2, 2, 0, 0, &branch), "BRANCH");
@@ -117,7 +117,16 @@ fn a_segment_is_what_the_tables_say() {
             tables[at + 4 * index] = number;
         }
     }
-    for (at, number) in [(32, 2_u8), (40, 24), (72, 1), (88, 1), (144, 2), (184, 1)] {
+    let numbers = [
+        (32, 2_u8),
+        (40, 24),
+        (72, 1),
+        (88, 1),
+        (124, 1),
+        (144, 2),
+        (184, 1),
+    ];
+    for (at, number) in numbers {
         tables[at] = number;
     }
     tables[104..112].copy_from_slice(&time(32, 72).to_le_bytes());

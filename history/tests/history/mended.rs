@@ -125,7 +125,13 @@ fn a_damaged_header_of_the_newest_segment_leaves_the_segments_before_it() {
         |at: &usize| bytes[*at..].starts_with(b"DTHSEGMT") && u64_at(bytes, at + 16) == segment;
     let at = units.find(is_header).expect("it is there");
     let first_seq = u64_at(bytes, at + 32);
+    // The first batch says what the header was.
     driver.disk.bytes[at + 500] ^= 1;
+    let newest = driver.read(View::Now);
+    let (again, report) = reopened(&driver).expect("it opens");
+    assert_eq!(report.lost_from, None);
+    assert!(again.read(View::Now) == newest);
+    driver.disk.bytes[at + UNIT_BYTES + 500] ^= 1;
     let (driver, report) = reopened(&driver).expect("it opens");
     assert_eq!(
         (report.newest, report.lost_from),
