@@ -66,6 +66,8 @@ struct Flight {
     payer: StreamId,
     account: Account,
     dispatched_at: Nanos,
+    /// Of a request without data: when the disk begins with it at the latest.
+    begins_at: Nanos,
     mark: MeterMark,
     price: Nanos,
     /// What was taken at dispatch.
@@ -191,8 +193,9 @@ impl Scheduler {
             self.ledger.undo_debit(done.payer, done.account, done.price);
         }
         self.ledger.note_service(service);
+        let times = (done.dispatched_at, done.begins_at);
         self.ledger
-            .gate_complete(now, done.kind, done.len_bytes, done.dispatched_at);
+            .gate_complete(now, done.kind, done.len_bytes, times);
         if let Some(distance_bytes) = done.distance_bytes {
             let positioning = service.saturating_sub(done.price);
             self.learnt.learn(distance_bytes, positioning);

@@ -310,7 +310,8 @@ impl Overlapping {
         if !stream.is_busy() {
             until = until.min(stream.solo().wait_until());
         }
-        if ledger.in_flight() > 0 {
+        // While writes of others that were answered run off, the disk is not idle.
+        if ledger.in_flight() > 0 || stream.has_ready() {
             return self.sleep(ledger, Some(until));
         }
         // The disk stands idle for it, and it pays for that.

@@ -292,17 +292,19 @@ impl Ledger {
     }
 
     /// A stream's requests went to the disk: of the kind, length and expected lone latency of the
-    /// first.
+    /// first. When the disk begins with it at the latest: it has to do what is in it before.
     pub(crate) fn gate_dispatch(
         &mut self,
         now: Nanos,
         id: StreamId,
         (kind, len_bytes, lone): (RequestKind, u64, Nanos),
-    ) {
+    ) -> Nanos {
         self.note_held(id, false);
         if !kind.is_dataless() || !self.config.has_gate() {
-            return;
+            return now;
         }
+        let device = self.occupancy.as_ref();
+        let ahead = device.map_or(Nanos::ZERO, |device| device.drain(now));
         let learnt = self.gate.times.expect(kind, len_bytes);
         let takes = learnt.map_or(Nanos::ZERO, |time| time.counted(kind));
         let takes = takes.max(lone);
@@ -322,25 +324,27 @@ impl Ledger {
         if let Some(waiting) = all.find(|waiting| waiting.stream == id) {
             waiting.went(now, kind, flushes);
         }
+        now.saturating_add(ahead)
     }
 
-    /// One is done.
+    /// One is done that went to the disk and that the disk began at those times.
     pub(crate) fn gate_complete(
         &mut self,
         now: Nanos,
         kind: RequestKind,
         len_bytes: u64,
-        dispatched_at: Nanos,
+        (dispatched_at, begins_at): (Nanos, Nanos),
     ) {
         if !kind.is_dataless() || !self.config.has_gate() {
             return;
         }
         let in_disk = self.gate.in_disk(kind);
-        // Of several discards in the disk each takes the time since the one before. A flush that is
-        // done beside them says nothing of them, nor of another flush.
+        // Of several discards in the disk each takes the time since the one before, and none takes
+        // that of the reads and writes before it: its stream would pay for its neighbours. A flush
+        // that is done beside them says nothing of them, nor of another flush.
         let since = match kind {
             RequestKind::Flush => dispatched_at,
-            _ => dispatched_at.max(in_disk.last_done),
+            _ => begins_at.max(in_disk.last_done),
         };
         in_disk.last_done = now;
         in_disk.count -= 1;

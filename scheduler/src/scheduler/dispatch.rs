@@ -36,7 +36,7 @@ impl Scheduler {
         self.ledger
             .dispatch((id, payer), batch, run.end_bytes, switched, run.shallow);
         let first_is = (first.kind(), first.len_bytes(), first.lone());
-        self.ledger.gate_dispatch(now, id, first_is);
+        let begins_at = self.ledger.gate_dispatch(now, id, first_is);
         self.last_served = Some(Served {
             stream: id,
             payer,
@@ -55,6 +55,7 @@ impl Scheduler {
             payer,
             account,
             dispatched_at: now,
+            begins_at,
             mark,
             price: run.price,
             debit,

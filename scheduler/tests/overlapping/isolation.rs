@@ -205,3 +205,31 @@ fn a_member_of_depth_1_gets_its_turns_beside_a_deep_one() {
         assert!(received >= 0.45 * due, "{name}: {received} of {due}");
     }
 }
+
+/// What a discard takes is learnt without the reads and writes that the disk has to do before it:
+/// a stream of discards pays for its own alone.
+#[test]
+fn a_reservation_of_discards_is_kept_beside_reads_and_writes() {
+    let discards = OverlapClient::new("discards", 2, T1M).reserved(200_000, ms(20));
+    let reads = OverlapClient::new("reads", 128, Q128);
+    let writes = OverlapClient::new("writes", 32, W64);
+    for loads in [
+        vec![reads.clone()],
+        vec![writes.clone()],
+        vec![reads, writes],
+    ] {
+        let clients = [vec![discards.clone()], loads].concat();
+        let isolation = measured(LabDrive::find("pipe"), clients, 1000).streams[0].isolation;
+        assert!(isolation >= 0.98, "{isolation:.3}");
+    }
+}
+
+/// While answered writes of others run off, the disk does not stand idle for the stream whose
+/// prices are probed.
+#[test]
+fn a_probed_stream_does_not_pay_for_the_writes_of_others() {
+    let load = OverlapClient::new("load", 32, R4).mixed(W64, 30);
+    let drive = LabDrive::find("cheap-qlc-gc");
+    let isolation = measured(drive, vec![half(32, R4), load], 1000).streams[0].isolation;
+    assert!(isolation >= 0.95, "{isolation:.3}");
+}
