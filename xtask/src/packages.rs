@@ -7,6 +7,8 @@
 use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 /// A program that tests run, and the package that brings it.
 const NEEDED: [(&str, &str); 23] = [
@@ -35,6 +37,12 @@ const NEEDED: [(&str, &str); 23] = [
     ("systemctl", "systemd"),
 ];
 
+/// How long apt-get waits for another one to end, in seconds.
+const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=600";
+
+/// How often the lists of packages are asked for: their lock is one that apt-get does not wait for.
+const UPDATES: u32 = 10;
+
 /// Installs what is missing if this user may; prints what it does. Returns whether everything is
 /// installed in the end.
 pub(crate) fn provide() -> bool {
@@ -51,7 +59,14 @@ pub(crate) fn provide() -> bool {
     };
     // A fresh machine has no list of packages, or an old one.
     if !apt_get(prefix, &["install"], &missing) {
-        apt_get(prefix, &["update"], &[]);
+        for attempt in 1..=UPDATES {
+            if apt_get(prefix, &["update"], &[]) {
+                break;
+            }
+            if attempt < UPDATES {
+                thread::sleep(Duration::from_secs(3));
+            }
+        }
         apt_get(prefix, &["install"], &missing);
     }
     let missing = self::missing();
@@ -104,6 +119,9 @@ fn apt_get(prefix: &[&str], task: &[&str], packages: &[&str]) -> bool {
         "--yes",
         "--no-install-recommends",
         "-qq",
+        // Another installation, such as the daily one, may hold the lock for a while.
+        "-o",
+        LOCK_TIMEOUT,
     ];
     let words: Vec<&str> = [prefix, options, task, packages].concat();
     println!("> {}", words.join(" "));
