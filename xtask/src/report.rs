@@ -1,4 +1,4 @@
-//! Reads what the test binaries print: what to show, what was skipped, and the sums.
+//! Reads what the test binaries print: what to show, what failed, what was skipped, and the sums.
 //!
 //! A test that cannot run for a reason outside of it prints `SKIPPED name: reason` and returns. The
 //! test harness counts it as passed; here it counts as skipped. Tests run with `--show-output`, so
@@ -12,7 +12,10 @@ pub(crate) struct Report {
     pub(crate) ignored: u64,
     /// `name: reason`, in order.
     pub(crate) skipped: Vec<String>,
+    /// The names of the tests that failed, in order.
+    pub(crate) failures: Vec<String>,
     in_successes: bool,
+    in_failures: bool,
 }
 
 impl Report {
@@ -24,6 +27,16 @@ impl Report {
         }
         if line == "failures:" || line.starts_with("test result: ") {
             self.in_successes = false;
+            self.in_failures = line == "failures:";
+        }
+        // Of the two parts that begin with `failures:`, the last is a list of names alone.
+        if line.starts_with("---- ") {
+            self.in_failures = false;
+        }
+        if self.in_failures
+            && let Some(name) = line.strip_prefix("    ")
+        {
+            self.failures.push(name.to_string());
         }
         if let Some(skipped) = line.trim_start().strip_prefix("SKIPPED ")
             && !self.skipped.iter().any(|known| known == skipped)
@@ -38,16 +51,30 @@ impl Report {
         !self.in_successes
     }
 
-    /// The closing line.
-    pub(crate) fn sums(&self) -> String {
-        let skipped = self.skipped.len() as u64;
-        format!(
-            "{} passed, {} failed, {} skipped",
-            self.passed.saturating_sub(skipped),
-            self.failed,
-            skipped + self.ignored
+    /// Those that ran and passed: the harness counts skipped tests, too.
+    fn really_passed(&self) -> u64 {
+        self.passed.saturating_sub(self.skipped.len() as u64)
+    }
+
+    /// What to do about skipped tests, if something can be done.
+    pub(crate) fn remedy(&self) -> Option<&'static str> {
+        let lacks_data = |skipped: &String| skipped.contains("../shared/data");
+        self.skipped.iter().any(lacks_data).then_some(
+            "docs/measured-data.md says which files belong into ../shared/data and where they \
+             come from",
         )
     }
+}
+
+/// The closing line, over all runs.
+pub(crate) fn sums(runs: &[Report]) -> String {
+    let sum = |count: fn(&Report) -> u64| -> u64 { runs.iter().map(count).sum() };
+    format!(
+        "{} passed, {} failed, {} skipped",
+        sum(Report::really_passed),
+        sum(|run| run.failed),
+        sum(|run| run.skipped.len() as u64 + run.ignored)
+    )
 }
 
 /// The number in front of a word: 12 in `ok. 12 passed; 0 failed`.

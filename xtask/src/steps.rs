@@ -1,6 +1,7 @@
 //! The steps of `cargo xtask test`, one after the other, and the summary.
 
-use crate::report::Report;
+use crate::burners::Burners;
+use crate::report::{self, Report};
 use crate::{fuzz, packages, settings, tidy};
 use std::env;
 use std::ffi::OsString;
@@ -9,35 +10,97 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Whether the machine has what the tests need, which is brought there if that is allowed.
+/// How the tests are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TestOptions {
+    /// Threads that use the CPU beside the tests.
+    pub(crate) burners: u32,
+    /// How often the tests run.
+    pub(crate) times: u32,
+}
+
+impl Default for TestOptions {
+    fn default() -> TestOptions {
+        TestOptions {
+            burners: 0,
+            times: 1,
+        }
+    }
+}
+
+impl TestOptions {
+    /// Reads `--burners N` and `--times N`, or says what was expected.
+    pub(crate) fn parse(arguments: &[&str]) -> Result<TestOptions, String> {
+        let mut options = TestOptions::default();
+        for pair in arguments.chunks(2) {
+            let (option, value) = (pair[0], pair.get(1));
+            let number = value.and_then(|value| value.parse::<u32>().ok());
+            match (option, number) {
+                ("--burners", Some(number)) => options.burners = number,
+                ("--times", Some(number @ 1..)) => options.times = number,
+                ("--burners" | "--times", _) => {
+                    return Err(format!(
+                        "{option} is followed by a number, as in `{option} 3`"
+                    ));
+                }
+                _ => {
+                    return Err(format!(
+                        "test takes `--burners N` and `--times N`, not `{option}`"
+                    ));
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Whether the machine has what the tests need, which is brought there if that is allowed and
+/// stays there.
 pub(crate) fn provide() -> bool {
-    packages::provide() & settings::provide()
+    let packages = packages::provide();
+    let settings = settings::provide();
+    let right = settings.are_right();
+    settings.keep();
+    packages & right
 }
 
 /// Runs everything that must pass.
-pub(crate) fn test(workspace: &Path) -> bool {
-    let mut report = Report::default();
-    let steps = [
-        timed("packages", provide),
-        timed("format", || cargo(workspace, &["fmt", "--all", "--check"])),
-        timed("lints", || {
-            cargo(
-                workspace,
-                &[
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--",
-                    "-D",
-                    "warnings",
-                ],
-            )
-        }),
-        timed("tests", || cargo_test(workspace, &mut report)),
-        timed("fuzzing", || fuzz::run(workspace, fuzz::CI_SECONDS)),
+pub(crate) fn test(workspace: &Path, options: TestOptions) -> bool {
+    let lints = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
     ];
+    let mut settings = None;
+    let mut runs = Vec::new();
+    let mut steps = vec![
+        timed("packages", || {
+            let packages = packages::provide();
+            packages & settings.insert(settings::provide()).are_right()
+        }),
+        timed("format", || cargo(workspace, &["fmt", "--all", "--check"])),
+        timed("lints", || cargo(workspace, &lints)),
+    ];
+    for _ in 0..options.times {
+        let mut report = Report::default();
+        steps.push(timed("tests", || {
+            let _burners = Burners::start(options.burners);
+            cargo_test(workspace, &mut report)
+        }));
+        runs.push(report);
+    }
+    steps.push(timed("fuzzing", || fuzz::run(workspace, fuzz::CI_SECONDS)));
+    drop(settings);
+    summarise(&steps, &runs)
+}
+
+/// Prints the verdict of each step and what is to be known about single tests; whether all passed.
+fn summarise(steps: &[Step], runs: &[Report]) -> bool {
     println!("\n==> summary");
-    for step in &steps {
+    for step in steps {
         let verdict = if step.passed { "ok" } else { "FAILED" };
         println!(
             "  {:<9} {verdict:<7} {:>4} s",
@@ -45,12 +108,33 @@ pub(crate) fn test(workspace: &Path) -> bool {
             step.took.as_secs()
         );
     }
-    for skipped in &report.skipped {
+    let mut skipped: Vec<&String> = runs.iter().flat_map(|run| &run.skipped).collect();
+    skipped.sort();
+    skipped.dedup();
+    for skipped in skipped {
         println!("  SKIPPED {skipped}");
     }
-    let passed = steps.iter().all(|step| step.passed) && report.failed == 0;
-    println!("{}", report.sums());
-    passed
+    if let Some(remedy) = runs.iter().find_map(Report::remedy) {
+        println!("  {remedy}");
+    }
+    for (run, report) in (1..).zip(runs) {
+        for name in &report.failures {
+            match runs.len() {
+                1 => println!("  FAILED {name}"),
+                _ => println!("  FAILED {name} (run {run})"),
+            }
+        }
+    }
+    let steps_passed = steps.iter().all(|step| step.passed);
+    let tests_failed: u64 = runs.iter().map(|run| run.failed).sum();
+    let tests_step_failed = steps
+        .iter()
+        .any(|step| step.name == "tests" && !step.passed);
+    if tests_step_failed && tests_failed == 0 {
+        println!("  FAILED a test program did not build or ended early; its error is above");
+    }
+    println!("{}", report::sums(runs));
+    steps_passed && tests_failed == 0
 }
 
 /// Checks the style rules alone, and warns.
@@ -145,3 +229,6 @@ fn cargo_test(workspace: &Path, report: &mut Report) -> bool {
     }
     child.wait().is_ok_and(|status| status.success())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use crate::TRANSPORT;
 use disktime_engine::PortHost;
 use disktime_fuse::{FuseError, FuseFile, MountHandle, Transport};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,11 +106,18 @@ fn switch_on_io_uring() -> bool {
         );
         return false;
     };
-    if state.trim() != "Y"
-        && let Err(error) = std::fs::write(SWITCH, "Y")
-    {
+    if state.trim() == "Y" {
+        return true;
+    }
+    if let Err(error) = std::fs::write(SWITCH, "Y") {
         panic!("this test needs FUSE over io_uring ({error}): echo Y | sudo tee {SWITCH}");
     }
+    // The harness captures what is printed by macros alone; this concerns the whole machine.
+    let note = format!(
+        "\nFUSE over io_uring is switched on for the tests and stays on until the machine \
+         restarts; switch it off with: echo N | sudo tee {SWITCH}\n"
+    );
+    let _ = io::stderr().write_all(note.as_bytes());
     true
 }
 
