@@ -5,33 +5,42 @@
 //! status), whether a trim of zeroes gives something back, and what is left to be set aside. It
 //! begins with what the file system says at opening, and follows what is done since.
 //!
-//! A unit is a block of the file system, of at most 4 KiB, as a part of a chunk can be a hole. A
-//! region of 16 MiB is held as a whole, free as a whole, or has a bit for each unit.
+//! A unit is a block of the file system, of at most 4096 bytes, as a part of a chunk can be a hole.
+//! A region of 16 MiB is held as a whole, free as a whole, or mixed. All have memory for a bit per
+//! unit from the start, as zeroes that the system provides when they are touched first: a region
+//! that was never mixed takes none.
 //!
-//! Invariants: a unit that is not held reads as zeroes, unless a write to it is in flight or has
-//! failed; a unit is held from when a write, a zeroing or a setting aside of all or a part of it
-//! has succeeded until a discard of all of it, which had it alone, has.
+//! Invariants: a unit that is not held reads as zeroes, unless a write to it is in flight; a unit
+//! is held from when a write, a zeroing or a setting aside of all or a part of it has succeeded, or
+//! has failed and may have done a part, until a discard of all of it, which had it alone, has
+//! succeeded; the bits of a region count only while it is mixed; nothing is allocated after the map
+//! is made.
 
 use std::ops::Range;
 
 const REGION_BYTES: u64 = 16 << 20;
 const WORD_BITS: u64 = 64;
-
-/// What is known of a region.
-#[derive(Debug)]
-enum Region {
-    Free,
-    Held,
-    Mixed { held: u32, bits: Box<[u64]> },
-}
+/// The bits of so many regions lie in one piece of memory; a single one for all could be larger
+/// than the system grants.
+const REGIONS_AT_ONCE: u64 = 1 << 13;
 
 /// The units of an extent.
 #[derive(Debug)]
 pub(crate) struct SpaceMap {
     unit_bytes: u64,
     len_bytes: u64,
-    regions: Vec<Region>,
+    /// How many units of each region are held.
+    held: Vec<u32>,
+    bits: Vec<Box<[u64]>>,
     held_bytes: u64,
+}
+
+/// What is known of a region.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Free,
+    Held,
+    Mixed,
 }
 
 impl SpaceMap {
@@ -39,11 +48,17 @@ impl SpaceMap {
     /// and the extent whole units.
     pub(crate) fn free(len_bytes: u64, unit_bytes: u64) -> SpaceMap {
         debug_assert!(unit_bytes.is_power_of_two() && len_bytes.is_multiple_of(unit_bytes));
-        let regions = (0..len_bytes.div_ceil(REGION_BYTES)).map(|_| Region::Free);
+        let regions = len_bytes.div_ceil(REGION_BYTES);
+        let words = |regions: u64| regions as usize * region_words(unit_bytes);
+        let bits = (0..regions).step_by(REGIONS_AT_ONCE as usize).map(|first| {
+            let count = REGIONS_AT_ONCE.min(regions - first);
+            vec![0; words(count)].into_boxed_slice()
+        });
         SpaceMap {
             unit_bytes,
             len_bytes,
-            regions: regions.collect(),
+            held: vec![0; regions as usize],
+            bits: bits.collect(),
             held_bytes: 0,
         }
     }
@@ -85,13 +100,13 @@ impl SpaceMap {
     }
 
     fn run_in_region(&self, at: u64, limit: u64) -> (bool, u64) {
-        let index = (at / REGION_BYTES) as usize;
-        let base = index as u64 * REGION_BYTES;
+        let region = at / REGION_BYTES;
+        let base = region * REGION_BYTES;
         let limit = limit.min(base + REGION_BYTES);
-        let bits = match &self.regions[index] {
-            Region::Free => return (false, limit),
-            Region::Held => return (true, limit),
-            Region::Mixed { bits, .. } => bits,
+        let bits = match self.state(region) {
+            State::Free => return (false, limit),
+            State::Held => return (true, limit),
+            State::Mixed => self.bits_of(region),
         };
         let (mut unit, last) = (
             (at - base) / self.unit_bytes,
@@ -117,65 +132,55 @@ impl SpaceMap {
     fn set(&mut self, start: u64, end: u64, hold: bool) -> u64 {
         let (mut at, mut changed) = (start, 0);
         while at < end {
-            let index = at / REGION_BYTES;
-            let base = index * REGION_BYTES;
+            let region = at / REGION_BYTES;
+            let base = region * REGION_BYTES;
             let until = end.min(base + REGION_BYTES);
             let units = (at - base) / self.unit_bytes..(until - base) / self.unit_bytes;
-            let in_region = REGION_BYTES.min(self.len_bytes - base) / self.unit_bytes;
-            changed += self.regions[index as usize].set(units, in_region, hold);
+            changed += self.set_in_region(region, units, hold);
             at = until;
         }
         changed * self.unit_bytes
     }
-}
 
-impl Region {
-    /// Holds or frees some of the region's `all` units; how many changed.
-    fn set(&mut self, units: Range<u64>, all: u64, hold: bool) -> u64 {
-        if matches!((&*self, hold), (Region::Held, true) | (Region::Free, false)) {
-            return 0;
-        }
-        if units == (0..all) {
-            let before = self.count(all);
-            *self = Region::uniform(hold);
-            return if hold { all - before } else { before };
-        }
-        if !matches!(self, Region::Mixed { .. }) {
-            let held = self.count(all);
-            let word = if held > 0 { u64::MAX } else { 0 };
-            *self = Region::Mixed {
-                held: held as u32,
-                bits: vec![word; all.div_ceil(WORD_BITS) as usize].into(),
+    /// Holds or frees some of a region's units; how many changed.
+    fn set_in_region(&mut self, region: u64, units: Range<u64>, hold: bool) -> u64 {
+        let all = self.units_in(region);
+        let before = u64::from(self.held[region as usize]);
+        let state = self.state(region);
+        let changed = if units == (0..all) {
+            if hold { all - before } else { before }
+        } else {
+            let as_before = match state {
+                State::Mixed => None,
+                State::Held if hold => return 0,
+                State::Free if !hold => return 0,
+                State::Held => Some(u64::MAX),
+                State::Free => Some(0),
             };
-        }
-        let Region::Mixed { held, bits } = self else {
-            unreachable!("it was made so above");
+            let bits = self.bits_of_mut(region);
+            if let Some(word) = as_before {
+                bits.fill(word);
+            }
+            set_bits(bits, units, hold)
         };
-        let changed = set_bits(bits, units, hold);
+        let held = &mut self.held[region as usize];
         match hold {
             true => *held += changed as u32,
             false => *held -= changed as u32,
         }
-        let held = u64::from(*held);
-        if held == 0 || held == all {
-            *self = Region::uniform(hold);
-        }
         changed
     }
 
-    fn uniform(hold: bool) -> Region {
-        match hold {
-            true => Region::Held,
-            false => Region::Free,
+    fn state(&self, region: u64) -> State {
+        match u64::from(self.held[region as usize]) {
+            0 => State::Free,
+            held if held == self.units_in(region) => State::Held,
+            _ => State::Mixed,
         }
     }
 
-    fn count(&self, all: u64) -> u64 {
-        match self {
-            Region::Free => 0,
-            Region::Held => all,
-            Region::Mixed { held, .. } => u64::from(*held),
-        }
+    fn units_in(&self, region: u64) -> u64 {
+        REGION_BYTES.min(self.len_bytes - region * REGION_BYTES) / self.unit_bytes
     }
 }
 
@@ -188,6 +193,28 @@ fn set_bits(bits: &mut [u64], units: Range<u64>, set: bool) -> u64 {
     let (mut at, mut changed) = (units.start, 0);
     while at < units.end {
         let until = units.end.min((at / WORD_BITS + 1) * WORD_BITS);
+
+    /// Where the words of a region are.
+    fn words_of(&self, region: u64) -> (usize, Range<usize>) {
+        let words = region_words(self.unit_bytes);
+        let first = (region % REGIONS_AT_ONCE) as usize * words;
+        ((region / REGIONS_AT_ONCE) as usize, first..first + words)
+    }
+
+    fn bits_of(&self, region: u64) -> &[u64] {
+        let (piece, words) = self.words_of(region);
+        &self.bits[piece][words]
+    }
+
+    fn bits_of_mut(&mut self, region: u64) -> &mut [u64] {
+        let (piece, words) = self.words_of(region);
+        &mut self.bits[piece][words]
+    }
+}
+
+/// How many words the bits of a region take.
+fn region_words(unit_bytes: u64) -> usize {
+    (REGION_BYTES / unit_bytes).div_ceil(WORD_BITS) as usize
         let mask = (u64::MAX >> (WORD_BITS - (until - at))) << (at % WORD_BITS);
         let word = &mut bits[(at / WORD_BITS) as usize];
         let differs = if set { !*word } else { *word } & mask;

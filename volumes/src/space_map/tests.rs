@@ -44,14 +44,28 @@ proptest! {
 }
 
 #[test]
-fn a_region_that_is_all_alike_has_no_bits() {
+fn the_bits_of_a_region_count_only_while_it_is_mixed() {
     let mut map = SpaceMap::free(LEN_BYTES, 4096);
     map.hold(4096, REGION_BYTES);
-    assert!(matches!(map.regions[0], Region::Mixed { .. }));
+    assert_eq!(map.state(0), State::Mixed);
     map.hold(0, 1);
-    assert!(matches!(map.regions[0], Region::Held));
+    assert_eq!(map.state(0), State::Held);
+    map.give_back(0, REGION_BYTES);
+    map.hold(8192, 8193);
+    assert_eq!(map.run(0, LEN_BYTES), (false, 8192), "nothing of before");
     map.hold(LEN_BYTES - 1, LEN_BYTES);
     map.give_back(2 * REGION_BYTES, LEN_BYTES);
-    assert!(matches!(map.regions[2], Region::Free));
-    assert_eq!(map.run(5, 10), (true, 10));
+    assert_eq!(map.state(2), State::Free);
+}
+
+#[test]
+fn regions_have_their_own_bits() {
+    let regions = 2 * REGIONS_AT_ONCE + 3;
+    let mut map = SpaceMap::free(regions * REGION_BYTES, 4096);
+    for region in [0, 1, REGIONS_AT_ONCE - 1, REGIONS_AT_ONCE, regions - 1] {
+        let at = region * REGION_BYTES + (region % 5) * 4096;
+        assert_eq!(map.hold(at, at + 4096), 4096);
+        assert_eq!(map.run(at, at + REGION_BYTES).1, at + 4096);
+    }
+    assert_eq!(map.held_bytes(), 5 * 4096);
 }
