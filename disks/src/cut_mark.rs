@@ -3,7 +3,7 @@
 //! read or written any more, whatever becomes of the file.
 //!
 //! Invariant: the mark only moves down. Set by the disk itself, which asks for the length before it
-//! sends writes, and by the caller that looks at the file.
+//! sends writes and answers flushes, and by the caller that looks at the file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

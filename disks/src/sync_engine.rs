@@ -199,6 +199,9 @@ fn work(shared: &WorkerShared) {
             let returned = call(step, &transfer, shared.backing.fd());
             transfer.settle(returned, &shared.device);
         }
+        if transfer.is_flush() {
+            shared.backing.note_cut(shared.device.cut_mark());
+        }
         shared.lock().finished.push(transfer);
         shared.wake.set();
     }

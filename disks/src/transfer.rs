@@ -134,6 +134,12 @@ impl Transfer {
         }
     }
 
+    /// Whether its request says what is durable, of whatever was written.
+    pub(crate) fn is_flush(&self) -> bool {
+        let request = self.request.as_ref();
+        request.is_some_and(|request| request.operation == Operation::Flush)
+    }
+
     /// The completion of a request whose `next_step` is `None`.
     pub(crate) fn finish(&mut self, now: Nanos, device: &DeviceState) -> Option<Completion> {
         let mut result = self.result.take()?;

@@ -106,6 +106,9 @@ impl UringDisk {
     fn advance(&mut self, slot: usize, now: Nanos) {
         let transfer = &mut self.slots[slot];
         let Some(step) = transfer.next_step() else {
+            if transfer.is_flush() {
+                self.backing.note_cut(self.device.cut_mark());
+            }
             let completion = transfer.finish(now, &self.device);
             self.free.push(slot);
             self.ready.extend(completion);

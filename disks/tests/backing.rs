@@ -347,3 +347,29 @@ fn what_was_cut_off_while_it_is_open_is_neither_read_nor_written() {
         );
     }
 }
+
+/// A flush promises what was written before, so the length is asked before it is answered.
+#[test]
+fn a_flush_finds_out_that_the_file_was_cut() {
+    let _quiet = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    for force_sync in [false, true] {
+        let folder = folder();
+        let path = folder.path().join("cut.disk");
+        let options = DiskOptions {
+            size_bytes: Some(64 * MIB),
+            create: true,
+            force_sync,
+            ..DiskOptions::new(&path)
+        };
+        let mut driver = Driver::real(open_disk(&options).expect("may be created"));
+        let flush = |driver: &mut Driver| {
+            driver.submit(request(Operation::Flush, 0, 0));
+            assert_eq!(driver.wait_all().remove(0).result, Ok(()));
+            driver.disk.cut_mark().and_then(|mark| mark.cut_at())
+        };
+        assert_eq!(flush(&mut driver), None);
+        let file = fs::OpenOptions::new().write(true).open(&path);
+        file.expect("it is there").set_len(32 * MIB).expect("a cut");
+        assert_eq!(flush(&mut driver), Some(32 * MIB));
+    }
+}

@@ -5,7 +5,8 @@ use crate::CutMark;
 
 impl Backing {
     /// Marks where the file was cut since it was opened, if it was. Asked before writes are sent,
-    /// so that none makes it long again. A file system that could keep the caller waiting is not
+    /// so that none makes it long again, and before a flush is answered: a cut takes away what was
+    /// written. A file system that could keep the caller waiting is not
     /// asked.
     pub(crate) fn note_cut(&self, mark: &CutMark) {
         if self.kind != BackingKind::File || self.waits_for_others {

@@ -24,6 +24,7 @@ impl<D: Disk> DataPath<D> {
             }
             Purpose::CommitFlush(slot) => {
                 let result = self.flush_result(&io.result);
+                let result = result.and(self.refuse_if_cut(slot));
                 self.complete_commit_io(slot, result);
                 slot
             }
@@ -186,6 +187,15 @@ impl<D: Disk> DataPath<D> {
             tracing::error!("{error}; no flush is answered any more until the disk is reopened");
         }
         match self.io.flush_failed() {
+            true => Err(IoError::Io),
+            false => Ok(()),
+        }
+    }
+
+    /// What a flush that succeeded means for a vdisk of which a part was cut off: with that part
+    /// went writes that were answered.
+    pub(super) fn refuse_if_cut(&self, slot: VdiskSlot) -> Result<(), IoError> {
+        match self.is_cut(slot) {
             true => Err(IoError::Io),
             false => Ok(()),
         }

@@ -56,6 +56,7 @@ impl<D: Disk> DataPath<D> {
             .as_mut()
             .map(|shared| std::mem::take(&mut shared.covered));
         for slot in covered.into_iter().flatten() {
+            let result = result.and(self.refuse_if_cut(slot));
             self.complete_commit_io(slot, result);
             self.schedule(slot);
         }

@@ -1,6 +1,8 @@
 //! The space of a vdisk on real files: what is given back, what is set aside, and what is known of
 //! both before and after the disk is opened again.
 
+mod cut;
+
 use super::common::{BLANK, MIB, Machine, TestDisk, configs, disk_loop, new_disk, open, options};
 use disktime_disks::{Disk, DiskErrorKind, DiskOptions, Fault, FaultKind, Operation, open_disk};
 use disktime_engine::{IoError, PolicyKind, RequestKind};
