@@ -16,7 +16,7 @@ use crate::request::PendingRequest;
 use crate::splitter::{Action, Piece};
 use crate::target::{DiskIndex, Target};
 use disktime_disks::{Buffer, BufferPool, Disk, DiskError, DiskErrorKind, Operation};
-use disktime_engine::{DiskLoop, Io, IoDone};
+use disktime_engine::{DiskLoop, Io, IoDone, RequestKind};
 use disktime_units::Nanos;
 use slab::Slab;
 
@@ -230,7 +230,10 @@ impl<D: Disk> IoQueue<D> {
         if let FollowUp::Send(action) = next {
             let buffer = match (buffer, action) {
                 (Some(mut buffer), _) => {
-                    request.overlay(piece.start(), &mut buffer);
+                    // Setting space aside changes nothing that is read.
+                    if request.header().kind() != RequestKind::Allocate {
+                        request.overlay(piece.start(), &mut buffer);
+                    }
                     Some(buffer)
                 }
                 (None, Action::Write) => self.filled(request, piece),

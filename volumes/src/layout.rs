@@ -12,6 +12,8 @@
 
 mod space;
 
+pub(crate) use space::Space;
+
 use crate::allocation_map::AllocationMap;
 use crate::commit::Stage;
 use crate::geometry::{CHUNK_BYTES, whole_chunks};
@@ -40,6 +42,8 @@ pub(crate) struct MappedExtent {
     known: Known,
     /// Which of it has its space below; `None` where the space is the disk's own.
     space: Option<SpaceMap>,
+    /// Which of what counts as held may have no space below; `None` until a write has failed.
+    unsure: Option<SpaceMap>,
 }
 
 /// The extents of an open vdisk.
@@ -347,6 +351,7 @@ impl MappedExtent {
             Known::Nothing => self.end_bytes - self.start_bytes,
         }
     }
+            unsure: None,
 
     /// A run of chunks as `state_and_end` gives it for the chunk of `at`, as bytes of the vdisk.
     fn run(

@@ -77,6 +77,17 @@ impl SpaceMap {
         bytes
     }
 
+    /// No unit that the range touches is held any more.
+    pub(crate) fn clear(&mut self, start: u64, end: u64) {
+        let end = end.next_multiple_of(self.unit_bytes).min(self.len_bytes);
+        self.give_back(start - start % self.unit_bytes, end);
+    }
+
+    /// The same units, none of them held.
+    pub(crate) fn emptied(&self) -> SpaceMap {
+        SpaceMap::free(self.len_bytes, self.unit_bytes)
+    }
+
     /// No unit that lies in the range as a whole has its space any more; by how much that is less.
     pub(crate) fn give_back(&mut self, start: u64, end: u64) -> u64 {
         let start = start.next_multiple_of(self.unit_bytes);

@@ -73,9 +73,8 @@ impl<D: Disk> DataPath<D> {
         self.finish_data_if_done(id);
     }
 
-    /// Notes what a piece did to the space below. One that failed for want of space took none; of
-    /// another that failed it is not known what was written, and it counts as having its space, as
-    /// what has none is called zeroes.
+    /// Notes what a piece did to the space below. Of a write that failed, for want of space too, it
+    /// is not known what was written, unless nothing may be.
     fn note_space(&mut self, id: RequestId, piece: Piece, error: Option<DiskErrorKind>) {
         let abilities = self.io.abilities();
         if !abilities.can_run_out() {
@@ -83,7 +82,11 @@ impl<D: Disk> DataPath<D> {
         }
         let layout = served_mut(&mut self.vdisks, self.requests.get(id).slot()).layout_mut();
         match (piece.action(), error) {
-            (Action::Write | Action::Zero, None | Some(DiskErrorKind::Io)) => {
+            (Action::Write | Action::Zero, None) => {
+            (Action::Write | Action::Zero, Some(DiskErrorKind::ReadOnly)) => {}
+            (Action::Write | Action::Zero, Some(_)) => {
+                layout.hold_unsure(piece.start(), piece.end());
+            }
                 let bytes = layout.hold_space(piece.start(), piece.end());
                 self.free_space().inspect(|free| free.take(bytes));
             }

@@ -5,6 +5,17 @@ use super::{Known, Layout, MappedExtent};
 use crate::geometry::CHUNK_BYTES;
 use crate::space_map::SpaceMap;
 
+/// What is known of the space of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// It has none, and reads as zeroes.
+    Missing,
+    /// A write to it failed: it may have some, and hold some of the data.
+    Unsure,
+    /// It has its own.
+    Held,
+}
+
 /// How far ahead a run of zeroes that have their space is followed; a multiple of every quantum.
 const SCAN_BYTES: u64 = 16 << 20;
 
@@ -57,6 +68,22 @@ impl Layout {
         }
     }
 
+    /// The space of the byte at `at`, and up to where (at most `limit`) that holds in the same
+    /// extent.
+    pub(crate) fn space_run(&self, at: u64, limit: u64) -> (Space, u64) {
+        let (held, stop) = self.held_run(at, limit);
+        let extent = self.extent(at);
+        let Some(unsure) = extent.unsure.as_ref().filter(|_| held) else {
+            return (if held { Space::Held } else { Space::Missing }, stop);
+        };
+        let (is_unsure, end) = unsure.run(at - extent.start_bytes, stop - extent.start_bytes);
+        let space = match is_unsure {
+            true => Space::Unsure,
+            false => Space::Held,
+        };
+        (space, stop.min(extent.start_bytes + end))
+    }
+
     /// Whether it is known of the extent at `at` which of it has its space below.
     pub(crate) fn knows_space(&self, at: u64) -> bool {
         self.extent(at).space.is_some()
@@ -92,7 +119,10 @@ impl Layout {
         let mut all = 0;
         for extent in &mut self.extents {
             let counts = extent.counts_space();
-            if let Some((space, from, to)) = extent.space_in(start, end) {
+            if let Some((space, unsure, from, to)) = extent.space_in(start, end) {
+                if let Some(unsure) = unsure {
+                    unsure.clear(from, to);
+                }
                 let more = space.hold(from, to);
                 all += more;
                 if counts && more > 0 {
@@ -103,12 +133,41 @@ impl Layout {
         all
     }
 
+    /// Notes that a write to the range, or a zeroing, has failed. It counts as held from now on, as
+    /// some of the data may be there and what is not held is called zeroes; but a write may still
+    /// find no space.
+    pub(crate) fn hold_unsure(&mut self, start: u64, end: u64) {
+        for extent in &mut self.extents {
+            let counts = extent.counts_space();
+            let Some((space, unsure, from, to)) = extent.space_in(start, end) else {
+                continue;
+            };
+            // Memory for this is taken by a disk that has failed only.
+            let unsure = unsure.get_or_insert_with(|| space.emptied());
+            let mut at = from;
+            while at < to {
+                let (held, stop) = space.run(at, to);
+                if !held {
+                    unsure.hold(at, stop);
+                }
+                at = stop;
+            }
+            let more = space.hold(from, to);
+            if counts && more > 0 {
+                self.stored.add(more);
+            }
+        }
+    }
+
     /// Notes that the range was discarded; by how much less has its space.
     pub(crate) fn give_space_back(&mut self, start: u64, end: u64) -> u64 {
         let mut all = 0;
         for extent in &mut self.extents {
             let counts = extent.counts_space();
-            if let Some((space, from, to)) = extent.space_in(start, end) {
+            if let Some((space, unsure, from, to)) = extent.space_in(start, end) {
+                if let Some(unsure) = unsure {
+                    unsure.give_back(from, to);
+                }
                 let less = space.give_back(from, to);
                 all += less;
                 if counts && less > 0 {
@@ -132,11 +191,16 @@ impl MappedExtent {
         self.space.is_some() && !matches!(self.known, Known::Written(_))
     }
 
-    /// What is known of the space of a range of the vdisk that lies in it, and that part, from the
-    /// beginning of the extent.
-    fn space_in(&mut self, start: u64, end: u64) -> Option<(&mut SpaceMap, u64, u64)> {
+    /// What is known of the space of a range of the vdisk that lies in it, which units of that are
+    /// unsure, and that part, from the beginning of the extent.
+    fn space_in(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Option<(&mut SpaceMap, &mut Option<SpaceMap>, u64, u64)> {
         let (from, to) = (start.max(self.start_bytes), end.min(self.end_bytes));
         let space = self.space.as_mut().filter(|_| from < to)?;
-        Some((space, from - self.start_bytes, to - self.start_bytes))
+        let (from, to) = (from - self.start_bytes, to - self.start_bytes);
+        Some((space, &mut self.unsure, from, to))
     }
 }

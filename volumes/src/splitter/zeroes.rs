@@ -1,7 +1,8 @@
 //! Cutting zeroes, which may give space back, and the steps of setting space aside.
 
-use super::{Action, Cut, Splitter};
+use super::{Action, Cut, MODIFY_AT_ONCE_BYTES, Splitter};
 use crate::geometry::{CHUNK_BYTES, whole_chunks};
+use crate::layout::Space;
 use disktime_engine::RequestKind;
 
 impl Splitter<'_> {
@@ -53,10 +54,22 @@ impl Splitter<'_> {
     }
 
     /// What has no space is zeroed, which sets its space aside and changes nothing that is read.
+    /// What may hold some of a write that failed is written again as it is.
     pub(super) fn cut_unheld(&self, limit: u64, at: u64) -> (Cut, u64) {
-        match self.layout.held_run(at, limit) {
-            (false, stop) => self.cut_blocks(self.zero_in_place(), at, stop),
-            (true, stop) => (
+        match self.layout.space_run(at, limit) {
+            (Space::Missing, stop) => self.cut_blocks(self.zero_in_place(), at, stop),
+            (Space::Unsure, stop) => match self.layout.hole_run(at, stop) {
+                (true, stop) => self.cut_blocks(self.zero_in_place(), at, stop),
+                (false, stop) => {
+                    let longest = MODIFY_AT_ONCE_BYTES.min(self.grain().quantum_bytes());
+                    let (start, end) = (self.grain().floor(at), stop.min(at + longest));
+                    (
+                        self.piece(Action::Modify, start, self.grain().ceil(end)),
+                        end,
+                    )
+                }
+            },
+            (Space::Held, stop) => (
                 Cut::Hole {
                     start: at,
                     end: stop,
@@ -70,8 +83,8 @@ impl Splitter<'_> {
     /// what is written there meanwhile waits for no more. `None` if all has its space.
     pub(crate) fn next_step(&self, mut at: u64, end: u64) -> Option<(u64, u64)> {
         while at < end && self.abilities.can_run_out() {
-            let (held, stop) = self.layout.held_run(at, end);
-            if !held {
+            let (space, stop) = self.layout.space_run(at, end);
+            if space != Space::Held {
                 let piece_bytes = match self.zero_in_place() {
                     Action::Zero => self.abilities.zeroing_bytes(),
                     _ => self.grain().quantum_bytes(),
@@ -89,7 +102,8 @@ impl Splitter<'_> {
     pub(crate) fn unallocated_bytes(&self, kind: RequestKind, start: u64, end: u64) -> u64 {
         let (mut at, mut bytes) = (start, 0);
         while at < end {
-            let (held, stop) = self.layout.held_run(at, end);
+            let (space, stop) = self.layout.space_run(at, end);
+            let held = space == Space::Held;
             // Zeroes that keep space leave holes of a zero map as they are.
             if !held && (kind == RequestKind::Allocate || !self.layout.has_map(at)) {
                 bytes += stop - at;
