@@ -7,9 +7,11 @@
 //!
 //! Invariants: no request reaches the disk except through the scheduler (I1); charges add up to the
 //! disk's time (I2); every [`Io`] is answered by exactly one [`IoDone`]; at most `max_queued` are
-//! held (I5). Adding and removing streams: `streams.rs`.
+//! held (I5); what was withdrawn does not reach the disk. Adding and removing streams is in
+//! `streams.rs`, withdrawing a request in `withdrawing.rs`.
 
 mod streams;
+mod withdrawing;
 
 use crate::order::Order;
 use crate::statistics::{LoopReport, Statistics};
@@ -84,6 +86,10 @@ pub struct LoopSettings {
 struct Slot {
     io: Io,
     arrived_at: Nanos,
+    /// The disk has it.
+    is_sent: bool,
+    /// Nothing is done for it any more.
+    is_withdrawn: bool,
 }
 
 /// Drives one disk.
@@ -95,6 +101,8 @@ pub struct DiskLoop<D: Disk> {
     streams: StreamMap<StreamRequests>,
     /// Requests queued and in flight, by [`RequestId`]: at most `max_queued`.
     slots: Slab<Slot>,
+    /// How many of them were withdrawn.
+    withdrawn: usize,
     max_queued: usize,
     /// Requests submitted since the last turn, by slot.
     arrivals: Vec<u32>,
@@ -102,6 +110,8 @@ pub struct DiskLoop<D: Disk> {
     flights: Vec<FlightRecord>,
     batch: Vec<RequestId>,
     completions: Vec<Completion>,
+    /// Flights of requests that were withdrawn, which the disk never sees.
+    empty: Vec<Completion>,
     buffer_lists: Vec<Vec<Buffer>>,
     scheduler_wake: Option<Nanos>,
     statistics: Statistics,
@@ -127,6 +137,7 @@ impl<D: Disk> DiskLoop<D> {
             scheduler,
             streams: StreamMap::default(),
             slots: Slab::with_capacity(slots),
+            withdrawn: 0,
             max_queued: slots,
             arrivals: Vec::with_capacity(slots),
             flights: (0..max_in_flight)
@@ -134,6 +145,7 @@ impl<D: Disk> DiskLoop<D> {
                 .collect(),
             batch: Vec::with_capacity(MERGE_MAX),
             completions: Vec::with_capacity(max_in_flight),
+            empty: Vec::with_capacity(max_in_flight),
             buffer_lists: Vec::with_capacity(max_in_flight),
             scheduler_wake: None,
             statistics: Statistics::default(),
@@ -190,6 +202,8 @@ impl<D: Disk> DiskLoop<D> {
         let slot = self.slots.insert(Slot {
             io,
             arrived_at: now,
+            is_sent: false,
+            is_withdrawn: false,
         });
         self.arrivals.push(slot as u32);
     }
@@ -208,7 +222,7 @@ impl<D: Disk> DiskLoop<D> {
         self.statistics.sample(now, &self.scheduler);
         self.collect(now, done);
         self.announce_arrivals(now);
-        self.dispatch(now);
+        self.dispatch(now, done);
         self.disk.flush_submissions();
     }
 
@@ -231,9 +245,9 @@ impl<D: Disk> DiskLoop<D> {
         self.is_paced
     }
 
-    /// Whether nothing is queued or in flight.
+    /// Whether nothing is queued or in flight but what was withdrawn.
     pub fn is_idle(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.len() == self.withdrawn
     }
 
     /// Counters and distributions since the start.
@@ -257,7 +271,7 @@ impl<D: Disk> DiskLoop<D> {
             for completion in completions.drain(..) {
                 let at = completion.completed_at;
                 self.settle(completion, done);
-                self.dispatch(at);
+                self.dispatch(at, done);
             }
             self.completions = completions;
         }
@@ -300,6 +314,7 @@ impl<D: Disk> DiskLoop<D> {
         done: &mut Vec<IoDone>,
     ) {
         let slot = self.slots.remove(id.0 as usize);
+        self.withdrawn -= usize::from(slot.is_withdrawn);
         let Io {
             tag,
             stream,
@@ -345,7 +360,18 @@ impl<D: Disk> DiskLoop<D> {
         self.scheduler.arrive(now, stream, arrival);
     }
 
-    fn dispatch(&mut self, now: Nanos) {
+    fn dispatch(&mut self, now: Nanos, done: &mut Vec<IoDone>) {
+        loop {
+            self.dispatch_until_sleep(now);
+            // What was withdrawn is done as it is sent, and the scheduler decides again.
+            let Some(completion) = self.empty.pop() else {
+                return;
+            };
+            self.settle(completion, done);
+        }
+    }
+
+    fn dispatch_until_sleep(&mut self, now: Nanos) {
         loop {
             let mut batch = std::mem::take(&mut self.batch);
             let decision = self.scheduler.next(now, &mut batch);
@@ -366,10 +392,15 @@ impl<D: Disk> DiskLoop<D> {
         let mut len_bytes = 0;
         for id in batch.iter() {
             let slot = &mut self.slots[id.0 as usize];
+            slot.is_sent = true;
             len_bytes += slot.io.len_bytes;
             buffers.extend(slot.io.buffer.take());
         }
-        let first = &self.slots[batch[0].0 as usize].io;
+        let Slot {
+            io: first,
+            is_withdrawn,
+            ..
+        } = &self.slots[batch[0].0 as usize];
         let request = DiskRequest {
             tag: u64::from(flight.0),
             operation: first.operation,
@@ -381,6 +412,17 @@ impl<D: Disk> DiskLoop<D> {
         let record = &mut self.flights[flight.0 as usize];
         record.dispatched_at = now;
         std::mem::swap(&mut record.requests, batch);
+        // A discard goes alone, so all of the flight was withdrawn.
+        if *is_withdrawn {
+            let DiskRequest { tag, buffers, .. } = request;
+            self.empty.push(Completion {
+                tag,
+                result: Ok(()),
+                completed_at: now,
+                buffers,
+            });
+            return;
+        }
         self.disk.submit(now, request);
     }
 }

@@ -264,6 +264,7 @@ impl<S: Service> Reactor<S> {
 
     fn stop(&mut self) {
         self.stopping = true;
+        self.service.begin_stop();
         self.ports.drain();
         let now = self.now();
         self.drain_until = now + self.stop_times.drain;

@@ -40,6 +40,10 @@ pub trait Service {
         let _ = gap;
     }
 
+    /// The server stops: work that no client waits for, and that can be done after the next start,
+    /// is not begun any more. Requests go on.
+    fn begin_stop(&mut self) {}
+
     /// The server stops and its drain time is over: queued requests, and those that come from now
     /// on, fail with [`crate::IoError::Shutdown`], except flushes. Requests that the disk has are
     /// finished. A service without a queue need not do anything.

@@ -52,6 +52,50 @@ fn adjacent_requests_of_a_stream_go_as_one_and_are_answered_one_by_one() {
 }
 
 #[test]
+fn a_discard_that_is_withdrawn_never_reaches_the_disk_and_takes_no_time() {
+    let (mut disk_loop, handle) = disk_loop(1);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    let discard = |tag| Io {
+        operation: Operation::Discard,
+        buffer: None,
+        ..write(tag, stream, tag << 20)
+    };
+    let mut done = Vec::new();
+    disk_loop.submit(Nanos::ZERO, discard(0));
+    disk_loop.turn(Nanos::ZERO, &mut done);
+    assert!(!disk_loop.withdraw_discard(0), "the disk has it");
+    disk_loop.submit(Nanos::ZERO, discard(1));
+    disk_loop.submit(Nanos::ZERO, write(2, stream, 2 << 20));
+    assert!(!disk_loop.withdraw_discard(2), "it is no discard");
+    assert!(disk_loop.withdraw_discard(1) && !disk_loop.withdraw_discard(1));
+    let (done, now) = run(&mut disk_loop, Nanos::ZERO);
+    assert_eq!(now, SERVICE + SERVICE, "that of two");
+    let tags: Vec<u64> = done.iter().map(|io| io.tag).collect();
+    assert_eq!(tags, [0, 1, 2]);
+    assert_eq!(handle.operations(), 2);
+    let counters = disk_loop.scheduler().disk_counters(now);
+    assert_eq!(counters.busy, now);
+}
+
+#[test]
+fn a_loop_with_nothing_but_what_was_withdrawn_is_idle() {
+    let (mut disk_loop, handle) = disk_loop(1);
+    let stream = disk_loop.add_stream(Nanos::ZERO, StreamConfig::BEST_EFFORT);
+    let io = Io {
+        operation: Operation::Discard,
+        buffer: None,
+        ..write(7, stream, 0)
+    };
+    disk_loop.submit(Nanos::ZERO, io);
+    assert!(!disk_loop.is_idle());
+    assert!(disk_loop.withdraw_discard(7) && disk_loop.is_idle());
+    let mut done = Vec::new();
+    disk_loop.turn(Nanos::ZERO, &mut done);
+    assert_eq!((done.len(), handle.operations()), (1, 0));
+    assert!(disk_loop.is_idle());
+}
+
+#[test]
 fn a_bad_place_fails_the_one_that_asked_and_not_those_it_was_merged_with() {
     let (mut disk_loop, handle) = disk_loop(1);
     break_block(&handle, 2);

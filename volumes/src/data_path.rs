@@ -191,6 +191,13 @@ impl<D: Disk> DataPath<D> {
         }
     }
 
+    /// The server stops: the disk is not told of held trims any more. They are held again at the
+    /// next start.
+    pub(crate) fn begin_stop(&mut self) {
+        self.end_held();
+        self.turn_due = true;
+    }
+
     /// The server stops: what was not cut yet fails, and so does what comes from now on.
     pub(crate) fn fail_queued(&mut self) {
         self.stopping = true;

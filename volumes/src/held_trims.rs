@@ -60,6 +60,11 @@ impl HeldTrims {
         self.held.subtract(gone * CHUNK_BYTES);
     }
 
+    /// The search for the next goes on there.
+    pub(crate) fn go_on_at(&mut self, at: u64) {
+        self.cursor = at / CHUNK_BYTES;
+    }
+
     /// The next range of which the disk is to be told, of at most `longest` bytes; around.
     pub(crate) fn next(&mut self, longest: u64) -> Option<(u64, u64)> {
         if self.is_empty() {

@@ -315,10 +315,15 @@ impl<D: Disk> IoQueue<D> {
         self.send(now, Purpose::Metadata(number), target, what);
     }
 
-    /// Sends a held trim.
-    pub(crate) fn send_held(&mut self, now: Nanos, target: Target, piece: HeldPiece) {
+    /// Sends a held trim; returns the tag of its I/O.
+    pub(crate) fn send_held(&mut self, now: Nanos, target: Target, piece: HeldPiece) -> u64 {
         let what = (Operation::Discard, piece.end - piece.start, false, None);
-        self.send(now, Purpose::Held(piece), target, what);
+        self.send(now, Purpose::Held(piece), target, what)
+    }
+
+    /// Withdraws the I/O of a held trim. False if the disk has it.
+    pub(crate) fn withdraw_held(&mut self, tag: u64) -> bool {
+        self.disk_loop.withdraw_discard(tag)
     }
 
     /// A held trim failed.
@@ -341,14 +346,15 @@ impl<D: Disk> IoQueue<D> {
         purpose: Purpose,
         target: Target,
         (operation, len_bytes, fua, buffer): (Operation, u64, bool, Option<Buffer>),
-    ) {
+    ) -> u64 {
         debug_assert!(target.disk() == DiskIndex::FIRST, "a set has one disk");
         if let Some(slot) = purpose.slot() {
             self.queued[slot.index()] += 1;
         }
         self.sent = true;
+        let tag = self.in_flight.insert(purpose) as u64;
         let io = Io {
-            tag: self.in_flight.insert(purpose) as u64,
+            tag,
             stream: target.stream(),
             operation,
             offset_bytes: target.offset_bytes(),
@@ -357,6 +363,7 @@ impl<D: Disk> IoQueue<D> {
             buffer,
         };
         self.disk_loop.submit(now, io);
+        tag
     }
 
     /// Space for a piece, with any content; none on a disk that holds no data.

@@ -153,6 +153,19 @@ impl Layout {
         })
     }
 
+    /// Whether a crash now would find the chunk of the byte at `at` called a hole, and up to where
+    /// (at most `limit`) that holds in the same extent.
+    pub(crate) fn durable_hole_run(&self, at: u64, limit: u64) -> (bool, u64) {
+        let extent = self.extent(at);
+        let limit = limit.min(extent.end_bytes);
+        match &extent.known {
+            Known::Written(map) => {
+                extent.run(at, limit, |chunk, last| map.durable_hole_run(chunk, last))
+            }
+            Known::Nothing | Known::Allocated(_) => (false, limit),
+        }
+    }
+
     /// Whether no zero map has changed since it was written.
     pub(crate) fn maps_are_saved(&self) -> bool {
         self.extents.iter().all(|extent| match &extent.known {
@@ -338,6 +351,7 @@ impl MappedExtent {
             target,
             known,
             space: None,
+            unsure: None,
         }
     }
 
@@ -351,7 +365,6 @@ impl MappedExtent {
             Known::Nothing => self.end_bytes - self.start_bytes,
         }
     }
-            unsure: None,
 
     /// A run of chunks as `state_and_end` gives it for the chunk of `at`, as bytes of the vdisk.
     fn run(

@@ -34,10 +34,13 @@ impl Claim {
         }
     }
 
+    /// Whether it is about some byte of `start..end`.
+    pub(crate) fn meets(&self, start: u64, end: u64) -> bool {
+        self.start_bytes < end && start < self.end_bytes
+    }
+
     fn conflicts(&self, other: &Claim) -> bool {
-        (self.exclusive || other.exclusive)
-            && self.start_bytes < other.end_bytes
-            && other.start_bytes < self.end_bytes
+        (self.exclusive || other.exclusive) && self.meets(other.start_bytes, other.end_bytes)
     }
 }
 

@@ -193,17 +193,6 @@ impl SpaceMap {
     fn units_in(&self, region: u64) -> u64 {
         REGION_BYTES.min(self.len_bytes - region * REGION_BYTES) / self.unit_bytes
     }
-}
-
-fn is_set(bits: &[u64], unit: u64) -> bool {
-    bits[(unit / WORD_BITS) as usize] >> (unit % WORD_BITS) & 1 == 1
-}
-
-/// Sets or clears the bits; how many changed.
-fn set_bits(bits: &mut [u64], units: Range<u64>, set: bool) -> u64 {
-    let (mut at, mut changed) = (units.start, 0);
-    while at < units.end {
-        let until = units.end.min((at / WORD_BITS + 1) * WORD_BITS);
 
     /// Where the words of a region are.
     fn words_of(&self, region: u64) -> (usize, Range<usize>) {
@@ -226,6 +215,17 @@ fn set_bits(bits: &mut [u64], units: Range<u64>, set: bool) -> u64 {
 /// How many words the bits of a region take.
 fn region_words(unit_bytes: u64) -> usize {
     (REGION_BYTES / unit_bytes).div_ceil(WORD_BITS) as usize
+}
+
+fn is_set(bits: &[u64], unit: u64) -> bool {
+    bits[(unit / WORD_BITS) as usize] >> (unit % WORD_BITS) & 1 == 1
+}
+
+/// Sets or clears the bits; how many changed.
+fn set_bits(bits: &mut [u64], units: Range<u64>, set: bool) -> u64 {
+    let (mut at, mut changed) = (units.start, 0);
+    while at < units.end {
+        let until = units.end.min((at / WORD_BITS + 1) * WORD_BITS);
         let mask = (u64::MAX >> (WORD_BITS - (until - at))) << (at % WORD_BITS);
         let word = &mut bits[(at / WORD_BITS) as usize];
         let differs = if set { !*word } else { *word } & mask;

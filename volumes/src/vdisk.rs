@@ -90,10 +90,21 @@ impl OpenVdisk {
         self.held.as_ref()
     }
 
-    /// The next range of which the disk is to be told, in one extent.
-    pub(crate) fn next_held(&mut self, longest: u64) -> Option<(u64, u64)> {
-        let (start, end) = self.held.as_mut()?.next(longest)?;
-        Some((start, end.min(self.layout.extent_end(start))))
+    /// The next range of which the disk is to be told, in one extent, and whether it may be: after
+    /// a crash now it would still be a hole.
+    pub(crate) fn next_held(&mut self, longest: u64) -> Option<(u64, u64, bool)> {
+        let held = self.held.as_mut()?;
+        let (start, end) = held.next(longest)?;
+        let (is_durable, stop) = self.layout.durable_hole_run(start, end);
+        held.go_on_at(stop);
+        Some((start, stop, is_durable))
+    }
+
+    /// The disk was not told of a range after all.
+    pub(crate) fn hold_again(&mut self, start: u64, end: u64) {
+        if let Some(held) = &mut self.held {
+            held.hold(start, end);
+        }
     }
 
     /// What is stored of a range is going to become holes, of which the disk is not told.

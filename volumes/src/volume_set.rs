@@ -222,6 +222,10 @@ impl<D: Disk> Service for VolumeSet<D> {
     fn paused(&mut self, gap: Nanos) {
         self.data_path.disk_loop_mut().paused(gap);
     }
+    fn begin_stop(&mut self) {
+        self.data_path.begin_stop();
+    }
+
 
     fn fail_queued(&mut self) {
         self.data_path.fail_queued();

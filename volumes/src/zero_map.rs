@@ -226,6 +226,20 @@ impl ZeroMap {
         })
     }
 
+    /// Whether a crash now would find the chunk not written, and the first chunk in `chunk..limit`
+    /// of which the other is true, or `limit`. What was changed since the last snapshot does not
+    /// count.
+    pub(crate) fn durable_hole_run(&self, chunk: u64, limit: u64) -> (bool, u64) {
+        let limit = limit.min(self.chunks);
+        let is_hole = |chunk: u64| {
+            let pair = &self.pairs[(chunk / CHUNKS_PER_BLOCK) as usize];
+            !pair.unsaved && !bit(&self.snapshot, chunk)
+        };
+        let state = is_hole(chunk);
+        let other = (chunk + 1..limit).find(|other| is_hole(*other) != state);
+        (state, other.unwrap_or(limit))
+    }
+
     /// Whether all its bits are on the disk, though perhaps not durable yet.
     pub(crate) fn is_saved(&self) -> bool {
         self.dirty.is_empty() && self.saving.is_empty()

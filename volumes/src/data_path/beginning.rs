@@ -46,6 +46,7 @@ impl<D: Disk> DataPath<D> {
         let (slot, part) = (request.slot(), request.part());
         if part.kind().modifies() {
             let claim = self.splitter(slot).claim(id, part);
+            self.take_back_for(slot, claim);
             if !self.requests.claim(slot, claim) {
                 return;
             }

@@ -44,10 +44,7 @@ impl<D: Disk> DataPath<D> {
                 self.complete_commit_io(slot, result);
                 slot
             }
-            Purpose::Held(piece) => {
-                self.held_done(now, piece, &io);
-                piece.slot
-            }
+            Purpose::Held(piece) => return self.held_done(now, piece, &io),
             Purpose::Metadata(number) if number == self.metadata_reads => {
                 self.metadata_read = Some(io);
                 return;
@@ -83,12 +80,12 @@ impl<D: Disk> DataPath<D> {
         let layout = served_mut(&mut self.vdisks, self.requests.get(id).slot()).layout_mut();
         match (piece.action(), error) {
             (Action::Write | Action::Zero, None) => {
+                let bytes = layout.hold_space(piece.start(), piece.end());
+                self.free_space().inspect(|free| free.take(bytes));
+            }
             (Action::Write | Action::Zero, Some(DiskErrorKind::ReadOnly)) => {}
             (Action::Write | Action::Zero, Some(_)) => {
                 layout.hold_unsure(piece.start(), piece.end());
-            }
-                let bytes = layout.hold_space(piece.start(), piece.end());
-                self.free_space().inspect(|free| free.take(bytes));
             }
             (Action::Discard | Action::ZeroByDiscard, None) if abilities.discarding_zeroes() => {
                 let bytes = layout.give_space_back(piece.start(), piece.end());

@@ -24,6 +24,7 @@ pub(super) struct Leaving {
 impl<D: Disk> DataPath<D> {
     /// Begins to remove a vdisk. From now on no request for it is submitted: its handle is stale.
     pub(crate) fn remove(&mut self, slot: VdiskSlot) {
+        self.end_held_of(slot);
         let is_committing = false;
         self.leaving.push(Leaving {
             slot,
@@ -58,7 +59,6 @@ impl<D: Disk> DataPath<D> {
             return false;
         }
         self.rotation.leave(slot);
-        self.held.remove(slot);
         self.left
             .extend(self.vdisks[slot.index()].take().map(|vdisk| (slot, vdisk)));
         true

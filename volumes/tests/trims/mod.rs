@@ -4,15 +4,24 @@
 use crate::common::{
     BLANK, DIRTY, MIB, Machine, TestDisk, configs, disk_for, disk_loop, options, service,
 };
-use disktime_disks::{FaultDisk, FaultHandle};
-use disktime_engine::{PolicyKind, RequestKind};
+use disktime_disks::{Fault, FaultDisk, FaultHandle, FaultKind, Operation};
+use disktime_engine::{Limit, PolicyKind, RequestKind, Service, StreamConfig};
 use disktime_random::SplitMix64;
-use disktime_units::{Nanos, TrimHandling};
-use disktime_volumes::{Format, VdiskConfig, VirtualDriver, VolumeSet};
+use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos, Share, TrimHandling};
+use disktime_volumes::{Format, OpenOptions, VdiskConfig, VirtualDriver, VolumeSet};
 
 const CHUNK: u64 = 64 << 10;
 
 fn open(disk: FaultDisk, format: Format, trims: TrimHandling) -> Machine<TestDisk> {
+    open_with(disk, format, trims, |_| StreamConfig::BEST_EFFORT)
+}
+
+fn open_with(
+    disk: FaultDisk,
+    format: Format,
+    trims: TrimHandling,
+    background: fn(BackgroundWork) -> StreamConfig,
+) -> Machine<TestDisk> {
     let vdisks: Vec<VdiskConfig> = configs(&[("a", 2 * MIB)])
         .into_iter()
         .map(|mut vdisk| {
@@ -23,7 +32,11 @@ fn open(disk: FaultDisk, format: Format, trims: TrimHandling) -> Machine<TestDis
         .collect();
     let disk_loop = disk_loop(TestDisk::around(disk, 128 << 10), PolicyKind::Fahrrad, 64);
     let mut driver = VirtualDriver::default();
-    let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options(format));
+    let options = OpenOptions {
+        background: ByBackgroundWork::from_fn(background),
+        ..options(format)
+    };
+    let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options);
     Machine::around(opened.expect("the disk is in order").0, driver.now)
 }
 
@@ -154,6 +167,175 @@ fn a_disk_that_is_never_idle_is_told_as_well() {
         ask(&mut machine, RequestKind::Read, (MIB, 4096));
         assert!(machine.now < from + Nanos::from_secs(5), "it was not told");
     }
+}
+
+/// Steps until that is so.
+fn steps_until(
+    machine: &mut Machine<TestDisk>,
+    what: &str,
+    is_so: impl Fn(&Machine<TestDisk>) -> bool,
+) {
+    while !is_so(machine) {
+        let goes_on = machine.step();
+        assert!(goes_on || is_so(machine), "not so: {what}");
+    }
+}
+
+/// A machine whose disk is full of reads that take a minute, with a discard of a held trim queued
+/// behind them.
+fn with_a_queued_discard() -> (Machine<TestDisk>, FaultHandle) {
+    let (disk, handle) = disk(DIRTY);
+    let mut machine = holding(disk, DIRTY);
+    machine.settle();
+    ask(&mut machine, RequestKind::Write, (0, 2 * MIB));
+    // The next one goes long after one that took long.
+    let delay = FaultKind::Delay(Nanos::from_millis(20));
+    handle.inject(Fault::every(Operation::Discard, delay));
+    ask(&mut machine, RequestKind::Trim, (0, CHUNK));
+    machine.settle();
+    handle.clear_faults();
+    ask(&mut machine, RequestKind::Write, (0, CHUNK));
+    ask(&mut machine, RequestKind::Trim, (0, MIB));
+    ask(&mut machine, RequestKind::Flush, (0, 0));
+    assert_eq!(held(&machine), MIB);
+    handle.inject(Fault::every(
+        Operation::Read,
+        FaultKind::Delay(Nanos::from_secs(60)),
+    ));
+    for number in 0..8 {
+        let place = (MIB + number * 2 * CHUNK, 4096);
+        let read = machine.submit(0, RequestKind::Read, place, None, false);
+        assert!(read.is_some());
+    }
+    let before = handle.operations();
+    steps_until(&mut machine, "it goes beside the reads", |machine| {
+        held(machine) < MIB
+    });
+    assert!(machine.replies.is_empty());
+    assert_eq!(handle.operations(), before, "the disk has it");
+    (machine, handle)
+}
+
+/// A write does not wait for a discard of its range that the disk does not have yet, and what it
+/// did not need stays held.
+#[test]
+fn a_write_takes_the_place_of_a_queued_discard_of_its_range() {
+    let (mut machine, handle) = with_a_queued_discard();
+    handle.clear_faults();
+    handle.inject(Fault::every(Operation::Discard, FaultKind::Stuck));
+    let data = [7; 4096];
+    let place = (CHUNK, 4096);
+    let write = machine.submit(0, RequestKind::Write, place, Some(&data), false);
+    let write = write.expect("there is room");
+    assert_eq!(held(&machine), MIB - CHUNK, "all but what is written to");
+    steps_until(&mut machine, "the write waits for no discard", |machine| {
+        machine.replies.iter().any(|reply| reply.handle == write)
+    });
+    handle.clear_faults();
+    handle.release_stuck(machine.now);
+    machine.settle();
+    assert_eq!(held(&machine), 0, "the rest was told");
+    let bytes = machine.read(0, 0, 2 * CHUNK).expect("it reads");
+    for (at, byte) in (0..).zip(bytes) {
+        let is_data = (CHUNK..CHUNK + 4096).contains(&at);
+        assert_eq!(byte, if is_data { 7 } else { 0 }, "at {at}");
+    }
+}
+
+#[test]
+fn a_write_waits_for_a_discard_that_the_disk_has() {
+    let (disk, handle) = disk(DIRTY);
+    let mut machine = holding(disk, DIRTY);
+    machine.settle();
+    ask(&mut machine, RequestKind::Write, (0, MIB));
+    ask(&mut machine, RequestKind::Trim, (0, CHUNK));
+    ask(&mut machine, RequestKind::Flush, (0, 0));
+    handle.inject(Fault::every(Operation::Discard, FaultKind::Stuck));
+    machine.step();
+    steps_until(&mut machine, "it is told", |machine| held(machine) == 0);
+    machine.step();
+    let write = machine.submit(0, RequestKind::Write, (0, 4096), Some(&[7; 4096]), false);
+    write.expect("there is room");
+    while machine.step() {}
+    assert!(machine.replies.is_empty(), "the disk may discard it yet");
+    handle.clear_faults();
+    handle.release_stuck(machine.now);
+    assert_eq!(machine.settle().len(), 1);
+    assert_eq!(machine.read(0, 0, 2), Ok(vec![7, 7]));
+}
+
+/// What waits for spare time is for the next server.
+#[test]
+fn a_stop_waits_for_no_held_trim() {
+    let (mut machine, handle) = with_a_queued_discard();
+    machine.set.begin_stop();
+    assert_eq!(held(&machine), MIB, "all is held again");
+    let before = handle.operations();
+    steps_until(&mut machine, "it is idle", |machine| machine.set.is_idle());
+    assert_eq!(handle.operations(), before, "nothing was discarded");
+    assert_eq!(machine.replies.len(), 8);
+    machine.now += Nanos::from_secs(100);
+    machine.set.turn(machine.now, &mut machine.replies);
+    assert_eq!((held(&machine), handle.operations()), (MIB, before));
+}
+
+#[test]
+fn a_vdisk_that_is_removed_waits_for_no_held_trim() {
+    let (mut machine, handle) = with_a_queued_discard();
+    let before = handle.operations();
+    let uuid = machine.set.remove(machine.handle(0)).expect("it is served");
+    steps_until(&mut machine, "it leaves", |machine| {
+        !machine.set.is_leaving(uuid)
+    });
+    let flushes = 1;
+    assert_eq!(handle.operations() - before, flushes);
+    machine.settle();
+}
+
+/// A vdisk that writes to new chunks all the time always has a map that is behind.
+#[test]
+fn a_vdisk_that_keeps_allocating_has_its_trims_told() {
+    let (disk, _) = self::disk(DIRTY);
+    let mut machine = holding(disk, DIRTY);
+    machine.settle();
+    ask(&mut machine, RequestKind::Write, (0, 4 * CHUNK));
+    ask(&mut machine, RequestKind::Trim, (0, 4 * CHUNK));
+    let from = machine.now;
+    for number in 0.. {
+        // New chunks, that were made holes before.
+        let place = (MIB + number % 8 * 2 * CHUNK, CHUNK);
+        ask(&mut machine, RequestKind::Trim, place);
+        ask(&mut machine, RequestKind::Write, place);
+        if held(&machine) == 0 {
+            break;
+        }
+        assert!(machine.now < from + Nanos::from_secs(20), "it was not told");
+    }
+}
+
+/// Where the background stream gets no time the vdisk pays for its own trims.
+#[test]
+fn a_held_trim_that_finds_no_spare_time_is_sent_as_the_vdisks_own() {
+    let (disk, handle) = self::disk(DIRTY);
+    let mut machine = open_with(disk, DIRTY, TrimHandling::Hold, |work| match work {
+        BackgroundWork::Trims => StreamConfig {
+            limit: Some(Limit {
+                share: Share(1),
+                period: Nanos::from_secs(600),
+            }),
+            ..StreamConfig::BEST_EFFORT
+        },
+        _ => StreamConfig::BEST_EFFORT,
+    });
+    // All of a disk that may hold anything is held.
+    assert_eq!(held(&machine), 2 * MIB);
+    let before = handle.operations();
+    steps_until(&mut machine, "it is told", |machine| held(machine) == 0);
+    // The first one goes at once; each of the others would wait for ten minutes.
+    let took = machine.now;
+    assert!(took < Nanos::from_secs(60), "{took}");
+    machine.settle();
+    assert!(handle.operations() - before >= 2 * MIB / (128 << 10));
 }
 
 /// Whatever overlaps: a range that is written again is never given back.
