@@ -26,8 +26,8 @@ pub(crate) struct OpenVdisk {
     stream: StreamId,
     layout: Layout,
     is_damaged: bool,
-    /// What people should know of its zero maps.
-    notice: Option<String>,
+    /// What people should know of its zero maps, as sentences.
+    notices: Vec<String>,
     commits: CommitPipeline,
     /// How the last run of the commits ended.
     last_commit: Result<(), IoError>,
@@ -51,7 +51,7 @@ impl OpenVdisk {
             name,
             stream,
             is_damaged,
-            notice: None,
+            notices: Vec::new(),
             commits: CommitPipeline::with_capacity(
                 MAX_REQUESTS,
                 2 * layout.extent_count() + FLUSHES,
@@ -122,13 +122,15 @@ impl OpenVdisk {
         }
     }
 
-    pub(crate) fn with_notice(self, notice: Option<String>) -> OpenVdisk {
-        OpenVdisk { notice, ..self }
+    /// The same with what more people should know.
+    pub(crate) fn with_notice(mut self, notice: Option<String>) -> OpenVdisk {
+        self.notices.extend(notice);
+        self
     }
 
-    /// What people should know of its zero maps.
-    pub(crate) fn notice(&self) -> Option<&str> {
-        self.notice.as_deref()
+    /// What people should know of its zero maps, as sentences.
+    pub(crate) fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -152,9 +152,8 @@ impl<D: Disk> VolumeSet<D> {
     /// as sentences.
     pub fn notices(&self) -> Vec<String> {
         let served = self.catalog.served_vdisks();
-        let of_maps = served.filter_map(|(_, slot, _)| self.data_path.vdisk(slot).notice());
-        let of_label = self.label_notices.iter().map(String::as_str);
-        of_label.chain(of_maps).map(str::to_owned).collect()
+        let of_maps = served.flat_map(|(_, slot, _)| self.data_path.vdisk(slot).notices());
+        self.label_notices.iter().chain(of_maps).cloned().collect()
     }
 
     /// What the disk's loop counted.
@@ -222,10 +221,10 @@ impl<D: Disk> Service for VolumeSet<D> {
     fn paused(&mut self, gap: Nanos) {
         self.data_path.disk_loop_mut().paused(gap);
     }
+
     fn begin_stop(&mut self) {
         self.data_path.begin_stop();
     }
-
 
     fn fail_queued(&mut self) {
         self.data_path.fail_queued();

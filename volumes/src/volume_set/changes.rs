@@ -43,9 +43,6 @@ impl<D: Disk> VolumeSet<D> {
         refuse_taken(&self.catalog, entry)?;
         let source = &mut (&mut self.data_path, &mut *driver);
         let known = read_known(entry, self.label.disk_uuid(), source)?;
-        if let Some(notice) = known.notice(name) {
-            tracing::warn!("{notice}");
-        }
         let slot = enter(&mut self.catalog, entry)?;
         let disk_loop = self.data_path.disk_loop_mut();
         let stream = self.groups.add_stream(disk_loop, driver.now(), config);
@@ -53,6 +50,9 @@ impl<D: Disk> VolumeSet<D> {
         let opened = open_vdisk(entry, known, stream, last_change);
         let holds_data = self.disk_loop().properties().capabilities.holds_data;
         let opened = handle_trims(opened, config.trims, holds_data);
+        for notice in opened.notices() {
+            tracing::warn!("{notice}");
+        }
         self.data_path.add(slot, opened);
         Ok(self.catalog.handle(slot))
     }

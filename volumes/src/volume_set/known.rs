@@ -116,6 +116,15 @@ fn defect_notice(name: &str, defect: MapDefect) -> String {
     )
 }
 
+/// What people are told of a vdisk whose trims are to be held and which has no zero map.
+fn cannot_hold(name: &str) -> String {
+    format!(
+        "vdisk `{name}` has space without a zero map, as it was made without \"trim\": \"hold\", so \
+         its trims there are sent on to the disk; a vdisk that is made with it has a map for all \
+         of its space"
+    )
+}
+
 /// Reads what is known of each extent.
 pub(super) fn read_known(
     entry: &VdiskEntry,
@@ -273,5 +282,6 @@ pub(super) fn handle_trims(vdisk: OpenVdisk, trims: TrimHandling, holds_data: bo
         }
         at = stop;
     }
-    vdisk.with_trims(trims, Some(held))
+    let notice = (!layout.has_maps()).then(|| cannot_hold(vdisk.name()));
+    vdisk.with_trims(trims, Some(held)).with_notice(notice)
 }

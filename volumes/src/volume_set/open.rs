@@ -98,14 +98,11 @@ impl<D: Disk> VolumeSet<D> {
             let entry = entry.ok_or_else(|| unknown(&label, name))?;
             let known = read_known(entry, label.disk_uuid(), &mut (&mut disk, &mut *driver))?;
             let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
-            report.messages.extend(known.notice(name));
             let slot = enter(&mut catalog, entry)?;
             let last_change = last_changes.of(entry.uuid());
             let opened = open_vdisk(entry, known, stream, last_change);
             let opened = handle_trims(opened, vdisk.trims, disk.holds_data());
-            if vdisk.trims == TrimHandling::Hold && !opened.layout().has_maps() {
-                report.messages.push(cannot_hold(name));
-            }
+            report.messages.extend_from_slice(opened.notices());
             open.push((slot, opened));
         }
         let label_notices = disk.take_messages();
@@ -133,15 +130,6 @@ impl<D: Disk> VolumeSet<D> {
         };
         Ok((set, report))
     }
-}
-
-/// What people are told of a vdisk whose trims are to be held and which has no zero map.
-fn cannot_hold(name: &str) -> String {
-    format!(
-        "vdisk `{name}` has space without a zero map, as it was made without \"trim\": \"hold\", so \
-         its trims there are sent on to the disk; a vdisk that is made with it has a map for all \
-         of its space"
-    )
 }
 
 /// Where metadata is read from: a disk that is being opened, or one that is served.

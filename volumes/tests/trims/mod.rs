@@ -338,6 +338,36 @@ fn a_held_trim_that_finds_no_spare_time_is_sent_as_the_vdisks_own() {
     assert!(handle.operations() - before >= 2 * MIB / (128 << 10));
 }
 
+#[test]
+fn a_vdisk_that_cannot_hold_its_trims_is_named_when_it_is_added_too() {
+    let mut vdisks = configs(&[("a", 2 * MIB), ("b", 2 * MIB)]);
+    vdisks[1].trims = TrimHandling::Hold;
+    let disk_loop = disk_loop(
+        TestDisk::around(disk(BLANK).0, 128 << 10),
+        PolicyKind::Fahrrad,
+        64,
+    );
+    let mut driver = VirtualDriver::default();
+    let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options(BLANK));
+    let (set, report) = opened.expect("the disk is in order");
+    let mut machine = Machine::around(set, driver.now);
+    let is_told = |notices: &[String]| {
+        let told = notices
+            .iter()
+            .filter(|told| told.contains("vdisk `b` has space without"));
+        told.count() == 1
+    };
+    assert!(is_told(&report.messages), "{report:?}");
+    assert!(is_told(&machine.set.notices()));
+    machine.set.remove(machine.handle(1)).expect("it is served");
+    machine.settle();
+    assert!(machine.set.notices().is_empty());
+    let added = machine.set.add(&mut driver, &vdisks[1]);
+    added.expect("it is on the disk");
+    assert!(is_told(&machine.set.notices()));
+    machine.settle();
+}
+
 /// Whatever overlaps: a range that is written again is never given back.
 #[test]
 fn held_trims_never_reach_what_was_written_since() {
