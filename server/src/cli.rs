@@ -269,30 +269,26 @@ pub(crate) struct WorkloadSource {
     /// be given several times. `disktime workloads` lists the kinds and keys.
     #[arg(long, value_name = "KIND,KEY=VALUE,…")]
     client: Vec<String>,
-    /// How long the clients of the command line run.
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "60s",
-        conflicts_with = "workload"
-    )]
-    duration: String,
-    /// The seed of the clients of the command line.
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value_t = 1,
-        conflicts_with = "workload"
-    )]
-    seed: u64,
+    /// How long the workload runs, instead of what its file says; 60s for clients of the command
+    /// line.
+    #[arg(long, value_name = "DURATION")]
+    duration: Option<String>,
+    /// The seed of the workload, instead of what its file says; 1 for clients of the command line.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 impl WorkloadSource {
     /// Reads the workload.
     pub(crate) fn read(&self) -> CommandResult<Workload> {
+        let duration = self.duration.as_deref();
         Ok(match &self.workload {
-            Some(file) => Workload::read(file)?,
-            None => Workload::from_command_line(&self.client, &self.duration, self.seed)?,
+            Some(file) => Workload::read_for(file, duration, self.seed)?,
+            None => Workload::from_command_line(
+                &self.client,
+                duration.unwrap_or("60s"),
+                self.seed.unwrap_or(1),
+            )?,
         })
     }
 }

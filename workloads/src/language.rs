@@ -12,7 +12,7 @@ use crate::keys::{CLIENT, ROOT};
 use crate::language_client::client;
 use crate::workload::Workload;
 use disktime_documents::{Document, Member, Object, read_document};
-use disktime_units::Nanos;
+use disktime_units::{Nanos, parse_duration};
 use std::path::Path;
 
 impl Workload {
@@ -21,7 +21,21 @@ impl Workload {
     /// # Errors
     /// Every mistake in it, each with line and column and what was expected.
     pub fn read(path: &Path) -> Result<Workload, WorkloadError> {
-        workload(&Document::load(path, ROOT.what())?)
+        Workload::read_for(path, None, None)
+    }
+
+    /// The same with another duration, written as in a file, and another seed, where they are
+    /// given. A client that stops later than that stops then.
+    ///
+    /// # Errors
+    /// As for [`Workload::read`], and a duration that is none.
+    pub fn read_for(
+        path: &Path,
+        duration: Option<&str>,
+        seed: Option<u64>,
+    ) -> Result<Workload, WorkloadError> {
+        let duration = duration.map(duration_given).transpose()?;
+        workload(&Document::load(path, ROOT.what())?, duration, seed)
     }
 
     /// Reads the text of a workload file; `path` is for messages and for paths in it.
@@ -29,17 +43,30 @@ impl Workload {
     /// # Errors
     /// As for [`Workload::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Workload, WorkloadError> {
-        workload(&Document::new(path, text))
+        workload(&Document::new(path, text), None, None)
     }
 }
 
-fn workload(document: &Document) -> Result<Workload, WorkloadError> {
+/// A duration that is given beside the file.
+fn duration_given(text: &str) -> Result<Nanos, WorkloadError> {
+    let duration = parse_duration(text).ok().filter(|it| *it > Nanos::ZERO);
+    duration.ok_or_else(|| {
+        WorkloadError::new(format!("`{text}` is not how long a workload can run"))
+            .help("expected: a duration above 0s, as in `60s`")
+    })
+}
+
+fn workload(
+    document: &Document,
+    duration_given: Option<Nanos>,
+    seed_given: Option<u64>,
+) -> Result<Workload, WorkloadError> {
     let workload = read_document(document, &ROOT, |root| {
         let duration = root.duration("duration").map(|duration| duration.value);
         // Without a duration the mistakes of the clients are still worth showing.
-        let until = duration.unwrap_or(Nanos::MAX);
+        let until = duration_given.or(duration).unwrap_or(Nanos::MAX);
         let seed = root.integer("seed").map_or(1, |seed| seed.value);
-        let mut workload = Workload::new(until, seed);
+        let mut workload = Workload::new(until, seed_given.unwrap_or(seed));
         for Member { key, value } in root.named("clients") {
             let object = Object::open(value, &CLIENT, key.span, root.findings());
             let client = object.and_then(|object| client(document, key, &object, until));

@@ -84,6 +84,21 @@ fn a_load_without_the_nbd_frontend() {
 }
 
 #[test]
+fn a_load_of_a_file_can_be_made_shorter() {
+    let place = TestDirectory::with(&WEB);
+    let workload = WORKLOAD.replace("wbe", "web").replace("1s", "600s");
+    let workload = workload.replace("\"block\"", "\"read\": \"100%\", \"block\"");
+    let workload = place.write("workload.json", workload);
+    let server = place.start();
+    let arguments = ["load", text(&workload), "--duration", "300ms", "--json"];
+    let report = place.succeeds(&arguments);
+    let report: Value = serde_json::from_str(&report).expect("it is JSON");
+    let took = report["duration_s"].as_f64().expect("it is a number");
+    assert!((0.3..60.0).contains(&took), "{took}");
+    server.stop();
+}
+
+#[test]
 fn a_load_that_writes_to_a_vdisk_in_use_wants_consent() {
     let place =
         TestDirectory::with(&[("web", r#""size": "16MiB""#), ("new", r#""size": "16MiB""#)]);

@@ -3,7 +3,7 @@
 
 use crate::programs::text;
 use crate::status::check_load;
-use crate::test_directory::TestDirectory;
+use crate::test_directory::{TestDirectory, assert_says};
 use disktime_reservations::Policy;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -46,6 +46,16 @@ fn runs_are_byte_identical_and_touch_nothing() {
     let other_seed = place.write("other.json", other_seed);
     let other = place.succeeds(&["simulate", text(&other_seed), "--json"]);
     assert!(other != first, "the seed changes nothing");
+    // Both can be given beside the file.
+    let given = ["simulate", text(&workload), "--json", "--seed", "8"];
+    assert_eq!(place.succeeds(&given), other);
+    let shorter = place.succeeds(&[&given[..], &["--duration", "5s"]].concat());
+    let report: Value = serde_json::from_str(&shorter).expect("it is JSON");
+    assert_eq!(report["duration_s"].as_f64(), Some(5.0), "{report}");
+    for wrong in ["0s", "soon"] {
+        let refused = place.fails(&["simulate", text(&workload), "--duration", wrong]);
+        assert_says(&refused, &[wrong, "expected: a duration above 0s"]);
+    }
 }
 
 #[test]
