@@ -91,7 +91,7 @@ pub(crate) fn log_announcement(line: &str) {
 /// Prints what is wrong and does not end the program, a sentence with its line in the file.
 pub(crate) fn print_warning(warning: impl Display) {
     if IS_SERVER.load(Relaxed) {
-        tracing::warn!(target: SENTENCE, "{warning}");
+        tracing::warn!(target: SENTENCE, "{}", without_level(&warning.to_string(), "warning: "));
     } else {
         print(coloured(
             &warning.to_string(),
@@ -103,7 +103,7 @@ pub(crate) fn print_warning(warning: impl Display) {
 /// Prints why the program fails.
 pub(crate) fn print_failure(failure: &Failure) {
     if IS_SERVER.load(Relaxed) {
-        tracing::error!(target: SENTENCE, "{failure}");
+        tracing::error!(target: SENTENCE, "{}", without_level(&failure.to_string(), "error: "));
     } else {
         let text = format!("disktime: {failure}");
         print(coloured(&text, is_coloured(&std::io::stderr())));
@@ -116,6 +116,11 @@ fn print(text: impl Display) {
 }
 
 /// Whether output to there may have colours.
+/// A sentence for the log, whose lines begin with their level already.
+fn without_level<'a>(sentence: &'a str, word: &str) -> &'a str {
+    sentence.strip_prefix(word).unwrap_or(sentence)
+}
+
 pub(crate) fn is_coloured(stream: &impl IsTerminal) -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !unwanted

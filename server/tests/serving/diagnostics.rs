@@ -82,6 +82,20 @@ fn the_log_has_one_format_and_wrong_levels_are_refused() {
     exits_with(place.command(&["check", "-q", "-v"]), 2);
 }
 
+/// A line of the log begins with its level, so the sentence does not say it again.
+#[test]
+fn a_line_of_the_log_says_once_how_bad_it_is() {
+    let greedy =
+        r#""web": { "disk": "d0", "size": "16MiB", "reserve": "100%", "period": "100ms" }"#;
+    let place = TestDirectory::configured(PLAIN_DISK, greedy, r#""nbd": { "socket": "nbd" }"#);
+    let refused = place.fails(&["serve"]);
+    let first = refused.lines().find(|line| line.contains(" ERROR "));
+    let first = first.unwrap_or_else(|| panic!("no line of the log: {refused}"));
+    assert!(!first.contains("error:"), "{first}");
+    // A command has no levels.
+    assert_says(&place.fails(&["check"]), &["error: "]);
+}
+
 #[test]
 fn a_file_without_frontends_is_told_that_no_client_reaches_it() {
     let vdisk = r#""web": { "disk": "d0", "size": "16MiB" }"#;
