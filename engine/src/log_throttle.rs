@@ -55,6 +55,11 @@ impl LogThrottle {
         self.next = now + INTERVAL;
         Some(std::mem::take(&mut self.suppressed))
     }
+
+    /// When one message more is allowed, if some were suppressed since the last one.
+    pub fn due(&self) -> Option<Nanos> {
+        (self.suppressed > 0).then_some(self.next)
+    }
 }
 
 #[cfg(test)]

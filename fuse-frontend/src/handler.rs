@@ -11,7 +11,7 @@ use crate::protocol::{
     Header, Listing, Operation, SetAttributes, encode_attributes, encode_entry, encode_open,
     encode_statistics, encode_written,
 };
-use crate::refusal_log::RefusalLog;
+use crate::refusal_log::log_refusal;
 use crate::vdisk_request::{self, VdiskRequest};
 use std::borrow::Cow;
 
@@ -66,15 +66,11 @@ impl Handle {
 #[derive(Debug)]
 pub(crate) struct OperationHandler {
     directory: Directory,
-    refusal_log: RefusalLog,
 }
 
 impl OperationHandler {
     pub(crate) fn new(directory: Directory) -> OperationHandler {
-        OperationHandler {
-            directory,
-            refusal_log: RefusalLog::new(),
-        }
+        OperationHandler { directory }
     }
 
     pub(crate) fn directory(&self) -> &Directory {
@@ -184,8 +180,7 @@ impl OperationHandler {
             }
             Operation::Change { name, .. } if is_too_long(name) => return Err(libc::ENAMETOOLONG),
             Operation::Change { verb, name } => {
-                self.refusal_log
-                    .log(verb, &String::from_utf8_lossy(name), header.process);
+                log_refusal(verb, &String::from_utf8_lossy(name), header.process);
                 return Err(libc::EPERM);
             }
             Operation::OpenDirectory if inode == DIRECTORY_INODE => encode_open(out, 0, 0),
@@ -230,7 +225,7 @@ impl OperationHandler {
             return Err(libc::EROFS);
         }
         if flags as i32 & libc::O_TRUNC != 0 && file.size_bytes != 0 {
-            self.refusal_log.log("truncate", &file.name, header.process);
+            log_refusal("truncate", &file.name, header.process);
             return Err(libc::EPERM);
         }
         let flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES;
@@ -267,7 +262,7 @@ impl OperationHandler {
                 Some(position) => self.directory.file(position).name.as_str().into(),
                 None => ".".into(),
             };
-            self.refusal_log.log(verb, &name, header.process);
+            log_refusal(verb, &name, header.process);
             return Err(libc::EPERM);
         }
         encode_attributes(out, &own);

@@ -4,8 +4,7 @@
 //!   rules ─── control (all connections) ─── connection (one: what its handshake sees)
 //!                ├── undecided (connections that have not chosen an export, oldest first)
 //!                ├── permit (what one connection counts against the limits)
-//!                ├── places (how the exports share the places of all connections)
-//!                └── refusal_log (at most one line of a kind per second)
+//!                └── places (how the exports share the places of all connections)
 //! ```
 //!
 //! Invariants: an export that an address may not use looks to it like one that does not exist; a
@@ -20,7 +19,6 @@ mod connection;
 mod control;
 mod permit;
 mod places;
-mod refusal_log;
 mod rules;
 mod undecided;
 

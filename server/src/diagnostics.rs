@@ -9,13 +9,16 @@
 //! only, and not where `NO_COLOR` is set; whatever clients and disks do, the log grows by a bounded
 //! number of lines per second.
 
+mod left_out;
 mod throttled_lines;
 
 use crate::failure::{CommandResult, Failure};
 use clap::{ArgAction, Args};
+use left_out::LeftOut;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock};
 use throttled_lines::ThrottledLines;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
@@ -29,6 +32,9 @@ const ANNOUNCEMENT: &str = "disktime::announcement";
 
 /// Whether sentences are lines of the log.
 static IS_SERVER: AtomicBool = AtomicBool::new(false);
+
+/// Lines of the log that were left out, as they were too many.
+static LEFT_OUT: LazyLock<Arc<LeftOut>> = LazyLock::new(Arc::default);
 
 /// How much is logged.
 #[derive(Debug, Args)]
@@ -110,17 +116,17 @@ pub(crate) fn print_failure(failure: &Failure) {
     }
 }
 
+/// A sentence for the log, whose lines begin with their level already.
+fn without_level<'a>(sentence: &'a str, word: &str) -> &'a str {
+    sentence.strip_prefix(word).unwrap_or(sentence)
+}
+
 fn print(text: impl Display) {
     // A failure has no other place to be reported.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Whether output to there may have colours.
-/// A sentence for the log, whose lines begin with their level already.
-fn without_level<'a>(sentence: &'a str, word: &str) -> &'a str {
-    sentence.strip_prefix(word).unwrap_or(sentence)
-}
-
 pub(crate) fn is_coloured(stream: &impl IsTerminal) -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !unwanted
@@ -160,7 +166,7 @@ pub(crate) fn start_log(verbosity: &Verbosity) -> CommandResult {
         .with_ansi(is_coloured(&std::io::stderr()))
         // An error of the log itself would be printed to the same place, and panic.
         .log_internal_errors(false)
-        .event_format(ThrottledLines::default());
+        .event_format(ThrottledLines::new(Arc::clone(&LEFT_OUT)));
     let selected = Targets::new()
         .with_default(level)
         .with_target(SENTENCE, Level::INFO);
@@ -173,6 +179,12 @@ pub(crate) fn start_log(verbosity: &Verbosity) -> CommandResult {
 /// From now on every sentence is a line of the log.
 pub(crate) fn become_server() {
     IS_SERVER.store(true, Relaxed);
+    LEFT_OUT.write_in_time();
+}
+
+/// Writes the last line of each kind that was left out: the program ends.
+pub(crate) fn end_log() {
+    LEFT_OUT.write_all();
 }
 
 #[cfg(test)]

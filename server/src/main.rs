@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     }
     // SAFETY: no thread was started yet, and nothing was opened.
     let supervisor = unsafe { Supervisor::take() };
-    match supervisor.and_then(|supervisor| commands::run(command, &verbosity, supervisor)) {
+    let ended = supervisor.and_then(|supervisor| commands::run(command, &verbosity, supervisor));
+    diagnostics::end_log();
+    match ended {
         Ok(code) => code,
         Err(failure) => {
             print_failure(&failure);

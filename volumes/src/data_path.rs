@@ -26,8 +26,7 @@ use crate::splitter::{Cut, Piece, Splitter};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::{CutMark, Disk, FreeSpace};
 use disktime_engine::{
-    DiskLoop, Extent, IoDone, IoError, LogThrottle, Reply, ReplyDetail, Request, RequestKind,
-    StreamId,
+    DiskLoop, Extent, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, StreamId,
 };
 use disktime_units::Nanos;
 
@@ -67,7 +66,6 @@ pub(crate) struct DataPath<D: Disk> {
     rotation: Rotation,
     replies: Vec<Reply>,
     done: Vec<IoDone>,
-    failures: LogThrottle,
     /// Runs of commits share their flushes.
     shared_flush: Option<SharedFlush>,
     /// The server stops: nothing new is begun.
@@ -102,7 +100,6 @@ impl<D: Disk> DataPath<D> {
             rotation: Rotation::default(),
             replies: Vec::new(),
             done: Vec::new(),
-            failures: LogThrottle::default(),
             shared_flush: None,
             stopping: false,
             now,

@@ -25,3 +25,14 @@ fn after_a_quiet_minute_a_burst_is_allowed_again() {
     assert_eq!(written(126), 3);
     assert_eq!(written(127), 1);
 }
+
+#[test]
+fn what_was_suppressed_is_due_when_a_message_is_allowed_again() {
+    let mut throttle = LogThrottle::with_burst(1);
+    let start = Nanos::from_secs(7);
+    assert_eq!((throttle.allow(start), throttle.due()), (Some(0), None));
+    assert_eq!(throttle.allow(start + Nanos::from_millis(3)), None);
+    let due = start + INTERVAL;
+    assert_eq!(throttle.due(), Some(due));
+    assert_eq!((throttle.allow(due), throttle.due()), (Some(1), None));
+}

@@ -2,7 +2,6 @@
 
 use super::permit::{ConnectionPermit, ExportPermit};
 use super::places::ExportPlaces;
-use super::refusal_log::RefusalLog;
 use super::rules::ExportAccess;
 use super::undecided::UndecidedConnections;
 use disktime_sockets::AllowList;
@@ -24,11 +23,6 @@ pub(crate) struct AccessControl {
     exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
     places: Arc<ExportPlaces>,
     undecided: UndecidedConnections,
-    limit_log: RefusalLog,
-    export_limit_log: RefusalLog,
-    address_log: RefusalLog,
-    accept_log: RefusalLog,
-    eviction_log: RefusalLog,
 }
 
 impl AccessControl {
@@ -55,11 +49,6 @@ impl AccessControl {
             exports: exports.iter().map(with_permits).collect(),
             places: ExportPlaces::new(limit, exports),
             undecided: UndecidedConnections::default(),
-            limit_log: RefusalLog::default(),
-            export_limit_log: RefusalLog::default(),
-            address_log: RefusalLog::default(),
-            accept_log: RefusalLog::default(),
-            eviction_log: RefusalLog::default(),
         }
     }
 
@@ -79,9 +68,7 @@ impl AccessControl {
     pub(crate) fn allows(&self, address: IpAddr) -> bool {
         let allowed = self.allow.allows(address);
         if !allowed {
-            self.address_log.log(|more| {
-                tracing::warn!("NBD client {address} refused: `allow` does not list it{more}");
-            });
+            tracing::warn!("NBD client {address} refused: `allow` does not list it");
         }
         allowed
     }
@@ -93,9 +80,7 @@ impl AccessControl {
             true => ": raise LimitNOFILE= or `ulimit -n`, or lower `connections`",
             false => "",
         };
-        self.accept_log.log(|more| {
-            tracing::warn!("an NBD connection cannot be accepted: {error}{remedy}{more}");
-        });
+        tracing::warn!("an NBD connection cannot be accepted: {error}{remedy}");
     }
 
     /// A permit for one more connection: within the limit, if need be by evicting the oldest
@@ -106,18 +91,14 @@ impl AccessControl {
         }
         let limit = self.limit;
         if let Some(permit) = self.undecided.evict_oldest() {
-            self.eviction_log.log(|more| {
-                tracing::warn!(
-                    "an NBD client that chose no export was closed for a newer one: the limit is \
-                     {limit} connections{more}"
-                );
-            });
+            tracing::warn!(
+                "an NBD client that chose no export was closed for a newer one: the limit is \
+                     {limit} connections"
+            );
             return Some(ConnectionPermit::Admitted(permit));
         }
         let permit = self.over_limit_permits.clone().try_acquire_owned().ok();
-        self.limit_log.log(|more| {
-            tracing::warn!("an NBD client was refused: the limit is {limit} connections{more}");
-        });
+        tracing::warn!("an NBD client was refused: the limit is {limit} connections");
         permit.map(ConnectionPermit::OverLimit)
     }
 
@@ -145,11 +126,7 @@ impl AccessControl {
         if let Ok(permit) = permits.clone().try_acquire_owned() {
             return self.with_place(name, rule, Some(permit)).map(Some);
         }
-        self.export_limit_log.log(|more| {
-            tracing::warn!(
-                "an NBD client was refused: {limit} connections use {name:?}, its limit{more}"
-            );
-        });
+        tracing::warn!("an NBD client was refused: {limit} connections use {name:?}, its limit");
         Err(format!(
             "{limit} connections use {name:?} already, which is its limit; try again later"
         ))
@@ -163,12 +140,10 @@ impl AccessControl {
     ) -> Result<ExportPermit, String> {
         let place = self.places.take(name).map_err(|used| {
             let limit = self.limit;
-            self.export_limit_log.log(|more| {
-                tracing::warn!(
-                    "an NBD client was refused: {used} connections use {name:?}, and the other \
-                     places of {limit} are in use or kept for other vdisks{more}"
-                );
-            });
+            tracing::warn!(
+                "an NBD client was refused: {used} connections use {name:?}, and the other \
+                     places of {limit} are in use or kept for other vdisks"
+            );
             format!(
                 "{used} connections use {name:?}, and the other places of the server's {limit} are \
                  in use or kept for other vdisks; try again later"

@@ -47,6 +47,7 @@ impl StopSignals {
                          may be lost, as after kill -9",
                     );
                     close_connections();
+                    crate::diagnostics::end_log();
                     std::process::exit(1);
                 }
             }

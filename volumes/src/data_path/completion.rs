@@ -101,17 +101,11 @@ impl<D: Disk> DataPath<D> {
         self.disk_loop().disk().free_space()
     }
 
-    fn log_failure(&mut self, id: RequestId, error: &DiskError) {
+    fn log_failure(&self, id: RequestId, error: &DiskError) {
         let request = self.requests.get(id);
         let (slot, kind) = (request.slot(), request.kind());
         let name = served(&self.vdisks, slot).name();
-        match self.failures.allow(self.now) {
-            None => {}
-            Some(0) => tracing::warn!(vdisk = %name, ?kind, "{error}"),
-            Some(suppressed) => tracing::warn!(
-                vdisk = %name, ?kind, "{error} ({suppressed} more failures were not logged)"
-            ),
-        }
+        tracing::warn!(vdisk = %name, ?kind, "{error}");
     }
 
     /// If all pieces of a request are back, what it changed counts from now on, and it is answered
