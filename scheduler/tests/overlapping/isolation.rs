@@ -1,7 +1,7 @@
 //! What a reserved stream gets of what it would have alone, beside loads that take all they can.
 
 use super::{TURNAROUND, ms};
-use disktime_lab::overlap::cases::{Q128, R4, T1M, W4, W64};
+use disktime_lab::overlap::cases::{Q128, R4, R64, T1M, W4, W64};
 use disktime_lab::overlap::{
     Case, CaseMeasure, Class, LabDrive, OverlapClient, OverlapRun, SoloRuns, Span, measure,
 };
@@ -232,4 +232,15 @@ fn a_probed_stream_does_not_pay_for_the_writes_of_others() {
     let drive = LabDrive::find("cheap-qlc-gc");
     let isolation = measured(drive, vec![half(32, R4), load], 1000).streams[0].isolation;
     assert!(isolation >= 0.95, "{isolation:.3}");
+}
+
+/// Reads of 64 KiB need more in the disk than H to be at their fastest. That they are slower is not
+/// taken for a slow disk, which would get less still.
+#[test]
+fn a_deep_reader_of_64_kib_keeps_its_share() {
+    let reader = OverlapClient::new("v", 32, R64).reserved(736_000, ms(50));
+    let load = OverlapClient::new("load", 128, Q128);
+    let measured = measured(LabDrive::find("cheap-qlc"), vec![reader, load], 2000);
+    let isolation = measured.streams[0].isolation;
+    assert!(isolation >= 0.98, "{isolation:.3}");
 }

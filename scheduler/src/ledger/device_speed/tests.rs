@@ -140,3 +140,18 @@ fn a_disk_slower_for_deep_clients_alone_keeps_its_bound_on_the_occupancy() {
     let bound = speed.bound(Nanos(2 * LONE.0));
     assert!(bound.0 * 10 > 2 * LONE.0 * 9, "{bound}");
 }
+
+/// Less in the disk makes requests that need much of it slower, so H is not taken back for what
+/// they show with H in the disk; a disk that lost two thirds of its throughput drains H in twice
+/// the time.
+#[test]
+fn the_bound_on_the_occupancy_does_not_shrink_by_what_it_causes() {
+    let nominal = Nanos(2 * LONE.0);
+    let bound = |occupancy_ppm| {
+        let mut speed = DeviceSpeed::new(100);
+        speed.occupancy_ppm = occupancy_ppm;
+        speed.bound(nominal)
+    };
+    assert_eq!(bound(1_600_000), nominal);
+    assert_eq!(bound(3_000_000), Nanos(nominal.0 * 2 / 3));
+}
