@@ -174,6 +174,9 @@ pub struct Log {
     report: Report,
     /// The EPOCH of this opening: it is written before anything else is.
     epoch_record: Option<Record>,
+    /// Only the CHECKPOINT that the superblocks name may be without a header: the next one is
+    /// written when this segment is sealed.
+    segment_with_hole: Option<u64>,
     /// The number of the first batch of this opening.
     first_batch: u64,
 

@@ -150,7 +150,7 @@ impl Recovery {
             superblock_copy: 0,
             checkpoint: None,
             segments: Vec::new(),
-            at: (0, Some(1)),
+            at: (0, None),
             lost_durable: false,
             checkpoint_mended: false,
             error: None,

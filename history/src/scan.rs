@@ -1,7 +1,7 @@
 //! Reads a segment batch by batch, and says where it ends and what that end means.
 //!
 //! Invariants: the batches that are returned follow each other and the segment's header; between
-//! them may lie the CHECKPOINT that the superblocks name, if it is damaged. The payload of each is
+//! them may lie a CHECKPOINT that the superblocks name, if it is damaged. The payload of each is
 //! whole, or something says that it was durable: then its blocks fail one by one when they are
 //! read. Bytes of any kind are judged, none is trusted.
 //!
@@ -52,6 +52,10 @@ pub(crate) struct Durable {
     pub(crate) batch: u64,
     /// The CHECKPOINT in this segment that the superblocks name.
     pub(crate) checkpoint: Option<CheckpointPlace>,
+    /// It could not be read.
+    pub(crate) checkpoint_is_damaged: bool,
+    /// The one before it, if that lies in this segment too.
+    pub(crate) checkpoint_before: Option<CheckpointPlace>,
 }
 
 /// What the segment before ends with.
@@ -99,6 +103,8 @@ pub(crate) struct Scan {
     /// Batches, and the checksums of their headers.
     pub(crate) batches: Vec<(BatchHeader, u32)>,
     pub(crate) end: End,
+    /// Whether a CHECKPOINT without a header lies between the batches.
+    pub(crate) has_hole: bool,
     /// Units from the slot's beginning to the end of the last of them.
     pub(crate) end_units: u32,
     /// Epoch, number, seq, time that the last of them had.
@@ -123,6 +129,7 @@ pub(crate) fn scan(
         header: None,
         batches: Vec::new(),
         end: End::Open,
+        has_hole: false,
         end_units: 0,
         reached: expected.before.unwrap_or(expected.without_header),
     };
@@ -151,7 +158,12 @@ pub(crate) fn scan(
         }
     }
     if scan.end == End::Open {
-        scan.end = reader.judge_end(&scan);
+        let last = reader.checkpoint_at_end(&scan);
+        scan.end = reader.judge_end(&scan, last);
+        if scan.end == End::Open {
+            // Its number was given out, and may be known as a moment.
+            scan.reached.last_seq += last;
+        }
     }
     if let End::SealIsLost(_) = scan.end {
         scan.reached.last_batch += 1;
@@ -239,13 +251,15 @@ impl Reader<'_> {
         is_taken.then_some((batch, checksum))
     }
 
-    /// The batch behind the CHECKPOINT that the superblocks name, of which the header is damaged:
+    /// The batch behind a CHECKPOINT that the superblocks name, of which the header is damaged:
     /// nothing of the history is lost with it, and the batch behind it has its checksum.
     fn behind_checkpoint(&self, scan: &mut Scan) -> Option<(BatchHeader, u32)> {
-        let place = self.expected.durable.checkpoint?;
-        if place.unit != self.start() + scan.end_units {
-            return None;
-        }
+        let durable = &self.expected.durable;
+        let is_here = |place: &CheckpointPlace| place.unit == self.start() + scan.end_units;
+        let place = [durable.checkpoint, durable.checkpoint_before]
+            .into_iter()
+            .flatten()
+            .find(is_here)?;
         let slot_units = self.geometry.slot_units;
         let mut units = scan.end_units + 1..slot_units;
         let (batch, checksum) = units.find_map(|at| {
@@ -253,6 +267,7 @@ impl Reader<'_> {
             found.filter(|(batch, _)| batch.previous_checksum == place.checksum)
         })?;
         let mut behind = scan.clone();
+        behind.has_hole = true;
         behind.end_units = batch.unit - self.start();
         behind.reached.last_batch += 1;
         behind.reached.last_seq += 1;
@@ -309,8 +324,17 @@ impl Reader<'_> {
         ours.map_or(0, |batch| batch.durable_seq)
     }
 
-    /// What the end means at which no batch follows.
-    fn judge_end(&self, scan: &Scan) -> End {
+    /// 1 if the CHECKPOINT that the superblocks name should be at the end, and is damaged: it is
+    /// nothing to lose if it is the last of all.
+    fn checkpoint_at_end(&self, scan: &Scan) -> u64 {
+        let at = self.start() + scan.end_units;
+        let durable = &self.expected.durable;
+        let is_there = durable.checkpoint.is_some_and(|place| place.unit == at);
+        u64::from(is_there && durable.checkpoint_is_damaged && scan.header.is_some())
+    }
+
+    /// What the end means at which no batch follows, beside such a CHECKPOINT.
+    fn judge_end(&self, scan: &Scan, checkpoint: u64) -> End {
         let durable = &self.expected.durable;
         let at = self.start() + scan.end_units;
         if let Some(next) = durable.next.as_ref().filter(|_| scan.header.is_some()) {
@@ -325,9 +349,11 @@ impl Reader<'_> {
             };
         }
         let is_lost = durable.is_sealed
-            || scan.reached.last_batch < durable.batch
-            || durable.checkpoint.is_some_and(|place| place.unit >= at)
-            || self.durable_behind(scan.end_units) > scan.reached.last_seq;
+            || scan.reached.last_batch + checkpoint < durable.batch
+            || durable
+                .checkpoint
+                .is_some_and(|place| place.unit >= at + checkpoint as Unit)
+            || self.durable_behind(scan.end_units) > scan.reached.last_seq + checkpoint;
         if is_lost { End::Lost } else { End::Open }
     }
 }
@@ -385,7 +411,7 @@ impl Scan {
             && batch.previous_checksum == previous
             && batch.number == reached.last_batch + 1
             && batch.time_ns > reached.time_ns
-            && batch.durable_seq <= reached.last_seq
+            && (begins_epoch || batch.durable_seq <= reached.last_seq)
     }
 
     fn take(&mut self, batch: BatchHeader, checksum: u32) {

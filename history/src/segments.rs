@@ -16,12 +16,16 @@ use crate::format::checkpoint::SegmentRow;
 use crate::format::footer::{Footer, PAGE_ENTRIES};
 use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::Geometry;
-use crate::format::{PAYLOAD_UNITS_MAX, Seq, Unit};
+use crate::format::{PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, Unit};
 use crate::replay;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Slots that data leaves free.
 pub(crate) const EMERGENCY_SLOTS: usize = 2;
+
+/// A seq brings at least one entry of its segment's footer, and the segment before is durable when
+/// one begins. So no more seqs than a footer has entries for are ever not durable.
+const _: () = assert!(((PAYLOAD_UNITS_MAX + 1) * PAGE_ENTRIES) as u64 + 2 < UNFLUSHED_SEQS_MAX);
 
 /// What a batch takes from a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,14 +173,14 @@ pub(crate) struct Segments {
 
 impl Segments {
     /// Those that opening found: sealed ones by id, the open one, and the slot that is kept for the
-    /// next one if none is open. So many ids as `skipped_ids` are not given out: a crash may have
-    /// lost segments that had them. `None` if they do not fit each other.
+    /// next one if none is open. The next segment has the id `next_id` or a greater one. `None` if
+    /// they do not fit each other.
     pub(crate) fn of_found(
         geometry: &Geometry,
         sealed: Vec<SegmentRow>,
         open: Option<OpenSegment>,
         reserved: u32,
-        skipped_ids: u64,
+        next_id: u64,
     ) -> Option<Segments> {
         let mut free: BTreeSet<u32> = (0..geometry.slots).collect();
         let open_slot = open.iter().map(|open| open.slot);
@@ -200,7 +204,7 @@ impl Segments {
             ids,
             reserved: Some(reserved),
             last_id: last_id.unwrap_or(0),
-            next_id: last_id.map_or(1, |id| id + 1 + skipped_ids),
+            next_id: next_id.max(last_id.unwrap_or(0) + 1),
             slot_units: geometry.slot_units,
         })
     }

@@ -102,6 +102,8 @@ pub(crate) struct Superblock {
     pub(crate) checkpoint_before: Option<CheckpointPlace>,
     /// The floor that the newest CHECKPOINT holds.
     pub(crate) floor: Seq,
+    /// The id that the first segment of the epoch has, if it begins one.
+    pub(crate) next_segment: u64,
     /// Features of a later program, with which this one may read the log and not write it.
     pub(crate) read_only_features: u64,
 }
@@ -157,6 +159,7 @@ impl Superblock {
             fold_to: 0,
             checkpoint_before: None,
             floor: 0,
+            next_segment: 1,
             read_only_features: 0,
         }
     }
@@ -201,6 +204,7 @@ impl Superblock {
         put(&mut block, 160, &self.read_only_features.to_le_bytes());
         put_place(&mut block, 168, self.checkpoint_before);
         put(&mut block, 184, &self.floor.to_le_bytes());
+        put(&mut block, 264, &self.next_segment.to_le_bytes());
         let checksum = checks::unseeded(&block, CHECKSUM_AT);
         put(&mut block, CHECKSUM_AT, &checksum.to_le_bytes());
         block
@@ -244,6 +248,7 @@ impl Superblock {
             fold_to: u64_at(block, 152),
             checkpoint_before: place_at(block, 168),
             floor: u64_at(block, 184),
+            next_segment: u64_at(block, 264),
             read_only_features: u64_at(block, 160),
         };
         if superblock.is_possible() {
@@ -259,7 +264,12 @@ impl Superblock {
             (FIRST_SLOT_UNIT..geometry.area_units()).contains(&place.unit)
                 && place.segment < COUNT_LIMIT
         };
-        let counts = [self.generation, self.epoch, self.next_seq];
+        let counts = [
+            self.generation,
+            self.epoch,
+            self.next_seq,
+            self.next_segment,
+        ];
         let places = [self.checkpoint, self.checkpoint_before];
         geometry.is_possible()
             && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))

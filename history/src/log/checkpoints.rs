@@ -1,6 +1,6 @@
 //! Checkpoints, and the superblocks that name them.
 
-use super::pipeline::{Answer, SEQS_FOR_SEAL, StagedRecord};
+use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Purpose};
 use crate::format::checkpoint::Tables;
 use crate::format::record::Record;
@@ -114,7 +114,7 @@ impl Log {
 
     pub(super) fn begin_checkpoint(&mut self, now_ns: u64) -> bool {
         let waits = self.is_checkpointing() || self.flight.iter().any(|flight| flight.is_record());
-        if !self.checkpoint_wanted || waits || !self.seqs_are_left(SEQS_FOR_SEAL) {
+        if !self.checkpoint_wanted || waits {
             return false;
         }
         // Only a fold needs a checkpoint; others wait rather than take the last slots.
@@ -124,6 +124,12 @@ impl Log {
             EMERGENCY_SLOTS
         };
         let room = checkpoint_room(self.tables().encoded_bytes());
+        if self.open_has_hole() {
+            if self.segments.free_slots() > kept {
+                self.begin_sealing();
+            }
+            return false;
+        }
         if !self.make_room(room, kept, now_ns) {
             return false;
         }
@@ -160,8 +166,11 @@ impl Log {
         let floor = self.superblocks.checkpoint_floor.unwrap_or(self.floor);
         let forgets = mem::take(&mut self.superblocks.checkpoint_forgets_before);
         let before = self.superblock.checkpoint.filter(|_| !forgets);
-        self.superblock.checkpoint_before =
-            before.filter(|place| self.segments.keeps(place.segment, floor));
+        let can_replace = |place: &CheckpointPlace| {
+            Some(place.segment) != self.segment_with_hole
+                && self.segments.keeps(place.segment, floor)
+        };
+        self.superblock.checkpoint_before = before.filter(can_replace);
         self.superblock.floor = floor;
         self.superblock.checkpoint = Some(CheckpointPlace {
             segment,
@@ -177,6 +186,12 @@ impl Log {
         }
         self.superblocks.is_last &= self.superblock.closed.is_some();
         self.want_superblocks();
+    }
+
+    /// Whether the open segment must be sealed before the next CHECKPOINT.
+    fn open_has_hole(&self) -> bool {
+        let open = self.segments.open().map(|open| open.id);
+        open.is_some() && open == self.segment_with_hole
     }
 
     /// The newest checkpoint must not be replaced by the one before it: what the next one says is
@@ -234,7 +249,12 @@ impl Log {
         }
         let room = checkpoint_room(self.tables().encoded_bytes());
         let is_new = self.next_batch > self.first_batch;
-        if is_new && self.segments.fit(room, EMERGENCY_SLOTS) != Fit::Full {
+        let has_room = if self.open_has_hole() {
+            self.segments.free_slots() > EMERGENCY_SLOTS
+        } else {
+            self.segments.fit(room, EMERGENCY_SLOTS) != Fit::Full
+        };
+        if is_new && has_room {
             self.superblocks.is_last = true;
             self.checkpoint_wanted = true;
         } else if self.durable_seq < self.published_seq {

@@ -64,6 +64,7 @@ impl Log {
         self.next_seq = self.superblock.next_seq.max(self.published_seq + 1);
         self.next_seq += lost_at_most + UNFLUSHED_SEQS_MAX;
         self.superblock.next_seq = self.next_seq;
+        self.superblock.next_segment = self.segments.next_id();
         self.superblock.epoch += 1;
         self.accepting = Some(request);
         self.phase = Phase::BeginningEpoch;

@@ -38,6 +38,8 @@ pub(crate) struct Found {
     pub(crate) last_batch: u64,
     pub(crate) last_time_ns: u64,
     pub(crate) last_seal_checksum: u32,
+    /// The segment in which the newest CHECKPOINT has no header.
+    pub(crate) segment_with_hole: Option<u64>,
     pub(crate) lost_runs: Vec<LostRun>,
     pub(crate) losses: Vec<LossRow>,
     pub(crate) report: Report,
@@ -94,6 +96,7 @@ impl Log {
                 .unwrap_or_default(),
             report: found.report,
             epoch_record: None,
+            segment_with_hole: found.segment_with_hole,
             first_batch: found.last_batch + 1,
         };
         for (record, seq, before, time_ns) in &found.records {
@@ -135,6 +138,7 @@ impl Log {
             self.next_seq += UNFLUSHED_SEQS_MAX;
         }
         self.superblock.next_seq = self.next_seq;
+        self.superblock.next_segment = self.segments.next_id();
         self.superblock.epoch += 1;
         self.phase = Phase::BeginningEpoch;
         self.want_superblocks();
@@ -143,6 +147,8 @@ impl Log {
     /// A sealed segment cannot be read behind `cut`: what it holds was durable.
     pub(super) fn opening_is_damaged(&mut self, cut: Cut) {
         self.published_seq = self.published_seq.min(cut.last_seq);
+        self.durable_seq = self.durable_seq.min(self.published_seq);
+        self.published_content_seq = self.published_seq;
         self.lost_from = Some(self.published_seq + 1);
         (self.report.newest, self.report.lost_from) = (self.published_seq, self.lost_from);
         self.cut = Some(cut);
@@ -187,6 +193,9 @@ impl Log {
             });
         }
         // A log of which nothing is written takes no space however often it is opened.
+        if self.report.checkpoint_mended {
+            self.forget_checkpoint_before();
+        }
         let named = self.superblock.checkpoint.map(|place| place.segment);
         self.checkpoint_wanted =
             is_new || self.report.checkpoint_mended || named != Some(self.segments.last_id());

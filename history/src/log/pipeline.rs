@@ -7,15 +7,9 @@ use super::{Log, Purpose};
 use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
 use crate::format::footer::FooterEntry;
 use crate::format::record::Record;
-use crate::format::{CLOCK_MAX_NS, PAYLOAD_UNITS_MAX, Seq, UNFLUSHED_SEQS_MAX, UNIT_BYTES, Unit};
+use crate::format::{CLOCK_MAX_NS, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
 use crate::steps::{Failure, IoId, Part, RequestId, Step};
-
-/// Data stops so far below the limit of seqs that are not durable: records may still come.
-const SEQS_FOR_RECORDS: u64 = 4096;
-
-/// And records so far: a SEAL may still come, or an EPOCH.
-pub(super) const SEQS_FOR_SEAL: u64 = 8;
 
 /// A change that waits for its batch: a request, or a piece of one.
 #[derive(Debug, Clone)]
@@ -147,7 +141,7 @@ impl Log {
                 return false;
             }
         }
-        if !self.seqs_are_left(SEQS_FOR_SEAL) || !self.make_room(RECORD_ROOM, kept, now_ns) {
+        if !self.make_room(RECORD_ROOM, kept, now_ns) {
             return false;
         }
         if self.send_epoch(now_ns) {
@@ -222,9 +216,6 @@ impl Log {
         if is_held || self.staged.is_empty() {
             return false;
         }
-        if !self.seqs_are_left(SEQS_FOR_RECORDS + ENTRIES_MAX as u64) {
-            return false;
-        }
         let (count, room) = self.take_fitting();
         if count == 0 {
             let first = room_of(&self.staged[0], RECORD_ROOM);
@@ -268,18 +259,6 @@ impl Log {
             now_ns,
         );
         true
-    }
-
-    /// Whether more seqs than `kept` can be given out before a flush ends; if not, one is wanted.
-    pub(super) fn seqs_are_left(&mut self, kept: u64) -> bool {
-        // What an opening skipped was not given out.
-        let first = self.superblock.next_seq.max(self.durable_seq + 1);
-        let given_out = self.next_seq.saturating_sub(first);
-        let are_left = given_out + kept < UNFLUSHED_SEQS_MAX;
-        if !are_left {
-            self.flushing.want();
-        }
-        are_left
     }
 
     /// How many of the waiting changes fit one batch of the open segment, and what it takes.

@@ -200,7 +200,7 @@ impl Log {
         if self.is_folding() {
             return true;
         }
-        if self.fold.is_some() || self.reverting {
+        if self.fold.is_some() {
             return false;
         }
         // Half of what is there, so that the rest of the window stays.
@@ -214,6 +214,7 @@ impl Log {
             self.begin_fold(to);
             return true;
         }
-        self.expire_one_of(|_| true)
+        // Where a branch is left is known again when the revert has ended.
+        !self.reverting && self.expire_one_of(|_| true)
     }
 }

@@ -120,3 +120,6 @@ impl Log {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

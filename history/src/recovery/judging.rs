@@ -74,6 +74,12 @@ impl Recovery {
             self.stage = Stage::Segment(read);
             return;
         }
+        if self.checkpoint.is_none() && self.segments.is_empty() {
+            // A log that has no checkpoint yet begins in slot 0.
+            let first = SegmentHeader::decode_any(&self.checks(), &read[..UNIT_BYTES]);
+            let first = first.filter(|(header, _)| header.previous == 0);
+            self.at.1 = first.map(|(header, _)| header.id);
+        }
         let (slot, id) = self.at;
         let header = id.and_then(|id| {
             let block = &read[..UNIT_BYTES];
@@ -121,13 +127,17 @@ impl Recovery {
     fn durable(&self, next: Option<SegmentHeader>) -> Durable {
         let superblock = self.superblock.as_ref();
         let newest = superblock.and_then(|superblock| superblock.checkpoint);
+        let before = superblock.and_then(|superblock| superblock.checkpoint_before);
+        let is_here = |place: &CheckpointPlace| Some(place.segment) == self.at.1;
         Durable {
             next,
             is_sealed: false,
             batch: superblock
                 .and_then(|superblock| superblock.closed)
                 .unwrap_or(0),
-            checkpoint: newest.filter(|place| Some(place.segment) == self.at.1),
+            checkpoint: newest.filter(is_here),
+            checkpoint_is_damaged: self.checkpoint_mended,
+            checkpoint_before: before.filter(is_here),
         }
     }
 
@@ -220,9 +230,14 @@ impl Recovery {
         if reached.last_seq < oldest_restorable {
             return Err(OpenError::Image);
         }
-        // The first write of a segment may be lost with its header, and the id with it.
-        let skipped_ids = u64::from(superblock.closed.is_none());
-        let segments = Segments::of_found(&geometry, sealed, open, reserved, skipped_ids)
+        // A crash may have lost the first write of the newest segment with its header: its id is
+        // not given out again. Of those before it, nothing is lost.
+        let newest_id = open.as_ref().map(|open| open.id);
+        let newest_id = newest_id.or(sealed.last().map(|row| row.id)).unwrap_or(0);
+        let is_new = superblock.epoch == 1;
+        let skipped = u64::from(superblock.closed.is_none() && !is_new);
+        let next_id = superblock.next_segment.max(newest_id + 1) + skipped;
+        let segments = Segments::of_found(&geometry, sealed, open, reserved, next_id)
             .ok_or(OpenError::Checkpoint)?;
         let numbers = [
             superblock.generation,
@@ -258,6 +273,11 @@ impl Recovery {
             last_batch: reached.last_batch,
             last_time_ns: reached.time_ns,
             last_seal_checksum: reached.seal_checksum.unwrap_or(0),
+            segment_with_hole: self
+                .segments
+                .iter()
+                .rfind(|scan| scan.has_hole)
+                .map(|scan| scan.reached.segment),
             report: report.clone(),
         };
         Ok((Log::of_found(found, settings), report))

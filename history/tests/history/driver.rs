@@ -427,6 +427,18 @@ impl Driver {
         true
     }
 
+    /// Headers of segments, also of those whose first write is in flight.
+    pub(crate) fn segment_headers(&self) -> Vec<Vec<u8>> {
+        let writes = self.jobs.iter().filter_map(|job| match job {
+            Job::Write(_, _, bytes, _) => Some(&bytes[..]),
+            _ => None,
+        });
+        let units = self.disk.bytes.chunks(UNIT_BYTES);
+        let all = units.chain(writes.map(|bytes| &bytes[..UNIT_BYTES]));
+        let headers = all.filter(|unit| unit.starts_with(b"DTHSEGMT"));
+        headers.map(<[u8]>::to_vec).collect()
+    }
+
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
     }

@@ -39,6 +39,7 @@ fn a_superblock_is_what_the_table_says() {
         (104, &24_u64.to_le_bytes()),
         (112, &1_u64.to_le_bytes()),
         (144, &1_u64.to_le_bytes()),
+        (264, &1_u64.to_le_bytes()),
     ]);
     let made = new_log(geometry(16, 6, 24), [0, 1, 0]).expect("possible");
     assert!(made == sealed(expected, 12, 0));

@@ -7,10 +7,14 @@
 //! ```
 
 mod cases;
+mod damage;
 mod disk;
 mod driver;
 mod flips;
+mod full;
 mod golden;
 mod mended;
 mod model;
+mod order;
+mod support;
 mod tree;

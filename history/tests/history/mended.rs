@@ -1,43 +1,10 @@
 //! Faults that a review found, each met on purpose.
 
 use crate::driver::{Driver, LOG, geometry, settings};
-use disktime_history::{
-    Failure, Notice, OpenError, RequestId, Seq, Step, UNIT_BYTES, View, WhenFull, new_log,
-};
+use crate::support::{done, new, reopened, revert, u64_at, write};
+use disktime_history::{Failure, Notice, OpenError, Step, UNIT_BYTES, View, WhenFull, new_log};
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
-
-fn new(when_full: WhenFull) -> (Driver, SplitMix64) {
-    let driver = Driver::new(geometry(32, 8, 64), settings(2, when_full));
-    (driver, SplitMix64::new(3))
-}
-
-fn write(driver: &mut Driver, random: &mut SplitMix64, lba: u64, byte: u8) -> Seq {
-    let data = vec![byte; UNIT_BYTES];
-    let request = driver.write(lba, data, true).expect("taken");
-    driver.finish(request, random).expect("written")
-}
-
-fn done(driver: &mut Driver, random: &mut SplitMix64, request: RequestId) -> Seq {
-    driver.finish(request, random).expect("done")
-}
-
-fn revert(driver: &mut Driver, random: &mut SplitMix64, moment: Seq) -> Seq {
-    let request = driver.request();
-    driver.log.revert(request, moment).expect("taken");
-    done(driver, random, request)
-}
-
-/// Opens what the disks of `driver` hold now.
-fn reopened(driver: &Driver) -> Result<(Driver, disktime_history::Report), OpenError> {
-    let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
-    disk.settle();
-    Driver::open(disk, image, driver.geometry(), driver.settings())
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
-}
 
 #[test]
 fn what_is_written_as_soon_as_a_new_log_is_open_survives() {

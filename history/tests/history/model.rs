@@ -461,6 +461,9 @@ impl Run {
             End::Killed => old.kill(&mut self.random),
             End::Closed => (old.disk, old.image),
         };
+        if self.below(4) == 0 {
+            damage_what_is_there_twice(&mut disk, &mut self.random);
+        }
         let mut kept = None;
         while end != End::Closed && self.below(3) == 0 {
             // Power is lost again while the log is opened.
@@ -488,7 +491,9 @@ impl Run {
 }
 
 mod crashes;
+mod damage;
 mod runs;
 mod views;
 
 use crashes::End;
+use damage::damage_what_is_there_twice;

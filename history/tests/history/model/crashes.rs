@@ -21,6 +21,9 @@ impl Run {
         }
         self.take_answers();
         if self.has_failed {
+            // Which parts of the changes were taken is known of the newest content only.
+            self.settle();
+            self.flush();
             self.settle();
         }
         self.crashes += 1;
