@@ -71,3 +71,14 @@ fn the_piece_grows_with_the_read() {
         assert_eq!(pieces.first_bytes, piece_bytes - 3);
     }
 }
+
+/// A piece that begins where the range begins has no other byte between it and that end.
+#[test]
+fn a_piece_at_an_end_of_the_range_is_not_inside() {
+    let mut pieces = ZeroPieces::of_read(0, 1 << 20);
+    pieces.add(0, 1 << 20);
+    let piece = 64 << 10;
+    let inside = |start, end| pieces.inside(start, end).runs().collect::<Vec<_>>();
+    assert_eq!(inside(piece, 4 * piece), [(2 * piece, 3 * piece)]);
+    assert_eq!(inside(piece - 1, 4 * piece + 1), [(piece, 4 * piece)]);
+}
