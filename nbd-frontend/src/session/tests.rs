@@ -1,5 +1,6 @@
 //! Unit tests of `session`: requests in, replies out, limits, invalid requests.
 
+mod abandoned;
 mod gaps;
 mod structured;
 

@@ -158,7 +158,12 @@ fn errors_have_an_offset_or_a_text() {
         panic!("{found:?}");
     };
     assert_eq!((be32(body, 0), be16(body, 4), be64(body, 6)), (5, 0, 4100));
-    for detail in [ReplyDetail::Nothing, ReplyDetail::FailedAt(9000)] {
+    // 4196 is the first byte behind the range.
+    for detail in [
+        ReplyDetail::Nothing,
+        ReplyDetail::FailedAt(4196),
+        ReplyDetail::FailedAt(9000),
+    ] {
         let found = chunks(&exchange(&bytes, Err(IoError::Shutdown), detail, |_| {}));
         let [(chunk::DONE, chunk::ERROR, body)] = &found[..] else {
             panic!("{found:?}");
@@ -173,15 +178,12 @@ fn errors_have_an_offset_or_a_text() {
 
 #[test]
 fn success_without_data_is_a_simple_reply() {
-    let sent = exchange(&write(5, 0, b"data"), Ok(()), ReplyDetail::Nothing, |_| {});
-    assert_eq!(
-        sent,
-        SimpleReply {
-            error: 0,
-            cookie: 5
-        }
-        .encode()
-    );
+    // The write of no bytes is answered without the service.
+    for data in [&b"data"[..], b""] {
+        let sent = exchange(&write(5, 0, data), Ok(()), ReplyDetail::Nothing, |_| {});
+        let (error, cookie) = (0, 5);
+        assert_eq!(sent, SimpleReply { error, cookie }.encode());
+    }
 }
 
 fn extents(extents: &[(u64, bool, bool)]) -> impl Fn(&mut Buffer) {
@@ -230,8 +232,10 @@ fn a_block_status_is_sent_as_descriptors() {
 #[test]
 fn a_status_without_extents_is_an_error_and_one_descriptor_can_be_requested() {
     let bytes = flagged(command::BLOCK_STATUS, command_flag::REQ_ONE, 0, 1000);
-    let nothing = exchange(&bytes, Ok(()), ReplyDetail::Nothing, extents(&[]));
-    assert_eq!(chunks(&nothing)[0].1, chunk::ERROR);
+    for none in [&[][..], &[(0, true, true)]] {
+        let nothing = exchange(&bytes, Ok(()), ReplyDetail::Nothing, extents(none));
+        assert_eq!(chunks(&nothing)[0].1, chunk::ERROR);
+    }
     let (mut session, mut pool) = (session(SessionLimits::default()), pool());
     let mut requests = requests_in(&mut session, &mut pool, &bytes);
     let request = requests.pop().expect("the status");
