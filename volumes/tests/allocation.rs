@@ -10,7 +10,7 @@ use disktime_disks::{
 };
 use disktime_engine::{Buffer, Extent, PolicyKind, Reply, Request, RequestKind, Service, VdiskId};
 use disktime_testing::allocations::{Counting, count};
-use disktime_units::Nanos;
+use disktime_units::{Nanos, TrimHandling};
 use disktime_volumes::{Format, VirtualDriver, VolumeSet};
 
 #[global_allocator]
@@ -142,9 +142,19 @@ struct Bench<D: Disk> {
 }
 
 impl<D: Disk> Bench<D> {
-    fn new(disk: D, format: Format, vdisk_bytes: u64, buffer: fn(u64) -> Option<Buffer>) -> Self {
+    fn new(
+        disk: D,
+        format: Format,
+        vdisk_bytes: u64,
+        trims: TrimHandling,
+        buffer: fn(u64) -> Option<Buffer>,
+    ) -> Self {
         let mut driver = VirtualDriver::default();
-        let vdisks = configs(&[("a", vdisk_bytes), ("b", vdisk_bytes)]);
+        let mut vdisks = configs(&[("a", vdisk_bytes), ("b", vdisk_bytes)]);
+        for vdisk in &mut vdisks {
+            vdisk.trims = trims;
+            vdisk.spec.maps_holes = trims == TrimHandling::Hold;
+        }
         let disk_loop = disk_loop(disk, PolicyKind::Fahrrad, 64);
         let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options(format));
         let set = opened.expect("the disk is in order").0;
@@ -210,7 +220,7 @@ impl<D: Disk> Bench<D> {
 
 #[test]
 fn a_warm_set_allocates_nothing() {
-    let mut bench = Bench::new(virtual_disk(), DIRTY, 8 * MIB, buffer);
+    let mut bench = Bench::new(virtual_disk(), DIRTY, 8 * MIB, TrimHandling::Pass, buffer);
     bench.allocates_nothing(request);
 }
 
@@ -263,12 +273,23 @@ fn scattered_buffer(number: u64) -> Option<Buffer> {
     }
 }
 
-#[test]
-fn a_vdisk_whose_space_is_in_pieces_allocates_nothing() {
+/// `scattered` requests to a sparse file.
+fn scattered_allocates_nothing(trims: TrimHandling) {
     let disk = SparseFile {
         disk: virtual_disk(),
         free: FreeSpace::new(1 << 40),
     };
-    let mut bench = Bench::new(disk, BLANK, SCATTERED_BYTES, scattered_buffer);
+    let mut bench = Bench::new(disk, BLANK, SCATTERED_BYTES, trims, scattered_buffer);
     bench.allocates_nothing(scattered);
+}
+
+#[test]
+fn a_vdisk_whose_space_is_in_pieces_allocates_nothing() {
+    scattered_allocates_nothing(TrimHandling::Pass);
+}
+
+/// With discards that are sent later, and taken back.
+#[test]
+fn a_vdisk_that_holds_its_trims_allocates_nothing() {
+    scattered_allocates_nothing(TrimHandling::Hold);
 }
