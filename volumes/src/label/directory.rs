@@ -235,3 +235,6 @@ fn rooms_are_apart(entries: &[Entry]) -> bool {
             is_aligned && *start >= EXTENT_ALIGNMENT_BYTES && start < end
         })
 }
+
+#[cfg(test)]
+mod tests;

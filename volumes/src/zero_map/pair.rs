@@ -144,3 +144,6 @@ fn beside_a_lost_one(
         false => Err(MapDefect::NewerInTurn),
     }
 }
+
+#[cfg(test)]
+mod tests;
