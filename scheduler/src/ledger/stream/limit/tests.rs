@@ -1,7 +1,7 @@
 //! Unit tests of the limit's account.
 
 use super::*;
-use crate::config::{Limit, StreamConfig};
+use crate::config::{Limit, Reservation, StreamConfig};
 use crate::queue::QueueOrder;
 use disktime_units::Share;
 
@@ -60,4 +60,67 @@ fn a_limit_that_changes_gives_no_period_again() {
             (left * 1_000_000_000_000, Nanos::from_millis(end))
         );
     }
+}
+
+/// 10 % of 100 ms, of which 35 ms were used: the debt of 25 ms is repaid by three periods.
+#[test]
+fn a_debt_to_the_limit_holds_back_for_whole_periods() {
+    let mut stream = Stream::new(
+        StreamConfig {
+            limit: Some(Limit {
+                share: Share::from_percent(10),
+                period: Nanos::from_millis(100),
+            }),
+            ..StreamConfig::BEST_EFFORT
+        },
+        QueueOrder::Sweep,
+    );
+    stream.begin_limit(Nanos::ZERO);
+    assert!(!stream.is_at_limit());
+    stream.use_limit(Nanos::from_millis(35), Nanos::from_millis(50));
+    assert!(stream.is_at_limit());
+    assert_eq!(stream.limit_release(), Nanos::from_millis(300));
+    stream.refill_limit(Nanos::from_millis(299));
+    assert!(stream.is_at_limit());
+    stream.refill_limit(Nanos::from_millis(300));
+    assert_eq!(stream.limit_left(), scaled(Nanos::from_millis(5)));
+    stream.return_limit(Nanos::from_millis(3));
+    assert_eq!(stream.limit_left(), scaled(Nanos::from_millis(8)));
+}
+
+#[test]
+fn periods_that_end_at_the_limit_are_met() {
+    let reservation = Reservation {
+        share: Share::from_percent(10),
+        period: Nanos::from_millis(100),
+    };
+    let config = StreamConfig {
+        reservation: Some(reservation),
+        ..StreamConfig::BEST_EFFORT
+    };
+    for (at_ms, met) in [(99, 0), (100, 1), (199, 1), (200, 2), (350, 3)] {
+        let mut stream = Stream::new(config, QueueOrder::Sweep);
+        stream.deadline = Nanos::from_millis(100);
+        stream.count_limited_periods(Nanos::from_millis(at_ms));
+        assert_eq!(stream.counters().deadlines_met, met, "{at_ms} ms");
+    }
+}
+
+#[test]
+fn the_first_period_of_a_limit_begins_when_it_is_given() {
+    let limit = Limit {
+        share: Share::from_percent(10),
+        period: Nanos::from_millis(100),
+    };
+    let config = StreamConfig {
+        limit: Some(limit),
+        ..StreamConfig::BEST_EFFORT
+    };
+    let mut stream = Stream::new(config, QueueOrder::Sweep);
+    stream.begin_limit(Nanos::from_millis(50));
+    assert_eq!(stream.limit.end, Nanos::from_millis(150));
+    // Without a limit nothing begins.
+    let mut unlimited = Stream::new(StreamConfig::BEST_EFFORT, QueueOrder::Sweep);
+    unlimited.begin_limit_if_new(Nanos::from_millis(50));
+    assert_eq!(unlimited.limit.end, Nanos::ZERO);
 }
