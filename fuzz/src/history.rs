@@ -7,9 +7,10 @@
 //! log that opens serves whole blocks only.
 
 use disktime_history::{
-    Expectation, Geometry, Log, Need, Notice, Part, Recovery, RequestId, SUPERBLOCK_UNITS,
-    Settings, Source, Step, UNIT_BYTES, View, WhenFull, fuzzing, new_log,
+    Expectation, Fetched, Geometry, Log, Need, Notice, Part, Recovery, RequestId, SUPERBLOCK_UNITS,
+    Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull, fuzzing, new_log,
 };
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// Bytes of the input that say what the rest is.
@@ -107,6 +108,7 @@ fn whole_log(changes: &[u8]) {
         return;
     }
     check(&log, &disk);
+    check_lazily(&mut log, &mut disk);
     if log.accept_loss(RequestId(999)).is_ok() {
         drive(&mut log, &mut disk);
         check(&log, &disk);
@@ -198,6 +200,50 @@ fn check(log: &Log, disk: &[u8]) {
         }
         at += run.blocks;
     }
+}
+
+/// A moment that is found block by block is the same as one that is built as a whole.
+fn check_lazily(log: &mut Log, disk: &mut [u8]) {
+    let moment = log.status().newest;
+    let (whole, lazy) = (RequestId(2001), RequestId(2002));
+    if log.open_view(whole, moment).is_err() || log.open_view_lazily(lazy, moment).is_err() {
+        return;
+    }
+    let views = views_opened(log, disk);
+    let [Some(whole), Some(lazy)] = [whole, lazy].map(|request| views.get(&request).copied())
+    else {
+        return;
+    };
+    for lba in 0..GEOMETRY.vdisk_blocks {
+        if log.fetch(RequestId(2003), lazy, lba, 1) == Ok(Fetched::Later) {
+            views_opened(log, disk);
+        }
+        let found = log.look_up(View::At(lazy), lba, 1);
+        let expected = log.look_up(View::At(whole), lba, 1);
+        assert!(found == expected, "{found:?} is not {expected:?}");
+    }
+    log.close_view(whole);
+    log.close_view(lazy);
+}
+
+/// Does all reads that the log asks for; the views that open.
+fn views_opened(log: &mut Log, disk: &mut [u8]) -> BTreeMap<RequestId, ViewId> {
+    let mut views = BTreeMap::new();
+    for _ in 0..10_000 {
+        while let Some(notice) = log.take_notice() {
+            if let Notice::ViewOpened { request, view } = notice {
+                views.insert(request, view);
+            }
+        }
+        match log.take_step(2_000_000) {
+            Some(Step::Read { io, unit, units }) => {
+                log.complete_read(io, Ok(read(disk, unit, units)));
+            }
+            Some(step) => panic!("{step:?} while nothing is written"),
+            None => return views,
+        }
+    }
+    panic!("the log does not come to rest");
 }
 
 fn read(disk: &[u8], unit: u32, units: u32) -> &[u8] {

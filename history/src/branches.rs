@@ -45,6 +45,13 @@ impl Path {
             .any(|(_, from, to)| *from <= last && first <= *to)
     }
 
+    /// The intervals that it sees from `first` to `last`, newest first.
+    pub(crate) fn within(&self, first: Seq, last: Seq) -> impl Iterator<Item = (Seq, Seq)> {
+        let newest_first = self.intervals.iter().rev();
+        let cut = newest_first.map(move |(_, from, to)| ((*from).max(first), (*to).min(last)));
+        cut.filter(|(from, to)| from <= to)
+    }
+
     /// What it sees up to `seq`.
     pub(crate) fn until(mut self, seq: Seq) -> Path {
         self.intervals.retain(|(_, first, _)| *first <= seq);

@@ -23,7 +23,8 @@
 //! 4. **Write**: whole blocks of 4 KiB. A write of less is merged by the driver: look up, read,
 //!    verify, merge, write, with the range locked against other requests. The data stays with the
 //!    driver, unchanged, until the request is answered: [`Part::Request`] names it.
-//! 5. **Read**: [`Log::look_up`] says where blocks lie. What was read from the log is served only
+//! 5. **Read**: [`Log::look_up`] says where blocks lie; of a moment that was opened lazily, when
+//!    [`Log::fetch`] has found them. What was read from the log is served only
 //!    if [`Log::verifies`] says so; else the read fails with EIO. A read is over when it was
 //!    verified; [`Step::AwaitReads`] asks for the end of all reads before it.
 //! 6. **When idle**, after a flush: [`Log::note_durable`]. From time to time:
@@ -35,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod branches;
+mod fences;
 mod format;
 pub mod fuzzing;
 mod log;
@@ -51,7 +53,9 @@ mod steps;
 pub use format::batch::EntryKind;
 pub use format::superblock::{Geometry, SuperblockDefect};
 pub use format::{Seq, UNIT_BYTES, Unit, Uuid};
-pub use log::{Holder, Log, Resolved, Run, Settings, Source, Status, View, WhenFull};
+pub use log::{
+    FETCH_BLOCKS_MAX, Fetched, Holder, Log, Resolved, Run, Settings, Source, Status, View, WhenFull,
+};
 pub use moment::{Moment, MomentError, check_mark_name};
 pub use recovery::{Expectation, Need, OpenError, Recovery, Report};
 pub use steps::{Failure, IoFailed, IoId, Notice, Part, RequestId, Step, ViewId};

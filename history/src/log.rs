@@ -18,6 +18,7 @@
 mod building;
 mod checkpoints;
 mod damage;
+mod fetching;
 mod flushing;
 mod folding;
 mod opening;
@@ -28,12 +29,14 @@ mod requests;
 mod retaining;
 mod sealing;
 
+pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
 pub use reading::{Run, Source, View};
 pub use requests::Resolved;
 pub use retaining::{Holder, Status};
 
 use crate::branches::Branches;
+use crate::fences::Fences;
 use crate::format::checkpoint::LossRow;
 use crate::format::checks::Checks;
 use crate::format::record::Record;
@@ -47,11 +50,13 @@ use crate::segments::{Cut, Segments};
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
+use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
 use pipeline::{Flight, Staged, StagedRecord};
 use sealing::Sealing;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Requests that wait, at most.
 pub(crate) const STAGED_MAX: usize = 4096;
@@ -113,6 +118,7 @@ enum Purpose {
     SealWrite,
     SealFlush(Seq),
     BuildRead,
+    FetchRead,
     Image,
     Reads,
 }
@@ -130,7 +136,12 @@ pub struct Log {
     branches: Branches,
     marks: Marks,
     map: BlockMap,
-    views: BTreeMap<ViewId, (Seq, BlockMap)>,
+    views: BTreeMap<ViewId, (Seq, ViewMap)>,
+    fetches: Fetches,
+    /// Fetches of views that become whole.
+    waiting_for_whole: BTreeMap<ViewId, Vec<RequestId>>,
+    /// Of sealed segments whose footer is whole, by id.
+    fences: BTreeMap<u64, Arc<Fences>>,
     next_view: u64,
     builds: Builds,
     fold: Option<Fold>,
@@ -237,7 +248,9 @@ impl Log {
             }
             Purpose::Image => self.image_is_written(),
             Purpose::Reads => self.reads_ended(),
-            Purpose::BuildRead => unreachable!("a read is completed by complete_read"),
+            Purpose::BuildRead | Purpose::FetchRead => {
+                unreachable!("a read is completed by complete_read")
+            }
         }
     }
 
@@ -247,11 +260,11 @@ impl Log {
     /// If no read with this id is in flight, or if the length is another one.
     pub fn complete_read(&mut self, io: IoId, result: Result<&[u8], IoFailed>) {
         let purpose = self.ios.remove(&io).expect("a step is completed once");
-        assert!(
-            purpose == Purpose::BuildRead,
-            "a read is completed by complete_read"
-        );
-        self.build_read_ended(result);
+        match purpose {
+            Purpose::BuildRead => self.build_read_ended(result),
+            Purpose::FetchRead => self.fetch_read_ended(result),
+            _ => panic!("a read is completed by complete_read"),
+        }
     }
 
     /// Whether nothing is in flight and nothing waits.
@@ -261,6 +274,7 @@ impl Log {
 
     fn advance(&mut self, now_ns: u64) {
         self.advance_builds();
+        self.advance_fetches();
         match self.phase {
             Phase::Building | Phase::ReadOnly | Phase::Closed | Phase::Broken(_) => return,
             Phase::BeginningEpoch => {

@@ -210,7 +210,7 @@ impl Segments {
     }
 
     /// Sealed ones, oldest first.
-    pub(crate) fn sealed(&self) -> impl Iterator<Item = &SegmentRow> {
+    pub(crate) fn sealed(&self) -> impl DoubleEndedIterator<Item = &SegmentRow> {
         self.sealed.iter()
     }
 

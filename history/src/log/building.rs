@@ -3,9 +3,11 @@
 //! One at a time, oldest segment first, so that a newer version overwrites an older one. A footer
 //! that is damaged is made anew from the segment's batches.
 
+use super::fetching::ViewMap;
 use super::pipeline::{Answer, StagedRecord, last_until};
 use super::{Log, Purpose};
 use crate::branches::Path;
+use crate::fences::Fences;
 use crate::format::batch::{BatchHeader, Body};
 use crate::format::checkpoint::SegmentRow;
 use crate::format::footer::Footer;
@@ -38,6 +40,10 @@ pub(super) enum BuildPurpose {
         moment: Seq,
     },
     Fold,
+    /// A view that was opened lazily, of which a page cannot be read.
+    Whole {
+        view: ViewId,
+    },
     /// A branch whose request was answered already: the log broke.
     Abandoned,
     /// No map: the last seq at a time.
@@ -140,6 +146,10 @@ impl Log {
             BuildPurpose::Opening => self.branches.current_path().until(self.published_seq),
             BuildPurpose::Branch { fork, .. } => self.branches.path(fork),
             BuildPurpose::View { moment, .. } => self.branches.path(moment),
+            BuildPurpose::Whole { view } => {
+                let moment = self.moment_of(view).unwrap_or(0);
+                self.branches.path(moment)
+            }
             BuildPurpose::Fold => {
                 let to = self.fold.as_ref().map_or(0, |fold| fold.to());
                 self.branches.current_path().until(to)
@@ -214,7 +224,9 @@ impl Log {
                 let footer = result
                     .ok()
                     .and_then(|bytes| self.footer_of_seal(&row, bytes));
-                if footer.is_none() {
+                if let Some(footer) = &footer {
+                    self.note_fences(row.id, || Fences::of_footer(footer));
+                } else {
                     build.slot = Some(Vec::new());
                     build.single_until = 0;
                 }
@@ -314,6 +326,7 @@ impl Log {
             BuildPurpose::Opening => self.opening_is_damaged(cut),
             BuildPurpose::Fold => self.image_failed(),
             BuildPurpose::Abandoned => {}
+            BuildPurpose::Whole { view } => self.view_is_whole(view, None),
             BuildPurpose::Branch { request, .. } => {
                 self.reverting = false;
                 self.fail_request(request, Failure::Damaged);
@@ -344,28 +357,24 @@ impl Log {
             BuildPurpose::Opening => self.opening_map_is_built(build.map),
             BuildPurpose::Fold => self.fold_map_is_built(build.map),
             BuildPurpose::Abandoned => {}
+            BuildPurpose::Whole { view } => self.view_is_whole(view, Some(build.map)),
             BuildPurpose::Time { request, time_ns } => {
                 let batches = build.open.iter().map(|footer| &footer.entries[2]);
                 let newest = batches
                     .filter_map(|batches| last_until(batches, time_ns))
                     .next_back();
                 // Between two segments, the end of the earlier one.
-                let ended = self
-                    .segments
-                    .sealed()
-                    .filter(|row| row.times_ns[1] <= time_ns);
-                let seq = newest
-                    .or(build.found)
-                    .or(ended.last().map(|row| row.seqs[1]));
+                let is_before = |row: &&SegmentRow| row.times_ns[1] <= time_ns;
+                let ended = self.segments.sealed().rfind(is_before);
+                let ended = ended.map(|row| row.seqs[1]);
+                let seq = newest.or(build.found).or(ended);
                 match seq.filter(|seq| self.check_moment(*seq).is_ok()) {
                     Some(seq) => self.notices.push_back(Notice::Done { request, seq }),
                     None => self.fail_request(request, Failure::NoSuchMoment),
                 }
             }
             BuildPurpose::View { request, moment } => {
-                let view = ViewId(self.next_view);
-                self.next_view += 1;
-                self.views.insert(view, (moment, build.map));
+                let view = self.add_view(moment, ViewMap::Whole(build.map));
                 self.notices.push_back(Notice::ViewOpened { request, view });
             }
             BuildPurpose::Branch {

@@ -58,6 +58,7 @@ impl Log {
             return Err(Failure::Full);
         }
         self.segments = segments;
+        self.drop_fences();
         self.last_seal_checksum = 0;
         // However many seqs the lost segments gave out, they were not more than fit the area.
         let lost_at_most = u64::from(self.geometry.area_units()) * 256;

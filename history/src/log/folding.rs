@@ -10,6 +10,7 @@
 //! Invariants: while the image is neither the old nor the new floor, every block that a fold
 //! changes is read from the log; a crash repeats the whole fold, which writes the same bytes.
 
+use super::fetching::ViewMap;
 use super::pipeline::{Answer, StagedRecord};
 use super::reading::{Run, run_at};
 use super::{Log, Purpose};
@@ -185,23 +186,29 @@ impl Log {
     }
 
     pub(super) fn advance_fold(&mut self) {
-        if !self.fold_waits_for_builds() || !self.builds.is_idle() {
+        if !self.fold_waits_for_builds() || !self.builds.is_idle() || !self.fetches.is_idle() {
             return;
         }
         let Some(fold) = &mut self.fold else { return };
         self.map.forget(&fold.map);
+        let slots = self.segments.retire(self.floor);
+        let oldest = self.segments.sealed().next().map_or(u64::MAX, |row| row.id);
         for (_, map) in self.views.values_mut() {
-            map.forget(&fold.map);
+            match map {
+                ViewMap::Whole(map) => map.forget(&fold.map),
+                ViewMap::Lazy(map) => map.forget(&fold.map, |id| id >= oldest),
+            }
         }
+        self.fetches.begin_again();
         if let Some(map) = self.builds.for_branch_mut() {
             map.forget(&fold.map);
         }
         self.branches.forget_below(self.floor);
-        let slots = self.segments.retire(self.floor);
         fold.map = BlockMap::default();
         fold.stage = Stage::Reads(slots);
         let io = self.start(Purpose::Reads);
         self.steps.push_back(Step::AwaitReads { io });
+        self.drop_fences();
     }
 
     pub(super) fn reads_ended(&mut self) {

@@ -1,5 +1,6 @@
 //! Where blocks lie: now, or at a moment that is open.
 
+use super::fetching::ViewMap;
 use super::{Log, Phase};
 use crate::format::{Seq, UNIT_BYTES, Unit};
 use crate::map::BlockMap;
@@ -46,13 +47,22 @@ pub struct Run {
 
 impl Log {
     /// Where block `lba` lies, and how many from it on, at most `limit`, lie with it. `None` if the
-    /// view is not open, or if nothing can be served.
-    pub fn look_up(&self, view: View, lba: u64, limit: u64) -> Option<Run> {
+    /// view is not open, if it has to be fetched first, or if nothing can be served.
+    pub fn look_up(&self, view: View, lba: u64, mut limit: u64) -> Option<Run> {
         let map = match view {
             View::Now if self.phase == Phase::Broken(Failure::Image) => return None,
             View::Now => &self.map,
-            View::At(view) => &self.views.get(&view)?.1,
+            View::At(view) => match &self.views.get(&view)?.1 {
+                ViewMap::Whole(map) => map,
+                ViewMap::Lazy(map) => {
+                    limit = map.known(lba, limit);
+                    map.map()
+                }
+            },
         };
+        if limit == 0 {
+            return None;
+        }
         let mut run = run_at(map, lba, limit);
         if run.source == Source::Image {
             let (blocks, is_lost) = self.lost_blocks.run_at(lba, run.blocks);
@@ -71,6 +81,13 @@ impl Log {
     /// The moment of a view that is open.
     pub fn moment_of(&self, view: ViewId) -> Option<Seq> {
         self.views.get(&view).map(|(moment, _)| *moment)
+    }
+
+    pub(super) fn add_view(&mut self, moment: Seq, map: ViewMap) -> ViewId {
+        let view = ViewId(self.next_view);
+        self.next_view += 1;
+        self.views.insert(view, (moment, map));
+        view
     }
 
     /// A view is needed no more.

@@ -235,9 +235,13 @@ impl Log {
     /// # Errors
     /// [`Failure::NoSuchMoment`].
     pub fn open_view(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
-        self.check_readable()?;
-        self.check_moment(moment)?;
+        self.check_view(moment)?;
         self.push_build(BuildPurpose::View { request, moment })
+    }
+
+    pub(super) fn check_view(&self, moment: Seq) -> Result<(), Failure> {
+        self.check_readable()?;
+        self.check_moment(moment)
     }
 
     /// The seq that a moment means.

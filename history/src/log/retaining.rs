@@ -50,6 +50,8 @@ pub struct Status {
     pub index_bytes: u64,
     /// Blocks in that index.
     pub index_blocks: u64,
+    /// Bytes of memory by which single blocks of past moments are found.
+    pub fences_bytes: u64,
     /// Branches: id, parent, fork, head (0: the current one), whether dropped.
     pub branches: Vec<(u64, u64, Seq, Seq, bool)>,
     /// Marks: name, moment, time in nanoseconds since 1970.
@@ -75,6 +77,11 @@ impl Log {
             units: u64::from(geometry.slots) * u64::from(geometry.slot_units),
             index_bytes: self.map.memory_bytes(),
             index_blocks: self.map.blocks(),
+            fences_bytes: self
+                .fences
+                .values()
+                .map(|fences| fences.memory_bytes())
+                .sum(),
             branches: branches
                 .map(|row| (row.id, row.parent, row.fork, row.head, row.dropped))
                 .collect(),
@@ -98,6 +105,7 @@ impl Log {
             BuildPurpose::View { moment, .. } => Some(moment),
             BuildPurpose::Opening
             | BuildPurpose::Fold
+            | BuildPurpose::Whole { .. }
             | BuildPurpose::Abandoned
             | BuildPurpose::Time { .. } => None,
         });

@@ -4,6 +4,7 @@
 //! the newest segment can have a torn tail. They cost two flushes for each 64 MiB.
 
 use super::{Log, Purpose};
+use crate::fences::Fences;
 use crate::format::UNIT_BYTES;
 use crate::format::batch::{BatchHeader, Body};
 use crate::format::record::{Record, SealRecord};
@@ -50,6 +51,7 @@ impl Log {
         let mut footer = open.footer.clone();
         footer.sort();
         let (id, last_seq) = (open.id, open.last_seq);
+        let fences = Fences::of_footer(&footer);
         let unit = self.geometry.slot_start(open.slot) + open.used_units();
         let pages = footer.encode(&self.checks, id, unit + 1);
         let record = Record::Seal(SealRecord {
@@ -67,6 +69,7 @@ impl Log {
         first.extend_from_slice(&block);
         let parts = vec![Part::Bytes(first), Part::Bytes(pages)];
         self.steps.push_back(Step::Write { io, unit, parts });
+        self.note_fences(id, || fences);
         self.sealing = Some(Sealing::Writing(Box::new(header), checksum));
     }
 

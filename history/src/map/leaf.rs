@@ -38,6 +38,12 @@ impl Leaf {
             Leaf::Sparse(keys, values) => match keys.binary_search(&key) {
                 Ok(at) => values[at] = value,
                 Err(at) => {
+                    if keys.len() == keys.capacity() {
+                        // Twice the space at once would cost more than the blocks.
+                        let more = keys.len() / 16 + 4;
+                        keys.reserve_exact(more);
+                        values.reserve_exact(more);
+                    }
                     keys.insert(at, key);
                     values.insert(at, value);
                     if keys.len() > SPARSE_MAX {

@@ -3,9 +3,9 @@
 
 use crate::disk::{Disk, SECTOR_BYTES};
 use disktime_history::{
-    Expectation, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery, Report,
-    RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId, WhenFull,
-    new_log,
+    Expectation, Fetched, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery,
+    Report, RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId,
+    WhenFull, new_log,
 };
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
@@ -341,6 +341,14 @@ impl Driver {
     ) -> Result<ViewId, disktime_history::Failure> {
         let request = self.request();
         self.log.open_view(request, moment)?;
+        self.opened(request, random)
+    }
+
+    pub(crate) fn opened(
+        &mut self,
+        request: RequestId,
+        random: &mut SplitMix64,
+    ) -> Result<ViewId, disktime_history::Failure> {
         loop {
             for notice in &self.notices {
                 match notice {
@@ -352,6 +360,55 @@ impl Driver {
                 }
             }
             assert!(self.step(random), "the moment opens");
+        }
+    }
+
+    /// Opens a moment, of which blocks are found when they are read.
+    pub(crate) fn lazy_view(
+        &mut self,
+        moment: Seq,
+        random: &mut SplitMix64,
+    ) -> Result<ViewId, disktime_history::Failure> {
+        let request = self.request();
+        self.log.open_view_lazily(request, moment)?;
+        self.opened(request, random)
+    }
+
+    /// Reads a whole moment piece by piece, each after it was fetched.
+    pub(crate) fn read_fetched(
+        &mut self,
+        view: ViewId,
+        random: &mut SplitMix64,
+    ) -> Vec<Option<Vec<u8>>> {
+        let mut blocks = Vec::new();
+        while (blocks.len() as u64) < self.geometry.vdisk_blocks {
+            let lba = blocks.len() as u64;
+            let left = self.geometry.vdisk_blocks - lba;
+            let wanted = random.range(1, left.min(90) + 1);
+            // A fold makes it necessary to fetch again.
+            let run = loop {
+                let request = self.request();
+                let fetched = self.log.fetch(request, view, lba, wanted);
+                if fetched.expect("the view is open") == Fetched::Later {
+                    self.finish(request, random).expect("found");
+                }
+                if let Some(run) = self.log.look_up(View::At(view), lba, wanted) {
+                    break run;
+                }
+            };
+            assert!((1..=wanted).contains(&run.blocks));
+            (lba..lba + run.blocks).for_each(|at| blocks.push(self.read_block(run.source, at)));
+        }
+        blocks
+    }
+
+    fn read_block(&self, source: Source, lba: u64) -> Option<Vec<u8>> {
+        let from = lba as usize * UNIT_BYTES;
+        match source {
+            Source::Zeroes => Some(vec![0; UNIT_BYTES]),
+            Source::Image => Some(self.image.bytes[from..from + UNIT_BYTES].to_vec()),
+            Source::Log { unit, checksum } => self.read_log(unit, checksum),
+            Source::Lost => None,
         }
     }
 
@@ -371,15 +428,7 @@ impl Driver {
             let left = self.geometry.vdisk_blocks - lba;
             let run = self.log.look_up(view, lba, left).expect("the view is open");
             assert!((1..=left).contains(&run.blocks));
-            for at in lba..lba + run.blocks {
-                let from = at as usize * UNIT_BYTES;
-                blocks.push(match run.source {
-                    Source::Zeroes => Some(vec![0; UNIT_BYTES]),
-                    Source::Image => Some(self.image.bytes[from..from + UNIT_BYTES].to_vec()),
-                    Source::Log { unit, checksum } => self.read_log(unit, checksum),
-                    Source::Lost => None,
-                });
-            }
+            (lba..lba + run.blocks).for_each(|at| blocks.push(self.read_block(run.source, at)));
         }
         blocks
     }

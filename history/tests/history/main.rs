@@ -13,6 +13,7 @@ mod driver;
 mod flips;
 mod full;
 mod golden;
+mod lazy;
 mod mended;
 mod model;
 mod order;

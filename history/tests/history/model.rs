@@ -252,21 +252,21 @@ impl Run {
 
     fn check(&mut self, moment: Option<Seq>) {
         let (view, copy) = match moment {
-            None => (View::Now, self.tree.now.clone()),
-            Some(seq) => {
-                let view = self.driver.view(seq, &mut self.random);
-                let view = view.unwrap_or_else(|why| panic!("moment {seq}: {why}"));
-                (View::At(view), self.tree.copies[&seq].1.clone())
-            }
+            None => (None, self.tree.now.clone()),
+            Some(seq) => (Some(self.open_view(seq)), self.tree.copies[&seq].1.clone()),
         };
-        for (block, bytes) in self.driver.read(view).iter().enumerate() {
+        let there = match view {
+            None => self.driver.read(View::Now),
+            Some(view) => self.driver.read_fetched(view, &mut self.random),
+        };
+        for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(&copy, block);
             assert!(
                 bytes.as_ref() == Some(&expected),
                 "block {block} of {moment:?}"
             );
         }
-        if let View::At(view) = view {
+        if let Some(view) = view {
             self.driver.log.close_view(view);
         }
     }

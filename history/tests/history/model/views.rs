@@ -3,9 +3,19 @@
 
 use super::Run;
 use crate::tree::block_bytes;
-use disktime_history::View;
+use disktime_history::{Seq, ViewId};
 
 impl Run {
+    /// Opens a moment, whole or lazily.
+    pub(super) fn open_view(&mut self, seq: Seq) -> ViewId {
+        let view = if self.below(2) == 0 {
+            self.driver.view(seq, &mut self.random)
+        } else {
+            self.driver.lazy_view(seq, &mut self.random)
+        };
+        view.unwrap_or_else(|why| panic!("moment {seq}: {why}"))
+    }
+
     /// Opens a moment and keeps it, or reads the one that is kept and closes it.
     pub(super) fn keep_view(&mut self) {
         if self.kept_view.is_some() {
@@ -21,10 +31,7 @@ impl Run {
         let from = serving.len() - serving.len().min(4);
         let young = &serving[from..];
         let moment = young[self.random.below(young.len() as u64) as usize];
-        let view = self
-            .driver
-            .view(moment, &mut self.random)
-            .expect("it opens");
+        let view = self.open_view(moment);
         self.kept_view = Some((view, self.tree.copies[&moment].1.clone()));
     }
 
@@ -32,7 +39,8 @@ impl Run {
         let Some((view, copy)) = &self.kept_view else {
             return;
         };
-        for (block, bytes) in self.driver.read(View::At(*view)).iter().enumerate() {
+        let there = self.driver.read_fetched(*view, &mut self.random);
+        for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(copy, block);
             assert!(
                 bytes.as_ref() == Some(&expected),
