@@ -87,6 +87,15 @@ impl Catalog {
         slot
     }
 
+    /// A slot of the data path's tables for what is no vdisk: it has no handle, and is never free.
+    pub(crate) fn reserve_slot(&mut self) -> VdiskSlot {
+        self.slots.push(Slot {
+            generation: 1,
+            entry: None,
+        });
+        VdiskSlot::new((self.slots.len() - 1) as u32)
+    }
+
     /// Makes a handle stale. Its slot stays taken until it is released.
     pub(crate) fn close(&mut self, vdisk: VdiskId) -> Option<VdiskSlot> {
         let slot = self.resolve(vdisk)?;

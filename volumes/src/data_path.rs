@@ -18,6 +18,7 @@
 
 use crate::commit::{BlockSource, CommitIo};
 use crate::driver::WallClock;
+use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::IoQueue;
 use crate::request_table::RequestTable;
@@ -177,6 +178,11 @@ impl<D: Disk> DataPath<D> {
         unanswered == 0 && none_leave && self.io.disk_loop().is_idle()
     }
 
+    /// The latest time that was named.
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
+    }
+
     /// When the next turn is due if nothing arrives.
     pub(crate) fn next_wake(&self) -> Option<Nanos> {
         match self.turn_due {
@@ -249,7 +255,18 @@ impl<D: Disk> DataPath<D> {
         &mut self,
         now: Nanos,
         slot: VdiskSlot,
+        request: Request,
+    ) -> Result<(), Request> {
+        self.submit_paid_by(now, slot, request, None)
+    }
+
+    /// As [`DataPath::submit`]; `payer` pays in place of the vdisk's stream, if there is one.
+    pub(crate) fn submit_paid_by(
+        &mut self,
+        now: Nanos,
+        slot: VdiskSlot,
         mut request: Request,
+        payer: Option<StreamId>,
     ) -> Result<(), Request> {
         self.now = self.now.max(now);
         if request.kind == RequestKind::Cache {
@@ -265,6 +282,7 @@ impl<D: Disk> DataPath<D> {
         }
         self.turn_due = true;
         let id = self.requests.insert(slot, request);
+        self.requests.get_mut(id).set_payer(payer);
         self.begin(id);
         Ok(())
     }
@@ -295,7 +313,7 @@ impl<D: Disk> DataPath<D> {
         if vdisk.is_damaged() {
             return Some(IoError::Io);
         }
-        if self.stopping {
+        if self.stopping && request.origin != histories::ORIGIN {
             return Some(IoError::Shutdown);
         }
         let end = request.offset_bytes.checked_add(request.len_bytes);
@@ -420,7 +438,7 @@ impl<D: Disk> DataPath<D> {
             let (cut, next) = splitter.cut(request.kind(), request.plan(), request.cursor());
             request.advance(next);
             match cut {
-                Cut::Piece(piece) => return Some(piece),
+                Cut::Piece(piece) => return Some(piece.paid_by(request.payer())),
                 Cut::Hole { start, end } if request.kind() == RequestKind::Read => {
                     request.gather_zeroes(start, end);
                 }

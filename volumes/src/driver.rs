@@ -147,6 +147,12 @@ impl<'a, D: Disk, R: Driver> Blocking<'a, D, R> {
         }
     }
 
+    /// The time of day, in nanoseconds since 1970.
+    pub(crate) fn since_1970_ns(&mut self) -> u64 {
+        let now = self.driver.now();
+        self.driver.wall_clock().since_1970_ns(now)
+    }
+
     pub(crate) fn read(
         &mut self,
         doing: &'static str,

@@ -201,6 +201,14 @@ pub enum VolumeError {
         /// What is wrong, and what would be accepted.
         reason: &'static str,
     },
+    /// A history that the disk cannot have, or has otherwise.
+    #[error("the history of vdisk `{name}`: {problem}")]
+    History {
+        /// The vdisk.
+        name: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The disk has requests in flight but names neither a time nor a file descriptor to wait for.
     #[error("the disk does not answer {doing}, and there is nothing to wait for")]
     Stuck {

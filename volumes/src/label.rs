@@ -21,6 +21,7 @@ mod copy;
 mod directory;
 mod features;
 mod header;
+mod histories;
 mod number;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -35,6 +36,7 @@ pub use crate::uuid::Uuid;
 pub use copy::{CopyDefect, Draft, Encoded, Outside};
 pub use directory::{KeptSection, Place, Rooms};
 pub use features::{Features, ProgramVersion};
+pub use histories::HistoryEntry;
 pub(crate) use number::{u32_at, u64_at};
 pub use table::{Extent, Label, VdiskEntry};
 pub use times::ChangeTimes;

@@ -201,6 +201,7 @@ impl<D: Disk> LabelledDisk<D> {
         if plan.writes_ahead() {
             self.end_known_zero_as_in(driver, plan.label())?;
             self.write_maps(driver, plan.new_maps())?;
+            self.format_logs(driver, plan.new_histories())?;
         }
         self.change(driver, plan.into_label())
     }

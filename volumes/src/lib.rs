@@ -3,6 +3,7 @@
 //! ```text
 //!            VolumeSet                 what is served, as a `disktime_engine::Service`
 //!                │
+//!                ├── histories         changes to a log: the log's I/O are requests, too
 //!            data_path                 request in, reply out
 //!    ┌───────────┼──────────────┬──────────────┐
 //!  request_table splitter     commit        block_status     pure
@@ -31,6 +32,7 @@ mod error;
 mod foreign;
 mod geometry;
 mod held_trims;
+mod histories;
 mod ids;
 mod inspect;
 mod io_queue;
@@ -55,9 +57,10 @@ mod zero_map;
 
 pub use driver::{Driver, RealDriver, VirtualDriver};
 pub use error::VolumeError;
+pub use histories::{HistoryError, HistoryReport, MomentDone, SeqDone};
 pub use io_queue::MAX_QUEUED_IOS;
 pub use label::{Extent, Label, Uuid, VdiskEntry};
 pub use labelled::{Format, LabelledDisk, OpenOptions};
 pub use request_table::{MAX_REQUEST_BYTES, MAX_REQUESTS};
-pub use space::{Plan, VdiskSpec, reconcile};
-pub use volume_set::{GroupConfig, OpenReport, VdiskConfig, VolumeSet};
+pub use space::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Plan, VdiskSpec, reconcile};
+pub use volume_set::{GroupConfig, HistoryConfig, OpenReport, VdiskConfig, VolumeSet};

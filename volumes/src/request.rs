@@ -7,7 +7,7 @@
 use crate::ids::VdiskSlot;
 use crate::request_header::RequestHeader;
 use crate::splitter::Plan;
-use disktime_engine::{Buffer, IoError, Reply, ReplyDetail, Request, RequestKind};
+use disktime_engine::{Buffer, IoError, Reply, ReplyDetail, Request, RequestKind, StreamId};
 
 /// A request in flight.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct PendingRequest {
     cursor: u64,
     /// Pieces on the disk.
     outstanding: u32,
+    /// Pays for it in place of the vdisk's stream.
+    payer: Option<StreamId>,
     /// Where a piece of it failed.
     failed_at: Option<u64>,
     error: Option<IoError>,
@@ -42,9 +44,20 @@ impl PendingRequest {
             plan: Plan::default(),
             cursor: 0,
             outstanding: 0,
+            payer: None,
             failed_at: None,
             error: None,
         }
+    }
+
+    /// The same, paid by another stream than the vdisk's.
+    pub(crate) fn set_payer(&mut self, payer: Option<StreamId>) {
+        self.payer = payer;
+    }
+
+    /// Who pays in place of the vdisk's stream.
+    pub(crate) fn payer(&self) -> Option<StreamId> {
+        self.payer
     }
 
     pub(crate) fn slot(&self) -> VdiskSlot {

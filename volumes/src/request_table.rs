@@ -14,6 +14,7 @@
 //!
 //! Not known here: layouts, pieces, disks; what a request claims is computed by the splitter.
 
+use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::range_locks::{Claim, RangeLocks};
 use crate::request::PendingRequest;
@@ -120,9 +121,11 @@ impl RequestTable {
 
     /// The server stops: what was not cut yet fails.
     pub(crate) fn fail_uncut(&mut self) {
-        for (_, entry) in self.requests.iter_mut() {
-            entry.request.fail_uncut();
-        }
+        let requests = self.requests.iter_mut();
+        let all = requests.map(|(_, entry)| &mut entry.request);
+        // What a log has begun goes on: a failed write would be final for it.
+        all.filter(|request| request.origin() != histories::ORIGIN)
+            .for_each(PendingRequest::fail_uncut);
     }
 
     /// The client of these requests is gone: what was not cut yet is dropped.

@@ -7,13 +7,16 @@
 //! moment finds nothing overwritten.
 
 mod free;
+mod histories;
 
 use crate::VolumeError;
 use crate::geometry::region_bytes;
 use crate::label::{
-    EXTENT_ALIGNMENT_BYTES, Extent, Label, MAX_NAME_BYTES, Place, Rooms, Uuid, VdiskEntry,
+    EXTENT_ALIGNMENT_BYTES, Extent, HistoryEntry, Label, MAX_NAME_BYTES, Place, Rooms, Uuid,
+    VdiskEntry,
 };
 use free::FreeSpace;
+pub use histories::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES};
 use std::collections::{HashMap, HashSet};
 
 /// What the configuration says of a vdisk.
@@ -26,6 +29,8 @@ pub struct VdiskSpec {
     /// What is made of it now gets zero maps even where the disk is zeroes, so that holes can be
     /// recorded.
     pub maps_holes: bool,
+    /// The space of its history, if it has one.
+    pub history_bytes: Option<u64>,
 }
 
 /// What has to change on the disk.
@@ -36,7 +41,19 @@ pub struct Plan {
     grow: Vec<(String, u64, u64)>,
     orphans: Vec<(String, u64)>,
     new_maps: Vec<(Uuid, Extent)>,
+    new_histories: Vec<NewHistory>,
     takes_rooms: bool,
+}
+
+/// A history that is made.
+#[derive(Debug, Clone)]
+pub(crate) struct NewHistory {
+    /// The vdisk's name.
+    pub vdisk: String,
+    /// Where it lies.
+    pub entry: HistoryEntry,
+    /// What its log is.
+    pub geometry: disktime_history::Geometry,
 }
 
 impl Plan {
@@ -65,14 +82,25 @@ impl Plan {
         &self.new_maps
     }
 
+    /// Histories that are new: the vdisk's name, and the space.
+    pub fn histories(&self) -> impl Iterator<Item = (&str, u64)> {
+        let new = self.new_histories.iter();
+        new.map(|history| (&*history.vdisk, history.entry.area_bytes()))
+    }
+
+    /// The same, with all that is to be written.
+    pub(crate) fn new_histories(&self) -> &[NewHistory] {
+        &self.new_histories
+    }
+
     /// Whether nothing has to be written.
     pub fn is_empty(&self) -> bool {
-        self.create.is_empty() && self.grow.is_empty()
+        self.create.is_empty() && self.grow.is_empty() && self.new_histories.is_empty()
     }
 
     /// Whether something is written to newly allocated space before the table names it.
     pub(crate) fn writes_ahead(&self) -> bool {
-        !self.new_maps.is_empty() || self.takes_rooms
+        !self.new_maps.is_empty() || !self.new_histories.is_empty() || self.takes_rooms
     }
 
     pub(crate) fn into_label(self) -> Label {
@@ -95,6 +123,7 @@ pub fn reconcile(label: &Label, specs: &[VdiskSpec]) -> Result<Plan, VolumeError
             grow: Vec::new(),
             orphans: orphans(label, specs),
             new_maps: Vec::new(),
+            new_histories: Vec::new(),
             takes_rooms: false,
         },
     };
@@ -149,6 +178,7 @@ pub(crate) fn renamed(label: &Label, old: &str, new: &str) -> Result<(Label, boo
         name: new.to_owned(),
         size_bytes: 1,
         maps_holes: false,
+        history_bytes: None,
     })?;
     if next.find(new).is_some() {
         let (name, reason) = (new.to_owned(), "another vdisk of the disk has that name");
@@ -238,9 +268,10 @@ struct Planner {
 impl Planner {
     fn fit(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
         match self.positions.get(&spec.name) {
-            Some(position) => self.grow(*position, spec),
-            None => self.create(spec),
+            Some(position) => self.grow(*position, spec)?,
+            None => self.create(spec)?,
         }
+        self.fit_history(spec)
     }
 
     fn create(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
@@ -274,6 +305,9 @@ impl Planner {
         }
         if wanted_bytes == has_bytes {
             return Ok(());
+        }
+        if self.plan.label.history_of(uuid).is_some() {
+            return Err(histories::cannot_grow(name, has_bytes));
         }
         let laid_out: u64 = vdisk.extents().iter().map(|extent| extent.len_bytes).sum();
         let missing = wanted_bytes.saturating_sub(laid_out);

@@ -25,7 +25,7 @@ use crate::layout::Layout;
 use crate::range_locks::Claim;
 use crate::request_header::RequestHeader;
 use crate::target::Target;
-use disktime_engine::RequestKind;
+use disktime_engine::{RequestKind, StreamId};
 
 /// A read-modify-write of at most this many bytes is done in one go: reading a little too much
 /// costs less than coming back for the other end.
@@ -68,6 +68,12 @@ impl Piece {
     /// The same range with another action.
     pub(crate) fn with_action(self, action: Action) -> Piece {
         Piece { action, ..self }
+    }
+
+    /// The same, paid by `payer` if there is one.
+    pub(crate) fn paid_by(self, payer: Option<StreamId>) -> Piece {
+        let target = payer.map_or(self.target, |payer| self.target.paid_by(payer));
+        Piece { target, ..self }
     }
 
     /// First byte of the vdisk that it covers.

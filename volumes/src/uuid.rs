@@ -9,7 +9,7 @@ pub struct Uuid([u8; 16]);
 
 impl Uuid {
     /// As it lies on a disk.
-    pub fn from_bytes(bytes: [u8; 16]) -> Uuid {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Uuid {
         Uuid(bytes)
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct OpenVdisk {
     /// For the log.
     name: String,
     stream: StreamId,
+    /// Pays for the flushes of its commits.
+    flush_stream: StreamId,
     layout: Layout,
     is_damaged: bool,
     /// What people should know of its zero maps, as sentences.
@@ -50,6 +52,7 @@ impl OpenVdisk {
         OpenVdisk {
             name,
             stream,
+            flush_stream: stream,
             is_damaged,
             notices: Vec::new(),
             commits: CommitPipeline::with_capacity(
@@ -72,6 +75,23 @@ impl OpenVdisk {
             held,
             ..self
         }
+    }
+
+    /// The same, with another stream that pays for the flushes of its commits.
+    pub(crate) fn with_flush_stream(self, flush_stream: StreamId) -> OpenVdisk {
+        OpenVdisk {
+            flush_stream,
+            ..self
+        }
+    }
+
+    /// The same, and every request fails.
+    pub(crate) fn failing(self, notice: String) -> OpenVdisk {
+        OpenVdisk {
+            is_damaged: true,
+            ..self
+        }
+        .with_notice(Some(notice))
     }
 
     /// Cuts its requests.
@@ -177,7 +197,7 @@ impl OpenVdisk {
     pub(crate) fn begin_commit(&mut self, metadata: StreamId) {
         let disk = DiskIndex::FIRST;
         let layout = &mut self.layout;
-        let data = Target::whole_disk(disk, self.stream);
+        let data = Target::whole_disk(disk, self.flush_stream);
         let maps = Target::whole_disk(disk, metadata);
         self.commits.begin(|stages| {
             stages.push(Stage::Flush(data));

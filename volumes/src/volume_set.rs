@@ -10,6 +10,7 @@
 
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
+use crate::histories::Histories;
 use crate::label::{Label, Uuid};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
@@ -22,11 +23,13 @@ use std::os::fd::RawFd;
 
 mod changes;
 mod groups;
+mod history;
 mod known;
 mod last_changes;
 mod open;
 
 use groups::Groups;
+pub use history::HistoryConfig;
 use last_changes::LastChanges;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 
@@ -34,6 +37,7 @@ pub use open::{GroupConfig, OpenReport, VdiskConfig};
 pub struct VolumeSet<D: Disk> {
     catalog: Catalog,
     data_path: DataPath<D>,
+    histories: Histories,
     groups: Groups,
     background: ByBackgroundWork<StreamId>,
     label: Label,
@@ -79,7 +83,7 @@ impl<D: Disk> VolumeSet<D> {
         let first = served.next();
         let others = served.filter(|(_, slot, _)| {
             let layout = self.data_path.vdisk(*slot).layout();
-            !layout.maps_are_saved()
+            !layout.maps_are_saved() || self.histories.of(*slot).is_some()
         });
         let all = first.into_iter().chain(others);
         all.map(|(vdisk, ..)| vdisk).collect()
@@ -101,8 +105,12 @@ impl<D: Disk> VolumeSet<D> {
 
     /// How much of a vdisk is stored: what it does not know to be a hole.
     pub fn stored(&self, vdisk: VdiskId) -> Option<StoredBytes> {
-        let vdisk = self.vdisk(vdisk)?;
-        Some(vdisk.layout().stored().clone())
+        let slot = self.catalog.resolve(vdisk)?;
+        let stored = match self.histories.of(slot) {
+            Some(logged) => logged.stored(),
+            None => self.data_path.vdisk(slot).layout().stored(),
+        };
+        Some(stored.clone())
     }
 
     /// How much of a vdisk was trimmed and is not given back to the disk yet, if trims are held.
@@ -175,7 +183,13 @@ impl<D: Disk> VolumeSet<D> {
     /// out.
     pub fn unanswered(&self) -> Vec<(&str, usize)> {
         let served = self.catalog.served_vdisks();
-        let counted = served.map(|(_, slot, name)| (name, self.data_path.unanswered_of(slot)));
+        let counted = served.map(|(_, slot, name)| {
+            let count = match self.histories.of(slot) {
+                Some(logged) => logged.unanswered(),
+                None => self.data_path.unanswered_of(slot),
+            };
+            (name, count)
+        });
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -188,7 +202,14 @@ impl<D: Disk> VolumeSet<D> {
 
 impl<D: Disk> Service for VolumeSet<D> {
     fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request> {
+        if Histories::is_moment(request.vdisk) {
+            return self.submit_to_moment(now, request);
+        }
         match self.catalog.resolve(request.vdisk) {
+            Some(slot) if self.histories.of(slot).is_some() => {
+                self.histories
+                    .submit(now, slot, request, &mut self.data_path)
+            }
             Some(slot) => self.data_path.submit(now, slot, request),
             None => {
                 let error = match self.catalog.was_valid(request.vdisk) {
@@ -202,12 +223,20 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>) {
-        self.data_path.turn(now, replies);
+        if self.histories.is_empty() {
+            self.data_path.turn(now, replies);
+        } else {
+            self.histories.turn(now, &mut self.data_path, replies);
+        }
         self.finish_removals(now);
     }
 
     fn next_wake(&self) -> Option<Nanos> {
-        self.data_path.next_wake()
+        let wakes = [
+            self.data_path.next_wake(),
+            self.histories.next_wake(self.data_path.now()),
+        ];
+        wakes.into_iter().flatten().min()
     }
 
     fn wake_fd(&self) -> Option<RawFd> {
@@ -223,10 +252,12 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn begin_stop(&mut self) {
+        self.histories.begin_stop();
         self.data_path.begin_stop();
     }
 
     fn fail_queued(&mut self) {
+        self.histories.stop();
         self.data_path.fail_queued();
     }
 
@@ -235,13 +266,13 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn is_idle(&self) -> bool {
-        self.data_path.is_idle()
+        self.data_path.is_idle() && self.histories.is_idle()
     }
 }
 
 impl<D: Disk> Drop for VolumeSet<D> {
     fn drop(&mut self) {
-        let unanswered = self.data_path.unanswered();
+        let unanswered = self.data_path.unanswered() + self.histories.unanswered();
         debug_assert!(
             self.abandoned || std::thread::panicking() || unanswered == 0,
             "{unanswered} requests were never answered"

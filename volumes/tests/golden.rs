@@ -105,6 +105,42 @@ fn both_copies_of_a_label_with_vdisks_are_what_the_document_says() {
     }
 }
 
+#[test]
+fn the_histories_of_a_label_are_what_the_document_says() {
+    let disk = new_disk(96 * MIB, 4096, 1);
+    let handle = disk.handle();
+    let mut disk = labelled(TestDisk::around(disk, QUANTUM), BLANK).expect("label");
+    let mut wanted = spec("a", MIB);
+    wanted.history_bytes = Some(64 * MIB);
+    let plan = reconcile(disk.label(), &[wanted]).expect("it fits");
+    disk.apply(&mut VirtualDriver::default(), plan)
+        .expect("it is made");
+    let label = disk.label();
+    let (vdisk, disk_uuid) = (label.vdisks()[0].uuid().to_bytes(), label.disk_uuid());
+    // The extent at 1, the log behind it; 256 units are 1 MiB.
+    let mut history = [vdisk, disk_uuid.to_bytes(), disk_uuid.to_bytes()].concat();
+    history.extend(256u32.to_le_bytes());
+    history.extend(1u32.to_le_bytes());
+    history.extend((2 * MIB).to_le_bytes());
+    history.extend((64 * MIB).to_le_bytes());
+    let expected = Header {
+        incompatible: 1,
+        ..header(label)
+    };
+    let sections = [
+        vdisks(&[record("a", vdisk, MIB, &[[MIB, MIB, 0]])]),
+        Section::inside(3, MUST_UNDERSTAND, history),
+    ];
+    let copy = version2(&expected, &sections);
+    for offset in COPY_OFFSETS {
+        assert!(on_disk(&handle, offset, copy.len()) == copy);
+    }
+    for superblock in [0, 64 << 10] {
+        let block = on_disk(&handle, 2 * MIB + superblock, 512);
+        assert_eq!(block[..8], *b"DTHSUPER");
+    }
+}
+
 /// A block of the first pair of a zero map.
 fn map_block(label: &Label, map: u64, generation: [u16; 2], first_bits: u8) -> Vec<u8> {
     let mut block = b"DTZM".to_vec();

@@ -142,7 +142,7 @@ fn what_is_not_understood_is_refused_by_name_even_in_one_copy() {
     let strange = Section::inside(12, MUST_UNDERSTAND, vec![1; 8]);
     let section = labels::version2(&header(), &[labels::vdisks(&[]), strange]);
     for (copy, name) in [
-        (feature(1), "the feature `history`"),
+        (feature(2), "feature bit 1"),
         (feature(1 << 17), "feature bit 17"),
         (section, "section 12"),
     ] {

@@ -33,6 +33,7 @@ fn config(index: usize) -> VdiskConfig {
             stream: StreamConfig::BEST_EFFORT,
         }),
         trims: TrimHandling::Pass,
+        history: None,
     }
 }
 

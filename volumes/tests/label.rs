@@ -147,9 +147,9 @@ fn unknown(found: Result<Label, CopyDefect>) -> (String, String) {
 fn what_is_not_understood_is_named() {
     let table = labels::vdisks(&[]);
     for (bits, name) in [
-        (1, "the feature `history`"),
+        (2, "feature bit 1"),
         (1 << 17, "feature bit 17"),
-        (1 | 1 << 63, "the feature `history` and feature bit 63"),
+        (1 | 1 << 63, "feature bit 63"),
     ] {
         let copy = labels::version2(&header(bits), std::slice::from_ref(&table));
         let expected = (name.to_owned(), "7.1.2".to_owned());

@@ -71,6 +71,7 @@ fn label(known_zero: bool, vdisks: &[(&str, u64)]) -> Label {
             name: (*name).to_owned(),
             size_bytes: mebibytes * MIB - 5,
             maps_holes: false,
+            history_bytes: None,
         })
         .collect();
     let empty = Label::empty(Uuid::from_bytes([7; 16]), 64 * MIB, known_zero);

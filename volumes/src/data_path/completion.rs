@@ -7,6 +7,7 @@
 use super::{DataPath, served, served_mut};
 use crate::block_status::BlockStatus;
 use crate::error::io_error;
+use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::{PieceIo, PieceOutcome, Purpose};
 use crate::splitter::{Action, Piece};
@@ -231,7 +232,9 @@ impl<D: Disk> DataPath<D> {
         let header = request.header();
         let ignored = header.kind() == RequestKind::Trim
             && served(&self.vdisks, request.slot()).trims() == TrimHandling::Ignore;
-        if !header.kind().modifies() || header.len_bytes() == 0 || ignored {
+        // What a fold writes is no change of the content.
+        let is_inner = request.origin() == histories::ORIGIN;
+        if !header.kind().modifies() || header.len_bytes() == 0 || ignored || is_inner {
             return;
         }
         let (clock, now) = (self.wall_clock, self.now);

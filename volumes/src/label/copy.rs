@@ -5,13 +5,14 @@
 //! with all its sections.
 
 use super::directory::{
-    self, ENTRY_BYTES, Entry, KIND_TIMES, KIND_VDISKS, KeptSection, MAX_SECTIONS, Place, Rooms,
+    self, ENTRY_BYTES, Entry, KIND_HISTORIES, KIND_TIMES, KIND_VDISKS, KeptSection, MAX_SECTIONS,
+    Place, Rooms,
 };
 use super::features::{self, ProgramVersion};
 use super::header::{self, HEADER_BYTES, Header};
 use super::number::{copy_checksum, is_zero, u32_at};
 use super::table::Label;
-use super::{COPY_CAPACITY_BYTES, MAGIC, UNIT_BYTES, VERSION, vdisks, version1};
+use super::{COPY_CAPACITY_BYTES, MAGIC, UNIT_BYTES, VERSION, histories, vdisks, version1};
 use std::fmt;
 
 /// Why the bytes of a copy are not a label.
@@ -113,11 +114,21 @@ impl Draft {
         let (entries, end) =
             directory::decode(&copy[HEADER_BYTES..start], start).ok_or(BAD_DIRECTORY)?;
         let is_first = |entry: &Entry| entry.kind == KIND_VDISKS && entry.must_understand;
+        let is_known = |entry: &Entry| match entry.kind {
+            KIND_VDISKS => true,
+            // This program keeps it inside; another place comes with a feature bit.
+            KIND_HISTORIES => entry.place == Place::Inside,
+            _ => false,
+        };
         let stranger = entries
             .iter()
-            .find(|entry| entry.kind != KIND_VDISKS && entry.must_understand);
+            .find(|entry| entry.must_understand && !is_known(entry));
         if let Some(stranger) = stranger {
             return Err(unknown(format!("section {}", stranger.kind)));
+        }
+        let mut histories = entries.iter().filter(|entry| entry.kind == KIND_HISTORIES);
+        if histories.any(|entry| !entry.must_understand) {
+            return Err(BAD_DIRECTORY);
         }
         let in_full = end.next_multiple_of(UNIT_BYTES) == copy.len();
         if !in_full || !entries.first().is_some_and(is_first) {
@@ -179,6 +190,8 @@ impl Draft {
             if entry.kind == KIND_VDISKS {
                 label.table_place = entry.place;
                 label.vdisks = vdisks::decode(&bytes).ok_or(BAD_TABLE)?;
+            } else if entry.kind == KIND_HISTORIES {
+                label.histories = histories::decode(&bytes).ok_or(BAD_TABLE)?;
             } else {
                 let (kind, place) = (entry.kind, entry.place);
                 label.kept.push(KeptSection { kind, place, bytes });
@@ -263,18 +276,25 @@ impl Label {
             features: header.features,
             written_by: header.written_by,
             vdisks: Vec::new(),
+            histories: Vec::new(),
             table_place: Place::Inside,
             kept: Vec::new(),
         }
     }
 
-    fn entries(&self, table: &[u8]) -> Vec<Entry> {
-        let mut entries = vec![Entry::describe(KIND_VDISKS, true, self.table_place, table)];
-        for section in &self.kept {
-            let (kind, place) = (section.kind, section.place);
-            entries.push(Entry::describe(kind, false, place, &section.bytes));
+    /// The sections beside the table of vdisks, by ascending kind: must be understood, kind, place,
+    /// bytes.
+    fn sections(&self) -> Vec<(bool, u32, Place, Vec<u8>)> {
+        let kept = self.kept.iter();
+        let mut sections: Vec<_> = kept
+            .map(|kept| (false, kept.kind, kept.place, kept.bytes.clone()))
+            .collect();
+        if !self.histories.is_empty() {
+            let at = sections.partition_point(|section| section.1 < KIND_HISTORIES);
+            let bytes = histories::encode(&self.histories);
+            sections.insert(at, (true, KIND_HISTORIES, Place::Inside, bytes));
         }
-        entries
+        sections
     }
 
     /// Bytes of a copy if the table of vdisks lies inside; without the times, which are left out
@@ -289,18 +309,22 @@ impl Label {
             Place::Inside => self.table_bytes(),
             Place::Outside(_) => 0,
         };
-        self.kept.len() < MAX_SECTIONS
+        // One for the table, one for the histories.
+        self.kept.len() + usize::from(!self.histories.is_empty()) < MAX_SECTIONS
             && self.copy_bytes(table_bytes, |_| true) <= COPY_CAPACITY_BYTES as u64
     }
 
     fn copy_bytes(&self, table_bytes: u64, counts: impl Fn(&KeptSection) -> bool) -> u64 {
-        let kept: Vec<_> = self.kept.iter().filter(|kept| counts(kept)).collect();
-        let sections = 1 + kept.len();
-        let mut end = (HEADER_BYTES + sections * ENTRY_BYTES) as u64 + table_bytes;
-        for section in kept {
-            if section.place == Place::Inside {
+        let kept = self.kept.iter().filter(|kept| counts(kept));
+        let kept = kept.map(|kept| (kept.place, kept.bytes.len()));
+        let histories = (!self.histories.is_empty())
+            .then(|| (Place::Inside, histories::section_bytes(&self.histories)));
+        let sections: Vec<_> = kept.chain(histories).collect();
+        let mut end = (HEADER_BYTES + (1 + sections.len()) * ENTRY_BYTES) as u64 + table_bytes;
+        for (place, bytes) in sections {
+            if place == Place::Inside {
                 end = end.next_multiple_of(directory::ALIGNMENT_BYTES as u64);
-                end += section.bytes.len() as u64;
+                end += bytes as u64;
             }
         }
         end.next_multiple_of(UNIT_BYTES as u64)
@@ -314,7 +338,11 @@ impl Label {
     /// The label in bytes of the newest version.
     pub fn encode(&self) -> Encoded {
         let table = vdisks::encode(&self.vdisks);
-        let mut entries = self.entries(&table);
+        let others = self.sections();
+        let mut entries = vec![Entry::describe(KIND_VDISKS, true, self.table_place, &table)];
+        for (must_understand, kind, place, bytes) in &others {
+            entries.push(Entry::describe(*kind, *must_understand, *place, bytes));
+        }
         let start = HEADER_BYTES + entries.len() * ENTRY_BYTES;
         let end = directory::arrange(&mut entries, start);
         let header = Header {
@@ -334,8 +362,8 @@ impl Label {
             entry.encode(&mut copy);
         }
         let mut outside = Vec::new();
-        let contents =
-            std::iter::once(table).chain(self.kept.iter().map(|kept| kept.bytes.clone()));
+        let others = others.into_iter().map(|(.., bytes)| bytes);
+        let contents = std::iter::once(table).chain(others);
         for (entry, bytes) in entries.iter().zip(contents) {
             match entry.place {
                 Place::Inside => {

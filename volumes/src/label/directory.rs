@@ -16,6 +16,8 @@ pub(super) const ALIGNMENT_BYTES: usize = 8;
 pub(super) const KIND_VDISKS: u32 = 1;
 /// The section of the times of the last changes. It is kept like one of an unknown kind.
 pub(super) const KIND_TIMES: u32 = 2;
+/// The section of the histories.
+pub(super) const KIND_HISTORIES: u32 = 3;
 
 const MUST_UNDERSTAND: u32 = 1;
 const OUTSIDE: u32 = 2;

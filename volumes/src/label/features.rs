@@ -18,8 +18,11 @@ const INCOMPATIBLE: [Feature; 1] = [Feature {
     name: "history",
 }];
 
+/// The newest data of vdisks lies in a log.
+const HISTORY: u64 = 1;
+
 /// Incompatible bits that this program understands.
-const SUPPORTED_INCOMPATIBLE: u64 = 0;
+const SUPPORTED_INCOMPATIBLE: u64 = HISTORY;
 
 /// The feature bits of a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +47,23 @@ impl Features {
     /// A program keeps those that it does not know.
     pub fn compatible(&self) -> u64 {
         self.compatible
+    }
+
+    /// Whether the newest data of some vdisk lies in a log.
+    pub(super) fn has_history(&self) -> bool {
+        self.incompatible & HISTORY != 0
+    }
+
+    /// The same, saying so or not.
+    pub(super) fn with_history(self, has_history: bool) -> Features {
+        let incompatible = match has_history {
+            true => self.incompatible | HISTORY,
+            false => self.incompatible & !HISTORY,
+        };
+        Features {
+            incompatible,
+            ..self
+        }
     }
 
     /// The incompatible bits that this program does not understand.

@@ -6,8 +6,9 @@
 //! them lies in known-zero space; a vdisk is no larger than its extents; names and uuids are
 //! unique.
 
-use super::directory::{KIND_VDISKS, KeptSection, Place};
+use super::directory::{KIND_HISTORIES, KIND_VDISKS, KeptSection, Place};
 use super::features::{Features, ProgramVersion};
+use super::histories::HistoryEntry;
 use super::{EXTENT_ALIGNMENT_BYTES, MAX_SECTION_BYTES, MAX_VDISKS, VERSION, vdisks};
 use crate::VolumeError;
 use crate::uuid::Uuid;
@@ -46,6 +47,8 @@ pub struct Label {
     pub(super) written_by: ProgramVersion,
     /// In the order of their creation.
     pub(super) vdisks: Vec<VdiskEntry>,
+    /// In the order of their creation.
+    pub(super) histories: Vec<HistoryEntry>,
     /// Where the section of the vdisks lies.
     pub(super) table_place: Place,
     /// Sections that a program may skip, by ascending kind: the times, and unknown ones.
@@ -107,6 +110,7 @@ impl Label {
             features: Features::default(),
             written_by: ProgramVersion::this(),
             vdisks: Vec::new(),
+            histories: Vec::new(),
             table_place: Place::Inside,
             kept: Vec::new(),
         }
@@ -184,7 +188,10 @@ impl Label {
             std::iter::once(data).chain(map)
         };
         let extents = self.vdisks.iter().flat_map(|vdisk| &vdisk.extents);
-        extents.flat_map(of_extent).chain(self.room_ranges())
+        let of_vdisks = extents.flat_map(of_extent);
+        of_vdisks
+            .chain(self.area_ranges())
+            .chain(self.room_ranges())
     }
 
     /// End of the last range in use.
@@ -209,7 +216,11 @@ impl Label {
             && self.ranges_are_apart()
             && self.vdisks.iter().all(VdiskEntry::is_consistent)
             && self.identities_are_unique()
-            && self.kept.iter().all(|section| section.kind > KIND_VDISKS)
+            && self.histories_are_consistent()
+            && self
+                .kept
+                .iter()
+                .all(|section| section.kind > KIND_VDISKS && section.kind != KIND_HISTORIES)
     }
 
     /// Whether no sum of offset and length overflows, so that the other checks may add.
@@ -221,6 +232,9 @@ impl Label {
                     && extent.len_bytes < bound
                     && extent.map_offset_bytes.unwrap_or(0) < bound
             })
+        }) && self.histories.iter().all(|history| {
+            let mut extents = history.extents().iter();
+            extents.all(|(start, len)| *start < bound && *len < bound)
         })
     }
 
@@ -269,11 +283,14 @@ impl Label {
         &mut self.vdisks[position]
     }
 
-    /// Takes the vdisk of that name out; whether there was one.
+    /// Takes the vdisk of that name out, with its history; whether there was one.
     pub(crate) fn take_out(&mut self, name: &str) -> bool {
-        let before = self.vdisks.len();
-        self.vdisks.retain(|vdisk| vdisk.name != name);
-        self.vdisks.len() < before
+        let Some(at) = self.vdisks.iter().position(|vdisk| vdisk.name == name) else {
+            return false;
+        };
+        let vdisk = self.vdisks.remove(at);
+        self.take_out_history(vdisk.uuid);
+        true
     }
 
     /// Gives the vdisk of that name another one; whether there was one.

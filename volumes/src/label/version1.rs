@@ -33,6 +33,7 @@ pub(super) fn decode(copy: &[u8]) -> Option<Label> {
         features: Features::default(),
         written_by: ProgramVersion::default(),
         vdisks,
+        histories: Vec::new(),
         table_place: Place::Inside,
         kept: Vec::new(),
     };

@@ -3,7 +3,9 @@
 use super::LabelledDisk;
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::label::{Extent, Label, Update, Uuid, VERSION};
+use crate::label::{Extent, Label, UNIT_BYTES, Update, Uuid, VERSION};
+use crate::program_version::ProgramVersion;
+use crate::space::NewHistory;
 use crate::zero_map::{MapKey, ZeroMap};
 use disktime_disks::Disk;
 
@@ -92,6 +94,35 @@ impl<D: Disk> LabelledDisk<D> {
             disk.write("writing a zero map", map_offset_bytes, &bytes)?;
         }
         disk.flush("making a zero map durable")
+    }
+
+    /// Writes the superblocks of new logs, so that nothing that lay there before is taken for one.
+    pub(super) fn format_logs<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        histories: &[NewHistory],
+    ) -> Result<(), VolumeError> {
+        if !self.holds_data() {
+            return Ok(());
+        }
+        let mut disk = self.blocking(driver);
+        for history in histories {
+            let version = ProgramVersion::this().numbers();
+            let (block, extent) = (
+                disktime_history::new_log(history.geometry, version),
+                history.entry.extents().first(),
+            );
+            let (Some(block), Some((start, _))) = (block, extent) else {
+                continue;
+            };
+            // Both lie in the first MiB of the area.
+            for unit in disktime_history::SUPERBLOCK_UNITS {
+                let at = start + u64::from(unit) * UNIT_BYTES as u64;
+                disk.write("making a history", at, &block)?;
+                disk.flush("making a history")?;
+            }
+        }
+        Ok(())
     }
 
     /// The backup of a partition table would come back to life under some tools.

@@ -40,6 +40,12 @@ impl<D: Disk> VolumeSet<D> {
                          is opened",
             });
         }
+        if config.history.is_some() || self.label.history_of(entry.uuid()).is_some() {
+            return Err(VolumeError::BadSpec {
+                name: name.clone(),
+                reason: "a vdisk with a history is served only from the opening of its disk on",
+            });
+        }
         refuse_taken(&self.catalog, entry)?;
         let source = &mut (&mut self.data_path, &mut *driver);
         let known = read_known(entry, self.label.disk_uuid(), source)?;
@@ -59,9 +65,14 @@ impl<D: Disk> VolumeSet<D> {
 
     /// Ends the service of a vdisk; its data stays on the disk. It has left when its requests are
     /// answered and what they wrote is durable ([`VolumeSet::is_leaving`]). Returns its identity;
-    /// `None` if the handle is not valid.
+    /// `None` if the handle is not valid, or if the vdisk has a history, which is closed with the
+    /// disk only.
     pub fn remove(&mut self, vdisk: VdiskId) -> Option<Uuid> {
         let uuid = self.catalog.uuid(vdisk)?;
+        let slot = self.catalog.resolve(vdisk)?;
+        if self.histories.of(slot).is_some() {
+            return None;
+        }
         let slot = self.catalog.close(vdisk)?;
         self.data_path.remove(slot);
         Some(uuid)

@@ -2,6 +2,7 @@
 
 use super::VolumeSet;
 use super::groups::Groups;
+use super::history::{HistoryConfig, add_logs, check_history, open_history};
 use super::known::{MetadataSource, enter, handle_trims, open_vdisk, read_known, unknown};
 use super::last_changes::LastChanges;
 use crate::VolumeError;
@@ -25,6 +26,8 @@ pub struct VdiskConfig {
     pub group: Option<GroupConfig>,
     /// What becomes of its trims.
     pub trims: TrimHandling,
+    /// How its history is kept, if its spec has one.
+    pub history: Option<HistoryConfig>,
 }
 
 /// A group: one account for several vdisks. Those that name the same group mean the same account.
@@ -41,6 +44,8 @@ pub struct GroupConfig {
 pub struct OpenReport {
     /// Vdisks that were made.
     pub created: Vec<String>,
+    /// Histories that were made: the vdisk's name, and the space.
+    pub histories: Vec<(String, u64)>,
     /// Vdisks that grew: name, size before, size now.
     pub grown: Vec<(String, u64, u64)>,
     /// Vdisks on the disk that are not configured: name and size. They are kept.
@@ -74,10 +79,17 @@ impl<D: Disk> VolumeSet<D> {
         driver: &mut R,
         vdisks: &[VdiskConfig],
     ) -> Result<(VolumeSet<D>, OpenReport), VolumeError> {
+        for vdisk in vdisks {
+            check_history(vdisk, disk.holds_data())?;
+        }
         let specs: Vec<VdiskSpec> = vdisks.iter().map(|vdisk| vdisk.spec.clone()).collect();
         let plan = reconcile(disk.label(), &specs)?;
         let mut report = OpenReport {
             created: plan.create().to_vec(),
+            histories: plan
+                .histories()
+                .map(|(vdisk, bytes)| (vdisk.to_owned(), bytes))
+                .collect(),
             grown: plan.grow().to_vec(),
             orphans: plan.orphans().to_vec(),
             messages: Vec::new(),
@@ -92,6 +104,7 @@ impl<D: Disk> VolumeSet<D> {
         let entries = label.by_name();
         let mut groups = Groups::default();
         let (mut catalog, mut open) = (Catalog::default(), Vec::with_capacity(vdisks.len()));
+        let mut logged = Vec::new();
         for vdisk in vdisks {
             let name = &vdisk.spec.name;
             let entry = entries.get(name.as_str()).copied();
@@ -102,6 +115,13 @@ impl<D: Disk> VolumeSet<D> {
             let last_change = last_changes.of(entry.uuid());
             let opened = open_vdisk(entry, known, stream, last_change);
             let opened = handle_trims(opened, vdisk.trims, disk.holds_data());
+            let opened = match label.history_of(entry.uuid()) {
+                Some(history) => {
+                    let of = (vdisk, history);
+                    open_history(&mut disk, driver, of, (entry, slot), opened, &mut logged)?
+                }
+                None => opened,
+            };
             report.messages.extend_from_slice(opened.notices());
             open.push((slot, opened));
         }
@@ -117,9 +137,11 @@ impl<D: Disk> VolumeSet<D> {
         for (slot, vdisk) in open {
             data_path.add(slot, vdisk);
         }
+        let histories = add_logs(logged, &mut catalog, &mut data_path, driver);
         let set = VolumeSet {
             catalog,
             data_path,
+            histories,
             groups,
             background,
             label,

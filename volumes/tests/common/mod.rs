@@ -213,6 +213,7 @@ pub(crate) fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
         name: name.to_owned(),
         size_bytes,
         maps_holes: false,
+        history_bytes: None,
     }
 }
 
@@ -222,6 +223,7 @@ pub(crate) fn configs(specs: &[(&str, u64)]) -> Vec<VdiskConfig> {
         stream: StreamConfig::BEST_EFFORT,
         group: None,
         trims: TrimHandling::Pass,
+        history: None,
     };
     specs.iter().map(config).collect()
 }
@@ -240,6 +242,8 @@ pub(crate) struct Machine<D: Disk> {
     pub now: Nanos,
     pub replies: Vec<Reply>,
     next_handle: u64,
+    /// It always has something to wait for, and is settled when it is idle.
+    pub ticks: bool,
 }
 
 pub(crate) fn open<D: Disk>(
@@ -264,6 +268,7 @@ impl<D: Disk> Machine<D> {
             now,
             replies: Vec::new(),
             next_handle: 0,
+            ticks: false,
         }
     }
 
@@ -333,7 +338,11 @@ impl<D: Disk> Machine<D> {
 
     /// Turns until nothing is left to wait for.
     pub(crate) fn settle(&mut self) -> Vec<Reply> {
-        while self.step() {}
+        while self.step() {
+            if self.ticks && self.set.is_idle() {
+                break;
+            }
+        }
         assert!(self.set.is_idle(), "requests are left over");
         std::mem::take(&mut self.replies)
     }

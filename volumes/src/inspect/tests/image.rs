@@ -111,8 +111,8 @@ pub(super) fn small(outside: bool) -> Label {
     };
     let rooms = Rooms::new([8 * MIB, 12 * MIB], 2 * MIB);
     let kept = vec![
-        (3, b"inside".to_vec(), Place::Inside),
-        (4, b"outside".repeat(20), Place::Outside(rooms)),
+        (5, b"inside".to_vec(), Place::Inside),
+        (6, b"outside".repeat(20), Place::Outside(rooms)),
     ];
     let vdisks = vec![vdisk("a", 1), vdisk("b", 2)];
     samples::label(DISK_BYTES, 14 * MIB, vdisks, table, kept)

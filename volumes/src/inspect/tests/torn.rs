@@ -75,6 +75,7 @@ fn spec(name: &str, mebibytes: u64) -> VdiskSpec {
         name: name.to_owned(),
         size_bytes: mebibytes * MIB,
         maps_holes: false,
+        history_bytes: None,
     }
 }
 

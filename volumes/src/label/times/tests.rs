@@ -54,7 +54,7 @@ fn times_without_room_are_left_out_and_the_table_is_not() {
     assert!(fits.check_bounds().is_ok() && fits.fits_inside());
     let before = fits.clone();
     assert!(read_back(&fits.following(&before)).is_none());
-    let thirty_one = (3..34).map(|kind| (kind, Vec::new(), Place::Inside));
+    let thirty_one = (4..35).map(|kind| (kind, Vec::new(), Place::Inside));
     assert!(read_back(&label(thirty_one.collect()).with_times(&times())).is_none());
 }
 

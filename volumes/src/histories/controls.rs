@@ -1,0 +1,142 @@
+//! What people ask of a history: marks, reverts, moments that are opened for reading.
+//!
+//! Each is answered by a callback, once: at once if it is refused, else when the log has done it.
+//!
+//! Not known here: who may ask, and whether clients use the vdisk; a revert is refused only while
+//! changes are in flight.
+
+use super::logged_vdisk::{LogPurpose, LoggedVdisk};
+use disktime_engine::VdiskId;
+use disktime_history::{Failure, Moment, RequestId, Resolved, Seq};
+
+/// Why it was not done: a sentence.
+pub type HistoryError = String;
+
+/// Hears of the seq of what was done: a mark's moment, the last seq after a revert.
+pub type SeqDone = Box<dyn FnOnce(Result<Seq, HistoryError>) + Send>;
+
+/// Hears of the handle of a moment that was opened, and of its seq.
+pub type MomentDone = Box<dyn FnOnce(Result<(VdiskId, Seq), HistoryError>) + Send>;
+
+/// What follows when a moment is resolved.
+pub(super) enum Then {
+    Revert(SeqDone),
+    Open(MomentDone),
+    /// It was only asked.
+    Nothing(SeqDone),
+}
+
+impl LoggedVdisk {
+    /// The newest content gets a name.
+    pub(crate) fn mark(&mut self, name: &str, done: SeqDone) {
+        self.control(done, |log, request| log.mark(request, name, None));
+    }
+
+    /// What the last revert left becomes the newest content.
+    pub(crate) fn undo_revert(&mut self, done: SeqDone) {
+        if let Some(refusal) = self.changes_in_flight() {
+            return done(Err(refusal));
+        }
+        self.control(done, |log, request| log.undo_revert(request));
+    }
+
+    /// The newest content becomes that of a moment.
+    pub(crate) fn revert(&mut self, moment: &Moment, done: SeqDone) {
+        match self.changes_in_flight() {
+            Some(refusal) => done(Err(refusal)),
+            None => self.resolve(moment, Then::Revert(done)),
+        }
+    }
+
+    /// A moment is opened for reading.
+    pub(super) fn open_moment(&mut self, moment: &Moment, done: MomentDone) {
+        self.resolve(moment, Then::Open(done));
+    }
+
+    /// Finds the seq of a moment.
+    pub(super) fn find_moment(&mut self, moment: &Moment, done: SeqDone) {
+        self.resolve(moment, Then::Nothing(done));
+    }
+
+    fn changes_in_flight(&self) -> Option<HistoryError> {
+        self.clients.any_changes().then(|| {
+            format!(
+                "`{}` has writes in flight, and a revert would change what they are written to; \
+                 disconnect its clients first",
+                self.parts.name
+            )
+        })
+    }
+
+    fn control(
+        &mut self,
+        done: SeqDone,
+        ask: impl FnOnce(&mut disktime_history::Log, RequestId) -> Result<(), Failure>,
+    ) {
+        let entry = self.asked.vacant_entry();
+        match ask(&mut self.parts.log, RequestId(entry.key() as u64)) {
+            Ok(()) => {
+                entry.insert(LogPurpose::Control(done));
+                self.pump();
+            }
+            Err(why) => done(Err(self.sentence(why))),
+        }
+    }
+
+    fn resolve(&mut self, moment: &Moment, then: Then) {
+        let entry = self.asked.vacant_entry();
+        let request = RequestId(entry.key() as u64);
+        let now_ns = self.since_1970_ns();
+        let resolved = self.parts.log.resolve(request, moment, now_ns);
+        match resolved {
+            Ok(Resolved::Seq(seq)) => self.moment_is_resolved(then, Ok(seq)),
+            Ok(Resolved::Later) => {
+                self.asked.insert(LogPurpose::Resolve(then));
+                self.pump();
+            }
+            Err(why) => self.moment_is_resolved(then, Err(why)),
+        }
+    }
+
+    /// It is known which seq a moment is, or that there is none.
+    pub(super) fn moment_is_resolved(&mut self, then: Then, result: Result<Seq, Failure>) {
+        match (result, then) {
+            (Err(why), Then::Revert(done) | Then::Nothing(done)) => done(Err(self.sentence(why))),
+            (Ok(seq), Then::Nothing(done)) => done(Ok(seq)),
+            (Err(why), Then::Open(done)) => done(Err(self.sentence(why))),
+            (Ok(seq), Then::Revert(done)) => match self.changes_in_flight() {
+                Some(refusal) => done(Err(refusal)),
+                None => self.control(done, |log, request| log.revert(request, seq)),
+            },
+            (Ok(seq), Then::Open(done)) => {
+                let entry = self.asked.vacant_entry();
+                let request = RequestId(entry.key() as u64);
+                match self.parts.log.open_view(request, seq) {
+                    Ok(()) => {
+                        entry.insert(LogPurpose::Open(seq, done));
+                        self.pump();
+                    }
+                    Err(why) => done(Err(self.sentence(why))),
+                }
+            }
+        }
+    }
+
+    /// A failure as people read it: with the window, where the moment is at fault.
+    pub(super) fn sentence(&self, why: Failure) -> HistoryError {
+        let name = &self.parts.name;
+        if why != Failure::NoSuchMoment && why != Failure::NoSuchMark {
+            return format!("`{name}`: {why}");
+        }
+        let status = self.parts.log.status();
+        let marks: Vec<&str> = status.marks.iter().map(|mark| mark.0.as_str()).collect();
+        let marks = match marks.as_slice() {
+            [] => "there are no marks".to_owned(),
+            marks => format!("the marks are {}", marks.join(", ")),
+        };
+        format!(
+            "`{name}`: {why}; the window goes from seq:{} to seq:{}, and {marks}",
+            status.oldest_restorable, status.newest
+        )
+    }
+}

@@ -1,0 +1,130 @@
+//! Requests that a log makes of the data path: what each is for.
+//!
+//! Invariant: each is answered once, and its entry is taken out then; those that the data path does
+//! not take yet wait here, in order, by place.
+
+use super::reading::ReadKey;
+use crate::data_path::DataPath;
+use crate::ids::VdiskSlot;
+use disktime_disks::{Buffer, Disk};
+use disktime_engine::{Request, RequestKind, StreamId, VdiskId};
+use disktime_history::{IoId, Unit};
+use disktime_units::Nanos;
+use slab::Slab;
+use std::collections::VecDeque;
+
+/// The origin of inner requests; no reactor gives it to a client.
+pub(crate) const ORIGIN: u64 = u64::MAX;
+
+/// Where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Image,
+    Log,
+}
+
+/// What it is for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// A write or flush that the log asked for.
+    Step(IoId),
+    /// A read that it asked for.
+    StepRead(IoId),
+    /// A piece of a read from the image: it begins at this byte of the vdisk. `whole`: it has the
+    /// buffer of the reading.
+    ImagePiece {
+        read: ReadKey,
+        start: u64,
+        whole: bool,
+    },
+    /// A piece of a read from the log: blocks from `lba` on, in units from `unit` on.
+    LogPiece {
+        read: ReadKey,
+        lba: u64,
+        unit: Unit,
+        checksums: Vec<u32>,
+    },
+    /// Blocks of the log that a fold reads, at this block of its job.
+    FoldRead {
+        job: usize,
+        at: usize,
+        unit: Unit,
+        checksums: Vec<u32>,
+    },
+    /// A write to the image.
+    FoldWrite(usize),
+    /// The flush of the image.
+    FoldFlush,
+}
+
+/// An inner request that is to be sent.
+#[derive(Debug)]
+pub(super) struct InnerRequest {
+    pub place: Place,
+    pub kind: RequestKind,
+    pub offset_bytes: u64,
+    pub len_bytes: u64,
+    pub buffer: Option<Buffer>,
+    /// Pays in place of the stream of the place.
+    pub payer: Option<StreamId>,
+}
+
+/// The inner requests of one vdisk.
+#[derive(Debug, Default)]
+pub(super) struct InnerRequests {
+    in_flight: Slab<Purpose>,
+    /// By place: what the data path has not taken.
+    waiting: [VecDeque<(usize, InnerRequest)>; 2],
+}
+
+/// Of an answer: the position of the vdisk, and the number of the request.
+pub(super) fn position(handle: u64) -> (usize, usize) {
+    ((handle >> 32) as usize, handle as u32 as usize)
+}
+
+impl InnerRequests {
+    /// To be sent with the next [`InnerRequests::send`].
+    pub(super) fn push(&mut self, purpose: Purpose, request: InnerRequest) {
+        let key = self.in_flight.insert(purpose);
+        self.waiting[request.place as usize].push_back((key, request));
+    }
+
+    /// Takes what an answered request was for.
+    pub(super) fn take(&mut self, key: usize) -> Purpose {
+        self.in_flight.remove(key)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Sends what the data path takes. `at`: the position of the vdisk, `slots`: of image and log.
+    pub(super) fn send<D: Disk>(
+        &mut self,
+        now: Nanos,
+        at: usize,
+        slots: [VdiskSlot; 2],
+        path: &mut DataPath<D>,
+    ) {
+        for (waiting, slot) in self.waiting.iter_mut().zip(slots) {
+            while let Some((key, inner)) = waiting.pop_front() {
+                let request = Request {
+                    origin: ORIGIN,
+                    handle: (at as u64) << 32 | key as u64,
+                    vdisk: VdiskId(0),
+                    kind: inner.kind,
+                    offset_bytes: inner.offset_bytes,
+                    len_bytes: inner.len_bytes,
+                    fua: false,
+                    buffer: inner.buffer,
+                };
+                let payer = inner.payer;
+                if let Err(request) = path.submit_paid_by(now, slot, request, payer) {
+                    let buffer = request.buffer;
+                    waiting.push_front((key, InnerRequest { buffer, ..inner }));
+                    break;
+                }
+            }
+        }
+    }
+}

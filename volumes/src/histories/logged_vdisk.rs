@@ -1,0 +1,455 @@
+//! A vdisk with its log: what is in flight of it, and how its parts come together.
+//!
+//! Invariants: after each call to the log all its steps and notices are taken; the data of a change
+//! stays as it is until the log has answered it.
+
+use super::clients::{BLOCK, Clients};
+use super::controls::{MomentDone, SeqDone, Then};
+use super::folding::FoldWork;
+use super::inner::{InnerRequests, Purpose};
+use super::reading::Readings;
+use crate::data_path::DataPath;
+use crate::ids::VdiskSlot;
+use crate::layout::Layout;
+use disktime_disks::{BufferPool, Disk};
+use disktime_engine::{
+    IoError, LastChange, NoSpaceCount, Reply, ReplyDetail, Request, RequestKind, StoredBytes,
+    StreamId,
+};
+use disktime_history::{IoId, Log, Notice, RequestId, Seq, View, ViewId};
+use disktime_units::{Nanos, TrimHandling};
+use slab::Slab;
+use std::collections::VecDeque;
+
+/// Unused memory that a vdisk keeps for batches and reads.
+const POOL_BYTES: usize = 8 << 20;
+
+/// What a logged vdisk is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub name: String,
+    pub log: Log,
+    /// Steps that were asked for while it was opened and wait for it to be served.
+    pub image_step: Option<IoId>,
+    pub image_slot: VdiskSlot,
+    pub log_slot: VdiskSlot,
+    pub size_bytes: u64,
+    /// Pays for what the log does,
+    pub log_stream: StreamId,
+    /// and this for folds.
+    pub fold_stream: StreamId,
+    pub trims: TrimHandling,
+    pub last_change: LastChange,
+    pub no_space: NoSpaceCount,
+    pub window_ns: u64,
+    /// Bytes of the log's area.
+    pub area_bytes: u64,
+    /// What is stored in the image.
+    pub image_bytes: u64,
+}
+
+/// What a request of the log is for.
+pub(super) enum LogPurpose {
+    /// A part of a change of a client, with its data unless that is the client's own.
+    Change {
+        client: usize,
+        data: Option<Vec<u8>>,
+    },
+    /// A flush of a client.
+    Flush(usize),
+    /// A mark or a revert.
+    Control(SeqDone),
+    /// A moment is opened.
+    Open(Seq, MomentDone),
+    /// A moment is resolved first.
+    Resolve(Then),
+}
+
+/// A moment that the log has opened, and who waits for it.
+pub(super) type Opened = (ViewId, Seq, MomentDone);
+
+/// A vdisk with a history.
+pub(crate) struct LoggedVdisk {
+    pub(super) parts: Parts,
+    pub(super) clients: Clients,
+    /// By number: what the log was asked.
+    pub(super) asked: Slab<LogPurpose>,
+    pub(super) readings: Readings,
+    pub(super) inner: InnerRequests,
+    pub(super) fold: Option<FoldWork>,
+    pub(super) pool: BufferPool,
+    /// Clients whose change or flush the log had no space for; tried again.
+    pub(super) stalled: VecDeque<usize>,
+    pub(super) opened: Vec<Opened>,
+    replies: Vec<Reply>,
+    stored: StoredBytes,
+    since_1970_ns: u64,
+    pub(super) stopping: bool,
+    pub(super) is_closed: bool,
+    pub(super) is_broken: bool,
+    /// Requests were answered since the last tick.
+    is_active: bool,
+}
+
+impl std::fmt::Debug for LoggedVdisk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoggedVdisk")
+            .field("parts", &self.parts)
+            .field("clients", &self.clients.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LoggedVdisk {
+    pub(crate) fn new(parts: Parts, since_1970_ns: u64) -> LoggedVdisk {
+        let fold = parts.image_step.map(FoldWork::new);
+        let image_bytes = parts.image_bytes;
+        let vdisk = LoggedVdisk {
+            parts,
+            clients: Clients::new(),
+            asked: Slab::new(),
+            readings: Readings::default(),
+            inner: InnerRequests::default(),
+            fold,
+            pool: BufferPool::new(POOL_BYTES),
+            stalled: VecDeque::new(),
+            opened: Vec::new(),
+            replies: Vec::new(),
+            stored: StoredBytes::default(),
+            since_1970_ns,
+            stopping: false,
+            is_closed: false,
+            is_broken: false,
+            is_active: false,
+        };
+        vdisk.count_stored(image_bytes);
+        vdisk
+    }
+
+    pub(crate) fn image_slot(&self) -> VdiskSlot {
+        self.parts.image_slot
+    }
+
+    /// The streams of the log and of the fold.
+    pub(crate) fn streams(&self) -> (StreamId, StreamId) {
+        (self.parts.log_stream, self.parts.fold_stream)
+    }
+
+    /// How much is stored, in the image and in the log: never too little, and exact now and then.
+    pub(crate) fn stored(&self) -> &StoredBytes {
+        &self.stored
+    }
+
+    pub(super) fn since_1970_ns(&self) -> u64 {
+        self.since_1970_ns
+    }
+
+    /// Takes a request in, or gives it back when too many are in flight.
+    pub(super) fn submit(
+        &mut self,
+        mut request: Request,
+        view: View,
+        image: &Layout,
+        since_1970_ns: u64,
+    ) -> Result<(), Request> {
+        self.since_1970_ns = since_1970_ns;
+        if request.kind == RequestKind::Cache {
+            // Nothing between here and the disk keeps what is read.
+            request.len_bytes = 0;
+        }
+        if !self.clients.admits(&request) {
+            return Err(request);
+        }
+        let refused = self.refusal(&request, view);
+        let kind = request.kind;
+        let is_empty = request.len_bytes == 0 && kind != RequestKind::Flush;
+        let key = self.clients.insert(request, view);
+        if let Some(error) = refused {
+            self.clients.get_mut(key).fail(error, None);
+            self.answer(key);
+            return Ok(());
+        }
+        match kind {
+            RequestKind::Status => {
+                self.fill_status(key, image);
+                self.answer(key);
+            }
+            RequestKind::Trim if self.parts.trims == TrimHandling::Ignore => self.answer(key),
+            _ if is_empty => self.answer(key),
+            RequestKind::Read => self.begin_read(key),
+            RequestKind::Flush => self.flush(key),
+            _ if self.clients.claim(key) => self.begin_change(key),
+            _ => {}
+        }
+        self.pump();
+        Ok(())
+    }
+
+    /// Why a request fails before anything is done.
+    fn refusal(&self, request: &Request, view: View) -> Option<IoError> {
+        let kind = request.kind;
+        let modifies = kind.modifies();
+        if kind != RequestKind::Flush && self.stopping {
+            return Some(IoError::Shutdown);
+        }
+        if modifies && view != View::Now {
+            return Some(IoError::ReadOnly);
+        }
+        if kind == RequestKind::Allocate {
+            // Space is set aside for the log as a whole, not for a range.
+            return Some(IoError::NotSupported);
+        }
+        let end = request.offset_bytes.checked_add(request.len_bytes);
+        if end.is_none_or(|end| end > self.parts.size_bytes) {
+            return Some(if modifies {
+                IoError::NoSpace
+            } else {
+                IoError::Invalid
+            });
+        }
+        let fits = match (&request.buffer, kind) {
+            (Some(buffer), RequestKind::Status) => buffer.len() >= disktime_engine::Extent::BYTES,
+            (Some(buffer), _) if kind.moves_data() => buffer.len() as u64 == request.len_bytes,
+            (None, _) => {
+                request.len_bytes == 0 || !(kind.moves_data() || kind == RequestKind::Status)
+            }
+            _ => false,
+        };
+        (!fits).then_some(IoError::Invalid)
+    }
+
+    /// A request is done: its answer goes out, and those that waited for its blocks begin.
+    pub(super) fn answer(&mut self, key: usize) {
+        let client = self.clients.get(key);
+        let modifies = client.kind().modifies();
+        if client
+            .error
+            .is_some_and(|(error, _)| error == IoError::NoSpace)
+        {
+            self.parts.no_space.add_one();
+        }
+        if modifies {
+            // A part of one that failed may have reached the log.
+            self.parts.last_change.changed(self.since_1970_ns);
+            // Programs take what has nothing stored for a hole, so this is never too little.
+            let len_bytes = (client.end() - client.start()).next_multiple_of(BLOCK);
+            let left = self.parts.size_bytes.saturating_sub(self.stored.get());
+            if client.kind() == RequestKind::Write {
+                self.stored.add(len_bytes.min(left));
+            }
+        }
+        self.is_active = true;
+        let reply = self.clients.complete(key);
+        self.replies.push(reply);
+        while let Some(next) = self.clients.take_granted() {
+            self.begin_change(next);
+        }
+    }
+
+    /// The same, of a read that the image answered.
+    pub(super) fn answer_read(&mut self, key: usize, detail: ReplyDetail) {
+        self.is_active = true;
+        let reply = self.clients.complete(key);
+        let detail = match reply.result {
+            Ok(()) => detail,
+            Err(_) => reply.detail,
+        };
+        self.replies.push(Reply { detail, ..reply });
+    }
+
+    pub(super) fn take_replies(&mut self) -> Vec<Reply> {
+        std::mem::take(&mut self.replies)
+    }
+
+    pub(super) fn take_opened(&mut self) -> Vec<Opened> {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// Goes on as far as possible without an answer of the data path.
+    pub(super) fn advance(&mut self, since_1970_ns: u64) {
+        self.since_1970_ns = since_1970_ns;
+        self.pump();
+        for _ in 0..self.stalled.len() {
+            let Some(key) = self.stalled.pop_front() else {
+                break;
+            };
+            match self.clients.get(key).kind() {
+                RequestKind::Flush => self.flush(key),
+                _ => self.go_on_with_change(key),
+            }
+        }
+        self.pump();
+        self.advance_fold();
+        self.end_awaited_reads();
+        self.pump();
+    }
+
+    /// Sends what the data path takes.
+    pub(super) fn send<D: Disk>(&mut self, now: Nanos, at: usize, path: &mut DataPath<D>) {
+        let slots = [self.parts.image_slot, self.parts.log_slot];
+        self.inner.send(now, at, slots, path);
+    }
+
+    /// An inner request was answered.
+    pub(super) fn complete(&mut self, key: usize, reply: Reply) {
+        match self.inner.take(key) {
+            Purpose::Step(io) => self.step_is_done(io, reply),
+            Purpose::StepRead(io) => self.step_read_is_done(io, reply),
+            Purpose::ImagePiece { read, start, whole } => {
+                self.image_piece_is_read(read, start, whole, reply)
+            }
+            Purpose::LogPiece {
+                read,
+                lba,
+                unit,
+                checksums,
+            } => self.log_piece_is_read(read, lba, unit, &checksums, reply),
+            Purpose::FoldRead {
+                job,
+                at,
+                unit,
+                checksums,
+            } => self.fold_is_read(job, at, unit, &checksums, reply),
+            Purpose::FoldWrite(job) => self.fold_is_written(job, reply),
+            Purpose::FoldFlush => self.fold_is_flushed(reply),
+        }
+        self.end_awaited_reads();
+        self.pump();
+    }
+
+    /// Takes all steps and notices of the log.
+    pub(super) fn pump(&mut self) {
+        loop {
+            let mut any = false;
+            while let Some(step) = self.parts.log.take_step(self.since_1970_ns) {
+                self.do_step(step);
+                any = true;
+            }
+            while let Some(notice) = self.parts.log.take_notice() {
+                self.note(notice);
+                any = true;
+            }
+            if !any {
+                return;
+            }
+        }
+    }
+
+    fn note(&mut self, notice: Notice) {
+        match notice {
+            Notice::Opened => {}
+            Notice::Done { request, seq } => self.asked_is_done(request, Ok(seq)),
+            Notice::Failed { request, why } => self.asked_is_done(request, Err(why)),
+            Notice::ViewOpened { request, view } => {
+                let asked = self.asked.remove(request.0 as usize);
+                if let LogPurpose::Open(seq, done) = asked {
+                    self.opened.push((view, seq, done));
+                }
+            }
+            Notice::Folded { floor } => {
+                tracing::debug!(vdisk = %self.parts.name, floor, "a fold is complete");
+            }
+            Notice::Closed => self.is_closed = true,
+            Notice::Broken => {
+                self.is_broken = true;
+                tracing::error!(
+                    vdisk = %self.parts.name,
+                    "a write or a flush of its history failed: every change fails until the server \
+                     is started again"
+                );
+            }
+        }
+    }
+
+    /// What the log was asked is done, or has failed.
+    fn asked_is_done(
+        &mut self,
+        request: RequestId,
+        result: Result<Seq, disktime_history::Failure>,
+    ) {
+        match self.asked.remove(request.0 as usize) {
+            LogPurpose::Change { client, .. } => self.change_part_is_done(client, result),
+            LogPurpose::Flush(client) => self.flush_is_done(client, result),
+            LogPurpose::Control(done) => done(result.map_err(|why| self.sentence(why))),
+            LogPurpose::Open(_, done) => {
+                if let Err(why) = result {
+                    done(Err(self.sentence(why)));
+                }
+            }
+            LogPurpose::Resolve(then) => self.moment_is_resolved(then, result),
+        }
+    }
+
+    /// What is due from time to time. `image_bytes`: what is stored in the image.
+    pub(super) fn tick(&mut self, since_1970_ns: u64, image_bytes: u64) {
+        self.since_1970_ns = since_1970_ns;
+        let log = &mut self.parts.log;
+        if !self.stopping && !self.is_broken {
+            log.expire_branches(since_1970_ns);
+            if let Some(to) = log.fold_target(since_1970_ns) {
+                // What holds the floor may change before the fold; then the next tick tries again.
+                let _ = log.fold(to);
+            }
+        }
+        let is_active = std::mem::replace(&mut self.is_active, false);
+        if !is_active && self.clients.len() == 0 && log.is_idle() {
+            log.note_durable();
+        }
+        self.count_stored(image_bytes);
+        self.pump();
+    }
+
+    fn count_stored(&self, image_bytes: u64) {
+        let in_log = self.parts.log.status().index_blocks * BLOCK;
+        let stored = (image_bytes + in_log).min(self.parts.size_bytes);
+        let before = self.stored.get();
+        self.stored.add(stored.saturating_sub(before));
+        self.stored.subtract(before.saturating_sub(stored));
+    }
+
+    /// Whether it goes on without an answer.
+    pub(super) fn has_work(&self) -> bool {
+        !self.replies.is_empty() || !self.opened.is_empty()
+    }
+
+    /// The server will stop: a fold is left to the next start.
+    pub(super) fn begin_stop(&mut self) {
+        if let Some(fold) = &mut self.fold {
+            fold.give_up();
+        }
+    }
+
+    /// The server stops: a fold is left to the next start.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        self.begin_stop();
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        let is_answered = self.clients.len() == 0 && self.replies.is_empty();
+        is_answered && self.inner.is_empty() && self.fold.is_none()
+    }
+
+    pub(crate) fn unanswered(&self) -> usize {
+        self.clients.len() + self.replies.len()
+    }
+
+    /// The image has ended: nothing is taken any more, and the log is closed in good order.
+    pub(super) fn close(&mut self) {
+        self.stop();
+        self.parts.log.close();
+        self.pump();
+    }
+
+    /// Whether it is closed, or never will be.
+    pub(super) fn is_closed(&self) -> bool {
+        let status_is_final = self.is_broken || self.parts.log.status().is_read_only;
+        self.is_closed || (status_is_final && self.inner.is_empty())
+    }
+
+    /// A view is needed no more.
+    pub(super) fn close_view(&mut self, view: ViewId) {
+        self.parts.log.close_view(view);
+        self.pump();
+    }
+}

@@ -1,0 +1,158 @@
+//! Opening the log of a vdisk, before the vdisk is served: one I/O after the other, each waited
+//! for, paid by the stream of the log.
+
+use crate::VolumeError;
+use crate::driver::{Blocking, Driver};
+use crate::label::{HistoryEntry, UNIT_BYTES};
+use disktime_disks::Disk;
+use disktime_engine::{DiskLoop, StreamId};
+use disktime_history::{
+    Expectation, IoFailed, IoId, Log, Need, Notice, Part, Recovery, Report, Settings, Step,
+};
+
+const DOING: &str = "opening a history";
+
+/// A log that is open.
+#[derive(Debug)]
+pub(crate) struct OpenedLog {
+    pub log: Log,
+    /// What was found.
+    pub report: Report,
+    /// A fold that waits for its writes to the image.
+    pub image_step: Option<IoId>,
+}
+
+/// Opens the log in the area of `entry`; or a sentence says why it cannot be opened.
+pub(crate) fn open_log<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    entry: &HistoryEntry,
+    stream: StreamId,
+    settings: Settings,
+) -> Result<Result<OpenedLog, String>, VolumeError> {
+    let mut recovery = Recovery::new(Expectation {
+        vdisk: entry.vdisk().to_bytes(),
+        disk: entry.log_disk().to_bytes(),
+        area_units: u32::try_from(entry.area_bytes() / UNIT_BYTES as u64).unwrap_or(u32::MAX),
+    });
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        extents: entry.extents(),
+    };
+    loop {
+        match recovery.need() {
+            Need::Nothing => break,
+            Need::Flush => recovery.flushed(io_result(area.disk.flush(DOING))?),
+            Need::Read { unit, units } => match io_result(area.read(unit, units))? {
+                Ok(bytes) => recovery.give(Ok(&bytes)),
+                Err(failed) => recovery.give(Err(failed)),
+            },
+        }
+    }
+    let (log, report) = match recovery.finish(settings) {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let mut opened = OpenedLog {
+        log,
+        report,
+        image_step: None,
+    };
+    loop {
+        while let Some(notice) = opened.log.take_notice() {
+            match notice {
+                Notice::Opened => return Ok(Ok(opened)),
+                Notice::Broken => {
+                    let why = opened.log.broken().map(|why| why.to_string());
+                    return Ok(Err(why.unwrap_or_default()));
+                }
+                _ => {}
+            }
+        }
+        let Some(step) = opened.log.take_step(area.disk.since_1970_ns()) else {
+            return Err(VolumeError::Stuck { doing: DOING });
+        };
+        area.run(&mut opened, step)?;
+    }
+}
+
+/// The area of a log.
+struct Area<'a, 'e, D: Disk, R: Driver> {
+    disk: Blocking<'a, D, R>,
+    extents: &'e [(u64, u64)],
+}
+
+impl<D: Disk, R: Driver> Area<'_, '_, D, R> {
+    fn run(&mut self, opened: &mut OpenedLog, step: Step) -> Result<(), VolumeError> {
+        match step {
+            Step::Write { io, unit, parts } => {
+                let bytes = parts.into_iter().flat_map(|part| match part {
+                    Part::Bytes(bytes) => bytes,
+                    Part::Request { .. } => Vec::new(),
+                });
+                let bytes: Vec<u8> = bytes.collect();
+                let result = io_result(self.write(unit, &bytes))?;
+                opened.log.complete(io, result);
+            }
+            Step::Flush { io } => {
+                let result = io_result(self.disk.flush(DOING))?;
+                opened.log.complete(io, result);
+            }
+            Step::Read { io, unit, units } => match io_result(self.read(unit, units))? {
+                Ok(bytes) => opened.log.complete_read(io, Ok(&bytes)),
+                Err(failed) => opened.log.complete_read(io, Err(failed)),
+            },
+            Step::WriteImage { io } => opened.image_step = Some(io),
+            // Nothing is read yet.
+            Step::AwaitReads { io } => opened.log.complete(io, Ok(())),
+        }
+        Ok(())
+    }
+
+    /// The pieces on the disk of a range of the area: offset, and where in the range.
+    fn pieces(&self, unit: u32, len: usize) -> Vec<(u64, usize, usize)> {
+        let (start, end) = {
+            let start = u64::from(unit) * UNIT_BYTES as u64;
+            (start, start + len as u64)
+        };
+        let mut pieces = Vec::with_capacity(1);
+        let mut at = 0;
+        for (offset, len) in self.extents {
+            let (from, to) = (start.max(at), end.min(at + len));
+            if from < to {
+                let place = offset + (from - at);
+                pieces.push((place, (from - start) as usize, (to - start) as usize));
+            }
+            at += len;
+        }
+        pieces
+    }
+
+    fn read(&mut self, unit: u32, units: u32) -> Result<Vec<u8>, VolumeError> {
+        let len = units as usize * UNIT_BYTES;
+        let mut bytes = Vec::with_capacity(len);
+        for (place, from, to) in self.pieces(unit, len) {
+            bytes.extend(self.disk.read(DOING, place, (to - from) as u64)?);
+        }
+        Ok(bytes)
+    }
+
+    fn write(&mut self, unit: u32, bytes: &[u8]) -> Result<(), VolumeError> {
+        for (place, from, to) in self.pieces(unit, bytes.len()) {
+            self.disk.write(DOING, place, &bytes[from..to])?;
+        }
+        Ok(())
+    }
+}
+
+/// An I/O that the disk failed is the log's to judge; all else ends the opening.
+fn io_result<T>(result: Result<T, VolumeError>) -> Result<Result<T, IoFailed>, VolumeError> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error @ VolumeError::Disk { .. }) => {
+            tracing::warn!("{error}");
+            Ok(Err(IoFailed))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,324 @@
+//! Reads: where the blocks lie, piece by piece from the log or the image, and what was read is
+//! judged before it is served.
+//!
+//! Invariants: a block of the log is served only if it verifies; a slot of the log is used again
+//! only when every read that was looked up before has ended ([`LoggedVdisk::end_awaited_reads`]).
+
+use super::clients::BLOCK;
+use super::inner::{InnerRequest, Place, Purpose};
+use super::logged_vdisk::LoggedVdisk;
+use disktime_disks::Buffer;
+use disktime_engine::{IoError, Reply, ReplyDetail, RequestKind};
+use disktime_history::{IoId, Run, Source, UNIT_BYTES, Unit, View};
+use slab::Slab;
+use std::collections::BTreeSet;
+
+/// Most blocks of one piece from the log.
+const PIECE_BLOCKS: usize = 256;
+
+/// The number of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReadKey(usize);
+
+/// Who reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ReadTarget {
+    /// A client's read.
+    Client(usize),
+    /// A change that changes a block in part.
+    Edge { client: usize, lba: u64 },
+}
+
+/// A range that is being read.
+#[derive(Debug)]
+struct Reading {
+    target: ReadTarget,
+    /// In the order in which they were looked up.
+    number: u64,
+    start: u64,
+    end: u64,
+    outstanding: usize,
+    buffer: Option<Buffer>,
+    error: Option<(IoError, u64)>,
+    detail: ReplyDetail,
+}
+
+/// The readings of a vdisk.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    all: Slab<Reading>,
+    next_number: u64,
+    /// Numbers of those that are not done.
+    numbers: BTreeSet<u64>,
+    /// Steps of the log that wait until all before a number are done.
+    awaited: Vec<(IoId, u64)>,
+}
+
+impl LoggedVdisk {
+    pub(super) fn begin_read(&mut self, key: usize) {
+        let client = self.clients.get_mut(key);
+        let (view, range) = (client.view(), (client.start(), client.end()));
+        let buffer = client.take_buffer();
+        self.read(ReadTarget::Client(key), view, range, buffer);
+    }
+
+    /// Reads a range of bytes into a buffer of its length.
+    pub(super) fn read(
+        &mut self,
+        target: ReadTarget,
+        view: View,
+        (start, end): (u64, u64),
+        buffer: Option<Buffer>,
+    ) {
+        let number = self.readings.next_number;
+        self.readings.next_number += 1;
+        self.readings.numbers.insert(number);
+        let key = ReadKey(self.readings.all.insert(Reading {
+            target,
+            number,
+            start,
+            end,
+            // So that it is not done before all pieces are listed.
+            outstanding: 1,
+            buffer,
+            error: None,
+            detail: ReplyDetail::Nothing,
+        }));
+        let mut at = start;
+        while at < end {
+            at = self.read_run(key, view, at, end);
+        }
+        self.piece_is_over(key);
+    }
+
+    /// Reads the run of blocks at `at`; returns where it ends.
+    fn read_run(&mut self, key: ReadKey, view: View, at: u64, end: u64) -> u64 {
+        let lba = at / BLOCK;
+        let limit = end.div_ceil(BLOCK) - lba;
+        let Some(run) = self.parts.log.look_up(view, lba, limit) else {
+            self.readings.all[key.0]
+                .error
+                .get_or_insert((IoError::Io, at));
+            return end;
+        };
+        let stop = ((lba + run.blocks) * BLOCK).min(end);
+        match run.source {
+            Source::Zeroes => {
+                let reading = &mut self.readings.all[key.0];
+                let range = (at - reading.start) as usize..(stop - reading.start) as usize;
+                if let Some(buffer) = &mut reading.buffer {
+                    buffer[range].fill(0);
+                }
+                stop
+            }
+            Source::Lost => {
+                let error = &mut self.readings.all[key.0].error;
+                error.get_or_insert((IoError::Io, at));
+                stop
+            }
+            Source::Image => {
+                self.read_image(key, at, stop);
+                stop
+            }
+            Source::Log { unit, checksum } => {
+                let blocks = self.read_log(key, view, (lba, limit), (unit, checksum));
+                ((lba + blocks) * BLOCK).min(end)
+            }
+        }
+    }
+
+    fn read_image(&mut self, key: ReadKey, start: u64, end: u64) {
+        let reading = &mut self.readings.all[key.0];
+        reading.outstanding += 1;
+        let whole = (start, end) == (reading.start, reading.end);
+        let len_bytes = end - start;
+        let buffer = match whole {
+            true => reading.buffer.take(),
+            false => Some(self.pool.take(len_bytes as usize)),
+        };
+        let purpose = Purpose::ImagePiece {
+            read: key,
+            start,
+            whole,
+        };
+        let request = InnerRequest {
+            place: Place::Image,
+            kind: RequestKind::Read,
+            offset_bytes: start,
+            len_bytes,
+            buffer,
+            payer: None,
+        };
+        self.inner.push(purpose, request);
+    }
+
+    /// Reads the block at `lba` from the log, and those behind it that lie behind it there, too.
+    fn read_log(
+        &mut self,
+        key: ReadKey,
+        view: View,
+        (lba, limit): (u64, u64),
+        (unit, checksum): (Unit, u32),
+    ) -> u64 {
+        let mut checksums = vec![checksum];
+        while (checksums.len() as u64) < limit && checksums.len() < PIECE_BLOCKS {
+            let blocks = checksums.len() as u64;
+            match self.parts.log.look_up(view, lba + blocks, 1) {
+                Some(Run {
+                    source:
+                        Source::Log {
+                            unit: next,
+                            checksum,
+                        },
+                    ..
+                }) if u64::from(next) == u64::from(unit) + blocks => checksums.push(checksum),
+                _ => break,
+            }
+        }
+        let blocks = checksums.len() as u64;
+        self.readings.all[key.0].outstanding += 1;
+        let request = self.log_read(unit, blocks, None);
+        let purpose = Purpose::LogPiece {
+            read: key,
+            lba,
+            unit,
+            checksums,
+        };
+        self.inner.push(purpose, request);
+        blocks
+    }
+
+    /// A read of units of the log.
+    pub(super) fn log_read(
+        &mut self,
+        unit: Unit,
+        units: u64,
+        payer: Option<disktime_engine::StreamId>,
+    ) -> InnerRequest {
+        InnerRequest {
+            place: Place::Log,
+            kind: RequestKind::Read,
+            offset_bytes: u64::from(unit) * BLOCK,
+            len_bytes: units * BLOCK,
+            buffer: Some(self.pool.take((units * BLOCK) as usize)),
+            payer,
+        }
+    }
+
+    pub(super) fn image_piece_is_read(
+        &mut self,
+        key: ReadKey,
+        start: u64,
+        whole: bool,
+        reply: Reply,
+    ) {
+        let reading = &mut self.readings.all[key.0];
+        if let Err(error) = reply.result {
+            reading.error.get_or_insert((error, start));
+        }
+        if whole {
+            reading.buffer = reply.buffer;
+            reading.detail = reply.detail;
+        } else if let Some(piece) = reply.buffer {
+            let at = (start - reading.start) as usize;
+            if let Some(buffer) = reading.buffer.as_mut().filter(|_| reply.result.is_ok()) {
+                buffer[at..at + piece.len()].copy_from_slice(&piece);
+            }
+            self.pool.put(piece);
+        }
+        self.piece_is_over(key);
+    }
+
+    pub(super) fn log_piece_is_read(
+        &mut self,
+        key: ReadKey,
+        lba: u64,
+        unit: Unit,
+        checksums: &[u32],
+        reply: Reply,
+    ) {
+        let reading = &mut self.readings.all[key.0];
+        let piece = reply.buffer.as_deref().unwrap_or_default();
+        let result = reply.result;
+        let mut rotten = None;
+        for ((at, block), checksum) in piece.chunks(UNIT_BYTES).enumerate().zip(checksums) {
+            let from = (lba + at as u64) * BLOCK;
+            let (start, end) = (from.max(reading.start), (from + BLOCK).min(reading.end));
+            let is_good =
+                result.is_ok() && self.parts.log.verifies(unit + at as u32, *checksum, block);
+            if !is_good {
+                let error = result.err().unwrap_or(IoError::Io);
+                reading.error.get_or_insert((error, start));
+                rotten = rotten.or(result.is_ok().then_some(unit + at as u32));
+                continue;
+            }
+            if let Some(buffer) = &mut reading.buffer {
+                let target = (start - reading.start) as usize..(end - reading.start) as usize;
+                let source = (start - from) as usize..(end - from) as usize;
+                buffer[target].copy_from_slice(&block[source]);
+            }
+        }
+        if let Some(buffer) = reply.buffer {
+            self.pool.put(buffer);
+        }
+        if let Some(unit) = rotten {
+            self.report_rotten(unit);
+        }
+        self.piece_is_over(key);
+    }
+
+    /// A block of the log that does not verify.
+    pub(super) fn report_rotten(&mut self, unit: Unit) {
+        tracing::warn!(
+            vdisk = %self.parts.name,
+            unit,
+            "a block of its history does not match its checksum and is not served"
+        );
+    }
+
+    fn piece_is_over(&mut self, key: ReadKey) {
+        let reading = &mut self.readings.all[key.0];
+        reading.outstanding -= 1;
+        if reading.outstanding > 0 {
+            return;
+        }
+        let reading = self.readings.all.remove(key.0);
+        self.readings.numbers.remove(&reading.number);
+        match reading.target {
+            ReadTarget::Client(client) => {
+                let of = self.clients.get_mut(client);
+                of.give_buffer(reading.buffer);
+                if let Some((error, at)) = reading.error {
+                    of.fail(error, Some(at));
+                }
+                self.answer_read(client, reading.detail);
+            }
+            ReadTarget::Edge { client, lba } => {
+                let edge = match (reading.error, reading.buffer) {
+                    (Some((error, _)), _) => Err(error),
+                    (None, Some(buffer)) => Ok((lba, buffer)),
+                    (None, None) => Err(IoError::Io),
+                };
+                self.edge_is_read(client, Some(edge));
+            }
+        }
+    }
+
+    /// The log waits for the reads that were looked up so far.
+    pub(super) fn await_reads(&mut self, io: IoId) {
+        let before = self.readings.next_number;
+        self.readings.awaited.push((io, before));
+    }
+
+    /// Tells the log of those that have ended.
+    pub(super) fn end_awaited_reads(&mut self) {
+        let readings = &mut self.readings;
+        let oldest = readings.numbers.first().copied().unwrap_or(u64::MAX);
+        let ended = readings
+            .awaited
+            .extract_if(.., |(_, before)| *before <= oldest);
+        for (io, _) in ended.collect::<Vec<_>>() {
+            self.parts.log.complete(io, Ok(()));
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What is known of a vdisk with a history: where its blocks are, for clients that ask for that,
+//! and how its log stands, for people.
+
+use super::clients::BLOCK;
+use super::logged_vdisk::LoggedVdisk;
+use crate::layout::Layout;
+use disktime_engine::Extent;
+use disktime_history::{Holder, Source, Status};
+
+/// How a history stands.
+#[derive(Debug, Clone)]
+pub struct HistoryReport {
+    /// What the log says of itself.
+    pub status: Status,
+    /// What keeps the floor from moving, by moment.
+    pub holders: Vec<(u64, Holder)>,
+    /// How long moments are kept, in nanoseconds.
+    pub window_ns: u64,
+    /// Bytes of the log's area.
+    pub area_bytes: u64,
+    /// A write or a flush of the log failed: changes fail.
+    pub is_broken: bool,
+}
+
+impl LoggedVdisk {
+    /// How the history stands.
+    pub(crate) fn report(&self) -> HistoryReport {
+        HistoryReport {
+            status: self.parts.log.status(),
+            holders: self.parts.log.holders(),
+            window_ns: self.parts.window_ns,
+            area_bytes: self.parts.area_bytes,
+            is_broken: self.is_broken,
+        }
+    }
+
+    /// Puts the extents of a status request into its buffer.
+    pub(super) fn fill_status(&mut self, key: usize, image: &Layout) {
+        let client = self.clients.get(key);
+        let (view, start, end) = (client.view(), client.start(), client.end());
+        let log = &self.parts.log;
+        let mut found: Vec<Extent> = Vec::new();
+        let buffer = self.clients.get_mut(key).buffer_mut();
+        let Some(buffer) = buffer else { return };
+        let most = buffer.len() / Extent::BYTES;
+        let mut at = start;
+        while at < end {
+            let limit = end.div_ceil(BLOCK) - at / BLOCK;
+            let Some(run) = log.look_up(view, at / BLOCK, limit) else {
+                break;
+            };
+            let stop = ((at / BLOCK + run.blocks) * BLOCK).min(end);
+            let ((hole, zero), stop) = match run.source {
+                Source::Zeroes => ((true, true), stop),
+                Source::Log { .. } | Source::Lost => ((false, false), stop),
+                Source::Image => image.status_run(at, stop),
+            };
+            let len_bytes = stop - at;
+            at = stop;
+            let is_full = found.len() == most;
+            match found.last_mut() {
+                Some(last) if (last.hole, last.zero) == (hole, zero) => {
+                    last.len_bytes += len_bytes;
+                }
+                _ if is_full => break,
+                _ => found.push(Extent {
+                    len_bytes,
+                    hole,
+                    zero,
+                }),
+            }
+        }
+        for (extent, entry) in found.iter().zip(buffer.chunks_mut(Extent::BYTES)) {
+            entry.copy_from_slice(&extent.encode());
+        }
+        buffer.set_len(found.len() * Extent::BYTES);
+    }
+}

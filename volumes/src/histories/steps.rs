@@ -1,0 +1,88 @@
+//! What a log asks for, as inner requests.
+
+use super::clients::BLOCK;
+use super::folding::FoldWork;
+use super::inner::{InnerRequest, Place, Purpose};
+use super::logged_vdisk::LoggedVdisk;
+use disktime_disks::Buffer;
+use disktime_engine::{Reply, RequestKind};
+use disktime_history::{IoFailed, IoId, Part, Step, UNIT_BYTES};
+
+impl LoggedVdisk {
+    pub(super) fn do_step(&mut self, step: Step) {
+        match step {
+            Step::Write { io, unit, parts } => {
+                let buffer = self.assemble(&parts);
+                let request = InnerRequest {
+                    place: Place::Log,
+                    kind: RequestKind::Write,
+                    offset_bytes: u64::from(unit) * BLOCK,
+                    len_bytes: buffer.len() as u64,
+                    buffer: Some(buffer),
+                    payer: None,
+                };
+                self.inner.push(Purpose::Step(io), request);
+            }
+            Step::Flush { io } => {
+                let request = InnerRequest {
+                    place: Place::Log,
+                    kind: RequestKind::Flush,
+                    offset_bytes: 0,
+                    len_bytes: 0,
+                    buffer: None,
+                    payer: None,
+                };
+                self.inner.push(Purpose::Step(io), request);
+            }
+            Step::Read { io, unit, units } => {
+                let request = self.log_read(unit, u64::from(units), None);
+                self.inner.push(Purpose::StepRead(io), request);
+            }
+            Step::WriteImage { io } => {
+                let mut fold = FoldWork::new(io);
+                if self.stopping {
+                    fold.give_up();
+                }
+                self.fold = Some(fold);
+            }
+            Step::AwaitReads { io } => self.await_reads(io),
+        }
+    }
+
+    /// The bytes of a write.
+    fn assemble(&mut self, parts: &[Part]) -> Buffer {
+        let len = |part: &Part| match part {
+            Part::Bytes(bytes) => bytes.len(),
+            Part::Request { blocks, .. } => *blocks as usize * UNIT_BYTES,
+        };
+        let mut buffer = self.pool.take(parts.iter().map(len).sum());
+        let mut at = 0;
+        for part in parts {
+            let bytes = match part {
+                Part::Bytes(bytes) => bytes,
+                Part::Request {
+                    request,
+                    from_block,
+                    blocks,
+                } => {
+                    let from = *from_block as usize * UNIT_BYTES;
+                    &self.data_of(*request)[from..from + *blocks as usize * UNIT_BYTES]
+                }
+            };
+            buffer[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        }
+        buffer
+    }
+
+    /// A read that the log asked for has ended.
+    pub(super) fn step_read_is_done(&mut self, io: IoId, reply: Reply) {
+        match (&reply.result, &reply.buffer) {
+            (Ok(()), Some(buffer)) => self.parts.log.complete_read(io, Ok(buffer)),
+            _ => self.parts.log.complete_read(io, Err(IoFailed)),
+        }
+        if let Some(buffer) = reply.buffer {
+            self.pool.put(buffer);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The space of histories: what is allocated for a log, and what of an existing one cannot change.
+//!
+//! Invariant: a log is formatted before the label names its area, in space that is free in the
+//! table before as well.
+
+use super::{NewHistory, Planner, VdiskSpec};
+use crate::VolumeError;
+use crate::label::{EXTENT_ALIGNMENT_BYTES, HistoryEntry, Label, UNIT_BYTES, Uuid};
+use disktime_history::{Geometry, SUPERBLOCK_UNITS};
+use disktime_units::format_size;
+
+/// The least space of a history: 63 segments of 1 MiB.
+pub const MIN_HISTORY_BYTES: u64 = 64 << 20;
+/// The most: a checkpoint lists every segment, of at most 64 MiB.
+pub const MAX_HISTORY_BYTES: u64 = 256 << 30;
+
+const MAX_SLOT_BYTES: u64 = 64 << 20;
+/// About so many slots, as long as they are not longer than that.
+const SLOTS: u64 = 64;
+
+/// Units of a slot, for an area of that size.
+fn slot_units(area_bytes: u64) -> u32 {
+    let slot_bytes = (area_bytes / SLOTS).min(MAX_SLOT_BYTES).max(1);
+    let power = 1u64 << slot_bytes.ilog2();
+    (power / UNIT_BYTES as u64) as u32
+}
+
+/// What the log of a history is.
+fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Geometry {
+    let area_units = entry.area_bytes() / UNIT_BYTES as u64;
+    // Each superblock has as many units as lie between the two.
+    let first_slot = 2 * u64::from(SUPERBLOCK_UNITS[1] - SUPERBLOCK_UNITS[0]);
+    let slots = area_units.saturating_sub(first_slot) / u64::from(entry.slot_units().max(1));
+    Geometry {
+        log: log.to_bytes(),
+        vdisk: entry.vdisk().to_bytes(),
+        disk: entry.log_disk().to_bytes(),
+        slot_units: entry.slot_units(),
+        slots: u32::try_from(slots).unwrap_or(u32::MAX),
+        vdisk_blocks: vdisk_bytes / UNIT_BYTES as u64,
+    }
+}
+
+fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
+    VolumeError::History {
+        name: name.to_owned(),
+        problem: problem.into(),
+    }
+}
+
+/// A vdisk with a history keeps its size.
+pub(super) fn cannot_grow(name: String, has_bytes: u64) -> VolumeError {
+    let size = format_size(has_bytes);
+    refused(
+        &name,
+        format!("a vdisk with a history cannot grow yet; give it its size of {size} back"),
+    )
+}
+
+impl Planner {
+    /// Plans the history of a vdisk that is in the table.
+    pub(super) fn fit_history(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
+        let label = &self.plan.label;
+        let name = spec.name.as_str();
+        let Some(uuid) = self
+            .positions
+            .get(name)
+            .map(|at| label.vdisks()[*at].uuid())
+        else {
+            return Ok(());
+        };
+        match (spec.history_bytes, label.history_of(uuid)) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(refused(
+                name,
+                "it has one on the disk, where its newest data lies, and the file does not say so; \
+                 give it its `history` back (a history cannot be switched off yet)",
+            )),
+            (Some(bytes), Some(entry)) => check_same(name, label, entry, bytes),
+            (Some(bytes), None) => self.make_history(spec, uuid, bytes),
+        }
+    }
+
+    fn make_history(
+        &mut self,
+        spec: &VdiskSpec,
+        uuid: Uuid,
+        bytes: u64,
+    ) -> Result<(), VolumeError> {
+        let name = spec.name.as_str();
+        if !(MIN_HISTORY_BYTES..=MAX_HISTORY_BYTES).contains(&bytes) {
+            let [least, most] = [MIN_HISTORY_BYTES, MAX_HISTORY_BYTES].map(format_size);
+            let problem = format!("`max` is accepted from {least} to {most}");
+            return Err(refused(name, problem));
+        }
+        if !spec.size_bytes.is_multiple_of(UNIT_BYTES as u64) {
+            return Err(refused(
+                name,
+                "the vdisk's size must be a multiple of 4 KiB",
+            ));
+        }
+        let area_bytes = bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
+        let free_bytes = self.free.bytes();
+        let Some(ranges) = self.free.take(area_bytes) else {
+            return Err(VolumeError::NoSpace {
+                name: format!("{name} (its history)"),
+                needed_bytes: area_bytes,
+                free_bytes,
+                orphans: self
+                    .plan
+                    .orphans
+                    .iter()
+                    .map(|orphan| orphan.0.clone())
+                    .collect(),
+            });
+        };
+        let taken_end = ranges.iter().map(|range| range.1).max().unwrap_or(0);
+        let extents = ranges.into_iter().map(|(start, end)| (start, end - start));
+        let label = &mut self.plan.label;
+        let disk = label.disk_uuid();
+        let entry = HistoryEntry::new(uuid, disk, disk, slot_units(area_bytes), extents.collect());
+        // Never the same for two logs, as each is made by an update of its own generation.
+        let words: [&[u8]; 4] = [
+            b"log",
+            &disk.to_bytes(),
+            &label.generation().to_le_bytes(),
+            &uuid.to_bytes(),
+        ];
+        let geometry = geometry(Uuid::derive(0, &words), &entry, spec.size_bytes);
+        if !geometry.is_possible() {
+            return Err(refused(
+                name,
+                "a log of this size cannot be made for this vdisk",
+            ));
+        }
+        label.end_known_zero_before(taken_end);
+        label.add_history(entry.clone());
+        self.plan.new_histories.push(NewHistory {
+            vdisk: spec.name.clone(),
+            entry,
+            geometry,
+        });
+        Ok(())
+    }
+}
+
+/// What the file says of a history that is there.
+fn check_same(
+    name: &str,
+    label: &Label,
+    entry: &HistoryEntry,
+    bytes: u64,
+) -> Result<(), VolumeError> {
+    let disk = label.disk_uuid();
+    if entry.log_disk() != disk || entry.image_disk() != disk {
+        let problem = "its log lies on another disk than the vdisk, which this program cannot serve \
+                       yet; use the program that made it";
+        return Err(refused(name, problem));
+    }
+    let has_bytes = entry.area_bytes();
+    if bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES) != has_bytes {
+        let problem = format!(
+            "it has {} on the disk and the file says {}; its space cannot change yet: write \
+             \"max\": \"{}MiB\"",
+            format_size(has_bytes),
+            format_size(bytes),
+            has_bytes >> 20
+        );
+        return Err(refused(name, problem));
+    }
+    Ok(())
+}
