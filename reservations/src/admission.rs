@@ -15,6 +15,7 @@ use crate::configuration::{
     Configuration, Disk, Group, Limit, Policy, Reservation, Switching, Vdisk,
 };
 use crate::demand::{Capacity, Demand, WHOLE_PPM, sums_ppm, switching_ppm};
+use crate::history::HistoryStream;
 use crate::remedy::{self, Remedy};
 use disktime_documents::{Finding, Severity, Spanned};
 use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling};
@@ -127,6 +128,13 @@ impl Admission {
         streams.find(|stream| stream.is_background && stream.name == work.name())
     }
 
+    /// A stream of the history of a vdisk.
+    pub fn history(&self, vdisk: &str, stream: HistoryStream) -> Option<&StreamAdmission> {
+        let name = stream.name_of(vdisk);
+        let mut streams = self.streams.iter();
+        streams.find(|stream| stream.is_background && stream.name == name)
+    }
+
     /// Reserved and switching together; above 100 % when refused for time.
     pub fn total(&self) -> Share {
         Share(self.reserved.0.saturating_add(self.switching_share.0))
@@ -167,6 +175,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         .filter_map(|(name, reservation)| Some(demand(name, reservation?)))
         .collect();
     demands.sort_by_key(|demand| demand.span);
+    demands.extend(history_demands(&vdisks, facts, &capacity));
     demands.extend(background_demands(disk, facts, &capacity));
 
     let (reserved, switched) = sums_ppm(&demands, cost);
@@ -182,7 +191,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         drain_share: Share::ZERO,
         left: share(WHOLE_PPM.saturating_sub(used)),
         used_bytes: vdisks.iter().fold(facts.overhead_bytes, |sum, vdisk| {
-            sum.saturating_add(vdisk.size_bytes.value)
+            sum.saturating_add(vdisk.bytes_on_disk())
         }),
         size_bytes: facts.size_bytes.or(disk.size_bytes.map(|size| size.value)),
         findings: Vec::new(),
@@ -200,6 +209,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
     findings::space(&mut admission, disk, &vdisks);
     findings::warnings(&mut admission, disk, &demands);
     findings::groups(&mut admission, configuration, disk, &groups);
+    findings::histories(&mut admission, configuration, disk, &vdisks);
     admission.findings.sort_by_key(|finding| finding.span());
     admission
 }
@@ -212,6 +222,34 @@ fn demand(name: &Spanned<String>, reservation: Reservation) -> Demand {
         span: Some(reservation.reserve.span),
         is_background: false,
     }
+}
+
+/// What the histories of the vdisks reserve. They count as background work: no vdisk's request is
+/// paid by them, and a remedy that raises periods leaves them.
+fn history_demands(vdisks: &[&Vdisk], facts: &DiskFacts, capacity: &Capacity) -> Vec<Demand> {
+    let mut demands = Vec::new();
+    for vdisk in vdisks {
+        let Some(history) = &vdisk.history else {
+            continue;
+        };
+        for stream in HistoryStream::ALL {
+            let own = stream.of(history);
+            let share = own.reserve.map_or(stream.default_share(), |own| own.value);
+            let by_default = || {
+                let enough_ms = capacity.least_period_ms(share).min(remedy::MOST_PERIOD_MS);
+                let enough = Nanos::from_millis(enough_ms);
+                stream.default_period(facts.has_seeks).max(enough)
+            };
+            demands.push(Demand {
+                name: stream.name_of(&vdisk.name.value),
+                reserve: share,
+                period: own.period.map_or_else(by_default, |own| own.value),
+                span: Some(own.reserve.map_or(history.place, |own| own.span)),
+                is_background: true,
+            });
+        }
+    }
+    demands
 }
 
 fn background_demands<'d>(

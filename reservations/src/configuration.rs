@@ -3,6 +3,7 @@
 //! Everything here is already checked as far as the file alone can tell.
 //! What is not known here: JSON, and whether anything named here exists.
 
+use crate::history::History;
 use disktime_documents::{Document, DocumentErrors, Finding, Span, Spanned};
 use disktime_units::{ByBackgroundWork, Nanos, Network, Share, TrimHandling};
 use std::net::SocketAddr;
@@ -245,6 +246,8 @@ pub struct Vdisk {
     pub read_only: bool,
     /// What becomes of its trims, where the file says it of the vdisk.
     pub trim: Option<TrimHandling>,
+    /// Its history, if it has one.
+    pub history: Option<History>,
     /// The addresses that may use it by TCP, where the file says it.
     pub allow: Option<Vec<Network>>,
     /// The most NBD connections that use it at once, where the file says it.

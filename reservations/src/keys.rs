@@ -2,6 +2,7 @@
 //! JSON Schema and the reference go by these tables. What the values lead to is not known here.
 
 mod frontends;
+mod history;
 
 use crate::configuration::Policy;
 use disktime_documents::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
@@ -10,6 +11,7 @@ pub(crate) use frontends::{
     ADDRESSES, CONTROL, CONTROL_SOCKET, FUSE, FUSE_MOUNT, NBD, NBD_CONNECTIONS,
     NBD_HANDSHAKE_OPTIONS, NBD_SOCKET, NETWORKS, TLS,
 };
+pub(crate) use history::HISTORY;
 
 /// Sizes are multiples of this, the block that every frontend and disk can address.
 pub(crate) const SIZE_MULTIPLE: u64 = 4096;
@@ -329,6 +331,12 @@ pub(crate) static VDISK: Table = Table::new(
             TRIM,
             "as `trim` of the disk",
             "What becomes of its trims.",
+        ),
+        key(
+            "history",
+            ValueKind::Object(&HISTORY),
+            "none",
+            "Keep every write of a window, so that it can be undone (docs/history.md).",
         ),
         key(
             "allow",

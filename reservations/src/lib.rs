@@ -16,6 +16,7 @@
 mod admission;
 mod configuration;
 mod demand;
+mod history;
 mod keys;
 mod read;
 mod reference;
@@ -29,6 +30,7 @@ pub use configuration::{
     RequestOrder, Reservation, Switching, Tls, Vdisk,
 };
 pub use disktime_documents::{DocumentErrors, Span, Spanned};
+pub use history::{History, HistoryStream, PartialReservation, WhenFull};
 pub use reference::reference;
 pub use remedy::Remedy;
 pub use report::AdmissionReport;

@@ -113,6 +113,18 @@ macro_rules! gallery {
 }
 
 gallery! {
+    history_with_its_streams: with_vdisks(r#"    "db": { "disk": "hdd0", "size": "20GiB", "reserve": "30%", "period": "500ms",
+      "history": { "window": "24h", "max": "10GiB", "fold": { "reserve": "8%" } } }"#);
+    history_that_does_not_fit: with_vdisks(r#"    "db": { "disk": "hdd0", "size": "40GiB", "reserve": "80%", "period": "500ms",
+      "history": { "window": "24h", "max": "40GiB", "reserve": "20%", "period": "250ms" } }"#);
+    history_with_mistakes: with_vdisks(r#"    "db": { "disk": "hdd0", "size": "20GiB",
+      "history": { "window": 24, "max": "1MiB", "disk": "ssd0", "when_full": "wait", "batch": "50%" } },
+    "web": { "disk": "hdd0", "size": "1GiB", "trim": "hold", "history": { "max": "64MiB" } }"#);
+    history_whose_trims_are_held: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "1GiB", "trim": "hold", "history": { "window": "1h", "max": "64MiB" } }"#);
+    history_on_another_disk: r#"{ "state_dir": "state",
+  "disks": { "a": { "path": "a", "size": "1GiB" }, "b": { "path": "b", "size": "1GiB" } },
+  "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "64MiB", "disk": "b" } } } }
+"#;
     empty_file: "";
     not_an_object: "[1, 2]\n";
     nothing_but_braces: "{}\n";

@@ -2,11 +2,11 @@
 //! reservations that are admitted but weaker than their author may expect. Decides nothing.
 
 use super::{Admission, share};
-use crate::configuration::{Configuration, Disk, Group, Switching, Vdisk};
+use crate::configuration::{Configuration, Disk, Group, Medium, Switching, Vdisk};
 use crate::demand::{Capacity, Demand, WHOLE_PPM};
 use crate::remedy;
 use disktime_documents::Finding;
-use disktime_units::{Share, format_size, format_sizes};
+use disktime_units::{Share, TrimHandling, format_size, format_sizes};
 
 /// The error points at the first vdisk that does not fit.
 pub(super) fn too_much_time(
@@ -67,7 +67,7 @@ pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
     let overhead = admission.facts.overhead_bytes;
     let mut used = overhead;
     let over = vdisks.iter().find(|vdisk| {
-        used = used.saturating_add(vdisk.size_bytes.value);
+        used = used.saturating_add(vdisk.bytes_on_disk());
         used > size
     });
     let others = admission
@@ -195,5 +195,32 @@ pub(super) fn groups(
         let help = format!("add \"group\": \"{name}\" to its vdisks, or remove the group");
         let finding = Finding::warning(group.name.span, message).help(help);
         admission.findings.push(finding);
+    }
+}
+
+/// Histories that cannot be kept as the file has them.
+pub(super) fn histories(
+    admission: &mut Admission,
+    configuration: &Configuration,
+    disk: &Disk,
+    vdisks: &[&Vdisk],
+) {
+    for vdisk in vdisks {
+        let Some(history) = &vdisk.history else {
+            continue;
+        };
+        let name = &vdisk.name.value;
+        if disk.medium.value == Medium::Null {
+            let message = format!("`{name}` has a history, and its disk keeps no data");
+            let help = "put it on a disk with `path` or `memory`, or remove `history`";
+            let finding = Finding::error(history.place, message).help(help);
+            admission.findings.push(finding);
+        }
+        if configuration.trims_of(vdisk) == TrimHandling::Hold {
+            let message = format!("trims of `{name}` go to its history, so they cannot be held");
+            let help = format!("add \"trim\": \"pass\" to `{name}`, or remove `history`");
+            let finding = Finding::error(history.place, message).help(help);
+            admission.findings.push(finding);
+        }
     }
 }

@@ -1,0 +1,83 @@
+//! The keys of a vdisk's history.
+
+use super::{DISK_NAME, PERIOD, SHARE};
+use crate::history::WhenFull;
+use disktime_documents::{Table, ValueKind, key, required_key};
+use disktime_units::Nanos;
+
+/// Space is given to a history in whole MiB.
+const SPACE_MULTIPLE: u64 = 1 << 20;
+
+pub(crate) static HISTORY: Table = Table::new(
+    "a history",
+    &[&[
+        required_key(
+            "window",
+            ValueKind::Duration {
+                least: Nanos::from_secs(1),
+                most: Nanos::from_secs(10 * 365 * 86_400),
+            },
+            "How long every write can be undone, as far as `max` allows.",
+        ),
+        required_key(
+            "max",
+            ValueKind::Size {
+                least: 64 << 20,
+                most: 256 << 30,
+                multiple: SPACE_MULTIPLE,
+            },
+            "The space of its log on the disk, beside that of the vdisk. It is taken when the \
+                history is made and cannot change yet.",
+        ),
+        key(
+            "disk",
+            ValueKind::Format(&DISK_NAME),
+            "the disk of the vdisk",
+            "The disk of its log. Another disk than that of the vdisk is not served yet.",
+        ),
+        key(
+            "reserve",
+            SHARE,
+            "10%",
+            "The share of the disk's time that the log gets in every period: every write goes to \
+                it, and reads of what lies in it.",
+        ),
+        key(
+            "period",
+            PERIOD,
+            "500ms on disks with seeks, 250ms or longer on others",
+            "The period of that reservation.",
+        ),
+        key(
+            "fold",
+            ValueKind::Object(&FOLD),
+            "{}",
+            "What moves the oldest writes from the log into the vdisk's own space.",
+        ),
+        key(
+            "when_full",
+            ValueKind::Choice(WhenFull::NAMES),
+            "shorten",
+            "What happens when the log is full before the window is over: the oldest moments are \
+                given up early, or writes are refused (ENOSPC) until `window` frees space.",
+        ),
+    ]],
+);
+
+static FOLD: Table = Table::new(
+    "the fold of a history",
+    &[&[
+        key(
+            "reserve",
+            SHARE,
+            "5%",
+            "The share of the disk's time that it gets in every period.",
+        ),
+        key(
+            "period",
+            PERIOD,
+            "1s or longer",
+            "The period of that reservation.",
+        ),
+    ]],
+);
