@@ -5,11 +5,45 @@
 
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::{ExportFlags, MAXIMUM_BLOCK_BYTES};
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 
 /// The server's identity for an export: of a vdisk, the uuid in its label. It has no meaning in
 /// this crate. Unlike a position in a list, it means the same export after the list has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportHandle(pub u128);
+
+/// What the server keeps for an export as long as a session uses it; dropped with the last copy of
+/// the export. Two exports are the same whatever they keep.
+#[derive(Clone, Default)]
+pub struct Kept(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Kept {
+    /// Keeps this.
+    pub fn new(kept: Arc<dyn Any + Send + Sync>) -> Kept {
+        Kept(Some(kept))
+    }
+
+    /// What is kept, if it is of that type.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Kept" } else { "nothing" })
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, _: &Kept) -> bool {
+        true
+    }
+}
+
+impl Eq for Kept {}
 
 /// One export, as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +68,11 @@ pub struct Export {
     pub flags: ExportFlags,
     /// TRIM, which `flags` does not have, is answered and changes nothing, in place of an error.
     pub ignores_trims: bool,
+    /// The export that it is a past moment of: who may use that one may use this one, and a client
+    /// that names no export does not mean it.
+    pub moment_of: Option<String>,
+    /// What the server keeps for it.
+    pub kept: Kept,
 }
 
 impl Export {
@@ -50,6 +89,8 @@ impl Export {
             maximum_block: MAXIMUM_BLOCK_BYTES,
             flags: ExportFlags::default(),
             ignores_trims: false,
+            moment_of: None,
+            kept: Kept::default(),
         }
     }
 }
@@ -64,6 +105,12 @@ pub trait ExportDirectory: Send + Sync {
         self.exports()
             .into_iter()
             .find(|export| export.name == name)
+    }
+
+    /// Why there is no export of that name, where there is more to say than that.
+    fn why_unknown(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
     }
 
     /// Admits the client to an export that it has chosen.
@@ -93,6 +140,7 @@ pub(crate) fn find_export(directory: &dyn ExportDirectory, name: &str) -> Option
         return None;
     }
     let mut all = directory.exports();
+    all.retain(|export| export.moment_of.is_none());
     if all.len() == 1 { all.pop() } else { None }
 }
 

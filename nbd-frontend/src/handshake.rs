@@ -398,7 +398,10 @@ impl Handshake {
             return HandshakeProgress::Continue;
         };
         let Some(export) = find_export(&*self.directory, name) else {
-            self.replies.unknown_export(option, name);
+            match self.directory.why_unknown(name) {
+                Some(why) => self.replies.error(option, option_reply::ERR_UNKNOWN, &why),
+                None => self.replies.unknown_export(option, name),
+            }
             return HandshakeProgress::Continue;
         };
         if option == option::GO

@@ -30,7 +30,7 @@ mod validate;
 
 pub use access::ExportAccess;
 pub use config::{ListenConfig, TlsConfig};
-pub use export::{Export, ExportDirectory, ExportHandle};
+pub use export::{Export, ExportDirectory, ExportHandle, Kept};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, HandshakeProgress};
 pub use listener::NbdListener;
 pub use negotiate::{Accepted, Deliver};

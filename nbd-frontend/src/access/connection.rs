@@ -50,7 +50,7 @@ impl ConnectionAccess {
     }
 
     fn is_visible(&self, export: &Export) -> bool {
-        self.control.allows_export(&export.name, self.address)
+        self.control.allows_export(rules_of(export), self.address)
     }
 
     fn leave_undecided(&self) {
@@ -58,6 +58,11 @@ impl ConnectionAccess {
             self.control.undecided().remove(number);
         }
     }
+}
+
+/// The export whose rules count for an export.
+fn rules_of(export: &Export) -> &str {
+    export.moment_of.as_ref().unwrap_or(&export.name)
 }
 
 impl ExportDirectory for ConnectionAccess {
@@ -76,10 +81,26 @@ impl ExportDirectory for ConnectionAccess {
         Some(found)
     }
 
+    fn why_unknown(&self, name: &str) -> Option<String> {
+        // To a client that may not use an export it does not exist, nor its past.
+        let of = name.split('@').next().unwrap_or(name);
+        self.find(of)?;
+        self.directory.why_unknown(name)
+    }
+
     fn admit(&self, export: &Export) -> Result<(), String> {
-        let acquire = || self.control.acquire_export(&export.name);
+        let client = match self.address {
+            Some(address) => format!("NBD client {address}"),
+            None => "an NBD client of the unix socket".to_owned(),
+        };
+        let client = export.moment_of.is_none().then_some(client);
+        let acquire = || {
+            self.control
+                .acquire_export(rules_of(export), client.as_deref())
+        };
         self.permits
             .choose_export(acquire, || self.control.limit_error())?;
+        self.directory.admit(export)?;
         self.leave_undecided();
         Ok(())
     }

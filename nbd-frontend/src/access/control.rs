@@ -116,15 +116,20 @@ impl AccessControl {
     }
 
     /// A permit for one more connection to the export `name`; `None` if it has no rules.
-    pub(super) fn acquire_export(&self, name: &str) -> Result<Option<ExportPermit>, String> {
+    /// `client` names one that is counted among the vdisk's, for people.
+    pub(super) fn acquire_export(
+        &self,
+        name: &str,
+        client: Option<&str>,
+    ) -> Result<Option<ExportPermit>, String> {
         let Some((rule, permits)) = self.exports.get(name) else {
             return Ok(None);
         };
         let Some(limit) = rule.connections else {
-            return self.with_place(name, rule, None).map(Some);
+            return self.with_place(name, client, rule, None).map(Some);
         };
         if let Ok(permit) = permits.clone().try_acquire_owned() {
-            return self.with_place(name, rule, Some(permit)).map(Some);
+            return self.with_place(name, client, rule, Some(permit)).map(Some);
         }
         tracing::warn!("an NBD client was refused: {limit} connections use {name:?}, its limit");
         Err(format!(
@@ -135,6 +140,7 @@ impl AccessControl {
     fn with_place(
         &self,
         name: &str,
+        client: Option<&str>,
         rule: &ExportAccess,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<ExportPermit, String> {
@@ -149,7 +155,8 @@ impl AccessControl {
                  in use or kept for other vdisks; try again later"
             )
         })?;
-        Ok(ExportPermit::new(permit, place, rule.clients.enter()))
+        let client = client.map(|client| rule.clients.enter(client.to_owned()));
+        Ok(ExportPermit::new(permit, place, client))
     }
 
     /// The error for a client above the limit.

@@ -24,14 +24,15 @@ pub(crate) enum ConnectionPermit {
 pub(crate) struct ExportPermit {
     limit: Option<OwnedSemaphorePermit>,
     place: ExportPlace,
-    client: CountedClient,
+    /// A client of a past moment is none of the vdisk's.
+    client: Option<CountedClient>,
 }
 
 impl ExportPermit {
     pub(super) fn new(
         limit: Option<OwnedSemaphorePermit>,
         place: ExportPlace,
-        client: CountedClient,
+        client: Option<CountedClient>,
     ) -> Self {
         ExportPermit {
             limit,
