@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod difference;
+mod history;
 mod overlap;
 mod percentiles;
 mod status;
@@ -33,6 +34,7 @@ mod text;
 mod window;
 
 pub use difference::{DiskDifference, ServerDifference, StreamDifference};
+pub use history::{HistoryBranch, HistoryHolder, HistoryMark, HistoryStatus};
 pub use overlap::{DiskOverlap, SlowerDisk, SoloTime};
 pub use percentiles::Percentiles;
 pub use status::{

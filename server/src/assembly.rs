@@ -23,7 +23,7 @@ pub(crate) use disks::{open_as_it_is, open_real, open_to_read, open_virtual, siz
 pub(crate) use first_probe::{assumptions, findings, probe_unknown_disks};
 pub(crate) use foreign_content::{has_label, refuse_to_grow};
 pub(crate) use scheduling::schedule;
-pub(crate) use streams::{background_streams, entitlement, vdisk_configs};
+pub(crate) use streams::{background_streams, entitlement, vdisk_configs, vdisk_specs};
 
 /// Any disk.
 pub(crate) type AnyDisk = Box<dyn Disk + Send>;

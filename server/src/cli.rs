@@ -1,6 +1,6 @@
 //! The command line and its help.
 
-use crate::commands::{CalibrationOptions, ServerAddress, SimulationOptions};
+use crate::commands::{CalibrationOptions, HistoryServer, ServerAddress, SimulationOptions};
 use crate::diagnostics::Verbosity;
 use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
@@ -252,6 +252,41 @@ pub(crate) enum Command {
         /// Print JSON instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Show how the history of a virtual disk stands: its window, marks, branches and space.
+    History {
+        /// The virtual disk, which has a `history` in the server's file.
+        vdisk: String,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Give the present content of a virtual disk with a history a name.
+    Mark {
+        /// The virtual disk.
+        vdisk: String,
+        /// The name: letters, digits, `.`, `_` and `-`, of which the first is a letter or `_`.
+        name: String,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Make the content of a moment the present content of a virtual disk. Refused while clients
+    /// use it. What is there now is kept: `undo-revert` brings it back.
+    Revert {
+        /// The virtual disk.
+        vdisk: String,
+        /// The moment: the name of a mark, how long ago (-5m), a time (2026-11-30T06:00:00Z), or
+        /// seq:N.
+        #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+        to: String,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Bring back what a virtual disk held before its last revert. Refused while clients use it.
+    UndoRevert {
+        /// The virtual disk.
+        vdisk: String,
+        #[command(flatten)]
+        server: HistoryServer,
     },
     /// List the kinds of generators, the keys of clients, and the formats of traces.
     Workloads,

@@ -6,6 +6,7 @@ mod check;
 mod consent;
 mod demo;
 mod format;
+mod history;
 mod list;
 mod load;
 mod model;
@@ -32,6 +33,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use calibrate::CalibrationOptions;
+pub(crate) use history::HistoryServer;
 pub(crate) use simulate::SimulationOptions;
 pub(crate) use status::ServerAddress;
 
@@ -101,6 +103,14 @@ pub(crate) fn run(
         Command::Rename { file, old, new } => rename::run(&file, &old, &new)?,
         Command::List { file, json } => return list::run(&file, json),
         Command::Info { file, vdisk, json } => list::info(&file, &vdisk, json)?,
+        Command::History { vdisk, server } => history::show(&server, &vdisk)?,
+        Command::Mark {
+            vdisk,
+            name,
+            server,
+        } => history::mark(&server, &vdisk, &name)?,
+        Command::Revert { vdisk, to, server } => history::revert(&server, &vdisk, &to)?,
+        Command::UndoRevert { vdisk, server } => history::undo_revert(&server, &vdisk)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),
     }
@@ -119,6 +129,9 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Format { .. }
             | Command::Remove { .. }
             | Command::Rename { .. }
+            | Command::Mark { .. }
+            | Command::Revert { .. }
+            | Command::UndoRevert { .. }
     )
 }
 

@@ -13,7 +13,7 @@ use disktime_observe::{
     Account, DiskStatus, DiskTimes, DiskWindow, Entitlement, GroupStatus, Pacing, Percentiles,
     ServerStatus, StreamCounts, StreamStatus, StreamTimes, StreamWindow, VdiskStatus, Windows,
 };
-use disktime_reservations::{Configuration, Policy};
+use disktime_reservations::{Configuration, HistoryStream, Policy};
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use disktime_volumes::VolumeSet;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(crate) struct DiskStreams {
     groups: Vec<GroupStreams>,
     /// Its background work.
     background: ByBackgroundWork<StreamId>,
+    /// Logs and folds of histories, by name.
+    histories: Vec<(String, StreamId)>,
 }
 
 /// A disk's counters, with the names of what pays.
@@ -65,10 +67,18 @@ impl DiskStreams {
             Some((name.clone(), stream))
         });
         let background = ByBackgroundWork::from_fn(|work| service.background_stream(work));
+        let of_histories = configuration.vdisks_on(disk).filter_map(|vdisk| {
+            let name = &vdisk.name.value;
+            let (log, fold) = service.history_streams(service.vdisk_id(name)?)?;
+            let log = (HistoryStream::Log.name_of(name), log);
+            Some([log, (HistoryStream::Fold.name_of(name), fold)])
+        });
+        let histories = of_histories.flatten().collect();
         DiskStreams {
             vdisks: vdisks.collect(),
             groups: groups::groups(configuration, disk, service),
             background,
+            histories,
         }
     }
 
@@ -85,6 +95,11 @@ impl DiskStreams {
     /// The streams of background work.
     pub(crate) fn background(&self) -> impl Iterator<Item = (BackgroundWork, StreamId)> {
         self.background.iter().map(|(work, stream)| (work, *stream))
+    }
+
+    /// The streams of logs and folds, by name.
+    pub(crate) fn histories(&self) -> &[(String, StreamId)] {
+        &self.histories
     }
 
     /// The name of the group that a vdisk is in.
@@ -215,7 +230,9 @@ pub(crate) fn status(disks: &[DiskReport]) -> ServerStatus {
         };
         let works = streams.background().filter(|(_, id)| is_shown(id));
         let works = works.map(|(work, id)| (work.name().to_owned(), stream_status(disk, id)));
-        let works: BTreeMap<_, _> = works.collect();
+        let histories = streams.histories().iter();
+        let histories = histories.map(|(name, id)| (name.clone(), stream_status(disk, *id)));
+        let works: BTreeMap<_, _> = works.chain(histories).collect();
         status.background.insert(disk.name.clone(), works);
     }
     status

@@ -6,6 +6,8 @@ pub(crate) mod created_file;
 pub(crate) mod descendants;
 pub(crate) mod disk_space;
 pub(crate) mod disk_thread;
+pub(crate) mod export_directory;
+pub(crate) mod history_control;
 pub(crate) mod inspection;
 pub(crate) mod known_disks;
 pub(crate) mod last_exit;

@@ -2,41 +2,79 @@
 //! reserve, their limits and weights.
 
 use disktime_engine::{Limit, Reservation, StreamConfig};
-use disktime_reservations::{Admission, Configuration, Group, Vdisk};
+use disktime_history::WhenFull;
+use disktime_reservations::{
+    Admission, Configuration, Group, HistoryStream, StreamAdmission, Vdisk,
+    WhenFull as ConfiguredWhenFull,
+};
 use disktime_units::{ByBackgroundWork, TrimHandling};
-use disktime_volumes::{GroupConfig, VdiskConfig, VdiskSpec};
+use disktime_volumes::{GroupConfig, HistoryConfig, VdiskConfig, VdiskSpec};
 use std::collections::HashMap;
 
 /// What the streams of a disk's background work get.
 pub(crate) fn background_streams(admission: &Admission) -> ByBackgroundWork<StreamConfig> {
-    ByBackgroundWork::from_fn(|work| {
-        let admitted = admission.background(work);
-        let reservation = admitted.and_then(|admitted| {
-            Some(Reservation {
-                share: admitted.reserve,
-                period: admitted.period?,
-            })
-        });
-        StreamConfig {
-            reservation,
-            ..StreamConfig::BEST_EFFORT
-        }
+    ByBackgroundWork::from_fn(|work| admitted_stream(admission.background(work)))
+}
+
+/// What a stream gets that is no vdisk's; best effort if admission knows nothing of it.
+fn admitted_stream(admitted: Option<&StreamAdmission>) -> StreamConfig {
+    let reservation = admitted.and_then(|admitted| {
+        Some(Reservation {
+            share: admitted.reserve,
+            period: admitted.period?,
+        })
+    });
+    StreamConfig {
+        reservation,
+        ..StreamConfig::BEST_EFFORT
+    }
+}
+
+/// What the file says of the vdisks of a disk, in file order: names and sizes.
+pub(crate) fn vdisk_specs(configuration: &Configuration, disk: &str) -> Vec<VdiskSpec> {
+    let vdisks = configuration.vdisks_on(disk);
+    vdisks.map(|vdisk| spec(configuration, vdisk)).collect()
+}
+
+fn spec(configuration: &Configuration, vdisk: &Vdisk) -> VdiskSpec {
+    let history = vdisk.history.as_ref();
+    VdiskSpec {
+        name: vdisk.name.value.clone(),
+        size_bytes: vdisk.size_bytes.value,
+        maps_holes: configuration.trims_of(vdisk) == TrimHandling::Hold,
+        history_bytes: history.map(|history| history.max_bytes.value),
+    }
+}
+
+/// How the history of a vdisk is kept, if it has one.
+fn history_config(vdisk: &Vdisk, admission: &Admission) -> Option<HistoryConfig> {
+    let history = vdisk.history.as_ref()?;
+    let stream = |stream| admitted_stream(admission.history(&vdisk.name.value, stream));
+    Some(HistoryConfig {
+        window_ns: history.window.0,
+        when_full: match history.when_full {
+            ConfiguredWhenFull::Shorten => WhenFull::Shorten,
+            ConfiguredWhenFull::Refuse => WhenFull::Refuse,
+        },
+        log: stream(HistoryStream::Log),
+        fold: stream(HistoryStream::Fold),
     })
 }
 
 /// The vdisks of a disk, in file order.
-pub(crate) fn vdisk_configs(configuration: &Configuration, disk: &str) -> Vec<VdiskConfig> {
+pub(crate) fn vdisk_configs(
+    configuration: &Configuration,
+    disk: &str,
+    admission: &Admission,
+) -> Vec<VdiskConfig> {
     let groups: HashMap<&str, GroupConfig> = configuration
         .groups_on(disk)
         .map(|group| (group.name.value.as_str(), group_config(group)))
         .collect();
     let config = |vdisk: &Vdisk| VdiskConfig {
-        spec: VdiskSpec {
-            name: vdisk.name.value.clone(),
-            size_bytes: vdisk.size_bytes.value,
-            maps_holes: configuration.trims_of(vdisk) == TrimHandling::Hold,
-        },
+        spec: spec(configuration, vdisk),
         trims: configuration.trims_of(vdisk),
+        history: history_config(vdisk, admission),
         stream: stream_config(&vdisk.reservation, &vdisk.limit, vdisk.weight),
         group: vdisk
             .group

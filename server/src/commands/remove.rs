@@ -8,8 +8,8 @@ use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::{Nanos, format_size};
+use disktime_volumes::RealDriver;
 use disktime_volumes::label::VdiskEntry;
-use disktime_volumes::{RealDriver, VdiskSpec};
 use std::path::Path;
 use std::time::Instant;
 
@@ -85,10 +85,7 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
         let done = format!("{name}: vdisk `{vdisk}` is freed");
         remember(&known, &mut lock, file, &done)?;
     }
-    let specs: Vec<VdiskSpec> = assembly::vdisk_configs(&configuration, name)
-        .into_iter()
-        .map(|vdisk| vdisk.spec)
-        .collect();
+    let specs = assembly::vdisk_specs(&configuration, name);
     println!(
         "{name}: vdisk `{vdisk}` is freed; {} others are kept",
         labelled.orphans(&specs).len()

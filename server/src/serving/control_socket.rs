@@ -1,14 +1,18 @@
 //! The control socket: a unix socket that takes one JSON object per line and answers each by
 //! another.
 //!
-//! Requests: `{"command": "status"}`. An answer is the result, or `{"error": "a sentence"}`. After
-//! an error the connection stays open, except after a line of more than 64 KiB: that one is
-//! answered by an error and closed. Limit: 32 connections; one more closes the oldest.
+//! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
+//! (with `name`), `revert` (with `to`, a moment) and `undo-revert`. An answer is the result, or
+//! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
+//! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
+//! the oldest.
 
 use crate::failure::{CommandResult, Failure};
+use disktime_history::Moment;
 use disktime_observe::ServerStatus;
 use disktime_sockets::{SocketAccess, UnixSocket, other_users_socket};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -32,12 +36,38 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 pub(crate) trait Commands: Send + Sync + 'static {
     /// The answer to `{"command": "status"}`.
     fn status(&self) -> impl Future<Output = CommandResult<ServerStatus>> + Send;
+
+    /// The answer to a request about the history of a vdisk.
+    fn history(
+        &self,
+        vdisk: String,
+        request: HistoryRequest,
+    ) -> impl Future<Output = CommandResult<Value>> + Send;
+}
+
+/// What is asked of a history.
+#[derive(Debug, Clone)]
+pub(crate) enum HistoryRequest {
+    /// How it stands.
+    Show,
+    /// The newest content gets a name.
+    Mark(String),
+    /// The newest content becomes that of a moment.
+    Revert(Moment),
+    /// What was there before the last revert comes back.
+    UndoRevert,
 }
 
 /// A line of a client.
-#[derive(Debug, Serialize, Deserialize)]
-struct ControlRequest {
-    command: Option<String>,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ControlRequest {
+    pub(crate) command: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) vdisk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
 }
 
 /// The server's line where it cannot answer.
@@ -152,7 +182,7 @@ async fn serve_connection(
     }
 }
 
-async fn answer(line: &str, commands: &impl Commands) -> Result<ServerStatus, ControlError> {
+async fn answer(line: &str, commands: &impl Commands) -> Result<Value, ControlError> {
     const EXPECTED: &str = "a request is an object such as {\"command\": \"status\"}";
     let request: ControlRequest = serde_json::from_str(line).map_err(|error| {
         if error.is_data() {
@@ -162,21 +192,67 @@ async fn answer(line: &str, commands: &impl Commands) -> Result<ServerStatus, Co
         }
     })?;
     match request.command.as_deref() {
-        Some("status") => commands
-            .status()
-            .await
-            .map_err(|failure| ControlError::new(failure.to_string())),
+        Some("status") => {
+            let status = commands.status().await;
+            let answer = status.and_then(|status| Ok(serde_json::to_value(status)?));
+            answer.map_err(|failure| ControlError::new(failure.to_string()))
+        }
+        Some("history" | "mark" | "revert" | "undo-revert") => {
+            let (vdisk, wanted) = history_request(request)?;
+            let answer = commands.history(vdisk, wanted).await;
+            answer.map_err(|failure| ControlError::new(failure.to_string()))
+        }
         Some(other) => Err(ControlError::new(format!(
-            "there is no command `{other}`; there is `status`"
+            "there is no command `{other}`; there are `status`, `history`, `mark`, `revert` and \
+             `undo-revert`"
         ))),
         None => Err(ControlError::new(EXPECTED)),
     }
+}
+
+/// The vdisk that a request names, and what is asked of its history.
+fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), ControlError> {
+    let ControlRequest {
+        command,
+        vdisk,
+        name,
+        to,
+    } = request;
+    let command = command.unwrap_or_default();
+    let missing = |key| ControlError::new(format!("`{command}` needs the key `{key}`"));
+    let vdisk = vdisk.ok_or_else(|| missing("vdisk"))?;
+    let wanted = match command.as_str() {
+        "mark" => HistoryRequest::Mark(name.ok_or_else(|| missing("name"))?),
+        "revert" => {
+            let to = to.ok_or_else(|| missing("to"))?;
+            let moment = Moment::parse(&to);
+            HistoryRequest::Revert(moment.map_err(|error| ControlError::new(error.to_string()))?)
+        }
+        "undo-revert" => HistoryRequest::UndoRevert,
+        _ => HistoryRequest::Show,
+    };
+    Ok((vdisk, wanted))
+}
+
+/// Asks the server that listens on `path` something whose answer is not its status.
+pub(crate) fn ask_for(path: &Path, request: &ControlRequest) -> CommandResult<Value> {
+    let line = ask(path, request)?;
+    if let Ok(ControlError { error }) = serde_json::from_str(&line) {
+        return Err(Failure::new(format!("the server says: {error}")));
+    }
+    serde_json::from_str(&line).map_err(|error| {
+        Failure::new(format!(
+            "the answer on {} is no JSON ({error}): another program listens there",
+            path.display()
+        ))
+    })
 }
 
 /// Asks the server that listens on `path` for its status.
 pub(crate) fn ask_status(path: &Path) -> CommandResult<ServerStatus> {
     let request = ControlRequest {
         command: Some("status".to_owned()),
+        ..ControlRequest::default()
     };
     let line = ask(path, &request)?;
     if let Ok(ControlError { error }) = serde_json::from_str(&line) {

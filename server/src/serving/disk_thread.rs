@@ -22,7 +22,7 @@ use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
 use counters::{Counters, Reading};
 use disktime_engine::{PortHost, Reactor, ReactorHandle, Service};
-use disktime_reservations::{Configuration, Disk as DiskConfig, Policy};
+use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{LabelledDisk, OpenReport, RealDriver, VdiskConfig};
 use label_reading::disk_failure;
@@ -168,13 +168,13 @@ impl DiskThread {
 /// Writes what is due, serves until the reactor is stopped, then flushes.
 fn serve(
     configuration: &Configuration,
-    config: &DiskConfig,
+    (config, admission): (&DiskConfig, &Admission),
     labelled: LabelledDisk<assembly::AnyDisk>,
     epoch: Instant,
     started: &SyncSender<CommandResult<StartedDisk>>,
 ) -> CommandResult {
     let name = &config.name.value;
-    let vdisks = assembly::vdisk_configs(configuration, name);
+    let vdisks = assembly::vdisk_configs(configuration, name, admission);
     let mut driver = RealDriver::new(clock(epoch));
     let (service, report) = match DiskService::from_labelled(labelled, &mut driver, &vdisks) {
         Ok(served) => served,

@@ -80,6 +80,8 @@ pub(crate) struct ServedVdisk<S> {
     read_only: bool,
     /// What becomes of its trims.
     trims: TrimHandling,
+    /// Whether the file gives it a history.
+    has_history: bool,
     /// The position of its disk in the file.
     disk: usize,
     traits: DiskTraits,
@@ -138,6 +140,7 @@ impl<S> ServedVdisk<S> {
             size_bytes: config.size_bytes.value,
             read_only: config.read_only || traits.read_only,
             trims,
+            has_history: config.history.is_some(),
             disk,
             traits,
             clients: ClientCount::default(),
@@ -148,6 +151,26 @@ impl<S> ServedVdisk<S> {
     /// Counts its clients with those of its export.
     pub(crate) fn share_clients(&mut self, clients: ClientCount) {
         self.clients = clients;
+    }
+
+    /// Whether the file gives it a history.
+    pub(crate) fn has_history(&self) -> bool {
+        self.has_history
+    }
+
+    /// Its clients by every frontend.
+    pub(crate) fn clients(&self) -> &ClientCount {
+        &self.clients
+    }
+
+    /// Its handle at its disk's service.
+    pub(crate) fn id(&self) -> VdiskId {
+        self.entry.id
+    }
+
+    /// The disk's reactor.
+    pub(crate) fn reactor(&self) -> &ReactorHandle<S> {
+        &self.reactor
     }
 
     /// How it is used.

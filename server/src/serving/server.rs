@@ -8,14 +8,16 @@ use crate::diagnostics::{log_announcement, print_sentence};
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::{BackingWatch, FileProblems, WatchedFile};
-use crate::serving::control_socket::{Commands, ControlSocket};
+use crate::serving::control_socket::{Commands, ControlSocket, HistoryRequest};
 use crate::serving::disk_space::DiskSpaces;
 use crate::serving::disk_thread::DiskThread;
+use crate::serving::export_directory::ServedExports;
+use crate::serving::history_control;
 use crate::serving::known_disks::DiskMemory;
 use crate::serving::last_exit::close_connections;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::run_command::{self, CommandEnvironment};
-use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, exports, files};
+use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, files};
 use crate::serving::starting::{StartedDisks, start_disks};
 use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
@@ -26,6 +28,7 @@ use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use futures_util::future::join_all;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -76,6 +79,7 @@ struct Reporter {
     /// The space of these files.
     spaces: DiskSpaces,
     usage: Vec<VdiskUse>,
+    vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
 }
 
 impl Disks {
@@ -101,6 +105,10 @@ impl Commands for Reporter {
             ..files
         });
         Ok(ServerStatus { files, ..status })
+    }
+
+    async fn history(&self, vdisk: String, request: HistoryRequest) -> CommandResult<Value> {
+        history_control::answer(&self.vdisks, &vdisk, request).await
     }
 }
 
@@ -163,6 +171,7 @@ impl Server {
             problems,
             spaces: spaces.clone(),
             usage: vdisks.iter().map(ServedVdisk::usage).collect(),
+            vdisks: Arc::clone(&vdisks),
         };
         let control = (
             tokio::spawn(control.serve(Arc::new(reporter), stopped)),
@@ -346,7 +355,7 @@ fn serve_nbd(
     vdisks: &Arc<Vec<ServedVdisk<DiskService>>>,
 ) -> (JoinHandle<std::io::Result<()>>, watch::Sender<bool>) {
     let (stop, stopped) = stop_switch();
-    let directory = Arc::new(exports(vdisks));
+    let directory = Arc::new(ServedExports::new(Arc::clone(vdisks)));
     let vdisks = Arc::clone(vdisks);
     let task = tokio::spawn(listener.serve(
         directory,

@@ -27,6 +27,7 @@ mod first_probe;
 mod foreign_disks;
 mod groups;
 mod hanging_disks;
+mod history;
 mod holes;
 mod kernel;
 mod kill;

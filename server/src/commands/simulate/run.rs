@@ -94,12 +94,24 @@ pub(super) fn run(
     Ok(Run { load, disks })
 }
 
+/// Histories are not simulated yet.
+fn refuse_histories(configuration: &Configuration) -> CommandResult {
+    let mut histories = configuration.vdisks.iter();
+    let Some(history) = histories.find_map(|vdisk| vdisk.history.as_ref()) else {
+        return Ok(());
+    };
+    let message = "`simulate` does not run histories yet";
+    let help = "leave `history` out of the file that is simulated";
+    Err(configuration.error_at(history.place, message, help).into())
+}
+
 /// Opens all disks with their vdisks; returns the disk and number of each vdisk.
 fn open(
     configuration: &Configuration,
     workload: &Workload,
     services: &mut Vec<DiskService>,
 ) -> CommandResult<BTreeMap<String, VirtualTarget>> {
+    refuse_histories(configuration)?;
     let admitted = assembly::require_admitted(configuration)?;
     let mut targets = BTreeMap::new();
     for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
@@ -111,7 +123,7 @@ fn open(
             uuid_seed: workload.seed,
             background: assembly::background_streams(admission),
         };
-        let vdisks = assembly::vdisk_configs(configuration, name);
+        let vdisks = assembly::vdisk_configs(configuration, name, admission);
         let mut driver = VirtualDriver::default();
         let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;

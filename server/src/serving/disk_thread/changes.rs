@@ -42,6 +42,12 @@ pub(super) fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<Str
             shown.join(", ")
         ));
     }
+    for (vdisk, bytes) in plan.histories() {
+        sentences.push(format!(
+            "{name}: vdisk `{vdisk}` gets a history, with {} for its log",
+            format_size(bytes)
+        ));
+    }
     for (vdisk, from_bytes, to_bytes) in plan.grow() {
         let [from, to] = format_sizes([*from_bytes, *to_bytes]);
         sentences.push(format!("{name}: vdisk `{vdisk}` grows from {from} to {to}"));

@@ -11,7 +11,7 @@ use crate::failure::CommandResult;
 use crate::serving::known_disks::FoundDisk;
 use disktime_disks::is_write_protected;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig};
-use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver, Uuid, VdiskSpec};
+use disktime_volumes::{Format, Label, LabelledDisk, OpenOptions, RealDriver, Uuid};
 use std::time::Instant;
 
 /// A disk as a start would find it.
@@ -35,8 +35,7 @@ pub(crate) fn inspect(
 ) -> CommandResult<InspectedDisk> {
     assembly::refuse_to_grow(configuration, config)?;
     let (label, is_new) = read_label(configuration, config, admission)?;
-    let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
-    let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
+    let specs = assembly::vdisk_specs(configuration, &config.name.value);
     Ok(InspectedDisk {
         changes: disktime_volumes::reconcile(&label, &specs)
             .map(|plan| changes(config, is_new, &plan))

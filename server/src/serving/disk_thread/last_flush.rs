@@ -38,6 +38,7 @@ pub(super) fn flush_all(mut service: DiskService, name: &str, epoch: Instant) ->
              succeeded may be lost"
         )));
     }
+    service.close_histories(&mut driver)?;
     if let Err(error) = service.close(&mut driver) {
         // No data is lost: the next start gives the files the time of that start.
         tracing::warn!("disk {name}: {error}; the times of its files were not kept");

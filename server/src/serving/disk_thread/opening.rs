@@ -15,7 +15,7 @@ use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::DiskTraits;
 use disktime_disks::Disk;
 use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
-use disktime_volumes::{LabelledDisk, VdiskSpec};
+use disktime_volumes::LabelledDisk;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -86,6 +86,7 @@ pub(crate) fn open(
                 return Ok(());
             }
             created_file.keep();
+            let config = (config, &admission);
             serve(&configuration, config, labelled, epoch, &started_sender)
         })?;
     let checked: CheckedDisk = checked.recv()??;
@@ -107,8 +108,7 @@ fn open_and_check(
     epoch: Instant,
 ) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>, CheckedDisk)> {
     let (created_file, labelled) = open_here(configuration, config, admission, epoch, false)?;
-    let vdisks = assembly::vdisk_configs(configuration, &config.name.value);
-    let specs: Vec<VdiskSpec> = vdisks.into_iter().map(|vdisk| vdisk.spec).collect();
+    let specs = assembly::vdisk_specs(configuration, &config.name.value);
     let is_new = labelled.is_new();
     let changes = disktime_volumes::reconcile(labelled.label(), &specs)
         .map(|plan| changes(config, is_new, &plan))

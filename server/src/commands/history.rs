@@ -1,0 +1,125 @@
+//! The commands about the history of a vdisk of a running server: `history`, `mark`, `revert`,
+//! `undo-revert`.
+
+use crate::assembly::emulation;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::control_socket::{ControlRequest, ask_for};
+use clap::Args;
+use disktime_history::{Moment, check_mark_name};
+use disktime_observe::HistoryStatus;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Names the control socket where the command line does not.
+const CONTROL_VARIABLE: &str = "DISKTIME_CONTROL";
+/// The file where neither does.
+const DEFAULT_FILE: &str = "/etc/disktime/disktime.json";
+
+/// The running server, and how its answer is printed.
+#[derive(Debug, Args)]
+pub(crate) struct HistoryServer {
+    /// The server's reservation file.
+    #[arg(long, value_name = "FILE", conflicts_with = "control")]
+    config: Option<PathBuf>,
+    /// The server's control socket. Without both, that of $DISKTIME_CONTROL, then that of
+    /// /etc/disktime/disktime.json.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+impl HistoryServer {
+    fn control_socket(&self) -> CommandResult<PathBuf> {
+        let of_file = |file: &PathBuf| Ok(emulation::load(file)?.control.socket.value);
+        if let Some(socket) = &self.control {
+            return Ok(socket.clone());
+        }
+        if let Some(file) = &self.config {
+            return of_file(file);
+        }
+        match std::env::var_os(CONTROL_VARIABLE).filter(|socket| !socket.is_empty()) {
+            Some(socket) => Ok(socket.into()),
+            None => of_file(&DEFAULT_FILE.into()),
+        }
+    }
+
+    fn ask(&self, request: ControlRequest) -> CommandResult<Value> {
+        ask_for(&self.control_socket()?, &request)
+    }
+
+    /// Prints the answer, or `text` of it.
+    fn print(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
+        match self.json {
+            true => println!("{answer:#}"),
+            false => println!("{}", text(answer)),
+        }
+    }
+}
+
+fn request(command: &str, vdisk: &str) -> ControlRequest {
+    ControlRequest {
+        command: Some(command.to_owned()),
+        vdisk: Some(vdisk.to_owned()),
+        ..ControlRequest::default()
+    }
+}
+
+fn seq(answer: &Value) -> u64 {
+    answer["seq"].as_u64().unwrap_or_default()
+}
+
+/// Shows how the history of a vdisk stands.
+pub(super) fn show(server: &HistoryServer, vdisk: &str) -> CommandResult {
+    let answer = server.ask(request("history", vdisk))?;
+    let status: HistoryStatus = serde_json::from_value(answer.clone()).map_err(|error| {
+        Failure::new(format!(
+            "the server is of another version: its answer is not known ({error})"
+        ))
+    })?;
+    server.print(&answer, |_| status.to_string().trim_end().to_owned());
+    Ok(())
+}
+
+/// Gives the newest content a name.
+pub(super) fn mark(server: &HistoryServer, vdisk: &str, name: &str) -> CommandResult {
+    if vdisk.contains(',') {
+        return Err(Failure::new(
+            "a mark over several vdisks is not there yet; mark one after the other",
+        ));
+    }
+    check_mark_name(name).map_err(|error| Failure::new(error.to_string()))?;
+    let answer = server.ask(ControlRequest {
+        name: Some(name.to_owned()),
+        ..request("mark", vdisk)
+    })?;
+    let text = |answer: &Value| format!("{vdisk}: mark {name} at seq:{}", seq(answer));
+    server.print(&answer, text);
+    Ok(())
+}
+
+/// Makes the content of a moment the newest.
+pub(super) fn revert(server: &HistoryServer, vdisk: &str, to: &str) -> CommandResult {
+    Moment::parse(to).map_err(|error| Failure::new(error.to_string()))?;
+    let answer = server.ask(ControlRequest {
+        to: Some(to.to_owned()),
+        ..request("revert", vdisk)
+    })?;
+    let text = |answer: &Value| {
+        format!(
+            "{vdisk}: reverted to {to}, at seq:{}; `disktime undo-revert {vdisk}` takes it back",
+            seq(answer)
+        )
+    };
+    server.print(&answer, text);
+    Ok(())
+}
+
+/// Brings back what was there before the last revert.
+pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str) -> CommandResult {
+    let answer = server.ask(request("undo-revert", vdisk))?;
+    let text = |answer: &Value| format!("{vdisk}: the revert is undone, at seq:{}", seq(answer));
+    server.print(&answer, text);
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! What NBD clients can choose: the vdisks, and past moments of those that have a history, as
+//! `VDISK@MOMENT`. Marks are listed; every moment of the window opens by name.
+//!
+//! A moment is found when a client asks for it and opened when one chooses it. It is closed when
+//! the last session that uses it has ended.
+//!
+//! Invariants: a moment is read-only; what is listed does not wait for a disk that hangs.
+
+use crate::assembly::DiskService;
+use crate::serving::served_vdisks::ServedVdisk;
+use disktime_engine::{ReactorHandle, VdiskId};
+use disktime_history::Moment;
+use disktime_nbd::{Export, ExportDirectory, Kept};
+use disktime_volumes::{HistoryReport, MomentDone};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
+
+/// How long a handshake waits for a disk's thread.
+const OPEN_TIME: Duration = Duration::from_secs(10);
+/// How long a list of exports waits for the marks of a vdisk.
+const LIST_TIME: Duration = Duration::from_secs(1);
+
+type Vdisk = ServedVdisk<DiskService>;
+/// The handle and the seq of a moment.
+type Found = Result<(VdiskId, u64), String>;
+type Sender = SyncSender<Found>;
+
+/// The exports of a server.
+pub(crate) struct ServedExports {
+    vdisks: Arc<Vec<Vdisk>>,
+    /// Of the vdisks, in file order.
+    exports: Vec<Export>,
+}
+
+/// A moment that a session may use: it is closed when this is dropped.
+struct KeptMoment {
+    reactor: ReactorHandle<DiskService>,
+    vdisk: VdiskId,
+    moment: VdiskId,
+    seq: u64,
+    is_open: AtomicBool,
+}
+
+impl Drop for KeptMoment {
+    fn drop(&mut self) {
+        if !self.is_open.load(Ordering::Acquire) {
+            return;
+        }
+        let (reactor, moment) = (self.reactor.clone(), self.moment);
+        let close = move |service: &mut DiskService, _| service.close_moment(moment);
+        // This may be the disk's thread, which must not wait for its own mailbox.
+        if let Ok(false) = reactor.try_visit(Box::new(close)) {
+            std::thread::spawn(move || reactor.visit(Box::new(close)));
+        }
+    }
+}
+
+impl ServedExports {
+    pub(crate) fn new(vdisks: Arc<Vec<Vdisk>>) -> ServedExports {
+        ServedExports {
+            exports: super::served_vdisks::exports(&vdisks),
+            vdisks,
+        }
+    }
+
+    fn vdisk(&self, name: &str) -> Option<(&Vdisk, &Export)> {
+        let mut all = self.vdisks.iter().zip(&self.exports);
+        all.find(|(_, export)| export.name == name)
+    }
+
+    /// The export of a moment, or why there is none. `None`: the name is not that of a moment.
+    fn find_moment(&self, name: &str) -> Option<Result<Export, String>> {
+        let (of, text) = name.split_once('@')?;
+        let (vdisk, export) = self.vdisk(of)?;
+        let moment = match Moment::parse(text) {
+            Ok(moment) => moment,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        let id = vdisk.id();
+        let found = wait_for(vdisk.reactor(), move |service, done| {
+            // It fails when the handshake has given up.
+            let done = Box::new(move |found| drop(done.send(found)));
+            service.find_moment(id, &moment, done);
+        });
+        Some(found.map(|(handle, seq)| {
+            let kept = KeptMoment {
+                reactor: vdisk.reactor().clone(),
+                vdisk: id,
+                moment: handle,
+                seq,
+                is_open: AtomicBool::new(false),
+            };
+            Export {
+                vdisk: handle,
+                kept: Kept::new(Arc::new(kept)),
+                ..past(export, name, &format!("{of} at seq:{seq}, read-only"))
+            }
+        }))
+    }
+
+    /// The marks of a vdisk, as exports.
+    fn marks(&self, vdisk: &Vdisk, export: &Export) -> Vec<Export> {
+        let (sender, receiver) = sync_channel(1);
+        let id = vdisk.id();
+        let sent = vdisk.reactor().try_visit(Box::new(move |service, _| {
+            let _ = sender.send(service.history(id));
+        }));
+        if sent != Ok(true) {
+            return Vec::new();
+        }
+        let report = tokio::task::block_in_place(|| receiver.recv_timeout(LIST_TIME));
+        let Ok(Some(HistoryReport { status, .. })) = report else {
+            return Vec::new();
+        };
+        let of_mark = |(mark, seq, _): &(String, u64, u64)| {
+            let name = format!("{}@{mark}", export.name);
+            past(
+                export,
+                &name,
+                &format!("{} at seq:{seq}, read-only", export.name),
+            )
+        };
+        status.marks.iter().map(of_mark).collect()
+    }
+}
+
+/// A past moment of an export, before it has a handle of its own.
+fn past(export: &Export, name: &str, description: &str) -> Export {
+    let mut past = export.clone();
+    past.name = name.to_owned();
+    past.description = description.to_owned();
+    past.moment_of = Some(export.name.clone());
+    past.flags.read_only = true;
+    past.flags.trim = false;
+    past.ignores_trims = false;
+    past
+}
+
+/// A moment that is opened for a handshake that has given up is closed again.
+fn close_if_unheard(reactor: ReactorHandle<DiskService>, sender: Sender) -> MomentDone {
+    Box::new(move |found| {
+        let handle = found.as_ref().ok().map(|(handle, _)| *handle);
+        if let (Err(_), Some(handle)) = (sender.send(found), handle) {
+            let close = move |service: &mut DiskService, _| service.close_moment(handle);
+            // A full mailbox leaves it open, which holds the floor and loses nothing.
+            let _ = reactor.try_visit(Box::new(close));
+        }
+    })
+}
+
+/// Has the disk's thread find or open a moment, and waits for it.
+fn wait_for(
+    reactor: &ReactorHandle<DiskService>,
+    begin: impl FnOnce(&mut DiskService, Sender) + Send + 'static,
+) -> Found {
+    let (sender, receiver) = sync_channel(1);
+    let visit = Box::new(move |service: &mut DiskService, _| begin(service, sender));
+    reactor.visit(visit).map_err(|gone| gone.to_string())?;
+    let found = tokio::task::block_in_place(|| receiver.recv_timeout(OPEN_TIME));
+    found.unwrap_or_else(|_| {
+        Err(format!(
+            "the disk did not answer within {} s; try again later",
+            OPEN_TIME.as_secs()
+        ))
+    })
+}
+
+impl ExportDirectory for ServedExports {
+    fn exports(&self) -> Vec<Export> {
+        let mut all = self.exports.clone();
+        for (vdisk, export) in self.vdisks.iter().zip(&self.exports) {
+            if vdisk.has_history() {
+                all.extend(self.marks(vdisk, export));
+            }
+        }
+        all
+    }
+
+    fn find(&self, name: &str) -> Option<Export> {
+        match self.vdisk(name) {
+            Some((_, export)) => Some(export.clone()),
+            None => self.find_moment(name)?.ok(),
+        }
+    }
+
+    fn why_unknown(&self, name: &str) -> Option<String> {
+        self.find_moment(name)?.err()
+    }
+
+    fn admit(&self, export: &Export) -> Result<(), String> {
+        let Some(kept) = export.kept.get::<KeptMoment>() else {
+            return Ok(());
+        };
+        let (vdisk, moment) = (kept.vdisk, Moment::Seq(kept.seq));
+        let reactor = kept.reactor.clone();
+        let (opened, _) = wait_for(&kept.reactor, move |service, done| {
+            let done = close_if_unheard(reactor, done);
+            service.open_moment(vdisk, &moment, done);
+        })?;
+        debug_assert!(opened == kept.moment);
+        kept.is_open.store(true, Ordering::Release);
+        Ok(())
+    }
+}

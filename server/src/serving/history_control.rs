@@ -1,0 +1,172 @@
+//! Requests about histories: from the control socket to the disk's thread and back.
+//!
+//! Invariant: a vdisk is reverted only while no client uses it.
+
+use crate::assembly::DiskService;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::control_socket::HistoryRequest;
+use crate::serving::served_vdisks::ServedVdisk;
+use disktime_engine::VdiskId;
+use disktime_history::Holder;
+use disktime_observe::{HistoryBranch, HistoryHolder, HistoryMark, HistoryStatus};
+use disktime_units::Nanos;
+use disktime_volumes::{HistoryReport, SeqDone};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::oneshot;
+
+/// Answers a request about the history of the vdisk of that name.
+///
+/// # Errors
+/// A sentence: no such vdisk, no history, or why it was not done.
+pub(crate) async fn answer(
+    vdisks: &[ServedVdisk<DiskService>],
+    name: &str,
+    request: HistoryRequest,
+) -> CommandResult<Value> {
+    let vdisk = vdisks.iter().find(|vdisk| vdisk.name() == name);
+    let vdisk = vdisk.ok_or_else(|| Failure::new(unknown(vdisks, name)))?;
+    match request {
+        HistoryRequest::Show => show(vdisk).await,
+        HistoryRequest::Mark(mark) => {
+            let named = mark.clone();
+            let seq = ask(vdisk, move |service, id, done| {
+                service.mark(id, &named, done)
+            })
+            .await?;
+            Ok(json!({ "vdisk": name, "mark": mark, "seq": seq }))
+        }
+        HistoryRequest::Revert(moment) => {
+            refuse_while_used(vdisk)?;
+            let revert = move |service: &mut DiskService, id, done| {
+                service.revert(id, &moment, done);
+            };
+            let seq = ask(vdisk, revert).await?;
+            Ok(json!({ "vdisk": name, "seq": seq }))
+        }
+        HistoryRequest::UndoRevert => {
+            refuse_while_used(vdisk)?;
+            let seq = ask(vdisk, |service, id, done| service.undo_revert(id, done)).await?;
+            Ok(json!({ "vdisk": name, "seq": seq }))
+        }
+    }
+}
+
+fn unknown(vdisks: &[ServedVdisk<DiskService>], name: &str) -> String {
+    let names: Vec<String> = vdisks
+        .iter()
+        .map(|one| format!("`{}`", one.name()))
+        .collect();
+    match names.as_slice() {
+        [] => format!("there is no vdisk `{name}`; the server has none"),
+        names => format!("there is no vdisk `{name}`; there are {}", names.join(", ")),
+    }
+}
+
+/// A revert changes what clients have cached.
+fn refuse_while_used(vdisk: &ServedVdisk<DiskService>) -> CommandResult {
+    let clients = vdisk.clients();
+    let count = clients.get();
+    if count == 0 {
+        return Ok(());
+    }
+    let mut names = clients.names();
+    let opened = count.saturating_sub(names.len() as u64);
+    names.extend((opened > 0).then(|| format!("{opened} open files (FUSE)")));
+    Err(Failure::new(format!(
+        "`{}` is in use, and a revert would change what its clients have cached: {}; end them and \
+         try again",
+        vdisk.name(),
+        names.join(", ")
+    )))
+}
+
+/// Has the disk's thread do something, and waits until it is done.
+async fn ask(
+    vdisk: &ServedVdisk<DiskService>,
+    begin: impl FnOnce(&mut DiskService, VdiskId, SeqDone) + Send + 'static,
+) -> CommandResult<u64> {
+    let (sender, receiver) = oneshot::channel();
+    let id = vdisk.id();
+    let done: SeqDone = Box::new(move |result| {
+        // It fails when the client that asked is gone.
+        let _ = sender.send(result);
+    });
+    vdisk
+        .reactor()
+        .visit(Box::new(move |service, _| begin(service, id, done)))?;
+    receiver.await?.map_err(Failure::new)
+}
+
+async fn show(vdisk: &ServedVdisk<DiskService>) -> CommandResult<Value> {
+    let (sender, receiver) = oneshot::channel();
+    let id = vdisk.id();
+    vdisk.reactor().visit(Box::new(move |service, _| {
+        let _ = sender.send(service.history(id));
+    }))?;
+    let report = receiver.await?.ok_or_else(|| {
+        Failure::new(format!(
+            "`{}` has no history, or it could not be opened (`disktime status` says why)",
+            vdisk.name()
+        ))
+    })?;
+    Ok(serde_json::to_value(status(vdisk.name(), report))?)
+}
+
+fn status(vdisk: &str, report: HistoryReport) -> HistoryStatus {
+    let log = report.status;
+    let marks = log
+        .marks
+        .into_iter()
+        .map(|(name, seq, time_ns)| HistoryMark {
+            name,
+            seq,
+            time: rfc3339(time_ns),
+        });
+    let branches = log.branches.into_iter();
+    let branches = branches.map(|(id, parent, fork, head, dropped)| HistoryBranch {
+        id,
+        parent,
+        fork,
+        head: (head != 0).then_some(head),
+        dropped,
+    });
+    let holders = report
+        .holders
+        .into_iter()
+        .map(|(seq, holder)| HistoryHolder {
+            seq,
+            what: match holder {
+                Holder::Mark(name) => format!("the mark {name}"),
+                Holder::Branch(id) => format!("the branch {id}"),
+                Holder::Moment(seq) => format!("the moment seq:{seq}, which is open"),
+            },
+        });
+    HistoryStatus {
+        vdisk: vdisk.to_owned(),
+        window_ms: Nanos(report.window_ns).as_millis_f64(),
+        oldest: log.oldest_restorable,
+        newest: log.newest,
+        durable: log.durable,
+        floor: log.floor,
+        branch: log.branch,
+        area_bytes: report.area_bytes,
+        used_bytes: log.used_units * 4096,
+        index_bytes: log.index_bytes,
+        index_blocks: log.index_blocks,
+        folding: log.is_folding,
+        read_only: log.is_read_only,
+        lost_from: log.lost_from,
+        broken: report.is_broken,
+        marks: marks.collect(),
+        branches: branches.collect(),
+        holders: holders.collect(),
+    }
+}
+
+fn rfc3339(since_1970_ns: u64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(since_1970_ns));
+    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
+    text.unwrap_or_else(|| format!("{since_1970_ns} ns since 1970"))
+}
