@@ -37,10 +37,12 @@ mod held;
 mod leaving;
 mod metadata;
 mod shared_flush;
+mod status_pace;
 
 use held::HeldDiscards;
 use leaving::Leaving;
 use shared_flush::SharedFlush;
+use status_pace::StatusPace;
 
 /// Bytes that one cache request reads at most.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -53,6 +55,7 @@ pub(crate) struct DataPath<D: Disk> {
     /// and this for trims that were held.
     trims: StreamId,
     held: HeldDiscards,
+    status_pace: StatusPace,
     /// By slot.
     vdisks: Vec<Option<OpenVdisk>>,
     leaving: Vec<Leaving>,
@@ -92,6 +95,7 @@ impl<D: Disk> DataPath<D> {
             metadata,
             trims,
             held: HeldDiscards::default(),
+            status_pace: StatusPace::default(),
             vdisks: Vec::new(),
             leaving: Vec::new(),
             left: Vec::new(),
@@ -188,7 +192,8 @@ impl<D: Disk> DataPath<D> {
         match self.turn_due {
             true => Some(self.now),
             false => {
-                let wakes = [self.io.disk_loop().next_wake(), self.next_held()];
+                let disk = self.io.disk_loop().next_wake();
+                let wakes = [disk, self.next_held(), self.next_status()];
                 wakes.into_iter().flatten().min()
             }
         }
@@ -205,6 +210,7 @@ impl<D: Disk> DataPath<D> {
     pub(crate) fn fail_queued(&mut self) {
         self.stopping = true;
         self.turn_due = true;
+        self.answer_waiting_statuses(true);
         self.requests.fail_uncut();
     }
 
@@ -226,6 +232,7 @@ impl<D: Disk> DataPath<D> {
         self.now = self.now.max(now);
         self.turn_due = false;
         self.since_1970_ns = None;
+        self.answer_waiting_statuses(false);
         self.advance_leaving();
         self.send(now);
         self.send_held(now);

@@ -5,7 +5,6 @@
 //! aside claims a step at a time, and releases it before it claims the next.
 
 use super::{DataPath, served};
-use crate::block_status::BlockStatus;
 use crate::ids::RequestId;
 use disktime_disks::Disk;
 use disktime_engine::RequestKind;
@@ -13,20 +12,16 @@ use disktime_units::TrimHandling;
 
 impl<D: Disk> DataPath<D> {
     pub(super) fn begin(&mut self, id: RequestId) {
-        let request = self.requests.get_mut(id);
+        let request = self.requests.get(id);
         let (slot, header) = (request.slot(), request.header());
         let kind = header.kind();
         if kind == RequestKind::Flush {
             return self.commit(id);
         }
         if kind == RequestKind::Status {
-            if let Some(buffer) = request.buffer_mut() {
-                let status = BlockStatus::new(served(&self.vdisks, slot).layout());
-                let used = status.fill(header.start(), header.end(), buffer);
-                buffer.set_len(used);
-            }
-            return self.answer(id, Ok(()));
+            return self.begin_status(id);
         }
+        self.status_pace.note_use(slot, self.now);
         // Where nothing between here and the disk keeps what is read, reading ahead is of no use.
         let useless = kind == RequestKind::Cache && !self.io.abilities().caches_reads();
         let ignored =

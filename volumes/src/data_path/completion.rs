@@ -211,6 +211,9 @@ impl<D: Disk> DataPath<D> {
     pub(super) fn answer(&mut self, id: RequestId, result: Result<(), IoError>) {
         self.note_change(id);
         let request = self.requests.get(id);
+        if request.kind() != RequestKind::Status {
+            self.status_pace.note_use(request.slot(), self.now);
+        }
         if result == Err(IoError::NoSpace) {
             self.vdisk(request.slot()).no_space().add_one();
         }

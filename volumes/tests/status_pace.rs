@@ -1,0 +1,132 @@
+//! Block status beside vdisks in use: it takes a part of the processor's time, and is answered all
+//! the same.
+
+mod common;
+
+use common::{BLANK, MIB, Machine, open};
+use disktime_disks::{LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use disktime_engine::{Reply, RequestKind, Service};
+use disktime_units::Nanos;
+
+/// What an answer of one extent takes ten times of.
+const PACE: Nanos = Nanos(10 * 20_080);
+const WHOLE: (u64, u64) = (0, 4 * MIB);
+
+fn us(micros: u64) -> Nanos {
+    Nanos::from_micros(micros)
+}
+
+/// Three vdisks on a disk that takes 10 µs.
+fn machine() -> Machine<VirtualLinearDisk> {
+    let step = us(10);
+    let cost = LinearCost {
+        read_base: step,
+        read_per_mib: step,
+        write_base: step,
+        write_per_mib: step,
+        flush: step,
+    };
+    let disk = VirtualDisk::linear(64 * MIB, cost, 8, "device", Store::Sparse);
+    let vdisks = [("a", 4 * MIB), ("b", 4 * MIB), ("c", 4 * MIB)];
+    open(disk, &vdisks, BLANK).expect("open").0
+}
+
+fn ask(machine: &mut Machine<VirtualLinearDisk>, vdisk: u32) -> u64 {
+    let handle = machine.submit(vdisk, RequestKind::Status, WHOLE, None, false);
+    handle.expect("the queue is empty")
+}
+
+/// Turns until then; `b` reads every 100 µs if it is in use. The statuses that were answered, each
+/// with its time.
+fn run(
+    machine: &mut Machine<VirtualLinearDisk>,
+    until: Nanos,
+    b_is_used: bool,
+) -> Vec<(u64, Nanos)> {
+    let mut answered = Vec::new();
+    let mut next_read = machine.now;
+    loop {
+        machine.set.turn(machine.now, &mut machine.replies);
+        for reply in machine.replies.drain(..) {
+            assert!(reply.result.is_ok());
+            if reply.kind == RequestKind::Status {
+                answered.push((reply.handle, machine.now));
+            }
+        }
+        let read_at = b_is_used.then_some(next_read);
+        let wakes = [machine.set.next_wake(), read_at];
+        let at = wakes.into_iter().flatten().min().unwrap_or(until);
+        if at >= until {
+            machine.now = until;
+            return answered;
+        }
+        machine.now = machine.now.max(at);
+        if b_is_used && machine.now >= next_read {
+            next_read = machine.now + us(100);
+            let read = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
+            assert!(read.is_some());
+        }
+    }
+}
+
+fn begin_use(machine: &mut Machine<VirtualLinearDisk>) -> Nanos {
+    machine.read(1, 0, 4096).expect("read");
+    machine.now
+}
+
+#[test]
+fn beside_a_vdisk_in_use_a_tenth_of_the_time_is_for_status() {
+    let mut machine = machine();
+    let since = begin_use(&mut machine);
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    let answered = run(&mut machine, since + Nanos(PACE.0 * 5 - 1), true);
+    assert_eq!(answered.len(), 5);
+    let rest = run(&mut machine, since + Nanos(PACE.0 * 20), true);
+    assert_eq!(rest.len(), 5, "each is answered");
+}
+
+#[test]
+fn without_another_vdisk_in_use_status_does_not_wait() {
+    let mut machine = machine();
+    machine
+        .read(0, 0, 4096)
+        .expect("its own reads do not count");
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    let now = machine.now;
+    let answered = run(&mut machine, now + us(1), false);
+    assert_eq!(answered.len(), 10);
+    assert!(answered.iter().all(|(_, at)| *at == now));
+}
+
+/// A stop waits for none of them.
+#[test]
+fn a_stop_answers_those_that_wait() {
+    let mut machine = machine();
+    begin_use(&mut machine);
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    machine.set.fail_queued();
+    let mut replies: Vec<Reply> = Vec::new();
+    machine.set.turn(machine.now, &mut replies);
+    assert_eq!(replies.len(), 10);
+    assert!(replies.iter().all(|reply| reply.result.is_ok()));
+}
+
+/// One that has few questions does not wait behind one that has many.
+#[test]
+fn vdisks_take_turns() {
+    let mut machine = machine();
+    let since = begin_use(&mut machine);
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    let few = ask(&mut machine, 2);
+    let answered = run(&mut machine, since + Nanos(PACE.0 * 20), true);
+    let place = answered.iter().position(|(handle, _)| *handle == few);
+    assert!(place.is_some_and(|place| place <= 2), "{answered:?}");
+}
