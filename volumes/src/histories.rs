@@ -82,7 +82,7 @@ struct OpenMoment {
 /// The handle of a moment of the vdisk at a position; `None` if the seq has no place in it.
 fn moment_handle(at: usize, seq: Seq) -> Option<VdiskId> {
     let fits = seq < 1 << SEQ_BITS && (at as u64) < 1 << (63 - SEQ_BITS);
-    fits.then(|| VdiskId(MOMENT | (at as u64) << SEQ_BITS | seq))
+    fits.then_some(VdiskId(MOMENT | (at as u64) << SEQ_BITS | seq))
 }
 
 impl Histories {

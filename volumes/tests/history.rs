@@ -3,6 +3,7 @@
 //! all of it survives restarts and power failures.
 
 mod common;
+mod rot;
 
 use common::{BLANK, MIB, Machine, TestDisk, configs, crash, disk_loop, new_disk, options, soil};
 use disktime_disks::{Buffer, FaultDisk, FaultHandle};
@@ -15,9 +16,7 @@ use disktime_units::Nanos;
 use disktime_volumes::{
     Format, HistoryConfig, OpenReport, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
 };
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 const QUANTUM: u32 = 128 << 10;
@@ -72,7 +71,10 @@ fn open(disk: FaultDisk, format: Format) -> Machine<TestDisk> {
 /// What a callback was given.
 type Heard<T> = Arc<Mutex<Option<Result<T, String>>>>;
 
-fn listener<T: Send + 'static>() -> (Heard<T>, Box<dyn FnOnce(Result<T, String>) + Send>) {
+/// The callback that gives it.
+type Done<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
+
+fn listener<T: Send + 'static>() -> (Heard<T>, Done<T>) {
     let heard = Heard::<T>::default();
     let of_callback = Arc::clone(&heard);
     let done = move |result| {
@@ -458,57 +460,4 @@ fn a_log_that_cannot_be_opened_fails_its_vdisk_alone() {
     machine.write(1, 0, &[1; 4096]).expect("served");
     let refused = mark(&mut machine, "a").expect_err("no history");
     assert!(refused.contains("could not be opened"), "{refused}");
-}
-
-#[test]
-fn rotten_blocks_of_the_log_are_not_served() {
-    let disk = Rc::new(RefCell::new(new_disk(DISK, 4096, 1)));
-    let handle = disk.borrow().handle();
-    let of_machine = TestDisk::sharing(&disk, QUANTUM, None);
-    let mut machine = open_disk(of_machine);
-    machine.write(0, 0, &[0x5A; 3 * 4096]).expect("a write");
-    machine.flush(0).expect("a flush");
-    let area = machine.set.label().histories()[0].extents()[0].0;
-    let mut log = vec![0; 4 * MIB as usize];
-    handle.peek(area, &mut log);
-    let block = log.chunks(4096).position(|block| *block == [0x5A; 4096]);
-    let at = area + (block.expect("it is in the log") as u64 + 1) * 4096;
-    let mut rotten = [0x5A; 4096];
-    rotten[17] ^= 4;
-    common::put(&mut disk.borrow_mut(), at, &rotten);
-    assert_eq!(machine.read(0, 0, 3 * 4096), Err(IoError::Io));
-    assert!(machine.read(0, 0, 4096).expect("whole") == [0x5A; 4096]);
-    assert_eq!(machine.read(0, 4096, 4096), Err(IoError::Io));
-    // A change of a part of it would make a new checksum for rotten bytes.
-    assert_eq!(machine.write(0, 5000, &[1; 9]), Err(IoError::Io));
-    machine.write(0, 4096, &[1; 4096]).expect("as a whole");
-    assert!(machine.read(0, 4096, 4096).expect("whole") == [1; 4096]);
-}
-
-#[test]
-fn a_block_that_rotted_before_its_fold_is_lost_alone() {
-    let disk = Rc::new(RefCell::new(new_disk(DISK, 4096, 1)));
-    let handle = disk.borrow().handle();
-    let mut machine = open_disk(TestDisk::sharing(&disk, QUANTUM, None));
-    machine.write(0, 0, &[0x5A; 3 * 4096]).expect("a write");
-    machine.flush(0).expect("a flush");
-    let area = machine.set.label().histories()[0].extents()[0].0;
-    let mut log = vec![0; 4 * MIB as usize];
-    handle.peek(area, &mut log);
-    let block = log.chunks(4096).position(|block| *block == [0x5A; 4096]);
-    let at = area + (block.expect("it is in the log") as u64 + 1) * 4096;
-    common::put(&mut disk.borrow_mut(), at, &[0xEB; 4096]);
-    // Elsewhere, until the first segment was folded.
-    for round in 0..320 {
-        let offset = MIB + (round % 8) * (256 << 10);
-        machine.write(0, offset, &[7; 256 << 10]).expect("a write");
-    }
-    let vdisk = machine.handle(0);
-    let report = machine.set.history(vdisk).expect("a history");
-    assert!(report.status.floor > 4, "{report:?}");
-    assert!(machine.read(0, 0, 4096).expect("whole") == [0x5A; 4096]);
-    assert_eq!(machine.read(0, 4096, 4096), Err(IoError::Io));
-    assert!(machine.read(0, 8192, 4096).expect("whole") == [0x5A; 4096]);
-    machine.write(0, 4096, &[1; 4096]).expect("it is mended");
-    assert!(machine.read(0, 4096, 4096).expect("whole") == [1; 4096]);
 }

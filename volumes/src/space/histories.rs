@@ -20,7 +20,7 @@ const SLOTS: u64 = 64;
 
 /// Units of a slot, for an area of that size.
 fn slot_units(area_bytes: u64) -> u32 {
-    let slot_bytes = (area_bytes / SLOTS).min(MAX_SLOT_BYTES).max(1);
+    let slot_bytes = (area_bytes / SLOTS).clamp(1, MAX_SLOT_BYTES);
     let power = 1u64 << slot_bytes.ilog2();
     (power / UNIT_BYTES as u64) as u32
 }
