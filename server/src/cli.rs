@@ -288,6 +288,17 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: HistoryServer,
     },
+    /// Give up a mark (VDISK@MARK), or with --branch what a revert left behind. What only that kept
+    /// cannot be restored any more, and its space in the log can be used again.
+    Drop {
+        /// The virtual disk and the mark, as in db@before-upgrade; with --branch the virtual disk.
+        what: String,
+        /// The branch, by its number in `disktime history`.
+        #[arg(long, value_name = "ID")]
+        branch: Option<u64>,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
     /// List the kinds of generators, the keys of clients, and the formats of traces.
     Workloads,
     /// Print the JSON schema of the reservation file.

@@ -111,6 +111,11 @@ pub(crate) fn run(
         } => history::mark(&server, &vdisk, &name)?,
         Command::Revert { vdisk, to, server } => history::revert(&server, &vdisk, &to)?,
         Command::UndoRevert { vdisk, server } => history::undo_revert(&server, &vdisk)?,
+        Command::Drop {
+            what,
+            branch,
+            server,
+        } => history::give_up(&server, &what, branch)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),
     }
@@ -132,6 +137,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Mark { .. }
             | Command::Revert { .. }
             | Command::UndoRevert { .. }
+            | Command::Drop { .. }
     )
 }
 

@@ -123,3 +123,37 @@ pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str) -> CommandResult 
     server.print(&answer, text);
     Ok(())
 }
+
+/// Gives up a mark, or a branch that a revert left behind.
+pub(super) fn give_up(server: &HistoryServer, what: &str, branch: Option<u64>) -> CommandResult {
+    let (vdisk, mark) = match (what.split_once('@'), branch) {
+        (Some((vdisk, mark)), None) => (vdisk, Some(mark)),
+        (None, Some(_)) => (what, None),
+        (Some(_), Some(_)) => {
+            return Err(Failure::new(
+                "a mark or a branch is dropped, not both; give the virtual disk's name with \
+                 --branch",
+            ));
+        }
+        (None, None) => {
+            return Err(Failure::new(format!(
+                "what of `{what}` is to be dropped? Give `{what}@MARK`, or --branch ID; `disktime \
+                 history {what}` lists both"
+            )));
+        }
+    };
+    let answer = server.ask(ControlRequest {
+        name: mark.map(str::to_owned),
+        branch,
+        ..request("drop", vdisk)
+    })?;
+    let text = |_: &Value| match mark {
+        Some(mark) => format!("{vdisk}: the mark {mark} is dropped"),
+        None => format!(
+            "{vdisk}: the branch {} is dropped",
+            branch.unwrap_or_default()
+        ),
+    };
+    server.print(&answer, text);
+    Ok(())
+}

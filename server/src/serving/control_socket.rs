@@ -56,6 +56,10 @@ pub(crate) enum HistoryRequest {
     Revert(Moment),
     /// What was there before the last revert comes back.
     UndoRevert,
+    /// A mark is given up.
+    DropMark(String),
+    /// What a revert left behind is given up.
+    DropBranch(u64),
 }
 
 /// A line of a client.
@@ -68,6 +72,8 @@ pub(crate) struct ControlRequest {
     pub(crate) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) branch: Option<u64>,
 }
 
 /// The server's line where it cannot answer.
@@ -197,14 +203,14 @@ async fn answer(line: &str, commands: &impl Commands) -> Result<Value, ControlEr
             let answer = status.and_then(|status| Ok(serde_json::to_value(status)?));
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
-        Some("history" | "mark" | "revert" | "undo-revert") => {
+        Some("history" | "mark" | "revert" | "undo-revert" | "drop") => {
             let (vdisk, wanted) = history_request(request)?;
             let answer = commands.history(vdisk, wanted).await;
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
         Some(other) => Err(ControlError::new(format!(
-            "there is no command `{other}`; there are `status`, `history`, `mark`, `revert` and \
-             `undo-revert`"
+            "there is no command `{other}`; there are `status`, `history`, `mark`, `revert`, \
+             `undo-revert` and `drop`"
         ))),
         None => Err(ControlError::new(EXPECTED)),
     }
@@ -217,6 +223,7 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
         vdisk,
         name,
         to,
+        branch,
     } = request;
     let command = command.unwrap_or_default();
     let missing = |key| ControlError::new(format!("`{command}` needs the key `{key}`"));
@@ -229,6 +236,11 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
             HistoryRequest::Revert(moment.map_err(|error| ControlError::new(error.to_string()))?)
         }
         "undo-revert" => HistoryRequest::UndoRevert,
+        "drop" => match (name, branch) {
+            (Some(mark), _) => HistoryRequest::DropMark(mark),
+            (None, Some(branch)) => HistoryRequest::DropBranch(branch),
+            (None, None) => return Err(missing("name")),
+        },
         _ => HistoryRequest::Show,
     };
     Ok((vdisk, wanted))

@@ -37,6 +37,21 @@ pub(crate) async fn answer(
             .await?;
             Ok(json!({ "vdisk": name, "mark": mark, "seq": seq }))
         }
+        HistoryRequest::DropMark(mark) => {
+            let named = mark.clone();
+            let drop_mark = move |service: &mut DiskService, id, done| {
+                service.drop_mark(id, &named, done);
+            };
+            let seq = ask(vdisk, drop_mark).await?;
+            Ok(json!({ "vdisk": name, "mark": mark, "seq": seq }))
+        }
+        HistoryRequest::DropBranch(branch) => {
+            let drop_branch = move |service: &mut DiskService, id, done| {
+                service.drop_branch(id, branch, done);
+            };
+            let seq = ask(vdisk, drop_branch).await?;
+            Ok(json!({ "vdisk": name, "branch": branch, "seq": seq }))
+        }
         HistoryRequest::Revert(moment) => {
             refuse_while_used(vdisk)?;
             let revert = move |service: &mut DiskService, id, done| {

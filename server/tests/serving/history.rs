@@ -100,6 +100,42 @@ fn until_unused(place: &TestDirectory) {
     }
 }
 
+/// A mark keeps its moment, whatever `when_full` says: a log that it fills takes writes again once
+/// it is dropped.
+#[test]
+fn a_mark_and_a_branch_are_given_up() {
+    let place = place();
+    let server = place.start();
+    let mut client = server.client("db");
+    client.write(0, &vec![1; MIB as usize]);
+    run(&place, &["mark", "db", "first"]);
+    client.write(0, &vec![2; MIB as usize]);
+    drop(client);
+    until_unused(&place);
+    run(&place, &["revert", "db", "--to", "first"]);
+    let branches = json(&place, &["history", "db"])["branches"].clone();
+    let left = branches[0]["id"].to_string();
+    assert_says(
+        &refused(&place, &["drop", "db", "--branch", "77"]),
+        &["no such branch"],
+    );
+    assert_says(
+        &run(&place, &["drop", "db", "--branch", &left]),
+        &[&format!("the branch {left} is dropped")],
+    );
+    assert_says(&refused(&place, &["undo-revert", "db"]), &["`db`"]);
+    assert_says(
+        &refused(&place, &["drop", "db@other"]),
+        &["no mark of that name", "first"],
+    );
+    assert_says(&refused(&place, &["drop", "db"]), &["db@MARK", "--branch"]);
+    run(&place, &["drop", "db@first"]);
+    let history = json(&place, &["history", "db"]);
+    assert_eq!(history["marks"].as_array().map(Vec::len), Some(0));
+    assert_holds(&server, 1);
+    server.stop();
+}
+
 #[test]
 fn what_is_not_there_is_refused_by_a_sentence() {
     let place = place();

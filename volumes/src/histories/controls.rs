@@ -32,6 +32,16 @@ impl LoggedVdisk {
         self.control(done, |log, request| log.mark(request, name, None));
     }
 
+    /// A mark is given up: it keeps its moment no longer.
+    pub(crate) fn drop_mark(&mut self, name: &str, done: SeqDone) {
+        self.control(done, |log, request| log.drop_mark(request, name));
+    }
+
+    /// What a revert left behind is given up.
+    pub(crate) fn drop_branch(&mut self, id: u64, done: SeqDone) {
+        self.control(done, |log, request| log.drop_branch(request, id));
+    }
+
     /// What the last revert left becomes the newest content.
     pub(crate) fn undo_revert(&mut self, done: SeqDone) {
         if let Some(refusal) = self.changes_in_flight() {

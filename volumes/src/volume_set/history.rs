@@ -222,6 +222,22 @@ impl<D: Disk> VolumeSet<D> {
         }
     }
 
+    /// Gives a mark up; `done` hears when that is durable. What only the mark kept can be folded.
+    pub fn drop_mark(&mut self, vdisk: VdiskId, name: &str, done: SeqDone) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.drop_mark(name, done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
+    /// Gives up what a revert left behind; `done` hears when that is durable.
+    pub fn drop_branch(&mut self, vdisk: VdiskId, branch: u64, done: SeqDone) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.drop_branch(branch, done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
     /// Makes the content of a moment the newest; `done` hears when that is durable. The caller has
     /// made sure that no client uses the vdisk.
     pub fn revert(&mut self, vdisk: VdiskId, moment: &Moment, done: SeqDone) {
