@@ -192,6 +192,11 @@ impl Log {
         self.begin_branch(request, moment, BranchReason::Revert)
     }
 
+    /// Whether a revert is being done: what is read now is what was there before it.
+    pub fn is_reverting(&self) -> bool {
+        self.reverting
+    }
+
     /// The newest content becomes what it was before the last revert.
     ///
     /// # Errors

@@ -22,6 +22,10 @@ impl LoggedVdisk {
         if first == end {
             return self.answer(key);
         }
+        if self.parts.log.is_reverting() {
+            // The rest of a block that is changed in part is to be that of the moment.
+            return self.stalled.push_back(key);
+        }
         if !client.has_edges() {
             self.list_parts(key);
             return self.go_on_with_change(key);

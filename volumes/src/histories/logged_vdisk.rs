@@ -273,8 +273,12 @@ impl LoggedVdisk {
             let Some(key) = self.stalled.pop_front() else {
                 break;
             };
-            match self.clients.get(key).kind() {
+            let client = self.clients.get(key);
+            let is_begun = client.error.is_some() || !client.parts.is_empty();
+            match client.kind() {
                 RequestKind::Flush => self.flush(key),
+                // It came during a revert.
+                _ if !is_begun => self.begin_change(key),
                 _ => self.go_on_with_change(key),
             }
         }
