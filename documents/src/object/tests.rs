@@ -129,7 +129,7 @@ fn each_mistake_is_one_finding_that_says_what_was_expected() {
         ),
         (
             r#""list": [{ "size": "0B" }]"#,
-            "`size` of 0B is too small",
+            "`size` of 0B is too small: at least 4KiB",
             "multiple of 4096",
         ),
         (

@@ -239,7 +239,8 @@ fn size(name: &str, text: &str, kind: &ValueKind) -> Result<u64, Refusal> {
         return Ok(bytes);
     };
     if bytes < *least {
-        return Err(format!("`{name}` of {} is too small", shortened(text)).into());
+        let (text, least) = (shortened(text), format_size(*least));
+        return Err(format!("`{name}` of {text} is too small: at least {least}").into());
     }
     if bytes > *most {
         let (text, most) = (shortened(text), format_size(*most));
