@@ -3,7 +3,6 @@
 //! What must hold: nothing panics, and what decodes encodes to bytes that decode to the same.
 
 use crate::format::batch::BatchHeader;
-use crate::format::bytes::{u32_at, u64_at};
 use crate::format::checkpoint::Tables;
 use crate::format::checks::Checks;
 use crate::format::footer::{Footer, PAGE_KINDS, decode_page};
@@ -11,6 +10,7 @@ use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::Superblock;
 use crate::format::{UNIT_BYTES, Uuid};
 use crate::moment::Moment;
+use disktime_units::little_endian::{u32_at, u64_at};
 
 /// Where the checksum of a unit lies, and with which epoch and segment it is seeded; `None` if its
 /// magic is none of a log's.

@@ -8,12 +8,12 @@
 //! What is not known here: I/O, other segments, what records mean.
 
 use crate::format::batch::{BatchHeader, Body};
-use crate::format::bytes::u64_at;
 use crate::format::checks::Checks;
 use crate::format::record::Record;
 use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::{CheckpointPlace, Geometry};
 use crate::format::{Seq, UNIT_BYTES, Unit};
+use disktime_units::little_endian::u64_at;
 use std::cell::OnceCell;
 
 /// What is known of a segment before it is read.

@@ -1,12 +1,13 @@
 //! Quantities with their units, shared by every room: time in nanoseconds, shares in parts per
-//! million, the names of background work, and the text forms of sizes, durations, shares and ranges
-//! of addresses in a file.
+//! million, the names of background work, the text forms of sizes, durations, shares and ranges of
+//! addresses in a file, and numbers in bytes.
 //!
 //! Invariants: no floating point; arithmetic that overflows panics in a debug build, and saturates
 //! where its name says so. What is not known here: what a quantity is used for.
 #![forbid(unsafe_code)]
 
 mod background;
+pub mod little_endian;
 mod nanos;
 mod network;
 mod request_kind;

@@ -3,6 +3,8 @@
 //! Signatures are those of the formats' own documents; a disk that is not all zeroes there and
 //! matches none is "something else" and is refused as well.
 
+use disktime_units::little_endian;
+
 /// How many bytes of the head are read.
 pub(crate) const HEAD_BYTES: u64 = 1 << 20;
 /// How many bytes of the tail are read (a backup partition table, an old software RAID).
@@ -93,7 +95,7 @@ fn extended_file_system(head: &[u8]) -> Option<&'static str> {
     if !has(head, 1024 + 0x38, &[0x53, 0xEF]) || head.len() < 2048 {
         return None;
     }
-    let features = |at: usize| crate::label::u32_at(head, 1024 + at);
+    let features = |at: usize| little_endian::u32_at(head, 1024 + at);
     let (compatible, incompatible, read_only) = (features(0x5C), features(0x60), features(0x64));
     let ext4_incompatible = 0x40 | 0x80 | 0x200;
     let ext4_read_only = 0x08 | 0x20 | 0x40;

@@ -37,10 +37,11 @@ pub use copy::{CopyDefect, Draft, Encoded, Outside};
 pub use directory::{KeptSection, Place, Rooms};
 pub use features::{Features, ProgramVersion};
 pub use histories::HistoryEntry;
-pub(crate) use number::{u32_at, u64_at};
 pub use table::{Extent, Label, VdiskEntry};
 pub use times::ChangeTimes;
 pub use update::{Step, Update};
+
+use disktime_units::little_endian::u64_at;
 
 /// Where the two copies lie.
 pub const COPY_OFFSETS: [u64; 2] = [0, COPY_CAPACITY_BYTES as u64];

@@ -1,9 +1,10 @@
 //! The header of a batch: one unit that says what the batch holds and verifies its payload.
 
-use super::bytes::{put, u16_at, u32_at, u64_at};
+use super::bytes::put;
 use super::checks::Checks;
 use super::record::Record;
 use super::{COUNT_LIMIT, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit, VDISK_BLOCKS_MAX, VERSION};
+use disktime_units::little_endian::{u16_at, u32_at, u64_at};
 
 const MAGIC: &[u8; 4] = b"DTHB";
 const CHECKSUM_AT: usize = 4;

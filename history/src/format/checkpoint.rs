@@ -1,8 +1,9 @@
 //! The tables of a CHECKPOINT: segments, branches, marks, and how far the image has come.
 
-use super::bytes::{array_at, put, u16_at, u32_at, u64_at};
+use super::bytes::put;
 use super::record::BranchReason;
 use super::{MARK_NAME_BYTES_MAX, Seq, Unit, Uuid};
+use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
 const SECTION_BYTES: usize = 16;
 const HEAD_BYTES: usize = 40;

@@ -1,8 +1,9 @@
 //! The footer of a sealed segment: its blocks and runs by place in the vdisk, its batches by time.
 
-use super::bytes::{put, u16_at, u32_at, u64_at};
+use super::bytes::put;
 use super::checks::Checks;
 use super::{Seq, UNIT_BYTES, Unit};
+use disktime_units::little_endian::{u16_at, u32_at, u64_at};
 
 const MAGIC: &[u8; 4] = b"DTHF";
 const CHECKSUM_AT: usize = 4;

@@ -1,7 +1,8 @@
 //! Records: what batches other than DATA say about the history.
 
-use super::bytes::{array_at, put, u16_at, u32_at, u64_at};
+use super::bytes::put;
 use super::{MARK_NAME_BYTES_MAX, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Uuid};
+use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
 const MARK: u8 = 2;
 const BRANCH: u8 = 3;

@@ -1,8 +1,9 @@
 //! The first unit of a segment.
 
-use super::bytes::{put, u32_at, u64_at};
+use super::bytes::put;
 use super::checks::Checks;
 use super::{COUNT_LIMIT, UNIT_BYTES, VERSION};
+use disktime_units::little_endian::{u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"DTHSEGMT";
 const CHECKSUM_AT: usize = 12;

@@ -1,11 +1,12 @@
 //! The superblock: what a log is, and where its newest checkpoint lies. Two copies, the same bytes.
 
-use super::bytes::{array_at, put, u16_at, u32_at, u64_at};
+use super::bytes::put;
 use super::checkpoint::{HEADER_BYTES, SEGMENT_BYTES};
 use super::{
     COUNT_LIMIT, FIRST_SLOT_UNIT, PAYLOAD_UNITS_MAX, SLOT_UNITS_MAX, SLOT_UNITS_MIN, SLOTS_MAX,
     SLOTS_MIN, Seq, UNIT_BYTES, Unit, Uuid, VDISK_BLOCKS_MAX, VERSION, checks,
 };
+use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
 const MAGIC: &[u8; 8] = b"DTHSUPER";
 const CHECKSUM_AT: usize = 12;

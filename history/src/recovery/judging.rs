@@ -3,7 +3,6 @@
 use super::{OpenError, Recovery, Report, Stage};
 use crate::branches::Branches;
 use crate::format::batch::{BatchHeader, Body};
-use crate::format::bytes::is_zero;
 use crate::format::checkpoint::{SegmentRow, Tables};
 use crate::format::checks::Checks;
 use crate::format::record::Record;
@@ -15,6 +14,7 @@ use crate::lost::LostBlocks;
 use crate::marks::Marks;
 use crate::scan::{self, Before, Durable, End, Expected, Listed, Scan};
 use crate::segments::{OpenSegment, Room, Segments};
+use disktime_units::little_endian::is_zero;
 
 /// The newest checkpoint.
 #[derive(Debug)]

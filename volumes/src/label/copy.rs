@@ -10,9 +10,10 @@ use super::directory::{
 };
 use super::features::{self, ProgramVersion};
 use super::header::{self, HEADER_BYTES, Header};
-use super::number::{copy_checksum, is_zero, u32_at};
+use super::number::copy_checksum;
 use super::table::Label;
 use super::{COPY_CAPACITY_BYTES, MAGIC, UNIT_BYTES, VERSION, histories, vdisks, version1};
+use disktime_units::little_endian::{is_zero, u32_at};
 use std::fmt;
 
 /// Why the bytes of a copy are not a label.

@@ -5,8 +5,8 @@
 //! behind the one before; a section outside has two rooms of the same size, one per copy, and fits
 //! half of one. So a directory has one encoding only.
 
-use super::number::{is_zero, u32_at, u64_at};
 use super::{EXTENT_ALIGNMENT_BYTES, MAX_SECTION_BYTES, UNIT_BYTES};
+use disktime_units::little_endian::{is_zero, u32_at, u64_at};
 
 pub(super) const ENTRY_BYTES: usize = 64;
 pub(super) const MAX_SECTIONS: usize = 32;

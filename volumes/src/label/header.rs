@@ -4,9 +4,10 @@
 //! version can tell a whole copy of the other from a damaged one.
 
 use super::features::{Features, ProgramVersion};
-use super::number::{is_zero, u16_at, u32_at, u64_at, uuid_at};
+use super::number::uuid_at;
 use super::{MAGIC, VERSION};
 use crate::uuid::Uuid;
+use disktime_units::little_endian::{is_zero, u16_at, u32_at, u64_at};
 
 pub(super) const HEADER_BYTES: usize = 128;
 /// Where the reserved bytes begin.

@@ -10,10 +10,11 @@
 //!
 //! Not known here: what lies in an area; docs/history-format.md has that.
 
-use super::number::{u32_at, u64_at, uuid_at};
+use super::number::uuid_at;
 use super::table::Label;
 use super::{EXTENT_ALIGNMENT_BYTES, MAX_VDISKS};
 use crate::uuid::Uuid;
+use disktime_units::little_endian::{u32_at, u64_at};
 use std::collections::HashSet;
 
 const HEAD_BYTES: usize = 56;

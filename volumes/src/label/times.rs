@@ -9,9 +9,10 @@
 //! room for it, which means the same as one that is open.
 
 use super::directory::{KIND_TIMES, KeptSection, Place};
-use super::number::{is_zero, u32_at, u64_at, uuid_at};
+use super::number::uuid_at;
 use super::table::Label;
 use crate::uuid::Uuid;
+use disktime_units::little_endian::{is_zero, u32_at, u64_at};
 use std::collections::HashMap;
 
 const HEAD_BYTES: usize = 8;

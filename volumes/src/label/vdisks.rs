@@ -4,9 +4,10 @@
 //! the name in UTF-8 padded with zeroes to a multiple of 8, and the extents in the order of the
 //! vdisk's address space: offset on the disk (8), length (8), place of the zero map (8; 0: none).
 
-use super::number::{is_zero, u16_at, u32_at, u64_at, uuid_at};
+use super::number::uuid_at;
 use super::table::{Extent, VdiskEntry};
 use super::{MAX_NAME_BYTES, MAX_VDISKS};
+use disktime_units::little_endian::{is_zero, u16_at, u32_at, u64_at};
 
 const HEAD_BYTES: usize = 32;
 const EXTENT_BYTES: usize = 24;

@@ -6,9 +6,9 @@
 use super::directory::Place;
 use super::features::{Features, ProgramVersion};
 use super::header::{HEADER_BYTES, Header};
-use super::number::is_zero;
 use super::table::Label;
 use super::vdisks;
+use disktime_units::little_endian::is_zero;
 
 /// The version's number.
 pub(super) const VERSION: u32 = 1;

@@ -5,7 +5,7 @@
 
 use super::MapKey;
 use crate::geometry::MAP_HEADER_BYTES as HEADER_BYTES;
-use crate::label::{u32_at, u64_at};
+use disktime_units::little_endian::{u32_at, u64_at};
 
 const MAGIC: &[u8; 4] = b"DTZM";
 

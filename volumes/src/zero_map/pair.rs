@@ -7,6 +7,7 @@
 
 use super::MapKey;
 use super::block::{self, Generation};
+use disktime_units::little_endian::is_zero;
 use std::fmt;
 
 /// What a disk writes whole or not at all.
@@ -128,9 +129,9 @@ fn beside_a_lost_one(
     if !whole.is_in_turn() {
         return Ok(Other::Damaged);
     }
-    let was_never_written = other[..SECTOR_BYTES].iter().all(|byte| *byte == 0);
+    let was_never_written = is_zero(&other[..SECTOR_BYTES]);
     if whole == Generation::FIRST_IN_TURN && was_never_written {
-        return Ok(match other.iter().all(|byte| *byte == 0) {
+        return Ok(match is_zero(other) {
             true => Other::InTurn,
             false => Other::Damaged,
         });
