@@ -13,7 +13,6 @@ use crate::format::record::Record;
 use crate::format::segment_header::SegmentHeader;
 use crate::format::superblock::{CheckpointPlace, Geometry};
 use crate::format::{Seq, UNIT_BYTES, Unit};
-use disktime_units::little_endian::u64_at;
 use std::cell::OnceCell;
 
 /// What is known of a segment before it is read.
@@ -311,11 +310,10 @@ impl Reader<'_> {
     /// The durable seq that the header at a unit holds; of a segment that is not known, any that
     /// comes later than what was read.
     fn durable_at(&self, at: u32) -> Seq {
-        let Some(block) = self.unit(at).filter(|block| block.starts_with(b"DTHB")) else {
+        let Some(id) = self.unit(at).and_then(BatchHeader::claimed_segment) else {
             return 0;
         };
         let before = self.expected.before.map_or(0, |before| before.segment);
-        let id = u64_at(block, 16);
         if self.expected.id.map_or(id <= before, |known| known != id) {
             return 0;
         }

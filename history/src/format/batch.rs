@@ -156,6 +156,12 @@ impl BatchHeader {
         (block, checksum)
     }
 
+    /// The segment of which a block says that it is a batch's header; nothing else is checked.
+    pub(crate) fn claimed_segment(block: &[u8]) -> Option<u64> {
+        let is_header = block.len() == UNIT_BYTES && block.starts_with(MAGIC);
+        is_header.then(|| u64_at(block, 16))
+    }
+
     /// The header of a batch of segment `segment` that lies at `unit`, and its checksum; `None` if
     /// the block does not hold one.
     pub(crate) fn decode(
@@ -164,12 +170,13 @@ impl BatchHeader {
         unit: Unit,
         block: &[u8],
     ) -> Option<(BatchHeader, u32)> {
-        if block.len() != UNIT_BYTES || &block[..4] != MAGIC {
+        if BatchHeader::claimed_segment(block) != Some(segment) {
             return None;
         }
         let (epoch, checksum) = (u64_at(block, 24), u32_at(block, CHECKSUM_AT));
-        let is_ours = u64_at(block, 16) == segment && u32_at(block, 72) == unit;
-        if !is_ours || checks.header(epoch, segment, block, CHECKSUM_AT) != checksum {
+        if u32_at(block, 72) != unit
+            || checks.header(epoch, segment, block, CHECKSUM_AT) != checksum
+        {
             return None;
         }
         let payload_units = usize::from(u16_at(block, 14));

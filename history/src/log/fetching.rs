@@ -16,10 +16,9 @@ use super::building::BuildPurpose;
 use super::{Log, Purpose, STAGED_MAX};
 use crate::branches::Path;
 use crate::fences::Fences;
-use crate::format::Seq;
-use crate::format::UNIT_BYTES;
 use crate::format::checkpoint::SegmentRow;
 use crate::format::footer::{FooterEntry, PageKind, decode_page};
+use crate::format::{Seq, Unit};
 use crate::map::{BlockMap, Value};
 use crate::replay;
 use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
@@ -290,11 +289,10 @@ impl Log {
                 break;
             }
             if let Some(page) = search.missing_page(&map.path, row, fences) {
-                let seal = row.seal.map_or(0, |(unit, _)| unit);
+                let unit = page_unit(row, page);
                 search.reading = Some(page);
                 self.fetches.search = Some(search);
                 let io = self.start(Purpose::FetchRead);
-                let unit = seal + 1 + page;
                 self.steps.push_back(Step::Read { io, unit, units: 1 });
                 return false;
             }
@@ -318,14 +316,13 @@ impl Log {
         };
         let entries = map.segments.get(search.searched).and_then(|segment| {
             let (row, fences) = segment;
-            let unit = row.seal.map_or(0, |(unit, _)| unit) + 1 + page;
+            let unit = page_unit(row, page);
             let kind = if fences.is_of_blocks(page) {
                 PageKind::Blocks
             } else {
                 PageKind::Runs
             };
-            let bytes = result.ok().filter(|bytes| bytes.len() == UNIT_BYTES)?;
-            let entries = decode_page(&self.checks, row.id, unit, kind, bytes)?;
+            let entries = decode_page(&self.checks, row.id, unit, kind, result.ok()?)?;
             let batches = self.geometry.slot_start(row.slot)..unit;
             let lie_inside = entries.iter().all(|entry| batches.contains(&entry.unit));
             lie_inside.then_some(entries)
@@ -368,6 +365,11 @@ impl Log {
     }
 }
 
+/// Where a page of the footer of a sealed segment lies: the SEAL is before the first one.
+fn page_unit(row: &SegmentRow, page: u32) -> Unit {
+    row.seal.map_or(0, |(unit, _)| unit) + 1 + page
+}
+
 impl Search {
     fn begin(blocks: Range<u64>, newest: &BlockMap) -> Search {
         let found = |lba: u64| newest.get(lba).map(|value| (lba, value));
@@ -384,12 +386,11 @@ impl Search {
 
     /// A page of the segment that has to be read before all blocks are known in it.
     fn missing_page(&self, path: &Path, row: &SegmentRow, fences: &Fences) -> Option<u32> {
-        let pages = self.open.iter().flat_map(|lba| {
+        let mut pages = self.open.iter().flat_map(|lba| {
             let intervals = path.within(row.seqs[0], row.seqs[1]);
             let of_block = intervals.filter_map(|(_, last)| fences.page_of(*lba, last));
             of_block.chain(fences.run_pages_of(*lba))
         });
-        let mut pages = pages;
         pages.find(|page| !self.pages.contains_key(page))
     }
 
