@@ -142,14 +142,21 @@ impl Log {
     }
 
     pub(super) fn image_is_written(&mut self) {
+        let Some(fold) = &self.fold else { return };
+        let mut lost = self.lost_blocks.clone();
+        lost.retain(|lba| fold.map.get(lba).is_none());
+        lost.add(&fold.lost);
+        // Blocks that were written again have split runs: a checkpoint must be able to list them.
+        let more = lost.len().saturating_sub(self.lost_blocks.len());
+        let has_room = more == 0 || self.tables_have_room((more + 1) * LOST_RUN_BYTES);
+        if lost.len() > LOST_RUNS_MAX || !has_room {
+            return self.image_failed();
+        }
         let Some(fold) = &mut self.fold else { return };
         fold.stage = Stage::Checkpoint;
         self.floor = fold.to;
-        let before = self.lost_blocks.clone();
-        let is_old = |lba: u64| fold.map.get(lba).is_none();
-        self.lost_blocks.retain(is_old);
-        self.lost_blocks.add(&fold.lost);
-        if self.lost_blocks != before {
+        if lost != self.lost_blocks {
+            self.lost_blocks = lost;
             self.forget_checkpoint_before();
         }
         self.checkpoint_wanted = true;

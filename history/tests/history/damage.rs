@@ -58,6 +58,41 @@ fn a_rotten_block_costs_a_fold_nothing_but_itself() {
     assert_eq!(driver.read(View::Now)[3], block(9));
 }
 
+/// 600 lost runs become 1200 when the middle block of each is written again: more than a checkpoint
+/// lists. The fold of those blocks fails, as the log would not open with such a checkpoint.
+#[test]
+fn a_fold_that_would_split_lost_runs_into_too_many_fails() {
+    const RUNS: u64 = 600;
+    let mut driver = Driver::new(geometry(1024, 8, 6 * RUNS), settings(2, WhenFull::Refuse));
+    let mut random = SplitMix64::new(3);
+    let mut to = 0;
+    for run in 0..RUNS {
+        let request = driver.write(6 * run, vec![7; 3 * UNIT_BYTES], true);
+        to = done(&mut driver, &mut random, request.expect("taken"));
+    }
+    for at in batches(&driver, 1) {
+        let units = usize::from(driver.disk.bytes[at + 14]);
+        (1..=units).for_each(|unit| driver.disk.bytes[at + unit * UNIT_BYTES + 100] ^= 1);
+    }
+    driver.log.fold(to).expect("taken");
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, to);
+    let mut newest = to;
+    for run in 0..RUNS {
+        newest = write(&mut driver, &mut random, 6 * run + 1, 9);
+    }
+    driver.log.fold(newest).expect("taken");
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, to, "the fold failed");
+    assert!(!driver.log.status().is_folding);
+    let (again, _) = reopened(&driver).expect("it opens");
+    let content = again.read(View::Now);
+    for run in content.chunks(6) {
+        let untouched = Some(vec![0; UNIT_BYTES]);
+        assert!(run[..3] == [None, block(9), None] && run[3] == untouched);
+    }
+}
+
 #[test]
 fn a_checkpoint_that_knows_no_lost_block_does_not_replace_one_that_does() {
     let (mut driver, mut random) = new(WhenFull::Refuse);
