@@ -46,6 +46,7 @@ mod marks;
 mod moment;
 mod recovery;
 mod replay;
+mod runs;
 mod scan;
 mod segments;
 mod steps;

@@ -21,6 +21,7 @@ use crate::format::footer::{FooterEntry, PageKind, decode_page};
 use crate::format::{Seq, Unit};
 use crate::map::{BlockMap, Value};
 use crate::replay;
+use crate::runs::Runs;
 use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -60,16 +61,15 @@ pub(super) struct LazyMap {
     /// What the open segment held.
     newest: BlockMap,
     found: BlockMap,
-    /// First block of each run that is known, and the one behind it; apart from each other.
-    known: BTreeMap<u64, u64>,
+    /// Blocks that are known.
+    known: Runs,
 }
 
 impl LazyMap {
     /// Blocks from `lba` on, at most `limit`, that are known.
     pub(super) fn known(&self, lba: u64, limit: u64) -> u64 {
-        let run = self.known.range(..=lba).next_back();
-        let end = run.map_or(lba, |(_, end)| (*end).max(lba));
-        limit.min(end - lba)
+        let (blocks, are_known) = self.known.run_at(lba, limit);
+        if are_known { blocks } else { 0 }
     }
 
     /// What is known.
@@ -94,18 +94,7 @@ impl LazyMap {
         for (lba, value) in found {
             self.found.set(*lba, *value);
         }
-        let (mut first, mut end) = (blocks.start, blocks.end);
-        if let Some((before, before_end)) = self.known.range(..=first).next_back()
-            && *before_end >= first
-        {
-            (first, end) = (*before, end.max(*before_end));
-        }
-        while let Some((next, next_end)) = self.known.range(first..=end).next() {
-            let (next, next_end) = (*next, *next_end);
-            end = end.max(next_end);
-            self.known.remove(&next);
-        }
-        self.known.insert(first, end);
+        self.known.insert(blocks);
     }
 }
 
@@ -179,7 +168,7 @@ impl Log {
             segments,
             newest,
             found: BlockMap::default(),
-            known: BTreeMap::new(),
+            known: Runs::default(),
         };
         let view = self.add_view(moment, ViewMap::Lazy(Box::new(map)));
         self.notices.push_back(Notice::ViewOpened { request, view });

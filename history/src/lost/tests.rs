@@ -19,4 +19,8 @@ fn runs_join_and_split() {
     assert_eq!(LostBlocks::of_rows(&lost.rows(), 20), None);
     assert_eq!(LostBlocks::of_rows(&[row(3, 2), row(5, 1)], 99), None);
     assert_eq!(LostBlocks::of_rows(&[row(3, 0)], 99), None);
+    // A row holds its length in four bytes.
+    let long = [row(3, u32::MAX), row(3 + u64::from(u32::MAX), 2)];
+    let lost = LostBlocks::of_rows(&long, 1 << 34).expect("one run");
+    assert_eq!((lost.len(), lost.rows()), (1, long.to_vec()));
 }
