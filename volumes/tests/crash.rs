@@ -5,102 +5,18 @@ mod common;
 mod times;
 mod trims;
 
-use common::{BLANK, DIRTY, MIB, Machine, TestDisk, new_disk, open, put, soil};
+use common::stamps::{BLOCKS, StampClient};
+use common::{BLANK, DIRTY, MIB, TestDisk, new_disk, open, put, soil};
 use disktime_disks::FaultDisk;
-use disktime_engine::{Buffer, IoError, Request, RequestKind, Service};
+use disktime_engine::{IoError, RequestKind};
 use disktime_random::SplitMix64;
 use disktime_volumes::Format;
-use disktime_workloads::{StampAction, StampChecker, StampLoad, WriteTicket};
-use std::collections::HashMap;
+use disktime_workloads::StampLoad;
 
 const QUANTUM: u32 = 128 << 10;
 
-/// A client of one vdisk: stamps, and what it waits for.
-struct Client {
-    checker: StampChecker,
-    load: StampLoad,
-    waiting: HashMap<u64, Waiting>,
-}
-
-enum Waiting {
-    Write(WriteTicket, bool),
-    Flush(disktime_workloads::FlushTicket),
-}
-
 const DEPTH: usize = 12;
-const VDISKS: u64 = 2;
-const BLOCKS: usize = 384;
-
-impl Client {
-    fn new(vdisk: u64, seed: u64) -> Client {
-        Client {
-            checker: StampChecker::new(vdisk + 1, BLOCKS),
-            load: StampLoad::new(seed * 10 + vdisk, 40),
-            waiting: HashMap::new(),
-        }
-    }
-
-    fn submit_some(&mut self, machine: &mut Machine<TestDisk>, vdisk: u64, next: &mut u64) {
-        while self.waiting.len() < DEPTH {
-            let Some(action) = self.load.next_action(&mut self.checker) else {
-                return;
-            };
-            let mut request = Request {
-                origin: vdisk,
-                handle: *next,
-                vdisk: machine.handle(vdisk as u32),
-                kind: RequestKind::Flush,
-                offset_bytes: 0,
-                len_bytes: 0,
-                fua: false,
-                buffer: None,
-            };
-            let waiting = match action {
-                StampAction::Flush(ticket) => Waiting::Flush(ticket),
-                StampAction::Write { ticket, fua } => {
-                    let mut buffer = Buffer::zeroed(ticket.len_bytes());
-                    self.checker.fill(&ticket, &mut buffer);
-                    request.kind = RequestKind::Write;
-                    request.offset_bytes = ticket.offset_bytes();
-                    request.len_bytes = buffer.len() as u64;
-                    request.fua = fua;
-                    request.buffer = Some(buffer);
-                    Waiting::Write(ticket, fua)
-                }
-            };
-            self.waiting.insert(*next, waiting);
-            *next += 1;
-            assert!(
-                machine.set.submit(machine.now, request).is_ok(),
-                "the queue is large enough"
-            );
-        }
-    }
-
-    fn answered(&mut self, handle: u64) {
-        match self.waiting.remove(&handle) {
-            Some(Waiting::Write(ticket, fua)) => self.checker.write_done(ticket, fua),
-            Some(Waiting::Flush(ticket)) => self.checker.flush_done(ticket),
-            None => panic!("an answer to nothing"),
-        }
-    }
-
-    /// Holds what is found against what was promised. `None` if the vdisk is refused.
-    fn recover(&mut self, machine: &mut Machine<TestDisk>, vdisk: u64) -> Option<()> {
-        self.checker.crashed();
-        self.waiting.clear();
-        let bytes = match machine.read(vdisk as u32, 0, (BLOCKS * 4096) as u64) {
-            Err(IoError::Io) => return None,
-            read => read.expect("readable"),
-        };
-        for (block, bytes) in bytes.chunks_exact(4096).enumerate() {
-            if let Err(violation) = self.checker.recover(block as u64, bytes) {
-                panic!("vdisk {vdisk}: {violation}");
-            }
-        }
-        Some(())
-    }
-}
+const VDISKS: u32 = 2;
 
 /// Flips a bit of a label copy or of a block of a zero map; whether that is the second damage,
 /// because the crash had hit the other one of the two.
@@ -129,13 +45,17 @@ fn crash_under_load(format: Format, seed: u64, rounds: u64, flips: bool) {
     let specs = [("a", (BLOCKS * 4096) as u64), ("b", (BLOCKS * 4096) as u64)];
     let mut handle = disk.handle();
     let (mut machine, _) = open(TestDisk::around(disk, QUANTUM), &specs, format).expect("open");
-    let mut clients: Vec<Client> = (0..VDISKS).map(|vdisk| Client::new(vdisk, seed)).collect();
+    let client = |vdisk: u32| {
+        let load = StampLoad::new(seed * 10 + u64::from(vdisk), 40);
+        StampClient::new(vdisk, DEPTH, load)
+    };
+    let mut clients: Vec<StampClient> = (0..VDISKS).map(client).collect();
     let mut next = 0;
     for _ in 0..rounds {
         handle.freeze_at(handle.operations() + random.below(60));
         loop {
-            for (vdisk, client) in clients.iter_mut().enumerate() {
-                client.submit_some(&mut machine, vdisk as u64, &mut next);
+            for client in &mut clients {
+                client.submit_some(&mut machine, &mut next);
             }
             let goes_on = machine.step();
             for reply in machine.replies.drain(..) {
@@ -162,10 +82,13 @@ fn crash_under_load(format: Format, seed: u64, rounds: u64, flips: bool) {
         let is_expected = may_be_refused || report.messages.iter().all(heals);
         assert!(report.created.is_empty() && is_expected, "{report:?}");
         machine = reopened;
-        for (vdisk, client) in clients.iter_mut().enumerate() {
-            if client.recover(&mut machine, vdisk as u64).is_none() {
-                assert!(may_be_refused, "one damage is healed");
-                return;
+        for client in &mut clients {
+            match client.recover(&mut machine, &format!("seed {seed}")) {
+                Err(IoError::Io) => {
+                    assert!(may_be_refused, "one damage is healed");
+                    return;
+                }
+                read => read.expect("readable"),
             }
         }
     }

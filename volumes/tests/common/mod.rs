@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
 pub(crate) mod labels;
+pub(crate) mod stamps;
 
 use disktime_disks::{
     Buffer, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
