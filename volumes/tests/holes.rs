@@ -3,27 +3,17 @@
 mod common;
 mod space;
 
-use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, new_disk, open, soil};
-use disktime_disks::{Disk, FaultHandle, LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use common::{BLANK, DIRTY, MIB, Machine, TestDisk, crash, linear_disk, new_disk, open, soil};
+use disktime_disks::{Disk, FaultHandle, VirtualLinearDisk};
 use disktime_engine::{Buffer, Extent, IoError, ReplyDetail, Request, RequestKind, Service};
 use disktime_random::SplitMix64;
-use disktime_units::Nanos;
 use disktime_volumes::Format;
 
 const CHUNK: u64 = 64 << 10;
 
-/// A disk that is zeroes and knows what was written to it since.
 fn blank() -> Machine<VirtualLinearDisk> {
-    let step = Nanos::from_micros(10);
-    let cost = LinearCost {
-        read_base: step,
-        read_per_mib: step,
-        write_base: step,
-        write_per_mib: step,
-        flush: step,
-    };
-    let disk = VirtualDisk::linear(32 * MIB, cost, 8, "device", Store::Sparse);
-    open(disk, &[("a", 4 * MIB + 100)], BLANK).expect("open").0
+    let specs = [("a", 4 * MIB + 100)];
+    open(linear_disk(32 * MIB), &specs, BLANK).expect("open").0
 }
 
 /// A disk that held something else before.

@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{BLANK, MIB, Machine, open};
-use disktime_disks::{LinearCost, Store, VirtualDisk, VirtualLinearDisk};
+use common::{BLANK, MIB, Machine, linear_disk, open};
+use disktime_disks::VirtualLinearDisk;
 use disktime_engine::{Reply, RequestKind, Service};
 use disktime_units::Nanos;
 
@@ -16,19 +16,10 @@ fn us(micros: u64) -> Nanos {
     Nanos::from_micros(micros)
 }
 
-/// Three vdisks on a disk that takes 10 µs.
+/// Three vdisks on a disk whose requests take 10 µs.
 fn machine() -> Machine<VirtualLinearDisk> {
-    let step = us(10);
-    let cost = LinearCost {
-        read_base: step,
-        read_per_mib: step,
-        write_base: step,
-        write_per_mib: step,
-        flush: step,
-    };
-    let disk = VirtualDisk::linear(64 * MIB, cost, 8, "device", Store::Sparse);
     let vdisks = [("a", 4 * MIB), ("b", 4 * MIB), ("c", 4 * MIB)];
-    open(disk, &vdisks, BLANK).expect("open").0
+    open(linear_disk(64 * MIB), &vdisks, BLANK).expect("open").0
 }
 
 fn ask(machine: &mut Machine<VirtualLinearDisk>, vdisk: u32) -> u64 {

@@ -6,7 +6,8 @@ pub(crate) mod stamps;
 
 use disktime_disks::{
     Buffer, Completion, ContentMap, Disk, DiskError, DiskErrorKind, DiskProperties, DiskRequest,
-    FaultDisk, FaultHandle, FaultOptions, FreeSpace, Operation, ServiceTime, SpaceBelow,
+    FaultDisk, FaultHandle, FaultOptions, FreeSpace, LinearCost, Operation, ServiceTime,
+    SpaceBelow, Store, VirtualDisk, VirtualLinearDisk,
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
@@ -143,6 +144,20 @@ pub(crate) fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDis
         seed,
         ..FaultOptions::instant(size_bytes)
     })
+}
+
+/// A disk that is zeroes and knows what was written to it since; each request takes 10 µs, and as
+/// much for each MiB.
+pub(crate) fn linear_disk(size_bytes: u64) -> VirtualLinearDisk {
+    let step = Nanos::from_micros(10);
+    let cost = LinearCost {
+        read_base: step,
+        read_per_mib: step,
+        write_base: step,
+        write_per_mib: step,
+        flush: step,
+    };
+    VirtualDisk::linear(size_bytes, cost, 8, "device", Store::Sparse)
 }
 
 /// A disk for that format: one to be formatted by force holds garbage.
