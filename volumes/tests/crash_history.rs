@@ -3,14 +3,14 @@
 
 mod common;
 
+use common::histories::{open_at, with_history};
 use common::stamps::{BLOCKS, StampClient};
-use common::{BLANK, MIB, Machine, TestDisk, configs, crash, disk_loop, new_disk, options};
+use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::FaultDisk;
-use disktime_engine::{PolicyKind, Service, StreamConfig};
 use disktime_history::WhenFull;
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{Format, HistoryConfig, VirtualDriver, VolumeSet};
+use disktime_volumes::Format;
 use disktime_workloads::StampLoad;
 
 const DEPTH: usize = 24;
@@ -19,20 +19,9 @@ const ROUNDS: u64 = 15;
 
 /// Opens the disk; the window is short, so that a tick folds all segments that are sealed.
 fn open(disk: FaultDisk, format: Format, now: Nanos) -> Machine<TestDisk> {
-    let mut config = configs(&[("db", (BLOCKS * 4096) as u64)]).remove(0);
-    config.spec.history_bytes = Some(64 * MIB);
-    config.history = Some(HistoryConfig {
-        window_ns: 1,
-        when_full: WhenFull::Shorten,
-        log: StreamConfig::BEST_EFFORT,
-        fold: StreamConfig::BEST_EFFORT,
-    });
-    let mut driver = VirtualDriver { now };
-    let disk_loop = disk_loop(TestDisk::around(disk, 64 << 10), PolicyKind::Fifo, 24);
-    let opened = VolumeSet::open(disk_loop, &mut driver, &[config], options(format));
-    let mut machine = Machine::around(opened.expect("it opens").0, driver.now);
-    machine.ticks = true;
-    machine
+    let vdisks = [with_history((BLOCKS * 4096) as u64, 1, WhenFull::Shorten)];
+    let disk = TestDisk::around(disk, 64 << 10);
+    open_at(disk, &vdisks, format, now).expect("it opens").0
 }
 
 #[test]

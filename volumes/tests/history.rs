@@ -5,61 +5,38 @@
 mod common;
 mod rot;
 
-use common::{BLANK, MIB, Machine, TestDisk, configs, crash, disk_loop, new_disk, options, soil};
+use common::histories::HISTORY;
+use common::{BLANK, MIB, Machine, TestDisk, configs, crash, new_disk, soil};
 use disktime_disks::{Buffer, FaultDisk, FaultHandle};
-use disktime_engine::{
-    Extent, IoError, PolicyKind, Request, RequestKind, Service, StreamConfig, VdiskId,
-};
+use disktime_engine::{Extent, IoError, Request, RequestKind, Service, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{
-    Format, HistoryConfig, OpenReport, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
-};
+use disktime_volumes::{Format, OpenReport, VdiskConfig, VirtualDriver, VolumeError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 const QUANTUM: u32 = 128 << 10;
 const DISK: u64 = 96 * MIB;
 const SIZE: u64 = 4 * MIB;
-const HISTORY: u64 = 64 * MIB;
 
 fn with_history(when_full: WhenFull) -> VdiskConfig {
-    let mut config = configs(&[("db", SIZE)]).remove(0);
-    config.spec.history_bytes = Some(HISTORY);
-    config.history = Some(HistoryConfig {
-        window_ns: 1 << 50,
-        when_full,
-        log: StreamConfig::BEST_EFFORT,
-        fold: StreamConfig::BEST_EFFORT,
-    });
-    config
+    common::histories::with_history(SIZE, 1 << 50, when_full)
 }
 
-/// Opens the disk at a time, as clocks go on between two servers.
 fn open_at(
     disk: FaultDisk,
     vdisks: &[VdiskConfig],
     format: Format,
     now: Nanos,
 ) -> Result<(Machine<TestDisk>, OpenReport), VolumeError> {
-    let mut driver = VirtualDriver { now };
-    let disk = TestDisk::around(disk, QUANTUM);
-    let disk_loop = disk_loop(disk, PolicyKind::Fifo, 24);
-    let (set, report) = VolumeSet::open(disk_loop, &mut driver, vdisks, options(format))?;
-    let mut machine = Machine::around(set, driver.now);
-    machine.ticks = true;
-    Ok((machine, report))
+    common::histories::open_at(TestDisk::around(disk, QUANTUM), vdisks, format, now)
 }
 
 fn open_disk(disk: TestDisk) -> Machine<TestDisk> {
-    let mut driver = VirtualDriver::default();
-    let disk_loop = disk_loop(disk, PolicyKind::Fifo, 24);
     let vdisks = [with_history(WhenFull::Shorten)];
-    let opened = VolumeSet::open(disk_loop, &mut driver, &vdisks, options(BLANK));
-    let mut machine = Machine::around(opened.expect("it opens").0, driver.now);
-    machine.ticks = true;
-    machine
+    let opened = common::histories::open_at(disk, &vdisks, BLANK, Nanos::ZERO);
+    opened.expect("it opens").0
 }
 
 fn open(disk: FaultDisk, format: Format) -> Machine<TestDisk> {

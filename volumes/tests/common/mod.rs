@@ -1,6 +1,7 @@
 //! A volume set on a fault-injecting disk in virtual time, with calls that wait.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+pub(crate) mod histories;
 pub(crate) mod labels;
 pub(crate) mod stamps;
 

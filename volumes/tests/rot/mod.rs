@@ -1,10 +1,20 @@
 //! Blocks of a log that rot: they are not served, and a fold goes on without them.
 
-use super::common::{MIB, TestDisk, new_disk, put};
+use super::common::{MIB, Machine, TestDisk, new_disk, put};
 use super::{DISK, QUANTUM, open_disk};
+use disktime_disks::FaultHandle;
 use disktime_engine::IoError;
 use std::cell::RefCell;
 use std::rc::Rc;
+
+/// Where on the disk the log has the first block of 0x5A.
+fn place_in_log(machine: &Machine<TestDisk>, handle: &FaultHandle) -> u64 {
+    let area = machine.set.label().histories()[0].extents()[0].0;
+    let mut log = vec![0; 4 * MIB as usize];
+    handle.peek(area, &mut log);
+    let block = log.chunks(4096).position(|block| *block == [0x5A; 4096]);
+    area + block.expect("it is in the log") as u64 * 4096
+}
 
 #[test]
 fn rotten_blocks_of_the_log_are_not_served() {
@@ -14,11 +24,7 @@ fn rotten_blocks_of_the_log_are_not_served() {
     let mut machine = open_disk(of_machine);
     machine.write(0, 0, &[0x5A; 3 * 4096]).expect("a write");
     machine.flush(0).expect("a flush");
-    let area = machine.set.label().histories()[0].extents()[0].0;
-    let mut log = vec![0; 4 * MIB as usize];
-    handle.peek(area, &mut log);
-    let block = log.chunks(4096).position(|block| *block == [0x5A; 4096]);
-    let at = area + (block.expect("it is in the log") as u64 + 1) * 4096;
+    let at = place_in_log(&machine, &handle) + 4096;
     let mut rotten = [0x5A; 4096];
     rotten[17] ^= 4;
     put(&mut disk.borrow_mut(), at, &rotten);
@@ -38,11 +44,7 @@ fn a_block_that_rotted_before_its_fold_is_lost_alone() {
     let mut machine = open_disk(TestDisk::sharing(&disk, QUANTUM, None));
     machine.write(0, 0, &[0x5A; 3 * 4096]).expect("a write");
     machine.flush(0).expect("a flush");
-    let area = machine.set.label().histories()[0].extents()[0].0;
-    let mut log = vec![0; 4 * MIB as usize];
-    handle.peek(area, &mut log);
-    let block = log.chunks(4096).position(|block| *block == [0x5A; 4096]);
-    let at = area + (block.expect("it is in the log") as u64 + 1) * 4096;
+    let at = place_in_log(&machine, &handle) + 4096;
     put(&mut disk.borrow_mut(), at, &[0xEB; 4096]);
     // Elsewhere, until the first segment was folded.
     for round in 0..320 {
