@@ -195,7 +195,7 @@ impl Histories {
         for at in 0..self.vdisks.len() {
             self.vdisks[at].advance(since_1970_ns);
             self.vdisks[at].send(now, at, path);
-            self.replies.append(&mut self.vdisks[at].take_replies());
+            self.vdisks[at].append_replies(&mut self.replies);
             self.open_moments(at);
         }
     }

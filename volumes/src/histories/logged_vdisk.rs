@@ -257,8 +257,9 @@ impl LoggedVdisk {
         self.replies.push(Reply { detail, ..reply });
     }
 
-    pub(super) fn take_replies(&mut self) -> Vec<Reply> {
-        std::mem::take(&mut self.replies)
+    /// Hands the replies out; their memory is used again.
+    pub(super) fn append_replies(&mut self, replies: &mut Vec<Reply>) {
+        replies.append(&mut self.replies);
     }
 
     pub(super) fn take_opened(&mut self) -> Vec<Opened> {
