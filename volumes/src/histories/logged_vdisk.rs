@@ -85,8 +85,7 @@ pub(crate) struct LoggedVdisk {
     stored: StoredBytes,
     since_1970_ns: u64,
     pub(super) stopping: bool,
-    pub(super) is_closed: bool,
-    pub(super) is_broken: bool,
+    is_closed: bool,
     /// Requests were answered since the last tick.
     is_active: bool,
 }
@@ -119,7 +118,6 @@ impl LoggedVdisk {
             since_1970_ns,
             stopping: false,
             is_closed: false,
-            is_broken: false,
             is_active: false,
         };
         vdisk.count_stored(image_bytes);
@@ -356,7 +354,6 @@ impl LoggedVdisk {
             }
             Notice::Closed => self.is_closed = true,
             Notice::Broken => {
-                self.is_broken = true;
                 tracing::error!(
                     vdisk = %self.parts.name,
                     "a write or a flush of its history failed: every change fails until the server \
@@ -389,7 +386,7 @@ impl LoggedVdisk {
     pub(super) fn tick(&mut self, since_1970_ns: u64, image_bytes: u64) {
         self.since_1970_ns = since_1970_ns;
         let log = &mut self.parts.log;
-        if !self.stopping && !self.is_broken {
+        if !self.stopping && log.broken().is_none() {
             log.expire_branches(since_1970_ns);
             if let Some(to) = log.fold_target(since_1970_ns) {
                 // What holds the floor may change before the fold; then the next tick tries again.
@@ -446,9 +443,14 @@ impl LoggedVdisk {
         self.pump();
     }
 
+    /// Whether a write or a flush of the log failed: changes fail.
+    pub(super) fn is_broken(&self) -> bool {
+        self.parts.log.broken().is_some()
+    }
+
     /// Whether it is closed, or never will be.
     pub(super) fn is_closed(&self) -> bool {
-        let status_is_final = self.is_broken || self.parts.log.status().is_read_only;
+        let status_is_final = self.is_broken() || self.parts.log.status().is_read_only;
         self.is_closed || (status_is_final && self.inner.is_empty())
     }
 

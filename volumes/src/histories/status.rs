@@ -30,7 +30,7 @@ impl LoggedVdisk {
             holders: self.parts.log.holders(),
             window_ns: self.parts.window_ns,
             area_bytes: self.parts.area_bytes,
-            is_broken: self.is_broken,
+            is_broken: self.is_broken(),
         }
     }
 
