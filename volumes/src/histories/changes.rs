@@ -227,19 +227,6 @@ impl LoggedVdisk {
             _ => panic!("a batch takes data of a request that was answered"),
         }
     }
-
-    /// A write or a flush of the log has ended.
-    pub(super) fn step_is_done(
-        &mut self,
-        io: disktime_history::IoId,
-        reply: disktime_engine::Reply,
-    ) {
-        if let Some(buffer) = reply.buffer {
-            self.pool.put(buffer);
-        }
-        let result = reply.result.map_err(|_| disktime_history::IoFailed);
-        self.parts.log.complete(io, result);
-    }
 }
 
 /// What a client gets for a failure of the log.

@@ -91,14 +91,9 @@ impl LoggedVdisk {
         blocks: u64,
         buffer: Option<Buffer>,
     ) -> InnerRequest {
-        InnerRequest {
-            place: Place::Image,
-            kind,
-            offset_bytes: lba * BLOCK,
-            len_bytes: blocks * BLOCK,
-            buffer,
-            payer: Some(self.parts.fold_stream),
-        }
+        let range = (lba * BLOCK, blocks * BLOCK);
+        let request = InnerRequest::new(Place::Image, kind, range, buffer);
+        request.paid_by(self.parts.fold_stream)
     }
 
     /// Begins the job that comes next, or finds that there is none.
@@ -138,8 +133,8 @@ impl LoggedVdisk {
             let run = places[at..].iter().enumerate().take_while(is_next);
             let checksums: Vec<u32> = run.map(|(_, (_, checksum))| *checksum).collect();
             let blocks = checksums.len();
-            let payer = Some(self.parts.fold_stream);
-            let request = self.log_read(unit, blocks as u64, payer);
+            let request = self.log_read(unit, blocks as u64);
+            let request = request.paid_by(self.parts.fold_stream);
             let purpose = Purpose::FoldRead {
                 job,
                 at,
@@ -202,7 +197,7 @@ impl LoggedVdisk {
             Err(IoError::Io) if checksums.len() > 1 && !fold.has_failed => {
                 for (index, checksum) in checksums.iter().enumerate() {
                     let unit = unit + index as u32;
-                    let request = self.log_read(unit, 1, Some(self.parts.fold_stream));
+                    let request = self.log_read(unit, 1).paid_by(self.parts.fold_stream);
                     let purpose = Purpose::FoldRead {
                         job,
                         at: at + index,

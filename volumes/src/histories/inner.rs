@@ -60,13 +60,13 @@ pub(super) enum Purpose {
 /// An inner request that is to be sent.
 #[derive(Debug)]
 pub(super) struct InnerRequest {
-    pub place: Place,
-    pub kind: RequestKind,
-    pub offset_bytes: u64,
-    pub len_bytes: u64,
-    pub buffer: Option<Buffer>,
+    place: Place,
+    kind: RequestKind,
+    offset_bytes: u64,
+    len_bytes: u64,
+    buffer: Option<Buffer>,
     /// Pays in place of the stream of the place.
-    pub payer: Option<StreamId>,
+    payer: Option<StreamId>,
 }
 
 /// The inner requests of one vdisk.
@@ -75,6 +75,33 @@ pub(super) struct InnerRequests {
     in_flight: Slab<Purpose>,
     /// By place: what the data path has not taken.
     waiting: [VecDeque<(usize, InnerRequest)>; 2],
+}
+
+impl InnerRequest {
+    /// About a range of bytes of a place (offset, length), paid by the stream of the place.
+    pub(super) fn new(
+        place: Place,
+        kind: RequestKind,
+        (offset_bytes, len_bytes): (u64, u64),
+        buffer: Option<Buffer>,
+    ) -> InnerRequest {
+        InnerRequest {
+            place,
+            kind,
+            offset_bytes,
+            len_bytes,
+            buffer,
+            payer: None,
+        }
+    }
+
+    /// The same, paid by another stream.
+    pub(super) fn paid_by(self, payer: StreamId) -> InnerRequest {
+        InnerRequest {
+            payer: Some(payer),
+            ..self
+        }
+    }
 }
 
 /// Of an answer: the position of the vdisk, and the number of the request.

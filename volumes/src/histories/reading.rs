@@ -141,14 +141,8 @@ impl LoggedVdisk {
             start,
             whole,
         };
-        let request = InnerRequest {
-            place: Place::Image,
-            kind: RequestKind::Read,
-            offset_bytes: start,
-            len_bytes,
-            buffer,
-            payer: None,
-        };
+        let range = (start, len_bytes);
+        let request = InnerRequest::new(Place::Image, RequestKind::Read, range, buffer);
         self.inner.push(purpose, request);
     }
 
@@ -177,7 +171,7 @@ impl LoggedVdisk {
         }
         let blocks = checksums.len() as u64;
         self.readings.all[key.0].outstanding += 1;
-        let request = self.log_read(unit, blocks, None);
+        let request = self.log_read(unit, blocks);
         let purpose = Purpose::LogPiece {
             read: key,
             lba,
@@ -189,20 +183,10 @@ impl LoggedVdisk {
     }
 
     /// A read of units of the log.
-    pub(super) fn log_read(
-        &mut self,
-        unit: Unit,
-        units: u64,
-        payer: Option<disktime_engine::StreamId>,
-    ) -> InnerRequest {
-        InnerRequest {
-            place: Place::Log,
-            kind: RequestKind::Read,
-            offset_bytes: u64::from(unit) * BLOCK,
-            len_bytes: units * BLOCK,
-            buffer: Some(self.pool.take((units * BLOCK) as usize)),
-            payer,
-        }
+    pub(super) fn log_read(&mut self, unit: Unit, units: u64) -> InnerRequest {
+        let range = (u64::from(unit) * BLOCK, units * BLOCK);
+        let buffer = Some(self.pool.take(range.1 as usize));
+        InnerRequest::new(Place::Log, RequestKind::Read, range, buffer)
     }
 
     pub(super) fn image_piece_is_read(

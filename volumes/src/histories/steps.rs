@@ -13,29 +13,17 @@ impl LoggedVdisk {
         match step {
             Step::Write { io, unit, parts } => {
                 let buffer = self.assemble(&parts);
-                let request = InnerRequest {
-                    place: Place::Log,
-                    kind: RequestKind::Write,
-                    offset_bytes: u64::from(unit) * BLOCK,
-                    len_bytes: buffer.len() as u64,
-                    buffer: Some(buffer),
-                    payer: None,
-                };
+                let range = (u64::from(unit) * BLOCK, buffer.len() as u64);
+                let write = RequestKind::Write;
+                let request = InnerRequest::new(Place::Log, write, range, Some(buffer));
                 self.inner.push(Purpose::Step(io), request);
             }
             Step::Flush { io } => {
-                let request = InnerRequest {
-                    place: Place::Log,
-                    kind: RequestKind::Flush,
-                    offset_bytes: 0,
-                    len_bytes: 0,
-                    buffer: None,
-                    payer: None,
-                };
+                let request = InnerRequest::new(Place::Log, RequestKind::Flush, (0, 0), None);
                 self.inner.push(Purpose::Step(io), request);
             }
             Step::Read { io, unit, units } => {
-                let request = self.log_read(unit, u64::from(units), None);
+                let request = self.log_read(unit, u64::from(units));
                 self.inner.push(Purpose::StepRead(io), request);
             }
             Step::WriteImage { io } => {
@@ -73,6 +61,15 @@ impl LoggedVdisk {
             at += bytes.len();
         }
         buffer
+    }
+
+    /// A write or a flush that the log asked for has ended.
+    pub(super) fn step_is_done(&mut self, io: IoId, reply: Reply) {
+        if let Some(buffer) = reply.buffer {
+            self.pool.put(buffer);
+        }
+        let result = reply.result.map_err(|_| IoFailed);
+        self.parts.log.complete(io, result);
     }
 
     /// A read that the log asked for has ended.
