@@ -21,13 +21,14 @@ use crate::driver::WallClock;
 use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::IoQueue;
+use crate::request_checks::{buffer_fits, range_error};
 use crate::request_table::RequestTable;
 use crate::rotation::Rotation;
 use crate::splitter::{Cut, Piece, Splitter};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::{CutMark, Disk, FreeSpace};
 use disktime_engine::{
-    DiskLoop, Extent, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, StreamId,
+    DiskLoop, IoDone, IoError, Reply, ReplyDetail, Request, RequestKind, StreamId,
 };
 use disktime_units::Nanos;
 
@@ -323,14 +324,10 @@ impl<D: Disk> DataPath<D> {
         if self.stopping && request.origin != histories::ORIGIN {
             return Some(IoError::Shutdown);
         }
-        let end = request.offset_bytes.checked_add(request.len_bytes);
-        let Some(end) = end.filter(|end| *end <= vdisk.layout().size_bytes()) else {
-            return Some(match kind.modifies() {
-                true => IoError::NoSpace,
-                false => IoError::Invalid,
-            });
-        };
-        if !self.buffer_fits(request) {
+        if let Some(error) = range_error(request, vdisk.layout().size_bytes()) {
+            return Some(error);
+        }
+        if !buffer_fits(request, self.io.abilities().holds_data()) {
             return Some(IoError::Invalid);
         }
         if request.fua && kind.modifies() && self.io.flush_failed() {
@@ -340,7 +337,11 @@ impl<D: Disk> DataPath<D> {
             vdisk.no_space().add_one();
             return Some(IoError::NoSpace);
         }
-        let fast = || self.splitter(slot).zeroes_fast(request.offset_bytes, end);
+        let (start, end) = (
+            request.offset_bytes,
+            request.offset_bytes + request.len_bytes,
+        );
+        let fast = || self.splitter(slot).zeroes_fast(start, end);
         (kind == RequestKind::ZeroFast && !fast()).then_some(IoError::NotSupported)
     }
 
@@ -375,20 +376,6 @@ impl<D: Disk> DataPath<D> {
         let mark = self.disk_loop().disk().cut_mark();
         let cut_at = mark.and_then(CutMark::cut_at);
         cut_at.is_some_and(|cut_at| self.vdisk(slot).layout().disk_end_bytes() > cut_at)
-    }
-
-    fn buffer_fits(&self, request: &Request) -> bool {
-        let kind = request.kind;
-        match &request.buffer {
-            Some(buffer) if kind == RequestKind::Status => {
-                buffer.len() >= Extent::BYTES && request.len_bytes > 0
-            }
-            Some(buffer) => kind.moves_data() && buffer.len() as u64 == request.len_bytes,
-            None if kind == RequestKind::Status => false,
-            None => {
-                !kind.moves_data() || !self.io.abilities().holds_data() || request.len_bytes == 0
-            }
-        }
     }
 
     fn splitter(&self, slot: VdiskSlot) -> Splitter<'_> {

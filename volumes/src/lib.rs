@@ -43,6 +43,7 @@ mod piece_io;
 mod program_version;
 mod range_locks;
 mod request;
+mod request_checks;
 mod request_header;
 mod request_table;
 mod rotation;

@@ -11,6 +11,7 @@ use super::reading::Readings;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
 use crate::layout::Layout;
+use crate::request_checks::{buffer_fits, range_error};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
     IoError, LastChange, NoSpaceCount, Reply, ReplyDetail, Request, RequestKind, StoredBytes,
@@ -197,23 +198,10 @@ impl LoggedVdisk {
             // Space is set aside for the log as a whole, not for a range.
             return Some(IoError::NotSupported);
         }
-        let end = request.offset_bytes.checked_add(request.len_bytes);
-        if end.is_none_or(|end| end > self.parts.size_bytes) {
-            return Some(if modifies {
-                IoError::NoSpace
-            } else {
-                IoError::Invalid
-            });
+        if let Some(error) = range_error(request, self.parts.size_bytes) {
+            return Some(error);
         }
-        let fits = match (&request.buffer, kind) {
-            (Some(buffer), RequestKind::Status) => buffer.len() >= disktime_engine::Extent::BYTES,
-            (Some(buffer), _) if kind.moves_data() => buffer.len() as u64 == request.len_bytes,
-            (None, _) => {
-                request.len_bytes == 0 || !(kind.moves_data() || kind == RequestKind::Status)
-            }
-            _ => false,
-        };
-        (!fits).then_some(IoError::Invalid)
+        (!buffer_fits(request, true)).then_some(IoError::Invalid)
     }
 
     /// A request is done: its answer goes out, and those that waited for its blocks begin.
