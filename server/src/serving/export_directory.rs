@@ -95,7 +95,7 @@ impl ServedExports {
             Export {
                 vdisk: handle,
                 kept: Kept::new(Arc::new(kept)),
-                ..past(export, name, &format!("{of} at seq:{seq}, read-only"))
+                ..past(export, name.to_owned(), seq)
             }
         }))
     }
@@ -115,22 +115,17 @@ impl ServedExports {
             return Vec::new();
         };
         let of_mark = |(mark, seq, _): &(String, u64, u64)| {
-            let name = format!("{}@{mark}", export.name);
-            past(
-                export,
-                &name,
-                &format!("{} at seq:{seq}, read-only", export.name),
-            )
+            past(export, format!("{}@{mark}", export.name), *seq)
         };
         status.marks.iter().map(of_mark).collect()
     }
 }
 
 /// A past moment of an export, before it has a handle of its own.
-fn past(export: &Export, name: &str, description: &str) -> Export {
+fn past(export: &Export, name: String, seq: u64) -> Export {
     let mut past = export.clone();
-    past.name = name.to_owned();
-    past.description = description.to_owned();
+    past.name = name;
+    past.description = format!("{} at seq:{seq}, read-only", export.name);
     past.moment_of = Some(export.name.clone());
     past.flags.read_only = true;
     past.flags.trim = false;
