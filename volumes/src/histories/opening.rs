@@ -4,11 +4,13 @@
 use crate::VolumeError;
 use crate::driver::{Blocking, Driver};
 use crate::label::{HistoryEntry, UNIT_BYTES};
+use crate::layout::Layout;
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamId};
 use disktime_history::{
     Expectation, IoFailed, IoId, Log, Need, Notice, Part, Recovery, Report, Settings, Step,
 };
+use std::ops::Range;
 
 const DOING: &str = "opening a history";
 
@@ -22,11 +24,12 @@ pub(crate) struct OpenedLog {
     pub image_step: Option<IoId>,
 }
 
-/// Opens the log in the area of `entry`; or a sentence says why it cannot be opened.
+/// Opens the log in the area of `entry`, which lies on the disk as `layout` says; or a sentence
+/// says why it cannot be opened.
 pub(crate) fn open_log<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
     driver: &mut R,
-    entry: &HistoryEntry,
+    (entry, layout): (&HistoryEntry, &Layout),
     stream: StreamId,
     settings: Settings,
 ) -> Result<Result<OpenedLog, String>, VolumeError> {
@@ -37,7 +40,7 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     });
     let mut area = Area {
         disk: Blocking::new(disk_loop, driver, stream),
-        extents: entry.extents(),
+        layout,
     };
     loop {
         match recovery.need() {
@@ -77,12 +80,12 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
 }
 
 /// The area of a log.
-struct Area<'a, 'e, D: Disk, R: Driver> {
+struct Area<'a, D: Disk, R: Driver> {
     disk: Blocking<'a, D, R>,
-    extents: &'e [(u64, u64)],
+    layout: &'a Layout,
 }
 
-impl<D: Disk, R: Driver> Area<'_, '_, D, R> {
+impl<D: Disk, R: Driver> Area<'_, D, R> {
     fn run(&mut self, opened: &mut OpenedLog, step: Step) -> Result<(), VolumeError> {
         match step {
             Step::Write { io, unit, parts } => {
@@ -110,20 +113,16 @@ impl<D: Disk, R: Driver> Area<'_, '_, D, R> {
     }
 
     /// The pieces on the disk of a range of the area: offset, and where in the range.
-    fn pieces(&self, unit: u32, len: usize) -> Vec<(u64, usize, usize)> {
-        let (start, end) = {
-            let start = u64::from(unit) * UNIT_BYTES as u64;
-            (start, start + len as u64)
-        };
+    fn pieces(&self, unit: u32, len: usize) -> Vec<(u64, Range<usize>)> {
+        let start = u64::from(unit) * UNIT_BYTES as u64;
+        let end = (start + len as u64).min(self.layout.size_bytes());
         let mut pieces = Vec::with_capacity(1);
-        let mut at = 0;
-        for (offset, len) in self.extents {
-            let (from, to) = (start.max(at), end.min(at + len));
-            if from < to {
-                let place = offset + (from - at);
-                pieces.push((place, (from - start) as usize, (to - start) as usize));
-            }
-            at += len;
+        let mut at = start;
+        while at < end {
+            let stop = end.min(self.layout.extent_end(at));
+            let in_range = (at - start) as usize..(stop - start) as usize;
+            pieces.push((self.layout.target(at).offset_bytes(), in_range));
+            at = stop;
         }
         pieces
     }
@@ -131,15 +130,15 @@ impl<D: Disk, R: Driver> Area<'_, '_, D, R> {
     fn read(&mut self, unit: u32, units: u32) -> Result<Vec<u8>, VolumeError> {
         let len = units as usize * UNIT_BYTES;
         let mut bytes = Vec::with_capacity(len);
-        for (place, from, to) in self.pieces(unit, len) {
-            bytes.extend(self.disk.read(DOING, place, (to - from) as u64)?);
+        for (place, range) in self.pieces(unit, len) {
+            bytes.extend(self.disk.read(DOING, place, range.len() as u64)?);
         }
         Ok(bytes)
     }
 
     fn write(&mut self, unit: u32, bytes: &[u8]) -> Result<(), VolumeError> {
-        for (place, from, to) in self.pieces(unit, bytes.len()) {
-            self.disk.write(DOING, place, &bytes[from..to])?;
+        for (place, range) in self.pieces(unit, bytes.len()) {
+            self.disk.write(DOING, place, &bytes[range])?;
         }
         Ok(())
     }

@@ -119,7 +119,8 @@ pub(super) fn open_history<D: Disk, R: Driver>(
         window_ns: config.window_ns,
         program_version: ProgramVersion::this().numbers(),
     };
-    let opened = match open_log(disk_loop, driver, history, streams.0, settings)? {
+    let layout = area_layout(history, streams.0);
+    let opened = match open_log(disk_loop, driver, (history, &layout), streams.0, settings)? {
         Ok(opened) => opened,
         Err(why) => return Ok(image.failing(cannot_open(name, &why))),
     };
@@ -131,7 +132,7 @@ pub(super) fn open_history<D: Disk, R: Driver>(
     });
     logged.push(NewLog {
         opened,
-        layout: area_layout(history, streams.0),
+        layout,
         image_slot,
         config,
         streams,
