@@ -2,6 +2,7 @@
 //! lies in the log and what in the image; marks, reverts and moments are the copies of their time;
 //! all of it survives restarts and power failures.
 
+mod area;
 mod common;
 mod rot;
 
