@@ -6,11 +6,13 @@
 //!   pipeline.rs ──────────────────────┘      flushing.rs: what waits for durability
 //!   sealing.rs   the next segment            checkpoints.rs: CHECKPOINT, superblocks
 //!   building.rs  maps of moments             folding.rs: the floor moves
+//!   space.rs     the disk below has none
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
 //! write is complete; a seq is durable only if a flush that began after its batch was complete has
-//! ended; after a failed write or flush nothing is written. Everything is bounded: requests that
+//! ended; after a failed write or flush nothing is written (a write that finds no space below is
+//! taken back instead). Everything is bounded: requests that
 //! wait, batches in flight, builds, open views.
 //!
 //! What is not known here: disks, clocks, threads, who asked.
@@ -28,6 +30,7 @@ mod reading;
 mod requests;
 mod retaining;
 mod sealing;
+mod space;
 
 pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
@@ -55,6 +58,7 @@ use flushing::Flushing;
 use folding::Fold;
 use pipeline::{Flight, Staged, StagedRecord};
 use sealing::Sealing;
+use space::Space;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -169,6 +173,7 @@ pub struct Log {
     /// Requests that have failed, and are told so when none of their pieces is being written.
     failing: Vec<(RequestId, Failure)>,
     sealing: Option<Sealing>,
+    space: Space,
     checkpoint_wanted: bool,
     reverting: bool,
     held: bool,
@@ -232,6 +237,12 @@ impl Log {
                 _ => self.break_down(Failure::Broken),
             }
             return;
+        }
+        if matches!(
+            purpose,
+            Purpose::Batch | Purpose::Superblock | Purpose::SealWrite
+        ) {
+            self.note_space();
         }
         match purpose {
             Purpose::Batch => self.batch_is_written(io),
@@ -305,6 +316,10 @@ impl Log {
 
     fn is_writable(&self) -> bool {
         self.phase == Phase::Writable
+    }
+
+    fn is_closing(&self) -> bool {
+        self.phase == Phase::Closing
     }
 }
 

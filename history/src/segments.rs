@@ -68,7 +68,34 @@ pub(crate) struct OpenSegment {
     placed: [usize; 3],
 }
 
+/// How far a segment was placed.
+#[derive(Debug, Clone)]
+pub(crate) struct Placement {
+    last_checksum: u32,
+    header: Option<Vec<u8>>,
+    used_units: u32,
+    placed: [usize; 3],
+}
+
 impl OpenSegment {
+    /// How far it is placed.
+    pub(crate) fn placement(&self) -> Placement {
+        Placement {
+            last_checksum: self.last_checksum,
+            header: self.header.clone(),
+            used_units: self.used_units,
+            placed: self.placed,
+        }
+    }
+
+    /// What was placed since then is not there any more.
+    pub(crate) fn go_back(&mut self, to: Placement) {
+        self.last_checksum = to.last_checksum;
+        self.header = to.header;
+        self.used_units = to.used_units;
+        self.placed = to.placed;
+    }
+
     /// A segment whose header was made just now.
     pub(crate) fn begin(header: &SegmentHeader, block: Vec<u8>, checksum: u32) -> OpenSegment {
         let mut open = OpenSegment::found(header, checksum);

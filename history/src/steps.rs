@@ -108,6 +108,12 @@ pub enum Notice {
         /// The floor.
         floor: Seq,
     },
+    /// A fold has failed: the image's disk did, or what is to be folded is damaged. The floor stays
+    /// where it was, and a log that is full takes nothing, until `Log::retry_fold` repeats it.
+    FoldFailed,
+    /// The disk below has no space for what is written: changes fail until `Log::retry_writes`
+    /// finds some. Said once until then.
+    OutOfSpace,
     /// The log is closed in good order.
     Closed,
     /// A write or a flush failed: nothing can be written until the log is opened again.
@@ -120,6 +126,9 @@ pub enum Failure {
     /// The log is full, and no moment may be given up.
     #[error("the history is full; drop a mark or a branch, or give it more space (`max`)")]
     Full,
+    /// The disk that the log lies on has no space left for what the log writes.
+    #[error("the disk of the history has no space left; free some below it")]
+    NoSpace,
     /// A write or flush of the log failed.
     #[error("the disk of the history failed; mend it and open the vdisk again")]
     Broken,

@@ -65,6 +65,10 @@ pub struct HistoryStatus {
     pub index_blocks: u64,
     /// Whether the oldest moments are moving into the vdisk's own space.
     pub folding: bool,
+    /// Why they cannot be moved, if that failed, and when it is tried again.
+    pub fold_problem: Option<String>,
+    /// Whether the last write of the log found no space on its disk.
+    pub out_of_space: bool,
     /// Whether it takes no changes, because durable data is lost from `lost_from` on.
     pub read_only: bool,
     /// The first moment that is lost.
@@ -107,6 +111,15 @@ impl fmt::Display for HistoryStatus {
                 f,
                 "  its disk failed: changes fail until the server is started again"
             )?;
+        }
+        if self.out_of_space {
+            writeln!(
+                f,
+                "  there is no space on its disk: writes get ENOSPC until there is"
+            )?;
+        }
+        if let Some(problem) = &self.fold_problem {
+            writeln!(f, "  {problem}")?;
         }
         for mark in &self.marks {
             writeln!(f, "  mark {}: seq:{}, {}", mark.name, mark.seq, mark.time)?;

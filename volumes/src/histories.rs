@@ -20,6 +20,7 @@
 mod changes;
 mod clients;
 mod controls;
+mod fold_retry;
 mod folding;
 mod inner;
 mod logged_vdisk;

@@ -33,9 +33,16 @@ pub(super) struct Superblocks {
     checkpoint_forgets_before: bool,
     /// Whether the checkpoint that ends a log is wanted or in flight.
     is_last: bool,
+    /// The copy found no space on the disk below, and is written again.
+    is_repeated: bool,
 }
 
 impl Superblocks {
+    /// The copy that was being written found no space.
+    pub(super) fn write_again(&mut self) {
+        self.is_repeated = true;
+    }
+
     /// Of a log that was opened with the copy `counted`.
     pub(super) fn of_found(counted: usize) -> Superblocks {
         Superblocks {
@@ -52,6 +59,14 @@ impl Log {
     }
 
     pub(super) fn advance_superblocks(&mut self) {
+        if self.waits_for_space() {
+            return;
+        }
+        if let Some(copy) = self.superblocks.copy
+            && mem::take(&mut self.superblocks.is_repeated)
+        {
+            self.write_superblock(copy);
+        }
         if self.superblocks.is_wanted && self.superblocks.copy.is_none() {
             self.superblocks.is_wanted = false;
             self.superblock.generation += 1;
@@ -186,6 +201,14 @@ impl Log {
         }
         self.superblocks.is_last &= self.superblock.closed.is_some();
         self.want_superblocks();
+    }
+
+    /// The CHECKPOINT in flight found no space: it is written again.
+    pub(super) fn checkpoint_is_taken_back(&mut self) {
+        self.superblocks.checkpoint_floor = None;
+        self.superblocks.forgets_before |=
+            mem::take(&mut self.superblocks.checkpoint_forgets_before);
+        self.checkpoint_wanted = true;
     }
 
     /// Whether the open segment must be sealed before the next CHECKPOINT.

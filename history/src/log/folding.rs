@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Invariants: while the image is neither the old nor the new floor, every block that a fold
-//! changes is read from the log; a crash repeats the whole fold, which writes the same bytes.
+//! changes is read from the log; a crash repeats the whole fold, which writes the same bytes. A
+//! fold that fails *rests*: the floor stays, nothing waits for it, and [`Log::retry_fold`] repeats
+//! it, without a record in the log if there is one already.
 
 use super::fetching::ViewMap;
 use super::pipeline::{Answer, StagedRecord};
@@ -34,9 +36,8 @@ enum Stage {
     /// The checkpoint is durable; builds in flight end first.
     Builds,
     Reads(Vec<u32>),
-    /// The image's disk failed or the log is damaged: the floor stays until the log is opened
-    /// again.
-    Failed,
+    /// The image's disk failed or the log is damaged: the floor stays until the fold is repeated.
+    Resting,
 }
 
 /// A fold in flight.
@@ -44,6 +45,8 @@ enum Stage {
 pub(super) struct Fold {
     to: Seq,
     stage: Stage,
+    /// FOLD_INTENT and the superblocks name it, so that it can be repeated without them.
+    is_announced: bool,
     map: BlockMap,
     /// Blocks of it that the log does not have any more.
     lost: LostBlocks,
@@ -52,6 +55,10 @@ pub(super) struct Fold {
 impl Fold {
     pub(super) fn to(&self) -> Seq {
         self.to
+    }
+
+    fn rests(&self) -> bool {
+        self.stage == Stage::Resting
     }
 }
 
@@ -75,10 +82,23 @@ impl Log {
         self.fold = Some(Fold {
             to,
             stage: Stage::Building,
+            is_announced: false,
             map: BlockMap::default(),
             lost: LostBlocks::default(),
         });
         self.builds.push(BuildPurpose::Fold);
+    }
+
+    /// Repeats a fold that rests, if there is one ([`Notice::FoldFailed`]). Until it fails again it
+    /// counts as one that makes space, so changes may wait for it.
+    pub fn retry_fold(&mut self) {
+        if self.check_writable().is_err() {
+            return;
+        }
+        if let Some(fold) = self.fold.as_mut().filter(|fold| fold.rests()) {
+            fold.stage = Stage::Building;
+            self.builds.push(BuildPurpose::Fold);
+        }
     }
 
     /// What the image has to hold from block `from` on: the next run, while the step
@@ -99,11 +119,12 @@ impl Log {
     /// [`Failure::TooMany`] if there are too many such blocks: then [`Step::WriteImage`] fails.
     pub fn fold_lost(&mut self, lba: u64) -> Result<(), Failure> {
         let known = self.lost_blocks.len();
-        let more_bytes = (known + 1) * LOST_RUN_BYTES;
-        let has_room = self.tables_have_room(more_bytes);
+        let of_fold = self.fold.as_ref().map_or(0, |fold| fold.lost.len());
+        // The tables have those that are known already.
+        let has_room = self.tables_have_room((of_fold + 1) * LOST_RUN_BYTES);
         let is_image = |fold: &&mut Fold| fold.stage == Stage::Image;
         if let Some(fold) = self.fold.as_mut().filter(is_image) {
-            if known + fold.lost.len() >= LOST_RUNS_MAX || !has_room {
+            if known + of_fold >= LOST_RUNS_MAX || !has_room {
                 return Err(Failure::TooMany);
             }
             fold.lost.insert(lba);
@@ -114,6 +135,9 @@ impl Log {
     pub(super) fn fold_map_is_built(&mut self, map: BlockMap) {
         let Some(fold) = &mut self.fold else { return };
         fold.map = map;
+        if fold.is_announced {
+            return self.begin_image();
+        }
         fold.stage = Stage::Intent;
         let (from, to) = (self.floor, fold.to);
         self.records.push_back(StagedRecord {
@@ -135,10 +159,16 @@ impl Log {
     pub(super) fn fold_is_announced(&mut self, fold_to: Seq) {
         let Some(fold) = &mut self.fold else { return };
         if fold.stage == Stage::Announcement && fold.to == fold_to {
-            fold.stage = Stage::Image;
-            let io = self.start(Purpose::Image);
-            self.steps.push_back(Step::WriteImage { io });
+            fold.is_announced = true;
+            self.begin_image();
         }
+    }
+
+    fn begin_image(&mut self) {
+        let Some(fold) = &mut self.fold else { return };
+        fold.stage = Stage::Image;
+        let io = self.start(Purpose::Image);
+        self.steps.push_back(Step::WriteImage { io });
     }
 
     pub(super) fn image_is_written(&mut self) {
@@ -164,8 +194,10 @@ impl Log {
 
     pub(super) fn image_failed(&mut self) {
         if let Some(fold) = &mut self.fold {
-            fold.stage = Stage::Failed;
+            fold.stage = Stage::Resting;
             fold.map = BlockMap::default();
+            fold.lost = LostBlocks::default();
+            self.notices.push_back(Notice::FoldFailed);
         }
     }
 
@@ -187,9 +219,12 @@ impl Log {
 
     /// Whether a fold is in flight that will make space.
     pub(super) fn is_folding(&self) -> bool {
-        self.fold
-            .as_ref()
-            .is_some_and(|fold| fold.stage != Stage::Failed)
+        self.fold.as_ref().is_some_and(|fold| !fold.rests())
+    }
+
+    /// Whether a fold has failed and is not repeated yet.
+    pub fn fold_rests(&self) -> bool {
+        self.fold.as_ref().is_some_and(Fold::rests)
     }
 
     pub(super) fn advance_fold(&mut self) {

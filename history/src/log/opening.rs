@@ -84,6 +84,7 @@ impl Log {
             flushing: Default::default(),
             failing: Vec::new(),
             sealing: None,
+            space: Default::default(),
             checkpoint_wanted: false,
             reverting: false,
             held: false,

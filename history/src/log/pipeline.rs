@@ -3,6 +3,7 @@
 //! A batch takes all that waits, up to its limits, whenever fewer batches than allowed are in
 //! flight; there is no timer. Records are batches of their own and go first.
 
+use super::space::Before;
 use super::{Log, Purpose};
 use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
 use crate::format::footer::FooterEntry;
@@ -66,6 +67,10 @@ pub(super) struct Flight {
     pub(super) items: Vec<Staged>,
     pub(super) answer: Answer,
     pub(super) is_complete: bool,
+    /// It found no space on the disk below.
+    pub(super) has_no_space: bool,
+    /// To go back to if it is taken back.
+    pub(super) before: Before,
 }
 
 impl Flight {
@@ -102,6 +107,7 @@ impl Log {
 
     pub(super) fn advance_pipeline(&mut self, now_ns: u64) {
         while self.sealing.is_none()
+            && !self.waits_for_space()
             && self.flight.len() < self.settings.commits_in_flight.clamp(1, 4)
         {
             let began = self.begin_record(now_ns)
@@ -309,6 +315,7 @@ impl Log {
         mut answer: Answer,
         now_ns: u64,
     ) {
+        let before = self.before_header().expect("room was made");
         let (header, block, first) = self.make_header(body, payload, entries, now_ns);
         let io = self.start(Purpose::Batch);
         let mut bytes = first.unwrap_or_default();
@@ -340,6 +347,8 @@ impl Log {
             items,
             answer,
             is_complete: false,
+            has_no_space: false,
+            before,
         });
     }
 
@@ -385,13 +394,18 @@ impl Log {
     /// No slot is free for what waits.
     fn data_has_no_room(&mut self) {
         if !self.makes_space() {
-            while let Some(item) = self.staged.pop_front() {
-                if item.is_last {
-                    self.failing.push((item.request, Failure::Full));
-                }
-            }
-            self.answer_failing();
+            self.fail_staged(Failure::Full);
         }
+    }
+
+    /// All changes that wait fail.
+    pub(super) fn fail_staged(&mut self, why: Failure) {
+        while let Some(item) = self.staged.pop_front() {
+            if item.is_last {
+                self.failing.push((item.request, why));
+            }
+        }
+        self.answer_failing();
     }
 
     /// Whether every request up to this ticket is published or has failed.

@@ -15,11 +15,13 @@ impl Log {
         if let Some(flight) = written {
             flight.is_complete = true;
         }
-        while self.flight.front().is_some_and(|flight| flight.is_complete) {
+        let can_be_published = |flight: &Flight| flight.is_complete && !flight.has_no_space;
+        while self.flight.front().is_some_and(can_be_published) {
             if let Some(flight) = self.flight.pop_front() {
                 self.publish(flight);
             }
         }
+        self.take_back_batches();
         self.answer_failing();
         self.answer_flushes();
     }

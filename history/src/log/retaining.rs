@@ -42,6 +42,10 @@ pub struct Status {
     pub free_slots: usize,
     /// Whether a fold is in flight.
     pub is_folding: bool,
+    /// Whether a fold has failed and waits to be repeated: the floor stays where it is.
+    pub fold_rests: bool,
+    /// Whether the last write found no space on the disk below.
+    pub is_out_of_space: bool,
     /// Units that segments take.
     pub used_units: u64,
     /// Units of all slots.
@@ -69,14 +73,16 @@ impl Log {
             newest: self.published_seq,
             durable: self.durable_seq,
             branch: self.branches.current(),
-            is_read_only: self.phase == Phase::ReadOnly,
+            is_read_only: self.is_read_only(),
             lost_from: self.lost_from,
             free_slots: self.segments.free_slots(),
             is_folding: self.is_folding(),
+            fold_rests: self.fold_rests(),
+            is_out_of_space: self.is_out_of_space(),
             used_units: self.segments.used_units(),
             units: u64::from(geometry.slots) * u64::from(geometry.slot_units),
             index_bytes: self.map.memory_bytes(),
-            index_blocks: self.map.blocks(),
+            index_blocks: self.index_blocks(),
             fences_bytes: self
                 .fences
                 .values()
@@ -91,6 +97,16 @@ impl Log {
                 .map(|mark| (mark.name.clone(), mark.moment, mark.time_ns))
                 .collect(),
         }
+    }
+
+    /// Whether only reads are served.
+    pub fn is_read_only(&self) -> bool {
+        self.phase == Phase::ReadOnly
+    }
+
+    /// Blocks whose newest version lies in the log.
+    pub fn index_blocks(&self) -> u64 {
+        self.map.blocks()
     }
 
     /// What holds the floor, and where.

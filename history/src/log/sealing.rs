@@ -3,6 +3,7 @@
 //! Between the last batch of a segment and the first of the next one lie two flushes, so that only
 //! the newest segment can have a torn tail. They cost two flushes for each 64 MiB.
 
+use super::space::Before;
 use super::{Log, Purpose};
 use crate::fences::Fences;
 use crate::format::UNIT_BYTES;
@@ -20,7 +21,7 @@ pub(super) enum Sealing {
     FlushingBefore,
     /// All that the segment holds is durable.
     Ready,
-    Writing(Box<BatchHeader>, u32),
+    Writing(Box<BatchHeader>, u32, Before),
     FlushingAfter(Box<BatchHeader>, u32),
 }
 
@@ -38,13 +39,13 @@ impl Log {
                 self.sealing = Some(Sealing::Ready);
             }
         }
-        if matches!(self.sealing, Some(Sealing::Ready)) {
+        if matches!(self.sealing, Some(Sealing::Ready)) && !self.waits_for_space() {
             self.write_seal(now_ns);
         }
     }
 
     fn write_seal(&mut self, now_ns: u64) {
-        let Some(open) = self.segments.open() else {
+        let (Some(open), Some(before)) = (self.segments.open(), self.before_header()) else {
             self.sealing = None;
             return;
         };
@@ -70,11 +71,11 @@ impl Log {
         let parts = vec![Part::Bytes(first), Part::Bytes(pages)];
         self.steps.push_back(Step::Write { io, unit, parts });
         self.note_fences(id, || fences);
-        self.sealing = Some(Sealing::Writing(Box::new(header), checksum));
+        self.sealing = Some(Sealing::Writing(Box::new(header), checksum, before));
     }
 
     pub(super) fn seal_is_written(&mut self) {
-        if let Some(Sealing::Writing(header, checksum)) = self.sealing.take() {
+        if let Some(Sealing::Writing(header, checksum, _)) = self.sealing.take() {
             self.published_seq = header.last_seq();
             self.published_time_ns = header.time_ns;
             self.noted_seq = header.durable_seq;

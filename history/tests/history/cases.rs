@@ -268,7 +268,7 @@ fn after_a_failed_flush_nothing_is_promised_and_reads_go_on() {
 }
 
 #[test]
-fn an_image_that_fails_stops_the_fold_alone_until_the_log_is_opened_again() {
+fn an_image_that_fails_stops_the_fold_alone_and_opening_the_log_repeats_it() {
     let (mut driver, mut random) = opened(WhenFull::Shorten);
     let old = write(&mut driver, 3, 1);
     let old = driver.finish(old, &mut random).expect("written");

@@ -1,7 +1,7 @@
 //! A driver over simulated disks: does the log's steps one by one in random order, and reads like a
 //! client.
 
-use crate::disk::{Disk, SECTOR_BYTES};
+use crate::disk::Disk;
 use disktime_history::{
     Expectation, Fetched, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery,
     Report, RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId,
@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     pub(crate) clock_ns: u64,
     /// The image's disk takes no writes.
     pub(crate) image_fails: bool,
+    /// Writes of the log find no space: all of their sectors but some are written.
+    pub(crate) no_space: bool,
     /// Units of the log that cannot be read by a build.
     pub(crate) bad_units: Vec<u32>,
     pub(crate) notices: Vec<Notice>,
@@ -134,6 +136,7 @@ impl Driver {
             image,
             clock_ns: 1_000_000_000,
             image_fails: false,
+            no_space: false,
             bad_units: Vec::new(),
             notices: Vec::new(),
             geometry,
@@ -254,6 +257,9 @@ impl Driver {
 
     fn end(&mut self, job: Job) {
         match job {
+            Job::Write(io, offset, bytes, _) if self.no_space => {
+                self.end_without_space(io, offset, &bytes);
+            }
             Job::Write(io, offset, bytes, _) => {
                 self.disk.write(offset, &bytes);
                 self.log.complete(io, Ok(()));
@@ -433,49 +439,6 @@ impl Driver {
         blocks
     }
 
-    /// Power is lost, whatever is in flight.
-    pub(crate) fn crash(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
-        for job in std::mem::take(&mut self.jobs) {
-            if let Job::Write(_, offset, bytes, _) = job {
-                self.disk.interrupt(offset, &bytes);
-            }
-        }
-        self.disk.crash(random);
-        self.image.crash(random);
-        (self.disk, self.image)
-    }
-
-    /// The server is killed: what it wrote is in the cache of the kernel, and of what is in flight
-    /// some beginning.
-    pub(crate) fn kill(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
-        for job in std::mem::take(&mut self.jobs) {
-            if let Job::Write(_, offset, bytes, _) = job {
-                let sectors = bytes.len() / SECTOR_BYTES;
-                let kept = match random.below(3) {
-                    0 => 0,
-                    1 => random.below(sectors as u64 + 1) as usize,
-                    _ => sectors,
-                };
-                self.disk.write(offset, &bytes[..kept * SECTOR_BYTES]);
-            }
-        }
-        (self.disk, self.image)
-    }
-
-    /// A write in flight fails; whether there was one.
-    pub(crate) fn fail_a_write(&mut self) -> bool {
-        self.take_steps();
-        let is_write = |job: &Job| matches!(job, Job::Write(..));
-        let Some(at) = self.jobs.iter().position(is_write) else {
-            return false;
-        };
-        if let Job::Write(io, ..) = self.jobs.remove(at) {
-            self.log.complete(io, Err(IoFailed));
-        }
-        self.take_notices();
-        true
-    }
-
     /// Headers of segments, also of those whose first write is in flight.
     pub(crate) fn segment_headers(&self) -> Vec<Vec<u8>> {
         let writes = self.jobs.iter().filter_map(|job| match job {
@@ -496,3 +459,5 @@ impl Driver {
         self.settings
     }
 }
+
+mod faults;

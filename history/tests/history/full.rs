@@ -89,6 +89,49 @@ fn a_revert_with_data_that_waits_for_space_goes_on() {
     assert!(reverted > 5, "{reverted}");
 }
 
+/// A fold that fails rests: what waits for space hears that there is none, and the log takes
+/// changes again when the fold was repeated and did not fail. Repeating it takes no space.
+#[test]
+fn a_fold_that_failed_is_repeated_when_it_is_asked_for() {
+    for when_full in [WhenFull::Refuse, WhenFull::Shorten] {
+        let mut random = SplitMix64::new(5);
+        let mut driver = Driver::new(geometry(32, 8, 64), settings(2, when_full));
+        driver.image_fails = true;
+        if when_full == WhenFull::Refuse {
+            let to = write(&mut driver, &mut random, 4, 4);
+            driver.log.fold(to).expect("nothing holds the floor");
+        }
+        fill(&mut driver, &mut random);
+        driver.run(&mut random);
+        let failed = driver.log.status();
+        assert!(failed.fold_rests && !failed.is_folding, "{when_full:?}");
+        for _ in 0..50 {
+            driver.notices.clear();
+            driver.log.retry_fold();
+            let request = driver.write(3, vec![1; UNIT_BYTES], false).expect("taken");
+            let full = driver.finish(request, &mut random);
+            assert_eq!(full, Err(Failure::Full), "{when_full:?}");
+            driver.run(&mut random);
+            assert!(driver.notices.contains(&Notice::FoldFailed));
+        }
+        assert_eq!(driver.log.status(), failed, "trying takes nothing");
+        driver.image_fails = false;
+        driver.log.retry_fold();
+        driver.run(&mut random);
+        let folded = driver.log.status();
+        assert!(!folded.fold_rests && folded.floor > failed.floor);
+        assert!(driver.notices.contains(&Notice::Folded {
+            floor: folded.floor
+        }));
+        if when_full == WhenFull::Shorten {
+            write(&mut driver, &mut random, 3, 3);
+        }
+        let content = driver.read(View::Now);
+        let (again, _) = reopened(&driver).expect("it opens");
+        assert!(again.read(View::Now) == content);
+    }
+}
+
 #[test]
 fn no_two_segments_have_one_id() {
     let mut lost = 0;

@@ -17,5 +17,6 @@ mod lazy;
 mod mended;
 mod model;
 mod order;
+mod space;
 mod support;
 mod tree;

@@ -171,6 +171,8 @@ fn status(vdisk: &str, report: HistoryReport) -> HistoryStatus {
         index_bytes: log.index_bytes,
         index_blocks: log.index_blocks,
         folding: log.is_folding,
+        fold_problem: report.fold_problem,
+        out_of_space: log.is_out_of_space,
         read_only: log.is_read_only,
         lost_from: log.lost_from,
         broken: report.is_broken,

@@ -232,7 +232,7 @@ impl LoggedVdisk {
 /// What a client gets for a failure of the log.
 pub(super) fn error_of(why: Failure) -> IoError {
     match why {
-        Failure::Full | Failure::TooMany => IoError::NoSpace,
+        Failure::Full | Failure::NoSpace | Failure::TooMany => IoError::NoSpace,
         Failure::ReadOnly => IoError::ReadOnly,
         Failure::NotOpen => IoError::Shutdown,
         Failure::OutOfRange => IoError::Invalid,

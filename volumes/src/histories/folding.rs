@@ -6,15 +6,16 @@
 //!
 //! Invariants: the stream of the fold pays for its reads and writes; a block that does not verify
 //! or cannot be read is not written, and the log hears that it is lost; a write that fails ends the
-//! fold, and the log keeps the floor where it was; the image is flushed before the log hears that
-//! it is written.
+//! fold, and the log keeps the floor where it was until the fold is tried again (`fold_retry.rs`);
+//! the image is flushed before the log hears that it is written.
 
 use super::clients::BLOCK;
+use super::fold_retry::FoldRetry;
 use super::inner::{InnerRequest, Place, Purpose};
 use super::logged_vdisk::LoggedVdisk;
 use disktime_disks::Buffer;
 use disktime_engine::{IoError, Reply, RequestKind};
-use disktime_history::{IoFailed, IoId, Source, UNIT_BYTES, Unit};
+use disktime_history::{IoFailed, IoId, Seq, Source, UNIT_BYTES, Unit};
 use slab::Slab;
 
 /// Jobs at a time.
@@ -41,6 +42,8 @@ pub(super) struct FoldWork {
     cursor: u64,
     is_listed: bool,
     has_failed: bool,
+    /// What the disk answered first, if it failed.
+    error: Option<IoError>,
     is_flushing: bool,
     jobs: Slab<Job>,
 }
@@ -52,6 +55,7 @@ impl FoldWork {
             cursor: 0,
             is_listed: false,
             has_failed: false,
+            error: None,
             is_flushing: false,
             jobs: Slab::new(),
         }
@@ -60,6 +64,11 @@ impl FoldWork {
     /// Nothing more is begun; the next opening repeats the fold.
     pub(super) fn give_up(&mut self) {
         self.has_failed = true;
+    }
+
+    fn fail(&mut self, error: IoError) {
+        self.has_failed = true;
+        self.error.get_or_insert(error);
     }
 }
 
@@ -75,6 +84,7 @@ impl LoggedVdisk {
         if !fold.jobs.is_empty() || fold.is_flushing {
             self.fold = Some(fold);
         } else if fold.has_failed {
+            self.fold_error = fold.error;
             self.parts.log.complete(fold.io, Err(IoFailed));
         } else {
             fold.is_flushing = true;
@@ -209,7 +219,7 @@ impl LoggedVdisk {
                 }
             }
             Err(IoError::Io) => self.lose_block(&mut fold, job, at),
-            Err(_) => fold.has_failed = true,
+            Err(error) => fold.fail(error),
         }
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
@@ -274,7 +284,9 @@ impl LoggedVdisk {
             self.pool.put(buffer);
         }
         if let Some(fold) = &mut self.fold {
-            fold.has_failed |= reply.result.is_err();
+            if let Err(error) = reply.result {
+                fold.fail(error);
+            }
             fold.jobs[job].writes -= 1;
             if fold.jobs[job].writes == 0 {
                 fold.jobs.remove(job);
@@ -285,8 +297,52 @@ impl LoggedVdisk {
     /// The image is durable.
     pub(super) fn fold_is_flushed(&mut self, reply: Reply) {
         if let Some(fold) = self.fold.take() {
+            self.fold_error = reply.result.err();
             let result = reply.result.map_err(|_| IoFailed);
             self.parts.log.complete(fold.io, result);
+        }
+    }
+
+    /// The log says that a fold has failed: it is tried again later.
+    pub(super) fn fold_failed(&mut self) {
+        if self.stopping {
+            return;
+        }
+        let mut why = self.fold_error.take();
+        if self.parts.log.is_out_of_space() {
+            why = why.or(Some(IoError::NoSpace));
+        }
+        let retry = FoldRetry::after(self.fold_retry, why);
+        if self.fold_retry.is_none() {
+            tracing::warn!(
+                vdisk = %self.parts.name,
+                "{}, then less often, up to once a minute; a log that is full takes no writes until \
+                 then",
+                retry.problem()
+            );
+        }
+        self.fold_retry = Some(retry);
+    }
+
+    /// A fold is complete.
+    pub(super) fn fold_ended(&mut self, floor: Seq) {
+        let name = &self.parts.name;
+        match self.fold_retry.take() {
+            Some(_) => tracing::info!(
+                vdisk = %name,
+                "the oldest moments are moved into the vdisk's own space again"
+            ),
+            None => tracing::debug!(vdisk = %name, floor, "a fold is complete"),
+        }
+    }
+
+    /// A second has passed: a fold that failed may be due.
+    pub(super) fn tick_fold(&mut self) {
+        let rests = self.parts.log.fold_rests();
+        if let Some(retry) = self.fold_retry.as_mut().filter(|_| rests)
+            && retry.tick()
+        {
+            self.parts.log.retry_fold();
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
+use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{InnerRequests, Purpose};
 use super::reading::Readings;
@@ -78,6 +79,10 @@ pub(crate) struct LoggedVdisk {
     pub(super) readings: Readings,
     pub(super) inner: InnerRequests,
     pub(super) fold: Option<FoldWork>,
+    /// What the disk answered to a fold that the log has not called failed yet.
+    pub(super) fold_error: Option<IoError>,
+    /// Folds have failed since the last one that did not.
+    pub(super) fold_retry: Option<FoldRetry>,
     pub(super) pool: BufferPool,
     /// Clients whose change or flush the log had no space for; tried again.
     pub(super) stalled: VecDeque<usize>,
@@ -111,6 +116,8 @@ impl LoggedVdisk {
             readings: Readings::default(),
             inner: InnerRequests::default(),
             fold,
+            fold_error: None,
+            fold_retry: None,
             pool: BufferPool::new(POOL_BYTES),
             stalled: VecDeque::new(),
             opened: Vec::new(),
@@ -337,9 +344,13 @@ impl LoggedVdisk {
                     self.opened.push((view, seq, done));
                 }
             }
-            Notice::Folded { floor } => {
-                tracing::debug!(vdisk = %self.parts.name, floor, "a fold is complete");
-            }
+            Notice::Folded { floor } => self.fold_ended(floor),
+            Notice::FoldFailed => self.fold_failed(),
+            Notice::OutOfSpace => tracing::warn!(
+                vdisk = %self.parts.name,
+                "there is no space on the disk for its history: writes get ENOSPC until there is; \
+                 nothing that was flushed is lost"
+            ),
             Notice::Closed => self.is_closed = true,
             Notice::Broken => {
                 tracing::error!(
@@ -373,6 +384,10 @@ impl LoggedVdisk {
     /// What is due from time to time. `image_bytes`: what is stored in the image.
     pub(super) fn tick(&mut self, since_1970_ns: u64, image_bytes: u64) {
         self.since_1970_ns = since_1970_ns;
+        if !self.stopping {
+            self.tick_fold();
+        }
+        self.parts.log.retry_writes();
         let log = &mut self.parts.log;
         if !self.stopping && log.broken().is_none() {
             log.expire_branches(since_1970_ns);
@@ -390,7 +405,7 @@ impl LoggedVdisk {
     }
 
     fn count_stored(&self, image_bytes: u64) {
-        let in_log = self.parts.log.status().index_blocks * BLOCK;
+        let in_log = self.parts.log.index_blocks() * BLOCK;
         let stored = (image_bytes + in_log).min(self.parts.size_bytes);
         let before = self.stored.get();
         self.stored.add(stored.saturating_sub(before));
@@ -438,7 +453,7 @@ impl LoggedVdisk {
 
     /// Whether it is closed, or never will be.
     pub(super) fn is_closed(&self) -> bool {
-        let status_is_final = self.is_broken() || self.parts.log.status().is_read_only;
+        let status_is_final = self.is_broken() || self.parts.log.is_read_only();
         self.is_closed || (status_is_final && self.inner.is_empty())
     }
 

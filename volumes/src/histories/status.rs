@@ -20,6 +20,8 @@ pub struct HistoryReport {
     pub area_bytes: u64,
     /// A write or a flush of the log failed: changes fail.
     pub is_broken: bool,
+    /// Why folds fail, if they do, and when the next one is tried.
+    pub fold_problem: Option<String>,
 }
 
 impl LoggedVdisk {
@@ -31,6 +33,7 @@ impl LoggedVdisk {
             window_ns: self.parts.window_ns,
             area_bytes: self.parts.area_bytes,
             is_broken: self.is_broken(),
+            fold_problem: self.fold_retry.map(|retry| retry.problem()),
         }
     }
 

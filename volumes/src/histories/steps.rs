@@ -5,7 +5,7 @@ use super::folding::FoldWork;
 use super::inner::{InnerRequest, Place, Purpose};
 use super::logged_vdisk::LoggedVdisk;
 use disktime_disks::Buffer;
-use disktime_engine::{Reply, RequestKind};
+use disktime_engine::{IoError, Reply, RequestKind};
 use disktime_history::{IoFailed, IoId, Part, Step, UNIT_BYTES};
 
 impl LoggedVdisk {
@@ -68,8 +68,10 @@ impl LoggedVdisk {
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
         }
-        let result = reply.result.map_err(|_| IoFailed);
-        self.parts.log.complete(io, result);
+        match reply.result {
+            Err(IoError::NoSpace) => self.parts.log.complete_without_space(io),
+            result => self.parts.log.complete(io, result.map_err(|_| IoFailed)),
+        }
     }
 
     /// A read that the log asked for has ended.

@@ -1,0 +1,64 @@
+//! What goes wrong: losses of power, kills, writes that fail or find no space.
+
+use super::{Driver, Job};
+use crate::disk::{Disk, SECTOR_BYTES};
+use disktime_history::{IoFailed, IoId};
+use disktime_random::SplitMix64;
+
+impl Driver {
+    /// Power is lost, whatever is in flight.
+    pub(crate) fn crash(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
+        for job in std::mem::take(&mut self.jobs) {
+            if let Job::Write(_, offset, bytes, _) = job {
+                self.disk.interrupt(offset, &bytes);
+            }
+        }
+        self.disk.crash(random);
+        self.image.crash(random);
+        (self.disk, self.image)
+    }
+
+    /// The server is killed: what it wrote is in the cache of the kernel, and of what is in flight
+    /// some beginning.
+    pub(crate) fn kill(mut self, random: &mut SplitMix64) -> (Disk, Disk) {
+        for job in std::mem::take(&mut self.jobs) {
+            if let Job::Write(_, offset, bytes, _) = job {
+                let sectors = bytes.len() / SECTOR_BYTES;
+                let kept = match random.below(3) {
+                    0 => 0,
+                    1 => random.below(sectors as u64 + 1) as usize,
+                    _ => sectors,
+                };
+                self.disk.write(offset, &bytes[..kept * SECTOR_BYTES]);
+            }
+        }
+        (self.disk, self.image)
+    }
+
+    /// A write in flight fails; whether there was one.
+    pub(crate) fn fail_a_write(&mut self) -> bool {
+        self.take_steps();
+        let is_write = |job: &Job| matches!(job, Job::Write(..));
+        let Some(at) = self.jobs.iter().position(is_write) else {
+            return false;
+        };
+        if let Job::Write(io, ..) = self.jobs.remove(at) {
+            self.log.complete(io, Err(IoFailed));
+        }
+        self.take_notices();
+        true
+    }
+
+    /// A write finds no space: all of its sectors but some are written.
+    pub(super) fn end_without_space(&mut self, io: IoId, offset: usize, bytes: &[u8]) {
+        let mut random = SplitMix64::new(self.clock_ns);
+        let sectors = bytes.len() / SECTOR_BYTES;
+        let missing = random.below(sectors as u64) as usize;
+        for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
+            if index != missing && random.below(4) > 0 {
+                self.disk.write(offset + index * SECTOR_BYTES, sector);
+            }
+        }
+        self.log.complete_without_space(io);
+    }
+}
