@@ -121,6 +121,10 @@ gallery! {
       "history": { "window": 24, "max": "1MiB", "disk": "ssd0", "when_full": "wait", "batch": "50%" } },
     "web": { "disk": "hdd0", "size": "1GiB", "trim": "hold", "history": { "max": "64MiB" } }"#);
     history_whose_trims_are_held: with_vdisks(r#"    "web": { "disk": "hdd0", "size": "1GiB", "trim": "hold", "history": { "window": "1h", "max": "64MiB" } }"#);
+    history_of_too_large_a_vdisk: r#"{ "state_dir": "state",
+  "disks": { "a": { "path": "a", "size": "200TiB" } },
+  "vdisks": { "db": { "disk": "a", "size": "100TiB", "history": { "window": "1h", "max": "64MiB" } } } }
+"#;
     history_on_another_disk: r#"{ "state_dir": "state",
   "disks": { "a": { "path": "a", "size": "1GiB" }, "b": { "path": "b", "size": "1GiB" } },
   "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "64MiB", "disk": "b" } } } }

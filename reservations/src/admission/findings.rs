@@ -8,6 +8,9 @@ use crate::remedy;
 use disktime_documents::Finding;
 use disktime_units::{Share, TrimHandling, format_size, format_sizes};
 
+/// The largest vdisk that a log can tell the blocks of (docs/history-format.md, "Limits").
+const HISTORY_VDISK_BYTES_MAX: u64 = 64 << 40;
+
 /// The error points at the first vdisk that does not fit.
 pub(super) fn too_much_time(
     admission: &Admission,
@@ -214,6 +217,13 @@ pub(super) fn histories(
             let message = format!("`{name}` has a history, and its disk keeps no data");
             let help = "put it on a disk with `path` or `memory`, or remove `history`";
             let finding = Finding::error(history.place, message).help(help);
+            admission.findings.push(finding);
+        }
+        if vdisk.size_bytes.value > HISTORY_VDISK_BYTES_MAX {
+            let most = format_size(HISTORY_VDISK_BYTES_MAX);
+            let message = format!("`{name}` has a history and more than {most}, the most for that");
+            let help = format!("\"size\": \"{most}\", or remove `history`");
+            let finding = Finding::error(vdisk.size_bytes.span, message).help(help);
             admission.findings.push(finding);
         }
         if configuration.trims_of(vdisk) == TrimHandling::Hold {

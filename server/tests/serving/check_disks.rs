@@ -73,6 +73,47 @@ fn vdisks_that_do_not_fit_their_disk() {
     refused(&place, &["`b`", "`a`", "disktime remove"]);
 }
 
+/// The newest data of a vdisk with a history lies in its log: nothing is served without it.
+#[test]
+fn a_history_that_is_not_as_the_file_says() {
+    let with = |size: &str, history: &str| {
+        format!(r#""db": {{ "disk": "d0", "size": "{size}"{history} }}"#)
+    };
+    let kept = r#", "history": { "window": "1h", "max": "64MiB" }"#;
+    let place = TestDirectory::configured(PLAIN_DISK, &with("16MiB", ""), NBD);
+    place.start().stop();
+    // One that is switched on is said.
+    place.configure_as(PLAIN_DISK, &with("16MiB", kept), NBD);
+    assert_says(&passes(&place), &["`db` gets a history", "64MiB"]);
+    place.start().stop();
+    assert!(!passes(&place).contains("gets a history"));
+    place.configure_as(PLAIN_DISK, &with("16MiB", ""), NBD);
+    refused(&place, &["the history of vdisk `db`", "`history` back"]);
+    let larger = kept.replace("64MiB", "80MiB");
+    place.configure_as(PLAIN_DISK, &with("16MiB", &larger), NBD);
+    refused(
+        &place,
+        &[
+            "the history of vdisk `db`",
+            "64MiB",
+            "80MiB",
+            "\"max\": \"64MiB\"",
+        ],
+    );
+    place.configure_as(PLAIN_DISK, &with("24MiB", kept), NBD);
+    refused(&place, &["`db`", "cannot grow yet", "16MiB"]);
+    place.configure_as(PLAIN_DISK, &with("8MiB", kept), NBD);
+    refused(&place, &["`db`", "16MiB", "8MiB", "do not shrink"]);
+    // A vdisk that is new does not fit beside the log.
+    let second = format!(
+        r#"{}, "web": {{ "disk": "d0", "size": "200MiB"{kept} }}"#,
+        with("16MiB", kept)
+    );
+    place.configure_as(PLAIN_DISK, &second, NBD);
+    let said = place.fails(&["check"]);
+    assert_says(&said, &["disktime.json:3:", "256MiB"]);
+}
+
 #[test]
 fn the_wrong_disk() {
     let place = place();
