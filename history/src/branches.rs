@@ -10,14 +10,15 @@
 //!
 //! Invariants: a branch's id is the seq of its record; own intervals are disjoint and ascend with
 //! the ids; only the current branch has no head. A branch that lies below the floor altogether is
-//! not kept: what it contributed is in the image.
+//! not kept: what it contributed is in the image. Nor need one that was dropped and that no other
+//! leads through: what lies between two rows belongs to no branch that is kept.
 //!
 //! What is not known here: blocks, segments, time.
 
 use crate::format::Seq;
 use crate::format::checkpoint::BranchRow;
 use crate::format::record::BranchReason;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Branches of a vdisk, at most.
 pub(crate) const BRANCHES_MAX: usize = 1024;
@@ -170,9 +171,62 @@ impl Branches {
         }
     }
 
+    /// Forgets rows that no moment needs which can be opened: of dropped branches that no other one
+    /// leads through; and of branches that hold nothing but the record of their beginning, as
+    /// undone reverts leave them: what forks from such a one forks from where it does. `pinned`:
+    /// moments that are open.
+    pub(crate) fn compact(&mut self, pinned: &[Seq]) {
+        let pinned: BTreeSet<u64> = pinned.iter().map(|moment| self.owner(*moment)).collect();
+        let is_free = |id: u64| !pinned.contains(&id);
+        self.forget_leaves(&is_free);
+        let kept: BTreeSet<u64> = self.kept().until.into_keys().collect();
+        let ids: Vec<u64> = self.rows.keys().copied().collect();
+        for id in ids {
+            let row = self.rows[&id].clone();
+            let is_empty = row.head == id && id != self.undo && is_free(id);
+            // What it begins with is kept by what forks from it.
+            let mut children = self.rows.values().filter(|child| child.parent == id);
+            if !is_empty || !children.any(|child| kept.contains(&child.id)) {
+                continue;
+            }
+            for child in self.rows.values_mut().filter(|child| child.parent == id) {
+                (child.parent, child.fork) = (row.parent, row.fork);
+            }
+            self.drop_branch(id);
+        }
+        self.forget_leaves(&is_free);
+    }
+
+    /// Forgets dropped branches that no other one leads through.
+    fn forget_leaves(&mut self, is_free: &impl Fn(u64) -> bool) {
+        let mut parents: BTreeMap<u64, usize> = BTreeMap::new();
+        for row in self.rows.values() {
+            *parents.entry(row.parent).or_default() += 1;
+        }
+        // A parent is older than what forks from it.
+        let newest_first: Vec<u64> = self.rows.keys().rev().copied().collect();
+        for id in newest_first {
+            let row = &self.rows[&id];
+            let is_led_through = parents.get(&id).is_some_and(|count| *count > 0);
+            // The first of all says what lies before it.
+            let may_go = id != self.current && row.reason != BranchReason::First;
+            if row.dropped && !is_led_through && may_go && is_free(id) {
+                if let Some(count) = parents.get_mut(&row.parent) {
+                    *count -= 1;
+                }
+                self.rows.remove(&id);
+            }
+        }
+    }
+
     /// As they were at `newest`: what began later is not known. What was dropped since stays so.
-    pub(crate) fn truncate(&mut self, newest: Seq) {
+    /// The newest moment that is known then: an earlier one if the branch of `newest` was
+    /// forgotten.
+    pub(crate) fn truncate(&mut self, newest: Seq) -> Seq {
         self.rows.retain(|id, _| *id <= newest);
+        let last = self.rows.values().next_back();
+        let head = last.map(|row| row.head).filter(|head| *head != 0);
+        let newest = head.map_or(newest, |head| head.min(newest));
         self.current = self.rows.keys().next_back().copied().unwrap_or(0);
         if let Some(row) = self.rows.get_mut(&self.current) {
             (row.head, row.head_time_ns, row.dropped) = (0, 0, false);
@@ -180,6 +234,7 @@ impl Branches {
         if !self.rows.contains_key(&self.undo) || self.undo == self.current {
             self.undo = 0;
         }
+        newest
     }
 
     /// Removes branches that lie below the floor altogether. The one that ends there stays: it says
@@ -202,10 +257,6 @@ impl Branches {
         Path { intervals }
     }
 
-    fn path_of(&self, row: &BranchRow) -> Path {
-        self.path(if row.head == 0 { Seq::MAX } else { row.head })
-    }
-
     /// What the current branch sees.
     pub(crate) fn current_path(&self) -> Path {
         self.path(Seq::MAX)
@@ -213,36 +264,84 @@ impl Branches {
 
     /// Whether a branch that is kept leads through `moment`.
     pub(crate) fn is_kept(&self, moment: Seq) -> bool {
-        let owner = self.owner(moment);
-        let mut kept = self.rows.values().filter(|row| !row.dropped);
-        // Between two branches lie numbers that a crash skipped.
-        let is_of_owner = self
-            .rows
-            .get(&owner)
-            .is_none_or(|row| row.head == 0 || moment <= row.head);
-        is_of_owner
-            && (owner == 0
-                || kept.any(|row| {
-                    let path = self.path_of(row);
-                    path.intervals
-                        .iter()
-                        .any(|(id, _, last)| *id == owner && moment <= *last)
-                }))
+        self.kept().keeps(moment)
     }
 
-    /// Where the current branch left the branch `id`; `None` if it leads through all of it, or if
-    /// there is no such branch.
-    pub(crate) fn left_at(&self, id: u64) -> Option<Seq> {
-        let row = self.rows.get(&id)?;
-        let common = self.path_of(row).common(&self.current_path()).unwrap_or(0);
-        (row.head != 0 && common < row.head).then_some(common)
+    /// How far branches that are kept lead through each branch.
+    pub(crate) fn kept(&self) -> Kept<'_> {
+        let mut until: BTreeMap<u64, Seq> = BTreeMap::new();
+        // A parent is older than what forks from it.
+        for row in self.rows.values().rev() {
+            if !row.dropped {
+                let head = if row.head == 0 { Seq::MAX } else { row.head };
+                until.insert(row.id, head);
+            }
+            if until.contains_key(&row.id) {
+                let of_parent = until.entry(row.parent).or_default();
+                *of_parent = (*of_parent).max(row.fork);
+            }
+        }
+        Kept {
+            branches: self,
+            until,
+        }
     }
 
     /// Branches that are kept beside the current one, and where it left them: the floor must not
     /// pass there.
     pub(crate) fn tails(&self) -> impl Iterator<Item = (&BranchRow, Seq)> {
+        let current = self.current_path();
+        let current: BTreeMap<u64, Seq> = current
+            .intervals
+            .into_iter()
+            .map(|(id, _, last)| (id, last))
+            .collect();
         let kept = self.rows.values().filter(|row| !row.dropped);
-        kept.filter_map(|row| self.left_at(row.id).map(|left| (row, left)))
+        kept.filter_map(move |row| {
+            let left = self.left_at(row, &current)?;
+            Some((row, left))
+        })
+    }
+
+    /// Where the current branch, which sees so much of each branch, left this one; `None` if it
+    /// leads through all of it.
+    fn left_at(&self, row: &BranchRow, current: &BTreeMap<u64, Seq>) -> Option<Seq> {
+        if row.head == 0 {
+            return None;
+        }
+        let (mut id, mut last) = (row.id, row.head);
+        let common = loop {
+            if let Some(seen) = current.get(&id) {
+                break last.min(*seen);
+            }
+            match self.rows.get(&id) {
+                Some(row) => (id, last) = (row.parent, row.fork),
+                None => break 0,
+            }
+        };
+        (common < row.head).then_some(common)
+    }
+}
+
+/// How far branches that are kept lead through each branch.
+pub(crate) struct Kept<'b> {
+    branches: &'b Branches,
+    /// By id; those that none leads through are missing.
+    until: BTreeMap<u64, Seq>,
+}
+
+impl Kept<'_> {
+    /// Whether a branch that is kept leads through `moment`.
+    pub(crate) fn keeps(&self, moment: Seq) -> bool {
+        let owner = self.branches.owner(moment);
+        let Some(row) = self.branches.rows.get(&owner) else {
+            // It comes before all branches; else its branch was forgotten.
+            let oldest = self.branches.rows.values().next();
+            return oldest.is_none_or(|row| row.reason == BranchReason::First);
+        };
+        // Between two branches lie numbers that a crash skipped, or that belong to none any more.
+        let is_its_own = row.head == 0 || moment <= row.head;
+        is_its_own && self.until.get(&owner).is_some_and(|last| moment <= *last)
     }
 }
 

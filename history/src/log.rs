@@ -17,6 +17,7 @@
 //!
 //! What is not known here: disks, clocks, threads, who asked.
 
+mod branching;
 mod building;
 mod checkpoints;
 mod damage;

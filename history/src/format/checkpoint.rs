@@ -10,7 +10,7 @@ const HEAD_BYTES: usize = 40;
 /// Headers of the four sections, and the head.
 pub(crate) const HEADER_BYTES: usize = 4 * SECTION_BYTES + HEAD_BYTES;
 pub(crate) const SEGMENT_BYTES: usize = 56;
-const BRANCH_BYTES: usize = 48;
+pub(crate) const BRANCH_BYTES: usize = 48;
 const MARK_BYTES: usize = 40;
 pub(crate) const LOST_RUN_BYTES: usize = 16;
 const LOSS_BYTES: usize = 24;

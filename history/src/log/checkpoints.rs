@@ -244,9 +244,14 @@ impl Log {
         }
     }
 
+    /// Bytes of the tables as a checkpoint would have them now.
+    pub(super) fn tables_bytes(&self) -> usize {
+        self.tables().encoded_bytes()
+    }
+
     /// Whether the tables would still fit with one more mark or branch.
     pub(super) fn tables_have_room(&self, more_bytes: usize) -> bool {
-        self.tables().encoded_bytes() + more_bytes <= self.geometry.tables_bytes_max()
+        self.tables_bytes() + more_bytes <= self.geometry.tables_bytes_max()
     }
 
     /// Whether nothing is in flight or waits.

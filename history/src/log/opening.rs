@@ -108,6 +108,8 @@ impl Log {
             log.apply_record(record, *seq, *before);
         }
         log.published_time_ns = found.last_time_ns;
+        // Behind an older checkpoint lie more branches than there may be at one time.
+        log.compact_if_many();
         if log.lost_from.is_some() {
             let end = log.segments.open().map(|open| {
                 let start = geometry.slot_start(open.slot);
@@ -167,7 +169,7 @@ impl Log {
 
     /// What lies behind the newest moment is lost: its branches and marks are too.
     fn truncate_tables(&mut self) {
-        self.branches.truncate(self.published_seq);
+        self.published_seq = self.branches.truncate(self.published_seq);
         self.marks.truncate(self.published_seq);
     }
 

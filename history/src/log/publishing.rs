@@ -55,7 +55,13 @@ impl Log {
         }
         match &header.body {
             Body::Data(_) => replay::versions(&header, |version| version.apply(&mut self.map)),
-            Body::Record(record) => self.apply_record(record, header.first_seq, before),
+            Body::Record(record) => {
+                self.apply_record(record, header.first_seq, before);
+                // Not while a log is replayed: a later record may fork from what would go.
+                if matches!(record, Record::Branch { .. } | Record::DropBranch(_)) {
+                    self.compact_if_many();
+                }
+            }
         }
         for (item, seq) in flight.items.iter().zip(header.first_seq..) {
             if item.is_last && item.is_durable {

@@ -3,9 +3,8 @@
 use super::building::BuildPurpose;
 use super::pipeline::{Answer, Staged, StagedRecord};
 use super::{Log, Phase, STAGED_MAX, blocks_in};
-use crate::branches::BRANCHES_MAX;
 use crate::format::batch::{Entry, EntryKind};
-use crate::format::record::{BranchReason, MarkText, Record};
+use crate::format::record::{MarkText, Record};
 use crate::format::{Seq, UNIT_BYTES, Uuid};
 use crate::marks::MARKS_MAX;
 use crate::moment::{Moment, check_mark_name};
@@ -13,7 +12,7 @@ use crate::steps::{Failure, RequestId};
 
 /// Bytes that a branch, or a mark without its name, takes in a checkpoint; with a margin for the
 /// segments that come until then.
-const TABLE_MARGIN_BYTES: usize = 1024;
+pub(super) const TABLE_MARGIN_BYTES: usize = 1024;
 
 /// What a moment was resolved to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,75 +165,6 @@ impl Log {
         self.stage_record(request, Record::DropMark(moment))
     }
 
-    /// What lies behind the point where the current branch left another one is given up.
-    ///
-    /// # Errors
-    /// [`Failure::NoSuchBranch`], [`Failure::BranchIsMarked`].
-    pub fn drop_branch(&mut self, request: RequestId, id: u64) -> Result<(), Failure> {
-        self.check_writable()?;
-        if !self.branches.tails().any(|(row, _)| row.id == id) {
-            return Err(Failure::NoSuchBranch);
-        }
-        if self.marks_need(id) {
-            return Err(Failure::BranchIsMarked);
-        }
-        self.stage_record(request, Record::DropBranch(id))
-    }
-
-    /// The newest content becomes that of `moment`. No change may be in flight, and none is taken
-    /// until it is done: the driver has made sure that no client writes.
-    ///
-    /// # Errors
-    /// [`Failure::NoSuchMoment`], [`Failure::TooMany`]; [`Failure::Busy`] while the log is held.
-    pub fn revert(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
-        self.check_writable()?;
-        self.check_moment(moment)?;
-        self.begin_branch(request, moment, BranchReason::Revert)
-    }
-
-    /// Whether a revert is being done: what is read now is what was there before it.
-    pub fn is_reverting(&self) -> bool {
-        self.reverting
-    }
-
-    /// The newest content becomes what it was before the last revert.
-    ///
-    /// # Errors
-    /// [`Failure::NothingToUndo`].
-    pub fn undo_revert(&mut self, request: RequestId) -> Result<(), Failure> {
-        self.check_writable()?;
-        let head = self
-            .branches
-            .undo()
-            .map(|row| row.head)
-            .ok_or(Failure::NothingToUndo)?;
-        self.check_moment(head)
-            .map_err(|_| Failure::NothingToUndo)?;
-        self.begin_branch(request, head, BranchReason::Undo)
-    }
-
-    fn begin_branch(
-        &mut self,
-        request: RequestId,
-        fork: Seq,
-        reason: BranchReason,
-    ) -> Result<(), Failure> {
-        if self.held {
-            // The changes that wait would have to go before it.
-            return Err(Failure::Busy);
-        }
-        if self.branches.len() >= BRANCHES_MAX || !self.tables_have_room(TABLE_MARGIN_BYTES) {
-            return Err(Failure::TooMany);
-        }
-        self.push_build(BuildPurpose::Branch {
-            request,
-            fork,
-            reason,
-        })?;
-        self.reverting = true;
-        Ok(())
-    }
-
     /// A moment is opened for reading; `Notice::ViewOpened` says when.
     ///
     /// # Errors
@@ -312,7 +242,11 @@ impl Log {
         }
     }
 
-    fn stage_record(&mut self, request: RequestId, record: Record) -> Result<(), Failure> {
+    pub(super) fn stage_record(
+        &mut self,
+        request: RequestId,
+        record: Record,
+    ) -> Result<(), Failure> {
         if self.records.len() >= STAGED_MAX {
             return Err(Failure::Busy);
         }
@@ -324,7 +258,7 @@ impl Log {
         Ok(())
     }
 
-    fn push_build(&mut self, purpose: BuildPurpose) -> Result<(), Failure> {
+    pub(super) fn push_build(&mut self, purpose: BuildPurpose) -> Result<(), Failure> {
         if self.builds.is_full() {
             return Err(Failure::Busy);
         }

@@ -115,6 +115,19 @@ impl Log {
         let marks = marks.map(|mark| (mark.moment, Holder::Mark(mark.name.clone())));
         let tails = self.branches.tails();
         let tails = tails.map(|(row, left)| (left.max(self.floor), Holder::Branch(row.id)));
+        // A moment on a branch that was dropped holds the point where the current one left it.
+        let current = self.branches.current_path();
+        let held_at = |moment: Seq| {
+            let common = self.branches.path(moment).common(&current);
+            common.unwrap_or(self.floor).max(self.floor)
+        };
+        let moments = self.moments_in_use();
+        let moments = moments.map(|moment| (held_at(moment), Holder::Moment(moment)));
+        marks.chain(tails).chain(moments).collect()
+    }
+
+    /// Moments that are open, that are being opened, or that a branch will begin with.
+    pub(super) fn moments_in_use(&self) -> impl Iterator<Item = Seq> {
         let views = self.views.values().map(|(moment, _)| *moment);
         let opening = self.builds.purposes().filter_map(|purpose| match purpose {
             BuildPurpose::Branch { fork, .. } => Some(fork),
@@ -133,15 +146,7 @@ impl Log {
                 _ => None,
             });
         let in_flight = self.flight.iter().filter_map(|flight| flight.fork());
-        let moments = views.chain(opening).chain(waiting).chain(in_flight);
-        // A moment on a branch that was dropped holds the point where the current one left it.
-        let current = self.branches.current_path();
-        let held_at = |moment: Seq| {
-            let common = self.branches.path(moment).common(&current);
-            common.unwrap_or(self.floor).max(self.floor)
-        };
-        let moments = moments.map(|moment| (held_at(moment), Holder::Moment(moment)));
-        marks.chain(tails).chain(moments).collect()
+        views.chain(opening).chain(waiting).chain(in_flight)
     }
 
     /// How far the floor can move now.
@@ -203,7 +208,8 @@ impl Log {
         let in_flight = self.flight.iter().filter_map(Flight::dropped_branch);
         let dropped = waiting.chain(in_flight).chain([id]);
         dropped.for_each(|id| without.drop_branch(id));
-        self.marks.rows().any(|mark| !without.is_kept(mark.moment))
+        let kept = without.kept();
+        self.marks.rows().any(|mark| !kept.keeps(mark.moment))
     }
 
     /// The end of the last sealed segment that can be folded altogether; all before it can, too.

@@ -14,6 +14,7 @@ mod flips;
 mod full;
 mod golden;
 mod lazy;
+mod many_reverts;
 mod mended;
 mod model;
 mod order;
