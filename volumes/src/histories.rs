@@ -26,6 +26,7 @@ mod inner;
 mod logged_vdisk;
 mod opening;
 mod reading;
+mod reverting;
 mod status;
 mod steps;
 
@@ -194,7 +195,8 @@ impl Histories {
     fn advance<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         for at in 0..self.vdisks.len() {
-            self.vdisks[at].advance(since_1970_ns);
+            let slot = self.vdisks[at].image_slot();
+            self.vdisks[at].advance(since_1970_ns, path.vdisk(slot).layout());
             self.vdisks[at].send(now, at, path);
             self.vdisks[at].append_replies(&mut self.replies);
             self.open_moments(at);

@@ -4,6 +4,7 @@
 
 mod area;
 mod common;
+mod reverts;
 mod rot;
 
 use common::histories::HISTORY;
@@ -85,41 +86,6 @@ fn revert(machine: &mut Machine<TestDisk>, moment: &str) -> Result<u64, String> 
     let moment = Moment::parse(moment).expect("a moment");
     machine.set.revert(vdisk, &moment, done);
     wait(machine, &heard)
-}
-
-/// Begins a revert and writes before it is done; what is there then.
-fn write_during_revert(moment: &str, place: (u64, u64)) -> Vec<u8> {
-    let disk = new_disk(DISK, 4096, 1);
-    let mut machine = open(disk, BLANK);
-    machine.write(0, 0, &[1; 64 << 10]).expect("it is written");
-    mark(&mut machine, "one").expect("it is marked");
-    machine.write(0, 0, &[2; 64 << 10]).expect("it is written");
-    machine.flush(0).expect("it is flushed");
-    let (heard, done) = listener();
-    let vdisk = machine.handle(0);
-    let moment = Moment::parse(moment).expect("a moment");
-    machine.set.revert(vdisk, &moment, done);
-    assert!(heard.lock().expect("no panic").is_none(), "it takes time");
-    let data = vec![9; place.1 as usize];
-    let write = machine.submit(0, RequestKind::Write, place, Some(&data), false);
-    assert!(write.is_some(), "it is taken");
-    wait(&mut machine, &heard).expect("it goes back");
-    let replies = machine.settle();
-    assert!(replies.iter().all(|reply| reply.result.is_ok()));
-    machine.read(0, 0, 64 << 10).expect("it can be read")
-}
-
-/// A client can come while a revert is being done: the rest of a block that it writes in part is
-/// that of the moment.
-#[test]
-fn a_write_during_a_revert_lies_on_the_content_of_the_moment() {
-    for place in [(100, 50), (4096, 4096), (8000, 9000)] {
-        let (start, end) = (place.0 as usize, (place.0 + place.1) as usize);
-        let found = write_during_revert("one", place);
-        let mut copy = vec![1; 64 << 10];
-        copy[start..end].fill(9);
-        assert!(found == copy, "{place:?}");
-    }
 }
 
 fn undo(machine: &mut Machine<TestDisk>) -> Result<u64, String> {

@@ -17,14 +17,14 @@ use disktime_history::{Failure, RequestId, Seq};
 impl LoggedVdisk {
     /// A change has its claim: what it needs of old blocks is read first.
     pub(super) fn begin_change(&mut self, key: usize) {
+        // The rest of a block that is changed in part is to be that of the moment.
+        if self.waits_for_revert(key) {
+            return;
+        }
         let client = self.clients.get(key);
         let (first, end) = client.blocks();
         if first == end {
             return self.answer(key);
-        }
-        if self.parts.log.is_reverting() {
-            // The rest of a block that is changed in part is to be that of the moment.
-            return self.stalled.push_back(key);
         }
         if !client.has_edges() {
             self.list_parts(key);

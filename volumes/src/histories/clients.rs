@@ -40,6 +40,8 @@ pub(super) struct Client {
     pub(super) edges: Vec<(u64, Buffer)>,
     pub(super) error: Option<(IoError, Option<u64>)>,
     has_claim: bool,
+    /// It came while a revert was being done, and has not begun.
+    pub(super) waits_for_revert: bool,
 }
 
 impl Client {
@@ -130,10 +132,10 @@ impl Clients {
         self.requests.len()
     }
 
-    /// Whether some request that is not answered changes the vdisk.
-    pub(super) fn any_changes(&self) -> bool {
+    /// Whether some request for the newest content has begun, or will not wait for a revert.
+    pub(super) fn any_before_revert(&self) -> bool {
         let mut requests = self.requests.iter();
-        requests.any(|(_, client)| client.kind().modifies())
+        requests.any(|(_, client)| client.view == View::Now && !client.waits_for_revert)
     }
 
     /// Whether a request is within the vdisk's bounds now.
@@ -154,6 +156,7 @@ impl Clients {
             edges: Vec::new(),
             error: None,
             has_claim: false,
+            waits_for_revert: false,
         })
     }
 

@@ -2,8 +2,7 @@
 //!
 //! Each is answered by a callback, once: at once if it is refused, else when the log has done it.
 //!
-//! Not known here: who may ask, and whether clients use the vdisk; a revert is refused only while
-//! changes are in flight.
+//! Not known here: who may ask, and whether clients use the vdisk.
 
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
 use disktime_engine::VdiskId;
@@ -20,7 +19,8 @@ pub type MomentDone = Box<dyn FnOnce(Result<(VdiskId, Seq), HistoryError>) + Sen
 
 /// What follows when a moment is resolved.
 pub(super) enum Then {
-    Revert(SeqDone),
+    /// The revert that is being done goes on.
+    Revert,
     Open(MomentDone),
     /// It was only asked.
     Nothing(SeqDone),
@@ -42,22 +42,6 @@ impl LoggedVdisk {
         self.control(done, |log, request| log.drop_branch(request, id));
     }
 
-    /// What the last revert left becomes the newest content.
-    pub(crate) fn undo_revert(&mut self, done: SeqDone) {
-        if let Some(refusal) = self.changes_in_flight() {
-            return done(Err(refusal));
-        }
-        self.control(done, |log, request| log.undo_revert(request));
-    }
-
-    /// The newest content becomes that of a moment.
-    pub(crate) fn revert(&mut self, moment: &Moment, done: SeqDone) {
-        match self.changes_in_flight() {
-            Some(refusal) => done(Err(refusal)),
-            None => self.resolve(moment, Then::Revert(done)),
-        }
-    }
-
     /// A moment is opened for reading.
     pub(super) fn open_moment(&mut self, moment: &Moment, done: MomentDone) {
         self.resolve(moment, Then::Open(done));
@@ -66,16 +50,6 @@ impl LoggedVdisk {
     /// Finds the seq of a moment.
     pub(super) fn find_moment(&mut self, moment: &Moment, done: SeqDone) {
         self.resolve(moment, Then::Nothing(done));
-    }
-
-    fn changes_in_flight(&self) -> Option<HistoryError> {
-        self.clients.any_changes().then(|| {
-            format!(
-                "`{}` has writes in flight, and a revert would change what they are written to; \
-                 disconnect its clients first",
-                self.parts.name
-            )
-        })
     }
 
     fn control(
@@ -93,7 +67,7 @@ impl LoggedVdisk {
         }
     }
 
-    fn resolve(&mut self, moment: &Moment, then: Then) {
+    pub(super) fn resolve(&mut self, moment: &Moment, then: Then) {
         let entry = self.asked.vacant_entry();
         let request = RequestId(entry.key() as u64);
         let now_ns = self.since_1970_ns();
@@ -111,13 +85,11 @@ impl LoggedVdisk {
     /// It is known which seq a moment is, or that there is none.
     pub(super) fn moment_is_resolved(&mut self, then: Then, result: Result<Seq, Failure>) {
         match (result, then) {
-            (Err(why), Then::Revert(done) | Then::Nothing(done)) => done(Err(self.sentence(why))),
+            (Err(why), Then::Revert) => self.revert_is_done(Err(why)),
+            (Ok(seq), Then::Revert) => self.revert_to(seq),
+            (Err(why), Then::Nothing(done)) => done(Err(self.sentence(why))),
             (Ok(seq), Then::Nothing(done)) => done(Ok(seq)),
             (Err(why), Then::Open(done)) => done(Err(self.sentence(why))),
-            (Ok(seq), Then::Revert(done)) => match self.changes_in_flight() {
-                Some(refusal) => done(Err(refusal)),
-                None => self.control(done, |log, request| log.revert(request, seq)),
-            },
             (Ok(seq), Then::Open(done)) => {
                 let entry = self.asked.vacant_entry();
                 let request = RequestId(entry.key() as u64);

@@ -9,6 +9,7 @@ use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{InnerRequests, Purpose};
 use super::reading::Readings;
+use super::reverting::PendingRevert;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
 use crate::layout::Layout;
@@ -59,8 +60,10 @@ pub(super) enum LogPurpose {
     },
     /// A flush of a client.
     Flush(usize),
-    /// A mark or a revert.
+    /// A mark, or what is given up.
     Control(SeqDone),
+    /// The revert that is being done.
+    Revert,
     /// A moment is opened.
     Open(Seq, MomentDone),
     /// A moment is resolved first.
@@ -86,6 +89,9 @@ pub(crate) struct LoggedVdisk {
     pub(super) pool: BufferPool,
     /// Clients whose change or flush the log had no space for; tried again.
     pub(super) stalled: VecDeque<usize>,
+    pub(super) revert: Option<PendingRevert>,
+    /// Clients whose requests wait until it is done, in order.
+    pub(super) behind_revert: VecDeque<usize>,
     pub(super) opened: Vec<Opened>,
     replies: Vec<Reply>,
     stored: StoredBytes,
@@ -120,6 +126,8 @@ impl LoggedVdisk {
             fold_retry: None,
             pool: BufferPool::new(POOL_BYTES),
             stalled: VecDeque::new(),
+            revert: None,
+            behind_revert: VecDeque::new(),
             opened: Vec::new(),
             replies: Vec::new(),
             stored: StoredBytes::default(),
@@ -168,27 +176,39 @@ impl LoggedVdisk {
         }
         let refused = self.refusal(&request, view);
         let kind = request.kind;
-        let is_empty = request.len_bytes == 0 && kind != RequestKind::Flush;
+        let is_of_range = !matches!(kind, RequestKind::Flush | RequestKind::Status);
+        let is_empty = request.len_bytes == 0 && is_of_range;
         let key = self.clients.insert(request, view);
         if let Some(error) = refused {
             self.clients.get_mut(key).fail(error, None);
             self.answer(key);
             return Ok(());
         }
+        self.clients.get_mut(key).waits_for_revert = self.revert.is_some() && view == View::Now;
         match kind {
+            RequestKind::Trim if self.parts.trims == TrimHandling::Ignore => self.answer(key),
+            _ if is_empty => self.answer(key),
+            kind if kind.modifies() && !self.clients.claim(key) => {}
+            _ => self.begin(key, image),
+        }
+        self.pump();
+        Ok(())
+    }
+
+    /// Begins a request; a change has its claim.
+    pub(super) fn begin(&mut self, key: usize, image: &Layout) {
+        if self.waits_for_revert(key) {
+            return;
+        }
+        match self.clients.get(key).kind() {
             RequestKind::Status => {
                 self.fill_status(key, image);
                 self.answer(key);
             }
-            RequestKind::Trim if self.parts.trims == TrimHandling::Ignore => self.answer(key),
-            _ if is_empty => self.answer(key),
             RequestKind::Read => self.begin_read(key),
             RequestKind::Flush => self.flush(key),
-            _ if self.clients.claim(key) => self.begin_change(key),
-            _ => {}
+            _ => self.begin_change(key),
         }
-        self.pump();
-        Ok(())
     }
 
     /// Why a request fails before anything is done.
@@ -260,19 +280,16 @@ impl LoggedVdisk {
     }
 
     /// Goes on as far as possible without an answer of the data path.
-    pub(super) fn advance(&mut self, since_1970_ns: u64) {
+    pub(super) fn advance(&mut self, since_1970_ns: u64, image: &Layout) {
         self.since_1970_ns = since_1970_ns;
         self.pump();
+        self.advance_revert(image);
         for _ in 0..self.stalled.len() {
             let Some(key) = self.stalled.pop_front() else {
                 break;
             };
-            let client = self.clients.get(key);
-            let is_begun = client.error.is_some() || !client.parts.is_empty();
-            match client.kind() {
+            match self.clients.get(key).kind() {
                 RequestKind::Flush => self.flush(key),
-                // It came during a revert.
-                _ if !is_begun => self.begin_change(key),
                 _ => self.go_on_with_change(key),
             }
         }
@@ -372,6 +389,7 @@ impl LoggedVdisk {
             LogPurpose::Change { client, .. } => self.change_part_is_done(client, result),
             LogPurpose::Flush(client) => self.flush_is_done(client, result),
             LogPurpose::Control(done) => done(result.map_err(|why| self.sentence(why))),
+            LogPurpose::Revert => self.revert_is_done(result),
             LogPurpose::Open(_, done) => {
                 if let Err(why) = result {
                     done(Err(self.sentence(why)));
@@ -414,7 +432,7 @@ impl LoggedVdisk {
 
     /// Whether it goes on without an answer.
     pub(super) fn has_work(&self) -> bool {
-        !self.replies.is_empty() || !self.opened.is_empty()
+        !self.replies.is_empty() || !self.opened.is_empty() || self.has_revert_work()
     }
 
     /// The server will stop: a fold is left to the next start.
