@@ -31,7 +31,9 @@ mod statistics;
 mod stored;
 mod zero_pieces;
 
-pub use client_count::{ClientCount, CountedClient};
+pub use client_count::{
+    ClientCount, ClosedToClients, ClosedVdisk, CountedClient, OpenedFile, StillInUse,
+};
 pub use disk_loop::{DiskLoop, Io, IoDone, LoopSettings};
 pub use extent::Extent;
 pub use last_change::LastChange;

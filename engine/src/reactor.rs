@@ -94,6 +94,8 @@ pub struct Reactor<S: Service> {
     replies: Vec<Reply>,
     pool: BufferPool,
     stop_times: StopTimes,
+    /// The origins of connections that are ended while the others go on.
+    draining: Vec<u64>,
     stopping: bool,
     /// When a stopping reactor closes the connections that are still open.
     drain_until: Nanos,
@@ -140,6 +142,7 @@ impl<S: Service> Reactor<S> {
             replies: Vec::new(),
             pool: BufferPool::new(POOL_BYTES),
             stop_times: StopTimes::default(),
+            draining: Vec::new(),
             stopping: false,
             drain_until: Nanos::ZERO,
             give_up_at: Nanos::ZERO,
@@ -234,6 +237,7 @@ impl<S: Service> Reactor<S> {
                     let now = self.now();
                     visit(&mut self.service, now);
                 }
+                Mail::Disconnect(vdisk) => self.disconnect(vdisk),
                 Mail::Stop => self.stop(),
             }
         }
@@ -275,6 +279,28 @@ impl<S: Service> Reactor<S> {
                 self.schedule(index);
             }
         }
+    }
+
+    /// Ends the connections that use a vdisk.
+    fn disconnect(&mut self, vdisk: VdiskId) {
+        let until = self.now() + self.stop_times.drain;
+        for index in 0..self.connections.len() {
+            let connection = self.connections[index].as_mut();
+            let Some(connection) = connection.filter(|connection| connection.vdisk() == vdisk)
+            else {
+                continue;
+            };
+            if !self.draining.contains(&connection.origin()) {
+                connection.drain(until);
+                self.draining.push(connection.origin());
+            }
+            self.schedule(index);
+        }
+    }
+
+    /// Whether connections are being ended.
+    fn is_draining(&self) -> bool {
+        self.stopping || !self.draining.is_empty()
     }
 
     fn schedule(&mut self, index: usize) {
@@ -356,21 +382,20 @@ impl<S: Service> Reactor<S> {
         if self.stopping {
             self.touched.clear();
             self.touched.extend(0..self.connections.len());
+        } else {
+            let draining = self.draining.iter();
+            self.touched
+                .extend(draining.map(|origin| (origin & 0xFFFF_FFFF) as usize));
         }
         if self.touched.is_empty() {
             return;
         }
         // Only connections that are being drained need the time.
-        let now = if self.stopping {
-            self.now()
-        } else {
-            Nanos::ZERO
-        };
+        let is_draining = self.is_draining();
+        let now = if is_draining { self.now() } else { Nanos::ZERO };
         let mut touched = std::mem::take(&mut self.touched);
         for index in touched.drain(..) {
-            if self.stopping
-                && let Some(connection) = &mut self.connections[index]
-            {
+            if is_draining && let Some(connection) = &mut self.connections[index] {
                 connection.finish(&mut self.pool);
                 connection.watch(&self.poller);
             }
@@ -385,6 +410,8 @@ impl<S: Service> Reactor<S> {
                 if connection.abandons_requests() {
                     self.service.client_gone(connection.origin());
                 }
+                let origin = connection.origin();
+                self.draining.retain(|draining| *draining != origin);
                 connection.close(&mut self.pool);
                 self.free_connections.push(index);
             }

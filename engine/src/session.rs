@@ -15,7 +15,7 @@
 //! bytes returns an empty `space()` and no requests until replies are sent; so a peer that never
 //! reads its replies is not read from any more, and delays no other connection.
 
-use crate::{BufferPool, Reply, Request};
+use crate::{BufferPool, Reply, Request, VdiskId};
 use std::io::IoSlice;
 
 /// The state of a session.
@@ -32,6 +32,9 @@ pub enum SessionStatus {
 
 /// One connection, after its handshake, bound to one vdisk.
 pub trait Session: Send {
+    /// The vdisk that all its requests are for.
+    fn vdisk(&self) -> VdiskId;
+
     /// The memory for the peer's next bytes. Empty while none are wanted.
     fn space(&mut self, pool: &mut BufferPool) -> &mut [u8];
 
@@ -54,8 +57,8 @@ pub trait Session: Send {
     /// The peer closed its sending side.
     fn end_of_input(&mut self);
 
-    /// The server is stopping: requests in flight are answered; from now on no bytes are wanted and
-    /// no request is returned.
+    /// The server ends the connection: requests in flight are answered; from now on no bytes are
+    /// wanted and no request is returned.
     fn drain(&mut self);
 
     /// The server closes the connection: every request is answered and every reply sent. From now

@@ -111,6 +111,14 @@ impl Directory {
         !std::mem::replace(&mut entry.is_removed, true)
     }
 
+    /// The inodes of the files that are there.
+    pub(crate) fn inodes(&self) -> HashMap<FileIdentity, u64> {
+        let files = self.files();
+        files
+            .map(|(position, file)| (file.identity, FIRST_FILE_INODE + position as u64))
+            .collect()
+    }
+
     /// The position of the file with this inode.
     pub(crate) fn position(&self, inode: u64) -> Option<usize> {
         let position = usize::try_from(inode.checked_sub(FIRST_FILE_INODE)?).ok()?;

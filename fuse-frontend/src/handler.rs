@@ -13,6 +13,7 @@ use crate::protocol::{
 };
 use crate::refusal_log::log_refusal;
 use crate::vdisk_request::{self, VdiskRequest};
+use disktime_engine::OpenedFile;
 use std::borrow::Cow;
 
 /// Flags of an `open` reply: no page cache, and parallel writes. Without the second the kernel
@@ -33,33 +34,45 @@ pub(crate) enum Handled {
     Request(VdiskRequest),
 }
 
-/// The flags of an `open`, kept in the file handle, so that no table of open files is needed.
+/// What an `open` said and got, kept in the file handle, so that no table of open files is needed.
 #[derive(Debug, Clone, Copy)]
 struct Handle {
     durable: bool,
     writes: bool,
+    opened: OpenedFile,
 }
 
 impl Handle {
-    fn from_open_flags(flags: u32) -> Handle {
+    fn from_open_flags(flags: u32, opened: OpenedFile) -> Handle {
         let flags = flags as i32;
         Handle {
             // O_SYNC contains O_DSYNC.
             durable: flags & libc::O_DSYNC != 0,
-            writes: flags & libc::O_ACCMODE != libc::O_RDONLY,
+            writes: writes(flags),
+            opened,
         }
     }
 
     fn encode(self) -> u64 {
-        u64::from(self.durable) | u64::from(self.writes) << 1
+        u64::from(self.durable) | u64::from(self.writes) << 1 | self.opened.0 << 2
     }
 
     fn decode(handle: u64) -> Handle {
         Handle {
             durable: handle & 1 != 0,
             writes: handle & 2 != 0,
+            opened: OpenedFile(handle >> 2),
         }
     }
+}
+
+fn writes(open_flags: i32) -> bool {
+    open_flags & libc::O_ACCMODE != libc::O_RDONLY
+}
+
+/// The open file that a handle means.
+pub(crate) fn opened_file(handle: u64) -> OpenedFile {
+    Handle::decode(handle).opened
 }
 
 /// Handles the messages about a directory.
@@ -95,10 +108,14 @@ impl OperationHandler {
         out: &mut Vec<u8>,
     ) -> Result<Handled, i32> {
         let inode = header.inode;
+        if let Some(handle) = operation.handle() {
+            self.refuse_ended(inode, handle)?;
+        }
         match *operation {
             Operation::Read {
                 offset_bytes,
                 len_bytes,
+                ..
             } => {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
@@ -120,7 +137,7 @@ impl OperationHandler {
                     None => encode_written(out, 0),
                 }
             }
-            Operation::Fsync => {
+            Operation::Fsync { .. } => {
                 let request = vdisk_request::flush(self.position(inode)?);
                 return Ok(Handled::Request(request));
             }
@@ -154,6 +171,7 @@ impl OperationHandler {
             Operation::Seek {
                 offset_bytes,
                 whence,
+                ..
             } => {
                 let position = self.position(inode)?;
                 let file = self.directory.file(position);
@@ -191,10 +209,11 @@ impl OperationHandler {
                 with_attributes,
             } => self.list(from, room_bytes, with_attributes, out),
             Operation::Statistics => encode_statistics(out, &self.directory.statistics()),
-            Operation::Release => {
+            Operation::Release { handle } => {
                 // Of a file that is not served any more nothing is counted.
                 if let Some(position) = self.directory.position(inode) {
-                    self.directory.file(position).clients.subtract_one();
+                    let clients = &self.directory.file(position).clients;
+                    clients.close_file(opened_file(handle));
                 }
                 return Ok(Handled::Error(0));
             }
@@ -218,19 +237,28 @@ impl OperationHandler {
         self.directory.position(inode).ok_or(error)
     }
 
+    /// What a program does with a file that was ended fails: the content below it is another one.
+    fn refuse_ended(&self, inode: u64, handle: u64) -> Result<(), i32> {
+        let file = self.directory.file(self.position(inode)?);
+        match file.clients.is_open(opened_file(handle)) {
+            true => Ok(()),
+            false => Err(libc::EIO),
+        }
+    }
+
     fn open(&mut self, header: &Header, flags: u32, out: &mut Vec<u8>) -> Result<(), i32> {
         let file = self.directory.file(self.position(header.inode)?);
-        let handle = Handle::from_open_flags(flags);
-        if file.read_only && handle.writes {
+        if file.read_only && writes(flags as i32) {
             return Err(libc::EROFS);
         }
         if flags as i32 & libc::O_TRUNC != 0 && file.size_bytes != 0 {
             log_refusal("truncate", &file.name, header.process);
             return Err(libc::EPERM);
         }
+        let opened = file.clients.open_file().map_err(|_| libc::EBUSY)?;
+        let handle = Handle::from_open_flags(flags, opened);
         let flags = OPEN_DIRECT_IO | OPEN_PARALLEL_DIRECT_WRITES;
         encode_open(out, handle.encode(), flags);
-        file.clients.add_one();
         Ok(())
     }
 

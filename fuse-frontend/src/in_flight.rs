@@ -5,6 +5,7 @@
 
 use crate::connection::ReplyTo;
 use crate::vdisk_request::SeekTarget;
+use disktime_engine::OpenedFile;
 use slab::Slab;
 
 /// The most requests in flight. The kernel itself holds back asynchronous requests beyond its
@@ -26,6 +27,8 @@ pub(crate) struct InFlightRequest {
     /// The range of the vdisk, start and end, and what a seek looks for in it.
     pub(crate) range: (u64, u64),
     pub(crate) target: SeekTarget,
+    /// The file that it came by.
+    pub(crate) opened: OpenedFile,
 }
 
 /// All requests in flight; the index of an entry is the handle of its request.
@@ -48,6 +51,11 @@ impl InFlightTable {
     pub(crate) fn insert(&mut self, request: InFlightRequest) -> u64 {
         self.bytes += request.buffer_bytes as usize;
         self.entries.insert(request) as u64
+    }
+
+    /// The file that the request of a handle came by.
+    pub(crate) fn opened(&self, handle: u64) -> OpenedFile {
+        self.entries[handle as usize].opened
     }
 
     /// Takes out the request of a handle; panics if it has been completed already.

@@ -8,6 +8,7 @@
 //!                       protocol, directory, vdisk_request: bytes, names, ranges; pure
 //!                                        │
 //!                       in_flight: the table of requests that vdisks serve; bounded
+//!   open_files: what ends with the open files of a vdisk whose content becomes another one
 //!   mount ── handshake, mountpoint, fusermount: mounting and unmounting
 //! ```
 //!
@@ -32,6 +33,7 @@ mod held_requests;
 mod in_flight;
 mod mount;
 mod mountpoint;
+mod open_files;
 mod port;
 mod protocol;
 mod read_buffer;
@@ -43,4 +45,5 @@ mod vdisk_request;
 pub use error::FuseError;
 pub use file::{FileIdentity, FuseFile};
 pub use mount::{MountHandle, check_mount_point, is_mounted, mount, prepare};
+pub use open_files::OpenFiles;
 pub use transport::Transport;

@@ -9,12 +9,14 @@ use crate::device::Device;
 use crate::directory::{Directory, Owner};
 use crate::handler::OperationHandler;
 use crate::mountpoint::{self, Unmounted};
+use crate::open_files::OpenFiles;
 use crate::port::{FusePort, MountState};
 use crate::read_buffer::REQUEST_BYTES_MAX;
 use crate::transport::Transport;
 use crate::{FuseError, FuseFile, fusermount, handshake};
 use disktime_engine::PortHost;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +39,9 @@ pub struct MountHandle {
     drained: oneshot::Receiver<()>,
     is_over_io_uring: bool,
     is_unmounted: bool,
+    open_files: OpenFiles,
+    /// What `open_files` writes to.
+    _connection: Arc<File>,
 }
 
 impl fmt::Debug for MountHandle {
@@ -91,7 +96,11 @@ pub async fn mount(
     let created_ns = u64::try_from(since_1970.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX);
     let handler = OperationHandler::new(Directory::new(files, current_user(), created_ns)?);
     let path = prepare(directory).await?;
-    let connection = off_thread(&path, move |path| connect(path, transport)).await?;
+    let connected = off_thread(&path, move |path| connect(path, transport)).await?;
+    let (connection, second) = connected;
+    let second = Arc::new(second);
+    let (inodes, host) = (handler.directory().inodes(), Arc::clone(&hosts[home]));
+    let open_files = OpenFiles::new(&second, inodes, host);
     let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
@@ -100,6 +109,8 @@ pub async fn mount(
         drained,
         is_over_io_uring: connection.has_ring(),
         is_unmounted: false,
+        open_files,
+        _connection: second,
     };
     let state = Arc::clone(&handle.state);
     let port = FusePort::new(connection, handler, hosts, home, state, drained_sender);
@@ -109,8 +120,9 @@ pub async fn mount(
     }
 }
 
-/// Mounts, and does the handshake with the kernel. If that fails, the directory is unmounted.
-fn connect(path: &Path, transport: Transport) -> Result<KernelConnection, FuseError> {
+/// Mounts, and does the handshake with the kernel; with a second descriptor of the connection. If
+/// that fails, the directory is unmounted.
+fn connect(path: &Path, transport: Transport) -> Result<(KernelConnection, File), FuseError> {
     let options = format!(
         "nosuid,nodev,fsname=disktime,subtype={},max_read={REQUEST_BYTES_MAX}",
         mountpoint::SUBTYPE
@@ -118,7 +130,8 @@ fn connect(path: &Path, transport: Transport) -> Result<KernelConnection, FuseEr
     let descriptor = fusermount::mount(&options, path).map_err(|source| failed(path, source))?;
     let connected = Device::new(descriptor).and_then(|device| {
         let ring = handshake::run(&device, transport)?;
-        Ok(KernelConnection::new(device, ring))
+        let second = device.duplicate()?;
+        Ok((KernelConnection::new(device, ring), second.into()))
     });
     connected.map_err(|source| {
         if let Err(error) = mountpoint::unmount(path) {
@@ -144,6 +157,11 @@ impl MountHandle {
     /// Whether requests come over io_uring, not by `/dev/fuse`.
     pub fn is_over_io_uring(&self) -> bool {
         self.is_over_io_uring
+    }
+
+    /// What is done to its open files.
+    pub fn open_files(&self) -> &OpenFiles {
+        &self.open_files
     }
 
     /// Unmounts, and returns when every request in flight is completed, or after five seconds: a

@@ -9,14 +9,14 @@
 //! served meanwhile. Every request is completed once.
 
 use crate::connection::{KernelConnection, Received, ReplyTo};
-use crate::handler::{Handled, OperationHandler};
+use crate::handler::{Handled, OperationHandler, opened_file};
 use crate::held_requests::HeldRequests;
 use crate::in_flight::{InFlightRequest, InFlightTable};
 use crate::protocol::{encode_found, encode_written};
 use crate::vdisk_request::{SEEK_REPLY_BYTES, VdiskRequest, errno, find_target};
 use disktime_engine::{
-    Buffer, BufferPool, IoError, NotTaken, Port, PortHost, PortStatus, Reply, Request, RequestKind,
-    Submit,
+    Buffer, BufferPool, IoError, NotTaken, OpenedFile, Port, PortHost, PortStatus, Reply, Request,
+    RequestKind, Submit,
 };
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -123,12 +123,18 @@ impl FusePort {
         };
         self.body.clear();
         let reply_to = self.connection.reply_to(&header);
+        let mut opened = OpenedFile::default();
         let handled = match self.connection.operation(&header) {
-            Ok(operation) => self.handler.handle(&header, &operation, &mut self.body),
+            Ok(operation) => {
+                opened = operation.handle().map(opened_file).unwrap_or_default();
+                self.handler.handle(&header, &operation, &mut self.body)
+            }
             Err(_) => Handled::Error(libc::EINVAL),
         };
         match handled {
-            Handled::Request(request) => return Some(self.begin(reply_to, request, pool, submit)),
+            Handled::Request(request) => {
+                return Some(self.begin((reply_to, opened), request, pool, submit));
+            }
             Handled::Reply => self.connection.reply(reply_to, 0, &self.body),
             Handled::Error(error) => self.connection.reply(reply_to, error, &[]),
             Handled::NoReply => {}
@@ -139,7 +145,7 @@ impl FusePort {
     /// Submits a request to its vdisk, or queues it. Whether it was submitted.
     fn begin(
         &mut self,
-        reply_to: ReplyTo,
+        (reply_to, opened): (ReplyTo, OpenedFile),
         wanted: VdiskRequest,
         pool: &mut BufferPool,
         submit: Submit<'_>,
@@ -170,6 +176,7 @@ impl FusePort {
             buffer_bytes: buffer.as_ref().map_or(0, |buffer| buffer.capacity() as u32),
             range: (offset_bytes, offset_bytes.saturating_add(len_bytes)),
             target: wanted.target,
+            opened,
         });
         let request = Request {
             origin: self.origin,
@@ -204,13 +211,18 @@ impl FusePort {
             Ok(()) => Ok(()),
             Err(NotTaken::Full(request)) => Err(request),
             Err(NotTaken::Gone(request)) => {
-                let refused = self.in_flight.remove(request.handle);
-                drop(request);
-                let error = errno(IoError::Shutdown);
-                self.connection.reply(refused.reply_to, error, &[]);
+                self.refuse(request, errno(IoError::Shutdown));
                 Ok(())
             }
         }
+    }
+
+    /// Replies to a request that no vdisk has.
+    fn refuse(&mut self, request: Request, error: i32) {
+        let refused = self.in_flight.remove(request.handle);
+        // The ring entry's memory must be free before the reply.
+        drop(request);
+        self.connection.reply(refused.reply_to, error, &[]);
     }
 
     fn reply_read(&mut self, to: &InFlightRequest, data: Option<Buffer>, pool: &mut BufferPool) {
@@ -230,7 +242,13 @@ impl FusePort {
     fn retry_held(&mut self, for_other_disks: bool, submit: Submit<'_>) -> bool {
         let mut held = std::mem::take(&mut self.held);
         let any = held.retry(|position, request| {
-            let disk = self.handler.directory().file(position).disk;
+            let file = self.handler.directory().file(position);
+            let disk = file.disk;
+            if !file.clients.is_open(self.in_flight.opened(request.handle)) {
+                // It would be done to another content than that of the file which was ended.
+                self.refuse(request, libc::EIO);
+                return Ok(());
+            }
             match (disk != self.home) == for_other_disks {
                 true => self.submit(disk, request, &mut *submit),
                 false => Err(request),

@@ -12,7 +12,7 @@
 //!
 //! What is not known here: NBD, sockets, certificates.
 
-use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus};
+use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus, VdiskId};
 use disktime_sockets::{ChannelError, Decrypted, TlsChannel};
 use std::io::IoSlice;
 
@@ -119,6 +119,10 @@ impl<S: Session> EncryptedSession<S> {
 }
 
 impl<S: Session> Session for EncryptedSession<S> {
+    fn vdisk(&self) -> VdiskId {
+        self.inner.vdisk()
+    }
+
     fn space(&mut self, _pool: &mut BufferPool) -> &mut [u8] {
         let wanted = self.needs_input
             && !self.input_ended

@@ -32,7 +32,7 @@ pub use limits::SessionLimits;
 
 use crate::export::Export;
 use crate::negotiated::Negotiated;
-use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus};
+use disktime_engine::{BufferPool, Reply, Request, Session, SessionStatus, VdiskId};
 use held::HeldRequests;
 use receiver::{ReceiveStep, Receiver};
 use replies::ReplyQueue;
@@ -101,6 +101,10 @@ impl NbdSession {
 }
 
 impl Session for NbdSession {
+    fn vdisk(&self) -> VdiskId {
+        self.receiver.vdisk()
+    }
+
     fn space(&mut self, _pool: &mut BufferPool) -> &mut [u8] {
         // A complete message that is still in the input waits for room, or for `next_request`.
         if !self.takes_requests() || self.input_ended || self.receiver.has_step() {

@@ -270,7 +270,8 @@ pub(crate) enum Command {
         server: HistoryServer,
     },
     /// Make the content of a moment the present content of a virtual disk. Refused while clients
-    /// use it. What is there now is kept: `undo-revert` brings it back.
+    /// use it, unless they are disconnected. What is there now is kept: `undo-revert` brings it
+    /// back.
     Revert {
         /// The virtual disk.
         vdisk: String,
@@ -278,13 +279,22 @@ pub(crate) enum Command {
         /// seq:N.
         #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
         to: String,
+        /// Disconnect its clients first: NBD connections are closed when what they have sent is
+        /// answered (clients that can reconnect come back to the reverted content), open files
+        /// get EIO.
+        #[arg(long)]
+        disconnect: bool,
         #[command(flatten)]
         server: HistoryServer,
     },
-    /// Bring back what a virtual disk held before its last revert. Refused while clients use it.
+    /// Bring back what a virtual disk held before its last revert. Refused while clients use it,
+    /// unless they are disconnected.
     UndoRevert {
         /// The virtual disk.
         vdisk: String,
+        /// Disconnect its clients first, as `revert` does.
+        #[arg(long)]
+        disconnect: bool,
         #[command(flatten)]
         server: HistoryServer,
     },

@@ -109,8 +109,17 @@ pub(crate) fn run(
             name,
             server,
         } => history::mark(&server, &vdisk, &name)?,
-        Command::Revert { vdisk, to, server } => history::revert(&server, &vdisk, &to)?,
-        Command::UndoRevert { vdisk, server } => history::undo_revert(&server, &vdisk)?,
+        Command::Revert {
+            vdisk,
+            to,
+            disconnect,
+            server,
+        } => history::revert(&server, &vdisk, &to, disconnect)?,
+        Command::UndoRevert {
+            vdisk,
+            disconnect,
+            server,
+        } => history::undo_revert(&server, &vdisk, disconnect)?,
         Command::Drop {
             what,
             branch,

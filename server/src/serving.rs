@@ -13,6 +13,7 @@ pub(crate) mod known_disks;
 pub(crate) mod last_exit;
 pub(crate) mod nbd;
 pub(crate) mod permission;
+pub(crate) mod reverting;
 pub(crate) mod run_command;
 pub(crate) mod served_vdisks;
 pub(crate) mod server;

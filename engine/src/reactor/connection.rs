@@ -25,8 +25,6 @@ pub(super) struct Connection {
     socket: OwnedFd,
     session: Box<dyn Session>,
     origin: u64,
-    /// The vdisk of its last request.
-    vdisk: Option<VdiskId>,
     held: Option<Request>,
     /// Requests that the service has and will answer.
     in_flight: usize,
@@ -75,7 +73,6 @@ impl Connection {
             socket,
             session,
             origin,
-            vdisk: None,
             held: None,
             in_flight: 0,
             readable: true,
@@ -97,9 +94,9 @@ impl Connection {
         self.origin
     }
 
-    /// The vdisk that it asks for; `None` before its first request.
-    pub(super) fn vdisk(&self) -> Option<VdiskId> {
-        self.vdisk
+    /// The vdisk that it asks for.
+    pub(super) fn vdisk(&self) -> VdiskId {
+        self.session.vdisk()
     }
 
     /// Marks it as scheduled; returns whether it was not yet.
@@ -182,7 +179,6 @@ impl Connection {
         loop {
             while let Some(mut request) = self.session.next_request(pool) {
                 request.origin = self.origin;
-                self.vdisk = Some(request.vdisk);
                 match submit(request) {
                     Ok(()) => {
                         self.in_flight += 1;
@@ -325,7 +321,7 @@ impl Connection {
         }
     }
 
-    /// The server is stopping: what was taken is answered, and nothing more is read. The client has
+    /// The server ends it: what was taken is answered, and nothing more is read. The client has
     /// until then to take its replies.
     pub(super) fn drain(&mut self, until: Nanos) {
         self.polling.disable();
@@ -367,7 +363,7 @@ impl Connection {
             return Some(failure.clone());
         }
         if self.drain_until.is_some_and(|until| now >= until) {
-            return Some("the server stopped before the client took its replies".to_owned());
+            return Some("the server ended it before the client took its replies".to_owned());
         }
         match self.session.status() {
             SessionStatus::Broken(reason) => Some(reason),

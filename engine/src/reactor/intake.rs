@@ -112,9 +112,9 @@ impl<S: Service> Reactor<S> {
         any
     }
 
-    /// The vdisk that a connection asks for, once that is known.
+    /// The vdisk that a connection asks for, if it is still there.
     fn vdisk_of(&self, index: usize) -> Option<VdiskId> {
-        self.connections[index].as_ref().and_then(Connection::vdisk)
+        self.connections[index].as_ref().map(Connection::vdisk)
     }
 
     /// Reads from a connection, until then if that is given; returns whether it submitted requests

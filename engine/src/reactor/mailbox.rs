@@ -8,7 +8,7 @@
 use super::poller::WakeUp;
 use crate::port::Port;
 use crate::session::Session;
-use crate::{Reply, Request};
+use crate::{Reply, Request, VdiskId};
 use disktime_units::Nanos;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(super) enum Mail<S> {
     Open(Box<dyn Port>),
     Reply(Reply),
     Visit(Visit<S>),
+    Disconnect(VdiskId),
     Stop,
 }
 
@@ -133,6 +134,15 @@ impl<S> ReactorHandle<S> {
         }
     }
 
+    /// Ends the connections that use a vdisk, as a stop would: what was taken is answered, then the
+    /// stream ends. A client that does not take its replies in the drain time is cut off.
+    ///
+    /// # Errors
+    /// When the reactor has stopped.
+    pub fn disconnect(&self, vdisk: VdiskId) -> Result<(), ReactorGone> {
+        self.send(Mail::Disconnect(vdisk))
+    }
+
     /// Asks the reactor to drain its connections and to end.
     ///
     /// # Errors
@@ -171,6 +181,13 @@ pub trait PortHost: Send + Sync {
 
     /// Makes the reactor serve its ports again.
     fn wake(&self);
+
+    /// Calls `done` on the reactor's thread between two turns: what its ports have read before is
+    /// submitted then, or held by them.
+    ///
+    /// # Errors
+    /// When the reactor has stopped.
+    fn between_turns(&self, done: Box<dyn FnOnce() + Send>) -> Result<(), ReactorGone>;
 }
 
 /// Why a request was not taken by [`PortHost::try_submit`].
@@ -211,6 +228,10 @@ impl<S> PortHost for ReactorHandle<S> {
     fn wake(&self) {
         // Even if it does not sleep: it may have served its ports in this turn already.
         self.signal.wake_up.signal();
+    }
+
+    fn between_turns(&self, done: Box<dyn FnOnce() + Send>) -> Result<(), ReactorGone> {
+        self.visit(Box::new(move |_, _| done()))
     }
 }
 

@@ -110,7 +110,7 @@ impl<S: Service> Reactor<S> {
 
     /// How long to sleep at most.
     fn timeout(&self, poll: Option<Nanos>) -> Option<Nanos> {
-        let drain = self.stopping.then_some(Nanos::from_millis(100));
+        let drain = self.is_draining().then_some(Nanos::from_millis(100));
         let early = if self.service.is_punctual() {
             EARLY
         } else {

@@ -9,6 +9,7 @@ fn request(unique: u64, buffer_bytes: u32) -> InFlightRequest {
         buffer_bytes,
         range: (0, 0),
         target: SeekTarget::Data,
+        opened: OpenedFile::default(),
     }
 }
 

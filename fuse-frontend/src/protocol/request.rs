@@ -93,6 +93,7 @@ pub(crate) enum Operation<'a> {
         flags: u32,
     },
     Read {
+        handle: u64,
         offset_bytes: u64,
         len_bytes: u32,
     },
@@ -104,11 +105,15 @@ pub(crate) enum Operation<'a> {
         /// The file's flags at the time of the write, those of this write alone included.
         flags: u32,
     },
-    Fsync,
+    Fsync {
+        handle: u64,
+    },
     Flush {
         handle: u64,
     },
-    Release,
+    Release {
+        handle: u64,
+    },
     Allocate {
         handle: u64,
         offset_bytes: u64,
@@ -117,6 +122,7 @@ pub(crate) enum Operation<'a> {
     },
     /// For what is data, or for a hole, as `whence` says; the kernel does the other kinds itself.
     Seek {
+        handle: u64,
         offset_bytes: u64,
         whence: u32,
     },
@@ -132,6 +138,21 @@ pub(crate) enum Operation<'a> {
     Destroy,
     /// Not supported: ENOSYS.
     Unknown,
+}
+
+impl Operation<'_> {
+    /// The handle of the open file that it reads, changes or makes durable.
+    pub(crate) fn handle(&self) -> Option<u64> {
+        match *self {
+            Operation::Read { handle, .. }
+            | Operation::Write { handle, .. }
+            | Operation::Fsync { handle }
+            | Operation::Flush { handle }
+            | Operation::Allocate { handle, .. }
+            | Operation::Seek { handle, .. } => Some(handle),
+            _ => None,
+        }
+    }
 }
 
 /// Decodes what follows the header. The fixed part may be longer than it needs to be, and holds the
@@ -168,11 +189,15 @@ pub(crate) fn decode<'a>(
         },
         Opcode::Read => read(fields)?,
         Opcode::Write => write(fields)?,
-        Opcode::Fsync => Operation::Fsync,
+        Opcode::Fsync => Operation::Fsync {
+            handle: fields.u64()?,
+        },
         Opcode::Flush => Operation::Flush {
             handle: fields.u64()?,
         },
-        Opcode::Release => Operation::Release,
+        Opcode::Release => Operation::Release {
+            handle: fields.u64()?,
+        },
         Opcode::Allocate => Operation::Allocate {
             handle: fields.u64()?,
             offset_bytes: fields.u64()?,
@@ -209,8 +234,9 @@ fn change<'a>(verb: &'static str, mut rest: Reader<'a>) -> Result<Operation<'a>,
 }
 
 fn read<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
-    let (_handle, offset_bytes) = (fields.u64()?, fields.u64()?);
+    let (handle, offset_bytes) = (fields.u64()?, fields.u64()?);
     Ok(Operation::Read {
+        handle,
         offset_bytes,
         len_bytes: fields.u32()?,
     })
@@ -229,8 +255,9 @@ fn write<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
 }
 
 fn seek<'a>(mut fields: Reader<'_>) -> Result<Operation<'a>, Malformed> {
-    let (_handle, offset_bytes) = (fields.u64()?, fields.u64()?);
+    let (handle, offset_bytes) = (fields.u64()?, fields.u64()?);
     Ok(Operation::Seek {
+        handle,
         offset_bytes,
         whence: fields.u32()?,
     })

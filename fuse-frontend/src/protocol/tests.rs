@@ -53,6 +53,7 @@ fn decoded(opcode: Opcode, fixed: &[u8], variable: &[u8], expected: Operation<'_
 fn requests_are_what_the_kernel_lays_out() {
     let read = words(&[9, 4096, halves(512, 0), 0, 0]);
     let expected = Operation::Read {
+        handle: 9,
         offset_bytes: 4096,
         len_bytes: 512,
     };
@@ -90,6 +91,7 @@ fn requests_are_what_the_kernel_lays_out() {
     decoded(Opcode::Allocate, &allocate, b"", expected);
     let seek = words(&[9, 4096, halves(libc::SEEK_HOLE as u32, 0)]);
     let expected = Operation::Seek {
+        handle: 9,
         offset_bytes: 4096,
         whence: libc::SEEK_HOLE as u32,
     };

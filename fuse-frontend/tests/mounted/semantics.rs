@@ -411,3 +411,61 @@ fn a_shared_mapping_is_refused_because_it_would_be_cached() {
         (libc::MAP_FAILED, Some(libc::ENODEV))
     );
 }
+
+/// How many of the first pages of a file the kernel has in its cache.
+fn cached_pages(map: *mut libc::c_void, count: usize) -> usize {
+    let mut pages = vec![0u8; count];
+    // SAFETY: the mapping has so many pages, and `pages` a byte for each.
+    let told = unsafe { libc::mincore(map, count * 4096, pages.as_mut_ptr()) };
+    assert_eq!(told, 0, "{}", io::Error::last_os_error());
+    pages.iter().filter(|page| **page & 1 != 0).count()
+}
+
+/// The content of a vdisk becomes another one: what its files were opened for is over.
+#[test]
+fn files_that_were_ended_get_errors_and_leave_nothing_cached() {
+    let mounted = Mounted::new(&[("web", MIB), ("db", MIB)]);
+    let file = &mounted.memory.files[0];
+    let (old, other) = (mounted.open("web"), mounted.open("db"));
+    old.write_all_at(&[1; 8192], 0).expect("written");
+    // SAFETY: a new mapping of an open file.
+    let map = unsafe {
+        let (kind, fd) = (libc::MAP_PRIVATE, old.as_raw_fd());
+        libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ, kind, fd, 0)
+    };
+    assert_ne!(map, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+    for page in 0..2 {
+        // SAFETY: within the mapping.
+        let byte = unsafe { map.cast::<u8>().add(page * 4096).read_volatile() };
+        assert_eq!(byte, 1);
+    }
+    assert_eq!(cached_pages(map, 2), 2);
+
+    let closed = file.clients.close().expect("it is open to clients");
+    let open = || File::open(mounted.path("web"));
+    assert_eq!(errno_of(open()), libc::EBUSY);
+    assert_eq!(closed.end_files(), 1);
+    let files = mounted.handle.as_ref().expect("mounted").open_files();
+    mounted.runtime.block_on(files.until_submitted());
+    files.forget_cached(file.identity);
+    assert_eq!(cached_pages(map, 2), 0);
+    drop(closed);
+
+    assert_eq!(errno_of(old.read_at(&mut [0; 512], 0)), libc::EIO);
+    assert_eq!(errno_of(old.write_at(&[3; 512], 0)), libc::EIO);
+    assert_eq!(errno_of(old.sync_all()), libc::EIO);
+    let punch = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    assert_eq!(errno_of(fallocate(&old, punch, 0, 4096)), libc::EIO);
+    other.write_all_at(&[4; 512], 0).expect("it goes on");
+    let new = mounted.open("web");
+    let mut read = [0; 512];
+    new.read_exact_at(&mut read, 0).expect("read");
+    assert_eq!(read, [1; 512]);
+    // SAFETY: it was mapped above.
+    unsafe { libc::munmap(map, 8192) };
+    drop(old);
+    // The kernel tells of the end of `old` when it likes; it changes nothing.
+    assert_eq!(file.clients.get(), 1);
+    drop(new);
+    wait_until("the file is closed", || file.clients.get() == 0);
+}

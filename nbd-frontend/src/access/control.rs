@@ -156,6 +156,9 @@ impl AccessControl {
             )
         })?;
         let client = client.map(|client| rule.clients.enter(client.to_owned()));
+        let client = client
+            .transpose()
+            .map_err(|closed| format!("{name:?}: {closed}"))?;
         Ok(ExportPermit::new(permit, place, client))
     }
 

@@ -10,7 +10,7 @@ use super::replies::ReplyQueue;
 use crate::export::Export;
 use crate::negotiated::Negotiated;
 use crate::validate::{RequestAction, payload_bytes, validate};
-use disktime_engine::{Buffer, BufferPool, Extent, Request, RequestKind};
+use disktime_engine::{Buffer, BufferPool, Extent, Request, RequestKind, VdiskId};
 use disktime_nbd_protocol::{ErrorNumber, RequestHeader, command};
 
 /// Most descriptors of a block status. With pieces of 64 KiB of alternating kind they cover 32 MiB;
@@ -70,6 +70,11 @@ impl Receiver {
             stage: ReceiveStage::Header,
             space_in_payload: false,
         }
+    }
+
+    /// The vdisk that the requests are for.
+    pub(super) fn vdisk(&self) -> VdiskId {
+        self.export.vdisk
     }
 
     pub(super) fn set_negotiated(&mut self, negotiated: Negotiated) {

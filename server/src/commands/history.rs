@@ -70,6 +70,15 @@ fn seq(answer: &Value) -> u64 {
     answer["seq"].as_u64().unwrap_or_default()
 }
 
+/// How many clients were disconnected, for people.
+fn disconnected(answer: &Value) -> String {
+    match answer["disconnected"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => ", and 1 client was disconnected".to_owned(),
+        Some(count) => format!(", and {count} clients were disconnected"),
+    }
+}
+
 /// Shows how the history of a vdisk stands.
 pub(super) fn show(server: &HistoryServer, vdisk: &str) -> CommandResult {
     let answer = server.ask(request("history", vdisk))?;
@@ -100,16 +109,23 @@ pub(super) fn mark(server: &HistoryServer, vdisk: &str, name: &str) -> CommandRe
 }
 
 /// Makes the content of a moment the newest.
-pub(super) fn revert(server: &HistoryServer, vdisk: &str, to: &str) -> CommandResult {
+pub(super) fn revert(
+    server: &HistoryServer,
+    vdisk: &str,
+    to: &str,
+    disconnect: bool,
+) -> CommandResult {
     Moment::parse(to).map_err(|error| Failure::new(error.to_string()))?;
     let answer = server.ask(ControlRequest {
         to: Some(to.to_owned()),
+        disconnect,
         ..request("revert", vdisk)
     })?;
     let text = |answer: &Value| {
         format!(
-            "{vdisk}: reverted to {to}, at seq:{}; `disktime undo-revert {vdisk}` takes it back",
-            seq(answer)
+            "{vdisk}: reverted to {to}, at seq:{}{}; `disktime undo-revert {vdisk}` takes it back",
+            seq(answer),
+            disconnected(answer)
         )
     };
     server.print(&answer, text);
@@ -117,9 +133,18 @@ pub(super) fn revert(server: &HistoryServer, vdisk: &str, to: &str) -> CommandRe
 }
 
 /// Brings back what was there before the last revert.
-pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str) -> CommandResult {
-    let answer = server.ask(request("undo-revert", vdisk))?;
-    let text = |answer: &Value| format!("{vdisk}: the revert is undone, at seq:{}", seq(answer));
+pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str, disconnect: bool) -> CommandResult {
+    let answer = server.ask(ControlRequest {
+        disconnect,
+        ..request("undo-revert", vdisk)
+    })?;
+    let text = |answer: &Value| {
+        format!(
+            "{vdisk}: the revert is undone, at seq:{}{}",
+            seq(answer),
+            disconnected(answer)
+        )
+    };
     server.print(&answer, text);
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! another.
 //!
 //! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
-//! (with `name`), `revert` (with `to`, a moment) and `undo-revert`. An answer is the result, or
+//! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
+//! where clients are to be disconnected. An answer is the result, or
 //! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
 //! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
 //! the oldest.
@@ -52,14 +53,21 @@ pub(crate) enum HistoryRequest {
     Show,
     /// The newest content gets a name.
     Mark(String),
-    /// The newest content becomes that of a moment.
-    Revert(Moment),
-    /// What was there before the last revert comes back.
-    UndoRevert,
+    /// The newest content becomes another one.
+    Revert(Revert),
     /// A mark is given up.
     DropMark(String),
     /// What a revert left behind is given up.
     DropBranch(u64),
+}
+
+/// Which content becomes the newest, and what of the clients that use the one before.
+#[derive(Debug, Clone)]
+pub(crate) struct Revert {
+    /// The content of a moment; `None`: what was there before the last revert.
+    pub(crate) to: Option<Moment>,
+    /// Clients are disconnected; else their use is why it is refused.
+    pub(crate) disconnect: bool,
 }
 
 /// A line of a client.
@@ -74,6 +82,8 @@ pub(crate) struct ControlRequest {
     pub(crate) to: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) branch: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) disconnect: bool,
 }
 
 /// The server's line where it cannot answer.
@@ -224,6 +234,7 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
         name,
         to,
         branch,
+        disconnect,
     } = request;
     let command = command.unwrap_or_default();
     let missing = |key| ControlError::new(format!("`{command}` needs the key `{key}`"));
@@ -233,9 +244,13 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
         "revert" => {
             let to = to.ok_or_else(|| missing("to"))?;
             let moment = Moment::parse(&to);
-            HistoryRequest::Revert(moment.map_err(|error| ControlError::new(error.to_string()))?)
+            let to = Some(moment.map_err(|error| ControlError::new(error.to_string()))?);
+            HistoryRequest::Revert(Revert { to, disconnect })
         }
-        "undo-revert" => HistoryRequest::UndoRevert,
+        "undo-revert" => HistoryRequest::Revert(Revert {
+            to: None,
+            disconnect,
+        }),
         "drop" => match (name, branch) {
             (Some(mark), _) => HistoryRequest::DropMark(mark),
             (None, Some(branch)) => HistoryRequest::DropBranch(branch),

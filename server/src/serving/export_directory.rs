@@ -175,7 +175,11 @@ impl ExportDirectory for ServedExports {
 
     fn find(&self, name: &str) -> Option<Export> {
         match self.vdisk(name) {
-            Some((_, export)) => Some(export.clone()),
+            Some((vdisk, export)) => {
+                // A revert is short; who comes while one is being done is refused when it is not.
+                tokio::task::block_in_place(|| vdisk.clients().wait_until_open(OPEN_TIME));
+                Some(export.clone())
+            }
             None => self.find_moment(name)?.ok(),
         }
     }

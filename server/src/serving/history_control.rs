@@ -1,12 +1,12 @@
 //! Requests about histories: from the control socket to the disk's thread and back.
 //!
-//! Invariant: a vdisk is reverted only while no client uses it.
-
 use crate::assembly::DiskService;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket::HistoryRequest;
+use crate::serving::reverting::revert;
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::VdiskId;
+use disktime_fuse::OpenFiles;
 use disktime_history::Holder;
 use disktime_observe::{HistoryBranch, HistoryHolder, HistoryMark, HistoryStatus};
 use disktime_units::Nanos;
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 /// A sentence: no such vdisk, no history, or why it was not done.
 pub(crate) async fn answer(
     vdisks: &[ServedVdisk<DiskService>],
+    files: Option<&OpenFiles>,
     name: &str,
     request: HistoryRequest,
 ) -> CommandResult<Value> {
@@ -52,19 +53,7 @@ pub(crate) async fn answer(
             let seq = ask(vdisk, drop_branch).await?;
             Ok(json!({ "vdisk": name, "branch": branch, "seq": seq }))
         }
-        HistoryRequest::Revert(moment) => {
-            refuse_while_used(vdisk)?;
-            let revert = move |service: &mut DiskService, id, done| {
-                service.revert(id, &moment, done);
-            };
-            let seq = ask(vdisk, revert).await?;
-            Ok(json!({ "vdisk": name, "seq": seq }))
-        }
-        HistoryRequest::UndoRevert => {
-            refuse_while_used(vdisk)?;
-            let seq = ask(vdisk, |service, id, done| service.undo_revert(id, done)).await?;
-            Ok(json!({ "vdisk": name, "seq": seq }))
-        }
+        HistoryRequest::Revert(wanted) => revert(vdisk, wanted, files).await,
     }
 }
 
@@ -79,26 +68,8 @@ fn unknown(vdisks: &[ServedVdisk<DiskService>], name: &str) -> String {
     }
 }
 
-/// A revert changes what clients have cached.
-fn refuse_while_used(vdisk: &ServedVdisk<DiskService>) -> CommandResult {
-    let clients = vdisk.clients();
-    let count = clients.get();
-    if count == 0 {
-        return Ok(());
-    }
-    let mut names = clients.names();
-    let opened = count.saturating_sub(names.len() as u64);
-    names.extend((opened > 0).then(|| format!("{opened} open files (FUSE)")));
-    Err(Failure::new(format!(
-        "`{}` is in use, and a revert would change what its clients have cached: {}; end them and \
-         try again",
-        vdisk.name(),
-        names.join(", ")
-    )))
-}
-
 /// Has the disk's thread do something, and waits until it is done.
-async fn ask(
+pub(super) async fn ask(
     vdisk: &ServedVdisk<DiskService>,
     begin: impl FnOnce(&mut DiskService, VdiskId, SeqDone) + Send + 'static,
 ) -> CommandResult<u64> {

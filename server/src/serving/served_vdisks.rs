@@ -173,6 +173,11 @@ impl<S> ServedVdisk<S> {
         &self.reactor
     }
 
+    /// The identity of its file.
+    pub(crate) fn file_identity(&self) -> FileIdentity {
+        FileIdentity(number(self.entry.uuid))
+    }
+
     /// How it is used.
     pub(crate) fn usage(&self) -> VdiskUse {
         let stored = self.entry.is_kept.then(|| self.entry.stored.clone());
@@ -212,7 +217,7 @@ impl<S> ServedVdisk<S> {
     /// Its file.
     fn file(&self) -> FuseFile {
         FuseFile {
-            identity: FileIdentity(number(self.entry.uuid)),
+            identity: self.file_identity(),
             name: self.name.clone(),
             size_bytes: self.size_bytes,
             stored: Some(self.entry.stored.clone()),

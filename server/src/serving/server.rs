@@ -22,7 +22,7 @@ use crate::serving::starting::{StartedDisks, start_disks};
 use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use disktime_engine::ClientCount;
-use disktime_fuse::{FuseError, MountHandle};
+use disktime_fuse::{FuseError, MountHandle, OpenFiles};
 use disktime_nbd::NbdListener;
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
@@ -78,6 +78,8 @@ struct Reporter {
     problems: FileProblems,
     /// The space of these files.
     spaces: DiskSpaces,
+    /// The open files of the FUSE frontend, if there is one.
+    open_files: Option<OpenFiles>,
     usage: Vec<VdiskUse>,
     vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
 }
@@ -108,7 +110,8 @@ impl Commands for Reporter {
     }
 
     async fn history(&self, vdisk: String, request: HistoryRequest) -> CommandResult<Value> {
-        history_control::answer(&self.vdisks, &vdisk, request).await
+        let files = self.open_files.as_ref();
+        history_control::answer(&self.vdisks, files, &vdisk, request).await
     }
 }
 
@@ -170,6 +173,7 @@ impl Server {
             files: fuse.as_ref().map(files_status),
             problems,
             spaces: spaces.clone(),
+            open_files: fuse.as_ref().map(|mount| mount.open_files().clone()),
             usage: vdisks.iter().map(ServedVdisk::usage).collect(),
             vdisks: Arc::clone(&vdisks),
         };

@@ -9,7 +9,7 @@ use disktime_nbd_client::NbdClient;
 use disktime_nbd_protocol::NbdUri;
 use serde_json::Value;
 
-const DB: &str = r#""size": "4MiB", "history": { "window": "1h", "max": "64MiB" }"#;
+pub(crate) const DB: &str = r#""size": "4MiB", "history": { "window": "1h", "max": "64MiB" }"#;
 
 fn place() -> TestDirectory {
     let disks = r#""d": { "path": "d.disk", "size": "160MiB", "seeks": false }"#;
@@ -18,7 +18,7 @@ fn place() -> TestDirectory {
     TestDirectory::configured(disks, &vdisks, r#""nbd": {}"#)
 }
 
-fn run(place: &TestDirectory, arguments: &[&str]) -> String {
+pub(crate) fn run(place: &TestDirectory, arguments: &[&str]) -> String {
     let file = place.file();
     let file = file.to_str().expect("a path of text");
     let mut all = arguments.to_vec();
@@ -29,7 +29,7 @@ fn run(place: &TestDirectory, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn refused(place: &TestDirectory, arguments: &[&str]) -> String {
+pub(crate) fn refused(place: &TestDirectory, arguments: &[&str]) -> String {
     let control = place.control();
     let control = control.to_str().expect("a path of text");
     let mut all = arguments.to_vec();
@@ -39,7 +39,7 @@ fn refused(place: &TestDirectory, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn json(place: &TestDirectory, arguments: &[&str]) -> Value {
+pub(crate) fn json(place: &TestDirectory, arguments: &[&str]) -> Value {
     let mut all = arguments.to_vec();
     all.push("--json");
     serde_json::from_str(&run(place, &all)).expect("JSON")
@@ -62,7 +62,14 @@ fn a_vdisk_goes_back_and_forth_and_remembers_it_over_kill_9() {
     client.write(0, &vec![2; MIB as usize]);
     client.flush();
     let used = refused(&place, &["revert", "db", "--to", "first"]);
-    assert_says(&used, &["`db` is in use", "NBD client of the unix socket"]);
+    assert_says(
+        &used,
+        &[
+            "`db` is in use",
+            "NBD client of the unix socket",
+            "--disconnect",
+        ],
+    );
     drop(client);
     until_unused(&place);
     assert_says(
@@ -93,7 +100,7 @@ fn a_vdisk_goes_back_and_forth_and_remembers_it_over_kill_9() {
     server.stop();
 }
 
-fn until_unused(place: &TestDirectory) {
+pub(crate) fn until_unused(place: &TestDirectory) {
     let in_use = || place.status().vdisks["db"].clients > 0;
     while in_use() {
         std::thread::yield_now();

@@ -42,6 +42,7 @@ mod read_only_disks;
 mod readme;
 mod reconnect;
 mod refusals;
+mod reverts;
 mod simulate;
 mod status;
 mod stopping;

@@ -18,7 +18,7 @@ const PROMPT: &str = "qemu-io> ";
 /// A `qemu-io` that gets one command after the other, each only when it waits for one: it reads its
 /// input by `fgets` and then waits for the descriptor, so the second of two lines that arrive
 /// together stays in its buffer until a third arrives.
-struct QemuIo {
+pub(crate) struct QemuIo {
     child: Child,
     commands: ChildStdin,
     output: Receiver<String>,
@@ -27,10 +27,10 @@ struct QemuIo {
 }
 
 impl QemuIo {
-    /// Opens the export `web`; with TLS if there are certificates.
-    fn open(socket: &Path, certificates: Option<&Path>) -> QemuIo {
+    /// Opens an export; with TLS if there are certificates.
+    pub(crate) fn open(socket: &Path, export: &str, certificates: Option<&Path>) -> QemuIo {
         let mut image = format!(
-            "driver=nbd,export=web,server.type=unix,server.path={},reconnect-delay=100",
+            "driver=nbd,export={export},server.type=unix,server.path={},reconnect-delay=100",
             text(socket)
         );
         let mut command = Command::new("qemu-io");
@@ -72,14 +72,14 @@ impl QemuIo {
 
     /// Gives it a command; it waits for one.
     #[track_caller]
-    fn begin(&mut self, command: &str) {
+    pub(crate) fn begin(&mut self, command: &str) {
         writeln!(self.commands, "{command}").expect("qemu-io runs");
     }
 
     /// Waits until it waits for the next command. Returns what it printed; `failed` in it fails the
     /// test.
     #[track_caller]
-    fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         let said = loop {
             if let Some((said, rest)) = self.printed.split_once(PROMPT) {
                 let said = said.to_owned();
@@ -96,7 +96,7 @@ impl QemuIo {
 
     /// Runs a command, which must print these words.
     #[track_caller]
-    fn run(&mut self, command: &str, words: &str) {
+    pub(crate) fn run(&mut self, command: &str, words: &str) {
         self.begin(command);
         let said = self.finish();
         assert!(said.contains(words), "{command}: {said}");
@@ -115,7 +115,7 @@ impl Drop for QemuIo {
 fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
     let place = TestDirectory::with(&[("web", r#""size": "64MiB""#)]);
     let mut server = place.start();
-    let mut client = QemuIo::open(&place.path("state/nbd.sock"), None);
+    let mut client = QemuIo::open(&place.path("state/nbd.sock"), "web", None);
     for round in 1..=3u64 {
         let at = round * MIB;
         client.run(&format!("write -P {round} {at} 64k"), "wrote 65536/65536");
@@ -134,7 +134,7 @@ fn qemu_waits_for_a_server_that_was_killed_and_sees_no_error() {
 /// The first stop takes seconds, and requests arrive all the time.
 fn qemu_sees_no_error_from_a_server_that_stops(place: &TestDirectory, certificates: Option<&Path>) {
     let mut server = place.start();
-    let mut client = QemuIo::open(&place.path("state/nbd.sock"), certificates);
+    let mut client = QemuIo::open(&place.path("state/nbd.sock"), "web", certificates);
     client.run("write -P 7 1M 64k", "wrote 65536/65536");
     let read = "read -P 7 1M 64k";
     let zeroing = zero_for_ever(&with_certificates(&server.uri("a"), certificates));

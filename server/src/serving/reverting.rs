@@ -1,0 +1,109 @@
+//! Reverts of a vdisk, as far as its clients are concerned: they have cached what a revert changes.
+//!
+//! ```text
+//!   closed to new clients ─► those that it has are disconnected, or are why it is refused
+//!     ─► the disk's thread reverts ─► what the kernel has cached is forgotten ─► open to clients
+//! ```
+//!
+//! Invariants: from the acceptance of a revert until it is done no client is admitted, whether or
+//! not the one who asked waits for it; a client has seen content from before a revert or from
+//! behind it, and never both.
+
+use crate::assembly::DiskService;
+use crate::failure::{CommandResult, Failure};
+use crate::serving::control_socket::Revert;
+use crate::serving::history_control::ask;
+use crate::serving::served_vdisks::ServedVdisk;
+use disktime_engine::{ClosedVdisk, StillInUse};
+use disktime_fuse::OpenFiles;
+use disktime_volumes::SeqDone;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// How long connections have for their end: less than the one who asked waits for an answer.
+const END_TIME: Duration = Duration::from_secs(8);
+/// A client whose handshake is over while connections are being ended is ended by another try.
+const TRY_TIME: Duration = Duration::from_millis(100);
+
+type Vdisk = ServedVdisk<DiskService>;
+
+/// Reverts a vdisk. `files`: the open files of the FUSE frontend, if there is one.
+///
+/// # Errors
+/// A sentence: which clients use it, or why it was not done.
+pub(super) async fn revert(
+    vdisk: &Vdisk,
+    wanted: Revert,
+    files: Option<&OpenFiles>,
+) -> CommandResult<Value> {
+    let clients = vdisk.clients();
+    let closed = match wanted.disconnect {
+        true => clients.close(),
+        false => clients.close_if_unused(),
+    };
+    let closed = closed.map_err(|used| refusal(vdisk, &used))?;
+    let disconnected = match wanted.disconnect {
+        true => end_clients(vdisk, &closed, files).await?,
+        false => 0,
+    };
+    let seq = ask(vdisk, move |service, id, done| {
+        // Until it is done, even if the one who asked is gone.
+        let done: SeqDone = Box::new(move |result| {
+            drop(closed);
+            done(result);
+        });
+        match &wanted.to {
+            Some(moment) => service.revert(id, moment, done),
+            None => service.undo_revert(id, done),
+        }
+    })
+    .await?;
+    if let Some(files) = files.cloned() {
+        let file = vdisk.file_identity();
+        tokio::task::spawn_blocking(move || files.forget_cached(file)).await?;
+    }
+    Ok(json!({ "vdisk": vdisk.name(), "seq": seq, "disconnected": disconnected }))
+}
+
+fn refusal(vdisk: &Vdisk, used: &StillInUse) -> Failure {
+    let name = vdisk.name();
+    match used {
+        StillInUse::By(_) => Failure::new(format!(
+            "`{name}` is in use, and a revert would change what its clients have cached: {used}; \
+             end them and try again, or disconnect them with --disconnect"
+        )),
+        StillInUse::Closed => Failure::new(format!("`{name}`: {used}; try again when it is done")),
+    }
+}
+
+/// Ends the clients of a vdisk that is closed to new ones; how many there were.
+async fn end_clients(
+    vdisk: &Vdisk,
+    closed: &ClosedVdisk,
+    files: Option<&OpenFiles>,
+) -> CommandResult<u64> {
+    let clients = vdisk.clients();
+    let count = clients.get();
+    if closed.end_files() > 0
+        && let Some(files) = files
+    {
+        files.until_submitted().await;
+    }
+    let until = Instant::now() + END_TIME;
+    loop {
+        vdisk.reactor().disconnect(vdisk.id())?;
+        let waiting = clients.clone();
+        let wait = move || waiting.wait_until_unused(TRY_TIME);
+        if tokio::task::spawn_blocking(wait).await? {
+            return Ok(count);
+        }
+        if Instant::now() >= until {
+            return Err(Failure::new(format!(
+                "`{}`: clients did not end within {} s: {}; nothing was reverted",
+                vdisk.name(),
+                END_TIME.as_secs(),
+                clients.names().join(", ")
+            )));
+        }
+    }
+}
