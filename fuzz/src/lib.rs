@@ -1,5 +1,6 @@
-//! Fuzzing of the NBD protocol, its frontend, the disk label and the history of a vdisk: a peer
-//! sends and a disk holds arbitrary bytes, and assertions check what must hold.
+//! Fuzzing of the NBD protocol, its frontend, the disk label, the history of a vdisk, and the
+//! file systems in it: a peer sends and a disk holds arbitrary bytes, and assertions check what
+//! must hold.
 //!
 //! ```text
 //!   corpus/ ─┬─ cargo fuzz (libfuzzer/, nightly, guided by coverage) ─┬─ Target::run ── assertions
@@ -13,6 +14,7 @@
 
 pub mod handshake;
 pub mod history;
+pub mod image;
 pub mod label;
 pub mod mutate;
 pub mod protocol;
@@ -31,7 +33,7 @@ pub struct Target {
 }
 
 /// All entry points.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target {
         name: "handshake",
         run: handshake::run,
@@ -51,6 +53,10 @@ pub const TARGETS: [Target; 5] = [
     Target {
         name: "history",
         run: history::run,
+    },
+    Target {
+        name: "image",
+        run: image::run,
     },
 ];
 

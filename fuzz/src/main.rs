@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "usage: disktime-fuzz TARGET SECONDS [SEED] | disktime-fuzz TARGET FILE\n\
-                     targets: handshake, protocol, transmission, label, history";
+                     targets: handshake, protocol, transmission, label, history, image";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

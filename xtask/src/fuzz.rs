@@ -7,7 +7,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The entry points.
-const TARGETS: [&str; 5] = ["handshake", "protocol", "transmission", "label", "history"];
+const TARGETS: [&str; 6] = [
+    "handshake",
+    "protocol",
+    "transmission",
+    "label",
+    "history",
+    "image",
+];
 
 /// How long CI fuzzes each.
 pub(crate) const CI_SECONDS: u32 = 60;
