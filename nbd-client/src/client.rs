@@ -1,12 +1,13 @@
 //! A connection with many requests in flight: requests are sent without waiting for replies, and
 //! replies are received in the server's order.
 
-use crate::connection::{Input, Output, connect};
+use crate::connection::{Input, Output, connect, over};
 use crate::error::ClientError;
 use crate::export_info::{ExportInfo, choose_export};
 use crate::request::{ClientReply, ClientRequest};
 use disktime_nbd_protocol::{MAXIMUM_BLOCK_BYTES, NbdUri, RequestHeader, SimpleReply, command};
 use std::io::{self, BufReader, ErrorKind, IoSlice, Read, Write};
+use std::os::unix::net::UnixStream;
 
 /// The sending half of a connection.
 pub struct NbdSender {
@@ -31,8 +32,22 @@ impl NbdClient {
     /// # Errors
     /// When the server cannot be reached, has no such export, or does not speak NBD.
     pub fn connect(uri: &NbdUri) -> Result<NbdClient, ClientError> {
-        let (mut output, mut stream) = connect(uri)?;
-        let info = choose_export(&mut output, &mut stream, &uri.export)?;
+        NbdClient::choose(connect(uri)?, &uri.export)
+    }
+
+    /// Uses a connection that leads to a server already, and chooses an export.
+    ///
+    /// # Errors
+    /// When the server has no such export, or does not speak NBD.
+    pub fn over(connection: UnixStream, export: &str) -> Result<NbdClient, ClientError> {
+        NbdClient::choose(over(connection)?, export)
+    }
+
+    fn choose(
+        (mut output, mut stream): (Output, BufReader<Input>),
+        export: &str,
+    ) -> Result<NbdClient, ClientError> {
+        let info = choose_export(&mut output, &mut stream, export)?;
         let sender = NbdSender { output };
         Ok(NbdClient {
             sender,

@@ -80,6 +80,14 @@ pub(crate) fn connect(uri: &NbdUri) -> Result<(Output, BufReader<Input>), Client
     })
 }
 
+/// Exchanges the greetings over a connection that is there. Options follow.
+pub(crate) fn over(connection: UnixStream) -> Result<(Output, BufReader<Input>), ClientError> {
+    let mut socket = Socket::from(connection);
+    greet(&mut socket)?;
+    let output = Output::Plain(socket.try_clone()?);
+    Ok((output, reader(Input::Plain(socket))))
+}
+
 /// Exchanges the greetings.
 fn greet(socket: &mut Socket) -> Result<(), ClientError> {
     let mut greeting = [0; 18];

@@ -4,6 +4,7 @@
 //! ```text
 //!   NbdListener ── negotiate ── Handshake           accept, handshake (tokio)
 //!        │             └── access                   addresses, limits
+//!   LocalConnections ─┘                            connections that come by no listening socket
 //!        └── Deliver(Accepted { export, socket, session })
 //!                                            └── NbdSession, EncryptedSession   (engine's reactor)
 //! ```
@@ -23,6 +24,7 @@ mod export;
 mod handshake;
 mod handshake_stream;
 mod listener;
+mod local;
 mod negotiate;
 mod negotiated;
 mod session;
@@ -33,6 +35,7 @@ pub use config::{ListenConfig, TlsConfig};
 pub use export::{Export, ExportDirectory, ExportHandle, Kept};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, HandshakeProgress};
 pub use listener::NbdListener;
+pub use local::LocalConnections;
 pub use negotiate::{Accepted, Deliver};
 pub use negotiated::Negotiated;
 pub use session::{NbdSession, SessionLimits};
