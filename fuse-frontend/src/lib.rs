@@ -44,6 +44,7 @@ mod vdisk_request;
 
 pub use error::FuseError;
 pub use file::{FileIdentity, FuseFile};
-pub use mount::{MountHandle, check_mount_point, is_mounted, mount, prepare};
+pub use mount::{MountHandle, check_mount_point, is_mounted, mount, prepare, unmount};
+pub use mountpoint::SUBTYPE;
 pub use open_files::OpenFiles;
 pub use transport::Transport;

@@ -73,6 +73,25 @@ pub fn is_mounted(directory: &Path) -> bool {
     mountpoint::is_mounted(directory)
 }
 
+/// Unmounts a directory that [`prepare`] prepared and another program serves under the type
+/// [`SUBTYPE`]; returns whether no file of it was open. Files that are open go on until they are
+/// closed.
+///
+/// # Errors
+/// If the directory is still mounted, or after ten seconds.
+pub async fn unmount(directory: &Path) -> Result<bool, FuseError> {
+    let work = off_thread(directory, mountpoint::unmount);
+    let unmounted = tokio::time::timeout(UNMOUNT_TIMEOUT, work).await;
+    Ok(unmounted.unwrap_or_else(|_| Err(too_slow(directory)))? == Unmounted::Now)
+}
+
+fn too_slow(directory: &Path) -> FuseError {
+    FuseError::Unmount {
+        path: directory.into(),
+        reason: format!("it takes more than {} s", UNMOUNT_TIMEOUT.as_secs()),
+    }
+}
+
 /// Mounts these files on `directory`, which is created if it is missing; the stale mount of a
 /// server that was killed is removed first. `hosts` are the reactors of the disks; the one at
 /// `home` serves the directory and its own disk's files, and passes requests for other disks on to
@@ -181,12 +200,7 @@ impl MountHandle {
         self.close();
         // The sender is dropped by a port that is drained, or with a reactor that has ended.
         let _ = tokio::time::timeout(REQUESTS_TIMEOUT, &mut self.drained).await;
-        let unmounted = unmounted.unwrap_or_else(|_| {
-            Err(FuseError::Unmount {
-                path: self.path.clone(),
-                reason: format!("it takes more than {} s", UNMOUNT_TIMEOUT.as_secs()),
-            })
-        });
+        let unmounted = unmounted.unwrap_or_else(|_| Err(too_slow(&self.path)));
         match unmounted? {
             Unmounted::Now => Ok(true),
             Unmounted::WhenFilesAreClosed => {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use unmount::UnmountMode;
 
 /// The mount's type as the kernel shows it is `fuse.` + this.
-pub(crate) const SUBTYPE: &str = "disktime";
+pub const SUBTYPE: &str = "disktime";
 const FILE_SYSTEM: &str = "fuse.disktime";
 
 /// How long the kernel may take to abort the connection of a server that was killed.
