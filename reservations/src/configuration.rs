@@ -310,6 +310,8 @@ pub struct Tls {
 pub struct Fuse {
     /// The directory in which each vdisk is a file, resolved.
     pub mount: Spanned<PathBuf>,
+    /// The directory of the files of the past, resolved.
+    pub history: Option<Spanned<PathBuf>>,
 }
 
 /// The control socket.

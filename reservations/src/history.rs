@@ -52,6 +52,8 @@ pub struct History {
     pub fold: PartialReservation,
     /// What happens to writes when the log is full.
     pub when_full: WhenFull,
+    /// The group that may read its past as files, by name or number.
+    pub group: Option<Spanned<String>>,
 }
 
 /// The two streams that a history adds to its disk.

@@ -11,7 +11,7 @@ pub(crate) use frontends::{
     ADDRESSES, CONTROL, CONTROL_SOCKET, FUSE, FUSE_MOUNT, NBD, NBD_CONNECTIONS,
     NBD_HANDSHAKE_OPTIONS, NBD_SOCKET, NETWORKS, TLS,
 };
-pub(crate) use history::HISTORY;
+pub(crate) use history::{FOLD, HISTORY};
 
 /// Sizes are multiples of this, the block that every frontend and disk can address.
 pub(crate) const SIZE_MULTIPLE: u64 = 4096;

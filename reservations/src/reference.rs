@@ -2,7 +2,8 @@
 //! keys.
 
 use crate::keys::{
-    BACKGROUND, BACKGROUND_RESERVATION, CONTROL, DISK, FUSE, GROUP, NBD, ROOT, TLS, VDISK,
+    BACKGROUND, BACKGROUND_RESERVATION, CONTROL, DISK, FOLD, FUSE, GROUP, HISTORY, NBD, ROOT, TLS,
+    VDISK,
 };
 use disktime_documents::{Table, key_reference};
 
@@ -19,12 +20,14 @@ pub fn reference() -> String {
          editors.\n\n\
          This page is generated from the tables of keys in `reservations/src/keys.rs`.\n",
     );
-    let sections: [(&str, &Table); 10] = [
+    let sections: [(&str, &Table); 12] = [
         ("The file", &ROOT),
         ("`disks.NAME`", &DISK),
         ("`disks.NAME.background`", &BACKGROUND),
         ("`disks.NAME.background.NAME`", &BACKGROUND_RESERVATION),
         ("`vdisks.NAME`", &VDISK),
+        ("`vdisks.NAME.history`", &HISTORY),
+        ("`vdisks.NAME.history.fold`", &FOLD),
         ("`groups.NAME`", &GROUP),
         ("`nbd`", &NBD),
         ("`nbd.tls`", &TLS),

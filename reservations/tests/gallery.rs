@@ -129,6 +129,10 @@ gallery! {
   "disks": { "a": { "path": "a", "size": "1GiB" }, "b": { "path": "b", "size": "1GiB" } },
   "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "64MiB", "disk": "b" } } } }
 "#;
+    files_of_the_past_with_mistakes: r#"{ "state_dir": "state",
+  "disks": { "a": { "path": "a", "size": "1GiB" } }, "fuse": { "mount": "files", "history": "files" },
+  "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "64MiB", "allow_gid": 7 } } } }
+"#;
     empty_file: "";
     not_an_object: "[1, 2]\n";
     nothing_but_braces: "{}\n";

@@ -309,6 +309,30 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: HistoryServer,
     },
+    /// Copy a file or a directory out of a virtual disk as it was at a moment. Nothing that exists
+    /// is overwritten.
+    Restore {
+        /// The file, as in db@before-upgrade:/etc/passwd: the virtual disk, the moment, and the
+        /// path in its ext2, ext3 or ext4. With partitions, the path begins with the number of one.
+        what: String,
+        /// The name that it gets; a directory that exists gets it under its own name.
+        target: PathBuf,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// List the paths that differ between two moments: added (+), removed (-), changed (M), of
+    /// other mode, owner, time or extended attributes (A), of another kind (T), unreadable (?).
+    Diff {
+        /// The earlier moment, as in db@before-upgrade, or a path at it: db@before-upgrade:/etc.
+        from: String,
+        /// The later moment.
+        to: String,
+        /// Compare the content also of files whose times say that they did not change.
+        #[arg(long)]
+        content: bool,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
     /// List the kinds of generators, the keys of clients, and the formats of traces.
     Workloads,
     /// Print the JSON schema of the reservation file.

@@ -5,6 +5,7 @@ mod calibrate;
 mod check;
 mod consent;
 mod demo;
+mod files;
 mod format;
 mod history;
 mod list;
@@ -125,6 +126,17 @@ pub(crate) fn run(
             branch,
             server,
         } => history::give_up(&server, &what, branch)?,
+        Command::Restore {
+            what,
+            target,
+            server,
+        } => files::restore(&server, &what, &target)?,
+        Command::Diff {
+            from,
+            to,
+            content,
+            server,
+        } => files::diff(&server, &from, &to, content)?,
         Command::Workloads => workloads::run(),
         Command::Schema => schema::run(),
     }
@@ -147,6 +159,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Revert { .. }
             | Command::UndoRevert { .. }
             | Command::Drop { .. }
+            | Command::Restore { .. }
     )
 }
 

@@ -8,6 +8,7 @@ mod commands;
 mod diagnostics;
 mod disk_report;
 mod failure;
+mod moment_image;
 mod serving;
 
 use clap::Parser;

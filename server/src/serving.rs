@@ -12,6 +12,7 @@ pub(crate) mod inspection;
 pub(crate) mod known_disks;
 pub(crate) mod last_exit;
 pub(crate) mod nbd;
+pub(crate) mod past;
 pub(crate) mod permission;
 pub(crate) mod reverting;
 pub(crate) mod run_command;

@@ -29,7 +29,7 @@ static MODE: Format = Format {
 };
 
 /// A user or group of this machine.
-static ACCOUNT: Format = Format {
+pub(super) static ACCOUNT: Format = Format {
     what: "a user or group",
     form: Form::Text,
     expected: "the name or number of a user or group of this machine, in double quotes",
@@ -153,12 +153,22 @@ pub(crate) static TLS: Table = Table::new(
 
 pub(crate) static FUSE: Table = Table::new(
     "the FUSE frontend",
-    &[&[key(
-        "mount",
-        ValueKind::Path,
-        FUSE_MOUNT,
-        "The directory in which each vdisk is a file.",
-    )]],
+    &[&[
+        key(
+            "mount",
+            ValueKind::Path,
+            FUSE_MOUNT,
+            "The directory in which each vdisk is a file.",
+        ),
+        key(
+            "history",
+            ValueKind::Path,
+            "no files of the past",
+            "A directory with the past of each vdisk that has a `history`, read-only: \
+                VDISK/MOMENT/image is the vdisk at a moment, VDISK/MOMENT/files has the files in \
+                it.",
+        ),
+    ]],
 );
 
 pub(crate) static CONTROL: Table = Table::new(

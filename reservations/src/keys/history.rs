@@ -1,5 +1,6 @@
 //! The keys of a vdisk's history.
 
+use super::frontends::ACCOUNT;
 use super::{DISK_NAME, PERIOD, SHARE};
 use crate::history::WhenFull;
 use disktime_documents::{Table, ValueKind, key, required_key};
@@ -61,10 +62,17 @@ pub(crate) static HISTORY: Table = Table::new(
             "What happens when the log is full before the window is over: the oldest moments are \
                 given up early, or writes are refused (ENOSPC) until `window` frees space.",
         ),
+        key(
+            "allow_gid",
+            ValueKind::Format(&ACCOUNT),
+            "only the user that runs the server",
+            "The group that may read the past of this vdisk as files (`history` of `fuse`), as far \
+                as the files' own modes allow; the image as well.",
+        ),
     ]],
 );
 
-static FOLD: Table = Table::new(
+pub(crate) static FOLD: Table = Table::new(
     "the fold of a history",
     &[&[
         key(

@@ -48,8 +48,18 @@ impl Reader<'_> {
     }
 
     pub(super) fn fuse(&self, fuse: &Object<'_>) -> Option<Fuse> {
+        let mount = self.path_or(fuse, "mount", FUSE_MOUNT);
+        let history = fuse.path("history").map(|path| self.resolve(path));
+        if let (Some(mount), Some(history)) = (&mount, &history)
+            && mount.value == history.value
+        {
+            let message = "the files of the past cannot be where the vdisks are";
+            let help = "give it a directory of its own, as in \"history\": \"past\"";
+            fuse.report(history.span, message, help);
+        }
         Some(Fuse {
-            mount: self.path_or(fuse, "mount", FUSE_MOUNT)?,
+            mount: mount?,
+            history,
         })
     }
 
@@ -152,7 +162,7 @@ fn mode(text: &str) -> Result<u32, String> {
 }
 
 /// The name or number of a user or group; whether it exists is for the caller to find out.
-fn account(text: &str) -> Result<String, String> {
+pub(super) fn account(text: &str) -> Result<String, String> {
     let is_separator = |c: char| c.is_whitespace() || c.is_control() || c == ':' || c == ',';
     if text.is_empty() || text.contains(is_separator) {
         return Err(format!("`{}` is not a user or group", shortened(text)));

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use super::disk::TRIM;
-use super::frontends::networks;
+use super::frontends::{account, networks};
 use crate::configuration::{Limit, Reservation, Vdisk};
 use crate::history::{History, PartialReservation, WhenFull};
 use disktime_documents::{Member, Object, Spanned, did_you_mean, shortened};
@@ -78,6 +78,7 @@ impl Reader<'_> {
         self.refuse_other_disk(name, vdisk, &history, disks);
         let when_full = history.choice("when_full");
         let fold = history.object("fold");
+        let group = history.parsed("allow_gid", account);
         Some(History {
             place,
             window: window?.value,
@@ -85,6 +86,7 @@ impl Reader<'_> {
             log: partial(&history),
             fold: fold.as_ref().map(partial).unwrap_or_default(),
             when_full: when_full.map_or(WhenFull::Shorten, |name| WhenFull::from_name(name.value)),
+            group,
         })
     }
 

@@ -31,7 +31,7 @@ pub(crate) struct HistoryServer {
 }
 
 impl HistoryServer {
-    fn control_socket(&self) -> CommandResult<PathBuf> {
+    pub(super) fn control_socket(&self) -> CommandResult<PathBuf> {
         let of_file = |file: &PathBuf| Ok(emulation::load(file)?.control.socket.value);
         if let Some(socket) = &self.control {
             return Ok(socket.clone());
@@ -50,7 +50,7 @@ impl HistoryServer {
     }
 
     /// Prints the answer, or `text` of it.
-    fn print(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
+    pub(super) fn print(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
         match self.json {
             true => println!("{answer:#}"),
             false => println!("{}", text(answer)),

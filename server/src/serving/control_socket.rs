@@ -3,7 +3,8 @@
 //!
 //! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
 //! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
-//! where clients are to be disconnected. An answer is the result, or
+//! where clients are to be disconnected. After the answer to `nbd` the connection is one of NBD, by
+//! which the exports of moments are read. An answer is the result, or
 //! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
 //! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
 //! the oldest.
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,6 +45,9 @@ pub(crate) trait Commands: Send + Sync + 'static {
         vdisk: String,
         request: HistoryRequest,
     ) -> impl Future<Output = CommandResult<Value>> + Send;
+
+    /// From now on the connection is one of NBD.
+    fn nbd(&self, connection: tokio::net::UnixStream) -> impl Future<Output = ()> + Send;
 }
 
 /// What is asked of a history.
@@ -181,10 +185,18 @@ async fn serve_connection(
             return Ok(());
         }
         let too_long = !line.ends_with('\n') && count as u64 == LINE_BYTES;
-        let answer = if too_long {
-            Err(ControlError::new("the line is longer than 64 KiB"))
-        } else {
-            answer(&line, commands).await
+        let request = match too_long {
+            true => Err(ControlError::new("the line is longer than 64 KiB")),
+            false => request_of(&line),
+        };
+        let answer = match request {
+            Ok(request) if request.command.as_deref() == Some("nbd") => {
+                writer.write_all(b"{\"protocol\":\"nbd\"}\n").await?;
+                commands.nbd(reader.into_inner().reunite(writer)?).await;
+                return Ok(());
+            }
+            Ok(request) => answer(request, commands).await,
+            Err(error) => Err(error),
         };
         let mut line = match &answer {
             Ok(status) => serde_json::to_vec(status)?,
@@ -198,15 +210,16 @@ async fn serve_connection(
     }
 }
 
-async fn answer(line: &str, commands: &impl Commands) -> Result<Value, ControlError> {
-    const EXPECTED: &str = "a request is an object such as {\"command\": \"status\"}";
-    let request: ControlRequest = serde_json::from_str(line).map_err(|error| {
-        if error.is_data() {
-            ControlError::new(EXPECTED)
-        } else {
-            ControlError::new(format!("the line is not JSON: {error}"))
-        }
-    })?;
+const EXPECTED: &str = "a request is an object such as {\"command\": \"status\"}";
+
+fn request_of(line: &str) -> Result<ControlRequest, ControlError> {
+    serde_json::from_str(line).map_err(|error: serde_json::Error| match error.is_data() {
+        true => ControlError::new(EXPECTED),
+        false => ControlError::new(format!("the line is not JSON: {error}")),
+    })
+}
+
+async fn answer(request: ControlRequest, commands: &impl Commands) -> Result<Value, ControlError> {
     match request.command.as_deref() {
         Some("status") => {
             let status = commands.status().await;
@@ -275,6 +288,32 @@ pub(crate) fn ask_for(path: &Path, request: &ControlRequest) -> CommandResult<Va
     })
 }
 
+/// A connection to the server that listens on `path` by which its exports are read over NBD.
+pub(crate) fn connect_nbd(path: &Path) -> CommandResult<UnixStream> {
+    let stream = connect(path)?;
+    send(
+        &stream,
+        &ControlRequest {
+            command: Some("nbd".to_owned()),
+            ..ControlRequest::default()
+        },
+    )?;
+    // What follows the line is not of this protocol, so no more than the line may be read.
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while line.len() as u64 <= LINE_BYTES {
+        (&stream).read_exact(&mut byte)?;
+        if byte == *b"\n" {
+            break;
+        }
+        line.extend(byte);
+    }
+    match serde_json::from_slice(&line) {
+        Ok(ControlError { error }) => Err(Failure::new(format!("the server says: {error}"))),
+        Err(_) => Ok(stream),
+    }
+}
+
 /// Asks the server that listens on `path` for its status.
 pub(crate) fn ask_status(path: &Path) -> CommandResult<ServerStatus> {
     let request = ControlRequest {
@@ -294,7 +333,7 @@ pub(crate) fn ask_status(path: &Path) -> CommandResult<ServerStatus> {
     })
 }
 
-fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
+fn connect(path: &Path) -> CommandResult<UnixStream> {
     let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
         ErrorKind::PermissionDenied => Failure::new(other_users_socket(path)),
         _ => Failure::new(format!(
@@ -305,9 +344,18 @@ fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
     })?;
     stream.set_read_timeout(Some(ANSWER_TIME))?;
     stream.set_write_timeout(Some(ANSWER_TIME))?;
+    Ok(stream)
+}
+
+fn send(mut stream: &UnixStream, request: &ControlRequest) -> CommandResult {
     let mut request = serde_json::to_vec(request)?;
     request.push(b'\n');
-    (&stream).write_all(&request)?;
+    Ok(stream.write_all(&request)?)
+}
+
+fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
+    let stream = connect(path)?;
+    send(&stream, request)?;
     let mut line = String::new();
     BufReader::new(&stream)
         .read_line(&mut line)

@@ -100,8 +100,36 @@ impl ServedExports {
         }))
     }
 
+    /// The marks of the vdisk of that name: name, seq, nanoseconds since 1970.
+    pub(crate) fn marks_of(&self, name: &str) -> Vec<(String, u64, u64)> {
+        let found = self.vdisk(name);
+        found.map_or_else(Vec::new, |(vdisk, _)| ServedExports::mark_rows(vdisk))
+    }
+
+    /// The seq of a moment of the vdisk of that name.
+    ///
+    /// # Errors
+    /// Why there is no such moment.
+    pub(crate) fn seq_of(&self, name: &str, moment: &str) -> Result<u64, String> {
+        let found = self.find_moment(&format!("{name}@{moment}"));
+        let export = found.unwrap_or_else(|| Err(format!("there is no vdisk `{name}`")))?;
+        let kept = export.kept.get::<KeptMoment>();
+        Ok(kept.map_or(0, |kept| kept.seq))
+    }
+
     /// The marks of a vdisk, as exports.
     fn marks(&self, vdisk: &Vdisk, export: &Export) -> Vec<Export> {
+        let of_mark = |(mark, seq, _): &(String, u64, u64)| {
+            past(export, format!("{}@{mark}", export.name), *seq)
+        };
+        ServedExports::mark_rows(vdisk)
+            .iter()
+            .map(of_mark)
+            .collect()
+    }
+
+    /// The marks of a vdisk; none if its disk does not answer.
+    fn mark_rows(vdisk: &Vdisk) -> Vec<(String, u64, u64)> {
         let (sender, receiver) = sync_channel(1);
         let id = vdisk.id();
         let sent = vdisk.reactor().try_visit(Box::new(move |service, _| {
@@ -111,13 +139,10 @@ impl ServedExports {
             return Vec::new();
         }
         let report = tokio::task::block_in_place(|| receiver.recv_timeout(LIST_TIME));
-        let Ok(Some(HistoryReport { status, .. })) = report else {
-            return Vec::new();
-        };
-        let of_mark = |(mark, seq, _): &(String, u64, u64)| {
-            past(export, format!("{}@{mark}", export.name), *seq)
-        };
-        status.marks.iter().map(of_mark).collect()
+        match report {
+            Ok(Some(HistoryReport { status, .. })) => status.marks,
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -72,7 +72,8 @@ fn as_at_a_start(configuration: &Configuration) -> Configuration {
         }
     }
     let nbd = configuration.nbd.iter_mut().map(|nbd| &mut nbd.socket);
-    let fuse = configuration.fuse.iter_mut().map(|fuse| &mut fuse.mount);
+    let fuse = configuration.fuse.iter_mut();
+    let fuse = fuse.flat_map(|fuse| [&mut fuse.mount].into_iter().chain(&mut fuse.history));
     for path in nbd.chain(fuse).chain([&mut configuration.control.socket]) {
         path.value = before_creation(&path.value);
     }
@@ -171,17 +172,21 @@ impl Inspection<'_> {
         let Some(fuse) = &configuration.fuse else {
             return;
         };
-        match check_mount_point(&fuse.mount.value) {
-            Ok(()) => {}
-            Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
-                self.sentences
-                    .push(format!("{error}; NBD would be served alone"));
-            }
-            Err(error) => {
-                let errors = configuration.error_at(fuse.mount.span, error.to_string(), "");
-                self.failures.push(errors.into());
+        for place in [&fuse.mount].into_iter().chain(&fuse.history) {
+            match check_mount_point(&place.value) {
+                Ok(()) => {}
+                Err(error) if error.is_missing_support() && configuration.nbd.is_some() => {
+                    let sentence = format!("{error}; NBD would be served alone");
+                    return self.sentences.push(sentence);
+                }
+                Err(error) => {
+                    let errors = configuration.error_at(place.span, error.to_string(), "");
+                    self.failures.push(errors.into());
+                }
             }
         }
+        let groups = crate::serving::past::vdisks(configuration);
+        self.keep(groups.map_err(Failure::from));
     }
 
     fn socket(&mut self, socket: &Spanned<PathBuf>) {

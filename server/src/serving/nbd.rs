@@ -215,24 +215,41 @@ pub(crate) fn before_creation(path: &Path) -> PathBuf {
 
 fn socket_access(configuration: &Configuration, nbd: &Nbd) -> Result<SocketAccess, DocumentErrors> {
     let number = |account: &Option<Spanned<String>>, kind: Account| {
-        let Some(account) = account else {
-            return Ok(None);
-        };
-        let found = account_number(&account.value, kind);
-        found.map(Some).ok_or_else(|| {
-            let (what, file) = match kind {
-                Account::User => ("user", "passwd"),
-                Account::Group => ("group", "group"),
-            };
-            let message = format!("this machine has no {what} `{}`", account.value);
-            let help = format!("`getent {file}` lists them; a number is taken as it is");
-            configuration.error_at(account.span, message, help)
-        })
+        let account = account.as_ref();
+        let number = account.map(|account| known_account(configuration, account, kind));
+        number.transpose()
     };
     Ok(SocketAccess {
         mode: nbd.socket_mode,
         owner: number(&nbd.socket_owner, Account::User)?,
         group: number(&nbd.socket_group, Account::Group)?,
+    })
+}
+
+/// The number of a group of this machine.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) fn group_number(
+    configuration: &Configuration,
+    group: &Spanned<String>,
+) -> Result<u32, DocumentErrors> {
+    known_account(configuration, group, Account::Group)
+}
+
+fn known_account(
+    configuration: &Configuration,
+    account: &Spanned<String>,
+    kind: Account,
+) -> Result<u32, DocumentErrors> {
+    account_number(&account.value, kind).ok_or_else(|| {
+        let (what, file) = match kind {
+            Account::User => ("user", "passwd"),
+            Account::Group => ("group", "group"),
+        };
+        let message = format!("this machine has no {what} `{}`", account.value);
+        let help = format!("`getent {file}` lists them; a number is taken as it is");
+        configuration.error_at(account.span, message, help)
     })
 }
 

@@ -16,6 +16,7 @@ use crate::serving::history_control;
 use crate::serving::known_disks::DiskMemory;
 use crate::serving::last_exit::close_connections;
 use crate::serving::nbd::NbdFrontend;
+use crate::serving::past;
 use crate::serving::run_command::{self, CommandEnvironment};
 use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, files};
 use crate::serving::starting::{StartedDisks, start_disks};
@@ -23,9 +24,10 @@ use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use disktime_engine::ClientCount;
 use disktime_fuse::{FuseError, MountHandle, OpenFiles};
-use disktime_nbd::NbdListener;
+use disktime_nbd::{Deliver, LocalConnections, NbdListener};
 use disktime_nbd_protocol::NbdUri;
 use disktime_observe::{FilesStatus, ServerStatus};
+use disktime_past::PastMount;
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -35,6 +37,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::UnixStream;
 use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -50,6 +53,7 @@ pub(crate) struct Server {
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
+    past: Option<PastMount>,
     control: (JoinHandle<CommandResult>, watch::Sender<bool>),
     /// The space of the disks' files.
     spaces: DiskSpaces,
@@ -82,6 +86,8 @@ struct Reporter {
     open_files: Option<OpenFiles>,
     usage: Vec<VdiskUse>,
     vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
+    /// Serves commands that read files of a moment.
+    connections: LocalConnections,
 }
 
 impl Disks {
@@ -113,6 +119,11 @@ impl Commands for Reporter {
         let files = self.open_files.as_ref();
         history_control::answer(&self.vdisks, files, &vdisk, request).await
     }
+
+    async fn nbd(&self, connection: UnixStream) {
+        let name = "a command".to_owned();
+        self.connections.serve(connection, name).await;
+    }
 }
 
 impl Server {
@@ -136,7 +147,12 @@ impl Server {
             .collect();
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
+        past::vdisks(configuration)?;
         let fuse_directory = fuse_directory(configuration).await?;
+        let past_directory = match &fuse_directory {
+            Some(_) => past_directory(configuration).await?,
+            None => None,
+        };
         let shared = Arc::new(configuration.clone());
         let StartedDisks {
             mut disks,
@@ -162,7 +178,18 @@ impl Server {
             Some(place) => Some(mount(configuration, place, &disks.0, &vdisks).await?),
             None => None,
         };
-        let nbd = listener.map(|listener| serve_nbd(listener, &vdisks));
+        let exports = Arc::new(ServedExports::new(Arc::clone(&vdisks)));
+        let deliver = delivery(&vdisks);
+        let connections =
+            LocalConnections::new(past::CONNECTIONS, exports.clone(), deliver.clone());
+        let past = match past_directory {
+            Some(place) => {
+                let (exports, connections) = (exports.clone(), connections.clone());
+                Some(past::mount(configuration, &place, exports, connections).await?)
+            }
+            None => None,
+        };
+        let nbd = listener.map(|listener| serve_nbd(listener, exports, deliver));
         let (stop, stopped) = stop_switch();
         let problems = FileProblems::default();
         let (stop_watch, watch_stopped) = stop_switch();
@@ -176,6 +203,7 @@ impl Server {
             open_files: fuse.as_ref().map(|mount| mount.open_files().clone()),
             usage: vdisks.iter().map(ServedVdisk::usage).collect(),
             vdisks: Arc::clone(&vdisks),
+            connections,
         };
         let control = (
             tokio::spawn(control.serve(Arc::new(reporter), stopped)),
@@ -187,6 +215,7 @@ impl Server {
             nbd,
             uris,
             fuse,
+            past,
             control,
             spaces,
             watch,
@@ -212,6 +241,9 @@ impl Server {
                 line.push_str(&format!("  {}", fuse.path().join(vdisk.name()).display()));
             }
             lines.push(line);
+        }
+        if let Some(past) = &self.past {
+            lines.push(format!("files of the past: {}", past.path().display()));
         }
         let control = configuration.control.socket.value.display();
         lines.push(format!("control: {control}"));
@@ -289,6 +321,9 @@ impl Server {
             let _ = stop.send(true);
             within(STEP_TIME, "NBD handshakes", task).await;
         }
+        if let Some(past) = self.past {
+            unmount_past(past, &mut failures).await;
+        }
         if let Some(fuse) = self.fuse {
             unmount(fuse, &mut failures).await;
         }
@@ -346,6 +381,20 @@ async fn unmount(fuse: MountHandle, failures: &mut Vec<String>) {
     }
 }
 
+async fn unmount_past(past: PastMount, failures: &mut Vec<String>) {
+    let place = past.path().display().to_string();
+    let unmounted = disktime_fuse::unmount(past.path());
+    match within(STEP_TIME, &place, unmounted).await {
+        Some(Ok(true)) => {}
+        Some(Ok(false)) => {
+            print_sentence("a file of the past is still open; its requests get errors from now on")
+        }
+        Some(Err(error)) => failures.push(error.to_string()),
+        None => failures.push(format!("{place} was not unmounted in time")),
+    }
+    within(STEP_TIME, &place, past.close()).await;
+}
+
 fn files_status(mount: &MountHandle) -> FilesStatus {
     FilesStatus {
         mount: mount.path().to_owned(),
@@ -356,17 +405,18 @@ fn files_status(mount: &MountHandle) -> FilesStatus {
 
 fn serve_nbd(
     listener: NbdListener,
-    vdisks: &Arc<Vec<ServedVdisk<DiskService>>>,
+    exports: Arc<ServedExports>,
+    deliver: Deliver,
 ) -> (JoinHandle<std::io::Result<()>>, watch::Sender<bool>) {
     let (stop, stopped) = stop_switch();
-    let directory = Arc::new(ServedExports::new(Arc::clone(vdisks)));
-    let vdisks = Arc::clone(vdisks);
-    let task = tokio::spawn(listener.serve(
-        directory,
-        Arc::new(move |accepted| deliver(&vdisks, accepted)),
-        stopped,
-    ));
+    let task = tokio::spawn(listener.serve(exports, deliver, stopped));
     (task, stop)
+}
+
+/// Hands connections to the disks.
+fn delivery(vdisks: &Arc<Vec<ServedVdisk<DiskService>>>) -> Deliver {
+    let vdisks = Arc::clone(vdisks);
+    Arc::new(move |accepted| deliver(&vdisks, accepted))
 }
 
 /// A switch, and a future that ends when it is set or dropped.
@@ -392,6 +442,16 @@ async fn fuse_directory(configuration: &Configuration) -> CommandResult<Option<&
         }
         Err(error) => Err(mount_failure(configuration, &fuse.mount, &error)),
     }
+}
+
+/// The directory of the files of the past, checked before any disk is changed.
+async fn past_directory(configuration: &Configuration) -> CommandResult<Option<PathBuf>> {
+    let Some(place) = past::place(configuration) else {
+        return Ok(None);
+    };
+    let prepared = disktime_fuse::prepare(&place.value).await;
+    let prepared = prepared.map_err(|error| mount_failure(configuration, place, &error));
+    Ok(Some(prepared?))
 }
 
 /// Mounts the directory. One disk's reactor serves it and passes requests for other disks to

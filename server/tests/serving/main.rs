@@ -36,6 +36,7 @@ mod lifecycle;
 mod misbehaving_clients;
 mod nbdinfo;
 mod overlap;
+mod past;
 mod planner;
 mod qemu_img;
 mod read_only_disks;

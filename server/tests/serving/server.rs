@@ -62,6 +62,7 @@ impl Server {
             match server.lines.recv_timeout(PATIENCE) {
                 Ok(line) if line == "ready" => return server,
                 Ok(line) if line.starts_with("control: ") => {}
+                Ok(line) if line.starts_with("files of the past: ") => {}
                 Ok(line) => server.vdisks.push(announced(&line)),
                 Err(RecvTimeoutError::Timeout) => panic!("no `ready`: {}", server.said()),
                 Err(RecvTimeoutError::Disconnected) => {

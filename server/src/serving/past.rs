@@ -1,0 +1,119 @@
+//! The files of the past, as the reservation file describes them: which virtual disks are shown and
+//! to whom, how moments are read, where the directory is.
+//!
+//! A moment is read by an NBD connection within this process, so everything that holds for the
+//! export of a moment holds here: who pays, back-pressure, what an open moment keeps.
+
+use crate::failure::CommandResult;
+use crate::moment_image::MomentImage;
+use crate::serving::export_directory::ServedExports;
+use crate::serving::nbd::group_number;
+use disktime_image_files::Image;
+use disktime_nbd::LocalConnections;
+use disktime_past::{Mark, Past, PastMount, PastVdisk};
+use disktime_reservations::{Configuration, DocumentErrors, Spanned};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// Connections to the server's own exports at once: moments that are open as files, and commands
+/// that read files.
+pub(crate) const CONNECTIONS: usize = 128;
+
+/// The directory, where the file asks for one.
+pub(crate) fn place(configuration: &Configuration) -> Option<&Spanned<PathBuf>> {
+    configuration.fuse.as_ref()?.history.as_ref()
+}
+
+/// The virtual disks whose past is shown.
+///
+/// # Errors
+/// A group that this machine does not have.
+pub(crate) fn vdisks(configuration: &Configuration) -> Result<Vec<PastVdisk>, DocumentErrors> {
+    let mut shown = Vec::new();
+    for vdisk in &configuration.vdisks {
+        let Some(history) = &vdisk.history else {
+            continue;
+        };
+        let group = history.group.as_ref();
+        let group = group.map(|group| group_number(configuration, group));
+        shown.push(PastVdisk {
+            name: vdisk.name.value.clone(),
+            size_bytes: vdisk.size_bytes.value,
+            group: group.transpose()?,
+        });
+    }
+    Ok(shown)
+}
+
+/// Mounts the directory, which is prepared.
+///
+/// # Errors
+/// Why it cannot be mounted.
+pub(crate) async fn mount(
+    configuration: &Configuration,
+    directory: &Path,
+    exports: Arc<ServedExports>,
+    connections: LocalConnections,
+) -> CommandResult<PastMount> {
+    let past = ServedPast {
+        exports,
+        connections,
+        runtime: Handle::current(),
+    };
+    let vdisks = vdisks(configuration)?;
+    let mounted = disktime_past::mount(directory, disktime_fuse::SUBTYPE, vdisks, Arc::new(past));
+    mounted.await.map_err(|error| {
+        let span = place(configuration).map_or_else(Default::default, |place| place.span);
+        let message = format!("the files of the past cannot be mounted: {error}");
+        let help = "with `allow_gid` a server that does not run as root needs `user_allow_other` \
+                    in /etc/fuse.conf";
+        configuration.error_at(span, message, help).into()
+    })
+}
+
+/// The past of the served virtual disks.
+struct ServedPast {
+    exports: Arc<ServedExports>,
+    connections: LocalConnections,
+    runtime: Handle,
+}
+
+impl ServedPast {
+    fn connect(&self) -> io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        theirs.set_nonblocking(true)?;
+        let _runtime = self.runtime.enter();
+        let theirs = tokio::net::UnixStream::from_std(theirs)?;
+        let connections = self.connections.clone();
+        self.runtime.spawn(async move {
+            let name = "the files of the past".to_owned();
+            connections.serve(theirs, name).await;
+        });
+        Ok(ours)
+    }
+}
+
+impl Past for ServedPast {
+    fn marks(&self, vdisk: &str) -> Vec<Mark> {
+        let marks = self.exports.marks_of(vdisk).into_iter();
+        let mark = |(name, seq, since_1970_ns)| Mark {
+            name,
+            seq,
+            since_1970_ns,
+        };
+        marks.map(mark).collect()
+    }
+
+    fn resolve(&self, vdisk: &str, moment: &str) -> Result<u64, String> {
+        self.exports.seq_of(vdisk, moment)
+    }
+
+    fn open(&self, vdisk: &str, seq: u64) -> Result<Arc<dyn Image>, String> {
+        let connection = self.connect().map_err(|error| error.to_string())?;
+        let image = MomentImage::open(connection, &format!("{vdisk}@seq:{seq}"));
+        Ok(Arc::new(image.map_err(|error| error.to_string())?))
+    }
+}
