@@ -116,7 +116,7 @@ impl<S: Service> Reactor<S> {
         let poller = Poller::new()?;
         let wake_up = WakeUp::new()?;
         poller.watch_level(wake_up.as_raw_fd(), TOKEN_MAILBOX)?;
-        if let Some(fd) = service.wake_fd() {
+        for fd in service.wake_fds() {
             poller.watch_edge(fd, TOKEN_DISK)?;
         }
         let signal = Arc::new(MailboxSignal::new(wake_up));
@@ -150,6 +150,11 @@ impl<S: Service> Reactor<S> {
             ran_at: Nanos::ZERO,
         };
         Ok((reactor, handle))
+    }
+
+    /// What it drives.
+    pub fn service(&self) -> &S {
+        &self.service
     }
 
     /// With other times for its stop.

@@ -2,13 +2,13 @@
 //! gives.
 //!
 //! One trait under two clocks. In virtual time the loop jumps to `next_wake`; in real time it
-//! sleeps until then or until `wake_fd` is readable.
+//! sleeps until then or until one of `wake_fds` is readable.
 
 use crate::{Reply, Request};
 use disktime_units::Nanos;
 use std::os::fd::RawFd;
 
-/// Serves the vdisks of one disk.
+/// Serves the vdisks of one disk, or of several that one loop drives.
 pub trait Service {
     /// Takes a request. Invalid ones are taken too and answered with an error at the next turn.
     ///
@@ -18,15 +18,15 @@ pub trait Service {
     fn submit(&mut self, now: Nanos, request: Request) -> Result<(), Request>;
 
     /// Collects completions, dispatches, and appends the replies that are due. Call after a batch
-    /// of `submit`s, at `next_wake`, and when `wake_fd` is readable.
+    /// of `submit`s, at `next_wake`, and when one of `wake_fds` is readable.
     fn turn(&mut self, now: Nanos, replies: &mut Vec<Reply>);
 
     /// When `turn` is to be called next if nothing else happens.
     fn next_wake(&self) -> Option<Nanos>;
 
-    /// An eventfd that is set when `turn` may have something to do, for a real disk. The caller
-    /// resets it, or waits for its edges.
-    fn wake_fd(&self) -> Option<RawFd>;
+    /// An eventfd for each real disk, which is set when `turn` may have something to do. The caller
+    /// resets them, or waits for their edges. They stay the same.
+    fn wake_fds(&self) -> Vec<RawFd>;
 
     /// Whether `next_wake` has to be kept to the microsecond (the disk is paced by a model, and its
     /// clients would see every delay), or may be late as the kernel's timers are, without polling.

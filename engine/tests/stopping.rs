@@ -19,8 +19,8 @@ impl Service for Background {
     fn next_wake(&self) -> Option<Nanos> {
         None
     }
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
     fn begin_stop(&mut self) {
         self.is_over = true;

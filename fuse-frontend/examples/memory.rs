@@ -36,8 +36,8 @@ impl Service for Memory {
         None
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn is_idle(&self) -> bool {

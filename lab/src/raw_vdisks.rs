@@ -185,8 +185,8 @@ impl<D: Disk> Service for RawVdisks<D> {
         }
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        self.disk_loop.wake_fd()
+    fn wake_fds(&self) -> Vec<RawFd> {
+        self.disk_loop.wake_fd().into_iter().collect()
     }
 
     fn is_idle(&self) -> bool {

@@ -175,7 +175,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         .filter_map(|(name, reservation)| Some(demand(name, reservation?)))
         .collect();
     demands.sort_by_key(|demand| demand.span);
-    demands.extend(history_demands(&vdisks, facts, &capacity));
+    demands.extend(history_demands(configuration, disk, facts, &capacity));
     demands.extend(background_demands(disk, facts, &capacity));
 
     let (reserved, switched) = sums_ppm(&demands, cost);
@@ -190,8 +190,8 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
         switching_share: share(switched),
         drain_share: Share::ZERO,
         left: share(WHOLE_PPM.saturating_sub(used)),
-        used_bytes: vdisks.iter().fold(facts.overhead_bytes, |sum, vdisk| {
-            sum.saturating_add(vdisk.bytes_on_disk())
+        used_bytes: (configuration.vdisks.iter()).fold(facts.overhead_bytes, |sum, vdisk| {
+            sum.saturating_add(vdisk.bytes_on(&disk.name.value))
         }),
         size_bytes: facts.size_bytes.or(disk.size_bytes.map(|size| size.value)),
         findings: Vec::new(),
@@ -206,7 +206,7 @@ pub fn admit(configuration: &Configuration, disk: &Disk, facts: &DiskFacts) -> A
     if let Some(facts) = facts.overlap {
         overlap::judge(&mut admission, disk, &demands, &capacity, &facts);
     }
-    findings::space(&mut admission, disk, &vdisks);
+    findings::space(&mut admission, configuration, disk);
     findings::warnings(&mut admission, disk, &demands);
     findings::groups(&mut admission, configuration, disk, &groups);
     findings::histories(&mut admission, configuration, disk, &vdisks);
@@ -224,15 +224,20 @@ fn demand(name: &Spanned<String>, reservation: Reservation) -> Demand {
     }
 }
 
-/// What the histories of the vdisks reserve. They count as background work: no vdisk's request is
-/// paid by them, and a remedy that raises periods leaves them.
-fn history_demands(vdisks: &[&Vdisk], facts: &DiskFacts, capacity: &Capacity) -> Vec<Demand> {
+/// What the histories of vdisks reserve on a disk. They count as background work: no vdisk's
+/// request is paid by them, and a remedy that raises periods leaves them.
+fn history_demands(
+    configuration: &Configuration,
+    disk: &Disk,
+    facts: &DiskFacts,
+    capacity: &Capacity,
+) -> Vec<Demand> {
     let mut demands = Vec::new();
-    for vdisk in vdisks {
+    for vdisk in &configuration.vdisks {
         let Some(history) = &vdisk.history else {
             continue;
         };
-        for stream in HistoryStream::ALL {
+        for stream in vdisk.history_streams_on(&disk.name.value) {
             let own = stream.of(history);
             let share = own.reserve.map_or(stream.default_share(), |own| own.value);
             let by_default = || {

@@ -1,4 +1,4 @@
-//! The history of a vdisk, as the file asks for it, and the streams that it adds to its disk.
+//! The history of a vdisk, as the file asks for it, and the streams that it adds to its disks.
 //!
 //! What is not known here: logs.
 
@@ -46,6 +46,8 @@ pub struct History {
     pub window: Nanos,
     /// The space of the log.
     pub max_bytes: Spanned<u64>,
+    /// The name of the disk of the log, which is in the file, if the file says it.
+    pub disk: Option<Spanned<String>>,
     /// What the log gets.
     pub log: PartialReservation,
     /// What its folds get.
@@ -56,7 +58,8 @@ pub struct History {
     pub group: Option<Spanned<String>>,
 }
 
-/// The two streams that a history adds to its disk.
+/// The two streams of a history. A fold reads the log and writes the image, so it needs time on
+/// both disks where these are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryStream {
     /// Writes the log, and reads it.
@@ -103,11 +106,34 @@ impl HistoryStream {
 }
 
 impl Vdisk {
-    /// What it takes of its disk, the space of its history included.
-    pub fn bytes_on_disk(&self) -> u64 {
-        let history = self.history.as_ref();
+    /// The name of the disk that its log lies on, if it has a history.
+    pub fn log_disk(&self) -> Option<&str> {
+        let history = self.history.as_ref()?;
+        let disk = history.disk.as_ref().unwrap_or(&self.disk);
+        Some(&disk.value)
+    }
+
+    /// The streams of its history that a disk serves.
+    pub(crate) fn history_streams_on(&self, disk: &str) -> &'static [HistoryStream] {
+        match self.log_disk() {
+            Some(log) if log == disk => &HistoryStream::ALL,
+            Some(_) if self.disk.value == disk => &[HistoryStream::Fold],
+            _ => &[],
+        }
+    }
+
+    /// What it takes of a disk, the space of its history included.
+    pub(crate) fn bytes_on(&self, disk: &str) -> u64 {
+        let image = match self.disk.value == disk {
+            true => self.size_bytes.value,
+            false => 0,
+        };
+        let history = self
+            .history
+            .as_ref()
+            .filter(|_| self.log_disk() == Some(disk));
         let log = history.map_or(0, |history| history.max_bytes.value);
-        self.size_bytes.value.saturating_add(log)
+        image.saturating_add(log)
     }
 }
 

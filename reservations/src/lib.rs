@@ -23,6 +23,7 @@ mod reference;
 mod remedy;
 mod report;
 mod schema;
+mod threads;
 
 pub use admission::{Admission, DiskFacts, OverlapFacts, StreamAdmission, admit};
 pub use configuration::{

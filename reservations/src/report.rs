@@ -146,10 +146,17 @@ impl Serialize for AdmissionReport<'_> {
             .iter()
             .map(|disk| (disk.disk.clone(), self.disk(disk)))
             .collect();
+        let names = |disks: Vec<usize>| {
+            let disks = disks.into_iter();
+            let names = disks.map(|at| &*self.configuration.disks[at].name.value);
+            names.collect::<Vec<&str>>()
+        };
+        let threads = self.configuration.threads().into_iter();
         json!({
             "file": self.configuration.file().display().to_string(),
             "admitted": self.is_admitted(),
             "disks": disks,
+            "threads": threads.map(names).collect::<Vec<_>>(),
         })
         .serialize(serializer)
     }
@@ -163,6 +170,17 @@ impl fmt::Display for AdmissionReport<'_> {
                 writeln!(f)?;
             }
             write!(f, "{disk}")?;
+        }
+        for (disks, vdisks) in self.configuration.shared_threads() {
+            let (vdisks, noun) = match vdisks.as_slice() {
+                [one] => ((*one).to_owned(), "history"),
+                several => (several.join(", "), "histories"),
+            };
+            let disks = disks.join(" and ");
+            writeln!(
+                f,
+                "\nOne thread serves {disks}: the {noun} of {vdisks} joins them."
+            )?;
         }
         Ok(())
     }

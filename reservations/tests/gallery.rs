@@ -133,6 +133,14 @@ gallery! {
   "disks": { "a": { "path": "a", "size": "1GiB" } }, "fuse": { "mount": "files", "history": "files" },
   "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "64MiB", "allow_gid": 7 } } } }
 "#;
+    history_whose_log_does_not_fit: r#"{ "state_dir": "state",
+  "disks": { "a": { "path": "a", "size": "1GiB" }, "b": { "path": "b", "size": "100MiB" } },
+  "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "128MiB", "disk": "b" } } } }
+"#;
+    history_whose_log_is_in_memory: r#"{ "state_dir": "state",
+  "disks": { "a": { "path": "a", "size": "1GiB" }, "b": { "memory": true, "size": "1GiB" } },
+  "vdisks": { "db": { "disk": "a", "size": "64MiB", "history": { "window": "1h", "max": "128MiB", "disk": "b" } } } }
+"#;
     empty_file: "";
     not_an_object: "[1, 2]\n";
     nothing_but_braces: "{}\n";

@@ -16,7 +16,7 @@ mod scheduling;
 mod streams;
 
 use disktime_disks::Disk;
-use disktime_volumes::VolumeSet;
+use disktime_volumes::{JoinedSets, VolumeSet};
 
 pub(crate) use admission::{admit_all, admit_disk, require_admitted};
 pub(crate) use disks::{open_as_it_is, open_real, open_to_read, open_virtual, size_if_empty};
@@ -29,3 +29,5 @@ pub(crate) use streams::{background_streams, entitlement, vdisk_configs, vdisk_s
 pub(crate) type AnyDisk = Box<dyn Disk + Send>;
 /// The vdisks of one disk.
 pub(crate) type DiskService = VolumeSet<AnyDisk>;
+/// The vdisks of the disks that one thread serves.
+pub(crate) type ThreadService = JoinedSets<AnyDisk>;

@@ -67,13 +67,14 @@ impl DiskStreams {
             Some((name.clone(), stream))
         });
         let background = ByBackgroundWork::from_fn(|work| service.background_stream(work));
-        let of_histories = configuration.vdisks_on(disk).filter_map(|vdisk| {
-            let name = &vdisk.name.value;
-            let (log, fold) = service.history_streams(service.vdisk_id(name)?)?;
-            let log = (HistoryStream::Log.name_of(name), log);
-            Some([log, (HistoryStream::Fold.name_of(name), fold)])
+        let histories = service.history_streams().iter().flat_map(|of| {
+            let log = of
+                .log
+                .map(|log| (HistoryStream::Log.name_of(&of.vdisk), log));
+            let fold = (HistoryStream::Fold.name_of(&of.vdisk), of.fold);
+            log.into_iter().chain([fold])
         });
-        let histories = of_histories.flatten().collect();
+        let histories = histories.collect();
         DiskStreams {
             vdisks: vdisks.collect(),
             groups: groups::groups(configuration, disk, service),

@@ -2,7 +2,7 @@
 //!
 //! A vdisk's *identity* is its uuid; its name is how people ask for it; its *handle* is what a
 //! client gets when it opens one, and what every request carries. A handle is a slot of the data
-//! path's tables and the slot's generation, so checking it is a comparison.
+//! path's tables, the slot's generation, and the number of the set, so checking it is a comparison.
 //!
 //! ```text
 //!   insert ──► served ──close──► leaving ──release──► (slot free, next generation)
@@ -15,6 +15,7 @@
 //! - No two vdisks in the catalog, those that leave included, share a uuid or a name: a vdisk that
 //!   comes back is not served before its last requests are done.
 //! - Generations begin at 1, so a bare position is no valid handle.
+//! - A handle of one set is none of another that is joined with it.
 //!
 //! Not known here: layouts, streams, requests.
 
@@ -23,9 +24,14 @@ use crate::label::Uuid;
 use disktime_engine::VdiskId;
 use std::collections::HashMap;
 
+/// Bits of a handle that are the slot; above them is the number of the set, then the generation.
+const SLOT_BITS: u32 = 24;
+
 /// The vdisks of a set.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
+    /// The number of the set, where handles have it.
+    set: u32,
     slots: Vec<Slot>,
     free: Vec<VdiskSlot>,
     by_uuid: HashMap<Uuid, VdiskSlot>,
@@ -56,7 +62,20 @@ pub(crate) enum Taken {
     Leaving,
 }
 
+/// The number of the set in a handle.
+pub(crate) fn set_number(vdisk: VdiskId) -> usize {
+    (vdisk.0 as u32 >> SLOT_BITS) as usize
+}
+
 impl Catalog {
+    /// Of the set of that number among those that are joined.
+    pub(crate) fn of_set(number: u8) -> Catalog {
+        Catalog {
+            set: u32::from(number) << SLOT_BITS,
+            ..Catalog::default()
+        }
+    }
+
     /// Whether a vdisk with that uuid and name could be entered.
     pub(crate) fn admits(&self, uuid: Uuid, name: &str) -> Result<(), Taken> {
         let by_uuid = self.by_uuid.get(&uuid);
@@ -126,7 +145,7 @@ impl Catalog {
     /// The slot of a valid handle. O(1), for every request.
     #[inline]
     pub(crate) fn resolve(&self, vdisk: VdiskId) -> Option<VdiskSlot> {
-        let (number, generation) = (vdisk.0 as u32, (vdisk.0 >> 32) as u32);
+        let (number, generation) = (vdisk.0 as u32 ^ self.set, (vdisk.0 >> 32) as u32);
         let slot = self.slots.get(number as usize)?;
         let valid = slot.generation == generation && slot.is_served();
         valid.then(|| VdiskSlot::new(number))
@@ -134,7 +153,7 @@ impl Catalog {
 
     /// Whether a handle was valid at some time.
     pub(crate) fn was_valid(&self, vdisk: VdiskId) -> bool {
-        let (number, generation) = (vdisk.0 as u32, (vdisk.0 >> 32) as u32);
+        let (number, generation) = (vdisk.0 as u32 ^ self.set, (vdisk.0 >> 32) as u32);
         let slot = self.slots.get(number as usize);
         slot.is_some_and(|slot| match slot.entry {
             Some(_) => (1..=slot.generation).contains(&generation),
@@ -184,7 +203,7 @@ impl Catalog {
     /// The handle of a slot that is taken.
     pub(crate) fn handle(&self, slot: VdiskSlot) -> VdiskId {
         let generation = self.slots[slot.index()].generation;
-        VdiskId(u64::from(generation) << 32 | slot.index() as u64)
+        VdiskId(u64::from(generation) << 32 | u64::from(self.set) | slot.index() as u64)
     }
 }
 

@@ -19,11 +19,11 @@ pub trait Driver {
     /// The time.
     fn now(&mut self) -> Nanos;
 
-    /// Returns at `until`, or earlier when `readable` is.
+    /// Returns at `until`, or earlier when one of `readable` is.
     ///
     /// # Errors
     /// When waiting fails.
-    fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError>;
+    fn wait(&mut self, until: Option<Nanos>, readable: &[RawFd]) -> Result<(), VolumeError>;
 
     /// What tells the time of day: in virtual time, that clock, which starts in 1970.
     fn wall_clock(&self) -> WallClock {
@@ -65,7 +65,7 @@ impl Driver for VirtualDriver {
         self.now
     }
 
-    fn wait(&mut self, until: Option<Nanos>, _readable: Option<RawFd>) -> Result<(), VolumeError> {
+    fn wait(&mut self, until: Option<Nanos>, _readable: &[RawFd]) -> Result<(), VolumeError> {
         let doing = "a request of the label";
         self.now = self.now.max(until.ok_or(VolumeError::Stuck { doing })?);
         Ok(())
@@ -93,13 +93,13 @@ impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
         WallClock::System
     }
 
-    fn wait(&mut self, until: Option<Nanos>, readable: Option<RawFd>) -> Result<(), VolumeError> {
+    fn wait(&mut self, until: Option<Nanos>, readable: &[RawFd]) -> Result<(), VolumeError> {
         let left = until.map(|until| Duration::from(until.saturating_sub(self.now())));
-        let Some(fd) = readable else {
+        if readable.is_empty() {
             let doing = "a request of the label";
             std::thread::sleep(left.ok_or(VolumeError::Stuck { doing })?);
             return Ok(());
-        };
+        }
         let timeout = left.map(|left| libc::timespec {
             tv_sec: left.as_secs() as libc::time_t,
             tv_nsec: libc::c_long::from(left.subsec_nanos() as i32),
@@ -107,20 +107,24 @@ impl<F: FnMut() -> Nanos> Driver for RealDriver<F> {
         let timeout = timeout
             .as_ref()
             .map_or(std::ptr::null(), std::ptr::from_ref);
-        let mut entry = libc::pollfd {
-            fd,
+        let entry = |fd: &RawFd| libc::pollfd {
+            fd: *fd,
             events: libc::POLLIN,
             revents: 0,
         };
-        // SAFETY: one entry and the timeout live across the call; a null timeout waits for ever,
+        let mut entries: Vec<libc::pollfd> = readable.iter().map(entry).collect();
+        let count = entries.len() as libc::nfds_t;
+        // SAFETY: the entries and the timeout live across the call; a null timeout waits for ever,
         // and a null mask leaves the signals as they are.
-        let outcome = unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) };
+        let outcome =
+            unsafe { libc::ppoll(entries.as_mut_ptr(), count, timeout, std::ptr::null()) };
         let error = std::io::Error::last_os_error();
         if outcome < 0 && error.kind() != std::io::ErrorKind::Interrupted {
             return Err(VolumeError::Wait(error));
         }
         if outcome > 0 {
-            disktime_disks::reset_wake(fd);
+            let ready = entries.iter().filter(|entry| entry.revents != 0);
+            ready.for_each(|entry| disktime_disks::reset_wake(entry.fd));
         }
         Ok(())
     }
@@ -246,7 +250,7 @@ impl<'a, D: Disk, R: Driver> Blocking<'a, D, R> {
             if wake.is_none() && fd.is_none() {
                 return Err(VolumeError::Stuck { doing });
             }
-            self.driver.wait(wake, fd)?;
+            self.driver.wait(wake, fd.as_slice())?;
         }
     }
 }

@@ -10,6 +10,9 @@
 //!                               DataPath ── DiskLoop
 //! ```
 //!
+//! The log may lie on another disk: then its inner requests go to the data path of that disk's set,
+//! and [`JoinedSets`](crate::JoinedSets) carries them there and the answers back.
+//!
 //! Invariants: a change is answered when the log says so, and no earlier; everything a log reads or
 //! writes is a request of the data path, paid by the stream of the log, and what a fold does by
 //! that of the fold; a request that a client sent is answered once; one vdisk's broken log fails
@@ -31,9 +34,9 @@ mod status;
 mod steps;
 
 pub use controls::{HistoryError, MomentDone, SeqDone};
-pub(crate) use inner::ORIGIN;
+pub(crate) use inner::{Ground, ORIGIN};
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
-pub(crate) use opening::{OpenedLog, open_log};
+pub(crate) use opening::{OpenedLog, is_untouched, open_log};
 pub use status::HistoryReport;
 
 use crate::data_path::DataPath;
@@ -44,6 +47,7 @@ use disktime_engine::{Reply, Request, VdiskId};
 use disktime_history::{Moment, Seq, View, ViewId};
 use disktime_units::Nanos;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Handles of moments have this bit, which no handle of the catalog has. Below are the position of
 /// the vdisk, and the seq.
@@ -61,6 +65,8 @@ const ROUNDS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Histories {
     vdisks: Vec<LoggedVdisk>,
+    /// The position of the first: positions count over all sets that are joined.
+    first: usize,
     /// By the slot of the image.
     by_slot: HashMap<usize, usize>,
     /// Moments that are open, by their handles.
@@ -74,7 +80,7 @@ pub(crate) struct Histories {
 /// A moment that is open.
 #[derive(Debug, Clone, Copy)]
 struct OpenMoment {
-    /// The position of the vdisk.
+    /// Where in the set's list the vdisk is.
     at: usize,
     view: ViewId,
     /// How often it was opened and not closed.
@@ -87,13 +93,30 @@ fn moment_handle(at: usize, seq: Seq) -> Option<VdiskId> {
     fits.then_some(VdiskId(MOMENT | (at as u64) << SEQ_BITS | seq))
 }
 
+/// The position of the vdisk whose log asked for what is answered; `None` if that was a client.
+pub(crate) fn log_position(reply: &Reply) -> Option<usize> {
+    (reply.origin == ORIGIN).then(|| inner::position(reply.handle).0)
+}
+
+/// The position of the vdisk that a handle of a moment is of; `None` if it is no such handle.
+pub(crate) fn moment_position(vdisk: VdiskId) -> Option<usize> {
+    Histories::is_moment(vdisk).then_some(((vdisk.0 & !MOMENT) >> SEQ_BITS) as usize)
+}
+
 impl Histories {
-    pub(crate) fn new(vdisks: Vec<LoggedVdisk>, wall_clock: WallClock, now: Nanos) -> Histories {
+    /// `first`: how many there are in the sets before this one.
+    pub(crate) fn new(
+        vdisks: Vec<LoggedVdisk>,
+        first: usize,
+        wall_clock: WallClock,
+        now: Nanos,
+    ) -> Histories {
         let by_slot = vdisks.iter().enumerate();
         let by_slot = by_slot.map(|(at, vdisk)| (vdisk.image_slot().index(), at));
         Histories {
             by_slot: by_slot.collect(),
             vdisks,
+            first,
             moments: HashMap::new(),
             wall_clock,
             next_tick: now + TICK,
@@ -104,6 +127,21 @@ impl Histories {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.vdisks.is_empty()
+    }
+
+    /// The positions of its vdisks.
+    pub(crate) fn positions(&self) -> Range<usize> {
+        self.first..self.first + self.vdisks.len()
+    }
+
+    /// The numbers of the sets that logs lie on, beside their images' own.
+    pub(crate) fn log_sets(&self) -> impl Iterator<Item = usize> {
+        self.vdisks.iter().filter_map(LoggedVdisk::log_set)
+    }
+
+    /// What people should know of logs that have failed, as sentences.
+    pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
+        self.vdisks.iter().filter_map(LoggedVdisk::notice)
     }
 
     /// The vdisk whose image is in a slot.
@@ -133,7 +171,7 @@ impl Histories {
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         let vdisk = &mut self.vdisks[at];
         vdisk.submit(request, View::Now, path.vdisk(slot).layout(), since_1970_ns)?;
-        vdisk.send(now, at, path);
+        vdisk.send(now, self.first + at, path);
         Ok(())
     }
 
@@ -151,11 +189,29 @@ impl Histories {
         let vdisk = &mut self.vdisks[at];
         let layout = path.vdisk(vdisk.image_slot()).layout();
         let taken = vdisk.submit(request, View::At(view), layout, since_1970_ns);
-        vdisk.send(now, at, path);
+        vdisk.send(now, self.first + at, path);
         Ok(taken)
     }
 
-    /// One turn of the set: the data path's, and what the logs make of its answers.
+    /// Sends what the data path of the set with that number takes of the logs that lie there;
+    /// whether that was anything.
+    pub(crate) fn send_to_logs<D: Disk>(
+        &mut self,
+        now: Nanos,
+        set: usize,
+        path: &mut DataPath<D>,
+    ) -> bool {
+        let mut any = false;
+        for (at, vdisk) in (self.first..).zip(&mut self.vdisks) {
+            if vdisk.log_set() == Some(set) {
+                any |= vdisk.send_to_log(now, at, path);
+            }
+        }
+        any
+    }
+
+    /// One turn of the set: the data path's, and what the logs make of its answers. Answers for
+    /// logs whose images lie in other sets are among the replies.
     pub(crate) fn turn<D: Disk>(
         &mut self,
         now: Nanos,
@@ -171,9 +227,9 @@ impl Histories {
         for _ in 0..ROUNDS {
             path.turn(now, &mut inner);
             for reply in inner.drain(..) {
-                match reply.origin {
-                    ORIGIN => self.complete(reply),
-                    _ => replies.push(reply),
+                match log_position(&reply).filter(|at| self.positions().contains(at)) {
+                    Some(_) => self.complete(reply),
+                    None => replies.push(reply),
                 }
             }
             self.advance(now, path);
@@ -185,10 +241,10 @@ impl Histories {
         replies.append(&mut self.replies);
     }
 
-    /// An inner request was answered.
-    fn complete(&mut self, reply: Reply) {
+    /// An inner request of one of its vdisks was answered.
+    pub(crate) fn complete(&mut self, reply: Reply) {
         let (at, key) = inner::position(reply.handle);
-        self.vdisks[at].complete(key, reply);
+        self.vdisks[at - self.first].complete(key, reply);
     }
 
     /// Lets every log go on as far as it can without an answer.
@@ -197,7 +253,7 @@ impl Histories {
         for at in 0..self.vdisks.len() {
             let slot = self.vdisks[at].image_slot();
             self.vdisks[at].advance(since_1970_ns, path.vdisk(slot).layout());
-            self.vdisks[at].send(now, at, path);
+            self.vdisks[at].send(now, self.first + at, path);
             self.vdisks[at].append_replies(&mut self.replies);
             self.open_moments(at);
         }
@@ -214,8 +270,9 @@ impl Histories {
     /// Finds the handle that a moment of the vdisk in a slot has when it is open.
     pub(crate) fn find_moment(&mut self, slot: VdiskSlot, moment: &Moment, done: MomentDone) {
         let at = self.by_slot[&slot.index()];
+        let position = self.first + at;
         let done = Box::new(move |found: Result<Seq, HistoryError>| {
-            let handle = |seq| moment_handle(at, seq).ok_or_else(too_great);
+            let handle = |seq| moment_handle(position, seq).ok_or_else(too_great);
             done(found.and_then(|seq| Ok((handle(seq)?, seq))));
         });
         self.vdisks[at].find_moment(moment, done);
@@ -225,7 +282,7 @@ impl Histories {
     pub(crate) fn open_moment(&mut self, slot: VdiskSlot, moment: &Moment, done: MomentDone) {
         let at = self.by_slot[&slot.index()];
         if let Moment::Seq(seq) = moment
-            && let Some(handle) = moment_handle(at, *seq)
+            && let Some(handle) = moment_handle(self.first + at, *seq)
             && let Some(open) = self.moments.get_mut(&handle.0)
         {
             open.users += 1;
@@ -237,7 +294,7 @@ impl Histories {
     /// Moments that logs have opened get their handles.
     fn open_moments(&mut self, at: usize) {
         for (view, seq, done) in self.vdisks[at].take_opened() {
-            let Some(handle) = moment_handle(at, seq) else {
+            let Some(handle) = moment_handle(self.first + at, seq) else {
                 self.vdisks[at].close_view(view);
                 done(Err(too_great()));
                 continue;

@@ -206,6 +206,23 @@ impl<D: Disk> LabelledDisk<D> {
         self.change(driver, plan.into_label())
     }
 
+    /// Writes the table with the records of vdisks whose logs lie on other disks, now that those
+    /// are there.
+    ///
+    /// # Errors
+    /// The disk's failures; the table is then the old or the new one.
+    pub(crate) fn link<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        linked: Label,
+    ) -> Result<(), VolumeError> {
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnlyDisk);
+        }
+        self.end_known_zero_as_in(driver, &linked)?;
+        self.change(driver, linked)
+    }
+
     /// Space that `next` uses stops being called known zero, durably, before it is written to.
     fn end_known_zero_as_in<R: Driver>(
         &mut self,
@@ -253,6 +270,28 @@ impl<D: Disk> LabelledDisk<D> {
         self.change(driver, next)
     }
 
+    /// Frees the log of a vdisk of another disk; whether there was one. Its newest data is lost.
+    ///
+    /// # Errors
+    /// The disk's failures.
+    pub fn remove_log<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        vdisk: Uuid,
+    ) -> Result<bool, VolumeError> {
+        let disk = self.label.disk_uuid();
+        let log = self.label.history_of(vdisk);
+        if log.is_none_or(|log| log.image_disk() == disk) {
+            return Ok(false);
+        }
+        if self.is_read_only() {
+            return Err(VolumeError::ReadOnlyDisk);
+        }
+        let next = space::without_log(&self.label, vdisk)?;
+        self.change(driver, next)?;
+        Ok(true)
+    }
+
     /// The loop, for its properties and its report.
     pub fn disk_loop(&self) -> &DiskLoop<D> {
         &self.disk_loop
@@ -291,6 +330,11 @@ impl<D: Disk> LabelledDisk<D> {
         self.blocking(driver).flush("making the label durable")
     }
 
+    /// The stream of a kind of background work.
+    pub(crate) fn background(&self, work: BackgroundWork) -> StreamId {
+        *self.background.get(work)
+    }
+
     /// The disk's loop, and the streams of background work.
     pub(crate) fn into_parts(self) -> (DiskLoop<D>, ByBackgroundWork<StreamId>) {
         (self.disk_loop, self.background)
@@ -311,7 +355,7 @@ impl<D: Disk> LabelledDisk<D> {
     }
 
     pub(crate) fn blocking<'a, R: Driver>(&'a mut self, driver: &'a mut R) -> Blocking<'a, D, R> {
-        let metadata = *self.background.get(BackgroundWork::Metadata);
+        let metadata = self.background(BackgroundWork::Metadata);
         Blocking::new(&mut self.disk_loop, driver, metadata)
     }
 }

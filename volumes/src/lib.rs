@@ -1,7 +1,9 @@
 //! How vdisks lie on disks: label, extents, zero maps; and the way of their requests to the disk.
 //!
 //! ```text
-//!            VolumeSet                 what is served, as a `disktime_engine::Service`
+//!            JoinedSets                several sets, where logs lie on other disks
+//!                │
+//!            VolumeSet                 what is served of one disk, as a `disktime_engine::Service`
 //!                │
 //!                ├── histories         changes to a log: the log's I/O are requests, too
 //!            data_path                 request in, reply out
@@ -36,6 +38,7 @@ mod histories;
 mod ids;
 mod inspect;
 mod io_queue;
+mod joined;
 pub mod label;
 mod labelled;
 mod layout;
@@ -60,8 +63,14 @@ pub use driver::{Driver, RealDriver, VirtualDriver};
 pub use error::VolumeError;
 pub use histories::{HistoryError, HistoryReport, MomentDone, SeqDone};
 pub use io_queue::MAX_QUEUED_IOS;
+pub use joined::JoinedSets;
 pub use label::{Extent, Label, Uuid, VdiskEntry};
 pub use labelled::{Format, LabelledDisk, OpenOptions};
 pub use request_table::{MAX_REQUEST_BYTES, MAX_REQUESTS};
-pub use space::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Plan, VdiskSpec, reconcile};
-pub use volume_set::{GroupConfig, HistoryConfig, OpenReport, VdiskConfig, VolumeSet};
+pub use space::{
+    MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile,
+    reconcile_joined,
+};
+pub use volume_set::{
+    GroupConfig, HistoryConfig, HistoryStreams, OpenReport, VdiskConfig, VolumeSet,
+};

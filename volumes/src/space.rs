@@ -8,6 +8,7 @@
 
 mod free;
 mod histories;
+mod joined;
 
 use crate::VolumeError;
 use crate::geometry::region_bytes;
@@ -17,6 +18,7 @@ use crate::label::{
 };
 use free::FreeSpace;
 pub use histories::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES};
+pub use joined::{Misfit, PlannedDisk, reconcile_joined};
 use std::collections::{HashMap, HashSet};
 
 /// What the configuration says of a vdisk.
@@ -31,6 +33,8 @@ pub struct VdiskSpec {
     pub maps_holes: bool,
     /// The space of its history, if it has one.
     pub history_bytes: Option<u64>,
+    /// The disk of its log, by its position among those that are planned together; `None`: its own.
+    pub log_disk: Option<usize>,
 }
 
 /// What has to change on the disk.
@@ -42,6 +46,10 @@ pub struct Plan {
     orphans: Vec<(String, u64)>,
     new_maps: Vec<(Uuid, Extent)>,
     new_histories: Vec<NewHistory>,
+    /// Records of vdisks whose new logs lie on other disks: written when those are.
+    links: Vec<HistoryEntry>,
+    /// Logs that are there and that no image knows of.
+    unknown_logs: Vec<(String, HistoryEntry)>,
     takes_rooms: bool,
 }
 
@@ -95,7 +103,25 @@ impl Plan {
 
     /// Whether nothing has to be written.
     pub fn is_empty(&self) -> bool {
-        self.create.is_empty() && self.grow.is_empty() && self.new_histories.is_empty()
+        let makes_none = self.new_histories.is_empty() && self.links.is_empty();
+        self.create.is_empty() && self.grow.is_empty() && makes_none
+    }
+
+    /// Logs that are on the disk and that no image knows of, with their vdisks' names: left from
+    /// when a history was being made, if nothing was written to them.
+    pub(crate) fn unknown_logs(&self) -> &[(String, HistoryEntry)] {
+        &self.unknown_logs
+    }
+
+    /// The plan without the records of logs on other disks, and the table with them, if there are
+    /// any: no image says that it has a log before there is one.
+    pub(crate) fn split_links(mut self) -> (Plan, Option<Label>) {
+        let links = std::mem::take(&mut self.links);
+        let linked = (!links.is_empty()).then(|| self.label.clone());
+        for link in &links {
+            self.label.take_out_history(link.vdisk());
+        }
+        (self, linked)
     }
 
     /// Whether something is written to newly allocated space before the table names it.
@@ -114,39 +140,14 @@ impl Plan {
 /// The first vdisk that does not fit, shrinks, or has a name that the label cannot hold. Nothing
 /// has changed then.
 pub fn reconcile(label: &Label, specs: &[VdiskSpec]) -> Result<Plan, VolumeError> {
-    let mut planner = Planner {
-        free: FreeSpace::of(label),
-        positions: positions(label),
-        plan: Plan {
-            label: label.clone(),
-            create: Vec::new(),
-            grow: Vec::new(),
-            orphans: orphans(label, specs),
-            new_maps: Vec::new(),
-            new_histories: Vec::new(),
-            takes_rooms: false,
-        },
+    let alone = PlannedDisk {
+        label,
+        is_new: false,
+        specs,
     };
-    let mut named = HashSet::with_capacity(specs.len());
-    for spec in specs {
-        check_spec(spec)?;
-        if !named.insert(spec.name.as_str()) {
-            let reason = "it is named twice; every vdisk of a disk has its own name";
-            return Err(VolumeError::BadSpec {
-                name: spec.name.clone(),
-                reason,
-            });
-        }
-        planner.fit(spec)?;
-    }
-    let Planner {
-        mut free, mut plan, ..
-    } = planner;
-    if !plan.is_empty() {
-        plan.takes_rooms = place_table(&mut plan.label, &mut free)?;
-    }
-    plan.label.check_bounds()?;
-    Ok(plan)
+    let mut planner = Planner::new(alone)?;
+    planner.finish()?;
+    Ok(planner.plan)
 }
 
 /// The table without a vdisk.
@@ -167,6 +168,14 @@ pub fn without(label: &Label, name: &str) -> Result<Label, VolumeError> {
     Ok(next)
 }
 
+/// The table without the log of a vdisk of another disk.
+pub(crate) fn without_log(label: &Label, vdisk: Uuid) -> Result<Label, VolumeError> {
+    let mut next = label.clone();
+    next.take_out_history(vdisk);
+    place_table(&mut next, &mut FreeSpace::of(label))?;
+    Ok(next)
+}
+
 /// The table with a vdisk under another name, and whether it needs new rooms for that: what is
 /// written there has to stop being called known zero first.
 ///
@@ -179,6 +188,7 @@ pub(crate) fn renamed(label: &Label, old: &str, new: &str) -> Result<(Label, boo
         size_bytes: 1,
         maps_holes: false,
         history_bytes: None,
+        log_disk: None,
     })?;
     if next.find(new).is_some() {
         let (name, reason) = (new.to_owned(), "another vdisk of the disk has that name");
@@ -266,12 +276,57 @@ struct Planner {
 }
 
 impl Planner {
+    /// Plans the vdisks of a disk, with those of their histories that lie there, too.
+    fn new(disk: PlannedDisk<'_>) -> Result<Planner, VolumeError> {
+        let (label, specs) = (disk.label, disk.specs);
+        let mut planner = Planner {
+            free: FreeSpace::of(label),
+            positions: positions(label),
+            plan: Plan {
+                label: label.clone(),
+                create: Vec::new(),
+                grow: Vec::new(),
+                orphans: orphans(label, specs),
+                new_maps: Vec::new(),
+                new_histories: Vec::new(),
+                links: Vec::new(),
+                unknown_logs: Vec::new(),
+                takes_rooms: false,
+            },
+        };
+        let mut named = HashSet::with_capacity(specs.len());
+        for spec in specs {
+            check_spec(spec)?;
+            if !named.insert(spec.name.as_str()) {
+                let reason = "it is named twice; every vdisk of a disk has its own name";
+                return Err(VolumeError::BadSpec {
+                    name: spec.name.clone(),
+                    reason,
+                });
+            }
+            planner.fit(spec)?;
+        }
+        Ok(planner)
+    }
+
+    /// Places the table, and sees whether it can be written.
+    fn finish(&mut self) -> Result<(), VolumeError> {
+        let plan = &mut self.plan;
+        if !plan.is_empty() {
+            plan.takes_rooms = place_table(&mut plan.label, &mut self.free)?;
+        }
+        plan.label.check_bounds()
+    }
+
     fn fit(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {
         match self.positions.get(&spec.name) {
             Some(position) => self.grow(*position, spec)?,
             None => self.create(spec)?,
         }
-        self.fit_history(spec)
+        match spec.log_disk.filter(|_| spec.history_bytes.is_some()) {
+            None => self.fit_history(spec),
+            Some(_) => Ok(()),
+        }
     }
 
     fn create(&mut self, spec: &VdiskSpec) -> Result<(), VolumeError> {

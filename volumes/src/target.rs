@@ -1,21 +1,21 @@
 //! Where a piece of a request goes: the place that a byte of a vdisk resolves to.
 //!
-//! A target names the disk, the offset there, and the stream that pays. Whatever can hold a
-//! vdisk's bytes (its image today; a log, a parent or a remote source later) is described by
-//! targets alone, so that splitter, commit pipeline and I/O queue do not distinguish between them.
-//! A volume set has one disk today, and every target names that one.
+//! A target names the disk, the offset there, and the stream that pays. Whatever can hold a vdisk's
+//! bytes (its image today; a log, a parent or a remote source later) is described by targets alone,
+//! so that splitter, commit pipeline and I/O queue do not distinguish between them. A data path has
+//! one disk, and its targets name that one; a log on another disk is an area of that disk's data
+//! path.
 //!
 //! Not known here: what lies at the place, and what is done there.
 
 use disktime_engine::StreamId;
 
-/// A disk of the volume set, by its position in the set. A set keeps its disks in one order for
-/// as long as it lives.
+/// A disk of a data path, by its position there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DiskIndex(u16);
 
 impl DiskIndex {
-    /// The set's first disk; today it has no other.
+    /// Its first disk; it has no other.
     pub(crate) const FIRST: DiskIndex = DiskIndex(0);
 }
 

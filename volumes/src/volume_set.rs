@@ -5,7 +5,7 @@
 //! bounded by the number of vdisks and by what each may have in flight; an error fails the request
 //! that met it, and no other. Nothing is allocated per request once the tables have grown.
 //!
-//! How a request goes is the data path's (`data_path.rs`); opening is in `open.rs`,
+//! How a request goes is the data path's (`data_path.rs`); opening is in `open.rs` and `logs.rs`,
 //! adding and removing vdisks in `changes.rs`.
 
 use crate::catalog::Catalog;
@@ -26,11 +26,15 @@ mod groups;
 mod history;
 mod known;
 mod last_changes;
+mod logs;
 mod open;
 
 use groups::Groups;
-pub use history::HistoryConfig;
+pub(crate) use history::wait_until_closed;
 use last_changes::LastChanges;
+pub use logs::{HistoryConfig, HistoryStreams};
+pub(crate) use logs::{add_logs, check_history, require_untouched};
+pub(crate) use open::SetOpening;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 
 /// The vdisks of one disk.
@@ -38,6 +42,7 @@ pub struct VolumeSet<D: Disk> {
     catalog: Catalog,
     data_path: DataPath<D>,
     histories: Histories,
+    history_streams: Vec<HistoryStreams>,
     groups: Groups,
     background: ByBackgroundWork<StreamId>,
     label: Label,
@@ -157,11 +162,12 @@ impl<D: Disk> VolumeSet<D> {
     }
 
     /// What people should know of how the label and the zero maps of the served vdisks were found,
-    /// as sentences.
+    /// and of histories that have failed since, as sentences.
     pub fn notices(&self) -> Vec<String> {
         let served = self.catalog.served_vdisks();
         let of_maps = served.flat_map(|(_, slot, _)| self.data_path.vdisk(slot).notices());
-        self.label_notices.iter().chain(of_maps).cloned().collect()
+        let of_set = self.label_notices.iter().chain(of_maps).cloned();
+        of_set.chain(self.histories.notices()).collect()
     }
 
     /// What the disk's loop counted.
@@ -239,8 +245,8 @@ impl<D: Disk> Service for VolumeSet<D> {
         wakes.into_iter().flatten().min()
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        self.disk_loop().wake_fd()
+    fn wake_fds(&self) -> Vec<RawFd> {
+        self.disk_loop().wake_fd().into_iter().collect()
     }
 
     fn is_punctual(&self) -> bool {

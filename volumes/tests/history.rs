@@ -283,7 +283,8 @@ fn a_full_log_is_folded_into_the_image_and_the_window_shrinks() {
     let window = format!("from seq:{}", report.status.oldest_restorable);
     assert!(refused.contains(&window), "{refused}");
     // The fold's reads and writes are paid by its own stream, the log's writes by the log's.
-    let (log, fold) = machine.set.history_streams(vdisk).expect("two streams");
+    let of_log = &machine.set.history_streams()[0];
+    let (log, fold) = (of_log.log.expect("it lies here"), of_log.fold);
     let counted = machine.set.report(machine.now);
     let requests = |stream| counted.streams[&stream].windows.total.counters.requests;
     assert!(requests(log) > 1000 && requests(fold) > 100);

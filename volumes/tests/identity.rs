@@ -449,7 +449,7 @@ impl Driver for FailingDriver {
         self.0.now
     }
 
-    fn wait(&mut self, _: Option<Nanos>, _: Option<RawFd>) -> Result<(), VolumeError> {
+    fn wait(&mut self, _: Option<Nanos>, _: &[RawFd]) -> Result<(), VolumeError> {
         Err(VolumeError::Wait(std::io::Error::other("no memory")))
     }
 }

@@ -67,8 +67,8 @@ impl Service for Toy {
         self.queue.front().map(|(_, done)| *done)
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn is_idle(&self) -> bool {
@@ -161,8 +161,8 @@ impl Service for Late {
             .map(|at| Nanos(at.0.next_multiple_of(LATE)))
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn is_idle(&self) -> bool {

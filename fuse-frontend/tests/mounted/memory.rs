@@ -245,8 +245,8 @@ impl Service for MemoryService {
         (!self.waiting.is_empty()).then_some(self.now + Nanos::from_millis(1))
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn is_idle(&self) -> bool {

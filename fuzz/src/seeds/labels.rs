@@ -72,6 +72,7 @@ fn label(known_zero: bool, vdisks: &[(&str, u64)]) -> Label {
             size_bytes: mebibytes * MIB - 5,
             maps_holes: false,
             history_bytes: None,
+            log_disk: None,
         })
         .collect();
     let empty = Label::empty(Uuid::from_bytes([7; 16]), 64 * MIB, known_zero);

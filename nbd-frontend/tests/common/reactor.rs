@@ -45,8 +45,8 @@ impl Service for Memory {
         None
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn client_gone(&mut self, origin: u64) {

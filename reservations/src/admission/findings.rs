@@ -60,7 +60,7 @@ pub(super) fn too_much_time(
 }
 
 /// The error points at the first vdisk that does not fit on the disk.
-pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
+pub(super) fn space(admission: &mut Admission, configuration: &Configuration, disk: &Disk) {
     let Some(size) = admission
         .size_bytes
         .filter(|size| *size < admission.used_bytes)
@@ -69,15 +69,23 @@ pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
     };
     let overhead = admission.facts.overhead_bytes;
     let mut used = overhead;
-    let over = vdisks.iter().find(|vdisk| {
-        used = used.saturating_add(vdisk.bytes_on_disk());
+    let over = configuration.vdisks.iter().find(|vdisk| {
+        used = used.saturating_add(vdisk.bytes_on(&disk.name.value));
         used > size
     });
+    // Of a vdisk of another disk only the log lies here.
+    let log_alone = over
+        .filter(|over| over.disk.value != disk.name.value)
+        .and_then(|over| over.history.as_ref());
     let others = admission
         .used_bytes
         .saturating_sub(over.map_or(0, |over| over.size_bytes.value));
     let rest = size.saturating_sub(others) / 4096 * 4096;
     let help = match over {
+        Some(over) if log_alone.is_some() => format!(
+            "make `max` of the history of `{}` smaller, or put its log on another disk",
+            over.name.value
+        ),
         Some(over) if rest > 0 => {
             format!(
                 "`{1}` can have at most {0}: \"{2}KiB\"",
@@ -94,7 +102,10 @@ pub(super) fn space(admission: &mut Admission, disk: &Disk, vdisks: &[&Vdisk]) {
         admission.disk,
         format_size(overhead),
     );
-    let span = over.map_or(disk.name.span, |over| over.size_bytes.span);
+    let span = match (over, log_alone) {
+        (_, Some(history)) => history.max_bytes.span,
+        (over, None) => over.map_or(disk.name.span, |over| over.size_bytes.span),
+    };
     admission
         .findings
         .push(Finding::error(span, message).help(help));
@@ -213,9 +224,28 @@ pub(super) fn histories(
             continue;
         };
         let name = &vdisk.name.value;
-        if disk.medium.value == Medium::Null {
-            let message = format!("`{name}` has a history, and its disk keeps no data");
+        let of_log = vdisk.log_disk().and_then(|log| configuration.disk(log));
+        let media = [Some(disk), of_log].map(|disk| disk.map(|disk| &disk.medium.value));
+        if media.contains(&Some(&Medium::Null)) {
+            let whose = match disk.medium.value == Medium::Null {
+                true => "its disk",
+                false => "the disk of its log",
+            };
+            let message = format!("`{name}` has a history, and {whose} keeps no data");
             let help = "put it on a disk with `path` or `memory`, or remove `history`";
+            let finding = Finding::error(history.place, message).help(help);
+            admission.findings.push(finding);
+        } else if media
+            .iter()
+            .filter(|one| **one == Some(&Medium::Memory))
+            .count()
+            == 1
+        {
+            let message = format!(
+                "`{name}` and its log would not be kept for the same time: one of their disks is \
+                 memory, and the other is not"
+            );
+            let help = "put both on disks with `path`, or both on disks with `memory`";
             let finding = Finding::error(history.place, message).help(help);
             admission.findings.push(finding);
         }

@@ -27,21 +27,22 @@ pub(crate) static HISTORY: Table = Table::new(
                 most: 256 << 30,
                 multiple: SPACE_MULTIPLE,
             },
-            "The space of its log on the disk, beside that of the vdisk. It is taken when the \
+            "The space of its log on its disk, beside that of the vdisk. It is taken when the \
                 history is made and cannot change yet.",
         ),
         key(
             "disk",
             ValueKind::Format(&DISK_NAME),
             "the disk of the vdisk",
-            "The disk of its log. Another disk than that of the vdisk is not served yet.",
+            "The disk of its log, which can be another than that of the vdisk (docs/history.md). It \
+                cannot change once the history is made.",
         ),
         key(
             "reserve",
             SHARE,
             "10%",
-            "The share of the disk's time that the log gets in every period: every write goes to \
-                it, and reads of what lies in it.",
+            "The share of the time of its disk that the log gets in every period: every write \
+                goes to it, and reads of what lies in it.",
         ),
         key(
             "period",
@@ -79,7 +80,8 @@ pub(crate) static FOLD: Table = Table::new(
             "reserve",
             SHARE,
             "5%",
-            "The share of the disk's time that it gets in every period.",
+            "The share of the time that it gets in every period: of the disk, or of both where the \
+                log lies on another disk than the vdisk.",
         ),
         key(
             "period",

@@ -65,17 +65,17 @@ impl Reader<'_> {
             weight: entitlement.weight,
             group,
             read_only: read_only.is_some_and(Spanned::into_value),
-            history: self.history(&name.value, vdisk, disks),
+            history: self.history(vdisk, disks),
             trim: vdisk.chosen("trim", &TRIM).map(Spanned::into_value),
         })
     }
 
     /// The history of a vdisk.
-    fn history(&self, name: &str, vdisk: &Object<'_>, disks: &Names<'_>) -> Option<History> {
+    fn history(&self, vdisk: &Object<'_>, disks: &Names<'_>) -> Option<History> {
         let history = vdisk.object("history")?;
         let place = vdisk.member("history")?.key.span;
         let (window, max_bytes) = (history.duration("window"), history.size("max"));
-        self.refuse_other_disk(name, vdisk, &history, disks);
+        let disk = self.known_name(&history, "disk", disks);
         let when_full = history.choice("when_full");
         let fold = history.object("fold");
         let group = history.parsed("allow_gid", account);
@@ -83,33 +83,12 @@ impl Reader<'_> {
             place,
             window: window?.value,
             max_bytes: max_bytes?,
+            disk,
             log: partial(&history),
             fold: fold.as_ref().map(partial).unwrap_or_default(),
             when_full: when_full.map_or(WhenFull::Shorten, |name| WhenFull::from_name(name.value)),
             group,
         })
-    }
-
-    /// A log on another disk is not there yet.
-    fn refuse_other_disk(
-        &self,
-        name: &str,
-        vdisk: &Object<'_>,
-        history: &Object<'_>,
-        disks: &Names<'_>,
-    ) {
-        let Some(disk) = self.known_name(history, "disk", disks) else {
-            return;
-        };
-        let own = vdisk.text("disk");
-        if own.is_some_and(|own| own.value != disk.value) && disks.all.contains(&*disk.value) {
-            let message = format!(
-                "the history of `{}` cannot lie on another disk than the vdisk yet",
-                shortened(name)
-            );
-            let help = "leave `disk` out: the log then lies on the disk of the vdisk";
-            history.report(disk.span, message, help);
-        }
     }
 
     /// The name of a disk or group; one that does not exist is reported, and returned all the same.

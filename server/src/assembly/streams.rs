@@ -33,48 +33,72 @@ fn admitted_stream(admitted: Option<&StreamAdmission>) -> StreamConfig {
 /// What the file says of the vdisks of a disk, in file order: names and sizes.
 pub(crate) fn vdisk_specs(configuration: &Configuration, disk: &str) -> Vec<VdiskSpec> {
     let vdisks = configuration.vdisks_on(disk);
-    vdisks.map(|vdisk| spec(configuration, vdisk)).collect()
+    let thread = thread_of(configuration, disk);
+    let spec = |vdisk| spec(configuration, &thread, vdisk);
+    vdisks.map(spec).collect()
 }
 
-fn spec(configuration: &Configuration, vdisk: &Vdisk) -> VdiskSpec {
+/// The names of the disks that the thread of a disk serves, in their order there.
+fn thread_of<'c>(configuration: &'c Configuration, disk: &str) -> Vec<&'c str> {
+    let threads = configuration.threads().into_iter();
+    let mut names = threads.map(|disks| {
+        let disks = disks.into_iter();
+        let names = disks.map(|at| &*configuration.disks[at].name.value);
+        names.collect::<Vec<&str>>()
+    });
+    names
+        .find(|names| names.contains(&disk))
+        .unwrap_or_default()
+}
+
+fn spec(configuration: &Configuration, thread: &[&str], vdisk: &Vdisk) -> VdiskSpec {
     let history = vdisk.history.as_ref();
+    let log_disk = vdisk.log_disk().filter(|log| *log != vdisk.disk.value);
     VdiskSpec {
         name: vdisk.name.value.clone(),
         size_bytes: vdisk.size_bytes.value,
         maps_holes: configuration.trims_of(vdisk) == TrimHandling::Hold,
         history_bytes: history.map(|history| history.max_bytes.value),
+        log_disk: log_disk.and_then(|log| thread.iter().position(|name| *name == log)),
     }
 }
 
 /// How the history of a vdisk is kept, if it has one.
-fn history_config(vdisk: &Vdisk, admission: &Admission) -> Option<HistoryConfig> {
+fn history_config(vdisk: &Vdisk, admissions: &[Admission]) -> Option<HistoryConfig> {
     let history = vdisk.history.as_ref()?;
-    let stream = |stream| admitted_stream(admission.history(&vdisk.name.value, stream));
+    let stream = |disk: &str, stream| {
+        let admission = admissions.iter().find(|one| one.disk == disk);
+        let admitted = admission.and_then(|one| one.history(&vdisk.name.value, stream));
+        admitted_stream(admitted)
+    };
+    let (image, log) = (vdisk.disk.value.as_str(), vdisk.log_disk()?);
     Some(HistoryConfig {
         window_ns: history.window.0,
         when_full: match history.when_full {
             ConfiguredWhenFull::Shorten => WhenFull::Shorten,
             ConfiguredWhenFull::Refuse => WhenFull::Refuse,
         },
-        log: stream(HistoryStream::Log),
-        fold: stream(HistoryStream::Fold),
+        log: stream(log, HistoryStream::Log),
+        fold: stream(image, HistoryStream::Fold),
+        fold_reads: stream(log, HistoryStream::Fold),
     })
 }
 
-/// The vdisks of a disk, in file order.
+/// The vdisks of a disk, in file order. `admissions` are those of all disks.
 pub(crate) fn vdisk_configs(
     configuration: &Configuration,
     disk: &str,
-    admission: &Admission,
+    admissions: &[Admission],
 ) -> Vec<VdiskConfig> {
+    let thread = thread_of(configuration, disk);
     let groups: HashMap<&str, GroupConfig> = configuration
         .groups_on(disk)
         .map(|group| (group.name.value.as_str(), group_config(group)))
         .collect();
     let config = |vdisk: &Vdisk| VdiskConfig {
-        spec: spec(configuration, vdisk),
+        spec: spec(configuration, &thread, vdisk),
         trims: configuration.trims_of(vdisk),
-        history: history_config(vdisk, admission),
+        history: history_config(vdisk, admissions),
         stream: stream_config(&vdisk.reservation, &vdisk.limit, vdisk.weight),
         group: vdisk
             .group

@@ -85,6 +85,7 @@ impl Examined {
                 "file": file.display().to_string(),
                 "admitted": false,
                 "disks": {},
+                "threads": [],
                 "findings": [],
                 "notices": [],
                 "start": null,
@@ -101,7 +102,7 @@ impl Examined {
     /// With the tables, and whether all reservations are kept.
     fn admission(&mut self, report: &AdmissionReport<'_>) -> CommandResult {
         let admission = serde_json::to_value(report)?;
-        for key in ["admitted", "disks"] {
+        for key in ["admitted", "disks", "threads"] {
             self.value[key] = admission[key].clone();
         }
         self.is_fine = report.is_admitted();

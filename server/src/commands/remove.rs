@@ -1,15 +1,16 @@
 //! `disktime remove`: frees the space of a vdisk that the reservation file does not name, or has on
 //! another disk, without a server.
 
-use crate::assembly::{self, emulation};
+use crate::assembly::{self, AnyDisk, emulation};
 use crate::commands::{consent, known_disk, print_messages, remember};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::created_file::CreatedFileGuard;
 use crate::serving::known_disks::KnownDisks;
 use crate::serving::starting::require_same_disks;
 use crate::serving::{disk_thread, state_dir};
 use disktime_units::{Nanos, format_size};
-use disktime_volumes::RealDriver;
-use disktime_volumes::label::VdiskEntry;
+use disktime_volumes::label::{Uuid, VdiskEntry};
+use disktime_volumes::{LabelledDisk, RealDriver};
 use std::path::Path;
 use std::time::Instant;
 
@@ -66,15 +67,25 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
     let name = config.name.value.as_str();
     let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
     require_same_disks(&configuration, &known, &[found])?;
-    let size_bytes = labelled
-        .label()
-        .find(vdisk)
-        .map_or(0, VdiskEntry::size_bytes);
+    let entry = labelled.label().find(vdisk);
+    let (size_bytes, uuid) = (
+        entry.map_or(0, VdiskEntry::size_bytes),
+        entry.map(VdiskEntry::uuid),
+    );
+    let image_disk = labelled.label().disk_uuid();
     let what = format!(
         "vdisk `{vdisk}` ({}) of disk `{name}` and its data will be lost",
         format_size(size_bytes)
     );
     consent::require(&what, yes)?;
+    let others = configuration.disks.iter().zip(&report.disks);
+    let others = others.filter(|(other, _)| other.name.value != config.name.value);
+    for (other, admission) in others {
+        if let Some(uuid) = uuid.filter(|_| other.path().is_some_and(|path| path.exists())) {
+            let opened = disk_thread::open_here(&configuration, other, admission, epoch, false)?;
+            free_log(&other.name.value, opened, (vdisk, uuid, image_disk), epoch)?;
+        }
+    }
     created_file.keep();
     let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
     labelled
@@ -90,5 +101,27 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
         "{name}: vdisk `{vdisk}` is freed; {} others are kept",
         labelled.orphans(&specs).len()
     );
+    Ok(())
+}
+
+/// Frees the log of the vdisk on another disk, if it lies there: before the vdisk itself, so that a
+/// crash in between leaves a vdisk that can be removed again, and no log without one.
+fn free_log(
+    disk: &str,
+    (created_file, mut labelled): (CreatedFileGuard, LabelledDisk<AnyDisk>),
+    (vdisk, uuid, image_disk): (&str, Uuid, Uuid),
+    epoch: Instant,
+) -> CommandResult {
+    let log = labelled.label().history_of(uuid);
+    if log.is_none_or(|log| log.image_disk() != image_disk) {
+        return Ok(());
+    }
+    created_file.keep();
+    let mut driver = RealDriver::new(move || Nanos::from(epoch.elapsed()));
+    labelled
+        .remove_log(&mut driver, uuid)
+        .map_err(|error| Failure::new(format!("disk `{disk}`: {error}")))?;
+    print_messages(disk, &mut labelled);
+    println!("{disk}: the log of vdisk `{vdisk}` is freed");
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! A disk of a running server on a thread of its own: an io_uring belongs to the thread that uses
-//! it first.
+//! The disks of a running server, each on a thread of its own, or with others that histories join
+//! with it: an io_uring belongs to the thread that uses it first.
 //!
 //! Two steps, so that nothing is written before all disks of the file were checked: the thread
-//! opens its disk, reads the label, checks that the vdisks fit, and waits (`opening`); when all
+//! opens its disks, reads the labels, checks that the vdisks fit, and waits (`opening`); when all
 //! disks are in order it writes what is due (format, new vdisks) and serves (here), and flushes at
 //! its end (`last_flush`).
 
@@ -13,7 +13,7 @@ mod label_reading;
 mod last_flush;
 mod opening;
 
-use crate::assembly::{self, DiskService};
+use crate::assembly::{self, DiskService, ThreadService};
 use crate::diagnostics::print_sentence;
 use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
@@ -22,7 +22,7 @@ use crate::serving::known_disks::FoundDisk;
 use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
 use counters::{Counters, Reading};
 use disktime_engine::{PortHost, Reactor, ReactorHandle, Service};
-use disktime_reservations::{Admission, Configuration, Disk as DiskConfig, Policy};
+use disktime_reservations::{Admission, Configuration, Policy};
 use disktime_units::{Nanos, format_size};
 use disktime_volumes::{LabelledDisk, OpenReport, RealDriver, VdiskConfig};
 use label_reading::disk_failure;
@@ -33,12 +33,18 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
-pub(crate) use inspecting::{InspectedDisk, inspect, overwrites, read_label};
+pub(crate) use inspecting::{InspectedDisk, inspect, overwrites, read_label, would_change};
 pub(crate) use label_reading::{found_disk, open_here};
-pub(crate) use opening::{OpenedDisk, open};
+pub(crate) use opening::{OpenedDisk, OpenedThread, open};
 
 /// A disk that is being served.
 pub(crate) struct DiskThread {
+    /// Its position in the file.
+    position: usize,
+    /// Counts the threads.
+    thread_number: usize,
+    /// Which of the disks of its thread it is.
+    at: usize,
     name: String,
     policy: Policy,
     traits: DiskTraits,
@@ -48,10 +54,11 @@ pub(crate) struct DiskThread {
     counters: Counters,
     /// Its sender is dropped when the thread ends.
     running: watch::Receiver<()>,
-    thread: JoinHandle<CommandResult>,
+    /// With the first disk of a thread.
+    thread: Option<JoinHandle<CommandResult>>,
 }
 
-/// What a thread reports when it serves its disk.
+/// What a thread reports of a disk that it serves.
 struct StartedDisk {
     description: String,
     streams: DiskStreams,
@@ -59,7 +66,7 @@ struct StartedDisk {
     vdisks: Vec<CatalogEntry>,
     /// The disk by its label, with all that was created.
     found: FoundDisk,
-    reactor: ReactorHandle<DiskService>,
+    reactor: ReactorHandle<ThreadService>,
     /// What its loop had counted before.
     first: Reading,
 }
@@ -68,6 +75,16 @@ impl DiskThread {
     /// The disk's name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its position in the file.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The number of its thread.
+    pub(crate) fn thread_number(&self) -> usize {
+        self.thread_number
     }
 
     /// The disk by its label, with all that was created.
@@ -90,19 +107,24 @@ impl DiskThread {
         self.traits.is_rotational()
     }
 
-    /// Its vdisks as the frontends see them; `disk` is its position in the file.
+    /// Its vdisks as the frontends see them.
     pub(crate) fn served_vdisks(
         &self,
         configuration: &Configuration,
-        disk: usize,
-    ) -> Vec<ServedVdisk<DiskService>> {
+    ) -> Vec<ServedVdisk<ThreadService>> {
         configuration
             .vdisks_on(&self.name)
             .zip(&self.started.vdisks)
             .map(|(vdisk, entry)| {
                 let reactor = self.started.reactor.clone();
                 let config = (vdisk, configuration.trims_of(vdisk));
-                ServedVdisk::new(config, entry.clone(), disk, self.traits, reactor)
+                ServedVdisk::new(
+                    config,
+                    entry.clone(),
+                    self.thread_number,
+                    self.traits,
+                    reactor,
+                )
             })
             .collect()
     }
@@ -116,9 +138,10 @@ impl DiskThread {
         read: impl FnOnce(&DiskService, Nanos) -> T + Send + 'static,
     ) -> CommandResult<T> {
         let (sender, receiver) = oneshot::channel();
+        let at = self.at;
         self.started.reactor.visit(Box::new(move |service, now| {
             // It fails when the client that asked is gone.
-            let _ = sender.send(read(service, now));
+            let _ = sender.send(read(&service.sets()[at], now));
         }))?;
         Ok(receiver.await?)
     }
@@ -153,70 +176,84 @@ impl DiskThread {
         async move { while running.changed().await.is_ok() {} }
     }
 
-    /// The result of its thread.
+    /// The result of its thread; nothing for a disk that shares the thread of an earlier one.
     ///
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
     pub(crate) fn join(self) -> CommandResult {
         let name = self.name;
-        self.thread
-            .join()
-            .map_err(|_| Failure::new(format!("the thread of disk {name} panicked")))?
+        let Some(thread) = self.thread else {
+            return Ok(());
+        };
+        let ended = thread.join();
+        ended.map_err(|_| Failure::new(format!("the thread of disk {name} panicked")))?
     }
 }
 
 /// Writes what is due, serves until the reactor is stopped, then flushes.
 fn serve(
     configuration: &Configuration,
-    (config, admission): (&DiskConfig, &Admission),
-    labelled: LabelledDisk<assembly::AnyDisk>,
+    (positions, admissions): (&[usize], &[Admission]),
+    labelled: Vec<LabelledDisk<assembly::AnyDisk>>,
     epoch: Instant,
-    started: &SyncSender<CommandResult<StartedDisk>>,
+    started: &SyncSender<CommandResult<Vec<StartedDisk>>>,
 ) -> CommandResult {
-    let name = &config.name.value;
-    let vdisks = assembly::vdisk_configs(configuration, name, admission);
+    let configs = || positions.iter().map(|at| &configuration.disks[*at]);
+    let vdisks = configs().map(|config| {
+        let name = &config.name.value;
+        assembly::vdisk_configs(configuration, name, admissions)
+    });
+    let vdisks: Vec<Vec<VdiskConfig>> = vdisks.collect();
     let mut driver = RealDriver::new(clock(epoch));
-    let (service, report) = match DiskService::from_labelled(labelled, &mut driver, &vdisks) {
+    let opened = ThreadService::from_labelled(labelled, &mut driver, &vdisks);
+    let (service, reports) = match opened {
         Ok(served) => served,
-        Err(error) => {
-            let _ = started.send(Err(disk_failure(configuration, config, &error)));
+        Err(misfit) => {
+            let config = &configuration.disks[positions[misfit.disk]];
+            let failure = disk_failure(configuration, config, &misfit.error);
+            let _ = started.send(Err(failure));
             return Ok(());
         }
     };
-    print_open_report(configuration, name, &report);
-    let of = |vdisk: &VdiskConfig| CatalogEntry::find(&service, &vdisk.spec.name);
-    let served = vdisks.iter().filter_map(of).collect();
-    let description = service.disk_loop().properties().description.clone();
-    let streams = DiskStreams::of(configuration, name, &service);
-    let found = found_disk(configuration, config, service.label(), false);
-    let first = Reading::of(&service, Nanos::from(epoch.elapsed()));
-    let (reactor, handle) = Reactor::new(service, epoch)?;
-    let _ = started.send(Ok(StartedDisk {
-        description,
-        streams,
-        vdisks: served,
-        found,
-        reactor: handle,
-        first,
-    }));
-    let service = reactor.run()?;
-    if !service.is_idle() {
-        return Err(given_up(service, name));
+    for (config, report) in configs().zip(&reports) {
+        print_open_report(configuration, &config.name.value, report);
     }
-    flush_all(service, name, epoch)
+    let now = Nanos::from(epoch.elapsed());
+    let (reactor, handle) = Reactor::new(service, epoch)?;
+    let disks = configs().zip(reactor.service().sets()).zip(&vdisks);
+    let disks = disks.map(|((config, set), vdisks)| {
+        let of = |vdisk: &VdiskConfig| CatalogEntry::find(set, &vdisk.spec.name);
+        StartedDisk {
+            description: set.disk_loop().properties().description.clone(),
+            streams: DiskStreams::of(configuration, &config.name.value, set),
+            vdisks: vdisks.iter().filter_map(of).collect(),
+            found: found_disk(configuration, config, set.label(), false),
+            reactor: handle.clone(),
+            first: Reading::of(set, now),
+        }
+    });
+    let _ = started.send(Ok(disks.collect()));
+    drop(handle);
+    let service = reactor.run()?;
+    let names: Vec<&str> = configs().map(|config| &*config.name.value).collect();
+    if !service.is_idle() {
+        return Err(given_up(service, &names));
+    }
+    flush_all(service, &names, epoch)
 }
 
 /// What a disk that hangs has not answered. The disk may still write to the memory of its requests,
 /// so nothing of it is dropped.
-fn given_up(service: DiskService, name: &str) -> Failure {
+fn given_up(service: ThreadService, names: &[&str]) -> Failure {
     let counts = service.unanswered();
     let counts = counts.iter().map(|(vdisk, count)| match count {
         1 => format!("one request of `{vdisk}`"),
         count => format!("{count} requests of `{vdisk}`"),
     });
     let failure = Failure::new(format!(
-        "disk {name} hangs, and was given up; not answered: {}; what was written since the last \
-         flush may be lost",
+        "disk {} hangs, and was given up; not answered: {}; what was written since the last flush \
+         may be lost",
+        names.join(" or "),
         counts.collect::<Vec<_>>().join(", ")
     ));
     std::mem::forget(service);

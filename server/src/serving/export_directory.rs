@@ -6,7 +6,7 @@
 //!
 //! Invariants: a moment is read-only; what is listed does not wait for a disk that hangs.
 
-use crate::assembly::DiskService;
+use crate::assembly::{DiskService, ThreadService};
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_history::Moment;
@@ -22,7 +22,7 @@ const OPEN_TIME: Duration = Duration::from_secs(10);
 /// How long a list of exports waits for the marks of a vdisk.
 const LIST_TIME: Duration = Duration::from_secs(1);
 
-type Vdisk = ServedVdisk<DiskService>;
+type Vdisk = ServedVdisk<ThreadService>;
 /// The handle and the seq of a moment.
 type Found = Result<(VdiskId, u64), String>;
 type Sender = SyncSender<Found>;
@@ -36,7 +36,7 @@ pub(crate) struct ServedExports {
 
 /// A moment that a session may use: it is closed when this is dropped.
 struct KeptMoment {
-    reactor: ReactorHandle<DiskService>,
+    reactor: ReactorHandle<ThreadService>,
     vdisk: VdiskId,
     moment: VdiskId,
     seq: u64,
@@ -49,7 +49,9 @@ impl Drop for KeptMoment {
             return;
         }
         let (reactor, moment) = (self.reactor.clone(), self.moment);
-        let close = move |service: &mut DiskService, _| service.close_moment(moment);
+        let close = move |sets: &mut ThreadService, _| {
+            sets.set_of_mut(moment).close_moment(moment);
+        };
         // This may be the disk's thread, which must not wait for its own mailbox.
         if let Ok(false) = reactor.try_visit(Box::new(close)) {
             std::thread::spawn(move || reactor.visit(Box::new(close)));
@@ -79,7 +81,7 @@ impl ServedExports {
             Err(error) => return Some(Err(error.to_string())),
         };
         let id = vdisk.id();
-        let found = wait_for(vdisk.reactor(), move |service, done| {
+        let found = wait_for(vdisk.reactor(), id, move |service, done| {
             // It fails when the handshake has given up.
             let done = Box::new(move |found| drop(done.send(found)));
             service.find_moment(id, &moment, done);
@@ -132,8 +134,8 @@ impl ServedExports {
     fn mark_rows(vdisk: &Vdisk) -> Vec<(String, u64, u64)> {
         let (sender, receiver) = sync_channel(1);
         let id = vdisk.id();
-        let sent = vdisk.reactor().try_visit(Box::new(move |service, _| {
-            let _ = sender.send(service.history(id));
+        let sent = vdisk.reactor().try_visit(Box::new(move |sets, _| {
+            let _ = sender.send(sets.set_of_mut(id).history(id));
         }));
         if sent != Ok(true) {
             return Vec::new();
@@ -159,11 +161,13 @@ fn past(export: &Export, name: String, seq: u64) -> Export {
 }
 
 /// A moment that is opened for a handshake that has given up is closed again.
-fn close_if_unheard(reactor: ReactorHandle<DiskService>, sender: Sender) -> MomentDone {
+fn close_if_unheard(reactor: ReactorHandle<ThreadService>, sender: Sender) -> MomentDone {
     Box::new(move |found| {
         let handle = found.as_ref().ok().map(|(handle, _)| *handle);
         if let (Err(_), Some(handle)) = (sender.send(found), handle) {
-            let close = move |service: &mut DiskService, _| service.close_moment(handle);
+            let close = move |sets: &mut ThreadService, _| {
+                sets.set_of_mut(handle).close_moment(handle);
+            };
             // A full mailbox leaves it open, which holds the floor and loses nothing.
             let _ = reactor.try_visit(Box::new(close));
         }
@@ -172,11 +176,14 @@ fn close_if_unheard(reactor: ReactorHandle<DiskService>, sender: Sender) -> Mome
 
 /// Has the disk's thread find or open a moment, and waits for it.
 fn wait_for(
-    reactor: &ReactorHandle<DiskService>,
+    reactor: &ReactorHandle<ThreadService>,
+    vdisk: VdiskId,
     begin: impl FnOnce(&mut DiskService, Sender) + Send + 'static,
 ) -> Found {
     let (sender, receiver) = sync_channel(1);
-    let visit = Box::new(move |service: &mut DiskService, _| begin(service, sender));
+    let visit = Box::new(move |sets: &mut ThreadService, _| {
+        begin(sets.set_of_mut(vdisk), sender);
+    });
     reactor.visit(visit).map_err(|gone| gone.to_string())?;
     let found = tokio::task::block_in_place(|| receiver.recv_timeout(OPEN_TIME));
     found.unwrap_or_else(|_| {
@@ -219,7 +226,7 @@ impl ExportDirectory for ServedExports {
         };
         let (vdisk, moment) = (kept.vdisk, Moment::Seq(kept.seq));
         let reactor = kept.reactor.clone();
-        let (opened, _) = wait_for(&kept.reactor, move |service, done| {
+        let (opened, _) = wait_for(&kept.reactor, vdisk, move |service, done| {
             let done = close_if_unheard(reactor, done);
             service.open_moment(vdisk, &moment, done);
         })?;

@@ -1,6 +1,6 @@
 //! Requests about histories: from the control socket to the disk's thread and back.
-//!
-use crate::assembly::DiskService;
+
+use crate::assembly::{DiskService, ThreadService};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket::HistoryRequest;
 use crate::serving::reverting::revert;
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 /// # Errors
 /// A sentence: no such vdisk, no history, or why it was not done.
 pub(crate) async fn answer(
-    vdisks: &[ServedVdisk<DiskService>],
+    vdisks: &[ServedVdisk<ThreadService>],
     files: Option<&OpenFiles>,
     name: &str,
     request: HistoryRequest,
@@ -57,7 +57,7 @@ pub(crate) async fn answer(
     }
 }
 
-fn unknown(vdisks: &[ServedVdisk<DiskService>], name: &str) -> String {
+fn unknown(vdisks: &[ServedVdisk<ThreadService>], name: &str) -> String {
     let names: Vec<String> = vdisks
         .iter()
         .map(|one| format!("`{}`", one.name()))
@@ -70,7 +70,7 @@ fn unknown(vdisks: &[ServedVdisk<DiskService>], name: &str) -> String {
 
 /// Has the disk's thread do something, and waits until it is done.
 pub(super) async fn ask(
-    vdisk: &ServedVdisk<DiskService>,
+    vdisk: &ServedVdisk<ThreadService>,
     begin: impl FnOnce(&mut DiskService, VdiskId, SeqDone) + Send + 'static,
 ) -> CommandResult<u64> {
     let (sender, receiver) = oneshot::channel();
@@ -79,17 +79,17 @@ pub(super) async fn ask(
         // It fails when the client that asked is gone.
         let _ = sender.send(result);
     });
-    vdisk
-        .reactor()
-        .visit(Box::new(move |service, _| begin(service, id, done)))?;
+    vdisk.reactor().visit(Box::new(move |sets, _| {
+        begin(sets.set_of_mut(id), id, done)
+    }))?;
     receiver.await?.map_err(Failure::new)
 }
 
-async fn show(vdisk: &ServedVdisk<DiskService>) -> CommandResult<Value> {
+async fn show(vdisk: &ServedVdisk<ThreadService>) -> CommandResult<Value> {
     let (sender, receiver) = oneshot::channel();
     let id = vdisk.id();
-    vdisk.reactor().visit(Box::new(move |service, _| {
-        let _ = sender.send(service.history(id));
+    vdisk.reactor().visit(Box::new(move |sets, _| {
+        let _ = sender.send(sets.set_of_mut(id).history(id));
     }))?;
     let report = receiver.await?.ok_or_else(|| {
         Failure::new(format!(

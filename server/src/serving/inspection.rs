@@ -7,7 +7,7 @@
 //! has in use is not counted as taken.
 
 use crate::failure::{CommandResult, Failure};
-use crate::serving::disk_thread::{self, InspectedDisk};
+use crate::serving::disk_thread::{self, InspectedDisk, would_change};
 use crate::serving::known_disks::{FoundDisk, KnownDisks, judge};
 use crate::serving::nbd::before_creation;
 use crate::serving::permission::{may_make_files, nearest_directory};
@@ -137,13 +137,15 @@ impl Inspection<'_> {
                 return;
             }
         }
-        for disk in disks {
-            let name = disk.found.name().to_owned();
-            let Some(changes) = self.keep(disk.changes) else {
+        for (name, changes) in would_change(self.configuration, &disks) {
+            let Some(changes) = self.keep(changes) else {
                 continue;
             };
+            let is_protected =
+                |disk: &InspectedDisk| disk.found.name() == name && disk.is_write_protected;
+            let is_protected = disks.iter().any(is_protected);
             let span = self.configuration.disk(&name).map(|disk| disk.medium.span);
-            match span.filter(|_| disk.is_write_protected) {
+            match span.filter(|_| is_protected) {
                 Some(span) if !changes.is_empty() => {
                     let message = format!("disk `{name}`: {}", VolumeError::ReadOnlyDisk);
                     let errors = self.configuration.error_at(span, message, "");

@@ -1,6 +1,6 @@
 //! What the state directory remembers of disks: the uuid of each disk that was served under a name,
-//! and on which disk each vdisk was served. Without it a disk that is blank because a mount is
-//! missing, or a device whose name changed, would be served as a new one.
+//! on which disk each vdisk was served, and on which its log lies. Without it a disk that is blank
+//! because a mount is missing, or a device whose name changed, would be served as a new one.
 //!
 //! ```text
 //!   store ── KnownDisks ──┐
@@ -19,7 +19,7 @@ mod store;
 
 use disktime_volumes::Label;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub(crate) use judge::{Refusal, judge, judge_disks};
@@ -34,6 +34,9 @@ struct KnownDisk {
     path: PathBuf,
     /// The vdisks that are served from it, or were served from it last: name and uuid.
     vdisks: BTreeMap<String, String>,
+    /// The vdisks of other disks whose logs lie on it: name and uuid.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    logs: BTreeMap<String, String>,
     /// Its file was cut while it was served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cut: Option<FileCut>,
@@ -68,6 +71,10 @@ pub(crate) struct FoundDisk {
     holds: BTreeMap<String, String>,
     /// The vdisks that the file puts on it.
     wanted: Vec<String>,
+    /// The uuids of the vdisks whose logs lie on it.
+    logs: BTreeSet<String>,
+    /// The vdisks whose logs the file puts on it.
+    wanted_logs: Vec<String>,
 }
 
 impl FoundDisk {
@@ -88,6 +95,21 @@ impl FoundDisk {
                 .map(|vdisk| (vdisk.name().to_owned(), vdisk.uuid().to_string()))
                 .collect(),
             wanted,
+            logs: label
+                .histories()
+                .iter()
+                .filter(|history| history.log_disk() == label.disk_uuid())
+                .map(|history| history.vdisk().to_string())
+                .collect(),
+            wanted_logs: Vec::new(),
+        }
+    }
+
+    /// With the vdisks whose logs the file puts on it.
+    pub(crate) fn with_wanted_logs(self, wanted_logs: Vec<String>) -> FoundDisk {
+        FoundDisk {
+            wanted_logs,
+            ..self
         }
     }
 
@@ -129,7 +151,11 @@ impl KnownDisks {
             known
                 .vdisks
                 .retain(|name, uuid| disk.holds.get(name) == Some(uuid));
+            known.logs.retain(|_, uuid| disk.logs.contains(uuid));
             self.disks.insert(disk.name.clone(), known);
+        }
+        for disk in found {
+            self.remember_logs(disk, found);
         }
         for disk in found {
             for vdisk in &disk.wanted {
@@ -138,6 +164,20 @@ impl KnownDisks {
                 if let (Some(known), Some(uuid)) = (known, disk.holds.get(vdisk)) {
                     known.vdisks.insert(vdisk.clone(), uuid.clone());
                 }
+            }
+        }
+    }
+
+    /// Remembers the logs on a disk that belong to vdisks of others.
+    fn remember_logs(&mut self, disk: &FoundDisk, found: &[FoundDisk]) {
+        for vdisk in &disk.wanted_logs {
+            let mut holders = found.iter().filter(|other| other.name != disk.name);
+            let uuid = holders.find_map(|holder| holder.holds.get(vdisk));
+            let known = self.disks.get_mut(&disk.name);
+            if let (Some(known), Some(uuid)) = (known, uuid)
+                && disk.logs.contains(uuid)
+            {
+                known.logs.insert(vdisk.clone(), uuid.clone());
             }
         }
     }
@@ -169,7 +209,11 @@ impl KnownDisks {
     /// A vdisk was removed from the disk of that name; whether it was remembered there.
     pub(crate) fn forget_vdisk_on(&mut self, disk: &str, vdisk: &str) -> bool {
         let known = self.disks.get_mut(disk);
-        known.is_some_and(|known| known.vdisks.remove(vdisk).is_some())
+        let uuid = known.and_then(|known| known.vdisks.remove(vdisk));
+        for known in self.disks.values_mut() {
+            known.logs.retain(|_, of| uuid.as_ref() != Some(of));
+        }
+        uuid.is_some()
     }
 
     /// A vdisk of the disk of that name is called `new` now; whether it was remembered there.
@@ -177,9 +221,17 @@ impl KnownDisks {
         let Some(known) = self.disks.get_mut(disk) else {
             return false;
         };
-        let uuid = known.vdisks.remove(old);
-        uuid.map(|uuid| known.vdisks.insert(new.to_owned(), uuid))
-            .is_some()
+        let Some(uuid) = known.vdisks.remove(old) else {
+            return false;
+        };
+        known.vdisks.insert(new.to_owned(), uuid.clone());
+        for known in self.disks.values_mut() {
+            if known.logs.get(old) == Some(&uuid) {
+                known.logs.remove(old);
+                known.logs.insert(new.to_owned(), uuid.clone());
+            }
+        }
+        true
     }
 
     /// Forgets the disks that are not in the file.
@@ -205,6 +257,14 @@ impl KnownDisks {
     fn cut_of(&self, uuid: &str) -> Option<FileCut> {
         let mut disks = self.disks.values();
         disks.find(|known| known.uuid == uuid)?.cut
+    }
+
+    /// The disk that the log of the vdisk with that uuid was on last, if that was not its own.
+    fn log_home_of(&self, uuid: &str) -> Option<(&str, &KnownDisk)> {
+        let mut disks = self.disks.iter();
+        let (name, known) =
+            disks.find(|(_, known)| known.logs.values().any(|vdisk| vdisk == uuid))?;
+        Some((name, known))
     }
 
     /// The disk from which a vdisk was served last.

@@ -9,7 +9,7 @@
 //! not the one who asked waits for it; a client has seen content from before a revert or from
 //! behind it, and never both.
 
-use crate::assembly::DiskService;
+use crate::assembly::ThreadService;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket::Revert;
 use crate::serving::history_control::ask;
@@ -25,7 +25,7 @@ const END_TIME: Duration = Duration::from_secs(8);
 /// A client whose handshake is over while connections are being ended is ended by another try.
 const TRY_TIME: Duration = Duration::from_millis(100);
 
-type Vdisk = ServedVdisk<DiskService>;
+type Vdisk = ServedVdisk<ThreadService>;
 
 /// Reverts a vdisk. `files`: the open files of the FUSE frontend, if there is one.
 ///

@@ -82,8 +82,8 @@ pub(crate) struct ServedVdisk<S> {
     trims: TrimHandling,
     /// Whether the file gives it a history.
     has_history: bool,
-    /// The position of its disk in the file.
-    disk: usize,
+    /// The number of the thread that serves its disk.
+    thread: usize,
     traits: DiskTraits,
     /// Its clients by every frontend.
     clients: ClientCount,
@@ -125,11 +125,11 @@ impl CatalogEntry {
 }
 
 impl<S> ServedVdisk<S> {
-    /// A vdisk of the file that the disk at position `disk` serves by its `reactor`.
+    /// A vdisk of the file that the thread of that number serves by its `reactor`.
     pub(crate) fn new(
         (config, trims): (&Vdisk, TrimHandling),
         entry: CatalogEntry,
-        disk: usize,
+        thread: usize,
         traits: DiskTraits,
         reactor: ReactorHandle<S>,
     ) -> ServedVdisk<S> {
@@ -141,7 +141,7 @@ impl<S> ServedVdisk<S> {
             read_only: config.read_only || traits.read_only,
             trims,
             has_history: config.history.is_some(),
-            disk,
+            thread,
             traits,
             clients: ClientCount::default(),
             reactor,
@@ -226,7 +226,7 @@ impl<S> ServedVdisk<S> {
             read_only: self.read_only,
             punches_holes: self.trims != TrimHandling::Ignore,
             optimal_io_bytes: 64 << 10,
-            disk: self.disk,
+            disk: self.thread,
             vdisk: self.entry.id,
         }
     }

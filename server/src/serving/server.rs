@@ -3,7 +3,7 @@
 //! Invariants: everything is checked before anything is changed; what is opened is closed in the
 //! opposite order, and disks drain before the control socket closes.
 
-use crate::assembly::DiskService;
+use crate::assembly::ThreadService;
 use crate::diagnostics::{log_announcement, print_sentence};
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
@@ -49,7 +49,7 @@ const LOOK_TIME: Duration = Duration::from_secs(2);
 /// A server that runs until it is stopped.
 pub(crate) struct Server {
     disks: Arc<Disks>,
-    vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
+    vdisks: Arc<Vec<ServedVdisk<ThreadService>>>,
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
     uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
@@ -85,7 +85,7 @@ struct Reporter {
     /// The open files of the FUSE frontend, if there is one.
     open_files: Option<OpenFiles>,
     usage: Vec<VdiskUse>,
-    vdisks: Arc<Vec<ServedVdisk<DiskService>>>,
+    vdisks: Arc<Vec<ServedVdisk<ThreadService>>>,
     /// Serves commands that read files of a moment.
     connections: LocalConnections,
 }
@@ -414,7 +414,7 @@ fn serve_nbd(
 }
 
 /// Hands connections to the disks.
-fn delivery(vdisks: &Arc<Vec<ServedVdisk<DiskService>>>) -> Deliver {
+fn delivery(vdisks: &Arc<Vec<ServedVdisk<ThreadService>>>) -> Deliver {
     let vdisks = Arc::clone(vdisks);
     Arc::new(move |accepted| deliver(&vdisks, accepted))
 }
@@ -454,18 +454,25 @@ async fn past_directory(configuration: &Configuration) -> CommandResult<Option<P
     Ok(Some(prepared?))
 }
 
-/// Mounts the directory. One disk's reactor serves it and passes requests for other disks to
-/// theirs. That hop costs most on a disk without seeks, so it is the first of those, if there is
-/// one.
+/// Mounts the directory. One thread's reactor serves it and passes requests for disks of others to
+/// theirs. That hop costs most on a disk without seeks, so it is that of the first of those, if
+/// there is one.
 async fn mount(
     configuration: &Configuration,
     place: &Spanned<PathBuf>,
     disks: &[DiskThread],
-    vdisks: &[ServedVdisk<DiskService>],
+    vdisks: &[ServedVdisk<ThreadService>],
 ) -> CommandResult<MountHandle> {
-    let hosts = disks.iter().map(DiskThread::port_host).collect();
-    let home = disks.iter().position(|disk| !disk.is_rotational());
-    let (home, transport) = (home.unwrap_or(0), disktime_fuse::Transport::Best);
+    // A reactor is there once, or it would pass requests to itself and could wait for itself.
+    let mut hosts = Vec::new();
+    for disk in disks {
+        if disk.thread_number() == hosts.len() {
+            hosts.push(disk.port_host());
+        }
+    }
+    let home = disks.iter().find(|disk| !disk.is_rotational());
+    let home = home.map_or(0, DiskThread::thread_number);
+    let transport = disktime_fuse::Transport::Best;
     disktime_fuse::mount(&place.value, files(vdisks), hosts, home, transport)
         .await
         .map_err(|error| mount_failure(configuration, place, &error))

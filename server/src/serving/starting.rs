@@ -4,10 +4,10 @@
 //! Invariants: nothing is written to any disk before every disk was found in order; what is created
 //! is printed first; no client is served before what is served is remembered.
 
-use crate::assembly::DiskService;
+use crate::assembly::ThreadService;
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
-use crate::serving::disk_thread::{self, DiskThread, OpenedDisk};
+use crate::serving::disk_thread::{self, DiskThread, OpenedDisk, OpenedThread};
 use crate::serving::known_disks::{DiskMemory, FoundDisk, KnownDisks, Refusal, judge, judge_disks};
 use crate::serving::served_vdisks::ServedVdisk;
 use crate::serving::state_dir::StateLock;
@@ -20,7 +20,7 @@ use std::time::Instant;
 pub(crate) struct StartedDisks {
     pub(crate) disks: Vec<DiskThread>,
     /// In the order of the file.
-    pub(crate) vdisks: Vec<ServedVdisk<DiskService>>,
+    pub(crate) vdisks: Vec<ServedVdisk<ThreadService>>,
     pub(crate) memory: DiskMemory,
 }
 
@@ -37,13 +37,14 @@ pub(crate) fn start_disks(
 ) -> CommandResult<StartedDisks> {
     let before = KnownDisks::load(&lock, configuration.file())?;
     let opened = open_all(configuration, report, &before, accepted)?;
-    let (mut threads, mut by_disk) = (Vec::new(), Vec::new());
-    for disk in opened {
-        disk.print_notices();
-        let thread = disk.serve()?;
-        by_disk.extend(thread.served_vdisks(configuration, threads.len()));
-        threads.push(thread);
+    let mut threads: Vec<DiskThread> = Vec::new();
+    for (number, thread) in opened.into_iter().enumerate() {
+        thread.disks().iter().for_each(OpenedDisk::print_notices);
+        threads.extend(thread.serve(number)?);
     }
+    threads.sort_by_key(DiskThread::position);
+    let of_disk = |disk: &DiskThread| disk.served_vdisks(configuration);
+    let mut by_disk: Vec<_> = threads.iter().flat_map(of_disk).collect();
     let served: Vec<FoundDisk> = threads.iter().map(|disk| disk.found().clone()).collect();
     let mut known = before.clone();
     known.remember(&served);
@@ -68,16 +69,19 @@ fn open_all(
     report: &AdmissionReport<'_>,
     known: &KnownDisks,
     accepted: &[String],
-) -> CommandResult<Vec<OpenedDisk>> {
+) -> CommandResult<Vec<OpenedThread>> {
     let epoch = Instant::now();
-    let mut opened = Vec::with_capacity(configuration.disks.len());
+    let mut opened: Vec<OpenedThread> = Vec::with_capacity(configuration.disks.len());
     let mut open = || -> CommandResult {
-        for (index, admission) in report.disks.iter().enumerate() {
-            opened.push(disk_thread::open(configuration, index, admission, epoch)?);
+        for disks in configuration.threads() {
+            let thread = disk_thread::open(configuration, &disks, &report.disks, epoch)?;
+            opened.push(thread);
         }
-        let found: Vec<FoundDisk> = opened.iter().map(|disk| disk.found().clone()).collect();
+        let mut disks: Vec<&OpenedDisk> = opened.iter().flat_map(OpenedThread::disks).collect();
+        disks.sort_by_key(|disk| disk.position());
+        let found: Vec<FoundDisk> = disks.iter().map(|disk| disk.found().clone()).collect();
         require_known(configuration, known, &found, accepted)?;
-        match opened.iter_mut().find_map(OpenedDisk::take_misfit) {
+        match opened.iter_mut().find_map(OpenedThread::take_misfit) {
             Some(misfit) => Err(misfit),
             None => Ok(()),
         }
@@ -85,7 +89,7 @@ fn open_all(
     match open() {
         Ok(()) => Ok(opened),
         Err(failure) => {
-            opened.into_iter().for_each(OpenedDisk::close_unchanged);
+            opened.into_iter().for_each(OpenedThread::close_unchanged);
             Err(failure)
         }
     }

@@ -1,6 +1,7 @@
 //! kill -9 under write load, again and again: every write that was acknowledged before a FLUSH that
 //! was answered is there after the restart (I4), on a disk of zeroes and on one that held something
-//! else, whose zero maps have to survive as well, and of a vdisk whose newest data lies in a log.
+//! else, whose zero maps have to survive as well, and of vdisks whose newest data lies in a log, on
+//! the same disk and on another one.
 
 use crate::server::Server;
 use crate::test_directory::TestDirectory;
@@ -108,16 +109,20 @@ fn recover(server: &Server, vdisk: &str, checker: &mut StampChecker) {
 #[test]
 fn what_was_flushed_survives_kill_9() {
     let disks = r#""zeroes": { "path": "zeroes.disk", "size": "160MiB", "seeks": false },
-        "mapped": { "path": "mapped.disk", "seeks": false }"#;
+        "mapped": { "path": "mapped.disk", "seeks": false },
+        "image": { "path": "image.disk", "size": "32MiB", "seeks": false },
+        "logs": { "path": "logs.disk", "size": "96MiB", "seeks": false }"#;
     let vdisks = r#""z": { "disk": "zeroes", "size": "4MiB" },
         "m": { "disk": "mapped", "size": "4MiB" },
-        "h": { "disk": "zeroes", "size": "4MiB", "history": { "window": "1h", "max": "64MiB" } }"#;
+        "h": { "disk": "zeroes", "size": "4MiB", "history": { "window": "1h", "max": "64MiB" } },
+        "f": { "disk": "image", "size": "4MiB",
+               "history": { "window": "1s", "max": "64MiB", "disk": "logs" } }"#;
     let place = TestDirectory::configured(disks, vdisks, r#""nbd": {}, "fuse": {}"#);
     fs::create_dir(place.path("state")).expect("a directory");
     place.write("state/mapped.disk", vec![0x5A; 64 << 20]);
     place.succeeds(&["format", "--force", "--disk", "mapped", "--yes"]);
 
-    let mut checkers: Vec<(&str, StampChecker)> = [("z", 1), ("m", 2), ("h", 3)]
+    let mut checkers: Vec<(&str, StampChecker)> = [("z", 1), ("m", 2), ("h", 3), ("f", 4)]
         .map(|(name, id)| (name, StampChecker::new(id, BLOCKS)))
         .into();
     let mut random = Random::labelled(20, "kill");
@@ -129,12 +134,12 @@ fn what_was_flushed_survives_kill_9() {
         }
         let replies = AtomicU64::new(0);
         let kill_at = 1 + random.below(REPLIES_MOST);
-        let (kill, killed) = sync_channel(3);
+        let (kill, killed) = sync_channel(4);
         std::thread::scope(|scope| {
             for (number, (vdisk, checker)) in checkers.iter_mut().enumerate() {
                 let mut load = Load {
                     checker,
-                    actions: StampLoad::new(round * 3 + number as u64, 8),
+                    actions: StampLoad::new(round * 4 + number as u64, 8),
                     client: connect(&server.uri(vdisk)),
                     under_way: (0..DEPTH).map(|_| None).collect(),
                     replies: &replies,

@@ -279,20 +279,24 @@ fn devices_that_changed_names_are_refused() {
     serves(&place, &data);
 }
 
+/// The status says this of a disk, sooner or later.
 #[track_caller]
-fn until_status_says(place: &TestDirectory, words: &str) {
+pub(crate) fn until_status_says(place: &TestDirectory, disk: &str, words: &str) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        let problem = place.status().disks["d0"].file_problem.clone();
-        if problem
-            .as_ref()
-            .is_some_and(|problem| problem.contains(words))
-        {
+        let status = place.status();
+        let of_disk = &status.disks[disk];
+        let said: Vec<&String> = of_disk
+            .file_problem
+            .iter()
+            .chain(&of_disk.notices)
+            .collect();
+        if said.iter().any(|sentence| sentence.contains(words)) {
             return;
         }
         assert!(
             Instant::now() < until,
-            "the status says {problem:?}, not {words:?}"
+            "the status says {said:?}, not {words:?}"
         );
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -305,12 +309,12 @@ fn a_file_that_is_deleted_while_it_is_served_is_noticed() {
     let server = place.start();
     assert_eq!(place.status().disks["d0"].file_problem, None);
     fs::rename(&file, &aside).expect("a rename");
-    until_status_says(&place, "moved");
+    until_status_says(&place, "d0", "moved");
     fs::write(&file, b"another").expect("a write");
-    until_status_says(&place, "replaced");
+    until_status_says(&place, "d0", "replaced");
     fs::remove_file(&aside).expect("it is there");
     fs::remove_file(&file).expect("it is there");
-    until_status_says(&place, "deleted");
+    until_status_says(&place, "d0", "deleted");
     assert_says(&place.succeeds(&["status"]), &["d0:", "deleted"]);
     // What was served still is, to be copied.
     crate::nbd::assert_same(&server.client("a").read_all(), &data, "a deleted file");
@@ -360,7 +364,7 @@ fn a_file_that_is_cut_while_it_is_served_is_noticed() {
     crate::nbd::assert_same(&a.read(MIB, 4096), &data[1 << 20..][..4096], "the rest");
     front.write(0, &[9; 4096]);
     front.flush();
-    until_status_says(&place, "was cut from 64MiB to 32MiB");
+    until_status_says(&place, "d0", "was cut from 64MiB to 32MiB");
     cut(64 * MIB);
     assert_eq!(a.ask(RequestKind::Read, 39 * MIB, 4096, &[]).0, EIO);
     drop((front, a));

@@ -50,6 +50,7 @@ mod stopping;
 mod supervised;
 mod systemd;
 mod times;
+mod two_disks;
 mod vdisks;
 mod workloads;
 

@@ -67,7 +67,7 @@ impl<D: Disk> DataPath<D> {
             if wake.is_none() && fd.is_none() {
                 return Err(VolumeError::Stuck { doing });
             }
-            driver.wait(wake, fd)?;
+            driver.wait(wake, fd.as_slice())?;
         }
     }
 }

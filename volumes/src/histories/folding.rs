@@ -103,7 +103,7 @@ impl LoggedVdisk {
     ) -> InnerRequest {
         let range = (lba * BLOCK, blocks * BLOCK);
         let request = InnerRequest::new(Place::Image, kind, range, buffer);
-        request.paid_by(self.parts.fold_stream)
+        request.of_fold()
     }
 
     /// Begins the job that comes next, or finds that there is none.
@@ -144,7 +144,7 @@ impl LoggedVdisk {
             let checksums: Vec<u32> = run.map(|(_, (_, checksum))| *checksum).collect();
             let blocks = checksums.len();
             let request = self.log_read(unit, blocks as u64);
-            let request = request.paid_by(self.parts.fold_stream);
+            let request = request.of_fold();
             let purpose = Purpose::FoldRead {
                 job,
                 at,
@@ -207,7 +207,7 @@ impl LoggedVdisk {
             Err(IoError::Io) if checksums.len() > 1 && !fold.has_failed => {
                 for (index, checksum) in checksums.iter().enumerate() {
                     let unit = unit + index as u32;
-                    let request = self.log_read(unit, 1).paid_by(self.parts.fold_stream);
+                    let request = self.log_read(unit, 1).of_fold();
                     let purpose = Purpose::FoldRead {
                         job,
                         at: at + index,

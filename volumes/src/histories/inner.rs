@@ -1,6 +1,6 @@
-//! Requests that a log makes of the data path: what each is for.
+//! Requests that a log makes of the data paths of its disks: what each is for.
 //!
-//! Invariant: each is answered once, and its entry is taken out then; those that the data path does
+//! Invariant: each is answered once, and its entry is taken out then; those that a data path does
 //! not take yet wait here, in order, by place.
 
 use super::reading::ReadKey;
@@ -57,6 +57,15 @@ pub(super) enum Purpose {
     FoldFlush,
 }
 
+/// What a vdisk has on the disk of a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground {
+    /// Of the data path of that disk.
+    pub slot: VdiskSlot,
+    /// Pays there for folds.
+    pub fold_stream: StreamId,
+}
+
 /// An inner request that is to be sent.
 #[derive(Debug)]
 pub(super) struct InnerRequest {
@@ -65,8 +74,8 @@ pub(super) struct InnerRequest {
     offset_bytes: u64,
     len_bytes: u64,
     buffer: Option<Buffer>,
-    /// Pays in place of the stream of the place.
-    payer: Option<StreamId>,
+    /// The stream of folds pays, in place of the stream of the place.
+    is_of_fold: bool,
 }
 
 /// The inner requests of one vdisk.
@@ -91,14 +100,14 @@ impl InnerRequest {
             offset_bytes,
             len_bytes,
             buffer,
-            payer: None,
+            is_of_fold: false,
         }
     }
 
-    /// The same, paid by another stream.
-    pub(super) fn paid_by(self, payer: StreamId) -> InnerRequest {
+    /// The same, paid by the stream of folds on the disk of its place.
+    pub(super) fn of_fold(self) -> InnerRequest {
         InnerRequest {
-            payer: Some(payer),
+            is_of_fold: true,
             ..self
         }
     }
@@ -125,33 +134,35 @@ impl InnerRequests {
         self.in_flight.is_empty()
     }
 
-    /// Sends what the data path takes. `at`: the position of the vdisk, `slots`: of image and log.
+    /// Sends what the data path of the disk of a place takes; whether that was anything. `at`: the
+    /// position of the vdisk.
     pub(super) fn send<D: Disk>(
         &mut self,
         now: Nanos,
         at: usize,
-        slots: [VdiskSlot; 2],
+        (place, ground): (Place, Ground),
         path: &mut DataPath<D>,
-    ) {
-        for (waiting, slot) in self.waiting.iter_mut().zip(slots) {
-            while let Some((key, inner)) = waiting.pop_front() {
-                let request = Request {
-                    origin: ORIGIN,
-                    handle: (at as u64) << 32 | key as u64,
-                    vdisk: VdiskId(0),
-                    kind: inner.kind,
-                    offset_bytes: inner.offset_bytes,
-                    len_bytes: inner.len_bytes,
-                    fua: false,
-                    buffer: inner.buffer,
-                };
-                let payer = inner.payer;
-                if let Err(request) = path.submit_paid_by(now, slot, request, payer) {
-                    let buffer = request.buffer;
-                    waiting.push_front((key, InnerRequest { buffer, ..inner }));
-                    break;
-                }
+    ) -> bool {
+        let waiting = &mut self.waiting[place as usize];
+        let before = waiting.len();
+        while let Some((key, inner)) = waiting.pop_front() {
+            let request = Request {
+                origin: ORIGIN,
+                handle: (at as u64) << 32 | key as u64,
+                vdisk: VdiskId(0),
+                kind: inner.kind,
+                offset_bytes: inner.offset_bytes,
+                len_bytes: inner.len_bytes,
+                fua: false,
+                buffer: inner.buffer,
+            };
+            let payer = inner.is_of_fold.then_some(ground.fold_stream);
+            if let Err(request) = path.submit_paid_by(now, ground.slot, request, payer) {
+                let buffer = request.buffer;
+                waiting.push_front((key, InnerRequest { buffer, ..inner }));
+                break;
             }
         }
+        waiting.len() < before
     }
 }

@@ -7,7 +7,7 @@ use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
-use super::inner::{InnerRequests, Purpose};
+use super::inner::{Ground, InnerRequests, Place, Purpose};
 use super::reading::Readings;
 use super::reverting::PendingRevert;
 use crate::data_path::DataPath;
@@ -17,7 +17,6 @@ use crate::request_checks::{buffer_fits, range_error};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
     IoError, LastChange, NoSpaceCount, Reply, ReplyDetail, Request, RequestKind, StoredBytes,
-    StreamId,
 };
 use disktime_history::{IoId, Log, Notice, RequestId, Seq, View, ViewId};
 use disktime_units::{Nanos, TrimHandling};
@@ -34,13 +33,13 @@ pub(crate) struct Parts {
     pub log: Log,
     /// Steps that were asked for while it was opened and wait for it to be served.
     pub image_step: Option<IoId>,
-    pub image_slot: VdiskSlot,
-    pub log_slot: VdiskSlot,
+    /// On the disk of the image,
+    pub image: Ground,
+    /// and on that of the log.
+    pub area: Ground,
+    /// The number of the set of the log's disk, if that is another than the image's.
+    pub log_set: Option<usize>,
     pub size_bytes: u64,
-    /// Pays for what the log does,
-    pub log_stream: StreamId,
-    /// and this for folds.
-    pub fold_stream: StreamId,
     pub trims: TrimHandling,
     pub last_change: LastChange,
     pub no_space: NoSpaceCount,
@@ -141,12 +140,12 @@ impl LoggedVdisk {
     }
 
     pub(crate) fn image_slot(&self) -> VdiskSlot {
-        self.parts.image_slot
+        self.parts.image.slot
     }
 
-    /// The streams of the log and of the fold.
-    pub(crate) fn streams(&self) -> (StreamId, StreamId) {
-        (self.parts.log_stream, self.parts.fold_stream)
+    /// The number of the set of its log's disk, if that is another than the image's.
+    pub(crate) fn log_set(&self) -> Option<usize> {
+        self.parts.log_set
     }
 
     /// How much is stored, in the image and in the log: never too little, and exact now and then.
@@ -299,10 +298,25 @@ impl LoggedVdisk {
         self.pump();
     }
 
-    /// Sends what the data path takes.
+    /// Sends what the data path of the image's disk takes, and with it that of the log where it
+    /// lies there, too.
     pub(super) fn send<D: Disk>(&mut self, now: Nanos, at: usize, path: &mut DataPath<D>) {
-        let slots = [self.parts.image_slot, self.parts.log_slot];
-        self.inner.send(now, at, slots, path);
+        let image = (Place::Image, self.parts.image);
+        self.inner.send(now, at, image, path);
+        if self.parts.log_set.is_none() {
+            self.send_to_log(now, at, path);
+        }
+    }
+
+    /// Sends what the data path of the log's disk takes; whether that was anything.
+    pub(super) fn send_to_log<D: Disk>(
+        &mut self,
+        now: Nanos,
+        at: usize,
+        path: &mut DataPath<D>,
+    ) -> bool {
+        let area = (Place::Log, self.parts.area);
+        self.inner.send(now, at, area, path)
     }
 
     /// An inner request was answered.

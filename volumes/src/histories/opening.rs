@@ -33,28 +33,13 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     stream: StreamId,
     settings: Settings,
 ) -> Result<Result<OpenedLog, String>, VolumeError> {
-    let mut recovery = Recovery::new(Expectation {
-        vdisk: entry.vdisk().to_bytes(),
-        disk: entry.log_disk().to_bytes(),
-        area_units: u32::try_from(entry.area_bytes() / UNIT_BYTES as u64).unwrap_or(u32::MAX),
-    });
     let mut area = Area {
         disk: Blocking::new(disk_loop, driver, stream),
         layout,
     };
-    loop {
-        match recovery.need() {
-            Need::Nothing => break,
-            Need::Flush => recovery.flushed(io_result(area.disk.flush(DOING))?),
-            Need::Read { unit, units } => match io_result(area.read(unit, units))? {
-                Ok(bytes) => recovery.give(Ok(&bytes)),
-                Err(failed) => recovery.give(Err(failed)),
-            },
-        }
-    }
-    let (log, report) = match recovery.finish(settings) {
+    let (log, report) = match area.recover(entry, settings)? {
         Ok(found) => found,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(why) => return Ok(Err(why)),
     };
     let mut opened = OpenedLog {
         log,
@@ -79,6 +64,22 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     }
 }
 
+/// Whether the log in the area of `entry` holds nothing yet; writes nothing. `stream` pays.
+pub(crate) fn is_untouched<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (entry, layout): (&HistoryEntry, &Layout),
+    stream: StreamId,
+    settings: Settings,
+) -> Result<bool, VolumeError> {
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        layout,
+    };
+    let found = area.recover(entry, settings)?;
+    Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
+}
+
 /// The area of a log.
 struct Area<'a, D: Disk, R: Driver> {
     disk: Blocking<'a, D, R>,
@@ -86,6 +87,30 @@ struct Area<'a, D: Disk, R: Driver> {
 }
 
 impl<D: Disk, R: Driver> Area<'_, D, R> {
+    /// Finds the log; or says why there is none.
+    fn recover(
+        &mut self,
+        entry: &HistoryEntry,
+        settings: Settings,
+    ) -> Result<Result<(Log, Report), String>, VolumeError> {
+        let mut recovery = Recovery::new(Expectation {
+            vdisk: entry.vdisk().to_bytes(),
+            disk: entry.log_disk().to_bytes(),
+            area_units: u32::try_from(entry.area_bytes() / UNIT_BYTES as u64).unwrap_or(u32::MAX),
+        });
+        loop {
+            match recovery.need() {
+                Need::Nothing => break,
+                Need::Flush => recovery.flushed(io_result(self.disk.flush(DOING))?),
+                Need::Read { unit, units } => match io_result(self.read(unit, units))? {
+                    Ok(bytes) => recovery.give(Ok(&bytes)),
+                    Err(failed) => recovery.give(Err(failed)),
+                },
+            }
+        }
+        Ok(recovery.finish(settings).map_err(|error| error.to_string()))
+    }
+
     fn run(&mut self, opened: &mut OpenedLog, step: Step) -> Result<(), VolumeError> {
         match step {
             Step::Write { io, unit, parts } => {

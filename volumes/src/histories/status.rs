@@ -37,6 +37,21 @@ impl LoggedVdisk {
         }
     }
 
+    /// What people should know of its log, if that has failed.
+    pub(crate) fn notice(&self) -> Option<String> {
+        let where_it_lies = match self.parts.log_set {
+            Some(_) => ", which lies on another disk,",
+            None => "",
+        };
+        self.is_broken().then(|| {
+            format!(
+                "a write or a flush of the history of vdisk `{}`{where_it_lies} failed: its changes \
+                 and flushes fail until the server is started again",
+                self.parts.name
+            )
+        })
+    }
+
     /// Puts the extents of a status request into its buffer.
     pub(super) fn fill_status(&mut self, key: usize, image: &Layout) {
         let client = self.clients.get(key);

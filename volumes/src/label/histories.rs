@@ -156,7 +156,7 @@ impl Label {
     }
 
     /// Takes that of a vdisk out.
-    pub(super) fn take_out_history(&mut self, vdisk: Uuid) {
+    pub(crate) fn take_out_history(&mut self, vdisk: Uuid) {
         self.histories.retain(|entry| entry.vdisk != vdisk);
         if self.histories.is_empty() {
             self.features = self.features.with_history(false);

@@ -163,6 +163,16 @@ impl<D: Disk> LabelledDisk<D> {
                 )
             });
             self.overwrites.extend(named);
+            let disk = found.label.disk_uuid();
+            let histories = found.label.histories().iter();
+            let logs = histories.filter(|log| log.log_disk() == disk && log.image_disk() != disk);
+            let logs = logs.map(|log| {
+                format!(
+                    "the log of a vdisk on another disk, with its newest data ({})",
+                    format_size(log.area_bytes())
+                )
+            });
+            self.overwrites.extend(logs);
             return Ok(());
         }
         self.first_copy = if found.label.version() == VERSION {

@@ -41,7 +41,7 @@ fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Geometry {
     }
 }
 
-fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
+pub(super) fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
     VolumeError::History {
         name: name.to_owned(),
         problem: problem.into(),
@@ -77,17 +77,25 @@ impl Planner {
                  give it its `history` back (a history cannot be switched off yet)",
             )),
             (Some(bytes), Some(entry)) => check_same(name, label, entry, bytes),
-            (Some(bytes), None) => self.make_history(spec, uuid, bytes),
+            (Some(_), None) => {
+                let disk = label.disk_uuid();
+                let entry = self.make_log(spec, uuid, disk)?;
+                self.plan.label.add_history(entry);
+                Ok(())
+            }
         }
     }
 
-    fn make_history(
+    /// Plans a log on this disk for the vdisk with that uuid of `image_disk`. Its record is not in
+    /// the table yet.
+    pub(super) fn make_log(
         &mut self,
         spec: &VdiskSpec,
         uuid: Uuid,
-        bytes: u64,
-    ) -> Result<(), VolumeError> {
+        image_disk: Uuid,
+    ) -> Result<HistoryEntry, VolumeError> {
         let name = spec.name.as_str();
+        let bytes = spec.history_bytes.unwrap_or(0);
         if !(MIN_HISTORY_BYTES..=MAX_HISTORY_BYTES).contains(&bytes) {
             let [least, most] = [MIN_HISTORY_BYTES, MAX_HISTORY_BYTES].map(format_size);
             let problem = format!("`max` is accepted from {least} to {most}");
@@ -118,7 +126,8 @@ impl Planner {
         let extents = ranges.into_iter().map(|(start, end)| (start, end - start));
         let label = &mut self.plan.label;
         let disk = label.disk_uuid();
-        let entry = HistoryEntry::new(uuid, disk, disk, slot_units(area_bytes), extents.collect());
+        let (slot_units, extents) = (slot_units(area_bytes), extents.collect());
+        let entry = HistoryEntry::new(uuid, image_disk, disk, slot_units, extents);
         // Never the same for two logs, as each is made by an update of its own generation.
         let words: [&[u8]; 4] = [
             b"log",
@@ -134,13 +143,12 @@ impl Planner {
             ));
         }
         label.end_known_zero_before(taken_end);
-        label.add_history(entry.clone());
         self.plan.new_histories.push(NewHistory {
             vdisk: spec.name.clone(),
-            entry,
+            entry: entry.clone(),
             geometry,
         });
-        Ok(())
+        Ok(entry)
     }
 }
 
@@ -152,11 +160,19 @@ fn check_same(
     bytes: u64,
 ) -> Result<(), VolumeError> {
     let disk = label.disk_uuid();
-    if entry.log_disk() != disk || entry.image_disk() != disk {
-        let problem = "its log lies on another disk than the vdisk, which this program cannot serve \
-                       yet; use the program that made it";
+    if entry.log_disk() != disk {
+        let problem = format!(
+            "its log lies on another disk ({}), and the file has it on the vdisk's own; give its \
+             `history` its `disk` back (a log cannot be moved yet)",
+            entry.log_disk()
+        );
         return Err(refused(name, problem));
     }
+    check_space(name, entry, bytes)
+}
+
+/// A log keeps its space.
+pub(super) fn check_space(name: &str, entry: &HistoryEntry, bytes: u64) -> Result<(), VolumeError> {
     let has_bytes = entry.area_bytes();
     if bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES) != has_bytes {
         let problem = format!(

@@ -2,15 +2,20 @@
 
 use super::VolumeSet;
 use super::groups::Groups;
-use super::history::{HistoryConfig, add_logs, check_history, open_history};
 use super::known::{MetadataSource, enter, handle_trims, open_vdisk, read_known, unknown};
 use super::last_changes::LastChanges;
+use super::logs::{HistoryConfig, NewLog, open_history};
 use crate::VolumeError;
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
+use crate::histories::Histories;
+use crate::ids::VdiskSlot;
+use crate::joined::JoinedSets;
+use crate::label::{ChangeTimes, Label};
 use crate::labelled::{LabelledDisk, OpenOptions};
-use crate::space::{VdiskSpec, reconcile};
+use crate::space::{Plan, VdiskSpec};
+use crate::vdisk::OpenVdisk;
 use disktime_disks::{ContentMap, Disk};
 use disktime_engine::{DiskLoop, StreamConfig};
 use disktime_units::{BackgroundWork, TrimHandling};
@@ -56,7 +61,7 @@ pub struct OpenReport {
 
 impl<D: Disk> VolumeSet<D> {
     /// Opens a disk's label, brings it to what is configured, and serves the vdisks, numbered as
-    /// in `vdisks`. Nothing is written if anything is refused.
+    /// in `vdisks`, with their logs on the same disk. Nothing is written if anything is refused.
     ///
     /// # Errors
     /// A foreign or damaged disk, sizes that do not fit, the disk's failures.
@@ -75,82 +80,136 @@ impl<D: Disk> VolumeSet<D> {
     /// # Errors
     /// As there.
     pub fn from_labelled<R: Driver>(
-        mut disk: LabelledDisk<D>,
+        disk: LabelledDisk<D>,
         driver: &mut R,
         vdisks: &[VdiskConfig],
     ) -> Result<(VolumeSet<D>, OpenReport), VolumeError> {
-        for vdisk in vdisks {
-            check_history(vdisk, disk.holds_data())?;
-        }
-        let specs: Vec<VdiskSpec> = vdisks.iter().map(|vdisk| vdisk.spec.clone()).collect();
-        let plan = reconcile(disk.label(), &specs)?;
-        let mut report = OpenReport {
+        let opened = JoinedSets::from_labelled(vec![disk], driver, &[vdisks.to_vec()]);
+        let (joined, mut reports) = opened.map_err(|misfit| misfit.error)?;
+        Ok((joined.into_single(), reports.remove(0)))
+    }
+}
+
+impl OpenReport {
+    /// What carrying out a plan does.
+    pub(crate) fn of(plan: &Plan) -> OpenReport {
+        let histories = plan.histories();
+        OpenReport {
             created: plan.create().to_vec(),
-            histories: plan
-                .histories()
+            histories: histories
                 .map(|(vdisk, bytes)| (vdisk.to_owned(), bytes))
                 .collect(),
             grown: plan.grow().to_vec(),
             orphans: plan.orphans().to_vec(),
             messages: Vec::new(),
-        };
-        let times = disk.times();
-        disk.apply(driver, plan)?;
-        disk.settle(driver)?;
-        disk.open_times(driver)?;
+        }
+    }
+}
+
+/// A set whose label is in order, until it is served.
+pub(crate) struct SetOpening {
+    catalog: Catalog,
+    groups: Groups,
+    open: Vec<(VdiskSlot, OpenVdisk)>,
+    last_changes: LastChanges,
+    label: Label,
+}
+
+impl SetOpening {
+    /// Opens the vdisks of a disk, without their logs. `number`: that of the set; `times`: what the
+    /// label said of them before.
+    pub(crate) fn begin<D: Disk, R: Driver>(
+        number: u8,
+        disk: &mut LabelledDisk<D>,
+        driver: &mut R,
+        times: Option<&ChangeTimes>,
+        vdisks: &[VdiskConfig],
+    ) -> Result<SetOpening, VolumeError> {
         let opened_ns = driver.wall_clock().since_1970_ns(driver.now());
-        let last_changes = LastChanges::opened(disk.label(), times.as_ref(), opened_ns);
         let label = disk.label().clone();
-        let entries = label.by_name();
-        let mut groups = Groups::default();
-        let (mut catalog, mut open) = (Catalog::default(), Vec::with_capacity(vdisks.len()));
-        let mut logged = Vec::new();
+        let mut opening = SetOpening {
+            catalog: Catalog::of_set(number),
+            groups: Groups::default(),
+            open: Vec::with_capacity(vdisks.len()),
+            last_changes: LastChanges::opened(&label, times, opened_ns),
+            label,
+        };
+        let entries = opening.label.by_name();
         for vdisk in vdisks {
             let name = &vdisk.spec.name;
             let entry = entries.get(name.as_str()).copied();
-            let entry = entry.ok_or_else(|| unknown(&label, name))?;
-            let known = read_known(entry, label.disk_uuid(), &mut (&mut disk, &mut *driver))?;
+            let entry = entry.ok_or_else(|| unknown(&opening.label, name))?;
+            let disk_uuid = opening.label.disk_uuid();
+            let known = read_known(entry, disk_uuid, &mut (&mut *disk, &mut *driver))?;
+            let groups = &mut opening.groups;
             let stream = groups.add_stream(disk.disk_loop_mut(), driver.now(), vdisk);
-            let slot = enter(&mut catalog, entry)?;
-            let last_change = last_changes.of(entry.uuid());
+            let slot = enter(&mut opening.catalog, entry)?;
+            let last_change = opening.last_changes.of(entry.uuid());
             let opened = open_vdisk(entry, known, stream, last_change);
             let opened = handle_trims(opened, vdisk.trims, disk.holds_data());
-            let opened = match label.history_of(entry.uuid()) {
-                Some(history) => {
-                    let of = (vdisk, history);
-                    open_history(&mut disk, driver, of, (entry, slot), opened, &mut logged)?
+            opening.open.push((slot, opened));
+        }
+        Ok(opening)
+    }
+
+    /// Opens the logs of its vdisks, which are in the order of `vdisks`.
+    pub(crate) fn open_histories<D: Disk, R: Driver>(
+        &mut self,
+        number: usize,
+        disks: &mut [LabelledDisk<D>],
+        driver: &mut R,
+        vdisks: &[VdiskConfig],
+    ) -> Result<Vec<NewLog>, VolumeError> {
+        let entries = self.label.by_name();
+        let mut logged = Vec::new();
+        let open = std::mem::take(&mut self.open);
+        for ((slot, opened), vdisk) in open.into_iter().zip(vdisks) {
+            let log = vdisk.spec.log_disk.unwrap_or(number);
+            let opened = match entries.get(vdisk.spec.name.as_str()) {
+                Some(entry) => {
+                    let of = (vdisk, *entry, slot);
+                    open_history(disks, driver, (number, log), of, opened, &mut logged)?
                 }
                 None => opened,
             };
-            report.messages.extend_from_slice(opened.notices());
-            open.push((slot, opened));
+            self.open.push((slot, opened));
         }
+        Ok(logged)
+    }
+
+    /// The set that serves them, and what people should be told of it.
+    pub(crate) fn finish<D: Disk, R: Driver>(
+        self,
+        mut disk: LabelledDisk<D>,
+        driver: &mut R,
+    ) -> (VolumeSet<D>, Vec<String>) {
+        let notices = self.open.iter().flat_map(|(_, vdisk)| vdisk.notices());
+        let mut messages: Vec<String> = notices.cloned().collect();
         let label_notices = disk.take_messages();
-        report.messages.extend(label_notices.iter().cloned());
-        drop(entries);
+        messages.extend(label_notices.iter().cloned());
         let label_is_stuck = disk.is_stuck();
         let (disk_loop, background) = disk.into_parts();
         let metadata = *background.get(BackgroundWork::Metadata);
         let trims = *background.get(BackgroundWork::Trims);
-        let paid_by = (metadata, trims);
-        let mut data_path = DataPath::new(disk_loop, paid_by, driver.now(), driver.wall_clock());
-        for (slot, vdisk) in open {
+        let (now, wall_clock) = (driver.now(), driver.wall_clock());
+        let mut data_path = DataPath::new(disk_loop, (metadata, trims), now, wall_clock);
+        for (slot, vdisk) in self.open {
             data_path.add(slot, vdisk);
         }
-        let histories = add_logs(logged, &mut catalog, &mut data_path, driver);
         let set = VolumeSet {
-            catalog,
+            catalog: self.catalog,
             data_path,
-            histories,
-            groups,
+            histories: Histories::new(Vec::new(), 0, wall_clock, now),
+            history_streams: Vec::new(),
+            groups: self.groups,
             background,
-            label,
+            label: self.label,
             label_notices,
             label_is_stuck,
-            last_changes,
+            last_changes: self.last_changes,
             abandoned: false,
         };
-        Ok((set, report))
+        (set, messages)
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn with_history(size_bytes: u64, window_ns: u64, when_full: WhenFull)
         when_full,
         log: StreamConfig::BEST_EFFORT,
         fold: StreamConfig::BEST_EFFORT,
+        fold_reads: StreamConfig::BEST_EFFORT,
     });
     config
 }

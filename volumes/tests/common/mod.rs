@@ -17,8 +17,8 @@ use disktime_engine::{
 use disktime_random::SplitMix64;
 use disktime_units::{ByBackgroundWork, Nanos, TrimHandling};
 use disktime_volumes::{
-    Driver, Format, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig, VdiskSpec,
-    VirtualDriver, VolumeError, VolumeSet,
+    Driver, Format, JoinedSets, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig,
+    VdiskSpec, VirtualDriver, VolumeError, VolumeSet,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -231,6 +231,7 @@ pub(crate) fn spec(name: &str, size_bytes: u64) -> VdiskSpec {
         size_bytes,
         maps_holes: false,
         history_bytes: None,
+        log_disk: None,
     }
 }
 
@@ -253,9 +254,33 @@ pub(crate) fn labelled<D: Disk>(disk: D, format: Format) -> Result<LabelledDisk<
     )
 }
 
+/// What serves vdisks.
+pub(crate) trait Serves: Service {
+    /// The handle of the vdisk at that position, over all disks.
+    fn nth_handle(&self, position: usize) -> Option<VdiskId>;
+}
+
+impl<D: Disk> Serves for VolumeSet<D> {
+    fn nth_handle(&self, position: usize) -> Option<VdiskId> {
+        self.vdisk_ids().nth(position)
+    }
+}
+
+impl<D: Disk> Serves for JoinedSets<D> {
+    fn nth_handle(&self, position: usize) -> Option<VdiskId> {
+        self.sets()
+            .iter()
+            .flat_map(VolumeSet::vdisk_ids)
+            .nth(position)
+    }
+}
+
 /// A set, its clock, and the replies that came.
-pub(crate) struct Machine<D: Disk> {
-    pub set: VolumeSet<D>,
+pub(crate) type Machine<D> = MachineOf<VolumeSet<D>>;
+
+/// The same with anything that serves vdisks.
+pub(crate) struct MachineOf<S> {
+    pub set: S,
     pub now: Nanos,
     pub replies: Vec<Reply>,
     next_handle: u64,
@@ -278,9 +303,9 @@ pub(crate) fn open<D: Disk>(
     Ok((Machine::around(set, driver.now), report))
 }
 
-impl<D: Disk> Machine<D> {
-    pub(crate) fn around(set: VolumeSet<D>, now: Nanos) -> Machine<D> {
-        Machine {
+impl<S: Serves> MachineOf<S> {
+    pub(crate) fn around(set: S, now: Nanos) -> MachineOf<S> {
+        MachineOf {
             set,
             now,
             replies: Vec::new(),
@@ -329,8 +354,7 @@ impl<D: Disk> Machine<D> {
     /// The handle of the vdisk at that position of the configuration; where there is none, the bare
     /// position, which is no handle.
     pub(crate) fn handle(&self, vdisk: u32) -> VdiskId {
-        let mut handles = self.set.vdisk_ids();
-        let handle = handles.nth(vdisk as usize);
+        let handle = self.set.nth_handle(vdisk as usize);
         handle.unwrap_or(VdiskId(u64::from(vdisk)))
     }
 
@@ -348,9 +372,10 @@ impl<D: Disk> Machine<D> {
 
     /// Waits for a real disk; false when there is nothing to wait for.
     fn wait(&self) -> bool {
-        let fd = self.set.wake_fd().filter(|_| !self.set.is_idle());
+        let fds = self.set.wake_fds();
         let mut driver = RealDriver::new(|| Nanos::ZERO);
-        fd.is_some_and(|fd| driver.wait(None, Some(fd)).is_ok())
+        let can_wait = !fds.is_empty() && !self.set.is_idle();
+        can_wait && driver.wait(None, &fds).is_ok()
     }
 
     /// Turns until nothing is left to wait for.

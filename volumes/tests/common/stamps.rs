@@ -1,8 +1,7 @@
 //! A client of one vdisk that writes stamps: after a power failure each tells what was promised.
 
-use super::Machine;
-use disktime_disks::Disk;
-use disktime_engine::{Buffer, IoError, Request, RequestKind, Service};
+use super::{MachineOf, Serves};
+use disktime_engine::{Buffer, IoError, Request, RequestKind};
 use disktime_workloads::{FlushTicket, StampAction, StampChecker, StampLoad, WriteTicket};
 use std::collections::HashMap;
 
@@ -37,7 +36,7 @@ impl StampClient {
     }
 
     /// Submits until it has as much in flight as it may. `next`: the handle of the next request.
-    pub(crate) fn submit_some<D: Disk>(&mut self, machine: &mut Machine<D>, next: &mut u64) {
+    pub(crate) fn submit_some<S: Serves>(&mut self, machine: &mut MachineOf<S>, next: &mut u64) {
         while self.waiting.len() < self.depth {
             let Some(action) = self.load.next_action(&mut self.checker) else {
                 return;
@@ -84,9 +83,9 @@ impl StampClient {
     ///
     /// # Errors
     /// What the vdisk answers where it cannot be read.
-    pub(crate) fn recover<D: Disk>(
+    pub(crate) fn recover<S: Serves>(
         &mut self,
-        machine: &mut Machine<D>,
+        machine: &mut MachineOf<S>,
         when: &str,
     ) -> Result<(), IoError> {
         self.checker.crashed();

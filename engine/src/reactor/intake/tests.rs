@@ -28,8 +28,8 @@ impl Service for Slow {
         None
     }
 
-    fn wake_fd(&self) -> Option<RawFd> {
-        None
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
     }
 
     fn is_idle(&self) -> bool {

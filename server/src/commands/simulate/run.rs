@@ -123,7 +123,7 @@ fn open(
             uuid_seed: workload.seed,
             background: assembly::background_streams(admission),
         };
-        let vdisks = assembly::vdisk_configs(configuration, name, admission);
+        let vdisks = assembly::vdisk_configs(configuration, name, &admitted.disks);
         let mut driver = VirtualDriver::default();
         let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
             .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;

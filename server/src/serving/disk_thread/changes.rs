@@ -1,16 +1,54 @@
 //! What serving a disk is about to create or grow on it, as sentences, so that nothing comes to be
 //! on a disk in silence.
 
-use disktime_reservations::Disk as DiskConfig;
+use super::label_reading::disk_failure;
+use crate::assembly;
+use crate::failure::CommandResult;
+use disktime_reservations::{Configuration, Disk as DiskConfig};
 use disktime_units::{format_size, format_sizes};
-use disktime_volumes::Plan;
+use disktime_volumes::label::Label;
+use disktime_volumes::{Plan, PlannedDisk, VdiskSpec, reconcile_joined};
 
 /// Names in a sentence; more are counted.
 const SHOWN: usize = 100;
 
+/// What serving the disks of one thread would change on each of them; or, of the first that does
+/// not fit, why. A disk comes with its label, and whether that still has to be written.
+pub(super) fn changes_together(
+    configuration: &Configuration,
+    disks: &[(&DiskConfig, &Label, bool)],
+) -> Vec<CommandResult<Vec<String>>> {
+    let specs = disks.iter().map(|(config, ..)| {
+        let name = &config.name.value;
+        assembly::vdisk_specs(configuration, name)
+    });
+    let specs: Vec<Vec<VdiskSpec>> = specs.collect();
+    let planned = disks.iter().zip(&specs);
+    let planned = planned.map(|((_, label, is_new), specs)| PlannedDisk {
+        label,
+        is_new: *is_new,
+        specs,
+    });
+    match reconcile_joined(&planned.collect::<Vec<_>>()) {
+        Ok(plans) => {
+            let planned = disks.iter().zip(&plans);
+            let changed = planned.map(|((config, _, is_new), plan)| changes(config, *is_new, plan));
+            changed.map(Ok).collect()
+        }
+        Err(misfit) => {
+            let all = disks.iter().enumerate();
+            let results = all.map(|(at, (config, ..))| match at == misfit.disk {
+                true => Err(disk_failure(configuration, config, &misfit.error)),
+                false => Ok(Vec::new()),
+            });
+            results.collect()
+        }
+    }
+}
+
 /// What carrying out the plan changes on the disk. `is_new`: it has no label yet. A disk that lives
 /// as long as the server is new at every start, which its own notice says.
-pub(super) fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
+fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
     let (name, Some(path)) = (&config.name.value, config.path()) else {
         return Vec::new();
     };

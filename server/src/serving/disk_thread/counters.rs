@@ -5,7 +5,7 @@
 //! Invariants: an answer takes a bounded time, whatever the disk does; at most one question is on
 //! its way to a reactor; counters without an age were counted after they were asked for.
 
-use crate::assembly::DiskService;
+use crate::assembly::{DiskService, ThreadService};
 use disktime_engine::{LoopReport, ReactorGone, ReactorHandle};
 use disktime_units::Nanos;
 use std::sync::{Mutex, PoisonError};
@@ -41,9 +41,11 @@ impl Reading {
     }
 }
 
-/// Asks one reactor.
+/// Asks one reactor, of one of its disks.
 #[derive(Debug)]
 pub(super) struct Counters {
+    /// Which of them.
+    at: usize,
     last: Mutex<Reading>,
     /// The question that is on its way.
     asked: tokio::sync::Mutex<Option<oneshot::Receiver<Reading>>>,
@@ -51,8 +53,9 @@ pub(super) struct Counters {
 
 impl Counters {
     /// `first` was counted before the reactor ran.
-    pub(super) fn new(first: Reading) -> Counters {
+    pub(super) fn new(first: Reading, at: usize) -> Counters {
         Counters {
+            at,
             last: Mutex::new(first),
             asked: tokio::sync::Mutex::default(),
         }
@@ -61,9 +64,9 @@ impl Counters {
     /// The counters now; or those of before, and how old they are.
     pub(super) async fn read(
         &self,
-        reactor: &ReactorHandle<DiskService>,
+        reactor: &ReactorHandle<ThreadService>,
     ) -> (Reading, Option<Duration>) {
-        self.read_by(|| ask(reactor)).await
+        self.read_by(|| ask(reactor, self.at)).await
     }
 
     /// The same by any way to ask.
@@ -103,11 +106,11 @@ impl Counters {
 }
 
 /// Asks; `None` if the reactor's mailbox is full.
-fn ask(reactor: &ReactorHandle<DiskService>) -> Asked {
+fn ask(reactor: &ReactorHandle<ThreadService>, at: usize) -> Asked {
     let (sender, receiver) = oneshot::channel();
     let is_taken = reactor.try_visit(Box::new(move |service, now| {
         // It fails when the control connection was closed meanwhile.
-        let _ = sender.send(Reading::of(service, now));
+        let _ = sender.send(Reading::of(&service.sets()[at], now));
     }))?;
     Ok(is_taken.then_some(receiver))
 }

@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing is written, created, grown or locked.
 
-use super::changes::changes;
+use super::changes::changes_together;
 use super::clock;
 use super::label_reading::{disk_failure, found_disk, uuid_seed};
 use crate::assembly::{self, AnyDisk};
@@ -18,8 +18,9 @@ use std::time::Instant;
 pub(crate) struct InspectedDisk {
     /// The disk by its label.
     pub(crate) found: FoundDisk,
-    /// What would change on it, as sentences; or why its vdisks do not fit.
-    pub(crate) changes: CommandResult<Vec<String>>,
+    label: Label,
+    /// The label still has to be written.
+    is_new: bool,
     /// Whether it cannot be written to by anyone.
     pub(crate) is_write_protected: bool,
 }
@@ -35,14 +36,37 @@ pub(crate) fn inspect(
 ) -> CommandResult<InspectedDisk> {
     assembly::refuse_to_grow(configuration, config)?;
     let (label, is_new) = read_label(configuration, config, admission)?;
-    let specs = assembly::vdisk_specs(configuration, &config.name.value);
     Ok(InspectedDisk {
-        changes: disktime_volumes::reconcile(&label, &specs)
-            .map(|plan| changes(config, is_new, &plan))
-            .map_err(|error| disk_failure(configuration, config, &error)),
         found: found_disk(configuration, config, &label, is_new),
         is_write_protected: config.path().is_some_and(is_write_protected),
+        label,
+        is_new,
     })
+}
+
+/// What would change on each of the disks, as sentences; or why its vdisks do not fit. Of disks
+/// that share a thread with one that could not be read nothing is said.
+pub(crate) fn would_change(
+    configuration: &Configuration,
+    disks: &[InspectedDisk],
+) -> Vec<(String, CommandResult<Vec<String>>)> {
+    let mut changes = Vec::with_capacity(disks.len());
+    for thread in configuration.threads() {
+        let of_thread = thread.iter().map(|at| {
+            let config = &configuration.disks[*at];
+            let named = |disk: &&InspectedDisk| disk.found.name() == config.name.value;
+            let disk = disks.iter().find(named)?;
+            Some((config, &disk.label, disk.is_new))
+        });
+        let Some(of_thread) = of_thread.collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let names = of_thread
+            .iter()
+            .map(|(config, ..)| config.name.value.clone());
+        changes.extend(names.zip(changes_together(configuration, &of_thread)));
+    }
+    changes
 }
 
 /// The label of a disk, and whether it still has to be written: then the disk is blank, or is not

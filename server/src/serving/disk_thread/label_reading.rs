@@ -57,7 +57,10 @@ pub(crate) fn found_disk(
     let vdisks = configuration.vdisks_on(name);
     let wanted = vdisks.map(|vdisk| vdisk.name.value.clone()).collect();
     let path = config.path().map(std::path::Path::to_owned);
-    FoundDisk::new(name, path, label, is_new, wanted)
+    let with_logs = configuration.vdisks.iter();
+    let with_logs = with_logs.filter(|vdisk| vdisk.log_disk() == Some(name));
+    let logs = with_logs.map(|vdisk| vdisk.name.value.clone()).collect();
+    FoundDisk::new(name, path, label, is_new, wanted).with_wanted_logs(logs)
 }
 
 /// A seed that differs for each disk, for its uuid.

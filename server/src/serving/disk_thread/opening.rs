@@ -1,12 +1,12 @@
-//! A disk that was opened and checked on a thread of its own, and waits for the other disks of the
-//! file: the thread opens the disk, reads its label and checks whether the vdisks fit; it goes on
-//! at [`OpenedDisk::serve`], and closes the disk unchanged if it or another disk is refused.
+//! The disks of a thread, opened and checked, and waiting for the other disks of the file: the
+//! thread opens its disks, reads their labels and checks whether the vdisks fit; it goes on at
+//! [`OpenedThread::serve`], and closes the disks unchanged if one of them or another is refused.
 
-use super::changes::changes;
+use super::changes::changes_together;
 use super::counters::Counters;
-use super::label_reading::{disk_failure, found_disk, open_here};
+use super::label_reading::{found_disk, open_here};
 use super::{DiskThread, StartedDisk, serve};
-use crate::assembly::{self, AnyDisk};
+use crate::assembly::AnyDisk;
 use crate::diagnostics::print_sentence;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::WatchedFile;
@@ -22,18 +22,25 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// A disk that was opened and checked; its thread waits for [`OpenedDisk::serve`].
-pub(crate) struct OpenedDisk {
-    name: String,
-    policy: Policy,
-    checked: CheckedDisk,
+/// Disks that were opened and checked; their thread waits for [`OpenedThread::serve`].
+pub(crate) struct OpenedThread {
+    disks: Vec<OpenedDisk>,
     go: SyncSender<()>,
-    started: Receiver<CommandResult<StartedDisk>>,
+    started: Receiver<CommandResult<Vec<StartedDisk>>>,
     running: watch::Receiver<()>,
     thread: JoinHandle<CommandResult>,
 }
 
-/// What a thread reports when its disk was checked.
+/// A disk that was opened and checked.
+pub(crate) struct OpenedDisk {
+    /// Its position in the file.
+    position: usize,
+    name: String,
+    policy: Policy,
+    checked: CheckedDisk,
+}
+
+/// What a thread reports of a disk when it was checked.
 struct CheckedDisk {
     traits: DiskTraits,
     /// Sentences for the user about the disk.
@@ -46,35 +53,36 @@ struct CheckedDisk {
     file: Option<WatchedFile>,
 }
 
-/// Opens the disk at position `index` of the file on a thread of its own, and checks whether its
-/// vdisks fit.
+/// Opens the disks at these positions of the file on a thread of their own, and checks whether
+/// their vdisks fit. `admissions` are those of all disks.
 ///
 /// # Errors
 /// As [`open_here`].
 pub(crate) fn open(
     configuration: &Arc<Configuration>,
-    index: usize,
-    admission: &Admission,
+    positions: &[usize],
+    admissions: &[Admission],
     epoch: Instant,
-) -> CommandResult<OpenedDisk> {
-    let config = &configuration.disks[index];
-    let name = config.name.value.clone();
+) -> CommandResult<OpenedThread> {
+    let configs = positions.iter().map(|at| &configuration.disks[*at]);
+    let names: Vec<String> = configs.map(|config| config.name.value.clone()).collect();
     let (checked_sender, checked) = sync_channel(1);
     let (started_sender, started) = sync_channel(1);
     let (go, may_go) = sync_channel(1);
     let (runs, running) = watch::channel(());
-    let (configuration, admission) = (Arc::clone(configuration), admission.clone());
-    let policy = config.policy;
+    let (of_thread, admissions) = (Arc::clone(configuration), admissions.to_vec());
+    let served = positions.to_vec();
     let thread = std::thread::Builder::new()
-        .name(format!("disk {name}"))
+        .name(format!("disk {}", names.join("+")))
         .spawn(move || {
             let _runs = runs;
-            let config = &configuration.disks[index];
-            let opened = open_and_check(&configuration, config, &admission, epoch);
-            let (created_file, labelled) = match opened {
-                Ok((created_file, labelled, checked)) => {
+            let configuration = of_thread;
+            let opened = open_and_check(&configuration, &served, &admissions, epoch);
+            // A disk is dropped before the guard of its file.
+            let (created_files, labelled) = match opened {
+                Ok((created_files, labelled, checked)) => {
                     let _ = checked_sender.send(Ok(checked));
-                    (created_file, labelled)
+                    (created_files, labelled)
                 }
                 Err(failure) => {
                     let _ = checked_sender.send(Err(failure));
@@ -85,15 +93,20 @@ pub(crate) fn open(
             if may_go.recv().is_err() {
                 return Ok(());
             }
-            created_file.keep();
-            let config = (config, &admission);
-            serve(&configuration, config, labelled, epoch, &started_sender)
+            created_files.into_iter().for_each(CreatedFileGuard::keep);
+            let disks = (served.as_slice(), admissions.as_slice());
+            serve(&configuration, disks, labelled, epoch, &started_sender)
         })?;
-    let checked: CheckedDisk = checked.recv()??;
-    Ok(OpenedDisk {
+    let checked: Vec<CheckedDisk> = checked.recv()??;
+    let opened = positions.iter().zip(names).zip(checked);
+    let disks = opened.map(|((position, name), checked)| OpenedDisk {
+        position: *position,
         name,
-        policy,
+        policy: configuration.disks[*position].policy,
         checked,
+    });
+    Ok(OpenedThread {
+        disks: disks.collect(),
         go,
         started,
         running,
@@ -101,35 +114,60 @@ pub(crate) fn open(
     })
 }
 
+/// The guards of the disks' files, the disks, and what was found.
+type OpenedAndChecked = (
+    Vec<CreatedFileGuard>,
+    Vec<LabelledDisk<AnyDisk>>,
+    Vec<CheckedDisk>,
+);
+
 fn open_and_check(
     configuration: &Configuration,
-    config: &DiskConfig,
-    admission: &Admission,
+    positions: &[usize],
+    admissions: &[Admission],
     epoch: Instant,
-) -> CommandResult<(CreatedFileGuard, LabelledDisk<AnyDisk>, CheckedDisk)> {
-    let (created_file, labelled) = open_here(configuration, config, admission, epoch, false)?;
-    let specs = assembly::vdisk_specs(configuration, &config.name.value);
-    let is_new = labelled.is_new();
-    let changes = disktime_volumes::reconcile(labelled.label(), &specs)
-        .map(|plan| changes(config, is_new, &plan))
-        .map_err(|error| disk_failure(configuration, config, &error));
-    let properties = labelled.disk_loop().properties();
-    let checked = CheckedDisk {
-        traits: DiskTraits::of(labelled.disk_loop().disk()),
-        notices: properties.notices.clone(),
-        found: found_disk(configuration, config, labelled.label(), is_new),
+) -> CommandResult<OpenedAndChecked> {
+    // In this order, so that the disks are dropped first.
+    let mut created_files = Vec::with_capacity(positions.len());
+    let mut disks = Vec::with_capacity(positions.len());
+    for at in positions {
+        let (config, admission) = (&configuration.disks[*at], &admissions[*at]);
+        let (created_file, labelled) = open_here(configuration, config, admission, epoch, false)?;
+        created_files.push(created_file);
+        disks.push(labelled);
+    }
+    let configs = || positions.iter().map(|at| &configuration.disks[*at]);
+    let labels = configs().zip(&disks);
+    let labels: Vec<_> = labels
+        .map(|(config, disk)| (config, disk.label(), disk.is_new()))
+        .collect();
+    let changes = changes_together(configuration, &labels);
+    let all = configs().zip(&disks).zip(changes);
+    let checked: CommandResult<Vec<CheckedDisk>> = all
+        .map(|((config, disk), changes)| check(configuration, config, disk, changes))
+        .collect();
+    Ok((created_files, disks, checked?))
+}
+
+fn check(
+    configuration: &Configuration,
+    config: &DiskConfig,
+    labelled: &LabelledDisk<AnyDisk>,
+    changes: CommandResult<Vec<String>>,
+) -> CommandResult<CheckedDisk> {
+    let disk = labelled.disk_loop().disk();
+    let file = config.path().map(|path| {
+        let cut = disk.cut_mark().cloned().unwrap_or_default();
+        let free = disk.free_space().cloned();
+        WatchedFile::open(&config.name.value, path, cut, free)
+    });
+    Ok(CheckedDisk {
+        traits: DiskTraits::of(disk),
+        notices: labelled.disk_loop().properties().notices.clone(),
+        found: found_disk(configuration, config, labelled.label(), labelled.is_new()),
         changes,
-        file: config
-            .path()
-            .map(|path| {
-                let disk = labelled.disk_loop().disk();
-                let cut = disk.cut_mark().cloned().unwrap_or_default();
-                let free = disk.free_space().cloned();
-                WatchedFile::open(&config.name.value, path, cut, free)
-            })
-            .transpose()?,
-    };
-    Ok((created_file, labelled, checked))
+        file: file.transpose()?,
+    })
 }
 
 impl OpenedDisk {
@@ -139,7 +177,7 @@ impl OpenedDisk {
     }
 
     /// Why its vdisks do not fit, if they do not.
-    pub(crate) fn take_misfit(&mut self) -> Option<Failure> {
+    fn take_misfit(&mut self) -> Option<Failure> {
         let changes = &mut self.checked.changes;
         std::mem::replace(changes, Ok(Vec::new()))
             .map(|fitting| *changes = Ok(fitting))
@@ -154,41 +192,59 @@ impl OpenedDisk {
         }
     }
 
-    /// Closes the disk; it is as it was before it was opened.
+    /// Its position in the file.
+    pub(crate) fn position(&self) -> usize {
+        self.position
+    }
+}
+
+impl OpenedThread {
+    /// Its disks.
+    pub(crate) fn disks(&self) -> &[OpenedDisk] {
+        &self.disks
+    }
+
+    /// Why the vdisks of one do not fit, if they do not.
+    pub(crate) fn take_misfit(&mut self) -> Option<Failure> {
+        self.disks.iter_mut().find_map(OpenedDisk::take_misfit)
+    }
+
+    /// Closes the disks; they are as they were before they were opened.
     pub(crate) fn close_unchanged(self) {
-        let OpenedDisk {
-            name, go, thread, ..
+        let OpenedThread {
+            disks, go, thread, ..
         } = self;
         drop(go);
         if !matches!(thread.join(), Ok(Ok(()))) {
-            tracing::warn!("disk {name} was not closed in good order");
+            let names: Vec<String> = disks.into_iter().map(|disk| disk.name).collect();
+            let names = names.join(", ");
+            tracing::warn!("disk {names} was not closed in good order");
         }
     }
 
-    /// Lets the thread write what is due, and serve.
+    /// Lets the thread write what is due, and serve. `number`: that of the thread.
     ///
     /// # Errors
-    /// The disk's failures.
-    pub(crate) fn serve(self) -> CommandResult<DiskThread> {
+    /// The disks' failures.
+    pub(crate) fn serve(self, number: usize) -> CommandResult<Vec<DiskThread>> {
         let _ = self.go.send(());
         let started = self.started.recv()??;
-        let OpenedDisk {
-            name,
-            policy,
-            checked,
-            running,
-            thread,
-            ..
-        } = self;
-        Ok(DiskThread {
-            name,
-            policy,
-            traits: checked.traits,
-            file: checked.file,
-            counters: Counters::new(started.first.clone()),
+        // The thread is joined by its first disk.
+        let mut thread = Some(self.thread);
+        let disks = self.disks.into_iter().zip(started).enumerate();
+        let disks = disks.map(|(at, (disk, started))| DiskThread {
+            position: disk.position,
+            thread_number: number,
+            at,
+            name: disk.name,
+            policy: disk.policy,
+            traits: disk.checked.traits,
+            file: disk.checked.file,
+            counters: Counters::new(started.first.clone(), at),
             started,
-            running,
-            thread,
-        })
+            running: self.running.clone(),
+            thread: thread.take(),
+        });
+        Ok(disks.collect())
     }
 }

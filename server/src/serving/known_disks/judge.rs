@@ -43,6 +43,8 @@ pub(crate) fn judge(
     for disk in found {
         let of_vdisk = |vdisk| judge.vdisk(disk, vdisk);
         refusals.extend(disk.wanted.iter().filter_map(of_vdisk));
+        let of_log = |vdisk| judge.log(disk, vdisk);
+        refusals.extend(disk.wanted_logs.iter().filter_map(of_log));
     }
     if refusals.is_empty() {
         Ok(notes)
@@ -281,6 +283,46 @@ impl Judge<'_> {
         refuse(message, help)
     }
 
+    /// Why the log of a vdisk that the file puts on the disk is not served from it. (What the
+    /// labels of the two disks say of each other is compared when the vdisks are planned.)
+    fn log(&self, disk: &FoundDisk, vdisk: &String) -> Option<Refusal> {
+        let (name, mut holders) = (&disk.name, self.found.iter());
+        let uuid = holders.find_map(|holder| holder.holds.get(vdisk))?;
+        if disk.logs.contains(uuid) {
+            return None;
+        }
+        let refuse = |message: String, help: String| {
+            Some(Refusal {
+                disk: name.clone(),
+                vdisk: Some(vdisk.clone()),
+                message: format!(
+                    "the log of vdisk `{vdisk}`, with its newest data, {message}; no disk was changed"
+                ),
+                help,
+            })
+        };
+        if let Some(holder) = self.found.iter().find(|other| other.logs.contains(uuid)) {
+            let holder = &holder.name;
+            let message = format!("lies on disk `{holder}`, and the file has it on `{name}`");
+            return refuse(
+                message,
+                format!("give its \"history\" this: \"disk\": \"{holder}\""),
+            );
+        }
+        let (home, known) = self.known.log_home_of(uuid)?;
+        let was = match home == name {
+            true => format!("was on disk `{name}`, which does not hold it"),
+            false => format!(
+                "was on disk `{home}` ({}), and the file has it on `{name}`, which does not hold it",
+                known.path.display()
+            ),
+        };
+        refuse(
+            was,
+            "bring the disk back that it was on; without it the vdisk cannot be served".to_owned(),
+        )
+    }
+
     /// Whether the user accepts another disk in place of the one that was remembered by that name.
     fn is_given_up(&self, name: &str) -> bool {
         let Some(known) = self.known.disks.get(name) else {
@@ -294,11 +336,16 @@ impl Judge<'_> {
 
 /// What is remembered of a disk, for a sentence.
 pub(super) fn described(known: &KnownDisk) -> String {
-    let vdisks = if known.vdisks.is_empty() {
-        "without vdisks".to_owned()
-    } else {
-        format!("with {}", some_names(known.vdisks.keys()))
+    let mut vdisks = match known.vdisks.is_empty() {
+        true if known.logs.is_empty() => "without vdisks".to_owned(),
+        true => String::new(),
+        false => format!("with {}", some_names(known.vdisks.keys())),
     };
+    if !known.logs.is_empty() {
+        let and = if vdisks.is_empty() { "" } else { " and " };
+        let names = some_names(known.logs.keys());
+        vdisks.push_str(&format!("{and}with the log of {names}"));
+    }
     format!(
         "remembered as the disk {} {vdisks}, last seen at {}",
         known.uuid,

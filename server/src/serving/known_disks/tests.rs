@@ -1,7 +1,7 @@
 //! What is refused, noted and remembered of disks that were found.
 
 use super::{FileCut, FoundDisk, KnownDisks, judge};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A disk at `/NAME`; a vdisk is its name and uuid.
 fn disk(name: &str, uuid: Option<&str>, holds: &[(&str, &str)], wanted: &[&str]) -> FoundDisk {
@@ -14,6 +14,8 @@ fn disk(name: &str, uuid: Option<&str>, holds: &[(&str, &str)], wanted: &[&str])
             .map(|(name, uuid)| ((*name).to_owned(), (*uuid).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         wanted: wanted.iter().map(|name| (*name).to_owned()).collect(),
+        logs: BTreeSet::new(),
+        wanted_logs: Vec::new(),
     }
 }
 
@@ -216,4 +218,65 @@ fn a_disk_whose_file_was_cut_is_refused_under_any_name_until_that_is_accepted() 
     );
     known.forget_cuts(&renamed);
     assert_eq!(refused(&known, &renamed, &[]), NONE);
+}
+
+/// The disk `image` with the vdisk `db`, and one with the log of it, or not.
+fn with_log(log: &str, holds_it: bool, wanted: &[&str]) -> [FoundDisk; 2] {
+    let mut disks = [
+        disk("image", Some("I"), &[("db", "1")], &["db"]),
+        disk(log, Some(log), &[], &[]),
+    ];
+    disks[1].logs.extend(holds_it.then(|| "1".to_owned()));
+    disks[1].wanted_logs = wanted.iter().map(|name| (*name).to_owned()).collect();
+    disks
+}
+
+#[test]
+fn a_log_is_expected_where_it_was() {
+    let before = known(&with_log("s", true, &["db"]));
+    assert_eq!(notes(&before, &with_log("s", true, &["db"])), NONE);
+    assert_eq!(
+        refused(&before, &with_log("s", false, &["db"]), &[]),
+        ["s/db"]
+    );
+    assert_eq!(
+        refused(&before, &with_log("t", false, &["db"]), &[]),
+        ["t/db"]
+    );
+    // It lies on another disk of the file; that is seen without a memory, too.
+    let mut moved = with_log("s", true, &[]).to_vec();
+    moved.extend(with_log("t", false, &["db"]).into_iter().skip(1));
+    assert_eq!(refused(&KnownDisks::default(), &moved, &[]), ["t/db"]);
+    // One that was never there is made.
+    assert_eq!(
+        refused(&KnownDisks::default(), &with_log("s", false, &["db"]), &[]),
+        NONE
+    );
+    // A blank disk in its place is said to have had it.
+    let gone = [
+        with_log("s", true, &[])[0].clone(),
+        disk("s", None, &[], &[]),
+    ];
+    let refusals = judge(&before, &gone, &[], "FILE").expect_err("it is blank");
+    assert!(
+        refusals[0].message.contains("with the log of `db`"),
+        "{refusals:?}"
+    );
+}
+
+#[test]
+fn a_log_goes_with_its_vdisk() {
+    let mut renamed = known(&with_log("s", true, &["db"]));
+    assert!(renamed.rename_vdisk_on("image", "db", "web"));
+    assert!(
+        renamed
+            .described("s")
+            .is_some_and(|said| said.contains("log of `web`"))
+    );
+    assert!(renamed.forget_vdisk_on("image", "web"));
+    assert!(
+        renamed
+            .described("s")
+            .is_some_and(|said| said.contains("without vdisks"))
+    );
 }

@@ -1,0 +1,122 @@
+//! Opening several disks together: their labels are compared, brought to what is configured, and
+//! their vdisks opened with their logs, wherever those lie.
+//!
+//! Invariants: nothing is written before all of it was found possible; a log is on its disk, and
+//! named by the label there, before the image's label names it.
+
+use super::JoinedSets;
+use crate::VolumeError;
+use crate::driver::Driver;
+use crate::label::ChangeTimes;
+use crate::labelled::LabelledDisk;
+use crate::space::{Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
+use crate::volume_set::{
+    OpenReport, SetOpening, VdiskConfig, add_logs, check_history, require_untouched,
+};
+use disktime_disks::Disk;
+
+/// Attributes an error to a disk.
+fn on(disk: usize) -> impl Fn(VolumeError) -> Misfit {
+    move |error| Misfit { disk, error }
+}
+
+impl<D: Disk> JoinedSets<D> {
+    /// Serves the vdisks of several disks whose labels are known; `vdisks` are those of each disk,
+    /// and positions of log disks are those in `disks`. Nothing is written if anything is refused.
+    ///
+    /// # Errors
+    /// As [`VolumeSet::open`](crate::VolumeSet::open), with the disk that it is about.
+    pub fn from_labelled<R: Driver>(
+        mut disks: Vec<LabelledDisk<D>>,
+        driver: &mut R,
+        vdisks: &[Vec<VdiskConfig>],
+    ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
+        let plans = plan(&mut disks, driver, vdisks)?;
+        let mut reports: Vec<OpenReport> = plans.iter().map(OpenReport::of).collect();
+        let times = carry_out(&mut disks, driver, plans)?;
+        let mut openings = Vec::with_capacity(disks.len());
+        for (number, disk) in disks.iter_mut().enumerate() {
+            let (times, vdisks) = (times[number].as_ref(), &vdisks[number]);
+            let opening = SetOpening::begin(number as u8, disk, driver, times, vdisks);
+            openings.push(opening.map_err(on(number))?);
+        }
+        let mut logged = Vec::with_capacity(disks.len());
+        for (number, opening) in openings.iter_mut().enumerate() {
+            let new = opening.open_histories(number, &mut disks, driver, &vdisks[number]);
+            logged.push(new.map_err(on(number))?);
+        }
+        let mut sets = Vec::with_capacity(disks.len());
+        for ((opening, disk), report) in openings.into_iter().zip(disks).zip(&mut reports) {
+            let (set, messages) = opening.finish(disk, driver);
+            report.messages = messages;
+            sets.push(set);
+        }
+        let mut first = 0;
+        for (number, logged) in logged.into_iter().enumerate() {
+            let count = logged.len();
+            add_logs(&mut sets, (number, first), logged, driver);
+            first += count;
+        }
+        Ok((JoinedSets::new(sets), reports))
+    }
+}
+
+/// What has to change on each disk, if all of it can.
+fn plan<D: Disk, R: Driver>(
+    disks: &mut [LabelledDisk<D>],
+    driver: &mut R,
+    vdisks: &[Vec<VdiskConfig>],
+) -> Result<Vec<Plan>, Misfit> {
+    assert!(
+        disks.len() <= 256 && disks.len() == vdisks.len(),
+        "as many as fit a handle"
+    );
+    for (number, vdisks) in vdisks.iter().enumerate() {
+        for vdisk in vdisks {
+            let log = vdisk.spec.log_disk.unwrap_or(number);
+            let holds_data = disks[number].holds_data() && disks[log].holds_data();
+            check_history(vdisk, holds_data).map_err(on(number))?;
+        }
+    }
+    let specs = vdisks.iter().map(|vdisks| {
+        let specs = vdisks.iter().map(|vdisk| vdisk.spec.clone());
+        specs.collect()
+    });
+    let specs: Vec<Vec<VdiskSpec>> = specs.collect();
+    let planned = disks.iter().zip(&specs).map(|(disk, specs)| PlannedDisk {
+        label: disk.label(),
+        is_new: disk.is_new(),
+        specs,
+    });
+    let plans = reconcile_joined(&planned.collect::<Vec<_>>())?;
+    for (number, plan) in plans.iter().enumerate() {
+        for unknown in plan.unknown_logs() {
+            require_untouched(&mut disks[number], driver, unknown).map_err(on(number))?;
+        }
+    }
+    Ok(plans)
+}
+
+/// Carries the plans out, and makes the labels durable; the times that they said before.
+fn carry_out<D: Disk, R: Driver>(
+    disks: &mut [LabelledDisk<D>],
+    driver: &mut R,
+    plans: Vec<Plan>,
+) -> Result<Vec<Option<ChangeTimes>>, Misfit> {
+    let times = disks.iter().map(LabelledDisk::times).collect();
+    let mut linked = Vec::with_capacity(plans.len());
+    for (number, plan) in plans.into_iter().enumerate() {
+        let (plan, with_links) = plan.split_links();
+        disks[number].apply(driver, plan).map_err(on(number))?;
+        linked.push(with_links);
+    }
+    for (number, linked) in linked.into_iter().enumerate() {
+        let disk = &mut disks[number];
+        if let Some(linked) = linked {
+            disk.link(driver, linked).map_err(on(number))?;
+        }
+        disk.settle(driver).map_err(on(number))?;
+        disk.open_times(driver).map_err(on(number))?;
+    }
+    Ok(times)
+}

@@ -1,0 +1,293 @@
+//! The logs of histories, from the labels of their disks to vdisks that are served with them.
+//!
+//! Invariant: a vdisk whose log cannot be opened is served all the same and fails every request, so
+//! that the other vdisks are served.
+
+use super::{VdiskConfig, VolumeSet};
+use crate::VolumeError;
+use crate::driver::Driver;
+use crate::histories::{Ground, Histories, LoggedVdisk, OpenedLog, Parts, is_untouched, open_log};
+use crate::ids::VdiskSlot;
+use crate::label::{HistoryEntry, VdiskEntry};
+use crate::labelled::LabelledDisk;
+use crate::layout::{Known, Layout, MappedExtent};
+use crate::program_version::ProgramVersion;
+use crate::target::{DiskIndex, Target};
+use crate::vdisk::OpenVdisk;
+use disktime_disks::Disk;
+use disktime_engine::{DiskLoop, LastChange, NoSpaceCount, StreamConfig, StreamId};
+use disktime_history::{Settings, WhenFull};
+use disktime_units::{BackgroundWork, Nanos, TrimHandling};
+
+/// Batches in flight on a disk without seeks; one on a disk with seeks, where the next batch takes
+/// what gathers meanwhile.
+const COMMITS_WITHOUT_SEEKS: usize = 4;
+
+/// How a history is kept.
+#[derive(Debug, Clone)]
+pub struct HistoryConfig {
+    /// How long moments are kept, in nanoseconds.
+    pub window_ns: u64,
+    /// What happens to writes when the log is full.
+    pub when_full: WhenFull,
+    /// What the stream of the log gets,
+    pub log: StreamConfig,
+    /// that of its folds on the disk of the image,
+    pub fold: StreamConfig,
+    /// and that of its folds on the disk of the log, if that is another.
+    pub fold_reads: StreamConfig,
+}
+
+/// The streams of a history on one disk.
+#[derive(Debug, Clone)]
+pub struct HistoryStreams {
+    /// The vdisk's name.
+    pub vdisk: String,
+    /// Pays for what the log does, if it lies there,
+    pub log: Option<StreamId>,
+    /// and this for folds.
+    pub fold: StreamId,
+}
+
+/// A log that was opened, until its vdisk is served.
+pub(crate) struct NewLog {
+    opened: OpenedLog,
+    layout: Layout,
+    image_slot: VdiskSlot,
+    /// The number of the set that the log lies in, if that is not the image's.
+    log_set: Option<usize>,
+    window_ns: u64,
+    streams: LogStreams,
+    entry: VdiskEntry,
+    area_bytes: u64,
+    trims: TrimHandling,
+    last_change: LastChange,
+    no_space: NoSpaceCount,
+    image_bytes: u64,
+}
+
+/// The streams of a history on its disks.
+#[derive(Debug, Clone, Copy)]
+struct LogStreams {
+    log: StreamId,
+    /// On the disk of the image,
+    fold: StreamId,
+    /// and on that of the log, which may be the same.
+    fold_reads: StreamId,
+}
+
+/// Refuses a history that cannot be kept. `holds_data`: the vdisk's disk and that of its log do.
+pub(crate) fn check_history(vdisk: &VdiskConfig, holds_data: bool) -> Result<(), VolumeError> {
+    let refuse = |problem: &str| {
+        Err(VolumeError::History {
+            name: vdisk.spec.name.clone(),
+            problem: problem.to_owned(),
+        })
+    };
+    if vdisk.history.is_some() != vdisk.spec.history_bytes.is_some() {
+        return refuse("its space and how it is kept are given together");
+    }
+    if vdisk.history.is_none() {
+        return Ok(());
+    }
+    if !holds_data {
+        return refuse(
+            "its disk keeps no data (a `null` disk, or a model in virtual time), and a history is \
+             made of data; `simulate` does not run histories yet: leave `history` out there",
+        );
+    }
+    if vdisk.trims == TrimHandling::Hold {
+        return refuse("its trims go to the log, so they cannot be held; use \"trim\": \"pass\"");
+    }
+    Ok(())
+}
+
+/// Refuses a log that no image knows of and that holds something: the image's disk is older than
+/// the log.
+pub(crate) fn require_untouched<D: Disk, R: Driver>(
+    disk: &mut LabelledDisk<D>,
+    driver: &mut R,
+    (name, entry): &(String, HistoryEntry),
+) -> Result<(), VolumeError> {
+    let stream = disk.background(BackgroundWork::Metadata);
+    let layout = area_layout(entry, stream);
+    let disk_loop = disk.disk_loop_mut();
+    let settings = settings(disk_loop, WhenFull::Shorten, 0);
+    if is_untouched(disk_loop, driver, (entry, &layout), stream, settings)? {
+        return Ok(());
+    }
+    Err(VolumeError::History {
+        name: name.clone(),
+        problem: "this disk holds a log of it with changes, and the disk of the vdisk knows of \
+                  none: it is an older copy of itself. Bring the newer one back; to give the log up, \
+                  take the vdisk out of the file and free it with `disktime remove`"
+            .to_owned(),
+    })
+}
+
+fn settings<D: Disk>(log_disk: &DiskLoop<D>, when_full: WhenFull, window_ns: u64) -> Settings {
+    let has_seeks = log_disk.properties().has_seeks;
+    Settings {
+        commits_in_flight: if has_seeks { 1 } else { COMMITS_WITHOUT_SEEKS },
+        when_full,
+        window_ns,
+        program_version: ProgramVersion::this().numbers(),
+    }
+}
+
+/// Opens the log of a vdisk whose image is open; the vdisk fails every request if it cannot be.
+/// `image`, `log`: the numbers of their disks.
+pub(crate) fn open_history<D: Disk, R: Driver>(
+    disks: &mut [LabelledDisk<D>],
+    driver: &mut R,
+    (image, log): (usize, usize),
+    (vdisk, entry, image_slot): (&VdiskConfig, &VdiskEntry, VdiskSlot),
+    opened: OpenVdisk,
+    logged: &mut Vec<NewLog>,
+) -> Result<OpenVdisk, VolumeError> {
+    let history = disks[log].label().history_of(entry.uuid()).cloned();
+    let Some((config, history)) = vdisk.history.as_ref().zip(history) else {
+        return Ok(opened);
+    };
+    if opened.is_damaged() {
+        return Ok(opened);
+    }
+    let name = entry.name();
+    if disks[image].is_read_only() || disks[log].is_read_only() {
+        let why = "its disk cannot be written to, which opening it needs";
+        return Ok(opened.failing(cannot_open(name, why)));
+    }
+    let streams = add_streams(disks, driver.now(), (image, log), config);
+    let disk_loop = disks[log].disk_loop_mut();
+    let settings = settings(disk_loop, config.when_full, config.window_ns);
+    let layout = area_layout(&history, streams.log);
+    let found = open_log(
+        disk_loop,
+        driver,
+        (&history, &layout),
+        streams.log,
+        settings,
+    )?;
+    let log_opened = match found {
+        Ok(log_opened) => log_opened,
+        Err(why) => return Ok(opened.failing(cannot_open(name, &why))),
+    };
+    let notice = log_opened.report.lost_from.map(|seq| {
+        format!(
+            "the history of vdisk `{name}` has lost data that was durable, from seq:{seq} on: the \
+             vdisk holds what it held before that, and can be read and not written"
+        )
+    });
+    logged.push(NewLog {
+        opened: log_opened,
+        layout,
+        image_slot,
+        log_set: (image != log).then_some(log),
+        window_ns: config.window_ns,
+        streams,
+        entry: entry.clone(),
+        area_bytes: history.area_bytes(),
+        trims: vdisk.trims,
+        last_change: opened.last_change().clone(),
+        no_space: opened.no_space().clone(),
+        image_bytes: opened.layout().stored().get(),
+    });
+    Ok(opened.with_flush_stream(streams.fold).with_notice(notice))
+}
+
+fn add_streams<D: Disk>(
+    disks: &mut [LabelledDisk<D>],
+    now: Nanos,
+    (image, log): (usize, usize),
+    config: &HistoryConfig,
+) -> LogStreams {
+    let of_log = disks[log].disk_loop_mut().add_stream(now, config.log);
+    let fold = disks[image].disk_loop_mut().add_stream(now, config.fold);
+    let fold_reads = match image == log {
+        true => fold,
+        false => disks[log]
+            .disk_loop_mut()
+            .add_stream(now, config.fold_reads),
+    };
+    LogStreams {
+        log: of_log,
+        fold,
+        fold_reads,
+    }
+}
+
+fn cannot_open(name: &str, why: &str) -> String {
+    format!(
+        "the history of vdisk `{name}` cannot be opened: {why}. Every request for the vdisk fails; \
+         the other vdisks are served"
+    )
+}
+
+/// The area of a log, as a vdisk of the data path of its disk.
+fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
+    let mut at = 0;
+    let extents = history.extents().iter().map(|(offset, len)| {
+        let range = (at, at + len);
+        at = range.1;
+        let target = Target::new(DiskIndex::FIRST, *offset, stream);
+        MappedExtent::new(range, target, Known::Nothing)
+    });
+    Layout::new(extents.collect(), history.area_bytes())
+}
+
+/// Enters the areas of the logs of the set at `number` into the data paths of their disks, and the
+/// vdisks that have them into the set. `first`: how many there are in the sets before.
+pub(crate) fn add_logs<D: Disk, R: Driver>(
+    sets: &mut [VolumeSet<D>],
+    (number, first): (usize, usize),
+    logged: Vec<NewLog>,
+    driver: &mut R,
+) {
+    let now = driver.now();
+    let since_1970_ns = driver.wall_clock().since_1970_ns(now);
+    let mut vdisks = Vec::with_capacity(logged.len());
+    for new in logged {
+        let (streams, name) = (new.streams, new.entry.name().to_owned());
+        let of_log = &mut sets[new.log_set.unwrap_or(number)];
+        let log_slot = of_log.catalog.reserve_slot();
+        let title = format!("{name} (history)");
+        let change = LastChange::default();
+        let area = OpenVdisk::new(title, streams.log, new.layout, false, change);
+        of_log.data_path.add(log_slot, area);
+        of_log.history_streams.push(HistoryStreams {
+            vdisk: name.clone(),
+            log: Some(streams.log),
+            fold: streams.fold_reads,
+        });
+        if new.log_set.is_some() {
+            sets[number].history_streams.push(HistoryStreams {
+                vdisk: name.clone(),
+                log: None,
+                fold: streams.fold,
+            });
+        }
+        let parts = Parts {
+            name,
+            log: new.opened.log,
+            image_step: new.opened.image_step,
+            image: Ground {
+                slot: new.image_slot,
+                fold_stream: streams.fold,
+            },
+            area: Ground {
+                slot: log_slot,
+                fold_stream: streams.fold_reads,
+            },
+            log_set: new.log_set,
+            size_bytes: new.entry.size_bytes(),
+            trims: new.trims,
+            last_change: new.last_change,
+            no_space: new.no_space,
+            image_bytes: new.image_bytes,
+            window_ns: new.window_ns,
+            area_bytes: new.area_bytes,
+        };
+        vdisks.push(LoggedVdisk::new(parts, since_1970_ns));
+    }
+    sets[number].histories = Histories::new(vdisks, first, driver.wall_clock(), now);
+}

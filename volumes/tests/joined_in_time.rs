@@ -1,0 +1,323 @@
+//! A vdisk on a modelled hard disk with its log on a device without seeks, in virtual time: what it
+//! takes from other vdisks (nothing that is reserved), and what it gains.
+
+mod common;
+
+use common::histories::with_history;
+use common::{BLANK, MIB, MachineOf, configs, options};
+use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualOverlapDisk};
+use disktime_drive_models::{OverlapDrive, preset};
+use disktime_engine::{
+    DiskLoop, LoopSettings, Order, PolicyKind, RequestKind, Reservation, Service, StreamConfig,
+    StreamCounters, StreamId, SwitchingAccount,
+};
+use disktime_history::WhenFull;
+use disktime_random::SplitMix64;
+use disktime_units::{Nanos, Share};
+use disktime_volumes::{JoinedSets, LabelledDisk, OpenOptions, VdiskConfig, VirtualDriver};
+use std::collections::HashMap;
+
+type AnyDisk = Box<dyn Disk>;
+type Sets = MachineOf<JoinedSets<AnyDisk>>;
+
+const SIZE: u64 = 32 * MIB;
+const DISK: u64 = 1024 * MIB;
+
+fn reserved(percent: u32, period_ms: u64) -> StreamConfig {
+    StreamConfig {
+        reservation: Some(Reservation {
+            share: Share::from_percent(percent),
+            period: Nanos::from_millis(period_ms),
+        }),
+        ..StreamConfig::BEST_EFFORT
+    }
+}
+
+fn hard_disk() -> AnyDisk {
+    let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");
+    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd0", Store::Sparse);
+    Box::new(disk.expect("a valid model"))
+}
+
+/// One request at a time, so that shares are of its time.
+fn one_at_a_time() -> AnyDisk {
+    let cost = LinearCost {
+        read_base: Nanos::from_micros(60),
+        read_per_mib: Nanos::from_millis(2),
+        write_base: Nanos::from_micros(40),
+        write_per_mib: Nanos::from_millis(2),
+        flush: Nanos::from_micros(200),
+    };
+    Box::new(VirtualDisk::linear(DISK, cost, 1, "ssd0", Store::Sparse))
+}
+
+fn sata_ssd() -> AnyDisk {
+    let drive = OverlapDrive::find("sata-870").expect("the preset exists");
+    Box::new(VirtualOverlapDisk::of_drive(&drive, DISK, 1, Store::Sparse))
+}
+
+fn open(disks: Vec<AnyDisk>, vdisks: &[Vec<VdiskConfig>]) -> Sets {
+    let mut driver = VirtualDriver::default();
+    let labelled = disks.into_iter().zip(0..).map(|(disk, seed)| {
+        let settings = LoopSettings {
+            policy: PolicyKind::Fahrrad,
+            switching: match disk.properties().has_seeks {
+                true => SwitchingAccount::Reserved {
+                    factor_percent: 150,
+                },
+                false => SwitchingAccount::Served,
+            },
+            order: Order::Sweep,
+            max_queued: 1024,
+        };
+        let options = OpenOptions {
+            uuid_seed: seed,
+            ..options(BLANK)
+        };
+        let disk_loop = DiskLoop::new(disk, settings);
+        LabelledDisk::open(disk_loop, &mut driver, options).expect("it is blank")
+    });
+    let labelled = labelled.collect();
+    let (sets, _) = JoinedSets::from_labelled(labelled, &mut driver, vdisks).expect("it opens");
+    let mut machine = MachineOf::around(sets, driver.now);
+    machine.ticks = true;
+    machine
+}
+
+/// What a client of a vdisk does, again and again.
+#[derive(Clone, Copy)]
+struct Client {
+    vdisk: u32,
+    kind: RequestKind,
+    len_bytes: u64,
+    depth: usize,
+    is_random: bool,
+    /// Bytes of the vdisk that it uses.
+    of_bytes: u64,
+}
+
+impl Client {
+    fn random(vdisk: u32, kind: RequestKind, depth: usize) -> Client {
+        Client {
+            vdisk,
+            kind,
+            len_bytes: 4096,
+            depth,
+            is_random: true,
+            of_bytes: SIZE,
+        }
+    }
+}
+
+/// A request that ended: when, and how long it took.
+type Ended = (Nanos, Nanos);
+
+/// Runs until then; the requests of each client that ended.
+fn run(machine: &mut Sets, until: Nanos, clients: &[Client]) -> Vec<Vec<Ended>> {
+    let mut random = SplitMix64::new(1);
+    let mut begun: HashMap<u64, (usize, Nanos)> = HashMap::new();
+    let (mut in_flight, mut next) = (vec![0; clients.len()], vec![0; clients.len()]);
+    let mut ended = vec![Vec::new(); clients.len()];
+    let data = vec![7; MIB as usize];
+    while machine.now < until {
+        for (at, client) in clients.iter().enumerate() {
+            let places = client.of_bytes / client.len_bytes;
+            while in_flight[at] < client.depth {
+                let place = match client.is_random {
+                    true => random.below(places),
+                    false => next[at] % places,
+                };
+                next[at] += 1;
+                let range = (place * client.len_bytes, client.len_bytes);
+                let data = &data[..client.len_bytes as usize];
+                let handle = machine.submit(client.vdisk, client.kind, range, Some(data), false);
+                let handle = handle.expect("the queue is large enough");
+                begun.insert(handle, (at, machine.now));
+                in_flight[at] += 1;
+            }
+        }
+        machine.set.turn(machine.now, &mut machine.replies);
+        if machine.replies.is_empty() {
+            let wake = machine.set.next_wake().expect("something is to come");
+            machine.now = machine.now.max(wake);
+        }
+        for reply in std::mem::take(&mut machine.replies) {
+            reply.result.expect("nothing fails");
+            let (at, since) = begun.remove(&reply.handle).expect("it was asked");
+            in_flight[at] -= 1;
+            ended[at].push((machine.now, machine.now - since));
+        }
+    }
+    machine.settle();
+    ended
+}
+
+fn counted(machine: &Sets, set: usize, stream: StreamId) -> StreamCounters {
+    let report = machine.set.sets()[set].report(machine.now);
+    report.streams[&stream].windows.total.counters
+}
+
+fn fill(machine: &mut Sets, vdisk: u32) {
+    for mebibyte in 0..SIZE / MIB {
+        let data = vec![1; MIB as usize];
+        machine
+            .write(vdisk, mebibyte * MIB, &data)
+            .expect("it is written");
+    }
+}
+
+/// `web` and `db` on the hard disk, `mail` and the log of `db` on the other.
+#[test]
+fn a_log_and_its_folds_take_nothing_reserved_on_either_disk() {
+    let [web, db_at, mail] = [0, 1, 2];
+    let of = |name: &str| VdiskConfig {
+        stream: reserved(40, 250),
+        ..configs(&[(name, SIZE)]).remove(0)
+    };
+    let mut db = with_history(SIZE, 1, WhenFull::Shorten);
+    db.stream = reserved(10, 500);
+    db.spec.log_disk = Some(1);
+    if let Some(history) = &mut db.history {
+        (history.log, history.fold) = (reserved(10, 250), reserved(10, 1000));
+        history.fold_reads = history.fold;
+    }
+    let vdisks = [vec![of("web"), db], vec![of("mail")]];
+    let mut machine = open(vec![hard_disk(), one_at_a_time()], &vdisks);
+    fill(&mut machine, web);
+    fill(&mut machine, mail);
+    let streams = [(0, web), (1, mail)].map(|(set, vdisk)| {
+        let stream = machine.set.sets()[set].stream(machine.handle(vdisk));
+        (set, stream.expect("its stream"))
+    });
+    let before = streams.map(|(set, stream)| counted(&machine, set, stream));
+    let begun = machine.now;
+    let clients = [
+        Client::random(web, RequestKind::Read, 4),
+        Client::random(mail, RequestKind::Read, 4),
+        Client::random(db_at, RequestKind::Write, 16),
+    ];
+    run(&mut machine, begun + Nanos::from_secs(20), &clients);
+    let time = machine.now - begun;
+    for ((set, stream), before) in streams.into_iter().zip(before) {
+        let after = counted(&machine, set, stream);
+        let received = (after.reserved + after.spare) - (before.reserved + before.spare);
+        let share = received.0 as f64 * 100.0 / time.0 as f64;
+        println!("disk {set}: {share:.2} % received of 40 % reserved");
+        assert!(share >= 39.0, "disk {set}: {share:.2} % of 40 % reserved");
+        assert_eq!(after.deadlines_missed, 0, "disk {set}");
+        assert!(
+            after.deadlines_met >= 70,
+            "disk {set}: requests in every period"
+        );
+    }
+    // And it did write and fold.
+    let db = machine.handle(db_at);
+    let report = machine.set.set_of_mut(db).history(db).expect("its history");
+    println!(
+        "{} writes logged, floor {}",
+        report.status.newest, report.status.floor
+    );
+    assert!(report.status.newest > 5_000, "{}", report.status.newest);
+    assert!(report.status.floor > 0, "nothing was folded");
+    let image = &machine.set.sets()[0].history_streams()[0];
+    assert!(
+        counted(&machine, 0, image.fold).requests > 50,
+        "a fold writes the image"
+    );
+}
+
+/// How fast a client of a vdisk is.
+struct Speed {
+    /// Requests a second at first, while a log has space.
+    first: f64,
+    /// The same in the long run: a log was full several times.
+    sustained: f64,
+    /// How long each of the first took, sorted.
+    took: Vec<Nanos>,
+}
+
+/// A client of `db`, on a hard disk alone, or with a log of twice its size on a SATA SSD.
+fn speed(log: bool, client: Client) -> Speed {
+    let size = client.of_bytes;
+    let mut db = with_history(size, 1 << 60, WhenFull::Shorten);
+    db.spec.history_bytes = Some(2 * size);
+    db.spec.log_disk = Some(1);
+    let (disks, vdisks) = match log {
+        true => (vec![hard_disk(), sata_ssd()], vec![vec![db], Vec::new()]),
+        false => (vec![hard_disk()], vec![configs(&[("db", size)])]),
+    };
+    let mut machine = open(disks, &vdisks);
+    let begun = machine.now;
+    let ended = run(&mut machine, begun + Nanos::from_secs(300), &[client]).remove(0);
+    let between = |from: u64, to: u64| {
+        let range = begun + Nanos::from_secs(from)..begun + Nanos::from_secs(to);
+        let all = ended.iter().filter(move |(at, _)| range.contains(at));
+        all.map(|(_, took)| *took)
+    };
+    let mut took: Vec<Nanos> = between(0, 1).collect();
+    took.sort_unstable();
+    Speed {
+        first: took.len() as f64,
+        sustained: between(100, 300).count() as f64 / 200.0,
+        took,
+    }
+}
+
+fn percentile(sorted: &[Nanos], percent: usize) -> Nanos {
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+#[test]
+fn random_writes_of_a_vdisk_on_a_hard_disk_are_as_fast_as_its_log() {
+    let client = Client {
+        of_bytes: 128 * MIB,
+        ..Client::random(0, RequestKind::Write, 16)
+    };
+    let (without, with) = (speed(false, client).sustained, speed(true, client));
+    println!(
+        "random 4 KiB, depth 16: {without:.0}/s without, {:.0}/s ({:.1}x) while the log has space, \
+         {:.0}/s ({:.1}x) in the long run",
+        with.first,
+        with.first / without,
+        with.sustained,
+        with.sustained / without
+    );
+    assert!(with.first >= 5.0 * without);
+    // Wanted is five here, too: a fold's writes cost a turn of the hard disk each.
+    assert!(with.sustained >= 1.5 * without);
+}
+
+#[test]
+fn sequential_writes_lose_little_by_a_log_on_another_disk() {
+    let client = Client {
+        len_bytes: 256 << 10,
+        depth: 4,
+        is_random: false,
+        of_bytes: 128 * MIB,
+        ..Client::random(0, RequestKind::Write, 4)
+    };
+    let (without, with) = (speed(false, client).sustained, speed(true, client));
+    println!(
+        "sequential 256 KiB, depth 4: {:.1} MiB/s without, {:.1} ({:.2}x) while the log has space, \
+         {:.1} ({:.2}x) in the long run",
+        without / 4.0,
+        with.first / 4.0,
+        with.first / without,
+        with.sustained / 4.0,
+        with.sustained / without
+    );
+    assert!(with.sustained >= 0.8 * without);
+}
+
+#[test]
+fn a_write_is_logged_within_a_millisecond_or_so() {
+    let client = Client::random(0, RequestKind::Write, 1);
+    let (without, with) = (speed(false, client).took, speed(true, client).took);
+    let (p50, p99) = (percentile(&with, 50), percentile(&with, 99));
+    println!(
+        "4 KiB, depth 1: p50 {}, p99 {} without; p50 {p50}, p99 {p99} with a log on an SSD",
+        percentile(&without, 50),
+        percentile(&without, 99)
+    );
+    assert!(p99 < Nanos::from_micros(1200));
+}
