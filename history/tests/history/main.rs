@@ -18,6 +18,7 @@ mod many_reverts;
 mod mended;
 mod model;
 mod order;
+mod promises;
 mod space;
 mod support;
 mod tree;
