@@ -363,3 +363,6 @@ impl Port for FusePort {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
