@@ -30,11 +30,9 @@ impl<'a> BlockStatus<'a> {
     pub(crate) fn fill(self, start: u64, end: u64, room: &mut [u8]) -> usize {
         let (entries, _) = room.as_chunks_mut::<{ Extent::BYTES }>();
         let (mut at, mut used) = (start, 0);
-        for entry in entries {
-            if at == end {
-                break;
-            }
-            let ((hole, zero), stop) = self.layout.status_run(at, end);
+        for (entry, ((hole, zero), stop)) in
+            entries.iter_mut().zip(self.layout.status_runs(start, end))
+        {
             let extent = Extent {
                 len_bytes: stop - at,
                 hole,

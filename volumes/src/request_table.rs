@@ -36,6 +36,8 @@ pub(crate) struct RequestTable {
     vdisks: Vec<VdiskRequests>,
     /// Requests whose claim was granted by a release and that have not been begun.
     granted: VecDeque<RequestId>,
+    /// Requests in flight that are no status.
+    using: usize,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ struct Entry {
 #[derive(Debug)]
 struct VdiskRequests {
     in_flight: usize,
+    /// Those of them that are no status.
+    using: usize,
     in_flight_bytes: u64,
     locks: RangeLocks,
     /// Requests with pieces to be cut, each in turn.
@@ -59,6 +63,7 @@ impl VdiskRequests {
     fn new() -> VdiskRequests {
         VdiskRequests {
             in_flight: 0,
+            using: 0,
             in_flight_bytes: 0,
             locks: RangeLocks::with_capacity(MAX_REQUESTS),
             to_cut: VecDeque::with_capacity(MAX_REQUESTS),
@@ -72,6 +77,7 @@ impl RequestTable {
             requests: Slab::new(),
             vdisks: Vec::new(),
             granted: VecDeque::with_capacity(MAX_REQUESTS),
+            using: 0,
         }
     }
 
@@ -92,6 +98,11 @@ impl RequestTable {
         self.vdisks[slot.index()].in_flight
     }
 
+    /// Whether vdisks but this have requests in flight that are no status.
+    pub(crate) fn others_are_used(&self, slot: VdiskSlot) -> bool {
+        self.using > self.vdisks[slot.index()].using
+    }
+
     /// Whether a request of this kind and length is within the vdisk's bounds now.
     pub(crate) fn admits(&self, slot: VdiskSlot, kind: RequestKind, len_bytes: u64) -> bool {
         let vdisk = &self.vdisks[slot.index()];
@@ -104,8 +115,11 @@ impl RequestTable {
     /// Takes in a request that was admitted.
     pub(crate) fn insert(&mut self, slot: VdiskSlot, request: Request) -> RequestId {
         let request = PendingRequest::new(slot, request);
+        let uses = usize::from(request.kind() != RequestKind::Status);
+        self.using += uses;
         let vdisk = &mut self.vdisks[slot.index()];
         vdisk.in_flight += 1;
+        vdisk.using += uses;
         vdisk.in_flight_bytes += request.header().held_bytes();
         let is_queued = false;
         RequestId::new(self.requests.insert(Entry { request, is_queued }) as u32)
@@ -221,8 +235,11 @@ impl RequestTable {
         let entry = self.requests.try_remove(id.index());
         let Entry { request, is_queued } = entry.expect("a request is completed exactly once");
         debug_assert!(!is_queued, "a request was answered with pieces to be cut");
+        let uses = usize::from(request.kind() != RequestKind::Status);
+        self.using -= uses;
         let vdisk = &mut self.vdisks[request.slot().index()];
         vdisk.in_flight -= 1;
+        vdisk.using -= uses;
         vdisk.in_flight_bytes -= request.header().held_bytes();
         request.into_reply(result, detail)
     }

@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{BLANK, MIB, Machine, linear_disk, open};
+use common::{BLANK, MIB, Machine, linear_disk, linear_disk_in_steps, open};
 use disktime_disks::VirtualLinearDisk;
 use disktime_engine::{Reply, RequestKind, Service};
 use disktime_units::Nanos;
 
-/// What an answer of one extent takes ten times of.
-const PACE: Nanos = Nanos(10 * 20_080);
+/// What an answer of one extent takes, twenty times.
+const PACE: Nanos = Nanos(20 * 20_080);
 const WHOLE: (u64, u64) = (0, 4 * MIB);
 
 fn us(micros: u64) -> Nanos {
@@ -66,7 +66,7 @@ fn begin_use(machine: &mut Machine<VirtualLinearDisk>) -> Nanos {
 }
 
 #[test]
-fn beside_a_vdisk_in_use_a_tenth_of_the_time_is_for_status() {
+fn beside_a_vdisk_in_use_a_twentieth_of_the_time_is_for_status() {
     let mut machine = machine();
     let since = begin_use(&mut machine);
     for _ in 0..10 {
@@ -91,6 +91,27 @@ fn without_another_vdisk_in_use_status_does_not_wait() {
     let answered = run(&mut machine, now + us(1), false);
     assert_eq!(answered.len(), 10);
     assert!(answered.iter().all(|(_, at)| *at == now));
+}
+
+/// A disk may take long for one request. Its vdisk is in use all the while.
+#[test]
+fn a_request_that_takes_long_counts_as_use_to_its_end() {
+    let slow = us(5_000);
+    let vdisks = [("a", 4 * MIB), ("b", 4 * MIB)];
+    let disk = linear_disk_in_steps(64 * MIB, slow);
+    let mut machine = open(disk, &vdisks, BLANK).expect("open").0;
+    machine.write(1, 0, &[1; 4096]).expect("write");
+    let since = machine.now;
+    let read = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
+    assert!(read.is_some());
+    for _ in 0..50 {
+        ask(&mut machine, 0);
+    }
+    let answered = run(&mut machine, since + slow, false);
+    let most = slow.0.div_ceil(PACE.0) as usize;
+    assert_eq!(answered.len(), most, "{answered:?}");
+    let rest = run(&mut machine, since + slow + us(1_000) + PACE, false);
+    assert_eq!(rest.len() + most, 50, "nothing waits after it");
 }
 
 /// A stop waits for none of them.

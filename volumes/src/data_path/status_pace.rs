@@ -7,6 +7,9 @@
 //! times what the answer took by its length. Those that wait are answered by vdisks in turn,
 //! and at once when no other vdisk is in use any more, or at a stop.
 //!
+//! A vdisk is in use while it has requests that are no status, however long the disk takes for
+//! them, and for [`IN_USE`] after the last.
+//!
 //! Invariants: a waiting request is in the request table, so its vdisk's limit bounds how many
 //! wait; each is answered once.
 //!
@@ -21,13 +24,12 @@ use disktime_units::Nanos;
 use std::collections::VecDeque;
 
 /// Status takes one part in so many of the processor's time beside other vdisks in use.
-const PARTS: u64 = 10;
+const PARTS: u64 = 20;
 /// What an answer takes of the processor, with what sending it takes,
 const ANSWER: Nanos = Nanos::from_micros(20);
-/// and each extent of it (measured: 512 of them take some 60 µs in all).
+/// and each extent of it.
 const EXTENT: Nanos = Nanos(80);
-/// A vdisk is in use for so long after its last request that was no status. A client of depth 1
-/// sends its next one within it.
+/// A client of depth 1 sends its next request within this.
 const IN_USE: Nanos = Nanos::from_millis(1);
 
 /// When the next status may be answered, and which wait for that.
@@ -51,17 +53,12 @@ impl StatusPace {
         self.used[0] = Some((slot, now));
     }
 
-    /// Whether a vdisk but this is in use.
-    fn others_are_used(&self, slot: VdiskSlot, now: Nanos) -> bool {
+    /// Whether a vdisk but this was used shortly before.
+    fn others_were_used(&self, slot: VdiskSlot, now: Nanos) -> bool {
         let others = self.used.iter().flatten().filter(|(used, _)| *used != slot);
         others
             .into_iter()
             .any(|(_, at)| now < at.saturating_add(IN_USE))
-    }
-
-    /// Whether the vdisk's status waits.
-    fn waits(&self, slot: VdiskSlot, now: Nanos) -> bool {
-        now < self.free_at && self.others_are_used(slot, now)
     }
 
     /// The one that is next: the oldest of another vdisk than the last one, if there is any.
@@ -82,12 +79,18 @@ impl StatusPace {
 }
 
 impl<D: Disk> DataPath<D> {
+    /// Whether the vdisk's status waits.
+    fn status_waits(&self, slot: VdiskSlot) -> bool {
+        let (pace, now) = (&self.status_pace, self.now);
+        now < pace.free_at
+            && (self.requests.others_are_used(slot) || pace.others_were_used(slot, now))
+    }
+
     /// Answers a status request, or has it wait.
     pub(super) fn begin_status(&mut self, id: RequestId) {
         let slot = self.requests.get(id).slot();
-        let pace = &mut self.status_pace;
-        match pace.waits(slot, self.now) {
-            true => pace.waiting.push_back((slot, id)),
+        match self.status_waits(slot) {
+            true => self.status_pace.waiting.push_back((slot, id)),
             false => self.answer_status(id),
         }
     }
@@ -95,7 +98,7 @@ impl<D: Disk> DataPath<D> {
     /// Answers those whose time has come; all of them where `all` is set.
     pub(super) fn answer_waiting_statuses(&mut self, all: bool) {
         while let Some((index, slot)) = self.status_pace.next_waiting() {
-            if !all && self.status_pace.waits(slot, self.now) {
+            if !all && self.status_waits(slot) {
                 break;
             }
             if let Some((_, id)) = self.status_pace.waiting.remove(index) {

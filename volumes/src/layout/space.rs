@@ -92,15 +92,29 @@ impl Layout {
     /// Whether a write to the byte at `at` may find no space, and whether the byte is a zero; up to
     /// where (at most `limit`) that holds.
     pub(crate) fn status_run(&self, at: u64, limit: u64) -> ((bool, bool), u64) {
-        let (state, mut stop) = self.status_in_extent(at, limit);
-        while stop < limit {
-            let (same, next) = self.status_in_extent(stop, limit);
-            if same != state {
-                break;
+        let first = self.status_runs(at, limit).next();
+        first.unwrap_or(((false, false), limit))
+    }
+
+    /// The same of all of `start..limit`, one run after the other.
+    pub(crate) fn status_runs(
+        &self,
+        start: u64,
+        limit: u64,
+    ) -> impl Iterator<Item = ((bool, bool), u64)> {
+        let begin = move |at| (at < limit).then(|| self.status_in_extent(at, limit));
+        let mut next = begin(start);
+        std::iter::from_fn(move || {
+            let (state, mut stop) = next?;
+            // What ends this run begins the next: each is searched once.
+            loop {
+                next = begin(stop);
+                match next {
+                    Some((same, end)) if same == state => stop = end,
+                    _ => return Some((state, stop)),
+                }
             }
-            stop = next;
-        }
-        (state, stop)
+        })
     }
 
     fn status_in_extent(&self, at: u64, limit: u64) -> ((bool, bool), u64) {

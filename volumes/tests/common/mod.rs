@@ -150,7 +150,11 @@ pub(crate) fn new_disk(size_bytes: u64, block_bytes: u32, seed: u64) -> FaultDis
 /// A disk that is zeroes and knows what was written to it since; each request takes 10 µs, and as
 /// much for each MiB.
 pub(crate) fn linear_disk(size_bytes: u64) -> VirtualLinearDisk {
-    let step = Nanos::from_micros(10);
+    linear_disk_in_steps(size_bytes, Nanos::from_micros(10))
+}
+
+/// The same with another time than 10 µs.
+pub(crate) fn linear_disk_in_steps(size_bytes: u64, step: Nanos) -> VirtualLinearDisk {
     let cost = LinearCost {
         read_base: step,
         read_per_mib: step,
