@@ -1,7 +1,9 @@
-//! A connection with structured replies and block status, one request at a time.
+//! A connection with structured replies and block status, one request at a time or several.
 //!
 //! It is strict on purpose: a chunk outside of the request, data that arrive twice or not at all,
 //! and chunk kinds that do not belong to the request are errors of the protocol.
+//!
+//! Invariant: a request is in flight from when it was sent until the last chunk of its reply.
 
 use crate::connection::{Input, Output, connect};
 use crate::error::ClientError;
@@ -40,6 +42,13 @@ pub struct StructuredClient {
     info: ExportInfo,
     context: u32,
     cookie: u64,
+    in_flight: Vec<InFlight>,
+}
+
+/// A request that was sent, and what has arrived of its reply.
+struct InFlight {
+    expected: Expected,
+    reply: StructuredReply,
 }
 
 /// The request that a reply has to match.
@@ -82,6 +91,7 @@ impl StructuredClient {
             info,
             context,
             cookie: 0,
+            in_flight: Vec::new(),
         })
     }
 
@@ -90,7 +100,8 @@ impl StructuredClient {
         &self.info
     }
 
-    /// Sends one request with additional flags, and waits for the whole reply.
+    /// Sends one request with additional flags, and waits for the whole reply. No other may be in
+    /// flight.
     ///
     /// # Errors
     /// When the connection fails or the server breaks the protocol. An error of the server is in
@@ -100,58 +111,84 @@ impl StructuredClient {
         request: &ClientRequest<'_>,
         flags: u16,
     ) -> Result<StructuredReply, ClientError> {
+        self.send(request, flags)?;
+        Ok(self.receive()?.1)
+    }
+
+    /// Sends a request with additional flags; returns its cookie, by which its reply is known.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn send(&mut self, request: &ClientRequest<'_>, flags: u16) -> Result<u64, ClientError> {
         let mut header = request.header();
         self.cookie += 1;
         header.cookie = self.cookie;
         header.flags |= flags;
         self.socket.write_all(&header.encode())?;
         self.socket.write_all(request.data)?;
+        let len_bytes = u64::from(header.len_bytes);
         let reads = request.kind == RequestKind::Read;
-        let mut expected = Expected {
-            cookie: header.cookie,
-            offset_bytes: header.offset_bytes,
-            len_bytes: u64::from(header.len_bytes),
-            missing_bytes: if reads {
-                u64::from(header.len_bytes)
-            } else {
-                0
-            },
-        };
         let mut reply = StructuredReply::default();
         if reads {
             // Neither the tests' data nor a hole: bytes that no chunk covers are visible.
             reply.data = vec![0xEE; header.len_bytes as usize];
         }
-        while !self.receive_chunk(&mut expected, &mut reply)? {}
-        if reply.error == 0 && expected.missing_bytes > 0 {
-            return Err(broken("a reply ends before all data arrived"));
-        }
-        Ok(reply)
+        let expected = Expected {
+            cookie: header.cookie,
+            offset_bytes: header.offset_bytes,
+            len_bytes,
+            missing_bytes: if reads { len_bytes } else { 0 },
+        };
+        self.in_flight.push(InFlight { expected, reply });
+        Ok(self.cookie)
     }
 
-    /// Reads a chunk or a simple reply; returns whether it was the last.
-    fn receive_chunk(
-        &mut self,
-        expected: &mut Expected,
-        reply: &mut StructuredReply,
-    ) -> Result<bool, ClientError> {
+    /// Waits for the whole reply to one of the requests in flight, whichever comes first; returns
+    /// it with the cookie.
+    ///
+    /// # Errors
+    /// When none is in flight, and as [`StructuredClient::call`].
+    pub fn receive(&mut self) -> Result<(u64, StructuredReply), ClientError> {
+        if self.in_flight.is_empty() {
+            return Err(broken("no request is in flight whose reply could come"));
+        }
+        loop {
+            let (index, is_last) = self.receive_chunk()?;
+            if !is_last {
+                continue;
+            }
+            let InFlight { expected, reply } = self.in_flight.swap_remove(index);
+            if reply.error == 0 && expected.missing_bytes > 0 {
+                return Err(broken("a reply ends before all data arrived"));
+            }
+            return Ok((expected.cookie, reply));
+        }
+    }
+
+    /// Reads a chunk or a simple reply; returns which request in flight it belongs to, and whether
+    /// it was the last one of its reply.
+    fn receive_chunk(&mut self) -> Result<(usize, bool), ClientError> {
         let mut head = [0; SimpleReply::BYTES];
         self.stream.read_exact(&mut head)?;
         if be32(&head, 0) == SIMPLE_REPLY_MAGIC {
-            reply.error = be32(&head, 4);
-            let fits = be64(&head, 8) == expected.cookie && reply.data.is_empty();
-            return fits
-                .then_some(true)
-                .ok_or_else(|| broken("a simple reply does not match its request"));
+            let index = self.in_flight_index(be64(&head, 8));
+            let fits = index.filter(|index| self.in_flight[*index].reply.data.is_empty());
+            let index = fits.ok_or_else(|| broken("a simple reply does not match its request"))?;
+            self.in_flight[index].reply.error = be32(&head, 4);
+            return Ok((index, true));
         }
         let mut header = [0; ChunkHeader::BYTES];
         header[..head.len()].copy_from_slice(&head);
         self.stream.read_exact(&mut header[head.len()..])?;
         let header = ChunkHeader::decode(&header)
-            .filter(|header| header.cookie == expected.cookie && header.len_bytes <= 33 << 20)
+            .filter(|header| header.len_bytes <= 33 << 20)
+            .ok_or_else(|| broken("a chunk's header is malformed"))?;
+        let index = self
+            .in_flight_index(header.cookie)
             .ok_or_else(|| broken("a chunk's header is malformed"))?;
         let mut body = vec![0; header.len_bytes as usize];
         self.stream.read_exact(&mut body)?;
+        let InFlight { expected, reply } = &mut self.in_flight[index];
         let valid = match header.kind {
             chunk::NONE => body.is_empty().then_some(()),
             chunk::OFFSET_DATA => data_chunk(&body, expected, reply),
@@ -161,7 +198,12 @@ impl StructuredClient {
             _ => None,
         };
         valid.ok_or_else(|| broken("a chunk does not match its request"))?;
-        Ok(header.flags & chunk::DONE != 0)
+        Ok((index, header.flags & chunk::DONE != 0))
+    }
+
+    fn in_flight_index(&self, cookie: u64) -> Option<usize> {
+        let mut requests = self.in_flight.iter();
+        requests.position(|one| one.expected.cookie == cookie)
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! `virtual` runs every mix on the modelled hard disk in virtual time, exactly; `real` serves a
 //! paced hard disk over NBD and loads it with fio; `overlapping` does so on disks that overlap
-//! requests, beside what users have instead. All print tables in Markdown and write what was
-//! measured as JSON; the latter two fail when a target is missed.
+//! requests, beside what users have instead; `neighbours` does so beside block status and trims.
+//! All print tables in Markdown and write what was measured as JSON; all but the first fail when a
+//! target is missed.
 
 mod fio;
 mod matrix;
+mod neighbours;
 mod overlapping;
 mod real;
+mod served;
 mod server;
 
 use clap::{Args, Parser, Subcommand};
@@ -40,11 +43,14 @@ enum Clock {
     },
     /// Disks that overlap requests: paced models over NBD, and a file beside bfq and QEMU's
     /// throttle filter. Needs root, for loop devices. Takes about 12 minutes, `--quick` 4.
-    Overlapping(OverlappingOptions),
+    Overlapping(FileOptions),
+    /// A reader beside clients that ask for block status, and beside a storm of trims, on a file
+    /// and on a paced model. Takes about 3 minutes, `--quick` 1.
+    Neighbours(FileOptions),
 }
 
 #[derive(Debug, Args)]
-struct OverlappingOptions {
+struct FileOptions {
     #[command(flatten)]
     options: Options,
     /// Where the disks' files are made, and removed; on the disk that is to be measured.
@@ -66,6 +72,21 @@ struct Options {
     /// The program under test, if it is not to be built.
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
+}
+
+impl FileOptions {
+    /// Runs an experiment on the disk that is to be measured.
+    fn run(
+        &self,
+        experiment: impl FnOnce(&Program, &Path, overlapping::Plan) -> BenchResult<(Value, bool)>,
+    ) -> BenchResult<(Value, bool)> {
+        let program = Program::find(self.options.program.as_deref())?;
+        let plan = overlapping::Plan {
+            milliseconds: self.milliseconds,
+            rounds: if self.options.quick { 1 } else { 3 },
+        };
+        experiment(&program, &self.directory, plan)
+    }
 }
 
 fn write(out: &Path, name: &str, measured: &Value) -> BenchResult {
@@ -92,18 +113,14 @@ fn run(clock: Clock) -> BenchResult<bool> {
             write(&options.out, "real.json", &measured)?;
             Ok(met)
         }
-        Clock::Overlapping(OverlappingOptions {
-            options,
-            directory,
-            milliseconds,
-        }) => {
-            let program = Program::find(options.program.as_deref())?;
-            let plan = overlapping::Plan {
-                milliseconds,
-                rounds: if options.quick { 1 } else { 3 },
-            };
-            let (measured, met) = overlapping::run(&program, &directory, plan)?;
-            write(&options.out, "overlapping.json", &measured)?;
+        Clock::Overlapping(options) => {
+            let (measured, met) = options.run(overlapping::run)?;
+            write(&options.options.out, "overlapping.json", &measured)?;
+            Ok(met)
+        }
+        Clock::Neighbours(options) => {
+            let (measured, met) = options.run(neighbours::run)?;
+            write(&options.options.out, "neighbours.json", &measured)?;
             Ok(met)
         }
     }

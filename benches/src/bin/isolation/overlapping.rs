@@ -1,8 +1,8 @@
 //! Isolation in real time on disks that overlap requests: a victim with half of the disk beside
 //! four aggressors.
 //!
-//! - `served`: disktime over NBD, loaded by its own client; under `fahrrad` and `fifo`, on paced
-//!   models and on a file of this machine.
+//! - disktime over NBD, loaded by its own client; under `fahrrad` and `fifo`, on paced models and
+//!   on a file of this machine.
 //! - `kernel`: the same loads by fio on a file of this machine: as it is, through a loop device
 //!   with bfq and a cgroup for each client, and through QEMU's throttle filter.
 //!
@@ -12,14 +12,13 @@
 //! What is not known here: how fast one system is beside another.
 
 mod kernel;
-mod served;
 
+use crate::served::{Kind, Served};
 use disktime_benches::program::Program;
 use disktime_benches::{BenchResult, machine};
 use disktime_lab::Table;
 use kernel::Kernel;
 use serde_json::{Value, json};
-use served::Served;
 use std::path::Path;
 
 /// Least isolation on a paced model.
@@ -27,18 +26,18 @@ const MODEL_TARGET: f64 = 0.90;
 /// Least isolation on a file of this machine.
 const FILE_TARGET: f64 = 0.80;
 /// Bytes of the file that each of the two clients uses.
-const PART_BYTES: u64 = 512 << 20;
+pub(crate) const PART_BYTES: u64 = 512 << 20;
 
 /// A closed loop of random requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stream {
-    writes: bool,
-    block_bytes: u32,
-    depth: u32,
+pub(crate) struct Stream {
+    pub(crate) writes: bool,
+    pub(crate) block_bytes: u32,
+    pub(crate) depth: u32,
 }
 
 impl Stream {
-    const fn reads(block_bytes: u32, depth: u32) -> Stream {
+    pub(crate) const fn reads(block_bytes: u32, depth: u32) -> Stream {
         Stream {
             writes: false,
             block_bytes,
@@ -63,7 +62,7 @@ impl Stream {
     }
 }
 
-const VICTIMS: [Stream; 2] = [Stream::reads(4 << 10, 1), Stream::reads(4 << 10, 8)];
+pub(crate) const VICTIMS: [Stream; 2] = [Stream::reads(4 << 10, 1), Stream::reads(4 << 10, 8)];
 
 const AGGRESSORS: [Stream; 4] = [
     Stream::reads(64 << 10, 32),
@@ -73,7 +72,7 @@ const AGGRESSORS: [Stream; 4] = [
 ];
 
 /// What two clients share.
-trait System {
+pub(crate) trait System {
     /// Requests per second of the victim, and of the aggressor if there is one.
     fn rates(&mut self, victim: Stream, aggressor: Option<Stream>) -> BenchResult<Vec<f64>>;
 }
@@ -97,8 +96,12 @@ pub(crate) fn run(program: &Program, directory: &Path, plan: Plan) -> BenchResul
     for model in ["nvme-970pro", "sata-870", "cloud-16k"] {
         for policy in ["fahrrad", "fifo"] {
             let directory = scratch.path().join(format!("{model}-{policy}"));
-            let mut system =
-                Served::start(program, &directory, Some(model), policy, plan.milliseconds)?;
+            let kind = Kind {
+                model: Some(model),
+                policy,
+                trim: "pass",
+            };
+            let mut system = Served::start(program, &directory, kind, plan.milliseconds)?;
             let isolation = measured(&mut system, plan)?;
             met &= policy == "fifo" || isolation.iter().all(|one| *one >= MODEL_TARGET);
             columns.push((format!("{model}, {policy}"), isolation));
@@ -107,7 +110,12 @@ pub(crate) fn run(program: &Program, directory: &Path, plan: Plan) -> BenchResul
     let ours = columns.len();
     for policy in ["fahrrad", "fifo"] {
         let directory = scratch.path().join(format!("file-{policy}"));
-        let mut system = Served::start(program, &directory, None, policy, plan.milliseconds)?;
+        let kind = Kind {
+            model: None,
+            policy,
+            trim: "pass",
+        };
+        let mut system = Served::start(program, &directory, kind, plan.milliseconds)?;
         columns.push((format!("file, {policy}"), measured(&mut system, plan)?));
     }
     for peer in Kernel::ALL {

@@ -3,8 +3,8 @@
 //!
 //! Invariant: loop devices and cgroups that were made are removed when a system goes out of scope.
 
-use super::served::fill;
 use super::{PART_BYTES, Stream, System};
+use crate::served::fill;
 use disktime_benches::BenchResult;
 use disktime_benches::fio::{self, FioRun};
 use disktime_benches::server_process::ServerProcess;
