@@ -1,13 +1,15 @@
 //! `/dev/fuse` once it is mounted. One read takes one request, one write sends one reply.
 
 use crate::protocol::{REPLY_HEADER_BYTES, reply_header};
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// The device of a mounted directory.
 #[derive(Debug)]
-pub(crate) struct Device(OwnedFd);
+pub(crate) struct Device(Arc<File>);
 
 /// The result of a read of the device, besides unexpected errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +36,13 @@ impl Device {
         };
         match set {
             -1 => Err(io::Error::last_os_error()),
-            _ => Ok(Device(descriptor)),
+            _ => Ok(Device(Arc::new(descriptor.into()))),
         }
     }
 
-    /// A second descriptor.
-    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
-        self.0.try_clone()
+    /// The same device as long as this one lives: the connection ends with it.
+    pub(crate) fn borrowed(&self) -> Weak<File> {
+        Arc::downgrade(&self.0)
     }
 
     pub(crate) fn as_raw_fd(&self) -> RawFd {

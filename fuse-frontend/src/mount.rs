@@ -19,7 +19,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
@@ -40,8 +40,6 @@ pub struct MountHandle {
     is_over_io_uring: bool,
     is_unmounted: bool,
     open_files: OpenFiles,
-    /// What `open_files` writes to.
-    _connection: Arc<File>,
 }
 
 impl fmt::Debug for MountHandle {
@@ -116,10 +114,9 @@ pub async fn mount(
     let handler = OperationHandler::new(Directory::new(files, current_user(), created_ns)?);
     let path = prepare(directory).await?;
     let connected = off_thread(&path, move |path| connect(path, transport)).await?;
-    let (connection, second) = connected;
-    let second = Arc::new(second);
+    let (connection, device) = connected;
     let (inodes, host) = (handler.directory().inodes(), Arc::clone(&hosts[home]));
-    let open_files = OpenFiles::new(&second, inodes, host);
+    let open_files = OpenFiles::new(device, inodes, host);
     let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
@@ -129,7 +126,6 @@ pub async fn mount(
         is_over_io_uring: connection.has_ring(),
         is_unmounted: false,
         open_files,
-        _connection: second,
     };
     let state = Arc::clone(&handle.state);
     let port = FusePort::new(connection, handler, hosts, home, state, drained_sender);
@@ -139,9 +135,9 @@ pub async fn mount(
     }
 }
 
-/// Mounts, and does the handshake with the kernel; with a second descriptor of the connection. If
-/// that fails, the directory is unmounted.
-fn connect(path: &Path, transport: Transport) -> Result<(KernelConnection, File), FuseError> {
+/// Mounts, and does the handshake with the kernel; with the device of the connection. If that
+/// fails, the directory is unmounted.
+fn connect(path: &Path, transport: Transport) -> Result<(KernelConnection, Weak<File>), FuseError> {
     let options = format!(
         "nosuid,nodev,fsname=disktime,subtype={},max_read={REQUEST_BYTES_MAX}",
         mountpoint::SUBTYPE
@@ -149,8 +145,8 @@ fn connect(path: &Path, transport: Transport) -> Result<(KernelConnection, File)
     let descriptor = fusermount::mount(&options, path).map_err(|source| failed(path, source))?;
     let connected = Device::new(descriptor).and_then(|device| {
         let ring = handshake::run(&device, transport)?;
-        let second = device.duplicate()?;
-        Ok((KernelConnection::new(device, ring), second.into()))
+        let borrowed = device.borrowed();
+        Ok((KernelConnection::new(device, ring), borrowed))
     });
     connected.map_err(|source| {
         if let Err(error) = mountpoint::unmount(path) {

@@ -19,7 +19,8 @@ const INVALIDATE_INODE: i32 = 2;
 /// The open files of a mounted directory; what is done to them does nothing once that is unmounted.
 #[derive(Clone)]
 pub struct OpenFiles {
-    /// A copy of the connection's descriptor, which the mount's handle keeps.
+    /// The connection's device, which ends with the port: a descriptor of its own would keep
+    /// programs waiting for a reactor that has ended.
     connection: Weak<File>,
     inodes: Arc<HashMap<FileIdentity, u64>>,
     /// The reactor that serves the directory.
@@ -28,12 +29,12 @@ pub struct OpenFiles {
 
 impl OpenFiles {
     pub(crate) fn new(
-        connection: &Arc<File>,
+        connection: Weak<File>,
         inodes: HashMap<FileIdentity, u64>,
         host: Arc<dyn PortHost>,
     ) -> OpenFiles {
         OpenFiles {
-            connection: Arc::downgrade(connection),
+            connection,
             inodes: Arc::new(inodes),
             host,
         }
