@@ -47,20 +47,18 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
         image_step: None,
     };
     loop {
-        while let Some(notice) = opened.log.take_notice() {
-            match notice {
-                Notice::Opened => return Ok(Ok(opened)),
-                Notice::Broken => {
-                    let why = opened.log.broken().map(|why| why.to_string());
-                    return Ok(Err(why.unwrap_or_default()));
-                }
-                _ => {}
-            }
+        if let Some(result) = end_of_opening(&mut opened.log) {
+            return Ok(result.map(|()| opened));
         }
-        let Some(step) = opened.log.take_step(area.disk.since_1970_ns()) else {
-            return Err(VolumeError::Stuck { doing: DOING });
+        if let Some(step) = opened.log.take_step(area.disk.since_1970_ns()) {
+            area.run(&mut opened, step)?;
+            continue;
+        }
+        // A log that needs no I/O any more has ended its opening just now.
+        return match end_of_opening(&mut opened.log) {
+            Some(result) => Ok(result.map(|()| opened)),
+            None => Err(VolumeError::Stuck { doing: DOING }),
         };
-        area.run(&mut opened, step)?;
     }
 }
 
@@ -78,6 +76,21 @@ pub(crate) fn is_untouched<D: Disk, R: Driver>(
     };
     let found = area.recover(entry, settings)?;
     Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
+}
+
+/// Whether the log says that it is open, or why it cannot be opened.
+fn end_of_opening(log: &mut Log) -> Option<Result<(), String>> {
+    while let Some(notice) = log.take_notice() {
+        match notice {
+            Notice::Opened => return Some(Ok(())),
+            Notice::Broken => {
+                let why = log.broken().map(|why| why.to_string());
+                return Some(Err(why.unwrap_or_default()));
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The area of a log.
