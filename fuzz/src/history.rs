@@ -81,7 +81,7 @@ pub fn small_log() -> &'static [u8] {
         log.zero(request(), 3, 4, true, true).expect("taken");
         log.mark(request(), "here", None).expect("taken");
         drive(&mut log, &mut disk);
-        let moment = log.status().marks[0].1;
+        let moment = log.status().marks[0].moment;
         log.revert(request(), moment).expect("taken");
         drive(&mut log, &mut disk);
         log.fold(moment - 1).expect("taken");

@@ -62,6 +62,21 @@ impl Path {
         self
     }
 
+    /// What one of them sees and the other does not.
+    pub(crate) fn difference(&self, other: &Path) -> Path {
+        let beyond = |of: &Path, other: &Path| -> Vec<(u64, Seq, Seq)> {
+            let rest = of.intervals.iter().filter_map(|(id, first, last)| {
+                let seen = other.intervals.iter().find(|(other, ..)| other == id);
+                let first = seen.map_or(*first, |(_, _, seen)| (*first).max(seen + 1));
+                (first <= *last).then_some((*id, first, *last))
+            });
+            rest.collect()
+        };
+        let mut intervals = [beyond(self, other), beyond(other, self)].concat();
+        intervals.sort_unstable_by_key(|(_, first, _)| *first);
+        Path { intervals }
+    }
+
     /// The last seq that both see; `None` if they have no branch in common.
     pub(crate) fn common(&self, other: &Path) -> Option<Seq> {
         let of = |id: u64| other.intervals.iter().find(|(other, ..)| *other == id);

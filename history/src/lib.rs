@@ -55,9 +55,10 @@ pub use format::batch::EntryKind;
 pub use format::superblock::{Geometry, SuperblockDefect};
 pub use format::{Seq, UNIT_BYTES, Unit, Uuid};
 pub use log::{
-    FETCH_BLOCKS_MAX, Fetched, Holder, Log, Resolved, Run, Settings, Source, Status, View, WhenFull,
+    FETCH_BLOCKS_MAX, Fetched, Holder, Log, MarkStatus, Resolved, Run, Settings, Source, Status,
+    UsedSpace, View, WhenFull,
 };
-pub use moment::{Moment, MomentError, check_mark_name};
+pub use moment::{Moment, MomentError, check_mark_name, time_text};
 pub use recovery::{Expectation, Need, OpenError, Recovery, Report};
 pub use steps::{Failure, IoFailed, IoId, Notice, Part, RequestId, Step, ViewId};
 

@@ -37,7 +37,7 @@ pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
 pub use reading::{Run, Source, View};
 pub use requests::Resolved;
-pub use retaining::{Holder, Status};
+pub use retaining::{Holder, MarkStatus, Status, UsedSpace};
 
 use crate::branches::Branches;
 use crate::fences::Fences;

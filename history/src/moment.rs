@@ -33,14 +33,21 @@ pub enum MomentError {
     Form(String),
     /// A name that a mark cannot have.
     #[error(
-        "`{0}` cannot name a mark; use 1 to 128 letters, digits, `.`, `_` and `-`, of which the \
-         first is a letter or `_`"
+        "`{0}` cannot name a mark: a mark cannot look like any other form of a moment; use 1 to \
+         128 letters, digits, `.`, `_` and `-`, of which the first is a letter or `_`"
     )]
     Name(String),
 }
 
 const NS_PER_S: u64 = 1_000_000_000;
-const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+/// Units of durations, in nanoseconds.
+const UNITS: [(&str, u64); 5] = [
+    ("ms", NS_PER_S / 1000),
+    ("s", NS_PER_S),
+    ("m", 60 * NS_PER_S),
+    ("h", 3600 * NS_PER_S),
+    ("d", 86_400 * NS_PER_S),
+];
 
 impl Moment {
     /// Reads one of the forms.
@@ -86,25 +93,30 @@ fn number(digits: &str) -> Option<u64> {
     is_plain.then(|| digits.parse().ok()).flatten()
 }
 
-/// `5m`, `1h30m`: numbers with units, the greater units first.
+/// `5m`, `1h30m`, `500ms`: numbers with units, the greater units first.
 fn duration_ns(text: &str) -> Option<u64> {
-    let mut seconds = 0_u64;
+    let mut sum_ns = 0_u64;
     let mut rest = text;
     let mut smaller_than = u64::MAX;
     while !rest.is_empty() {
-        let unit_at = rest.find(|c: char| !c.is_ascii_digit())?;
-        let unit = rest[unit_at..].chars().next()?;
-        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        if *factor >= smaller_than {
+        let (digits, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let end = behind.find(|c: char| c.is_ascii_digit());
+        let (unit, next) = behind.split_at(end.unwrap_or(behind.len()));
+        let (_, unit_ns) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        if *unit_ns >= smaller_than {
             return None;
         }
-        seconds = seconds.checked_add(number(&rest[..unit_at])?.checked_mul(*factor)?)?;
-        smaller_than = *factor;
-        rest = &rest[unit_at + 1..];
+        sum_ns = sum_ns.checked_add(number(digits)?.checked_mul(*unit_ns)?)?;
+        (smaller_than, rest) = (*unit_ns, next);
     }
-    (smaller_than != u64::MAX)
-        .then(|| seconds.checked_mul(NS_PER_S))
-        .flatten()
+    (smaller_than != u64::MAX).then_some(sum_ns)
+}
+
+/// A time as people write it, by RFC 3339 in UTC.
+pub fn time_text(since_1970_ns: u64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(since_1970_ns));
+    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
+    text.unwrap_or_else(|| format!("{since_1970_ns} ns since 1970"))
 }
 
 #[cfg(test)]

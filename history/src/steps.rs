@@ -96,6 +96,13 @@ pub enum Notice {
         /// What look-ups name.
         view: ViewId,
     },
+    /// What was written between two moments.
+    Changed {
+        /// The request.
+        request: RequestId,
+        /// Runs of blocks, apart from each other, by block: the first one, and how many.
+        runs: Vec<(u64, u64)>,
+    },
     /// A request has failed.
     Failed {
         /// The request.
@@ -133,7 +140,10 @@ pub enum Failure {
     #[error("the disk of the history failed; mend it and open the vdisk again")]
     Broken,
     /// The log was opened read-only.
-    #[error("the history has lost data and is read-only; see `disktime history`")]
+    #[error(
+        "the history has lost durable data and is read-only; `disktime accept-loss` gives up what \
+         is lost"
+    )]
     ReadOnly,
     /// The log is not open yet, or is being closed.
     #[error("the history is not open")]
@@ -184,6 +194,8 @@ pub enum Failure {
     #[error("the history has lost nothing; there is no loss to accept")]
     NothingLost,
     /// What is stored of that moment is damaged.
-    #[error("the history of that moment is damaged; run `disktime verify`")]
+    #[error(
+        "the history of that moment is damaged; choose another moment (`disktime history` lists the marks)"
+    )]
     Damaged,
 }

@@ -12,6 +12,32 @@ pub struct HistoryMark {
     pub seq: u64,
     /// When it was made, by RFC 3339.
     pub time: String,
+    /// The cut through several vdisks that it is a part of.
+    pub cut: Option<HistoryCut>,
+}
+
+/// A cut through several vdisks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryCut {
+    /// The vdisks that have its mark.
+    pub vdisks: Vec<String>,
+    /// How many should have it; more than there are if a crash came while it was made, or if it was
+    /// dropped.
+    pub count: u32,
+}
+
+impl fmt::Display for HistoryCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (there, names) = (self.vdisks.len(), self.vdisks.join(", "));
+        match there < self.count as usize {
+            true => write!(
+                f,
+                ", an incomplete cut: {there} of {} vdisks have it ({names})",
+                self.count
+            ),
+            false => write!(f, ", a cut through {names}"),
+        }
+    }
 }
 
 /// A branch: what was written between two reverts.
@@ -47,8 +73,12 @@ pub struct HistoryStatus {
     pub window_ms: f64,
     /// The oldest moment that can be opened.
     pub oldest: u64,
+    /// When what is kept begins, by RFC 3339; none: nothing was written.
+    pub oldest_time: Option<String>,
     /// The newest moment.
     pub newest: u64,
+    /// Its time.
+    pub newest_time: String,
     /// The newest moment that a power failure now would keep.
     pub durable: u64,
     /// The moment that the vdisk's own space holds.
@@ -59,6 +89,12 @@ pub struct HistoryStatus {
     pub area_bytes: u64,
     /// Bytes of it in use.
     pub used_bytes: u64,
+    /// Bytes of it that hold moments of the window, the segment that is written included.
+    pub window_bytes: u64,
+    /// Bytes that are older, and kept by what `holders` names.
+    pub held_bytes: u64,
+    /// Bytes that wait for a fold.
+    pub foldable_bytes: u64,
     /// Memory of the index of the newest moment.
     pub index_bytes: u64,
     /// Blocks of 4 KiB in that index.
@@ -83,19 +119,80 @@ pub struct HistoryStatus {
     pub holders: Vec<HistoryHolder>,
 }
 
+/// `24h`, not `86400s`.
+fn window_text(window_ms: f64) -> String {
+    let window = disktime_units::Nanos((window_ms * 1e6) as u64);
+    let (second, rest) = (window.0 / 1_000_000_000, window.0 % 1_000_000_000);
+    match (rest, second % 3600, second % 60) {
+        (0, 0, _) if second > 0 => format!("{}h", second / 3600),
+        (0, _, 0) if second > 0 => format!("{}m", second / 60),
+        _ => disktime_units::format_duration(window),
+    }
+}
+
+impl HistoryBranch {
+    fn state(&self) -> String {
+        match (self.head, self.dropped) {
+            (_, true) => "given up".to_owned(),
+            (None, false) => "written now".to_owned(),
+            (Some(head), false) => format!("up to seq:{head}"),
+        }
+    }
+}
+
+impl HistoryStatus {
+    /// Its branches as a tree, with the marks that lie on them: a line each, those that forked
+    /// from a branch below it.
+    pub fn tree(&self) -> String {
+        let mut text = String::new();
+        let is_listed = |id: u64| self.branches.iter().any(|branch| branch.id == id);
+        let roots = self.branches.iter();
+        let roots = roots.filter(|branch| !is_listed(branch.parent));
+        // Not by recursion: a branch may be a thousand forks away from the first one.
+        let mut open: Vec<(&HistoryBranch, usize)> = roots.map(|root| (root, 1)).collect();
+        open.reverse();
+        while let Some((branch, depth)) = open.pop() {
+            let indent = "  ".repeat(depth.min(TREE_DEPTH));
+            let from = match branch.parent {
+                0 => String::new(),
+                _ => format!(" from seq:{}", branch.fork),
+            };
+            let (id, state) = (branch.id, branch.state());
+            text.push_str(&format!("{indent}branch {id}{from}: {state}"));
+            let end = branch.head.unwrap_or(u64::MAX);
+            let marks = self.marks.iter();
+            let marks = marks.filter(|mark| (id..=end).contains(&mark.seq));
+            let marks: Vec<&str> = marks.map(|mark| mark.name.as_str()).collect();
+            if !marks.is_empty() {
+                text.push_str(&format!("; marks: {}", marks.join(", ")));
+            }
+            text.push('\n');
+            let forked = self.branches.iter().rev();
+            let forked = forked.filter(|other| other.parent == id);
+            open.extend(forked.map(|other| (other, depth + 1)));
+        }
+        text
+    }
+}
+
+/// Deeper branches are not indented further.
+const TREE_DEPTH: usize = 12;
+
 impl fmt::Display for HistoryStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let window = disktime_units::Nanos((self.window_ms * 1e6) as u64);
         let [used, area] = disktime_units::format_sizes([self.used_bytes, self.area_bytes]);
         writeln!(
             f,
             "{}: window {}, moments seq:{} to seq:{}, durable up to seq:{}",
             self.vdisk,
-            disktime_units::format_duration(window),
+            window_text(self.window_ms),
             self.oldest,
             self.newest,
             self.durable
         )?;
+        if let Some(oldest) = &self.oldest_time {
+            writeln!(f, "  from {oldest} to {}", self.newest_time)?;
+        }
         let [index] = disktime_units::format_sizes([self.index_bytes]);
         writeln!(
             f,
@@ -103,8 +200,23 @@ impl fmt::Display for HistoryStatus {
             self.index_blocks,
             if self.folding { ", folding" } else { "" }
         )?;
+        let reasons = [self.window_bytes, self.held_bytes, self.foldable_bytes];
+        let [window, held, foldable] = disktime_units::format_sizes(reasons);
+        write!(f, "  space: {window} for the window")?;
+        if self.held_bytes > 0 {
+            write!(f, ", {held} older and kept by what is named below")?;
+        }
+        if self.foldable_bytes > 0 {
+            write!(f, ", {foldable} to be folded")?;
+        }
+        writeln!(f)?;
         if let Some(lost) = self.lost_from {
-            writeln!(f, "  read-only: durable data is lost from seq:{lost} on")?;
+            writeln!(
+                f,
+                "  read-only: durable data is lost from seq:{lost} on; `disktime accept-loss {}` \
+                 gives it up",
+                self.vdisk
+            )?;
         }
         if self.broken {
             writeln!(
@@ -122,21 +234,14 @@ impl fmt::Display for HistoryStatus {
             writeln!(f, "  {problem}")?;
         }
         for mark in &self.marks {
-            writeln!(f, "  mark {}: seq:{}, {}", mark.name, mark.seq, mark.time)?;
+            write!(f, "  mark {}: seq:{}, {}", mark.name, mark.seq, mark.time)?;
+            if let Some(cut) = &mark.cut {
+                write!(f, "{cut}")?;
+            }
+            writeln!(f)?;
         }
         if self.branches.len() > 1 {
-            for branch in &self.branches {
-                let of = match branch.parent {
-                    0 => String::new(),
-                    parent => format!(" of branch {parent} at seq:{}", branch.fork),
-                };
-                let state = match (branch.head, branch.dropped) {
-                    (_, true) => "given up".to_owned(),
-                    (None, false) => "written now".to_owned(),
-                    (Some(head), false) => format!("up to seq:{head}"),
-                };
-                writeln!(f, "  branch {}{of}: {state}", branch.id)?;
-            }
+            write!(f, "{}", self.tree())?;
         }
         for holder in &self.holders {
             writeln!(f, "  kept from seq:{} on by {}", holder.seq, holder.what)?;
@@ -144,3 +249,6 @@ impl fmt::Display for HistoryStatus {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ mod text;
 mod window;
 
 pub use difference::{DiskDifference, ServerDifference, StreamDifference};
-pub use history::{HistoryBranch, HistoryHolder, HistoryMark, HistoryStatus};
+pub use history::{HistoryBranch, HistoryCut, HistoryHolder, HistoryMark, HistoryStatus};
 pub use overlap::{DiskOverlap, SlowerDisk, SoloTime};
 pub use percentiles::Percentiles;
 pub use status::{

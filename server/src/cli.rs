@@ -260,11 +260,21 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: HistoryServer,
     },
-    /// Give the present content of a virtual disk with a history a name.
-    Mark {
+    /// Show the branches of a virtual disk with a history as a tree: what reverts left behind.
+    Branches {
         /// The virtual disk.
         vdisk: String,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Give the present content of a virtual disk with a history a name; of several, that of one
+    /// moment of all of them.
+    Mark {
+        /// The virtual disk; several, separated by commas, get one cut through all of them.
+        #[arg(value_name = "VDISK[,VDISK…]")]
+        vdisk: String,
         /// The name: letters, digits, `.`, `_` and `-`, of which the first is a letter or `_`.
+        #[arg(allow_hyphen_values = true)]
         name: String,
         #[command(flatten)]
         server: HistoryServer,
@@ -295,6 +305,20 @@ pub(crate) enum Command {
         /// Disconnect its clients first, as `revert` does.
         #[arg(long)]
         disconnect: bool,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// List what of a virtual disk with a history was written between two moments: offsets and
+    /// lengths in bytes.
+    Changed {
+        /// The virtual disk.
+        vdisk: String,
+        /// The earlier moment, as for `revert`.
+        #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+        since: String,
+        /// The later moment; without it, now.
+        #[arg(long, value_name = "MOMENT", allow_hyphen_values = true)]
+        until: Option<String>,
         #[command(flatten)]
         server: HistoryServer,
     },
@@ -330,6 +354,17 @@ pub(crate) enum Command {
         /// Compare the content also of files whose times say that they did not change.
         #[arg(long)]
         content: bool,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Give up durable data that the history of a virtual disk has lost, so that it can be written
+    /// again.
+    AcceptLoss {
+        /// The virtual disk.
+        vdisk: String,
+        /// Accept it: without this, what is lost is told.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         server: HistoryServer,
     },

@@ -105,6 +105,8 @@ pub(crate) fn run(
         Command::List { file, json } => return list::run(&file, json),
         Command::Info { file, vdisk, json } => list::info(&file, &vdisk, json)?,
         Command::History { vdisk, server } => history::show(&server, &vdisk)?,
+        Command::Branches { vdisk, server } => history::branches(&server, &vdisk)?,
+        Command::AcceptLoss { vdisk, yes, server } => history::accept_loss(&server, &vdisk, yes)?,
         Command::Mark {
             vdisk,
             name,
@@ -121,6 +123,12 @@ pub(crate) fn run(
             disconnect,
             server,
         } => history::undo_revert(&server, &vdisk, disconnect)?,
+        Command::Changed {
+            vdisk,
+            since,
+            until,
+            server,
+        } => history::changed(&server, &vdisk, &since, until.as_deref())?,
         Command::Drop {
             what,
             branch,
@@ -160,6 +168,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::UndoRevert { .. }
             | Command::Drop { .. }
             | Command::Restore { .. }
+            | Command::AcceptLoss { .. }
     )
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod descendants;
 pub(crate) mod disk_space;
 pub(crate) mod disk_thread;
 pub(crate) mod export_directory;
+pub(crate) mod group_marks;
 pub(crate) mod history_control;
 pub(crate) mod inspection;
 pub(crate) mod known_disks;

@@ -20,19 +20,23 @@
 //!
 //! Not known here: labels, names of moments beyond what the log resolves, and protocols.
 
+mod changed;
 mod changes;
 mod clients;
 mod controls;
+mod cuts;
 mod fold_retry;
 mod folding;
 mod inner;
 mod logged_vdisk;
+mod notices;
 mod opening;
 mod reading;
 mod reverting;
 mod status;
 mod steps;
 
+pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
 pub(crate) use inner::{Ground, ORIGIN};
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};

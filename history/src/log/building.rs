@@ -40,6 +40,12 @@ pub(super) enum BuildPurpose {
         moment: Seq,
     },
     Fold,
+    /// What was written between two moments.
+    Changed {
+        request: RequestId,
+        since: Seq,
+        until: Seq,
+    },
     /// A view that was opened lazily, of which a page cannot be read.
     Whole {
         view: ViewId,
@@ -146,6 +152,10 @@ impl Log {
             BuildPurpose::Opening => self.branches.current_path().until(self.published_seq),
             BuildPurpose::Branch { fork, .. } => self.branches.path(fork),
             BuildPurpose::View { moment, .. } => self.branches.path(moment),
+            BuildPurpose::Changed { since, until, .. } => {
+                let since = self.branches.path(since);
+                self.branches.path(until).difference(&since)
+            }
             BuildPurpose::Whole { view } => {
                 let moment = self.moment_of(view).unwrap_or(0);
                 self.branches.path(moment)
@@ -331,7 +341,9 @@ impl Log {
                 self.reverting = false;
                 self.fail_request(request, Failure::Damaged);
             }
-            BuildPurpose::View { request, .. } | BuildPurpose::Time { request, .. } => {
+            BuildPurpose::View { request, .. }
+            | BuildPurpose::Changed { request, .. }
+            | BuildPurpose::Time { request, .. } => {
                 self.fail_request(request, Failure::Damaged);
             }
         }
@@ -367,11 +379,16 @@ impl Log {
                 let is_before = |row: &&SegmentRow| row.times_ns[1] <= time_ns;
                 let ended = self.segments.sealed().rfind(is_before);
                 let ended = ended.map(|row| row.seqs[1]);
-                let seq = newest.or(build.found).or(ended);
-                match seq.filter(|seq| self.check_moment(*seq).is_ok()) {
-                    Some(seq) => self.notices.push_back(Notice::Done { request, seq }),
-                    None => self.fail_request(request, Failure::NoSuchMoment),
+                // Before all that is known the content was that which the history began with.
+                let seq = newest.or(build.found).or(ended).unwrap_or(0);
+                match self.check_moment(seq) {
+                    Ok(()) => self.notices.push_back(Notice::Done { request, seq }),
+                    Err(why) => self.fail_request(request, why),
                 }
+            }
+            BuildPurpose::Changed { request, .. } => {
+                let runs = build.map.runs();
+                self.notices.push_back(Notice::Changed { request, runs });
             }
             BuildPurpose::View { request, moment } => {
                 let view = self.add_view(moment, ViewMap::Whole(build.map));

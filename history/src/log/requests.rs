@@ -174,6 +174,23 @@ impl Log {
         self.push_build(BuildPurpose::View { request, moment })
     }
 
+    /// Lists the blocks that were written between two moments, by [`Notice::Changed`]: those in
+    /// which their contents can differ. The moments may be on different branches.
+    ///
+    /// [`Notice::Changed`]: crate::Notice::Changed
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMoment`].
+    pub fn changed(&mut self, request: RequestId, since: Seq, until: Seq) -> Result<(), Failure> {
+        self.check_view(since)?;
+        self.check_view(until)?;
+        self.push_build(BuildPurpose::Changed {
+            request,
+            since,
+            until,
+        })
+    }
+
     pub(super) fn check_view(&self, moment: Seq) -> Result<(), Failure> {
         self.check_readable()?;
         self.check_moment(moment)

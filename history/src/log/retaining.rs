@@ -4,9 +4,9 @@
 //! that is open.
 
 use super::{Log, Phase, WhenFull};
-use crate::format::Seq;
 use crate::format::checkpoint::SegmentRow;
 use crate::format::record::Record;
+use crate::format::{Seq, Uuid};
 use crate::log::building::BuildPurpose;
 use crate::log::pipeline::{Answer, Flight, StagedRecord};
 
@@ -28,8 +28,12 @@ pub struct Status {
     pub floor: Seq,
     /// The oldest moment that can be opened.
     pub oldest_restorable: Seq,
+    /// When what is kept begins, in nanoseconds since 1970; none: nothing was written.
+    pub oldest_time_ns: Option<u64>,
     /// The newest moment.
     pub newest: Seq,
+    /// Its time.
+    pub newest_time_ns: u64,
     /// What a crash now would keep.
     pub durable: Seq,
     /// The branch that is written.
@@ -58,8 +62,33 @@ pub struct Status {
     pub fences_bytes: u64,
     /// Branches: id, parent, fork, head (0: the current one), whether dropped.
     pub branches: Vec<(u64, u64, Seq, Seq, bool)>,
-    /// Marks: name, moment, time in nanoseconds since 1970.
-    pub marks: Vec<(String, Seq, u64)>,
+    /// Marks, by moment.
+    pub marks: Vec<MarkStatus>,
+}
+
+/// What the segments of a log are kept for, in units.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UsedSpace {
+    /// They hold moments of the window, or are the one that is written.
+    pub window_units: u64,
+    /// They are older, and a mark, a branch or an open moment holds them.
+    pub held_units: u64,
+    /// They wait for a fold.
+    pub foldable_units: u64,
+}
+
+/// A mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkStatus {
+    /// Its name.
+    pub name: String,
+    /// What it names.
+    pub moment: Seq,
+    /// When it was made, in nanoseconds since 1970.
+    pub time_ns: u64,
+    /// The cut through several vdisks that it is a part of: what the marks of that share, and how
+    /// many there should be.
+    pub cut: Option<(Uuid, u32)>,
 }
 
 impl Log {
@@ -71,6 +100,8 @@ impl Log {
             floor: self.floor,
             oldest_restorable: self.oldest_restorable,
             newest: self.published_seq,
+            oldest_time_ns: self.oldest_time_ns(),
+            newest_time_ns: self.published_time_ns,
             durable: self.durable_seq,
             branch: self.branches.current(),
             is_read_only: self.is_read_only(),
@@ -94,7 +125,12 @@ impl Log {
             marks: self
                 .marks
                 .rows()
-                .map(|mark| (mark.name.clone(), mark.moment, mark.time_ns))
+                .map(|mark| MarkStatus {
+                    name: mark.name.clone(),
+                    moment: mark.moment,
+                    time_ns: mark.time_ns,
+                    cut: (mark.cut != [0; 16]).then_some((mark.cut, mark.vdisks)),
+                })
                 .collect(),
         }
     }
@@ -107,6 +143,30 @@ impl Log {
     /// Blocks whose newest version lies in the log.
     pub fn index_blocks(&self) -> u64 {
         self.map.blocks()
+    }
+
+    /// What the space that is in use is kept for.
+    pub fn space(&self, now_ns: u64) -> UsedSpace {
+        let oldest_ns = now_ns.saturating_sub(self.settings.window_ns);
+        let limit = self.fold_limit();
+        let mut space = UsedSpace::default();
+        for row in self.segments.sealed() {
+            let units = match (row.times_ns[1] > oldest_ns, row.seqs[1] > limit) {
+                (true, _) => &mut space.window_units,
+                (false, true) => &mut space.held_units,
+                (false, false) => &mut space.foldable_units,
+            };
+            *units += u64::from(self.geometry.slot_units);
+        }
+        let others = space.window_units + space.held_units + space.foldable_units;
+        space.window_units += self.segments.used_units().saturating_sub(others);
+        space
+    }
+
+    /// When what is kept begins.
+    fn oldest_time_ns(&self) -> Option<u64> {
+        let rows = self.segments.rows(self.floor);
+        rows.first().map(|row| row.times_ns[0])
     }
 
     /// What holds the floor, and where.
@@ -132,6 +192,7 @@ impl Log {
         let opening = self.builds.purposes().filter_map(|purpose| match purpose {
             BuildPurpose::Branch { fork, .. } => Some(fork),
             BuildPurpose::View { moment, .. } => Some(moment),
+            BuildPurpose::Changed { since, until, .. } => Some(since.min(until)),
             BuildPurpose::Opening
             | BuildPurpose::Fold
             | BuildPurpose::Whole { .. }

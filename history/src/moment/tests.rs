@@ -14,6 +14,8 @@ fn each_form_is_read() {
     assert_eq!(parse("-5m"), Moment::Ago(5 * minute));
     assert_eq!(parse("-1h30m"), Moment::Ago(90 * minute));
     assert_eq!(parse("-2d"), Moment::Ago(2 * 24 * 60 * minute));
+    assert_eq!(parse("-500ms"), Moment::Ago(NS_PER_S / 2));
+    assert_eq!(parse("-1m1s5ms"), Moment::Ago(minute + 1_005_000_000));
     assert_eq!(parse("seq:17"), Moment::Seq(17));
     assert_eq!(parse("#17"), Moment::Seq(17));
     assert_eq!(
@@ -31,6 +33,8 @@ fn anything_else_is_refused_with_the_forms() {
         "-5x",
         "-m",
         "-5m1h",
+        "-5ms1s",
+        "-5sm",
         "-99999999999999d",
         "seq:",
         "seq:-1",
@@ -52,6 +56,14 @@ fn anything_else_is_refused_with_the_forms() {
         let error = Moment::parse(text).expect_err(text);
         assert!(error.to_string().contains("seq:N"), "{error}");
     }
+}
+
+#[test]
+fn a_time_is_written_as_it_is_read() {
+    let text = time_text(60 * NS_PER_S + 5);
+    assert_eq!(text, "1970-01-01T00:01:00.000000005Z");
+    assert_eq!(Moment::parse(&text), Ok(Moment::Time(60 * NS_PER_S + 5)));
+    assert!(time_text(u64::MAX).starts_with("2554-"));
 }
 
 #[test]

@@ -45,15 +45,21 @@ fn a_time_means_the_newest_content_then() {
         assert_eq!(driver.read(View::At(view))[1], Some(vec![byte; UNIT_BYTES]));
         driver.log.close_view(view);
     }
-    let request = driver.request();
-    driver
-        .log
-        .resolve(request, &Moment::Time(1), 0)
-        .expect("it is looked up");
-    assert_eq!(
-        driver.finish(request, &mut random),
-        Err(Failure::NoSuchMoment)
-    );
+    // Before the history began: what it began with, as long as that is kept.
+    for expected in [Ok(0), Err(Failure::NoSuchMoment)] {
+        let request = driver.request();
+        let resolved = driver.log.resolve(request, &Moment::Time(1), 0);
+        assert_eq!(resolved, Ok(Resolved::Later));
+        assert_eq!(driver.finish(request, &mut random), expected);
+        if let Ok(beginning) = expected {
+            let view = driver.view(beginning, &mut random).expect("it opens");
+            assert_eq!(driver.read(View::At(view))[1], Some(vec![0; UNIT_BYTES]));
+            driver.log.close_view(view);
+        }
+        let to = driver.log.status().newest;
+        let _ = driver.log.fold(to);
+        driver.run(&mut random);
+    }
 }
 
 #[test]
@@ -233,7 +239,7 @@ fn marks_of_one_cut_see_no_write_that_followed_one_behind_the_cut() {
             }
         }
         let at_cut = |driver: &mut Driver, random: &mut SplitMix64| {
-            let moment = driver.log.status().marks[0].1;
+            let moment = driver.log.status().marks[0].moment;
             let view = driver.view(moment, random).expect("it opens");
             driver.read(View::At(view))[0]
                 .as_ref()

@@ -35,7 +35,7 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
                 request
             }
             9 => {
-                let seven = driver.log.status().marks[0].1;
+                let seven = driver.log.status().marks[0].moment;
                 let request = driver.request();
                 driver.log.revert(request, seven).expect("taken");
                 request

@@ -7,6 +7,8 @@
 //! ```
 
 mod cases;
+mod changed;
+mod cuts;
 mod damage;
 mod disk;
 mod driver;

@@ -280,7 +280,7 @@ impl Run {
         let marks = status
             .marks
             .iter()
-            .map(|(name, moment, _)| (name.clone(), *moment));
+            .map(|mark| (mark.name.clone(), mark.moment));
         assert!(marks.eq(self.tree.marks.clone()), "marks");
         let serving = self.tree.serving();
         let named: Vec<Seq> = self.tree.marks.values().copied().collect();

@@ -112,7 +112,7 @@ fn a_name_is_given_once_though_the_first_mark_is_in_flight() {
     driver.log.complete(io, Ok(()));
     driver.run(&mut random);
     let names = driver.log.status().marks.into_iter();
-    let mut names: Vec<String> = names.map(|(name, ..)| name).collect();
+    let mut names: Vec<String> = names.map(|mark| mark.name).collect();
     names.sort();
     assert_eq!(names, ["one", "three", "two"]);
 }

@@ -7,6 +7,7 @@ use crate::serving::control_socket::{ControlRequest, ask_for};
 use clap::Args;
 use disktime_history::{Moment, check_mark_name};
 use disktime_observe::HistoryStatus;
+use disktime_units::format_size;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -82,28 +83,104 @@ fn disconnected(answer: &Value) -> String {
 /// Shows how the history of a vdisk stands.
 pub(super) fn show(server: &HistoryServer, vdisk: &str) -> CommandResult {
     let answer = server.ask(request("history", vdisk))?;
-    let status: HistoryStatus = serde_json::from_value(answer.clone()).map_err(|error| {
+    let status = status_of(&answer)?;
+    server.print(&answer, |_| status.to_string().trim_end().to_owned());
+    Ok(())
+}
+
+fn status_of(answer: &Value) -> CommandResult<HistoryStatus> {
+    serde_json::from_value(answer.clone()).map_err(|error| {
         Failure::new(format!(
             "the server is of another version: its answer is not known ({error})"
         ))
+    })
+}
+
+/// Shows the branches of a vdisk, as a tree.
+pub(super) fn branches(server: &HistoryServer, vdisk: &str) -> CommandResult {
+    let answer = server.ask(request("history", vdisk))?;
+    let status = status_of(&answer)?;
+    let text = |_: &Value| format!("{vdisk}:\n{}", status.tree().trim_end());
+    server.print(&answer["branches"], text);
+    Ok(())
+}
+
+/// Gives up durable data that the log of a vdisk has lost, so that it can be written again.
+pub(super) fn accept_loss(server: &HistoryServer, vdisk: &str, yes: bool) -> CommandResult {
+    let status = status_of(&server.ask(request("history", vdisk))?)?;
+    if let Some(lost_from) = status.lost_from.filter(|_| !yes) {
+        return Err(Failure::new(format!(
+            "`{vdisk}` has lost what was written from seq:{lost_from} on, and holds what it held \
+             before. Restore the disk if you can: once the loss is accepted, what is left of the \
+             lost part is written over. --yes accepts it"
+        )));
+    }
+    let answer = server.ask(request("accept-loss", vdisk))?;
+    let text = |answer: &Value| {
+        format!(
+            "{vdisk}: the loss is accepted; it holds seq:{} and can be written",
+            seq(answer)
+        )
+    };
+    server.print(&answer, text);
+    Ok(())
+}
+
+/// Lists what was written between two moments.
+pub(super) fn changed(
+    server: &HistoryServer,
+    vdisk: &str,
+    since: &str,
+    until: Option<&str>,
+) -> CommandResult {
+    for moment in [Some(since), until].into_iter().flatten() {
+        Moment::parse(moment).map_err(|error| Failure::new(error.to_string()))?;
+    }
+    let answer = server.ask(ControlRequest {
+        since: Some(since.to_owned()),
+        until: until.map(str::to_owned),
+        ..request("changed", vdisk)
     })?;
-    server.print(&answer, |_| status.to_string().trim_end().to_owned());
+    let text = |answer: &Value| {
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let ranges = answer["ranges"].as_array().map(Vec::as_slice);
+        let ranges = ranges.unwrap_or_default().iter();
+        let mut lines = vec![format!(
+            "{vdisk}: {} changed from seq:{} to seq:{}",
+            format_size(number(&answer["changed_bytes"])),
+            answer["since"],
+            answer["until"]
+        )];
+        lines.extend(ranges.map(|range| {
+            format!(
+                "{:>16} {:>14}",
+                number(&range["offset"]),
+                number(&range["length"])
+            )
+        }));
+        lines.join("\n")
+    };
+    server.print(&answer, text);
     Ok(())
 }
 
 /// Gives the newest content a name.
 pub(super) fn mark(server: &HistoryServer, vdisk: &str, name: &str) -> CommandResult {
-    if vdisk.contains(',') {
-        return Err(Failure::new(
-            "a mark over several vdisks is not there yet; mark one after the other",
-        ));
-    }
     check_mark_name(name).map_err(|error| Failure::new(error.to_string()))?;
     let answer = server.ask(ControlRequest {
         name: Some(name.to_owned()),
         ..request("mark", vdisk)
     })?;
-    let text = |answer: &Value| format!("{vdisk}: mark {name} at seq:{}", seq(answer));
+    let text = |answer: &Value| match answer["vdisks"].as_object() {
+        None => format!("{vdisk}: mark {name} at seq:{}", seq(answer)),
+        Some(seqs) => {
+            let seqs = seqs.iter();
+            let places: Vec<String> = seqs
+                .map(|(vdisk, seq)| format!("{vdisk} at seq:{seq}"))
+                .collect();
+            format!("mark {name}, one cut: {}", places.join(", "))
+        }
+    };
     server.print(&answer, text);
     Ok(())
 }

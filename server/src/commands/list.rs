@@ -12,6 +12,7 @@ use disktime_observe::Table;
 use disktime_reservations::{Configuration, Disk as DiskConfig};
 use disktime_units::{format_size, format_sizes};
 use disktime_volumes::Label;
+use disktime_volumes::label::HistoryEntry;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ struct Found {
     uuid: String,
     size_bytes: u64,
     extents: usize,
+    /// The space of its log, if it has a history.
+    history_bytes: Option<u64>,
 }
 
 /// Where the file has a vdisk of that name.
@@ -169,6 +172,7 @@ fn read(configuration: &Configuration, config: &DiskConfig) -> CommandResult<Dis
             uuid: vdisk.uuid().to_string(),
             size_bytes: vdisk.size_bytes(),
             extents: vdisk.extents().len(),
+            history_bytes: label.history_of(vdisk.uuid()).map(HistoryEntry::area_bytes),
         };
         entry(vdisk.name(), Some(found))
     });
@@ -218,13 +222,14 @@ impl DiskList {
             None => "no label yet".to_owned(),
         };
         println!("{} ({place}): {label}, {used} of {size} in use", self.name);
-        let mut table = Table::new(&["vdisk", "size", "uuid", "state"]);
+        let mut table = Table::new(&["vdisk", "size", "history", "uuid", "state"]);
         for entry in &self.entries {
             let found = entry.found.as_ref();
             let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
             table.row(vec![
                 entry.vdisk.clone(),
                 or_dash(found.map(|found| format_size(found.size_bytes))),
+                or_dash(found.and_then(|found| found.history_bytes).map(format_size)),
                 or_dash(found.map(|found| found.uuid.clone())),
                 entry.in_file.described(found.is_some()),
             ]);
@@ -256,6 +261,7 @@ impl Entry {
             "uuid": found.map(|found| &found.uuid),
             "size_bytes": found.map(|found| found.size_bytes),
             "extents": found.map(|found| found.extents),
+            "history_bytes": found.and_then(|found| found.history_bytes),
             "state": self.in_file.described(found.is_some()),
             "disk_in_file": match &self.in_file {
                 InFile::Here => Some(&self.disk),

@@ -63,6 +63,10 @@ pub(crate) enum HistoryRequest {
     DropMark(String),
     /// What a revert left behind is given up.
     DropBranch(u64),
+    /// Durable data that is lost is given up.
+    AcceptLoss,
+    /// What was written between two moments, or up to now.
+    Changed(Moment, Option<Moment>),
 }
 
 /// Which content becomes the newest, and what of the clients that use the one before.
@@ -84,6 +88,10 @@ pub(crate) struct ControlRequest {
     pub(crate) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) branch: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -226,14 +234,16 @@ async fn answer(request: ControlRequest, commands: &impl Commands) -> Result<Val
             let answer = status.and_then(|status| Ok(serde_json::to_value(status)?));
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
-        Some("history" | "mark" | "revert" | "undo-revert" | "drop") => {
+        Some(
+            "history" | "mark" | "revert" | "undo-revert" | "drop" | "accept-loss" | "changed",
+        ) => {
             let (vdisk, wanted) = history_request(request)?;
             let answer = commands.history(vdisk, wanted).await;
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
         Some(other) => Err(ControlError::new(format!(
             "there is no command `{other}`; there are `status`, `history`, `mark`, `revert`, \
-             `undo-revert` and `drop`"
+             `undo-revert`, `drop`, `accept-loss` and `changed`"
         ))),
         None => Err(ControlError::new(EXPECTED)),
     }
@@ -246,6 +256,8 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
         vdisk,
         name,
         to,
+        since,
+        until,
         branch,
         disconnect,
     } = request;
@@ -264,6 +276,15 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
             to: None,
             disconnect,
         }),
+        "accept-loss" => HistoryRequest::AcceptLoss,
+        "changed" => {
+            let parse = |text: String| {
+                let moment = Moment::parse(&text);
+                moment.map_err(|error| ControlError::new(error.to_string()))
+            };
+            let since = parse(since.ok_or_else(|| missing("since"))?)?;
+            HistoryRequest::Changed(since, until.map(parse).transpose()?)
+        }
         "drop" => match (name, branch) {
             (Some(mark), _) => HistoryRequest::DropMark(mark),
             (None, Some(branch)) => HistoryRequest::DropBranch(branch),

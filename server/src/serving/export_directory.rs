@@ -9,7 +9,7 @@
 use crate::assembly::{DiskService, ThreadService};
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
-use disktime_history::Moment;
+use disktime_history::{MarkStatus, Moment};
 use disktime_nbd::{Export, ExportDirectory, Kept};
 use disktime_volumes::{HistoryReport, MomentDone};
 use std::sync::Arc;
@@ -102,8 +102,8 @@ impl ServedExports {
         }))
     }
 
-    /// The marks of the vdisk of that name: name, seq, nanoseconds since 1970.
-    pub(crate) fn marks_of(&self, name: &str) -> Vec<(String, u64, u64)> {
+    /// The marks of the vdisk of that name.
+    pub(crate) fn marks_of(&self, name: &str) -> Vec<MarkStatus> {
         let found = self.vdisk(name);
         found.map_or_else(Vec::new, |(vdisk, _)| ServedExports::mark_rows(vdisk))
     }
@@ -121,8 +121,9 @@ impl ServedExports {
 
     /// The marks of a vdisk, as exports.
     fn marks(&self, vdisk: &Vdisk, export: &Export) -> Vec<Export> {
-        let of_mark = |(mark, seq, _): &(String, u64, u64)| {
-            past(export, format!("{}@{mark}", export.name), *seq)
+        let of_mark = |mark: &MarkStatus| {
+            let name = format!("{}@{}", export.name, mark.name);
+            past(export, name, mark.moment)
         };
         ServedExports::mark_rows(vdisk)
             .iter()
@@ -131,7 +132,7 @@ impl ServedExports {
     }
 
     /// The marks of a vdisk; none if its disk does not answer.
-    fn mark_rows(vdisk: &Vdisk) -> Vec<(String, u64, u64)> {
+    fn mark_rows(vdisk: &Vdisk) -> Vec<MarkStatus> {
         let (sender, receiver) = sync_channel(1);
         let id = vdisk.id();
         let sent = vdisk.reactor().try_visit(Box::new(move |sets, _| {

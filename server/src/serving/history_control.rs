@@ -3,17 +3,16 @@
 use crate::assembly::{DiskService, ThreadService};
 use crate::failure::{CommandResult, Failure};
 use crate::serving::control_socket::HistoryRequest;
+use crate::serving::group_marks::{self, Cuts};
 use crate::serving::reverting::revert;
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::VdiskId;
 use disktime_fuse::OpenFiles;
-use disktime_history::Holder;
-use disktime_observe::{HistoryBranch, HistoryHolder, HistoryMark, HistoryStatus};
+use disktime_history::{Holder, Moment, time_text};
+use disktime_observe::{HistoryBranch, HistoryCut, HistoryHolder, HistoryMark, HistoryStatus};
 use disktime_units::Nanos;
-use disktime_volumes::{HistoryReport, SeqDone};
+use disktime_volumes::{ChangedDone, HistoryReport, SeqDone};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::sync::oneshot;
 
 /// Answers a request about the history of the vdisk of that name.
@@ -26,10 +25,18 @@ pub(crate) async fn answer(
     name: &str,
     request: HistoryRequest,
 ) -> CommandResult<Value> {
-    let vdisk = vdisks.iter().find(|vdisk| vdisk.name() == name);
-    let vdisk = vdisk.ok_or_else(|| Failure::new(unknown(vdisks, name)))?;
+    if let HistoryRequest::Mark(mark) = &request
+        && name.contains(',')
+    {
+        return group_marks::mark(vdisks, name, mark).await;
+    }
+    let vdisk = found(vdisks, name)?;
     match request {
-        HistoryRequest::Show => show(vdisk).await,
+        HistoryRequest::Show => {
+            let cuts = group_marks::cuts(vdisks).await;
+            let status = status(vdisk.name(), report(vdisk).await?, &cuts);
+            Ok(serde_json::to_value(status)?)
+        }
         HistoryRequest::Mark(mark) => {
             let named = mark.clone();
             let seq = ask(vdisk, move |service, id, done| {
@@ -53,8 +60,22 @@ pub(crate) async fn answer(
             let seq = ask(vdisk, drop_branch).await?;
             Ok(json!({ "vdisk": name, "branch": branch, "seq": seq }))
         }
+        HistoryRequest::AcceptLoss => {
+            let seq = ask(vdisk, |service, id, done| service.accept_loss(id, done)).await?;
+            Ok(json!({ "vdisk": name, "seq": seq }))
+        }
+        HistoryRequest::Changed(since, until) => changed(vdisk, since, until).await,
         HistoryRequest::Revert(wanted) => revert(vdisk, wanted, files).await,
     }
+}
+
+/// The vdisk of that name.
+pub(super) fn found<'v>(
+    vdisks: &'v [ServedVdisk<ThreadService>],
+    name: &str,
+) -> CommandResult<&'v ServedVdisk<ThreadService>> {
+    let vdisk = vdisks.iter().find(|vdisk| vdisk.name() == name);
+    vdisk.ok_or_else(|| Failure::new(unknown(vdisks, name)))
 }
 
 fn unknown(vdisks: &[ServedVdisk<ThreadService>], name: &str) -> String {
@@ -85,31 +106,86 @@ pub(super) async fn ask(
     receiver.await?.map_err(Failure::new)
 }
 
-async fn show(vdisk: &ServedVdisk<ThreadService>) -> CommandResult<Value> {
+/// Ranges in one answer, at most: a line stays below some megabytes.
+const RANGES_MAX: usize = 100_000;
+
+/// What was written between two moments.
+async fn changed(
+    vdisk: &ServedVdisk<ThreadService>,
+    since: Moment,
+    until: Option<Moment>,
+) -> CommandResult<Value> {
+    let (sender, receiver) = oneshot::channel();
+    let id = vdisk.id();
+    let done: ChangedDone = Box::new(move |result| {
+        // It fails when the client that asked is gone.
+        let _ = sender.send(result);
+    });
+    vdisk.reactor().visit(Box::new(move |sets, _| {
+        sets.set_of_mut(id).changed(id, &since, until, done);
+    }))?;
+    let found = receiver.await?.map_err(Failure::new)?;
+    let bytes: u64 = found.ranges.iter().map(|range| range.1).sum();
+    let mut ranges = found.ranges;
+    join_nearest(&mut ranges, RANGES_MAX);
+    let ranges = ranges
+        .into_iter()
+        .map(|(offset, length)| json!({ "offset": offset, "length": length }));
+    Ok(json!({
+        "vdisk": vdisk.name(),
+        "since": found.since,
+        "until": found.until,
+        "changed_bytes": bytes,
+        "ranges": ranges.collect::<Vec<Value>>(),
+    }))
+}
+
+/// Joins ranges over the shortest gaps until there are at most so many: more is listed then, and
+/// nothing is missing.
+fn join_nearest(ranges: &mut Vec<(u64, u64)>, most: usize) {
+    if ranges.len() <= most {
+        return;
+    }
+    let gap = |pair: &[(u64, u64)]| pair[1].0 - (pair[0].0 + pair[0].1);
+    let mut gaps: Vec<u64> = ranges.windows(2).map(gap).collect();
+    let joined = ranges.len() - most;
+    let (_, longest, _) = gaps.select_nth_unstable(joined - 1);
+    let longest = *longest;
+    ranges.dedup_by(|next, kept| {
+        let is_near = next.0 - (kept.0 + kept.1) <= longest;
+        if is_near {
+            kept.1 = next.0 + next.1 - kept.0;
+        }
+        is_near
+    });
+}
+
+/// How the history of a vdisk stands.
+pub(super) async fn report(vdisk: &ServedVdisk<ThreadService>) -> CommandResult<HistoryReport> {
     let (sender, receiver) = oneshot::channel();
     let id = vdisk.id();
     vdisk.reactor().visit(Box::new(move |sets, _| {
         let _ = sender.send(sets.set_of_mut(id).history(id));
     }))?;
-    let report = receiver.await?.ok_or_else(|| {
+    receiver.await?.ok_or_else(|| {
         Failure::new(format!(
             "`{}` has no history, or it could not be opened (`disktime status` says why)",
             vdisk.name()
         ))
-    })?;
-    Ok(serde_json::to_value(status(vdisk.name(), report))?)
+    })
 }
 
-fn status(vdisk: &str, report: HistoryReport) -> HistoryStatus {
+fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
     let log = report.status;
-    let marks = log
-        .marks
-        .into_iter()
-        .map(|(name, seq, time_ns)| HistoryMark {
-            name,
-            seq,
-            time: rfc3339(time_ns),
-        });
+    let marks = log.marks.into_iter().map(|mark| HistoryMark {
+        name: mark.name,
+        seq: mark.moment,
+        time: time_text(mark.time_ns),
+        cut: mark.cut.map(|(cut, count)| HistoryCut {
+            vdisks: cuts.get(&cut).cloned().unwrap_or_default(),
+            count,
+        }),
+    });
     let branches = log.branches.into_iter();
     let branches = branches.map(|(id, parent, fork, head, dropped)| HistoryBranch {
         id,
@@ -133,12 +209,17 @@ fn status(vdisk: &str, report: HistoryReport) -> HistoryStatus {
         vdisk: vdisk.to_owned(),
         window_ms: Nanos(report.window_ns).as_millis_f64(),
         oldest: log.oldest_restorable,
+        oldest_time: log.oldest_time_ns.map(time_text),
         newest: log.newest,
+        newest_time: time_text(log.newest_time_ns),
         durable: log.durable,
         floor: log.floor,
         branch: log.branch,
         area_bytes: report.area_bytes,
         used_bytes: log.used_units * 4096,
+        window_bytes: report.space.window_units * 4096,
+        held_bytes: report.space.held_units * 4096,
+        foldable_bytes: report.space.foldable_units * 4096,
         index_bytes: log.index_bytes,
         index_blocks: log.index_blocks,
         folding: log.is_folding,
@@ -153,8 +234,5 @@ fn status(vdisk: &str, report: HistoryReport) -> HistoryStatus {
     }
 }
 
-fn rfc3339(since_1970_ns: u64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(since_1970_ns));
-    let text = time.ok().and_then(|time| time.format(&Rfc3339).ok());
-    text.unwrap_or_else(|| format!("{since_1970_ns} ns since 1970"))
-}
+#[cfg(test)]
+mod tests;

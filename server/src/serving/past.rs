@@ -8,6 +8,7 @@ use crate::failure::CommandResult;
 use crate::moment_image::MomentImage;
 use crate::serving::export_directory::ServedExports;
 use crate::serving::nbd::group_number;
+use disktime_history::MarkStatus;
 use disktime_image_files::Image;
 use disktime_nbd::LocalConnections;
 use disktime_past::{Mark, Past, PastMount, PastVdisk};
@@ -99,10 +100,10 @@ impl ServedPast {
 impl Past for ServedPast {
     fn marks(&self, vdisk: &str) -> Vec<Mark> {
         let marks = self.exports.marks_of(vdisk).into_iter();
-        let mark = |(name, seq, since_1970_ns)| Mark {
-            name,
-            seq,
-            since_1970_ns,
+        let mark = |mark: MarkStatus| Mark {
+            name: mark.name,
+            seq: mark.moment,
+            since_1970_ns: mark.time_ns,
         };
         marks.map(mark).collect()
     }

@@ -12,6 +12,7 @@ use crate::serving::control_socket::{Commands, ControlSocket, HistoryRequest};
 use crate::serving::disk_space::DiskSpaces;
 use crate::serving::disk_thread::DiskThread;
 use crate::serving::export_directory::ServedExports;
+use crate::serving::group_marks;
 use crate::serving::history_control;
 use crate::serving::known_disks::DiskMemory;
 use crate::serving::last_exit::close_connections;
@@ -166,6 +167,9 @@ impl Server {
             vdisk.share_clients(clients[vdisk.name()].clone());
         }
         let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
+        for sentence in group_marks::incomplete_cuts(&vdisks).await {
+            print_sentence(sentence);
+        }
         let uris = vdisks
             .iter()
             .map(|vdisk| {

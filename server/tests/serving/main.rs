@@ -34,6 +34,7 @@ mod kill;
 mod known_disks;
 mod lifecycle;
 mod misbehaving_clients;
+mod moments;
 mod nbdinfo;
 mod overlap;
 mod past;

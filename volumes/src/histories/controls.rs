@@ -4,9 +4,10 @@
 //!
 //! Not known here: who may ask, and whether clients use the vdisk.
 
+use super::changed::ChangedDone;
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
 use disktime_engine::VdiskId;
-use disktime_history::{Failure, Moment, RequestId, Resolved, Seq};
+use disktime_history::{Failure, Moment, RequestId, Resolved, Seq, time_text};
 
 /// Why it was not done: a sentence.
 pub type HistoryError = String;
@@ -24,6 +25,10 @@ pub(super) enum Then {
     Open(MomentDone),
     /// It was only asked.
     Nothing(SeqDone),
+    /// What was written since is listed, up to this moment or now.
+    Since(Option<Moment>, ChangedDone),
+    /// What was written from the other one to this one is listed.
+    Until(Seq, ChangedDone),
 }
 
 impl LoggedVdisk {
@@ -42,6 +47,11 @@ impl LoggedVdisk {
         self.control(done, |log, request| log.drop_branch(request, id));
     }
 
+    /// Durable data that is lost is given up, so that the log can be written again.
+    pub(crate) fn accept_loss(&mut self, done: SeqDone) {
+        self.control(done, disktime_history::Log::accept_loss);
+    }
+
     /// A moment is opened for reading.
     pub(super) fn open_moment(&mut self, moment: &Moment, done: MomentDone) {
         self.resolve(moment, Then::Open(done));
@@ -52,7 +62,7 @@ impl LoggedVdisk {
         self.resolve(moment, Then::Nothing(done));
     }
 
-    fn control(
+    pub(super) fn control(
         &mut self,
         done: SeqDone,
         ask: impl FnOnce(&mut disktime_history::Log, RequestId) -> Result<(), Failure>,
@@ -90,6 +100,11 @@ impl LoggedVdisk {
             (Err(why), Then::Nothing(done)) => done(Err(self.sentence(why))),
             (Ok(seq), Then::Nothing(done)) => done(Ok(seq)),
             (Err(why), Then::Open(done)) => done(Err(self.sentence(why))),
+            (Err(why), Then::Since(_, done) | Then::Until(_, done)) => {
+                done(Err(self.sentence(why)));
+            }
+            (Ok(since), Then::Since(until, done)) => self.changed_since(since, until, done),
+            (Ok(until), Then::Until(since, done)) => self.changed_between(since, until, done),
             (Ok(seq), Then::Open(done)) => {
                 let entry = self.asked.vacant_entry();
                 let request = RequestId(entry.key() as u64);
@@ -111,14 +126,18 @@ impl LoggedVdisk {
             return format!("`{name}`: {why}");
         }
         let status = self.parts.log.status();
-        let marks: Vec<&str> = status.marks.iter().map(|mark| mark.0.as_str()).collect();
+        let marks: Vec<&str> = status.marks.iter().map(|mark| mark.name.as_str()).collect();
         let marks = match marks.as_slice() {
             [] => "there are no marks".to_owned(),
             marks => format!("the marks are {}", marks.join(", ")),
         };
+        let began = status.oldest_time_ns.map(time_text);
         format!(
-            "`{name}`: {why}; the window goes from seq:{} to seq:{}, and {marks}",
-            status.oldest_restorable, status.newest
+            "`{name}`: {why}; the window goes from seq:{} ({}) to seq:{} ({}), and {marks}",
+            status.oldest_restorable,
+            began.unwrap_or_else(|| "nothing was written".to_owned()),
+            status.newest,
+            time_text(status.newest_time_ns)
         )
     }
 }

@@ -3,8 +3,10 @@
 //! Invariants: after each call to the log all its steps and notices are taken; the data of a change
 //! stays as it is until the log has answered it.
 
+use super::changed::ChangedDone;
 use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
+use super::cuts::Hold;
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{Ground, InnerRequests, Place, Purpose};
@@ -18,7 +20,7 @@ use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
     IoError, LastChange, NoSpaceCount, Reply, ReplyDetail, Request, RequestKind, StoredBytes,
 };
-use disktime_history::{IoId, Log, Notice, RequestId, Seq, View, ViewId};
+use disktime_history::{IoId, Log, Seq, View, ViewId};
 use disktime_units::{Nanos, TrimHandling};
 use slab::Slab;
 use std::collections::VecDeque;
@@ -67,6 +69,8 @@ pub(super) enum LogPurpose {
     Open(Seq, MomentDone),
     /// A moment is resolved first.
     Resolve(Then),
+    /// What was written between two moments is listed.
+    Changed(Seq, Seq, ChangedDone),
 }
 
 /// A moment that the log has opened, and who waits for it.
@@ -89,6 +93,7 @@ pub(crate) struct LoggedVdisk {
     /// Clients whose change or flush the log had no space for; tried again.
     pub(super) stalled: VecDeque<usize>,
     pub(super) revert: Option<PendingRevert>,
+    pub(super) hold: Hold,
     /// Clients whose requests wait until it is done, in order.
     pub(super) behind_revert: VecDeque<usize>,
     pub(super) opened: Vec<Opened>,
@@ -96,7 +101,7 @@ pub(crate) struct LoggedVdisk {
     stored: StoredBytes,
     since_1970_ns: u64,
     pub(super) stopping: bool,
-    is_closed: bool,
+    pub(super) is_closed: bool,
     /// Requests were answered since the last tick.
     is_active: bool,
 }
@@ -126,6 +131,7 @@ impl LoggedVdisk {
             pool: BufferPool::new(POOL_BYTES),
             stalled: VecDeque::new(),
             revert: None,
+            hold: Hold::default(),
             behind_revert: VecDeque::new(),
             opened: Vec::new(),
             replies: Vec::new(),
@@ -283,6 +289,7 @@ impl LoggedVdisk {
         self.since_1970_ns = since_1970_ns;
         self.pump();
         self.advance_revert(image);
+        self.advance_hold();
         for _ in 0..self.stalled.len() {
             let Some(key) = self.stalled.pop_front() else {
                 break;
@@ -361,55 +368,6 @@ impl LoggedVdisk {
             if !any {
                 return;
             }
-        }
-    }
-
-    fn note(&mut self, notice: Notice) {
-        match notice {
-            Notice::Opened => {}
-            Notice::Done { request, seq } => self.asked_is_done(request, Ok(seq)),
-            Notice::Failed { request, why } => self.asked_is_done(request, Err(why)),
-            Notice::ViewOpened { request, view } => {
-                let asked = self.asked.remove(request.0 as usize);
-                if let LogPurpose::Open(seq, done) = asked {
-                    self.opened.push((view, seq, done));
-                }
-            }
-            Notice::Folded { floor } => self.fold_ended(floor),
-            Notice::FoldFailed => self.fold_failed(),
-            Notice::OutOfSpace => tracing::warn!(
-                vdisk = %self.parts.name,
-                "there is no space on the disk for its history: writes get ENOSPC until there is; \
-                 nothing that was flushed is lost"
-            ),
-            Notice::Closed => self.is_closed = true,
-            Notice::Broken => {
-                tracing::error!(
-                    vdisk = %self.parts.name,
-                    "a write or a flush of its history failed: every change fails until the server \
-                     is started again"
-                );
-            }
-        }
-    }
-
-    /// What the log was asked is done, or has failed.
-    fn asked_is_done(
-        &mut self,
-        request: RequestId,
-        result: Result<Seq, disktime_history::Failure>,
-    ) {
-        match self.asked.remove(request.0 as usize) {
-            LogPurpose::Change { client, .. } => self.change_part_is_done(client, result),
-            LogPurpose::Flush(client) => self.flush_is_done(client, result),
-            LogPurpose::Control(done) => done(result.map_err(|why| self.sentence(why))),
-            LogPurpose::Revert => self.revert_is_done(result),
-            LogPurpose::Open(_, done) => {
-                if let Err(why) = result {
-                    done(Err(self.sentence(why)));
-                }
-            }
-            LogPurpose::Resolve(then) => self.moment_is_resolved(then, result),
         }
     }
 

@@ -5,7 +5,7 @@ use super::clients::BLOCK;
 use super::logged_vdisk::LoggedVdisk;
 use crate::layout::Layout;
 use disktime_engine::Extent;
-use disktime_history::{Holder, Source, Status};
+use disktime_history::{Holder, Source, Status, UsedSpace};
 
 /// How a history stands.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct HistoryReport {
     pub status: Status,
     /// What keeps the floor from moving, by moment.
     pub holders: Vec<(u64, Holder)>,
+    /// What the space that is in use is kept for.
+    pub space: UsedSpace,
     /// How long moments are kept, in nanoseconds.
     pub window_ns: u64,
     /// Bytes of the log's area.
@@ -30,6 +32,7 @@ impl LoggedVdisk {
         HistoryReport {
             status: self.parts.log.status(),
             holders: self.parts.log.holders(),
+            space: self.parts.log.space(self.since_1970_ns()),
             window_ns: self.parts.window_ns,
             area_bytes: self.parts.area_bytes,
             is_broken: self.is_broken(),

@@ -4,8 +4,9 @@ use super::{HistoryStreams, VolumeSet};
 use crate::VolumeError;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
-use crate::histories::{Histories, HistoryReport, LoggedVdisk, MomentDone, SeqDone};
+use crate::histories::{ChangedDone, Histories, HistoryReport, LoggedVdisk, MomentDone, SeqDone};
 use crate::ids::VdiskSlot;
+use crate::uuid::Uuid;
 use disktime_disks::Disk;
 use disktime_engine::{IoError, Reply, Request, Service, VdiskId};
 use disktime_history::Moment;
@@ -93,6 +94,46 @@ impl<D: Disk> VolumeSet<D> {
         }
     }
 
+    /// Holds the changes of a vdisk for a cut through several ones in which it gets a mark of that
+    /// name; `done` hears when none is in flight. [`VolumeSet::release`] lets them go on.
+    pub fn hold(&mut self, vdisk: VdiskId, cut: Uuid, mark: &str, done: SeqDone) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.hold(cut.to_bytes(), mark, done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
+    /// Gives the content of a vdisk that is held for a cut a name; `done` hears when the mark is
+    /// durable. `vdisks`: how many the cut has.
+    pub fn mark_cut(
+        &mut self,
+        vdisk: VdiskId,
+        name: &str,
+        (cut, vdisks): (Uuid, u32),
+        done: SeqDone,
+    ) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.mark_cut(name, (cut.to_bytes(), vdisks), done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
+    /// The changes of a vdisk that was held for this cut go on.
+    pub fn release(&mut self, vdisk: VdiskId, cut: Uuid) {
+        if let Ok(logged) = self.logged(vdisk) {
+            logged.release(cut.to_bytes());
+        }
+    }
+
+    /// Gives up durable data that a log has lost, so that it can be written again; `done` hears
+    /// when it can.
+    pub fn accept_loss(&mut self, vdisk: VdiskId, done: SeqDone) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.accept_loss(done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
     /// Gives a mark up; `done` hears when that is durable. What only the mark kept can be folded.
     pub fn drop_mark(&mut self, vdisk: VdiskId, name: &str, done: SeqDone) {
         match self.logged(vdisk) {
@@ -139,6 +180,21 @@ impl<D: Disk> VolumeSet<D> {
     pub fn find_moment(&mut self, vdisk: VdiskId, moment: &Moment, done: MomentDone) {
         match self.logged_slot(vdisk) {
             Ok(slot) => self.histories.find_moment(slot, moment, done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
+    /// Lists what was written between two moments; without the second one, up to now. `done` hears
+    /// of it.
+    pub fn changed(
+        &mut self,
+        vdisk: VdiskId,
+        since: &Moment,
+        until: Option<Moment>,
+        done: ChangedDone,
+    ) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.changed(since, until, done),
             Err(why) => done(Err(why)),
         }
     }

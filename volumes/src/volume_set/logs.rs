@@ -175,7 +175,8 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     let notice = log_opened.report.lost_from.map(|seq| {
         format!(
             "the history of vdisk `{name}` has lost data that was durable, from seq:{seq} on: the \
-             vdisk holds what it held before that, and can be read and not written"
+             vdisk holds what it held before that, and can be read and not written. `disktime \
+             accept-loss {name}` gives up what is lost; then it can be written again"
         )
     });
     logged.push(NewLog {
