@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 /// A program that tests run, and the package that brings it.
-const NEEDED: [(&str, &str); 23] = [
+const NEEDED: [(&str, &str); 25] = [
+    ("debugfs", "e2fsprogs"),
     ("e2fsck", "e2fsprogs"),
     ("fio", "fio"),
     ("fstrim", "util-linux"),
@@ -33,6 +34,7 @@ const NEEDED: [(&str, &str); 23] = [
     ("qemu-io", "qemu-utils"),
     ("qemu-nbd", "qemu-utils"),
     ("rsync", "rsync"),
+    ("setfattr", "attr"),
     ("sqlite3", "sqlite3"),
     ("systemctl", "systemd"),
 ];
