@@ -23,13 +23,16 @@ impl Order {
         match self {
             Order::Sweep => RequestOrder::Sweep,
             Order::LeastPositioning => RequestOrder::LeastPositioning {
-                map: properties
-                    .positioning
-                    .clone()
-                    .map(|map| Arc::new(Map(map)) as Arc<dyn Positioning>),
+                map: map_of(properties),
             },
         }
     }
+}
+
+/// A disk's map, as the scheduler takes it.
+pub(crate) fn map_of(properties: &DiskProperties) -> Option<Arc<dyn Positioning>> {
+    let map = properties.positioning.clone()?;
+    Some(Arc::new(Map(map)))
 }
 
 /// A disk's map behind the scheduler's interface.

@@ -29,6 +29,8 @@ const GEOMETRY: Geometry = Geometry {
 const SETTINGS: Settings = Settings {
     commits_in_flight: 2,
     when_full: WhenFull::Shorten,
+    batch_ppm: 500_000,
+    gather_ns: 0,
     window_ns: 1,
     program_version: [0, 1, 0],
 };

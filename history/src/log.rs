@@ -24,6 +24,7 @@ mod damage;
 mod fetching;
 mod flushing;
 mod folding;
+mod gathering;
 mod opening;
 mod pipeline;
 mod publishing;
@@ -57,6 +58,7 @@ use checkpoints::Superblocks;
 use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
+use gathering::Gathering;
 use pipeline::{Flight, Staged, StagedRecord};
 use sealing::Sealing;
 use space::Space;
@@ -88,6 +90,12 @@ pub struct Settings {
     pub when_full: WhenFull,
     /// How long moments are kept.
     pub window_ns: u64,
+    /// The part of all slots that a full log folds at once, in millionths: the rest of the log is
+    /// the window that is kept however fast clients write.
+    pub batch_ppm: u32,
+    /// How long a batch waits, after one has ended, for as many changes as that one had: their
+    /// clients come back. 0 where the next write costs no turn of a disk.
+    pub gather_ns: u64,
     /// The version of this program: major, minor, patch.
     pub program_version: [u16; 3],
 }
@@ -175,6 +183,7 @@ pub struct Log {
     failing: Vec<(RequestId, Failure)>,
     sealing: Option<Sealing>,
     space: Space,
+    gathering: Gathering,
     checkpoint_wanted: bool,
     reverting: bool,
     held: bool,

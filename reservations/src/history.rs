@@ -52,6 +52,9 @@ pub struct History {
     pub log: PartialReservation,
     /// What its folds get.
     pub fold: PartialReservation,
+    /// The part of `max` that is folded at once; the rest is the window that is kept however fast
+    /// clients write.
+    pub batch: Share,
     /// What happens to writes when the log is full.
     pub when_full: WhenFull,
     /// The group that may read its past as files, by name or number.
@@ -67,6 +70,9 @@ pub enum HistoryStream {
     /// Moves the oldest writes into the vdisk's own space.
     Fold,
 }
+
+/// The part of `max` that is folded at once where the file does not say.
+pub(crate) const DEFAULT_BATCH: Share = Share::from_percent(50);
 
 impl HistoryStream {
     /// Both.

@@ -18,10 +18,11 @@ use crate::ledger::{Account, Ledger, SoloDispatch, SoloPrice};
 use crate::meter::{BusyMeter, MeterMark};
 use crate::policies;
 use crate::policy::{FinishedDispatch, Pick, Policy};
-use crate::positioning::LearntPositioning;
-use crate::stream_id::StreamId;
+use crate::positioning::{LearntPositioning, Positioning};
+use crate::stream_id::{StreamId, StreamMap};
 use disktime_units::Nanos;
 use slab::Slab;
+use std::sync::Arc;
 
 /// Most requests merged into one dispatch.
 pub const MERGE_MAX: usize = 64;
@@ -123,6 +124,8 @@ pub struct Scheduler {
     learnt: LearntPositioning,
     /// Whether requests are chosen by what was learnt of positioning.
     learns_positioning: bool,
+    /// Streams whose requests are chosen by positioning, whatever the order of the disk.
+    positioned: StreamMap<Arc<dyn Positioning>>,
 }
 
 impl Scheduler {
@@ -147,7 +150,15 @@ impl Scheduler {
             head_bytes: 0,
             learnt: LearntPositioning::new(),
             learns_positioning,
+            positioned: StreamMap::default(),
         }
+    }
+
+    /// The requests of a stream go by least positioning time from now on, whatever the order of the
+    /// disk: no client waits for a single one of them.
+    pub fn order_by_positioning(&mut self, stream: StreamId, map: Arc<dyn Positioning>) {
+        self.ledger.check(stream);
+        self.positioned.insert(stream, map);
     }
 
     /// A request arrives and is queued.

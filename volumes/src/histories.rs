@@ -25,6 +25,7 @@ mod changes;
 mod clients;
 mod controls;
 mod cuts;
+mod fold_pass;
 mod fold_retry;
 mod folding;
 mod inner;
@@ -38,6 +39,7 @@ mod steps;
 
 pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
+pub(crate) use fold_pass::FoldLimits;
 pub(crate) use inner::{Ground, ORIGIN};
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 pub(crate) use opening::{OpenedLog, is_untouched, open_log};
@@ -335,7 +337,13 @@ impl Histories {
         }
         let has_work = self.vdisks.iter().any(LoggedVdisk::has_work);
         let is_due = has_work || !self.replies.is_empty();
-        Some(if is_due { now } else { self.next_tick })
+        if is_due {
+            return Some(now);
+        }
+        let wakes = self.vdisks.iter().filter_map(LoggedVdisk::wake_ns);
+        let since_1970_ns = self.wall_clock.since_1970_ns(now);
+        let wakes = wakes.map(|at| now + Nanos(at.saturating_sub(since_1970_ns)));
+        wakes.chain([self.next_tick]).min()
     }
 
     /// The server will stop: what a fold has left to do is left to the next start.

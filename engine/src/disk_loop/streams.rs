@@ -12,6 +12,7 @@
 
 use super::DiskLoop;
 use crate::Io;
+use crate::order::map_of;
 use disktime_disks::Disk;
 use disktime_scheduler::{StreamConfig, StreamId};
 use disktime_units::Nanos;
@@ -60,6 +61,14 @@ impl<D: Disk> DiskLoop<D> {
         self.streams.insert(stream, StreamRequests::default());
         self.statistics.add_stream(stream);
         stream
+    }
+
+    /// The requests of a stream go by least positioning time, whatever the order of the disk, if
+    /// the disk has a map: no client waits for a single one of them.
+    pub fn order_by_positioning(&mut self, stream: StreamId) {
+        if let Some(map) = map_of(self.disk.properties()) {
+            self.scheduler.order_by_positioning(stream, map);
+        }
     }
 
     /// Changes what a stream is entitled to, while it is served; admission has checked it. The next

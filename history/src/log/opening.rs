@@ -85,6 +85,7 @@ impl Log {
             failing: Vec::new(),
             sealing: None,
             space: Default::default(),
+            gathering: Default::default(),
             checkpoint_wanted: false,
             reverting: false,
             held: false,

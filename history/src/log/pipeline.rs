@@ -1,7 +1,11 @@
 //! From what waits to batches in flight: group commit.
 //!
 //! A batch takes all that waits, up to its limits, whenever fewer batches than allowed are in
-//! flight; there is no timer. Records are batches of their own and go first.
+//! flight. Records are batches of their own and go first.
+//!
+//! On a disk that turns, a batch behind the one that has just ended waits for a whole turn anyway.
+//! So it waits first, for a part of the turn at most, until as many changes are there as that one
+//! had: else the clients fall into two halves that take turns, each waiting for the other's batch.
 
 use super::space::Before;
 use super::{Log, Purpose};
@@ -100,12 +104,14 @@ impl Flight {
 }
 
 impl Log {
-    /// Payload of one batch: a small slot has space for less.
+    /// Payload of one batch: with its header a whole MiB, as one unit more would be a request of
+    /// its own to most disks, and a turn of those that turn. A small slot has space for less.
     pub(super) fn payload_units_max(&self) -> u32 {
-        (PAYLOAD_UNITS_MAX as u32).min(self.geometry.slot_units / 2)
+        (PAYLOAD_UNITS_MAX as u32 - 1).min(self.geometry.slot_units / 2)
     }
 
     pub(super) fn advance_pipeline(&mut self, now_ns: u64) {
+        self.judge_gathering();
         while self.sealing.is_none()
             && !self.waits_for_space()
             && self.flight.len() < self.settings.commits_in_flight.clamp(1, 4)
@@ -153,9 +159,10 @@ impl Log {
         if self.send_epoch(now_ns) {
             return true;
         }
-        if let Some(staged) = self.records.remove(at) {
-            self.send_record(staged, now_ns);
-        }
+        self.records
+            .remove(at)
+            .into_iter()
+            .for_each(|staged| self.send_record(staged, now_ns));
         true
     }
 
@@ -198,7 +205,6 @@ impl Log {
     }
 
     pub(super) fn send_record(&mut self, staged: StagedRecord, now_ns: u64) {
-        let entries = [0, 0, 1];
         let payload: Vec<u32> = staged
             .payload
             .chunks(UNIT_BYTES)
@@ -209,7 +215,7 @@ impl Log {
         self.send(
             body,
             &payload,
-            entries,
+            [0, 0, 1],
             parts,
             Vec::new(),
             staged.answer,
@@ -219,7 +225,7 @@ impl Log {
 
     fn begin_data(&mut self, now_ns: u64) -> bool {
         let is_held = self.held && !self.branch_waits();
-        if is_held || self.staged.is_empty() {
+        if is_held || self.staged.is_empty() || self.gathers(now_ns) {
             return false;
         }
         let (count, room) = self.take_fitting();
@@ -254,9 +260,8 @@ impl Log {
                 blocks: item.entry.blocks,
             })
             .collect();
-        let body = Body::Data(entries);
         self.send(
-            body,
+            Body::Data(entries),
             &payload,
             room.entries,
             parts,

@@ -53,6 +53,9 @@ impl Log {
         } else {
             self.published_content_seq = self.published_seq;
         }
+        if !flight.items.is_empty() {
+            self.begin_gathering(flight.items.len());
+        }
         match &header.body {
             Body::Data(_) => replay::versions(&header, |version| version.apply(&mut self.map)),
             Body::Record(record) => {

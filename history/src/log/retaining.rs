@@ -9,6 +9,7 @@ use crate::format::record::Record;
 use crate::format::{Seq, Uuid};
 use crate::log::building::BuildPurpose;
 use crate::log::pipeline::{Answer, Flight, StagedRecord};
+use crate::segments::EMERGENCY_SLOTS;
 
 /// What keeps the floor from moving further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,6 +284,37 @@ impl Log {
             .filter(|to| *to > self.floor)
     }
 
+    /// Folds a batch before the log is full, so that changes need not wait for it: when less
+    /// than an eighth of a batch is free. To be called now and then.
+    pub fn fold_early(&mut self) {
+        let margin = EMERGENCY_SLOTS + self.batch_slots() / 8;
+        let is_due = self.settings.when_full == WhenFull::Shorten
+            && self.fold.is_none()
+            && self.segments.free_slots() <= margin;
+        if is_due && self.check_writable().is_ok() {
+            self.fold_a_batch();
+        }
+    }
+
+    /// Slots that are folded at once when the log is full, so that the rest of the window stays.
+    fn batch_slots(&self) -> usize {
+        let slots = u64::from(self.geometry.slots);
+        let batch = slots * u64::from(self.settings.batch_ppm) / 1_000_000;
+        (batch as usize).max(1)
+    }
+
+    /// Begins to fold the oldest segments, as far as nothing holds them; whether there is one.
+    fn fold_a_batch(&mut self) -> bool {
+        let batch = self.batch_slots();
+        let sealed = self.segments.sealed();
+        let last_id = sealed.take(batch).last().map(|row| row.id);
+        let to = self.last_segment(|row| Some(row.id) <= last_id);
+        if let Some(to) = to {
+            self.begin_fold(to);
+        }
+        to.is_some()
+    }
+
     /// The log is full: whether space will be there if changes wait.
     pub(super) fn makes_space(&mut self) -> bool {
         if self.settings.when_full == WhenFull::Refuse {
@@ -294,15 +326,7 @@ impl Log {
         if self.fold.is_some() {
             return false;
         }
-        // Half of what is there, so that the rest of the window stays.
-        let half = self.segments.sealed().count().div_ceil(2);
-        let last_id = self
-            .segments
-            .sealed()
-            .nth(half.saturating_sub(1))
-            .map(|row| row.id);
-        if let Some(to) = self.last_segment(|row| Some(row.id) <= last_id) {
-            self.begin_fold(to);
+        if self.fold_a_batch() {
             return true;
         }
         // Where a branch is left is known again when the revert has ended.

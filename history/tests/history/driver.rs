@@ -29,6 +29,8 @@ pub(crate) fn settings(commits_in_flight: usize, when_full: WhenFull) -> Setting
     Settings {
         commits_in_flight,
         when_full,
+        batch_ppm: 500_000,
+        gather_ns: 0,
         window_ns: 1 << 40,
         program_version: [0, 1, 0],
     }

@@ -14,6 +14,7 @@ mod disk;
 mod driver;
 mod flips;
 mod full;
+mod gathering;
 mod golden;
 mod lazy;
 mod many_reverts;

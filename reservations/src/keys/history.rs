@@ -89,5 +89,13 @@ pub(crate) static FOLD: Table = Table::new(
             "1s or longer",
             "The period of that reservation.",
         ),
+        key(
+            "batch",
+            SHARE,
+            "50%",
+            "The part of `max` that is moved at once when the log is full, `when_full` allowing it. \
+                The rest of `max` is the window that is kept however fast clients write. The more \
+                at once, the less each write costs.",
+        ),
     ]],
 );

@@ -4,7 +4,7 @@ use super::Reader;
 use super::disk::TRIM;
 use super::frontends::{account, networks};
 use crate::configuration::{Limit, Reservation, Vdisk};
-use crate::history::{History, PartialReservation, WhenFull};
+use crate::history::{DEFAULT_BATCH, History, PartialReservation, WhenFull};
 use disktime_documents::{Member, Object, Spanned, did_you_mean, shortened};
 use disktime_units::Nanos;
 use std::collections::HashSet;
@@ -79,6 +79,7 @@ impl Reader<'_> {
         let when_full = history.choice("when_full");
         let fold = history.object("fold");
         let group = history.parsed("allow_gid", account);
+        let batch = fold.as_ref().and_then(|fold| fold.share("batch"));
         Some(History {
             place,
             window: window?.value,
@@ -86,6 +87,7 @@ impl Reader<'_> {
             disk,
             log: partial(&history),
             fold: fold.as_ref().map(partial).unwrap_or_default(),
+            batch: batch.map_or(DEFAULT_BATCH, |batch| batch.value),
             when_full: when_full.map_or(WhenFull::Shorten, |name| WhenFull::from_name(name.value)),
             group,
         })

@@ -104,9 +104,12 @@ impl Scheduler {
     /// The stream's next request, in the order that the disk is to see.
     fn take_next(&mut self, now: Nanos, id: StreamId) -> Option<Queued> {
         let head = self.head_bytes;
+        let own_map = self.positioned.get(id);
         let (queue, config) = self.ledger.queue_mut(id);
-        let RequestOrder::LeastPositioning { map } = &config.order else {
-            return queue.pop();
+        let map = match (own_map, &config.order) {
+            (Some(map), _) => Some(map),
+            (None, RequestOrder::LeastPositioning { map }) => map.as_ref(),
+            (None, RequestOrder::Sweep) => return queue.pop(),
         };
         if config.policy != PolicyKind::Fahrrad || !config.has_seeks {
             return queue.pop();

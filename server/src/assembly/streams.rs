@@ -78,6 +78,7 @@ fn history_config(vdisk: &Vdisk, admissions: &[Admission]) -> Option<HistoryConf
             ConfiguredWhenFull::Shorten => WhenFull::Shorten,
             ConfiguredWhenFull::Refuse => WhenFull::Refuse,
         },
+        batch: history.batch,
         log: stream(log, HistoryStream::Log),
         fold: stream(image, HistoryStream::Fold),
         fold_reads: stream(log, HistoryStream::Fold),

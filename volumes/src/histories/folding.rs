@@ -1,8 +1,8 @@
 //! The image's part of a fold: the newest versions are read from the log, judged, and written.
 //!
-//! A *job* is a run of blocks that lie together in the image: its blocks are read from the log, in
-//! as few pieces as they lie there, then written with one request. A few jobs go at a time. Where
-//! the last one has ended the image is flushed.
+//! It goes in passes (`fold_pass.rs`): all blocks of a pass are read, in the order of the log, then
+//! written in that of the image, many at a time, so that the disk's scheduler has an order to
+//! choose. Where the last pass has ended the image is flushed.
 //!
 //! Invariants: the stream of the fold pays for its reads and writes; a block that does not verify
 //! or cannot be read is not written, and the log hears that it is lost; a write that fails ends the
@@ -10,29 +10,17 @@
 //! the image is flushed before the log hears that it is written.
 
 use super::clients::BLOCK;
+use super::fold_pass::FoldPass;
 use super::fold_retry::FoldRetry;
 use super::inner::{InnerRequest, Place, Purpose};
 use super::logged_vdisk::LoggedVdisk;
 use disktime_disks::Buffer;
 use disktime_engine::{IoError, Reply, RequestKind};
-use disktime_history::{IoFailed, IoId, Seq, Source, UNIT_BYTES, Unit};
-use slab::Slab;
+use disktime_history::{IoFailed, IoId, Seq, UNIT_BYTES, Unit};
+use std::ops::Range;
 
-/// Jobs at a time.
-const JOBS: usize = 4;
-/// Most blocks of a job.
-const JOB_BLOCKS: usize = 128;
-
-/// A run of the image.
-#[derive(Debug)]
-struct Job {
-    lba: u64,
-    buffer: Option<Buffer>,
-    reads: usize,
-    writes: usize,
-    /// Blocks of it that the log does not have any more, from its first on.
-    lost: Vec<usize>,
-}
+/// Reads of the log in flight.
+const READS: usize = 4;
 
 /// The image's part of a fold in flight.
 #[derive(Debug)]
@@ -40,12 +28,13 @@ pub(super) struct FoldWork {
     io: IoId,
     /// The next block that is looked for.
     cursor: u64,
-    is_listed: bool,
+    pass: FoldPass,
+    reads: usize,
+    writes: usize,
     has_failed: bool,
     /// What the disk answered first, if it failed.
     error: Option<IoError>,
     is_flushing: bool,
-    jobs: Slab<Job>,
 }
 
 impl FoldWork {
@@ -53,11 +42,12 @@ impl FoldWork {
         FoldWork {
             io,
             cursor: 0,
-            is_listed: false,
+            pass: FoldPass::default(),
+            reads: 0,
+            writes: 0,
             has_failed: false,
             error: None,
             is_flushing: false,
-            jobs: Slab::new(),
         }
     }
 
@@ -78,15 +68,16 @@ impl LoggedVdisk {
         let Some(mut fold) = self.fold.take() else {
             return;
         };
-        while !fold.has_failed && !fold.is_listed && fold.jobs.len() < JOBS {
-            self.begin_job(&mut fold);
+        if !fold.has_failed && !fold.is_flushing {
+            self.advance_pass(&mut fold);
         }
-        if !fold.jobs.is_empty() || fold.is_flushing {
+        if fold.reads + fold.writes > 0 || fold.is_flushing {
             self.fold = Some(fold);
         } else if fold.has_failed {
             self.fold_error = fold.error;
             self.parts.log.complete(fold.io, Err(IoFailed));
         } else {
+            // There was no further pass.
             fold.is_flushing = true;
             let request = self.image_request(RequestKind::Flush, 0, 0, None);
             self.inner.push(Purpose::FoldFlush, request);
@@ -106,190 +97,115 @@ impl LoggedVdisk {
         request.of_fold()
     }
 
-    /// Begins the job that comes next, or finds that there is none.
-    fn begin_job(&mut self, fold: &mut FoldWork) {
-        let Some((lba, run)) = self.parts.log.fold_next(fold.cursor) else {
-            fold.is_listed = true;
-            return;
-        };
-        if run.source == Source::Zeroes {
-            fold.cursor = lba + run.blocks;
-            let job = fold.jobs.insert(Job {
-                lba,
-                buffer: None,
-                reads: 0,
-                writes: 1,
-                lost: Vec::new(),
-            });
-            let request = self.image_request(RequestKind::WriteZeroes, lba, run.blocks, None);
-            self.inner.push(Purpose::FoldWrite(job), request);
-            return;
+    /// Reads and writes of the pass, and the next pass when it is over.
+    fn advance_pass(&mut self, fold: &mut FoldWork) {
+        if fold.pass.is_taken() && fold.reads + fold.writes == 0 {
+            let limits = &self.parts.fold_limits;
+            fold.pass = FoldPass::list(&self.parts.log, &mut self.pool, &mut fold.cursor, limits);
         }
-        let places = self.places_from(lba);
-        fold.cursor = lba + places.len() as u64;
-        let job = fold.jobs.insert(Job {
-            lba,
-            buffer: Some(self.pool.take(places.len() * UNIT_BYTES)),
-            reads: 0,
-            writes: 0,
-            lost: Vec::new(),
-        });
-        let mut at = 0;
-        while at < places.len() {
-            let unit = places[at].0;
-            let is_next = |(index, (next, _)): &(usize, &(Unit, u32))| {
-                u64::from(*next) == u64::from(unit) + *index as u64
-            };
-            let run = places[at..].iter().enumerate().take_while(is_next);
-            let checksums: Vec<u32> = run.map(|(_, (_, checksum))| *checksum).collect();
-            let blocks = checksums.len();
-            let request = self.log_read(unit, blocks as u64);
-            let request = request.of_fold();
-            let purpose = Purpose::FoldRead {
-                job,
-                at,
-                unit,
-                checksums,
-            };
-            self.inner.push(purpose, request);
-            fold.jobs[job].reads += 1;
-            at += blocks;
+        while fold.reads < READS
+            && let Some(places) = fold.pass.next_read(&self.parts.fold_limits)
+        {
+            self.read_places(fold, places);
+        }
+        while fold.writes < self.parts.fold_limits.writes
+            && let Some(job) = fold.pass.next_job()
+        {
+            self.write_job(fold, job);
         }
     }
 
-    /// Where the blocks from `lba` on lie in the log, as long as they follow one another.
-    fn places_from(&self, lba: u64) -> Vec<(Unit, u32)> {
-        let mut places = Vec::with_capacity(JOB_BLOCKS);
-        while places.len() < JOB_BLOCKS {
-            let wanted = lba + places.len() as u64;
-            match self.parts.log.fold_next(wanted) {
-                Some((found, run)) if found == wanted => match run.source {
-                    Source::Log { unit, checksum } => places.push((unit, checksum)),
-                    _ => break,
-                },
-                _ => break,
-            }
-        }
-        places
+    fn read_places(&mut self, fold: &mut FoldWork, places: Range<usize>) {
+        let (unit, units) = fold.pass.units(&places);
+        let request = self.log_read(unit, units).of_fold();
+        self.inner.push(Purpose::FoldRead { places, unit }, request);
+        fold.reads += 1;
     }
 
-    /// Blocks of a job were read from the log.
-    pub(super) fn fold_is_read(
-        &mut self,
-        job: usize,
-        at: usize,
-        unit: Unit,
-        checksums: &[u32],
-        reply: Reply,
-    ) {
+    /// Blocks of the pass were read from the log.
+    pub(super) fn fold_is_read(&mut self, places: Range<usize>, unit: Unit, reply: Reply) {
         let Some(mut fold) = self.fold.take() else {
             return;
         };
-        fold.jobs[job].reads -= 1;
-        let piece = reply.buffer.as_deref().unwrap_or_default();
+        fold.reads -= 1;
+        let bytes = reply.buffer.as_deref().unwrap_or_default();
         match reply.result {
             Ok(()) => {
-                let blocks = piece.chunks(UNIT_BYTES).zip(checksums);
-                for (index, (block, checksum)) in blocks.enumerate() {
-                    let unit = unit + index as u32;
-                    if self.parts.log.verifies(unit, *checksum, block) {
-                        let from = (at + index) * UNIT_BYTES;
-                        if let Some(buffer) = &mut fold.jobs[job].buffer {
-                            buffer[from..from + UNIT_BYTES].copy_from_slice(block);
-                        }
+                for at in places {
+                    let place = fold.pass.place(at);
+                    let from = (place.unit - unit) as usize * UNIT_BYTES;
+                    let block = &bytes[from..from + UNIT_BYTES];
+                    if self.parts.log.verifies(place.unit, place.checksum, block) {
+                        fold.pass.fill(at, block);
                     } else {
-                        self.report_rotten(unit);
-                        self.lose_block(&mut fold, job, at + index);
+                        self.report_rotten(place.unit);
+                        self.lose_block(&mut fold, at);
                     }
                 }
             }
-            // So that one bad sector costs one block.
-            Err(IoError::Io) if checksums.len() > 1 && !fold.has_failed => {
-                for (index, checksum) in checksums.iter().enumerate() {
-                    let unit = unit + index as u32;
-                    let request = self.log_read(unit, 1).of_fold();
-                    let purpose = Purpose::FoldRead {
-                        job,
-                        at: at + index,
-                        unit,
-                        checksums: vec![*checksum],
-                    };
-                    self.inner.push(purpose, request);
-                    fold.jobs[job].reads += 1;
-                }
+            Err(_) if fold.has_failed => {}
+            // So that one bad sector costs one block, and none that was not wanted.
+            Err(IoError::Io) if places.len() > 1 => {
+                places.for_each(|at| self.read_places(&mut fold, at..at + 1));
             }
-            Err(IoError::Io) => self.lose_block(&mut fold, job, at),
+            Err(IoError::Io) => self.lose_block(&mut fold, places.start),
             Err(error) => fold.fail(error),
         }
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
         }
-        if fold.jobs[job].reads == 0 {
-            self.write_job(&mut fold, job);
-        }
         self.fold = Some(fold);
     }
 
-    /// A block of a job is not to be had from the log any more.
-    fn lose_block(&mut self, fold: &mut FoldWork, job: usize, index: usize) {
-        let lba = fold.jobs[job].lba + index as u64;
+    /// A block of the pass is not to be had from the log any more.
+    fn lose_block(&mut self, fold: &mut FoldWork, at: usize) {
+        let lba = fold.pass.lose(at);
         tracing::error!(
             vdisk = %self.parts.name,
             block = lba,
             "a block that is to leave the history is lost: reads of it fail until it is written"
         );
-        fold.jobs[job].lost.push(index);
         fold.has_failed |= self.parts.log.fold_lost(lba).is_err();
     }
 
     /// The blocks of a job are written, but for those that are lost.
-    fn write_job(&mut self, fold: &mut FoldWork, job: usize) {
-        let of = &mut fold.jobs[job];
-        let (lba, buffer) = (of.lba, of.buffer.take());
-        let mut lost = std::mem::take(&mut of.lost);
-        let Some(buffer) = buffer.filter(|_| !fold.has_failed) else {
-            fold.jobs.remove(job);
+    fn write_job(&mut self, fold: &mut FoldWork, at: usize) {
+        let job = fold.pass.job_mut(at);
+        let (lba, blocks) = (job.lba, job.blocks);
+        let Some(buffer) = job.buffer.take() else {
+            let request = self.image_request(RequestKind::WriteZeroes, lba, blocks, None);
+            self.inner.push(Purpose::FoldWrite, request);
+            fold.writes += 1;
             return;
         };
-        if lost.is_empty() {
-            of.writes = 1;
-            let blocks = (buffer.len() / UNIT_BYTES) as u64;
+        let pieces = job.pieces();
+        if pieces.len() == 1 && pieces[0].len() as u64 == blocks {
             let request = self.image_request(RequestKind::Write, lba, blocks, Some(buffer));
-            self.inner.push(Purpose::FoldWrite(job), request);
+            self.inner.push(Purpose::FoldWrite, request);
+            fold.writes += 1;
             return;
         }
-        lost.sort_unstable();
-        lost.push(buffer.len() / UNIT_BYTES);
-        let mut from = 0;
-        for end in lost {
-            if from < end {
-                let mut piece = self.pool.take((end - from) * UNIT_BYTES);
-                piece.copy_from_slice(&buffer[from * UNIT_BYTES..end * UNIT_BYTES]);
-                let (at, blocks) = (lba + from as u64, (end - from) as u64);
-                let request = self.image_request(RequestKind::Write, at, blocks, Some(piece));
-                self.inner.push(Purpose::FoldWrite(job), request);
-                fold.jobs[job].writes += 1;
-            }
-            from = end + 1;
+        for piece in pieces {
+            let bytes = piece.start * UNIT_BYTES..piece.end * UNIT_BYTES;
+            let mut data = self.pool.take(bytes.len());
+            data.copy_from_slice(&buffer[bytes]);
+            let (at, blocks) = (lba + piece.start as u64, piece.len() as u64);
+            let request = self.image_request(RequestKind::Write, at, blocks, Some(data));
+            self.inner.push(Purpose::FoldWrite, request);
+            fold.writes += 1;
         }
         self.pool.put(buffer);
-        if fold.jobs[job].writes == 0 {
-            fold.jobs.remove(job);
-        }
     }
 
     /// A write of a job has ended.
-    pub(super) fn fold_is_written(&mut self, job: usize, reply: Reply) {
+    pub(super) fn fold_is_written(&mut self, reply: Reply) {
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
         }
         if let Some(fold) = &mut self.fold {
+            fold.writes -= 1;
             if let Err(error) = reply.result {
                 fold.fail(error);
-            }
-            fold.jobs[job].writes -= 1;
-            if fold.jobs[job].writes == 0 {
-                fold.jobs.remove(job);
             }
         }
     }

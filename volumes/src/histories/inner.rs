@@ -12,6 +12,7 @@ use disktime_history::{IoId, Unit};
 use disktime_units::Nanos;
 use slab::Slab;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// The origin of inner requests; no reactor gives it to a client.
 pub(crate) const ORIGIN: u64 = u64::MAX;
@@ -44,15 +45,10 @@ pub(super) enum Purpose {
         unit: Unit,
         checksums: Vec<u32>,
     },
-    /// Blocks of the log that a fold reads, at this block of its job.
-    FoldRead {
-        job: usize,
-        at: usize,
-        unit: Unit,
-        checksums: Vec<u32>,
-    },
+    /// Units of the log from this one on that a fold reads, for these places of its pass.
+    FoldRead { places: Range<usize>, unit: Unit },
     /// A write to the image.
-    FoldWrite(usize),
+    FoldWrite,
     /// The flush of the image.
     FoldFlush,
 }

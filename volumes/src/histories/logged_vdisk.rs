@@ -7,6 +7,7 @@ use super::changed::ChangedDone;
 use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
 use super::cuts::Hold;
+use super::fold_pass::FoldLimits;
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{Ground, InnerRequests, Place, Purpose};
@@ -42,6 +43,7 @@ pub(crate) struct Parts {
     /// The number of the set of the log's disk, if that is another than the image's.
     pub log_set: Option<usize>,
     pub size_bytes: u64,
+    pub fold_limits: FoldLimits,
     pub trims: TrimHandling,
     pub last_change: LastChange,
     pub no_space: NoSpaceCount,
@@ -340,13 +342,8 @@ impl LoggedVdisk {
                 unit,
                 checksums,
             } => self.log_piece_is_read(read, lba, unit, &checksums, reply),
-            Purpose::FoldRead {
-                job,
-                at,
-                unit,
-                checksums,
-            } => self.fold_is_read(job, at, unit, &checksums, reply),
-            Purpose::FoldWrite(job) => self.fold_is_written(job, reply),
+            Purpose::FoldRead { places, unit } => self.fold_is_read(places, unit, reply),
+            Purpose::FoldWrite => self.fold_is_written(reply),
             Purpose::FoldFlush => self.fold_is_flushed(reply),
         }
         self.end_awaited_reads();
@@ -381,6 +378,7 @@ impl LoggedVdisk {
         let log = &mut self.parts.log;
         if !self.stopping && log.broken().is_none() {
             log.expire_branches(since_1970_ns);
+            log.fold_early();
             if let Some(to) = log.fold_target(since_1970_ns) {
                 // What holds the floor may change before the fold; then the next tick tries again.
                 let _ = log.fold(to);
@@ -400,6 +398,11 @@ impl LoggedVdisk {
         let before = self.stored.get();
         self.stored.add(stored.saturating_sub(before));
         self.stored.subtract(before.saturating_sub(stored));
+    }
+
+    /// When it goes on if nothing is answered before, in nanoseconds since 1970.
+    pub(super) fn wake_ns(&self) -> Option<u64> {
+        self.parts.log.wake_ns()
     }
 
     /// Whether it goes on without an answer.

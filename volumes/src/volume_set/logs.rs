@@ -6,7 +6,9 @@
 use super::{VdiskConfig, VolumeSet};
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::histories::{Ground, Histories, LoggedVdisk, OpenedLog, Parts, is_untouched, open_log};
+use crate::histories::{
+    FoldLimits, Ground, Histories, LoggedVdisk, OpenedLog, Parts, is_untouched, open_log,
+};
 use crate::ids::VdiskSlot;
 use crate::label::{HistoryEntry, VdiskEntry};
 use crate::labelled::LabelledDisk;
@@ -17,11 +19,15 @@ use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, LastChange, NoSpaceCount, StreamConfig, StreamId};
 use disktime_history::{Settings, WhenFull};
-use disktime_units::{BackgroundWork, Nanos, TrimHandling};
+use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling};
 
 /// Batches in flight on a disk without seeks; one on a disk with seeks, where the next batch takes
 /// what gathers meanwhile.
 const COMMITS_WITHOUT_SEEKS: usize = 4;
+
+/// How long a batch waits on a disk with seeks for the clients of the one before: a small part of a
+/// turn, and more than clients take to come back.
+const GATHER: Nanos = Nanos::from_millis(1);
 
 /// How a history is kept.
 #[derive(Debug, Clone)]
@@ -30,6 +36,8 @@ pub struct HistoryConfig {
     pub window_ns: u64,
     /// What happens to writes when the log is full.
     pub when_full: WhenFull,
+    /// The part of the log that is folded at once when it is full.
+    pub batch: Share,
     /// What the stream of the log gets,
     pub log: StreamConfig,
     /// that of its folds on the disk of the image,
@@ -60,6 +68,7 @@ pub(crate) struct NewLog {
     streams: LogStreams,
     entry: VdiskEntry,
     area_bytes: u64,
+    fold_limits: FoldLimits,
     trims: TrimHandling,
     last_change: LastChange,
     no_space: NoSpaceCount,
@@ -112,7 +121,7 @@ pub(crate) fn require_untouched<D: Disk, R: Driver>(
     let stream = disk.background(BackgroundWork::Metadata);
     let layout = area_layout(entry, stream);
     let disk_loop = disk.disk_loop_mut();
-    let settings = settings(disk_loop, WhenFull::Shorten, 0);
+    let settings = settings(disk_loop, (WhenFull::Shorten, 0, Share::WHOLE));
     if is_untouched(disk_loop, driver, (entry, &layout), stream, settings)? {
         return Ok(());
     }
@@ -125,12 +134,17 @@ pub(crate) fn require_untouched<D: Disk, R: Driver>(
     })
 }
 
-fn settings<D: Disk>(log_disk: &DiskLoop<D>, when_full: WhenFull, window_ns: u64) -> Settings {
+fn settings<D: Disk>(
+    log_disk: &DiskLoop<D>,
+    (when_full, window_ns, batch): (WhenFull, u64, Share),
+) -> Settings {
     let has_seeks = log_disk.properties().has_seeks;
     Settings {
         commits_in_flight: if has_seeks { 1 } else { COMMITS_WITHOUT_SEEKS },
         when_full,
         window_ns,
+        batch_ppm: batch.0,
+        gather_ns: if has_seeks { GATHER.0 } else { 0 },
         program_version: ProgramVersion::this().numbers(),
     }
 }
@@ -159,7 +173,10 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     }
     let streams = add_streams(disks, driver.now(), (image, log), config);
     let disk_loop = disks[log].disk_loop_mut();
-    let settings = settings(disk_loop, config.when_full, config.window_ns);
+    let settings = settings(
+        disk_loop,
+        (config.when_full, config.window_ns, config.batch),
+    );
     let layout = area_layout(&history, streams.log);
     let found = open_log(
         disk_loop,
@@ -179,6 +196,9 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
              accept-loss {name}` gives up what is lost; then it can be written again"
         )
     });
+    let area_bytes = history.area_bytes();
+    let has_seeks = |disk: usize| disks[disk].disk_loop().properties().has_seeks;
+    let fold_limits = FoldLimits::of_disks(has_seeks(log), has_seeks(image), area_bytes);
     logged.push(NewLog {
         opened: log_opened,
         layout,
@@ -187,7 +207,8 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
         window_ns: config.window_ns,
         streams,
         entry: entry.clone(),
-        area_bytes: history.area_bytes(),
+        area_bytes,
+        fold_limits,
         trims: vdisk.trims,
         last_change: opened.last_change().clone(),
         no_space: opened.no_space().clone(),
@@ -202,14 +223,19 @@ fn add_streams<D: Disk>(
     (image, log): (usize, usize),
     config: &HistoryConfig,
 ) -> LogStreams {
-    let of_log = disks[log].disk_loop_mut().add_stream(now, config.log);
-    let fold = disks[image].disk_loop_mut().add_stream(now, config.fold);
+    // No client waits for a single request of a fold.
+    let mut add_of_fold = |disk: usize, config| {
+        let disk_loop = disks[disk].disk_loop_mut();
+        let stream = disk_loop.add_stream(now, config);
+        disk_loop.order_by_positioning(stream);
+        stream
+    };
+    let fold = add_of_fold(image, config.fold);
     let fold_reads = match image == log {
         true => fold,
-        false => disks[log]
-            .disk_loop_mut()
-            .add_stream(now, config.fold_reads),
+        false => add_of_fold(log, config.fold_reads),
     };
+    let of_log = disks[log].disk_loop_mut().add_stream(now, config.log);
     LogStreams {
         log: of_log,
         fold,
@@ -281,6 +307,7 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             },
             log_set: new.log_set,
             size_bytes: new.entry.size_bytes(),
+            fold_limits: new.fold_limits,
             trims: new.trims,
             last_change: new.last_change,
             no_space: new.no_space,

@@ -3,7 +3,7 @@
 use super::{Machine, TestDisk, configs, disk_loop, options};
 use disktime_engine::{PolicyKind, StreamConfig};
 use disktime_history::WhenFull;
-use disktime_units::Nanos;
+use disktime_units::{Nanos, Share};
 use disktime_volumes::{
     Format, HistoryConfig, OpenReport, VdiskConfig, VirtualDriver, VolumeError, VolumeSet,
 };
@@ -18,6 +18,7 @@ pub(crate) fn with_history(size_bytes: u64, window_ns: u64, when_full: WhenFull)
     config.history = Some(HistoryConfig {
         window_ns,
         when_full,
+        batch: Share::from_percent(50),
         log: StreamConfig::BEST_EFFORT,
         fold: StreamConfig::BEST_EFFORT,
         fold_reads: StreamConfig::BEST_EFFORT,

@@ -207,10 +207,19 @@ pub(crate) fn put(disk: &mut FaultDisk, offset: u64, bytes: &[u8]) {
 }
 
 pub(crate) fn disk_loop<D: Disk>(disk: D, policy: PolicyKind, max_queued: usize) -> DiskLoop<D> {
+    disk_loop_in(disk, policy, max_queued, Order::Sweep)
+}
+
+pub(crate) fn disk_loop_in<D: Disk>(
+    disk: D,
+    policy: PolicyKind,
+    max_queued: usize,
+    order: Order,
+) -> DiskLoop<D> {
     let settings = LoopSettings {
         policy,
         switching: SwitchingAccount::Served,
-        order: Order::Sweep,
+        order,
         max_queued,
     };
     DiskLoop::new(disk, settings)

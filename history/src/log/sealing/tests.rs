@@ -33,6 +33,8 @@ fn open(disk: &[u8]) -> (Log, Report) {
     let settings = Settings {
         commits_in_flight: 1,
         when_full: WhenFull::Refuse,
+        batch_ppm: 500_000,
+        gather_ns: 0,
         window_ns: 1,
         program_version: [0, 1, 0],
     };

@@ -1,0 +1,252 @@
+//! What a history costs on a hard disk, in virtual time: the same writes with and without one on
+//! `desktop-7200-2008`, sustained over several fills and folds of the log.
+
+mod common;
+
+use common::{BLANK, MIB, Machine, configs, disk_loop_in, options};
+use disktime_disks::{Store, VirtualDisk};
+use disktime_drive_models::{HddModel, preset};
+use disktime_engine::{Order, PolicyKind, RequestKind, Reservation, Service, StreamConfig};
+use disktime_history::WhenFull;
+use disktime_random::SplitMix64;
+use disktime_units::{Nanos, Share};
+use disktime_volumes::{HistoryConfig, VirtualDriver, VolumeSet};
+use std::ops::Range;
+
+type Hdd = VirtualDisk<HddModel>;
+
+/// The vdisk takes as much of the disk as 20 GiB of 64 GiB; its log takes as much again.
+const SIZE: u64 = 256 * MIB;
+const DISK: u64 = 820 * MIB;
+const BLOCK: u64 = 4096;
+
+/// A share in per cent and its period in milliseconds, as `check` takes them where a file does not
+/// say others.
+fn reserved(percent: u32, period_ms: u64) -> StreamConfig {
+    StreamConfig {
+        reservation: Some(Reservation {
+            share: Share::from_percent(percent),
+            period: Nanos::from_millis(period_ms),
+        }),
+        ..StreamConfig::BEST_EFFORT
+    }
+}
+
+fn machine(order: Order, has_history: bool) -> Machine<Hdd> {
+    let (parameters, _) = preset("desktop-7200-2008").expect("a preset");
+    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd", Store::Sparse);
+    let disk_loop = disk_loop_in(disk.expect("a disk"), PolicyKind::Fahrrad, 512, order);
+    let mut vdisk = configs(&[("db", SIZE)]).remove(0);
+    vdisk.stream = reserved(30, 500);
+    if has_history {
+        vdisk.spec.history_bytes = Some(SIZE);
+        vdisk.history = Some(HistoryConfig {
+            window_ns: 1 << 60,
+            when_full: WhenFull::Shorten,
+            batch: Share::from_percent(50),
+            log: reserved(10, 500),
+            fold: reserved(5, 1000),
+            fold_reads: StreamConfig::BEST_EFFORT,
+        });
+    }
+    let mut driver = VirtualDriver::default();
+    let (set, _) = VolumeSet::open(disk_loop, &mut driver, &[vdisk], options(BLANK)).expect("open");
+    let mut machine = Machine::around(set, driver.now);
+    machine.ticks = has_history;
+    machine
+}
+
+/// So many requests of that kind and size at such places, some at a time; requests in a second, and
+/// the median of their latencies in milliseconds.
+fn load(
+    machine: &mut Machine<Hdd>,
+    (kind, len, depth): (RequestKind, u64, usize),
+    requests: u64,
+    mut place: impl FnMut() -> u64,
+) -> (f64, f64) {
+    let began = machine.now;
+    let data = vec![7; len as usize];
+    let (mut sent, mut answered) = (0, 0);
+    let mut latencies = Vec::new();
+    let mut since = std::collections::HashMap::new();
+    while answered < requests {
+        while since.len() < depth && sent < requests {
+            let data = (kind == RequestKind::Write).then_some(&data[..]);
+            let handle = machine.submit(0, kind, (place(), len), data, false);
+            since.insert(handle.expect("room"), machine.now);
+            sent += 1;
+        }
+        machine.set.turn(machine.now, &mut machine.replies);
+        let replies = std::mem::take(&mut machine.replies);
+        if replies.is_empty() {
+            // Clients come back at once; only then time passes.
+            let wake = machine.set.next_wake().expect("something is to come");
+            machine.now = machine.now.max(wake);
+        }
+        for reply in replies {
+            reply.result.expect("nothing fails");
+            let at = since.remove(&reply.handle).expect("asked");
+            latencies.push(machine.now.saturating_sub(at).as_millis_f64());
+            answered += 1;
+        }
+    }
+    latencies.sort_by(f64::total_cmp);
+    let seconds = machine.now.saturating_sub(began).as_secs_f64();
+    (requests as f64 / seconds, latencies[latencies.len() / 2])
+}
+
+fn random_writes(machine: &mut Machine<Hdd>, writes: u64, random: &mut SplitMix64) -> (f64, f64) {
+    let place = || random.below(SIZE / BLOCK) * BLOCK;
+    load(machine, (RequestKind::Write, BLOCK, 16), writes, place)
+}
+
+fn floor(machine: &Machine<Hdd>) -> u64 {
+    let vdisk = machine.handle(0);
+    machine.set.history(vdisk).expect("a history").status.floor
+}
+
+/// Writes a range of the vdisk from its beginning to its end, so often; requests in a second.
+fn sequential_writes(machine: &mut Machine<Hdd>, range: Range<u64>, times: u64) -> f64 {
+    let requests = (range.end - range.start) / MIB;
+    let mut at = 0;
+    let place = || {
+        at += 1;
+        range.start + (at - 1) % requests * MIB
+    };
+    load(
+        machine,
+        (RequestKind::Write, MIB, 4),
+        requests * times,
+        place,
+    )
+    .0
+}
+
+/// What is measured of a vdisk without a history, of which each block was written, so that nothing
+/// is a hole.
+fn without(order: Order, measure: impl FnOnce(&mut Machine<Hdd>) -> f64) -> f64 {
+    let mut plain = machine(order, false);
+    sequential_writes(&mut plain, 0..SIZE, 1);
+    measure(&mut plain)
+}
+
+/// What is measured of one with a history.
+fn with(order: Order, measure: impl FnOnce(&mut Machine<Hdd>) -> f64) -> f64 {
+    let mut logged = machine(order, true);
+    let measured = measure(&mut logged);
+    // A fold may be in flight.
+    logged.set.abandon();
+    measured
+}
+
+/// Writes until the floor has moved so often; writes in a second from the first time on.
+fn sustained(machine: &mut Machine<Hdd>, folds: usize) -> f64 {
+    let mut began = None;
+    let (mut writes, mut moved, mut last) = (0, 0, floor(machine));
+    let mut random = SplitMix64::new(5);
+    while moved <= folds {
+        random_writes(machine, 500, &mut random);
+        writes += 500;
+        let now = floor(machine);
+        if now > last {
+            (moved, last) = (moved + 1, now);
+            if began.is_none() {
+                (began, writes) = (Some(machine.now), 0);
+            }
+        }
+    }
+    let began = began.expect("a fold");
+    writes as f64 / machine.now.saturating_sub(began).as_secs_f64()
+}
+
+/// Writes of one block, each with a flush behind it: the median in milliseconds.
+fn write_and_flush(machine: &mut Machine<Hdd>, writes: u64) -> f64 {
+    let mut random = SplitMix64::new(6);
+    let mut times = Vec::new();
+    for _ in 0..writes {
+        let began = machine.now;
+        for kind in [RequestKind::Write, RequestKind::Flush] {
+            let (len, at) = match kind {
+                RequestKind::Write => (BLOCK, random.below(SIZE / BLOCK) * BLOCK),
+                _ => (0, 0),
+            };
+            load(machine, (kind, len, 1), 1, || at);
+        }
+        times.push(machine.now.saturating_sub(began).as_millis_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Reads of one block at these places, in an order by chance.
+fn reads(machine: &mut Machine<Hdd>, blocks: &[u64]) -> f64 {
+    let mut random = SplitMix64::new(8);
+    let place = || blocks[random.below(blocks.len() as u64) as usize] * BLOCK;
+    load(machine, (RequestKind::Read, BLOCK, 16), 4000, place).0
+}
+
+/// The same writes on both.
+fn some_writes(machine: &mut Machine<Hdd>, writes: u64) -> f64 {
+    random_writes(machine, writes, &mut SplitMix64::new(5)).0
+}
+
+/// docs/design/history.md: the fold sorts, so that a history makes random writes of a hard disk
+/// faster.
+#[test]
+fn random_writes_with_a_history_are_five_times_those_without_over_three_folds() {
+    let without = without(Order::Sweep, |plain| some_writes(plain, 3000));
+    let with = with(Order::Sweep, |logged| sustained(logged, 3));
+    assert!(with >= 5.0 * without, "{with} beside {without}");
+}
+
+#[test]
+#[ignore = "prints the figures of BENCHMARKS.md"]
+fn figures() {
+    for order in [Order::Sweep, Order::LeastPositioning] {
+        let show = |what: &str, without: f64, with: f64| {
+            let ratio = with / without;
+            println!("{order:?}: {what}: {without:.1} without, {with:.1} with, {ratio:.2}");
+        };
+        show(
+            "random 4 KiB writes a second",
+            without(order, |plain| some_writes(plain, 6000)),
+            with(order, |logged| sustained(logged, 3)),
+        );
+        show(
+            "write and flush, p50 in ms",
+            without(order, |plain| write_and_flush(plain, 300)),
+            with(order, |logged| write_and_flush(logged, 300)),
+        );
+        show(
+            "sequential writes in MiB/s",
+            without(order, |plain| sequential_writes(plain, 0..SIZE, 2)),
+            with(order, |logged| {
+                sequential_writes(logged, 0..SIZE, 2);
+                sequential_writes(logged, 0..SIZE, 4)
+            }),
+        );
+        let in_image: Vec<u64> = (0..64 * MIB / BLOCK).collect();
+        show(
+            "reads of the image a second",
+            without(order, |plain| reads(plain, &in_image)),
+            with(order, |logged| {
+                sequential_writes(logged, 0..64 * MIB, 1);
+                let before = floor(logged);
+                while floor(logged) == before {
+                    sequential_writes(logged, 64 * MIB..128 * MIB, 1);
+                }
+                reads(logged, &in_image)
+            }),
+        );
+        let mut random = SplitMix64::new(5);
+        let written: Vec<u64> = (0..6000).map(|_| random.below(SIZE / BLOCK)).collect();
+        show(
+            "reads of the log a second",
+            without(order, |plain| reads(plain, &written)),
+            with(order, |logged| {
+                some_writes(logged, 6000);
+                reads(logged, &written)
+            }),
+        );
+    }
+}
