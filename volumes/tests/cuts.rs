@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::histories::{open_at, with_history};
+use common::histories::{call_moment, open_at, open_moment, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, new_disk};
-use disktime_engine::{Buffer, Request, RequestKind, Service, VdiskId};
+use disktime_engine::{RequestKind, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -140,31 +140,10 @@ fn cut(machine: &mut Machine<TestDisk>, clients: &mut [Client], number: usize, h
 
 /// The numbers of all clients at a mark.
 fn numbers_at(machine: &mut Machine<TestDisk>, vdisk: u32, mark: &str) -> Vec<u64> {
-    let (sender, receiver) = channel();
-    let id = machine.handle(vdisk);
     let moment = Moment::Mark(mark.to_owned());
-    let done = Box::new(move |opened| sender.send(opened).expect("it is waited for"));
-    machine.set.open_moment(id, &moment, done);
-    let (past, _) = loop {
-        match receiver.try_recv() {
-            Ok(opened) => break opened.expect("it opens"),
-            Err(_) => assert!(machine.step(), "something is to come"),
-        }
-    };
-    let len_bytes = CLIENTS * BLOCK;
-    let request = Request {
-        origin: 2,
-        handle: 77,
-        vdisk: past,
-        kind: RequestKind::Read,
-        offset_bytes: 0,
-        len_bytes,
-        fua: false,
-        buffer: Some(Buffer::zeroed(len_bytes as usize)),
-    };
-    assert!(machine.set.submit(machine.now, request).is_ok());
-    let reply = machine.settle().remove(0);
-    let data = reply.buffer.expect("its data");
+    let (past, _) = open_moment(machine, vdisk, &moment).expect("it opens");
+    let read = call_moment(machine, past, RequestKind::Read, CLIENTS * BLOCK);
+    let data = read.expect("its data");
     let numbers = data.chunks(BLOCK as usize);
     let number = |block: &[u8]| u64::from_le_bytes(block[..8].try_into().expect("8 bytes"));
     machine.set.close_moment(past);

@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{BLANK, MIB, Machine, configs, disk_loop_in, options};
+use common::{BLANK, MIB, Machine, configs, disk_loop_in, options, reserved};
 use disktime_disks::{Store, VirtualDisk};
 use disktime_drive_models::{HddModel, preset};
-use disktime_engine::{Order, PolicyKind, RequestKind, Reservation, Service, StreamConfig};
+use disktime_engine::{Order, PolicyKind, RequestKind, Service, StreamConfig};
 use disktime_history::WhenFull;
 use disktime_random::SplitMix64;
-use disktime_units::{Nanos, Share};
+use disktime_units::Share;
 use disktime_volumes::{HistoryConfig, VirtualDriver, VolumeSet};
 use std::ops::Range;
 
@@ -19,18 +19,6 @@ type Hdd = VirtualDisk<HddModel>;
 const SIZE: u64 = 256 * MIB;
 const DISK: u64 = 820 * MIB;
 const BLOCK: u64 = 4096;
-
-/// A share in per cent and its period in milliseconds, as `check` takes them where a file does not
-/// say others.
-fn reserved(percent: u32, period_ms: u64) -> StreamConfig {
-    StreamConfig {
-        reservation: Some(Reservation {
-            share: Share::from_percent(percent),
-            period: Nanos::from_millis(period_ms),
-        }),
-        ..StreamConfig::BEST_EFFORT
-    }
-}
 
 fn machine(order: Order, has_history: bool) -> Machine<Hdd> {
     let (parameters, _) = preset("desktop-7200-2008").expect("a preset");

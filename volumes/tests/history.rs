@@ -7,7 +7,7 @@ mod common;
 mod reverts;
 mod rot;
 
-use common::histories::HISTORY;
+use common::histories::{HISTORY, call_moment, listener, wait};
 use common::{BLANK, MIB, Machine, TestDisk, configs, crash, new_disk, soil};
 use disktime_disks::{Buffer, FaultDisk, FaultHandle};
 use disktime_engine::{Extent, IoError, Request, RequestKind, Service, VdiskId};
@@ -47,32 +47,6 @@ fn open(disk: FaultDisk, format: Format) -> Machine<TestDisk> {
     opened.expect("it opens").0
 }
 
-/// What a callback was given.
-type Heard<T> = Arc<Mutex<Option<Result<T, String>>>>;
-
-/// The callback that gives it.
-type Done<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
-
-fn listener<T: Send + 'static>() -> (Heard<T>, Done<T>) {
-    let heard = Heard::<T>::default();
-    let of_callback = Arc::clone(&heard);
-    let done = move |result| {
-        let before = of_callback.lock().expect("no panic").replace(result);
-        assert!(before.is_none(), "one answer");
-    };
-    (heard, Box::new(done))
-}
-
-fn wait<T>(machine: &mut Machine<TestDisk>, heard: &Heard<T>) -> Result<T, String> {
-    for _ in 0..100_000 {
-        if let Some(result) = heard.lock().expect("no panic").take() {
-            return result;
-        }
-        assert!(machine.step(), "something is to come");
-    }
-    panic!("no answer");
-}
-
 fn mark(machine: &mut Machine<TestDisk>, name: &str) -> Result<u64, String> {
     let (heard, done) = listener();
     let vdisk = machine.handle(0);
@@ -96,36 +70,8 @@ fn undo(machine: &mut Machine<TestDisk>) -> Result<u64, String> {
 }
 
 fn open_moment(machine: &mut Machine<TestDisk>, moment: &str) -> Result<(VdiskId, u64), String> {
-    let (heard, done) = listener();
-    let vdisk = machine.handle(0);
     let moment = Moment::parse(moment).expect("a moment");
-    machine.set.open_moment(vdisk, &moment, done);
-    wait(machine, &heard)
-}
-
-/// A request for a moment.
-fn call_moment(
-    machine: &mut Machine<TestDisk>,
-    vdisk: VdiskId,
-    kind: RequestKind,
-    len_bytes: u64,
-) -> Result<Vec<u8>, IoError> {
-    let request = Request {
-        origin: 2,
-        handle: 77,
-        vdisk,
-        kind,
-        offset_bytes: 0,
-        len_bytes,
-        fua: false,
-        buffer: Some(Buffer::zeroed(len_bytes as usize)),
-    };
-    assert!(machine.set.submit(machine.now, request).is_ok());
-    let reply = machine.settle().remove(0);
-    let buffer = reply.buffer;
-    reply
-        .result
-        .map(|()| buffer.map_or_else(Vec::new, |buffer| buffer.to_vec()))
+    common::histories::open_moment(machine, 0, &moment)
 }
 
 fn read_all(machine: &mut Machine<TestDisk>) -> Vec<u8> {

@@ -4,16 +4,16 @@
 mod common;
 
 use common::histories::with_history;
-use common::{BLANK, MIB, MachineOf, configs, options};
+use common::{BLANK, MIB, MachineOf, configs, options, reserved};
 use disktime_disks::{Disk, LinearCost, Store, VirtualDisk, VirtualOverlapDisk};
 use disktime_drive_models::{OverlapDrive, preset};
 use disktime_engine::{
-    DiskLoop, LoopSettings, Order, PolicyKind, RequestKind, Reservation, Service, StreamConfig,
-    StreamCounters, StreamId, SwitchingAccount,
+    DiskLoop, LoopSettings, Order, PolicyKind, RequestKind, Service, StreamCounters, StreamId,
+    SwitchingAccount,
 };
 use disktime_history::WhenFull;
 use disktime_random::SplitMix64;
-use disktime_units::{Nanos, Share};
+use disktime_units::Nanos;
 use disktime_volumes::{JoinedSets, LabelledDisk, OpenOptions, VdiskConfig, VirtualDriver};
 use std::collections::HashMap;
 
@@ -22,16 +22,6 @@ type Sets = MachineOf<JoinedSets<AnyDisk>>;
 
 const SIZE: u64 = 32 * MIB;
 const DISK: u64 = 1024 * MIB;
-
-fn reserved(percent: u32, period_ms: u64) -> StreamConfig {
-    StreamConfig {
-        reservation: Some(Reservation {
-            share: Share::from_percent(percent),
-            period: Nanos::from_millis(period_ms),
-        }),
-        ..StreamConfig::BEST_EFFORT
-    }
-}
 
 fn hard_disk() -> AnyDisk {
     let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");

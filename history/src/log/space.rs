@@ -83,7 +83,7 @@ impl Log {
         self.space != Space::Enough
     }
 
-    /// Whether nothing is written for now.
+    /// Whether writes of the log are held back until its disk has space again.
     pub(super) fn waits_for_space(&self) -> bool {
         self.space == Space::Waiting || self.flight.iter().any(|flight| flight.has_no_space)
     }

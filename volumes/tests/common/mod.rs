@@ -12,10 +12,10 @@ use disktime_disks::{
 };
 use disktime_engine::{
     DiskLoop, Extent, IoError, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind,
-    Service, StreamConfig, SwitchingAccount, VdiskId,
+    Reservation, Service, StreamConfig, SwitchingAccount, VdiskId,
 };
 use disktime_random::SplitMix64;
-use disktime_units::{ByBackgroundWork, Nanos, TrimHandling};
+use disktime_units::{ByBackgroundWork, Nanos, Share, TrimHandling};
 use disktime_volumes::{
     Driver, Format, JoinedSets, LabelledDisk, OpenOptions, OpenReport, RealDriver, VdiskConfig,
     VdiskSpec, VirtualDriver, VolumeError, VolumeSet,
@@ -235,6 +235,17 @@ pub(crate) fn options(format: Format) -> OpenOptions {
         format,
         uuid_seed: 7,
         background: ByBackgroundWork::from_fn(|_| StreamConfig::BEST_EFFORT),
+    }
+}
+
+/// A share in per cent in every period of so many milliseconds.
+pub(crate) fn reserved(percent: u32, period_ms: u64) -> StreamConfig {
+    StreamConfig {
+        reservation: Some(Reservation {
+            share: Share::from_percent(percent),
+            period: Nanos::from_millis(period_ms),
+        }),
+        ..StreamConfig::BEST_EFFORT
     }
 }
 
