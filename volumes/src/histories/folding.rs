@@ -99,19 +99,28 @@ impl LoggedVdisk {
 
     /// Reads and writes of the pass, and the next pass when it is over.
     fn advance_pass(&mut self, fold: &mut FoldWork) {
-        if fold.pass.is_taken() && fold.reads + fold.writes == 0 {
-            let limits = &self.parts.fold_limits;
-            fold.pass = FoldPass::list(&self.parts.log, &mut self.pool, &mut fold.cursor, limits);
-        }
-        while fold.reads < READS
-            && let Some(places) = fold.pass.next_read(&self.parts.fold_limits)
-        {
-            self.read_places(fold, places);
-        }
-        while fold.writes < self.parts.fold_limits.writes
-            && let Some(job) = fold.pass.next_job()
-        {
-            self.write_job(fold, job);
+        loop {
+            if fold.pass.is_taken() && fold.reads + fold.writes == 0 {
+                let (log, limits) = (&self.parts.log, &self.parts.fold_limits);
+                fold.pass = FoldPass::list(log, &mut self.pool, &mut fold.cursor, limits);
+                if fold.pass.is_taken() {
+                    return;
+                }
+            }
+            while fold.reads < READS
+                && let Some(places) = fold.pass.next_read(&self.parts.fold_limits)
+            {
+                self.read_places(fold, places);
+            }
+            while fold.writes < self.parts.fold_limits.writes
+                && let Some(job) = fold.pass.next_job()
+            {
+                self.write_job(fold, job);
+            }
+            // A pass of which every block is lost writes nothing: the next one follows at once.
+            if !fold.pass.is_taken() || fold.reads + fold.writes > 0 {
+                return;
+            }
         }
     }
 
@@ -221,7 +230,7 @@ impl LoggedVdisk {
 
     /// The log says that a fold has failed: it is tried again later.
     pub(super) fn fold_failed(&mut self) {
-        if self.stopping {
+        if self.leaves_folds {
             return;
         }
         let mut why = self.fold_error.take();

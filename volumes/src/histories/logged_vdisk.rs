@@ -102,7 +102,9 @@ pub(crate) struct LoggedVdisk {
     replies: Vec<Reply>,
     stored: StoredBytes,
     since_1970_ns: u64,
-    pub(super) stopping: bool,
+    stopping: bool,
+    /// Folds are left to the next start.
+    pub(super) leaves_folds: bool,
     pub(super) is_closed: bool,
     /// Requests were answered since the last tick.
     is_active: bool,
@@ -140,6 +142,7 @@ impl LoggedVdisk {
             stored: StoredBytes::default(),
             since_1970_ns,
             stopping: false,
+            leaves_folds: false,
             is_closed: false,
             is_active: false,
         };
@@ -371,12 +374,12 @@ impl LoggedVdisk {
     /// What is due from time to time. `image_bytes`: what is stored in the image.
     pub(super) fn tick(&mut self, since_1970_ns: u64, image_bytes: u64) {
         self.since_1970_ns = since_1970_ns;
-        if !self.stopping {
+        if !self.leaves_folds {
             self.tick_fold();
         }
         self.parts.log.retry_writes();
         let log = &mut self.parts.log;
-        if !self.stopping && log.broken().is_none() {
+        if !self.leaves_folds && log.broken().is_none() {
             log.expire_branches(since_1970_ns);
             log.fold_early();
             if let Some(to) = log.fold_target(since_1970_ns) {
@@ -412,12 +415,13 @@ impl LoggedVdisk {
 
     /// The server will stop: a fold is left to the next start.
     pub(super) fn begin_stop(&mut self) {
+        self.leaves_folds = true;
         if let Some(fold) = &mut self.fold {
             fold.give_up();
         }
     }
 
-    /// The server stops: a fold is left to the next start.
+    /// The server stops: changes are refused, too.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
         self.begin_stop();

@@ -28,7 +28,7 @@ impl LoggedVdisk {
             }
             Step::WriteImage { io } => {
                 let mut fold = FoldWork::new(io);
-                if self.stopping {
+                if self.leaves_folds {
                     fold.give_up();
                 }
                 self.fold = Some(fold);
