@@ -9,14 +9,13 @@ mod rot;
 
 use common::histories::{HISTORY, call_moment, listener, wait};
 use common::{BLANK, MIB, Machine, TestDisk, configs, crash, new_disk, soil};
-use disktime_disks::{Buffer, FaultDisk, FaultHandle};
-use disktime_engine::{Extent, IoError, Request, RequestKind, Service, VdiskId};
+use disktime_disks::{FaultDisk, FaultHandle};
+use disktime_engine::{Extent, IoError, RequestKind, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
 use disktime_volumes::{Format, OpenReport, VdiskConfig, VirtualDriver, VolumeError};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 const QUANTUM: u32 = 128 << 10;
 const DISK: u64 = 96 * MIB;
