@@ -34,6 +34,8 @@ pub struct JoinedSets<D: Disk> {
     /// Where logs lie on another disk: the set of the image, and that of the log; each pair once.
     links: Vec<(usize, usize)>,
     came: Vec<Reply>,
+    /// When the last turn ended before everything was heard, if it did.
+    unfinished: Option<Nanos>,
 }
 
 impl<D: Disk> JoinedSets<D> {
@@ -48,6 +50,7 @@ impl<D: Disk> JoinedSets<D> {
             sets,
             links,
             came: Vec::new(),
+            unfinished: None,
         }
     }
 
@@ -156,6 +159,7 @@ impl<D: Disk> Service for JoinedSets<D> {
         if self.links.is_empty() {
             return self.sets.iter_mut().for_each(|set| set.turn(now, replies));
         }
+        self.unfinished = None;
         self.carry(now);
         for _ in 0..ROUNDS {
             let answered = self.turn_each(now, replies);
@@ -163,10 +167,13 @@ impl<D: Disk> Service for JoinedSets<D> {
                 return;
             }
         }
+        // Answers of the last round are still to be heard.
+        self.unfinished = Some(now);
     }
 
     fn next_wake(&self) -> Option<Nanos> {
-        self.sets.iter().filter_map(Service::next_wake).min()
+        let wakes = self.sets.iter().filter_map(Service::next_wake);
+        wakes.chain(self.unfinished).min()
     }
 
     fn wake_fds(&self) -> Vec<RawFd> {

@@ -90,7 +90,8 @@ impl Log {
 
     /// A write of the log has ended well.
     pub(super) fn note_space(&mut self) {
-        if self.space == Space::Trying {
+        // One that was in flight behind a write without space says nothing of it.
+        if self.space == Space::Trying && !self.flight.iter().any(|flight| flight.has_no_space) {
             self.space = Space::Enough;
         }
     }

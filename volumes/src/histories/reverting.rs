@@ -75,6 +75,10 @@ impl LoggedVdisk {
 
     /// It is known which seq the moment is.
     pub(super) fn revert_to(&mut self, seq: Seq) {
+        // A revert that is tried again is one to the same moment, and does not look for it again.
+        if let Some(revert) = &mut self.revert {
+            revert.to = RevertTo::Moment(Moment::Seq(seq));
+        }
         self.ask_for_branch(|log, request| log.revert(request, seq));
     }
 
