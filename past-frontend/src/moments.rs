@@ -107,7 +107,7 @@ impl Moments {
         let mut table = lock(&self.table);
         let number = table.row(vdisk, seq)?;
         if is_relative {
-            table.pinned.insert(key, number);
+            table.pin(key, number);
         }
         Ok(number)
     }
@@ -184,6 +184,18 @@ impl Table {
         let row = self.rows.get_mut(&number).ok_or(MomentError::Gone)?;
         row.used = Instant::now();
         Ok(row)
+    }
+
+    /// Keeps what a time before now means, unless too many are kept: it is resolved again then.
+    fn pin(&mut self, key: (String, String), number: u32) {
+        if self.pinned.len() >= MOST_ROWS {
+            let rows = &self.rows;
+            let is_used = |number: &u32| rows.get(number).is_some_and(|row| !row.is_idle());
+            self.pinned.retain(|_, number| is_used(number));
+        }
+        if self.pinned.len() < MOST_ROWS {
+            self.pinned.insert(key, number);
+        }
     }
 
     fn pinned_row(&mut self, key: &(String, String)) -> Option<u32> {

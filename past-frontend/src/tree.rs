@@ -18,6 +18,9 @@ use std::sync::Arc;
 const IMAGE: &[u8] = b"image";
 const FILES: &[u8] = b"files";
 
+/// How many stretches of a file are searched for data or a hole: a damaged one may have any number.
+const MOST_STRETCHES: u32 = 65_536;
+
 pub(crate) type Answer<T> = Result<T, Errno>;
 
 /// The tree.
@@ -215,15 +218,18 @@ impl Tree {
         self.with_tree(place, tree, |of| {
             let node = of.node(inode)?;
             let mut at = offset;
-            while let Some(stretch) = of.stretch(&node, at)? {
-                if stretch.is_hole == to_hole {
-                    return Ok(at);
+            for _ in 0..MOST_STRETCHES {
+                match of.stretch(&node, at)? {
+                    Some(stretch) if stretch.is_hole != to_hole => at = stretch.end,
+                    Some(_) => return Ok(at),
+                    None if to_hole && offset < node.size_bytes() => return Ok(at),
+                    None => return Err(beyond().into()),
                 }
-                at = stretch.end;
             }
-            match to_hole && offset < node.size_bytes() {
-                true => Ok(at),
-                false => Err(beyond().into()),
+            // A hole may be called data, and a file ends with one.
+            match to_hole {
+                true => Ok(node.size_bytes()),
+                false => Ok(at),
             }
         })
     }

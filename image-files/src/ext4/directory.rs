@@ -45,6 +45,12 @@ impl FileSystem {
         }
         let block_bytes = self.block_bytes();
         let size = directory.size_bytes();
+        // Its holes are errors, so a whole one has as many blocks of its own.
+        if !directory.has_inline_content() && size / block_bytes > self.superblock.blocks {
+            return Err(FileError::Damaged(
+                "a directory is larger than its file system",
+            ));
+        }
         let mut start = from / block_bytes * block_bytes;
         let mut first = (from % block_bytes) as usize;
         while start < size {

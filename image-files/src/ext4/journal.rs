@@ -45,7 +45,7 @@ struct Reader<'a> {
     seed: u32,
     first: u32,
     end: u32,
-    /// The newest copy of each block, with its transaction.
+    /// The newest copy of each block.
     found: BTreeMap<u64, Journaled>,
 }
 
@@ -96,7 +96,8 @@ pub(super) fn read(
 impl Reader<'_> {
     fn walk(&mut self, mut sequence: u32, mut at: u32) -> Result<(), FileError> {
         let mut copies = Vec::new();
-        let mut revoked = Vec::new();
+        // Where they lie and not what they hold, so that memory is bounded by the journal's length.
+        let mut revokes = Vec::new();
         // Each step takes a block, so that a journal that leads to itself ends.
         let mut left = self.end;
         while left > 0 && (self.first..self.end).contains(&at) {
@@ -107,6 +108,7 @@ impl Reader<'_> {
             if be32(&block, 0) != MAGIC || be32(&block, 8) != sequence {
                 break;
             }
+            let here = at;
             at = self.next(at);
             match be32(&block, 4) {
                 DESCRIPTOR if self.tail_verifies(&block) => {
@@ -117,11 +119,14 @@ impl Reader<'_> {
                         copies.push((target, copy));
                     }
                 }
-                REVOKE if self.tail_verifies(&block) => revoked.extend(self.revoked(&block)),
+                REVOKE if self.tail_verifies(&block) => revokes.push(here),
                 COMMIT if self.commit_verifies(&block) => {
                     self.found.extend(copies.drain(..));
-                    for block in revoked.drain(..) {
-                        self.found.remove(&block);
+                    for place in revokes.drain(..) {
+                        let (_, block) = self.block(place)?;
+                        for block in self.revoked(&block) {
+                            self.found.remove(&block);
+                        }
                     }
                     sequence = sequence.wrapping_add(1);
                 }

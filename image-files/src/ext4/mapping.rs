@@ -67,6 +67,9 @@ impl<'a> Mapping<'a> {
     fn of_extents(&self, block: u64) -> Result<Run, FileError> {
         let mut bytes = self.node.places.to_vec();
         let mut end = 1 << 32;
+        if block >= end {
+            return Err(FileError::Damaged("a file is longer than its map"));
+        }
         let mut expected = None;
         loop {
             let level = level(&bytes, expected)?;

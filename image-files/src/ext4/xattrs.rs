@@ -112,8 +112,13 @@ impl FileSystem {
 
     fn value_in(&self, inode: u32, len: u64) -> Result<Vec<u8>, FileError> {
         let node = self.node(inode)?;
+        // Content inside of an inode is found by its attributes: one that leads to itself would
+        // have no end.
+        if !node.is_file() || node.has_inline_content() {
+            return Err(FileError::Damaged("an extended attribute is impossible"));
+        }
         let mut value = vec![0; len as usize];
-        match node.is_file() && self.read(&node, 0, &mut value)? == value.len() {
+        match self.read(&node, 0, &mut value)? == value.len() {
             true => Ok(value),
             false => Err(FileError::Damaged("an extended attribute is impossible")),
         }

@@ -212,3 +212,33 @@ fn one_damaged_inode_is_an_error_of_its_files_alone() {
     assert_eq!(broken, [b"/etc/link"]);
     assert!(seen.len() > sound);
 }
+
+#[test]
+fn content_that_leads_to_itself_is_an_error() {
+    let place = tempfile::tempdir().expect("made");
+    fs::write(place.path().join("tiny"), b"a marker of a tiny file").expect("written");
+    let features = "inline_data,ea_inode,^metadata_csum,^has_journal";
+    let mut bytes = image(&["-t", "ext4", "-I", "256", "-O", features], place.path());
+    let inode = {
+        let of = open(bytes.clone());
+        let node = find(&of, "tiny");
+        assert_eq!(content(&of, &node), b"a marker of a tiny file");
+        node.number()
+    };
+    // The inode has the marker where other files have the places of their blocks, and behind that
+    // the attribute of content inside of an inode, whose entry names no inode for its value.
+    let marker = bytes.windows(8).position(|bytes| bytes == b"a marker");
+    let marker = marker.expect("it lies in the inode");
+    let entry = bytes[marker..marker + 216]
+        .windows(4)
+        .position(|bytes| bytes == 0xEA02_0000_u32.to_le_bytes());
+    let entry = marker + entry.expect("it has attributes") + 4;
+    assert_eq!(&bytes[entry + 16..entry + 20], b"data");
+    bytes[entry + 4..entry + 8].copy_from_slice(&inode.to_le_bytes());
+    bytes[entry + 8..entry + 12].copy_from_slice(&8_u32.to_le_bytes());
+    let of = open(bytes);
+    let node = find(&of, "tiny");
+    let read = of.read(&node, 0, &mut [0; 100]);
+    assert!(matches!(read, Err(FileError::Damaged(_))), "{read:?}");
+    assert!(matches!(of.xattrs(&node), Err(FileError::Damaged(_))));
+}

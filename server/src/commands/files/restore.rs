@@ -96,14 +96,16 @@ fn count(of: &FileSystem, node: &Node) -> u64 {
     let bar = progress("{elapsed:>5} {spinner} looking: {human_pos} files", None);
     let mut seen = HashSet::new();
     let mut left = vec![node.clone()];
-    let mut total = 0;
+    let mut total: u64 = 0;
     while let Some(node) = left.pop() {
         if !seen.insert(node.number()) {
             continue;
         }
         bar.inc(1);
         match node.kind() {
-            FileKind::File => total += node.size_bytes().min(node.sectors() * 512),
+            FileKind::File => {
+                total = total.saturating_add(node.size_bytes().min(node.sectors() * 512));
+            }
             FileKind::Directory => {
                 let entries = listed(of, &node).unwrap_or_default();
                 left.extend(entries.iter().filter_map(|(_, inode)| of.node(*inode).ok()));
@@ -241,15 +243,24 @@ impl Copy<'_> {
                 );
             }
         }
-        file.set_permissions(Permissions::from_mode(node.mode().into()))?;
+        // Set-user-id would be of the one who restores, not of the owner.
+        let mode = match is_root() {
+            true => node.mode(),
+            false => node.mode() & 0o1777,
+        };
+        file.set_permissions(Permissions::from_mode(mode.into()))?;
         Ok(set_times(node, target)?)
     }
 }
 
+fn is_root() -> bool {
+    // SAFETY: only returns a number and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
 /// Gives a file its owner, which only root can.
 fn own(node: &Node, target: &Path) -> io::Result<()> {
-    // SAFETY: only returns a number and cannot fail.
-    match unsafe { libc::geteuid() } == 0 {
+    match is_root() {
         true => std::os::unix::fs::lchown(target, Some(node.uid()), Some(node.gid())),
         false => Ok(()),
     }
