@@ -68,10 +68,11 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
     let found = disk_thread::found_disk(&configuration, config, labelled.label(), false);
     require_same_disks(&configuration, &known, &[found])?;
     let entry = labelled.label().find(vdisk);
-    let (size_bytes, uuid) = (
-        entry.map_or(0, VdiskEntry::size_bytes),
-        entry.map(VdiskEntry::uuid),
-    );
+    let size_bytes = entry.map_or(0, VdiskEntry::size_bytes);
+    // Other disks are not needed for a vdisk that has no log.
+    let uuid_of_log = entry
+        .map(VdiskEntry::uuid)
+        .filter(|uuid| labelled.label().history_of(*uuid).is_some());
     let image_disk = labelled.label().disk_uuid();
     let what = format!(
         "vdisk `{vdisk}` ({}) of disk `{name}` and its data will be lost",
@@ -81,7 +82,7 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
     let others = configuration.disks.iter().zip(&report.disks);
     let others = others.filter(|(other, _)| other.name.value != config.name.value);
     for (other, admission) in others {
-        if let Some(uuid) = uuid.filter(|_| other.path().is_some_and(|path| path.exists())) {
+        if let Some(uuid) = uuid_of_log.filter(|_| other.path().is_some_and(|path| path.exists())) {
             let opened = disk_thread::open_here(&configuration, other, admission, epoch, false)?;
             free_log(&other.name.value, opened, (vdisk, uuid, image_disk), epoch)?;
         }

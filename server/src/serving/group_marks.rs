@@ -69,9 +69,19 @@ pub(super) async fn mark(vdisks: &[Vdisk], names: &str, mark: &str) -> CommandRe
     let held = hold(&chosen, cut, mark).await?;
     let marks = chosen.iter().map(|vdisk| {
         let mark = mark.to_owned();
-        ask(vdisk, move |service, id, done| {
+        let marked = ask(vdisk, move |service, id, done| {
             service.mark_cut(id, &mark, (cut, count), done);
-        })
+        });
+        async move {
+            // The vdisks whose disks answer must not be held for one that hangs.
+            timeout(HOLD_TIME, marked).await.unwrap_or_else(|_| {
+                Err(Failure::new(format!(
+                    "`{}` was not marked within {} s: its disk is slow or hangs (`disktime status`)",
+                    vdisk.name(),
+                    HOLD_TIME.as_secs()
+                )))
+            })
+        }
     });
     let marks: Vec<CommandResult<u64>> = join_all(marks).await;
     drop(held);
@@ -94,7 +104,9 @@ pub(super) async fn mark(vdisks: &[Vdisk], names: &str, mark: &str) -> CommandRe
         let drop_mark = ask(vdisk, move |service, id, done| {
             service.drop_mark(id, &mark, done);
         });
-        drop_mark.await?;
+        if let Err(why) = drop_mark.await {
+            tracing::warn!("the mark of `{}` is left: {why}", vdisk.name());
+        }
     }
     Err(failure)
 }

@@ -19,6 +19,8 @@ use disktime_fuse::OpenFiles;
 use disktime_volumes::SeqDone;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 /// How long connections have for their end: less than the one who asked waits for an answer.
 const END_TIME: Duration = Duration::from_secs(8);
@@ -46,11 +48,18 @@ pub(super) async fn revert(
         true => end_clients(vdisk, &closed, files).await?,
         false => 0,
     };
+    let cache = files.cloned().map(|files| (files, vdisk.file_identity()));
+    let runtime = Handle::current();
     let seq = ask(vdisk, move |service, id, done| {
-        // Until it is done, even if the one who asked is gone.
+        // Closed until the kernel has forgotten the old content, even if the one who asked is gone.
         let done: SeqDone = Box::new(move |result| {
-            drop(closed);
-            done(result);
+            runtime.spawn_blocking(move || {
+                if let Some((files, file)) = cache {
+                    files.forget_cached(file);
+                }
+                drop(closed);
+                done(result);
+            });
         });
         match &wanted.to {
             Some(moment) => service.revert(id, moment, done),
@@ -58,10 +67,6 @@ pub(super) async fn revert(
         }
     })
     .await?;
-    if let Some(files) = files.cloned() {
-        let file = vdisk.file_identity();
-        tokio::task::spawn_blocking(move || files.forget_cached(file)).await?;
-    }
     Ok(json!({ "vdisk": vdisk.name(), "seq": seq, "disconnected": disconnected }))
 }
 
@@ -84,12 +89,18 @@ async fn end_clients(
 ) -> CommandResult<u64> {
     let clients = vdisk.clients();
     let count = clients.get();
+    let until = Instant::now() + END_TIME;
     if closed.end_files() > 0
         && let Some(files) = files
+        && timeout(END_TIME, files.until_submitted()).await.is_err()
     {
-        files.until_submitted().await;
+        return Err(Failure::new(format!(
+            "`{}`: the thread of the FUSE directory did not answer within {} s (`disktime \
+             status`); nothing was reverted",
+            vdisk.name(),
+            END_TIME.as_secs()
+        )));
     }
-    let until = Instant::now() + END_TIME;
     loop {
         vdisk.reactor().disconnect(vdisk.id())?;
         let waiting = clients.clone();
