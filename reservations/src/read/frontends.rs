@@ -51,9 +51,10 @@ impl Reader<'_> {
         let mount = self.path_or(fuse, "mount", FUSE_MOUNT);
         let history = fuse.path("history").map(|path| self.resolve(path));
         if let (Some(mount), Some(history)) = (&mount, &history)
-            && mount.value == history.value
+            && (mount.value.starts_with(&history.value) || history.value.starts_with(&mount.value))
         {
-            let message = "the files of the past cannot be where the vdisks are";
+            let message =
+                "the files of the past cannot be where the vdisks are, nor one inside the other";
             let help = "give it a directory of its own, as in \"history\": \"past\"";
             fuse.report(history.span, message, help);
         }
