@@ -62,6 +62,9 @@ pub(crate) const PAYLOAD_UNITS_MAX: usize = 256;
 /// Bytes of a mark's name, at most.
 pub(crate) const MARK_NAME_BYTES_MAX: usize = 128;
 
+/// Bytes of the settings of a clone, at most.
+pub(crate) const CLONE_SETTINGS_BYTES_MAX: usize = 1024;
+
 /// How many seqs are not durable, at most; and how many are skipped after a crash.
 pub(crate) const UNFLUSHED_SEQS_MAX: u64 = 65_536;
 

@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod branches;
+mod clones;
 mod fences;
 mod format;
 pub mod fuzzing;
@@ -52,11 +53,12 @@ mod segments;
 mod steps;
 
 pub use format::batch::EntryKind;
-pub use format::superblock::{Geometry, SuperblockDefect};
+pub use format::record::CloneEntry;
+pub use format::superblock::{Geometry, Origin, SuperblockDefect, origin_of};
 pub use format::{Seq, UNIT_BYTES, Unit, Uuid};
 pub use log::{
-    FETCH_BLOCKS_MAX, Fetched, Holder, Log, MarkStatus, Resolved, Run, Settings, Source, Status,
-    UsedSpace, View, WhenFull,
+    CloneStatus, FETCH_BLOCKS_MAX, Fetched, Holder, Log, MarkStatus, Resolved, Run, Settings,
+    Source, Status, UsedSpace, View, WhenFull,
 };
 pub use moment::{Moment, MomentError, check_mark_name, time_text};
 pub use recovery::{Expectation, Need, OpenError, Recovery, Report};
@@ -72,4 +74,18 @@ pub fn new_log(geometry: Geometry, program_version: [u16; 3]) -> Option<Vec<u8>>
     geometry
         .is_possible()
         .then(|| Superblock::of_new_log(geometry, program_version).encode())
+}
+
+/// The superblock of the log of a clone that nothing was written to; `None` if the geometry is out
+/// of bounds.
+pub fn new_clone_log(
+    geometry: Geometry,
+    origin: Origin,
+    program_version: [u16; 3],
+) -> Option<Vec<u8>> {
+    let superblock = Superblock {
+        origin: Some(origin),
+        ..Superblock::of_new_log(geometry, program_version)
+    };
+    geometry.is_possible().then(|| superblock.encode())
 }

@@ -6,7 +6,7 @@
 //!   pipeline.rs ──────────────────────┘      flushing.rs: what waits for durability
 //!   sealing.rs   the next segment            checkpoints.rs: CHECKPOINT, superblocks
 //!   building.rs  maps of moments             folding.rs: the floor moves
-//!   space.rs     the disk below has none
+//!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
@@ -20,6 +20,7 @@
 mod branching;
 mod building;
 mod checkpoints;
+mod cloning;
 mod damage;
 mod fetching;
 mod flushing;
@@ -38,9 +39,10 @@ pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
 pub use reading::{Run, Source, View};
 pub use requests::Resolved;
-pub use retaining::{Holder, MarkStatus, Status, UsedSpace};
+pub use retaining::{CloneStatus, Holder, MarkStatus, Status, UsedSpace};
 
 use crate::branches::Branches;
+use crate::clones::Clones;
 use crate::fences::Fences;
 use crate::format::checkpoint::LossRow;
 use crate::format::checks::Checks;
@@ -55,6 +57,7 @@ use crate::segments::{Cut, Segments};
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
+use cloning::Announcing;
 use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
@@ -148,6 +151,8 @@ pub struct Log {
     segments: Segments,
     branches: Branches,
     marks: Marks,
+    clones: Clones,
+    announcing: Announcing,
     map: BlockMap,
     views: BTreeMap<ViewId, (Seq, ViewMap)>,
     fetches: Fetches,

@@ -16,7 +16,7 @@
 
 mod judging;
 
-use crate::format::superblock::{CheckpointPlace, Geometry, Superblock, SuperblockDefect};
+use crate::format::superblock::{CheckpointPlace, Geometry, Origin, Superblock, SuperblockDefect};
 use crate::format::{PAYLOAD_UNITS_MAX, SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit, Uuid};
 use crate::log::{Log, Settings};
 use crate::scan::Scan;
@@ -123,6 +123,8 @@ enum Stage {
 #[derive(Debug)]
 pub struct Recovery {
     expectation: Expectation,
+    /// What the log of a clone must begin with; `None`: it must be no clone's.
+    origin: Option<Origin>,
     stage: Stage,
     copies: Vec<Result<Superblock, SuperblockDefect>>,
     superblock: Option<Superblock>,
@@ -144,6 +146,7 @@ impl Recovery {
     pub fn new(expectation: Expectation) -> Recovery {
         Recovery {
             expectation,
+            origin: None,
             stage: Stage::Flush,
             copies: Vec::new(),
             superblock: None,
@@ -155,6 +158,14 @@ impl Recovery {
             checkpoint_mended: false,
             error: None,
             single_until: 0,
+        }
+    }
+
+    /// Begins to open the log of a clone that begins with this.
+    pub fn of_clone(expectation: Expectation, origin: Origin) -> Recovery {
+        Recovery {
+            origin: Some(origin),
+            ..Recovery::new(expectation)
         }
     }
 
@@ -298,7 +309,8 @@ impl Recovery {
             disk,
             area_units,
         } = self.expectation;
-        if geometry.vdisk != vdisk || geometry.disk != disk {
+        let is_other = geometry.vdisk != vdisk || geometry.disk != disk;
+        if is_other || superblock.origin != self.origin {
             self.fail(OpenError::Stranger);
         } else if geometry.area_units() > area_units {
             self.fail(OpenError::AreaTooSmall {

@@ -178,6 +178,18 @@ pub enum Failure {
     /// A mark lies on the branch.
     #[error("a mark needs that branch; drop the mark first")]
     BranchIsMarked,
+    /// A clone begins on the branch.
+    #[error("a clone needs that branch; drop the clone first (`disktime drop CLONE`)")]
+    BranchIsCloned,
+    /// A clone begins with the mark.
+    #[error("a clone begins with that mark; drop the clone first (`disktime drop CLONE`)")]
+    MarkIsCloned,
+    /// A clone of that name exists.
+    #[error("a clone of that name exists; drop it or take another name")]
+    CloneExists,
+    /// No clone is that vdisk.
+    #[error("there is no clone of that name")]
+    NoSuchClone,
     /// There is no revert, or what it left was dropped.
     #[error("there is no revert to undo, or the branch that it left was dropped")]
     NothingToUndo,

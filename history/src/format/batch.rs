@@ -226,6 +226,8 @@ impl BatchHeader {
             Body::Record(Record::Branch { parent, fork, .. }) => {
                 *parent < self.first_seq && *fork < self.first_seq
             }
+            Body::Record(Record::Clone(clone)) => clone.moment < self.first_seq,
+            Body::Record(Record::DropClone(seq)) => *seq < self.first_seq,
             Body::Record(Record::FoldIntent { from, to }) => from <= to && *to < self.first_seq,
             _ => true,
         }

@@ -1,7 +1,7 @@
 //! The tables of a CHECKPOINT: segments, branches, marks, and how far the image has come.
 
 use super::bytes::put;
-use super::record::BranchReason;
+use super::record::{BranchReason, CloneEntry};
 use super::{MARK_NAME_BYTES_MAX, Seq, Unit, Uuid};
 use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
@@ -14,6 +14,7 @@ pub(crate) const BRANCH_BYTES: usize = 48;
 const MARK_BYTES: usize = 40;
 pub(crate) const LOST_RUN_BYTES: usize = 16;
 const LOSS_BYTES: usize = 24;
+const CLONE_BYTES: usize = 48;
 
 /// A segment as a checkpoint lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,15 @@ pub(crate) struct LossRow {
     pub(crate) time_ns: u64,
 }
 
+/// A clone as a checkpoint lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CloneRow {
+    /// Of its record.
+    pub(crate) seq: Seq,
+    pub(crate) time_ns: u64,
+    pub(crate) entry: CloneEntry,
+}
+
 /// The tables of a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tables {
@@ -84,6 +94,8 @@ pub(crate) struct Tables {
     /// By block, apart from each other.
     pub(crate) lost_runs: Vec<LostRun>,
     pub(crate) losses: Vec<LossRow>,
+    /// By seq.
+    pub(crate) clones: Vec<CloneRow>,
 }
 
 impl Tables {
@@ -100,6 +112,12 @@ impl Tables {
             + names
             + section_bytes(self.lost_runs.len(), LOST_RUN_BYTES)
             + section_bytes(self.losses.len(), LOSS_BYTES)
+            + section_bytes(self.clones.len(), 0)
+            + self
+                .clones
+                .iter()
+                .map(|row| clone_bytes(&row.entry))
+                .sum::<usize>()
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -139,6 +157,11 @@ impl Tables {
             self.marks.iter().for_each(|row| encode_mark(row, bytes));
         });
         self.encode_losses(&mut bytes);
+        if !self.clones.is_empty() {
+            section(&mut bytes, CLONES, self.clones.len(), 0, |bytes| {
+                self.clones.iter().for_each(|row| encode_clone(row, bytes));
+            });
+        }
         bytes
     }
 
@@ -202,6 +225,7 @@ impl Tables {
                     BRANCHES => tables.branches.push(decode_branch(body.take(row_bytes)?)?),
                     LOST_RUNS => tables.lost_runs.push(decode_run(body.take(row_bytes)?)),
                     LOSSES => tables.losses.push(decode_loss(body.take(row_bytes)?)),
+                    CLONES => tables.clones.push(decode_clone(&mut body)?),
                     _ => tables.marks.push(decode_mark(&mut body)?),
                 }
             }
@@ -225,9 +249,10 @@ const BRANCHES: u32 = 3;
 const MARKS: u32 = 4;
 const LOST_RUNS: u32 = 5;
 const LOSSES: u32 = 6;
+const CLONES: u32 = 7;
 
 /// Sections that are known, and how many of them each checkpoint has.
-const SECTIONS: usize = 6;
+const SECTIONS: usize = 7;
 const ALWAYS: usize = 4;
 
 fn section_bytes(rows: usize, row_bytes: usize) -> usize {
@@ -268,6 +293,11 @@ impl<'a> Reader<'a> {
 
 fn mark_bytes(name_bytes: usize) -> usize {
     (MARK_BYTES + name_bytes).next_multiple_of(8)
+}
+
+/// Bytes of the row of a clone.
+pub(crate) fn clone_bytes(clone: &CloneEntry) -> usize {
+    (CLONE_BYTES + clone.name.len() + clone.settings.len()).next_multiple_of(8)
 }
 
 /// Appends a row of zeroes; its first byte.
@@ -377,6 +407,41 @@ fn decode_mark(reader: &mut Reader<'_>) -> Option<MarkRow> {
         cut: array_at(fixed, 16),
         vdisks: u32_at(fixed, 32),
         name: name.to_string(),
+    })
+}
+
+fn encode_clone(clone: &CloneRow, bytes: &mut Vec<u8>) {
+    let entry = &clone.entry;
+    let row_bytes = clone_bytes(entry);
+    let at = row(bytes, row_bytes);
+    put_all(bytes, at, &[clone.seq, entry.moment]);
+    put(bytes, at + 16, &entry.vdisk);
+    put(bytes, at + 32, &clone.time_ns.to_le_bytes());
+    put(bytes, at + 40, &(entry.name.len() as u16).to_le_bytes());
+    put(bytes, at + 42, &(entry.settings.len() as u16).to_le_bytes());
+    put(bytes, at + 44, &(row_bytes as u32).to_le_bytes());
+    put(bytes, at + CLONE_BYTES, entry.name.as_bytes());
+    let settings_at = at + CLONE_BYTES + entry.name.len();
+    put(bytes, settings_at, entry.settings.as_bytes());
+}
+
+fn decode_clone(reader: &mut Reader<'_>) -> Option<CloneRow> {
+    let fixed = reader.take(CLONE_BYTES)?;
+    let lens = [u16_at(fixed, 40), u16_at(fixed, 42)].map(usize::from);
+    let row_bytes = u32_at(fixed, 44) as usize;
+    let rest = reader.take(row_bytes.checked_sub(CLONE_BYTES)?)?;
+    let (name, rest) = rest.split_at_checked(lens[0])?;
+    let text = |bytes: &[u8]| Some(std::str::from_utf8(bytes).ok()?.to_owned());
+    let entry = CloneEntry {
+        vdisk: array_at(fixed, 16),
+        moment: u64_at(fixed, 8),
+        name: text(name)?,
+        settings: text(rest.get(..lens[1])?)?,
+    };
+    entry.is_possible().then(|| CloneRow {
+        seq: u64_at(fixed, 0),
+        time_ns: u64_at(fixed, 32),
+        entry,
     })
 }
 

@@ -1,7 +1,9 @@
 //! Records: what batches other than DATA say about the history.
 
 use super::bytes::put;
-use super::{MARK_NAME_BYTES_MAX, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Uuid};
+use super::{
+    CLONE_SETTINGS_BYTES_MAX, MARK_NAME_BYTES_MAX, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Uuid,
+};
 use disktime_units::little_endian::{array_at, u16_at, u32_at, u64_at};
 
 const MARK: u8 = 2;
@@ -12,10 +14,13 @@ const FOLD_INTENT: u8 = 6;
 const DURABLE: u8 = 7;
 const DROP: u8 = 8;
 const SEAL: u8 = 10;
+const CLONE: u8 = 129;
+const DROP_CLONE: u8 = 131;
 /// Types from here on may be ignored by a program that does not know them.
 const IGNORABLE: u8 = 128;
 
 const MARK_NAME_AT: usize = 24;
+const CLONE_NAME_AT: usize = 28;
 
 /// Why a branch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,27 @@ pub(crate) struct MarkText {
     pub(crate) name: String,
 }
 
+/// A vdisk that begins with a moment of another one: a clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneEntry {
+    /// The clone.
+    pub vdisk: Uuid,
+    /// The moment that it begins with.
+    pub moment: Seq,
+    /// Its name, 1 to 128 bytes.
+    pub name: String,
+    /// How it is served, at most 1024 bytes; not read here.
+    pub settings: String,
+}
+
+impl CloneEntry {
+    /// Whether the lengths are in their bounds.
+    pub(crate) fn is_possible(&self) -> bool {
+        (1..=MARK_NAME_BYTES_MAX).contains(&self.name.len())
+            && self.settings.len() <= CLONE_SETTINGS_BYTES_MAX
+    }
+}
+
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -81,6 +107,9 @@ pub(crate) enum Record {
     DropMark(Seq),
     DropBranch(u64),
     Seal(SealRecord),
+    Clone(CloneEntry),
+    /// The clone whose record has this seq is given up.
+    DropClone(Seq),
     /// Of a type that this program does not know and may ignore.
     Other {
         kind: u8,
@@ -107,6 +136,8 @@ impl Record {
             Record::Durable => DURABLE,
             Record::DropMark(_) | Record::DropBranch(_) => DROP,
             Record::Seal(_) => SEAL,
+            Record::Clone(_) => CLONE,
+            Record::DropClone(_) => DROP_CLONE,
             Record::Other { kind, .. } => *kind,
         }
     }
@@ -149,6 +180,11 @@ impl Record {
                 put(area, 16, &seal.last_seq.to_le_bytes());
                 24
             }
+            Record::Clone(clone) => encode_clone(clone, area),
+            Record::DropClone(seq) => {
+                put(area, 0, &seq.to_le_bytes());
+                8
+            }
             Record::Other { bytes, .. } => *bytes,
         }
     }
@@ -180,6 +216,8 @@ impl Record {
                 pages: [u32_at(area, 0), u32_at(area, 4), u32_at(area, 8)],
                 last_seq: u64_at(area, 16),
             }),
+            CLONE => Record::Clone(decode_clone(area)?),
+            DROP_CLONE => Record::DropClone(first),
             IGNORABLE.. => return Some(Record::Other { kind, bytes: len }),
             _ => return None,
         };
@@ -203,6 +241,30 @@ fn two(area: &mut [u8], first: u64, second: u64) -> u32 {
     put(area, 0, &first.to_le_bytes());
     put(area, 8, &second.to_le_bytes());
     16
+}
+
+fn encode_clone(clone: &CloneEntry, area: &mut [u8]) -> u32 {
+    put(area, 0, &clone.vdisk);
+    put(area, 16, &clone.moment.to_le_bytes());
+    put(area, 24, &(clone.name.len() as u16).to_le_bytes());
+    put(area, 26, &(clone.settings.len() as u16).to_le_bytes());
+    let settings_at = CLONE_NAME_AT + clone.name.len();
+    put(area, CLONE_NAME_AT, clone.name.as_bytes());
+    put(area, settings_at, clone.settings.as_bytes());
+    (settings_at + clone.settings.len()) as u32
+}
+
+fn decode_clone(area: &[u8]) -> Option<CloneEntry> {
+    let lens = [u16_at(area, 24), u16_at(area, 26)].map(usize::from);
+    let (name, rest) = area.get(CLONE_NAME_AT..)?.split_at_checked(lens[0])?;
+    let text = |bytes: &[u8]| Some(std::str::from_utf8(bytes).ok()?.to_owned());
+    let clone = CloneEntry {
+        vdisk: array_at(area, 0),
+        moment: u64_at(area, 16),
+        name: text(name)?,
+        settings: text(rest.get(..lens[1])?)?,
+    };
+    clone.is_possible().then_some(clone)
 }
 
 fn decode_mark(area: &[u8]) -> Option<MarkText> {

@@ -15,11 +15,17 @@ const CLOSED: u16 = 1;
 /// Space in a checkpoint for marks and branches, however many slots there are.
 const OTHER_ROWS_BYTES: usize = 4096;
 
-/// Incompatible features that have a name; this program knows none of them.
+/// Incompatible features that have a name; this program knows `clone`.
 const INCOMPATIBLE: [&str; 5] = ["elsewhere", "clone", "long checkpoint", "sizes", "ring"];
 
-/// Read-only-compatible features that have a name; this program knows none of them.
+/// The bit of `clone`.
+const CLONE: u64 = 1 << 1;
+
+/// Read-only-compatible features that have a name; this program knows `clones`.
 const READ_ONLY_COMPATIBLE: [&str; 2] = ["clones", "cursors"];
+
+/// The bit of `clones`.
+const HAS_CLONES: u64 = 1;
 
 /// Where a log lies and what it belongs to; fixed when it is formatted, except for sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +91,17 @@ pub(crate) struct CheckpointPlace {
     pub(crate) checksum: u32,
 }
 
+/// What the log of a clone begins with: what no batch of it has, a moment of another log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The vdisk that was cloned.
+    pub vdisk: Uuid,
+    /// Its log.
+    pub log: Uuid,
+    /// The moment of that.
+    pub moment: Seq,
+}
+
 /// A superblock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Superblock {
@@ -107,6 +124,10 @@ pub(crate) struct Superblock {
     pub(crate) next_segment: u64,
     /// Features of a later program, with which this one may read the log and not write it.
     pub(crate) read_only_features: u64,
+    /// It has CLONE records: they hold the floor.
+    pub(crate) has_clones: bool,
+    /// It is the log of a clone.
+    pub(crate) origin: Option<Origin>,
 }
 
 /// Why bytes are not a superblock that this program can use.
@@ -162,6 +183,8 @@ impl Superblock {
             floor: 0,
             next_segment: 1,
             read_only_features: 0,
+            has_clones: false,
+            origin: None,
         }
     }
 
@@ -202,9 +225,17 @@ impl Superblock {
         put(&mut block, 152, &self.fold_to.to_le_bytes());
         // Never written by this program over a log that has them; kept so that bytes decode to the
         // same.
-        put(&mut block, 160, &self.read_only_features.to_le_bytes());
+        let clones = if self.has_clones { HAS_CLONES } else { 0 };
+        let read_only_compatible = self.read_only_features | clones;
+        put(&mut block, 160, &read_only_compatible.to_le_bytes());
         put_place(&mut block, 168, self.checkpoint_before);
         put(&mut block, 184, &self.floor.to_le_bytes());
+        if let Some(origin) = &self.origin {
+            put(&mut block, 72, &CLONE.to_le_bytes());
+            put(&mut block, 192, &origin.vdisk);
+            put(&mut block, 208, &origin.log);
+            put(&mut block, 224, &origin.moment.to_le_bytes());
+        }
         put(&mut block, 264, &self.next_segment.to_le_bytes());
         let checksum = checks::unseeded(&block, CHECKSUM_AT);
         put(&mut block, CHECKSUM_AT, &checksum.to_le_bytes());
@@ -225,9 +256,10 @@ impl Superblock {
             return Err(SuperblockDefect::Version(u32_at(block, 8)));
         }
         let written_by = [u16_at(block, 88), u16_at(block, 90), u16_at(block, 92)];
-        if u64_at(block, 72) != 0 {
+        let incompatible = u64_at(block, 72);
+        if incompatible & !CLONE != 0 {
             return Err(SuperblockDefect::Unknown {
-                what: feature_names(u64_at(block, 72), &INCOMPATIBLE),
+                what: feature_names(incompatible & !CLONE, &INCOMPATIBLE),
                 written_by: version_text(written_by),
             });
         }
@@ -250,7 +282,13 @@ impl Superblock {
             checkpoint_before: place_at(block, 168),
             floor: u64_at(block, 184),
             next_segment: u64_at(block, 264),
-            read_only_features: u64_at(block, 160),
+            read_only_features: u64_at(block, 160) & !HAS_CLONES,
+            has_clones: u64_at(block, 160) & HAS_CLONES != 0,
+            origin: (incompatible & CLONE != 0).then(|| Origin {
+                vdisk: array_at(block, 192),
+                log: array_at(block, 208),
+                moment: u64_at(block, 224),
+            }),
         };
         if superblock.is_possible() {
             Ok(superblock)
@@ -276,8 +314,15 @@ impl Superblock {
             && counts.iter().all(|count| (1..COUNT_LIMIT).contains(count))
             && self.fold_to < COUNT_LIMIT
             && self.floor <= self.fold_to
+            && self.origin.is_none_or(|origin| origin.moment < COUNT_LIMIT)
             && places.into_iter().flatten().all(is_inside)
     }
+}
+
+/// What the log of a clone begins with, by one of its superblocks; `None` if the unit is none of a
+/// clone.
+pub fn origin_of(unit: &[u8]) -> Option<Origin> {
+    Superblock::decode(unit).ok()?.origin
 }
 
 fn put_place(block: &mut [u8], at: usize, place: Option<CheckpointPlace>) {

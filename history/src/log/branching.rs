@@ -22,7 +22,7 @@ impl Log {
     /// What lies behind the point where the current branch left another one is given up.
     ///
     /// # Errors
-    /// [`Failure::NoSuchBranch`], [`Failure::BranchIsMarked`].
+    /// [`Failure::NoSuchBranch`], [`Failure::BranchIsMarked`], [`Failure::BranchIsCloned`].
     pub fn drop_branch(&mut self, request: RequestId, id: u64) -> Result<(), Failure> {
         self.check_writable()?;
         if !self.branches.tails().any(|(row, _)| row.id == id) {
@@ -30,6 +30,9 @@ impl Log {
         }
         if self.marks_need(id) {
             return Err(Failure::BranchIsMarked);
+        }
+        if self.clones_need(id) {
+            return Err(Failure::BranchIsCloned);
         }
         self.stage_record(request, Record::DropBranch(id))
     }
@@ -126,7 +129,9 @@ impl Log {
             let mut without = branches.clone();
             without.drop_branch(id);
             let kept = without.kept();
-            let mut needed = self.marks.rows().map(|mark| mark.moment).chain([moment]);
+            let clones = self.clone_entries().map(|clone| clone.moment);
+            let marks = self.marks.rows().map(|mark| mark.moment);
+            let mut needed = marks.chain(clones).chain([moment]);
             if needed.all(|moment| kept.keeps(moment)) {
                 *branches = without;
                 given_up.push(id);
@@ -148,7 +153,8 @@ impl Log {
     /// Moments that must keep their rows though their branches were dropped.
     fn pinned_moments(&self) -> Vec<Seq> {
         let marks = self.marks.rows().map(|mark| mark.moment);
-        marks.chain(self.moments_in_use()).collect()
+        let clones = self.clone_entries().map(|clone| clone.moment);
+        marks.chain(clones).chain(self.moments_in_use()).collect()
     }
 
     /// After a branch began or was given up: rows that nothing needs go if there are many.

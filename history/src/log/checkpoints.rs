@@ -2,7 +2,7 @@
 
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Purpose};
-use crate::format::checkpoint::Tables;
+use crate::format::checkpoint::{Tables, clone_bytes};
 use crate::format::record::Record;
 use crate::format::superblock::{CheckpointPlace, Superblock};
 use crate::format::{SUPERBLOCK_UNITS, Seq, UNIT_BYTES, Unit};
@@ -71,6 +71,8 @@ impl Log {
             self.superblocks.is_wanted = false;
             self.superblock.generation += 1;
             self.superblock.written_by = self.settings.program_version;
+            self.superblock.has_clones = self.has_clones();
+            self.superblocks_will_say(self.superblock.has_clones);
             // Both copies get these bytes, whatever changes meanwhile.
             self.superblocks.writing = Some(self.superblock.clone());
             self.superblocks.floor = self.superblocks.durable_floor.take();
@@ -102,6 +104,7 @@ impl Log {
         let Some(written) = self.superblocks.writing.take() else {
             return;
         };
+        self.superblocks_say(written.has_clones);
         if let Some(floor) = self.superblocks.floor.take() {
             self.superblocks.checkpoint_floor = None;
             self.fold_is_checkpointed(floor);
@@ -241,12 +244,14 @@ impl Log {
             marks: self.marks.rows().cloned().collect(),
             lost_runs: self.lost_blocks.rows(),
             losses: self.current_losses(),
+            clones: self.clones.rows().cloned().collect(),
         }
     }
 
     /// Bytes of the tables as a checkpoint would have them now.
     pub(super) fn tables_bytes(&self) -> usize {
-        self.tables().encoded_bytes()
+        let clones = self.clones_asked_for().map(clone_bytes);
+        self.tables().encoded_bytes() + clones.sum::<usize>()
     }
 
     /// Whether the tables would still fit with one more mark or branch.
@@ -259,6 +264,7 @@ impl Log {
         self.flight.is_empty()
             && self.staged.is_empty()
             && self.records.is_empty()
+            && self.announcing.is_empty()
             && self.flushing.len() == 0
             && self.sealing.is_none()
             && !self.reverting

@@ -5,9 +5,11 @@
 
 use super::building::{BuildPurpose, Builds};
 use super::checkpoints::Superblocks;
+use super::cloning::Announcing;
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Settings};
 use crate::branches::Branches;
+use crate::clones::Clones;
 use crate::format::checkpoint::{LossRow, LostRun};
 use crate::format::checks::Checks;
 use crate::format::record::{BranchReason, Record};
@@ -31,6 +33,7 @@ pub(crate) struct Found {
     pub(crate) oldest_restorable: Seq,
     pub(crate) branches: Branches,
     pub(crate) marks: Marks,
+    pub(crate) clones: Clones,
     pub(crate) segments: Segments,
     /// Records behind the checkpoint: record, seq, seq and time before it, its time.
     pub(crate) records: Vec<(Record, Seq, (Seq, u64), u64)>,
@@ -53,11 +56,13 @@ impl Log {
             geometry,
             checks: Checks::new(geometry.log),
             phase: Phase::Building,
+            announcing: Announcing::of_found(found.superblock.has_clones),
             superblock: found.superblock,
             superblocks: Superblocks::of_found(found.superblock_copy),
             segments: found.segments,
             branches: found.branches,
             marks: found.marks,
+            clones: found.clones,
             map: BlockMap::default(),
             views: BTreeMap::new(),
             fetches: Default::default(),
@@ -172,6 +177,7 @@ impl Log {
     fn truncate_tables(&mut self) {
         self.published_seq = self.branches.truncate(self.published_seq);
         self.marks.truncate(self.published_seq);
+        self.clones.truncate(self.published_seq);
     }
 
     /// The new epoch is durable in both superblocks.

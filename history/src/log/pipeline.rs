@@ -94,11 +94,11 @@ impl Flight {
         matches!(&self.header.body, Body::Record(Record::Mark(mark)) if mark.name == name)
     }
 
-    /// The fork of the branch that begins with it.
-    pub(super) fn fork(&self) -> Option<Seq> {
-        match self.header.body {
-            Body::Record(Record::Branch { fork, .. }) => Some(fork),
-            _ => None,
+    /// The record that it is, if it is one.
+    pub(super) fn record(&self) -> Option<&Record> {
+        match &self.header.body {
+            Body::Record(record) => Some(record),
+            Body::Data(_) => None,
         }
     }
 }
@@ -431,12 +431,15 @@ pub(super) const RECORD_ROOM: Room = Room {
 /// Slots that a record leaves free: what makes space may take the last ones.
 pub(super) fn slots_kept(record: &Record) -> usize {
     match record {
-        Record::Mark(_) | Record::Branch { .. } | Record::Durable => EMERGENCY_SLOTS,
+        Record::Mark(_) | Record::Clone(_) | Record::Branch { .. } | Record::Durable => {
+            EMERGENCY_SLOTS
+        }
         Record::Epoch { .. }
         | Record::Checkpoint { .. }
         | Record::FoldIntent { .. }
         | Record::DropMark(_)
         | Record::DropBranch(_)
+        | Record::DropClone(_)
         | Record::Other { .. }
         | Record::Seal(_) => 0,
     }

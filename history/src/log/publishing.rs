@@ -3,7 +3,7 @@
 use super::pipeline::{Answer, Flight};
 use super::{IoId, Log, Phase};
 use crate::format::batch::Body;
-use crate::format::checkpoint::MarkRow;
+use crate::format::checkpoint::{CloneRow, MarkRow};
 use crate::format::record::Record;
 use crate::replay;
 use crate::steps::{Failure, Notice, RequestId, Step};
@@ -94,6 +94,12 @@ impl Log {
                 self.branches.begin(seq, *fork, *reason, before.0, before.1);
                 self.first_branch_begins();
             }
+            Record::Clone(clone) => self.clones.insert(CloneRow {
+                seq,
+                time_ns: self.published_time_ns,
+                entry: clone.clone(),
+            }),
+            Record::DropClone(clone) => self.clones.remove(*clone),
             Record::DropMark(moment) => self.marks.remove(*moment),
             Record::DropBranch(id) => self.branches.drop_branch(*id),
             Record::FoldIntent { to, .. } => {
@@ -141,6 +147,7 @@ impl Log {
         let mut failed: Vec<RequestId> = of_flights
             .chain(of_records)
             .chain(self.flushing.take_all())
+            .chain(self.announcing.take_answers())
             .filter_map(Answer::request)
             .chain(self.accepting.take())
             .collect();

@@ -158,10 +158,13 @@ impl Log {
     /// A mark is given up.
     ///
     /// # Errors
-    /// [`Failure::NoSuchMark`].
+    /// [`Failure::NoSuchMark`], [`Failure::MarkIsCloned`].
     pub fn drop_mark(&mut self, request: RequestId, name: &str) -> Result<(), Failure> {
         self.check_writable()?;
         let moment = self.marks.moment_of(name).ok_or(Failure::NoSuchMark)?;
+        if self.is_cloned(moment) {
+            return Err(Failure::MarkIsCloned);
+        }
         self.stage_record(request, Record::DropMark(moment))
     }
 

@@ -1,11 +1,12 @@
 //! What is kept, what holds it, and what goes when time or space is up.
 //!
-//! Invariant: the floor never passes a mark, the point where a kept branch was left, or a moment
-//! that is open.
+//! Invariant: the floor never passes a mark, the moment of a clone, the point where a kept branch
+//! was left, or a moment that is open. That of a clone's log does not move.
 
 use super::{Log, Phase, WhenFull};
+use crate::branches::Branches;
 use crate::format::checkpoint::SegmentRow;
-use crate::format::record::Record;
+use crate::format::record::{CloneEntry, Record};
 use crate::format::{Seq, Uuid};
 use crate::log::building::BuildPurpose;
 use crate::log::pipeline::{Answer, Flight, StagedRecord};
@@ -16,6 +17,8 @@ use crate::segments::EMERGENCY_SLOTS;
 pub enum Holder {
     /// A mark.
     Mark(String),
+    /// A clone.
+    Clone(String),
     /// A branch beside the current one.
     Branch(u64),
     /// A moment that is open, or is being opened.
@@ -65,6 +68,8 @@ pub struct Status {
     pub branches: Vec<(u64, u64, Seq, Seq, bool)>,
     /// Marks, by moment.
     pub marks: Vec<MarkStatus>,
+    /// Clones, in the order in which they were made.
+    pub clones: Vec<CloneStatus>,
 }
 
 /// What the segments of a log are kept for, in units.
@@ -90,6 +95,15 @@ pub struct MarkStatus {
     /// The cut through several vdisks that it is a part of: what the marks of that share, and how
     /// many there should be.
     pub cut: Option<(Uuid, u32)>,
+}
+
+/// A clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneStatus {
+    /// What was recorded of it.
+    pub entry: CloneEntry,
+    /// When it was made, in nanoseconds since 1970.
+    pub time_ns: u64,
 }
 
 impl Log {
@@ -131,6 +145,14 @@ impl Log {
                     moment: mark.moment,
                     time_ns: mark.time_ns,
                     cut: (mark.cut != [0; 16]).then_some((mark.cut, mark.vdisks)),
+                })
+                .collect(),
+            clones: self
+                .clones
+                .rows()
+                .map(|row| CloneStatus {
+                    entry: row.entry.clone(),
+                    time_ns: row.time_ns,
                 })
                 .collect(),
         }
@@ -184,7 +206,9 @@ impl Log {
         };
         let moments = self.moments_in_use();
         let moments = moments.map(|moment| (held_at(moment), Holder::Moment(moment)));
-        marks.chain(tails).chain(moments).collect()
+        let clones = self.clone_entries();
+        let clones = clones.map(|clone| (clone.moment, Holder::Clone(clone.name.clone())));
+        marks.chain(clones).chain(tails).chain(moments).collect()
     }
 
     /// Moments that are open, that are being opened, or that a branch will begin with.
@@ -207,12 +231,20 @@ impl Log {
                 Record::Branch { fork, .. } => Some(fork),
                 _ => None,
             });
-        let in_flight = self.flight.iter().filter_map(|flight| flight.fork());
+        let of_flights = self.flight.iter().filter_map(Flight::record);
+        let in_flight = of_flights.filter_map(|record| match record {
+            Record::Branch { fork, .. } => Some(*fork),
+            _ => None,
+        });
         views.chain(opening).chain(waiting).chain(in_flight)
     }
 
     /// How far the floor can move now.
     pub fn fold_limit(&self) -> Seq {
+        if self.is_clone() {
+            // There is no image that could take what is folded.
+            return self.floor;
+        }
         let held = self.holders().into_iter().map(|(moment, _)| moment).min();
         held.unwrap_or(Seq::MAX).min(self.published_seq)
     }
@@ -227,7 +259,7 @@ impl Log {
     /// Gives up branches whose head has left the window and that no mark lies on.
     pub fn expire_branches(&mut self, now_ns: u64) {
         let oldest_ns = now_ns.saturating_sub(self.settings.window_ns);
-        if self.check_writable().is_ok() {
+        if self.check_writable().is_ok() && !self.is_clone() {
             self.expire_one_of(|head_time_ns| head_time_ns <= oldest_ns);
         }
     }
@@ -245,7 +277,8 @@ impl Log {
         let mut old = tails
             .filter(|(row, _)| is_old(row.head_time_ns))
             .map(|(row, _)| row.id);
-        let Some(id) = old.find(|id| !self.marks_need(*id)) else {
+        let is_needed = |id: u64| self.marks_need(id) || self.clones_need(id);
+        let Some(id) = old.find(|id| !is_needed(*id)) else {
             return false;
         };
         self.records.push_back(StagedRecord {
@@ -259,6 +292,20 @@ impl Log {
     /// Whether a mark would be lost with the branch: it need not lie on it, if its own was dropped
     /// and this one leads through it.
     pub(super) fn marks_need(&self, id: u64) -> bool {
+        let without = self.branches_without(Some(id));
+        let kept = without.kept();
+        self.marks.rows().any(|mark| !kept.keeps(mark.moment))
+    }
+
+    /// The same, of a clone.
+    pub(super) fn clones_need(&self, id: u64) -> bool {
+        let without = self.branches_without(Some(id));
+        let kept = without.kept();
+        self.clone_entries().any(|clone| !kept.keeps(clone.moment))
+    }
+
+    /// The branches when those are dropped that are being dropped, and this one.
+    pub(super) fn branches_without(&self, id: Option<u64>) -> Branches {
         let mut without = self.branches.clone();
         let waiting = self
             .records
@@ -268,10 +315,15 @@ impl Log {
                 _ => None,
             });
         let in_flight = self.flight.iter().filter_map(Flight::dropped_branch);
-        let dropped = waiting.chain(in_flight).chain([id]);
+        let dropped = waiting.chain(in_flight).chain(id);
         dropped.for_each(|id| without.drop_branch(id));
-        let kept = without.kept();
-        self.marks.rows().any(|mark| !kept.keeps(mark.moment))
+        without
+    }
+
+    /// Whether it is the log of a clone: what it does not have is in its parent, and there is no
+    /// image. So nothing is folded, and it keeps what was written since it began.
+    pub fn is_clone(&self) -> bool {
+        self.superblock.origin.is_some()
     }
 
     /// The end of the last sealed segment that can be folded altogether; all before it can, too.
@@ -317,7 +369,7 @@ impl Log {
 
     /// The log is full: whether space will be there if changes wait.
     pub(super) fn makes_space(&mut self) -> bool {
-        if self.settings.when_full == WhenFull::Refuse {
+        if self.settings.when_full == WhenFull::Refuse || self.is_clone() {
             return false;
         }
         if self.is_folding() {

@@ -2,6 +2,7 @@
 
 use super::{OpenError, Recovery, Report, Stage};
 use crate::branches::Branches;
+use crate::clones::Clones;
 use crate::format::batch::{BatchHeader, Body};
 use crate::format::checkpoint::{SegmentRow, Tables};
 use crate::format::checks::Checks;
@@ -23,6 +24,7 @@ pub(super) struct Checkpoint {
     tables: Tables,
     branches: Branches,
     marks: Marks,
+    clones: Clones,
 }
 
 impl Recovery {
@@ -192,8 +194,13 @@ impl Recovery {
         let superblock = self.superblock.ok_or(OpenError::Checkpoint)?;
         let geometry = superblock.geometry;
         let place = self.checkpoint.as_ref().map(|checkpoint| checkpoint.place);
-        let (tables, branches, marks) = match self.checkpoint {
-            Some(checkpoint) => (checkpoint.tables, checkpoint.branches, checkpoint.marks),
+        let (tables, branches, marks, clones) = match self.checkpoint {
+            Some(checkpoint) => (
+                checkpoint.tables,
+                checkpoint.branches,
+                checkpoint.marks,
+                checkpoint.clones,
+            ),
             None => Default::default(),
         };
         // Below the floor of a newer checkpoint, slots may have been used again.
@@ -265,6 +272,7 @@ impl Recovery {
             oldest_restorable,
             branches,
             marks,
+            clones,
             lost_runs: tables.lost_runs,
             losses: tables.losses,
             segments,
@@ -304,6 +312,7 @@ fn decode_checkpoint(
     let tables = Tables::decode(used)?;
     let branches = Branches::of_rows(&tables.branches, tables.current_branch, tables.undo_branch)?;
     let marks = Marks::of_rows(&tables.marks)?;
+    let clones = Clones::of_rows(&tables.clones)?;
     let slot = geometry.slot_of(place.unit);
     let is_possible = is_zero(padding)
         && tables.floor <= tables.oldest_restorable
@@ -319,6 +328,7 @@ fn decode_checkpoint(
         tables,
         branches,
         marks,
+        clones,
     })
 }
 

@@ -381,7 +381,7 @@ fn a_log_of_a_later_program_is_read_and_not_written() {
     let (mut driver, mut random) = new(WhenFull::Refuse);
     write(&mut driver, &mut random, 1, 1);
     driver.run(&mut random);
-    for (bits, name) in [(1_u64, "clones"), (1 << 40, "feature 40")] {
+    for (bits, name) in [(2_u64, "cursors"), (1 << 40, "feature 40")] {
         let (mut disk, image) = (driver.disk.clone(), driver.image.clone());
         change_superblocks(&mut disk, 160, &bits.to_le_bytes());
         disk.settle();

@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use disktime_history::{
     Expectation, Fetched, Geometry, IoFailed, IoId, Log, Need, Notice, OpenError, Part, Recovery,
     Report, RequestId, SUPERBLOCK_UNITS, Seq, Settings, Source, Step, UNIT_BYTES, View, ViewId,
-    WhenFull, new_log,
+    WhenFull, new_log, origin_of,
 };
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
@@ -83,11 +83,15 @@ pub(crate) fn recover(
     geometry: &Geometry,
     settings: Settings,
 ) -> Result<(Log, Report), OpenError> {
-    let mut recovery = Recovery::new(Expectation {
+    let expectation = Expectation {
         vdisk: geometry.vdisk,
         disk: geometry.disk,
         area_units: geometry.area_units(),
-    });
+    };
+    let mut recovery = match origin_of(&disk.bytes[..UNIT_BYTES]) {
+        Some(origin) => Recovery::of_clone(expectation, origin),
+        None => Recovery::new(expectation),
+    };
     loop {
         match recovery.need() {
             Need::Flush => {

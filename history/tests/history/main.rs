@@ -8,6 +8,7 @@
 
 mod cases;
 mod changed;
+mod clones;
 mod cuts;
 mod damage;
 mod disk;

@@ -4,7 +4,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use crate::tree::{Copy, SECTORS_PER_BLOCK, Tree, block_bytes};
-use disktime_history::{Failure, Notice, RequestId, Seq, View, ViewId, WhenFull};
+use disktime_history::{CloneEntry, Failure, Notice, RequestId, Seq, View, ViewId, WhenFull};
 use disktime_random::SplitMix64;
 use std::collections::BTreeSet;
 
@@ -50,6 +50,9 @@ struct Run {
     crashes: u32,
     folds: u32,
     reverts: u32,
+    clones_made: u32,
+    /// A clone that was asked for before a crash.
+    unsure_clone: Option<CloneEntry>,
 }
 
 impl Run {
@@ -81,6 +84,8 @@ impl Run {
             crashes: 0,
             folds: 0,
             reverts: 0,
+            clones_made: 0,
+            unsure_clone: None,
         }
     }
 
@@ -282,6 +287,7 @@ impl Run {
             .iter()
             .map(|mark| (mark.name.clone(), mark.moment));
         assert!(marks.eq(self.tree.marks.clone()), "marks");
+        self.check_clones();
         let serving = self.tree.serving();
         let named: Vec<Seq> = self.tree.marks.values().copied().collect();
         for _ in 0..moments.min(serving.len()) {
@@ -301,42 +307,6 @@ impl Run {
                 "moment {seq} is gone"
             );
         }
-    }
-
-    fn mark(&mut self) {
-        self.settle();
-        self.names += 1;
-        let name = format!("m{:04}", self.names);
-        let request = self.driver.request();
-        match self.driver.log.mark(request, &name, None) {
-            Ok(()) => match self.driver.finish(request, &mut self.random) {
-                Ok(seq) => {
-                    self.tree.note(seq);
-                    self.tree.marks.insert(name, seq);
-                    self.promised = seq;
-                }
-                Err(why) => assert_eq!(why, Failure::Full),
-            },
-            Err(why) => assert_eq!(why, Failure::TooMany),
-        }
-    }
-
-    fn drop_mark(&mut self) {
-        self.settle();
-        let names: Vec<String> = self.tree.marks.keys().cloned().collect();
-        if names.is_empty() {
-            return;
-        }
-        let name = &names[self.below(names.len() as u64) as usize];
-        let request = self.driver.request();
-        self.driver
-            .log
-            .drop_mark(request, name)
-            .expect("it is there");
-        self.driver
-            .finish(request, &mut self.random)
-            .expect("it is dropped");
-        self.tree.marks.remove(name);
     }
 
     fn revert(&mut self) {
@@ -389,11 +359,13 @@ impl Run {
         let mut without = self.tree.clone();
         without.branches[branch].dropped = true;
         let is_marked = self.tree.marks.values().any(|seq| !without.serves(*seq));
+        let mut clones = self.tree.clones.iter();
+        let is_cloned = clones.any(|clone| !without.serves(clone.moment));
         let request = self.driver.request();
         let id = self.tree.branches[branch].first;
         match self.driver.log.drop_branch(request, id) {
             Ok(()) => {
-                assert!(!is_marked);
+                assert!(!is_marked && !is_cloned);
                 self.driver
                     .finish(request, &mut self.random)
                     .expect("it is dropped");
@@ -401,6 +373,7 @@ impl Run {
                 self.tree.branches[branch].drop_is_promised = true;
             }
             Err(Failure::BranchIsMarked) => assert!(is_marked),
+            Err(Failure::BranchIsCloned) => assert!(is_cloned),
             // What the log calls its tail begins behind the last record that the model knows.
             Err(why) => assert_eq!(why, Failure::NoSuchBranch),
         }
@@ -490,8 +463,10 @@ impl Run {
     }
 }
 
+mod clones;
 mod crashes;
 mod damage;
+mod marks;
 mod runs;
 mod views;
 

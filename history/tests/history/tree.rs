@@ -1,6 +1,6 @@
 //! The naive model: a full copy of the vdisk for every moment, and branches as a plain tree.
 
-use disktime_history::{Seq, UNIT_BYTES};
+use disktime_history::{CloneEntry, Seq, UNIT_BYTES};
 use std::collections::BTreeMap;
 
 pub(crate) const SECTORS_PER_BLOCK: usize = 8;
@@ -40,6 +40,8 @@ pub(crate) struct Tree {
     pub(crate) now: Copy,
     pub(crate) undo: Option<usize>,
     pub(crate) marks: BTreeMap<String, Seq>,
+    /// In the order in which they were made.
+    pub(crate) clones: Vec<CloneEntry>,
     pub(crate) oldest: Seq,
 }
 
@@ -60,6 +62,7 @@ impl Tree {
             now,
             undo: None,
             marks: BTreeMap::new(),
+            clones: Vec::new(),
             oldest: 0,
         }
     }

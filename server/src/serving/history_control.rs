@@ -201,6 +201,7 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
             seq,
             what: match holder {
                 Holder::Mark(name) => format!("the mark {name}"),
+                Holder::Clone(name) => format!("the clone {name}"),
                 Holder::Branch(id) => format!("the branch {id}"),
                 Holder::Moment(seq) => format!("the moment seq:{seq}, which is open"),
             },

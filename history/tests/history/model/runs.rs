@@ -22,8 +22,11 @@ impl Run {
 
     fn random_step(&mut self) {
         match self.below(100) {
-            0..45 => self.write(),
-            45..53 => self.zero(),
+            0..41 => self.write(),
+            41 => self.clone_moment(),
+            42 => self.clone_in_a_crash(),
+            43..46 => self.drop_clone(),
+            46..53 => self.zero(),
             53..60 => self.flush(),
             60..70 => {
                 for _ in 0..self.below(10) {
@@ -56,15 +59,24 @@ fn number(name: &str, otherwise: u64) -> u64 {
         .unwrap_or(otherwise)
 }
 
-/// Runs the seeds; the runs at their ends.
-fn run_seeds(seeds: u64, steps: u64, storm: bool) -> (u32, u32, u32) {
+/// How often each thing happened.
+#[derive(Debug, Default)]
+struct Counts {
+    crashes: u32,
+    folds: u32,
+    reverts: u32,
+    clones: u32,
+}
+
+/// Runs the seeds; what happened in all of them.
+fn run_seeds(seeds: u64, steps: u64, storm: bool) -> Counts {
     let one = number("DISKTIME_HISTORY_SEED", u64::MAX);
     let seeds = match one {
         u64::MAX => 0..number("DISKTIME_HISTORY_SEEDS", seeds),
         seed => seed..seed + 1,
     };
     let steps = number("DISKTIME_HISTORY_STEPS", steps);
-    let (mut crashes, mut folds, mut reverts) = (0, 0, 0);
+    let mut counts = Counts::default();
     for seed in seeds.clone() {
         let outcome = std::panic::catch_unwind(|| {
             let mut run = Run::new(seed);
@@ -77,32 +89,31 @@ fn run_seeds(seeds: u64, steps: u64, storm: bool) -> (u32, u32, u32) {
                 }
             }
             run.check_all(usize::MAX);
-            (run.crashes, run.folds, run.reverts)
+            [run.crashes, run.folds, run.reverts, run.clones_made]
         });
-        let Ok((more_crashes, more_folds, more_reverts)) = outcome else {
+        let Ok([crashes, folds, reverts, clones]) = outcome else {
             panic!("seed {seed} fails: DISKTIME_HISTORY_SEED={seed} runs it alone");
         };
-        crashes += more_crashes;
-        folds += more_folds;
-        reverts += more_reverts;
+        counts.crashes += crashes;
+        counts.folds += folds;
+        counts.reverts += reverts;
+        counts.clones += clones;
     }
-    println!("{seeds:?} of {steps} steps: {crashes} crashes, {folds} folds, {reverts} reverts");
-    (crashes, folds, reverts)
+    println!("{seeds:?} of {steps} steps: {counts:?}");
+    counts
 }
 
 #[test]
 fn every_moment_is_the_copy_that_the_model_kept() {
-    let (crashes, folds, reverts) = run_seeds(24, 300, false);
+    let counts = run_seeds(24, 300, false);
     if number("DISKTIME_HISTORY_SEED", u64::MAX) == u64::MAX {
-        assert!(
-            crashes > 50 && folds > 50 && reverts > 50,
-            "the steps are taken"
-        );
+        let are_taken = counts.crashes > 50 && counts.folds > 50 && counts.reverts > 50;
+        assert!(are_taken && counts.clones > 20, "the steps are taken");
     }
 }
 
 #[test]
 fn what_was_flushed_survives_with_much_in_flight() {
-    let (crashes, _, _) = run_seeds(30, 300, true);
-    assert!(crashes > 0, "power is lost");
+    let counts = run_seeds(30, 300, true);
+    assert!(counts.crashes > 0, "power is lost");
 }
