@@ -62,7 +62,7 @@ pub use pacing::{Lateness, PacingReport};
 pub use remove_unused::{GrownFile, remove_unused, shorten_unused};
 pub use survey::{Survey, nearest_directory, survey_disk};
 pub use usable::{is_write_protected, require_unused, require_writable};
-pub use virtual_disk::{Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
+pub use virtual_disk::{Preparation, Store, VirtualDisk, VirtualLinearDisk, VirtualOverlapDisk};
 pub use wake_event::reset_wake;
 
 pub use disktime_drive_models::{

@@ -17,8 +17,10 @@
 mod chunks;
 mod content;
 mod overlapping;
+mod preparation;
 
 pub use overlapping::VirtualOverlapDisk;
+pub use preparation::Preparation;
 
 use crate::{Buffer, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
 use content::Content;
@@ -33,7 +35,7 @@ use std::collections::VecDeque;
 pub enum Store {
     /// Nothing; buffers are ignored.
     None,
-    /// All that was written, in memory, by chunks of 64 KiB.
+    /// All that was written, in memory; blocks of 4 KiB that are zeroes take none.
     Sparse,
     /// The first bytes, for labels; later ones read as zeroes.
     Head(u64),
@@ -48,6 +50,7 @@ pub struct VirtualDisk<M> {
     in_flight: VecDeque<Completion>,
     /// When the model has done all that was submitted.
     free_at: Nanos,
+    preparation: Option<Preparation>,
 }
 
 impl<M: ServiceModel> VirtualDisk<M> {
@@ -61,7 +64,34 @@ impl<M: ServiceModel> VirtualDisk<M> {
             properties,
             content,
             free_at: Nanos::ZERO,
+            preparation: None,
         }
+    }
+
+    /// The same; requests take no time as long as `preparation` lasts.
+    pub fn prepared_in(self, preparation: &Preparation) -> VirtualDisk<M> {
+        VirtualDisk {
+            preparation: Some(preparation.clone()),
+            ..self
+        }
+    }
+
+    /// Serves a request that is in order; returns when it ends.
+    fn serve(&mut self, start: Nanos, request: &DiskRequest) -> Nanos {
+        if self.preparation.as_ref().is_some_and(Preparation::lasts) {
+            return start;
+        }
+        let DiskRequest {
+            operation,
+            offset_bytes,
+            len_bytes,
+            ..
+        } = *request;
+        let end = self.model.serve(start, operation, offset_bytes, len_bytes);
+        if request.fua && self.properties.capabilities.volatile_cache {
+            return self.model.serve(end, Operation::Flush, 0, 0);
+        }
+        end
     }
 }
 
@@ -82,16 +112,7 @@ impl<M: ServiceModel> Disk for VirtualDisk<M> {
                 Err(refused)
             }
             Ok(()) => {
-                let DiskRequest {
-                    operation,
-                    offset_bytes,
-                    len_bytes,
-                    ..
-                } = request;
-                self.free_at = self.model.serve(start, operation, offset_bytes, len_bytes);
-                if request.fua && self.properties.capabilities.volatile_cache {
-                    self.free_at = self.model.serve(self.free_at, Operation::Flush, 0, 0);
-                }
+                self.free_at = self.serve(start, &request);
                 self.content.apply(&self.properties, &mut request);
                 Ok(())
             }

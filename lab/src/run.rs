@@ -335,6 +335,7 @@ pub(crate) fn assemble(
             service: 0,
             vdisk,
             size_bytes: slot_bytes,
+            has_data: false,
         };
         targets.insert(stream.name.clone(), target);
     }

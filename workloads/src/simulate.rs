@@ -10,7 +10,7 @@
 use crate::meter::Meter;
 use crate::workload::{Client, Workload};
 use crate::{ClientMachine, LoadReport, Operation, VdiskLoad, WorkloadError};
-use disktime_engine::{Reply, Request, Service, VdiskId};
+use disktime_engine::{BufferPool, Reply, Request, Service, VdiskId};
 use disktime_units::Nanos;
 use slab::Slab;
 use std::cmp::Reverse;
@@ -22,6 +22,9 @@ const MAX_ROUNDS_AT_ONE_TIME: u64 = 1_000_000;
 /// How long after the end a service may take to complete the requests in flight.
 const DRAIN_TIMEOUT: Nanos = Nanos::from_secs(24 * 3600);
 
+/// Memory that is kept for requests to come.
+const POOL_BYTES: usize = 64 << 20;
+
 /// The service and the number of a virtual disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VirtualTarget {
@@ -31,6 +34,8 @@ pub struct VirtualTarget {
     pub vdisk: VdiskId,
     /// Its size.
     pub size_bytes: u64,
+    /// Whether reads and writes come with memory: the service keeps data, and clients write zeroes.
+    pub has_data: bool,
 }
 
 /// A time at which the caller may inspect a service.
@@ -121,6 +126,7 @@ struct SimulatedClient<'a> {
     machine: ClientMachine,
     meter: Meter,
     vdisk: VdiskId,
+    has_data: bool,
     /// Requests in flight, by handle.
     in_flight: Slab<Operation>,
     /// A request that waits because the queue of the virtual disk is full.
@@ -142,6 +148,8 @@ struct ServiceRun<'a> {
     blocked: BTreeMap<VdiskId, VecDeque<usize>>,
     outstanding: u64,
     replies: Vec<Reply>,
+    /// Memory of zeroes for requests, of clients that have data.
+    pool: BufferPool,
 }
 
 impl<'a> ServiceRun<'a> {
@@ -155,6 +163,7 @@ impl<'a> ServiceRun<'a> {
             blocked: BTreeMap::new(),
             outstanding: 0,
             replies: Vec::new(),
+            pool: BufferPool::new(POOL_BYTES),
         }
     }
 
@@ -171,6 +180,7 @@ impl<'a> ServiceRun<'a> {
             machine: ClientMachine::new(client, workload.seed, target.size_bytes)?,
             meter: Meter::new(client, workload),
             vdisk: target.vdisk,
+            has_data: target.has_data,
             in_flight: Slab::new(),
             waiting: None,
             wake: None,
@@ -288,7 +298,7 @@ impl<'a> ServiceRun<'a> {
                 let Some(operation) = self.clients[index].machine.poll(self.now)? else {
                     break;
                 };
-                let request = self.clients[index].request(index, operation);
+                let request = self.clients[index].request(index, operation, &mut self.pool);
                 self.submit(service, index, request);
             }
             self.schedule(index);
@@ -327,14 +337,14 @@ impl<'a> ServiceRun<'a> {
         let mut replies = std::mem::take(&mut self.replies);
         service.turn(self.now, &mut replies);
         for reply in replies.drain(..) {
-            let vdisk = self.take_reply(&reply)?;
+            let vdisk = self.take_reply(reply)?;
             self.unblock(service, vdisk);
         }
         self.replies = replies;
         Ok(())
     }
 
-    fn take_reply(&mut self, reply: &Reply) -> Result<VdiskId, WorkloadError> {
+    fn take_reply(&mut self, reply: Reply) -> Result<VdiskId, WorkloadError> {
         let unknown =
             || WorkloadError::new("the service replied to a request that is not in flight");
         let index = usize::try_from(reply.origin).map_err(|_| unknown())?;
@@ -342,6 +352,9 @@ impl<'a> ServiceRun<'a> {
         let operation = client.in_flight.try_remove(reply.handle as usize);
         let operation = operation.ok_or_else(unknown)?;
         self.outstanding -= 1;
+        if let Some(buffer) = reply.buffer {
+            self.pool.put(buffer);
+        }
         if self.now <= self.duration {
             client
                 .meter
@@ -399,8 +412,10 @@ impl<'a> ServiceRun<'a> {
 impl SimulatedClient<'_> {
     /// Makes a request of an operation, and stores the operation under its handle.
     #[inline]
-    fn request(&mut self, index: usize, operation: Operation) -> Request {
+    fn request(&mut self, index: usize, operation: Operation, pool: &mut BufferPool) -> Request {
         let handle = self.in_flight.insert(operation);
+        let has_buffer = self.has_data && operation.kind.moves_data();
+        let zeroes = has_buffer.then(|| pool.take_zeroed(operation.len_bytes as usize));
         Request {
             origin: index as u64,
             handle: handle as u64,
@@ -409,7 +424,7 @@ impl SimulatedClient<'_> {
             offset_bytes: operation.offset_bytes,
             len_bytes: operation.len_bytes,
             fua: operation.fua,
-            buffer: None,
+            buffer: zeroes,
         }
     }
 }

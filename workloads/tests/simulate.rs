@@ -81,6 +81,7 @@ fn targets() -> BTreeMap<String, VirtualTarget> {
         service,
         vdisk: VdiskId(vdisk),
         size_bytes: 1 << 30,
+        has_data: false,
     };
     BTreeMap::from([
         ("a".to_owned(), target(0, 0)),

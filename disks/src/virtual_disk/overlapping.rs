@@ -5,8 +5,8 @@
 //! when the call came later. A request changes the store when it is submitted; the order of
 //! requests that overlap in time and range is not defined, as on a real drive.
 
-use super::Store;
 use super::content::Content;
+use super::{Preparation, Store};
 use crate::{Buffer, Completion, ContentMap, Disk, DiskProperties, DiskRequest};
 use disktime_drive_models::{ModelCompletion, ModelRequest, OverlapDrive, OverlapModel};
 use disktime_units::Nanos;
@@ -21,8 +21,9 @@ pub struct VirtualOverlapDisk<M> {
     /// Tags and buffers of the requests in flight, by the model's tag.
     in_flight: Vec<(u64, Vec<Buffer>)>,
     free: Vec<usize>,
-    /// Invalid requests, which do not reach the model.
-    refused: VecDeque<Completion>,
+    /// Ended at once: invalid requests, and those of the preparation. They do not reach the model.
+    at_once: VecDeque<Completion>,
+    preparation: Option<Preparation>,
 }
 
 impl<M: OverlapModel> VirtualOverlapDisk<M> {
@@ -36,7 +37,16 @@ impl<M: OverlapModel> VirtualOverlapDisk<M> {
             content,
             in_flight: Vec::new(),
             free: Vec::new(),
-            refused: VecDeque::new(),
+            at_once: VecDeque::new(),
+            preparation: None,
+        }
+    }
+
+    /// The same; requests take no time as long as `preparation` lasts.
+    pub fn prepared_in(self, preparation: &Preparation) -> VirtualOverlapDisk<M> {
+        VirtualOverlapDisk {
+            preparation: Some(preparation.clone()),
+            ..self
         }
     }
 
@@ -91,16 +101,19 @@ impl<M: OverlapModel> Disk for VirtualOverlapDisk<M> {
             self.in_flight.len() - self.free.len() < self.properties.max_in_flight,
             "more requests in flight than the disk takes"
         );
-        if let Err(refused) = self.content.check(&self.properties, &request) {
-            self.refused.push_back(Completion {
+        let result = self.content.check(&self.properties, &request);
+        if result.is_ok() {
+            self.content.apply(&self.properties, &mut request);
+        }
+        if result.is_err() || self.preparation.as_ref().is_some_and(Preparation::lasts) {
+            self.at_once.push_back(Completion {
                 tag: request.tag,
-                result: Err(refused),
+                result,
                 completed_at: now,
                 buffers: request.buffers,
             });
             return;
         }
-        self.content.apply(&self.properties, &mut request);
         let tag = self.hold(request.tag, request.buffers);
         let request = ModelRequest {
             tag,
@@ -117,22 +130,22 @@ impl<M: OverlapModel> Disk for VirtualOverlapDisk<M> {
     }
 
     fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
-        let refused = self.refused.front().map(|first| first.completed_at);
-        let until = refused.map_or(now, |refused| now.min(refused));
+        let ended = self.at_once.front().map(|first| first.completed_at);
+        let until = ended.map_or(now, |ended| now.min(ended));
         if let Some(first) = self.model.pop_completion(until) {
             completions.push(self.release(first));
             while let Some(next) = self.model.pop_completion(first.at) {
                 completions.push(self.release(next));
             }
-        } else if refused.is_some_and(|refused| refused <= now) {
-            completions.extend(self.refused.pop_front());
+        } else if ended.is_some_and(|ended| ended <= now) {
+            completions.extend(self.at_once.pop_front());
         }
     }
 
     fn next_completion(&self) -> Option<Nanos> {
-        let refused = self.refused.front().map(|first| first.completed_at);
-        match (self.model.next_completion(), refused) {
-            (Some(model), Some(refused)) => Some(model.min(refused)),
+        let ended = self.at_once.front().map(|first| first.completed_at);
+        match (self.model.next_completion(), ended) {
+            (Some(model), Some(ended)) => Some(model.min(ended)),
             (one, other) => one.or(other),
         }
     }

@@ -74,6 +74,38 @@ fn a_sparse_store_keeps_what_a_plain_array_keeps() {
     assert!(read(&mut disk, 0, 1 << 20).iter().all(|byte| *byte == 0));
 }
 
+/// Zeroes that are written over data are read, and data over zeroes.
+#[test]
+fn pages_of_zeroes_take_no_memory_and_hide_no_data() {
+    let mut disk = desktop(Store::Sparse);
+    let mut put = |offset: u64, bytes: &[u8]| {
+        let done = run(&mut disk, request(Operation::Write, offset, bytes));
+        done.result.expect("valid");
+    };
+    put(4096, &[0; 8192]);
+    put(8192, &[7; 4096]);
+    put(8192 + 512, &[0; 512]);
+    put(16384, &[9; 4096]);
+    put(16384, &[0; 4096]);
+    let bytes = read(&mut disk, 4096, 16384);
+    let nonzero: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let expected = (4096..4096 + 512).chain(4096 + 1024..8192);
+    assert_eq!(nonzero, expected.collect::<Vec<_>>());
+}
+
+/// What is done before a run takes no time, and is there in the run.
+#[test]
+fn a_preparation_takes_no_time_and_its_data_stays() {
+    let preparation = Preparation::begin();
+    let mut disk = desktop(Store::Sparse).prepared_in(&preparation);
+    let written = run(&mut disk, request(Operation::Write, 4096, &[7; 4096]));
+    assert_eq!(written.completed_at, Nanos::ZERO);
+    preparation.end();
+    let found = run(&mut disk, request(Operation::Read, 4096, &[0; 4096]));
+    assert!(found.completed_at > Nanos::ZERO, "the model times it");
+    assert_eq!(found.buffers[0].to_vec(), vec![7; 4096]);
+}
+
 #[test]
 fn a_head_store_keeps_the_head_and_no_store_leaves_buffers_alone() {
     let mut disk = desktop(Store::Head(4096));

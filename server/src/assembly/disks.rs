@@ -1,12 +1,13 @@
 //! The disks of a file, opened: the real one, or its model in virtual time.
 
+use super::emulation::VirtualContent;
 use super::foreign_content::holds_nothing;
 use super::profile::profiled_options;
 use super::{AnyDisk, emulation, first_probe};
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
-    BackingError, CostModel, DiskOptions, DiskProperties, Medium, Store, VirtualDisk,
-    VirtualOverlapDisk, open_disk, survey_disk,
+    BackingError, CostModel, DiskOptions, DiskProperties, Medium, VirtualDisk, VirtualOverlapDisk,
+    open_disk, survey_disk,
 };
 use disktime_drive_models::PricedModel;
 use disktime_reservations::{Configuration, Disk as DiskConfig, Medium as MediumConfig};
@@ -128,9 +129,10 @@ fn open_when_free(options: &DiskOptions) -> Result<AnyDisk, BackingError> {
 pub(crate) fn open_virtual(
     configuration: &Configuration,
     disk: &DiskConfig,
+    content: &VirtualContent<'_>,
 ) -> CommandResult<AnyDisk> {
     if let Some((model, properties)) = emulation::model(configuration, disk)? {
-        return Ok(model.in_virtual_time(properties));
+        return Ok(model.in_virtual_time(properties, content));
     }
     let survey = survey_disk(&profiled_options(configuration, disk)?)?;
     let Some(size_bytes) = survey.size_bytes else {
@@ -143,8 +145,8 @@ pub(crate) fn open_virtual(
     let depth = survey.max_in_flight;
     let cost = match survey.cost {
         CostModel::Linear(cost) => {
-            let linear = VirtualDisk::linear(size_bytes, cost, depth, name, Store::None);
-            return Ok(Box::new(linear));
+            let linear = VirtualDisk::linear(size_bytes, cost, depth, name, content.store());
+            return Ok(Box::new(linear.prepared_in(content.preparation())));
         }
         CostModel::Overlapping(cost) => cost,
     };
@@ -160,9 +162,6 @@ pub(crate) fn open_virtual(
     };
     let description = format!("{name} by {whose}, in virtual time");
     let properties = DiskProperties::of_drive(drive, description);
-    Ok(Box::new(VirtualOverlapDisk::new(
-        model,
-        properties,
-        Store::None,
-    )))
+    let disk = VirtualOverlapDisk::new(model, properties, content.store());
+    Ok(Box::new(disk.prepared_in(content.preparation())))
 }

@@ -3,7 +3,8 @@
 use super::AnyDisk;
 use crate::failure::{CommandResult, Failure};
 use disktime_disks::{
-    DiskProperties, PacedDisk, PacedOverlapDisk, Store, VirtualDisk, VirtualOverlapDisk,
+    DiskProperties, PacedDisk, PacedOverlapDisk, Preparation, Store, VirtualDisk,
+    VirtualOverlapDisk,
 };
 use disktime_drive_models::{HddModel, HddParameters, OverlapDrive, find_drive};
 use disktime_reservations::{Configuration, Disk, Policy};
@@ -63,6 +64,36 @@ fn parameters(value: &Value) -> CommandResult<Drive> {
     Ok(Drive::HardDisk(Box::new(drive.parameters), drive.name))
 }
 
+/// What a disk in virtual time keeps of its data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VirtualContent<'a> {
+    /// All of it, because a history is made of data; else nothing.
+    is_kept: bool,
+    /// As long as it lasts, nothing takes time.
+    preparation: &'a Preparation,
+}
+
+impl<'a> VirtualContent<'a> {
+    /// Of a disk that is made ready in `preparation`.
+    pub(crate) fn new(is_kept: bool, preparation: &'a Preparation) -> VirtualContent<'a> {
+        VirtualContent {
+            is_kept,
+            preparation,
+        }
+    }
+
+    pub(super) fn store(&self) -> Store {
+        match self.is_kept {
+            true => Store::Sparse,
+            false => Store::None,
+        }
+    }
+
+    pub(super) fn preparation(&self) -> &Preparation {
+        self.preparation
+    }
+}
+
 /// The model of an emulated disk.
 pub(crate) enum Model {
     /// A hard disk, which serves one request at a time.
@@ -80,13 +111,21 @@ impl Model {
         matches!(self, Model::Overlapping(_))
     }
 
-    /// The disk in virtual time, without its data.
-    pub(crate) fn in_virtual_time(self, properties: DiskProperties) -> AnyDisk {
+    /// The disk in virtual time.
+    pub(crate) fn in_virtual_time(
+        self,
+        properties: DiskProperties,
+        content: &VirtualContent<'_>,
+    ) -> AnyDisk {
+        let (store, preparation) = (content.store(), content.preparation());
         match self {
-            Model::HardDisk(model) => Box::new(VirtualDisk::new(*model, properties, Store::None)),
+            Model::HardDisk(model) => {
+                let disk = VirtualDisk::new(*model, properties, store);
+                Box::new(disk.prepared_in(preparation))
+            }
             Model::Overlapping(drive) => {
-                let model = drive.model(MODEL_SEED);
-                Box::new(VirtualOverlapDisk::new(model, properties, Store::None))
+                let disk = VirtualOverlapDisk::new(drive.model(MODEL_SEED), properties, store);
+                Box::new(disk.prepared_in(preparation))
             }
         }
     }

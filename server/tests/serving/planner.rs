@@ -303,3 +303,71 @@ fn what_cannot_be_done_is_said() {
     exits_with(place.command(&simulate(&["--svg"])), 2);
     exits_with(place.command(&simulate(&["--solo=maybe"])), 2);
 }
+
+/// The writer's history is on an SSD, so its writes are answered there, and folds pay for the hard
+/// disk.
+#[test]
+fn histories_are_simulated_with_their_logs_and_folds() {
+    let disks = r#""hdd0": { "path": "hdd0.disk", "size": "64GiB", "emulate": "desktop-7200-2008" },
+        "ssd0": { "path": "ssd0.disk", "size": "4GiB", "emulate": "sata-870" }"#;
+    let clients = r#"{ "duration": "20s", "clients": {
+        "writer": { "vdisk": "db", "pattern": "random", "block": "4KiB", "read": "0%", "depth": 16, "span": "64MiB" },
+        "reader": { "vdisk": "web", "pattern": "sequential", "block": "64KiB", "depth": 2 } } }"#;
+    let place = |history: &str| {
+        let vdisks = format!(
+            r#""web": {{ "disk": "hdd0", "size": "8GiB", "reserve": "40%", "period": "500ms" }},
+            "db": {{ "disk": "hdd0", "size": "1GiB", "reserve": "20%", "period": "500ms"{history} }}"#
+        );
+        TestDirectory::configured(disks, &vdisks, r#""nbd": {}"#)
+    };
+    let with = place(r#", "history": { "window": "24h", "max": "64MiB", "disk": "ssd0" }"#);
+    let workload = with.write("workload.json", clients);
+    let report = simulated(&with, &workload, &[]);
+    assert_eq!(
+        report,
+        simulated(&with, &workload, &[]),
+        "runs are the same"
+    );
+    let plain = simulated(&place(""), &workload, &[]);
+
+    let iops = |report: &Value| number(&report["vdisks"]["db"], "iops");
+    assert!(iops(&report) > 3.0 * iops(&plain), "{report:#} {plain:#}");
+    let history = &report["vdisks"]["db"]["history"];
+    assert_eq!(history["folded"], true, "{report:#}");
+    let kept = number(history, "kept_ms");
+    assert!(kept > 0.0 && kept < 20_000.0, "{history:#}");
+    assert!(number(history, "used_bytes") > 0.0);
+    assert_eq!(plain["vdisks"]["db"].get("history"), None);
+    for (disk, streams) in [("hdd0", &["db/fold"][..]), ("ssd0", &["db/fold", "db/log"])] {
+        let disk = &report["disks"][disk];
+        let histories = disk["histories"].as_object().expect("an object");
+        assert_eq!(histories.keys().collect::<Vec<_>>(), streams);
+        let of_histories = histories.values();
+        let received = of_histories.map(|stream| number(stream, "received_share"));
+        assert!(received.clone().all(|share| share > 0.0), "{disk:#}");
+        let mut whole: f64 = received.sum();
+        for background in disk["background"].as_object().expect("an object").values() {
+            whole += number(background, "received_share");
+        }
+        for key in ["switching_share", "idle_share", "in_flight_share"] {
+            whole += number(disk, key);
+        }
+        // One request at a time: all shares add up to the whole.
+        if disk.get("overlap").is_none() {
+            for vdisk in ["web", "db"] {
+                whole += number(&report["vdisks"][vdisk], "received_share");
+            }
+            is_near(whole, 1.0, 1e-5);
+        }
+    }
+    let reader = &report["vdisks"]["web"];
+    assert_eq!(number(reader, "deadlines_missed"), 0.0, "{reader:#}");
+    let text = with.succeeds(&["simulate", text(&workload)]);
+    let shown = [
+        "(db/log)",
+        "(db/fold)",
+        "history of db: log ",
+        "can be gone back to",
+    ];
+    assert_says(&text, &shown);
+}

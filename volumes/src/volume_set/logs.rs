@@ -101,8 +101,8 @@ pub(crate) fn check_history(vdisk: &VdiskConfig, holds_data: bool) -> Result<(),
     }
     if !holds_data {
         return refuse(
-            "its disk keeps no data (a `null` disk, or a model in virtual time), and a history is \
-             made of data; `simulate` does not run histories yet: leave `history` out there",
+            "its disk keeps no data (a `null` disk), and a history is made of data; use a file or a \
+             device",
         );
     }
     if vdisk.trims == TrimHandling::Hold {

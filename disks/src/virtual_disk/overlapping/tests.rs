@@ -108,3 +108,21 @@ fn a_durable_write_takes_as_long_as_its_program() {
     assert!(latency(false) < Nanos::from_micros(20));
     assert!(latency(true) > Nanos::from_micros(237));
 }
+
+/// What is done before a run takes no time; what comes then does.
+#[test]
+fn a_preparation_takes_no_time() {
+    let preparation = Preparation::begin();
+    let mut disk = disk("sata-870", Store::None).prepared_in(&preparation);
+    let ended = |disk: &mut VirtualOverlapDisk<_>| {
+        disk.submit(Nanos::ZERO, read(1, 4096));
+        let at = disk.next_completion().expect("it is in flight");
+        let mut done = Vec::new();
+        disk.collect(at, &mut done);
+        assert_eq!(done.len(), 1);
+        at
+    };
+    assert_eq!(ended(&mut disk), Nanos::ZERO);
+    preparation.end();
+    assert!(ended(&mut disk) > Nanos::ZERO, "the model times it");
+}

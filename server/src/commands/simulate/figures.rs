@@ -3,6 +3,7 @@
 //! Invariant: of a disk, what its vdisks and its background work received, the switching account,
 //! the idle time and what was in flight at the end add up to the whole.
 
+mod history;
 mod tables;
 
 use super::run::Run;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+pub(super) use history::HistoryFigures;
 pub(super) use tables::compared;
 
 /// What each vdisk that has clients got with its disk for itself, by name.
@@ -50,6 +52,9 @@ struct DiskFigures {
     policy: &'static str,
     /// Its background work, by name.
     background: BTreeMap<&'static str, StreamDifference>,
+    /// Logs and folds of histories, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    histories: BTreeMap<String, AccountFigures>,
     /// Not charged before it ends.
     in_flight_share: f64,
     switching_reserved_share: f64,
@@ -92,6 +97,9 @@ struct VdiskFigures {
     queue_time_us: Percentiles,
     service_time_us: Percentiles,
     group: Option<String>,
+    /// How its history stood at the end, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistoryFigures>,
     /// With `--solo`.
     #[serde(flatten)]
     comparison: Option<Comparison>,
@@ -141,7 +149,8 @@ impl SimulationReport {
         for disk in run.disks() {
             let disk = disk.report();
             for (name, stream) in disk.streams().vdisks() {
-                let vdisk = vdisk(disk, name, *stream, run.load(), alone);
+                let mut vdisk = vdisk(disk, name, *stream, run.load(), alone);
+                vdisk.history = run.history(name);
                 figures.vdisks.insert(name.clone(), vdisk);
             }
             for group in disk.streams().groups() {
@@ -224,6 +233,7 @@ fn vdisk(
         queue_time_us: percentiles(&stream.queue_time),
         service_time_us: percentiles(&stream.service_time),
         group: disk.streams().group_of(name).map(str::to_owned),
+        history: None,
         comparison: alone.map(|alone| compare_with_alone(&load, alone.get(name), reserved)),
     }
 }
@@ -304,6 +314,10 @@ fn disk(disk: &DiskReport, load: &LoadReport, alone: Option<&Alone>) -> DiskFigu
         };
         (work.name(), figures)
     });
+    let histories = disk.streams().histories().iter().map(|(name, id)| {
+        let stream = disk.stream(*id);
+        (name.clone(), account(disk, stream, stream.windows.total))
+    });
     let efficiency = alone.map(|alone| {
         let parts = disk.streams().vdisks().iter().filter_map(|(name, _)| {
             let alone = alone.get(name).filter(|alone| alone.iops > 0.0)?;
@@ -315,6 +329,7 @@ fn disk(disk: &DiskReport, load: &LoadReport, alone: Option<&Alone>) -> DiskFigu
         window: disk.total(),
         policy: disk.policy(),
         background: background.collect(),
+        histories: histories.collect(),
         in_flight_share: share(in_flight, total.elapsed),
         switching_reserved_share: disk.counted().switching_share.as_f64(),
         overruns: counters.overruns,

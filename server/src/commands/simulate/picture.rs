@@ -1,5 +1,6 @@
 //! The picture of a run: for each disk a strip with the whole of its time, and under it a lane per
-//! vdisk with what it received in each interval, against what it has reserved, and its deadlines.
+//! vdisk, and per log and fold of a history, with what it received in each interval, against what
+//! it has reserved, and its deadlines.
 //!
 //! Invariants: colour never carries a meaning alone (areas have patterns, lanes have names, missed
 //! deadlines have a shape of their own); the same run gives the same bytes.
@@ -53,6 +54,8 @@ enum LaneKind<'a> {
     Group,
     /// A vdisk in the group of that name.
     MemberOf(&'a str),
+    /// The log or the fold of a history.
+    History,
 }
 
 /// What a lane shows.
@@ -138,6 +141,10 @@ fn lanes<'a>(disk: &DrawnDisk<'a>) -> Vec<Lane<'a>> {
             );
         }
     }
+    for (name, stream) in counted.streams().histories() {
+        let figures = stream_window(counted.stream(*stream).windows.total);
+        add(name, *stream, vec![*stream], figures, LaneKind::History);
+    }
     lanes.truncate(MOST_LANES);
     lanes
 }
@@ -171,8 +178,8 @@ fn draw_disk(
         ));
         y += height + TICKS_HEIGHT + GAP;
     }
-    let drawn = lanes.iter().filter(|lane| lane.kind != LaneKind::Group);
-    let hidden = disk.streams().vdisks().len() - drawn.count();
+    let is_vdisk = |lane: &&Lane<'_>| !matches!(lane.kind, LaneKind::Group | LaneKind::History);
+    let hidden = disk.streams().vdisks().len() - lanes.iter().filter(is_vdisk).count();
     if hidden > 0 {
         notes.push(format!(
             "{hidden} more virtual disks of {} are drawn in its strip only, as one.",
@@ -316,10 +323,10 @@ fn draw_lane_texts(svg: &mut Svg, (top, height): (f64, f64), lane: &Lane<'_>) {
             format!("group, {} per {period}", short_percent(reserved))
         }
         (LaneKind::Group, ..) => "group, best effort".to_owned(),
-        (LaneKind::Vdisk, Some(reserved), Some(period)) => {
+        (LaneKind::Vdisk | LaneKind::History, Some(reserved), Some(period)) => {
             format!("{} per {period}", short_percent(reserved))
         }
-        (LaneKind::Vdisk, ..) => "best effort".to_owned(),
+        (LaneKind::Vdisk | LaneKind::History, ..) => "best effort".to_owned(),
     };
     svg.text((MARGIN, top + 25.0), SMALL, Anchor::Start, &entitled, SOFT);
     if let Some(limit) = lane.limit {

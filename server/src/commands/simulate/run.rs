@@ -3,13 +3,17 @@
 //!
 //! Invariant: reading the counters during the run (a [`Timeline`]) does not change the run.
 
+use super::figures::HistoryFigures;
 use super::timeline::{Sampling, Timeline};
-use crate::assembly::{self, DiskService};
+use crate::assembly::emulation::VirtualContent;
+use crate::assembly::{self, DiskService, ThreadService};
 use crate::disk_report::{DiskReport, DiskStreams};
 use crate::failure::{CommandResult, Failure};
+use disktime_disks::Preparation;
 use disktime_engine::LoopReport;
 use disktime_reservations::Configuration;
-use disktime_volumes::{Format, OpenOptions, VirtualDriver};
+use disktime_units::Nanos;
+use disktime_volumes::{Format, LabelledDisk, OpenOptions, VirtualDriver, VolumeError};
 use disktime_workloads::{LoadReport, Moment, VirtualTarget, Workload, run_virtual};
 use std::collections::BTreeMap;
 
@@ -20,6 +24,8 @@ pub(super) struct Run {
     load: LoadReport,
     /// What the disks counted, in file order.
     disks: Vec<DiskRun>,
+    /// How histories stood at the end, by vdisk.
+    histories: BTreeMap<String, HistoryFigures>,
 }
 
 /// What one disk counted.
@@ -40,6 +46,11 @@ impl Run {
     /// What the disks counted, in file order.
     pub(super) fn disks(&self) -> &[DiskRun] {
         &self.disks
+    }
+
+    /// How the history of a vdisk stood at the end, if it has one.
+    pub(super) fn history(&self, vdisk: &str) -> Option<HistoryFigures> {
+        self.histories.get(vdisk).copied()
     }
 }
 
@@ -64,78 +75,136 @@ pub(super) fn run(
     workload: &Workload,
     sampling: Option<Sampling>,
 ) -> CommandResult<Run> {
-    let mut services = Vec::new();
-    let targets = open(configuration, workload, &mut services)?;
-    let mut reports: Vec<Option<LoopReport>> = vec![None; services.len()];
-    let mut timelines: Vec<Timeline> = services.iter().map(|_| Timeline::default()).collect();
-    let mut observe = |moment: Moment, index: usize, service: &mut DiskService| {
+    let mut opened = open(configuration, workload)?;
+    let count = configuration.disks.len();
+    let mut reports: Vec<Option<LoopReport>> = vec![None; count];
+    let mut timelines: Vec<Timeline> = (0..count).map(|_| Timeline::default()).collect();
+    let mut histories = BTreeMap::new();
+    let threads = &opened.threads;
+    let mut observe = |moment: Moment, index: usize, service: &mut ThreadService| {
         let (Moment::Sample(now) | Moment::End(now)) = moment;
-        if sampling.is_some() {
-            timelines[index].sample(now, service.disk_loop().scheduler());
-        }
-        if let Moment::End(now) = moment {
-            reports[index] = Some(service.report(now));
+        for (disk, set) in threads[index].iter().zip(service.sets()) {
+            if sampling.is_some() {
+                timelines[*disk].sample(now, set.disk_loop().scheduler());
+            }
+            if let Moment::End(now) = moment {
+                reports[*disk] = Some(set.report(now));
+                histories.extend(histories_of(set, now));
+            }
         }
     };
     let every = sampling.map(|sampling| sampling.every());
-    let load = run_virtual(&mut services, &targets, workload, every, &mut observe)?;
+    let (services, targets) = (&mut opened.services, &opened.targets);
+    let load = run_virtual(services, targets, workload, every, &mut observe)?;
     let counted = reports.into_iter().zip(timelines);
-    let disks = configuration.disks.iter().zip(services.iter().zip(counted));
-    let disks = disks.filter_map(|(disk, (service, (report, timeline)))| {
+    let disks = configuration.disks.iter().zip(opened.sets()).zip(counted);
+    let disks = disks.filter_map(|((disk, set), (report, timeline))| {
         let name = &disk.name.value;
-        let description = service.disk_loop().properties().description.clone();
-        let streams = DiskStreams::of(configuration, name, service);
+        let description = set.disk_loop().properties().description.clone();
+        let streams = DiskStreams::of(configuration, name, set);
         Some(DiskRun {
             report: DiskReport::new(name.clone(), description, disk.policy, streams, report?),
             timeline: sampling.map(|_| timeline),
         })
     });
     let disks = disks.collect();
-    Ok(Run { load, disks })
+    // A fold may be in flight.
+    opened.services.into_iter().for_each(ThreadService::abandon);
+    Ok(Run {
+        load,
+        disks,
+        histories,
+    })
 }
 
-/// Histories are not simulated yet.
-fn refuse_histories(configuration: &Configuration) -> CommandResult {
-    let mut histories = configuration.vdisks.iter();
-    let Some(history) = histories.find_map(|vdisk| vdisk.history.as_ref()) else {
-        return Ok(());
-    };
-    let message = "`simulate` does not run histories yet";
-    let help = "leave `history` out of the file that is simulated";
-    Err(configuration.error_at(history.place, message, help).into())
+/// How the histories of a disk's vdisks stand, by name.
+fn histories_of(set: &DiskService, now: Nanos) -> Vec<(String, HistoryFigures)> {
+    let names = set.vdisks().map(|(name, _)| name);
+    let vdisks = names.zip(set.vdisk_ids());
+    let found = vdisks.filter_map(|(name, vdisk)| {
+        let report = set.history(vdisk)?;
+        Some((name.to_owned(), HistoryFigures::new(&report, now)))
+    });
+    found.collect()
 }
 
-/// Opens all disks with their vdisks; returns the disk and number of each vdisk.
-fn open(
-    configuration: &Configuration,
-    workload: &Workload,
-    services: &mut Vec<DiskService>,
-) -> CommandResult<BTreeMap<String, VirtualTarget>> {
-    refuse_histories(configuration)?;
-    let admitted = assembly::require_admitted(configuration)?;
-    let mut targets = BTreeMap::new();
-    for (disk, admission) in configuration.disks.iter().zip(&admitted.disks) {
-        let name = &disk.name.value;
-        let virtual_disk = assembly::open_virtual(configuration, disk)?;
-        let disk_loop = assembly::schedule(virtual_disk, admission, disk);
-        let options = OpenOptions {
-            format: Format::IfBlank { known_zero: true },
-            uuid_seed: workload.seed,
-            background: assembly::background_streams(admission),
-        };
-        let vdisks = assembly::vdisk_configs(configuration, name, &admitted.disks);
-        let mut driver = VirtualDriver::default();
-        let (service, _) = DiskService::open(disk_loop, &mut driver, &vdisks, options)
-            .map_err(|error| Failure::new(format!("disk `{name}`: {error}")))?;
-        for (vdisk, id) in vdisks.iter().zip(service.vdisk_ids()) {
-            let target = VirtualTarget {
-                service: services.len(),
-                vdisk: id,
-                size_bytes: vdisk.spec.size_bytes,
-            };
-            targets.insert(vdisk.spec.name.clone(), target);
-        }
-        services.push(service);
+/// Where the parts of a run are.
+#[derive(Default)]
+struct Opened {
+    /// A service per thread.
+    services: Vec<ThreadService>,
+    /// The disks of each, by their positions in the file.
+    threads: Vec<Vec<usize>>,
+    /// The vdisks by name.
+    targets: BTreeMap<String, VirtualTarget>,
+}
+
+impl Opened {
+    /// The set of each disk, in file order.
+    fn sets(&self) -> Vec<&DiskService> {
+        let services = self.services.iter().zip(&self.threads);
+        let sets = services.flat_map(|(service, disks)| disks.iter().zip(service.sets()));
+        let mut sets: Vec<_> = sets.collect();
+        sets.sort_by_key(|(disk, _)| **disk);
+        sets.into_iter().map(|(_, set)| set).collect()
     }
-    Ok(targets)
+}
+
+/// Opens all disks with their vdisks, before the time begins.
+fn open(configuration: &Configuration, workload: &Workload) -> CommandResult<Opened> {
+    let admitted = assembly::require_admitted(configuration)?;
+    let mut opened = Opened::default();
+    for disks in configuration.threads() {
+        let preparation = Preparation::begin();
+        let mut driver = VirtualDriver::default();
+        let (mut labelled, mut vdisks) = (Vec::new(), Vec::new());
+        for at in &disks {
+            let (disk, admission) = (&configuration.disks[*at], &admitted.disks[*at]);
+            let name = &disk.name.value;
+            let is_kept = configuration.vdisks.iter().any(|vdisk| {
+                let log = vdisk.log_disk();
+                vdisk.history.is_some() && (vdisk.disk.value == *name || log == Some(name))
+            });
+            let content = VirtualContent::new(is_kept, &preparation);
+            let virtual_disk = assembly::open_virtual(configuration, disk, &content)?;
+            let disk_loop = assembly::schedule(virtual_disk, admission, disk);
+            let options = OpenOptions {
+                format: Format::IfBlank { known_zero: true },
+                uuid_seed: workload.seed.wrapping_add(*at as u64),
+                background: assembly::background_streams(admission),
+            };
+            let disk = LabelledDisk::open(disk_loop, &mut driver, options);
+            labelled.push(disk.map_err(of_disk(name))?);
+            vdisks.push(assembly::vdisk_configs(
+                configuration,
+                name,
+                &admitted.disks,
+            ));
+        }
+        let joined = ThreadService::from_labelled(labelled, &mut driver, &vdisks);
+        let (service, _) = joined.map_err(|misfit| {
+            let disk = &configuration.disks[disks[misfit.disk]];
+            of_disk(&disk.name.value)(misfit.error)
+        })?;
+        preparation.end();
+        for (set, vdisks) in service.sets().iter().zip(&vdisks) {
+            let has_data = set.disk_loop().properties().capabilities.holds_data;
+            for (vdisk, id) in vdisks.iter().zip(set.vdisk_ids()) {
+                let target = VirtualTarget {
+                    service: opened.services.len(),
+                    vdisk: id,
+                    size_bytes: vdisk.spec.size_bytes,
+                    has_data,
+                };
+                opened.targets.insert(vdisk.spec.name.clone(), target);
+            }
+        }
+        opened.services.push(service);
+        opened.threads.push(disks);
+    }
+    Ok(opened)
+}
+
+fn of_disk(name: &str) -> impl Fn(VolumeError) -> Failure {
+    move |error| Failure::new(format!("disk `{name}`: {error}"))
 }

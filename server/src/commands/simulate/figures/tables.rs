@@ -16,6 +16,11 @@ impl fmt::Display for SimulationReport {
                 writeln!(f, "{}", overlap_text(self, name, overlap))?;
             }
         }
+        for (name, vdisk) in &self.figures.vdisks {
+            if let Some(history) = vdisk.history {
+                writeln!(f, "{}", history.sentence(name))?;
+            }
+        }
         write!(f, "{}\n{}", latency_table(self), self.load)
     }
 }
@@ -126,6 +131,9 @@ fn disk_table(report: &SimulationReport, name: &str, disk: &DiskFigures) -> Stri
         if account.entitlement.disk == name {
             table.row(account_row(line, account));
         }
+    }
+    for (name, account) in &disk.histories {
+        table.row(account_row(format!("({name})"), account));
     }
     let mut other = |what: &str, reserved: String, received: f64| {
         let mut row = vec![what.to_owned(), reserved, String::new(), String::new()];
