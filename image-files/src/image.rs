@@ -64,7 +64,9 @@ impl ImageFiles {
         }
         let mut trees = Vec::new();
         for found in partitions::find(image.as_ref())? {
-            if let Some(file_system) = open_at(image, found)? {
+            // One that cannot be read hides no other.
+            let opened = open_at(image, found);
+            if let Some(file_system) = opened.unwrap_or_else(|error| Some(Err(error))) {
                 trees.push(Tree {
                     partition: Some(found.number),
                     file_system,

@@ -115,7 +115,11 @@ impl Blocks {
         let mut done = 0;
         while done < into.len() {
             let place = at + done as u64;
-            let chunk = self.chunk(place / CHUNK_BYTES)?;
+            let chunk = match self.chunk(place / CHUNK_BYTES) {
+                // What lies around it cannot be read; it may be that it can.
+                Err(FileError::Io(_)) => return self.bytes(place, &mut into[done..]),
+                chunk => chunk?,
+            };
             let from = (place % CHUNK_BYTES) as usize;
             let rest = chunk.get(from..).unwrap_or_default();
             let len = rest.len().min(into.len() - done);

@@ -242,3 +242,54 @@ fn content_that_leads_to_itself_is_an_error() {
     assert!(matches!(read, Err(FileError::Damaged(_))), "{read:?}");
     assert!(matches!(of.xattrs(&node), Err(FileError::Damaged(_))));
 }
+
+/// An image of which one block cannot be read.
+struct Rotten {
+    bytes: Vec<u8>,
+    bad: usize,
+}
+
+impl Image for Rotten {
+    fn size_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> std::io::Result<()> {
+        let (from, to) = (offset as usize, offset as usize + into.len());
+        if from < self.bad + 1024 && to > self.bad {
+            return Err(std::io::ErrorKind::Other.into());
+        }
+        into.copy_from_slice(&self.bytes[from..to]);
+        Ok(())
+    }
+}
+
+/// Tables are read with what lies around them, and one bad block there costs what is in it.
+#[test]
+fn a_block_that_cannot_be_read_costs_what_lies_in_it() {
+    let made_of = tempfile::tempdir().expect("made");
+    populate(made_of.path());
+    let whole = image(KINDS[0], made_of.path());
+    let len = whole.len() as u64;
+    let mut costly = Vec::new();
+    for bad in changeable(&whole) {
+        let bytes = whole.clone();
+        let image: Arc<dyn Image> = Arc::new(Rotten { bytes, bad });
+        let Ok(Some(of)) = FileSystem::open(image, 0, len) else {
+            costly.push(bad / 4096);
+            continue;
+        };
+        let mut seen = Seen::new();
+        if let Ok(root) = of.node(ROOT) {
+            walk(&of, &root, b"", &mut 3000, &mut seen);
+        }
+        let errors = seen.values().filter(|row| row.is_err()).count();
+        // A directory's block has up to 200 names.
+        if errors > 40 || seen.len() < 500 {
+            costly.push(bad / 4096);
+        }
+    }
+    costly.dedup();
+    // The superblock, the descriptors of groups, and directories with their inodes.
+    assert!(costly.len() <= 12, "{costly:?}");
+}
