@@ -89,18 +89,14 @@ impl BlockMap {
     /// All blocks that are not in the image, as runs: first block, and how many.
     pub(crate) fn runs(&self) -> Vec<(u64, u64)> {
         let mut runs: Vec<(u64, u64)> = Vec::new();
-        let mut at = 0;
-        while let Some((lba, _)) = self.next_from(at) {
-            let leaf = self.leaves.get(&(lba / LEAF_BLOCKS));
-            let blocks = match leaf {
-                Some(Leaf::Uniform(_)) => LEAF_BLOCKS - lba % LEAF_BLOCKS,
-                _ => 1,
-            };
-            match runs.last_mut() {
-                Some((first, count)) if *first + *count == lba => *count += blocks,
-                _ => runs.push((lba, blocks)),
-            }
-            at = lba + blocks;
+        for (number, leaf) in &self.leaves {
+            leaf.each_run(|from, blocks| {
+                let lba = number * LEAF_BLOCKS + from;
+                match runs.last_mut() {
+                    Some((first, count)) if *first + *count == lba => *count += blocks,
+                    _ => runs.push((lba, blocks)),
+                }
+            });
         }
         runs
     }

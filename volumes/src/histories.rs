@@ -176,8 +176,9 @@ impl Histories {
         let at = self.by_slot[&slot.index()];
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         let vdisk = &mut self.vdisks[at];
-        vdisk.submit(request, View::Now, path.vdisk(slot).layout(), since_1970_ns)?;
-        vdisk.send(now, self.first + at, path);
+        vdisk.submit(request, View::Now, since_1970_ns)?;
+        self.begin_statuses(now, at, path);
+        self.vdisks[at].send(now, self.first + at, path);
         Ok(())
     }
 
@@ -193,9 +194,9 @@ impl Histories {
         };
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         let vdisk = &mut self.vdisks[at];
-        let layout = path.vdisk(vdisk.image_slot()).layout();
-        let taken = vdisk.submit(request, View::At(view), layout, since_1970_ns);
-        vdisk.send(now, self.first + at, path);
+        let taken = vdisk.submit(request, View::At(view), since_1970_ns);
+        self.begin_statuses(now, at, path);
+        self.vdisks[at].send(now, self.first + at, path);
         Ok(taken)
     }
 
@@ -256,13 +257,32 @@ impl Histories {
     /// Lets every log go on as far as it can without an answer.
     fn advance<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
+        for (slot, key) in path.take_granted_statuses() {
+            self.answer_status(self.by_slot[&slot.index()], key, path);
+        }
         for at in 0..self.vdisks.len() {
-            let slot = self.vdisks[at].image_slot();
-            self.vdisks[at].advance(since_1970_ns, path.vdisk(slot).layout());
+            self.vdisks[at].advance(since_1970_ns);
+            self.begin_statuses(now, at, path);
             self.vdisks[at].send(now, self.first + at, path);
             self.vdisks[at].append_replies(&mut self.replies);
             self.open_moments(at);
         }
+    }
+
+    /// Answers the block status that a vdisk's clients ask for, or has it wait for its pace.
+    fn begin_statuses<D: Disk>(&mut self, now: Nanos, at: usize, path: &mut DataPath<D>) {
+        for key in self.vdisks[at].take_statuses() {
+            let slot = self.vdisks[at].image_slot();
+            if path.begin_history_status(now, slot, key) {
+                self.answer_status(at, key, path);
+            }
+        }
+    }
+
+    fn answer_status<D: Disk>(&mut self, at: usize, key: usize, path: &mut DataPath<D>) {
+        let slot = self.vdisks[at].image_slot();
+        let look_ups = self.vdisks[at].answer_status(key, path.vdisk(slot).layout());
+        path.note_history_status(slot, look_ups);
     }
 
     fn tick<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {

@@ -3,9 +3,11 @@
 
 mod common;
 
-use common::{BLANK, MIB, Machine, linear_disk, linear_disk_in_steps, open};
+use common::histories::{open_at, with_history};
+use common::{BLANK, MIB, Machine, configs, linear_disk, linear_disk_in_steps, open};
 use disktime_disks::VirtualLinearDisk;
-use disktime_engine::{Reply, RequestKind, Service};
+use disktime_engine::{Extent, Reply, RequestKind, Service};
+use disktime_history::WhenFull;
 use disktime_units::Nanos;
 
 /// What an answer of one extent takes, twenty times.
@@ -141,4 +143,68 @@ fn vdisks_take_turns() {
     let answered = run(&mut machine, since + Nanos(PACE.0 * 20), true);
     let place = answered.iter().position(|(handle, _)| *handle == few);
     assert!(place.is_some_and(|place| place <= 2), "{answered:?}");
+}
+
+/// The vdisk `db` with a history, and `b` beside it; the first 4 MiB of `db` lie in its log.
+fn machine_with_history() -> Machine<VirtualLinearDisk> {
+    let db = with_history(64 * MIB, 1 << 50, WhenFull::Shorten);
+    let vdisks = [vec![db], configs(&[("b", 4 * MIB)])].concat();
+    let disk = linear_disk(256 * MIB);
+    let opened = open_at(disk, &vdisks, BLANK, Nanos::ZERO);
+    let mut machine = opened.expect("open").0;
+    for at in 0..4 {
+        machine.write(0, at * MIB, &[7; 1 << 20]).expect("write");
+    }
+    machine
+}
+
+/// What a vdisk with a history knows of a range is found by look-ups, of which an answer has at
+/// most so many, and they count.
+#[test]
+fn the_status_of_a_vdisk_with_a_history_has_the_same_pace() {
+    let mut machine = machine_with_history();
+    let pace = Nanos(20 * (20_000 + 80 * 1024));
+    let read = machine.submit(1, RequestKind::Read, (0, 4096), None, false);
+    assert!(read.is_some());
+    let since = machine.now + us(100);
+    run(&mut machine, since, false);
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    let answered = run(&mut machine, since + Nanos(pace.0 * 5 - 1), true);
+    assert_eq!(answered.len(), 5);
+    let rest = run(&mut machine, since + Nanos(pace.0 * 20), true);
+    assert_eq!(rest.len(), 5, "each is answered");
+    let later = machine.now + us(2_000);
+    run(&mut machine, later, false);
+    for _ in 0..10 {
+        ask(&mut machine, 0);
+    }
+    let now = machine.now;
+    let answered = run(&mut machine, now + us(1), false);
+    assert_eq!(answered.len(), 10, "no other vdisk is in use");
+}
+
+#[test]
+fn a_long_status_of_what_lies_in_the_log_is_answered_in_parts() {
+    let mut machine = machine_with_history();
+    for at in 4..20 {
+        machine.write(0, at * MIB, &[7; 1 << 20]).expect("write");
+    }
+    let (mut at, mut answers) = (0, 0);
+    while at < 64 * MIB {
+        let place = (at, 64 * MIB - at);
+        let status = machine.call(0, RequestKind::Status, place, None, false);
+        let status = status.expect("it is answered").expect("with its extents");
+        for extent in Extent::read_all(&status) {
+            assert_eq!(extent.hole, at >= 20 * MIB, "at {at}");
+            at += extent.len_bytes;
+        }
+        answers += 1;
+    }
+    assert_eq!(
+        (at, answers),
+        (64 * MIB, 2),
+        "16 MiB of the log in an answer"
+    );
 }

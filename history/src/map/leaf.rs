@@ -81,6 +81,19 @@ impl Leaf {
         }
     }
 
+    /// Hands out the blocks that are there, in order, as runs: first block, and how many.
+    pub(super) fn each_run(&self, mut take: impl FnMut(u64, u64)) {
+        match self {
+            Leaf::Sparse(keys, _) => keys.iter().for_each(|key| take(u64::from(*key), 1)),
+            Leaf::Dense(values, _) => {
+                let there = (0..).zip(values.iter());
+                let there = there.filter(|(_, value)| **value != ABSENT);
+                there.for_each(|(key, _)| take(key, 1));
+            }
+            Leaf::Uniform(_) => take(0, LEAF_BLOCKS),
+        }
+    }
+
     /// Removes what `folded` has in the same version; whether nothing is left.
     pub(super) fn forget(&mut self, folded: &Leaf) -> bool {
         if let (Leaf::Uniform(value), Leaf::Uniform(old)) = (&*self, folded) {

@@ -10,8 +10,11 @@
 //! A vdisk is in use while it has requests that are no status, however long the disk takes for
 //! them, and for [`IN_USE`] after the last.
 //!
-//! Invariants: a waiting request is in the request table, so its vdisk's limit bounds how many
-//! wait; each is answered once.
+//! The status of a vdisk with a history is answered by its history, which knows more than the data
+//! path; it waits here, beside the others, and is granted when its turn comes.
+//!
+//! Invariants: a waiting request is in a request table, so its vdisk's limit bounds how many wait;
+//! each is answered once; while one that was granted is not answered, nothing else is granted.
 //!
 //! What is not known here: what an answer really takes, and vdisks of other disks.
 
@@ -32,10 +35,21 @@ const EXTENT: Nanos = Nanos(80);
 /// A client of depth 1 sends its next request within this.
 const IN_USE: Nanos = Nanos::from_millis(1);
 
+/// A status that waits.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// In the request table.
+    Here(RequestId),
+    /// The history of its vdisk has it by this number.
+    OfHistory(usize),
+}
+
 /// When the next status may be answered, and which wait for that.
 #[derive(Debug, Default)]
 pub(super) struct StatusPace {
-    waiting: VecDeque<(VdiskSlot, RequestId)>,
+    waiting: VecDeque<(VdiskSlot, Asked)>,
+    /// Those that histories answer now.
+    granted: Vec<(VdiskSlot, usize)>,
     free_at: Nanos,
     /// Whose status was answered last.
     answered: Option<VdiskSlot>,
@@ -63,17 +77,16 @@ impl StatusPace {
 
     /// The one that is next: the oldest of another vdisk than the last one, if there is any.
     fn next_waiting(&self) -> Option<(usize, VdiskSlot)> {
-        let is_other = |(slot, _): &(VdiskSlot, RequestId)| Some(*slot) != self.answered;
+        let is_other = |(slot, _): &(VdiskSlot, Asked)| Some(*slot) != self.answered;
         let other = self.waiting.iter().position(is_other);
         let index = other.unwrap_or(0);
         self.waiting.get(index).map(|(slot, _)| (index, *slot))
     }
 
-    /// An answer of so many bytes was made.
-    fn note_answer(&mut self, slot: VdiskSlot, now: Nanos, used_bytes: usize) {
+    /// An answer was made of so many extents, or look-ups.
+    fn note_answer(&mut self, slot: VdiskSlot, now: Nanos, extents: usize) {
         self.answered = Some(slot);
-        let extents = (used_bytes / Extent::BYTES) as u64;
-        let took = ANSWER.saturating_add(Nanos(EXTENT.0 * extents));
+        let took = ANSWER.saturating_add(Nanos(EXTENT.0 * extents as u64));
         self.free_at = now.saturating_add(Nanos(took.0 * PARTS));
     }
 }
@@ -90,19 +103,51 @@ impl<D: Disk> DataPath<D> {
     pub(super) fn begin_status(&mut self, id: RequestId) {
         let slot = self.requests.get(id).slot();
         match self.status_waits(slot) {
-            true => self.status_pace.waiting.push_back((slot, id)),
+            true => self.status_pace.waiting.push_back((slot, Asked::Here(id))),
             false => self.answer_status(id),
         }
+    }
+
+    /// A history has a status of the vdisk in a slot, by that number. Whether it answers it now;
+    /// else [`DataPath::take_granted_statuses`] names it later.
+    pub(crate) fn begin_history_status(
+        &mut self,
+        now: Nanos,
+        slot: VdiskSlot,
+        number: usize,
+    ) -> bool {
+        self.now = self.now.max(now);
+        let waits = self.status_waits(slot) || !self.status_pace.granted.is_empty();
+        if waits {
+            let asked = (slot, Asked::OfHistory(number));
+            self.status_pace.waiting.push_back(asked);
+        }
+        !waits
+    }
+
+    /// The statuses that histories answer now.
+    pub(crate) fn take_granted_statuses(&mut self) -> Vec<(VdiskSlot, usize)> {
+        std::mem::take(&mut self.status_pace.granted)
+    }
+
+    /// A history has answered one, with so many look-ups.
+    pub(crate) fn note_history_status(&mut self, slot: VdiskSlot, look_ups: usize) {
+        self.status_pace.note_answer(slot, self.now, look_ups);
     }
 
     /// Answers those whose time has come; all of them where `all` is set.
     pub(super) fn answer_waiting_statuses(&mut self, all: bool) {
         while let Some((index, slot)) = self.status_pace.next_waiting() {
-            if !all && self.status_waits(slot) {
+            let is_granted = !self.status_pace.granted.is_empty();
+            if !all && (is_granted || self.status_waits(slot)) {
                 break;
             }
-            if let Some((_, id)) = self.status_pace.waiting.remove(index) {
-                self.answer_status(id);
+            match self.status_pace.waiting.remove(index) {
+                Some((_, Asked::Here(id))) => self.answer_status(id),
+                Some((_, Asked::OfHistory(number))) => {
+                    self.status_pace.granted.push((slot, number));
+                }
+                None => break,
             }
         }
     }
@@ -122,7 +167,8 @@ impl<D: Disk> DataPath<D> {
             used_bytes = status.fill(header.start(), header.end(), buffer);
             buffer.set_len(used_bytes);
         }
-        self.status_pace.note_answer(slot, self.now, used_bytes);
+        self.status_pace
+            .note_answer(slot, self.now, used_bytes / Extent::BYTES);
         self.answer(id, Ok(()));
     }
 }

@@ -15,7 +15,6 @@ use super::reading::Readings;
 use super::reverting::PendingRevert;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
-use crate::layout::Layout;
 use crate::request_checks::{buffer_fits, range_error};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
@@ -99,6 +98,8 @@ pub(crate) struct LoggedVdisk {
     /// Clients whose requests wait until it is done, in order.
     pub(super) behind_revert: VecDeque<usize>,
     pub(super) opened: Vec<Opened>,
+    /// Clients that ask for block status and have not begun.
+    statuses: Vec<usize>,
     replies: Vec<Reply>,
     stored: StoredBytes,
     since_1970_ns: u64,
@@ -138,6 +139,7 @@ impl LoggedVdisk {
             hold: Hold::default(),
             behind_revert: VecDeque::new(),
             opened: Vec::new(),
+            statuses: Vec::new(),
             replies: Vec::new(),
             stored: StoredBytes::default(),
             since_1970_ns,
@@ -173,7 +175,6 @@ impl LoggedVdisk {
         &mut self,
         mut request: Request,
         view: View,
-        image: &Layout,
         since_1970_ns: u64,
     ) -> Result<(), Request> {
         self.since_1970_ns = since_1970_ns;
@@ -199,22 +200,19 @@ impl LoggedVdisk {
             RequestKind::Trim if self.parts.trims == TrimHandling::Ignore => self.answer(key),
             _ if is_empty => self.answer(key),
             kind if kind.modifies() && !self.clients.claim(key) => {}
-            _ => self.begin(key, image),
+            _ => self.begin(key),
         }
         self.pump();
         Ok(())
     }
 
     /// Begins a request; a change has its claim.
-    pub(super) fn begin(&mut self, key: usize, image: &Layout) {
+    pub(super) fn begin(&mut self, key: usize) {
         if self.waits_for_revert(key) {
             return;
         }
         match self.clients.get(key).kind() {
-            RequestKind::Status => {
-                self.fill_status(key, image);
-                self.answer(key);
-            }
+            RequestKind::Status => self.statuses.push(key),
             RequestKind::Read => self.begin_read(key),
             RequestKind::Flush => self.flush(key),
             _ => self.begin_change(key),
@@ -285,15 +283,20 @@ impl LoggedVdisk {
         replies.append(&mut self.replies);
     }
 
+    /// Those that ask for block status and have not begun.
+    pub(super) fn take_statuses(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.statuses)
+    }
+
     pub(super) fn take_opened(&mut self) -> Vec<Opened> {
         std::mem::take(&mut self.opened)
     }
 
     /// Goes on as far as possible without an answer of the data path.
-    pub(super) fn advance(&mut self, since_1970_ns: u64, image: &Layout) {
+    pub(super) fn advance(&mut self, since_1970_ns: u64) {
         self.since_1970_ns = since_1970_ns;
         self.pump();
-        self.advance_revert(image);
+        self.advance_revert();
         self.advance_hold();
         for _ in 0..self.stalled.len() {
             let Some(key) = self.stalled.pop_front() else {

@@ -12,7 +12,6 @@
 
 use super::controls::{SeqDone, Then};
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
-use crate::layout::Layout;
 use disktime_history::{Failure, Log, Moment, RequestId, Seq};
 
 /// A revert that was accepted and is not done.
@@ -116,14 +115,14 @@ impl LoggedVdisk {
     }
 
     /// Begins a revert that waits, or what waited for one.
-    pub(super) fn advance_revert(&mut self, image: &Layout) {
+    pub(super) fn advance_revert(&mut self) {
         self.begin_revert();
         if self.revert.is_some() {
             return;
         }
         for key in std::mem::take(&mut self.behind_revert) {
             self.clients.get_mut(key).waits_for_revert = false;
-            self.begin(key, image);
+            self.begin(key);
         }
         self.pump();
     }

@@ -7,6 +7,10 @@ use crate::layout::Layout;
 use disktime_engine::Extent;
 use disktime_history::{Holder, Source, Status, UsedSpace};
 
+/// Look-ups of a status request. A block of the log is one, so a long range that lies there is
+/// answered in parts.
+const LOOK_UPS_MAX: usize = 4096;
+
 /// How a history stands.
 #[derive(Debug, Clone)]
 pub struct HistoryReport {
@@ -55,17 +59,26 @@ impl LoggedVdisk {
         })
     }
 
-    /// Puts the extents of a status request into its buffer.
-    pub(super) fn fill_status(&mut self, key: usize, image: &Layout) {
+    /// Answers a status request; how many look-ups that took.
+    pub(super) fn answer_status(&mut self, key: usize, image: &Layout) -> usize {
+        let look_ups = self.fill_status(key, image);
+        self.answer(key);
+        look_ups
+    }
+
+    /// Puts the extents of a status request into its buffer, as far as [`LOOK_UPS_MAX`] look-ups
+    /// lead; how many it took.
+    fn fill_status(&mut self, key: usize, image: &Layout) -> usize {
         let client = self.clients.get(key);
         let (view, start, end) = (client.view(), client.start(), client.end());
         let log = &self.parts.log;
         let mut found: Vec<Extent> = Vec::new();
         let buffer = self.clients.get_mut(key).buffer_mut();
-        let Some(buffer) = buffer else { return };
+        let Some(buffer) = buffer else { return 0 };
         let most = buffer.len() / Extent::BYTES;
-        let mut at = start;
-        while at < end {
+        let (mut at, mut look_ups) = (start, 0);
+        while at < end && look_ups < LOOK_UPS_MAX {
+            look_ups += 1;
             let limit = end.div_ceil(BLOCK) - at / BLOCK;
             let Some(run) = log.look_up(view, at / BLOCK, limit) else {
                 break;
@@ -95,5 +108,6 @@ impl LoggedVdisk {
             entry.copy_from_slice(&extent.encode());
         }
         buffer.set_len(found.len() * Extent::BYTES);
+        look_ups
     }
 }

@@ -1,7 +1,7 @@
 //! Vdisks with a history, and sets that have some.
 
 use super::{Machine, TestDisk, configs, disk_loop, options};
-use disktime_disks::Buffer;
+use disktime_disks::{Buffer, Disk};
 use disktime_engine::{IoError, PolicyKind, Request, RequestKind, Service, StreamConfig, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_units::{Nanos, Share};
@@ -29,12 +29,12 @@ pub(crate) fn with_history(size_bytes: u64, window_ns: u64, when_full: WhenFull)
 }
 
 /// Opens the disk at a time, as clocks go on between two servers.
-pub(crate) fn open_at(
-    disk: TestDisk,
+pub(crate) fn open_at<D: Disk>(
+    disk: D,
     vdisks: &[VdiskConfig],
     format: Format,
     now: Nanos,
-) -> Result<(Machine<TestDisk>, OpenReport), VolumeError> {
+) -> Result<(Machine<D>, OpenReport), VolumeError> {
     let mut driver = VirtualDriver { now };
     let disk_loop = disk_loop(disk, PolicyKind::Fifo, 24);
     let (set, report) = VolumeSet::open(disk_loop, &mut driver, vdisks, options(format))?;
