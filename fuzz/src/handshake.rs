@@ -6,9 +6,10 @@
 
 use disktime_engine::VdiskId;
 use disktime_nbd::{
-    Encryption, Export, ExportDirectory, ExportHandle, Handshake, HandshakeLimits,
-    HandshakeProgress,
+    ChangedRanges, ContextHandle, Encryption, Export, ExportDirectory, ExportHandle, Handshake,
+    HandshakeLimits, HandshakeProgress,
 };
+use disktime_nbd_protocol::dirty_bitmap;
 use std::sync::{Arc, LazyLock};
 
 /// Bytes of the input that the client does not send.
@@ -25,8 +26,41 @@ static EXPORTS: LazyLock<Arc<dyn ExportDirectory>> = LazyLock::new(|| {
         .collect();
     exports[1].description = "40 % of hdd0 in every 250 ms".into();
     exports[2].flags.read_only = true;
-    Arc::new(exports)
+    Arc::new(Exports(exports))
 });
+
+/// Exports of which the first has metadata contexts: numbers, of which two are listed and odd ones
+/// cannot be opened.
+struct Exports(Vec<Export>);
+
+impl ExportDirectory for Exports {
+    fn exports(&self) -> Vec<Export> {
+        self.0.clone()
+    }
+
+    fn contexts(&self, export: &Export) -> Vec<String> {
+        let count = if export.name == "disk" { 2 } else { 0 };
+        let name = |number| format!("{}{number}", dirty_bitmap::PREFIX);
+        (1..=count).map(name).collect()
+    }
+
+    fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
+        let number = name.strip_prefix(dirty_bitmap::PREFIX)?.parse().ok()?;
+        (export.name == "disk").then_some(ContextHandle(number))
+    }
+
+    fn open_context(
+        &self,
+        export: &Export,
+        context: ContextHandle,
+    ) -> Result<ChangedRanges, String> {
+        assert_eq!(export.name, "disk", "the export has none");
+        match context.0 % 2 {
+            0 => Ok(ChangedRanges::default()),
+            _ => Err("it is odd".to_owned()),
+        }
+    }
+}
 
 /// The entry point.
 pub fn run(data: &[u8]) {
@@ -79,6 +113,14 @@ fn check(export: &Export, handshake: Handshake, input_bytes: usize) {
     let offered = EXPORTS.find(&export.name);
     assert_eq!(offered.as_ref(), Some(export), "the export was not offered");
     let negotiated = handshake.negotiated();
-    assert!(negotiated.structured || negotiated.allocation.is_none());
+    let has_contexts = negotiated.allocation.is_some() || !negotiated.changed.is_empty();
+    assert!(negotiated.structured || !has_contexts);
+    assert!(export.name == "disk" || negotiated.changed.is_empty());
+    assert!(negotiated.changed.len() <= 8);
+    let mut numbers: Vec<u32> = negotiated.changed.iter().map(|one| one.number).collect();
+    numbers.extend(negotiated.allocation);
+    numbers.sort_unstable();
+    let are_distinct = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+    assert!(are_distinct, "contexts share a number");
     assert!(handshake.into_rest().len() <= input_bytes);
 }

@@ -56,6 +56,13 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
     let structured = OptionHeader::message(option::STRUCTURED_REPLY, b"");
     let set = contexts(option::SET_META_CONTEXT, "disk", &[allocation::NAME, "x:y"]);
     let list = contexts(option::LIST_META_CONTEXT, "web", &["base:"]);
+    let bitmaps = [
+        "qemu:dirty-bitmap:1",
+        allocation::NAME,
+        "qemu:dirty-bitmap:2",
+    ];
+    let set_bitmaps = contexts(option::SET_META_CONTEXT, "disk", &bitmaps);
+    let list_bitmaps = contexts(option::LIST_META_CONTEXT, "disk", &["qemu:"]);
     let conversation = |control: [u8; handshake::CONTROL_BYTES], flags: u32, messages: &[&[u8]]| {
         [&control[..], &flags.to_be_bytes(), &messages.concat()].concat()
     };
@@ -72,6 +79,14 @@ fn handshakes() -> Vec<(&'static str, Vec<u8>)> {
                 [9, 9, 0, 0],
                 3,
                 &[&structured, &list, &set, &set, &go("web")],
+            ),
+        ),
+        (
+            "bitmaps",
+            conversation(
+                usual,
+                3,
+                &[&structured, &list_bitmaps, &set_bitmaps, &go("disk")],
             ),
         ),
         (
@@ -219,6 +234,14 @@ fn transmissions() -> Vec<(&'static str, Vec<u8>)> {
         (
             "each-structured",
             conversation([31, 7, 255, 3, 0, 255, 255, 1], &each),
+        ),
+        (
+            "each-changed",
+            conversation([31, 7, 255, 0x31 | 3, 0, 255, 255, 1], &each),
+        ),
+        (
+            "changed-alone",
+            conversation([31, 7, 255, 0x11, 0, 9, 255, 1], &each),
         ),
         (
             "each-simple",

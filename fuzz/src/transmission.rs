@@ -12,9 +12,12 @@ use disktime_engine::{
     Buffer, BufferPool, Extent, IoError, Reply, ReplyDetail, Request, RequestKind, Session,
     SessionStatus, VdiskId, ZeroPieces,
 };
-use disktime_nbd::{Export, ExportHandle, NbdSession, Negotiated, SessionLimits};
+use disktime_nbd::{
+    ChangedContext, ChangedRanges, Export, ExportHandle, NbdSession, Negotiated, SessionLimits,
+};
 use disktime_nbd_protocol::{ChunkHeader, RequestHeader, SimpleReply, chunk};
 use std::io::IoSlice;
+use std::sync::Arc;
 
 /// Bytes of the input that the client does not send.
 pub const CONTROL_BYTES: usize = 8;
@@ -57,6 +60,7 @@ impl<'a> Run<'a> {
         let negotiated = Negotiated {
             structured,
             allocation: (control[3] & 3 == 3).then_some(1),
+            changed: changed_contexts(control[3]),
         };
         let mut export = Export::new(ExportHandle(0), VdiskId(0), "disk", EXPORT_BYTES);
         export.flags.read_only = control[3] & 4 != 0;
@@ -238,6 +242,25 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Contexts beside `base:allocation`, if structured replies are negotiated: none, one or three.
+fn changed_contexts(control: u8) -> Vec<ChangedContext> {
+    let count = match control & 0x31 {
+        0x11 => 1,
+        0x31 => 3,
+        _ => 0,
+    };
+    let context = |number: u32| {
+        let step = u64::from(number) * 1000;
+        let ranges = (0..EXPORT_BYTES / step).step_by(2);
+        let ranges = ranges.map(|at| (at * step, step)).collect();
+        ChangedContext {
+            number,
+            ranges: ChangedRanges::new(Arc::new(ranges)),
+        }
+    };
+    (2..2 + count).map(context).collect()
+}
+
 /// Checks what a service relies on.
 fn check_request(request: &Request) {
     let end = request.offset_bytes.checked_add(request.len_bytes);
@@ -257,8 +280,10 @@ fn check_request(request: &Request) {
 /// Checks the replies of a session with structured replies: chunks, and simple replies without
 /// data.
 fn check_chunks(mut bytes: &[u8], cut: bool) {
-    // Of the read that is being answered.
+    // Of the read that is being answered,
     let mut parts = Vec::new();
+    // and the contexts of a block status.
+    let mut contexts: Vec<u64> = Vec::new();
     while !bytes.is_empty() {
         let simple = bytes.first_chunk().and_then(SimpleReply::decode);
         if let Some(reply) = simple {
@@ -278,8 +303,17 @@ fn check_chunks(mut bytes: &[u8], cut: bool) {
             assert!(cut, "a reply ends within a chunk");
             return;
         };
-        check_chunk(&header, body, &mut parts);
+        if header.kind == chunk::BLOCK_STATUS {
+            let number = check_status(body);
+            assert!(parts.is_empty(), "a status inside of a read");
+            assert!(!contexts.contains(&number), "a context has two chunks");
+            contexts.push(number);
+        } else {
+            assert!(contexts.is_empty(), "a status has other chunks");
+            check_chunk(&header, body, &mut parts);
+        }
         if header.flags == chunk::DONE {
+            contexts.clear();
             parts.sort_unstable();
             let seam = parts.windows(2).all(|two| two[0].1 == two[1].0);
             assert!(seam, "the parts of a read do not fit together: {parts:?}");
@@ -289,13 +323,24 @@ fn check_chunks(mut bytes: &[u8], cut: bool) {
     }
 }
 
+/// A number of so many bytes.
+fn be(bytes: &[u8], from: usize, len: usize) -> u64 {
+    let bytes = bytes[from..from + len].iter();
+    bytes.fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// Checks a chunk of a block status; the number of its context.
+fn check_status(body: &[u8]) -> u64 {
+    assert!(body.len() >= 12 && body.len() % 8 == 4);
+    let lengths = (4..body.len()).step_by(8).map(|at| be(body, at, 4));
+    assert!(lengths.clone().all(|len| len > 0));
+    assert!(lengths.sum::<u64>() <= EXPORT_BYTES);
+    be(body, 0, 4)
+}
+
 /// Checks a chunk, and notes the range that a part of a read covers.
 fn check_chunk(header: &ChunkHeader, body: &[u8], parts: &mut Vec<(u64, u64)>) {
-    let be = |from: usize, len: usize| {
-        body[from..from + len]
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-    };
+    let be = |from, len| be(body, from, len);
     let is_last = header.flags == chunk::DONE;
     let is_part = [chunk::OFFSET_HOLE, chunk::OFFSET_DATA].contains(&header.kind);
     assert!(is_last || is_part, "more follows what is no part");
@@ -310,12 +355,6 @@ fn check_chunk(header: &ChunkHeader, body: &[u8], parts: &mut Vec<(u64, u64)>) {
             assert_eq!(body.len(), 12);
             assert!(be(8, 4) > 0, "an empty hole");
             parts.push((be(0, 8), be(0, 8) + be(8, 4)));
-        }
-        chunk::BLOCK_STATUS => {
-            assert!(body.len() >= 12 && body.len() % 8 == 4 && be(0, 4) == 1);
-            let lengths = (4..body.len()).step_by(8).map(|at| be(at, 4));
-            assert!(lengths.clone().all(|len| len > 0));
-            assert!(lengths.sum::<u64>() <= EXPORT_BYTES);
         }
         chunk::ERROR => assert!(be(0, 4) > 0 && be(4, 2) as usize == body.len() - 6),
         chunk::ERROR_OFFSET => {

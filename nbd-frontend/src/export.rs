@@ -3,6 +3,7 @@
 //! The server owns the list and provides it through [`ExportDirectory`]; the list may change
 //! between two handshakes. A session keeps the copy of the export that it was negotiated with.
 
+use crate::changed::{ChangedRanges, ContextHandle};
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::{ExportFlags, MAXIMUM_BLOCK_BYTES};
 use std::any::Any;
@@ -120,6 +121,32 @@ pub trait ExportDirectory: Send + Sync {
     fn admit(&self, export: &Export) -> Result<(), String> {
         let _ = export;
         Ok(())
+    }
+
+    /// The names of an export's metadata contexts `qemu:dirty-bitmap:…`, as clients see them
+    /// listed.
+    fn contexts(&self, export: &Export) -> Vec<String> {
+        let _ = export;
+        Vec::new()
+    }
+
+    /// The context of that name, whether it is listed or not.
+    fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
+        let _ = (export, name);
+        None
+    }
+
+    /// Makes a context ready for a client that was admitted to its export.
+    ///
+    /// # Errors
+    /// A text for the client.
+    fn open_context(
+        &self,
+        export: &Export,
+        context: ContextHandle,
+    ) -> Result<ChangedRanges, String> {
+        let _ = (export, context);
+        Err("the export does not have that metadata context".to_owned())
     }
 }
 

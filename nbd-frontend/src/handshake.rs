@@ -10,12 +10,13 @@
 //!
 //! What is not known here: sockets and time. The caller limits the duration of a handshake.
 
+use crate::changed::{CHANGED_CONTEXTS_MAX, ChangedContext};
 use crate::export::{Export, ExportDirectory, find_export};
 use crate::negotiated::Negotiated;
 use contexts::{ALLOCATION_NUMBER, ContextQueries, ContextSelection};
 use disktime_nbd_protocol::{
-    MAXIMUM_STRING_BYTES, OptionHeader, be16, be32, handshake_flag, option, option_reply,
-    transmission_flag,
+    MAXIMUM_STRING_BYTES, OptionHeader, allocation, be16, be32, handshake_flag, option,
+    option_reply, transmission_flag,
 };
 use replies::Replies;
 use std::sync::Arc;
@@ -119,8 +120,8 @@ impl Handshake {
     }
 
     /// What was negotiated besides the export; final after [`HandshakeProgress::Agreed`].
-    pub fn negotiated(&self) -> Negotiated {
-        self.negotiated
+    pub fn negotiated(&self) -> &Negotiated {
+        &self.negotiated
     }
 
     /// The bytes after the last option, which belong to the session.
@@ -306,25 +307,52 @@ impl Handshake {
 
     fn list_contexts(&mut self, data: &[u8]) {
         let option = option::LIST_META_CONTEXT;
-        if let Some((queries, _)) = self.context_queries(option, data) {
-            if queries.match_allocation() {
-                self.replies.allocation_context(option, 0);
-            }
-            self.replies.ack(option);
+        let Some((queries, export)) = self.context_queries(option, data) else {
+            return;
+        };
+        let Some(changed) = queries.match_changed(&export, &*self.directory) else {
+            return self.too_many_contexts(option);
+        };
+        if queries.match_allocation() {
+            self.replies.context(option, 0, allocation::NAME);
         }
+        for name in changed {
+            self.replies.context(option, 0, &name);
+        }
+        self.replies.ack(option);
     }
 
     fn set_contexts(&mut self, data: &[u8]) {
         let option = option::SET_META_CONTEXT;
         self.selection = None;
-        if let Some((queries, export)) = self.context_queries(option, data) {
-            let allocation = queries.name_allocation();
-            if allocation {
-                self.replies.allocation_context(option, ALLOCATION_NUMBER);
-            }
-            self.selection = Some(ContextSelection::new(&export, allocation));
-            self.replies.ack(option);
+        let Some((queries, export)) = self.context_queries(option, data) else {
+            return;
+        };
+        let Some(names) = queries.changed_names() else {
+            return self.too_many_contexts(option);
+        };
+        let find = |name| Some((name, self.directory.find_context(&export, name)?));
+        let found: Vec<_> = names.into_iter().filter_map(find).collect();
+        let has_allocation = queries.name_allocation();
+        if has_allocation {
+            self.replies
+                .context(option, ALLOCATION_NUMBER, allocation::NAME);
         }
+        let handles = found.iter().map(|(_, handle)| *handle).collect();
+        let selection = ContextSelection::new(&export, has_allocation, handles);
+        for ((name, _), (number, _)) in found.iter().zip(selection.changed()) {
+            self.replies.context(option, number, name);
+        }
+        self.selection = Some(selection);
+        self.replies.ack(option);
+    }
+
+    fn too_many_contexts(&mut self, option: u32) {
+        let text = format!(
+            "at most {CHANGED_CONTEXTS_MAX} contexts `{}...` can be named at once",
+            disktime_nbd_protocol::dirty_bitmap::PREFIX
+        );
+        self.replies.error(option, option_reply::ERR_TOO_BIG, &text);
     }
 
     /// Parses the option's data and finds its export, or answers with an error.
@@ -362,14 +390,22 @@ impl Handshake {
         export.flags.encode() | df
     }
 
-    /// The client uses `export` from now on.
-    fn agree(&mut self, export: Export) -> HandshakeProgress {
-        let chosen = self.selection.take();
+    /// Admits the client to `export`, with the contexts that it has chosen for it.
+    fn admit(&mut self, export: &Export) -> Result<(), String> {
+        self.directory.admit(export)?;
+        let chosen = self.selection.as_ref();
+        let chosen = chosen.filter(|selection| selection.is_for(export));
+        let open = |(number, handle)| {
+            let ranges = self.directory.open_context(export, handle)?;
+            Ok::<_, String>(ChangedContext { number, ranges })
+        };
+        let changed = chosen.into_iter().flat_map(ContextSelection::changed);
         self.negotiated = Negotiated {
             structured: self.structured,
-            allocation: chosen.and_then(|selection| selection.number_for(&export)),
+            allocation: chosen.and_then(ContextSelection::allocation),
+            changed: changed.map(open).collect::<Result<_, _>>()?,
         };
-        HandshakeProgress::Agreed(Box::new(export))
+        Ok(())
     }
 
     /// EXPORT_NAME: success is answered without a header, failure by closing the connection.
@@ -383,12 +419,12 @@ impl Handshake {
                 "the client chose the export {name:?}, which does not exist"
             ));
         };
-        if let Err(reason) = self.directory.admit(&export) {
+        if let Err(reason) = self.admit(&export) {
             return HandshakeProgress::Broken(reason);
         }
         let flags = self.transmission_flags(&export);
         self.replies.export_name(&export, flags, self.padding);
-        self.agree(export)
+        HandshakeProgress::Agreed(Box::new(export))
     }
 
     fn go_or_info(&mut self, option: u32, data: &[u8]) -> HandshakeProgress {
@@ -405,7 +441,7 @@ impl Handshake {
             return HandshakeProgress::Continue;
         };
         if option == option::GO
-            && let Err(reason) = self.directory.admit(&export)
+            && let Err(reason) = self.admit(&export)
         {
             let policy = option_reply::ERR_POLICY;
             self.replies.error(option, policy, &reason);
@@ -415,7 +451,7 @@ impl Handshake {
         self.replies.export_info(option, &export, flags, wanted);
         self.replies.ack(option);
         if option == option::GO {
-            self.agree(export)
+            HandshakeProgress::Agreed(Box::new(export))
         } else {
             HandshakeProgress::Continue
         }

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod changed;
 mod config;
 mod encrypted_session;
 mod export;
@@ -31,6 +32,7 @@ mod session;
 mod validate;
 
 pub use access::ExportAccess;
+pub use changed::{ChangedContext, ChangedRanges, ContextHandle};
 pub use config::{ListenConfig, TlsConfig};
 pub use export::{Export, ExportDirectory, ExportHandle, Kept};
 pub use handshake::{Encryption, Handshake, HandshakeLimits, HandshakeProgress};

@@ -212,7 +212,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             HandshakeProgress::Agreed(export) => {
                 return Ok(Some(Agreed {
                     export: *export,
-                    negotiated: handshake.negotiated(),
+                    negotiated: handshake.negotiated().clone(),
                     carried: handshake.into_rest(),
                     channel: stream.into_channel(),
                 }));

@@ -74,7 +74,7 @@ impl NbdSession {
 
     /// Uses the extensions that the handshake negotiated.
     pub fn with_negotiated(mut self, negotiated: Negotiated) -> NbdSession {
-        self.receiver.set_negotiated(negotiated);
+        self.receiver.set_negotiated(negotiated.clone());
         self.replies.set_negotiated(negotiated);
         self
     }
@@ -142,7 +142,7 @@ impl Session for NbdSession {
                 pool.put(buffer)
             };
         };
-        let released = self.replies.push_reply(&request, reply);
+        let released = self.replies.push_reply(&request, reply, pool);
         self.held.release_buffer(released.charged_bytes);
         if let Some(buffer) = released.buffer {
             pool.put(buffer);

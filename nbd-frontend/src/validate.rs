@@ -45,7 +45,7 @@ pub(crate) fn payload_bytes(header: &RequestHeader) -> u32 {
 pub(crate) fn validate(
     header: &RequestHeader,
     export: &Export,
-    negotiated: Negotiated,
+    negotiated: &Negotiated,
 ) -> RequestAction {
     let flags = export.flags;
     let has = |flag| header.flags & flag != 0;
@@ -71,7 +71,7 @@ pub(crate) fn validate(
             (kind, command_flag::NO_HOLE | fast, flags.write_zeroes)
         }
         command::BLOCK_STATUS => {
-            let offered = negotiated.structured && negotiated.allocation.is_some();
+            let offered = negotiated.structured && negotiated.has_contexts();
             (RequestKind::Status, command_flag::REQ_ONE, offered)
         }
         command::DISC => return RequestAction::Disconnect,

@@ -25,6 +25,7 @@ fn serve(structured: bool) {
     let negotiated = Negotiated {
         structured,
         allocation: structured.then_some(1),
+        ..Negotiated::default()
     };
     let mut session =
         NbdSession::new(export, SessionLimits::default(), &[]).with_negotiated(negotiated);

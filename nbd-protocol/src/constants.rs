@@ -159,6 +159,16 @@ pub mod allocation {
     pub const ZERO: u32 = 1 << 1;
 }
 
+/// The metadata contexts that QEMU calls dirty bitmaps, one for each name behind the prefix.
+pub mod dirty_bitmap {
+    /// The namespace of QEMU's contexts.
+    pub const NAMESPACE: &str = "qemu:";
+    /// What their names begin with.
+    pub const PREFIX: &str = "qemu:dirty-bitmap:";
+    /// The range may have changed.
+    pub const DIRTY: u32 = 1 << 0;
+}
+
 /// Kinds and flags of chunks.
 pub mod chunk {
     /// No payload; ends the reply.

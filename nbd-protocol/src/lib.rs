@@ -22,7 +22,8 @@ pub use chunks::ChunkHeader;
 pub use constants::{
     DEFAULT_PORT, INIT_MAGIC, MAXIMUM_BLOCK_BYTES, MAXIMUM_STRING_BYTES, OPTION_MAGIC,
     OPTION_REPLY_MAGIC, REQUEST_MAGIC, SIMPLE_REPLY_MAGIC, STRUCTURED_REPLY_MAGIC, allocation,
-    chunk, command, command_flag, handshake_flag, info, option, option_reply, transmission_flag,
+    chunk, command, command_flag, dirty_bitmap, handshake_flag, info, option, option_reply,
+    transmission_flag,
 };
 pub use error_number::ErrorNumber;
 pub use export_flags::ExportFlags;

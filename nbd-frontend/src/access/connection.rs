@@ -2,6 +2,7 @@
 
 use super::control::AccessControl;
 use super::permit::{ConnectionPermit, HeldPermits};
+use crate::changed::{ChangedRanges, ContextHandle};
 use crate::export::{Export, ExportDirectory};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -103,6 +104,22 @@ impl ExportDirectory for ConnectionAccess {
         self.directory.admit(export)?;
         self.leave_undecided();
         Ok(())
+    }
+
+    fn contexts(&self, export: &Export) -> Vec<String> {
+        self.directory.contexts(export)
+    }
+
+    fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
+        self.directory.find_context(export, name)
+    }
+
+    fn open_context(
+        &self,
+        export: &Export,
+        context: ContextHandle,
+    ) -> Result<ChangedRanges, String> {
+        self.directory.open_context(export, context)
     }
 }
 

@@ -1,15 +1,20 @@
 //! Metadata contexts in the handshake: what an option asks for, and what the client has chosen.
 //!
-//! There is one context, `base:allocation`. A query names a context. In LIST_META_CONTEXT, the
-//! query `base:` names all contexts of its namespace, and no query at all names every context; in
-//! SET_META_CONTEXT, such wildcards choose nothing. Queries of unknown namespaces are ignored, as
-//! the protocol demands. A choice replaces the previous one, even if it fails, and holds only for
-//! the export that it named.
+//! There are `base:allocation` and, where the export's directory has them, contexts of QEMU's kind,
+//! `qemu:dirty-bitmap:NAME`. A query names a context. In LIST_META_CONTEXT, the queries `base:`,
+//! `qemu:` and `qemu:dirty-bitmap:` name all contexts that begin so, and no query at all names
+//! every context; in SET_META_CONTEXT, such wildcards choose nothing. Queries of unknown contexts
+//! are ignored, as the protocol demands. A choice replaces the previous one, even if it fails, and
+//! holds only for the export that it named.
+//!
+//! Invariant: an option asks the directory for few contexts ([`CHANGED_CONTEXTS_MAX`]), however
+//! many queries it has.
 
-use crate::export::Export;
-use disktime_nbd_protocol::{MAXIMUM_STRING_BYTES, allocation, be32};
+use crate::changed::{CHANGED_CONTEXTS_MAX, ContextHandle};
+use crate::export::{Export, ExportDirectory};
+use disktime_nbd_protocol::{MAXIMUM_STRING_BYTES, allocation, be32, dirty_bitmap};
 
-/// The number of `base:allocation` in the transmission phase.
+/// The number of `base:allocation` in the transmission phase; those of the others follow.
 pub(super) const ALLOCATION_NUMBER: u32 = 1;
 /// The namespace of the contexts that the protocol itself defines.
 const BASE_NAMESPACE: &str = "base:";
@@ -20,19 +25,35 @@ pub(super) struct ContextSelection {
     /// The export's own name, also if the client used the empty name.
     export: String,
     allocation: bool,
+    changed: Vec<ContextHandle>,
 }
 
 impl ContextSelection {
-    pub(super) fn new(export: &Export, allocation: bool) -> ContextSelection {
+    pub(super) fn new(
+        export: &Export,
+        allocation: bool,
+        changed: Vec<ContextHandle>,
+    ) -> ContextSelection {
         ContextSelection {
             export: export.name.clone(),
             allocation,
+            changed,
         }
     }
 
-    /// The number of `base:allocation`, if it was chosen for `export`.
-    pub(super) fn number_for(&self, export: &Export) -> Option<u32> {
-        (self.allocation && self.export == export.name).then_some(ALLOCATION_NUMBER)
+    /// Whether it was made for `export`.
+    pub(super) fn is_for(&self, export: &Export) -> bool {
+        self.export == export.name
+    }
+
+    /// The number of `base:allocation`, if it was chosen.
+    pub(super) fn allocation(&self) -> Option<u32> {
+        self.allocation.then_some(ALLOCATION_NUMBER)
+    }
+
+    /// The others with their numbers.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (u32, ContextHandle)> {
+        (ALLOCATION_NUMBER + 1..).zip(self.changed.iter().copied())
     }
 }
 
@@ -83,6 +104,45 @@ impl<'a> ContextQueries<'a> {
     /// Whether `base:allocation` is named itself or by a wildcard.
     pub(super) fn match_allocation(&self) -> bool {
         self.queries.is_empty() || self.contain(BASE_NAMESPACE) || self.name_allocation()
+    }
+
+    /// Those of QEMU's contexts that are named themselves, each once; `None` if they are too many.
+    pub(super) fn changed_names(&self) -> Option<Vec<&'a str>> {
+        let mut names: Vec<&str> = Vec::new();
+        for query in &self.queries {
+            let is_name = query.starts_with(dirty_bitmap::PREFIX) && *query != dirty_bitmap::PREFIX;
+            if !is_name || names.contains(query) {
+                continue;
+            }
+            if names.len() == CHANGED_CONTEXTS_MAX {
+                return None;
+            }
+            names.push(query);
+        }
+        Some(names)
+    }
+
+    /// Of QEMU's contexts of an export the names that match; `None` if too many are named.
+    pub(super) fn match_changed(
+        &self,
+        export: &Export,
+        directory: &dyn ExportDirectory,
+    ) -> Option<Vec<String>> {
+        let named = self.changed_names()?;
+        let mut names = match self.queries.is_empty()
+            || self.contain(dirty_bitmap::NAMESPACE)
+            || self.contain(dirty_bitmap::PREFIX)
+        {
+            true => directory.contexts(export),
+            false => Vec::new(),
+        };
+        for name in named {
+            let is_new = names.iter().all(|listed| listed != name);
+            if is_new && directory.find_context(export, name).is_some() {
+                names.push(name.to_owned());
+            }
+        }
+        Some(names)
     }
 
     fn contain(&self, query: &str) -> bool {

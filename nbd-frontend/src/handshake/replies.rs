@@ -3,8 +3,8 @@
 
 use crate::export::Export;
 use disktime_nbd_protocol::{
-    INIT_MAGIC, MAXIMUM_STRING_BYTES, OPTION_MAGIC, OptionReplyHeader, allocation, be16,
-    handshake_flag, info, option, option_reply,
+    INIT_MAGIC, MAXIMUM_STRING_BYTES, OPTION_MAGIC, OptionReplyHeader, be16, handshake_flag, info,
+    option, option_reply,
 };
 
 /// The longest part of an export's name that an error quotes.
@@ -64,10 +64,10 @@ impl Replies {
         self.push(option::LIST, option_reply::SERVER, &body);
     }
 
-    /// The context `base:allocation` with its number.
-    pub(super) fn allocation_context(&mut self, option: u32, number: u32) {
+    /// A metadata context with its number.
+    pub(super) fn context(&mut self, option: u32, number: u32, name: &str) {
         let mut body = number.to_be_bytes().to_vec();
-        body.extend_from_slice(allocation::NAME.as_bytes());
+        body.extend_from_slice(name.as_bytes());
         self.push(option, option_reply::META_CONTEXT, &body);
     }
 

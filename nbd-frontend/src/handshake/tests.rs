@@ -1,5 +1,6 @@
 //! Unit tests of `handshake`: what clients send, and the replies that they get.
 
+mod changed_contexts;
 mod contexts;
 mod encryption;
 

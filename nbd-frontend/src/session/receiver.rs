@@ -6,7 +6,7 @@
 
 use super::held::{HeldRequest, HeldRequests};
 use super::input::InputBuffer;
-use super::replies::ReplyQueue;
+use super::replies::{CHANGED_BYTES, ReplyQueue};
 use crate::export::Export;
 use crate::negotiated::Negotiated;
 use crate::validate::{RequestAction, payload_bytes, validate};
@@ -138,12 +138,13 @@ impl Receiver {
         let Some(header) = RequestHeader::decode(bytes) else {
             return ReceiveStep::Broken("the client sent a request with a wrong magic number");
         };
-        let action = match validate(&header, &self.export, self.negotiated) {
+        let action = match validate(&header, &self.export, &self.negotiated) {
             RequestAction::Disconnect => return ReceiveStep::Disconnect,
             action => action,
         };
-        let buffer_bytes = buffer_bytes(&header, action);
-        if !held.has_room(buffer_bytes) {
+        let buffer_bytes = self.buffer_bytes(&header, action);
+        let reply_bytes = self.reply_bytes(action);
+        if !held.has_room(buffer_bytes + reply_bytes) {
             return ReceiveStep::Wait;
         }
         self.input.consume(RequestHeader::BYTES);
@@ -182,7 +183,8 @@ impl Receiver {
     ) -> ReceiveStep {
         let request = HeldRequest {
             cookie: header.cookie,
-            charged_bytes: buffer.as_ref().map_or(0, Buffer::capacity),
+            charged_bytes: buffer.as_ref().map_or(0, Buffer::capacity)
+                + self.reply_bytes(RequestAction::Submit { kind, fua, single }),
             offset_bytes: header.offset_bytes,
             len_bytes: header.len_bytes,
             single,
@@ -203,7 +205,12 @@ impl Receiver {
                 ReceiveStep::Continue
             }
             buffer => {
-                let range = (header.offset_bytes, u64::from(header.len_bytes));
+                // Without `base:allocation` the service has nothing to say of the range; its pace
+                // of answers counts all the same.
+                let is_paced_only =
+                    kind == RequestKind::Status && self.negotiated.allocation.is_none();
+                let len_bytes = if is_paced_only { 1 } else { header.len_bytes };
+                let range = (header.offset_bytes, u64::from(len_bytes));
                 ReceiveStep::Request(self.request(slot, kind, range, fua, buffer))
             }
         }
@@ -277,6 +284,34 @@ impl Receiver {
         ReceiveStep::Continue
     }
 
+    /// The size of the buffer that a request needs from its header to its reply.
+    fn buffer_bytes(&self, header: &RequestHeader, action: RequestAction) -> usize {
+        match action {
+            RequestAction::Submit { kind, .. } if kind.moves_data() => header.len_bytes as usize,
+            RequestAction::Submit {
+                kind: RequestKind::Status,
+                single,
+                ..
+            } => {
+                let is_single = single || self.negotiated.allocation.is_none();
+                Extent::BYTES * if is_single { 1 } else { STATUS_EXTENTS }
+            }
+            _ => 0,
+        }
+    }
+
+    /// The size of a buffer that its reply needs besides.
+    fn reply_bytes(&self, action: RequestAction) -> usize {
+        let has_changed = !self.negotiated.changed.is_empty();
+        match action {
+            RequestAction::Submit {
+                kind: RequestKind::Status,
+                ..
+            } if has_changed => CHANGED_BYTES,
+            _ => 0,
+        }
+    }
+
     /// Discards what was received, and gives back the buffer of an incomplete write.
     pub(super) fn abandon(&mut self, pool: &mut BufferPool) {
         self.input.clear();
@@ -285,18 +320,5 @@ impl Receiver {
         {
             pool.put(buffer);
         }
-    }
-}
-
-/// The size of the buffer that a request needs from its header to its reply.
-fn buffer_bytes(header: &RequestHeader, action: RequestAction) -> usize {
-    match action {
-        RequestAction::Submit { kind, .. } if kind.moves_data() => header.len_bytes as usize,
-        RequestAction::Submit {
-            kind: RequestKind::Status,
-            single,
-            ..
-        } => Extent::BYTES * if single { 1 } else { STATUS_EXTENTS },
-        _ => 0,
     }
 }

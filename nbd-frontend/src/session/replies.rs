@@ -2,17 +2,27 @@
 //! bytes for the peer, simple or structured as negotiated.
 //!
 //! A reply is one piece or, if a structured read has zeroes at its ends, up to three. Zeroes in the
-//! middle of a read are gaps of its last piece.
+//! middle of a read are gaps of its last piece. A block status has a piece for `base:allocation`,
+//! and one with a chunk for each of the other contexts, of one page together.
 
 use super::gaps::ZeroGaps;
 use super::held::HeldRequest;
 use super::piece::{ReplyPiece, SliceList};
 use crate::negotiated::Negotiated;
 use crate::validate::error_number;
-use disktime_engine::{Buffer, Extent, Reply, ReplyDetail, RequestKind, ZeroPieces};
-use disktime_nbd_protocol::{ChunkHeader, ErrorNumber, SimpleReply, allocation, chunk};
+use disktime_engine::{Buffer, BufferPool, Extent, Reply, ReplyDetail, RequestKind, ZeroPieces};
+use disktime_nbd_protocol::{
+    ChunkHeader, ErrorNumber, SimpleReply, allocation, chunk, dirty_bitmap,
+};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+
+/// The size of the chunks of all contexts but `base:allocation` in a reply, at most.
+pub(super) const CHANGED_BYTES: usize = 4096;
+/// Of a descriptor: length and status.
+const DESCRIPTOR_BYTES: usize = 8;
+/// Of a chunk before its descriptors: the header and the number of the context.
+const STATUS_HEAD_BYTES: usize = ChunkHeader::BYTES + 4;
 
 /// What a queued reply does not need any more.
 #[derive(Debug)]
@@ -127,7 +137,12 @@ impl ReplyQueue {
     }
 
     /// Queues the service's reply to `request`.
-    pub(super) fn push_reply(&mut self, request: &HeldRequest, reply: Reply) -> Released {
+    pub(super) fn push_reply(
+        &mut self,
+        request: &HeldRequest,
+        reply: Reply,
+        pool: &mut BufferPool,
+    ) -> Released {
         let complete = match (reply.kind, &reply.buffer) {
             // A successful read without its data would desynchronise the whole stream.
             (RequestKind::Read, Some(data)) => data.len() == request.len_bytes as usize,
@@ -143,7 +158,9 @@ impl ReplyQueue {
         };
         match (reply.kind, result, reply.buffer) {
             (RequestKind::Read, Ok(()), Some(data)) => self.push_read(request, data, reply.detail),
-            (RequestKind::Status, Ok(()), Some(extents)) => self.push_status(request, extents),
+            (RequestKind::Status, Ok(()), Some(extents)) => {
+                self.push_status(request, extents, pool)
+            }
             (_, result, buffer) => {
                 match (result, reply.detail) {
                     (Ok(()), _) => self.push_success(request.cookie),
@@ -230,33 +247,105 @@ impl ReplyQueue {
         Released::NOTHING
     }
 
-    /// Converts extents into descriptors in place, and queues them.
-    fn push_status(&mut self, request: &HeldRequest, mut extents: Buffer) -> Released {
-        let (entries, _) = extents.as_chunks_mut::<{ Extent::BYTES }>();
-        let mut left_bytes = u64::from(request.len_bytes);
-        let mut used = 0;
-        for entry in entries {
-            let extent = Extent::decode(*entry);
-            // The service may know more than the request's range; descriptors must not exceed it.
-            let len_bytes = extent.len_bytes.min(left_bytes);
-            if len_bytes == 0 {
-                break;
-            }
-            left_bytes -= len_bytes;
-            let status = if extent.hole { allocation::HOLE } else { 0 }
-                | if extent.zero { allocation::ZERO } else { 0 };
-            entry[..4].copy_from_slice(&(len_bytes as u32).to_be_bytes());
-            entry[4..].copy_from_slice(&status.to_be_bytes());
-            used += Extent::BYTES as u32;
+    /// Queues a block status: a chunk for each context.
+    fn push_status(
+        &mut self,
+        request: &HeldRequest,
+        extents: Buffer,
+        pool: &mut BufferPool,
+    ) -> Released {
+        let allocation = self.negotiated.allocation;
+        if self.negotiated.changed.is_empty() {
+            let number = allocation.unwrap_or_default();
+            let piece = allocation_piece(request, extents, (number, true));
+            self.pieces.push_back(piece);
+            return Released::NOTHING;
         }
-        debug_assert!(used > 0, "a status reply has no extent");
-        let header = ChunkHeader::new(request.cookie, chunk::BLOCK_STATUS, true, 4 + used);
-        let context = self.negotiated.allocation.unwrap_or_default();
-        let piece = ReplyPiece::new(header.encode())
-            .with_head(context.to_be_bytes())
-            .with_data(extents, (0, used), ZeroGaps::NONE, request.charged_bytes);
+        let mut unused = Some(extents);
+        if let Some((number, extents)) =
+            allocation.and_then(|number| Some((number, unused.take()?)))
+        {
+            let piece = allocation_piece(request, extents, (number, false));
+            self.pieces.push_back(piece);
+        }
+        let piece = self.changed_piece(request, pool.take(CHANGED_BYTES));
         self.pieces.push_back(piece);
-        Released::NOTHING
+        Released {
+            // The last piece has it.
+            charged_bytes: 0,
+            buffer: unused,
+        }
+    }
+
+    /// What the contexts but `base:allocation` say of a range, in one buffer: a chunk for each.
+    fn changed_piece(&self, request: &HeldRequest, mut buffer: Buffer) -> ReplyPiece {
+        let contexts = &self.negotiated.changed;
+        let of_each = CHANGED_BYTES / contexts.len() - STATUS_HEAD_BYTES;
+        let most = match request.single {
+            true => 1,
+            false => of_each / DESCRIPTOR_BYTES,
+        };
+        let (start, end) = (
+            request.offset_bytes,
+            request.offset_bytes + u64::from(request.len_bytes),
+        );
+        let mut used = 0;
+        for (index, context) in contexts.iter().enumerate() {
+            let head_at = used;
+            used += STATUS_HEAD_BYTES;
+            let mut at = start;
+            for (stop, is_changed) in context.ranges.runs(start, end).take(most) {
+                let status = if is_changed { dirty_bitmap::DIRTY } else { 0 };
+                buffer[used..used + 4].copy_from_slice(&((stop - at) as u32).to_be_bytes());
+                buffer[used + 4..used + DESCRIPTOR_BYTES].copy_from_slice(&status.to_be_bytes());
+                used += DESCRIPTOR_BYTES;
+                at = stop;
+            }
+            let is_last = index + 1 == contexts.len();
+            let len_bytes = (used - head_at - ChunkHeader::BYTES) as u32;
+            let header = ChunkHeader::new(request.cookie, chunk::BLOCK_STATUS, is_last, len_bytes);
+            let number_at = head_at + ChunkHeader::BYTES;
+            buffer[head_at..number_at].copy_from_slice(&header.encode());
+            buffer[number_at..number_at + 4].copy_from_slice(&context.number.to_be_bytes());
+        }
+        let body = (0, used as u32);
+        ReplyPiece::new([]).with_data(buffer, body, ZeroGaps::NONE, request.charged_bytes)
+    }
+}
+
+/// Converts extents into descriptors in place: a chunk of the context of that number, which ends
+/// the reply if it is the last one.
+fn allocation_piece(
+    request: &HeldRequest,
+    mut extents: Buffer,
+    (number, is_last): (u32, bool),
+) -> ReplyPiece {
+    let (entries, _) = extents.as_chunks_mut::<{ Extent::BYTES }>();
+    let mut left_bytes = u64::from(request.len_bytes);
+    let mut used = 0;
+    for entry in entries {
+        let extent = Extent::decode(*entry);
+        // The service may know more than the request's range; descriptors must not exceed it.
+        let len_bytes = extent.len_bytes.min(left_bytes);
+        if len_bytes == 0 {
+            break;
+        }
+        left_bytes -= len_bytes;
+        let status = if extent.hole { allocation::HOLE } else { 0 }
+            | if extent.zero { allocation::ZERO } else { 0 };
+        entry[..4].copy_from_slice(&(len_bytes as u32).to_be_bytes());
+        entry[4..].copy_from_slice(&status.to_be_bytes());
+        used += Extent::BYTES as u32;
+    }
+    debug_assert!(used > 0, "a status reply has no extent");
+    let header = ChunkHeader::new(request.cookie, chunk::BLOCK_STATUS, is_last, 4 + used);
+    let charged_bytes = if is_last { request.charged_bytes } else { 0 };
+    let piece = ReplyPiece::new(header.encode())
+        .with_head(number.to_be_bytes())
+        .with_data(extents, (0, used), ZeroGaps::NONE, charged_bytes);
+    match is_last {
+        true => piece,
+        false => piece.with_more_pieces(),
     }
 }
 

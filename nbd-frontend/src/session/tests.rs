@@ -1,6 +1,7 @@
 //! Unit tests of `session`: requests in, replies out, limits, invalid requests.
 
 mod abandoned;
+mod changed_contexts;
 mod gaps;
 mod structured;
 

@@ -1,6 +1,7 @@
 //! Unit tests of `validate`.
 
 use super::*;
+use crate::changed::{ChangedContext, ChangedRanges};
 use crate::export::ExportHandle;
 use disktime_engine::VdiskId;
 use disktime_nbd_protocol::ExportFlags;
@@ -14,6 +15,7 @@ fn export() -> Export {
 const ALL: Negotiated = Negotiated {
     structured: true,
     allocation: Some(1),
+    changed: Vec::new(),
 };
 
 fn header(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> RequestHeader {
@@ -25,7 +27,7 @@ fn header(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> Reques
 
 fn action(command: u16, flags: u16, offset_bytes: u64, len_bytes: u32) -> RequestAction {
     let header = header(command, flags, offset_bytes, len_bytes);
-    validate(&header, &export(), Negotiated::default())
+    validate(&header, &export(), &Negotiated::default())
 }
 
 fn action_with_extensions(
@@ -37,7 +39,7 @@ fn action_with_extensions(
     validate(
         &header(command, flags, offset_bytes, len_bytes),
         &export(),
-        ALL,
+        &ALL,
     )
 }
 
@@ -122,21 +124,26 @@ fn flags_are_accepted_where_they_were_offered() {
 #[test]
 fn extensions_are_refused_unless_negotiated() {
     let refused = RequestAction::Refuse(ErrorNumber::Inval);
-    let status = |negotiated| {
+    let status = |negotiated: Negotiated| {
         let header = header(command::BLOCK_STATUS, command_flag::REQ_ONE, 5, 7);
-        validate(&header, &export(), negotiated)
+        validate(&header, &export(), &negotiated)
     };
     assert_eq!(status(Negotiated::default()), refused);
-    let structured = true;
-    let allocation = None;
-    assert_eq!(
-        status(Negotiated {
-            structured,
-            allocation
-        }),
-        refused
-    );
-    assert_eq!(status(ALL), submit(RequestKind::Status, false, true));
+    let without_contexts = Negotiated {
+        structured: true,
+        ..Negotiated::default()
+    };
+    assert_eq!(status(without_contexts.clone()), refused);
+    let served = submit(RequestKind::Status, false, true);
+    assert_eq!(status(ALL), served);
+    let number = 2;
+    let ranges = ChangedRanges::default();
+    let changed = vec![ChangedContext { number, ranges }];
+    let with_another = Negotiated {
+        changed,
+        ..without_contexts
+    };
+    assert_eq!(status(with_another), served, "any context will do");
     assert_eq!(action(command::READ, command_flag::DF, 0, 1), refused);
     let read = submit(RequestKind::Read, false, true);
     assert_eq!(
@@ -186,7 +193,7 @@ fn the_flags_of_write_zeroes_choose_its_kind() {
     export.flags.fast_zero = false;
     let header = header(command::WRITE_ZEROES, fast, 0, 1);
     let refused = RequestAction::Refuse(ErrorNumber::Inval);
-    assert_eq!(validate(&header, &export, ALL), refused);
+    assert_eq!(validate(&header, &export, &ALL), refused);
 }
 
 #[test]
@@ -199,7 +206,7 @@ fn a_read_only_export_refuses_every_write() {
     for command in [command::WRITE, command::TRIM, command::WRITE_ZEROES] {
         for len_bytes in [0, 1] {
             let header = header(command, 0, 0, len_bytes);
-            let verdict = validate(&header, &export, ALL);
+            let verdict = validate(&header, &export, &ALL);
             assert_eq!(verdict, RequestAction::Refuse(ErrorNumber::Perm));
         }
     }
@@ -211,7 +218,7 @@ fn a_trim_that_is_not_offered_is_refused_or_ignored() {
     export.flags.trim = false;
     let action = |export: &Export, offset| {
         let header = header(command::TRIM, 0, offset, 4096);
-        validate(&header, export, Negotiated::default())
+        validate(&header, export, &Negotiated::default())
     };
     let refused = RequestAction::Refuse(ErrorNumber::Inval);
     assert_eq!(action(&export, 0), refused);

@@ -14,15 +14,15 @@ fn queries_data(name: &str, queries: &[&[u8]]) -> Vec<u8> {
     data
 }
 
-fn list(name: &str, queries: &[&[u8]]) -> Vec<u8> {
+pub(super) fn list(name: &str, queries: &[&[u8]]) -> Vec<u8> {
     message(option::LIST_META_CONTEXT, &queries_data(name, queries))
 }
 
-fn set(name: &str, queries: &[&[u8]]) -> Vec<u8> {
+pub(super) fn set(name: &str, queries: &[&[u8]]) -> Vec<u8> {
     message(option::SET_META_CONTEXT, &queries_data(name, queries))
 }
 
-fn structured() -> Vec<u8> {
+pub(super) fn structured() -> Vec<u8> {
     message(option::STRUCTURED_REPLY, b"")
 }
 
@@ -35,23 +35,31 @@ fn kinds_of(messages: &[Vec<u8>]) -> Vec<u32> {
 
 /// What is negotiated by `messages`.
 fn negotiated_by(messages: &[Vec<u8>]) -> Negotiated {
-    let mut handshake = Handshake::new(exports(), HandshakeLimits::default());
+    negotiated_with(exports(), messages)
+}
+
+/// The same, of the exports of a directory.
+pub(super) fn negotiated_with(
+    directory: Arc<dyn ExportDirectory>,
+    messages: &[Vec<u8>],
+) -> Negotiated {
+    let mut handshake = Handshake::new(directory, HandshakeLimits::default());
     handshake.receive(&hello(BOTH, messages));
     loop {
         handshake.sent();
         match handshake.advance() {
             HandshakeProgress::Continue => {}
-            HandshakeProgress::Agreed(_) => return handshake.negotiated(),
+            HandshakeProgress::Agreed(_) => return handshake.negotiated().clone(),
             other => panic!("{other:?}"),
         }
     }
 }
 
-fn go(name: &str) -> Vec<u8> {
+pub(super) fn go(name: &str) -> Vec<u8> {
     message(option::GO, &go_data(name, &[]))
 }
 
-const ALLOCATION: &[u8] = allocation::NAME.as_bytes();
+pub(super) const ALLOCATION: &[u8] = allocation::NAME.as_bytes();
 const CONTEXT: u32 = option_reply::META_CONTEXT;
 const ACK: u32 = option_reply::ACK;
 const INVALID: u32 = option_reply::ERR_INVALID;

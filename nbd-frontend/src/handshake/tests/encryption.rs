@@ -123,7 +123,7 @@ fn what_was_negotiated_before_tls_is_void() {
     handshake.receive(&go("web"));
     let (_, end) = drive(&mut handshake);
     assert!(matches!(end, HandshakeProgress::Agreed(_)), "{end:?}");
-    assert_eq!(handshake.negotiated(), Negotiated::default());
+    assert_eq!(*handshake.negotiated(), Negotiated::default());
 }
 
 #[test]

@@ -10,7 +10,7 @@ const KIB: u32 = 1 << 10;
 fn session() -> NbdSession {
     let negotiated = Negotiated {
         structured: true,
-        allocation: None,
+        ..Negotiated::default()
     };
     super::session(SessionLimits::default()).with_negotiated(negotiated)
 }

@@ -15,6 +15,7 @@ fn session(limits: SessionLimits) -> NbdSession {
     let negotiated = Negotiated {
         structured: true,
         allocation: Some(7),
+        ..Negotiated::default()
     };
     super::session(limits).with_negotiated(negotiated)
 }
