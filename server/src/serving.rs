@@ -1,6 +1,7 @@
 //! A server while it runs: wiring of disks, frontends and control socket, disk threads, stopping.
 
 pub(crate) mod backing_watch;
+pub(crate) mod changed_contexts;
 pub(crate) mod control_socket;
 pub(crate) mod created_file;
 pub(crate) mod descendants;

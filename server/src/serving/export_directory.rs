@@ -7,10 +7,11 @@
 //! Invariants: a moment is read-only; what is listed does not wait for a disk that hangs.
 
 use crate::assembly::{DiskService, ThreadService};
+use crate::serving::changed_contexts::{self, ChangedLists};
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_history::{MarkStatus, Moment};
-use disktime_nbd::{Export, ExportDirectory, Kept};
+use disktime_nbd::{ChangedRanges, ContextHandle, Export, ExportDirectory, Kept};
 use disktime_volumes::{HistoryReport, MomentDone};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,15 +24,18 @@ const OPEN_TIME: Duration = Duration::from_secs(10);
 const LIST_TIME: Duration = Duration::from_secs(1);
 
 type Vdisk = ServedVdisk<ThreadService>;
+/// What a disk's thread was asked, or why it was not done.
+type Answer<T> = Result<T, String>;
 /// The handle and the seq of a moment.
-type Found = Result<(VdiskId, u64), String>;
-type Sender = SyncSender<Found>;
+type Found = (VdiskId, u64);
+type Sender<T> = SyncSender<Answer<T>>;
 
 /// The exports of a server.
 pub(crate) struct ServedExports {
     vdisks: Arc<Vec<Vdisk>>,
     /// Of the vdisks, in file order.
     exports: Vec<Export>,
+    changed: ChangedLists,
 }
 
 /// A moment that a session may use: it is closed when this is dropped.
@@ -64,6 +68,7 @@ impl ServedExports {
         ServedExports {
             exports: super::served_vdisks::exports(&vdisks),
             vdisks,
+            changed: ChangedLists::default(),
         }
     }
 
@@ -162,7 +167,7 @@ fn past(export: &Export, name: String, seq: u64) -> Export {
 }
 
 /// A moment that is opened for a handshake that has given up is closed again.
-fn close_if_unheard(reactor: ReactorHandle<ThreadService>, sender: Sender) -> MomentDone {
+fn close_if_unheard(reactor: ReactorHandle<ThreadService>, sender: Sender<Found>) -> MomentDone {
     Box::new(move |found| {
         let handle = found.as_ref().ok().map(|(handle, _)| *handle);
         if let (Err(_), Some(handle)) = (sender.send(found), handle) {
@@ -175,12 +180,12 @@ fn close_if_unheard(reactor: ReactorHandle<ThreadService>, sender: Sender) -> Mo
     })
 }
 
-/// Has the disk's thread find or open a moment, and waits for it.
-fn wait_for(
+/// Has the disk's thread find or open a moment, or list what has changed, and waits for it.
+fn wait_for<T: Send + 'static>(
     reactor: &ReactorHandle<ThreadService>,
     vdisk: VdiskId,
-    begin: impl FnOnce(&mut DiskService, Sender) + Send + 'static,
-) -> Found {
+    begin: impl FnOnce(&mut DiskService, Sender<T>) + Send + 'static,
+) -> Answer<T> {
     let (sender, receiver) = sync_channel(1);
     let visit = Box::new(move |sets: &mut ThreadService, _| {
         begin(sets.set_of_mut(vdisk), sender);
@@ -235,4 +240,50 @@ impl ExportDirectory for ServedExports {
         kept.is_open.store(true, Ordering::Release);
         Ok(())
     }
+
+    fn contexts(&self, export: &Export) -> Vec<String> {
+        let of_vdisk = self.vdisk(vdisk_of(export));
+        let Some((vdisk, _)) = of_vdisk.filter(|(vdisk, _)| vdisk.has_history()) else {
+            return Vec::new();
+        };
+        let marks = ServedExports::mark_rows(vdisk);
+        marks
+            .iter()
+            .map(|mark| changed_contexts::context_of(&mark.name))
+            .collect()
+    }
+
+    fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
+        let moment = changed_contexts::moment_in(name)?;
+        let found = self.seq_of(vdisk_of(export), moment);
+        if let Err(why) = &found {
+            tracing::info!("a client asked for the metadata context `{name}`: {why}");
+        }
+        found.ok().map(ContextHandle)
+    }
+
+    fn open_context(
+        &self,
+        export: &Export,
+        context: ContextHandle,
+    ) -> Result<ChangedRanges, String> {
+        let (vdisk, _) = self.vdisk(vdisk_of(export)).ok_or("it is not served")?;
+        let (id, since) = (vdisk.id(), context.0);
+        let kept = export.kept.get::<KeptMoment>();
+        let until = kept.map(|kept| kept.seq);
+        if let Some(list) = until.and_then(|until| self.changed.find(id, since, until)) {
+            return Ok(ChangedRanges::new(list));
+        }
+        let list = wait_for(vdisk.reactor(), id, move |service, done| {
+            // It fails when the handshake has given up.
+            let done = move |list| drop(done.send(list));
+            changed_contexts::begin(service, id, (since, until), done);
+        })?;
+        self.changed.add(id, list).map(ChangedRanges::new)
+    }
+}
+
+/// The name of the vdisk that an export is, or is a moment of.
+fn vdisk_of(export: &Export) -> &str {
+    export.moment_of.as_ref().unwrap_or(&export.name)
 }

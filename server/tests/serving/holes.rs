@@ -63,7 +63,7 @@ fn data_in(mebibytes: &[(u64, u64)]) -> Vec<(u64, u64, String)> {
 
 /// Runs a script of nbdsh; `h` is the connection. Debian's bindings are for Debian's Python.
 #[track_caller]
-fn nbdsh(uri: &str, script: &str) -> String {
+pub(crate) fn nbdsh(uri: &str, script: &str) -> String {
     let arguments = ["-m", "nbd", "--base-allocation", "-u", uri, "-c", script];
     tool(PYTHON, "/usr/bin/python3", &arguments)
 }

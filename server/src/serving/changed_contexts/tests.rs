@@ -1,0 +1,53 @@
+//! Lists are shared, bounded, and forgotten with their users.
+
+use super::*;
+
+const DISK: VdiskId = VdiskId(7);
+
+fn list(until: u64, ranges: usize) -> ChangedBlocks {
+    ChangedBlocks {
+        since: 1,
+        until,
+        ranges: vec![(0, 4096); ranges],
+    }
+}
+
+#[test]
+fn names_of_contexts_are_read_back() {
+    assert_eq!(context_of("full"), "qemu:dirty-bitmap:since-full");
+    assert_eq!(moment_in(&context_of("full")), Some("full"));
+    assert_eq!(moment_in("qemu:dirty-bitmap:full"), None);
+    assert_eq!(moment_in("base:allocation"), None);
+}
+
+#[test]
+fn clients_of_the_same_moments_share_a_list() {
+    let lists = ChangedLists::default();
+    assert!(lists.find(DISK, 1, 5).is_none());
+    let first = lists.add(DISK, list(5, 3)).expect("there is room");
+    let second = lists.add(DISK, list(5, 3)).expect("there is room");
+    assert!(Arc::ptr_eq(&first, &second));
+    let found = lists.find(DISK, 1, 5).expect("it is in use");
+    assert!(Arc::ptr_eq(&first, &found));
+    assert!(lists.find(VdiskId(8), 1, 5).is_none());
+    drop((first, second, found));
+    assert!(lists.find(DISK, 1, 5).is_none(), "no client uses it");
+}
+
+#[test]
+fn lists_in_use_are_bounded_and_one_is_always_taken() {
+    let lists = ChangedLists::default();
+    let most = LISTS_BYTES_MAX / 16;
+    let long = lists
+        .add(DISK, list(5, most + 1))
+        .expect("it is the only one");
+    let error = lists.add(DISK, list(6, 1)).expect_err("they are too long");
+    assert!(error.contains("64 MiB at most"), "{error}");
+    lists
+        .add(VdiskId(8), list(6, 1))
+        .expect("another disk has its own");
+    drop(long);
+    let half = lists.add(DISK, list(6, most / 2)).expect("there is room");
+    let other = lists.add(DISK, list(7, most / 2)).expect("there is room");
+    assert_eq!(half.len() + other.len(), most);
+}
