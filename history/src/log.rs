@@ -37,7 +37,7 @@ mod space;
 
 pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
-pub use reading::{Run, Source, View};
+pub use reading::{Judge, Run, Source, View};
 pub use requests::Resolved;
 pub use retaining::{CloneStatus, Holder, MarkStatus, Status, UsedSpace};
 

@@ -106,13 +106,23 @@ impl Catalog {
         slot
     }
 
-    /// A slot of the data path's tables for what is no vdisk: it has no handle, and is never free.
+    /// A slot of the data path's tables for what is no vdisk: it has no handle, and is free when it
+    /// is [given back](Catalog::release_reserved).
     pub(crate) fn reserve_slot(&mut self) -> VdiskSlot {
         self.slots.push(Slot {
             generation: 1,
             entry: None,
         });
         VdiskSlot::new((self.slots.len() - 1) as u32)
+    }
+
+    /// Gives a slot back that is no vdisk's; whether it is one.
+    pub(crate) fn release_reserved(&mut self, slot: VdiskSlot) -> bool {
+        let is_reserved = self.slots[slot.index()].entry.is_none();
+        if is_reserved {
+            self.free.push(slot);
+        }
+        is_reserved
     }
 
     /// Makes a handle stale. Its slot stays taken until it is released.

@@ -21,6 +21,7 @@ use crate::driver::WallClock;
 use crate::histories;
 use crate::ids::{RequestId, VdiskSlot};
 use crate::io_queue::IoQueue;
+use crate::request::InnerTerms;
 use crate::request_checks::{buffer_fits, range_error};
 use crate::request_table::RequestTable;
 use crate::rotation::Rotation;
@@ -265,16 +266,16 @@ impl<D: Disk> DataPath<D> {
         slot: VdiskSlot,
         request: Request,
     ) -> Result<(), Request> {
-        self.submit_paid_by(now, slot, request, None)
+        self.submit_inner(now, slot, request, InnerTerms::default())
     }
 
-    /// As [`DataPath::submit`]; `payer` pays in place of the vdisk's stream, if there is one.
-    pub(crate) fn submit_paid_by(
+    /// As [`DataPath::submit`], on other terms than those of clients.
+    pub(crate) fn submit_inner(
         &mut self,
         now: Nanos,
         slot: VdiskSlot,
         mut request: Request,
-        payer: Option<StreamId>,
+        terms: InnerTerms,
     ) -> Result<(), Request> {
         self.now = self.now.max(now);
         if request.kind == RequestKind::Cache {
@@ -284,13 +285,13 @@ impl<D: Disk> DataPath<D> {
         if !self.requests.admits(slot, request.kind, request.len_bytes) {
             return Err(request);
         }
-        if let Some(error) = self.refusal(slot, &request) {
+        if let Some(error) = self.refusal(terms.content.unwrap_or(slot), &request) {
             self.refuse(now, request, error);
             return Ok(());
         }
         self.turn_due = true;
         let id = self.requests.insert(slot, request);
-        self.requests.get_mut(id).set_payer(payer);
+        self.requests.get_mut(id).set_terms(terms);
         self.begin(id);
         Ok(())
     }
@@ -426,7 +427,7 @@ impl<D: Disk> DataPath<D> {
     /// The next piece of a request that needs the disk. Holes are read here.
     fn cut_next_piece(&mut self, id: RequestId) -> Option<Piece> {
         let request = self.requests.get_mut(id);
-        let vdisk = served(&self.vdisks, request.slot());
+        let vdisk = served(&self.vdisks, request.content_slot());
         let splitter = vdisk.splitter(self.io.abilities());
         while !request.is_cut() {
             let (cut, next) = splitter.cut(request.kind(), request.plan(), request.cursor());

@@ -25,12 +25,16 @@ mod changes;
 mod clients;
 mod controls;
 mod cuts;
+mod families;
 mod fold_pass;
 mod fold_retry;
 mod folding;
 mod inner;
+mod lineage;
 mod logged_vdisk;
+mod moments;
 mod notices;
+mod numbering;
 mod opening;
 mod reading;
 mod reverting;
@@ -39,27 +43,25 @@ mod steps;
 
 pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
+use families::FamilyWait;
 pub(crate) use fold_pass::FoldLimits;
 pub(crate) use inner::{Ground, ORIGIN};
+pub(crate) use lineage::Parent;
 pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
-pub(crate) use opening::{OpenedLog, is_untouched, open_log};
+use moments::OpenMoment;
+pub(crate) use moments::moment_position;
+pub(crate) use numbering::Numbering;
+pub(crate) use opening::{OpenedLog, is_untouched, open_log, open_view};
 pub use status::HistoryReport;
 
 use crate::data_path::DataPath;
 use crate::driver::WallClock;
 use crate::ids::VdiskSlot;
 use disktime_disks::Disk;
-use disktime_engine::{Reply, Request, VdiskId};
-use disktime_history::{Moment, Seq, View, ViewId};
+use disktime_engine::{Reply, Request};
+use disktime_history::View;
 use disktime_units::Nanos;
 use std::collections::HashMap;
-use std::ops::Range;
-
-/// Handles of moments have this bit, which no handle of the catalog has. Below are the position of
-/// the vdisk, and the seq.
-const MOMENT: u64 = 1 << 63;
-/// Bits of the seq.
-const SEQ_BITS: u32 = 48;
 
 /// How often it is seen to what is due: folds by the window, branches that expire.
 const TICK: Nanos = Nanos::from_secs(1);
@@ -70,11 +72,13 @@ const ROUNDS: usize = 8;
 /// The vdisks of a set that have a history.
 #[derive(Debug)]
 pub(crate) struct Histories {
-    vdisks: Vec<LoggedVdisk>,
-    /// The position of the first: positions count over all sets that are joined.
-    first: usize,
+    /// Those that were dropped leave an empty place.
+    vdisks: Vec<Option<LoggedVdisk>>,
+    numbering: Numbering,
     /// By the slot of the image.
     by_slot: HashMap<usize, usize>,
+    /// Steps of logs that wait for reads of their clones.
+    family_waits: Vec<FamilyWait>,
     /// Moments that are open, by their handles.
     moments: HashMap<u64, OpenMoment>,
     wall_clock: WallClock,
@@ -83,46 +87,19 @@ pub(crate) struct Histories {
     inner_replies: Vec<Reply>,
 }
 
-/// A moment that is open.
-#[derive(Debug, Clone, Copy)]
-struct OpenMoment {
-    /// Where in the set's list the vdisk is.
-    at: usize,
-    view: ViewId,
-    /// How often it was opened and not closed.
-    users: usize,
-}
-
-/// The handle of a moment of the vdisk at a position; `None` if the seq has no place in it.
-fn moment_handle(at: usize, seq: Seq) -> Option<VdiskId> {
-    let fits = seq < 1 << SEQ_BITS && (at as u64) < 1 << (63 - SEQ_BITS);
-    fits.then_some(VdiskId(MOMENT | (at as u64) << SEQ_BITS | seq))
-}
-
 /// The position of the vdisk whose log asked for what is answered; `None` if that was a client.
 pub(crate) fn log_position(reply: &Reply) -> Option<usize> {
     (reply.origin == ORIGIN).then(|| inner::position(reply.handle).0)
 }
 
-/// The position of the vdisk that a handle of a moment is of; `None` if it is no such handle.
-pub(crate) fn moment_position(vdisk: VdiskId) -> Option<usize> {
-    Histories::is_moment(vdisk).then_some(((vdisk.0 & !MOMENT) >> SEQ_BITS) as usize)
-}
-
 impl Histories {
-    /// `first`: how many there are in the sets before this one.
-    pub(crate) fn new(
-        vdisks: Vec<LoggedVdisk>,
-        first: usize,
-        wall_clock: WallClock,
-        now: Nanos,
-    ) -> Histories {
-        let by_slot = vdisks.iter().enumerate();
-        let by_slot = by_slot.map(|(at, vdisk)| (vdisk.image_slot().index(), at));
+    /// None yet.
+    pub(crate) fn new(numbering: Numbering, wall_clock: WallClock, now: Nanos) -> Histories {
         Histories {
-            by_slot: by_slot.collect(),
-            vdisks,
-            first,
+            by_slot: HashMap::new(),
+            vdisks: Vec::new(),
+            numbering,
+            family_waits: Vec::new(),
             moments: HashMap::new(),
             wall_clock,
             next_tick: now + TICK,
@@ -131,38 +108,85 @@ impl Histories {
         }
     }
 
+    /// Adds one; where in the list it is. Its requests are taken when it is
+    /// [bound](Histories::bind).
+    pub(crate) fn add(&mut self, vdisk: LoggedVdisk) -> usize {
+        if let Some(parent) = vdisk.parent().and_then(|parent| self.get_mut(parent.at)) {
+            parent.clones += 1;
+        }
+        self.vdisks.push(Some(vdisk));
+        self.vdisks.len() - 1
+    }
+
+    /// Requests for the vdisk in the slot of its image are its from now on.
+    pub(crate) fn bind(&mut self, at: usize) {
+        if let Some(vdisk) = self.get(at) {
+            self.by_slot.insert(vdisk.image_slot().index(), at);
+        }
+    }
+
+    /// No more requests for the vdisk in a slot are taken; where in the list it is.
+    pub(crate) fn unbind(&mut self, slot: VdiskSlot) -> Option<usize> {
+        self.by_slot.remove(&slot.index())
+    }
+
+    /// Takes one out of the list. It is idle, and no clone begins with a moment of it.
+    pub(crate) fn take_out(&mut self, at: usize) -> Option<LoggedVdisk> {
+        let vdisk = self.vdisks.get_mut(at)?.take()?;
+        if let Some(parent) = vdisk.parent().and_then(|parent| self.get_mut(parent.at)) {
+            parent.clones -= 1;
+        }
+        Some(vdisk)
+    }
+
+    pub(crate) fn get(&self, at: usize) -> Option<&LoggedVdisk> {
+        self.vdisks.get(at)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut LoggedVdisk> {
+        self.vdisks.get_mut(at)?.as_mut()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &LoggedVdisk> {
+        self.vdisks.iter().flatten()
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut LoggedVdisk> {
+        self.vdisks.iter_mut().flatten()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.vdisks.is_empty()
     }
 
-    /// The positions of its vdisks.
-    pub(crate) fn positions(&self) -> Range<usize> {
-        self.first..self.first + self.vdisks.len()
+    /// Whether the vdisk at a position is of this set.
+    pub(crate) fn has_position(&self, position: usize) -> bool {
+        let at = self.numbering.at(position);
+        at.is_some_and(|at| self.get(at).is_some())
     }
 
     /// The numbers of the sets that logs lie on, beside their images' own.
     pub(crate) fn log_sets(&self) -> impl Iterator<Item = usize> {
-        self.vdisks.iter().filter_map(LoggedVdisk::log_set)
+        self.iter().filter_map(LoggedVdisk::log_set)
     }
 
     /// What people should know of logs that have failed, as sentences.
     pub(crate) fn notices(&self) -> impl Iterator<Item = String> {
-        self.vdisks.iter().filter_map(LoggedVdisk::notice)
+        self.iter().filter_map(LoggedVdisk::notice)
     }
 
     /// The vdisk whose image is in a slot.
     pub(crate) fn of(&self, slot: VdiskSlot) -> Option<&LoggedVdisk> {
-        self.by_slot.get(&slot.index()).map(|at| &self.vdisks[*at])
+        self.get(self.at(slot)?)
     }
 
     pub(crate) fn of_mut(&mut self, slot: VdiskSlot) -> Option<&mut LoggedVdisk> {
-        let at = self.by_slot.get(&slot.index())?;
-        Some(&mut self.vdisks[*at])
+        self.get_mut(self.at(slot)?)
     }
 
-    /// Whether a handle is that of a moment, open or not.
-    pub(crate) fn is_moment(vdisk: VdiskId) -> bool {
-        vdisk.0 & MOMENT != 0
+    /// Where in the list the vdisk whose image is in a slot is.
+    pub(crate) fn at(&self, slot: VdiskSlot) -> Option<usize> {
+        self.by_slot.get(&slot.index()).copied()
     }
 
     /// Takes a request for the newest content of the vdisk in a slot.
@@ -174,30 +198,28 @@ impl Histories {
         path: &mut DataPath<D>,
     ) -> Result<(), Request> {
         let at = self.by_slot[&slot.index()];
-        let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        let vdisk = &mut self.vdisks[at];
-        vdisk.submit(request, View::Now, since_1970_ns)?;
-        self.begin_statuses(now, at, path);
-        self.vdisks[at].send(now, self.first + at, path);
-        Ok(())
+        self.submit_to(now, (at, View::Now), request, path)
     }
 
-    /// Takes a request for a moment that is open; gives it back as an error if it is not.
-    pub(crate) fn submit_to_moment<D: Disk>(
+    fn submit_to<D: Disk>(
         &mut self,
         now: Nanos,
+        (at, view): (usize, View),
         request: Request,
         path: &mut DataPath<D>,
-    ) -> Result<Result<(), Request>, Request> {
-        let Some(OpenMoment { at, view, .. }) = self.moments.get(&request.vdisk.0).copied() else {
+    ) -> Result<(), Request> {
+        let since_1970_ns = self.wall_clock.since_1970_ns(now);
+        let position = self.numbering.position(at);
+        let Some(vdisk) = self.get_mut(at) else {
             return Err(request);
         };
-        let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        let vdisk = &mut self.vdisks[at];
-        let taken = vdisk.submit(request, View::At(view), since_1970_ns);
+        let taken = vdisk.submit(request, view, since_1970_ns);
+        self.ask_elders(at);
         self.begin_statuses(now, at, path);
-        self.vdisks[at].send(now, self.first + at, path);
-        Ok(taken)
+        if let Some(vdisk) = self.get_mut(at) {
+            vdisk.send(now, position, path);
+        }
+        taken
     }
 
     /// Sends what the data path of the set with that number takes of the logs that lie there;
@@ -209,9 +231,11 @@ impl Histories {
         path: &mut DataPath<D>,
     ) -> bool {
         let mut any = false;
-        for (at, vdisk) in (self.first..).zip(&mut self.vdisks) {
-            if vdisk.log_set() == Some(set) {
-                any |= vdisk.send_to_log(now, at, path);
+        let numbering = self.numbering;
+        for (at, vdisk) in self.vdisks.iter_mut().enumerate() {
+            let vdisk = vdisk.as_mut().filter(|vdisk| vdisk.log_set() == Some(set));
+            if let Some(vdisk) = vdisk {
+                any |= vdisk.send_to_log(now, numbering.position(at), path);
             }
         }
         any
@@ -234,7 +258,7 @@ impl Histories {
         for _ in 0..ROUNDS {
             path.turn(now, &mut inner);
             for reply in inner.drain(..) {
-                match log_position(&reply).filter(|at| self.positions().contains(at)) {
+                match log_position(&reply).filter(|at| self.has_position(*at)) {
                     Some(_) => self.complete(reply),
                     None => replies.push(reply),
                 }
@@ -250,103 +274,63 @@ impl Histories {
 
     /// An inner request of one of its vdisks was answered.
     pub(crate) fn complete(&mut self, reply: Reply) {
-        let (at, key) = inner::position(reply.handle);
-        self.vdisks[at - self.first].complete(key, reply);
+        let (position, key) = inner::position(reply.handle);
+        let at = self.numbering.at(position);
+        let vdisk = at.and_then(|at| self.get_mut(at));
+        vdisk.expect("an answer has its log").complete(key, reply);
     }
 
     /// Lets every log go on as far as it can without an answer.
     fn advance<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         for (slot, key) in path.take_granted_statuses() {
-            self.answer_status(self.by_slot[&slot.index()], key, path);
+            // A clone that is being dropped is not bound any more.
+            let is_it = |one: &Option<LoggedVdisk>| {
+                let one = one.as_ref().map(LoggedVdisk::image_slot);
+                one.is_some_and(|one| one.index() == slot.index())
+            };
+            if let Some(at) = self.vdisks.iter().position(is_it) {
+                self.answer_status(at, key, path);
+            }
         }
         for at in 0..self.vdisks.len() {
-            self.vdisks[at].advance(since_1970_ns);
+            let Some(vdisk) = self.vdisks[at].as_mut() else {
+                continue;
+            };
+            vdisk.advance(since_1970_ns);
+            self.ask_elders(at);
             self.begin_statuses(now, at, path);
-            self.vdisks[at].send(now, self.first + at, path);
-            self.vdisks[at].append_replies(&mut self.replies);
+            self.await_family(at);
+            let position = self.numbering.position(at);
+            if let Some(vdisk) = self.vdisks[at].as_mut() {
+                vdisk.send(now, position, path);
+                vdisk.append_replies(&mut self.replies);
+            }
             self.open_moments(at);
         }
+        self.end_family_waits();
     }
 
     /// Answers the block status that a vdisk's clients ask for, or has it wait for its pace.
     fn begin_statuses<D: Disk>(&mut self, now: Nanos, at: usize, path: &mut DataPath<D>) {
-        for key in self.vdisks[at].take_statuses() {
-            let slot = self.vdisks[at].image_slot();
+        let asked = self
+            .get_mut(at)
+            .map(|vdisk| (vdisk.image_slot(), vdisk.take_statuses()));
+        let Some((slot, keys)) = asked else { return };
+        for key in keys {
             if path.begin_history_status(now, slot, key) {
                 self.answer_status(at, key, path);
             }
         }
     }
 
-    fn answer_status<D: Disk>(&mut self, at: usize, key: usize, path: &mut DataPath<D>) {
-        let slot = self.vdisks[at].image_slot();
-        let look_ups = self.vdisks[at].answer_status(key, path.vdisk(slot).layout());
-        path.note_history_status(slot, look_ups);
-    }
-
     fn tick<D: Disk>(&mut self, now: Nanos, path: &mut DataPath<D>) {
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
-        for vdisk in &mut self.vdisks {
-            let image = path.vdisk(vdisk.image_slot()).layout().stored().get();
-            vdisk.tick(since_1970_ns, image);
-        }
-    }
-
-    /// Finds the handle that a moment of the vdisk in a slot has when it is open.
-    pub(crate) fn find_moment(&mut self, slot: VdiskSlot, moment: &Moment, done: MomentDone) {
-        let at = self.by_slot[&slot.index()];
-        let position = self.first + at;
-        let done = Box::new(move |found: Result<Seq, HistoryError>| {
-            let handle = |seq| moment_handle(position, seq).ok_or_else(too_great);
-            done(found.and_then(|seq| Ok((handle(seq)?, seq))));
-        });
-        self.vdisks[at].find_moment(moment, done);
-    }
-
-    /// Opens a moment of the vdisk in a slot, or counts one more user of it.
-    pub(crate) fn open_moment(&mut self, slot: VdiskSlot, moment: &Moment, done: MomentDone) {
-        let at = self.by_slot[&slot.index()];
-        if let Moment::Seq(seq) = moment
-            && let Some(handle) = moment_handle(self.first + at, *seq)
-            && let Some(open) = self.moments.get_mut(&handle.0)
-        {
-            open.users += 1;
-            return done(Ok((handle, *seq)));
-        }
-        self.vdisks[at].open_moment(moment, done);
-    }
-
-    /// Moments that logs have opened get their handles.
-    fn open_moments(&mut self, at: usize) {
-        for (view, seq, done) in self.vdisks[at].take_opened() {
-            let Some(handle) = moment_handle(self.first + at, seq) else {
-                self.vdisks[at].close_view(view);
-                done(Err(too_great()));
-                continue;
-            };
-            let users = 0;
-            let open = self.moments.entry(handle.0);
-            let open = open.or_insert(OpenMoment { at, view, users });
-            open.users += 1;
-            if open.view != view {
-                self.vdisks[at].close_view(view);
+        for at in 0..self.vdisks.len() {
+            let below = self.stored_below(at, path);
+            if let Some(vdisk) = self.get_mut(at) {
+                vdisk.tick(since_1970_ns, below);
             }
-            done(Ok((handle, seq)));
-        }
-    }
-
-    /// A user of a moment is gone; with the last one it is closed, when the requests for it that
-    /// were taken are answered.
-    pub(crate) fn close_moment(&mut self, moment: VdiskId) {
-        let Some(open) = self.moments.get_mut(&moment.0) else {
-            return;
-        };
-        open.users -= 1;
-        if open.users == 0 {
-            let OpenMoment { at, view, .. } = *open;
-            self.moments.remove(&moment.0);
-            self.vdisks[at].close_view(view);
         }
     }
 
@@ -355,12 +339,12 @@ impl Histories {
         if self.vdisks.is_empty() {
             return None;
         }
-        let has_work = self.vdisks.iter().any(LoggedVdisk::has_work);
+        let has_work = self.iter().any(LoggedVdisk::has_work);
         let is_due = has_work || !self.replies.is_empty();
         if is_due {
             return Some(now);
         }
-        let wakes = self.vdisks.iter().filter_map(LoggedVdisk::wake_ns);
+        let wakes = self.iter().filter_map(LoggedVdisk::wake_ns);
         let since_1970_ns = self.wall_clock.since_1970_ns(now);
         let wakes = wakes.map(|at| now + Nanos(at.saturating_sub(since_1970_ns)));
         wakes.chain([self.next_tick]).min()
@@ -368,36 +352,32 @@ impl Histories {
 
     /// The server will stop: what a fold has left to do is left to the next start.
     pub(crate) fn begin_stop(&mut self) {
-        self.vdisks.iter_mut().for_each(LoggedVdisk::begin_stop);
+        self.iter_mut().for_each(LoggedVdisk::begin_stop);
     }
 
     /// The server stops: what a fold has left to do is left to the next start.
     pub(crate) fn stop(&mut self) {
-        self.vdisks.iter_mut().for_each(LoggedVdisk::stop);
+        self.iter_mut().for_each(LoggedVdisk::stop);
     }
 
     /// Whether no request is to be answered and no log works.
     pub(crate) fn is_idle(&self) -> bool {
-        self.replies.is_empty() && self.vdisks.iter().all(LoggedVdisk::is_idle)
+        self.replies.is_empty() && self.iter().all(LoggedVdisk::is_idle)
     }
 
     /// How many requests are not answered.
     pub(crate) fn unanswered(&self) -> usize {
-        let waiting: usize = self.vdisks.iter().map(LoggedVdisk::unanswered).sum();
+        let waiting: usize = self.iter().map(LoggedVdisk::unanswered).sum();
         waiting + self.replies.len()
     }
 
     /// Begins to close every log in good order.
     pub(crate) fn close(&mut self) {
-        self.vdisks.iter_mut().for_each(LoggedVdisk::close);
+        self.iter_mut().for_each(LoggedVdisk::close);
     }
 
     /// Whether every log is closed, or cannot be.
     pub(crate) fn are_closed(&self) -> bool {
-        self.vdisks.iter().all(LoggedVdisk::is_closed)
+        self.iter().all(LoggedVdisk::is_closed)
     }
-}
-
-fn too_great() -> HistoryError {
-    "the seq of that moment is too great for a handle".to_owned()
 }

@@ -81,7 +81,7 @@ impl<D: Disk> JoinedSets<D> {
     /// The set that has the image of the logged vdisk at a position.
     fn set_of_log(&self, position: usize) -> Option<usize> {
         let mut sets = self.sets.iter();
-        sets.position(|set| set.histories().positions().contains(&position))
+        sets.position(|set| set.histories().has_position(position))
     }
 
     /// How many requests of each vdisk are not answered, by its name; vdisks without any are left

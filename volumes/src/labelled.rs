@@ -11,6 +11,7 @@
 //! before the label is changed; nothing is written when a change is refused, and nothing at all by
 //! opening. A disk that holds no data (a pure model) keeps its label in memory only.
 
+mod clones;
 mod reading;
 mod times;
 mod writing;
@@ -261,12 +262,13 @@ impl<D: Disk> LabelledDisk<D> {
     /// Frees a vdisk. Its data is lost.
     ///
     /// # Errors
-    /// When there is no such vdisk; the disk's failures.
+    /// When there is no such vdisk, or a clone begins with a moment of it; the disk's failures.
     pub fn remove<R: Driver>(&mut self, driver: &mut R, name: &str) -> Result<(), VolumeError> {
         let next = space::without(&self.label, name)?;
         if self.is_read_only() {
             return Err(VolumeError::ReadOnlyDisk);
         }
+        self.refuse_cloned(driver, name)?;
         self.change(driver, next)
     }
 

@@ -72,5 +72,6 @@ pub use space::{
     reconcile_joined,
 };
 pub use volume_set::{
-    GroupConfig, HistoryConfig, HistoryStreams, OpenReport, VdiskConfig, VolumeSet,
+    CloneConfig, CloneConfigs, DropDone, GroupConfig, HistoryConfig, HistoryStreams, OpenReport,
+    VdiskConfig, VolumeSet,
 };

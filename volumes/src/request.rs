@@ -9,6 +9,16 @@ use crate::request_header::RequestHeader;
 use crate::splitter::Plan;
 use disktime_engine::{Buffer, IoError, Reply, ReplyDetail, Request, RequestKind, StreamId};
 
+/// How a request is done that a history makes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InnerTerms {
+    /// Pays in place of the vdisk's stream.
+    pub payer: Option<StreamId>,
+    /// A read of what lies in this slot: so that it waits in the queues of the one who reads, and
+    /// not in those of the one who is read.
+    pub content: Option<VdiskSlot>,
+}
+
 /// A request in flight.
 #[derive(Debug)]
 pub(crate) struct PendingRequest {
@@ -25,8 +35,7 @@ pub(crate) struct PendingRequest {
     cursor: u64,
     /// Pieces on the disk.
     outstanding: u32,
-    /// Pays for it in place of the vdisk's stream.
-    payer: Option<StreamId>,
+    terms: InnerTerms,
     /// Where a piece of it failed.
     failed_at: Option<u64>,
     error: Option<IoError>,
@@ -44,20 +53,26 @@ impl PendingRequest {
             plan: Plan::default(),
             cursor: 0,
             outstanding: 0,
-            payer: None,
+            terms: InnerTerms::default(),
             failed_at: None,
             error: None,
         }
     }
 
-    /// The same, paid by another stream than the vdisk's.
-    pub(crate) fn set_payer(&mut self, payer: Option<StreamId>) {
-        self.payer = payer;
+    /// The same, on these terms.
+    pub(crate) fn set_terms(&mut self, terms: InnerTerms) {
+        self.terms = terms;
     }
 
     /// Who pays in place of the vdisk's stream.
     pub(crate) fn payer(&self) -> Option<StreamId> {
-        self.payer
+        self.terms.payer
+    }
+
+    /// The slot whose layout says where its bytes lie: its own, but for reads of what another vdisk
+    /// has.
+    pub(crate) fn content_slot(&self) -> VdiskSlot {
+        self.terms.content.unwrap_or(self.slot)
     }
 
     pub(crate) fn slot(&self) -> VdiskSlot {

@@ -6,6 +6,7 @@
 //! there; what a plan allocates is free in the table before it as well, so that a crash at any
 //! moment finds nothing overwritten.
 
+mod clones;
 mod free;
 mod histories;
 mod joined;
@@ -16,6 +17,7 @@ use crate::label::{
     EXTENT_ALIGNMENT_BYTES, Extent, HistoryEntry, Label, MAX_NAME_BYTES, Place, Rooms, Uuid,
     VdiskEntry,
 };
+pub(crate) use clones::{NewClone, with_clone};
 use free::FreeSpace;
 pub use histories::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES};
 pub use joined::{Misfit, PlannedDisk, reconcile_joined};

@@ -22,15 +22,20 @@ use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use std::os::fd::RawFd;
 
 mod changes;
+mod clones;
 mod groups;
 mod history;
 mod known;
+mod known_clones;
 mod last_changes;
 mod logs;
 mod open;
 
+use clones::CloneWorks;
+pub use clones::{CloneConfig, DropDone};
 use groups::Groups;
 pub(crate) use history::wait_until_closed;
+pub use known_clones::CloneConfigs;
 use last_changes::LastChanges;
 pub use logs::{HistoryConfig, HistoryStreams};
 pub(crate) use logs::{add_logs, check_history, require_untouched};
@@ -51,6 +56,7 @@ pub struct VolumeSet<D: Disk> {
     /// An update of the label failed: what is on the disk is not known.
     label_is_stuck: bool,
     last_changes: LastChanges,
+    clone_works: CloneWorks,
     /// It was given up with requests in flight.
     abandoned: bool,
 }
@@ -233,11 +239,18 @@ impl<D: Disk> Service for VolumeSet<D> {
             self.data_path.turn(now, replies);
         } else {
             self.histories.turn(now, &mut self.data_path, replies);
+            if !self.clone_works.is_idle() {
+                replies.retain(|reply| !self.clone_works.take_reply(reply));
+                self.advance_clones(now);
+            }
         }
         self.finish_removals(now);
     }
 
     fn next_wake(&self) -> Option<Nanos> {
+        if self.clone_works.has_work() {
+            return Some(self.data_path.now());
+        }
         let wakes = [
             self.data_path.next_wake(),
             self.histories.next_wake(self.data_path.now()),
@@ -258,6 +271,7 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn begin_stop(&mut self) {
+        self.refuse_clones();
         self.histories.begin_stop();
         self.data_path.begin_stop();
     }
@@ -272,7 +286,7 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn is_idle(&self) -> bool {
-        self.data_path.is_idle() && self.histories.is_idle()
+        self.data_path.is_idle() && self.histories.is_idle() && self.clone_works.is_idle()
     }
 }
 

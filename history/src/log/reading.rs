@@ -2,6 +2,7 @@
 
 use super::fetching::ViewMap;
 use super::{Log, Phase};
+use crate::format::checks::Checks;
 use crate::format::{Seq, UNIT_BYTES, Unit};
 use crate::map::BlockMap;
 use crate::steps::{Failure, ViewId};
@@ -45,6 +46,20 @@ pub struct Run {
     pub source: Source,
 }
 
+/// Judges blocks of one segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge {
+    checks: Checks,
+    segment: u64,
+}
+
+impl Judge {
+    /// Whether a block that was read is what was written.
+    pub fn verifies(&self, checksum: u32, block: &[u8]) -> bool {
+        block.len() == UNIT_BYTES && self.checks.payload(self.segment, block) == checksum
+    }
+}
+
 impl Log {
     /// Where block `lba` lies, and how many from it on, at most `limit`, lie with it. `None` if the
     /// view is not open, if it has to be fetched first, or if nothing can be served.
@@ -74,8 +89,16 @@ impl Log {
 
     /// Whether a block that was read from a unit of the log is what was written there.
     pub fn verifies(&self, unit: Unit, checksum: u32, block: &[u8]) -> bool {
-        let segment = self.segments.id_in_slot(self.geometry.slot_of(unit));
-        block.len() == UNIT_BYTES && self.checks.payload(segment, block) == checksum
+        self.judge(unit).verifies(checksum, block)
+    }
+
+    /// Judges blocks that are read from the segment that a unit lies in: for a reader that has its
+    /// answer when the log is not at hand.
+    pub fn judge(&self, unit: Unit) -> Judge {
+        Judge {
+            checks: self.checks,
+            segment: self.segments.id_in_slot(self.geometry.slot_of(unit)),
+        }
     }
 
     /// The moment of a view that is open.

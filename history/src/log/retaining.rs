@@ -46,6 +46,8 @@ pub struct Status {
     pub is_read_only: bool,
     /// The first seq that is lost, if durable data is.
     pub lost_from: Option<Seq>,
+    /// Whether durable data was lost once, and that was accepted.
+    pub has_losses: bool,
     /// Slots that are free; data leaves two of them.
     pub free_slots: usize,
     /// Whether a fold is in flight.
@@ -121,6 +123,7 @@ impl Log {
             branch: self.branches.current(),
             is_read_only: self.is_read_only(),
             lost_from: self.lost_from,
+            has_losses: !self.losses.is_empty(),
             free_slots: self.segments.free_slots(),
             is_folding: self.is_folding(),
             fold_rests: self.fold_rests(),
@@ -156,6 +159,11 @@ impl Log {
                 })
                 .collect(),
         }
+    }
+
+    /// The uuid that was drawn when it was made.
+    pub fn uuid(&self) -> Uuid {
+        self.geometry.log
     }
 
     /// Whether only reads are served.

@@ -69,7 +69,7 @@ impl<D: Disk> DataPath<D> {
     pub(super) fn start(&mut self, id: RequestId) {
         let request = self.requests.get(id);
         let (slot, header) = (request.slot(), request.part());
-        let plan = self.splitter(slot).plan(header);
+        let plan = self.splitter(request.content_slot()).plan(header);
         if matches!(
             header.kind(),
             RequestKind::Write | RequestKind::ZeroKeepingSpace

@@ -221,7 +221,8 @@ impl<D: Disk> DataPath<D> {
             (Err(_), Some(at)) => ReplyDetail::FailedAt(at),
             (Err(_), None) => ReplyDetail::Nothing,
             (Ok(()), _) => {
-                BlockStatus::new(self.vdisk(request.slot()).layout()).detail(request.header())
+                let layout = self.vdisk(request.content_slot()).layout();
+                BlockStatus::new(layout).detail(request.header())
             }
         };
         let reply = self.requests.complete(id, result, detail);

@@ -33,6 +33,11 @@ impl<D: Disk> DataPath<D> {
         self.turn_due = true;
     }
 
+    /// Whether a vdisk is in a slot, leaving or not.
+    pub(crate) fn is_in_use(&self, slot: VdiskSlot) -> bool {
+        self.vdisks[slot.index()].is_some()
+    }
+
     /// Takes a vdisk that has left out of its slot.
     pub(crate) fn take_left(&mut self) -> Option<(VdiskSlot, OpenVdisk)> {
         self.left.pop()

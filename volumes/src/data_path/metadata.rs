@@ -8,8 +8,19 @@ use crate::VolumeError;
 use crate::driver::Driver;
 use crate::target::{DiskIndex, Target};
 use disktime_disks::Disk;
+use disktime_units::Nanos;
 
 impl<D: Disk> DataPath<D> {
+    /// Something is to be sent: the next turn is due now.
+    pub(crate) fn want_turn(&mut self) {
+        self.turn_due = true;
+    }
+
+    /// The time of day, in nanoseconds since 1970.
+    pub(crate) fn since_1970_ns(&self, now: Nanos) -> u64 {
+        self.wall_clock.since_1970_ns(now)
+    }
+
     /// Reads `len_bytes` at `offset_bytes`, paid by the stream of the metadata; `doing` is for the
     /// error.
     ///

@@ -7,7 +7,7 @@
 use super::changed::ChangedDone;
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
 use disktime_engine::VdiskId;
-use disktime_history::{Failure, Moment, RequestId, Resolved, Seq, time_text};
+use disktime_history::{CloneEntry, Failure, Moment, RequestId, Resolved, Seq, time_text};
 
 /// Why it was not done: a sentence.
 pub type HistoryError = String;
@@ -40,6 +40,16 @@ impl LoggedVdisk {
     /// A mark is given up: it keeps its moment no longer.
     pub(crate) fn drop_mark(&mut self, name: &str, done: SeqDone) {
         self.control(done, |log, request| log.drop_mark(request, name));
+    }
+
+    /// A clone of a moment is recorded.
+    pub(crate) fn record_clone(&mut self, clone: CloneEntry, done: SeqDone) {
+        self.control(done, |log, request| log.record_clone(request, clone));
+    }
+
+    /// A clone is given up.
+    pub(crate) fn drop_clone(&mut self, vdisk: [u8; 16], done: SeqDone) {
+        self.control(done, |log, request| log.drop_clone(request, vdisk));
     }
 
     /// What a revert left behind is given up.

@@ -6,9 +6,10 @@
 use super::reading::ReadKey;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
+use crate::request::InnerTerms;
 use disktime_disks::{Buffer, Disk};
 use disktime_engine::{Request, RequestKind, StreamId, VdiskId};
-use disktime_history::{IoId, Unit};
+use disktime_history::{IoId, Judge, Unit};
 use disktime_units::Nanos;
 use slab::Slab;
 use std::collections::VecDeque;
@@ -44,6 +45,7 @@ pub(super) enum Purpose {
         lba: u64,
         unit: Unit,
         checksums: Vec<u32>,
+        judge: Judge,
     },
     /// Units of the log from this one on that a fold reads, for these places of its pass.
     FoldRead { places: Range<usize>, unit: Unit },
@@ -58,8 +60,8 @@ pub(super) enum Purpose {
 pub(crate) struct Ground {
     /// Of the data path of that disk.
     pub slot: VdiskSlot,
-    /// Pays there for folds.
-    pub fold_stream: StreamId,
+    /// Pays there for folds, and for reads of what other vdisks have.
+    pub other_stream: StreamId,
 }
 
 /// An inner request that is to be sent.
@@ -70,8 +72,10 @@ pub(super) struct InnerRequest {
     offset_bytes: u64,
     len_bytes: u64,
     buffer: Option<Buffer>,
-    /// The stream of folds pays, in place of the stream of the place.
+    /// The other stream of the place pays.
     is_of_fold: bool,
+    /// A read of what lies in this slot, on the disk of the place.
+    content: Option<VdiskSlot>,
 }
 
 /// The inner requests of one vdisk.
@@ -97,6 +101,15 @@ impl InnerRequest {
             len_bytes,
             buffer,
             is_of_fold: false,
+            content: None,
+        }
+    }
+
+    /// The same, of what another vdisk has in a slot.
+    pub(super) fn of(self, content: VdiskSlot) -> InnerRequest {
+        InnerRequest {
+            content: Some(content),
+            ..self
         }
     }
 
@@ -152,8 +165,12 @@ impl InnerRequests {
                 fua: false,
                 buffer: inner.buffer,
             };
-            let payer = inner.is_of_fold.then_some(ground.fold_stream);
-            if let Err(request) = path.submit_paid_by(now, ground.slot, request, payer) {
+            let is_other = inner.is_of_fold || inner.content.is_some();
+            let terms = InnerTerms {
+                payer: is_other.then_some(ground.other_stream),
+                content: inner.content,
+            };
+            if let Err(request) = path.submit_inner(now, ground.slot, request, terms) {
                 let buffer = request.buffer;
                 waiting.push_front((key, InnerRequest { buffer, ..inner }));
                 break;

@@ -11,7 +11,8 @@ use super::fold_pass::FoldLimits;
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
 use super::inner::{Ground, InnerRequests, Place, Purpose};
-use super::reading::Readings;
+use super::lineage::Parent;
+use super::reading::{ReadKey, Readings};
 use super::reverting::PendingRevert;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
@@ -19,6 +20,7 @@ use crate::request_checks::{buffer_fits, range_error};
 use disktime_disks::{BufferPool, Disk};
 use disktime_engine::{
     IoError, LastChange, NoSpaceCount, Reply, ReplyDetail, Request, RequestKind, StoredBytes,
+    VdiskId,
 };
 use disktime_history::{IoId, Log, Seq, View, ViewId};
 use disktime_units::{Nanos, TrimHandling};
@@ -51,6 +53,8 @@ pub(crate) struct Parts {
     pub area_bytes: u64,
     /// What is stored in the image.
     pub image_bytes: u64,
+    /// What it was cloned from, if it is a clone.
+    pub parent: Option<Parent>,
 }
 
 /// What a request of the log is for.
@@ -100,6 +104,16 @@ pub(crate) struct LoggedVdisk {
     pub(super) opened: Vec<Opened>,
     /// Clients that ask for block status and have not begun.
     statuses: Vec<usize>,
+    /// The log takes requests.
+    pub(super) is_open: bool,
+    /// How many clones are served that begin with moments of it.
+    pub(super) clones: usize,
+    /// Steps of the log that wait for their reads, too.
+    pub(super) awaits_clones: Vec<IoId>,
+    /// Reads that are to be looked up in the vdisks that it was cloned from.
+    pub(super) waits_for_elders: VecDeque<(ReadKey, View)>,
+    /// Of a clone: the handle of the moment that it begins with.
+    pub(super) moment: Option<VdiskId>,
     replies: Vec<Reply>,
     stored: StoredBytes,
     since_1970_ns: u64,
@@ -140,6 +154,11 @@ impl LoggedVdisk {
             behind_revert: VecDeque::new(),
             opened: Vec::new(),
             statuses: Vec::new(),
+            is_open: false,
+            clones: 0,
+            awaits_clones: Vec::new(),
+            waits_for_elders: VecDeque::new(),
+            moment: None,
             replies: Vec::new(),
             stored: StoredBytes::default(),
             since_1970_ns,
@@ -347,7 +366,8 @@ impl LoggedVdisk {
                 lba,
                 unit,
                 checksums,
-            } => self.log_piece_is_read(read, lba, unit, &checksums, reply),
+                judge,
+            } => self.log_piece_is_read(read, lba, unit, (&checksums, judge), reply),
             Purpose::FoldRead { places, unit } => self.fold_is_read(places, unit, reply),
             Purpose::FoldWrite => self.fold_is_written(reply),
             Purpose::FoldFlush => self.fold_is_flushed(reply),
@@ -398,7 +418,7 @@ impl LoggedVdisk {
         self.pump();
     }
 
-    fn count_stored(&self, image_bytes: u64) {
+    pub(crate) fn count_stored(&self, image_bytes: u64) {
         let in_log = self.parts.log.index_blocks() * BLOCK;
         let stored = (image_bytes + in_log).min(self.parts.size_bytes);
         let before = self.stored.get();
@@ -413,7 +433,8 @@ impl LoggedVdisk {
 
     /// Whether it goes on without an answer.
     pub(super) fn has_work(&self) -> bool {
-        !self.replies.is_empty() || !self.opened.is_empty() || self.has_revert_work()
+        let waits = self.waits_for_elders() || !self.awaits_clones.is_empty();
+        !self.replies.is_empty() || !self.opened.is_empty() || waits || self.has_revert_work()
     }
 
     /// The server will stop: a fold is left to the next start.
@@ -425,12 +446,12 @@ impl LoggedVdisk {
     }
 
     /// The server stops: changes are refused, too.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stopping = true;
         self.begin_stop();
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let is_answered = self.clients.len() == 0 && self.replies.is_empty();
         is_answered && self.inner.is_empty() && self.fold.is_none()
     }
@@ -447,7 +468,7 @@ impl LoggedVdisk {
     }
 
     /// Whether a write or a flush of the log failed: changes fail.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.parts.log.broken().is_some()
     }
 

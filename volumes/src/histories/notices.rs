@@ -7,7 +7,7 @@ impl LoggedVdisk {
     /// Does what a notice says.
     pub(super) fn note(&mut self, notice: Notice) {
         match notice {
-            Notice::Opened => {}
+            Notice::Opened => self.is_open = true,
             Notice::Done { request, seq } => self.asked_is_done(request, Ok(seq)),
             Notice::Failed { request, why } => self.asked_is_done(request, Err(why)),
             Notice::ViewOpened { request, view } => {

@@ -8,7 +8,8 @@ use crate::layout::Layout;
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, StreamId};
 use disktime_history::{
-    Expectation, IoFailed, IoId, Log, Need, Notice, Part, Recovery, Report, Settings, Step,
+    Expectation, IoFailed, IoId, Log, Need, Notice, Origin, Part, Recovery, Report, RequestId, Seq,
+    Settings, Step, ViewId,
 };
 use std::ops::Range;
 
@@ -24,12 +25,12 @@ pub(crate) struct OpenedLog {
     pub image_step: Option<IoId>,
 }
 
-/// Opens the log in the area of `entry`, which lies on the disk as `layout` says; or a sentence
-/// says why it cannot be opened.
+/// Opens the log in the area of `entry`, which lies on the disk as `layout` says, and which is that
+/// of a clone if `origin` says what it begins with; or a sentence says why it cannot be opened.
 pub(crate) fn open_log<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
     driver: &mut R,
-    (entry, layout): (&HistoryEntry, &Layout),
+    (entry, layout, origin): (&HistoryEntry, &Layout, Option<Origin>),
     stream: StreamId,
     settings: Settings,
 ) -> Result<Result<OpenedLog, String>, VolumeError> {
@@ -37,7 +38,7 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
         disk: Blocking::new(disk_loop, driver, stream),
         layout,
     };
-    let (log, report) = match area.recover(entry, settings)? {
+    let (log, report) = match area.recover((entry, origin), settings)? {
         Ok(found) => found,
         Err(why) => return Ok(Err(why)),
     };
@@ -62,6 +63,44 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     }
 }
 
+/// Opens a moment of a log that is open and not served yet, for a clone; or a sentence says why it
+/// cannot be opened.
+pub(crate) fn open_view<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (opened, layout): (&mut OpenedLog, &Layout),
+    stream: StreamId,
+    moment: Seq,
+) -> Result<Result<ViewId, String>, VolumeError> {
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        layout,
+    };
+    // No request has a number yet.
+    if let Err(why) = opened.log.open_view(RequestId(0), moment) {
+        return Ok(Err(why.to_string()));
+    }
+    loop {
+        while let Some(notice) = opened.log.take_notice() {
+            match notice {
+                Notice::ViewOpened { view, .. } => return Ok(Ok(view)),
+                Notice::Failed { why, .. } => return Ok(Err(why.to_string())),
+                _ => {}
+            }
+        }
+        let step = opened.log.take_step(area.disk.since_1970_ns());
+        match step {
+            Some(step) => area.run(opened, step)?,
+            // A view that needs no I/O is open just now.
+            None => match opened.log.take_notice() {
+                Some(Notice::ViewOpened { view, .. }) => return Ok(Ok(view)),
+                Some(_) => {}
+                None => return Err(VolumeError::Stuck { doing: DOING }),
+            },
+        }
+    }
+}
+
 /// Whether the log in the area of `entry` holds nothing yet; writes nothing. `stream` pays.
 pub(crate) fn is_untouched<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
@@ -74,7 +113,7 @@ pub(crate) fn is_untouched<D: Disk, R: Driver>(
         disk: Blocking::new(disk_loop, driver, stream),
         layout,
     };
-    let found = area.recover(entry, settings)?;
+    let found = area.recover((entry, None), settings)?;
     Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
 }
 
@@ -103,14 +142,18 @@ impl<D: Disk, R: Driver> Area<'_, D, R> {
     /// Finds the log; or says why there is none.
     fn recover(
         &mut self,
-        entry: &HistoryEntry,
+        (entry, origin): (&HistoryEntry, Option<Origin>),
         settings: Settings,
     ) -> Result<Result<(Log, Report), String>, VolumeError> {
-        let mut recovery = Recovery::new(Expectation {
+        let expectation = Expectation {
             vdisk: entry.vdisk().to_bytes(),
             disk: entry.log_disk().to_bytes(),
             area_units: u32::try_from(entry.area_bytes() / UNIT_BYTES as u64).unwrap_or(u32::MAX),
-        });
+        };
+        let mut recovery = match origin {
+            Some(origin) => Recovery::of_clone(expectation, origin),
+            None => Recovery::new(expectation),
+        };
         loop {
             match recovery.need() {
                 Need::Nothing => break,

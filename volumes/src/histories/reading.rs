@@ -6,10 +6,12 @@
 
 use super::clients::BLOCK;
 use super::inner::{InnerRequest, Place, Purpose};
+use super::lineage::{Elders, Found};
 use super::logged_vdisk::LoggedVdisk;
+use crate::ids::VdiskSlot;
 use disktime_disks::Buffer;
 use disktime_engine::{IoError, Reply, ReplyDetail, RequestKind};
-use disktime_history::{IoId, Run, Source, UNIT_BYTES, Unit, View};
+use disktime_history::{IoId, Judge, Run, Source, UNIT_BYTES, Unit, View};
 use slab::Slab;
 use std::collections::BTreeSet;
 
@@ -84,23 +86,39 @@ impl LoggedVdisk {
             error: None,
             detail: ReplyDetail::Nothing,
         }));
-        let mut at = start;
+        match self.parts.parent {
+            Some(_) => self.waits_for_elders.push_back((key, view)),
+            None => self.begin_reading(key, view, Elders::NONE),
+        }
+    }
+
+    /// Looks up where the blocks of a reading lie, and reads them there.
+    pub(super) fn begin_reading(&mut self, key: ReadKey, view: View, elders: Elders<'_>) {
+        let reading = &self.readings.all[key.0];
+        let (mut at, end) = (reading.start, reading.end);
         while at < end {
-            at = self.read_run(key, view, at, end);
+            at = self.read_run(key, view, (at, end), elders);
         }
         self.piece_is_over(key);
     }
 
     /// Reads the run of blocks at `at`; returns where it ends.
-    fn read_run(&mut self, key: ReadKey, view: View, at: u64, end: u64) -> u64 {
+    fn read_run(
+        &mut self,
+        key: ReadKey,
+        view: View,
+        (at, end): (u64, u64),
+        elders: Elders<'_>,
+    ) -> u64 {
         let lba = at / BLOCK;
         let limit = end.div_ceil(BLOCK) - lba;
-        let Some(run) = self.parts.log.look_up(view, lba, limit) else {
+        let Some(found) = self.find(elders, view, lba, limit) else {
             self.readings.all[key.0]
                 .error
                 .get_or_insert((IoError::Io, at));
             return end;
         };
+        let run = found.run;
         let stop = ((lba + run.blocks) * BLOCK).min(end);
         match run.source {
             Source::Zeroes => {
@@ -117,17 +135,25 @@ impl LoggedVdisk {
                 stop
             }
             Source::Image => {
-                self.read_image(key, at, stop);
+                let content = found.elder.map(|elder| elder.image_slot());
+                self.read_image(key, (at, stop), content);
                 stop
             }
-            Source::Log { unit, checksum } => {
-                let blocks = self.read_log(key, view, (lba, limit), (unit, checksum));
+            Source::Log { unit, .. } => {
+                let of = |owner: &LoggedVdisk| {
+                    let checksums = owner.run_of_log(lba, unit, &found);
+                    (checksums, owner.parts.log.judge(unit))
+                };
+                let judged = found.elder.map_or_else(|| of(self), of);
+                let content = found.elder.map(|elder| elder.parts.area.slot);
+                let blocks = judged.0.len() as u64;
+                self.read_log(key, (lba, unit), judged, content);
                 ((lba + blocks) * BLOCK).min(end)
             }
         }
     }
 
-    fn read_image(&mut self, key: ReadKey, start: u64, end: u64) {
+    fn read_image(&mut self, key: ReadKey, (start, end): (u64, u64), content: Option<VdiskSlot>) {
         let reading = &mut self.readings.all[key.0];
         reading.outstanding += 1;
         let whole = (start, end) == (reading.start, reading.end);
@@ -143,21 +169,20 @@ impl LoggedVdisk {
         };
         let range = (start, len_bytes);
         let request = InnerRequest::new(Place::Image, RequestKind::Read, range, buffer);
+        let request = match content {
+            Some(content) => request.of(content),
+            None => request,
+        };
         self.inner.push(purpose, request);
     }
 
-    /// Reads the block at `lba` from the log, and those behind it that lie behind it there, too.
-    fn read_log(
-        &mut self,
-        key: ReadKey,
-        view: View,
-        (lba, limit): (u64, u64),
-        (unit, checksum): (Unit, u32),
-    ) -> u64 {
-        let mut checksums = vec![checksum];
-        while (checksums.len() as u64) < limit && checksums.len() < PIECE_BLOCKS {
+    /// The checksums of the block at `lba`, which lies in this log, and of those behind it that lie
+    /// behind it there, too.
+    fn run_of_log(&self, lba: u64, unit: Unit, found: &Found<'_>) -> Vec<u32> {
+        let mut checksums = Vec::new();
+        while (checksums.len() as u64) < found.limit && checksums.len() < PIECE_BLOCKS {
             let blocks = checksums.len() as u64;
-            match self.parts.log.look_up(view, lba + blocks, 1) {
+            match self.parts.log.look_up(found.view, lba + blocks, 1) {
                 Some(Run {
                     source:
                         Source::Log {
@@ -169,17 +194,32 @@ impl LoggedVdisk {
                 _ => break,
             }
         }
+        checksums
+    }
+
+    /// Reads blocks from `lba` on, which lie in units of a log.
+    fn read_log(
+        &mut self,
+        key: ReadKey,
+        (lba, unit): (u64, Unit),
+        (checksums, judge): (Vec<u32>, Judge),
+        content: Option<VdiskSlot>,
+    ) {
         let blocks = checksums.len() as u64;
         self.readings.all[key.0].outstanding += 1;
         let request = self.log_read(unit, blocks);
+        let request = match content {
+            Some(content) => request.of(content),
+            None => request,
+        };
         let purpose = Purpose::LogPiece {
             read: key,
             lba,
             unit,
             checksums,
+            judge,
         };
         self.inner.push(purpose, request);
-        blocks
     }
 
     /// A read of units of the log.
@@ -218,7 +258,7 @@ impl LoggedVdisk {
         key: ReadKey,
         lba: u64,
         unit: Unit,
-        checksums: &[u32],
+        (checksums, judge): (&[u32], Judge),
         reply: Reply,
     ) {
         let reading = &mut self.readings.all[key.0];
@@ -228,8 +268,7 @@ impl LoggedVdisk {
         for ((at, block), checksum) in piece.chunks(UNIT_BYTES).enumerate().zip(checksums) {
             let from = (lba + at as u64) * BLOCK;
             let (start, end) = (from.max(reading.start), (from + BLOCK).min(reading.end));
-            let is_good =
-                result.is_ok() && self.parts.log.verifies(unit + at as u32, *checksum, block);
+            let is_good = result.is_ok() && judge.verifies(*checksum, block);
             if !is_good {
                 let error = result.err().unwrap_or(IoError::Io);
                 reading.error.get_or_insert((error, start));
@@ -288,10 +327,25 @@ impl LoggedVdisk {
         }
     }
 
-    /// The log waits for the reads that were looked up so far.
+    /// The log waits for the reads that were looked up so far: also for those of its clones, if it
+    /// has any, which the set looks after.
     pub(super) fn await_reads(&mut self, io: IoId) {
+        if self.clones > 0 {
+            return self.awaits_clones.push(io);
+        }
         let before = self.readings.next_number;
         self.readings.awaited.push((io, before));
+    }
+
+    /// The number that the next reading gets.
+    pub(super) fn next_reading(&self) -> u64 {
+        self.readings.next_number
+    }
+
+    /// Whether all readings before a number have ended.
+    pub(super) fn has_read_before(&self, number: u64) -> bool {
+        let oldest = self.readings.numbers.first();
+        oldest.is_none_or(|oldest| *oldest >= number)
     }
 
     /// Tells the log of those that have ended.

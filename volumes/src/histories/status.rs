@@ -2,6 +2,7 @@
 //! and how its log stands, for people.
 
 use super::clients::BLOCK;
+use super::lineage::Elders;
 use super::logged_vdisk::LoggedVdisk;
 use crate::layout::Layout;
 use disktime_engine::Extent;
@@ -60,29 +61,33 @@ impl LoggedVdisk {
     }
 
     /// Answers a status request; how many look-ups that took.
-    pub(super) fn answer_status(&mut self, key: usize, image: &Layout) -> usize {
-        let look_ups = self.fill_status(key, image);
+    pub(super) fn answer_status(
+        &mut self,
+        key: usize,
+        image: &Layout,
+        elders: Elders<'_>,
+    ) -> usize {
+        let look_ups = self.fill_status(key, image, elders);
         self.answer(key);
         look_ups
     }
 
     /// Puts the extents of a status request into its buffer, as far as [`LOOK_UPS_MAX`] look-ups
     /// lead; how many it took.
-    fn fill_status(&mut self, key: usize, image: &Layout) -> usize {
+    fn fill_status(&mut self, key: usize, image: &Layout, elders: Elders<'_>) -> usize {
         let client = self.clients.get(key);
         let (view, start, end) = (client.view(), client.start(), client.end());
-        let log = &self.parts.log;
         let mut found: Vec<Extent> = Vec::new();
         let buffer = self.clients.get_mut(key).buffer_mut();
-        let Some(buffer) = buffer else { return 0 };
-        let most = buffer.len() / Extent::BYTES;
+        let most = buffer.map_or(0, |buffer| buffer.len() / Extent::BYTES);
         let (mut at, mut look_ups) = (start, 0);
         while at < end && look_ups < LOOK_UPS_MAX {
-            look_ups += 1;
             let limit = end.div_ceil(BLOCK) - at / BLOCK;
-            let Some(run) = log.look_up(view, at / BLOCK, limit) else {
+            let Some(run) = self.find(elders, view, at / BLOCK, limit) else {
                 break;
             };
+            look_ups += run.look_ups;
+            let run = run.run;
             let stop = ((at / BLOCK + run.blocks) * BLOCK).min(end);
             let ((hole, zero), stop) = match run.source {
                 Source::Zeroes => ((true, true), stop),
@@ -104,6 +109,10 @@ impl LoggedVdisk {
                 }),
             }
         }
+        let buffer = self.clients.get_mut(key).buffer_mut();
+        let Some(buffer) = buffer else {
+            return look_ups;
+        };
         for (extent, entry) in found.iter().zip(buffer.chunks_mut(Extent::BYTES)) {
             entry.copy_from_slice(&extent.encode());
         }

@@ -9,11 +9,13 @@ use crate::VolumeError;
 use crate::driver::Driver;
 use crate::label::ChangeTimes;
 use crate::labelled::LabelledDisk;
-use crate::space::{Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
+use crate::space::{MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile_joined};
 use crate::volume_set::{
-    OpenReport, SetOpening, VdiskConfig, add_logs, check_history, require_untouched,
+    CloneConfig, CloneConfigs, OpenReport, SetOpening, VdiskConfig, add_logs, check_history,
+    require_untouched,
 };
 use disktime_disks::Disk;
+use disktime_engine::StreamConfig;
 
 /// Attributes an error to a disk.
 fn on(disk: usize) -> impl Fn(VolumeError) -> Misfit {
@@ -27,9 +29,28 @@ impl<D: Disk> JoinedSets<D> {
     /// # Errors
     /// As [`VolumeSet::open`](crate::VolumeSet::open), with the disk that it is about.
     pub fn from_labelled<R: Driver>(
+        disks: Vec<LabelledDisk<D>>,
+        driver: &mut R,
+        vdisks: &[Vec<VdiskConfig>],
+    ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
+        let spare = &mut |_, name: &str, settings: &str| CloneConfig {
+            name: name.to_owned(),
+            stream: StreamConfig::BEST_EFFORT,
+            max_bytes: MIN_HISTORY_BYTES,
+            settings: settings.to_owned(),
+        };
+        Self::with_clones(disks, driver, vdisks, spare)
+    }
+
+    /// The same, with clones that are served as `clones` says; without it they get spare time.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_clones<R: Driver>(
         mut disks: Vec<LabelledDisk<D>>,
         driver: &mut R,
         vdisks: &[Vec<VdiskConfig>],
+        clones: &mut CloneConfigs<'_>,
     ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
         let plans = plan(&mut disks, driver, vdisks)?;
         let mut reports: Vec<OpenReport> = plans.iter().map(OpenReport::of).collect();
@@ -42,8 +63,14 @@ impl<D: Disk> JoinedSets<D> {
         }
         let mut logged = Vec::with_capacity(disks.len());
         for (number, opening) in openings.iter_mut().enumerate() {
-            let new = opening.open_histories(number, &mut disks, driver, &vdisks[number]);
-            logged.push(new.map_err(on(number))?);
+            let vdisks = &vdisks[number];
+            let new = opening.open_histories(number, &mut disks, driver, vdisks);
+            let mut new = new.map_err(on(number))?;
+            let of_images = (&mut *new, &**vdisks);
+            let disk = &mut disks[number];
+            let found = opening.open_clones(number, disk, driver, of_images, clones);
+            let found = found.map_err(on(number))?;
+            logged.push((new, found));
         }
         let mut sets = Vec::with_capacity(disks.len());
         for ((opening, disk), report) in openings.into_iter().zip(disks).zip(&mut reports) {
@@ -51,11 +78,12 @@ impl<D: Disk> JoinedSets<D> {
             report.messages = messages;
             sets.push(set);
         }
-        let mut first = 0;
-        for (number, logged) in logged.into_iter().enumerate() {
-            let count = logged.len();
-            add_logs(&mut sets, (number, first), logged, driver);
-            first += count;
+        for (number, (logged, clones)) in logged.into_iter().enumerate() {
+            add_logs(&mut sets, number, logged, driver);
+            reports[number]
+                .messages
+                .extend_from_slice(clones.messages());
+            clones.serve(&mut sets[number], driver.now());
         }
         Ok((JoinedSets::new(sets), reports))
     }

@@ -1,9 +1,9 @@
 //! Section 3, the histories: which vdisks have a log in front of their image, and where it lies.
 //!
-//! A record: uuid of the vdisk (16), of the disk of its image (16), of the disk of its log (16),
-//! units of a slot of the log (4), number of extents of the log's area (4), and the extents in the
-//! order of the area: offset on the disk (8), length (8). A disk has a record for each image and
-//! for each log that lies on it; the extents are those on this disk.
+//! A record: uuid of the vdisk (16), of the disk of its image (16; zero: a clone, without one), of
+//! the disk of its log (16), units of a slot of the log (4), number of extents of the log's area
+//! (4), and the extents in the order of the area: offset on the disk (8), length (8). A disk has a
+//! record for each image and for each log that lies on it; the extents are those on this disk.
 //!
 //! Invariants: a label with a record has the incompatible bit `history`; a vdisk has one record at
 //! most; an area is made of whole MiB.
@@ -34,6 +34,14 @@ pub struct HistoryEntry {
 }
 
 impl HistoryEntry {
+    /// In place of the disk of the image, for the log of a clone: it has no image.
+    pub(crate) const NO_IMAGE: Uuid = Uuid::from_bytes([0; 16]);
+
+    /// Whether it is the log of a clone.
+    pub fn is_of_clone(&self) -> bool {
+        self.image_disk == Self::NO_IMAGE
+    }
+
     pub(crate) fn new(
         vdisk: Uuid,
         image_disk: Uuid,

@@ -80,6 +80,26 @@ impl Update {
         Ok(update)
     }
 
+    /// No steps.
+    pub(crate) fn nothing() -> Update {
+        Update {
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// These steps, then those of another one.
+    pub(crate) fn then(mut self, mut next: Update) -> Update {
+        self.steps.append(&mut next.steps);
+        self
+    }
+
+    /// These steps, then a block that is durable when they have ended.
+    pub(crate) fn then_block(mut self, offset_bytes: u64, block: &[u8]) -> Update {
+        self.write(offset_bytes, &Arc::from(block));
+        self.flush();
+        self
+    }
+
     /// What counts may still be in a volatile cache if its writer was killed.
     fn begin() -> Update {
         let mut update = Update {

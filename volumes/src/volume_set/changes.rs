@@ -86,6 +86,10 @@ impl<D: Disk> VolumeSet<D> {
     /// Forgets the vdisks that have left.
     pub(super) fn finish_removals(&mut self, now: Nanos) {
         while let Some((slot, vdisk)) = self.data_path.take_left() {
+            if self.catalog.release_reserved(slot) {
+                // The log of a clone, whose stream goes with the clone.
+                continue;
+            }
             let disk_loop = self.data_path.disk_loop_mut();
             self.groups.remove_stream(disk_loop, now, vdisk.stream());
             let (uuid, _) = self.catalog.release(slot);

@@ -204,13 +204,13 @@ impl<D: Disk> VolumeSet<D> {
         self.histories.close_moment(moment);
     }
 
-    fn logged(&mut self, vdisk: VdiskId) -> Result<&mut LoggedVdisk, String> {
+    pub(super) fn logged(&mut self, vdisk: VdiskId) -> Result<&mut LoggedVdisk, String> {
         let slot = self.catalog.resolve(vdisk);
         let logged = slot.and_then(|slot| self.histories.of_mut(slot));
         logged.ok_or_else(|| NO_HISTORY.to_owned())
     }
 
-    fn logged_slot(&self, vdisk: VdiskId) -> Result<VdiskSlot, String> {
+    pub(super) fn logged_slot(&self, vdisk: VdiskId) -> Result<VdiskSlot, String> {
         let slot = self.catalog.resolve(vdisk);
         let logged = slot.filter(|slot| self.histories.of(*slot).is_some());
         logged.ok_or_else(|| NO_HISTORY.to_owned())

@@ -7,10 +7,10 @@ use super::{VdiskConfig, VolumeSet};
 use crate::VolumeError;
 use crate::driver::Driver;
 use crate::histories::{
-    FoldLimits, Ground, Histories, LoggedVdisk, OpenedLog, Parts, is_untouched, open_log,
+    FoldLimits, Ground, Histories, LoggedVdisk, Numbering, OpenedLog, Parts, is_untouched, open_log,
 };
 use crate::ids::VdiskSlot;
-use crate::label::{HistoryEntry, VdiskEntry};
+use crate::label::{HistoryEntry, Uuid, VdiskEntry};
 use crate::labelled::LabelledDisk;
 use crate::layout::{Known, Layout, MappedExtent};
 use crate::program_version::ProgramVersion;
@@ -73,6 +73,14 @@ pub(crate) struct NewLog {
     last_change: LastChange,
     no_space: NoSpaceCount,
     image_bytes: u64,
+}
+
+impl NewLog {
+    /// The log with its layout and the stream that pays for it, and the vdisk with its size.
+    pub(super) fn parts(&mut self) -> (&mut OpenedLog, &Layout, StreamId, (Uuid, u64)) {
+        let vdisk = (self.entry.uuid(), self.entry.size_bytes());
+        (&mut self.opened, &self.layout, self.streams.log, vdisk)
+    }
 }
 
 /// The streams of a history on its disks.
@@ -181,7 +189,7 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     let found = open_log(
         disk_loop,
         driver,
-        (&history, &layout),
+        (&history, &layout, None),
         streams.log,
         settings,
     )?;
@@ -243,6 +251,11 @@ fn add_streams<D: Disk>(
     }
 }
 
+/// How the log of a clone is used: it is never folded.
+pub(super) fn log_settings<D: Disk>(log_disk: &DiskLoop<D>) -> Settings {
+    settings(log_disk, (WhenFull::Refuse, u64::MAX, Share::WHOLE))
+}
+
 fn cannot_open(name: &str, why: &str) -> String {
     format!(
         "the history of vdisk `{name}` cannot be opened: {why}. Every request for the vdisk fails; \
@@ -251,7 +264,7 @@ fn cannot_open(name: &str, why: &str) -> String {
 }
 
 /// The area of a log, as a vdisk of the data path of its disk.
-fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
+pub(super) fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
     let mut at = 0;
     let extents = history.extents().iter().map(|(offset, len)| {
         let range = (at, at + len);
@@ -263,16 +276,20 @@ fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
 }
 
 /// Enters the areas of the logs of the set at `number` into the data paths of their disks, and the
-/// vdisks that have them into the set. `first`: how many there are in the sets before.
+/// vdisks that have them into the set.
 pub(crate) fn add_logs<D: Disk, R: Driver>(
     sets: &mut [VolumeSet<D>],
-    (number, first): (usize, usize),
+    number: usize,
     logged: Vec<NewLog>,
     driver: &mut R,
 ) {
     let now = driver.now();
     let since_1970_ns = driver.wall_clock().since_1970_ns(now);
-    let mut vdisks = Vec::with_capacity(logged.len());
+    let numbering = Numbering {
+        number,
+        sets: sets.len(),
+    };
+    sets[number].histories = Histories::new(numbering, driver.wall_clock(), now);
     for new in logged {
         let (streams, name) = (new.streams, new.entry.name().to_owned());
         let of_log = &mut sets[new.log_set.unwrap_or(number)];
@@ -299,11 +316,11 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             image_step: new.opened.image_step,
             image: Ground {
                 slot: new.image_slot,
-                fold_stream: streams.fold,
+                other_stream: streams.fold,
             },
             area: Ground {
                 slot: log_slot,
-                fold_stream: streams.fold_reads,
+                other_stream: streams.fold_reads,
             },
             log_set: new.log_set,
             size_bytes: new.entry.size_bytes(),
@@ -314,8 +331,10 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             image_bytes: new.image_bytes,
             window_ns: new.window_ns,
             area_bytes: new.area_bytes,
+            parent: None,
         };
-        vdisks.push(LoggedVdisk::new(parts, since_1970_ns));
+        let histories = &mut sets[number].histories;
+        let at = histories.add(LoggedVdisk::new(parts, since_1970_ns));
+        histories.bind(at);
     }
-    sets[number].histories = Histories::new(vdisks, first, driver.wall_clock(), now);
 }

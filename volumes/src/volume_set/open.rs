@@ -1,15 +1,17 @@
 //! Opening: from a disk's label and a configuration to a set that serves.
 
 use super::VolumeSet;
+use super::clones::CloneWorks;
 use super::groups::Groups;
 use super::known::{MetadataSource, enter, handle_trims, open_vdisk, read_known, unknown};
+use super::known_clones::{CloneConfigs, FoundClones};
 use super::last_changes::LastChanges;
 use super::logs::{HistoryConfig, NewLog, open_history};
 use crate::VolumeError;
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
-use crate::histories::Histories;
+use crate::histories::{Histories, Numbering};
 use crate::ids::VdiskSlot;
 use crate::joined::JoinedSets;
 use crate::label::{ChangeTimes, Label};
@@ -177,6 +179,23 @@ impl SetOpening {
         Ok(logged)
     }
 
+    /// Opens the clones that the logs of its vdisks record.
+    pub(crate) fn open_clones<D: Disk, R: Driver>(
+        &mut self,
+        number: usize,
+        disk: &mut LabelledDisk<D>,
+        driver: &mut R,
+        (logged, vdisks): (&mut [NewLog], &[VdiskConfig]),
+        configs: &mut CloneConfigs<'_>,
+    ) -> Result<FoundClones, VolumeError> {
+        let names: Vec<&str> = vdisks.iter().map(|vdisk| &*vdisk.spec.name).collect();
+        let logged = (logged, &*names);
+        let found = FoundClones::open(number, disk, driver, logged, configs)?;
+        // Logs may have been made and freed.
+        self.label = disk.label().clone();
+        Ok(found)
+    }
+
     /// The set that serves them, and what people should be told of it.
     pub(crate) fn finish<D: Disk, R: Driver>(
         self,
@@ -199,7 +218,7 @@ impl SetOpening {
         let set = VolumeSet {
             catalog: self.catalog,
             data_path,
-            histories: Histories::new(Vec::new(), 0, wall_clock, now),
+            histories: Histories::new(Numbering::ALONE, wall_clock, now),
             history_streams: Vec::new(),
             groups: self.groups,
             background,
@@ -207,6 +226,7 @@ impl SetOpening {
             label_notices,
             label_is_stuck,
             last_changes: self.last_changes,
+            clone_works: CloneWorks::default(),
             abandoned: false,
         };
         (set, messages)

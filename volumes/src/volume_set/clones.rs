@@ -1,0 +1,243 @@
+//! Clones: vdisks that begin with a moment of another one, made and dropped while others are
+//! served.
+//!
+//! ```text
+//!   make:  moment opened ─► CLONE in the parent's log ─► log, label written ─► log opened
+//!   drop:  DROP_CLONE in the parent's log ─► requests answered ─► slots and stream free ─► label
+//! ```
+//!
+//! Invariants: what is refused has changed nothing; the label names the log of a clone only after
+//! the parent's log has recorded the clone; works are done one after the other, as each may change
+//! the label; nothing waits here: all I/O are inner requests.
+//!
+//! Not known here: what a clone may get of the disk's time, and who may ask.
+
+mod dropping;
+mod making;
+mod script;
+
+use super::VolumeSet;
+use crate::histories::{HistoryError, MomentDone, ORIGIN};
+use crate::ids::VdiskSlot;
+use disktime_disks::Disk;
+use disktime_engine::{Reply, StreamConfig, VdiskId};
+use disktime_history::{Moment, Seq};
+use disktime_units::Nanos;
+use dropping::{DropStage, Dropping};
+pub(super) use making::ServedClone;
+use making::{Making, MakingStage};
+use script::{SCRIPT_HANDLE, Script};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+/// How a clone is served.
+#[derive(Debug, Clone)]
+pub struct CloneConfig {
+    /// Its name.
+    pub name: String,
+    /// What its stream gets, which pays for all that it asks and writes.
+    pub stream: StreamConfig,
+    /// The space of all that is written to it.
+    pub max_bytes: u64,
+    /// Kept with it, and given back when it is found at a start.
+    pub settings: String,
+}
+
+/// Hears that a clone is dropped, or why not.
+pub type DropDone = Box<dyn FnOnce(Result<(), HistoryError>) + Send>;
+
+/// What is to be done for clones of a set.
+#[derive(Default)]
+pub(super) struct CloneWorks {
+    waiting: VecDeque<Work>,
+    current: Option<Work>,
+    /// Where labels are written, once one was.
+    label_slot: Option<VdiskSlot>,
+    script: Option<Script>,
+}
+
+/// A clone that is made, or dropped.
+enum Work {
+    Make(Box<Making>),
+    Drop(Dropping),
+}
+
+/// What a callback was given.
+type Heard<T> = Arc<Mutex<Option<Result<T, HistoryError>>>>;
+
+/// The callback.
+type Done<T> = Box<dyn FnOnce(Result<T, HistoryError>) + Send>;
+
+/// A callback, and where what it is given can be taken.
+fn listener<T: Send + 'static>() -> (Heard<T>, Done<T>) {
+    let heard = Heard::<T>::default();
+    let of_callback = Arc::clone(&heard);
+    let done = move |result| {
+        if let Ok(mut cell) = of_callback.lock() {
+            *cell = Some(result);
+        }
+    };
+    (heard, Box::new(done))
+}
+
+fn take<T>(heard: &Heard<T>) -> Option<Result<T, HistoryError>> {
+    heard.lock().ok()?.take()
+}
+
+impl CloneWorks {
+    pub(super) fn is_idle(&self) -> bool {
+        self.current.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether it can go on without an answer.
+    pub(super) fn has_work(&self) -> bool {
+        match &self.current {
+            None => !self.waiting.is_empty(),
+            Some(Work::Make(making)) => match &making.stage {
+                MakingStage::New => true,
+                MakingStage::Opening(heard) => has_heard(heard),
+                MakingStage::Recording(_, heard) => has_heard(heard),
+                MakingStage::Writing(..) => self.script.as_ref().is_none_or(Script::can_go_on),
+                MakingStage::Beginning(..) => false,
+            },
+            Some(Work::Drop(dropping)) => match &dropping.stage {
+                DropStage::New => true,
+                DropStage::Recording(heard) => has_heard(heard),
+                DropStage::Freeing(_) => self.script.as_ref().is_none_or(Script::can_go_on),
+                DropStage::Ending(..) | DropStage::Leaving(..) => false,
+            },
+        }
+    }
+
+    /// The answer of a script, if it is one.
+    pub(super) fn take_reply(&mut self, reply: &Reply) -> bool {
+        let is_of_script = reply.origin == ORIGIN && reply.handle == SCRIPT_HANDLE;
+        if let Some(script) = self.script.as_mut().filter(|_| is_of_script) {
+            script.waits = false;
+            if let Err(error) = reply.result {
+                script.result = Some(Err(error));
+            }
+        }
+        is_of_script
+    }
+}
+
+fn has_heard<T>(heard: &Heard<T>) -> bool {
+    heard.lock().is_ok_and(|cell| cell.is_some())
+}
+
+/// What a work did.
+enum Progress {
+    Waits(Work),
+    Went(Work),
+    Ended,
+}
+
+impl<D: Disk> VolumeSet<D> {
+    /// Makes a vdisk that begins with a moment of another one; `done` hears of its handle and of
+    /// the seq of the moment when it is served, from within a turn.
+    pub fn clone_vdisk(
+        &mut self,
+        parent: VdiskId,
+        moment: &Moment,
+        config: CloneConfig,
+        done: MomentDone,
+    ) {
+        if let Err(why) = self.check_clone(parent, &config) {
+            return done(Err(why));
+        }
+        let making = Making {
+            parent,
+            moment: moment.clone(),
+            config,
+            done,
+            stage: MakingStage::New,
+        };
+        let works = &mut self.clone_works.waiting;
+        works.push_back(Work::Make(Box::new(making)));
+    }
+
+    /// Drops a clone, with all that was written to it; `done` hears when that is recorded: then it
+    /// is served no more. Its space is free a little later. The caller has made sure that no client
+    /// uses it.
+    pub fn drop_clone(&mut self, vdisk: VdiskId, done: DropDone) {
+        let dropping = Dropping {
+            vdisk,
+            done: Some(done),
+            stage: DropStage::New,
+        };
+        self.clone_works.waiting.push_back(Work::Drop(dropping));
+    }
+
+    /// The vdisk that a clone begins with, and the moment; `None` if it is no clone.
+    pub fn origin(&self, vdisk: VdiskId) -> Option<(&str, Seq)> {
+        let slot = self.catalog.resolve(vdisk)?;
+        let parent = self.histories.of(slot)?.parent()?;
+        let parent_vdisk = self.histories.get(parent.at)?;
+        Some((parent_vdisk.name(), parent_vdisk.moment_of(parent.view)?))
+    }
+
+    fn check_clone(&self, parent: VdiskId, config: &CloneConfig) -> Result<(), HistoryError> {
+        let name = &config.name;
+        let is_taken = self.catalog.by_name(name).is_some() || self.label.find(name).is_some();
+        if is_taken {
+            return Err(format!(
+                "there is a vdisk `{name}` on this disk; give the clone another name"
+            ));
+        }
+        let slot = self.logged_slot(parent)?;
+        let logged = self.histories.of(slot).ok_or("it is not served")?;
+        if logged.log_set().is_some() {
+            return Err(format!(
+                "`{}` has its log on another disk; only a vdisk whose log lies on its own disk can \
+                 be cloned yet",
+                logged.name()
+            ));
+        }
+        if self.label_is_stuck {
+            return Err(
+                "an update of the label of the disk failed, so nothing can be made there until the \
+                 server is started again"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Goes on with what is to be done for clones, as far as it can.
+    pub(super) fn advance_clones(&mut self, now: Nanos) {
+        loop {
+            self.advance_script(now);
+            let works = &mut self.clone_works;
+            let current = works.current.take().or_else(|| works.waiting.pop_front());
+            let progress = match current {
+                None => return,
+                Some(Work::Make(making)) => self.advance_making(now, *making),
+                Some(Work::Drop(dropping)) => self.advance_dropping(dropping),
+            };
+            match progress {
+                Progress::Ended => {}
+                Progress::Went(work) => self.clone_works.current = Some(work),
+                Progress::Waits(work) => {
+                    self.clone_works.current = Some(work);
+                    return;
+                }
+            }
+            // What logs were asked is sent by the next turn.
+            self.data_path.want_turn();
+        }
+    }
+
+    /// The server stops: what has not begun is not done any more.
+    pub(super) fn refuse_clones(&mut self) {
+        for work in std::mem::take(&mut self.clone_works.waiting) {
+            let why = "the server is stopping".to_owned();
+            match work {
+                Work::Make(making) => (making.done)(Err(why)),
+                Work::Drop(dropping) => dropping.done.into_iter().for_each(|done| {
+                    done(Err(why.clone()));
+                }),
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Dropping a clone: that is recorded, what was asked of it is answered, its slots and its stream
+//! are free, the label is written without its log.
+//!
+//! Invariant: it is served until it is recorded that it is dropped, and no longer. If the label is
+//! not written then, the next start frees its log.
+
+use super::super::VolumeSet;
+use super::{DropDone, Heard, Progress, Work, has_heard, listener, take};
+use crate::histories::{HistoryError, LoggedVdisk};
+use crate::ids::VdiskSlot;
+use crate::label::{Label, Update, Uuid};
+use crate::space;
+use disktime_disks::Disk;
+use disktime_engine::VdiskId;
+use disktime_history::Seq;
+
+/// A clone that is being dropped.
+pub(super) struct Dropping {
+    pub(super) vdisk: VdiskId,
+    pub(super) done: Option<DropDone>,
+    pub(super) stage: DropStage,
+}
+
+pub(super) enum DropStage {
+    New,
+    /// The parent's log records it.
+    Recording(Heard<Seq>),
+    /// Its requests are answered.
+    Ending(Uuid, usize),
+    /// Its slots are freed, that of the log first: so many are left.
+    Leaving(Uuid, [VdiskSlot; 2], usize),
+    /// The label is written.
+    Freeing(Label),
+}
+
+impl<D: Disk> VolumeSet<D> {
+    pub(super) fn advance_dropping(&mut self, mut dropping: Dropping) -> Progress {
+        if !self.drop_can_go_on(&dropping.stage) {
+            return Progress::Waits(Work::Drop(dropping));
+        }
+        let stage = std::mem::replace(&mut dropping.stage, DropStage::New);
+        let next = match stage {
+            DropStage::New => self.record_drop(dropping.vdisk),
+            DropStage::Recording(heard) => match take(&heard) {
+                None => Ok(DropStage::Recording(heard)),
+                Some(Err(why)) => Err(why),
+                Some(Ok(_)) => self.end_clone(dropping.vdisk),
+            },
+            DropStage::Ending(uuid, at) => Ok(self.leave_clone(uuid, at)),
+            DropStage::Leaving(uuid, slots, left) => self.free_clone(uuid, slots, left),
+            DropStage::Freeing(next) => match self.take_script() {
+                None => Ok(DropStage::Freeing(next)),
+                Some(result) => {
+                    match result {
+                        Ok(()) => self.label = next,
+                        Err(error) => tracing::warn!(
+                            "the label of the disk was not written ({error}): the space of a clone \
+                             that was dropped is free at the next start"
+                        ),
+                    }
+                    return Progress::Ended;
+                }
+            },
+        };
+        match next {
+            Err(why) => {
+                if let Some(done) = dropping.done.take() {
+                    done(Err(why));
+                }
+                Progress::Ended
+            }
+            Ok(stage) => {
+                if let (DropStage::Ending(..), Some(_)) = (&stage, &dropping.done)
+                    && let Some(done) = dropping.done.take()
+                {
+                    done(Ok(()));
+                }
+                dropping.stage = stage;
+                Progress::Went(Work::Drop(dropping))
+            }
+        }
+    }
+
+    pub(super) fn drop_can_go_on(&self, stage: &DropStage) -> bool {
+        match stage {
+            DropStage::New => true,
+            DropStage::Recording(heard) => has_heard(heard),
+            DropStage::Ending(_, at) => self.histories.get(*at).is_none_or(LoggedVdisk::is_idle),
+            DropStage::Leaving(_, slots, left) => {
+                *left == 0 || !self.data_path.is_in_use(slots[2 - left])
+            }
+            DropStage::Freeing(_) => {
+                let script = self.clone_works.script.as_ref();
+                script.is_none_or(|script| script.result.is_some())
+            }
+        }
+    }
+
+    fn record_drop(&mut self, vdisk: VdiskId) -> Result<DropStage, HistoryError> {
+        let uuid = self.catalog.uuid(vdisk).ok_or("it is not served")?;
+        let slot = self.logged_slot(vdisk)?;
+        let logged = self.histories.of(slot).ok_or("it is not served")?;
+        let name = logged.name().to_owned();
+        let Some(parent) = logged.parent() else {
+            return Err(format!(
+                "`{name}` is no clone; `disktime remove` frees a vdisk of the file"
+            ));
+        };
+        let of_it: Vec<String> = logged.clone_names();
+        if !of_it.is_empty() {
+            return Err(format!(
+                "`{name}` cannot be dropped: the clone {} begins with a moment of it; drop that first",
+                of_it.join(", ")
+            ));
+        }
+        let (heard, done) = listener();
+        let parent = self.histories.get_mut(parent.at);
+        let parent = parent.ok_or("what it was cloned from is not served")?;
+        parent.drop_clone(uuid.to_bytes(), done);
+        Ok(DropStage::Recording(heard))
+    }
+
+    /// The clone is dropped: its handle is stale, and what was asked of it is answered.
+    fn end_clone(&mut self, vdisk: VdiskId) -> Result<DropStage, HistoryError> {
+        let uuid = self.catalog.uuid(vdisk).ok_or("it is not served")?;
+        let slot = self.catalog.close(vdisk).ok_or("it is not served")?;
+        let at = self.histories.unbind(slot).ok_or("it is not served")?;
+        if let Some(clone) = self.histories.get_mut(at) {
+            clone.stop();
+        }
+        Ok(DropStage::Ending(uuid, at))
+    }
+
+    fn leave_clone(&mut self, uuid: Uuid, at: usize) -> DropStage {
+        let Some(clone) = self.histories.take_out(at) else {
+            return DropStage::Leaving(uuid, [VdiskSlot::new(0); 2], 0);
+        };
+        if let Some(moment) = clone.moment() {
+            self.histories.close_moment(moment);
+        }
+        let slots = clone.slots();
+        self.data_path.remove(slots[0]);
+        DropStage::Leaving(uuid, slots, 2)
+    }
+
+    /// A slot is free: the next one, then the space.
+    fn free_clone(
+        &mut self,
+        uuid: Uuid,
+        slots: [VdiskSlot; 2],
+        left: usize,
+    ) -> Result<DropStage, HistoryError> {
+        if left == 2 {
+            self.data_path.remove(slots[1]);
+        }
+        if left > 1 {
+            return Ok(DropStage::Leaving(uuid, slots, left - 1));
+        }
+        if self.label_is_stuck {
+            return Err("the label of the disk cannot be written".to_owned());
+        }
+        let next = space::without_log(&self.label, uuid).map_err(|error| error.to_string())?;
+        let next = next.following(&self.label);
+        let update = Update::change(&next, 0).map_err(|error| error.to_string())?;
+        self.begin_script(update);
+        Ok(DropStage::Freeing(next))
+    }
+}

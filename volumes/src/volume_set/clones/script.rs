@@ -1,0 +1,113 @@
+//! Writing the label while requests are served: one step after the other, each a request of the
+//! data path, paid by the stream of metadata.
+//!
+//! Invariant: while steps are done, and when one has failed, it is not known what the label is, and
+//! nothing else changes it.
+
+use super::super::VolumeSet;
+use crate::histories::ORIGIN;
+use crate::ids::VdiskSlot;
+use crate::label::{EXTENT_ALIGNMENT_BYTES, Step, Update};
+use crate::layout::{Known, Layout, MappedExtent};
+use crate::request::InnerTerms;
+use crate::target::{DiskIndex, Target};
+use crate::vdisk::OpenVdisk;
+use disktime_disks::{Buffer, Disk};
+use disktime_engine::{IoError, LastChange, Request, RequestKind, VdiskId};
+use disktime_units::{BackgroundWork, Nanos};
+
+/// Steps that are done one after the other.
+pub(super) struct Script {
+    pub(super) steps: Update,
+    pub(super) waits: bool,
+    pub(super) result: Option<Result<(), IoError>>,
+}
+
+/// Of requests of scripts: no log has this position.
+pub(super) const SCRIPT_HANDLE: u64 = u64::MAX;
+
+impl Script {
+    pub(super) fn can_go_on(&self) -> bool {
+        !self.waits
+    }
+}
+
+impl<D: Disk> VolumeSet<D> {
+    pub(super) fn begin_script(&mut self, steps: Update) {
+        // Until it has ended it is not known what the label is.
+        self.label_is_stuck = true;
+        self.clone_works.script = Some(Script {
+            steps,
+            waits: false,
+            result: None,
+        });
+    }
+
+    /// How the script has ended, if it has.
+    pub(super) fn take_script(&mut self) -> Option<Result<(), IoError>> {
+        let result = self.clone_works.script.as_ref()?.result?;
+        self.clone_works.script = None;
+        self.label_is_stuck = result.is_err();
+        Some(result)
+    }
+
+    pub(super) fn advance_script(&mut self, now: Nanos) {
+        let ready = |script: &&mut Script| !script.waits && script.result.is_none();
+        let Some(script) = self.clone_works.script.as_mut().filter(ready) else {
+            return;
+        };
+        let Some(step) = script.steps.next() else {
+            script.result = Some(Ok(()));
+            return;
+        };
+        script.waits = true;
+        let (kind, offset_bytes, buffer) = match step {
+            Step::Flush => (RequestKind::Flush, 0, None),
+            Step::Write {
+                offset_bytes,
+                bytes,
+            } => (
+                RequestKind::Write,
+                offset_bytes,
+                Some(Buffer::copy_of(&bytes)),
+            ),
+        };
+        let request = Request {
+            origin: ORIGIN,
+            handle: SCRIPT_HANDLE,
+            vdisk: VdiskId(0),
+            kind,
+            offset_bytes,
+            len_bytes: buffer.as_ref().map_or(0, |buffer| buffer.len() as u64),
+            fua: false,
+            buffer,
+        };
+        let slot = self.label_slot();
+        let terms = InnerTerms::default();
+        let taken = self.data_path.submit_inner(now, slot, request, terms);
+        debug_assert!(taken.is_ok(), "one at a time is always taken");
+    }
+
+    /// A slot of the data path that is the whole disk.
+    fn label_slot(&mut self) -> VdiskSlot {
+        if let Some(slot) = self.clone_works.label_slot {
+            return slot;
+        }
+        let slot = self.catalog.reserve_slot();
+        let stream = *self.background.get(BackgroundWork::Metadata);
+        let end = self.label.size_bytes() / EXTENT_ALIGNMENT_BYTES * EXTENT_ALIGNMENT_BYTES;
+        let target = Target::whole_disk(DiskIndex::FIRST, stream);
+        let whole = MappedExtent::new((0, end), target, Known::Nothing);
+        let layout = Layout::new(vec![whole], end);
+        let label = OpenVdisk::new(
+            "the label".to_owned(),
+            stream,
+            layout,
+            false,
+            LastChange::default(),
+        );
+        self.data_path.add(slot, label);
+        self.clone_works.label_slot = Some(slot);
+        slot
+    }
+}

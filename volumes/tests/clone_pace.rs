@@ -1,0 +1,173 @@
+//! What clones cost, in virtual time: how long one takes to be made, what depth costs a read, and
+//! what reads of a clone cost those of its parent.
+
+mod common;
+
+use common::histories::{listener, with_history};
+use common::{BLANK, MIB, Machine, configs, disk_loop_in, linear_disk, options, reserved};
+use disktime_disks::{Disk, Store, VirtualDisk};
+use disktime_drive_models::preset;
+use disktime_engine::{Order, PolicyKind, RequestKind, StreamConfig};
+use disktime_history::{Moment, WhenFull};
+use disktime_random::SplitMix64;
+use disktime_units::Nanos;
+use disktime_volumes::{CloneConfig, MIN_HISTORY_BYTES, VirtualDriver, VolumeSet};
+use std::collections::HashMap;
+
+const SIZE: u64 = 64 * MIB;
+
+/// `db` with a history and 60 % of the disk, and `plain` without either.
+fn machine<D: Disk>(disk: D) -> Machine<D> {
+    let disk_loop = disk_loop_in(disk, PolicyKind::Fahrrad, 64, Order::Sweep);
+    let mut db = with_history(SIZE, 1 << 60, WhenFull::Shorten);
+    db.stream = reserved(20, 500);
+    if let Some(history) = &mut db.history {
+        history.log = reserved(40, 500);
+    }
+    let plain = configs(&[("plain", SIZE)]).remove(0);
+    let mut driver = VirtualDriver::default();
+    let opened = VolumeSet::open(disk_loop, &mut driver, &[db, plain], options(BLANK));
+    let mut machine = Machine::around(opened.expect("it opens").0, driver.now);
+    machine.ticks = true;
+    machine
+}
+
+fn hard_disk() -> impl Disk {
+    let (parameters, _) = preset("desktop-7200-2008").expect("a preset");
+    let disk = VirtualDisk::hard_disk(&parameters, 820 * MIB, "hdd", Store::Sparse);
+    disk.expect("a disk")
+}
+
+fn position<D: Disk>(machine: &Machine<D>, name: &str) -> u32 {
+    let at = machine.set.vdisks().position(|(one, _)| one == name);
+    at.expect("it is served") as u32
+}
+
+/// Clones the newest moment of a vdisk, and how long that took.
+fn clone_newest<D: Disk>(machine: &mut Machine<D>, parent: &str, name: &str) -> Nanos {
+    let vdisk = machine.set.vdisk_id(parent).expect("served");
+    let newest = machine.set.history(vdisk).expect("a history").status.newest;
+    let config = CloneConfig {
+        name: name.to_owned(),
+        stream: StreamConfig::BEST_EFFORT,
+        max_bytes: MIN_HISTORY_BYTES,
+        settings: String::new(),
+    };
+    let began = machine.now;
+    let (heard, done) = listener();
+    machine
+        .set
+        .clone_vdisk(vdisk, &Moment::Seq(newest), config, done);
+    while heard.lock().expect("no panic").is_none() {
+        assert!(machine.step(), "something is to come");
+    }
+    let made = heard.lock().expect("no panic").take();
+    made.expect("heard").expect("a clone");
+    machine.now.saturating_sub(began)
+}
+
+#[test]
+fn a_clone_is_made_in_milliseconds_whatever_its_size() {
+    let mut machine = machine(linear_disk(2048 * MIB));
+    for part in 0..32 {
+        let data = vec![part as u8; MIB as usize];
+        machine.write(0, part * MIB, &data).expect("written");
+    }
+    machine.settle();
+    let mut longest = Nanos::ZERO;
+    for count in 0..8 {
+        let name = format!("c{count}");
+        longest = longest.max(clone_newest(&mut machine, "db", &name));
+    }
+    machine.settle();
+    println!("without seeks: {:.2} ms", longest.as_millis_f64());
+    assert!(longest <= Nanos::from_millis(10), "{longest:?}");
+}
+
+#[test]
+fn depth_costs_no_io() {
+    let mut machine = machine(linear_disk(2048 * MIB));
+    machine
+        .write(0, 0, &vec![1; MIB as usize])
+        .expect("written");
+    let mut parent = "db".to_owned();
+    let mut times = Vec::new();
+    for depth in 1..=16 {
+        let name = format!("d{depth}");
+        clone_newest(&mut machine, &parent, &name);
+        machine.settle();
+        let vdisk = position(&machine, &name);
+        // Each writes one block; below lies what the first one has.
+        machine
+            .write(vdisk, MIB + depth * 4096, &[depth as u8; 4096])
+            .expect("written");
+        machine.settle();
+        let began = machine.now;
+        let read = machine.submit(vdisk, RequestKind::Read, (0, MIB), None, false);
+        read.expect("taken");
+        while machine.replies.is_empty() {
+            assert!(machine.step(), "it is answered");
+        }
+        let reply = machine.replies.remove(0);
+        assert!(
+            reply
+                .buffer
+                .is_some_and(|read| read[..] == vec![1; MIB as usize][..])
+        );
+        times.push(machine.now.saturating_sub(began));
+        let own = machine.read(vdisk, MIB + 4096, 4096).expect("readable");
+        assert_eq!(own, [1; 4096], "the first one's, at depth {depth}");
+        parent = name;
+    }
+    assert!(times.iter().all(|time| *time == times[0]), "{times:?}");
+}
+
+/// Reads of `db` in five seconds, 16 at a time, beside 200 of another vdisk.
+fn reads_beside<D: Disk>(machine: &mut Machine<D>, other: &str, random: &mut SplitMix64) -> u64 {
+    let other = position(machine, other);
+    let until = machine.now + Nanos::from_secs(5);
+    let mut of = HashMap::new();
+    let mut reads = 0;
+    let mut place = || (random.below(SIZE / 4096) * 4096, 4096);
+    while machine.now < until {
+        while of.len() < 216 {
+            let own = of.values().filter(|vdisk| **vdisk == 0).count();
+            let vdisk = if own < 16 { 0 } else { other };
+            let read = machine.submit(vdisk, RequestKind::Read, place(), None, false);
+            of.insert(read.expect("room"), vdisk);
+        }
+        assert!(machine.step());
+        for reply in std::mem::take(&mut machine.replies) {
+            reply.result.expect("readable");
+            reads += u64::from(of.remove(&reply.handle) == Some(0));
+        }
+    }
+    machine.settle();
+    reads
+}
+
+/// A clone reads what its parent has; its parent's own reads do not wait behind that.
+#[test]
+fn reads_of_a_clone_cost_its_parent_what_those_of_any_vdisk_do() {
+    let mut random = SplitMix64::new(4);
+    let mut machine = machine(hard_disk());
+    for part in 0..SIZE / MIB {
+        for vdisk in [0, 1] {
+            let data = vec![part as u8 + 1; MIB as usize];
+            machine.write(vdisk, part * MIB, &data).expect("written");
+        }
+    }
+    let made = clone_newest(&mut machine, "db", "clone");
+    machine.settle();
+    let beside_plain = reads_beside(&mut machine, "plain", &mut random);
+    let beside_clone = reads_beside(&mut machine, "clone", &mut random);
+    println!(
+        "made in {:.0} ms on a hard disk; reads beside a vdisk {beside_plain}, a clone {beside_clone}",
+        made.as_millis_f64()
+    );
+    assert!(beside_plain > 100);
+    assert!(
+        beside_clone * 10 >= beside_plain * 9,
+        "{beside_clone} of {beside_plain}"
+    );
+}

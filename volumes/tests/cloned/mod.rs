@@ -1,0 +1,9 @@
+//! Parts of the tests of clones.
+
+use super::{
+    DISK, QUANTUM, SIZE, clone_at, common, config, drop_clone, mark, new_machine, nth, open,
+    read_all, reopened,
+};
+
+mod crashes;
+mod reads;
