@@ -7,6 +7,9 @@ use disktime_lab::{Run, Scheduling, Table};
 
 mod f1_reservable;
 mod f2_four_streams;
+mod h1_mariner;
+mod h2_time_travel;
+mod history_bed;
 mod o10_untested;
 mod o11_overlap_isolation;
 mod o12_overlap_depth;
@@ -46,6 +49,8 @@ pub const ALL: &[Experiment] = &[
     f1_reservable::EXPERIMENT,
     f2_four_streams::EXPERIMENT,
     z1_macro::EXPERIMENT,
+    h1_mariner::EXPERIMENT,
+    h2_time_travel::EXPERIMENT,
     o1_utilization_error::EXPERIMENT,
     o2_lag::EXPERIMENT,
     o3_isolation::EXPERIMENT,

@@ -1,0 +1,298 @@
+//! A vdisk with or without a history, in virtual time, for experiments about histories: one caller
+//! that writes, waits, and goes back in time.
+//!
+//! Invariant: the same calls give the same times and content.
+
+use disktime_disks::{Buffer, Disk, Preparation, Store, VirtualDisk, VirtualOverlapDisk};
+use disktime_drive_models::{OverlapDrive, preset};
+use disktime_engine::{
+    DiskLoop, LoopSettings, Order, PolicyKind, Reply, Request, RequestKind, Service, StreamConfig,
+    SwitchingAccount, VdiskId,
+};
+use disktime_history::{Moment, Seq, WhenFull};
+use disktime_lab::{LabError, LabResult};
+use disktime_units::{ByBackgroundWork, Nanos, Share, TrimHandling};
+use disktime_volumes::{
+    Format, HistoryConfig, HistoryError, HistoryReport, JoinedSets, LabelledDisk, OpenOptions,
+    SeqDone, VdiskConfig, VdiskSpec, VirtualDriver, VolumeSet,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type AnyDisk = Box<dyn Disk>;
+
+const DRIVE: &str = "desktop-7200-2008";
+const SSD: &str = "sata-870";
+const DISK_BYTES: u64 = 8 << 30;
+/// The size of the vdisk,
+pub(super) const VDISK_BYTES: u64 = 1 << 30;
+/// that of its log,
+pub(super) const LOG_BYTES: u64 = 512 << 20;
+/// and that of a request.
+pub(super) const BLOCK: u64 = 4096;
+
+/// Where the log of the vdisk is, which lies on a hard disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogPlace {
+    /// It has none.
+    Nowhere,
+    /// On the same hard disk.
+    SameDisk,
+    /// On a hard disk that has nothing else.
+    OwnHardDisk,
+    /// On an SSD.
+    Ssd,
+}
+
+impl LogPlace {
+    /// For people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            LogPlace::Nowhere => "no history",
+            LogPlace::SameDisk => "log on the same disk",
+            LogPlace::OwnHardDisk => "log on its own hard disk",
+            LogPlace::Ssd => "log on an SSD",
+        }
+    }
+}
+
+/// The vdisk and its clock.
+pub(super) struct Bed {
+    sets: JoinedSets<AnyDisk>,
+    vdisk: VdiskId,
+    now: Nanos,
+    replies: Vec<Reply>,
+    requests: u64,
+}
+
+fn hard_disk(preparation: &Preparation) -> LabResult<AnyDisk> {
+    let (parameters, _) = preset(DRIVE).ok_or_else(gone)?;
+    let disk = VirtualDisk::hard_disk(&parameters, DISK_BYTES, DRIVE, Store::Sparse);
+    Ok(Box::new(disk.map_err(sentence)?.prepared_in(preparation)))
+}
+
+fn ssd(preparation: &Preparation) -> LabResult<AnyDisk> {
+    let drive = OverlapDrive::find(SSD).ok_or_else(gone)?;
+    let disk = VirtualOverlapDisk::of_drive(&drive, DISK_BYTES, 1, Store::Sparse);
+    Ok(Box::new(disk.prepared_in(preparation)))
+}
+
+fn gone() -> LabError {
+    LabError::new("a preset of the experiment is gone")
+}
+
+fn sentence(error: impl ToString) -> LabError {
+    LabError::new(error.to_string())
+}
+
+fn config(log: LogPlace) -> VdiskConfig {
+    let best_effort = StreamConfig::BEST_EFFORT;
+    let has_history = log != LogPlace::Nowhere;
+    VdiskConfig {
+        spec: VdiskSpec {
+            name: "db".to_owned(),
+            size_bytes: VDISK_BYTES,
+            maps_holes: false,
+            history_bytes: has_history.then_some(LOG_BYTES),
+            log_disk: matches!(log, LogPlace::OwnHardDisk | LogPlace::Ssd).then_some(1),
+        },
+        stream: best_effort,
+        group: None,
+        trims: TrimHandling::Pass,
+        history: has_history.then_some(HistoryConfig {
+            window_ns: u64::MAX >> 1,
+            when_full: WhenFull::Shorten,
+            batch: Share::from_percent(50),
+            log: best_effort,
+            fold: best_effort,
+            fold_reads: best_effort,
+        }),
+    }
+}
+
+impl Bed {
+    /// A vdisk of which nothing was written, with an empty log there.
+    pub(super) fn new(log: LogPlace) -> LabResult<Bed> {
+        let preparation = Preparation::begin();
+        let mut disks = vec![hard_disk(&preparation)?];
+        match log {
+            LogPlace::OwnHardDisk => disks.push(hard_disk(&preparation)?),
+            LogPlace::Ssd => disks.push(ssd(&preparation)?),
+            LogPlace::Nowhere | LogPlace::SameDisk => {}
+        }
+        let mut driver = VirtualDriver::default();
+        let mut labelled = Vec::new();
+        for (uuid_seed, disk) in (1..).zip(disks) {
+            let switching = match disk.properties().has_seeks {
+                true => SwitchingAccount::Reserved {
+                    factor_percent: 150,
+                },
+                false => SwitchingAccount::Served,
+            };
+            let settings = LoopSettings {
+                policy: PolicyKind::Fahrrad,
+                switching,
+                order: Order::Sweep,
+                max_queued: 1024,
+            };
+            let options = OpenOptions {
+                format: Format::IfBlank { known_zero: true },
+                uuid_seed,
+                background: ByBackgroundWork::from_fn(|_| StreamConfig::BEST_EFFORT),
+            };
+            let disk_loop = DiskLoop::new(disk, settings);
+            let disk = LabelledDisk::open(disk_loop, &mut driver, options);
+            labelled.push(disk.map_err(sentence)?);
+        }
+        let mut vdisks = vec![Vec::new(); labelled.len()];
+        vdisks[0].push(config(log));
+        let opened = JoinedSets::from_labelled(labelled, &mut driver, &vdisks);
+        let (sets, _) = opened.map_err(|misfit| sentence(misfit.error))?;
+        preparation.end();
+        let vdisk = sets.sets()[0].vdisk_id("db");
+        Ok(Bed {
+            vdisk: vdisk.ok_or_else(|| LabError::new("the vdisk is not served"))?,
+            sets,
+            now: driver.now,
+            replies: Vec::new(),
+            requests: 0,
+        })
+    }
+
+    fn turn(&mut self) -> Vec<Reply> {
+        self.sets.turn(self.now, &mut self.replies);
+        std::mem::take(&mut self.replies)
+    }
+
+    /// Lets time pass until something is due.
+    fn wait(&mut self) -> LabResult {
+        let wake = self.sets.next_wake();
+        let wake = wake.ok_or_else(|| LabError::new("nothing is to come"))?;
+        self.now = self.now.max(wake);
+        Ok(())
+    }
+
+    /// The next replies.
+    fn replies(&mut self) -> LabResult<Vec<Reply>> {
+        loop {
+            let replies = self.turn();
+            if !replies.is_empty() {
+                return Ok(replies);
+            }
+            self.wait()?;
+        }
+    }
+
+    fn submit(&mut self, kind: RequestKind, at: u64, buffer: Buffer) -> LabResult<u64> {
+        let handle = self.requests;
+        self.requests += 1;
+        let request = Request {
+            origin: 0,
+            handle,
+            vdisk: self.vdisk,
+            kind,
+            offset_bytes: at,
+            len_bytes: buffer.len() as u64,
+            fua: false,
+            buffer: Some(buffer),
+        };
+        let taken = self.sets.submit(self.now, request);
+        taken.map_err(|_| LabError::new("the queue of the vdisk is full"))?;
+        Ok(handle)
+    }
+
+    /// Writes so many blocks at those places, `depth` at a time; how long each took.
+    pub(super) fn write(
+        &mut self,
+        writes: usize,
+        depth: usize,
+        byte: u8,
+        mut place: impl FnMut() -> u64,
+    ) -> LabResult<Vec<Nanos>> {
+        let mut since = HashMap::new();
+        let mut times = Vec::with_capacity(writes);
+        let mut sent = 0;
+        while times.len() < writes {
+            while since.len() < depth && sent < writes {
+                let data = Buffer::copy_of(&[byte; BLOCK as usize]);
+                let handle = self.submit(RequestKind::Write, place(), data)?;
+                since.insert(handle, self.now);
+                sent += 1;
+            }
+            for reply in self.replies()? {
+                reply
+                    .result
+                    .map_err(|error| sentence(format!("{error:?}")))?;
+                let began = since.remove(&reply.handle).unwrap_or(self.now);
+                times.push(self.now - began);
+            }
+        }
+        Ok(times)
+    }
+
+    /// The first byte of a block.
+    pub(super) fn read(&mut self, at: u64) -> LabResult<u8> {
+        self.submit(RequestKind::Read, at, Buffer::zeroed(BLOCK as usize))?;
+        loop {
+            if let Some(reply) = self.replies()?.pop() {
+                reply
+                    .result
+                    .map_err(|error| sentence(format!("{error:?}")))?;
+                let first = reply.buffer.and_then(|buffer| buffer.first().copied());
+                return first.ok_or_else(|| LabError::new("a read without its data"));
+            }
+        }
+    }
+
+    /// Asks the history for something; how long that took.
+    fn control(
+        &mut self,
+        ask: impl FnOnce(&mut VolumeSet<AnyDisk>, VdiskId, SeqDone),
+    ) -> LabResult<Nanos> {
+        let heard: Arc<Mutex<Option<Result<Seq, HistoryError>>>> = Arc::default();
+        let of_callback = Arc::clone(&heard);
+        let lock = |of: &Mutex<Option<_>>, result| {
+            *of.lock().unwrap_or_else(PoisonError::into_inner) = result;
+        };
+        let done = Box::new(move |result| lock(&of_callback, Some(result)));
+        let began = self.now;
+        ask(self.sets.set_of_mut(self.vdisk), self.vdisk, done);
+        loop {
+            // No request is in flight.
+            self.turn();
+            let answer = heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(answer) = answer {
+                answer.map_err(LabError::new)?;
+                return Ok(self.now - began);
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Names the present content; how long that took.
+    pub(super) fn mark(&mut self, name: &str) -> LabResult<Nanos> {
+        self.control(|set, vdisk, done| set.mark(vdisk, name, done))
+    }
+
+    /// Goes back to a mark; how long that took.
+    pub(super) fn revert(&mut self, mark: &str) -> LabResult<Nanos> {
+        let moment = Moment::parse(mark).map_err(sentence)?;
+        self.control(|set, vdisk, done| set.revert(vdisk, &moment, done))
+    }
+
+    /// Undoes the last revert; how long that took.
+    pub(super) fn undo(&mut self) -> LabResult<Nanos> {
+        self.control(|set, vdisk, done| set.undo_revert(vdisk, done))
+    }
+
+    /// Bytes of the log that are in use.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let report: Option<HistoryReport> = self.sets.sets()[0].history(self.vdisk);
+        report.map_or(0, |report| report.status.used_units * BLOCK)
+    }
+
+    /// It stops here, whatever is in flight.
+    pub(super) fn end(self) {
+        self.sets.abandon();
+    }
+}
