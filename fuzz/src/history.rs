@@ -30,6 +30,7 @@ const SETTINGS: Settings = Settings {
     commits_in_flight: 2,
     when_full: WhenFull::Shorten,
     batch_ppm: 500_000,
+    step_ppm: 1,
     gather_ns: 0,
     window_ns: 1,
     program_version: [0, 1, 0],

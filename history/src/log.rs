@@ -27,6 +27,7 @@ mod flushing;
 mod folding;
 mod gathering;
 mod opening;
+mod pacing;
 mod pipeline;
 mod publishing;
 mod reading;
@@ -96,6 +97,9 @@ pub struct Settings {
     /// The part of all slots that a full log folds at once, in millionths: the rest of the log is
     /// the window that is kept however fast clients write.
     pub batch_ppm: u32,
+    /// The part of all slots that a step of a fold takes, in millionths, one slot at least: their
+    /// space is free when the step ends.
+    pub step_ppm: u32,
     /// How long a batch waits, after one has ended, for as many changes as that one had: their
     /// clients come back. 0 where the next write costs no turn of a disk.
     pub gather_ns: u64,

@@ -43,6 +43,11 @@ impl Value {
         Value(u64::from(unit | ZEROES))
     }
 
+    /// Where it lies: its data, or the header of the batch that zeroed or trimmed it.
+    fn unit(self) -> Unit {
+        self.0 as u32 & !ZEROES
+    }
+
     /// Unit and checksum, or `None` if it reads as zeroes.
     pub(crate) fn as_data(self) -> Option<(Unit, u32)> {
         let unit = self.0 as u32;
@@ -142,6 +147,17 @@ impl BlockMap {
                 self.leaves.remove(number);
             }
         }
+    }
+
+    /// Removes the blocks whose version lies in such a unit; they are a map of their own.
+    pub(crate) fn take_where(&mut self, is_wanted: impl Fn(Unit) -> bool) -> BlockMap {
+        let leaves = self.leaves.iter();
+        let wanted = leaves.map(|(number, leaf)| (*number, leaf.part(&is_wanted)));
+        let taken = BlockMap {
+            leaves: wanted.filter(|(_, leaf)| leaf.blocks() > 0).collect(),
+        };
+        self.forget(&taken);
+        taken
     }
 
     /// Blocks that are not in the image.

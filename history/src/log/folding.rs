@@ -2,27 +2,36 @@
 //!
 //! ```text
 //!   oldest restorable moment raised ─ map of the new floor ─ FOLD_INTENT, durable
-//!     ─ superblocks that name the new floor ─ image, flushed
-//!     ─ CHECKPOINT with the new floor, superblocks ─ maps forget what the image has
-//!     ─ reads of the log that are in flight end ─ slots are free
+//!     ─ superblocks that name the new floor
+//!     ┌─ what the oldest segments have of the map is written to the image, which is flushed
+//!     │  ─ CHECKPOINT whose floor is their end, superblocks ─ maps forget what the image has
+//!     └─ reads of the log that are in flight end ─ their slots are free ─ the next segments
 //! ```
 //!
-//! Invariants: while the image is neither the old nor the new floor, every block that a fold
-//! changes is read from the log; a crash repeats the whole fold, which writes the same bytes. A
-//! fold that fails *rests*: the floor stays, nothing waits for it, and [`Log::retry_fold`] repeats
-//! it, without a record in the log if there is one already.
+//! A fold goes in *steps*, so that changes to a full log need not wait for all of it. Each step
+//! writes blocks whose newest version up to the new floor lies in the oldest segments. Older
+//! versions in them are of no use, as no moment before the new floor can be opened; so the segments
+//! are free when the step ends, and each block is written once in all steps.
+//!
+//! Invariants: while the image is neither the old nor the new floor, every block that the rest of
+//! a fold changes is read from the log; a crash repeats the fold from the last step that is
+//! complete, which writes the same bytes. A fold that fails *rests*: the floor stays, nothing waits
+//! for it, and [`Log::retry_fold`] repeats what is left of it, without a record in the log if there
+//! is one already.
 
 use super::fetching::ViewMap;
 use super::pipeline::{Answer, StagedRecord};
 use super::reading::{Run, run_at};
 use super::{Log, Purpose};
 use crate::format::Seq;
-use crate::format::checkpoint::LOST_RUN_BYTES;
+use crate::format::checkpoint::{LOST_RUN_BYTES, SegmentRow};
 use crate::format::record::Record;
 use crate::log::building::BuildPurpose;
 use crate::lost::{LOST_RUNS_MAX, LostBlocks};
 use crate::map::BlockMap;
 use crate::steps::{Failure, Notice, Step};
+use std::collections::BTreeSet;
+use std::mem;
 
 /// How far a fold is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +56,13 @@ pub(super) struct Fold {
     stage: Stage,
     /// FOLD_INTENT and the superblocks name it, so that it can be repeated without them.
     is_announced: bool,
+    /// What steps that have not begun will write.
+    rest: BlockMap,
+    /// The floor when the step is complete.
+    step_to: Seq,
+    /// How much of the step is done, in millionths.
+    progress_ppm: u32,
+    /// What the step writes.
     map: BlockMap,
     /// Blocks of it that the log does not have any more.
     lost: LostBlocks,
@@ -55,6 +71,15 @@ pub(super) struct Fold {
 impl Fold {
     pub(super) fn to(&self) -> Seq {
         self.to
+    }
+
+    /// How much of the step in flight is done, in millionths.
+    pub(super) fn progress_ppm(&self) -> u32 {
+        self.progress_ppm
+    }
+
+    pub(super) fn note_progress(&mut self, ppm: u32) {
+        self.progress_ppm = ppm;
     }
 
     fn rests(&self) -> bool {
@@ -83,6 +108,9 @@ impl Log {
             to,
             stage: Stage::Building,
             is_announced: false,
+            rest: BlockMap::default(),
+            step_to: self.floor,
+            progress_ppm: 0,
             map: BlockMap::default(),
             lost: LostBlocks::default(),
         });
@@ -112,6 +140,11 @@ impl Log {
         Some((lba, run_at(&fold.map, lba, u64::MAX)))
     }
 
+    /// Blocks that [`Log::fold_next`] lists altogether.
+    pub fn fold_blocks(&self) -> u64 {
+        self.fold.as_ref().map_or(0, |fold| fold.map.blocks())
+    }
+
     /// A block that [`Log::fold_next`] listed cannot be read from the log, or does not verify. The
     /// fold goes on without it; from its end on reads of the block fail, until it is written again.
     ///
@@ -134,9 +167,9 @@ impl Log {
 
     pub(super) fn fold_map_is_built(&mut self, map: BlockMap) {
         let Some(fold) = &mut self.fold else { return };
-        fold.map = map;
+        fold.rest = map;
         if fold.is_announced {
-            return self.begin_image();
+            return self.begin_step();
         }
         fold.stage = Stage::Intent;
         let (from, to) = (self.floor, fold.to);
@@ -160,15 +193,38 @@ impl Log {
         let Some(fold) = &mut self.fold else { return };
         if fold.stage == Stage::Announcement && fold.to == fold_to {
             fold.is_announced = true;
-            self.begin_image();
+            self.begin_step();
         }
     }
 
-    fn begin_image(&mut self) {
-        let Some(fold) = &mut self.fold else { return };
-        fold.stage = Stage::Image;
+    /// The oldest segments are next, or all that is left.
+    fn begin_step(&mut self) {
+        let Some(mut fold) = self.fold.take() else {
+            return;
+        };
+        let sealed = self.segments.sealed();
+        let whole = sealed.take_while(|row| row.seqs[1] <= fold.to);
+        let oldest: Vec<&SegmentRow> = whole.take(self.step_slots() + 1).collect();
+        (fold.step_to, fold.map) = match oldest.split_last() {
+            Some((_, oldest)) if oldest.len() == self.step_slots() => {
+                let last = oldest.last().map_or(fold.to, |row| row.seqs[1]);
+                let slots: BTreeSet<u32> = oldest.iter().map(|row| row.slot).collect();
+                let lies_in = |unit| slots.contains(&self.geometry.slot_of(unit));
+                (last, fold.rest.take_where(lies_in))
+            }
+            _ => (fold.to, mem::take(&mut fold.rest)),
+        };
+        (fold.stage, fold.progress_ppm) = (Stage::Image, 0);
+        self.fold = Some(fold);
         let io = self.start(Purpose::Image);
         self.steps.push_back(Step::WriteImage { io });
+    }
+
+    /// Segments of a step.
+    fn step_slots(&self) -> usize {
+        let slots = u64::from(self.geometry.slots);
+        let step = slots * u64::from(self.settings.step_ppm) / 1_000_000;
+        (step as usize).max(1)
     }
 
     pub(super) fn image_is_written(&mut self) {
@@ -183,8 +239,8 @@ impl Log {
             return self.image_failed();
         }
         let Some(fold) = &mut self.fold else { return };
-        fold.stage = Stage::Checkpoint;
-        self.floor = fold.to;
+        (fold.stage, fold.progress_ppm) = (Stage::Checkpoint, 1_000_000);
+        self.floor = fold.step_to;
         if lost != self.lost_blocks {
             self.lost_blocks = lost;
             self.forget_checkpoint_before();
@@ -195,7 +251,7 @@ impl Log {
     pub(super) fn image_failed(&mut self) {
         if let Some(fold) = &mut self.fold {
             fold.stage = Stage::Resting;
-            fold.map = BlockMap::default();
+            (fold.rest, fold.map) = Default::default();
             fold.lost = LostBlocks::default();
             self.notices.push_back(Notice::FoldFailed);
         }
@@ -205,7 +261,7 @@ impl Log {
     pub(super) fn fold_is_checkpointed(&mut self, floor: Seq) {
         if let Some(fold) = &mut self.fold
             && fold.stage == Stage::Checkpoint
-            && fold.to == floor
+            && fold.step_to == floor
         {
             fold.stage = Stage::Builds;
         }
@@ -247,6 +303,7 @@ impl Log {
         }
         self.branches.forget_below(self.floor);
         fold.map = BlockMap::default();
+        fold.lost = LostBlocks::default();
         fold.stage = Stage::Reads(slots);
         let io = self.start(Purpose::Reads);
         self.steps.push_back(Step::AwaitReads { io });
@@ -254,13 +311,16 @@ impl Log {
     }
 
     pub(super) fn reads_ended(&mut self) {
-        if let Some(Fold {
-            stage: Stage::Reads(slots),
-            ..
-        }) = self.fold.take()
-        {
-            self.segments.release(&slots);
-            self.notices.push_back(Notice::Folded { floor: self.floor });
+        let Some(fold) = &mut self.fold else { return };
+        let Stage::Reads(slots) = &fold.stage else {
+            return;
+        };
+        self.segments.release(slots);
+        self.notices.push_back(Notice::Folded { floor: self.floor });
+        if fold.step_to < fold.to {
+            self.begin_step();
+        } else {
+            self.fold = None;
         }
     }
 }

@@ -224,7 +224,8 @@ impl Log {
     }
 
     fn begin_data(&mut self, now_ns: u64) -> bool {
-        let is_held = self.held && !self.branch_waits();
+        // What a branch waits for is written as long as there is space.
+        let is_held = (self.held || self.is_paced()) && !self.branch_waits();
         if is_held || self.staged.is_empty() || self.gathers(now_ns) {
             return false;
         }

@@ -10,7 +10,6 @@ use crate::format::record::{CloneEntry, Record};
 use crate::format::{Seq, Uuid};
 use crate::log::building::BuildPurpose;
 use crate::log::pipeline::{Answer, Flight, StagedRecord};
-use crate::segments::EMERGENCY_SLOTS;
 
 /// What keeps the floor from moving further.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -344,30 +343,28 @@ impl Log {
             .filter(|to| *to > self.floor)
     }
 
-    /// Folds a batch before the log is full, so that changes need not wait for it: when less
-    /// than an eighth of a batch is free. To be called now and then.
+    /// Begins to fold before the log is full, when only the margin is left (`pacing.rs`), so that
+    /// changes go on beside the fold. To be called now and then.
     pub fn fold_early(&mut self) {
-        let margin = EMERGENCY_SLOTS + self.batch_slots() / 8;
         let is_due = self.settings.when_full == WhenFull::Shorten
             && self.fold.is_none()
-            && self.segments.free_slots() <= margin;
+            && self.is_nearly_full();
         if is_due && self.check_writable().is_ok() {
-            self.fold_a_batch();
+            self.fold_slots(self.batch_slots().saturating_sub(self.margin_slots()));
         }
     }
 
     /// Slots that are folded at once when the log is full, so that the rest of the window stays.
-    fn batch_slots(&self) -> usize {
+    pub(super) fn batch_slots(&self) -> usize {
         let slots = u64::from(self.geometry.slots);
         let batch = slots * u64::from(self.settings.batch_ppm) / 1_000_000;
         (batch as usize).max(1)
     }
 
     /// Begins to fold the oldest segments, as far as nothing holds them; whether there is one.
-    fn fold_a_batch(&mut self) -> bool {
-        let batch = self.batch_slots();
+    fn fold_slots(&mut self, slots: usize) -> bool {
         let sealed = self.segments.sealed();
-        let last_id = sealed.take(batch).last().map(|row| row.id);
+        let last_id = sealed.take(slots.max(1)).last().map(|row| row.id);
         let to = self.last_segment(|row| Some(row.id) <= last_id);
         if let Some(to) = to {
             self.begin_fold(to);
@@ -386,7 +383,7 @@ impl Log {
         if self.fold.is_some() {
             return false;
         }
-        if self.fold_a_batch() {
+        if self.fold_slots(self.batch_slots()) {
             return true;
         }
         // Where a branch is left is known again when the revert has ended.

@@ -121,6 +121,7 @@ impl Log {
         self.segments
             .set_open(OpenSegment::begin(&header, block, checksum));
         self.checkpoint_wanted = true;
+        self.fold_early();
         true
     }
 }

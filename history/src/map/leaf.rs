@@ -1,6 +1,7 @@
 //! A leaf of the index: up to 4,096 blocks, in the form that is smallest.
 
 use super::{LEAF_BLOCKS, SPARSE_MAX, Value};
+use crate::format::Unit;
 
 /// Blocks below which a dense leaf becomes sparse again; less than [`SPARSE_MAX`], so that a leaf
 /// does not change its form with each block.
@@ -130,6 +131,33 @@ impl Leaf {
             Leaf::Uniform(_) => {}
         }
         self.blocks() == 0
+    }
+
+    /// The blocks of it whose version lies in such a unit.
+    pub(super) fn part(&self, is_wanted: impl Fn(Unit) -> bool) -> Leaf {
+        let is_wanted = |value: Value| value != ABSENT && is_wanted(value.unit());
+        match self {
+            Leaf::Uniform(value) if is_wanted(*value) => self.clone(),
+            Leaf::Uniform(_) => Leaf::default(),
+            Leaf::Sparse(keys, values) => {
+                let all = std::iter::zip(keys, values).map(|(key, value)| (*key, *value));
+                Leaf::of_sorted(all.filter(|(_, value)| is_wanted(*value)))
+            }
+            Leaf::Dense(values, _) => {
+                let all = (0..).zip(values.iter().copied());
+                Leaf::of_sorted(all.filter(|(_, value)| is_wanted(*value)))
+            }
+        }
+    }
+
+    fn of_sorted(blocks: impl Iterator<Item = (u16, Value)>) -> Leaf {
+        let (keys, values): (Vec<u16>, Vec<Value>) = blocks.unzip();
+        let is_dense = keys.len() > SPARSE_MAX;
+        let mut leaf = Leaf::Sparse(keys, values);
+        if is_dense {
+            leaf.make_dense();
+        }
+        leaf
     }
 
     pub(super) fn blocks(&self) -> u64 {

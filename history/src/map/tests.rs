@@ -54,6 +54,11 @@ fn it_holds_what_an_ordered_map_holds() {
         map.forget(&folded);
         model.retain(|lba, value| folded_model.get(lba) != Some(value));
         check(&map, &model);
+        let taken = map.take_where(|unit| !unit.is_multiple_of(3));
+        let is_left = |value: &Value| value.unit().is_multiple_of(3);
+        let (left, of_taken) = model.into_iter().partition(|(_, value)| is_left(value));
+        check(&map, &left);
+        check(&taken, &of_taken);
     }
 }
 

@@ -22,7 +22,7 @@ fn write(driver: &mut Driver, lba: u64, byte: u8) -> disktime_history::RequestId
 
 #[test]
 fn a_time_means_the_newest_content_then() {
-    let (mut driver, mut random) = opened(WhenFull::Shorten);
+    let (mut driver, mut random) = opened(WhenFull::Refuse);
     let mut known = Vec::new();
     for byte in 1..=60 {
         let request = write(&mut driver, 1, byte);

@@ -30,6 +30,12 @@ pub(crate) fn settings(commits_in_flight: usize, when_full: WhenFull) -> Setting
         commits_in_flight,
         when_full,
         batch_ppm: 500_000,
+        // Some logs fold a segment at a time, others all at once.
+        step_ppm: if commits_in_flight % 2 == 1 {
+            0
+        } else {
+            1_000_000
+        },
         gather_ns: 0,
         window_ns: 1 << 40,
         program_version: [0, 1, 0],
@@ -54,6 +60,10 @@ pub(crate) struct Driver {
     pub(crate) clock_ns: u64,
     /// The image's disk takes no writes.
     pub(crate) image_fails: bool,
+    /// The image's disk does not answer.
+    pub(crate) image_waits: bool,
+    /// Blocks that folds wrote to the image.
+    pub(crate) folded_blocks: u64,
     /// Writes of the log find no space: all of their sectors but some are written.
     pub(crate) no_space: bool,
     /// Units of the log that cannot be read by a build.
@@ -142,6 +152,8 @@ impl Driver {
             image,
             clock_ns: 1_000_000_000,
             image_fails: false,
+            image_waits: false,
+            folded_blocks: 0,
             no_space: false,
             bad_units: Vec::new(),
             notices: Vec::new(),
@@ -188,10 +200,14 @@ impl Driver {
         }
         let notices = self.notices.len();
         self.take_steps();
-        if self.jobs.is_empty() {
+        let waits = |job: &Job| self.image_waits && matches!(job, Job::Image(..));
+        let jobs = self.jobs.iter().enumerate();
+        let can_end = jobs.filter(|(_, job)| !waits(job)).map(|(at, _)| at);
+        let can_end: Vec<usize> = can_end.collect();
+        if can_end.is_empty() {
             return self.notices.len() > notices;
         }
-        let at = random.below(self.jobs.len() as u64) as usize;
+        let at = can_end[random.below(can_end.len() as u64) as usize];
         let job = self.jobs.swap_remove(at);
         self.end(job);
         self.take_notices();
@@ -258,6 +274,9 @@ impl Driver {
             Some(bytes) => self.image.write(lba as usize * UNIT_BYTES, &bytes),
             None => self.log.fold_lost(lba).expect("not many blocks rot"),
         }
+        self.folded_blocks += run.blocks;
+        let progress = (self.folded_blocks, 3 * self.geometry.vdisk_blocks);
+        self.log.note_fold_progress(progress.0, progress.1);
         Some(lba + run.blocks)
     }
 

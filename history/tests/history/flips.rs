@@ -19,7 +19,7 @@ type Content = (u64, Vec<Vec<u8>>);
 fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
     let mut random = SplitMix64::new(5);
     let geometry = geometry(16, 8, BLOCKS);
-    let mut driver = Driver::new(geometry, settings(1, WhenFull::Shorten));
+    let mut driver = Driver::new(geometry, settings(1, WhenFull::Refuse));
     driver.run(&mut random);
     let mut contents = vec![(0, content(&driver))];
     for round in 1..=14_u8 {

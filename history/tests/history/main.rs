@@ -14,6 +14,7 @@ mod damage;
 mod disk;
 mod driver;
 mod flips;
+mod folds;
 mod full;
 mod gathering;
 mod golden;

@@ -35,13 +35,19 @@ pub(crate) struct FoldLimits {
     pub gap_units: u32,
     /// Writes of the image in flight.
     pub writes: usize,
+    /// Bytes of the log after which a fold gives space back.
+    pub step_bytes: u64,
 }
+
+/// Passes of a step of a fold. With more, reading the step once for each pass costs more than
+/// writing it to the image together saves.
+const STEP_PASSES: u64 = 8;
 
 impl FoldLimits {
     /// On a log's disk with seeks each pass reads the whole of what is folded, so there should be
     /// few: half of the log makes one of a fold of half of it. 256 MiB is the most that is taken.
     /// On another log's disk reads need no order, and the order of the writes is that of the image
-    /// in any case.
+    /// in any case; so a fold has one step there.
     pub(crate) fn of_disks(
         log_has_seeks: bool,
         image_has_seeks: bool,
@@ -56,7 +62,16 @@ impl FoldLimits {
             pass_bytes: pass_bytes as usize,
             gap_units,
             writes: if image_has_seeks { 128 } else { 8 },
+            step_bytes: match log_has_seeks {
+                true => STEP_PASSES * pass_bytes,
+                false => area_bytes,
+            },
         }
+    }
+
+    /// The part of a log that is folded until space is given back, in millionths.
+    pub(crate) fn step_ppm(&self, area_bytes: u64) -> u32 {
+        (self.step_bytes.min(area_bytes) * 1_000_000 / area_bytes.max(1)) as u32
     }
 }
 
@@ -164,6 +179,15 @@ impl FoldPass {
         let from = self.planned;
         self.planned += count.count();
         Some(from..self.planned)
+    }
+
+    /// Units that all reads of the pass together take.
+    pub(super) fn read_units(&self, limits: &FoldLimits) -> u64 {
+        let mut ahead = FoldPass {
+            places: self.places.clone(),
+            ..FoldPass::default()
+        };
+        std::iter::from_fn(|| ahead.next_read(limits).map(|places| self.units(&places).1)).sum()
     }
 
     /// The unit that a read of these places begins with, and how many it takes.

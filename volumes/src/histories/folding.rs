@@ -21,6 +21,9 @@ use std::ops::Range;
 
 /// Reads of the log in flight.
 const READS: usize = 4;
+/// What writing a block of the image takes, where reading a unit of the log takes 1: about so much
+/// on disks with seeks, and elsewhere it does not matter.
+const WRITE_WEIGHT: u64 = 8;
 
 /// The image's part of a fold in flight.
 #[derive(Debug)]
@@ -31,6 +34,12 @@ pub(super) struct FoldWork {
     pass: FoldPass,
     reads: usize,
     writes: usize,
+    /// Blocks of all passes.
+    blocks: u64,
+    blocks_written: u64,
+    /// Units that all passes will read, as far as the first one tells.
+    units: u64,
+    units_read: u64,
     has_failed: bool,
     /// What the disk answered first, if it failed.
     error: Option<IoError>,
@@ -38,13 +47,18 @@ pub(super) struct FoldWork {
 }
 
 impl FoldWork {
-    pub(super) fn new(io: IoId) -> FoldWork {
+    /// Of so many blocks.
+    pub(super) fn new(io: IoId, blocks: u64) -> FoldWork {
         FoldWork {
             io,
             cursor: 0,
             pass: FoldPass::default(),
             reads: 0,
             writes: 0,
+            blocks,
+            blocks_written: 0,
+            units: 0,
+            units_read: 0,
             has_failed: false,
             error: None,
             is_flushing: false,
@@ -54,6 +68,12 @@ impl FoldWork {
     /// Nothing more is begun; the next opening repeats the fold.
     pub(super) fn give_up(&mut self) {
         self.has_failed = true;
+    }
+
+    /// How much of how much is done.
+    fn progress(&self) -> (u64, u64) {
+        let done = self.units_read + WRITE_WEIGHT * self.blocks_written;
+        (done, self.units + WRITE_WEIGHT * self.blocks)
     }
 
     fn fail(&mut self, error: IoError) {
@@ -103,6 +123,12 @@ impl LoggedVdisk {
             if fold.pass.is_taken() && fold.reads + fold.writes == 0 {
                 let (log, limits) = (&self.parts.log, &self.parts.fold_limits);
                 fold.pass = FoldPass::list(log, &mut self.pool, &mut fold.cursor, limits);
+                if fold.units == 0 {
+                    let passes = fold
+                        .blocks
+                        .div_ceil((limits.pass_bytes / UNIT_BYTES) as u64);
+                    fold.units = passes * fold.pass.read_units(limits);
+                }
                 if fold.pass.is_taken() {
                     return;
                 }
@@ -137,6 +163,7 @@ impl LoggedVdisk {
             return;
         };
         fold.reads -= 1;
+        fold.units_read += fold.pass.units(&places).1;
         let bytes = reply.buffer.as_deref().unwrap_or_default();
         match reply.result {
             Ok(()) => {
@@ -163,7 +190,14 @@ impl LoggedVdisk {
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
         }
+        self.note_progress(&fold);
         self.fold = Some(fold);
+    }
+
+    /// The log takes changes as fast as the fold gets on, if it is nearly full.
+    fn note_progress(&mut self, fold: &FoldWork) {
+        let (done, of) = fold.progress();
+        self.parts.log.note_fold_progress(done, of);
     }
 
     /// A block of the pass is not to be had from the log any more.
@@ -183,14 +217,14 @@ impl LoggedVdisk {
         let (lba, blocks) = (job.lba, job.blocks);
         let Some(buffer) = job.buffer.take() else {
             let request = self.image_request(RequestKind::WriteZeroes, lba, blocks, None);
-            self.inner.push(Purpose::FoldWrite, request);
+            self.inner.push(Purpose::FoldWrite { blocks }, request);
             fold.writes += 1;
             return;
         };
         let pieces = job.pieces();
         if pieces.len() == 1 && pieces[0].len() as u64 == blocks {
             let request = self.image_request(RequestKind::Write, lba, blocks, Some(buffer));
-            self.inner.push(Purpose::FoldWrite, request);
+            self.inner.push(Purpose::FoldWrite { blocks }, request);
             fold.writes += 1;
             return;
         }
@@ -200,23 +234,27 @@ impl LoggedVdisk {
             data.copy_from_slice(&buffer[bytes]);
             let (at, blocks) = (lba + piece.start as u64, piece.len() as u64);
             let request = self.image_request(RequestKind::Write, at, blocks, Some(data));
-            self.inner.push(Purpose::FoldWrite, request);
+            self.inner.push(Purpose::FoldWrite { blocks }, request);
             fold.writes += 1;
         }
         self.pool.put(buffer);
     }
 
     /// A write of a job has ended.
-    pub(super) fn fold_is_written(&mut self, reply: Reply) {
+    pub(super) fn fold_is_written(&mut self, blocks: u64, reply: Reply) {
         if let Some(buffer) = reply.buffer {
             self.pool.put(buffer);
         }
-        if let Some(fold) = &mut self.fold {
-            fold.writes -= 1;
-            if let Err(error) = reply.result {
-                fold.fail(error);
-            }
+        let Some(mut fold) = self.fold.take() else {
+            return;
+        };
+        fold.writes -= 1;
+        fold.blocks_written += blocks;
+        if let Err(error) = reply.result {
+            fold.fail(error);
         }
+        self.note_progress(&fold);
+        self.fold = Some(fold);
     }
 
     /// The image is durable.

@@ -49,8 +49,8 @@ pub(super) enum Purpose {
     },
     /// Units of the log from this one on that a fold reads, for these places of its pass.
     FoldRead { places: Range<usize>, unit: Unit },
-    /// A write to the image.
-    FoldWrite,
+    /// A write of so many blocks to the image.
+    FoldWrite { blocks: u64 },
     /// The flush of the image.
     FoldFlush,
 }

@@ -136,7 +136,8 @@ impl std::fmt::Debug for LoggedVdisk {
 
 impl LoggedVdisk {
     pub(crate) fn new(parts: Parts, since_1970_ns: u64) -> LoggedVdisk {
-        let fold = parts.image_step.map(FoldWork::new);
+        let blocks = parts.log.fold_blocks();
+        let fold = parts.image_step.map(|io| FoldWork::new(io, blocks));
         let image_bytes = parts.image_bytes;
         let vdisk = LoggedVdisk {
             parts,
@@ -369,7 +370,7 @@ impl LoggedVdisk {
                 judge,
             } => self.log_piece_is_read(read, lba, unit, (&checksums, judge), reply),
             Purpose::FoldRead { places, unit } => self.fold_is_read(places, unit, reply),
-            Purpose::FoldWrite => self.fold_is_written(reply),
+            Purpose::FoldWrite { blocks } => self.fold_is_written(blocks, reply),
             Purpose::FoldFlush => self.fold_is_flushed(reply),
         }
         self.end_awaited_reads();

@@ -27,7 +27,7 @@ impl LoggedVdisk {
                 self.inner.push(Purpose::StepRead(io), request);
             }
             Step::WriteImage { io } => {
-                let mut fold = FoldWork::new(io);
+                let mut fold = FoldWork::new(io, self.parts.log.fold_blocks());
                 if self.leaves_folds {
                     fold.give_up();
                 }

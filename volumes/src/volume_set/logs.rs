@@ -152,6 +152,7 @@ fn settings<D: Disk>(
         when_full,
         window_ns,
         batch_ppm: batch.0,
+        step_ppm: Share::WHOLE.0,
         gather_ns: if has_seeks { GATHER.0 } else { 0 },
         program_version: ProgramVersion::this().numbers(),
     }
@@ -179,12 +180,18 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
         let why = "its disk cannot be written to, which opening it needs";
         return Ok(opened.failing(cannot_open(name, why)));
     }
+    let area_bytes = history.area_bytes();
+    let has_seeks = |disk: usize| disks[disk].disk_loop().properties().has_seeks;
+    let fold_limits = FoldLimits::of_disks(has_seeks(log), has_seeks(image), area_bytes);
     let streams = add_streams(disks, driver.now(), (image, log), config);
     let disk_loop = disks[log].disk_loop_mut();
-    let settings = settings(
-        disk_loop,
-        (config.when_full, config.window_ns, config.batch),
-    );
+    let settings = Settings {
+        step_ppm: fold_limits.step_ppm(area_bytes),
+        ..settings(
+            disk_loop,
+            (config.when_full, config.window_ns, config.batch),
+        )
+    };
     let layout = area_layout(&history, streams.log);
     let found = open_log(
         disk_loop,
@@ -204,9 +211,6 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
              accept-loss {name}` gives up what is lost; then it can be written again"
         )
     });
-    let area_bytes = history.area_bytes();
-    let has_seeks = |disk: usize| disks[disk].disk_loop().properties().has_seeks;
-    let fold_limits = FoldLimits::of_disks(has_seeks(log), has_seeks(image), area_bytes);
     logged.push(NewLog {
         opened: log_opened,
         layout,

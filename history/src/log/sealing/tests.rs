@@ -34,6 +34,7 @@ fn open(disk: &[u8]) -> (Log, Report) {
         commits_in_flight: 1,
         when_full: WhenFull::Refuse,
         batch_ppm: 500_000,
+        step_ppm: 1_000_000,
         gather_ns: 0,
         window_ns: 1,
         program_version: [0, 1, 0],
