@@ -51,6 +51,7 @@ mod runs;
 mod scan;
 mod segments;
 mod steps;
+mod verify;
 
 pub use format::batch::EntryKind;
 pub use format::record::CloneEntry;
@@ -63,6 +64,7 @@ pub use log::{
 pub use moment::{Moment, MomentError, check_mark_name, time_text};
 pub use recovery::{Expectation, Need, OpenError, Recovery, Report};
 pub use steps::{Failure, IoFailed, IoId, Notice, Part, RequestId, Step, ViewId};
+pub use verify::{Damage, DamagedPart, Verified, Verify, VerifyNext};
 
 use format::superblock::Superblock;
 

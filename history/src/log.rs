@@ -7,6 +7,7 @@
 //!   sealing.rs   the next segment            checkpoints.rs: CHECKPOINT, superblocks
 //!   building.rs  maps of moments             folding.rs: the floor moves
 //!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
+//!   verifying.rs what it holds is read again
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
@@ -35,6 +36,7 @@ mod requests;
 mod retaining;
 mod sealing;
 mod space;
+mod verifying;
 
 pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;

@@ -63,6 +63,8 @@ pub(crate) struct OpenSegment {
     pub(crate) header: Option<Vec<u8>>,
     pub(crate) last_seq: Seq,
     pub(crate) last_time_ns: u64,
+    /// Behind the last batch that is published; 0: none is.
+    published_end: Unit,
     used_units: u32,
     /// Footer entries of all that was placed.
     placed: [usize; 3],
@@ -116,6 +118,7 @@ impl OpenSegment {
             header: None,
             last_seq: header.first_seq.saturating_sub(1),
             last_time_ns: header.time_ns,
+            published_end: 0,
             used_units: 1,
             placed: [0; 3],
         }
@@ -156,6 +159,12 @@ impl OpenSegment {
         replay::add_to_footer(header, &mut self.footer);
         self.last_seq = header.last_seq();
         self.last_time_ns = header.time_ns;
+        self.published_end = header.unit + header.units();
+    }
+
+    /// Where what is published of it ends, if anything is.
+    pub(crate) fn published_end(&self) -> Option<Unit> {
+        Some(self.published_end).filter(|end| *end > 0)
     }
 
     /// As a checkpoint lists it.

@@ -43,6 +43,11 @@ impl Superblocks {
         self.is_repeated = true;
     }
 
+    /// Whether they are being written.
+    pub(super) fn are_written(&self) -> bool {
+        self.copy.is_some()
+    }
+
     /// Of a log that was opened with the copy `counted`.
     pub(super) fn of_found(counted: usize) -> Superblocks {
         Superblocks {

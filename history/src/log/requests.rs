@@ -320,7 +320,7 @@ impl Log {
         }
     }
 
-    fn check_readable(&self) -> Result<(), Failure> {
+    pub(super) fn check_readable(&self) -> Result<(), Failure> {
         match self.phase {
             Phase::Writable | Phase::ReadOnly | Phase::Broken(_) => Ok(()),
             _ => Err(Failure::NotOpen),

@@ -27,3 +27,4 @@ mod promises;
 mod space;
 mod support;
 mod tree;
+mod verify;
