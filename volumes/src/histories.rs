@@ -40,6 +40,7 @@ mod reading;
 mod reverting;
 mod status;
 mod steps;
+mod verifying;
 
 pub use changed::{ChangedBlocks, ChangedDone};
 pub use controls::{HistoryError, MomentDone, SeqDone};
@@ -53,6 +54,7 @@ pub(crate) use moments::moment_position;
 pub(crate) use numbering::Numbering;
 pub(crate) use opening::{OpenedLog, is_untouched, open_log, open_view};
 pub use status::HistoryReport;
+pub use verifying::{VerifyDone, VerifyProgress};
 
 use crate::data_path::DataPath;
 use crate::driver::WallClock;

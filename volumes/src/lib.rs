@@ -61,7 +61,10 @@ mod zero_map;
 
 pub use driver::{Driver, RealDriver, VirtualDriver};
 pub use error::VolumeError;
-pub use histories::{ChangedBlocks, ChangedDone, HistoryError, HistoryReport, MomentDone, SeqDone};
+pub use histories::{
+    ChangedBlocks, ChangedDone, HistoryError, HistoryReport, MomentDone, SeqDone, VerifyDone,
+    VerifyProgress,
+};
 pub use io_queue::MAX_QUEUED_IOS;
 pub use joined::JoinedSets;
 pub use label::{Extent, Label, Uuid, VdiskEntry};

@@ -4,14 +4,15 @@
 mod common;
 mod in_time;
 
-use common::histories::with_history;
+use common::histories::{listener, with_history};
 use common::{MIB, configs, reserved};
 use disktime_disks::{LinearCost, Store, VirtualDisk};
 use disktime_engine::RequestKind;
-use disktime_history::WhenFull;
+use disktime_history::{Verified, WhenFull};
 use disktime_units::Nanos;
 use disktime_volumes::VdiskConfig;
-use in_time::{AnyDisk, Client, counted, drive, fill, hard_disk, open, run};
+use in_time::{AnyDisk, Client, Run, counted, drive, fill, hard_disk, open, run};
+use std::sync::Arc;
 
 const SIZE: u64 = 32 * MIB;
 const DISK: u64 = 1024 * MIB;
@@ -86,6 +87,73 @@ fn a_log_and_its_folds_take_nothing_reserved_on_either_disk() {
         counted(&machine, 0, image.fold).requests > 50,
         "a fold writes the image"
     );
+}
+
+/// `web`, `mail` and `db` with its log on one hard disk. What a verification reads is paid by the
+/// fold's stream, and by spare time.
+#[test]
+fn a_verification_takes_nothing_that_is_reserved() {
+    let [web, mail, db_at] = [0, 1, 2];
+    let of = |(name, percent): (&str, u32)| VdiskConfig {
+        stream: reserved(percent, 500),
+        ..configs(&[(name, SIZE)]).remove(0)
+    };
+    let mut db = with_history(SIZE, 1 << 60, WhenFull::Shorten);
+    db.stream = reserved(5, 1000);
+    db.spec.history_bytes = Some(384 * MIB);
+    if let Some(history) = &mut db.history {
+        (history.log, history.fold) = (reserved(5, 1000), reserved(5, 1000));
+    }
+    let vdisks = [vec![of(("web", 35)), of(("mail", 20)), db]];
+    let mut machine = open(vec![hard_disk()], &vdisks);
+    fill(&mut machine, web, SIZE);
+    fill(&mut machine, mail, SIZE);
+    (0..6).for_each(|_| fill(&mut machine, db_at, SIZE));
+    let shares = [(web, 35.0), (mail, 20.0)].map(|(vdisk, share)| {
+        let stream = machine.set.sets()[0].stream(machine.handle(vdisk));
+        (stream.expect("its stream"), share)
+    });
+    let fold = machine.set.sets()[0].history_streams()[0].fold;
+    let before = shares.map(|(stream, _)| counted(&machine, 0, stream));
+    let paid_before = counted(&machine, 0, fold);
+    let handle = machine.handle(db_at);
+    let progress = Arc::default();
+    let (heard, done) = listener();
+    machine
+        .set
+        .set_of_mut(handle)
+        .verify(handle, &progress, done);
+    let begun = machine.now;
+    let clients = [
+        Client::random(web, RequestKind::Read, 4, SIZE),
+        Client::random(mail, RequestKind::Read, 4, SIZE),
+    ];
+    Run::new(&clients).go_on(&mut machine, begun + Nanos::from_secs(4));
+    let time = machine.now - begun;
+    let (read_bytes, all_bytes) = progress.bytes();
+    println!("{} of {} MiB in 4 s", read_bytes >> 20, all_bytes >> 20);
+    assert!(read_bytes > 8 * MIB, "it reads");
+    let is_over = heard.lock().expect("no panic").is_some();
+    assert!(!is_over, "it reads all the time");
+    for ((stream, share), before) in shares.into_iter().zip(before) {
+        let after = counted(&machine, 0, stream);
+        let received = (after.reserved + after.spare) - (before.reserved + before.spare);
+        let received = received.0 as f64 * 100.0 / time.0 as f64;
+        println!("{received:.2} % received of {share} % reserved");
+        assert!(received >= share - 1.0);
+        assert_eq!(after.deadlines_missed, before.deadlines_missed);
+    }
+    let paid = counted(&machine, 0, fold);
+    assert!(
+        paid.requests > paid_before.requests,
+        "the fold's stream pays"
+    );
+
+    machine.settle();
+    let verified = heard.lock().expect("no panic").take().expect("an answer");
+    let verified: Verified = verified.expect("it is read");
+    assert_eq!((verified.damages.len(), verified.unlisted), (0, 0));
+    assert!(verified.units * 4096 >= 192 * MIB, "{}", verified.units);
 }
 
 /// How fast a client of a vdisk is.

@@ -53,6 +53,8 @@ pub(super) enum Purpose {
     FoldWrite { blocks: u64 },
     /// The flush of the image.
     FoldFlush,
+    /// A read of the verification of that number.
+    VerifyRead(u64),
 }
 
 /// What a vdisk has on the disk of a place.

@@ -14,6 +14,7 @@ use super::inner::{Ground, InnerRequests, Place, Purpose};
 use super::lineage::Parent;
 use super::reading::{ReadKey, Readings};
 use super::reverting::PendingRevert;
+use super::verifying::VerifyWork;
 use crate::data_path::DataPath;
 use crate::ids::VdiskSlot;
 use crate::request_checks::{buffer_fits, range_error};
@@ -94,6 +95,9 @@ pub(crate) struct LoggedVdisk {
     pub(super) fold_error: Option<IoError>,
     /// Folds have failed since the last one that did not.
     pub(super) fold_retry: Option<FoldRetry>,
+    pub(super) verify: Option<VerifyWork>,
+    /// How many were begun.
+    pub(super) verifications: u64,
     pub(super) pool: BufferPool,
     /// Clients whose change or flush the log had no space for; tried again.
     pub(super) stalled: VecDeque<usize>,
@@ -148,6 +152,8 @@ impl LoggedVdisk {
             fold,
             fold_error: None,
             fold_retry: None,
+            verify: None,
+            verifications: 0,
             pool: BufferPool::new(POOL_BYTES),
             stalled: VecDeque::new(),
             revert: None,
@@ -329,6 +335,7 @@ impl LoggedVdisk {
         }
         self.pump();
         self.advance_fold();
+        self.advance_verify();
         self.end_awaited_reads();
         self.pump();
     }
@@ -372,6 +379,7 @@ impl LoggedVdisk {
             Purpose::FoldRead { places, unit } => self.fold_is_read(places, unit, reply),
             Purpose::FoldWrite { blocks } => self.fold_is_written(blocks, reply),
             Purpose::FoldFlush => self.fold_is_flushed(reply),
+            Purpose::VerifyRead(number) => self.verify_is_read(number, reply),
         }
         self.end_awaited_reads();
         self.pump();

@@ -4,13 +4,17 @@ use super::{HistoryStreams, VolumeSet};
 use crate::VolumeError;
 use crate::data_path::DataPath;
 use crate::driver::Driver;
-use crate::histories::{ChangedDone, Histories, HistoryReport, LoggedVdisk, MomentDone, SeqDone};
+use crate::histories::{
+    ChangedDone, Histories, HistoryReport, LoggedVdisk, MomentDone, SeqDone, VerifyDone,
+    VerifyProgress,
+};
 use crate::ids::VdiskSlot;
 use crate::uuid::Uuid;
 use disktime_disks::Disk;
 use disktime_engine::{IoError, Reply, Request, Service, VdiskId};
 use disktime_history::Moment;
 use disktime_units::Nanos;
+use std::sync::Arc;
 
 const NO_HISTORY: &str = "the vdisk has no history, or it could not be opened (`disktime status` \
     says why); give it a `history` in the file and start the server again";
@@ -195,6 +199,15 @@ impl<D: Disk> VolumeSet<D> {
     ) {
         match self.logged(vdisk) {
             Ok(logged) => logged.changed(since, until, done),
+            Err(why) => done(Err(why)),
+        }
+    }
+
+    /// Reads all that the log of a vdisk holds again and judges it; `done` hears what is damaged.
+    /// It ends early, without a word, when the caller drops `progress`.
+    pub fn verify(&mut self, vdisk: VdiskId, progress: &Arc<VerifyProgress>, done: VerifyDone) {
+        match self.logged(vdisk) {
+            Ok(logged) => logged.verify(progress, done),
             Err(why) => done(Err(why)),
         }
     }
