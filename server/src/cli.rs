@@ -322,6 +322,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: HistoryServer,
     },
+    /// Read all that the history of a virtual disk holds and compare each checksum, in the
+    /// background: it takes the fold's share and spare time. Exit status 1 if something is
+    /// damaged.
+    Verify {
+        /// The virtual disk.
+        vdisk: String,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
     /// Give up a mark (VDISK@MARK), or with --branch what a revert left behind. What only that kept
     /// cannot be restored any more, and its space in the log can be used again.
     Drop {

@@ -18,6 +18,7 @@ mod schema;
 mod serve;
 mod simulate;
 mod status;
+mod verify;
 mod workloads;
 
 use crate::assembly::AnyDisk;
@@ -129,6 +130,7 @@ pub(crate) fn run(
             until,
             server,
         } => history::changed(&server, &vdisk, &since, until.as_deref())?,
+        Command::Verify { vdisk, server } => return verify::run(&server, &vdisk),
         Command::Drop {
             what,
             branch,

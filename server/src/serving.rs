@@ -26,3 +26,4 @@ pub(crate) mod starting;
 pub(crate) mod state_dir;
 pub(crate) mod stop_step;
 pub(crate) mod supervisor;
+pub(crate) mod verification;

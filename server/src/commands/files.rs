@@ -160,7 +160,7 @@ fn listed(of: &FileSystem, directory: &Node) -> Result<Vec<(Vec<u8>, u32)>, File
 }
 
 /// A bar on a terminal, nothing elsewhere.
-fn progress(template: &str, total: Option<u64>) -> ProgressBar {
+pub(super) fn progress(template: &str, total: Option<u64>) -> ProgressBar {
     let target = match std::io::stderr().is_terminal() {
         true => ProgressDrawTarget::stderr(),
         false => ProgressDrawTarget::hidden(),

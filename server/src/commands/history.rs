@@ -59,7 +59,7 @@ impl HistoryServer {
     }
 }
 
-fn request(command: &str, vdisk: &str) -> ControlRequest {
+pub(super) fn request(command: &str, vdisk: &str) -> ControlRequest {
     ControlRequest {
         command: Some(command.to_owned()),
         vdisk: Some(vdisk.to_owned()),

@@ -3,13 +3,20 @@
 //!
 //! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
 //! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
-//! where clients are to be disconnected. After the answer to `nbd` the connection is one of NBD, by
+//! where clients are to be disconnected. Before the answer to `verify` come lines
+//! `{"progress": {"done_bytes": …, "all_bytes": …}}`, twice a second, and a client that closes the
+//! connection ends it. After the answer to `nbd` the connection is one of NBD, by
 //! which the exports of moments are read. An answer is the result, or
 //! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
 //! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
 //! the oldest.
 
+mod following;
+
+pub(crate) use following::follow;
+
 use crate::failure::{CommandResult, Failure};
+use crate::serving::verification::Verification;
 use disktime_history::Moment;
 use disktime_observe::ServerStatus;
 use disktime_sockets::{SocketAccess, UnixSocket, other_users_socket};
@@ -45,6 +52,9 @@ pub(crate) trait Commands: Send + Sync + 'static {
         vdisk: String,
         request: HistoryRequest,
     ) -> impl Future<Output = CommandResult<Value>> + Send;
+
+    /// Begins to verify the history of a vdisk.
+    fn verify(&self, vdisk: String) -> impl Future<Output = CommandResult<Verification>> + Send;
 
     /// From now on the connection is one of NBD.
     fn nbd(&self, connection: tokio::net::UnixStream) -> impl Future<Output = ()> + Send;
@@ -203,6 +213,17 @@ async fn serve_connection(
                 commands.nbd(reader.into_inner().reunite(writer)?).await;
                 return Ok(());
             }
+            Ok(ControlRequest {
+                command: Some(command),
+                vdisk: Some(vdisk),
+                ..
+            }) if command == "verify" => {
+                let answer = following::verify(vdisk, commands, &mut reader, &mut writer);
+                match answer.await? {
+                    Some(answer) => answer,
+                    None => return Ok(()),
+                }
+            }
             Ok(request) => answer(request, commands).await,
             Err(error) => Err(error),
         };
@@ -241,9 +262,10 @@ async fn answer(request: ControlRequest, commands: &impl Commands) -> Result<Val
             let answer = commands.history(vdisk, wanted).await;
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
+        Some("verify") => Err(ControlError::new("`verify` needs the key `vdisk`")),
         Some(other) => Err(ControlError::new(format!(
             "there is no command `{other}`; there are `status`, `history`, `mark`, `revert`, \
-             `undo-revert`, `drop`, `accept-loss` and `changed`"
+             `undo-revert`, `drop`, `accept-loss`, `changed` and `verify`"
         ))),
         None => Err(ControlError::new(EXPECTED)),
     }
@@ -377,8 +399,13 @@ fn send(mut stream: &UnixStream, request: &ControlRequest) -> CommandResult {
 fn ask(path: &Path, request: &ControlRequest) -> CommandResult<String> {
     let stream = connect(path)?;
     send(&stream, request)?;
+    line_of(&mut BufReader::new(&stream), path)
+}
+
+/// The next line of the server.
+fn line_of(reader: &mut BufReader<&UnixStream>, path: &Path) -> CommandResult<String> {
     let mut line = String::new();
-    BufReader::new(&stream)
+    reader
         .read_line(&mut line)
         .map_err(|error| match error.kind() {
             ErrorKind::WouldBlock => Failure::new(format!(

@@ -23,6 +23,7 @@ use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, files};
 use crate::serving::starting::{StartedDisks, start_disks};
 use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
+use crate::serving::verification::{self, Verification};
 use disktime_engine::ClientCount;
 use disktime_fuse::{FuseError, MountHandle, OpenFiles};
 use disktime_nbd::{Deliver, LocalConnections, NbdListener};
@@ -119,6 +120,10 @@ impl Commands for Reporter {
     async fn history(&self, vdisk: String, request: HistoryRequest) -> CommandResult<Value> {
         let files = self.open_files.as_ref();
         history_control::answer(&self.vdisks, files, &vdisk, request).await
+    }
+
+    async fn verify(&self, vdisk: String) -> CommandResult<Verification> {
+        verification::begin(&self.vdisks, &vdisk)
     }
 
     async fn nbd(&self, connection: UnixStream) {

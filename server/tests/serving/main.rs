@@ -54,6 +54,7 @@ mod systemd;
 mod times;
 mod two_disks;
 mod vdisks;
+mod verify;
 mod workloads;
 
 use disktime_testing::programs;
