@@ -1,0 +1,317 @@
+//! What a log of 10 GiB costs in virtual time: opening a moment, marks, reverts, and the next start
+//! after a kill. And what it takes of memory.
+
+mod common;
+
+use common::{BLANK, Machine, configs, options, reserved};
+use disktime_disks::{
+    Buffer, Completion, Disk, DiskProperties, DiskRequest, Operation, Store, VirtualDisk,
+    VirtualOverlapDisk,
+};
+use disktime_drive_models::{OverlapDrive, preset};
+use disktime_engine::{
+    DiskLoop, LoopSettings, Order, PolicyKind, Request, RequestKind, Service, SwitchingAccount,
+};
+use disktime_history::{Moment, WhenFull};
+use disktime_random::SplitMix64;
+use disktime_units::{Nanos, Share};
+use disktime_volumes::{Format, HistoryConfig, VirtualDriver, VolumeSet};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+const GIB: u64 = 1 << 30;
+const BLOCK: u64 = 4096;
+const SIZE: u64 = 20 * GIB;
+const LOG: u64 = 12 * GIB;
+const DISK: u64 = 40 * GIB;
+/// Batches that fill 10 GiB of the log, and blocks of each.
+const BATCHES: u64 = 100_000;
+const BATCH_BLOCKS: u64 = 26;
+
+/// A modelled disk that keeps of a block with one byte all over only that byte. Others may hold the
+/// same disk: what a killed server leaves is found by the next one.
+#[derive(Clone)]
+struct CompactDisk {
+    properties: DiskProperties,
+    kept: Rc<RefCell<Kept>>,
+}
+
+struct Kept {
+    disk: Box<dyn Disk>,
+    uniform: HashMap<u64, u8>,
+    other: HashMap<u64, Box<[u8]>>,
+    /// Places of reads in flight, by tag.
+    reads: HashMap<u64, u64>,
+}
+
+impl CompactDisk {
+    fn around(disk: Box<dyn Disk>) -> CompactDisk {
+        let mut properties = disk.properties().clone();
+        properties.capabilities.holds_data = true;
+        let kept = Kept {
+            disk,
+            uniform: HashMap::new(),
+            other: HashMap::new(),
+            reads: HashMap::new(),
+        };
+        let kept = Rc::new(RefCell::new(kept));
+        CompactDisk { properties, kept }
+    }
+}
+
+impl Kept {
+    fn write(&mut self, offset_bytes: u64, buffers: &[Buffer]) {
+        let blocks = buffers
+            .iter()
+            .flat_map(|buffer| buffer.chunks(BLOCK as usize));
+        for (number, block) in (offset_bytes / BLOCK..).zip(blocks) {
+            assert_eq!(block.len() as u64, BLOCK, "whole blocks");
+            self.other.remove(&number);
+            self.uniform.remove(&number);
+            if block.iter().all(|byte| *byte == block[0]) {
+                self.uniform.insert(number, block[0]);
+            } else {
+                self.other.insert(number, block.into());
+            }
+        }
+    }
+
+    fn read(&self, offset_bytes: u64, buffers: &mut [Buffer]) {
+        let chunks = |buffer: &mut Buffer, number: &mut u64| {
+            for chunk in buffer.chunks_mut(BLOCK as usize) {
+                match self.other.get(number) {
+                    Some(block) => chunk.copy_from_slice(&block[..chunk.len()]),
+                    None => chunk.fill(self.uniform.get(number).copied().unwrap_or(0)),
+                }
+                *number += 1;
+            }
+        };
+        let mut number = offset_bytes / BLOCK;
+        buffers
+            .iter_mut()
+            .for_each(|buffer| chunks(buffer, &mut number));
+    }
+}
+
+impl Disk for CompactDisk {
+    fn properties(&self) -> &DiskProperties {
+        &self.properties
+    }
+    fn submit(&mut self, now: Nanos, request: DiskRequest) {
+        let mut kept = self.kept.borrow_mut();
+        match request.operation {
+            Operation::Write => kept.write(request.offset_bytes, &request.buffers),
+            Operation::Read => drop(kept.reads.insert(request.tag, request.offset_bytes)),
+            _ => {}
+        }
+        kept.disk.submit(now, request);
+    }
+    fn collect(&mut self, now: Nanos, completions: &mut Vec<Completion>) {
+        let mut kept = self.kept.borrow_mut();
+        let before = completions.len();
+        kept.disk.collect(now, completions);
+        for completion in &mut completions[before..] {
+            if let Some(offset_bytes) = kept.reads.remove(&completion.tag) {
+                kept.read(offset_bytes, &mut completion.buffers);
+            }
+        }
+    }
+    fn next_completion(&self) -> Option<Nanos> {
+        self.kept.borrow().disk.next_completion()
+    }
+}
+
+fn hard_disk() -> Box<dyn Disk> {
+    let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");
+    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd0", Store::None);
+    Box::new(disk.expect("a valid model"))
+}
+
+fn ssd() -> Box<dyn Disk> {
+    let drive = OverlapDrive::find("sata-870").expect("the preset exists");
+    Box::new(VirtualOverlapDisk::of_drive(&drive, DISK, 1, Store::None))
+}
+
+/// Opens it at a time; how long that took.
+fn open(disk: &CompactDisk, format: Format, now: Nanos) -> (Machine<CompactDisk>, Nanos) {
+    let switching = match disk.properties.has_seeks {
+        true => SwitchingAccount::Reserved {
+            factor_percent: 150,
+        },
+        false => SwitchingAccount::Served,
+    };
+    let settings = LoopSettings {
+        policy: PolicyKind::Fahrrad,
+        switching,
+        order: Order::Sweep,
+        max_queued: 512,
+    };
+    let mut db = configs(&[("db", SIZE)]).remove(0);
+    db.stream = reserved(30, 500);
+    db.spec.history_bytes = Some(LOG);
+    db.history = Some(HistoryConfig {
+        window_ns: 1 << 60,
+        when_full: WhenFull::Shorten,
+        batch: Share::from_percent(50),
+        log: reserved(10, 500),
+        fold: reserved(5, 1000),
+        fold_reads: reserved(5, 1000),
+    });
+    let mut driver = VirtualDriver { now };
+    let disk_loop = DiskLoop::new(disk.clone(), settings);
+    let opened = VolumeSet::open(disk_loop, &mut driver, &[db], options(format));
+    let (set, _) = opened.expect("it opens");
+    let mut machine = Machine::around(set, driver.now);
+    machine.ticks = true;
+    (machine, driver.now - now)
+}
+
+type Heard<T> = Arc<Mutex<Option<Result<T, String>>>>;
+
+fn pass_time(machine: &mut Machine<CompactDisk>) {
+    let wake = machine.set.next_wake().expect("something is to come");
+    machine.now = machine.now.max(wake);
+}
+
+/// Has something done; what came of it, and how long it took.
+fn timed<T: Send + 'static>(
+    machine: &mut Machine<CompactDisk>,
+    begin: impl FnOnce(&mut Machine<CompactDisk>, Box<dyn FnOnce(Result<T, String>) + Send>),
+) -> (T, Nanos) {
+    let began = machine.now;
+    let heard = Heard::<T>::default();
+    let of_callback = Arc::clone(&heard);
+    begin(
+        machine,
+        Box::new(move |result| {
+            of_callback.lock().expect("no panic").replace(result);
+        }),
+    );
+    loop {
+        machine.set.turn(machine.now, &mut machine.replies);
+        if let Some(result) = heard.lock().expect("no panic").take() {
+            return (result.expect("it is done"), machine.now - began);
+        }
+        pass_time(machine);
+    }
+}
+
+/// Reads a block of a moment; what it holds, and how long it took.
+fn read_moment(machine: &mut Machine<CompactDisk>, moment: u64, lba: u64) -> (u8, Nanos) {
+    let began = machine.now;
+    let vdisk = machine.handle(0);
+    let ((view, _), _) = timed(machine, |machine, done| {
+        machine.set.open_moment(vdisk, &Moment::Seq(moment), done);
+    });
+    let request = Request {
+        origin: 2,
+        handle: 77,
+        vdisk: view,
+        kind: RequestKind::Read,
+        offset_bytes: lba * BLOCK,
+        len_bytes: BLOCK,
+        fua: false,
+        buffer: Some(Buffer::zeroed(BLOCK as usize)),
+    };
+    assert!(machine.set.submit(machine.now, request).is_ok());
+    loop {
+        machine.set.turn(machine.now, &mut machine.replies);
+        if !machine.replies.is_empty() {
+            break;
+        }
+        pass_time(machine);
+    }
+    let took = machine.now - began;
+    let reply = machine.settle().remove(0);
+    reply.result.expect("it is read");
+    machine.set.close_moment(view);
+    machine.settle();
+    (reply.buffer.expect("its buffer")[0], took)
+}
+
+fn measure(what: &str, disk: Box<dyn Disk>) {
+    let disk = CompactDisk::around(disk);
+    let (mut machine, _) = open(&disk, BLANK, Nanos::ZERO);
+    let mut random = SplitMix64::new(3);
+    let mut written = Vec::new();
+    for batch in 0..BATCHES {
+        let lba = random.below(SIZE / BLOCK - BATCH_BLOCKS);
+        let byte = batch as u8 | 1;
+        let data = vec![byte; (BATCH_BLOCKS * BLOCK) as usize];
+        machine.write(0, lba * BLOCK, &data).expect("it is written");
+        written.push((lba, byte));
+    }
+    machine.flush(0).expect("it is flushed");
+    let vdisk = machine.handle(0);
+    let report = machine.set.history(vdisk).expect("a history");
+    let status = &report.status;
+    let bytes = status.index_bytes + status.fences_bytes;
+    println!(
+        "{what}: {:.1} GiB of the log in use, {} blocks in the index, {:.2} + {:.2} bytes of memory \
+         each; {:.2} for each block in the log",
+        status.used_units as f64 * BLOCK as f64 / GIB as f64,
+        status.index_blocks,
+        status.index_bytes as f64 / status.index_blocks as f64,
+        status.fences_bytes as f64 / status.index_blocks as f64,
+        bytes as f64 / (BATCHES * BATCH_BLOCKS) as f64
+    );
+    let newest = status.newest;
+
+    let mut took = Vec::new();
+    for _ in 0..40 {
+        let at = random.below(BATCHES) as usize;
+        let moment = at as u64 + newest - BATCHES + 1;
+        let (lba, _) = written[at];
+        took.push(read_moment(&mut machine, moment, lba).1);
+    }
+    took.sort_unstable();
+    println!(
+        "{what}: a moment opened and a block of it read: median {}, longest {}",
+        took[20], took[39]
+    );
+
+    let mut took = Vec::new();
+    for mark in 0..20 {
+        let name = format!("mark{mark}");
+        took.push(
+            timed(&mut machine, |machine, done| {
+                machine.set.mark(vdisk, &name, done)
+            })
+            .1,
+        );
+    }
+    took.sort_unstable();
+    println!("{what}: a mark: median {}, longest {}", took[10], took[19]);
+
+    for (from_end, distance) in [(100, "100 changes"), (BATCHES / 2, "half the log")] {
+        let moment = newest - from_end;
+        let (_, took) = timed(&mut machine, |machine, done| {
+            machine.set.revert(vdisk, &Moment::Seq(moment), done);
+        });
+        println!("{what}: a revert by {distance}: {took}");
+        let (_, took) = timed(&mut machine, |machine, done| {
+            machine.set.undo_revert(vdisk, done)
+        });
+        println!("{what}: undone: {took}");
+    }
+    machine.settle();
+    let now = machine.now;
+    machine.set.abandon();
+    let (machine, took) = open(&disk, Format::Refuse, now);
+    println!("{what}: served again {took} after a kill");
+    machine.set.abandon();
+}
+
+#[test]
+#[ignore = "prints figures of BENCHMARKS.md; takes minutes and a gigabyte"]
+fn on_a_hard_disk() {
+    measure("hard disk", hard_disk());
+}
+
+#[test]
+#[ignore = "prints figures of BENCHMARKS.md; takes minutes and a gigabyte"]
+fn on_an_ssd() {
+    measure("SSD", ssd());
+}
