@@ -212,8 +212,8 @@ pub struct Log {
     /// The EPOCH of this opening: it is written before anything else is.
     epoch_record: Option<Record>,
     /// Only the CHECKPOINT that the superblocks name may be without a header: the next one is
-    /// written when this segment is sealed.
-    segment_with_hole: Option<u64>,
+    /// written when this segment is sealed. Its id, and the checksum that the header had.
+    hole: Option<(u64, u32)>,
     /// The number of the first batch of this opening.
     first_batch: u64,
 

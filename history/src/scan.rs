@@ -55,6 +55,8 @@ pub(crate) struct Durable {
     pub(crate) checkpoint_is_damaged: bool,
     /// The one before it, if that lies in this segment too.
     pub(crate) checkpoint_before: Option<CheckpointPlace>,
+    /// The checksum of a CHECKPOINT that was without a header when the segment was cut.
+    pub(crate) hole: Option<u32>,
 }
 
 /// What the segment before ends with.
@@ -102,8 +104,8 @@ pub(crate) struct Scan {
     /// Batches, and the checksums of their headers.
     pub(crate) batches: Vec<(BatchHeader, u32)>,
     pub(crate) end: End,
-    /// Whether a CHECKPOINT without a header lies between the batches.
-    pub(crate) has_hole: bool,
+    /// The checksum of the CHECKPOINT without a header that lies between the batches, if one does.
+    pub(crate) hole: Option<u32>,
     /// Units from the slot's beginning to the end of the last of them.
     pub(crate) end_units: u32,
     /// Epoch, number, seq, time that the last of them had.
@@ -128,7 +130,7 @@ pub(crate) fn scan(
         header: None,
         batches: Vec::new(),
         end: End::Open,
-        has_hole: false,
+        hole: None,
         end_units: 0,
         reached: expected.before.unwrap_or(expected.without_header),
     };
@@ -250,28 +252,28 @@ impl Reader<'_> {
         is_taken.then_some((batch, checksum))
     }
 
-    /// The batch behind a CHECKPOINT that the superblocks name, of which the header is damaged:
-    /// nothing of the history is lost with it, and the batch behind it has its checksum.
+    /// The batch behind a CHECKPOINT that the superblocks name, or named when the segment was cut,
+    /// of which the header is damaged: nothing of the history is lost with it, and the batch behind
+    /// it has its checksum.
     fn behind_checkpoint(&self, scan: &mut Scan) -> Option<(BatchHeader, u32)> {
         let durable = &self.expected.durable;
         let is_here = |place: &CheckpointPlace| place.unit == self.start() + scan.end_units;
-        let place = [durable.checkpoint, durable.checkpoint_before]
-            .into_iter()
-            .flatten()
-            .find(is_here)?;
+        let places = [durable.checkpoint, durable.checkpoint_before];
+        let named = places.into_iter().flatten().find(is_here);
+        let missing = named.map(|place| place.checksum).or(durable.hole)?;
         let slot_units = self.geometry.slot_units;
         let mut units = scan.end_units + 1..slot_units;
         let (batch, checksum) = units.find_map(|at| {
             let found = self.batch(scan.reached.segment, at);
-            found.filter(|(batch, _)| batch.previous_checksum == place.checksum)
+            found.filter(|(batch, _)| batch.previous_checksum == missing)
         })?;
         let mut behind = scan.clone();
-        behind.has_hole = true;
+        behind.hole = Some(missing);
         behind.end_units = batch.unit - self.start();
         behind.reached.last_batch += 1;
         behind.reached.last_seq += 1;
         let (batch, checksum) = self
-            .next(&mut behind, place.checksum)
+            .next(&mut behind, missing)
             .filter(|found| *found == (batch, checksum))?;
         *scan = behind;
         Some((batch, checksum))

@@ -189,6 +189,8 @@ pub(crate) struct Cut {
     pub(crate) unit: Unit,
     pub(crate) last_seq: Seq,
     pub(crate) time_ns: u64,
+    /// The checksum of a CHECKPOINT without a header that lies before the end.
+    pub(crate) hole: Option<u32>,
 }
 
 /// All segments.
@@ -294,7 +296,7 @@ impl Segments {
         for mut row in all {
             let is_before = row.id < end.segment;
             if row.id == end.segment && row.seqs[0] <= end.last_seq {
-                row.seal = Some((end.unit, 0));
+                row.seal = Some((end.unit, end.hole.unwrap_or(0)));
                 (row.is_cut, row.next_slot) = (true, 0);
                 (row.seqs[1], row.times_ns[1]) = (end.last_seq, end.time_ns);
             } else if !is_before {

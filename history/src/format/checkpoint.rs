@@ -23,12 +23,21 @@ pub(crate) struct SegmentRow {
     pub(crate) slot: u32,
     /// Where it ends, and the checksum of the SEAL's header; `None`: it is not sealed.
     pub(crate) seal: Option<(Unit, u32)>,
-    /// There is no SEAL at its end: what lay there is lost.
+    /// There is no SEAL at its end: what lay there is lost. The checksum is that of a CHECKPOINT
+    /// between its batches which has no header, or 0.
     pub(crate) is_cut: bool,
     /// The slot of the segment behind it, if it is not sealed.
     pub(crate) next_slot: u32,
     pub(crate) seqs: [Seq; 2],
     pub(crate) times_ns: [u64; 2],
+}
+
+impl SegmentRow {
+    /// The checksum of the CHECKPOINT that had no header when the segment was cut.
+    pub(crate) fn hole(&self) -> Option<u32> {
+        let (_, checksum) = self.seal.filter(|_| self.is_cut)?;
+        Some(checksum).filter(|checksum| *checksum != 0)
+    }
 }
 
 /// A branch as a checkpoint lists it.

@@ -307,6 +307,7 @@ impl Log {
             }),
             durable: Durable {
                 is_sealed: true,
+                hole: row.hole(),
                 ..Durable::default()
             },
         };
@@ -322,6 +323,7 @@ impl Log {
                 unit: self.geometry.slot_start(row.slot) + scan.end_units,
                 last_seq: last,
                 time_ns: scan.reached.time_ns.max(row.times_ns[0]),
+                hole: scan.hole,
             });
         }
         let mut footer = Footer::default();

@@ -190,8 +190,7 @@ impl Log {
         let forgets = mem::take(&mut self.superblocks.checkpoint_forgets_before);
         let before = self.superblock.checkpoint.filter(|_| !forgets);
         let can_replace = |place: &CheckpointPlace| {
-            Some(place.segment) != self.segment_with_hole
-                && self.segments.keeps(place.segment, floor)
+            self.hole_in(place.segment).is_none() && self.segments.keeps(place.segment, floor)
         };
         self.superblock.checkpoint_before = before.filter(can_replace);
         self.superblock.floor = floor;
@@ -221,8 +220,14 @@ impl Log {
 
     /// Whether the open segment must be sealed before the next CHECKPOINT.
     fn open_has_hole(&self) -> bool {
-        let open = self.segments.open().map(|open| open.id);
-        open.is_some() && open == self.segment_with_hole
+        let open = self.segments.open();
+        open.is_some_and(|open| self.hole_in(open.id).is_some())
+    }
+
+    /// The checksum of the CHECKPOINT that has no header in this segment.
+    pub(super) fn hole_in(&self, segment: u64) -> Option<u32> {
+        let hole = self.hole.filter(|(id, _)| *id == segment);
+        hole.map(|(_, checksum)| checksum)
     }
 
     /// The newest checkpoint must not be replaced by the one before it: what the next one says is

@@ -41,8 +41,8 @@ pub(crate) struct Found {
     pub(crate) last_batch: u64,
     pub(crate) last_time_ns: u64,
     pub(crate) last_seal_checksum: u32,
-    /// The segment in which the newest CHECKPOINT has no header.
-    pub(crate) segment_with_hole: Option<u64>,
+    /// The segment in which a CHECKPOINT has no header, and the checksum that the header had.
+    pub(crate) hole: Option<(u64, u32)>,
     pub(crate) lost_runs: Vec<LostRun>,
     pub(crate) losses: Vec<LossRow>,
     pub(crate) report: Report,
@@ -106,7 +106,7 @@ impl Log {
                 .unwrap_or_default(),
             report: found.report,
             epoch_record: None,
-            segment_with_hole: found.segment_with_hole,
+            hole: found.hole,
             first_batch: found.last_batch + 1,
         };
         for (record, seq, before, time_ns) in &found.records {
@@ -128,6 +128,7 @@ impl Log {
                 unit,
                 last_seq: found.last_seq,
                 time_ns: found.last_time_ns,
+                hole: log.hole_in(segment),
             });
             log.truncate_tables();
         }

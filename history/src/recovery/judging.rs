@@ -140,6 +140,7 @@ impl Recovery {
             checkpoint: newest.filter(is_here),
             checkpoint_is_damaged: self.checkpoint_mended,
             checkpoint_before: before.filter(is_here),
+            hole: None,
         }
     }
 
@@ -221,7 +222,7 @@ impl Recovery {
             match scan.end {
                 End::Sealed(unit, checksum) => sealed.push(segment.row(Some((unit, checksum)))),
                 End::SealIsLost(unit) => {
-                    let row = segment.row(Some((unit, 0)));
+                    let row = segment.row(Some((unit, scan.hole.unwrap_or(0))));
                     sealed.push(SegmentRow {
                         is_cut: true,
                         ..row
@@ -281,11 +282,11 @@ impl Recovery {
             last_batch: reached.last_batch,
             last_time_ns: reached.time_ns,
             last_seal_checksum: reached.seal_checksum.unwrap_or(0),
-            segment_with_hole: self
+            hole: self
                 .segments
                 .iter()
-                .rfind(|scan| scan.has_hole)
-                .map(|scan| scan.reached.segment),
+                .rev()
+                .find_map(|scan| Some((scan.reached.segment, scan.hole?))),
             report: report.clone(),
         };
         Ok((Log::of_found(found, settings), report))

@@ -336,6 +336,38 @@ fn a_loss_that_is_accepted_makes_the_log_writable() {
     }
 }
 
+/// The segment that ends there has no footer, so its batches are read at each opening.
+#[test]
+fn a_checkpoint_without_a_header_before_a_loss_costs_nothing_later() {
+    let mut random = SplitMix64::new(7);
+    let mut damaged = damaged(false, false);
+    let checkpoint = newest_checkpoint(&damaged.driver);
+    damaged.driver.disk.bytes[checkpoint + 500] ^= 1;
+    let (mut driver, report) = reopened(&damaged.driver).expect("it opens");
+    assert!(report.checkpoint_mended);
+    assert_eq!(report.lost_from, Some(damaged.lost));
+    let request = driver.request();
+    driver.log.accept_loss(request).expect("taken");
+    done(&mut driver, &mut random, request);
+    write(&mut driver, &mut random, 7, 100);
+    let (mut again, report) = reopened(&driver).expect("it opens");
+    assert_eq!(report.lost_from, None);
+    assert!(again.log.broken().is_none());
+    assert!(again.read(View::Now)[..5] == damaged.content()[..5]);
+    damaged.check_accepted(&mut again, &mut random);
+    // Only the CHECKPOINT may be missing: another batch beside it is durable data.
+    let data = batches(&driver, 1);
+    let mut before_cut = data.iter().filter(|at| **at > checkpoint);
+    // The batch behind the CHECKPOINT names it.
+    let at = *before_cut.nth(1).expect("data behind the checkpoint");
+    let lost = u64_at(&driver.disk.bytes, at + 40);
+    assert!(lost < damaged.lost);
+    driver.disk.bytes[at + 500] ^= 1;
+    driver.disk.settle();
+    let (again, _) = reopened(&driver).expect("it opens");
+    assert_eq!(again.log.report().lost_from, Some(lost));
+}
+
 #[test]
 fn a_crash_while_a_loss_is_accepted_leaves_it_as_it_was_or_accepted() {
     let (mut before, mut after) = (0, 0);
