@@ -49,16 +49,20 @@ impl ExportDirectory for Exports {
         (export.name == "disk").then_some(ContextHandle(number))
     }
 
-    fn open_context(
+    fn open_contexts(
         &self,
         export: &Export,
-        context: ContextHandle,
-    ) -> Result<ChangedRanges, String> {
-        assert_eq!(export.name, "disk", "the export has none");
-        match context.0 % 2 {
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        assert!(
+            export.name == "disk" || contexts.is_empty(),
+            "the export has none"
+        );
+        let open = |context: &ContextHandle| match context.0 % 2 {
             0 => Ok(ChangedRanges::default()),
             _ => Err("it is odd".to_owned()),
-        }
+        };
+        contexts.iter().map(open).collect()
     }
 }
 

@@ -94,6 +94,11 @@ impl Export {
             kept: Kept::default(),
         }
     }
+
+    /// The name of the vdisk that it is, or is a past moment of.
+    pub fn vdisk_name(&self) -> &str {
+        self.moment_of.as_ref().unwrap_or(&self.name)
+    }
 }
 
 /// Provides the exports. Called during handshakes only, from several threads.
@@ -136,17 +141,23 @@ pub trait ExportDirectory: Send + Sync {
         None
     }
 
-    /// Makes a context ready for a client that was admitted to its export.
+    /// What the contexts that a client has chosen say, in their order, once it was admitted to
+    /// their export.
     ///
     /// # Errors
-    /// A text for the client.
-    fn open_context(
+    /// A text for the client, which is not admitted then.
+    fn open_contexts(
         &self,
         export: &Export,
-        context: ContextHandle,
-    ) -> Result<ChangedRanges, String> {
-        let _ = (export, context);
-        Err("the export does not have that metadata context".to_owned())
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        match contexts {
+            [] => Ok(Vec::new()),
+            _ => Err(format!(
+                "the export {:?} does not have these metadata contexts",
+                export.name
+            )),
+        }
     }
 }
 

@@ -395,15 +395,17 @@ impl Handshake {
         self.directory.admit(export)?;
         let chosen = self.selection.as_ref();
         let chosen = chosen.filter(|selection| selection.is_for(export));
-        let open = |(number, handle)| {
-            let ranges = self.directory.open_context(export, handle)?;
-            Ok::<_, String>(ChangedContext { number, ranges })
-        };
         let changed = chosen.into_iter().flat_map(ContextSelection::changed);
+        let (numbers, handles): (Vec<_>, Vec<_>) = changed.unzip();
+        let ranges = self.directory.open_contexts(export, &handles)?;
+        debug_assert_eq!(ranges.len(), handles.len());
+        let changed = numbers.into_iter().zip(ranges);
         self.negotiated = Negotiated {
             structured: self.structured,
             allocation: chosen.and_then(ContextSelection::allocation),
-            changed: changed.map(open).collect::<Result<_, _>>()?,
+            changed: changed
+                .map(|(number, ranges)| ChangedContext { number, ranges })
+                .collect(),
         };
         Ok(())
     }

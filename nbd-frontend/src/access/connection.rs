@@ -2,6 +2,7 @@
 
 use super::control::AccessControl;
 use super::permit::{ConnectionPermit, HeldPermits};
+use super::undecided::UndecidedAge;
 use crate::changed::{ChangedRanges, ContextHandle};
 use crate::export::{Export, ExportDirectory};
 use std::net::IpAddr;
@@ -15,8 +16,8 @@ pub(crate) struct ConnectionAccess {
     address: Option<IpAddr>,
     permits: Arc<HeldPermits>,
     is_admitted: bool,
-    /// Its number among the undecided connections, if it is one of them.
-    undecided_number: Option<u64>,
+    /// Its age among the undecided connections, if it was admitted.
+    age: Option<UndecidedAge>,
 }
 
 impl ConnectionAccess {
@@ -28,15 +29,14 @@ impl ConnectionAccess {
     ) -> ConnectionAccess {
         let is_admitted = matches!(permit, ConnectionPermit::Admitted(_));
         let permits = Arc::new(HeldPermits::new(permit));
-        let undecided_number =
-            is_admitted.then(|| control.undecided().add(Arc::downgrade(&permits)));
+        let age = is_admitted.then(|| control.undecided().add(&permits));
         ConnectionAccess {
             directory,
             control,
             address,
             permits,
             is_admitted,
-            undecided_number,
+            age,
         }
     }
 
@@ -51,19 +51,38 @@ impl ConnectionAccess {
     }
 
     fn is_visible(&self, export: &Export) -> bool {
-        self.control.allows_export(rules_of(export), self.address)
+        // Who may use a vdisk may use its past.
+        let rules = export.vdisk_name();
+        self.control.allows_export(rules, self.address)
+    }
+
+    fn acquire(&self, export: &Export) -> Result<(), String> {
+        let client = match self.address {
+            Some(address) => format!("NBD client {address}"),
+            None => "an NBD client of the unix socket".to_owned(),
+        };
+        let client = export.moment_of.is_none().then_some(client);
+        let acquire = || {
+            self.control
+                .acquire_export(export.vdisk_name(), client.as_deref())
+        };
+        self.permits
+            .choose_export(acquire, || self.control.limit_error())
     }
 
     fn leave_undecided(&self) {
-        if let Some(number) = self.undecided_number {
-            self.control.undecided().remove(number);
+        if let Some(age) = self.age {
+            self.control.undecided().remove(age);
         }
     }
-}
 
-/// The export whose rules count for an export.
-fn rules_of(export: &Export) -> &str {
-    export.moment_of.as_ref().unwrap_or(&export.name)
+    /// The export that it has chosen is refused: it holds nothing of it, and may choose another.
+    fn refuse(&self) {
+        self.permits.leave_export();
+        if let Some(age) = self.age {
+            self.control.undecided().add_again(age, &self.permits);
+        }
+    }
 }
 
 impl ExportDirectory for ConnectionAccess {
@@ -90,20 +109,10 @@ impl ExportDirectory for ConnectionAccess {
     }
 
     fn admit(&self, export: &Export) -> Result<(), String> {
-        let client = match self.address {
-            Some(address) => format!("NBD client {address}"),
-            None => "an NBD client of the unix socket".to_owned(),
-        };
-        let client = export.moment_of.is_none().then_some(client);
-        let acquire = || {
-            self.control
-                .acquire_export(rules_of(export), client.as_deref())
-        };
-        self.permits
-            .choose_export(acquire, || self.control.limit_error())?;
-        self.directory.admit(export)?;
-        self.leave_undecided();
-        Ok(())
+        self.acquire(export)
+            .and_then(|()| self.directory.admit(export))
+            .inspect(|()| self.leave_undecided())
+            .inspect_err(|_| self.refuse())
     }
 
     fn contexts(&self, export: &Export) -> Vec<String> {
@@ -114,12 +123,14 @@ impl ExportDirectory for ConnectionAccess {
         self.directory.find_context(export, name)
     }
 
-    fn open_context(
+    fn open_contexts(
         &self,
         export: &Export,
-        context: ContextHandle,
-    ) -> Result<ChangedRanges, String> {
-        self.directory.open_context(export, context)
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        self.directory
+            .open_contexts(export, contexts)
+            .inspect_err(|_| self.refuse())
     }
 }
 

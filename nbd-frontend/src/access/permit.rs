@@ -1,6 +1,7 @@
 //! What one connection counts against the limits, until it is dropped or evicted.
 //!
-//! Invariant: a connection that has chosen an export keeps its permit until it is dropped.
+//! Invariant: a connection that has chosen an export keeps its permit until it is dropped, or until
+//! the export is refused to it after all.
 
 use super::places::ExportPlace;
 use disktime_engine::CountedClient;
@@ -57,6 +58,13 @@ struct PermitState {
     has_chosen: bool,
 }
 
+impl PermitState {
+    fn leave_export(&mut self) {
+        self.export = None;
+        self.has_chosen = false;
+    }
+}
+
 impl HeldPermits {
     pub(super) fn new(connection: ConnectionPermit) -> HeldPermits {
         HeldPermits {
@@ -86,10 +94,15 @@ impl HeldPermits {
             return Err(refusal());
         }
         // The permit of an earlier choice must not count against this one.
-        state.export = None;
+        state.leave_export();
         state.export = acquire()?;
         state.has_chosen = true;
         Ok(())
+    }
+
+    /// The connection does not use the export that it has chosen.
+    pub(super) fn leave_export(&self) {
+        self.lock().leave_export();
     }
 
     /// Takes the permit away from a connection that has not chosen an export.

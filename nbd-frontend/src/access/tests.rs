@@ -3,8 +3,9 @@
 use super::control::OVER_LIMIT_MAX;
 use super::undecided::EVICTABLE_AFTER;
 use super::*;
+use crate::changed::{ChangedRanges, ContextHandle};
 use crate::export::{Export, ExportDirectory, ExportHandle, find_export};
-use disktime_engine::VdiskId;
+use disktime_engine::{ClientCount, VdiskId};
 use disktime_sockets::AllowList;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ fn an_address_sees_what_it_may_use() {
 
 #[test]
 fn the_clients_of_an_export_are_counted_until_their_end() {
-    let clients = disktime_engine::ClientCount::default();
+    let clients = ClientCount::default();
     let rule = ExportAccess {
         clients: clients.clone(),
         ..ExportAccess::default()
@@ -77,6 +78,84 @@ fn the_clients_of_an_export_are_counted_until_their_end() {
     let other = second.find("inner").expect("it is there");
     assert_eq!(second.admit(&other), Ok(()));
     assert_eq!(clients.get(), 0, "it uses another now");
+}
+
+/// One export, `open`, which is refused after the client was counted: by itself, or by a context.
+struct Refusing {
+    clients: ClientCount,
+    admits: bool,
+}
+
+impl ExportDirectory for Refusing {
+    fn exports(&self) -> Vec<Export> {
+        let mut exports = exports().exports();
+        exports.truncate(1);
+        exports
+    }
+
+    fn admit(&self, _: &Export) -> Result<(), String> {
+        match self.admits {
+            true => Ok(()),
+            false => Err("the moment is gone".to_owned()),
+        }
+    }
+
+    fn open_contexts(
+        &self,
+        _: &Export,
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        // So that no revert comes between the list and the session.
+        assert!(self.clients.close_if_unused().is_err(), "it is counted");
+        match contexts {
+            [] => Ok(Vec::new()),
+            _ => Err("the mark is gone".to_owned()),
+        }
+    }
+}
+
+#[test]
+fn a_client_that_is_refused_after_all_holds_nothing() {
+    for admits in [false, true] {
+        let clients = ClientCount::default();
+        let rule = ExportAccess {
+            clients: clients.clone(),
+            connections: Some(1),
+            ..ExportAccess::default()
+        };
+        let rules = [("open".to_owned(), rule)].into();
+        let control = Arc::new(AccessControl::new(AllowList::default(), 2, &rules));
+        let connection = || {
+            let directory = Arc::new(Refusing {
+                clients: clients.clone(),
+                admits,
+            });
+            let permit = control.acquire().expect("a permit");
+            ConnectionAccess::new(directory, control.clone(), None, permit)
+        };
+        let refused = connection();
+        let open = refused.find("open").expect("it is there");
+        let choose = |client: &ConnectionAccess| {
+            client.admit(&open)?;
+            client.open_contexts(&open, &[ContextHandle(1)])
+        };
+        assert!(choose(&refused).is_err());
+        assert_eq!(clients.get(), 0);
+        let other = connection();
+        let why = choose(&other).expect_err("it is refused, too");
+        assert!(why.ends_with("is gone"), "its limit is not in use: {why}");
+        // It gives its place to a newer one, as any that has not chosen.
+        std::thread::sleep(EVICTABLE_AFTER);
+        let next = connection();
+        assert!(next.is_admitted());
+        let why = choose(&refused).expect_err("it was evicted");
+        assert!(why.contains("2 connections"), "{why}");
+        if admits {
+            assert_eq!(other.admit(&open), Ok(()));
+            assert_eq!(other.open_contexts(&open, &[]), Ok(Vec::new()));
+            assert_eq!(clients.get(), 1);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::permit::HeldPermits;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -20,20 +20,36 @@ struct UndecidedState {
     connections: BTreeMap<u64, (Instant, Weak<HeldPermits>)>,
 }
 
+/// Since when a connection is admitted, and where that places it among the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UndecidedAge {
+    number: u64,
+    since: Instant,
+}
+
 impl UndecidedConnections {
-    /// Adds a connection and returns its number.
-    pub(super) fn add(&self, permits: Weak<HeldPermits>) -> u64 {
+    /// Adds a connection that was admitted now.
+    pub(super) fn add(&self, permits: &Arc<HeldPermits>) -> UndecidedAge {
         let mut state = self.lock();
         state.last_number += 1;
-        let number = state.last_number;
-        let entry = (Instant::now(), permits);
-        state.connections.insert(number, entry);
-        number
+        let age = UndecidedAge {
+            number: state.last_number,
+            since: Instant::now(),
+        };
+        drop(state);
+        self.add_again(age, permits);
+        age
+    }
+
+    /// Adds a connection whose choice was refused; it is as old as before.
+    pub(super) fn add_again(&self, age: UndecidedAge, permits: &Arc<HeldPermits>) {
+        let entry = (age.since, Arc::downgrade(permits));
+        self.lock().connections.insert(age.number, entry);
     }
 
     /// Removes a connection that has chosen or ended.
-    pub(super) fn remove(&self, number: u64) {
-        self.lock().connections.remove(&number);
+    pub(super) fn remove(&self, age: UndecidedAge) {
+        self.lock().connections.remove(&age.number);
     }
 
     /// Evicts the oldest connection and returns its permit, if one is old enough.

@@ -7,7 +7,7 @@
 //! Invariants: a moment is read-only; what is listed does not wait for a disk that hangs.
 
 use crate::assembly::{DiskService, ThreadService};
-use crate::serving::changed_contexts::{self, ChangedLists};
+use crate::serving::changed_contexts::{self, ChangedLists, Ranges, WantedList};
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_history::{MarkStatus, Moment};
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How long a handshake waits for a disk's thread.
 const OPEN_TIME: Duration = Duration::from_secs(10);
@@ -124,6 +125,39 @@ impl ServedExports {
         Ok(kept.map_or(0, |kept| kept.seq))
     }
 
+    /// What has changed in a vdisk up to one moment since each of others. All lists are asked for
+    /// at once.
+    fn changed_lists(
+        &self,
+        vdisk: &Vdisk,
+        since: impl Iterator<Item = u64>,
+        until: u64,
+    ) -> Answer<Vec<Arc<Ranges>>> {
+        let id = vdisk.id();
+        let mut asked = Vec::new();
+        let wanted = since.map(|since| match self.changed.find(id, since, until) {
+            Some(list) => WantedList::Used(list),
+            None => {
+                let (sender, list) = oneshot::channel();
+                asked.push((since, sender));
+                WantedList::Asked(list)
+            }
+        });
+        let wanted: Vec<WantedList> = wanted.collect();
+        let ask = move |sets: &mut ThreadService, _| {
+            for (since, sender) in asked {
+                // It fails when another of the lists could not be made.
+                let done = Box::new(move |list| drop(sender.send(list)));
+                let until = Some(Moment::Seq(until));
+                let service = sets.set_of_mut(id);
+                service.changed(id, &Moment::Seq(since), until, done);
+            }
+        };
+        let visited = vdisk.reactor().visit(Box::new(ask));
+        visited.map_err(|gone| gone.to_string())?;
+        self.changed.wait_for(id, wanted, OPEN_TIME)
+    }
+
     /// The marks of a vdisk, as exports.
     fn marks(&self, vdisk: &Vdisk, export: &Export) -> Vec<Export> {
         let of_mark = |mark: &MarkStatus| {
@@ -154,6 +188,17 @@ impl ServedExports {
     }
 }
 
+/// The newest moment of a vdisk.
+fn newest(vdisk: &Vdisk) -> Answer<u64> {
+    let id = vdisk.id();
+    wait_for(vdisk.reactor(), id, move |service, done| {
+        let report = service.history(id);
+        let newest = report.map(|report| report.status.newest);
+        // It fails when the handshake has given up.
+        let _ = done.send(newest.ok_or_else(|| "it has no history".to_owned()));
+    })
+}
+
 /// A past moment of an export, before it has a handle of its own.
 fn past(export: &Export, name: String, seq: u64) -> Export {
     let mut past = export.clone();
@@ -180,7 +225,7 @@ fn close_if_unheard(reactor: ReactorHandle<ThreadService>, sender: Sender<Found>
     })
 }
 
-/// Has the disk's thread find or open a moment, or list what has changed, and waits for it.
+/// Has the disk's thread find or open a moment, and waits for it.
 fn wait_for<T: Send + 'static>(
     reactor: &ReactorHandle<ThreadService>,
     vdisk: VdiskId,
@@ -242,7 +287,7 @@ impl ExportDirectory for ServedExports {
     }
 
     fn contexts(&self, export: &Export) -> Vec<String> {
-        let of_vdisk = self.vdisk(vdisk_of(export));
+        let of_vdisk = self.vdisk(export.vdisk_name());
         let Some((vdisk, _)) = of_vdisk.filter(|(vdisk, _)| vdisk.has_history()) else {
             return Vec::new();
         };
@@ -255,35 +300,28 @@ impl ExportDirectory for ServedExports {
 
     fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
         let moment = changed_contexts::moment_in(name)?;
-        let found = self.seq_of(vdisk_of(export), moment);
+        let found = self.seq_of(export.vdisk_name(), moment);
         if let Err(why) = &found {
-            tracing::info!("a client asked for the metadata context `{name}`: {why}");
+            tracing::debug!("a client asked for the metadata context {name:?}: {why}");
         }
         found.ok().map(ContextHandle)
     }
 
-    fn open_context(
+    fn open_contexts(
         &self,
         export: &Export,
-        context: ContextHandle,
-    ) -> Result<ChangedRanges, String> {
-        let (vdisk, _) = self.vdisk(vdisk_of(export)).ok_or("it is not served")?;
-        let (id, since) = (vdisk.id(), context.0);
-        let kept = export.kept.get::<KeptMoment>();
-        let until = kept.map(|kept| kept.seq);
-        if let Some(list) = until.and_then(|until| self.changed.find(id, since, until)) {
-            return Ok(ChangedRanges::new(list));
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        if contexts.is_empty() {
+            return Ok(Vec::new());
         }
-        let list = wait_for(vdisk.reactor(), id, move |service, done| {
-            // It fails when the handshake has given up.
-            let done = move |list| drop(done.send(list));
-            changed_contexts::begin(service, id, (since, until), done);
-        })?;
-        self.changed.add(id, list).map(ChangedRanges::new)
+        let (vdisk, _) = self.vdisk(export.vdisk_name()).ok_or("it is not served")?;
+        let until = match export.kept.get::<KeptMoment>() {
+            Some(kept) => kept.seq,
+            None => newest(vdisk)?,
+        };
+        let since = contexts.iter().map(|context| context.0);
+        let lists = self.changed_lists(vdisk, since, until)?;
+        Ok(lists.into_iter().map(ChangedRanges::new).collect())
     }
-}
-
-/// The name of the vdisk that an export is, or is a moment of.
-fn vdisk_of(export: &Export) -> &str {
-    export.moment_of.as_ref().unwrap_or(&export.name)
 }

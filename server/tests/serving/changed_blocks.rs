@@ -295,3 +295,42 @@ assert not h3.can_meta_context(name)
     );
     server.stop();
 }
+
+/// All contexts of a client are about one moment, whatever others write while it chooses them.
+#[test]
+fn the_contexts_of_a_client_are_about_one_moment() {
+    let place = place();
+    let server = place.start();
+    server.client("db").write(0, &vec![1; MIB as usize]);
+    let marks = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for mark in marks {
+        run(&place, &["mark", "db", mark]);
+    }
+    // Nothing was written between the marks, so all lists are the same.
+    let script = r#"
+import threading
+names = ["qemu:dirty-bitmap:since-" + mark for mark in "abcdefgh"]
+lengths = set()
+for attempt in range(20):
+    h2 = nbd.NBD()
+    h2.set_opt_mode(True)
+    for name in names:
+        h2.add_meta_context(name)
+    h2.connect_uri(h.get_uri())
+    def write():
+        for at in range(50):
+            h.pwrite(b"2" * 4096, (attempt * 50 + at) * 8192)
+    writer = threading.Thread(target=write)
+    writer.start()
+    h2.opt_go()
+    writer.join()
+    found = {}
+    h2.block_status(8 << 20, 0, lambda name, at, entries, error: found.update({name: entries}))
+    lists = list(found.values())
+    assert len(lists) == 8 and all(one == lists[0] for one in lists), found
+    lengths.add(len(lists[0]))
+assert len(lengths) > 1, lengths
+"#;
+    nbdsh(&uri(&server, "db").to_string(), script);
+    server.stop();
+}

@@ -34,16 +34,17 @@ impl ExportDirectory for WithContexts {
         (export.name == "web").then_some(ContextHandle(number))
     }
 
-    fn open_context(
+    fn open_contexts(
         &self,
         export: &Export,
-        context: ContextHandle,
-    ) -> Result<ChangedRanges, String> {
-        assert_eq!(export.name, "web");
-        match context {
+        contexts: &[ContextHandle],
+    ) -> Result<Vec<ChangedRanges>, String> {
+        assert!(export.name == "web" || contexts.is_empty());
+        let open = |context: &ContextHandle| match context {
             ContextHandle(13) => Err("it is gone".to_owned()),
-            ContextHandle(number) => Ok(ranges(number)),
-        }
+            ContextHandle(number) => Ok(ranges(*number)),
+        };
+        contexts.iter().map(open).collect()
     }
 }
 

@@ -51,3 +51,53 @@ fn lists_in_use_are_bounded_and_one_is_always_taken() {
     let other = lists.add(DISK, list(7, most / 2)).expect("there is room");
     assert_eq!(half.len() + other.len(), most);
 }
+
+/// A list that takes long is there when its client tries again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_came_too_late_is_kept_for_the_next_try() {
+    let lists = ChangedLists::default();
+    let (done, asked) = oneshot::channel();
+    let wanted = vec![WantedList::Asked(asked)];
+    let late = lists.wait_for(DISK, wanted, Duration::ZERO);
+    assert!(late.is_err_and(|why| why.contains("try again")));
+    done.send(Ok(list(5, 3))).expect("it is still waited for");
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    let found = loop {
+        match lists.find(DISK, 1, 5) {
+            Some(list) => break list,
+            None if tokio::time::Instant::now() > until => panic!("the list is not kept"),
+            None => tokio::task::yield_now().await,
+        }
+    };
+    let wanted = vec![WantedList::Used(found)];
+    let found = lists.wait_for(DISK, wanted, Duration::from_secs(20));
+    assert_eq!(found.expect("it is there")[0].len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_come_in_the_order_in_which_they_are_wanted() {
+    let lists = ChangedLists::default();
+    let (senders, wanted): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (sender, asked) = oneshot::channel();
+            (sender, WantedList::Asked(asked))
+        })
+        .unzip();
+    for (at, sender) in senders.into_iter().enumerate().rev() {
+        sender.send(Ok(list(5 + at as u64, 5 + at))).expect("asked");
+    }
+    let found = lists.wait_for(DISK, wanted, Duration::from_secs(20));
+    let found = found.expect("they are there");
+    let lengths: Vec<usize> = found.iter().map(|list| list.len()).collect();
+    assert_eq!(lengths, [5, 6, 7]);
+    let (sender, asked) = oneshot::channel();
+    sender
+        .send(Err("the moment is gone".to_owned()))
+        .expect("asked");
+    let failed = lists.wait_for(
+        DISK,
+        vec![WantedList::Asked(asked)],
+        Duration::from_secs(20),
+    );
+    assert_eq!(failed.expect_err("one failed"), "the moment is gone");
+}
