@@ -4,24 +4,30 @@
 //!   hold each ─► all held ─► mark each ─► all marks durable ─► release each
 //! ```
 //!
-//! Invariants: what was held is released, whatever fails and whether or not the one who asked
-//! waits; a mark that is not set on all of them is dropped again. A crash between the marks leaves
-//! the cut incomplete, which is told from then on ([`incomplete_cuts`]).
+//! Invariants: what was held is released, whatever fails; a mark that is not set on all of them is
+//! dropped again, also one that a disk sets when it was given up; both whether or not the one who
+//! asked waits. A crash between the marks leaves the cut incomplete, which is told from then on
+//! ([`incomplete_cuts`]).
 
 use crate::assembly::ThreadService;
 use crate::failure::{CommandResult, Failure};
-use crate::serving::history_control::{ask, found, report};
+use crate::serving::history_control::{ask, ask_reactor, found, report};
 use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_volumes::{HistoryReport, Uuid};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 
-/// How long the changes of the vdisks may be held until all of them are.
+/// How long the changes of the vdisks may be held until all of them are, and then until all marks
+/// are durable.
 const HOLD_TIME: Duration = Duration::from_secs(4);
+/// How long the one who asked waits for marks that are dropped again: with the times before, less
+/// than for an answer.
+const DROP_TIME: Duration = Duration::from_secs(1);
 /// How long a disk has to say how its histories stand; one that hangs is left out.
 const REPORT_TIME: Duration = Duration::from_secs(1);
 
@@ -29,6 +35,7 @@ type Vdisk = ServedVdisk<ThreadService>;
 
 /// A vdisk whose changes are held, or will be: released when this is dropped.
 struct HeldVdisk {
+    name: String,
     reactor: ReactorHandle<ThreadService>,
     vdisk: VdiskId,
     cut: Uuid,
@@ -67,53 +74,86 @@ pub(super) async fn mark(vdisks: &[Vdisk], names: &str, mark: &str) -> CommandRe
     let count = chosen.len() as u32;
 
     let held = hold(&chosen, cut, mark).await?;
-    let marks = chosen.iter().map(|vdisk| {
-        let mark = mark.to_owned();
-        let marked = ask(vdisk, move |service, id, done| {
-            service.mark_cut(id, &mark, (cut, count), done);
-        });
-        async move {
-            // The vdisks whose disks answer must not be held for one that hangs.
-            timeout(HOLD_TIME, marked).await.unwrap_or_else(|_| {
-                Err(Failure::new(format!(
-                    "`{}` was not marked within {} s: its disk is slow or hangs (`disktime status`)",
-                    vdisk.name(),
-                    HOLD_TIME.as_secs()
-                )))
-            })
-        }
-    });
+    // It goes on when the one who asked does not wait.
+    let marking = tokio::spawn(mark_held(held, mark.to_owned(), (cut, count)));
+    let seqs = marking.await??;
+    Ok(json!({ "mark": mark, "cut": cut.to_string(), "vdisks": seqs }))
+}
+
+/// Marks them all, or none of them; their seqs.
+async fn mark_held(
+    held: Vec<HeldVdisk>,
+    mark: String,
+    cut: (Uuid, u32),
+) -> CommandResult<Map<String, Value>> {
+    let marks = held.iter().map(|vdisk| mark_in_time(vdisk, &mark, cut));
     let marks: Vec<CommandResult<u64>> = join_all(marks).await;
-    drop(held);
-    let mut seqs = Map::new();
+    let (mut seqs, mut drops) = (Map::new(), Vec::new());
     let mut failure = None;
-    for (vdisk, marked) in chosen.iter().zip(marks) {
+    for (vdisk, marked) in held.iter().zip(marks) {
         match marked {
-            Ok(seq) => drop(seqs.insert(vdisk.name().clone(), seq.into())),
+            Ok(seq) => {
+                seqs.insert(vdisk.name.clone(), seq.into());
+                drops.push(drop_mark(vdisk, &mark));
+            }
             Err(why) => failure = failure.or(Some(why)),
         }
     }
+    drop(held);
     let Some(failure) = failure else {
-        return Ok(json!({ "mark": mark, "cut": cut.to_string(), "vdisks": seqs }));
+        return Ok(seqs);
     };
-    for vdisk in chosen
-        .iter()
-        .filter(|vdisk| seqs.contains_key(vdisk.name()))
-    {
-        let mark = mark.to_owned();
-        let drop_mark = ask(vdisk, move |service, id, done| {
-            service.drop_mark(id, &mark, done);
+    let drops = drops.into_iter().map(tokio::spawn);
+    // Those that take longer go on.
+    let _ = timeout(DROP_TIME, join_all(drops)).await;
+    Err(failure)
+}
+
+/// Marks one: the vdisks whose disks answer must not be held for one that hangs. A mark that is set
+/// later is dropped then.
+async fn mark_in_time(vdisk: &HeldVdisk, mark: &str, cut: (Uuid, u32)) -> CommandResult<u64> {
+    let named = mark.to_owned();
+    let marked = ask_reactor(
+        vdisk.reactor.clone(),
+        vdisk.vdisk,
+        move |service, id, done| service.mark_cut(id, &named, cut, done),
+    );
+    let mut marked = tokio::spawn(marked);
+    if let Ok(marked) = timeout(HOLD_TIME, &mut marked).await {
+        return marked?;
+    }
+    let drop_mark = drop_mark(vdisk, mark);
+    tokio::spawn(async move {
+        if let Ok(Ok(_)) = marked.await {
+            drop_mark.await;
+        }
+    });
+    Err(Failure::new(format!(
+        "`{}` was not marked within {} s: its disk is slow or hangs (`disktime status`)",
+        vdisk.name,
+        HOLD_TIME.as_secs()
+    )))
+}
+
+/// Drops a mark again.
+fn drop_mark(vdisk: &HeldVdisk, mark: &str) -> impl Future<Output = ()> + Send + use<> {
+    let (reactor, id, name) = (vdisk.reactor.clone(), vdisk.vdisk, vdisk.name.clone());
+    let mark = mark.to_owned();
+    async move {
+        let named = mark.clone();
+        let dropped = ask_reactor(reactor, id, move |service, id, done| {
+            service.drop_mark(id, &named, done);
         });
-        if let Err(why) = drop_mark.await {
-            tracing::warn!("the mark of `{}` is left: {why}", vdisk.name());
+        if let Err(why) = dropped.await {
+            tracing::warn!("the mark `{mark}` of `{name}` is left: {why}");
         }
     }
-    Err(failure)
 }
 
 /// Holds the changes of all of them.
 async fn hold(chosen: &[&Vdisk], cut: Uuid, mark: &str) -> CommandResult<Vec<HeldVdisk>> {
     let guard = |vdisk: &&Vdisk| HeldVdisk {
+        name: vdisk.name().clone(),
         reactor: vdisk.reactor().clone(),
         vdisk: vdisk.id(),
         cut,

@@ -6,14 +6,17 @@ use crate::serving::control_socket::HistoryRequest;
 use crate::serving::group_marks::{self, Cuts};
 use crate::serving::reverting::revert;
 use crate::serving::served_vdisks::ServedVdisk;
-use disktime_engine::VdiskId;
+use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_fuse::OpenFiles;
-use disktime_history::{Holder, Moment, time_text};
+use disktime_history::{Holder, Moment, UNIT_BYTES, time_text};
 use disktime_observe::{HistoryBranch, HistoryCut, HistoryHolder, HistoryMark, HistoryStatus};
 use disktime_units::Nanos;
 use disktime_volumes::{ChangedDone, HistoryReport, SeqDone};
 use serde_json::{Value, json};
+use std::future::Future;
 use tokio::sync::oneshot;
+
+const UNIT: u64 = UNIT_BYTES as u64;
 
 /// Answers a request about the history of the vdisk of that name.
 ///
@@ -90,18 +93,29 @@ fn unknown(vdisks: &[ServedVdisk<ThreadService>], name: &str) -> String {
 }
 
 /// Has the disk's thread do something, and waits until it is done.
-pub(super) async fn ask(
+pub(super) fn ask<B>(
     vdisk: &ServedVdisk<ThreadService>,
+    begin: B,
+) -> impl Future<Output = CommandResult<u64>> + Send + use<B>
+where
+    B: FnOnce(&mut DiskService, VdiskId, SeqDone) + Send + 'static,
+{
+    ask_reactor(vdisk.reactor().clone(), vdisk.id(), begin)
+}
+
+/// The same by the reactor of the vdisk's disk.
+pub(super) async fn ask_reactor(
+    reactor: ReactorHandle<ThreadService>,
+    vdisk: VdiskId,
     begin: impl FnOnce(&mut DiskService, VdiskId, SeqDone) + Send + 'static,
 ) -> CommandResult<u64> {
     let (sender, receiver) = oneshot::channel();
-    let id = vdisk.id();
     let done: SeqDone = Box::new(move |result| {
         // It fails when the client that asked is gone.
         let _ = sender.send(result);
     });
-    vdisk.reactor().visit(Box::new(move |sets, _| {
-        begin(sets.set_of_mut(id), id, done)
+    reactor.visit(Box::new(move |sets, _| {
+        begin(sets.set_of_mut(vdisk), vdisk, done)
     }))?;
     receiver.await?.map_err(Failure::new)
 }
@@ -217,10 +231,10 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
         floor: log.floor,
         branch: log.branch,
         area_bytes: report.area_bytes,
-        used_bytes: log.used_units * 4096,
-        window_bytes: report.space.window_units * 4096,
-        held_bytes: report.space.held_units * 4096,
-        foldable_bytes: report.space.foldable_units * 4096,
+        used_bytes: log.used_units * UNIT,
+        window_bytes: report.space.window_units * UNIT,
+        held_bytes: report.space.held_units * UNIT,
+        foldable_bytes: report.space.foldable_units * UNIT,
         index_bytes: log.index_bytes,
         index_blocks: log.index_blocks,
         folding: log.is_folding,

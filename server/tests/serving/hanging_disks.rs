@@ -1,10 +1,11 @@
 //! Disks that hang: a file on a FUSE directory whose server is stopped, so that no request for it
 //! ends. Clients of other disks go on, the status answers, and a stop ends.
 
+use crate::history::{json, refused, run};
 use crate::nbd::{assert_same, pattern};
 use crate::programs::{die_with_parent, text, wait_until};
 use crate::server::Server;
-use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory};
+use crate::test_directory::{MIB, PLAIN_DISK, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
 use disktime_nbd_client::{ClientRequest, NbdClient};
 use std::fs::OpenOptions;
@@ -26,14 +27,18 @@ const VDISKS: &str = r#""hung": { "disk": "d0", "size": "32MiB" },
 
 impl Stacked {
     fn start() -> Stacked {
-        let place_below = TestDirectory::with(&[("v", r#""size": "64MiB""#)]);
+        Stacked::with(VDISKS)
+    }
+
+    fn with(vdisks: &str) -> Stacked {
+        let place_below = TestDirectory::with(&[("v", r#""size": "128MiB""#)]);
         let below = place_below.start();
         let disks = format!(
             r#""d0": {{ "path": "{}", "seeks": false }}, {}"#,
             text(&below.file("v")),
             PLAIN_DISK.replace("d0", "d1")
         );
-        let place = TestDirectory::configured(&disks, VDISKS, r#""nbd": {}, "fuse": {}"#);
+        let place = TestDirectory::configured(&disks, vdisks, r#""nbd": {}, "fuse": {}"#);
         Stacked {
             server: place.start(),
             place,
@@ -137,5 +142,34 @@ fn a_second_signal_ends_a_server_whose_disk_hangs_and_closes_its_connections() {
         status.is_some()
     });
     assert_eq!(status, Some(Some(1)), "{}", stacked.server.said());
+    stacked.below.stop();
+}
+
+/// A mark of several vdisks that one of them sets when it was given up is dropped then.
+#[test]
+fn a_mark_that_a_disk_sets_too_late_does_not_stay() {
+    let history = r#""size": "4MiB", "history": { "window": "1h", "max": "64MiB" }"#;
+    let vdisks =
+        format!(r#""hung": {{ "disk": "d0", {history} }}, "good": {{ "disk": "d1", {history} }}"#);
+    let stacked = Stacked::with(&vdisks);
+    let place = &stacked.place;
+    for vdisk in ["hung", "good"] {
+        stacked.server.client(vdisk).write(0, &[1; 4096]);
+    }
+    stacked.below.freeze();
+    let said = refused(place, &["mark", "hung,good", "late"]);
+    assert_says(&said, &["`hung` was not marked within 4 s"]);
+    stacked.below.signal(libc::SIGCONT);
+    // Behind the late one.
+    run(place, &["mark", "hung", "next"]);
+    for (vdisk, expected) in [("hung", &["next"][..]), ("good", &[])] {
+        wait_until("the mark is dropped", || {
+            let history = json(place, &["history", vdisk]);
+            let marks = history["marks"].as_array().expect("a list").iter();
+            let names: Vec<&str> = marks.filter_map(|mark| mark["name"].as_str()).collect();
+            names == expected
+        });
+    }
+    stacked.server.stop();
     stacked.below.stop();
 }

@@ -1,10 +1,9 @@
 //! How the history of a vdisk stood at the end of a run.
 
+use disktime_history::UNIT_BYTES;
 use disktime_units::{Nanos, format_duration, format_sizes};
 use disktime_volumes::HistoryReport;
 use serde::Serialize;
-
-const UNIT_BYTES: u64 = 4096;
 
 /// The history of a vdisk at the end of a run.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -34,7 +33,7 @@ impl HistoryFigures {
             kept_ms: now.saturating_sub(Nanos(oldest)).as_millis_f64(),
             folded,
             folding: status.is_folding,
-            used_bytes: status.used_units * UNIT_BYTES,
+            used_bytes: status.used_units * UNIT_BYTES as u64,
             area_bytes: report.area_bytes,
             index_bytes: status.index_bytes,
         }
