@@ -5,8 +5,8 @@
 //! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
 //! where clients are to be disconnected. Before the answer to `verify` come lines
 //! `{"progress": {"done_bytes": …, "all_bytes": …}}`, twice a second, and a client that closes the
-//! connection ends it. After the answer to `nbd` the connection is one of NBD, by
-//! which the exports of moments are read. An answer is the result, or
+//! connection, or does not read them, ends it. After the answer to `nbd` the connection is one of
+//! NBD, by which the exports of moments are read. An answer is the result, or
 //! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
 //! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
 //! the oldest.
@@ -217,13 +217,7 @@ async fn serve_connection(
                 command: Some(command),
                 vdisk: Some(vdisk),
                 ..
-            }) if command == "verify" => {
-                let answer = following::verify(vdisk, commands, &mut reader, &mut writer);
-                match answer.await? {
-                    Some(answer) => answer,
-                    None => return Ok(()),
-                }
-            }
+            }) if command == "verify" => following::verify(vdisk, commands, &mut writer).await?,
             Ok(request) => answer(request, commands).await,
             Err(error) => Err(error),
         };
@@ -319,13 +313,18 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
 
 /// Asks the server that listens on `path` something whose answer is not its status.
 pub(crate) fn ask_for(path: &Path, request: &ControlRequest) -> CommandResult<Value> {
-    let line = ask(path, request)?;
-    if let Ok(ControlError { error }) = serde_json::from_str(&line) {
+    answer_of(&ask(path, request)?, path)
+}
+
+/// The answer in a line of the server that listens on `path`.
+fn answer_of(line: &str, path: &Path) -> CommandResult<Value> {
+    if let Ok(ControlError { error }) = serde_json::from_str(line) {
         return Err(Failure::new(format!("the server says: {error}")));
     }
-    serde_json::from_str(&line).map_err(|error| {
+    serde_json::from_str(line).map_err(|error| {
         Failure::new(format!(
-            "the answer on {} is no JSON ({error}): another program listens there",
+            "the answer on {} ends or is no JSON ({error}): the server has stopped, or another \
+             program listens there",
             path.display()
         ))
     })

@@ -1,10 +1,11 @@
 //! `disktime verify`: what is damaged in the log of a vdisk that is served, and nothing else.
 
 use crate::history::{DB, json, run};
-use crate::programs::text;
+use crate::programs::{text, wait_until};
 use crate::test_directory::{MIB, TestDirectory, assert_says};
 use serde_json::Value;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
@@ -133,11 +134,29 @@ fn who_goes_away_ends_it_and_what_cannot_be_verified_says_so() {
         drop(asked);
     }
     // Those that went away keep no client out for long.
-    while verify(&place, &[]).0 != Some(0) {
-        std::thread::yield_now();
-    }
+    wait_until("the log can be verified", || {
+        verify(&place, &[]).0 == Some(0)
+    });
     let history = json(&place, &["history", "db"]);
     assert_eq!(history["broken"], false);
     assert_says(&run(&place, &["verify", "db"]), &["nothing is damaged"]);
+    server.stop();
+}
+
+/// A client that sends nothing more, such as `nc -N`, gets its answer.
+#[test]
+fn who_has_closed_its_own_direction_is_answered() {
+    let place = place();
+    let server = place.start();
+    server.client("db").write(0, &vec![1; MIB as usize]);
+    let mut asked = UnixStream::connect(place.control()).expect("it listens");
+    let line = b"{\"command\": \"verify\", \"vdisk\": \"db\"}\n";
+    asked.write_all(line).expect("it is read");
+    asked.shutdown(Shutdown::Write).expect("it is open");
+    let mut said = String::new();
+    asked.read_to_string(&mut said).expect("text");
+    let answer = said.lines().last().expect("an answer");
+    let answer: Value = serde_json::from_str(answer).expect("JSON");
+    assert_eq!(answer["damages"], serde_json::json!([]), "{said}");
     server.stop();
 }
