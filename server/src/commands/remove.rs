@@ -69,10 +69,8 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
     require_same_disks(&configuration, &known, &[found])?;
     let entry = labelled.label().find(vdisk);
     let size_bytes = entry.map_or(0, VdiskEntry::size_bytes);
-    // Other disks are not needed for a vdisk that has no log.
-    let uuid_of_log = entry
-        .map(VdiskEntry::uuid)
-        .filter(|uuid| labelled.label().history_of(*uuid).is_some());
+    let uuid = entry.map(VdiskEntry::uuid);
+    let has_log = uuid.is_some_and(|uuid| labelled.label().history_of(uuid).is_some());
     let image_disk = labelled.label().disk_uuid();
     let what = format!(
         "vdisk `{vdisk}` ({}) of disk `{name}` and its data will be lost",
@@ -82,9 +80,14 @@ pub(crate) fn run(file: &Path, vdisk: &str, disk: Option<&str>, yes: bool) -> Co
     let others = configuration.disks.iter().zip(&report.disks);
     let others = others.filter(|(other, _)| other.name.value != config.name.value);
     for (other, admission) in others {
-        if let Some(uuid) = uuid_of_log.filter(|_| other.path().is_some_and(|path| path.exists())) {
-            let opened = disk_thread::open_here(&configuration, other, admission, epoch, false)?;
-            free_log(&other.name.value, opened, (vdisk, uuid, image_disk), epoch)?;
+        let Some(uuid) = uuid.filter(|_| other.path().is_some_and(|path| path.exists())) else {
+            continue;
+        };
+        match disk_thread::open_here(&configuration, other, admission, epoch, false) {
+            Ok(opened) => free_log(&other.name.value, opened, (vdisk, uuid, image_disk), epoch)?,
+            Err(why) if has_log => return Err(why),
+            // It has no log, but for one that a crash has left there.
+            Err(_) => {}
         }
     }
     created_file.keep();

@@ -232,3 +232,37 @@ fn a_vdisk_is_freed_with_its_log() {
         &["the log of a vdisk on another disk, with its newest data (96MiB)"],
     );
 }
+
+/// A crash between the log and the vdisk can leave a log that the vdisk's disk does not know.
+#[test]
+fn a_log_that_no_vdisk_knows_is_freed_and_a_broken_disk_is_in_the_way_of_none() {
+    let place = place();
+    let (web, db) = (
+        r#""web": { "disk": "hdd0", "size": "4MiB" }"#,
+        r#""db": { "disk": "hdd0", "size": "4MiB" }"#,
+    );
+    place.configure_as(DISKS, &format!("{web}, {db}"), NBD);
+    place.start().stop();
+    let image = fs::read(place.path("hdd0.disk")).expect("the disk");
+    place.configure_as(DISKS, &vdisks(ON_SSD0), NBD);
+    place.start().stop();
+    fs::write(place.path("hdd0.disk"), &image).expect("a write");
+    place.configure_as(DISKS, web, NBD);
+    let said = place.succeeds(&["remove", "db", "--yes"]);
+    let both = ["ssd0: the log of vdisk `db` is freed", "`db` is freed"];
+    assert_says(&said, &both);
+
+    // A vdisk without a log needs no other disk; one with a log does.
+    let remove = ["remove", "db", "--disk", "hdd0", "--yes"];
+    let log = place.path("ssd0.disk");
+    fs::write(place.path("hdd0.disk"), &image).expect("a write");
+    let freed = fs::read(&log).expect("the disk");
+    fs::write(&log, b"no disk").expect("a write");
+    assert_says(&place.succeeds(&remove), &["`db` is freed"]);
+    fs::write(&log, freed).expect("a write");
+    place.configure_as(DISKS, &vdisks(ON_SSD0), NBD);
+    place.start().stop();
+    fs::write(&log, b"no disk").expect("a write");
+    place.configure_as(DISKS, web, NBD);
+    assert_says(&place.fails(&remove), &["`ssd0`"]);
+}
