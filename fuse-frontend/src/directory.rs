@@ -98,10 +98,6 @@ impl Directory {
     }
 
     /// Removes a file; its inode leads to nothing from now on. Whether it was there.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "files of a mount are not removed yet")
-    )]
     pub(crate) fn remove(&mut self, identity: FileIdentity) -> bool {
         let Some(position) = self.by_identity.get(&identity) else {
             return false;
@@ -129,11 +125,6 @@ impl Directory {
     /// The file at a position that came from [`Directory::position`].
     pub(crate) fn file(&self, position: usize) -> &FuseFile {
         &self.entries[position].file
-    }
-
-    /// How many positions there are, those of removed files included.
-    pub(crate) fn position_count(&self) -> usize {
-        self.entries.len()
     }
 
     /// The files that are there, with their positions.

@@ -90,6 +90,11 @@ impl OperationHandler {
         &self.directory
     }
 
+    /// Changes what the directory has.
+    pub(crate) fn directory_mut(&mut self) -> &mut Directory {
+        &mut self.directory
+    }
+
     /// What to do for a message; the body of a reply is put into `out`, which is empty.
     pub(crate) fn handle(
         &mut self,

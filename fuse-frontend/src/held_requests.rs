@@ -17,14 +17,6 @@ pub(crate) struct HeldRequests {
 }
 
 impl HeldRequests {
-    /// For so many files.
-    pub(crate) fn new(files: usize) -> HeldRequests {
-        HeldRequests {
-            queued: (0..files).map(|_| VecDeque::new()).collect(),
-            positions: Vec::new(),
-        }
-    }
-
     /// Submits a request, or holds it if earlier ones of its file are held or if `submit` gives it
     /// back. Whether it was submitted.
     pub(crate) fn submit_or_hold(
@@ -33,6 +25,9 @@ impl HeldRequests {
         request: Request,
         submit: impl FnOnce(Request) -> Result<(), Request>,
     ) -> bool {
+        if self.queued.len() <= position {
+            self.queued.resize_with(position + 1, VecDeque::new);
+        }
         let queued = &mut self.queued[position];
         if !queued.is_empty() {
             queued.push_back(request);

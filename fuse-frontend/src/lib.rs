@@ -9,6 +9,7 @@
 //!                                        │
 //!                       in_flight: the table of requests that vdisks serve; bounded
 //!   open_files: what ends with the open files of a vdisk whose content becomes another one
+//!   mounted_files: files that come and leave while the directory is served
 //!   mount ── handshake, mountpoint, fusermount: mounting and unmounting
 //! ```
 //!
@@ -32,6 +33,7 @@ mod handshake;
 mod held_requests;
 mod in_flight;
 mod mount;
+mod mounted_files;
 mod mountpoint;
 mod open_files;
 mod port;
@@ -45,6 +47,7 @@ mod vdisk_request;
 pub use error::FuseError;
 pub use file::{FileIdentity, FuseFile};
 pub use mount::{MountHandle, check_mount_point, is_mounted, mount, prepare, unmount};
+pub use mounted_files::MountedFiles;
 pub use mountpoint::SUBTYPE;
 pub use open_files::OpenFiles;
 pub use transport::Transport;

@@ -8,6 +8,7 @@ use crate::connection::KernelConnection;
 use crate::device::Device;
 use crate::directory::{Directory, Owner};
 use crate::handler::OperationHandler;
+use crate::mounted_files::{FileChanges, MountedFiles};
 use crate::mountpoint::{self, Unmounted};
 use crate::open_files::OpenFiles;
 use crate::port::{FusePort, MountState};
@@ -40,6 +41,7 @@ pub struct MountHandle {
     is_over_io_uring: bool,
     is_unmounted: bool,
     open_files: OpenFiles,
+    files: MountedFiles,
 }
 
 impl fmt::Debug for MountHandle {
@@ -115,8 +117,11 @@ pub async fn mount(
     let path = prepare(directory).await?;
     let connected = off_thread(&path, move |path| connect(path, transport)).await?;
     let (connection, device) = connected;
-    let (inodes, host) = (handler.directory().inodes(), Arc::clone(&hosts[home]));
-    let open_files = OpenFiles::new(device, inodes, host);
+    let changes = Arc::new(FileChanges::of(handler.directory().inodes()));
+    let host = Arc::clone(&hosts[home]);
+    let open_files = OpenFiles::new(device, Arc::clone(&changes), host);
+    let host = Arc::clone(&hosts[home]);
+    let files = MountedFiles::new(Arc::clone(&changes), open_files.clone(), host);
     let (drained_sender, drained) = oneshot::channel();
     let handle = MountHandle {
         path,
@@ -126,9 +131,17 @@ pub async fn mount(
         is_over_io_uring: connection.has_ring(),
         is_unmounted: false,
         open_files,
+        files,
     };
     let state = Arc::clone(&handle.state);
-    let port = FusePort::new(connection, handler, hosts, home, state, drained_sender);
+    let port = FusePort::new(
+        connection,
+        (handler, changes),
+        hosts,
+        home,
+        state,
+        drained_sender,
+    );
     match handle.host.open_port(Box::new(port)) {
         Ok(()) => Ok(handle),
         Err(error) => Err(failed(&handle.path, io::Error::other(error))),
@@ -177,6 +190,11 @@ impl MountHandle {
     /// What is done to its open files.
     pub fn open_files(&self) -> &OpenFiles {
         &self.open_files
+    }
+
+    /// Its files, which may change.
+    pub fn files(&self) -> &MountedFiles {
+        &self.files
     }
 
     /// Unmounts, and returns when every request in flight is completed, or after five seconds: a

@@ -5,9 +5,9 @@
 //! whose read that thread has to answer.
 
 use crate::FileIdentity;
+use crate::mounted_files::FileChanges;
 use crate::protocol::{REPLY_HEADER_BYTES, reply_header};
 use disktime_engine::PortHost;
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Weak};
@@ -22,7 +22,7 @@ pub struct OpenFiles {
     /// The connection's device, which ends with the port: a descriptor of its own would keep
     /// programs waiting for a reactor that has ended.
     connection: Weak<File>,
-    inodes: Arc<HashMap<FileIdentity, u64>>,
+    files: Arc<FileChanges>,
     /// The reactor that serves the directory.
     host: Arc<dyn PortHost>,
 }
@@ -30,12 +30,12 @@ pub struct OpenFiles {
 impl OpenFiles {
     pub(crate) fn new(
         connection: Weak<File>,
-        inodes: HashMap<FileIdentity, u64>,
+        files: Arc<FileChanges>,
         host: Arc<dyn PortHost>,
     ) -> OpenFiles {
         OpenFiles {
             connection,
-            inodes: Arc::new(inodes),
+            files,
             host,
         }
     }
@@ -52,11 +52,14 @@ impl OpenFiles {
         }
     }
 
+    /// The connection, unless it has ended.
+    pub(crate) fn connection(&self) -> Option<Arc<File>> {
+        self.connection.upgrade()
+    }
+
     /// Makes the kernel forget what it has cached of a file; may block until its reads are done.
     pub fn forget_cached(&self, file: FileIdentity) {
-        let (Some(connection), Some(inode)) =
-            (self.connection.upgrade(), self.inodes.get(&file).copied())
-        else {
+        let (Some(connection), Some(inode)) = (self.connection(), self.files.inode(file)) else {
             return;
         };
         let message = invalidation(inode);

@@ -12,6 +12,7 @@ use crate::connection::{KernelConnection, Received, ReplyTo};
 use crate::handler::{Handled, OperationHandler, opened_file};
 use crate::held_requests::HeldRequests;
 use crate::in_flight::{InFlightRequest, InFlightTable};
+use crate::mounted_files::FileChanges;
 use crate::protocol::{encode_found, encode_written};
 use crate::vdisk_request::{SEEK_REPLY_BYTES, VdiskRequest, errno, find_target};
 use disktime_engine::{
@@ -54,6 +55,8 @@ impl MountState {
 pub(crate) struct FusePort {
     connection: KernelConnection,
     handler: OperationHandler,
+    /// Files that come and leave.
+    changes: Arc<FileChanges>,
     in_flight: InFlightTable,
     /// Requests of full vdisks.
     held: HeldRequests,
@@ -72,18 +75,18 @@ pub(crate) struct FusePort {
 impl FusePort {
     pub(crate) fn new(
         connection: KernelConnection,
-        handler: OperationHandler,
+        (handler, changes): (OperationHandler, Arc<FileChanges>),
         hosts: Vec<Arc<dyn PortHost>>,
         home: usize,
         state: Arc<MountState>,
         drained: oneshot::Sender<()>,
     ) -> FusePort {
-        let files = handler.directory().position_count();
         FusePort {
             connection,
             handler,
+            changes,
             in_flight: InFlightTable::default(),
-            held: HeldRequests::new(files),
+            held: HeldRequests::default(),
             hosts,
             home,
             origin: 0,
@@ -121,6 +124,7 @@ impl FusePort {
             tracing::error!("the kernel sent a FUSE request without a complete header; ignored");
             return Some(false);
         };
+        self.changes.apply(self.handler.directory_mut());
         self.body.clear();
         let reply_to = self.connection.reply_to(&header);
         let mut opened = OpenedFile::default();
@@ -347,6 +351,7 @@ impl Port for FusePort {
 
     fn turn(&mut self) -> PortStatus {
         self.is_closing |= self.state.is_closing();
+        self.changes.apply(self.handler.directory_mut());
         if self.has_held(true) {
             self.retry_held(true, &mut Err);
         }

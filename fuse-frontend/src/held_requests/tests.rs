@@ -35,7 +35,7 @@ impl Vdisk {
 
 #[test]
 fn requests_of_a_file_are_submitted_in_their_order_however_often_they_are_given_back() {
-    let mut held = HeldRequests::new(2);
+    let mut held = HeldRequests::default();
     let mut vdisk = Vdisk {
         room: 1,
         taken: Vec::new(),
@@ -61,7 +61,7 @@ fn requests_of_a_file_are_submitted_in_their_order_however_often_they_are_given_
 
 #[test]
 fn a_full_file_holds_up_no_other() {
-    let mut held = HeldRequests::new(3);
+    let mut held = HeldRequests::default();
     for position in [0, 1] {
         assert!(!held.submit_or_hold(position, request(position as u64), Err));
     }

@@ -115,7 +115,7 @@ fn set() -> Set {
     let device = Device::new(ours).expect("a descriptor");
     let mut port = FusePort::new(
         KernelConnection::new(device, None),
-        OperationHandler::new(directory),
+        (OperationHandler::new(directory), Arc::default()),
         hosts.clone().map(|host| host as Arc<dyn PortHost>).to_vec(),
         0,
         Arc::clone(&state),
