@@ -32,6 +32,7 @@ pub use errors::DocumentErrors;
 pub use finding::{Finding, Findings, Severity, shortened};
 pub use json::{Member, Node};
 pub use key::{Form, Format, Key, NameRule, Table, ValueKind, key, required_key};
+pub use names::check_file_name;
 pub use object::Object;
 pub use problem::{Excerpt, Problem, write_problems};
 pub use read::read_document;

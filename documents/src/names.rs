@@ -13,14 +13,29 @@ pub(crate) fn check(member: &Member, rule: NameRule, findings: &Findings) {
         NameRule::FileName => wrong_file_name(&member.key.value),
         NameRule::Text => wrong_text(&member.key.value),
     };
+    if let Some(message) = wrong {
+        findings.report(member.key.span, message, expected(rule));
+    }
+}
+
+/// Whether a name that comes from elsewhere could be one of a document that becomes the name of a
+/// file.
+///
+/// # Errors
+/// A sentence: what is wrong with it.
+pub fn check_file_name(name: &str) -> Result<(), String> {
+    match wrong_file_name(name) {
+        None => Ok(()),
+        Some(wrong) => Err(format!("{wrong}; {}", expected(NameRule::FileName))),
+    }
+}
+
+fn expected(rule: NameRule) -> String {
     let allowed = match rule {
         NameRule::FileName => "letters a to z and A to Z, digits, `.`, `_` and `-`",
         NameRule::Text => "characters that are not control characters",
     };
-    if let Some(message) = wrong {
-        let help = format!("expected: a name of 1 to {MAX_NAME} {allowed}");
-        findings.report(member.key.span, message, help);
-    }
+    format!("expected: a name of 1 to {MAX_NAME} {allowed}")
 }
 
 fn wrong_file_name(name: &str) -> Option<String> {

@@ -47,7 +47,7 @@ pub struct OpenedFile(pub u64);
 
 /// The vdisk takes no client now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a revert of the vdisk is being done; connect again when it is over")]
+#[error("the vdisk is being reverted or dropped; connect again when that is over")]
 pub struct ClosedToClients;
 
 /// Keeps a vdisk closed to new clients until it is dropped.
@@ -209,7 +209,7 @@ impl fmt::Display for StillInUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StillInUse::By(clients) => f.write_str(&clients.join(", ")),
-            StillInUse::Closed => f.write_str("another revert of it is being done"),
+            StillInUse::Closed => f.write_str("another revert or drop of it is being done"),
         }
     }
 }

@@ -25,7 +25,7 @@ mod undecided;
 pub(crate) use connection::ConnectionAccess;
 pub(crate) use control::AccessControl;
 pub(crate) use permit::ConnectionPermit;
-pub use rules::ExportAccess;
+pub use rules::{ExportAccess, ExportRules};
 
 #[cfg(test)]
 mod tests;

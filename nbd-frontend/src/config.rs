@@ -52,6 +52,10 @@ impl ListenConfig {
     pub fn most_connections_of(&self, export: &str) -> usize {
         AccessControl::most_of(self.connections, &self.exports, export)
     }
+
+    pub(crate) fn access_control(&self) -> AccessControl {
+        AccessControl::new(self.allow.clone(), self.connections, &self.exports)
+    }
 }
 
 impl Default for ListenConfig {

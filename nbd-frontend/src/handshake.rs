@@ -57,9 +57,14 @@ pub struct Handshake {
     negotiated: Negotiated,
     /// Options received so far.
     options: u32,
+    /// The most exports that one option has listed.
+    listed: u32,
     incoming: Vec<u8>,
     replies: Replies,
 }
+
+/// A client that lists the exports sends several options for each of them (`nbdinfo --list`).
+const OPTIONS_OF_AN_EXPORT: u32 = 4;
 
 /// To a client that cannot use TLS: the protocol has it after fixed newstyle negotiation only.
 const NOT_FIXED: &str =
@@ -79,6 +84,7 @@ impl Handshake {
             selection: None,
             negotiated: Negotiated::default(),
             options: 0,
+            listed: 0,
             incoming: Vec::new(),
             replies: Replies::greeting(),
         }
@@ -165,10 +171,11 @@ impl Handshake {
                 "the client sent an option without its magic number".into(),
             );
         };
-        if self.options >= self.limits.options {
+        let for_listing = OPTIONS_OF_AN_EXPORT.saturating_mul(self.listed);
+        let most = self.limits.options.saturating_add(for_listing);
+        if self.options >= most {
             return HandshakeProgress::Broken(format!(
-                "the client sent more than {} options without choosing an export",
-                self.limits.options
+                "the client sent more than {most} options without choosing an export"
             ));
         }
         if header.len_bytes > self.limits.option_bytes {
@@ -289,9 +296,11 @@ impl Handshake {
             let invalid = option_reply::ERR_INVALID;
             return self.replies.error(option::LIST, invalid, text);
         }
-        for export in self.directory.exports() {
-            self.replies.listed_export(&export);
+        let exports = self.directory.exports();
+        for export in &exports {
+            self.replies.listed_export(export);
         }
+        self.listed = self.listed.max(exports.len() as u32);
         self.replies.ack(option::LIST);
     }
 

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod addresses;
 mod changed;
 mod config;
 mod encrypted_session;
@@ -31,7 +32,8 @@ mod negotiated;
 mod session;
 mod validate;
 
-pub use access::ExportAccess;
+pub use access::{ExportAccess, ExportRules};
+pub use addresses::ExportAddresses;
 pub use changed::{ChangedContext, ChangedRanges, ContextHandle};
 pub use config::{ListenConfig, TlsConfig};
 pub use export::{Export, ExportDirectory, ExportHandle, Kept};

@@ -6,11 +6,11 @@
 //!
 //! What is not known here: who serves the sessions.
 
-use crate::access::AccessControl;
+use crate::access::{AccessControl, ExportRules};
+use crate::addresses::ExportAddresses;
 use crate::config::ListenConfig;
 use crate::export::ExportDirectory;
 use crate::negotiate::{Deliver, Negotiator, NewConnection};
-use disktime_nbd_protocol::NbdUri;
 use disktime_sockets::{ListenError, ListeningSocket, UnixSocket, adopt, bind_tcp, client_path};
 use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
@@ -26,11 +26,22 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub struct NbdListener {
     config: ListenConfig,
+    rules: ExportRules,
     unix: Vec<UnixSocket>,
     tcp: Vec<TcpListener>,
 }
 
 impl NbdListener {
+    fn new(config: ListenConfig, unix: Vec<UnixSocket>, tcp: Vec<TcpListener>) -> NbdListener {
+        let rules = ExportRules(Arc::new(config.access_control()));
+        NbdListener {
+            config,
+            rules,
+            unix,
+            tcp,
+        }
+    }
+
     /// Binds all addresses of `config`. Clients can connect from now on; `serve` accepts them.
     ///
     /// # Errors
@@ -45,7 +56,7 @@ impl NbdListener {
             .copied()
             .map(bind_tcp)
             .collect::<Result<_, _>>()?;
-        Ok(NbdListener { config, unix, tcp })
+        Ok(NbdListener::new(config, unix, tcp))
     }
 
     /// Uses sockets that the parent process passed (socket activation), each with its name, instead
@@ -64,7 +75,7 @@ impl NbdListener {
                 ListeningSocket::Tcp(listener) => tcp.push(listener),
             }
         }
-        Ok(NbdListener { config, unix, tcp })
+        Ok(NbdListener::new(config, unix, tcp))
     }
 
     /// The unix socket's path, if it has one.
@@ -80,25 +91,17 @@ impl NbdListener {
             .collect()
     }
 
-    /// The URIs of the export `name`, the unix socket first. With TLS they are TLS URIs, except for
-    /// a unix socket where TLS is optional.
-    pub fn uris(&self, name: &str) -> Vec<NbdUri> {
-        let tls = self.config.tls.as_ref();
-        let encrypted = |uri: NbdUri, encrypted| NbdUri {
-            tls: encrypted,
-            ..uri
-        };
-        let unix = self.unix.iter().filter_map(UnixSocket::path).map(|path| {
-            encrypted(
-                NbdUri::unix(client_path(path), name),
-                tls.is_some_and(|tls| tls.require),
-            )
-        });
-        let tcp = self.addresses().into_iter().map(|address| {
-            let uri = NbdUri::tcp(&address.ip().to_string(), address.port(), name);
-            encrypted(uri, tls.is_some())
-        });
-        unix.chain(tcp).collect()
+    /// Where its exports are reached, which it may be asked for when it serves.
+    pub fn export_addresses(&self) -> ExportAddresses {
+        let unix = self.unix.iter().filter_map(UnixSocket::path);
+        let unix = unix.map(client_path).collect();
+        let tls = self.config.tls.as_ref().map(|tls| tls.require);
+        ExportAddresses::new(unix, self.addresses(), tls)
+    }
+
+    /// The rules of its exports, which may change when it serves.
+    pub fn rules(&self) -> ExportRules {
+        self.rules.clone()
     }
 
     /// Accepts connections until `stop` completes; then the sockets are closed, the unix socket's
@@ -113,7 +116,12 @@ impl NbdListener {
         deliver: Deliver,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let negotiator = Arc::new(Negotiator::new(self.config, directory, deliver));
+        let negotiator = Arc::new(Negotiator::new(
+            self.config,
+            self.rules.0,
+            directory,
+            deliver,
+        ));
         let mut loops = JoinSet::new();
         for socket in &self.unix {
             let listener = tokio::net::UnixListener::from_std(socket.listener()?)?;

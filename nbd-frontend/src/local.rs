@@ -33,7 +33,10 @@ impl LocalConnections {
             connections,
             ..ListenConfig::default()
         };
-        LocalConnections(Arc::new(Negotiator::new(config, directory, deliver)))
+        let access = Arc::new(config.access_control());
+        LocalConnections(Arc::new(Negotiator::new(
+            config, access, directory, deliver,
+        )))
     }
 
     /// Runs the handshake with the client at the other end, whose name is for the log, and delivers

@@ -80,15 +80,16 @@ impl NewConnection {
 }
 
 impl Negotiator {
+    /// `access`: the rules and limits of the connections.
     pub(crate) fn new(
         config: ListenConfig,
+        access: Arc<AccessControl>,
         directory: Arc<dyn ExportDirectory>,
         deliver: Deliver,
     ) -> Negotiator {
-        let access = AccessControl::new(config.allow.clone(), config.connections, &config.exports);
         Negotiator {
             config,
-            access: Arc::new(access),
+            access,
             directory,
             deliver,
         }

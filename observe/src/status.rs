@@ -192,6 +192,9 @@ pub struct VdiskStatus {
     /// Requests that failed because the file system below had no space.
     #[serde(default)]
     pub no_space: u64,
+    /// The moment that it was cloned from, as in `db@seq:812`; absent for a vdisk that is no clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone_of: Option<String>,
 }
 
 /// What is reported of a group.

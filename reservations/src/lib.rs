@@ -30,7 +30,7 @@ pub use configuration::{
     Configuration, Control, Disk, EmulateChecker, Fuse, Group, Limit, Medium, Nbd, Policy,
     RequestOrder, Reservation, Switching, Tls, Vdisk,
 };
-pub use disktime_documents::{DocumentErrors, Span, Spanned};
+pub use disktime_documents::{DocumentErrors, Severity, Span, Spanned, check_file_name};
 pub use history::{History, HistoryStream, PartialReservation, WhenFull};
 pub use reference::reference;
 pub use remedy::Remedy;

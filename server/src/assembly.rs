@@ -4,9 +4,10 @@
 //! `profile` finds what was measured of a disk, `first_probe` what a few seconds of reads tell of
 //! one that was not; `disks` opens it, after `foreign_content` judged what its file holds;
 //! `scheduling` gives it its loop; `streams` says what each vdisk, group and background work is
-//! entitled to.
+//! entitled to, `clones` what clones get.
 
 mod admission;
+mod clones;
 mod disks;
 pub(crate) mod emulation;
 mod first_probe;
@@ -19,6 +20,7 @@ use disktime_disks::Disk;
 use disktime_volumes::{JoinedSets, VolumeSet};
 
 pub(crate) use admission::{admit_all, admit_disk, require_admitted};
+pub(crate) use clones::{CloneAdmission, CloneSettings};
 pub(crate) use disks::{open_as_it_is, open_real, open_to_read, open_virtual, size_if_empty};
 pub(crate) use first_probe::{assumptions, findings, probe_unknown_disks};
 pub(crate) use foreign_content::{has_label, refuse_to_grow};

@@ -1,6 +1,8 @@
 //! The command line and its help.
 
-use crate::commands::{CalibrationOptions, HistoryServer, ServerAddress, SimulationOptions};
+use crate::commands::{
+    CalibrationOptions, CloneOptions, HistoryServer, ServerAddress, SimulationOptions,
+};
 use crate::diagnostics::Verbosity;
 use crate::failure::CommandResult;
 use clap::{Args, Parser, Subcommand};
@@ -331,14 +333,34 @@ pub(crate) enum Command {
         #[command(flatten)]
         server: HistoryServer,
     },
-    /// Give up a mark (VDISK@MARK), or with --branch what a revert left behind. What only that kept
-    /// cannot be restored any more, and its space in the log can be used again.
+    /// Make a virtual disk that begins with a moment of another one, which has a history: it is
+    /// served at once, over restarts too, until it is dropped. What is written to it concerns it
+    /// alone.
+    Clone {
+        /// The virtual disk and the moment, as in db@before-upgrade or db@-5m.
+        #[arg(value_name = "VDISK@MOMENT")]
+        what: String,
+        /// The name of the clone.
+        name: String,
+        #[command(flatten)]
+        options: CloneOptions,
+        #[command(flatten)]
+        server: HistoryServer,
+    },
+    /// Give up a mark (VDISK@MARK), with --branch what a revert left behind, or a clone with all
+    /// that was written to it. What only that kept cannot be restored any more, and its space can
+    /// be used again.
     Drop {
-        /// The virtual disk and the mark, as in db@before-upgrade; with --branch the virtual disk.
+        /// The virtual disk and the mark, as in db@before-upgrade; with --branch the virtual disk;
+        /// or the clone.
         what: String,
         /// The branch, by its number in `disktime history`.
         #[arg(long, value_name = "ID")]
         branch: Option<u64>,
+        /// Of a clone: disconnect its clients first, as `revert` does; else their use is why it is
+        /// refused.
+        #[arg(long, conflicts_with = "branch")]
+        disconnect: bool,
         #[command(flatten)]
         server: HistoryServer,
     },

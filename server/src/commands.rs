@@ -35,7 +35,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use calibrate::CalibrationOptions;
-pub(crate) use history::HistoryServer;
+pub(crate) use history::{CloneOptions, HistoryServer};
 pub(crate) use simulate::SimulationOptions;
 pub(crate) use status::ServerAddress;
 
@@ -131,11 +131,18 @@ pub(crate) fn run(
             server,
         } => history::changed(&server, &vdisk, &since, until.as_deref())?,
         Command::Verify { vdisk, server } => return verify::run(&server, &vdisk),
+        Command::Clone {
+            what,
+            name,
+            options,
+            server,
+        } => history::clone(&server, &what, &name, &options)?,
         Command::Drop {
             what,
             branch,
+            disconnect,
             server,
-        } => history::give_up(&server, &what, branch)?,
+        } => history::give_up(&server, &what, branch, disconnect)?,
         Command::Restore {
             what,
             target,
@@ -168,6 +175,7 @@ pub(crate) fn prints_only(command: &Command) -> bool {
             | Command::Mark { .. }
             | Command::Revert { .. }
             | Command::UndoRevert { .. }
+            | Command::Clone { .. }
             | Command::Drop { .. }
             | Command::Restore { .. }
             | Command::AcceptLoss { .. }

@@ -14,7 +14,7 @@ use disktime_observe::{
     ServerStatus, StreamCounts, StreamStatus, StreamTimes, StreamWindow, VdiskStatus, Windows,
 };
 use disktime_reservations::{Configuration, HistoryStream, Policy};
-use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
+use disktime_units::{BackgroundWork, Nanos};
 use disktime_volumes::VolumeSet;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,14 +23,14 @@ pub(crate) use groups::GroupStreams;
 pub(crate) use overlap::{disk_overlap, solo_time};
 
 /// The streams of a disk, by the names of what they pay for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct DiskStreams {
-    /// Its vdisks, in file order.
+    /// Its vdisks: those of the file in file order, and clones.
     vdisks: Vec<(String, StreamId)>,
     /// Its groups, in file order.
     groups: Vec<GroupStreams>,
     /// Its background work.
-    background: ByBackgroundWork<StreamId>,
+    background: Vec<(BackgroundWork, StreamId)>,
     /// Logs and folds of histories, by name.
     histories: Vec<(String, StreamId)>,
 }
@@ -61,12 +61,12 @@ impl DiskStreams {
         disk: &str,
         service: &VolumeSet<D>,
     ) -> DiskStreams {
-        let vdisks = configuration.vdisks_on(disk).filter_map(|vdisk| {
-            let name = &vdisk.name.value;
-            let stream = service.stream(service.vdisk_id(name)?)?;
-            Some((name.clone(), stream))
+        let vdisks = service.vdisk_ids().filter_map(|vdisk| {
+            let name = service.name(vdisk)?.to_owned();
+            Some((name, service.stream(vdisk)?))
         });
-        let background = ByBackgroundWork::from_fn(|work| service.background_stream(work));
+        let works = BackgroundWork::ALL.iter();
+        let background = works.map(|work| (*work, service.background_stream(*work)));
         let histories = service.history_streams().iter().flat_map(|of| {
             let log = of
                 .log
@@ -78,12 +78,12 @@ impl DiskStreams {
         DiskStreams {
             vdisks: vdisks.collect(),
             groups: groups::groups(configuration, disk, service),
-            background,
+            background: background.collect(),
             histories,
         }
     }
 
-    /// The vdisks with their streams, in file order.
+    /// The vdisks with their streams: those of the file in file order, and clones.
     pub(crate) fn vdisks(&self) -> &[(String, StreamId)] {
         &self.vdisks
     }
@@ -95,7 +95,7 @@ impl DiskStreams {
 
     /// The streams of background work.
     pub(crate) fn background(&self) -> impl Iterator<Item = (BackgroundWork, StreamId)> {
-        self.background.iter().map(|(work, stream)| (work, *stream))
+        self.background.iter().copied()
     }
 
     /// The streams of logs and folds, by name.

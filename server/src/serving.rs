@@ -1,10 +1,13 @@
 //! A server while it runs: wiring of disks, frontends and control socket, disk threads, stopping.
 
 pub(crate) mod backing_watch;
+pub(crate) mod catalog;
 pub(crate) mod changed_contexts;
+pub(crate) mod cloning;
 pub(crate) mod control_socket;
 pub(crate) mod created_file;
 pub(crate) mod descendants;
+pub(crate) mod disconnecting;
 pub(crate) mod disk_space;
 pub(crate) mod disk_thread;
 pub(crate) mod export_directory;

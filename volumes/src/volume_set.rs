@@ -114,6 +114,16 @@ impl<D: Disk> VolumeSet<D> {
         })
     }
 
+    /// The name of a vdisk.
+    pub fn name(&self, vdisk: VdiskId) -> Option<&str> {
+        Some(self.vdisk(vdisk)?.name())
+    }
+
+    /// The size of a vdisk.
+    pub fn size_bytes(&self, vdisk: VdiskId) -> Option<u64> {
+        Some(self.vdisk(vdisk)?.layout().size_bytes())
+    }
+
     /// How much of a vdisk is stored: what it does not know to be a hole.
     pub fn stored(&self, vdisk: VdiskId) -> Option<StoredBytes> {
         let slot = self.catalog.resolve(vdisk)?;

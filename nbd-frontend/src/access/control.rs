@@ -8,11 +8,14 @@ use disktime_sockets::AllowList;
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Clients above the limit that get an error at once; further ones are closed without one.
 pub(super) const OVER_LIMIT_MAX: usize = 16;
+
+/// The rules of an export, and what is left of its own limit.
+type ExportRule = (ExportAccess, Arc<Semaphore>);
 
 /// Decides about every connection.
 pub(crate) struct AccessControl {
@@ -20,7 +23,7 @@ pub(crate) struct AccessControl {
     limit: usize,
     permits: Arc<Semaphore>,
     over_limit_permits: Arc<Semaphore>,
-    exports: HashMap<String, (ExportAccess, Arc<Semaphore>)>,
+    exports: RwLock<HashMap<String, ExportRule>>,
     places: Arc<ExportPlaces>,
     undecided: UndecidedConnections,
 }
@@ -31,25 +34,38 @@ impl AccessControl {
         limit: usize,
         exports: &HashMap<String, ExportAccess>,
     ) -> AccessControl {
-        let with_permits = |(name, access): (&String, &ExportAccess)| {
-            let permits = access
-                .connections
-                .unwrap_or(limit)
-                .min(Semaphore::MAX_PERMITS);
-            (
-                name.clone(),
-                (access.clone(), Arc::new(Semaphore::new(permits))),
-            )
-        };
+        let rules = exports.iter();
+        let rules = rules.map(|(name, access)| (name.clone(), rule_of(access.clone(), limit)));
         AccessControl {
             allow,
             limit,
             permits: Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))),
             over_limit_permits: Arc::new(Semaphore::new(OVER_LIMIT_MAX)),
-            exports: exports.iter().map(with_permits).collect(),
+            exports: RwLock::new(rules.collect()),
             places: ExportPlaces::new(limit, exports),
             undecided: UndecidedConnections::default(),
         }
+    }
+
+    /// The rules of an export that clients can choose from now on.
+    pub(super) fn add_export(&self, name: &str, access: ExportAccess) {
+        self.places.add(name, access.connections);
+        let rule = rule_of(access, self.limit);
+        let mut exports = self.exports.write().unwrap_or_else(PoisonError::into_inner);
+        exports.insert(name.to_owned(), rule);
+    }
+
+    /// An export has no rules any more, as it is gone.
+    pub(super) fn remove_export(&self, name: &str) {
+        let mut exports = self.exports.write().unwrap_or_else(PoisonError::into_inner);
+        exports.remove(name);
+        drop(exports);
+        self.places.remove(name);
+    }
+
+    fn rule(&self, name: &str) -> Option<ExportRule> {
+        let exports = self.exports.read().unwrap_or_else(PoisonError::into_inner);
+        exports.get(name).cloned()
     }
 
     /// The most connections that the export `name` gets of `limit`, by what is kept for the others
@@ -109,7 +125,7 @@ impl AccessControl {
 
     /// Whether a client may use the export `name`; `address` is `None` for a unix socket.
     pub(super) fn allows_export(&self, name: &str, address: Option<IpAddr>) -> bool {
-        match (address, self.exports.get(name)) {
+        match (address, self.rule(name)) {
             (Some(address), Some((rule, _))) => rule.allow.allows(address),
             _ => true,
         }
@@ -122,14 +138,14 @@ impl AccessControl {
         name: &str,
         client: Option<&str>,
     ) -> Result<Option<ExportPermit>, String> {
-        let Some((rule, permits)) = self.exports.get(name) else {
+        let Some((rule, permits)) = self.rule(name) else {
             return Ok(None);
         };
         let Some(limit) = rule.connections else {
-            return self.with_place(name, client, rule, None).map(Some);
+            return self.with_place(name, client, &rule, None).map(Some);
         };
-        if let Ok(permit) = permits.clone().try_acquire_owned() {
-            return self.with_place(name, client, rule, Some(permit)).map(Some);
+        if let Ok(permit) = permits.try_acquire_owned() {
+            return self.with_place(name, client, &rule, Some(permit)).map(Some);
         }
         tracing::warn!("an NBD client was refused: {limit} connections use {name:?}, its limit");
         Err(format!(
@@ -167,4 +183,10 @@ impl AccessControl {
         let limit = self.limit;
         format!("the server has {limit} connections, which is its limit; try again later")
     }
+}
+
+fn rule_of(access: ExportAccess, limit: usize) -> ExportRule {
+    let permits = access.connections.unwrap_or(limit);
+    let permits = Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
+    (access, Arc::new(permits))
 }

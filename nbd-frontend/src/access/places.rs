@@ -5,8 +5,12 @@
 //! limit; the others are for the clients that come first. Where there are so many exports that the
 //! part is less than one place, no export gets more than half of all places.
 //!
+//! Exports come and go: then the parts are divided anew, and what others use beyond theirs is not
+//! taken away.
+//!
 //! Invariant: the places in use and those that are kept and not in use are together at most as many
-//! as there are, so an export that uses less than its part always gets a place.
+//! as there are, so an export that uses less than its part always gets a place; after an export was
+//! added, as soon as enough of the others' connections have ended.
 
 use super::rules::ExportAccess;
 use std::collections::HashMap;
@@ -16,15 +20,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(super) struct ExportPlaces {
     limit: usize,
-    /// How many are kept for each export, by its name.
-    parts: HashMap<String, usize>,
-    /// The most that one export gets where no place is kept.
-    most: usize,
     state: Mutex<PlacesState>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PlacesState {
+    /// The own limits of the exports, by their names.
+    limits: HashMap<String, Option<usize>>,
+    /// How many are kept for each export without a smaller limit of its own.
+    part: usize,
+    /// The most that one export gets where no place is kept.
+    most: usize,
     /// By the exports' names; those without clients may be missing.
     used: HashMap<String, usize>,
     used_in_all: usize,
@@ -42,47 +48,50 @@ pub(super) struct ExportPlace {
 impl ExportPlaces {
     /// `limit` places for these exports.
     pub(super) fn new(limit: usize, exports: &HashMap<String, ExportAccess>) -> Arc<ExportPlaces> {
-        let part = limit / (2 * exports.len().max(1));
-        let most = match (part, exports.len()) {
-            (0, 2..) => limit.div_ceil(2),
-            _ => limit,
+        let limits = exports.iter();
+        let limits = limits.map(|(name, access)| (name.clone(), access.connections));
+        let mut state = PlacesState {
+            limits: limits.collect(),
+            part: 0,
+            most: limit,
+            used: HashMap::new(),
+            used_in_all: 0,
+            kept: 0,
         };
-        let parts = exports.iter().map(|(name, access)| {
-            // No client could use more than its own limit.
-            let kept = access.connections.map_or(part, |own| own.min(part));
-            (name.clone(), kept)
-        });
-        let parts: HashMap<String, usize> = parts.collect();
-        let kept = parts.values().sum();
-        Arc::new(ExportPlaces {
-            limit,
-            parts,
-            most,
-            state: Mutex::new(PlacesState {
-                kept,
-                ..PlacesState::default()
-            }),
-        })
+        state.divide(limit);
+        let state = Mutex::new(state);
+        Arc::new(ExportPlaces { limit, state })
     }
 
     /// The most connections that the export gets while no other has any.
     pub(super) fn most_of(&self, export: &str) -> usize {
-        let kept: usize = self.parts.values().sum();
-        let kept_for_others = kept - self.part_of(export);
-        self.most.min(self.limit - kept_for_others)
+        let state = self.lock();
+        let kept: usize = state.limits.keys().map(|name| state.part_of(name)).sum();
+        let kept_for_others = kept - state.part_of(export);
+        state.most.min(self.limit - kept_for_others)
     }
 
-    fn part_of(&self, export: &str) -> usize {
-        self.parts.get(export).copied().unwrap_or(0)
+    /// One more export, or other rules for one.
+    pub(super) fn add(&self, export: &str, connections: Option<usize>) {
+        let mut state = self.lock();
+        state.limits.insert(export.to_owned(), connections);
+        state.divide(self.limit);
+    }
+
+    /// An export is gone; places of its connections that have not ended stay in use.
+    pub(super) fn remove(&self, export: &str) {
+        let mut state = self.lock();
+        state.limits.remove(export);
+        state.divide(self.limit);
     }
 
     /// A place for one more connection to the export. Without one, how many connections it has.
     pub(super) fn take(self: &Arc<ExportPlaces>, export: &str) -> Result<ExportPlace, usize> {
         let mut state = self.lock();
         let used = state.used.get(export).copied().unwrap_or(0);
-        if used < self.part_of(export) {
+        if used < state.part_of(export) {
             state.kept -= 1;
-        } else if used >= self.most || state.used_in_all + state.kept >= self.limit {
+        } else if used >= state.most || state.used_in_all + state.kept >= self.limit {
             return Err(used);
         }
         state.used.insert(export.to_owned(), used + 1);
@@ -98,10 +107,34 @@ impl ExportPlaces {
     }
 }
 
+impl PlacesState {
+    /// Divides the places among the exports that there are now.
+    fn divide(&mut self, limit: usize) {
+        let count = self.limits.len();
+        self.part = limit / (2 * count.max(1));
+        self.most = match (self.part, count) {
+            (0, 2..) => limit.div_ceil(2),
+            _ => limit,
+        };
+        let unused = |name: &String| {
+            let used = self.used.get(name).copied().unwrap_or(0);
+            self.part_of(name).saturating_sub(used)
+        };
+        self.kept = self.limits.keys().map(unused).sum();
+    }
+
+    /// How many are kept for an export.
+    fn part_of(&self, export: &str) -> usize {
+        // No client could use more than its own limit.
+        let own = self.limits.get(export);
+        own.map_or(0, |own| own.map_or(self.part, |own| own.min(self.part)))
+    }
+}
+
 impl Drop for ExportPlace {
     fn drop(&mut self) {
-        let part = self.places.part_of(&self.export);
         let mut state = self.places.lock();
+        let part = state.part_of(&self.export);
         let Some(used) = state.used.get_mut(&self.export) else {
             return;
         };

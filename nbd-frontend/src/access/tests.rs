@@ -298,3 +298,29 @@ fn the_clients_of_an_export_leave_the_others_their_part() {
     assert_eq!(hogs.len(), 2);
     assert_eq!(fill(&control, "inner").len(), 1);
 }
+
+#[test]
+fn exports_that_come_and_go_are_counted_and_have_their_part() {
+    let control = without_rules(16, &["open"]);
+    let hogs = fill(&control, "open");
+    assert_eq!(hogs.len(), 16, "an only export has all");
+    drop(hogs);
+    let rules = ExportRules(Arc::clone(&control));
+    let access = ExportAccess {
+        connections: Some(2),
+        ..ExportAccess::default()
+    };
+    rules.add("inner", access.clone());
+    let hogs = fill(&control, "open");
+    assert_eq!(hogs.len(), 14, "two are kept for the new one");
+    let others = fill(&control, "inner");
+    assert_eq!(others.len(), 2, "its limit");
+    assert_eq!(access.clients.get(), 2, "its clients are counted");
+    // Its connections go on when it is gone, and count under the limit of all.
+    rules.remove("inner");
+    drop(others);
+    let hogs_now = fill(&control, "open");
+    assert_eq!(hogs.len() + hogs_now.len(), 16);
+    drop((hogs, hogs_now));
+    assert_eq!(fill(&control, "open").len(), 16);
+}

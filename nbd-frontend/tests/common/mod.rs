@@ -70,7 +70,11 @@ impl TestServer {
         };
         configure(&mut config);
         let listener = NbdListener::bind(config).expect("the sockets can be had");
-        let tcp_uri = listener.uris("disk").pop().expect("a TCP address");
+        let tcp_uri = listener
+            .export_addresses()
+            .uris("disk")
+            .pop()
+            .expect("a TCP address");
         let (stop, stopped) = oneshot::channel();
         let served = disks.clone();
         let thread = std::thread::spawn(move || {

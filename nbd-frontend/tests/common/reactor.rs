@@ -115,7 +115,7 @@ pub(crate) fn with_config(
     };
     let (reactor, handle) = Reactor::new(memory, Instant::now()).expect("a reactor");
     let server = RunningServer {
-        uris: listener.uris("disk"),
+        uris: listener.export_addresses().uris("disk"),
         reactor: handle.clone(),
     };
     let exports = vec![Export::new(ExportHandle(0), VdiskId(0), "disk", 16 * MIB)];

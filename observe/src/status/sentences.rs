@@ -6,6 +6,8 @@ use crate::text::{cut, percent};
 
 /// How many vdisks a sentence names.
 const NAMED: usize = 4;
+/// How many clones a sentence names.
+const CLONES_NAMED: usize = 8;
 /// Longer names are cut.
 const LONGEST_NAME: usize = 40;
 /// The only policy that keeps reservations.
@@ -47,8 +49,31 @@ impl ServerStatus {
                 ));
             }
         }
+        sentences.extend(self.clones_on(name));
         sentences.extend(disk.slowness());
         sentences
+    }
+
+    /// Which vdisks of a disk are clones, and of what.
+    fn clones_on(&self, disk: &str) -> Option<String> {
+        let vdisks = self.vdisks.iter();
+        let of_disk = vdisks.filter(|(_, vdisk)| vdisk.stream.account.entitlement.disk == disk);
+        let clones = of_disk.filter_map(|(name, vdisk)| {
+            let moment = vdisk.clone_of.as_ref()?;
+            let name = cut(name, LONGEST_NAME);
+            Some(format!(
+                "{name} is a clone of {}",
+                cut(moment, LONGEST_NAME)
+            ))
+        });
+        let clones: Vec<String> = clones.collect();
+        let named = clones.iter().take(CLONES_NAMED).cloned();
+        let named = named.collect::<Vec<String>>().join(", ");
+        match clones.len().saturating_sub(CLONES_NAMED) {
+            _ if clones.is_empty() => None,
+            0 => Some(named),
+            more => Some(format!("{named}, and there are {more} more clones")),
+        }
     }
 
     /// A line for each disk: how busy it was since the start, and which deadlines were kept.

@@ -85,6 +85,7 @@ fn status() -> ServerStatus {
         clients: 2,
         read_only: true,
         no_space: 3,
+        clone_of: Some("db@seq:7".to_owned()),
     };
     let mut limited = account(0.4, 400);
     limited.entitlement.limit_share = Some(0.6);
@@ -97,6 +98,7 @@ fn status() -> ServerStatus {
         clients: 0,
         read_only: false,
         no_space: 0,
+        clone_of: None,
     };
     let group = GroupStatus {
         account: account(0.2, 100),
@@ -253,6 +255,25 @@ fn the_text_says_what_is_promised_and_who_found_no_space() {
     let disk = status.disks.get_mut("hdd0").expect("it is there");
     disk.space_problem = Some("it cannot hold it".to_owned());
     assert!(status.to_string().contains("hdd0: it cannot hold it"));
+}
+
+#[test]
+fn clones_are_named_and_no_more_than_a_line_has_room_for() {
+    let mut status = status();
+    let text = status.to_string();
+    assert!(
+        text.contains("\nhdd0: web is a clone of db@seq:7\n"),
+        "{text}"
+    );
+    for number in 0..20 {
+        let mut clone = status.vdisks["web"].clone();
+        clone.group = None;
+        status.vdisks.insert(format!("x{number:02}"), clone);
+    }
+    let text = status.to_string().replace('\n', " ");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let last = "x06 is a clone of db@seq:7, and there are 13 more clones";
+    assert!(words.contains(last), "{words}");
 }
 
 #[test]

@@ -149,7 +149,7 @@ async fn load_and_sample(
 ) -> CommandResult<DemoRun> {
     let uris: BTreeMap<String, NbdUri> = CLIENTS
         .iter()
-        .filter_map(|(name, _)| Some(((*name).to_owned(), server.uris(name).first()?.clone())))
+        .filter_map(|(name, _)| Some(((*name).to_owned(), server.uris(name).into_iter().next()?)))
         .collect();
     let before = server.status().await;
     let load = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,7 @@
 //! The commands about the history of a vdisk of a running server: `history`, `mark`, `revert`,
-//! `undo-revert`.
+//! `undo-revert`; those about clones in a file of their own.
+
+mod clones;
 
 use crate::assembly::emulation;
 use crate::failure::{CommandResult, Failure};
@@ -10,6 +12,9 @@ use disktime_observe::HistoryStatus;
 use disktime_units::format_size;
 use serde_json::Value;
 use std::path::PathBuf;
+
+pub(crate) use clones::CloneOptions;
+pub(super) use clones::make as clone;
 
 /// Names the control socket where the command line does not.
 const CONTROL_VARIABLE: &str = "DISKTIME_CONTROL";
@@ -226,9 +231,19 @@ pub(super) fn undo_revert(server: &HistoryServer, vdisk: &str, disconnect: bool)
     Ok(())
 }
 
-/// Gives up a mark, or a branch that a revert left behind.
-pub(super) fn give_up(server: &HistoryServer, what: &str, branch: Option<u64>) -> CommandResult {
+/// Gives up a mark, a branch that a revert left behind, or a clone.
+pub(super) fn give_up(
+    server: &HistoryServer,
+    what: &str,
+    branch: Option<u64>,
+    disconnect: bool,
+) -> CommandResult {
     let (vdisk, mark) = match (what.split_once('@'), branch) {
+        (Some(_), None) if disconnect => {
+            return Err(Failure::new(
+                "a mark has no clients: --disconnect is for clones (`disktime drop CLONE`)",
+            ));
+        }
         (Some((vdisk, mark)), None) => (vdisk, Some(mark)),
         (None, Some(_)) => (what, None),
         (Some(_), Some(_)) => {
@@ -237,12 +252,7 @@ pub(super) fn give_up(server: &HistoryServer, what: &str, branch: Option<u64>) -
                  --branch",
             ));
         }
-        (None, None) => {
-            return Err(Failure::new(format!(
-                "what of `{what}` is to be dropped? Give `{what}@MARK`, or --branch ID; `disktime \
-                 history {what}` lists both"
-            )));
-        }
+        (None, None) => return clones::give_up(server, what, disconnect),
     };
     let answer = server.ask(ControlRequest {
         name: mark.map(str::to_owned),

@@ -3,16 +3,18 @@
 //!
 //! Requests: `{"command": "status"}`, and those of histories, which name a vdisk: `history`, `mark`
 //! (with `name`), `revert` (with `to`, a moment) and `undo-revert`, both with `disconnect`: true
-//! where clients are to be disconnected. Before the answer to `verify` come lines
-//! `{"progress": {"done_bytes": …, "all_bytes": …}}`, twice a second, and a client that closes the
-//! connection, or does not read them, ends it. After the answer to `nbd` the connection is one of
-//! NBD, by which the exports of moments are read. An answer is the result, or
-//! `{"error": "a sentence"}`. After an error the connection stays open, except after a line of more
-//! than 64 KiB: that one is answered by an error and closed. Limit: 32 connections; one more closes
-//! the oldest.
+//! where clients are to be disconnected; `clone` (with `moment` and `name`), and `drop` of a clone.
+//! Before the answer to `verify` come lines `{"progress": {"done_bytes": …, "all_bytes": …}}`,
+//! twice a second, and a client that closes the connection, or does not read them, ends it. After
+//! the answer to `nbd` the connection is one of NBD, by which the exports of moments are read. An
+//! answer is the result, or `{"error": "a sentence"}`. After an error the connection stays open,
+//! except after a line of more than 64 KiB: that one is answered by an error and closed. Limit: 32
+//! connections; one more closes the oldest.
 
+mod cloning;
 mod following;
 
+pub(crate) use cloning::CloneRequest;
 pub(crate) use following::follow;
 
 use crate::failure::{CommandResult, Failure};
@@ -51,6 +53,20 @@ pub(crate) trait Commands: Send + Sync + 'static {
         &self,
         vdisk: String,
         request: HistoryRequest,
+    ) -> impl Future<Output = CommandResult<Value>> + Send;
+
+    /// Makes a clone of a moment of a vdisk.
+    fn clone_vdisk(
+        &self,
+        vdisk: String,
+        wanted: CloneRequest,
+    ) -> impl Future<Output = CommandResult<Value>> + Send;
+
+    /// Drops a clone; its clients are why that is refused, unless they are to be disconnected.
+    fn drop_clone(
+        &self,
+        vdisk: String,
+        disconnect: bool,
     ) -> impl Future<Output = CommandResult<Value>> + Send;
 
     /// Begins to verify the history of a vdisk.
@@ -106,6 +122,15 @@ pub(crate) struct ControlRequest {
     pub(crate) branch: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) disconnect: bool,
+    /// Of a clone: the moment that it begins with, and what it gets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moment: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reserve: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) period: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max: Option<String>,
 }
 
 /// The server's line where it cannot answer.
@@ -249,6 +274,16 @@ async fn answer(request: ControlRequest, commands: &impl Commands) -> Result<Val
             let answer = status.and_then(|status| Ok(serde_json::to_value(status)?));
             answer.map_err(|failure| ControlError::new(failure.to_string()))
         }
+        Some("clone") => {
+            let (vdisk, wanted) = CloneRequest::of(request).map_err(ControlError::new)?;
+            let answer = commands.clone_vdisk(vdisk, wanted).await;
+            answer.map_err(|failure| ControlError::new(failure.to_string()))
+        }
+        Some("drop") if request.name.is_none() && request.branch.is_none() => {
+            let vdisk = request.vdisk.ok_or_else(|| missing("drop", "vdisk"))?;
+            let answer = commands.drop_clone(vdisk, request.disconnect).await;
+            answer.map_err(|failure| ControlError::new(failure.to_string()))
+        }
         Some(
             "history" | "mark" | "revert" | "undo-revert" | "drop" | "accept-loss" | "changed",
         ) => {
@@ -259,10 +294,14 @@ async fn answer(request: ControlRequest, commands: &impl Commands) -> Result<Val
         Some("verify") => Err(ControlError::new("`verify` needs the key `vdisk`")),
         Some(other) => Err(ControlError::new(format!(
             "there is no command `{other}`; there are `status`, `history`, `mark`, `revert`, \
-             `undo-revert`, `drop`, `accept-loss`, `changed` and `verify`"
+             `undo-revert`, `clone`, `drop`, `accept-loss`, `changed` and `verify`"
         ))),
         None => Err(ControlError::new(EXPECTED)),
     }
+}
+
+fn missing(command: &str, key: &str) -> ControlError {
+    ControlError::new(format!("`{command}` needs the key `{key}`"))
 }
 
 /// The vdisk that a request names, and what is asked of its history.
@@ -276,9 +315,10 @@ fn history_request(request: ControlRequest) -> Result<(String, HistoryRequest), 
         until,
         branch,
         disconnect,
+        ..
     } = request;
     let command = command.unwrap_or_default();
-    let missing = |key| ControlError::new(format!("`{command}` needs the key `{key}`"));
+    let missing = |key| missing(&command, key);
     let vdisk = vdisk.ok_or_else(|| missing("vdisk"))?;
     let wanted = match command.as_str() {
         "mark" => HistoryRequest::Mark(name.ok_or_else(|| missing("name"))?),

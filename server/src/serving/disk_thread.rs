@@ -7,6 +7,7 @@
 //! its end (`last_flush`).
 
 mod changes;
+mod clones;
 mod counters;
 mod inspecting;
 mod label_reading;
@@ -15,12 +16,13 @@ mod opening;
 
 use crate::assembly::{self, DiskService, ThreadService};
 use crate::diagnostics::print_sentence;
-use crate::disk_report::{DiskReport, DiskStreams};
+use crate::disk_report::DiskReport;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::WatchedFile;
 use crate::serving::known_disks::FoundDisk;
-use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, ServedVdisk};
-use counters::{Counters, Reading};
+use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, FoundClone, ServedVdisk};
+use clones::ClonesAtStart;
+use counters::{CountedDisk, Counters, Reading};
 use disktime_engine::{PortHost, Reactor, ReactorHandle, Service};
 use disktime_reservations::{Admission, Configuration, Policy};
 use disktime_units::{Nanos, format_size};
@@ -43,9 +45,7 @@ pub(crate) struct DiskThread {
     position: usize,
     /// Counts the threads.
     thread_number: usize,
-    /// Which of the disks of its thread it is.
-    at: usize,
-    name: String,
+    counted: CountedDisk,
     policy: Policy,
     traits: DiskTraits,
     /// Its file or device, until it is watched.
@@ -61,20 +61,21 @@ pub(crate) struct DiskThread {
 /// What a thread reports of a disk that it serves.
 struct StartedDisk {
     description: String,
-    streams: DiskStreams,
     /// In the order of the file.
     vdisks: Vec<CatalogEntry>,
+    clones: Vec<FoundClone>,
     /// The disk by its label, with all that was created.
     found: FoundDisk,
     reactor: ReactorHandle<ThreadService>,
     /// What its loop had counted before.
     first: Reading,
+    counted: CountedDisk,
 }
 
 impl DiskThread {
     /// The disk's name.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.counted.name
     }
 
     /// Its position in the file.
@@ -107,26 +108,37 @@ impl DiskThread {
         self.traits.is_rotational()
     }
 
-    /// Its vdisks as the frontends see them.
+    /// Its vdisks as the frontends see them, clones behind those of the file.
     pub(crate) fn served_vdisks(
         &self,
         configuration: &Configuration,
     ) -> Vec<ServedVdisk<ThreadService>> {
-        configuration
-            .vdisks_on(&self.name)
-            .zip(&self.started.vdisks)
-            .map(|(vdisk, entry)| {
-                let reactor = self.started.reactor.clone();
-                let config = (vdisk, configuration.trims_of(vdisk));
-                ServedVdisk::new(
-                    config,
-                    entry.clone(),
-                    self.thread_number,
-                    self.traits,
-                    reactor,
-                )
-            })
-            .collect()
+        let of_file = configuration.vdisks_on(self.name());
+        let of_file = of_file.zip(&self.started.vdisks).map(|(vdisk, entry)| {
+            let reactor = self.started.reactor.clone();
+            let config = (vdisk, configuration.trims_of(vdisk));
+            let traits = self.traits;
+            ServedVdisk::new(config, entry.clone(), self.thread_number, traits, reactor)
+        });
+        let mut served: Vec<_> = of_file.collect();
+        // A clone of a clone comes behind that.
+        let mut left = self.started.clones.clone();
+        while !left.is_empty() {
+            let before = left.len();
+            left.retain(|clone| {
+                let of = &clone.origin.parent;
+                let parent = served.iter().find(|one| one.name() == of);
+                let cloned = parent.map(|parent| parent.cloned(clone.clone()));
+                let is_served = cloned.is_some();
+                served.extend(cloned);
+                !is_served
+            });
+            debug_assert!(left.len() < before, "a clone is served beside its parent");
+            if left.len() == before {
+                break;
+            }
+        }
+        served
     }
 
     /// What `read` finds on the disk's thread, between two of its turns.
@@ -138,7 +150,7 @@ impl DiskThread {
         read: impl FnOnce(&DiskService, Nanos) -> T + Send + 'static,
     ) -> CommandResult<T> {
         let (sender, receiver) = oneshot::channel();
-        let at = self.at;
+        let at = self.counted.at;
         self.started.reactor.visit(Box::new(move |service, now| {
             // It fails when the client that asked is gone.
             let _ = sender.send(read(&service.sets()[at], now));
@@ -149,13 +161,13 @@ impl DiskThread {
     /// What its loop has counted since the start; of a disk whose thread does not answer or has
     /// ended, what it had counted when it answered last.
     pub(crate) async fn report(&self) -> DiskReport {
-        let (reading, silence) = self.counters.read(&self.started.reactor).await;
-        let (description, streams) = (&self.started.description, &self.started.streams);
+        let read = self.counters.read(&self.counted, &self.started.reactor);
+        let (reading, silence) = read.await;
         DiskReport::new(
-            self.name.clone(),
-            description.clone(),
+            self.name().to_owned(),
+            self.started.description.clone(),
             self.policy,
-            streams.clone(),
+            reading.streams,
             reading.counted,
         )
         .with_notices(reading.notices)
@@ -181,7 +193,7 @@ impl DiskThread {
     /// # Errors
     /// When the last flush fails: then what was written since the last one may be lost.
     pub(crate) fn join(self) -> CommandResult {
-        let name = self.name;
+        let name = self.counted.name;
         let Some(thread) = self.thread else {
             return Ok(());
         };
@@ -192,7 +204,7 @@ impl DiskThread {
 
 /// Writes what is due, serves until the reactor is stopped, then flushes.
 fn serve(
-    configuration: &Configuration,
+    configuration: &Arc<Configuration>,
     (positions, admissions): (&[usize], &[Admission]),
     labelled: Vec<LabelledDisk<assembly::AnyDisk>>,
     epoch: Instant,
@@ -205,7 +217,12 @@ fn serve(
     });
     let vdisks: Vec<Vec<VdiskConfig>> = vdisks.collect();
     let mut driver = RealDriver::new(clock(epoch));
-    let opened = ThreadService::from_labelled(labelled, &mut driver, &vdisks);
+    let names: Vec<&str> = configs().map(|config| &*config.name.value).collect();
+    let mut clones = ClonesAtStart::new(configuration, admissions, &names);
+    let opened =
+        ThreadService::with_clones(labelled, &mut driver, &vdisks, &mut |disk, name, text| {
+            clones.config(disk, name, text)
+        });
     let (service, reports) = match opened {
         Ok(served) => served,
         Err(misfit) => {
@@ -218,24 +235,30 @@ fn serve(
     for (config, report) in configs().zip(&reports) {
         print_open_report(configuration, &config.name.value, report);
     }
+    clones.messages().iter().for_each(print_sentence);
     let now = Nanos::from(epoch.elapsed());
     let (reactor, handle) = Reactor::new(service, epoch)?;
     let disks = configs().zip(reactor.service().sets()).zip(&vdisks);
-    let disks = disks.map(|((config, set), vdisks)| {
+    let disks = disks.enumerate().map(|(at, ((config, set), vdisks))| {
         let of = |vdisk: &VdiskConfig| CatalogEntry::find(set, &vdisk.spec.name);
+        let counted = CountedDisk {
+            configuration: Arc::clone(configuration),
+            name: config.name.value.clone(),
+            at,
+        };
         StartedDisk {
             description: set.disk_loop().properties().description.clone(),
-            streams: DiskStreams::of(configuration, &config.name.value, set),
             vdisks: vdisks.iter().filter_map(of).collect(),
+            clones: FoundClone::all(set, |name| clones.settings(at, name)),
             found: found_disk(configuration, config, set.label(), false),
             reactor: handle.clone(),
-            first: Reading::of(set, now),
+            first: Reading::of(&counted, set, now),
+            counted,
         }
     });
     let _ = started.send(Ok(disks.collect()));
     drop(handle);
     let service = reactor.run()?;
-    let names: Vec<&str> = configs().map(|config| &*config.name.value).collect();
     if !service.is_idle() {
         return Err(given_up(service, &names));
     }

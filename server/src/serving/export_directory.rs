@@ -7,8 +7,8 @@
 //! Invariants: a moment is read-only; what is listed does not wait for a disk that hangs.
 
 use crate::assembly::{DiskService, ThreadService};
+use crate::serving::catalog::{ServedCatalog, Vdisk};
 use crate::serving::changed_contexts::{self, ChangedLists, Ranges, WantedList};
-use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_history::{MarkStatus, Moment};
 use disktime_nbd::{ChangedRanges, ContextHandle, Export, ExportDirectory, Kept};
@@ -24,7 +24,6 @@ const OPEN_TIME: Duration = Duration::from_secs(10);
 /// How long a list of exports waits for the marks of a vdisk.
 const LIST_TIME: Duration = Duration::from_secs(1);
 
-type Vdisk = ServedVdisk<ThreadService>;
 /// What a disk's thread was asked, or why it was not done.
 type Answer<T> = Result<T, String>;
 /// The handle and the seq of a moment.
@@ -33,9 +32,7 @@ type Sender<T> = SyncSender<Answer<T>>;
 
 /// The exports of a server.
 pub(crate) struct ServedExports {
-    vdisks: Arc<Vec<Vdisk>>,
-    /// Of the vdisks, in file order.
-    exports: Vec<Export>,
+    catalog: Arc<ServedCatalog>,
     changed: ChangedLists,
 }
 
@@ -65,23 +62,17 @@ impl Drop for KeptMoment {
 }
 
 impl ServedExports {
-    pub(crate) fn new(vdisks: Arc<Vec<Vdisk>>) -> ServedExports {
+    pub(crate) fn new(catalog: Arc<ServedCatalog>) -> ServedExports {
         ServedExports {
-            exports: super::served_vdisks::exports(&vdisks),
-            vdisks,
+            catalog,
             changed: ChangedLists::default(),
         }
-    }
-
-    fn vdisk(&self, name: &str) -> Option<(&Vdisk, &Export)> {
-        let mut all = self.vdisks.iter().zip(&self.exports);
-        all.find(|(_, export)| export.name == name)
     }
 
     /// The export of a moment, or why there is none. `None`: the name is not that of a moment.
     fn find_moment(&self, name: &str) -> Option<Result<Export, String>> {
         let (of, text) = name.split_once('@')?;
-        let (vdisk, export) = self.vdisk(of)?;
+        let vdisk = self.catalog.find(of)?;
         let moment = match Moment::parse(text) {
             Ok(moment) => moment,
             Err(error) => return Some(Err(error.to_string())),
@@ -103,15 +94,15 @@ impl ServedExports {
             Export {
                 vdisk: handle,
                 kept: Kept::new(Arc::new(kept)),
-                ..past(export, name.to_owned(), seq)
+                ..past(&vdisk.export(), name.to_owned(), seq)
             }
         }))
     }
 
     /// The marks of the vdisk of that name.
     pub(crate) fn marks_of(&self, name: &str) -> Vec<MarkStatus> {
-        let found = self.vdisk(name);
-        found.map_or_else(Vec::new, |(vdisk, _)| ServedExports::mark_rows(vdisk))
+        let found = self.catalog.find(name);
+        found.map_or_else(Vec::new, |vdisk| ServedExports::mark_rows(&vdisk))
     }
 
     /// The seq of a moment of the vdisk of that name.
@@ -247,21 +238,23 @@ fn wait_for<T: Send + 'static>(
 
 impl ExportDirectory for ServedExports {
     fn exports(&self) -> Vec<Export> {
-        let mut all = self.exports.clone();
-        for (vdisk, export) in self.vdisks.iter().zip(&self.exports) {
-            if vdisk.has_history() {
-                all.extend(self.marks(vdisk, export));
+        let vdisks = self.catalog.list();
+        let mut all: Vec<Export> = vdisks.iter().map(|vdisk| vdisk.export()).collect();
+        for at in 0..vdisks.len() {
+            if vdisks[at].has_history() {
+                let marks = self.marks(&vdisks[at], &all[at]);
+                all.extend(marks);
             }
         }
         all
     }
 
     fn find(&self, name: &str) -> Option<Export> {
-        match self.vdisk(name) {
-            Some((vdisk, export)) => {
+        match self.catalog.find(name) {
+            Some(vdisk) => {
                 // A revert is short; who comes while one is being done is refused when it is not.
                 tokio::task::block_in_place(|| vdisk.clients().wait_until_open(OPEN_TIME));
-                Some(export.clone())
+                Some(vdisk.export())
             }
             None => self.find_moment(name)?.ok(),
         }
@@ -287,11 +280,11 @@ impl ExportDirectory for ServedExports {
     }
 
     fn contexts(&self, export: &Export) -> Vec<String> {
-        let of_vdisk = self.vdisk(export.vdisk_name());
-        let Some((vdisk, _)) = of_vdisk.filter(|(vdisk, _)| vdisk.has_history()) else {
+        let of_vdisk = self.catalog.find(export.vdisk_name());
+        let Some(vdisk) = of_vdisk.filter(|vdisk| vdisk.has_history()) else {
             return Vec::new();
         };
-        let marks = ServedExports::mark_rows(vdisk);
+        let marks = ServedExports::mark_rows(&vdisk);
         marks
             .iter()
             .map(|mark| changed_contexts::context_of(&mark.name))
@@ -315,13 +308,14 @@ impl ExportDirectory for ServedExports {
         if contexts.is_empty() {
             return Ok(Vec::new());
         }
-        let (vdisk, _) = self.vdisk(export.vdisk_name()).ok_or("it is not served")?;
+        let vdisk = self.catalog.find(export.vdisk_name());
+        let vdisk = vdisk.ok_or("it is not served")?;
         let until = match export.kept.get::<KeptMoment>() {
             Some(kept) => kept.seq,
-            None => newest(vdisk)?,
+            None => newest(&vdisk)?,
         };
         let since = contexts.iter().map(|context| context.0);
-        let lists = self.changed_lists(vdisk, since, until)?;
+        let lists = self.changed_lists(&vdisk, since, until)?;
         Ok(lists.into_iter().map(ChangedRanges::new).collect())
     }
 }

@@ -11,8 +11,8 @@
 
 use crate::assembly::ThreadService;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::catalog::Vdisk;
 use crate::serving::history_control::{ask, ask_reactor, found, report};
-use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_volumes::{HistoryReport, Uuid};
 use futures_util::future::join_all;
@@ -30,8 +30,6 @@ const HOLD_TIME: Duration = Duration::from_secs(4);
 const DROP_TIME: Duration = Duration::from_secs(1);
 /// How long a disk has to say how its histories stand; one that hangs is left out.
 const REPORT_TIME: Duration = Duration::from_secs(1);
-
-type Vdisk = ServedVdisk<ThreadService>;
 
 /// A vdisk whose changes are held, or will be: released when this is dropped.
 struct HeldVdisk {

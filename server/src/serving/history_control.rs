@@ -2,10 +2,10 @@
 
 use crate::assembly::{DiskService, ThreadService};
 use crate::failure::{CommandResult, Failure};
+use crate::serving::catalog::Vdisk;
 use crate::serving::control_socket::HistoryRequest;
 use crate::serving::group_marks::{self, Cuts};
 use crate::serving::reverting::revert;
-use crate::serving::served_vdisks::ServedVdisk;
 use disktime_engine::{ReactorHandle, VdiskId};
 use disktime_fuse::OpenFiles;
 use disktime_history::{Holder, Moment, UNIT_BYTES, time_text};
@@ -23,7 +23,7 @@ const UNIT: u64 = UNIT_BYTES as u64;
 /// # Errors
 /// A sentence: no such vdisk, no history, or why it was not done.
 pub(crate) async fn answer(
-    vdisks: &[ServedVdisk<ThreadService>],
+    vdisks: &[Vdisk],
     files: Option<&OpenFiles>,
     name: &str,
     request: HistoryRequest,
@@ -73,15 +73,12 @@ pub(crate) async fn answer(
 }
 
 /// The vdisk of that name.
-pub(super) fn found<'v>(
-    vdisks: &'v [ServedVdisk<ThreadService>],
-    name: &str,
-) -> CommandResult<&'v ServedVdisk<ThreadService>> {
+pub(super) fn found<'v>(vdisks: &'v [Vdisk], name: &str) -> CommandResult<&'v Vdisk> {
     let vdisk = vdisks.iter().find(|vdisk| vdisk.name() == name);
     vdisk.ok_or_else(|| Failure::new(unknown(vdisks, name)))
 }
 
-fn unknown(vdisks: &[ServedVdisk<ThreadService>], name: &str) -> String {
+fn unknown(vdisks: &[Vdisk], name: &str) -> String {
     let names: Vec<String> = vdisks
         .iter()
         .map(|one| format!("`{}`", one.name()))
@@ -94,7 +91,7 @@ fn unknown(vdisks: &[ServedVdisk<ThreadService>], name: &str) -> String {
 
 /// Has the disk's thread do something, and waits until it is done.
 pub(super) fn ask<B>(
-    vdisk: &ServedVdisk<ThreadService>,
+    vdisk: &Vdisk,
     begin: B,
 ) -> impl Future<Output = CommandResult<u64>> + Send + use<B>
 where
@@ -124,11 +121,7 @@ pub(super) async fn ask_reactor(
 const RANGES_MAX: usize = 100_000;
 
 /// What was written between two moments.
-async fn changed(
-    vdisk: &ServedVdisk<ThreadService>,
-    since: Moment,
-    until: Option<Moment>,
-) -> CommandResult<Value> {
+async fn changed(vdisk: &Vdisk, since: Moment, until: Option<Moment>) -> CommandResult<Value> {
     let (sender, receiver) = oneshot::channel();
     let id = vdisk.id();
     let done: ChangedDone = Box::new(move |result| {
@@ -175,7 +168,7 @@ fn join_nearest(ranges: &mut Vec<(u64, u64)>, most: usize) {
 }
 
 /// How the history of a vdisk stands.
-pub(super) async fn report(vdisk: &ServedVdisk<ThreadService>) -> CommandResult<HistoryReport> {
+pub(super) async fn report(vdisk: &Vdisk) -> CommandResult<HistoryReport> {
     let (sender, receiver) = oneshot::channel();
     let id = vdisk.id();
     vdisk.reactor().visit(Box::new(move |sets, _| {

@@ -3,8 +3,8 @@
 //! by `check` as well as by `serve`.
 
 use crate::failure::{CommandResult, Failure};
-use disktime_engine::ClientCount;
-use disktime_nbd::{ExportAccess, HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
+use crate::serving::served_vdisks::access_of;
+use disktime_nbd::{HandshakeLimits, ListenConfig, NbdListener, TlsConfig};
 use disktime_reservations::{Configuration, DocumentErrors, Nbd, Spanned};
 use disktime_sockets::{ServerCredentials, SocketAccess, TlsSettings};
 use std::collections::HashMap;
@@ -14,9 +14,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A client that lists the exports sends several options for each of them (`nbdinfo --list`).
-const OPTIONS_OF_A_VDISK: u32 = 4;
 
 /// The frontend before its sockets are opened.
 pub(crate) struct NbdFrontend {
@@ -33,21 +30,13 @@ pub(crate) struct NbdFrontend {
 /// What is missing or does not fit, with its position in the file.
 pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, DocumentErrors> {
     let mut notices = Vec::new();
-    let exports = configuration.vdisks.iter().map(|vdisk| {
-        let access = ExportAccess {
-            allow: vdisk.allow.clone().into(),
-            connections: vdisk.connections.map(|count| count.value as usize),
-            clients: ClientCount::default(),
-        };
-        (vdisk.name.value.clone(), access)
-    });
-    let exports: HashMap<String, ExportAccess> = exports.collect();
+    let vdisks = configuration.vdisks.iter();
+    let exports = vdisks.map(|vdisk| (vdisk.name.value.clone(), access_of(vdisk)));
     let mut config = ListenConfig {
-        exports,
+        exports: exports.collect(),
         ..ListenConfig::default()
     };
     if let Some(nbd) = &configuration.nbd {
-        let for_listing = OPTIONS_OF_A_VDISK * configuration.vdisks.len() as u32;
         config = ListenConfig {
             socket: Some(nbd.socket.value.clone()),
             socket_access: socket_access(configuration, nbd)?,
@@ -57,7 +46,7 @@ pub(crate) fn prepare(configuration: &Configuration) -> Result<NbdFrontend, Docu
             handshake_time: Duration::from_nanos(nbd.handshake_time.0),
             connections: nbd.connections as usize,
             handshake: HandshakeLimits {
-                options: nbd.handshake_options.saturating_add(for_listing),
+                options: nbd.handshake_options,
                 ..HandshakeLimits::default()
             },
             ..config
@@ -91,12 +80,6 @@ impl NbdFrontend {
         &self.notices
     }
 
-    /// The count of an export's clients.
-    pub(crate) fn clients(&self, export: &str) -> ClientCount {
-        let access = self.config.exports.get(export);
-        access.map_or_else(ClientCount::default, |access| access.clients.clone())
-    }
-
     /// Listens on the sockets that were handed over, if there are any, else on those of the file.
     /// `None` without either.
     ///
@@ -107,7 +90,11 @@ impl NbdFrontend {
         configuration: &Configuration,
         sockets: Vec<(String, OwnedFd)>,
     ) -> CommandResult<Option<NbdListener>> {
-        let mut config = self.config;
+        // The catalog says what the rules of exports are.
+        let mut config = ListenConfig {
+            exports: HashMap::new(),
+            ..self.config
+        };
         let others = OTHER_FILES + FILES_OF_A_DISK * configuration.disks.len() as u64;
         config.connections = raise_file_limit(config.connections, others);
         if !sockets.is_empty() {

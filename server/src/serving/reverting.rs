@@ -9,25 +9,16 @@
 //! not the one who asked waits for it; a client has seen content from before a revert or from
 //! behind it, and never both.
 
-use crate::assembly::ThreadService;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::catalog::Vdisk;
 use crate::serving::control_socket::Revert;
+use crate::serving::disconnecting::end_clients;
 use crate::serving::history_control::ask;
-use crate::serving::served_vdisks::ServedVdisk;
-use disktime_engine::{ClosedVdisk, StillInUse};
+use disktime_engine::StillInUse;
 use disktime_fuse::OpenFiles;
 use disktime_volumes::SeqDone;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
-
-/// How long connections have for their end: less than the one who asked waits for an answer.
-const END_TIME: Duration = Duration::from_secs(8);
-/// A client whose handshake is over while connections are being ended is ended by another try.
-const TRY_TIME: Duration = Duration::from_millis(100);
-
-type Vdisk = ServedVdisk<ThreadService>;
 
 /// Reverts a vdisk. `files`: the open files of the FUSE frontend, if there is one.
 ///
@@ -78,43 +69,5 @@ fn refusal(vdisk: &Vdisk, used: &StillInUse) -> Failure {
              end them and try again, or disconnect them with --disconnect"
         )),
         StillInUse::Closed => Failure::new(format!("`{name}`: {used}; try again when it is done")),
-    }
-}
-
-/// Ends the clients of a vdisk that is closed to new ones; how many there were.
-async fn end_clients(
-    vdisk: &Vdisk,
-    closed: &ClosedVdisk,
-    files: Option<&OpenFiles>,
-) -> CommandResult<u64> {
-    let clients = vdisk.clients();
-    let count = clients.get();
-    let until = Instant::now() + END_TIME;
-    if closed.end_files() > 0
-        && let Some(files) = files
-        && timeout(END_TIME, files.until_submitted()).await.is_err()
-    {
-        return Err(Failure::new(format!(
-            "`{}`: the thread of the FUSE directory did not answer within {} s (`disktime \
-             status`); nothing was reverted",
-            vdisk.name(),
-            END_TIME.as_secs()
-        )));
-    }
-    loop {
-        vdisk.reactor().disconnect(vdisk.id())?;
-        let waiting = clients.clone();
-        let wait = move || waiting.wait_until_unused(TRY_TIME);
-        if tokio::task::spawn_blocking(wait).await? {
-            return Ok(count);
-        }
-        if Instant::now() >= until {
-            return Err(Failure::new(format!(
-                "`{}`: clients did not end within {} s: {}; nothing was reverted",
-                vdisk.name(),
-                END_TIME.as_secs(),
-                clients.names().join(", ")
-            )));
-        }
     }
 }

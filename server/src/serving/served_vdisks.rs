@@ -1,11 +1,11 @@
-//! Between the frontends and the reactors: which exports and files there are, and which disk's
-//! reactor serves each.
+//! Between the frontends and the reactors: the export and the file of a vdisk, and which disk's
+//! reactor serves it.
 
-use crate::assembly;
+use crate::assembly::{self, CloneSettings};
 use disktime_disks::Disk;
 use disktime_engine::{ClientCount, LastChange, NoSpaceCount, ReactorHandle, StoredBytes, VdiskId};
 use disktime_fuse::{FileIdentity, FuseFile};
-use disktime_nbd::{Accepted, Export, ExportHandle};
+use disktime_nbd::{Export, ExportAccess, ExportHandle};
 use disktime_observe::ServerStatus;
 use disktime_reservations::Vdisk;
 use disktime_units::TrimHandling;
@@ -41,36 +41,30 @@ pub(crate) struct CatalogEntry {
     is_kept: bool,
 }
 
-/// How a vdisk is used, for the status.
-#[derive(Debug, Clone)]
-pub(crate) struct VdiskUse {
-    name: String,
-    /// `None` on a disk that keeps nothing.
-    stored: Option<StoredBytes>,
-    trims: TrimHandling,
-    held: Option<StoredBytes>,
-    no_space: NoSpaceCount,
-    clients: ClientCount,
-    read_only: bool,
+/// What a vdisk was cloned from, and what it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CloneOrigin {
+    /// The vdisk's name.
+    pub(crate) parent: String,
+    /// The moment.
+    pub(crate) seq: u64,
+    pub(crate) settings: CloneSettings,
 }
 
-impl VdiskUse {
-    /// Enters it into the status.
-    pub(crate) fn report(&self, status: &mut ServerStatus) {
-        if let Some(vdisk) = status.vdisks.get_mut(&self.name) {
-            vdisk.stored_bytes = self.stored.as_ref().map_or(0, StoredBytes::get);
-            self.trims.name().clone_into(&mut vdisk.trim);
-            vdisk.trim_held_bytes = self.held.as_ref().map(StoredBytes::get);
-            vdisk.clients = self.clients.get();
-            vdisk.read_only = self.read_only;
-            vdisk.no_space = self.no_space.get();
-        }
-    }
+/// A clone that a disk serves.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundClone {
+    pub(crate) name: String,
+    pub(crate) entry: CatalogEntry,
+    pub(crate) size_bytes: u64,
+    pub(crate) origin: CloneOrigin,
 }
 
 /// A vdisk as the frontends see it.
 pub(crate) struct ServedVdisk<S> {
     entry: CatalogEntry,
+    /// The name of its disk.
+    disk: String,
     /// Its name, which is also that of its export and its file.
     name: String,
     /// What it is entitled to, for people.
@@ -80,13 +74,15 @@ pub(crate) struct ServedVdisk<S> {
     read_only: bool,
     /// What becomes of its trims.
     trims: TrimHandling,
-    /// Whether the file gives it a history.
+    /// Whether the file gives it a history, or it is a clone.
     has_history: bool,
     /// The number of the thread that serves its disk.
     thread: usize,
     traits: DiskTraits,
-    /// Its clients by every frontend.
-    clients: ClientCount,
+    /// Who may use it by NBD, and its clients by every frontend.
+    access: ExportAccess,
+    /// What it was cloned from, if it is a clone.
+    origin: Option<CloneOrigin>,
     /// The disk's reactor.
     reactor: ReactorHandle<S>,
 }
@@ -111,7 +107,10 @@ impl DiskTraits {
 impl CatalogEntry {
     /// The entry of the vdisk of that name.
     pub(crate) fn find<D: Disk>(service: &VolumeSet<D>, name: &str) -> Option<CatalogEntry> {
-        let id = service.vdisk_id(name)?;
+        CatalogEntry::of(service, service.vdisk_id(name)?)
+    }
+
+    fn of<D: Disk>(service: &VolumeSet<D>, id: VdiskId) -> Option<CatalogEntry> {
         Some(CatalogEntry {
             uuid: service.uuid(id)?,
             id,
@@ -121,6 +120,47 @@ impl CatalogEntry {
             no_space: service.no_space(id)?,
             is_kept: service.disk_loop().properties().capabilities.holds_data,
         })
+    }
+}
+
+impl FoundClone {
+    /// The clones that a disk serves. `settings`: of each, by its name.
+    pub(crate) fn all<D: Disk>(
+        service: &VolumeSet<D>,
+        settings: impl Fn(&str) -> CloneSettings,
+    ) -> Vec<FoundClone> {
+        let ids = service.vdisk_ids();
+        let found = ids.filter_map(|id| {
+            let name = service.name(id)?;
+            FoundClone::of(service, id, settings(name))
+        });
+        found.collect()
+    }
+
+    /// The clone with that handle.
+    pub(crate) fn of<D: Disk>(
+        service: &VolumeSet<D>,
+        id: VdiskId,
+        settings: CloneSettings,
+    ) -> Option<FoundClone> {
+        let (parent, seq) = service.origin(id)?;
+        Some(FoundClone {
+            name: service.name(id)?.to_owned(),
+            entry: CatalogEntry::of(service, id)?,
+            size_bytes: service.size_bytes(id)?,
+            origin: CloneOrigin {
+                parent: parent.to_owned(),
+                seq,
+                settings,
+            },
+        })
+    }
+}
+
+impl CloneOrigin {
+    /// The moment, as people write it.
+    pub(crate) fn text(&self) -> String {
+        format!("{}@seq:{}", self.parent, self.seq)
     }
 }
 
@@ -135,6 +175,7 @@ impl<S> ServedVdisk<S> {
     ) -> ServedVdisk<S> {
         ServedVdisk {
             entry,
+            disk: config.disk.value.clone(),
             name: config.name.value.clone(),
             description: assembly::entitlement(config),
             size_bytes: config.size_bytes.value,
@@ -143,24 +184,68 @@ impl<S> ServedVdisk<S> {
             has_history: config.history.is_some(),
             thread,
             traits,
-            clients: ClientCount::default(),
+            access: access_of(config),
+            origin: None,
             reactor,
         }
     }
 
-    /// Counts its clients with those of its export.
-    pub(crate) fn share_clients(&mut self, clients: ClientCount) {
-        self.clients = clients;
+    /// A clone of this vdisk, which is on the same disk; who may use this one may use the clone.
+    pub(crate) fn cloned(&self, clone: FoundClone) -> ServedVdisk<S> {
+        let FoundClone {
+            name,
+            entry,
+            size_bytes,
+            origin,
+        } = clone;
+        let entitlement = origin.settings.entitlement(&self.disk);
+        ServedVdisk {
+            entry,
+            disk: self.disk.clone(),
+            name,
+            description: format!("{entitlement}, clone of {}", origin.text()),
+            size_bytes,
+            read_only: self.traits.read_only,
+            trims: TrimHandling::Pass,
+            has_history: true,
+            thread: self.thread,
+            traits: self.traits,
+            access: ExportAccess {
+                clients: ClientCount::default(),
+                ..self.access.clone()
+            },
+            origin: Some(origin),
+            reactor: self.reactor.clone(),
+        }
     }
 
-    /// Whether the file gives it a history.
+    /// The name of its disk.
+    pub(crate) fn disk(&self) -> &str {
+        &self.disk
+    }
+
+    /// What it was cloned from, if it is a clone.
+    pub(crate) fn origin(&self) -> Option<&CloneOrigin> {
+        self.origin.as_ref()
+    }
+
+    /// Who may use it by NBD.
+    pub(crate) fn access(&self) -> &ExportAccess {
+        &self.access
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Whether the file gives it a history, or it is a clone.
     pub(crate) fn has_history(&self) -> bool {
         self.has_history
     }
 
     /// Its clients by every frontend.
     pub(crate) fn clients(&self) -> &ClientCount {
-        &self.clients
+        &self.access.clients
     }
 
     /// Its handle at its disk's service.
@@ -178,17 +263,18 @@ impl<S> ServedVdisk<S> {
         FileIdentity(number(self.entry.uuid))
     }
 
-    /// How it is used.
-    pub(crate) fn usage(&self) -> VdiskUse {
-        let stored = self.entry.is_kept.then(|| self.entry.stored.clone());
-        VdiskUse {
-            name: self.name.clone(),
-            stored,
-            trims: self.trims,
-            held: self.entry.held.clone(),
-            no_space: self.entry.no_space.clone(),
-            clients: self.clients.clone(),
-            read_only: self.read_only,
+    /// Enters what is known of it here into the status.
+    pub(crate) fn report(&self, status: &mut ServerStatus) {
+        if let Some(vdisk) = status.vdisks.get_mut(&self.name) {
+            let entry = &self.entry;
+            // A disk that keeps nothing stores nothing.
+            vdisk.stored_bytes = if entry.is_kept { entry.stored.get() } else { 0 };
+            self.trims.name().clone_into(&mut vdisk.trim);
+            vdisk.trim_held_bytes = entry.held.as_ref().map(StoredBytes::get);
+            vdisk.clients = self.access.clients.get();
+            vdisk.read_only = self.read_only;
+            vdisk.no_space = entry.no_space.get();
+            vdisk.clone_of = self.origin.as_ref().map(CloneOrigin::text);
         }
     }
 
@@ -202,9 +288,14 @@ impl<S> ServedVdisk<S> {
         &self.description
     }
 
+    /// The identity of its export.
+    pub(crate) fn export_handle(&self) -> ExportHandle {
+        ExportHandle(number(self.entry.uuid))
+    }
+
     /// Its export; the export's identity is the vdisk's.
-    fn export(&self) -> Export {
-        let handle = export_handle(self.entry.uuid);
+    pub(crate) fn export(&self) -> Export {
+        let handle = self.export_handle();
         let mut export = Export::new(handle, self.entry.id, &self.name, self.size_bytes);
         export.description.clone_from(&self.description);
         export.flags.rotational = self.traits.rotational;
@@ -215,14 +306,14 @@ impl<S> ServedVdisk<S> {
     }
 
     /// Its file.
-    fn file(&self) -> FuseFile {
+    pub(crate) fn file(&self) -> FuseFile {
         FuseFile {
             identity: self.file_identity(),
             name: self.name.clone(),
             size_bytes: self.size_bytes,
             stored: Some(self.entry.stored.clone()),
             last_change: self.entry.last_change.clone(),
-            clients: self.clients.clone(),
+            clients: self.access.clients.clone(),
             read_only: self.read_only,
             punches_holes: self.trims != TrimHandling::Ignore,
             optimal_io_bytes: 64 << 10,
@@ -232,41 +323,15 @@ impl<S> ServedVdisk<S> {
     }
 }
 
-/// The exports of all vdisks, in file order.
-pub(crate) fn exports<S>(vdisks: &[ServedVdisk<S>]) -> Vec<Export> {
-    vdisks.iter().map(ServedVdisk::export).collect()
-}
-
-fn export_handle(uuid: Uuid) -> ExportHandle {
-    ExportHandle(number(uuid))
+/// Who may use a vdisk of the file by NBD.
+pub(crate) fn access_of(vdisk: &Vdisk) -> ExportAccess {
+    ExportAccess {
+        allow: vdisk.allow.clone().into(),
+        connections: vdisk.connections.map(|count| count.value as usize),
+        clients: ClientCount::default(),
+    }
 }
 
 fn number(uuid: Uuid) -> u128 {
     u128::from_be_bytes(uuid.to_bytes())
-}
-
-/// Hands a connection to the reactor of the disk that its vdisk is on.
-pub(crate) fn deliver<S>(vdisks: &[ServedVdisk<S>], accepted: Accepted) {
-    let is_meant =
-        |vdisk: &&ServedVdisk<S>| export_handle(vdisk.entry.uuid) == accepted.export.handle;
-    let Some(vdisk) = vdisks.iter().find(is_meant) else {
-        tracing::debug!(
-            "{} chose a vdisk that is not served any more",
-            accepted.peer
-        );
-        return;
-    };
-    tracing::debug!("{} uses vdisk {}", accepted.peer, vdisk.name);
-    if vdisk
-        .reactor
-        .connect(accepted.socket, accepted.session)
-        .is_err()
-    {
-        tracing::debug!("{} was dropped: its disk is stopping", accepted.peer);
-    }
-}
-
-/// The files of all vdisks, in file order.
-pub(crate) fn files<S>(vdisks: &[ServedVdisk<S>]) -> Vec<FuseFile> {
-    vdisks.iter().map(ServedVdisk::file).collect()
 }

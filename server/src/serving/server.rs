@@ -3,12 +3,14 @@
 //! Invariants: everything is checked before anything is changed; what is opened is closed in the
 //! opposite order, and disks drain before the control socket closes.
 
-use crate::assembly::ThreadService;
+use crate::assembly::CloneAdmission;
 use crate::diagnostics::{log_announcement, print_sentence};
 use crate::disk_report;
 use crate::failure::{CommandResult, Failure};
 use crate::serving::backing_watch::{BackingWatch, FileProblems, WatchedFile};
-use crate::serving::control_socket::{Commands, ControlSocket, HistoryRequest};
+use crate::serving::catalog::{ServedCatalog, Vdisk};
+use crate::serving::cloning::Cloning;
+use crate::serving::control_socket::{CloneRequest, Commands, ControlSocket, HistoryRequest};
 use crate::serving::disk_space::DiskSpaces;
 use crate::serving::disk_thread::DiskThread;
 use crate::serving::export_directory::ServedExports;
@@ -19,12 +21,10 @@ use crate::serving::last_exit::close_connections;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::past;
 use crate::serving::run_command::{self, CommandEnvironment};
-use crate::serving::served_vdisks::{ServedVdisk, VdiskUse, deliver, files};
 use crate::serving::starting::{StartedDisks, start_disks};
 use crate::serving::state_dir;
 use crate::serving::stop_step::{DISK_TIME, STEP_TIME, within};
 use crate::serving::verification::{self, Verification};
-use disktime_engine::ClientCount;
 use disktime_fuse::{FuseError, MountHandle, OpenFiles};
 use disktime_nbd::{Deliver, LocalConnections, NbdListener};
 use disktime_nbd_protocol::NbdUri;
@@ -33,7 +33,6 @@ use disktime_past::PastMount;
 use disktime_reservations::{AdmissionReport, Configuration, Spanned};
 use futures_util::future::join_all;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -51,9 +50,8 @@ const LOOK_TIME: Duration = Duration::from_secs(2);
 /// A server that runs until it is stopped.
 pub(crate) struct Server {
     disks: Arc<Disks>,
-    vdisks: Arc<Vec<ServedVdisk<ThreadService>>>,
+    catalog: Arc<ServedCatalog>,
     nbd: Option<(JoinHandle<std::io::Result<()>>, watch::Sender<bool>)>,
-    uris: Vec<Vec<NbdUri>>,
     fuse: Option<MountHandle>,
     past: Option<PastMount>,
     control: (JoinHandle<CommandResult>, watch::Sender<bool>),
@@ -86,8 +84,9 @@ struct Reporter {
     spaces: DiskSpaces,
     /// The open files of the FUSE frontend, if there is one.
     open_files: Option<OpenFiles>,
-    usage: Vec<VdiskUse>,
-    vdisks: Arc<Vec<ServedVdisk<ThreadService>>>,
+    catalog: Arc<ServedCatalog>,
+    /// Makes clones, and drops them.
+    cloning: Cloning,
     /// Serves commands that read files of a moment.
     connections: LocalConnections,
 }
@@ -107,9 +106,8 @@ impl Commands for Reporter {
             disk.file_problem = self.problems.of(name);
             self.spaces.report(name, disk);
         }
-        self.usage
-            .iter()
-            .for_each(|vdisk| vdisk.report(&mut status));
+        let vdisks = self.catalog.list();
+        vdisks.iter().for_each(|vdisk| vdisk.report(&mut status));
         let files = self.files.clone().map(|files| FilesStatus {
             unmounted: !disktime_fuse::is_mounted(&files.mount),
             ..files
@@ -119,11 +117,20 @@ impl Commands for Reporter {
 
     async fn history(&self, vdisk: String, request: HistoryRequest) -> CommandResult<Value> {
         let files = self.open_files.as_ref();
-        history_control::answer(&self.vdisks, files, &vdisk, request).await
+        history_control::answer(&self.catalog.list(), files, &vdisk, request).await
+    }
+
+    async fn clone_vdisk(&self, vdisk: String, wanted: CloneRequest) -> CommandResult<Value> {
+        self.cloning.make(vdisk, wanted).await
+    }
+
+    async fn drop_clone(&self, vdisk: String, disconnect: bool) -> CommandResult<Value> {
+        let files = self.open_files.as_ref();
+        self.cloning.give_up(vdisk, disconnect, files).await
     }
 
     async fn verify(&self, vdisk: String) -> CommandResult<Verification> {
-        verification::begin(&self.vdisks, &vdisk)
+        verification::begin(&self.catalog.list(), &vdisk)
     }
 
     async fn nbd(&self, connection: UnixStream) {
@@ -146,11 +153,6 @@ impl Server {
         accepted: &[String],
     ) -> CommandResult<Server> {
         let lock = state_dir::lock(configuration)?;
-        let vdisks = configuration.vdisks.iter();
-        let clients: HashMap<String, ClientCount> = vdisks
-            .map(|vdisk| &vdisk.name.value)
-            .map(|name| (name.clone(), frontend.clients(name)))
-            .collect();
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         past::vdisks(configuration)?;
@@ -162,33 +164,25 @@ impl Server {
         let shared = Arc::new(configuration.clone());
         let StartedDisks {
             mut disks,
-            mut vdisks,
+            vdisks,
             memory,
         } = start_disks(&shared, report, lock, accepted)?;
         let files = disks.iter_mut().filter_map(DiskThread::take_file);
         let files: Vec<WatchedFile> = files.collect();
         let spaces = DiskSpaces::of(files.iter().filter_map(WatchedFile::space).collect());
-        for vdisk in &mut vdisks {
-            vdisk.share_clients(clients[vdisk.name()].clone());
-        }
-        let (disks, vdisks) = (Arc::new(Disks(disks)), Arc::new(vdisks));
-        for sentence in group_marks::incomplete_cuts(&vdisks).await {
+        let (disks, catalog) = (Arc::new(Disks(disks)), Arc::new(ServedCatalog::new(vdisks)));
+        for sentence in group_marks::incomplete_cuts(&catalog.list()).await {
             print_sentence(sentence);
         }
-        let uris = vdisks
-            .iter()
-            .map(|vdisk| {
-                listener
-                    .as_ref()
-                    .map_or_else(Vec::new, |nbd| nbd.uris(vdisk.name()))
-            })
-            .collect();
+        if let Some(listener) = &listener {
+            catalog.tell_nbd(listener.rules(), listener.export_addresses());
+        }
         let fuse = match fuse_directory {
-            Some(place) => Some(mount(configuration, place, &disks.0, &vdisks).await?),
+            Some(place) => Some(mount(configuration, place, &disks.0, &catalog).await?),
             None => None,
         };
-        let exports = Arc::new(ServedExports::new(Arc::clone(&vdisks)));
-        let deliver = delivery(&vdisks);
+        let exports = Arc::new(ServedExports::new(Arc::clone(&catalog)));
+        let deliver = delivery(&catalog);
         let connections =
             LocalConnections::new(past::CONNECTIONS, exports.clone(), deliver.clone());
         let past = match past_directory {
@@ -210,8 +204,8 @@ impl Server {
             problems,
             spaces: spaces.clone(),
             open_files: fuse.as_ref().map(|mount| mount.open_files().clone()),
-            usage: vdisks.iter().map(ServedVdisk::usage).collect(),
-            vdisks: Arc::clone(&vdisks),
+            catalog: Arc::clone(&catalog),
+            cloning: Cloning::new(&catalog, CloneAdmission::new(&shared, &report.disks)),
             connections,
         };
         let control = (
@@ -220,9 +214,8 @@ impl Server {
         );
         Ok(Server {
             disks,
-            vdisks,
+            catalog,
             nbd,
-            uris,
             fuse,
             past,
             control,
@@ -240,14 +233,15 @@ impl Server {
     /// Prints one line per vdisk, then `ready`; to the log if standard output belongs to the
     /// program that started the server (`quiet`).
     pub(crate) fn announce(&self, configuration: &Configuration, quiet: bool) -> CommandResult {
-        let mut lines = Vec::with_capacity(self.vdisks.len() + 2);
-        for (vdisk, uris) in self.vdisks.iter().zip(&self.uris) {
+        let vdisks = self.catalog.list();
+        let mut lines = Vec::with_capacity(vdisks.len() + 2);
+        for vdisk in vdisks.iter() {
             let mut line = format!("{}: {}", vdisk.name(), vdisk.description());
-            for uri in uris {
+            for uri in self.catalog.uris(vdisk.name()) {
                 line.push_str(&format!("  {uri}"));
             }
-            if let Some(fuse) = &self.fuse {
-                line.push_str(&format!("  {}", fuse.path().join(vdisk.name()).display()));
+            if let Some(file) = self.catalog.file_path(vdisk.name()) {
+                line.push_str(&format!("  {}", file.display()));
             }
             lines.push(line);
         }
@@ -279,11 +273,10 @@ impl Server {
             return Ok(None);
         };
         let tls = configuration.nbd.as_ref().and_then(|nbd| nbd.tls.as_ref());
-        let named = self.vdisks.iter().zip(&self.uris);
+        let vdisks = self.catalog.list();
+        let with_uris = |vdisk: &Vdisk| (vdisk.name().clone(), self.catalog.uris(vdisk.name()));
         let environment = CommandEnvironment::new(
-            named
-                .map(|(vdisk, uris)| (vdisk.name().clone(), uris.clone()))
-                .collect(),
+            vdisks.iter().map(with_uris).collect(),
             tls.and_then(|tls| run_command::certificates(&tls.dir.value)),
             self.fuse.as_ref().map(|fuse| fuse.path().to_owned()),
         );
@@ -292,7 +285,7 @@ impl Server {
 
     /// How many vdisks it serves.
     pub(crate) fn vdisk_count(&self) -> usize {
-        self.vdisks.len()
+        self.catalog.list().len()
     }
 
     /// Returns when a disk's thread has ended without being stopped.
@@ -301,12 +294,8 @@ impl Server {
     }
 
     /// The URIs of a vdisk, the preferred one first.
-    pub(crate) fn uris(&self, vdisk: &str) -> &[NbdUri] {
-        let position = self
-            .vdisks
-            .iter()
-            .position(|candidate| candidate.name() == vdisk);
-        position.map_or(&[], |position| &self.uris[position])
+    pub(crate) fn uris(&self, vdisk: &str) -> Vec<NbdUri> {
+        self.catalog.uris(vdisk)
     }
 
     /// The status.
@@ -353,7 +342,6 @@ impl Server {
         let (task, stop) = self.control;
         let _ = stop.send(true);
         within(STEP_TIME, "control connections", task).await;
-        drop(self.vdisks);
         let disks = Arc::try_unwrap(self.disks)
             .map_err(|_| Failure::new("a status request outlived the server"))?;
         for (disk, has_ended) in disks.0.into_iter().zip(have_ended) {
@@ -423,9 +411,9 @@ fn serve_nbd(
 }
 
 /// Hands connections to the disks.
-fn delivery(vdisks: &Arc<Vec<ServedVdisk<ThreadService>>>) -> Deliver {
-    let vdisks = Arc::clone(vdisks);
-    Arc::new(move |accepted| deliver(&vdisks, accepted))
+fn delivery(catalog: &Arc<ServedCatalog>) -> Deliver {
+    let catalog = Arc::clone(catalog);
+    Arc::new(move |accepted| catalog.deliver(accepted))
 }
 
 /// A switch, and a future that ends when it is set or dropped.
@@ -470,7 +458,7 @@ async fn mount(
     configuration: &Configuration,
     place: &Spanned<PathBuf>,
     disks: &[DiskThread],
-    vdisks: &[ServedVdisk<ThreadService>],
+    catalog: &ServedCatalog,
 ) -> CommandResult<MountHandle> {
     // A reactor is there once, or it would pass requests to itself and could wait for itself.
     let mut hosts = Vec::new();
@@ -482,9 +470,10 @@ async fn mount(
     let home = disks.iter().find(|disk| !disk.is_rotational());
     let home = home.map_or(0, DiskThread::thread_number);
     let transport = disktime_fuse::Transport::Best;
-    disktime_fuse::mount(&place.value, files(vdisks), hosts, home, transport)
-        .await
-        .map_err(|error| mount_failure(configuration, place, &error))
+    let mounted = disktime_fuse::mount(&place.value, catalog.files(), hosts, home, transport).await;
+    let mounted = mounted.map_err(|error| mount_failure(configuration, place, &error))?;
+    catalog.tell_fuse(mounted.files().clone(), mounted.path());
+    Ok(mounted)
 }
 
 fn mount_failure(

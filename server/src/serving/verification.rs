@@ -3,10 +3,9 @@
 //!
 //! Invariant: it ends with the one who asked: dropping it is all that is needed.
 
-use crate::assembly::ThreadService;
 use crate::failure::{CommandResult, Failure};
+use crate::serving::catalog::Vdisk;
 use crate::serving::history_control;
-use crate::serving::served_vdisks::ServedVdisk;
 use disktime_history::{Damage, DamagedPart, UNIT_BYTES, Verified, time_text};
 use disktime_units::format_size;
 use disktime_volumes::{VerifyDone, VerifyProgress};
@@ -29,10 +28,7 @@ pub(crate) struct Verification {
 ///
 /// # Errors
 /// There is no such vdisk, or its disk is stopping.
-pub(crate) fn begin(
-    vdisks: &[ServedVdisk<ThreadService>],
-    name: &str,
-) -> CommandResult<Verification> {
+pub(crate) fn begin(vdisks: &[Vdisk], name: &str) -> CommandResult<Verification> {
     let vdisk = history_control::found(vdisks, name)?;
     let (id, progress) = (vdisk.id(), Arc::<VerifyProgress>::default());
     let (sender, found) = oneshot::channel();

@@ -16,6 +16,7 @@ mod bad_input;
 mod changed_blocks;
 mod check_disks;
 mod clients;
+mod clones;
 mod commands;
 mod copies;
 mod database;

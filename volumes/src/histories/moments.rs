@@ -126,6 +126,12 @@ impl Histories {
         Some(self.moments.get(&moment.0)?.view)
     }
 
+    /// The handles of the moments that are open of a vdisk, by its place in the list.
+    pub(crate) fn moments_of(&self, at: usize) -> Vec<VdiskId> {
+        let open = self.moments.iter().filter(|(_, open)| open.at == at);
+        open.map(|(handle, _)| VdiskId(*handle)).collect()
+    }
+
     fn close_view(&mut self, at: usize, view: ViewId) {
         if let Some(vdisk) = self.get_mut(at) {
             vdisk.close_view(view);

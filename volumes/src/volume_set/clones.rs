@@ -177,6 +177,13 @@ impl<D: Disk> VolumeSet<D> {
         Some((parent_vdisk.name(), parent_vdisk.moment_of(parent.view)?))
     }
 
+    /// The handles of the moments of a vdisk that are open.
+    pub fn open_moments(&self, vdisk: VdiskId) -> Vec<VdiskId> {
+        let slot = self.catalog.resolve(vdisk);
+        let at = slot.and_then(|slot| self.histories.at(slot));
+        at.map_or_else(Vec::new, |at| self.histories.moments_of(at))
+    }
+
     fn check_clone(&self, parent: VdiskId, config: &CloneConfig) -> Result<(), HistoryError> {
         let name = &config.name;
         let is_taken = self.catalog.by_name(name).is_some() || self.label.find(name).is_some();
@@ -194,7 +201,8 @@ impl<D: Disk> VolumeSet<D> {
                 logged.name()
             ));
         }
-        if self.label_is_stuck {
+        // While it is being written it is not known either.
+        if self.label_is_stuck && self.clone_works.script.is_none() {
             return Err(
                 "an update of the label of the disk failed, so nothing can be made there until the \
                  server is started again"

@@ -134,13 +134,33 @@ fn options_before_tls_count_against_the_limit() {
     };
     let mut handshake = Handshake::new(exports(), limits).with_encryption(Encryption::Required);
     handshake.sent();
-    let before = [message(option::LIST, &[]), start_tls()];
+    let before = [message(option::STRUCTURED_REPLY, &[]), start_tls()];
     handshake.receive(&hello(BOTH, &before));
     assert_eq!(drive(&mut handshake).1, HandshakeProgress::StartTls);
     handshake.encrypted();
-    handshake.receive(&message(option::LIST, &[]));
+    handshake.receive(&message(option::STRUCTURED_REPLY, &[]));
     assert_eq!(drive(&mut handshake).1, HandshakeProgress::NeedBytes);
     handshake.receive(&go("web"));
+    let (_, end) = drive(&mut handshake);
+    assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
+}
+
+/// However often a client lists, and some options more for each export that there is.
+#[test]
+fn a_client_that_lists_may_ask_for_each_export() {
+    let limits = HandshakeLimits {
+        options: 1,
+        ..HandshakeLimits::default()
+    };
+    let mut handshake = Handshake::new(exports(), limits);
+    handshake.sent();
+    handshake.receive(&hello(BOTH, &[]));
+    let most = 1 + 4 * exports().exports().len();
+    for _ in 0..most {
+        handshake.receive(&message(option::LIST, &[]));
+        assert_eq!(drive(&mut handshake).1, HandshakeProgress::NeedBytes);
+    }
+    handshake.receive(&message(option::LIST, &[]));
     let (_, end) = drive(&mut handshake);
     assert!(matches!(end, HandshakeProgress::Broken(_)), "{end:?}");
 }

@@ -6,9 +6,11 @@
 //! its way to a reactor; counters without an age were counted after they were asked for.
 
 use crate::assembly::{DiskService, ThreadService};
+use crate::disk_report::DiskStreams;
 use disktime_engine::{LoopReport, ReactorGone, ReactorHandle};
+use disktime_reservations::Configuration;
 use disktime_units::Nanos;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -25,6 +27,8 @@ type Asked = Result<Option<oneshot::Receiver<Reading>>, ReactorGone>;
 #[derive(Debug, Clone)]
 pub(super) struct Reading {
     pub(super) counted: LoopReport,
+    /// Whose streams were counted.
+    pub(super) streams: DiskStreams,
     /// What people should know of how the disk was found.
     pub(super) notices: Vec<String>,
     taken_at: Instant,
@@ -32,20 +36,29 @@ pub(super) struct Reading {
 
 impl Reading {
     /// The counters of a service at `now` on its clock.
-    pub(super) fn of(service: &DiskService, now: Nanos) -> Reading {
+    pub(super) fn of(of: &CountedDisk, service: &DiskService, now: Nanos) -> Reading {
         Reading {
             counted: service.report(now),
+            streams: DiskStreams::of(&of.configuration, &of.name, service),
             notices: service.notices(),
             taken_at: Instant::now(),
         }
     }
 }
 
+/// The disk whose counters are read.
+#[derive(Debug, Clone)]
+pub(super) struct CountedDisk {
+    pub(super) configuration: Arc<Configuration>,
+    /// Its name.
+    pub(super) name: String,
+    /// Which of the disks of its reactor it is.
+    pub(super) at: usize,
+}
+
 /// Asks one reactor, of one of its disks.
 #[derive(Debug)]
 pub(super) struct Counters {
-    /// Which of them.
-    at: usize,
     last: Mutex<Reading>,
     /// The question that is on its way.
     asked: tokio::sync::Mutex<Option<oneshot::Receiver<Reading>>>,
@@ -53,9 +66,8 @@ pub(super) struct Counters {
 
 impl Counters {
     /// `first` was counted before the reactor ran.
-    pub(super) fn new(first: Reading, at: usize) -> Counters {
+    pub(super) fn new(first: Reading) -> Counters {
         Counters {
-            at,
             last: Mutex::new(first),
             asked: tokio::sync::Mutex::default(),
         }
@@ -64,9 +76,10 @@ impl Counters {
     /// The counters now; or those of before, and how old they are.
     pub(super) async fn read(
         &self,
+        disk: &CountedDisk,
         reactor: &ReactorHandle<ThreadService>,
     ) -> (Reading, Option<Duration>) {
-        self.read_by(|| ask(reactor, self.at)).await
+        self.read_by(|| ask(reactor, disk)).await
     }
 
     /// The same by any way to ask.
@@ -106,11 +119,12 @@ impl Counters {
 }
 
 /// Asks; `None` if the reactor's mailbox is full.
-fn ask(reactor: &ReactorHandle<ThreadService>, at: usize) -> Asked {
+fn ask(reactor: &ReactorHandle<ThreadService>, disk: &CountedDisk) -> Asked {
     let (sender, receiver) = oneshot::channel();
+    let disk = disk.clone();
     let is_taken = reactor.try_visit(Box::new(move |service, now| {
         // It fails when the control connection was closed meanwhile.
-        let _ = sender.send(Reading::of(&service.sets()[at], now));
+        let _ = sender.send(Reading::of(&disk, &service.sets()[disk.at], now));
     }))?;
     Ok(is_taken.then_some(receiver))
 }

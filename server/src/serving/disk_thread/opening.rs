@@ -231,16 +231,15 @@ impl OpenedThread {
         let started = self.started.recv()??;
         // The thread is joined by its first disk.
         let mut thread = Some(self.thread);
-        let disks = self.disks.into_iter().zip(started).enumerate();
-        let disks = disks.map(|(at, (disk, started))| DiskThread {
+        let disks = self.disks.into_iter().zip(started);
+        let disks = disks.map(|(disk, started)| DiskThread {
             position: disk.position,
             thread_number: number,
-            at,
-            name: disk.name,
+            counted: started.counted.clone(),
             policy: disk.policy,
             traits: disk.checked.traits,
             file: disk.checked.file,
-            counters: Counters::new(started.first.clone(), at),
+            counters: Counters::new(started.first.clone()),
             started,
             running: self.running.clone(),
             thread: thread.take(),

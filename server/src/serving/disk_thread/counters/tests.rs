@@ -19,6 +19,7 @@ fn reading(name: &str) -> Reading {
             occupancy: None,
             slowdown: None,
         },
+        streams: DiskStreams::default(),
         notices: vec![name.to_owned()],
         taken_at: Instant::now(),
     }
@@ -42,7 +43,7 @@ fn read(counters: &Counters, ask: impl Fn() -> Asked) -> (String, bool) {
 
 #[test]
 fn the_answer_to_an_earlier_question_is_not_taken_for_the_counters_of_now() {
-    let counters = Counters::new(reading("first"), 0);
+    let counters = Counters::new(reading("first"));
     // Asked by a reading that gave up; answered when the disk went on.
     *counters.asked.try_lock().expect("no other reads") = answers("late").expect("it is asked");
     assert_eq!(
@@ -56,7 +57,7 @@ fn the_answer_to_an_earlier_question_is_not_taken_for_the_counters_of_now() {
 
 #[test]
 fn a_disk_that_has_ended_is_reported_as_it_was_last() {
-    let counters = Counters::new(reading("first"), 0);
+    let counters = Counters::new(reading("first"));
     let gone = || Err(ReactorGone);
     assert_eq!(read(&counters, gone), ("first".to_owned(), true));
     assert_eq!(

@@ -1,0 +1,73 @@
+//! The clones that are found when a thread opens its disks: what each gets, and what people should
+//! be told of it.
+
+use crate::assembly::{CloneAdmission, CloneSettings};
+use disktime_reservations::{Admission, Configuration};
+use disktime_volumes::CloneConfig;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The clones of a thread's disks.
+pub(super) struct ClonesAtStart {
+    admission: CloneAdmission,
+    /// The disks, in the order of the thread.
+    disks: Vec<String>,
+    /// What clones get: for each disk, by name.
+    settings: Vec<BTreeMap<String, CloneSettings>>,
+    messages: Vec<String>,
+}
+
+impl ClonesAtStart {
+    pub(super) fn new(
+        configuration: &Arc<Configuration>,
+        admissions: &[Admission],
+        disks: &[&str],
+    ) -> ClonesAtStart {
+        ClonesAtStart {
+            admission: CloneAdmission::new(configuration, admissions),
+            disks: disks.iter().map(|disk| (*disk).to_owned()).collect(),
+            settings: vec![BTreeMap::new(); disks.len()],
+            messages: Vec::new(),
+        }
+    }
+
+    /// How a clone is served that was found on a disk, with the text that was kept with it. A clone
+    /// whose reservation has no place any more beside the file's is served without it.
+    pub(super) fn config(&mut self, disk: usize, name: &str, text: &str) -> CloneConfig {
+        let (on, all) = (&self.disks[disk], &mut self.settings[disk]);
+        let settings = CloneSettings::parse(text);
+        all.insert(name.to_owned(), settings);
+        let admitted = self
+            .admission
+            .admit(on, all.iter().map(|(name, settings)| (&**name, settings)));
+        let served = match admitted {
+            Ok(()) => settings,
+            Err(why) => {
+                self.messages.push(format!(
+                    "{on}: the clone `{name}` is served without its reservation, for which there \
+                     is no time: {why}"
+                ));
+                settings.without_reservation()
+            }
+        };
+        all.insert(name.to_owned(), served);
+        CloneConfig {
+            name: name.to_owned(),
+            stream: served.stream(),
+            max_bytes: settings.max_bytes,
+            settings: text.to_owned(),
+        }
+    }
+
+    /// What a clone gets.
+    pub(super) fn settings(&self, disk: usize, name: &str) -> CloneSettings {
+        let of_disk = self.settings.get(disk);
+        let settings = of_disk.and_then(|all| all.get(name));
+        settings.copied().unwrap_or_default()
+    }
+
+    /// What people should be told.
+    pub(super) fn messages(&self) -> &[String] {
+        &self.messages
+    }
+}
