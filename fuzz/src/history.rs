@@ -218,7 +218,7 @@ fn check_lazily(log: &mut Log, disk: &mut [u8]) {
         return;
     };
     for lba in 0..GEOMETRY.vdisk_blocks {
-        if log.fetch(RequestId(2003), lazy, lba, 1) == Ok(Fetched::Later) {
+        if log.fetch(RequestId(2003), View::At(lazy), lba, 1) == Ok(Fetched::Later) {
             views_opened(log, disk);
         }
         let found = log.look_up(View::At(lazy), lba, 1);

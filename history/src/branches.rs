@@ -138,6 +138,11 @@ impl Branches {
         self.rows.get(&self.undo).filter(|row| !row.dropped)
     }
 
+    /// The last seq before the current branch began, if a revert or an undo began it.
+    pub(crate) fn before_revert(&self) -> Option<Seq> {
+        self.rows.get(&self.undo).map(|row| row.head)
+    }
+
     pub(crate) fn undo_id(&self) -> u64 {
         self.undo
     }

@@ -6,7 +6,7 @@
 //! holds nothing that was searched for. What is not known here: I/O, branches.
 
 use crate::format::Seq;
-use crate::format::footer::{Footer, PAGE_ENTRIES};
+use crate::format::footer::{Footer, PAGE_ENTRIES, PageKind};
 
 /// Bits of the filter for each block, and how many of them a block sets: one of 300 blocks that are
 /// not there is taken for one that is.
@@ -21,6 +21,7 @@ pub(crate) struct Fences {
     /// Least block and greatest end of the runs of each page of runs.
     run_pages: Vec<(u64, u64)>,
     filter: Vec<u64>,
+    blocks: u64,
 }
 
 impl Fences {
@@ -39,6 +40,7 @@ impl Fences {
             block_pages: pages.collect(),
             run_pages: run_pages.collect(),
             filter: vec![0; (blocks.len() * FILTER_BITS).div_ceil(64)],
+            blocks: blocks.len() as u64,
         };
         for entry in blocks {
             for (word, bit) in bits(entry.key, fences.filter.len()) {
@@ -69,9 +71,18 @@ impl Fences {
         hit.map(|(page, _)| page)
     }
 
-    /// Whether a page of the footer is one of blocks; else it is one of runs.
-    pub(crate) fn is_of_blocks(&self, page: u32) -> bool {
-        (page as usize) < self.block_pages.len()
+    /// What a page of the footer holds: blocks or runs.
+    pub(crate) fn kind_of(&self, page: u32) -> PageKind {
+        if (page as usize) < self.block_pages.len() {
+            PageKind::Blocks
+        } else {
+            PageKind::Runs
+        }
+    }
+
+    /// Versions of blocks that the segment has.
+    pub(crate) fn blocks(&self) -> u64 {
+        self.blocks
     }
 
     /// Bytes of memory.

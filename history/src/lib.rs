@@ -23,10 +23,11 @@
 //! 4. **Write**: whole blocks of 4 KiB. A write of less is merged by the driver: look up, read,
 //!    verify, merge, write, with the range locked against other requests. The data stays with the
 //!    driver, unchanged, until the request is answered: [`Part::Request`] names it.
-//! 5. **Read**: [`Log::look_up`] says where blocks lie; of a moment that was opened lazily, when
-//!    [`Log::fetch`] has found them. What was read from the log is served only
-//!    if [`Log::verifies`] says so; else the read fails with EIO. A read is over when it was
-//!    verified; [`Step::AwaitReads`] asks for the end of all reads before it.
+//! 5. **Read**: [`Log::fetch`] finds blocks, at once unless the moment was opened lazily or a
+//!    revert was done shortly before; then [`Log::look_up`] says where they lie, before the next
+//!    step is taken. What was read from the log is served only if [`Log::verifies`] says so; else
+//!    the read fails with EIO. A read is over when it was verified; [`Step::AwaitReads`] asks for
+//!    the end of all reads before it.
 //! 6. **When idle**, after a flush: [`Log::note_durable`]. From time to time:
 //!    [`Log::expire_branches`], [`Log::fold_target`] and [`Log::fold`].
 //! 7. **Close it**: [`Log::close`], drive it until [`Notice::Closed`].

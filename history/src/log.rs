@@ -27,6 +27,8 @@ mod fetching;
 mod flushing;
 mod folding;
 mod gathering;
+mod lazy_map;
+mod newest;
 mod opening;
 mod pacing;
 mod pipeline;
@@ -53,7 +55,6 @@ use crate::format::record::Record;
 use crate::format::superblock::{Geometry, Superblock};
 use crate::format::{Seq, UNIT_BYTES};
 use crate::lost::LostBlocks;
-use crate::map::BlockMap;
 use crate::marks::Marks;
 use crate::recovery::Report;
 use crate::segments::{Cut, Segments};
@@ -65,6 +66,7 @@ use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
 use gathering::Gathering;
+use newest::Newest;
 use pipeline::{Flight, Staged, StagedRecord};
 use sealing::Sealing;
 use space::Space;
@@ -159,11 +161,9 @@ pub struct Log {
     marks: Marks,
     clones: Clones,
     announcing: Announcing,
-    map: BlockMap,
+    newest: Newest,
     views: BTreeMap<ViewId, (Seq, ViewMap)>,
     fetches: Fetches,
-    /// Fetches of views that become whole.
-    waiting_for_whole: BTreeMap<ViewId, Vec<RequestId>>,
     /// Of sealed segments whose footer is whole, by id.
     fences: BTreeMap<u64, Arc<Fences>>,
     next_view: u64,

@@ -19,6 +19,7 @@ mod leaf;
 use crate::format::Unit;
 use leaf::Leaf;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Blocks of a leaf.
 pub(crate) const LEAF_BLOCKS: u64 = 4096;
@@ -44,7 +45,7 @@ impl Value {
     }
 
     /// Where it lies: its data, or the header of the batch that zeroed or trimmed it.
-    fn unit(self) -> Unit {
+    pub(crate) fn unit(self) -> Unit {
         self.0 as u32 & !ZEROES
     }
 
@@ -145,6 +146,16 @@ impl BlockMap {
                 && leaf.forget(of_fold)
             {
                 self.leaves.remove(number);
+            }
+        }
+    }
+
+    /// All that `newer` has replaces what is there.
+    pub(crate) fn lay_over(&mut self, newer: BlockMap) {
+        for (number, leaf) in newer.leaves {
+            match self.leaves.entry(number) {
+                Entry::Vacant(place) => drop(place.insert(leaf)),
+                Entry::Occupied(mut below) => below.get_mut().lay_over(leaf),
             }
         }
     }

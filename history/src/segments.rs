@@ -270,6 +270,13 @@ impl Segments {
         self.ids.get(slot as usize).copied().unwrap_or(0)
     }
 
+    /// The last seq of the sealed segment in a slot, if there is one.
+    pub(crate) fn last_seq_in_slot(&self, slot: u32) -> Option<Seq> {
+        let id = self.id_in_slot(slot);
+        let at = self.sealed.binary_search_by_key(&id, |row| row.id).ok()?;
+        Some(self.sealed[at].seqs[1])
+    }
+
     /// The id that the next segment will have.
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id

@@ -26,6 +26,7 @@ mod clients;
 mod controls;
 mod cuts;
 mod families;
+mod fetching;
 mod fold_pass;
 mod fold_retry;
 mod folding;

@@ -10,7 +10,8 @@ use disktime_disks::{
 };
 use disktime_drive_models::{OverlapDrive, preset};
 use disktime_engine::{
-    DiskLoop, LoopSettings, Order, PolicyKind, Request, RequestKind, Service, SwitchingAccount,
+    DiskLoop, Extent, LoopSettings, Order, PolicyKind, Request, RequestKind, Service,
+    SwitchingAccount, VdiskId,
 };
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
@@ -198,50 +199,95 @@ fn timed<T: Send + 'static>(
     }
 }
 
-/// Reads a block of a moment; what it holds, and how long it took.
-fn read_moment(machine: &mut Machine<CompactDisk>, moment: u64, lba: u64) -> (u8, Nanos) {
-    let began = machine.now;
-    let vdisk = machine.handle(0);
-    let ((view, _), _) = timed(machine, |machine, done| {
-        machine.set.open_moment(vdisk, &Moment::Seq(moment), done);
-    });
+/// Reads a range of a moment or of a vdisk; what its first byte is.
+fn read(machine: &mut Machine<CompactDisk>, vdisk: VdiskId, lba: u64, blocks: u64) -> u8 {
     let request = Request {
         origin: 2,
         handle: 77,
-        vdisk: view,
+        vdisk,
         kind: RequestKind::Read,
         offset_bytes: lba * BLOCK,
-        len_bytes: BLOCK,
+        len_bytes: blocks * BLOCK,
         fua: false,
-        buffer: Some(Buffer::zeroed(BLOCK as usize)),
+        buffer: Some(Buffer::zeroed((blocks * BLOCK) as usize)),
     };
     assert!(machine.set.submit(machine.now, request).is_ok());
     loop {
         machine.set.turn(machine.now, &mut machine.replies);
-        if !machine.replies.is_empty() {
-            break;
+        if let Some(reply) = machine.replies.pop() {
+            reply.result.expect("it is read");
+            return reply.buffer.expect("its buffer")[0];
         }
         pass_time(machine);
     }
+}
+
+fn open_moment(machine: &mut Machine<CompactDisk>, moment: &Moment) -> VdiskId {
+    let vdisk = machine.handle(0);
+    let opened = timed(machine, |machine, done| {
+        machine.set.open_moment(vdisk, moment, done);
+    });
+    opened.0.0
+}
+
+/// Opens a moment and reads a block of it; what it holds, and how long both took.
+fn read_moment(machine: &mut Machine<CompactDisk>, moment: &Moment, lba: u64) -> (u8, Nanos) {
+    let began = machine.now;
+    let view = open_moment(machine, moment);
+    let byte = read(machine, view, lba, 1);
     let took = machine.now - began;
-    let reply = machine.settle().remove(0);
-    reply.result.expect("it is read");
     machine.set.close_moment(view);
     machine.settle();
-    (reply.buffer.expect("its buffer")[0], took)
+    (byte, took)
+}
+
+/// Opens a moment and reads so many MiB of it, one behind the other; how long that took. `whole`:
+/// all blocks are found first.
+fn scan_moment(machine: &mut Machine<CompactDisk>, moment: u64, mib: u64, whole: bool) -> Nanos {
+    let began = machine.now;
+    let view = open_moment(machine, &Moment::Seq(moment));
+    if whole {
+        let request = Request {
+            origin: 2,
+            handle: 78,
+            vdisk: view,
+            kind: RequestKind::Status,
+            offset_bytes: 0,
+            len_bytes: SIZE,
+            fua: false,
+            buffer: Some(Buffer::zeroed(Extent::BYTES)),
+        };
+        assert!(machine.set.submit(machine.now, request).is_ok());
+        while machine.replies.pop().is_none() {
+            machine.set.turn(machine.now, &mut machine.replies);
+            if machine.replies.is_empty() {
+                pass_time(machine);
+            }
+        }
+    }
+    for at in 0..mib {
+        read(machine, view, at * 256, 256);
+    }
+    let took = machine.now - began;
+    machine.set.close_moment(view);
+    machine.settle();
+    took
 }
 
 fn measure(what: &str, disk: Box<dyn Disk>) {
     let disk = CompactDisk::around(disk);
     let (mut machine, _) = open(&disk, BLANK, Nanos::ZERO);
     let mut random = SplitMix64::new(3);
-    let mut written = Vec::new();
+    let (mut written, mut times) = (Vec::new(), Vec::new());
     for batch in 0..BATCHES {
         let lba = random.below(SIZE / BLOCK - BATCH_BLOCKS);
         let byte = batch as u8 | 1;
         let data = vec![byte; (BATCH_BLOCKS * BLOCK) as usize];
         machine.write(0, lba * BLOCK, &data).expect("it is written");
         written.push((lba, byte));
+        let vdisk = machine.handle(0);
+        let report = machine.set.history(vdisk).expect("a history");
+        times.push(report.status.newest_time_ns);
     }
     machine.flush(0).expect("it is flushed");
     let vdisk = machine.handle(0);
@@ -259,18 +305,48 @@ fn measure(what: &str, disk: Box<dyn Disk>) {
     );
     let newest = status.newest;
 
-    let mut took = Vec::new();
-    for _ in 0..40 {
-        let at = random.below(BATCHES) as usize;
-        let moment = at as u64 + newest - BATCHES + 1;
-        let (lba, _) = written[at];
-        took.push(read_moment(&mut machine, moment, lba).1);
+    let first = newest - BATCHES + 1;
+    let mut last_batch = vec![0; (SIZE / BLOCK) as usize];
+    for (batch, (lba, _)) in (0..).zip(&written) {
+        last_batch[*lba as usize..(lba + BATCH_BLOCKS) as usize].fill(batch);
     }
-    took.sort_unstable();
-    println!(
-        "{what}: a moment opened and a block of it read: median {}, longest {}",
-        took[20], took[39]
-    );
+    // Any block; one that was written again since; the same by the moment's time.
+    for kind in ["any", "rewritten", "rewritten, by time"] {
+        let mut took = Vec::new();
+        while took.len() < 40 {
+            let at = random.below(BATCHES) as usize;
+            let (mut lba, byte) = written[at];
+            let moment = match kind {
+                "rewritten, by time" => Moment::Time(times[at]),
+                _ => Moment::Seq(first + at as u64),
+            };
+            if kind == "any" {
+                lba = random.below(SIZE / BLOCK);
+            } else if last_batch[lba as usize] == at {
+                continue;
+            }
+            let (read, time) = read_moment(&mut machine, &moment, lba);
+            assert!(kind == "any" || read == byte);
+            took.push(time);
+        }
+        took.sort_unstable();
+        println!(
+            "{what}: a moment opened and a block of it read ({kind}): median {}, longest {}",
+            took[20], took[39]
+        );
+    }
+    for (mib, moment) in [
+        (1, BATCHES / 2),
+        (64, BATCHES / 2 + 7),
+        (1024, BATCHES / 2 + 9),
+    ] {
+        let took = [(false, 0), (true, 1)]
+            .map(|(whole, more)| scan_moment(&mut machine, first + moment + more, mib, whole));
+        println!(
+            "{what}: a moment opened and {mib} MiB of it read: {}; all blocks found first: {}",
+            took[0], took[1]
+        );
+    }
 
     let mut took = Vec::new();
     for mark in 0..20 {
@@ -287,14 +363,26 @@ fn measure(what: &str, disk: Box<dyn Disk>) {
 
     for (from_end, distance) in [(100, "100 changes"), (BATCHES / 2, "half the log")] {
         let moment = newest - from_end;
-        let (_, took) = timed(&mut machine, |machine, done| {
-            machine.set.revert(vdisk, &Moment::Seq(moment), done);
-        });
-        println!("{what}: a revert by {distance}: {took}");
-        let (_, took) = timed(&mut machine, |machine, done| {
-            machine.set.undo_revert(vdisk, done)
-        });
-        println!("{what}: undone: {took}");
+        for way in ["undone at once", "undone later"] {
+            let (_, took) = timed(&mut machine, |machine, done| {
+                machine.set.revert(vdisk, &Moment::Seq(moment), done);
+            });
+            let began = machine.now;
+            let lba = written[(BATCHES - from_end) as usize - 1].0;
+            read(&mut machine, vdisk, lba, 1);
+            let first_read = machine.now - began;
+            if way == "undone later" {
+                machine.settle();
+            }
+            let (_, undone) = timed(&mut machine, |machine, done| {
+                machine.set.undo_revert(vdisk, done)
+            });
+            println!(
+                "{what}: a revert by {distance}: {took}; the first read behind it: {first_read}; \
+                 {way}: {undone}"
+            );
+            machine.settle();
+        }
     }
     machine.settle();
     let now = machine.now;

@@ -56,7 +56,7 @@ fn the_page_that_is_named_holds_the_newest_version() {
         for (page, entries) in (0..).zip(runs.chunks(PAGE_ENTRIES)) {
             let holds = |run: &FooterEntry| (run.key..run.key + u64::from(run.last)).contains(&lba);
             let page = page + blocks.len().div_ceil(PAGE_ENTRIES) as u32;
-            assert!(!fences.is_of_blocks(page));
+            assert_eq!(fences.kind_of(page), PageKind::Runs);
             let is_named = fences.run_pages_of(lba).any(|named| named == page);
             assert!(is_named || !entries.iter().any(holds));
         }

@@ -5,6 +5,7 @@
 //! by the window, or with [`WhenFull::Shorten`] for space.
 
 use super::building::BuildPurpose;
+use super::newest::Next;
 use super::pipeline::{Answer, StagedRecord};
 use super::requests::TABLE_MARGIN_BYTES;
 use super::{Log, WhenFull};
@@ -80,11 +81,15 @@ impl Log {
             return Err(Failure::Busy);
         }
         let given_up = self.make_room_for_branch(fork).ok_or(Failure::TooMany)?;
-        self.push_build(BuildPurpose::Branch {
-            request,
-            fork,
-            reason,
-        })?;
+        let lazy = self.lazy_map_of(self.branches.path(fork));
+        if lazy.is_none() {
+            // What the footers do not say has to be known to be there before it is promised.
+            self.push_build(BuildPurpose::Branch {
+                request,
+                fork,
+                reason,
+            })?;
+        }
         self.reverting = true;
         let drops = given_up.into_iter().map(|id| StagedRecord {
             record: Record::DropBranch(id),
@@ -92,7 +97,30 @@ impl Log {
             answer: Answer::Nothing,
         });
         self.records.extend(drops);
+        if let Some(map) = lazy {
+            self.stage_branch(request, (fork, reason), Next::Lazy(Box::new(map)));
+        }
         Ok(())
+    }
+
+    /// A branch begins with this when its record is durable.
+    pub(super) fn stage_branch(
+        &mut self,
+        request: RequestId,
+        (fork, reason): (Seq, BranchReason),
+        next: Next,
+    ) {
+        self.builds.set_for_branch(next);
+        let parent = self.branches.owner(fork);
+        self.records.push_back(StagedRecord {
+            record: Record::Branch {
+                parent,
+                fork,
+                reason,
+            },
+            payload: Vec::new(),
+            answer: Answer::Branch(request),
+        });
     }
 
     /// Has the tables take one more branch, which begins with `fork`: rows that nothing needs go,

@@ -4,8 +4,9 @@
 //! that is damaged is made anew from the segment's batches.
 
 use super::fetching::ViewMap;
-use super::pipeline::{Answer, StagedRecord, last_until};
-use super::{Log, Purpose};
+use super::newest::Next;
+use super::pipeline::last_until;
+use super::{Log, Purpose, View};
 use crate::branches::Path;
 use crate::fences::Fences;
 use crate::format::batch::{BatchHeader, Body};
@@ -17,7 +18,7 @@ use crate::map::BlockMap;
 use crate::replay;
 use crate::scan::{self, Before, Durable, Expected, Listed};
 use crate::segments::Cut;
-use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
+use crate::steps::{Failure, IoFailed, Notice, RequestId, Step};
 use std::collections::VecDeque;
 
 /// Builds that wait, at most.
@@ -46,17 +47,26 @@ pub(super) enum BuildPurpose {
         since: Seq,
         until: Seq,
     },
-    /// A view that was opened lazily, of which a page cannot be read.
+    /// In the background: a view of which only some blocks are known.
     Whole {
-        view: ViewId,
+        view: View,
     },
-    /// A branch whose request was answered already: the log broke.
+    /// In the background, no map: the fences of segments that the newest moment does not see.
+    Fences,
+    /// It is needed no more.
     Abandoned,
     /// No map: the last seq at a time.
     Time {
         request: RequestId,
         time_ns: u64,
     },
+}
+
+impl BuildPurpose {
+    /// Whether others go before it.
+    fn is_background(self) -> bool {
+        matches!(self, BuildPurpose::Whole { .. } | BuildPurpose::Fences)
+    }
 }
 
 /// A map that is being built.
@@ -83,8 +93,10 @@ struct Build {
 pub(super) struct Builds {
     waiting: VecDeque<BuildPurpose>,
     current: Option<Build>,
-    /// The map of a branch that begins when its record is published.
-    for_branch: Option<BlockMap>,
+    /// One in the background, while others go before it.
+    suspended: Option<Build>,
+    /// What a branch begins with, when its record is durable.
+    for_branch: Option<Next>,
 }
 
 impl Builds {
@@ -97,7 +109,7 @@ impl Builds {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.current.is_none()
+        self.current.is_none() && self.suspended.is_none()
     }
 
     /// What is built or waits for it.
@@ -106,13 +118,44 @@ impl Builds {
         current.chain(self.waiting.iter().copied())
     }
 
-    pub(super) fn take_for_branch(&mut self) -> Option<BlockMap> {
+    /// A branch that begins with this waits for its record.
+    pub(super) fn set_for_branch(&mut self, next: Next) {
+        self.for_branch = Some(next);
+    }
+
+    pub(super) fn take_for_branch(&mut self) -> Option<Next> {
         self.for_branch.take()
     }
 
-    /// The map that a branch will begin with, if one waits for its record.
-    pub(super) fn for_branch_mut(&mut self) -> Option<&mut BlockMap> {
+    /// What a branch will begin with, if one waits for its record.
+    pub(super) fn for_branch_mut(&mut self) -> Option<&mut Next> {
         self.for_branch.as_mut()
+    }
+
+    /// The next one that waits: those in the background come last.
+    fn take_next(&mut self) -> Option<BuildPurpose> {
+        let mut waiting = self.waiting.iter();
+        let foreground = waiting.position(|purpose| !purpose.is_background());
+        match foreground {
+            Some(at) => self.waiting.remove(at),
+            None if self.suspended.is_some() => None,
+            None => self.waiting.pop_front(),
+        }
+    }
+
+    /// Whether one that goes before those in the background waits.
+    fn is_urgent(&self) -> bool {
+        self.waiting.iter().any(|purpose| !purpose.is_background())
+    }
+
+    /// Whether the map of a view is needed no more.
+    pub(super) fn abandon_whole(&mut self, view: View) {
+        let is_it = |purpose: BuildPurpose| purpose == BuildPurpose::Whole { view };
+        self.waiting.retain(|purpose| !is_it(*purpose));
+        self.suspended.take_if(|build| is_it(build.purpose));
+        if let Some(build) = self.current.as_mut().filter(|build| is_it(build.purpose)) {
+            build.purpose = BuildPurpose::Abandoned;
+        }
     }
 
     /// The requests that can no longer be served when the log is broken: those that would write.
@@ -139,11 +182,20 @@ impl Builds {
 
 impl Log {
     pub(super) fn advance_builds(&mut self) {
-        while self.builds.current.is_none() && !self.fold_waits_for_builds() {
-            let Some(purpose) = self.builds.waiting.pop_front() else {
-                break;
+        while self.builds.current.is_none() {
+            // A fold lets no other one begin.
+            let next = match self.fold_waits_for_builds() {
+                true => None,
+                false => self.builds.take_next(),
             };
-            self.begin_build(purpose);
+            match next {
+                Some(purpose) => self.begin_build(purpose),
+                None if self.builds.suspended.is_some() => {
+                    self.builds.current = self.builds.suspended.take();
+                    self.read_next();
+                }
+                None => return,
+            }
         }
     }
 
@@ -156,20 +208,23 @@ impl Log {
                 let since = self.branches.path(since);
                 self.branches.path(until).difference(&since)
             }
-            BuildPurpose::Whole { view } => {
-                let moment = self.moment_of(view).unwrap_or(0);
-                self.branches.path(moment)
-            }
+            BuildPurpose::Whole { view } => match self.lazy_map(view) {
+                Ok(Some(map)) => map.path().clone(),
+                _ => return self.fetches_go_on(view),
+            },
             BuildPurpose::Fold => {
                 let to = self.fold.as_ref().map_or(0, |fold| fold.to());
                 self.branches.current_path().until(to)
             }
-            BuildPurpose::Time { .. } | BuildPurpose::Abandoned => self.branches.path(0),
+            BuildPurpose::Time { .. } | BuildPurpose::Fences | BuildPurpose::Abandoned => {
+                self.branches.path(0)
+            }
         };
         let is_needed = |row: &&SegmentRow| match purpose {
             BuildPurpose::Time { time_ns, .. } => {
                 row.times_ns[0] <= time_ns && time_ns <= row.times_ns[1]
             }
+            BuildPurpose::Fences => self.lacks_fences(row),
             _ => path.sees_any(row.seqs[0], row.seqs[1]),
         };
         let segments = self.segments.sealed().filter(is_needed).cloned().collect();
@@ -190,6 +245,7 @@ impl Log {
 
     /// Reads on, or ends the build.
     fn read_next(&mut self) {
+        let is_urgent = self.builds.is_urgent() && !self.fold_waits_for_builds();
         let Some(build) = &mut self.builds.current else {
             return;
         };
@@ -197,6 +253,10 @@ impl Log {
             self.end_build();
             return;
         };
+        if is_urgent && build.purpose.is_background() && build.slot.is_none() {
+            self.builds.suspended = self.builds.current.take();
+            return;
+        }
         if row.is_cut && build.slot.is_none() {
             // There is no footer to be read first.
             build.slot = Some(Vec::new());
@@ -223,6 +283,9 @@ impl Log {
         let Some(mut build) = self.builds.current.take() else {
             return;
         };
+        if build.purpose == BuildPurpose::Abandoned {
+            return;
+        }
         let Some(row) = build.segments.front().cloned() else {
             return;
         };
@@ -236,6 +299,8 @@ impl Log {
                     .and_then(|bytes| self.footer_of_seal(&row, bytes));
                 if let Some(footer) = &footer {
                     self.note_fences(row.id, || Fences::of_footer(footer));
+                } else if build.purpose == BuildPurpose::Fences {
+                    build.segments.pop_front();
                 } else {
                     build.slot = Some(Vec::new());
                     build.single_until = 0;
@@ -337,8 +402,8 @@ impl Log {
         match build.purpose {
             BuildPurpose::Opening => self.opening_is_damaged(cut),
             BuildPurpose::Fold => self.image_failed(),
-            BuildPurpose::Abandoned => {}
-            BuildPurpose::Whole { view } => self.view_is_whole(view, None),
+            BuildPurpose::Fences | BuildPurpose::Abandoned => {}
+            BuildPurpose::Whole { view } => self.whole_is_built(view, None),
             BuildPurpose::Branch { request, .. } => {
                 self.reverting = false;
                 self.fail_request(request, Failure::Damaged);
@@ -353,8 +418,8 @@ impl Log {
 
     /// The BRANCH is durable: what is read from now on is what its moment holds.
     pub(super) fn branch_is_durable(&mut self, request: RequestId, seq: Seq) {
-        if let Some(map) = self.builds.take_for_branch() {
-            self.map = map;
+        if let Some(next) = self.builds.take_for_branch() {
+            self.newest_is(next);
         }
         self.reverting = false;
         self.notices.push_back(Notice::Done { request, seq });
@@ -370,8 +435,8 @@ impl Log {
         match build.purpose {
             BuildPurpose::Opening => self.opening_map_is_built(build.map),
             BuildPurpose::Fold => self.fold_map_is_built(build.map),
-            BuildPurpose::Abandoned => {}
-            BuildPurpose::Whole { view } => self.view_is_whole(view, Some(build.map)),
+            BuildPurpose::Fences | BuildPurpose::Abandoned => {}
+            BuildPurpose::Whole { view } => self.whole_is_built(view, Some(build.map)),
             BuildPurpose::Time { request, time_ns } => {
                 let batches = build.open.iter().map(|footer| &footer.entries[2]);
                 let newest = batches
@@ -401,17 +466,7 @@ impl Log {
                 fork,
                 reason,
             } => {
-                self.builds.for_branch = Some(build.map);
-                let parent = self.branches.owner(fork);
-                self.records.push_back(StagedRecord {
-                    record: Record::Branch {
-                        parent,
-                        fork,
-                        reason,
-                    },
-                    payload: Vec::new(),
-                    answer: Answer::Branch(request),
-                });
+                self.stage_branch(request, (fork, reason), Next::Whole(build.map));
             }
         }
     }

@@ -1,40 +1,41 @@
-//! Moments that open at once: where a block lies is found when it is asked for.
+//! Contents that are there at once: where a block lies is found when it is asked for.
 //!
 //! ```text
-//!   fetch ─ up to 64 blocks ─ open segment ─ newest sealed segment ─ … ─ oldest ─ image
-//!                                            fences, filter ─ a page of its footer, read
+//!   fetch ─ up to 64 blocks ─ search (lazy_map.rs) ─ a page of a footer, read ─ … ─ known
+//!                                │ many pages were read, or one does not verify
+//!                                └─ the whole map is built in the background, and takes its place
 //! ```
 //!
 //! Only blocks that are asked for are searched: each of their neighbours would add the pages of
-//! other segments. Invariants: what is known is what a whole map would say; a fold makes nothing
-//! known. A page that cannot be read makes the view whole, by the segments' batches if need be.
-//! Everything is bounded: requests that wait, blocks that are known.
+//! other segments. A page that cannot be read makes the map whole, by the segments' batches if need
+//! be. Everything is bounded: requests that wait, blocks that are known.
 //!
 //! What is not known here: what is read for it.
 
 use super::building::BuildPurpose;
-use super::{Log, Purpose, STAGED_MAX};
+use super::lazy_map::{LazyMap, Search, Shortcut, WantedPage, Whole};
+use super::newest::{Newest, Next};
+use super::{Log, Phase, Purpose, STAGED_MAX, View};
 use crate::branches::Path;
 use crate::fences::Fences;
 use crate::format::checkpoint::SegmentRow;
-use crate::format::footer::{FooterEntry, PageKind, decode_page};
+use crate::format::footer::{FooterEntry, decode_page};
 use crate::format::{Seq, Unit};
-use crate::map::{BlockMap, Value};
+use crate::map::BlockMap;
 use crate::replay;
-use crate::runs::Runs;
 use crate::steps::{Failure, IoFailed, Notice, RequestId, Step, ViewId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Blocks that are searched together, at most.
 const SEARCH_BLOCKS: u64 = 64;
 
-/// Runs of blocks of a view that are known, at most.
-const KNOWN_RUNS_MAX: usize = 65_536;
-
 /// Blocks of one fetch, at most.
 pub const FETCH_BLOCKS_MAX: u64 = 8192;
+
+/// Pages that a search reads while the whole map is being built; then it waits for that.
+const PAGES_BESIDE_BUILD: usize = 8;
 
 /// Whether blocks can be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,91 +53,44 @@ pub(super) enum ViewMap {
     Lazy(Box<LazyMap>),
 }
 
-/// A map of which only some blocks are known.
-#[derive(Debug)]
-pub(super) struct LazyMap {
-    path: Path,
-    /// Sealed segments that it sees, newest first.
-    segments: Vec<(SegmentRow, Arc<Fences>)>,
-    /// What the open segment held.
-    newest: BlockMap,
-    found: BlockMap,
-    /// Blocks that are known.
-    known: Runs,
-}
-
-impl LazyMap {
-    /// Blocks from `lba` on, at most `limit`, that are known.
-    pub(super) fn known(&self, lba: u64, limit: u64) -> u64 {
-        let (blocks, are_known) = self.known.run_at(lba, limit);
-        if are_known { blocks } else { 0 }
-    }
-
-    /// What is known.
-    pub(super) fn map(&self) -> &BlockMap {
-        &self.found
-    }
-
-    /// A fold moved into the image what `folded` has, and retired segments: `is_kept` knows the
-    /// others.
-    pub(super) fn forget(&mut self, folded: &BlockMap, is_kept: impl Fn(u64) -> bool) {
-        self.newest.forget(folded);
-        self.segments.retain(|(row, _)| is_kept(row.id));
-        self.found = BlockMap::default();
-        self.known.clear();
-    }
-
-    fn keep(&mut self, blocks: Range<u64>, found: &[(u64, Value)]) {
-        if self.known.len() >= KNOWN_RUNS_MAX {
-            self.known.clear();
-            self.found = BlockMap::default();
-        }
-        for (lba, value) in found {
-            self.found.set(*lba, *value);
-        }
-        self.known.insert(blocks);
-    }
-}
-
-/// Blocks that are being found.
-#[derive(Debug)]
-struct Search {
-    blocks: Range<u64>,
-    /// Blocks that no segment so far has.
-    open: Vec<u64>,
-    found: Vec<(u64, Value)>,
-    /// Segments that were searched.
-    searched: usize,
-    /// Pages of the footer of the next one.
-    pages: BTreeMap<u32, Vec<FooterEntry>>,
-    /// The page that is being read.
-    reading: Option<u32>,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Fetch {
     request: RequestId,
-    view: ViewId,
-    blocks: Range<u64>,
+    view: View,
+    /// None: all of it, as a whole map.
+    blocks: Option<Range<u64>>,
 }
 
 /// Fetches that wait; the first one is searched for.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     waiting: VecDeque<Fetch>,
+    /// Those that wait for whole maps.
+    for_whole: Vec<Fetch>,
     search: Option<Search>,
+    /// The page that is being read.
+    reading: Option<WantedPage>,
 }
 
 impl Fetches {
     /// Whether no page is being read.
     pub(super) fn is_idle(&self) -> bool {
-        let search = self.search.as_ref();
-        search.is_none_or(|search| search.reading.is_none())
+        self.reading.is_none()
     }
 
-    /// Segments were retired: what was found so far counts no more.
+    /// Maps have changed: what was found so far counts no more.
     pub(super) fn begin_again(&mut self) {
         self.search = None;
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() + self.for_whole.len() >= STAGED_MAX
+    }
+
+    /// Those that wait for the whole map of a view are searched for, or answered.
+    fn requeue(&mut self, view: View) {
+        let of_view = self.for_whole.extract_if(.., |fetch| fetch.view == view);
+        self.waiting.extend(of_view);
     }
 }
 
@@ -149,34 +103,16 @@ impl Log {
     /// [`Failure::NoSuchMoment`].
     pub fn open_view_lazily(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
         self.check_view(moment)?;
-        let path = self.branches.path(moment);
-        let is_seen = |row: &&SegmentRow| path.sees_any(row.seqs[0], row.seqs[1]);
-        let rows = self.segments.sealed().filter(is_seen).rev();
-        let with_fences = rows.map(|row| {
-            let fences = self.fences.get(&row.id)?;
-            Some((row.clone(), Arc::clone(fences)))
-        });
-        let Some(segments) = with_fences.collect() else {
+        let Some(map) = self.lazy_map_of(self.branches.path(moment)) else {
             return self.open_view(request, moment);
-        };
-        let mut newest = BlockMap::default();
-        if let Some(open) = self.segments.open() {
-            replay::apply_footer(&open.footer, &path, &mut newest);
-        }
-        let map = LazyMap {
-            path,
-            segments,
-            newest,
-            found: BlockMap::default(),
-            known: Runs::default(),
         };
         let view = self.add_view(moment, ViewMap::Lazy(Box::new(map)));
         self.notices.push_back(Notice::ViewOpened { request, view });
         Ok(())
     }
 
-    /// Blocks of a view are found, at most [`FETCH_BLOCKS_MAX`], so that they can be looked up. A
-    /// fold may make that necessary again: then the look-up says `None`.
+    /// Blocks are found, at most [`FETCH_BLOCKS_MAX`], so that they can be looked up. A fold may
+    /// make that necessary again: then the look-up says `None`.
     ///
     /// # Errors
     /// [`Failure::NoSuchMoment`] if the view is not open; [`Failure::OutOfRange`],
@@ -184,7 +120,7 @@ impl Log {
     pub fn fetch(
         &mut self,
         request: RequestId,
-        view: ViewId,
+        view: View,
         lba: u64,
         blocks: u64,
     ) -> Result<Fetched, Failure> {
@@ -192,26 +128,97 @@ impl Log {
         if !(1..=FETCH_BLOCKS_MAX).contains(&blocks) || end > self.geometry.vdisk_blocks {
             return Err(Failure::OutOfRange);
         }
-        let (_, map) = self.views.get(&view).ok_or(Failure::NoSuchMoment)?;
-        match map {
-            ViewMap::Whole(_) => return Ok(Fetched::Ready),
-            ViewMap::Lazy(map) if map.known(lba, blocks) == blocks => return Ok(Fetched::Ready),
-            ViewMap::Lazy(_) if self.fetches.waiting.len() >= STAGED_MAX => {
-                return Err(Failure::Busy);
-            }
-            ViewMap::Lazy(_) => {}
-        }
-        if let Some(waiting) = self.waiting_for_whole.get_mut(&view) {
-            waiting.push(request);
-            return Ok(Fetched::Later);
-        }
         let blocks = lba..end;
+        if self.unknown(view, &blocks)?.is_none() {
+            return Ok(Fetched::Ready);
+        }
+        if self.fetches.is_full() {
+            return Err(Failure::Busy);
+        }
         self.fetches.waiting.push_back(Fetch {
             request,
             view,
-            blocks,
+            blocks: Some(blocks),
         });
         Ok(Fetched::Later)
+    }
+
+    /// All blocks are found, so that they can be looked up without another fetch.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchMoment`] if the view is not open; [`Failure::Damaged`], [`Failure::Busy`].
+    pub fn fetch_whole(&mut self, request: RequestId, view: View) -> Result<Fetched, Failure> {
+        match self.lazy_map(view)?.map(|map| map.whole) {
+            None => return Ok(Fetched::Ready),
+            Some(Whole::Never) => return Err(Failure::Damaged),
+            Some(_) if self.fetches.is_full() => return Err(Failure::Busy),
+            Some(Whole::NotYet | Whole::Coming) => {}
+        }
+        self.begin_whole(view);
+        self.fetches.for_whole.push(Fetch {
+            request,
+            view,
+            blocks: None,
+        });
+        Ok(Fetched::Later)
+    }
+
+    /// Whether all blocks can be looked up without a fetch.
+    pub fn is_whole(&self, view: View) -> bool {
+        matches!(self.lazy_map(view), Ok(None))
+    }
+
+    /// The map of what a path sees, of which nothing is known; `None` if a segment of it has no
+    /// whole footer.
+    pub(super) fn lazy_map_of(&self, path: Path) -> Option<LazyMap> {
+        let is_seen = |row: &&SegmentRow| path.sees_any(row.seqs[0], row.seqs[1]);
+        let rows = self.segments.sealed().filter(is_seen).rev();
+        let with_fences = rows.map(|row| {
+            let fences = self.fences.get(&row.id)?;
+            Some((row.clone(), Arc::clone(fences)))
+        });
+        let segments = with_fences.collect::<Option<Vec<_>>>()?;
+        let mut newest = BlockMap::default();
+        if let Some(open) = self.segments.open() {
+            replay::apply_footer(&open.footer, &path, &mut newest);
+        }
+        Some(LazyMap::new(path, segments, newest))
+    }
+
+    /// The map of a view, if it is not whole.
+    pub(super) fn lazy_map(&self, view: View) -> Result<Option<&LazyMap>, Failure> {
+        match view {
+            View::Now if self.phase == Phase::Broken(Failure::Image) => Err(Failure::Image),
+            View::Now => Ok(self.newest.base()),
+            View::At(view) => match self.views.get(&view) {
+                Some((_, ViewMap::Lazy(map))) => Ok(Some(map)),
+                Some((_, ViewMap::Whole(_))) => Ok(None),
+                None => Err(Failure::NoSuchMoment),
+            },
+        }
+    }
+
+    fn lazy_map_mut(&mut self, view: View) -> Option<&mut LazyMap> {
+        match view {
+            View::Now => self.newest.base_mut(),
+            View::At(view) => match self.views.get_mut(&view) {
+                Some((_, ViewMap::Lazy(map))) => Some(map),
+                _ => None,
+            },
+        }
+    }
+
+    /// The first blocks of a range that have to be found.
+    fn unknown(&self, view: View, blocks: &Range<u64>) -> Result<Option<Range<u64>>, Failure> {
+        let Some(map) = self.lazy_map(view)? else {
+            return Ok(None);
+        };
+        if view == View::Now {
+            return Ok(self.newest.unknown(blocks));
+        }
+        let known = map.known(blocks.start, blocks.end - blocks.start);
+        let next = blocks.start + known;
+        Ok((next < blocks.end).then_some(next..blocks.end))
     }
 
     /// Fences of a footer that lies on the disk as it is.
@@ -219,6 +226,11 @@ impl Log {
         self.fences
             .entry(segment)
             .or_insert_with(|| Arc::new(make()));
+    }
+
+    /// Whether a sealed segment has no fences, though it has a footer.
+    pub(super) fn lacks_fences(&self, row: &SegmentRow) -> bool {
+        !row.is_cut && !self.fences.contains_key(&row.id)
     }
 
     /// Those of segments that are no more go, and of those whose footer is not there any more.
@@ -231,187 +243,222 @@ impl Log {
 
     pub(super) fn advance_fetches(&mut self) {
         while self.fetches.is_idle() && !self.fold_waits_for_builds() {
-            let Some(fetch) = self.fetches.waiting.front() else {
+            let Some(fetch) = self.fetches.waiting.front().cloned() else {
                 return;
             };
-            let (request, view, blocks) = (fetch.request, fetch.view, fetch.blocks.clone());
-            let next = match self.views.get(&view).map(|(_, map)| map) {
-                None => {
-                    self.end_fetch();
-                    self.fail_request(request, Failure::NoSuchMoment);
-                    continue;
+            let blocks = fetch.blocks.clone().unwrap_or(0..u64::MAX);
+            match self.unknown(fetch.view, &blocks) {
+                Err(why) => self.end_fetch(Err(why)),
+                Ok(None) => self.end_fetch(Ok(())),
+                Ok(Some(_)) if fetch.blocks.is_none() => self.wait_for_whole(fetch.view),
+                Ok(Some(unknown)) => {
+                    let end = unknown.end.min(unknown.start + SEARCH_BLOCKS);
+                    self.search(fetch.view, unknown.start..end);
                 }
-                Some(ViewMap::Whole(_)) => None,
-                Some(ViewMap::Lazy(map)) => {
-                    let known = map.known(blocks.start, blocks.end - blocks.start);
-                    Some(blocks.start + known).filter(|next| *next < blocks.end)
-                }
-            };
-            let Some(next) = next else {
-                self.end_fetch();
-                let seq = self.moment_of(view).unwrap_or(0);
-                self.notices.push_back(Notice::Done { request, seq });
-                continue;
-            };
-            if !self.search(view, next..blocks.end.min(next + SEARCH_BLOCKS)) {
-                return;
             }
         }
     }
 
-    fn end_fetch(&mut self) {
-        self.fetches.waiting.pop_front();
+    /// The first fetch waits for the whole map of its view.
+    fn wait_for_whole(&mut self, view: View) {
+        if self
+            .lazy_map_mut(view)
+            .is_some_and(|map| map.whole == Whole::Never)
+        {
+            self.end_fetch(Err(Failure::Damaged));
+            return;
+        }
+        self.begin_whole(view);
         self.fetches.search = None;
+        self.fetches
+            .for_whole
+            .extend(self.fetches.waiting.pop_front());
     }
 
-    /// Searches for blocks until a page has to be read; whether it goes on without.
-    fn search(&mut self, view: ViewId, blocks: Range<u64>) -> bool {
-        let Some((_, ViewMap::Lazy(map))) = self.views.get_mut(&view) else {
-            return true;
+    /// The first fetch has ended.
+    fn end_fetch(&mut self, result: Result<(), Failure>) {
+        self.fetches.search = None;
+        let Some(Fetch { request, view, .. }) = self.fetches.waiting.pop_front() else {
+            return;
         };
-        let search = self.fetches.search.take();
-        let mut search = search
-            .filter(|search| search.blocks == blocks)
-            .unwrap_or_else(|| Search::begin(blocks, &map.newest));
-        while let Some((row, fences)) = map.segments.get(search.searched) {
-            if search.open.is_empty() {
-                break;
-            }
-            if let Some(page) = search.missing_page(&map.path, row, fences) {
-                let unit = page_unit(row, page);
-                search.reading = Some(page);
-                self.fetches.search = Some(search);
-                let io = self.start(Purpose::FetchRead);
-                self.steps.push_back(Step::Read { io, unit, units: 1 });
-                return false;
-            }
-            search.take_segment(&map.path, row, fences);
+        let seq = match view {
+            View::Now => self.published_seq,
+            View::At(view) => self.moment_of(view).unwrap_or(0),
+        };
+        match result {
+            Ok(()) => self.notices.push_back(Notice::Done { request, seq }),
+            Err(why) => self.fail_request(request, why),
         }
-        map.keep(search.blocks, &search.found);
-        true
+    }
+
+    /// Searches for blocks of the first fetch, until they are known or a page has to be read.
+    fn search(&mut self, view: View, blocks: Range<u64>) {
+        let current = self.branches.current_path();
+        let last_seq_of = |unit: Unit| {
+            let slot = self.geometry.slot_of(unit);
+            self.segments.last_seq_in_slot(slot)
+        };
+        // The newest content has most of what a moment has, and so had that before a revert.
+        let (map, other) = match view {
+            View::Now => match self.newest.base_and_before() {
+                Some(found) => found,
+                None => return,
+            },
+            View::At(view) => match self.views.get_mut(&view) {
+                Some((_, ViewMap::Lazy(map))) => {
+                    let common = current.common(map.path());
+                    let other = self.newest.whole().zip(common);
+                    (&mut **map, other)
+                }
+                _ => return,
+            },
+        };
+        let shortcut = other.map(|(map, common)| Shortcut {
+            map,
+            common,
+            last_seq_of,
+        });
+        let search = self.fetches.search.take();
+        let search = search.filter(|search| *search.blocks() == blocks);
+        let mut search = search.unwrap_or_else(|| Search::begin(blocks, map));
+        let Some(page) = search.advance(map, shortcut) else {
+            return;
+        };
+        let is_dear = map.whole == Whole::Coming && search.pages_read() >= PAGES_BESIDE_BUILD;
+        if map.is_read_much() {
+            self.begin_whole(view);
+        }
+        if is_dear {
+            return self.wait_for_whole(view);
+        }
+        self.fetches.search = Some(search);
+        self.fetches.reading = Some(page);
+        let io = self.start(Purpose::FetchRead);
+        let (unit, units) = (page.unit, 1);
+        self.steps.push_back(Step::Read { io, unit, units });
     }
 
     pub(super) fn fetch_read_ended(&mut self, result: Result<&[u8], IoFailed>) {
+        let Some(page) = self.fetches.reading.take() else {
+            return;
+        };
         let view = self.fetches.waiting.front().map(|fetch| fetch.view);
-        let Some(search) = &mut self.fetches.search else {
+        let Some((mut search, view)) = self.fetches.search.take().zip(view) else {
             return;
         };
-        let Some((page, view)) = search.reading.take().zip(view) else {
+        let entries = result.ok().and_then(|bytes| self.entries_of(page, bytes));
+        let Some(map) = self.lazy_map_mut(view) else {
             return;
         };
-        let map = self.views.get(&view).map(|(_, map)| map);
-        let Some(ViewMap::Lazy(map)) = map else {
-            return;
-        };
-        let entries = map.segments.get(search.searched).and_then(|segment| {
-            let (row, fences) = segment;
-            let unit = page_unit(row, page);
-            let kind = if fences.is_of_blocks(page) {
-                PageKind::Blocks
-            } else {
-                PageKind::Runs
-            };
-            let entries = decode_page(&self.checks, row.id, unit, kind, result.ok()?)?;
-            let batches = self.geometry.slot_start(row.slot)..unit;
-            let lie_inside = entries.iter().all(|entry| batches.contains(&entry.unit));
-            lie_inside.then_some(entries)
-        });
         match entries {
             Some(entries) => {
-                search.pages.insert(page, entries);
+                search.give(map, page, entries);
+                self.fetches.search = Some(search);
             }
-            None => {
-                // The batches say the same as the footer.
-                self.fetches.search = None;
-                let fetches = self.fetches.waiting.iter();
-                let waiting = fetches.filter(|fetch| fetch.view == view);
-                let requests: Vec<RequestId> = waiting.map(|fetch| fetch.request).collect();
-                self.fetches.waiting.retain(|fetch| fetch.view != view);
-                self.builds.push(BuildPurpose::Whole { view });
-                self.waiting_for_whole.insert(view, requests);
-            }
+            // The batches say the same as the footer.
+            None => self.wait_for_whole(view),
+        }
+    }
+
+    /// What a page of a footer holds, if it is whole and all of it can be.
+    fn entries_of(&self, page: WantedPage, bytes: &[u8]) -> Option<Vec<FooterEntry>> {
+        let entries = decode_page(&self.checks, page.segment, page.unit, page.kind, bytes)?;
+        let batches = self.geometry.slot_start(page.slot)..page.unit;
+        let lie_inside = entries.iter().all(|entry| batches.contains(&entry.unit));
+        lie_inside.then_some(entries)
+    }
+
+    /// The whole map of a view is built in the background, unless it is or cannot be.
+    pub(super) fn begin_whole(&mut self, view: View) {
+        if let Some(map) = self
+            .lazy_map_mut(view)
+            .filter(|map| map.whole == Whole::NotYet)
+        {
+            map.whole = Whole::Coming;
+            self.builds.push(BuildPurpose::Whole { view });
         }
     }
 
     /// The whole map of a view was built, or cannot be.
-    pub(super) fn view_is_whole(&mut self, view: ViewId, map: Option<BlockMap>) {
-        let requests = self.waiting_for_whole.remove(&view).unwrap_or_default();
-        let why = match (self.views.get_mut(&view), map) {
-            (Some((_, of_view)), Some(map)) => {
-                *of_view = ViewMap::Whole(map);
-                None
+    pub(super) fn whole_is_built(&mut self, view: View, map: Option<BlockMap>) {
+        match (view, map) {
+            (View::Now, Some(map)) => self.newest.base_is_whole(map),
+            (View::At(view), Some(map)) => {
+                if let Some((_, of_view)) = self.views.get_mut(&view) {
+                    *of_view = ViewMap::Whole(map);
+                }
             }
-            (Some(_), None) => Some(Failure::Damaged),
-            (None, _) => Some(Failure::NoSuchMoment),
-        };
-        let seq = self.moment_of(view).unwrap_or(0);
-        for request in requests {
-            match why {
-                Some(why) => self.fail_request(request, why),
-                None => self.notices.push_back(Notice::Done { request, seq }),
+            (view, None) => {
+                if let Some(map) = self.lazy_map_mut(view) {
+                    map.whole = Whole::Never;
+                }
+            }
+        }
+        self.fetches.requeue(view);
+    }
+
+    /// Fetches that wait for the whole map of a view go on.
+    pub(super) fn fetches_go_on(&mut self, view: View) {
+        self.fetches.requeue(view);
+    }
+
+    /// The whole map of a view is needed no more.
+    pub(super) fn abandon_whole(&mut self, view: View) {
+        self.builds.abandon_whole(view);
+        self.fetches.requeue(view);
+    }
+
+    /// The branch that has begun is the newest content from now on.
+    pub(super) fn newest_is(&mut self, next: Next) {
+        self.abandon_whole(View::Now);
+        self.fetches.begin_again();
+        match next {
+            Next::Whole(map) => self.newest = Newest::of_whole(map),
+            Next::Lazy(map) => {
+                let before = self
+                    .branches
+                    .before_revert()
+                    .map(|head| self.branches.path(head));
+                self.newest
+                    .begin_branch(self.branches.current(), map, before);
+                self.begin_whole(View::Now);
             }
         }
     }
-}
 
-/// Where a page of the footer of a sealed segment lies: the SEAL is before the first one.
-fn page_unit(row: &SegmentRow, page: u32) -> Unit {
-    row.seal.map_or(0, |(unit, _)| unit) + 1 + page
-}
-
-impl Search {
-    fn begin(blocks: Range<u64>, newest: &BlockMap) -> Search {
-        let found = |lba: u64| newest.get(lba).map(|value| (lba, value));
-        let is_open = |lba: &u64| newest.get(*lba).is_none();
-        Search {
-            open: blocks.clone().filter(is_open).collect(),
-            found: blocks.clone().filter_map(found).collect(),
-            blocks,
-            searched: 0,
-            pages: BTreeMap::new(),
-            reading: None,
+    /// What is known of lazy maps after a fold.
+    pub(super) fn forget_folded(&mut self, folded: &BlockMap) {
+        let oldest = self.segments.sealed().next().map_or(u64::MAX, |row| row.id);
+        let is_kept = move |id: u64| id >= oldest;
+        for (_, map) in self.views.values_mut() {
+            match map {
+                ViewMap::Whole(map) => map.forget(folded),
+                ViewMap::Lazy(map) => map.forget(folded, is_kept),
+            }
+        }
+        self.newest.forget(folded, self.floor, is_kept);
+        if let Some(next) = self.builds.for_branch_mut() {
+            next.forget(folded, is_kept);
+        }
+        self.fetches.begin_again();
+        if self.newest.whole().is_some() {
+            self.fetches.requeue(View::Now);
         }
     }
 
-    /// A page of the segment that has to be read before all blocks are known in it.
-    fn missing_page(&self, path: &Path, row: &SegmentRow, fences: &Fences) -> Option<u32> {
-        let mut pages = self.open.iter().flat_map(|lba| {
-            let intervals = path.within(row.seqs[0], row.seqs[1]);
-            let of_block = intervals.filter_map(|(_, last)| fences.page_of(*lba, last));
-            of_block.chain(fences.run_pages_of(*lba))
-        });
-        pages.find(|page| !self.pages.contains_key(page))
-    }
-
-    /// All pages that are needed of the segment are there: takes the newest version of each block.
-    fn take_segment(&mut self, path: &Path, row: &SegmentRow, fences: &Fences) {
-        let pages = std::mem::take(&mut self.pages);
-        let newest = |lba: u64| {
-            let intervals = path.within(row.seqs[0], row.seqs[1]);
-            let of_block = intervals.filter_map(|(first, last)| {
-                let entries = pages.get(&fences.page_of(lba, last)?)?;
-                let behind = entries.partition_point(|entry| (entry.key, entry.seq) <= (lba, last));
-                let entry = entries[..behind].last()?;
-                let is_it = entry.key == lba && entry.seq >= first;
-                is_it.then(|| (entry.seq, Value::data(entry.unit, entry.last)))
-            });
-            let runs = fences.run_pages_of(lba).filter_map(|page| pages.get(&page));
-            let covers = |entry: &&FooterEntry| {
-                let end = entry.key.saturating_add(u64::from(entry.last));
-                (entry.key..end).contains(&lba) && path.sees(entry.seq)
-            };
-            let runs = runs.flatten().filter(covers);
-            let of_runs = runs.map(|entry| (entry.seq, Value::zeroes(entry.unit)));
-            of_block.chain(of_runs).max_by_key(|(seq, _)| *seq)
+    /// Views of one moment share the whole map that one of them has: the other one is closed.
+    pub fn join_views(&mut self, kept: ViewId, other: ViewId) {
+        let Some((_, map)) = self.views.remove(&other) else {
+            return;
         };
-        let found = &mut self.found;
-        self.open.retain(|lba| match newest(*lba) {
-            Some((_, value)) => {
-                found.push((*lba, value));
-                false
-            }
-            None => true,
-        });
-        self.searched += 1;
+        if let Some((_, of_kept)) = self.views.get_mut(&kept)
+            && matches!((&*of_kept, &map), (ViewMap::Lazy(_), ViewMap::Whole(_)))
+        {
+            *of_kept = map;
+        }
+        self.abandon_whole(View::At(other));
+        if self.is_whole(View::At(kept)) {
+            self.abandon_whole(View::At(kept));
+        }
     }
 }

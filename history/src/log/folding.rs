@@ -19,7 +19,6 @@
 //! for it, and [`Log::retry_fold`] repeats what is left of it, without a record in the log if there
 //! is one already.
 
-use super::fetching::ViewMap;
 use super::pipeline::{Answer, StagedRecord};
 use super::reading::{Run, run_at};
 use super::{Log, Purpose};
@@ -288,23 +287,12 @@ impl Log {
             return;
         }
         let Some(fold) = &mut self.fold else { return };
-        self.map.forget(&fold.map);
-        let slots = self.segments.retire(self.floor);
-        let oldest = self.segments.sealed().next().map_or(u64::MAX, |row| row.id);
-        for (_, map) in self.views.values_mut() {
-            match map {
-                ViewMap::Whole(map) => map.forget(&fold.map),
-                ViewMap::Lazy(map) => map.forget(&fold.map, |id| id >= oldest),
-            }
-        }
-        self.fetches.begin_again();
-        if let Some(map) = self.builds.for_branch_mut() {
-            map.forget(&fold.map);
-        }
-        self.branches.forget_below(self.floor);
-        fold.map = BlockMap::default();
+        let folded = mem::take(&mut fold.map);
         fold.lost = LostBlocks::default();
+        let slots = self.segments.retire(self.floor);
         fold.stage = Stage::Reads(slots);
+        self.forget_folded(&folded);
+        self.branches.forget_below(self.floor);
         let io = self.start(Purpose::Reads);
         self.steps.push_back(Step::AwaitReads { io });
         self.drop_fences();

@@ -6,6 +6,7 @@
 use super::building::{BuildPurpose, Builds};
 use super::checkpoints::Superblocks;
 use super::cloning::Announcing;
+use super::newest::Newest;
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Settings};
 use crate::branches::Branches;
@@ -63,10 +64,9 @@ impl Log {
             branches: found.branches,
             marks: found.marks,
             clones: found.clones,
-            map: BlockMap::default(),
+            newest: Default::default(),
             views: BTreeMap::new(),
             fetches: Default::default(),
-            waiting_for_whole: BTreeMap::new(),
             fences: BTreeMap::new(),
             next_view: 1,
             builds: Builds::default(),
@@ -137,7 +137,10 @@ impl Log {
     }
 
     pub(super) fn opening_map_is_built(&mut self, map: BlockMap) {
-        self.map = map;
+        self.newest = Newest::of_whole(map);
+        if self.segments.sealed().any(|row| self.lacks_fences(row)) {
+            self.builds.push(BuildPurpose::Fences);
+        }
         if self.lost_from.is_some() || self.report.read_only_features.is_some() {
             self.phase = Phase::ReadOnly;
             self.notices.push_back(Notice::Opened);

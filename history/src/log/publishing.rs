@@ -57,7 +57,7 @@ impl Log {
             self.begin_gathering(flight.items.len());
         }
         match &header.body {
-            Body::Data(_) => replay::versions(&header, |version| version.apply(&mut self.map)),
+            Body::Data(_) => replay::versions(&header, |version| self.newest.apply(&version)),
             Body::Record(record) => {
                 self.apply_record(record, header.first_seq, before);
                 // Not while a log is replayed: a later record may fork from what would go.

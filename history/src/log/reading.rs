@@ -64,21 +64,23 @@ impl Log {
     /// Where block `lba` lies, and how many from it on, at most `limit`, lie with it. `None` if the
     /// view is not open, if it has to be fetched first, or if nothing can be served.
     pub fn look_up(&self, view: View, lba: u64, mut limit: u64) -> Option<Run> {
-        let map = match view {
-            View::Now if self.phase == Phase::Broken(Failure::Image) => return None,
-            View::Now => &self.map,
-            View::At(view) => match &self.views.get(&view)?.1 {
-                ViewMap::Whole(map) => map,
-                ViewMap::Lazy(map) => {
-                    limit = map.known(lba, limit);
-                    map.map()
-                }
-            },
-        };
         if limit == 0 {
             return None;
         }
-        let mut run = run_at(map, lba, limit);
+        let mut run = match view {
+            View::Now if self.phase == Phase::Broken(Failure::Image) => return None,
+            View::Now => self.newest.run_at(lba, limit)?,
+            View::At(view) => match &self.views.get(&view)?.1 {
+                ViewMap::Whole(map) => run_at(map, lba, limit),
+                ViewMap::Lazy(map) => {
+                    limit = map.known(lba, limit);
+                    if limit == 0 {
+                        return None;
+                    }
+                    run_at(map.map(), lba, limit)
+                }
+            },
+        };
         if run.source == Source::Image {
             let (blocks, is_lost) = self.lost_blocks.run_at(lba, run.blocks);
             run.blocks = blocks;
@@ -116,6 +118,7 @@ impl Log {
     /// A view is needed no more.
     pub fn close_view(&mut self, view: ViewId) {
         self.views.remove(&view);
+        self.abandon_whole(View::At(view));
     }
 }
 

@@ -129,7 +129,7 @@ impl Log {
             is_out_of_space: self.is_out_of_space(),
             used_units: self.segments.used_units(),
             units: u64::from(geometry.slots) * u64::from(geometry.slot_units),
-            index_bytes: self.map.memory_bytes(),
+            index_bytes: self.newest.memory_bytes(),
             index_blocks: self.index_blocks(),
             fences_bytes: self
                 .fences
@@ -170,9 +170,9 @@ impl Log {
         self.phase == Phase::ReadOnly
     }
 
-    /// Blocks whose newest version lies in the log.
+    /// Blocks whose newest version lies in the log; not too few shortly after a revert.
     pub fn index_blocks(&self) -> u64 {
-        self.map.blocks()
+        self.newest.blocks_at_most()
     }
 
     /// What the space that is in use is kept for.
@@ -228,6 +228,7 @@ impl Log {
             BuildPurpose::Opening
             | BuildPurpose::Fold
             | BuildPurpose::Whole { .. }
+            | BuildPurpose::Fences
             | BuildPurpose::Abandoned
             | BuildPurpose::Time { .. } => None,
         });

@@ -65,6 +65,21 @@ impl Leaf {
         }
     }
 
+    /// All that `newer` has replaces what is there.
+    pub(super) fn lay_over(&mut self, newer: Leaf) {
+        if matches!(newer, Leaf::Uniform(_)) {
+            *self = newer;
+            return;
+        }
+        let mut next = newer.next_from(0);
+        while let Some((key, value)) = next {
+            self.set(key, value);
+            let behind = key + 1;
+            let is_inside = u64::from(behind) < LEAF_BLOCKS;
+            next = is_inside.then(|| newer.next_from(behind)).flatten();
+        }
+    }
+
     /// The first block at or behind `from` that is there.
     pub(super) fn next_from(&self, from: u16) -> Option<(u16, Value)> {
         match self {

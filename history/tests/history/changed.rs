@@ -3,7 +3,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use crate::support::{done, reopened, revert};
-use disktime_history::{Notice, Seq, UNIT_BYTES, View, WhenFull};
+use disktime_history::{Notice, Seq, UNIT_BYTES, WhenFull};
 use disktime_random::SplitMix64;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,6 +112,6 @@ fn the_blocks_between_two_moments_are_those_that_were_written() {
             let differ = |lba: &u64| first.content[*lba as usize] != second.content[*lba as usize];
             assert!((0..BLOCKS).filter(differ).all(|lba| found.contains(&lba)));
         }
-        assert_eq!(driver.read(View::Now).len(), BLOCKS as usize);
+        assert_eq!(driver.read_now().len(), BLOCKS as usize);
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use crate::support::revert;
-use disktime_history::{Notice, RequestId, Seq, UNIT_BYTES, View, WhenFull};
+use disktime_history::{Notice, RequestId, Seq, UNIT_BYTES, WhenFull};
 use disktime_random::SplitMix64;
 
 const CUT: [u8; 16] = [5; 16];
@@ -110,7 +110,7 @@ impl Two {
     fn number_at(&mut self, at: usize, moment: Seq, random: &mut SplitMix64) -> u32 {
         let driver = &mut self.drivers[at];
         revert(driver, random, moment);
-        let content = driver.read(View::Now)[1].clone().expect("it is whole");
+        let content = driver.read_now()[1].clone().expect("it is whole");
         u32::from_le_bytes(content[..4].try_into().expect("4 bytes"))
     }
 }

@@ -405,10 +405,10 @@ impl Driver {
         self.opened(request, random)
     }
 
-    /// Reads a whole moment piece by piece, each after it was fetched.
+    /// Reads a whole content piece by piece, each after it was fetched.
     pub(crate) fn read_fetched(
         &mut self,
-        view: ViewId,
+        view: View,
         random: &mut SplitMix64,
     ) -> Vec<Option<Vec<u8>>> {
         let mut blocks = Vec::new();
@@ -423,7 +423,7 @@ impl Driver {
                 if fetched.expect("the view is open") == Fetched::Later {
                     self.finish(request, random).expect("found");
                 }
-                if let Some(run) = self.log.look_up(View::At(view), lba, wanted) {
+                if let Some(run) = self.log.look_up(view, lba, wanted) {
                     break run;
                 }
             };
@@ -449,6 +449,11 @@ impl Driver {
         self.log
             .verifies(unit, checksum, block)
             .then(|| block.to_vec())
+    }
+
+    /// The same, of the newest content, shortly after a revert.
+    pub(crate) fn read_now(&mut self) -> Vec<Option<Vec<u8>>> {
+        self.read_fetched(View::Now, &mut SplitMix64::new(1))
     }
 
     /// Reads the whole vdisk; `None` for a block that does not verify.

@@ -21,7 +21,7 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
     let geometry = geometry(16, 8, BLOCKS);
     let mut driver = Driver::new(geometry, settings(1, WhenFull::Refuse));
     driver.run(&mut random);
-    let mut contents = vec![(0, content(&driver))];
+    let mut contents = vec![(0, content(&mut driver))];
     for round in 1..=14_u8 {
         let request = match round {
             5 => {
@@ -47,7 +47,7 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
             }
         };
         let seq = driver.finish(request, &mut random).expect("answered");
-        contents.push((seq, content(&driver)));
+        contents.push((seq, content(&mut driver)));
     }
     if is_closed {
         driver.log.close();
@@ -59,8 +59,8 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
     (driver, contents)
 }
 
-fn content(driver: &Driver) -> Vec<Vec<u8>> {
-    let blocks = driver.read(View::Now).into_iter();
+fn content(driver: &mut Driver) -> Vec<Vec<u8>> {
+    let blocks = driver.read_now().into_iter();
     blocks.map(|block| block.expect("it verifies")).collect()
 }
 

@@ -3,7 +3,7 @@
 
 use crate::driver::{Driver, geometry, settings};
 use crate::support::{done, reopened, revert, write};
-use disktime_history::{Failure, Moment, Resolved, Seq, UNIT_BYTES, View, WhenFull};
+use disktime_history::{Failure, Moment, Resolved, Seq, UNIT_BYTES, WhenFull};
 use disktime_random::SplitMix64;
 
 const REVERTS: u32 = 3000;
@@ -29,7 +29,7 @@ fn block(byte: u8) -> Option<Vec<u8>> {
 /// The blocks 1 and 2, which the tests write.
 #[track_caller]
 fn assert_holds(driver: &mut Driver, first: u8, second: u8) {
-    let content = driver.read(View::Now);
+    let content = driver.read_now();
     assert!(content[1] == block(first), "the first block");
     assert!(content[2] == block(second), "the second block");
 }

@@ -261,8 +261,8 @@ impl Run {
             Some(seq) => (Some(self.open_view(seq)), self.tree.copies[&seq].1.clone()),
         };
         let there = match view {
-            None => self.driver.read(View::Now),
-            Some(view) => self.driver.read_fetched(view, &mut self.random),
+            None => self.driver.read_fetched(View::Now, &mut self.random),
+            Some(view) => self.driver.read_fetched(View::At(view), &mut self.random),
         };
         for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(&copy, block);

@@ -19,7 +19,7 @@ fn a_revert_is_seen_when_it_is_durable() {
         let mut has_reverted = false;
         for _ in 0..20 {
             driver.step(&mut random);
-            has_reverted = driver.read(View::Now)[1] == Some(vec![1; UNIT_BYTES]);
+            has_reverted = driver.read_now()[1] == Some(vec![1; UNIT_BYTES]);
             if has_reverted {
                 break;
             }

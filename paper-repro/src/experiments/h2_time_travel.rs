@@ -103,9 +103,9 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
          times do not compare; that they do not grow with distance does.",
     );
     finding.note(
-        "A revert reads the tables of the log's segments that its moment sees, and writes one record; no \
-         data moves. What is written after a revert is a branch of its own. The first revert takes longer than \
-         the others; what it waits for was not looked into.",
+        "A revert writes one record; no data moves. What is written after it is a branch of its own. Blocks \
+         of its moment are found in the log when they are read, and all of them in the background: an undo \
+         waits for what is in flight of that.",
     );
     Ok(finding)
 }

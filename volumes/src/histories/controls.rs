@@ -18,11 +18,21 @@ pub type SeqDone = Box<dyn FnOnce(Result<Seq, HistoryError>) + Send>;
 /// Hears of the handle of a moment that was opened, and of its seq.
 pub type MomentDone = Box<dyn FnOnce(Result<(VdiskId, Seq), HistoryError>) + Send>;
 
+/// What is known of a moment that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MapKind {
+    /// Where all blocks lie, when it is open: what clones begin with is only looked up.
+    Whole,
+    /// Nothing yet: it is open at once.
+    Lazy,
+}
+
 /// What follows when a moment is resolved.
 pub(super) enum Then {
     /// The revert that is being done goes on.
     Revert,
-    Open(MomentDone),
+    /// It is opened, as a whole map or not.
+    Open(MapKind, MomentDone),
     /// It was only asked.
     Nothing(SeqDone),
     /// What was written since is listed, up to this moment or now.
@@ -63,8 +73,8 @@ impl LoggedVdisk {
     }
 
     /// A moment is opened for reading.
-    pub(super) fn open_moment(&mut self, moment: &Moment, done: MomentDone) {
-        self.resolve(moment, Then::Open(done));
+    pub(super) fn open_moment(&mut self, moment: &Moment, kind: MapKind, done: MomentDone) {
+        self.resolve(moment, Then::Open(kind, done));
     }
 
     /// Finds the seq of a moment.
@@ -109,16 +119,21 @@ impl LoggedVdisk {
             (Ok(seq), Then::Revert) => self.revert_to(seq),
             (Err(why), Then::Nothing(done)) => done(Err(self.sentence(why))),
             (Ok(seq), Then::Nothing(done)) => done(Ok(seq)),
-            (Err(why), Then::Open(done)) => done(Err(self.sentence(why))),
+            (Err(why), Then::Open(_, done)) => done(Err(self.sentence(why))),
             (Err(why), Then::Since(_, done) | Then::Until(_, done)) => {
                 done(Err(self.sentence(why)));
             }
             (Ok(since), Then::Since(until, done)) => self.changed_since(since, until, done),
             (Ok(until), Then::Until(since, done)) => self.changed_between(since, until, done),
-            (Ok(seq), Then::Open(done)) => {
+            (Ok(seq), Then::Open(kind, done)) => {
                 let entry = self.asked.vacant_entry();
                 let request = RequestId(entry.key() as u64);
-                match self.parts.log.open_view(request, seq) {
+                let log = &mut self.parts.log;
+                let taken = match kind {
+                    MapKind::Whole => log.open_view(request, seq),
+                    MapKind::Lazy => log.open_view_lazily(request, seq),
+                };
+                match taken {
                     Ok(()) => {
                         entry.insert(LogPurpose::Open(seq, done));
                         self.pump();

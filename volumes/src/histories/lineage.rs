@@ -18,7 +18,7 @@ use disktime_history::{IoId, Run, Seq, Source, UNIT_BYTES, View, ViewId};
 pub(crate) struct Parent {
     /// Where in the set's list it is.
     pub at: usize,
-    /// The moment, which is open as long as the clone is served.
+    /// The moment, which is open as long as the clone is served, as a whole map.
     pub view: ViewId,
 }
 
@@ -94,7 +94,9 @@ impl LoggedVdisk {
     /// Begins the reads that wait to be looked up in its elders.
     pub(super) fn ask_elders(&mut self, elders: Elders<'_>) {
         while let Some((key, view)) = self.waits_for_elders.pop_front() {
-            self.begin_reading(key, view, elders);
+            if self.can_look_up(key, view) {
+                self.begin_reading(key, view, elders);
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use super::changed::ChangedDone;
 use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
 use super::cuts::Hold;
+use super::fetching::Seeker;
 use super::fold_pass::FoldLimits;
 use super::fold_retry::FoldRetry;
 use super::folding::FoldWork;
@@ -75,6 +76,8 @@ pub(super) enum LogPurpose {
     Open(Seq, MomentDone),
     /// A moment is resolved first.
     Resolve(Then),
+    /// Blocks are found.
+    Fetch(Seeker),
     /// What was written between two moments is listed.
     Changed(Seq, Seq, ChangedDone),
 }
@@ -106,8 +109,8 @@ pub(crate) struct LoggedVdisk {
     /// Clients whose requests wait until it is done, in order.
     pub(super) behind_revert: VecDeque<usize>,
     pub(super) opened: Vec<Opened>,
-    /// Clients that ask for block status and have not begun.
-    statuses: Vec<usize>,
+    /// Clients that ask for block status and have not begun; all blocks can be looked up.
+    pub(super) statuses: Vec<usize>,
     /// The log takes requests.
     pub(super) is_open: bool,
     /// How many clones are served that begin with moments of it.
@@ -238,7 +241,7 @@ impl LoggedVdisk {
             return;
         }
         match self.clients.get(key).kind() {
-            RequestKind::Status => self.statuses.push(key),
+            RequestKind::Status => self.find_status(key),
             RequestKind::Read => self.begin_read(key),
             RequestKind::Flush => self.flush(key),
             _ => self.begin_change(key),
@@ -485,11 +488,5 @@ impl LoggedVdisk {
     pub(super) fn is_closed(&self) -> bool {
         let status_is_final = self.is_broken() || self.parts.log.is_read_only();
         self.is_closed || (status_is_final && self.inner.is_empty())
-    }
-
-    /// A view is needed no more.
-    pub(super) fn close_view(&mut self, view: ViewId) {
-        self.parts.log.close_view(view);
-        self.pump();
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: a moment is open as long as it has users; one handle is one moment, however often it
 //! is opened.
 
+use super::controls::MapKind;
 use super::{DataPath, Histories, HistoryError, LoggedVdisk, MomentDone};
 use crate::ids::VdiskSlot;
 use disktime_disks::Disk;
@@ -71,18 +72,41 @@ impl Histories {
         }
     }
 
-    /// Opens a moment of the vdisk in a slot, or counts one more user of it.
+    /// Opens a moment of the vdisk in a slot, or counts one more user of it. All blocks can be
+    /// looked up then: a clone begins with it.
     pub(crate) fn open_moment(&mut self, slot: VdiskSlot, moment: &Moment, done: MomentDone) {
+        self.open_moment_as(slot, moment, MapKind::Whole, done);
+    }
+
+    /// The same, at once, for a reader.
+    pub(crate) fn open_moment_lazily(
+        &mut self,
+        slot: VdiskSlot,
+        moment: &Moment,
+        done: MomentDone,
+    ) {
+        self.open_moment_as(slot, moment, MapKind::Lazy, done);
+    }
+
+    fn open_moment_as(
+        &mut self,
+        slot: VdiskSlot,
+        moment: &Moment,
+        kind: MapKind,
+        done: MomentDone,
+    ) {
         let at = self.by_slot[&slot.index()];
         if let Moment::Seq(seq) = moment
             && let Some(handle) = moment_handle(self.numbering.position(at), *seq)
+            && let Some(open) = self.moments.get(&handle.0)
+            && (kind == MapKind::Lazy || self.get(at).is_some_and(|one| one.is_whole(open.view)))
             && let Some(open) = self.moments.get_mut(&handle.0)
         {
             open.users += 1;
             return done(Ok((handle, *seq)));
         }
         if let Some(vdisk) = self.get_mut(at) {
-            vdisk.open_moment(moment, done);
+            vdisk.open_moment(moment, kind, done);
         }
     }
 
@@ -98,7 +122,7 @@ impl Histories {
     }
 
     /// Counts one more user of a moment that a view was opened for; its handle, and the view that
-    /// it has, which may be an earlier one: then the other is closed. `None`, and closed, if there
+    /// it has, which may be an earlier one: then they become one. `None`, and closed, if there
     /// is no handle for it.
     pub(crate) fn use_moment(
         &mut self,
@@ -115,8 +139,8 @@ impl Histories {
         let open = open.or_insert(OpenMoment { at, view, users });
         open.users += 1;
         let used = open.view;
-        if used != view {
-            self.close_view(at, view);
+        if let Some(vdisk) = self.get_mut(at).filter(|_| used != view) {
+            vdisk.join_views(used, view);
         }
         Some((handle, used))
     }

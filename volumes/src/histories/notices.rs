@@ -57,6 +57,7 @@ impl LoggedVdisk {
                     done(Err(self.sentence(why)));
                 }
             }
+            LogPurpose::Fetch(seeker) => self.blocks_are_found(seeker, result),
             LogPurpose::Resolve(then) => self.moment_is_resolved(then, result),
         }
     }

@@ -56,6 +56,14 @@ pub(super) struct Readings {
     awaited: Vec<(IoId, u64)>,
 }
 
+impl Readings {
+    /// The bytes that a reading is of: from where to where.
+    pub(super) fn range(&self, key: ReadKey) -> (u64, u64) {
+        let reading = &self.all[key.0];
+        (reading.start, reading.end)
+    }
+}
+
 impl LoggedVdisk {
     pub(super) fn begin_read(&mut self, key: usize) {
         let client = self.clients.get_mut(key);
@@ -86,10 +94,7 @@ impl LoggedVdisk {
             error: None,
             detail: ReplyDetail::Nothing,
         }));
-        match self.parts.parent {
-            Some(_) => self.waits_for_elders.push_back((key, view)),
-            None => self.begin_reading(key, view, Elders::NONE),
-        }
+        self.find_and_read(key, view);
     }
 
     /// Looks up where the blocks of a reading lie, and reads them there.
@@ -297,6 +302,14 @@ impl LoggedVdisk {
             unit,
             "a block of its history does not match its checksum and is not served"
         );
+    }
+
+    /// Where the blocks of a reading lie cannot be said.
+    pub(super) fn fail_reading(&mut self, key: ReadKey) {
+        let reading = &mut self.readings.all[key.0];
+        let start = reading.start;
+        reading.error.get_or_insert((IoError::Io, start));
+        self.piece_is_over(key);
     }
 
     fn piece_is_over(&mut self, key: ReadKey) {

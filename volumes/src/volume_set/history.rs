@@ -175,7 +175,7 @@ impl<D: Disk> VolumeSet<D> {
     /// within a turn.
     pub fn open_moment(&mut self, vdisk: VdiskId, moment: &Moment, done: MomentDone) {
         match self.logged_slot(vdisk) {
-            Ok(slot) => self.histories.open_moment(slot, moment, done),
+            Ok(slot) => self.histories.open_moment_lazily(slot, moment, done),
             Err(why) => done(Err(why)),
         }
     }

@@ -183,7 +183,14 @@ pub(crate) fn soil(disk: &mut FaultDisk) {
     }
 }
 
-pub(crate) fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffers: Vec<Buffer>) {
+/// Has a disk serve a request; its buffers.
+pub(crate) fn run(
+    disk: &mut FaultDisk,
+    op: Operation,
+    at: u64,
+    len: u64,
+    buffers: Vec<Buffer>,
+) -> Vec<Buffer> {
     let (offset_bytes, len_bytes) = (at, len);
     let request = DiskRequest {
         tag: 0,
@@ -197,6 +204,7 @@ pub(crate) fn run(disk: &mut FaultDisk, op: Operation, at: u64, len: u64, buffer
     let mut done = Vec::new();
     disk.collect(Nanos::MAX, &mut done);
     assert!(done.len() == 1 && done[0].result.is_ok());
+    done.remove(0).buffers
 }
 
 /// Writes bytes durably.

@@ -3,7 +3,7 @@
 
 use super::Run;
 use crate::tree::block_bytes;
-use disktime_history::{Seq, ViewId};
+use disktime_history::{Seq, View, ViewId};
 
 impl Run {
     /// Opens a moment, whole or lazily.
@@ -39,7 +39,7 @@ impl Run {
         let Some((view, copy)) = &self.kept_view else {
             return;
         };
-        let there = self.driver.read_fetched(*view, &mut self.random);
+        let there = self.driver.read_fetched(View::At(*view), &mut self.random);
         for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(copy, block);
             assert!(
