@@ -61,6 +61,10 @@ pub(super) struct Fold {
     step_to: Seq,
     /// How much of the step is done, in millionths.
     progress_ppm: u32,
+    /// Units of the log that are given to changes while the step is done.
+    span_units: u64,
+    /// Slots that the step before freed.
+    freed_slots: usize,
     /// What the step writes.
     map: BlockMap,
     /// Blocks of it that the log does not have any more.
@@ -75,6 +79,10 @@ impl Fold {
     /// How much of the step in flight is done, in millionths.
     pub(super) fn progress_ppm(&self) -> u32 {
         self.progress_ppm
+    }
+
+    pub(super) fn span_units(&self) -> u64 {
+        self.span_units
     }
 
     pub(super) fn note_progress(&mut self, ppm: u32) {
@@ -110,6 +118,8 @@ impl Log {
             rest: BlockMap::default(),
             step_to: self.floor,
             progress_ppm: 0,
+            span_units: self.span_units(0),
+            freed_slots: 0,
             map: BlockMap::default(),
             lost: LostBlocks::default(),
         });
@@ -214,6 +224,7 @@ impl Log {
             _ => (fold.to, mem::take(&mut fold.rest)),
         };
         (fold.stage, fold.progress_ppm) = (Stage::Image, 0);
+        fold.span_units = self.span_units(fold.freed_slots);
         self.fold = Some(fold);
         let io = self.start(Purpose::Image);
         self.steps.push_back(Step::WriteImage { io });
@@ -249,7 +260,7 @@ impl Log {
 
     pub(super) fn image_failed(&mut self) {
         if let Some(fold) = &mut self.fold {
-            fold.stage = Stage::Resting;
+            (fold.stage, fold.progress_ppm) = (Stage::Resting, 0);
             (fold.rest, fold.map) = Default::default();
             fold.lost = LostBlocks::default();
             self.notices.push_back(Notice::FoldFailed);
@@ -304,6 +315,7 @@ impl Log {
             return;
         };
         self.segments.release(slots);
+        fold.freed_slots = slots.len();
         self.notices.push_back(Notice::Folded { floor: self.floor });
         if fold.step_to < fold.to {
             self.begin_step();

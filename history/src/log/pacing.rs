@@ -7,8 +7,9 @@
 //!                                                   the fold still has to go
 //! ```
 //!
-//! A fold begins when only the margin is left. Of the margin as much is given to changes as is done
-//! of the step in flight, in whole quanta: on a hard disk each quantum brings the head to the log
+//! A fold begins when only the margin is left. What is free when a step begins, the margin or the
+//! slots that the step before freed, is its *span*: of that as much is given to changes as is done
+//! of the step in flight, in whole quanta. On a hard disk each quantum brings the head to the log
 //! and back.
 //!
 //! Not known here: what a fold is made of; the driver tells how far it is.
@@ -55,6 +56,13 @@ impl Log {
         slots * u64::from(slot_units) + u64::from(rest)
     }
 
+    /// Units that a step gives to changes while it is done: the margin, or what the step before it
+    /// freed where that is more.
+    pub(super) fn span_units(&self, freed_slots: usize) -> u64 {
+        let freed = freed_slots as u64 * u64::from(self.geometry.slot_units);
+        self.units_for_data().min(self.margin_units().max(freed))
+    }
+
     /// Whether data waits for the fold in flight to get on.
     pub(super) fn is_paced(&self) -> bool {
         let Some(fold) = self.fold.as_ref().filter(|_| self.is_folding()) else {
@@ -63,9 +71,9 @@ impl Log {
         if self.settings.when_full == WhenFull::Refuse {
             return false;
         }
-        let margin = self.margin_units();
-        let quantum = QUANTUM_UNITS.min(margin / 2).max(1);
-        let given = margin * u64::from(fold.progress_ppm()) / 1_000_000;
-        self.units_for_data() <= margin - given / quantum * quantum
+        let span = fold.span_units();
+        let quantum = QUANTUM_UNITS.min(span / 2).max(1);
+        let given = span * u64::from(fold.progress_ppm()) / 1_000_000;
+        self.units_for_data() <= span - given / quantum * quantum
     }
 }

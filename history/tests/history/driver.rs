@@ -64,6 +64,8 @@ pub(crate) struct Driver {
     pub(crate) image_waits: bool,
     /// Blocks that folds wrote to the image.
     pub(crate) folded_blocks: u64,
+    /// Those of the steps before the one in flight.
+    folded_before: u64,
     /// Writes of the log find no space: all of their sectors but some are written.
     pub(crate) no_space: bool,
     /// Units of the log that cannot be read by a build.
@@ -154,6 +156,7 @@ impl Driver {
             image_fails: false,
             image_waits: false,
             folded_blocks: 0,
+            folded_before: 0,
             no_space: false,
             bad_units: Vec::new(),
             notices: Vec::new(),
@@ -236,7 +239,10 @@ impl Driver {
                 Step::WriteImage { io } if self.image_fails => {
                     self.log.complete(io, Err(IoFailed));
                 }
-                Step::WriteImage { io } => self.jobs.push(Job::Image(io, 0)),
+                Step::WriteImage { io } => {
+                    self.folded_before = self.folded_blocks;
+                    self.jobs.push(Job::Image(io, 0));
+                }
                 Step::AwaitReads { io } => self.log.complete(io, Ok(())),
             }
         }
@@ -275,8 +281,8 @@ impl Driver {
             None => self.log.fold_lost(lba).expect("not many blocks rot"),
         }
         self.folded_blocks += run.blocks;
-        let progress = (self.folded_blocks, 3 * self.geometry.vdisk_blocks);
-        self.log.note_fold_progress(progress.0, progress.1);
+        let done = self.folded_blocks - self.folded_before;
+        self.log.note_fold_progress(done, self.log.fold_blocks());
         Some(lba + run.blocks)
     }
 

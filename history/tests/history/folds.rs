@@ -140,3 +140,56 @@ fn a_log_that_is_nearly_full_takes_changes_as_the_fold_gets_on() {
     let done = driver.notices.iter().filter(is_done).count();
     assert_eq!(done as u64, asked, "all that was asked for is done at last");
 }
+
+fn changes_done(driver: &Driver) -> usize {
+    let is_done = |notice: &&Notice| matches!(notice, Notice::Done { .. });
+    driver.notices.iter().filter(is_done).count()
+}
+
+/// Each step gives what the step before freed, while it goes on and not at its end only.
+#[test]
+fn changes_go_on_beside_each_step() {
+    let mut random = SplitMix64::new(11);
+    let settings = Settings {
+        // Four segments, twice the margin.
+        step_ppm: 62_500,
+        ..settings(2, WhenFull::Shorten)
+    };
+    // Most blocks are written once, so that each step has something to write.
+    let blocks = 4096;
+    let mut driver = Driver::new(geometry(64, 64, blocks), settings);
+    driver.image_waits = true;
+    let ask = |driver: &mut Driver, random: &mut SplitMix64, changes: u32| {
+        for _ in 0..changes {
+            let block = random.below(blocks);
+            // Of no use if so many wait already.
+            let _ = driver.write(block, vec![5; UNIT_BYTES], false);
+            driver.step(random);
+        }
+        driver.run(random);
+        changes_done(driver)
+    };
+    while !driver.log.status().is_folding {
+        ask(&mut driver, &mut random, 100);
+    }
+    let mut none = ask(&mut driver, &mut random, 400);
+    for step in 0..6 {
+        assert_eq!(ask(&mut driver, &mut random, 400), none, "step {step}");
+        driver.log.note_fold_progress(1, 2);
+        let half = ask(&mut driver, &mut random, 400);
+        driver.log.note_fold_progress(1, 1);
+        let whole = ask(&mut driver, &mut random, 400);
+        assert!(
+            none < half && half < whole,
+            "step {step}: {none} {half} {whole}"
+        );
+        none = whole;
+        driver.image_waits = false;
+        while !takes_folded(&mut driver) {
+            assert!(driver.step(&mut random), "the fold goes on");
+        }
+        // The next step may have begun.
+        driver.image_waits = true;
+        driver.log.note_fold_progress(0, 1);
+    }
+}

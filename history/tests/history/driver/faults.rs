@@ -49,11 +49,15 @@ impl Driver {
         true
     }
 
-    /// A write finds no space: all of its sectors but some are written.
+    /// A write finds no space: all of its sectors but some are written. One of those that are not
+    /// differs from what is there: the batch is not whole.
     pub(super) fn end_without_space(&mut self, io: IoId, offset: usize, bytes: &[u8]) {
         let mut random = SplitMix64::new(self.clock_ns);
-        let sectors = bytes.len() / SECTOR_BYTES;
-        let missing = random.below(sectors as u64) as usize;
+        let there = self.disk.bytes[offset..].chunks(SECTOR_BYTES);
+        let sectors = bytes.chunks(SECTOR_BYTES).zip(there).enumerate();
+        let differ = sectors.filter(|(_, (new, there))| new != there);
+        let differ: Vec<usize> = differ.map(|(index, _)| index).collect();
+        let missing = differ[random.below(differ.len() as u64) as usize];
         for (index, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
             if index != missing && random.below(4) > 0 {
                 self.disk.write(offset + index * SECTOR_BYTES, sector);
