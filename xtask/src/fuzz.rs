@@ -1,10 +1,12 @@
 //! Fuzzes each entry point for a given time, by the best means that are installed.
 //!
 //! cargo-fuzz needs a nightly compiler and is guided by coverage; without it the same entry points
-//! run under the stable compiler with the mutator of the crate `fuzz`, from the same corpus.
+//! run under the stable compiler with the mutator of the crate `fuzz`, from the same corpus. Each
+//! processor has one at a time.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 /// The entry points.
 const TARGETS: [&str; 6] = [
@@ -30,21 +32,35 @@ pub(crate) fn run(workspace: &Path, seconds: u32) -> bool {
              nightly` and `cargo install cargo-fuzz` bring it"
         );
     }
-    TARGETS.iter().all(|target| {
-        let mut command = if guided {
+    let run_target = |target: &str| {
+        succeeds(if guided {
             guided_run(workspace, target, seconds)
         } else {
             blind_run(workspace, target, seconds)
-        };
-        println!("> {command:?}");
-        match command.stdin(Stdio::null()).status() {
-            Ok(status) => status.success(),
-            Err(error) => {
-                println!("it cannot be started: {error}");
-                false
-            }
-        }
+        })
+    };
+    let at_once = thread::available_parallelism().map_or(1, |processors| processors.get());
+    TARGETS.chunks(at_once).all(|targets| {
+        thread::scope(|scope| {
+            let runs = targets
+                .iter()
+                .map(|target| scope.spawn(|| run_target(target)));
+            let runs: Vec<_> = runs.collect();
+            let mut ends = runs.into_iter().map(|run| run.join().unwrap_or(false));
+            ends.all(|succeeded| succeeded)
+        })
     })
+}
+
+fn succeeds(mut command: Command) -> bool {
+    println!("> {command:?}");
+    match command.stdin(Stdio::null()).status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            println!("it cannot be started: {error}");
+            false
+        }
+    }
 }
 
 /// Cargo as rustup gives it, for the nightly toolchain.
@@ -86,12 +102,13 @@ fn guided_run(workspace: &Path, target: &str, seconds: u32) -> Command {
     command
 }
 
+/// With the profile of the tests, so that little has to be compiled beside them.
 fn blind_run(workspace: &Path, target: &str, seconds: u32) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command
         .current_dir(workspace)
-        .args(["run", "--quiet", "--profile", "fuzz", "--package"])
+        .args(["run", "--quiet", "--profile", "test", "--package"])
         .args(["disktime-fuzz", "--", target])
         .arg(seconds.to_string());
     command
