@@ -310,6 +310,7 @@ fn the_contexts_of_a_client_are_about_one_moment() {
     let script = r#"
 import threading
 names = ["qemu:dirty-bitmap:since-" + mark for mark in "abcdefgh"]
+places = iter(range(0, 8 << 20, 8192))
 lengths = set()
 for attempt in range(20):
     h2 = nbd.NBD()
@@ -317,12 +318,18 @@ for attempt in range(20):
     for name in names:
         h2.add_meta_context(name)
     h2.connect_uri(h.get_uri())
+    writes, ended = threading.Event(), threading.Event()
     def write():
-        for at in range(50):
-            h.pwrite(b"2" * 4096, (attempt * 50 + at) * 8192)
+        for place in places:
+            h.pwrite(b"2" * 4096, place)
+            writes.set()
+            if ended.is_set():
+                break
     writer = threading.Thread(target=write)
     writer.start()
+    writes.wait(10)
     h2.opt_go()
+    ended.set()
     writer.join()
     found = {}
     h2.block_status(8 << 20, 0, lambda name, at, entries, error: found.update({name: entries}))
