@@ -177,6 +177,11 @@ impl Run {
     /// Lets all that was asked for be answered, and notes the moments.
     fn settle(&mut self) {
         self.driver.run(&mut self.random);
+        self.note_answered();
+    }
+
+    /// Notes the moments of all that was asked for: it is answered.
+    fn note_answered(&mut self) {
         self.take_answers();
         for change in std::mem::take(&mut self.changes) {
             let Some(seq) = change.seq else {
@@ -309,46 +314,6 @@ impl Run {
         }
     }
 
-    fn revert(&mut self) {
-        self.settle();
-        let serving = self.tree.serving();
-        let fork = serving[self.below(serving.len() as u64) as usize];
-        let request = self.driver.request();
-        match self.driver.log.revert(request, fork) {
-            Ok(()) => self.branch_begins(request, fork),
-            Err(why) => assert_eq!(why, Failure::TooMany),
-        }
-    }
-
-    fn undo(&mut self) {
-        self.settle();
-        let undo = self.tree.undo.filter(|branch| {
-            let branch = &self.tree.branches[*branch];
-            !branch.dropped && self.tree.serves(branch.head)
-        });
-        let request = self.driver.request();
-        match (self.driver.log.undo_revert(request), undo) {
-            (Ok(()), Some(branch)) => {
-                let head = self.tree.branches[branch].head;
-                self.branch_begins(request, head);
-            }
-            (Err(Failure::TooMany), _) | (Err(Failure::NothingToUndo), None) => {}
-            (outcome, undo) => panic!("{outcome:?} beside {undo:?}"),
-        }
-    }
-
-    fn branch_begins(&mut self, request: RequestId, fork: Seq) {
-        match self.driver.finish(request, &mut self.random) {
-            Ok(seq) => {
-                self.tree.begin(seq, fork);
-                self.promised = seq;
-                self.reverts += 1;
-            }
-            Err(why) => assert_eq!(why, Failure::Full),
-        }
-        self.check(None);
-    }
-
     fn drop_branch(&mut self) {
         self.settle();
         let tails = self.tree.tails();
@@ -381,14 +346,20 @@ impl Run {
 
     fn fold(&mut self) {
         self.settle();
+        self.begin_fold();
+    }
+
+    fn begin_fold(&mut self) {
         let serving = self.tree.serving();
         let to = serving[self.below(serving.len() as u64) as usize];
         let limit = self.driver.log.fold_limit();
-        let floor = self.driver.log.status().floor;
+        let status = self.driver.log.status();
+        let floor = status.floor;
         let outcome = self.driver.log.fold(to);
         if let Err(why) = outcome {
             assert_eq!(why, Failure::FloorIsHeld);
-            assert!(to > limit || to <= floor, "{to} of {floor} to {limit}");
+            let is_held = to > limit || to <= floor || status.is_folding;
+            assert!(is_held, "{to} of {floor} to {limit}");
         } else {
             assert!(to <= limit);
             self.tree.oldest = to;
@@ -467,6 +438,7 @@ mod clones;
 mod crashes;
 mod damage;
 mod marks;
+mod reverts;
 mod runs;
 mod views;
 
