@@ -170,7 +170,7 @@ fn a_page_that_cannot_be_read_is_replaced_by_the_batches() {
 /// again.
 #[test]
 fn a_moment_stays_the_same_while_the_floor_comes_to_it() {
-    for seed in 0..30 {
+    for seed in 0..60 {
         let mut random = SplitMix64::new(seed);
         let geometry = geometry(32, 16, 64);
         let mut driver = Driver::new(geometry, settings(2, WhenFull::Refuse));
@@ -195,8 +195,18 @@ fn a_moment_stays_the_same_while_the_floor_comes_to_it() {
             .log
             .fold(moment)
             .expect("nothing else holds the floor");
-        for _ in 0..random.below(60) {
+        let whole_at = random.below(40);
+        for step in 0..random.below(60) {
             driver.step(&mut random);
+            // It becomes whole in the background, and others are opened before that.
+            if step == whole_at {
+                let request = driver.request();
+                let view = View::At(view);
+                driver.log.fetch_whole(request, view).expect("it is open");
+            } else if step > whole_at && random.below(2) == 0 {
+                let request = driver.request();
+                driver.log.open_view(request, moment).expect("it is kept");
+            }
         }
         for _ in 0..6 {
             assert!(
