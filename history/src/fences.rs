@@ -2,16 +2,21 @@
 //! by reading one page: the first entry of each page, and a filter that says which blocks it has
 //! for sure not.
 //!
-//! 1.6 bytes for each block that the segment holds. Invariant: a page that a search does not name
+//! 1.6 bytes for each block that the segment holds, and 2 for each of its units where it has many
+//! runs. Invariant: a page that a search does not name
 //! holds nothing that was searched for. What is not known here: I/O, branches.
 
 use crate::format::Seq;
-use crate::format::footer::{Footer, PAGE_ENTRIES, PageKind};
+use crate::format::footer::{Footer, FooterEntry, PAGE_ENTRIES, PageKind};
 
 /// Bits of the filter for each block, and how many of them a block sets: one of 300 blocks that are
 /// not there is taken for one that is.
 const FILTER_BITS: usize = 12;
 const FILTER_HASHES: u64 = 8;
+
+/// Ranges that hold all runs, at most: so many, and one more for so many units of the segment.
+const RANGES_MIN: usize = 16;
+const UNITS_A_RANGE: usize = 8;
 
 /// Fences and filter of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub(crate) struct Fences {
     block_pages: Vec<(u64, Seq)>,
     /// Least block and greatest end of the runs of each page of runs.
     run_pages: Vec<(u64, u64)>,
+    /// Ranges of blocks outside which there is no run, apart from each other.
+    run_ranges: Vec<(u64, u64)>,
     filter: Vec<u64>,
     blocks: u64,
 }
@@ -27,7 +34,8 @@ pub(crate) struct Fences {
 impl Fences {
     /// Those of a footer that is sorted.
     pub(crate) fn of_footer(footer: &Footer) -> Fences {
-        let [blocks, runs, _] = &footer.entries;
+        let [blocks, runs, batches] = &footer.entries;
+        let ranges_max = RANGES_MIN + (blocks.len() + batches.len()) / UNITS_A_RANGE;
         let pages = blocks.chunks(PAGE_ENTRIES).map(|page| {
             let first = &page[0];
             (first.key, first.seq)
@@ -39,6 +47,7 @@ impl Fences {
         let mut fences = Fences {
             block_pages: pages.collect(),
             run_pages: run_pages.collect(),
+            run_ranges: ranges_of(runs, ranges_max),
             filter: vec![0; (blocks.len() * FILTER_BITS).div_ceil(64)],
             blocks: blocks.len() as u64,
         };
@@ -65,8 +74,11 @@ impl Fences {
 
     /// The pages of the footer that may hold runs with this block.
     pub(crate) fn run_pages_of(&self, lba: u64) -> impl Iterator<Item = u32> {
+        let before = self.run_ranges.partition_point(|(_, end)| *end <= lba);
+        let range = self.run_ranges.get(before);
+        let is_inside = range.is_some_and(|(first, _)| *first <= lba);
         let first = self.block_pages.len() as u32;
-        let pages = (first..).zip(&self.run_pages);
+        let pages = (first..).zip(self.run_pages.iter().filter(move |_| is_inside));
         let hit = pages.filter(move |(_, (least, end))| (*least..*end).contains(&lba));
         hit.map(|(page, _)| page)
     }
@@ -87,9 +99,39 @@ impl Fences {
 
     /// Bytes of memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
-        let pages = self.block_pages.len() + self.run_pages.len();
+        let pages = self.block_pages.len() + self.run_pages.len() + self.run_ranges.len();
         (16 * pages + 8 * self.filter.len()) as u64
     }
+}
+
+/// Ranges that hold all runs, which are sorted: the blocks of the runs, and of what lies between
+/// two runs as little as `most` ranges allow.
+fn ranges_of(runs: &[FooterEntry], most: usize) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for run in runs {
+        let end = run.key + u64::from(run.last);
+        match ranges.last_mut() {
+            Some(last) if run.key <= last.1 => last.1 = last.1.max(end),
+            _ => ranges.push((run.key, end)),
+        }
+    }
+    if ranges.len() <= most {
+        return ranges;
+    }
+    let gap = |pair: &[(u64, u64)]| pair[1].0 - pair[0].1;
+    let mut gaps: Vec<u64> = ranges.windows(2).map(gap).collect();
+    gaps.sort_unstable();
+    // As many as are not greater than this one are closed, or some more.
+    let closed = gaps[ranges.len() - most - 1];
+    ranges.dedup_by(|next, before| {
+        let is_near = next.0 - before.1 <= closed;
+        if is_near {
+            before.1 = next.1;
+        }
+        is_near
+    });
+    ranges.shrink_to_fit();
+    ranges
 }
 
 /// The words and bits of a filter of so many words that belong to a block.
