@@ -89,13 +89,7 @@ impl Catalog {
     /// Enters a vdisk that is admitted; its handle is valid from now on.
     pub(crate) fn insert(&mut self, uuid: Uuid, name: &str) -> VdiskSlot {
         debug_assert!(self.admits(uuid, name).is_ok());
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 1,
-                entry: None,
-            });
-            VdiskSlot::new((self.slots.len() - 1) as u32)
-        });
+        let slot = self.free_slot();
         self.by_uuid.insert(uuid, slot);
         self.by_name.insert(name.to_owned(), slot);
         self.slots[slot.index()].entry = Some(Entry {
@@ -109,11 +103,18 @@ impl Catalog {
     /// A slot of the data path's tables for what is no vdisk: it has no handle, and is free when it
     /// is [given back](Catalog::release_reserved).
     pub(crate) fn reserve_slot(&mut self) -> VdiskSlot {
-        self.slots.push(Slot {
-            generation: 1,
-            entry: None,
-        });
-        VdiskSlot::new((self.slots.len() - 1) as u32)
+        self.free_slot()
+    }
+
+    /// A slot that was given back, or a new one.
+    fn free_slot(&mut self) -> VdiskSlot {
+        self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 1,
+                entry: None,
+            });
+            VdiskSlot::new((self.slots.len() - 1) as u32)
+        })
     }
 
     /// Gives a slot back that is no vdisk's; whether it is one.

@@ -111,14 +111,22 @@ impl Histories {
         }
     }
 
-    /// Adds one; where in the list it is. Its requests are taken when it is
-    /// [bound](Histories::bind).
+    /// Adds one; where in the list it is: behind its parent, in an empty place if there is one. Its
+    /// requests are taken when it is [bound](Histories::bind).
     pub(crate) fn add(&mut self, vdisk: LoggedVdisk) -> usize {
-        if let Some(parent) = vdisk.parent().and_then(|parent| self.get_mut(parent.at)) {
+        let parent = vdisk.parent().map(|parent| parent.at);
+        if let Some(parent) = parent.and_then(|at| self.get_mut(at)) {
             parent.clones += 1;
         }
-        self.vdisks.push(Some(vdisk));
-        self.vdisks.len() - 1
+        let from = parent.map_or(0, |at| at + 1);
+        let mut places = self.vdisks.iter().enumerate().skip(from);
+        let empty = places.find_map(|(at, place)| place.is_none().then_some(at));
+        let at = empty.unwrap_or_else(|| {
+            self.vdisks.push(None);
+            self.vdisks.len() - 1
+        });
+        self.vdisks[at] = Some(vdisk);
+        at
     }
 
     /// Requests for the vdisk in the slot of its image are its from now on.
@@ -133,13 +141,36 @@ impl Histories {
         self.by_slot.remove(&slot.index())
     }
 
-    /// Takes one out of the list. It is idle, and no clone begins with a moment of it.
+    /// Takes one out of the list. It is idle, no moment of it is open, and no clone begins with
+    /// one. Its place is another one's from now on.
     pub(crate) fn take_out(&mut self, at: usize) -> Option<LoggedVdisk> {
+        debug_assert!(self.moments_of(at).is_empty());
         let vdisk = self.vdisks.get_mut(at)?.take()?;
+        for wait in &mut self.family_waits {
+            wait.readers.retain(|(reader, _)| *reader != at);
+        }
         if let Some(parent) = vdisk.parent().and_then(|parent| self.get_mut(parent.at)) {
             parent.clones -= 1;
         }
         Some(vdisk)
+    }
+
+    /// Where in the list the vdisk is whose log records a clone of that name, and the clone's
+    /// identity.
+    pub(crate) fn recorded_clone(&self, name: &str) -> Option<(usize, [u8; 16])> {
+        let all = self.vdisks.iter().enumerate();
+        let mut recorded = all.flat_map(|(at, vdisk)| {
+            let clones = vdisk.iter().flat_map(LoggedVdisk::clone_entries);
+            clones.map(move |clone| (at, clone))
+        });
+        let found = recorded.find(|(_, clone)| clone.name == name);
+        found.map(|(at, clone)| (at, clone.vdisk))
+    }
+
+    /// Whether a log records that vdisk as a clone.
+    pub(crate) fn records(&self, clone: [u8; 16]) -> bool {
+        let mut recorded = self.iter().flat_map(LoggedVdisk::clone_entries);
+        recorded.any(|one| one.vdisk == clone)
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&LoggedVdisk> {

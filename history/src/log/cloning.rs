@@ -1,8 +1,8 @@
 //! Clones of moments of this vdisk: what is recorded of them, and how that keeps their moments.
 //!
 //! Invariants: both superblocks say that there are clones, durably, before the record of one is
-//! written, so that no older program moves the floor past its moment; a moment is held from the
-//! time at which its clone is asked for.
+//! written and until it is durable that the last one is dropped, so that no older program moves the
+//! floor past its moment; a moment is held from the time at which its clone is asked for.
 //!
 //! What is not known here: what is written to a clone, which is another log's.
 
@@ -22,6 +22,8 @@ pub(super) struct Announcing {
     waiting: Vec<StagedRecord>,
     /// Both superblocks say that there are clones.
     is_announced: bool,
+    /// When the last clone was dropped.
+    last_drop: Seq,
 }
 
 impl Announcing {
@@ -30,11 +32,17 @@ impl Announcing {
         Announcing {
             waiting: Vec::new(),
             is_announced: has_clones,
+            last_drop: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// A clone is dropped, which may not be durable yet.
+    pub(super) fn note_drop(&mut self, seq: Seq) {
+        self.last_drop = seq;
     }
 
     /// The answers of what waits, which is given up.
@@ -93,7 +101,9 @@ impl Log {
 
     /// Whether superblocks that are written now say that there are clones.
     pub(super) fn has_clones(&self) -> bool {
-        self.clone_entries().next().is_some()
+        // After a power failure the clone may be there again.
+        let is_dropped = self.announcing.last_drop <= self.durable_seq;
+        !is_dropped || self.clone_entries().next().is_some()
     }
 
     /// Superblocks are being written that say this.

@@ -99,7 +99,10 @@ impl Log {
                 time_ns: self.published_time_ns,
                 entry: clone.clone(),
             }),
-            Record::DropClone(clone) => self.clones.remove(*clone),
+            Record::DropClone(clone) => {
+                self.clones.remove(*clone);
+                self.announcing.note_drop(seq);
+            }
             Record::DropMark(moment) => self.marks.remove(*moment),
             Record::DropBranch(id) => self.branches.drop_branch(*id),
             Record::FoldIntent { to, .. } => {

@@ -21,6 +21,7 @@ use disktime_history::Moment;
 use disktime_reservations::check_file_name;
 use disktime_volumes::{CloneConfig, DropDone, MomentDone};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -71,6 +72,12 @@ impl Work {
         if vdisks.iter().any(|vdisk| vdisk.name() == name) {
             return Err(Failure::new(format!(
                 "there is a vdisk `{name}`; give the clone another name"
+            )));
+        }
+        if holder_of_recorded(&vdisks, name).await?.is_some() {
+            return Err(Failure::new(format!(
+                "there is a clone `{name}` that is not served; give the clone another name, or give \
+                 that one up (`disktime drop {name}`)"
             )));
         }
         let log_bytes = report(parent).await?.area_bytes;
@@ -125,6 +132,12 @@ impl Work {
     ) -> CommandResult<Value> {
         let change = self.catalog.change().await;
         let vdisks = self.catalog.list();
+        let served = self.catalog.find(name);
+        let is_clone = served.is_some_and(|vdisk| vdisk.origin().is_some());
+        if !is_clone && let Some(holder) = holder_of_recorded(&vdisks, name).await? {
+            drop_recorded(holder, name).await?;
+            return Ok(json!({ "clone": name, "disconnected": 0 }));
+        }
         let vdisk = found(&vdisks, name)?;
         if vdisk.origin().is_none() {
             return Err(Failure::new(format!(
@@ -202,6 +215,44 @@ async fn look<T: Send + 'static>(
         let _ = sender.send(read(sets.set_of_mut(id)));
     }))?;
     Ok(receiver.await?)
+}
+
+/// A vdisk that is on the thread of a disk on which a clone of that name is recorded and not
+/// served.
+async fn holder_of_recorded<'v>(
+    vdisks: &'v [Vdisk],
+    name: &str,
+) -> CommandResult<Option<&'v Vdisk>> {
+    let mut asked = BTreeSet::new();
+    for vdisk in vdisks {
+        if !vdisk.has_history() || !asked.insert(vdisk.thread()) {
+            continue;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let wanted = name.to_owned();
+        vdisk.reactor().visit(Box::new(move |sets, _| {
+            let records = |set: &DiskService| set.records_clone(&wanted);
+            let _ = sender.send(sets.sets().iter().any(records));
+        }))?;
+        if receiver.await? {
+            return Ok(Some(vdisk));
+        }
+    }
+    Ok(None)
+}
+
+/// Has the thread of a vdisk drop a clone that is recorded there and not served.
+async fn drop_recorded(holder: &Vdisk, name: &str) -> CommandResult {
+    let (sender, receiver) = oneshot::channel();
+    let done: DropDone = Box::new(move |dropped| drop(sender.send(dropped)));
+    let name = name.to_owned();
+    holder.reactor().visit(Box::new(move |sets, _| {
+        let mut sets = sets.sets_mut().iter_mut();
+        if let Some(set) = sets.find(|set| set.records_clone(&name)) {
+            set.drop_recorded_clone(&name, done);
+        }
+    }))?;
+    receiver.await?.map_err(Failure::new)
 }
 
 /// Has the disk's thread drop a clone; it is not served any more then.

@@ -219,6 +219,11 @@ impl<S> ServedVdisk<S> {
         }
     }
 
+    /// The number of the thread that serves its disk.
+    pub(crate) fn thread(&self) -> usize {
+        self.thread
+    }
+
     /// The name of its disk.
     pub(crate) fn disk(&self) -> &str {
         &self.disk

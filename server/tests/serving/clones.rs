@@ -300,3 +300,28 @@ fn what_is_refused_is_refused_by_a_sentence_and_changes_nothing() {
     run(&place, &[&["clone", "db@golden", "y"][..], &some].concat());
     server.stop();
 }
+
+/// The file has another vdisk of its name: it is kept, and can be given up.
+#[test]
+fn a_clone_that_is_not_served_is_told_and_can_be_dropped() {
+    let place = place();
+    let server = place.start();
+    run(&place, &["mark", "db", "golden"]);
+    run(&place, &["clone", "db@golden", "test"]);
+    server.stop();
+    let vdisks =
+        format!(r#""db": {{ "disk": "d", {DB} }}, "test": {{ "disk": "d", "size": "8MiB" }}"#);
+    place.configure_as(DISK, &vdisks, r#""nbd": {}"#);
+    let server = place.start();
+    server.says(&["the clone `test` is not served", "`disktime drop test`"]);
+    assert_eq!(server.client("test").size_bytes(), 8 * MIB);
+    let said = refused(&place, &["drop", "db@golden"]);
+    assert_says(&said, &["drop the clone first"]);
+    run(&place, &["drop", "test"]);
+    run(&place, &["drop", "db@golden"]);
+    let said = refused(&place, &["drop", "test"]);
+    assert_says(&said, &["`test` is no clone"]);
+    assert_eq!(server.client("test").size_bytes(), 8 * MIB);
+    server.stop();
+    assert!(!place.start().stop().contains("clone"));
+}

@@ -41,7 +41,46 @@ pub(super) enum Then {
     Until(Seq, ChangedDone),
 }
 
+impl Then {
+    /// The caller that waits hears that it is not done.
+    fn refuse(self, why: &str) {
+        let why = why.to_owned();
+        match self {
+            // Who asked for the revert is told with it.
+            Then::Revert => {}
+            Then::Open(_, done) => done(Err(why)),
+            Then::Nothing(done) => done(Err(why)),
+            Then::Since(_, done) | Then::Until(_, done) => done(Err(why)),
+        }
+    }
+}
+
 impl LoggedVdisk {
+    /// The vdisk goes: who waits for something that was asked of its history hears why that is not
+    /// done.
+    pub(crate) fn refuse_controls(&mut self, why: &str) {
+        for purpose in self.asked.drain() {
+            match purpose {
+                LogPurpose::Control(done) => done(Err(why.to_owned())),
+                LogPurpose::Open(_, done) => done(Err(why.to_owned())),
+                LogPurpose::Changed(_, _, done) => done(Err(why.to_owned())),
+                LogPurpose::Resolve(then) => then.refuse(why),
+                LogPurpose::Revert
+                | LogPurpose::Fetch(_)
+                | LogPurpose::Change { .. }
+                | LogPurpose::Flush(_) => {}
+            }
+        }
+        for (_, _, done) in self.take_opened() {
+            done(Err(why.to_owned()));
+        }
+        if let Some(revert) = self.revert.take() {
+            revert.refuse(why);
+        }
+        self.refuse_hold(why);
+        self.refuse_verify(why);
+    }
+
     /// The newest content gets a name.
     pub(crate) fn mark(&mut self, name: &str, done: SeqDone) {
         self.control(done, |log, request| log.mark(request, name, None));

@@ -42,6 +42,13 @@ impl LoggedVdisk {
         self.advance_hold();
     }
 
+    /// The vdisk goes: the caller that waits for its changes to be held hears why.
+    pub(super) fn refuse_hold(&mut self, why: &str) {
+        if let Hold::Beginning(_, done) = std::mem::take(&mut self.hold) {
+            done(Err(why.to_owned()));
+        }
+    }
+
     /// Tells who waits for it that the changes are held.
     pub(super) fn advance_hold(&mut self) {
         let Hold::Beginning(cut, _) = self.hold else {

@@ -15,7 +15,7 @@ pub(super) struct FamilyWait {
     at: usize,
     io: IoId,
     /// Vdisks of the set, and the numbers before which their readings must have ended.
-    readers: Vec<(usize, u64)>,
+    pub(super) readers: Vec<(usize, u64)>,
 }
 
 impl Histories {

@@ -11,7 +11,7 @@
 use super::logged_vdisk::LoggedVdisk;
 use crate::ids::VdiskSlot;
 use disktime_engine::VdiskId;
-use disktime_history::{IoId, Run, Seq, Source, UNIT_BYTES, View, ViewId};
+use disktime_history::{CloneEntry, IoId, Run, Seq, Source, UNIT_BYTES, View, ViewId};
 
 /// What a clone was cloned from.
 #[derive(Debug, Clone, Copy)]
@@ -147,10 +147,15 @@ impl LoggedVdisk {
         self.is_open
     }
 
+    /// The clones that its log records.
+    pub(crate) fn clone_entries(&self) -> impl Iterator<Item = CloneEntry> {
+        let clones = self.parts.log.status().clones.into_iter();
+        clones.map(|clone| clone.entry)
+    }
+
     /// The names of its clones.
     pub(crate) fn clone_names(&self) -> Vec<String> {
-        let clones = self.parts.log.status().clones.into_iter();
-        clones.map(|clone| clone.entry.name).collect()
+        self.clone_entries().map(|clone| clone.name).collect()
     }
 
     /// It is a clone, and a user of the moment with this handle.

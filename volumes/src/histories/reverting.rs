@@ -21,6 +21,13 @@ pub(super) struct PendingRevert {
     done: SeqDone,
 }
 
+impl PendingRevert {
+    /// It is not done.
+    pub(super) fn refuse(self, why: &str) {
+        (self.done)(Err(why.to_owned()));
+    }
+}
+
 /// What becomes the newest content.
 enum RevertTo {
     Moment(Moment),

@@ -51,6 +51,13 @@ pub(super) struct VerifyWork {
 }
 
 impl LoggedVdisk {
+    /// The vdisk goes, and who waits for a verification hears why it ends.
+    pub(super) fn refuse_verify(&mut self, why: &str) {
+        if let Some(work) = self.verify.take() {
+            (work.done)(Err(why.to_owned()));
+        }
+    }
+
     /// All that the log holds is read again and judged.
     pub(crate) fn verify(&mut self, progress: &Arc<VerifyProgress>, done: VerifyDone) {
         let running = self.verify.as_ref();

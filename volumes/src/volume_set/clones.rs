@@ -23,7 +23,7 @@ use disktime_disks::Disk;
 use disktime_engine::{Reply, StreamConfig, VdiskId};
 use disktime_history::{Moment, Seq};
 use disktime_units::Nanos;
-use dropping::{DropStage, Dropping};
+use dropping::{DropStage, Dropped, Dropping};
 pub(super) use making::ServedClone;
 use making::{Making, MakingStage};
 use script::{SCRIPT_HANDLE, Script};
@@ -46,6 +46,9 @@ pub struct CloneConfig {
 /// Hears that a clone is dropped, or why not.
 pub type DropDone = Box<dyn FnOnce(Result<(), HistoryError>) + Send>;
 
+/// Clones that wait to be made or dropped.
+const WAITING_MAX: usize = 1024;
+
 /// What is to be done for clones of a set.
 #[derive(Default)]
 pub(super) struct CloneWorks {
@@ -59,7 +62,7 @@ pub(super) struct CloneWorks {
 /// A clone that is made, or dropped.
 enum Work {
     Make(Box<Making>),
-    Drop(Dropping),
+    Drop(Box<Dropping>),
 }
 
 /// What a callback was given.
@@ -84,7 +87,35 @@ fn take<T>(heard: &Heard<T>) -> Option<Result<T, HistoryError>> {
     heard.lock().ok()?.take()
 }
 
+impl Work {
+    fn dropping(what: Dropped, done: DropDone) -> Work {
+        Work::Drop(Box::new(Dropping {
+            what,
+            done: Some(done),
+            stage: DropStage::New,
+        }))
+    }
+
+    /// The caller that waits hears why it is not done.
+    fn refuse(self, why: &str) {
+        match self {
+            Work::Make(making) => (making.done)(Err(why.to_owned())),
+            Work::Drop(dropping) => dropping.done.into_iter().for_each(|done| {
+                done(Err(why.to_owned()));
+            }),
+        }
+    }
+}
+
 impl CloneWorks {
+    /// To be done when what came before is.
+    fn add(&mut self, work: Work) {
+        if self.waiting.len() < WAITING_MAX {
+            return self.waiting.push_back(work);
+        }
+        work.refuse("too many clones are being made and dropped on this disk; try again");
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.current.is_none() && self.waiting.is_empty()
     }
@@ -102,7 +133,7 @@ impl CloneWorks {
             },
             Some(Work::Drop(dropping)) => match &dropping.stage {
                 DropStage::New => true,
-                DropStage::Recording(heard) => has_heard(heard),
+                DropStage::Recording(_, heard) => has_heard(heard),
                 DropStage::Freeing(_) => self.script.as_ref().is_none_or(Script::can_go_on),
                 DropStage::Ending(..) | DropStage::Leaving(..) => false,
             },
@@ -153,20 +184,26 @@ impl<D: Disk> VolumeSet<D> {
             done,
             stage: MakingStage::New,
         };
-        let works = &mut self.clone_works.waiting;
-        works.push_back(Work::Make(Box::new(making)));
+        self.clone_works.add(Work::Make(Box::new(making)));
     }
 
     /// Drops a clone, with all that was written to it; `done` hears when that is recorded: then it
     /// is served no more. Its space is free a little later. The caller has made sure that no client
     /// uses it.
     pub fn drop_clone(&mut self, vdisk: VdiskId, done: DropDone) {
-        let dropping = Dropping {
-            vdisk,
-            done: Some(done),
-            stage: DropStage::New,
-        };
-        self.clone_works.waiting.push_back(Work::Drop(dropping));
+        self.clone_works
+            .add(Work::dropping(Dropped::Served(vdisk), done));
+    }
+
+    /// Drops a clone that a log of this set records and that is not served.
+    pub fn drop_recorded_clone(&mut self, name: &str, done: DropDone) {
+        let name = Dropped::Recorded(name.to_owned());
+        self.clone_works.add(Work::dropping(name, done));
+    }
+
+    /// Whether a log of this set records a clone of that name, served or not.
+    pub fn records_clone(&self, name: &str) -> bool {
+        self.histories.recorded_clone(name).is_some()
     }
 
     /// The vdisk that a clone begins with, and the moment; `None` if it is no clone.
@@ -190,6 +227,12 @@ impl<D: Disk> VolumeSet<D> {
         if is_taken {
             return Err(format!(
                 "there is a vdisk `{name}` on this disk; give the clone another name"
+            ));
+        }
+        if self.records_clone(name) {
+            return Err(format!(
+                "there is a clone `{name}` that is not served; give the clone another name, or give \
+                 that one up (`disktime drop {name}`)"
             ));
         }
         let slot = self.logged_slot(parent)?;
@@ -221,7 +264,7 @@ impl<D: Disk> VolumeSet<D> {
             let progress = match current {
                 None => return,
                 Some(Work::Make(making)) => self.advance_making(now, *making),
-                Some(Work::Drop(dropping)) => self.advance_dropping(dropping),
+                Some(Work::Drop(dropping)) => self.advance_dropping(*dropping),
             };
             match progress {
                 Progress::Ended => {}
@@ -239,13 +282,7 @@ impl<D: Disk> VolumeSet<D> {
     /// The server stops: what has not begun is not done any more.
     pub(super) fn refuse_clones(&mut self) {
         for work in std::mem::take(&mut self.clone_works.waiting) {
-            let why = "the server is stopping".to_owned();
-            match work {
-                Work::Make(making) => (making.done)(Err(why)),
-                Work::Drop(dropping) => dropping.done.into_iter().for_each(|done| {
-                    done(Err(why.clone()));
-                }),
-            }
+            work.refuse("the server is stopping");
         }
     }
 }

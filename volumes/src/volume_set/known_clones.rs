@@ -1,8 +1,9 @@
 //! Clones that the logs of a disk's vdisks record: opened with the disk, before anything is served.
 //!
-//! Invariants: a clone is served with what was written to it, or not at all; one that was recorded
-//! and has no log yet begins with its moment; a log of a clone that nothing records any more is
-//! freed only if all logs of the disk are there and have lost nothing.
+//! Invariants: a clone is served with what was written to it, or not at all, and then the others
+//! are served; one that was recorded and has no log yet begins with its moment; a log of a clone
+//! that nothing records any more is freed only if all logs of the disk are there and have lost
+//! nothing.
 
 use super::VolumeSet;
 use super::clones::{CloneConfig, ServedClone};
@@ -63,25 +64,36 @@ impl FoundClones {
             for clone in status.clones {
                 let entry = clone.entry;
                 let name = entry.name.clone();
-                let is_taken = names.contains(&&*name);
-                let opened = match is_taken {
+                let is_another = |one: &FoundClone| one.entry.name == name;
+                let opened = match names.contains(&&*name) {
                     true => Err("the file has another vdisk of that name".to_owned()),
+                    false if clones.found.iter().any(is_another) => {
+                        Err("another clone has that name".to_owned())
+                    }
                     false => {
                         let config = configs(number, &name, &entry.settings);
-                        clones.open_one(disk, driver, (logged, parent), (entry, config))?
+                        let opened =
+                            clones.open_one(disk, driver, (logged, parent), (entry, config));
+                        // What fails for one does not keep the others from being served.
+                        opened.unwrap_or_else(|error| Err(error.to_string()))
                     }
                 };
                 if let Err(why) = opened {
                     clones.misses_some = true;
                     clones.messages.push(format!(
                         "the clone `{name}` is not served: {why}. It is kept, and is served when \
-                         that has changed"
+                         that has changed; `disktime drop {name}` gives it up"
                     ));
                 }
             }
             parent += 1;
         }
-        clones.free_rest(disk, driver, logged.len())?;
+        if let Err(error) = clones.free_rest(disk, driver, logged.len()) {
+            clones.messages.push(format!(
+                "the space of a clone that was dropped was not freed ({error}); the next start \
+                 tries again"
+            ));
+        }
         Ok(clones)
     }
 
@@ -110,7 +122,7 @@ impl FoundClones {
         (logged, parent): (&mut [NewLog], usize),
         (entry, config): (CloneEntry, CloneConfig),
     ) -> Result<Result<(), String>, VolumeError> {
-        let (opened, layout, stream, (of, size_bytes)) = self.log_of(logged, parent);
+        let (opened, layout, stream, of) = self.log_of(logged, parent);
         let disk_loop = disk.disk_loop_mut();
         let view = open_view(disk_loop, driver, (opened, layout), stream, entry.moment)?;
         let view = match view {
@@ -118,49 +130,30 @@ impl FoundClones {
             Err(why) => return Ok(Err(why)),
         };
         let origin = Origin {
-            vdisk: of.to_bytes(),
+            vdisk: of.0.to_bytes(),
             log: opened.log.uuid(),
             moment: entry.moment,
         };
-        let uuid = Uuid::from_bytes(entry.vdisk);
-        let known = disk.label().history_of(uuid).cloned();
-        let area = match known {
-            Some(area) => area,
-            None => {
-                let of = (&*entry.name, uuid);
-                let sizes = (size_bytes, config.max_bytes);
-                match space::with_clone(disk.label(), of, sizes) {
-                    Ok(new) => {
-                        disk.make_clone_log(driver, &new, origin)?;
-                        new.entry
-                    }
-                    Err(error) => return Ok(Err(error.to_string())),
-                }
+        let found = open_clone(disk, driver, (&entry, config), (of.1, origin));
+        match found {
+            Ok(Ok((opened, area, stream))) => {
+                self.found.push(FoundClone {
+                    layout: area_layout(&area, stream),
+                    entry,
+                    opened,
+                    area,
+                    size_bytes: of.1,
+                    stream,
+                    parent,
+                    view,
+                });
+                Ok(Ok(()))
             }
-        };
-        let disk_loop = disk.disk_loop_mut();
-        let stream = disk_loop.add_stream(driver.now(), config.stream);
-        let settings = log_settings(disk_loop);
-        let layout = area_layout(&area, stream);
-        let of_clone = (&area, &layout, Some(origin));
-        let opened = match open_log(disk_loop, driver, of_clone, stream, settings)? {
-            Ok(opened) => opened,
-            Err(why) => {
-                disk_loop.remove_stream(driver.now(), stream);
-                return Ok(Err(why));
+            not_opened => {
+                self.log_of(logged, parent).0.log.close_view(view);
+                not_opened.map(|why| why.map(|_| ()))
             }
-        };
-        self.found.push(FoundClone {
-            entry,
-            opened,
-            layout,
-            area,
-            size_bytes,
-            stream,
-            parent,
-            view,
-        });
-        Ok(Ok(()))
+        }
     }
 
     /// Frees logs of clones that were dropped, if it is sure that nothing records them.
@@ -203,6 +196,47 @@ impl FoundClones {
     pub(crate) fn serve<D: Disk>(self, set: &mut VolumeSet<D>, now: Nanos) {
         for clone in self.found {
             set.serve_found_clone(clone, now);
+        }
+    }
+}
+
+/// Opens the log of a clone, which is made if it is not there yet.
+fn open_clone<D: Disk, R: Driver>(
+    disk: &mut LabelledDisk<D>,
+    driver: &mut R,
+    (entry, config): (&CloneEntry, CloneConfig),
+    (size_bytes, origin): (u64, Origin),
+) -> Result<Result<(OpenedLog, HistoryEntry, StreamId), String>, VolumeError> {
+    let uuid = Uuid::from_bytes(entry.vdisk);
+    let known = disk.label().history_of(uuid).cloned();
+    let area = match known {
+        Some(area) => area,
+        None => {
+            let of = (&*entry.name, uuid);
+            let sizes = (size_bytes, config.max_bytes);
+            match space::with_clone(disk.label(), of, sizes) {
+                Ok(new) => {
+                    disk.make_clone_log(driver, &new, origin)?;
+                    new.entry
+                }
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
+    };
+    let disk_loop = disk.disk_loop_mut();
+    let stream = disk_loop.add_stream(driver.now(), config.stream);
+    let settings = log_settings(disk_loop);
+    let layout = area_layout(&area, stream);
+    let of_clone = (&area, &layout, Some(origin));
+    match open_log(disk_loop, driver, of_clone, stream, settings) {
+        Ok(Ok(opened)) => Ok(Ok((opened, area, stream))),
+        Ok(Err(why)) => {
+            disk_loop.remove_stream(driver.now(), stream);
+            Ok(Err(why))
+        }
+        Err(error) => {
+            disk_loop.remove_stream(driver.now(), stream);
+            Err(error)
         }
     }
 }

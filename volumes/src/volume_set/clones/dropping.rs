@@ -1,5 +1,6 @@
 //! Dropping a clone: that is recorded, what was asked of it is answered, its slots and its stream
-//! are free, the label is written without its log.
+//! are free, the label is written without its log. One that a log records and that is not served is
+//! dropped by its name, and so is what was begun of one that could not be made.
 //!
 //! Invariant: it is served until it is recorded that it is dropped, and no longer. If the label is
 //! not written then, the next start frees its log.
@@ -8,23 +9,32 @@ use super::super::VolumeSet;
 use super::{DropDone, Heard, Progress, Work, has_heard, listener, take};
 use crate::histories::{HistoryError, LoggedVdisk};
 use crate::ids::VdiskSlot;
-use crate::label::{Label, Update, Uuid};
+use crate::label::{HistoryEntry, Label, Update, Uuid};
 use crate::space;
 use disktime_disks::Disk;
 use disktime_engine::VdiskId;
 use disktime_history::Seq;
 
+/// Which clone is dropped.
+#[derive(Debug, Clone)]
+pub(super) enum Dropped {
+    /// One that is served.
+    Served(VdiskId),
+    /// One of that name that a log records.
+    Recorded(String),
+}
+
 /// A clone that is being dropped.
 pub(super) struct Dropping {
-    pub(super) vdisk: VdiskId,
+    pub(super) what: Dropped,
     pub(super) done: Option<DropDone>,
     pub(super) stage: DropStage,
 }
 
 pub(super) enum DropStage {
     New,
-    /// The parent's log records it.
-    Recording(Heard<Seq>),
+    /// The parent's log records that this one is dropped.
+    Recording(Uuid, Heard<Seq>),
     /// Its requests are answered.
     Ending(Uuid, usize),
     /// Its slots are freed, that of the log first: so many are left.
@@ -36,17 +46,31 @@ pub(super) enum DropStage {
 impl<D: Disk> VolumeSet<D> {
     pub(super) fn advance_dropping(&mut self, mut dropping: Dropping) -> Progress {
         if !self.drop_can_go_on(&dropping.stage) {
-            return Progress::Waits(Work::Drop(dropping));
+            return Progress::Waits(Work::Drop(Box::new(dropping)));
         }
         let stage = std::mem::replace(&mut dropping.stage, DropStage::New);
         let next = match stage {
-            DropStage::New => self.record_drop(dropping.vdisk),
-            DropStage::Recording(heard) => match take(&heard) {
-                None => Ok(DropStage::Recording(heard)),
+            DropStage::New => match &dropping.what {
+                Dropped::Served(vdisk) => self.record_drop(*vdisk),
+                Dropped::Recorded(name) => self.record_drop_of_recorded(name),
+            },
+            DropStage::Recording(uuid, heard) => match take(&heard) {
+                None => Ok(DropStage::Recording(uuid, heard)),
                 Some(Err(why)) => Err(why),
-                Some(Ok(_)) => self.end_clone(dropping.vdisk),
+                Some(Ok(_)) => match dropping.what {
+                    Dropped::Served(vdisk) => self.end_clone(vdisk),
+                    Dropped::Recorded(_) => {
+                        if let Some(done) = dropping.done.take() {
+                            done(Ok(()));
+                        }
+                        Ok(DropStage::Leaving(uuid, [VdiskSlot::new(0); 2], 0))
+                    }
+                },
             },
             DropStage::Ending(uuid, at) => Ok(self.leave_clone(uuid, at)),
+            DropStage::Leaving(uuid, _, 0) if self.label.history_of(uuid).is_none() => {
+                return Progress::Ended;
+            }
             DropStage::Leaving(uuid, slots, left) => self.free_clone(uuid, slots, left),
             DropStage::Freeing(next) => match self.take_script() {
                 None => Ok(DropStage::Freeing(next)),
@@ -64,8 +88,9 @@ impl<D: Disk> VolumeSet<D> {
         };
         match next {
             Err(why) => {
-                if let Some(done) = dropping.done.take() {
-                    done(Err(why));
+                match dropping.done.take() {
+                    Some(done) => done(Err(why)),
+                    None => tracing::warn!("the space of a clone that was dropped: {why}"),
                 }
                 Progress::Ended
             }
@@ -76,7 +101,7 @@ impl<D: Disk> VolumeSet<D> {
                     done(Ok(()));
                 }
                 dropping.stage = stage;
-                Progress::Went(Work::Drop(dropping))
+                Progress::Went(Work::Drop(Box::new(dropping)))
             }
         }
     }
@@ -84,7 +109,7 @@ impl<D: Disk> VolumeSet<D> {
     pub(super) fn drop_can_go_on(&self, stage: &DropStage) -> bool {
         match stage {
             DropStage::New => true,
-            DropStage::Recording(heard) => has_heard(heard),
+            DropStage::Recording(_, heard) => has_heard(heard),
             DropStage::Ending(_, at) => self.histories.get(*at).is_none_or(LoggedVdisk::is_idle),
             DropStage::Leaving(_, slots, left) => {
                 *left == 0 || !self.data_path.is_in_use(slots[2 - left])
@@ -113,11 +138,42 @@ impl<D: Disk> VolumeSet<D> {
                 of_it.join(", ")
             ));
         }
+        if !self.open_moments(vdisk).is_empty() {
+            return Err(format!(
+                "`{name}` cannot be dropped: moments of it are being read"
+            ));
+        }
+        self.ask_to_drop(parent.at, uuid)
+    }
+
+    fn ask_to_drop(&mut self, parent: usize, clone: Uuid) -> Result<DropStage, HistoryError> {
         let (heard, done) = listener();
-        let parent = self.histories.get_mut(parent.at);
+        let parent = self.histories.get_mut(parent);
         let parent = parent.ok_or("what it was cloned from is not served")?;
-        parent.drop_clone(uuid.to_bytes(), done);
-        Ok(DropStage::Recording(heard))
+        parent.drop_clone(clone.to_bytes(), done);
+        Ok(DropStage::Recording(clone, heard))
+    }
+
+    fn record_drop_of_recorded(&mut self, name: &str) -> Result<DropStage, HistoryError> {
+        let recorded = self.histories.recorded_clone(name);
+        let (parent, uuid) = recorded.ok_or_else(|| format!("there is no clone `{name}`"))?;
+        let uuid = Uuid::from_bytes(uuid);
+        if self.catalog.by_uuid(uuid).is_some() {
+            return Err(format!("`{name}` is served"));
+        }
+        // Clones of it are recorded in its log, which is not open.
+        let mut logs = self.label.histories().iter();
+        let is_unknown = |entry: &&HistoryEntry| {
+            entry.is_of_clone() && !self.histories.records(entry.vdisk().to_bytes())
+        };
+        if self.label.history_of(uuid).is_some() && logs.any(|entry| is_unknown(&entry)) {
+            return Err(format!(
+                "`{name}` cannot be dropped: the disk has logs of clones that no open log records, \
+                 and they may be clones of `{name}`; start the server again when `{name}` can be \
+                 served"
+            ));
+        }
+        self.ask_to_drop(parent, uuid)
     }
 
     /// The clone is dropped: its handle is stale, and what was asked of it is answered.
@@ -132,9 +188,10 @@ impl<D: Disk> VolumeSet<D> {
     }
 
     fn leave_clone(&mut self, uuid: Uuid, at: usize) -> DropStage {
-        let Some(clone) = self.histories.take_out(at) else {
+        let Some(mut clone) = self.histories.take_out(at) else {
             return DropStage::Leaving(uuid, [VdiskSlot::new(0); 2], 0);
         };
+        clone.refuse_controls("the clone was dropped");
         if let Some(moment) = clone.moment() {
             self.histories.close_moment(moment);
         }

@@ -1,11 +1,13 @@
 //! Making a clone: its moment is opened, it is recorded, its log and the label are written, its log
 //! is opened, it is served.
 //!
-//! Invariant: until it is recorded nothing has changed; from then on it is there, though the disk
-//! may fail: then it is made at the next start.
+//! Invariants: until it is recorded nothing has changed; what fails from then on is undone, before
+//! the caller hears of it, by [dropping](super::dropping) what was begun. If that fails, too, or
+//! a crash comes in between, the clone is made at the next start.
 
 use super::super::VolumeSet;
 use super::super::logs::{area_layout, log_settings};
+use super::dropping::Dropped;
 use super::{CloneConfig, Heard, Progress, Work, listener, take};
 use crate::histories::{FoldLimits, Ground, HistoryError, LoggedVdisk, MomentDone, Parent, Parts};
 use crate::label::{HistoryEntry, Label, UNIT_BYTES, Uuid};
@@ -13,7 +15,7 @@ use crate::layout::Layout;
 use crate::space::{self, NewClone};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
-use disktime_engine::{IoError, LastChange, NoSpaceCount, StreamId, VdiskId};
+use disktime_engine::{LastChange, NoSpaceCount, StreamId, VdiskId};
 use disktime_history::{
     CloneEntry, Expectation, Geometry, Log, Moment, Need, Origin, Recovery, SUPERBLOCK_UNITS, Seq,
     Settings, new_clone_log,
@@ -71,17 +73,24 @@ impl<D: Disk> VolumeSet<D> {
                     self.histories.close_moment(found.moment);
                     Err(why)
                 }
-                Some(Ok(_)) => self.write_clone(&making, found),
+                Some(Ok(_)) => {
+                    let written = self.write_clone(&making, found);
+                    return self.or_undo(making, found, written);
+                }
             },
             MakingStage::Writing(found, new, next) => match self.take_script() {
                 None => {
                     making.stage = MakingStage::Writing(found, new, next);
                     return Progress::Waits(Work::Make(Box::new(making)));
                 }
-                Some(Err(error)) => Err(self.clone_is_left(&making, found, error)),
+                Some(Err(error)) => {
+                    let why = format!("the disk failed ({error}) while its space was made");
+                    return self.or_undo(making, found, Err(why));
+                }
                 Some(Ok(())) => {
                     self.label = next;
-                    self.begin_clone(now, &making, found, &new)
+                    let begun = self.begin_clone(now, &making, found, &new);
+                    return self.or_undo(making, found, begun);
                 }
             },
             MakingStage::Beginning(found, at) => match self.histories.get(at) {
@@ -96,7 +105,7 @@ impl<D: Disk> VolumeSet<D> {
                     making.stage = MakingStage::Beginning(found, at);
                     return Progress::Waits(Work::Make(Box::new(making)));
                 }
-                _ => Err(self.clone_is_left(&making, found, IoError::Io)),
+                _ => return self.undo_served(making, found, at),
             },
         };
         match next {
@@ -227,15 +236,52 @@ impl<D: Disk> VolumeSet<D> {
         Ok(MakingStage::Beginning(found, at))
     }
 
-    /// It is recorded, and could not be made.
-    fn clone_is_left(&mut self, making: &Making, found: Found, error: IoError) -> HistoryError {
+    /// Goes on; or undoes what was begun of a clone that is recorded and not served.
+    fn or_undo(
+        &mut self,
+        making: Making,
+        found: Found,
+        next: Result<MakingStage, HistoryError>,
+    ) -> Progress {
+        let why = match next {
+            Ok(stage) => return Progress::Went(Work::Make(Box::new(Making { stage, ..making }))),
+            Err(why) => why,
+        };
         self.histories.close_moment(found.moment);
-        format!(
-            "the clone `{}` is recorded, but the disk failed ({error}) while its space was made: \
-             it is made at the next start",
-            making.config.name
-        )
+        let what = Dropped::Recorded(making.config.name.clone());
+        Progress::Went(undoing(what, making, why))
     }
+
+    /// Its log broke before it was open.
+    fn undo_served(&mut self, making: Making, found: Found, at: usize) -> Progress {
+        self.histories.bind(at);
+        let why = "the disk failed before it was served".to_owned();
+        match self.catalog.by_uuid(found.uuid) {
+            Some(vdisk) => Progress::Went(undoing(Dropped::Served(vdisk), making, why)),
+            None => {
+                (making.done)(Err(why));
+                Progress::Ended
+            }
+        }
+    }
+}
+
+/// Drops what was begun of a clone; then the caller hears why.
+fn undoing(what: Dropped, making: Making, why: HistoryError) -> Work {
+    let Making { config, done, .. } = making;
+    Work::dropping(
+        what,
+        Box::new(move |undone| {
+            let name = config.name;
+            done(Err(match undone {
+                Ok(()) => format!("the clone `{name}` is not made: {why}"),
+                Err(error) => format!(
+                    "the clone `{name}` is recorded and could not be made: {why}; that could not be \
+                     undone ({error}), so it is made at the next start"
+                ),
+            }));
+        }),
+    )
 }
 
 /// A clone that is about to be served.

@@ -1,0 +1,225 @@
+//! Clones on a disk that fails, and clones that come and go: what cannot be made is undone, what
+//! cannot be served can be dropped and costs no other vdisk, and places are used again.
+
+mod common;
+
+use common::histories::{HISTORY, listener, open_at, wait, with_history};
+use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
+use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
+use disktime_engine::{StreamConfig, VdiskId};
+use disktime_history::{Moment, WhenFull};
+use disktime_units::Nanos;
+use disktime_volumes::{CloneConfig, Format, OpenReport, VdiskConfig};
+
+const QUANTUM: u32 = 128 << 10;
+const SIZE: u64 = 4 * MIB;
+const DISK: u64 = 480 * MIB;
+
+fn open(
+    disk: FaultDisk,
+    others: &[(&str, u64)],
+    format: Format,
+    now: Nanos,
+) -> (Machine<TestDisk>, OpenReport) {
+    let mut vdisks: Vec<VdiskConfig> = vec![with_history(SIZE, 1 << 50, WhenFull::Shorten)];
+    vdisks.extend(common::configs(others));
+    let disk = TestDisk::around(disk, QUANTUM);
+    open_at(disk, &vdisks, format, now).expect("it opens")
+}
+
+fn new_machine(seed: u64) -> (Machine<TestDisk>, FaultHandle) {
+    let disk = new_disk(DISK, 4096, seed);
+    let handle = disk.handle();
+    let (mut machine, _) = open(disk, &[], BLANK, Nanos::ZERO);
+    machine.write(0, 0, &[1; 4096]).expect("written");
+    (machine, handle)
+}
+
+/// What a power failure leaves, with faults that are there when it is opened again.
+fn reopened(
+    machine: Machine<TestDisk>,
+    handle: &mut FaultHandle,
+    others: &[(&str, u64)],
+    fault: Option<Fault>,
+) -> (Machine<TestDisk>, OpenReport) {
+    let now = machine.now;
+    machine.set.abandon();
+    let disk = crash(handle, 1);
+    *handle = disk.handle();
+    fault.into_iter().for_each(|fault| handle.inject(fault));
+    open(disk, others, Format::Refuse, now)
+}
+
+fn config(name: &str) -> CloneConfig {
+    CloneConfig {
+        name: name.to_owned(),
+        stream: StreamConfig::BEST_EFFORT,
+        max_bytes: HISTORY,
+        settings: String::new(),
+    }
+}
+
+fn make(machine: &mut Machine<TestDisk>, parent: &str, name: &str) -> Result<VdiskId, String> {
+    let parent = machine.set.vdisk_id(parent).expect("it is served");
+    let (heard, done) = listener();
+    let moment = Moment::Ago(0);
+    machine.set.clone_vdisk(parent, &moment, config(name), done);
+    wait(machine, &heard).map(|(vdisk, _)| vdisk)
+}
+
+fn give_up(machine: &mut Machine<TestDisk>, name: &str) -> Result<(), String> {
+    let (heard, done) = listener();
+    match machine.set.vdisk_id(name) {
+        Some(vdisk) => machine.set.drop_clone(vdisk, done),
+        None => machine.set.drop_recorded_clone(name, done),
+    }
+    let dropped = wait(machine, &heard);
+    machine.settle();
+    dropped
+}
+
+fn holders(machine: &Machine<TestDisk>) -> usize {
+    let report = machine.set.history(machine.handle(0));
+    report.expect("a history").holders.len()
+}
+
+fn logs(machine: &Machine<TestDisk>) -> usize {
+    machine.set.label().histories().len()
+}
+
+fn says(report: &OpenReport, words: &[&str]) {
+    let has = |one: &String| words.iter().all(|word| one.contains(word));
+    assert!(report.messages.iter().any(has), "{:?}", report.messages);
+}
+
+#[test]
+fn a_clone_that_is_not_served_can_be_dropped() {
+    let (mut machine, mut handle) = new_machine(1);
+    make(&mut machine, "db", "x").expect("a clone");
+    let (mut machine, report) = reopened(machine, &mut handle, &[("x", MIB)], None);
+    says(&report, &["the clone `x` is not served", "disktime drop x"]);
+    assert!(machine.set.records_clone("x"));
+    assert_eq!((logs(&machine), holders(&machine)), (2, 1));
+    let (heard, done) = listener();
+    machine.set.drop_recorded_clone("x", done);
+    wait(&mut machine, &heard).expect("dropped");
+    machine.settle();
+    assert_eq!((logs(&machine), holders(&machine)), (1, 0));
+    assert!(!machine.set.records_clone("x"));
+    let (heard, done) = listener();
+    machine.set.drop_recorded_clone("x", done);
+    let why = wait(&mut machine, &heard).expect_err("there is none");
+    assert!(why.contains("there is no clone `x`"), "{why}");
+    let (machine, report) = reopened(machine, &mut handle, &[("x", MIB)], None);
+    assert_eq!(report.messages, Vec::<String>::new());
+    assert_eq!(logs(&machine), 1);
+}
+
+/// Its clones are recorded where nothing can be read now.
+#[test]
+fn what_may_have_clones_is_not_dropped_unseen() {
+    let (mut machine, mut handle) = new_machine(2);
+    make(&mut machine, "db", "x").expect("a clone");
+    make(&mut machine, "x", "y").expect("a clone of it");
+    let (mut machine, report) = reopened(machine, &mut handle, &[("x", MIB)], None);
+    says(&report, &["the clone `x` is not served"]);
+    let (heard, done) = listener();
+    machine.set.drop_recorded_clone("x", done);
+    let why = wait(&mut machine, &heard).expect_err("it has one");
+    assert!(why.contains("they may be clones of `x`"), "{why}");
+    let (mut machine, _) = reopened(machine, &mut handle, &[], None);
+    give_up(&mut machine, "y").expect("dropped");
+    give_up(&mut machine, "x").expect("dropped");
+    assert_eq!((logs(&machine), holders(&machine)), (1, 0));
+}
+
+/// The log of one cannot be read: the others are served, and what is read again is there.
+#[test]
+fn a_clone_that_cannot_be_read_costs_no_other_vdisk() {
+    let (mut machine, mut handle) = new_machine(3);
+    for name in ["x", "y", "z"] {
+        make(&mut machine, "db", name).expect("a clone");
+    }
+    let uuid = machine.set.uuid(machine.set.vdisk_id("y").expect("served"));
+    let entry = machine.set.label().history_of(uuid.expect("served"));
+    let (start, len) = entry.expect("it has a log").extents()[0];
+    let fault = Fault {
+        range_bytes: start..start + len,
+        ..Fault::every(Operation::Read, FaultKind::Error(DiskErrorKind::Io))
+    };
+    let (mut machine, report) = reopened(machine, &mut handle, &[], Some(fault));
+    says(&report, &["the clone `y` is not served"]);
+    let names: Vec<&str> = machine.set.vdisks().map(|(name, _)| name).collect();
+    assert_eq!(names, ["db", "x", "z"]);
+    for vdisk in 0..3 {
+        let read = machine.read(vdisk, 0, 4096).expect("readable");
+        assert!(read == [1; 4096]);
+    }
+    let (machine, report) = reopened(machine, &mut handle, &[], None);
+    assert_eq!(report.messages, Vec::<String>::new());
+    assert!(machine.set.vdisk_id("y").is_some());
+}
+
+/// Whatever write of its making fails: there is no clone, nothing is held, and nothing is left that
+/// the next start would make one of.
+#[test]
+fn a_clone_that_cannot_be_made_is_undone() {
+    let mut failures = 0;
+    for skip in 0..24 {
+        let (mut machine, mut handle) = new_machine(4);
+        handle.inject(Fault {
+            skip,
+            times: Some(1),
+            ..Fault::every(Operation::Write, FaultKind::Error(DiskErrorKind::Io))
+        });
+        let made = make(&mut machine, "db", "x");
+        handle.clear_faults();
+        machine.settle();
+        let Err(why) = made else { continue };
+        failures += 1;
+        assert!(machine.set.vdisk_id("x").is_none(), "{skip}: {why}");
+        let moments = machine.set.open_moments(machine.handle(0));
+        assert!(moments.is_empty(), "{skip}: {why}");
+        let is_undone = !machine.set.records_clone("x");
+        assert!(is_undone || why.contains("could not be undone"), "{why}");
+        let (machine, _) = reopened(machine, &mut handle, &[], None);
+        if is_undone {
+            assert!(machine.set.vdisk_id("x").is_none(), "{skip}: {why}");
+            assert_eq!((logs(&machine), holders(&machine)), (1, 0), "{skip}");
+        }
+    }
+    assert!(failures > 3, "{failures}");
+}
+
+#[test]
+fn clones_that_come_and_go_use_the_same_places_again() {
+    let (mut machine, _) = new_machine(5);
+    let slot = |vdisk: VdiskId| vdisk.0 & 0xFF_FFFF;
+    let mut most = 0;
+    for round in 0..40 {
+        let x = make(&mut machine, "db", "x").expect("a clone");
+        let y = make(&mut machine, "x", "y").expect("a clone of it");
+        let at = machine.set.vdisks().position(|(name, _)| name == "y");
+        let at = at.expect("served") as u32;
+        machine.write(at, 4096, &[9; 4096]).expect("written");
+        let read = machine.read(at, 0, 8192).expect("readable");
+        assert!(read[..4096] == [1; 4096] && read[4096..] == [9; 4096]);
+        most = most.max(slot(x)).max(slot(y));
+        let moment = {
+            let (heard, done) = listener();
+            machine.set.open_moment(y, &Moment::Ago(0), done);
+            wait(&mut machine, &heard).expect("it opens").0
+        };
+        let why = give_up(&mut machine, "y").expect_err("a moment of it is open");
+        assert!(why.contains("moments of it are being read"), "{why}");
+        machine.set.close_moment(moment);
+        // The caller that waits for it hears.
+        let (heard, done) = listener();
+        machine.set.mark(y, &format!("m{round}"), done);
+        give_up(&mut machine, "y").expect("dropped");
+        let marked = heard.lock().expect("no panic").take();
+        assert!(marked.is_some(), "an answer");
+        give_up(&mut machine, "x").expect("dropped");
+    }
+    assert!(most < 12, "{most} is bounded by what was there at once");
+}
