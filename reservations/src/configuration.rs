@@ -34,6 +34,9 @@ pub struct Configuration {
     pub disks: Vec<Disk>,
     /// The virtual disks, in file order.
     pub vdisks: Vec<Vdisk>,
+    /// Entries of the file that say what clones get, which are made by a command; empty until they
+    /// are set apart from `vdisks`, by the names of the clones that there are.
+    pub clones: Vec<Vdisk>,
     /// The groups, in file order.
     pub groups: Vec<Group>,
     /// The NBD frontend, if it is wanted.

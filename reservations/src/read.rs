@@ -100,6 +100,7 @@ impl<'a> Reader<'a> {
             state_dir: state_dir?,
             disks,
             vdisks,
+            clones: Vec::new(),
             groups,
             document: document.clone(),
         })

@@ -6,6 +6,7 @@
 //!
 //! Not known here: how clones are made, and where their data lies.
 
+use super::streams::stream_config;
 use disktime_engine::{Reservation, StreamConfig};
 use disktime_reservations::{
     Admission, Configuration, Disk, DiskFacts, Reservation as Reserved, Severity, Spanned, Vdisk,
@@ -53,6 +54,25 @@ impl CloneSettings {
         CloneSettings {
             reservation: None,
             ..self
+        }
+    }
+
+    /// What an entry of the file says in place of what was asked for.
+    pub(crate) fn overridden(self, entry: &Vdisk) -> CloneSettings {
+        let reservation = entry
+            .reservation
+            .map(|own| (own.reserve.value, own.period.value));
+        CloneSettings::new(reservation, self.max_bytes)
+    }
+
+    /// What its stream gets; limit and weight are those of its entry in the file, if it has one.
+    pub(crate) fn stream_with(&self, entry: Option<&Vdisk>) -> StreamConfig {
+        match entry {
+            None => self.stream(),
+            Some(entry) => StreamConfig {
+                reservation: self.stream().reservation,
+                ..stream_config(&None, &entry.limit, entry.weight)
+            },
         }
     }
 

@@ -116,7 +116,7 @@ fn group_config(group: &Group) -> GroupConfig {
     }
 }
 
-fn stream_config(
+pub(super) fn stream_config(
     reservation: &Option<disktime_reservations::Reservation>,
     limit: &Option<disktime_reservations::Limit>,
     weight: u32,

@@ -14,6 +14,7 @@ use crate::serving::catalog::{ServedCatalog, Vdisk};
 use crate::serving::control_socket::CloneRequest;
 use crate::serving::disconnecting::{end_clients, end_moments};
 use crate::serving::history_control::{found, report};
+use crate::serving::known_disks::DiskMemory;
 use crate::serving::served_vdisks::FoundClone;
 use disktime_engine::{StillInUse, VdiskId};
 use disktime_fuse::OpenFiles;
@@ -31,12 +32,21 @@ pub(crate) struct Cloning(Arc<Work>);
 struct Work {
     catalog: Arc<ServedCatalog>,
     admission: CloneAdmission,
+    memory: DiskMemory,
 }
 
 impl Cloning {
-    pub(crate) fn new(catalog: &Arc<ServedCatalog>, admission: CloneAdmission) -> Cloning {
+    pub(crate) fn new(
+        catalog: &Arc<ServedCatalog>,
+        admission: CloneAdmission,
+        memory: DiskMemory,
+    ) -> Cloning {
         let catalog = Arc::clone(catalog);
-        Cloning(Arc::new(Work { catalog, admission }))
+        Cloning(Arc::new(Work {
+            catalog,
+            admission,
+            memory,
+        }))
     }
 
     /// Makes a clone of a moment of the vdisk of that name.
@@ -91,6 +101,7 @@ impl Work {
             settings: settings.text(),
         };
         let found = on_thread(parent, settings, wanted.moment.clone(), config).await?;
+        self.memory.note_clone(parent.disk(), name, found.uuid());
         let clone = change.add(parent.cloned(found));
         let seq = clone.origin().map(|origin| origin.seq);
         let uris = self.catalog.uris(name);
@@ -136,6 +147,7 @@ impl Work {
         let is_clone = served.is_some_and(|vdisk| vdisk.origin().is_some());
         if !is_clone && let Some(holder) = holder_of_recorded(&vdisks, name).await? {
             drop_recorded(holder, name).await?;
+            self.memory.forget_clone(name);
             return Ok(json!({ "clone": name, "disconnected": 0 }));
         }
         let vdisk = found(&vdisks, name)?;
@@ -166,6 +178,7 @@ impl Work {
         };
         let moments = end_moments(vdisk, disconnect).await?;
         drop_on_thread(vdisk).await?;
+        self.memory.forget_clone(name);
         change.remove(vdisk).await;
         drop(closed);
         Ok(json!({ "clone": name, "disconnected": disconnected + moments }))

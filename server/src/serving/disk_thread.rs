@@ -24,8 +24,8 @@ use crate::serving::served_vdisks::{CatalogEntry, DiskTraits, FoundClone, Served
 use clones::ClonesAtStart;
 use counters::{CountedDisk, Counters, Reading};
 use disktime_engine::{PortHost, Reactor, ReactorHandle, Service};
-use disktime_reservations::{Admission, Configuration, Policy};
-use disktime_units::{Nanos, format_size};
+use disktime_reservations::{Admission, Configuration, Policy, Vdisk};
+use disktime_units::{Nanos, format_size, format_sizes};
 use disktime_volumes::{LabelledDisk, OpenReport, RealDriver, VdiskConfig};
 use label_reading::disk_failure;
 use last_flush::flush_all;
@@ -108,6 +108,12 @@ impl DiskThread {
         self.traits.is_rotational()
     }
 
+    /// The clones on it: names and identities.
+    pub(crate) fn clones(&self) -> impl Iterator<Item = (&str, String)> {
+        let clones = self.started.clones.iter();
+        clones.map(|clone| (clone.name.as_str(), clone.uuid()))
+    }
+
     /// Its vdisks as the frontends see them, clones behind those of the file.
     pub(crate) fn served_vdisks(
         &self,
@@ -128,7 +134,19 @@ impl DiskThread {
             left.retain(|clone| {
                 let of = &clone.origin.parent;
                 let parent = served.iter().find(|one| one.name() == of);
-                let cloned = parent.map(|parent| parent.cloned(clone.clone()));
+                let mut entries = configuration.clones.iter();
+                let entry = entries.find(|entry| entry.name.value == clone.name);
+                entry
+                    .and_then(|entry| wrong_size(entry, clone))
+                    .iter()
+                    .for_each(print_sentence);
+                let cloned = parent.map(|parent| {
+                    let cloned = parent.cloned(clone.clone());
+                    match entry {
+                        None => cloned,
+                        Some(entry) => cloned.overridden(entry),
+                    }
+                });
                 let is_served = cloned.is_some();
                 served.extend(cloned);
                 !is_served
@@ -304,6 +322,19 @@ fn print_open_report(configuration: &Configuration, name: &str, report: &OpenRep
             ),
         });
     }
+}
+
+/// A sentence, if the file gives a clone another size than it has.
+fn wrong_size(entry: &Vdisk, clone: &FoundClone) -> Option<String> {
+    let wanted = entry.size_bytes.value;
+    let [has, wanted_text] = format_sizes([clone.size_bytes, wanted]);
+    (wanted != clone.size_bytes).then(|| {
+        format!(
+            "the clone `{}` has {has}, as what it was cloned from; the file says {wanted_text}, \
+             which has no effect",
+            clone.name
+        )
+    })
 }
 
 fn clock(epoch: Instant) -> impl FnMut() -> Nanos {

@@ -17,6 +17,7 @@ mod judge;
 mod memory;
 mod store;
 
+use disktime_reservations::{Configuration, Vdisk};
 use disktime_volumes::Label;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,9 @@ struct KnownDisk {
     /// The vdisks of other disks whose logs lie on it: name and uuid.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     logs: BTreeMap<String, String>,
+    /// The clones on it, which the file need not name: name and uuid.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    clones: BTreeMap<String, String>,
     /// Its file was cut while it was served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cut: Option<FileCut>,
@@ -152,6 +156,7 @@ impl KnownDisks {
                 .vdisks
                 .retain(|name, uuid| disk.holds.get(name) == Some(uuid));
             known.logs.retain(|_, uuid| disk.logs.contains(uuid));
+            known.clones.retain(|_, uuid| disk.logs.contains(uuid));
             self.disks.insert(disk.name.clone(), known);
         }
         for disk in found {
@@ -180,6 +185,35 @@ impl KnownDisks {
                 known.logs.insert(vdisk.clone(), uuid.clone());
             }
         }
+    }
+
+    /// The file with its entries that say what clones get, apart from those of vdisks.
+    pub(crate) fn with_clones_apart(&self, configuration: &Configuration) -> Configuration {
+        let mut apart = configuration.clone();
+        let is_clone = |vdisk: &mut Vdisk| {
+            let known = self.disks.get(&vdisk.disk.value);
+            known.is_some_and(|known| known.clones.contains_key(&vdisk.name.value))
+        };
+        apart.clones = apart.vdisks.extract_if(.., is_clone).collect();
+        apart
+    }
+
+    /// Remembers clones that a disk serves.
+    pub(crate) fn remember_clones<'c>(
+        &mut self,
+        disk: &str,
+        clones: impl Iterator<Item = (&'c str, String)>,
+    ) {
+        if let Some(known) = self.disks.get_mut(disk) {
+            let named = clones.map(|(name, uuid)| (name.to_owned(), uuid));
+            known.clones.extend(named);
+        }
+    }
+
+    /// There is no clone of that name any more; whether there was.
+    pub(crate) fn forget_clone(&mut self, name: &str) -> bool {
+        let mut disks = self.disks.values_mut();
+        disks.any(|known| known.clones.remove(name).is_some())
     }
 
     /// Remembers that the file of a disk was cut while it was served; whether that is news.

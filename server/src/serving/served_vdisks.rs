@@ -157,6 +157,13 @@ impl FoundClone {
     }
 }
 
+impl FoundClone {
+    /// Its identity, as text.
+    pub(crate) fn uuid(&self) -> String {
+        self.entry.uuid.to_string()
+    }
+}
+
 impl CloneOrigin {
     /// The moment, as people write it.
     pub(crate) fn text(&self) -> String {
@@ -216,6 +223,15 @@ impl<S> ServedVdisk<S> {
             },
             origin: Some(origin),
             reactor: self.reactor.clone(),
+        }
+    }
+
+    /// The same clone, as its entry in the file says.
+    pub(crate) fn overridden(self, entry: &Vdisk) -> ServedVdisk<S> {
+        ServedVdisk {
+            read_only: entry.read_only || self.read_only,
+            access: access_of(entry),
+            ..self
         }
     }
 

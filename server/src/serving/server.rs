@@ -16,7 +16,7 @@ use crate::serving::disk_thread::DiskThread;
 use crate::serving::export_directory::ServedExports;
 use crate::serving::group_marks;
 use crate::serving::history_control;
-use crate::serving::known_disks::DiskMemory;
+use crate::serving::known_disks::{DiskMemory, KnownDisks};
 use crate::serving::last_exit::close_connections;
 use crate::serving::nbd::NbdFrontend;
 use crate::serving::past;
@@ -153,6 +153,9 @@ impl Server {
         accepted: &[String],
     ) -> CommandResult<Server> {
         let lock = state_dir::lock(configuration)?;
+        let known = KnownDisks::load(&lock, configuration.file())?;
+        let shared = Arc::new(known.with_clones_apart(configuration));
+        let configuration = &*shared;
         let listener = frontend.open(configuration, sockets)?;
         let control = ControlSocket::bind(&configuration.control.socket.value)?;
         past::vdisks(configuration)?;
@@ -161,7 +164,6 @@ impl Server {
             Some(_) => past_directory(configuration).await?,
             None => None,
         };
-        let shared = Arc::new(configuration.clone());
         let StartedDisks {
             mut disks,
             vdisks,
@@ -205,7 +207,11 @@ impl Server {
             spaces: spaces.clone(),
             open_files: fuse.as_ref().map(|mount| mount.open_files().clone()),
             catalog: Arc::clone(&catalog),
-            cloning: Cloning::new(&catalog, CloneAdmission::new(&shared, &report.disks)),
+            cloning: Cloning::new(
+                &catalog,
+                CloneAdmission::new(&shared, &report.disks),
+                memory.clone(),
+            ),
             connections,
         };
         let control = (

@@ -48,6 +48,9 @@ pub(crate) fn start_disks(
     let served: Vec<FoundDisk> = threads.iter().map(|disk| disk.found().clone()).collect();
     let mut known = before.clone();
     known.remember(&served);
+    for disk in &threads {
+        known.remember_clones(disk.name(), disk.clones());
+    }
     // Also after a crash that came between the memory and the note that there is one.
     if known != before || !known.is_empty() && !lock.remembers() {
         known.save(&mut lock)?;

@@ -301,7 +301,7 @@ fn what_is_refused_is_refused_by_a_sentence_and_changes_nothing() {
     server.stop();
 }
 
-/// The file has another vdisk of its name: it is kept, and can be given up.
+/// The file has another vdisk of its name, on another disk: it is kept, and can be given up.
 #[test]
 fn a_clone_that_is_not_served_is_told_and_can_be_dropped() {
     let place = place();
@@ -309,9 +309,10 @@ fn a_clone_that_is_not_served_is_told_and_can_be_dropped() {
     run(&place, &["mark", "db", "golden"]);
     run(&place, &["clone", "db@golden", "test"]);
     server.stop();
+    let disks = format!(r#"{DISK}, "e": {{ "path": "e.disk", "size": "64MiB", "seeks": false }}"#);
     let vdisks =
-        format!(r#""db": {{ "disk": "d", {DB} }}, "test": {{ "disk": "d", "size": "8MiB" }}"#);
-    place.configure_as(DISK, &vdisks, r#""nbd": {}"#);
+        format!(r#""db": {{ "disk": "d", {DB} }}, "test": {{ "disk": "e", "size": "8MiB" }}"#);
+    place.configure_as(&disks, &vdisks, r#""nbd": {}"#);
     let server = place.start();
     server.says(&["the clone `test` is not served", "`disktime drop test`"]);
     assert_eq!(server.client("test").size_bytes(), 8 * MIB);
@@ -324,4 +325,48 @@ fn a_clone_that_is_not_served_is_told_and_can_be_dropped() {
     assert_eq!(server.client("test").size_bytes(), 8 * MIB);
     server.stop();
     assert!(!place.start().stop().contains("clone"));
+}
+
+/// An entry of its name in the file says what it gets, and makes no vdisk.
+#[test]
+fn an_entry_of_the_file_overrides_what_a_clone_gets() {
+    let place = place();
+    let server = place.start();
+    server.client("db").write(0, &[1; 4096]);
+    run(&place, &["mark", "db", "golden"]);
+    run(&place, &["clone", "db@golden", "test"]);
+    // At once: what was answered is remembered.
+    server.kill();
+    let vdisks = format!(
+        r#""db": {{ "disk": "d", {DB} }}, "test": {{ "disk": "d", "size": "8MiB",
+           "reserve": "20%", "period": "500ms", "limit": "50%", "connections": 1 }}"#
+    );
+    place.configure_as(DISK, &vdisks, r#""nbd": {}"#);
+    for round in 0..2 {
+        let server = place.start();
+        server.says(&["the clone `test` has 4MiB", "the file says 8MiB"]);
+        let mut test = server.client("test");
+        assert_eq!(blocks(&test.read(0, 8192)), [1, round]);
+        test.write(4096, &[1; 4096]);
+        let entitlement = place.status().vdisks["test"]
+            .stream
+            .account
+            .entitlement
+            .clone();
+        assert!((entitlement.reserved_share - 0.2).abs() < 1e-9);
+        assert_eq!(entitlement.period_ms, Some(500.0));
+        assert_eq!(entitlement.limit_share, Some(0.5));
+        assert!(refuses(&server, "test"), "one connection is its limit");
+        drop(test);
+        until_unused(&place, "test");
+        if round == 1 {
+            run(&place, &["drop", "test"]);
+        }
+        server.stop();
+    }
+    // The clone is gone: now the entry means a vdisk.
+    let server = place.start();
+    server.says(&["new, and empty: vdisk `test`"]);
+    assert_eq!(server.client("test").size_bytes(), 8 * MIB);
+    server.stop();
 }

@@ -33,11 +33,13 @@ impl<D: Disk> JoinedSets<D> {
         driver: &mut R,
         vdisks: &[Vec<VdiskConfig>],
     ) -> Result<(JoinedSets<D>, Vec<OpenReport>), Misfit> {
-        let spare = &mut |_, name: &str, settings: &str| CloneConfig {
-            name: name.to_owned(),
-            stream: StreamConfig::BEST_EFFORT,
-            max_bytes: MIN_HISTORY_BYTES,
-            settings: settings.to_owned(),
+        let spare = &mut |_, name: &str, settings: &str| {
+            Some(CloneConfig {
+                name: name.to_owned(),
+                stream: StreamConfig::BEST_EFFORT,
+                max_bytes: MIN_HISTORY_BYTES,
+                settings: settings.to_owned(),
+            })
         };
         Self::with_clones(disks, driver, vdisks, spare)
     }

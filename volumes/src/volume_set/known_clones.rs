@@ -21,8 +21,8 @@ use disktime_history::{CloneEntry, Origin, Seq, ViewId};
 use disktime_units::Nanos;
 
 /// Says how a clone is served that is found on a disk (by its position): by its name, and by the
-/// settings that were kept with it.
-pub type CloneConfigs<'c> = dyn FnMut(usize, &str, &str) -> CloneConfig + 'c;
+/// settings that were kept with it. `None`: another vdisk has its name, so it is not served.
+pub type CloneConfigs<'c> = dyn FnMut(usize, &str, &str) -> Option<CloneConfig> + 'c;
 
 /// A clone that was found, until it is served.
 pub(crate) struct FoundClone {
@@ -65,13 +65,16 @@ impl FoundClones {
                 let entry = clone.entry;
                 let name = entry.name.clone();
                 let is_another = |one: &FoundClone| one.entry.name == name;
-                let opened = match names.contains(&&*name) {
-                    true => Err("the file has another vdisk of that name".to_owned()),
-                    false if clones.found.iter().any(is_another) => {
+                let config = match names.contains(&&*name) {
+                    true => None,
+                    false => configs(number, &name, &entry.settings),
+                };
+                let opened = match config {
+                    None => Err("the file has another vdisk of that name".to_owned()),
+                    Some(_) if clones.found.iter().any(is_another) => {
                         Err("another clone has that name".to_owned())
                     }
-                    false => {
-                        let config = configs(number, &name, &entry.settings);
+                    Some(config) => {
                         let opened =
                             clones.open_one(disk, driver, (logged, parent), (entry, config));
                         // What fails for one does not keep the others from being served.

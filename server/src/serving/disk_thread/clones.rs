@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// The clones of a thread's disks.
 pub(super) struct ClonesAtStart {
+    configuration: Arc<Configuration>,
     admission: CloneAdmission,
     /// The disks, in the order of the thread.
     disks: Vec<String>,
@@ -24,6 +25,7 @@ impl ClonesAtStart {
         disks: &[&str],
     ) -> ClonesAtStart {
         ClonesAtStart {
+            configuration: Arc::clone(configuration),
             admission: CloneAdmission::new(configuration, admissions),
             disks: disks.iter().map(|disk| (*disk).to_owned()).collect(),
             settings: vec![BTreeMap::new(); disks.len()],
@@ -31,11 +33,18 @@ impl ClonesAtStart {
         }
     }
 
-    /// How a clone is served that was found on a disk, with the text that was kept with it. A clone
-    /// whose reservation has no place any more beside the file's is served without it.
-    pub(super) fn config(&mut self, disk: usize, name: &str, text: &str) -> CloneConfig {
+    /// How a clone is served that was found on a disk, with the text that was kept with it, or as
+    /// its entry in the file says. A clone whose reservation has no place any more beside the
+    /// file's is served without it; one whose name the file gives another vdisk is not served.
+    pub(super) fn config(&mut self, disk: usize, name: &str, text: &str) -> Option<CloneConfig> {
+        if self.configuration.vdisk(name).is_some() {
+            return None;
+        }
         let (on, all) = (&self.disks[disk], &mut self.settings[disk]);
-        let settings = CloneSettings::parse(text);
+        let mut entries = self.configuration.clones.iter();
+        let entry = entries.find(|entry| entry.name.value == name);
+        let kept = CloneSettings::parse(text);
+        let settings = entry.map_or(kept, |entry| kept.overridden(entry));
         all.insert(name.to_owned(), settings);
         let admitted = self
             .admission
@@ -51,12 +60,12 @@ impl ClonesAtStart {
             }
         };
         all.insert(name.to_owned(), served);
-        CloneConfig {
+        Some(CloneConfig {
             name: name.to_owned(),
-            stream: served.stream(),
+            stream: served.stream_with(entry),
             max_bytes: settings.max_bytes,
             settings: text.to_owned(),
-        }
+        })
     }
 
     /// What a clone gets.

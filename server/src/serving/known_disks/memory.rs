@@ -16,12 +16,31 @@ impl DiskMemory {
         DiskMemory(Arc::new(Mutex::new((lock, known))))
     }
 
+    /// Remembers, durably, that a disk has a clone, so that an entry of its name in the file is not
+    /// taken for a new vdisk.
+    pub(crate) fn note_clone(&self, disk: &str, name: &str, uuid: String) {
+        self.change(|known| {
+            known.remember_clones(disk, [(name, uuid)].into_iter());
+            true
+        });
+    }
+
+    /// Remembers that there is no clone of that name any more.
+    pub(crate) fn forget_clone(&self, name: &str) {
+        self.change(|known| known.forget_clone(name));
+    }
+
     /// Remembers, durably, that the file of a disk was cut, so that the next start does not take
     /// for zeroes what was lost.
     pub(crate) fn note_cut(&self, disk: &str, cut: FileCut) {
+        self.change(|known| known.note_cut(disk, cut));
+    }
+
+    /// Writes what is remembered, if that has changed.
+    fn change(&self, change: impl FnOnce(&mut KnownDisks) -> bool) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (lock, known) = &mut *memory;
-        if !known.note_cut(disk, cut) {
+        if !change(known) {
             return;
         }
         if let Err(failure) = known.save(lock) {
