@@ -3,18 +3,18 @@
 
 mod common;
 
-use common::histories::{HISTORY, open_at, with_history};
+use common::histories::{HISTORY, listener, open_at, wait, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::{DiskErrorKind, Fault, FaultHandle, FaultKind, Operation};
-use disktime_engine::IoError;
-use disktime_history::WhenFull;
+use disktime_engine::{IoError, RequestKind, Service, StreamConfig};
+use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{Format, HistoryReport};
+use disktime_volumes::{CloneConfig, Format, HistoryReport, MIN_HISTORY_BYTES};
 use std::ops::Range;
 
 const QUANTUM: u32 = 128 << 10;
-const DISK: u64 = 96 * MIB;
+const DISK: u64 = 176 * MIB;
 const SIZE: u64 = 4 * MIB;
 const WINDOW_NS: u64 = 20_000_000_000;
 
@@ -131,7 +131,7 @@ fn folds_go_on_when_the_image_can_be_written_again() {
             let report = world.report();
             assert_eq!(report.fold_problem, None, "{what}");
             assert!(report.status.floor > 0, "{what}: folds go on");
-            for _ in 0..100 {
+            for _ in 0..24 {
                 world.write().expect("there is space again");
             }
             world.check_content(&what);
@@ -186,4 +186,75 @@ fn a_medium_error_of_the_log_fails_changes_until_the_next_start() {
     assert_eq!(world.write(), Err(IoError::Io));
     assert!(world.report().is_broken);
     world.check_content("reads go on");
+}
+
+/// A vdisk with a clone whose fold is in flight, up to the moment that the clone began with.
+fn folding_with_a_clone() -> World {
+    let mut world = World::new(WhenFull::Shorten);
+    for _ in 0..60 {
+        world.write().expect("there is space");
+    }
+    let vdisk = world.machine.handle(0);
+    let newest = Moment::Seq(world.report().status.newest);
+    let (heard, done) = listener();
+    let config = CloneConfig {
+        name: "clone".to_owned(),
+        stream: StreamConfig::BEST_EFFORT,
+        max_bytes: MIN_HISTORY_BYTES,
+        settings: String::new(),
+    };
+    world.machine.set.clone_vdisk(vdisk, &newest, config, done);
+    wait(&mut world.machine, &heard).expect("a clone");
+    world.machine.flush(0).expect("a flush");
+    // What is in flight at a power failure is a write of the same bytes.
+    let data = world.copy[..256 << 10].to_vec();
+    let place = (0, data.len() as u64);
+    while !world.report().status.is_folding {
+        if world.machine.replies.pop().is_some() || world.machine.set.is_idle() {
+            let write = RequestKind::Write;
+            world.machine.submit(0, write, place, Some(&data), false);
+        }
+        assert!(world.machine.step(), "it folds");
+    }
+    for _ in 0..20 {
+        world.machine.step();
+    }
+    assert!(world.report().status.is_folding, "the fold is in flight");
+    world
+}
+
+/// A fold that a power failure interrupted goes on when the disk is opened again, which also opens
+/// the moment that a clone begins with. Meanwhile a part of the log cannot be read for a while,
+/// each in turn; the opening itself has read what it needs of it.
+#[test]
+fn a_fold_that_fails_while_a_disk_is_opened_is_tried_again() {
+    let vdisks = [with_history(SIZE, WINDOW_NS, WhenFull::Shorten)];
+    let mut failed = 0;
+    for part in 0..8 {
+        let mut world = folding_with_a_clone();
+        let (now, area) = (world.machine.now, world.area());
+        world.machine.set.abandon();
+        let disk = crash(&world.handle, 3);
+        world.handle = disk.handle();
+        let begins = area.start + part * MIB;
+        world.handle.inject(Fault {
+            range_bytes: begins..begins + MIB,
+            skip: 3,
+            times: Some(8),
+            ..Fault::every(Operation::Read, FaultKind::Error(DiskErrorKind::Io))
+        });
+        let disk = TestDisk::around(disk, QUANTUM);
+        let opened = open_at(disk, &vdisks, Format::Refuse, now);
+        world.machine = opened.expect("it opens").0;
+        let report = world.report();
+        assert!(report.status.floor < report.status.oldest_restorable);
+        failed += u32::from(report.fold_problem.is_some());
+        world.pass(Nanos::from_secs(5));
+        let report = world.report();
+        assert_eq!(report.fold_problem, None, "part {part}");
+        let expected = report.status.oldest_restorable;
+        assert_eq!(report.status.floor, expected, "part {part}: it is folded");
+        world.check_content(&format!("part {part}"));
+    }
+    assert!(failed > 0, "no fold failed while the disk was opened");
 }

@@ -5,7 +5,7 @@ use disktime_history::{Failure, Notice, RequestId, Seq};
 
 impl LoggedVdisk {
     /// Does what a notice says.
-    pub(super) fn note(&mut self, notice: Notice) {
+    pub(crate) fn note(&mut self, notice: Notice) {
         match notice {
             Notice::Opened => self.is_open = true,
             Notice::Done { request, seq } => self.asked_is_done(request, Ok(seq)),

@@ -23,6 +23,8 @@ pub(crate) struct OpenedLog {
     pub report: Report,
     /// A fold that waits for its writes to the image.
     pub image_step: Option<IoId>,
+    /// What the log has said since, for the vdisk that is served with it.
+    pub said: Vec<Notice>,
 }
 
 /// Opens the log in the area of `entry`, which lies on the disk as `layout` says, and which is that
@@ -46,21 +48,11 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
         log,
         report,
         image_step: None,
+        said: Vec::new(),
     };
-    loop {
-        if let Some(result) = end_of_opening(&mut opened.log) {
-            return Ok(result.map(|()| opened));
-        }
-        if let Some(step) = opened.log.take_step(area.disk.since_1970_ns()) {
-            area.run(&mut opened, step)?;
-            continue;
-        }
-        // A log that needs no I/O any more has ended its opening just now.
-        return match end_of_opening(&mut opened.log) {
-            Some(result) => Ok(result.map(|()| opened)),
-            None => Err(VolumeError::Stuck { doing: DOING }),
-        };
-    }
+    let is_open = |notice: &Notice| matches!(notice, Notice::Opened).then_some(Ok(()));
+    let result = area.run_until(&mut opened, is_open)?;
+    Ok(result.map(|()| opened))
 }
 
 /// Opens a moment of a log that is open and not served yet, for a clone; or a sentence says why it
@@ -80,25 +72,11 @@ pub(crate) fn open_view<D: Disk, R: Driver>(
     if let Err(why) = opened.log.open_view(RequestId(0), moment) {
         return Ok(Err(why.to_string()));
     }
-    loop {
-        while let Some(notice) = opened.log.take_notice() {
-            match notice {
-                Notice::ViewOpened { view, .. } => return Ok(Ok(view)),
-                Notice::Failed { why, .. } => return Ok(Err(why.to_string())),
-                _ => {}
-            }
-        }
-        let step = opened.log.take_step(area.disk.since_1970_ns());
-        match step {
-            Some(step) => area.run(opened, step)?,
-            // A view that needs no I/O is open just now.
-            None => match opened.log.take_notice() {
-                Some(Notice::ViewOpened { view, .. }) => return Ok(Ok(view)),
-                Some(_) => {}
-                None => return Err(VolumeError::Stuck { doing: DOING }),
-            },
-        }
-    }
+    area.run_until(opened, |notice| match notice {
+        Notice::ViewOpened { view, .. } => Some(Ok(*view)),
+        Notice::Failed { why, .. } => Some(Err(why.to_string())),
+        _ => None,
+    })
 }
 
 /// Whether the log in the area of `entry` holds nothing yet; writes nothing. `stream` pays.
@@ -117,19 +95,25 @@ pub(crate) fn is_untouched<D: Disk, R: Driver>(
     Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
 }
 
-/// Whether the log says that it is open, or why it cannot be opened.
-fn end_of_opening(log: &mut Log) -> Option<Result<(), String>> {
-    while let Some(notice) = log.take_notice() {
-        match notice {
-            Notice::Opened => return Some(Ok(())),
-            Notice::Broken => {
-                let why = log.broken().map(|why| why.to_string());
+impl OpenedLog {
+    /// What is waited for, if the log has said it, or why it cannot be any more; what else it says
+    /// is kept.
+    fn hear<T>(
+        &mut self,
+        awaited: impl Fn(&Notice) -> Option<Result<T, String>>,
+    ) -> Option<Result<T, String>> {
+        while let Some(notice) = self.log.take_notice() {
+            if let Some(result) = awaited(&notice) {
+                return Some(result);
+            }
+            if matches!(notice, Notice::Broken) {
+                let why = self.log.broken().map(|why| why.to_string());
                 return Some(Err(why.unwrap_or_default()));
             }
-            _ => {}
+            self.said.push(notice);
         }
+        None
     }
-    None
 }
 
 /// The area of a log.
@@ -165,6 +149,26 @@ impl<D: Disk, R: Driver> Area<'_, D, R> {
             }
         }
         Ok(recovery.finish(settings).map_err(|error| error.to_string()))
+    }
+
+    /// Does what the log asks for until it says what is waited for.
+    fn run_until<T>(
+        &mut self,
+        opened: &mut OpenedLog,
+        awaited: impl Fn(&Notice) -> Option<Result<T, String>>,
+    ) -> Result<Result<T, String>, VolumeError> {
+        loop {
+            if let Some(result) = opened.hear(&awaited) {
+                return Ok(result);
+            }
+            if let Some(step) = opened.log.take_step(self.disk.since_1970_ns()) {
+                self.run(opened, step)?;
+                continue;
+            }
+            // A log that needs no I/O any more has said it just now.
+            let result = opened.hear(&awaited);
+            return result.ok_or(VolumeError::Stuck { doing: DOING });
+        }
     }
 
     fn run(&mut self, opened: &mut OpenedLog, step: Step) -> Result<(), VolumeError> {

@@ -338,7 +338,11 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             parent: None,
         };
         let histories = &mut sets[number].histories;
-        let at = histories.add(LoggedVdisk::new(parts, since_1970_ns));
+        let mut logged = LoggedVdisk::new(parts, since_1970_ns);
+        for notice in new.opened.said {
+            logged.note(notice);
+        }
+        let at = histories.add(logged);
         histories.bind(at);
     }
 }
