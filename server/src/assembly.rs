@@ -4,7 +4,7 @@
 //! `profile` finds what was measured of a disk, `first_probe` what a few seconds of reads tell of
 //! one that was not; `disks` opens it, after `foreign_content` judged what its file holds;
 //! `scheduling` gives it its loop; `streams` says what each vdisk, group and background work is
-//! entitled to, `clones` what clones get.
+//! entitled to, `clones` what clones get, `history_rates` what a history sustains.
 
 mod admission;
 mod clones;
@@ -12,6 +12,7 @@ mod disks;
 pub(crate) mod emulation;
 mod first_probe;
 mod foreign_content;
+mod history_rates;
 mod profile;
 mod scheduling;
 mod streams;
@@ -24,6 +25,7 @@ pub(crate) use clones::{CloneAdmission, CloneSettings};
 pub(crate) use disks::{open_as_it_is, open_real, open_to_read, open_virtual, size_if_empty};
 pub(crate) use first_probe::{assumptions, findings, probe_unknown_disks};
 pub(crate) use foreign_content::{has_label, refuse_to_grow};
+pub(crate) use history_rates::{Sustained, sustained};
 pub(crate) use scheduling::schedule;
 pub(crate) use streams::{background_streams, entitlement, vdisk_configs, vdisk_specs};
 

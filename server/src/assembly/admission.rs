@@ -6,7 +6,7 @@
 use super::emulation;
 use super::profile::profiled_options;
 use crate::failure::{CommandResult, Failure};
-use disktime_disks::{CostModel, survey_disk};
+use disktime_disks::{CostModel, Survey, survey_disk};
 use disktime_reservations::{
     Admission, AdmissionReport, Configuration, Disk as DiskConfig, DiskFacts, OverlapFacts, admit,
 };
@@ -28,21 +28,16 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
                 .then(|| overlap_facts(&properties.cost, properties.quantum_bytes)),
         });
     }
-    let place = disk.medium.span;
-    let survey = survey_disk(&profiled_options(configuration, disk)?).map_err(|error| {
-        Failure::from(configuration.error_at(
-            place,
-            error.to_string(),
-            "name a block device or a file",
-        ))
-    })?;
+    let survey = survey(configuration, disk)?;
     if let Some(path) = disk.path().filter(|_| !survey.exists)
         && (disk.size_bytes.is_none() || path.starts_with("/dev"))
     {
         let message = format!("there is no {}", path.display());
         let help =
             "name a block device or a file, or give the disk a \"size\" so that a file is made";
-        return Err(configuration.error_at(place, message, help).into());
+        return Err(configuration
+            .error_at(disk.medium.span, message, help)
+            .into());
     }
     Ok(DiskFacts {
         has_seeks: survey.has_seeks,
@@ -53,6 +48,25 @@ fn facts(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Disk
         overlap: overlaps(survey.has_seeks, survey.max_in_flight)
             .then(|| overlap_facts(&survey.cost, survey.quantum_bytes)),
     })
+}
+
+fn survey(configuration: &Configuration, disk: &DiskConfig) -> CommandResult<Survey> {
+    survey_disk(&profiled_options(configuration, disk)?).map_err(|error| {
+        let help = "name a block device or a file";
+        Failure::from(configuration.error_at(disk.medium.span, error.to_string(), help))
+    })
+}
+
+/// What the requests of a disk cost, and the longest that is sent to it as one.
+pub(super) fn disk_prices(
+    configuration: &Configuration,
+    disk: &DiskConfig,
+) -> CommandResult<(CostModel, u32)> {
+    if let Some((_, properties)) = emulation::model(configuration, disk)? {
+        return Ok((properties.cost, properties.quantum_bytes));
+    }
+    let survey = survey(configuration, disk)?;
+    Ok((survey.cost, survey.quantum_bytes))
 }
 
 /// Refuses more vdisks than a disk can hold.

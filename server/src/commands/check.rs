@@ -13,7 +13,7 @@ use crate::serving::inspection::inspect;
 use crate::serving::nbd;
 use crate::serving::socket_paths::check_socket_paths;
 use disktime_reservations::{AdmissionReport, Configuration, DocumentErrors};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,6 +42,11 @@ fn print_tables(file: &Path, disks: bool) -> CommandResult<ExitCode> {
         assembly::assumptions(&configuration),
     );
     findings.iter().chain(&assumed).for_each(print_sentence);
+    if report.is_admitted() {
+        let histories = assembly::sustained(&configuration, &report)?;
+        let sentences = histories.iter().map(assembly::Sustained::sentence);
+        sentences.for_each(print_sentence);
+    }
     if let Some(errors) = report.errors() {
         return Err(errors.into());
     }
@@ -86,6 +91,7 @@ impl Examined {
                 "admitted": false,
                 "disks": {},
                 "threads": [],
+                "histories": {},
                 "findings": [],
                 "notices": [],
                 "start": null,
@@ -133,6 +139,11 @@ fn examined(file: &Path, disks: bool) -> CommandResult<Examined> {
         Err(failure) => return Ok(found.with_findings(json!([finding(file, &failure)]))),
     };
     found.admission(&report)?;
+    if report.is_admitted() {
+        let histories = assembly::sustained(&configuration, &report)?;
+        let histories = histories.iter().map(assembly::Sustained::to_json);
+        found.value["histories"] = histories.collect::<Map<_, _>>().into();
+    }
     match notices_of(&configuration) {
         Ok(notices) => found.value["notices"] = notices.into(),
         Err(errors) => {

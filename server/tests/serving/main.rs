@@ -30,6 +30,7 @@ mod foreign_disks;
 mod groups;
 mod hanging_disks;
 mod history;
+mod history_rates;
 mod holes;
 mod kernel;
 mod kill;
