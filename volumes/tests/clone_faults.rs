@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::histories::{HISTORY, listener, open_at, wait, with_history};
+use common::histories::{clone_config, listener, open_at, wait, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
-use disktime_engine::{StreamConfig, VdiskId};
+use disktime_engine::VdiskId;
 use disktime_history::{Moment, WhenFull};
 use disktime_units::Nanos;
-use disktime_volumes::{CloneConfig, Format, OpenReport, VdiskConfig};
+use disktime_volumes::{Format, OpenReport, VdiskConfig};
 
 const QUANTUM: u32 = 128 << 10;
 const SIZE: u64 = 4 * MIB;
@@ -50,20 +50,13 @@ fn reopened(
     open(disk, others, Format::Refuse, now)
 }
 
-fn config(name: &str) -> CloneConfig {
-    CloneConfig {
-        name: name.to_owned(),
-        stream: StreamConfig::BEST_EFFORT,
-        max_bytes: HISTORY,
-        settings: String::new(),
-    }
-}
-
 fn make(machine: &mut Machine<TestDisk>, parent: &str, name: &str) -> Result<VdiskId, String> {
     let parent = machine.set.vdisk_id(parent).expect("it is served");
     let (heard, done) = listener();
     let moment = Moment::Ago(0);
-    machine.set.clone_vdisk(parent, &moment, config(name), done);
+    machine
+        .set
+        .clone_vdisk(parent, &moment, clone_config(name), done);
     wait(machine, &heard).map(|(vdisk, _)| vdisk)
 }
 

@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::histories::{listener, with_history};
+use common::histories::{clone_config, timed, with_history};
+use common::models::hard_disk;
 use common::{BLANK, MIB, Machine, configs, disk_loop_in, linear_disk, options, reserved};
-use disktime_disks::{Disk, Store, VirtualDisk};
-use disktime_drive_models::preset;
-use disktime_engine::{Order, PolicyKind, RequestKind, StreamConfig};
+use disktime_disks::{Disk, Store};
+use disktime_engine::{Order, PolicyKind, RequestKind};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -32,12 +32,6 @@ fn machine<D: Disk>(disk: D) -> Machine<D> {
     machine
 }
 
-fn hard_disk() -> impl Disk {
-    let (parameters, _) = preset("desktop-7200-2008").expect("a preset");
-    let disk = VirtualDisk::hard_disk(&parameters, 820 * MIB, "hdd", Store::Sparse);
-    disk.expect("a disk")
-}
-
 fn position<D: Disk>(machine: &Machine<D>, name: &str) -> u32 {
     let at = machine.set.vdisks().position(|(one, _)| one == name);
     at.expect("it is served") as u32
@@ -48,22 +42,14 @@ fn clone_newest<D: Disk>(machine: &mut Machine<D>, parent: &str, name: &str) -> 
     let vdisk = machine.set.vdisk_id(parent).expect("served");
     let newest = machine.set.history(vdisk).expect("a history").status.newest;
     let config = CloneConfig {
-        name: name.to_owned(),
-        stream: StreamConfig::BEST_EFFORT,
         max_bytes: MIN_HISTORY_BYTES,
-        settings: String::new(),
+        ..clone_config(name)
     };
-    let began = machine.now;
-    let (heard, done) = listener();
-    machine
-        .set
-        .clone_vdisk(vdisk, &Moment::Seq(newest), config, done);
-    while heard.lock().expect("no panic").is_none() {
-        assert!(machine.step(), "something is to come");
-    }
-    let made = heard.lock().expect("no panic").take();
-    made.expect("heard").expect("a clone");
-    machine.now.saturating_sub(began)
+    let made = timed(machine, |machine, done| {
+        let newest = Moment::Seq(newest);
+        machine.set.clone_vdisk(vdisk, &newest, config, done);
+    });
+    made.1
 }
 
 #[test]
@@ -150,7 +136,7 @@ fn reads_beside<D: Disk>(machine: &mut Machine<D>, other: &str, random: &mut Spl
 #[test]
 fn reads_of_a_clone_cost_its_parent_what_those_of_any_vdisk_do() {
     let mut random = SplitMix64::new(4);
-    let mut machine = machine(hard_disk());
+    let mut machine = machine(hard_disk(820 * MIB, Store::Sparse));
     for part in 0..SIZE / MIB {
         for vdisk in [0, 1] {
             let data = vec![part as u8 + 1; MIB as usize];

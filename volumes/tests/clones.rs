@@ -5,10 +5,12 @@
 mod cloned;
 mod common;
 
-use common::histories::{HISTORY, call_moment, listener, open_at, wait, with_history};
+use common::histories::{
+    HISTORY, call_moment, clone_config, listener, open_at, wait, with_history,
+};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::{FaultDisk, FaultHandle};
-use disktime_engine::{Extent, IoError, RequestKind, Service, StreamConfig, VdiskId};
+use disktime_engine::{Extent, IoError, RequestKind, Service, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -39,15 +41,6 @@ fn new_machine(seed: u64) -> (Machine<TestDisk>, FaultHandle) {
     (open(disk, BLANK, Nanos::ZERO), handle)
 }
 
-fn config(name: &str) -> CloneConfig {
-    CloneConfig {
-        name: name.to_owned(),
-        stream: StreamConfig::BEST_EFFORT,
-        max_bytes: HISTORY,
-        settings: format!("of {name}"),
-    }
-}
-
 fn clone_at(
     machine: &mut Machine<TestDisk>,
     parent: u32,
@@ -57,7 +50,9 @@ fn clone_at(
     let (heard, done) = listener();
     let parent = machine.handle(parent);
     let moment = Moment::parse(moment).expect("a moment");
-    machine.set.clone_vdisk(parent, &moment, config(name), done);
+    machine
+        .set
+        .clone_vdisk(parent, &moment, clone_config(name), done);
     wait(machine, &heard)
 }
 
@@ -71,10 +66,7 @@ fn drop_clone(machine: &mut Machine<TestDisk>, name: &str) -> Result<(), String>
 }
 
 fn mark(machine: &mut Machine<TestDisk>, vdisk: u32, name: &str) -> u64 {
-    let (heard, done) = listener();
-    let vdisk = machine.handle(vdisk);
-    machine.set.mark(vdisk, name, done);
-    wait(machine, &heard).expect("a mark")
+    common::histories::mark(machine, vdisk, name).expect("a mark")
 }
 
 /// The position of a vdisk among those that are served.
@@ -293,7 +285,7 @@ fn what_is_refused_changes_nothing() {
     let moment = Moment::parse("golden").expect("a moment");
     let large = CloneConfig {
         max_bytes: 4096 * MIB,
-        ..config("x")
+        ..clone_config("x")
     };
     machine.set.clone_vdisk(db, &moment, large, done);
     let why = wait(&mut machine, &heard).expect_err("too large");

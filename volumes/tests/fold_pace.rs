@@ -3,14 +3,15 @@
 
 mod common;
 
+use common::histories::with_reserved_history;
+use common::models::hard_disk;
 use common::{BLANK, MIB, Machine, configs, disk_loop_in, options, reserved};
 use disktime_disks::{Store, VirtualDisk};
-use disktime_drive_models::{HddModel, preset};
+use disktime_drive_models::HddModel;
 use disktime_engine::{Order, PolicyKind, RequestKind, Service, StreamConfig};
-use disktime_history::{Status, WhenFull};
+use disktime_history::Status;
 use disktime_random::SplitMix64;
-use disktime_units::Share;
-use disktime_volumes::{HistoryConfig, VirtualDriver, VolumeSet};
+use disktime_volumes::{VirtualDriver, VolumeSet};
 use std::ops::Range;
 
 type Hdd = VirtualDisk<HddModel>;
@@ -21,22 +22,13 @@ const DISK: u64 = 820 * MIB;
 const BLOCK: u64 = 4096;
 
 fn machine(order: Order, has_history: bool) -> Machine<Hdd> {
-    let (parameters, _) = preset("desktop-7200-2008").expect("a preset");
-    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd", Store::Sparse);
-    let disk_loop = disk_loop_in(disk.expect("a disk"), PolicyKind::Fahrrad, 512, order);
-    let mut vdisk = configs(&[("db", SIZE)]).remove(0);
+    let disk = hard_disk(DISK, Store::Sparse);
+    let disk_loop = disk_loop_in(disk, PolicyKind::Fahrrad, 512, order);
+    let mut vdisk = match has_history {
+        true => with_reserved_history(SIZE, SIZE, StreamConfig::BEST_EFFORT),
+        false => configs(&[("db", SIZE)]).remove(0),
+    };
     vdisk.stream = reserved(30, 500);
-    if has_history {
-        vdisk.spec.history_bytes = Some(SIZE);
-        vdisk.history = Some(HistoryConfig {
-            window_ns: 1 << 60,
-            when_full: WhenFull::Shorten,
-            batch: Share::from_percent(50),
-            log: reserved(10, 500),
-            fold: reserved(5, 1000),
-            fold_reads: StreamConfig::BEST_EFFORT,
-        });
-    }
     let mut driver = VirtualDriver::default();
     let (set, _) = VolumeSet::open(disk_loop, &mut driver, &[vdisk], options(BLANK)).expect("open");
     let mut machine = Machine::around(set, driver.now);

@@ -4,16 +4,14 @@
 
 mod common;
 
-use common::histories::{Done, HISTORY, listener, open_at, with_history};
+use common::histories::{Done, HISTORY, ask, clone_config, listener, open_at, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk, run};
 use disktime_disks::{Buffer, DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
-use disktime_engine::{
-    Extent, IoError, Reply, Request, RequestKind, Service, StreamConfig, VdiskId,
-};
+use disktime_engine::{Extent, IoError, Reply, RequestKind, Service, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{CloneConfig, Format};
+use disktime_volumes::Format;
 
 const QUANTUM: u32 = 128 << 10;
 const SIZE: u64 = 8 * MIB;
@@ -82,32 +80,8 @@ impl World {
         self.machine.write(0, offset, &data).expect("a write");
     }
 
-    /// A request, answered as soon as it is; the background goes on.
     fn ask(&mut self, vdisk: VdiskId, kind: RequestKind, place: (u64, u64)) -> Reply {
-        let buffer = match kind {
-            RequestKind::Status => Buffer::zeroed(Extent::BYTES * 4096),
-            _ => Buffer::zeroed(place.1 as usize),
-        };
-        let request = Request {
-            origin: 2,
-            handle: 77,
-            vdisk,
-            kind,
-            offset_bytes: place.0,
-            len_bytes: place.1,
-            fua: false,
-            buffer: Some(buffer),
-        };
-        let machine = &mut self.machine;
-        assert!(machine.set.submit(machine.now, request).is_ok());
-        loop {
-            machine.set.turn(machine.now, &mut machine.replies);
-            if let Some(reply) = machine.replies.pop() {
-                return reply;
-            }
-            let wake = machine.set.next_wake().expect("something is to come");
-            machine.now = machine.now.max(wake);
-        }
+        ask(&mut self.machine, vdisk, kind, place)
     }
 
     fn read(&mut self, vdisk: VdiskId, place: (u64, u64)) -> Result<Vec<u8>, IoError> {
@@ -341,12 +315,7 @@ fn a_clone_of_a_moment_that_is_being_read_is_its_full_copy() {
     let (moment, copy) = world.moments[4].clone();
     let view = world.open(moment);
     world.check(view, &copy, (0, 4096));
-    let config = CloneConfig {
-        name: "clone".to_owned(),
-        stream: StreamConfig::BEST_EFFORT,
-        max_bytes: HISTORY,
-        settings: String::new(),
-    };
+    let config = clone_config("clone");
     let of = Moment::Seq(moment);
     world.hear(|machine, parent, done| machine.set.clone_vdisk(parent, &of, config, done));
     let clone = world.machine.set.vdisk_id("clone").expect("it is served");

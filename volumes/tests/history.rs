@@ -47,10 +47,7 @@ fn open(disk: FaultDisk, format: Format) -> Machine<TestDisk> {
 }
 
 fn mark(machine: &mut Machine<TestDisk>, name: &str) -> Result<u64, String> {
-    let (heard, done) = listener();
-    let vdisk = machine.handle(0);
-    machine.set.mark(vdisk, name, done);
-    wait(machine, &heard)
+    common::histories::mark(machine, 0, name)
 }
 
 fn revert(machine: &mut Machine<TestDisk>, moment: &str) -> Result<u64, String> {

@@ -3,14 +3,14 @@
 
 mod common;
 
-use common::histories::{HISTORY, listener, open_at, wait, with_history};
+use common::histories::{HISTORY, clone_config, listener, open_at, wait, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::{DiskErrorKind, Fault, FaultHandle, FaultKind, Operation};
-use disktime_engine::{IoError, RequestKind, Service, StreamConfig};
+use disktime_engine::{IoError, RequestKind, Service};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
-use disktime_volumes::{CloneConfig, Format, HistoryReport, MIN_HISTORY_BYTES};
+use disktime_volumes::{Format, HistoryReport};
 use std::ops::Range;
 
 const QUANTUM: u32 = 128 << 10;
@@ -197,12 +197,7 @@ fn folding_with_a_clone() -> World {
     let vdisk = world.machine.handle(0);
     let newest = Moment::Seq(world.report().status.newest);
     let (heard, done) = listener();
-    let config = CloneConfig {
-        name: "clone".to_owned(),
-        stream: StreamConfig::BEST_EFFORT,
-        max_bytes: MIN_HISTORY_BYTES,
-        settings: String::new(),
-    };
+    let config = clone_config("clone");
     world.machine.set.clone_vdisk(vdisk, &newest, config, done);
     wait(&mut world.machine, &heard).expect("a clone");
     world.machine.flush(0).expect("a flush");

@@ -3,24 +3,23 @@
 
 mod common;
 
-use common::{BLANK, Machine, configs, options, reserved};
+use common::histories::{ask, timed, with_reserved_history};
+use common::models::hard_disk;
+use common::{BLANK, Machine, options, reserved};
 use disktime_disks::{
-    Buffer, Completion, Disk, DiskProperties, DiskRequest, Operation, Store, VirtualDisk,
-    VirtualOverlapDisk,
+    Buffer, Completion, Disk, DiskProperties, DiskRequest, Operation, Store, VirtualOverlapDisk,
 };
-use disktime_drive_models::{OverlapDrive, preset};
+use disktime_drive_models::OverlapDrive;
 use disktime_engine::{
-    DiskLoop, Extent, LoopSettings, Order, PolicyKind, Request, RequestKind, Service,
-    SwitchingAccount, VdiskId,
+    DiskLoop, LoopSettings, Order, PolicyKind, RequestKind, SwitchingAccount, VdiskId,
 };
-use disktime_history::{Moment, WhenFull};
+use disktime_history::Moment;
 use disktime_random::SplitMix64;
-use disktime_units::{Nanos, Share};
-use disktime_volumes::{Format, HistoryConfig, VirtualDriver, VolumeSet};
+use disktime_units::Nanos;
+use disktime_volumes::{Format, VirtualDriver, VolumeSet};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 
 const GIB: u64 = 1 << 30;
 const BLOCK: u64 = 4096;
@@ -124,12 +123,6 @@ impl Disk for CompactDisk {
     }
 }
 
-fn hard_disk() -> Box<dyn Disk> {
-    let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");
-    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd0", Store::None);
-    Box::new(disk.expect("a valid model"))
-}
-
 fn ssd() -> Box<dyn Disk> {
     let drive = OverlapDrive::find("sata-870").expect("the preset exists");
     Box::new(VirtualOverlapDisk::of_drive(&drive, DISK, 1, Store::None))
@@ -149,17 +142,8 @@ fn open(disk: &CompactDisk, format: Format, now: Nanos) -> (Machine<CompactDisk>
         order: Order::Sweep,
         max_queued: 512,
     };
-    let mut db = configs(&[("db", SIZE)]).remove(0);
+    let mut db = with_reserved_history(SIZE, LOG, reserved(5, 1000));
     db.stream = reserved(30, 500);
-    db.spec.history_bytes = Some(LOG);
-    db.history = Some(HistoryConfig {
-        window_ns: 1 << 60,
-        when_full: WhenFull::Shorten,
-        batch: Share::from_percent(50),
-        log: reserved(10, 500),
-        fold: reserved(5, 1000),
-        fold_reads: reserved(5, 1000),
-    });
     let mut driver = VirtualDriver { now };
     let disk_loop = DiskLoop::new(disk.clone(), settings);
     let opened = VolumeSet::open(disk_loop, &mut driver, &[db], options(format));
@@ -169,57 +153,12 @@ fn open(disk: &CompactDisk, format: Format, now: Nanos) -> (Machine<CompactDisk>
     (machine, driver.now - now)
 }
 
-type Heard<T> = Arc<Mutex<Option<Result<T, String>>>>;
-
-fn pass_time(machine: &mut Machine<CompactDisk>) {
-    let wake = machine.set.next_wake().expect("something is to come");
-    machine.now = machine.now.max(wake);
-}
-
-/// Has something done; what came of it, and how long it took.
-fn timed<T: Send + 'static>(
-    machine: &mut Machine<CompactDisk>,
-    begin: impl FnOnce(&mut Machine<CompactDisk>, Box<dyn FnOnce(Result<T, String>) + Send>),
-) -> (T, Nanos) {
-    let began = machine.now;
-    let heard = Heard::<T>::default();
-    let of_callback = Arc::clone(&heard);
-    begin(
-        machine,
-        Box::new(move |result| {
-            of_callback.lock().expect("no panic").replace(result);
-        }),
-    );
-    loop {
-        machine.set.turn(machine.now, &mut machine.replies);
-        if let Some(result) = heard.lock().expect("no panic").take() {
-            return (result.expect("it is done"), machine.now - began);
-        }
-        pass_time(machine);
-    }
-}
-
 /// Reads a range of a moment or of a vdisk; what its first byte is.
 fn read(machine: &mut Machine<CompactDisk>, vdisk: VdiskId, lba: u64, blocks: u64) -> u8 {
-    let request = Request {
-        origin: 2,
-        handle: 77,
-        vdisk,
-        kind: RequestKind::Read,
-        offset_bytes: lba * BLOCK,
-        len_bytes: blocks * BLOCK,
-        fua: false,
-        buffer: Some(Buffer::zeroed((blocks * BLOCK) as usize)),
-    };
-    assert!(machine.set.submit(machine.now, request).is_ok());
-    loop {
-        machine.set.turn(machine.now, &mut machine.replies);
-        if let Some(reply) = machine.replies.pop() {
-            reply.result.expect("it is read");
-            return reply.buffer.expect("its buffer")[0];
-        }
-        pass_time(machine);
-    }
+    let place = (lba * BLOCK, blocks * BLOCK);
+    let reply = ask(machine, vdisk, RequestKind::Read, place);
+    reply.result.expect("it is read");
+    reply.buffer.expect("its buffer")[0]
 }
 
 fn open_moment(machine: &mut Machine<CompactDisk>, moment: &Moment) -> VdiskId {
@@ -247,23 +186,8 @@ fn scan_moment(machine: &mut Machine<CompactDisk>, moment: u64, mib: u64, whole:
     let began = machine.now;
     let view = open_moment(machine, &Moment::Seq(moment));
     if whole {
-        let request = Request {
-            origin: 2,
-            handle: 78,
-            vdisk: view,
-            kind: RequestKind::Status,
-            offset_bytes: 0,
-            len_bytes: SIZE,
-            fua: false,
-            buffer: Some(Buffer::zeroed(Extent::BYTES)),
-        };
-        assert!(machine.set.submit(machine.now, request).is_ok());
-        while machine.replies.pop().is_none() {
-            machine.set.turn(machine.now, &mut machine.replies);
-            if machine.replies.is_empty() {
-                pass_time(machine);
-            }
-        }
+        let reply = ask(machine, view, RequestKind::Status, (0, SIZE));
+        reply.result.expect("it is told");
     }
     for at in 0..mib {
         read(machine, view, at * 256, 256);
@@ -400,7 +324,7 @@ fn measure(what: &str, disk: Box<dyn Disk>) {
 #[test]
 #[ignore = "prints figures of BENCHMARKS.md; takes minutes and a gigabyte"]
 fn on_a_hard_disk() {
-    measure("hard disk", hard_disk());
+    measure("hard disk", Box::new(hard_disk(DISK, Store::None)));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::common::histories::{listener, open_at, wait, with_history};
 use super::common::{self, TestDisk, crash};
 use super::{
-    QUANTUM, SIZE, clone_at, config, drop_clone, mark, new_machine, nth, open, read_all, reopened,
+    QUANTUM, SIZE, clone_at, clone_config, drop_clone, mark, new_machine, nth, open, read_all,
+    reopened,
 };
 use disktime_history::{Moment, WhenFull};
 use disktime_units::Nanos;
@@ -22,7 +23,9 @@ fn a_clone_is_there_or_not_after_a_crash() {
         let (heard, done) = listener();
         let db = machine.handle(0);
         let moment = Moment::parse("golden").expect("a moment");
-        machine.set.clone_vdisk(db, &moment, config("x"), done);
+        machine
+            .set
+            .clone_vdisk(db, &moment, clone_config("x"), done);
         for _ in 0..cut {
             machine.step();
         }

@@ -2,7 +2,7 @@
 
 use super::common::histories::{listener, wait, with_history};
 use super::common::{self, BLANK, MIB, Machine, TestDisk, new_disk};
-use super::{DISK, QUANTUM, SIZE, clone_at, config, mark, new_machine, nth};
+use super::{DISK, QUANTUM, SIZE, clone_at, clone_config, mark, new_machine, nth};
 use disktime_engine::{
     IoError, Limit, PolicyKind, RequestKind, StreamConfig, StreamId, StreamReport,
 };
@@ -80,7 +80,7 @@ fn what_a_clone_reads_is_not_written_over() {
             }),
             ..StreamConfig::BEST_EFFORT
         },
-        ..config("x")
+        ..clone_config("x")
     };
     machine.set.clone_vdisk(db, &moment, slow, done);
     wait(&mut machine, &heard).expect("a clone");

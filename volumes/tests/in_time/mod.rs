@@ -1,9 +1,9 @@
 //! Vdisks on modelled disks in virtual time, as a server opens them, and clients that keep asking.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
-use crate::common::{BLANK, MIB, MachineOf, options};
-use disktime_disks::{Disk, Store, VirtualDisk, VirtualOverlapDisk};
-use disktime_drive_models::{OverlapDrive, preset};
+use crate::common::{BLANK, MIB, MachineOf, models, options};
+use disktime_disks::{Disk, Store, VirtualOverlapDisk};
+use disktime_drive_models::OverlapDrive;
 use disktime_engine::{
     DiskLoop, LoopSettings, Order, PolicyKind, RequestKind, Service, StreamCounters, StreamId,
     SwitchingAccount,
@@ -21,9 +21,7 @@ pub(crate) type Sets = MachineOf<JoinedSets<AnyDisk>>;
 const DISK: u64 = 1024 * MIB;
 
 pub(crate) fn hard_disk() -> AnyDisk {
-    let (parameters, _) = preset("desktop-7200-2008").expect("the preset exists");
-    let disk = VirtualDisk::hard_disk(&parameters, DISK, "hdd0", Store::Sparse);
-    Box::new(disk.expect("a valid model"))
+    Box::new(models::hard_disk(DISK, Store::Sparse))
 }
 
 /// A modelled SSD, by the name of its preset.
