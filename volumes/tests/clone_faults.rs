@@ -3,13 +3,14 @@
 
 mod common;
 
-use common::histories::{clone_config, listener, open_at, wait, with_history};
+use common::histories::{Heard, clone_config, listener, open_at, wait, with_history};
 use common::{BLANK, MIB, Machine, TestDisk, crash, new_disk};
 use disktime_disks::{DiskErrorKind, Fault, FaultDisk, FaultHandle, FaultKind, Operation};
-use disktime_engine::VdiskId;
+use disktime_engine::{IoError, Service, VdiskId};
 use disktime_history::{Moment, WhenFull};
 use disktime_units::Nanos;
 use disktime_volumes::{Format, OpenReport, VdiskConfig};
+use std::ops::Range;
 
 const QUANTUM: u32 = 128 << 10;
 const SIZE: u64 = 4 * MIB;
@@ -133,11 +134,8 @@ fn a_clone_that_cannot_be_read_costs_no_other_vdisk() {
     for name in ["x", "y", "z"] {
         make(&mut machine, "db", name).expect("a clone");
     }
-    let uuid = machine.set.uuid(machine.set.vdisk_id("y").expect("served"));
-    let entry = machine.set.label().history_of(uuid.expect("served"));
-    let (start, len) = entry.expect("it has a log").extents()[0];
     let fault = Fault {
-        range_bytes: start..start + len,
+        range_bytes: area_of(&machine, "y"),
         ..Fault::every(Operation::Read, FaultKind::Error(DiskErrorKind::Io))
     };
     let (mut machine, report) = reopened(machine, &mut handle, &[], Some(fault));
@@ -151,6 +149,129 @@ fn a_clone_that_cannot_be_read_costs_no_other_vdisk() {
     let (machine, report) = reopened(machine, &mut handle, &[], None);
     assert_eq!(report.messages, Vec::<String>::new());
     assert!(machine.set.vdisk_id("y").is_some());
+}
+
+/// Errors of writes in a part of the disk.
+fn writes_fail(range_bytes: Range<u64>, kind: FaultKind) -> Fault {
+    Fault {
+        range_bytes,
+        ..Fault::every(Operation::Write, kind)
+    }
+}
+
+/// Where the log of a vdisk lies.
+fn area_of(machine: &Machine<TestDisk>, name: &str) -> Range<u64> {
+    let vdisk = machine.set.vdisk_id(name).expect("it is served");
+    let uuid = machine.set.uuid(vdisk).expect("it has one");
+    let entry = machine.set.label().history_of(uuid);
+    let (start, len) = entry.expect("it has a log").extents()[0];
+    start..start + len
+}
+
+/// Power fails when a clone is recorded and has no log, and then no log can be written: the others
+/// are served, those before it and those behind it.
+#[test]
+fn a_clone_whose_log_cannot_be_made_costs_no_other_vdisk() {
+    let two = |seed| {
+        let (mut machine, handle) = new_machine(seed);
+        make(&mut machine, "db", "y").expect("a clone");
+        make(&mut machine, "y", "w").expect("a clone of it");
+        (machine, handle)
+    };
+    let place = {
+        let (mut machine, _) = two(6);
+        make(&mut machine, "db", "x").expect("a clone");
+        machine.settle();
+        area_of(&machine, "x")
+    };
+    let (mut machine, mut handle) = two(6);
+    handle.inject(writes_fail(place.clone(), FaultKind::Stuck));
+    let (heard, done) = listener();
+    let db = machine.set.vdisk_id("db").expect("it is served");
+    machine
+        .set
+        .clone_vdisk(db, &Moment::Ago(0), clone_config("x"), done);
+    for _ in 0..1000 {
+        machine.step();
+    }
+    assert!(machine.set.records_clone("x") && heard.lock().expect("no panic").is_none());
+    let fault = writes_fail(place, FaultKind::Error(DiskErrorKind::Io));
+    let (mut machine, report) = reopened(machine, &mut handle, &[], Some(fault));
+    says(&report, &["the clone `x` is not served"]);
+    let names: Vec<&str> = machine.set.vdisks().map(|(name, _)| name).collect();
+    assert_eq!(names, ["db", "y", "w"]);
+    for vdisk in 0..3 {
+        let read = machine.read(vdisk, 0, 4096).expect("readable");
+        assert!(read == [1; 4096]);
+    }
+    let (machine, report) = reopened(machine, &mut handle, &[], None);
+    assert_eq!(report.messages, Vec::<String>::new());
+    assert!(machine.set.vdisk_id("x").is_some());
+}
+
+/// What waits for space of the disk when the clone is dropped is answered.
+#[test]
+fn what_a_dropped_clone_was_asked_is_answered() {
+    let (mut machine, handle) = new_machine(7);
+    let x = make(&mut machine, "db", "x").expect("a clone");
+    machine.write(1, 0, &[2; 4096]).expect("written");
+    let is_full = FaultKind::Error(DiskErrorKind::NoSpace);
+    handle.inject(writes_fail(area_of(&machine, "x"), is_full));
+    assert_eq!(machine.write(1, 0, &[3; 4096]), Err(IoError::NoSpace));
+    // What the log writes waits for the next second when one more write has failed just now.
+    machine.set.turn(machine.now, &mut machine.replies);
+    let (tried, done) = listener();
+    machine.set.mark(x, "tried", done);
+    loop {
+        machine.set.turn(machine.now, &mut machine.replies);
+        if tried.lock().expect("no panic").is_some() {
+            break;
+        }
+        machine.now = machine.set.next_wake().expect("a history ticks");
+    }
+    taken(&tried).expect_err("there is no space");
+    let (marked, done) = listener();
+    machine.set.mark(x, "m", done);
+    let (reverted, done) = listener();
+    machine.set.revert(x, &Moment::Ago(0), done);
+    give_up(&mut machine, "x").expect("dropped");
+    for heard in [marked, reverted] {
+        let why = taken(&heard).expect_err("it is not done");
+        assert!(why.contains("the clone was dropped"), "{why}");
+    }
+}
+
+/// Those that are refused as too many wait, and those that wait when the server stops.
+#[test]
+fn clones_that_are_not_begun_are_answered() {
+    let (mut machine, _) = new_machine(8);
+    let db = machine.set.vdisk_id("db").expect("it is served");
+    let mut makes = Vec::new();
+    let mut drops = Vec::new();
+    for number in 0..600 {
+        let (heard, done) = listener();
+        let config = clone_config(&format!("c{number}"));
+        machine.set.clone_vdisk(db, &Moment::Ago(0), config, done);
+        makes.push(heard);
+        let (heard, done) = listener();
+        machine.set.drop_recorded_clone("none", done);
+        drops.push(heard);
+    }
+    machine.set.begin_stop();
+    machine.settle();
+    let makes = makes.iter().map(|heard| taken(heard).map(drop));
+    let answers: Vec<_> = makes.chain(drops.iter().map(taken)).collect();
+    let are = |words: &str| {
+        let has = |one: &&Result<(), String>| one.as_ref().is_err_and(|why| why.contains(words));
+        answers.iter().filter(has).count()
+    };
+    assert_eq!(are("the server is stopping"), 1024);
+    assert_eq!(are("too many clones"), 1200 - 1024);
+}
+
+fn taken<T>(heard: &Heard<T>) -> Result<T, String> {
+    let answer = heard.lock().expect("no panic").take();
+    answer.expect("an answer")
 }
 
 /// Whatever write of its making fails: there is no clone, nothing is held, and nothing is left that
