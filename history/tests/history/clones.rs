@@ -1,7 +1,7 @@
 //! Clones: their records byte by byte, what they hold, and the logs of clones themselves.
 
 use crate::disk::Disk;
-use crate::driver::{DISK, Driver, LOG, VDISK, geometry, settings};
+use crate::driver::{DISK, Driver, LOG, VDISK, geometry, recover, settings};
 use crate::support::{batches, done, new, newest_checkpoint, reopened, revert, u64_at, write};
 use disktime_history::{
     CloneEntry, Expectation, Failure, Need, Notice, OpenError, Origin, Recovery, SUPERBLOCK_UNITS,
@@ -166,6 +166,42 @@ fn superblocks_say_that_there_are_clones_before_one_is_written() {
         }
         done(&mut driver, &mut random, again);
     }
+}
+
+/// A power failure may take back that the last clone was dropped: the bit stays until it cannot.
+#[test]
+fn superblocks_say_that_there_are_clones_until_it_is_durable_that_there_are_none() {
+    let mut without = 0;
+    for seed in 0..60 {
+        let mut random = SplitMix64::new(seed);
+        let mut driver = Driver::new(geometry(32, 8, 64), settings(2, WhenFull::Refuse));
+        let before = write(&mut driver, &mut random, 1, 1);
+        let moment = write(&mut driver, &mut random, 1, 2);
+        clone_at(&mut driver, &mut random, moment);
+        // Superblocks are written by the fold, at any time of the drop.
+        driver.log.fold(before).expect("nothing holds it");
+        for _ in 0..seed % 20 {
+            driver.step(&mut random);
+        }
+        let request = driver.request();
+        driver.log.drop_clone(request, CLONE).expect("taken");
+        while driver.step(&mut random) {
+            for crash in 0..4 {
+                let mut lost = driver.disk.clone();
+                lost.crash(&mut SplitMix64::new(seed * 1000 + crash));
+                let whole = [0, 1].into_iter().filter(|copy| is_whole(&lost, *copy));
+                if whole.into_iter().all(|copy| bits(&lost, copy) == 1) {
+                    continue;
+                }
+                without += 1;
+                let (geometry, settings) = (driver.geometry(), driver.settings());
+                let found = recover(&mut lost, &geometry, settings).expect("it opens");
+                let clones = found.0.status().clones;
+                assert!(clones.is_empty(), "seed {seed}: {clones:?}");
+            }
+        }
+    }
+    assert!(without > 0, "superblocks without the bit are written");
 }
 
 #[test]
