@@ -305,6 +305,35 @@ fn a_clone_that_cannot_be_made_is_undone() {
     assert!(failures > 3, "{failures}");
 }
 
+/// Between the request and the record, and while the moment is being opened.
+#[test]
+fn no_moment_opens_of_a_clone_that_is_being_dropped() {
+    for opens_first in [false, true] {
+        let (mut machine, _) = new_machine(6);
+        let x = make(&mut machine, "db", "x").expect("a clone");
+        let (dropped, drop_done) = listener();
+        let (opened, open_done) = listener();
+        if opens_first {
+            machine.set.open_moment(x, &Moment::Ago(0), open_done);
+            machine.set.drop_clone(x, drop_done);
+        } else {
+            machine.set.drop_clone(x, drop_done);
+            machine.step();
+            machine.set.open_moment(x, &Moment::Ago(0), open_done);
+        }
+        machine.settle();
+        let (dropped, opened) = (taken(&dropped), taken(&opened));
+        assert!(dropped.is_ok() != opened.is_ok(), "{dropped:?} {opened:?}");
+        if opens_first {
+            continue;
+        }
+        let why = opened.expect_err("it is being dropped");
+        assert!(why.contains("being dropped"), "{why}");
+        make(&mut machine, "db", "z").expect("its place is free");
+        machine.settle();
+    }
+}
+
 #[test]
 fn clones_that_come_and_go_use_the_same_places_again() {
     let (mut machine, _) = new_machine(5);

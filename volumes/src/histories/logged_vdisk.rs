@@ -125,6 +125,8 @@ pub(crate) struct LoggedVdisk {
     stored: StoredBytes,
     since_1970_ns: u64,
     stopping: bool,
+    /// A clone that is being dropped.
+    pub(super) is_leaving: bool,
     /// Folds are left to the next start.
     pub(super) leaves_folds: bool,
     pub(super) is_closed: bool,
@@ -173,6 +175,7 @@ impl LoggedVdisk {
             stored: StoredBytes::default(),
             since_1970_ns,
             stopping: false,
+            is_leaving: false,
             leaves_folds: false,
             is_closed: false,
             is_active: false,

@@ -96,6 +96,9 @@ impl Histories {
         done: MomentDone,
     ) {
         let at = self.by_slot[&slot.index()];
+        if self.get(at).is_some_and(LoggedVdisk::is_leaving) {
+            return done(Err(is_dropped()));
+        }
         if let Moment::Seq(seq) = moment
             && let Some(handle) = moment_handle(self.numbering.position(at), *seq)
             && let Some(open) = self.moments.get(&handle.0)
@@ -113,7 +116,13 @@ impl Histories {
     /// Moments that logs have opened get their handles.
     pub(super) fn open_moments(&mut self, at: usize) {
         let opened = self.get_mut(at).map(LoggedVdisk::take_opened);
+        let is_leaving = self.get(at).is_some_and(LoggedVdisk::is_leaving);
         for (view, seq, done) in opened.into_iter().flatten() {
+            if is_leaving {
+                self.close_view(at, view);
+                done(Err(is_dropped()));
+                continue;
+            }
             match self.use_moment(at, view, seq) {
                 Some((handle, _)) => done(Ok((handle, seq))),
                 None => done(Err(too_great())),
@@ -175,6 +184,21 @@ impl Histories {
             self.close_view(at, view);
         }
     }
+}
+
+impl LoggedVdisk {
+    /// It is a clone that is being dropped, or is not after all: meanwhile no moment of it opens.
+    pub(crate) fn set_leaving(&mut self, is_leaving: bool) {
+        self.is_leaving = is_leaving;
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+}
+
+fn is_dropped() -> HistoryError {
+    "it is a clone that is being dropped".to_owned()
 }
 
 fn too_great() -> HistoryError {

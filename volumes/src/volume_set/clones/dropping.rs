@@ -88,6 +88,9 @@ impl<D: Disk> VolumeSet<D> {
         };
         match next {
             Err(why) => {
+                if let Dropped::Served(vdisk) = dropping.what {
+                    self.set_leaving(vdisk, false);
+                }
                 match dropping.done.take() {
                     Some(done) => done(Err(why)),
                     None => tracing::warn!("the space of a clone that was dropped: {why}"),
@@ -143,7 +146,18 @@ impl<D: Disk> VolumeSet<D> {
                 "`{name}` cannot be dropped: moments of it are being read"
             ));
         }
-        self.ask_to_drop(parent.at, uuid)
+        let stage = self.ask_to_drop(parent.at, uuid)?;
+        // A moment that opened now would be there when the clone is not.
+        self.set_leaving(vdisk, true);
+        Ok(stage)
+    }
+
+    fn set_leaving(&mut self, vdisk: VdiskId, is_leaving: bool) {
+        let slot = self.logged_slot(vdisk).ok();
+        let logged = slot.and_then(|slot| self.histories.of_mut(slot));
+        if let Some(logged) = logged {
+            logged.set_leaving(is_leaving);
+        }
     }
 
     fn ask_to_drop(&mut self, parent: usize, clone: Uuid) -> Result<DropStage, HistoryError> {
