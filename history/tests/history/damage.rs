@@ -174,6 +174,29 @@ fn a_damaged_checkpoint_costs_nothing() {
     }
 }
 
+/// The fold ends with a CHECKPOINT, whose seq is a moment as every other.
+#[test]
+fn a_damaged_checkpoint_is_a_moment_of_the_branch_before_it() {
+    let (mut driver, mut random) = new(WhenFull::Shorten);
+    let first = write(&mut driver, &mut random, 1, 1);
+    let second = write(&mut driver, &mut random, 1, 2);
+    driver.log.fold(first).expect("nothing holds the floor");
+    driver.run(&mut random);
+    let moment = driver.log.status().newest;
+    let content = driver.read(View::Now);
+    revert(&mut driver, &mut random, second);
+    write(&mut driver, &mut random, 1, 3);
+    driver.run(&mut random);
+    let branches = driver.log.status().branches;
+    let at = newest_checkpoint(&driver);
+    driver.disk.bytes[at + 500] ^= 1;
+    let (mut driver, report) = reopened(&driver).expect("it opens");
+    assert!(report.checkpoint_mended && report.lost_from.is_none());
+    assert_eq!(driver.log.status().branches, branches);
+    let view = driver.view(moment, &mut random).expect("it opens");
+    assert!(driver.read(View::At(view)) == content);
+}
+
 /// The header of the oldest batch of data that is still in the log, and of its footer.
 fn destroy_old_batch(driver: &mut Driver) -> u64 {
     let seal = batches(driver, 10)[0];
