@@ -174,6 +174,7 @@ impl OpenSegment {
             slot: self.slot,
             seal,
             is_cut: false,
+            hole: None,
             next_slot: if seal.is_none() { self.next_slot } else { 0 },
             seqs: [self.first_seq, self.last_seq],
             times_ns: [self.first_time_ns, self.last_time_ns],
@@ -303,7 +304,8 @@ impl Segments {
         for mut row in all {
             let is_before = row.id < end.segment;
             if row.id == end.segment && row.seqs[0] <= end.last_seq {
-                row.seal = Some((end.unit, end.hole.unwrap_or(0)));
+                row.seal = Some((end.unit, 0));
+                row.hole = row.hole.or(end.hole);
                 (row.is_cut, row.next_slot) = (true, 0);
                 (row.seqs[1], row.times_ns[1]) = (end.last_seq, end.time_ns);
             } else if !is_before {

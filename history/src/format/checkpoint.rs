@@ -23,21 +23,15 @@ pub(crate) struct SegmentRow {
     pub(crate) slot: u32,
     /// Where it ends, and the checksum of the SEAL's header; `None`: it is not sealed.
     pub(crate) seal: Option<(Unit, u32)>,
-    /// There is no SEAL at its end: what lay there is lost. The checksum is that of a CHECKPOINT
-    /// between its batches which has no header, or 0.
+    /// There is no SEAL at its end: what lay there is lost.
     pub(crate) is_cut: bool,
+    /// The checksum of a CHECKPOINT between its batches which has no header, if one has none and
+    /// the segment has no SEAL.
+    pub(crate) hole: Option<u32>,
     /// The slot of the segment behind it, if it is not sealed.
     pub(crate) next_slot: u32,
     pub(crate) seqs: [Seq; 2],
     pub(crate) times_ns: [u64; 2],
-}
-
-impl SegmentRow {
-    /// The checksum of the CHECKPOINT that had no header when the segment was cut.
-    pub(crate) fn hole(&self) -> Option<u32> {
-        let (_, checksum) = self.seal.filter(|_| self.is_cut)?;
-        Some(checksum).filter(|checksum| *checksum != 0)
-    }
 }
 
 /// A branch as a checkpoint lists it.
@@ -324,7 +318,8 @@ fn put_all(bytes: &mut [u8], at: usize, numbers: &[u64]) {
 
 fn encode_segment(segment: &SegmentRow, bytes: &mut Vec<u8>) {
     let at = row(bytes, SEGMENT_BYTES);
-    let (unit, checksum) = segment.seal.unwrap_or_default();
+    let (unit, of_seal) = segment.seal.unwrap_or_default();
+    let checksum = segment.hole.unwrap_or(of_seal);
     put(bytes, at, &segment.id.to_le_bytes());
     put(bytes, at + 8, &segment.slot.to_le_bytes());
     put(bytes, at + 12, &unit.to_le_bytes());
@@ -356,11 +351,14 @@ fn decode_loss(row: &[u8]) -> LossRow {
 
 fn decode_segment(row: &[u8]) -> SegmentRow {
     let (unit, last) = (u32_at(row, 12), u32_at(row, 52));
+    let (is_cut, checksum) = (unit != 0 && last == 1, u32_at(row, 48));
+    let has_seal = unit != 0 && !is_cut;
     SegmentRow {
         id: u64_at(row, 0),
         slot: u32_at(row, 8),
-        seal: (unit != 0).then(|| (unit, u32_at(row, 48))),
-        is_cut: unit != 0 && last == 1,
+        seal: (unit != 0).then_some((unit, if has_seal { checksum } else { 0 })),
+        is_cut,
+        hole: Some(checksum).filter(|checksum| !has_seal && *checksum != 0),
         next_slot: if unit == 0 { last } else { 0 },
         seqs: [u64_at(row, 16), u64_at(row, 24)],
         times_ns: [u64_at(row, 32), u64_at(row, 40)],

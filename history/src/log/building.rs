@@ -372,7 +372,7 @@ impl Log {
             }),
             durable: Durable {
                 is_sealed: true,
-                hole: row.hole(),
+                hole: row.hole,
                 ..Durable::default()
             },
         };

@@ -147,10 +147,10 @@ impl Log {
             EMERGENCY_SLOTS
         };
         let room = checkpoint_room(self.tables().encoded_bytes());
-        if self.open_has_hole() {
-            if self.segments.free_slots() > kept {
-                self.begin_sealing();
-            }
+        // A log that is full gets space by this checkpoint only: then it names the hole itself, and
+        // cannot be replaced by one before it.
+        if self.open_has_hole() && self.segments.free_slots() > kept {
+            self.begin_sealing();
             return false;
         }
         if !self.make_room(room, kept, now_ns) {
@@ -243,13 +243,17 @@ impl Log {
 
     /// The tables as they are after all that is in flight.
     pub(super) fn tables(&self) -> Tables {
+        let mut segments = self.segments.rows(self.floor);
+        if let Some(open) = segments.last_mut().filter(|row| row.seal.is_none()) {
+            open.hole = self.hole_in(open.id);
+        }
         Tables {
             floor: self.floor,
             oldest_restorable: self.oldest_restorable,
             current_branch: self.branches.current(),
             vdisk_blocks: self.geometry.vdisk_blocks,
             undo_branch: self.branches.undo_id(),
-            segments: self.segments.rows(self.floor),
+            segments,
             branches: self.branches.rows().cloned().collect(),
             marks: self.marks.rows().cloned().collect(),
             lost_runs: self.lost_blocks.rows(),

@@ -113,16 +113,19 @@ impl Recovery {
 
     /// What the checkpoint says of the segment that is read, if it lies in that.
     fn listed(&self) -> Option<Listed> {
-        let checkpoint = self
-            .checkpoint
-            .as_ref()
-            .filter(|_| self.segments.is_empty())?;
-        let row = checkpoint.tables.segments.last()?;
+        let row = self.checkpoint_row()?;
         Some(Listed {
             first_seq: row.seqs[0],
             time_ns: row.times_ns[0],
             next_slot: row.next_slot,
         })
+    }
+
+    /// The row of the segment that is read, if the checkpoint lies in that.
+    fn checkpoint_row(&self) -> Option<&SegmentRow> {
+        let checkpoint = self.checkpoint.as_ref();
+        let checkpoint = checkpoint.filter(|_| self.segments.is_empty())?;
+        checkpoint.tables.segments.last()
     }
 
     /// What is known to have been durable of the segment that is read.
@@ -140,7 +143,7 @@ impl Recovery {
             checkpoint: newest.filter(is_here),
             checkpoint_is_damaged: self.checkpoint_mended,
             checkpoint_before: before.filter(is_here),
-            hole: None,
+            hole: self.checkpoint_row().and_then(|row| row.hole),
         }
     }
 
@@ -222,9 +225,10 @@ impl Recovery {
             match scan.end {
                 End::Sealed(unit, checksum) => sealed.push(segment.row(Some((unit, checksum)))),
                 End::SealIsLost(unit) => {
-                    let row = segment.row(Some((unit, scan.hole.unwrap_or(0))));
+                    let row = segment.row(Some((unit, 0)));
                     sealed.push(SegmentRow {
                         is_cut: true,
+                        hole: scan.hole,
                         ..row
                     });
                 }

@@ -1,7 +1,7 @@
 //! A log that is full, and segments at their ends.
 
 use crate::driver::{Driver, geometry, settings};
-use crate::support::{batches, new, reopened, u64_at, write};
+use crate::support::{batches, done, new, newest_checkpoint, reopened, u64_at, write};
 use disktime_history::{Failure, Notice, UNIT_BYTES, View, WhenFull};
 use disktime_random::SplitMix64;
 use std::collections::BTreeMap;
@@ -188,4 +188,59 @@ fn a_durable_record_is_durable() {
     driver.log.note_durable();
     driver.run(&mut random);
     assert_eq!(batches(&driver, 7).len(), 1, "one is enough");
+}
+
+/// A log that is full to the last slot once so many marks are dropped: drops may take the slots
+/// that are kept for what makes space. With the seq of a write before the marks; one mark is left.
+fn without_a_free_slot(marks: usize) -> Option<(Driver, SplitMix64, u64)> {
+    let (mut driver, mut random) = new(WhenFull::Refuse);
+    let early = write(&mut driver, &mut random, 1, 1);
+    let names = (0..marks).map(|at| format!("m{at}"));
+    for name in names.clone().chain(["left".to_owned()]) {
+        let request = driver.request();
+        driver.log.mark(request, &name, None).expect("taken");
+        done(&mut driver, &mut random, request);
+    }
+    fill(&mut driver, &mut random);
+    names.for_each(|name| drop_mark(&mut driver, &mut random, &name));
+    let is_full = driver.log.status().free_slots == 0;
+    is_full.then_some((driver, random, early))
+}
+
+fn drop_mark(driver: &mut Driver, random: &mut SplitMix64, name: &str) {
+    let request = driver.request();
+    driver.log.drop_mark(request, name).expect("taken");
+    done(driver, random, request);
+    driver.run(random);
+}
+
+/// The fold that would make space ends with a CHECKPOINT, which has no place but the segment in
+/// which the one before it is damaged.
+#[test]
+fn a_full_log_whose_newest_checkpoint_is_damaged_gets_space() {
+    let full = (1..60).find_map(without_a_free_slot);
+    let (mut driver, mut random, early) = full.expect("drops take the last slot");
+    driver.log.fold(early).expect("nothing holds the floor");
+    driver.run(&mut random);
+    assert_eq!(driver.log.status().floor, early);
+    drop_mark(&mut driver, &mut random, "left");
+    let checkpoint = newest_checkpoint(&driver);
+    driver.disk.bytes[checkpoint + 500] ^= 1;
+    let (mut driver, report) = reopened(&driver).expect("it opens");
+    assert!(report.checkpoint_mended && report.lost_from.is_none());
+    assert_eq!(driver.log.status().free_slots, 0);
+    let to = driver.log.status().newest;
+    driver.log.fold(to).expect("nothing holds the floor");
+    while driver.step(&mut random) {
+        // At any moment what is there can be opened.
+        let (again, report) = reopened(&driver).expect("it opens");
+        assert_eq!(report.lost_from, None);
+        assert!(again.log.broken().is_none());
+        assert_eq!(again.read(View::Now)[2], Some(vec![9; UNIT_BYTES]));
+    }
+    assert_eq!(driver.log.status().floor, to, "the fold ends");
+    write(&mut driver, &mut random, 2, 10);
+    let (driver, report) = reopened(&driver).expect("it opens");
+    assert_eq!(report.lost_from, None);
+    assert_eq!(driver.read(View::Now)[2], Some(vec![10; UNIT_BYTES]));
 }

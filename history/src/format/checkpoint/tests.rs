@@ -12,6 +12,7 @@ fn sections_of_other_types_and_the_ends_of_longer_rows_are_skipped() {
             slot: 0,
             seal: None,
             is_cut: false,
+            hole: None,
             next_slot: 3,
             seqs: [1, 0],
             times_ns: [5, 0],
