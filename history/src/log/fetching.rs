@@ -291,9 +291,16 @@ impl Log {
         }
     }
 
+    /// What the newest content sees. `None` while a revert is being done, and if the log broke: a
+    /// branch may have begun that is not the newest content, as it is not durable.
+    fn path_of_newest(&self) -> Option<Path> {
+        let is_known = !self.reverting && !matches!(self.phase, Phase::Broken(_));
+        is_known.then(|| self.branches.current_path())
+    }
+
     /// Searches for blocks of the first fetch, until they are known or a page has to be read.
     fn search(&mut self, view: View, blocks: Range<u64>) {
-        let current = self.branches.current_path();
+        let of_newest = self.path_of_newest();
         let last_seq_of = |unit: Unit| {
             let slot = self.geometry.slot_of(unit);
             self.segments.last_seq_in_slot(slot)
@@ -306,7 +313,7 @@ impl Log {
             },
             View::At(view) => match self.views.get_mut(&view) {
                 Some((_, ViewMap::Lazy(map))) => {
-                    let common = current.common(map.path());
+                    let common = of_newest.and_then(|path| path.common(map.path()));
                     let other = self.newest.whole().zip(common);
                     (&mut **map, other)
                 }

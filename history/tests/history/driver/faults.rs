@@ -37,12 +37,20 @@ impl Driver {
 
     /// A write in flight fails; whether there was one.
     pub(crate) fn fail_a_write(&mut self) -> bool {
+        self.fail_first(|job| matches!(job, Job::Write(..)))
+    }
+
+    /// A flush in flight fails; whether there was one.
+    pub(crate) fn fail_a_flush(&mut self) -> bool {
+        self.fail_first(|job| matches!(job, Job::Flush(..)))
+    }
+
+    fn fail_first(&mut self, is_it: impl Fn(&Job) -> bool) -> bool {
         self.take_steps();
-        let is_write = |job: &Job| matches!(job, Job::Write(..));
-        let Some(at) = self.jobs.iter().position(is_write) else {
+        let Some(at) = self.jobs.iter().position(is_it) else {
             return false;
         };
-        if let Job::Write(io, ..) = self.jobs.remove(at) {
+        if let Job::Write(io, ..) | Job::Flush(io, ..) = self.jobs.remove(at) {
             self.log.complete(io, Err(IoFailed));
         }
         self.take_notices();
