@@ -9,6 +9,8 @@ mod f1_reservable;
 mod f2_four_streams;
 mod h1_mariner;
 mod h2_time_travel;
+mod h3_potemkin;
+mod h4_ventana;
 mod history_bed;
 mod o10_untested;
 mod o11_overlap_isolation;
@@ -51,6 +53,8 @@ pub const ALL: &[Experiment] = &[
     z1_macro::EXPERIMENT,
     h1_mariner::EXPERIMENT,
     h2_time_travel::EXPERIMENT,
+    h3_potemkin::EXPERIMENT,
+    h4_ventana::EXPERIMENT,
     o1_utilization_error::EXPERIMENT,
     o2_lag::EXPERIMENT,
     o3_isolation::EXPERIMENT,

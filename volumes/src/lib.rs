@@ -71,8 +71,8 @@ pub use label::{Extent, Label, Uuid, VdiskEntry};
 pub use labelled::{Format, LabelledDisk, OpenOptions};
 pub use request_table::{MAX_REQUEST_BYTES, MAX_REQUESTS};
 pub use space::{
-    MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, reconcile,
-    reconcile_joined,
+    MAX_HISTORY_BYTES, MIN_HISTORY_BYTES, Misfit, Plan, PlannedDisk, VdiskSpec, free_bytes,
+    reconcile, reconcile_joined,
 };
 pub use volume_set::{
     CloneConfig, CloneConfigs, DropDone, GroupConfig, HistoryConfig, HistoryStreams, OpenReport,

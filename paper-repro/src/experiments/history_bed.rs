@@ -13,7 +13,7 @@ use disktime_history::{Moment, Seq, WhenFull};
 use disktime_lab::{LabError, LabResult};
 use disktime_units::{ByBackgroundWork, Nanos, Share, TrimHandling};
 use disktime_volumes::{
-    Format, HistoryConfig, HistoryError, HistoryReport, JoinedSets, LabelledDisk, OpenOptions,
+    CloneConfig, Format, HistoryConfig, HistoryError, JoinedSets, LabelledDisk, OpenOptions,
     SeqDone, VdiskConfig, VdiskSpec, VirtualDriver, VolumeSet,
 };
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub(super) const LOG_BYTES: u64 = 512 << 20;
 /// and that of a request.
 pub(super) const BLOCK: u64 = 4096;
 
-/// Where the log of the vdisk is, which lies on a hard disk.
+/// Where the log of the vdisk is, which lies on a hard disk if nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogPlace {
     /// It has none.
@@ -42,6 +42,8 @@ pub(super) enum LogPlace {
     OwnHardDisk,
     /// On an SSD.
     Ssd,
+    /// On an SSD, where the vdisk lies too.
+    AllOnSsd,
 }
 
 impl LogPlace {
@@ -52,6 +54,7 @@ impl LogPlace {
             LogPlace::SameDisk => "log on the same disk",
             LogPlace::OwnHardDisk => "log on its own hard disk",
             LogPlace::Ssd => "log on an SSD",
+            LogPlace::AllOnSsd => "all on an SSD",
         }
     }
 }
@@ -59,8 +62,10 @@ impl LogPlace {
 /// The vdisk and its clock.
 pub(super) struct Bed {
     sets: JoinedSets<AnyDisk>,
-    vdisk: VdiskId,
-    now: Nanos,
+    /// The vdisk.
+    pub(super) vdisk: VdiskId,
+    /// The time.
+    pub(super) now: Nanos,
     replies: Vec<Reply>,
     requests: u64,
 }
@@ -84,6 +89,9 @@ fn gone() -> LabError {
 fn sentence(error: impl ToString) -> LabError {
     LabError::new(error.to_string())
 }
+
+/// Hears what came of something.
+type Done<T> = Box<dyn FnOnce(Result<T, HistoryError>) + Send>;
 
 fn config(log: LogPlace) -> VdiskConfig {
     let best_effort = StreamConfig::BEST_EFFORT;
@@ -114,11 +122,14 @@ impl Bed {
     /// A vdisk of which nothing was written, with an empty log there.
     pub(super) fn new(log: LogPlace) -> LabResult<Bed> {
         let preparation = Preparation::begin();
-        let mut disks = vec![hard_disk(&preparation)?];
+        let mut disks = vec![match log {
+            LogPlace::AllOnSsd => ssd(&preparation)?,
+            _ => hard_disk(&preparation)?,
+        }];
         match log {
             LogPlace::OwnHardDisk => disks.push(hard_disk(&preparation)?),
             LogPlace::Ssd => disks.push(ssd(&preparation)?),
-            LogPlace::Nowhere | LogPlace::SameDisk => {}
+            LogPlace::Nowhere | LogPlace::SameDisk | LogPlace::AllOnSsd => {}
         }
         let mut driver = VirtualDriver::default();
         let mut labelled = Vec::new();
@@ -183,13 +194,19 @@ impl Bed {
         }
     }
 
-    fn submit(&mut self, kind: RequestKind, at: u64, buffer: Buffer) -> LabResult<u64> {
+    fn submit(
+        &mut self,
+        vdisk: VdiskId,
+        kind: RequestKind,
+        at: u64,
+        buffer: Buffer,
+    ) -> LabResult<u64> {
         let handle = self.requests;
         self.requests += 1;
         let request = Request {
             origin: 0,
             handle,
-            vdisk: self.vdisk,
+            vdisk,
             kind,
             offset_bytes: at,
             len_bytes: buffer.len() as u64,
@@ -215,7 +232,7 @@ impl Bed {
         while times.len() < writes {
             while since.len() < depth && sent < writes {
                 let data = Buffer::copy_of(&[byte; BLOCK as usize]);
-                let handle = self.submit(RequestKind::Write, place(), data)?;
+                let handle = self.submit(self.vdisk, RequestKind::Write, place(), data)?;
                 since.insert(handle, self.now);
                 sent += 1;
             }
@@ -232,38 +249,52 @@ impl Bed {
 
     /// The first byte of a block.
     pub(super) fn read(&mut self, at: u64) -> LabResult<u8> {
-        self.submit(RequestKind::Read, at, Buffer::zeroed(BLOCK as usize))?;
-        loop {
-            if let Some(reply) = self.replies()?.pop() {
-                reply
-                    .result
-                    .map_err(|error| sentence(format!("{error:?}")))?;
-                let first = reply.buffer.and_then(|buffer| buffer.first().copied());
-                return first.ok_or_else(|| LabError::new("a read without its data"));
-            }
-        }
+        Ok(self.read_of(self.vdisk, at, BLOCK)?[0])
     }
 
-    /// Asks the history for something; how long that took.
-    fn control(
+    /// What a vdisk, a clone or a moment holds there.
+    pub(super) fn read_of(&mut self, of: VdiskId, at: u64, len: u64) -> LabResult<Vec<u8>> {
+        self.submit(of, RequestKind::Read, at, Buffer::zeroed(len as usize))?;
+        let reply = self.reply()?;
+        let data = reply.buffer.map(|buffer| buffer.to_vec());
+        data.ok_or_else(|| LabError::new("a read without its data"))
+    }
+
+    /// Writes that to the vdisk or to a clone.
+    pub(super) fn write_to(&mut self, to: VdiskId, at: u64, data: &[u8]) -> LabResult {
+        self.submit(to, RequestKind::Write, at, Buffer::copy_of(data))?;
+        self.reply().map(drop)
+    }
+
+    /// The reply to the only request that is in flight.
+    fn reply(&mut self) -> LabResult<Reply> {
+        let reply = self.replies()?.pop();
+        let reply = reply.ok_or_else(|| LabError::new("no reply"))?;
+        let result = reply.result.as_ref();
+        result.map_err(|error| sentence(format!("{error:?}")))?;
+        Ok(reply)
+    }
+
+    /// Asks the history of a vdisk for something; what came of it, and how long that took.
+    fn control<T: Send + 'static>(
         &mut self,
-        ask: impl FnOnce(&mut VolumeSet<AnyDisk>, VdiskId, SeqDone),
-    ) -> LabResult<Nanos> {
-        let heard: Arc<Mutex<Option<Result<Seq, HistoryError>>>> = Arc::default();
+        of: VdiskId,
+        ask: impl FnOnce(&mut VolumeSet<AnyDisk>, VdiskId, Done<T>),
+    ) -> LabResult<(T, Nanos)> {
+        let heard: Arc<Mutex<Option<Result<T, HistoryError>>>> = Arc::default();
         let of_callback = Arc::clone(&heard);
-        let lock = |of: &Mutex<Option<_>>, result| {
-            *of.lock().unwrap_or_else(PoisonError::into_inner) = result;
-        };
-        let done = Box::new(move |result| lock(&of_callback, Some(result)));
+        let done = Box::new(move |result| {
+            *of_callback.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        });
         let began = self.now;
-        ask(self.sets.set_of_mut(self.vdisk), self.vdisk, done);
+        ask(self.sets.set_of_mut(self.vdisk), of, done);
         loop {
             // No request is in flight.
             self.turn();
             let answer = heard.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(answer) = answer {
-                answer.map_err(LabError::new)?;
-                return Ok(self.now - began);
+                let answer = answer.map_err(LabError::new)?;
+                return Ok((answer, self.now - began));
             }
             self.wait()?;
         }
@@ -271,23 +302,83 @@ impl Bed {
 
     /// Names the present content; how long that took.
     pub(super) fn mark(&mut self, name: &str) -> LabResult<Nanos> {
-        self.control(|set, vdisk, done| set.mark(vdisk, name, done))
+        let marked = self.control(self.vdisk, |set, vdisk, done| set.mark(vdisk, name, done));
+        marked.map(|(_, took)| took)
     }
 
-    /// Goes back to a mark; how long that took.
-    pub(super) fn revert(&mut self, mark: &str) -> LabResult<Nanos> {
-        let moment = Moment::parse(mark).map_err(sentence)?;
-        self.control(|set, vdisk, done| set.revert(vdisk, &moment, done))
+    /// Goes back to a moment; how long that took.
+    pub(super) fn revert(&mut self, moment: &str) -> LabResult<Nanos> {
+        let moment = Moment::parse(moment).map_err(sentence)?;
+        let ask = |set: &mut VolumeSet<AnyDisk>, vdisk, done: SeqDone| {
+            set.revert(vdisk, &moment, done);
+        };
+        self.control(self.vdisk, ask).map(|(_, took)| took)
     }
 
     /// Undoes the last revert; how long that took.
     pub(super) fn undo(&mut self) -> LabResult<Nanos> {
-        self.control(|set, vdisk, done| set.undo_revert(vdisk, done))
+        let undone = self.control(self.vdisk, |set, vdisk, done| set.undo_revert(vdisk, done));
+        undone.map(|(_, took)| took)
+    }
+
+    /// Opens a moment of the vdisk or of a clone.
+    pub(super) fn open(&mut self, of: VdiskId, moment: Seq) -> LabResult<VdiskId> {
+        let moment = Moment::Seq(moment);
+        let ask = |set: &mut VolumeSet<AnyDisk>, vdisk, done| {
+            set.open_moment(vdisk, &moment, done);
+        };
+        let ((opened, _), _) = self.control(of, ask)?;
+        Ok(opened)
+    }
+
+    /// Closes a moment.
+    pub(super) fn close(&mut self, moment: VdiskId) {
+        self.sets.set_of_mut(self.vdisk).close_moment(moment);
+    }
+
+    /// Makes a clone of a moment of the vdisk or of a clone; the clone, and how long that took.
+    pub(super) fn clone_at(
+        &mut self,
+        of: VdiskId,
+        moment: Seq,
+        name: &str,
+        max_bytes: u64,
+    ) -> LabResult<(VdiskId, Nanos)> {
+        let moment = Moment::Seq(moment);
+        let config = CloneConfig {
+            name: name.to_owned(),
+            stream: StreamConfig::BEST_EFFORT,
+            max_bytes,
+            settings: String::new(),
+        };
+        let ask = |set: &mut VolumeSet<AnyDisk>, vdisk, done| {
+            set.clone_vdisk(vdisk, &moment, config, done);
+        };
+        let ((made, _), took) = self.control(of, ask)?;
+        Ok((made, took))
+    }
+
+    /// Drops a clone; how long that took.
+    pub(super) fn drop_clone(&mut self, clone: VdiskId) -> LabResult<Nanos> {
+        let dropped = self.control(clone, |set, clone, done| set.drop_clone(clone, done));
+        dropped.map(|((), took)| took)
+    }
+
+    /// The newest moment of the vdisk or of a clone.
+    pub(super) fn newest(&self, of: VdiskId) -> LabResult<Seq> {
+        let report = self.sets.sets()[0].history(of);
+        let report = report.ok_or_else(|| LabError::new("it has no history"))?;
+        Ok(report.status.newest)
+    }
+
+    /// Bytes of the first disk that belong to nothing.
+    pub(super) fn free_bytes(&self) -> u64 {
+        disktime_volumes::free_bytes(self.sets.sets()[0].label())
     }
 
     /// Bytes of the log that are in use.
     pub(super) fn used_bytes(&self) -> u64 {
-        let report: Option<HistoryReport> = self.sets.sets()[0].history(self.vdisk);
+        let report = self.sets.sets()[0].history(self.vdisk);
         report.map_or(0, |report| report.status.used_units * BLOCK)
     }
 
