@@ -59,8 +59,8 @@ pub use format::record::CloneEntry;
 pub use format::superblock::{Geometry, Origin, SuperblockDefect, origin_of};
 pub use format::{Seq, UNIT_BYTES, Unit, Uuid};
 pub use log::{
-    CloneStatus, FETCH_BLOCKS_MAX, Fetched, Holder, Judge, Log, MarkStatus, Resolved, Run,
-    Settings, Source, Status, UsedSpace, View, WhenFull,
+    CloneStatus, FETCH_BLOCKS_MAX, Fetched, HeldSpace, Holder, Judge, Log, MarkStatus, Resolved,
+    Run, Settings, Source, Status, UsedSpace, View, WhenFull,
 };
 pub use moment::{Moment, MomentError, check_mark_name, time_text};
 pub use recovery::{Expectation, Need, OpenError, Recovery, Report};

@@ -7,7 +7,7 @@
 //!   sealing.rs   the next segment            checkpoints.rs: CHECKPOINT, superblocks
 //!   building.rs  maps of moments             folding.rs: the floor moves
 //!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
-//!   verifying.rs what it holds is read again
+//!   verifying.rs what it holds is read again   used_space.rs what its space is kept for
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
@@ -38,13 +38,15 @@ mod requests;
 mod retaining;
 mod sealing;
 mod space;
+mod used_space;
 mod verifying;
 
 pub use fetching::{FETCH_BLOCKS_MAX, Fetched};
 pub(crate) use opening::Found;
 pub use reading::{Judge, Run, Source, View};
 pub use requests::Resolved;
-pub use retaining::{CloneStatus, Holder, MarkStatus, Status, UsedSpace};
+pub use retaining::{CloneStatus, Holder, MarkStatus, Status};
+pub use used_space::{HeldSpace, UsedSpace};
 
 use crate::branches::Branches;
 use crate::clones::Clones;

@@ -60,8 +60,32 @@ pub struct HistoryBranch {
 pub struct HistoryHolder {
     /// From which moment on.
     pub seq: u64,
-    /// What it is: a mark, a branch, a moment that is open.
+    /// What it is: a mark, a clone, a branch, a moment that is open.
     pub what: String,
+    /// Bytes of the log that it keeps and that are older than the window, alone or with others.
+    pub held_bytes: u64,
+    /// Bytes of them that are freed when it alone is dropped.
+    pub alone_bytes: u64,
+    /// Bytes that are freed when it is dropped with all that are listed before it, or that keep
+    /// from the same moment on.
+    pub with_older_bytes: u64,
+}
+
+impl fmt::Display for HistoryHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kept from seq:{} on by {}", self.seq, self.what)?;
+        if self.held_bytes == 0 {
+            // The window keeps as much.
+            return Ok(());
+        }
+        let parts = [self.held_bytes, self.alone_bytes, self.with_older_bytes];
+        let [held, alone, with_older] = disktime_units::format_sizes(parts);
+        write!(f, ": {held}; dropping it frees {alone}")?;
+        if self.with_older_bytes > self.alone_bytes {
+            write!(f, ", dropping all up to seq:{} {with_older}", self.seq)?;
+        }
+        Ok(())
+    }
 }
 
 /// The history of a vdisk.
@@ -93,6 +117,8 @@ pub struct HistoryStatus {
     pub window_bytes: u64,
     /// Bytes that are older, and kept by what `holders` names.
     pub held_bytes: u64,
+    /// Bytes of them that no single drop frees, as several of `holders` keep them.
+    pub held_together_bytes: u64,
     /// Bytes that wait for a fold.
     pub foldable_bytes: u64,
     /// Memory of the index of the newest moment.
@@ -115,7 +141,7 @@ pub struct HistoryStatus {
     pub marks: Vec<HistoryMark>,
     /// The branches, by number.
     pub branches: Vec<HistoryBranch>,
-    /// What keeps moments.
+    /// What keeps moments, by moment.
     pub holders: Vec<HistoryHolder>,
 }
 
@@ -205,6 +231,10 @@ impl fmt::Display for HistoryStatus {
         write!(f, "  space: {window} for the window")?;
         if self.held_bytes > 0 {
             write!(f, ", {held} older and kept by what is named below")?;
+            if self.held_together_bytes > 0 {
+                let [together] = disktime_units::format_sizes([self.held_together_bytes]);
+                write!(f, " ({together} by several together)")?;
+            }
         }
         if self.foldable_bytes > 0 {
             write!(f, ", {foldable} to be folded")?;
@@ -244,7 +274,7 @@ impl fmt::Display for HistoryStatus {
             write!(f, "{}", self.tree())?;
         }
         for holder in &self.holders {
-            writeln!(f, "  kept from seq:{} on by {}", holder.seq, holder.what)?;
+            writeln!(f, "  {holder}")?;
         }
         Ok(())
     }

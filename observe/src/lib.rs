@@ -5,7 +5,8 @@
 //!                ├─ vdisks ───── VdiskStatus: StreamStatus
 //!                ├─ groups ───── GroupStatus: Account
 //!                ├─ background ─ StreamStatus, by disk and name of the work
-//!                └─ files ────── FilesStatus: the FUSE frontend
+//!                ├─ files ────── FilesStatus: the FUSE frontend
+//!                └─ past ─────── PastStatus: the files of the past
 //!   StreamStatus ── Account, Percentiles
 //!   Account ── Entitlement, Windows<StreamWindow>, SoloTime
 //! ```
@@ -39,7 +40,7 @@ pub use overlap::{DiskOverlap, SlowerDisk, SoloTime};
 pub use percentiles::Percentiles;
 pub use status::{
     Account, DiskSpace, DiskStatus, Entitlement, FilesStatus, GroupStatus, Grouped, Pacing,
-    ServerStatus, StreamStatus, VdiskStatus, grouped,
+    PastStatus, ServerStatus, StreamStatus, VdiskStatus, grouped,
 };
 pub use table::Table;
 pub use window::{DiskTimes, DiskWindow, StreamCounts, StreamTimes, StreamWindow, Windows};

@@ -27,6 +27,9 @@ pub struct ServerStatus {
     /// The FUSE frontend, if vdisks are served as files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesStatus>,
+    /// The files of the past, if they are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<PastStatus>,
 }
 
 /// What is reported of a disk.
@@ -215,6 +218,17 @@ pub struct FilesStatus {
     pub mount: PathBuf,
     /// Whether requests come by FUSE over io_uring rather than `/dev/fuse`.
     pub over_io_uring: bool,
+    /// Whether another program has unmounted the directory; files that are still open go on until
+    /// they are closed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmounted: bool,
+}
+
+/// The files of the past.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastStatus {
+    /// The directory with one for each vdisk that has a history.
+    pub mount: PathBuf,
     /// Whether another program has unmounted the directory; files that are still open go on until
     /// they are closed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

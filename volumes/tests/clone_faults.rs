@@ -74,7 +74,7 @@ fn give_up(machine: &mut Machine<TestDisk>, name: &str) -> Result<(), String> {
 
 fn holders(machine: &Machine<TestDisk>) -> usize {
     let report = machine.set.history(machine.handle(0));
-    report.expect("a history").holders.len()
+    report.expect("a history").space.holders.len()
 }
 
 fn logs(machine: &Machine<TestDisk>) -> usize {

@@ -73,17 +73,6 @@ pub struct Status {
     pub clones: Vec<CloneStatus>,
 }
 
-/// What the segments of a log are kept for, in units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct UsedSpace {
-    /// They hold moments of the window, or are the one that is written.
-    pub window_units: u64,
-    /// They are older, and a mark, a branch or an open moment holds them.
-    pub held_units: u64,
-    /// They wait for a fold.
-    pub foldable_units: u64,
-}
-
 /// A mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkStatus {
@@ -173,24 +162,6 @@ impl Log {
     /// Blocks whose newest version lies in the log; not too few shortly after a revert.
     pub fn index_blocks(&self) -> u64 {
         self.newest.blocks_at_most()
-    }
-
-    /// What the space that is in use is kept for.
-    pub fn space(&self, now_ns: u64) -> UsedSpace {
-        let oldest_ns = now_ns.saturating_sub(self.settings.window_ns);
-        let limit = self.fold_limit();
-        let mut space = UsedSpace::default();
-        for row in self.segments.sealed() {
-            let units = match (row.times_ns[1] > oldest_ns, row.seqs[1] > limit) {
-                (true, _) => &mut space.window_units,
-                (false, true) => &mut space.held_units,
-                (false, false) => &mut space.foldable_units,
-            };
-            *units += u64::from(self.geometry.slot_units);
-        }
-        let others = space.window_units + space.held_units + space.foldable_units;
-        space.window_units += self.segments.used_units().saturating_sub(others);
-        space
     }
 
     /// When what is kept begins.

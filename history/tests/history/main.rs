@@ -27,4 +27,5 @@ mod promises;
 mod space;
 mod support;
 mod tree;
+mod used_space;
 mod verify;

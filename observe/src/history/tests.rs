@@ -14,3 +14,32 @@ fn a_window_is_written_in_its_greatest_whole_unit() {
         assert_eq!(window_text(window_ms), text);
     }
 }
+
+#[test]
+fn what_a_holder_keeps_is_said_where_the_window_does_not() {
+    let holder = |held_bytes: u64, alone_bytes: u64, with_older_bytes: u64| {
+        let what = "the mark a".to_owned();
+        let holder = HistoryHolder {
+            seq: 7,
+            what,
+            held_bytes,
+            alone_bytes,
+            with_older_bytes,
+        };
+        holder.to_string()
+    };
+    let cases = [
+        (holder(0, 0, 0), ""),
+        (
+            holder(3 << 20, 1 << 20, 1 << 20),
+            ": 3MiB; dropping it frees 1MiB",
+        ),
+        (
+            holder(3 << 20, 0, 1 << 20),
+            ": 3MiB; dropping it frees 0B, dropping all up to seq:7 1MiB",
+        ),
+    ];
+    for (said, rest) in cases {
+        assert_eq!(said, format!("kept from seq:7 on by the mark a{rest}"));
+    }
+}

@@ -52,6 +52,17 @@ impl ServerStatus {
                 )?,
             }
         }
+        if let Some(past) = &self.past {
+            let mount = past.mount.display();
+            match past.unmounted {
+                false => writeln!(f, "files of the past in {mount}")?,
+                true => writeln!(
+                    f,
+                    "{mount} was unmounted by another program, so no files of the past are served \
+                     but those that are still open; restart the server to mount it again"
+                )?,
+            }
+        }
         Ok(())
     }
 

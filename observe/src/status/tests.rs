@@ -116,6 +116,10 @@ fn status() -> ServerStatus {
         groups: [("tenant".to_owned(), group)].into(),
         background: [("hdd0".to_owned(), [metadata].into())].into(),
         files: Some(files),
+        past: Some(PastStatus {
+            mount: "/mnt/past".into(),
+            unmounted: false,
+        }),
     }
 }
 
@@ -137,7 +141,7 @@ fn keys_are_those_that_readers_know() {
     let json = serde_json::to_value(status()).expect("it is JSON");
     assert_eq!(
         keys(&json),
-        ["background", "disks", "files", "groups", "vdisks"]
+        ["background", "disks", "files", "groups", "past", "vdisks"]
     );
     let windows = ["last_10s", "last_1s", "total"];
     let disk = keys(&json["disks"]["hdd0"]);
@@ -308,10 +312,11 @@ fn tables_put_members_under_their_group_and_background_work_last() {
         lines[15],
         "  web              1.5  20.2  0.0          0.0  0.0  0.0        40        2"
     );
-    assert_eq!(
-        lines.last().copied(),
-        Some("files in /mnt/disktime, served by /dev/fuse")
-    );
+    let last = [
+        "files in /mnt/disktime, served by /dev/fuse",
+        "files of the past in /mnt/past",
+    ];
+    assert_eq!(lines[lines.len() - 2..], last);
 }
 
 #[test]

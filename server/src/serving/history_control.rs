@@ -201,18 +201,19 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
         head: (head != 0).then_some(head),
         dropped,
     });
-    let holders = report
-        .holders
-        .into_iter()
-        .map(|(seq, holder)| HistoryHolder {
-            seq,
-            what: match holder {
-                Holder::Mark(name) => format!("the mark {name}"),
-                Holder::Clone(name) => format!("the clone {name}"),
-                Holder::Branch(id) => format!("the branch {id}"),
-                Holder::Moment(seq) => format!("the moment seq:{seq}, which is open"),
-            },
-        });
+    let space = report.space;
+    let holders = space.holders.into_iter().map(|held| HistoryHolder {
+        seq: held.moment,
+        what: match held.holder {
+            Holder::Mark(name) => format!("the mark {name}"),
+            Holder::Clone(name) => format!("the clone {name}"),
+            Holder::Branch(id) => format!("the branch {id}"),
+            Holder::Moment(seq) => format!("the moment seq:{seq}, which is open"),
+        },
+        held_bytes: held.held_units * UNIT,
+        alone_bytes: held.alone_units * UNIT,
+        with_older_bytes: held.with_older_units * UNIT,
+    });
     HistoryStatus {
         vdisk: vdisk.to_owned(),
         window_ms: Nanos(report.window_ns).as_millis_f64(),
@@ -225,9 +226,10 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
         branch: log.branch,
         area_bytes: report.area_bytes,
         used_bytes: log.used_units * UNIT,
-        window_bytes: report.space.window_units * UNIT,
-        held_bytes: report.space.held_units * UNIT,
-        foldable_bytes: report.space.foldable_units * UNIT,
+        window_bytes: space.window_units * UNIT,
+        held_bytes: space.held_units * UNIT,
+        held_together_bytes: space.held_together_units * UNIT,
+        foldable_bytes: space.foldable_units * UNIT,
         index_bytes: log.index_bytes,
         index_blocks: log.index_blocks,
         folding: log.is_folding,

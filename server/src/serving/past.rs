@@ -4,13 +4,16 @@
 //! A moment is read by an NBD connection within this process, so everything that holds for the
 //! export of a moment holds here: who pays, back-pressure, what an open moment keeps.
 
+use crate::diagnostics::print_sentence;
 use crate::failure::CommandResult;
 use crate::moment_image::MomentImage;
 use crate::serving::export_directory::ServedExports;
 use crate::serving::nbd::group_number;
+use crate::serving::stop_step::{STEP_TIME, within};
 use disktime_history::MarkStatus;
 use disktime_image_files::Image;
 use disktime_nbd::LocalConnections;
+use disktime_observe::PastStatus;
 use disktime_past::{Mark, Past, PastMount, PastVdisk};
 use disktime_reservations::{Configuration, DocumentErrors, Spanned};
 use std::io;
@@ -73,6 +76,29 @@ pub(crate) async fn mount(
                     in /etc/fuse.conf";
         configuration.error_at(span, message, help).into()
     })
+}
+
+/// The directory, as it is reported.
+pub(crate) fn status(directory: &Path) -> PastStatus {
+    PastStatus {
+        mount: directory.to_owned(),
+        unmounted: !disktime_fuse::is_mounted(directory),
+    }
+}
+
+/// Takes the directory down when the server stops.
+pub(crate) async fn unmount(past: PastMount, failures: &mut Vec<String>) {
+    let place = past.path().display().to_string();
+    let unmounted = disktime_fuse::unmount(past.path());
+    match within(STEP_TIME, &place, unmounted).await {
+        Some(Ok(true)) => {}
+        Some(Ok(false)) => {
+            print_sentence("a file of the past is still open; its requests get errors from now on")
+        }
+        Some(Err(error)) => failures.push(error.to_string()),
+        None => failures.push(format!("{place} was not unmounted in time")),
+    }
+    within(STEP_TIME, &place, past.close()).await;
 }
 
 /// The past of the served virtual disks.

@@ -78,6 +78,8 @@ struct Reporter {
     disks: Arc<Disks>,
     /// The FUSE frontend, if there is one.
     files: Option<FilesStatus>,
+    /// Where the files of the past are, if they are served.
+    past: Option<PathBuf>,
     /// What is wrong with the disks' files.
     problems: FileProblems,
     /// The space of these files.
@@ -112,7 +114,12 @@ impl Commands for Reporter {
             unmounted: !disktime_fuse::is_mounted(&files.mount),
             ..files
         });
-        Ok(ServerStatus { files, ..status })
+        let past = self.past.as_deref().map(past::status);
+        Ok(ServerStatus {
+            files,
+            past,
+            ..status
+        })
     }
 
     async fn history(&self, vdisk: String, request: HistoryRequest) -> CommandResult<Value> {
@@ -203,6 +210,7 @@ impl Server {
         let reporter = Reporter {
             disks: Arc::clone(&disks),
             files: fuse.as_ref().map(files_status),
+            past: past.as_ref().map(|past| past.path().to_owned()),
             problems,
             spaces: spaces.clone(),
             open_files: fuse.as_ref().map(|mount| mount.open_files().clone()),
@@ -326,7 +334,7 @@ impl Server {
             within(STEP_TIME, "NBD handshakes", task).await;
         }
         if let Some(past) = self.past {
-            unmount_past(past, &mut failures).await;
+            past::unmount(past, &mut failures).await;
         }
         if let Some(fuse) = self.fuse {
             unmount(fuse, &mut failures).await;
@@ -382,20 +390,6 @@ async fn unmount(fuse: MountHandle, failures: &mut Vec<String>) {
         Some(Err(error)) => failures.push(error.to_string()),
         None => failures.push(format!("{place} was not unmounted in time")),
     }
-}
-
-async fn unmount_past(past: PastMount, failures: &mut Vec<String>) {
-    let place = past.path().display().to_string();
-    let unmounted = disktime_fuse::unmount(past.path());
-    match within(STEP_TIME, &place, unmounted).await {
-        Some(Ok(true)) => {}
-        Some(Ok(false)) => {
-            print_sentence("a file of the past is still open; its requests get errors from now on")
-        }
-        Some(Err(error)) => failures.push(error.to_string()),
-        None => failures.push(format!("{place} was not unmounted in time")),
-    }
-    within(STEP_TIME, &place, past.close()).await;
 }
 
 fn files_status(mount: &MountHandle) -> FilesStatus {

@@ -1,10 +1,11 @@
 //! The vdisks as files of the running server: what is given back, and what is refused and why.
 
+use crate::history::DB;
 use crate::nbd::{assert_same, pattern};
 use crate::programs::{Loop, Mounted, text, tool};
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
-use disktime_observe::FilesStatus;
+use disktime_observe::{FilesStatus, PastStatus};
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -153,4 +154,35 @@ fn a_directory_unmounted_by_another_program_is_reported_and_nbd_goes_on() {
     );
     let said = server.stop();
     assert!(!said.contains("unmounted by another program"), "{said}");
+}
+
+#[test]
+fn a_past_that_another_program_unmounted_is_reported() {
+    let disks = r#""d": { "path": "d.disk", "size": "160MiB", "seeks": false }"#;
+    let db = format!(r#""db": {{ "disk": "d", {DB} }}"#);
+    let place = TestDirectory::configured(disks, &db, r#""fuse": { "history": "past" }"#);
+    for _ in 0..2 {
+        // The second server mounts it again.
+        let server = place.start();
+        let mount = place.path("state/past");
+        let there = PastStatus {
+            mount: mount.clone(),
+            unmounted: false,
+        };
+        assert_eq!(place.status().past, Some(there));
+        let said = place.succeeds(&["status"]);
+        assert_says(
+            &said,
+            &[&format!("files of the past in {}", mount.display())],
+        );
+        tool("fuse3", "fusermount3", &["-uz", text(&mount)]);
+        assert!(place.status().past.expect("it is served").unmounted);
+        let said = place.succeeds(&["status"]);
+        assert_says(
+            &said,
+            &["no files of the past are served", "restart the server"],
+        );
+        assert!(!place.status().files.expect("a frontend").unmounted);
+        server.stop();
+    }
 }

@@ -1,7 +1,7 @@
 //! A vdisk with a history, by the commands that a person uses: marks, reverts, what is refused.
 
 use crate::nbd::Client;
-use crate::programs::tool_output;
+use crate::programs::{tool_output, wait_until};
 use crate::server::Server;
 use crate::test_directory::{MIB, TestDirectory, assert_says};
 use disktime_engine::RequestKind;
@@ -251,5 +251,54 @@ fn past_moments_are_exports_that_can_only_be_read() {
     let listed = tool_output("libnbd-bin", "nbdinfo", &["--list", &uri]);
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert_says(&listed, &["export=\"db@first\"", "export=\"plain\""]);
+    server.stop();
+}
+
+/// What is older than the window is kept by two marks: the first one frees what only it keeps.
+#[test]
+fn history_says_what_each_mark_keeps_of_the_log() {
+    let disks = r#""d": { "path": "d.disk", "size": "160MiB", "seeks": false }"#;
+    let db =
+        r#""db": { "disk": "d", "size": "4MiB", "history": { "window": "1s", "max": "64MiB" } }"#;
+    let place = TestDirectory::configured(disks, db, r#""nbd": {}"#);
+    let server = place.start();
+    let mut client = server.client("db");
+    for (byte, mark) in [(1, "first"), (2, "second"), (3, "third")] {
+        run(&place, &["mark", "db", mark]);
+        for _ in 0..4 {
+            client.write(0, &vec![byte; MIB as usize]);
+        }
+    }
+    run(&place, &["drop", "db@third"]);
+    let held = |history: &Value| history["held_bytes"].as_u64().expect("bytes");
+    let mut history = Value::Null;
+    wait_until("the window has passed", || {
+        history = json(&place, &["history", "db"]);
+        held(&history) > 8 * MIB
+    });
+    let bytes = |at: usize, key: &str| history["holders"][at][key].as_u64().expect("bytes");
+    let all = held(&history);
+    let [first, second] = [0, 1].map(|at| bytes(at, "alone_bytes"));
+    // Segments that are sealed early are counted as a whole.
+    assert!((3 * MIB..all).contains(&first), "{history}");
+    assert_eq!(second, 0);
+    assert_eq!(history["held_together_bytes"], all - first);
+    assert_eq!(
+        [bytes(0, "held_bytes"), bytes(1, "held_bytes")],
+        [all, all - first]
+    );
+    assert_eq!(
+        [bytes(0, "with_older_bytes"), bytes(1, "with_older_bytes")],
+        [first, all]
+    );
+    let said = run(&place, &["history", "db"]);
+    assert_says(
+        &said,
+        &[
+            "by several together",
+            "by the mark first",
+            "dropping it frees",
+        ],
+    );
     server.stop();
 }

@@ -6,7 +6,7 @@ use super::lineage::Elders;
 use super::logged_vdisk::LoggedVdisk;
 use crate::layout::Layout;
 use disktime_engine::Extent;
-use disktime_history::{Holder, Source, Status, UsedSpace};
+use disktime_history::{Source, Status, UsedSpace};
 
 /// Look-ups of a status request. A block of the log is one, so a long range that lies there is
 /// answered in parts.
@@ -17,9 +17,7 @@ const LOOK_UPS_MAX: usize = 4096;
 pub struct HistoryReport {
     /// What the log says of itself.
     pub status: Status,
-    /// What keeps the floor from moving, by moment.
-    pub holders: Vec<(u64, Holder)>,
-    /// What the space that is in use is kept for.
+    /// What the space that is in use is kept for, and what keeps the floor from moving.
     pub space: UsedSpace,
     /// How long moments are kept, in nanoseconds.
     pub window_ns: u64,
@@ -36,8 +34,7 @@ impl LoggedVdisk {
     pub(crate) fn report(&self) -> HistoryReport {
         HistoryReport {
             status: self.parts.log.status(),
-            holders: self.parts.log.holders(),
-            space: self.parts.log.space(self.since_1970_ns()),
+            space: self.parts.log.used_space(self.since_1970_ns()),
             window_ns: self.parts.window_ns,
             area_bytes: self.parts.area_bytes,
             is_broken: self.is_broken(),
