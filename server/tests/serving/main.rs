@@ -13,6 +13,7 @@ mod test_directory;
 
 mod access;
 mod bad_input;
+mod boundaries;
 mod changed_blocks;
 mod check_disks;
 mod clients;

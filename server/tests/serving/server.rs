@@ -38,7 +38,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the server and waits for `ready`.
     #[track_caller]
-    pub(crate) fn start(mut command: Command) -> Server {
+    pub(crate) fn start(command: Command) -> Server {
+        Server::start_for(command, LIFETIME)
+    }
+
+    /// The same, of a server that may run for so long.
+    #[track_caller]
+    pub(crate) fn start_for(mut command: Command, lifetime: Duration) -> Server {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,7 +55,7 @@ impl Server {
         let stderr = Arc::new(Mutex::new(String::new()));
         let pipe = child.stderr.take().expect("a pipe");
         let stderr_reader = Some(collect(pipe, Arc::clone(&stderr)));
-        let watchdog = Some(watch(child.id()));
+        let watchdog = Some(watch(child.id(), lifetime));
         let mut server = Server {
             child,
             vdisks: Vec::new(),
@@ -282,10 +288,10 @@ fn collect(mut pipe: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> Jo
     })
 }
 
-fn watch(process: u32) -> SyncSender<()> {
+fn watch(process: u32, lifetime: Duration) -> SyncSender<()> {
     let (alive, ended) = sync_channel(0);
     std::thread::spawn(move || {
-        if ended.recv_timeout(LIFETIME) == Err(RecvTimeoutError::Timeout) {
+        if ended.recv_timeout(lifetime) == Err(RecvTimeoutError::Timeout) {
             // SAFETY: sends a signal to a child that its owner has not waited for yet.
             unsafe { libc::kill(process as i32, libc::SIGKILL) };
         }
