@@ -26,6 +26,8 @@ const GEOMETRY: Geometry = Geometry {
     slots: 6,
     vdisk_blocks: 16,
 };
+/// The vdisk of the small log grows to so many.
+const GROWN_BLOCKS: u64 = 20;
 const SETTINGS: Settings = Settings {
     commits_in_flight: 2,
     when_full: WhenFull::Shorten,
@@ -82,6 +84,9 @@ pub fn small_log() -> &'static [u8] {
             drive(&mut log, &mut disk);
         }
         log.zero(request(), 3, 4, true, true).expect("taken");
+        drive(&mut log, &mut disk);
+        log.grow(GROWN_BLOCKS, GEOMETRY.slots).expect("taken");
+        drive(&mut log, &mut disk);
         log.mark(request(), "here", None).expect("taken");
         drive(&mut log, &mut disk);
         let moment = log.status().marks[0].moment;
@@ -182,7 +187,7 @@ fn drive(log: &mut Log, disk: &mut [u8]) -> bool {
                     }
                     at = lba + run.blocks;
                 }
-                assert!(at <= GEOMETRY.vdisk_blocks);
+                assert!(at <= GROWN_BLOCKS);
                 log.complete(io, Ok(()));
             }
             Step::Flush { io } | Step::AwaitReads { io } => log.complete(io, Ok(())),
@@ -192,11 +197,13 @@ fn drive(log: &mut Log, disk: &mut [u8]) -> bool {
 }
 
 fn check(log: &Log, disk: &[u8]) {
+    let size = log.vdisk_blocks();
+    assert!(size <= GROWN_BLOCKS);
     let mut at = 0;
-    while at < GEOMETRY.vdisk_blocks {
-        let run = log.look_up(View::Now, at, GEOMETRY.vdisk_blocks - at);
+    while at < size {
+        let run = log.look_up(View::Now, at, size - at);
         let run = run.expect("the newest content can be looked up");
-        assert!((1..=GEOMETRY.vdisk_blocks - at).contains(&run.blocks));
+        assert!((1..=size - at).contains(&run.blocks));
         if let Source::Log { unit, checksum } = run.source {
             let block = read(disk, unit, 1);
             assert!(!log.verifies(unit, checksum, block) || block == BLOCK);
@@ -217,7 +224,7 @@ fn check_lazily(log: &mut Log, disk: &mut [u8]) {
     else {
         return;
     };
-    for lba in 0..GEOMETRY.vdisk_blocks {
+    for lba in 0..log.vdisk_blocks_at(moment) {
         if log.fetch(RequestId(2003), View::At(lazy), lba, 1) == Ok(Fetched::Later) {
             views_opened(log, disk);
         }

@@ -43,7 +43,7 @@ pub(crate) const SLOTS_MIN: u32 = 6;
 pub(crate) const SLOTS_MAX: u32 = 4096;
 
 /// Blocks of a vdisk, at most: 64 TiB. A trim of all of it takes 4 million leaves of the index.
-pub(crate) const VDISK_BLOCKS_MAX: u64 = 1 << 34;
+pub const VDISK_BLOCKS_MAX: u64 = 1 << 34;
 
 /// Numbers and times only count up from small ones: one that is not below this is none of ours.
 pub(crate) const COUNT_LIMIT: u64 = 1 << 62;

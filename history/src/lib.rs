@@ -51,13 +51,14 @@ mod replay;
 mod runs;
 mod scan;
 mod segments;
+mod sizes;
 mod steps;
 mod verify;
 
 pub use format::batch::EntryKind;
 pub use format::record::CloneEntry;
 pub use format::superblock::{Geometry, Origin, SuperblockDefect, origin_of};
-pub use format::{Seq, UNIT_BYTES, Unit, Uuid};
+pub use format::{Seq, UNIT_BYTES, Unit, Uuid, VDISK_BLOCKS_MAX};
 pub use log::{
     CloneStatus, FETCH_BLOCKS_MAX, Fetched, HeldSpace, Holder, Judge, Log, MarkStatus, Resolved,
     Run, Settings, Source, Status, UsedSpace, View, WhenFull,

@@ -8,6 +8,7 @@
 //!   building.rs  maps of moments             folding.rs: the floor moves
 //!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
 //!   verifying.rs what it holds is read again   used_space.rs what its space is kept for
+//!   growing.rs   the vdisk and the log get more space
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
@@ -27,6 +28,7 @@ mod fetching;
 mod flushing;
 mod folding;
 mod gathering;
+mod growing;
 mod lazy_map;
 mod newest;
 mod opening;
@@ -60,6 +62,7 @@ use crate::lost::LostBlocks;
 use crate::marks::Marks;
 use crate::recovery::Report;
 use crate::segments::{Cut, Segments};
+use crate::sizes::Sizes;
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
@@ -68,6 +71,7 @@ use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
 use gathering::Gathering;
+use growing::Growing;
 use newest::Newest;
 use pipeline::{Flight, Staged, StagedRecord};
 use sealing::Sealing;
@@ -163,6 +167,9 @@ pub struct Log {
     marks: Marks,
     clones: Clones,
     announcing: Announcing,
+    /// Sizes of the vdisk; that of `geometry` is the greatest.
+    sizes: Sizes,
+    growing: Option<Growing>,
     newest: Newest,
     views: BTreeMap<ViewId, (Seq, ViewMap)>,
     fetches: Fetches,
@@ -317,6 +324,7 @@ impl Log {
             }
             Phase::BeginningBranch | Phase::AcceptingLoss | Phase::Writable | Phase::Closing => {}
         }
+        self.advance_growing();
         self.advance_superblocks();
         self.advance_sealing(now_ns);
         self.advance_pipeline(now_ns);

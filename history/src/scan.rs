@@ -382,6 +382,7 @@ fn lies_inside(batch: &BatchHeader, vdisk_blocks: u64) -> bool {
         Body::Data(entries) => entries
             .iter()
             .all(|entry| entry.lba + u64::from(entry.blocks) <= vdisk_blocks),
+        Body::Record(Record::Resize(blocks)) => *blocks <= vdisk_blocks,
         Body::Record(_) => true,
     }
 }

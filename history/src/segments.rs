@@ -371,6 +371,13 @@ impl Segments {
         slots
     }
 
+    /// The log has so many slots now.
+    pub(crate) fn add_slots(&mut self, slots: u32) {
+        let had = self.ids.len() as u32;
+        self.free.extend(had..slots);
+        self.ids.resize(slots.max(had) as usize, 0);
+    }
+
     /// The slots can be written again.
     pub(crate) fn release(&mut self, slots: &[u32]) {
         for slot in slots {

@@ -118,6 +118,16 @@ pub enum Notice {
     /// A fold has failed: the image's disk did, or what is to be folded is damaged. The floor stays
     /// where it was, and a log that is full takes nothing, until `Log::retry_fold` repeats it.
     FoldFailed,
+    /// What `Log::grow` asked for is there, durably.
+    Grown {
+        /// Blocks of the vdisk.
+        blocks: u64,
+    },
+    /// The vdisk has not grown. The log may have.
+    NotGrown {
+        /// Why.
+        why: Failure,
+    },
     /// The disk below has no space for what is written: changes fail until `Log::retry_writes`
     /// finds some. Said once until then.
     OutOfSpace,
@@ -160,6 +170,9 @@ pub enum Failure {
     /// A moment that cannot be restored.
     #[error("the moment cannot be restored: it lies outside the window, or its branch was dropped")]
     NoSuchMoment,
+    /// The vdisk or its log cannot have that size.
+    #[error("the vdisk or its history cannot have that size: both only grow, up to their limits")]
+    BadSize,
     /// A mark of that name exists.
     #[error("a mark of that name exists; drop it or take another name")]
     MarkExists,
@@ -169,8 +182,8 @@ pub enum Failure {
     /// The name cannot be a mark's.
     #[error("a mark's name has 1 to 128 letters, digits, `.`, `_`, `-` and begins with a letter")]
     BadName,
-    /// The tables of marks and branches are full.
-    #[error("there are too many marks or branches; drop some")]
+    /// The tables of marks, branches and sizes are full.
+    #[error("there are too many marks, branches or sizes; drop some marks or branches")]
     TooMany,
     /// The branch is the current one, is unknown, or was dropped.
     #[error("there is no such branch, or it is the one that is written")]

@@ -14,6 +14,7 @@ const FOLD_INTENT: u8 = 6;
 const DURABLE: u8 = 7;
 const DROP: u8 = 8;
 const SEAL: u8 = 10;
+const RESIZE: u8 = 11;
 const CLONE: u8 = 129;
 const DROP_CLONE: u8 = 131;
 /// Types from here on may be ignored by a program that does not know them.
@@ -107,6 +108,8 @@ pub(crate) enum Record {
     DropMark(Seq),
     DropBranch(u64),
     Seal(SealRecord),
+    /// The vdisk has so many blocks from here on, whatever branch is written.
+    Resize(u64),
     Clone(CloneEntry),
     /// The clone whose record has this seq is given up.
     DropClone(Seq),
@@ -136,6 +139,7 @@ impl Record {
             Record::Durable => DURABLE,
             Record::DropMark(_) | Record::DropBranch(_) => DROP,
             Record::Seal(_) => SEAL,
+            Record::Resize(_) => RESIZE,
             Record::Clone(_) => CLONE,
             Record::DropClone(_) => DROP_CLONE,
             Record::Other { kind, .. } => *kind,
@@ -181,8 +185,8 @@ impl Record {
                 24
             }
             Record::Clone(clone) => encode_clone(clone, area),
-            Record::DropClone(seq) => {
-                put(area, 0, &seq.to_le_bytes());
+            Record::DropClone(number) | Record::Resize(number) => {
+                put(area, 0, &number.to_le_bytes());
                 8
             }
             Record::Other { bytes, .. } => *bytes,
@@ -216,6 +220,7 @@ impl Record {
                 pages: [u32_at(area, 0), u32_at(area, 4), u32_at(area, 8)],
                 last_seq: u64_at(area, 16),
             }),
+            RESIZE => Record::Resize(first),
             CLONE => Record::Clone(decode_clone(area)?),
             DROP_CLONE => Record::DropClone(first),
             IGNORABLE.. => return Some(Record::Other { kind, bytes: len }),

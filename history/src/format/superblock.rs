@@ -15,11 +15,14 @@ const CLOSED: u16 = 1;
 /// Space in a checkpoint for marks and branches, however many slots there are.
 const OTHER_ROWS_BYTES: usize = 4096;
 
-/// Incompatible features that have a name; this program knows `clone`.
+/// Incompatible features that have a name; this program knows `clone` and `sizes`.
 const INCOMPATIBLE: [&str; 5] = ["elsewhere", "clone", "long checkpoint", "sizes", "ring"];
 
 /// The bit of `clone`.
 const CLONE: u64 = 1 << 1;
+
+/// The bit of `sizes`.
+const SIZES: u64 = 1 << 3;
 
 /// Read-only-compatible features that have a name; this program knows `clones`.
 const READ_ONLY_COMPATIBLE: [&str; 2] = ["clones", "cursors"];
@@ -40,7 +43,7 @@ pub struct Geometry {
     pub slot_units: u32,
     /// Slots, 6 to 4096.
     pub slots: u32,
-    /// Size of the vdisk in blocks.
+    /// Size of the vdisk in blocks: the greatest that it has had or is about to have.
     pub vdisk_blocks: u64,
 }
 
@@ -126,6 +129,8 @@ pub(crate) struct Superblock {
     pub(crate) read_only_features: u64,
     /// It has CLONE records: they hold the floor.
     pub(crate) has_clones: bool,
+    /// It may have RESIZE records.
+    pub(crate) has_sizes: bool,
     /// It is the log of a clone.
     pub(crate) origin: Option<Origin>,
 }
@@ -184,6 +189,7 @@ impl Superblock {
             next_segment: 1,
             read_only_features: 0,
             has_clones: false,
+            has_sizes: false,
             origin: None,
         }
     }
@@ -230,8 +236,10 @@ impl Superblock {
         put(&mut block, 160, &read_only_compatible.to_le_bytes());
         put_place(&mut block, 168, self.checkpoint_before);
         put(&mut block, 184, &self.floor.to_le_bytes());
+        let clone = if self.origin.is_some() { CLONE } else { 0 };
+        let sizes = if self.has_sizes { SIZES } else { 0 };
+        put(&mut block, 72, &(clone | sizes).to_le_bytes());
         if let Some(origin) = &self.origin {
-            put(&mut block, 72, &CLONE.to_le_bytes());
             put(&mut block, 192, &origin.vdisk);
             put(&mut block, 208, &origin.log);
             put(&mut block, 224, &origin.moment.to_le_bytes());
@@ -257,9 +265,10 @@ impl Superblock {
         }
         let written_by = [u16_at(block, 88), u16_at(block, 90), u16_at(block, 92)];
         let incompatible = u64_at(block, 72);
-        if incompatible & !CLONE != 0 {
+        let unknown = incompatible & !(CLONE | SIZES);
+        if unknown != 0 {
             return Err(SuperblockDefect::Unknown {
-                what: feature_names(incompatible & !CLONE, &INCOMPATIBLE),
+                what: feature_names(unknown, &INCOMPATIBLE),
                 written_by: version_text(written_by),
             });
         }
@@ -284,6 +293,7 @@ impl Superblock {
             next_segment: u64_at(block, 264),
             read_only_features: u64_at(block, 160) & !HAS_CLONES,
             has_clones: u64_at(block, 160) & HAS_CLONES != 0,
+            has_sizes: incompatible & SIZES != 0,
             origin: (incompatible & CLONE != 0).then(|| Origin {
                 vdisk: array_at(block, 192),
                 log: array_at(block, 208),

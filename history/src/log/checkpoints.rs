@@ -110,6 +110,7 @@ impl Log {
             return;
         };
         self.superblocks_say(written.has_clones);
+        self.superblocks_say_sizes(&written);
         if let Some(floor) = self.superblocks.floor.take() {
             self.superblocks.checkpoint_floor = None;
             self.fold_is_checkpointed(floor);
@@ -251,7 +252,7 @@ impl Log {
             floor: self.floor,
             oldest_restorable: self.oldest_restorable,
             current_branch: self.branches.current(),
-            vdisk_blocks: self.geometry.vdisk_blocks,
+            vdisk_blocks: self.sizes.present(),
             undo_branch: self.branches.undo_id(),
             segments,
             branches: self.branches.rows().cloned().collect(),
@@ -259,6 +260,7 @@ impl Log {
             lost_runs: self.lost_blocks.rows(),
             losses: self.current_losses(),
             clones: self.clones.rows().cloned().collect(),
+            sizes: self.sizes.rows(self.oldest_restorable),
         }
     }
 
@@ -282,6 +284,7 @@ impl Log {
             && self.flushing.len() == 0
             && self.sealing.is_none()
             && !self.reverting
+            && !self.is_growing()
     }
 
     /// A log that is being closed gets its last checkpoint when all else is complete. If there is

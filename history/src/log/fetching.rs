@@ -125,7 +125,8 @@ impl Log {
         blocks: u64,
     ) -> Result<Fetched, Failure> {
         let end = lba.checked_add(blocks).ok_or(Failure::OutOfRange)?;
-        if !(1..=FETCH_BLOCKS_MAX).contains(&blocks) || end > self.geometry.vdisk_blocks {
+        let size = self.blocks_of(view);
+        if !(1..=FETCH_BLOCKS_MAX).contains(&blocks) || size.is_some_and(|size| end > size) {
             return Err(Failure::OutOfRange);
         }
         let blocks = lba..end;

@@ -96,6 +96,7 @@ impl Log {
             match answer {
                 Answer::Nothing => {}
                 Answer::Request(request) => self.notices.push_back(Notice::Done { request, seq }),
+                Answer::Grown => self.has_grown(),
                 Answer::Branch(request) => self.branch_is_durable(request, seq),
                 Answer::FoldIntent => self.fold_intent_is_durable(),
                 Answer::Checkpoint {

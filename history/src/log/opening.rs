@@ -21,6 +21,7 @@ use crate::map::BlockMap;
 use crate::marks::Marks;
 use crate::recovery::Report;
 use crate::segments::{Cut, Segments};
+use crate::sizes::Sizes;
 use crate::steps::{Failure, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,6 +36,7 @@ pub(crate) struct Found {
     pub(crate) branches: Branches,
     pub(crate) marks: Marks,
     pub(crate) clones: Clones,
+    pub(crate) sizes: Sizes,
     pub(crate) segments: Segments,
     /// Records behind the checkpoint: record, seq, seq and time before it, its time.
     pub(crate) records: Vec<(Record, Seq, (Seq, u64), u64)>,
@@ -64,6 +66,8 @@ impl Log {
             branches: found.branches,
             marks: found.marks,
             clones: found.clones,
+            sizes: found.sizes,
+            growing: None,
             newest: Default::default(),
             views: BTreeMap::new(),
             fetches: Default::default(),
@@ -182,6 +186,7 @@ impl Log {
         self.published_seq = self.branches.truncate(self.published_seq);
         self.marks.truncate(self.published_seq);
         self.clones.truncate(self.published_seq);
+        self.sizes.truncate(self.published_seq);
     }
 
     /// The new epoch is durable in both superblocks.

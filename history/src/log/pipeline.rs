@@ -38,6 +38,8 @@ pub(super) enum Answer {
     /// A branch that a request began.
     Branch(RequestId),
     FoldIntent,
+    /// The vdisk has grown.
+    Grown,
     Checkpoint {
         unit: Unit,
         checksum: u32,
@@ -50,7 +52,9 @@ impl Answer {
     pub(super) fn request(self) -> Option<RequestId> {
         match self {
             Answer::Request(request) | Answer::Branch(request) => Some(request),
-            Answer::Nothing | Answer::FoldIntent | Answer::Checkpoint { .. } => None,
+            Answer::Nothing | Answer::FoldIntent | Answer::Grown | Answer::Checkpoint { .. } => {
+                None
+            }
         }
     }
 }
@@ -184,8 +188,12 @@ impl Log {
                 self.reverting = false;
                 self.builds.take_for_branch();
             }
-            if let Some(request) = staged.and_then(|staged| staged.answer.request()) {
-                self.fail_request(request, Failure::Full);
+            match staged.map(|staged| staged.answer) {
+                Some(Answer::Grown) => self.has_not_grown(Failure::Full),
+                Some(Answer::Request(request) | Answer::Branch(request)) => {
+                    self.fail_request(request, Failure::Full);
+                }
+                _ => {}
             }
         }
     }
@@ -432,9 +440,11 @@ pub(super) const RECORD_ROOM: Room = Room {
 /// Slots that a record leaves free: what makes space may take the last ones.
 pub(super) fn slots_kept(record: &Record) -> usize {
     match record {
-        Record::Mark(_) | Record::Clone(_) | Record::Branch { .. } | Record::Durable => {
-            EMERGENCY_SLOTS
-        }
+        Record::Mark(_)
+        | Record::Clone(_)
+        | Record::Branch { .. }
+        | Record::Resize(_)
+        | Record::Durable => EMERGENCY_SLOTS,
         Record::Epoch { .. }
         | Record::Checkpoint { .. }
         | Record::FoldIntent { .. }

@@ -105,6 +105,7 @@ impl Log {
             }
             Record::DropMark(moment) => self.marks.remove(*moment),
             Record::DropBranch(id) => self.branches.drop_branch(*id),
+            Record::Resize(blocks) => self.resize(seq, *blocks),
             Record::FoldIntent { to, .. } => {
                 self.oldest_restorable = self.oldest_restorable.max(*to);
             }
@@ -166,6 +167,7 @@ impl Log {
         self.flight = in_flight.into_iter().filter(is_being_written).collect();
         self.answer_failing();
         self.reverting = false;
+        self.growing = None;
         self.notices.push_back(Notice::Broken);
     }
 }

@@ -108,6 +108,14 @@ impl Log {
         self.views.get(&view).map(|(moment, _)| *moment)
     }
 
+    /// How many blocks the vdisk has there; `None` if the view is not open.
+    pub fn blocks_of(&self, view: View) -> Option<u64> {
+        match view {
+            View::Now => Some(self.sizes.present()),
+            View::At(view) => Some(self.sizes.at(self.moment_of(view)?)),
+        }
+    }
+
     pub(super) fn add_view(&mut self, moment: Seq, map: ViewMap) -> ViewId {
         let view = ViewId(self.next_view);
         self.next_view += 1;

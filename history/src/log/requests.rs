@@ -295,7 +295,7 @@ impl Log {
     fn check_change(&self, lba: u64, blocks: u64, pieces: usize) -> Result<(), Failure> {
         self.check_writable()?;
         let end = lba.checked_add(blocks).ok_or(Failure::OutOfRange)?;
-        if blocks == 0 || end > self.geometry.vdisk_blocks {
+        if blocks == 0 || end > self.sizes.present() {
             return Err(Failure::OutOfRange);
         }
         if self.staged.len() + pieces > STAGED_MAX {

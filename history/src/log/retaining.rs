@@ -80,6 +80,8 @@ pub struct MarkStatus {
     pub name: String,
     /// What it names.
     pub moment: Seq,
+    /// Blocks that the vdisk had then.
+    pub vdisk_blocks: u64,
     /// When it was made, in nanoseconds since 1970.
     pub time_ns: u64,
     /// The cut through several vdisks that it is a part of: what the marks of that share, and how
@@ -134,6 +136,7 @@ impl Log {
                 .map(|mark| MarkStatus {
                     name: mark.name.clone(),
                     moment: mark.moment,
+                    vdisk_blocks: self.sizes.at(mark.moment),
                     time_ns: mark.time_ns,
                     cut: (mark.cut != [0; 16]).then_some((mark.cut, mark.vdisks)),
                 })

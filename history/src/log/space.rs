@@ -156,6 +156,7 @@ impl Log {
         match (record, answer) {
             (record @ Record::Epoch { .. }, _) => self.epoch_record = Some(record),
             (_, Answer::FoldIntent) => self.image_failed(),
+            (_, Answer::Grown) => self.has_not_grown(Failure::NoSpace),
             (_, Answer::Checkpoint { .. }) => self.checkpoint_is_taken_back(),
             (Record::Branch { .. }, Answer::Branch(_)) => {
                 self.reverting = false;

@@ -15,6 +15,7 @@ use crate::lost::LostBlocks;
 use crate::marks::Marks;
 use crate::scan::{self, Before, Durable, End, Expected, Listed, Scan};
 use crate::segments::{OpenSegment, Room, Segments};
+use crate::sizes::Sizes;
 use disktime_units::little_endian::is_zero;
 
 /// The newest checkpoint.
@@ -25,6 +26,7 @@ pub(super) struct Checkpoint {
     branches: Branches,
     marks: Marks,
     clones: Clones,
+    sizes: Sizes,
 }
 
 impl Recovery {
@@ -198,14 +200,21 @@ impl Recovery {
         let superblock = self.superblock.ok_or(OpenError::Checkpoint)?;
         let geometry = superblock.geometry;
         let place = self.checkpoint.as_ref().map(|checkpoint| checkpoint.place);
-        let (tables, branches, marks, clones) = match self.checkpoint {
+        let (tables, branches, marks, clones, sizes) = match self.checkpoint {
             Some(checkpoint) => (
                 checkpoint.tables,
                 checkpoint.branches,
                 checkpoint.marks,
                 checkpoint.clones,
+                checkpoint.sizes,
             ),
-            None => Default::default(),
+            None => (
+                Tables::default(),
+                Branches::default(),
+                Marks::default(),
+                Clones::default(),
+                Sizes::of_one(geometry.vdisk_blocks),
+            ),
         };
         // Below the floor of a newer checkpoint, slots may have been used again.
         let floor = tables.floor.max(superblock.floor);
@@ -278,6 +287,7 @@ impl Recovery {
             branches,
             marks,
             clones,
+            sizes,
             lost_runs: tables.lost_runs,
             losses: tables.losses,
             segments,
@@ -318,6 +328,8 @@ fn decode_checkpoint(
     let branches = Branches::of_rows(&tables.branches, tables.current_branch, tables.undo_branch)?;
     let marks = Marks::of_rows(&tables.marks)?;
     let clones = Clones::of_rows(&tables.clones)?;
+    let (present, most) = (tables.vdisk_blocks, geometry.vdisk_blocks);
+    let sizes = Sizes::of_rows(&tables.sizes, present, most)?;
     let slot = geometry.slot_of(place.unit);
     let is_possible = is_zero(padding)
         && tables.floor <= tables.oldest_restorable
@@ -334,6 +346,7 @@ fn decode_checkpoint(
         branches,
         marks,
         clones,
+        sizes,
     })
 }
 

@@ -37,6 +37,12 @@ impl Disk {
         self.volatile.push((offset, bytes.to_vec()));
     }
 
+    /// It has more bytes at its end, all zeroes.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.bytes.resize(bytes, 0);
+        self.durable.resize(bytes, 0);
+    }
+
     /// How many writes a flush that begins now covers.
     pub(crate) fn begin_flush(&self) -> usize {
         self.volatile.len()

@@ -179,6 +179,14 @@ impl Driver {
         opened.expect("a new log opens").0
     }
 
+    /// The disks have space for a vdisk of so many blocks, and for so many slots.
+    pub(crate) fn make_space(&mut self, vdisk_blocks: u64, slots: u32) {
+        (self.geometry.vdisk_blocks, self.geometry.slots) = (vdisk_blocks, slots);
+        self.image.grow(vdisk_blocks as usize * UNIT_BYTES);
+        self.disk
+            .grow(self.geometry.area_units() as usize * UNIT_BYTES);
+    }
+
     pub(crate) fn request(&mut self) -> RequestId {
         self.next_request += 1;
         RequestId(self.next_request)

@@ -22,12 +22,22 @@ fn small_log(is_closed: bool) -> (Driver, Vec<Content>) {
     let mut driver = Driver::new(geometry, settings(1, WhenFull::Refuse));
     driver.run(&mut random);
     let mut contents = vec![(0, content(&mut driver))];
-    for round in 1..=14_u8 {
+    for round in 1..=15_u8 {
         let request = match round {
             5 => {
                 let request = driver.request();
                 driver.log.zero(request, 3, 9, true, true).expect("taken");
                 request
+            }
+            6 => {
+                // Not a change: what was there before is there in full, and zeroes behind it.
+                let slots = driver.geometry().slots;
+                driver.make_space(BLOCKS + 2, slots);
+                driver.log.grow(BLOCKS + 2, slots).expect("taken");
+                driver.run(&mut random);
+                let seq = driver.log.status().newest;
+                contents.push((seq, content(&mut driver)));
+                continue;
             }
             7 => {
                 let request = driver.request();

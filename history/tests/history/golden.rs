@@ -153,3 +153,49 @@ fn a_segment_is_what_the_tables_say() {
     ];
     assert!(unit(37) == batch(37, 4, 4, 3, 2, &data), "DATA");
 }
+
+/// A vdisk that has grown: feature bit and sizes in the superblocks, RESIZE, and the section of
+/// sizes in the next checkpoint.
+#[test]
+fn a_size_is_what_the_tables_say() {
+    let mut random = SplitMix64::new(1);
+    let mut driver = Driver::new(geometry(16, 6, 24), settings(1, WhenFull::Refuse));
+    driver.run(&mut random);
+    driver.make_space(40, 7);
+    driver.log.grow(40, 7).expect("taken");
+    driver.run(&mut random);
+    driver.log.close();
+    driver.run(&mut random);
+    let bytes = &driver.disk.bytes;
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+    for unit in [0, 16] {
+        let at = unit * UNIT_BYTES;
+        assert_eq!([number(at + 72), number(at + 104)], [8, 40]);
+        assert_eq!(bytes[at + 100..at + 104], 7_u32.to_le_bytes());
+    }
+    // Behind EPOCH, BRANCH, and the CHECKPOINT with its tables.
+    let resize = 37 * UNIT_BYTES;
+    assert_eq!(&bytes[resize..resize + 4], b"DTHB");
+    assert_eq!([bytes[resize + 10], bytes[resize + 80]], [11, 8]);
+    let (seq, blocks) = (number(resize + 40), number(resize + 192));
+    assert_eq!((seq, blocks), (4, 40));
+    let mut header = bytes[resize..resize + UNIT_BYTES].to_vec();
+    let checksum: Vec<u8> = header.splice(4..8, [0; 4]).collect();
+    assert_eq!(
+        crc32c::crc32c_append(seed(2, 1), &header).to_le_bytes(),
+        checksum[..]
+    );
+
+    let tables = 39 * UNIT_BYTES;
+    let head = [number(tables + 40), number(tables + 16)];
+    assert_eq!(head, [40, 0], "size, floor");
+    let section = tables + 4 * 16 + 40 + 56 + 48;
+    let words = [8_u32, 2, 16, 32].map(u32::to_le_bytes).concat();
+    assert_eq!(bytes[section..section + 16], words);
+    let rows = [16, 24, 32, 40].map(|at| number(section + at));
+    assert_eq!(
+        rows,
+        [0, 24, seq, 40],
+        "from the beginning 24 blocks, then 40"
+    );
+}

@@ -53,6 +53,9 @@ struct Run {
     clones_made: u32,
     /// A clone that was asked for before a crash.
     unsure_clone: Option<CloneEntry>,
+    growths: u32,
+    /// A size that was asked for before a crash.
+    unsure_blocks: Option<u64>,
 }
 
 impl Run {
@@ -86,6 +89,8 @@ impl Run {
             reverts: 0,
             clones_made: 0,
             unsure_clone: None,
+            growths: 0,
+            unsure_blocks: None,
         }
     }
 
@@ -104,7 +109,7 @@ impl Run {
 
     /// A write of sectors: a driver merges what is less than a block.
     fn write(&mut self) {
-        let sectors = BLOCKS as usize * SECTORS_PER_BLOCK;
+        let sectors = self.tree.blocks as usize * SECTORS_PER_BLOCK;
         let unaligned = !self.storm && self.below(3) == 0;
         let len = match self.below(10) {
             0 => self.random.range(1, 20 * 8) as usize,
@@ -157,8 +162,8 @@ impl Run {
     }
 
     fn zero(&mut self) {
-        let lba = self.below(BLOCKS);
-        let blocks = self.random.range(1, BLOCKS - lba + 1);
+        let lba = self.below(self.tree.blocks);
+        let blocks = self.random.range(1, self.tree.blocks - lba + 1);
         let (trimmed, durable) = (self.below(2) == 0, self.below(8) == 0);
         let request = self.driver.request();
         self.driver
@@ -226,6 +231,8 @@ impl Run {
                     assert_eq!(why, Failure::Full);
                     self.has_failed = true;
                 }
+                Notice::Grown { blocks } => self.has_grown(blocks),
+                Notice::NotGrown { why } => assert_eq!(why, Failure::Full),
                 Notice::Broken => panic!("no disk failed"),
                 _ => {}
             }
@@ -269,6 +276,7 @@ impl Run {
             None => self.driver.read_fetched(View::Now, &mut self.random),
             Some(view) => self.driver.read_fetched(View::At(view), &mut self.random),
         };
+        assert_eq!(there.len() * SECTORS_PER_BLOCK, copy.len(), "size");
         for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(&copy, block);
             assert!(
@@ -428,6 +436,7 @@ impl Run {
         self.kept_view = None;
         self.driver = driver;
         self.kept = kept.unwrap_or(report.newest);
+        self.note_size();
         self.tree.oldest = self.driver.log.status().oldest_restorable;
         self.driver.run(&mut self.random);
         report.was_closed
@@ -437,6 +446,7 @@ impl Run {
 mod clones;
 mod crashes;
 mod damage;
+mod growing;
 mod marks;
 mod reverts;
 mod runs;

@@ -38,6 +38,8 @@ pub(crate) struct Tree {
     pub(crate) branches: Vec<Branch>,
     pub(crate) current: usize,
     pub(crate) now: Copy,
+    /// The present size.
+    pub(crate) blocks: u64,
     pub(crate) undo: Option<usize>,
     pub(crate) marks: BTreeMap<String, Seq>,
     /// In the order in which they were made.
@@ -60,6 +62,7 @@ impl Tree {
             }],
             current: 0,
             now,
+            blocks,
             undo: None,
             marks: BTreeMap::new(),
             clones: Vec::new(),
@@ -87,6 +90,7 @@ impl Tree {
             drop_is_promised: false,
         });
         self.now = now;
+        self.resize(self.blocks);
         self.note(seq);
     }
 
@@ -136,6 +140,13 @@ impl Tree {
         let (seq, (_, copy)) = last.expect("a branch begins with a moment");
         self.branches[current].head = *seq;
         self.now = copy.clone();
+        self.resize(self.blocks);
+    }
+
+    /// The vdisk has this size, and reads as zeroes behind the old one.
+    pub(crate) fn resize(&mut self, blocks: u64) {
+        self.blocks = blocks;
+        self.now.resize(blocks as usize * SECTORS_PER_BLOCK, 0);
     }
 
     pub(crate) fn serving(&self) -> Vec<Seq> {

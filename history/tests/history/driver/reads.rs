@@ -12,9 +12,10 @@ impl Driver {
         random: &mut SplitMix64,
     ) -> Vec<Option<Vec<u8>>> {
         let mut blocks = Vec::new();
-        while (blocks.len() as u64) < self.geometry.vdisk_blocks {
+        let size = self.log.blocks_of(view).expect("the view is open");
+        while (blocks.len() as u64) < size {
             let lba = blocks.len() as u64;
-            let left = self.geometry.vdisk_blocks - lba;
+            let left = size - lba;
             let wanted = random.range(1, left.min(90) + 1);
             // A fold makes it necessary to fetch again.
             let run = loop {
@@ -59,9 +60,10 @@ impl Driver {
     /// Reads the whole vdisk; `None` for a block that does not verify.
     pub(crate) fn read(&self, view: View) -> Vec<Option<Vec<u8>>> {
         let mut blocks = Vec::new();
-        while (blocks.len() as u64) < self.geometry.vdisk_blocks {
+        let size = self.log.blocks_of(view).expect("the view is open");
+        while (blocks.len() as u64) < size {
             let lba = blocks.len() as u64;
-            let left = self.geometry.vdisk_blocks - lba;
+            let left = size - lba;
             let run = self.log.look_up(view, lba, left).expect("the view is open");
             assert!((1..=left).contains(&run.blocks));
             (lba..lba + run.blocks).for_each(|at| blocks.push(self.read_block(run.source, at)));

@@ -75,8 +75,9 @@ impl Run {
 
     /// A write of whole blocks, answered before anything else is asked for.
     fn write_at_once(&mut self) {
-        let lba = self.below(super::BLOCKS) as usize;
-        let blocks = self.random.range(1, 5).min(super::BLOCKS - lba as u64) as usize;
+        let size = self.tree.blocks;
+        let lba = self.below(size) as usize;
+        let blocks = self.random.range(1, 5).min(size - lba as u64) as usize;
         self.stamp += 1;
         let mut copy = self.tree.now.clone();
         let sectors = lba * SECTORS_PER_BLOCK..(lba + blocks) * SECTORS_PER_BLOCK;

@@ -46,7 +46,8 @@ impl Run {
                 self.settle();
                 self.driver.log.note_durable();
             }
-            97..99 => self.keep_view(),
+            97 => self.keep_view(),
+            98 => self.grow(),
             _ => self.check_all(1),
         }
     }
@@ -66,6 +67,7 @@ struct Counts {
     folds: u32,
     reverts: u32,
     clones: u32,
+    growths: u32,
 }
 
 /// Runs the seeds; what happened in all of them.
@@ -89,15 +91,22 @@ fn run_seeds(seeds: u64, steps: u64, storm: bool) -> Counts {
                 }
             }
             run.check_all(usize::MAX);
-            [run.crashes, run.folds, run.reverts, run.clones_made]
+            [
+                run.crashes,
+                run.folds,
+                run.reverts,
+                run.clones_made,
+                run.growths,
+            ]
         });
-        let Ok([crashes, folds, reverts, clones]) = outcome else {
+        let Ok([crashes, folds, reverts, clones, growths]) = outcome else {
             panic!("seed {seed} fails: DISKTIME_HISTORY_SEED={seed} runs it alone");
         };
         counts.crashes += crashes;
         counts.folds += folds;
         counts.reverts += reverts;
         counts.clones += clones;
+        counts.growths += growths;
     }
     println!("{seeds:?} of {steps} steps: {counts:?}");
     counts
@@ -108,6 +117,7 @@ fn every_moment_is_the_copy_that_the_model_kept() {
     let counts = run_seeds(24, 300, false);
     if number("DISKTIME_HISTORY_SEED", u64::MAX) == u64::MAX {
         let are_taken = counts.crashes > 50 && counts.folds > 50 && counts.reverts > 50;
+        let are_taken = are_taken && counts.growths > 20;
         assert!(are_taken && counts.clones > 20, "the steps are taken");
     }
 }

@@ -2,7 +2,7 @@
 //! free segments that it was read from.
 
 use super::Run;
-use crate::tree::block_bytes;
+use crate::tree::{SECTORS_PER_BLOCK, block_bytes};
 use disktime_history::{Seq, View, ViewId};
 
 impl Run {
@@ -40,6 +40,7 @@ impl Run {
             return;
         };
         let there = self.driver.read_fetched(View::At(*view), &mut self.random);
+        assert_eq!(there.len() * SECTORS_PER_BLOCK, copy.len(), "size");
         for (block, bytes) in there.iter().enumerate() {
             let expected = block_bytes(copy, block);
             assert!(
