@@ -32,8 +32,6 @@ use std::sync::Arc;
 pub struct PastVdisk {
     /// Its name.
     pub name: String,
-    /// Its size.
-    pub size_bytes: u64,
     /// The group that may read its past, beside the user that runs the server.
     pub group: Option<u32>,
 }
@@ -49,16 +47,25 @@ pub struct Mark {
     pub since_1970_ns: u64,
 }
 
+/// A moment of a virtual disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundMoment {
+    /// The number of the last change before it.
+    pub seq: u64,
+    /// The size that the virtual disk had then.
+    pub size_bytes: u64,
+}
+
 /// The past of virtual disks. All of it may block.
 pub trait Past: Send + Sync {
     /// The marks of a virtual disk.
     fn marks(&self, vdisk: &str) -> Vec<Mark>;
 
-    /// The number of the last change before a moment, which people write so.
+    /// The moment that people write so.
     ///
     /// # Errors
     /// Why there is no such moment.
-    fn resolve(&self, vdisk: &str, moment: &str) -> Result<u64, String>;
+    fn resolve(&self, vdisk: &str, moment: &str) -> Result<FoundMoment, String>;
 
     /// Opens what a virtual disk held behind a change. It is open until it is dropped.
     ///

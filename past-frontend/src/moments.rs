@@ -7,8 +7,8 @@
 //!
 //! Invariants: at most [`MOST_OPEN`] are open; the rows that are kept are bounded.
 
-use crate::Past;
 use crate::place::LAST_MOMENT;
+use crate::{FoundMoment, Past};
 use disktime_image_files::{FileError, Image, ImageFiles};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -48,7 +48,7 @@ struct Table {
 
 struct Row {
     vdisk: String,
-    seq: u64,
+    found: FoundMoment,
     /// Open files and directories.
     handles: usize,
     used: Instant,
@@ -100,23 +100,23 @@ impl Moments {
         if is_relative && let Some(number) = lock(&self.table).pinned_row(&key) {
             return Ok(number);
         }
-        let seq = self.past.resolve(vdisk, moment).map_err(|why| {
+        let found = self.past.resolve(vdisk, moment).map_err(|why| {
             tracing::debug!("{vdisk}/{moment}: {why}");
             MomentError::Gone
         })?;
         let mut table = lock(&self.table);
-        let number = table.row(vdisk, seq)?;
+        let number = table.row(vdisk, found)?;
         if is_relative {
             table.pin(key, number);
         }
         Ok(number)
     }
 
-    /// The virtual disk and the change of a moment.
-    pub(crate) fn vdisk_of(&self, number: u32) -> Result<(String, u64), MomentError> {
+    /// The virtual disk of a moment, and what is known of that.
+    pub(crate) fn vdisk_of(&self, number: u32) -> Result<(String, FoundMoment), MomentError> {
         let table = lock(&self.table);
         let row = table.rows.get(&number).ok_or(MomentError::Gone)?;
-        Ok((row.vdisk.clone(), row.seq))
+        Ok((row.vdisk.clone(), row.found))
     }
 
     /// A moment, opened if it is not.
@@ -131,7 +131,7 @@ impl Moments {
             if let Some(opened) = row.opened.clone() {
                 return Ok(opened);
             }
-            let wanted = (row.vdisk.clone(), row.seq);
+            let wanted = (row.vdisk.clone(), row.found.seq);
             table.make_room()?;
             wanted
         };
@@ -209,8 +209,8 @@ impl Table {
     }
 
     /// The row of a moment, made if it is missing.
-    fn row(&mut self, vdisk: &str, seq: u64) -> Result<u32, MomentError> {
-        let key = (vdisk.to_owned(), seq);
+    fn row(&mut self, vdisk: &str, found: FoundMoment) -> Result<u32, MomentError> {
+        let key = (vdisk.to_owned(), found.seq);
         if let Some(number) = self.by_seq.get(&key) {
             return Ok(*number);
         }
@@ -232,7 +232,7 @@ impl Table {
         self.by_seq.insert(key, number);
         let row = Row {
             vdisk: vdisk.to_owned(),
-            seq,
+            found,
             handles: 0,
             used: Instant::now(),
             opened: None,

@@ -9,7 +9,7 @@ pub(crate) use listing::Listed;
 use crate::attributes::{self, Defaults};
 use crate::moments::{MomentError, Moments, Opened};
 use crate::place::Place;
-use crate::{Mark, Past, PastVdisk};
+use crate::{FoundMoment, Mark, Past, PastVdisk};
 use disktime_image_files::{FileError, FileKind, FileSystem, ImageFiles, ROOT, Tree as Found};
 use fuse3::raw::reply::FileAttr;
 use fuse3::{Errno, FileType, Timestamp};
@@ -55,7 +55,8 @@ impl Tree {
                 Ok(directory(defaults, if mode { 0o750 } else { 0o700 }))
             }
             Place::Moment(moment) => {
-                let (vdisk, seq) = self.moments.vdisk_of(moment).map_err(errno)?;
+                let (vdisk, FoundMoment { seq, .. }) =
+                    self.moments.vdisk_of(moment).map_err(errno)?;
                 let marks = self.past.marks(&vdisk);
                 let mark = marks.iter().find(|mark| mark.seq == seq);
                 let time = mark.map_or(self.defaults.time, mark_time);
@@ -74,14 +75,15 @@ impl Tree {
     }
 
     fn image_attr(&self, place: Place, moment: u32) -> Answer<FileAttr> {
-        let (name, _) = self.moments.vdisk_of(moment).map_err(errno)?;
+        let (name, FoundMoment { size_bytes, .. }) =
+            self.moments.vdisk_of(moment).map_err(errno)?;
         let vdisk = self.vdisks.iter().find(|vdisk| vdisk.name == name);
         let vdisk = vdisk.ok_or_else(not_found)?;
         let (defaults, for_group) = self.rights(vdisk);
         let perm = if for_group { 0o440 } else { 0o400 };
         Ok(FileAttr {
-            size: vdisk.size_bytes,
-            blocks: vdisk.size_bytes / 512,
+            size: size_bytes,
+            blocks: size_bytes / 512,
             ..attributes::own(place, defaults, FileType::RegularFile, perm)
         })
     }

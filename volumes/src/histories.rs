@@ -53,7 +53,7 @@ pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
 pub(crate) use moments::moment_position;
 pub(crate) use numbering::Numbering;
-pub(crate) use opening::{OpenedLog, is_untouched, open_log, open_view};
+pub(crate) use opening::{OpenedLog, grow_log, is_untouched, open_log, open_view};
 pub use status::HistoryReport;
 pub use verifying::{VerifyDone, VerifyProgress};
 

@@ -364,7 +364,7 @@ impl Planner {
             return Ok(());
         }
         if self.plan.label.history_of(uuid).is_some() {
-            return Err(histories::cannot_grow(name, has_bytes));
+            histories::check_size(&name, wanted_bytes)?;
         }
         let laid_out: u64 = vdisk.extents().iter().map(|extent| extent.len_bytes).sum();
         let missing = wanted_bytes.saturating_sub(laid_out);

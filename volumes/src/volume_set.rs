@@ -11,6 +11,7 @@
 use crate::catalog::Catalog;
 use crate::data_path::DataPath;
 use crate::histories::Histories;
+use crate::ids::VdiskSlot;
 use crate::label::{Label, Uuid};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
@@ -18,6 +19,7 @@ use disktime_engine::{
     DiskLoop, IoError, LastChange, LoopReport, NoSpaceCount, Reply, Request, Service, StoredBytes,
     StreamId, VdiskId,
 };
+use disktime_history::Seq;
 use disktime_units::{BackgroundWork, ByBackgroundWork, Nanos};
 use std::os::fd::RawFd;
 
@@ -108,10 +110,9 @@ impl<D: Disk> VolumeSet<D> {
 
     /// Their names and sizes, in the same order.
     pub fn vdisks(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.catalog.served_vdisks().map(|(_, slot, name)| {
-            let vdisk = self.data_path.vdisk(slot);
-            (name, vdisk.layout().size_bytes())
-        })
+        self.catalog
+            .served_vdisks()
+            .map(|(_, slot, name)| (name, self.size_of(slot)))
     }
 
     /// The name of a vdisk.
@@ -121,7 +122,20 @@ impl<D: Disk> VolumeSet<D> {
 
     /// The size of a vdisk.
     pub fn size_bytes(&self, vdisk: VdiskId) -> Option<u64> {
-        Some(self.vdisk(vdisk)?.layout().size_bytes())
+        Some(self.size_of(self.catalog.resolve(vdisk)?))
+    }
+
+    /// The size that a vdisk with a history had at a moment.
+    pub fn size_bytes_at(&self, vdisk: VdiskId, moment: Seq) -> Option<u64> {
+        let logged = self.histories.of(self.catalog.resolve(vdisk)?)?;
+        Some(logged.size_bytes_at(moment))
+    }
+
+    fn size_of(&self, slot: VdiskSlot) -> u64 {
+        match self.histories.of(slot) {
+            Some(logged) => logged.size_bytes(),
+            None => self.data_path.vdisk(slot).layout().size_bytes(),
+        }
     }
 
     /// How much of a vdisk is stored: what it does not know to be a hole.

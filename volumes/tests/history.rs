@@ -325,19 +325,16 @@ fn data_that_was_there_is_the_floor_of_a_history_that_is_switched_on() {
     let read = call_moment(&mut machine, moment, RequestKind::Read, 8192);
     assert!(read.expect("readable")[4096..] == [7; 4096]);
 
-    // It cannot be left out, resized or grown under; nothing is changed by asking.
+    // It cannot be left out or resized; nothing is changed by asking.
     machine.flush(0).expect("a flush");
     let now = machine.now;
     machine.set.abandon();
     let mut larger = with_history(WhenFull::Shorten);
     larger.spec.history_bytes = Some(HISTORY + MIB);
     let mut handle = handle;
-    let mut grown = with_history(WhenFull::Shorten);
-    grown.spec.size_bytes = SIZE + MIB;
     for (vdisk, words) in [
         (plain[0].clone(), "give it its `history` back"),
         (larger, "\"max\": \"64MiB\""),
-        (grown, "cannot grow yet"),
     ] {
         let disk = crash(&handle, 1);
         handle = disk.handle();

@@ -16,11 +16,13 @@ impl Past for Fake {
         Vec::new()
     }
 
-    fn resolve(&self, _: &str, moment: &str) -> Result<u64, String> {
-        match moment.strip_prefix("seq:") {
-            Some(seq) => seq.parse().map_err(|_| "no number".to_owned()),
-            None => Ok(self.newest.load(Ordering::SeqCst)),
-        }
+    fn resolve(&self, _: &str, moment: &str) -> Result<FoundMoment, String> {
+        let seq = match moment.strip_prefix("seq:") {
+            Some(seq) => seq.parse().map_err(|_| "no number".to_owned())?,
+            None => self.newest.load(Ordering::SeqCst),
+        };
+        let size_bytes = 1 << 10;
+        Ok(FoundMoment { seq, size_bytes })
     }
 
     fn open(&self, _: &str, _: u64) -> Result<Arc<dyn Image>, String> {

@@ -327,8 +327,8 @@ fn print_open_report(configuration: &Configuration, name: &str, report: &OpenRep
 /// A sentence, if the file gives a clone another size than it has.
 fn wrong_size(entry: &Vdisk, clone: &FoundClone) -> Option<String> {
     let wanted = entry.size_bytes.value;
-    let [has, wanted_text] = format_sizes([clone.size_bytes, wanted]);
-    (wanted != clone.size_bytes).then(|| {
+    let [has, wanted_text] = format_sizes([clone.size_bytes(), wanted]);
+    (wanted != clone.size_bytes()).then(|| {
         format!(
             "the clone `{}` has {has}, as what it was cloned from; the file says {wanted_text}, \
              which has no effect",

@@ -19,6 +19,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Bytes of a block of a history.
+const BLOCK_BYTES: u64 = disktime_history::UNIT_BYTES as u64;
 /// How long a handshake waits for a disk's thread.
 const OPEN_TIME: Duration = Duration::from_secs(10);
 /// How long a list of exports waits for the marks of a vdisk.
@@ -83,7 +85,8 @@ impl ServedExports {
             let done = Box::new(move |found| drop(done.send(found)));
             service.find_moment(id, &moment, done);
         });
-        Some(found.map(|(handle, seq)| {
+        Some(found.and_then(|(handle, seq)| {
+            let size_bytes = size_bytes_at(&vdisk, seq)?;
             let kept = KeptMoment {
                 reactor: vdisk.reactor().clone(),
                 vdisk: id,
@@ -91,11 +94,11 @@ impl ServedExports {
                 seq,
                 is_open: AtomicBool::new(false),
             };
-            Export {
+            Ok(Export {
                 vdisk: handle,
                 kept: Kept::new(Arc::new(kept)),
-                ..past(&vdisk.export(), name.to_owned(), seq)
-            }
+                ..past(&vdisk.export(), name.to_owned(), (seq, size_bytes))
+            })
         }))
     }
 
@@ -105,15 +108,15 @@ impl ServedExports {
         found.map_or_else(Vec::new, |vdisk| ServedExports::mark_rows(&vdisk))
     }
 
-    /// The seq of a moment of the vdisk of that name.
+    /// The seq of a moment of the vdisk of that name, and the size that the vdisk had then.
     ///
     /// # Errors
     /// Why there is no such moment.
-    pub(crate) fn seq_of(&self, name: &str, moment: &str) -> Result<u64, String> {
+    pub(crate) fn seq_and_size_of(&self, name: &str, moment: &str) -> Result<(u64, u64), String> {
         let found = self.find_moment(&format!("{name}@{moment}"));
         let export = found.unwrap_or_else(|| Err(format!("there is no vdisk `{name}`")))?;
         let kept = export.kept.get::<KeptMoment>();
-        Ok(kept.map_or(0, |kept| kept.seq))
+        Ok((kept.map_or(0, |kept| kept.seq), export.size_bytes))
     }
 
     /// What has changed in a vdisk up to one moment since each of others. All lists are asked for
@@ -153,7 +156,8 @@ impl ServedExports {
     fn marks(&self, vdisk: &Vdisk, export: &Export) -> Vec<Export> {
         let of_mark = |mark: &MarkStatus| {
             let name = format!("{}@{}", export.name, mark.name);
-            past(export, name, mark.moment)
+            let size_bytes = mark.vdisk_blocks * BLOCK_BYTES;
+            past(export, name, (mark.moment, size_bytes))
         };
         ServedExports::mark_rows(vdisk)
             .iter()
@@ -190,9 +194,20 @@ fn newest(vdisk: &Vdisk) -> Answer<u64> {
     })
 }
 
+/// The size that a vdisk had at a moment.
+fn size_bytes_at(vdisk: &Vdisk, seq: u64) -> Answer<u64> {
+    let id = vdisk.id();
+    wait_for(vdisk.reactor(), id, move |service, done| {
+        let size_bytes = service.size_bytes_at(id, seq);
+        // It fails when the handshake has given up.
+        let _ = done.send(size_bytes.ok_or_else(|| "it has no history".to_owned()));
+    })
+}
+
 /// A past moment of an export, before it has a handle of its own.
-fn past(export: &Export, name: String, seq: u64) -> Export {
+fn past(export: &Export, name: String, (seq, size_bytes): (u64, u64)) -> Export {
     let mut past = export.clone();
+    past.size_bytes = size_bytes;
     past.name = name;
     past.description = format!("{} at seq:{seq}, read-only", export.name);
     past.moment_of = Some(export.name.clone());
@@ -293,11 +308,11 @@ impl ExportDirectory for ServedExports {
 
     fn find_context(&self, export: &Export, name: &str) -> Option<ContextHandle> {
         let moment = changed_contexts::moment_in(name)?;
-        let found = self.seq_of(export.vdisk_name(), moment);
+        let found = self.seq_and_size_of(export.vdisk_name(), moment);
         if let Err(why) = &found {
             tracing::debug!("a client asked for the metadata context {name:?}: {why}");
         }
-        found.ok().map(ContextHandle)
+        found.ok().map(|(seq, _)| ContextHandle(seq))
     }
 
     fn open_contexts(

@@ -14,7 +14,7 @@ use disktime_history::MarkStatus;
 use disktime_image_files::Image;
 use disktime_nbd::LocalConnections;
 use disktime_observe::PastStatus;
-use disktime_past::{Mark, Past, PastMount, PastVdisk};
+use disktime_past::{FoundMoment, Mark, Past, PastMount, PastVdisk};
 use disktime_reservations::{Configuration, DocumentErrors, Spanned};
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -45,7 +45,6 @@ pub(crate) fn vdisks(configuration: &Configuration) -> Result<Vec<PastVdisk>, Do
         let group = group.map(|group| group_number(configuration, group));
         shown.push(PastVdisk {
             name: vdisk.name.value.clone(),
-            size_bytes: vdisk.size_bytes.value,
             group: group.transpose()?,
         });
     }
@@ -134,8 +133,9 @@ impl Past for ServedPast {
         marks.map(mark).collect()
     }
 
-    fn resolve(&self, vdisk: &str, moment: &str) -> Result<u64, String> {
-        self.exports.seq_of(vdisk, moment)
+    fn resolve(&self, vdisk: &str, moment: &str) -> Result<FoundMoment, String> {
+        let (seq, size_bytes) = self.exports.seq_and_size_of(vdisk, moment)?;
+        Ok(FoundMoment { seq, size_bytes })
     }
 
     fn open(&self, vdisk: &str, seq: u64) -> Result<Arc<dyn Image>, String> {

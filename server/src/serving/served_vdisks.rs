@@ -29,6 +29,7 @@ pub(crate) struct CatalogEntry {
     uuid: Uuid,
     /// Its handle at its disk's service.
     id: VdiskId,
+    size_bytes: u64,
     /// How much of it is stored.
     stored: StoredBytes,
     /// How much was trimmed and is not given back to the disk, if trims are held.
@@ -56,7 +57,6 @@ pub(crate) struct CloneOrigin {
 pub(crate) struct FoundClone {
     pub(crate) name: String,
     pub(crate) entry: CatalogEntry,
-    pub(crate) size_bytes: u64,
     pub(crate) origin: CloneOrigin,
 }
 
@@ -69,7 +69,6 @@ pub(crate) struct ServedVdisk<S> {
     name: String,
     /// What it is entitled to, for people.
     description: String,
-    size_bytes: u64,
     /// Whether clients may only read it.
     read_only: bool,
     /// What becomes of its trims.
@@ -114,6 +113,7 @@ impl CatalogEntry {
         Some(CatalogEntry {
             uuid: service.uuid(id)?,
             id,
+            size_bytes: service.size_bytes(id)?,
             stored: service.stored(id)?,
             held: service.held_trims(id),
             last_change: service.last_change(id)?,
@@ -147,7 +147,6 @@ impl FoundClone {
         Some(FoundClone {
             name: service.name(id)?.to_owned(),
             entry: CatalogEntry::of(service, id)?,
-            size_bytes: service.size_bytes(id)?,
             origin: CloneOrigin {
                 parent: parent.to_owned(),
                 seq,
@@ -161,6 +160,10 @@ impl FoundClone {
     /// Its identity, as text.
     pub(crate) fn uuid(&self) -> String {
         self.entry.uuid.to_string()
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.entry.size_bytes
     }
 }
 
@@ -185,7 +188,6 @@ impl<S> ServedVdisk<S> {
             disk: config.disk.value.clone(),
             name: config.name.value.clone(),
             description: assembly::entitlement(config),
-            size_bytes: config.size_bytes.value,
             read_only: config.read_only || traits.read_only,
             trims,
             has_history: config.history.is_some(),
@@ -202,7 +204,6 @@ impl<S> ServedVdisk<S> {
         let FoundClone {
             name,
             entry,
-            size_bytes,
             origin,
         } = clone;
         let entitlement = origin.settings.entitlement(&self.disk);
@@ -211,7 +212,6 @@ impl<S> ServedVdisk<S> {
             disk: self.disk.clone(),
             name,
             description: format!("{entitlement}, clone of {}", origin.text()),
-            size_bytes,
             read_only: self.traits.read_only,
             trims: TrimHandling::Pass,
             has_history: true,
@@ -256,7 +256,7 @@ impl<S> ServedVdisk<S> {
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.size_bytes
+        self.entry.size_bytes
     }
 
     /// Whether the file gives it a history, or it is a clone.
@@ -317,7 +317,7 @@ impl<S> ServedVdisk<S> {
     /// Its export; the export's identity is the vdisk's.
     pub(crate) fn export(&self) -> Export {
         let handle = self.export_handle();
-        let mut export = Export::new(handle, self.entry.id, &self.name, self.size_bytes);
+        let mut export = Export::new(handle, self.entry.id, &self.name, self.entry.size_bytes);
         export.description.clone_from(&self.description);
         export.flags.rotational = self.traits.rotational;
         export.ignores_trims = self.trims == TrimHandling::Ignore;
@@ -331,7 +331,7 @@ impl<S> ServedVdisk<S> {
         FuseFile {
             identity: self.file_identity(),
             name: self.name.clone(),
-            size_bytes: self.size_bytes,
+            size_bytes: self.entry.size_bytes,
             stored: Some(self.entry.stored.clone()),
             last_change: self.entry.last_change.clone(),
             clients: self.access.clients.clone(),

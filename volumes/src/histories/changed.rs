@@ -58,15 +58,17 @@ impl LoggedVdisk {
         until: Seq,
         runs: Vec<(u64, u64)>,
     ) -> ChangedBlocks {
-        let size_bytes = self.parts.size_bytes;
+        // The earlier one may have been larger: what lies behind its end is none of the later one.
+        let size_bytes = self.size_bytes_at(until);
         let range = |(first, blocks): (u64, u64)| {
             let start = first * BLOCK;
-            (start, (blocks * BLOCK).min(size_bytes - start))
+            let len_bytes = (blocks * BLOCK).min(size_bytes.checked_sub(start)?);
+            (len_bytes > 0).then_some((start, len_bytes))
         };
         ChangedBlocks {
             since,
             until,
-            ranges: runs.into_iter().map(range).collect(),
+            ranges: runs.into_iter().filter_map(range).collect(),
         }
     }
 }

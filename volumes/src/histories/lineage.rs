@@ -132,6 +132,11 @@ impl LoggedVdisk {
         self.parts.size_bytes
     }
 
+    /// The size that it had at a moment.
+    pub(crate) fn size_bytes_at(&self, moment: Seq) -> u64 {
+        self.parts.log.vdisk_blocks_at(moment) * UNIT_BYTES as u64
+    }
+
     /// Of its log.
     pub(crate) fn log_uuid(&self) -> [u8; 16] {
         self.parts.log.uuid()

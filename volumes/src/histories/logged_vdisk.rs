@@ -265,7 +265,12 @@ impl LoggedVdisk {
             // Space is set aside for the log as a whole, not for a range.
             return Some(IoError::NotSupported);
         }
-        if let Some(error) = range_error(request, self.parts.size_bytes) {
+        let size_bytes = match view {
+            View::Now => self.parts.size_bytes,
+            // A view that is not open has nothing.
+            View::At(_) => self.parts.log.blocks_of(view).unwrap_or(0) * BLOCK,
+        };
+        if let Some(error) = range_error(request, size_bytes) {
             return Some(error);
         }
         (!buffer_fits(request, true)).then_some(IoError::Invalid)

@@ -1,5 +1,6 @@
 //! What the log says: what it was asked is done, moments are open, folds have ended.
 
+use super::clients::BLOCK;
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
 use disktime_history::{Failure, Notice, RequestId, Seq};
 
@@ -28,6 +29,11 @@ impl LoggedVdisk {
                 vdisk = %self.parts.name,
                 "there is no space on the disk for its history: writes get ENOSPC until there is; \
                  nothing that was flushed is lost"
+            ),
+            Notice::Grown { blocks } => self.parts.size_bytes = blocks * BLOCK,
+            Notice::NotGrown { why } => tracing::warn!(
+                vdisk = %self.parts.name,
+                "it keeps its size until the server is started again: {why}"
             ),
             Notice::Closed => self.is_closed = true,
             Notice::Broken => {

@@ -55,6 +55,33 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     Ok(result.map(|()| opened))
 }
 
+/// Has a log that is open and not served yet take a greater size of its vdisk; or a sentence says
+/// why it does not.
+pub(crate) fn grow_log<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (opened, layout): (&mut OpenedLog, &Layout),
+    stream: StreamId,
+    size_bytes: u64,
+) -> Result<Result<(), String>, VolumeError> {
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        layout,
+    };
+    let slots = opened.log.slots();
+    if let Err(why) = opened.log.grow(size_bytes / UNIT_BYTES as u64, slots) {
+        return Ok(Err(why.to_string()));
+    }
+    let grown = area.run_while_it_goes_on(opened, |notice| match notice {
+        Notice::Grown { .. } => Some(Ok(())),
+        Notice::NotGrown { why } => Some(Err(why.to_string())),
+        _ => None,
+    })?;
+    // It goes on when the fold has ended, which is served with the vdisk.
+    let waits = || Err("its history is full, and is being folded".to_owned());
+    Ok(grown.unwrap_or_else(waits))
+}
+
 /// Opens a moment of a log that is open and not served yet, for a clone; or a sentence says why it
 /// cannot be opened.
 pub(crate) fn open_view<D: Disk, R: Driver>(
@@ -157,17 +184,26 @@ impl<D: Disk, R: Driver> Area<'_, D, R> {
         opened: &mut OpenedLog,
         awaited: impl Fn(&Notice) -> Option<Result<T, String>>,
     ) -> Result<Result<T, String>, VolumeError> {
+        let result = self.run_while_it_goes_on(opened, awaited)?;
+        result.ok_or(VolumeError::Stuck { doing: DOING })
+    }
+
+    /// The same; `None` if it waits for what is done when it is served.
+    fn run_while_it_goes_on<T>(
+        &mut self,
+        opened: &mut OpenedLog,
+        awaited: impl Fn(&Notice) -> Option<Result<T, String>>,
+    ) -> Result<Option<Result<T, String>>, VolumeError> {
         loop {
             if let Some(result) = opened.hear(&awaited) {
-                return Ok(result);
+                return Ok(Some(result));
             }
             if let Some(step) = opened.log.take_step(self.disk.since_1970_ns()) {
                 self.run(opened, step)?;
                 continue;
             }
             // A log that needs no I/O any more has said it just now.
-            let result = opened.hear(&awaited);
-            return result.ok_or(VolumeError::Stuck { doing: DOING });
+            return Ok(opened.hear(&awaited));
         }
     }
 

@@ -6,7 +6,7 @@
 use super::{NewHistory, Planner, VdiskSpec};
 use crate::VolumeError;
 use crate::label::{EXTENT_ALIGNMENT_BYTES, HistoryEntry, Label, UNIT_BYTES, Uuid};
-use disktime_history::{Geometry, SUPERBLOCK_UNITS};
+use disktime_history::{Geometry, SUPERBLOCK_UNITS, VDISK_BLOCKS_MAX};
 use disktime_units::format_size;
 
 /// The least space of a history: 63 segments of 1 MiB.
@@ -48,13 +48,19 @@ pub(super) fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
     }
 }
 
-/// A vdisk with a history keeps its size.
-pub(super) fn cannot_grow(name: String, has_bytes: u64) -> VolumeError {
-    let size = format_size(has_bytes);
-    refused(
-        &name,
-        format!("a vdisk with a history cannot grow yet; give it its size of {size} back"),
-    )
+/// Refuses a size that a vdisk with a history cannot have.
+pub(super) fn check_size(name: &str, size_bytes: u64) -> Result<(), VolumeError> {
+    if !size_bytes.is_multiple_of(UNIT_BYTES as u64) {
+        let problem = "the vdisk's size must be a multiple of 4 KiB";
+        return Err(refused(name, problem));
+    }
+    let most_bytes = VDISK_BLOCKS_MAX * UNIT_BYTES as u64;
+    if size_bytes > most_bytes {
+        let most = format_size(most_bytes);
+        let problem = format!("a vdisk with a history has {most} at most");
+        return Err(refused(name, problem));
+    }
+    Ok(())
 }
 
 impl Planner {
@@ -101,12 +107,7 @@ impl Planner {
             let problem = format!("`max` is accepted from {least} to {most}");
             return Err(refused(name, problem));
         }
-        if !spec.size_bytes.is_multiple_of(UNIT_BYTES as u64) {
-            return Err(refused(
-                name,
-                "the vdisk's size must be a multiple of 4 KiB",
-            ));
-        }
+        check_size(name, spec.size_bytes)?;
         let area_bytes = bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
         let free_bytes = self.free.bytes();
         let Some(ranges) = self.free.take(area_bytes) else {

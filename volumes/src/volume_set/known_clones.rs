@@ -30,7 +30,6 @@ pub(crate) struct FoundClone {
     opened: OpenedLog,
     layout: Layout,
     area: HistoryEntry,
-    size_bytes: u64,
     stream: StreamId,
     /// Where in the set's list its parent will be.
     parent: usize,
@@ -105,15 +104,14 @@ impl FoundClones {
         &'l mut self,
         logged: &'l mut [NewLog],
         at: usize,
-    ) -> (&'l mut OpenedLog, &'l Layout, StreamId, (Uuid, u64)) {
+    ) -> (&'l mut OpenedLog, &'l Layout, StreamId, Uuid) {
         let count = logged.len();
         match logged.get_mut(at) {
             Some(new) => new.parts(),
             None => {
                 let clone = &mut self.found[at - count];
                 let uuid = Uuid::from_bytes(clone.entry.vdisk);
-                let of = (uuid, clone.size_bytes);
-                (&mut clone.opened, &clone.layout, clone.stream, of)
+                (&mut clone.opened, &clone.layout, clone.stream, uuid)
             }
         }
     }
@@ -133,11 +131,12 @@ impl FoundClones {
             Err(why) => return Ok(Err(why)),
         };
         let origin = Origin {
-            vdisk: of.0.to_bytes(),
+            vdisk: of.to_bytes(),
             log: opened.log.uuid(),
             moment: entry.moment,
         };
-        let found = open_clone(disk, driver, (&entry, config), (of.1, origin));
+        let size_bytes = opened.log.vdisk_blocks_at(entry.moment) * UNIT_BYTES as u64;
+        let found = open_clone(disk, driver, (&entry, config), (size_bytes, origin));
         match found {
             Ok(Ok((opened, area, stream))) => {
                 self.found.push(FoundClone {
@@ -145,7 +144,6 @@ impl FoundClones {
                     entry,
                     opened,
                     area,
-                    size_bytes: of.1,
                     stream,
                     parent,
                     view,
@@ -250,7 +248,7 @@ impl<D: Disk> VolumeSet<D> {
         let Some((moment, view)) = self.histories.use_moment(at, found.view, seq) else {
             return;
         };
-        debug_assert!(found.size_bytes.is_multiple_of(UNIT_BYTES as u64));
+        let size_bytes = found.opened.log.vdisk_blocks() * UNIT_BYTES as u64;
         let at = self.serve_clone(
             now,
             ServedClone {
@@ -260,7 +258,7 @@ impl<D: Disk> VolumeSet<D> {
                 parent: Parent { at, view },
                 moment,
                 entry: found.area,
-                size_bytes: found.size_bytes,
+                size_bytes,
                 stream: found.stream,
             },
         );

@@ -7,7 +7,8 @@ use super::{VdiskConfig, VolumeSet};
 use crate::VolumeError;
 use crate::driver::Driver;
 use crate::histories::{
-    FoldLimits, Ground, Histories, LoggedVdisk, Numbering, OpenedLog, Parts, is_untouched, open_log,
+    FoldLimits, Ground, Histories, LoggedVdisk, Numbering, OpenedLog, Parts, grow_log,
+    is_untouched, open_log,
 };
 use crate::ids::VdiskSlot;
 use crate::label::{HistoryEntry, Uuid, VdiskEntry};
@@ -18,8 +19,8 @@ use crate::target::{DiskIndex, Target};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{DiskLoop, LastChange, NoSpaceCount, StreamConfig, StreamId};
-use disktime_history::{Settings, WhenFull};
-use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling};
+use disktime_history::{Settings, UNIT_BYTES, WhenFull};
+use disktime_units::{BackgroundWork, Nanos, Share, TrimHandling, format_sizes};
 
 /// Batches in flight on a disk without seeks; one on a disk with seeks, where the next batch takes
 /// what gathers meanwhile.
@@ -76,9 +77,9 @@ pub(crate) struct NewLog {
 }
 
 impl NewLog {
-    /// The log with its layout and the stream that pays for it, and the vdisk with its size.
-    pub(super) fn parts(&mut self) -> (&mut OpenedLog, &Layout, StreamId, (Uuid, u64)) {
-        let vdisk = (self.entry.uuid(), self.entry.size_bytes());
+    /// The log with its layout and the stream that pays for it, and the vdisk.
+    pub(super) fn parts(&mut self) -> (&mut OpenedLog, &Layout, StreamId, Uuid) {
+        let vdisk = self.entry.uuid();
         (&mut self.opened, &self.layout, self.streams.log, vdisk)
     }
 }
@@ -204,6 +205,13 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
         Ok(log_opened) => log_opened,
         Err(why) => return Ok(opened.failing(cannot_open(name, &why))),
     };
+    let mut log_opened = log_opened;
+    let of = (&mut log_opened, &layout);
+    let grown = grow(disk_loop, driver, of, streams.log, entry)?;
+    let not_grown = match grown {
+        Ok(not_grown) => not_grown,
+        Err(why) => return Ok(opened.failing(cannot_open(name, &why))),
+    };
     let notice = log_opened.report.lost_from.map(|seq| {
         format!(
             "the history of vdisk `{name}` has lost data that was durable, from seq:{seq} on: the \
@@ -226,7 +234,40 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
         no_space: opened.no_space().clone(),
         image_bytes: opened.layout().stored().get(),
     });
-    Ok(opened.with_flush_stream(streams.fold).with_notice(notice))
+    let opened = opened.with_flush_stream(streams.fold);
+    Ok(opened.with_notice(notice).with_notice(not_grown))
+}
+
+/// Has the log take the size that the label says: what a crash interrupted between the two is
+/// finished. A sentence if it has not grown, and an error if the vdisk cannot be served.
+fn grow<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (opened, layout): (&mut OpenedLog, &Layout),
+    stream: StreamId,
+    entry: &VdiskEntry,
+) -> Result<Result<Option<String>, String>, VolumeError> {
+    let size_bytes = opened.log.vdisk_blocks() * UNIT_BYTES as u64;
+    let wanted_bytes = entry.size_bytes();
+    if size_bytes > wanted_bytes {
+        let [has, wanted] = format_sizes([size_bytes, wanted_bytes]);
+        return Ok(Err(format!(
+            "it says that the vdisk has {has}, and the label of the vdisk's disk says {wanted}: that \
+             disk is an older copy of itself; bring the newer one back"
+        )));
+    }
+    if size_bytes == wanted_bytes || opened.log.is_read_only() {
+        return Ok(Ok(None));
+    }
+    let grown = grow_log(disk_loop, driver, (opened, layout), stream, wanted_bytes)?;
+    Ok(Ok(grown.err().map(|why| {
+        let [has, wanted] = format_sizes([size_bytes, wanted_bytes]);
+        format!(
+            "vdisk `{}` keeps its size of {has}, and not {wanted}, until the server is started \
+             again: {why}",
+            entry.name()
+        )
+    })))
 }
 
 fn add_streams<D: Disk>(
@@ -314,6 +355,7 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
                 fold: streams.fold,
             });
         }
+        let size_bytes = new.opened.log.vdisk_blocks() * UNIT_BYTES as u64;
         let parts = Parts {
             name,
             log: new.opened.log,
@@ -327,7 +369,7 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
                 other_stream: streams.fold_reads,
             },
             log_set: new.log_set,
-            size_bytes: new.entry.size_bytes(),
+            size_bytes,
             fold_limits: new.fold_limits,
             trims: new.trims,
             last_change: new.last_change,

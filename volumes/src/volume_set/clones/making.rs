@@ -150,7 +150,7 @@ impl<D: Disk> VolumeSet<D> {
     ) -> Result<MakingStage, HistoryError> {
         let config = &making.config;
         let parent = self.catalog.uuid(making.parent).ok_or("it is not served")?;
-        let size_bytes = self.logged(making.parent)?.size_bytes();
+        let size_bytes = self.logged(making.parent)?.size_bytes_at(seq);
         let since_1970_ns = self.data_path.since_1970_ns(now);
         let words: [&[u8]; 4] = [
             b"clone",
@@ -177,7 +177,7 @@ impl<D: Disk> VolumeSet<D> {
     fn write_clone(&mut self, making: &Making, found: Found) -> Result<MakingStage, HistoryError> {
         let config = &making.config;
         let logged = self.logged(making.parent)?;
-        let sizes = (logged.size_bytes(), config.max_bytes);
+        let sizes = (logged.size_bytes_at(found.seq), config.max_bytes);
         let log = logged.log_uuid();
         let new = space::with_clone(&self.label, (&config.name, found.uuid), sizes)
             .map_err(|error| error.to_string())?;
