@@ -19,6 +19,7 @@ use crate::label::{
 };
 pub(crate) use clones::{NewClone, with_clone};
 use free::FreeSpace;
+pub(crate) use histories::slots_in;
 pub use histories::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES};
 pub use joined::{Misfit, PlannedDisk, reconcile_joined};
 use std::collections::{HashMap, HashSet};
@@ -48,6 +49,7 @@ pub struct Plan {
     orphans: Vec<(String, u64)>,
     new_maps: Vec<(Uuid, Extent)>,
     new_histories: Vec<NewHistory>,
+    grown_histories: Vec<(String, u64, u64)>,
     /// Records of vdisks whose new logs lie on other disks: written when those are.
     links: Vec<HistoryEntry>,
     /// Logs that are there and that no image knows of.
@@ -98,7 +100,12 @@ impl Plan {
         new.map(|history| (&*history.vdisk, history.entry.area_bytes()))
     }
 
-    /// The same, with all that is to be written.
+    /// Histories whose logs here get more space: the vdisk's name, the space before and afterwards.
+    pub fn grown_histories(&self) -> &[(String, u64, u64)] {
+        &self.grown_histories
+    }
+
+    /// Those that are new, with all that is to be written.
     pub(crate) fn new_histories(&self) -> &[NewHistory] {
         &self.new_histories
     }
@@ -106,7 +113,8 @@ impl Plan {
     /// Whether nothing has to be written.
     pub fn is_empty(&self) -> bool {
         let makes_none = self.new_histories.is_empty() && self.links.is_empty();
-        self.create.is_empty() && self.grow.is_empty() && makes_none
+        let grows = !self.grow.is_empty() || !self.grown_histories.is_empty();
+        self.create.is_empty() && !grows && makes_none
     }
 
     /// Logs that are on the disk and that no image knows of, with their vdisks' names: left from
@@ -291,6 +299,7 @@ impl Planner {
                 orphans: orphans(label, specs),
                 new_maps: Vec::new(),
                 new_histories: Vec::new(),
+                grown_histories: Vec::new(),
                 links: Vec::new(),
                 unknown_logs: Vec::new(),
                 takes_rooms: false,

@@ -1,14 +1,14 @@
 //! The vdisk grows, and the log gets more slots.
 //!
 //! ```text
-//!   grow ─ a checkpoint is named ─ both superblocks say the sizes, durably ─ new slots are free
-//!                                                                         └ RESIZE ─ durable ─ grown
+//!   grow ─ a checkpoint is named ─ both superblocks say the sizes, durably
+//!        ─ new slots are free ─ RESIZE ─ durable ─ grown
 //! ```
 //!
 //! Invariants: nothing lies behind the end that the superblocks say, of the vdisk or of the area; a
 //! crash before the RESIZE is durable leaves the old size, with superblocks that allow more, and
-//! growing again ends it. A checkpoint is named first, as it says the size that the superblocks said
-//! until then.
+//! growing again ends it. A checkpoint is named first, as it says the size that the superblocks
+//! said until then.
 //!
 //! What is not known here: where the vdisk and the area get their space; the driver has it before.
 

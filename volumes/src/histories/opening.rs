@@ -55,20 +55,19 @@ pub(crate) fn open_log<D: Disk, R: Driver>(
     Ok(result.map(|()| opened))
 }
 
-/// Has a log that is open and not served yet take a greater size of its vdisk; or a sentence says
-/// why it does not.
+/// Has a log that is open and not served yet take a greater size of its vdisk, and more slots; or a
+/// sentence says why it does not.
 pub(crate) fn grow_log<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
     driver: &mut R,
     (opened, layout): (&mut OpenedLog, &Layout),
     stream: StreamId,
-    size_bytes: u64,
+    (size_bytes, slots): (u64, u32),
 ) -> Result<Result<(), String>, VolumeError> {
     let mut area = Area {
         disk: Blocking::new(disk_loop, driver, stream),
         layout,
     };
-    let slots = opened.log.slots();
     if let Err(why) = opened.log.grow(size_bytes / UNIT_BYTES as u64, slots) {
         return Ok(Err(why.to_string()));
     }

@@ -88,6 +88,18 @@ impl HistoryEntry {
         self.extents.iter().map(|(_, len)| len).sum()
     }
 
+    /// The same with more pieces at the end of the area; `None` if they are too many.
+    pub(crate) fn with_more(&self, pieces: &[(u64, u64)]) -> Option<HistoryEntry> {
+        let mut entry = self.clone();
+        for (start, len) in pieces {
+            match entry.extents.last_mut() {
+                Some(last) if last.0 + last.1 == *start => last.1 += len,
+                _ => entry.extents.push((*start, *len)),
+            }
+        }
+        (entry.extents.len() <= MAX_EXTENTS).then_some(entry)
+    }
+
     fn is_consistent(&self, disk: Uuid) -> bool {
         let bound = 1u64 << 62;
         let fits = |(start, len): &(u64, u64)| {

@@ -1,13 +1,13 @@
 //! The space of histories: what is allocated for a log, and what of an existing one cannot change.
 //!
-//! Invariant: a log is formatted before the label names its area, in space that is free in the
-//! table before as well.
+//! Invariants: a log is formatted before the label names its area, in space that is free in the
+//! table before as well; a log that grows keeps what it has and the length of its slots.
 
 use super::{NewHistory, Planner, VdiskSpec};
 use crate::VolumeError;
 use crate::label::{EXTENT_ALIGNMENT_BYTES, HistoryEntry, Label, UNIT_BYTES, Uuid};
 use disktime_history::{Geometry, SUPERBLOCK_UNITS, VDISK_BLOCKS_MAX};
-use disktime_units::format_size;
+use disktime_units::{format_size, format_sizes};
 
 /// The least space of a history: 63 segments of 1 MiB.
 pub const MIN_HISTORY_BYTES: u64 = 64 << 20;
@@ -25,20 +25,34 @@ fn slot_units(area_bytes: u64) -> u32 {
     (power / UNIT_BYTES as u64) as u32
 }
 
-/// What the log of a history is.
-fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Geometry {
-    let area_units = entry.area_bytes() / UNIT_BYTES as u64;
+/// Slots of that length in an area of that size; `None` if a log cannot have so many.
+pub(crate) fn slots_in(slot_units: u32, area_bytes: u64) -> Option<u32> {
+    let area_units = area_bytes / UNIT_BYTES as u64;
     // Each superblock has as many units as lie between the two.
     let first_slot = 2 * u64::from(SUPERBLOCK_UNITS[1] - SUPERBLOCK_UNITS[0]);
-    let slots = area_units.saturating_sub(first_slot) / u64::from(entry.slot_units().max(1));
-    Geometry {
+    let slots = area_units.saturating_sub(first_slot) / u64::from(slot_units.max(1));
+    let geometry = Geometry {
+        log: [0; 16],
+        vdisk: [0; 16],
+        disk: [0; 16],
+        slot_units,
+        slots: u32::try_from(slots).ok()?,
+        vdisk_blocks: 0,
+    };
+    geometry.is_possible().then_some(geometry.slots)
+}
+
+/// What the log of a history is; `None` if a log cannot be so.
+fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Option<Geometry> {
+    let geometry = Geometry {
         log: log.to_bytes(),
         vdisk: entry.vdisk().to_bytes(),
         disk: entry.log_disk().to_bytes(),
         slot_units: entry.slot_units(),
-        slots: u32::try_from(slots).unwrap_or(u32::MAX),
+        slots: slots_in(entry.slot_units(), entry.area_bytes())?,
         vdisk_blocks: vdisk_bytes / UNIT_BYTES as u64,
-    }
+    };
+    geometry.is_possible().then_some(geometry)
 }
 
 pub(super) fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
@@ -82,7 +96,10 @@ impl Planner {
                 "it has one on the disk, where its newest data lies, and the file does not say so; \
                  give it its `history` back (a history cannot be switched off yet)",
             )),
-            (Some(bytes), Some(entry)) => check_same(name, label, entry, bytes),
+            (Some(bytes), Some(entry)) => {
+                check_same(name, label, entry)?;
+                self.fit_log(name, uuid, bytes)
+            }
             (Some(_), None) => {
                 let disk = label.disk_uuid();
                 let entry = self.make_log(spec, uuid, disk)?;
@@ -90,6 +107,65 @@ impl Planner {
                 Ok(())
             }
         }
+    }
+
+    /// Plans more space for the log on this disk of the vdisk with that uuid, if the file gives it
+    /// more.
+    pub(super) fn fit_log(
+        &mut self,
+        name: &str,
+        uuid: Uuid,
+        bytes: u64,
+    ) -> Result<(), VolumeError> {
+        let label = &self.plan.label;
+        let Some(entry) = label.history_of(uuid).cloned() else {
+            return Ok(());
+        };
+        let has_bytes = entry.area_bytes();
+        let wanted_bytes = bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
+        if wanted_bytes < has_bytes {
+            let problem = format!(
+                "it has {} on the disk and the file says {}; a log does not shrink: write \
+                 \"max\": \"{}MiB\"",
+                format_size(has_bytes),
+                format_size(bytes),
+                has_bytes >> 20
+            );
+            return Err(refused(name, problem));
+        }
+        let Some(more_bytes) = Some(wanted_bytes - has_bytes).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let fits = slots_in(entry.slot_units(), wanted_bytes).is_some();
+        if wanted_bytes > MAX_HISTORY_BYTES || !fits {
+            return Err(cannot_have(name, &entry, wanted_bytes));
+        }
+        let ranges = self.take_for_log(name, more_bytes)?;
+        let grown = entry.with_more(&ranges);
+        let grown = grown.ok_or_else(|| refused(name, "its space would lie in too many pieces"))?;
+        self.plan.label.take_out_history(uuid);
+        self.plan.label.add_history(grown);
+        let growth = (name.to_owned(), has_bytes, wanted_bytes);
+        self.plan.grown_histories.push(growth);
+        Ok(())
+    }
+
+    /// Takes space for a log out of what is free.
+    fn take_for_log(&mut self, name: &str, bytes: u64) -> Result<Vec<(u64, u64)>, VolumeError> {
+        let free_bytes = self.free.bytes();
+        let Some(ranges) = self.free.take(bytes) else {
+            let orphans = self.plan.orphans.iter();
+            return Err(VolumeError::NoSpace {
+                name: format!("{name} (its history)"),
+                needed_bytes: bytes,
+                free_bytes,
+                orphans: orphans.map(|orphan| orphan.0.clone()).collect(),
+            });
+        };
+        let taken_end = ranges.iter().map(|range| range.1).max().unwrap_or(0);
+        self.plan.label.end_known_zero_before(taken_end);
+        let extents = ranges.into_iter().map(|(start, end)| (start, end - start));
+        Ok(extents.collect())
     }
 
     /// Plans a log on this disk for the vdisk with that uuid of `image_disk`. Its record is not in
@@ -109,25 +185,10 @@ impl Planner {
         }
         check_size(name, spec.size_bytes)?;
         let area_bytes = bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
-        let free_bytes = self.free.bytes();
-        let Some(ranges) = self.free.take(area_bytes) else {
-            return Err(VolumeError::NoSpace {
-                name: format!("{name} (its history)"),
-                needed_bytes: area_bytes,
-                free_bytes,
-                orphans: self
-                    .plan
-                    .orphans
-                    .iter()
-                    .map(|orphan| orphan.0.clone())
-                    .collect(),
-            });
-        };
-        let taken_end = ranges.iter().map(|range| range.1).max().unwrap_or(0);
-        let extents = ranges.into_iter().map(|(start, end)| (start, end - start));
-        let label = &mut self.plan.label;
+        let extents = self.take_for_log(name, area_bytes)?;
+        let label = &self.plan.label;
         let disk = label.disk_uuid();
-        let (slot_units, extents) = (slot_units(area_bytes), extents.collect());
+        let slot_units = slot_units(area_bytes);
         let entry = HistoryEntry::new(uuid, image_disk, disk, slot_units, extents);
         // Never the same for two logs, as each is made by an update of its own generation.
         let words: [&[u8]; 4] = [
@@ -137,13 +198,8 @@ impl Planner {
             &uuid.to_bytes(),
         ];
         let geometry = geometry(Uuid::derive(0, &words), &entry, spec.size_bytes);
-        if !geometry.is_possible() {
-            return Err(refused(
-                name,
-                "a log of this size cannot be made for this vdisk",
-            ));
-        }
-        label.end_known_zero_before(taken_end);
+        let geometry = geometry
+            .ok_or_else(|| refused(name, "a log of this size cannot be made for this vdisk"))?;
         self.plan.new_histories.push(NewHistory {
             vdisk: spec.name.clone(),
             entry: entry.clone(),
@@ -154,12 +210,7 @@ impl Planner {
 }
 
 /// What the file says of a history that is there.
-fn check_same(
-    name: &str,
-    label: &Label,
-    entry: &HistoryEntry,
-    bytes: u64,
-) -> Result<(), VolumeError> {
+fn check_same(name: &str, label: &Label, entry: &HistoryEntry) -> Result<(), VolumeError> {
     let disk = label.disk_uuid();
     if entry.log_disk() != disk {
         let problem = format!(
@@ -169,21 +220,26 @@ fn check_same(
         );
         return Err(refused(name, problem));
     }
-    check_space(name, entry, bytes)
+    Ok(())
 }
 
-/// A log keeps its space.
-pub(super) fn check_space(name: &str, entry: &HistoryEntry, bytes: u64) -> Result<(), VolumeError> {
+/// A log keeps the length of its slots, so there is an end to how many it can have.
+fn cannot_have(name: &str, entry: &HistoryEntry, wanted_bytes: u64) -> VolumeError {
     let has_bytes = entry.area_bytes();
-    if bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES) != has_bytes {
-        let problem = format!(
-            "it has {} on the disk and the file says {}; its space cannot change yet: write \
-             \"max\": \"{}MiB\"",
-            format_size(has_bytes),
-            format_size(bytes),
-            has_bytes >> 20
-        );
-        return Err(refused(name, problem));
-    }
-    Ok(())
+    let can_have = |slots: &u64| {
+        let area_bytes = has_bytes + slots * u64::from(entry.slot_units()) * UNIT_BYTES as u64;
+        area_bytes <= MAX_HISTORY_BYTES && slots_in(entry.slot_units(), area_bytes).is_some()
+    };
+    // One slot is 64 KiB at least.
+    let more = (0..=4096).rev().find(can_have).unwrap_or(0);
+    let most_bytes = has_bytes + more * u64::from(entry.slot_units()) * UNIT_BYTES as u64;
+    let [has, wanted] = format_sizes([has_bytes, wanted_bytes]);
+    refused(
+        name,
+        format!(
+            "it has {has} on the disk and cannot grow to {wanted}: its segments stay as long as they \
+             are, so write \"max\": \"{}MiB\" at most",
+            most_bytes >> 20
+        ),
+    )
 }

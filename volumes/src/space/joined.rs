@@ -3,7 +3,7 @@
 //! Invariants: a log on another disk is the one that the image's label names, and belongs to that
 //! image; what is planned for one disk is planned only if all of it is possible.
 
-use super::histories::{check_space, refused};
+use super::histories::refused;
 use super::{Plan, Planner, VdiskSpec};
 use crate::VolumeError;
 use crate::label::{HistoryEntry, Label, Uuid, VdiskEntry};
@@ -89,7 +89,9 @@ fn fit_elsewhere(
             return Err(of_log(refused(name, problem)));
         }
         (_, Some(entry)) => {
-            check_space(name, &entry, spec.history_bytes.unwrap_or(0)).map_err(of_log)?;
+            let bytes = spec.history_bytes.unwrap_or(0);
+            let grown = planners[log].fit_log(name, uuid, bytes);
+            grown.map_err(of_log)?;
             entry
         }
         (Some(_), None) => {

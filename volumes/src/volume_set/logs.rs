@@ -15,6 +15,7 @@ use crate::label::{HistoryEntry, Uuid, VdiskEntry};
 use crate::labelled::LabelledDisk;
 use crate::layout::{Known, Layout, MappedExtent};
 use crate::program_version::ProgramVersion;
+use crate::space::slots_in;
 use crate::target::{DiskIndex, Target};
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
@@ -207,7 +208,8 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     };
     let mut log_opened = log_opened;
     let of = (&mut log_opened, &layout);
-    let grown = grow(disk_loop, driver, of, streams.log, entry)?;
+    let slots = slots_in(history.slot_units(), area_bytes);
+    let grown = grow(disk_loop, driver, of, streams.log, (entry, slots))?;
     let not_grown = match grown {
         Ok(not_grown) => not_grown,
         Err(why) => return Ok(opened.failing(cannot_open(name, &why))),
@@ -238,14 +240,15 @@ pub(crate) fn open_history<D: Disk, R: Driver>(
     Ok(opened.with_notice(notice).with_notice(not_grown))
 }
 
-/// Has the log take the size that the label says: what a crash interrupted between the two is
-/// finished. A sentence if it has not grown, and an error if the vdisk cannot be served.
+/// Has the log take the sizes of vdisk and area that the label says: what a crash interrupted
+/// between the two is finished. A sentence if it has not grown, and an error if the vdisk cannot be
+/// served.
 fn grow<D: Disk, R: Driver>(
     disk_loop: &mut DiskLoop<D>,
     driver: &mut R,
     (opened, layout): (&mut OpenedLog, &Layout),
     stream: StreamId,
-    entry: &VdiskEntry,
+    (entry, slots): (&VdiskEntry, Option<u32>),
 ) -> Result<Result<Option<String>, String>, VolumeError> {
     let size_bytes = opened.log.vdisk_blocks() * UNIT_BYTES as u64;
     let wanted_bytes = entry.size_bytes();
@@ -256,15 +259,18 @@ fn grow<D: Disk, R: Driver>(
              disk is an older copy of itself; bring the newer one back"
         )));
     }
-    if size_bytes == wanted_bytes || opened.log.is_read_only() {
+    let slots = slots.unwrap_or(0).max(opened.log.slots());
+    let is_grown = size_bytes == wanted_bytes && slots == opened.log.slots();
+    if is_grown || opened.log.is_read_only() {
         return Ok(Ok(None));
     }
-    let grown = grow_log(disk_loop, driver, (opened, layout), stream, wanted_bytes)?;
+    let sizes = (wanted_bytes, slots);
+    let grown = grow_log(disk_loop, driver, (opened, layout), stream, sizes)?;
     Ok(Ok(grown.err().map(|why| {
         let [has, wanted] = format_sizes([size_bytes, wanted_bytes]);
         format!(
-            "vdisk `{}` keeps its size of {has}, and not {wanted}, until the server is started \
-             again: {why}",
+            "vdisk `{}` and its history do not grow (it has {has}, and not {wanted}) until the server \
+             is started again: {why}",
             entry.name()
         )
     })))

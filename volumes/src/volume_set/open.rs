@@ -53,6 +53,8 @@ pub struct OpenReport {
     pub created: Vec<String>,
     /// Histories that were made: the vdisk's name, and the space.
     pub histories: Vec<(String, u64)>,
+    /// Histories whose logs here got more space: the vdisk's name, the space before and now.
+    pub grown_histories: Vec<(String, u64, u64)>,
     /// Vdisks that grew: name, size before, size now.
     pub grown: Vec<(String, u64, u64)>,
     /// Vdisks on the disk that are not configured: name and size. They are kept.
@@ -101,6 +103,7 @@ impl OpenReport {
             histories: histories
                 .map(|(vdisk, bytes)| (vdisk.to_owned(), bytes))
                 .collect(),
+            grown_histories: plan.grown_histories().to_vec(),
             grown: plan.grow().to_vec(),
             orphans: plan.orphans().to_vec(),
             messages: Vec::new(),

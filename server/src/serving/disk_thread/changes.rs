@@ -86,6 +86,12 @@ fn changes(config: &DiskConfig, is_new: bool, plan: &Plan) -> Vec<String> {
             format_size(bytes)
         ));
     }
+    for (vdisk, from_bytes, to_bytes) in plan.grown_histories() {
+        let [from, to] = format_sizes([*from_bytes, *to_bytes]);
+        sentences.push(format!(
+            "{name}: the log of vdisk `{vdisk}` grows from {from} to {to}"
+        ));
+    }
     for (vdisk, from_bytes, to_bytes) in plan.grow() {
         let [from, to] = format_sizes([*from_bytes, *to_bytes]);
         sentences.push(format!("{name}: vdisk `{vdisk}` grows from {from} to {to}"));
