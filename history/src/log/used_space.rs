@@ -1,12 +1,12 @@
 //! What the space of a log is used for, by reason.
 //!
 //! ```text
-//!   segments, oldest first   │ to be folded │ held: older than the window │ of the window │ written │
-//!   holders, by moment                      └ mark a ─ clone b ─ mark c …
+//!   oldest segment │ to be folded │ held: older than the window │ of the window │ written │
+//!   holders, by moment            └ mark a ─ clone b ─ mark c …
 //! ```
 //!
-//! The floor moves up to the oldest moment that something holds. So of the held segments those up to
-//! the second oldest are held by the oldest alone, and all others by several together: they are
+//! The floor moves up to the oldest moment that something holds. So of the held segments those up
+//! to the second oldest are held by the oldest alone, and all others by several together: they are
 //! free only when each that is older has been given up.
 //!
 //! Whole segments are counted, as they are free as a whole. Not known here: what a holder's owner

@@ -79,8 +79,8 @@ impl Committer {
             .expect("it runs");
     }
 
-    /// Commits so many transactions, and notes after each which seq is the newest. `between` is said
-    /// behind every tenth.
+    /// Commits so many transactions, and notes after each which seq is the newest. `between` is
+    /// said behind every tenth.
     fn commit(&mut self, control: &mut Control, count: u64, between: &str) -> Vec<Promise<u64>> {
         let one = |number: u64| {
             if number.is_multiple_of(10) {
