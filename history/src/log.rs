@@ -7,6 +7,7 @@
 //!   sealing.rs   the next segment            checkpoints.rs: CHECKPOINT, superblocks
 //!   building.rs  maps of moments             folding.rs: the floor moves
 //!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
+//!   deferring.rs it is on a disk only when something is written
 //!   verifying.rs what it holds is read again   used_space.rs what its space is kept for
 //!   growing.rs   the vdisk and the log get more space
 //! ```
@@ -24,6 +25,7 @@ mod building;
 mod checkpoints;
 mod cloning;
 mod damage;
+mod deferring;
 mod fetching;
 mod flushing;
 mod folding;
@@ -66,7 +68,7 @@ use crate::sizes::Sizes;
 use crate::steps::{Failure, IoFailed, IoId, Notice, RequestId, Step, ViewId};
 use building::Builds;
 use checkpoints::Superblocks;
-use cloning::Announcing;
+use deferring::Deferral;
 use fetching::{Fetches, ViewMap};
 use flushing::Flushing;
 use folding::Fold;
@@ -122,6 +124,8 @@ pub struct Settings {
 enum Phase {
     /// The map of the newest moment is built.
     Building,
+    /// It was made just now, and waits for its area: nothing is written.
+    Unwritten,
     /// The new epoch is written.
     BeginningEpoch,
     /// A new log: its first branch begins, before anything can be written to it.
@@ -166,7 +170,6 @@ pub struct Log {
     branches: Branches,
     marks: Marks,
     clones: Clones,
-    announcing: Announcing,
     /// Sizes of the vdisk; that of `geometry` is the greatest.
     sizes: Sizes,
     growing: Option<Growing>,
@@ -207,6 +210,7 @@ pub struct Log {
     checkpoint_wanted: bool,
     reverting: bool,
     held: bool,
+    deferral: Deferral,
     /// Durable data from this seq on is lost.
     lost_from: Option<Seq>,
     /// Where what is left of the log ends, if durable data is lost.
@@ -317,7 +321,11 @@ impl Log {
         self.advance_builds();
         self.advance_fetches();
         match self.phase {
-            Phase::Building | Phase::ReadOnly | Phase::Closed | Phase::Broken(_) => return,
+            Phase::Building
+            | Phase::Unwritten
+            | Phase::ReadOnly
+            | Phase::Closed
+            | Phase::Broken(_) => return,
             Phase::BeginningEpoch => {
                 self.advance_superblocks();
                 return;

@@ -158,6 +158,9 @@ pub enum Failure {
     /// The log is not open yet, or is being closed.
     #[error("the history is not open")]
     NotOpen,
+    /// Nothing was written to the log yet, and it waits for its space.
+    #[error("the history has no space of its own yet; try again")]
+    Unwritten,
     /// A revert is in flight.
     #[error("the vdisk is being reverted; try again when that is done")]
     Reverting,

@@ -25,10 +25,10 @@ impl Log {
     /// # Errors
     /// [`Failure::NoSuchBranch`], [`Failure::BranchIsMarked`], [`Failure::BranchIsCloned`].
     pub fn drop_branch(&mut self, request: RequestId, id: u64) -> Result<(), Failure> {
-        self.check_writable()?;
         if !self.branches.tails().any(|(row, _)| row.id == id) {
             return Err(Failure::NoSuchBranch);
         }
+        self.check_writable()?;
         if self.marks_need(id) {
             return Err(Failure::BranchIsMarked);
         }
@@ -44,8 +44,8 @@ impl Log {
     /// # Errors
     /// [`Failure::NoSuchMoment`], [`Failure::TooMany`]; [`Failure::Busy`] while the log is held.
     pub fn revert(&mut self, request: RequestId, moment: Seq) -> Result<(), Failure> {
-        self.check_writable()?;
         self.check_moment(moment)?;
+        self.check_writable()?;
         self.begin_branch(request, moment, BranchReason::Revert)
     }
 
@@ -59,12 +59,12 @@ impl Log {
     /// # Errors
     /// [`Failure::NothingToUndo`].
     pub fn undo_revert(&mut self, request: RequestId) -> Result<(), Failure> {
-        self.check_writable()?;
         let head = self
             .branches
             .undo()
             .map(|row| row.head)
             .ok_or(Failure::NothingToUndo)?;
+        self.check_writable()?;
         self.check_moment(head)
             .map_err(|_| Failure::NothingToUndo)?;
         self.begin_branch(request, head, BranchReason::Undo)

@@ -77,7 +77,6 @@ impl Log {
             self.superblock.generation += 1;
             self.superblock.written_by = self.settings.program_version;
             self.superblock.has_clones = self.has_clones();
-            self.superblocks_will_say(self.superblock.has_clones);
             // Both copies get these bytes, whatever changes meanwhile.
             self.superblocks.writing = Some(self.superblock.clone());
             self.superblocks.floor = self.superblocks.durable_floor.take();
@@ -109,7 +108,6 @@ impl Log {
         let Some(written) = self.superblocks.writing.take() else {
             return;
         };
-        self.superblocks_say(written.has_clones);
         self.superblocks_say_sizes(&written);
         if let Some(floor) = self.superblocks.floor.take() {
             self.superblocks.checkpoint_floor = None;
@@ -280,7 +278,6 @@ impl Log {
         self.flight.is_empty()
             && self.staged.is_empty()
             && self.records.is_empty()
-            && self.announcing.is_empty()
             && self.flushing.len() == 0
             && self.sealing.is_none()
             && !self.reverting

@@ -5,7 +5,6 @@
 
 use super::building::{BuildPurpose, Builds};
 use super::checkpoints::Superblocks;
-use super::cloning::Announcing;
 use super::newest::Newest;
 use super::pipeline::{Answer, StagedRecord};
 use super::{Log, Phase, Settings};
@@ -59,7 +58,6 @@ impl Log {
             geometry,
             checks: Checks::new(geometry.log),
             phase: Phase::Building,
-            announcing: Announcing::of_found(found.superblock.has_clones),
             superblock: found.superblock,
             superblocks: Superblocks::of_found(found.superblock_copy),
             segments: found.segments,
@@ -98,6 +96,7 @@ impl Log {
             checkpoint_wanted: false,
             reverting: false,
             held: false,
+            deferral: Default::default(),
             ios: BTreeMap::new(),
             next_io: 1,
             steps: VecDeque::new(),
@@ -150,6 +149,18 @@ impl Log {
             self.notices.push_back(Notice::Opened);
             return;
         }
+        if self.deferral.is_deferred() {
+            self.phase = Phase::Unwritten;
+            self.notices.push_back(Notice::Opened);
+            return;
+        }
+        self.next_epoch();
+        self.phase = Phase::BeginningEpoch;
+        self.want_superblocks();
+    }
+
+    /// Numbers of the opening that begins, which the superblocks have before anything is written.
+    pub(super) fn next_epoch(&mut self) {
         let is_new = self.superblock.epoch == 1 && self.published_seq == 0;
         let was_closed = self.superblock.closed.take().is_some();
         self.next_seq = self.superblock.next_seq.max(self.published_seq + 1);
@@ -160,8 +171,6 @@ impl Log {
         self.superblock.next_seq = self.next_seq;
         self.superblock.next_segment = self.segments.next_id();
         self.superblock.epoch += 1;
-        self.phase = Phase::BeginningEpoch;
-        self.want_superblocks();
     }
 
     /// A sealed segment cannot be read behind `cut`: what it holds was durable.
@@ -241,6 +250,9 @@ impl Log {
         if self.phase == Phase::BeginningBranch {
             self.phase = Phase::Writable;
             self.notices.push_back(Notice::Opened);
+            if self.deferral.closes_when_open() {
+                self.close();
+            }
         }
     }
 }

@@ -99,10 +99,7 @@ impl Log {
                 time_ns: self.published_time_ns,
                 entry: clone.clone(),
             }),
-            Record::DropClone(clone) => {
-                self.clones.remove(*clone);
-                self.announcing.note_drop(seq);
-            }
+            Record::DropClone(clone) => self.clones.remove(*clone),
             Record::DropMark(moment) => self.marks.remove(*moment),
             Record::DropBranch(id) => self.branches.drop_branch(*id),
             Record::Resize(blocks) => self.resize(seq, *blocks),
@@ -151,7 +148,6 @@ impl Log {
         let mut failed: Vec<RequestId> = of_flights
             .chain(of_records)
             .chain(self.flushing.take_all())
-            .chain(self.announcing.take_answers())
             .filter_map(Answer::request)
             .chain(self.accepting.take())
             .collect();

@@ -131,8 +131,8 @@ impl Log {
         name: &str,
         cut: Option<(Uuid, u32)>,
     ) -> Result<(), Failure> {
-        self.check_writable()?;
         check_mark_name(name).map_err(|_| Failure::BadName)?;
+        self.check_writable()?;
         let waits = self
             .records
             .iter()
@@ -160,8 +160,8 @@ impl Log {
     /// # Errors
     /// [`Failure::NoSuchMark`], [`Failure::MarkIsCloned`].
     pub fn drop_mark(&mut self, request: RequestId, name: &str) -> Result<(), Failure> {
-        self.check_writable()?;
         let moment = self.marks.moment_of(name).ok_or(Failure::NoSuchMark)?;
+        self.check_writable()?;
         if self.is_cloned(moment) {
             return Err(Failure::MarkIsCloned);
         }
@@ -256,7 +256,7 @@ impl Log {
     /// No more requests are taken; when all are answered and a last checkpoint is durable,
     /// `Notice::Closed` says so.
     pub fn close(&mut self) {
-        if self.phase == Phase::Writable {
+        if !self.close_deferred() && self.phase == Phase::Writable {
             self.phase = Phase::Closing;
             self.held = false;
         }
@@ -293,11 +293,11 @@ impl Log {
     }
 
     fn check_change(&self, lba: u64, blocks: u64, pieces: usize) -> Result<(), Failure> {
-        self.check_writable()?;
         let end = lba.checked_add(blocks).ok_or(Failure::OutOfRange)?;
         if blocks == 0 || end > self.sizes.present() {
             return Err(Failure::OutOfRange);
         }
+        self.check_writable()?;
         if self.staged.len() + pieces > STAGED_MAX {
             return Err(Failure::Busy);
         }
@@ -311,6 +311,7 @@ impl Log {
             Phase::ReadOnly if self.report.read_only_features.is_some() => Err(Failure::NewerLog),
             Phase::ReadOnly => Err(Failure::ReadOnly),
             Phase::Broken(why) => Err(why),
+            Phase::Unwritten => Err(Failure::Unwritten),
             Phase::Building
             | Phase::BeginningEpoch
             | Phase::BeginningBranch
@@ -322,7 +323,8 @@ impl Log {
 
     pub(super) fn check_readable(&self) -> Result<(), Failure> {
         match self.phase {
-            Phase::Writable | Phase::ReadOnly | Phase::Broken(_) => Ok(()),
+            Phase::Writable | Phase::Unwritten | Phase::ReadOnly | Phase::Broken(_) => Ok(()),
+            _ if self.begins_deferred() => Ok(()),
             _ => Err(Failure::NotOpen),
         }
     }

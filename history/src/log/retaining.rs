@@ -7,6 +7,7 @@ use super::{Log, Phase, WhenFull};
 use crate::branches::Branches;
 use crate::format::checkpoint::SegmentRow;
 use crate::format::record::{CloneEntry, Record};
+use crate::format::superblock::Geometry;
 use crate::format::{Seq, Uuid};
 use crate::log::building::BuildPurpose;
 use crate::log::pipeline::{Answer, Flight, StagedRecord};
@@ -150,6 +151,11 @@ impl Log {
                 })
                 .collect(),
         }
+    }
+
+    /// What it was made as.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
     /// The uuid that was drawn when it was made.

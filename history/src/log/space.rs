@@ -50,7 +50,7 @@ impl Log {
     /// If no step with this id is in flight.
     pub fn complete_without_space(&mut self, io: IoId) {
         let purpose = self.ios.get(&io).expect("a step is completed once");
-        let can_wait = self.is_writable() || self.is_closing();
+        let can_wait = self.is_writable() || self.is_closing() || self.begins_deferred();
         match purpose {
             Purpose::Batch | Purpose::Superblock | Purpose::SealWrite if can_wait => {}
             // A flush that fails is final, whatever it says; and a log that is being opened is not.
@@ -71,11 +71,13 @@ impl Log {
     }
 
     /// Writes what found no space again, if the driver has reason to think that there is some: now
-    /// and then.
-    pub fn retry_writes(&mut self) {
-        if self.space == Space::Waiting {
+    /// and then. Whether something waits for that.
+    pub fn retry_writes(&mut self) -> bool {
+        let is_waiting = self.space == Space::Waiting;
+        if is_waiting {
             self.space = Space::Trying;
         }
+        is_waiting
     }
 
     /// Whether the last write found no space on the disk below.

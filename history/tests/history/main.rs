@@ -11,6 +11,7 @@ mod changed;
 mod clones;
 mod cuts;
 mod damage;
+mod deferred;
 mod disk;
 mod driver;
 mod flips;
