@@ -109,8 +109,10 @@ pub struct HistoryStatus {
     pub floor: u64,
     /// The branch that is written.
     pub branch: u64,
-    /// Bytes of the log's area.
+    /// Bytes of the log's area; 0: it is a clone to which nothing was written.
     pub area_bytes: u64,
+    /// Bytes that the area may have: of a clone they are set aside when it is first written to.
+    pub max_bytes: u64,
     /// Bytes of it in use.
     pub used_bytes: u64,
     /// Bytes of it that hold moments of the window, the segment that is written included.
@@ -206,7 +208,8 @@ const TREE_DEPTH: usize = 12;
 
 impl fmt::Display for HistoryStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [used, area] = disktime_units::format_sizes([self.used_bytes, self.area_bytes]);
+        let sizes = [self.used_bytes, self.area_bytes, self.max_bytes];
+        let [used, area, max] = disktime_units::format_sizes(sizes);
         writeln!(
             f,
             "{}: window {}, moments seq:{} to seq:{}, durable up to seq:{}",
@@ -220,12 +223,17 @@ impl fmt::Display for HistoryStatus {
             writeln!(f, "  from {oldest} to {}", self.newest_time)?;
         }
         let [index] = disktime_units::format_sizes([self.index_bytes]);
-        writeln!(
-            f,
-            "  log: {used} of {area} in use, index {index} for {} blocks{}",
-            self.index_blocks,
-            if self.folding { ", folding" } else { "" }
-        )?;
+        if self.area_bytes == 0 {
+            let why = "nothing was written to the clone";
+            writeln!(f, "  log: none, as {why}; it may take {max}")?;
+        } else {
+            writeln!(
+                f,
+                "  log: {used} of {area} in use, index {index} for {} blocks{}",
+                self.index_blocks,
+                if self.folding { ", folding" } else { "" }
+            )?;
+        }
         let reasons = [self.window_bytes, self.held_bytes, self.foldable_bytes];
         let [window, held, foldable] = disktime_units::format_sizes(reasons);
         write!(f, "  space: {window} for the window")?;

@@ -25,6 +25,7 @@ mod changes;
 mod clients;
 mod controls;
 mod cuts;
+mod deferred;
 mod families;
 mod fetching;
 mod fold_pass;
@@ -53,7 +54,7 @@ pub(crate) use logged_vdisk::{LoggedVdisk, Parts};
 use moments::OpenMoment;
 pub(crate) use moments::moment_position;
 pub(crate) use numbering::Numbering;
-pub(crate) use opening::{OpenedLog, grow_log, is_untouched, open_log, open_view};
+pub(crate) use opening::{OpenedLog, grow_log, is_untouched, open_log, open_view, recorded_clones};
 pub use status::HistoryReport;
 pub use verifying::{VerifyDone, VerifyProgress};
 
@@ -64,7 +65,7 @@ use disktime_disks::Disk;
 use disktime_engine::{Reply, Request};
 use disktime_history::View;
 use disktime_units::Nanos;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// How often it is seen to what is due: folds by the window, branches that expire.
 const TICK: Nanos = Nanos::from_secs(1);
@@ -82,6 +83,8 @@ pub(crate) struct Histories {
     by_slot: HashMap<usize, usize>,
     /// Steps of logs that wait for reads of their clones.
     family_waits: Vec<FamilyWait>,
+    /// Clones whose logs are to be made: where in the list they are.
+    areas_wanted: VecDeque<usize>,
     /// Moments that are open, by their handles.
     moments: HashMap<u64, OpenMoment>,
     wall_clock: WallClock,
@@ -103,6 +106,7 @@ impl Histories {
             vdisks: Vec::new(),
             numbering,
             family_waits: Vec::new(),
+            areas_wanted: VecDeque::new(),
             moments: HashMap::new(),
             wall_clock,
             next_tick: now + TICK,
@@ -146,6 +150,7 @@ impl Histories {
     pub(crate) fn take_out(&mut self, at: usize) -> Option<LoggedVdisk> {
         debug_assert!(self.moments_of(at).is_empty());
         let vdisk = self.vdisks.get_mut(at)?.take()?;
+        self.areas_wanted.retain(|wanted| *wanted != at);
         for wait in &mut self.family_waits {
             wait.readers.retain(|(reader, _)| *reader != at);
         }
@@ -165,6 +170,12 @@ impl Histories {
         });
         let found = recorded.find(|(_, clone)| clone.name == name);
         found.map(|(at, clone)| (at, clone.vdisk))
+    }
+
+    /// The names of the clones that logs record.
+    pub(crate) fn recorded_names(&self) -> HashSet<&str> {
+        let clones = self.iter().flat_map(|vdisk| vdisk.parts.log.cloned());
+        clones.map(|clone| &*clone.name).collect()
     }
 
     /// Whether a log records that vdisk as a clone.
@@ -221,6 +232,16 @@ impl Histories {
     /// Where in the list the vdisk whose image is in a slot is.
     pub(crate) fn at(&self, slot: VdiskSlot) -> Option<usize> {
         self.by_slot.get(&slot.index()).copied()
+    }
+
+    /// The next clone whose log is to be made.
+    pub(crate) fn take_area_wanted(&mut self) -> Option<usize> {
+        self.areas_wanted.pop_front()
+    }
+
+    /// Whether a clone's log is to be made.
+    pub(crate) fn wants_area(&self) -> bool {
+        !self.areas_wanted.is_empty()
     }
 
     /// Takes a request for the newest content of the vdisk in a slot.
@@ -339,6 +360,9 @@ impl Histories {
             if let Some(vdisk) = self.vdisks[at].as_mut() {
                 vdisk.send(now, position, path);
                 vdisk.append_replies(&mut self.replies);
+                if vdisk.take_area_wish() {
+                    self.areas_wanted.push_back(at);
+                }
             }
             self.open_moments(at);
         }

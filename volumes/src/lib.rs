@@ -75,6 +75,6 @@ pub use space::{
     reconcile, reconcile_joined,
 };
 pub use volume_set::{
-    CloneConfig, CloneConfigs, DropDone, GroupConfig, HistoryConfig, HistoryStreams, OpenReport,
-    VdiskConfig, VolumeSet,
+    CloneConfig, CloneConfigs, ClonesDone, DropDone, GroupConfig, HistoryConfig, HistoryStreams,
+    OpenReport, VdiskConfig, VolumeSet,
 };

@@ -17,7 +17,7 @@ use crate::label::{
     EXTENT_ALIGNMENT_BYTES, Extent, HistoryEntry, Label, MAX_NAME_BYTES, Place, Rooms, Uuid,
     VdiskEntry,
 };
-pub(crate) use clones::{NewClone, with_clone};
+pub(crate) use clones::{geometry_of_clone, with_clone};
 use free::FreeSpace;
 pub(crate) use histories::slots_in;
 pub use histories::{MAX_HISTORY_BYTES, MIN_HISTORY_BYTES};

@@ -34,13 +34,13 @@ mod logs;
 mod open;
 
 use clones::CloneWorks;
-pub use clones::{CloneConfig, DropDone};
+pub use clones::{CloneConfig, ClonesDone, DropDone};
 use groups::Groups;
 pub(crate) use history::wait_until_closed;
 pub use known_clones::CloneConfigs;
 use last_changes::LastChanges;
 pub use logs::{HistoryConfig, HistoryStreams};
-pub(crate) use logs::{add_logs, check_history, require_untouched};
+pub(crate) use logs::{add_logs, area_layout, check_history, log_settings, require_untouched};
 pub(crate) use open::SetOpening;
 pub use open::{GroupConfig, OpenReport, VdiskConfig};
 
@@ -263,7 +263,7 @@ impl<D: Disk> Service for VolumeSet<D> {
             self.data_path.turn(now, replies);
         } else {
             self.histories.turn(now, &mut self.data_path, replies);
-            if !self.clone_works.is_idle() {
+            if !self.clone_works.is_idle() || self.histories.wants_area() {
                 replies.retain(|reply| !self.clone_works.take_reply(reply));
                 self.advance_clones(now);
             }
@@ -272,7 +272,7 @@ impl<D: Disk> Service for VolumeSet<D> {
     }
 
     fn next_wake(&self) -> Option<Nanos> {
-        if self.clone_works.has_work() {
+        if self.clone_works.has_work(self.histories.wants_area()) {
             return Some(self.data_path.now());
         }
         let wakes = [

@@ -90,7 +90,7 @@ impl Work {
                  that one up (`disktime drop {name}`)"
             )));
         }
-        let log_bytes = report(parent).await?.area_bytes;
+        let log_bytes = report(parent).await?.max_bytes;
         let max_bytes = wanted.max_bytes.unwrap_or(log_bytes);
         let settings = CloneSettings::new(wanted.reservation, max_bytes);
         self.require_admitted(&vdisks, parent.disk(), (name, settings))?;

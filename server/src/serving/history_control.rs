@@ -225,6 +225,7 @@ fn status(vdisk: &str, report: HistoryReport, cuts: &Cuts) -> HistoryStatus {
         floor: log.floor,
         branch: log.branch,
         area_bytes: report.area_bytes,
+        max_bytes: report.max_bytes,
         used_bytes: log.used_units * UNIT,
         window_bytes: space.window_units * UNIT,
         held_bytes: space.held_units * UNIT,

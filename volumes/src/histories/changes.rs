@@ -18,7 +18,7 @@ impl LoggedVdisk {
     /// A change has its claim: what it needs of old blocks is read first.
     pub(super) fn begin_change(&mut self, key: usize) {
         // The rest of a block that is changed in part is to be that of the moment.
-        if self.waits_for_revert(key) {
+        if self.waits_for_revert(key) || self.waits_for_area(key) {
             return;
         }
         let client = self.clients.get(key);
@@ -197,6 +197,10 @@ impl LoggedVdisk {
 
     /// All that was answered becomes durable.
     pub(super) fn flush(&mut self, key: usize) {
+        if !self.deferred.is_there() {
+            // Nothing was answered that is not durable where it was cloned from.
+            return self.answer(key);
+        }
         let entry = self.asked.vacant_entry();
         let request = RequestId(entry.key() as u64);
         match self.parts.log.flush(request) {

@@ -5,9 +5,10 @@
 //! Not known here: who may ask, and whether clients use the vdisk.
 
 use super::changed::ChangedDone;
+use super::deferred::Ask;
 use super::logged_vdisk::{LogPurpose, LoggedVdisk};
-use disktime_engine::VdiskId;
-use disktime_history::{CloneEntry, Failure, Moment, RequestId, Resolved, Seq, time_text};
+use disktime_engine::{IoError, VdiskId};
+use disktime_history::{CloneEntry, Failure, Log, Moment, RequestId, Resolved, Seq, time_text};
 
 /// Why it was not done: a sentence.
 pub type HistoryError = String;
@@ -77,38 +78,42 @@ impl LoggedVdisk {
         if let Some(revert) = self.revert.take() {
             revert.refuse(why);
         }
+        self.fail_deferred(IoError::Shutdown, &why.to_owned());
         self.refuse_hold(why);
         self.refuse_verify(why);
     }
 
     /// The newest content gets a name.
     pub(crate) fn mark(&mut self, name: &str, done: SeqDone) {
-        self.control(done, |log, request| log.mark(request, name, None));
+        let name = name.to_owned();
+        self.control(done, Box::new(move |log, of| log.mark(of, &name, None)));
     }
 
     /// A mark is given up: it keeps its moment no longer.
     pub(crate) fn drop_mark(&mut self, name: &str, done: SeqDone) {
-        self.control(done, |log, request| log.drop_mark(request, name));
+        let name = name.to_owned();
+        self.control(done, Box::new(move |log, of| log.drop_mark(of, &name)));
     }
 
     /// A clone of a moment is recorded.
     pub(crate) fn record_clone(&mut self, clone: CloneEntry, done: SeqDone) {
-        self.control(done, |log, request| log.record_clone(request, clone));
+        let ask = move |log: &mut Log, of| log.record_clone(of, clone.clone());
+        self.control(done, Box::new(ask));
     }
 
     /// A clone is given up.
     pub(crate) fn drop_clone(&mut self, vdisk: [u8; 16], done: SeqDone) {
-        self.control(done, |log, request| log.drop_clone(request, vdisk));
+        self.control(done, Box::new(move |log, of| log.drop_clone(of, vdisk)));
     }
 
     /// What a revert left behind is given up.
     pub(crate) fn drop_branch(&mut self, id: u64, done: SeqDone) {
-        self.control(done, |log, request| log.drop_branch(request, id));
+        self.control(done, Box::new(move |log, of| log.drop_branch(of, id)));
     }
 
     /// Durable data that is lost is given up, so that the log can be written again.
     pub(crate) fn accept_loss(&mut self, done: SeqDone) {
-        self.control(done, disktime_history::Log::accept_loss);
+        self.control(done, Box::new(Log::accept_loss));
     }
 
     /// A moment is opened for reading.
@@ -121,16 +126,15 @@ impl LoggedVdisk {
         self.resolve(moment, Then::Nothing(done));
     }
 
-    pub(super) fn control(
-        &mut self,
-        done: SeqDone,
-        ask: impl FnOnce(&mut disktime_history::Log, RequestId) -> Result<(), Failure>,
-    ) {
+    pub(super) fn control(&mut self, done: SeqDone, mut ask: Ask) {
         let entry = self.asked.vacant_entry();
         match ask(&mut self.parts.log, RequestId(entry.key() as u64)) {
             Ok(()) => {
                 entry.insert(LogPurpose::Control(done));
                 self.pump();
+            }
+            Err(Failure::Unwritten | Failure::NotOpen) if !self.deferred.is_there() => {
+                self.control_waits_for_area(done, ask);
             }
             Err(why) => done(Err(self.sentence(why))),
         }

@@ -66,7 +66,11 @@ impl LoggedVdisk {
     pub(crate) fn mark_cut(&mut self, name: &str, cut: (Uuid, u32), done: SeqDone) {
         match self.hold {
             Hold::Held(held) if held == cut.0 => {
-                self.control(done, |log, request| log.mark(request, name, Some(cut)))
+                let name = name.to_owned();
+                self.control(
+                    done,
+                    Box::new(move |log, of| log.mark(of, &name, Some(cut))),
+                )
             }
             _ => done(Err(format!("`{}` is not held", self.parts.name))),
         }

@@ -147,20 +147,16 @@ impl LoggedVdisk {
         self.parts.log.moment_of(view)
     }
 
-    /// Whether its log takes requests.
-    pub(crate) fn is_open(&self) -> bool {
-        self.is_open
-    }
-
     /// The clones that its log records.
-    pub(crate) fn clone_entries(&self) -> impl Iterator<Item = CloneEntry> {
-        let clones = self.parts.log.status().clones.into_iter();
-        clones.map(|clone| clone.entry)
+    pub(crate) fn clone_entries(&self) -> impl Iterator<Item = &CloneEntry> {
+        self.parts.log.cloned()
     }
 
     /// The names of its clones.
     pub(crate) fn clone_names(&self) -> Vec<String> {
-        self.clone_entries().map(|clone| clone.name).collect()
+        self.clone_entries()
+            .map(|clone| clone.name.clone())
+            .collect()
     }
 
     /// It is a clone, and a user of the moment with this handle.
@@ -173,8 +169,9 @@ impl LoggedVdisk {
         self.moment
     }
 
-    /// Its slots of the data path: of the log, and its own.
-    pub(crate) fn slots(&self) -> [VdiskSlot; 2] {
-        [self.parts.area.slot, self.parts.image.slot]
+    /// Its slots of the data path: of the log, if that is there, and its own.
+    pub(crate) fn slots(&self) -> (Option<VdiskSlot>, VdiskSlot) {
+        let of_log = self.has_area().then_some(self.parts.area.slot);
+        (of_log, self.parts.image.slot)
     }
 }

@@ -7,6 +7,7 @@ use super::changed::ChangedDone;
 use super::clients::{BLOCK, Clients};
 use super::controls::{MomentDone, SeqDone, Then};
 use super::cuts::Hold;
+use super::deferred::Deferred;
 use super::fetching::Seeker;
 use super::fold_pass::FoldLimits;
 use super::fold_retry::FoldRetry;
@@ -51,8 +52,10 @@ pub(crate) struct Parts {
     pub last_change: LastChange,
     pub no_space: NoSpaceCount,
     pub window_ns: u64,
-    /// Bytes of the log's area.
+    /// Bytes of the log's area; 0: it has none yet.
     pub area_bytes: u64,
+    /// Bytes that it may have.
+    pub max_bytes: u64,
     /// What is stored in the image.
     pub image_bytes: u64,
     /// What it was cloned from, if it is a clone.
@@ -106,13 +109,12 @@ pub(crate) struct LoggedVdisk {
     pub(super) stalled: VecDeque<usize>,
     pub(super) revert: Option<PendingRevert>,
     pub(super) hold: Hold,
+    pub(super) deferred: Deferred,
     /// Clients whose requests wait until it is done, in order.
     pub(super) behind_revert: VecDeque<usize>,
     pub(super) opened: Vec<Opened>,
     /// Clients that ask for block status and have not begun; all blocks can be looked up.
     pub(super) statuses: Vec<usize>,
-    /// The log takes requests.
-    pub(super) is_open: bool,
     /// How many clones are served that begin with moments of it.
     pub(super) clones: usize,
     /// Steps of the log that wait for their reads, too.
@@ -148,6 +150,7 @@ impl LoggedVdisk {
         let blocks = parts.log.fold_blocks();
         let fold = parts.image_step.map(|io| FoldWork::new(io, blocks));
         let image_bytes = parts.image_bytes;
+        let deferred = Deferred::of_log(&parts.log);
         let vdisk = LoggedVdisk {
             parts,
             clients: Clients::new(),
@@ -163,10 +166,10 @@ impl LoggedVdisk {
             stalled: VecDeque::new(),
             revert: None,
             hold: Hold::default(),
+            deferred,
             behind_revert: VecDeque::new(),
             opened: Vec::new(),
             statuses: Vec::new(),
-            is_open: false,
             clones: 0,
             awaits_clones: Vec::new(),
             waits_for_elders: VecDeque::new(),
@@ -420,7 +423,9 @@ impl LoggedVdisk {
         if !self.leaves_folds {
             self.tick_fold();
         }
-        self.parts.log.retry_writes();
+        if self.parts.log.retry_writes() {
+            self.beginning_has_no_space();
+        }
         let log = &mut self.parts.log;
         if !self.leaves_folds && log.broken().is_none() {
             log.expire_branches(since_1970_ns);
@@ -468,6 +473,7 @@ impl LoggedVdisk {
     /// The server stops: changes are refused, too.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
+        self.stop_deferred();
         self.begin_stop();
     }
 

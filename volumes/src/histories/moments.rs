@@ -154,6 +154,13 @@ impl Histories {
         Some((handle, used))
     }
 
+    /// Counts one more user of a moment that is open.
+    pub(crate) fn share_moment(&mut self, moment: VdiskId) {
+        if let Some(open) = self.moments.get_mut(&moment.0) {
+            open.users += 1;
+        }
+    }
+
     /// The view of a moment that is open.
     pub(crate) fn view_of(&self, moment: VdiskId) -> Option<ViewId> {
         Some(self.moments.get(&moment.0)?.view)

@@ -8,7 +8,7 @@ impl LoggedVdisk {
     /// Does what a notice says.
     pub(crate) fn note(&mut self, notice: Notice) {
         match notice {
-            Notice::Opened => self.is_open = true,
+            Notice::Opened => self.log_has_begun(),
             Notice::Done { request, seq } => self.asked_is_done(request, Ok(seq)),
             Notice::Failed { request, why } => self.asked_is_done(request, Err(why)),
             Notice::ViewOpened { request, view } => {
@@ -25,11 +25,14 @@ impl LoggedVdisk {
             }
             Notice::Folded { floor } => self.fold_ended(floor),
             Notice::FoldFailed => self.fold_failed(),
-            Notice::OutOfSpace => tracing::warn!(
-                vdisk = %self.parts.name,
-                "there is no space on the disk for its history: writes get ENOSPC until there is; \
-                 nothing that was flushed is lost"
-            ),
+            Notice::OutOfSpace => {
+                tracing::warn!(
+                    vdisk = %self.parts.name,
+                    "there is no space on the disk for its history: writes get ENOSPC until there \
+                     is; nothing that was flushed is lost"
+                );
+                self.beginning_has_no_space();
+            }
             Notice::Grown { blocks } => self.parts.size_bytes = blocks * BLOCK,
             Notice::NotGrown { why } => tracing::warn!(
                 vdisk = %self.parts.name,
@@ -42,6 +45,7 @@ impl LoggedVdisk {
                     "a write or a flush of its history failed: every change fails until the server \
                      is started again"
                 );
+                self.log_has_begun();
             }
         }
     }

@@ -121,7 +121,35 @@ pub(crate) fn is_untouched<D: Disk, R: Driver>(
     Ok(found.is_ok_and(|(log, _)| log.status().newest == 0))
 }
 
+/// The names of the clones that the log in the area of `entry` records, if it can be opened; that
+/// of a clone if `origin` says what it begins with. Writes nothing. `stream` pays.
+pub(crate) fn recorded_clones<D: Disk, R: Driver>(
+    disk_loop: &mut DiskLoop<D>,
+    driver: &mut R,
+    (entry, layout, origin): (&HistoryEntry, &Layout, Option<Origin>),
+    stream: StreamId,
+    settings: Settings,
+) -> Result<Option<Vec<String>>, VolumeError> {
+    let mut area = Area {
+        disk: Blocking::new(disk_loop, driver, stream),
+        layout,
+    };
+    let found = area.recover((entry, origin), settings)?;
+    let names = |log: Log| log.cloned().map(|clone| clone.name.clone()).collect();
+    Ok(found.ok().map(|(log, _)| names(log)))
+}
+
 impl OpenedLog {
+    /// Of a log that is in memory only.
+    pub(crate) fn in_memory(log: Log, report: Report) -> OpenedLog {
+        OpenedLog {
+            log,
+            report,
+            image_step: None,
+            said: Vec::new(),
+        }
+    }
+
     /// What is waited for, if the log has said it, or why it cannot be any more; what else it says
     /// is kept.
     fn hear<T>(

@@ -62,10 +62,11 @@ impl LoggedVdisk {
     /// Begins the revert when nothing that came before it is in flight.
     fn begin_revert(&mut self) {
         let is_quiet = !self.clients.any_before_revert();
+        let waits = self.deferred.has_revert();
         let Some(revert) = self
             .revert
             .as_mut()
-            .filter(|one| is_quiet && !one.has_begun)
+            .filter(|one| is_quiet && !one.has_begun && !waits)
         else {
             return;
         };
@@ -101,7 +102,20 @@ impl LoggedVdisk {
                     revert.has_begun = false;
                 }
             }
+            Err(Failure::Unwritten | Failure::NotOpen) if !self.deferred.is_there() => {
+                if let Some(revert) = &mut self.revert {
+                    revert.has_begun = false;
+                }
+                self.revert_waits_for_area();
+            }
             Err(why) => self.revert_is_done(Err(why)),
+        }
+    }
+
+    /// It is not done.
+    pub(super) fn refuse_revert(&mut self, why: &str) {
+        if let Some(revert) = self.revert.take() {
+            revert.refuse(why);
         }
     }
 

@@ -21,8 +21,10 @@ pub struct HistoryReport {
     pub space: UsedSpace,
     /// How long moments are kept, in nanoseconds.
     pub window_ns: u64,
-    /// Bytes of the log's area.
+    /// Bytes of the log's area; 0: nothing was written to a clone, so it has none yet.
     pub area_bytes: u64,
+    /// Bytes that the area may have.
+    pub max_bytes: u64,
     /// A write or a flush of the log failed: changes fail.
     pub is_broken: bool,
     /// Why folds fail, if they do, and when the next one is tried.
@@ -37,6 +39,7 @@ impl LoggedVdisk {
             space: self.parts.log.used_space(self.since_1970_ns()),
             window_ns: self.parts.window_ns,
             area_bytes: self.parts.area_bytes,
+            max_bytes: self.parts.max_bytes,
             is_broken: self.is_broken(),
             fold_problem: self.fold_retry.map(|retry| retry.problem()),
         }

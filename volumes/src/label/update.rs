@@ -93,10 +93,9 @@ impl Update {
         self
     }
 
-    /// These steps, then a block that is durable when they have ended.
-    pub(crate) fn then_block(mut self, offset_bytes: u64, block: &[u8]) -> Update {
+    /// These steps, then a write, which is durable with the next flush.
+    pub(crate) fn then_write(mut self, offset_bytes: u64, block: &[u8]) -> Update {
         self.write(offset_bytes, &Arc::from(block));
-        self.flush();
         self
     }
 

@@ -1,32 +1,16 @@
-//! Clones on a disk that is not served: their logs are made, and what they begin with is kept.
+//! Clones on a disk that is not served: what they begin with is kept.
 
 use super::LabelledDisk;
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::label::{UNIT_BYTES, VdiskEntry};
-use crate::space::NewClone;
+use crate::histories::recorded_clones;
+use crate::label::{HistoryEntry, UNIT_BYTES, VdiskEntry};
+use crate::volume_set::{area_layout, log_settings};
 use disktime_disks::Disk;
-use disktime_history::{Origin, SUPERBLOCK_UNITS};
+use disktime_history::SUPERBLOCK_UNITS;
+use disktime_units::BackgroundWork;
 
 impl<D: Disk> LabelledDisk<D> {
-    /// Writes the log of a clone, and the table that names it.
-    pub(crate) fn make_clone_log<R: Driver>(
-        &mut self,
-        driver: &mut R,
-        new: &NewClone,
-        origin: Origin,
-    ) -> Result<(), VolumeError> {
-        if self.update_failed {
-            return Err(VolumeError::UpdateFailed);
-        }
-        self.heal(driver)?;
-        let (update, next) = new.update(&self.label, origin, self.first_copy)?;
-        self.run(driver, "making the space of a clone", update)?;
-        self.first_copy = 0;
-        self.label = next;
-        Ok(())
-    }
-
     /// Refuses what would take away what a clone on this disk begins with.
     pub(super) fn refuse_cloned<R: Driver>(
         &mut self,
@@ -36,6 +20,25 @@ impl<D: Disk> LabelledDisk<D> {
         let Some(vdisk) = self.label.find(name).map(VdiskEntry::uuid) else {
             return Ok(());
         };
+        let refuse = |clones: usize| {
+            Err(VolumeError::History {
+                name: name.to_owned(),
+                problem: format!(
+                    "{clones} clones begin with moments of it, so it cannot be removed; drop them \
+                     first on the running server (`disktime drop CLONE`)"
+                ),
+            })
+        };
+        // Clones to which nothing was written are recorded in its own log only.
+        let log = self.label.history_of(vdisk).cloned();
+        if let Some(log) = log.filter(|log| log.log_disk() == self.label.disk_uuid())
+            && let Some(clones) = self.recorded_in(driver, &log)?
+        {
+            return match clones {
+                0 => Ok(()),
+                clones => refuse(clones),
+            };
+        }
         let of_clones = self.label.histories().iter();
         let of_clones = of_clones.filter(|entry| entry.is_of_clone());
         let starts = of_clones.filter_map(|entry| Some(entry.extents().first()?.0));
@@ -52,15 +55,23 @@ impl<D: Disk> LabelledDisk<D> {
                 }
             }
         }
-        if clones == 0 {
-            return Ok(());
+        match clones {
+            0 => Ok(()),
+            clones => refuse(clones),
         }
-        Err(VolumeError::History {
-            name: name.to_owned(),
-            problem: format!(
-                "{clones} clones begin with moments of it, so it cannot be removed; drop them first \
-                 on the running server (`disktime drop CLONE`)"
-            ),
-        })
+    }
+
+    /// How many clones a log on this disk records; `None` if it cannot be opened.
+    fn recorded_in<R: Driver>(
+        &mut self,
+        driver: &mut R,
+        log: &HistoryEntry,
+    ) -> Result<Option<usize>, VolumeError> {
+        let stream = self.background(BackgroundWork::Metadata);
+        let layout = area_layout(log, stream);
+        let disk_loop = self.disk_loop_mut();
+        let settings = log_settings(disk_loop);
+        let clones = recorded_clones(disk_loop, driver, (log, &layout, None), stream, settings)?;
+        Ok(clones.map(|names| names.len()))
     }
 }

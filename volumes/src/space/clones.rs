@@ -1,10 +1,10 @@
 //! The space of a clone: a log, and no image.
 
+use super::histories::{check_max, geometry, require_possible, slot_units};
 use super::{PlannedDisk, Planner, VdiskSpec};
 use crate::VolumeError;
-use crate::label::{HistoryEntry, Label, UNIT_BYTES, Update, Uuid};
-use crate::program_version::ProgramVersion;
-use disktime_history::{Geometry, Origin, SUPERBLOCK_UNITS, new_clone_log};
+use crate::label::{EXTENT_ALIGNMENT_BYTES, HistoryEntry, Label, UNIT_BYTES, Update, Uuid};
+use disktime_history::{Geometry, SUPERBLOCK_UNITS};
 
 /// The log of a clone that is to be made.
 #[derive(Debug)]
@@ -13,8 +13,6 @@ pub(crate) struct NewClone {
     pub label: Label,
     /// Where it lies.
     pub entry: HistoryEntry,
-    /// What it is.
-    pub geometry: Geometry,
 }
 
 /// Plans the log of a clone of `size_bytes` in `max_bytes` of space.
@@ -43,26 +41,43 @@ pub(crate) fn with_clone(
     let entry = planner.make_log(&spec, uuid, HistoryEntry::NO_IMAGE)?;
     planner.plan.label.add_history(entry.clone());
     planner.finish()?;
-    let new = planner.plan.new_histories.pop();
-    let geometry = new.expect("it was planned").geometry;
     Ok(NewClone {
         label: planner.plan.label,
         entry,
-        geometry,
     })
 }
 
+/// What the log of a clone will be, wherever there is space for it then.
+///
+/// # Errors
+/// Sizes that a log cannot have.
+pub(crate) fn geometry_of_clone(
+    label: &Label,
+    (name, clone): (&str, Uuid),
+    (size_bytes, max_bytes): (u64, u64),
+) -> Result<Geometry, VolumeError> {
+    check_max(name, max_bytes)?;
+    let area_bytes = max_bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
+    let disk = label.disk_uuid();
+    let extents = vec![(0, area_bytes)];
+    let slot_units = slot_units(area_bytes);
+    let entry = HistoryEntry::new(clone, HistoryEntry::NO_IMAGE, disk, slot_units, extents);
+    // The clone's identity is never that of another one.
+    let words: [&[u8]; 3] = [b"log of a clone", &disk.to_bytes(), &clone.to_bytes()];
+    let geometry = geometry(Uuid::derive(0, &words), &entry, size_bytes);
+    require_possible(name, geometry)
+}
+
 impl NewClone {
-    /// What is written for it, with copy `first` of the label first, and the table that is there
-    /// afterwards: the log is on the disk before the table names it.
+    /// What is written for it, and the table that is there afterwards: `superblock`, both copies of
+    /// which are on the disk before the table names it.
     ///
     /// # Errors
     /// When the label exceeds a bound.
     pub(crate) fn update(
         &self,
         before: &Label,
-        origin: Origin,
-        first: usize,
+        superblock: &[u8],
     ) -> Result<(Update, Label), VolumeError> {
         let mut before = before.clone();
         let mut update = Update::nothing();
@@ -71,18 +86,17 @@ impl NewClone {
             let mut marked = before.clone();
             marked.end_known_zero_before(zero_from);
             let marked = marked.following(&before);
-            update = update.then(Update::change(&marked, first)?);
+            update = update.then(Update::change(&marked, 0)?);
             before = marked;
         }
-        let version = ProgramVersion::this().numbers();
-        let block = new_clone_log(self.geometry, origin, version).unwrap_or_default();
         let start = self.entry.extents().first().map_or(0, |extent| extent.0);
-        // Both lie in the first MiB of the area.
+        // Both lie in the first MiB of the area. They are durable with the first flush of the
+        // change.
         for unit in SUPERBLOCK_UNITS {
-            update = update.then_block(start + u64::from(unit) * UNIT_BYTES as u64, &block);
+            update = update.then_write(start + u64::from(unit) * UNIT_BYTES as u64, superblock);
         }
         let next = self.label.clone().following(&before);
-        let update = update.then(Update::change(&next, first)?);
+        let update = update.then(Update::change(&next, 0)?);
         Ok((update, next))
     }
 }

@@ -19,7 +19,7 @@ const MAX_SLOT_BYTES: u64 = 64 << 20;
 const SLOTS: u64 = 64;
 
 /// Units of a slot, for an area of that size.
-fn slot_units(area_bytes: u64) -> u32 {
+pub(super) fn slot_units(area_bytes: u64) -> u32 {
     let slot_bytes = (area_bytes / SLOTS).clamp(1, MAX_SLOT_BYTES);
     let power = 1u64 << slot_bytes.ilog2();
     (power / UNIT_BYTES as u64) as u32
@@ -43,7 +43,7 @@ pub(crate) fn slots_in(slot_units: u32, area_bytes: u64) -> Option<u32> {
 }
 
 /// What the log of a history is; `None` if a log cannot be so.
-fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Option<Geometry> {
+pub(super) fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Option<Geometry> {
     let geometry = Geometry {
         log: log.to_bytes(),
         vdisk: entry.vdisk().to_bytes(),
@@ -53,6 +53,21 @@ fn geometry(log: Uuid, entry: &HistoryEntry, vdisk_bytes: u64) -> Option<Geometr
         vdisk_blocks: vdisk_bytes / UNIT_BYTES as u64,
     };
     geometry.is_possible().then_some(geometry)
+}
+
+/// Refuses a space that no log can have.
+pub(super) fn check_max(name: &str, max_bytes: u64) -> Result<(), VolumeError> {
+    if (MIN_HISTORY_BYTES..=MAX_HISTORY_BYTES).contains(&max_bytes) {
+        return Ok(());
+    }
+    let [least, most] = [MIN_HISTORY_BYTES, MAX_HISTORY_BYTES].map(format_size);
+    let problem = format!("`max` is accepted from {least} to {most}");
+    Err(refused(name, problem))
+}
+
+/// Refuses a log that cannot be.
+pub(super) fn require_possible(name: &str, log: Option<Geometry>) -> Result<Geometry, VolumeError> {
+    log.ok_or_else(|| refused(name, "a log of this size cannot be made for this vdisk"))
 }
 
 pub(super) fn refused(name: &str, problem: impl Into<String>) -> VolumeError {
@@ -178,11 +193,7 @@ impl Planner {
     ) -> Result<HistoryEntry, VolumeError> {
         let name = spec.name.as_str();
         let bytes = spec.history_bytes.unwrap_or(0);
-        if !(MIN_HISTORY_BYTES..=MAX_HISTORY_BYTES).contains(&bytes) {
-            let [least, most] = [MIN_HISTORY_BYTES, MAX_HISTORY_BYTES].map(format_size);
-            let problem = format!("`max` is accepted from {least} to {most}");
-            return Err(refused(name, problem));
-        }
+        check_max(name, bytes)?;
         check_size(name, spec.size_bytes)?;
         let area_bytes = bytes.next_multiple_of(EXTENT_ALIGNMENT_BYTES);
         let extents = self.take_for_log(name, area_bytes)?;
@@ -198,8 +209,7 @@ impl Planner {
             &uuid.to_bytes(),
         ];
         let geometry = geometry(Uuid::derive(0, &words), &entry, spec.size_bytes);
-        let geometry = geometry
-            .ok_or_else(|| refused(name, "a log of this size cannot be made for this vdisk"))?;
+        let geometry = require_possible(name, geometry)?;
         self.plan.new_histories.push(NewHistory {
             vdisk: spec.name.clone(),
             entry: entry.clone(),

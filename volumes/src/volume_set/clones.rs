@@ -2,32 +2,36 @@
 //! served.
 //!
 //! ```text
-//!   make:  moment opened ─► CLONE in the parent's log ─► log, label written ─► log opened
-//!   drop:  DROP_CLONE in the parent's log ─► requests answered ─► slots and stream free ─► label
+//!   make:   moment opened ─► CLONE in the parent's log ─► served
+//!   write:  superblocks of its log ─► label ─► the log goes on
+//!   drop:   DROP_CLONE in the parent's log ─► requests answered ─► slots and stream free ─► label
 //! ```
 //!
 //! Invariants: what is refused has changed nothing; the label names the log of a clone only after
-//! the parent's log has recorded the clone; works are done one after the other, as each may change
-//! the label; nothing waits here: all I/O are inner requests.
+//! the parent's log has recorded the clone; works are done one after the other, and one changes
+//! the label at a time; nothing waits here: all I/O are inner requests.
 //!
 //! Not known here: what a clone may get of the disk's time, and who may ask.
 
+mod areas;
 mod dropping;
 mod making;
 mod script;
 
 use super::VolumeSet;
+use super::known_clones::UnservedClones;
 use crate::histories::{HistoryError, MomentDone, ORIGIN};
 use crate::ids::VdiskSlot;
+use areas::MakingArea;
 use disktime_disks::Disk;
 use disktime_engine::{Reply, StreamConfig, VdiskId};
 use disktime_history::{Moment, Seq};
 use disktime_units::Nanos;
 use dropping::{DropStage, Dropped, Dropping};
-pub(super) use making::ServedClone;
 use making::{Making, MakingStage};
+pub(super) use making::{ServedClone, deferred_log};
 use script::{SCRIPT_HANDLE, Script};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 /// How a clone is served.
@@ -46,6 +50,10 @@ pub struct CloneConfig {
 /// Hears that a clone is dropped, or why not.
 pub type DropDone = Box<dyn FnOnce(Result<(), HistoryError>) + Send>;
 
+/// Hears of the handles of clones, in the order in which they were asked for, and of the seq of the
+/// moment that they begin with.
+pub type ClonesDone = Box<dyn FnOnce(Result<(Vec<VdiskId>, Seq), HistoryError>) + Send>;
+
 /// Clones that wait to be made or dropped.
 const WAITING_MAX: usize = 1024;
 
@@ -54,12 +62,16 @@ const WAITING_MAX: usize = 1024;
 pub(super) struct CloneWorks {
     waiting: VecDeque<Work>,
     current: Option<Work>,
+    /// The log of a clone that is made beside it: a clone of that clone may wait for it.
+    area: Option<MakingArea>,
     /// Where labels are written, once one was.
     label_slot: Option<VdiskSlot>,
     script: Option<Script>,
+    /// What is known of the clones of clones that are not served.
+    pub(super) unserved: UnservedClones,
 }
 
-/// A clone that is made, or dropped.
+/// Clones that are made, or one that is dropped.
 enum Work {
     Make(Box<Making>),
     Drop(Box<Dropping>),
@@ -117,27 +129,27 @@ impl CloneWorks {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.current.is_none() && self.waiting.is_empty()
+        self.current.is_none() && self.waiting.is_empty() && self.area.is_none()
     }
 
-    /// Whether it can go on without an answer.
-    pub(super) fn has_work(&self) -> bool {
-        match &self.current {
+    /// Whether it can go on without an answer. `wants_area`: a clone waits for its log.
+    pub(super) fn has_work(&self, wants_area: bool) -> bool {
+        let can_write = self.script.as_ref().is_none_or(Script::can_go_on);
+        let of_area = match self.area {
+            Some(_) => can_write,
+            None => wants_area && self.script.is_none(),
+        };
+        let of_current = match &self.current {
             None => !self.waiting.is_empty(),
-            Some(Work::Make(making)) => match &making.stage {
-                MakingStage::New => true,
-                MakingStage::Opening(heard) => has_heard(heard),
-                MakingStage::Recording(_, heard) => has_heard(heard),
-                MakingStage::Writing(..) => self.script.as_ref().is_none_or(Script::can_go_on),
-                MakingStage::Beginning(..) => false,
-            },
+            Some(Work::Make(making)) => making.stage.can_go_on(),
             Some(Work::Drop(dropping)) => match &dropping.stage {
                 DropStage::New => true,
                 DropStage::Recording(_, heard) => has_heard(heard),
-                DropStage::Freeing(_) => self.script.as_ref().is_none_or(Script::can_go_on),
+                DropStage::Freeing(_) => can_write,
                 DropStage::Ending(..) | DropStage::Leaving(..) => false,
             },
-        }
+        };
+        of_area || of_current
     }
 
     /// The answer of a script, if it is one.
@@ -174,13 +186,28 @@ impl<D: Disk> VolumeSet<D> {
         config: CloneConfig,
         done: MomentDone,
     ) {
-        if let Err(why) = self.check_clone(parent, &config) {
+        let of_one = |made: Result<(Vec<VdiskId>, Seq), HistoryError>| {
+            let one = |(all, seq): (Vec<VdiskId>, Seq)| Some((all.first().copied()?, seq));
+            done(made.and_then(|made| one(made).ok_or_else(|| "nothing was asked for".to_owned())));
+        };
+        self.clone_vdisks(parent, moment, vec![config], Box::new(of_one));
+    }
+
+    /// Makes vdisks that begin with one moment of another one, all of them or none.
+    pub fn clone_vdisks(
+        &mut self,
+        parent: VdiskId,
+        moment: &Moment,
+        configs: Vec<CloneConfig>,
+        done: ClonesDone,
+    ) {
+        if let Err(why) = self.check_clones(parent, &configs) {
             return done(Err(why));
         }
         let making = Making {
             parent,
             moment: moment.clone(),
-            config,
+            configs,
             done,
             stage: MakingStage::New,
         };
@@ -221,43 +248,42 @@ impl<D: Disk> VolumeSet<D> {
         at.map_or_else(Vec::new, |at| self.histories.moments_of(at))
     }
 
-    fn check_clone(&self, parent: VdiskId, config: &CloneConfig) -> Result<(), HistoryError> {
-        let name = &config.name;
-        let is_taken = self.catalog.by_name(name).is_some() || self.label.find(name).is_some();
-        if is_taken {
-            return Err(format!(
-                "there is a vdisk `{name}` on this disk; give the clone another name"
-            ));
-        }
-        if self.records_clone(name) {
-            return Err(format!(
-                "there is a clone `{name}` that is not served; give the clone another name, or give \
-                 that one up (`disktime drop {name}`)"
-            ));
+    fn check_clones(&self, parent: VdiskId, configs: &[CloneConfig]) -> Result<(), HistoryError> {
+        let recorded = self.histories.recorded_names();
+        let mut names = HashSet::new();
+        for name in configs.iter().map(|config| &*config.name) {
+            let is_served = self.catalog.by_name(name).is_some();
+            if is_served || self.label.find(name).is_some() || !names.insert(name) {
+                return Err(format!(
+                    "there is a vdisk `{name}` on this disk; give the clone another name"
+                ));
+            }
+            if recorded.contains(name) {
+                return Err(format!(
+                    "there is a clone `{name}` that is not served; give the clone another name, or \
+                     give that one up (`disktime drop {name}`)"
+                ));
+            }
         }
         let slot = self.logged_slot(parent)?;
         let logged = self.histories.of(slot).ok_or("it is not served")?;
-        if logged.log_set().is_some() {
-            return Err(format!(
+        match logged.log_set() {
+            None => Ok(()),
+            Some(_) => Err(format!(
                 "`{}` has its log on another disk; only a vdisk whose log lies on its own disk can \
                  be cloned yet",
                 logged.name()
-            ));
+            )),
         }
-        // While it is being written it is not known either.
-        if self.label_is_stuck && self.clone_works.script.is_none() {
-            return Err(
-                "an update of the label of the disk failed, so nothing can be made there until the \
-                 server is started again"
-                    .to_owned(),
-            );
-        }
-        Ok(())
     }
 
     /// Goes on with what is to be done for clones, as far as it can.
     pub(super) fn advance_clones(&mut self, now: Nanos) {
         loop {
+            self.advance_script(now);
+            if self.advance_areas() {
+                self.data_path.want_turn();
+            }
             self.advance_script(now);
             let works = &mut self.clone_works;
             let current = works.current.take().or_else(|| works.waiting.pop_front());

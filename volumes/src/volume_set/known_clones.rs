@@ -1,24 +1,24 @@
 //! Clones that the logs of a disk's vdisks record: opened with the disk, before anything is served.
 //!
 //! Invariants: a clone is served with what was written to it, or not at all, and then the others
-//! are served; one that was recorded and has no log yet begins with its moment; a log of a clone
+//! are served; one to which nothing was written has no log and begins with its moment; a log of a clone
 //! that nothing records any more is freed only if all logs of the disk are there and have lost
 //! nothing.
 
 use super::VolumeSet;
-use super::clones::{CloneConfig, ServedClone};
+use super::clones::{CloneConfig, ServedClone, deferred_log};
 use super::logs::{NewLog, area_layout, log_settings};
 use crate::VolumeError;
 use crate::driver::Driver;
-use crate::histories::{OpenedLog, Parent, open_log, open_view};
+use crate::histories::{OpenedLog, Parent, open_log, open_view, recorded_clones};
 use crate::label::{HistoryEntry, Label, UNIT_BYTES, Uuid};
 use crate::labelled::LabelledDisk;
 use crate::layout::Layout;
-use crate::space;
 use disktime_disks::Disk;
 use disktime_engine::StreamId;
 use disktime_history::{CloneEntry, Origin, Seq, ViewId};
 use disktime_units::Nanos;
+use std::collections::HashMap;
 
 /// Says how a clone is served that is found on a disk (by its position): by its name, and by the
 /// settings that were kept with it. `None`: another vdisk has its name, so it is not served.
@@ -29,12 +29,17 @@ pub(crate) struct FoundClone {
     entry: CloneEntry,
     opened: OpenedLog,
     layout: Layout,
-    area: HistoryEntry,
+    /// Where its log lies, if something was written to it.
+    area: Option<HistoryEntry>,
+    max_bytes: u64,
     stream: StreamId,
     /// Where in the set's list its parent will be.
     parent: usize,
     view: ViewId,
 }
+
+/// By the clone that is not served: the names of the clones that its log records.
+pub(super) type UnservedClones = HashMap<Uuid, Vec<String>>;
 
 /// The clones of a disk, and what people should be told of them.
 #[derive(Default)]
@@ -43,6 +48,8 @@ pub(crate) struct FoundClones {
     messages: Vec<String>,
     /// One is not served, or a log has lost something.
     misses_some: bool,
+    /// The clones of those that are not served, where their logs say it.
+    unserved: UnservedClones,
 }
 
 impl FoundClones {
@@ -64,6 +71,7 @@ impl FoundClones {
                 let entry = clone.entry;
                 let name = entry.name.clone();
                 let is_another = |one: &FoundClone| one.entry.name == name;
+                let recorded = entry.clone();
                 let config = match names.contains(&&*name) {
                     true => None,
                     false => configs(number, &name, &entry.settings),
@@ -82,6 +90,11 @@ impl FoundClones {
                 };
                 if let Err(why) = opened {
                     clones.misses_some = true;
+                    let of_it = clones.clones_of(disk, driver, (logged, parent), &recorded);
+                    if let Ok(Some(of_it)) = of_it {
+                        let uuid = Uuid::from_bytes(recorded.vdisk);
+                        clones.unserved.insert(uuid, of_it);
+                    }
                     clones.messages.push(format!(
                         "the clone `{name}` is not served: {why}. It is kept, and is served when \
                          that has changed; `disktime drop {name}` gives it up"
@@ -136,14 +149,17 @@ impl FoundClones {
             moment: entry.moment,
         };
         let size_bytes = opened.log.vdisk_blocks_at(entry.moment) * UNIT_BYTES as u64;
+        let max_bytes = config.max_bytes;
         let found = open_clone(disk, driver, (&entry, config), (size_bytes, origin));
         match found {
             Ok(Ok((opened, area, stream))) => {
+                let layout = area.as_ref().map(|area| area_layout(area, stream));
                 self.found.push(FoundClone {
-                    layout: area_layout(&area, stream),
+                    layout: layout.unwrap_or_else(|| Layout::new(Vec::new(), 0)),
                     entry,
                     opened,
                     area,
+                    max_bytes,
                     stream,
                     parent,
                     view,
@@ -155,6 +171,30 @@ impl FoundClones {
                 not_opened.map(|why| why.map(|_| ()))
             }
         }
+    }
+
+    /// The clones of one that is not served, if its log can be read.
+    fn clones_of<D: Disk, R: Driver>(
+        &mut self,
+        disk: &mut LabelledDisk<D>,
+        driver: &mut R,
+        (logged, parent): (&mut [NewLog], usize),
+        entry: &CloneEntry,
+    ) -> Result<Option<Vec<String>>, VolumeError> {
+        let uuid = Uuid::from_bytes(entry.vdisk);
+        let Some(area) = disk.label().history_of(uuid).cloned() else {
+            return Ok(Some(Vec::new()));
+        };
+        let (opened, _, stream, of) = self.log_of(logged, parent);
+        let origin = Origin {
+            vdisk: of.to_bytes(),
+            log: opened.log.uuid(),
+            moment: entry.moment,
+        };
+        let layout = area_layout(&area, stream);
+        let settings = log_settings(disk.disk_loop_mut());
+        let of_clone = (&area, &layout, Some(origin));
+        recorded_clones(disk.disk_loop_mut(), driver, of_clone, stream, settings)
     }
 
     /// Frees logs of clones that were dropped, if it is sure that nothing records them.
@@ -195,34 +235,34 @@ impl FoundClones {
 
     /// Serves them; the vdisks that they come from are in the set's list.
     pub(crate) fn serve<D: Disk>(self, set: &mut VolumeSet<D>, now: Nanos) {
+        set.clone_works.unserved = self.unserved;
         for clone in self.found {
             set.serve_found_clone(clone, now);
         }
     }
 }
 
-/// Opens the log of a clone, which is made if it is not there yet.
+/// The log of a clone, where it lies, and the clone's stream.
+type OpenedClone = (OpenedLog, Option<HistoryEntry>, StreamId);
+
+/// Opens the log of a clone, or has one in memory if nothing was written to it.
 fn open_clone<D: Disk, R: Driver>(
     disk: &mut LabelledDisk<D>,
     driver: &mut R,
     (entry, config): (&CloneEntry, CloneConfig),
     (size_bytes, origin): (u64, Origin),
-) -> Result<Result<(OpenedLog, HistoryEntry, StreamId), String>, VolumeError> {
+) -> Result<Result<OpenedClone, String>, VolumeError> {
     let uuid = Uuid::from_bytes(entry.vdisk);
-    let known = disk.label().history_of(uuid).cloned();
-    let area = match known {
-        Some(area) => area,
-        None => {
-            let of = (&*entry.name, uuid);
-            let sizes = (size_bytes, config.max_bytes);
-            match space::with_clone(disk.label(), of, sizes) {
-                Ok(new) => {
-                    disk.make_clone_log(driver, &new, origin)?;
-                    new.entry
-                }
-                Err(error) => return Ok(Err(error.to_string())),
-            }
-        }
+    let Some(area) = disk.label().history_of(uuid).cloned() else {
+        let settings = log_settings(disk.disk_loop_mut());
+        let sizes = (size_bytes, config.max_bytes);
+        let of_clone = (&*entry.name, uuid, origin);
+        let opened = match deferred_log(disk.label(), of_clone, sizes, settings) {
+            Ok((log, report)) => OpenedLog::in_memory(log, report),
+            Err(why) => return Ok(Err(why)),
+        };
+        let stream = disk.disk_loop_mut().add_stream(driver.now(), config.stream);
+        return Ok(Ok((opened, None, stream)));
     };
     let disk_loop = disk.disk_loop_mut();
     let stream = disk_loop.add_stream(driver.now(), config.stream);
@@ -230,7 +270,7 @@ fn open_clone<D: Disk, R: Driver>(
     let layout = area_layout(&area, stream);
     let of_clone = (&area, &layout, Some(origin));
     match open_log(disk_loop, driver, of_clone, stream, settings) {
-        Ok(Ok(opened)) => Ok(Ok((opened, area, stream))),
+        Ok(Ok(opened)) => Ok(Ok((opened, Some(area), stream))),
         Ok(Err(why)) => {
             disk_loop.remove_stream(driver.now(), stream);
             Ok(Err(why))
@@ -257,7 +297,8 @@ impl<D: Disk> VolumeSet<D> {
                 log: found.opened.log,
                 parent: Parent { at, view },
                 moment,
-                entry: found.area,
+                area: found.area,
+                max_bytes: found.max_bytes,
                 size_bytes,
                 stream: found.stream,
             },

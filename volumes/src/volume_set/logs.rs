@@ -303,7 +303,7 @@ fn add_streams<D: Disk>(
 }
 
 /// How the log of a clone is used: it is never folded.
-pub(super) fn log_settings<D: Disk>(log_disk: &DiskLoop<D>) -> Settings {
+pub(crate) fn log_settings<D: Disk>(log_disk: &DiskLoop<D>) -> Settings {
     settings(log_disk, (WhenFull::Refuse, u64::MAX, Share::WHOLE))
 }
 
@@ -315,7 +315,7 @@ fn cannot_open(name: &str, why: &str) -> String {
 }
 
 /// The area of a log, as a vdisk of the data path of its disk.
-pub(super) fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
+pub(crate) fn area_layout(history: &HistoryEntry, stream: StreamId) -> Layout {
     let mut at = 0;
     let extents = history.extents().iter().map(|(offset, len)| {
         let range = (at, at + len);
@@ -383,6 +383,7 @@ pub(crate) fn add_logs<D: Disk, R: Driver>(
             image_bytes: new.image_bytes,
             window_ns: new.window_ns,
             area_bytes: new.area_bytes,
+            max_bytes: new.area_bytes,
             parent: None,
         };
         let histories = &mut sets[number].histories;

@@ -63,7 +63,10 @@ fn what_a_dropped_clone_took_is_free_after_a_crash() {
         let (mut machine, mut handle) = new_machine(steps);
         mark(&mut machine, 0, "golden");
         clone_at(&mut machine, 0, "golden", "x").expect("a clone");
+        let x = nth(&machine, "x");
+        machine.write(x, 0, &[6; 4096]).expect("written");
         machine.settle();
+        assert_eq!(machine.set.label().histories().len(), 2);
         let (heard, done) = listener();
         let x = machine.set.vdisk_id("x").expect("served");
         machine.set.drop_clone(x, done);

@@ -7,3 +7,4 @@ use super::{
 
 mod crashes;
 mod reads;
+mod unwritten;

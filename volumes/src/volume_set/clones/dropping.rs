@@ -37,8 +37,8 @@ pub(super) enum DropStage {
     Recording(Uuid, Heard<Seq>),
     /// Its requests are answered.
     Ending(Uuid, usize),
-    /// Its slots are freed, that of the log first: so many are left.
-    Leaving(Uuid, [VdiskSlot; 2], usize),
+    /// Its slots are freed, the last one of the list first: these are left.
+    Leaving(Uuid, Vec<VdiskSlot>),
     /// The label is written.
     Freeing(Label),
 }
@@ -63,15 +63,18 @@ impl<D: Disk> VolumeSet<D> {
                         if let Some(done) = dropping.done.take() {
                             done(Ok(()));
                         }
-                        Ok(DropStage::Leaving(uuid, [VdiskSlot::new(0); 2], 0))
+                        Ok(DropStage::Leaving(uuid, Vec::new()))
                     }
                 },
             },
             DropStage::Ending(uuid, at) => Ok(self.leave_clone(uuid, at)),
-            DropStage::Leaving(uuid, _, 0) if self.label.history_of(uuid).is_none() => {
+            DropStage::Leaving(uuid, slots) if !slots.is_empty() => {
+                Ok(self.leave_slot(uuid, slots))
+            }
+            DropStage::Leaving(uuid, _) if self.label.history_of(uuid).is_none() => {
                 return Progress::Ended;
             }
-            DropStage::Leaving(uuid, slots, left) => self.free_clone(uuid, slots, left),
+            DropStage::Leaving(uuid, _) => self.free_clone(uuid),
             DropStage::Freeing(next) => match self.take_script() {
                 None => Ok(DropStage::Freeing(next)),
                 Some(result) => {
@@ -114,9 +117,12 @@ impl<D: Disk> VolumeSet<D> {
             DropStage::New => true,
             DropStage::Recording(_, heard) => has_heard(heard),
             DropStage::Ending(_, at) => self.histories.get(*at).is_none_or(LoggedVdisk::is_idle),
-            DropStage::Leaving(_, slots, left) => {
-                *left == 0 || !self.data_path.is_in_use(slots[2 - left])
-            }
+            DropStage::Leaving(_, slots) => match slots.last() {
+                Some(slot) => !self.data_path.is_in_use(*slot),
+                // Its own log may be being made: then it is freed behind that, and its place in the
+                // list is no other clone's before.
+                None => self.clone_works.script.is_none(),
+            },
             DropStage::Freeing(_) => {
                 let script = self.clone_works.script.as_ref();
                 script.is_none_or(|script| script.result.is_some())
@@ -175,7 +181,17 @@ impl<D: Disk> VolumeSet<D> {
         if self.catalog.by_uuid(uuid).is_some() {
             return Err(format!("`{name}` is served"));
         }
-        // Clones of it are recorded in its log, which is not open.
+        if let Some(of_it) = self.clone_works.unserved.get(&uuid) {
+            if of_it.is_empty() {
+                return self.ask_to_drop(parent, uuid);
+            }
+            return Err(format!(
+                "`{name}` cannot be dropped: the clone {} begins with a moment of it; start the \
+                 server again when `{name}` can be served, and drop that first",
+                of_it.join(", ")
+            ));
+        }
+        // Clones of it are recorded in its log, which cannot be read.
         let mut logs = self.label.histories().iter();
         let is_unknown = |entry: &&HistoryEntry| {
             entry.is_of_clone() && !self.histories.records(entry.vdisk().to_bytes())
@@ -203,30 +219,31 @@ impl<D: Disk> VolumeSet<D> {
 
     fn leave_clone(&mut self, uuid: Uuid, at: usize) -> DropStage {
         let Some(mut clone) = self.histories.take_out(at) else {
-            return DropStage::Leaving(uuid, [VdiskSlot::new(0); 2], 0);
+            return DropStage::Leaving(uuid, Vec::new());
         };
         clone.refuse_controls("the clone was dropped");
         if let Some(moment) = clone.moment() {
             self.histories.close_moment(moment);
         }
-        let slots = clone.slots();
-        self.data_path.remove(slots[0]);
-        DropStage::Leaving(uuid, slots, 2)
+        let (of_log, own) = clone.slots();
+        let slots: Vec<VdiskSlot> = [own].into_iter().chain(of_log).collect();
+        if let Some(last) = slots.last() {
+            self.data_path.remove(*last);
+        }
+        DropStage::Leaving(uuid, slots)
     }
 
-    /// A slot is free: the next one, then the space.
-    fn free_clone(
-        &mut self,
-        uuid: Uuid,
-        slots: [VdiskSlot; 2],
-        left: usize,
-    ) -> Result<DropStage, HistoryError> {
-        if left == 2 {
-            self.data_path.remove(slots[1]);
+    /// The last slot of the list is free, and the one before it leaves.
+    fn leave_slot(&mut self, uuid: Uuid, mut slots: Vec<VdiskSlot>) -> DropStage {
+        slots.pop();
+        if let Some(next) = slots.last() {
+            self.data_path.remove(*next);
         }
-        if left > 1 {
-            return Ok(DropStage::Leaving(uuid, slots, left - 1));
-        }
+        DropStage::Leaving(uuid, slots)
+    }
+
+    /// Its slots are free: the space of its log is given back.
+    fn free_clone(&mut self, uuid: Uuid) -> Result<DropStage, HistoryError> {
         if self.label_is_stuck {
             return Err("the label of the disk cannot be written".to_owned());
         }

@@ -1,33 +1,33 @@
-//! Making a clone: its moment is opened, it is recorded, its log and the label are written, its log
-//! is opened, it is served.
+//! Making clones of one moment: it is opened, they are recorded, they are served. None of them has a
+//! log of its own before something is written to it ([areas](super::areas)).
 //!
-//! Invariants: until it is recorded nothing has changed; what fails from then on is undone, before
-//! the caller hears of it, by [dropping](super::dropping) what was begun. If that fails, too, or
-//! a crash comes in between, the clone is made at the next start.
+//! Invariants: until they are recorded nothing has changed; all of them are made or none: if one
+//! cannot be recorded, the others are dropped again before the caller hears why. If that fails,
+//! too, or a crash comes in between, those that are recorded are there at the next start.
 
 use super::super::VolumeSet;
 use super::super::logs::{area_layout, log_settings};
-use super::dropping::Dropped;
-use super::{CloneConfig, Heard, Progress, Work, listener, take};
-use crate::histories::{FoldLimits, Ground, HistoryError, LoggedVdisk, MomentDone, Parent, Parts};
+use super::{CloneConfig, ClonesDone, Heard, Progress, Work, has_heard, listener, take};
+use crate::histories::{FoldLimits, Ground, HistoryError, LoggedVdisk, Parent, Parts};
+use crate::ids::VdiskSlot;
 use crate::label::{HistoryEntry, Label, UNIT_BYTES, Uuid};
 use crate::layout::Layout;
-use crate::space::{self, NewClone};
+use crate::space;
 use crate::vdisk::OpenVdisk;
 use disktime_disks::Disk;
 use disktime_engine::{LastChange, NoSpaceCount, StreamId, VdiskId};
 use disktime_history::{
-    CloneEntry, Expectation, Geometry, Log, Moment, Need, Origin, Recovery, SUPERBLOCK_UNITS, Seq,
-    Settings, new_clone_log,
+    CloneEntry, Expectation, Geometry, Log, Moment, Need, Origin, Recovery, Report,
+    SUPERBLOCK_UNITS, Seq, Settings, new_clone_log,
 };
 use disktime_units::{Nanos, TrimHandling};
 
-/// A clone that is being made.
+/// Clones that are being made.
 pub(super) struct Making {
     pub(super) parent: VdiskId,
     pub(super) moment: Moment,
-    pub(super) config: CloneConfig,
-    pub(super) done: MomentDone,
+    pub(super) configs: Vec<CloneConfig>,
+    pub(super) done: ClonesDone,
     pub(super) stage: MakingStage,
 }
 
@@ -35,78 +35,70 @@ pub(super) enum MakingStage {
     New,
     /// The moment is opened.
     Opening(Heard<(VdiskId, Seq)>),
-    /// The parent's log records the clone.
-    Recording(Found, Heard<Seq>),
-    /// Log and label are written.
-    Writing(Found, Box<NewClone>, Label),
-    /// The log is opened.
-    Beginning(Found, usize),
+    /// The parent's log records the clones.
+    Recording(Found, Vec<Recorded>),
+    /// Those that were recorded are dropped again, for this reason.
+    Undoing(Vec<Heard<Seq>>, HistoryError),
 }
 
-/// What a clone begins with.
+/// What clones begin with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
-    pub(super) uuid: Uuid,
     /// The moment's handle, which counts one user more.
     pub(super) moment: VdiskId,
     pub(super) seq: Seq,
 }
 
+/// A clone of which the parent's log has been asked to make a record.
+pub(super) struct Recorded {
+    uuid: Uuid,
+    heard: Heard<Seq>,
+}
+
+impl MakingStage {
+    /// Whether it can go on.
+    pub(super) fn can_go_on(&self) -> bool {
+        match self {
+            MakingStage::New => true,
+            MakingStage::Opening(heard) => has_heard(heard),
+            MakingStage::Recording(_, all) => all.iter().all(|one| has_heard(&one.heard)),
+            MakingStage::Undoing(all, _) => all.iter().all(has_heard),
+        }
+    }
+}
+
 impl<D: Disk> VolumeSet<D> {
     pub(super) fn advance_making(&mut self, now: Nanos, mut making: Making) -> Progress {
-        let stage = std::mem::replace(&mut making.stage, MakingStage::New);
-        let next = match stage {
+        if !making.stage.can_go_on() {
+            return Progress::Waits(Work::Make(Box::new(making)));
+        }
+        let next = match std::mem::replace(&mut making.stage, MakingStage::New) {
             MakingStage::New => self.open_clone_moment(&making),
-            MakingStage::Opening(heard) => match take(&heard) {
-                None => {
-                    making.stage = MakingStage::Opening(heard);
-                    return Progress::Waits(Work::Make(Box::new(making)));
-                }
-                Some(found) => found.and_then(|found| self.record_clone(now, &making, found)),
+            MakingStage::Opening(heard) => {
+                let found = take(&heard).unwrap_or_else(|| Err("it was not opened".to_owned()));
+                found.and_then(|(moment, seq)| {
+                    let found = Found { moment, seq };
+                    let recorded = self.record_clones(now, &making, found);
+                    if recorded.is_err() {
+                        self.histories.close_moment(moment);
+                    }
+                    recorded
+                })
+            }
+            MakingStage::Recording(found, all) => match self.are_recorded(&making, found, all) {
+                Ok(uuids) => return self.serve_clones(now, making, found, &uuids),
+                Err(undoing) => Ok(undoing),
             },
-            MakingStage::Recording(found, heard) => match take(&heard) {
-                None => {
-                    making.stage = MakingStage::Recording(found, heard);
-                    return Progress::Waits(Work::Make(Box::new(making)));
-                }
-                Some(Err(why)) => {
-                    self.histories.close_moment(found.moment);
-                    Err(why)
-                }
-                Some(Ok(_)) => {
-                    let written = self.write_clone(&making, found);
-                    return self.or_undo(making, found, written);
-                }
-            },
-            MakingStage::Writing(found, new, next) => match self.take_script() {
-                None => {
-                    making.stage = MakingStage::Writing(found, new, next);
-                    return Progress::Waits(Work::Make(Box::new(making)));
-                }
-                Some(Err(error)) => {
-                    let why = format!("the disk failed ({error}) while its space was made");
-                    return self.or_undo(making, found, Err(why));
-                }
-                Some(Ok(())) => {
-                    self.label = next;
-                    let begun = self.begin_clone(now, &making, found, &new);
-                    return self.or_undo(making, found, begun);
-                }
-            },
-            MakingStage::Beginning(found, at) => match self.histories.get(at) {
-                Some(clone) if clone.is_open() => {
-                    self.histories.bind(at);
-                    let vdisk = self.catalog.by_uuid(found.uuid);
-                    let vdisk = vdisk.ok_or_else(|| "it is not served".to_owned());
-                    (making.done)(vdisk.map(|vdisk| (vdisk, found.seq)));
-                    return Progress::Ended;
-                }
-                Some(clone) if !clone.is_broken() => {
-                    making.stage = MakingStage::Beginning(found, at);
-                    return Progress::Waits(Work::Make(Box::new(making)));
-                }
-                _ => return self.undo_served(making, found, at),
-            },
+            MakingStage::Undoing(dropped, why) => {
+                let failed = dropped.iter().find_map(|one| take(one)?.err());
+                Err(match failed {
+                    None => why,
+                    Some(error) => format!(
+                        "{why}; what was recorded could not be undone ({error}), so it is there at \
+                         the next start"
+                    ),
+                })
+            }
         };
         match next {
             Ok(stage) => {
@@ -122,166 +114,163 @@ impl<D: Disk> VolumeSet<D> {
 
     fn open_clone_moment(&mut self, making: &Making) -> Result<MakingStage, HistoryError> {
         // What was done before it may have changed that.
-        self.check_clone(making.parent, &making.config)?;
+        self.check_clones(making.parent, &making.configs)?;
         let slot = self.logged_slot(making.parent)?;
         let (heard, done) = listener();
         self.histories.open_moment(slot, &making.moment, done);
         Ok(MakingStage::Opening(heard))
     }
 
-    fn record_clone(
-        &mut self,
-        now: Nanos,
-        making: &Making,
-        (moment, seq): (VdiskId, Seq),
-    ) -> Result<MakingStage, HistoryError> {
-        let recorded = self.ask_to_record(now, making, (moment, seq));
-        if recorded.is_err() {
-            self.histories.close_moment(moment);
-        }
-        recorded
-    }
-
-    fn ask_to_record(
-        &mut self,
-        now: Nanos,
-        making: &Making,
-        (moment, seq): (VdiskId, Seq),
-    ) -> Result<MakingStage, HistoryError> {
-        let config = &making.config;
-        let parent = self.catalog.uuid(making.parent).ok_or("it is not served")?;
-        let size_bytes = self.logged(making.parent)?.size_bytes_at(seq);
-        let since_1970_ns = self.data_path.since_1970_ns(now);
-        let words: [&[u8]; 4] = [
-            b"clone",
-            &parent.to_bytes(),
-            &since_1970_ns.to_le_bytes(),
-            config.name.as_bytes(),
-        ];
-        let uuid = Uuid::derive(seq, &words);
-        let sizes = (size_bytes, config.max_bytes);
-        space::with_clone(&self.label, (&config.name, uuid), sizes)
-            .map_err(|error| error.to_string())?;
-        let entry = CloneEntry {
-            vdisk: uuid.to_bytes(),
-            moment: seq,
-            name: config.name.clone(),
-            settings: config.settings.clone(),
-        };
-        let (heard, done) = listener();
-        self.logged(making.parent)?.record_clone(entry, done);
-        let found = Found { uuid, moment, seq };
-        Ok(MakingStage::Recording(found, heard))
-    }
-
-    fn write_clone(&mut self, making: &Making, found: Found) -> Result<MakingStage, HistoryError> {
-        let config = &making.config;
-        let logged = self.logged(making.parent)?;
-        let sizes = (logged.size_bytes_at(found.seq), config.max_bytes);
-        let log = logged.log_uuid();
-        let new = space::with_clone(&self.label, (&config.name, found.uuid), sizes)
-            .map_err(|error| error.to_string())?;
-        let origin = self.origin_of_clone(making.parent, log, found.seq)?;
-        let update = new.update(&self.label, origin, 0);
-        let (update, next) = update.map_err(|error| error.to_string())?;
-        self.begin_script(update);
-        Ok(MakingStage::Writing(found, Box::new(new), next))
-    }
-
-    fn origin_of_clone(
-        &self,
-        parent: VdiskId,
-        log: [u8; 16],
-        moment: Seq,
-    ) -> Result<Origin, HistoryError> {
-        let vdisk = self.catalog.uuid(parent).ok_or("it is not served")?;
-        Ok(Origin {
-            vdisk: vdisk.to_bytes(),
-            log,
-            moment,
-        })
-    }
-
-    /// The log and the label are written: the clone is served when its log is open.
-    fn begin_clone(
+    fn record_clones(
         &mut self,
         now: Nanos,
         making: &Making,
         found: Found,
-        new: &NewClone,
     ) -> Result<MakingStage, HistoryError> {
-        let log = self.logged(making.parent)?.log_uuid();
-        let origin = self.origin_of_clone(making.parent, log, found.seq)?;
+        let parent = self.catalog.uuid(making.parent).ok_or("it is not served")?;
+        let size_bytes = self.logged(making.parent)?.size_bytes_at(found.seq);
+        let since_1970_ns = self.data_path.since_1970_ns(now);
+        let mut most = 0;
+        let mut all = Vec::with_capacity(making.configs.len());
+        for config in &making.configs {
+            let words: [&[u8]; 4] = [
+                b"clone",
+                &parent.to_bytes(),
+                &since_1970_ns.to_le_bytes(),
+                config.name.as_bytes(),
+            ];
+            let uuid = Uuid::derive(found.seq, &words);
+            if config.max_bytes > most {
+                // It is not set aside, but there has to be as much now.
+                most = config.max_bytes;
+                space::with_clone(&self.label, (&config.name, uuid), (size_bytes, most))
+                    .map_err(|error| error.to_string())?;
+            }
+            let of = (&*config.name, uuid);
+            space::geometry_of_clone(&self.label, of, (size_bytes, config.max_bytes))
+                .map_err(|error| error.to_string())?;
+            all.push((uuid, config));
+        }
+        let logged = self.logged(making.parent)?;
+        let ask = |(uuid, config): (Uuid, &CloneConfig)| {
+            let entry = CloneEntry {
+                vdisk: uuid.to_bytes(),
+                moment: found.seq,
+                name: config.name.clone(),
+                settings: config.settings.clone(),
+            };
+            let (heard, done) = listener();
+            logged.record_clone(entry, done);
+            Recorded { uuid, heard }
+        };
+        let asked = all.into_iter().map(ask).collect();
+        Ok(MakingStage::Recording(found, asked))
+    }
+
+    /// The clones that are recorded, if all of them are; else they are dropped again.
+    fn are_recorded(
+        &mut self,
+        making: &Making,
+        found: Found,
+        all: Vec<Recorded>,
+    ) -> Result<Vec<Uuid>, MakingStage> {
+        let mut uuids = Vec::with_capacity(all.len());
+        let mut failed = None;
+        for one in all {
+            match take(&one.heard) {
+                Some(Err(why)) => failed = failed.or(Some(why)),
+                _ => uuids.push(one.uuid),
+            }
+        }
+        let Some(why) = failed else {
+            return Ok(uuids);
+        };
+        self.histories.close_moment(found.moment);
+        let mut dropped = Vec::new();
+        if let Ok(logged) = self.logged(making.parent) {
+            for uuid in uuids {
+                let (heard, done) = listener();
+                logged.drop_clone(uuid.to_bytes(), done);
+                dropped.push(heard);
+            }
+        }
+        Err(MakingStage::Undoing(dropped, why))
+    }
+
+    /// They are recorded: they are served from now on.
+    fn serve_clones(
+        &mut self,
+        now: Nanos,
+        making: Making,
+        found: Found,
+        uuids: &[Uuid],
+    ) -> Progress {
+        let mut served = Vec::with_capacity(uuids.len());
+        let mut failed = None;
+        for (uuid, config) in uuids.iter().zip(making.configs) {
+            match self.serve_new_clone(now, making.parent, found, (*uuid, config)) {
+                Ok(vdisk) => served.push(vdisk),
+                Err(why) => failed = Some(why),
+            }
+        }
+        // Each has counted itself.
+        self.histories.close_moment(found.moment);
+        (making.done)(match failed {
+            None => Ok((served, found.seq)),
+            Some(why) => Err(format!(
+                "it is recorded, and is served from the next start on: {why}"
+            )),
+        });
+        Progress::Ended
+    }
+
+    fn serve_new_clone(
+        &mut self,
+        now: Nanos,
+        parent: VdiskId,
+        found: Found,
+        (uuid, config): (Uuid, CloneConfig),
+    ) -> Result<VdiskId, HistoryError> {
+        let parent_uuid = self.catalog.uuid(parent).ok_or("it is not served")?;
+        let logged = self.logged(parent)?;
+        let size_bytes = logged.size_bytes_at(found.seq);
+        let origin = Origin {
+            vdisk: parent_uuid.to_bytes(),
+            log: logged.log_uuid(),
+            moment: found.seq,
+        };
         let settings = log_settings(self.data_path.disk_loop());
-        let log = open_new(new.geometry, origin, settings)?;
-        let at = self.logged_slot(making.parent)?;
+        let (log, _) = deferred_log(
+            &self.label,
+            (&config.name, uuid, origin),
+            (size_bytes, config.max_bytes),
+            settings,
+        )?;
+        let at = self.logged_slot(parent)?;
         let at = self.histories.at(at).ok_or("it is not served")?;
         let view = self.histories.view_of(found.moment);
         let view = view.ok_or("the moment is not open")?;
+        self.histories.share_moment(found.moment);
         let stream = self
             .data_path
             .disk_loop_mut()
-            .add_stream(now, making.config.stream);
+            .add_stream(now, config.stream);
         let clone = ServedClone {
-            uuid: found.uuid,
-            name: making.config.name.clone(),
+            uuid,
+            name: config.name,
             log,
             parent: Parent { at, view },
             moment: found.moment,
-            entry: new.entry.clone(),
-            size_bytes: new.geometry.vdisk_blocks * UNIT_BYTES as u64,
+            area: None,
+            max_bytes: config.max_bytes,
+            size_bytes,
             stream,
         };
         let at = self.serve_clone(now, clone);
-        Ok(MakingStage::Beginning(found, at))
-    }
-
-    /// Goes on; or undoes what was begun of a clone that is recorded and not served.
-    fn or_undo(
-        &mut self,
-        making: Making,
-        found: Found,
-        next: Result<MakingStage, HistoryError>,
-    ) -> Progress {
-        let why = match next {
-            Ok(stage) => return Progress::Went(Work::Make(Box::new(Making { stage, ..making }))),
-            Err(why) => why,
-        };
-        self.histories.close_moment(found.moment);
-        let what = Dropped::Recorded(making.config.name.clone());
-        Progress::Went(undoing(what, making, why))
-    }
-
-    /// Its log broke before it was open.
-    fn undo_served(&mut self, making: Making, found: Found, at: usize) -> Progress {
         self.histories.bind(at);
-        let why = "the disk failed before it was served".to_owned();
-        match self.catalog.by_uuid(found.uuid) {
-            Some(vdisk) => Progress::Went(undoing(Dropped::Served(vdisk), making, why)),
-            None => {
-                (making.done)(Err(why));
-                Progress::Ended
-            }
-        }
+        let vdisk = self.catalog.by_uuid(uuid);
+        vdisk.ok_or_else(|| "it is not served".to_owned())
     }
-}
-
-/// Drops what was begun of a clone; then the caller hears why.
-fn undoing(what: Dropped, making: Making, why: HistoryError) -> Work {
-    let Making { config, done, .. } = making;
-    Work::dropping(
-        what,
-        Box::new(move |undone| {
-            let name = config.name;
-            done(Err(match undone {
-                Ok(()) => format!("the clone `{name}` is not made: {why}"),
-                Err(error) => format!(
-                    "the clone `{name}` is recorded and could not be made: {why}; that could not be \
-                     undone ({error}), so it is made at the next start"
-                ),
-            }));
-        }),
-    )
 }
 
 /// A clone that is about to be served.
@@ -292,7 +281,9 @@ pub(in crate::volume_set) struct ServedClone {
     pub parent: Parent,
     /// The handle of the moment that it begins with, of which it is a user.
     pub moment: VdiskId,
-    pub entry: HistoryEntry,
+    /// Where its log lies, if that is on the disk.
+    pub area: Option<HistoryEntry>,
+    pub max_bytes: u64,
     pub size_bytes: u64,
     pub stream: StreamId,
 }
@@ -304,11 +295,8 @@ impl<D: Disk> VolumeSet<D> {
         let since_1970_ns = self.data_path.since_1970_ns(now);
         let ServedClone { name, stream, .. } = clone;
         let last_change = LastChange::at(since_1970_ns);
-        let log_slot = self.catalog.reserve_slot();
-        let title = format!("{name} (history)");
-        let layout = area_layout(&clone.entry, stream);
-        let area = OpenVdisk::new(title, stream, layout, false, LastChange::default());
-        self.data_path.add(log_slot, area);
+        let area_bytes = clone.area.as_ref().map_or(0, HistoryEntry::area_bytes);
+        let log_slot = clone.area.map(|area| self.add_area(&name, &area, stream));
         // Nothing lies in it, so what is asked of it alone fails.
         let layout = Layout::new(Vec::new(), clone.size_bytes);
         let image = OpenVdisk::new(name.clone(), stream, layout, true, last_change.clone());
@@ -319,21 +307,22 @@ impl<D: Disk> VolumeSet<D> {
             slot,
             other_stream: stream,
         };
-        let area_bytes = clone.entry.area_bytes();
         let parts = Parts {
             name,
             log: clone.log,
             image_step: None,
             image: ground(slot),
-            area: ground(log_slot),
+            // No request goes there before it has one.
+            area: ground(log_slot.unwrap_or(VdiskSlot::new(0))),
             log_set: None,
             size_bytes: clone.size_bytes,
-            fold_limits: FoldLimits::of_disks(false, false, area_bytes),
+            fold_limits: FoldLimits::of_disks(false, false, clone.max_bytes),
             trims: TrimHandling::Pass,
             last_change,
             no_space,
             window_ns: u64::MAX,
             area_bytes,
+            max_bytes: clone.max_bytes.max(area_bytes),
             image_bytes: 0,
             parent: Some(clone.parent),
         };
@@ -346,10 +335,46 @@ impl<D: Disk> VolumeSet<D> {
         }
         at
     }
+
+    /// The area of a clone's log gets a slot of the data path.
+    pub(super) fn add_area(
+        &mut self,
+        name: &str,
+        area: &HistoryEntry,
+        stream: StreamId,
+    ) -> VdiskSlot {
+        let slot = self.catalog.reserve_slot();
+        let layout = area_layout(area, stream);
+        let title = format!("{name} (history)");
+        let area = OpenVdisk::new(title, stream, layout, false, LastChange::default());
+        self.data_path.add(slot, area);
+        slot
+    }
 }
 
-/// The log of a clone whose superblocks were written just now: nothing else of it is read.
-fn open_new(geometry: Geometry, origin: Origin, settings: Settings) -> Result<Log, HistoryError> {
+/// The log of a clone to which nothing was written: it is in memory only.
+pub(in crate::volume_set) fn deferred_log(
+    label: &Label,
+    (name, clone, origin): (&str, Uuid, Origin),
+    sizes: (u64, u64),
+    settings: Settings,
+) -> Result<(Log, Report), HistoryError> {
+    let geometry = space::geometry_of_clone(label, (name, clone), sizes);
+    let geometry = geometry.map_err(|error| error.to_string())?;
+    let (log, report) = open_new(geometry, origin, settings)?;
+    let mut log = log.deferred();
+    // Its map is there at once, as it is empty.
+    let step = log.take_step(0);
+    debug_assert!(step.is_none() && log.is_unwritten());
+    Ok((log, report))
+}
+
+/// The log of a clone as it is found when its superblocks are all that was written.
+fn open_new(
+    geometry: Geometry,
+    origin: Origin,
+    settings: Settings,
+) -> Result<(Log, Report), HistoryError> {
     let block = new_clone_log(geometry, origin, settings.program_version).unwrap_or_default();
     let expectation = Expectation {
         vdisk: geometry.vdisk,
@@ -370,8 +395,5 @@ fn open_new(geometry: Geometry, origin: Origin, settings: Settings) -> Result<Lo
             }
         }
     }
-    let opened = recovery.finish(settings);
-    opened
-        .map(|(log, _)| log)
-        .map_err(|error| error.to_string())
+    recovery.finish(settings).map_err(|error| error.to_string())
 }

@@ -1,0 +1,105 @@
+//! The space of a clone's log, which it gets when something is written to it for the first time:
+//! its superblocks are written, then the label; then the log goes on.
+//!
+//! Invariants: the label names the log only when its superblocks are durable; if there is no space
+//! or the label cannot be written, what waits for it fails, and nothing else.
+
+use super::super::VolumeSet;
+use crate::histories::HistoryError;
+use crate::label::{HistoryEntry, Label, Uuid};
+use crate::space;
+use disktime_disks::Disk;
+use disktime_engine::IoError;
+
+/// The area of a log that is being made: log and label are written.
+pub(super) struct MakingArea {
+    /// Where in the list of histories the clone is, or was before it was dropped.
+    at: usize,
+    entry: HistoryEntry,
+    next: Box<Label>,
+}
+
+impl<D: Disk> VolumeSet<D> {
+    /// Makes the area that is wanted first, if the label can be written now; goes on with one that
+    /// is being made. Whether anything was done.
+    pub(super) fn advance_areas(&mut self) -> bool {
+        if let Some(making) = self.clone_works.area.take() {
+            return self.advance_area(making);
+        }
+        if self.clone_works.script.is_some() {
+            return false;
+        }
+        let Some(at) = self.histories.take_area_wanted() else {
+            return false;
+        };
+        match self.write_area(at) {
+            Ok(making) => self.clone_works.area = making,
+            Err((error, why)) => self.area_failed(at, error, &why),
+        }
+        true
+    }
+
+    fn advance_area(&mut self, making: MakingArea) -> bool {
+        match self.take_script() {
+            None => {
+                self.clone_works.area = Some(making);
+                return false;
+            }
+            Some(Err(error)) => {
+                let why = format!("the disk failed ({error}) while its space was made");
+                self.area_failed(making.at, error, &why);
+            }
+            Some(Ok(())) => {
+                self.label = *making.next;
+                self.use_area(making.at, &making.entry);
+            }
+        }
+        true
+    }
+
+    fn area_failed(&mut self, at: usize, error: IoError, why: &HistoryError) {
+        if let Some(clone) = self.histories.get_mut(at) {
+            clone.area_failed(error, why);
+        }
+    }
+
+    /// `None` if it is not needed any more.
+    fn write_area(&mut self, at: usize) -> Result<Option<MakingArea>, (IoError, HistoryError)> {
+        let Some(clone) = self.histories.get_mut(at) else {
+            return Ok(None);
+        };
+        let Some((geometry, max_bytes)) = clone.wanted_area() else {
+            return Ok(None);
+        };
+        if self.label_is_stuck {
+            let why = "the label of the disk cannot be written until the server is started again";
+            return Err((IoError::Io, why.to_owned()));
+        }
+        let of = (clone.name(), Uuid::from_bytes(geometry.vdisk));
+        let new = space::with_clone(&self.label, of, (clone.size_bytes(), max_bytes));
+        let no_space = |error: crate::VolumeError| (IoError::NoSpace, error.to_string());
+        let new = new.map_err(no_space)?;
+        let superblock = clone.first_superblock();
+        let update = new.update(&self.label, &superblock);
+        let (update, next) = update.map_err(no_space)?;
+        self.begin_script(update);
+        Ok(Some(MakingArea {
+            at,
+            entry: new.entry,
+            next: Box::new(next),
+        }))
+    }
+
+    fn use_area(&mut self, at: usize, entry: &HistoryEntry) {
+        let clone = self.histories.get(at);
+        let Some((name, slot)) = clone.map(|clone| (clone.name().to_owned(), clone.image_slot()))
+        else {
+            return;
+        };
+        let stream = self.data_path.vdisk(slot).stream();
+        let slot = self.add_area(&name, entry, stream);
+        if let Some(clone) = self.histories.get_mut(at) {
+            clone.area_is_there(slot, entry.area_bytes());
+        }
+    }
+}
