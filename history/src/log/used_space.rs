@@ -1,8 +1,8 @@
 //! What the space of a log is used for, by reason.
 //!
 //! ```text
-//!   oldest segment │ to be folded │ held: older than the window │ of the window │ written │
-//!   holders, by moment            └ mark a ─ clone b ─ mark c …
+//!   segments, oldest first  │ to be folded │ held: older than the window │ window │ written │
+//!   holders, by moment                     └ mark a ─ clone b ─ mark c …
 //! ```
 //!
 //! The floor moves up to the oldest moment that something holds. So of the held segments those up

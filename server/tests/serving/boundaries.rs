@@ -8,8 +8,7 @@
 //! too: what a power cut leaves of a disk that writes in order. The long run opens these as well.
 //!
 //! The tests take a dozen boundaries of each. The long run takes all, and PostgreSQL:
-//! `cargo test --release -p disktime --test serving boundaries -- --ignored --nocapture
-//! --test-threads 1`
+//! `cargo test -p disktime --test serving boundaries -- --ignored --nocapture --test-threads 1`
 
 mod databases;
 mod files;

@@ -80,7 +80,7 @@ impl Committer {
     }
 
     /// Commits so many transactions, and notes after each which seq is the newest. `between` is
-    /// said behind every tenth.
+    /// said before every tenth.
     fn commit(&mut self, control: &mut Control, count: u64, between: &str) -> Vec<Promise<u64>> {
         let one = |number: u64| {
             if number.is_multiple_of(10) {
