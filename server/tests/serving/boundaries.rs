@@ -15,7 +15,7 @@ mod files;
 
 use crate::history::{json, run};
 use crate::programs::{Loop, Mounted, text, tool};
-use crate::server::Server;
+use crate::server::{LIFETIME, Server};
 use crate::test_directory::TestDirectory;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -54,8 +54,8 @@ struct Opened {
 }
 
 impl Place {
-    /// Makes the file system, and mounts it.
-    fn new(vdisk_mib: u64, log_mib: u64) -> (Place, Mounted, Loop) {
+    /// Makes the file system, and mounts it; the server may run for so long.
+    fn new(vdisk_mib: u64, log_mib: u64, lifetime: Duration) -> (Place, Mounted, Loop) {
         let disk_mib = vdisk_mib + log_mib + 128;
         let directory = TestDirectory::configured(
             &format!(r#""d": {{ "path": "d.disk", "size": "{disk_mib}MiB", "seeks": false }}"#),
@@ -65,7 +65,7 @@ impl Place {
             ),
             r#""nbd": {}, "fuse": {}"#,
         );
-        let server = Server::start_for(directory.command(&["serve"]), LONG);
+        let server = Server::start_for(directory.command(&["serve"]), lifetime);
         let device = Loop::attach(&server.file("db"));
         tool(E2FS, "mkfs.ext4", &["-q", text(&device.device)]);
         let mounted = Mounted::new(&[text(&device.device)], &directory.path("mnt"));

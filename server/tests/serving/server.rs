@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A server that runs longer than this is taken to hang, and is killed, so that its clients fail.
-const LIFETIME: Duration = Duration::from_secs(300);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(300);
 
 /// What a `vdisk` line told.
 #[derive(Debug, Clone)]

@@ -1,12 +1,13 @@
 //! Databases on ext4: SQLite with both kinds of journal, and PostgreSQL. What a commit had returned
 //! for is there, whole, and their own checks find nothing.
 
-use super::{Control, Mounted, Place, Promise, some_of};
+use super::{Control, LIFETIME, LONG, Mounted, Place, Promise, some_of};
 use crate::programs::{die_with_parent, text, tool};
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 const SQLITE: &str = "sqlite3";
 const POSTGRESQL: &str = "postgresql";
@@ -123,8 +124,13 @@ fn check_sqlite(directory: &Path, promised: &[&u64]) {
     check_counts(&sqlite(&database, COUNTS), promised);
 }
 
-fn run_sqlite(journal: &str, count: u64, choose: impl FnOnce(&[u64]) -> Vec<u64>) {
-    let (mut place, mounted, device) = Place::new(64, 256);
+fn run_sqlite(
+    journal: &str,
+    count: u64,
+    lifetime: Duration,
+    choose: impl FnOnce(&[u64]) -> Vec<u64>,
+) {
+    let (mut place, mounted, device) = Place::new(64, 256, lifetime);
     let database = mounted.directory.join("accounts.db");
     sqlite(&database, TABLES);
     place.writers_begin(&mounted);
@@ -151,19 +157,19 @@ fn run_sqlite(journal: &str, count: u64, choose: impl FnOnce(&[u64]) -> Vec<u64>
 
 #[test]
 fn sqlite_with_a_write_ahead_log_is_whole_at_flush_boundaries() {
-    run_sqlite("WAL", 12, |boundaries| some_of(boundaries, 8));
+    run_sqlite("WAL", 12, LIFETIME, |boundaries| some_of(boundaries, 8));
 }
 
 #[test]
 fn sqlite_with_a_rollback_journal_is_whole_at_flush_boundaries() {
-    run_sqlite("DELETE", 6, |boundaries| some_of(boundaries, 8));
+    run_sqlite("DELETE", 6, LIFETIME, |boundaries| some_of(boundaries, 8));
 }
 
 #[test]
 #[ignore = "some minutes: every flush boundary"]
 fn sqlite_is_whole_at_every_flush_boundary() {
-    run_sqlite("WAL", 100, |boundaries| boundaries.to_vec());
-    run_sqlite("DELETE", 50, |boundaries| boundaries.to_vec());
+    run_sqlite("WAL", 100, LONG, |boundaries| boundaries.to_vec());
+    run_sqlite("DELETE", 50, LONG, |boundaries| boundaries.to_vec());
 }
 
 /// A PostgreSQL in a directory of a file system, run as the user of its package.
@@ -286,7 +292,7 @@ fn commit_to_postgresql(place: &Place, mounted: &Mounted, count: u64) -> Vec<Pro
 #[test]
 #[ignore = "some minutes, and needs PostgreSQL: every flush boundary"]
 fn postgresql_is_whole_at_every_flush_boundary() {
-    let (mut place, mounted, device) = Place::new(384, 1024);
+    let (mut place, mounted, device) = Place::new(384, 1024, LONG);
     let sockets = place.directory.path("sockets");
     fs::create_dir_all(&sockets).expect("made");
     tool("coreutils", "chmod", &["755", text(place.directory.root())]);

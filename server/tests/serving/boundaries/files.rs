@@ -1,11 +1,12 @@
 //! Plain files on ext4: one writer appends and calls `fsync`, the other replaces files by a rename,
 //! as editors and package managers do.
 
-use super::{Control, Place, Promise, UNIT, content, some_of};
+use super::{Control, LIFETIME, LONG, Place, Promise, UNIT, content, some_of};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 const APPENDED: &str = "appended";
 
@@ -113,8 +114,8 @@ fn check(directory: &Path, promised: &[&Durable]) {
 }
 
 /// Two writers; then the moments that `choose` takes of the flush boundaries.
-fn run(rounds: u64, choose: impl FnOnce(&[u64]) -> Vec<u64>) {
-    let (mut place, mounted, device) = Place::new(64, 256);
+fn run(rounds: u64, lifetime: Duration, choose: impl FnOnce(&[u64]) -> Vec<u64>) {
+    let (mut place, mounted, device) = Place::new(64, 256, lifetime);
     place.writers_begin(&mounted);
     let [one, other] = [0; 2].map(|_| Control::connect(&place.directory));
     let directory = &mounted.directory;
@@ -139,14 +140,14 @@ fn run(rounds: u64, choose: impl FnOnce(&[u64]) -> Vec<u64>) {
 
 #[test]
 fn ext4_is_whole_at_flush_boundaries() {
-    run(8, |boundaries| some_of(boundaries, 12));
+    run(8, LIFETIME, |boundaries| some_of(boundaries, 12));
 }
 
 #[test]
 #[ignore = "some minutes: every flush boundary, and every moment between them"]
 fn ext4_is_whole_at_every_flush_boundary_and_moment() {
-    run(100, |boundaries| boundaries.to_vec());
-    run(10, |boundaries| {
+    run(100, LONG, |boundaries| boundaries.to_vec());
+    run(10, LONG, |boundaries| {
         (boundaries[0]..=boundaries[boundaries.len() - 1]).collect()
     });
 }
