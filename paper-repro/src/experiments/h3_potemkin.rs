@@ -23,8 +23,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 /// What the parent holds: so many random blocks, and four times as many.
 const WRITES: usize = 4000;
 const LARGER: usize = 4;
-/// Clones of one moment.
+/// Clones of one moment that are made one after the other,
 const CLONES: usize = 48;
+/// and those that are made at once.
+const TOGETHER: usize = 100;
 /// The space that a clone may take when it is written.
 const MAX_BYTES: u64 = 64 << 20;
 /// Potemkin's time for a whole virtual machine, in milliseconds.
@@ -40,6 +42,10 @@ struct Cloned {
     times: Vec<f64>,
     /// Drops, in milliseconds.
     drops: Vec<f64>,
+    /// The first write to each, in milliseconds.
+    first_writes: Vec<f64>,
+    /// Many at once, in milliseconds for all.
+    together: f64,
     /// Of the disk for each before its first write, in KiB.
     space_kib: f64,
     /// Reads that found what is not theirs.
@@ -63,12 +69,15 @@ fn clone_many(place: LogPlace, writes: usize) -> LabResult<Cloned> {
     let free = bed.free_bytes();
     let (mut clones, mut times) = (Vec::new(), Vec::new());
     for at in 0..CLONES {
-        let (clone, took) = bed.clone_at(vdisk, golden, &format!("c{at}"), MAX_BYTES)?;
+        let (made, took) = bed.clones_at(vdisk, golden, [format!("c{at}")], MAX_BYTES)?;
         times.push(took.as_millis_f64());
-        clones.push(clone);
+        clones.extend(made);
     }
-    let space_kib = (free - bed.free_bytes()) as f64 / CLONES as f64 / 1024.0;
-    let wrong = wrong_reads(&mut bed, vdisk, &clones)?;
+    let names = (0..TOGETHER).map(|at| format!("t{at}"));
+    let (_, together) = bed.clones_at(vdisk, golden, names, MAX_BYTES)?;
+    let all = (CLONES + TOGETHER) as f64;
+    let space_kib = (free - bed.free_bytes()) as f64 / all / 1024.0;
+    let (wrong, first_writes) = wrong_reads(&mut bed, vdisk, &clones)?;
     let drops = clones
         .iter()
         .map(|clone| Ok(bed.drop_clone(*clone)?.as_millis_f64()));
@@ -77,14 +86,17 @@ fn clone_many(place: LogPlace, writes: usize) -> LabResult<Cloned> {
     Ok(Cloned {
         times,
         drops,
+        first_writes,
+        together: together.as_millis_f64(),
         space_kib,
         wrong,
     })
 }
 
-/// Each clone is read, changed, and read again with its parent when all are changed.
-fn wrong_reads(bed: &mut Bed, vdisk: VdiskId, clones: &[VdiskId]) -> LabResult<u32> {
-    let mut wrong = 0;
+/// Each clone is read, changed, and read again with its parent when all are changed: how many reads
+/// were wrong, and how long the first writes took.
+fn wrong_reads(bed: &mut Bed, vdisk: VdiskId, clones: &[VdiskId]) -> LabResult<(u32, Vec<f64>)> {
+    let (mut wrong, mut first_writes) = (0, Vec::new());
     let mut expect = |bed: &mut Bed, of: VdiskId, byte: u8| -> LabResult {
         let block = bed.read_of(of, PROBE, BLOCK)?;
         wrong += u32::from(block.iter().any(|found| *found != byte));
@@ -92,26 +104,29 @@ fn wrong_reads(bed: &mut Bed, vdisk: VdiskId, clones: &[VdiskId]) -> LabResult<u
     };
     for (at, clone) in (10..).zip(clones) {
         expect(bed, *clone, 1)?;
+        let began = bed.now;
         bed.write_to(*clone, PROBE, &[at; BLOCK as usize])?;
+        first_writes.push((bed.now - began).as_millis_f64());
     }
     for (at, clone) in (10..).zip(clones) {
         expect(bed, *clone, at)?;
     }
     expect(bed, vdisk, 2)?;
-    Ok(wrong)
+    Ok((wrong, first_writes))
 }
 
 fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     let writes = lab.count(WRITES);
     let mut finding = Finding::new(format!(
         "{CLONES} clones of one moment of a vdisk of 1 GiB with {writes} and with {} random blocks of 4 KiB in its \
-         history, one after the other, on `desktop-7200-2008` and on `sata-870`. Each is read, changed and \
-         read again; in the end each is dropped.",
+         history, one after the other, on `desktop-7200-2008` and on `sata-870`, and {TOGETHER} more at once. Each of the {CLONES} \
+         is read, changed and read again; in the end each of these is dropped.",
         LARGER * writes
     ));
-    let headed = "disk | blocks written before | mean (ms) | longest (ms) | a second | KiB before its first write | drop (ms)";
+    let headed = "disk | blocks written before | mean (ms) | longest (ms) | a second | 100 at once (ms) | KiB before its first write | first write (ms) | drop (ms)";
     let mut table = Table::headed(headed).with_title("A clone");
-    let (mut means, mut lines, mut wrong, mut space_kib) = (Vec::new(), Vec::new(), 0, 0.0f64);
+    let (mut means, mut lines, mut wrong) = (Vec::new(), Vec::new(), 0);
+    let (mut space_kib, mut together) = (0.0f64, 0.0f64);
     for (name, place) in [
         ("hard disk", LogPlace::SameDisk),
         ("SSD", LogPlace::AllOnSsd),
@@ -122,11 +137,14 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
             let longest = cloned.times.iter().copied().fold(0.0, f64::max);
             let mut row = cells![name, blocks];
             let drop = mean(&cloned.drops);
-            row.extend([each, longest, 1000.0 / each, cloned.space_kib, drop].map(number));
+            row.extend([each, longest, 1000.0 / each, cloned.together].map(number));
+            let first_write = mean(&cloned.first_writes);
+            row.extend([cloned.space_kib, first_write, drop].map(number));
             table.row(row);
             means.push(each);
             wrong += cloned.wrong;
             space_kib = space_kib.max(cloned.space_kib);
+            together = together.max(cloned.together);
             lines.push((format!("{name}, {blocks} blocks"), cloned.times));
         }
     }
@@ -158,6 +176,10 @@ fn run(lab: &Lab<'_>) -> LabResult<Finding> {
     finding
         .check("space", what, space_kib)
         .at_most(SPACE_KIB, "KiB");
+    let what = "100 clones at once, on the slower disk";
+    finding
+        .check("together", what, together)
+        .at_most(500.0, "ms");
     finding.figure(figure(&lines));
     finding.note(
         "Potemkin's figure is that of a whole machine with memory, devices and network, of which a disk is a \

@@ -130,7 +130,9 @@ fn write_versions(bed: &mut Bed, other_writes: usize) -> LabResult<Written> {
     let fork = main[FORK - 1].moment;
 
     // A private branch of another user: a clone.
-    let (private, clone) = bed.clone_at(vdisk, fork, "private", 128 << 20)?;
+    let name = ["private".to_owned()];
+    let (private, clone) = bed.clones_at(vdisk, fork, name, 128 << 20)?;
+    let private = private[0];
     let mut of_private = editor.clone();
     let numbers = (100..).take(BRANCHED);
     let cloned = numbers.map(|number| of_private.write(bed, private, number));

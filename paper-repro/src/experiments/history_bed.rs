@@ -336,23 +336,24 @@ impl Bed {
         self.sets.set_of_mut(self.vdisk).close_moment(moment);
     }
 
-    /// Makes a clone of a moment of the vdisk or of a clone; the clone, and how long that took.
-    pub(super) fn clone_at(
+    /// Makes clones of one moment of the vdisk or of a clone, all at once; how long that took.
+    pub(super) fn clones_at(
         &mut self,
         of: VdiskId,
         moment: Seq,
-        name: &str,
+        names: impl IntoIterator<Item = String>,
         max_bytes: u64,
-    ) -> LabResult<(VdiskId, Nanos)> {
+    ) -> LabResult<(Vec<VdiskId>, Nanos)> {
         let moment = Moment::Seq(moment);
-        let config = CloneConfig {
-            name: name.to_owned(),
+        let config = |name| CloneConfig {
+            name,
             stream: StreamConfig::BEST_EFFORT,
             max_bytes,
             settings: String::new(),
         };
+        let configs = names.into_iter().map(config).collect();
         let ask = |set: &mut VolumeSet<AnyDisk>, vdisk, done| {
-            set.clone_vdisk(vdisk, &moment, config, done);
+            set.clone_vdisks(vdisk, &moment, configs, done);
         };
         let ((made, _), took) = self.control(of, ask)?;
         Ok((made, took))
