@@ -8,6 +8,7 @@
 //!   building.rs  maps of moments             folding.rs: the floor moves
 //!   space.rs     the disk below has none    cloning.rs: what other vdisks begin with
 //!   deferring.rs it is on a disk only when something is written
+//!   joining.rs   records that wait go in one write
 //!   verifying.rs what it holds is read again   used_space.rs what its space is kept for
 //!   growing.rs   the vdisk and the log get more space
 //! ```
@@ -31,6 +32,7 @@ mod flushing;
 mod folding;
 mod gathering;
 mod growing;
+mod joining;
 mod lazy_map;
 mod newest;
 mod opening;

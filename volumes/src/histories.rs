@@ -26,6 +26,7 @@ mod clients;
 mod controls;
 mod cuts;
 mod deferred;
+mod ending;
 mod families;
 mod fetching;
 mod fold_pass;

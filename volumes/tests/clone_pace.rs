@@ -6,8 +6,9 @@ mod common;
 use common::histories::{clone_config, timed, with_history};
 use common::models::hard_disk;
 use common::{BLANK, MIB, Machine, configs, disk_loop_in, linear_disk, options, reserved};
-use disktime_disks::{Disk, Store};
-use disktime_engine::{Order, PolicyKind, RequestKind};
+use disktime_disks::{Disk, Store, VirtualOverlapDisk};
+use disktime_drive_models::OverlapDrive;
+use disktime_engine::{Order, PolicyKind, RequestKind, Service};
 use disktime_history::{Moment, WhenFull};
 use disktime_random::SplitMix64;
 use disktime_units::Nanos;
@@ -130,6 +131,95 @@ fn reads_beside<D: Disk>(machine: &mut Machine<D>, other: &str, random: &mut Spl
     }
     machine.settle();
     reads
+}
+
+/// One record and one flush, as a mark, when another clone begins with that moment: on a disk that
+/// turns, the wait for the place behind the last batch, a turn at most, and the flush.
+#[test]
+fn a_clone_takes_as_long_as_a_mark_on_a_hard_disk() {
+    let mut machine = machine(hard_disk(820 * MIB, Store::Sparse));
+    for part in 0..4 {
+        let data = vec![part as u8; MIB as usize];
+        machine.write(0, part * MIB, &data).expect("written");
+    }
+    machine.settle();
+    clone_newest(&mut machine, "db", "first");
+    machine.settle();
+    let db = machine.set.vdisk_id("db").expect("served");
+    let first = machine.set.vdisk_id("first").expect("served");
+    let golden = Moment::Seq(machine.set.origin(first).expect("a clone").1);
+    let mut times = Vec::new();
+    for count in 0..40_u64 {
+        // What an idle log notes comes with the next second.
+        let until = machine.now + Nanos(2_500_000_000 + 1_234_567 * count);
+        while machine.now < until {
+            machine.set.turn(machine.now, &mut machine.replies);
+            let wake = machine.set.next_wake().expect("it ticks");
+            machine.now = wake.max(machine.now).min(until);
+        }
+        let config = clone_config(&format!("c{count}"));
+        let made = timed(&mut machine, |machine, done| {
+            machine.set.clone_vdisk(db, &golden, config, done);
+        });
+        times.push(made.1);
+        machine.settle();
+    }
+    times.sort_unstable();
+    let (median, most) = (times[20].as_millis_f64(), times[39].as_millis_f64());
+    println!("a clone on a hard disk: median {median:.1} ms, at most {most:.1} ms");
+    assert!(most <= 10.0, "{most}");
+}
+
+/// A thousand at once: how long that took, and the bytes of the log for each.
+fn thousand<D: Disk>(machine: &mut Machine<D>) -> (Nanos, u64) {
+    let db = machine.set.vdisk_id("db").expect("served");
+    machine
+        .write(0, 0, &vec![7; MIB as usize])
+        .expect("written");
+    machine.settle();
+    let used = |machine: &Machine<D>| {
+        let report = machine.set.history(db).expect("a history");
+        report.status.used_units * 4096
+    };
+    let before = (used(machine), machine.set.label().histories().len());
+    let newest = machine.set.history(db).expect("a history").status.newest;
+    let configs = (0..1000).map(|number| clone_config(&format!("clone-{number}")));
+    let configs: Vec<CloneConfig> = configs.collect();
+    let ((made, _), took) = timed(machine, |machine, done| {
+        let newest = Moment::Seq(newest);
+        machine.set.clone_vdisks(db, &newest, configs, done);
+    });
+    assert_eq!(made.len(), 1000);
+    assert_eq!(machine.set.label().histories().len(), before.1);
+    machine.settle();
+    for name in ["clone-0", "clone-500", "clone-999"] {
+        let at = position(machine, name);
+        let read = machine.read(at, MIB - 4096, 8192).expect("readable");
+        assert!(
+            read[..4096] == [7; 4096] && read[4096..] == [0; 4096],
+            "{name}"
+        );
+    }
+    (took, (used(machine) - before.0) / 1000)
+}
+
+#[test]
+fn a_thousand_clones_are_made_in_five_seconds() {
+    let drive = OverlapDrive::find("sata-870").expect("the preset exists");
+    let ssd = VirtualOverlapDisk::of_drive(&drive, 820 * MIB, 1, Store::Sparse);
+    let results = [
+        (
+            "desktop-7200-2008",
+            thousand(&mut machine(hard_disk(820 * MIB, Store::Sparse))),
+        ),
+        ("sata-870", thousand(&mut machine(ssd))),
+    ];
+    for (disk, (took, bytes)) in results {
+        let ms = took.as_millis_f64();
+        println!("{disk}: 1,000 clones in {ms:.0} ms, {bytes} bytes each");
+        assert!(took <= Nanos::from_secs(5), "{disk}: {took:?}");
+        assert!(bytes <= 64 << 10, "{disk}: {bytes}");
+    }
 }
 
 /// A clone reads what its parent has; its parent's own reads do not wait behind that.

@@ -7,7 +7,7 @@
 //! What is not known here: what is written to a clone, which is another log's.
 
 use super::Log;
-use super::pipeline::Flight;
+use super::pipeline::{Flight, StagedRecord};
 use super::requests::TABLE_MARGIN_BYTES;
 use crate::clones::CLONES_MAX;
 use crate::format::checkpoint::clone_bytes;
@@ -34,8 +34,11 @@ impl Log {
         if self.clone_entries().any(is_it) {
             return Err(Failure::CloneExists);
         }
-        let waiting = self.records.len() * TABLE_MARGIN_BYTES;
-        let more = TABLE_MARGIN_BYTES + clone_bytes(&clone) + waiting;
+        // Those that wait together are counted as they are: a margin each would fill the tables.
+        let clones: usize = self.clones_asked_for().map(clone_bytes).sum();
+        let is_other = |staged: &&StagedRecord| !matches!(staged.record, Record::Clone(_));
+        let others = self.records.iter().filter(is_other).count() * TABLE_MARGIN_BYTES;
+        let more = TABLE_MARGIN_BYTES + clone_bytes(&clone) + clones + others;
         if self.clone_entries().count() >= CLONES_MAX || !self.tables_have_room(more) {
             return Err(Failure::TooMany);
         }

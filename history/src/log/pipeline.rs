@@ -7,14 +7,15 @@
 //! So it waits first, for a part of the turn at most, until as many changes are there as that one
 //! had: else the clients fall into two halves that take turns, each waiting for the other's batch.
 
+use super::Log;
+use super::joining::may_join;
 use super::space::Before;
-use super::{Log, Purpose};
 use crate::format::batch::{BatchHeader, Body, ENTRIES_MAX, Entry, EntryKind};
 use crate::format::footer::FooterEntry;
 use crate::format::record::Record;
 use crate::format::{CLOCK_MAX_NS, PAYLOAD_UNITS_MAX, Seq, UNIT_BYTES, Unit};
 use crate::segments::{EMERGENCY_SLOTS, Fit, Room};
-use crate::steps::{Failure, IoId, Part, RequestId, Step};
+use crate::steps::{Failure, IoId, Part, RequestId};
 
 /// A change that waits for its batch: a request, or a piece of one.
 #[derive(Debug, Clone)]
@@ -116,13 +117,16 @@ impl Log {
 
     pub(super) fn advance_pipeline(&mut self, now_ns: u64) {
         self.judge_gathering();
-        while self.sealing.is_none()
-            && !self.waits_for_space()
-            && self.flight.len() < self.settings.commits_in_flight.clamp(1, 4)
-        {
-            let began = self.begin_record(now_ns)
-                || self.begin_checkpoint(now_ns)
-                || self.begin_data(now_ns);
+        while self.sealing.is_none() && !self.waits_for_space() {
+            let began = if self.next_record_joins() {
+                self.begin_record(now_ns)
+            } else if self.writes_in_flight() < self.settings.commits_in_flight.clamp(1, 4) {
+                self.begin_record(now_ns)
+                    || self.begin_checkpoint(now_ns)
+                    || self.begin_data(now_ns)
+            } else {
+                false
+            };
             if !began {
                 break;
             }
@@ -330,8 +334,9 @@ impl Log {
         now_ns: u64,
     ) {
         let before = self.before_header().expect("room was made");
+        let joins = self.takes_more_records();
         let (header, block, first) = self.make_header(body, payload, entries, now_ns);
-        let io = self.start(Purpose::Batch);
+        let joins = joins && first.is_none() && may_join(&header.body);
         let mut bytes = first.unwrap_or_default();
         let unit = header.unit - (bytes.len() / UNIT_BYTES) as u32;
         bytes.extend_from_slice(&block);
@@ -350,11 +355,7 @@ impl Log {
             (*unit, *segment) = (header.unit, header.segment);
             *checksum = self.segments.open().map_or(0, |open| open.last_checksum);
         }
-        self.steps.push_back(Step::Write {
-            io,
-            unit,
-            parts: all,
-        });
+        let io = self.write_batch(joins, unit, all);
         self.flight.push_back(Flight {
             io,
             header,

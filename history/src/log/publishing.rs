@@ -11,10 +11,8 @@ use std::mem;
 
 impl Log {
     pub(super) fn batch_is_written(&mut self, io: IoId) {
-        let written = self.flight.iter_mut().find(|flight| flight.io == io);
-        if let Some(flight) = written {
-            flight.is_complete = true;
-        }
+        let written = self.flight.iter_mut().filter(|flight| flight.io == io);
+        written.for_each(|flight| flight.is_complete = true);
         let can_be_published = |flight: &Flight| flight.is_complete && !flight.has_no_space;
         while self.flight.front().is_some_and(can_be_published) {
             if let Some(flight) = self.flight.pop_front() {

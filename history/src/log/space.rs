@@ -107,8 +107,7 @@ impl Log {
     }
 
     fn batch_found_no_space(&mut self, io: IoId) {
-        let mut flights = self.flight.iter_mut();
-        if let Some(flight) = flights.find(|flight| flight.io == io) {
+        for flight in self.flight.iter_mut().filter(|flight| flight.io == io) {
             (flight.is_complete, flight.has_no_space) = (true, true);
         }
     }

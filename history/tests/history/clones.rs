@@ -1,7 +1,7 @@
 //! Clones: their records byte by byte, what they hold, and the logs of clones themselves.
 
 use crate::disk::Disk;
-use crate::driver::{DISK, Driver, LOG, VDISK, geometry, settings};
+use crate::driver::{DISK, Driver, LOG, VDISK, geometry, recover, settings};
 use crate::support::{batches, done, new, newest_checkpoint, reopened, revert, u64_at, write};
 use disktime_history::{
     CloneEntry, Expectation, Failure, Need, Notice, OpenError, Origin, Recovery, SUPERBLOCK_UNITS,
@@ -155,6 +155,53 @@ fn superblocks_say_that_there_are_clones_before_one_can_be_written() {
         }
         done(&mut driver, &mut random, request);
         drop_clone(&mut driver, &mut random);
+    }
+}
+
+/// Records that wait go in one write, and all of them are answered behind one flush; a crash keeps
+/// the first of them, without a gap.
+#[test]
+fn clones_that_are_asked_for_together_are_one_write() {
+    for seed in 0..60 {
+        let mut random = SplitMix64::new(seed);
+        let mut driver = Driver::new(geometry(64, 8, 64), settings(1, WhenFull::Refuse));
+        let moment = write(&mut driver, &mut random, 1, 1);
+        driver.run(&mut random);
+        let mut requests = Vec::new();
+        for number in 0..20 {
+            let request = driver.request();
+            let clone = CloneEntry {
+                vdisk: [number + 100; 16],
+                name: format!("clone-{number}"),
+                ..entry(moment)
+            };
+            driver.log.record_clone(request, clone).expect("taken");
+            requests.push(request);
+        }
+        let jobs = driver.writes();
+        driver.step(&mut random);
+        assert_eq!(driver.writes() - jobs, 1, "one write");
+        let steps = random.below(6);
+        for _ in 0..steps {
+            driver.step(&mut random);
+        }
+        let answered = driver.notices.iter().filter(
+            |notice| matches!(notice, Notice::Done { request, .. } if requests.contains(request)),
+        );
+        let answered = answered.count();
+        let mut lost = driver.disk.clone();
+        lost.crash(&mut random);
+        let (geometry, settings) = (driver.geometry(), driver.settings());
+        let (log, report) = recover(&mut lost, &geometry, settings).expect("it opens");
+        assert!(report.lost_from.is_none(), "seed {seed}");
+        let kept: Vec<String> = log.cloned().map(|clone| clone.name.clone()).collect();
+        let expected = (0..kept.len()).map(|number| format!("clone-{number}"));
+        assert!(kept.iter().cloned().eq(expected), "seed {seed}: {kept:?}");
+        assert!(kept.len() >= answered, "seed {seed}");
+        driver.run(&mut random);
+        assert_eq!(driver.log.cloned().count(), 20);
+        let (again, _) = reopened(&driver).expect("it opens");
+        assert_eq!(again.log.cloned().count(), 20);
     }
 }
 

@@ -76,6 +76,8 @@ pub(crate) struct Driver {
     geometry: Geometry,
     settings: Settings,
     jobs: Vec<Job>,
+    /// Writes of the log that were asked for.
+    writes: usize,
     data: BTreeMap<RequestId, Vec<u8>>,
     next_request: u64,
 }
@@ -166,6 +168,7 @@ impl Driver {
             geometry,
             settings,
             jobs: Vec::new(),
+            writes: 0,
             data: BTreeMap::new(),
             next_request: 1,
         };
@@ -185,6 +188,11 @@ impl Driver {
         self.image.grow(vdisk_blocks as usize * UNIT_BYTES);
         self.disk
             .grow(self.geometry.area_units() as usize * UNIT_BYTES);
+    }
+
+    /// How many writes the log has asked for.
+    pub(crate) fn writes(&self) -> usize {
+        self.writes
     }
 
     pub(crate) fn request(&mut self) -> RequestId {
@@ -243,6 +251,7 @@ impl Driver {
                     let requests = requests.collect();
                     let bytes = self.assemble(parts);
                     let offset = unit as usize * UNIT_BYTES;
+                    self.writes += 1;
                     self.jobs.push(Job::Write(io, offset, bytes, requests));
                 }
                 Step::Flush { io } => self.jobs.push(Job::Flush(io, self.disk.begin_flush())),

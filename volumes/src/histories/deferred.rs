@@ -2,8 +2,9 @@
 //! the set has made it.
 //!
 //! ```text
-//!   absent ─ a change, a mark, a revert, a clone of it ─► wanted ─► made by the set ─► beginning ─► there
-//!               └─ no space: what waits fails, and the next one tries again ◄───┘
+//!   absent ─ a change, a mark, a revert, a clone of it ─► wanted ─► making ─► beginning ─► there
+//!     ▲                                                               │
+//!     └── no space: what waits fails, and the next one tries again ───┘
 //! ```
 //!
 //! Invariants: what waits is begun in order when the log takes requests, or fails; reads, and a

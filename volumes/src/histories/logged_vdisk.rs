@@ -123,10 +123,10 @@ pub(crate) struct LoggedVdisk {
     pub(super) waits_for_elders: VecDeque<(ReadKey, View)>,
     /// Of a clone: the handle of the moment that it begins with.
     pub(super) moment: Option<VdiskId>,
-    replies: Vec<Reply>,
+    pub(super) replies: Vec<Reply>,
     stored: StoredBytes,
     since_1970_ns: u64,
-    stopping: bool,
+    pub(super) stopping: bool,
     /// A clone that is being dropped.
     pub(super) is_leaving: bool,
     /// Folds are left to the next start.
@@ -460,47 +460,5 @@ impl LoggedVdisk {
     pub(super) fn has_work(&self) -> bool {
         let waits = self.waits_for_elders() || !self.awaits_clones.is_empty();
         !self.replies.is_empty() || !self.opened.is_empty() || waits || self.has_revert_work()
-    }
-
-    /// The server will stop: a fold is left to the next start.
-    pub(super) fn begin_stop(&mut self) {
-        self.leaves_folds = true;
-        if let Some(fold) = &mut self.fold {
-            fold.give_up();
-        }
-    }
-
-    /// The server stops: changes are refused, too.
-    pub(crate) fn stop(&mut self) {
-        self.stopping = true;
-        self.stop_deferred();
-        self.begin_stop();
-    }
-
-    pub(crate) fn is_idle(&self) -> bool {
-        let is_answered = self.clients.len() == 0 && self.replies.is_empty();
-        is_answered && self.inner.is_empty() && self.fold.is_none()
-    }
-
-    pub(crate) fn unanswered(&self) -> usize {
-        self.clients.len() + self.replies.len()
-    }
-
-    /// The image has ended: nothing is taken any more, and the log is closed in good order.
-    pub(super) fn close(&mut self) {
-        self.stop();
-        self.parts.log.close();
-        self.pump();
-    }
-
-    /// Whether a write or a flush of the log failed: changes fail.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.parts.log.broken().is_some()
-    }
-
-    /// Whether it is closed, or never will be.
-    pub(super) fn is_closed(&self) -> bool {
-        let status_is_final = self.is_broken() || self.parts.log.is_read_only();
-        self.is_closed || (status_is_final && self.inner.is_empty())
     }
 }

@@ -1,9 +1,9 @@
 //! Clones that the logs of a disk's vdisks record: opened with the disk, before anything is served.
 //!
 //! Invariants: a clone is served with what was written to it, or not at all, and then the others
-//! are served; one to which nothing was written has no log and begins with its moment; a log of a clone
-//! that nothing records any more is freed only if all logs of the disk are there and have lost
-//! nothing.
+//! are served; one to which nothing was written has no log and begins with its moment; a log of a
+//! clone that nothing records any more is freed only if all logs of the disk are there and have
+//! lost nothing.
 
 use super::VolumeSet;
 use super::clones::{CloneConfig, ServedClone, deferred_log};

@@ -1,5 +1,5 @@
-//! Making clones of one moment: it is opened, they are recorded, they are served. None of them has a
-//! log of its own before something is written to it ([areas](super::areas)).
+//! Making clones of one moment: it is opened, they are recorded, they are served. None of them has
+//! a log of its own before something is written to it ([areas](super::areas)).
 //!
 //! Invariants: until they are recorded nothing has changed; all of them are made or none: if one
 //! cannot be recorded, the others are dropped again before the caller hears why. If that fails,
