@@ -11,6 +11,7 @@
 //!   joining.rs   records that wait go in one write
 //!   verifying.rs what it holds is read again   used_space.rs what its space is kept for
 //!   growing.rs   the vdisk and the log get more space
+//!   ending.rs    all of it moves into the image
 //! ```
 //!
 //! Invariants: batches are published and answered in the order of their numbers, each after its
@@ -27,6 +28,7 @@ mod checkpoints;
 mod cloning;
 mod damage;
 mod deferring;
+mod ending;
 mod fetching;
 mod flushing;
 mod folding;

@@ -173,6 +173,12 @@ pub enum Failure {
     /// A moment that cannot be restored.
     #[error("the moment cannot be restored: it lies outside the window, or its branch was dropped")]
     NoSuchMoment,
+    /// Blocks are lost that the image would need.
+    #[error(
+        "the history has lost blocks before they moved into the vdisk's own space; write them again \
+         (`disktime verify` lists them)"
+    )]
+    ImageLacks,
     /// The vdisk or its log cannot have that size.
     #[error("the vdisk or its history cannot have that size: both only grow, up to their limits")]
     BadSize,

@@ -117,6 +117,7 @@ impl Log {
             log.apply_record(record, *seq, *before);
         }
         log.published_time_ns = found.last_time_ns;
+        log.give_up_marks_before(log.oldest_restorable);
         // Behind an older checkpoint lie more branches than there may be at one time.
         log.compact_if_many();
         if log.lost_from.is_some() {

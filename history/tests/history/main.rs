@@ -14,6 +14,7 @@ mod damage;
 mod deferred;
 mod disk;
 mod driver;
+mod ending;
 mod flips;
 mod folds;
 mod full;
